@@ -1,0 +1,70 @@
+"""Checks of arguments: each returns a complaint or nothing, so that all are told at once."""
+
+import difflib
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+from unspool.errors import InputError
+
+Complaint = str | None
+
+
+def unknown_name(what: str, name: object, known: Iterable[str]) -> str:
+    """Say that `name` is not a known `what`, and which one was probably meant."""
+    options = sorted(map(str, known))
+    close = difflib.get_close_matches(str(name), options, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown {what} {name!r}: {hint}Known are {', '.join(map(repr, options))}."
+
+
+def choice(name: str, value: object, known: Iterable[str]) -> Complaint:
+    """`value` is one of the names in `known`."""
+    known = list(known)
+    if isinstance(value, str) and value in known:
+        return None
+    return unknown_name(f"`{name}`", value, known)
+
+
+def whole(name: str, value: Any, least: int, *, none: bool = False) -> Complaint:
+    """`value` is a whole number of at least `least` (or None, where that is allowed)."""
+    if none and value is None:
+        return None
+    if isinstance(value, Integral) and not isinstance(value, bool) and value >= least:
+        return None
+    also = " or None" if none else ""
+    return f"`{name}` must be a whole number of at least {least}{also}, got {value!r}."
+
+
+def number(
+    name: str,
+    value: Any,
+    least: float,
+    below: float = math.inf,
+    *,
+    none: bool = False,
+    open_left: bool = False,
+) -> Complaint:
+    """`value` is a finite number in [least, below), or in (least, below) with `open_left`."""
+    if none and value is None:
+        return None
+    if isinstance(value, Real) and not isinstance(value, bool):
+        enough = value > least if open_left else value >= least
+        if enough and value < below:
+            return None
+    bounds = f"{'above' if open_left else 'of at least'} {least:g}"
+    bounds += f" and below {below:g}" if below < math.inf else ""
+    return f"`{name}` must be a number {bounds}{' or None' if none else ''}, got {value!r}."
+
+
+def truth(name: str, value: object) -> Complaint:
+    """`value` is True or False."""
+    return None if isinstance(value, bool) else f"`{name}` must be True or False, got {value!r}."
+
+
+def raise_all(*complaints: Complaint) -> None:
+    """Raise one `InputError` with every complaint, or return if there is none."""
+    told = [complaint for complaint in complaints if complaint]
+    if told:
+        raise InputError("\n".join(told))

@@ -1,0 +1,222 @@
+"""`Sequences`: padded values and lengths, what every model eats.
+
+Main path: `as_source` (in `convert`) turns whatever a user holds into a `Sequences` or a `Windows`;
+models then only call `len`, `n_features`, `lengths_of`, `take` and `chunks` on it.
+
+Dims, for the whole package: N sequences, B batch, T steps, F features, H hidden units,
+L latent size, K forecast horizon.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool.errors import InputError
+
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.int64]
+
+CHUNK_VALUES = 1 << 20  # values looked at in one go where a whole array need not be
+
+
+class Sequences:
+    """N sequences of up to T steps of F features, padded at their ends.
+
+    Parameters
+    ----------
+    values : array of shape (N, T, F)
+        Real numbers; kept as float32 or float64, other kinds become float64. Not copied unless
+        they are converted, or padding holds something other than zeros.
+    lengths : array of shape (N,), optional
+        Real steps of every sequence, 0 to T; all T by default. Steps from there on are padding:
+        their values are never looked at.
+    feature_names : sequence of F strings, optional
+
+    Raises
+    ------
+    InputError
+        Where shapes do not fit, or a real step holds NaN or infinity (the message says which).
+
+    Examples
+    --------
+    >>> ragged = Sequences(np.ones((2, 5, 3)), lengths=[5, 2])
+    >>> ragged
+    Sequences(2 sequences of 2 to 5 steps, 3 features)
+    >>> values, lengths = ragged.take([1])
+    >>> values.shape
+    (1, 2, 3)
+    """
+
+    def __init__(
+        self,
+        values: npt.ArrayLike,
+        lengths: npt.ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+    ) -> None:
+        self.values = as_floats(values, "sequences")
+        if self.values.ndim != 3:
+            raise InputError(
+                "Expected sequences of shape (N, T, F), got an array of shape "
+                f"{self.values.shape}; a single sequence goes in as (1, T, F)."
+            )
+        n, steps, features = self.values.shape
+        if features == 0:
+            raise InputError(f"Expected at least one feature, got shape {self.values.shape}.")
+        self.lengths = _check_lengths(lengths, n, steps)
+        self.feature_names = check_feature_names(feature_names, features)
+        if (self.lengths < steps).any():
+            self.values = _zero_padding(self.values, self.lengths)
+        for i, row in _bad_rows(self.values):
+            step, feature = np.argwhere(~np.isfinite(row))[0]
+            raise InputError(
+                f"Sequence {i} holds {row[step, feature]} at step {step}, feature {feature}; "
+                "fill or drop such steps (steps that are NaN in every feature up to the end of "
+                "a sequence count as padding)."
+            )
+
+    @classmethod
+    def from_list(
+        cls, sequences: Sequence[npt.ArrayLike], feature_names: Sequence[str] | None = None
+    ) -> "Sequences":
+        """Pad N arrays of shape (T_i, F), or (T_i,) for one feature, to the longest of them."""
+        if len(sequences) == 0:
+            raise InputError("Expected at least one sequence, got an empty list.")
+        arrays = [as_floats(sequence, f"sequence {i}") for i, sequence in enumerate(sequences)]
+        arrays = [array[:, None] if array.ndim == 1 else array for array in arrays]
+        for i, array in enumerate(arrays):
+            if array.ndim != 2 or array.shape[1] != arrays[0].shape[1]:
+                raise InputError(
+                    f"Expected every sequence as (steps, {arrays[0].shape[-1]}) like the first, "
+                    f"got shape {array.shape} for sequence {i}."
+                )
+        lengths = np.array([len(array) for array in arrays])
+        dtype = np.result_type(*{array.dtype for array in arrays})
+        values = np.zeros((len(arrays), lengths.max(), arrays[0].shape[1]), dtype)
+        for row, array in zip(values, arrays, strict=True):
+            row[: len(array)] = array
+        return cls(values, lengths, feature_names)
+
+    @property
+    def n_features(self) -> int:
+        """Features of a step, F."""
+        return int(self.values.shape[2])
+
+    @property
+    def max_length(self) -> int:
+        """Steps of the longest sequence."""
+        return int(self.lengths.max(initial=0))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, T, F), T with the padding."""
+        n, steps, features = self.values.shape
+        return n, steps, features
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __repr__(self) -> str:
+        shortest, longest = self.lengths.min(initial=self.max_length), self.max_length
+        steps = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+        return f"Sequences({len(self)} sequences of {steps} steps, {self.n_features} features)"
+
+    def __getitem__(self, key: Any) -> Any:
+        """Sequence `i` as (T_i, F); or a `Sequences` of a slice, of indices or of a mask."""
+        key = row_key(key)
+        if isinstance(key, (int, np.integer)):
+            return self.values[key, : self.lengths[key]]
+        return Sequences(self.values[key], self.lengths[key], self.feature_names)
+
+    def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
+        """Lengths of the sequences at `indices`."""
+        return self.lengths[np.asarray(indices)]
+
+    def take(self, indices: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
+        """Gather a batch: values (B, T, F), cut to the longest of the batch, and lengths (B,)."""
+        lengths = self.lengths_of(indices)
+        return self.values[np.asarray(indices), : lengths.max(initial=0)], lengths
+
+    def chunks(self) -> Iterator[FloatArray]:
+        """Every real step once, as arrays of shape (steps, F)."""
+        size = max(1, CHUNK_VALUES // max(1, self.values[0].size)) if len(self) else 1
+        steps = np.arange(self.values.shape[1])
+        for start in range(0, len(self), size):
+            rows = slice(start, start + size)
+            yield self.values[rows][steps < self.lengths[rows, None]]
+
+    def mean_sequence(self) -> FloatArray:
+        """The mean of each step over the sequences that reach it, shape (T, F), float64."""
+        total = self.values.sum(axis=0, dtype=np.float64)  # padding is zero
+        reach = (np.arange(self.values.shape[1])[:, None] < self.lengths).sum(axis=1)
+        return total / np.maximum(reach, 1)[:, None]
+
+
+def as_floats(values: npt.ArrayLike, what: str) -> FloatArray:
+    """`values` as float32 or float64, without a copy where they are that already."""
+    try:
+        array = np.asarray(values)
+        if array.dtype == object:
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"Expected numbers in {what}, got what is not: {error}.") from None
+    if array.dtype in (np.float32, np.float64):
+        return array
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"Expected real numbers in {what}, got dtype {array.dtype}.")
+    return array.astype(np.float64)
+
+
+def check_feature_names(names: Sequence[str] | None, features: int) -> tuple[str, ...] | None:
+    """The names as a tuple, after a look at their number."""
+    if names is None:
+        return None
+    if len(names) != features:
+        raise InputError(f"Expected {features} feature names, got {len(names)}: {list(names)}.")
+    return tuple(map(str, names))
+
+
+def row_key(key: Any) -> Any:
+    """The part of an index that picks rows; scikit-learn indexes with `(rows, ...)`."""
+    if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+        key = key[0]
+    if isinstance(key, (int, np.integer, slice)):
+        return key
+    array = np.asarray(key)
+    if array.ndim != 1 or array.dtype.kind not in "iub":
+        raise InputError(f"Expected an index, a slice, indices or a mask, got {key!r}.")
+    return array
+
+
+def _check_lengths(lengths: npt.ArrayLike | None, n: int, steps: int) -> IntArray:
+    if lengths is None:
+        return np.full(n, steps, np.int64)
+    array = np.asarray(lengths)
+    if array.shape != (n,) or array.dtype.kind not in "iu":
+        raise InputError(
+            f"Expected `lengths` as {n} whole numbers, got shape {array.shape} of {array.dtype}."
+        )
+    if n and (array.min() < 0 or array.max() > steps):
+        raise InputError(
+            f"Expected `lengths` from 0 to {steps} (the steps of `values`), "
+            f"got {array.min()} to {array.max()}."
+        )
+    return array.astype(np.int64)
+
+
+def _zero_padding(values: FloatArray, lengths: IntArray) -> FloatArray:
+    padding = np.arange(values.shape[1]) >= lengths[:, None]
+    if np.any(values[padding] != 0):  # NaN is unequal to zero too
+        values = values.copy()
+        values[padding] = 0
+    return values
+
+
+def _bad_rows(values: FloatArray) -> Iterator[tuple[int, FloatArray]]:
+    """Sequences that hold a value which is not finite."""
+    size = max(1, CHUNK_VALUES // max(1, values[0].size)) if len(values) else 1
+    for start in range(0, len(values), size):
+        finite = np.isfinite(values[start : start + size]).all(axis=(1, 2))
+        for i in np.flatnonzero(~finite):
+            yield start + int(i), values[start + int(i)]

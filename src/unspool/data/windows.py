@@ -1,0 +1,273 @@
+"""`Windows`: sliding windows over long series, gathered a batch at a time and never stored."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool import _checks
+from unspool.data.sequences import (
+    CHUNK_VALUES,
+    FloatArray,
+    IntArray,
+    check_feature_names,
+    row_key,
+)
+from unspool.errors import InputError
+
+
+class Windows:
+    """All windows of `size` steps, `stride` apart, over one series or several.
+
+    The series are referred to, not copied, and a window exists only while its batch does: the
+    memory of a `Windows` is that of the series. No window crosses from one series to the next.
+
+    Parameters
+    ----------
+    series : array of shape (T,) or (T, F), a pandas or polars frame, or a list of those
+        Rows are steps. Any real dtype, memory-mapped files included.
+    size : int
+        Steps of a window, at least 1.
+    stride : int, default 1
+        Steps from the start of one window to the start of the next.
+    tail : bool, default False
+        Add one window at the end of a series whose last steps no window would reach, so that
+        every step is in some window when `stride` is at most `size`.
+    short : {"error", "pad"}, default "error"
+        What to do with a series of fewer than `size` steps: refuse it, or take it whole, as one
+        window of its own shorter length.
+    feature_names : sequence of F strings, optional
+        The columns of a frame by default.
+
+    Raises
+    ------
+    InputError
+        For a series that is too short, of another number of features, or not finite.
+
+    Examples
+    --------
+    >>> windows = Windows([np.zeros((6, 2)), np.zeros((5, 2))], size=4)
+    >>> windows
+    Windows(5 windows of 4 steps, stride 1, over 2 series, 2 features)
+    >>> windows[1:3].take([0])[0].shape
+    (1, 4, 2)
+    """
+
+    def __init__(
+        self,
+        series: Any,
+        size: int,
+        stride: int = 1,
+        *,
+        tail: bool = False,
+        short: str = "error",
+        feature_names: Sequence[str] | None = None,
+    ) -> None:
+        _checks.raise_all(
+            _checks.whole("size", size, 1),
+            _checks.whole("stride", stride, 1),
+            _checks.truth("tail", tail),
+            _checks.choice("short", short, ("error", "pad")),
+        )
+        from unspool.data.convert import as_series  # convert knows Windows too
+
+        self.series, names = as_series(series)
+        self.size, self.stride, self.tail, self.short = int(size), int(stride), tail, short
+        self.feature_names = check_feature_names(feature_names or names, self.n_features)
+        self._check_series()
+        self._counts = np.array([self._count(len(one)) for one in self.series], np.int64)
+        self._ends = np.cumsum(self._counts)
+        # Which windows of all those possible this object holds: a range until indices pick some.
+        self._picked: range | IntArray = range(int(self._ends[-1]))
+
+    @property
+    def n_features(self) -> int:
+        """Features of a step, F."""
+        return int(self.series[0].shape[1])
+
+    @property
+    def max_length(self) -> int:
+        """Steps of a window (fewer only where every series is shorter than that)."""
+        return min(self.size, max(len(one) for one in self.series))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, T, F) of the array these windows would make."""
+        return len(self), self.max_length, self.n_features
+
+    def __len__(self) -> int:
+        return len(self._picked)
+
+    def __repr__(self) -> str:
+        return (
+            f"Windows({len(self)} windows of {self.size} steps, stride {self.stride}, "
+            f"over {len(self.series)} series, {self.n_features} features)"
+        )
+
+    def __getitem__(self, key: Any) -> Any:
+        """Window `i` as (size, F); or a `Windows` of a slice, of indices or of a mask."""
+        key = row_key(key)
+        if isinstance(key, (int, np.integer)):
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"window {key} of {len(self)}")
+            values, lengths = self.take([key])
+            return values[0, : lengths[0]]
+        part = object.__new__(Windows)
+        part.__dict__.update(self.__dict__)
+        if isinstance(key, slice):
+            part._picked = self._picked[key]
+        else:
+            part._picked = np.asarray(self._picked, np.int64)[key]
+        return part
+
+    def place(self, indices: npt.ArrayLike) -> tuple[IntArray, IntArray]:
+        """Where windows lie: the number of the series and the first step, both of shape (B,)."""
+        indices = np.asarray(indices, np.int64)
+        if isinstance(self._picked, range):
+            indices = np.where(indices < 0, indices + len(self), indices)
+            number = self._picked.start + indices * self._picked.step
+        else:
+            number = self._picked[indices]
+        owner = np.searchsorted(self._ends, number, side="right")
+        within = number - (self._ends - self._counts)[owner]
+        last = np.array([max(0, len(one) - self.size) for one in self.series])[owner]
+        return owner, np.minimum(within * self.stride, last)
+
+    def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
+        """Steps of the windows at `indices`: `size`, but for series that are shorter."""
+        owner, _ = self.place(indices)
+        return np.minimum(self.size, np.array([len(one) for one in self.series]))[owner]
+
+    def take(self, indices: npt.ArrayLike) -> tuple[npt.NDArray[Any], IntArray]:
+        """Gather a batch: values (B, T, F) in the dtype of the series, and lengths (B,)."""
+        owner, start = self.place(indices)
+        lengths = np.minimum(self.size, np.array([len(one) for one in self.series]))[owner]
+        steps = np.arange(lengths.max(initial=0))
+        if len(self.series) == 1:
+            return self.series[0][start[:, None] + steps], lengths
+        dtype = np.result_type(*{one.dtype for one in self.series})
+        values = np.zeros((len(owner), len(steps), self.n_features), dtype)
+        for number in np.unique(owner):
+            rows = np.flatnonzero(owner == number)
+            length = lengths[rows[0]]
+            values[rows, :length] = self.series[number][start[rows, None] + steps[:length]]
+        return values, lengths
+
+    def chunks(self) -> Iterator[npt.NDArray[Any]]:
+        """Every step of every series once, as arrays of shape (steps, F)."""
+        size = max(1, CHUNK_VALUES // self.n_features)
+        for one in self.series:
+            for start in range(0, len(one), size):
+                yield one[start : start + size]
+
+    def mean_sequence(self) -> FloatArray:
+        """The mean of a window, shape (T, F): the mean of the series at every step."""
+        total = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in self.chunks())
+        mean = np.asarray(total) / sum(len(one) for one in self.series)
+        return np.tile(mean, (self.max_length, 1))
+
+    def split(self, fraction: float) -> tuple[IntArray, IntArray]:
+        """Indices of windows before and after a cut in every series; none reaches across it.
+
+        Parameters
+        ----------
+        fraction : float
+            Share of every series, from its end, that lies after the cut.
+        """
+        owner, start = self.place(np.arange(len(self)))
+        ends = start + self.lengths_of(np.arange(len(self)))
+        cut = np.array([round(len(one) * (1 - fraction)) for one in self.series])[owner]
+        return np.flatnonzero(ends <= cut), np.flatnonzero(start >= cut)
+
+    def _count(self, length: int) -> int:
+        if length <= self.size:
+            return 1
+        count, rest = divmod(length - self.size, self.stride)
+        return count + 1 + (self.tail and rest > 0)
+
+    def _check_series(self) -> None:
+        for i, one in enumerate(self.series):
+            if one.shape[1] != self.n_features:
+                raise InputError(
+                    f"Expected every series with {self.n_features} features like the first, "
+                    f"got {one.shape[1]} in series {i}."
+                )
+            if len(one) == 0 or (len(one) < self.size and self.short == "error"):
+                raise InputError(
+                    f"Expected a series of at least {self.size} steps (the window), got "
+                    f"{len(one)} in series {i}; take a smaller window, or short='pad' to take "
+                    "short series whole."
+                )
+            step = 0
+            for chunk in np.array_split(one, max(1, one.size // CHUNK_VALUES)):
+                if not np.isfinite(chunk).all():
+                    row, column = np.argwhere(~np.isfinite(chunk))[0]
+                    name = self.feature_names[column] if self.feature_names else column
+                    raise InputError(
+                        f"Series {i} holds {chunk[row, column]} at step {step + row}, feature "
+                        f"{name!r}; fill or drop such steps before cutting windows."
+                    )
+                step += len(chunk)
+
+
+def chronological_split(series: Any, test_size: float = 0.25) -> tuple[Any, Any]:
+    """Cut a series, or every series of a list, into its earlier and its later part.
+
+    Parameters
+    ----------
+    series : array of shape (T, ...), a frame, or a list of those
+    test_size : float, default 0.25
+        Share of the steps, from the end, that goes into the later part; above 0 and below 1.
+
+    Returns
+    -------
+    earlier, later
+        Views where `series` is an array or a list of arrays; the cut is at
+        ``round(T * (1 - test_size))``.
+
+    Examples
+    --------
+    >>> earlier, later = chronological_split(np.arange(10), test_size=0.2)
+    >>> later
+    array([8, 9])
+    """
+    _checks.raise_all(_checks.number("test_size", test_size, 0, 1, open_left=True))
+    if isinstance(series, (list, tuple)):
+        pairs = [chronological_split(one, test_size) for one in series]
+        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    cut = round(len(series) * (1 - test_size))
+    rows = series.iloc if hasattr(series, "iloc") else series
+    return rows[:cut], rows[cut:]
+
+
+def overlap_mean(
+    windows: Windows, batches: Iterator[tuple[IntArray, FloatArray]]
+) -> list[FloatArray]:
+    """Average what was computed on overlapping windows, step by step of the series below them.
+
+    Parameters
+    ----------
+    windows : Windows
+    batches : iterator of (indices (B,), values (B, T, ...))
+        A value for every step of every window, batch by batch; only sums are kept.
+
+    Returns
+    -------
+    list of arrays of shape (T_i, ...)
+        One for every series; NaN at steps that no window covers.
+    """
+    sums: list[FloatArray] = []
+    counts = [np.zeros(len(one), np.int64) for one in windows.series]
+    for indices, values in batches:
+        if not sums:
+            sums = [np.zeros((len(one), *values.shape[2:])) for one in windows.series]
+        owner, start = windows.place(indices)
+        lengths = windows.lengths_of(indices)
+        for number, first, length, value in zip(owner, start, lengths, values, strict=True):
+            sums[number][first : first + length] += value[:length]
+            counts[number][first : first + length] += 1
+    for total, count in zip(sums, counts, strict=True):
+        total[count == 0] = np.nan
+        total /= np.maximum(count, 1).reshape(-1, *[1] * (total.ndim - 1))
+    return sums
