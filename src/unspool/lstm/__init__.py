@@ -1,0 +1,19 @@
+"""The recurrence: one contract, a table of backends that keep it.
+
+`lstm` (in `dispatch`) runs whole sequences through the backend that `choose` names:
+
+========== ============================================= =====================================
+backend    what                                          serves
+========== ============================================= =====================================
+library    torch's own LSTM: oneDNN on a CPU, cuDNN      tanh cells with sigmoid gates
+stepwise   the equations, a step at a time, in autograd  every cell; slow, made for the rest
+========== ============================================= =====================================
+
+`reference` holds the equations in NumPy: what every backend is held against, and the forward pass
+of a trained model outside PyTorch.
+"""
+
+from unspool.lstm.dispatch import BACKENDS as BACKENDS
+from unspool.lstm.dispatch import Call as Call
+from unspool.lstm.dispatch import choose as choose
+from unspool.lstm.dispatch import lstm as lstm

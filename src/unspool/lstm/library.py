@@ -1,0 +1,86 @@
+"""torch's own LSTM behind the contract: oneDNN on a CPU, cuDNN on a GPU.
+
+Its kernels know neither a context nor lengths (packed sequences leave the fast path), so both
+become columns of the input:
+
+- the context is repeated at every step, as it would be in a hand-written model;
+- past the end of a sequence an extra column opens the forget gate fully and shuts the input gate,
+  which holds c exactly; h is then read from the last real step.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from unspool.lstm.dispatch import Call
+
+SHUT = 1e9  # whatever else a gate adds up, its σ is exactly 0 or 1
+
+
+def refusal(call: "Call") -> str | None:
+    """Say why this backend cannot serve `call`."""
+    if call.activation != "tanh" or call.recurrent_activation != "sigmoid":
+        return (
+            "runs tanh cells with sigmoid gates only, not "
+            f"{call.activation} with {call.recurrent_activation}"
+        )
+    return None
+
+
+def run(
+    x: Tensor | None,
+    w_ih: Tensor | None,
+    w_hh: Tensor,
+    bias: Tensor,
+    context: Tensor | None,
+    w_context: Tensor | None,
+    h0: Tensor,
+    c0: Tensor,
+    lengths: Tensor | None,
+    steps: int,
+    call: "Call",
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run the sequences from first step to last; arguments and results as in `dispatch.lstm`."""
+    batch, hidden = h0.shape
+    if steps == 0:
+        return h0.new_zeros(batch, 0, hidden), h0, c0
+    past = None
+    if lengths is not None:
+        past = (torch.arange(steps, device=h0.device) >= lengths[:, None])[:, :, None]
+    columns, weights = [], []
+    if x is not None and w_ih is not None:
+        columns.append(x if past is None else x.masked_fill(past, 0))
+        weights.append(w_ih)
+    if context is not None and w_context is not None:
+        columns.append(context[:, None].expand(-1, steps, -1))
+        weights.append(w_context)
+    if past is not None:
+        columns.append(past.to(h0.dtype))
+        i_f_c_o = torch.tensor([-SHUT, SHUT, 0, 0], dtype=h0.dtype, device=h0.device)
+        weights.append(i_f_c_o.repeat_interleave(hidden)[:, None])
+    if not columns:
+        columns.append(h0.new_zeros(batch, steps, 1))
+        weights.append(h0.new_zeros(4 * hidden, 1))
+    h, _, c_n = torch.lstm(
+        columns[0] if len(columns) == 1 else torch.cat(columns, 2),
+        (h0[None], c0[None]),
+        (
+            weights[0] if len(weights) == 1 else torch.cat(weights, 1),
+            w_hh,
+            bias,
+            torch.zeros_like(bias),
+        ),
+        has_biases=True,
+        num_layers=1,
+        dropout=0.0,
+        train=torch.is_grad_enabled(),
+        bidirectional=False,
+        batch_first=True,
+    )
+    if lengths is not None:
+        last = torch.arange(steps, device=h0.device).minimum(lengths[:, None] - 1)
+        h = h.gather(1, last.clamp(min=0)[:, :, None].expand_as(h))
+        h = torch.where((lengths == 0)[:, None, None], h0[:, None], h)
+    return h, h[:, -1], c_n[0]
