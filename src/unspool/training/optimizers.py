@@ -1,0 +1,28 @@
+"""Optimizers by their Keras names, with Keras's own defaults."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from torch import nn, optim
+
+# Keras 3's defaults, where they differ from PyTorch's. One difference stays: Keras adds RMSprop's
+# epsilon inside the square root, PyTorch outside.
+OPTIMIZERS: Mapping[str, Callable[..., optim.Optimizer]] = {
+    "rmsprop": partial(optim.RMSprop, lr=1e-3, alpha=0.9, eps=1e-7),
+    "adam": partial(optim.Adam, lr=1e-3, betas=(0.9, 0.999), eps=1e-7),
+    "adamw": partial(optim.AdamW, lr=1e-3, betas=(0.9, 0.999), eps=1e-7, weight_decay=4e-3),
+    "nadam": partial(optim.NAdam, lr=1e-3, betas=(0.9, 0.999), eps=1e-7),
+    "adamax": partial(optim.Adamax, lr=1e-3, betas=(0.9, 0.999), eps=1e-7),
+    "adagrad": partial(optim.Adagrad, lr=1e-3, initial_accumulator_value=0.1, eps=1e-7),
+    "adadelta": partial(optim.Adadelta, lr=1e-3, rho=0.95, eps=1e-7),
+    "sgd": partial(optim.SGD, lr=1e-2),
+}
+
+
+def make_optimizer(
+    name: str, parameters: Iterable[nn.Parameter], learning_rate: float | None = None
+) -> optim.Optimizer:
+    """Build the optimizer `name`; `learning_rate` None is Keras's default for it."""
+    if learning_rate is None:
+        return OPTIMIZERS[name](parameters)
+    return OPTIMIZERS[name](parameters, lr=learning_rate)
