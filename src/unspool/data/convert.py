@@ -6,8 +6,8 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import numpy.typing as npt
 
-from unspool.data.sequences import FloatArray, Sequences, as_floats
-from unspool.data.windows import Windows
+from unspool.data.sequences import FloatArray, Sequences, as_floats, as_reals
+from unspool.data.windows import Windows, holds_series
 from unspool.errors import InputError
 
 Source = Sequences | Windows
@@ -19,12 +19,13 @@ def as_source(X: Any) -> Source:
     Parameters
     ----------
     X : Sequences or Windows (taken as they are)
-        or array of shape (N, T, F), or (N, T) for one feature; trailing steps that are NaN in
-        every feature are padding
+        or array of shape (N, T, F), or (N, T) for one feature
         or list of N arrays of shape (T_i, F) or (T_i,)
         or pandas or polars frame: a row is a sequence of one feature, as everywhere in
         scikit-learn (for a table whose rows are time steps see `Windows` and
         `sequences_from_table`).
+
+        Steps at the end of a sequence that are NaN in every feature are padding.
 
     Raises
     ------
@@ -33,12 +34,14 @@ def as_source(X: Any) -> Source:
     """
     if isinstance(X, (Sequences, Windows)):
         return X
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        return _trailing_nan_to_padding(frame_values(frame)[:, :, None])
     if isinstance(X, (list, tuple)) and _is_ragged(X):
         return Sequences.from_list(X)
-    array = as_floats(X, "X")
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 and len(X):
+        return Sequences.from_list(list(X))
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    array = frame_values(frame) if isinstance(frame, nw.DataFrame) else as_floats(X, "X")
+    if array.shape[:1] == (0,):
+        raise InputError(f"Expected at least one sequence, got none (shape {array.shape}).")
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3:
@@ -47,29 +50,26 @@ def as_source(X: Any) -> Source:
             f"Windows(series, size), got an array of shape {array.shape}; reshape your data, "
             "one series of T steps goes in as (1, T, F)."
         )
-    return _trailing_nan_to_padding(array)
+    return Sequences(array)
 
 
 def as_series(series: Any) -> tuple[list[npt.NDArray[Any]], tuple[str, ...] | None]:
     """Read one series or a list of them as arrays (T_i, F) without copying; and column names."""
-    if isinstance(series, (list, tuple)) and (not series or np.ndim(series[0]) > 0):
-        if not series:
-            raise InputError("Expected at least one series, got an empty list.")
-        pairs = [as_series(one) for one in series]
-        return [pair[0][0] for pair in pairs], pairs[0][1]
-    frame = nw.from_native(series, allow_series=True, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        return [frame_values(frame)], tuple(frame.columns)
-    array = frame.to_numpy() if isinstance(frame, nw.Series) else np.asanyarray(series)
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"Expected real numbers in a series, got dtype {array.dtype}.")
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise InputError(
-            f"Expected a series as (T,) or (T, F) with rows as steps, got shape {array.shape}."
-        )
-    return [array], None
+    if not holds_series(series):
+        array, names = _one_series(series, "a series")
+        return [array], names
+    if not series:
+        raise InputError("Expected at least one series, got an empty list.")
+    arrays, names_of = zip(
+        *[_one_series(one, f"series {i}") for i, one in enumerate(series)], strict=True
+    )
+    for i, names in enumerate(names_of):
+        if names != names_of[0]:
+            raise InputError(
+                f"Expected the columns {names_of[0]} of the first series in every one, "
+                f"got {names} in series {i}."
+            )
+    return list(arrays), names_of[0]
 
 
 def frame_values(frame: "nw.DataFrame[Any]") -> FloatArray:
@@ -82,19 +82,25 @@ def frame_values(frame: "nw.DataFrame[Any]") -> FloatArray:
     return as_floats(frame.to_numpy(), "the frame")
 
 
+def _one_series(series: Any, what: str) -> tuple[npt.NDArray[Any], tuple[str, ...] | None]:
+    if not isinstance(series, np.ndarray):
+        series = nw.from_native(series, allow_series=True, eager_only=True, pass_through=True)
+    if isinstance(series, nw.DataFrame):
+        return frame_values(series), tuple(series.columns)
+    array = as_reals(series.to_numpy() if isinstance(series, nw.Series) else series, what)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise InputError(
+            f"Expected {what} as (T,) or (T, F) with rows as steps, got shape {array.shape}."
+        )
+    return array, None
+
+
 def _is_ragged(X: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether X is a list of arrays to pad, and not nested lists that make one array."""
-    shapes = {np.shape(one) for one in X} if all(np.ndim(one) == 1 for one in X) else None
-    if shapes is not None:
-        return len(shapes) > 1
-    return len(X) > 0 and all(np.ndim(one) == 2 for one in X)
-
-
-def _trailing_nan_to_padding(values: FloatArray) -> Sequences:
-    absent = np.isnan(values[:, -1:]).all(axis=2).any() if values.size else False
-    if not absent:
-        return Sequences(values)
-    real = ~np.isnan(values).all(axis=2)
-    steps = values.shape[1]
-    lengths = np.where(real.any(axis=1), steps - real[:, ::-1].argmax(axis=1), 0)
-    return Sequences(values, lengths)
+    """Whether X is a list to pad, and not one that makes an array as it is."""
+    try:
+        shapes = {np.shape(one) for one in X}
+    except ValueError:  # nested lists that are ragged further inside
+        return True
+    return len(shapes) > 1

@@ -30,8 +30,8 @@ class Sequences:
         Real numbers; kept as float32 or float64, other kinds become float64. Not copied unless
         they are converted, or padding holds something other than zeros.
     lengths : array of shape (N,), optional
-        Real steps of every sequence, 0 to T; all T by default. Steps from there on are padding:
-        their values are never looked at.
+        Real steps of every sequence, 0 to T. Steps from there on are padding: their values are
+        never looked at. By default all T, less those at the end that are NaN in every feature.
     feature_names : sequence of F strings, optional
 
     Raises
@@ -64,7 +64,10 @@ class Sequences:
         n, steps, features = self.values.shape
         if features == 0:
             raise InputError(f"Expected at least one feature, got shape {self.values.shape}.")
-        self.lengths = _check_lengths(lengths, n, steps)
+        if lengths is None:
+            self.lengths = real_steps(self.values)
+        else:
+            self.lengths = _check_lengths(lengths, n, steps)
         self.feature_names = check_feature_names(feature_names, features)
         if (self.lengths < steps).any():
             self.values = _zero_padding(self.values, self.lengths)
@@ -84,18 +87,25 @@ class Sequences:
         if len(sequences) == 0:
             raise InputError("Expected at least one sequence, got an empty list.")
         arrays = [as_floats(sequence, f"sequence {i}") for i, sequence in enumerate(sequences)]
-        arrays = [array[:, None] if array.ndim == 1 else array for array in arrays]
+        filled = [array for array in arrays if array.shape != (0,)]  # [] has no features to count
+        features = filled[0].shape[1] if filled and filled[0].ndim == 2 else 1
         for i, array in enumerate(arrays):
-            if array.ndim != 2 or array.shape[1] != arrays[0].shape[1]:
+            if array.ndim not in (1, 2) or 0 in array.shape[1:]:
                 raise InputError(
-                    f"Expected every sequence as (steps, {arrays[0].shape[-1]}) like the first, "
+                    "Expected every sequence as (steps, features) or (steps,), "
                     f"got shape {array.shape} for sequence {i}."
                 )
-        lengths = np.array([len(array) for array in arrays])
-        dtype = np.result_type(*{array.dtype for array in arrays})
-        values = np.zeros((len(arrays), lengths.max(), arrays[0].shape[1]), dtype)
-        for row, array in zip(values, arrays, strict=True):
-            row[: len(array)] = array
+            if array.shape != (0,) and array.size != len(array) * features:
+                raise InputError(
+                    f"Expected sequences of {features} features like the first, got shape "
+                    f"{array.shape} for sequence {i}."
+                )
+        arrays = [array.reshape(len(array), features) for array in arrays]
+        lengths = np.array([int(real_steps(array)) for array in arrays])
+        dtype = np.result_type(*{array.dtype for array in filled or arrays})
+        values = np.zeros((len(arrays), lengths.max(), features), dtype)
+        for row, array, length in zip(values, arrays, lengths, strict=True):
+            row[:length] = array[:length]
         return cls(values, lengths, feature_names)
 
     @property
@@ -131,7 +141,8 @@ class Sequences:
 
     def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
         """Lengths of the sequences at `indices`."""
-        return self.lengths[np.asarray(indices)]
+        lengths: IntArray = self.lengths[np.asarray(indices)]
+        return lengths
 
     def take(self, indices: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
         """Gather a batch: values (B, T, F), cut to the longest of the batch, and lengths (B,)."""
@@ -150,22 +161,37 @@ class Sequences:
         """The mean of each step over the sequences that reach it, shape (T, F), float64."""
         total = self.values.sum(axis=0, dtype=np.float64)  # padding is zero
         reach = (np.arange(self.values.shape[1])[:, None] < self.lengths).sum(axis=1)
-        return total / np.maximum(reach, 1)[:, None]
+        mean: FloatArray = total / np.maximum(reach, 1)[:, None]
+        return mean
 
 
-def as_floats(values: npt.ArrayLike, what: str) -> FloatArray:
-    """`values` as float32 or float64, without a copy where they are that already."""
+def as_reals(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
+    """`values` as an array of real numbers of any dtype, without a copy where they are one."""
     try:
         array = np.asarray(values)
         if array.dtype == object:
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"Expected numbers in {what}, got what is not: {error}.") from None
-    if array.dtype in (np.float32, np.float64):
-        return array
+        told = str(error).rstrip(".")
+        raise InputError(f"Expected numbers in {what}, got what is not: {told}.") from None
     if array.dtype.kind not in "fiub":
         raise InputError(f"Expected real numbers in {what}, got dtype {array.dtype}.")
-    return array.astype(np.float64)
+    return array
+
+
+def as_floats(values: npt.ArrayLike, what: str) -> FloatArray:
+    """`values` as float32 or float64, without a copy where they are that already."""
+    array = as_reals(values, what)
+    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+
+
+def real_steps(values: FloatArray) -> IntArray:
+    """Steps of (..., T, F) up to the last that is not NaN in every feature, shape (...)."""
+    steps = values.shape[-2]
+    if not np.isnan(values[..., -1:, :]).all(axis=-1).any():
+        return np.full(values.shape[:-2], steps, np.int64)
+    real = np.asarray(~np.isnan(values).all(axis=-1))
+    return np.where(real.any(axis=-1), steps - real[..., ::-1].argmax(axis=-1), 0)
 
 
 def check_feature_names(names: Sequence[str] | None, features: int) -> tuple[str, ...] | None:
@@ -184,14 +210,14 @@ def row_key(key: Any) -> Any:
     if isinstance(key, (int, np.integer, slice)):
         return key
     array = np.asarray(key)
+    if array.shape == (0,):
+        return array.astype(np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iub":
         raise InputError(f"Expected an index, a slice, indices or a mask, got {key!r}.")
     return array
 
 
-def _check_lengths(lengths: npt.ArrayLike | None, n: int, steps: int) -> IntArray:
-    if lengths is None:
-        return np.full(n, steps, np.int64)
+def _check_lengths(lengths: npt.ArrayLike, n: int, steps: int) -> IntArray:
     array = np.asarray(lengths)
     if array.shape != (n,) or array.dtype.kind not in "iu":
         raise InputError(

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from unspool import _checks
 from unspool.data.sequences import (
@@ -74,10 +75,16 @@ class Windows:
 
         self.series, names = as_series(series)
         self.size, self.stride, self.tail, self.short = int(size), int(stride), tail, short
-        self.feature_names = check_feature_names(feature_names or names, self.n_features)
+        self.feature_names = check_feature_names(
+            names if feature_names is None else feature_names, self.n_features
+        )
         self._check_series()
-        self._counts = np.array([self._count(len(one)) for one in self.series], np.int64)
-        self._ends = np.cumsum(self._counts)
+        steps = np.array([len(one) for one in self.series], np.int64)
+        counts = np.array([self._count(length) for length in steps.tolist()], np.int64)
+        self._lengths = np.minimum(self.size, steps)  # of the windows of every series
+        self._last = steps - self._lengths  # first step of the last window of every series
+        self._ends = np.cumsum(counts)
+        self._begins = self._ends - counts
         # Which windows of all those possible this object holds: a range until indices pick some.
         self._picked: range | IntArray = range(int(self._ends[-1]))
 
@@ -89,7 +96,7 @@ class Windows:
     @property
     def max_length(self) -> int:
         """Steps of a window (fewer only where every series is shorter than that)."""
-        return min(self.size, max(len(one) for one in self.series))
+        return int(self._lengths.max())
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -109,49 +116,38 @@ class Windows:
         """Window `i` as (size, F); or a `Windows` of a slice, of indices or of a mask."""
         key = row_key(key)
         if isinstance(key, (int, np.integer)):
-            if not -len(self) <= key < len(self):
-                raise IndexError(f"window {key} of {len(self)}")
-            values, lengths = self.take([key])
+            values, lengths = self.take(np.array([key]))
             return values[0, : lengths[0]]
         part = object.__new__(Windows)
         part.__dict__.update(self.__dict__)
-        if isinstance(key, slice):
-            part._picked = self._picked[key]
-        else:
-            part._picked = np.asarray(self._picked, np.int64)[key]
+        part._picked = self._picked[key] if isinstance(key, slice) else self._numbers(key)
         return part
 
     def place(self, indices: npt.ArrayLike) -> tuple[IntArray, IntArray]:
         """Where windows lie: the number of the series and the first step, both of shape (B,)."""
-        indices = np.asarray(indices, np.int64)
-        if isinstance(self._picked, range):
-            indices = np.where(indices < 0, indices + len(self), indices)
-            number = self._picked.start + indices * self._picked.step
-        else:
-            number = self._picked[indices]
+        number = self._numbers(np.asarray(indices))
         owner = np.searchsorted(self._ends, number, side="right")
-        within = number - (self._ends - self._counts)[owner]
-        last = np.array([max(0, len(one) - self.size) for one in self.series])[owner]
-        return owner, np.minimum(within * self.stride, last)
+        start = np.minimum((number - self._begins[owner]) * self.stride, self._last[owner])
+        return owner, start
 
     def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
         """Steps of the windows at `indices`: `size`, but for series that are shorter."""
         owner, _ = self.place(indices)
-        return np.minimum(self.size, np.array([len(one) for one in self.series]))[owner]
+        lengths: IntArray = self._lengths[owner]
+        return lengths
 
     def take(self, indices: npt.ArrayLike) -> tuple[npt.NDArray[Any], IntArray]:
         """Gather a batch: values (B, T, F) in the dtype of the series, and lengths (B,)."""
         owner, start = self.place(indices)
-        lengths = np.minimum(self.size, np.array([len(one) for one in self.series]))[owner]
-        steps = np.arange(lengths.max(initial=0))
+        lengths = self._lengths[owner]
         if len(self.series) == 1:
-            return self.series[0][start[:, None] + steps], lengths
+            # Rows of a view are copied whole; indices of every step would cost more than they.
+            view = sliding_window_view(self.series[0], self.max_length, axis=0)
+            return view.swapaxes(1, 2)[start], lengths
         dtype = np.result_type(*{one.dtype for one in self.series})
-        values = np.zeros((len(owner), len(steps), self.n_features), dtype)
-        for number in np.unique(owner):
-            rows = np.flatnonzero(owner == number)
-            length = lengths[rows[0]]
-            values[rows, :length] = self.series[number][start[rows, None] + steps[:length]]
+        values = np.zeros((len(owner), lengths.max(initial=0), self.n_features), dtype)
+        for row, number, first, length in zip(values, owner, start, lengths, strict=True):
+            row[:length] = self.series[number][first : first + length]
         return values, lengths
 
     def chunks(self) -> Iterator[npt.NDArray[Any]]:
@@ -170,6 +166,9 @@ class Windows:
     def split(self, fraction: float) -> tuple[IntArray, IntArray]:
         """Indices of windows before and after a cut in every series; none reaches across it.
 
+        The cut leaves at least the last window of a series behind it, and a series too short for
+        a window on either side is left whole before it.
+
         Parameters
         ----------
         fraction : float
@@ -177,8 +176,31 @@ class Windows:
         """
         owner, start = self.place(np.arange(len(self)))
         ends = start + self.lengths_of(np.arange(len(self)))
-        cut = np.array([round(len(one) * (1 - fraction)) for one in self.series])[owner]
+        steps = np.array([len(one) for one in self.series])
+        last = np.zeros(len(steps), np.int64)
+        np.maximum.at(last, owner, start)
+        cut = np.minimum(np.round(steps * (1 - fraction)), last)
+        cut = np.where(last < self._lengths, steps, cut)[owner]
         return np.flatnonzero(ends <= cut), np.flatnonzero(start >= cut)
+
+    def _numbers(self, indices: npt.NDArray[Any]) -> IntArray:
+        """The places of `indices` (or of a mask) among all possible windows."""
+        n = len(self)
+        if indices.dtype == bool:
+            if len(indices) != n:
+                raise IndexError(f"Expected a mask of {n} windows, got one of {len(indices)}.")
+            indices = np.flatnonzero(indices)
+        indices = indices.astype(np.int64, copy=False)
+        outside = indices[(indices < -n) | (indices >= n)]
+        if len(outside):
+            raise IndexError(
+                f"Expected indices from {-n} to {n - 1} of {n} windows, got {outside[0]}."
+            )
+        indices = np.where(indices < 0, indices + n, indices)
+        if isinstance(self._picked, range):
+            return self._picked.start + indices * self._picked.step
+        picked: IntArray = self._picked[indices]
+        return picked
 
     def _count(self, length: int) -> int:
         if length <= self.size:
@@ -199,16 +221,23 @@ class Windows:
                     f"{len(one)} in series {i}; take a smaller window, or short='pad' to take "
                     "short series whole."
                 )
+            if one.dtype.kind != "f":
+                continue  # whole numbers are finite
             step = 0
             for chunk in np.array_split(one, max(1, one.size // CHUNK_VALUES)):
                 if not np.isfinite(chunk).all():
                     row, column = np.argwhere(~np.isfinite(chunk))[0]
-                    name = self.feature_names[column] if self.feature_names else column
+                    name = self.feature_names[column] if self.feature_names else int(column)
                     raise InputError(
                         f"Series {i} holds {chunk[row, column]} at step {step + row}, feature "
                         f"{name!r}; fill or drop such steps before cutting windows."
                     )
                 step += len(chunk)
+
+
+def holds_series(series: Any) -> bool:
+    """Whether `series` is a list of series, and not one series (a list of numbers is one)."""
+    return isinstance(series, (list, tuple)) and not (series and np.isscalar(series[0]))
 
 
 def chronological_split(series: Any, test_size: float = 0.25) -> tuple[Any, Any]:
@@ -233,7 +262,7 @@ def chronological_split(series: Any, test_size: float = 0.25) -> tuple[Any, Any]
     array([8, 9])
     """
     _checks.raise_all(_checks.number("test_size", test_size, 0, 1, open_left=True))
-    if isinstance(series, (list, tuple)):
+    if holds_series(series):
         pairs = [chronological_split(one, test_size) for one in series]
         return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     cut = round(len(series) * (1 - test_size))
@@ -267,6 +296,8 @@ def overlap_mean(
         for number, first, length, value in zip(owner, start, lengths, values, strict=True):
             sums[number][first : first + length] += value[:length]
             counts[number][first : first + length] += 1
+    if not sums:
+        raise InputError("Expected at least one window to average over, got none.")
     for total, count in zip(sums, counts, strict=True):
         total[count == 0] = np.nan
         total /= np.maximum(count, 1).reshape(-1, *[1] * (total.ndim - 1))
