@@ -3,20 +3,26 @@
 import difflib
 import math
 from collections.abc import Iterable
-from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from unspool.errors import InputError
 
 Complaint = str | None
+
+LISTED = 30  # names told of many
 
 
 def unknown_name(what: str, name: object, known: Iterable[str]) -> str:
     """Say that `name` is not a known `what`, and which one was probably meant."""
     options = sorted(map(str, known))
     close = difflib.get_close_matches(str(name), options, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown {what} {name!r}: {hint}Known are {', '.join(map(repr, options))}."
+    hint = f"did you mean {close[0]!r}? Known are" if close else "known are"
+    listed = ", ".join(map(repr, options[:LISTED]))
+    if len(options) > LISTED:
+        listed += f" and {len(options) - LISTED:,} more"
+    return f"unknown {what} {name!r}: {hint} {listed}."
 
 
 def choice(name: str, value: object, known: Iterable[str]) -> Complaint:
@@ -31,7 +37,7 @@ def whole(name: str, value: Any, least: int, *, none: bool = False) -> Complaint
     """`value` is a whole number of at least `least` (or None, where that is allowed)."""
     if none and value is None:
         return None
-    if isinstance(value, Integral) and not isinstance(value, bool) and value >= least:
+    if not isinstance(value, bool) and isinstance(value, (int, np.integer)) and value >= least:
         return None
     also = " or None" if none else ""
     return f"`{name}` must be a whole number of at least {least}{also}, got {value!r}."
@@ -49,7 +55,8 @@ def number(
     """`value` is a finite number in [least, below), or in (least, below) with `open_left`."""
     if none and value is None:
         return None
-    if isinstance(value, Real) and not isinstance(value, bool):
+    plain = isinstance(value, (int, float, np.integer, np.floating))
+    if plain and not isinstance(value, bool):
         enough = value > least if open_left else value >= least
         if enough and value < below:
             return None

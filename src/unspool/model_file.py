@@ -17,20 +17,20 @@ names in the module's `state_dict`.
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors
+import safetensors.torch
 import torch
-from safetensors.torch import save_file
 
 import unspool
 from unspool import _checks
 from unspool.data.scaling import Scaler
+from unspool.data.write import check_folder, whole_or_not
 from unspool.errors import InputError, ModelFileError, UnspoolError
-from unspool.estimators.base import BaseAutoencoder
+from unspool.estimators.base import BaseAutoencoder, resolve_device
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 
 FORMAT_VERSION = 1
@@ -40,8 +40,7 @@ MODELS: dict[str, type[BaseAutoencoder]] = {"LSTMAutoencoder": LSTMAutoencoder}
 
 def save(model: BaseAutoencoder, path: Path) -> None:
     """Write a fitted model to `path`, whole or not at all."""
-    if not path.parent.is_dir():
-        raise InputError(f"Expected to write {path.name} into a folder, but {path.parent} is none.")
+    check_folder(path)
     parameters = model.get_params(deep=False)
     if not isinstance(parameters["random_state"], (int, np.integer, type(None))):
         parameters["random_state"] = None
@@ -71,15 +70,9 @@ def save(model: BaseAutoencoder, path: Path) -> None:
     }
     for name, weight in model.module_.state_dict().items():
         tensors[f"module.{name}"] = weight.detach().cpu().contiguous()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        save_file(tensors, temporary, {"unspool": json.dumps(header, default=_plain)})
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner reads
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    blob = safetensors.torch.save(tensors, {"unspool": json.dumps(header, default=_plain)})
+    with whole_or_not(path) as file:
+        file.write(blob)
 
 
 def load(path: str | os.PathLike[str], *, device: str = "auto") -> BaseAutoencoder:
@@ -134,7 +127,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         version = header["format_version"]
     except (KeyError, TypeError, ValueError, RecursionError):
         raise ModelFileError(
-            f"{path} is a safetensors file, but not a model of unspool's: its header lacks them."
+            f"{path} is a safetensors file, but not a model of unspool's: "
+            "it has no readable header of ours."
         ) from None
     if version != FORMAT_VERSION:
         made_by = header.get("versions", {}).get("unspool", "unknown")
@@ -148,8 +142,6 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 def _restore(
     header: dict[str, Any], tensors: dict[str, torch.Tensor], device: str
 ) -> BaseAutoencoder:
-    from unspool.estimators.base import resolve_device
-
     if header["model"] not in MODELS:
         raise InputError(_checks.unknown_name("model", header["model"], MODELS))
     model = MODELS[header["model"]]()
@@ -157,7 +149,11 @@ def _restore(
     for name in header["parameters"]:
         if name not in known:
             raise InputError(_checks.unknown_name("parameter", name, known))
-    model.set_params(**header["parameters"])
+    given = {  # JSON has no tuples
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in header["parameters"].items()
+    }
+    model.set_params(**given)
     model.set_params(device=device)
     _checks.raise_all(*model._complaints())
 
@@ -169,7 +165,11 @@ def _restore(
         _checks.whole("max_length", fitted["max_length"], 0),
         _checks.truth("table", fitted["table"]),
     )
+    _check_history(fitted["history"])
     for name, tensor in tensors.items():
+        expected = torch.float64 if name.startswith("scaler.") else torch.float32
+        if tensor.dtype != expected:
+            raise InputError(f"Expected {expected} in the tensor {name!r}, got {tensor.dtype}.")
         if not torch.isfinite(tensor).all():
             raise InputError(f"Expected finite numbers, but the tensor {name!r} holds others.")
     shift, scale = tensors.pop("scaler.shift").numpy(), tensors.pop("scaler.scale").numpy()
@@ -182,7 +182,10 @@ def _restore(
     if fitted["feature_names_in"] is not None:
         model.feature_names_in_ = np.array(fitted["feature_names_in"], dtype=object)
     model.max_length_ = fitted["max_length"]
-    model.window_ = None if fitted["window"] is None else tuple(fitted["window"])
+    if fitted["window"] is not None:
+        size, stride = fitted["window"]
+        _checks.raise_all(_checks.whole("window", size, 1), _checks.whole("stride", stride, 1))
+    model.window_ = None if fitted["window"] is None else (size, stride)
     model.history_ = fitted["history"]
     model.scaler_ = Scaler(shift, scale)
     with torch.device("meta"):  # shapes are compared before any memory is asked for
@@ -194,14 +197,18 @@ def _restore(
     return model
 
 
+def _check_history(history: Any) -> None:
+    """Losses by epoch, and an epoch among them that was best."""
+    losses = [history["loss"], history.get("val_loss", history["loss"])]
+    epochs = len(losses[0])
+    if not all(isinstance(loss, float) for series in losses for loss in series) or epochs == 0:
+        raise InputError("Expected the history to be lists of losses, one for every epoch.")
+    if len(losses[1]) != epochs or history["best_epoch"] not in range(epochs):
+        raise InputError(f"Expected a history of {epochs} epochs with the best one among them.")
+
+
 def _plain(value: Any) -> Any:
     """JSON for NumPy's numbers and arrays."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} cannot be written to a model file: {value!r}")
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

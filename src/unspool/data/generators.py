@@ -33,7 +33,7 @@ def noisy_sine(
     random = check_random_state(random_state)
     t = np.arange(samples_per_cycle * cycles + 1)
     noise = random.uniform(-1, 1, size=len(t)) * phase_noise
-    return np.sin(2 * np.pi * t / samples_per_cycle + noise)
+    return np.asarray(np.sin(t * (2 * np.pi / samples_per_cycle) + noise))
 
 
 def sines(

@@ -24,7 +24,7 @@ from unspool.data.scaling import SCALINGS, Scaler, moments
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.data.windows import Windows, overlap_mean
 from unspool.errors import InputError, NoBetterThanMeanWarning
-from unspool.estimators.reading import read_as_fitted, read_for_fit
+from unspool.estimators.reading import is_table, read_as_fitted, read_for_fit
 from unspool.nn import Autoencoder
 from unspool.nn.losses import LOSSES, masked_sum
 from unspool.training.batches import Batch, Batches
@@ -35,7 +35,11 @@ from unspool.training.optimizers import OPTIMIZERS, make_optimizer
 INFERENCE_STEPS = 1 << 16  # steps in a batch that needs no gradients: memory, not speed, sets it
 
 
-class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]  # scikit-learn ships no types
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """An autoencoder over sequences with scikit-learn's manners; see `LSTMAutoencoder`."""
 
     def _build(self, n_features: int, generator: torch.Generator) -> Autoencoder:
@@ -206,7 +210,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             for start in range(0, len(codes), size):
                 rows = slice(start, start + size)
                 code = torch.from_numpy(codes[rows]).to(device)
-                scaled = decoder(code, values.shape[1]).cpu().numpy()
+                own = torch.from_numpy(steps[rows]).to(device)
+                scaled = decoder(code, values.shape[1], own).cpu().numpy()
                 values[rows] = self.scaler_.undo(scaled)
         values[np.arange(values.shape[1]) >= steps[:, None]] = np.nan
         return values[:, :, 0] if self._table else values
@@ -237,10 +242,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         values = np.full((len(source), source.max_length, self._n_features), np.nan)
         for indices, again in pieces:
             values[indices, : again.shape[1]] = again
-        values[np.arange(values.shape[1]) >= source.lengths_of(np.arange(len(source)))[:, None]] = (
-            np.nan
-        )
-        return values[:, :, 0] if self._table and np.ndim(X) == 2 else values
+        values[_past_the_end(source)] = np.nan
+        return values[:, :, 0] if self._table and is_table(X) else values
 
     def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:
         """How far reconstructions are from their input, by the loss of the model.
@@ -278,12 +281,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 total = by_step.sum(axis=1, where=real)
                 errors[indices] = np.where(lengths > 0, total / np.maximum(lengths, 1), np.nan)
             return errors
-        errors = np.full((len(source), source.max_length), np.nan)
+        table = np.full((len(source), source.max_length), np.nan)
         for indices, by_step in pieces:
-            errors[indices, : by_step.shape[1]] = by_step
-        past = np.arange(errors.shape[1]) >= source.lengths_of(np.arange(len(source)))[:, None]
-        errors[past] = np.nan
-        return errors
+            table[indices, : by_step.shape[1]] = by_step
+        table[_past_the_end(source)] = np.nan
+        return table
 
     def score(self, X: Any, y: Any = None) -> float:
         """Share of the variance of X that its reconstruction explains, as scikit-learn's R².
@@ -377,6 +379,12 @@ def resolve_device(device: str) -> torch.device:
         raise InputError(
             f"`device` {device!r} cannot be used ({reason}); take 'auto' or 'cpu'."
         ) from None
+
+
+def _past_the_end(source: Source) -> npt.NDArray[np.bool_]:
+    """Which steps (N, T) are padding."""
+    lengths = source.lengths_of(np.arange(len(source)))
+    return np.arange(source.max_length) >= lengths[:, None]
 
 
 def _windows(source: Source, option: str) -> Windows:

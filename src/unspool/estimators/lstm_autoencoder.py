@@ -28,7 +28,7 @@ class LSTMAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    latent_dim : int, default 16
+    latent_dim : int, default 32
         Length of the code, L.
     units : int, optional
         LSTM units of every layer (and direction), H; `latent_dim` by default, and the final state
@@ -53,8 +53,8 @@ class LSTMAutoencoder(BaseAutoencoder):
     optimizer : str, default "adam"
         "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "adadelta" or "sgd", each with
         Keras's defaults.
-    learning_rate : float, optional
-        Above 0; Keras's default for the optimizer where it is None (0.001, for "sgd" 0.01).
+    learning_rate : float or None, default 0.005
+        Above 0; None is Keras's default for the optimizer (0.001, for "sgd" 0.01).
     global_clipnorm : float or None, default 1.0
         Largest norm of all gradients together.
     batch_size : int, default 32
@@ -107,7 +107,7 @@ class LSTMAutoencoder(BaseAutoencoder):
 
     def __init__(
         self,
-        latent_dim: int = 16,
+        latent_dim: int = 32,
         *,
         units: int | None = None,
         num_layers: int = 1,
@@ -120,7 +120,7 @@ class LSTMAutoencoder(BaseAutoencoder):
         recurrent_activation: str = "sigmoid",
         loss: str = "mse",
         optimizer: str = "adam",
-        learning_rate: float | None = None,
+        learning_rate: float | None = 5e-3,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int = 100,

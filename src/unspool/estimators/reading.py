@@ -6,7 +6,6 @@ import narwhals.stable.v1 as nw
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from unspool import _checks
 from unspool.data.convert import Source, as_source
 from unspool.data.sequences import Sequences
 from unspool.data.windows import Windows
@@ -20,7 +19,8 @@ def is_table(X: Any) -> bool:
     if isinstance(X, (list, tuple)):
         return len({np.shape(row) for row in X}) <= 1 and all(np.ndim(row) < 2 for row in X)
     frame = nw.from_native(X, eager_only=True, pass_through=True)
-    return isinstance(frame, nw.DataFrame) or np.ndim(X) != 3
+    ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+    return isinstance(frame, nw.DataFrame) or ndim != 3
 
 
 def read_for_fit(estimator: Any, X: Any) -> tuple[Source, bool]:
@@ -67,16 +67,11 @@ def read_as_fitted(estimator: Any, X: Any, n_features: int, table: bool) -> Sour
             f"X has {source.n_features} features, but {type(estimator).__name__} is expecting "
             f"{n_features} features as input."
         )
-    known = getattr(estimator, "feature_names_in_", None)
-    if source.feature_names is not None and known is not None and not table:
-        for name, expected in zip(source.feature_names, known, strict=True):
-            if name != expected:
-                raise InputError(
-                    f"Expected the features {', '.join(known)} in this order, got "
-                    f"{', '.join(source.feature_names)}: "
-                    + _checks.unknown_name("feature", name, known)
-                    if name not in known
-                    else f"Expected the features {', '.join(known)} in this order, got "
-                    f"{', '.join(source.feature_names)}; put them in order."
-                )
+    names = source.feature_names or ()
+    known = () if table else tuple(getattr(estimator, "feature_names_in_", ()))
+    if names and known and names != known:
+        raise InputError(
+            f"Expected the features {', '.join(known)}, in this order, got {', '.join(names)}; "
+            "choose and order them as in `fit`."
+        )
     return source

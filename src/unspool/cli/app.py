@@ -1,0 +1,37 @@
+"""The commands in one place; each is a function of a module of its own."""
+
+from typing import Annotated
+
+import typer
+
+import unspool
+from unspool.cli import demo, encode, fit, inspect, plot, reconstruct, score
+
+app = typer.Typer(
+    name="unspool",
+    help="Wind sequences onto a small vector and unwind them again.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+)
+
+for module in (demo, fit, encode, reconstruct, score, inspect, plot):
+    name = module.__name__.rpartition(".")[2]
+    app.command(name, epilog=f"Example: {module.EXAMPLE}")(getattr(module, name))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"unspool {unspool.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Wind sequences onto a small vector and unwind them again."""

@@ -1,0 +1,40 @@
+"""Columns that say which step a row of an output is."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool.data.loaded import Loaded
+from unspool.data.windows import Windows
+
+Column = npt.NDArray[Any]
+
+
+def step_columns(loaded: Loaded) -> dict[str, Column]:
+    """A value for every real step of every series or sequence, one after the other.
+
+    `id` (of a series) or `sequence` (its number), where there is more than one; `time`, or else
+    `step`, counted from 0; `label` where there is one.
+    """
+    source = loaded.source
+    if isinstance(source, Windows):
+        lengths = np.array([len(one) for one in source.series])
+    else:
+        lengths = source.lengths
+    columns: dict[str, Column] = {}
+    if loaded.series_ids is not None:
+        columns["id"] = np.repeat(np.asarray(loaded.series_ids), lengths)
+    elif "id" in loaded.index and not isinstance(source, Windows):
+        columns["id"] = np.repeat(loaded.index["id"], lengths)
+    elif len(lengths) > 1:
+        columns["sequence"] = np.repeat(np.arange(len(lengths)), lengths)
+    if "time" in loaded.steps:
+        columns["time"] = np.concatenate(loaded.steps["time"])
+    else:
+        columns["step"] = np.concatenate([np.arange(length) for length in lengths])
+    if "label" in loaded.steps:
+        columns["label"] = np.concatenate(loaded.steps["label"])
+    elif "label" in loaded.index and not isinstance(source, Windows):
+        columns["label"] = np.repeat(loaded.index["label"], lengths)
+    return columns

@@ -1,0 +1,119 @@
+"""`unspool fit`: data in, a trained model out."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unspool.cli import options
+from unspool.cli.options import Columns, Data, FitStride, FitWindow, Id, Label, PadShort, Rows, Time
+
+# Windows a step apart are nearly the same. An eighth of a window apart they still show every part
+# of a series eight times an epoch, and a long series takes minutes instead of hours.
+OVERLAP = 8
+
+EXAMPLE = "unspool fit ETTh1.csv --window 96 -o transformer.unspool"
+
+
+def fit(
+    data: Data,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="MODEL", help="The model file to write.")
+    ],
+    window: FitWindow = None,
+    stride: FitStride = None,
+    latent: Annotated[int | None, typer.Option(help="Length of the code.")] = None,
+    decoder: Annotated[str | None, typer.Option(help="repeat or reversed_input.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Most passes over the data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Sequences in a step of training.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Makes the run repeatable.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any other parameter of LSTMAutoencoder; repeatable.",
+        ),
+    ] = None,
+    columns: Columns = None,
+    time: Time = None,
+    id: Id = None,
+    label: Label = None,
+    rows: Rows = False,
+    pad_short: PadShort = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Train an LSTM autoencoder on DATA and write it to one file.
+
+    Rows of a table are time steps and its columns features; --window cuts a long series into
+    sequences. A time column, an id column and labels are recognised and set aside.
+    """
+    import warnings
+
+    from rich.table import Table
+
+    from unspool.data.write import check_folder
+    from unspool.errors import NoBetterThanMeanWarning
+    from unspool.estimators import LSTMAutoencoder
+
+    given = {
+        "latent_dim": latent,
+        "decoder": decoder,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "random_state": seed,
+    }
+    parameters = {name: value for name, value in given.items() if value is not None}
+    model = LSTMAutoencoder(verbose=0 if quiet else 1)
+    parameters |= parse_settings(settings or [], model.get_params())
+    model.set_params(**parameters)
+    check_folder(output)
+    if window is not None and stride is None:
+        stride = max(1, window // OVERLAP)
+    loaded = options.read(
+        data,
+        window=window,
+        stride=stride,
+        columns=columns,
+        time=time,
+        id=id,
+        label=label,
+        rows=rows,
+        pad_short=pad_short,
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", NoBetterThanMeanWarning)
+        model.fit(loaded.source)
+    model.save(output)
+    for warning in caught:
+        options.say(f"warning: {warning.message}")
+
+    history = model.history_
+    best = history["best_epoch"]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("epochs", f"{len(history['loss'])}, weights of epoch {best + 1} kept")
+    table.add_row("training loss", f"{history['loss'][best]:.4g}")
+    if "val_loss" in history:
+        table.add_row("validation loss", f"{history['val_loss'][best]:.4g}")
+    table.add_row("model", str(output))
+    options.stderr.print(table)
+
+
+def parse_settings(settings: list[str], known: dict[str, Any]) -> dict[str, Any]:
+    """Read ``name=value`` pairs; a value is JSON, or else the text itself."""
+    from unspool import _checks
+    from unspool.errors import InputError
+
+    parsed: dict[str, Any] = {}
+    for setting in settings:
+        name, sign, text = setting.partition("=")
+        if not sign:
+            raise InputError(f"Expected --set name=value, got {setting!r}.")
+        if name not in known:
+            raise InputError(_checks.unknown_name("parameter", name, known))
+        try:
+            parsed[name] = json.loads(text)
+        except json.JSONDecodeError:
+            parsed[name] = {"None": None, "True": True, "False": False}.get(text, text)
+    return parsed

@@ -1,0 +1,54 @@
+"""`unspool inspect`: what a model file holds."""
+
+from unspool.cli.options import Model
+
+EXAMPLE = "unspool inspect transformer.unspool"
+
+
+def inspect(model: Model) -> None:
+    """Print what a model is: parameters, features, layers with their sizes, training, backends."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from unspool.model_file import load
+
+    trained = load(model, device="cpu")
+    defaults = type(trained)().get_params()
+    changed = {
+        name: value for name, value in trained.get_params().items() if value != defaults[name]
+    }
+    facts = Table(show_header=False, box=None, pad_edge=False)
+    facts.add_row("model", type(trained).__name__)
+    facts.add_row(
+        "parameters", ", ".join(f"{k}={v!r}" for k, v in changed.items()) or "all as by default"
+    )
+    names = getattr(trained, "feature_names_in_", None)
+    features = f"{trained.scaler_.shift.size}"
+    if names is not None and len(names) == trained.scaler_.shift.size:
+        features += f": {', '.join(map(str, names))}"
+    facts.add_row("features", features)
+    if trained.window_ is not None:
+        facts.add_row("windows", f"{trained.window_[0]} steps, stride {trained.window_[1]}")
+    facts.add_row("longest seen", f"{trained.max_length_} steps")
+    history, best = trained.history_, trained.history_["best_epoch"]
+    losses = f"loss {history['loss'][best]:.4g}"
+    if "val_loss" in history:
+        losses += f", validation {history['val_loss'][best]:.4g}"
+    facts.add_row("training", f"{len(history['loss'])} epochs, kept {best + 1}: {losses}")
+
+    layers = Table("weight", "shape", "numbers", box=None, pad_edge=False)
+    layers.columns[2].justify = "right"
+    total = 0
+    for name, weight in trained.module_.named_parameters():
+        layers.add_row(name, " × ".join(map(str, weight.shape)), f"{weight.numel():,}")
+        total += weight.numel()
+    layers.add_row("all", "", f"{total:,}")
+
+    backends = Table("layer", "runs on", box=None, pad_edge=False)
+    for name, backend in trained.module_.backends().items():
+        backends.add_row(name, backend)
+
+    out = Console(highlight=False, soft_wrap=True)
+    for table in (facts, layers, backends):
+        out.print(table)
+        out.print()

@@ -1,0 +1,141 @@
+"""NumPy files: `.npy`, memory-mapped where windows are cut from it, and `.npz` with lengths.
+
+Main path: `load_array` finds the values (and lengths and labels), its shape says what they are:
+(N, T, F) sequences; (N, T) sequences of one feature, or with a window one series (T, F).
+"""
+
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+from zlib import error as DecompressError
+
+import numpy as np
+
+from unspool.data.loaded import Column, Cut, Loaded, of_sequences, of_series
+from unspool.data.sequences import Sequences
+from unspool.errors import InputError
+
+VALUES = ("X", "values")
+LABELS = ("y", "labels")
+_SIGNATURES = {".npy": b"\x93NUMPY", ".npz": b"PK"}
+
+
+def load_array(path: Path, cut: Cut, *, rows: bool = False) -> Loaded:
+    """Read a `.npy` or `.npz` file; arguments as in `read_file`.
+
+    Raises
+    ------
+    InputError
+        For pickled objects, arrays that are no numbers or of other shapes, and entries of a
+        `.npz` file whose names say nothing.
+    """
+    ending = path.suffix.lower()
+    with path.open("rb") as file:
+        if not file.read(6).startswith(_SIGNATURES[ending]):
+            raise InputError(
+                f"this is no {ending} file (it does not begin like one); write it with "
+                f"numpy.{'save' if ending == '.npy' else 'savez'}."
+            )
+    lengths = labels = None
+    try:
+        if ending == ".npy":
+            mapped = cut.size is not None
+            values = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        else:
+            values, lengths, labels = _entries(path)
+    except (ValueError, EOFError, BadZipFile, DecompressError) as error:
+        if isinstance(error, InputError):
+            raise
+        if "bject" in str(error):  # "Object arrays cannot", "Python objects in dtype"
+            raise InputError(
+                "it holds pickled Python objects, which can run code when loaded and are not "
+                "read; save numbers: an array (N, T, F), or .npz with `X` and `lengths`."
+            ) from None
+        raise InputError(f"the array cannot be read: {error}.") from None
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"expected an array of real numbers, got dtype {values.dtype}.")
+    if values.size == 0:
+        raise InputError(f"the array is empty, of shape {values.shape}.")
+    return _read(values, lengths, labels, cut, rows)
+
+
+def _entries(path: Path) -> tuple[Column, Column | None, Column | None]:
+    """Values, lengths and labels of a `.npz` file."""
+    # Opened here, since NumPy leaves a file open that turns out to be damaged.
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        entries = {name: np.asarray(file[name]) for name in file.files}
+    lengths = entries.pop("lengths", None)
+    found: dict[str, list[str]] = {
+        "labels": [name for name in LABELS if name in entries],
+        "values": [name for name in VALUES if name in entries],
+    }
+    others = [name for name in entries if name not in (*LABELS, *VALUES)]
+    if not found["values"] and len(others) == 1:
+        found["values"], others = others, []
+    for kind, names in found.items():
+        if len(names) > 1:
+            raise InputError(f"both {names[0]!r} and {names[1]!r} could be the {kind}; keep one.")
+    if others or not found["values"]:
+        held = ", ".join(map(repr, sorted(others))) or "no values"
+        raise InputError(
+            f"expected the values as 'X' or 'values' or as the only array, with 'lengths' and "
+            f"'y' or 'labels' beside it, and found {held}; save it with such names."
+        )
+    labels = entries[found["labels"][0]] if found["labels"] else None
+    return entries[found["values"][0]], lengths, labels
+
+
+def _read(
+    values: Column, lengths: Column | None, labels: Column | None, cut: Cut, rows: bool
+) -> Loaded:
+    """Take the array for what its shape and the arguments say."""
+    shape = "x".join(f"{size:,}" for size in values.shape)
+    if rows and values.ndim != 2:
+        raise InputError(f"`rows` reads a 2-D array row by row, got an array of {shape}.")
+    one_series = values.ndim == 1 or (values.ndim == 2 and cut.size is not None and not rows)
+    if one_series:
+        return _one_series(values, lengths, labels, cut)
+    if values.ndim not in (2, 3):
+        raise InputError(
+            f"expected an array of 1 to 3 dimensions, got {values.ndim} ({shape}); sequences are "
+            "(N, T, F)."
+        )
+    notes = [f"array of {shape} read as {_sequences_note(values)}"]
+    if values.ndim == 2 and not rows:
+        notes[0] += f"; with a window: one series of {values.shape[1]:,} features"
+    if labels is not None:
+        notes.append("labels found beside the values")
+    index = {} if labels is None else {"label": labels}
+    values = values[:, :, None] if values.ndim == 2 else values
+    return of_sequences(Sequences(values, lengths), cut, index=index, notes=notes)
+
+
+def _one_series(values: Column, lengths: Column | None, labels: Column | None, cut: Cut) -> Loaded:
+    """One long series of shape (T,) or (T, F), referred to and not copied."""
+    if cut.size is None:
+        raise InputError(
+            f"one series of {len(values):,} steps; say how to cut it, for example window=96 "
+            "(--window 96)."
+        )
+    if lengths is not None:
+        raise InputError(
+            "'lengths' belongs to sequences, and with a window the array is one series; leave "
+            "'lengths' out, or read the rows as sequences with rows=True (--rows)."
+        )
+    series = values[:, None] if values.ndim == 1 else values
+    steps: dict[str, list[Any]] = {}
+    if labels is not None:
+        if labels.shape != (len(series),):
+            raise InputError(
+                f"expected labels as {len(series):,} values, one for each step, got shape "
+                f"{labels.shape}."
+            )
+        steps["label"] = [labels]
+    plural = "s" if series.shape[1] > 1 else ""
+    notes = [f"read as one series of {len(series):,} steps, {series.shape[1]:,} feature{plural}"]
+    return of_series([series], cut, steps=steps, notes=notes)
+
+
+def _sequences_note(values: Column) -> str:
+    features = f"{values.shape[2]:,} features" if values.ndim == 3 else "one feature"
+    return f"{len(values):,} sequences of {values.shape[1]:,} steps, {features}"

@@ -1,0 +1,180 @@
+"""What the columns of a table are: time, id, label, features, or a row number.
+
+Main path: `find_roles` takes what the user named, then looks for a time by content and for time,
+id and label by their usual names; all else are features. Every guess is told in a note.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unspool import _checks
+from unspool.data.loaded import listed
+from unspool.errors import InputError
+
+TIME_NAMES = ("time", "timestamp", "date", "datetime", "ds", "t", "step", "cycle", "index")
+ID_NAMES = (
+    *("id", "unit", "engine", "series", "item", "sequence", "machine", "device", "subject"),
+    *("unit_id", "engine_id", "series_id", "item_id", "sequence_id", "machine_id"),
+    *("device_id", "subject_id", "sensor_id", "unique_id", "unit_number", "engine_number"),
+)
+LABEL_NAMES = ("label", "labels", "class", "anomaly", "is_anomaly", "target_class")
+UNNAMED = ("", "Unnamed: 0", "__index_level_0__")  # a frame's index, as pandas writes it
+
+# After ISO 8601, which Arrow reads itself. Where both could be meant, the month comes first.
+_DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y")
+_FORMATS = [day + clock for day in _DAYS for clock in ("", " %H:%M", " %H:%M:%S")]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Names of the columns by what they are."""
+
+    time: str | None
+    id: str | None
+    label: str | None
+    features: list[str]
+    notes: tuple[str, ...]
+
+
+def find_roles(
+    table: Any,
+    named: dict[str, str | None],
+    columns: Sequence[str] | None,
+    *,
+    rows: bool = False,
+) -> Roles:
+    """Tell what each column of a `pyarrow.Table` is.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+    named : dict with the keys "time", "id" and "label"
+        Columns the user named, or None where one is to be looked for.
+    columns : sequence of strings, optional
+        The features, where the user named them.
+    rows : bool
+        Each row is a sequence of its own, so that an id may differ in every row.
+    """
+    _check_names(table.column_names, named, columns)
+    found = dict(named)
+    notes: list[str] = []
+    kept = set(columns or ()) | {name for name in named.values() if name is not None}
+    free = [name for name in table.column_names if name not in kept]
+    if found["time"] is None:
+        found["time"] = _time_column(table, free)
+    numbers = [name for name in free if name in UNNAMED and name != found["time"]]
+    by_name = [name for name in free if name != found["time"]]
+    if found["id"] is None:
+        name = _usual(by_name, ID_NAMES)
+        if name is not None and not rows and _all_differ(table[name]):
+            numbers.append(name)
+        else:
+            found["id"] = name
+    if found["label"] is None:
+        found["label"] = _usual(by_name, LABEL_NAMES)
+    notes += [
+        f"{_called(name)} taken as {role}, set aside"
+        for role, name in found.items()
+        if name is not None
+    ]
+    notes += [f"{_called(name)} taken as row number, set aside" for name in numbers]
+    taken = {*numbers, *(name for name in found.values() if name is not None)}
+    if columns is None:
+        features = [name for name in table.column_names if name not in taken]
+    else:
+        features = list(columns)
+        rest = [name for name in free if name not in taken]
+        if rest:
+            notes.append(f"columns not asked for are left out: {listed(rest)}")
+    if not features:
+        raise InputError(
+            f"no column is left as a feature: {'; '.join(notes)}. Name the features with `columns`."
+        )
+    plural = "s" if len(features) > 1 else ""
+    kind = "step" if rows else "feature"
+    notes.append(f"{len(features):,} column{plural} as {kind}{plural}: {listed(features)}")
+    return Roles(found["time"], found["id"], found["label"], features, tuple(notes))
+
+
+def as_times(column: Any) -> npt.NDArray[np.datetime64] | None:
+    """A column of timestamps, dates, or text that reads as such, as datetime64; else None."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return np.asarray(column.to_numpy())
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)) or len(column) == 0:
+        return None
+    text = pc.utf8_trim_whitespace(column)
+    for unit in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            return np.asarray(text.cast(unit).to_numpy())
+        except pa.ArrowInvalid:
+            continue  # not ISO 8601
+    for form in _FORMATS:
+        if _parsed(text[:1], form).null_count:
+            continue  # spares reading a long column of other text
+        times = _parsed(text, form)
+        if times.null_count == 0:
+            return np.asarray(times.to_numpy())
+    return None
+
+
+def _parsed(text: Any, form: str) -> Any:
+    return pc.strptime(text, format=form, unit="s", error_is_null=True)
+
+
+def is_numeric(kind: Any) -> bool:
+    """Whether an Arrow type holds whole or real numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _check_names(
+    names: list[str], named: dict[str, str | None], columns: Sequence[str] | None
+) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"column name {twice!r} appears twice; rename one of the columns.")
+    asked = [(role, name) for role, name in named.items() if name is not None]
+    asked += [("columns", name) for name in columns or ()]
+    if columns is not None and not columns:
+        raise InputError("`columns` is empty; name at least one feature, or leave it out.")
+    _checks.raise_all(
+        *(
+            f"`{role}`: {_checks.unknown_name('column', name, names)}"
+            for role, name in asked
+            if name not in names
+        )
+    )
+    used: dict[str, str] = {}
+    for role, name in asked:
+        if name in used:
+            raise InputError(f"column {name!r} is named as `{used[name]}` and again as `{role}`.")
+        used[name] = role
+
+
+def _time_column(table: Any, free: list[str]) -> str | None:
+    """The first column of dates; or else the first of numbers with a usual name."""
+    for name in free:
+        if as_times(table[name]) is not None:
+            return name
+    return _usual([name for name in free if is_numeric(table[name].type)], TIME_NAMES)
+
+
+def _usual(names: list[str], usual: tuple[str, ...]) -> str | None:
+    return next((name for name in names if name.strip().lower() in usual), None)
+
+
+def _all_differ(column: Any) -> bool:
+    return len(column) > 1 and pc.count_distinct(column, mode="all").as_py() == len(column)
+
+
+def _called(name: str) -> str:
+    return f"column {name!r}" if name else "the column without a name"

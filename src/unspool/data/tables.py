@@ -1,0 +1,272 @@
+"""Tables of long series: rows are time steps, columns are features, an id may tell series apart.
+
+Main path: `load_table` reads text (`delimited`) or Parquet into an Arrow table, `find_roles`
+(`roles`) tells what its columns are, the features land in one array (T, F), and `_series` cuts
+that by id. `sequences_from_table` takes a frame the same way.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import narwhals.stable.v1 as nw
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unspool.data.delimited import is_number, read_delimited
+from unspool.data.loaded import Column, Cut, Loaded, of_sequences, of_series
+from unspool.data.roles import Roles, as_times, find_roles, is_numeric
+from unspool.data.sequences import FloatArray, IntArray, Sequences
+from unspool.errors import InputError
+
+Named = dict[str, str | None]
+
+
+def load_table(
+    path: Path,
+    cut: Cut,
+    *,
+    columns: Sequence[str] | None = None,
+    named: Named | None = None,
+    rows: bool = False,
+) -> Loaded:
+    """Read a CSV or Parquet file; arguments as in `read_file`, `named` for time, id and label.
+
+    Raises
+    ------
+    InputError
+        For columns that are not there or hold no numbers, missing values, times out of order, or
+        one long series without a word on how to cut it. Data rows are counted from 1.
+    """
+    notes: tuple[str, ...] = ()
+    if path.suffix.lower() in (".parquet", ".pq"):
+        table = _read_parquet(path)
+    else:
+        table, notes = read_delimited(path)
+    named = named or {"time": None, "id": None, "label": None}
+    roles = find_roles(table, named, columns, rows=rows)
+    notes += roles.notes
+    if rows:
+        return _row_sequences(table, roles, cut, notes)
+    if roles.id is None and cut.size is None:
+        raise InputError(
+            f"one series of {table.num_rows:,} steps; say how to cut it, for example window=96 "
+            "(--window 96), or rows=True (--rows) if each row is a sequence of its own."
+        )
+    values = _features(table, roles.features)
+    ids, parts = _series(table, roles.id)
+    steps: dict[str, list[Column]] = {}
+    if roles.time is not None:
+        times = _times(table, roles.time)
+        steps["time"] = [times[part] for part in parts]
+        back = _time_goes_back(steps["time"], parts, roles.time)
+        if back and named["time"] is None and columns is not None:
+            del steps["time"]  # only a guess, and the features are named: no harm is done
+            notes += (f"{back}: steps are numbered instead",)
+        elif back:
+            way_out = "" if named["time"] else ", or name the features with `columns` to do without"
+            raise InputError(f"{back}; sort the file by {roles.time!r}{way_out}.")
+    if roles.label is not None:
+        labels = _plain(table[roles.label])
+        steps["label"] = [labels[part] for part in parts]
+    if ids is not None:
+        notes += (f"{len(ids):,} series, told apart by column {roles.id!r}",)
+    return of_series(
+        [values[part] for part in parts],
+        cut,
+        ids=ids,
+        steps=steps,
+        names=roles.features,
+        notes=notes,
+    )
+
+
+def sequences_from_table(
+    frame: Any, *, id: str, time: str | None = None, columns: Sequence[str] | None = None
+) -> Sequences:
+    """Sequences from a long table: all rows of one id, in their order, are one sequence.
+
+    Parameters
+    ----------
+    frame : pandas or polars DataFrame, or pyarrow Table
+        Rows are time steps.
+    id : str
+        The column that tells series apart; sequences come in the order in which ids first appear.
+    time : str, optional
+        A column that must not decrease within a series; it is no feature.
+    columns : sequence of strings, optional
+        The features; by default all columns but `id` and `time`.
+
+    Returns
+    -------
+    Sequences
+        (N, T, F), N the number of ids and T the rows of the most frequent one.
+
+    Raises
+    ------
+    InputError
+        As for files; rows are counted from 1.
+
+    Examples
+    --------
+    >>> table = pa.table({"engine": ["a", "a", "b"], "heat": [1.0, 2.0, 3.0]})
+    >>> sequences_from_table(table, id="engine")
+    Sequences(2 sequences of 1 to 2 steps, 1 features)
+    """
+    try:
+        read = nw.from_native(frame, eager_only=True)
+        table = read.to_arrow().select(read.columns)  # without the index of a pandas frame
+    except (TypeError, pa.ArrowException) as error:
+        raise InputError(
+            f"Expected a pandas or polars DataFrame or a pyarrow Table, got {type(frame).__name__} "
+            f"that does not read as one: {error}."
+        ) from None
+    if columns is None:
+        columns = [name for name in table.column_names if name not in (id, time)]
+    named: Named = {"time": time, "id": id, "label": None}
+    roles = find_roles(table, named, columns)
+    if table.num_rows == 0:
+        raise InputError("Expected at least one row, got a table without any.")
+    values = _features(table, roles.features)
+    _, parts = _series(table, id)
+    if time is not None:
+        times = _times(table, time)
+        back = _time_goes_back([times[part] for part in parts], parts, time)
+        if back:
+            raise InputError(f"{back}; sort the table by {time!r}.")
+    return Sequences.from_list([values[part] for part in parts], roles.features)
+
+
+def _read_parquet(path: Path) -> Any:
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowException as error:
+        raise InputError(f"it does not read as Parquet: {error}.") from None
+    if table.num_rows == 0:
+        raise InputError("the table holds no rows.")
+    return table
+
+
+def _row_sequences(table: Any, roles: Roles, cut: Cut, notes: tuple[str, ...]) -> Loaded:
+    """Each row a sequence of one feature; empty cells at its end are padding."""
+    values = _features(table, roles.features, ends_empty=True)
+    index: dict[str, Column] = {}
+    if roles.id is not None:
+        index["id"] = _plain(table[roles.id])
+    if roles.time is not None:
+        index["time"] = _times(table, roles.time)
+    if roles.label is not None:
+        index["label"] = _plain(table[roles.label])
+    told = (*notes, f"each of {table.num_rows:,} rows taken as a sequence of one feature")
+    return of_sequences(Sequences(values[:, :, None]), cut, index=index, notes=told)
+
+
+def _features(table: Any, names: Sequence[str], *, ends_empty: bool = False) -> FloatArray:
+    """The columns as one array of shape (rows, F); rows may end in empty cells."""
+    kinds = {table.schema.field(name).type for name in names}
+    dtype = np.float32 if kinds == {pa.float32()} else np.float64
+    values = np.empty((table.num_rows, len(names)), dtype)
+    for i, name in enumerate(names):
+        values[:, i] = _numbers(table[name], name)
+    missing = ~np.isfinite(values)
+    if ends_empty:
+        # NaN from here to the end of the row
+        missing &= ~np.logical_and.accumulate(np.isnan(values)[:, ::-1], axis=1)[:, ::-1]
+    if missing.any():
+        row, i = np.argwhere(missing)[0]
+        empty = not table[names[i]][int(row)].is_valid
+        raise InputError(
+            f"column {names[i]!r} {'is empty' if empty else f'holds {values[row, i]}'} in data row "
+            f"{row + 1}; fill or drop such rows, or leave the column out with `columns`."
+        )
+    return values
+
+
+def _numbers(column: Any, name: str) -> FloatArray:
+    kind = column.type
+    decimal = pa.types.is_decimal(kind)
+    if is_numeric(kind) or decimal or pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        whole = kind if pa.types.is_floating(kind) else pa.float64()
+        return np.asarray(column.cast(whole, safe=False).to_numpy())
+    way_out = f"name the features with `columns`, or {name!r} as `time`, `id` or `label`"
+    values = column.to_pylist()
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        numeric = [value is None or is_number(value) for value in values]
+        row = numeric.index(False) if False in numeric else 0
+        if any(numeric) and not all(numeric):
+            raise InputError(
+                f"column {name!r} mixes numbers and text: {values[row]!r} in data row {row + 1}; "
+                f"correct the file, or {way_out}."
+            )
+        raise InputError(f"column {name!r} holds text such as {values[row]!r}; {way_out}.")
+    example = next((value for value in values if value is not None), None)
+    raise InputError(
+        f"column {name!r} holds no numbers but {kind}, such as {str(example)!r}; {way_out}."
+    )
+
+
+def _series(table: Any, id: str | None) -> tuple[list[Any] | None, list[slice | IntArray]]:
+    """Ids in the order they first appear, and the rows of each; slices where they lie together."""
+    if id is None:
+        return None, [slice(0, table.num_rows)]
+    column = table[id]
+    if column.null_count:
+        row = next(i for i, value in enumerate(column) if not value.is_valid)
+        raise InputError(
+            f"id column {id!r} is empty in data row {row + 1}; every row needs its series."
+        )
+    names, first, code = np.unique(_plain(column), return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.argsort(order)[code]
+    ends = np.cumsum(np.bincount(rank))
+    parts: list[slice | IntArray]
+    if (np.diff(rank) >= 0).all():
+        parts = [slice(int(a), int(b)) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+    else:
+        parts = [*np.split(np.argsort(rank, kind="stable"), ends[:-1])]
+    return names[order].tolist(), parts
+
+
+def _times(table: Any, name: str) -> Column:
+    column = table[name]
+    times = as_times(column)
+    if times is None and is_numeric(column.type):
+        times = column.to_numpy()
+    if times is None:
+        raise InputError(
+            f"column {name!r} does not read as numbers or as dates and times (its first value is "
+            f"{str(column[0].as_py())!r}); write them like 2024-01-31 13:00:00."
+        )
+    missing = np.isnat(times) if times.dtype.kind == "M" else np.isnan(times)
+    if missing.any():
+        raise InputError(
+            f"time column {name!r} is empty in data row {missing.argmax() + 1}; every row needs "
+            "its time."
+        )
+    return np.asarray(times)
+
+
+def _time_goes_back(times: list[Column], parts: list[slice | IntArray], name: str) -> str | None:
+    """Where a step of a series lies before the one above it; None where none does."""
+    for time, part in zip(times, parts, strict=True):
+        back = np.flatnonzero(time[1:] < time[:-1])
+        if back.size:
+            step = int(back[0]) + 1
+            row = (part.start + step if isinstance(part, slice) else int(part[step])) + 1
+            return (
+                f"time goes back in column {name!r} at data row {row}, from {time[step - 1]} to "
+                f"{time[step]}"
+            )
+    return None
+
+
+def _plain(column: Any) -> Column:
+    """A column as a NumPy array of numbers, dates or strings."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    values = column.to_numpy()
+    if values.dtype == object:
+        texts = ["" if value is None else str(value) for value in values]
+        return np.array(texts, dtype=np.str_)
+    return np.asarray(values)

@@ -1,0 +1,239 @@
+"""The two text formats of time series archives: UCR's `.tsv`, and `.ts` of aeon and sktime.
+
+Both hold one labelled sequence in a line. `load_tsv` and `load_ts` return the sequences; what is
+wrong in a file is told with its line, counted from 1.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unspool import _checks
+from unspool.data.delimited import is_number
+from unspool.data.loaded import Column, Cut, Loaded, of_sequences
+from unspool.data.sequences import FloatArray, Sequences
+from unspool.errors import InputError
+
+DIRECTIVES = (
+    *("problemName", "timeStamps", "missing", "univariate", "dimensions", "equalLength"),
+    *("seriesLength", "classLabel", "targetlabel", "data"),
+)
+SPELLED = {name.lower(): name for name in DIRECTIVES}
+
+
+@dataclass
+class Header:
+    """What the lines above `@data` say; `labels` is None where sequences have none."""
+
+    dimensions: int | None = None
+    length: int | None = None
+    equal: bool = False
+    labels: tuple[str, ...] | None = None
+    target: bool = False
+
+
+def load_tsv(path: Path, cut: Cut) -> Loaded:
+    """Read a UCR file: a label, then the steps of one sequence; NaN at its end is padding.
+
+    Labels are whole numbers where all of them are, else strings.
+    """
+    labels: list[str] = []
+    sequences: list[FloatArray] = []
+    for number, line in _lines(path):
+        label, *steps = line.split("\t")
+        if not steps:
+            raise InputError(
+                f"line {number}: expected a label and steps, separated by tabs, got {line[:40]!r}; "
+                "a table with other separators is read from a .csv or .txt file."
+            )
+        if sequences and len(steps) != len(sequences[0]):
+            raise InputError(
+                f"line {number}: expected {len(sequences[0])} steps like the first line, got "
+                f"{len(steps)}; shorter sequences end in NaN."
+            )
+        labels.append(label.strip())
+        sequences.append(_numbers(steps, number))
+        _real_steps(sequences[-1][None], number)
+    if not sequences:
+        raise InputError("the file holds no sequences.")
+    notes = ("first field of each row taken as label",)
+    source = Sequences(np.stack(sequences)[:, :, None])
+    return of_sequences(source, cut, index={"label": _labels(labels)}, notes=notes)
+
+
+def load_ts(path: Path, cut: Cut) -> Loaded:
+    """Read a `.ts` file: channels separated by ':', lengths may differ, labels are strings.
+
+    Time stamps are not supported, and missing values only where they pad the end of a sequence.
+    """
+    lines = _lines(path, comment="#")
+    header = _header(lines)
+    sequences, labels = [], []
+    for number, line in lines:
+        *channels, last = line.split(":")
+        if header.labels is None and not header.target:
+            channels.append(last)
+        else:
+            labels.append(_label(last.strip(), header, number))
+        sequences.append(_sequence(channels, header, number))
+    if not sequences:
+        raise InputError("there is no sequence below `@data`.")
+    source = Sequences.from_list(sequences)
+    index: dict[str, Column] = {}
+    notes = [f"{len(source):,} sequences of {source.n_features} channels"]
+    if labels:
+        index["label"] = np.array(labels, np.float64 if header.target else np.str_)
+        kind = "target, a number," if header.target else "label"
+        notes.append(f"last field of each line taken as {kind} in column 'label'")
+    return of_sequences(source, cut, index=index, notes=notes)
+
+
+def _lines(path: Path, comment: str | None = None) -> Iterator[tuple[int, str]]:
+    """Lines that hold something, with their numbers; the bytes of comments may be anything."""
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, 1):
+            raw = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+            if not raw.strip() or (comment and raw.lstrip().startswith(comment.encode())):
+                continue
+            try:
+                yield number, raw.decode().strip("\r\n ")
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"line {number}: byte 0x{raw[error.start]:02x} is not UTF-8 text; "
+                    "save the file as UTF-8."
+                ) from None
+
+
+def _header(lines: Iterator[tuple[int, str]]) -> Header:
+    """Read up to and including `@data`."""
+    header = Header()
+    for number, line in lines:
+        if not line.startswith("@"):
+            raise InputError(
+                f"line {number}: expected a directive such as `@data` before the sequences, got "
+                f"{line[:40]!r}; write the header above them."
+            )
+        name, *words = line[1:].split() or [""]
+        key = name.lower()
+        if key not in SPELLED:
+            options = [f"@{spelled}" for spelled in DIRECTIVES]
+            raise InputError(
+                f"line {number}: {_checks.unknown_name('directive', '@' + name, options)}"
+            )
+        if key == "data":
+            return header
+        _directive(header, key, words, number)
+    raise InputError("there is no line `@data`; it stands between the header and the sequences.")
+
+
+def _directive(header: Header, key: str, words: list[str], number: int) -> None:
+    """Take one line of the header over into `header`."""
+    name = f"@{SPELLED[key]}"
+    if key == "problemname":
+        return
+    if key in ("dimensions", "serieslength"):
+        if len(words) != 1 or not words[0].isdecimal() or int(words[0]) == 0:
+            raise InputError(
+                f"line {number}: expected a whole number of at least 1 after `{name}`, got "
+                f"{' '.join(words)!r}."
+            )
+        if key == "dimensions":
+            header.dimensions = int(words[0])
+        else:
+            header.length = int(words[0])
+        return
+    if not words or words[0].lower() not in ("true", "false"):
+        raise InputError(
+            f"line {number}: expected true or false after `{name}`, got {' '.join(words)!r}."
+        )
+    truth = words[0].lower() == "true"
+    if key == "timestamps" and truth:
+        raise InputError(
+            f"line {number}: `@timeStamps true` is not supported; write the values without their "
+            "times, at equal distances, and `@timeStamps false`."
+        )
+    if key == "univariate" and truth:
+        header.dimensions = 1
+    elif key == "equallength":
+        header.equal = truth
+    elif key == "classlabel" and truth:
+        if not words[1:]:
+            raise InputError(f"line {number}: expected the labels after `@classLabel true`.")
+        header.labels = tuple(words[1:])
+    elif key == "targetlabel":
+        header.target = truth
+
+
+def _sequence(channels: Sequence[str], header: Header, number: int) -> FloatArray:
+    """The channels of one line as an array of shape (T_i, F)."""
+    if header.dimensions is None:
+        header.dimensions = len(channels)  # not declared: as many as the first line has
+    if len(channels) != header.dimensions:
+        raise InputError(
+            f"line {number}: expected {header.dimensions} channels, got {len(channels)}; channels "
+            "and the label are separated by ':'."
+        )
+    arrays = [_numbers(channel.split(","), number, i) for i, channel in enumerate(channels)]
+    for i, array in enumerate(arrays):
+        if len(array) != len(arrays[0]):
+            raise InputError(
+                f"line {number}: expected {len(arrays[0])} steps in channel {i} like in channel 0, "
+                f"got {len(array)}."
+            )
+    if header.equal:
+        header.length = header.length or len(arrays[0])
+        if len(arrays[0]) != header.length:
+            raise InputError(
+                f"line {number}: expected {header.length} steps as `@equalLength true` promises, "
+                f"got {len(arrays[0])}."
+            )
+    values = np.stack(arrays)
+    return values[:, : _real_steps(values, number)].T
+
+
+def _label(text: str, header: Header, number: int) -> str:
+    if header.target and not is_number(text):
+        raise InputError(f"line {number}: expected a number as target, got {text!r}.")
+    if header.labels is not None and text not in header.labels:
+        raise InputError(f"line {number}: {_checks.unknown_name('label', text, header.labels)}")
+    return text
+
+
+def _numbers(fields: Sequence[str], number: int, channel: int | None = None) -> FloatArray:
+    """Fields as numbers; '?' and an empty field are NaN."""
+    texts = ["nan" if text.strip() in ("?", "") else text for text in fields]
+    try:
+        return np.array(texts, np.float64)
+    except ValueError:
+        step = next((i for i, text in enumerate(texts) if not is_number(text)), 0)
+        where, way_out = f"channel {channel}, step {step}", "correct it"
+        if channel is None:
+            where, way_out = f"step {step}", "a table with a header goes into a .csv or .txt file"
+        raise InputError(
+            f"line {number}: expected a number at {where}, got {fields[step].strip()!r}; {way_out}."
+        ) from None
+
+
+def _real_steps(values: FloatArray, number: int) -> int:
+    """Steps of (F, T_i) without the padding; raises where one of them is not finite."""
+    real = np.asarray(~np.isnan(values).all(axis=0))
+    if not real.any():
+        raise InputError(f"line {number}: the sequence holds no value; drop the line.")
+    steps = len(real) - int(real[::-1].argmax())
+    bad = np.argwhere(~np.isfinite(values[:, :steps]))
+    if len(bad):
+        channel, step = bad[0]
+        raise InputError(
+            f"line {number}: {values[channel, step]} at step {step} of channel {channel}; fill or "
+            "drop it (only NaN in every channel up to the end of a sequence is padding)."
+        )
+    return steps
+
+
+def _labels(texts: Sequence[str]) -> Column:
+    """Whole numbers where all labels are, else strings."""
+    if all(is_number(text) and float(text).is_integer() for text in texts):
+        return np.array([int(float(text)) for text in texts], np.int64)
+    return np.array(texts, np.str_)

@@ -1,0 +1,173 @@
+"""`write_table`: columns out, to `.csv`, `.parquet`, `.npy` or standard output.
+
+A file appears whole or not at all: it is written under another name in the same folder and
+renamed at the end.
+"""
+
+import csv
+import io
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+import pyarrow.parquet as pq
+
+from unspool import _checks
+from unspool.errors import InputError
+
+ENDINGS = (".csv", ".parquet", ".pq", ".npy")
+_MUST_QUOTE = frozenset(',"\r\n')
+
+
+def check_writable(path: str | Path | None) -> None:
+    """Raise an `InputError` where `write_table` could not write to `path`; before long work."""
+    if path is None:
+        return
+    path = Path(path)
+    if path.suffix.lower() not in ENDINGS:
+        raise InputError(f"{path}: {_checks.unknown_name('ending', path.suffix, ENDINGS)}")
+    check_folder(path)
+
+
+def check_folder(path: str | Path) -> None:
+    """Raise an `InputError` where no file could be written at `path`, whatever its ending."""
+    path = Path(path)
+    folder = path.resolve().parent
+    if path.is_dir():
+        raise InputError(f"{path}: this is a folder; name a file in it.")
+    if not folder.is_dir():
+        raise InputError(f"{path}: there is no folder {folder}; make it first.")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{path}: the folder {folder} cannot be written to; choose another.")
+
+
+def write_table(
+    columns: Mapping[str, npt.ArrayLike],
+    path: str | Path | None,
+    *,
+    array: npt.NDArray[Any] | None = None,
+) -> None:
+    """Write columns of equal length as a table.
+
+    Parameters
+    ----------
+    columns : mapping from names to arrays of shape (N,)
+        Numbers, truth values, strings or dates.
+    path : str, Path or None
+        The ending says the format: `.csv`, `.parquet` (or `.pq`), `.npy`. None writes CSV to
+        standard output. Floats in CSV have as many digits as it takes to read them back equal.
+    array : array of any shape, optional
+        What goes into a `.npy` file; by default the numeric columns side by side, (N, columns).
+
+    Raises
+    ------
+    InputError
+        For an ending, a folder or columns that cannot be written. Nothing is left behind, and a
+        file that was there before stays as it was.
+    """
+    check_writable(path)
+    arrays = _checked_columns(columns)
+    if path is None:
+        buffer = io.BytesIO()
+        _write_csv(arrays, buffer)
+        sys.stdout.write(buffer.getvalue().decode())
+        return
+    path = Path(path)
+    ending = path.suffix.lower()
+    try:
+        with whole_or_not(path) as file:
+            if ending == ".csv":
+                _write_csv(arrays, file)
+            elif ending == ".npy":
+                np.save(file, _as_array(arrays, array), allow_pickle=False)
+            else:
+                pq.write_table(_table(arrays), file)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}.") from None
+
+
+@contextmanager
+def whole_or_not(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to write to that takes the place of `path` only if all went well."""
+    target = path.resolve()  # a link stays a link
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _checked_columns(columns: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDArray[Any]]:
+    arrays = {str(name): np.asarray(values) for name, values in columns.items()}
+    if not arrays:
+        raise InputError("Expected at least one column to write, got none.")
+    first, length = next((name, len(np.atleast_1d(one))) for name, one in arrays.items())
+    _checks.raise_all(
+        *(
+            f"Expected column {name!r} of shape ({length},) like {first!r}, got {one.shape}."
+            for name, one in arrays.items()
+            if one.shape != (length,)
+        )
+    )
+    return arrays
+
+
+def _table(arrays: dict[str, npt.NDArray[Any]]) -> Any:
+    converted = {}
+    for name, values in arrays.items():
+        if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] in ("Y", "M", "h", "m"):
+            values = values.astype("datetime64[s]")  # units that Arrow does not have
+        try:
+            converted[name] = pa.array(values)
+        except pa.ArrowException as error:
+            raise InputError(f"Column {name!r} cannot be written: {error}.") from None
+    return pa.table(converted)
+
+
+def _write_csv(arrays: dict[str, npt.NDArray[Any]], file: IO[bytes]) -> None:
+    """Header and rows; quotes only in files where some text needs them."""
+    table = _table({name: _shortest_dates(values) for name, values in arrays.items()})
+    header = io.StringIO()
+    csv.writer(header, lineterminator="\n").writerow(arrays)
+    file.write(header.getvalue().encode())
+    style = "needed" if any(map(_needs_quotes, table.columns)) else "none"
+    options = arrow_csv.WriteOptions(include_header=False, quoting_style=style)
+    arrow_csv.write_csv(table, file, options)
+
+
+def _shortest_dates(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Dates in the coarsest unit that loses nothing: Arrow writes all digits of a unit."""
+    if values.dtype.kind == "M":
+        for unit in ("s", "ms", "us"):
+            coarse = values.astype(f"datetime64[{unit}]")
+            if np.array_equal(coarse, values, equal_nan=True):
+                return coarse
+    return values
+
+
+def _needs_quotes(column: Any) -> bool:
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return False
+    return any(not _MUST_QUOTE.isdisjoint(text or "") for text in column.unique().to_pylist())
+
+
+def _as_array(
+    arrays: dict[str, npt.NDArray[Any]], array: npt.NDArray[Any] | None
+) -> npt.NDArray[Any]:
+    if array is None:
+        numeric = [values for values in arrays.values() if values.dtype.kind in "fiub"]
+        if not numeric:
+            raise InputError("A .npy file holds numbers, and no column is numeric; write .csv.")
+        array = np.column_stack(numeric)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"A .npy file holds numbers here, got dtype {array.dtype}; write .csv.")
+    return array

@@ -1,0 +1,124 @@
+"""Two sine waves: an LSTM autoencoder, its codes, and a classifier on them (mission rows 0.1–0.6).
+
+article()      the model with the article's settings
+run(folder)    data → training → reconstruction → codes, in NumPy too → classifier → pictures
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
+from sklearn.linear_model import LogisticRegression
+
+from unspool.data.generators import Sines, sines
+from unspool.data.windows import Windows
+from unspool.estimators import LSTMAutoencoder
+from unspool.lstm import reference
+from unspool.nn import LSTMLayer
+
+SAMPLES_PER_CYCLE = (20, 80)
+
+
+def article(epochs: int = 30, random_state: int | None = 0, verbose: int = 1) -> LSTMAutoencoder:
+    """Make the model of row 0.2 with the settings of the article."""
+    return LSTMAutoencoder(
+        latent_dim=10,
+        bidirectional=False,
+        decoder="reversed_input",
+        head_units=(10,),
+        head_activation="relu",
+        output_activation="tanh",
+        optimizer="rmsprop",
+        learning_rate=1e-3,
+        loss="mse",
+        batch_size=500,
+        epochs=epochs,
+        # What the article does not have is switched off.
+        scaling="none",
+        validation_split=0,
+        patience=None,
+        global_clipnorm=None,
+        random_state=random_state,
+        verbose=verbose,
+    )
+
+
+def codes_in_numpy(model: LSTMAutoencoder, windows: Windows) -> npt.NDArray[Any]:
+    """Row 0.4: the codes from the trained weights, split by gate, with NumPy alone."""
+    (layer,) = (part for part in model.encoder_.modules() if isinstance(part, LSTMLayer))
+    gates = layer.gates()
+    w_ih, w_hh, bias = (
+        np.concatenate([gates[name][gate] for gate in reference.GATES])
+        for name in ("w_ih", "w_hh", "bias")
+    )
+    codes = []
+    for start in range(0, len(windows), 1000):
+        x, _ = windows.take(np.arange(start, min(start + 1000, len(windows))))
+        codes.append(reference.forward(x.astype(np.float32), w_ih, w_hh, bias)[1])
+    return np.concatenate(codes)
+
+
+def run(folder: Path, epochs: int = 30, seed: int = 0) -> None:
+    """Run the experiment, print a short table, and leave model and pictures in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    say = Console(highlight=False, soft_wrap=True)
+    data = sines(SAMPLES_PER_CYCLE)
+    say.print(f"two sines: train {data.train.shape}, test {data.test.shape}")
+
+    model = article(epochs, seed).fit(data.train)
+    model.save(folder / "sines.unspool")
+
+    codes, test_codes = model.transform(data.train), model.transform(data.test)
+    apart = float(np.abs(codes_in_numpy(model, data.test) - test_codes).max())
+    classifier = LogisticRegression().fit(codes, data.y_train)
+    accuracy = classifier.score(test_codes, data.y_test)
+    error = float(model.reconstruction_error(data.test).mean())
+    x, _ = data.test.take(np.arange(len(data.test)))
+    of_mean = float(((x - x.mean()) ** 2).mean())
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("test error of the reconstruction (MSE)", f"{error:.4f}")
+    table.add_row("test error of the mean", f"{of_mean:.4f}")
+    table.add_row("codes", f"train {codes.shape}, test {test_codes.shape}")
+    table.add_row("codes in NumPy, largest difference", f"{apart:.1e}")
+    table.add_row("logistic regression on the codes, test accuracy", f"{accuracy:.4f}")
+    say.print(table)
+    say.print(f"files in {folder}:")
+    for name in ["sines.unspool", *draw(model, data, folder)]:
+        say.print(f"  {name}")
+
+
+def draw(model: LSTMAutoencoder, data: Sines, folder: Path) -> list[str]:
+    """Draw the pictures of rows 0.3 and 0.5, the history and the codes by class."""
+    from matplotlib.figure import Figure
+
+    from unspool import plots
+
+    drawn = []
+
+    def keep(figure: Any, name: str) -> None:
+        figure.savefig(folder / name, dpi=150)
+        drawn.append(name)
+
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    ax = figure.subplots()
+    for one, samples in zip(data.train.series, SAMPLES_PER_CYCLE, strict=True):
+        ax.plot(one[:80, 0], label=f"{samples} samples a cycle")
+    ax.set(title="The two classes", xlabel="step", ylabel="value")
+    ax.legend()
+    keep(figure, "data.png")
+    keep(plots.TrainingHistoryDisplay.from_estimator(model).figure_, "history.png")
+    for number, samples in enumerate(SAMPLES_PER_CYCLE):
+        of_class = data.train[data.y_train == number]
+        shown = of_class[:: len(of_class) // 5][:5]
+        display = plots.ReconstructionDisplay.from_estimator(model, shown)
+        keep(display.figure_, f"reconstruction_class{number}.png")
+        trace = plots.CodeTraceDisplay.from_estimator(model, of_class[:samples])
+        trace.ax_.set_title(f"Codes over one cycle of {samples} windows, class {number}")
+        keep(trace.figure_, f"codes_over_cycle_class{number}.png")
+    scatter = plots.CodeScatterDisplay.from_estimator(model, data.test, data.y_test)
+    keep(scatter.figure_, "codes_by_class.png")
+    return drawn

@@ -1,0 +1,213 @@
+"""Each command on real files: what it writes, what it says, and that labels only pass through."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import unspool
+from tests.cli.conftest import read_csv, write_csv
+from unspool.data.files import read_file
+
+
+def test_fit_writes_a_model_and_says_what_it_took_for_what(run, series, tmp_path):
+    path = tmp_path / "m.unspool"
+    done = run(
+        "fit", series, "--window", 8, "-o", path, "--epochs", 2, "--latent", 3, "--batch-size", 7,
+        "--decoder", "reversed_input", "--seed", 5, "--set", "units=4", "--set", "scaling=minmax",
+    )  # fmt: skip
+    assert (done.code, done.out) == (0, "")
+    assert "series.csv: column 'time' taken as time, set aside" in done.err
+    assert (
+        "series.csv: Windows(53 windows of 8 steps, stride 1, over 1 series, 2 features)"
+        in done.err
+    )
+    assert done.err.splitlines()[-1].split() == ["model", str(path)]
+    model = unspool.load(path)
+    changed = {"latent_dim": 3, "epochs": 2, "batch_size": 7, "decoder": "reversed_input"}
+    changed |= {"random_state": 5, "units": 4, "scaling": "minmax"}
+    assert {name: model.get_params()[name] for name in changed} == changed
+    assert list(model.feature_names_in_) == ["a", "b"]
+    assert model.window_ == (8, 1)
+
+
+def test_windows_overlap_by_seven_eighths_unless_told_otherwise(run, series, tmp_path):
+    for given, stride in (([], 2), (["--stride", 5], 5)):
+        run("fit", series, "--window", 16, *given, "-o", tmp_path / "m", "--epochs", 1)
+        assert unspool.load(tmp_path / "m").window_ == (16, stride)
+
+
+def test_fit_says_when_the_model_is_no_better_than_the_mean(run, series, tmp_path):
+    done = run("fit", series, "--window", 8, "-o", tmp_path / "m", "--epochs", 1,
+               "--set", "learning_rate=1e-9")  # fmt: skip
+    assert "warning: The reconstruction is no better than the mean sequence" in done.err
+
+
+def test_labels_are_never_trained_on(run, heartbeats, tmp_path):
+    other = tmp_path / "other.tsv"
+    other.write_text("".join("7" + line[1:] for line in heartbeats.read_text().splitlines(True)))
+    for name, data in (("one", heartbeats), ("two", other)):
+        run("fit", data, "-o", tmp_path / name, "--epochs", 2, "--seed", 0)
+    X = read_file(heartbeats).source
+    codes = [unspool.load(tmp_path / name).transform(X) for name in ("one", "two")]
+    np.testing.assert_array_equal(*codes)
+
+
+def test_encode_writes_labels_and_codes_to_stdout(run, model, heartbeats):
+    done = run("encode", model, heartbeats)
+    assert done.code == 0
+    table = read_csv(done.out)
+    assert list(table) == ["label", "code_0", "code_1", "code_2"]
+    assert table["label"] == ["1", "2"] * 10
+    expected = unspool.load(model).transform(read_file(heartbeats).source)
+    got = np.array([table[f"code_{i}"] for i in range(3)], np.float32).T
+    np.testing.assert_array_equal(got, expected)
+    assert "first field of each row taken as label" in done.err
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "npy"])
+def test_encode_writes_every_format(run, model, heartbeats, tmp_path, ending):
+    path = tmp_path / f"codes.{ending}"
+    done = run("encode", model, heartbeats, "-o", path)
+    assert (done.code, done.out) == (0, "")
+    expected = unspool.load(model).transform(read_file(heartbeats).source)
+    if ending == "npy":
+        got = np.load(path)
+    elif ending == "parquet":
+        table = pq.read_table(path)
+        assert table.column_names == ["label", "code_0", "code_1", "code_2"]
+        got = np.stack([table[f"code_{i}"].to_numpy() for i in range(3)], 1)
+    else:
+        table = read_csv(path.read_text())
+        got = np.array([table[f"code_{i}"] for i in range(3)], np.float32).T
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_encode_cuts_windows_as_in_fit(run, series_model, series):
+    table = read_csv(run("encode", series_model, series).out)
+    assert list(table) == ["start", "label", "code_0", "code_1", "code_2"]
+    assert len(table["start"]) == 1 + (60 - 8) // 3
+    assert table["start"][1] == "2024-01-01 00:03:00"
+    assert table["label"] == ["ok"] * 11 + ["bad"] * 7
+
+
+def test_score_of_a_long_series_is_an_error_for_every_step(run, series_model, series):
+    table = read_csv(run("score", series_model, series).out)
+    assert list(table) == ["time", "label", "error"]
+    assert table["label"] == ["ok"] * 40 + ["bad"] * 20
+    model = unspool.load(series_model)
+    windows = read_file(series, window=8, stride=3, tail=True).source
+    (expected,) = model.reconstruction_error(windows, per="step", merge=True)
+    np.testing.assert_allclose(np.array(table["error"], float), expected)
+
+
+def test_score_of_sequences_is_an_error_for_each(run, model, heartbeats):
+    table = read_csv(run("score", model, heartbeats).out)
+    assert list(table) == ["label", "error"]
+    expected = unspool.load(model).reconstruction_error(read_file(heartbeats).source)
+    np.testing.assert_allclose(np.array(table["error"], float), expected)
+
+
+def test_reconstruct_gives_a_long_series_back_step_by_step(run, series_model, series, tmp_path):
+    table = read_csv(run("reconstruct", series_model, series).out)
+    assert list(table) == ["time", "label", "a", "b"]
+    windows = read_file(series, window=8, stride=3, tail=True).source
+    (expected,) = unspool.load(series_model).reconstruct(windows, merge=True)
+    np.testing.assert_allclose(np.array([table["a"], table["b"]], float).T, expected)
+    run("reconstruct", series_model, series, "-o", tmp_path / "again.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "again.npy"), expected)
+
+
+def test_reconstruct_gives_sequences_back_one_after_the_other(run, model, heartbeats, tmp_path):
+    table = read_csv(run("reconstruct", model, heartbeats).out)
+    assert list(table) == ["sequence", "step", "label", "feature_0"]
+    assert table["sequence"][10:14] == ["0", "0", "1", "1"]
+    assert table["step"][10:14] == ["10", "11", "0", "1"]
+    run("reconstruct", model, heartbeats, "-o", tmp_path / "again.npy")
+    again = np.load(tmp_path / "again.npy")
+    assert again.shape == (20, 12, 1)
+    np.testing.assert_allclose(np.array(table["feature_0"], float), again.ravel())
+
+
+def test_an_id_column_makes_ragged_sequences(run, tmp_path):
+    lengths = [5, 9, 3, 7]
+    ids = np.repeat(["w", "x", "y", "z"], lengths)
+    data = write_csv(tmp_path / "d.csv", {"unit": ids, "a": np.sin(np.arange(24))})
+    done = run("fit", data, "-o", tmp_path / "m", "--epochs", 1, "--latent", 2)
+    assert done.code == 0, done.err
+    table = read_csv(run("score", tmp_path / "m", data).out)
+    assert table["id"] == ["w", "x", "y", "z"]
+    table = read_csv(run("reconstruct", tmp_path / "m", data).out)
+    assert table["id"] == list(ids)
+
+
+def test_several_series_are_scored_step_by_step(run, tmp_path):
+    ids = np.repeat(["w", "x"], [20, 30])
+    data = write_csv(tmp_path / "d.csv", {"unit": ids, "a": np.sin(np.arange(50))})
+    run("fit", data, "--window", 6, "-o", tmp_path / "m", "--epochs", 1, "--latent", 2)
+    table = read_csv(run("score", tmp_path / "m", data).out)
+    assert list(table) == ["id", "step", "error"]
+    assert table["id"] == list(ids)
+    assert table["step"] == [str(i) for n in (20, 30) for i in range(n)]
+
+
+def test_short_series_are_taken_whole_on_request(run, series_model, series, tmp_path):
+    short = tmp_path / "short.csv"
+    short.write_text("".join(series.read_text().splitlines(True)[:6]))
+    assert run("score", series_model, short).code == 1
+    table = read_csv(run("score", series_model, short, "--pad-short").out)
+    assert len(table["error"]) == 5
+
+
+def test_inspect_tells_what_a_model_is(run, series_model):
+    done = run("inspect", series_model)
+    assert (done.code, done.err) == (0, "")
+    for told in (
+        "LSTMAutoencoder",
+        "latent_dim=3",
+        "2: a, b",
+        "8 steps, stride 3",
+        "encoder.lstm.layers.0.0.weight_hh",
+        "library (first choice for this cell)",
+    ):
+        assert told in done.out
+    model = unspool.load(series_model)
+    total = sum(weight.numel() for weight in model.module_.parameters())
+    assert f"{total:,}" in done.out
+
+
+@pytest.mark.parametrize("picture", ["history", "reconstruction", "trace", "scatter"])
+def test_plot_draws_each_picture(run, model, heartbeats, tmp_path, picture):
+    data = [] if picture == "history" else [heartbeats]
+    path = tmp_path / "picture.png"
+    done = run("plot", picture, model, *data, "-o", path)
+    assert done.code == 0, done.err
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert f"wrote {path}" in done.err
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # one epoch
+def test_demo_runs_the_first_experiment_whole(run, tmp_path, monkeypatch):
+    from unspool.data import generators
+    from unspool.demos import sines
+
+    few = generators.sines(cycles=60)
+    monkeypatch.setattr(sines, "sines", lambda *_: few)
+    done = run("demo", "sines", "-o", tmp_path / "demo", "--epochs", 1)
+    assert done.code == 0, done.err
+    assert sorted(file.name for file in (tmp_path / "demo").iterdir()) == [
+        "codes_by_class.png",
+        "codes_over_cycle_class0.png",
+        "codes_over_cycle_class1.png",
+        "data.png",
+        "history.png",
+        "reconstruction_class0.png",
+        "reconstruction_class1.png",
+        "sines.unspool",
+    ]
+    assert unspool.load(tmp_path / "demo" / "sines.unspool").latent_dim == 10
+    for told in ("test error of the reconstruction", "largest difference", "accuracy"):
+        assert told in done.out
+
+
+def test_version(run):
+    assert run("--version").out == f"unspool {unspool.__version__}\n"

@@ -1,0 +1,132 @@
+"""Bad input from the command line: one message, exit code 1, nothing written."""
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import write_csv
+
+T = np.arange(40)
+
+
+def bad(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def table(tmp_path, **columns):
+    return write_csv(tmp_path / "bad.csv", {"a": np.sin(T), **columns})
+
+
+def test_bad_data_is_told_and_nothing_is_written(run, tmp_path):
+    nan, inf = np.cos(T).tolist(), np.cos(T).tolist()
+    nan[7], inf[9] = "", "inf"
+    mixed = [*T[:30], "oops", *T[31:]]
+    ts = "@problemName x\n@univariate true\n@classLabel true 1 2\n@data\n"
+    ragged = ts.replace("univariate true", "univariate false") + "1,2,3:1,2:1\n"
+    cases = {
+        "empty file": (bad(tmp_path, "empty.csv", ""), "the file is empty"),
+        "header only": (bad(tmp_path, "header.csv", "a,b\n"), "header.csv"),
+        "missing file": (tmp_path / "missing.csv", "there is no such file"),
+        "text column": (table(tmp_path, words=["x"] * 40), "'words'"),
+        "broken header": (bad(tmp_path, "b.ts", ts.replace("@data\n", "")), "@data"),
+        "ragged channels": (bad(tmp_path, "c.ts", ragged), "line 5"),
+        "unknown ending": (bad(tmp_path, "a.cvs", "a\n1\n"), "did you mean '.csv'?"),
+        "pickled array": (tmp_path / "object.npy", "object"),
+    }  # fmt: skip
+    np.save(tmp_path / "object.npy", np.array([{}], dtype=object))
+    for name, (path, reason) in cases.items():
+        check(run, tmp_path, name, path, reason)
+    check(run, tmp_path, "NaN", table(tmp_path, b=nan), "'b'")
+    check(run, tmp_path, "infinity", table(tmp_path, b=inf), "'b'")
+    check(run, tmp_path, "unequal dtypes", table(tmp_path, b=mixed), "'b'")
+    check(run, tmp_path, "short series", table(tmp_path), "at least 50 steps", "--window", 50)
+    check(run, tmp_path, "no window", table(tmp_path), "--window", window=None)
+
+
+def check(run, tmp_path, name, path, reason, *options, window=8):
+    before = sorted(tmp_path.iterdir())
+    given = options or (() if window is None or path.suffix == ".ts" else ("--window", window))
+    done = run("fit", path, "-o", tmp_path / "m.unspool", "--epochs", 1, *given)
+    assert done.code == 1, f"{name}: exit code {done.code}, {done.err}"
+    last = done.err.strip().splitlines()[-1]
+    assert reason in done.err, f"{name}: {last}"
+    assert "Traceback" not in done.err
+    assert done.err.count("unspool: ") == 1
+    assert sorted(tmp_path.iterdir()) == before, f"{name}: something was written"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--latent", 0], "`latent_dim` must be a whole number of at least 1, got 0."),
+        (["--decoder", "repeet"], "did you mean 'repeat'?"),
+        (["--set", "unitz=3"], "did you mean 'units'?"),
+        (["--set", "units"], "Expected --set name=value, got 'units'."),
+        (["--set", "optimizer=adm"], "did you mean 'adam'?"),
+        (["--columns", "aa"], "did you mean 'a'?"),
+        (["--label", "lable"], "did you mean 'label'?"),
+    ],
+    ids=str,
+)
+def test_bad_options(run, series, tmp_path, options, message):
+    done = run("fit", series, "--window", 8, "-o", tmp_path / "m", *options)
+    assert done.code == 1
+    assert message in done.err
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_bad_call_is_a_usage_error(run, series):
+    assert run("fit", series).code == 2
+    assert run("fit", series, "-o", "m", "--epochs", "many").code == 2
+    assert run("fitt").code == 2
+
+
+@pytest.mark.parametrize("command", ["encode", "score", "reconstruct"])
+def test_bad_models_and_outputs(run, model, heartbeats, tmp_path, command):
+    out = tmp_path / "out.csv"
+    whole = model.read_bytes()
+    cases = [
+        ("missing", None, "does not exist"),
+        ("cut", whole[: len(whole) // 2], "is cut short or damaged"),
+        ("text", b"hello", "is not a model file"),
+    ]
+    for name, content, reason in cases:
+        path = tmp_path / name
+        if content is not None:
+            path.write_bytes(content)
+        done = run(command, path, heartbeats, "-o", out)
+        assert (done.code, done.out) == (1, "")
+        assert reason in done.err
+    for target, reason in ((tmp_path / "o.xlsx", "ending"), (tmp_path / "no" / "o.csv", "folder")):
+        done = run(command, model, heartbeats, "-o", target)
+        assert (done.code, done.out) == (1, "")
+        assert reason in done.err
+    assert not out.exists()
+
+
+def test_other_features_than_the_model_was_trained_on(run, series_model, series, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text(series.read_text().replace("time,a,b", "time,a,c", 1))
+    done = run("score", series_model, other)
+    assert done.code == 1
+    assert "'b'" in done.err
+    wide = np.zeros((40, 3))
+    np.save(tmp_path / "wide.npy", wide)
+    done = run("score", series_model, tmp_path / "wide.npy")
+    assert done.code == 1
+    assert "X has 3 features, but LSTMAutoencoder is expecting 2 features as input." in done.err
+
+
+def test_plot_errors(run, model, tmp_path):
+    done = run("plot", "scatter", model, "-o", tmp_path / "p.png")
+    assert (done.code, "needs DATA behind MODEL" in done.err) == (1, True)
+    done = run("plot", "history", model, "-o", tmp_path / "p.pgn")
+    assert (done.code, "did you mean '.png'?" in done.err) == (1, True)
+    assert run("plot", "histry", model).code == 2
+
+
+def test_unknown_demo(run):
+    done = run("demo", "sine")
+    assert done.code == 1
+    assert done.err == "unspool: unknown demo 'sine': did you mean 'sines'? Known are 'sines'.\n"

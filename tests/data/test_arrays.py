@@ -1,0 +1,235 @@
+import mmap
+import re
+
+import numpy as np
+import pytest
+
+from unspool.data.files import read_file
+from unspool.data.windows import Windows
+from unspool.errors import InputError
+
+
+def npy(tmp_path, array):
+    path = tmp_path / "a.npy"
+    np.save(path, array)
+    return path
+
+
+def npz(tmp_path, **arrays):
+    path = tmp_path / "a.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def refused(path, text, **arguments):
+    with pytest.raises(InputError, match=f"^{re.escape(f'{path}: {text}')}$"):
+        read_file(path, **arguments)
+
+
+def numbers(*shape):
+    return np.random.default_rng(0).normal(size=shape)
+
+
+def test_three_dimensions_are_sequences(tmp_path):
+    values = numbers(4, 5, 2)
+    values[1, 3:] = np.nan
+    loaded = read_file(npy(tmp_path, values))
+    assert loaded.source.lengths.tolist() == [5, 3, 5, 5]
+    np.testing.assert_array_equal(loaded.source[0], values[0])
+    assert loaded.index == {}
+    assert loaded.notes == ("array of 4x5x2 read as 4 sequences of 5 steps, 2 features",)
+
+
+def test_two_dimensions_are_sequences_of_one_feature_without_a_window(tmp_path):
+    values = numbers(4, 5).astype(np.float32)
+    loaded = read_file(npy(tmp_path, values))
+    np.testing.assert_array_equal(loaded.source.values[:, :, 0], values)
+    assert loaded.source.values.dtype == np.float32
+    assert loaded.notes == (
+        "array of 4x5 read as 4 sequences of 5 steps, one feature; with a window: one series of 5 "
+        "features",
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
+def test_two_dimensions_with_a_window_are_one_series_that_stays_in_the_file(tmp_path, dtype):
+    values = (numbers(50, 3) * 100).astype(dtype)
+    path = npy(tmp_path, values)
+    loaded = read_file(path, window=10)
+    assert loaded.source.shape == (41, 10, 3)
+    (series,) = loaded.source.series
+    assert series.dtype == dtype
+    assert loaded.notes == ("read as one series of 50 steps, 3 features",)
+    # A change to the file is seen, since nothing was copied.
+    np.lib.format.open_memmap(path, mode="r+")[7, 1] = 5
+    assert series[7, 1] == 5
+
+
+def test_one_dimension_is_a_series_of_one_feature(tmp_path):
+    loaded = read_file(npy(tmp_path, np.arange(9.0)), window=4, stride=5)
+    np.testing.assert_array_equal(loaded.source.take([1])[0][0, :, 0], [5, 6, 7, 8])
+    assert loaded.index["start"].tolist() == [0, 5]
+    assert loaded.notes == ("read as one series of 9 steps, 1 feature",)
+    refused(
+        npy(tmp_path, np.arange(2000.0)),
+        "one series of 2,000 steps; say how to cut it, for example window=96 (--window 96).",
+    )
+
+
+def test_three_dimensions_with_a_window_are_many_series(tmp_path):
+    values = numbers(3, 6, 2)
+    loaded = read_file(npz(tmp_path, X=values, lengths=[6, 5, 4], y=["a", "b", "c"]), window=4)
+    assert isinstance(loaded.source, Windows)
+    assert loaded.index["id"].tolist() == [0, 0, 0, 1, 1, 2]
+    assert loaded.index["start"].tolist() == [0, 1, 2, 0, 1, 0]
+    assert loaded.index["label"].tolist() == list("aaabbc")
+    np.testing.assert_array_equal(loaded.source[4], values[1, 1:5])
+
+
+def test_rows_reads_two_dimensions_as_sequences_under_a_window_too(tmp_path):
+    path = npy(tmp_path, numbers(3, 6))
+    loaded = read_file(path, window=4, rows=True)
+    assert loaded.source.shape == (9, 4, 1)
+    assert loaded.notes[0] == "array of 3x6 read as 3 sequences of 6 steps, one feature"
+    refused(
+        npy(tmp_path, numbers(3, 6, 2)),
+        "`rows` reads a 2-D array row by row, got an array of 3x6x2.",
+        rows=True,
+    )
+
+
+@pytest.mark.parametrize("values", ["X", "values", "anything"])
+@pytest.mark.parametrize("labels", ["y", "labels"])
+def test_npz_by_its_usual_names(tmp_path, values, labels):
+    array = numbers(3, 4, 2)
+    path = npz(tmp_path, **{values: array, labels: np.arange(3), "lengths": np.array([4, 2, 0])})
+    loaded = read_file(path)
+    assert loaded.source.lengths.tolist() == [4, 2, 0]
+    np.testing.assert_array_equal(loaded.source[1], array[1, :2])
+    assert loaded.index["label"].tolist() == [0, 1, 2]
+    assert loaded.notes[-1] == "labels found beside the values"
+
+
+def test_npz_with_a_label_for_every_step_of_a_long_series(tmp_path):
+    loaded = read_file(npz(tmp_path, X=numbers(6, 2), y=np.arange(6) * 10), window=4)
+    assert loaded.index["label"].tolist() == [30, 40, 50]
+    assert loaded.steps["label"][0].tolist() == [0, 10, 20, 30, 40, 50]
+    refused(
+        npz(tmp_path, X=numbers(6, 2), y=np.arange(5)),
+        "expected labels as 6 values, one for each step, got shape (5,).",
+        window=4,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        (
+            {"train": np.ones((2, 3)), "test": np.ones((2, 3))},
+            "expected the values as 'X' or 'values' or as the only array, with 'lengths' and 'y' "
+            "or 'labels' beside it, and found 'test', 'train'; save it with such names.",
+        ),
+        (
+            {"X": np.ones((2, 3)), "ids": np.arange(2)},
+            "expected the values as 'X' or 'values' or as the only array, with 'lengths' and 'y' "
+            "or 'labels' beside it, and found 'ids'; save it with such names.",
+        ),
+        (
+            {"y": np.arange(2)},
+            "expected the values as 'X' or 'values' or as the only array, with 'lengths' and 'y' "
+            "or 'labels' beside it, and found no values; save it with such names.",
+        ),
+        (
+            {"X": np.ones((2, 3)), "values": np.ones((2, 3))},
+            "both 'X' and 'values' could be the values; keep one.",
+        ),
+        (
+            {"X": np.ones((2, 3)), "y": np.arange(2), "labels": np.arange(2)},
+            "both 'y' and 'labels' could be the labels; keep one.",
+        ),
+        (
+            {"X": np.ones((2, 3)), "y": np.arange(3)},
+            "Expected label as 2 values, one for each sequence, got shape (3,).",
+        ),
+        (
+            {"X": np.ones((2, 3, 1)), "lengths": np.array([3, 4])},
+            "Expected `lengths` from 0 to 3 (the steps of `values`), got 3 to 4.",
+        ),
+    ],
+)
+def test_npz_that_does_not_say_what_is_what(tmp_path, arrays, told):
+    refused(npz(tmp_path, **arrays), told)
+
+
+def test_lengths_beside_one_long_series_are_refused(tmp_path):
+    refused(
+        npz(tmp_path, X=numbers(6, 2), lengths=np.arange(6)),
+        "'lengths' belongs to sequences, and with a window the array is one series; leave "
+        "'lengths' out, or read the rows as sequences with rows=True (--rows).",
+        window=2,
+    )
+
+
+@pytest.mark.parametrize("window", [None, 2])
+def test_pickled_objects_are_refused(tmp_path, window):
+    ragged = np.array([np.ones(2), np.ones(3)], dtype=object)
+    told = (
+        "it holds pickled Python objects, which can run code when loaded and are not read; save "
+        "numbers: an array (N, T, F), or .npz with `X` and `lengths`."
+    )
+    refused(npy(tmp_path, ragged), told, window=window)
+    refused(npz(tmp_path, X=ragged), told, window=window)
+
+
+def test_arrays_that_are_no_sequences_are_told(tmp_path):
+    refused(
+        npy(tmp_path, np.ones((2, 2, 2, 2))),
+        "expected an array of 1 to 3 dimensions, got 4 (2x2x2x2); sequences are (N, T, F).",
+    )
+    refused(
+        npy(tmp_path, np.array(1.0)),
+        "expected an array of 1 to 3 dimensions, got 0 (); sequences are (N, T, F).",
+    )
+    refused(npy(tmp_path, np.ones((0, 3))), "the array is empty, of shape (0, 3).")
+    refused(npy(tmp_path, np.array(["a"])), "expected an array of real numbers, got dtype <U1.")
+    refused(
+        npy(tmp_path, np.ones((2, 2), complex)),
+        "expected an array of real numbers, got dtype complex128.",
+    )
+    values = numbers(2, 3, 2)
+    values[1, 1, 0] = np.nan
+    refused(
+        npy(tmp_path, values),
+        "Sequence 1 holds nan at step 1, feature 0; fill or drop such steps (steps that are NaN "
+        "in every feature up to the end of a sequence count as padding).",
+    )
+
+
+def test_files_that_are_not_what_their_ending_says(tmp_path):
+    (tmp_path / "a.npy").write_text("1,2\n")
+    told = "this is no .npy file (it does not begin like one); write it with numpy.save."
+    refused(tmp_path / "a.npy", told)
+    (tmp_path / "a.npz").write_text("1,2\n")
+    told = "this is no .npz file (it does not begin like one); write it with numpy.savez."
+    refused(tmp_path / "a.npz", told)
+    path = npy(tmp_path, numbers(9, 9))
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))}: the array cannot be read: "):
+        read_file(path)
+
+
+def test_smd_is_mapped_and_not_copied(shared_data):
+    path = shared_data("smd/machine-1-2_train.npy")
+    loaded = read_file(path, window=100)
+    (series,) = loaded.source.series
+    assert series.shape == (23694, 38)
+    owner = series
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    assert isinstance(owner, mmap.mmap)
+
+
+def test_ecg5000_test_is_an_array_like_any_other(shared_data):
+    loaded = read_file(shared_data("ucr/ECG5000/ECG5000_TEST.npy"))
+    assert loaded.source.shape == (4499, 141, 1)
+    assert loaded.index == {}

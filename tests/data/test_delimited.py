@@ -1,0 +1,158 @@
+import re
+
+import numpy as np
+import pytest
+
+from unspool.data.files import read_file
+from unspool.errors import InputError
+
+
+def written(tmp_path, text, name="a.csv"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def refused(path, text, **arguments):
+    with pytest.raises(InputError, match=f"^{re.escape(f'{path}: {text}')}$"):
+        read_file(path, **arguments)
+
+
+def values_of(path):
+    return read_file(path, window=1).source.series[0]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".txt"])
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        ("a,b\n1,2.5\n-3,4e1\n", ()),
+        ("a, b\n1, 2.5\n-3, 4e1\n", ()),
+        ("a;b\n1;2.5\n-3;4e1\n", ("columns are separated by semicolons",)),
+        ("a\tb\n1\t2.5\n-3\t4e1\n", ("columns are separated by tabs",)),
+        ("a b\n1   2.5 \n -3 4e1\n", ("columns are separated by blanks",)),
+        ("# a b\n1 2.5\n-3 4e1\n", ("columns are separated by blanks",)),
+        ("\n\na,b\n1,2.5\n\n-3,4e1\n", ()),
+        ("\ufeffa,b\r\n1,2.5\r\n-3,4e1\r\n", ()),
+        ('"a","b"\n"1","2.5"\n"-3","4e1"\n', ()),
+        (
+            "a;b\n1;2,5\n-3;4e1\n",
+            (
+                "columns are separated by semicolons",
+                "commas within numbers taken as decimal points",
+            ),
+        ),
+    ],
+)
+def test_separators_blanks_quotes_and_line_ends(tmp_path, ending, text, notes):
+    loaded = read_file(written(tmp_path, text, f"a{ending}"), window=1)
+    np.testing.assert_array_equal(loaded.source.series[0], [[1, 2.5], [-3, 40]])
+    assert loaded.source.feature_names == ("a", "b")
+    assert loaded.notes == (*notes, "2 columns as features: a, b")
+
+
+def test_two_columns_with_decimal_commas_are_not_a_header_one_short(tmp_path):
+    path = written(tmp_path, "t;v\n1;2,5\n2;3,5\n")
+    np.testing.assert_array_equal(read_file(path, window=1).source.series[0], [[2.5], [3.5]])
+
+
+@pytest.mark.parametrize("name", ["my value", "heat (low, high)", "a;b", "a\tb"])
+def test_a_single_column_whose_name_holds_separators(tmp_path, name):
+    loaded = read_file(written(tmp_path, f"{name}\n1\n2\n"), window=1)
+    assert loaded.source.feature_names == (name,)
+    assert loaded.notes == (f"1 column as feature: {name}",)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("1,2\n3,4\n", ["0", "1"]),
+        ("1.5,-2e3\n3,4\n", ["0", "1"]),
+        ("5\n6\n", ["0"]),
+        ("3 4 \n5 6 \n", ["0", "1"]),
+        ("2024-01-01 10:00,7\n2024-01-02 10:00,8\n", ["1"]),
+    ],
+)
+def test_a_first_row_of_numbers_or_dates_is_data(tmp_path, text, names):
+    loaded = read_file(written(tmp_path, text), window=1)
+    assert list(loaded.source.feature_names) == names
+    assert len(loaded.source) == 2
+    told = [note for note in loaded.notes if note.startswith("no header")]
+    last = text.splitlines()[0].count(",") or text.splitlines()[0].strip().count(" ")
+    span = f"'0' to '{last}'" if last else "'0'"
+    assert told == [f"no header: columns are named by their numbers, {span}"]
+
+
+def test_a_first_row_of_numbers_with_empty_ends_is_data(tmp_path):
+    loaded = read_file(written(tmp_path, "1,2,,\n3,4,5,6\n"), rows=True)
+    assert loaded.source.lengths.tolist() == [2, 4]
+
+
+@pytest.mark.parametrize("text", ["0,1,2\n5,6,7\n", ",0,1,2\n0,5,6,7\n"])
+def test_the_numbers_that_pandas_writes_above_columns_are_names(tmp_path, text):
+    loaded = read_file(written(tmp_path, text), rows=True)
+    np.testing.assert_array_equal(loaded.source.values[:, :, 0], [[5, 6, 7]])
+    told = "first row, '0' to '2', taken as column names"
+    assert (told in loaded.notes) == (not text.startswith(","))
+
+
+def test_a_header_one_name_short_leaves_out_the_row_number(tmp_path):
+    loaded = read_file(written(tmp_path, '"a","b"\n"7",1,2\n"8",3,4\n', "a.txt"), window=1)
+    np.testing.assert_array_equal(loaded.source.series[0], [[1, 2], [3, 4]])
+    assert loaded.notes == (
+        "the header is one name short: taken as that of all but the first column",
+        "the column without a name taken as row number, set aside",
+        "2 columns as features: a, b",
+    )
+
+
+@pytest.mark.parametrize("header", ["a,b", "a,b,"])
+def test_a_separator_at_the_end_of_every_row_makes_no_column(tmp_path, header):
+    loaded = read_file(written(tmp_path, f"{header}\n1,2,\n3,4,\n"), window=1)
+    np.testing.assert_array_equal(loaded.source.series[0], [[1, 2], [3, 4]])
+    assert loaded.notes == ("2 columns as features: a, b",)
+
+
+def test_whole_numbers_that_turn_into_fractions_far_down(tmp_path):
+    path = written(tmp_path, "a\n" + "1\n" * 700_000 + "2.5\n")  # beyond Arrow's first block
+    values = values_of(path)
+    assert values.dtype == np.float64
+    assert values[-1] == 2.5
+
+
+def test_a_row_wider_than_the_csv_module_takes(tmp_path):
+    path = written(tmp_path, ",".join(["0.125" + "0" * 60] * 2500) + "\n")
+    assert read_file(path, rows=True).source.shape == (1, 2500, 1)
+
+
+@pytest.mark.parametrize("separator", [",", " "])
+def test_rows_of_unequal_numbers_of_fields_are_told(tmp_path, separator):
+    rows = [["a", "b"], ["1", "2"], ["3", "4"], ["5", "6", "7"], ["8"]]
+    path = written(tmp_path, "\n".join(separator.join(row) for row in rows) + "\n", "a.txt")
+    row = "5 6 7".replace(" ", "\t" if separator == " " else separator)
+    refused(
+        path,
+        f"expected 2 fields in row 4, got 3: {row!r}; every row needs as many as the first, "
+        "empty ones included.",
+        window=1,
+    )
+
+
+def test_text_that_is_no_utf8_is_told(tmp_path):
+    end = "so this is no text table; save it as UTF-8 text, or use the right ending."
+    latin = "a,b\n1,2\n".replace("a", "°C").encode("latin-1")
+    refused(written(tmp_path, latin), f"byte 0xb0 is not UTF-8, {end}", window=1)
+    refused(written(tmp_path, b"PK\0\0,1\n"), f"it holds zero bytes, {end}", window=1)
+    late = b"a,b\n" + b"1,2\n" * 60 + b"\xb0,2\n"
+    refused(written(tmp_path, late), f"column 'a' holds bytes that are not UTF-8, {end}", window=1)
+
+
+def test_a_header_alone_and_blank_lines_alone_are_told(tmp_path):
+    refused(written(tmp_path, "a,b\n"), "there is a header and no row below it.", window=1)
+    refused(written(tmp_path, "\n  \n"), "the file holds nothing but blank lines.", window=1)
+
+
+def test_what_arrow_cannot_read_is_told_with_its_words(tmp_path):
+    path = written(tmp_path, "a\n" + "x" * 3_000_000 + "\n")
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))}: the text does not read as a"):
+        read_file(path, window=1)

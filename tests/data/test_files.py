@@ -1,0 +1,173 @@
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from unspool.data.files import read_file
+from unspool.data.loaded import Loaded, listed
+from unspool.data.sequences import Sequences
+from unspool.data.windows import Windows
+from unspool.errors import InputError
+
+KNOWN = "'.csv', '.npy', '.npz', '.parquet', '.pq', '.ts', '.tsv', '.txt'"
+ENDINGS = [".csv", ".txt", ".parquet", ".pq", ".npy", ".npz", ".ts", ".tsv"]
+TS = "@univariate true\n@classLabel true a b\n@data\n1,2,3:a\n4,5,6:b\n"
+
+
+def refused(path, text, **arguments):
+    with pytest.raises(InputError, match=f"^{re.escape(f'{path}: {text}')}$"):
+        read_file(path, **arguments)
+
+
+def two_sequences(path):
+    """Writes [1, 2, 3] and [4, 5, 6] in the format of the ending."""
+    values = np.array([[1.0, 2, 3], [4, 5, 6]])
+    ending = path.suffix.lower()
+    if ending in (".parquet", ".pq"):
+        pq.write_table(pa.table({f"s{i}": values[:, i] for i in range(3)}), path)
+    elif ending == ".npy":
+        np.save(path, values)
+    elif ending == ".npz":
+        np.savez(path, X=values)
+    else:
+        text = {".ts": TS, ".tsv": "1\t1\t2\t3\n2\t4\t5\t6\n"}.get(ending, "1,2,3\n4,5,6\n")
+        path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("ending", [*ENDINGS, ".CSV", ".Parquet", ".TSV", ".Ts"])
+def test_every_ending_in_any_case_leads_to_its_reader(tmp_path, ending):
+    loaded = read_file(two_sequences(tmp_path / f"two{ending}"), rows=True)
+    np.testing.assert_array_equal(loaded.source.values[:, :, 0], [[1, 2, 3], [4, 5, 6]])
+    assert loaded.steps == {}
+    assert loaded.series_ids is None
+
+
+def test_a_path_may_be_a_string(tmp_path):
+    path = two_sequences(tmp_path / "two.tsv")
+    assert len(read_file(str(path)).source) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.cvs", f"unknown ending '.cvs': did you mean '.csv'? Known are {KNOWN}."),
+        ("a.json", f"unknown ending '.json': known are {KNOWN}."),
+        ("a", f"unknown ending '': known are {KNOWN}."),
+    ],
+)
+def test_an_unknown_ending_is_told_with_the_known_ones(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text("1,2\n")
+    refused(path, text)
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path):
+    refused(tmp_path / "no.csv", "there is no such file; check the path.")
+    (tmp_path / "folder.csv").mkdir()
+    refused(tmp_path / "folder.csv", "this is a folder; name one file in it.")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_empty_file_is_told(tmp_path, ending):
+    path = tmp_path / f"empty{ending}"
+    path.touch()
+    refused(path, "the file is empty (0 bytes); nothing was written to it.", window=2)
+
+
+# Text cut in the middle of a row may still be whole, so only noise is tried there.
+@pytest.mark.parametrize(
+    ("ending", "cut"),
+    [(ending, False) for ending in ENDINGS]
+    + [(ending, True) for ending in (".parquet", ".pq", ".npy", ".npz", ".ts")],
+)
+def test_garbled_bytes_raise_an_input_error_that_begins_with_the_file(tmp_path, ending, cut):
+    path = two_sequences(tmp_path / f"garbled{ending}")
+    whole = path.read_bytes()
+    noise = np.random.default_rng(0).integers(128, 256, 500, np.uint8).tobytes()
+    # The signature stays, so that a reader goes past it.
+    path.write_bytes(whole[: len(whole) // 2] if cut else whole[:8] + noise)
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))}: "):
+        read_file(path, rows=True)
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".ts", ".tsv"])
+def test_columns_are_refused_where_a_file_has_none(tmp_path, ending):
+    path = two_sequences(tmp_path / f"two{ending}")
+    refused(
+        path,
+        f"`columns`, `label` cannot be used: a {ending} file has no named columns; leave it out.",
+        columns=["a"],
+        label="b",
+    )
+
+
+def test_faulty_arguments_are_told_together(tmp_path):
+    text = (
+        "`window` must be a whole number of at least 1 or None, got 0.\n"
+        "`stride` must be a whole number of at least 1, got 0.5.\n"
+        "`tail` must be True or False, got 1.\n"
+        "unknown `short` 'padd': did you mean 'pad'? Known are 'error', 'pad'."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
+        read_file(tmp_path / "a.csv", window=0, stride=0.5, tail=1, short="padd")
+    with pytest.raises(InputError, match=r"^`rows` must be True or False, got 'yes'\.$"):
+        read_file(tmp_path / "a.csv", rows="yes")
+    text = "`columns` must be a list of names, got the string 'a,b'."
+    with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
+        read_file(tmp_path / "a.csv", columns="a,b")
+
+
+@pytest.mark.parametrize("argument", [{"stride": 2}, {"tail": True}, {"short": "pad"}])
+def test_how_to_cut_is_refused_where_nothing_is_cut(tmp_path, argument):
+    text = (
+        "`stride`, `tail` and `short` say how to cut windows, and no `window` was given; "
+        "give its number of steps, or leave them out."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
+        read_file(two_sequences(tmp_path / "two.tsv"), **argument)
+
+
+def test_what_windows_complain_of_gets_the_name_of_the_file(tmp_path):
+    refused(
+        two_sequences(tmp_path / "two.npy"),
+        "Expected a series of at least 9 steps (the window), got 2 in series 0; take a smaller "
+        "window, or short='pad' to take short series whole.",
+        window=9,
+    )
+
+
+@pytest.mark.parametrize("ending", [".csv", ".npy", ".npz", ".ts", ".tsv"])
+def test_sequences_are_cut_one_by_one_and_keep_their_labels(tmp_path, ending):
+    path = two_sequences(tmp_path / f"two{ending}")
+    loaded = read_file(path, rows=True, window=2)
+    assert isinstance(loaded.source, Windows)
+    values, _ = loaded.source.take(np.arange(4))
+    np.testing.assert_array_equal(values[:, :, 0], [[1, 2], [2, 3], [4, 5], [5, 6]])
+    assert loaded.index["id"].tolist() == [0, 0, 1, 1]
+    assert loaded.index["start"].tolist() == [0, 1, 0, 1]
+    if ending in (".ts", ".tsv"):
+        names = {".ts": list("aabb"), ".tsv": [1, 1, 2, 2]}[ending]
+        assert loaded.index["label"].tolist() == names
+    assert loaded.series_ids == [0, 1]
+    assert loaded.steps == {}
+    assert loaded.notes[-1] == "windows are cut from each of the 2 sequences by itself"
+
+
+def test_tail_stride_and_short_reach_the_windows(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a\n" + "".join(f"{i}\n" for i in range(10)))
+    loaded = read_file(path, window=4, stride=4, tail=True)
+    assert loaded.index["start"].tolist() == [0, 4, 6]
+    padded = read_file(path, window=99, short="pad")
+    assert padded.source.lengths_of([0]).tolist() == [10]
+
+
+def test_loaded_is_frozen_and_names_are_listed_up_to_eight():
+    loaded = Loaded(Sequences(np.zeros((1, 1, 1))), {}, {}, None, ())
+    with pytest.raises(AttributeError, match="cannot assign to field 'notes'"):
+        loaded.notes = ("other",)
+    assert listed(["a", "b"]) == "a, b"
+    assert listed([str(i) for i in range(10)]) == "0, 1, 2, 3, 4, 5, 6, 7 and 2 more"

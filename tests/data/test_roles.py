@@ -1,0 +1,199 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from unspool.data.roles import as_times, find_roles
+from unspool.errors import InputError
+
+TIMES = [
+    "time",
+    "timestamp",
+    "date",
+    "datetime",
+    "ds",
+    "t",
+    "step",
+    "cycle",
+    "index",
+    "Time",
+    "DATE",
+]
+IDS = [
+    "id",
+    "unit",
+    "engine",
+    "series",
+    "series_id",
+    "item_id",
+    "sequence",
+    "sequence_id",
+    "machine_id",
+    "unique_id",
+    "Unit",
+]
+LABELS = ["label", "labels", "class", "anomaly", "is_anomaly", "target_class", "Label"]
+NOTHING = {"time": None, "id": None, "label": None}
+
+
+def table(**columns):
+    return pa.table({name: pa.array(values) for name, values in columns.items()})
+
+
+def roles_of(frame, columns=None, rows=False, **named):
+    roles = find_roles(frame, NOTHING | named, columns, rows=rows)
+    return roles.time, roles.id, roles.label, roles.features
+
+
+def error_of(frame, columns=None, **named):
+    with pytest.raises(InputError) as caught:
+        find_roles(frame, NOTHING | named, columns)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_a_numeric_column_is_time_by_its_usual_name(name):
+    assert roles_of(table(**{"a": [1.0, 2.0], name: [0, 1]})) == (name, None, None, ["a"])
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_an_id_is_known_by_its_usual_name(name):
+    assert roles_of(table(**{"a": [1.0, 2.0], name: ["x", "x"]})) == (None, name, None, ["a"])
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_a_label_is_known_by_its_usual_name(name):
+    assert roles_of(table(**{"a": [1.0, 2.0], name: [0, 1]})) == (None, None, name, ["a"])
+
+
+@pytest.mark.parametrize("name", ["y", "target", "times", "unit_price", "identity", "timestep2"])
+def test_other_names_are_features(name):
+    assert roles_of(table(**{"a": [1.0, 2.0], name: [0, 0]})) == (None, None, None, ["a", name])
+
+
+@pytest.mark.parametrize(
+    ("texts", "first"),
+    [
+        (["2024-01-31 10:00:00", "2024-02-01 10:00:00"], "2024-01-31T10:00:00"),
+        (["2024-01-31T10:00Z", "2024-02-01T10:00Z"], "2024-01-31T10:00:00"),
+        (["2024-01-31T10:00+01:00", "2024-02-01T10:00+01:00"], "2024-01-31T09:00:00"),
+        (["2024-01-31", "2024-02-01"], "2024-01-31T00:00:00"),
+        ([" 2024-01-31", " 2024-02-01"], "2024-01-31T00:00:00"),
+        (["2024/01/31 10:00", "2024/02/01 10:00"], "2024-01-31T10:00:00"),
+        (["31.01.2024", "01.02.2024"], "2024-01-31T00:00:00"),
+        (["01/31/2024 10:00:05", "02/01/2024 10:00:05"], "2024-01-31T10:00:05"),
+        (["01/02/2024", "31/01/2024"], "2024-02-01T00:00:00"),
+        (["01/02/2024", "02/03/2024"], "2024-01-02T00:00:00"),
+    ],
+)
+def test_text_that_reads_as_dates_is_time_by_any_name(texts, first):
+    frame = table(a=[1.0, 2.0], when=texts)
+    assert roles_of(frame) == ("when", None, None, ["a"])
+    assert as_times(frame["when"])[0] == np.datetime64(first)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["2024-01-31", "soon"],
+        ["31.01.2024", "soon"],
+        ["31/31/2024", "01/01/2024"],
+        ["5", "6"],
+        ["x", "y"],
+        [1, 2],
+    ],
+)
+def test_what_does_not_read_as_dates_is_no_time(values):
+    assert as_times(table(when=values)["when"]) is None
+
+
+def test_text_is_no_time_for_its_name_and_dates_are_no_label_for_theirs():
+    assert roles_of(table(a=[1.0, 2.0], t=["x", "y"])) == (None, None, None, ["a", "t"])
+    days = ["2024-01-01", "2024-01-02"]
+    assert roles_of(table(a=[1.0, 2.0], label=days)) == ("label", None, None, ["a"])
+
+
+def test_dates_of_every_arrow_kind_are_time():
+    days = np.array(["2024-01-31", "2024-02-01"], "datetime64[D]")
+    for kind in (pa.date32(), pa.timestamp("ns"), pa.timestamp("ms", "Europe/Paris")):
+        assert as_times(pa.chunked_array([pa.array(days).cast(kind)]))[0] == days[0]
+    texts = pa.chunked_array([pa.array(days.astype(str)).dictionary_encode()])
+    assert as_times(texts)[0] == days[0]
+
+
+def test_only_one_time_is_taken_and_dates_come_before_usual_names():
+    frame = table(t=[0, 1], when=["2024-01-01", "2024-01-02"], step=[0, 1], a=[1.0, 2.0])
+    assert roles_of(frame) == ("when", None, None, ["t", "step", "a"])
+    assert roles_of(frame.drop(["when"])) == ("t", None, None, ["step", "a"])
+    frame = table(a=[1.0, 2.0], start=["2024-01-01"] * 2, end=["2024-01-02"] * 2)
+    assert roles_of(frame) == ("start", None, None, ["a", "end"])
+
+
+def test_an_id_that_differs_in_every_row_is_a_row_number_unless_rows_are_sequences():
+    frame = table(id=[1, 2, 3], a=[1.0, 2.0, 3.0])
+    assert roles_of(frame) == (None, None, None, ["a"])
+    assert roles_of(frame, rows=True) == (None, "id", None, ["a"])
+    assert roles_of(frame, id="id") == (None, "id", None, ["a"])
+    assert roles_of(frame.slice(0, 1)) == (None, "id", None, ["a"])
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__"])
+def test_the_index_of_a_frame_is_a_row_number_or_the_time(name):
+    assert roles_of(table(**{name: [0, 1], "a": [1.0, 2.0]})) == (None, None, None, ["a"])
+    days = ["2024-01-01", "2024-01-02"]
+    dated = table(**{name: days, "a": [1.0, 2.0]})
+    assert roles_of(dated) == (name, None, None, ["a"])
+    assert len(find_roles(dated, NOTHING, None).notes) == 2  # it is told once, as the time
+    assert roles_of(table(**{name: [0, 1], "a": [1.0, 2.0]}), time=name)[0] == name
+
+
+def test_what_the_user_names_goes_before_what_is_guessed():
+    frame = table(time=[0, 1], id=[1, 1], label=[0, 1], a=[1.0, 2.0], b=[3, 4], c=[5, 5])
+    assert roles_of(frame) == ("time", "id", "label", ["a", "b", "c"])
+    named = {"time": "b", "id": "c", "label": "id"}
+    assert roles_of(frame, **named) == ("b", "c", "id", ["time", "label", "a"])
+    assert roles_of(frame, columns=["time", "label"]) == (None, "id", None, ["time", "label"])
+    assert roles_of(frame, columns=["b", "a"]) == ("time", "id", "label", ["b", "a"])
+
+
+def test_every_guess_is_told():
+    frame = table(**{"": [0, 1]}, time=[0, 1], id=[1, 1], label=[0, 1], a=[1.0, 2.0], b=[3, 4])
+    assert find_roles(frame, NOTHING, None).notes == (
+        "column 'time' taken as time, set aside",
+        "column 'id' taken as id, set aside",
+        "column 'label' taken as label, set aside",
+        "the column without a name taken as row number, set aside",
+        "2 columns as features: a, b",
+    )
+    assert find_roles(frame, NOTHING, ["b"]).notes[-2:] == (
+        "columns not asked for are left out: a",
+        "1 column as feature: b",
+    )
+    assert find_roles(frame, NOTHING, None, rows=True).notes[-1] == "2 columns as steps: a, b"
+
+
+def test_unknown_names_are_told_together_with_the_nearest():
+    frame = table(date=[1, 2], OT=[1, 2])
+    assert error_of(frame, columns=["ot", "OT"], time="dat", id="unit") == (
+        "`time`: unknown column 'dat': did you mean 'date'? Known are 'OT', 'date'.\n"
+        "`id`: unknown column 'unit': known are 'OT', 'date'.\n"
+        "`columns`: unknown column 'ot': known are 'OT', 'date'."
+    )
+
+
+def test_names_that_contradict_each_other_are_told():
+    frame = table(a=[1, 2], time=[0, 1])
+    assert error_of(frame, columns=["a"], label="a") == (
+        "column 'a' is named as `label` and again as `columns`."
+    )
+    assert error_of(frame, columns=["a", "a"]) == (
+        "column 'a' is named as `columns` and again as `columns`."
+    )
+    assert error_of(frame, columns=[]) == (
+        "`columns` is empty; name at least one feature, or leave it out."
+    )
+    assert error_of(frame.drop(["a"])) == (
+        "no column is left as a feature: column 'time' taken as time, set aside. "
+        "Name the features with `columns`."
+    )
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    assert error_of(twice) == "column name 'a' appears twice; rename one of the columns."

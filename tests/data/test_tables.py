@@ -1,0 +1,322 @@
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from unspool.data.files import read_file
+from unspool.data.sequences import Sequences
+from unspool.data.tables import sequences_from_table
+from unspool.data.windows import Windows
+from unspool.errors import InputError
+
+WAY_OUT = "; fill or drop such rows, or leave the column out with `columns`."
+
+
+def written(tmp_path, text):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    return path
+
+
+def refused(path, text, **arguments):
+    with pytest.raises(InputError, match=f"^{re.escape(f'{path}: {text}')}$"):
+        read_file(path, **arguments)
+
+
+def test_one_series_is_cut_into_windows_that_start_at_times(tmp_path):
+    days = np.arange("2024-01-01", "2024-01-07", dtype="datetime64[D]")
+    rows = "".join(f"{day},{i},{i * 0.5},{i % 2}\n" for i, day in enumerate(days))
+    loaded = read_file(written(tmp_path, "date,a,b,label\n" + rows), window=3, stride=2)
+    assert isinstance(loaded.source, Windows)
+    assert loaded.source.feature_names == ("a", "b")
+    np.testing.assert_array_equal(loaded.source[1], [[2, 1], [3, 1.5], [4, 2]])
+    assert list(loaded.index) == ["start", "label"]
+    np.testing.assert_array_equal(loaded.index["start"], days[[0, 2]])
+    assert loaded.index["label"].tolist() == [0, 0]  # of steps 2 and 4
+    np.testing.assert_array_equal(loaded.steps["time"][0], days)
+    assert loaded.steps["label"][0].tolist() == [0, 1, 0, 1, 0, 1]
+    assert loaded.series_ids is None
+    assert loaded.notes[-1] == "the label of a window is the one at its last step"
+
+
+def test_without_a_time_windows_start_at_numbers(tmp_path):
+    loaded = read_file(written(tmp_path, "a,b\n1,2\n3,4\n5,6\n"), window=2)
+    assert loaded.index["start"].tolist() == [0, 1]
+    assert loaded.steps == {}
+
+
+def test_one_series_that_nothing_cuts_is_refused(tmp_path):
+    refused(
+        written(tmp_path, "a\n" + "1\n" * 1234),
+        "one series of 1,234 steps; say how to cut it, for example window=96 (--window 96), or "
+        "rows=True (--rows) if each row is a sequence of its own.",
+    )
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_an_id_makes_sequences_in_the_order_of_first_appearance(tmp_path, mixed):
+    rows = ["z,0,1", "z,1,2", "z,2,3", "a,0,4", "a,1,5"]
+    rows = [rows[i] for i in (0, 3, 1, 2, 4)] if mixed else rows
+    loaded = read_file(written(tmp_path, "id,t,v\n" + "\n".join(rows) + "\n"))
+    assert isinstance(loaded.source, Sequences)
+    assert loaded.source.lengths.tolist() == [3, 2]
+    np.testing.assert_array_equal(loaded.source.values[:, :, 0], [[1, 2, 3], [4, 5, 0]])
+    assert loaded.source.feature_names == ("v",)
+    assert list(loaded.index) == ["id"]
+    assert loaded.index["id"].tolist() == ["z", "a"]
+    assert loaded.series_ids == ["z", "a"]
+    assert [one.tolist() for one in loaded.steps["time"]] == [[0, 1, 2], [0, 1]]
+    assert loaded.notes[-1] == "2 series, told apart by column 'id'"
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_windows_of_several_series_carry_id_time_and_label(tmp_path, mixed):
+    rows = ["7,10,1,x", "7,11,2,y", "7,12,3,x", "3,5,4,u", "3,6,5,v"]
+    rows = [rows[i] for i in (0, 3, 1, 2, 4)] if mixed else rows
+    path = written(tmp_path, "unit,cycle,v,class\n" + "\n".join(rows) + "\n")
+    loaded = read_file(path, window=2)
+    values, _ = loaded.source.take(np.arange(3))
+    np.testing.assert_array_equal(values[:, :, 0], [[1, 2], [2, 3], [4, 5]])
+    assert {name: column.tolist() for name, column in loaded.index.items()} == {
+        "id": [7, 7, 3],
+        "start": [10, 11, 5],
+        "label": ["y", "x", "v"],
+    }
+    assert [one.tolist() for one in loaded.steps["label"]] == [["x", "y", "x"], ["u", "v"]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "kept", "note"),
+    [
+        ("xxyy", ["x", "y"], "the label of a series is constant"),
+        ("xzyy", ["z", "y"], "the label of a series is the one at its last step"),
+    ],
+)
+def test_the_label_of_a_series(tmp_path, labels, kept, note):
+    rows = "".join(f"{i},{label},1\n" for i, label in zip("aabb", labels, strict=True))
+    loaded = read_file(written(tmp_path, "id,label,v\n" + rows))
+    assert loaded.index["label"].tolist() == kept
+    assert loaded.notes[-1] == note
+
+
+def test_rows_are_sequences_and_empty_ends_are_padding(tmp_path):
+    text = "name,date,s0,s1,s2,label\nu,2024-02-01,1,2,3,a\nv,2024-01-01,4,,,b\n"
+    loaded = read_file(written(tmp_path, text), rows=True, id="name")
+    assert loaded.source.lengths.tolist() == [3, 1]
+    np.testing.assert_array_equal(loaded.source.values[:, :, 0], [[1, 2, 3], [4, 0, 0]])
+    assert loaded.source.feature_names is None
+    assert list(loaded.index) == ["id", "time", "label"]
+    assert loaded.index["id"].tolist() == ["u", "v"]
+    assert loaded.index["label"].tolist() == ["a", "b"]
+    assert loaded.index["time"][0] == np.datetime64("2024-02-01")
+    assert loaded.notes[-1] == "each of 2 rows taken as a sequence of one feature"
+
+
+def test_an_empty_cell_within_a_row_is_refused(tmp_path):
+    path = written(tmp_path, "s0,s1,s2\n1,2,3\n1,,3\n")
+    refused(path, f"column 's1' is empty in data row 2{WAY_OUT}", rows=True)
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [("", "is empty"), ("NaN", "is empty"), ("inf", "holds inf"), ("-inf", "holds -inf")],
+)
+def test_a_value_that_is_not_finite_is_told_with_its_place(tmp_path, cell, told):
+    path = written(tmp_path, f"a,b\n1,2\n3,4\n5,{cell}\n")
+    refused(path, f"column 'b' {told} in data row 3{WAY_OUT}", window=1)
+
+
+def test_nan_in_parquet_is_told_as_nan(tmp_path):
+    pq.write_table(pa.table({"a": [1.0, np.nan]}), tmp_path / "a.parquet")
+    refused(tmp_path / "a.parquet", f"column 'a' holds nan in data row 2{WAY_OUT}", window=1)
+
+
+def test_what_is_no_number_is_told_with_an_example_and_the_way_out(tmp_path):
+    way_out = "name the features with `columns`, or 'b' as `time`, `id` or `label`."
+    text = f"column 'b' holds text such as 'red'; {way_out}"
+    refused(written(tmp_path, "a,b\n1,red\n2,blue\n"), text, window=1)
+    text = f"column 'b' mixes numbers and text: 'x1' in data row 2; correct the file, or {way_out}"
+    refused(written(tmp_path, "a,b\n1,5\n2,x1\n3,?\n"), text, window=1)
+    text = f"column 'b' holds no numbers but date32[day], such as '2024-01-01'; {way_out}"
+    path = written(tmp_path, "date,b,v\n2024-01-01,2024-01-01,1\n2024-01-02,2024-01-02,1\n")
+    refused(path, text, window=1)
+
+
+def test_a_text_column_may_be_left_out(tmp_path):
+    loaded = read_file(written(tmp_path, "a,b\n1,red\n2,blue\n"), window=1, columns=["a"])
+    assert loaded.notes == ("columns not asked for are left out: b", "1 column as feature: a")
+
+
+def test_time_that_stands_still_is_fine_and_time_that_goes_back_is_not(tmp_path):
+    path = written(tmp_path, "when,v\n2024-01-01,1\n2024-01-01,2\n2024-01-03,3\n2024-01-02,4\n")
+    back = "time goes back in column 'when' at data row 4, from 2024-01-03 to 2024-01-02"
+    way_out = ", or name the features with `columns` to do without"
+    refused(path, f"{back}; sort the file by 'when'{way_out}.", window=1)
+    refused(path, f"{back}; sort the file by 'when'.", window=1, time="when", columns=["v"])
+    loaded = read_file(path, window=2, columns=["v"])
+    assert loaded.notes[-1] == f"{back}: steps are numbered instead"
+    assert loaded.index["start"].tolist() == [0, 1, 2]
+    assert loaded.steps == {}
+
+
+def test_time_need_only_be_in_order_within_a_series(tmp_path):
+    text = "id,t,v\na,5,1\nb,1,2\na,6,3\nb,{},4\n"
+    assert len(read_file(written(tmp_path, text.format(2))).source) == 2
+    refused(
+        written(tmp_path, text.format(0)),
+        "time goes back in column 't' at data row 4, from 1 to 0; sort the file by 't', or name "
+        "the features with `columns` to do without.",
+    )
+
+
+def test_every_row_needs_its_time_and_its_series(tmp_path):
+    path = written(tmp_path, "id,t,v\na,0,1\na,1,2\nb,,3\n")
+    refused(path, "time column 't' is empty in data row 3; every row needs its time.")
+    path = written(tmp_path, "unit,v\n1,1\n1,2\n,3\n")
+    refused(path, "id column 'unit' is empty in data row 3; every row needs its series.")
+    path = written(tmp_path, "when,v\nnoon,1\nnight,2\n")
+    text = (
+        "column 'when' does not read as numbers or as dates and times (its first value is "
+        "'noon'); write them like 2024-01-31 13:00:00."
+    )
+    refused(path, text, time="when", window=1)
+
+
+def test_truth_values_whole_numbers_and_fractions_become_one_float64_array(tmp_path):
+    loaded = read_file(written(tmp_path, "a,b,c\n1,true,0.1\n2,false,7\n"), window=1)
+    (series,) = loaded.source.series
+    assert series.dtype == np.float64
+    assert series.flags.c_contiguous
+    np.testing.assert_array_equal(series, [[1, 1, 0.1], [2, 0, 7]])
+
+
+def test_series_that_lie_together_are_views_of_one_array(tmp_path):
+    loaded = read_file(written(tmp_path, "id,v\na,1\na,2\nb,3\n"), window=1)
+    first, second = loaded.source.series
+    assert first.base is not None
+    assert first.base is second.base
+
+
+def test_parquet_gives_what_csv_gives_and_keeps_float32(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        rng.normal(size=(9, 2)).astype(np.float32),
+        columns=["a", "b"],
+        index=pd.date_range("2024-01-01", periods=9),
+    )
+    frame["class"] = pd.Categorical(list("xxxyyyzzz"))
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_csv(tmp_path / "a.csv")
+    loaded, text = (read_file(tmp_path / f"a.{end}", window=4) for end in ("parquet", "csv"))
+    assert loaded.source.series[0].dtype == np.float32
+    np.testing.assert_array_equal(loaded.source.series[0], text.source.series[0].astype(np.float32))
+    np.testing.assert_array_equal(loaded.index["start"], text.index["start"])
+    assert loaded.index["label"].tolist() == text.index["label"].tolist() == list("yyyzzz")
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_text_that_is_missing_in_a_label_is_empty_text(tmp_path, encoded):
+    labels = pa.array(["x", None, "y"])
+    labels = labels.dictionary_encode() if encoded else labels
+    pq.write_table(pa.table({"v": [1, 2, 3], "label": labels}), tmp_path / "a.parquet")
+    loaded = read_file(tmp_path / "a.parquet", window=1)
+    assert loaded.index["label"].dtype.kind == "U"
+    assert loaded.index["label"].tolist() == ["x", "", "y"]
+
+
+def test_parquet_decimals_are_numbers_and_a_table_without_rows_is_told(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"a": pa.array([1, 2]).cast(pa.decimal128(21, 2))}), path)
+    np.testing.assert_array_equal(read_file(path, window=1).source.series[0], [[1], [2]])
+    pq.write_table(pa.table({"a": pa.array([], pa.float64())}), path)
+    refused(path, "the table holds no rows.", window=1)
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_a_frame_becomes_the_same_sequences(kind):
+    frame = kind({"unit": [2, 1, 2], "t": [0, 0, 1], "v": [1.5, 3, 2], "w": [4, 6, 5]})
+    if kind is pd.DataFrame:
+        frame.index = ["x", "y", "z"]
+    sequences = sequences_from_table(frame, id="unit", time="t")
+    assert sequences.feature_names == ("v", "w")
+    assert sequences.lengths.tolist() == [2, 1]
+    np.testing.assert_array_equal(sequences[0], [[1.5, 4], [2, 5]])
+    np.testing.assert_array_equal(sequences[1], [[3, 6]])
+    only = sequences_from_table(frame, id="unit", columns=["w"])
+    assert only.feature_names == ("w",)
+
+
+def test_frames_that_make_no_sequences_are_told():
+    def error_of(frame, **arguments):
+        with pytest.raises(InputError) as caught:
+            sequences_from_table(frame, id="id", **arguments)
+        return str(caught.value)
+
+    frame = pd.DataFrame({"id": [1, 1], "t": [1, 0], "label": ["x", "y"]})
+    assert error_of(frame, time="t", columns=["t"]) == (
+        "column 't' is named as `time` and again as `columns`."
+    )
+    assert error_of(frame, columns=["t"], time="tt") == (
+        "`time`: unknown column 'tt': did you mean 't'? Known are 'id', 'label', 't'."
+    )
+    assert error_of(frame.assign(v=0), time="t", columns=["v"]) == (
+        "time goes back in column 't' at data row 2, from 1 to 0; sort the table by 't'."
+    )
+    assert error_of(frame) == (
+        "column 'label' holds text such as 'x'; name the features with `columns`, or 'label' as "
+        "`time`, `id` or `label`."
+    )
+    assert error_of(frame.iloc[:0], columns=["t"]) == (
+        "Expected at least one row, got a table without any."
+    )
+    assert error_of([[1, 2]]).startswith(
+        "Expected a pandas or polars DataFrame or a pyarrow Table, got list that does not read as"
+    )
+
+
+def test_ett_with_a_window(shared_data):
+    loaded = read_file(shared_data("ett/ETTh1.csv"), window=96)
+    assert loaded.source.shape == (17420 - 95, 96, 7)
+    assert loaded.index["start"][0] == np.datetime64("2016-07-01T00:00:00")
+    assert loaded.notes == (
+        "column 'date' taken as time, set aside",
+        "7 columns as features: HUFL, HULL, MUFL, MULL, LUFL, LULL, OT",
+    )
+    refused(
+        shared_data("ett/ETTh1.csv"),
+        "one series of 17,420 steps; say how to cut it, for example window=96 (--window 96), or "
+        "rows=True (--rows) if each row is a sequence of its own.",
+    )
+
+
+def test_occupancy_whose_header_is_one_name_short(shared_data):
+    path = shared_data("occupancy/datatraining.txt")
+    loaded = read_file(path, window=60, label="Occupancy")
+    assert loaded.source.feature_names == (
+        "Temperature",
+        "Humidity",
+        "Light",
+        "CO2",
+        "HumidityRatio",
+    )
+    assert len(loaded.source.series[0]) == 8143
+    assert loaded.steps["time"][0][0] == np.datetime64("2015-02-04T17:51:00")
+    assert loaded.steps["label"][0].sum() == 1729
+
+
+def test_cmapss_without_a_header(shared_data):
+    loaded = read_file(shared_data("cmapss/train_FD001.txt"), id="0", time="1")
+    assert len(loaded.source) == 100
+    assert loaded.source.n_features == 24
+    assert loaded.source.lengths.sum() == 20631
+    assert loaded.index["id"].tolist() == list(range(1, 101))
+
+
+def test_nab(shared_data):
+    loaded = read_file(shared_data("nab/data/realKnownCause/nyc_taxi.csv"), window=48, stride=48)
+    assert loaded.source.shape == (215, 48, 1)
+    assert loaded.index["start"][1] == np.datetime64("2014-07-02T00:00:00")

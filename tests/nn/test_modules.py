@@ -1,0 +1,121 @@
+"""Modules: how weights start, what a decoder reads, and that padding changes no gradient."""
+
+import math
+
+import pytest
+import torch
+
+from tests.close import assert_close
+from unspool.nn import Autoencoder, Head, LSTMEncoder, LSTMLayer, LSTMStack
+from unspool.nn.decoder import DECODERS
+from unspool.nn.losses import LOSSES, masked_sum
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_weights_start_as_in_keras():
+    layer = LSTMLayer(30, 20, context_size=10, generator=generator())
+    limit = math.sqrt(6 / (40 + 80))  # Glorot: context and input are one kernel of 40 by 80
+    for weight in (layer.weight_ih, layer.weight_context):
+        assert 0.95 * limit < weight.abs().max() < limit
+    recurrent = layer.weight_hh.detach()
+    assert_close("orthogonal", torch.eye(20), recurrent.T @ recurrent)
+    assert layer.bias.tolist() == [0.0] * 20 + [1.0] * 20 + [0.0] * 40
+    head = Head(20, 3, units=[10], generator=generator())
+    limit = math.sqrt(6 / 30)
+    assert 0.9 * limit < head[0].weight.abs().max() < limit
+    assert not head[0].bias.any()
+
+
+def test_the_generator_decides_the_weights():
+    def make(seed):
+        return torch.cat(
+            [w.flatten() for w in LSTMEncoder(2, 3, generator=generator(seed)).parameters()]
+        )
+
+    assert torch.equal(make(1), make(1))
+    assert not torch.equal(make(1), make(2))
+
+
+def test_a_stack_is_its_layers_one_after_the_other():
+    stack = LSTMStack(3, 4, num_layers=2, bidirectional=True, context_size=2, generator=generator())
+    x, context = torch.randn(5, 7, 3), torch.randn(5, 2)
+    states, final = stack(x, context=context)
+    (down, up), (down2, up2) = stack.layers
+    first = torch.cat([down(x, context=context)[0], up(x, context=context)[0]], 2)
+    (h, (h_n, _)), (g, (g_n, _)) = down2(first), up2(first)
+    assert_close("states", torch.cat([h, g], 2), states)
+    assert_close("final", torch.cat([h_n, g_n], 1), final)
+    assert_close("the backward half ends at the first step", g[:, 0], g_n)
+
+
+def test_the_code_is_the_state_where_both_are_as_wide():
+    assert LSTMEncoder(2, 6).projection is None
+    assert LSTMEncoder(2, 6, units=3, bidirectional=True).projection is None
+    wide = LSTMEncoder(2, 6, units=4, generator=generator())
+    x = torch.randn(3, 5, 2)
+    assert_close("code", wide.lstm(x)[1] @ wide.projection.weight.T + wide.projection.bias, wide(x))
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([6, 3, 0])], ids=["full", "ragged"])
+def test_the_reversed_input_decoder_reads_the_input_backwards_within_its_length(lengths):
+    decoder = DECODERS["reversed_input"](4, 2, generator=generator())
+    code, x = torch.randn(3, 4), torch.randn(3, 6, 2)
+    turned = x.clone()
+    for row, length in enumerate([6, 6, 6] if lengths is None else lengths.tolist()):
+        turned[row, :length] = x[row, :length].flip(0)
+    layer = decoder.lstm.layers[0][0]
+    expected = decoder.head(layer(turned, lengths, context=code)[0])
+    assert_close("sequence", expected, decoder(code, 6, lengths, x))
+
+
+def test_the_repeat_decoder_reads_nothing_but_the_code():
+    decoder = DECODERS["repeat"](4, 2, generator=generator())
+    code = torch.randn(3, 4)
+    assert decoder.lstm.layers[0][0].weight_ih is None
+    one, two = (decoder(code, 6, None, torch.randn(3, 6, 2)) for _ in range(2))
+    assert torch.equal(one, two)
+    assert not torch.allclose(one, decoder(code + 1, 6))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_two_paddings_give_the_same_codes_losses_and_gradients(decoder, bidirectional, loss):
+    lengths = torch.tensor([9, 0, 4, 1, 7])
+    values = torch.randn(5, 9, 2, dtype=torch.float64, generator=generator())
+    values[torch.arange(9) >= lengths[:, None]] = 0
+    model = Autoencoder(
+        LSTMEncoder(2, 3, num_layers=2, bidirectional=bidirectional, generator=generator()),
+        DECODERS[decoder](3, 2, num_layers=2, bidirectional=bidirectional, generator=generator()),
+    ).double()
+    results = []
+    for padding in (0, 13):
+        x = torch.nn.functional.pad(values, (0, 0, 0, padding))
+        x[:, 9:] = 1e3  # whatever stands there
+        total, count = masked_sum(LOSSES[loss](model(x, lengths), x), lengths)
+        assert count == 21 * 2
+        gradients = torch.autograd.grad(total / count, list(model.parameters()))
+        results.append([model.encoder(x, lengths), total / count, *gradients])
+    names = ["codes", "loss", *(name for name, _ in model.named_parameters())]
+    for name, one, other in zip(names, *results, strict=True):
+        assert_close(name, one, other)
+        assert one.abs().max() > 0, f"{name} is zero: nothing was compared"
+
+
+def test_losses_are_those_of_their_names():
+    prediction, target = torch.tensor([0.0, 0.5, 3.0]), torch.zeros(3)
+    assert LOSSES["mse"](prediction, target).tolist() == [0, 0.25, 9]
+    assert LOSSES["mae"](prediction, target).tolist() == [0, 0.5, 3]
+    assert LOSSES["huber"](prediction, target).tolist() == [0, 0.125, 2.5]
+
+
+def test_gates_of_a_layer():
+    layer = LSTMLayer(2, 3, generator=generator())
+    gates = layer.gates()
+    assert gates["w_ih"]["i"].shape == (3, 2)
+    assert gates["w_hh"]["o"].shape == (3, 3)
+    assert gates["bias"]["f"].tolist() == [1, 1, 1]
+    assert_close("c", layer.weight_hh[6:9], gates["w_hh"]["c"])

@@ -1,0 +1,228 @@
+"""The training loop on a model of one number, where every step can be worked out by hand."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from unspool import Sequences, Windows
+from unspool.data.scaling import Scaler
+from unspool.errors import DivergedError
+from unspool.training import callbacks as callbacks_module
+from unspool.training.batches import Batches
+from unspool.training.callbacks import Callback, KeepBest, ProgressBar
+from unspool.training.history import History
+from unspool.training.loop import evaluate, train
+from unspool.training.optimizers import OPTIMIZERS, make_optimizer
+
+CPU = torch.device("cpu")
+
+
+class Number(nn.Module):
+    """Predicts the same number everywhere; the loss is the squared distance from it."""
+
+    def __init__(self, value=0.0):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(float(value)))
+
+    def objective(self, batch):
+        distance = (batch.x - self.value) ** 2
+        if batch.lengths is not None:
+            distance = distance[torch.arange(batch.x.shape[1]) < batch.lengths[:, None]]
+        return distance.sum(), distance.numel()
+
+
+def batches(values, size=2, rng=None, lengths=None):
+    source = Sequences(np.asarray(values, np.float64)[:, :, None], lengths)
+    plain = Scaler(np.zeros(1), np.ones(1))
+    return Batches(source, plain, np.arange(len(source)), size, CPU, rng)
+
+
+def sgd(model, rate=0.1):
+    return torch.optim.SGD(model.parameters(), rate)
+
+
+def test_a_step_follows_the_mean_over_the_batch():
+    model = Number()
+    data = batches([[1, 1], [3, 3]])
+    history = train(model, model.objective, data, optimizer=sgd(model), epochs=1)
+    assert history.loss == [pytest.approx(5.0)]  # (1 + 9) / 2
+    assert model.value.item() == pytest.approx(0.1 * 2 * 2)  # minus the gradient 2 (0 - 2)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_values_not_over_batches():
+    model = Number()
+    data = batches([[1, 1], [3, 0], [5, 5]], size=2, lengths=[2, 1, 2])
+    assert evaluate(model, model.objective, data) == pytest.approx((1 + 1 + 9 + 25 + 25) / 5)
+    history = train(model, model.objective, data, optimizer=sgd(model, 0.0), epochs=2)
+    assert history.loss == [pytest.approx(61 / 5)] * 2
+
+
+def test_sequences_of_no_step_teach_nothing():
+    model = Number(1.0)
+    data = batches([[0, 0], [0, 0]], size=1, lengths=[0, 0])
+    history = train(model, model.objective, data, optimizer=sgd(model), epochs=1)
+    assert (model.value.item(), history.loss) == (1.0, [0.0])
+
+
+def test_validation_neither_trains_nor_keeps_gradients():
+    model = Number()
+    seen = []
+
+    def objective(batch):
+        seen.append((model.training, torch.is_grad_enabled()))
+        return model.objective(batch)
+
+    validation = batches([[2, 2]])
+    history = train(
+        model, objective, batches([[1, 1]]), optimizer=sgd(model), epochs=2, validation=validation
+    )
+    assert seen == [(True, True), (False, False)] * 2
+    assert history.val_loss[0] == pytest.approx((2 - 0.2) ** 2)
+    assert not model.training
+
+
+def test_clipping_is_by_the_norm_of_all_gradients():
+    model = Number()
+    train(
+        model, model.objective, batches([[9, 9]]), optimizer=sgd(model, 1.0), epochs=1,
+        global_clipnorm=0.5,
+    )  # fmt: skip
+    assert model.value.item() == pytest.approx(0.5)
+
+
+def test_batches_cover_everything_once_and_shuffle_anew():
+    values = np.arange(10)[:, None] * np.ones(3)
+    data = batches(values, size=4, rng=np.random.default_rng(0))
+    passes = [np.concatenate([batch.x[:, 0, 0] for batch in data]) for _ in range(2)]
+    for one in passes:
+        assert sorted(one) == list(range(10))
+    assert not np.array_equal(*passes)
+    assert not np.array_equal(passes[0], np.arange(10))
+    assert len(data) == 3
+    assert [len(batch.x) for batch in data] == [4, 4, 2]
+
+
+def test_batches_are_scaled_and_padding_is_zero():
+    source = Sequences(np.full((2, 4, 1), 7.0), [4, 2])
+    data = Batches(source, Scaler(np.array([1.0]), np.array([2.0])), np.arange(2), 2, CPU)
+    (batch,) = data
+    assert batch.x.dtype == torch.float32
+    assert batch.x[:, :, 0].tolist() == [[3, 3, 3, 3], [3, 3, 0, 0]]
+    assert batch.lengths.tolist() == [4, 2]
+
+
+def test_lengths_are_left_out_where_nothing_is_padded():
+    windows = Windows(np.arange(10.0), 4)
+    data = Batches(windows, Scaler(np.zeros(1), np.ones(1)), np.arange(7), 7, CPU)
+    (batch,) = data
+    assert batch.lengths is None
+    assert batch.x[3, :, 0].tolist() == [3, 4, 5, 6]
+
+
+class Scripted(Callback):
+    """Writes given validation losses into the history, and a number for the epoch in the model."""
+
+    def __init__(self, losses):
+        self.losses = losses
+
+    def on_epoch_end(self, model, history):
+        history.val_loss.append(self.losses[history.epochs - 1])
+        with torch.no_grad():
+            model.value.fill_(history.epochs)
+        return False
+
+
+@pytest.mark.parametrize(
+    ("patience", "epochs", "best", "weights"),
+    [(2, 5, 2, 3), (1, 2, 0, 1), (9, 6, 2, 3), (None, 6, 5, 6)],
+)
+def test_keep_best_stops_and_puts_the_best_weights_back(patience, epochs, best, weights):
+    model = Number()
+    history = train(
+        model, model.objective, batches([[1, 1]]), optimizer=sgd(model, 0.0), epochs=6,
+        callbacks=[Scripted([5, 6, 3, 4, 3, 7]), KeepBest(patience)],
+    )  # fmt: skip
+    assert (history.epochs, history.best_epoch, model.value.item()) == (epochs, best, weights)
+
+
+def test_the_training_loss_is_watched_where_nothing_is_held_out():
+    history = History(loss=[3.0, 2.0])
+    assert history.watched == [3, 2]
+    assert history.as_dict() == {"loss": [3, 2], "best_epoch": 0}
+    history.val_loss = [9.0, 8.0]
+    assert history.watched == [9, 8]
+    assert history.as_dict()["val_loss"] == [9, 8]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_ends_training_and_callbacks_hear_of_it(value):
+    model, ended = Number(value), []
+
+    class End(Callback):
+        def on_train_end(self, model, history):
+            ended.append(history.epochs)
+
+    with pytest.raises(DivergedError) as caught:
+        train(
+            model, model.objective, batches([[1, 1]]), optimizer=sgd(model), epochs=3,
+            callbacks=[End()],
+        )  # fmt: skip
+    assert str(caught.value) == (
+        f"The loss became {value} in epoch 1; lower `learning_rate`, set `global_clipnorm`, or "
+        "scale the data."
+    )
+    assert ended == [0]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("stream", "shown"), [(Terminal, True), (io.StringIO, False)])
+def test_the_progress_bar_is_for_terminals(monkeypatch, stream, shown):
+    stderr = stream()
+    monkeypatch.setattr(callbacks_module.sys, "stderr", stderr)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    model = Number()
+    train(
+        model, model.objective, batches([[1, 1]]), optimizer=sgd(model), epochs=2,
+        validation=batches([[1, 1]]), callbacks=[ProgressBar()],
+    )  # fmt: skip
+    assert ("2/2" in stderr.getvalue() and "val_loss" in stderr.getvalue()) is shown
+    assert shown or stderr.getvalue() == ""
+
+
+def one_step(optimizer, gradient, start=1.0):
+    parameter = nn.Parameter(torch.tensor(start, dtype=torch.float64))
+    parameter.grad = torch.tensor(gradient, dtype=torch.float64)
+    optimizer([parameter]).step()
+    return parameter.item()
+
+
+def test_optimizers_step_with_keras_defaults():
+    g = 0.3
+    expected = {  # the first step, worked out from Keras's formulas
+        "sgd": 1 - 0.01 * g,
+        "rmsprop": 1 - 0.001 * g / math.sqrt(0.1 * g**2),
+        "adam": 1 - 0.001,
+        "adamw": 1 - 0.001 - 0.001 * 4e-3,
+        "adamax": 1 - 0.001,
+        "adagrad": 1 - 0.001 * g / math.sqrt(0.1 + g**2),
+        "adadelta": 1 - 0.001 * g * math.sqrt(1e-7) / math.sqrt(0.05 * g**2 + 1e-7),
+    }
+    for name, value in expected.items():
+        assert one_step(lambda p, name=name: make_optimizer(name, p), g) == pytest.approx(
+            value, abs=1e-8
+        )
+    assert one_step(lambda p: make_optimizer("nadam", p), g) < 1
+    assert set(OPTIMIZERS) == {*expected, "nadam"}
+
+
+def test_a_learning_rate_replaces_the_default():
+    assert one_step(lambda p: make_optimizer("sgd", p, 0.5), 1.0) == pytest.approx(0.5)
