@@ -1,9 +1,12 @@
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+
+from unspool.cli import main
 
 # The tensors here are tiny: a second thread only costs, and a busy machine makes it cost seconds.
 torch.set_num_threads(1)
@@ -21,3 +24,26 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+class Result:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run a command line in this process: its exit code, stdout and stderr."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments):
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", captured.err)
+        return Result(code, captured.out, plain)
+
+    return call

@@ -1,50 +1,9 @@
-import csv
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from unspool.cli import main
-
-
-class Result:
-    def __init__(self, code, out, err):
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Run a command line in this process: its exit code, stdout and stderr."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments):
-        code = 0
-        try:
-            main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", captured.err)
-        return Result(code, captured.out, plain)
-
-    return call
-
-
-def write_csv(path, columns):
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
-    return path
-
-
-def read_csv(text):
-    rows = list(csv.reader(text.splitlines()))
-    return {
-        name: list(column)
-        for name, column in zip(rows[0], zip(*rows[1:], strict=True), strict=True)
-    }
+from tests.cli.tables import write_csv
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.cli.conftest import write_csv
+from tests.cli.tables import write_csv
 
 T = np.arange(40)
 

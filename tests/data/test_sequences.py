@@ -296,7 +296,7 @@ def test_repr_and_shape_tell_lengths_and_features():
     assert repr(Sequences.from_list(ragged())) == (
         "Sequences(4 sequences of 0 to 5 steps, 2 features)"
     )
-    assert repr(Sequences(np.ones((1, 7, 3)))) == "Sequences(1 sequences of 7 steps, 3 features)"
+    assert repr(Sequences(np.ones((1, 7, 3)))) == "Sequences(1 sequence of 7 steps, 3 features)"
     assert Sequences.from_list(ragged()).shape == (4, 5, 2)
 
 

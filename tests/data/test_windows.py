@@ -374,3 +374,15 @@ def test_overlap_mean_averages_what_lies_on_a_step(trailing):
 def test_overlap_mean_of_nothing_is_refused():
     message = "Expected at least one window to average over, got none."
     assert error_of(overlap_mean, Windows(np.arange(9), 4), iter([])) == message
+
+
+def test_chunks_of_a_part_are_the_steps_its_windows_reach():
+    series = [np.arange(20.0), np.arange(100.0, 130.0)]
+    windows = Windows(series, 5, 2)
+    whole = np.concatenate(list(windows.chunks()))[:, 0]
+    assert whole.tolist() == [*range(20), *range(100, 130)]
+    owner, start = windows.place(np.arange(len(windows)))
+    part = windows[(owner == 1) & (start >= 10) & (start <= 14)]
+    assert np.concatenate(list(part.chunks()))[:, 0].tolist() == list(range(110, 119))
+    assert part.mean_sequence().tolist() == [[np.mean(range(110, 119))]] * 5
+    assert list(windows[:0].chunks()) == []

@@ -103,7 +103,18 @@ def test_batches_cover_everything_once_and_shuffle_anew():
     assert not np.array_equal(*passes)
     assert not np.array_equal(passes[0], np.arange(10))
     assert len(data) == 3
-    assert [len(batch.x) for batch in data] == [4, 4, 2]
+    assert [len(batch.x) for batch in batches(values, size=4)] == [4, 4, 2]
+
+
+@pytest.mark.parametrize(("n", "size"), [(100, 10), (103, 10), (7, 3), (3, 32), (1, 1)])
+def test_shuffled_batches_are_spread_over_the_data(n, size):
+    values = np.arange(n)[:, None] * np.ones(2)
+    dealt = [b.x[:, 0, 0].numpy() for b in batches(values, size, np.random.default_rng(0))]
+    assert sorted(np.concatenate(dealt)) == list(range(n))
+    assert max(map(len, dealt)) <= size
+    assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+    for batch in dealt:  # one of every run of as many as there are batches
+        assert [int(value) // len(dealt) for value in batch] == list(range(len(batch)))
 
 
 def test_batches_are_scaled_and_padding_is_zero():

@@ -129,8 +129,11 @@ class Sequences:
 
     def __repr__(self) -> str:
         shortest, longest = self.lengths.min(initial=self.max_length), self.max_length
-        steps = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
-        return f"Sequences({len(self)} sequences of {steps} steps, {self.n_features} features)"
+        steps = counted(longest, "step")
+        if shortest != longest:
+            steps = f"{shortest} to {steps}"
+        features = counted(self.n_features, "feature")
+        return f"Sequences({counted(len(self), 'sequence')} of {steps}, {features})"
 
     def __getitem__(self, key: Any) -> Any:
         """Sequence `i` as (T_i, F); or a `Sequences` of a slice, of indices or of a mask."""
@@ -163,6 +166,11 @@ class Sequences:
         reach = (np.arange(self.values.shape[1])[:, None] < self.lengths).sum(axis=1)
         mean: FloatArray = total / np.maximum(reach, 1)[:, None]
         return mean
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 step", "2 steps"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def as_reals(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:

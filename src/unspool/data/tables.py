@@ -112,7 +112,7 @@ def sequences_from_table(
     --------
     >>> table = pa.table({"engine": ["a", "a", "b"], "heat": [1.0, 2.0, 3.0]})
     >>> sequences_from_table(table, id="engine")
-    Sequences(2 sequences of 1 to 2 steps, 1 features)
+    Sequences(2 sequences of 1 to 2 steps, 1 feature)
     """
     try:
         read = nw.from_native(frame, eager_only=True)

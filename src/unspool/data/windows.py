@@ -13,6 +13,7 @@ from unspool.data.sequences import (
     FloatArray,
     IntArray,
     check_feature_names,
+    counted,
     row_key,
 )
 from unspool.errors import InputError
@@ -107,9 +108,11 @@ class Windows:
         return len(self._picked)
 
     def __repr__(self) -> str:
+        windows, steps = counted(len(self), "window"), counted(self.size, "step")
+        features = counted(self.n_features, "feature")
         return (
-            f"Windows({len(self)} windows of {self.size} steps, stride {self.stride}, "
-            f"over {len(self.series)} series, {self.n_features} features)"
+            f"Windows({windows} of {steps}, stride {self.stride}, "
+            f"over {len(self.series)} series, {features})"
         )
 
     def __getitem__(self, key: Any) -> Any:
@@ -151,17 +154,17 @@ class Windows:
         return values, lengths
 
     def chunks(self) -> Iterator[npt.NDArray[Any]]:
-        """Every step of every series once, as arrays of shape (steps, F)."""
+        """Every step from the first window of a series to its last, as arrays (steps, F)."""
         size = max(1, CHUNK_VALUES // self.n_features)
-        for one in self.series:
-            for start in range(0, len(one), size):
-                yield one[start : start + size]
+        for one, first, end in zip(self.series, *self._reach(), strict=True):
+            for start in range(first, end, size):
+                yield one[start : min(start + size, end)]
 
     def mean_sequence(self) -> FloatArray:
-        """The mean of a window, shape (T, F): the mean of the series at every step."""
+        """The mean of a window, shape (T, F): that of the steps in `chunks`, at every step."""
         total = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in self.chunks())
-        mean = np.asarray(total) / sum(len(one) for one in self.series)
-        return np.tile(mean, (self.max_length, 1))
+        first, end = self._reach()
+        return np.tile(np.asarray(total) / max(1, (end - first).sum()), (self.max_length, 1))
 
     def split(self, fraction: float) -> tuple[IntArray, IntArray]:
         """Indices of windows before and after a cut in every series; none reaches across it.
@@ -182,6 +185,17 @@ class Windows:
         cut = np.minimum(np.round(steps * (1 - fraction)), last)
         cut = np.where(last < self._lengths, steps, cut)[owner]
         return np.flatnonzero(ends <= cut), np.flatnonzero(start >= cut)
+
+    def _reach(self) -> tuple[IntArray, IntArray]:
+        """First step of the first window of every series, and the step after the last one's."""
+        steps = np.array([len(one) for one in self.series])
+        if len(self) == self._ends[-1]:
+            return np.zeros_like(steps), steps
+        owner, start = self.place(np.arange(len(self)))
+        first, end = steps.copy(), np.zeros_like(steps)
+        np.minimum.at(first, owner, start)
+        np.maximum.at(end, owner, start + self._lengths[owner])
+        return np.minimum(first, end), end
 
     def _numbers(self, indices: npt.NDArray[Any]) -> IntArray:
         """The places of `indices` (or of a mask) among all possible windows."""

@@ -22,13 +22,20 @@ class Batch(NamedTuple):
 class Batches:
     """The sequences at `indices`, batch by batch; shuffled anew at each pass where `rng` is given.
 
+    A shuffled pass has every sequence once, and in every batch a sample spread over all of the
+    data: the sequences are cut, in their order, into runs as long as there are batches, and each
+    batch draws one from every run. Neighbours are alike (windows of one series, a file sorted by
+    class), so such batches differ less from one another than those of a plain permutation, and
+    so do their gradients.
+
     Parameters
     ----------
     source : Sequences or Windows
     scaler : Scaler
     indices : array of shape (N,)
     batch_size : int
-        The last batch of a pass may be smaller.
+        Most sequences in a batch. In order, all batches but the last have as many; shuffled, they
+        are of equal size, give or take one.
     device : torch.device
     rng : numpy Generator, optional
     """
@@ -49,9 +56,12 @@ class Batches:
         return -(-len(self.indices) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = self.indices if self.rng is None else self.rng.permutation(self.indices)
-        for start in range(0, len(order), self.batch_size):
-            yield self.gather(order[start : start + self.batch_size])
+        if self.rng is None:
+            for start in range(0, len(self.indices), self.batch_size):
+                yield self.gather(self.indices[start : start + self.batch_size])
+            return
+        for places in spread(len(self.indices), len(self), self.rng):
+            yield self.gather(self.indices[places])
 
     def gather(self, indices: IntArray) -> Batch:
         """One batch of the sequences at `indices`."""
@@ -63,3 +73,18 @@ class Batches:
         return Batch(
             torch.from_numpy(scaled).to(self.device), torch.from_numpy(lengths).to(self.device)
         )
+
+
+def spread(n: int, batches: int, rng: np.random.Generator) -> Iterator[IntArray]:
+    """Deal 0 … n-1 out to batches, each with one of every `batches` consecutive numbers.
+
+    Examples
+    --------
+    >>> dealt = list(spread(7, 3, np.random.default_rng(0)))
+    >>> sorted(len(batch) for batch in dealt)
+    [2, 2, 3]
+    """
+    runs = -(-n // batches)
+    table = np.arange(runs * batches).reshape(runs, batches)
+    for column in rng.permuted(table, axis=1).T:
+        yield column[column < n]
