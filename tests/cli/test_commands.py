@@ -30,10 +30,14 @@ def test_fit_writes_a_model_and_says_what_it_took_for_what(run, series, tmp_path
     assert model.window_ == (8, 1)
 
 
-def test_windows_overlap_by_seven_eighths_unless_told_otherwise(run, series, tmp_path):
-    for given, stride in (([], 2), (["--stride", 5], 5)):
-        run("fit", series, "--window", 16, *given, "-o", tmp_path / "m", "--epochs", 1)
-        assert unspool.load(tmp_path / "m").window_ == (16, stride)
+def test_an_epoch_over_windows_is_bounded_unless_told_otherwise(run, series, tmp_path):
+    call = ["fit", series, "--window", 16, "-o", tmp_path / "m", "--epochs", 1]
+    done = run(*call)
+    assert "an epoch is 100 batches of windows at most" in done.err
+    assert unspool.load(tmp_path / "m").steps_per_epoch == 100
+    done = run(*call, "--set", "steps_per_epoch=null")
+    assert "an epoch is" not in done.err
+    assert unspool.load(tmp_path / "m").steps_per_epoch is None
 
 
 def test_fit_says_when_the_model_is_no_better_than_the_mean(run, tmp_path):

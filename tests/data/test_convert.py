@@ -4,8 +4,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from unspool.data.convert import as_series, as_source
+from unspool.data.convert import as_source
 from unspool.data.sequences import Sequences
+from unspool.data.series import as_series
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 

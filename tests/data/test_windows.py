@@ -7,7 +7,8 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.model_selection import KFold, train_test_split
 
-from unspool.data.windows import Windows, chronological_split, overlap_mean
+from unspool.data.series import chronological_split
+from unspool.data.windows import Windows, overlap_mean
 from unspool.errors import InputError
 
 

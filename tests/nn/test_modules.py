@@ -15,14 +15,14 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def test_weights_start_as_in_keras():
+def test_weights_start_as_in_keras_but_for_the_forget_bias():
     layer = LSTMLayer(30, 20, context_size=10, generator=generator())
     limit = math.sqrt(6 / (40 + 80))  # Glorot: context and input are one kernel of 40 by 80
     for weight in (layer.weight_ih, layer.weight_context):
         assert 0.95 * limit < weight.abs().max() < limit
     recurrent = layer.weight_hh.detach()
     assert_close("orthogonal", torch.eye(20), recurrent.T @ recurrent)
-    assert layer.bias.tolist() == [0.0] * 20 + [1.0] * 20 + [0.0] * 40
+    assert layer.bias.tolist() == [0.0] * 20 + [2.0] * 20 + [0.0] * 40
     head = Head(20, 3, units=[10], generator=generator())
     limit = math.sqrt(6 / 30)
     assert 0.9 * limit < head[0].weight.abs().max() < limit
@@ -117,5 +117,5 @@ def test_gates_of_a_layer():
     gates = layer.gates()
     assert gates["w_ih"]["i"].shape == (3, 2)
     assert gates["w_hh"]["o"].shape == (3, 3)
-    assert gates["bias"]["f"].tolist() == [1, 1, 1]
+    assert gates["bias"]["f"].tolist() == [2, 2, 2]
     assert_close("c", layer.weight_hh[6:9], gates["w_hh"]["c"])

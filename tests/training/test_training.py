@@ -117,6 +117,19 @@ def test_shuffled_batches_are_spread_over_the_data(n, size):
         assert [int(value) // len(dealt) for value in batch] == list(range(len(batch)))
 
 
+def test_an_epoch_of_so_many_steps_is_a_sample_spread_over_the_data_and_drawn_anew():
+    values = np.arange(1000)[:, None] * np.ones(2)
+    data = batches(values, 4, np.random.default_rng(0))
+    data = Batches(data.source, data.scaler, data.indices, 4, CPU, data.rng, steps=5)
+    passes = [[batch.x[:, 0, 0].numpy() for batch in data] for _ in range(2)]
+    for dealt in passes:
+        assert [len(batch) for batch in dealt] == [4] * 5 == [4] * len(data)
+        assert sorted(int(value) // 50 for batch in dealt for value in batch) == list(range(20))
+        for batch in dealt:
+            assert [int(value) // 250 for value in batch] == [0, 1, 2, 3]
+    assert not np.array_equal(*passes)
+
+
 def test_batches_are_scaled_and_padding_is_zero():
     source = Sequences(np.full((2, 4, 1), 7.0), [4, 2])
     data = Batches(source, Scaler(np.array([1.0]), np.array([2.0])), np.arange(2), 2, CPU)

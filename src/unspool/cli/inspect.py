@@ -10,7 +10,7 @@ def inspect(model: Model) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from unspool.model_file import load
+    from unspool.estimators.loading import load
 
     trained = load(model, device="cpu")
     defaults = type(trained)().get_params()

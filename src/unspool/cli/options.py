@@ -1,7 +1,11 @@
 """Arguments that several commands share, and the data they lead to."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,31 +27,6 @@ Output = Annotated[
         "-o", "--output", metavar="OUT", help="A .csv, .parquet or .npy file; stdout otherwise."
     ),
 ]
-WINDOW_HELP = "Cut long series into windows of so many steps"
-FitWindow = Annotated[int | None, typer.Option("--window", help=f"{WINDOW_HELP}.")]
-Window = Annotated[
-    int | None, typer.Option("--window", help=f"{WINDOW_HELP}; as in fit if left out.")
-]
-FitStride = Annotated[
-    int | None,
-    typer.Option("--stride", help="Steps between windows; an eighth of the window if left out."),
-]
-Stride = Annotated[
-    int | None, typer.Option("--stride", help="Steps between windows; as in fit if left out.")
-]
-Columns = Annotated[
-    str | None, typer.Option("--columns", metavar="A,B,…", help="Columns that are features.")
-]
-Time = Annotated[str | None, typer.Option("--time", help="Column that is the time.")]
-Id = Annotated[str | None, typer.Option("--id", help="Column that separates series.")]
-Label = Annotated[
-    str | None,
-    typer.Option("--label", help="Column that is the label: carried along, never trained on."),
-]
-Rows = Annotated[bool, typer.Option("--rows", help="Each row of the file is one sequence.")]
-PadShort = Annotated[
-    bool, typer.Option("--pad-short", help="Take series shorter than the window whole.")
-]
 Device = Annotated[str, typer.Option("--device", help="A torch device; auto takes a GPU if any.")]
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -58,47 +37,88 @@ def say(message: str) -> None:
     stderr.print(message, markup=False)
 
 
-def read(
-    data: Path,
-    *,
-    window: int | None,
-    stride: int | None,
-    columns: str | None,
-    time: str | None,
-    id: str | None,
-    label: str | None,
-    rows: bool,
-    pad_short: bool,
-    tail: bool = False,
-    model: "BaseAutoencoder | None" = None,
-) -> "Loaded":
-    """Read the data of a command and say what was taken for what.
+@dataclass(frozen=True)
+class Reading:
+    """How to read DATA: the options that every command with data has."""
 
-    With a `model`, its window, stride and feature names stand in for what is not given.
-    """
-    from unspool.data.files import TABLES, read_file
-
-    names = None if columns is None else [name.strip() for name in columns.split(",")]
-    if model is not None:
-        if model.window_ is not None and not rows:
-            window = window or model.window_[0]
-            stride = stride or model.window_[1]
-        known = getattr(model, "feature_names_in_", None)
-        if names is None and known is not None and data.suffix.lower() in TABLES and not rows:
-            names = [str(name) for name in known]
-    loaded = read_file(
-        data,
-        window=window,
-        stride=1 if stride is None else stride,
-        columns=names,
-        time=time,
-        id=id,
-        label=label,
-        rows=rows,
-        tail=tail and window is not None,
-        short="pad" if pad_short else "error",
+    window: Annotated[
+        int | None,
+        typer.Option(help="Cut long series into windows of so many steps; as in fit if left out."),
+    ] = None
+    stride: Annotated[
+        int | None,
+        typer.Option(help="Steps from one window to the next; 1 if left out, or as in fit."),
+    ] = None
+    columns: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="Columns that are features.")
+    ] = None
+    time: Annotated[str | None, typer.Option(help="Column that is the time.")] = None
+    id: Annotated[str | None, typer.Option(help="Column that separates series.")] = None
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column that is the label: carried along, never trained on."),
+    ] = None
+    rows: Annotated[bool, typer.Option("--rows", help="Each row of the file is one sequence.")] = (
+        False
     )
-    for note in loaded.notes:
-        say(f"{data.name}: {note}")
-    say(f"{data.name}: {loaded.source!r}")
-    return loaded
+    pad_short: Annotated[
+        bool, typer.Option("--pad-short", help="Take series shorter than the window whole.")
+    ] = False
+
+    def read(
+        self, data: Path, model: "BaseAutoencoder | None" = None, *, tail: bool = False
+    ) -> "Loaded":
+        """Read the file and say what was taken for what.
+
+        With a `model`, its window, stride and feature names stand in for what is not given.
+        """
+        from unspool.data.files import TABLES, read_file
+
+        window, stride = self.window, self.stride
+        columns = None if self.columns is None else [one.strip() for one in self.columns.split(",")]
+        if model is not None and not self.rows:
+            if model.window_ is not None:
+                window, stride = window or model.window_[0], stride or model.window_[1]
+            known = getattr(model, "feature_names_in_", None)
+            if columns is None and known is not None and data.suffix.lower() in TABLES:
+                columns = [str(name) for name in known]
+        loaded = read_file(
+            data,
+            window=window,
+            stride=1 if stride is None else stride,
+            columns=columns,
+            time=self.time,
+            id=self.id,
+            label=self.label,
+            rows=self.rows,
+            tail=tail and window is not None,
+            short="pad" if self.pad_short else "error",
+        )
+        for note in loaded.notes:
+            say(f"{data.name}: {note}")
+        say(f"{data.name}: {loaded.source!r}")
+        return loaded
+
+
+def reads_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `Reading`; it gets them as one argument, `reading`."""
+    signature = inspect.signature(command)
+    own = [one for one in signature.parameters.values() if one.name != "reading"]
+    shared = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
+        )
+        for field in fields(Reading)
+    ]
+
+    @wraps(command)
+    def with_reading(**given: Any) -> None:
+        reading = Reading(**{field.name: given.pop(field.name) for field in fields(Reading)})
+        command(**given, reading=reading)
+
+    # typer looks at the signature and at the annotations.
+    with_reading.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *shared]
+    )
+    with_reading.__annotations__ = {one.name: one.annotation for one in [*own, *shared]}
+    return with_reading

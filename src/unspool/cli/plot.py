@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from unspool.cli import options
-from unspool.cli.options import Columns, Id, Label, Model, PadShort, Rows, Stride, Time, Window
+from unspool.cli.options import Model, Reading, reads_data
 
 EXAMPLE = "unspool plot reconstruction transformer.unspool ETTh1.csv -o again.png"
 
@@ -23,6 +23,7 @@ class Picture(StrEnum):
     scatter = "scatter"
 
 
+@reads_data
 def plot(
     picture: Annotated[
         Picture,
@@ -44,23 +45,17 @@ def plot(
         typer.Option(help="Sequences to show: 5 in a reconstruction, 200 in a trace by default."),
     ] = None,
     start: Annotated[int, typer.Option(help="The first sequence of a trace.")] = 0,
-    window: Window = None,
-    stride: Stride = None,
-    columns: Columns = None,
-    time: Time = None,
-    id: Id = None,
-    label: Label = None,
-    rows: Rows = False,
-    pad_short: PadShort = False,
+    *,
+    reading: Reading,
 ) -> None:
     """Draw a picture of MODEL, or of what it makes of DATA, into a file."""
     import matplotlib
 
     matplotlib.use("Agg")
     from unspool import _checks, plots
-    from unspool.data.write import check_folder
+    from unspool._files import check_folder
     from unspool.errors import InputError
-    from unspool.model_file import load
+    from unspool.estimators.loading import load
 
     _checks.raise_all(
         _checks.whole("--count", count, 1, none=True), _checks.whole("--start", start, 0)
@@ -75,18 +70,7 @@ def plot(
     elif data is None:
         raise InputError(f"A picture of the {picture.value} needs DATA behind MODEL.")
     else:
-        loaded = options.read(
-            data,
-            window=window,
-            stride=stride,
-            columns=columns,
-            time=time,
-            id=id,
-            label=label,
-            rows=rows,
-            pad_short=pad_short,
-            model=trained,
-        )
+        loaded = reading.read(data, trained)
         source = loaded.source
         if picture is Picture.reconstruction:
             display = plots.ReconstructionDisplay.from_estimator(

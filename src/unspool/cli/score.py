@@ -2,38 +2,19 @@
 
 import numpy as np
 
-from unspool.cli import options
-from unspool.cli.options import (
-    Columns,
-    Data,
-    Device,
-    Id,
-    Label,
-    Model,
-    Output,
-    PadShort,
-    Rows,
-    Stride,
-    Time,
-    Window,
-)
+from unspool.cli.options import Data, Device, Model, Output, Reading, reads_data
 
 EXAMPLE = "unspool score transformer.unspool ETTh1.csv -o errors.csv"
 
 
+@reads_data
 def score(
     model: Model,
     data: Data,
     output: Output = None,
-    window: Window = None,
-    stride: Stride = None,
-    columns: Columns = None,
-    time: Time = None,
-    id: Id = None,
-    label: Label = None,
-    rows: Rows = False,
-    pad_short: PadShort = False,
     device: Device = "auto",
+    *,
+    reading: Reading,
 ) -> None:
     """Write the reconstruction error of every sequence, or of every time step of long series.
 
@@ -44,23 +25,11 @@ def score(
     from unspool.cli.by_step import step_columns
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
-    from unspool.model_file import load
+    from unspool.estimators.loading import load
 
     check_writable(output)
     trained = load(model, device=device)
-    loaded = options.read(
-        data,
-        window=window,
-        stride=stride,
-        columns=columns,
-        time=time,
-        id=id,
-        label=label,
-        rows=rows,
-        pad_short=pad_short,
-        tail=True,
-        model=trained,
-    )
+    loaded = reading.read(data, trained, tail=True)
     if isinstance(loaded.source, Windows):
         by_step = trained.reconstruction_error(loaded.source, per="step", merge=True)
         index, errors = step_columns(loaded), np.concatenate(by_step)

@@ -4,10 +4,10 @@ from typing import Any
 
 import narwhals.stable.v1 as nw
 import numpy as np
-import numpy.typing as npt
 
-from unspool.data.sequences import FloatArray, Sequences, as_floats, as_reals
-from unspool.data.windows import Windows, holds_series
+from unspool.data.sequences import Sequences, as_floats
+from unspool.data.series import frame_values
+from unspool.data.windows import Windows
 from unspool.errors import InputError
 
 Source = Sequences | Windows
@@ -51,50 +51,6 @@ def as_source(X: Any) -> Source:
             "one series of T steps goes in as (1, T, F)."
         )
     return Sequences(array)
-
-
-def as_series(series: Any) -> tuple[list[npt.NDArray[Any]], tuple[str, ...] | None]:
-    """Read one series or a list of them as arrays (T_i, F) without copying; and column names."""
-    if not holds_series(series):
-        array, names = _one_series(series, "a series")
-        return [array], names
-    if not series:
-        raise InputError("Expected at least one series, got an empty list.")
-    arrays, names_of = zip(
-        *[_one_series(one, f"series {i}") for i, one in enumerate(series)], strict=True
-    )
-    for i, names in enumerate(names_of):
-        if names != names_of[0]:
-            raise InputError(
-                f"Expected the columns {names_of[0]} of the first series in every one, "
-                f"got {names} in series {i}."
-            )
-    return list(arrays), names_of[0]
-
-
-def frame_values(frame: "nw.DataFrame[Any]") -> FloatArray:
-    """The values of a frame, shape (rows, columns); every column must be numeric."""
-    for name, dtype in frame.schema.items():
-        if not (dtype.is_numeric() or dtype == nw.Boolean or dtype == nw.Object):
-            raise InputError(
-                f"Expected numbers in column {name!r}, got {dtype}; drop it or choose columns."
-            )
-    return as_floats(frame.to_numpy(), "the frame")
-
-
-def _one_series(series: Any, what: str) -> tuple[npt.NDArray[Any], tuple[str, ...] | None]:
-    if not isinstance(series, np.ndarray):
-        series = nw.from_native(series, allow_series=True, eager_only=True, pass_through=True)
-    if isinstance(series, nw.DataFrame):
-        return frame_values(series), tuple(series.columns)
-    array = as_reals(series.to_numpy() if isinstance(series, nw.Series) else series, what)
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise InputError(
-            f"Expected {what} as (T,) or (T, F) with rows as steps, got shape {array.shape}."
-        )
-    return array, None
 
 
 def _is_ragged(X: list[Any] | tuple[Any, ...]) -> bool:

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
 
-from unspool.data.windows import Windows, chronological_split
+from unspool.data.series import chronological_split
+from unspool.data.windows import Windows
 
 
 class Sines(NamedTuple):

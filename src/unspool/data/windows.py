@@ -16,6 +16,7 @@ from unspool.data.sequences import (
     counted,
     row_key,
 )
+from unspool.data.series import as_series
 from unspool.errors import InputError
 
 
@@ -72,8 +73,6 @@ class Windows:
             _checks.truth("tail", tail),
             _checks.choice("short", short, ("error", "pad")),
         )
-        from unspool.data.convert import as_series  # convert knows Windows too
-
         self.series, names = as_series(series)
         self.size, self.stride, self.tail, self.short = int(size), int(stride), tail, short
         self.feature_names = check_feature_names(
@@ -247,41 +246,6 @@ class Windows:
                         f"{name!r}; fill or drop such steps before cutting windows."
                     )
                 step += len(chunk)
-
-
-def holds_series(series: Any) -> bool:
-    """Whether `series` is a list of series, and not one series (a list of numbers is one)."""
-    return isinstance(series, (list, tuple)) and not (series and np.isscalar(series[0]))
-
-
-def chronological_split(series: Any, test_size: float = 0.25) -> tuple[Any, Any]:
-    """Cut a series, or every series of a list, into its earlier and its later part.
-
-    Parameters
-    ----------
-    series : array of shape (T, ...), a frame, or a list of those
-    test_size : float, default 0.25
-        Share of the steps, from the end, that goes into the later part; above 0 and below 1.
-
-    Returns
-    -------
-    earlier, later
-        Views where `series` is an array or a list of arrays; the cut is at
-        ``round(T * (1 - test_size))``.
-
-    Examples
-    --------
-    >>> earlier, later = chronological_split(np.arange(10), test_size=0.2)
-    >>> later
-    array([8, 9])
-    """
-    _checks.raise_all(_checks.number("test_size", test_size, 0, 1, open_left=True))
-    if holds_series(series):
-        pairs = [chronological_split(one, test_size) for one in series]
-        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    cut = round(len(series) * (1 - test_size))
-    rows = series.iloc if hasattr(series, "iloc") else series
-    return rows[:cut], rows[cut:]
 
 
 def overlap_mean(

@@ -6,10 +6,8 @@ renamed at the end.
 
 import csv
 import io
-import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +18,7 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from unspool import _checks
+from unspool._files import check_folder, whole_or_not
 from unspool.errors import InputError
 
 ENDINGS = (".csv", ".parquet", ".pq", ".npy")
@@ -34,18 +33,6 @@ def check_writable(path: str | Path | None) -> None:
     if path.suffix.lower() not in ENDINGS:
         raise InputError(f"{path}: {_checks.unknown_name('ending', path.suffix, ENDINGS)}")
     check_folder(path)
-
-
-def check_folder(path: str | Path) -> None:
-    """Raise an `InputError` where no file could be written at `path`, whatever its ending."""
-    path = Path(path)
-    folder = path.resolve().parent
-    if path.is_dir():
-        raise InputError(f"{path}: this is a folder; name a file in it.")
-    if not folder.is_dir():
-        raise InputError(f"{path}: there is no folder {folder}; make it first.")
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{path}: the folder {folder} cannot be written to; choose another.")
 
 
 def write_table(
@@ -91,19 +78,6 @@ def write_table(
                 pq.write_table(_table(arrays), file)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}.") from None
-
-
-@contextmanager
-def whole_or_not(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write to that takes the place of `path` only if all went well."""
-    target = path.resolve()  # a link stays a link
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _checked_columns(columns: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDArray[Any]]:

@@ -4,16 +4,14 @@
 `transform`, `reconstruct` and `reconstruction_error` then run over X in batches.
 """
 
-import os
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -25,7 +23,9 @@ from unspool.data.sequences import FloatArray, IntArray
 from unspool.data.windows import Windows, overlap_mean
 from unspool.errors import InputError, NoBetterThanMeanWarning
 from unspool.estimators.reading import is_table, read_as_fitted, read_for_fit
+from unspool.estimators.saving import Savable
 from unspool.nn import Autoencoder
+from unspool.nn.device import resolve_device
 from unspool.nn.losses import LOSSES, masked_sum
 from unspool.training.batches import Batch, Batches
 from unspool.training.callbacks import Callback, KeepBest, ProgressBar
@@ -38,7 +38,7 @@ INFERENCE_STEPS = 1 << 16  # steps in a batch that needs no gradients: memory, n
 class BaseAutoencoder(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]  # scikit-learn ships no types
     TransformerMixin,  # type: ignore[misc]
-    BaseEstimator,  # type: ignore[misc]
+    Savable,
 ):
     """An autoencoder over sequences with scikit-learn's manners; see `LSTMAutoencoder`."""
 
@@ -56,6 +56,7 @@ class BaseAutoencoder(
             _checks.number("global_clipnorm", self.global_clipnorm, 0, none=True, open_left=True),
             _checks.whole("batch_size", self.batch_size, 1),
             _checks.whole("epochs", self.epochs, 1),
+            _checks.whole("steps_per_epoch", self.steps_per_epoch, 1, none=True),
             _checks.number("validation_split", self.validation_split, 0, 1),
             _checks.whole("patience", self.patience, 1, none=True),
             _checks.choice("scaling", self.scaling, SCALINGS),
@@ -94,7 +95,9 @@ class BaseAutoencoder(
         self._n_features_out = self.latent_dim
         self.window_ = (source.size, source.stride) if isinstance(source, Windows) else None
 
-        batches = Batches(source, self.scaler_, training, self.batch_size, device, rng)
+        batches = Batches(
+            source, self.scaler_, training, self.batch_size, device, rng, self.steps_per_epoch
+        )
         validation = (
             Batches(source, self.scaler_, held_out, self._inference_batch(source), device)
             if len(held_out)
@@ -305,17 +308,6 @@ class BaseAutoencoder(
             return 1.0 if squares == 0 else 0.0
         return 1 - squares / spread
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one safetensors file; `unspool.load` reads it back.
-
-        The file is written under a temporary name and renamed, so that an older one at `path`
-        is replaced whole or not at all.
-        """
-        from unspool import model_file
-
-        check_is_fitted(self)
-        model_file.save(self, Path(path))
-
     @property
     def encoder_(self) -> torch.nn.Module:
         """The trained encoder, a module ``(x (B, T, F) scaled, lengths) -> code (B, L)``."""
@@ -366,19 +358,6 @@ class BaseAutoencoder(
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []  # codes are float32, whatever comes in
         return tags
-
-
-def resolve_device(device: str) -> torch.device:
-    """The torch device of a name; "auto" takes a GPU where there is one."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"`device` {device!r} cannot be used ({reason}); take 'auto' or 'cpu'."
-        ) from None
 
 
 def _past_the_end(source: Source) -> npt.NDArray[np.bool_]:

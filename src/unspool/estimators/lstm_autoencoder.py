@@ -60,6 +60,9 @@ class LSTMAutoencoder(BaseAutoencoder):
     batch_size : int, default 32
     epochs : int, default 100
         Most passes over the training sequences.
+    steps_per_epoch : int or None, default None
+        Most batches in an epoch. Where there are more, each epoch is over another sample, spread
+        over the data: what to set for the windows of a long series, which are many and alike.
     validation_split : float, default 0.1
         Share of the sequences held out to watch, drawn at random; of windows, the last steps of
         every series, without overlap. 0 holds out none.
@@ -124,6 +127,7 @@ class LSTMAutoencoder(BaseAutoencoder):
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int = 100,
+        steps_per_epoch: int | None = None,
         validation_split: float = 0.1,
         patience: int | None = 20,
         scaling: str = "standard",
@@ -148,6 +152,7 @@ class LSTMAutoencoder(BaseAutoencoder):
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
         self.validation_split = validation_split
         self.patience = patience
         self.scaling = scaling

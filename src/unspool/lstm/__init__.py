@@ -13,7 +13,7 @@ stepwise   the equations, a step at a time, in autograd  every cell; slow, made 
 of a trained model outside PyTorch.
 """
 
+from unspool.lstm.call import Call as Call
 from unspool.lstm.dispatch import BACKENDS as BACKENDS
-from unspool.lstm.dispatch import Call as Call
 from unspool.lstm.dispatch import choose as choose
 from unspool.lstm.dispatch import lstm as lstm

@@ -1,6 +1,5 @@
 """The contract of the recurrence, and the choice of the backend that keeps it."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -9,15 +8,7 @@ from torch import Tensor
 from unspool import _checks
 from unspool.errors import InputError
 from unspool.lstm import library, reference, stepwise
-
-
-@dataclass(frozen=True)
-class Call:
-    """What a backend is asked for, beyond the numbers; see `lstm`."""
-
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
-    reverse: bool = False
+from unspool.lstm.call import Call
 
 
 class Choice(NamedTuple):

@@ -8,18 +8,15 @@ become columns of the input:
   which holds c exactly; h is then read from the last real step.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from unspool.lstm.dispatch import Call
+from unspool.lstm.call import Call
 
 SHUT = 1e9  # whatever else a gate adds up, its σ is exactly 0 or 1
 
 
-def refusal(call: "Call") -> str | None:
+def refusal(call: Call) -> str | None:
     """Say why this backend cannot serve `call`."""
     if call.activation != "tanh" or call.recurrent_activation != "sigmoid":
         return (
@@ -40,7 +37,7 @@ def run(
     c0: Tensor,
     lengths: Tensor | None,
     steps: int,
-    call: "Call",
+    call: Call,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the sequences from first step to last; arguments and results as in `dispatch.lstm`."""
     batch, hidden = h0.shape

@@ -1,13 +1,11 @@
 """The equations a step at a time under autograd: slow, but it serves every cell in every dtype."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from unspool.lstm.dispatch import Call
+from unspool.lstm.call import Call
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 RECURRENT_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -16,7 +14,7 @@ RECURRENT_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def refusal(call: "Call") -> str | None:
+def refusal(call: Call) -> str | None:
     """Say why this backend cannot serve `call`: it never refuses."""
     return None
 
@@ -32,7 +30,7 @@ def run(
     c0: Tensor,
     lengths: Tensor | None,
     steps: int,
-    call: "Call",
+    call: Call,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the sequences from first step to last; arguments and results as in `dispatch.lstm`."""
     phi, sigma = ACTIVATIONS[call.activation], RECURRENT_ACTIVATIONS[call.recurrent_activation]

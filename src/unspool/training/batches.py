@@ -38,6 +38,9 @@ class Batches:
         are of equal size, give or take one.
     device : torch.device
     rng : numpy Generator, optional
+    steps : int, optional
+        Most batches in a shuffled pass. Where there are more, a pass is over a sample, spread
+        over the data and drawn anew each time.
     """
 
     def __init__(
@@ -48,19 +51,23 @@ class Batches:
         batch_size: int,
         device: torch.device,
         rng: np.random.Generator | None = None,
+        steps: int | None = None,
     ) -> None:
         self.source, self.scaler, self.indices = source, scaler, indices
         self.batch_size, self.device, self.rng = batch_size, device, rng
+        self.steps = -(-len(indices) // batch_size)
+        if rng is not None and steps is not None:
+            self.steps = min(steps, self.steps)
 
     def __len__(self) -> int:
-        return -(-len(self.indices) // self.batch_size)
+        return self.steps
 
     def __iter__(self) -> Iterator[Batch]:
         if self.rng is None:
             for start in range(0, len(self.indices), self.batch_size):
                 yield self.gather(self.indices[start : start + self.batch_size])
             return
-        for places in spread(len(self.indices), len(self), self.rng):
+        for places in spread(len(self.indices), self.steps, self.batch_size, self.rng):
             yield self.gather(self.indices[places])
 
     def gather(self, indices: IntArray) -> Batch:
@@ -75,16 +82,22 @@ class Batches:
         )
 
 
-def spread(n: int, batches: int, rng: np.random.Generator) -> Iterator[IntArray]:
-    """Deal 0 … n-1 out to batches, each with one of every `batches` consecutive numbers.
+def spread(n: int, batches: int, size: int, rng: np.random.Generator) -> Iterator[IntArray]:
+    """Deal 0 … n-1 out to batches of at most `size`, each spread over all of them.
+
+    Where they do not all fit, as many as do are drawn first: one from each of as many equal parts.
 
     Examples
     --------
-    >>> dealt = list(spread(7, 3, np.random.default_rng(0)))
+    >>> dealt = list(spread(7, 3, 3, np.random.default_rng(0)))
     >>> sorted(len(batch) for batch in dealt)
     [2, 2, 3]
     """
-    runs = -(-n // batches)
+    drawn = np.arange(n)
+    if batches * size < n:
+        edges = np.linspace(0, n, batches * size + 1).astype(np.int64)
+        drawn = rng.integers(edges[:-1], edges[1:])
+    runs = -(-len(drawn) // batches)
     table = np.arange(runs * batches).reshape(runs, batches)
     for column in rng.permuted(table, axis=1).T:
-        yield column[column < n]
+        yield drawn[column[column < len(drawn)]]

@@ -1,0 +1,48 @@
+"""From a model file to the estimator that it holds."""
+
+import os
+from pathlib import Path
+
+from unspool import _checks, model_file
+from unspool.errors import InputError, ModelFileError, UnspoolError
+from unspool.estimators.base import BaseAutoencoder
+from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
+
+MODELS: dict[str, type[BaseAutoencoder]] = {"LSTMAutoencoder": LSTMAutoencoder}
+
+
+def load(path: str | os.PathLike[str], *, device: str = "auto") -> BaseAutoencoder:
+    """Read a model that `save` wrote.
+
+    Parameters
+    ----------
+    path : path of the file
+    device : str, default "auto"
+        Where the model shall run; it becomes the model's parameter `device`.
+
+    Returns
+    -------
+    The fitted estimator, of the class that was saved.
+
+    Raises
+    ------
+    ModelFileError
+        For a file that is missing, cut short, not a model of unspool's, of a newer format, or
+        whose parts do not fit together.
+    """
+    path = Path(path)
+    header, tensors = model_file.read(path)
+    try:
+        if header["model"] not in MODELS:
+            raise InputError(_checks.unknown_name("model", header["model"], MODELS))
+        return MODELS[header["model"]].from_parts(
+            header["parameters"], header["fitted"], tensors, device
+        )
+    except UnspoolError as error:
+        raise ModelFileError(f"{path} does not hold a usable model: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelFileError(
+            f"{path} does not hold a usable model ({type(error).__name__}: {reason}); "
+            "train and save it again."
+        ) from None

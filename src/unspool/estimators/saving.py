@@ -1,0 +1,124 @@
+"""How a fitted estimator becomes the parts of a model file, and is put together from them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from unspool import _checks, model_file
+from unspool.data.scaling import Scaler
+from unspool.errors import InputError
+from unspool.nn.device import resolve_device
+
+
+class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """A fitted estimator of ours that goes to a file and comes back; see `unspool.model_file`."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one safetensors file; `unspool.load` reads it back.
+
+        The file is written under a temporary name and renamed, so that an older one at `path`
+        is replaced whole or not at all.
+        """
+        check_is_fitted(self)
+        parameters = self.get_params(deep=False)
+        if not isinstance(parameters["random_state"], (int, np.integer, type(None))):
+            parameters["random_state"] = None
+        names = getattr(self, "feature_names_in_", None)
+        fitted = {
+            "n_features": self._n_features,
+            "table": self._table,
+            "n_features_in": self.n_features_in_,
+            "feature_names_in": None if names is None else list(names),
+            "max_length": self.max_length_,
+            "window": self.window_,
+            "history": self.history_,
+        }
+        tensors = {
+            "scaler.shift": torch.from_numpy(self.scaler_.shift),
+            "scaler.scale": torch.from_numpy(self.scaler_.scale),
+        }
+        for name, weight in self.module_.state_dict().items():
+            tensors[f"module.{name}"] = weight
+        model_file.write(Path(path), type(self).__name__, parameters, fitted, tensors)
+
+    @classmethod
+    def from_parts(
+        cls,
+        parameters: Mapping[str, Any],
+        fitted: Mapping[str, Any],
+        tensors: dict[str, torch.Tensor],
+        device: str,
+    ) -> Self:
+        """Put a fitted estimator together from the parts of a model file, each looked at.
+
+        Raises
+        ------
+        InputError, KeyError, TypeError, ValueError, AttributeError, RuntimeError
+            Where parts are missing or do not fit together.
+        """
+        model = cls()
+        known = model.get_params(deep=False)
+        for name in parameters:
+            if name not in known:
+                raise InputError(_checks.unknown_name("parameter", name, known))
+        given = {  # JSON has no tuples
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in parameters.items()
+        }
+        model.set_params(**given)
+        model.set_params(device=device)
+        _checks.raise_all(*model._complaints())
+
+        n_features = fitted["n_features"]
+        _checks.raise_all(
+            _checks.whole("n_features", n_features, 1),
+            _checks.whole("n_features_in", fitted["n_features_in"], 1),
+            _checks.whole("max_length", fitted["max_length"], 0),
+            _checks.truth("table", fitted["table"]),
+        )
+        _check_history(fitted["history"])
+        for name, tensor in tensors.items():
+            expected = torch.float64 if name.startswith("scaler.") else torch.float32
+            if tensor.dtype != expected:
+                raise InputError(f"Expected {expected} in the tensor {name!r}, got {tensor.dtype}.")
+            if not torch.isfinite(tensor).all():
+                raise InputError(f"Expected finite numbers, but the tensor {name!r} holds others.")
+        shift, scale = tensors.pop("scaler.shift").numpy(), tensors.pop("scaler.scale").numpy()
+        if shift.shape != (n_features,) or scale.shape != (n_features,) or not (scale > 0).all():
+            raise InputError(f"Expected a positive scale for each of {n_features} features.")
+
+        model._n_features, model._table = n_features, fitted["table"]
+        model._n_features_out = model.latent_dim
+        model.n_features_in_ = fitted["n_features_in"]
+        if fitted["feature_names_in"] is not None:
+            model.feature_names_in_ = np.array(fitted["feature_names_in"], dtype=object)
+        model.max_length_ = fitted["max_length"]
+        if fitted["window"] is not None:
+            size, stride = fitted["window"]
+            _checks.raise_all(_checks.whole("window", size, 1), _checks.whole("stride", stride, 1))
+        model.window_ = None if fitted["window"] is None else (size, stride)
+        model.history_ = fitted["history"]
+        model.scaler_ = Scaler(shift, scale)
+        with torch.device("meta"):  # shapes are compared before any memory is asked for
+            module = model._build(n_features, torch.Generator())
+        module.load_state_dict(
+            {name.removeprefix("module."): tensor for name, tensor in tensors.items()}, assign=True
+        )
+        model.module_ = module.to(resolve_device(device)).eval()
+        return model
+
+
+def _check_history(history: Any) -> None:
+    """Losses by epoch, and an epoch among them that was best."""
+    losses = [history["loss"], history.get("val_loss", history["loss"])]
+    epochs = len(losses[0])
+    if not all(isinstance(loss, float) for series in losses for loss in series) or epochs == 0:
+        raise InputError("Expected the history to be lists of losses, one for every epoch.")
+    if len(losses[1]) != epochs or history["best_epoch"] not in range(epochs):
+        raise InputError(f"Expected a history of {epochs} epochs with the best one among them.")
