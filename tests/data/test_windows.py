@@ -387,3 +387,16 @@ def test_chunks_of_a_part_are_the_steps_its_windows_reach():
     assert np.concatenate(list(part.chunks()))[:, 0].tolist() == list(range(110, 119))
     assert part.mean_sequence().tolist() == [[np.mean(range(110, 119))]] * 5
     assert list(windows[:0].chunks()) == []
+
+
+@pytest.mark.parametrize("batch", [3, 200])
+def test_few_series_and_many_are_gathered_alike(batch):
+    rng = np.random.default_rng(0)
+    series = [rng.normal(size=(length, 2)) for length in (30, 4, 50)]
+    windows = Windows(series, 7, short="pad")
+    indices = rng.integers(0, len(windows), batch)
+    values, lengths = windows.take(indices)
+    for value, length, number, start in zip(values, lengths, *windows.place(indices), strict=True):
+        assert length == min(7, len(series[number]))
+        np.testing.assert_array_equal(value[:length], series[number][start : start + length])
+        assert not value[length:].any()

@@ -50,7 +50,12 @@ class Scaler:
 
     def apply(self, values: Array) -> Array:
         """Scale values (..., F) into a new float32 array, by way of float64."""
-        return ((values - self.shift) / self.scale).astype(np.float32)
+        shift, scale = self.shift, self.scale
+        if shift.size == 1:  # NumPy is slow where the last axis has one entry, unless told as here
+            shift, scale = shift[0], scale[0]
+        scaled = np.subtract(values, shift, dtype=np.float64)
+        scaled /= scale
+        return scaled.astype(np.float32)
 
     def undo(self, scaled: Array) -> Array:
         """Bring scaled values (..., F) back to their own units, in float64."""

@@ -48,19 +48,19 @@ def run(
         past = (torch.arange(steps, device=h0.device) >= lengths[:, None])[:, :, None]
     columns, weights = [], []
     if x is not None and w_ih is not None:
-        columns.append(x if past is None else x.masked_fill(past, 0))
+        columns.append((x if past is None else x.masked_fill(past, 0)).transpose(0, 1))
         weights.append(w_ih)
     if context is not None and w_context is not None:
-        columns.append(context[:, None].expand(-1, steps, -1))
+        columns.append(context.expand(steps, -1, -1))
         weights.append(w_context)
     if past is not None:
-        columns.append(past.to(h0.dtype))
+        columns.append(past.to(h0.dtype).transpose(0, 1))
         i_f_c_o = torch.tensor([-SHUT, SHUT, 0, 0], dtype=h0.dtype, device=h0.device)
         weights.append(i_f_c_o.repeat_interleave(hidden)[:, None])
     if not columns:
-        columns.append(h0.new_zeros(batch, steps, 1))
+        columns.append(h0.new_zeros(steps, batch, 1))
         weights.append(h0.new_zeros(4 * hidden, 1))
-    h, _, c_n = torch.lstm(
+    h, h_n, c_n = torch.lstm(
         columns[0] if len(columns) == 1 else torch.cat(columns, 2),
         (h0[None], c0[None]),
         (
@@ -74,10 +74,12 @@ def run(
         dropout=0.0,
         train=torch.is_grad_enabled(),
         bidirectional=False,
-        batch_first=True,
+        batch_first=False,
     )
-    if lengths is not None:
-        last = torch.arange(steps, device=h0.device).minimum(lengths[:, None] - 1)
-        h = h.gather(1, last.clamp(min=0)[:, :, None].expand_as(h))
-        h = torch.where((lengths == 0)[:, None, None], h0[:, None], h)
+    h = h.transpose(0, 1)
+    if lengths is None:
+        return h, h_n[0], c_n[0]  # not h[:, -1], whose gradient would be as large as h
+    last = torch.arange(steps, device=h0.device).minimum(lengths[:, None] - 1)
+    h = h.gather(1, last.clamp(min=0)[:, :, None].expand_as(h))
+    h = torch.where((lengths == 0)[:, None, None], h0[:, None], h)
     return h, h[:, -1], c_n[0]

@@ -42,6 +42,14 @@ class Head(nn.Sequential):
             layers += [dense(wide, narrow, generator), ACTIVATIONS[name]()]
         super().__init__(*layers)
 
+    def forward(self, states: Tensor) -> Tensor:
+        """Features (B, T, F) of states (B, T, H)."""
+        # Backends work time-major, so that states are often a transposed view. Steps are all
+        # alike to these layers: turned back, they need no copy.
+        turned = not states.is_contiguous()
+        features: Tensor = super().forward(states.transpose(0, 1) if turned else states)
+        return features.transpose(0, 1) if turned else features
+
 
 class RepeatDecoder(nn.Module):
     """Unwind a code by giving it to an LSTM at every step, and nothing else.
