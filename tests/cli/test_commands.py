@@ -210,7 +210,7 @@ def test_demo_runs_the_first_experiment_whole(run, tmp_path, monkeypatch):
         "sines.unspool",
     ]
     assert unspool.load(tmp_path / "demo" / "sines.unspool").latent_dim == 10
-    for told in ("test error of the reconstruction", "largest difference", "accuracy"):
+    for told in ("test MSE of the reconstruction", "largest difference", "test accuracy"):
         assert told in done.out
 
 

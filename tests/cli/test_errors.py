@@ -109,8 +109,14 @@ def test_other_features_than_the_model_was_trained_on(run, series_model, series,
     other = tmp_path / "other.csv"
     other.write_text(series.read_text().replace("time,a,b", "time,a,c", 1))
     done = run("score", series_model, other)
-    assert done.code == 1
-    assert "'b'" in done.err
+    assert (done.code, done.out) == (1, "")
+    assert done.err.endswith("The model was trained on the features a, b.\n")
+    other.write_text(series.read_text().replace("time,a,b", "time,c,d", 1))
+    done = run("score", series_model, other)
+    assert done.err == (
+        f"unspool: {other}: `columns`: there are no columns a, b; those there are: time, c, d, "
+        "label. The model was trained on the features a, b.\n"
+    )
     wide = np.zeros((40, 3))
     np.save(tmp_path / "wide.npy", wide)
     done = run("score", series_model, tmp_path / "wide.npy")

@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=list(arguments) if arguments is not None else None)
     except UnspoolError as error:
-        print(f"unspool: {error}", file=sys.stderr)
+        print(f"unspool: {error}", *getattr(error, "__notes__", ()), file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:  # the reader of our stdout, such as `head`, has gone
         sys.stderr.close()

@@ -15,7 +15,9 @@ def inspect(model: Model) -> None:
     trained = load(model, device="cpu")
     defaults = type(trained)().get_params()
     changed = {
-        name: value for name, value in trained.get_params().items() if value != defaults[name]
+        name: value
+        for name, value in trained.get_params().items()
+        if value != defaults[name] and name not in ("device", "verbose")  # of a run, not a model
     }
     facts = Table(show_header=False, box=None, pad_edge=False)
     facts.add_row("model", type(trained).__name__)

@@ -73,6 +73,7 @@ class Reading:
         With a `model`, its window, stride and feature names stand in for what is not given.
         """
         from unspool.data.files import TABLES, read_file
+        from unspool.errors import InputError
 
         window, stride = self.window, self.stride
         columns = None if self.columns is None else [one.strip() for one in self.columns.split(",")]
@@ -82,18 +83,23 @@ class Reading:
             known = getattr(model, "feature_names_in_", None)
             if columns is None and known is not None and data.suffix.lower() in TABLES:
                 columns = [str(name) for name in known]
-        loaded = read_file(
-            data,
-            window=window,
-            stride=1 if stride is None else stride,
-            columns=columns,
-            time=self.time,
-            id=self.id,
-            label=self.label,
-            rows=self.rows,
-            tail=tail and window is not None,
-            short="pad" if self.pad_short else "error",
-        )
+        try:
+            loaded = read_file(
+                data,
+                window=window,
+                stride=1 if stride is None else stride,
+                columns=columns,
+                time=self.time,
+                id=self.id,
+                label=self.label,
+                rows=self.rows,
+                tail=tail and window is not None,
+                short="pad" if self.pad_short else "error",
+            )
+        except InputError as error:
+            if self.columns is None and columns is not None and "`columns`" in str(error):
+                error.add_note(f"The model was trained on the features {', '.join(columns)}.")
+            raise
         for note in loaded.notes:
             say(f"{data.name}: {note}")
         say(f"{data.name}: {loaded.source!r}")

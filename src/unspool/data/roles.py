@@ -146,6 +146,11 @@ def _check_names(
     asked += [("columns", name) for name in columns or ()]
     if columns is not None and not columns:
         raise InputError("`columns` is empty; name at least one feature, or leave it out.")
+    lacking = [name for name in columns or () if name not in names]
+    if len(lacking) > 1:
+        raise InputError(
+            f"`columns`: there are no columns {listed(lacking)}; those there are: {listed(names)}."
+        )
     _checks.raise_all(
         *(
             f"`{role}`: {_checks.unknown_name('column', name, names)}"

@@ -80,11 +80,11 @@ def run(folder: Path, epochs: int = 30, seed: int = 0) -> None:
     of_mean = float(((x - x.mean()) ** 2).mean())
 
     table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("test error of the reconstruction (MSE)", f"{error:.4f}")
-    table.add_row("test error of the mean", f"{of_mean:.4f}")
+    table.add_row("test MSE of the reconstruction", f"{error:.4f}")
+    table.add_row("test MSE of the mean", f"{of_mean:.4f}")
     table.add_row("codes", f"train {codes.shape}, test {test_codes.shape}")
     table.add_row("codes in NumPy, largest difference", f"{apart:.1e}")
-    table.add_row("logistic regression on the codes, test accuracy", f"{accuracy:.4f}")
+    table.add_row("test accuracy of a classifier on the codes", f"{accuracy:.4f}")
     say.print(table)
     say.print(f"files in {folder}:")
     for name in ["sines.unspool", *draw(model, data, folder)]:
@@ -96,6 +96,7 @@ def draw(model: LSTMAutoencoder, data: Sines, folder: Path) -> list[str]:
     from matplotlib.figure import Figure
 
     from unspool import plots
+    from unspool.plots._style import tidy
 
     drawn = []
 
@@ -108,12 +109,13 @@ def draw(model: LSTMAutoencoder, data: Sines, folder: Path) -> list[str]:
     for one, samples in zip(data.train.series, SAMPLES_PER_CYCLE, strict=True):
         ax.plot(one[:80, 0], label=f"{samples} samples a cycle")
     ax.set(title="The two classes", xlabel="step", ylabel="value")
-    ax.legend()
+    tidy(ax)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     keep(figure, "data.png")
     keep(plots.TrainingHistoryDisplay.from_estimator(model).figure_, "history.png")
     for number, samples in enumerate(SAMPLES_PER_CYCLE):
         of_class = data.train[data.y_train == number]
-        shown = of_class[:: len(of_class) // 5][:5]
+        shown = of_class[:: len(of_class) // 5 - 7][:5]  # 7: no two at the same phase
         display = plots.ReconstructionDisplay.from_estimator(model, shown)
         keep(display.figure_, f"reconstruction_class{number}.png")
         trace = plots.CodeTraceDisplay.from_estimator(model, of_class[:samples])

@@ -47,7 +47,9 @@ class Head(nn.Sequential):
         # Backends work time-major, so that states are often a transposed view. Steps are all
         # alike to these layers: turned back, they need no copy.
         turned = not states.is_contiguous()
-        features: Tensor = super().forward(states.transpose(0, 1) if turned else states)
+        features = states.transpose(0, 1) if turned else states
+        for layer in self:
+            features = layer(features)
         return features.transpose(0, 1) if turned else features
 
 
