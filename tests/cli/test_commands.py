@@ -145,6 +145,19 @@ def test_an_id_column_makes_ragged_sequences(run, tmp_path):
     assert table["id"] == list(ids)
 
 
+def test_rows_of_a_table_are_sequences_with_an_id_and_a_label(run, tmp_path):
+    steps = {f"s{i}": np.sin(np.arange(12) + i) for i in range(6)}
+    labels = ["on", "off"] * 6
+    data = write_csv(tmp_path / "d.csv", {"id": np.arange(100, 112), **steps, "label": labels})
+    done = run("fit", data, "--rows", "-o", tmp_path / "m", "--epochs", 1, "--latent", 2)
+    assert done.code == 0, done.err
+    table = read_csv(run("reconstruct", tmp_path / "m", data, "--rows").out)
+    assert list(table) == ["id", "step", "label", "feature_0"]
+    assert table["id"] == [str(number) for number in range(100, 112) for _ in range(6)]
+    assert table["step"] == list("012345") * 12
+    assert table["label"] == [name for name in labels for _ in range(6)]
+
+
 def test_several_series_are_scored_step_by_step(run, tmp_path):
     ids = np.repeat(["w", "x"], [20, 30])
     data = write_csv(tmp_path / "d.csv", {"unit": ids, "a": np.sin(np.arange(50))})
