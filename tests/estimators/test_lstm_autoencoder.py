@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from tests.close import assert_close
 from unspool import LSTMAutoencoder, Sequences, Windows
 from unspool.errors import DivergedError, InputError, NoBetterThanMeanWarning
+from unspool.estimators import base
 
 # Most fits here are far too short to be any good.
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
@@ -266,12 +267,34 @@ def test_clipping_bounds_a_step():
     assert np.abs(moved.transform(X) - fresh.transform(X)).max() > 1e-3
 
 
-def test_windows_are_validated_by_time_and_remembered():
-    series = np.sin(np.arange(400) / 5)
-    model = quick(epochs=2).fit(Windows(series, 20, 2))
+@pytest.fixture
+def indices(monkeypatch):
+    """The indices that a fit trains on, and those it holds out."""
+    seen = []
+
+    class Spy(base.Batches):
+        def __init__(self, source, scaler, indices, *rest):
+            seen.append(indices)
+            super().__init__(source, scaler, indices, *rest)
+
+    monkeypatch.setattr(base, "Batches", Spy)
+    return seen
+
+
+def test_windows_are_validated_by_time_and_remembered(indices):
+    model = quick(epochs=1).fit(Windows(np.sin(np.arange(400) / 5), 20, 2))
     assert model.window_ == (20, 2)
-    training, held_out = Windows(series, 20, 2).split(0.1)
+    training, held_out = indices[:2]
     assert max(training) * 2 + 20 <= 360 <= min(held_out) * 2
+    assert (len(training), len(held_out)) == (171, 11)
+
+
+def test_sequences_are_held_out_at_random(indices):
+    quick(epochs=1, validation_split=0.25).fit(sines())
+    training, held_out = indices[:2]
+    assert sorted([*training, *held_out]) == list(range(60))
+    assert len(held_out) == 15
+    assert not set(held_out) <= set(range(45, 60))  # the last ones may be all of one class
 
 
 def test_errors_and_reconstructions_of_overlapping_windows_are_averaged():
