@@ -1,4 +1,4 @@
-"""The first article's experiment, run whole for several seeds (mission rows 0.1–0.6)."""
+"""The first article's experiment, run whole for several seeds."""
 
 import statistics
 import time

@@ -391,6 +391,21 @@ def test_a_loss_that_explodes_is_told():
     )
     with pytest.raises(DivergedError, match=r"^The loss became (nan|inf) in epoch \d+; lower "):
         model.fit(100 * sines())
+    with pytest.raises(NotFittedError):
+        model.transform(sines())
+
+
+def test_an_interrupted_fit_leaves_no_fitted_model(monkeypatch):
+    model = quick(epochs=1).fit(sines())
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model, "_objective", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(sines())
+    with pytest.raises(NotFittedError):
+        model.transform(sines())
 
 
 BAD = [

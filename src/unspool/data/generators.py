@@ -67,7 +67,7 @@ def sines(
     Sines
         ``train``, ``y_train``, ``test``, ``y_test``; 17802 and 1800 windows by default.
 
-    Source: mission row 0.1; the article's function `make_data`, number for number.
+    Source: "Implement LSTM AutoEncoder in Keras", its function `make_data`, number for number.
 
     Examples
     --------

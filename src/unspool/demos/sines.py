@@ -1,4 +1,6 @@
-"""Two sine waves: an LSTM autoencoder, its codes, and a classifier on them (mission rows 0.1–0.6).
+"""Two sine waves: an LSTM autoencoder, its codes, and a classifier on them.
+
+The experiment of the article "Implement LSTM AutoEncoder in Keras".
 
 article()      the model with the article's settings
 run(folder)    data → training → reconstruction → codes, in NumPy too → classifier → pictures
@@ -23,7 +25,7 @@ SAMPLES_PER_CYCLE = (20, 80)
 
 
 def article(epochs: int = 30, random_state: int | None = 0, verbose: int = 1) -> LSTMAutoencoder:
-    """Make the model of row 0.2 with the settings of the article."""
+    """Make the model with the settings of the article."""
     return LSTMAutoencoder(
         latent_dim=10,
         bidirectional=False,
@@ -47,7 +49,7 @@ def article(epochs: int = 30, random_state: int | None = 0, verbose: int = 1) ->
 
 
 def codes_in_numpy(model: LSTMAutoencoder, windows: Windows) -> npt.NDArray[Any]:
-    """Row 0.4: the codes from the trained weights, split by gate, with NumPy alone."""
+    """Compute the codes from the trained weights, split by gate, with NumPy alone."""
     (layer,) = (part for part in model.encoder_.modules() if isinstance(part, LSTMLayer))
     gates = layer.gates()
     w_ih, w_hh, bias = (
@@ -92,7 +94,7 @@ def run(folder: Path, epochs: int = 30, seed: int = 0) -> None:
 
 
 def draw(model: LSTMAutoencoder, data: Sines, folder: Path) -> list[str]:
-    """Draw the pictures of rows 0.3 and 0.5, the history and the codes by class."""
+    """Draw the data, the history, and by class reconstructions, codes over a cycle, all codes."""
     from matplotlib.figure import Figure
 
     from unspool import plots

@@ -63,8 +63,6 @@ class BaseAutoencoder(
             _checks.whole("verbose", self.verbose, 0),
         ]
 
-    # ------------------------------------------------------------------ fitting
-
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on `X`; see the class for what it may be.
 
@@ -81,6 +79,7 @@ class BaseAutoencoder(
             When the loss stops being a finite number.
         """
         _checks.raise_all(*self._complaints())
+        self.__dict__.pop("history_", None)  # until training ends this is not a fitted model
         source, table = read_for_fit(self, X)
         random = check_random_state(self.random_state)
         rng = np.random.default_rng(random.randint(2**31))
@@ -159,8 +158,6 @@ class BaseAutoencoder(
                 NoBetterThanMeanWarning,
                 stacklevel=3,
             )
-
-    # ------------------------------------------------------------------ using
 
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
         """Codes of sequences: array of shape (N, L)."""
@@ -352,6 +349,10 @@ class BaseAutoencoder(
                 again = self.module_(batch.x, batch.lengths)
                 errors = LOSSES[self.loss](again, batch.x).mean(dim=2)
                 yield indices, errors.cpu().numpy().astype(np.float64)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Only a fit that came to its end counts, not one that was interrupted or diverged."""
+        return hasattr(self, "history_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

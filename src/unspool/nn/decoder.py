@@ -126,9 +126,10 @@ class RepeatDecoder(nn.Module):
 class ReversedInputDecoder(RepeatDecoder):
     """Unwind a code with the input read backwards at the same step beside it.
 
-    Step t sees the code and the input's step ``length - 1 - t``: the "conditional" decoder of the
-    article (mission row 0.2). It cannot run without the input. (In Srivastava et al. 2015 a
-    conditional decoder reads its own previous output instead.)
+    Step t sees the code and the input's step ``length - 1 - t``; it cannot run without the input.
+
+    Source: the "conditional" decoder of the article "Implement LSTM AutoEncoder in Keras". (In
+    Srivastava et al. 2015, section 2.2, a conditional decoder reads its own previous output.)
 
     Parameters are those of `RepeatDecoder`.
     """
