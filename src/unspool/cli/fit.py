@@ -11,7 +11,7 @@ from unspool.cli.options import Data, Reading, reads_data
 
 # Windows a step apart are many and nearly the same; an epoch over a sample of them teaches as much,
 # in minutes instead of hours. (Windows further apart would be fewer too, but all at the same times
-# of the day: on ETTh1, 12 hours apart, the error on what came later nearly doubled.)
+# of the day: on ETTh1, 12 hours apart, the error on what came later more than doubled.)
 STEPS_PER_EPOCH = 100
 
 EXAMPLE = "unspool fit ETTh1.csv --window 96 -o transformer.unspool"
