@@ -1,6 +1,8 @@
 from .data.convert import as_source as as_source
+from .data.files import read_file as read_file
 from .data.sequences import Sequences as Sequences
 from .data.series import chronological_split as chronological_split
+from .data.tables import sequences_from_table as sequences_from_table
 from .data.windows import Windows as Windows
 from .estimators.loading import load as load
 from .estimators.lstm_autoencoder import LSTMAutoencoder as LSTMAutoencoder
