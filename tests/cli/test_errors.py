@@ -130,6 +130,26 @@ def test_plot_errors(run, model, tmp_path):
     done = run("plot", "history", model, "-o", tmp_path / "p.pgn")
     assert (done.code, "did you mean '.png'?" in done.err) == (1, True)
     assert run("plot", "histry", model).code == 2
+    for call, reason in (
+        (["scatter", model, model, "--count", 3], "of the scatter takes no --count"),
+        (["reconstruction", model, model, "--start", 3], "of the reconstruction takes no --start"),
+        (["history", model, model], "of the history takes no DATA"),
+        (["history", model, "--window", 3], "of the history takes no DATA"),
+    ):
+        done = run("plot", *call, "-o", tmp_path / "p.png")
+        assert (done.code, reason in done.err) == (1, True), done.err
+    assert not (tmp_path / "p.png").exists()
+
+
+def test_a_model_that_cannot_be_written_is_told_in_one_line(run, heartbeats, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    done = run("fit", heartbeats, "-o", tmp_path / "m", "--epochs", 1)
+    assert done.code == 1
+    assert done.err.endswith("unspool: [Errno 28] No space left on device\n")
+    assert not (tmp_path / "m").exists()
 
 
 def test_unknown_demo(run):

@@ -14,24 +14,13 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from tests.close import assert_close
+from tests.estimators.quick import quick, sines
 from unspool import LSTMAutoencoder, Sequences, Windows
 from unspool.errors import DivergedError, InputError, NoBetterThanMeanWarning
 from unspool.estimators import base
 
 # Most fits here are far too short to be any good.
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
-
-
-def sines(n=60, steps=30, features=1, seed=0):
-    rng = np.random.default_rng(seed)
-    phase, speed = rng.uniform(0, 6, (n, 1, 1)), rng.uniform(0.2, 0.5, (n, 1, 1))
-    return np.sin(np.arange(steps)[:, None] * speed + phase + np.arange(features))
-
-
-def quick(**parameters):
-    given = {"latent_dim": 6, "learning_rate": 0.01, "batch_size": 10, "epochs": 30}
-    given |= {"random_state": 0, "verbose": 0}
-    return LSTMAutoencoder(**{**given, **parameters})
 
 
 @pytest.fixture(scope="module")
@@ -408,54 +397,6 @@ def test_an_interrupted_fit_leaves_no_fitted_model(monkeypatch):
         model.transform(sines())
 
 
-BAD = [
-    ({"latent_dim": 0}, "`latent_dim` must be a whole number of at least 1, got 0."),
-    ({"latent_dim": 2.5}, "`latent_dim` must be a whole number of at least 1, got 2.5."),
-    ({"epochs": True}, "`epochs` must be a whole number of at least 1, got True."),
-    ({"units": 0}, "`units` must be a whole number of at least 1 or None, got 0."),
-    ({"head_units": (3, 0)}, "`head_units` must be a whole number of at least 1, got 0."),
-    ({"head_units": 3.5}, "`head_units` must be a whole number of at least 1, got 3.5."),
-    (
-        {"validation_split": 1},
-        "`validation_split` must be a number of at least 0 and below 1, got 1.",
-    ),
-    ({"learning_rate": 0}, "`learning_rate` must be a number above 0 or None, got 0."),
-    ({"learning_rate": float("nan")}, "`learning_rate` must be a number above 0 or None, got nan."),
-    ({"bidirectional": "yes"}, "`bidirectional` must be True or False, got 'yes'."),
-    (
-        {"decoder": "repeet"},
-        "unknown `decoder` 'repeet': did you mean 'repeat'? Known are 'repeat', 'reversed_input'.",
-    ),
-    (
-        {"optimizer": "Adam"},
-        "unknown `optimizer` 'Adam': did you mean 'adam'? Known are 'adadelta', 'adagrad', "
-        "'adam', 'adamax', 'adamw', 'nadam', 'rmsprop', 'sgd'.",
-    ),
-    ({"loss": 3}, "unknown `loss` 3: known are 'huber', 'mae', 'mse'."),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("parameters", "message"), BAD, ids=[str(p) for p, _ in BAD])
-def test_bad_parameters_are_told_at_fit(parameters, message):
-    with pytest.raises(InputError) as caught:
-        LSTMAutoencoder(**parameters).fit(sines())
-    assert str(caught.value) == message
-
-
-def test_all_bad_parameters_are_told_at_once():
-    with pytest.raises(InputError) as caught:
-        LSTMAutoencoder(latent_dim=0, epochs=0).fit(sines())
-    assert str(caught.value).splitlines() == [
-        "`latent_dim` must be a whole number of at least 1, got 0.",
-        "`epochs` must be a whole number of at least 1, got 0.",
-    ]
-
-
-def test_a_device_that_is_not_there():
-    with pytest.raises(InputError, match=r"^`device` 'cuda:99' cannot be used \("):
-        quick(device="cuda:99").fit(sines())
-
-
 def test_one_sequence_cannot_be_split():
     with pytest.raises(InputError) as caught:
         quick().fit(sines(n=1))
@@ -509,3 +450,18 @@ def test_codes_have_to_fit(fitted):
     with pytest.raises(InputError) as caught:
         fitted.inverse_transform(np.zeros((3, 5)))
     assert str(caught.value) == "Expected codes of shape (N, 6), got (3, 5)."
+
+
+def test_codes_and_lengths_are_looked_at(fitted):
+    codes = np.zeros((3, 6))
+    codes[1, 2] = np.nan
+    with pytest.raises(InputError, match=r"^Expected finite codes, got others in row 1\.$"):
+        fitted.inverse_transform(codes)
+    for lengths in ([4, 5], -1, [1.5, 2, 3], [[1], [2], [3]]):
+        with pytest.raises(InputError, match=r"^Expected `lengths` as one whole number of"):
+            fitted.inverse_transform(np.zeros((3, 6)), lengths=lengths)
+
+
+def test_lists_ragged_further_inside_are_refused():
+    with pytest.raises(InputError, match="sequence 0"):
+        quick().fit([[[1, 2], [3]], [[1, 2], [3, 4]]])

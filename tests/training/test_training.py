@@ -203,6 +203,15 @@ def test_a_loss_that_is_no_number_ends_training_and_callbacks_hear_of_it(value):
     assert ended == [0]
 
 
+def test_a_validation_loss_that_is_no_number_ends_training():
+    model = Number()
+    with pytest.raises(DivergedError, match=r"^The validation loss became nan in epoch 1; lower "):
+        train(
+            model, model.objective, batches([[1, 1]]), optimizer=sgd(model), epochs=3,
+            validation=[batches([[1, 1]]).gather(np.arange(1))._replace(x=torch.tensor(math.nan))],
+        )  # fmt: skip
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

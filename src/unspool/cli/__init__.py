@@ -21,3 +21,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our stdout, such as `head`, has gone
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:  # a full disk, say
+        print(f"unspool: {error}", file=sys.stderr)
+        sys.exit(1)

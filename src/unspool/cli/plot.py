@@ -44,7 +44,7 @@ def plot(
         int | None,
         typer.Option(help="Sequences to show: 5 in a reconstruction, 200 in a trace by default."),
     ] = None,
-    start: Annotated[int, typer.Option(help="The first sequence of a trace.")] = 0,
+    start: Annotated[int | None, typer.Option(help="The first sequence of a trace.")] = None,
     *,
     reading: Reading,
 ) -> None:
@@ -53,13 +53,20 @@ def plot(
 
     matplotlib.use("Agg")
     from unspool import _checks, plots
-    from unspool._files import check_folder
+    from unspool._files import check_folder, whole_or_not
     from unspool.errors import InputError
     from unspool.estimators.loading import load
 
     _checks.raise_all(
-        _checks.whole("--count", count, 1, none=True), _checks.whole("--start", start, 0)
+        _checks.whole("--count", count, 1, none=True),
+        _checks.whole("--start", start, 0, none=True),
     )
+    if count is not None and picture not in (Picture.reconstruction, Picture.trace):
+        raise InputError(f"A picture of the {picture.value} takes no --count; leave it out.")
+    if start is not None and picture is not Picture.trace:
+        raise InputError(f"A picture of the {picture.value} takes no --start; leave it out.")
+    if picture is Picture.history and (data is not None or reading != Reading()):
+        raise InputError("A picture of the history takes no DATA and no options for it.")
     if output.suffix.lower() not in ENDINGS:
         raise InputError(_checks.unknown_name("ending of a picture", output.suffix, ENDINGS))
     check_folder(output)
@@ -77,6 +84,7 @@ def plot(
                 trained, source, n_sequences=count or 5
             )
         elif picture is Picture.trace:
+            start = start or 0
             shown = source[start : start + (count or 200)]
             if not len(shown):
                 raise InputError(f"Expected --start below {len(source)}, got {start}.")
@@ -85,5 +93,6 @@ def plot(
             display = plots.CodeScatterDisplay.from_estimator(
                 trained, source, loaded.index.get("label")
             )
-    display.figure_.savefig(output, dpi=150)
+    with whole_or_not(output) as file:
+        display.figure_.savefig(file, format=output.suffix[1:].lower(), dpi=150)
     options.say(f"wrote {output}")

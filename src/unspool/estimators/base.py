@@ -19,7 +19,7 @@ from torch import Tensor
 from unspool import _checks
 from unspool.data.convert import Source
 from unspool.data.scaling import SCALINGS, Scaler, moments
-from unspool.data.sequences import FloatArray, IntArray
+from unspool.data.sequences import FloatArray, IntArray, as_floats
 from unspool.data.windows import Windows, overlap_mean
 from unspool.errors import InputError, NoBetterThanMeanWarning
 from unspool.estimators.reading import is_table, read_as_fitted, read_for_fit
@@ -197,12 +197,19 @@ class BaseAutoencoder(
                 f"The decoder {self.decoder!r} reads the input beside the code, so codes alone "
                 "cannot be unwound; use `reconstruct`, or fit with decoder='repeat'."
             )
-        codes = np.asarray(X, np.float32)
+        codes = as_floats(X, "codes").astype(np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.latent_dim:
             raise InputError(f"Expected codes of shape (N, {self.latent_dim}), got {codes.shape}.")
-        steps = np.broadcast_to(
-            self.max_length_ if lengths is None else np.asarray(lengths), len(codes)
-        ).astype(np.int64)
+        if not np.isfinite(codes).all():
+            raise InputError(f"Expected finite codes, got others in row {_first_bad_row(codes)}.")
+        steps = np.asarray(self.max_length_ if lengths is None else lengths)
+        fits = steps.shape in ((), (len(codes),)) and steps.dtype.kind in "iu"
+        if not fits or steps.min(initial=0) < 0:
+            raise InputError(
+                f"Expected `lengths` as one whole number of steps or {len(codes)} of them, "
+                f"got {lengths!r}."
+            )
+        steps = np.broadcast_to(steps, len(codes)).astype(np.int64)
         values = np.full((len(codes), steps.max(initial=0), self._n_features), np.nan)
         device = next(self.module_.parameters()).device
         size = max(1, INFERENCE_STEPS // max(1, values.shape[1]))
@@ -359,6 +366,10 @@ class BaseAutoencoder(
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []  # codes are float32, whatever comes in
         return tags
+
+
+def _first_bad_row(codes: FloatArray) -> int:
+    return int(np.argmin(np.isfinite(codes).all(axis=1)))
 
 
 def _past_the_end(source: Source) -> npt.NDArray[np.bool_]:

@@ -17,7 +17,11 @@ def is_table(X: Any) -> bool:
     if isinstance(X, (Sequences, Windows)):
         return False
     if isinstance(X, (list, tuple)):
-        return len({np.shape(row) for row in X}) <= 1 and all(np.ndim(row) < 2 for row in X)
+        try:
+            shapes = {np.shape(row) for row in X}
+        except ValueError:  # ragged further inside: `as_source` says so
+            return False
+        return len(shapes) <= 1 and all(len(shape) < 2 for shape in shapes)
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
     return isinstance(frame, nw.DataFrame) or ndim != 3

@@ -58,16 +58,13 @@ def train(
                     nn.utils.clip_grad_norm_(parameters, global_clipnorm)
                 optimizer.step()
                 total, count = total + loss_sum.item(), count + values
-                if not math.isfinite(total):
-                    raise DivergedError(
-                        f"The loss became {total} in epoch {history.epochs + 1}; lower "
-                        "`learning_rate`, set `global_clipnorm`, or scale the data."
-                    )
+                _check_finite("loss", total, history.epochs + 1)
                 for callback in callbacks:
                     callback.on_batch_end()
             history.loss.append(total / max(count, 1))
             if validation is not None:
                 history.val_loss.append(evaluate(model, objective, validation))
+                _check_finite("validation loss", history.val_loss[-1], history.epochs)
             stops = [callback.on_epoch_end(model, history) for callback in callbacks]
             if any(stops):
                 break
@@ -87,3 +84,11 @@ def evaluate(model: nn.Module, objective: Objective, batches: Batches) -> float:
         loss_sum, values = objective(batch)
         total, count = total + float(loss_sum), count + values
     return total / max(count, 1)
+
+
+def _check_finite(what: str, loss: float, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise DivergedError(
+            f"The {what} became {loss} in epoch {epoch}; lower `learning_rate`, set "
+            "`global_clipnorm`, or scale the data."
+        )

@@ -1,0 +1,17 @@
+"""Small data and a small model for the tests of estimators."""
+
+import numpy as np
+
+from unspool import LSTMAutoencoder
+
+
+def sines(n=60, steps=30, features=1, seed=0):
+    rng = np.random.default_rng(seed)
+    phase, speed = rng.uniform(0, 6, (n, 1, 1)), rng.uniform(0.2, 0.5, (n, 1, 1))
+    return np.sin(np.arange(steps)[:, None] * speed + phase + np.arange(features))
+
+
+def quick(**parameters):
+    given = {"latent_dim": 6, "learning_rate": 0.01, "batch_size": 10, "epochs": 30}
+    given |= {"random_state": 0, "verbose": 0}
+    return LSTMAutoencoder(**{**given, **parameters})
