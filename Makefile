@@ -1,6 +1,8 @@
 # make demo   trains the first experiment and leaves model and pictures in unspool-demo/sines
 # make test   runs the tests
 # make lint   checks format, lint and types
+# make bench  times the recurrence and the first experiment beside other libraries, in .venv-peers;
+#             CASES="train encode" runs those alone
 # make clean  removes what the others made
 # Each creates .venv with what it needs; a second run installs nothing.
 
@@ -8,8 +10,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PEERS := .venv-peers
+PEERS_INSTALLED := $(PEERS)/.installed
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/unspool demo sines
@@ -22,12 +26,20 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+bench: $(INSTALLED) $(PEERS_INSTALLED)
+	$(BIN)/python -m benchmarks $(CASES)
+
 clean:
-	rm -rf $(VENV) unspool-demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) unspool-demo .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
+
+$(PEERS_INSTALLED): benchmarks/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@

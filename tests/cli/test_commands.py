@@ -185,7 +185,7 @@ def test_inspect_tells_what_a_model_is(run, series_model):
         "2: a, b",
         "8 steps, stride 3",
         "encoder.lstm.layers.0.0.weight_hh",
-        "library (first choice for this cell)",
+        "cpu (first choice for this cell)",
     ):
         assert told in done.out
     model = unspool.load(series_model)

@@ -198,11 +198,26 @@ def test_a_backend_asked_for_by_name_really_runs(monkeypatch):
 
 
 def test_auto_says_what_runs_and_why():
-    assert choose(Call()) == ("library", "first choice for this cell")
-    assert choose(Call("relu")) == (
+    assert choose(Call()) == ("cpu", "first choice for this cell")
+    assert choose(Call("relu", device="cuda")) == (
         "stepwise",
+        "cpu runs on the CPU, not on cuda; "
         "library runs tanh cells with sigmoid gates only, not relu with sigmoid",
     )
+    assert choose(Call(dtype=torch.float16)).reason == (
+        "cpu computes in float32 or float64, not in float16"
+    )
+
+
+def test_auto_leaves_a_small_batch_of_a_wide_layer_to_the_library():
+    few = Call(batch=1, hidden=256, training=False)
+    assert choose(few) == (
+        "library",
+        "cpu is slower on fewer than 48 sequences in layers of 256 units",
+    )
+    assert choose(few, "cpu").name == "cpu"
+    assert choose(Call("relu", batch=1, hidden=256)).name == "cpu"  # the library has no such cell
+    assert choose(Call(batch=256, hidden=256)).name == "cpu"
 
 
 def test_a_backend_that_cannot_serve_refuses_instead_of_giving_way():

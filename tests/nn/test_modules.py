@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.close import assert_close
-from unspool.nn import Autoencoder, Head, LSTMEncoder, LSTMLayer, LSTMStack
+from unspool.nn import LSTM, Autoencoder, Head, LSTMEncoder, LSTMLayer
 from unspool.nn.decoder import DECODERS
 from unspool.nn.losses import LOSSES, masked_sum
 
@@ -40,14 +40,14 @@ def test_the_generator_decides_the_weights():
 
 
 def test_a_stack_is_its_layers_one_after_the_other():
-    stack = LSTMStack(3, 4, num_layers=2, bidirectional=True, context_size=2, generator=generator())
+    stack = LSTM(3, 4, num_layers=2, bidirectional=True, context_size=2, generator=generator())
     x, context = torch.randn(5, 7, 3), torch.randn(5, 2)
-    states, final = stack(x, context=context)
+    states, (finals, _) = stack(x, context=context)
     (down, up), (down2, up2) = stack.layers
     first = torch.cat([down(x, context=context)[0], up(x, context=context)[0]], 2)
     (h, (h_n, _)), (g, (g_n, _)) = down2(first), up2(first)
     assert_close("states", torch.cat([h, g], 2), states)
-    assert_close("final", torch.cat([h_n, g_n], 1), final)
+    assert_close("final", torch.stack([h_n, g_n]), finals[2:])
     assert_close("the backward half ends at the first step", g[:, 0], g_n)
 
 
@@ -56,7 +56,9 @@ def test_the_code_is_the_state_where_both_are_as_wide():
     assert LSTMEncoder(2, 6, units=3, bidirectional=True).projection is None
     wide = LSTMEncoder(2, 6, units=4, generator=generator())
     x = torch.randn(3, 5, 2)
-    assert_close("code", wide.lstm(x)[1] @ wide.projection.weight.T + wide.projection.bias, wide(x))
+    assert_close(
+        "code", wide.lstm(x)[1][0][0] @ wide.projection.weight.T + wide.projection.bias, wide(x)
+    )
 
 
 @pytest.mark.parametrize("lengths", [None, torch.tensor([6, 3, 0])], ids=["full", "ragged"])

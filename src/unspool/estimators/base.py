@@ -6,6 +6,7 @@
 
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
 import numpy as np
@@ -24,6 +25,7 @@ from unspool.data.windows import Windows, overlap_mean
 from unspool.errors import InputError, NoBetterThanMeanWarning
 from unspool.estimators.reading import is_table, read_as_fitted, read_for_fit
 from unspool.estimators.saving import Savable
+from unspool.lstm import threads
 from unspool.nn import Autoencoder
 from unspool.nn.device import resolve_device
 from unspool.nn.losses import LOSSES, masked_sum
@@ -105,16 +107,19 @@ class BaseAutoencoder(
         callbacks: list[Callback] = [KeepBest(self.patience)]
         if self.verbose:
             callbacks.append(ProgressBar())
-        history = train(
-            self.module_,
-            self._objective,
-            batches,
-            optimizer=make_optimizer(self.optimizer, self.module_.parameters(), self.learning_rate),
-            epochs=self.epochs,
-            validation=validation,
-            global_clipnorm=self.global_clipnorm,
-            callbacks=callbacks,
-        )
+        with self._threads(min(self.batch_size, len(training)), training=True):
+            history = train(
+                self.module_,
+                self._objective,
+                batches,
+                optimizer=make_optimizer(
+                    self.optimizer, self.module_.parameters(), self.learning_rate
+                ),
+                epochs=self.epochs,
+                validation=validation,
+                global_clipnorm=self.global_clipnorm,
+                callbacks=callbacks,
+            )
         self.history_ = history.as_dict()
         self._compare_with_mean(source, validation or batches, history.watched[history.best_epoch])
         return self
@@ -165,7 +170,8 @@ class BaseAutoencoder(
         codes = np.empty((len(source), self.latent_dim), np.float32)
         with torch.inference_mode():
             for indices, batch in self._batches(source):
-                code = self.module_.encoder(batch.x, batch.lengths)
+                with self._threads(len(batch.x), training=False):
+                    code = self.module_.encoder(batch.x, batch.lengths)
                 codes[indices] = code.cpu().numpy()
         return codes
 
@@ -218,7 +224,8 @@ class BaseAutoencoder(
                 rows = slice(start, start + size)
                 code = torch.from_numpy(codes[rows]).to(device)
                 own = torch.from_numpy(steps[rows]).to(device)
-                scaled = decoder(code, values.shape[1], own).cpu().numpy()
+                with self._threads(len(code), training=False):
+                    scaled = decoder(code, values.shape[1], own).cpu().numpy()
                 values[rows] = self.scaler_.undo(scaled)
         values[np.arange(values.shape[1]) >= steps[:, None]] = np.nan
         return values[:, :, 0] if self._table else values
@@ -342,18 +349,25 @@ class BaseAutoencoder(
         for start, batch in zip(range(0, len(order), size), batches, strict=True):
             yield order[start : start + size], batch
 
+    def _threads(self, batch: int, *, training: bool) -> AbstractContextManager[None]:
+        """Where the recurrence runs in compiled code, keep PyTorch from taking its cores."""
+        compiled = self.module_.compiled(batch, training=training)
+        return threads.own_only() if compiled else nullcontext()
+
     def _reconstructions(self, source: Source) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
         """Indices (B,), input and reconstruction (B, T, F), scaled, batch by batch."""
         with torch.inference_mode():
             for indices, batch in self._batches(source):
-                again = self.module_(batch.x, batch.lengths)
+                with self._threads(len(batch.x), training=False):
+                    again = self.module_(batch.x, batch.lengths)
                 yield indices, batch.x.cpu().numpy(), again.cpu().numpy()
 
     def _step_errors(self, source: Source) -> Iterator[tuple[IntArray, FloatArray]]:
         """Indices (B,) and errors of steps (B, T), batch by batch."""
         with torch.inference_mode():
             for indices, batch in self._batches(source):
-                again = self.module_(batch.x, batch.lengths)
+                with self._threads(len(batch.x), training=False):
+                    again = self.module_(batch.x, batch.lengths)
                 errors = LOSSES[self.loss](again, batch.x).mean(dim=2)
                 yield indices, errors.cpu().numpy().astype(np.float64)
 

@@ -75,7 +75,7 @@ class LSTMAutoencoder(BaseAutoencoder):
         Makes a fit repeatable to the bit on one machine and thread count.
     device : str, default "auto"
         A torch device; "auto" takes a GPU where there is one.
-    backend : {"auto", "library", "stepwise"}, default "auto"
+    backend : {"auto", "cpu", "library", "stepwise"}, default "auto"
         What runs the recurrence, see `unspool.lstm`.
     verbose : int, default 1
         0 shows no progress bar; nor does anything where stderr is not a terminal.

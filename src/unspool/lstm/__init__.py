@@ -5,8 +5,9 @@
 ========== ============================================= =====================================
 backend    what                                          serves
 ========== ============================================= =====================================
+cpu        compiled kernels of our own, on a CPU         every cell
 library    torch's own LSTM: oneDNN on a CPU, cuDNN      tanh cells with sigmoid gates
-stepwise   the equations, a step at a time, in autograd  every cell; slow, made for the rest
+stepwise   the equations, a step at a time, in autograd  every cell; slow
 ========== ============================================= =====================================
 
 `reference` holds the equations in NumPy: what every backend is held against, and the forward pass
@@ -15,5 +16,6 @@ of a trained model outside PyTorch.
 
 from unspool.lstm.call import Call as Call
 from unspool.lstm.dispatch import BACKENDS as BACKENDS
+from unspool.lstm.dispatch import Choice as Choice
 from unspool.lstm.dispatch import choose as choose
 from unspool.lstm.dispatch import lstm as lstm

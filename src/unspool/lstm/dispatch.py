@@ -1,5 +1,6 @@
 """The contract of the recurrence, and the choice of the backend that keeps it."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from unspool import _checks
 from unspool.errors import InputError
-from unspool.lstm import library, reference, stepwise
+from unspool.lstm import cpu, library, reference, stepwise
 from unspool.lstm.call import Call
 
 
@@ -20,11 +21,14 @@ class Choice(NamedTuple):
 
 # In order of preference. Each module has `refusal(call)`, the reason it cannot serve a call or
 # None, and `run(...)` with the arguments of `lstm`, all of them given.
-BACKENDS = {"library": library, "stepwise": stepwise}
+BACKENDS = {"cpu": cpu, "library": library, "stepwise": stepwise}
 
 
 def choose(call: Call, backend: str = "auto") -> Choice:
     """Name the backend that will run `call`.
+
+    "auto" takes the first that can serve it, in the order of `BACKENDS`, but leaves out `cpu`
+    where `library` was measured to be faster.
 
     Raises
     ------
@@ -35,6 +39,8 @@ def choose(call: Call, backend: str = "auto") -> Choice:
         refusals: list[str] = []
         for name, module in BACKENDS.items():
             refusal = module.refusal(call)
+            if refusal is None and name == "cpu" and library.refusal(call) is None:
+                refusal = cpu.slower(call)
             if refusal is None:
                 return Choice(name, "; ".join(refusals) or "first choice for this cell")
             refusals.append(f"{name} {refusal}")
@@ -61,7 +67,9 @@ def lstm(
     activation: str = "tanh",
     recurrent_activation: str = "sigmoid",
     reverse: bool = False,
+    return_sequences: bool = True,
     backend: str = "auto",
+    told: Callable[[Choice], None] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run a batch of whole sequences through one LSTM layer, in one direction.
 
@@ -84,10 +92,14 @@ def lstm(
     reverse : bool, default False
         Read every sequence from its own last real step to its first. ``h[:, t]`` still belongs
         to step t.
+    return_sequences : bool, default True
+        Without it only the final states are wanted, and `h` comes back empty, (B, 0, H).
     activation, recurrent_activation : str
         Of the cell ("tanh", "relu") and of its gates ("sigmoid", "hard_sigmoid").
     backend : str, default "auto"
         A name in `BACKENDS`; one asked for by name serves the call or raises, it never gives way.
+    told : callable, optional
+        Is given the `Choice`: which backend runs, and why.
 
     Returns
     -------
@@ -99,20 +111,29 @@ def lstm(
     known = next((tensor for tensor in (x, context, h0) if tensor is not None), None)
     if known is None or (x is None and steps is None):
         raise InputError("Expected `x`, or `steps` with a `context` or an initial state.")
-    call = Call(activation, recurrent_activation, reverse)
     _checks.raise_all(
         _checks.choice("activation", activation, reference.ACTIVATIONS),
         _checks.choice(
             "recurrent_activation", recurrent_activation, reference.RECURRENT_ACTIVATIONS
         ),
     )
-    module = BACKENDS[choose(call, backend).name]
+    inputs = (x, w_ih, w_hh, bias, context, w_context, h0, c0)
+    call = Call(
+        activation,
+        recurrent_activation,
+        reverse,
+        return_sequences,
+        training=torch.is_grad_enabled() and any(i is not None and i.requires_grad for i in inputs),
+        device=w_hh.device.type,
+        dtype=w_hh.dtype,
+        batch=len(known),
+        hidden=w_hh.shape[1],
+    )
+    choice = choose(call, backend)
+    if told is not None:
+        told(choice)
     zeros = torch.zeros(len(known), w_hh.shape[1], dtype=w_hh.dtype, device=w_hh.device)
-    if x is not None and lengths is not None and reverse:
-        x = reverse_within(x, lengths)
-    elif x is not None and reverse:
-        x = x.flip(1)
-    h, h_n, c_n = module.run(
+    h, h_n, c_n = BACKENDS[choice.name].run(
         x,
         w_ih,
         w_hh,
@@ -125,13 +146,4 @@ def lstm(
         int(steps or 0) if x is None else x.shape[1],
         call,
     )
-    if reverse:
-        h = h.flip(1) if lengths is None else reverse_within(h, lengths)
     return h, h_n, c_n
-
-
-def reverse_within(x: Tensor, lengths: Tensor) -> Tensor:
-    """Turn round the real steps of every sequence (B, T, F) and leave its padding in place."""
-    steps = torch.arange(x.shape[1], device=x.device)
-    source = torch.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)
-    return x.gather(1, source[:, :, None].expand_as(x))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from unspool.lstm.call import Call
+from unspool.lstm.turn import reverse_within
 
 SHUT = 1e9  # whatever else a gate adds up, its σ is exactly 0 or 1
 
@@ -39,7 +40,7 @@ def run(
     steps: int,
     call: Call,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the sequences from first step to last; arguments and results as in `dispatch.lstm`."""
+    """Run the sequences; arguments and results as in `dispatch.lstm`."""
     batch, hidden = h0.shape
     if steps == 0:
         return h0.new_zeros(batch, 0, hidden), h0, c0
@@ -48,6 +49,8 @@ def run(
         past = (torch.arange(steps, device=h0.device) >= lengths[:, None])[:, :, None]
     columns, weights = [], []
     if x is not None and w_ih is not None:
+        if call.reverse:
+            x = reverse_within(x, lengths)
         columns.append((x if past is None else x.masked_fill(past, 0)).transpose(0, 1))
         weights.append(w_ih)
     if context is not None and w_context is not None:
@@ -78,8 +81,16 @@ def run(
     )
     h = h.transpose(0, 1)
     if lengths is None:
-        return h, h_n[0], c_n[0]  # not h[:, -1], whose gradient would be as large as h
-    last = torch.arange(steps, device=h0.device).minimum(lengths[:, None] - 1)
-    h = h.gather(1, last.clamp(min=0)[:, :, None].expand_as(h))
-    h = torch.where((lengths == 0)[:, None, None], h0[:, None], h)
-    return h, h[:, -1], c_n[0]
+        h_n = h_n[0]  # not h[:, -1], whose gradient would be as large as h
+    else:
+        last = torch.arange(steps, device=h0.device).minimum(lengths[:, None] - 1)
+        if not call.return_sequences:
+            last = last[:, -1:]
+        h = h.gather(1, last.clamp(min=0)[:, :, None].expand(-1, -1, hidden))
+        h = torch.where((lengths == 0)[:, None, None], h0[:, None], h)
+        h_n = h[:, -1]
+    if not call.return_sequences:
+        h = h[:, :0]
+    elif call.reverse:
+        h = reverse_within(h, lengths)
+    return h, h_n, c_n[0]

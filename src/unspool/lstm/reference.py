@@ -10,19 +10,35 @@ of every weight: Keras's order, and PyTorch's, which calls the third one g. Writ
     c ← f c + i c̃
     h ← o φ(c)
 
-σ is `recurrent_activation`, φ is `activation`.
+σ is `recurrent_activation`, φ is `activation`. `forward` runs them.
 
-Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers, Schmidhuber & Cummins 2000;
-no peepholes.
+`backward` runs the steps from the last to the first. ∂y is the gradient of a loss with respect
+to y, and δ is the one with respect to what stands inside the brackets of σ and φ; h₋ and c₋ are
+the state before the step. ∂h and ∂c start as the gradients of the final state; then, at each step,
+
+    ∂h ← ∂h + the gradient of `h` at this step
+    ∂c ← ∂c + ∂h o φ'(c)
+    δ_i = ∂c c̃ σ'        ∂W += δ xᵀ        ∂x  = Wᵀ δ
+    δ_f = ∂c c₋ σ'       ∂V += δ kᵀ        ∂k += Vᵀ δ
+    δ_c = ∂c i φ'        ∂U += δ h₋ᵀ       ∂h ← Uᵀ δ
+    δ_o = ∂h φ(c) σ'     ∂b += δ           ∂c ← f ∂c
+
+where ∂h and ∂c end as the gradients of the initial state. Past the end of a sequence the state
+stays as it was, so δ is 0 there and ∂h and ∂c pass through.
+
+Sources: Hochreiter & Schmidhuber 1997, with the forget gate of Gers, Schmidhuber & Cummins 2000;
+no peepholes. Backpropagation through time: Werbos 1990; the gradient is whole, as in Graves &
+Schmidhuber 2005, not cut short as in 1997.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.floating[Any]]
+Lengths = npt.NDArray[np.integer[Any]]
 
 GATES = ("i", "f", "c", "o")
 
@@ -40,6 +56,13 @@ RECURRENT_ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
     "sigmoid": sigmoid,
     "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
 }
+# The derivative of each, as a function of its output y; 0 at a kink.
+SLOPES: Mapping[str, Callable[[Array], Array]] = {
+    "tanh": lambda y: 1 - y**2,
+    "relu": lambda y: (y > 0).astype(y.dtype),
+    "sigmoid": lambda y: y * (1 - y),
+    "hard_sigmoid": lambda y: ((y > 0) & (y < 1)).astype(y.dtype) / 6,
+}
 
 
 def split_gates(weight: Array) -> dict[str, Array]:
@@ -47,7 +70,7 @@ def split_gates(weight: Array) -> dict[str, Array]:
     return dict(zip(GATES, np.split(weight, 4), strict=True))
 
 
-def reverse_within(x: Array, lengths: npt.NDArray[np.integer[Any]]) -> Array:
+def reverse_within(x: Array, lengths: Lengths) -> Array:
     """Turn round the real steps of every sequence (B, T, ...) and leave its padding in place."""
     steps = np.arange(x.shape[1])
     source = np.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)
@@ -64,13 +87,15 @@ def forward(
     w_context: Array | None = None,
     h0: Array | None = None,
     c0: Array | None = None,
-    lengths: npt.NDArray[np.integer[Any]] | None = None,
+    lengths: Lengths | None = None,
     steps: int | None = None,
     activation: str = "tanh",
     recurrent_activation: str = "sigmoid",
     reverse: bool = False,
 ) -> tuple[Array, Array, Array]:
     """Run whole sequences; the arguments are those of `unspool.lstm.lstm`, as NumPy arrays.
+
+    What stands in the padding of `x` is never read; it may be NaN.
 
     Returns
     -------
@@ -79,27 +104,171 @@ def forward(
     h_n, c_n : arrays of shape (B, H)
         The state after the last real step; the initial state where the length is 0.
     """
-    known = next(array for array in (x, context, h0) if array is not None)
-    batch, hidden = len(known), w_hh.shape[1]
-    if x is not None:
-        steps = x.shape[1]
-    assert steps is not None
-    lengths = np.full(batch, steps) if lengths is None else np.asarray(lengths)
-    phi, sigma = ACTIVATIONS[activation], RECURRENT_ACTIVATIONS[recurrent_activation]
-
-    constant = bias if context is None or w_context is None else context @ w_context.T + bias
-    inputs = np.zeros((batch, steps, 1), w_hh.dtype)
-    if x is not None and w_ih is not None:
-        inputs = (reverse_within(x, lengths) if reverse else x) @ w_ih.T
-
-    h = np.zeros((batch, hidden), w_hh.dtype) if h0 is None else h0
-    c = np.zeros((batch, hidden), w_hh.dtype) if c0 is None else c0
-    states = np.empty((batch, steps, hidden), w_hh.dtype)
-    for t in range(steps):
-        i, f, g, o = np.split(inputs[:, t] + h @ w_hh.T + constant, 4, axis=1)
-        new_c = sigma(f) * c + sigma(i) * phi(g)
-        new_h = sigma(o) * phi(new_c)
-        real = (t < lengths)[:, None]
-        h, c = np.where(real, new_h, h), np.where(real, new_c, c)
+    full = _fill_in(x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps, reverse)
+    h, c = full.h0, full.c0
+    states = np.empty((*full.real.shape, w_hh.shape[1]), w_hh.dtype)
+    for t, step in enumerate(_unroll(full, w_hh, bias, activation, recurrent_activation)):
+        h, c = step.h, step.c
         states[:, t] = h
-    return (reverse_within(states, lengths) if reverse else states), h, c
+    return (reverse_within(states, full.lengths) if reverse else states), h, c
+
+
+def backward(
+    x: Array | None,
+    w_ih: Array | None,
+    w_hh: Array,
+    bias: Array,
+    *,
+    grad_h: Array | None = None,
+    grad_h_n: Array | None = None,
+    grad_c_n: Array | None = None,
+    context: Array | None = None,
+    w_context: Array | None = None,
+    h0: Array | None = None,
+    c0: Array | None = None,
+    lengths: Lengths | None = None,
+    steps: int | None = None,
+    activation: str = "tanh",
+    recurrent_activation: str = "sigmoid",
+    reverse: bool = False,
+) -> dict[str, Array]:
+    """Take the gradient of a loss back from the results of `forward` to its arguments.
+
+    Parameters
+    ----------
+    grad_h : array of shape (B, T, H), optional
+        The gradient with respect to `h`; zeros by default. Past the end of a sequence it belongs
+        to the last state, which stands there.
+    grad_h_n, grad_c_n : arrays of shape (B, H), optional
+        The gradients with respect to `h_n` and `c_n`; zeros by default.
+
+    The other arguments are those of `forward`, which is run again.
+
+    Returns
+    -------
+    dict of arrays
+        The gradient of each argument, by its name and in its shape: "w_hh", "bias", "h0" and
+        "c0" always, "x" and "w_ih", "context" and "w_context" where they were given. "x" is 0 in
+        the padding.
+    """
+    full = _fill_in(x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps, reverse)
+    taken = list(_unroll(full, w_hh, bias, activation, recurrent_activation))
+    phi_slope, sigma_slope = SLOPES[activation], SLOPES[recurrent_activation]
+    if grad_h is None:
+        grad_h = np.zeros((*full.real.shape, w_hh.shape[1]), w_hh.dtype)
+    elif reverse:
+        grad_h = reverse_within(grad_h, full.lengths)
+
+    d_x, d_w_ih = np.zeros_like(full.x), np.zeros_like(full.w_ih)
+    d_context, d_w_context = np.zeros_like(full.context), np.zeros_like(full.w_context)
+    d_w_hh, d_bias = np.zeros_like(w_hh), np.zeros_like(bias)
+    d_h = np.zeros_like(full.h0) if grad_h_n is None else grad_h_n
+    d_c = np.zeros_like(full.c0) if grad_c_n is None else grad_c_n
+    for t in reversed(range(len(taken))):
+        i, f, g, o, phi_c, h_before, c_before, *_ = taken[t]
+        real = full.real[:, t, None]
+        d_h = d_h + grad_h[:, t]
+        d_new_c = d_c + d_h * o * phi_slope(phi_c)
+        delta_i = d_new_c * g * sigma_slope(i)
+        delta_f = d_new_c * c_before * sigma_slope(f)
+        delta_g = d_new_c * i * phi_slope(g)
+        delta_o = d_h * phi_c * sigma_slope(o)
+        delta = np.where(real, np.concatenate([delta_i, delta_f, delta_g, delta_o], axis=1), 0)
+
+        d_x[:, t] = delta @ full.w_ih
+        d_context += delta @ full.w_context
+        d_w_ih += delta.T @ full.x[:, t]
+        d_w_context += delta.T @ full.context
+        d_w_hh += delta.T @ h_before
+        d_bias += delta.sum(axis=0)
+        d_h = np.where(real, delta @ w_hh, d_h)
+        d_c = np.where(real, d_new_c * f, d_c)
+
+    gradients = {"w_hh": d_w_hh, "bias": d_bias, "h0": d_h, "c0": d_c}
+    if x is not None:
+        gradients["x"] = reverse_within(d_x, full.lengths) if reverse else d_x
+        gradients["w_ih"] = d_w_ih
+    if context is not None:
+        gradients |= {"context": d_context, "w_context": d_w_context}
+    return gradients
+
+
+class _Arguments(NamedTuple):
+    """The arguments of a call, none left out: an input that was has a width of 0."""
+
+    x: Array  # (B, T, F), in the order it is read, 0 in the padding
+    w_ih: Array  # (4H, F)
+    context: Array  # (B, C)
+    w_context: Array  # (4H, C)
+    h0: Array  # (B, H)
+    c0: Array  # (B, H)
+    lengths: Lengths  # (B,)
+    real: npt.NDArray[np.bool_]  # (B, T), False past the end of a sequence
+
+
+class _Step(NamedTuple):
+    """What one step computes, all of shape (B, H)."""
+
+    i: Array
+    f: Array
+    g: Array  # the cell candidate c̃
+    o: Array
+    phi_c: Array  # φ(c)
+    h_before: Array
+    c_before: Array
+    h: Array  # past the end of a sequence, still the state before
+    c: Array
+
+
+def _fill_in(
+    x: Array | None,
+    w_ih: Array | None,
+    w_hh: Array,
+    context: Array | None,
+    w_context: Array | None,
+    h0: Array | None,
+    c0: Array | None,
+    lengths: Lengths | None,
+    steps: int | None,
+    reverse: bool,
+) -> _Arguments:
+    """Give every argument that was left out a value that changes nothing."""
+    batch = next(len(array) for array in (x, context, h0) if array is not None)
+    gates, hidden = w_hh.shape
+    zeros = np.zeros((batch, hidden), w_hh.dtype)
+    if x is None or w_ih is None:
+        assert steps is not None
+        x, w_ih = np.zeros((batch, steps, 0), w_hh.dtype), np.zeros((gates, 0), w_hh.dtype)
+    if context is None or w_context is None:
+        context, w_context = np.zeros((batch, 0), w_hh.dtype), np.zeros((gates, 0), w_hh.dtype)
+    lengths = np.full(batch, x.shape[1]) if lengths is None else np.asarray(lengths)
+    real = np.arange(x.shape[1]) < lengths[:, None]
+    return _Arguments(
+        np.where(real[:, :, None], reverse_within(x, lengths) if reverse else x, 0),
+        w_ih,
+        context,
+        w_context,
+        zeros if h0 is None else h0,
+        zeros if c0 is None else c0,
+        lengths,
+        real,
+    )
+
+
+def _unroll(
+    full: _Arguments, w_hh: Array, bias: Array, activation: str, recurrent_activation: str
+) -> Iterator[_Step]:
+    """Take one step of the equations after the other."""
+    phi, sigma = ACTIVATIONS[activation], RECURRENT_ACTIVATIONS[recurrent_activation]
+    constant = full.context @ full.w_context.T + bias
+    inputs = full.x @ full.w_ih.T
+    h, c = full.h0, full.c0
+    for t in range(inputs.shape[1]):
+        z_i, z_f, z_c, z_o = np.split(inputs[:, t] + h @ w_hh.T + constant, 4, axis=1)
+        i, f, g, o = sigma(z_i), sigma(z_f), phi(z_c), sigma(z_o)
+        new_c = f * c + i * g
+        phi_c = phi(new_c)
+        real = full.real[:, t, None]
+        h_before, c_before = h, c
+        h, c = np.where(real, o * phi_c, h), np.where(real, new_c, c)
+        yield _Step(i, f, g, o, phi_c, h_before, c_before, h, c)

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from unspool.lstm.call import Call
+from unspool.lstm.turn import reverse_within
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 RECURRENT_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
-    "hard_sigmoid": torch.nn.functional.hardsigmoid,
+    # Not hardsigmoid, whose gradient is off by 5e-9 in float64: its 1/6 is a float32.
+    "hard_sigmoid": lambda x: torch.nn.functional.relu6(x + 3) / 6,
 }
 
 
@@ -32,12 +34,14 @@ def run(
     steps: int,
     call: Call,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the sequences from first step to last; arguments and results as in `dispatch.lstm`."""
+    """Run the sequences; arguments and results as in `dispatch.lstm`."""
     phi, sigma = ACTIVATIONS[call.activation], RECURRENT_ACTIVATIONS[call.recurrent_activation]
     constant = bias
     if context is not None and w_context is not None:
         constant = context @ w_context.T + bias
-    inputs = x @ w_ih.T if x is not None and w_ih is not None else None
+    inputs = None
+    if x is not None and w_ih is not None:
+        inputs = (reverse_within(x, lengths) if call.reverse else x) @ w_ih.T
 
     h, c, states = h0, c0, []
     for t in range(steps):
@@ -53,4 +57,7 @@ def run(
             real = (t < lengths)[:, None]
             h, c = torch.where(real, new_h, h), torch.where(real, new_c, c)
         states.append(h)
-    return torch.stack(states, 1) if states else h0.new_zeros(len(h0), 0, h0.shape[1]), h, c
+    if not states or not call.return_sequences:
+        return h0.new_zeros(len(h0), 0, h0.shape[1]), h, c
+    stacked = torch.stack(states, 1)
+    return reverse_within(stacked, lengths) if call.reverse else stacked, h, c

@@ -6,5 +6,5 @@ from unspool.nn.decoder import Head as Head
 from unspool.nn.decoder import RepeatDecoder as RepeatDecoder
 from unspool.nn.decoder import ReversedInputDecoder as ReversedInputDecoder
 from unspool.nn.encoder import LSTMEncoder as LSTMEncoder
+from unspool.nn.recurrent import LSTM as LSTM
 from unspool.nn.recurrent import LSTMLayer as LSTMLayer
-from unspool.nn.recurrent import LSTMStack as LSTMStack

@@ -36,9 +36,16 @@ class Autoencoder(nn.Module):
         return reconstruction
 
     def backends(self) -> dict[str, str]:
-        """Which backend runs each LSTM layer, and why, by the layer's name."""
+        """Which backend ran each LSTM layer, or would, and why, by the layer's name."""
         return {
-            name: module.backend
-            for name, module in self.named_modules()
-            if isinstance(module, LSTMLayer)
+            name: f"{layer.backend.name} ({layer.backend.reason})" for name, layer in self._lstm()
         }
+
+    def compiled(self, batch: int, *, training: bool) -> bool:
+        """Whether all of the recurrence would run in compiled code, on `batch` sequences."""
+        return all(
+            layer.choice(batch, training=training).name == "cpu" for _, layer in self._lstm()
+        )
+
+    def _lstm(self) -> list[tuple[str, LSTMLayer]]:
+        return [(n, module) for n, module in self.named_modules() if isinstance(module, LSTMLayer)]

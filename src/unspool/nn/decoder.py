@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 
-from unspool.lstm.dispatch import reverse_within
+from unspool.lstm.turn import reverse_within
 from unspool.nn.dense import ACTIVATIONS, dense
-from unspool.nn.recurrent import Cell, LSTMStack
+from unspool.nn.recurrent import LSTM, Cell
 
 
 class Head(nn.Sequential):
@@ -91,7 +91,7 @@ class RepeatDecoder(nn.Module):
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
-        self.lstm = LSTMStack(
+        self.lstm = LSTM(
             n_features if self.needs_input else 0,
             units or latent_dim,
             num_layers=num_layers,
@@ -139,7 +139,7 @@ class ReversedInputDecoder(RepeatDecoder):
     def read(self, x: Tensor | None, lengths: Tensor | None) -> Tensor | None:
         """The input, each sequence turned round within its own length."""
         assert x is not None, "this decoder needs the input"
-        return x.flip(1) if lengths is None else reverse_within(x, lengths)
+        return reverse_within(x, lengths)
 
 
 DECODERS: Mapping[str, type[RepeatDecoder]] = {

@@ -1,9 +1,10 @@
 """From a sequence to its code."""
 
+import torch
 from torch import Generator, Tensor, nn
 
 from unspool.nn.dense import dense
-from unspool.nn.recurrent import Cell, LSTMStack
+from unspool.nn.recurrent import LSTM, Cell
 
 
 class LSTMEncoder(nn.Module):
@@ -36,7 +37,7 @@ class LSTMEncoder(nn.Module):
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
-        self.lstm = LSTMStack(
+        self.lstm = LSTM(
             n_features,
             units or latent_dim,
             num_layers=num_layers,
@@ -52,6 +53,7 @@ class LSTMEncoder(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Codes (B, L) of sequences (B, T, F); steps at or after `lengths` (B,) do not count."""
-        _, final = self.lstm(x, lengths)
+        _, (h_n, _) = self.lstm(x, lengths, return_sequences=False)
+        final = torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
         code: Tensor = final if self.projection is None else self.projection(final)
         return code

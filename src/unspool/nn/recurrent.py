@@ -1,11 +1,14 @@
 """LSTM layers as modules, one direction or both, one layer or a stack."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self, cast
 
 import torch
 from torch import Generator, Tensor, nn
 
-from unspool.lstm import Call, choose, lstm
+from unspool.errors import InputError
+from unspool.lstm import Call, Choice, choose, lstm
 from unspool.lstm.reference import Array, split_gates
 
 # Keras starts at 1, where half of the memory is gone after two steps; at 2 after five. Sequences
@@ -22,7 +25,7 @@ class Cell:
     ----------
     activation : {"tanh", "relu"}
     recurrent_activation : {"sigmoid", "hard_sigmoid"}
-    backend : {"auto", "library", "stepwise"}
+    backend : {"auto", "cpu", "library", "stepwise"}
     """
 
     activation: str = "tanh"
@@ -63,6 +66,7 @@ class LSTMLayer(nn.Module):
         super().__init__()
         self.input_size, self.units, self.context_size = input_size, units, context_size
         self.reverse, self.cell = reverse, cell or Cell()
+        self.ran: Choice | None = None
         # One kernel for context and input together, so that both see the same fan-in.
         kernel = torch.empty(4 * units, context_size + input_size)
         recurrent = torch.empty(4 * units, units)
@@ -85,8 +89,12 @@ class LSTMLayer(nn.Module):
         context: Tensor | None = None,
         state: tuple[Tensor, Tensor] | None = None,
         steps: int | None = None,
+        return_sequences: bool = True,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Run a batch: the states (B, T, H), and the final h and c, each (B, H)."""
+        """Run a batch: the states (B, T, H), and the final h and c, each (B, H).
+
+        Arguments are those of `unspool.lstm.lstm`; `state` is its h0 and c0.
+        """
         h0, c0 = state or (None, None)
         h, h_n, c_n = lstm(
             x,
@@ -102,16 +110,33 @@ class LSTMLayer(nn.Module):
             activation=self.cell.activation,
             recurrent_activation=self.cell.recurrent_activation,
             reverse=self.reverse,
+            return_sequences=return_sequences,
             backend=self.cell.backend,
+            told=self._tell,
         )
         return h, (h_n, c_n)
 
+    def _tell(self, choice: Choice) -> None:
+        self.ran = choice
+
     @property
-    def backend(self) -> str:
-        """Which backend runs this layer, and why: ``"library (first choice for this cell)"``."""
-        call = Call(self.cell.activation, self.cell.recurrent_activation, self.reverse)
-        name, reason = choose(call, self.cell.backend)
-        return f"{name} ({reason})"
+    def backend(self) -> Choice:
+        """Which backend ran this layer the last time, and why; before that, which one would."""
+        return self.ran or self.choice()
+
+    def choice(self, batch: int | None = None, *, training: bool = True) -> Choice:
+        """Which backend would run this layer on `batch` sequences, and why."""
+        call = Call(
+            self.cell.activation,
+            self.cell.recurrent_activation,
+            self.reverse,
+            training=training,
+            device=self.weight_hh.device.type,
+            dtype=self.weight_hh.dtype,
+            batch=batch,
+            hidden=self.units,
+        )
+        return choose(call, self.cell.backend)
 
     def weights(self) -> dict[str, Array]:
         """Copies of the weights in NumPy, by their names in `unspool.lstm.reference.forward`."""
@@ -137,8 +162,11 @@ class LSTMLayer(nn.Module):
         return f"{self.input_size}{context} -> {self.units}{', reverse' if self.reverse else ''}"
 
 
-class LSTMStack(nn.Module):
-    """Layers of LSTM, each reading the states of the one before; the context goes to the first.
+class LSTM(nn.Module):
+    """Layers of LSTM, each reading the states of the one before; like `torch.nn.LSTM`.
+
+    Sequences come first (``batch_first``), there is one bias instead of two, and beside the
+    sequences a layer may read a context, which goes to the first layer.
 
     Parameters
     ----------
@@ -183,19 +211,111 @@ class LSTMStack(nn.Module):
         lengths: Tensor | None = None,
         *,
         context: Tensor | None = None,
+        state: tuple[Tensor, Tensor] | None = None,
         steps: int | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Run a batch: the states of the last layer (B, T, S), and its final ones (B, S).
+        return_sequences: bool = True,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Run a batch: the states of the last layer (B, T, S), and the final h and c of all.
 
-        S is H, or 2H where the stack is bidirectional.
+        S is H, or 2H where both directions are read. The final states, and `state`, the initial
+        ones, are as in `torch.nn.LSTM`: (layers times directions, B, H), a layer's forward half
+        before its backward half. Other arguments are those of `unspool.lstm.lstm`.
         """
-        final = None
-        for directions in self.layers:
-            assert isinstance(directions, nn.ModuleList)
-            outputs = [layer(x, lengths, context=context, steps=steps) for layer in directions]
-            x = outputs[0][0] if len(outputs) == 1 else torch.cat([h for h, _ in outputs], 2)
-            final = torch.cat([h_n for _, (h_n, _) in outputs], 1)
+        finals: list[tuple[Tensor, Tensor]] = []
+        for depth, directions in enumerate(self.stack()):
+            wanted = return_sequences or depth < len(self.layers) - 1
+            outputs = []
+            for layer in directions:
+                start = None if state is None else (state[0][len(finals)], state[1][len(finals)])
+                h, final = layer(
+                    x, lengths, context=context, state=start, steps=steps, return_sequences=wanted
+                )
+                outputs.append(h)
+                finals.append(final)
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
             context = None
         assert x is not None
-        assert final is not None
-        return x, final
+        h_n, c_n = (torch.stack(each) for each in zip(*finals, strict=True))
+        return x, (h_n, c_n)
+
+    def stack(self) -> list[list[LSTMLayer]]:
+        """The layers, first to last, each as its one or two directions."""
+        return [list(cast("Iterable[LSTMLayer]", each)) for each in self.layers]
+
+    @classmethod
+    def from_torch(cls, module: nn.LSTM, *, backend: str = "auto") -> Self:
+        """Take the weights of a `torch.nn.LSTM`; its two biases become their sum.
+
+        What comes back has sequences first, whatever the module's `batch_first`.
+
+        Raises
+        ------
+        InputError
+            For a module with a projection or with dropout between its layers.
+        """
+        for name in ("proj_size", "dropout"):
+            if getattr(module, name):
+                raise InputError(
+                    f"Expected a torch.nn.LSTM without `{name}`, not one with "
+                    f"{getattr(module, name)}; there is no such thing here."
+                )
+        ours = cls(
+            module.input_size,
+            module.hidden_size,
+            num_layers=module.num_layers,
+            bidirectional=module.bidirectional,
+            cell=Cell(backend=backend),
+        ).to(cast(Tensor, module.weight_hh_l0))
+        weights = module.state_dict()
+        with torch.no_grad():
+            for layer, suffix in ours._with_suffixes():
+                assert layer.weight_ih is not None
+                layer.weight_ih.copy_(weights[f"weight_ih_{suffix}"])
+                layer.weight_hh.copy_(weights[f"weight_hh_{suffix}"])
+                layer.bias.zero_()
+                if module.bias:
+                    layer.bias.copy_(weights[f"bias_ih_{suffix}"] + weights[f"bias_hh_{suffix}"])
+        return ours
+
+    def to_torch(self) -> nn.LSTM:
+        """Make a `torch.nn.LSTM` with copies of these weights, sequences first.
+
+        Its second bias is zero, so that `from_torch` gives the same weights back.
+
+        Raises
+        ------
+        InputError
+            Where `torch.nn.LSTM` has no such cell, or no context.
+        """
+        (first, *other), *_ = self.stack()
+        cell = (first.cell.activation, first.cell.recurrent_activation)
+        if cell != ("tanh", "sigmoid"):
+            raise InputError(
+                f"torch.nn.LSTM has tanh cells with sigmoid gates only, not {' with '.join(cell)}."
+            )
+        if first.context_size or not first.input_size:
+            raise InputError("torch.nn.LSTM reads a sequence and no context; this one does not.")
+        theirs = nn.LSTM(
+            first.input_size,
+            first.units,
+            num_layers=len(self.layers),
+            bidirectional=bool(other),
+            batch_first=True,
+        ).to(first.weight_hh)
+        weights: dict[str, Tensor] = {}
+        for layer, suffix in self._with_suffixes():
+            assert layer.weight_ih is not None
+            weights[f"weight_ih_{suffix}"] = layer.weight_ih
+            weights[f"weight_hh_{suffix}"] = layer.weight_hh
+            weights[f"bias_ih_{suffix}"] = layer.bias
+            weights[f"bias_hh_{suffix}"] = torch.zeros_like(layer.bias)
+        theirs.load_state_dict(weights)
+        return theirs
+
+    def _with_suffixes(self) -> list[tuple[LSTMLayer, str]]:
+        """Layers, and what the names of their weights end in in `torch.nn.LSTM`."""
+        return [
+            (layer, f"l{depth}" + "_reverse" * layer.reverse)
+            for depth, directions in enumerate(self.stack())
+            for layer in directions
+        ]

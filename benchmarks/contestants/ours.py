@@ -1,0 +1,80 @@
+"""unspool: its recurrence, and its training loop on the first article's model."""
+
+import numpy as np
+import torch
+
+from benchmarks import article
+from benchmarks.contestants import Job, Ready
+from unspool.data.generators import sines
+from unspool.data.scaling import Scaler
+from unspool.lstm import lstm
+from unspool.nn import LSTMLayer
+from unspool.nn.losses import LOSSES, masked_sum
+from unspool.nn.recurrent import Cell
+from unspool.training.batches import Batch, Batches
+from unspool.training.loop import train
+from unspool.training.optimizers import make_optimizer
+
+PACKAGES = ("unspool", "torch", "numba", "numpy")
+
+
+def prepare(job: Job) -> Ready:
+    """Make the work of `job` callable; `job.how` is the backend."""
+    torch.set_num_threads(job.threads)
+    if job.case == "epoch":
+        return _epoch(job)
+    return _encode(job) if job.case == "encode" else _train(job)
+
+
+def _train(job: Job) -> Ready:
+    x, d_h = torch.from_numpy(job.inputs["x"]), torch.from_numpy(job.inputs["d_h"])
+    names = ("w_ih", "w_hh", "bias")
+    weights = [torch.from_numpy(job.inputs[name]).requires_grad_() for name in names]
+
+    def call() -> torch.Tensor:
+        for weight in weights:
+            weight.grad = None
+        h, _, _ = lstm(x, *weights, backend=job.how)
+        h.backward(d_h)
+        return h
+
+    h = call().detach().numpy()
+    gradients = {name: w.grad.numpy() for name, w in zip(names, weights, strict=True)}
+    return Ready(call, {"h": h, **gradients}, _backend(job.how))
+
+
+def _encode(job: Job) -> Ready:
+    x, *weights = (torch.from_numpy(job.inputs[name]) for name in ("x", "w_ih", "w_hh", "bias"))
+
+    @torch.inference_mode()
+    def call() -> torch.Tensor:
+        _, h_n, _ = lstm(x, *weights, return_sequences=False, backend=job.how)
+        return h_n
+
+    return Ready(call, {"h_n": call().numpy()}, _backend(job.how))
+
+
+def _epoch(job: Job) -> Ready:
+    model = article.build(job.how)
+    article.load(model, job.inputs)
+    windows = sines().train
+    as_they_are = Scaler(np.zeros(1), np.ones(1))
+    rng = np.random.default_rng(0)
+    batches = Batches(windows, as_they_are, np.arange(len(windows)), 500, torch.device("cpu"), rng)
+    optimizer = make_optimizer("rmsprop", model.parameters())
+
+    def objective(batch: Batch) -> tuple[torch.Tensor, int]:
+        return masked_sum(LOSSES["mse"](model(batch.x, batch.lengths), batch.x), batch.lengths)
+
+    def call() -> float:
+        return train(model, objective, batches, optimizer=optimizer, epochs=1).loss[0]
+
+    with torch.no_grad():
+        total, count = objective(Batch(torch.from_numpy(job.inputs["probe"]), None))
+    losses = {"loss_before": float(total) / count, "loss_of_first_epoch": call()}
+    return Ready(call, losses, _backend(job.how))
+
+
+def _backend(asked: str) -> str:
+    """The name of the backend that runs where `asked` is asked for."""
+    return LSTMLayer(1, 1, cell=Cell(backend=asked)).backend.name

@@ -1,0 +1,1 @@
+"""Scripts that are timed whole, interpreter and all. Each prints one line of JSON at its end."""

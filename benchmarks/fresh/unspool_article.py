@@ -1,0 +1,51 @@
+"""The first article's experiment with unspool; takes the epochs, the seed and the backend."""
+
+import json
+import sys
+
+import numpy as np
+import torch
+
+from benchmarks.article import build
+from benchmarks.machine import versions
+from unspool.data.generators import sines
+from unspool.data.scaling import Scaler
+from unspool.nn.losses import LOSSES, masked_sum
+from unspool.training.batches import Batch, Batches
+from unspool.training.loop import evaluate, train
+from unspool.training.optimizers import make_optimizer
+
+
+def main(epochs: int, seed: int, backend: str) -> None:
+    """Train with a validation pass after each epoch, which `article()` leaves out, and test."""
+    data = sines()
+    model = build(backend, seed)
+    as_they_are, cpu = Scaler(np.zeros(1), np.ones(1)), torch.device("cpu")
+
+    def in_batches(windows, rng=None):
+        return Batches(windows, as_they_are, np.arange(len(windows)), 500, cpu, rng)
+
+    def objective(batch: Batch) -> tuple[torch.Tensor, int]:
+        return masked_sum(LOSSES["mse"](model(batch.x, batch.lengths), batch.x), batch.lengths)
+
+    train(
+        model,
+        objective,
+        in_batches(data.train, np.random.default_rng(seed)),
+        optimizer=make_optimizer("rmsprop", model.parameters()),
+        epochs=epochs,
+        validation=in_batches(data.train),
+    )
+    x, _ = data.test.take(np.arange(len(data.test)))
+    (encoder, *_) = model.backends().values()
+    answer = {
+        "test_mse": evaluate(model, objective, in_batches(data.test)),
+        "sum_of_squares": float(np.square(x).sum()),
+        "backend": encoder.partition(" ")[0],
+        "versions": versions("unspool", "torch", "numba", "numpy"),
+    }
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

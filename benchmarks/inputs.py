@@ -1,0 +1,43 @@
+"""The numbers that go in, made once by the driver and read by every contestant."""
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks import article
+from benchmarks.cases import Shape
+from unspool.data.generators import sines
+
+Arrays = dict[str, npt.NDArray[np.float32]]
+
+PROBE = slice(None, None, 35)  # the windows on which the loss before training is compared
+
+
+def one_layer(shape: Shape) -> Arrays:
+    """Normal x (B, T, F) and d_h (B, T, H); weights as torch draws them."""
+    B, T, F, H = shape
+    rng = np.random.default_rng(0)
+    bound = H**-0.5
+    arrays = {
+        "x": rng.standard_normal((B, T, F)),
+        "w_ih": rng.uniform(-bound, bound, (4 * H, F)),
+        "w_hh": rng.uniform(-bound, bound, (4 * H, H)),
+        "bias": rng.uniform(-bound, bound, 4 * H),
+        "d_h": rng.standard_normal((B, T, H)),
+    }
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def first_article() -> Arrays:
+    """All training windows (17802, 100, 1), some of them as a probe, and initial weights."""
+    train = sines().train
+    windows, _ = train.take(np.arange(len(train)))
+    windows = windows.astype(np.float32)
+    return {"windows": windows, "probe": windows[PROBE], **article.weights(article.build())}
+
+
+INPUTS = {
+    "train": one_layer,
+    "encode": one_layer,
+    "peak": one_layer,
+    "epoch": lambda shape: first_article(),
+}

@@ -1,0 +1,1 @@
+"""Compiled code of the recurrence, in Numba; `unspool.lstm.cpu` is its door."""

@@ -1,0 +1,392 @@
+"""Compiled kernels behind the contract, as PyTorch operators ``unspool::lstm`` and its backward.
+
+The kernels (`unspool.lstm.compiled`) see addresses only. This file makes the arrays, keeps them
+while the kernels run, divides the work over threads, and tells PyTorch what it needs to trace and
+differentiate the operator.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numba.core import config
+from torch import Tensor
+from torch.library import define, impl, register_autograd, register_fake
+
+from unspool.errors import InputError
+from unspool.lstm import threads
+from unspool.lstm.call import Call
+from unspool.lstm.compiled import recurrence
+from unspool.lstm.compiled.kernel import Kernel
+from unspool.lstm.compiled.tiles import FEW
+from unspool.lstm.compiled.vector import BYTES
+
+VECTORS = 2  # in a tile
+SEGMENTS = 32  # most partial sums of a gradient, and so most threads with work
+NUMBERS = {torch.float32: (np.float32(0),) * VECTORS, torch.float64: (np.float64(0),) * VECTORS}
+
+# Where torch's LSTM is faster: fewer sequences than these, in layers of more units than those. A
+# tile costs the same however few of its lanes are used. Measured, see benchmarks/crossover.py.
+FEWEST_TRAINING = ((16, 2), (32, 12), (64, 24), (128, 32), (math.inf, 48))
+FEWEST = ((32, 1), (128, 20), (math.inf, 48))
+
+
+def refusal(call: Call) -> str | None:
+    """Say why this backend cannot serve `call`."""
+    if call.device != "cpu":
+        return f"runs on the CPU, not on {call.device}"
+    if call.dtype not in NUMBERS:
+        return f"computes in float32 or float64, not in {str(call.dtype).removeprefix('torch.')}"
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]  # read from the environment
+        return "is compiled, which NUMBA_DISABLE_JIT forbids"
+    return None
+
+
+def slower(call: Call) -> str | None:
+    """Say so where torch's own LSTM was measured to be faster than this backend."""
+    if call.batch is None or call.hidden is None:
+        return None
+    table = FEWEST_TRAINING if call.training else FEWEST
+    fewest = next(batch for units, batch in table if call.hidden <= units)
+    if call.batch >= fewest:
+        return None
+    return f"is slower on fewer than {fewest} sequences in layers of {call.hidden} units"
+
+
+def run(
+    x: Tensor | None,
+    w_ih: Tensor | None,
+    w_hh: Tensor,
+    bias: Tensor,
+    context: Tensor | None,
+    w_context: Tensor | None,
+    h0: Tensor,
+    c0: Tensor,
+    lengths: Tensor | None,
+    steps: int,
+    call: Call,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run the sequences; arguments and results as in `dispatch.lstm`."""
+    flags = [
+        call.activation == "relu",
+        call.recurrent_activation == "hard_sigmoid",
+        call.reverse,
+        call.return_sequences,
+        call.training,
+    ]
+    h, h_n, c_n, _ = torch.ops.unspool.lstm(
+        x, w_ih, w_hh, bias, context, w_context, h0, c0, lengths, steps, flags
+    )
+    return (h if call.return_sequences else h[:0]).transpose(0, 1), h_n, c_n
+
+
+class _Task:
+    """What a forward pass and its backward pass tell the kernels alike."""
+
+    def __init__(
+        self,
+        x: Tensor | None,
+        w_ih: Tensor | None,
+        w_hh: Tensor,
+        context: Tensor | None,
+        w_context: Tensor | None,
+        h0: Tensor,
+        c0: Tensor,
+        lengths: Tensor | None,
+        steps: int,
+        flags: list[bool],
+    ) -> None:
+        self.dtype, self.like = w_hh.dtype, NUMBERS[w_hh.dtype]
+        self.size = BYTES // w_hh.itemsize
+        self.lanes = VECTORS * self.size
+        self.batch, self.hidden = h0.shape
+        self.features = 0 if x is None else x.shape[2]
+        self.context_size = 0 if context is None else context.shape[1]
+        self.tiles = -(-self.batch // self.lanes)
+        self.segments = min(SEGMENTS, self.tiles)
+        if lengths is not None:
+            lengths = _checked(lengths, self.batch, steps)
+        x = _side_by_side(x)
+        self.kept: list[Tensor] = []  # alive as long as the kernels have their addresses
+        relu, hard, reverse, *_ = flags
+        self.told = {
+            "batch": self.batch,
+            "steps": steps,
+            "hidden": self.hidden,
+            "features": self.features,
+            "context_size": self.context_size,
+            "relu": int(relu),
+            "hard": int(hard),
+            "reverse": int(reverse),
+            "segments": self.segments,
+            "x": self.address(x),
+            "x_batch": 0 if x is None else x.stride(0),
+            "x_step": 0 if x is None else x.stride(1),
+        }
+        self.tell(w_hh=w_hh, w_ih=w_ih, context=context, w_context=w_context)
+        self.tell(h0=h0, c0=c0, lengths=lengths)
+
+    def address(self, array: Tensor | None) -> int:
+        if array is None:
+            return 0
+        self.kept.append(array)
+        return array.data_ptr()
+
+    def tell(self, **arrays: Tensor | None) -> None:
+        """Where arrays are that have no gaps."""
+        for name, array in arrays.items():
+            self.told[name] = self.address(None if array is None else array.contiguous())
+
+    def tell_states(self, name: str, states: Tensor | None) -> None:
+        """Where states (T, B, H) are, in any order but for their units."""
+        states = _side_by_side(states)
+        self.told[name] = self.address(states)
+        self.told[f"{name}_step"] = 0 if states is None else states.stride(0)
+        self.told[f"{name}_batch"] = 0 if states is None else states.stride(1)
+
+    def new(self, *shape: int) -> Tensor:
+        return torch.empty(shape, dtype=self.dtype)
+
+    def room(self, rows: int, depth: int) -> Tensor:
+        """For a matrix that `tiles.product` multiplies by."""
+        return self.new(-(-rows // FEW) * FEW * depth)
+
+    def run(self, pack: Kernel, kernel: Kernel) -> None:
+        """Pack the weights, and run `kernel` over all segments, a share to each thread."""
+        job = recurrence.Job(**self.told)
+        pack(job, self.like)
+        shares = max(1, min(threads.count(), self.segments))
+        values = recurrence.workspace_size(job, self.lanes, self.size) + self.size
+        workspace = self.new(shares, -(-values // self.size) * self.size)
+        first = -(-workspace.data_ptr() // BYTES) * BYTES
+        edges = [share * self.segments // shares for share in range(shares + 1)]
+        threads.run(
+            kernel,
+            [
+                (job, *edges[n : n + 2], first + n * workspace.stride(0) * BYTES // self.size,
+                 self.like)
+                for n in range(shares)
+            ],
+        )  # fmt: skip
+
+
+def _side_by_side(array: Tensor | None) -> Tensor | None:
+    """`array`, its last axis without gaps."""
+    return array if array is None or array.stride(-1) == 1 else array.contiguous()
+
+
+def _checked(lengths: Tensor, batch: int, steps: int) -> Tensor:
+    """`lengths` as the kernels read them: memory is at stake."""
+    if lengths.shape != (batch,):
+        raise InputError(
+            f"Expected `lengths` of shape ({batch},), one a sequence, not {tuple(lengths.shape)}."
+        )
+    low, high = (int(end) for end in lengths.aminmax()) if batch else (0, 0)
+    if low < 0 or high > steps:
+        raise InputError(f"Expected `lengths` from 0 to {steps} steps, not {low} to {high}.")
+    return lengths.to(torch.int64)
+
+
+def _lstm(
+    x: Tensor | None,
+    w_ih: Tensor | None,
+    w_hh: Tensor,
+    bias: Tensor,
+    context: Tensor | None,
+    w_context: Tensor | None,
+    h0: Tensor,
+    c0: Tensor,
+    lengths: Tensor | None,
+    steps: int,
+    flags: list[bool],
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """h (T, B, H), final h and c, and what the backward pass needs, which only it can read."""
+    *_, return_sequences, training = flags
+    task = _Task(x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps, flags)
+    batch, hidden = task.batch, task.hidden
+    h = task.new(steps if return_sequences or training else 0, batch, hidden)
+    h_n, c_n = task.new(batch, hidden), task.new(batch, hidden)
+    reserve = task.new(_reserved(task.tiles, steps, hidden, task.size) if training else 0)
+    task.tell(bias=bias, h_n=h_n, c_n=c_n, reserve=reserve if training else None)
+    task.tell_states("h", h if len(h) else None)
+    task.tell(
+        packed=task.room(4 * hidden, hidden + task.features),
+        packed_context=task.room(4 * hidden, task.context_size),
+    )
+    task.run(recurrence.pack_forward, recurrence.forward)
+    return h, h_n, c_n, reserve
+
+
+def _reserved(tiles: int, steps: int, hidden: int, size: int) -> int:
+    """Values that the backward pass needs; states are read in whole vectors, past the last one."""
+    return VECTORS * size * (tiles * steps * 5 * hidden + size)
+
+
+def _lstm_backward(
+    grad_h: Tensor | None,
+    grad_h_n: Tensor | None,
+    grad_c_n: Tensor | None,
+    x: Tensor | None,
+    w_ih: Tensor | None,
+    w_hh: Tensor,
+    context: Tensor | None,
+    w_context: Tensor | None,
+    h0: Tensor,
+    c0: Tensor,
+    lengths: Tensor | None,
+    h: Tensor,
+    reserve: Tensor,
+    flags: list[bool],
+    x_wanted: bool,
+) -> tuple[Tensor, ...]:
+    """Gradients of x, w_ih, w_hh, bias, context, w_context, h0, c0; empty where there are none."""
+    task = _Task(x, w_ih, w_hh, context, w_context, h0, c0, lengths, len(h), flags)
+    batch, hidden, size = task.batch, task.hidden, task.size
+    features, context_size = task.features, task.context_size
+    zeros = None
+    if grad_h_n is None or grad_c_n is None:
+        zeros = torch.zeros(batch, hidden, dtype=task.dtype)
+    # Padding gets no gradient, and the kernels leave it out.
+    grad_x = task.new(batch, len(h), features if x_wanted else 0)
+    if lengths is not None:
+        grad_x.zero_()
+    grad_context = task.new(batch, context_size)
+    grad_h0, grad_c0 = task.new(batch, hidden), task.new(batch, hidden)
+    width, context_width = (-(-n // size) * size for n in (hidden + features, context_size))
+    partial = task.new(task.segments, 4 * hidden * (width + context_width + 1))
+    task.tell_states("h", h)
+    task.tell_states("grad_h", grad_h)
+    task.told["grad_x_batch"], task.told["grad_x_step"], _ = grad_x.stride()
+    task.tell(
+        reserve=reserve,
+        grad_h_n=zeros if grad_h_n is None else grad_h_n,
+        grad_c_n=zeros if grad_c_n is None else grad_c_n,
+        grad_x=grad_x if x_wanted else None,
+        grad_context=grad_context,
+        grad_h0=grad_h0,
+        grad_c0=grad_c0,
+        partial=partial,
+        packed_back=task.room(hidden, 4 * hidden),
+        packed_back_x=task.room(features, 4 * hidden),
+        packed_back_context=task.room(context_size, 4 * hidden),
+    )
+    task.run(recurrence.pack_backward, recurrence.backward)
+    # Segment is added to segment in their order, whatever the number of threads.
+    summed = torch.from_numpy(np.add.reduce(partial.numpy(), axis=0))
+    ends = [4 * hidden * width, 4 * hidden * (width + context_width)]
+    weights, contexts, bias = torch.tensor_split(summed, ends)
+    weights, contexts = weights.view(-1, width), contexts.view(4 * hidden, -1)
+    return (
+        grad_x,
+        weights[:, hidden : hidden + features].contiguous(),
+        weights[:, :hidden].contiguous(),
+        bias.clone(),
+        grad_context,
+        contexts[:, :context_size].contiguous(),
+        grad_h0,
+        grad_c0,
+    )
+
+
+# The operators: how they are called, run, traced and differentiated.
+
+define(
+    "unspool::lstm",
+    "(Tensor? x, Tensor? w_ih, Tensor w_hh, Tensor bias, Tensor? context, Tensor? w_context, "
+    "Tensor h0, Tensor c0, Tensor? lengths, int steps, bool[] flags) -> "
+    "(Tensor, Tensor, Tensor, Tensor)",
+)
+define(
+    "unspool::lstm_backward",
+    "(Tensor? grad_h, Tensor? grad_h_n, Tensor? grad_c_n, Tensor? x, Tensor? w_ih, Tensor w_hh, "
+    "Tensor? context, Tensor? w_context, Tensor h0, Tensor c0, Tensor? lengths, Tensor h, "
+    "Tensor reserve, bool[] flags, bool x_wanted) -> "
+    "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
+impl("unspool::lstm", "CPU", _lstm)
+impl("unspool::lstm_backward", "CPU", _lstm_backward)
+
+
+@register_fake("unspool::lstm")  # type: ignore[untyped-decorator]
+def _(
+    x: Tensor | None,
+    w_ih: Tensor | None,
+    w_hh: Tensor,
+    bias: Tensor,
+    context: Tensor | None,
+    w_context: Tensor | None,
+    h0: Tensor,
+    c0: Tensor,
+    lengths: Tensor | None,
+    steps: int,
+    flags: list[bool],
+) -> tuple[Tensor, ...]:
+    *_, return_sequences, training = flags
+    (batch, hidden), size = h0.shape, BYTES // w_hh.itemsize
+    tiles = (batch + VECTORS * size - 1) // (VECTORS * size)
+    return (
+        w_hh.new_empty(steps if return_sequences or training else 0, batch, hidden),
+        w_hh.new_empty(batch, hidden),
+        w_hh.new_empty(batch, hidden),
+        w_hh.new_empty(_reserved(tiles, steps, hidden, size) if training else 0),
+    )
+
+
+@register_fake("unspool::lstm_backward")  # type: ignore[untyped-decorator]
+def _(
+    grad_h: Tensor | None,
+    grad_h_n: Tensor | None,
+    grad_c_n: Tensor | None,
+    x: Tensor | None,
+    w_ih: Tensor | None,
+    w_hh: Tensor,
+    context: Tensor | None,
+    w_context: Tensor | None,
+    h0: Tensor,
+    c0: Tensor,
+    lengths: Tensor | None,
+    h: Tensor,
+    reserve: Tensor,
+    flags: list[bool],
+    x_wanted: bool,
+) -> tuple[Tensor, ...]:
+    (batch, hidden), new = h0.shape, w_hh.new_empty
+    features = 0 if x is None else x.shape[2]
+    context_size = 0 if context is None else context.shape[1]
+    return (
+        new(batch, len(h), features if x_wanted else 0),
+        new(4 * hidden, features),
+        new(4 * hidden, hidden),
+        new(4 * hidden),
+        new(batch, context_size),
+        new(4 * hidden, context_size),
+        new(batch, hidden),
+        new(batch, hidden),
+    )
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    x, w_ih, w_hh, _, context, w_context, h0, c0, lengths, _, ctx.flags = inputs
+    h, _, _, reserve = output
+    ctx.mark_non_differentiable(reserve)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(x, w_ih, w_hh, context, w_context, h0, c0, lengths, h, reserve)
+
+
+def _differentiate(
+    ctx: Any,
+    grad_h: Tensor | None,
+    grad_h_n: Tensor | None,
+    grad_c_n: Tensor | None,
+    _: Tensor | None,
+) -> tuple[Tensor | None, ...]:
+    wanted = ctx.needs_input_grad[:8]
+    gradients = torch.ops.unspool.lstm_backward(
+        grad_h, grad_h_n, grad_c_n, *ctx.saved_tensors, ctx.flags, wanted[0]
+    )
+    chosen = [g if want else None for g, want in zip(gradients, wanted, strict=True)]
+    return (*chosen, None, None, None)
+
+
+register_autograd("unspool::lstm", _differentiate, setup_context=_keep)
