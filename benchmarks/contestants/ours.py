@@ -7,12 +7,12 @@ from benchmarks import article
 from benchmarks.contestants import Job, Ready
 from unspool.data.generators import sines
 from unspool.data.scaling import Scaler
-from unspool.lstm import lstm
+from unspool.lstm import lstm, threads
 from unspool.nn import LSTMLayer
-from unspool.nn.losses import LOSSES, masked_sum
 from unspool.nn.recurrent import Cell
 from unspool.training.batches import Batch, Batches
 from unspool.training.loop import train
+from unspool.training.objective import reconstruction_loss
 from unspool.training.optimizers import make_optimizer
 
 PACKAGES = ("unspool", "torch", "numba", "numpy")
@@ -64,10 +64,11 @@ def _epoch(job: Job) -> Ready:
     optimizer = make_optimizer("rmsprop", model.parameters())
 
     def objective(batch: Batch) -> tuple[torch.Tensor, int]:
-        return masked_sum(LOSSES["mse"](model(batch.x, batch.lengths), batch.x), batch.lengths)
+        return reconstruction_loss(model, batch.x, batch.lengths, "mse")
 
     def call() -> float:
-        return train(model, objective, batches, optimizer=optimizer, epochs=1).loss[0]
+        with threads.own_only():  # as `fit` does
+            return train(model, objective, batches, optimizer=optimizer, epochs=1).loss[0]
 
     with torch.no_grad():
         total, count = objective(Batch(torch.from_numpy(job.inputs["probe"]), None))

@@ -10,9 +10,10 @@ from benchmarks.article import build
 from benchmarks.machine import versions
 from unspool.data.generators import sines
 from unspool.data.scaling import Scaler
-from unspool.nn.losses import LOSSES, masked_sum
+from unspool.lstm import threads
 from unspool.training.batches import Batch, Batches
 from unspool.training.loop import evaluate, train
+from unspool.training.objective import reconstruction_loss
 from unspool.training.optimizers import make_optimizer
 
 
@@ -26,16 +27,17 @@ def main(epochs: int, seed: int, backend: str) -> None:
         return Batches(windows, as_they_are, np.arange(len(windows)), 500, cpu, rng)
 
     def objective(batch: Batch) -> tuple[torch.Tensor, int]:
-        return masked_sum(LOSSES["mse"](model(batch.x, batch.lengths), batch.x), batch.lengths)
+        return reconstruction_loss(model, batch.x, batch.lengths, "mse")
 
-    train(
-        model,
-        objective,
-        in_batches(data.train, np.random.default_rng(seed)),
-        optimizer=make_optimizer("rmsprop", model.parameters()),
-        epochs=epochs,
-        validation=in_batches(data.train),
-    )
+    with threads.own_only():  # as `fit` does
+        train(
+            model,
+            objective,
+            in_batches(data.train, np.random.default_rng(seed)),
+            optimizer=make_optimizer("rmsprop", model.parameters()),
+            epochs=epochs,
+            validation=in_batches(data.train),
+        )
     x, _ = data.test.take(np.arange(len(data.test)))
     (encoder, *_) = model.backends().values()
     answer = {

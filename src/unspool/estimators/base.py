@@ -28,10 +28,11 @@ from unspool.estimators.saving import Savable
 from unspool.lstm import threads
 from unspool.nn import Autoencoder
 from unspool.nn.device import resolve_device
-from unspool.nn.losses import LOSSES, masked_sum
+from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.training.batches import Batch, Batches
 from unspool.training.callbacks import Callback, KeepBest, ProgressBar
 from unspool.training.loop import train
+from unspool.training.objective import reconstruction_loss
 from unspool.training.optimizers import OPTIMIZERS, make_optimizer
 
 INFERENCE_STEPS = 1 << 16  # steps in a batch that needs no gradients: memory, not speed, sets it
@@ -125,8 +126,7 @@ class BaseAutoencoder(
         return self
 
     def _objective(self, batch: Batch) -> tuple[Tensor, int]:
-        prediction = self.module_(batch.x, batch.lengths)
-        return masked_sum(LOSSES[self.loss](prediction, batch.x), batch.lengths)
+        return reconstruction_loss(self.module_, batch.x, batch.lengths, self.loss)
 
     def _split(self, source: Source, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
         """Indices to train on and to validate on: at random, or by time for windows."""
@@ -153,8 +153,8 @@ class BaseAutoencoder(
         total, count = 0.0, 0
         for x, lengths in batches:
             error = LOSSES[self.loss](mean[: x.shape[1]].to(x.device).expand_as(x), x)
-            error_sum, values = masked_sum(error, lengths)
-            total, count = total + float(error_sum), count + values
+            total += float(masked_sum(error, lengths))
+            count += count_values(x, lengths)
         if count and 0 < total / count <= reached:
             warnings.warn(
                 f"The reconstruction is no better than the mean sequence (loss {reached:.4g} "

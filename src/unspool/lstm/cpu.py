@@ -6,6 +6,7 @@ differentiate the operator.
 """
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def run(
     return (h if call.return_sequences else h[:0]).transpose(0, 1), h_n, c_n
 
 
-class _Task:
+class Task:
     """What a forward pass and its backward pass tell the kernels alike."""
 
     def __init__(
@@ -109,7 +110,7 @@ class _Task:
             lengths = _checked(lengths, self.batch, steps)
         x = _side_by_side(x)
         self.kept: list[Tensor] = []  # alive as long as the kernels have their addresses
-        relu, hard, reverse, *_ = flags
+        relu, hard, reverse = flags[:3]
         self.told = {
             "batch": self.batch,
             "steps": steps,
@@ -128,6 +129,7 @@ class _Task:
         self.tell(h0=h0, c0=c0, lengths=lengths)
 
     def address(self, array: Tensor | None) -> int:
+        """Where `array` begins, or 0; it is kept as long as the task."""
         if array is None:
             return 0
         self.kept.append(array)
@@ -146,29 +148,80 @@ class _Task:
         self.told[f"{name}_batch"] = 0 if states is None else states.stride(1)
 
     def new(self, *shape: int) -> Tensor:
+        """An array that the kernels fill."""
         return torch.empty(shape, dtype=self.dtype)
 
-    def room(self, rows: int, depth: int) -> Tensor:
+    def make_forward(self, bias: Tensor) -> None:
+        """Make what a forward pass needs beside its inputs and outputs."""
+        gates, depth = 4 * self.hidden, self.hidden + self.features
+        self.tell(
+            bias=bias,
+            packed=self._room(gates, depth),
+            packed_context=self._room(gates, self.context_size),
+        )
+
+    def make_backward(self) -> None:
+        """Make what a backward pass needs, and room for the gradients of the weights."""
+        gates = 4 * self.hidden
+        self.partial = self.new(self.segments, gates * (sum(self._widths()) + 1))
+        self.tell(
+            partial=self.partial,
+            packed_back=self._room(self.hidden, gates),
+            packed_back_x=self._room(self.features, gates),
+            packed_back_context=self._room(self.context_size, gates),
+        )
+
+    def weight_gradients(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of w_ih, w_hh, the bias and w_context: the partial sums, added up in their order."""
+        gates, (width, context_width) = 4 * self.hidden, self._widths()
+        summed = torch.from_numpy(np.add.reduce(self.partial.numpy(), axis=0))
+        ends = [gates * width, gates * (width + context_width)]
+        weights, contexts, bias = torch.tensor_split(summed, ends)
+        weights, contexts = weights.view(gates, width), contexts.view(gates, context_width)
+        return (
+            weights[:, self.hidden : self.hidden + self.features].contiguous(),
+            weights[:, : self.hidden].contiguous(),
+            bias.clone(),
+            contexts[:, : self.context_size].contiguous(),
+        )
+
+    def _widths(self) -> tuple[int, int]:
+        """Rows of the gradients of [w_hh, w_ih] and of w_context, in whole vectors."""
+        size = self.size
+        depth = self.hidden + self.features
+        return -(-depth // size) * size, -(-self.context_size // size) * size
+
+    def _room(self, rows: int, depth: int) -> Tensor:
         """For a matrix that `tiles.product` multiplies by."""
         return self.new(-(-rows // FEW) * FEW * depth)
 
+    def job(self) -> recurrence.Job:
+        """What the kernels are told."""
+        return recurrence.Job(**self.told)
+
     def run(self, pack: Kernel, kernel: Kernel) -> None:
         """Pack the weights, and run `kernel` over all segments, a share to each thread."""
-        job = recurrence.Job(**self.told)
+        job = self.job()
         pack(job, self.like)
-        shares = max(1, min(threads.count(), self.segments))
-        values = recurrence.workspace_size(job, self.lanes, self.size) + self.size
-        workspace = self.new(shares, -(-values // self.size) * self.size)
-        first = -(-workspace.data_ptr() // BYTES) * BYTES
-        edges = [share * self.segments // shares for share in range(shares + 1)]
-        threads.run(
-            kernel,
-            [
-                (job, *edges[n : n + 2], first + n * workspace.stride(0) * BYTES // self.size,
-                 self.like)
-                for n in range(shares)
-            ],
-        )  # fmt: skip
+        values = recurrence.workspace_size(job, self.lanes, self.size)
+        parts = [
+            (job, first, last, workspace, self.like)
+            for first, last, workspace in self.shares(values)
+        ]
+        threads.run(kernel, parts)
+
+    def shares(self, values: int) -> list[tuple[int, int, int]]:
+        """The segments for each thread, and the address of its workspace of so many values."""
+        count = max(1, min(threads.count(), self.segments))
+        values = -(-values // self.size) * self.size
+        workspace = self.new(count * values + self.size)
+        self.kept.append(workspace)
+        start = -(-workspace.data_ptr() // BYTES) * BYTES
+        edges = [share * self.segments // count for share in range(count + 1)]
+        return [
+            (first, last, start + share * values * workspace.itemsize)
+            for share, (first, last) in enumerate(pairwise(edges))
+        ]
 
 
 def _side_by_side(array: Tensor | None) -> Tensor | None:
@@ -203,17 +256,14 @@ def _lstm(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """h (T, B, H), final h and c, and what the backward pass needs, which only it can read."""
     *_, return_sequences, training = flags
-    task = _Task(x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps, flags)
+    task = Task(x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps, flags)
     batch, hidden = task.batch, task.hidden
     h = task.new(steps if return_sequences or training else 0, batch, hidden)
     h_n, c_n = task.new(batch, hidden), task.new(batch, hidden)
     reserve = task.new(_reserved(task.tiles, steps, hidden, task.size) if training else 0)
-    task.tell(bias=bias, h_n=h_n, c_n=c_n, reserve=reserve if training else None)
+    task.make_forward(bias)
+    task.tell(h_n=h_n, c_n=c_n, reserve=reserve if training else None)
     task.tell_states("h", h if len(h) else None)
-    task.tell(
-        packed=task.room(4 * hidden, hidden + task.features),
-        packed_context=task.room(4 * hidden, task.context_size),
-    )
     task.run(recurrence.pack_forward, recurrence.forward)
     return h, h_n, c_n, reserve
 
@@ -241,8 +291,8 @@ def _lstm_backward(
     x_wanted: bool,
 ) -> tuple[Tensor, ...]:
     """Gradients of x, w_ih, w_hh, bias, context, w_context, h0, c0; empty where there are none."""
-    task = _Task(x, w_ih, w_hh, context, w_context, h0, c0, lengths, len(h), flags)
-    batch, hidden, size = task.batch, task.hidden, task.size
+    task = Task(x, w_ih, w_hh, context, w_context, h0, c0, lengths, len(h), flags)
+    batch, hidden = task.batch, task.hidden
     features, context_size = task.features, task.context_size
     zeros = None
     if grad_h_n is None or grad_c_n is None:
@@ -253,8 +303,7 @@ def _lstm_backward(
         grad_x.zero_()
     grad_context = task.new(batch, context_size)
     grad_h0, grad_c0 = task.new(batch, hidden), task.new(batch, hidden)
-    width, context_width = (-(-n // size) * size for n in (hidden + features, context_size))
-    partial = task.new(task.segments, 4 * hidden * (width + context_width + 1))
+    task.make_backward()
     task.tell_states("h", h)
     task.tell_states("grad_h", grad_h)
     task.told["grad_x_batch"], task.told["grad_x_step"], _ = grad_x.stride()
@@ -266,24 +315,16 @@ def _lstm_backward(
         grad_context=grad_context,
         grad_h0=grad_h0,
         grad_c0=grad_c0,
-        partial=partial,
-        packed_back=task.room(hidden, 4 * hidden),
-        packed_back_x=task.room(features, 4 * hidden),
-        packed_back_context=task.room(context_size, 4 * hidden),
     )
     task.run(recurrence.pack_backward, recurrence.backward)
-    # Segment is added to segment in their order, whatever the number of threads.
-    summed = torch.from_numpy(np.add.reduce(partial.numpy(), axis=0))
-    ends = [4 * hidden * width, 4 * hidden * (width + context_width)]
-    weights, contexts, bias = torch.tensor_split(summed, ends)
-    weights, contexts = weights.view(-1, width), contexts.view(4 * hidden, -1)
+    grad_w_ih, grad_w_hh, grad_bias, grad_w_context = task.weight_gradients()
     return (
         grad_x,
-        weights[:, hidden : hidden + features].contiguous(),
-        weights[:, :hidden].contiguous(),
-        bias.clone(),
+        grad_w_ih,
+        grad_w_hh,
+        grad_bias,
         grad_context,
-        contexts[:, :context_size].contiguous(),
+        grad_w_context,
         grad_h0,
         grad_c0,
     )

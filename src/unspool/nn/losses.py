@@ -24,16 +24,14 @@ def _huber(prediction: Tensor, target: Tensor) -> Tensor:
 LOSSES: Mapping[str, Elementwise] = {"mse": _mse, "mae": _mae, "huber": _huber}
 
 
-def masked_sum(errors: Tensor, lengths: Tensor | None) -> tuple[Tensor, int]:
-    """Add up errors (B, T, F) over real steps.
-
-    Returns
-    -------
-    total : scalar tensor
-    count : int
-        How many values went into it: real steps times features.
-    """
+def masked_sum(errors: Tensor, lengths: Tensor | None) -> Tensor:
+    """Add up errors (B, T, F) over real steps."""
     if lengths is None:
-        return errors.sum(), errors.numel()
+        return errors.sum()
     real = torch.arange(errors.shape[1], device=errors.device) < lengths[:, None]
-    return errors[real].sum(), int(lengths.sum()) * errors.shape[2]
+    return errors[real].sum()
+
+
+def count_values(x: Tensor, lengths: Tensor | None) -> int:
+    """How many values of x (B, T, F) are real: steps times features."""
+    return x.numel() if lengths is None else int(lengths.sum()) * x.shape[2]

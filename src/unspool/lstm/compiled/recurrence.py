@@ -63,6 +63,8 @@ class Job(NamedTuple):
     hard: int
     reverse: int
     segments: int
+    turned: int = 0  # x is read from the other end than the steps
+    local: int = 0  # h, its gradient and the reserve hold one tile, not the batch
     # Inputs. Features and units of a step lie side by side.
     w_hh: int = 0
     w_ih: int = 0
@@ -100,6 +102,10 @@ class Job(NamedTuple):
     packed_back: int = 0  # w_hh transposed, for a product
     packed_back_x: int = 0  # and w_ih
     packed_back_context: int = 0
+    # What the dense layers after a decoder are to give.
+    target: int = 0
+    target_batch: int = 0
+    target_step: int = 0
 
 
 @Kernel
@@ -126,6 +132,13 @@ def pack_backward(job, like):
     if job.grad_x:
         pack(packed_x, gates, 0, w_ih, job.features, gates, 1, job.features)
     pack(context, gates, 0, w_context, job.context_size, gates, 1, job.context_size)
+
+
+@compiled
+def tiles_of(job, like):
+    """How many tiles the batch is."""
+    lanes = len(like) * lanes_of(pointer(0, like[0]))
+    return (job.batch + lanes - 1) // lanes
 
 
 # Forward.
@@ -172,16 +185,16 @@ def activate(gates, state, c_old, c_new, hidden, lanes, relu, hard, ends, t, rag
         store(state, place, h)
 
 
-@Kernel
-def forward(job, first_segment, last_segment, workspace, like):
-    """Run the tiles of the segments from `first_segment` to before `last_segment`.
+@compiled
+def forward_tile(job, tile, workspace, like):
+    """Run the sequences of a tile through all their steps.
 
     `workspace` is the address of `workspace_size` values; `like` is a tuple of numbers of the
     arrays' type, as many as a tile has vectors.
     """
     size = lanes_of(pointer(0, like[0]))
     lanes = len(like) * size
-    hidden, block = job.hidden, job.hidden * lanes
+    first, hidden, block = tile * lanes, job.hidden, job.hidden * lanes
     depth = hidden + job.features
     starts = pointer(workspace, 1)
     x_starts, h_starts = after(starts, lanes), after(starts, 2 * lanes)
@@ -191,45 +204,57 @@ def forward(job, first_segment, last_segment, workspace, like):
     own_c = after(state, (depth + size) * lanes)
     scratch = after(own_c, (hidden + size) * lanes)
     ends = after(scratch, (job.context_size + size) * lanes)
-
     x, packed = pointer(job.x, like[0]), pointer(job.packed, like[0])
     h, reserve = pointer(job.h, like[0]), pointer(job.reserve, like[0])
-    tiles = (job.batch + lanes - 1) // lanes
+    if job.local:
+        h = after(h, -first * job.h_batch)
+    else:
+        reserve = after(reserve, tile * job.steps * 5 * block)
+
+    shortest, longest = lengths_in(job, first, lanes, ends)
+    constants(constant, job, starts, scratch, first, lanes, like)
+    row_starts(starts, job.batch, first, lanes, hidden)
+    row_starts(x_starts, job.batch, first, lanes, job.x_batch)
+    row_starts(h_starts, job.batch, first, lanes, job.h_batch)
+    read_rows(state, lanes, pointer(job.h0, like[0]), starts, hidden)
+    read_rows(own_c, lanes, pointer(job.c0, like[0]), starts, hidden)
+    c_old = own_c
+    for t in range(job.steps):
+        if t < longest:
+            gates, c_new = own_gates, own_c
+            if job.reserve:
+                gates = after(reserve, t * 5 * block)
+                c_new = after(gates, 4 * block)
+            if job.features:
+                shift = step_starts(
+                    x_starts, job, first, lanes, t, job.reverse != job.turned,
+                    job.x_batch, job.x_step, True,
+                )  # fmt: skip
+                read_rows(after(state, block), lanes, after(x, shift), x_starts, job.features)
+            product(gates, constant, packed, state, 4 * hidden, depth, like)
+            activate(
+                gates, state, c_old, c_new, hidden, lanes, job.relu, job.hard,
+                ends, t, t >= shortest,
+            )  # fmt: skip
+            c_old = c_new
+        elif not job.h:
+            break
+        if job.h:
+            shift = step_starts(
+                h_starts, job, first, lanes, t, job.reverse, job.h_batch, job.h_step, False
+            )
+            write_rows(after(h, shift), h_starts, state, lanes, hidden)
+    write_rows(pointer(job.h_n, like[0]), starts, state, lanes, hidden)
+    write_rows(pointer(job.c_n, like[0]), starts, c_old, lanes, hidden)
+
+
+@Kernel
+def forward(job, first_segment, last_segment, workspace, like):
+    """Run the tiles of the segments from `first_segment` to before `last_segment`."""
+    tiles = tiles_of(job, like)
     first_tile = first_segment * tiles // job.segments
     for tile in range(first_tile, last_segment * tiles // job.segments):
-        first = tile * lanes
-        shortest, longest = lengths_in(job, first, lanes, ends)
-        constants(constant, job, starts, scratch, first, lanes, like)
-        row_starts(starts, job.batch, first, lanes, hidden)
-        row_starts(x_starts, job.batch, first, lanes, job.x_batch)
-        row_starts(h_starts, job.batch, first, lanes, job.h_batch)
-        read_rows(state, lanes, pointer(job.h0, like[0]), starts, hidden)
-        read_rows(own_c, lanes, pointer(job.c0, like[0]), starts, hidden)
-        c_old = own_c
-        for t in range(job.steps):
-            if t < longest:
-                gates, c_new = own_gates, own_c
-                if job.reserve:
-                    gates = after(reserve, (tile * job.steps + t) * 5 * block)
-                    c_new = after(gates, 4 * block)
-                if job.features:
-                    shift = step_starts(
-                        x_starts, job, first, lanes, t, job.x_batch, job.x_step, True
-                    )
-                    read_rows(after(state, block), lanes, after(x, shift), x_starts, job.features)
-                product(gates, constant, packed, state, 4 * hidden, depth, like)
-                activate(
-                    gates, state, c_old, c_new, hidden, lanes, job.relu, job.hard,
-                    ends, t, t >= shortest,
-                )  # fmt: skip
-                c_old = c_new
-            elif not job.h:
-                break
-            if job.h:
-                shift = step_starts(h_starts, job, first, lanes, t, job.h_batch, job.h_step, False)
-                write_rows(after(h, shift), h_starts, state, lanes, hidden)
-        write_rows(pointer(job.h_n, like[0]), starts, state, lanes, hidden)
-        write_rows(pointer(job.c_n, like[0]), starts, c_old, lanes, hidden)
+        forward_tile(job, tile, workspace, like)
 
 
 # Backward.
@@ -276,12 +301,19 @@ def derive(
         store(grad_h, place, past)
 
 
-@Kernel
-def backward(job, first_segment, last_segment, workspace, like):
-    """Take the gradients back through what `forward` ran; arguments are its."""
+@compiled
+def partial_size(job, size):
+    """Values in a partial sum of the weights' gradients, whose rows are whole vectors."""
+    width = rounded(job.hidden + job.features, size) + rounded(job.context_size, size)
+    return 4 * job.hidden * (width + 1)
+
+
+@compiled
+def backward_tile(job, tile, partial, workspace, like):
+    """Take the gradients back through what `forward_tile` ran; add the weights' to `partial`."""
     size = lanes_of(pointer(0, like[0]))
     lanes = len(like) * size
-    hidden, block = job.hidden, job.hidden * lanes
+    first, hidden, block = tile * lanes, job.hidden, job.hidden * lanes
     features, context_size = job.features, job.context_size
     width, context_width = rounded(hidden + features, size), rounded(context_size, size)
     starts = pointer(workspace, 1)
@@ -300,85 +332,98 @@ def backward(job, first_segment, last_segment, workspace, like):
 
     x, h = pointer(job.x, like[0]), pointer(job.h, like[0])
     reserve, grad_h = pointer(job.reserve, like[0]), pointer(job.grad_h, like[0])
-    tiles = (job.batch + lanes - 1) // lanes
+    weights_sum = partial
+    context_sum = after(weights_sum, 4 * hidden * width)
+    bias_sum = after(context_sum, 4 * hidden * context_width)
+    if job.local:
+        h = after(h, -first * job.h_batch)
+        grad_h = after(grad_h, -first * job.grad_h_batch)
+    else:
+        reserve = after(reserve, tile * job.steps * 5 * block)
+
+    shortest, longest = lengths_in(job, first, lanes, ends)
+    row_starts(starts, job.batch, first, lanes, hidden)
+    row_starts(x_starts, job.batch, first, lanes, job.x_batch)
+    row_starts(h_starts, job.batch, first, lanes, job.h_batch)
+    row_starts(grad_starts, job.batch, first, lanes, job.grad_h_batch)
+    row_starts(grad_x_starts, job.batch, first, lanes, job.grad_x_batch)
+    fill(sums, 4 * block, 0.0)
+    fill(incoming, block, 0.0)
+    read_rows(own_c, lanes, pointer(job.c0, like[0]), starts, hidden)
+    read_rows(state_grad, lanes, pointer(job.grad_h_n, like[0]), starts, hidden)
+    read_rows(c_grad, lanes, pointer(job.grad_c_n, like[0]), starts, hidden)
+    for t in range(job.steps - 1, -1, -1):
+        if job.grad_h:
+            shift = step_starts(
+                grad_starts, job, first, lanes, t, job.reverse,
+                job.grad_h_batch, job.grad_h_step, False,
+            )  # fmt: skip
+            read_rows(incoming, lanes, after(grad_h, shift), grad_starts, hidden)
+        if t >= longest:
+            for place in range(0, block, size):
+                passing = load(state_grad, place) + load(incoming, place)
+                store(state_grad, place, passing)
+            continue
+        gates = after(reserve, t * 5 * block)
+        c_old = after(gates, -block) if t else own_c
+        derive(
+            gates, c_old, gates_grad, sums, state_grad, incoming, c_grad, hidden, lanes,
+            job.relu, job.hard, ends, t, t >= shortest,
+        )  # fmt: skip
+        before, before_starts = pointer(job.h0, like[0]), starts
+        if t:
+            shift = step_starts(
+                h_starts, job, first, lanes, t - 1, job.reverse, job.h_batch, job.h_step, False
+            )
+            before, before_starts = after(h, shift), h_starts
+        shift = step_starts(
+            x_starts, job, first, lanes, t, job.reverse != job.turned,
+            job.x_batch, job.x_step, True,
+        )  # fmt: skip
+        for lane in range(lanes):
+            row = after(rows, lane * width)
+            copy_row(row, before, before_starts[lane], hidden)
+            copy_row(after(row, hidden), after(x, shift), x_starts[lane], features)
+        outer_sum(weights_sum, width, gates_grad, 4 * hidden, rows, lanes, like)
+        packed = pointer(job.packed_back, like[0])
+        product(state_grad, state_grad, packed, gates_grad, hidden, 4 * hidden, like)
+        if job.grad_x:
+            fill(x_grad, padded(features) * lanes, 0.0)
+            packed = pointer(job.packed_back_x, like[0])
+            product(x_grad, x_grad, packed, gates_grad, features, 4 * hidden, like)
+            grad_x = pointer(job.grad_x, like[0])
+            shift = step_starts(
+                grad_x_starts, job, first, lanes, t, job.reverse != job.turned,
+                job.grad_x_batch, job.grad_x_step, True,
+            )  # fmt: skip
+            write_rows(after(grad_x, shift), grad_x_starts, x_grad, lanes, features)
+    if job.grad_h0:
+        write_rows(pointer(job.grad_h0, like[0]), starts, state_grad, lanes, hidden)
+        write_rows(pointer(job.grad_c0, like[0]), starts, c_grad, lanes, hidden)
+    for gate in range(4 * hidden):
+        for place in range(gate * lanes, (gate + 1) * lanes, size):
+            bias_sum[gate] += total(load(sums, place))
+    if context_size:
+        row_starts(starts, job.batch, first, lanes, context_size)
+        context = pointer(job.context, like[0])
+        for lane in range(lanes):
+            copy_row(after(rows, lane * context_width), context, starts[lane], context_size)
+        outer_sum(context_sum, context_width, sums, 4 * hidden, rows, lanes, like)
+        fill(context_grad, padded(context_size) * lanes, 0.0)
+        packed = pointer(job.packed_back_context, like[0])
+        product(context_grad, context_grad, packed, sums, context_size, 4 * hidden, like)
+        write_rows(pointer(job.grad_context, like[0]), starts, context_grad, lanes, context_size)
+
+
+@Kernel
+def backward(job, first_segment, last_segment, workspace, like):
+    """Take the gradients back through what `forward` ran, to a partial sum for every segment."""
+    tiles, size = tiles_of(job, like), partial_size(job, lanes_of(pointer(0, like[0])))
     for segment in range(first_segment, last_segment):
-        partial_size = 4 * hidden * (width + context_width + 1)
-        weights_sum = after(pointer(job.partial, like[0]), segment * partial_size)
-        context_sum = after(weights_sum, 4 * hidden * width)
-        bias_sum = after(context_sum, 4 * hidden * context_width)
-        fill(weights_sum, partial_size, 0.0)
+        partial = after(pointer(job.partial, like[0]), segment * size)
+        fill(partial, size, 0.0)
         for tile in range(segment * tiles // job.segments, (segment + 1) * tiles // job.segments):
-            first = tile * lanes
-            shortest, longest = lengths_in(job, first, lanes, ends)
-            row_starts(starts, job.batch, first, lanes, hidden)
-            row_starts(x_starts, job.batch, first, lanes, job.x_batch)
-            row_starts(h_starts, job.batch, first, lanes, job.h_batch)
-            row_starts(grad_starts, job.batch, first, lanes, job.grad_h_batch)
-            row_starts(grad_x_starts, job.batch, first, lanes, job.grad_x_batch)
-            fill(sums, 4 * block, 0.0)
-            fill(incoming, block, 0.0)
-            read_rows(own_c, lanes, pointer(job.c0, like[0]), starts, hidden)
-            read_rows(state_grad, lanes, pointer(job.grad_h_n, like[0]), starts, hidden)
-            read_rows(c_grad, lanes, pointer(job.grad_c_n, like[0]), starts, hidden)
-            for t in range(job.steps - 1, -1, -1):
-                if job.grad_h:
-                    shift = step_starts(
-                        grad_starts, job, first, lanes, t, job.grad_h_batch, job.grad_h_step,
-                        False,
-                    )  # fmt: skip
-                    read_rows(incoming, lanes, after(grad_h, shift), grad_starts, hidden)
-                if t >= longest:
-                    for place in range(0, block, size):
-                        passing = load(state_grad, place) + load(incoming, place)
-                        store(state_grad, place, passing)
-                    continue
-                gates = after(reserve, (tile * job.steps + t) * 5 * block)
-                c_old = after(gates, -block) if t else own_c
-                derive(
-                    gates, c_old, gates_grad, sums, state_grad, incoming, c_grad, hidden, lanes,
-                    job.relu, job.hard, ends, t, t >= shortest,
-                )  # fmt: skip
-                before, before_starts = pointer(job.h0, like[0]), starts
-                if t:
-                    shift = step_starts(
-                        h_starts, job, first, lanes, t - 1, job.h_batch, job.h_step, False
-                    )
-                    before, before_starts = after(h, shift), h_starts
-                shift = step_starts(x_starts, job, first, lanes, t, job.x_batch, job.x_step, True)
-                for lane in range(lanes):
-                    row = after(rows, lane * width)
-                    copy_row(row, before, before_starts[lane], hidden)
-                    copy_row(after(row, hidden), after(x, shift), x_starts[lane], features)
-                outer_sum(weights_sum, width, gates_grad, 4 * hidden, rows, lanes, like)
-                packed = pointer(job.packed_back, like[0])
-                product(state_grad, state_grad, packed, gates_grad, hidden, 4 * hidden, like)
-                if job.grad_x:
-                    fill(x_grad, padded(features) * lanes, 0.0)
-                    packed = pointer(job.packed_back_x, like[0])
-                    product(x_grad, x_grad, packed, gates_grad, features, 4 * hidden, like)
-                    grad_x = pointer(job.grad_x, like[0])
-                    shift = step_starts(
-                        grad_x_starts, job, first, lanes, t, job.grad_x_batch, job.grad_x_step,
-                        True,
-                    )  # fmt: skip
-                    write_rows(after(grad_x, shift), grad_x_starts, x_grad, lanes, features)
-            write_rows(pointer(job.grad_h0, like[0]), starts, state_grad, lanes, hidden)
-            write_rows(pointer(job.grad_c0, like[0]), starts, c_grad, lanes, hidden)
-            for gate in range(4 * hidden):
-                for place in range(gate * lanes, (gate + 1) * lanes, size):
-                    bias_sum[gate] += total(load(sums, place))
-            if context_size:
-                row_starts(starts, job.batch, first, lanes, context_size)
-                context = pointer(job.context, like[0])
-                for lane in range(lanes):
-                    copy_row(after(rows, lane * context_width), context, starts[lane], context_size)
-                outer_sum(context_sum, context_width, sums, 4 * hidden, rows, lanes, like)
-                fill(context_grad, padded(context_size) * lanes, 0.0)
-                packed = pointer(job.packed_back_context, like[0])
-                product(context_grad, context_grad, packed, sums, context_size, 4 * hidden, like)
-                write_rows(
-                    pointer(job.grad_context, like[0]), starts, context_grad, lanes, context_size
-                )
+            backward_tile(job, tile, partial, workspace, like)
 
 
 def workspace_size(job: Job, lanes: int, size: int) -> int:

@@ -137,20 +137,21 @@ def row_starts(starts, batch, first, lanes, stride):
 
 
 @compiled
-def step_starts(starts, job, first, lanes, t, batch_stride, step_stride, absent):
+def step_starts(starts, job, first, lanes, t, backwards, batch_stride, step_stride, absent):
     """Set `starts` to where each lane's step `t` begins; return how far to move them, all alike.
 
-    A reversed sequence is read from its own end. Past a sequence's end a step stands in its own
-    place or, where `absent`, nowhere. Without lengths `starts` stay as `row_starts` gave them.
+    Where `backwards`, a sequence is read from its own end. Past a sequence's end a step stands in
+    its own place or, where `absent`, nowhere. Without lengths `starts` stay as `row_starts` gave
+    them.
     """
     if not job.lengths:
-        return (job.steps - 1 - t if job.reverse else t) * step_stride
+        return (job.steps - 1 - t if backwards else t) * step_stride
     lengths = pointer(job.lengths, 1)
     for lane in range(lanes):
         sequence, start = first + lane, -1
         if sequence < job.batch:
             length = lengths[sequence]
-            step = length - 1 - t if job.reverse and t < length else t
+            step = length - 1 - t if backwards and t < length else t
             if t < length or not absent:
                 start = sequence * batch_stride + step * step_stride
         starts[lane] = start
