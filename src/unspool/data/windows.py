@@ -19,6 +19,8 @@ from unspool.data.sequences import (
 from unspool.data.series import as_series
 from unspool.errors import InputError
 
+TAKE_VALUES = 1 << 15  # values of windows copied at once: what is held twice stays small
+
 
 class Windows:
     """All windows of `size` steps, `stride` apart, over one series or several.
@@ -142,14 +144,20 @@ class Windows:
         """Gather a batch: values (B, T, F) in the dtype of the series, and lengths (B,)."""
         owner, start = self.place(indices)
         lengths = self._lengths[owner]
-        if len(self.series) == 1:
-            # Rows of a view are copied whole; indices of every step would cost more than they.
-            view = sliding_window_view(self.series[0], self.max_length, axis=0)
-            return view.swapaxes(1, 2)[start], lengths
         dtype = np.result_type(*{one.dtype for one in self.series})
         values = np.zeros((len(owner), lengths.max(initial=0), self.n_features), dtype)
-        for row, number, first, length in zip(values, owner, start, lengths, strict=True):
-            row[:length] = self.series[number][first : first + length]
+        numbers = np.unique(owner)
+        if len(numbers) * 8 > len(owner):
+            for row, number, first, length in zip(values, owner, start, lengths, strict=True):
+                row[:length] = self.series[number][first : first + length]
+            return values, lengths
+        for number in numbers:  # many windows of a series at once, through a view of all it has
+            length = self._lengths[number]
+            view = sliding_window_view(self.series[number], length, axis=0).swapaxes(1, 2)
+            rows = np.flatnonzero(owner == number)
+            piece = max(1, TAKE_VALUES // max(1, values[0].size))
+            for some in (rows[n : n + piece] for n in range(0, len(rows), piece)):
+                values[some, :length] = view[start[some]]
         return values, lengths
 
     def chunks(self) -> Iterator[npt.NDArray[Any]]:

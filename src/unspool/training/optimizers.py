@@ -23,6 +23,5 @@ def make_optimizer(
     name: str, parameters: Iterable[nn.Parameter], learning_rate: float | None = None
 ) -> optim.Optimizer:
     """Build the optimizer `name`; `learning_rate` None is Keras's default for it."""
-    if learning_rate is None:
-        return OPTIMIZERS[name](parameters)
-    return OPTIMIZERS[name](parameters, lr=learning_rate)
+    given = {} if learning_rate is None else {"lr": learning_rate}
+    return OPTIMIZERS[name](parameters, foreach=True, **given)  # all tensors of a kind at once

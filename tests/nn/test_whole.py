@@ -1,0 +1,186 @@
+"""The training step in one call, against the modules run one after the other."""
+
+import pytest
+import torch
+
+from tests.close import assert_close
+from unspool.lstm import threads
+from unspool.nn import LSTM, Autoencoder, LSTMEncoder, whole
+from unspool.nn.decoder import DECODERS
+from unspool.nn.losses import LOSSES, count_values, masked_sum
+from unspool.nn.recurrent import Cell
+from unspool.training.objective import reconstruction_loss
+
+TURNED = "reversed_input"
+
+
+def model(F=2, H=5, units=None, decoder="repeat", head=(), output="linear", cell=None, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return Autoencoder(
+        LSTMEncoder(F, H, cell=cell, generator=generator),
+        DECODERS[decoder](
+            H, F, units=units, head_units=head, output_activation=output, cell=cell,
+            generator=generator,
+        ),
+    )  # fmt: skip
+
+
+def batch(B, T, F, ragged=False, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(B, T, F, dtype=torch.float64, generator=generator)
+    if not ragged:
+        return x, None
+    lengths = torch.randint(0, T + 1, (B,), generator=generator)
+    lengths[0], lengths[-1] = 0, T
+    return x, lengths
+
+
+def by_modules(made, x, lengths, loss):
+    total = masked_sum(LOSSES[loss](made(x, lengths), x), lengths)
+    return total, torch.autograd.grad(total, list(made.parameters()))
+
+
+@pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
+@pytest.mark.parametrize(
+    ("shape", "loss", "options"),
+    [
+        (
+            (40, 7, 1),
+            "mse",
+            {"H": 10, "decoder": "reversed_input", "head": (10,), "output": "tanh"},
+        ),
+        ((70, 9, 3), "mae", {"H": 6, "units": 5}),
+        ((33, 2, 17), "huber", {"H": 20, "units": 33, "decoder": TURNED, "head": (4, 9)}),
+        ((3, 20, 2), "mse", {"units": 3, "head": (18,), "output": "sigmoid"}),
+        ((1, 4, 2), "mse", {"output": "relu", "cell": Cell("relu", "hard_sigmoid")}),
+    ],
+    ids=["article", "no head", "wide", "deep", "relu"],
+)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_loss_and_gradients_are_those_of_the_modules(dtype, shape, loss, options, ragged):
+    made = model(F=shape[2], **options).double()
+    x, lengths = batch(*shape, ragged=ragged)
+    expected = by_modules(made, x, lengths, loss)
+    made, x = made.to(dtype), x.to(dtype)
+    total = whole.loss_sum(made, x, lengths, loss)
+    assert all(layer.ran == whole.RAN for _, layer in made._lstm())
+    gradients = torch.autograd.grad(total, list(made.parameters()))
+    assert_close("loss", expected[0].to(dtype), total)
+    for (name, _), one, other in zip(made.named_parameters(), expected[1], gradients, strict=True):
+        assert_close(name, one.to(dtype), other)
+        assert one.abs().max() > 0, f"{name} has no gradient: nothing was compared"
+    with torch.no_grad():
+        assert torch.equal(whole.loss_sum(made, x, lengths, loss), total.detach())
+
+
+def test_the_gradient_is_scaled_by_what_follows():
+    made = model()
+    x, _ = batch(4, 6, 2)
+    bias = made.encoder.lstm.layers[0][0].bias
+    gradients = []
+    for by in (1.0, 0.5):
+        loss = whole.loss_sum(made, x.float(), None, "mse")
+        gradients += torch.autograd.grad(loss * by, [bias])
+    assert torch.equal(gradients[0] * 0.5, gradients[1])
+
+
+@pytest.mark.parametrize("used", [2, 5])
+def test_the_number_of_threads_changes_no_bit(used):
+    made = model(H=10, head=(3,))
+    x, lengths = batch(257, 12, 2, ragged=True)
+    results = []
+    for count in (1, used):
+        torch.set_num_threads(count)
+        try:
+            total = whole.loss_sum(made, x.float(), lengths, "mse")
+        finally:
+            torch.set_num_threads(1)
+        results.append([total, *torch.autograd.grad(total, list(made.parameters()))])
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_padding_changes_no_bit_whatever_it_holds():
+    made = model(decoder="reversed_input")
+    x, lengths = batch(5, 9, 2, ragged=True)
+    longer = torch.full((5, 14, 2), torch.nan)
+    longer[:, :9] = x.float()
+    longer[torch.arange(14) >= lengths[:, None]] = torch.nan
+    results = []
+    for given in (x.float(), longer):
+        total = whole.loss_sum(made, given, lengths, "mse")
+        results.append([total, *torch.autograd.grad(total, list(made.parameters()))])
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_arrays_full_of_nan_change_nothing(monkeypatch):
+    made = model(H=10, head=(3,), decoder="reversed_input")
+    x, lengths = batch(40, 6, 2, ragged=True)
+
+    def both():
+        total = whole.loss_sum(made, x.float(), lengths, "mse")
+        return [total, *torch.autograd.grad(total, list(made.parameters()))]
+
+    clean = both()
+    monkeypatch.setattr(
+        whole.Task, "new", lambda self, *shape: torch.full(shape, torch.nan, dtype=self.dtype)
+    )
+    for one, other in zip(clean, both(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_models_of_another_kind_are_left_to_their_modules():
+    x, _ = batch(4, 6, 2)
+    x = x.float()
+    plain = model()
+    two_ways = model()
+    two_ways.encoder.lstm = LSTM(2, 5, bidirectional=True)
+    stacked = model()
+    stacked.encoder.lstm = LSTM(2, 5, num_layers=2)
+    for made, loss in [
+        (model(units=4, cell=Cell(backend="library")), "mse"),
+        (model(output="elu"), "mse"),
+        (two_ways, "mse"),
+        (stacked, "mse"),
+        (Autoencoder(LSTMEncoder(2, 5, units=4), plain.reconstruction), "mse"),
+        (plain, "poisson"),
+    ]:
+        assert whole.loss_sum(made, x, None, loss) is None
+    assert whole.loss_sum(plain, x.clone().requires_grad_(), None, "mse") is None
+    assert whole.loss_sum(plain, x, None, "mse") is not None
+
+
+@pytest.mark.parametrize("made", [model(), model(output="elu")], ids=["whole", "modules"])
+def test_the_objective_is_the_same_either_way(made):
+    x, lengths = batch(6, 7, 2, ragged=True)
+    total, count = reconstruction_loss(made, x.float(), lengths, "mse")
+    expected, _ = by_modules(made, x.float(), lengths, "mse")
+    assert_close("loss", expected.float(), total)
+    assert count == count_values(x, lengths) == int(lengths.sum()) * 2
+
+
+def test_frozen_weights_get_no_gradient_and_the_others_theirs():
+    made = model()
+    for weight in made.encoder.parameters():
+        weight.requires_grad_(False)
+    x, _ = batch(4, 6, 2)
+    x = x.float()
+    whole.loss_sum(made, x, None, "mse").backward()
+    assert all(weight.grad is None for weight in made.encoder.parameters())
+    rest = list(made.reconstruction.parameters())
+    expected = torch.autograd.grad(masked_sum(LOSSES["mse"](made(x), x), None), rest)
+    for weight, gradient in zip(rest, expected, strict=True):
+        assert_close("gradient", gradient, weight.grad)
+
+
+def test_pytorch_keeps_to_one_thread_only_while_it_should():
+    torch.set_num_threads(2)
+    try:
+        with threads.own_only():
+            assert (torch.get_num_threads(), threads.count()) == (1, 2)
+            with threads.own_only():
+                assert threads.count() == 2
+        assert (torch.get_num_threads(), threads.count()) == (2, 2)
+    finally:
+        torch.set_num_threads(1)
