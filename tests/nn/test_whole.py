@@ -182,5 +182,7 @@ def test_pytorch_keeps_to_one_thread_only_while_it_should():
             with threads.own_only():
                 assert threads.count() == 2
         assert (torch.get_num_threads(), threads.count()) == (2, 2)
+        torch.set_num_threads(1)
+        assert threads.count() == 1
     finally:
         torch.set_num_threads(1)

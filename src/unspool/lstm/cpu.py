@@ -6,7 +6,6 @@ differentiate the operator.
 """
 
 import math
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numba.core import config
 from torch import Tensor
 from torch.library import define, impl, register_autograd, register_fake
 
+from unspool import _checks
 from unspool.errors import InputError
 from unspool.lstm import threads
 from unspool.lstm.call import Call
@@ -25,6 +25,7 @@ from unspool.lstm.compiled.vector import BYTES
 
 VECTORS = 2  # in a tile
 SEGMENTS = 32  # most partial sums of a gradient, and so most threads with work
+LARGE = 1 << 14  # values of an array that is worth aligning
 NUMBERS = {torch.float32: (np.float32(0),) * VECTORS, torch.float64: (np.float64(0),) * VECTORS}
 
 # Where torch's LSTM is faster: fewer sequences than these, in layers of more units than those. A
@@ -101,9 +102,22 @@ class Task:
         self.dtype, self.like = w_hh.dtype, NUMBERS[w_hh.dtype]
         self.size = BYTES // w_hh.itemsize
         self.lanes = VECTORS * self.size
-        self.batch, self.hidden = h0.shape
-        self.features = 0 if x is None else x.shape[2]
-        self.context_size = 0 if context is None else context.shape[1]
+        first = next(array for array in (x, context, h0) if array is not None)
+        self.batch, self.hidden = len(first), w_hh.shape[-1]
+        self.features = 0 if x is None else x.shape[-1]
+        self.context_size = 0 if context is None else context.shape[-1]
+        batch, gates = self.batch, 4 * self.hidden
+        _checks.raise_all(
+            _together("x", x, "w_ih", w_ih),
+            _together("context", context, "w_context", w_context),
+            self._misfit("x", x, batch, steps, self.features),
+            self._misfit("w_ih", w_ih, gates, self.features),
+            self._misfit("w_hh", w_hh, gates, self.hidden),
+            self._misfit("context", context, batch, self.context_size),
+            self._misfit("w_context", w_context, gates, self.context_size),
+            self._misfit("h0", h0, batch, self.hidden),
+            self._misfit("c0", c0, batch, self.hidden),
+        )
         self.tiles = -(-self.batch // self.lanes)
         self.segments = min(SEGMENTS, self.tiles)
         if lengths is not None:
@@ -128,6 +142,15 @@ class Task:
         self.tell(w_hh=w_hh, w_ih=w_ih, context=context, w_context=w_context)
         self.tell(h0=h0, c0=c0, lengths=lengths)
 
+    def _misfit(self, name: str, array: Tensor | None, *shape: int) -> str | None:
+        """A complaint where `array` is not what the kernels will read: memory is at stake."""
+        if array is None or (array.shape == shape and array.dtype == self.dtype):
+            return None
+        return (
+            f"Expected `{name}` of shape {shape} in {self.dtype}, "
+            f"not of {tuple(array.shape)} in {array.dtype}."
+        )
+
     def address(self, array: Tensor | None) -> int:
         """Where `array` begins, or 0; it is kept as long as the task."""
         if array is None:
@@ -148,12 +171,22 @@ class Task:
         self.told[f"{name}_batch"] = 0 if states is None else states.stride(1)
 
     def new(self, *shape: int) -> Tensor:
-        """An array that the kernels fill."""
-        return torch.empty(shape, dtype=self.dtype)
+        """An array that the kernels fill, large ones from a multiple of a vector on.
+
+        It is NumPy's, which asks for huge pages: in fresh memory from PyTorch the kernels would
+        wait longer for pages than they compute.
+        """
+        count, kind = math.prod(shape), type(self.like[0])
+        if count < LARGE:
+            return torch.from_numpy(np.empty(shape, kind))
+        array = np.empty(count + self.size, kind)
+        first = -array.__array_interface__["data"][0] % BYTES // array.itemsize
+        return torch.from_numpy(array[first : first + count].reshape(shape))
 
     def make_forward(self, bias: Tensor) -> None:
         """Make what a forward pass needs beside its inputs and outputs."""
         gates, depth = 4 * self.hidden, self.hidden + self.features
+        _checks.raise_all(self._misfit("bias", bias, gates))
         self.tell(
             bias=bias,
             packed=self._room(gates, depth),
@@ -200,28 +233,24 @@ class Task:
         return recurrence.Job(**self.told)
 
     def run(self, pack: Kernel, kernel: Kernel) -> None:
-        """Pack the weights, and run `kernel` over all segments, a share to each thread."""
-        job = self.job()
-        pack(job, self.like)
-        values = recurrence.workspace_size(job, self.lanes, self.size)
-        parts = [
-            (job, first, last, workspace, self.like)
-            for first, last, workspace in self.shares(values)
-        ]
-        threads.run(kernel, parts)
+        """Pack the weights, and run `kernel` over all segments."""
+        record = recurrence.as_record(self.job())
+        pack(record, self.like)
+        workspaces = self.workspaces(recurrence.workspace_size(self.job(), self.lanes, self.size))
+        threads.run(
+            lambda first, last, thread: kernel(record, first, last, workspaces[thread], self.like),
+            self.segments,
+            len(workspaces),
+        )
 
-    def shares(self, values: int) -> list[tuple[int, int, int]]:
-        """The segments for each thread, and the address of its workspace of so many values."""
+    def workspaces(self, values: int) -> list[int]:
+        """Addresses of as many workspaces of so many values as there are threads with work."""
         count = max(1, min(threads.count(), self.segments))
         values = -(-values // self.size) * self.size
-        workspace = self.new(count * values + self.size)
-        self.kept.append(workspace)
-        start = -(-workspace.data_ptr() // BYTES) * BYTES
-        edges = [share * self.segments // count for share in range(count + 1)]
-        return [
-            (first, last, start + share * values * workspace.itemsize)
-            for share, (first, last) in enumerate(pairwise(edges))
-        ]
+        room = self.new(count * values + self.size)
+        self.kept.append(room)
+        start = -(-room.data_ptr() // BYTES) * BYTES
+        return [start + place * values * room.itemsize for place in range(count)]
 
 
 def _side_by_side(array: Tensor | None) -> Tensor | None:
@@ -229,8 +258,17 @@ def _side_by_side(array: Tensor | None) -> Tensor | None:
     return array if array is None or array.stride(-1) == 1 else array.contiguous()
 
 
+def _together(one: str, array: Tensor | None, other: str, weight: Tensor | None) -> str | None:
+    """A complaint where an input is there without its weights, or weights without their input."""
+    if (array is None) == (weight is None):
+        return None
+    return f"Expected `{one}` and `{other}` together, or neither."
+
+
 def _checked(lengths: Tensor, batch: int, steps: int) -> Tensor:
     """`lengths` as the kernels read them: memory is at stake."""
+    if lengths.is_floating_point():
+        raise InputError(f"Expected `lengths` in whole numbers, not in {lengths.dtype}.")
     if lengths.shape != (batch,):
         raise InputError(
             f"Expected `lengths` of shape ({batch},), one a sequence, not {tuple(lengths.shape)}."
@@ -294,6 +332,8 @@ def _lstm_backward(
     task = Task(x, w_ih, w_hh, context, w_context, h0, c0, lengths, len(h), flags)
     batch, hidden = task.batch, task.hidden
     features, context_size = task.features, task.context_size
+    if len(reserve) != _reserved(task.tiles, len(h), hidden, task.size):
+        raise InputError("Expected a forward pass that ran with `training`; this one did not.")
     zeros = None
     if grad_h_n is None or grad_c_n is None:
         zeros = torch.zeros(batch, hidden, dtype=task.dtype)
@@ -430,4 +470,29 @@ def _differentiate(
     return (*chosen, None, None, None)
 
 
+def _refuse(ctx: Any, *_: Tensor | None) -> None:
+    raise InputError("`backend` 'cpu' has no second derivative; take 'stepwise', which has.")
+
+
 register_autograd("unspool::lstm", _differentiate, setup_context=_keep)
+register_autograd("unspool::lstm_backward", _refuse)
+
+
+def warmup() -> str | None:
+    """Run every kernel on next to nothing, which compiles it, or loads it where it is kept.
+
+    Returns the folder where they are kept, or None where none can be written.
+    """
+    one, weight = torch.ones(1, 1), torch.ones(4, 1, requires_grad=True)
+    inputs = (one[None], weight, weight, weight[:, 0], None, None, one, one, None)
+    with torch.enable_grad():
+        h, *_ = run(*inputs, steps=1, call=Call())
+        torch.autograd.grad(h.sum(), weight)
+    kernels = (
+        recurrence.pack_forward,
+        recurrence.forward,
+        recurrence.pack_backward,
+        recurrence.backward,
+    )
+    folders = [kernel.folder for kernel in kernels]
+    return None if None in folders else folders[0]

@@ -10,9 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from itertools import pairwise
 
 import torch
+
+PIECES = 4  # that a thread's share comes in
 
 _pool: tuple[int, ThreadPoolExecutor] | None = None  # and the process it belongs to
 _own = threading.local()  # .count, where `own_only` holds
@@ -40,14 +42,26 @@ def own_only() -> Iterator[None]:
         _own.count = outside
 
 
-def run(function: Callable[..., Any], parts: list[tuple[Any, ...]]) -> None:
-    """Call `function` with each of `parts` at once, the last one in this thread."""
-    *others, own = parts
-    futures = [_executor().submit(function, *part) for part in others]
+def run(work: Callable[[int, int, int], None], amount: int, count: int) -> None:
+    """Call ``work(first, last, thread)`` until 0 … amount-1 is done, in `count` threads at once.
+
+    Each takes a piece whenever it is free, so that a slower core does not hold up the others; this
+    thread is number 0. The first error is raised when nobody works any more.
+    """
+    edges = [piece * amount // (count * PIECES) for piece in range(count * PIECES + 1)]
+    if count == 1:
+        edges = [0, amount]
+    pieces = iter([(first, last) for first, last in pairwise(edges) if first < last])
+
+    def take(thread: int) -> None:
+        for first, last in pieces:  # one list's iterator, which threads may share
+            work(first, last, thread)
+
+    others = [_executor().submit(take, thread) for thread in range(1, count)]
     try:
-        function(*own)
+        take(0)
     finally:
-        errors = [future.exception() for future in futures]  # nobody may still be writing
+        errors = [None if other.cancel() else other.exception() for other in others]
     for error in errors:
         if error is not None:
             raise error

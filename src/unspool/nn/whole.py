@@ -141,11 +141,17 @@ def _run(
     head = _Head(parts, encoder, loss, gradients)
 
     jobs, like = [encoder.job(), decoder.job()], encoder.like
-    for job in jobs:
+    for job in map(recurrence.as_record, jobs):
         recurrence.pack_forward(job, like)
         recurrence.pack_backward(job, like)
     step.pack_dense(head.told, like)
-    threads.run(step.train, _shares(encoder, jobs, head.told))
+    own = _by_thread(encoder, jobs, head.told)
+
+    def work(first: int, last: int, thread: int) -> None:
+        records, workspace = own[thread]
+        step.train(records, head.told, first, last, workspace, like)
+
+    threads.run(work, encoder.segments, len(own))
     if not gradients:
         return head.losses.sum(), []
     *first, _ = encoder.weight_gradients()
@@ -180,36 +186,29 @@ def _task(
     return task
 
 
-def _shares(task: Task, jobs: list[recurrence.Job], head: step.Dense) -> list[tuple[Any, ...]]:
-    """What each thread is given: after its workspace, states and gates of a tile of each layer."""
+def _by_thread(
+    task: Task, jobs: list[recurrence.Job], head: step.Dense
+) -> list[tuple[recurrence.Record, int]]:
+    """For each thread the two jobs, with gates and states of its own, and its workspace."""
     lanes, size = task.lanes, task.size
     workspace = [recurrence.workspace_size(job, lanes, size) for job in jobs]
     values = [max(*workspace, step.workspace_size(head, lanes, size))]
-    for job in jobs:  # gates, states, and their gradients
+    for job in jobs:  # gates, states, and their gradients, of a tile
         states = lanes * (job.steps * job.hidden + size)
         values += [lanes * (job.steps * 5 * job.hidden + size), states, states]
     offsets = [0, *accumulate(-(-n // size) * size for n in values)]
-    shares = []
-    for first, last, address in task.shares(offsets[-1]):
+    by_thread = []
+    for address in task.workspaces(offsets[-1]):
+        records = np.array(jobs, recurrence.RECORD)
         places = [address + offset * BYTES // size for offset in offsets]
-        own = []
-        for job, (reserve, h, grad_h) in zip(jobs, (places[1:4], places[4:7]), strict=True):
-            across = lanes * job.hidden
-            own.append(
-                job._replace(
-                    local=1,
-                    reserve=reserve if head.gradients else 0,
-                    h=h,
-                    h_batch=job.hidden,
-                    h_step=across,
-                    grad_h=grad_h,
-                    grad_h_batch=job.hidden,
-                    grad_h_step=across,
-                )
-            )
-        own[0] = own[0]._replace(grad_h=0)  # of the encoder's states only the last one counts
-        shares.append((*own, head, first, last, places[0], task.like))
-    return shares
+        records["local"] = 1
+        records["h_batch"] = records["grad_h_batch"] = records["hidden"]
+        records["h_step"] = records["grad_h_step"] = lanes * records["hidden"]
+        records["reserve"] = (places[1], places[4]) if head.gradients else 0
+        records["h"] = places[2], places[5]
+        records["grad_h"] = 0, places[6]  # of the encoder's states only the last one counts
+        by_thread.append((records, address))
+    return by_thread
 
 
 class _Head:

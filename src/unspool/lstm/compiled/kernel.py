@@ -41,3 +41,8 @@ class Kernel:
         except Exception:
             self.run = numba.njit(**OPTIONS)(self.function)
             self.run(*args)
+
+    @property
+    def folder(self) -> str | None:
+        """Where it is kept on disk, or None."""
+        return getattr(getattr(self.run, "_cache", None), "cache_path", None)

@@ -20,6 +20,9 @@ sum, and segments are cut by the batch alone: neither the threads nor their timi
 
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from unspool.lstm.compiled.activations import cell_activation, cell_slope, gate_slope, gates_of
 from unspool.lstm.compiled.kernel import Kernel, compiled
 from unspool.lstm.compiled.tiles import (
@@ -47,11 +50,14 @@ from unspool.lstm.compiled.vector import (
     where_less,
 )
 
+Record = npt.NDArray[np.void]
+
 
 class Job(NamedTuple):
     """What the kernels are told: sizes, flags, and where arrays begin, as addresses.
 
-    Strides count values, not bytes. An address of 0 means that there is no such array.
+    Strides count values, not bytes. An address of 0 means that there is no such array. Kernels
+    get it as a record, which costs them less to take in than a tuple of as many numbers.
     """
 
     batch: int
@@ -108,9 +114,18 @@ class Job(NamedTuple):
     target_step: int = 0
 
 
+RECORD = np.dtype([(name, np.int64) for name in Job._fields])
+
+
+def as_record(job: Job) -> Record:
+    """`job` as kernels take it: an array of one record."""
+    return np.array([job], RECORD)
+
+
 @Kernel
-def pack_forward(job, like):
+def pack_forward(record, like):
     """Pack the weights that `forward` multiplies by."""
+    job = record[0]
     gates, depth = 4 * job.hidden, job.hidden + job.features
     packed, context = pointer(job.packed, like[0]), pointer(job.packed_context, like[0])
     w_hh, w_ih = pointer(job.w_hh, like[0]), pointer(job.w_ih, like[0])
@@ -121,8 +136,9 @@ def pack_forward(job, like):
 
 
 @Kernel
-def pack_backward(job, like):
+def pack_backward(record, like):
     """Pack the transposed weights that `backward` multiplies by."""
+    job = record[0]
     gates, hidden = 4 * job.hidden, job.hidden
     packed, packed_x = pointer(job.packed_back, like[0]), pointer(job.packed_back_x, like[0])
     context = pointer(job.packed_back_context, like[0])
@@ -249,8 +265,9 @@ def forward_tile(job, tile, workspace, like):
 
 
 @Kernel
-def forward(job, first_segment, last_segment, workspace, like):
+def forward(record, first_segment, last_segment, workspace, like):
     """Run the tiles of the segments from `first_segment` to before `last_segment`."""
+    job = record[0]
     tiles = tiles_of(job, like)
     first_tile = first_segment * tiles // job.segments
     for tile in range(first_tile, last_segment * tiles // job.segments):
@@ -416,8 +433,9 @@ def backward_tile(job, tile, partial, workspace, like):
 
 
 @Kernel
-def backward(job, first_segment, last_segment, workspace, like):
+def backward(record, first_segment, last_segment, workspace, like):
     """Take the gradients back through what `forward` ran, to a partial sum for every segment."""
+    job = record[0]
     tiles, size = tiles_of(job, like), partial_size(job, lanes_of(pointer(0, like[0])))
     for segment in range(first_segment, last_segment):
         partial = after(pointer(job.partial, like[0]), segment * size)

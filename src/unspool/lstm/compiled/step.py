@@ -227,8 +227,12 @@ def dense_tile(job, dense, tile, partial, workspace, like):
 
 
 @Kernel
-def train(encoder, decoder, dense, first_segment, last_segment, workspace, like):
-    """Loss and gradients of the tiles of the segments, sums of their own for every segment."""
+def train(records, dense, first_segment, last_segment, workspace, like):
+    """Loss and gradients of the tiles of the segments, sums of their own for every segment.
+
+    `records` are the jobs of the encoder and of the decoder.
+    """
+    encoder, decoder = records[0], records[1]
     tiles, size = tiles_of(encoder, like), lanes_of(pointer(0, like[0]))
     encoder_size, decoder_size = partial_size(encoder, size), partial_size(decoder, size)
     losses = pointer(dense.losses, like[0])

@@ -12,10 +12,10 @@ Nothing here reassociates a sum: the same operations give the same bits wherever
 import operator
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
@@ -24,10 +24,8 @@ INT64 = ir.IntType(64)
 
 def _processor() -> tuple[int, bool]:
     """Bytes in a vector register, and whether there are 32 of them (16 otherwise)."""
-    if config.CPU_FEATURES is not None:
-        features = {name[1:] for name in config.CPU_FEATURES.split(",") if name.startswith("+")}
-    else:
-        features = {name for name, there in llvm.get_host_cpu_features().items() if there}
+    told = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    features = {name[1:] for name in told.split(",") if name.startswith("+")}
     if "avx512f" in features:
         return 64, True
     return (32, False) if "avx" in features else (16, "neon" in features)

@@ -1,0 +1,163 @@
+"""An LSTM layer with random arguments, run by a backend and by the NumPy reference.
+
+Every run gives the three results and, for random gradients of these, the gradient of every
+argument, as NumPy arrays by name. Numbers are drawn as float32, so that one reference, computed in
+float64, is the truth for both dtypes.
+"""
+
+import functools
+from dataclasses import dataclass
+from unittest.mock import patch
+
+import numpy as np
+import torch
+
+from tests.close import assert_close
+from unspool.lstm import BACKENDS, Call, lstm, reference
+
+FIRST = ("x", "w_ih", "w_hh", "bias")
+RESULTS = ("h", "h_n", "c_n")
+CELLS = [(phi, sigma) for phi in reference.ACTIVATIONS for sigma in reference.RECURRENT_ACTIVATIONS]
+SERVED = [
+    (name, cell)
+    for name, module in BACKENDS.items()
+    for cell in CELLS
+    if module.refusal(Call(*cell)) is None
+]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What to run: batch, steps, features, units and context; `scale` is that of x.
+
+    With `ragged` the first sequence has no step and the last one all of them.
+    """
+
+    B: int
+    T: int
+    F: int
+    H: int
+    C: int = 2
+    ragged: bool = False
+    reverse: bool = False
+    cell: tuple[str, str] = ("tanh", "sigmoid")
+    scale: float = 1.0
+    left_out: tuple[str, ...] = ()
+
+    def __str__(self):
+        sizes = f"B{self.B}-T{self.T}-F{self.F}-H{self.H}-C{self.C}"
+        return sizes + "-ragged" * self.ragged + f"-x{self.scale:g}" * (self.scale != 1)
+
+    @property
+    def options(self):
+        return {
+            "activation": self.cell[0],
+            "recurrent_activation": self.cell[1],
+            "reverse": self.reverse,
+        }
+
+
+@functools.cache
+def draw(case):
+    """Draw the arguments, a gradient for every result, and the lengths."""
+    rng = np.random.default_rng([case.B, case.T, case.H])
+    B, T, F, H, C = case.B, case.T, case.F, case.H, case.C
+    small = 0.3 if "relu" in case.cell else 1.0  # their states grow from step to step
+
+    def normal(*shape, scale=1.0):
+        return (scale * rng.normal(size=shape)).astype(np.float32).astype(np.float64)
+
+    arguments = {
+        "x": normal(B, T, F, scale=case.scale),
+        "w_ih": normal(4 * H, F, scale=small / max(F, 1) ** 0.5),
+        "w_hh": normal(4 * H, H, scale=small / max(H, 1) ** 0.5),
+        "bias": normal(4 * H, scale=small),
+        "context": normal(B, C),
+        "w_context": normal(4 * H, C, scale=small / max(C, 1) ** 0.5),
+        "h0": normal(B, H),
+        "c0": normal(B, H),
+    }
+    cotangents = {"grad_h": normal(B, T, H), "grad_h_n": normal(B, H), "grad_c_n": normal(B, H)}
+    lengths = None
+    if case.ragged:
+        lengths = rng.integers(0, T + 1, B)
+        lengths[:1], lengths[1:][-1:] = 0, T
+    for name in case.left_out:
+        del arguments[name]
+    return arguments, cotangents, lengths
+
+
+@functools.cache
+def expected(case):
+    """What the reference says."""
+    arguments, cotangents, lengths = draw(case)
+    first, named = split(arguments)
+    more = {"lengths": lengths, "steps": case.T, **case.options}
+    results = reference.forward(*first, **named, **more)
+    gradients = reference.backward(*first, **named, **cotangents, **more)
+    return labelled(results, {name: gradients[name] for name in arguments})
+
+
+def tensors(case, dtype=torch.float64):
+    """The same as tensors: those that have gradients, the gradients of the results, the lengths."""
+    arguments, cotangents, lengths = draw(case)
+    return (
+        {n: torch.tensor(a, dtype=dtype, requires_grad=True) for n, a in arguments.items()},
+        [torch.tensor(array, dtype=dtype) for array in cotangents.values()],
+        None if lengths is None else torch.tensor(lengths),
+    )
+
+
+def call(backend, inputs, lengths, case, **more):
+    """Run the backend, and make sure that it is the one that ran."""
+    first, named = split(inputs)
+    module = BACKENDS[backend]
+    with patch.object(module, "run", wraps=module.run) as ran:
+        results = lstm(
+            *first, **named, lengths=lengths, steps=case.T, **case.options, backend=backend, **more
+        )
+    assert ran.call_count == 1, f"{backend} was asked for and did not run"
+    return results
+
+
+def run(backend, case, dtype=torch.float64, **replaced):
+    """Results and gradients of a backend; `replaced` are other arguments than the case draws."""
+    inputs, cotangents, lengths = tensors(case, dtype)
+    inputs |= replaced
+    results = call(backend, inputs, lengths, case)
+    reached = [k for k, one in enumerate(results) if one.requires_grad]
+    gradients = torch.autograd.grad(
+        [results[k] for k in reached],
+        list(inputs.values()),
+        [cotangents[k] for k in reached],
+        materialize_grads=True,
+    )
+    return labelled(results, dict(zip(inputs, gradients, strict=True)))
+
+
+def check(backend, case, dtype=torch.float64, scale=1.0):
+    """Hold a backend against the reference."""
+    got = run(backend, case, dtype)
+    for label, one in expected(case).items():
+        assert_close(label, one.astype(str(dtype).removeprefix("torch.")), got[label], scale)
+
+
+def assert_same(one, other):
+    """Hold two runs against each other: equal to the last bit."""
+    assert one.keys() == other.keys()
+    for label in one:
+        np.testing.assert_array_equal(other[label], one[label], err_msg=label)
+
+
+def split(arguments):
+    named = dict(arguments)
+    return [named.pop(name, None) for name in FIRST], named
+
+
+def labelled(results, gradients):
+    named = dict(zip(RESULTS, results, strict=True))
+    named |= {f"gradient of {name}": array for name, array in gradients.items()}
+    return {
+        name: array.detach().numpy() if isinstance(array, torch.Tensor) else array
+        for name, array in named.items()
+    }

@@ -1,0 +1,112 @@
+"""Which backend runs a call, and what says so."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.lstm.cases import Case, split, tensors
+from unspool.errors import InputError
+from unspool.lstm import BACKENDS, Call, Choice, choose, cpu, lstm
+from unspool.nn import LSTMLayer
+
+
+def run(backend="auto", told=None, **options):
+    first, named = split(tensors(Case(2, 3, 1, 2))[0])
+    return lstm(*first, **named, backend=backend, told=told, **options)
+
+
+def test_auto_says_what_runs_and_why():
+    assert choose(Call()) == ("cpu", "first choice for this cell")
+    assert choose(Call("relu", device="cuda")) == (
+        "stepwise",
+        "cpu runs on the CPU, not on cuda; "
+        "library runs tanh cells with sigmoid gates only, not relu with sigmoid",
+    )
+    assert choose(Call(dtype=torch.float16)).reason == (
+        "cpu computes in float32 or float64, not in float16"
+    )
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """The library is faster on fewer than 20 sequences, in training on fewer than 10."""
+    monkeypatch.setattr(cpu, "FEWEST", ((math.inf, 20),))
+    monkeypatch.setattr(cpu, "FEWEST_TRAINING", ((16, 0), (math.inf, 10)))
+
+
+def test_auto_leaves_a_small_batch_of_a_wide_layer_to_the_library(measured):
+    few = Call(batch=19, hidden=256, training=False)
+    assert choose(few) == (
+        "library",
+        "cpu is slower on fewer than 20 sequences in layers of 256 units",
+    )
+    assert choose(replace(few, batch=20)).name == "cpu"
+    assert choose(replace(few, training=True)).name == "cpu"
+    assert choose(replace(few, training=True, batch=9)).name == "library"
+    assert choose(replace(few, training=True, batch=9, hidden=16)).name == "cpu"
+    assert choose(few, "cpu").name == "cpu"
+    assert choose(replace(few, activation="relu")).name == "cpu"  # the library has no such cell
+
+
+@pytest.mark.parametrize(
+    ("backend", "activation"),
+    [("auto", "tanh"), ("auto", "relu"), *((name, "tanh") for name in BACKENDS)],
+)
+def test_what_is_told_is_what_runs(backend, activation, monkeypatch):
+    told, ran = [], []
+    for name, module in BACKENDS.items():
+
+        def spy(*arguments, name=name, run=module.run):
+            ran.append(name)
+            return run(*arguments)
+
+        monkeypatch.setattr(module, "run", spy)
+    run(backend, told.append, activation=activation)
+    assert [choice.name for choice in told] == ran
+    if backend == "auto":
+        assert told == [choose(Call(activation, batch=2, hidden=2))]
+    else:
+        assert told == [Choice(backend, "asked for by name")]
+
+
+def test_a_layer_says_what_would_run_it_and_then_what_did(measured):
+    layer, x = LSTMLayer(1, 32), torch.zeros(15, 3, 1)
+    assert layer.backend == Choice("cpu", "first choice for this cell")
+    with torch.no_grad():
+        layer(x)
+    assert layer.backend == layer.ran == layer.choice(15, training=False)
+    assert layer.ran.name == "library"
+    layer(x)
+    assert layer.backend == layer.ran == layer.choice(15)
+    assert layer.ran.name == "cpu"
+
+
+def test_a_backend_that_cannot_serve_refuses_instead_of_giving_way():
+    with pytest.raises(InputError) as caught:
+        choose(Call("relu"), "library")
+    assert str(caught.value) == (
+        "`backend` 'library' runs tanh cells with sigmoid gates only, not relu with sigmoid; "
+        "take 'auto' or another one."
+    )
+    with pytest.raises(InputError) as caught:
+        choose(Call(dtype=torch.float16), "cpu")
+    assert str(caught.value) == (
+        "`backend` 'cpu' computes in float32 or float64, not in float16; "
+        "take 'auto' or another one."
+    )
+
+
+def test_unknown_names_are_told_with_the_nearest_known_one():
+    with pytest.raises(InputError, match=r"unknown `backend` 'librari': did you mean 'library'\?"):
+        run("librari")
+    with pytest.raises(InputError, match=r"unknown `activation` 'tan': did you mean 'tanh'\?"):
+        run(activation="tan")
+
+
+def test_an_lstm_without_input_steps_or_batch_is_refused():
+    inputs, *_ = tensors(Case(2, 3, 1, 2))
+    with pytest.raises(InputError) as caught:
+        lstm(None, None, inputs["w_hh"], inputs["bias"], context=inputs["context"])
+    assert str(caught.value) == "Expected `x`, or `steps` with a `context` or an initial state."

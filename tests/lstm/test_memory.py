@@ -1,0 +1,79 @@
+"""Compiled code writes and reads where it was told to, and nowhere else."""
+
+import math
+import sys
+
+import pytest
+import torch
+
+from tests.lstm.cases import Case, check
+from tests.lstm.processes import in_process
+from unspool.lstm.cpu import Task
+
+CASES = [
+    Case(B, 4, F, H, C, ragged=ragged, reverse=ragged)
+    for B, F, H, C in [(1, 1, 1, 1), (33, 3, 10, 5), (5, 0, 17, 33), (40, 17, 2, 0)]
+    for ragged in (False, True)
+]
+FENCE = 64  # values before and after an array
+POST = 12345.0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_nothing_is_written_beside_an_array(case, dtype, monkeypatch):
+    fenced = []
+
+    def new(task, *shape):
+        size = math.prod(shape)
+        whole = torch.full((size + 2 * FENCE,), POST, dtype=task.dtype)
+        fenced.append(whole)
+        return whole[FENCE : FENCE + size].fill_(torch.nan).view(shape)
+
+    monkeypatch.setattr(Task, "new", new)
+    check("cpu", case, dtype)
+    assert len(fenced) > 10
+    for whole in fenced:
+        assert (whole[:FENCE] == POST).all()
+        assert (whole[-FENCE:] == POST).all()
+
+
+AT_THE_END = """
+import ctypes, mmap, torch
+from tests.lstm.cases import call, tensors
+from tests.lstm.test_memory import CASES
+
+PAGE = mmap.PAGESIZE
+libc = ctypes.CDLL(None)
+
+def at_the_end(array, kept=[]):
+    "A copy of the array that ends where memory does that can be read."
+    size = array.numel() * array.itemsize
+    pages = -(-size // PAGE)
+    memory = mmap.mmap(-1, (pages + 1) * PAGE)
+    kept.append(memory)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    assert libc.mprotect(ctypes.c_void_p(start + pages * PAGE), PAGE, 0) == 0
+    offset = pages * PAGE - size
+    whole = torch.frombuffer(memory, dtype=array.dtype, count=array.numel(), offset=offset)
+    return whole.view(array.shape).copy_(array.detach())
+
+for dtype in (torch.float32, torch.float64):
+    for case in CASES:
+        inputs, cotangents, lengths = tensors(case, dtype)
+        there = [one.numel() > 0 for one in inputs.values()]
+        inputs = {
+            name: (at_the_end(one) if one.numel() else one.detach()).requires_grad_()
+            for name, one in inputs.items()
+        }
+        results = call("cpu", inputs, None if lengths is None else at_the_end(lengths), case)
+        torch.autograd.grad(
+            results, list(inputs.values()), [at_the_end(one) for one in cotangents]
+        )
+print("{}")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no mprotect")
+def test_nothing_is_read_beside_an_argument():
+    in_process(AT_THE_END)

@@ -1,0 +1,151 @@
+"""What must not change a bit of what the compiled backend computes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.lstm.cases import RESULTS, Case, assert_same, call, labelled, run, tensors
+
+CASE = Case(257, 20, 3, 10, 5, ragged=True)
+OWN = ("x", "context", "h0", "c0")  # arguments that each sequence has for itself
+cases = pytest.mark.parametrize(
+    "case",
+    [
+        CASE,
+        replace(CASE, ragged=False),
+        replace(CASE, reverse=True),
+        replace(CASE, reverse=True, ragged=False, cell=("relu", "hard_sigmoid")),
+        replace(CASE, H=33, scale=100),
+    ],
+    ids=str,
+)
+dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@dtypes
+@cases
+def test_a_sequence_alone_and_among_others(case, dtype):
+    among = run("cpu", case, dtype)
+    inputs, cotangents, lengths = tensors(case, dtype)
+    for row in (0, 1, 31, 32, 100, 256):
+        own = slice(row, row + 1)
+        alone = {n: one[own] if n in OWN else one for n, one in inputs.items()}
+        results = call("cpu", alone, None if lengths is None else lengths[own], case)
+        wanted = [alone[name] for name in OWN]
+        gradients = torch.autograd.grad(results, wanted, [one[own] for one in cotangents])
+        got = labelled(results, dict(zip(OWN, gradients, strict=True)))
+        assert_same({label: among[label][own] for label in got}, got)
+
+
+@dtypes
+@cases
+def test_the_number_of_threads(case, dtype, threads):
+    threads(1)
+    one = run("cpu", case, dtype)
+    for number in (2, 5):
+        threads(number)
+        assert_same(one, run("cpu", case, dtype))
+
+
+@cases
+def test_the_amount_of_padding(case):
+    inputs, cotangents, lengths = tensors(case, torch.float32)
+    if lengths is None:
+        lengths = torch.full((case.B,), case.T)
+    expected = run("cpu", case, torch.float32)
+    for filling in (0.0, torch.nan, torch.inf):
+        x = inputs["x"].detach()
+        longer = torch.nn.functional.pad(x, (0, 0, 0, 13), value=filling).requires_grad_()
+        results = call("cpu", inputs | {"x": longer}, lengths, replace(case, T=case.T + 13))
+        more = torch.nn.functional.pad(cotangents[0], (0, 0, 0, 13))
+        gradients = torch.autograd.grad(
+            results, list((inputs | {"x": longer}).values()), [more, *cotangents[1:]]
+        )
+        got = labelled(results, dict(zip(inputs, gradients, strict=True)))
+        assert not got["gradient of x"][:, case.T :].any()
+        assert (got["h"][:, case.T :] == got["h_n"][:, None]).all()
+        for label in ("h", "gradient of x"):
+            got[label] = got[label][:, : case.T]
+        assert_same(expected, got)
+
+
+@pytest.mark.parametrize("filling", [torch.nan, torch.inf, -1e30])
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+def test_what_stands_in_the_padding(reverse, filling):
+    case = replace(CASE, reverse=reverse)
+    inputs, _, lengths = tensors(case)
+    past = torch.arange(case.T)[:, None] >= lengths[:, None, None]
+    other = torch.where(past, filling, inputs["x"].detach()).requires_grad_()
+    assert_same(run("cpu", case), run("cpu", case, x=other))
+
+
+def test_which_gradients_are_wanted():
+    expected = run("cpu", CASE)
+    for wanted in ("x", "w_ih", "w_hh", "bias", "context", "w_context", "h0", "c0"):
+        inputs, cotangents, lengths = tensors(CASE)
+        frozen = {name: one if name == wanted else one.detach() for name, one in inputs.items()}
+        results = call("cpu", frozen, lengths, CASE)
+        (gradient,) = torch.autograd.grad(results, [frozen[wanted]], cotangents)
+        got = labelled(results, {wanted: gradient})
+        assert_same({label: expected[label] for label in got}, got)
+
+
+def test_whether_gradients_and_sequences_are_wanted():
+    expected = run("cpu", CASE)
+    inputs, _, lengths = tensors(CASE)
+    with torch.no_grad():
+        assert_same(
+            {n: expected[n] for n in RESULTS}, labelled(call("cpu", inputs, lengths, CASE), {})
+        )
+        _, h_n, c_n = call("cpu", inputs, lengths, CASE, return_sequences=False)
+    np.testing.assert_array_equal(h_n, expected["h_n"])
+    np.testing.assert_array_equal(c_n, expected["c_n"])
+
+
+def apart(array):
+    """The same numbers with room between them, in another order."""
+    spread = torch.full([2 * n for n in reversed(array.shape)], torch.nan, dtype=array.dtype)
+    view = spread[tuple(slice(None, None, 2) for _ in array.shape)].permute(
+        *reversed(range(array.ndim))
+    )
+    return view.copy_(array.detach())
+
+
+def test_how_arguments_lie_in_memory():
+    inputs, cotangents, lengths = tensors(CASE)
+    spread = {name: apart(array).requires_grad_() for name, array in inputs.items()}
+    scattered = torch.full((CASE.B, 3), -1)
+    scattered[:, 1] = lengths
+    results = call("cpu", spread, scattered[:, 1], CASE)
+    gradients = torch.autograd.grad(
+        results, list(spread.values()), [apart(one) for one in cotangents]
+    )
+    got = labelled(results, dict(zip(inputs, gradients, strict=True)))
+    assert_same(run("cpu", CASE), got)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8], ids=str)
+def test_the_type_of_the_lengths(dtype):
+    inputs, _, lengths = tensors(CASE)
+    one = call("cpu", inputs, lengths, CASE)
+    other = call("cpu", inputs, lengths.to(dtype), CASE)
+    assert_same(labelled(one, {}), labelled(other, {}))
+
+
+def test_one_row_for_all_sequences():
+    case = replace(CASE, ragged=False)
+    inputs, *_ = tensors(case)
+    shared = {n: one[:1].expand_as(one) if n in OWN else one for n, one in inputs.items()}
+    repeated = {n: one.clone() for n, one in shared.items()}
+    results = [labelled(call("cpu", each, None, case), {}) for each in (repeated, shared)]
+    assert_same(*results)
+    assert (results[0]["h"] == results[0]["h"][:1]).all()
