@@ -44,7 +44,8 @@ def test_results_and_gradients_equal_the_reference(backend, cell, reverse, case,
     if dtype == torch.float32 and cell != CELLS[0] and case.B * case.T * case.H > 2000:
         # Among many numbers some lie so near to a kink that rounding takes them past it.
         case = replace(case, B=2, T=min(case.T, 20))
-    check(backend, replace(case, cell=cell, reverse=reverse), dtype)
+    # A gate that is nearly shut or open has a slope of a few roundings.
+    check(backend, replace(case, cell=cell, reverse=reverse), dtype, 1 if case.scale == 1 else 5)
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,12 @@ class Task:
             _together("x", x, "w_ih", w_ih),
             _together("context", context, "w_context", w_context),
             self._misfit("x", x, batch, steps, self.features),
-            self._misfit("w_ih", w_ih, gates, self.features),
+            self._misfit("w_ih", None if x is None else w_ih, gates, self.features),
             self._misfit("w_hh", w_hh, gates, self.hidden),
             self._misfit("context", context, batch, self.context_size),
-            self._misfit("w_context", w_context, gates, self.context_size),
+            self._misfit(
+                "w_context", None if context is None else w_context, gates, self.context_size
+            ),
             self._misfit("h0", h0, batch, self.hidden),
             self._misfit("c0", c0, batch, self.hidden),
         )
@@ -211,12 +213,16 @@ class Task:
         ends = [gates * width, gates * (width + context_width)]
         weights, contexts, bias = torch.tensor_split(summed, ends)
         weights, contexts = weights.view(gates, width), contexts.view(gates, context_width)
-        return (
-            weights[:, self.hidden : self.hidden + self.features].contiguous(),
-            weights[:, : self.hidden].contiguous(),
-            bias.clone(),
-            contexts[:, : self.context_size].contiguous(),
+        parts = (
+            weights[:, self.hidden : self.hidden + self.features],
+            weights[:, : self.hidden],
+            bias,
+            contexts[:, : self.context_size],
         )
+        w_ih, w_hh, bias, w_context = (
+            part.clone(memory_format=torch.contiguous_format) for part in parts
+        )
+        return w_ih, w_hh, bias, w_context
 
     def _widths(self) -> tuple[int, int]:
         """Rows of the gradients of [w_hh, w_ih] and of w_context, in whole vectors."""

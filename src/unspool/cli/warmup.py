@@ -1,0 +1,30 @@
+"""`unspool warmup`: compile what training and encoding run on, before they do."""
+
+EXAMPLE = "unspool warmup"
+
+
+def warmup() -> None:
+    """Compile what models run on and keep it, so that no later run has to wait for it."""
+    from time import perf_counter
+
+    import torch
+
+    from unspool.cli.options import say
+    from unspool.lstm import Call, choose, cpu
+    from unspool.nn import Autoencoder, LSTMEncoder
+    from unspool.nn.decoder import DECODERS
+    from unspool.nn.whole import loss_sum
+
+    choose(Call(), "cpu")
+    start = perf_counter()
+    folder = cpu.warmup()
+    model = Autoencoder(LSTMEncoder(1, 1), DECODERS["repeat"](1, 1))
+    loss_sum(model, torch.zeros(64, 1, 1), None, "mse")
+    say(f"compiled code is ready after {perf_counter() - start:.1f} s")
+    if folder is None:
+        say(
+            "it is not kept: no folder for it can be written, and every run compiles anew; "
+            "the variable NUMBA_CACHE_DIR can name a folder"
+        )
+    else:
+        say(f"it is kept in {folder}")

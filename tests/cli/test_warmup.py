@@ -1,0 +1,53 @@
+"""`unspool warmup` compiles, says how long it took and where the result is kept."""
+
+import re
+from pathlib import Path
+
+from numba.core import config
+
+from unspool.lstm import cpu
+from unspool.lstm.compiled import recurrence, step
+from unspool.lstm.compiled.kernel import Kernel
+
+KERNELS = [
+    (module, name)
+    for module in (recurrence, step)
+    for name, thing in vars(module).items()
+    if isinstance(thing, Kernel) and thing.function.__module__ == module.__name__
+]
+
+
+def test_warmup_compiles_or_loads_every_kernel_and_says_where_they_are_kept(run, monkeypatch):
+    kernels = {name: Kernel(getattr(module, name).function) for module, name in KERNELS}
+    for module, name in KERNELS:
+        monkeypatch.setattr(module, name, kernels[name])
+    assert {"forward", "backward", "train"} <= kernels.keys()
+    done = run("warmup")
+    assert (done.code, done.out) == (0, "")
+    took, where = done.err.splitlines()
+    assert re.fullmatch(r"compiled code is ready after \d+\.\d s", took)
+    folder = Path(where.removeprefix("it is kept in "))
+    assert list(folder.glob("recurrence.forward*.nbi"))
+    for name, kernel in kernels.items():
+        assert len(kernel.run.signatures) == 1, name
+        assert kernel.folder == str(folder), name
+
+
+def test_warmup_says_so_where_nothing_can_be_kept(run, monkeypatch):
+    monkeypatch.setattr(cpu, "warmup", lambda: None)
+    done = run("warmup")
+    assert done.code == 0
+    assert done.err.splitlines()[1] == (
+        "it is not kept: no folder for it can be written, and every run compiles anew; "
+        "the variable NUMBA_CACHE_DIR can name a folder"
+    )
+
+
+def test_warmup_without_a_compiler_is_told_in_one_line(run, monkeypatch):
+    monkeypatch.setattr(config, "DISABLE_JIT", True)
+    done = run("warmup")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        "unspool: `backend` 'cpu' is compiled, which NUMBA_DISABLE_JIT forbids; "
+        "take 'auto' or another one.\n"
+    )

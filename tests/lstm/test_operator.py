@@ -1,0 +1,170 @@
+"""The compiled backend as a PyTorch operator: traced, differentiated, refusing what is unfit."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.close import assert_close
+from tests.lstm.cases import Case, call, tensors
+from unspool.errors import InputError
+from unspool.lstm import lstm
+from unspool.lstm.cpu import Task
+from unspool.nn.recurrent import LSTM, Cell
+
+CASE = Case(5, 4, 3, 2, ragged=True)
+NAMES = ("x", "w_ih", "w_hh", "bias", "context", "w_context", "h0", "c0")
+
+
+def arguments(case, *, return_sequences=True, training=True):
+    inputs, cotangents, lengths = tensors(case, torch.float32)
+    flags = [False, False, case.reverse, return_sequences, training]
+    given = [inputs.get(name) for name in NAMES]
+    if not training:
+        given = [one if one is None else one.detach() for one in given]
+    return (*given, lengths, case.T, flags), cotangents
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        CASE,
+        replace(CASE, reverse=True, ragged=False),
+        replace(CASE, left_out=("x", "w_ih"), H=16, C=16),
+        replace(CASE, left_out=("context", "w_context"), ragged=False),
+    ],
+    ids=["all", "no lengths", "no input", "no context"],
+)
+def test_the_operator_keeps_the_rules_of_pytorch(case, monkeypatch):
+    new = Task.new  # every number that comes out is compared, also those that nobody writes
+    monkeypatch.setattr(Task, "new", lambda task, *shape: new(task, *shape).zero_())
+    given, cotangents = arguments(case)
+    torch.library.opcheck(torch.ops.unspool.lstm.default, given)
+    for more in ({"return_sequences": False}, {"training": False}):
+        torch.library.opcheck(torch.ops.unspool.lstm.default, arguments(case, **more)[0])
+
+    with torch.no_grad():
+        h, _, _, reserve = torch.ops.unspool.lstm(*given)
+    x, w_ih, w_hh, _, *others = (one.detach() if hasattr(one, "detach") else one for one in given)
+    for wanted in (True, False):
+        torch.library.opcheck(
+            torch.ops.unspool.lstm_backward.default,
+            (*cotangents, x, w_ih, w_hh, *others[:-2], h, reserve, given[-1], wanted),
+        )
+
+
+@pytest.mark.parametrize("compiler", ["eager", "aot_eager"])
+@pytest.mark.parametrize("lengths", [None, torch.tensor([4, 0, 3, 1, 4])], ids=["full", "ragged"])
+def test_a_module_compiled_by_pytorch_gives_the_same_numbers(compiler, lengths):
+    torch.manual_seed(0)
+    module = LSTM(3, 2, num_layers=2, bidirectional=True, cell=Cell(backend="cpu"))
+    compiled = torch.compile(module, backend=compiler, fullgraph=True)
+    x = torch.randn(5, 4, 3)
+    sums = []
+    for one in (module, compiled):
+        h, (h_n, c_n) = one(x, lengths)
+        loss = (h**3).sum() + (h_n**2).sum() + c_n.sum()
+        sums.append([h, h_n, c_n, *torch.autograd.grad(loss, list(module.parameters()))])
+    names = ["h", "h_n", "c_n", *(name for name, _ in module.named_parameters())]
+    for name, expected, got in zip(names, *sums, strict=True):
+        assert_close(name, expected, got)
+
+
+def test_a_second_derivative_is_refused():
+    inputs, *_ = tensors(CASE)
+    h, *_ = call("cpu", inputs, None, CASE)
+    (gradient,) = torch.autograd.grad((h**2).sum(), inputs["x"], create_graph=True)
+    with pytest.raises(InputError) as caught:
+        torch.autograd.grad(gradient.sum(), inputs["w_hh"])
+    assert str(caught.value) == (
+        "`backend` 'cpu' has no second derivative; take 'stepwise', which has."
+    )
+
+
+def test_a_gradient_of_what_ran_without_training_is_refused():
+    inputs = [one.requires_grad_() if one is not None else one for one in arguments(CASE)[0][:8]]
+    h, *_ = torch.ops.unspool.lstm(*inputs, None, CASE.T, [False, False, False, True, False])
+    with pytest.raises(InputError) as caught:
+        h.sum().backward()
+    assert str(caught.value) == (
+        "Expected a forward pass that ran with `training`; this one did not."
+    )
+
+
+def test_a_gradient_after_the_lengths_were_changed_is_refused():
+    inputs, _, lengths = tensors(CASE)
+    h, *_ = call("cpu", inputs, lengths, CASE)
+    lengths += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        h.sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([5, 4, 3, 2, 1], "Expected `lengths` from 0 to 4 steps, not 1 to 5."),
+        ([4, -1, 3, 2, 1], "Expected `lengths` from 0 to 4 steps, not -1 to 4."),
+        ([4, 4], "Expected `lengths` of shape (5,), one a sequence, not (2,)."),
+        ([[4]] * 5, "Expected `lengths` of shape (5,), one a sequence, not (5, 1)."),
+        ([1.5] * 5, "Expected `lengths` in whole numbers, not in torch.float32."),
+    ],
+    ids=str,
+)
+def test_bad_lengths_are_refused(lengths, message):
+    with pytest.raises(InputError) as caught:
+        call("cpu", tensors(CASE)[0], torch.tensor(lengths), CASE)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "expected", "got"),
+    [
+        ("x", lambda a: a.float(), "(5, 4, 3) in torch.float64", "(5, 4, 3) in torch.float32"),
+        ("w_ih", lambda a: a[:, :2], "(8, 3) in torch.float64", "(8, 2) in torch.float64"),
+        ("w_hh", lambda a: a[:6], "(8, 2) in torch.float64", "(6, 2) in torch.float64"),
+        ("bias", lambda a: a[:7], "(8,) in torch.float64", "(7,) in torch.float64"),
+        ("context", lambda a: a[:4], "(5, 2) in torch.float64", "(4, 2) in torch.float64"),
+        ("w_context", lambda a: a.T, "(8, 2) in torch.float64", "(2, 8) in torch.float64"),
+        ("h0", lambda a: a[:1], "(5, 2) in torch.float64", "(1, 2) in torch.float64"),
+        ("c0", lambda a: a[0], "(5, 2) in torch.float64", "(2,) in torch.float64"),
+        ("c0", lambda a: a.half(), "(5, 2) in torch.float64", "(5, 2) in torch.float16"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(name, change, expected, got):
+    inputs, *_ = tensors(CASE)
+    inputs[name] = change(inputs[name])
+    with pytest.raises(InputError) as caught:
+        call("cpu", inputs, None, CASE)
+    assert str(caught.value) == f"Expected `{name}` of shape {expected}, not of {got}."
+
+
+@pytest.mark.parametrize(
+    ("missing", "pair"),
+    [
+        ("x", "`x` and `w_ih`"),
+        ("w_ih", "`x` and `w_ih`"),
+        ("context", "`context` and `w_context`"),
+        ("w_context", "`context` and `w_context`"),
+    ],
+)
+def test_an_input_without_its_weights_is_refused(missing, pair):
+    inputs, *_ = tensors(CASE)
+    del inputs[missing]
+    with pytest.raises(InputError) as caught:
+        call("cpu", inputs, None, CASE)
+    assert str(caught.value) == f"Expected {pair} together, or neither."
+
+
+def test_half_precision_is_refused_by_name_and_taken_by_another_backend():
+    inputs, *_ = tensors(CASE, torch.bfloat16)
+    first = [inputs[name] for name in NAMES[:4]]
+    told = []
+    h, *_ = lstm(*first, told=told.append)
+    assert h.dtype == torch.bfloat16
+    assert told[0].name != "cpu"
+    with pytest.raises(InputError) as caught:
+        lstm(*first, backend="cpu")
+    assert str(caught.value) == (
+        "`backend` 'cpu' computes in float32 or float64, not in bfloat16; "
+        "take 'auto' or another one."
+    )

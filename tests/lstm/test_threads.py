@@ -1,0 +1,103 @@
+"""The threads of compiled code: who does what, errors, and callers that are threads themselves."""
+
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from tests.lstm.cases import Case, assert_same, labelled, run, split, tensors
+from unspool.lstm import lstm, threads
+
+PATIENCE = 20  # seconds until a test that hangs fails
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("amount", [0, 1, 2, 7, 32])
+def test_everything_is_done_once(amount, count):
+    done, by_thread = [], {0: {threading.get_ident()}}
+
+    def work(first, last, thread):
+        done.extend(range(first, last))
+        by_thread.setdefault(thread, set()).add(threading.get_ident())
+
+    threads.run(work, amount, count)
+    assert sorted(done) == list(range(amount))
+    assert set(by_thread) <= set(range(count))
+    assert all(len(idents) == 1 for idents in by_thread.values())
+
+
+def test_threads_work_at_once():
+    meeting = threading.Barrier(2, timeout=PATIENCE)
+    threads.run(lambda *_: meeting.wait(), 2, 2)
+
+
+def test_where_the_others_are_busy_this_thread_does_everything():
+    stop, done = threading.Event(), []
+    busy = [threads._executor().submit(stop.wait, PATIENCE) for _ in range(os.cpu_count() or 1)]
+    threads.run(lambda first, last, thread: done.append(thread), 8, 2)
+    assert done == [0] * 8
+    stop.set()
+    assert all(one.result() for one in busy)
+
+
+@pytest.mark.parametrize("guilty", [0, 1], ids=["this one", "another one"])
+def test_an_error_in_a_thread_is_raised_when_nobody_works_any_more(guilty):
+    meeting, working = threading.Barrier(2, timeout=PATIENCE), set()
+
+    def work(first, last, thread):
+        working.add(thread)
+        meeting.wait()
+        if thread != guilty:
+            time.sleep(0.2)
+        working.remove(thread)
+        if thread == guilty:
+            raise ValueError("as foreseen")
+
+    with pytest.raises(ValueError, match="as foreseen"):
+        threads.run(work, 2, 2)
+    assert not working
+
+
+def test_pytorch_keeps_to_one_thread_while_compiled_code_has_its_own(two_threads):
+    with threads.own_only():
+        assert (threads.count(), torch.get_num_threads()) == (2, 1)
+        with threads.own_only():
+            assert (threads.count(), torch.get_num_threads()) == (2, 1)
+        assert (threads.count(), torch.get_num_threads()) == (2, 1)
+    assert (threads.count(), torch.get_num_threads()) == (2, 2)
+    with pytest.raises(ValueError, match="as foreseen"), threads.own_only():
+        raise ValueError("as foreseen")
+    assert (threads.count(), torch.get_num_threads()) == (2, 2)
+
+
+def test_eight_threads_call_at_once(two_threads):
+    case = Case(100, 7, 3, 10, ragged=True)
+    expected = run("cpu", case, torch.float32)
+    meeting = threading.Barrier(8, timeout=PATIENCE)
+
+    def caller(_):
+        inputs, cotangents, lengths = tensors(case, torch.float32)
+        first, named = split(inputs)
+        runs = []
+        meeting.wait()
+        for _ in range(5):
+            results = lstm(*first, **named, lengths=lengths, backend="cpu")
+            gradients = torch.autograd.grad(results, list(inputs.values()), cotangents)
+            runs.append(labelled(results, dict(zip(inputs, gradients, strict=True))))
+        return runs
+
+    with ThreadPoolExecutor(8) as callers:
+        for runs in callers.map(caller, range(8)):
+            for got in runs:
+                assert_same(expected, got)
