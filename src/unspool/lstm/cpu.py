@@ -16,7 +16,7 @@ from torch.library import define, impl, register_autograd, register_fake
 
 from unspool import _checks
 from unspool.errors import InputError
-from unspool.lstm import threads
+from unspool.lstm import memory, threads
 from unspool.lstm.call import Call
 from unspool.lstm.compiled import recurrence
 from unspool.lstm.compiled.kernel import Kernel
@@ -173,17 +173,10 @@ class Task:
         self.told[f"{name}_batch"] = 0 if states is None else states.stride(1)
 
     def new(self, *shape: int) -> Tensor:
-        """An array that the kernels fill, large ones from a multiple of a vector on.
-
-        It is NumPy's, which asks for huge pages: in fresh memory from PyTorch the kernels would
-        wait longer for pages than they compute.
-        """
+        """An array that the kernels fill."""
         count, kind = math.prod(shape), type(self.like[0])
-        if count < LARGE:
-            return torch.from_numpy(np.empty(shape, kind))
-        array = np.empty(count + self.size, kind)
-        first = -array.__array_interface__["data"][0] % BYTES // array.itemsize
-        return torch.from_numpy(array[first : first + count].reshape(shape))
+        array = np.empty(count, kind) if count < LARGE else memory.block(count, kind)
+        return torch.from_numpy(array.reshape(shape))
 
     def make_forward(self, bias: Tensor) -> None:
         """Make what a forward pass needs beside its inputs and outputs."""
