@@ -98,8 +98,8 @@ def test_relu_is_exact(dtype, hard):
 @gate_functions
 @dtypes
 def test_nothing_leaves_its_range(dtype, hard):
-    for gates in (dense(dtype), [30 * x for x in dense(dtype)]):
-        got = run(*gates, hard=hard)
+    for factor in (1, 30):  # rounding goes up for one in some thousands only
+        got = run(*(factor * x for x in dense(dtype, 1 << 20)), hard=hard)
         for name in ("g", "φ"):
             assert np.abs(got[name]).max() <= 1
         for name in ("i", "f", "o"):

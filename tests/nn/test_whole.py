@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from tests.close import assert_close
+from unspool.errors import InputError
 from unspool.lstm import threads
 from unspool.nn import LSTM, Autoencoder, LSTMEncoder, whole
-from unspool.nn.decoder import DECODERS
+from unspool.nn.decoder import DECODERS, RepeatDecoder
 from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.nn.recurrent import Cell
 from unspool.training.objective import reconstruction_loss
@@ -138,7 +139,12 @@ def test_models_of_another_kind_are_left_to_their_modules():
     two_ways.encoder.lstm = LSTM(2, 5, bidirectional=True)
     stacked = model()
     stacked.encoder.lstm = LSTM(2, 5, num_layers=2)
+
+    class Another(RepeatDecoder):
+        pass
+
     for made, loss in [
+        (Autoencoder(plain.encoder, Another(5, 2)), "mse"),
         (model(units=4, cell=Cell(backend="library")), "mse"),
         (model(output="elu"), "mse"),
         (two_ways, "mse"),
@@ -149,6 +155,8 @@ def test_models_of_another_kind_are_left_to_their_modules():
         assert whole.loss_sum(made, x, None, loss) is None
     assert whole.loss_sum(plain, x.clone().requires_grad_(), None, "mse") is None
     assert whole.loss_sum(plain, x, None, "mse") is not None
+    with pytest.raises(InputError, match="Expected `x` on the CPU, not on meta"):
+        whole.loss_sum(plain, x.to("meta"), None, "mse")
 
 
 @pytest.mark.parametrize("made", [model(), model(output="elu")], ids=["whole", "modules"])

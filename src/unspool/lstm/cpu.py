@@ -30,7 +30,7 @@ NUMBERS = {torch.float32: (np.float32(0),) * VECTORS, torch.float64: (np.float64
 
 # Where torch's LSTM is faster: fewer sequences than these, in layers of more units than those. A
 # tile costs the same however few of its lanes are used. Measured, see benchmarks/crossover.py.
-FEWEST_TRAINING = ((16, 2), (32, 12), (64, 24), (128, 32), (math.inf, 48))
+FEWEST_TRAINING = ((16, 2), (32, 12), (64, 24), (128, 40), (math.inf, 48))
 FEWEST = ((32, 1), (128, 20), (math.inf, 48))
 
 
@@ -146,7 +146,11 @@ class Task:
 
     def _misfit(self, name: str, array: Tensor | None, *shape: int) -> str | None:
         """A complaint where `array` is not what the kernels will read: memory is at stake."""
-        if array is None or (array.shape == shape and array.dtype == self.dtype):
+        if array is None:
+            return None
+        if array.device.type != "cpu":
+            return f"Expected `{name}` on the CPU, not on {array.device}."
+        if array.shape == shape and array.dtype == self.dtype:
             return None
         return (
             f"Expected `{name}` of shape {shape} in {self.dtype}, "

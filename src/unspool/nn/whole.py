@@ -18,7 +18,7 @@ from unspool.lstm.compiled.tiles import FEW
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.cpu import Task
 from unspool.nn.autoencoder import Autoencoder
-from unspool.nn.decoder import ReversedInputDecoder
+from unspool.nn.decoder import RepeatDecoder, ReversedInputDecoder
 from unspool.nn.encoder import LSTMEncoder
 from unspool.nn.recurrent import LSTM, LSTMLayer
 
@@ -64,6 +64,8 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
     encoder, decoder = model.encoder, model.reconstruction
     if type(encoder) is not LSTMEncoder or encoder.projection is not None:
         return None
+    if type(decoder) not in (RepeatDecoder, ReversedInputDecoder):
+        return None
     layers = [_single(encoder.lstm), _single(decoder.lstm)]
     head = list(decoder.head)
     dense: list[tuple[nn.Linear, int]] = []
@@ -76,12 +78,7 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
         return None
     if any(layer.choice(batch).name != "cpu" for layer in (first, second)):
         return None
-    return Parts(
-        first,
-        second,
-        dense,
-        isinstance(decoder, ReversedInputDecoder),
-    )
+    return Parts(first, second, dense, reads_input=decoder.needs_input)
 
 
 def _single(lstm: LSTM) -> LSTMLayer | None:
