@@ -15,7 +15,7 @@ from unspool.lstm import lstm
 
 UNITS = (10, 32, 64, 128, 256)
 SEQUENCES = (1, 2, 4, 8, 16, 24, 32, 48, 64)
-FEATURES, STEPS, TURNS = 8, 100, 7
+FEATURES, STEPS, TURNS = 8, 100, 3
 PAUSE = 0.02  # seconds in which the workers of the one before fall asleep
 
 
