@@ -28,8 +28,9 @@ SEGMENTS = 32  # most partial sums of a gradient, and so most threads with work
 LARGE = 1 << 14  # values of an array that is worth aligning
 NUMBERS = {torch.float32: (np.float32(0),) * VECTORS, torch.float64: (np.float64(0),) * VECTORS}
 
-# Where torch's LSTM is faster: fewer sequences than these, in layers of more units than those. A
-# tile costs the same however few of its lanes are used. Measured, see benchmarks/results/crossover.txt.
+# Where torch's LSTM is faster: (units, sequences) says that layers of up to so many units want at
+# least so many sequences. A tile costs the same however few of its lanes are used. Measured:
+# benchmarks/results/crossover.txt.
 FEWEST_TRAINING = ((16, 2), (32, 12), (64, 28), (math.inf, 40))
 FEWEST = ((16, 1), (32, 6), (64, 20), (128, 40), (math.inf, 64))
 
