@@ -10,7 +10,7 @@ from unspool.data.scaling import Scaler
 from unspool.lstm import Choice, lstm, threads
 from unspool.training.batches import Batch, Batches
 from unspool.training.loop import train
-from unspool.training.objective import reconstruction_loss
+from unspool.training.objective import AutoencoderLoss
 from unspool.training.optimizers import make_optimizer
 
 PACKAGES = ("unspool", "torch", "numba", "numpy")
@@ -62,16 +62,13 @@ def _epoch(job: Job) -> Ready:
     as_they_are = Scaler(np.zeros(1), np.ones(1))
     rng = np.random.default_rng(0)
     batches = Batches(windows, as_they_are, np.arange(len(windows)), 500, torch.device("cpu"), rng)
-    optimizer = make_optimizer("rmsprop", model.parameters())
-
-    def objective(batch: Batch) -> tuple[torch.Tensor, int]:
-        return reconstruction_loss(model, batch.x, batch.lengths, "mse")
+    optimizer, objective = make_optimizer("rmsprop", model.parameters()), AutoencoderLoss(model)
 
     def call() -> float:
         with threads.own_only():  # as `fit` does
             return train(model, objective, batches, optimizer=optimizer, epochs=1).loss[0]
 
     with torch.no_grad():
-        total, count = objective(Batch(torch.from_numpy(job.inputs["probe"]), None))
-    losses = {"loss_before": float(total) / count, "loss_of_first_epoch": call()}
+        probed = objective(Batch(torch.from_numpy(job.inputs["probe"]), None))["loss"]
+    losses = {"loss_before": float(probed.total) / probed.size, "loss_of_first_epoch": call()}
     return Ready(call, losses, model.encoder.lstm.stack()[0][0].backend.name)

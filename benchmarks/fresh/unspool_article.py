@@ -11,9 +11,9 @@ from benchmarks.machine import versions
 from unspool.data.generators import sines
 from unspool.data.scaling import Scaler
 from unspool.lstm import threads
-from unspool.training.batches import Batch, Batches
+from unspool.training.batches import Batches
 from unspool.training.loop import evaluate, train
-from unspool.training.objective import reconstruction_loss
+from unspool.training.objective import AutoencoderLoss
 from unspool.training.optimizers import make_optimizer
 
 
@@ -26,9 +26,7 @@ def main(epochs: int, seed: int, backend: str) -> None:
     def in_batches(windows, rng=None):
         return Batches(windows, as_they_are, np.arange(len(windows)), 500, cpu, rng)
 
-    def objective(batch: Batch) -> tuple[torch.Tensor, int]:
-        return reconstruction_loss(model, batch.x, batch.lengths, "mse")
-
+    objective = AutoencoderLoss(model)
     with threads.own_only():  # as `fit` does
         train(
             model,
@@ -41,7 +39,7 @@ def main(epochs: int, seed: int, backend: str) -> None:
     x, _ = data.test.take(np.arange(len(data.test)))
     (encoder, *_) = model.backends().values()
     answer = {
-        "test_mse": evaluate(model, objective, in_batches(data.test)),
+        "test_mse": evaluate(model, objective, in_batches(data.test))["loss"],
         "sum_of_squares": float(np.square(x).sum()),
         "backend": encoder.partition(" ")[0],
         "versions": versions("unspool", "torch", "numba", "numpy"),

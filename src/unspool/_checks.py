@@ -33,6 +33,14 @@ def choice(name: str, value: object, known: Iterable[str]) -> Complaint:
     return unknown_name(f"`{name}`", value, known)
 
 
+def choices(name: str, values: Any, known: Iterable[str]) -> list[Complaint]:
+    """`values` are names in `known`, in a list or tuple."""
+    if not isinstance(values, (list, tuple)):
+        return [f"`{name}` must be a list of names, got {values!r}."]
+    known = list(known)
+    return [choice(name, value, known) for value in values]
+
+
 def whole(name: str, value: Any, least: int, *, none: bool = False) -> Complaint:
     """`value` is a whole number of at least `least` (or None, where that is allowed)."""
     if none and value is None:
@@ -43,6 +51,13 @@ def whole(name: str, value: Any, least: int, *, none: bool = False) -> Complaint
     return f"`{name}` must be a whole number of at least {least}{also}, got {value!r}."
 
 
+def wholes(name: str, values: Any, least: int) -> list[Complaint]:
+    """`values` are whole numbers of at least `least`, in a list or tuple."""
+    if not isinstance(values, (list, tuple)):
+        return [f"`{name}` must be a list of whole numbers, got {values!r}."]
+    return [whole(name, value, least) for value in values]
+
+
 def number(
     name: str,
     value: Any,
@@ -51,17 +66,22 @@ def number(
     *,
     none: bool = False,
     open_left: bool = False,
+    closed: bool = False,
 ) -> Complaint:
-    """`value` is a finite number in [least, below), or in (least, below) with `open_left`."""
+    """`value` is a finite number in [least, below), less `least` with `open_left`.
+
+    With `closed`, it may be `below` too.
+    """
     if none and value is None:
         return None
     plain = isinstance(value, (int, float, np.integer, np.floating))
     if plain and not isinstance(value, bool):
         enough = value > least if open_left else value >= least
-        if enough and value < below:
+        if enough and (value < below or (closed and value == below)):
             return None
     bounds = f"{'above' if open_left else 'of at least'} {least:g}"
-    bounds += f" and below {below:g}" if below < math.inf else ""
+    if below < math.inf:
+        bounds += f" and {'at most' if closed else 'below'} {below:g}"
     return f"`{name}` must be a number {bounds}{' or None' if none else ''}, got {value!r}."
 
 

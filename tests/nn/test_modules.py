@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from tests.close import assert_close
-from unspool.nn import LSTM, Autoencoder, Head, LSTMEncoder, LSTMLayer
+from unspool.nn import LSTM, Autoencoder, Head, LSTMDecoder, LSTMEncoder, LSTMLayer
 from unspool.nn.decoder import DECODERS
-from unspool.nn.losses import LOSSES, count_values, masked_sum
+from unspool.nn.losses import LOSSES
+from unspool.training.batches import Batch
+from unspool.training.objective import AutoencoderLoss
 
 
 def generator(seed=0):
@@ -63,18 +65,19 @@ def test_the_code_is_the_state_where_both_are_as_wide():
 
 @pytest.mark.parametrize("lengths", [None, torch.tensor([6, 3, 0])], ids=["full", "ragged"])
 def test_the_reversed_input_decoder_reads_the_input_backwards_within_its_length(lengths):
-    decoder = DECODERS["reversed_input"](4, 2, generator=generator())
+    decoder = LSTMDecoder("reversed_input", 4, 2, generator=generator())
+    model = Autoencoder(LSTMEncoder(2, 4), {"reconstruction": decoder})
     code, x = torch.randn(3, 4), torch.randn(3, 6, 2)
     turned = x.clone()
     for row, length in enumerate([6, 6, 6] if lengths is None else lengths.tolist()):
         turned[row, :length] = x[row, :length].flip(0)
     layer = decoder.lstm.layers[0][0]
     expected = decoder.head(layer(turned, lengths, context=code)[0])
-    assert_close("sequence", expected, decoder(code, 6, lengths, x))
+    assert_close("sequence", expected, model.decode("reconstruction", code, x, lengths))
 
 
 def test_the_repeat_decoder_reads_nothing_but_the_code():
-    decoder = DECODERS["repeat"](4, 2, generator=generator())
+    decoder = LSTMDecoder("repeat", 4, 2, generator=generator())
     code = torch.randn(3, 4)
     assert decoder.lstm.layers[0][0].weight_ih is None
     one, two = (decoder(code, 6, None, torch.randn(3, 6, 2)) for _ in range(2))
@@ -84,24 +87,39 @@ def test_the_repeat_decoder_reads_nothing_but_the_code():
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", ["mse", "binary_crossentropy"])
 def test_two_paddings_give_the_same_codes_losses_and_gradients(decoder, bidirectional, loss):
     lengths = torch.tensor([9, 0, 4, 1, 7])
-    values = torch.randn(5, 9, 2, dtype=torch.float64, generator=generator())
-    values[torch.arange(9) >= lengths[:, None]] = 0
+    values = torch.rand(5, 9, 2, dtype=torch.float64, generator=generator())
+    future = torch.rand(5, 3, 2, dtype=torch.float64, generator=generator(1))
+    options = {
+        "units": 4,
+        "num_layers": 2,
+        "bidirectional": bidirectional,
+        "output_activation": "sigmoid",
+        "generator": generator(),
+    }
     model = Autoencoder(
         LSTMEncoder(2, 3, num_layers=2, bidirectional=bidirectional, generator=generator()),
-        DECODERS[decoder](3, 2, num_layers=2, bidirectional=bidirectional, generator=generator()),
+        {
+            "reconstruction": LSTMDecoder(decoder, 3, 2, steps=22, **options),
+            "forecast": LSTMDecoder(decoder, 3, 2, steps=3, **options),
+        },
+        horizon=3,
     ).double()
     results = []
     for padding in (0, 13):
         x = torch.nn.functional.pad(values, (0, 0, 0, padding))
-        x[:, 9:] = 1e3  # whatever stands there
-        total = masked_sum(LOSSES[loss](model(x, lengths), x), lengths)
-        count = count_values(x, lengths)
-        assert count == 21 * 2
-        gradients = torch.autograd.grad(total / count, list(model.parameters()))
-        results.append([model.encoder(x, lengths), total / count, *gradients])
+        # whatever stands there
+        x[torch.arange(9 + padding) >= lengths[:, None]] = 0.5 if loss != "mse" else 1e3
+        terms = AutoencoderLoss(model, loss)(Batch(x, lengths, future))
+        assert {name: term.size for name, term in terms.items()} == {
+            "reconstruction_loss": 21 * 2,
+            "forecast_loss": 5 * 3 * 2,
+        }
+        total = sum(term.total / term.size for term in terms.values())
+        gradients = torch.autograd.grad(total, list(model.parameters()))
+        results.append([model.encoder(x, lengths), total, *gradients])
     names = ["codes", "loss", *(name for name, _ in model.named_parameters())]
     for name, one, other in zip(names, *results, strict=True):
         assert_close(name, one, other)

@@ -6,11 +6,11 @@ import torch
 from tests.close import assert_close
 from unspool.errors import InputError
 from unspool.lstm import threads
-from unspool.nn import LSTM, Autoencoder, LSTMEncoder, whole
-from unspool.nn.decoder import DECODERS, RepeatDecoder
+from unspool.nn import LSTM, Autoencoder, LSTMDecoder, LSTMEncoder, whole
 from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.nn.recurrent import Cell
-from unspool.training.objective import reconstruction_loss
+from unspool.training.batches import Batch
+from unspool.training.objective import AutoencoderLoss
 
 TURNED = "reversed_input"
 
@@ -19,10 +19,12 @@ def model(F=2, H=5, units=None, decoder="repeat", head=(), output="linear", cell
     generator = torch.Generator().manual_seed(seed)
     return Autoencoder(
         LSTMEncoder(F, H, cell=cell, generator=generator),
-        DECODERS[decoder](
-            H, F, units=units, head_units=head, output_activation=output, cell=cell,
-            generator=generator,
-        ),
+        {
+            "reconstruction": LSTMDecoder(
+                decoder, H, F, units=units, head_units=head, output_activation=output, cell=cell,
+                generator=generator,
+            )
+        },
     )  # fmt: skip
 
 
@@ -140,16 +142,32 @@ def test_models_of_another_kind_are_left_to_their_modules():
     stacked = model()
     stacked.encoder.lstm = LSTM(2, 5, num_layers=2)
 
-    class Another(RepeatDecoder):
+    class Another(LSTMDecoder):
         pass
 
+    def with_decoder(*arguments, kind=LSTMDecoder, **options):
+        return Autoencoder(plain.encoder, {"reconstruction": kind(*arguments, **options)})
+
+    forecasting = Autoencoder(plain.encoder, {"forecast": plain.decoder()}, 3)
+    both = Autoencoder(plain.encoder, {**plain.decoders, "forecast": plain.decoder()}, 3)
+    whole_state = Autoencoder(LSTMEncoder(2, 5, units=5, whole_state=True), dict(plain.decoders))
+    variational = Autoencoder(LSTMEncoder(2, 5, variational=True), dict(plain.decoders))
+
     for made, loss in [
-        (Autoencoder(plain.encoder, Another(5, 2)), "mse"),
+        (with_decoder("repeat", 5, 2, kind=Another), "mse"),
+        (with_decoder("previous", 5, 2), "mse"),
+        (with_decoder("state", 5, 2), "mse"),
+        (with_decoder("flat", 5, 2, steps=6), "mse"),
+        (with_decoder("repeat", 5, 2, reverse_target=True), "mse"),
+        (forecasting, "mse"),
+        (both, "mse"),
+        (whole_state, "mse"),
+        (variational, "mse"),
         (model(units=4, cell=Cell(backend="library")), "mse"),
         (model(output="elu"), "mse"),
         (two_ways, "mse"),
         (stacked, "mse"),
-        (Autoencoder(LSTMEncoder(2, 5, units=4), plain.reconstruction), "mse"),
+        (Autoencoder(LSTMEncoder(2, 5, units=4), dict(plain.decoders)), "mse"),
         (plain, "poisson"),
     ]:
         assert whole.loss_sum(made, x, None, loss) is None
@@ -162,7 +180,7 @@ def test_models_of_another_kind_are_left_to_their_modules():
 @pytest.mark.parametrize("made", [model(), model(output="elu")], ids=["whole", "modules"])
 def test_the_objective_is_the_same_either_way(made):
     x, lengths = batch(6, 7, 2, ragged=True)
-    total, count = reconstruction_loss(made, x.float(), lengths, "mse")
+    total, count, _ = AutoencoderLoss(made)(Batch(x.float(), lengths))["loss"]
     expected, _ = by_modules(made, x.float(), lengths, "mse")
     assert_close("loss", expected.float(), total)
     assert count == count_values(x, lengths) == int(lengths.sum()) * 2
@@ -176,7 +194,7 @@ def test_frozen_weights_get_no_gradient_and_the_others_theirs():
     x = x.float()
     whole.loss_sum(made, x, None, "mse").backward()
     assert all(weight.grad is None for weight in made.encoder.parameters())
-    rest = list(made.reconstruction.parameters())
+    rest = list(made.decoder().parameters())
     expected = torch.autograd.grad(masked_sum(LOSSES["mse"](made(x), x), None), rest)
     for weight, gradient in zip(rest, expected, strict=True):
         assert_close("gradient", gradient, weight.grad)

@@ -16,6 +16,7 @@ from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, KeepBest, ProgressBar
 from unspool.training.history import History
 from unspool.training.loop import evaluate, train
+from unspool.training.objective import Term
 from unspool.training.optimizers import OPTIMIZERS, make_optimizer
 
 CPU = torch.device("cpu")
@@ -32,7 +33,7 @@ class Number(nn.Module):
         distance = (batch.x - self.value) ** 2
         if batch.lengths is not None:
             distance = distance[torch.arange(batch.x.shape[1]) < batch.lengths[:, None]]
-        return distance.sum(), distance.numel()
+        return {"loss": Term(distance.sum(), distance.numel())}
 
 
 def batches(values, size=2, rng=None, lengths=None):
@@ -56,7 +57,9 @@ def test_a_step_follows_the_mean_over_the_batch():
 def test_the_loss_of_an_epoch_is_the_mean_over_values_not_over_batches():
     model = Number()
     data = batches([[1, 1], [3, 0], [5, 5]], size=2, lengths=[2, 1, 2])
-    assert evaluate(model, model.objective, data) == pytest.approx((1 + 1 + 9 + 25 + 25) / 5)
+    assert evaluate(model, model.objective, data)["loss"] == pytest.approx(
+        (1 + 1 + 9 + 25 + 25) / 5
+    )
     history = train(model, model.objective, data, optimizer=sgd(model, 0.0), epochs=2)
     assert history.loss == [pytest.approx(61 / 5)] * 2
 
@@ -155,7 +158,7 @@ class Scripted(Callback):
         self.losses = losses
 
     def on_epoch_end(self, model, history):
-        history.val_loss.append(self.losses[history.epochs - 1])
+        history.add({"val_loss": self.losses[history.epochs - 1]})
         with torch.no_grad():
             model.value.fill_(history.epochs)
         return False
@@ -175,10 +178,11 @@ def test_keep_best_stops_and_puts_the_best_weights_back(patience, epochs, best, 
 
 
 def test_the_training_loss_is_watched_where_nothing_is_held_out():
-    history = History(loss=[3.0, 2.0])
+    history = History({"loss": [3.0, 2.0]})
     assert history.watched == [3, 2]
     assert history.as_dict() == {"loss": [3, 2], "best_epoch": 0}
-    history.val_loss = [9.0, 8.0]
+    for loss in (9.0, 8.0):
+        history.add({"val_loss": loss})
     assert history.watched == [9, 8]
     assert history.as_dict()["val_loss"] == [9, 8]
 

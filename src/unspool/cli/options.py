@@ -12,7 +12,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from unspool.data.loaded import Loaded
-    from unspool.estimators.base import BaseAutoencoder
+    from unspool.estimators.base import Model as Trained
 
 Data = Annotated[
     Path,
@@ -65,9 +65,7 @@ class Reading:
         bool, typer.Option("--pad-short", help="Take series shorter than the window whole.")
     ] = False
 
-    def read(
-        self, data: Path, model: "BaseAutoencoder | None" = None, *, tail: bool = False
-    ) -> "Loaded":
+    def read(self, data: Path, model: "Trained | None" = None, *, tail: bool = False) -> "Loaded":
         """Read the file and say what was taken for what.
 
         With a `model`, its window, stride and feature names stand in for what is not given.

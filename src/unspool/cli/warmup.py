@@ -11,14 +11,13 @@ def warmup() -> None:
 
     from unspool.cli.options import say
     from unspool.lstm import Call, choose, cpu
-    from unspool.nn import Autoencoder, LSTMEncoder
-    from unspool.nn.decoder import DECODERS
+    from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
     from unspool.nn.whole import loss_sum
 
     choose(Call(), "cpu")
     start = perf_counter()
     folder = cpu.warmup()
-    model = Autoencoder(LSTMEncoder(1, 1), DECODERS["repeat"](1, 1))
+    model = Autoencoder(LSTMEncoder(1, 1), {"reconstruction": LSTMDecoder("repeat", 1, 1)})
     loss_sum(model, torch.zeros(64, 1, 1), None, "mse")
     say(f"compiled code is ready after {perf_counter() - start:.1f} s")
     if folder is None:

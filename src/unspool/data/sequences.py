@@ -119,6 +119,11 @@ class Sequences:
         return int(self.lengths.max(initial=0))
 
     @property
+    def min_length(self) -> int:
+        """Steps of the shortest sequence."""
+        return int(self.lengths.min(initial=self.max_length))
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(N, T, F), T with the padding."""
         n, steps, features = self.values.shape
@@ -128,7 +133,7 @@ class Sequences:
         return len(self.lengths)
 
     def __repr__(self) -> str:
-        shortest, longest = self.lengths.min(initial=self.max_length), self.max_length
+        shortest, longest = self.min_length, self.max_length
         steps = counted(longest, "step")
         if shortest != longest:
             steps = f"{shortest} to {steps}"

@@ -101,6 +101,11 @@ class Windows:
         return int(self._lengths.max())
 
     @property
+    def min_length(self) -> int:
+        """Steps of the shortest window: `size`, unless a series is shorter than that."""
+        return int(self._lengths.min())
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(N, T, F) of the array these windows would make."""
         return len(self), self.max_length, self.n_features

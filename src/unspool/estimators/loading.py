@@ -5,13 +5,17 @@ from pathlib import Path
 
 from unspool import _checks, model_file
 from unspool.errors import InputError, ModelFileError, UnspoolError
-from unspool.estimators.base import BaseAutoencoder
+from unspool.estimators.base import Model
+from unspool.estimators.dense_autoencoder import DenseAutoencoder
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
+from unspool.estimators.lstm_forecaster import LSTMForecaster
 
-MODELS: dict[str, type[BaseAutoencoder]] = {"LSTMAutoencoder": LSTMAutoencoder}
+MODELS: dict[str, type[Model]] = {
+    model.__name__: model for model in (LSTMAutoencoder, LSTMForecaster, DenseAutoencoder)
+}
 
 
-def load(path: str | os.PathLike[str], *, device: str = "auto") -> BaseAutoencoder:
+def load(path: str | os.PathLike[str], *, device: str = "auto") -> Model:
     """Read a model that `save` wrote.
 
     Parameters

@@ -6,20 +6,20 @@ import numpy as np
 import torch
 
 from unspool import _checks
-from unspool.estimators.base import BaseAutoencoder
-from unspool.lstm import BACKENDS, Call, choose
-from unspool.lstm.reference import ACTIVATIONS, RECURRENT_ACTIVATIONS
-from unspool.nn import DECODERS, Autoencoder, LSTMEncoder
-from unspool.nn.dense import ACTIVATIONS as DENSE_ACTIVATIONS
-from unspool.nn.recurrent import Cell
+from unspool.estimators.autoencoding import BaseAutoencoder
+from unspool.estimators.forecasting import Forecasts
+from unspool.estimators.recurrent import DECODER_NAMES, LSTMModel, reads_state
+from unspool.nn import DECODERS, Autoencoder
+from unspool.training.objective import AutoencoderLoss
 
 
-class LSTMAutoencoder(BaseAutoencoder):
+class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     """LSTM autoencoder: every sequence becomes a code of `latent_dim` numbers and back.
 
     An encoder LSTM reads a sequence, its final state is the code; a decoder LSTM unwinds the code
     into a sequence of the same length. Sequences may differ in length, and may have any length
-    later on: padding changes no code, no loss and no gradient.
+    later on: padding changes no code, no loss and no gradient. With `horizon`, a second decoder
+    forecasts what comes after the sequence, and both are trained together (the *composite* model).
 
     ``X`` may be an array (N, T, F), or (N, T) for N sequences of one feature; a list of arrays
     (T_i, F); a pandas or polars frame with a sequence in every row; `Sequences`; or
@@ -36,20 +36,57 @@ class LSTMAutoencoder(BaseAutoencoder):
     num_layers : int, default 1
         LSTM layers in the encoder, and in the decoder.
     bidirectional : bool, default True
-        Let the encoder read, and the decoder write, in both directions.
-    decoder : {"repeat", "reversed_input"}, default "repeat"
-        What the decoder sees at each step: the code; or the code and the input read backwards,
-        which cannot run without the input.
+        Let the encoder read in both directions, and the decoder write so, unless its steps depend
+        on one another.
+    decoder : str, default "repeat"
+        How a code is unwound. "repeat": the decoder is given it at every step. "reversed_input":
+        and beside it the input read backwards (it cannot run without the input). "previous": and
+        beside it the step before, the true one in training and later its own output. "state",
+        "state_reversed_input", "state_previous": the same, but the code is made of the encoder's
+        whole state (h and c of all layers) and the decoder starts from it; with ``latent_dim ==
+        2 * num_layers * units``, times 2 for both directions, it is that state itself. "reshape":
+        the code is cut into as many pieces as there are steps. "flat": so it is, but the final
+        state gives all steps at once. "dense": dense layers alone. The last three are bound to
+        the longest sequence seen by `fit`.
+    reverse_target : bool, default False
+        Let the decoder write sequences from the last step to the first, as in the paper.
+    horizon : int, optional
+        Steps to forecast, K. `fit` takes them from `y`, or cuts the last K steps off every
+        sequence.
+    forecast_decoder : str, optional
+        As `decoder`, for the forecast; the same by default.
+    loss_weights : pair of float, default (1.0, 1.0)
+        Of the losses of reconstruction and forecast, where there is a horizon.
+    teacher_forcing : float, default 1.0
+        For a decoder that reads its previous step: the share of true steps it is given in the
+        last epoch, 0 to 1. It falls to that linearly from 1 in the first (scheduled sampling).
     head_units : sequence of int, default ()
         Widths of dense layers between the decoder's state and the output, applied to every step.
     head_activation : str, default "relu"
-        Of those layers: "linear", "relu", "tanh", "sigmoid", "elu" or "gelu".
+        Of those layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
     output_activation : str, default "linear"
         Of the last layer, one of the same; bounded ones need data scaled to their range.
     activation, recurrent_activation : str, default "tanh" and "sigmoid"
         Of the LSTM cells ("tanh", "relu") and their gates ("sigmoid", "hard_sigmoid").
-    loss : {"mse", "mae", "huber"}, default "mse"
-        Mean over real steps and features, in scaled units.
+    loss : str, default "mse"
+        "mse", "mae", "huber", or "binary_crossentropy" for values in 0–1: means over real steps
+        and features, in scaled units; or "categorical_crossentropy" for steps that are
+        distributions, with a softmax at the output: a mean over real steps.
+    metrics : sequence of str, default ()
+        What to record beside the loss: any of the losses, or "accuracy" where the loss is a
+        cross-entropy: the share of values on the right side of 0.5, or of steps whose likeliest
+        feature is right.
+    input_noise : float, default 0.0
+        Standard deviation of noise added to the input in training, in scaled units; what is to be
+        reconstructed stays clean (a *denoising* autoencoder).
+    input_dropout : float, default 0.0
+        Share of the input's steps set to 0, likewise; below 1.
+    code_l1 : float, default 0.0
+        Weight of the sum of a code's absolute values in the loss (a *sparse* autoencoder).
+    kl_weight : float, optional
+        Makes the autoencoder *variational*: codes are drawn from normal distributions, whose
+        divergence from the standard one (nats for every sequence) has this weight beside the loss
+        summed over the sequence's values. `transform` gives their means.
     optimizer : str, default "adam"
         "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "adadelta" or "sgd", each with
         Keras's defaults.
@@ -84,12 +121,16 @@ class LSTMAutoencoder(BaseAutoencoder):
     ----------
     history_ : dict
         "loss" and "val_loss", a number for every epoch, and "best_epoch", the index of the one
-        whose weights were kept.
+        whose weights were kept. Metrics by their names, and where the loss has more than one part
+        these too ("reconstruction_loss", "forecast_loss", "code_l1", "divergence"); each with
+        "val_" before it as well.
     encoder_, decoder_ : torch modules
         Parts of ``module_``, the whole.
     scaler_ : Scaler
     max_length_ : int
-        Steps of the longest sequence seen.
+        Steps of the longest sequence seen, less what was cut off as its future.
+    horizon_ : int
+        Steps of the forecast, 0 for none.
     window_ : (size, stride) or None
         Of the `Windows` it was fitted on.
     n_features_in_, feature_names_in_
@@ -116,12 +157,22 @@ class LSTMAutoencoder(BaseAutoencoder):
         num_layers: int = 1,
         bidirectional: bool = True,
         decoder: str = "repeat",
+        reverse_target: bool = False,
+        horizon: int | None = None,
+        forecast_decoder: str | None = None,
+        loss_weights: Sequence[float] = (1.0, 1.0),
+        teacher_forcing: float = 1.0,
         head_units: Sequence[int] = (),
         head_activation: str = "relu",
         output_activation: str = "linear",
         activation: str = "tanh",
         recurrent_activation: str = "sigmoid",
         loss: str = "mse",
+        metrics: Sequence[str] = (),
+        input_noise: float = 0.0,
+        input_dropout: float = 0.0,
+        code_l1: float = 0.0,
+        kl_weight: float | None = None,
         optimizer: str = "adam",
         learning_rate: float | None = 5e-3,
         global_clipnorm: float | None = 1.0,
@@ -141,12 +192,22 @@ class LSTMAutoencoder(BaseAutoencoder):
         self.num_layers = num_layers
         self.bidirectional = bidirectional
         self.decoder = decoder
+        self.reverse_target = reverse_target
+        self.horizon = horizon
+        self.forecast_decoder = forecast_decoder
+        self.loss_weights = loss_weights
+        self.teacher_forcing = teacher_forcing
         self.head_units = head_units
         self.head_activation = head_activation
         self.output_activation = output_activation
         self.activation = activation
         self.recurrent_activation = recurrent_activation
         self.loss = loss
+        self.metrics = metrics
+        self.input_noise = input_noise
+        self.input_dropout = input_dropout
+        self.code_l1 = code_l1
+        self.kl_weight = kl_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.global_clipnorm = global_clipnorm
@@ -162,45 +223,54 @@ class LSTMAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     def _complaints(self) -> list[_checks.Complaint]:
-        head = self.head_units if isinstance(self.head_units, Sequence) else [self.head_units]
-        return [
+        weights = self.loss_weights
+        pair = isinstance(weights, Sequence) and len(weights) == 2
+        complaints = [
             *super()._complaints(),
-            _checks.whole("units", self.units, 1, none=True),
-            _checks.whole("num_layers", self.num_layers, 1),
-            _checks.truth("bidirectional", self.bidirectional),
-            _checks.choice("decoder", self.decoder, DECODERS),
-            *(_checks.whole("head_units", units, 1) for units in head),
-            _checks.choice("head_activation", self.head_activation, DENSE_ACTIVATIONS),
-            _checks.choice("output_activation", self.output_activation, DENSE_ACTIVATIONS),
-            _checks.choice("activation", self.activation, ACTIVATIONS),
-            _checks.choice(
-                "recurrent_activation", self.recurrent_activation, RECURRENT_ACTIVATIONS
+            _checks.whole("horizon", self.horizon, 1, none=True),
+            _checks.truth("reverse_target", self.reverse_target),
+            *(
+                (_checks.number("loss_weights", weight, 0) for weight in weights)
+                if pair
+                else [f"`loss_weights` must be two numbers, got {weights!r}."]
             ),
-            _checks.choice("backend", self.backend, ["auto", *BACKENDS]),
         ]
+        if self.forecast_decoder is not None:
+            name = _checks.choice("forecast_decoder", self.forecast_decoder, DECODER_NAMES)
+            complaints.append(name)
+        kind = DECODERS.get(self.decoder) if isinstance(self.decoder, str) else None
+        if self.reverse_target is True and (
+            kind is None or kind.flat or kind.reads == "reversed_input"
+        ):
+            complaints.append(
+                f"`reverse_target` is not for decoder={self.decoder!r}, which "
+                "writes all steps at once, or would read at every step what it is to write."
+            )
+        return complaints
 
-    def _build(self, n_features: int, generator: torch.Generator) -> Autoencoder:
-        cell = Cell(self.activation, self.recurrent_activation, self.backend)
-        choose(Call(cell.activation, cell.recurrent_activation), cell.backend)
-        encoder = LSTMEncoder(
-            n_features,
-            self.latent_dim,
-            units=self.units,
-            num_layers=self.num_layers,
-            bidirectional=self.bidirectional,
-            cell=cell,
-            generator=generator,
+    def _horizon(self) -> int | None:
+        return self.horizon or 0
+
+    def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
+        objective = super()._objective(generator)
+        names = ("reconstruction", "forecast")
+        if self.horizon:
+            objective.weights = dict(zip(names, self.loss_weights, strict=True))
+        return objective
+
+    def _build(self, generator: torch.Generator) -> Autoencoder:
+        forecast = self.forecast_decoder or self.decoder
+        named = (self.decoder, forecast) if self.horizon_ else (self.decoder,)
+        encoder = self._encoder(
+            generator,
+            whole_state=reads_state(*named),
+            variational=self.kl_weight is not None,
         )
-        decoder = DECODERS[self.decoder](
-            self.latent_dim,
-            n_features,
-            units=self.units,
-            num_layers=self.num_layers,
-            bidirectional=self.bidirectional,
-            head_units=tuple(self.head_units),
-            head_activation=self.head_activation,
-            output_activation=self.output_activation,
-            cell=cell,
-            generator=generator,
-        )
-        return Autoencoder(encoder, decoder)
+        decoders = {
+            "reconstruction": self._decoder(
+                self.decoder, self.max_length_, generator, reverse_target=self.reverse_target
+            )
+        }
+        if self.horizon_:
+            decoders["forecast"] = self._decoder(forecast, self.horizon_, generator)
+        return Autoencoder(encoder, decoders, self.horizon_)

@@ -4,10 +4,10 @@ from typing import Any
 
 import narwhals.stable.v1 as nw
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from unspool.data.convert import Source, as_source
-from unspool.data.sequences import Sequences
+from unspool.data.sequences import FloatArray, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
@@ -50,13 +50,45 @@ def read_for_fit(estimator: Any, X: Any) -> tuple[Source, bool]:
     return source, False
 
 
-def read_as_fitted(estimator: Any, X: Any, n_features: int, table: bool) -> Source:
+def read_future(y: Any, n: int, n_features: int, horizon: int | None) -> tuple[FloatArray, int]:
+    """Read what comes after the sequences, as (N, K, F), and how many axes `y` had.
+
+    Parameters
+    ----------
+    y : array of shape (N, K, F), (N, K) for one feature, (N, F) for one step, or (N,) for both
+    n, n_features : int
+        Of the sequences.
+    horizon : int, optional
+        K, where it is to be that.
+    """
+    y = check_array(
+        y, ensure_2d=False, allow_nd=True, dtype=[np.float64, np.float32], input_name="y"
+    )
+    if len(y) != n:
+        raise InputError(
+            f"Found input variables with inconsistent numbers of samples: [{n}, {len(y)}]; "
+            "expected in `y` what comes after each sequence of `X`."
+        )
+    by_step = y.ndim == 2 and n_features > 1
+    future = y[:, None] if by_step else y.reshape(n, -1, 1) if y.ndim < 3 else y
+    if future.ndim != 3 or future.shape[2] != n_features or horizon not in (None, future.shape[1]):
+        steps = "K" if horizon is None else horizon
+        raise InputError(
+            f"Expected `y` of shape ({n}, {steps}, {n_features}), the next {steps} steps of every "
+            f"sequence, got {y.shape}."
+        )
+    return future, y.ndim
+
+
+def read_as_fitted(
+    estimator: Any, X: Any, n_features: int, table: bool, *, cut: bool = False
+) -> Source:
     """Read `X` for a fitted estimator, and refuse features it was not fitted on.
 
-    A table is held to the columns of the table that `fit` saw, as everywhere in scikit-learn;
-    sequences in any other form may have any length.
+    A table is held to the columns of the table that `fit` saw, as everywhere in scikit-learn,
+    unless `fit` cut off the last ones; sequences in any other form may have any length.
     """
-    if table and is_table(X):
+    if table and not cut and is_table(X):
         array = validate_data(
             estimator,
             X,

@@ -15,27 +15,39 @@ from unspool.data.scaling import Scaler
 from unspool.errors import InputError
 from unspool.nn.device import resolve_device
 
+PARTS = ("model", "encoder")
+
 
 class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """A fitted estimator of ours that goes to a file and comes back; see `unspool.model_file`."""
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, part: str = "model") -> None:
         """Write the model to one safetensors file; `unspool.load` reads it back.
 
         The file is written under a temporary name and renamed, so that an older one at `path`
         is replaced whole or not at all.
+
+        Parameters
+        ----------
+        path : path of the file
+        part : {"model", "encoder"}, default "model"
+            The encoder alone makes codes and nothing else; its file holds no decoder.
         """
         check_is_fitted(self)
+        _checks.raise_all(_checks.choice("part", part, PARTS))
         parameters = self.get_params(deep=False)
         if not isinstance(parameters["random_state"], (int, np.integer, type(None))):
             parameters["random_state"] = None
         names = getattr(self, "feature_names_in_", None)
         fitted = {
+            "part": part,
             "n_features": self._n_features,
             "table": self._table,
             "n_features_in": self.n_features_in_,
             "feature_names_in": None if names is None else list(names),
             "max_length": self.max_length_,
+            "horizon": self.horizon_,
+            "y_ndim": self._y_ndim,
             "window": self.window_,
             "history": self.history_,
         }
@@ -44,6 +56,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             "scaler.scale": torch.from_numpy(self.scaler_.scale),
         }
         for name, weight in self.module_.state_dict().items():
+            if part == "encoder" and name.startswith("decoders."):
+                continue
             tensors[f"module.{name}"] = weight
         model_file.write(Path(path), type(self).__name__, parameters, fitted, tensors)
 
@@ -80,7 +94,10 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             _checks.whole("n_features", n_features, 1),
             _checks.whole("n_features_in", fitted["n_features_in"], 1),
             _checks.whole("max_length", fitted["max_length"], 0),
+            _checks.whole("horizon", fitted["horizon"], 0),
+            _checks.whole("y_ndim", fitted["y_ndim"], 1, none=True),
             _checks.truth("table", fitted["table"]),
+            _checks.choice("part", fitted["part"], PARTS),
         )
         _check_history(fitted["history"])
         for name, tensor in tensors.items():
@@ -94,7 +111,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             raise InputError(f"Expected a positive scale for each of {n_features} features.")
 
         model._n_features, model._table = n_features, fitted["table"]
-        model._n_features_out = model.latent_dim
+        model.horizon_ = fitted["horizon"]
+        model._y_ndim = fitted["y_ndim"]
         model.n_features_in_ = fitted["n_features_in"]
         if fitted["feature_names_in"] is not None:
             model.feature_names_in_ = np.array(fitted["feature_names_in"], dtype=object)
@@ -106,7 +124,10 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         model.history_ = fitted["history"]
         model.scaler_ = Scaler(shift, scale)
         with torch.device("meta"):  # shapes are compared before any memory is asked for
-            module = model._build(n_features, torch.Generator())
+            module = model._build(torch.Generator())
+            if fitted["part"] == "encoder":
+                module.decoders = torch.nn.ModuleDict()
+        model._n_features_out = module.encoder.latent_dim
         module.load_state_dict(
             {name.removeprefix("module."): tensor for name, tensor in tensors.items()}, assign=True
         )
@@ -116,9 +137,9 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
 
 def _check_history(history: Any) -> None:
     """Losses by epoch, and an epoch among them that was best."""
-    losses = [history["loss"], history.get("val_loss", history["loss"])]
-    epochs = len(losses[0])
+    epochs = len(history["loss"])
+    losses = [series for name, series in history.items() if name != "best_epoch"]
     if not all(isinstance(loss, float) for series in losses for loss in series) or epochs == 0:
         raise InputError("Expected the history to be lists of losses, one for every epoch.")
-    if len(losses[1]) != epochs or history["best_epoch"] not in range(epochs):
+    if any(len(s) != epochs for s in losses) or history["best_epoch"] not in range(epochs):
         raise InputError(f"Expected a history of {epochs} epochs with the best one among them.")

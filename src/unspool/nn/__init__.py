@@ -1,10 +1,14 @@
-"""PyTorch modules: an encoder, decoders with their heads, and the one wiring of them."""
+"""PyTorch modules: encoders, decoders with their heads, and the one wiring of them."""
 
 from unspool.nn.autoencoder import Autoencoder as Autoencoder
 from unspool.nn.decoder import DECODERS as DECODERS
+from unspool.nn.decoder import Decoder as Decoder
+from unspool.nn.decoder import Guide as Guide
 from unspool.nn.decoder import Head as Head
-from unspool.nn.decoder import RepeatDecoder as RepeatDecoder
-from unspool.nn.decoder import ReversedInputDecoder as ReversedInputDecoder
+from unspool.nn.decoder import LSTMDecoder as LSTMDecoder
+from unspool.nn.encoder import Encoder as Encoder
 from unspool.nn.encoder import LSTMEncoder as LSTMEncoder
+from unspool.nn.feedforward import DenseDecoder as DenseDecoder
+from unspool.nn.feedforward import DenseEncoder as DenseEncoder
 from unspool.nn.recurrent import LSTM as LSTM
 from unspool.nn.recurrent import LSTMLayer as LSTMLayer

@@ -1,39 +1,82 @@
 """The one wiring: encoder → code → decoders."""
 
+from collections.abc import Mapping
+from typing import cast
+
 from torch import Tensor, nn
 
-from unspool.nn.decoder import RepeatDecoder
-from unspool.nn.encoder import LSTMEncoder
+from unspool.errors import InputError
+from unspool.lstm.turn import reverse_within, without_padding
+from unspool.nn.decoder import Decoder, Guide
+from unspool.nn.encoder import Encoder, LSTMEncoder
 from unspool.nn.recurrent import LSTMLayer
 
 
 class Autoencoder(nn.Module):
-    """An encoder and the decoder that undoes it.
+    """An encoder and the decoders that unwind its codes.
+
+    They stay modules of their own, which share their weights with the whole: training this trains
+    them, and each can be called alone.
 
     Parameters
     ----------
-    encoder : module, ``(x (B, T, F), lengths) -> code (B, L)``
-    reconstruction : module, ``(code, steps, lengths, x) -> (B, T, F)``
+    encoder : Encoder, ``(x (B, T, F), lengths) -> code (B, L)``
+    decoders : mapping of names to `Decoder`, ``(code, steps, lengths, …) -> (B, steps, F)``
+        "reconstruction" gives the input back, "forecast" goes on after its end.
+    horizon : int, default 0
+        Steps of the forecast, K.
     """
 
-    def __init__(self, encoder: LSTMEncoder, reconstruction: RepeatDecoder) -> None:
+    def __init__(self, encoder: Encoder, decoders: Mapping[str, Decoder], horizon: int = 0) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.decoders = nn.ModuleDict({"reconstruction": reconstruction})
+        self.encoder, self.horizon = encoder, horizon
+        self.decoders = nn.ModuleDict(dict(decoders))
 
-    @property
-    def reconstruction(self) -> RepeatDecoder:
-        """The decoder that gives the input back."""
-        decoder = self.decoders["reconstruction"]
-        assert isinstance(decoder, RepeatDecoder)
-        return decoder
+    def decoder(self, name: str = "reconstruction") -> Decoder:
+        """The decoder of that name.
+
+        Raises
+        ------
+        InputError
+            Where the model has none.
+        """
+        if name not in self.decoders:
+            held = ", ".join(self.decoders) or "an encoder alone"
+            raise InputError(f"This model has no decoder for a {name}, it holds {held}.")
+        return cast(Decoder, self.decoders[name])
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Reconstruct sequences (B, T, F); what stands past the end of one has no meaning."""
-        reconstruction: Tensor = self.reconstruction(
-            self.encoder(x, lengths), x.shape[1], lengths, x
-        )
-        return reconstruction
+        return self.unwind("reconstruction", x, lengths)
+
+    def unwind(self, name: str, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What the decoder `name` makes of sequences (B, T, F): (B, T, F), or (B, K, F)."""
+        return self.decode(name, self.encoder(x, lengths), x, lengths)
+
+    def decode(
+        self,
+        name: str,
+        code: Tensor,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        guide: Guide | None = None,
+    ) -> Tensor:
+        """What the decoder `name` makes of the codes (B, L) of sequences (B, T, F)."""
+        decoder = self.decoder(name)
+        backwards = None
+        if decoder.needs_input:
+            backwards = reverse_within(without_padding(x, lengths), lengths)
+        if name == "forecast":
+            return cast(Tensor, decoder(code, self.horizon, None, backwards, guide))
+        return cast(Tensor, decoder(code, x.shape[1], lengths, backwards, guide))
+
+    def forecast_by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The forecasts (B, T, K, F) of sequences (B, T, F) after each of their steps."""
+        if not isinstance(self.encoder, LSTMEncoder):
+            raise InputError(f"Forecasts after every step need an LSTM, not {self.encoder}.")
+        codes = self.encoder.by_step(x, lengths)
+        forecasts: Tensor = self.decoder("forecast")(codes.flatten(0, 1), self.horizon)
+        return forecasts.view(*codes.shape[:2], *forecasts.shape[1:])
 
     def backends(self) -> dict[str, str]:
         """Which backend ran each LSTM layer, or would, and why, by the layer's name."""
@@ -43,8 +86,9 @@ class Autoencoder(nn.Module):
 
     def compiled(self, batch: int, *, training: bool) -> bool:
         """Whether all of the recurrence would run in compiled code, on `batch` sequences."""
-        return all(
-            layer.choice(batch, training=training).name == "cpu" for _, layer in self._lstm()
+        layers = self._lstm()
+        return bool(layers) and all(
+            layer.choice(batch, training=training).name == "cpu" for _, layer in layers
         )
 
     def _lstm(self) -> list[tuple[str, LSTMLayer]]:

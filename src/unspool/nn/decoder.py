@@ -1,14 +1,62 @@
-"""From a code back to a sequence: decoders by name, each with the same kind of head."""
+"""From a code back to a sequence: decoders by name, each with the same kind of head.
 
-from collections.abc import Mapping, Sequence
+A decoder is called as ``decoder(code, steps, lengths, backwards, guide)`` and gives sequences
+(B, steps, F). `DECODERS` says how each name hands its code over, and what it reads at its steps.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import NamedTuple
 
+import torch
 from torch import Generator, Tensor, nn
 
 from unspool.lstm.turn import reverse_within
 from unspool.nn.dense import ACTIVATIONS, dense
 from unspool.nn.recurrent import LSTM, Cell
+
+
+class Kind(NamedTuple):
+    """How a decoder gets its code, and what it reads besides."""
+
+    code: str  # "context": at every step; "state": to start from; "steps": cut into steps
+    reads: str | None = None  # "reversed_input", "previous", or nothing
+    flat: bool = False  # all steps at once from the final state
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether it could run from the last step back as well."""
+        return self.reads != "previous" and not self.flat
+
+
+DECODERS: Mapping[str, Kind] = {
+    "repeat": Kind("context"),
+    "reversed_input": Kind("context", "reversed_input"),
+    "previous": Kind("context", "previous"),
+    "state": Kind("state"),
+    "state_reversed_input": Kind("state", "reversed_input"),
+    "state_previous": Kind("state", "previous"),
+    "reshape": Kind("steps"),
+    "flat": Kind("steps", flat=True),
+}
+
+
+class Guide(NamedTuple):
+    """What a decoder that reads its previous step is told in training.
+
+    Parameters
+    ----------
+    target : tensor of shape (B, steps, F)
+        The true sequences.
+    share : float, default 1.0
+        Of the steps that read the true previous step; the others read the decoder's own output.
+    generator : torch.Generator, optional
+        Decides which.
+    """
+
+    target: Tensor
+    share: float = 1.0
+    generator: Generator | None = None
 
 
 class Head(nn.Sequential):
@@ -53,37 +101,100 @@ class Head(nn.Sequential):
         return features.transpose(0, 1) if turned else features
 
 
-class RepeatDecoder(nn.Module):
-    """Unwind a code by giving it to an LSTM at every step, and nothing else.
+class Decoder(nn.Module):
+    """What every decoder tells of itself, and how it is called."""
+
+    needs_input = False
+    """Whether it reads the encoder's input beside the code."""
+    feeds_back = False
+    """Whether it reads its own output of the step before."""
+    most_steps: int | None = None
+    """Steps of the longest sequence that it can give; None where there is no bound."""
+
+    def forward(
+        self,
+        code: Tensor,
+        steps: int,
+        lengths: Tensor | None = None,
+        backwards: Tensor | None = None,
+        guide: Guide | None = None,
+    ) -> Tensor:
+        """Sequences (B, steps, F) of codes (B, L).
+
+        Parameters
+        ----------
+        code : tensor of shape (B, L)
+        steps : int
+        lengths : whole-number tensor of shape (B,), optional
+            Real steps of every sequence; what comes after them has no meaning.
+        backwards : tensor of shape (B, T, F), optional
+            The encoder's input, each sequence turned round within its own length, for a decoder
+            that `needs_input`. T may differ from `steps`: zeros stand in for what is missing.
+        guide : Guide, optional
+            For one that `feeds_back`, in training. Without it all it reads is its own output.
+        """
+        raise NotImplementedError
+
+
+class LSTMDecoder(Decoder):
+    """Unwind codes with a stack of LSTM layers and dense layers on every step.
+
+    =================== ============================ =============================================
+    name                the code                     read at each step besides
+    =================== ============================ =============================================
+    repeat              is given at every step       nothing
+    reversed_input      is given at every step       the input, read backwards
+    previous            is given at every step       the step before: true in training, later its
+                                                     own output
+    state               is h and c at the start      nothing
+    state_…             is h and c at the start      as above
+    reshape             is cut into `steps` pieces,  nothing
+                        a piece read at each step
+    flat                the same                     nothing; the final state becomes all steps
+                                                     at once
+    =================== ============================ =============================================
+
+    A code that is not as wide as the whole state (h and c of all layers) reaches it through a
+    linear layer. Pieces of a code that does not divide evenly end in zeros.
 
     Parameters
     ----------
+    name : str
+        As above.
     latent_dim, n_features : int
+    steps : int, optional
+        Steps of the longest sequence, which "reshape" and "flat" have to know.
     units : int, optional
         LSTM units of a layer; `latent_dim` by default.
     num_layers : int, default 1
     bidirectional : bool, default False
         Unwind from both ends: every layer has a second half that runs from the last step back.
+        Left out where a step depends on the one before, and by "flat".
+    reverse_target : bool, default False
+        Write every sequence from its last step to its first. (It comes out in its own order.)
     head_units, head_activation, output_activation
         The dense layers on every step, see `Head`.
     cell : Cell, optional
     generator : torch.Generator, optional
         Source of the initial weights.
 
-    Source: `RepeatVector` in the Keras articles; the unconditional decoder of Srivastava et al.
-    2015, section 2.2, but for the code, which reaches every step instead of the first alone.
+    Source: "repeat" is Keras's `RepeatVector`; "reversed_input" the decoder of the article
+    "Implement LSTM AutoEncoder in Keras"; "state" and "state_previous" the unconditional and the
+    conditional decoder of Srivastava et al. 2015, section 2.2 (there the target is reversed);
+    shares of true steps are the scheduled sampling of Bengio et al. 2015.
     """
-
-    needs_input: ClassVar[bool] = False
 
     def __init__(
         self,
+        name: str,
         latent_dim: int,
         n_features: int,
         *,
+        steps: int | None = None,
         units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = False,
+        reverse_target: bool = False,
         head_units: Sequence[int] = (),
         head_activation: str = "relu",
         output_activation: str = "linear",
@@ -91,18 +202,28 @@ class RepeatDecoder(nn.Module):
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
+        self.kind, self.n_features, self.reverse_target = DECODERS[name], n_features, reverse_target
+        self.needs_input = self.kind.reads == "reversed_input"
+        self.feeds_back = self.kind.reads == "previous"
+        piece = 0
+        if self.kind.code == "steps":
+            assert steps is not None, "this decoder has to know its steps"
+            self.most_steps, piece = steps, -(-latent_dim // max(steps, 1))
         self.lstm = LSTM(
-            n_features if self.needs_input else 0,
+            n_features if self.kind.reads else piece,
             units or latent_dim,
             num_layers=num_layers,
-            bidirectional=bidirectional,
-            context_size=latent_dim,
+            bidirectional=bidirectional and self.kind.both_ways,
+            context_size=latent_dim if self.kind.code == "context" else 0,
             cell=cell,
             generator=generator,
         )
+        whole_state = 2 * num_layers * self.lstm.state_size
+        needs_start = self.kind.code == "state" and latent_dim != whole_state
+        self.start = dense(latent_dim, whole_state, generator) if needs_start else None
         self.head = Head(
             self.lstm.state_size,
-            n_features,
+            n_features * (self.most_steps or 0) if self.kind.flat else n_features,
             units=head_units,
             activation=head_activation,
             output_activation=output_activation,
@@ -110,39 +231,96 @@ class RepeatDecoder(nn.Module):
         )
 
     def forward(
-        self, code: Tensor, steps: int, lengths: Tensor | None = None, x: Tensor | None = None
+        self,
+        code: Tensor,
+        steps: int,
+        lengths: Tensor | None = None,
+        backwards: Tensor | None = None,
+        guide: Guide | None = None,
+        draw: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """Sequences (B, steps, F) of codes (B, L); `x` (B, steps, F) is the encoder's input."""
-        read = self.read(x, lengths)
-        states, _ = self.lstm(read, lengths, context=code, steps=steps)
-        sequences: Tensor = self.head(states)
-        return sequences
+        """Sequences (B, steps, F) of codes (B, L), see `Decoder.forward`.
 
-    def read(self, x: Tensor | None, lengths: Tensor | None) -> Tensor | None:
-        """What the LSTM reads at each step besides the code."""
-        return None
+        `draw`, for a decoder that feeds back, makes of an output (B, 1, F) what is written there
+        and read next, for example a sample.
+        """
+        if self.kind.flat:
+            sequences = self._all_at_once(code, steps)
+        elif self.feeds_back and (guide is None or guide.share < 1):
+            sequences = self._one_by_one(code, steps, self._turned(guide, lengths), draw)
+        else:
+            read = self._read(code, steps, backwards, self._turned(guide, lengths))
+            states, _ = self.lstm(
+                read, lengths, context=self._context(code), state=self._state(code), steps=steps
+            )
+            sequences = self.head(states)
+        return reverse_within(sequences, lengths) if self.reverse_target else sequences
 
+    def _one_by_one(
+        self,
+        code: Tensor,
+        steps: int,
+        guide: Guide | None,
+        draw: Callable[[Tensor], Tensor] | None,
+    ) -> Tensor:
+        """Sequences (B, steps, F) in the order of writing, each step fed to the next."""
+        written = code.new_zeros(len(code), 1, self.n_features)
+        state, context, sequence = self._state(code), self._context(code), []
+        for step in range(steps):
+            states, state = self.lstm(written, context=context, state=state)
+            written = self.head(states)
+            if draw is not None:
+                written = draw(written)
+            sequence.append(written)
+            written = written.detach()  # as a step that was read, not one that could be changed
+            if guide is not None:
+                true = torch.rand(len(code), 1, 1, generator=guide.generator) < guide.share
+                written = torch.where(
+                    true.to(code.device), guide.target[:, step : step + 1], written
+                )
+        return torch.cat(sequence, 1) if sequence else code.new_zeros(len(code), 0, self.n_features)
 
-class ReversedInputDecoder(RepeatDecoder):
-    """Unwind a code with the input read backwards at the same step beside it.
+    def _turned(self, guide: Guide | None, lengths: Tensor | None) -> Guide | None:
+        """The guide in the order of writing."""
+        if guide is None or not self.reverse_target:
+            return guide
+        return guide._replace(target=reverse_within(guide.target, lengths))
 
-    Step t sees the code and the input's step ``length - 1 - t``; it cannot run without the input.
+    def _context(self, code: Tensor) -> Tensor | None:
+        return code if self.kind.code == "context" else None
 
-    Source: the "conditional" decoder of the article "Implement LSTM AutoEncoder in Keras". (In
-    Srivastava et al. 2015, section 2.2, a conditional decoder reads its own previous output.)
+    def _state(self, code: Tensor) -> tuple[Tensor, Tensor] | None:
+        """h and c (layers · directions, B, H) to start from."""
+        if self.kind.code != "state":
+            return None
+        whole = code if self.start is None else self.start(code)
+        halves = sum(map(len, self.lstm.stack()))
+        h, c = whole.view(len(code), 2, halves, -1).permute(1, 2, 0, 3)
+        return h, c
 
-    Parameters are those of `RepeatDecoder`.
-    """
+    def _read(
+        self, code: Tensor, steps: int, backwards: Tensor | None, guide: Guide | None
+    ) -> Tensor | None:
+        """What the LSTM reads at its steps, (B, steps, ·), besides a context."""
+        if self.kind.code == "steps":
+            return self._pieces(code)[:, :steps]
+        if self.kind.reads is None:
+            return None
+        if self.kind.reads == "reversed_input":
+            assert backwards is not None, "this decoder needs the input"
+            read = backwards[:, :steps]
+        else:
+            assert guide is not None
+            read = nn.functional.pad(guide.target, (0, 0, 1, 0))[:, :steps]
+        return nn.functional.pad(read, (0, 0, 0, steps - read.shape[1]))
 
-    needs_input: ClassVar[bool] = True
+    def _pieces(self, code: Tensor) -> Tensor:
+        assert self.most_steps is not None
+        width = -(-code.shape[1] // max(self.most_steps, 1))
+        missing = self.most_steps * width - code.shape[1]
+        return nn.functional.pad(code, (0, missing)).view(len(code), self.most_steps, width)
 
-    def read(self, x: Tensor | None, lengths: Tensor | None) -> Tensor | None:
-        """The input, each sequence turned round within its own length."""
-        assert x is not None, "this decoder needs the input"
-        return reverse_within(x, lengths)
-
-
-DECODERS: Mapping[str, type[RepeatDecoder]] = {
-    "repeat": RepeatDecoder,
-    "reversed_input": ReversedInputDecoder,
-}
+    def _all_at_once(self, code: Tensor, steps: int) -> Tensor:
+        _, (h_n, _) = self.lstm(self._pieces(code), return_sequences=False)
+        sequences: Tensor = self.head(h_n[-1]).view(len(code), -1, self.n_features)
+        return sequences[:, :steps]

@@ -1,16 +1,18 @@
 """Dense layers and their activations, by their Keras names."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from torch import Generator, nn
 
-ACTIVATIONS: Mapping[str, type[nn.Module]] = {
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,
     "relu": nn.ReLU,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
     "elu": nn.ELU,
     "gelu": nn.GELU,
+    "softmax": partial(nn.Softmax, dim=-1),  # over the features of a step
 }
 
 

@@ -3,15 +3,81 @@
 import torch
 from torch import Generator, Tensor, nn
 
+from unspool.errors import InputError
 from unspool.nn.dense import dense
 from unspool.nn.recurrent import LSTM, Cell
 
 
-class LSTMEncoder(nn.Module):
+class Encoder(nn.Module):
+    """What every encoder shares: features of a batch, and the code that is made of them.
+
+    A subclass gives `features`. Where they are as wide as the code they are the code; otherwise,
+    and always in a variational encoder, a linear layer leads from one to the other.
+
+    Parameters
+    ----------
+    width, latent_dim : int
+        Of the features, S, and of the code, L.
+    variational : bool, default False
+        Learn a normal distribution for every code: `forward` gives its mean, `sample` draws.
+    generator : torch.Generator, optional
+        Source of the initial weights.
+
+    Source: Kingma & Welling 2014, "Auto-Encoding Variational Bayes", appendix C.2.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        latent_dim: int,
+        *,
+        variational: bool = False,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        plain = width == latent_dim and not variational
+        self.projection = None if plain else dense(width, latent_dim, generator)
+        self.log_variance = dense(width, latent_dim, generator) if variational else None
+
+    most_steps: int | None = None
+    """Steps of the longest sequence that it can read; None where there is no bound."""
+
+    def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Features (B, S) of sequences (B, T, F)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Codes (B, L) of sequences (B, T, F); steps at or after `lengths` (B,) do not count."""
+        features = self.features(x, lengths)
+        return features if self.projection is None else self.projection(features)
+
+    def sample(
+        self, x: Tensor, lengths: Tensor | None = None, generator: Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Codes (B, L) drawn from their distributions, and these distributions' divergence (B,).
+
+        The divergence is that of Kullback and Leibler from the standard normal, in nats. Out of
+        training a code is the mean of its distribution. Where the encoder is not variational,
+        codes are what they are and the divergence is zero.
+        """
+        features = self.features(x, lengths)
+        mean = features if self.projection is None else self.projection(features)
+        if self.log_variance is None:
+            return mean, mean.new_zeros(len(mean))
+        log_variance = self.log_variance(features)
+        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
+        if not self.training:
+            return mean, divergence
+        noise = torch.empty(mean.shape).normal_(generator=generator).to(mean)
+        return mean + noise * (0.5 * log_variance).exp(), divergence
+
+
+class LSTMEncoder(Encoder):
     """Wind sequences onto codes: the final state of a stack of LSTM layers.
 
-    Where the state is as wide as the code it is the code itself, as in a Keras model whose
-    encoder is ``LSTM(latent_dim)``; otherwise a linear layer leads from one to the other.
+    With ``units == latent_dim`` and one direction the state is the code itself, as in a Keras
+    model whose encoder is ``LSTM(latent_dim)``.
 
     Parameters
     ----------
@@ -20,9 +86,12 @@ class LSTMEncoder(nn.Module):
         LSTM units of a layer and direction; `latent_dim` by default.
     num_layers : int, default 1
     bidirectional : bool, default False
+    whole_state : bool, default False
+        Make the code of h and c of all layers, 2 · layers · directions · units numbers, instead
+        of the last layer's h: what Srivastava et al. 2015, section 2.1, hand to their decoders.
+    variational, generator
+        As for `Encoder`.
     cell : Cell, optional
-    generator : torch.Generator, optional
-        Source of the initial weights.
     """
 
     def __init__(
@@ -33,11 +102,12 @@ class LSTMEncoder(nn.Module):
         units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = False,
+        whole_state: bool = False,
+        variational: bool = False,
         cell: Cell | None = None,
         generator: Generator | None = None,
     ) -> None:
-        super().__init__()
-        self.lstm = LSTM(
+        lstm = LSTM(
             n_features,
             units or latent_dim,
             num_layers=num_layers,
@@ -45,15 +115,30 @@ class LSTMEncoder(nn.Module):
             cell=cell,
             generator=generator,
         )
-        self.projection = (
-            None
-            if self.lstm.state_size == latent_dim
-            else dense(self.lstm.state_size, latent_dim, generator)
-        )
+        width = 2 * num_layers * lstm.state_size if whole_state else lstm.state_size
+        super().__init__(width, latent_dim, variational=variational, generator=generator)
+        self.lstm, self.whole_state = lstm, whole_state
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Codes (B, L) of sequences (B, T, F); steps at or after `lengths` (B,) do not count."""
-        _, (h_n, _) = self.lstm(x, lengths, return_sequences=False)
-        final = torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
-        code: Tensor = final if self.projection is None else self.projection(final)
-        return code
+    def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """The final state: (B, H · directions), or all of it."""
+        _, (h_n, c_n) = self.lstm(x, lengths, return_sequences=False)
+        if self.whole_state:
+            return torch.cat([*h_n, *c_n], 1)
+        return torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
+
+    def by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The codes (B, T, L) that sequences (B, T, F) have after each of their steps.
+
+        Raises
+        ------
+        InputError
+            For an encoder that reads both ways, or makes its code of the whole state.
+        """
+        if self.whole_state or len(self.lstm.stack()[-1]) > 1:
+            raise InputError(
+                "Codes after every step need an encoder that reads in one direction and whose "
+                "code is its last layer's h; this one is another."
+            )
+        states, _ = self.lstm(x, lengths)
+        codes: Tensor = states if self.projection is None else self.projection(states)
+        return codes

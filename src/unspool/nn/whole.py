@@ -18,7 +18,7 @@ from unspool.lstm.compiled.tiles import FEW
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.cpu import Task
 from unspool.nn.autoencoder import Autoencoder
-from unspool.nn.decoder import RepeatDecoder, ReversedInputDecoder
+from unspool.nn.decoder import DECODERS, LSTMDecoder
 from unspool.nn.encoder import LSTMEncoder
 from unspool.nn.recurrent import LSTM, LSTMLayer
 
@@ -29,6 +29,7 @@ ACTIVATIONS = {
     nn.Sigmoid: step.SIGMOID,
 }
 LOSSES = {"mse": step.SQUARED, "mae": step.ABSOLUTE, "huber": step.HUBER}
+KINDS = (DECODERS["repeat"], DECODERS["reversed_input"])
 RAN = Choice("cpu", "in one call with the whole training step")
 
 
@@ -61,10 +62,14 @@ def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -
 
 def parts_of(model: Autoencoder, batch: int) -> Parts | None:
     """The parts of `model`, or None where some are not served."""
-    encoder, decoder = model.encoder, model.reconstruction
-    if type(encoder) is not LSTMEncoder or encoder.projection is not None:
+    if list(model.decoders) != ["reconstruction"]:
         return None
-    if type(decoder) not in (RepeatDecoder, ReversedInputDecoder):
+    encoder, decoder = model.encoder, model.decoder()
+    if type(encoder) is not LSTMEncoder or encoder.whole_state:
+        return None
+    if encoder.projection is not None or encoder.log_variance is not None:
+        return None
+    if type(decoder) is not LSTMDecoder or decoder.kind not in KINDS or decoder.reverse_target:
         return None
     layers = [_single(encoder.lstm), _single(decoder.lstm)]
     head = list(decoder.head)

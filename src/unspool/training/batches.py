@@ -8,15 +8,20 @@ import torch
 from torch import Tensor
 
 from unspool.data.convert import Source
+from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
-from unspool.data.sequences import IntArray
+from unspool.data.sequences import FloatArray, IntArray
 
 
 class Batch(NamedTuple):
-    """Sequences x (B, T, F), scaled; lengths (B,), or None where every sequence fills all T."""
+    """Sequences x (B, T, F), scaled; lengths (B,), or None where every sequence fills all T.
+
+    y is what is to be learned besides: the future (B, K, F), scaled, or classes (B,).
+    """
 
     x: Tensor
     lengths: Tensor | None
+    y: Tensor | None = None
 
 
 class Batches:
@@ -30,7 +35,7 @@ class Batches:
 
     Parameters
     ----------
-    source : Sequences or Windows
+    source : Sequences, Windows or Futures
     scaler : Scaler
     indices : array of shape (N,)
     batch_size : int
@@ -38,6 +43,8 @@ class Batches:
         are of equal size, give or take one.
     device : torch.device
     rng : numpy Generator, optional
+    classes : whole-number array of shape (len(source),), optional
+        The y of a batch. Without it that is the future, for a source that is `Futures`.
     steps : int, optional
         Most batches in a shuffled pass. Where there are more, a pass is over a sample, spread
         over the data and drawn anew each time.
@@ -45,14 +52,16 @@ class Batches:
 
     def __init__(
         self,
-        source: Source,
+        source: Source | Futures,
         scaler: Scaler,
         indices: IntArray,
         batch_size: int,
         device: torch.device,
         rng: np.random.Generator | None = None,
         steps: int | None = None,
+        classes: IntArray | None = None,
     ) -> None:
+        self.classes = classes
         self.source, self.scaler, self.indices = source, scaler, indices
         self.batch_size, self.device, self.rng = batch_size, device, rng
         self.steps = -(-len(indices) // batch_size)
@@ -72,14 +81,28 @@ class Batches:
 
     def gather(self, indices: IntArray) -> Batch:
         """One batch of the sequences at `indices`."""
-        values, lengths = self.source.take(indices)
+        values, lengths, future = take(self.source, indices)
+        y = None
+        if self.classes is not None:
+            y = torch.from_numpy(self.classes[indices]).to(self.device)
+        elif future is not None:
+            y = torch.from_numpy(self.scaler.apply(future)).to(self.device)
         scaled = self.scaler.apply(values)
         if (lengths == values.shape[1]).all():
-            return Batch(torch.from_numpy(scaled).to(self.device), None)
+            return Batch(torch.from_numpy(scaled).to(self.device), None, y)
         scaled[np.arange(scaled.shape[1]) >= lengths[:, None]] = 0
         return Batch(
-            torch.from_numpy(scaled).to(self.device), torch.from_numpy(lengths).to(self.device)
+            torch.from_numpy(scaled).to(self.device), torch.from_numpy(lengths).to(self.device), y
         )
+
+
+def take(
+    source: Source | Futures, indices: IntArray
+) -> tuple[FloatArray, IntArray, FloatArray | None]:
+    """Values, lengths, and the future where `source` has one."""
+    if isinstance(source, Futures):
+        return source.take_with_future(indices)
+    return *source.take(indices), None
 
 
 def spread(n: int, batches: int, size: int, rng: np.random.Generator) -> Iterator[IntArray]:

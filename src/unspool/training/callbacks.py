@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from unspool.training.history import History
+from unspool.training.objective import AutoencoderLoss
 
 
 class Callback:
@@ -58,6 +59,34 @@ class KeepBest(Callback):
         """Put the best weights back."""
         if self.weights is not None:
             model.load_state_dict(self.weights)
+
+
+class ScheduledSampling(Callback):
+    """Let a decoder that reads its previous step read more and more of its own output.
+
+    The share of true steps falls linearly, from 1 in the first epoch to `last` in the last one.
+
+    Parameters
+    ----------
+    objective : AutoencoderLoss
+        Whose `share` is set.
+    last : float
+
+    Source: Bengio et al. 2015, "Scheduled Sampling", section 2.4, linear decay.
+    """
+
+    def __init__(self, objective: AutoencoderLoss, last: float) -> None:
+        self.objective, self.last = objective, last
+
+    def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
+        """Start with true steps only."""
+        self.epochs, self.objective.share = epochs, 1.0
+
+    def on_epoch_end(self, model: nn.Module, history: History) -> bool:
+        """Set the share of the next epoch."""
+        done = history.epochs / max(1, self.epochs - 1)
+        self.objective.share = 1 - (1 - self.last) * min(1.0, done)
+        return False
 
 
 class ProgressBar(Callback):

@@ -1,18 +1,16 @@
 """The training loop: `train` runs epochs, `evaluate` measures, neither knows which model it is."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from unspool.errors import DivergedError
-from unspool.training.batches import Batch, Batches
+from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback
 from unspool.training.history import History
-
-# The loss of a batch, added up, and the number of values in the sum.
-Objective = Callable[[Batch], tuple[Tensor, int]]
+from unspool.training.objective import Objective, Term
 
 
 def train(
@@ -28,7 +26,7 @@ def train(
 ) -> History:
     """Train for `epochs` passes over `batches`, or until a callback ends it.
 
-    Each step minimises the mean of the objective over the values of its batch.
+    Each step minimises the sum of the means of the objective's terms, each with its weight.
 
     Parameters
     ----------
@@ -47,23 +45,24 @@ def train(
     try:
         for _ in range(epochs):
             model.train()
-            total, count = 0.0, 0
+            tally = Tally()
             for batch in batches:
-                loss_sum, values = objective(batch)
-                if values == 0:  # sequences of length 0 only: nothing to learn from
+                terms = objective(batch)
+                loss = weighted(terms)
+                if loss is None:  # sequences of length 0 only: nothing to learn from
                     continue
                 optimizer.zero_grad()
-                torch.autograd.backward(loss_sum / values)
+                torch.autograd.backward(loss)
                 if global_clipnorm is not None:
                     nn.utils.clip_grad_norm_(parameters, global_clipnorm)
                 optimizer.step()
-                total, count = total + loss_sum.item(), count + values
-                _check_finite("loss", total, history.epochs + 1)
+                _check_finite("loss", tally.add(terms), history.epochs + 1)
                 for callback in callbacks:
                     callback.on_batch_end()
-            history.loss.append(total / max(count, 1))
+            history.add(tally.means())
             if validation is not None:
-                history.val_loss.append(evaluate(model, objective, validation))
+                means = evaluate(model, objective, validation)
+                history.add({f"val_{name}": mean for name, mean in means.items()})
                 _check_finite("validation loss", history.val_loss[-1], history.epochs)
             stops = [callback.on_epoch_end(model, history) for callback in callbacks]
             if any(stops):
@@ -76,14 +75,42 @@ def train(
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, objective: Objective, batches: Batches) -> float:
-    """Mean of the objective over all values of `batches`."""
+def evaluate(model: nn.Module, objective: Objective, batches: Batches) -> dict[str, float]:
+    """Means of the objective's terms over all of `batches`, and of them all the "loss"."""
     model.eval()
-    total, count = 0.0, 0
+    tally = Tally()
     for batch in batches:
-        loss_sum, values = objective(batch)
-        total, count = total + float(loss_sum), count + values
-    return total / max(count, 1)
+        tally.add(objective(batch))
+    return tally.means()
+
+
+def weighted(terms: Mapping[str, Term]) -> Tensor | None:
+    """The loss of a batch; None where there is nothing in it to learn from."""
+    means = [t.total / t.size * t.weight for t in terms.values() if t.weight and t.size]
+    return sum(means[1:], means[0]) if means else None
+
+
+class Tally:
+    """Sums of an epoch's terms."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, float] = {}
+        self.sizes: dict[str, int] = {}
+        self.weights: dict[str, float] = {}
+
+    def add(self, terms: Mapping[str, Term]) -> float:
+        """Add a batch's terms; the sum of all totals so far that have a weight."""
+        for name, (total, size, weight) in terms.items():
+            self.totals[name] = self.totals.get(name, 0.0) + float(total.detach())
+            self.sizes[name] = self.sizes.get(name, 0) + size
+            self.weights[name] = weight
+        return sum(total for name, total in self.totals.items() if self.weights[name])
+
+    def means(self) -> dict[str, float]:
+        """The mean of each term, and before them "loss", the sum of those with weight."""
+        means = {name: total / max(self.sizes[name], 1) for name, total in self.totals.items()}
+        loss = sum(mean * self.weights[name] for name, mean in means.items())
+        return {"loss": loss, **{name: mean for name, mean in means.items() if name != "loss"}}
 
 
 def _check_finite(what: str, loss: float, epoch: int) -> None:

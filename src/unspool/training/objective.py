@@ -1,20 +1,158 @@
-"""What training minimises: the reconstruction's distance from its input."""
+"""What training minimises: the distance of what is unwound from what it should be."""
 
-from torch import Tensor
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
 
 from unspool.nn import whole
 from unspool.nn.autoencoder import Autoencoder
-from unspool.nn.losses import LOSSES, count_values, masked_sum
+from unspool.nn.decoder import Guide
+from unspool.nn.losses import LOSSES, count_values, masked_sum, metric
+from unspool.training.batches import Batch
 
 
-def reconstruction_loss(
-    model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str
-) -> tuple[Tensor, int]:
-    """The loss of a batch (B, T, F), added up over real steps, and how many values are in it.
+class Term(NamedTuple):
+    """A part of the loss of a batch, or something that is only watched.
 
-    Computed in one call with its gradients where `unspool.nn.whole` serves the model.
+    Parameters
+    ----------
+    total : tensor, a number
+    size : int
+        What to divide it by for a mean.
+    weight : float, default 1.0
+        Of the mean in the loss; 0 for what is only watched.
     """
-    total = whole.loss_sum(model, x, lengths, loss)
-    if total is None:
-        total = masked_sum(LOSSES[loss](model(x, lengths), x), lengths)
-    return total, count_values(x, lengths)
+
+    total: Tensor
+    size: int
+    weight: float = 1.0
+
+
+# A batch's terms by name. A single one is called "loss".
+Objective = Callable[[Batch], Mapping[str, Term]]
+
+
+@dataclass
+class AutoencoderLoss:
+    """The loss of an `Autoencoder` on a batch, with what its options add to it.
+
+    In training the input is disturbed, codes are drawn, and decoders that read their previous
+    step are given the true one; in evaluation none of it happens.
+
+    Parameters
+    ----------
+    model : Autoencoder
+    loss : str
+        A name in `unspool.nn.losses.LOSSES`.
+    weights : mapping of decoders' names to float
+        Of their losses; 1 where there is none.
+    metrics : sequence of str
+        Names for `unspool.nn.losses.metric`.
+    input_noise : float
+        Standard deviation of normal noise on the input, in scaled units.
+    input_dropout : float
+        Share of the input's steps that are set to 0.
+    code_l1 : float
+        Weight of the sum of the absolute values of a code.
+    kl_weight : float or None
+        Weight of the divergence of a variational code from the standard normal distribution, in
+        nats for every sequence, beside the loss summed over its values.
+    every_step : bool
+        Forecast after every step of a sequence, not after the last alone.
+    share : float
+        Of true previous steps, see `Guide`.
+    generator : torch.Generator, optional
+        Source of all that is random here.
+
+    Source: denoising, Vincent et al. 2008; the L1 penalty on codes as in Keras's
+    `activity_regularizer`; the variational bound, Kingma & Welling 2014, equation 10.
+    """
+
+    model: Autoencoder
+    loss: str = "mse"
+    weights: Mapping[str, float] = field(default_factory=dict)
+    metrics: Sequence[str] = ()
+    input_noise: float = 0.0
+    input_dropout: float = 0.0
+    code_l1: float = 0.0
+    kl_weight: float | None = None
+    every_step: bool = False
+    share: float = 1.0
+    generator: Generator | None = None
+
+    def __call__(self, batch: Batch) -> dict[str, Term]:
+        """Terms of the batch's loss, and metrics, by name."""
+        x, lengths = batch.x, batch.lengths
+        if self._is_plain:
+            total = whole.loss_sum(self.model, x, lengths, self.loss)
+            if total is not None:
+                return {"loss": Term(total, count_values(x, lengths))}
+        read = self._disturbed(x) if self.model.training else x
+        if self.every_step:
+            assert batch.y is not None
+            output = self.model.forecast_by_step(read, lengths).flatten(2)
+            return alone(self._terms("forecast", output, futures(x, lengths, batch.y), lengths))
+        code, divergence = self.model.encoder.sample(read, lengths, self.generator)
+        terms: dict[str, Term] = {}
+        for name in self.model.decoders:
+            target, own = (x, lengths) if name == "reconstruction" else (batch.y, None)
+            assert target is not None
+            guide = Guide(target, self.share, self.generator) if self.model.training else None
+            output = self.model.decode(name, code, read, lengths, guide)
+            terms |= self._terms(name, output, target, own)
+        values = max(term.size for term in terms.values())
+        if self.code_l1:
+            terms["code_l1"] = Term(code.abs().sum(), len(x), self.code_l1)
+        if self.kl_weight is not None:
+            terms["divergence"] = Term(divergence.sum(), values, self.kl_weight)
+        return alone(terms)
+
+    def _terms(
+        self, name: str, output: Tensor, target: Tensor, lengths: Tensor | None
+    ) -> dict[str, Term]:
+        """Loss and metrics of one decoder's output (B, T, F)."""
+        total = masked_sum(LOSSES[self.loss](output, target), lengths)
+        count = count_values(target, lengths, self.loss)
+        terms = {f"{name}_loss": Term(total, count, self.weights.get(name, 1.0))}
+        prefix = f"{name}_" if len(self.model.decoders) > 1 else ""
+        for watched in self.metrics:
+            with torch.no_grad():
+                total = masked_sum(metric(watched, self.loss)(output, target), lengths)
+            count = count_values(target, lengths, self.loss if watched == "accuracy" else watched)
+            terms[prefix + watched] = Term(total, count, 0)
+        return terms
+
+    @property
+    def _is_plain(self) -> bool:
+        disturbed = self.model.training and (self.input_noise or self.input_dropout)
+        return not (disturbed or self.code_l1 or self.metrics or self.kl_weight is not None)
+
+    def _disturbed(self, x: Tensor) -> Tensor:
+        if self.input_dropout:
+            kept = torch.rand(*x.shape[:2], 1, generator=self.generator) >= self.input_dropout
+            x = x * kept.to(x.device)
+        if self.input_noise:
+            noise = torch.empty(x.shape).normal_(generator=self.generator)
+            x = x + self.input_noise * noise.to(x.device)
+        return x
+
+
+def alone(terms: dict[str, Term]) -> dict[str, Term]:
+    """The same terms; where only one has weight, it is "loss"."""
+    weighty = [name for name, term in terms.items() if term.weight]
+    if len(weighty) == 1 and terms[weighty[0]].weight == 1:
+        return {"loss" if name == weighty[0] else name: term for name, term in terms.items()}
+    return terms
+
+
+def futures(x: Tensor, lengths: Tensor | None, y: Tensor) -> Tensor:
+    """The next K steps after each step of x (B, T, F), whose future is y (B, K, F): (B, T, K·F)."""
+    (batch, steps, features), horizon = x.shape, y.shape[1]
+    ends = x.new_full((batch,), steps, dtype=torch.int64) if lengths is None else lengths
+    places = ends[:, None] + torch.arange(horizon, device=x.device)
+    joined = torch.nn.functional.pad(x, (0, 0, 0, horizon))
+    joined = joined.scatter(1, places[:, :, None].expand(-1, -1, features), y)
+    return joined[:, 1:].unfold(1, horizon, 1).transpose(2, 3).flatten(2)

@@ -1,0 +1,91 @@
+"""`Futures`: sequences, each with the steps that come after it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool.data.convert import Source
+from unspool.data.sequences import FloatArray, IntArray
+from unspool.errors import InputError
+
+
+class Futures:
+    """Sequences and what comes after them; it answers to what a `Sequences` answers to.
+
+    Parameters
+    ----------
+    source : Sequences or Windows
+    horizon : int
+        Steps of the future, K.
+    future : array of shape (N, K, F), optional
+        Without it the last K steps of every sequence are cut off, and are its future.
+
+    Raises
+    ------
+    InputError
+        Where a sequence would be left without a step.
+
+    Examples
+    --------
+    >>> from unspool.data.sequences import Sequences
+    >>> past, lengths, future = Futures(Sequences(np.ones((2, 7, 3))), 2).take_with_future([0])
+    >>> past.shape, lengths, future.shape
+    ((1, 5, 3), array([5]), (1, 2, 3))
+    """
+
+    def __init__(
+        self, source: Source, horizon: int, future: npt.NDArray[np.floating] | None = None
+    ) -> None:
+        self.source, self.horizon, self.future = source, horizon, future
+        self.cut = 0 if future is not None else horizon
+        if self.cut and source.min_length <= horizon:
+            raise InputError(
+                f"Expected sequences of more than {horizon} steps, the last {horizon} of which "
+                f"are to be predicted, but the shortest has {source.min_length}; leave it out, "
+                "lower `horizon`, or give the future as `y`."
+            )
+
+    @property
+    def n_features(self) -> int:
+        """Features of a step, F."""
+        return self.source.n_features
+
+    @property
+    def max_length(self) -> int:
+        """Steps of the longest sequence, without its future."""
+        return self.source.max_length - self.cut
+
+    @property
+    def min_length(self) -> int:
+        """Steps of the shortest sequence, without its future."""
+        return self.source.min_length - self.cut
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
+        """Lengths of the sequences at `indices`, without their futures."""
+        return self.source.lengths_of(indices) - self.cut
+
+    def take_with_future(self, indices: npt.ArrayLike) -> tuple[FloatArray, IntArray, FloatArray]:
+        """A batch: values (B, T, F), lengths (B,) and futures (B, K, F)."""
+        values, lengths = self.source.take(indices)
+        if self.future is not None:
+            return values, lengths, self.future[np.asarray(indices)]
+        lengths = lengths - self.cut
+        places = lengths[:, None] + np.arange(self.horizon)
+        future = np.take_along_axis(values, places[:, :, None], axis=1)
+        return values[:, : lengths.max(initial=0)], lengths, future
+
+    def take(self, indices: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
+        """A batch without the futures."""
+        return self.take_with_future(indices)[:2]
+
+    def chunks(self) -> Iterator[FloatArray]:
+        """Every real step once, those cut off too, as arrays of shape (steps, F)."""
+        return self.source.chunks()
+
+    def mean_sequence(self) -> FloatArray:
+        """The mean of each step, (T, F), float64."""
+        return self.source.mean_sequence()[: self.max_length]

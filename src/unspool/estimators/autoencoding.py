@@ -1,0 +1,292 @@
+"""What an autoencoder is good for: codes, sequences of codes, reconstructions and their errors."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from unspool import _checks
+from unspool.data.convert import Source
+from unspool.data.scaling import moments
+from unspool.data.sequences import FloatArray, IntArray, as_floats
+from unspool.data.windows import Windows, overlap_mean
+from unspool.errors import InputError
+from unspool.estimators.base import Model, drawing
+from unspool.estimators.reading import is_table
+from unspool.nn import LSTMDecoder
+from unspool.nn.losses import step_errors
+from unspool.training.objective import AutoencoderLoss
+
+
+class BaseAutoencoder(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]  # scikit-learn ships no types
+    TransformerMixin,  # type: ignore[misc]
+    Model,
+):
+    """An autoencoder over sequences with scikit-learn's manners; see `LSTMAutoencoder`."""
+
+    def _complaints(self) -> list[_checks.Complaint]:
+        return [
+            *super()._complaints(),
+            _checks.number("code_l1", self.code_l1, 0),
+            _checks.number("kl_weight", self.kl_weight, 0, none=True),
+        ]
+
+    def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
+        objective = super()._objective(generator)
+        objective.code_l1, objective.kl_weight = self.code_l1, self.kl_weight
+        return objective
+
+    def transform(self, X: Any) -> npt.NDArray[np.float32]:
+        """Codes of sequences: array of shape (N, L)."""
+        source = self._read(X)
+        codes = np.empty((len(source), self._n_features_out), np.float32)
+        for indices, batch in self._batches(source):
+            codes[indices] = self.module_.encoder(batch.x, batch.lengths).cpu().numpy()
+        return codes
+
+    def inverse_transform(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
+        """Sequences of codes.
+
+        Parameters
+        ----------
+        X : array of shape (N, L)
+            Codes.
+        lengths : int or array of shape (N,), optional
+            Steps to unwind; those of the longest sequence seen by `fit` by default.
+
+        Returns
+        -------
+        array of shape (N, T, F)
+            In the units of the data, NaN past the end of a sequence; (N, T) where `fit` saw a
+            table of that shape.
+
+        Raises
+        ------
+        InputError
+            Where the decoder needs more than the code, or X is not (N, L).
+        """
+        check_is_fitted(self)
+        decoder = self.module_.decoder()
+        return self._unwound(X, lengths, lambda code, steps, own: decoder(code, steps, own))
+
+    def generate(
+        self,
+        X: Any,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        temperature: float = 1.0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> FloatArray:
+        """Sequences drawn from codes, where outputs are probabilities.
+
+        A decoder that reads its previous step is given what was drawn there.
+
+        Parameters
+        ----------
+        X : array of shape (N, L)
+            Codes.
+        lengths : as for `inverse_transform`
+        temperature : float, default 1.0
+            What log-odds are divided by; 0 takes the likeliest.
+        random_state : int, RandomState or None
+
+        Returns
+        -------
+        array as from `inverse_transform`
+
+        Raises
+        ------
+        InputError
+            For a model that was not trained on a cross-entropy; or as `inverse_transform` does.
+        """
+        check_is_fitted(self)
+        decoder, draw = self.module_.decoder(), drawing(self.loss, temperature, random_state)
+        if isinstance(decoder, LSTMDecoder) and decoder.feeds_back:
+            return self._unwound(
+                X, lengths, lambda code, steps, own: decoder(code, steps, own, draw=draw)
+            )
+        return self._unwound(X, lengths, lambda code, steps, own: draw(decoder(code, steps, own)))
+
+    def _unwound(
+        self,
+        X: Any,
+        lengths: npt.ArrayLike | None,
+        unwind: Callable[[Tensor, int, Tensor], Tensor],
+    ) -> FloatArray:
+        """What `unwind` makes of codes, the steps of a batch, and its sequences' lengths."""
+        decoder = self.module_.decoder()
+        if decoder.needs_input:
+            raise InputError(
+                f"The decoder {self.decoder!r} reads the input beside the code, so codes alone "
+                "cannot be unwound; use `reconstruct`, or fit with decoder='repeat'."
+            )
+        codes = as_floats(X, "codes").astype(np.float32)
+        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
+            raise InputError(
+                f"Expected codes of shape (N, {self._n_features_out}), got {codes.shape}."
+            )
+        if not np.isfinite(codes).all():
+            raise InputError(f"Expected finite codes, got others in row {_first_bad_row(codes)}.")
+        steps = np.asarray(self.max_length_ if lengths is None else lengths)
+        fits = steps.shape in ((), (len(codes),)) and steps.dtype.kind in "iu"
+        if not fits or steps.min(initial=0) < 0:
+            raise InputError(
+                f"Expected `lengths` as one whole number of steps or {len(codes)} of them, "
+                f"got {lengths!r}."
+            )
+        longest = int(steps.max(initial=0))
+        if decoder.most_steps is not None and longest > decoder.most_steps:
+            raise InputError(
+                f"Expected `lengths` of at most {decoder.most_steps}, as in `fit`, got {longest}; "
+                "this decoder is made for sequences of bounded length."
+            )
+        steps = np.broadcast_to(steps, len(codes)).astype(np.int64)
+        values = np.full((len(codes), longest, self._n_features), np.nan)
+        device = next(self.module_.parameters()).device
+        size = self._inference_batch(longest)
+        with torch.inference_mode():
+            for start in range(0, len(codes), size):
+                rows = slice(start, start + size)
+                code = torch.from_numpy(codes[rows]).to(device)
+                own = torch.from_numpy(steps[rows]).to(device)
+                with self._threads(len(code), training=False):
+                    scaled = unwind(code, longest, own).cpu().numpy()
+                values[rows] = self.scaler_.undo(scaled)
+        values[np.arange(longest) >= steps[:, None]] = np.nan
+        return self._as_given(values, self._table)
+
+    def reconstruct(self, X: Any, *, merge: bool = False) -> Any:
+        """Wind sequences onto their codes and unwind them again.
+
+        Parameters
+        ----------
+        X : as for `fit`
+        merge : bool, default False
+            For `Windows`: average overlapping windows into the series below them.
+
+        Returns
+        -------
+        array of shape (N, T, F)
+            In the units of the data, NaN past the end of a sequence; (N, T) for a table of that
+            shape. With `merge`, a list of arrays (T_i, F), one for every series, NaN at steps
+            that no window covers.
+        """
+        source = self._read(X, unwind=True)
+        pieces = (
+            (indices, self.scaler_.undo(again))
+            for indices, _, again in self._reconstructions(source)
+        )
+        if merge:
+            return overlap_mean(_windows(source, "merge"), pieces)
+        values = np.full((len(source), source.max_length, self._n_features), np.nan)
+        for indices, again in pieces:
+            values[indices, : again.shape[1]] = again
+        values[_past_the_end(source)] = np.nan
+        return self._as_given(values, self._table and is_table(X))
+
+    def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:
+        """How far reconstructions are from their input, by the loss of the model.
+
+        Errors are means over features in the scaled units of the model, in which every feature
+        counts the same: with ``scaling="standard"`` and ``loss="mse"``, 1 is about the error of
+        reconstructing the mean.
+
+        Parameters
+        ----------
+        X : as for `fit`
+        per : {"sequence", "step"}, default "sequence"
+        merge : bool, default False
+            For `Windows` with ``per="step"``: average overlapping windows into an error for
+            every step of the series below them.
+
+        Returns
+        -------
+        array of shape (N,), or (N, T) per step
+            NaN past the end of a sequence, and for one of length 0. With `merge`, a list of
+            arrays (T_i,), NaN at steps that no window covers.
+        """
+        _checks.raise_all(_checks.choice("per", per, ("sequence", "step")))
+        source = self._read(X, unwind=True)
+        if merge and per != "step":
+            raise InputError("`merge` averages errors of steps; it needs per='step'.")
+        pieces = self._step_errors(source)
+        if merge:
+            return overlap_mean(_windows(source, "merge"), pieces)
+        if per == "sequence":
+            errors = np.full(len(source), np.nan)
+            for indices, by_step in pieces:
+                lengths = source.lengths_of(indices)
+                real = np.arange(by_step.shape[1]) < lengths[:, None]
+                total = by_step.sum(axis=1, where=real)
+                errors[indices] = np.where(lengths > 0, total / np.maximum(lengths, 1), np.nan)
+            return errors
+        table = np.full((len(source), source.max_length), np.nan)
+        for indices, by_step in pieces:
+            table[indices, : by_step.shape[1]] = by_step
+        table[_past_the_end(source)] = np.nan
+        return table
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Share of the variance of X that its reconstruction explains, as scikit-learn's R².
+
+        1 is a perfect reconstruction, 0 that of a model that always gives the mean of every
+        feature; below 0 it is worse than that. Features count the same (scaled units).
+        """
+        source = self._read(X, unwind=True)
+        squares, count = 0.0, 0
+        for indices, x, again in self._reconstructions(source):
+            real = np.arange(x.shape[1]) < source.lengths_of(indices)[:, None]
+            squares += float(((again - x)[real].astype(np.float64) ** 2).sum())
+            count += int(real.sum())
+        _, variance, _ = moments(source.chunks(), source.n_features)
+        spread = count * float((variance / self.scaler_.scale**2).sum())
+        if spread == 0:
+            return 1.0 if squares == 0 else 0.0
+        return 1 - squares / spread
+
+    @property
+    def decoder_(self) -> torch.nn.Module:
+        """The trained decoder, a module ``(code, steps, lengths, …) -> (B, steps, F)``."""
+        check_is_fitted(self)
+        return self.module_.decoder()
+
+    def _reconstructions(self, source: Source) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
+        """Indices (B,), input and reconstruction (B, T, F), scaled, batch by batch."""
+        for indices, batch in self._batches(source):
+            again = self.module_(batch.x, batch.lengths)
+            yield indices, batch.x.cpu().numpy(), again.cpu().numpy()
+
+    def _step_errors(self, source: Source) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Indices (B,) and errors of steps (B, T), batch by batch."""
+        for indices, batch in self._batches(source):
+            again = self.module_(batch.x, batch.lengths)
+            errors = step_errors(again, batch.x, self.loss)
+            yield indices, errors.cpu().numpy().astype(np.float64)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # codes are float32, whatever comes in
+        return tags
+
+
+def _first_bad_row(codes: FloatArray) -> int:
+    return int(np.argmin(np.isfinite(codes).all(axis=1)))
+
+
+def _past_the_end(source: Source) -> npt.NDArray[np.bool_]:
+    """Which steps (N, T) are padding."""
+    lengths = source.lengths_of(np.arange(len(source)))
+    return np.arange(source.max_length) >= lengths[:, None]
+
+
+def _windows(source: Source, option: str) -> Windows:
+    if not isinstance(source, Windows):
+        raise InputError(f"`{option}` needs Windows(series, size), got {source!r}.")
+    return source

@@ -1,0 +1,64 @@
+"""What a model with a horizon is good for: the steps after the end of a sequence."""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from unspool.data.convert import Source
+from unspool.data.futures import Futures
+from unspool.data.sequences import FloatArray
+from unspool.errors import InputError
+from unspool.estimators.base import Model
+from unspool.nn import DenseDecoder
+
+
+class Forecasts(Model):
+    """A model with a decoder named "forecast"."""
+
+    def forecast(self, X: Any) -> FloatArray:
+        """What comes after sequences.
+
+        Parameters
+        ----------
+        X : as for `fit`
+            The past; nothing is cut off its end here.
+
+        Returns
+        -------
+        array of shape (N, K, F)
+            In the units of the data. Where `fit` was given `y` its number of axes is kept, (N,)
+            or (N, K); without it a table (N, T) gives a table (N, K).
+
+        Raises
+        ------
+        InputError
+            For a model that was fitted without a horizon.
+        """
+        source = self._read(X)
+        if not self.horizon_:
+            raise InputError("This model does not forecast; set `horizon` and fit it again.")
+        return self._shaped(self._forecasts(source))
+
+    def _forecasts(self, source: Source | Futures) -> FloatArray:
+        module, decoder = self.module_, self.module_.decoder("forecast")
+        # In float64: what a product in float32 gives depends on the size of the batch.
+        precise = copy.deepcopy(decoder).double() if isinstance(decoder, DenseDecoder) else None
+        values = np.empty((len(source), self.horizon_, self._n_features))
+        for indices, batch in self._batches(source):
+            code = module.encoder(batch.x, batch.lengths)
+            if precise is None:
+                scaled = module.decode("forecast", code, batch.x, batch.lengths)
+            else:
+                scaled = precise(code.double(), self.horizon_)
+            values[indices] = self.scaler_.undo(scaled.cpu().numpy())
+        return values
+
+    def _shaped(self, values: FloatArray) -> FloatArray:
+        """Futures (N, K, F) with as many axes as `fit` was given them."""
+        axes = self._y_ndim or (2 if self._table else 3)
+        if axes == 1:
+            return values[:, 0, 0]
+        if axes == 2:
+            return values[:, 0] if self._n_features > 1 else values[:, :, 0]
+        return values

@@ -1,0 +1,302 @@
+"""`LSTMForecaster`: what comes next after a sequence."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import Tags
+from torch import Tensor
+from torch.nn import functional
+
+from unspool import _checks
+from unspool.data.futures import Futures
+from unspool.data.sequences import FloatArray
+from unspool.errors import InputError
+from unspool.estimators.base import drawing
+from unspool.estimators.forecasting import Forecasts
+from unspool.estimators.reading import is_table
+from unspool.estimators.recurrent import LSTMModel, reads_state
+from unspool.nn import Autoencoder
+from unspool.training.batches import Batch
+from unspool.training.objective import AutoencoderLoss
+
+NOT_EVERY_STEP = ("state", "state_previous", "state_reversed_input", "reversed_input")
+
+
+class LSTMForecaster(
+    RegressorMixin,  # type: ignore[misc]  # scikit-learn ships no types
+    Forecasts,
+    LSTMModel,
+):
+    """LSTM that reads a sequence and forecasts the next step, or the next K steps.
+
+    The encoder of `LSTMAutoencoder` with a decoder for the future alone (the *future predictor* of
+    the paper). By default that is a dense layer on the encoder's final state.
+
+    ``X`` is what it is for `LSTMAutoencoder`. `fit` takes the future as ``y``, of shape (N, K, F),
+    or (N, K) for one feature, (N, F) for one step, or (N,) for both; without ``y`` the last K steps
+    of every sequence or window are cut off and predicted.
+
+    Parameters
+    ----------
+    latent_dim : int, default 32
+        Length of the code, L; with `units` left out also the LSTM units.
+    horizon : int, optional
+        Steps to forecast, K: those of ``y`` by default, or 1 where there is none.
+    units, num_layers, bidirectional
+        As for `LSTMAutoencoder`, but that it reads in one direction by default.
+    decoder : str, default "dense"
+        How a code becomes the future, see `LSTMAutoencoder`.
+    every_step : bool, default False
+        Learn to forecast after every step of a sequence and not after its last alone; for
+        sequences to be continued from any start (`generate`). In one direction only, and not with
+        a decoder that starts from the whole state or reads the input.
+    teacher_forcing, head_units, head_activation, output_activation
+        As for `LSTMAutoencoder`.
+    activation, recurrent_activation : str, default "tanh" and "sigmoid"
+        Of the LSTM cells ("tanh", "relu") and their gates ("sigmoid", "hard_sigmoid").
+    loss, metrics, input_noise, input_dropout
+        As for `LSTMAutoencoder`.
+    optimizer, learning_rate, global_clipnorm, batch_size, epochs, steps_per_epoch
+        As for `LSTMAutoencoder`.
+    validation_split, patience, scaling, random_state, device, backend, verbose
+        As for `LSTMAutoencoder`.
+
+    Attributes
+    ----------
+    history_, encoder_, module_, scaler_, max_length_, horizon_, window_
+        As for `LSTMAutoencoder`.
+
+    Source: the article "Implement Keras LSTM feedforward with numpy"; Srivastava, Mansimov &
+    Salakhutdinov 2015, section 2.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from unspool import LSTMForecaster
+    >>> X = np.sin(np.arange(40) / 3 + np.arange(100)[:, None])
+    >>> model = LSTMForecaster(horizon=4, epochs=2, random_state=0).fit(X)
+    >>> model.forecast(X).shape
+    (100, 4)
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 32,
+        *,
+        horizon: int | None = None,
+        units: int | None = None,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        decoder: str = "dense",
+        every_step: bool = False,
+        teacher_forcing: float = 1.0,
+        head_units: Sequence[int] = (),
+        head_activation: str = "relu",
+        output_activation: str = "linear",
+        activation: str = "tanh",
+        recurrent_activation: str = "sigmoid",
+        loss: str = "mse",
+        metrics: Sequence[str] = (),
+        input_noise: float = 0.0,
+        input_dropout: float = 0.0,
+        optimizer: str = "adam",
+        learning_rate: float | None = 5e-3,
+        global_clipnorm: float | None = 1.0,
+        batch_size: int = 32,
+        epochs: int = 100,
+        steps_per_epoch: int | None = None,
+        validation_split: float = 0.1,
+        patience: int | None = 20,
+        scaling: str = "standard",
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        backend: str = "auto",
+        verbose: int = 1,
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.horizon = horizon
+        self.units = units
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.decoder = decoder
+        self.every_step = every_step
+        self.teacher_forcing = teacher_forcing
+        self.head_units = head_units
+        self.head_activation = head_activation
+        self.output_activation = output_activation
+        self.activation = activation
+        self.recurrent_activation = recurrent_activation
+        self.loss = loss
+        self.metrics = metrics
+        self.input_noise = input_noise
+        self.input_dropout = input_dropout
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.global_clipnorm = global_clipnorm
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.validation_split = validation_split
+        self.patience = patience
+        self.scaling = scaling
+        self.random_state = random_state
+        self.device = device
+        self.backend = backend
+        self.verbose = verbose
+
+    def _complaints(self) -> list[_checks.Complaint]:
+        complaints = [
+            *super()._complaints(),
+            _checks.whole("horizon", self.horizon, 1, none=True),
+            _checks.truth("every_step", self.every_step),
+        ]
+        if self.every_step is True and (self.bidirectional or self.decoder in NOT_EVERY_STEP):
+            complaints.append(
+                "`every_step` needs an LSTM that reads in one direction, and a decoder of the "
+                f"code alone, got bidirectional={self.bidirectional!r}, decoder={self.decoder!r}."
+            )
+        return complaints
+
+    def _horizon(self) -> int | None:
+        return self.horizon
+
+    def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
+        objective = super()._objective(generator)
+        objective.every_step = self.every_step
+        return objective
+
+    def _build(self, generator: torch.Generator) -> Autoencoder:
+        encoder = self._encoder(generator, whole_state=reads_state(self.decoder))
+        decoder = self._decoder(self.decoder, self.horizon_, generator)
+        return Autoencoder(encoder, {"forecast": decoder}, self.horizon_)
+
+    def predict(self, X: Any) -> FloatArray:
+        """What comes after sequences, as `forecast`; scikit-learn's name for it."""
+        return self.forecast(X)
+
+    def forecast_by_step(self, X: Any) -> FloatArray:
+        """The forecasts that stand after every step of sequences, as more of them is read.
+
+        Parameters
+        ----------
+        X : as for `fit`
+
+        Returns
+        -------
+        array of shape (N, T, K, F)
+            In the units of the data, NaN past the end of a sequence; ``[:, -1]`` of sequences of
+            full length is their forecast.
+
+        Raises
+        ------
+        InputError
+            For an encoder that reads both ways, or makes its code of the whole state.
+        """
+        source = self._read(X)
+        shape = (len(source), source.max_length, self.horizon_, self._n_features)
+        values = np.full(shape, np.nan)
+        for indices, batch in self._batches(source):
+            scaled = self.module_.forecast_by_step(batch.x, batch.lengths).cpu().numpy()
+            values[indices, : scaled.shape[1]] = self.scaler_.undo(scaled)
+        lengths = source.lengths_of(np.arange(len(source)))
+        values[np.arange(source.max_length) >= lengths[:, None]] = np.nan
+        return values
+
+    def generate(
+        self,
+        X: Any,
+        steps: int,
+        *,
+        temperature: float | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> FloatArray:
+        """Go on after the end of sequences for as long as is wanted, one forecast after the other.
+
+        Every forecast is added to its sequence and the next one made from that, from as many of
+        its last steps as the longest sequence seen by `fit` had.
+
+        Parameters
+        ----------
+        X : as for `fit`
+            The starts; a start may be as short as one step, or none.
+        steps : int
+            How many to add.
+        temperature : float, optional
+            Draw every step from its probabilities, where the loss is a cross-entropy: log-odds
+            are divided by it, 0 takes the likeliest. Without it forecasts are fed back as they
+            are.
+        random_state : int, RandomState or None
+            Of the draws.
+
+        Returns
+        -------
+        array of shape (N, steps, F), or (N, steps) for a table
+            What was added, in the units of the data.
+        """
+        _checks.raise_all(_checks.whole("steps", steps, 0))
+        draw = None
+        if temperature is not None:
+            draw = drawing(self.loss, temperature, random_state)
+        source = self._read(X)
+        values = np.empty((len(source), steps, self._n_features))
+        for indices, batch in self._batches(source):
+            scaled = self._continued(batch, steps, draw)
+            values[indices] = self.scaler_.undo(scaled.cpu().numpy())
+        return self._as_given(values, self._table and is_table(X))
+
+    def _continued(
+        self, batch: Batch, steps: int, draw: Callable[[Tensor], Tensor] | None
+    ) -> Tensor:
+        """The next `steps` (B, steps, F) after the sequences of a batch."""
+        x, lengths, _ = batch
+        starts = x.new_full((len(x),), x.shape[1]).long() if lengths is None else lengths
+        table = functional.pad(x, (0, 0, 0, steps + self.horizon_))
+        for done in range(0, steps, self.horizon_):
+            ends = starts + done
+            first = (ends - max(1, self.max_length_)).clamp(min=0)
+            recent = _rows(table, first, int((ends - first).max()))
+            step = self.module_.unwind("forecast", recent, ends - first)
+            places = ends[:, None] + torch.arange(self.horizon_, device=x.device)
+            step = step if draw is None else draw(step)
+            table = table.scatter(1, places[:, :, None].expand_as(step), step)
+        return _rows(table, starts, steps)
+
+    def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
+        """R² of the forecast, over all its values.
+
+        Parameters
+        ----------
+        X : as for `fit`
+        y : the future, as for `fit`
+            Without it the last K steps of every sequence are cut off and compared.
+        sample_weight : array of shape (N,), optional
+        """
+        source = self._read(X)
+        if y is not None:
+            predicted, truth = self.forecast(X), np.asarray(y)
+        else:
+            futures = Futures(source, self.horizon_)
+            _, _, truth = futures.take_with_future(np.arange(len(source)))
+            predicted = self._forecasts(futures)
+        if predicted.shape != truth.shape:
+            raise InputError(f"Expected `y` of shape {predicted.shape}, got {truth.shape}.")
+        flat = [values.reshape(len(values), -1) for values in (truth, predicted)]
+        return float(r2_score(*flat, sample_weight=sample_weight))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = True  # its target goes on where X ends, in X's units
+        return tags
+
+
+def _rows(table: Tensor, first: Tensor, count: int) -> Tensor:
+    """Steps (B, count, F) of a table (B, T, F), from `first` (B,) on."""
+    places = first[:, None] + torch.arange(count, device=table.device)
+    return table.gather(1, places[:, :, None].expand(-1, -1, table.shape[2]))

@@ -1,0 +1,55 @@
+"""From outputs that are probabilities to what happens."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from unspool.errors import InputError
+from unspool.nn.losses import LEAST
+
+
+def sampler(
+    loss: str, temperature: float, generator: Generator | None = None
+) -> Callable[[Tensor], Tensor]:
+    """Make a function that draws values (…, F) from probabilities (…, F).
+
+    Parameters
+    ----------
+    loss : {"binary_crossentropy", "categorical_crossentropy"}
+        What the outputs were trained on: every feature is 0 or 1 by itself, or one of them is 1.
+    temperature : float
+        What log-odds are divided by: 1 draws from the probabilities as they are, less makes the
+        likely likelier, and 0 takes the likeliest.
+    generator : torch.Generator, optional
+
+    Raises
+    ------
+    InputError
+        For another loss, whose outputs are no probabilities.
+    """
+    if loss not in ("binary_crossentropy", "categorical_crossentropy"):
+        raise InputError(
+            f"`temperature` is for outputs that are probabilities (a cross-entropy), but this "
+            f"model was trained on {loss!r}; leave it out."
+        )
+    one_of_all = loss == "categorical_crossentropy"
+
+    def draw(probability: Tensor) -> Tensor:
+        logs = probability.clamp(LEAST, 1).log()
+        if one_of_all:
+            if temperature:
+                chances = functional.softmax(logs / temperature, -1).flatten(0, -2).cpu()
+                picked = torch.multinomial(chances, 1, generator=generator).to(logs.device)
+                picked = picked.view(logs.shape[:-1])
+            else:
+                picked = logs.argmax(-1)
+            return functional.one_hot(picked, logs.shape[-1]).to(probability)
+        if not temperature:
+            return (probability > 0.5).to(probability)
+        odds = logs - (1 - probability).clamp(LEAST, 1).log()
+        chance = torch.sigmoid(odds / temperature).cpu()
+        return torch.bernoulli(chance, generator=generator).to(probability)
+
+    return draw
