@@ -5,14 +5,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.data.idx_files import idx_bytes
 from unspool.data.files import read_file
 from unspool.data.loaded import Loaded, listed
 from unspool.data.sequences import Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
-KNOWN = "'.csv', '.npy', '.npz', '.parquet', '.pq', '.ts', '.tsv', '.txt'"
-ENDINGS = [".csv", ".txt", ".parquet", ".pq", ".npy", ".npz", ".ts", ".tsv"]
+KNOWN = "'.csv', '.idx', '.npy', '.npz', '.parquet', '.pq', '.ts', '.tsv', '.txt'"
+ENDINGS = [".csv", ".txt", ".parquet", ".pq", ".npy", ".npz", ".ts", ".tsv", ".idx"]
+IDX_NAMES = [".idx.gz", "-idx2-double", "-idx2-double.gz", ".idx2-double", ".IDX2-Double.GZ"]
 TS = "@univariate true\n@classLabel true a b\n@data\n1,2,3:a\n4,5,6:b\n"
 
 
@@ -31,13 +33,15 @@ def two_sequences(path):
         np.save(path, values)
     elif ending == ".npz":
         np.savez(path, X=values)
+    elif "idx" in path.name.lower():
+        path.write_bytes(idx_bytes(values, gzipped=ending == ".gz"))
     else:
         text = {".ts": TS, ".tsv": "1\t1\t2\t3\n2\t4\t5\t6\n"}.get(ending, "1,2,3\n4,5,6\n")
         path.write_text(text)
     return path
 
 
-@pytest.mark.parametrize("ending", [*ENDINGS, ".CSV", ".Parquet", ".TSV", ".Ts"])
+@pytest.mark.parametrize("ending", [*ENDINGS, *IDX_NAMES, ".CSV", ".Parquet", ".TSV", ".Ts"])
 def test_every_ending_in_any_case_leads_to_its_reader(tmp_path, ending):
     loaded = read_file(two_sequences(tmp_path / f"two{ending}"), rows=True)
     np.testing.assert_array_equal(loaded.source.values[:, :, 0], [[1, 2, 3], [4, 5, 6]])
@@ -56,6 +60,8 @@ def test_a_path_may_be_a_string(tmp_path):
         ("a.cvs", f"unknown ending '.cvs': did you mean '.csv'? Known are {KNOWN}."),
         ("a.json", f"unknown ending '.json': known are {KNOWN}."),
         ("a", f"unknown ending '': known are {KNOWN}."),
+        ("a.csv.gz", f"unknown ending '.gz': known are {KNOWN}."),
+        ("a-idx", f"unknown ending '': known are {KNOWN}."),
     ],
 )
 def test_an_unknown_ending_is_told_with_the_known_ones(tmp_path, name, text):
@@ -81,7 +87,7 @@ def test_an_empty_file_is_told(tmp_path, ending):
 @pytest.mark.parametrize(
     ("ending", "cut"),
     [(ending, False) for ending in ENDINGS]
-    + [(ending, True) for ending in (".parquet", ".pq", ".npy", ".npz", ".ts")],
+    + [(ending, True) for ending in (".parquet", ".pq", ".npy", ".npz", ".ts", ".idx", ".idx.gz")],
 )
 def test_garbled_bytes_raise_an_input_error_that_begins_with_the_file(tmp_path, ending, cut):
     path = two_sequences(tmp_path / f"garbled{ending}")
@@ -93,7 +99,7 @@ def test_garbled_bytes_raise_an_input_error_that_begins_with_the_file(tmp_path, 
         read_file(path, rows=True)
 
 
-@pytest.mark.parametrize("ending", [".npy", ".npz", ".ts", ".tsv"])
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".ts", ".tsv", ".idx"])
 def test_columns_are_refused_where_a_file_has_none(tmp_path, ending):
     path = two_sequences(tmp_path / f"two{ending}")
     refused(
@@ -139,7 +145,7 @@ def test_what_windows_complain_of_gets_the_name_of_the_file(tmp_path):
     )
 
 
-@pytest.mark.parametrize("ending", [".csv", ".npy", ".npz", ".ts", ".tsv"])
+@pytest.mark.parametrize("ending", [".csv", ".npy", ".npz", ".ts", ".tsv", ".idx"])
 def test_sequences_are_cut_one_by_one_and_keep_their_labels(tmp_path, ending):
     path = two_sequences(tmp_path / f"two{ending}")
     loaded = read_file(path, rows=True, window=2)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Data = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help="A .csv, .parquet, .npy, .npz, .tsv (UCR), .ts or .txt file."
+        metavar="DATA", help="A .csv, .parquet, .npy, .npz, .tsv (UCR), .ts, .idx or .txt file."
     ),
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A file that `unspool fit` wrote.")]

@@ -52,11 +52,7 @@ def load_array(path: Path, cut: Cut, *, rows: bool = False) -> Loaded:
                 "read; save numbers: an array (N, T, F), or .npz with `X` and `lengths`."
             ) from None
         raise InputError(f"the array cannot be read: {error}.") from None
-    if values.dtype.kind not in "fiub":
-        raise InputError(f"expected an array of real numbers, got dtype {values.dtype}.")
-    if values.size == 0:
-        raise InputError(f"the array is empty, of shape {values.shape}.")
-    return _read(values, lengths, labels, cut, rows)
+    return of_array(values, lengths, labels, cut, rows=rows)
 
 
 def _entries(path: Path) -> tuple[Column, Column | None, Column | None]:
@@ -85,10 +81,14 @@ def _entries(path: Path) -> tuple[Column, Column | None, Column | None]:
     return entries[found["values"][0]], lengths, labels
 
 
-def _read(
-    values: Column, lengths: Column | None, labels: Column | None, cut: Cut, rows: bool
+def of_array(
+    values: Column, lengths: Column | None, labels: Column | None, cut: Cut, *, rows: bool
 ) -> Loaded:
-    """Take the array for what its shape and the arguments say."""
+    """Take an array for what its shape and the arguments say."""
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"expected an array of real numbers, got dtype {values.dtype}.")
+    if values.size == 0:
+        raise InputError(f"the array is empty, of shape {values.shape}.")
     shape = "x".join(f"{size:,}" for size in values.shape)
     if rows and values.ndim != 2:
         raise InputError(f"`rows` reads a 2-D array row by row, got an array of {shape}.")

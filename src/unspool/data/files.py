@@ -1,20 +1,25 @@
 """`read_file`: a file in, a `Sequences` or a `Windows` out, with what identifies each of its items.
 
 Main path: `read_file` checks its arguments and the file, then the ending picks a reader (`tables`,
-`ucr` or `arrays`); what a reader complains of gets the file's name in front.
+`ucr`, `arrays` or `idx`); what a reader complains of gets the file's name in front.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from unspool import _checks
 from unspool.data.loaded import Cut as Cut
 from unspool.data.loaded import Loaded as Loaded
+from unspool.data.loaded import naming
 from unspool.errors import InputError
 
 TABLES = (".csv", ".parquet", ".pq", ".txt")
 ARRAYS = (".npy", ".npz")
 ROWS = (".ts", ".tsv")
+IDX = ".idx"
+# What MNIST's files are called, and other spellings of it: a-idx3-ubyte, a.idx1-ubyte, a.idx.gz
+_IDX_NAME = re.compile(r"(\.idx|[-.]idx\d+-[a-z]+)(\.gz)?$", re.IGNORECASE)
 
 
 def read_file(
@@ -37,7 +42,9 @@ def read_file(
     path : str or Path
         `.csv`, `.txt`, `.parquet`, `.pq`: a table, rows are steps and columns are features;
         `.npy`, `.npz`: (N, T, F), (N, T), or with `window` one long series (T, F) or (T,);
-        `.tsv`: the UCR archive, a label and a sequence in each row; `.ts`: aeon and sktime.
+        `.tsv`: the UCR archive, a label and a sequence in each row; `.ts`: aeon and sktime;
+        `.idx`, or `-idx3-ubyte` and the like, also with `.gz`: arrays as in MNIST, where an image
+        (H, W) is a sequence of H steps, its rows, of W features.
     window : int, optional
         Cut series into windows of so many steps; `stride`, `tail` and `short` as in `Windows`.
     columns : sequence of strings, optional
@@ -75,7 +82,7 @@ def read_file(
     roles = {"columns": columns, "time": time, "id": id, "label": label}
     given = [f"`{name}`" for name, value in roles.items() if value is not None]
 
-    def read() -> Loaded:
+    with naming(path):
         ending = _checked_ending(path)
         if given and ending not in TABLES:
             raise InputError(
@@ -92,16 +99,13 @@ def read_file(
             from unspool.data.arrays import load_array
 
             return load_array(path, cut, rows=rows)
+        if ending == IDX:
+            from unspool.data.idx import load_idx
+
+            return load_idx(path, cut, rows=rows)
         from unspool.data.ucr import load_ts, load_tsv
 
         return load_tsv(path, cut) if ending == ".tsv" else load_ts(path, cut)
-
-    try:
-        return read()
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
 
 
 def _checked_cut(window: int | None, stride: int, tail: bool, short: str) -> Cut:
@@ -120,13 +124,13 @@ def _checked_cut(window: int | None, stride: int, tail: bool, short: str) -> Cut
 
 
 def _checked_ending(path: Path) -> str:
-    """The ending in lower case, of a file that is there and not empty."""
+    """The ending in lower case, `.idx` for all of its names, of a file there and not empty."""
     if path.is_dir():
         raise InputError("this is a folder; name one file in it.")
     if not path.exists():
         raise InputError("there is no such file; check the path.")
-    ending = path.suffix.lower()
-    known = (*TABLES, *ARRAYS, *ROWS)
+    ending = IDX if _IDX_NAME.search(path.name) else path.suffix.lower()
+    known = (*TABLES, *ARRAYS, *ROWS, IDX)
     if ending not in known:
         raise InputError(_checks.unknown_name("ending", path.suffix, known))
     if path.stat().st_size == 0:

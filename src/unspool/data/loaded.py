@@ -4,8 +4,10 @@ Main path: a reader finds series or sequences in a file and gives them to `of_se
 `of_sequences`; those cut windows where a `Cut` asks for it and carry names and labels along.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,6 +130,17 @@ def of_sequences(
     columns |= {name: column[owner] for name, column in index.items() if name != "id"}
     told = (*notes, f"windows are cut from each of the {len(sequences):,} sequences by itself")
     return Loaded(windows, columns, {}, ids.tolist(), told)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the file's name in front of whatever is wrong with it, as one `InputError`."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
 
 
 def listed(names: Sequence[str]) -> str:

@@ -1,0 +1,208 @@
+"""IDX files: every type and shape, and nothing believed that the file does not hold."""
+
+import gzip
+import re
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from tests.data.idx_files import TYPES, idx_bytes
+from unspool.data.files import read_file
+from unspool.data.idx import read_idx
+from unspool.errors import InputError
+
+
+def written(tmp_path, content, name="a.idx"):
+    path = tmp_path / name
+    path.write_bytes(content)
+    return path
+
+
+def refused(path, told, read=read_idx):
+    with pytest.raises(InputError, match=f"^{re.escape(f'{path}: {told}')}$"):
+        read(path)
+
+
+def header(*shape, code=8):
+    return bytes([0, 0, code, len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_every_type_comes_back_in_the_machine_s_byte_order(tmp_path, dtype, gzipped):
+    kind = np.dtype(dtype)
+    extremes = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
+    values = np.array([[0, 1, 2], [extremes.min, extremes.max, 100]], kind)
+    got = read_idx(written(tmp_path, idx_bytes(values, gzipped=gzipped)))
+    assert got.dtype == kind
+    assert got.dtype.isnative
+    np.testing.assert_array_equal(got, values)
+    got[0, 0] = 7  # writable
+
+
+@pytest.mark.parametrize(
+    "shape", [(), (5,), (2, 3), (2, 1, 4), (2, 3, 1, 2, 2), (3, 0, 4), (1,) * 32]
+)
+def test_every_number_of_dimensions(tmp_path, shape):
+    values = np.arange(np.prod(shape, dtype=int), dtype=np.int16).reshape(shape)
+    got = read_idx(written(tmp_path, idx_bytes(values)))
+    assert got.shape == shape
+    np.testing.assert_array_equal(got, values)
+
+
+def test_gzip_is_told_by_its_content_and_not_by_the_name(tmp_path):
+    values = np.arange(6, dtype=np.uint8)
+    for name, gzipped in [("a", True), ("a.idx.gz", False)]:
+        path = written(tmp_path, idx_bytes(values, gzipped=gzipped), name)
+        np.testing.assert_array_equal(read_idx(str(path)), values)
+
+
+def test_a_file_larger_than_a_chunk(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (1500, 1000), np.uint8)
+    content = header(1500, 1000) + values.tobytes()
+    for packed in (content, gzip.compress(content, 1)):
+        np.testing.assert_array_equal(read_idx(written(tmp_path, packed)), values)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "this is no IDX file: it begins with nothing, not with 00 00; check that it is what "
+         "its name says."),
+        (b"PK\3\4", "this is no IDX file: it begins with 50 4b, not with 00 00; check that it is "
+         "what its name says."),
+        (b"\0\0\x0a\1", "this is no IDX file: its third byte is 0a, expected a type, one of "
+         "08 09 0b 0c 0d 0e; check that it is what its name says."),
+        (b"\0\0\x08\x21" + bytes(132), "expected at most 32 dimensions, got 33; reshape it where "
+         "it was written."),
+        (b"\0\0\x08", "the file ends within its header; get the file again."),
+        (header(2, 3)[:-1], "the file ends within its header; get the file again."),
+        (header(0, *[2**32 - 1] * 3), "its header promises 0x4294967295x4294967295x4294967295 "
+         "values of 1 byte, 20 bytes in all, a shape that no array can have; get the file again."),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_a_header_that_says_nothing_usable(tmp_path, content, told, gzipped):
+    refused(written(tmp_path, gzip.compress(content) if gzipped else content), told)
+
+
+def test_fewer_or_more_bytes_than_promised(tmp_path):
+    content = idx_bytes(np.ones((2, 3), np.int32))
+    promise = "its header promises 2x3 values of 4 bytes, 36 bytes in all, and"
+    again = "get the file again."
+    for other, length in [(content[:-1], 35), (content[:12], 12), (content + b"\0", 37)]:
+        refused(written(tmp_path, other), f"{promise} the file has {length}; {again}")
+        found = "more" if length > 36 else f"only {length}"
+        refused(written(tmp_path, gzip.compress(other)), f"{promise} there are {found}; {again}")
+
+
+def test_gzip_that_is_cut_or_damaged(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, 5000, np.uint8)
+    packed = idx_bytes(values, gzipped=True)
+    wrong_sum = packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
+    nonsense = packed[:10] + b"\xff" * 50
+    for content in (
+        packed[:-9],
+        packed[:1000],
+        packed[:8],
+        packed + b"behind",
+        wrong_sum,
+        nonsense,
+    ):
+        path = written(tmp_path, content)
+        told = re.escape(f"{path}: its gzip is damaged or cut off (")
+        with pytest.raises(InputError, match=rf"^{told}.+\); get the file again\.$"):
+            read_idx(path)
+
+
+@pytest.mark.parametrize("shape", [(2**32 - 1,) * 4, (2**30,), (70_000_000,)])
+def test_an_absurd_size_takes_no_memory(tmp_path, shape):
+    path = written(tmp_path, header(*shape) + b"few")
+    values = "x".join(map(str, shape))
+    size = np.prod(np.array(shape, object)) + 4 + 4 * len(shape)
+    promise = f"its header promises {values} values of 1 byte, {size:,} bytes in all"
+    tracemalloc.start()
+    try:
+        refused(path, f"{promise}, and the file has {path.stat().st_size}; get the file again.")
+        length = path.write_bytes(gzip.compress(path.read_bytes()))
+        refused(
+            path,
+            f"{promise}, more than 200 times the {length} of the file; if that is meant, unpack it "
+            "(gunzip) and read the result.",
+        )
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_promise_that_gzip_could_keep_takes_memory_only_as_it_is_kept(tmp_path):
+    path = written(tmp_path, gzip.compress(header(60_000_000) + b"few"))
+    promise = "its header promises 60000000 values of 1 byte, 60,000,008 bytes in all"
+    tracemalloc.start()
+    try:
+        refused(path, f"{promise}, and there are only 11; get the file again.")
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_gzip_bomb_is_not_unpacked(tmp_path):
+    bomb = gzip.compress(header(10) + bytes(50_000_000))
+    path = written(tmp_path, bomb)
+    tracemalloc.start()
+    try:
+        refused(
+            path,
+            "its header promises 10 values of 1 byte, 18 bytes in all, and there are more; get the "
+            "file again.",
+        )
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_zeros_packed_tightly_are_read_while_they_are_few(tmp_path):
+    path = written(tmp_path, gzip.compress(header(3_000_000) + bytes(3_000_000)))
+    assert path.stat().st_size * 200 < 3_000_000
+    assert read_idx(path).shape == (3_000_000,)
+
+
+def test_a_file_that_is_not_there_or_a_folder(tmp_path):
+    refused(tmp_path / "a", "cannot be read: No such file or directory.")
+    refused(tmp_path, "cannot be read: Is a directory.")
+
+
+def test_images_become_sequences_of_their_rows(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
+    loaded = read_file(written(tmp_path, idx_bytes(images), "train-images-idx3-ubyte"))
+    assert loaded.source.values.dtype == np.float32
+    np.testing.assert_array_equal(loaded.source.values, images)
+    assert loaded.source.lengths.tolist() == [4, 4, 4]
+    assert loaded.index == {}
+    assert loaded.notes == (
+        "array of 3x4x5 read as 3 sequences of 4 steps, 5 features",
+        "the rows of an image are its steps, the columns its features",
+    )
+
+
+def test_other_shapes_are_read_like_arrays(tmp_path):
+    path = written(tmp_path, idx_bytes(np.arange(8, dtype=np.int32).reshape(4, 2)))
+    loaded = read_file(path, window=3)
+    np.testing.assert_array_equal(loaded.source[1], [[2, 3], [4, 5], [6, 7]])
+    assert loaded.notes == ("read as one series of 4 steps, 2 features",)
+    loaded = read_file(path)
+    assert loaded.source.shape == (4, 2, 1)
+    assert loaded.source.values.dtype == np.float64  # 32 bits do not fit into float32
+    assert len(loaded.notes) == 1
+    refused(
+        written(tmp_path, idx_bytes(np.arange(9, dtype=np.uint8))),
+        "one series of 9 steps; say how to cut it, for example window=96 (--window 96).",
+        read_file,
+    )
+    refused(
+        written(tmp_path, idx_bytes(np.ones((0, 4, 4), np.uint8))),
+        "the array is empty, of shape (0, 4, 4).",
+        read_file,
+    )
