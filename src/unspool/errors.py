@@ -19,3 +19,7 @@ class DivergedError(UnspoolError, ArithmeticError):
 
 class NoBetterThanMeanWarning(UserWarning):
     """A trained model that reconstructs no better than the mean sequence would."""
+
+
+class UnstableTrainingWarning(UserWarning):
+    """Training that blew up and went on from earlier weights with a lower learning rate."""

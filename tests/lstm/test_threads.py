@@ -5,6 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 
@@ -101,3 +102,24 @@ def test_eight_threads_call_at_once(two_threads):
         for runs in callers.map(caller, range(8)):
             for got in runs:
                 assert_same(expected, got)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_work_sees_no_denormal_numbers_and_the_caller_what_it_saw_before(before):
+    def half_of_the_smallest():
+        return float(np.finfo(np.float32).tiny * np.float32(0.5))
+
+    seen = {}
+
+    def work(first, last, thread):
+        seen[threading.get_ident()] = half_of_the_smallest()
+        time.sleep(0.01)  # so that every thread gets a piece
+
+    torch.set_flush_denormal(before)
+    try:
+        threads.run(work, 8, 2)
+        after = half_of_the_smallest()
+    finally:
+        torch.set_flush_denormal(False)
+    assert list(seen.values()) == [0.0, 0.0]
+    assert (after == 0) is before

@@ -1,5 +1,6 @@
 """The training loop on a model of one number, where every step can be worked out by hand."""
 
+import copy
 import io
 import math
 
@@ -10,12 +11,12 @@ from torch import nn
 
 from unspool import Sequences, Windows
 from unspool.data.scaling import Scaler
-from unspool.errors import DivergedError
+from unspool.errors import DivergedError, UnstableTrainingWarning
 from unspool.training import callbacks as callbacks_module
 from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, KeepBest, ProgressBar
 from unspool.training.history import History
-from unspool.training.loop import evaluate, train
+from unspool.training.loop import RESCUES, Rescue, evaluate, train
 from unspool.training.objective import Term
 from unspool.training.optimizers import OPTIMIZERS, make_optimizer
 
@@ -207,6 +208,7 @@ def test_a_loss_that_is_no_number_ends_training_and_callbacks_hear_of_it(value):
     assert ended == [0]
 
 
+@pytest.mark.filterwarnings("ignore::unspool.errors.UnstableTrainingWarning")
 def test_a_validation_loss_that_is_no_number_ends_training():
     model = Number()
     with pytest.raises(DivergedError, match=r"^The validation loss became nan in epoch 1; lower "):
@@ -264,3 +266,86 @@ def test_optimizers_step_with_keras_defaults():
 
 def test_a_learning_rate_replaces_the_default():
     assert one_step(lambda p: make_optimizer("sgd", p, 0.5), 1.0) == pytest.approx(0.5)
+
+
+class Unstable(nn.Module):
+    """A number whose loss is right until it leaves 0–2, and no number from there on."""
+
+    def __init__(self):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(0.0))
+        self.seen = []
+
+    def objective(self, batch):
+        inside = 0 <= self.value.item() <= 2
+        self.seen.append(round(self.value.item(), 4))
+        total = (self.value - 1.5) ** 2 if inside else self.value * math.nan
+        return {"loss": Term(total, 1)}
+
+
+def test_what_blows_up_goes_on_from_the_last_good_weights_with_half_the_learning_rate():
+    model = Unstable()
+    optimizer = torch.optim.SGD(model.parameters(), 0.8)  # steps of 0.8 · 2 · (1.5 - value)
+    with pytest.warns(UnstableTrainingWarning) as told:
+        history = train(model, model.objective, batches([[1]]), optimizer=optimizer, epochs=3)
+    # 0 → 2.4, which is out: back to the end of the last epoch, which is there too; then to the
+    # beginning, with 0.8 / 4; from there steps of 0.4 · (1.5 - value).
+    assert model.seen == [0.0, 2.4, 2.4, 0.0, 0.6]
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.2)
+    assert model.value.item() == pytest.approx(0.96)
+    assert len(history.loss) == 3
+    assert np.isfinite(history.loss).all()
+    assert [str(one.message) for one in told] == [
+        f"The loss became nan in epoch 2; training goes on from earlier weights with a learning "
+        f"rate of {rate}."
+        for rate in ("0.4", "0.2")
+    ]
+
+
+def test_a_loss_a_hundred_times_the_first_has_blown_up_and_one_below_has_not():
+    model = Number()
+    optimizer = sgd(model)
+    safe = Rescue(model, optimizer)
+    assert not safe.blown_up("loss", 0.5, 1)
+    assert not safe.blown_up("loss", 51, 1)
+    with pytest.warns(UnstableTrainingWarning):
+        assert safe.blown_up("loss", 51.1, 1)
+
+
+def test_a_rescue_brings_back_what_the_optimizer_knew():
+    model = Number()
+    optimizer = torch.optim.Adam(model.parameters(), 0.1)
+    step = train(model, model.objective, batches([[1]]), optimizer=optimizer, epochs=1)
+    safe, known = Rescue(model, optimizer), copy.deepcopy(optimizer.state_dict())
+    train(model, model.objective, batches([[5]]), optimizer=optimizer, epochs=3)
+    safe.first = step.loss[0]
+    with pytest.warns(UnstableTrainingWarning):
+        assert safe.blown_up("loss", math.inf, 1)
+    now = optimizer.state_dict()
+    assert now["state"][0]["exp_avg"] == known["state"][0]["exp_avg"]
+    assert now["param_groups"][0]["lr"] == 0.05
+    assert model.value.item() == pytest.approx(0.1)
+
+
+def test_rescues_have_an_end():
+    class Hopeless(Number):
+        """Good for nothing after its first step, whatever the learning rate."""
+
+        def objective(self, batch):
+            terms = super().objective(batch)
+            return terms if self.value == 0 else {"loss": Term(self.value * math.inf, 1)}
+
+    model = Hopeless()
+    with pytest.warns(UnstableTrainingWarning) as told, pytest.raises(DivergedError):
+        train(model, model.objective, batches([[1]]), optimizer=sgd(model), epochs=30)
+    assert len(told) == RESCUES
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.UnstableTrainingWarning")
+def test_weights_of_the_beginning_that_are_no_good_any_more_end_training():
+    model = Number()
+    safe = Rescue(model, sgd(model))
+    assert not safe.blown_up("loss", 1.0, 1)
+    assert [safe.blown_up("loss", math.nan, 1) for _ in range(2)] == [True, True]
+    with pytest.raises(DivergedError):
+        safe.blown_up("loss", math.nan, 1)
