@@ -155,4 +155,7 @@ def test_a_model_that_cannot_be_written_is_told_in_one_line(run, heartbeats, tmp
 def test_unknown_demo(run):
     done = run("demo", "sine")
     assert done.code == 1
-    assert done.err == "unspool: unknown demo 'sine': did you mean 'sines'? Known are 'sines'.\n"
+    assert done.err == (
+        "unspool: unknown demo 'sine': did you mean 'sines'? Known are 'images', 'moving_digits', "
+        "'moving_ones', 'next_value', 'ramp', 'sines'.\n"
+    )

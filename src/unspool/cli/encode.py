@@ -1,6 +1,6 @@
 """`unspool encode`: sequences in, their codes out."""
 
-from unspool.cli.options import Data, Device, Model, Output, Reading, reads_data
+from unspool.cli.options import Data, Device, Model, Output, Reading, able, reads_data
 
 EXAMPLE = "unspool encode transformer.unspool ETTh1.csv -o codes.parquet"
 
@@ -23,7 +23,7 @@ def encode(
     from unspool.estimators.loading import load
 
     check_writable(output)
-    trained = load(model, device=device)
+    trained = able(load(model, device=device), "transform")
     loaded = reading.read(data, trained)
     codes = trained.transform(loaded.source)
     named = {f"code_{i}": codes[:, i] for i in range(codes.shape[1])}

@@ -1,6 +1,7 @@
 """`unspool fit`: data in, a trained model out."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,25 @@ from unspool.cli.options import Data, Reading, reads_data
 # of the day: on ETTh1, 12 hours apart, the error on what came later more than doubled.)
 STEPS_PER_EPOCH = 100
 
+
+class Kind(StrEnum):
+    """What to train."""
+
+    lstm = "lstm"
+    forecaster = "forecaster"
+    dense = "dense"
+    stacked = "stacked"
+    conv = "conv"
+
+
+CLASSES = {
+    Kind.lstm: "LSTMAutoencoder",
+    Kind.forecaster: "LSTMForecaster",
+    Kind.dense: "DenseAutoencoder",
+    Kind.stacked: "StackedAutoencoder",
+    Kind.conv: "ConvAutoencoder",
+}
+
 EXAMPLE = "unspool fit ETTh1.csv --window 96 -o transformer.unspool"
 
 
@@ -24,7 +44,16 @@ def fit(
         Path, typer.Option("-o", "--output", metavar="MODEL", help="The model file to write.")
     ],
     latent: Annotated[int | None, typer.Option(help="Length of the code.")] = None,
-    decoder: Annotated[str | None, typer.Option(help="repeat or reversed_input.")] = None,
+    model: Annotated[
+        Kind, typer.Option(help="What to train; conv and dense read sequences of bounded length.")
+    ] = Kind.lstm,
+    decoder: Annotated[
+        str | None, typer.Option(help="How codes are unwound: repeat, reversed_input, state, …")
+    ] = None,
+    horizon: Annotated[
+        int | None,
+        typer.Option(help="Steps to forecast; windows get so many more, the ends of sequences."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Most passes over the data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Sequences in a step of training.")] = None,
     seed: Annotated[int | None, typer.Option(help="Makes the run repeatable.")] = None,
@@ -33,14 +62,14 @@ def fit(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Any other parameter of LSTMAutoencoder; repeatable.",
+            help="Any other parameter of the model's class; repeatable.",
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     *,
     reading: Reading,
 ) -> None:
-    """Train an LSTM autoencoder on DATA and write it to one file.
+    """Train a model on DATA and write it to one file.
 
     Rows of a table are time steps and its columns features; --window cuts a long series into
     sequences. A time column, an id column and labels are recognised and set aside.
@@ -50,36 +79,42 @@ def fit(
     from rich.table import Table
 
     from unspool._files import check_folder
-    from unspool.errors import NoBetterThanMeanWarning
-    from unspool.estimators import LSTMAutoencoder
+    from unspool.errors import InputError, NoBetterThanMeanWarning, UnstableTrainingWarning
+    from unspool.estimators.loading import MODELS
 
     given = {
         "latent_dim": latent,
         "decoder": decoder,
+        "horizon": horizon,
         "epochs": epochs,
         "batch_size": batch_size,
         "random_state": seed,
     }
     parameters = {name: value for name, value in given.items() if value is not None}
-    model = LSTMAutoencoder(verbose=0 if quiet else 1)
-    parameters |= parse_settings(settings or [], model.get_params())
-    model.set_params(**parameters)
+    trained = MODELS[CLASSES[model]](verbose=0 if quiet else 1)
+    known = trained.get_params(deep=False)
+    for name in parameters:
+        if name not in known:
+            raise InputError(f"{CLASSES[model]} has no {name.partition('_')[0]}; leave it out.")
+    parameters |= parse_settings(settings or [], known)
+    trained.set_params(**parameters)
     check_folder(output)
-    loaded = reading.read(data)
+    loaded = reading.read(data, more=int(parameters.get("horizon") or 0))
     if reading.window is not None and "steps_per_epoch" not in parameters:
-        model.set_params(steps_per_epoch=STEPS_PER_EPOCH)
+        trained.set_params(steps_per_epoch=STEPS_PER_EPOCH)
         options.say(
             f"an epoch is {STEPS_PER_EPOCH} batches of windows at most, drawn anew each time; "
             "--set steps_per_epoch=null takes all of them"
         )
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", NoBetterThanMeanWarning)
-        model.fit(loaded.source)
-    model.save(output)
+        for kind in (NoBetterThanMeanWarning, UnstableTrainingWarning):
+            warnings.simplefilter("always", kind)
+        trained.fit(loaded.source)
+    trained.save(output)
     for warning in caught:
         options.say(f"warning: {warning.message}")
 
-    history = model.history_
+    history = trained.history_
     best = history["best_epoch"]
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("epochs", f"{len(history['loss'])}, weights of epoch {best + 1} kept")

@@ -11,6 +11,7 @@ def inspect(model: Model) -> None:
     from rich.table import Table
 
     from unspool.estimators.loading import load
+    from unspool.nn.summary import summary
 
     trained = load(model, device="cpu")
     defaults = type(trained)().get_params()
@@ -38,19 +39,12 @@ def inspect(model: Model) -> None:
         losses += f", validation {history['val_loss'][best]:.4g}"
     facts.add_row("training", f"{len(history['loss'])} epochs, kept {best + 1}: {losses}")
 
-    layers = Table("weight", "shape", "numbers", box=None, pad_edge=False)
-    layers.columns[2].justify = "right"
-    total = 0
-    for name, weight in trained.module_.named_parameters():
-        layers.add_row(name, " × ".join(map(str, weight.shape)), f"{weight.numel():,}")
-        total += weight.numel()
-    layers.add_row("all", "", f"{total:,}")
-
     backends = Table("layer", "runs on", box=None, pad_edge=False)
     for name, backend in trained.module_.backends().items():
         backends.add_row(name, backend)
 
     out = Console(highlight=False, soft_wrap=True)
-    for table in (facts, layers, backends):
-        out.print(table)
-        out.print()
+    out.print(facts)
+    out.print(f"\n{summary(trained)}\n")
+    if backends.row_count:
+        out.print(backends)

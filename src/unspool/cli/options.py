@@ -37,6 +37,18 @@ def say(message: str) -> None:
     stderr.print(message, markup=False)
 
 
+def able(trained: "Trained", method: str) -> "Trained":
+    """`trained`, if it has that method."""
+    from unspool.errors import InputError
+
+    if not hasattr(trained, method):
+        raise InputError(
+            f"`{method}` is not for a {type(trained).__name__}, which this file holds; fit a "
+            "model that can do it, see `unspool fit --help`."
+        )
+    return trained
+
+
 @dataclass(frozen=True)
 class Reading:
     """How to read DATA: the options that every command with data has."""
@@ -65,10 +77,13 @@ class Reading:
         bool, typer.Option("--pad-short", help="Take series shorter than the window whole.")
     ] = False
 
-    def read(self, data: Path, model: "Trained | None" = None, *, tail: bool = False) -> "Loaded":
+    def read(
+        self, data: Path, model: "Trained | None" = None, *, tail: bool = False, more: int = 0
+    ) -> "Loaded":
         """Read the file and say what was taken for what.
 
-        With a `model`, its window, stride and feature names stand in for what is not given.
+        With a `model`, its window, stride and feature names stand in for what is not given. A
+        window gets `more` steps than asked for: its future.
         """
         from unspool.data.files import TABLES, read_file
         from unspool.errors import InputError
@@ -84,7 +99,7 @@ class Reading:
         try:
             loaded = read_file(
                 data,
-                window=window,
+                window=None if window is None else window + more,
                 stride=1 if stride is None else stride,
                 columns=columns,
                 time=self.time,

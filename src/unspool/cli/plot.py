@@ -4,10 +4,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from unspool.cli import options
-from unspool.cli.options import Model, Reading, reads_data
+from unspool.cli.options import Model, Reading, able, reads_data
 
 EXAMPLE = "unspool plot reconstruction transformer.unspool ETTh1.csv -o again.png"
 
@@ -21,6 +22,14 @@ class Picture(StrEnum):
     reconstruction = "reconstruction"
     trace = "trace"
     scatter = "scatter"
+    forecast = "forecast"
+    images = "images"
+    weights = "weights"
+    diagram = "diagram"
+
+
+OF_THE_MODEL = (Picture.history, Picture.weights, Picture.diagram)
+COUNTED = (Picture.reconstruction, Picture.trace, Picture.forecast, Picture.images)
 
 
 @reads_data
@@ -30,19 +39,21 @@ def plot(
         typer.Argument(
             help="history: losses by epoch. reconstruction: input and reconstruction. trace: the "
             "numbers of the code over consecutive windows. scatter: the codes in two dimensions, "
-            "by class."
+            "by class. forecast: sequences, how they go on, and the forecast. images: images over "
+            "their reconstructions. weights: those of the first dense layer, as images. diagram: "
+            "the layers of the model."
         ),
     ],
     model: Model,
     data: Annotated[
-        Path | None, typer.Argument(metavar="[DATA]", help="Needed for all but the history.")
+        Path | None, typer.Argument(metavar="[DATA]", help="What to draw a picture of.")
     ] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="OUT", help="A .png, .svg, .pdf or .jpg file.")
     ] = Path("unspool.png"),
     count: Annotated[
         int | None,
-        typer.Option(help="Sequences to show: 5 in a reconstruction, 200 in a trace by default."),
+        typer.Option(help="Sequences to show: 200 in a trace, else 5 by default."),
     ] = None,
     start: Annotated[int | None, typer.Option(help="The first sequence of a trace.")] = None,
     *,
@@ -61,12 +72,12 @@ def plot(
         _checks.whole("--count", count, 1, none=True),
         _checks.whole("--start", start, 0, none=True),
     )
-    if count is not None and picture not in (Picture.reconstruction, Picture.trace):
+    if count is not None and picture not in COUNTED:
         raise InputError(f"A picture of the {picture.value} takes no --count; leave it out.")
     if start is not None and picture is not Picture.trace:
         raise InputError(f"A picture of the {picture.value} takes no --start; leave it out.")
-    if picture is Picture.history and (data is not None or reading != Reading()):
-        raise InputError("A picture of the history takes no DATA and no options for it.")
+    if picture in OF_THE_MODEL and (data is not None or reading != Reading()):
+        raise InputError(f"A picture of the {picture.value} takes no DATA and no options for it.")
     if output.suffix.lower() not in ENDINGS:
         raise InputError(_checks.unknown_name("ending of a picture", output.suffix, ENDINGS))
     check_folder(output)
@@ -74,15 +85,24 @@ def plot(
     display: Any
     if picture is Picture.history:
         display = plots.TrainingHistoryDisplay.from_estimator(trained)
+    elif picture is Picture.weights:
+        display = plots.ImagesDisplay.from_weights(trained)
+    elif picture is Picture.diagram:
+        display = plots.ModelDiagramDisplay.from_estimator(trained)
     elif data is None:
         raise InputError(f"A picture of the {picture.value} needs DATA behind MODEL.")
     else:
-        loaded = reading.read(data, trained)
+        more = trained.horizon_ if picture is Picture.forecast else 0
+        loaded = reading.read(data, trained, more=more)
         source = loaded.source
         if picture is Picture.reconstruction:
             display = plots.ReconstructionDisplay.from_estimator(
                 trained, source, n_sequences=count or 5
             )
+        elif picture is Picture.images:
+            display = plots.ImagesDisplay.from_estimator(trained, source, count=count or 5)
+        elif picture is Picture.forecast:
+            display = _continuations(able(trained, "forecast"), source, count or 5)
         elif picture is Picture.trace:
             start = start or 0
             shown = source[start : start + (count or 200)]
@@ -96,3 +116,15 @@ def plot(
     with whole_or_not(output) as file:
         display.figure_.savefig(file, format=output.suffix[1:].lower(), dpi=150)
     options.say(f"wrote {output}")
+
+
+def _continuations(trained: Any, source: Any, count: int) -> Any:
+    """Some sequences, spread over all of them, without their ends; the ends; and the forecasts."""
+    from unspool import plots
+    from unspool.data.futures import Futures
+    from unspool.data.sequences import Sequences
+
+    chosen = np.unique(np.linspace(0, len(source) - 1, count).astype(int))
+    past, lengths, future = Futures(source, max(1, trained.horizon_)).take_with_future(chosen)
+    sequences = Sequences(past, lengths, source.feature_names)
+    return plots.ContinuationDisplay.from_estimator(trained, sequences, future)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unspool.cli.options import Data, Device, Model, Output, Reading, reads_data
+from unspool.cli.options import Data, Device, Model, Output, Reading, able, reads_data
 
 EXAMPLE = "unspool reconstruct transformer.unspool ETTh1.csv -o again.csv"
 
@@ -28,7 +28,7 @@ def reconstruct(
     from unspool.estimators.loading import load
 
     check_writable(output)
-    trained = load(model, device=device)
+    trained = able(load(model, device=device), "reconstruct")
     loaded = reading.read(data, trained, tail=True)
     source = loaded.source
     if isinstance(source, Windows):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unspool.cli.options import Data, Device, Model, Output, Reading, reads_data
+from unspool.cli.options import Data, Device, Model, Output, Reading, able, reads_data
 
 EXAMPLE = "unspool score transformer.unspool ETTh1.csv -o errors.csv"
 
@@ -28,7 +28,7 @@ def score(
     from unspool.estimators.loading import load
 
     check_writable(output)
-    trained = load(model, device=device)
+    trained = able(load(model, device=device), "reconstruction_error")
     loaded = reading.read(data, trained, tail=True)
     if isinstance(loaded.source, Windows):
         by_step = trained.reconstruction_error(loaded.source, per="step", merge=True)

@@ -1,7 +1,3 @@
-"""The experiments of the articles, each run whole by one function."""
+"""The experiments of the articles and the paper, each run whole by the `run` of its module."""
 
-from collections.abc import Callable
-
-from unspool.demos.sines import run as _sines
-
-DEMOS: dict[str, Callable[..., None]] = {"sines": _sines}
+DEMOS = ("sines", "ramp", "moving_ones", "next_value", "images", "moving_digits")

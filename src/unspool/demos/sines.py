@@ -11,20 +11,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
 from sklearn.linear_model import LogisticRegression
 
 from unspool.data.generators import Sines, sines
 from unspool.data.windows import Windows
+from unspool.demos.report import Report
 from unspool.estimators import LSTMAutoencoder
 from unspool.lstm import reference
-from unspool.nn import LSTMLayer
+from unspool.nn import gate_weights
 
 SAMPLES_PER_CYCLE = (20, 80)
+EPOCHS = 30
 
 
-def article(epochs: int = 30, random_state: int | None = 0, verbose: int = 1) -> LSTMAutoencoder:
+def article(
+    epochs: int = EPOCHS, random_state: int | None = 0, verbose: int = 1
+) -> LSTMAutoencoder:
     """Make the model with the settings of the article."""
     return LSTMAutoencoder(
         latent_dim=10,
@@ -50,28 +52,22 @@ def article(epochs: int = 30, random_state: int | None = 0, verbose: int = 1) ->
 
 def codes_in_numpy(model: LSTMAutoencoder, windows: Windows) -> npt.NDArray[Any]:
     """Compute the codes from the trained weights, split by gate, with NumPy alone."""
-    (layer,) = (part for part in model.encoder_.modules() if isinstance(part, LSTMLayer))
-    gates = layer.gates()
-    w_ih, w_hh, bias = (
-        np.concatenate([gates[name][gate] for gate in reference.GATES])
-        for name in ("w_ih", "w_hh", "bias")
-    )
-    codes = []
+    (gates,) = gate_weights(model.encoder_).values()
+    weights, codes = reference.join_gates(gates), []
     for start in range(0, len(windows), 1000):
         x, _ = windows.take(np.arange(start, min(start + 1000, len(windows))))
-        codes.append(reference.forward(x.astype(np.float32), w_ih, w_hh, bias)[1])
+        codes.append(reference.forward(x.astype(np.float32), **weights)[1])
     return np.concatenate(codes)
 
 
-def run(folder: Path, epochs: int = 30, seed: int = 0) -> None:
-    """Run the experiment, print a short table, and leave model and pictures in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    say = Console(highlight=False, soft_wrap=True)
+def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
+    """Run the experiment, print what came out, and leave model and pictures in `folder`."""
+    report = Report(folder, "two sines")
     data = sines(SAMPLES_PER_CYCLE)
-    say.print(f"two sines: train {data.train.shape}, test {data.test.shape}")
-
-    model = article(epochs, seed).fit(data.train)
-    model.save(folder / "sines.unspool")
+    report.fact("windows", f"train {data.train.shape}, test {data.test.shape}")
+    with report.timed("fit"):
+        model = article(epochs, seed).fit(data.train)
+    model.save(report.path("sines.unspool"))
 
     codes, test_codes = model.transform(data.train), model.transform(data.test)
     apart = float(np.abs(codes_in_numpy(model, data.test) - test_codes).max())
@@ -81,30 +77,22 @@ def run(folder: Path, epochs: int = 30, seed: int = 0) -> None:
     x, _ = data.test.take(np.arange(len(data.test)))
     of_mean = float(((x - x.mean()) ** 2).mean())
 
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("test MSE of the reconstruction", f"{error:.4f}")
-    table.add_row("test MSE of the mean", f"{of_mean:.4f}")
-    table.add_row("codes", f"train {codes.shape}, test {test_codes.shape}")
-    table.add_row("codes in NumPy, largest difference", f"{apart:.1e}")
-    table.add_row("test accuracy of a classifier on the codes", f"{accuracy:.4f}")
-    say.print(table)
-    say.print(f"files in {folder}:")
-    for name in ["sines.unspool", *draw(model, data, folder)]:
-        say.print(f"  {name}")
+    report.number("test MSE", error)
+    report.number("test MSE of the mean", of_mean)
+    report.fact("codes", f"train {codes.shape}, test {test_codes.shape}")
+    report.number("codes in NumPy, largest difference", apart, ".1e")
+    report.number("test accuracy of a classifier on the codes", accuracy)
+    report.fact("runs on", model.module_.backends()["encoder.lstm.layers.0.0"])
+    draw(model, data, report)
+    return report.end()
 
 
-def draw(model: LSTMAutoencoder, data: Sines, folder: Path) -> list[str]:
+def draw(model: LSTMAutoencoder, data: Sines, report: Report) -> None:
     """Draw the data, the history, and by class reconstructions, codes over a cycle, all codes."""
     from matplotlib.figure import Figure
 
     from unspool import plots
     from unspool.plots._style import tidy
-
-    drawn = []
-
-    def keep(figure: Any, name: str) -> None:
-        figure.savefig(folder / name, dpi=150)
-        drawn.append(name)
 
     figure = Figure(figsize=(9, 3), layout="constrained")
     ax = figure.subplots()
@@ -113,16 +101,15 @@ def draw(model: LSTMAutoencoder, data: Sines, folder: Path) -> list[str]:
     ax.set(title="The two classes", xlabel="step", ylabel="value")
     tidy(ax)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    keep(figure, "data.png")
-    keep(plots.TrainingHistoryDisplay.from_estimator(model).figure_, "history.png")
+    report.keep(figure, "data.png")
+    report.keep(plots.TrainingHistoryDisplay.from_estimator(model), "history.png")
     for number, samples in enumerate(SAMPLES_PER_CYCLE):
         of_class = data.train[data.y_train == number]
         shown = of_class[:: len(of_class) // 5 - 7][:5]  # 7: no two at the same phase
         display = plots.ReconstructionDisplay.from_estimator(model, shown)
-        keep(display.figure_, f"reconstruction_class{number}.png")
+        report.keep(display, f"reconstruction_class{number}.png")
         trace = plots.CodeTraceDisplay.from_estimator(model, of_class[:samples])
         trace.ax_.set_title(f"Codes over one cycle of {samples} windows, class {number}")
-        keep(trace.figure_, f"codes_over_cycle_class{number}.png")
+        report.keep(trace, f"codes_over_cycle_class{number}.png")
     scatter = plots.CodeScatterDisplay.from_estimator(model, data.test, data.y_test)
-    keep(scatter.figure_, "codes_by_class.png")
-    return drawn
+    report.keep(scatter, "codes_by_class.png")

@@ -121,7 +121,9 @@ class Model(Savable):
         self._check_range(source)
         self.max_length_ = source.max_length
         self._n_features, self._table = source.n_features, table
-        self.window_ = (whole.size, whole.stride) if isinstance(whole, Windows) else None
+        self.window_ = None
+        if isinstance(whole, Windows):
+            self.window_ = whole.size - (self.horizon_ if self._cut else 0), whole.stride
         self.module_ = self._build(generator).to(device)
         self._n_features_out = self.module_.encoder.latent_dim
 

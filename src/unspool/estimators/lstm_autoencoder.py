@@ -132,7 +132,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     horizon_ : int
         Steps of the forecast, 0 for none.
     window_ : (size, stride) or None
-        Of the `Windows` it was fitted on.
+        Of the `Windows` it was fitted on; the size less what was cut off as their future.
     n_features_in_, feature_names_in_
         As scikit-learn has them: for a table (N, T) its T columns, else the F features.
 

@@ -70,6 +70,11 @@ def split_gates(weight: Array) -> dict[str, Array]:
     return dict(zip(GATES, np.split(weight, 4), strict=True))
 
 
+def join_gates(gates: Mapping[str, Mapping[str, Array]]) -> dict[str, Any]:
+    """Put weights split by gate together again, ready for `forward`: ``forward(x, **joined)``."""
+    return {name: np.concatenate([by[gate] for gate in GATES]) for name, by in gates.items()}
+
+
 def reverse_within(x: Array, lengths: Lengths) -> Array:
     """Turn round the real steps of every sequence (B, T, ...) and leave its padding in place."""
     steps = np.arange(x.shape[1])

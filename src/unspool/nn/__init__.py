@@ -10,5 +10,6 @@ from unspool.nn.encoder import Encoder as Encoder
 from unspool.nn.encoder import LSTMEncoder as LSTMEncoder
 from unspool.nn.feedforward import DenseDecoder as DenseDecoder
 from unspool.nn.feedforward import DenseEncoder as DenseEncoder
+from unspool.nn.gates import gate_weights as gate_weights
 from unspool.nn.recurrent import LSTM as LSTM
 from unspool.nn.recurrent import LSTMLayer as LSTMLayer

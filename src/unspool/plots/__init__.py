@@ -10,5 +10,10 @@ given axes, as often as you like, and leaves `ax_` and `figure_` for finishing t
 
 from unspool.plots.code_scatter import CodeScatterDisplay as CodeScatterDisplay
 from unspool.plots.code_trace import CodeTraceDisplay as CodeTraceDisplay
+from unspool.plots.continuation import ContinuationDisplay as ContinuationDisplay
+from unspool.plots.diagram import ModelDiagramDisplay as ModelDiagramDisplay
+from unspool.plots.forecast import ForecastByStepDisplay as ForecastByStepDisplay
+from unspool.plots.forecast import ForecastDisplay as ForecastDisplay
+from unspool.plots.images import ImagesDisplay as ImagesDisplay
 from unspool.plots.reconstruction import ReconstructionDisplay as ReconstructionDisplay
 from unspool.plots.training_history import TrainingHistoryDisplay as TrainingHistoryDisplay

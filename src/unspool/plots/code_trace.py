@@ -6,8 +6,6 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure, SubFigure
 
 from unspool.errors import InputError
@@ -16,6 +14,7 @@ from unspool.plots._style import (
     beside,
     check_codes,
     check_estimator,
+    number_bar,
     one_axes,
     tidy,
     whole_ticks,
@@ -95,7 +94,7 @@ class CodeTraceDisplay:
         **kwargs
             Passed to `Axes.plot` for every line.
         """
-        self.figure_, self.ax_ = figure, ax = one_axes(ax, height=4.2)
+        self.figure_, self.ax_ = _, ax = one_axes(ax, height=4.2)
         n, dimensions = self.codes.shape
         few = dimensions <= len(PALETTE)
         scale = matplotlib.colormaps["viridis"].resampled(dimensions)
@@ -108,11 +107,7 @@ class CodeTraceDisplay:
         if few:
             ax.legend(title="dimension", **beside(ax))
         else:
-            colors = ScalarMappable(BoundaryNorm(np.arange(dimensions + 1) - 0.5, scale.N), scale)
-            bar = figure.colorbar(colors, ax=ax, label="dimension", pad=0.02)
-            bar.outline.set_visible(False)
-            bar.set_ticks(whole_ticks(8))
-            bar.minorticks_off()
+            number_bar(ax, scale, 0, "dimension")
         ax.xaxis.set_major_locator(whole_ticks())
         ax.set(
             xlabel="window" if self.start is None else "first step of the window",

@@ -3,18 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure, SubFigure
 
 from unspool import _checks
 from unspool.data.convert import as_source
-from unspool.data.sequences import FloatArray, check_feature_names, row_key
+from unspool.data.sequences import FloatArray, check_feature_names
 from unspool.errors import InputError
-from unspool.plots._style import BLUE, RED, WIDTH, check_estimator, tidy, whole_ticks
-
-LONGEST_NAME = 15  # characters of a feature's name that fit beside a panel
+from unspool.plots._style import (
+    BLUE,
+    RED,
+    check_estimator,
+    chosen_rows,
+    feature_label,
+    panels,
+    tidy,
+    whole_ticks,
+)
 
 
 class ReconstructionDisplay:
@@ -97,13 +103,7 @@ class ReconstructionDisplay:
         check_estimator(estimator, "reconstruct")
         _checks.raise_all(_checks.whole("n_sequences", n_sequences, 1))
         source = as_source(X)
-        if indices is None:
-            shown = min(n_sequences, len(source))
-            chosen = np.linspace(0, len(source) - 1, shown).round().astype(int)
-        else:
-            chosen = np.atleast_1d(np.arange(len(source))[row_key(indices)])
-        if len(chosen) == 0:
-            raise InputError("Expected at least one sequence to show, got none.")
+        chosen = chosen_rows(len(source), indices, n_sequences)
         few = source[chosen]
         reconstructed = [np.asarray(one) for one in estimator.reconstruct(few)]
         reconstructed = [one[:, None] if one.ndim == 1 else one for one in reconstructed]
@@ -132,7 +132,7 @@ class ReconstructionDisplay:
         _checks.raise_all(_checks.whole("max_features", max_features, 1))
         features = self.inputs[0].shape[1]
         rows, columns = len(self.inputs), min(features, max_features)
-        self.figure_, self.ax_ = _panels(ax, rows, columns)
+        self.figure_, self.ax_ = panels(ax, rows, columns)
         styles = (
             {"color": BLUE, "linewidth": 2.6, "alpha": 0.55, "label": "input", **(input_kw or {})},
             {
@@ -149,7 +149,7 @@ class ReconstructionDisplay:
                     marker = "o" if len(values) == 1 else None
                     panel.plot(values[:, column], **{"marker": marker, **style})
                 panel.xaxis.set_major_locator(whole_ticks(6 if columns > 1 else 10))
-                panel.set_ylabel(self._feature(column), fontsize=9)
+                panel.set_ylabel(feature_label(self.feature_names, features, column), fontsize=9)
                 panel.margins(x=0.01)
                 tidy(panel)
             self.ax_[row, 0].set_title(self._title(row), loc="left", fontsize=10)
@@ -171,12 +171,6 @@ class ReconstructionDisplay:
         told = f"MSE {self.errors[row]:.3g}" if len(self.inputs[row]) else "no steps"
         return f"sequence {self.names[row]} · {told}"
 
-    def _feature(self, column: int) -> str:
-        if self.feature_names is None:
-            return f"feature {column}" if self.inputs[0].shape[1] > 1 else "value"
-        name = self.feature_names[column]
-        return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-
 
 def _check_pairs(inputs: list[npt.NDArray[Any]], reconstructions: Any) -> None:
     if not inputs or len(inputs) != len(reconstructions):
@@ -196,24 +190,3 @@ def _check_pairs(inputs: list[npt.NDArray[Any]], reconstructions: Any) -> None:
                 f"Expected a reconstruction of shape {one.shape} like its input, got {shape} for "
                 f"sequence {i}."
             )
-
-
-def _panels(ax: Any, rows: int, columns: int) -> tuple[Figure | SubFigure, npt.NDArray[Any]]:
-    if ax is None:
-        figure, panels = plt.subplots(
-            rows,
-            columns,
-            sharex=True,
-            sharey="col",
-            squeeze=False,
-            figsize=(WIDTH, 1.2 + 1.4 * rows),
-            layout="constrained",
-        )
-        return figure, panels
-    panels = np.asarray(ax, dtype=object)
-    if panels.size != rows * columns:
-        raise InputError(
-            f"Expected {rows} × {columns} axes (a row a sequence, a column a feature), "
-            f"got {panels.size}."
-        )
-    return panels.flat[0].figure, panels.reshape(rows, columns)

@@ -1,0 +1,175 @@
+"""Images of digits: dense, stacked and convolutional autoencoders, and a classifier.
+
+The experiments of the article "Autoencoders".
+
+dense(), stacked(), convolutional(), classifier()   the models with the article's settings
+run(folder)    all of them trained, with their pictures
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unspool.data.images import Images, digits, mnist
+from unspool.demos.report import Report
+from unspool.estimators import (
+    ConvAutoencoder,
+    DenseAutoencoder,
+    EncoderClassifier,
+    StackedAutoencoder,
+)
+
+EPOCHS = 50
+CONV_EPOCHS = 10
+
+
+def settings(epochs: int, random_state: int) -> dict[str, Any]:
+    """What all models here share; what the article does not have is switched off."""
+    return {
+        "batch_size": 256,
+        "epochs": epochs,
+        "validation_split": 0.1,
+        "patience": None,
+        "global_clipnorm": None,
+        "random_state": random_state,
+        "verbose": 0,
+    }
+
+
+def dense(epochs: int = EPOCHS, random_state: int = 0) -> DenseAutoencoder:
+    """Make the article's first model: 32 ReLU units between the pixels, and sigmoids."""
+    return DenseAutoencoder(
+        latent_dim=32,
+        output_activation="sigmoid",
+        loss="binary_crossentropy",
+        optimizer="adadelta",
+        learning_rate=1.0,
+        scaling="none",
+        **settings(epochs, random_state),
+    )
+
+
+def stacked(epochs: int = EPOCHS, random_state: int = 0) -> StackedAutoencoder:
+    """Make the article's second model: layers of 128 and 64 units, one trained after the other."""
+    return StackedAutoencoder(
+        latent_dim=64,
+        hidden_units=(128,),
+        output_activation="sigmoid",
+        loss="binary_crossentropy",
+        optimizer="rmsprop",
+        learning_rate=1e-3,
+        scaling="none",
+        **settings(epochs, random_state),
+    )
+
+
+def classifier(
+    autoencoder: Any, fine_tune: bool, epochs: int = EPOCHS, random_state: int = 0
+) -> EncoderClassifier:
+    """Make the article's classifier: a softmax on the codes, then all layers trained together."""
+    return EncoderClassifier(
+        autoencoder,
+        fine_tune=fine_tune,
+        optimizer="rmsprop",
+        learning_rate=1e-3,
+        **settings(epochs, random_state),
+    )
+
+
+def convolutional(
+    shape: tuple[int, int],
+    epochs: int = CONV_EPOCHS,
+    random_state: int = 0,
+    output_activation: str = "sigmoid",
+) -> ConvAutoencoder:
+    """Make the article's third model: 32 filters, pooled and up-sampled, the map is the code."""
+    return ConvAutoencoder(
+        latent_dim=None,
+        filters=(32,),
+        output_activation=output_activation,
+        image_shape=shape,
+        loss="binary_crossentropy",
+        optimizer="rmsprop",
+        learning_rate=1e-3,
+        scaling="none",
+        **settings(epochs, random_state),
+    )
+
+
+def crossentropy(truth: Any, again: Any) -> float:
+    """The mean binary cross-entropy of reconstructions in 0–1."""
+    sure = np.clip(again, 1e-7, 1 - 1e-7)
+    return float(-(truth * np.log(sure) + (1 - truth) * np.log1p(-sure)).mean())
+
+
+def run(
+    folder: Path, epochs: int = EPOCHS, seed: int = 0, data: Path | None = None
+) -> dict[str, float]:
+    """Run the experiments, print what came out, and leave models and pictures in `folder`.
+
+    `data` is a folder with the four files of MNIST; without it, scikit-learn's small digits are
+    used. The convolutional models train for at most 10 epochs, as in the article.
+    """
+    images = digits() if data is None else mnist(data)
+    report = Report(folder, "images of digits")
+    shape = images.train.shape[1:]
+    report.fact("images", f"train {images.train.shape}, test {images.test.shape}")
+    flat = Images(
+        images.train.reshape(len(images.train), -1), images.y_train,
+        images.test.reshape(len(images.test), -1), images.y_test,
+    )  # fmt: skip
+    of_dense(report, flat, shape, epochs, seed)
+    of_stacked(report, flat, epochs, seed)
+    of_convolutional(report, images, min(epochs, CONV_EPOCHS), seed)
+    return report.end()
+
+
+def of_dense(report: Report, flat: Images, shape: tuple[int, int], epochs: int, seed: int) -> None:
+    """Train the dense autoencoder, draw digits and weights."""
+    from unspool import plots
+
+    with report.timed("dense, fit"):
+        model = dense(epochs, seed).fit(flat.train)
+    again = model.reconstruct(flat.test)
+    report.number("dense, test cross-entropy", crossentropy(flat.test, again))
+    report.number("dense, test MSE", np.square(flat.test - again).mean())
+    model.save(report.path("dense.unspool"))
+    display = plots.ImagesDisplay.from_estimator(model, flat.test, image_shape=shape)
+    report.keep(display, "dense_reconstruction.png")
+    report.keep(plots.ImagesDisplay.from_weights(model, image_shape=shape), "dense_weights.png")
+
+
+def of_stacked(report: Report, flat: Images, epochs: int, seed: int) -> None:
+    """Train the stack layer by layer, then the classifiers on it."""
+    with report.timed("stacked, fit"):
+        stack = stacked(epochs, seed).fit(flat.train)
+    with report.timed("stacked, classifiers"):
+        frozen = classifier(stack, False, epochs, seed).fit(flat.train, flat.y_train)
+        tuned = classifier(stack, True, epochs, seed).fit(flat.train, flat.y_train)
+    report.number("stacked, test accuracy on frozen codes", frozen.score(flat.test, flat.y_test))
+    report.number("stacked, test accuracy fine-tuned", tuned.score(flat.test, flat.y_test))
+    tuned.save(report.path("classifier.unspool"))
+
+
+def of_convolutional(report: Report, images: Images, epochs: int, seed: int) -> None:
+    """Train the convolutional autoencoder, with sigmoids and with the article's ReLU outputs."""
+    from unspool import plots
+
+    shape = images.train.shape[1:]
+    with report.timed("convolutional, fit"):
+        model = convolutional(shape, epochs, seed).fit(images.train)
+    history = model.history_["val_loss"]
+    if epochs > 1:
+        report.number("convolutional, validation cross-entropy, 2 epochs", history[1])
+    report.number(f"convolutional, validation cross-entropy, {epochs} epochs", history[-1])
+    model.save(report.path("convolutional.unspool"))
+    relu = convolutional(shape, epochs, seed, "relu").fit(images.train)
+    report.number("ReLU outputs, validation cross-entropy", relu.history_["val_loss"][-1])
+    outputs = relu.reconstruct(images.test)
+    report.number("ReLU outputs, share above 1", float((outputs > 1).mean()))
+    for name, one in (("convolutional", model), ("relu", relu)):
+        display = plots.ImagesDisplay.from_estimator(one, images.test, image_shape=shape)
+        report.keep(display, f"{name}_reconstruction.png")
+    maps = model.feature_maps(images.test[:1])[0]
+    report.keep(plots.ImagesDisplay.from_maps(maps), "feature_maps.png")

@@ -1,0 +1,97 @@
+"""Models with a horizon on the command line: fit, forecast, and their pictures."""
+
+import numpy as np
+import pytest
+
+import unspool
+from tests.cli.tables import read_csv
+from unspool.data.files import read_file
+
+QUICK = ["--epochs", 1, "--latent", 3, "--seed", 0]
+
+
+@pytest.fixture
+def forecaster(run, series, tmp_path):
+    path = tmp_path / "forecaster.unspool"
+    done = run(
+        "fit", series, "--model", "forecaster", "--window", 8, "--horizon", 4, "-o", path, *QUICK
+    )
+    assert done.code == 0, done.err
+    return path
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+
+
+def test_windows_get_their_future_in_addition(run, series, forecaster):
+    model = unspool.load(forecaster)
+    assert type(model).__name__ == "LSTMForecaster"
+    assert (model.window_, model.max_length_, model.horizon_) == ((8, 1), 8, 4)
+    done = run("inspect", forecaster)
+    assert "8 steps, stride 1" in done.out
+
+
+def test_forecast_goes_on_after_the_end_of_a_series(run, series, forecaster):
+    table = read_csv(run("forecast", forecaster, series).out)
+    assert list(table) == ["ahead", "a", "b"]
+    assert table["ahead"] == ["1", "2", "3", "4"]
+    (values,) = read_file(series, window=8).source.series
+    expected = unspool.load(forecaster).forecast(values[None, -8:])[0]
+    np.testing.assert_allclose(np.array([table["a"], table["b"]], float).T, expected)
+
+
+def test_forecast_after_every_window(run, series, forecaster, tmp_path):
+    path = tmp_path / "all.npy"
+    assert run("forecast", forecaster, series, "--every", "-o", path).code == 0
+    windows = read_file(series, window=8).source
+    assert np.load(path).shape == (53, 4, 2)
+    np.testing.assert_allclose(np.load(path), unspool.load(forecaster).forecast(windows))
+    table = read_csv(run("forecast", forecaster, series, "--every").out)
+    assert table["start"][:5] == ["2024-01-01 00:00:00"] * 4 + ["2024-01-01 00:01:00"]
+
+
+def test_a_composite_model_of_sequences_forecasts_each(run, heartbeats, tmp_path):
+    path = tmp_path / "m.unspool"
+    assert run("fit", heartbeats, "--horizon", 3, "-o", path, *QUICK).code == 0
+    model = unspool.load(path)
+    assert (model.max_length_, model.horizon_) == (9, 3)
+    table = read_csv(run("forecast", path, heartbeats).out)
+    assert list(table) == ["label", "ahead", "feature_0"]
+    assert len(table["ahead"]) == 20 * 3
+    source = read_file(heartbeats).source
+    np.testing.assert_allclose(np.array(table["feature_0"], float), model.forecast(source).ravel())
+
+
+@pytest.mark.parametrize("picture", ["forecast", "diagram"])
+def test_pictures_of_a_forecaster(run, series, forecaster, tmp_path, picture):
+    data = [series] if picture == "forecast" else []
+    path = tmp_path / "picture.svg"
+    done = run("plot", picture, forecaster, *data, "-o", path)
+    assert done.code == 0, done.err
+    assert b"<svg" in path.read_bytes()
+
+
+def test_what_a_model_cannot_do_is_told(run, model, series, forecaster, heartbeats):
+    done = run("score", forecaster, series)
+    assert (done.code, done.err) == (
+        1,
+        "unspool: `reconstruction_error` is not for a LSTMForecaster, which this file holds; fit "
+        "a model that can do it, see `unspool fit --help`.\n",
+    )
+    done = run("forecast", model, heartbeats)
+    assert done.code == 1
+    assert done.err.endswith("This model does not forecast; set `horizon` and fit it again.\n")
+    done = run("fit", heartbeats, "--model", "dense", "--horizon", 3, "-o", "never.unspool")
+    assert (done.code, done.err) == (1, "unspool: DenseAutoencoder has no horizon; leave it out.\n")
+
+
+def test_images_and_weights_of_a_dense_model(run, tmp_path):
+    data = tmp_path / "images.npy"
+    np.save(data, np.random.default_rng(0).random((30, 16)))
+    path, picture = tmp_path / "m.unspool", tmp_path / "picture.png"
+    assert run("fit", data, "--model", "dense", "-o", path, *QUICK).code == 0
+    assert type(unspool.load(path)).__name__ == "DenseAutoencoder"
+    for call in (["images", path, data], ["weights", path]):
+        done = run("plot", *call, "-o", picture)
+        assert done.code == 0, done.err
+        assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
