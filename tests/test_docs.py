@@ -85,7 +85,17 @@ def test_every_command_has_an_example_in_its_help(run):
     from unspool.cli.app import app
 
     names = [command.name for command in app.registered_commands]
-    assert names == ["demo", "fit", "encode", "reconstruct", "score", "inspect", "plot", "warmup"]
+    assert names == [
+        "demo",
+        "fit",
+        "encode",
+        "reconstruct",
+        "forecast",
+        "score",
+        "inspect",
+        "plot",
+        "warmup",
+    ]
     for name in names:
         assert f"Example: unspool {name} " in run(name, "--help").out
 

@@ -4,9 +4,12 @@ from .data.sequences import Sequences as Sequences
 from .data.series import chronological_split as chronological_split
 from .data.tables import sequences_from_table as sequences_from_table
 from .data.windows import Windows as Windows
+from .estimators.conv_autoencoder import ConvAutoencoder as ConvAutoencoder
 from .estimators.dense_autoencoder import DenseAutoencoder as DenseAutoencoder
+from .estimators.encoder_classifier import EncoderClassifier as EncoderClassifier
 from .estimators.loading import load as load
 from .estimators.lstm_autoencoder import LSTMAutoencoder as LSTMAutoencoder
 from .estimators.lstm_forecaster import LSTMForecaster as LSTMForecaster
+from .estimators.stacked_autoencoder import StackedAutoencoder as StackedAutoencoder
 
 __version__: str

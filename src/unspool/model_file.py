@@ -13,6 +13,11 @@ The header's metadata holds one entry, ``unspool``, a JSON object:
 
 Tensors: ``scaler.shift`` and ``scaler.scale`` (F,), float64; ``module.*``, the weights by their
 names in the module's `state_dict`.
+
+A classifier's file holds the model whose encoder it is within its own: that model's `model`,
+`parameters` and `fitted` under ``autoencoder`` in `fitted`, and its tensors, without decoders, as
+``autoencoder.*``. Beside them are the labels by dtype and value (``classes`` in `fitted`) and the
+weights ``head.*``. The parameter `autoencoder` is written as its class and its parameters.
 """
 
 import json

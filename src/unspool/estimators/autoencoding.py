@@ -18,7 +18,6 @@ from unspool.data.sequences import FloatArray, IntArray, as_floats
 from unspool.data.windows import Windows, overlap_mean
 from unspool.errors import InputError
 from unspool.estimators.base import Model, drawing
-from unspool.estimators.reading import is_table
 from unspool.nn import LSTMDecoder
 from unspool.nn.losses import step_errors
 from unspool.training.objective import AutoencoderLoss
@@ -160,7 +159,7 @@ class BaseAutoencoder(
                     scaled = unwind(code, longest, own).cpu().numpy()
                 values[rows] = self.scaler_.undo(scaled)
         values[np.arange(longest) >= steps[:, None]] = np.nan
-        return self._as_given(values, self._table)
+        return self._as_given(values)
 
     def reconstruct(self, X: Any, *, merge: bool = False) -> Any:
         """Wind sequences onto their codes and unwind them again.
@@ -189,7 +188,7 @@ class BaseAutoencoder(
         for indices, again in pieces:
             values[indices, : again.shape[1]] = again
         values[_past_the_end(source)] = np.nan
-        return self._as_given(values, self._table and is_table(X))
+        return self._as_given(values, X)
 
     def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:
         """How far reconstructions are from their input, by the loss of the model.

@@ -46,6 +46,8 @@ CROSSENTROPIES = ("binary_crossentropy", "categorical_crossentropy")
 class Model(Savable):
     """An encoder with its decoders, as an estimator; see `LSTMAutoencoder`."""
 
+    _free_latent_dim = False  # whether None is a `latent_dim`: as long as the modules make it
+
     def _build(self, generator: torch.Generator) -> Autoencoder:
         """Make the modules of this model, their weights drawn from `generator`.
 
@@ -56,7 +58,7 @@ class Model(Savable):
     def _complaints(self) -> list[_checks.Complaint]:
         """Look at the parameters that all models have."""
         complaints = [
-            _checks.whole("latent_dim", self.latent_dim, 1),
+            _checks.whole("latent_dim", self.latent_dim, 1, none=self._free_latent_dim),
             _checks.choice("output_activation", self.output_activation, ACTIVATIONS),
             _checks.choice("loss", self.loss, LOSSES),
             *_checks.choices("metrics", self.metrics, ("accuracy", *LOSSES)),
@@ -137,28 +139,38 @@ class Model(Savable):
             if len(held_out)
             else None
         )
-        objective = self._objective(generator)
+        self.history_ = self._learn(batches, validation, generator)
+        self._compare_with_mean(source, validation or batches)
+        return self
+
+    def _learn(
+        self, batches: Batches, validation: Batches | None, generator: torch.Generator
+    ) -> dict[str, Any]:
+        """Train what `_build` made; the history of it."""
+        return self._train(self._objective(generator), batches, validation)
+
+    def _train(
+        self, objective: AutoencoderLoss, batches: Batches, validation: Batches | None
+    ) -> dict[str, Any]:
+        """Train the model of `objective` as the parameters say; the history of it."""
+        module = objective.model
         callbacks: list[Callback] = [KeepBest(self.patience)]
-        if any(decoder.feeds_back for decoder in self.module_.decoders.values()):
+        if any(decoder.feeds_back for decoder in module.decoders.values()):
             callbacks.append(ScheduledSampling(objective, self.teacher_forcing))
         if self.verbose:
             callbacks.append(ProgressBar())
-        with self._threads(min(self.batch_size, len(training)), training=True):
+        with self._threads(min(self.batch_size, len(batches.indices)), training=True):
             history = train(
-                self.module_,
+                module,
                 objective,
                 batches,
-                optimizer=make_optimizer(
-                    self.optimizer, self.module_.parameters(), self.learning_rate
-                ),
+                optimizer=make_optimizer(self.optimizer, module.parameters(), self.learning_rate),
                 epochs=self.epochs,
                 validation=validation,
                 global_clipnorm=self.global_clipnorm,
                 callbacks=callbacks,
             )
-        self.history_ = history.as_dict()
-        self._compare_with_mean(source, validation or batches)
-        return self
+        return history.as_dict()
 
     def _prepared(self, X: Any) -> Any:
         """`X` in a form that sequences are read from."""
@@ -168,9 +180,13 @@ class Model(Savable):
         """What was read from X as the model takes it; `table` says that X was (N, T)."""
         return source
 
-    def _as_given(self, values: FloatArray, table: bool) -> FloatArray:
-        """Sequences (N, T, F) in the form that X had."""
-        return values[:, :, 0] if table else values
+    def _as_given(self, values: FloatArray, X: Any = None) -> FloatArray:
+        """Sequences (N, T, F) in the form of `X`, or in the one that `fit` saw."""
+        return values[:, :, 0] if self._is_table(X) else values
+
+    def _is_table(self, X: Any = None) -> bool:
+        """Whether `fit` saw a table, and `X` is one as well."""
+        return self._table and (X is None or is_table(X))
 
     def _with_future(self, source: Source, y: Any) -> tuple[Source | Futures, int]:
         """The sequences with what comes after them, and how many steps that is."""
@@ -253,7 +269,7 @@ class Model(Savable):
         check_is_fitted(self)
         X = self._prepared(X)
         source = read_as_fitted(self, X, self._n_features, self._table, cut=self._cut)
-        source = self._arranged(source, self._table and is_table(X))
+        source = self._arranged(source, self._is_table(X))
         bounds = [self.module_.encoder.most_steps]
         if unwind:
             bounds.append(self.module_.decoder().most_steps)

@@ -1,6 +1,7 @@
 """`DenseAutoencoder`: rows, images or short sequences wound onto a small vector by dense layers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,11 +10,22 @@ from unspool import _checks
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.estimators.autoencoding import BaseAutoencoder
+from unspool.estimators.reading import whole_rows
 from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder
 from unspool.nn.dense import ACTIVATIONS
 
 
-class DenseAutoencoder(BaseAutoencoder):
+class OfRows(BaseAutoencoder):
+    """An autoencoder that reads a sequence at once, and a row of a table as one step of it."""
+
+    def _arranged(self, source: Source, table: bool) -> Source:
+        return Sequences(whole_rows(source).transpose(0, 2, 1)) if table else source
+
+    def _as_given(self, values: FloatArray, X: Any = None) -> FloatArray:
+        return values[:, 0] if self._is_table(X) else values
+
+
+class DenseAutoencoder(OfRows):
     """Autoencoder of dense layers: every row becomes a code of `latent_dim` numbers and back.
 
     ``X`` is a table (N, D), array or frame, whose columns are D features; or anything that
@@ -36,7 +48,7 @@ class DenseAutoencoder(BaseAutoencoder):
         "mse", "mae", "huber", or "binary_crossentropy" for values in 0–1 (scaling="none" or
         "minmax"); means over values, in scaled units.
     metrics, input_noise, input_dropout, code_l1, kl_weight
-        As for `LSTMAutoencoder`.
+        As for `LSTMAutoencoder`; of a table's row `input_dropout` takes single values.
     optimizer : str, default "adam"
         As for `LSTMAutoencoder`.
     learning_rate : float or None, default 0.001
@@ -128,16 +140,6 @@ class DenseAutoencoder(BaseAutoencoder):
             _checks.choice("activation", self.activation, ACTIVATIONS),
             _checks.choice("code_activation", self.code_activation, ACTIVATIONS),
         ]
-
-    def _arranged(self, source: Source, table: bool) -> Source:
-        """A row of a table is one step of as many features as there are columns."""
-        if not table:
-            return source
-        assert isinstance(source, Sequences)
-        return Sequences(source.values.transpose(0, 2, 1))
-
-    def _as_given(self, values: FloatArray, table: bool) -> FloatArray:
-        return values[:, 0] if table else values
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
         units = tuple(self.hidden_units)

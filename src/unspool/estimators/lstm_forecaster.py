@@ -18,7 +18,6 @@ from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import drawing
 from unspool.estimators.forecasting import Forecasts
-from unspool.estimators.reading import is_table
 from unspool.estimators.recurrent import LSTMModel, reads_state
 from unspool.nn import Autoencoder
 from unspool.training.batches import Batch
@@ -247,7 +246,7 @@ class LSTMForecaster(
         for indices, batch in self._batches(source):
             scaled = self._continued(batch, steps, draw)
             values[indices] = self.scaler_.undo(scaled.cpu().numpy())
-        return self._as_given(values, self._table and is_table(X))
+        return self._as_given(values, X)
 
     def _continued(
         self, batch: Batch, steps: int, draw: Callable[[Tensor], Tensor] | None

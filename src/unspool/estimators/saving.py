@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,17 @@ from unspool.errors import InputError
 from unspool.nn.device import resolve_device
 
 PARTS = ("model", "encoder")
+
+T = TypeVar("T", bound="Savable")
+
+
+class Parts(NamedTuple):
+    """What a model file holds, see `unspool.model_file`."""
+
+    model: str
+    parameters: dict[str, Any]
+    fitted: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
 
 
 class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -35,11 +46,15 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         """
         check_is_fitted(self)
         _checks.raise_all(_checks.choice("part", part, PARTS))
-        parameters = self.get_params(deep=False)
-        if not isinstance(parameters["random_state"], (int, np.integer, type(None))):
-            parameters["random_state"] = None
+        model_file.write(Path(path), *self._parts(part))
+
+    def _parts(self, part: str) -> Parts:
+        """What a file holds of the model, or of its encoder alone."""
+        if not self.module_.decoders:
+            part = "encoder"  # all there is
         names = getattr(self, "feature_names_in_", None)
         fitted = {
+            **self._remembered(),
             "part": part,
             "n_features": self._n_features,
             "table": self._table,
@@ -59,7 +74,14 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             if part == "encoder" and name.startswith("decoders."):
                 continue
             tensors[f"module.{name}"] = weight
-        model_file.write(Path(path), type(self).__name__, parameters, fitted, tensors)
+        return Parts(type(self).__name__, plain_parameters(self), fitted, tensors)
+
+    def _remembered(self) -> dict[str, Any]:
+        """What this kind of model has to remember beside what all have, as JSON can hold it."""
+        return {}
+
+    def _recall(self, fitted: Mapping[str, Any]) -> None:
+        """Take back what `_remembered` gave, after a look at it."""
 
     @classmethod
     def from_parts(
@@ -76,19 +98,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         InputError, KeyError, TypeError, ValueError, AttributeError, RuntimeError
             Where parts are missing or do not fit together.
         """
-        model = cls()
-        known = model.get_params(deep=False)
-        for name in parameters:
-            if name not in known:
-                raise InputError(_checks.unknown_name("parameter", name, known))
-        given = {  # JSON has no tuples
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in parameters.items()
-        }
-        model.set_params(**given)
-        model.set_params(device=device)
-        _checks.raise_all(*model._complaints())
-
+        model = with_parameters(cls, parameters, device)
         n_features = fitted["n_features"]
         _checks.raise_all(
             _checks.whole("n_features", n_features, 1),
@@ -99,13 +109,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             _checks.truth("table", fitted["table"]),
             _checks.choice("part", fitted["part"], PARTS),
         )
-        _check_history(fitted["history"])
-        for name, tensor in tensors.items():
-            expected = torch.float64 if name.startswith("scaler.") else torch.float32
-            if tensor.dtype != expected:
-                raise InputError(f"Expected {expected} in the tensor {name!r}, got {tensor.dtype}.")
-            if not torch.isfinite(tensor).all():
-                raise InputError(f"Expected finite numbers, but the tensor {name!r} holds others.")
+        check_history(fitted["history"])
+        check_tensors(tensors)
         shift, scale = tensors.pop("scaler.shift").numpy(), tensors.pop("scaler.scale").numpy()
         if shift.shape != (n_features,) or scale.shape != (n_features,) or not (scale > 0).all():
             raise InputError(f"Expected a positive scale for each of {n_features} features.")
@@ -123,6 +128,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         model.window_ = None if fitted["window"] is None else (size, stride)
         model.history_ = fitted["history"]
         model.scaler_ = Scaler(shift, scale)
+        model._recall(fitted)
         with torch.device("meta"):  # shapes are compared before any memory is asked for
             module = model._build(torch.Generator())
             if fitted["part"] == "encoder":
@@ -135,10 +141,47 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         return model
 
 
-def _check_history(history: Any) -> None:
+def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
+    """Its parameters, without a random state that is no number."""
+    parameters: dict[str, Any] = estimator.get_params(deep=False)
+    if not isinstance(parameters["random_state"], (int, np.integer, type(None))):
+        parameters["random_state"] = None
+    return parameters
+
+
+def with_parameters(cls: type[T], parameters: Mapping[str, Any], device: str) -> T:
+    """An estimator with parameters that come from a file, each looked at."""
+    model = cls()
+    known = model.get_params(deep=False)
+    for name in parameters:
+        if name not in known:
+            raise InputError(_checks.unknown_name("parameter", name, known))
+    given = {  # JSON has no tuples
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in parameters.items()
+    }
+    model.set_params(**given)
+    model.set_params(device=device)
+    _checks.raise_all(*model._complaints())
+    return model
+
+
+def check_tensors(tensors: Mapping[str, torch.Tensor]) -> None:
+    """Finite numbers; float64 in a scaler, float32 in weights."""
+    for name, tensor in tensors.items():
+        expected = torch.float64 if name.startswith("scaler.") else torch.float32
+        if tensor.dtype != expected:
+            raise InputError(f"Expected {expected} in the tensor {name!r}, got {tensor.dtype}.")
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"Expected finite numbers, but the tensor {name!r} holds others.")
+
+
+def check_history(history: Any) -> None:
     """Losses by epoch, and an epoch among them that was best."""
     epochs = len(history["loss"])
-    losses = [series for name, series in history.items() if name != "best_epoch"]
+    for layer in history.get("layers", ()):
+        check_history(layer)
+    losses = [s for name, s in history.items() if name not in ("best_epoch", "layers")]
     if not all(isinstance(loss, float) for series in losses for loss in series) or epochs == 0:
         raise InputError("Expected the history to be lists of losses, one for every epoch.")
     if any(len(s) != epochs for s in losses) or history["best_epoch"] not in range(epochs):

@@ -40,7 +40,7 @@ class DenseEncoder(Encoder):
         generator: Generator | None = None,
     ) -> None:
         super().__init__(latent_dim, latent_dim, variational=variational, generator=generator)
-        self.most_steps = steps
+        self.steps = self.most_steps = steps
         names = [activation] * len(units) + [code_activation]
         layers: list[nn.Module] = []
         for (wide, narrow), name in zip(
@@ -51,8 +51,7 @@ class DenseEncoder(Encoder):
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """What the last layer makes of sequences (B, T, F)."""
-        assert self.most_steps is not None
-        whole = up_to(self.most_steps, without_padding(x, lengths))
+        whole = up_to(self.steps, without_padding(x, lengths))
         features: Tensor = self.layers(whole.flatten(1))
         return features
 
@@ -81,7 +80,7 @@ class DenseDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.most_steps, self.n_features = steps, n_features
-        self.head = Head(
+        self.head: nn.Sequential = Head(
             latent_dim,
             steps * n_features,
             units=units,
@@ -110,4 +109,6 @@ def up_to(steps: int, x: Tensor) -> Tensor:
             f"Expected sequences of at most {steps} steps, got {x.shape[1]}; dense and "
             "convolutional models are bound to the longest sequence they were made for."
         )
+    if x.shape[1] == steps:
+        return x
     return nn.functional.pad(x, (0, 0, 0, steps - x.shape[1]))

@@ -54,7 +54,7 @@ class AutoencoderLoss:
     input_noise : float
         Standard deviation of normal noise on the input, in scaled units.
     input_dropout : float
-        Share of the input's steps that are set to 0.
+        Share of the input's steps that are set to 0; of its values where it is a single step.
     code_l1 : float
         Weight of the sum of the absolute values of a code.
     kl_weight : float or None
@@ -132,7 +132,9 @@ class AutoencoderLoss:
 
     def _disturbed(self, x: Tensor) -> Tensor:
         if self.input_dropout:
-            kept = torch.rand(*x.shape[:2], 1, generator=self.generator) >= self.input_dropout
+            # Of a row, which is a single step, single values go.
+            shape = x.shape if x.shape[1] == 1 else (*x.shape[:2], 1)
+            kept = torch.rand(shape, generator=self.generator) >= self.input_dropout
             x = x * kept.to(x.device)
         if self.input_noise:
             noise = torch.empty(x.shape).normal_(generator=self.generator)

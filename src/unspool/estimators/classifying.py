@@ -1,0 +1,160 @@
+"""What a classifier on an encoder is made of, and how that goes to a model file and back."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.frozen import FrozenEstimator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unspool.data.scaling import Scaler
+from unspool.estimators.base import Model
+from unspool.estimators.labels import restore_labels, write_labels
+from unspool.estimators.saving import (
+    Parts,
+    Savable,
+    check_history,
+    check_tensors,
+    plain_parameters,
+    with_parameters,
+)
+from unspool.nn import Encoder, Head
+from unspool.nn.device import resolve_device
+from unspool.training.batches import Batch
+from unspool.training.objective import Term
+
+
+class EncoderWithHead(nn.Module):
+    """Logits (B, C) of sequences (B, T, F)."""
+
+    def __init__(self, encoder: Encoder, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Logits (B, C) of sequences (B, T, F); steps at or after `lengths` (B,) do not count."""
+        logits: Tensor = self.head(self.encoder(x, lengths).contiguous())
+        return logits
+
+
+@dataclass
+class CrossEntropy:
+    """The cross-entropy of a batch's logits (B, C), and how many of them are right."""
+
+    logits: Callable[[Batch], Tensor]
+
+    def __call__(self, batch: Batch) -> dict[str, Term]:
+        """Terms "loss" and "accuracy"."""
+        assert batch.y is not None
+        logits = self.logits(batch)
+        right = (logits.argmax(1) == batch.y).sum()
+        return {
+            "loss": Term(functional.cross_entropy(logits, batch.y, reduction="sum"), len(batch.y)),
+            "accuracy": Term(right, len(batch.y), 0),
+        }
+
+
+class SavableClassifier(Savable):
+    """A classifier that goes to a file and comes back, with the encoder of its model alone."""
+
+    def _head(self, generator: torch.Generator) -> Head:
+        """Make the head, for the codes of ``autoencoder_`` and as many classes as there are."""
+        raise NotImplementedError
+
+    def _parts(self, part: str) -> Parts:
+        """What a file holds: the encoder as its model would write it, the head, the labels."""
+        inner: Parts = self.autoencoder_._parts("encoder")
+        if part == "encoder":
+            return inner
+        given = unfrozen(self.autoencoder)
+        parameters = plain_parameters(self)
+        if given is not None:
+            of_given = {"model": type(given).__name__, "parameters": plain_parameters(given)}
+            parameters["autoencoder"] = of_given
+        fitted = {
+            "classes": write_labels(self.classes_),
+            "history": self.history_,
+            "head_history": self.head_history_,
+            "autoencoder": inner._replace(tensors={})._asdict(),
+        }
+        tensors = {f"autoencoder.{name}": tensor for name, tensor in inner.tensors.items()}
+        for name, weight in self.module_.head.state_dict().items():
+            tensors[f"head.{name}"] = weight
+        return Parts(type(self).__name__, parameters, fitted, tensors)
+
+    @classmethod
+    def from_parts(
+        cls,
+        parameters: Mapping[str, Any],
+        fitted: Mapping[str, Any],
+        tensors: dict[str, torch.Tensor],
+        device: str,
+    ) -> Self:
+        """Put a fitted classifier together from the parts of a model file, each looked at.
+
+        The parameter `autoencoder` comes back as it was but for its training: `fit` would train
+        it anew. The trained encoder is that of ``autoencoder_``.
+
+        Raises
+        ------
+        InputError, KeyError, TypeError, ValueError, AttributeError, RuntimeError
+            Where parts are missing or do not fit together.
+        """
+        from unspool.estimators.loading import MODELS, class_of  # they know this class
+
+        given = parameters["autoencoder"]
+        if given is not None:
+            given = with_parameters(class_of(given["model"], MODELS), given["parameters"], device)
+        model = with_parameters(cls, {**parameters, "autoencoder": given}, device)
+        inner = fitted["autoencoder"]
+        of_inner = {name for name in tensors if name.startswith("autoencoder.")}
+        model.autoencoder_ = class_of(inner["model"], MODELS).from_parts(
+            inner["parameters"],
+            inner["fitted"],
+            {name.removeprefix("autoencoder."): tensors.pop(name) for name in of_inner},
+            device,
+        )
+        model.classes_ = restore_labels(fitted["classes"])
+        for history in (fitted["history"], fitted["head_history"]):
+            check_history(history)
+        check_tensors(tensors)
+        with torch.device("meta"):  # shapes are compared before any memory is asked for
+            named = nn.ModuleDict({"head": model._head(torch.Generator())})
+        named.load_state_dict(tensors, assign=True)
+        encoder = model.autoencoder_.module_.encoder
+        model.module_ = EncoderWithHead(encoder, named["head"]).to(resolve_device(device)).eval()
+        model.history_, model.head_history_ = fitted["history"], fitted["head_history"]
+        return model
+
+
+def unfrozen(estimator: Any) -> Any:
+    """The estimator in a `FrozenEstimator`."""
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+
+
+def encoder_alone(model: Model, device: torch.device) -> Model:
+    """A copy of a fitted model without its decoders, on `device`."""
+    alone = copy.deepcopy(model, {id(model.module_.decoders): nn.ModuleDict()})
+    alone.module_.to(device).eval()
+    return alone
+
+
+def code_scaler(codes: npt.NDArray[np.float32]) -> Scaler:
+    """Standardises codes (N, L); what is constant but for rounding is only shifted."""
+    scaler = Scaler.fit("standard", [codes], codes.shape[1])
+    varies = scaler.scale > 1e-5 * abs(scaler.shift)
+    return Scaler(scaler.shift, np.where(varies, scaler.scale, 1.0))
+
+
+@torch.no_grad()
+def unscale(head: Head, scaler: Scaler) -> None:
+    """Let a head that has learned from standardised codes give the same for the codes."""
+    first = cast(nn.Linear, head[0])
+    weight = first.weight.double().cpu() / torch.from_numpy(scaler.scale)
+    first.bias.sub_((weight @ torch.from_numpy(scaler.shift)).to(first.bias))
+    first.weight.copy_(weight)

@@ -1,0 +1,321 @@
+"""`ConvAutoencoder`: images, and sequences in one dimension, through convolutions and pools."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from unspool import _checks
+from unspool.data.convert import Source
+from unspool.data.sequences import FloatArray, Sequences, as_floats
+from unspool.data.windows import Windows
+from unspool.errors import InputError
+from unspool.estimators.autoencoding import BaseAutoencoder
+from unspool.estimators.reading import whole_rows
+from unspool.nn import Autoencoder
+from unspool.nn.convolution import ConvDecoder, ConvEncoder, Size, sizes
+from unspool.nn.dense import ACTIVATIONS
+
+
+class ConvAutoencoder(BaseAutoencoder):
+    """Autoencoder of convolutions and pools, for images and for sequences.
+
+    An array ``X`` of shape (N, H, W, C) is images. With `image_shape` so are (N, H, W) and a
+    table (N, H · W · C), array or frame. Anything else is what `LSTMAutoencoder` takes: sequences
+    (N, T, F), with convolutions over their steps. They may be of unequal length (and are filled
+    up with zeros), but none longer than the longest that `fit` saw.
+
+    Parameters
+    ----------
+    latent_dim : int or None, default 32
+        Length of the code, L, which dense layers lead to and from. None makes the last map the
+        code, flattened from (H, W, filters).
+    filters : sequence of int, default (32,)
+        Channels after each convolution of the encoder, with a pool after each; the decoder has
+        them in reverse, and enlarges where the encoder pools.
+    kernel_size : int, default 3
+        Pixels or steps that a convolution reads, in each direction.
+    pool_size : int, default 2
+        Pixels or steps that a pool makes one, in each direction; 1 for no pools. Sizes that do
+        not divide are rounded up.
+    activation : str, default "relu"
+        After each convolution: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
+    output_activation : str, default "linear"
+        After the last one; bounded ones need data scaled to their range.
+    image_shape : (H, W) or (H, W, C), optional
+        Of the images in tables or (N, H, W).
+    loss : str, default "mse"
+        "mse", "mae", "huber", or "binary_crossentropy" for values in 0–1 (scaling="none" or
+        "minmax"); means over values, in scaled units.
+    metrics, input_noise, input_dropout, code_l1, kl_weight
+        As for `LSTMAutoencoder`; `input_dropout` is of pixels.
+    optimizer : str, default "adam"
+        As for `LSTMAutoencoder`.
+    learning_rate : float or None, default 0.001
+        Above 0; None is Keras's default for the optimizer.
+    global_clipnorm : float or None, default 1.0
+        Largest norm of all gradients together.
+    batch_size : int, default 32
+    epochs : int, default 100
+    steps_per_epoch, validation_split, patience
+        As for `LSTMAutoencoder`.
+    scaling : {"standard", "minmax", "none"}, default "standard"
+        Per feature, for images per channel; inside the model, and undone on the way out.
+    random_state, device, verbose
+        As for `LSTMAutoencoder`.
+
+    Attributes
+    ----------
+    image_shape_ : (H, W, C), or None for sequences
+    history_, encoder_, decoder_, module_, scaler_, max_length_, n_features_in_
+        As for `LSTMAutoencoder`; an image counts as a sequence of H · W pixels with C features.
+
+    Source: the article "Autoencoders", its convolutional model, which is ``latent_dim=None`` with
+    ``output_activation="relu"`` and ``loss="binary_crossentropy"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from unspool import ConvAutoencoder
+    >>> images = np.random.default_rng(0).uniform(size=(40, 6, 5, 3)).cumsum(axis=1)
+    >>> model = ConvAutoencoder(latent_dim=4, filters=(8,), epochs=20, random_state=0).fit(images)
+    >>> model.transform(images).shape, model.reconstruct(images).shape
+    ((40, 4), (40, 6, 5, 3))
+    >>> model.feature_maps(images).shape
+    (40, 8, 6, 5)
+    """
+
+    _free_latent_dim = True
+
+    def __init__(
+        self,
+        latent_dim: int | None = 32,
+        *,
+        filters: Sequence[int] = (32,),
+        kernel_size: int = 3,
+        pool_size: int = 2,
+        activation: str = "relu",
+        output_activation: str = "linear",
+        image_shape: Sequence[int] | None = None,
+        loss: str = "mse",
+        metrics: Sequence[str] = (),
+        input_noise: float = 0.0,
+        input_dropout: float = 0.0,
+        code_l1: float = 0.0,
+        kl_weight: float | None = None,
+        optimizer: str = "adam",
+        learning_rate: float | None = 1e-3,
+        global_clipnorm: float | None = 1.0,
+        batch_size: int = 32,
+        epochs: int = 100,
+        steps_per_epoch: int | None = None,
+        validation_split: float = 0.1,
+        patience: int | None = 20,
+        scaling: str = "standard",
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        verbose: int = 1,
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.pool_size = pool_size
+        self.activation = activation
+        self.output_activation = output_activation
+        self.image_shape = image_shape
+        self.loss = loss
+        self.metrics = metrics
+        self.input_noise = input_noise
+        self.input_dropout = input_dropout
+        self.code_l1 = code_l1
+        self.kl_weight = kl_weight
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.global_clipnorm = global_clipnorm
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.validation_split = validation_split
+        self.patience = patience
+        self.scaling = scaling
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def _complaints(self) -> list[_checks.Complaint]:
+        complaints = [
+            *super()._complaints(),
+            *_checks.wholes("filters", self.filters, 1),
+            _checks.whole("kernel_size", self.kernel_size, 1),
+            _checks.whole("pool_size", self.pool_size, 1),
+            _checks.choice("activation", self.activation, ACTIVATIONS),
+        ]
+        if isinstance(self.filters, (list, tuple)) and not self.filters:
+            complaints.append("`filters` must have at least one number, got none.")
+        if self.image_shape is not None:
+            shape = self.image_shape
+            complaints += _checks.wholes("image_shape", shape, 1)
+            if isinstance(shape, (list, tuple)) and len(shape) not in (2, 3):
+                complaints.append(f"`image_shape` must be (H, W) or (H, W, C), got {shape!r}.")
+        return complaints
+
+    def feature_maps(self, X: Any, layer: int = 0) -> npt.NDArray[np.float32]:
+        """What a convolution of the encoder makes of `X`, before the pool.
+
+        Parameters
+        ----------
+        X : as for `fit`
+        layer : int, default 0
+            Which convolution, counted from the input.
+
+        Returns
+        -------
+        array of shape (N, filters, H, W), or (N, filters, T) for sequences
+            H, W and T as large as the pools before that convolution leave them; NaN past the end
+            of a sequence.
+        """
+        source = self._read(X)
+        encoder = cast(ConvEncoder, self.module_.encoder)
+        depth = len(encoder.convolutions)
+        _checks.raise_all(_checks.whole("layer", layer, 0))
+        if layer >= depth:
+            raise InputError(f"`layer` must be below {depth}, the convolutions, got {layer}.")
+        size = sizes(encoder.shape, encoder.pool, layer)[-1]
+        maps = np.empty((len(source), self.filters[layer], *size), np.float32)
+        for indices, batch in self._batches(source):
+            found = encoder.maps(batch.x, batch.lengths, layer)
+            maps[indices] = found.permute(0, 3, 1, 2).cpu().numpy()
+        if self.image_shape_ is not None:
+            return maps
+        lengths = source.lengths_of(np.arange(len(source)))
+        past = np.arange(size[0]) >= -(-lengths // self.pool_size**layer)[:, None]
+        return np.where(past[:, None], np.float32(np.nan), maps[..., 0])
+
+    def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:
+        """How far reconstructions are from their input, as `LSTMAutoencoder` has it.
+
+        Parameters
+        ----------
+        X : as for `fit`
+        per : {"sequence", "step"}, default "sequence"
+            Of an image or sequence, or of each of its pixels or steps.
+        merge : bool, default False
+            For `Windows`, as for `LSTMAutoencoder`.
+
+        Returns
+        -------
+        array of shape (N,), or per step (N, H, W) or (N, T)
+        """
+        errors = super().reconstruction_error(X, per=per, merge=merge)
+        if per == "step" and self.image_shape_ is not None:
+            return errors.reshape(-1, *self.image_shape_[:2])
+        return errors
+
+    def _see(self, axes: tuple[int, ...]) -> None:
+        """Note the form of what `fit` is given, by its axes but for N."""
+        self.image_shape_: tuple[int, ...] | None = None
+        if self.image_shape is not None:
+            self.image_shape_ = (*self.image_shape, 1)[:3]
+        elif len(axes) == 3:
+            self.image_shape_ = axes
+        self._axes = axes if self.image_shape_ is not None else None
+
+    def _prepared(self, X: Any) -> Any:
+        """Images as (N, H · W, C); tables as they are where `fit` saw one."""
+        if not self.__sklearn_is_fitted__():  # it is `fit` that asks
+            self._see(axes_of(X))
+        if self.image_shape_ is None:
+            return X
+        axes, (height, width, channels) = axes_of(X), self.image_shape_
+        if len(axes) == 1 and len(self._axes or ()) == 1:
+            return X
+        self._check_axes(axes)
+        return as_floats(X, "images").reshape(-1, height * width, channels)
+
+    def _arranged(self, source: Source, table: bool) -> Source:
+        if self.image_shape_ is None:
+            return source
+        height, width, channels = self.image_shape_
+        values = whole_rows(source)
+        if table:
+            self._check_axes(values.shape[1:2])
+        return Sequences(values.reshape(len(values), height * width, channels))
+
+    def _check_axes(self, axes: tuple[int, ...]) -> None:
+        height, width, channels = self.image_shape_ or ()
+        forms = [(height, width, channels), (height * width * channels,), (height, width)]
+        if axes in forms[: 3 if channels == 1 else 2]:
+            return
+        got = f"shape (N, {', '.join(map(str, axes))})" if axes else "something else"
+        raise InputError(
+            f"Expected images as (N, {height}, {width}, {channels}), or a table (N, "
+            f"{height * width * channels}), got {got}; images of another shape need a model of "
+            "their own (see `image_shape`)."
+        )
+
+    def _as_given(self, values: FloatArray, X: Any = None) -> FloatArray:
+        if self.image_shape_ is None:
+            return super()._as_given(values, X)
+        axes = self._axes if X is None else axes_of(X)
+        assert axes is not None
+        return values.reshape(len(values), *axes)
+
+    def _remembered(self) -> dict[str, Any]:
+        return {"axes": self._axes}
+
+    def _recall(self, fitted: Mapping[str, Any]) -> None:
+        axes = fitted["axes"]
+        if axes is not None:
+            _checks.raise_all(*_checks.wholes("axes", axes, 1))
+        self._see(tuple(axes or ()))
+        if self.image_shape_ is None:
+            return
+        self._check_axes(self._axes or ())
+        pixels = math.prod(self.image_shape_[:2])
+        if (pixels, self.image_shape_[2]) != (self.max_length_, self._n_features):
+            raise InputError(f"Expected images of shape {self.image_shape_}, got others.")
+
+    def _build(self, generator: torch.Generator) -> Autoencoder:
+        image, shape = self.image_shape_, (max(1, self.max_length_), 1)
+        if image is not None:
+            shape = (image[0], image[1])
+        kernel: Size = (self.kernel_size, self.kernel_size if image else 1)
+        pool: Size = (self.pool_size, self.pool_size if image else 1)
+        filters = tuple(self.filters)
+        encoder = ConvEncoder(
+            self._n_features,
+            shape,
+            self.latent_dim,
+            filters=filters,
+            kernel=kernel,
+            pool=pool,
+            activation=self.activation,
+            variational=self.kl_weight is not None,
+            generator=generator,
+        )
+        decoder = ConvDecoder(
+            self.latent_dim,
+            self._n_features,
+            shape,
+            filters=filters,
+            kernel=kernel,
+            pool=pool,
+            activation=self.activation,
+            output_activation=self.output_activation,
+            generator=generator,
+        )
+        return Autoencoder(encoder, {"reconstruction": decoder})
+
+
+def axes_of(X: Any) -> tuple[int, ...]:
+    """The shape of `X` but for N; nothing where it has none of its own."""
+    if isinstance(X, (Sequences, Windows)):
+        return ()
+    try:
+        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+        return tuple(shape[1:])
+    except ValueError:  # a ragged list
+        return ()

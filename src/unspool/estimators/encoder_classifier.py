@@ -1,0 +1,352 @@
+"""`EncoderClassifier`: a softmax on the codes of a trained encoder, which may be trained on."""
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import ClassifierMixin, clone
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from unspool import _checks
+from unspool.data.convert import Source
+from unspool.data.scaling import Scaler
+from unspool.data.sequences import IntArray, Sequences
+from unspool.estimators.base import INFERENCE_STEPS, Model
+from unspool.estimators.classifying import (
+    CrossEntropy,
+    EncoderWithHead,
+    SavableClassifier,
+    code_scaler,
+    encoder_alone,
+    unfrozen,
+    unscale,
+)
+from unspool.estimators.labels import Labels, read_labels, split_by_class
+from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
+from unspool.nn import Head
+from unspool.nn.dense import ACTIVATIONS
+from unspool.nn.device import resolve_device
+from unspool.training.batches import Batch, Batches
+from unspool.training.callbacks import Callback, KeepBest, ProgressBar
+from unspool.training.loop import train
+from unspool.training.optimizers import OPTIMIZERS, make_optimizer
+
+
+class EncoderClassifier(
+    ClassifierMixin,  # type: ignore[misc]  # scikit-learn ships no types
+    SavableClassifier,
+):
+    """Classifier of sequences: dense layers and a softmax on the codes of a trained encoder.
+
+    The encoder is that of any model of unspool's that has one: dense, stacked, convolutional or
+    LSTM, an autoencoder's or a forecaster's. The head is trained on its codes, and with
+    `fine_tune` encoder and head are then trained on together.
+
+    ``X`` is what the model takes whose encoder it is; ``y`` holds a label for every sequence, of
+    any kind that can be sorted: numbers, strings, truth values.
+
+    Parameters
+    ----------
+    autoencoder : estimator of unspool's, optional
+        One that is fitted is used as it is: its encoder is copied, and it is never changed. One
+        that is not is cloned and fitted on ``X``, without ``y``; where its `random_state` is None
+        it is given one drawn from this `random_state`. None is ``LSTMAutoencoder()``.
+
+        scikit-learn clones estimators in cross-validation and grid searches, and what is cloned
+        is not fitted any more: the encoder is then trained anew on the training part of every
+        fold, and learns nothing of the part held out. To keep a trained one through all that,
+        wrap it: ``FrozenEstimator(autoencoder)``, from `sklearn.frozen`.
+    fine_tune : bool, default False
+        Train encoder and head together, after the head has been trained on the encoder as it is.
+    head_units : sequence of int, default ()
+        Widths of dense layers between the code and the softmax.
+    head_activation : str, default "relu"
+        Of those layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
+    optimizer : str, default "adam"
+        As for `LSTMAutoencoder`.
+    learning_rate : float or None, default 0.001
+        Above 0; None is Keras's default for the optimizer.
+    global_clipnorm : float or None, default 1.0
+        Largest norm of all gradients together.
+    batch_size : int, default 32
+    epochs : int, default 100
+        Most passes over the training sequences' codes, for the head.
+    fine_tune_epochs : int or None, default None
+        Most passes over the training sequences in fine-tuning; as many as `epochs` by default.
+    validation_split : float, default 0.0
+        Share of the sequences held out to watch, drawn at random and of every class alike; the
+        last of a class is never held out. Of windows, the last steps of every series. 0 holds
+        out none: labelled sequences tend to be few, and a few of those are a poor guide.
+    patience : int or None, default 20
+        Epochs without a better validation loss (training loss, where none is held out) after
+        which to stop; the best weights are kept. None trains all epochs and keeps the last.
+    random_state : int, RandomState or None
+        Makes a fit repeatable to the bit on one machine and thread count.
+    device : str, default "auto"
+        A torch device; "auto" takes a GPU where there is one. The copied encoder moves to it.
+    verbose : int, default 1
+        0 shows no progress bar; nor does anything where stderr is not a terminal.
+
+    Attributes
+    ----------
+    classes_ : array of shape (C,)
+        The labels, sorted.
+    autoencoder_ : fitted estimator
+        A copy of the model that was given, or of what was fitted, with the encoder alone; its
+        `transform` gives the codes that the head sees.
+    module_ : torch module ``(x (B, T, F) scaled, lengths) -> logits (B, C)``
+    history_ : dict
+        Of the last stage: "loss" (the cross-entropy) and "accuracy", a number for every epoch,
+        the same with "val_" before it, and "best_epoch", the index of the one whose weights were
+        kept.
+    head_history_ : dict
+        The same, of the head on the encoder as it was; `history_` itself without fine-tuning.
+    n_features_in_, feature_names_in_
+        As the model has them whose encoder it is.
+
+    Source: the article "Autoencoders", the last two steps of its stacked model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from unspool import EncoderClassifier, LSTMAutoencoder
+    >>> y = np.repeat(["slow", "fast"], 50)
+    >>> X = np.sin(np.arange(40) / np.where(y == "slow", 6, 3)[:, None] + np.arange(100)[:, None])
+    >>> autoencoder = LSTMAutoencoder(latent_dim=8, epochs=5, random_state=0).fit(X)
+    >>> model = EncoderClassifier(autoencoder, fine_tune=True, random_state=0).fit(X, y)
+    >>> model.predict_proba(X).shape
+    (100, 2)
+    >>> model.score(X, y)
+    1.0
+    """
+
+    def __init__(
+        self,
+        autoencoder: Any = None,
+        *,
+        fine_tune: bool = False,
+        head_units: Sequence[int] = (),
+        head_activation: str = "relu",
+        optimizer: str = "adam",
+        learning_rate: float | None = 1e-3,
+        global_clipnorm: float | None = 1.0,
+        batch_size: int = 32,
+        epochs: int = 100,
+        fine_tune_epochs: int | None = None,
+        validation_split: float = 0.0,
+        patience: int | None = 20,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        verbose: int = 1,
+    ) -> None:
+        self.autoencoder = autoencoder
+        self.fine_tune = fine_tune
+        self.head_units = head_units
+        self.head_activation = head_activation
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.global_clipnorm = global_clipnorm
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.fine_tune_epochs = fine_tune_epochs
+        self.validation_split = validation_split
+        self.patience = patience
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def _complaints(self) -> list[_checks.Complaint]:
+        complaints = [
+            _checks.truth("fine_tune", self.fine_tune),
+            *_checks.wholes("head_units", self.head_units, 1),
+            _checks.choice("head_activation", self.head_activation, ACTIVATIONS),
+            _checks.choice("optimizer", self.optimizer, OPTIMIZERS),
+            _checks.number("learning_rate", self.learning_rate, 0, none=True, open_left=True),
+            _checks.number("global_clipnorm", self.global_clipnorm, 0, none=True, open_left=True),
+            _checks.whole("batch_size", self.batch_size, 1),
+            _checks.whole("epochs", self.epochs, 1),
+            _checks.whole("fine_tune_epochs", self.fine_tune_epochs, 1, none=True),
+            _checks.number("validation_split", self.validation_split, 0, 1),
+            _checks.whole("patience", self.patience, 1, none=True),
+            _checks.whole("verbose", self.verbose, 0),
+        ]
+        inner = unfrozen(self.autoencoder)
+        frozen = inner is not self.autoencoder
+        if isinstance(inner, Model):
+            if frozen and not inner.__sklearn_is_fitted__():
+                complaints.append(
+                    "`autoencoder` is a FrozenEstimator of a model that is not fitted; fit that "
+                    "first."
+                )
+        elif frozen or inner is not None:
+            complaints.append(
+                "`autoencoder` must be an autoencoder or a forecaster of unspool's, or None, got "
+                f"{self.autoencoder!r}."
+            )
+        return complaints
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train the head on the codes of `X`, and with `fine_tune` the encoder as well.
+
+        Parameters
+        ----------
+        X : N sequences, in any form that the model takes whose encoder it is
+        y : labels of shape (N,)
+
+        Raises
+        ------
+        InputError
+            For parameters, data or labels that cannot be used.
+        DivergedError
+            When the loss stops being a finite number.
+        """
+        _checks.raise_all(*self._complaints())
+        self.__dict__.pop("history_", None)  # until training ends this is not a fitted model
+        classes, indices = read_labels(y, X)
+        random = check_random_state(self.random_state)
+        rng = np.random.default_rng(random.randint(2**31))
+        generator = torch.Generator().manual_seed(int(random.randint(2**31)))
+        device = resolve_device(self.device)
+        self.classes_ = classes
+        self.autoencoder_ = encoder_alone(self._trained(X, int(random.randint(2**31))), device)
+        source = self.autoencoder_._read(X)
+        halves = split_by_class(source, indices, self.validation_split, rng)
+        learn = partial(self._learn, indices, halves, rng, device)
+
+        codes = self._codes(source)  # once: the encoder does not change while the head learns
+        scaler = code_scaler(codes[halves[0]])
+        head = self._head(generator).to(device)
+        self.head_history_ = history = learn(
+            head, lambda batch: head(batch.x[:, 0]), Sequences(codes[:, None]), scaler, self.epochs
+        )
+        unscale(head, scaler)
+        self.module_ = EncoderWithHead(self.autoencoder_.module_.encoder, head)
+        if self.fine_tune:
+            history = learn(
+                self.module_,
+                lambda batch: self.module_(batch.x, batch.lengths),
+                source,
+                self.autoencoder_.scaler_,
+                self.fine_tune_epochs or self.epochs,
+            )
+        self.history_ = history
+        return self
+
+    def _trained(self, X: Any, seed: int) -> Model:
+        """The model that was given, where it is fitted; or else a clone of it, fitted on `X`."""
+        inner = unfrozen(self.autoencoder)
+        if inner is None:
+            inner = LSTMAutoencoder(device=self.device, verbose=self.verbose)
+        elif inner.__sklearn_is_fitted__():
+            return cast(Model, inner)
+        inner = clone(inner)
+        if inner.random_state is None:
+            inner.set_params(random_state=seed)
+        return cast(Model, inner.fit(X))
+
+    def _head(self, generator: torch.Generator) -> Head:
+        return Head(
+            self.autoencoder_._n_features_out,
+            len(self.classes_),
+            units=tuple(self.head_units),
+            activation=self.head_activation,
+            generator=generator,
+        )
+
+    def _learn(
+        self,
+        classes: IntArray,
+        halves: tuple[IntArray, IntArray],
+        rng: np.random.Generator,
+        device: torch.device,
+        model: nn.Module,
+        logits: Callable[[Batch], Tensor],
+        source: Source,
+        scaler: Scaler,
+        epochs: int,
+    ) -> dict[str, Any]:
+        """Train `model` to give the logits of the right classes; what came of it by epoch."""
+        training, held_out = halves
+        size = self.autoencoder_._inference_batch(source.max_length)
+        callbacks: list[Callback] = [KeepBest(self.patience)]
+        if self.verbose:
+            callbacks.append(ProgressBar())
+        with self.autoencoder_._threads(min(self.batch_size, len(training)), training=True):
+            history = train(
+                model,
+                CrossEntropy(logits),
+                Batches(source, scaler, training, self.batch_size, device, rng, classes=classes),
+                optimizer=make_optimizer(self.optimizer, model.parameters(), self.learning_rate),
+                epochs=epochs,
+                validation=Batches(source, scaler, held_out, size, device, classes=classes)
+                if len(held_out)
+                else None,
+                global_clipnorm=self.global_clipnorm,
+                callbacks=callbacks,
+            )
+        return history.as_dict()
+
+    def _codes(self, source: Source) -> npt.NDArray[np.float32]:
+        """Codes of sequences, (N, L)."""
+        inner = self.autoencoder_
+        codes = np.empty((len(source), inner._n_features_out), np.float32)
+        for indices, batch in inner._batches(source):
+            codes[indices] = inner.module_.encoder(batch.x, batch.lengths).cpu().numpy()
+        return codes
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
+        """How likely every class is for every sequence.
+
+        Parameters
+        ----------
+        X : as for `fit`
+
+        Returns
+        -------
+        array of shape (N, C)
+            In the order of ``classes_``; rows add up to 1.
+        """
+        likely: npt.NDArray[np.float32] = self._logits(X).softmax(1).float().numpy()
+        return likely
+
+    def predict(self, X: Any) -> Labels:
+        """The likeliest class of every sequence: labels of shape (N,)."""
+        likeliest = self._logits(X).argmax(1).numpy()
+        labels: Labels = self.classes_[likeliest]
+        return labels
+
+    def _logits(self, X: Any) -> Tensor:
+        """Logits (N, C), float64."""
+        check_is_fitted(self)
+        codes = torch.from_numpy(self._codes(self.autoencoder_._read(X)))
+        # In float64: what a product in float32 gives depends on the size of the batch.
+        head = copy.deepcopy(self.module_.head).cpu().double()
+        with torch.inference_mode():
+            return torch.cat([head(some.double()) for some in torch.split(codes, INFERENCE_STEPS)])
+
+    @property
+    def n_features_in_(self) -> int:
+        """Columns of a table, or features of a step, as the encoder's model counts them."""
+        number: int = self.autoencoder_.n_features_in_
+        return number
+
+    @property
+    def feature_names_in_(self) -> npt.NDArray[np.object_]:
+        """Their names, where they are known."""
+        names: npt.NDArray[np.object_] = self.autoencoder_.feature_names_in_
+        return names
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Only a fit that came to its end counts, not one that was interrupted or diverged."""
+        return hasattr(self, "history_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags

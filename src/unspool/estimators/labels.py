@@ -1,0 +1,141 @@
+"""Labels of sequences: read, split by class, written to a model file and read back."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils import assert_all_finite, check_consistent_length
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from unspool.data.convert import Source
+from unspool.data.sequences import IntArray
+from unspool.data.windows import Windows
+from unspool.errors import InputError
+from unspool.estimators.base import split
+
+Labels = npt.NDArray[Any]
+
+# What JSON gives back as it was, by the kind of NumPy's dtypes.
+PLAIN: dict[str, type] = {"U": str, "i": int, "u": int, "b": bool, "f": float}
+
+
+def read_labels(y: Any, X: Any) -> tuple[Labels, IntArray]:
+    """The classes in the labels `y` of `X`, sorted, and the class of every sequence by its index.
+
+    Returns
+    -------
+    classes : array of shape (C,)
+    indices : array of shape (N,)
+
+    Raises
+    ------
+    InputError, ValueError
+        Where labels are missing, not one for each sequence, not finite, continuous, of kinds that
+        cannot be sorted, or all the same.
+    """
+    if y is None:
+        raise InputError(
+            "EncoderClassifier requires y to be passed, but the target y is None; "
+            "give a label for every sequence."
+        )
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
+    check_consistent_length(X, y)
+    if not len(y):
+        raise InputError("Expected at least one sequence with its label, got none.")
+    if y.dtype != object:
+        check_classification_targets(y)
+    elif all(isinstance(label, (float, np.floating)) for label in y):
+        check_classification_targets(y.astype(np.float64))
+    try:
+        classes, indices = np.unique(y, return_inverse=True)
+    except TypeError as error:
+        raise InputError(
+            f"Expected labels of one kind that can be sorted, got others ({error}); "
+            "turn them all into strings."
+        ) from None
+    if len(classes) < 2:
+        (only,) = classes.tolist()
+        raise InputError(
+            f"Expected labels of at least two classes in `y`, got one class: {only!r}."
+        )
+    return classes, indices.astype(np.int64)
+
+
+def split_by_class(
+    source: Source, classes: IntArray, share: float, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Indices to train on and to validate on, of every class about the same share.
+
+    At least one sequence of every class is trained on, so that where no class has two of them
+    none is held out. Windows are split by time; those of a class that would be missing from the
+    earlier part stay in it.
+
+    Parameters
+    ----------
+    source : Sequences or Windows
+    classes : array of shape (N,)
+        The class of each, 0 to C - 1.
+    share : float
+        To validate on, 0 to 1.
+    rng : numpy Generator
+    """
+    if isinstance(source, Windows) and share:
+        training, held_out = split(source, share, rng)
+        missing = ~np.isin(classes[held_out], classes[training])
+        return np.sort(np.r_[training, held_out[missing]]), held_out[~missing]
+    counts = np.bincount(classes)
+    exact = counts * share
+    taken = np.minimum(exact.astype(np.int64), counts - 1)
+    # What is left over goes to the classes that rounding took most from.
+    left = max(1, round(len(classes) * share)) - taken.sum() if share else 0
+    order = rng.permutation(len(counts))
+    order = order[np.argsort(-(exact - taken)[order], kind="stable")]
+    order = order[taken[order] < counts[order] - 1]
+    taken[order[:left]] += 1
+    held_out = np.concatenate(
+        [rng.permutation(np.flatnonzero(classes == i))[:n] for i, n in enumerate(taken)]
+    )
+    return np.setdiff1d(np.arange(len(classes)), held_out), np.sort(held_out)
+
+
+def write_labels(classes: Labels) -> dict[str, Any]:
+    """The classes as JSON has them: their dtype, and their values.
+
+    Raises
+    ------
+    InputError
+        For types that would not come back as they were.
+    """
+    values = [v.item() if isinstance(v, np.generic) else v for v in classes.tolist()]
+    kinds = {type(value) for value in values}
+    if len(kinds) > 1 or not kinds <= {*PLAIN.values()}:
+        named = " and ".join(sorted(kind.__name__ for kind in kinds))
+        raise InputError(
+            f"Labels of type {named} cannot be written to a model file; fit on labels that are "
+            "all str, int, bool or float, or numbers of NumPy's."
+        )
+    return {"dtype": classes.dtype.str, "values": values}
+
+
+def restore_labels(written: Any) -> Labels:
+    """The classes that `write_labels` wrote.
+
+    Raises
+    ------
+    InputError, KeyError, TypeError, ValueError
+        Where that is not what they are.
+    """
+    dtype, values = np.dtype(written["dtype"]), written["values"]
+    kinds = {type(value) for value in values}
+    known = {*PLAIN.values()} if dtype.kind == "O" else {PLAIN.get(dtype.kind)}
+    if len(kinds) != 1 or not kinds <= known:
+        raise InputError(f"Expected the names of classes as {dtype.str}, got {values!r}.")
+    try:
+        classes = np.array(values, str if dtype.kind == "U" else dtype)  # as wide as they are
+    except OverflowError as error:
+        raise InputError(f"Expected the names of classes as {dtype.str}: {error}.") from None
+    if len(classes) < 2 or not np.array_equal(classes, np.unique(classes)):
+        raise InputError(f"Expected two classes or more, each once and sorted, got {values!r}.")
+    return classes

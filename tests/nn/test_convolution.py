@@ -1,0 +1,163 @@
+"""Convolutional modules, held against plain convolutions of images that are really enlarged."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from tests.close import assert_close
+from unspool.errors import InputError
+from unspool.nn.convolution import ConvDecoder, ConvEncoder, Convolution, pooled, sizes
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def enlarged(images, up):
+    return images.repeat_interleave(up[0], 1).repeat_interleave(up[1], 2)
+
+
+def convolved(images, convolution):
+    """What Keras's padding "same" gives: the odd zero of an even kernel goes to the far edge."""
+    (height, width), weight = convolution.kernel, convolution.weight
+    pads = ((width - 1) // 2, width // 2, (height - 1) // 2, height // 2)
+    read = functional.pad(images.permute(0, 3, 1, 2), pads)
+    return functional.conv2d(read, weight, convolution.bias).permute(0, 2, 3, 1)
+
+
+def with_biases(module):
+    for name, weight in module.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(weight, generator=generator(1))
+    return module.double()
+
+
+@pytest.mark.parametrize("up", [(1, 1), (2, 2), (3, 3), (2, 1), (1, 3)], ids=str)
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (4, 4), (5, 2), (7, 1)], ids=str)
+def test_a_convolution_is_that_of_the_enlarged_image(kernel, up):
+    convolution = with_biases(Convolution(3, 5, kernel, up=up, generator=generator()))
+    images = torch.randn(2, 6, 5, 3, dtype=torch.float64, generator=generator())
+    ours = images.clone().requires_grad_()
+    theirs = images.clone().requires_grad_()
+    got, expected = convolution(ours), convolved(enlarged(theirs, up), convolution)
+    assert_close("images", expected, got)
+    weights = torch.randn(got.shape, dtype=torch.float64, generator=generator(2))
+    parameters = list(convolution.parameters())
+    for name, one, other in zip(
+        ["weight", "bias", "images"],
+        torch.autograd.grad((expected * weights).sum(), [*parameters, theirs]),
+        torch.autograd.grad((got * weights).sum(), [*parameters, ours]),
+        strict=True,
+    ):
+        assert_close(f"gradient of {name}", one, other)
+        assert one.abs().max() > 0
+
+
+def test_weights_start_as_in_keras():
+    convolution = Convolution(8, 16, (3, 5), generator=generator())
+    limit = math.sqrt(6 / (3 * 5 * 8 + 3 * 5 * 16))  # Glorot: fans count the pixels of the kernel
+    assert 0.98 * limit < convolution.weight.abs().max() < limit
+    assert not convolution.bias.any()
+    again, other = (Convolution(8, 16, (3, 5), generator=generator(seed)) for seed in (0, 1))
+    assert torch.equal(convolution.weight, again.weight)
+    assert not torch.equal(convolution.weight, other.weight)
+
+
+def test_pools_take_what_is_cut_off_at_the_far_edge():
+    images = torch.arange(15.0).view(1, 3, 5, 1)
+    assert pooled(images, (2, 2))[0, :, :, 0].tolist() == [[6, 8, 9], [11, 13, 14]]
+    assert pooled(images, (1, 1)) is images
+    assert sizes((3, 5), (2, 2), 3) == [(3, 5), (2, 3), (1, 2), (1, 1)]
+
+
+def by_hand(encoder, images):
+    """Convolution, activation, pool, one after the other: maps before each pool, and the last."""
+    maps = []
+    for convolution in encoder.convolutions:
+        maps.append(encoder.activation(convolved(images, convolution)))
+        read = maps[-1].permute(0, 3, 1, 2)
+        images = functional.max_pool2d(read, encoder.pool, ceil_mode=True).permute(0, 2, 3, 1)
+    return maps, images
+
+
+@pytest.mark.parametrize("activation", ["relu", "elu", "gelu", "tanh", "softmax"])
+def test_an_encoder_is_convolution_activation_pool(activation):
+    encoder = with_biases(
+        ConvEncoder(2, (7, 5), filters=(4, 3), activation=activation, generator=generator())
+    )
+    x = torch.randn(3, 35, 2, dtype=torch.float64, generator=generator())
+    maps, last = by_hand(encoder, x.view(3, 7, 5, 2))
+    assert_close("code", last.flatten(1), encoder(x))
+    for layer, expected in enumerate(maps):
+        assert_close(f"map {layer}", expected, encoder.maps(x, layer=layer))
+    assert encoder.latent_dim == 2 * 2 * 3
+
+
+def test_a_latent_dim_leads_through_dense_layers():
+    encoder = ConvEncoder(1, (6, 6), 5, filters=(4,), generator=generator())
+    x = torch.randn(2, 36, 1, generator=generator())
+    _, last = by_hand(encoder, x.view(2, 6, 6, 1))
+    linear = encoder.projection
+    assert_close("code", last.flatten(1) @ linear.weight.T + linear.bias, encoder(x))
+    decoder = ConvDecoder(5, 1, (6, 6), filters=(4,), generator=generator())
+    assert decoder.start.weight.shape == (36, 5)
+    assert ConvDecoder(None, 1, (6, 6), filters=(4,)).start is None
+    assert ConvDecoder(36, 1, (6, 6), filters=(4,)).start is None  # as wide as the map
+    assert ConvEncoder(1, (6, 6), 36, filters=(4,)).projection is None
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (7, 5), (1, 1), (9, 1)], ids=str)
+def test_a_decoder_convolves_enlarges_and_cuts_off(shape):
+    kernel, pool = ((3, 1), (2, 1)) if shape[1] == 1 else ((3, 3), (2, 2))
+    decoder = with_biases(
+        ConvDecoder(
+            6, 2, shape, filters=(3, 4), kernel=kernel, pool=pool, activation="tanh",
+            output_activation="softmax", generator=generator(),
+        )
+    )  # fmt: skip
+    code = torch.randn(3, 6, dtype=torch.float64, generator=generator())
+    start = torch.tanh(code @ decoder.start.weight.T + decoder.start.bias)
+    images = start.view(3, *sizes(shape, pool, 2)[-1], 4)
+    first, second, third = decoder.convolutions
+    assert [c.weight.shape[:2] for c in decoder.convolutions] == [(4, 4), (3, 4), (2, 3)]
+    images = torch.tanh(convolved(images, first))
+    larger = reversed(sizes(shape, pool, 1))
+    for convolution, (height, width) in zip((second, third), larger, strict=True):
+        images = convolved(enlarged(images, pool), convolution)[:, :height, :width]
+        images = torch.tanh(images) if convolution is second else images
+    expected = images.softmax(-1).flatten(1, 2)
+    assert_close("images", expected, decoder(code, math.prod(shape)))
+    assert_close("cut", expected[:, :1], decoder(code, 1))
+
+
+def test_the_model_of_the_article_has_its_weights():
+    encoder, decoder = ConvEncoder(1, (28, 28)), ConvDecoder(None, 1, (28, 28))
+    count = sum(w.numel() for part in (encoder, decoder) for w in part.parameters())
+    assert count == (9 + 1) * 32 + (9 * 32 + 1) * 32 + (9 * 32 + 1)
+    assert encoder.latent_dim == 14 * 14 * 32
+
+
+def test_the_amount_of_padding_and_what_stands_there_change_nothing():
+    encoder = ConvEncoder(2, (9, 1), 4, kernel=(3, 1), pool=(2, 1), generator=generator())
+    lengths = torch.tensor([9, 4, 0])
+    x = torch.randn(3, 9, 2, generator=generator())
+    x[1, 4:], x[2] = 1e3, -7.0
+    clean = x.clone()
+    clean[1, 4:], clean[2] = 0, 0
+    assert torch.equal(encoder(x, lengths), encoder(clean, lengths))
+    assert torch.equal(encoder(x[1:, :4], lengths[1:]), encoder(x, lengths)[1:])
+
+
+def test_longer_sequences_than_it_was_made_for_are_refused():
+    encoder = ConvEncoder(2, (9, 1), 4, kernel=(3, 1), pool=(2, 1))
+    with pytest.raises(InputError, match=r"^Expected sequences of at most 9 steps, got 10;"):
+        encoder(torch.zeros(1, 10, 2))
+
+
+def test_a_variational_encoder_has_both_heads_on_the_map():
+    encoder = ConvEncoder(1, (4, 4), 3, filters=(2,), variational=True, generator=generator())
+    assert encoder.projection.weight.shape == encoder.log_variance.weight.shape == (3, 8)
+    map_sized = ConvEncoder(1, (4, 4), filters=(2,), variational=True)
+    assert map_sized.projection.weight.shape == (8, 8)

@@ -1,0 +1,99 @@
+"""Dense modules, held against products written out."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.close import assert_close
+from unspool.errors import InputError
+from unspool.nn.feedforward import DenseDecoder, DenseEncoder, up_to
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def product(x, linear):
+    return x @ linear.weight.detach().double().numpy().T + linear.bias.detach().double().numpy()
+
+
+def with_biases(module):
+    for name, weight in module.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(weight, generator=generator(1))
+    return module.double()
+
+
+def test_an_encoder_is_its_layers_on_the_whole_sequence():
+    encoder = with_biases(
+        DenseEncoder(
+            2, 5, 3, units=(7, 4), activation="tanh", code_activation="relu", generator=generator()
+        )
+    )
+    x = torch.randn(6, 5, 2, dtype=torch.float64, generator=generator())
+    first, _, second, _, third, _ = encoder.layers
+    hidden = np.tanh(product(x.numpy().reshape(6, 10), first))
+    code = np.maximum(0, product(np.tanh(product(hidden, second)), third))
+    assert_close("code", code, encoder(x))
+    assert (code > 0).any()
+    assert encoder.projection is None
+
+
+def test_a_decoder_is_its_layers_and_gives_all_steps():
+    decoder = with_biases(
+        DenseDecoder(
+            3, 2, 5, units=(4,), activation="relu", output_activation="tanh", generator=generator()
+        )
+    )
+    code = torch.randn(6, 3, dtype=torch.float64, generator=generator())
+    first, _, second, _ = decoder.head
+    hidden = np.maximum(0, product(code.numpy(), first))
+    expected = np.tanh(product(hidden, second)).reshape(6, 5, 2)
+    assert_close("sequence", expected, decoder(code, 5))
+    assert_close("fewer steps", expected[:, :2], decoder(code, 2))
+
+
+def test_the_amount_of_padding_and_what_stands_there_change_nothing():
+    encoder = DenseEncoder(2, 9, 4, generator=generator())
+    lengths = torch.tensor([9, 4, 0])
+    x = torch.randn(3, 9, 2, generator=generator())
+    x[1, 4:], x[2] = 1e3, -7.0
+    clean = x.clone()
+    clean[1, 4:], clean[2] = 0, 0
+    assert torch.equal(encoder(x, lengths), encoder(clean, lengths))
+    assert_close("cut", encoder(x, lengths)[1:], encoder(x[1:, :4], lengths[1:]))
+
+
+def test_sequences_are_filled_up_at_their_end():
+    x = torch.ones(2, 3, 1)
+    assert up_to(5, x)[:, :, 0].tolist() == [[1, 1, 1, 0, 0]] * 2
+    assert torch.equal(up_to(3, x), x)
+    with pytest.raises(InputError) as caught:
+        up_to(2, x)
+    assert str(caught.value) == (
+        "Expected sequences of at most 2 steps, got 3; dense and convolutional models are bound "
+        "to the longest sequence they were made for."
+    )
+
+
+def test_a_variational_encoder_has_both_heads_on_the_last_layer():
+    encoder = with_biases(
+        DenseEncoder(1, 4, 3, units=(6,), variational=True, generator=generator())
+    )
+    x = torch.randn(5, 4, 1, dtype=torch.float64, generator=generator())
+    last = encoder.layers(x.flatten(1)).detach().numpy()
+    mean, log_variance = product(last, encoder.projection), product(last, encoder.log_variance)
+    code, divergence = encoder.eval().sample(x)
+    assert_close("mean", mean, code)
+    expected = 0.5 * (mean**2 + np.exp(log_variance) - 1 - log_variance).sum(1)
+    assert_close("divergence", expected, divergence)
+
+
+def test_the_generator_decides_the_weights():
+    def weights(seed):
+        parts = (DenseEncoder(2, 3, 4, generator=generator(seed)),
+                 DenseDecoder(4, 2, 3, generator=generator(seed)))  # fmt: skip
+        return torch.cat([w.flatten() for part in parts for w in part.parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
