@@ -22,12 +22,16 @@ from unspool.estimators import (
 
 EPOCHS = 50
 CONV_EPOCHS = 10
+BATCH = 256
+SMALL_BATCH = 32  # of the 1,442 small digits, so that an epoch has more than a few steps
+
+How = tuple[int, int, int]  # epochs, seed, batch size
 
 
-def settings(epochs: int, random_state: int) -> dict[str, Any]:
+def settings(epochs: int, random_state: int, batch_size: int) -> dict[str, Any]:
     """What all models here share; what the article does not have is switched off."""
     return {
-        "batch_size": 256,
+        "batch_size": batch_size,
         "epochs": epochs,
         "validation_split": 0.1,
         "patience": None,
@@ -37,7 +41,7 @@ def settings(epochs: int, random_state: int) -> dict[str, Any]:
     }
 
 
-def dense(epochs: int = EPOCHS, random_state: int = 0) -> DenseAutoencoder:
+def dense(epochs: int = EPOCHS, random_state: int = 0, batch_size: int = BATCH) -> DenseAutoencoder:
     """Make the article's first model: 32 ReLU units between the pixels, and sigmoids."""
     return DenseAutoencoder(
         latent_dim=32,
@@ -46,11 +50,13 @@ def dense(epochs: int = EPOCHS, random_state: int = 0) -> DenseAutoencoder:
         optimizer="adadelta",
         learning_rate=1.0,
         scaling="none",
-        **settings(epochs, random_state),
+        **settings(epochs, random_state, batch_size),
     )
 
 
-def stacked(epochs: int = EPOCHS, random_state: int = 0) -> StackedAutoencoder:
+def stacked(
+    epochs: int = EPOCHS, random_state: int = 0, batch_size: int = BATCH
+) -> StackedAutoencoder:
     """Make the article's second model: layers of 128 and 64 units, one trained after the other."""
     return StackedAutoencoder(
         latent_dim=64,
@@ -60,12 +66,16 @@ def stacked(epochs: int = EPOCHS, random_state: int = 0) -> StackedAutoencoder:
         optimizer="rmsprop",
         learning_rate=1e-3,
         scaling="none",
-        **settings(epochs, random_state),
+        **settings(epochs, random_state, batch_size),
     )
 
 
 def classifier(
-    autoencoder: Any, fine_tune: bool, epochs: int = EPOCHS, random_state: int = 0
+    autoencoder: Any,
+    fine_tune: bool,
+    epochs: int = EPOCHS,
+    random_state: int = 0,
+    batch_size: int = BATCH,
 ) -> EncoderClassifier:
     """Make the article's classifier: a softmax on the codes, then all layers trained together."""
     return EncoderClassifier(
@@ -73,7 +83,7 @@ def classifier(
         fine_tune=fine_tune,
         optimizer="rmsprop",
         learning_rate=1e-3,
-        **settings(epochs, random_state),
+        **settings(epochs, random_state, batch_size),
     )
 
 
@@ -81,6 +91,7 @@ def convolutional(
     shape: tuple[int, int],
     epochs: int = CONV_EPOCHS,
     random_state: int = 0,
+    batch_size: int = BATCH,
     output_activation: str = "sigmoid",
 ) -> ConvAutoencoder:
     """Make the article's third model: 32 filters, pooled and up-sampled, the map is the code."""
@@ -93,7 +104,7 @@ def convolutional(
         optimizer="rmsprop",
         learning_rate=1e-3,
         scaling="none",
-        **settings(epochs, random_state),
+        **settings(epochs, random_state, batch_size),
     )
 
 
@@ -119,18 +130,19 @@ def run(
         images.train.reshape(len(images.train), -1), images.y_train,
         images.test.reshape(len(images.test), -1), images.y_test,
     )  # fmt: skip
-    of_dense(report, flat, shape, epochs, seed)
-    of_stacked(report, flat, epochs, seed)
-    of_convolutional(report, images, min(epochs, CONV_EPOCHS), seed)
+    batch = SMALL_BATCH if data is None else BATCH
+    of_dense(report, flat, shape, (epochs, seed, batch))
+    of_stacked(report, flat, (epochs, seed, batch))
+    of_convolutional(report, images, (min(epochs, CONV_EPOCHS), seed, batch))
     return report.end()
 
 
-def of_dense(report: Report, flat: Images, shape: tuple[int, int], epochs: int, seed: int) -> None:
+def of_dense(report: Report, flat: Images, shape: tuple[int, int], how: How) -> None:
     """Train the dense autoencoder, draw digits and weights."""
     from unspool import plots
 
     with report.timed("dense, fit"):
-        model = dense(epochs, seed).fit(flat.train)
+        model = dense(*how).fit(flat.train)
     again = model.reconstruct(flat.test)
     report.number("dense, test cross-entropy", crossentropy(flat.test, again))
     report.number("dense, test MSE", np.square(flat.test - again).mean())
@@ -140,31 +152,31 @@ def of_dense(report: Report, flat: Images, shape: tuple[int, int], epochs: int, 
     report.keep(plots.ImagesDisplay.from_weights(model, image_shape=shape), "dense_weights.png")
 
 
-def of_stacked(report: Report, flat: Images, epochs: int, seed: int) -> None:
+def of_stacked(report: Report, flat: Images, how: How) -> None:
     """Train the stack layer by layer, then the classifiers on it."""
     with report.timed("stacked, fit"):
-        stack = stacked(epochs, seed).fit(flat.train)
+        stack = stacked(*how).fit(flat.train)
     with report.timed("stacked, classifiers"):
-        frozen = classifier(stack, False, epochs, seed).fit(flat.train, flat.y_train)
-        tuned = classifier(stack, True, epochs, seed).fit(flat.train, flat.y_train)
+        frozen = classifier(stack, False, *how).fit(flat.train, flat.y_train)
+        tuned = classifier(stack, True, *how).fit(flat.train, flat.y_train)
     report.number("stacked, test accuracy on frozen codes", frozen.score(flat.test, flat.y_test))
     report.number("stacked, test accuracy fine-tuned", tuned.score(flat.test, flat.y_test))
     tuned.save(report.path("classifier.unspool"))
 
 
-def of_convolutional(report: Report, images: Images, epochs: int, seed: int) -> None:
+def of_convolutional(report: Report, images: Images, how: How) -> None:
     """Train the convolutional autoencoder, with sigmoids and with the article's ReLU outputs."""
     from unspool import plots
 
-    shape = images.train.shape[1:]
+    shape, epochs = images.train.shape[1:], how[0]
     with report.timed("convolutional, fit"):
-        model = convolutional(shape, epochs, seed).fit(images.train)
+        model = convolutional(shape, *how).fit(images.train)
     history = model.history_["val_loss"]
     if epochs > 1:
         report.number("convolutional, validation cross-entropy, 2 epochs", history[1])
     report.number(f"convolutional, validation cross-entropy, {epochs} epochs", history[-1])
     model.save(report.path("convolutional.unspool"))
-    relu = convolutional(shape, epochs, seed, "relu").fit(images.train)
+    relu = convolutional(shape, *how, "relu").fit(images.train)
     report.number("ReLU outputs, validation cross-entropy", relu.history_["val_loss"][-1])
     outputs = relu.reconstruct(images.test)
     report.number("ReLU outputs, share above 1", float((outputs > 1).mean()))
