@@ -46,7 +46,7 @@ def test_a_decoder_is_its_layers_and_gives_all_steps():
         )
     )
     code = torch.randn(6, 3, dtype=torch.float64, generator=generator())
-    first, _, second, _ = decoder.head
+    first, _, second, *_ = decoder.head
     hidden = np.maximum(0, product(code.numpy(), first))
     expected = np.tanh(product(hidden, second)).reshape(6, 5, 2)
     assert_close("sequence", expected, decoder(code, 5))

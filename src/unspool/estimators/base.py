@@ -7,6 +7,7 @@ say what a fitted model is good for: `autoencoding`, `forecasting`.
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -217,7 +218,10 @@ class Model(Savable):
         """Cross-entropy is between shares: what it is to give has to be in 0–1."""
         if self.loss not in CROSSENTROPIES:
             return
-        for chunk in map(self.scaler_.apply, source.chunks()):
+        chunks = source.chunks()
+        if isinstance(source, Futures) and source.future is not None:
+            chunks = chain(chunks, [source.future.reshape(-1, source.n_features)])
+        for chunk in map(self.scaler_.apply, chunks):
             low, high = chunk.min(initial=0), chunk.max(initial=0)
             if low < -1e-6 or high > 1 + 1e-6:
                 raise InputError(

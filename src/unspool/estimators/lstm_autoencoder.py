@@ -235,6 +235,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
                 else [f"`loss_weights` must be two numbers, got {weights!r}."]
             ),
         ]
+        if pair and all(weight == 0 for weight in weights):
+            complaints.append(f"`loss_weights` needs one above 0, got {weights!r}.")
         if self.forecast_decoder is not None:
             name = _checks.choice("forecast_decoder", self.forecast_decoder, DECODER_NAMES)
             complaints.append(name)

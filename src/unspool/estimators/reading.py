@@ -83,7 +83,8 @@ def read_future(y: Any, n: int, n_features: int, horizon: int | None) -> tuple[F
         )
     by_step = y.ndim == 2 and n_features > 1
     future = y[:, None] if by_step else y.reshape(n, -1, 1) if y.ndim < 3 else y
-    if future.ndim != 3 or future.shape[2] != n_features or horizon not in (None, future.shape[1]):
+    fits = future.ndim == 3 and future.shape[2] == n_features and future.shape[1] > 0
+    if not fits or horizon not in (None, future.shape[1]):
         steps = "K" if horizon is None else horizon
         raise InputError(
             f"Expected `y` of shape ({n}, {steps}, {n_features}), the next {steps} steps of every "

@@ -219,7 +219,10 @@ class StackedAutoencoder(OfRows):
         if depth == innermost:
             encoder.projection, encoder.log_variance = stack.projection, stack.log_variance
         decoder, first = DenseDecoder(units[depth], features, steps), 2 * (innermost - depth)
-        decoder.head = nn.Sequential(*list(undoing.head)[first : first + 2])
+        layers = list(undoing.head)[first:]
+        if depth:  # only the outermost ends in steps already
+            layers = [*layers[:2], nn.Unflatten(-1, (steps, features))]
+        decoder.head = nn.Sequential(*layers)
         return Autoencoder(encoder, {"reconstruction": decoder})
 
     @torch.inference_mode()

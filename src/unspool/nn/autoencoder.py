@@ -70,12 +70,28 @@ class Autoencoder(nn.Module):
             return cast(Tensor, decoder(code, self.horizon, None, backwards, guide))
         return cast(Tensor, decoder(code, x.shape[1], lengths, backwards, guide))
 
-    def forecast_by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The forecasts (B, T, K, F) of sequences (B, T, F) after each of their steps."""
+    def forecast_by_step(
+        self, x: Tensor, lengths: Tensor | None = None, guide: Guide | None = None
+    ) -> Tensor:
+        """The forecasts (B, T, K, F) of sequences (B, T, F) after each of their steps.
+
+        The target of `guide` is then (B · T, K, F).
+
+        Raises
+        ------
+        InputError
+            For an encoder that has no code after every step, or a decoder that reads the input.
+        """
         if not isinstance(self.encoder, LSTMEncoder):
             raise InputError(f"Forecasts after every step need an LSTM, not {self.encoder}.")
+        decoder = self.decoder("forecast")
+        if decoder.needs_input:
+            raise InputError(
+                "Forecasts after every step need a decoder of the code alone; this one reads the "
+                "input beside it."
+            )
         codes = self.encoder.by_step(x, lengths)
-        forecasts: Tensor = self.decoder("forecast")(codes.flatten(0, 1), self.horizon)
+        forecasts: Tensor = decoder(codes.flatten(0, 1), self.horizon, guide=guide)
         return forecasts.view(*codes.shape[:2], *forecasts.shape[1:])
 
     def backends(self) -> dict[str, str]:

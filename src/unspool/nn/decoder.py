@@ -67,6 +67,8 @@ class Head(nn.Sequential):
     inputs, outputs : int
     units : sequence of int, default ()
         Widths of the layers in between.
+    steps : int, optional
+        Make as many steps, (…, steps, outputs), of one vector of inputs.
     activation, output_activation : str
         Of the layers in between, and of the last; names in `unspool.nn.dense.ACTIVATIONS`.
     generator : torch.Generator, optional
@@ -79,22 +81,25 @@ class Head(nn.Sequential):
         outputs: int,
         *,
         units: Sequence[int] = (),
+        steps: int | None = None,
         activation: str = "relu",
         output_activation: str = "linear",
         generator: Generator | None = None,
     ) -> None:
-        widths = [inputs, *units, outputs]
+        widths = [inputs, *units, outputs * (1 if steps is None else steps)]
         layers: list[nn.Module] = []
         for i, (wide, narrow) in enumerate(pairwise(widths)):
             name = output_activation if i == len(units) else activation
             layers += [dense(wide, narrow, generator), ACTIVATIONS[name]()]
+        if steps is not None:  # before the activation: softmax is over the features of a step
+            layers.insert(-1, nn.Unflatten(-1, (steps, outputs)))
         super().__init__(*layers)
 
     def forward(self, states: Tensor) -> Tensor:
-        """Features (B, T, F) of states (B, T, H)."""
+        """Features (B, T, F) of states (B, T, H), or of vectors (B, H)."""
         # Backends work time-major, so that states are often a transposed view. Steps are all
         # alike to these layers: turned back, they need no copy.
-        turned = not states.is_contiguous()
+        turned = states.ndim == 3 and not states.is_contiguous()
         features = states.transpose(0, 1) if turned else states
         for layer in self:
             features = layer(features)
@@ -223,8 +228,9 @@ class LSTMDecoder(Decoder):
         self.start = dense(latent_dim, whole_state, generator) if needs_start else None
         self.head = Head(
             self.lstm.state_size,
-            n_features * (self.most_steps or 0) if self.kind.flat else n_features,
+            n_features,
             units=head_units,
+            steps=self.most_steps if self.kind.flat else None,
             activation=head_activation,
             output_activation=output_activation,
             generator=generator,
@@ -322,5 +328,5 @@ class LSTMDecoder(Decoder):
 
     def _all_at_once(self, code: Tensor, steps: int) -> Tensor:
         _, (h_n, _) = self.lstm(self._pieces(code), return_sequences=False)
-        sequences: Tensor = self.head(h_n[-1]).view(len(code), -1, self.n_features)
+        sequences: Tensor = self.head(h_n[-1])
         return sequences[:, :steps]

@@ -82,8 +82,9 @@ class DenseDecoder(Decoder):
         self.most_steps, self.n_features = steps, n_features
         self.head: nn.Sequential = Head(
             latent_dim,
-            steps * n_features,
+            n_features,
             units=units,
+            steps=steps,
             activation=activation,
             output_activation=output_activation,
             generator=generator,
@@ -98,7 +99,7 @@ class DenseDecoder(Decoder):
         guide: Guide | None = None,
     ) -> Tensor:
         """Sequences (B, steps, F) of codes (B, L), see `Decoder.forward`."""
-        sequences: Tensor = self.head(code).view(len(code), -1, self.n_features)
+        sequences: Tensor = self.head(code)
         return sequences[:, :steps]
 
 

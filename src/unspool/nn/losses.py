@@ -34,7 +34,8 @@ def _log(probability: Tensor) -> Tensor:
     brings it back.
     """
     inside = probability.clamp(LEAST, 1)
-    return torch.log(inside) - SLOPE * functional.relu(LEAST - probability)
+    outside = functional.relu(LEAST - probability) + functional.relu(probability - 1)
+    return torch.log(inside) - SLOPE * outside
 
 
 def _binary_crossentropy(prediction: Tensor, target: Tensor) -> Tensor:

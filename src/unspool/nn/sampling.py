@@ -40,7 +40,8 @@ def sampler(
         logs = probability.clamp(LEAST, 1).log()
         if one_of_all:
             if temperature:
-                chances = functional.softmax(logs / temperature, -1).flatten(0, -2).cpu()
+                chances = functional.softmax(logs / temperature, -1).cpu()
+                chances = chances.reshape(-1, logs.shape[-1])
                 picked = torch.multinomial(chances, 1, generator=generator).to(logs.device)
                 picked = picked.view(logs.shape[:-1])
             else:

@@ -130,7 +130,8 @@ class Tally:
     def means(self) -> dict[str, float]:
         """The mean of each term, and before them "loss", the sum of those with weight."""
         means = {name: total / max(self.sizes[name], 1) for name, total in self.totals.items()}
-        loss = sum(mean * self.weights[name] for name, mean in means.items())
+        weighty = [name for name in means if self.weights[name]]
+        loss = sum((means[name] * self.weights[name] for name in weighty), 0.0)
         return {"loss": loss, **{name: mean for name, mean in means.items() if name != "loss"}}
 
 

@@ -92,9 +92,7 @@ class AutoencoderLoss:
                 return {"loss": Term(total, count_values(x, lengths))}
         read = self._disturbed(x) if self.model.training else x
         if self.every_step:
-            assert batch.y is not None
-            output = self.model.forecast_by_step(read, lengths).flatten(2)
-            return alone(self._terms("forecast", output, futures(x, lengths, batch.y), lengths))
+            return alone(self._terms("forecast", *self._by_step(batch, read)))
         code, divergence = self.model.encoder.sample(read, lengths, self.generator)
         terms: dict[str, Term] = {}
         for name in self.model.decoders:
@@ -103,12 +101,23 @@ class AutoencoderLoss:
             guide = Guide(target, self.share, self.generator) if self.model.training else None
             output = self.model.decode(name, code, read, lengths, guide)
             terms |= self._terms(name, output, target, own)
-        values = max(term.size for term in terms.values())
+        values = max(terms[f"{name}_loss"].size for name in self.model.decoders)
         if self.code_l1:
             terms["code_l1"] = Term(code.abs().sum(), len(x), self.code_l1)
         if self.kl_weight is not None:
             terms["divergence"] = Term(divergence.sum(), values, self.kl_weight)
         return alone(terms)
+
+    def _by_step(self, batch: Batch, read: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Forecasts after every step and what they should be, (B, T · K, F), and their lengths."""
+        assert batch.y is not None
+        target = futures(batch.x, batch.lengths, batch.y)
+        guide = None
+        if self.model.training:
+            guide = Guide(target.flatten(0, 1), self.share, self.generator)
+        output = self.model.forecast_by_step(read, batch.lengths, guide)
+        lengths = None if batch.lengths is None else batch.lengths * target.shape[2]
+        return output.flatten(1, 2), target.flatten(1, 2), lengths
 
     def _terms(
         self, name: str, output: Tensor, target: Tensor, lengths: Tensor | None
@@ -128,7 +137,8 @@ class AutoencoderLoss:
     @property
     def _is_plain(self) -> bool:
         disturbed = self.model.training and (self.input_noise or self.input_dropout)
-        return not (disturbed or self.code_l1 or self.metrics or self.kl_weight is not None)
+        added = self.code_l1 or self.metrics or self.kl_weight is not None
+        return not (disturbed or added or self.weights)
 
     def _disturbed(self, x: Tensor) -> Tensor:
         if self.input_dropout:
@@ -151,10 +161,11 @@ def alone(terms: dict[str, Term]) -> dict[str, Term]:
 
 
 def futures(x: Tensor, lengths: Tensor | None, y: Tensor) -> Tensor:
-    """The next K steps after each step of x (B, T, F), whose future is y (B, K, F): (B, T, K·F)."""
+    """What follows each step (B, T, K, F) of x (B, T, F), whose future is y (B, K, F)."""
     (batch, steps, features), horizon = x.shape, y.shape[1]
     ends = x.new_full((batch,), steps, dtype=torch.int64) if lengths is None else lengths
     places = ends[:, None] + torch.arange(horizon, device=x.device)
     joined = torch.nn.functional.pad(x, (0, 0, 0, horizon))
     joined = joined.scatter(1, places[:, :, None].expand(-1, -1, features), y)
-    return joined[:, 1:].unfold(1, horizon, 1).transpose(2, 3).flatten(2)
+    after = 1 + torch.arange(steps, device=x.device)[:, None]
+    return joined[:, after + torch.arange(horizon, device=x.device)]

@@ -1,0 +1,419 @@
+"""`LSTMAutoencoder` with its options: a forecast beside the reconstruction, decoders, penalties."""
+
+import numpy as np
+import pytest
+import torch
+
+import unspool
+from tests.close import assert_close
+from tests.estimators.quick import quick, sines
+from unspool import Windows
+from unspool.errors import InputError, NoBetterThanMeanWarning
+from unspool.estimators.recurrent import DECODER_NAMES
+from unspool.nn import DenseDecoder, LSTMDecoder
+
+# Most fits here are far too short to be any good.
+pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+
+K = 3
+
+
+def short(**parameters):
+    return quick(**{"epochs": 2, "latent_dim": 5, **parameters})
+
+
+def message(call, *arguments, **options):
+    with pytest.raises(InputError) as caught:
+        call(*arguments, **options)
+    return str(caught.value)
+
+
+def r2(truth, got):
+    return 1 - ((truth - got) ** 2).sum() / ((truth - truth.mean()) ** 2).sum()
+
+
+@pytest.fixture(scope="module")
+def composite():
+    return quick(horizon=4).fit(sines(n=80, steps=16, features=2))
+
+
+def test_both_are_learned(composite):
+    unseen = sines(n=40, steps=16, features=2, seed=1)
+    past, future = unseen[:, :12], unseen[:, 12:]
+    assert composite.score(past) > 0.7
+    assert r2(future, composite.forecast(past)) > 0.7
+    assert (composite.max_length_, composite.horizon_) == (12, 4)
+
+
+def test_the_history_has_both_losses_and_their_sum(composite):
+    history = composite.history_
+    names = ("loss", "reconstruction_loss", "forecast_loss")
+    assert list(history) == [*names, *(f"val_{name}" for name in names), "best_epoch"]
+    for prefix in ("", "val_"):
+        parts = np.add(history[f"{prefix}reconstruction_loss"], history[f"{prefix}forecast_loss"])
+        np.testing.assert_allclose(history[f"{prefix}loss"], parts)
+
+
+def test_the_last_steps_cut_off_are_the_future_that_could_be_given():
+    X = sines(n=30, steps=9, features=2)
+    cut = short(horizon=K, scaling="none").fit(X)
+    given = short(horizon=K, scaling="none").fit(X[:, :-K], X[:, -K:])
+    past = X[:, :-K]
+    np.testing.assert_array_equal(cut.transform(past), given.transform(past))
+    np.testing.assert_array_equal(cut.forecast(past), given.forecast(past))
+    np.testing.assert_array_equal(cut.reconstruct(past), given.reconstruct(past))
+
+
+@pytest.mark.parametrize("reverse_target", [False, True])
+@pytest.mark.parametrize("decoder", DECODER_NAMES)
+def test_all_decoders_train_forecast_save_and_load(decoder, reverse_target, tmp_path):
+    X = [one[: 6 + i % 4] for i, one in enumerate(sines(n=30, steps=9, features=2))]
+    options = {"decoder": decoder, "horizon": K, "num_layers": 2, "head_units": (4,)}
+    bound = ("dense", "flat", "reversed_input", "state_reversed_input")
+    if reverse_target and decoder in bound:
+        assert message(short(**options, reverse_target=True).fit, X) == (
+            f"`reverse_target` is not for decoder={decoder!r}, which writes all steps at once, or "
+            "would read at every step what it is to write."
+        )
+        return
+    model = short(**options, epochs=4, reverse_target=reverse_target).fit(X)
+    for name in ("reconstruction_loss", "forecast_loss"):
+        assert model.history_[name][-1] < model.history_[name][0]
+    past = [one[:-K] for one in X]
+    assert model.forecast(past).shape == (30, K, 2)
+    again = model.reconstruct(past)
+    assert (np.isnan(again[:, :, 0]).sum(1) == [6 - len(one) for one in past]).all()
+    model.save(tmp_path / "model.unspool")
+    loaded = unspool.load(tmp_path / "model.unspool")
+    np.testing.assert_array_equal(loaded.forecast(past), model.forecast(past))
+    np.testing.assert_array_equal(loaded.reconstruct(past), again)
+    assert loaded.forecast([one[:0] for one in past]).shape == (30, K, 2)
+
+
+@pytest.mark.parametrize("decoder", DECODER_NAMES)
+def test_a_sequence_is_forecast_the_same_alone_and_among_others(decoder):
+    X = [one[: 2 + i % 5] for i, one in enumerate(sines(n=20, steps=6))]
+    model = short(decoder=decoder, horizon=K).fit(sines(n=20, steps=9))
+    among, alone = model.forecast(X), [model.forecast([one])[0] for one in X]
+    np.testing.assert_allclose(among, alone, atol=2e-6)
+    again = model.reconstruct(X)
+    for i, one in enumerate(X):
+        expected = model.reconstruct([one])[0]
+        np.testing.assert_allclose(again[i, : len(one)], expected[: len(one)], atol=2e-6)
+
+
+def test_the_forecast_may_have_a_decoder_of_another_kind():
+    X = sines(n=20, steps=9)
+    model = short(decoder="repeat", forecast_decoder="state_previous", horizon=K).fit(X)
+    decoders = model.module_.decoders
+    assert decoders["reconstruction"].kind.code == "context"
+    assert decoders["forecast"].feeds_back
+    assert model.module_.encoder.whole_state
+    assert isinstance(
+        short(forecast_decoder="dense", horizon=K).fit(X).module_.decoders["forecast"],
+        DenseDecoder,
+    )
+    same = short(decoder="flat", horizon=K).fit(X).module_.decoders
+    assert [decoder.kind.flat for decoder in same.values()] == [True, True]
+    assert [decoder.most_steps for decoder in same.values()] == [6, K]
+
+
+def untrained(X, **parameters):
+    """The weights that a fit starts from."""
+    still = {"optimizer": "sgd", "learning_rate": 1e-30, "epochs": 1, "patience": None}
+    return short(**parameters | still).fit(X).module_.state_dict()
+
+
+@pytest.mark.parametrize(("weights", "still"), [((1, 0), "forecast"), ((0, 1), "reconstruction")])
+def test_a_loss_of_weight_0_leaves_its_decoder_as_it_was(weights, still):
+    X = sines(n=30, steps=9)
+    options = {"horizon": K, "loss_weights": weights, "patience": None}
+    before = untrained(X, **options)
+    after = short(**options).fit(X).module_.state_dict()
+    for name, weight in after.items():
+        same = torch.equal(weight, before[name])
+        assert same == name.startswith(f"decoders.{still}."), name
+
+
+def test_without_the_weight_of_the_forecast_it_is_a_plain_autoencoder():
+    X = sines(n=30, steps=9)
+    options = {"scaling": "none", "epochs": 3, "patience": None}
+    both = short(horizon=K, loss_weights=(1, 0), **options).fit(X)
+    plain = short(**options).fit(X[:, :-K])
+    assert_close("codes", plain.transform(X), both.transform(X))
+    np.testing.assert_allclose(both.history_["loss"], plain.history_["loss"], rtol=1e-5)
+
+
+def test_loss_weights_weigh_the_losses():
+    history = short(horizon=K, loss_weights=(0.25, 3)).fit(sines(n=30, steps=9)).history_
+    parts = (np.array(history[f"{name}_loss"]) for name in ("reconstruction", "forecast"))
+    np.testing.assert_allclose(history["loss"], np.dot((0.25, 3), list(parts)))
+    assert message(short(horizon=K, loss_weights=(0, 0.0)).fit, sines()) == (
+        "`loss_weights` needs one above 0, got (0, 0.0)."
+    )
+
+
+def test_a_reversed_target_is_learned_and_comes_out_in_its_own_order():
+    ramps = [np.linspace(0, 1, 6 + i % 4)[:, None] * (1 + i % 3) for i in range(40)]
+    model = quick(reverse_target=True, decoder="state").fit(ramps)
+    decoder = model.module_.decoder()
+    assert decoder.reverse_target
+    assert len(decoder.lstm.stack()[0]) == 1, "written from one end, whatever the encoder does"
+    assert model.score(ramps) > 0.8
+    again = model.reconstruct(ramps)
+    assert all(one[0, 0] < one[5, 0] - 0.3 for one in again)
+
+
+@pytest.fixture
+def shares(monkeypatch):
+    """The share of true steps of each call of a decoder; None for none."""
+    seen, forward = [], LSTMDecoder.forward
+
+    def spy(self, code, steps, lengths=None, backwards=None, guide=None, draw=None):
+        seen.append(guide and guide.share)
+        return forward(self, code, steps, lengths, backwards, guide, draw)
+
+    monkeypatch.setattr(LSTMDecoder, "forward", spy)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("forced", "expected"), [(1.0, [1, 1, 1]), (0.0, [1, 0.5, 0]), (0.4, [1, 0.7, 0.4])]
+)
+@pytest.mark.parametrize("where", ["decoder", "forecast_decoder"])
+def test_teacher_forcing_falls_to_its_share_and_validation_has_none(
+    shares, where, forced, expected
+):
+    options = {"horizon": K} if where == "forecast_decoder" else {}
+    options |= {"decoder": "repeat", where: "previous", "batch_size": 20, "patience": None}
+    short(**options, teacher_forcing=forced, epochs=3, validation_split=0.5).fit(sines(n=40))
+    seen = shares[1::2] if where == "forecast_decoder" else shares
+    assert seen[0::2] == pytest.approx(expected)  # an epoch is a batch, and its validation
+    assert seen[1::2] == [None] * 3
+
+
+def test_teacher_forcing_changes_what_is_learned():
+    X = sines(n=30, steps=9)
+    codes = [
+        short(decoder="previous", teacher_forcing=share, patience=None).fit(X).transform(X)
+        for share in (1.0, 0.0)
+    ]
+    assert not np.allclose(*codes, atol=1e-4)
+
+
+def test_metrics_are_recorded_beside_the_loss():
+    X = sines(n=30, steps=9, features=2) * [1, 50]
+    still = {"optimizer": "sgd", "learning_rate": 1e-30, "validation_split": 0, "epochs": 1}
+    model = short(metrics=["mae", "mse"], loss="huber", **still).fit(X)
+    errors = np.abs(model.reconstruct(X) - X) / model.scaler_.scale
+    assert model.history_["mae"] == pytest.approx([errors.mean()], rel=1e-5)
+    assert model.history_["mse"] == pytest.approx([(errors**2).mean()], rel=1e-5)
+    names = list(short(metrics=["mae"], horizon=K).fit(X).history_)
+    assert names[:5] == [
+        "loss",
+        "reconstruction_loss",
+        "reconstruction_mae",
+        "forecast_loss",
+        "forecast_mae",
+    ]
+
+
+@pytest.fixture(scope="module")
+def denoising():
+    """Means of the squared error on disturbed input, by what disturbs it and by what was learned.
+
+    Wide codes of short sequences: a model that never saw noise copies it.
+    """
+    X, rng = sines(n=100, steps=6), np.random.default_rng(1)
+    disturbed = {
+        "input_noise": X + rng.normal(0, 0.8, X.shape),
+        "input_dropout": np.where(rng.random((*X.shape[:2], 1)) < 0.3, X.mean(), X),
+    }
+    options = {"latent_dim": 24, "patience": None, "bidirectional": False, "validation_split": 0}
+
+    def errors(**learned):
+        model = quick(**options, **learned).fit(X)
+        return {name: ((model.reconstruct(x) - X) ** 2).mean() for name, x in disturbed.items()}
+
+    return {
+        "nothing": errors(),
+        "input_noise": errors(input_noise=0.8 / X.std()),
+        "input_dropout": errors(input_dropout=0.3),
+    }
+
+
+@pytest.mark.parametrize(("name", "share"), [("input_noise", 0.9), ("input_dropout", 0.7)])
+def test_denoising_brings_disturbed_input_closer_to_the_clean_one(denoising, name, share):
+    assert denoising[name][name] < share * denoising["nothing"][name]
+
+
+def test_a_penalty_on_codes_makes_them_smaller_and_sparser():
+    X = sines(n=60, steps=12)
+    options = {"patience": None, "epochs": 25, "validation_split": 0}
+    plain, sparse = (quick(code_l1=weight, **options).fit(X) for weight in (0.0, 0.05))
+    assert np.abs(sparse.transform(X)).mean() < 0.6 * np.abs(plain.transform(X)).mean()
+    assert (np.abs(sparse.transform(X)) < 0.02).mean() > (np.abs(plain.transform(X)) < 0.02).mean()
+    assert sparse.score(X) > 0.8
+    assert sparse.history_["code_l1"][-1] == pytest.approx(
+        np.abs(sparse.transform(X)).sum(1).mean(), rel=0.1
+    )
+
+
+def test_a_variational_autoencoder_brings_codes_near_the_standard_normal():
+    X = sines(n=60, steps=12)
+    options = {"patience": None, "epochs": 25, "validation_split": 0}
+    loose, tight = (quick(kl_weight=weight, **options).fit(X) for weight in (1e-4, 1.0))
+
+    def moments(model):
+        """Mean and variance of codes drawn for all of X."""
+        features = model.encoder_.features(torch.from_numpy(model.scaler_.apply(X)), None)
+        mean, variance = model.encoder_.projection(features), model.encoder_.log_variance(features)
+        assert_close("a code is the mean of its distribution", mean, model.transform(X))
+        mean, variance = mean.detach().numpy(), variance.detach().exp().numpy()
+        return mean.mean(0), (variance + mean**2).mean(0) - mean.mean(0) ** 2
+
+    (mean, variance), (loose_mean, loose_variance) = moments(tight), moments(loose)
+    assert np.abs(mean).max() < 0.5
+    assert np.abs(np.log(variance)).max() < 0.5
+    assert np.abs(loose_mean).max() > 1
+    assert np.abs(np.log(loose_variance)).max() > 1
+    assert tight.history_["divergence"][-1] < 0.2 * loose.history_["divergence"][-1]
+    np.testing.assert_array_equal(tight.transform(X), tight.transform(X))
+
+
+def test_options_of_the_code_save_and_load(tmp_path):
+    X = sines(n=30, steps=9)
+    model = short(kl_weight=0.1, code_l1=0.1, input_noise=0.1, input_dropout=0.1, horizon=K).fit(X)
+    model.save(tmp_path / "model.unspool")
+    loaded = unspool.load(tmp_path / "model.unspool")
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+    np.testing.assert_array_equal(loaded.forecast(X), model.forecast(X))
+    assert loaded.history_ == model.history_
+    known = {"device": loaded.device, "loss_weights": (1.0, 1.0), "metrics": (), "head_units": ()}
+    assert loaded.get_params() == model.get_params() | known
+
+
+def test_random_state_repeats_all_that_is_random():
+    X = sines(n=30, steps=9)
+    options = {
+        "kl_weight": 0.1,
+        "input_noise": 0.1,
+        "input_dropout": 0.1,
+        "horizon": K,
+        "decoder": "previous",
+        "teacher_forcing": 0.5,
+        "epochs": 3,
+    }
+    one, again, other = (short(**options, random_state=seed).fit(X) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.transform(X), again.transform(X))
+    assert one.history_ == again.history_ != other.history_
+
+
+@pytest.mark.parametrize("options", [{}, {"kl_weight": 1.0, "decoder": "state"}], ids=str)
+def test_the_encoder_alone_makes_the_same_codes_and_nothing_else(options, tmp_path):
+    X = sines(n=30, steps=9)
+    model = short(horizon=K, **options).fit(X)
+    model.save(tmp_path / "whole")
+    model.save(tmp_path / "part", part="encoder")
+    assert (tmp_path / "part").stat().st_size < (tmp_path / "whole").stat().st_size
+    encoder = unspool.load(tmp_path / "part")
+    np.testing.assert_array_equal(encoder.transform(X), model.transform(X))
+    assert encoder.history_ == model.history_
+    for method, what in [
+        (encoder.reconstruct, "reconstruction"),
+        (encoder.reconstruction_error, "reconstruction"),
+        (encoder.score, "reconstruction"),
+        (encoder.forecast, "forecast"),
+    ]:
+        told = f"This model has no decoder for a {what}, it holds an encoder alone."
+        assert message(method, X) == told
+    assert message(encoder.inverse_transform, np.zeros((2, 5))).startswith("This model has no")
+    assert message(model.save, tmp_path / "x", part="decoder") == (
+        "unknown `part` 'decoder': did you mean 'encoder'? Known are 'encoder', 'model'."
+    )
+
+
+def test_an_encoder_alone_can_be_saved_as_that_and_not_as_a_model(tmp_path):
+    X = sines(n=30, steps=9)
+    short().fit(X).save(tmp_path / "part", part="encoder")
+    encoder = unspool.load(tmp_path / "part")
+    encoder.save(tmp_path / "again", part="encoder")
+    again = unspool.load(tmp_path / "again")
+    np.testing.assert_array_equal(again.transform(X), encoder.transform(X))
+    assert message(encoder.save, tmp_path / "whole") == (
+        "This model was loaded from an encoder alone, there is no whole model to save; take "
+        "part='encoder'."
+    )
+    assert not (tmp_path / "whole").exists()
+
+
+def test_the_future_keeps_the_form_that_the_data_had():
+    table = sines(n=20, steps=9)[:, :, 0]
+    model = short(horizon=K).fit(table)
+    assert model.forecast(table[:, :-K]).shape == (20, K)
+    assert model.forecast(table).shape == (20, K)  # of what comes after them
+    assert model.reconstruct(table[:, :-K]).shape == (20, 6)
+    given = short(horizon=K).fit(table, table[:, :K])
+    assert given.forecast(table).shape == (20, K)
+    one = short(horizon=1).fit(table, table[:, 0])
+    assert one.forecast(table).shape == (20,)
+    series = np.sin(np.arange(60))[:, None] * [1, 2]
+    windows = short(horizon=K).fit(Windows(series, 9, 2))
+    assert windows.forecast(Windows(series, 6)).shape == (55, K, 2)
+    assert (windows.max_length_, windows.window_) == (6, (6, 2))
+
+
+def test_without_a_horizon_nothing_is_forecast_and_y_is_left_alone():
+    X = sines(n=20, steps=9)
+    model = short().fit(X, y=["anything"])
+    assert model.horizon_ == 0
+    assert list(model.module_.decoders) == ["reconstruction"]
+    assert message(model.forecast, X) == (
+        "This model does not forecast; set `horizon` and fit it again."
+    )
+
+
+def test_sequences_too_short_for_the_horizon_are_told():
+    X = [np.ones((9, 1)), np.ones((3, 1)), *sines(n=20, steps=9)]
+    assert message(short(horizon=K).fit, X) == (
+        "Expected sequences of more than 3 steps, the last 3 of which are to be predicted, but the "
+        "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
+    )
+
+
+@pytest.mark.parametrize("decoder", ["reshape", "flat", "dense"])
+def test_bound_decoders_tell_their_bound(decoder):
+    model = short(decoder=decoder, horizon=K).fit(sines(n=20, steps=9))
+    told = (
+        "Expected sequences of at most 6 steps, as in `fit`, got 7; LSTMAutoencoder with these "
+        "parameters is made for sequences of bounded length."
+    )
+    longer = sines(n=4, steps=7)
+    for method in (model.reconstruct, model.reconstruction_error, model.score):
+        assert message(method, longer) == told
+    assert model.transform(longer).shape == (4, 5)
+    assert model.forecast(longer).shape == (4, K, 1)
+    assert message(model.inverse_transform, np.zeros((4, 5)), 7) == (
+        "Expected `lengths` of at most 6, as in `fit`, got 7; this decoder is made for sequences "
+        "of bounded length."
+    )
+    codes = model.transform(longer[:, :4])
+    np.testing.assert_allclose(
+        model.inverse_transform(codes, 4), model.reconstruct(longer[:, :4]), atol=1e-6
+    )
+
+
+def test_a_forecast_no_better_than_the_mean_is_told_by_name():
+    X = np.concatenate([sines(n=60), np.random.default_rng(0).normal(size=(60, K, 1))], 1)
+    with pytest.warns(NoBetterThanMeanWarning) as caught:
+        quick(horizon=K, loss_weights=(1, 1e-6), epochs=15).fit(X)
+    told = [str(warning.message) for warning in caught]
+    assert len(told) == 1
+    assert told[0].startswith("The forecast is no better than the mean sequence (loss ")
+
+
+def test_sequences_of_no_step_at_all_make_a_model_that_saves_and_loads(tmp_path):
+    X = [np.zeros((0, 2))] * 20
+    model = short().fit(X)
+    model.save(tmp_path / "model.unspool")
+    assert unspool.load(tmp_path / "model.unspool").history_ == model.history_

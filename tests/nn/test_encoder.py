@@ -1,0 +1,202 @@
+"""Encoders: what a code is made of, codes after every step, codes that are drawn."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from tests.close import assert_close
+from unspool.errors import InputError
+from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder, LSTMDecoder, LSTMEncoder
+
+B, T, F, H, L = 4, 6, 2, 3, 5
+LENGTHS = torch.tensor([6, 1, 4, 2])
+LAYERS = pytest.mark.parametrize("num_layers", [1, 2])
+DIRECTIONS = pytest.mark.parametrize("bidirectional", [False, True])
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=1):
+    return torch.randn(*shape, dtype=torch.float64, generator=generator(seed))
+
+
+def make(latent_dim=L, **options):
+    given = {"units": H, "generator": generator()}
+    return LSTMEncoder(F, latent_dim, **{**given, **options}).double()
+
+
+def torch_finals(encoder, x):
+    """h and c of all layers and directions from `torch.nn.LSTM`, on packed sequences."""
+    packed = pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False)
+    return encoder.lstm.to_torch()(packed)[1]
+
+
+@LAYERS
+@DIRECTIONS
+@pytest.mark.parametrize("whole", [False, True], ids=["last h", "whole state"])
+def test_the_code_is_the_state_it_is_said_to_be(num_layers, bidirectional, whole):
+    directions = 1 + bidirectional
+    width = H * directions * (2 * num_layers if whole else 1)
+    shape = {"num_layers": num_layers, "bidirectional": bidirectional, "whole_state": whole}
+    encoder = make(width, **shape)
+    x = normal(B, T, F)
+    h_n, c_n = torch_finals(encoder, x)
+    parts = [*h_n, *c_n] if whole else h_n[-directions:]
+    assert encoder.projection is None
+    assert_close("code", torch.cat(list(parts), 1), encoder(x, LENGTHS))
+    other = make(L, **shape)
+    assert other.projection.weight.shape == (L, width)
+    linear = torch.cat(list(parts), 1) @ other.projection.weight.T + other.projection.bias
+    assert_close("another width", linear, other(x, LENGTHS))
+
+
+@LAYERS
+@pytest.mark.parametrize("latent_dim", [H, L], ids=["state", "projected"])
+def test_the_code_after_a_step_is_that_of_the_sequence_cut_there(latent_dim, num_layers):
+    encoder = make(latent_dim, num_layers=num_layers)
+    x = normal(B, T, F)
+    codes = encoder.by_step(x, LENGTHS)
+    assert codes.shape == (B, T, latent_dim)
+    for i, length in enumerate(LENGTHS):
+        for step in range(length):
+            cut = encoder(x[i : i + 1, : step + 1])
+            assert_close(f"sequence {i} after step {step}", cut[0], codes[i, step])
+
+
+@pytest.mark.parametrize("options", [{"bidirectional": True}, {"whole_state": True}], ids=str)
+def test_codes_after_every_step_need_one_direction_and_one_state(options):
+    with pytest.raises(InputError) as caught:
+        make(**options).by_step(normal(B, T, F))
+    assert str(caught.value) == (
+        "Codes after every step need an encoder that reads in one direction and whose code is its "
+        "last layer's h; this one is another."
+    )
+
+
+@pytest.mark.parametrize("name", ["dense", "repeat", "previous", "reshape", "flat"])
+def test_forecasts_after_every_step_are_those_of_the_sequences_cut_there(name):
+    steps = {"steps": 3}
+    decoder = DenseDecoder(L, F, **steps) if name == "dense" else LSTMDecoder(name, L, F, **steps)
+    model = Autoencoder(make(), {"forecast": decoder.double()}, 3)
+    x = normal(B, T, F)
+    forecasts = model.forecast_by_step(x, LENGTHS)
+    assert forecasts.shape == (B, T, 3, F)
+    for i, length in enumerate(LENGTHS):
+        for step in range(length):
+            cut = model.unwind("forecast", x[i : i + 1, : step + 1])
+            assert_close(f"sequence {i} after step {step}", cut[0], forecasts[i, step])
+
+
+def test_forecasts_after_every_step_need_an_lstm_and_a_decoder_of_the_code_alone():
+    dense = Autoencoder(DenseEncoder(F, T, L), {"forecast": DenseDecoder(L, F, 1)}, 1)
+    with pytest.raises(InputError, match=r"^Forecasts after every step need an LSTM, not DenseEnc"):
+        dense.forecast_by_step(torch.zeros(B, T, F))
+    reading = Autoencoder(make(), {"forecast": LSTMDecoder("reversed_input", L, F).double()}, 1)
+    with pytest.raises(InputError, match=r"^Forecasts after every step need a decoder of the code"):
+        reading.forecast_by_step(normal(B, T, F))
+
+
+@pytest.mark.parametrize("shape", [(0, T, F), (B, 0, F)])
+def test_forecasts_after_no_step_are_none(shape):
+    model = Autoencoder(make(), {"forecast": DenseDecoder(L, F, 3).double()}, 3)
+    assert model.forecast_by_step(normal(*shape)).shape == (*shape[:2], 3, F)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "dense"])
+def test_an_encoder_that_is_not_variational_draws_nothing(kind):
+    encoder = make() if kind == "lstm" else DenseEncoder(F, T, L).double()
+    x = normal(B, T, F)
+    code, divergence = encoder.train().sample(x, LENGTHS, generator())
+    assert torch.equal(code, encoder(x, LENGTHS))
+    assert divergence.tolist() == [0.0] * B
+
+
+def variational(kind, latent_dim=L):
+    if kind == "lstm":
+        return make(latent_dim, variational=True)
+    given = {"code_activation": "tanh", "generator": generator()}
+    return DenseEncoder(F, T, latent_dim, variational=True, **given).double()
+
+
+@pytest.mark.parametrize("kind", ["lstm", "dense"])
+@pytest.mark.parametrize("training", [False, True])
+def test_the_divergence_is_that_from_the_standard_normal(kind, training):
+    encoder = variational(kind).train(training)
+    x = normal(B, T, F)
+    _, divergence = encoder.sample(x, LENGTHS, generator())
+    features = encoder.features(x, LENGTHS)
+    mean, spread = encoder.projection(features), (encoder.log_variance(features) / 2).exp()
+    expected = kl_divergence(Normal(mean, spread), Normal(0.0, 1.0)).sum(1)
+    assert (expected > 0).all()
+    assert_close("divergence", expected, divergence)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "dense"])
+def test_out_of_training_a_variational_code_is_its_mean(kind):
+    encoder = variational(kind).eval()
+    x, noise = normal(B, T, F), generator()
+    before = noise.get_state()
+    code, _ = encoder.sample(x, LENGTHS, noise)
+    assert torch.equal(code, encoder(x, LENGTHS))
+    assert torch.equal(noise.get_state(), before)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "dense"])
+def test_codes_are_drawn_with_their_means_and_spreads(kind):
+    encoder = variational(kind, latent_dim=2).train()
+    with torch.no_grad():
+        encoder.log_variance.bias.copy_(torch.tensor([-2.0, 1.0]))
+    one = normal(1, T, F)
+    x = one.expand(20000, T, F)
+    with torch.no_grad():
+        drawn, _ = encoder.sample(x, None, generator())
+        features = encoder.features(one, None)
+        spread = (encoder.log_variance(features)[0] / 2).exp()
+    apart = (drawn - encoder(one).detach()) / spread
+    assert apart.mean(0).abs().max() < 0.03
+    assert_close("spread", torch.ones(2, dtype=torch.float64), apart.std(0), scale=2e10)
+    assert abs(np.corrcoef(apart.T.numpy())[0, 1]) < 0.03
+    again, _ = encoder.sample(x, None, generator())
+    other, _ = encoder.sample(x, None, generator(1))
+    assert torch.equal(again, drawn)
+    assert not torch.equal(other, drawn)
+
+
+def test_a_variational_code_is_always_a_layer_of_its_own():
+    encoder = make(H, variational=True)
+    assert encoder.projection.weight.shape == encoder.log_variance.weight.shape == (H, H)
+    assert make(H).log_variance is None
+
+
+@pytest.mark.parametrize("units", [(), (7, 4)], ids=str)
+def test_a_dense_encoder_is_its_layers_on_all_values_at_once(units):
+    encoder = DenseEncoder(
+        F, T, L, units=units, activation="relu", code_activation="tanh", generator=generator()
+    ).double()
+    x = normal(B, T, F)
+    filled = np.zeros((B, T, F))
+    for row, one, length in zip(filled, x, LENGTHS, strict=True):
+        row[:length] = one[:length]
+    values = filled.reshape(B, T * F)
+    linear = [layer for layer in encoder.layers if isinstance(layer, torch.nn.Linear)]
+    assert [layer.out_features for layer in linear] == [*units, L]
+    for layer in linear:
+        values = values @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+        values = np.tanh(values) if layer is linear[-1] else np.maximum(values, 0)
+    assert_close("code", values, encoder(x, LENGTHS))
+    assert_close("fewer steps", values[1], encoder(x[1:2, :3], LENGTHS[1:2])[0])
+
+
+def test_a_dense_encoder_is_bound_to_its_steps():
+    message = (
+        "Expected sequences of at most 6 steps, got 7; dense and convolutional models are bound "
+        "to the longest sequence they were made for."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        DenseEncoder(F, T, L)(torch.zeros(B, T + 1, F))
