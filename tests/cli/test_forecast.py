@@ -95,3 +95,17 @@ def test_images_and_weights_of_a_dense_model(run, tmp_path):
         done = run("plot", *call, "-o", picture)
         assert done.code == 0, done.err
         assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_inspect_tells_of_a_classifier_and_encode_that_it_has_no_codes(run, heartbeats, tmp_path):
+    source = read_file(heartbeats).source
+    inner = unspool.LSTMAutoencoder(latent_dim=3, epochs=1, random_state=0, verbose=0)
+    path = tmp_path / "classifier.unspool"
+    unspool.EncoderClassifier(inner, epochs=2, verbose=0).fit(source, ["b", "a"] * 10).save(path)
+    done = run("inspect", path)
+    assert (done.code, done.err) == (0, "")
+    for told in ("EncoderClassifier", "encoder of", "LSTMAutoencoder", "a, b", "2 epochs"):
+        assert told in done.out
+    done = run("encode", path, heartbeats)
+    assert done.code == 1
+    assert "`transform` is not for a EncoderClassifier" in done.err

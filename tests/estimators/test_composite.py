@@ -333,20 +333,6 @@ def test_the_encoder_alone_makes_the_same_codes_and_nothing_else(options, tmp_pa
     )
 
 
-def test_an_encoder_alone_can_be_saved_as_that_and_not_as_a_model(tmp_path):
-    X = sines(n=30, steps=9)
-    short().fit(X).save(tmp_path / "part", part="encoder")
-    encoder = unspool.load(tmp_path / "part")
-    encoder.save(tmp_path / "again", part="encoder")
-    again = unspool.load(tmp_path / "again")
-    np.testing.assert_array_equal(again.transform(X), encoder.transform(X))
-    assert message(encoder.save, tmp_path / "whole") == (
-        "This model was loaded from an encoder alone, there is no whole model to save; take "
-        "part='encoder'."
-    )
-    assert not (tmp_path / "whole").exists()
-
-
 def test_the_future_keeps_the_form_that_the_data_had():
     table = sines(n=20, steps=9)[:, :, 0]
     model = short(horizon=K).fit(table)

@@ -1,5 +1,7 @@
 """`unspool inspect`: what a model file holds."""
 
+from typing import Any
+
 from unspool.cli.options import Model
 
 EXAMPLE = "unspool inspect transformer.unspool"
@@ -13,15 +15,19 @@ def inspect(model: Model) -> None:
     from unspool.estimators.loading import load
     from unspool.nn.summary import summary
 
-    trained = load(model, device="cpu")
-    defaults = type(trained)().get_params()
+    whole = load(model, device="cpu")
+    defaults = type(whole)().get_params(deep=False)
+    trained: Any = getattr(whole, "autoencoder_", whole)  # what a classifier reads its codes from
     changed = {
         name: value
-        for name, value in trained.get_params().items()
+        for name, value in whole.get_params(deep=False).items()
         if value != defaults[name] and name not in ("device", "verbose")  # of a run, not a model
     }
     facts = Table(show_header=False, box=None, pad_edge=False)
-    facts.add_row("model", type(trained).__name__)
+    facts.add_row("model", type(whole).__name__)
+    if whole is not trained:
+        facts.add_row("encoder of", type(trained).__name__)
+        facts.add_row("classes", ", ".join(map(str, whole.classes_)))
     facts.add_row(
         "parameters", ", ".join(f"{k}={v!r}" for k, v in changed.items()) or "all as by default"
     )
@@ -33,7 +39,7 @@ def inspect(model: Model) -> None:
     if trained.window_ is not None:
         facts.add_row("windows", f"{trained.window_[0]} steps, stride {trained.window_[1]}")
     facts.add_row("longest seen", f"{trained.max_length_} steps")
-    history, best = trained.history_, trained.history_["best_epoch"]
+    history, best = whole.history_, whole.history_["best_epoch"]
     losses = f"loss {history['loss'][best]:.4g}"
     if "val_loss" in history:
         losses += f", validation {history['val_loss'][best]:.4g}"

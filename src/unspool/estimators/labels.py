@@ -78,7 +78,7 @@ def split_by_class(
     classes : array of shape (N,)
         The class of each, 0 to C - 1.
     share : float
-        To validate on, 0 to 1.
+        To validate on, 0 and more, below 1.
     rng : numpy Generator
     """
     if isinstance(source, Windows) and share:
@@ -87,7 +87,7 @@ def split_by_class(
         return np.sort(np.r_[training, held_out[missing]]), held_out[~missing]
     counts = np.bincount(classes)
     exact = counts * share
-    taken = np.minimum(exact.astype(np.int64), counts - 1)
+    taken = exact.astype(np.int64)
     # What is left over goes to the classes that rounding took most from.
     left = max(1, round(len(classes) * share)) - taken.sum() if share else 0
     order = rng.permutation(len(counts))

@@ -50,11 +50,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
 
     def _parts(self, part: str) -> Parts:
         """What a file holds of the model, or of its encoder alone."""
-        if not self.module_.decoders and part != "encoder":
-            raise InputError(
-                "This model was loaded from an encoder alone, there is no whole model to save; "
-                "take part='encoder'."
-            )
+        if not self.module_.decoders:
+            part = "encoder"  # all there is
         names = getattr(self, "feature_names_in_", None)
         fitted = {
             **self._remembered(),
