@@ -22,6 +22,7 @@ from unspool.estimators import (
 
 EPOCHS = 50
 CONV_EPOCHS = 10
+RELU_EPOCHS = 2  # enough to see where such outputs go
 BATCH = 256
 SMALL_BATCH = 32  # of the 1,442 small digits, so that an epoch has more than a few steps
 
@@ -120,7 +121,7 @@ def run(
     """Run the experiments, print what came out, and leave models and pictures in `folder`.
 
     `data` is a folder with the four files of MNIST; without it, scikit-learn's small digits are
-    used. The convolutional models train for at most 10 epochs, as in the article.
+    used. The convolutional model trains for at most 10 epochs, as in the article.
     """
     images = digits() if data is None else mnist(data)
     report = Report(folder, "images of digits")
@@ -176,7 +177,7 @@ def of_convolutional(report: Report, images: Images, how: How) -> None:
         report.number("convolutional, validation cross-entropy, 2 epochs", history[1])
     report.number(f"convolutional, validation cross-entropy, {epochs} epochs", history[-1])
     model.save(report.path("convolutional.unspool"))
-    relu = convolutional(shape, *how, "relu").fit(images.train)
+    relu = convolutional(shape, min(epochs, RELU_EPOCHS), *how[1:], "relu").fit(images.train)
     report.number("ReLU outputs, validation cross-entropy", relu.history_["val_loss"][-1])
     outputs = relu.reconstruct(images.test)
     report.number("ReLU outputs, share above 1", float((outputs > 1).mean()))

@@ -18,7 +18,7 @@ from unspool.data.moving_digits import moving_digits
 from unspool.demos.report import Report
 from unspool.estimators import LSTMAutoencoder, LSTMForecaster
 
-EPOCHS = 30
+EPOCHS = 20
 UNITS = 128
 FRAMES = 10  # seen, and as many after them
 VIDEOS, TEST_VIDEOS = 4000, 500
