@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from tests.close import assert_close
 from unspool.errors import InputError
-from unspool.nn.convolution import ConvDecoder, ConvEncoder, Convolution, pooled, sizes
+from unspool.nn.convolution import ConvDecoder, ConvEncoder, Convolution, Pool, sizes
 
 
 def generator(seed=0):
@@ -21,7 +21,7 @@ def enlarged(images, up):
 
 def convolved(images, convolution):
     """What Keras's padding "same" gives: the odd zero of an even kernel goes to the far edge."""
-    (height, width), weight = convolution.kernel, convolution.weight
+    (height, width), weight = convolution.kernel_size, convolution.weight
     pads = ((width - 1) // 2, width // 2, (height - 1) // 2, height // 2)
     read = functional.pad(images.permute(0, 3, 1, 2), pads)
     return functional.conv2d(read, weight, convolution.bias).permute(0, 2, 3, 1)
@@ -67,8 +67,8 @@ def test_weights_start_as_in_keras():
 
 def test_pools_take_what_is_cut_off_at_the_far_edge():
     images = torch.arange(15.0).view(1, 3, 5, 1)
-    assert pooled(images, (2, 2))[0, :, :, 0].tolist() == [[6, 8, 9], [11, 13, 14]]
-    assert pooled(images, (1, 1)) is images
+    assert Pool((2, 2))(images)[0, :, :, 0].tolist() == [[6, 8, 9], [11, 13, 14]]
+    assert Pool((1, 1))(images) is images
     assert sizes((3, 5), (2, 2), 3) == [(3, 5), (2, 3), (1, 2), (1, 1)]
 
 
@@ -78,7 +78,7 @@ def by_hand(encoder, images):
     for convolution in encoder.convolutions:
         maps.append(encoder.activation(convolved(images, convolution)))
         read = maps[-1].permute(0, 3, 1, 2)
-        images = functional.max_pool2d(read, encoder.pool, ceil_mode=True).permute(0, 2, 3, 1)
+        images = functional.max_pool2d(read, encoder.pool.kernel_size, ceil_mode=True).permute(0, 2, 3, 1)
     return maps, images
 
 

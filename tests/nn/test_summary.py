@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
+import unspool
 from unspool import LSTMAutoencoder
 from unspool.errors import InputError
 from unspool.lstm import cpu, library
@@ -388,3 +389,34 @@ def test_an_input_that_the_model_does_not_take_is_told_with_its_shape():
     told = str(caught.value)
     assert told.startswith("Linear does not run on inputs of shape (N, 9, 4): mat1 and mat2 ")
     assert told.endswith(". Give `steps` or `input_shape` as the model reads them.")
+
+
+def kinds(model):
+    return [(row.kind, row.output_shape) for row in summary(model).rows if row.is_layer]
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # one epoch
+def test_convolutions_pools_and_enlargements_have_their_sizes():
+    X = np.random.default_rng(0).random((12, 6, 5, 1))
+    model = unspool.ConvAutoencoder(None, filters=(3,), epochs=1, verbose=0, random_state=0).fit(X)
+    assert kinds(model) == [
+        ("Convolution 3 3×3", ("N", 6, 5, 3)),
+        ("Pool 2×2 relu", ("N", 3, 3, 3)),
+        ("Convolution 3 3×3 relu", ("N", 3, 3, 3)),
+        ("Up 2×2 Convolution 1 3×3", ("N", 6, 6, 1)),
+    ]
+    assert summary(model).total == sum(p.numel() for p in model.module_.parameters())
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # one epoch
+def test_a_dense_layer_that_gives_steps_is_one_layer(tmp_path):
+    X = np.random.default_rng(0).random((12, 7))
+    model = unspool.LSTMAutoencoder(
+        latent_dim=3, bidirectional=False, decoder="dense", epochs=1, verbose=0, random_state=0
+    ).fit(X)  # fmt: skip
+    assert kinds(model) == [("LSTM 3 tanh", ("N", 3)), ("Dense 7 linear", ("N", 7, 1))]
+    model.save(tmp_path / "encoder", part="encoder")
+    alone = unspool.load(tmp_path / "encoder")
+    assert kinds(alone) == [("LSTM 3 tanh", ("N", 3))]
+    classifier = unspool.EncoderClassifier(model, epochs=1, verbose=0).fit(X, np.arange(12) % 3)
+    assert kinds(classifier) == [("LSTM 3 tanh", ("N", 3)), ("Dense 3 linear", ("N", 3))]

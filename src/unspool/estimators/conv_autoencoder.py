@@ -183,7 +183,7 @@ class ConvAutoencoder(BaseAutoencoder):
         _checks.raise_all(_checks.whole("layer", layer, 0))
         if layer >= depth:
             raise InputError(f"`layer` must be below {depth}, the convolutions, got {layer}.")
-        size = sizes(encoder.shape, encoder.pool, layer)[-1]
+        size = sizes(encoder.shape, encoder.pool.kernel_size, layer)[-1]
         maps = np.empty((len(source), self.filters[layer], *size), np.float32)
         for indices, batch in self._batches(source):
             found = encoder.maps(batch.x, batch.lengths, layer)

@@ -48,7 +48,7 @@ class Convolution(nn.Module):
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
-        self.kernel, self.up = kernel, up
+        self.out_channels, self.kernel_size, self.up = outputs, kernel, up
         self.weight = nn.Parameter(torch.empty(outputs, inputs, *kernel))
         self.bias = nn.Parameter(torch.zeros(outputs))
         nn.init.xavier_uniform_(self.weight, generator=generator)
@@ -60,7 +60,7 @@ class Convolution(nn.Module):
         a sum over few pixels of the small one: as many convolutions of the small image as `up`
         has pixels, run as one, whose outputs are laid side by side.
         """
-        (tall, wide), (height, width) = self.up, self.kernel
+        (tall, wide), (height, width) = self.up, self.kernel_size
         rows, above, below = taps(height, tall)
         columns, left, right = taps(width, wide)
         weight: Tensor = self.weight
@@ -102,13 +102,24 @@ def taps(kernel: int, up: int) -> tuple[Tensor, int, int]:
     return functional.one_hot(neighbour + first, first + 1 + last), first, last
 
 
-def pooled(images: Tensor, pool: Size) -> Tensor:
-    """The largest of every `pool` of pixels; those cut off at the far edges count as well."""
-    if pool == (1, 1):
-        return images
-    return functional.max_pool2d(images.permute(0, 3, 1, 2), pool, ceil_mode=True).permute(
-        0, 2, 3, 1
-    )
+class Pool(nn.Module):
+    """The largest of every so many pixels; those cut off at the far edges count as well.
+
+    Parameters
+    ----------
+    kernel_size : (int, int)
+    """
+
+    def __init__(self, kernel_size: Size) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Smaller images (B, H, W, C) of images."""
+        if self.kernel_size == (1, 1):
+            return images
+        read = images.permute(0, 3, 1, 2)
+        return functional.max_pool2d(read, self.kernel_size, ceil_mode=True).permute(0, 2, 3, 1)
 
 
 def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
@@ -157,12 +168,13 @@ class ConvEncoder(Encoder):
         height, width = sizes(shape, pool, len(filters))[-1]
         flat = height * width * filters[-1]
         super().__init__(flat, latent_dim or flat, variational=variational, generator=generator)
-        self.shape, self.pool, self.pixels = shape, pool, shape[0] * shape[1]
+        self.shape, self.pixels = shape, shape[0] * shape[1]
         self.most_steps = self.pixels
         self.convolutions = nn.ModuleList(
             Convolution(wide, narrow, kernel, generator=generator)
             for wide, narrow in pairwise([n_features, *filters])
         )
+        self.pool = Pool(pool)
         self.activation = ACTIVATIONS[activation]()
         self.pool_first = activation in MONOTONE  # there is less to do then
 
@@ -171,16 +183,16 @@ class ConvEncoder(Encoder):
         images = self._images(x, lengths)
         for convolution in self.convolutions:
             if self.pool_first:
-                images = self.activation(pooled(convolution(images), self.pool))
+                images = self.activation(self.pool(convolution(images)))
             else:
-                images = pooled(self.activation(convolution(images)), self.pool)
+                images = self.pool(self.activation(convolution(images)))
         return images.flatten(1)
 
     def maps(self, x: Tensor, lengths: Tensor | None = None, layer: int = 0) -> Tensor:
         """What convolution `layer` makes of sequences (B, T, F), before the pool: (B, H, W, C)."""
         images = self._images(x, lengths)
         for convolution in self.convolutions[:layer]:
-            images = pooled(self.activation(convolution(images)), self.pool)
+            images = self.pool(self.activation(convolution(images)))
         found: Tensor = self.activation(self.convolutions[layer](images))
         return found
 

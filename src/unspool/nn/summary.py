@@ -144,7 +144,7 @@ def summary(
         *(_checks.whole("input_shape", size, 1) for size in input_shape or ()),
     )
     module = _module_of(model)
-    feed = _feed(model, module, steps, input_shape)
+    feed = _feed(getattr(model, "autoencoder_", model), module, steps, input_shape)
     copied = copy.deepcopy(module).eval()
     for layer in copied.modules():
         if isinstance(layer, LSTMLayer):  # nothing is worth compiling for a run of zeros
@@ -258,7 +258,9 @@ def _run(module: nn.Module, feed: _Feed, batch: int) -> Seen:
     devices = [like.device] if like.is_cuda else []
     encoder, decoders = _children(module).get("encoder"), _children(module, "decoders")
     with torch.random.fork_rng(devices), torch.no_grad():  # a layer may draw noise
-        if encoder is None or not decoders:
+        if encoder is not None and hasattr(module, "decoders") and not decoders:
+            encoder(*arguments)
+        elif encoder is None or not decoders:
             module(*arguments)
         else:  # forward runs one of the decoders, if that
             (x,) = arguments

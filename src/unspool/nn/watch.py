@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from unspool.nn.convolution import Convolution, Pool
 from unspool.nn.dense import ACTIVATIONS
 from unspool.nn.recurrent import LSTM, LSTMLayer
 
@@ -53,11 +54,14 @@ def layers(module: nn.Module, seen: Seen) -> list[Layer]:
     for ran, given, result in seen.calls:
         if not _is_layer(ran) or (isinstance(ran, nn.Identity) and given is not last_result):
             continue
-        if _is_activation(ran) and last and given is last_result and has_weights(last.modules[0]):
+        if _is_activation(ran) and last and given is last_result and _takes_one(last.modules[0]):
             last_result = None  # a second one is a layer of its own
             if (ran, last.modules[0]) not in told:
                 told.add((ran, last.modules[0]))
                 last.kind += f" {_activation_name(ran)}"
+            continue
+        if isinstance(ran, nn.Unflatten) and last and given is last_result:
+            seen.shapes[last.modules[0]], last_result = tuple(result.shape), result
             continue
         key = together.get(ran, ran)
         if key not in found:
@@ -106,6 +110,11 @@ def _is_activation(module: nn.Module) -> bool:
     return type(module).__module__ == nn.ReLU.__module__ and not has_weights(module)
 
 
+def _takes_one(module: nn.Module) -> bool:
+    """Whether an activation behind this module is told of with it."""
+    return has_weights(module) or isinstance(module, Pool)
+
+
 def _activation_name(module: nn.Module) -> str:
     return ACTIVATION_NAMES.get(type(module), type(module).__name__.lower())
 
@@ -123,6 +132,8 @@ def _kind(layer: nn.Module | tuple[LSTMLayer, ...]) -> str:
     if isinstance(layer, nn.Upsample):
         return f"{name} ×{_by(layer.scale_factor or layer.size)}"
     words = [name]
+    if isinstance(layer, Convolution) and layer.up != (1, 1):
+        words.insert(0, f"Up {_by(layer.up)}")
     if hasattr(layer, "out_channels"):
         words.append(str(layer.out_channels))
     if hasattr(layer, "kernel_size"):
