@@ -16,7 +16,7 @@ from unspool.lstm.reference import Array, split_gates
 # 0.029 to 0.017.
 FORGET_BIAS = 2.0
 # Nothing bounds the state of ReLU cells; what forgets little explodes.
-RELU_FORGET_BIAS = 1.0
+RELU_FORGET_BIAS = 1.5
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class LSTMLayer(nn.Module):
     """One LSTM layer in one direction.
 
     Weights start as in Keras, Glorot-uniform kernels and an orthogonal recurrent kernel, but for
-    the bias: zero, and for the forget gate `FORGET_BIAS`, or 1 where cells are ReLU.
+    the bias: zero, and for the forget gate `FORGET_BIAS`, or `RELU_FORGET_BIAS`.
 
     Parameters
     ----------
