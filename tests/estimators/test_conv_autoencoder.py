@@ -162,6 +162,8 @@ def test_images_of_another_shape_are_refused():
         model.transform(digits()[:, :60])
     with pytest.raises(InputError, match=r"or a table \(N, 105\), got shape \(N, 35\)"):
         make().fit(colours()).transform(np.zeros((3, 35)))
+    with pytest.raises(InputError, match=r"or a table \(N, 105\), got shape \(N, 7, 5\)"):
+        make().fit(colours()).transform(np.zeros((3, 7, 5)))
 
 
 def test_an_image_that_ends_in_nan_is_refused():

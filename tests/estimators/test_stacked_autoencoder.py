@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import unspool
 from tests.close import assert_close
 from tests.estimators.feedforward import (
     QUICK,
@@ -13,7 +14,7 @@ from tests.estimators.feedforward import (
     digits,
 )
 from unspool import DenseAutoencoder, StackedAutoencoder
-from unspool.errors import InputError
+from unspool.errors import InputError, ModelFileError
 from unspool.estimators import base
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
@@ -127,6 +128,22 @@ def test_greedy_training_leaves_the_layers_before_alone(trained):
             assert torch.equal(weights[own], final[joined])
             joined = f"decoders.reconstruction.head.{2 * (2 - depth)}.{kind}"
             assert torch.equal(weights[f"decoders.reconstruction.head.0.{kind}"], final[joined])
+
+
+def test_a_variational_stack_has_the_heads_of_its_innermost_pair(trained):
+    final = make(kl_weight=0.01).fit(digits()).module_.state_dict()
+    first, last = (weights for weights, *_ in trained)
+    for name in ("encoder.projection.weight", "encoder.log_variance.bias"):
+        assert name not in first
+        assert torch.equal(last[name], final[name])
+
+
+def test_a_file_whose_layers_have_no_proper_history_is_refused(tmp_path):
+    model = make().fit(digits())
+    model.history_["layers"][1]["loss"] = ["low", "lower"]
+    model.save(tmp_path / "model")
+    with pytest.raises(ModelFileError, match="Expected the history to be lists of losses"):
+        unspool.load(tmp_path / "model")
 
 
 def test_the_history_is_of_the_whole_and_of_its_layers():

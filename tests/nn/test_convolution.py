@@ -9,6 +9,7 @@ from torch.nn import functional
 from tests.close import assert_close
 from unspool.errors import InputError
 from unspool.nn.convolution import ConvDecoder, ConvEncoder, Convolution, Pool, sizes
+from unspool.nn.losses import LOSSES
 
 
 def generator(seed=0):
@@ -78,7 +79,9 @@ def by_hand(encoder, images):
     for convolution in encoder.convolutions:
         maps.append(encoder.activation(convolved(images, convolution)))
         read = maps[-1].permute(0, 3, 1, 2)
-        images = functional.max_pool2d(read, encoder.pool.kernel_size, ceil_mode=True).permute(0, 2, 3, 1)
+        images = functional.max_pool2d(read, encoder.pool.kernel_size, ceil_mode=True).permute(
+            0, 2, 3, 1
+        )
     return maps, images
 
 
@@ -137,6 +140,28 @@ def test_the_model_of_the_article_has_its_weights():
     count = sum(w.numel() for part in (encoder, decoder) for w in part.parameters())
     assert count == (9 + 1) * 32 + (9 * 32 + 1) * 32 + (9 * 32 + 1)
     assert encoder.latent_dim == 14 * 14 * 32
+
+
+def test_relu_outputs_have_a_gradient_at_the_start_even_where_the_image_is_black():
+    for output_activation, alive in (("relu", True), ("sigmoid", False)):
+        decoder = ConvDecoder(None, 1, (6, 6), output_activation=output_activation)
+        bias = decoder.convolutions[-1].bias
+        assert (bias > 0).all() == alive
+    decoder = ConvDecoder(None, 1, (6, 6), output_activation="relu")
+    images = decoder(torch.zeros(1, 9 * 32), 36)  # what an encoder makes of a black image
+    (gradient,) = torch.autograd.grad(images.sum(), decoder.convolutions[-1].bias)
+    assert gradient == 36
+
+
+def test_crossentropy_leads_relu_outputs_above_one_back():
+    decoder = ConvDecoder(None, 1, (4, 4), filters=(2,), output_activation="relu")
+    bias = decoder.convolutions[-1].bias
+    torch.nn.init.constant_(bias, 3.0)
+    images = decoder(torch.zeros(2, 8), 16)
+    assert images.min() > 1
+    loss = LOSSES["binary_crossentropy"](images, torch.full_like(images, 0.5)).mean()
+    (gradient,) = torch.autograd.grad(loss, bias)
+    assert gradient > 1  # cut off at 1, as in Keras, it would be 0 for good
 
 
 def test_the_amount_of_padding_and_what_stands_there_change_nothing():

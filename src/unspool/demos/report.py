@@ -47,7 +47,11 @@ class Report:
 
     def keep(self, drawn: Any, name: str) -> None:
         """Save a figure, or a display that was drawn."""
-        getattr(drawn, "figure_", drawn).savefig(self.path(name), dpi=150)
+        from matplotlib import pyplot
+
+        figure = getattr(drawn, "figure_", drawn)
+        figure.savefig(self.path(name), dpi=150)
+        pyplot.close(figure)  # pyplot would hold on to it
 
     def path(self, name: str) -> Path:
         """Where the file `name` goes."""

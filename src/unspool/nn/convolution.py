@@ -23,6 +23,11 @@ Size = tuple[int, int]  # of an image, a kernel or a pool: height and width
 # These never turn an order round: the largest of a pool is the same before them and after.
 MONOTONE = ("linear", "relu", "tanh", "sigmoid", "elu")
 
+# The bias that a ReLU output starts from. From zero, a network that happens to be negative
+# wherever an image is not black gives zeros and gets no gradient: 2 of 64 seeds stayed there on
+# MNIST, of 128 with this none.
+ALIVE = 0.3
+
 
 class Convolution(nn.Module):
     """A convolution with stride 1 whose output is as large as its input, as Keras's "same".
@@ -216,6 +221,7 @@ class ConvDecoder(Decoder):
     n_features, shape, filters, kernel, pool, activation, generator
         As for `ConvEncoder`.
     output_activation : str, default "linear"
+        With "relu" the last bias starts above zero, so that there is a gradient.
     """
 
     def __init__(
@@ -239,10 +245,13 @@ class ConvDecoder(Decoder):
         own = latent_dim not in (None, flat)
         self.start = dense(latent_dim or flat, flat, generator) if own else None
         channels = [filters[-1], *reversed(filters), n_features]
-        self.convolutions = nn.ModuleList(
+        convolutions = [
             Convolution(wide, narrow, kernel, up=pool if i else (1, 1), generator=generator)
             for i, (wide, narrow) in enumerate(pairwise(channels))
-        )
+        ]
+        if output_activation == "relu":
+            nn.init.constant_(convolutions[-1].bias, ALIVE)
+        self.convolutions = nn.ModuleList(convolutions)
         self.activation = ACTIVATIONS[activation]()
         self.output_activation = ACTIVATIONS[output_activation]()
 
