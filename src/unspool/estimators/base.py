@@ -63,18 +63,11 @@ class Model(Savable):
             _checks.choice("output_activation", self.output_activation, ACTIVATIONS),
             _checks.choice("loss", self.loss, LOSSES),
             *_checks.choices("metrics", self.metrics, ("accuracy", *LOSSES)),
-            _checks.choice("optimizer", self.optimizer, OPTIMIZERS),
-            _checks.number("learning_rate", self.learning_rate, 0, none=True, open_left=True),
-            _checks.number("global_clipnorm", self.global_clipnorm, 0, none=True, open_left=True),
-            _checks.whole("batch_size", self.batch_size, 1),
-            _checks.whole("epochs", self.epochs, 1),
+            *of_training(self),
             _checks.whole("steps_per_epoch", self.steps_per_epoch, 1, none=True),
-            _checks.number("validation_split", self.validation_split, 0, 1),
-            _checks.whole("patience", self.patience, 1, none=True),
             _checks.choice("scaling", self.scaling, SCALINGS),
             _checks.number("input_noise", self.input_noise, 0),
             _checks.number("input_dropout", self.input_dropout, 0, 1),
-            _checks.whole("verbose", self.verbose, 0),
         ]
         if self.loss in BY_STEP and self.output_activation != "softmax":
             complaints.append(
@@ -315,6 +308,21 @@ class Model(Savable):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def of_training(estimator: Any) -> list[_checks.Complaint]:
+    """Look at the parameters that say how to train, which all estimators have."""
+    rate, norm = estimator.learning_rate, estimator.global_clipnorm
+    return [
+        _checks.choice("optimizer", estimator.optimizer, OPTIMIZERS),
+        _checks.number("learning_rate", rate, 0, none=True, open_left=True),
+        _checks.number("global_clipnorm", norm, 0, none=True, open_left=True),
+        _checks.whole("batch_size", estimator.batch_size, 1),
+        _checks.whole("epochs", estimator.epochs, 1),
+        _checks.number("validation_split", estimator.validation_split, 0, 1),
+        _checks.whole("patience", estimator.patience, 1, none=True),
+        _checks.whole("verbose", estimator.verbose, 0),
+    ]
 
 
 def drawing(

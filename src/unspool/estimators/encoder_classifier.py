@@ -17,7 +17,7 @@ from unspool import _checks
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import IntArray, Sequences
-from unspool.estimators.base import INFERENCE_STEPS, Model
+from unspool.estimators.base import INFERENCE_STEPS, Model, of_training
 from unspool.estimators.classifying import (
     CrossEntropy,
     EncoderWithHead,
@@ -35,7 +35,7 @@ from unspool.nn.device import resolve_device
 from unspool.training.batches import Batch, Batches
 from unspool.training.callbacks import Callback, KeepBest, ProgressBar
 from unspool.training.loop import train
-from unspool.training.optimizers import OPTIMIZERS, make_optimizer
+from unspool.training.optimizers import make_optimizer
 
 
 class EncoderClassifier(
@@ -166,15 +166,8 @@ class EncoderClassifier(
             _checks.truth("fine_tune", self.fine_tune),
             *_checks.wholes("head_units", self.head_units, 1),
             _checks.choice("head_activation", self.head_activation, ACTIVATIONS),
-            _checks.choice("optimizer", self.optimizer, OPTIMIZERS),
-            _checks.number("learning_rate", self.learning_rate, 0, none=True, open_left=True),
-            _checks.number("global_clipnorm", self.global_clipnorm, 0, none=True, open_left=True),
-            _checks.whole("batch_size", self.batch_size, 1),
-            _checks.whole("epochs", self.epochs, 1),
+            *of_training(self),
             _checks.whole("fine_tune_epochs", self.fine_tune_epochs, 1, none=True),
-            _checks.number("validation_split", self.validation_split, 0, 1),
-            _checks.whole("patience", self.patience, 1, none=True),
-            _checks.whole("verbose", self.verbose, 0),
         ]
         inner = unfrozen(self.autoencoder)
         frozen = inner is not self.autoencoder
