@@ -80,7 +80,7 @@ def fit(
 
     from unspool._files import check_folder
     from unspool.errors import InputError, NoBetterThanMeanWarning, UnstableTrainingWarning
-    from unspool.estimators.loading import MODELS
+    from unspool.estimators.kinds import MODELS
 
     given = {
         "latent_dim": latent,

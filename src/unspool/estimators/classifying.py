@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from unspool.data.scaling import Scaler
 from unspool.estimators.base import Model
+from unspool.estimators.kinds import MODELS, class_of
 from unspool.estimators.labels import restore_labels, write_labels
 from unspool.estimators.saving import (
     Parts,
@@ -105,8 +106,6 @@ class SavableClassifier(Savable):
         InputError, KeyError, TypeError, ValueError, AttributeError, RuntimeError
             Where parts are missing or do not fit together.
         """
-        from unspool.estimators.loading import MODELS, class_of  # they know this class
-
         given = parameters["autoencoder"]
         if given is not None:
             given = with_parameters(class_of(given["model"], MODELS), given["parameters"], device)

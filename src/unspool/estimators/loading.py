@@ -1,35 +1,15 @@
 """From a model file to the estimator that it holds."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
-from unspool import _checks, model_file
-from unspool.errors import InputError, ModelFileError, UnspoolError
-from unspool.estimators.base import Model
-from unspool.estimators.conv_autoencoder import ConvAutoencoder
-from unspool.estimators.dense_autoencoder import DenseAutoencoder
+from unspool import model_file
+from unspool.errors import ModelFileError, UnspoolError
 from unspool.estimators.encoder_classifier import EncoderClassifier
-from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
-from unspool.estimators.lstm_forecaster import LSTMForecaster
+from unspool.estimators.kinds import MODELS, class_of
 from unspool.estimators.saving import Savable
-from unspool.estimators.stacked_autoencoder import StackedAutoencoder
-
-MODELS: dict[str, type[Model]] = {
-    model.__name__: model
-    for model in (
-        LSTMAutoencoder,
-        LSTMForecaster,
-        DenseAutoencoder,
-        StackedAutoencoder,
-        ConvAutoencoder,
-    )
-}
 
 ESTIMATORS: dict[str, type[Savable]] = {**MODELS, "EncoderClassifier": EncoderClassifier}
-
-T = TypeVar("T")
 
 
 def load(path: str | os.PathLike[str], *, device: str = "auto") -> Savable:
@@ -65,10 +45,3 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Savable:
             f"{path} does not hold a usable model ({type(error).__name__}: {reason}); "
             "train and save it again."
         ) from None
-
-
-def class_of(name: str, known: Mapping[str, T]) -> T:
-    """The one of the `known` classes that has this name."""
-    if name not in known:
-        raise InputError(_checks.unknown_name("model", name, known))
-    return known[name]
