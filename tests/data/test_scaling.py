@@ -55,3 +55,15 @@ def test_no_steps_at_all(kind):
     scaler = Scaler.fit(kind, [np.zeros((0, 2))], 2)
     assert scaler.shift.tolist() == [0, 0]
     assert scaler.scale.tolist() == [1, 1]
+
+
+def test_no_scaling_is_a_copy_in_float32_to_the_bit():
+    values = np.random.default_rng(0).normal(size=(50, 3)) * 1e3
+    plain, nearly = Scaler(np.zeros(3), np.ones(3)), Scaler(np.zeros(3), np.array([1, 1, 2.0]))
+    copied = plain.apply(values)
+    assert copied.dtype == np.float32
+    np.testing.assert_array_equal(copied, ((values - 0.0) / 1.0).astype(np.float32))
+    np.testing.assert_array_equal(nearly.apply(values)[:, 2], (values[:, 2] / 2).astype(np.float32))
+    again = plain.apply(copied)
+    again[:] = 0
+    assert copied.all()

@@ -50,6 +50,8 @@ class Scaler:
 
     def apply(self, values: Array) -> Array:
         """Scale values (..., F) into a new float32 array, by way of float64."""
+        if not self.shift.any() and (self.scale == 1).all():  # to the bit what comes out below
+            return np.array(values, np.float32)
         shift, scale = self.shift, self.scale
         if shift.size == 1:  # NumPy is slow where the last axis has one entry, unless told as here
             shift, scale = shift[0], scale[0]
