@@ -30,7 +30,8 @@ NAMES = {
 def build(backend: str = "auto", seed: int = 0) -> Autoencoder:
     """Make the untrained model."""
     model = article(random_state=seed).set_params(backend=backend)
-    return model._build(1, torch.Generator().manual_seed(seed))
+    model._n_features, model.max_length_, model.horizon_ = 1, 100, 0  # what `fit` would find out
+    return model._build(torch.Generator().manual_seed(seed))
 
 
 def weights(model: Autoencoder) -> dict[str, Array]:
