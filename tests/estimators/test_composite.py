@@ -8,8 +8,8 @@ import unspool
 from tests.close import assert_close
 from tests.estimators.quick import quick, sines
 from unspool import Windows
+from unspool.blueprint.models import DECODER_NAMES
 from unspool.errors import InputError, NoBetterThanMeanWarning
-from unspool.estimators.recurrent import DECODER_NAMES
 from unspool.nn import DenseDecoder, LSTMDecoder
 
 # Most fits here are far too short to be any good.

@@ -13,8 +13,8 @@ from sklearn.model_selection import cross_val_score
 import unspool
 from tests.estimators.quick import sines
 from unspool import LSTMForecaster, Windows
+from unspool.blueprint.models import DECODER_NAMES
 from unspool.errors import InputError
-from unspool.estimators.recurrent import DECODER_NAMES
 
 # Most fits here are far too short to be any good.
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")

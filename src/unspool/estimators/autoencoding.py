@@ -34,7 +34,6 @@ class BaseAutoencoder(
         return [
             *super()._complaints(),
             _checks.number("code_l1", self.code_l1, 0),
-            _checks.number("kl_weight", self.kl_weight, 0, none=True),
         ]
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:

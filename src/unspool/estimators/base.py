@@ -17,6 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from unspool import _checks
+from unspool.blueprint import STRUCTURAL, Facts, blueprint
+from unspool.blueprint import complaints as blueprint_complaints
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import SCALINGS, Scaler, moments
@@ -27,7 +29,7 @@ from unspool.estimators.reading import is_table, read_as_fitted, read_for_fit, r
 from unspool.estimators.saving import Savable
 from unspool.lstm import threads
 from unspool.nn import Autoencoder
-from unspool.nn.dense import ACTIVATIONS
+from unspool.nn.build import build
 from unspool.nn.device import resolve_device
 from unspool.nn.losses import BY_STEP, LOSSES, count_values, masked_sum
 from unspool.nn.sampling import sampler
@@ -47,20 +49,24 @@ CROSSENTROPIES = ("binary_crossentropy", "categorical_crossentropy")
 class Model(Savable):
     """An encoder with its decoders, as an estimator; see `LSTMAutoencoder`."""
 
-    _free_latent_dim = False  # whether None is a `latent_dim`: as long as the modules make it
+    def _facts(self) -> Facts:
+        """What `fit` has learned of the data by the time that the modules are made."""
+        return Facts(self._n_features, self.max_length_, self.horizon_)
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
-        """Make the modules of this model, their weights drawn from `generator`.
+        """Make the modules of this model, their weights drawn from `generator`."""
+        plan = blueprint(self._name, self.get_params(deep=False), self._facts())
+        return build(plan, generator, getattr(self, "backend", "auto"))
 
-        What they are made for is known by then: ``_n_features``, ``max_length_``, ``horizon_``.
-        """
-        raise NotImplementedError
+    @property
+    def _name(self) -> str:
+        """The class that says what the model is made of; a subclass may have another name."""
+        return next(one.__name__ for one in type(self).__mro__ if one.__name__ in STRUCTURAL)
 
     def _complaints(self) -> list[_checks.Complaint]:
         """Look at the parameters that all models have."""
         complaints = [
-            _checks.whole("latent_dim", self.latent_dim, 1, none=self._free_latent_dim),
-            _checks.choice("output_activation", self.output_activation, ACTIVATIONS),
+            *blueprint_complaints(self._name, self.get_params(deep=False)),
             _checks.choice("loss", self.loss, LOSSES),
             *_checks.choices("metrics", self.metrics, ("accuracy", *LOSSES)),
             *of_training(self),

@@ -1,7 +1,7 @@
 """What a classifier on an encoder is made of, and how that goes to a model file and back."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -15,17 +15,16 @@ from torch.nn import functional
 from unspool.data.scaling import Scaler
 from unspool.estimators.base import Model
 from unspool.estimators.kinds import MODELS, class_of
-from unspool.estimators.labels import restore_labels, write_labels
 from unspool.estimators.saving import (
-    Parts,
     Savable,
-    check_history,
-    check_tensors,
     plain_parameters,
     with_parameters,
+    with_weights,
 )
+from unspool.model_file import Contents
+from unspool.model_file.labels import restore_labels, write_labels
 from unspool.nn import Encoder, Head
-from unspool.nn.device import resolve_device
+from unspool.nn.build import build_head
 from unspool.training.batches import Batch
 from unspool.training.objective import Term
 
@@ -63,13 +62,9 @@ class CrossEntropy:
 class SavableClassifier(Savable):
     """A classifier that goes to a file and comes back, with the encoder of its model alone."""
 
-    def _head(self, generator: torch.Generator) -> Head:
-        """Make the head, for the codes of ``autoencoder_`` and as many classes as there are."""
-        raise NotImplementedError
-
-    def _parts(self, part: str) -> Parts:
-        """What a file holds: the encoder as its model would write it, the head, the labels."""
-        inner: Parts = self.autoencoder_._parts("encoder")
+    def _contents(self, part: str) -> Contents:
+        """The encoder as its model would write it, with the head and the labels."""
+        inner: Contents = self.autoencoder_._contents("encoder")
         if part == "encoder":
             return inner
         given = unfrozen(self.autoencoder)
@@ -78,55 +73,47 @@ class SavableClassifier(Savable):
             of_given = {"model": type(given).__name__, "parameters": plain_parameters(given)}
             parameters["autoencoder"] = of_given
         fitted = {
-            "classes": write_labels(self.classes_),
+            **inner.fitted,
             "history": self.history_,
+            "classes": write_labels(self.classes_),
             "head_history": self.head_history_,
-            "autoencoder": inner._replace(tensors={})._asdict(),
+            "autoencoder": {
+                "model": inner.model,
+                "parameters": inner.parameters,
+                "history": inner.fitted["history"],
+            },
         }
-        tensors = {f"autoencoder.{name}": tensor for name, tensor in inner.tensors.items()}
-        for name, weight in self.module_.head.state_dict().items():
-            tensors[f"head.{name}"] = weight
-        return Parts(type(self).__name__, parameters, fitted, tensors)
+        head = self.module_.head.state_dict()
+        weights = {f"module.head.{name}": weight.cpu().numpy() for name, weight in head.items()}
+        tensors = {**inner.tensors, **weights}
+        return Contents(type(self).__name__, parameters, fitted, tensors, inner.versions)
 
     @classmethod
-    def from_parts(
-        cls,
-        parameters: Mapping[str, Any],
-        fitted: Mapping[str, Any],
-        tensors: dict[str, torch.Tensor],
-        device: str,
-    ) -> Self:
-        """Put a fitted classifier together from the parts of a model file, each looked at.
+    def from_contents(cls, contents: Contents, device: str) -> Self:
+        """Make a fitted classifier of a model as plain data, which has been looked at.
 
         The parameter `autoencoder` comes back as it was but for its training: `fit` would train
         it anew. The trained encoder is that of ``autoencoder_``.
-
-        Raises
-        ------
-        InputError, KeyError, TypeError, ValueError, AttributeError, RuntimeError
-            Where parts are missing or do not fit together.
         """
+        parameters, fitted = contents.parameters, contents.fitted
         given = parameters["autoencoder"]
         if given is not None:
             given = with_parameters(class_of(given["model"], MODELS), given["parameters"], device)
         model = with_parameters(cls, {**parameters, "autoencoder": given}, device)
-        inner = fitted["autoencoder"]
-        of_inner = {name for name in tensors if name.startswith("autoencoder.")}
-        model.autoencoder_ = class_of(inner["model"], MODELS).from_parts(
-            inner["parameters"],
-            inner["fitted"],
-            {name.removeprefix("autoencoder."): tensors.pop(name) for name in of_inner},
-            device,
-        )
+        name, inner = contents.of_encoder
+        history = fitted["autoencoder"]["history"]
+        model.autoencoder_ = class_of(name, MODELS)._restored(contents, inner, history, device)
         model.classes_ = restore_labels(fitted["classes"])
-        for history in (fitted["history"], fitted["head_history"]):
-            check_history(history)
-        check_tensors(tensors)
-        with torch.device("meta"):  # shapes are compared before any memory is asked for
-            named = nn.ModuleDict({"head": model._head(torch.Generator())})
-        named.load_state_dict(tensors, assign=True)
+        assert contents.blueprint.head is not None
+        with torch.device("meta"):  # the weights are there already
+            head = build_head(contents.blueprint.head)
+        weights = {
+            name.removeprefix("head."): array
+            for name, array in contents.weights.items()
+            if name.startswith("head.")
+        }
         encoder = model.autoencoder_.module_.encoder
-        model.module_ = EncoderWithHead(encoder, named["head"]).to(resolve_device(device)).eval()
+        model.module_ = EncoderWithHead(encoder, with_weights(head, weights, device)).eval()
         model.history_, model.head_history_ = fitted["history"], fitted["head_history"]
         return model
 

@@ -1,23 +1,23 @@
 """`ConvAutoencoder`: images, and sequences in one dimension, through convolutions and pools."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from unspool import _checks
+from unspool.blueprint import Facts
+from unspool.blueprint.parts import sizes
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, Sequences, as_floats
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.reading import whole_rows
-from unspool.nn import Autoencoder
-from unspool.nn.convolution import ConvDecoder, ConvEncoder, Size, sizes
-from unspool.nn.dense import ACTIVATIONS
+from unspool.model_file import Contents
+from unspool.model_file.contents import image_shape
+from unspool.nn.convolution import ConvEncoder
 
 
 class ConvAutoencoder(BaseAutoencoder):
@@ -88,8 +88,6 @@ class ConvAutoencoder(BaseAutoencoder):
     (40, 8, 6, 5)
     """
 
-    _free_latent_dim = True
-
     def __init__(
         self,
         latent_dim: int | None = 32,
@@ -145,23 +143,6 @@ class ConvAutoencoder(BaseAutoencoder):
         self.device = device
         self.verbose = verbose
 
-    def _complaints(self) -> list[_checks.Complaint]:
-        complaints = [
-            *super()._complaints(),
-            *_checks.wholes("filters", self.filters, 1),
-            _checks.whole("kernel_size", self.kernel_size, 1),
-            _checks.whole("pool_size", self.pool_size, 1),
-            _checks.choice("activation", self.activation, ACTIVATIONS),
-        ]
-        if isinstance(self.filters, (list, tuple)) and not self.filters:
-            complaints.append("`filters` must have at least one number, got none.")
-        if self.image_shape is not None:
-            shape = self.image_shape
-            complaints += _checks.wholes("image_shape", shape, 1)
-            if isinstance(shape, (list, tuple)) and len(shape) not in (2, 3):
-                complaints.append(f"`image_shape` must be (H, W) or (H, W, C), got {shape!r}.")
-        return complaints
-
     def feature_maps(self, X: Any, layer: int = 0) -> npt.NDArray[np.float32]:
         """What a convolution of the encoder makes of `X`, before the pool.
 
@@ -216,11 +197,7 @@ class ConvAutoencoder(BaseAutoencoder):
 
     def _see(self, axes: tuple[int, ...]) -> None:
         """Note the form of what `fit` is given, by its axes but for N."""
-        self.image_shape_: tuple[int, ...] | None = None
-        if self.image_shape is not None:
-            self.image_shape_ = (*self.image_shape, 1)[:3]
-        elif len(axes) == 3:
-            self.image_shape_ = axes
+        self.image_shape_ = image_shape(self.image_shape, axes)
         self._axes = axes if self.image_shape_ is not None else None
 
     def _prepared(self, X: Any) -> Any:
@@ -263,51 +240,14 @@ class ConvAutoencoder(BaseAutoencoder):
         assert axes is not None
         return values.reshape(len(values), *axes)
 
-    def _remembered(self) -> dict[str, Any]:
-        return {"axes": self._axes}
-
-    def _recall(self, fitted: Mapping[str, Any]) -> None:
-        axes = fitted["axes"]
-        if axes is not None:
-            _checks.raise_all(*_checks.wholes("axes", axes, 1))
+    def _recall(self, contents: Contents) -> None:
+        axes = contents.fitted["axes"]
         self._see(tuple(axes or ()))
-        if self.image_shape_ is None:
-            return
-        self._check_axes(self._axes or ())
-        pixels = math.prod(self.image_shape_[:2])
-        if (pixels, self.image_shape_[2]) != (self.max_length_, self._n_features):
-            raise InputError(f"Expected images of shape {self.image_shape_}, got others.")
+        if self.image_shape_ is not None:
+            self._check_axes(self._axes or ())
 
-    def _build(self, generator: torch.Generator) -> Autoencoder:
-        image, shape = self.image_shape_, (max(1, self.max_length_), 1)
-        if image is not None:
-            shape = (image[0], image[1])
-        kernel: Size = (self.kernel_size, self.kernel_size if image else 1)
-        pool: Size = (self.pool_size, self.pool_size if image else 1)
-        filters = tuple(self.filters)
-        encoder = ConvEncoder(
-            self._n_features,
-            shape,
-            self.latent_dim,
-            filters=filters,
-            kernel=kernel,
-            pool=pool,
-            activation=self.activation,
-            variational=self.kl_weight is not None,
-            generator=generator,
-        )
-        decoder = ConvDecoder(
-            self.latent_dim,
-            self._n_features,
-            shape,
-            filters=filters,
-            kernel=kernel,
-            pool=pool,
-            activation=self.activation,
-            output_activation=self.output_activation,
-            generator=generator,
-        )
-        return Autoencoder(encoder, {"reconstruction": decoder})
+    def _facts(self) -> Facts:
+        return super()._facts()._replace(image_shape=self.image_shape_)
 
 
 def axes_of(X: Any) -> tuple[int, ...]:

@@ -4,15 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
-from unspool import _checks
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.reading import whole_rows
-from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder
-from unspool.nn.dense import ACTIVATIONS
 
 
 class OfRows(BaseAutoencoder):
@@ -131,35 +127,3 @@ class DenseAutoencoder(OfRows):
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
-
-    def _complaints(self) -> list[_checks.Complaint]:
-        hidden = self.hidden_units
-        return [
-            *super()._complaints(),
-            *_checks.wholes("hidden_units", hidden, 1),
-            _checks.choice("activation", self.activation, ACTIVATIONS),
-            _checks.choice("code_activation", self.code_activation, ACTIVATIONS),
-        ]
-
-    def _build(self, generator: torch.Generator) -> Autoencoder:
-        units = tuple(self.hidden_units)
-        encoder = DenseEncoder(
-            self._n_features,
-            self.max_length_,
-            self.latent_dim,
-            units=units,
-            activation=self.activation,
-            code_activation=self.code_activation,
-            variational=self.kl_weight is not None,
-            generator=generator,
-        )
-        decoder = DenseDecoder(
-            self.latent_dim,
-            self._n_features,
-            self.max_length_,
-            units=units[::-1],
-            activation=self.activation,
-            output_activation=self.output_activation,
-            generator=generator,
-        )
-        return Autoencoder(encoder, {"reconstruction": decoder})

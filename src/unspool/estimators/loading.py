@@ -1,7 +1,6 @@
 """From a model file to the estimator that it holds."""
 
 import os
-from pathlib import Path
 
 from unspool import model_file
 from unspool.errors import ModelFileError, UnspoolError
@@ -31,12 +30,9 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Savable:
         For a file that is missing, cut short, not a model of unspool's, of a newer format, or
         whose parts do not fit together.
     """
-    path = Path(path)
-    header, tensors = model_file.read(path)
+    contents = model_file.read(path)
     try:
-        return class_of(header["model"], ESTIMATORS).from_parts(
-            header["parameters"], header["fitted"], tensors, device
-        )
+        return class_of(contents.model, ESTIMATORS).from_contents(contents, device)
     except UnspoolError as error:
         raise ModelFileError(f"{path} does not hold a usable model: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:

@@ -8,8 +8,7 @@ import torch
 from unspool import _checks
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.forecasting import Forecasts
-from unspool.estimators.recurrent import DECODER_NAMES, LSTMModel, reads_state
-from unspool.nn import DECODERS, Autoencoder
+from unspool.estimators.recurrent import LSTMModel
 from unspool.training.objective import AutoencoderLoss
 
 
@@ -33,6 +32,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     units : int, optional
         LSTM units of every layer (and direction), H; `latent_dim` by default, and the final state
         is then the code itself. Otherwise a linear layer leads from one to the other.
+    decoder_units : int, optional
+        LSTM units of the decoder's layers, where they are to be others.
     num_layers : int, default 1
         LSTM layers in the encoder, and in the decoder.
     bidirectional : bool, default True
@@ -60,8 +61,9 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     teacher_forcing : float, default 1.0
         For a decoder that reads its previous step: the share of true steps it is given in the
         last epoch, 0 to 1. It falls to that linearly from 1 in the first (scheduled sampling).
-    head_units : sequence of int, default ()
+    head_units : sequence of int or None, default ()
         Widths of dense layers between the decoder's state and the output, applied to every step.
+        None leaves out the output layer as well: the state is the output, and has to be as wide.
     head_activation : str, default "relu"
         Of those layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
     output_activation : str, default "linear"
@@ -154,6 +156,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         latent_dim: int = 32,
         *,
         units: int | None = None,
+        decoder_units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = True,
         decoder: str = "repeat",
@@ -162,7 +165,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         forecast_decoder: str | None = None,
         loss_weights: Sequence[float] = (1.0, 1.0),
         teacher_forcing: float = 1.0,
-        head_units: Sequence[int] = (),
+        head_units: Sequence[int] | None = (),
         head_activation: str = "relu",
         output_activation: str = "linear",
         activation: str = "tanh",
@@ -189,6 +192,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     ) -> None:
         self.latent_dim = latent_dim
         self.units = units
+        self.decoder_units = decoder_units
         self.num_layers = num_layers
         self.bidirectional = bidirectional
         self.decoder = decoder
@@ -228,7 +232,6 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         complaints = [
             *super()._complaints(),
             _checks.whole("horizon", self.horizon, 1, none=True),
-            _checks.truth("reverse_target", self.reverse_target),
             *(
                 (_checks.number("loss_weights", weight, 0) for weight in weights)
                 if pair
@@ -237,17 +240,6 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         ]
         if pair and all(weight == 0 for weight in weights):
             complaints.append(f"`loss_weights` needs one above 0, got {weights!r}.")
-        if self.forecast_decoder is not None:
-            name = _checks.choice("forecast_decoder", self.forecast_decoder, DECODER_NAMES)
-            complaints.append(name)
-        kind = DECODERS.get(self.decoder) if isinstance(self.decoder, str) else None
-        if self.reverse_target is True and (
-            kind is None or kind.flat or kind.reads == "reversed_input"
-        ):
-            complaints.append(
-                f"`reverse_target` is not for decoder={self.decoder!r}, which "
-                "writes all steps at once, or would read at every step what it is to write."
-            )
         return complaints
 
     def _horizon(self) -> int | None:
@@ -259,20 +251,3 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         if self.horizon:
             objective.weights = dict(zip(names, self.loss_weights, strict=True))
         return objective
-
-    def _build(self, generator: torch.Generator) -> Autoencoder:
-        forecast = self.forecast_decoder or self.decoder
-        named = (self.decoder, forecast) if self.horizon_ else (self.decoder,)
-        encoder = self._encoder(
-            generator,
-            whole_state=reads_state(*named),
-            variational=self.kl_weight is not None,
-        )
-        decoders = {
-            "reconstruction": self._decoder(
-                self.decoder, self.max_length_, generator, reverse_target=self.reverse_target
-            )
-        }
-        if self.horizon_:
-            decoders["forecast"] = self._decoder(forecast, self.horizon_, generator)
-        return Autoencoder(encoder, decoders, self.horizon_)

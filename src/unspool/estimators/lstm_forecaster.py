@@ -18,8 +18,7 @@ from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import drawing
 from unspool.estimators.forecasting import Forecasts
-from unspool.estimators.recurrent import LSTMModel, reads_state
-from unspool.nn import Autoencoder
+from unspool.estimators.recurrent import LSTMModel
 from unspool.training.batches import Batch
 from unspool.training.objective import AutoencoderLoss
 
@@ -46,7 +45,7 @@ class LSTMForecaster(
         Length of the code, L; with `units` left out also the LSTM units.
     horizon : int, optional
         Steps to forecast, K: those of ``y`` by default, or 1 where there is none.
-    units, num_layers, bidirectional
+    units, decoder_units, num_layers, bidirectional
         As for `LSTMAutoencoder`, but that it reads in one direction by default.
     decoder : str, default "dense"
         How a code becomes the future, see `LSTMAutoencoder`.
@@ -89,12 +88,13 @@ class LSTMForecaster(
         *,
         horizon: int | None = None,
         units: int | None = None,
+        decoder_units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = False,
         decoder: str = "dense",
         every_step: bool = False,
         teacher_forcing: float = 1.0,
-        head_units: Sequence[int] = (),
+        head_units: Sequence[int] | None = (),
         head_activation: str = "relu",
         output_activation: str = "linear",
         activation: str = "tanh",
@@ -120,6 +120,7 @@ class LSTMForecaster(
         self.latent_dim = latent_dim
         self.horizon = horizon
         self.units = units
+        self.decoder_units = decoder_units
         self.num_layers = num_layers
         self.bidirectional = bidirectional
         self.decoder = decoder
@@ -168,11 +169,6 @@ class LSTMForecaster(
         objective = super()._objective(generator)
         objective.every_step = self.every_step
         return objective
-
-    def _build(self, generator: torch.Generator) -> Autoencoder:
-        encoder = self._encoder(generator, whole_state=reads_state(self.decoder))
-        decoder = self._decoder(self.decoder, self.horizon_, generator)
-        return Autoencoder(encoder, {"forecast": decoder}, self.horizon_)
 
     def predict(self, X: Any) -> FloatArray:
         """What comes after sequences, as `forecast`; scikit-learn's name for it."""

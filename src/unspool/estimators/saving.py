@@ -1,32 +1,22 @@
-"""How a fitted estimator becomes the parts of a model file, and is put together from them."""
+"""How a fitted estimator becomes the contents of a model file, and is made of them again."""
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
+import unspool
 from unspool import _checks, model_file
-from unspool.data.scaling import Scaler
 from unspool.errors import InputError
+from unspool.model_file import PARTS, Contents
 from unspool.nn.device import resolve_device
 
-PARTS = ("model", "encoder")
-
 T = TypeVar("T", bound="Savable")
-
-
-class Parts(NamedTuple):
-    """What a model file holds, see `unspool.model_file`."""
-
-    model: str
-    parameters: dict[str, Any]
-    fitted: dict[str, Any]
-    tensors: dict[str, torch.Tensor]
 
 
 class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -44,17 +34,22 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         part : {"model", "encoder"}, default "model"
             The encoder alone makes codes and nothing else; its file holds no decoder.
         """
+        model_file.write(path, self.contents(part))
+
+    def contents(self, part: str = "model") -> Contents:
+        """The trained model as plain data, as a file holds it; arguments are those of `save`.
+
+        `unspool.runtime.Model` runs it, `unspool.interop` writes it for others.
+        """
         check_is_fitted(self)
         _checks.raise_all(_checks.choice("part", part, PARTS))
-        model_file.write(Path(path), *self._parts(part))
+        return self._contents(part)
 
-    def _parts(self, part: str) -> Parts:
-        """What a file holds of the model, or of its encoder alone."""
+    def _contents(self, part: str) -> Contents:
         if not self.module_.decoders:
             part = "encoder"  # all there is
         names = getattr(self, "feature_names_in_", None)
         fitted = {
-            **self._remembered(),
             "part": part,
             "n_features": self._n_features,
             "table": self._table,
@@ -63,82 +58,79 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             "max_length": self.max_length_,
             "horizon": self.horizon_,
             "y_ndim": self._y_ndim,
+            "axes": getattr(self, "_axes", None),
             "window": self.window_,
             "history": self.history_,
         }
-        tensors = {
-            "scaler.shift": torch.from_numpy(self.scaler_.shift),
-            "scaler.scale": torch.from_numpy(self.scaler_.scale),
-        }
+        tensors = {"scaler.shift": self.scaler_.shift, "scaler.scale": self.scaler_.scale}
         for name, weight in self.module_.state_dict().items():
-            if part == "encoder" and name.startswith("decoders."):
-                continue
-            tensors[f"module.{name}"] = weight
-        return Parts(type(self).__name__, plain_parameters(self), fitted, tensors)
+            if part == "model" or not name.startswith("decoders."):
+                tensors[f"module.{name}"] = weight.detach().cpu().numpy()
+        parameters = plain_parameters(self)
+        return Contents(type(self).__name__, parameters, fitted, tensors, made_by())
 
-    def _remembered(self) -> dict[str, Any]:
-        """What this kind of model has to remember beside what all have, as JSON can hold it."""
-        return {}
-
-    def _recall(self, fitted: Mapping[str, Any]) -> None:
-        """Take back what `_remembered` gave, after a look at it."""
+    def _recall(self, contents: Contents) -> None:
+        """Take back what only this kind of model remembers."""
 
     @classmethod
-    def from_parts(
-        cls,
-        parameters: Mapping[str, Any],
-        fitted: Mapping[str, Any],
-        tensors: dict[str, torch.Tensor],
-        device: str,
-    ) -> Self:
-        """Put a fitted estimator together from the parts of a model file, each looked at.
+    def from_contents(cls, contents: Contents, device: str) -> Self:
+        """Make a fitted estimator of a model as plain data, which has been looked at.
 
         Raises
         ------
-        InputError, KeyError, TypeError, ValueError, AttributeError, RuntimeError
-            Where parts are missing or do not fit together.
+        InputError
+            For parameters that cannot be used.
         """
-        model = with_parameters(cls, parameters, device)
-        n_features = fitted["n_features"]
-        _checks.raise_all(
-            _checks.whole("n_features", n_features, 1),
-            _checks.whole("n_features_in", fitted["n_features_in"], 1),
-            _checks.whole("max_length", fitted["max_length"], 0),
-            _checks.whole("horizon", fitted["horizon"], 0),
-            _checks.whole("y_ndim", fitted["y_ndim"], 1, none=True),
-            _checks.truth("table", fitted["table"]),
-            _checks.choice("part", fitted["part"], PARTS),
-        )
-        check_history(fitted["history"])
-        check_tensors(tensors)
-        shift, scale = tensors.pop("scaler.shift").numpy(), tensors.pop("scaler.scale").numpy()
-        if shift.shape != (n_features,) or scale.shape != (n_features,) or not (scale > 0).all():
-            raise InputError(f"Expected a positive scale for each of {n_features} features.")
+        return cls._restored(contents, contents.parameters, contents.fitted["history"], device)
 
-        model._n_features, model._table = n_features, fitted["table"]
+    @classmethod
+    def _restored(
+        cls,
+        contents: Contents,
+        parameters: Mapping[str, Any],
+        history: dict[str, Any],
+        device: str,
+    ) -> Self:
+        """The model whose encoder `contents` holds."""
+        fitted = contents.fitted
+        model = with_parameters(cls, parameters, device)
+        model._n_features, model._table = fitted["n_features"], fitted["table"]
         model.horizon_ = fitted["horizon"]
         model._y_ndim = fitted["y_ndim"]
         model.n_features_in_ = fitted["n_features_in"]
         if fitted["feature_names_in"] is not None:
             model.feature_names_in_ = np.array(fitted["feature_names_in"], dtype=object)
         model.max_length_ = fitted["max_length"]
-        if fitted["window"] is not None:
-            size, stride = fitted["window"]
-            _checks.raise_all(_checks.whole("window", size, 1), _checks.whole("stride", stride, 1))
-        model.window_ = None if fitted["window"] is None else (size, stride)
-        model.history_ = fitted["history"]
-        model.scaler_ = Scaler(shift, scale)
-        model._recall(fitted)
-        with torch.device("meta"):  # shapes are compared before any memory is asked for
+        model.window_ = None if fitted["window"] is None else tuple(fitted["window"])
+        model.history_ = history
+        model.scaler_ = contents.scaler
+        model._recall(contents)
+        with torch.device("meta"):  # the weights are there already
             module = model._build(torch.Generator())
-            if fitted["part"] == "encoder":
-                module.decoders = torch.nn.ModuleDict()
+        if not contents.blueprint.decoders:
+            module.decoders = nn.ModuleDict()
         model._n_features_out = module.encoder.latent_dim
-        module.load_state_dict(
-            {name.removeprefix("module."): tensor for name, tensor in tensors.items()}, assign=True
-        )
-        model.module_ = module.to(resolve_device(device)).eval()
+        weights = {k: v for k, v in contents.weights.items() if not k.startswith("head.")}
+        model.module_ = with_weights(module, weights, device)
         return model
+
+
+def with_weights(module: nn.Module, weights: Mapping[str, Any], device: str) -> nn.Module:
+    """Give a module on the "meta" device its weights, copies of arrays."""
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
+    module.load_state_dict(tensors, assign=True)
+    for weight in module.parameters():
+        weight.requires_grad_()
+    return module.to(resolve_device(device)).eval()
+
+
+def made_by() -> dict[str, str]:
+    """The versions of the packages that train."""
+    return {
+        "unspool": unspool.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
 
 
 def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
@@ -156,6 +148,9 @@ def with_parameters(cls: type[T], parameters: Mapping[str, Any], device: str) ->
     for name in parameters:
         if name not in known:
             raise InputError(_checks.unknown_name("parameter", name, known))
+    for name in known:
+        if name not in parameters:
+            raise InputError(f"Expected the parameter {name!r}, but there is none.")
     given = {  # JSON has no tuples
         name: tuple(value) if isinstance(value, list) else value
         for name, value in parameters.items()
@@ -164,25 +159,3 @@ def with_parameters(cls: type[T], parameters: Mapping[str, Any], device: str) ->
     model.set_params(device=device)
     _checks.raise_all(*model._complaints())
     return model
-
-
-def check_tensors(tensors: Mapping[str, torch.Tensor]) -> None:
-    """Finite numbers; float64 in a scaler, float32 in weights."""
-    for name, tensor in tensors.items():
-        expected = torch.float64 if name.startswith("scaler.") else torch.float32
-        if tensor.dtype != expected:
-            raise InputError(f"Expected {expected} in the tensor {name!r}, got {tensor.dtype}.")
-        if not torch.isfinite(tensor).all():
-            raise InputError(f"Expected finite numbers, but the tensor {name!r} holds others.")
-
-
-def check_history(history: Any) -> None:
-    """Losses by epoch, and an epoch among them that was best."""
-    epochs = len(history["loss"])
-    for layer in history.get("layers", ()):
-        check_history(layer)
-    losses = [s for name, s in history.items() if name not in ("best_epoch", "layers")]
-    if not all(isinstance(loss, float) for series in losses for loss in series) or epochs == 0:
-        raise InputError("Expected the history to be lists of losses, one for every epoch.")
-    if any(len(s) != epochs for s in losses) or history["best_epoch"] not in range(epochs):
-        raise InputError(f"Expected a history of {epochs} epochs with the best one among them.")

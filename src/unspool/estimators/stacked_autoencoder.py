@@ -12,7 +12,6 @@ from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
 from unspool.estimators.dense_autoencoder import OfRows
 from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder
-from unspool.nn.dense import ACTIVATIONS
 from unspool.training.batches import Batches
 from unspool.training.history import History
 from unspool.training.loop import evaluate
@@ -141,9 +140,6 @@ class StackedAutoencoder(OfRows):
     def _complaints(self) -> list[_checks.Complaint]:
         complaints = [
             *super()._complaints(),
-            *_checks.wholes("hidden_units", self.hidden_units, 1),
-            _checks.choice("activation", self.activation, ACTIVATIONS),
-            _checks.choice("inner_output_activation", self.inner_output_activation, ACTIVATIONS),
             _checks.choice("inner_loss", self.inner_loss, INNER_LOSSES),
             _checks.truth("fine_tune", self.fine_tune),
         ]
@@ -153,29 +149,6 @@ class StackedAutoencoder(OfRows):
                 f"got {self.activation!r}."
             )
         return complaints
-
-    def _build(self, generator: torch.Generator) -> Autoencoder:
-        units = tuple(self.hidden_units)
-        encoder = DenseEncoder(
-            self._n_features,
-            self.max_length_,
-            self.latent_dim,
-            units=units,
-            activation=self.activation,
-            code_activation=self.activation,
-            variational=self.kl_weight is not None,
-            generator=generator,
-        )
-        decoder = DenseDecoder(
-            self.latent_dim,
-            self._n_features,
-            self.max_length_,
-            units=units[::-1],
-            activation=self.inner_output_activation,
-            output_activation=self.output_activation,
-            generator=generator,
-        )
-        return Autoencoder(encoder, {"reconstruction": decoder})
 
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator

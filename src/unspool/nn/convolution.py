@@ -12,13 +12,12 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from unspool.blueprint.parts import Size, sizes
 from unspool.lstm.turn import without_padding
 from unspool.nn.decoder import Decoder, Guide
 from unspool.nn.dense import ACTIVATIONS, dense
 from unspool.nn.encoder import Encoder
 from unspool.nn.feedforward import up_to
-
-Size = tuple[int, int]  # of an image, a kernel or a pool: height and width
 
 # These never turn an order round: the largest of a pool is the same before them and after.
 MONOTONE = ("linear", "relu", "tanh", "sigmoid", "elu")
@@ -125,15 +124,6 @@ class Pool(nn.Module):
             return images
         read = images.permute(0, 3, 1, 2)
         return functional.max_pool2d(read, self.kernel_size, ceil_mode=True).permute(0, 2, 3, 1)
-
-
-def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
-    """Of an image of `shape`, and after each of as many pools."""
-    found = [shape]
-    for _ in range(times):
-        height, width = found[-1]
-        found.append((-(-height // pool[0]), -(-width // pool[1])))
-    return found
 
 
 class ConvEncoder(Encoder):

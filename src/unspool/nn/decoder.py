@@ -4,41 +4,17 @@ A decoder is called as ``decoder(code, steps, lengths, backwards, guide)`` and g
 (B, steps, F). `DECODERS` says how each name hands its code over, and what it reads at its steps.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
 
+from unspool.blueprint.parts import DECODERS as DECODERS
 from unspool.lstm.turn import reverse_within
 from unspool.nn.dense import ACTIVATIONS, dense
 from unspool.nn.recurrent import LSTM, Cell
-
-
-class Kind(NamedTuple):
-    """How a decoder gets its code, and what it reads besides."""
-
-    code: str  # "context": at every step; "state": to start from; "steps": cut into steps
-    reads: str | None = None  # "reversed_input", "previous", or nothing
-    flat: bool = False  # all steps at once from the final state
-
-    @property
-    def both_ways(self) -> bool:
-        """Whether it could run from the last step back as well."""
-        return self.reads != "previous" and not self.flat
-
-
-DECODERS: Mapping[str, Kind] = {
-    "repeat": Kind("context"),
-    "reversed_input": Kind("context", "reversed_input"),
-    "previous": Kind("context", "previous"),
-    "state": Kind("state"),
-    "state_reversed_input": Kind("state", "reversed_input"),
-    "state_previous": Kind("state", "previous"),
-    "reshape": Kind("steps"),
-    "flat": Kind("steps", flat=True),
-}
 
 
 class Guide(NamedTuple):
@@ -65,8 +41,8 @@ class Head(nn.Sequential):
     Parameters
     ----------
     inputs, outputs : int
-    units : sequence of int, default ()
-        Widths of the layers in between.
+    units : sequence of int or None, default ()
+        Widths of the layers in between; None for no layer at all, when `inputs` are the outputs.
     steps : int, optional
         Make as many steps, (…, steps, outputs), of one vector of inputs.
     activation, output_activation : str
@@ -80,19 +56,22 @@ class Head(nn.Sequential):
         inputs: int,
         outputs: int,
         *,
-        units: Sequence[int] = (),
+        units: Sequence[int] | None = (),
         steps: int | None = None,
         activation: str = "relu",
         output_activation: str = "linear",
         generator: Generator | None = None,
     ) -> None:
-        widths = [inputs, *units, outputs * (1 if steps is None else steps)]
+        widths = [inputs]
+        if units is not None:
+            widths += [*units, outputs * (1 if steps is None else steps)]
         layers: list[nn.Module] = []
-        for i, (wide, narrow) in enumerate(pairwise(widths)):
-            name = output_activation if i == len(units) else activation
+        for i, (wide, narrow) in enumerate(pairwise(widths), 2):
+            name = output_activation if i == len(widths) else activation
             layers += [dense(wide, narrow, generator), ACTIVATIONS[name]()]
         if steps is not None:  # before the activation: softmax is over the features of a step
-            layers.insert(-1, nn.Unflatten(-1, (steps, outputs)))
+            place = len(layers) - 1 if layers else 0
+            layers.insert(place, nn.Unflatten(-1, (steps, outputs)))
         super().__init__(*layers)
 
     def forward(self, states: Tensor) -> Tensor:
@@ -200,7 +179,7 @@ class LSTMDecoder(Decoder):
         num_layers: int = 1,
         bidirectional: bool = False,
         reverse_target: bool = False,
-        head_units: Sequence[int] = (),
+        head_units: Sequence[int] | None = (),
         head_activation: str = "relu",
         output_activation: str = "linear",
         cell: Cell | None = None,

@@ -1,0 +1,261 @@
+"""From the parameters of an estimator to its blueprint, model by model."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from unspool import _checks
+from unspool.blueprint.parts import (
+    DECODERS,
+    Blueprint,
+    ConvDecoder,
+    ConvEncoder,
+    Decoder,
+    DenseDecoder,
+    DenseEncoder,
+    Head,
+    Layers,
+    LSTMDecoder,
+    LSTMEncoder,
+    sizes,
+)
+from unspool.errors import InputError
+
+CELLS = ("tanh", "relu")
+GATES = ("sigmoid", "hard_sigmoid")
+ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax")
+DECODER_NAMES = (*DECODERS, "dense")
+
+Parameters = Mapping[str, Any]
+
+
+class Facts(NamedTuple):
+    """What `fit` learned of the data that a model's sizes depend on.
+
+    Parameters
+    ----------
+    n_features : int
+    max_length : int
+        Steps of the longest sequence.
+    horizon : int, default 0
+        Steps of the forecast.
+    image_shape : (H, W, C), optional
+        Of images, for a `ConvAutoencoder`.
+    """
+
+    n_features: int
+    max_length: int
+    horizon: int = 0
+    image_shape: tuple[int, ...] | None = None
+
+
+def blueprint(model: str, parameters: Parameters, facts: Facts) -> Blueprint:
+    """What a model is made of.
+
+    Parameters
+    ----------
+    model : str
+        The estimator's class.
+    parameters : mapping
+        Its parameters, as `get_params` gives them, after a look at them with `complaints`.
+    facts : Facts
+    """
+    return STRUCTURAL[model].build(parameters, facts)
+
+
+def complaints(model: str, parameters: Parameters) -> list[_checks.Complaint]:
+    """Look at those parameters that say what a model is made of."""
+    return STRUCTURAL[model].complaints(parameters)
+
+
+def _lstm_complaints(p: Parameters) -> list[_checks.Complaint]:
+    heads = p["head_units"]
+    bare = heads is None and p["output_activation"] != "linear"
+    return [
+        "`head_units` None leaves no layer for `output_activation` "
+        f"{p['output_activation']!r}; leave one of them as it is by default."
+        if bare
+        else None,
+        _checks.whole("latent_dim", p["latent_dim"], 1),
+        _checks.whole("units", p["units"], 1, none=True),
+        _checks.whole("decoder_units", p["decoder_units"], 1, none=True),
+        _checks.whole("num_layers", p["num_layers"], 1),
+        _checks.truth("bidirectional", p["bidirectional"]),
+        _checks.choice("decoder", p["decoder"], DECODER_NAMES),
+        *([] if heads is None else _checks.wholes("head_units", heads, 1)),
+        _checks.choice("head_activation", p["head_activation"], ACTIVATIONS),
+        _checks.choice("output_activation", p["output_activation"], ACTIVATIONS),
+        _checks.choice("activation", p["activation"], CELLS),
+        _checks.choice("recurrent_activation", p["recurrent_activation"], GATES),
+    ]
+
+
+def _lstm_autoencoder_complaints(p: Parameters) -> list[_checks.Complaint]:
+    found = [
+        *_lstm_complaints(p),
+        _checks.truth("reverse_target", p["reverse_target"]),
+        _checks.number("kl_weight", p["kl_weight"], 0, none=True),
+    ]
+    if p["forecast_decoder"] is not None:
+        found.append(_checks.choice("forecast_decoder", p["forecast_decoder"], DECODER_NAMES))
+    kind = DECODERS.get(p["decoder"]) if isinstance(p["decoder"], str) else None
+    steps_in_order = kind is not None and not kind.flat and kind.reads != "reversed_input"
+    if p["reverse_target"] is True and not steps_in_order:
+        found.append(
+            f"`reverse_target` is not for decoder={p['decoder']!r}, which "
+            "writes all steps at once, or would read at every step what it is to write."
+        )
+    return found
+
+
+def _feedforward_complaints(p: Parameters, *activations: str) -> list[_checks.Complaint]:
+    return [
+        _checks.whole("latent_dim", p["latent_dim"], 1),
+        *_checks.wholes("hidden_units", p["hidden_units"], 1),
+        *(_checks.choice(name, p[name], ACTIVATIONS) for name in activations),
+        _checks.number("kl_weight", p["kl_weight"], 0, none=True),
+    ]
+
+
+def _dense_complaints(p: Parameters) -> list[_checks.Complaint]:
+    return _feedforward_complaints(p, "activation", "code_activation", "output_activation")
+
+
+def _stacked_complaints(p: Parameters) -> list[_checks.Complaint]:
+    return _feedforward_complaints(p, "activation", "inner_output_activation", "output_activation")
+
+
+def _conv_complaints(p: Parameters) -> list[_checks.Complaint]:
+    filters, shape = p["filters"], p["image_shape"]
+    found = [
+        _checks.whole("latent_dim", p["latent_dim"], 1, none=True),
+        *_checks.wholes("filters", filters, 1),
+        _checks.whole("kernel_size", p["kernel_size"], 1),
+        _checks.whole("pool_size", p["pool_size"], 1),
+        _checks.choice("activation", p["activation"], ACTIVATIONS),
+        _checks.choice("output_activation", p["output_activation"], ACTIVATIONS),
+        _checks.number("kl_weight", p["kl_weight"], 0, none=True),
+    ]
+    if isinstance(filters, (list, tuple)) and not filters:
+        found.append("`filters` must have at least one number, got none.")
+    if shape is not None:
+        found += _checks.wholes("image_shape", shape, 1)
+        if isinstance(shape, (list, tuple)) and len(shape) not in (2, 3):
+            found.append(f"`image_shape` must be (H, W) or (H, W, C), got {shape!r}.")
+    return found
+
+
+def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncoder:
+    whole_state = any(name in DECODERS and DECODERS[name].code == "state" for name in decoders)
+    return LSTMEncoder(
+        facts.n_features,
+        p["latent_dim"],
+        Layers(
+            facts.n_features,
+            p["units"] or p["latent_dim"],
+            p["num_layers"],
+            p["bidirectional"],
+            0,
+            p["activation"],
+            p["recurrent_activation"],
+        ),
+        whole_state,
+        p.get("kl_weight") is not None,
+    )
+
+
+def _lstm_decoder(
+    p: Parameters, facts: Facts, name: str, steps: int, *, reverse_target: bool = False
+) -> Decoder:
+    latent_dim, n_features = p["latent_dim"], facts.n_features
+    units = None if p["head_units"] is None else tuple(p["head_units"])
+    activations = p["head_activation"], p["output_activation"]
+    if name == "dense":
+        if units is None:
+            raise InputError('A "dense" decoder is its dense layers; set `head_units` to ().')
+        head = Head(latent_dim, n_features, units, steps, *activations)
+        return DenseDecoder(n_features, latent_dim, head)
+    kind = DECODERS[name]
+    piece = -(-latent_dim // max(steps, 1)) if kind.code == "steps" else 0
+    lstm = Layers(
+        n_features if kind.reads else piece,
+        p["decoder_units"] or p["units"] or latent_dim,
+        p["num_layers"],
+        p["bidirectional"] and kind.both_ways and not reverse_target,
+        latent_dim if kind.code == "context" else 0,
+        p["activation"],
+        p["recurrent_activation"],
+    )
+    head = Head(lstm.width, n_features, units, steps if kind.flat else None, *activations)
+    if units is None and lstm.width != n_features * (head.steps or 1):
+        raise InputError(
+            f"`head_units` None makes the decoder's state the output, which needs "
+            f"{n_features * (head.steps or 1)} numbers, got {lstm.width}; set `decoder_units`, "
+            "or head_units=() for a dense layer."
+        )
+    return LSTMDecoder(name, n_features, latent_dim, lstm, head, steps, reverse_target)
+
+
+def _lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:
+    name, forecast = p["decoder"], p["forecast_decoder"] or p["decoder"]
+    decoders = {
+        "reconstruction": _lstm_decoder(
+            p, facts, name, facts.max_length, reverse_target=p["reverse_target"]
+        )
+    }
+    if facts.horizon:
+        decoders["forecast"] = _lstm_decoder(p, facts, forecast, facts.horizon)
+    named = [name, forecast] if facts.horizon else [name]
+    return Blueprint(_lstm_encoder(p, facts, named), decoders, facts.horizon)
+
+
+def _lstm_forecaster(p: Parameters, facts: Facts) -> Blueprint:
+    decoder = _lstm_decoder(p, facts, p["decoder"], facts.horizon)
+    return Blueprint(_lstm_encoder(p, facts, [p["decoder"]]), {"forecast": decoder}, facts.horizon)
+
+
+def _dense(p: Parameters, facts: Facts) -> Blueprint:
+    return _feedforward(p, facts, p["code_activation"], p["activation"])
+
+
+def _stacked(p: Parameters, facts: Facts) -> Blueprint:
+    return _feedforward(p, facts, p["activation"], p["inner_output_activation"])
+
+
+def _feedforward(p: Parameters, facts: Facts, code: str, between: str) -> Blueprint:
+    """Dense layers to a code with the activation `code`, and back with `between` on the way."""
+    latent_dim, n_features, steps = p["latent_dim"], facts.n_features, facts.max_length
+    units = tuple(p["hidden_units"])
+    variational = p["kl_weight"] is not None
+    encoder = DenseEncoder(n_features, latent_dim, steps, units, p["activation"], code, variational)
+    head = Head(latent_dim, n_features, units[::-1], steps, between, p["output_activation"])
+    return Blueprint(encoder, {"reconstruction": DenseDecoder(n_features, latent_dim, head)})
+
+
+def _conv(p: Parameters, facts: Facts) -> Blueprint:
+    image = facts.image_shape
+    shape = (max(1, facts.max_length), 1) if image is None else (image[0], image[1])
+    kernel = (p["kernel_size"], p["kernel_size"] if image else 1)
+    pool = (p["pool_size"], p["pool_size"] if image else 1)
+    filters = tuple(p["filters"])
+    height, width = sizes(shape, pool, len(filters))[-1]
+    latent_dim = p["latent_dim"] or height * width * filters[-1]
+    how = shape, filters, kernel, pool, p["activation"]
+    encoder = ConvEncoder(facts.n_features, latent_dim, *how, p["kl_weight"] is not None)
+    decoder = ConvDecoder(facts.n_features, latent_dim, *how, p["output_activation"])
+    return Blueprint(encoder, {"reconstruction": decoder})
+
+
+class Structural(NamedTuple):
+    """How the parameters of a model are looked at, and what they build."""
+
+    complaints: Callable[[Parameters], list[_checks.Complaint]]
+    build: Callable[[Parameters, Facts], Blueprint]
+
+
+STRUCTURAL: Mapping[str, Structural] = {
+    "LSTMAutoencoder": Structural(_lstm_autoencoder_complaints, _lstm_autoencoder),
+    "LSTMForecaster": Structural(_lstm_complaints, _lstm_forecaster),
+    "DenseAutoencoder": Structural(_dense_complaints, _dense),
+    "StackedAutoencoder": Structural(_stacked_complaints, _stacked),
+    "ConvAutoencoder": Structural(_conv_complaints, _conv),
+}

@@ -1,0 +1,119 @@
+"""From a blueprint to its PyTorch modules."""
+
+from torch import Generator
+
+from unspool import blueprint as plan
+from unspool.nn.autoencoder import Autoencoder
+from unspool.nn.convolution import ConvDecoder, ConvEncoder
+from unspool.nn.decoder import Decoder, Head, LSTMDecoder
+from unspool.nn.encoder import Encoder, LSTMEncoder
+from unspool.nn.feedforward import DenseDecoder, DenseEncoder
+from unspool.nn.recurrent import Cell
+
+
+def build(
+    blueprint: plan.Blueprint, generator: Generator | None = None, backend: str = "auto"
+) -> Autoencoder:
+    """Make the modules of a model, its weights drawn from `generator`."""
+    encoder = build_encoder(blueprint.encoder, generator, backend)
+    decoders = {
+        name: build_decoder(decoder, generator, backend)
+        for name, decoder in blueprint.decoders.items()
+    }
+    return Autoencoder(encoder, decoders, blueprint.horizon)
+
+
+def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str) -> Encoder:
+    """Make an encoder."""
+    if isinstance(part, plan.LSTMEncoder):
+        return LSTMEncoder(
+            part.n_features,
+            part.latent_dim,
+            units=part.lstm.units,
+            num_layers=part.lstm.num_layers,
+            bidirectional=part.lstm.bidirectional,
+            whole_state=part.whole_state,
+            variational=part.variational,
+            cell=_cell(part.lstm, backend),
+            generator=generator,
+        )
+    if isinstance(part, plan.DenseEncoder):
+        return DenseEncoder(
+            part.n_features,
+            part.steps,
+            part.latent_dim,
+            units=part.units,
+            activation=part.activation,
+            code_activation=part.code_activation,
+            variational=part.variational,
+            generator=generator,
+        )
+    return ConvEncoder(
+        part.n_features,
+        part.shape,
+        part.latent_dim,
+        filters=part.filters,
+        kernel=part.kernel,
+        pool=part.pool,
+        activation=part.activation,
+        variational=part.variational,
+        generator=generator,
+    )
+
+
+def build_decoder(part: plan.Decoder, generator: Generator | None, backend: str) -> Decoder:
+    """Make a decoder."""
+    if isinstance(part, plan.LSTMDecoder):
+        return LSTMDecoder(
+            part.name,
+            part.latent_dim,
+            part.n_features,
+            steps=part.steps,
+            units=part.lstm.units,
+            num_layers=part.lstm.num_layers,
+            bidirectional=part.lstm.bidirectional,
+            reverse_target=part.reverse_target,
+            head_units=part.head.units,
+            head_activation=part.head.activation,
+            output_activation=part.head.output_activation,
+            cell=_cell(part.lstm, backend),
+            generator=generator,
+        )
+    if isinstance(part, plan.DenseDecoder):
+        return DenseDecoder(
+            part.latent_dim,
+            part.n_features,
+            part.most_steps,
+            units=part.head.units or (),
+            activation=part.head.activation,
+            output_activation=part.head.output_activation,
+            generator=generator,
+        )
+    return ConvDecoder(
+        part.latent_dim,
+        part.n_features,
+        part.shape,
+        filters=part.filters,
+        kernel=part.kernel,
+        pool=part.pool,
+        activation=part.activation,
+        output_activation=part.output_activation,
+        generator=generator,
+    )
+
+
+def build_head(part: plan.Head, generator: Generator | None = None) -> Head:
+    """Make the layers of a classifier."""
+    return Head(
+        part.inputs,
+        part.outputs,
+        units=part.units,
+        steps=part.steps,
+        activation=part.activation,
+        output_activation=part.output_activation,
+        generator=generator,
+    )
+
+
+def _cell(layers: plan.Layers, backend: str) -> Cell:
+    return Cell(layers.activation, layers.recurrent_activation, backend)
