@@ -6,11 +6,30 @@
     codes = autoencoder.transform(X)                        # (N, 16)
     again = autoencoder.reconstruct(X)                      # as X
 
-The names below load at first use, so that `import unspool` is quick and brings no torch with it.
+The names below load at first use, so that `import unspool` is quick and brings no torch with it;
+`unspool.runtime` and the data classes need NumPy alone.
 """
 
-import lazy_loader as _lazy
+from unspool._lazy import attach as _attach
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = _attach(
+    __name__,
+    {
+        "ConvAutoencoder": "estimators.conv_autoencoder",
+        "DenseAutoencoder": "estimators.dense_autoencoder",
+        "EncoderClassifier": "estimators.encoder_classifier",
+        "LSTMAutoencoder": "estimators.lstm_autoencoder",
+        "LSTMForecaster": "estimators.lstm_forecaster",
+        "Sequences": "data.sequences",
+        "StackedAutoencoder": "estimators.stacked_autoencoder",
+        "Windows": "data.windows",
+        "as_source": "data.convert",
+        "chronological_split": "data.series",
+        "load": "estimators.loading",
+        "read_file": "data.files",
+        "runtime": "runtime",
+        "sequences_from_table": "data.tables",
+    },
+)

@@ -1,3 +1,4 @@
+from . import runtime as runtime
 from .data.convert import as_source as as_source
 from .data.files import read_file as read_file
 from .data.sequences import Sequences as Sequences
@@ -12,4 +13,5 @@ from .estimators.lstm_autoencoder import LSTMAutoencoder as LSTMAutoencoder
 from .estimators.lstm_forecaster import LSTMForecaster as LSTMForecaster
 from .estimators.stacked_autoencoder import StackedAutoencoder as StackedAutoencoder
 
+__all__: list[str]
 __version__: str

@@ -10,9 +10,19 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and turn errors into exit codes."""
-    from unspool.cli.app import app
     from unspool.errors import UnspoolError
 
+    try:
+        from unspool.cli.app import app
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("unspool"):
+            raise
+        print(
+            f"unspool: the command line needs {error.name}, which is not installed: "
+            'pip install "unspool[train]".',
+            file=sys.stderr,
+        )
+        sys.exit(1)
     try:
         app(args=list(arguments) if arguments is not None else None)
     except UnspoolError as error:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import narwhals.stable.v1 as nw
 import numpy as np
 
+from unspool.data.frames import as_frame, frame_values
 from unspool.data.sequences import Sequences, as_floats
-from unspool.data.series import frame_values
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
@@ -38,8 +37,8 @@ def as_source(X: Any) -> Source:
         return Sequences.from_list(X)
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 and len(X):
         return Sequences.from_list(list(X))
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    array = frame_values(frame) if isinstance(frame, nw.DataFrame) else as_floats(X, "X")
+    frame = as_frame(X)
+    array = as_floats(X, "X") if frame is None else frame_values(frame)
     if array.shape[:1] == (0,):
         raise InputError(f"Expected at least one sequence, got none (shape {array.shape}).")
     if array.ndim == 2:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import narwhals.stable.v1 as nw
 import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
-from unspool.data.sequences import FloatArray, as_floats, as_reals
+from unspool.data.frames import as_frame, frame_values
+from unspool.data.sequences import as_reals
 from unspool.errors import InputError
 
 
@@ -30,22 +30,11 @@ def as_series(series: Any) -> tuple[list[npt.NDArray[Any]], tuple[str, ...] | No
     return list(arrays), names_of[0]
 
 
-def frame_values(frame: "nw.DataFrame[Any]") -> FloatArray:
-    """The values of a frame, shape (rows, columns); every column must be numeric."""
-    for name, dtype in frame.schema.items():
-        if not (dtype.is_numeric() or dtype == nw.Boolean or dtype == nw.Object):
-            raise InputError(
-                f"Expected numbers in column {name!r}, got {dtype}; drop it or choose columns."
-            )
-    return as_floats(frame.to_numpy(), "the frame")
-
-
 def _one_series(series: Any, what: str) -> tuple[npt.NDArray[Any], tuple[str, ...] | None]:
-    if not isinstance(series, np.ndarray):
-        series = nw.from_native(series, allow_series=True, eager_only=True, pass_through=True)
-    if isinstance(series, nw.DataFrame):
-        return frame_values(series), tuple(series.columns)
-    array = as_reals(series.to_numpy() if isinstance(series, nw.Series) else series, what)
+    frame = as_frame(series)
+    if frame is not None:
+        return frame_values(frame), tuple(frame.columns)
+    array = as_reals(series.to_numpy() if hasattr(series, "to_numpy") else series, what)
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or array.shape[1] == 0:

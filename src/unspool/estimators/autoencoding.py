@@ -11,16 +11,15 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from unspool import _checks
+from unspool import _checks, results
 from unspool.data.convert import Source
-from unspool.data.scaling import moments
-from unspool.data.sequences import FloatArray, IntArray, as_floats
-from unspool.data.windows import Windows, overlap_mean
+from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model, drawing
 from unspool.nn import LSTMDecoder
-from unspool.nn.losses import step_errors
 from unspool.training.objective import AutoencoderLoss
+
+Unwind = Callable[[Tensor, int, Tensor], Tensor]
 
 
 class BaseAutoencoder(
@@ -116,7 +115,7 @@ class BaseAutoencoder(
         self,
         X: Any,
         lengths: npt.ArrayLike | None,
-        unwind: Callable[[Tensor, int, Tensor], Tensor],
+        unwind: Unwind,
     ) -> FloatArray:
         """What `unwind` makes of codes, the steps of a batch, and its sequences' lengths."""
         decoder = self.module_.decoder()
@@ -125,27 +124,10 @@ class BaseAutoencoder(
                 f"The decoder {self.decoder!r} reads the input beside the code, so codes alone "
                 "cannot be unwound; use `reconstruct`, or fit with decoder='repeat'."
             )
-        codes = as_floats(X, "codes").astype(np.float32)
-        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
-            raise InputError(
-                f"Expected codes of shape (N, {self._n_features_out}), got {codes.shape}."
-            )
-        if not np.isfinite(codes).all():
-            raise InputError(f"Expected finite codes, got others in row {_first_bad_row(codes)}.")
-        steps = np.asarray(self.max_length_ if lengths is None else lengths)
-        fits = steps.shape in ((), (len(codes),)) and steps.dtype.kind in "iu"
-        if not fits or steps.min(initial=0) < 0:
-            raise InputError(
-                f"Expected `lengths` as one whole number of steps or {len(codes)} of them, "
-                f"got {lengths!r}."
-            )
+        codes, steps = results.codes_and_lengths(
+            X, lengths, self._n_features_out, self.max_length_, decoder.most_steps
+        )
         longest = int(steps.max(initial=0))
-        if decoder.most_steps is not None and longest > decoder.most_steps:
-            raise InputError(
-                f"Expected `lengths` of at most {decoder.most_steps}, as in `fit`, got {longest}; "
-                "this decoder is made for sequences of bounded length."
-            )
-        steps = np.broadcast_to(steps, len(codes)).astype(np.int64)
         values = np.full((len(codes), longest, self._n_features), np.nan)
         device = next(self.module_.parameters()).device
         size = self._inference_batch(longest)
@@ -177,17 +159,11 @@ class BaseAutoencoder(
             that no window covers.
         """
         source = self._read(X, unwind=True)
-        pieces = (
-            (indices, self.scaler_.undo(again))
-            for indices, _, again in self._reconstructions(source)
-        )
+        pieces = ((indices, again) for indices, _, again in self._reconstructions(source))
         if merge:
-            return overlap_mean(_windows(source, "merge"), pieces)
-        values = np.full((len(source), source.max_length, self._n_features), np.nan)
-        for indices, again in pieces:
-            values[indices, : again.shape[1]] = again
-        values[_past_the_end(source)] = np.nan
-        return self._as_given(values, X)
+            undo = self.scaler_.undo
+            return results.merged(source, ((indices, undo(again)) for indices, again in pieces))
+        return self._as_given(results.sequences(source, pieces, self.scaler_), X)
 
     def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:
         """How far reconstructions are from their input, by the loss of the model.
@@ -210,26 +186,13 @@ class BaseAutoencoder(
             NaN past the end of a sequence, and for one of length 0. With `merge`, a list of
             arrays (T_i,), NaN at steps that no window covers.
         """
-        _checks.raise_all(_checks.choice("per", per, ("sequence", "step")))
+        results.check_per(per)
         source = self._read(X, unwind=True)
-        if merge and per != "step":
-            raise InputError("`merge` averages errors of steps; it needs per='step'.")
-        pieces = self._step_errors(source)
-        if merge:
-            return overlap_mean(_windows(source, "merge"), pieces)
-        if per == "sequence":
-            errors = np.full(len(source), np.nan)
-            for indices, by_step in pieces:
-                lengths = source.lengths_of(indices)
-                real = np.arange(by_step.shape[1]) < lengths[:, None]
-                total = by_step.sum(axis=1, where=real)
-                errors[indices] = np.where(lengths > 0, total / np.maximum(lengths, 1), np.nan)
-            return errors
-        table = np.full((len(source), source.max_length), np.nan)
-        for indices, by_step in pieces:
-            table[indices, : by_step.shape[1]] = by_step
-        table[_past_the_end(source)] = np.nan
-        return table
+        pieces = (
+            (indices, results.step_errors(again, x, self.loss))
+            for indices, x, again in self._reconstructions(source)
+        )
+        return results.errors(source, pieces, per, merge=merge)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Share of the variance of X that its reconstruction explains, as scikit-learn's R².
@@ -238,16 +201,7 @@ class BaseAutoencoder(
         feature; below 0 it is worse than that. Features count the same (scaled units).
         """
         source = self._read(X, unwind=True)
-        squares, count = 0.0, 0
-        for indices, x, again in self._reconstructions(source):
-            real = np.arange(x.shape[1]) < source.lengths_of(indices)[:, None]
-            squares += float(((again - x)[real].astype(np.float64) ** 2).sum())
-            count += int(real.sum())
-        _, variance, _ = moments(source.chunks(), source.n_features)
-        spread = count * float((variance / self.scaler_.scale**2).sum())
-        if spread == 0:
-            return 1.0 if squares == 0 else 0.0
-        return 1 - squares / spread
+        return results.explained(source, self._reconstructions(source), self.scaler_)
 
     @property
     def decoder_(self) -> torch.nn.Module:
@@ -261,30 +215,7 @@ class BaseAutoencoder(
             again = self.module_(batch.x, batch.lengths)
             yield indices, batch.x.cpu().numpy(), again.cpu().numpy()
 
-    def _step_errors(self, source: Source) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Indices (B,) and errors of steps (B, T), batch by batch."""
-        for indices, batch in self._batches(source):
-            again = self.module_(batch.x, batch.lengths)
-            errors = step_errors(again, batch.x, self.loss)
-            yield indices, errors.cpu().numpy().astype(np.float64)
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # codes are float32, whatever comes in
         return tags
-
-
-def _first_bad_row(codes: FloatArray) -> int:
-    return int(np.argmin(np.isfinite(codes).all(axis=1)))
-
-
-def _past_the_end(source: Source) -> npt.NDArray[np.bool_]:
-    """Which steps (N, T) are padding."""
-    lengths = source.lengths_of(np.arange(len(source)))
-    return np.arange(source.max_length) >= lengths[:, None]
-
-
-def _windows(source: Source, option: str) -> Windows:
-    if not isinstance(source, Windows):
-        raise InputError(f"`{option}` needs Windows(series, size), got {source!r}.")
-    return source

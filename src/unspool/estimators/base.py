@@ -31,8 +31,9 @@ from unspool.lstm import threads
 from unspool.nn import Autoencoder
 from unspool.nn.build import build
 from unspool.nn.device import resolve_device
-from unspool.nn.losses import BY_STEP, LOSSES, count_values, masked_sum
+from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.nn.sampling import sampler
+from unspool.results import BY_STEP
 from unspool.training.batches import Batch, Batches
 from unspool.training.callbacks import Callback, KeepBest, ProgressBar, ScheduledSampling
 from unspool.training.loop import train

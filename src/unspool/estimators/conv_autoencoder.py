@@ -13,7 +13,7 @@ from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, Sequences, as_floats
 from unspool.data.windows import Windows
 from unspool.errors import InputError
-from unspool.estimators.autoencoding import BaseAutoencoder
+from unspool.estimators.autoencoding import BaseAutoencoder, Unwind
 from unspool.estimators.reading import whole_rows
 from unspool.model_file import Contents
 from unspool.model_file.contents import image_shape
@@ -232,6 +232,11 @@ class ConvAutoencoder(BaseAutoencoder):
             f"{height * width * channels}), got {got}; images of another shape need a model of "
             "their own (see `image_shape`)."
         )
+
+    def _unwound(self, X: Any, lengths: npt.ArrayLike | None, unwind: Unwind) -> FloatArray:
+        if self.image_shape_ is not None and lengths is not None:
+            raise InputError("Images are all of one size; leave `lengths` out.")
+        return super()._unwound(X, lengths, unwind)
 
     def _as_given(self, values: FloatArray, X: Any = None) -> FloatArray:
         if self.image_shape_ is None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from unspool import results
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.sequences import FloatArray
@@ -38,7 +39,7 @@ class Forecasts(Model):
         source = self._read(X)
         if not self.horizon_:
             raise InputError("This model does not forecast; set `horizon` and fit it again.")
-        return self._shaped(self._forecasts(source))
+        return results.futures_shaped(self._forecasts(source), self._y_ndim, table=self._table)
 
     def _forecasts(self, source: Source | Futures) -> FloatArray:
         module, decoder = self.module_, self.module_.decoder("forecast")
@@ -52,13 +53,4 @@ class Forecasts(Model):
             else:
                 scaled = precise(code.double(), self.horizon_)
             values[indices] = self.scaler_.undo(scaled.cpu().numpy())
-        return values
-
-    def _shaped(self, values: FloatArray) -> FloatArray:
-        """Futures (N, K, F) with as many axes as `fit` was given them."""
-        axes = self._y_ndim or (2 if self._table else 3)
-        if axes == 1:
-            return values[:, 0, 0]
-        if axes == 2:
-            return values[:, 0] if self._n_features > 1 else values[:, :, 0]
         return values

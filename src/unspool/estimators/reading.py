@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import narwhals.stable.v1 as nw
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 from unspool.data.convert import Source, as_source
+from unspool.data.frames import as_frame
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -22,9 +22,8 @@ def is_table(X: Any) -> bool:
         except ValueError:  # ragged further inside: `as_source` says so
             return False
         return len(shapes) <= 1 and all(len(shape) < 2 for shape in shapes)
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
     ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
-    return isinstance(frame, nw.DataFrame) or ndim != 3
+    return as_frame(X) is not None or ndim != 3
 
 
 def read_for_fit(estimator: Any, X: Any) -> tuple[Source, bool]:

@@ -11,11 +11,18 @@ stepwise   the equations, a step at a time, in autograd  every cell; slow
 ========== ============================================= =====================================
 
 `reference` holds the equations in NumPy: what every backend is held against, and the forward pass
-of a trained model outside PyTorch.
+of a trained model outside PyTorch. It loads without PyTorch, the others with their first use.
 """
 
-from unspool.lstm.call import Call as Call
-from unspool.lstm.dispatch import BACKENDS as BACKENDS
-from unspool.lstm.dispatch import Choice as Choice
-from unspool.lstm.dispatch import choose as choose
-from unspool.lstm.dispatch import lstm as lstm
+from unspool._lazy import attach as _attach
+
+__getattr__, __dir__, __all__ = _attach(
+    __name__,
+    {
+        "BACKENDS": "dispatch",
+        "Call": "call",
+        "Choice": "dispatch",
+        "choose": "dispatch",
+        "lstm": "dispatch",
+    },
+)

@@ -8,11 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-Elementwise = Callable[[Tensor, Tensor], Tensor]
+from unspool.results import BY_STEP, LEAST, SLOPE
 
-# How near to 0 and 1 a probability counts as such, as in Keras; and the slope of the loss beyond.
-LEAST = 1e-7
-SLOPE = 10.0
+Elementwise = Callable[[Tensor, Tensor], Tensor]
 
 
 def _mse(prediction: Tensor, target: Tensor) -> Tensor:
@@ -72,9 +70,6 @@ LOSSES: Mapping[str, Elementwise] = {
     "categorical_crossentropy": _categorical_crossentropy,
 }
 
-# A distribution over the features of a step is one thing to get right, not F.
-BY_STEP = ("categorical_crossentropy",)
-
 
 def _binary_accuracy(prediction: Tensor, target: Tensor) -> Tensor:
     return ((prediction > 0.5) == (target > 0.5)).float()
@@ -105,9 +100,3 @@ def count_values(x: Tensor, lengths: Tensor | None, loss: str = "mse") -> int:
     """How many values of x (B, T, F) are real, or how many steps where `loss` goes by steps."""
     steps = math.prod(x.shape[:2]) if lengths is None else int(lengths.sum())
     return steps if loss in BY_STEP else steps * x.shape[2]
-
-
-def step_errors(prediction: Tensor, target: Tensor, loss: str) -> Tensor:
-    """Errors of steps (B, T): means over features, or the loss of a step."""
-    errors = LOSSES[loss](prediction, target)
-    return errors.sum(2) if loss in BY_STEP else errors.mean(2)

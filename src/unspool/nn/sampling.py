@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from unspool.errors import InputError
-from unspool.nn.losses import LEAST
+from unspool.results import LEAST
 
 
 def sampler(

@@ -79,7 +79,7 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
             return None
         dense.append((linear, ACTIVATIONS[type(activation)]))
     first, second = layers
-    if first is None or second is None or not second.context_size:
+    if first is None or second is None or not second.context_size or not dense:
         return None
     if any(layer.choice(batch).name != "cpu" for layer in (first, second)):
         return None

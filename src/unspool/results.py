@@ -1,0 +1,177 @@
+"""From what a model gave, batch by batch, to arrays over all sequences, errors and scores.
+
+NumPy alone: the estimators and `unspool.runtime` both end here. `pieces` are iterators over
+batches, each with the indices (B,) of its sequences.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool import _checks
+from unspool.data.convert import Source
+from unspool.data.scaling import Scaler, moments
+from unspool.data.sequences import FloatArray, IntArray, as_floats
+from unspool.data.windows import Windows, overlap_mean
+from unspool.errors import InputError
+
+# How near to 0 and 1 a probability counts as such, as in Keras; and the slope of the loss beyond.
+LEAST = 1e-7
+SLOPE = 10.0
+
+
+def _huber(apart: FloatArray) -> FloatArray:
+    size = abs(apart)
+    return np.where(size < 1, 0.5 * size**2, size - 0.5)
+
+
+def _binary_crossentropy(prediction: FloatArray, target: FloatArray) -> FloatArray:
+    inside = np.clip(prediction, LEAST, 1 - LEAST)
+    beyond = abs(prediction - inside)
+    logit = np.log(inside / (1 - inside))
+    return np.asarray(beyond * SLOPE - logit * target - np.log1p(-inside))
+
+
+# As `unspool.nn.losses`, which says why.
+LOSSES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
+    "mse": lambda prediction, target: (prediction - target) ** 2,
+    "mae": lambda prediction, target: abs(prediction - target),
+    "huber": lambda prediction, target: _huber(prediction - target),
+    "binary_crossentropy": _binary_crossentropy,
+    "categorical_crossentropy": lambda p, target: -target * np.log(np.maximum(p, LEAST)),
+}
+
+# A distribution over the features of a step is one thing to get right, not F.
+BY_STEP = ("categorical_crossentropy",)
+
+
+def step_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:
+    """Errors of steps (B, T), float64: means over features, or the loss of a step."""
+    values = LOSSES[loss](prediction, target)
+    by_step: FloatArray = values.sum(2, dtype=np.float64)
+    return by_step if loss in BY_STEP else by_step / values.shape[2]
+
+
+def sequences(
+    source: Source, pieces: Iterable[tuple[IntArray, FloatArray]], scaler: Scaler
+) -> FloatArray:
+    """Sequences (N, T, F) in the units of the data, NaN past their ends."""
+    values = np.full((len(source), source.max_length, source.n_features), np.nan)
+    for indices, again in pieces:
+        values[indices, : again.shape[1]] = scaler.undo(again)
+    values[past_the_end(source)] = np.nan
+    return values
+
+
+def merged(source: Source, pieces: Iterator[tuple[IntArray, FloatArray]]) -> list[FloatArray]:
+    """Averages of overlapping windows, one array for every series below them."""
+    if not isinstance(source, Windows):
+        raise InputError(f"`merge` needs Windows(series, size), got {source!r}.")
+    return overlap_mean(source, pieces)
+
+
+def errors(
+    source: Source, pieces: Iterator[tuple[IntArray, FloatArray]], per: str, *, merge: bool
+) -> Any:
+    """Errors of sequences (N,) or of their steps (N, T), from pieces with errors of steps (B, T).
+
+    With `merge`, a list of arrays (T_i,) as from `merged`.
+    """
+    if merge and per != "step":
+        raise InputError("`merge` averages errors of steps; it needs per='step'.")
+    if merge:
+        return merged(source, pieces)
+    if per == "sequence":
+        found = np.full(len(source), np.nan)
+        for indices, by_step in pieces:
+            lengths = source.lengths_of(indices)
+            real = np.arange(by_step.shape[1]) < lengths[:, None]
+            total = by_step.sum(axis=1, where=real)
+            found[indices] = np.where(lengths > 0, total / np.maximum(lengths, 1), np.nan)
+        return found
+    table = np.full((len(source), source.max_length), np.nan)
+    for indices, by_step in pieces:
+        table[indices, : by_step.shape[1]] = by_step
+    table[past_the_end(source)] = np.nan
+    return table
+
+
+def explained(
+    source: Source, pieces: Iterable[tuple[IntArray, FloatArray, FloatArray]], scaler: Scaler
+) -> float:
+    """R² of reconstructions, from pieces with input and reconstruction (B, T, F), scaled."""
+    squares, count = 0.0, 0
+    for indices, x, again in pieces:
+        real = np.arange(x.shape[1]) < source.lengths_of(indices)[:, None]
+        squares += float(((again - x)[real].astype(np.float64) ** 2).sum())
+        count += int(real.sum())
+    _, variance, _ = moments(source.chunks(), source.n_features)
+    spread = count * float((variance / scaler.scale**2).sum())
+    if spread == 0:
+        return 1.0 if squares == 0 else 0.0
+    return 1 - squares / spread
+
+
+def codes_and_lengths(
+    X: Any, lengths: npt.ArrayLike | None, latent_dim: int, default: int, most: int | None
+) -> tuple[npt.NDArray[np.float32], IntArray]:
+    """Codes (N, L) to unwind, and the steps (N,) that each is to become.
+
+    Parameters
+    ----------
+    X : array of shape (N, L)
+    lengths : int or array of shape (N,), optional
+    latent_dim : int
+    default : int
+        Steps where `lengths` is None.
+    most : int, optional
+        Steps that the decoder can give.
+
+    Raises
+    ------
+    InputError
+        Where they are not such codes or lengths.
+    """
+    codes = as_floats(X, "codes").astype(np.float32)
+    if codes.ndim != 2 or codes.shape[1] != latent_dim:
+        raise InputError(f"Expected codes of shape (N, {latent_dim}), got {codes.shape}.")
+    finite = np.isfinite(codes).all(axis=1)
+    if not finite.all():
+        raise InputError(f"Expected finite codes, got others in row {int(np.argmin(finite))}.")
+    steps = np.asarray(default if lengths is None else lengths)
+    fits = steps.shape in ((), (len(codes),)) and steps.dtype.kind in "iu"
+    if not fits or steps.min(initial=0) < 0:
+        raise InputError(
+            f"Expected `lengths` as one whole number of steps or {len(codes)} of them, "
+            f"got {lengths!r}."
+        )
+    longest = int(steps.max(initial=0))
+    if most is not None and longest > most:
+        raise InputError(
+            f"Expected `lengths` of at most {most}, as in `fit`, got {longest}; "
+            "this decoder is made for sequences of bounded length."
+        )
+    return codes, np.broadcast_to(steps, len(codes)).astype(np.int64)
+
+
+def check_per(per: object) -> None:
+    """Raise an `InputError` where errors are not `per` sequence or step."""
+    _checks.raise_all(_checks.choice("per", per, ("sequence", "step")))
+
+
+def futures_shaped(values: FloatArray, y_ndim: int | None, *, table: bool) -> FloatArray:
+    """Futures (N, K, F) with as many axes as `fit` was given them."""
+    axes = y_ndim or (2 if table else 3)
+    if axes == 1:
+        return values[:, 0, 0]
+    if axes == 2:
+        return values[:, 0] if values.shape[2] > 1 else values[:, :, 0]
+    return values
+
+
+def past_the_end(source: Source) -> npt.NDArray[np.bool_]:
+    """Which steps (N, T) are padding."""
+    lengths = source.lengths_of(np.arange(len(source)))
+    return np.arange(source.max_length) >= lengths[:, None]

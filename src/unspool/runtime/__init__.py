@@ -1,0 +1,17 @@
+"""A trained model with NumPy alone: no PyTorch, no Numba, no scikit-learn.
+
+    from unspool import runtime
+
+    model = runtime.load("model.unspool")
+    codes = model.encode(X)                     # (N, L)
+    again = model.reconstruct(X)                # as X
+    stream = model.stream()                     # a step at a time
+    code = stream.push(step)
+
+`model` has what a trained model can do, `stream` the same step by step. Below them are the twins of
+`unspool.nn`: `encoders`, `decoders`, `dense`, `convolution`, and `recurrence`, the LSTM.
+"""
+
+from unspool.runtime.model import Model as Model
+from unspool.runtime.model import load as load
+from unspool.runtime.stream import Stream as Stream

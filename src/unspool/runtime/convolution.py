@@ -1,0 +1,53 @@
+"""Convolutions, pools and enlargements of images (B, H, W, C), in NumPy."""
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+from unspool.blueprint.parts import Size
+
+Array = npt.NDArray[np.float32]
+
+
+class Convolution:
+    """A convolution with stride 1 whose output is as large as its input.
+
+    Parameters
+    ----------
+    weight : array of shape (O, I, height, width)
+    bias : array of shape (O,)
+    """
+
+    def __init__(self, weight: Array, bias: Array) -> None:
+        self.kernel: Size = (weight.shape[2], weight.shape[3])
+        self.matrix = np.ascontiguousarray(weight.transpose(2, 3, 1, 0).reshape(-1, len(weight)))
+        self.bias = bias
+
+    def __call__(self, images: Array) -> Array:
+        """Images (B, H, W, O) of images (B, H, W, I)."""
+        (tall, wide), (batch, height, width, channels) = self.kernel, images.shape
+        before = (tall - 1) // 2, (wide - 1) // 2
+        after = tall - 1 - before[0], wide - 1 - before[1]
+        padded = np.pad(images, ((0, 0), *zip(before, after, strict=True), (0, 0)))
+        views = sliding_window_view(padded, (tall, wide), axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
+        columns = views.reshape(batch, height, width, tall * wide * channels)
+        return np.asarray(columns @ self.matrix + self.bias)
+
+
+def enlarge(images: Array, times: Size) -> Array:
+    """Each pixel becomes as many of the same value."""
+    return images.repeat(times[0], axis=1).repeat(times[1], axis=2)
+
+
+def pool(images: Array, size: Size) -> Array:
+    """The largest of every so many pixels; those cut off at the far edges count as well."""
+    if size == (1, 1):
+        return images
+    batch, height, width, channels = images.shape
+    low, narrow = -(-height // size[0]), -(-width // size[1])
+    beyond = low * size[0] - height, narrow * size[1] - width
+    whole = np.pad(
+        images, ((0, 0), (0, beyond[0]), (0, beyond[1]), (0, 0)), constant_values=-np.inf
+    )
+    pieces = whole.reshape(batch, low, size[0], narrow, size[1], channels)
+    return np.asarray(pieces.max(axis=(2, 4)))

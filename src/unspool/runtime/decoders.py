@@ -1,0 +1,155 @@
+"""Decoders in NumPy: from codes (B, L) to scaled sequences (B, steps, F)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from unspool import blueprint as plan
+from unspool.runtime.convolution import Convolution, enlarge
+from unspool.runtime.dense import ACTIVATIONS, Dense, Layers
+from unspool.runtime.encoders import batch_last, within
+from unspool.runtime.recurrence import LSTM, Array, Ragged, State
+
+Weights = Mapping[str, Array]
+
+
+class Decoder:
+    """What every decoder tells of itself, and how it is called."""
+
+    needs_input = False
+
+    def __init__(self, part: plan.Decoder) -> None:
+        self.most_steps = part.most_steps
+
+    def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
+        """Sequences (B, T, F) of codes (B, L).
+
+        Parameters
+        ----------
+        code : array of shape (B, L)
+        batch : Ragged
+            Lengths, the longest first, and T; what is given past an end has no meaning.
+        backwards : array of shape (B, T', F), optional
+            The encoder's input, each sequence turned round within its own length, for a decoder
+            that `needs_input`.
+        """
+        raise NotImplementedError
+
+
+class LSTMDecoder(Decoder):
+    """LSTM layers with dense layers on every step; `unspool.nn.LSTMDecoder` has a table of it."""
+
+    def __init__(self, part: plan.LSTMDecoder, weights: Weights) -> None:
+        super().__init__(part)
+        self.part, self.kind = part, part.kind
+        self.needs_input = self.kind.reads == "reversed_input"
+        self.lstm = LSTM(part.lstm, within(weights, "lstm."))
+        self.start = Dense(weights, "start.") if part.starts else None
+        self.head = Layers(part.head, weights, "head.")
+
+    def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
+        """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
+        if self.kind.flat:
+            everything = Ragged(np.full(len(code), self.part.steps), self.part.steps)
+            _, (h, _) = self.lstm(self._pieces(code), everything, return_sequences=False)
+            return self.head(h[-1].T)[:, : batch.steps]
+        if self.kind.reads == "previous":
+            sequences = self._one_by_one(code, batch.steps)
+        else:
+            read = self._read(code, batch.steps, backwards)
+            states, _ = self.lstm(read, batch, context=self._context(code), state=self._state(code))
+            assert states is not None
+            sequences = self.head(states.transpose(0, 2, 1))  # (T, B, F)
+        if self.part.reverse_target:
+            sequences = batch.reversed(sequences.transpose(0, 2, 1)).transpose(0, 2, 1)
+        return sequences.transpose(1, 0, 2)
+
+    def _one_by_one(self, code: Array, steps: int) -> Array:
+        """Sequences (steps, B, F), each step fed to the next."""
+        one, context, state = Ragged(np.ones(len(code), np.int64), 1), self._context(code), None
+        state = self._state(code)
+        sequences = np.empty((steps, len(code), self.part.n_features), np.float32)
+        written = np.zeros((1, len(code), self.part.n_features), np.float32)
+        for step in range(steps):
+            read = np.ascontiguousarray(written.transpose(0, 2, 1))
+            states, state = self.lstm(read, one, context=context, state=state)
+            assert states is not None
+            written = self.head(states.transpose(0, 2, 1))
+            sequences[step] = written[0]
+        return sequences
+
+    def _context(self, code: Array) -> Array | None:
+        return np.ascontiguousarray(code.T) if self.kind.code == "context" else None
+
+    def _state(self, code: Array) -> State | None:
+        """h and c (layers · directions, H, B) to start from."""
+        if self.kind.code != "state":
+            return None
+        whole = code if self.start is None else self.start(code)
+        halves = self.part.lstm.num_layers * self.part.lstm.directions
+        h, c = whole.reshape(len(code), 2, halves, -1).transpose(1, 2, 3, 0)
+        return h, c
+
+    def _read(self, code: Array, steps: int, backwards: Array | None) -> Array | None:
+        """What the LSTM reads at its steps, (T, ·, B), besides a context."""
+        if self.kind.code == "steps":
+            return self._pieces(code)[:steps]
+        if self.kind.reads is None:
+            return None
+        assert backwards is not None, "this decoder needs the input"
+        read = backwards[:, :steps]
+        return batch_last(np.pad(read, ((0, 0), (0, steps - read.shape[1]), (0, 0))))
+
+    def _pieces(self, code: Array) -> Array:
+        steps, width = self.part.steps, self.part.lstm.inputs
+        whole = np.pad(code, ((0, 0), (0, steps * width - code.shape[1])))
+        return batch_last(whole.reshape(len(code), steps, width))
+
+
+class DenseDecoder(Decoder):
+    """Dense layers that give all steps at once."""
+
+    def __init__(self, part: plan.DenseDecoder, weights: Weights) -> None:
+        super().__init__(part)
+        self.head = Layers(part.head, weights, "head.")
+
+    def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
+        """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
+        return self.head(code)[:, : batch.steps]
+
+
+class ConvDecoder(Decoder):
+    """Convolutions, before all but the first an enlargement."""
+
+    def __init__(self, part: plan.ConvDecoder, weights: Weights) -> None:
+        super().__init__(part)
+        self.part = part
+        self.start = Dense(weights, "start.") if part.starts else None
+        self.activation = ACTIVATIONS[part.activation]
+        self.output_activation = ACTIVATIONS[part.output_activation]
+        self.convolutions = [
+            Convolution(weights[f"convolutions.{i}.weight"], weights[f"convolutions.{i}.bias"])
+            for i in range(len(part.filters) + 1)
+        ]
+
+    def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
+        """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
+        if self.start is not None:
+            code = self.activation(self.start(code))
+        first, *others = self.convolutions
+        images = first(code.reshape(len(code), *self.part.map_shape))
+        *larger, _ = plan.parts.sizes(self.part.shape, self.part.pool, len(self.part.filters))
+        for convolution, (height, width) in zip(others, reversed(larger), strict=True):
+            images = convolution(enlarge(self.activation(images), self.part.pool))
+            images = images[:, :height, :width]
+        sequences = images.reshape(len(images), -1, images.shape[3])
+        return self.output_activation(sequences)[:, : batch.steps]
+
+
+def make_decoder(part: plan.Decoder, weights: Weights) -> Decoder:
+    """The decoder of a blueprint, with its weights."""
+    if isinstance(part, plan.LSTMDecoder):
+        return LSTMDecoder(part, weights)
+    if isinstance(part, plan.DenseDecoder):
+        return DenseDecoder(part, weights)
+    return ConvDecoder(part, weights)

@@ -1,0 +1,93 @@
+"""Dense layers and their activations, in NumPy."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool.blueprint import Head
+
+Array = npt.NDArray[np.floating[Any]]
+Weights = Mapping[str, npt.NDArray[np.float32]]
+
+_erfc = np.frompyfunc(math.erfc, 1, 1)
+
+
+def _sigmoid(x: Array) -> Array:
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))
+
+
+def _elu(x: Array) -> Array:
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+def _gelu(x: Array) -> Array:
+    """x times the normal distribution up to x; NumPy has no error function, Python has."""
+    return np.asarray(x * (0.5 * _erfc(x * -math.sqrt(0.5))).astype(x.dtype))
+
+
+def _softmax(x: Array) -> Array:
+    """Over the last axis."""
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
+    "linear": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "elu": _elu,
+    "gelu": _gelu,
+    "softmax": _softmax,
+}
+
+
+class Dense:
+    """A linear layer.
+
+    Parameters
+    ----------
+    weights : mapping of names to arrays
+    prefix : str
+        What the names of this layer's weights start with.
+    """
+
+    def __init__(self, weights: Weights, prefix: str) -> None:
+        self.weight, self.bias = weights[f"{prefix}weight"], weights[f"{prefix}bias"]
+
+    def __call__(self, x: Array) -> Array:
+        """(…, O) of (…, I)."""
+        return np.asarray(x @ self.weight.T + self.bias)
+
+
+class Layers:
+    """Dense layers with their activations; `unspool.nn.Head` in NumPy.
+
+    Parameters
+    ----------
+    plan : Head
+    weights : mapping of names to arrays
+    prefix : str
+    """
+
+    def __init__(self, plan: Head, weights: Weights, prefix: str) -> None:
+        self.plan = plan
+        self.layers = [
+            (Dense(weights, f"{prefix}{2 * depth}."), ACTIVATIONS[name])
+            for depth, name in enumerate(plan.activations)
+        ]
+
+    def __call__(self, x: Array) -> Array:
+        """(…, O) of (…, I), or (…, steps, O) where one vector makes steps."""
+        steps, outputs = self.plan.steps, self.plan.outputs
+        for i, (layer, activation) in enumerate(self.layers, 1):
+            x = layer(x)
+            if steps is not None and i == len(self.layers):
+                x = x.reshape(*x.shape[:-1], steps, outputs)  # softmax is over a step's features
+            x = activation(x)
+        if steps is not None and not self.layers:
+            x = x.reshape(*x.shape[:-1], steps, outputs)
+        return x

@@ -1,0 +1,124 @@
+"""Encoders in NumPy: from scaled sequences (B, T, F) to codes (B, L)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool import blueprint as plan
+from unspool.blueprint.parts import projects
+from unspool.runtime.convolution import Convolution, pool
+from unspool.runtime.dense import ACTIVATIONS, Dense, Layers
+from unspool.runtime.recurrence import LSTM, Array, Lengths, Ragged
+
+Weights = Mapping[str, Array]
+
+
+class Encoder:
+    """What every encoder shares: what leads from features to the code.
+
+    Parameters
+    ----------
+    part : a blueprint's encoder
+    weights : mapping of names to arrays
+        By the names that the part has for them.
+    """
+
+    def __init__(self, part: plan.Encoder, weights: Weights) -> None:
+        self.latent_dim, self.most_steps = part.latent_dim, part.most_steps
+        self.projection = Dense(weights, "projection.") if projects(part) else None
+
+    def features(self, x: Array, batch: Ragged) -> Array:
+        """Features (B, S) of sequences (B, T, F), the longest first, zeros in their padding."""
+        raise NotImplementedError
+
+    def __call__(self, x: Array, batch: Ragged) -> Array:
+        """Codes (B, L) of sequences (B, T, F), the longest first, zeros in their padding."""
+        return self.code(self.features(x, batch))
+
+    def code(self, features: Array) -> Array:
+        """Codes (…, L) of features (…, S)."""
+        return features if self.projection is None else self.projection(features)
+
+
+class LSTMEncoder(Encoder):
+    """The final state of LSTM layers."""
+
+    def __init__(self, part: plan.LSTMEncoder, weights: Weights) -> None:
+        super().__init__(part, weights)
+        self.part = part
+        self.lstm = LSTM(part.lstm, within(weights, "lstm."))
+
+    def features(self, x: Array, batch: Ragged) -> Array:
+        """The final state: (B, H · directions), or all of it."""
+        _, state = self.lstm(batch_last(x), batch, return_sequences=False)
+        return self.of_state(*state)
+
+    def of_state(self, h: Array, c: Array) -> Array:
+        """Features (B, S) of states (layers · directions, H, B)."""
+        last = [*h, *c] if self.part.whole_state else list(h[-self.part.lstm.directions :])
+        return np.concatenate(last).T
+
+
+class DenseEncoder(Encoder):
+    """Dense layers on a whole sequence."""
+
+    def __init__(self, part: plan.DenseEncoder, weights: Weights) -> None:
+        super().__init__(part, weights)
+        self.steps, self.layers = part.steps, Layers(part.layers, weights, "layers.")
+
+    def features(self, x: Array, batch: Ragged) -> Array:
+        """What the last layer makes of sequences."""
+        whole = up_to(self.steps, x)
+        return self.layers(whole.reshape(len(whole), -1))
+
+
+class ConvEncoder(Encoder):
+    """Convolutions, each followed by a pool."""
+
+    def __init__(self, part: plan.ConvEncoder, weights: Weights) -> None:
+        super().__init__(part, weights)
+        self.part, self.activation = part, ACTIVATIONS[part.activation]
+        self.convolutions = [
+            Convolution(weights[f"convolutions.{i}.weight"], weights[f"convolutions.{i}.bias"])
+            for i in range(len(part.filters))
+        ]
+
+    def features(self, x: Array, batch: Ragged) -> Array:
+        """The last map of sequences, flattened."""
+        images = up_to(self.part.most_steps, x).reshape(len(x), *self.part.shape, -1)
+        for convolution in self.convolutions:
+            images = pool(self.activation(convolution(images)), self.part.pool)
+        return images.reshape(len(images), -1)
+
+
+def make_encoder(part: plan.Encoder, weights: Weights) -> Encoder:
+    """The encoder of a blueprint, with its weights."""
+    if isinstance(part, plan.LSTMEncoder):
+        return LSTMEncoder(part, weights)
+    if isinstance(part, plan.DenseEncoder):
+        return DenseEncoder(part, weights)
+    return ConvEncoder(part, weights)
+
+
+def within(weights: Weights, prefix: str) -> dict[str, Array]:
+    """Those weights whose names start with `prefix`, by the rest of their names."""
+    return {
+        name.removeprefix(prefix): weight
+        for name, weight in weights.items()
+        if name.startswith(prefix)
+    }
+
+
+def batch_last(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Sequences (B, T, F) as (T, F, B)."""
+    return np.ascontiguousarray(x.transpose(1, 2, 0))
+
+
+def up_to(steps: int, x: Array) -> Array:
+    """Sequences (B, T, F) with zeros added at the end, (B, steps, F)."""
+    return np.pad(x, ((0, 0), (0, steps - x.shape[1]), (0, 0)))
+
+
+__all__ = ["Encoder", "LSTMEncoder", "Lengths", "make_encoder", "within"]

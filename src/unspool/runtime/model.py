@@ -1,0 +1,327 @@
+"""`Model`: what a trained model can do, in NumPy."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool import _checks, model_file, results
+from unspool.data.convert import Source
+from unspool.data.futures import Futures
+from unspool.data.sequences import FloatArray, IntArray
+from unspool.errors import InputError, ModelFileError
+from unspool.model_file import Contents
+from unspool.model_file.labels import restore_labels
+from unspool.runtime.decoders import Decoder, make_decoder
+from unspool.runtime.dense import Layers
+from unspool.runtime.encoders import make_encoder, within
+from unspool.runtime.reading import form_of_fit, read
+from unspool.runtime.recurrence import Array, Ragged
+from unspool.runtime.stream import Stream
+
+# Sequences of a batch, for which the states of a step stay in the cache; and values of one, so
+# that long sequences do not take much memory.
+BATCH = 256
+BATCH_VALUES = 1 << 22
+
+
+def load(path: str | os.PathLike[str]) -> "Model":
+    """Read a model that `save` or `unspool fit` wrote.
+
+    Raises
+    ------
+    ModelFileError
+        For a file that is missing, damaged, not a model of unspool's, or of a newer format.
+    """
+    contents = model_file.read(path)
+    try:
+        return Model(contents)
+    except InputError as error:
+        raise ModelFileError(f"{path} does not hold a usable model: {error}") from None
+
+
+class Model:
+    """A trained model.
+
+    `X` is what it was for `fit`: an array (N, T, F), or (N, T) for one feature; a list of arrays
+    (T_i, F); images (N, H, W, C) or rows (N, D) where the model was trained on such; `Sequences`
+    or `Windows`; a frame, where narwhals is installed. Steps that are NaN in every feature up to
+    the end of a sequence are padding. With `lengths` (N,), X is (N, T, F) and what stands past
+    the end of a sequence is never looked at. All values are in the units of the data.
+
+    Parameters
+    ----------
+    contents : Contents
+        As from ``estimator.contents()``; a file's come from `load`.
+
+    Attributes
+    ----------
+    contents : Contents
+    latent_dim : int
+    horizon : int
+        Steps of the forecast, 0 for none.
+    classes : array of shape (C,), or None
+        Of a classifier.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from unspool import LSTMForecaster, runtime
+    >>> X = np.sin(np.arange(40) / 3 + np.arange(100)[:, None])
+    >>> trained = LSTMForecaster(8, horizon=4, epochs=2, random_state=0).fit(X)
+    >>> model = runtime.Model(trained.contents())
+    >>> bool(np.allclose(model.forecast(X), trained.forecast(X), rtol=1e-4))
+    True
+    """
+
+    def __init__(self, contents: Contents) -> None:
+        plan, weights = contents.blueprint, contents.weights
+        self.contents, self.scaler = contents, contents.scaler
+        self.latent_dim, self.horizon = plan.encoder.latent_dim, plan.horizon
+        self.encoder = make_encoder(plan.encoder, within(weights, "encoder."))
+        self.decoders = {
+            name: make_decoder(part, within(weights, f"decoders.{name}."))
+            for name, part in plan.decoders.items()
+        }
+        self.head, self.classes = None, None
+        if plan.head is not None:
+            self.head = Layers(plan.head, weights, "head.")
+            self.classes = restore_labels(contents.fitted["classes"])
+        else:
+            _checks.raise_all(_checks.choice("loss", contents.parameters["loss"], results.LOSSES))
+
+    def __repr__(self) -> str:
+        features = self.contents.facts.n_features
+        return f"Model({self.contents.model}, {features} features, codes of {self.latent_dim})"
+
+    def encode(self, X: Any, lengths: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
+        """Codes of sequences, (N, L)."""
+        source, _ = self._read(X, lengths)
+        codes = np.empty((len(source), self.latent_dim), np.float32)
+        for indices, x, batch in self._batches(source):
+            codes[indices] = self.encoder(x, batch)
+        return codes
+
+    def decode(self, codes: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
+        """Sequences of codes.
+
+        Parameters
+        ----------
+        codes : array of shape (N, L)
+        lengths : int or array of shape (N,), optional
+            Steps to unwind; those of the longest sequence seen in training by default.
+
+        Returns
+        -------
+        array of shape (N, T, F), or in the form of the tables or images that `fit` saw
+            NaN past the end of a sequence.
+
+        Raises
+        ------
+        InputError
+            Where the decoder needs more than the code, or codes are not (N, L).
+        """
+        decoder = self._decoder("reconstruction")
+        if decoder.needs_input:
+            raise InputError(
+                "The decoder of this model reads the input beside the code, so codes alone cannot "
+                "be unwound; use `reconstruct`."
+            )
+        facts = self.contents.facts
+        if facts.image_shape is not None and lengths is not None:
+            raise InputError("Images are all of one size; leave `lengths` out.")
+        codes, steps = results.codes_and_lengths(
+            codes, lengths, self.latent_dim, facts.max_length, decoder.most_steps
+        )
+        longest = int(steps.max(initial=0))
+        values = np.full((len(codes), longest, facts.n_features), np.nan)
+        for indices in _longest_first(steps, self._batch_size(longest)):
+            batch = Ragged(steps[indices], longest)
+            values[indices] = self.scaler.undo(decoder(codes[indices], batch))
+        values[np.arange(longest) >= steps[:, None]] = np.nan
+        return form_of_fit(self.contents)(values)
+
+    def reconstruct(
+        self, X: Any, lengths: npt.ArrayLike | None = None, *, merge: bool = False
+    ) -> Any:
+        """Wind sequences onto their codes and unwind them again.
+
+        Returns
+        -------
+        array in the form of `X`
+            NaN past the end of a sequence. With `merge`, for `Windows`, a list of arrays
+            (T_i, F), one for every series: the averages of overlapping windows.
+        """
+        source, form = self._read(X, lengths, unwind=True)
+        pieces = ((indices, again) for indices, _, again in self._reconstructions(source))
+        if merge:
+            undo = self.scaler.undo
+            return results.merged(source, ((indices, undo(again)) for indices, again in pieces))
+        return form(results.sequences(source, pieces, self.scaler))
+
+    def reconstruction_error(
+        self,
+        X: Any,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        per: str = "sequence",
+        merge: bool = False,
+    ) -> Any:
+        """How far reconstructions are from their input, by the loss that the model was trained on.
+
+        Parameters
+        ----------
+        X, lengths : see the class
+        per : {"sequence", "step"}, default "sequence"
+        merge : bool, default False
+            For `Windows` with ``per="step"``: average overlapping windows.
+
+        Returns
+        -------
+        array of shape (N,), or (N, T) per step
+            Means over features in scaled units; NaN past the end of a sequence. With `merge`, a
+            list of arrays (T_i,).
+        """
+        results.check_per(per)
+        source, _ = self._read(X, lengths, unwind=True)
+        loss = self.contents.parameters["loss"]
+        pieces = (
+            (indices, results.step_errors(again, x, loss))
+            for indices, x, again in self._reconstructions(source)
+        )
+        return results.errors(source, pieces, per, merge=merge)
+
+    def forecast(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
+        """What comes after sequences, (N, K, F).
+
+        Where the model was trained on a `y` its number of axes is kept, (N,) or (N, K); on a
+        table without one, a table (N, K) is given.
+        """
+        source, _ = self._read(X, lengths)
+        fitted = self.contents.fitted
+        values = self._forecasts(source)
+        return results.futures_shaped(values, fitted["y_ndim"], table=fitted["table"])
+
+    def predict_proba(
+        self, X: Any, lengths: npt.ArrayLike | None = None
+    ) -> npt.NDArray[np.float32]:
+        """How likely every class is for every sequence: (N, C), in the order of `classes`."""
+        if self.head is None:
+            raise InputError(f"This model is no classifier but of {self.contents.model}.")
+        logits = self.head(self.encode(X, lengths).astype(np.float64))
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+    def predict(self, X: Any, lengths: npt.ArrayLike | None = None) -> Any:
+        """The likeliest class of every sequence; of a model that forecasts alone, the forecast."""
+        if self.classes is not None:
+            return self.classes[self.predict_proba(X, lengths).argmax(axis=1)]
+        return self.forecast(X, lengths)
+
+    def score(self, X: Any, y: Any = None, lengths: npt.ArrayLike | None = None) -> float:
+        """How good the model is, higher is better, 1 is perfect; as the estimator's `score`.
+
+        An autoencoder's is the share of the variance of X that reconstructions explain. A
+        forecaster's is R² of the forecast against `y`, the future, or without it against the
+        last K steps of every sequence, which are cut off. A classifier's is the share of labels
+        `y` that it gives.
+        """
+        if self.classes is not None:
+            if y is None:
+                raise InputError("Expected labels `y` to hold predictions against, got none.")
+            return float(np.mean(self.predict(X, lengths) == np.asarray(y)))
+        if "reconstruction" in self.decoders or not self.decoders:
+            source, _ = self._read(X, lengths, unwind=True)
+            return results.explained(source, self._reconstructions(source), self.scaler)
+        if y is not None:
+            predicted, truth = self.forecast(X, lengths), np.asarray(y)
+        else:
+            source, _ = self._read(X, lengths)
+            futures = Futures(source, self.horizon)
+            _, _, truth = futures.take_with_future(np.arange(len(source)))
+            predicted = self._forecasts(futures)
+        if predicted.shape != truth.shape:
+            raise InputError(f"Expected `y` of shape {predicted.shape}, got {truth.shape}.")
+        return _r2(truth.reshape(len(truth), -1), predicted.reshape(len(truth), -1))
+
+    def stream(self, series: int | None = None) -> Stream:
+        """Read one step at a time, see `Stream`.
+
+        Parameters
+        ----------
+        series : int, optional
+            How many series are read side by side; steps are then (series, F) instead of (F,).
+        """
+        return Stream(self.contents, self.encoder, self.decoders.get("forecast"), series)
+
+    def _read(
+        self, X: Any, lengths: npt.ArrayLike | None, *, unwind: bool = False
+    ) -> tuple[Source, Any]:
+        """Read `X`, for the encoder or to `unwind` it again as well; and the form to give back."""
+        source, form = read(self.contents, X, lengths)
+        bounds = [self.encoder.most_steps]
+        if unwind:
+            bounds.append(self._decoder("reconstruction").most_steps)
+        most = min((bound for bound in bounds if bound is not None), default=source.max_length)
+        if source.max_length > most:
+            raise InputError(
+                f"Expected sequences of at most {most} steps, as in training, got "
+                f"{source.max_length}; this model is made for sequences of bounded length."
+            )
+        return source, form
+
+    def _decoder(self, name: str) -> Decoder:
+        if name not in self.decoders:
+            held = ", ".join(self.decoders) or "an encoder alone"
+            raise InputError(f"This model has no decoder for a {name}, it holds {held}.")
+        return self.decoders[name]
+
+    def _batch_size(self, steps: int) -> int:
+        return max(1, min(BATCH, BATCH_VALUES // max(1, steps * self.contents.facts.n_features)))
+
+    def _batches(self, source: Source | Futures) -> Iterator[tuple[IntArray, Array, Ragged]]:
+        """Indices (B,) and scaled sequences (B, T, F) with zeros in their padding, in batches."""
+        lengths = source.lengths_of(np.arange(len(source)))
+        for indices in _longest_first(lengths, self._batch_size(source.max_length)):
+            values, own = source.take(indices)
+            x = self.scaler.apply(values)
+            x[np.arange(x.shape[1]) >= own[:, None]] = 0
+            yield indices, x, Ragged(own, x.shape[1])
+
+    def _reconstructions(self, source: Source) -> Iterator[tuple[IntArray, Array, Array]]:
+        """Indices (B,), input and reconstruction (B, T, F), scaled, batch by batch."""
+        decoder = self._decoder("reconstruction")
+        for indices, x, batch in self._batches(source):
+            backwards = _backwards(x, batch) if decoder.needs_input else None
+            yield indices, x, decoder(self.encoder(x, batch), batch, backwards)
+
+    def _forecasts(self, source: Source | Futures) -> FloatArray:
+        decoder = self._decoder("forecast")
+        values = np.empty((len(source), self.horizon, source.n_features))
+        for indices, x, batch in self._batches(source):
+            backwards = _backwards(x, batch) if decoder.needs_input else None
+            ahead = Ragged(np.full(len(x), self.horizon), self.horizon)
+            values[indices] = self.scaler.undo(decoder(self.encoder(x, batch), ahead, backwards))
+        return values
+
+
+def _longest_first(lengths: IntArray, size: int) -> Iterator[IntArray]:
+    """Indices of sequences in batches, the longest first."""
+    order = np.argsort(-lengths, kind="stable")
+    return (order[start : start + size] for start in range(0, len(order), size))
+
+
+def _backwards(x: Array, batch: Ragged) -> Array:
+    """Sequences (B, T, F), each turned round within its own length."""
+    return batch.reversed(x.transpose(1, 2, 0)).transpose(2, 0, 1)
+
+
+def _r2(truth: FloatArray, predicted: FloatArray) -> float:
+    """The mean of the columns' R², as scikit-learn's `r2_score` has it."""
+    missed = ((truth - predicted) ** 2).sum(axis=0)
+    spread = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
+    constant = np.where(missed == 0, 1.0, 0.0)
+    share = np.where(spread > 0, 1 - missed / np.where(spread > 0, spread, 1), constant)
+    return float(share.mean())

@@ -1,0 +1,252 @@
+"""LSTM layers in NumPy, quick: what `unspool.lstm.reference` computes, arranged for speed.
+
+Inside the runtime sequences lie time-major with the batch last, (T, F, B): the gates of a step are
+then blocks of whole rows, and one matrix product gives all of them. What a step costs beside that
+product is calls of NumPy and passes over memory, so:
+
+- state, input and a row of ones stand in one array, which one product with one matrix reads;
+- σ(x) = ½ + ½ tanh(x/2): with the halves in the weights, one call of tanh serves all four gates;
+- sequences are sorted by length, so that those which have ended are the last columns, and a step
+  computes the columns before them, views that BLAS takes as they are: padding costs nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool.blueprint import Layers
+
+Array = npt.NDArray[np.float32]
+Lengths = npt.NDArray[np.int64]
+State = tuple[Array, Array]  # h and c, each (layers · directions, H, B)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One LSTM layer in one direction, its weights arranged for `run`.
+
+    Parameters
+    ----------
+    matrix : array of shape (4H, H + F + 1)
+        Gates in the order i, f, o, c; columns for the state, the input and the bias. The rows of
+        sigmoid gates are halved.
+    context : array of shape (4H, C), optional
+        The same rows.
+    units : int
+    activation, recurrent_activation : str
+    reverse : bool
+    """
+
+    matrix: Array
+    context: Array | None
+    units: int
+    activation: str
+    recurrent_activation: str
+    reverse: bool
+
+    @classmethod
+    def arranged(
+        cls, weights: Mapping[str, Array], prefix: str, plan: Layers, *, reverse: bool
+    ) -> "Layer":
+        """Arrange the weights whose names start with `prefix`."""
+        units = plan.units
+        order = np.r_[0 : 2 * units, 3 * units : 4 * units, 2 * units : 3 * units]
+        scale = np.ones((4 * units, 1), np.float32)
+        if plan.recurrent_activation == "sigmoid":
+            scale[: 3 * units] = 0.5
+        columns = [weights[f"{prefix}weight_hh"]]
+        if f"{prefix}weight_ih" in weights:
+            columns.append(weights[f"{prefix}weight_ih"])
+        columns.append(weights[f"{prefix}bias"][:, None])
+        context = weights.get(f"{prefix}weight_context")
+        return cls(
+            np.ascontiguousarray(np.concatenate(columns, 1)[order] * scale),
+            None if context is None else context[order] * scale,
+            units,
+            plan.activation,
+            plan.recurrent_activation,
+            reverse,
+        )
+
+    @property
+    def inputs(self) -> int:
+        """Features read at each step."""
+        return int(self.matrix.shape[1]) - self.units - 1
+
+    def run(
+        self,
+        x: Array | None,
+        active: Lengths,
+        batch: int,
+        context: Array | None,
+        state: tuple[Array, Array] | None,
+        outputs: Array | None,
+    ) -> tuple[Array, Array]:
+        """Run a batch whose longest sequences come first.
+
+        Parameters
+        ----------
+        x : array of shape (T, F, B), optional
+            In the order of reading.
+        active : array of shape (T,)
+            How many sequences have each step.
+        batch : int
+        context : array of shape (C, B), optional
+        state : h and c, each (H, B), optional
+            Zeros by default.
+        outputs : array of shape (T, H, B), optional
+            Where the states of every step go, in the order of reading; what is past an end is
+            left as it was.
+
+        Returns
+        -------
+        h, c : arrays of shape (H, B)
+            After the last step of each sequence.
+        """
+        units = self.units
+        both = np.zeros((units + self.inputs + 1, batch), np.float32)
+        both[-1] = 1
+        h, read = both[:units], both[units:-1]
+        c = np.zeros((units, batch), np.float32)
+        if state is not None:
+            h[:], c[:] = state
+        constant = None if context is None or self.context is None else self.context @ context
+        gates = np.empty((4 * units, batch), np.float32)
+        scratch = np.empty((units, batch), np.float32)
+        for t, n in enumerate(active.tolist()):
+            if not n:
+                break
+            z = gates[:, :n]
+            if x is not None:
+                read[:, :n] = x[t, :, :n]
+            np.matmul(self.matrix, both[:, :n], out=z)
+            if constant is not None:
+                z += constant[:, :n]
+            self._step(z, h[:, :n], c[:, :n], scratch[:, :n])
+            if outputs is not None:
+                outputs[t, :, :n] = h[:, :n]
+        return h, c
+
+    def _step(self, z: Array, h: Array, c: Array, scratch: Array) -> None:
+        """From the sums of a step to its state, in place."""
+        units = self.units
+        sigmas, candidate = z[: 3 * units], z[3 * units :]
+        smooth, bounded = self.recurrent_activation == "sigmoid", self.activation == "tanh"
+        if smooth and bounded:
+            np.tanh(z, out=z)
+        else:
+            if smooth:
+                np.tanh(sigmas, out=sigmas)
+            else:  # hard_sigmoid
+                sigmas /= 6
+                sigmas += 0.5
+                np.clip(sigmas, 0, 1, out=sigmas)
+            if bounded:
+                np.tanh(candidate, out=candidate)
+            else:
+                np.maximum(candidate, 0, out=candidate)
+        if smooth:
+            sigmas += 1
+            sigmas *= 0.5
+        i, f, o = sigmas[:units], sigmas[units : 2 * units], sigmas[2 * units :]
+        candidate *= i
+        c *= f
+        c += candidate
+        if bounded:
+            np.tanh(c, out=scratch)
+        else:
+            np.maximum(c, 0, out=scratch)
+        np.multiply(o, scratch, out=h)
+
+
+class LSTM:
+    """Layers of LSTM, each reading the states of the one before; `unspool.nn.LSTM` in NumPy.
+
+    Parameters
+    ----------
+    plan : Layers
+    weights : mapping of names to arrays
+        By the names that the plan has for them.
+    """
+
+    def __init__(self, plan: Layers, weights: Mapping[str, Array]) -> None:
+        self.plan = plan
+        self.layers = [
+            [
+                Layer.arranged(
+                    weights, f"layers.{depth}.{direction}.", plan, reverse=bool(direction)
+                )
+                for direction in range(plan.directions)
+            ]
+            for depth in range(plan.num_layers)
+        ]
+
+    def __call__(
+        self,
+        x: Array | None,
+        batch: "Ragged",
+        *,
+        context: Array | None = None,
+        state: State | None = None,
+        return_sequences: bool = True,
+    ) -> tuple[Array | None, State]:
+        """Run a batch: the states of the last layer (T, S, B), and the final h and c of all.
+
+        Parameters
+        ----------
+        x : array of shape (T, F, B), optional
+        batch : Ragged
+            How many sequences and steps there are; all arrays are in its order.
+        context : array of shape (C, B), optional
+        state : h and c, optional
+        return_sequences : bool, default True
+        """
+        finals: list[tuple[Array, Array]] = []
+        for depth, directions in enumerate(self.layers):
+            outputs = None
+            if return_sequences or depth < len(self.layers) - 1:
+                outputs = np.zeros((batch.steps, self.plan.width, batch.size), np.float32)
+            for place, layer in enumerate(directions):
+                start = None if state is None else (state[0][len(finals)], state[1][len(finals)])
+                read = batch.reversed(x) if layer.reverse and x is not None else x
+                rows = slice(place * layer.units, (place + 1) * layer.units)
+                written = None if outputs is None else outputs[:, rows]
+                final = layer.run(read, batch.active, batch.size, context, start, written)
+                if written is not None and layer.reverse:
+                    written[:] = batch.reversed(written)
+                finals.append(final)
+            x, context = outputs, None
+        h, c = (np.stack(each) for each in zip(*finals, strict=True))
+        return x, (h, c)
+
+
+class Ragged:
+    """The lengths of a batch, sequences with the longest first.
+
+    Parameters
+    ----------
+    lengths : array of shape (B,)
+        Sorted, the longest first.
+    steps : int
+        T.
+    """
+
+    def __init__(self, lengths: Lengths, steps: int) -> None:
+        self.lengths, self.steps, self.size = lengths, steps, len(lengths)
+        self.whole = not self.size or bool(lengths[-1] == steps)
+        if self.whole:
+            self.active = np.full(steps, self.size)
+        else:
+            self.active = np.searchsorted(-lengths, -np.arange(steps), side="left")
+
+    def reversed(self, x: Array) -> Array:
+        """Sequences (T, F, B), each turned round within its own length."""
+        if self.whole:
+            return x[::-1]
+        steps = np.arange(self.steps)[:, None]
+        source = np.where(steps < self.lengths, self.lengths - 1 - steps, steps)
+        turned: npt.NDArray[Any] = np.take_along_axis(x, source[:, None], axis=0)
+        return turned

@@ -1,0 +1,133 @@
+"""`Stream`: a trained model that reads one step at a time."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool import _checks
+from unspool.data.sequences import FloatArray, as_floats
+from unspool.errors import InputError
+from unspool.model_file import Contents
+from unspool.runtime.decoders import Decoder
+from unspool.runtime.encoders import Encoder, LSTMEncoder
+from unspool.runtime.recurrence import Array, Ragged
+
+
+class Stream:
+    """What a model knows of a series so far; each step pushed costs the same.
+
+    After t steps, code and forecast are those of the whole sequence of t steps. Made by
+    `Model.stream`.
+
+    Raises
+    ------
+    InputError
+        For a model whose encoder is no LSTM, or reads backwards as well: it would have to know
+        the end.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from unspool import LSTMForecaster, runtime
+    >>> X = np.sin(np.arange(40) / 3 + np.arange(100)[:, None])
+    >>> trained = LSTMForecaster(8, horizon=4, epochs=2, random_state=0).fit(X)
+    >>> stream = runtime.Model(trained.contents()).stream()
+    >>> for value in X[0]:
+    ...     code = stream.push([value])
+    >>> code.shape, stream.forecast().shape
+    ((8,), (4, 1))
+    """
+
+    def __init__(
+        self,
+        contents: Contents,
+        encoder: Encoder,
+        forecaster: Decoder | None,
+        series: int | None = None,
+    ) -> None:
+        _checks.raise_all(_checks.whole("series", series, 1, none=True))
+        if not isinstance(encoder, LSTMEncoder) or encoder.part.lstm.bidirectional:
+            raise InputError(
+                "A stream needs an LSTM encoder that reads in one direction, bidirectional=False; "
+                f"this {contents.model} has another."
+            )
+        self._encoder, self._forecaster = encoder, forecaster
+        self._scaler, self._features = contents.scaler, contents.facts.n_features
+        self._names, self._horizon = contents.feature_names, contents.facts.horizon
+        self._series = series
+        self._one = Ragged(np.ones(series or 1, np.int64), 1)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all steps."""
+        plan = self._encoder.part.lstm
+        zeros = np.zeros((plan.num_layers, plan.units, self._one.size), np.float32)
+        self._state, self.steps = (zeros, zeros), 0
+
+    def push(self, step: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Read the next step.
+
+        Parameters
+        ----------
+        step : array of shape (F,), or (series, F)
+            In the units of the data.
+
+        Returns
+        -------
+        The code of all that was read, (L,) or (series, L).
+
+        Raises
+        ------
+        InputError
+            For a step of another shape, or with values that are not finite; it is not read.
+        """
+        values = as_floats(step, "a step")
+        shape = (self._features,) if self._series is None else (self._series, self._features)
+        if values.shape != shape:
+            raise InputError(f"Expected a step of shape {shape}, got {values.shape}.")
+        if not np.isfinite(values).all():
+            place = np.argwhere(~np.isfinite(values))[0]
+            feature = self._names[place[-1]] if self._names else int(place[-1])
+            raise InputError(
+                f"The step holds {values[tuple(place)]} at feature {feature!r}; leave it out, or "
+                "push the last value again."
+            )
+        x = self._scaler.apply(values.reshape(-1, self._features)).T[None]
+        _, self._state = self._encoder.lstm(x, self._one, state=self._state, return_sequences=False)
+        self.steps += 1
+        return self._shaped(self._code())
+
+    @property
+    def state(self) -> tuple[Array, Array]:
+        """h and c of all layers, each (layers, H), or (layers, series, H)."""
+        h, c = (each.transpose(0, 2, 1) for each in self._state)
+        return (h[:, 0], c[:, 0]) if self._series is None else (h, c)
+
+    @property
+    def code(self) -> npt.NDArray[np.float32]:
+        """The code of all that was read, (L,) or (series, L)."""
+        return self._shaped(self._code())
+
+    def forecast(self) -> FloatArray:
+        """What comes next, (K, F) or (series, K, F), in the units of the data.
+
+        Raises
+        ------
+        InputError
+            For a model without a forecast, or whose forecast reads the input again.
+        """
+        if self._forecaster is None or self._forecaster.needs_input:
+            raise InputError(
+                "This model has no forecast made of the code alone; train one with `horizon`, and "
+                "a decoder other than 'reversed_input'."
+            )
+        ahead = Ragged(np.full(self._one.size, self._horizon), self._horizon)
+        values = self._scaler.undo(self._forecaster(self._code(), ahead))
+        return np.asarray(self._shaped(values))
+
+    def _code(self) -> Array:
+        return self._encoder.code(self._encoder.of_state(*self._state))
+
+    def _shaped(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return values[0] if self._series is None else values

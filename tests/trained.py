@@ -1,0 +1,151 @@
+"""Models of every kind with random weights, for what has to agree with them: runtime, exports."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from unspool import (
+    ConvAutoencoder,
+    DenseAutoencoder,
+    EncoderClassifier,
+    LSTMAutoencoder,
+    LSTMForecaster,
+    Sequences,
+    StackedAutoencoder,
+)
+from unspool.blueprint import DECODERS
+from unspool.blueprint.models import ACTIVATIONS
+
+STEPS, FEATURES = 9, 3
+
+
+def ragged(n: int = 23, steps: int = STEPS, features: int = FEATURES, seed: int = 0) -> Sequences:
+    """Sequences far from zero, in other units by feature, of 0 to `steps` steps."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(0, steps + 1, n)
+    lengths[:2] = 0, steps
+    scale = 10.0 ** np.arange(features)
+    values = rng.normal(size=(n, steps, features)) * scale + 7 * scale
+    return Sequences(values, lengths)
+
+
+def images(n: int = 11, shape: tuple[int, ...] = (7, 5, 2)) -> np.ndarray:
+    return np.random.default_rng(1).uniform(size=(n, *shape))
+
+
+def rows(n: int = 20, features: int = 6) -> np.ndarray:
+    return np.random.default_rng(2).normal(3, 2, size=(n, features))
+
+
+@dataclass
+class Case:
+    """A way to make a model, and what it reads."""
+
+    make: Any
+    X: Any
+    y: Any = None
+
+    def fit(self) -> Any:
+        """The model, its weights drawn anew after an epoch: those of the start say little."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = self.make().fit(self.X, self.y)
+        generator = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            for weight in model.module_.parameters():
+                weight.copy_(torch.randn(weight.shape, generator=generator) * 0.4)
+        return model
+
+
+def lstm(**parameters: Any) -> Any:
+    given = {"latent_dim": 5, "bidirectional": False, **QUICK, **parameters}
+    return lambda: LSTMAutoencoder(**given)
+
+
+def forecaster(**parameters: Any) -> Any:
+    return lambda: LSTMForecaster(**{"latent_dim": 5, "horizon": 2, **QUICK, **parameters})
+
+
+def classifier(inner: Any, **parameters: Any) -> Any:
+    return lambda: EncoderClassifier(inner(), head_units=(4,), **QUICK, **parameters)
+
+
+QUICK = {"epochs": 1, "random_state": 0, "verbose": 0}
+RAGGED = ragged()
+LONG = Sequences(RAGGED.values[RAGGED.lengths > 3], RAGGED.lengths[RAGGED.lengths > 3])
+FUTURE = np.random.default_rng(4).normal(size=(len(RAGGED), 3, FEATURES))
+LABELS = np.array(["b", "c", "a"])[np.arange(len(RAGGED)) % 3]
+
+AUTOENCODERS = {
+    **{name: Case(lstm(decoder=name), RAGGED) for name in (*DECODERS, "dense")},
+    **{
+        f"{name}, both ways, two layers": Case(
+            lstm(decoder=name, bidirectional=True, num_layers=2, units=3), RAGGED
+        )
+        for name in (*DECODERS, "dense")
+    },
+    "state that is the code": Case(lstm(decoder="state", latent_dim=8, units=4), RAGGED),
+    "relu": Case(lstm(activation="relu"), RAGGED),
+    "hard gates": Case(lstm(recurrent_activation="hard_sigmoid", bidirectional=True), RAGGED),
+    "relu, hard gates": Case(lstm(activation="relu", recurrent_activation="hard_sigmoid"), RAGGED),
+    "written backwards": Case(lstm(decoder="previous", reverse_target=True), RAGGED),
+    "no dense layer": Case(lstm(decoder_units=FEATURES, head_units=None), RAGGED),
+    "flat, no dense layer": Case(
+        lstm(decoder="flat", decoder_units=FEATURES * STEPS, head_units=None), RAGGED
+    ),
+    "variational": Case(lstm(kl_weight=0.1), RAGGED),
+    "composite": Case(lstm(horizon=2, decoder="state", forecast_decoder="previous"), LONG),
+    "composite that reads": Case(lstm(horizon=3, decoder="reversed_input"), RAGGED, FUTURE),
+    **{
+        f"{name} head": Case(lstm(head_units=(4, 3), head_activation=name), RAGGED)
+        for name in ACTIVATIONS
+    },
+    "softmax": Case(lstm(output_activation="softmax", loss="huber"), RAGGED),
+    "table": Case(lstm(), rows()),
+    "dense sequences": Case(
+        lambda: DenseAutoencoder(4, hidden_units=(6,), code_activation="tanh", **QUICK), RAGGED
+    ),
+    "dense rows": Case(lambda: DenseAutoencoder(4, kl_weight=0.1, **QUICK), rows()),
+    "stacked": Case(lambda: StackedAutoencoder(3, hidden_units=(5, 4), **QUICK), rows()),
+    "images": Case(lambda: ConvAutoencoder(4, filters=(3, 2), **QUICK), images()),
+    "flat images": Case(
+        lambda: ConvAutoencoder(None, image_shape=(6, 4), kernel_size=2, pool_size=3, **QUICK),
+        images(shape=(24,)),
+    ),
+    "convolved sequences": Case(
+        lambda: ConvAutoencoder(4, filters=(3, 2), kernel_size=4, activation="gelu", **QUICK),
+        RAGGED,
+    ),
+    "convolved, softmax": Case(
+        lambda: ConvAutoencoder(4, filters=(3,), pool_size=1, activation="softmax", **QUICK),
+        RAGGED,
+    ),
+}
+FORECASTERS = {
+    **{
+        f"forecaster, {name}": Case(forecaster(decoder=name), LONG) for name in (*DECODERS, "dense")
+    },
+    "forecaster, two layers": Case(forecaster(num_layers=2, decoder="repeat", units=4), LONG),
+    "forecaster, both ways": Case(forecaster(bidirectional=True), LONG),
+    "forecaster of a number": Case(
+        forecaster(horizon=None), rows(), np.random.default_rng(5).normal(size=20)
+    ),
+    "forecaster of tables": Case(forecaster(horizon=None), rows(), rows(features=4)),
+    "forecaster of steps": Case(forecaster(horizon=None), RAGGED, FUTURE[:, 0]),
+}
+CLASSIFIERS = {
+    "classifier, lstm": Case(classifier(lstm(bidirectional=True)), RAGGED, LABELS),
+    "classifier, dense": Case(
+        classifier(lambda: DenseAutoencoder(3, **QUICK)), rows(), np.arange(20) % 3
+    ),
+    "classifier, images": Case(
+        classifier(lambda: ConvAutoencoder(3, filters=(2,), **QUICK), fine_tune=True),
+        images(),
+        np.arange(11) % 2 == 0,
+    ),
+    "classifier, forecaster": Case(classifier(forecaster()), LONG, LABELS[: len(LONG)]),
+}
+ALL = {**AUTOENCODERS, **FORECASTERS, **CLASSIFIERS}
