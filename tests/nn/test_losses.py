@@ -7,13 +7,12 @@ from torch.nn import functional
 
 from tests.close import assert_close
 from unspool.nn.losses import (
-    LEAST,
     LOSSES,
     count_values,
     masked_sum,
     metric,
-    step_errors,
 )
+from unspool.results import LEAST
 
 BINARY, CATEGORICAL = "binary_crossentropy", "categorical_crossentropy"
 LENGTHS = torch.tensor([5, 0, 2, 3])
@@ -47,9 +46,6 @@ def test_categorical_crossentropy_is_torchs_inside_0_to_1():
         ).view(4, 5)
         errors = LOSSES[CATEGORICAL](torch.softmax(logits, -1), target)
         assert_close("loss", expected, errors.sum(2))
-        assert_close(
-            "of a step", expected, step_errors(torch.softmax(logits, -1), target, CATEGORICAL)
-        )
 
 
 def test_in_0_to_1_the_logarithm_ends_where_kerass_does():
@@ -98,7 +94,6 @@ def test_the_other_losses_are_those_of_their_names():
     for name, errors in expected.items():
         assert_close(name, errors, LOSSES[name](prediction, target))
         assert metric(name, BINARY) is LOSSES[name]
-        assert_close("of a step", errors.mean(2), step_errors(prediction, target, name))
 
 
 def test_binary_accuracy_is_the_share_of_values_on_the_right_side():

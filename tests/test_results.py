@@ -1,0 +1,45 @@
+"""What is made of a model's outputs, in NumPy; results over real models are tested with these."""
+
+import numpy as np
+import pytest
+import torch
+
+from unspool import Sequences, results
+from unspool.data.scaling import Scaler
+from unspool.nn import losses
+
+RNG = np.random.default_rng(0)
+TARGET = RNG.uniform(size=(4, 5, 3)).astype(np.float32)
+INSIDE = RNG.uniform(0.001, 0.999, size=(4, 5, 3)).astype(np.float32)
+OUTSIDE = np.resize(np.float32([-2, -1e-3, 0, 1e-9, 1, 1.001, 3]), (4, 5, 3))
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("prediction", [INSIDE, 4 * INSIDE - 2, OUTSIDE], ids=["in", "far", "edge"])
+def test_every_loss_is_the_one_that_is_trained_on(name, prediction):
+    assert set(results.LOSSES) == set(losses.LOSSES)
+    expected = losses.LOSSES[name](torch.from_numpy(prediction), torch.from_numpy(TARGET))
+    np.testing.assert_allclose(
+        results.LOSSES[name](prediction, TARGET), expected, rtol=2e-6, atol=2e-6
+    )
+
+
+def test_an_error_of_a_step_is_a_mean_over_features_or_the_loss_of_the_step():
+    for name in results.LOSSES:
+        values = results.LOSSES[name](INSIDE, TARGET).astype(np.float64)
+        by_step = values.sum(2) if name == "categorical_crossentropy" else values.mean(2)
+        np.testing.assert_allclose(results.step_errors(INSIDE, TARGET, name), by_step, rtol=1e-6)
+
+
+def test_what_is_explained_is_one_minus_the_share_of_squares_that_is_missed():
+    X = Sequences(RNG.normal(5, 3, size=(6, 7, 2)), [7, 0, 3, 5, 7, 1])
+    scaler = Scaler(np.array([4.0, 5.0]), np.array([2.0, 3.0]))
+    values, lengths = X.take(np.arange(6))
+    x = scaler.apply(values)
+    again = x + RNG.normal(size=x.shape).astype(np.float32)
+    real = np.arange(7) < lengths[:, None]
+    missed = ((again - x)[real] ** 2).sum()
+    spread = ((x[real] - x[real].mean(axis=0)) ** 2).sum()
+    halves = [np.arange(3), np.arange(3, 6)]
+    got = results.explained(X, ((rows, x[rows], again[rows]) for rows in halves), scaler)
+    assert got == pytest.approx(1 - missed / spread, rel=1e-5)
