@@ -240,7 +240,8 @@ class _Head:
 
     def gradients(self) -> list[Tensor]:
         """Of the weights and bias of each layer."""
-        summed = torch.from_numpy(np.add.reduce(self.partial.numpy(), axis=0))
+        with np.errstate(all="ignore"):  # what fills up rows may be any bits; it is cut off below
+            summed = torch.from_numpy(np.add.reduce(self.partial.numpy(), axis=0))
         ends = list(accumulate(n for sizes in self._sizes() for n in sizes))
         pieces = iter(torch.tensor_split(summed, ends[:-1]))
         gradients = []
