@@ -94,6 +94,7 @@ def test_every_command_has_an_example_in_its_help(run):
         "score",
         "inspect",
         "plot",
+        "export",
         "warmup",
     ]
     for name in names:

@@ -5,7 +5,18 @@ from typing import Annotated
 import typer
 
 import unspool
-from unspool.cli import demo, encode, fit, forecast, inspect, plot, reconstruct, score, warmup
+from unspool.cli import (
+    demo,
+    encode,
+    export,
+    fit,
+    forecast,
+    inspect,
+    plot,
+    reconstruct,
+    score,
+    warmup,
+)
 
 app = typer.Typer(
     name="unspool",
@@ -17,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-for module in (demo, fit, encode, reconstruct, forecast, score, inspect, plot, warmup):
+for module in (demo, fit, encode, reconstruct, forecast, score, inspect, plot, export, warmup):
     name = module.__name__.rpartition(".")[2]
     app.command(name, epilog=f"Example: {module.EXAMPLE}")(getattr(module, name))
 

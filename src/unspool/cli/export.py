@@ -1,0 +1,47 @@
+"""`unspool export`: a model in the format of another runtime."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unspool.cli.options import Model
+
+if TYPE_CHECKING:
+    from unspool.model_file import Contents
+
+EXAMPLE = "unspool export transformer.unspool -o transformer.onnx"
+
+
+def _onnx(contents: "Contents", path: Path, part: str) -> None:
+    from unspool.interop.onnx import export_onnx
+
+    export_onnx(contents, path, part=part)
+
+
+FORMATS: Mapping[str, Callable[["Contents", Path, str], None]] = {".onnx": _onnx}
+
+
+def export(
+    model: Model,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="OUT", help="The file to write, an .onnx.")
+    ],
+    part: Annotated[
+        str, typer.Option("--part", help="model, or encoder for the codes alone.")
+    ] = "model",
+) -> None:
+    """Write MODEL for a runtime that has no unspool; the ending of OUT says which format.
+
+    An .onnx takes `x` (batch, time, features), in the units of the data, and `lengths` (batch),
+    the real steps of every sequence. It gives what the model gives: `code`, `reconstruction`,
+    `forecast`, `probabilities`.
+    """
+    from unspool import _checks, model_file
+    from unspool.errors import InputError
+
+    ending = output.suffix.lower()
+    if ending not in FORMATS:
+        raise InputError(f"{output}: {_checks.unknown_name('ending', output.suffix, FORMATS)}")
+    FORMATS[ending](model_file.read(model), output, part)

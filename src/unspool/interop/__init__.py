@@ -1,0 +1,1 @@
+"""Trained models in the formats of others, from `Contents` alone: nothing here needs torch."""

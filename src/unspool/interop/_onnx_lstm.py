@@ -1,0 +1,206 @@
+"""LSTM layers, and the encoder and decoders made of them, as ONNX operators.
+
+The operator is time-major: in here sequences are (T, B, ·), and final states (D, B, H) with D
+directions.
+"""
+
+import numpy as np
+
+from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
+from unspool.interop._onnx_graph import Array, Graph
+from unspool.interop._onnx_layers import Batch, Weights, dense, head, scalar
+
+States = list[tuple[str, str]]  # h and c of every layer
+
+CELLS = {"tanh": "Tanh", "relu": "Relu"}
+GATES = {"sigmoid": "Sigmoid", "hard_sigmoid": "HardSigmoid"}
+
+
+def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -> str:
+    """The final state of sequences: (B, H · directions), or all of it."""
+    x = g.turned(batch.x, 1, 0, 2)
+    _, finals = layers(g, part.lstm, weights, "encoder.lstm.", x, batch.lengths32)
+    # A sequence of no steps ran one all the same: its state is still the initial one.
+    finals = [
+        (g.op("Where", batch.begun, h, g.real(0)), g.op("Where", batch.begun, c, g.real(0)))
+        for h, c in finals
+    ]
+    wanted = [finals[-1][0]]
+    if part.whole_state:
+        wanted = [h for h, _ in finals] + [c for _, c in finals]
+    return g.shaped(g.turned(g.joined(wanted, 0), 1, 0, 2), 0, part.features)
+
+
+def layers(
+    g: Graph,
+    part: Layers,
+    weights: Weights,
+    prefix: str,
+    x: str,
+    lengths: str | None = None,
+    start: States | None = None,
+) -> tuple[str, States]:
+    """A stack of layers on sequences (T, B, ·): the last one's states (T, B, S), and all finals.
+
+    A context is the first part of what the first layer reads at every step.
+    """
+    sigma, phi = GATES[part.recurrent_activation], CELLS[part.activation]
+    cell = {
+        "hidden_size": part.units,
+        "activations": [sigma, phi, phi] * part.directions,
+        "direction": "bidirectional" if part.bidirectional else "forward",
+    }
+    if sigma == "HardSigmoid":
+        # One for each activation: right whether those without parameters are counted or not.
+        cell["activation_alpha"] = [1 / 6] * 3 * part.directions
+        cell["activation_beta"] = [0.5] * 3 * part.directions
+    finals: States = []
+    for depth in range(part.num_layers):
+        own = [g.weight(name, array) for name, array in _weights(part, weights, prefix, depth)]
+        h0, c0 = start[depth] if start else ("", "")
+        x, h_n, c_n = g.ops(3, "LSTM", x, *own, lengths or "", h0, c0, **cell)
+        finals.append((h_n, c_n))
+        if part.bidirectional:  # (T, 2, B, H)
+            x = g.shaped(g.turned(x, 0, 2, 1, 3), 0, 0, part.width)
+        else:
+            x = g.op("Squeeze", x, g.ints(1))
+    return x, finals
+
+
+def _weights(part: Layers, weights: Weights, prefix: str, depth: int) -> list[tuple[str, Array]]:
+    """W (D, 4H, ·), R (D, 4H, H) and B (D, 8H) of a layer."""
+    stem = f"{prefix}layers.{depth}."
+    inputs, recurrent, biases = [], [], []
+    for direction in range(part.directions):
+        own = f"{stem}{direction}."
+        names = [f"{own}weight_context", f"{own}weight_ih"]
+        read = [weights[name] for name in names if name in weights]
+        # A layer that reads nothing reads zeros.
+        inputs.append(np.concatenate(read or [np.zeros((4 * part.units, 1), np.float32)], axis=1))
+        recurrent.append(weights[f"{own}weight_hh"])
+        bias = weights[f"{own}bias"]
+        biases.append(np.concatenate([_iofc(bias), np.zeros_like(bias)]))
+    return [
+        (f"{stem}W", np.stack([_iofc(each) for each in inputs])),
+        (f"{stem}R", np.stack([_iofc(each) for each in recurrent])),
+        (f"{stem}B", np.stack(biases)),
+    ]
+
+
+def _iofc(weight: Array) -> Array:
+    """From our order of the gates, i f c o, to that of ONNX."""
+    i, f, c, o = np.split(weight, 4)
+    return np.concatenate([i, o, f, c])
+
+
+def lstm_decoder(
+    g: Graph,
+    part: LSTMDecoder,
+    weights: Weights,
+    name: str,
+    code: str,
+    batch: Batch,
+    steps: str | None,
+) -> str:
+    """Sequences (B, steps, F) of codes (B, L); without `steps` those of the batch, T."""
+    prefix = f"decoders.{name}."
+    if part.kind.flat:
+        _, finals = layers(g, part.lstm, weights, f"{prefix}lstm.", _pieces(g, part, code))
+        last = g.op("Squeeze", finals[-1][0], g.ints(0))
+        sequences = head(g, part.head, weights, f"{prefix}head.", last)
+        return sequences if steps else g.first_of(sequences, batch.time, part.steps, 1)
+    if part.kind.reads == "previous":
+        sequences = _one_by_one(g, part, weights, prefix, code, batch, steps or batch.time)
+    else:
+        states, _ = layers(
+            g,
+            part.lstm,
+            weights,
+            f"{prefix}lstm.",
+            _input(g, part, code, batch, steps),
+            None if steps else batch.lengths32,
+            _start(g, part, weights, prefix, code),
+        )
+        sequences = head(g, part.head, weights, f"{prefix}head.", states)
+    if part.reverse_target:
+        sequences = g.op("ReverseSequence", sequences, batch.lengths, time_axis=0, batch_axis=1)
+    return g.turned(sequences, 1, 0, 2)
+
+
+def _input(g: Graph, part: LSTMDecoder, code: str, batch: Batch, steps: str | None) -> str:
+    """What the first layer reads, (steps, B, ·)."""
+    count = steps or batch.time
+    if part.kind.code == "steps":
+        pieces = _pieces(g, part, code)
+        return pieces if steps else g.first_of(pieces, count, part.steps, 0)
+    read = []
+    if part.kind.code == "context":
+        shape = g.op("Concat", count, batch.batch, g.ints(part.latent_dim), axis=0)
+        read.append(g.op("Expand", code, shape))
+    if part.kind.reads == "reversed_input":
+        back = g.op("ReverseSequence", batch.x, batch.lengths, time_axis=1, batch_axis=0)
+        if steps:  # the past may be shorter than what comes after it
+            none = g.zeros(batch.batch, steps, g.ints(part.n_features))
+            back = g.first(g.op("Concat", back, none, axis=1), steps, 1)
+        read.append(g.turned(back, 1, 0, 2))
+    return g.joined(read or [g.zeros(count, batch.batch, g.ints(1))], 2)
+
+
+def _pieces(g: Graph, part: LSTMDecoder, code: str) -> str:
+    """Codes cut into a piece for each step, (most steps, B, ·), the last ones filled with zeros."""
+    width = part.lstm.inputs
+    missing = part.steps * width - part.latent_dim
+    if missing:
+        code = g.op("Pad", code, g.ints(0, 0, 0, missing))
+    return g.turned(g.shaped(code, 0, part.steps, width), 1, 0, 2)
+
+
+def _start(g: Graph, part: LSTMDecoder, weights: Weights, prefix: str, code: str) -> States | None:
+    """h and c of every layer, (D, B, H), that a code is or leads to."""
+    if part.kind.code != "state":
+        return None
+    if part.starts:
+        code = dense(g, weights, f"{prefix}start.", code)
+    lstm = part.lstm
+    whole = g.shaped(code, 0, 2 * lstm.num_layers * lstm.directions, lstm.units)
+    each = g.ops(2 * lstm.num_layers, "Split", g.turned(whole, 1, 0, 2), axis=0)
+    return list(zip(each[: lstm.num_layers], each[lstm.num_layers :], strict=True))
+
+
+def _one_by_one(
+    g: Graph, part: LSTMDecoder, weights: Weights, prefix: str, code: str, batch: Batch, steps: str
+) -> str:
+    """Sequences (steps, B, F) in the order of writing, each step read by the next."""
+    one, lstm = g.ints(1), part.lstm
+    start = _start(g, part, weights, prefix, code)
+    if start is None:
+        none = g.zeros(one, batch.batch, g.ints(lstm.units))
+        start = [(none, none)] * lstm.num_layers
+    body = Graph(g)
+    written = body.fresh("written")
+    state = [(body.fresh("h"), body.fresh("c")) for _ in start]
+
+    read = written
+    if part.kind.code == "context":
+        read = body.op("Concat", g.op("Unsqueeze", code, g.ints(0)), written, axis=2)
+    states, after = layers(body, lstm, weights, f"{prefix}lstm.", read, start=state)
+    step = head(body, part.head, weights, f"{prefix}head.", states)
+    number, go_on = body.fresh("step"), body.fresh("go_on")
+    row = body.op("Squeeze", step, body.ints(0))
+
+    sizes = [1, None, lstm.units]
+    carried = [body.typed(written, np.float32, [1, None, part.n_features])]
+    carried += [body.typed(each, np.float32, sizes) for pair in state for each in pair]
+    results = [body.typed(step, np.float32, [1, None, part.n_features])]
+    results += [body.typed(each, np.float32, sizes) for pair in after for each in pair]
+    results.append(body.typed(row, np.float32, [None, part.n_features]))
+    going = body.op("Identity", go_on)
+    graph = g.onnx.helper.make_graph(
+        body.nodes,
+        f"{prefix}step",
+        [body.typed(number, np.int64, []), body.typed(go_on, np.bool_, []), *carried],
+        [body.typed(going, np.bool_, []), *results],
+    )
+    first = g.zeros(one, batch.batch, g.ints(part.n_features))
+    initial = [first, *(each for pair in start for each in pair)]
+    return g.ops(len(initial) + 1, "Loop", scalar(g, steps), "", *initial, body=graph)[-1]
