@@ -95,6 +95,7 @@ def test_every_command_has_an_example_in_its_help(run):
         "inspect",
         "plot",
         "export",
+        "import",
         "warmup",
     ]
     for name in names:

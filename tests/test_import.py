@@ -7,7 +7,17 @@ import pytest
 
 import unspool
 
-HEAVY = {"torch", "sklearn", "matplotlib", "pyarrow", "pandas", "rich", "typer", "safetensors"}
+HEAVY = {
+    "torch",
+    "sklearn",
+    "matplotlib",
+    "pyarrow",
+    "pandas",
+    "rich",
+    "typer",
+    "safetensors",
+    "keras",
+}
 
 
 def loaded_after(code):

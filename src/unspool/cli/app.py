@@ -11,6 +11,7 @@ from unspool.cli import (
     export,
     fit,
     forecast,
+    import_,
     inspect,
     plot,
     reconstruct,
@@ -28,9 +29,23 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-for module in (demo, fit, encode, reconstruct, forecast, score, inspect, plot, export, warmup):
+COMMANDS = (
+    demo,
+    fit,
+    encode,
+    reconstruct,
+    forecast,
+    score,
+    inspect,
+    plot,
+    export,
+    import_,
+    warmup,
+)
+
+for module in COMMANDS:
     name = module.__name__.rpartition(".")[2]
-    app.command(name, epilog=f"Example: {module.EXAMPLE}")(getattr(module, name))
+    app.command(name.rstrip("_"), epilog=f"Example: {module.EXAMPLE}")(getattr(module, name))
 
 
 def _version(wanted: bool) -> None:

@@ -20,13 +20,23 @@ def _onnx(contents: "Contents", path: Path, part: str) -> None:
     export_onnx(contents, path, part=part)
 
 
-FORMATS: Mapping[str, Callable[["Contents", Path, str], None]] = {".onnx": _onnx}
+def _keras(contents: "Contents", path: Path, part: str) -> None:
+    from unspool.interop.keras_out import export_keras
+
+    export_keras(contents, path, part=part)
+
+
+FORMATS: Mapping[str, Callable[["Contents", Path, str], None]] = {
+    ".onnx": _onnx,
+    ".keras": _keras,
+}
 
 
 def export(
     model: Model,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="OUT", help="The file to write, an .onnx.")
+        Path,
+        typer.Option("-o", "--output", metavar="OUT", help="The file to write, .onnx or .keras."),
     ],
     part: Annotated[
         str, typer.Option("--part", help="model, or encoder for the codes alone.")
@@ -37,6 +47,9 @@ def export(
     An .onnx takes `x` (batch, time, features), in the units of the data, and `lengths` (batch),
     the real steps of every sequence. It gives what the model gives: `code`, `reconstruction`,
     `forecast`, `probabilities`.
+
+    A .keras loads in plain Keras 3. An LSTM model takes `x` and `mask` (batch, time), true at real
+    steps.
     """
     from unspool import _checks, model_file
     from unspool.errors import InputError

@@ -1,0 +1,158 @@
+"""Keras models made estimators: `from_keras`.
+
+The model's graph is made plain (`_keras_graph`), then read by what it is made of: LSTM layers
+(`_keras_recurrent`), convolutions (`_keras_conv`), or dense layers alone (`_keras_feedforward`).
+Each reader walks from the outputs back to the inputs and refuses, by name, a layer that has no
+counterpart here; one that it did not come past is refused as well. What they found becomes
+`Contents`, and that an estimator.
+"""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import unspool
+from unspool import _checks
+from unspool.errors import InputError
+from unspool.interop._keras_conv import CONVOLUTIONS, read_conv_model
+from unspool.interop._keras_feedforward import read_dense_model
+from unspool.interop._keras_graph import IDLE, RECURRENT, graph, keras_module, refuse
+from unspool.interop._keras_recurrent import read_recurrent_model
+from unspool.interop._keras_trail import ACTIVATION_LAYERS, SCALINGS, Found
+from unspool.model_file import Contents
+from unspool.model_file.labels import write_labels
+
+SECOND_INPUTS = ("reversed_input", "previous")
+
+KNOWN = {
+    *("Dense", "TimeDistributed", *RECURRENT, "RepeatVector", "Concatenate", "Masking"),
+    *("Flatten", "Reshape", *ACTIVATION_LAYERS, *SCALINGS, "InputLayer", *CONVOLUTIONS),
+    *("MaxPooling1D", "MaxPooling2D", "UpSampling1D", "UpSampling2D", "Cropping1D", "Cropping2D"),
+}
+MASKS = {"Any", "NotEqual"}  # what Keras makes of a Masking layer
+
+# There was no training here, and Keras's files do not say how theirs went.
+NO_HISTORY = {"loss": [math.inf], "best_epoch": 0}
+
+
+def from_keras(
+    model: Any,
+    *,
+    second_input: str = "reversed_input",
+    forecast: bool | None = None,
+    max_length: int | None = None,
+) -> Any:
+    """Make a Keras model an estimator of unspool's that gives the same numbers.
+
+    What can be read: an encoder of LSTM layers, of dense layers, or of convolutions and pools, its
+    code, and a decoder for each output, as the estimators have them. The layers may be nested in
+    models of their own, stand in `TimeDistributed` or `Bidirectional`, or be without bias.
+
+    What does nothing when a model predicts is left out: `Dropout` and its kin, noise, the
+    ``dropout`` and ``recurrent_dropout`` of an LSTM layer. A `Masking` layer in front is left out
+    as well, since lengths do its work: give sequences of unequal length with NaN behind their
+    ends, or as a list. A masked step *within* a sequence, which Keras would skip, is a step here.
+
+    A `Normalization` or `Rescaling` in front becomes the scaler. All other models read and write
+    the data as it is (``scaling="none"``). Layers that share weights get a copy each.
+
+    Parameters
+    ----------
+    model : keras.Model or path of a .keras file
+        Of a file nothing is run: custom layers and `Lambda` are refused.
+    second_input : {"reversed_input", "previous"}, default "reversed_input"
+        What a decoder with an input of its own is given there: the sequence backwards, or each
+        step's predecessor.
+    forecast : bool, optional
+        Whether the one output is a forecast. By default it is, unless it has as many steps as the
+        input, or the input leaves them open. Of two outputs the second is. A dense layer behind
+        the LSTM leads to a forecast; with False it makes the code of an encoder.
+    max_length : int, optional
+        Steps of the longest sequence, where the model leaves it open.
+
+    Returns
+    -------
+    LSTMAutoencoder, LSTMForecaster, DenseAutoencoder, StackedAutoencoder or ConvAutoencoder
+        Fitted, on the device "auto". An encoder alone can `transform` and no more. Its parameters
+        build the same model again in `fit`; those of training are as by default, the loss too.
+        ``history_["loss"]`` is ``[inf]``: nothing is known of its training.
+    or EncoderClassifier
+        For a softmax behind an encoder; the classes are 0, 1, ….
+
+    Raises
+    ------
+    InputError
+        For a model that has a layer without counterpart, which is named; for a file that is none.
+    """
+    _checks.raise_all(
+        _checks.choice("second_input", second_input, SECOND_INPUTS),
+        None if forecast is None else _checks.truth("forecast", forecast),
+        _checks.whole("max_length", max_length, 1, none=True),
+    )
+    if isinstance(model, (str, os.PathLike)):
+        model = _loaded(Path(model))
+    plain = graph(model)
+    for step in sorted(plain.steps, key=lambda step: step.name):
+        if step.kind not in KNOWN | MASKS:
+            listed = ", ".join(sorted(KNOWN | IDLE))
+            raise refuse(step, f"there is no such layer here; known are {listed}.")
+    kinds = {step.kind for step in plain.steps}
+    if kinds & {*RECURRENT}:
+        found = read_recurrent_model(plain, second_input, forecast, max_length)
+    elif kinds & {*CONVOLUTIONS}:
+        found = read_conv_model(plain)
+    else:
+        found = read_dense_model(plain)
+    return _estimator(found)
+
+
+def _loaded(path: Path) -> Any:
+    """The model of a .keras file."""
+    if path.suffix != ".keras":
+        raise InputError(
+            f"Expected a .keras file, got {path}; load another format with Keras, and give the "
+            "model itself."
+        )
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file.")
+    keras = keras_module()
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError, ImportError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be loaded: {reason}") from None
+
+
+def _estimator(found: Found) -> Any:
+    """The fitted estimator of what was found."""
+    from unspool.estimators.kinds import MODELS, class_of
+    from unspool.estimators.loading import ESTIMATORS
+
+    n_features = found.fitted["n_features"]
+    shift, scale = found.scaling or (0.0, 1.0)
+    tensors: dict[str, npt.NDArray[Any]] = {
+        "scaler.shift": np.broadcast_to(np.float64(shift), n_features).copy(),
+        "scaler.scale": np.broadcast_to(np.float64(scale), n_features).copy(),
+        **{f"module.{name}": weight for name, weight in found.weights.items()},
+    }
+    scaling = "none" if found.scaling is None else "standard"
+    inner = class_of(found.model, MODELS)(scaling=scaling, **found.parameters)
+    model, parameters = found.model, inner.get_params(deep=False)
+    absent = dict.fromkeys(("feature_names_in", "y_ndim", "axes", "window"))
+    fitted = {**absent, "horizon": 0, "history": NO_HISTORY, **found.fitted}
+    if found.classes:
+        of_encoder = {"model": model, "parameters": parameters}
+        fitted["classes"] = write_labels(np.arange(found.classes))
+        fitted["head_history"] = NO_HISTORY
+        fitted["autoencoder"] = {**of_encoder, "history": NO_HISTORY}
+        model = "EncoderClassifier"
+        outer = class_of(model, ESTIMATORS)(**found.head).get_params(deep=False)
+        parameters = {**outer, "autoencoder": of_encoder}
+        fitted["part"] = "encoder"
+    contents = Contents(model, parameters, fitted, tensors, {"unspool": unspool.__version__})
+    contents.check()
+    return class_of(model, ESTIMATORS).from_contents(contents, "auto")

@@ -1,0 +1,345 @@
+"""Trained models as Keras models: loaded where there is no unspool, they give the same numbers."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from unspool import (
+    ConvAutoencoder,
+    DenseAutoencoder,
+    EncoderClassifier,
+    LSTMAutoencoder,
+    LSTMForecaster,
+    Sequences,
+    StackedAutoencoder,
+)
+from unspool.errors import InputError
+from unspool.interop import _keras_graph
+from unspool.interop.keras_in import from_keras
+from unspool.interop.keras_out import export_keras, to_keras
+
+pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+
+# A shift that is a million times the spread, a length of 0, and a last step that one alone has.
+MEAN, SPREAD, STEPS = np.array([3e5, -2.0]), np.array([0.3, 5.0]), 6
+LENGTHS = np.array([6, 4, 1, 0, 2, 5, 3])
+MASK = np.arange(STEPS) < LENGTHS[:, None]
+QUICK = {"epochs": 1, "verbose": 0, "random_state": 0}
+
+
+def values(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape) * SPREAD + MEAN
+
+
+X, TRAINING = values(7, STEPS, 2), values(20, STEPS, 2, seed=1)
+RAGGED = Sequences(X, LENGTHS)
+
+
+def shaken(model, seed=2):
+    """The model with weights that are not those it started from."""
+    rng = np.random.default_rng(seed)
+    with torch.no_grad():
+        for weight in model.module_.parameters():
+            weight.copy_(torch.from_numpy(rng.normal(size=tuple(weight.shape)) * 0.4))
+    return model
+
+
+def given(model, theirs, fill=np.nan):
+    """What a Keras model is given of X: `fill` in the padding, but for the reversed input."""
+    padded = np.where(MASK[:, :, None], X, fill)
+    backwards = np.tile(model.scaler_.shift, (*MASK.shape, 1))
+    for i, n in enumerate(LENGTHS):
+        backwards[i, :n] = X[i, :n][::-1]
+    known = {"x": padded, "mask": MASK, "reversed": backwards}
+    return [known[one.name] for one in theirs.inputs]
+
+
+def called(theirs, inputs):
+    """Its outputs as a list of arrays; `predict` would round what comes in to float32."""
+    made = theirs(inputs if len(inputs) > 1 else inputs[0])
+    made = made if isinstance(made, (list, tuple)) else [made]
+    return [one.detach().cpu().numpy() for one in made]
+
+
+def same(model, expected, got, real=None):
+    """Equal to 1e-5 of the spread, at real steps."""
+    assert expected.shape == got.shape
+    real = np.isfinite(expected) if real is None else real
+    assert np.ptp((expected - MEAN if expected.shape[-1] == 2 else expected)[real]) > 1e-3
+    scale = np.broadcast_to(model.scaler_.scale, expected.shape)
+    apart = np.abs(expected - got)[real] / scale[real]
+    assert apart.max() < 1e-5
+
+
+def alike(model, expected, got):
+    """Equal to 1e-5 of the largest value, in scaled units."""
+    one, other = ((v - model.scaler_.shift) / model.scaler_.scale for v in (expected, got))
+    assert np.abs(one - other).max() < 1e-5 * np.abs(one).max()
+
+
+LSTM_MODELS = {
+    "repeat": {"decoder": "repeat", "head_units": (5,), "head_activation": "elu"},
+    "one way": {"decoder": "repeat", "bidirectional": False, "units": None},
+    "wide": {"decoder": "repeat", "num_layers": 2, "decoder_units": 5},
+    "reversed_input": {"decoder": "reversed_input"},
+    "state": {"decoder": "state", "num_layers": 2},
+    "the state itself": {"decoder": "state", "num_layers": 2, "latent_dim": 24},
+    "the state otherwise": {
+        "decoder": "state",
+        "latent_dim": 12,
+        "decoder_units": 6,
+        "reverse_target": True,
+    },
+    "state_reversed_input": {"decoder": "state_reversed_input"},
+    "reshape": {"decoder": "reshape", "latent_dim": 12, "output_activation": "tanh"},
+    "reshape, filled up": {"decoder": "reshape", "num_layers": 2},
+    "flat": {"decoder": "flat", "head_units": (5,), "latent_dim": 12},
+    "flat, bare": {"decoder": "flat", "decoder_units": 12, "head_units": None},
+    "dense": {"decoder": "dense", "head_units": (5,), "output_activation": "softmax"},
+    "reverse_target": {"decoder": "repeat", "reverse_target": True, "num_layers": 2},
+    "reverse_target, reshape": {"decoder": "reshape", "reverse_target": True},
+    "relu": {"activation": "relu", "recurrent_activation": "hard_sigmoid"},
+    "bare": {"head_units": None, "decoder_units": 1},
+    "variational": {"kl_weight": 0.1},
+}
+ONE_WAY = {  # what slices a state, fills up a code or turns an output round is not read again
+    "state",
+    "the state otherwise",
+    "state_reversed_input",
+    "flat, bare",
+    "reshape, filled up",
+    "reverse_target",
+    "reverse_target, reshape",
+    "variational",
+}
+
+
+@pytest.fixture(scope="module")
+def lstm_models():
+    return {
+        name: shaken(
+            LSTMAutoencoder(**{"latent_dim": 4, "units": 3, **QUICK, **parameters}).fit(TRAINING)
+        )
+        for name, parameters in LSTM_MODELS.items()
+    }
+
+
+@pytest.mark.parametrize("name", LSTM_MODELS)
+def test_lstm_autoencoders(name, lstm_models):
+    model = lstm_models[name]
+    theirs = to_keras(model)
+    (got,) = called(theirs, given(model, theirs))
+    same(model, model.reconstruct(RAGGED), got)
+    encoder = to_keras(model, part="encoder")
+    (code,) = called(encoder, given(model, encoder))
+    np.testing.assert_allclose(code, model.transform(RAGGED), atol=1e-5)
+    assert np.ptp(code) > 0.1
+
+
+@pytest.mark.parametrize("name", sorted(set(LSTM_MODELS) - ONE_WAY))
+def test_what_goes_out_comes_in_again(name, lstm_models):
+    model = lstm_models[name]
+    again = from_keras(to_keras(model))
+    assert again.contents().blueprint == model.contents().blueprint
+    same(model, model.reconstruct(RAGGED), again.reconstruct(RAGGED))
+
+
+def test_no_mask_takes_all_steps_for_real(lstm_models):
+    model = lstm_models["repeat"]
+    (got,) = called(to_keras(model), [X, None])
+    same(model, model.reconstruct(X), got)
+
+
+def test_another_number_of_steps(lstm_models):
+    longer = values(4, 9, 2)
+    (got,) = called(to_keras(lstm_models["repeat"], steps=9), [longer, None])
+    same(lstm_models["repeat"], lstm_models["repeat"].reconstruct(longer), got)
+    for name in ("flat", "dense", "reshape"):
+        model = lstm_models[name]
+        (got,) = called(to_keras(model, steps=4), [X[:, :4], None])
+        same(model, model.reconstruct(X[:, :4]), got)
+        with pytest.raises(InputError) as caught:
+            to_keras(model, steps=7)
+        assert str(caught.value) == (
+            "`steps` must be at most 6, as in `fit`, got 7; this decoder is made for sequences of "
+            "bounded length."
+        )
+
+
+@pytest.mark.parametrize(
+    ("decoder", "forecast_decoder", "horizon"),
+    [
+        ("repeat", "dense", 2),
+        ("reversed_input", "reversed_input", 2),
+        ("reversed_input", "reversed_input", 8),
+        ("state", "reshape", 3),
+    ],
+)
+def test_composite_models(decoder, forecast_decoder, horizon):
+    model = LSTMAutoencoder(
+        4, decoder=decoder, forecast_decoder=forecast_decoder, horizon=horizon, **QUICK
+    )
+    shaken(model.fit(TRAINING, values(20, horizon, 2)))
+    theirs = to_keras(model)
+    again, forecast = called(theirs, given(model, theirs))
+    same(model, model.reconstruct(RAGGED), again)
+    same(model, model.forecast(RAGGED), forecast)
+
+
+@pytest.mark.parametrize("decoder", ["dense", "repeat", "state", "reversed_input"])
+def test_forecasters(decoder):
+    model = LSTMForecaster(4, decoder=decoder, horizon=3, **QUICK)
+    shaken(model.fit(TRAINING, values(20, 3, 2)))
+    theirs = to_keras(model)
+    assert theirs.inputs[0].shape[1] is None
+    (got,) = called(theirs, given(model, theirs))
+    same(model, model.forecast(RAGGED), got)
+
+
+ROWS = np.random.default_rng(3).normal(size=(20, 7)) * np.arange(1, 8) + 1e5
+IMAGES = np.random.default_rng(4).normal(size=(20, 7, 5, 2)) * SPREAD + MEAN
+FEEDFORWARD = {
+    "dense": (DenseAutoencoder(3, hidden_units=(5,), code_activation="tanh", **QUICK), ROWS),
+    "sequences": (DenseAutoencoder(3, output_activation="softmax", **QUICK), TRAINING),
+    "stacked": (StackedAutoencoder(3, hidden_units=(5,), **QUICK), ROWS),
+    "images": (ConvAutoencoder(3, filters=(4, 3), kernel_size=2, **QUICK), IMAGES),
+    "large pools": (
+        ConvAutoencoder(None, pool_size=3, activation="tanh", **QUICK),
+        IMAGES,
+    ),
+    "no pools": (ConvAutoencoder(None, pool_size=1, activation="gelu", **QUICK), IMAGES),
+    "convolved sequences": (ConvAutoencoder(None, filters=(4,), pool_size=4, **QUICK), TRAINING),
+}
+
+
+@pytest.mark.parametrize("name", FEEDFORWARD)
+def test_feedforward_models(name):
+    model, data = FEEDFORWARD[name]
+    shaken(model.fit(data))
+    theirs = to_keras(model)
+    (got,) = called(theirs, [data])
+    expected = model.reconstruct(data)
+    assert expected.shape == got.shape
+    alike(model, expected, got)
+    assert np.std((got - model.scaler_.shift) / model.scaler_.scale) > 1e-2
+    encoder = to_keras(model, part="encoder")
+    np.testing.assert_allclose(called(encoder, [data])[0], model.transform(data), atol=2e-5)
+    if name not in ("large pools", "convolved sequences"):
+        again = from_keras(theirs)
+        assert again.contents().blueprint == model.contents().blueprint
+        np.testing.assert_allclose(again.transform(data), model.transform(data), atol=2e-5)
+
+
+@pytest.mark.parametrize("of", ["series", "rows"])
+def test_classifiers(of):
+    inner = LSTMAutoencoder(4, **QUICK) if of == "series" else DenseAutoencoder(4, **QUICK)
+    data = TRAINING if of == "series" else ROWS
+    model = EncoderClassifier(inner, head_units=(5,), head_activation="tanh", **QUICK)
+    shaken(model.fit(data, np.arange(20) % 3))
+    theirs = to_keras(model)
+    inputs = given(model.autoencoder_, theirs) if of == "series" else [ROWS]
+    (got,) = called(theirs, inputs)
+    expected = model.predict_proba(RAGGED if of == "series" else ROWS)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    assert np.ptp(got) > 0.1
+
+
+ALONE = """
+import sys
+sys.modules["unspool"] = None
+import keras, numpy as np
+for name in sys.argv[2:]:
+    model = keras.saving.load_model(f"{sys.argv[1]}/{name}.keras", compile=False, safe_mode=True)
+    with np.load(f"{sys.argv[1]}/{name}.npz") as held:
+        inputs = [held[one.name] for one in model.inputs]
+        made = model(inputs if len(inputs) > 1 else inputs[0])
+        np.save(f"{sys.argv[1]}/{name}.npy", made.detach().cpu().numpy())
+"""
+
+
+def test_files_load_where_there_is_no_unspool(lstm_models, tmp_path):
+    models = {
+        name.replace(" ", "-"): lstm_models[name]
+        for name in ("reversed_input", "state", "reverse_target, reshape", "flat, bare")
+    }
+    for name, model in models.items():
+        export_keras(model.contents(), tmp_path / f"{name}.keras")
+        theirs = to_keras(model)
+        names = [one.name for one in theirs.inputs]
+        inputs = given(model, theirs, 0.0)
+        np.savez(tmp_path / f"{name}.npz", **dict(zip(names, inputs, strict=True)))
+    encoder = lstm_models["repeat"]
+    export_keras(encoder.contents(), tmp_path / "encoder.keras", part="encoder")
+    np.savez(tmp_path / "encoder.npz", x=np.where(MASK[:, :, None], X, 0), mask=MASK)
+    images, data = FEEDFORWARD["large pools"]
+    export_keras(shaken(images.fit(data)).contents(), tmp_path / "images.keras")
+    np.savez(tmp_path / "images.npz", x=data)
+    command = [sys.executable, "-c", ALONE, str(tmp_path), *models, "encoder", "images"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name, model in models.items():
+        same(model, model.reconstruct(RAGGED), np.load(tmp_path / f"{name}.npy"))
+    code = np.load(tmp_path / "encoder.npy")
+    np.testing.assert_allclose(code, encoder.transform(RAGGED), atol=1e-5)
+    alike(images, images.reconstruct(data), np.load(tmp_path / "images.npy"))
+
+
+@pytest.mark.parametrize("decoder", ["previous", "state_previous"])
+def test_a_decoder_that_reads_its_own_output_is_refused(decoder, tmp_path):
+    model = LSTMAutoencoder(4, decoder=decoder, **QUICK).fit(TRAINING)
+    with pytest.raises(InputError) as caught:
+        export_keras(model.contents(), tmp_path / "model.keras")
+    assert str(caught.value) == (
+        f"The decoder {decoder!r} reads its own output of the step before, which is no graph of "
+        "Keras layers; export the encoder alone (part='encoder'), or fit with another decoder."
+    )
+    assert list(tmp_path.iterdir()) == []
+    (code,) = called(to_keras(model, part="encoder"), [X, None])
+    np.testing.assert_allclose(code, model.transform(X), atol=1e-5)
+
+
+def test_other_faults_are_told(lstm_models, tmp_path):
+    contents = lstm_models["repeat"].contents()
+    with pytest.raises(InputError, match=r"Expected a file name that ends in .keras, got .*m.h5"):
+        export_keras(contents, tmp_path / "m.h5")
+    with pytest.raises(InputError, match="unknown `part` 'decoder'"):
+        to_keras(contents, part="decoder")
+    with pytest.raises(InputError, match="`steps` are those of a reconstruction by LSTM layers"):
+        to_keras(contents, part="encoder", steps=3)
+
+
+def test_keras_is_asked_for_where_it_is_missing(lstm_models, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(InputError, match=r'needs keras: pip install "unspool\[keras\]"'):
+        to_keras(lstm_models["repeat"])
+
+
+@pytest.mark.parametrize(
+    ("own", "file", "imported", "backend"),
+    [
+        (None, None, False, "torch"),
+        (None, "tensorflow", False, "torch"),  # Keras writes that file itself, with this in it
+        (None, "jax", False, None),
+        ("jax", None, False, "jax"),
+        (None, None, True, None),
+    ],
+)
+def test_keras_comes_on_torch_unless_told_otherwise(
+    own, file, imported, backend, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KERAS_BACKEND", own or "")
+    if own is None:
+        monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    if file is not None:
+        (tmp_path / "keras.json").write_text(json.dumps({"backend": file}))
+    if not imported:
+        monkeypatch.delitem(sys.modules, "keras")
+    monkeypatch.setattr(_keras_graph, "optional", lambda *named: named)
+    assert _keras_graph.keras_module() == ("keras", "keras")
+    assert os.environ.get("KERAS_BACKEND") == backend
