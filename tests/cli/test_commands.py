@@ -187,6 +187,7 @@ def test_inspect_tells_what_a_model_is(run, series_model):
         "encoder",
         "(N, 3)",
         "cpu (first choice for this cell)",
+        f"unspool {unspool.__version__}, torch ",
     ):
         assert told in done.out
     model = unspool.load(series_model)

@@ -287,6 +287,10 @@ def test_the_command_line_imports(run, tmp_path):
     assert "LSTMForecaster(horizon=1, latent_dim=6, scaling='none')" in done.err
     ours = unspool.load(tmp_path / "model.unspool")
     near(ours.forecast(SERIES[:, :5]), predicted(theirs, SERIES[:, :5]))
+    assert (
+        "not known, the model comes from elsewhere"
+        in run("inspect", tmp_path / "model.unspool").out
+    )
     done = run("import", tmp_path / "no.keras", "-o", tmp_path / "model.unspool")
     assert (done.code, done.err) == (
         1,

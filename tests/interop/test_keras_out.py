@@ -343,3 +343,19 @@ def test_keras_comes_on_torch_unless_told_otherwise(
     monkeypatch.setattr(_keras_graph, "optional", lambda *named: named)
     assert _keras_graph.keras_module() == ("keras", "keras")
     assert os.environ.get("KERAS_BACKEND") == backend
+
+
+def test_the_command_line_exports(run, lstm_models, tmp_path):
+    from keras.saving import load_model
+
+    model = lstm_models["repeat"]
+    model.save(tmp_path / "m.unspool")
+    for part in ("model", "encoder"):
+        done = run("export", tmp_path / "m.unspool", "-o", tmp_path / "m.keras", "--part", part)
+        assert (done.code, done.out) == (0, ""), done.err
+        theirs = load_model(tmp_path / "m.keras")
+        (got,) = called(theirs, given(model, theirs))
+        if part == "model":
+            same(model, model.reconstruct(RAGGED), got)
+        else:
+            np.testing.assert_allclose(got, model.transform(RAGGED), atol=1e-5)

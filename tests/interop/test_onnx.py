@@ -399,7 +399,7 @@ def test_the_command_knows_formats_by_their_endings(run, tmp_path):
     done = run("export", tmp_path / "m.unspool", "-o", tmp_path / "m.tflite")
     assert done.code == 1
     assert "m.tflite: unknown ending '.tflite'" in done.err
-    assert "'.onnx'" in done.err
+    assert "'.keras', '.onnx'" in done.err
     assert [one.name for one in tmp_path.iterdir()] == ["m.unspool"]
 
 

@@ -1,5 +1,6 @@
 """`unspool inspect`: what a model file holds."""
 
+from math import isfinite
 from typing import Any
 
 from unspool.cli.options import Model
@@ -13,9 +14,10 @@ def inspect(model: Model) -> None:
     from rich.table import Table
 
     from unspool.estimators.loading import load
+    from unspool.model_file import read
     from unspool.nn.summary import summary
 
-    whole = load(model, device="cpu")
+    contents, whole = read(model), load(model, device="cpu")
     defaults = type(whole)().get_params(deep=False)
     trained: Any = getattr(whole, "autoencoder_", whole)  # what a classifier reads its codes from
     changed = {
@@ -43,7 +45,11 @@ def inspect(model: Model) -> None:
     losses = f"loss {history['loss'][best]:.4g}"
     if "val_loss" in history:
         losses += f", validation {history['val_loss'][best]:.4g}"
-    facts.add_row("training", f"{len(history['loss'])} epochs, kept {best + 1}: {losses}")
+    known = f"{len(history['loss'])} epochs, kept {best + 1}: {losses}"
+    if not isfinite(history["loss"][best]):  # as `from_keras` has it
+        known = "not known, the model comes from elsewhere"
+    facts.add_row("training", known)
+    facts.add_row("made by", ", ".join(f"{name} {v}" for name, v in contents.versions.items()))
 
     backends = Table("layer", "runs on", box=None, pad_edge=False)
     for name, backend in trained.module_.backends().items():
