@@ -1,18 +1,22 @@
 """A classifier in a model file: it comes back as it was, and damage is told."""
 
-import json
-import re
+import copy
 
 import numpy as np
 import pytest
-import safetensors.torch
-import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 import unspool
 from tests.estimators.quick import sines
-from unspool import DenseAutoencoder, EncoderClassifier, LSTMAutoencoder, LSTMForecaster
+from tests.model_file.files import changed, parts, rewrite, tensor
+from unspool import (
+    DenseAutoencoder,
+    EncoderClassifier,
+    LSTMAutoencoder,
+    LSTMForecaster,
+    model_file,
+)
 from unspool.errors import InputError, ModelFileError
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
@@ -36,12 +40,6 @@ def model():
 def path(model, tmp_path):
     model.save(tmp_path / "model.unspool")
     return tmp_path / "model.unspool"
-
-
-def parts(path):
-    with safetensors.safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["unspool"])
-        return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def parameters(estimator):
@@ -108,7 +106,7 @@ def test_the_file_holds_the_encoder_and_no_decoder(path):
     assert header["model"] == "EncoderClassifier"
     assert header["fitted"]["classes"] == {"dtype": "<U1", "values": ["a", "b", "c"]}
     assert not [name for name in tensors if "decoder" in name]
-    assert tensors["head.2.weight"].shape == (3, 4)
+    assert tensors["module.head.2.weight"].shape == (3, 4)
 
 
 def test_the_encoder_alone_is_a_file_of_its_model(path, model, tmp_path):
@@ -161,108 +159,264 @@ def test_labels_that_would_not_come_back_are_not_written(model, labels, named, t
     assert list(tmp_path.iterdir()) == []
 
 
-def changed(**changes):
-    def change(header, _):
-        for key, value in changes.items():
-            place = header
-            *way, last = key.split("__")
-            for name in way:
-                place = place[name]
-            if value is ...:
-                del place[last]
-            else:
-                place[last] = value
-
-    return change
-
-
 def labels(dtype, *values):
     return changed(fitted__classes={"dtype": dtype, "values": list(values)})
 
 
-def tensor(name, change):
-    def put(_, tensors):
-        tensors[name] = change(tensors.get(name))
-
-    return put
-
+MODELS = (
+    "Known are 'ConvAutoencoder', 'DenseAutoencoder', 'LSTMAutoencoder', 'LSTMForecaster', "
+    "'StackedAutoencoder'."
+)
+BIAS = "module.encoder.lstm.layers.0.0.bias"
 
 DAMAGE = {
     "another autoencoder": (
         changed(fitted__autoencoder__model="LSTMAutoencodr"),
-        "did you mean 'LSTMAutoencoder'?",
+        f"unknown `model` 'LSTMAutoencodr': did you mean 'LSTMAutoencoder'? {MODELS}",
     ),
     "a classifier in it": (
         changed(fitted__autoencoder__model="EncoderClassifier"),
-        "unknown model 'EncoderClassifier'",
+        f"unknown `model` 'EncoderClassifier': {MODELS[0].lower()}{MODELS[1:]}",
     ),
-    "no autoencoder": (changed(fitted__autoencoder=...), "KeyError"),
+    "no autoencoder": (
+        changed(fitted__autoencoder=...),
+        "Expected a field 'autoencoder' in `fitted`.",
+    ),
+    "no history of the autoencoder": (
+        changed(fitted__autoencoder__history=...),
+        "Expected a field 'history' in `autoencoder`.",
+    ),
     "its parameter": (
         changed(fitted__autoencoder__parameters__latent_dim=0),
-        "`latent_dim` must be a whole number",
+        "`latent_dim` must be a whole number of at least 1, got 0.",
     ),
-    "its size": (changed(fitted__autoencoder__parameters__latent_dim=4), "size mismatch"),
+    "its parameters": (
+        changed(fitted__autoencoder__parameters=3),
+        "Expected `parameters` to be values by name, got 3.",
+    ),
+    "its size": (
+        changed(fitted__autoencoder__parameters__latent_dim=4),
+        "Expected float32 of shape (16, 1) in the tensor "
+        "'module.encoder.lstm.layers.0.0.weight_ih', got float32 of shape (12, 1).",
+    ),
     "its vast size": (
         changed(fitted__autoencoder__parameters__latent_dim=10**9),
-        "Storage size",
+        "Expected float32 of shape (4000000000, 1) in the tensor "
+        "'module.encoder.lstm.layers.0.0.weight_ih', got float32 of shape (12, 1).",
     ),
     "the one given": (
-        changed(parameters__autoencoder__parameters__latent_dim=0),
-        "`latent_dim` must be a whole number",
+        changed(parameters__autoencoder="x"),
+        "Expected `autoencoder` to be values by name, got 'x'.",
     ),
-    "the class of the one given": (
-        changed(parameters__autoencoder__model="EncoderClassifier"),
-        "unknown model 'EncoderClassifier'",
+    "the parameters of the one given": (
+        changed(parameters__autoencoder__parameters=None),
+        "Expected `parameters` to be values by name, got None.",
     ),
-    "a parameter": (changed(parameters__epochs=0), "`epochs` must be a whole number"),
-    "an unknown parameter": (changed(parameters__epoch=3), "did you mean 'epochs'?"),
-    "a missing parameter": (changed(parameters__autoencoder=...), "KeyError"),
-    "the head": (changed(parameters__head_units=[5]), "size mismatch"),
-    "a vast head": (changed(parameters__head_units=[10**12, 10**12]), "Storage size"),
-    "more layers": (changed(parameters__head_units=[4, 4]), "Missing key"),
-    "history": (changed(fitted__history={"loss": []}), "history"),
-    "history of the head": (changed(fitted__head_history={"loss": []}), "history"),
-    "one class fewer": (labels("<U1", "a", "b"), "size mismatch"),
-    "one class": (labels("<U1", "a"), "Expected two classes or more, each once and sorted"),
+    "a missing parameter": (
+        changed(parameters__autoencoder=...),
+        "Expected 'autoencoder' in the file, got none.",
+    ),
+    "the head": (
+        changed(parameters__head_units=[5]),
+        "Expected float32 of shape (5, 3) in the tensor 'module.head.0.weight', got float32 of "
+        "shape (4, 3).",
+    ),
+    "a vast head": (
+        changed(parameters__head_units=[10**12, 10**12]),
+        "Expected float32 of shape (1000000000000, 3) in the tensor 'module.head.0.weight', got "
+        "float32 of shape (4, 3).",
+    ),
+    "more layers": (
+        changed(parameters__head_units=[4, 4]),
+        "Expected float32 of shape (4, 4) in the tensor 'module.head.2.weight', got float32 of "
+        "shape (3, 4).",
+    ),
+    "history": (
+        changed(fitted__history={"loss": []}),
+        "Expected 'loss' in the history to be a number for every epoch, got [].",
+    ),
+    "history of the head": (
+        changed(fitted__head_history={"loss": []}),
+        "Expected 'loss' in the history to be a number for every epoch, got [].",
+    ),
+    "history of the autoencoder": (
+        changed(fitted__autoencoder__history={"loss": []}),
+        "Expected 'loss' in the history to be a number for every epoch, got [].",
+    ),
+    "one class fewer": (
+        labels("<U1", "a", "b"),
+        "Expected float32 of shape (2, 4) in the tensor 'module.head.2.weight', got float32 of "
+        "shape (3, 4).",
+    ),
+    "one class": (
+        labels("<U1", "a"),
+        "Expected two classes or more, each once and sorted, got ['a'].",
+    ),
     "no class": (labels("<U1"), "Expected the names of classes as <U1, got []."),
-    "a class twice": (labels("<U1", "a", "b", "b"), "each once and sorted"),
-    "classes in disorder": (labels("<U1", "b", "a", "c"), "each once and sorted"),
-    "numbers for strings": (labels("<U1", 1, 2, 3), "Expected the names of classes as <U1"),
-    "strings for numbers": (labels("<i8", "a", "b"), "Expected the names of classes as <i8"),
-    "truth for numbers": (labels("<i8", False, True), "Expected the names of classes as <i8"),
-    "mixed objects": (labels("|O", 1, "b"), "Expected the names of classes as |O"),
-    "lists": (labels("|O", ["a"], ["b"]), "Expected the names of classes as |O"),
-    "too large": (labels("|u1", 1, 2, 300), "Expected the names of classes as |u1: "),
-    "another dtype": (labels("<M8[D]", "2020-01-01", "2021-01-01"), "Expected the names"),
-    "no dtype": (labels("what", "a", "b", "c"), "TypeError"),
+    "a class twice": (
+        labels("<U1", "a", "b", "b"),
+        "Expected two classes or more, each once and sorted, got ['a', 'b', 'b'].",
+    ),
+    "classes in disorder": (
+        labels("<U1", "b", "a", "c"),
+        "Expected two classes or more, each once and sorted, got ['b', 'a', 'c'].",
+    ),
+    "numbers for strings": (
+        labels("<U1", 1, 2, 3),
+        "Expected the names of classes as <U1, got [1, 2, 3].",
+    ),
+    "strings for numbers": (
+        labels("<i8", "a", "b"),
+        "Expected the names of classes as <i8, got ['a', 'b'].",
+    ),
+    "truth for numbers": (
+        labels("<i8", False, True),
+        "Expected the names of classes as <i8, got [False, True].",
+    ),
+    "mixed objects": (labels("|O", 1, "b"), "Expected the names of classes as |O, got [1, 'b']."),
+    "lists": (
+        labels("|O", ["a"], ["b"]),
+        "Expected the names of classes as |O, got [['a'], ['b']].",
+    ),
+    "too large": (
+        labels("<f2", 1.0, 2.0, 1e308),
+        "Expected names of classes that fit <f2, got [1.0, 2.0, 1e+308].",
+    ),
+    "another dtype": (
+        labels("<M8[D]", "2020-01-01", "2021-01-01"),
+        "Expected the dtype of classes that are str, int, bool or float, got '<M8[D]'.",
+    ),
+    "a dtype that is none": (
+        labels(None, 1.0, 2.0),
+        "Expected a dtype and a list of classes, got None and [1.0, 2.0].",
+    ),
+    "classes by name": (
+        changed(fitted__classes={"dtype": "<U1", "values": {"a": 1, "b": 2, "c": 3}}),
+        "Expected a dtype and a list of classes, got '<U1' and {'a': 1, 'b': 2, 'c': 3}.",
+    ),
+    "no values": (
+        changed(fitted__classes__values=...),
+        "Expected a field 'values' in `classes`.",
+    ),
+    "no dtype": (
+        labels("what", "a", "b", "c"),
+        "Expected the dtype of classes that are str, int, bool or float, got 'what'.",
+    ),
+    "a wider class": (
+        labels("<U1", "a", "b", "cc"),
+        "Expected names of classes that fit <U1, got ['a', 'b', 'cc'].",
+    ),
+    "wider than all": (
+        labels("<U9", "a", "b", "c"),
+        "Expected names of classes that fit <U9, got ['a', 'b', 'c'].",
+    ),
+    "no dtype of NumPy's": (
+        labels("<i3", 1, 2, 3),
+        "Expected the dtype of classes that are str, int, bool or float, got '<i3'.",
+    ),
     "nan in the head": (
-        tensor("head.0.weight", lambda t: t * float("nan")),
-        "the tensor 'head.0.weight' holds others.",
+        tensor("module.head.0.weight", lambda t: t * np.float32("nan")),
+        "Expected finite numbers, but the tensor 'module.head.0.weight' holds others.",
     ),
     "nan in the encoder": (
-        tensor("autoencoder.module.encoder.lstm.layers.0.0.bias", lambda t: t * float("nan")),
-        "holds others.",
+        tensor(BIAS, lambda t: t * np.float32("nan")),
+        f"Expected finite numbers, but the tensor {BIAS!r} holds others.",
     ),
     "a head of other numbers": (
-        tensor("head.0.weight", lambda t: t.double()),
-        "Expected torch.float32 in the tensor 'head.0.weight'",
+        tensor("module.head.0.weight", lambda t: t.astype(np.float64)),
+        "Expected float32 of shape (4, 3) in the tensor 'module.head.0.weight', got float64 of "
+        "shape (4, 3).",
     ),
-    "more tensors": (tensor("head.9.weight", lambda _: torch.zeros(1)), "Unexpected key"),
-    "more of the encoder": (
-        tensor("autoencoder.module.more", lambda _: torch.zeros(1)),
-        "Unexpected key",
+    "more tensors": (
+        tensor("module.head.9.weight", lambda _: np.zeros(1, np.float32)),
+        "Expected no tensor 'module.head.9.weight' in this model; it has no such part.",
     ),
-    "another's tensor": (tensor("other", lambda _: torch.zeros(1)), "Unexpected key"),
-    "a tensor fewer": (lambda _, tensors: tensors.pop("head.0.bias"), "Missing key"),
-    "no scaler": (lambda _, tensors: tensors.pop("autoencoder.scaler.shift"), "scaler.shift"),
+    "another's tensor": (
+        tensor("other", lambda _: np.zeros(1, np.float32)),
+        "Expected no tensor 'other' in this model; it has no such part.",
+    ),
+    "a tensor fewer": (
+        tensor("module.head.0.bias", lambda _: None),
+        "Expected a tensor 'module.head.0.bias' of shape (4,), got none.",
+    ),
+    "no scaler": (
+        tensor("scaler.shift", lambda _: None),
+        "Expected a tensor 'scaler.shift' of shape (1,), got none.",
+    ),
 }
 
 
 @pytest.mark.parametrize(("change", "reason"), DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_file(path, change, reason):
-    header, tensors = parts(path)
-    change(header, tensors)
-    safetensors.torch.save_file(tensors, path, {"unspool": json.dumps(header)})
-    with pytest.raises(ModelFileError, match=re.escape(reason)) as caught:
+    rewrite(path, change)
+    for read in (model_file.read, unspool.load):
+        with pytest.raises(ModelFileError) as caught:
+            read(path)
+        assert str(caught.value) == f"{path} does not hold a usable model: {reason}"
+
+
+# What the weights do not depend on is left to `load`.
+UNUSABLE = {
+    "the one given": (
+        changed(parameters__autoencoder__parameters__latent_dim=0),
+        "`latent_dim` must be a whole number of at least 1, got 0.",
+    ),
+    "the class of the one given": (
+        changed(parameters__autoencoder__model="EncoderClassifier"),
+        f"unknown model 'EncoderClassifier': {MODELS[0].lower()}{MODELS[1:]}",
+    ),
+    "a parameter": (
+        changed(parameters__epochs=0),
+        "`epochs` must be a whole number of at least 1, got 0.",
+    ),
+    "a parameter of the autoencoder": (
+        changed(fitted__autoencoder__parameters__learning_rate=-1),
+        "`learning_rate` must be a number above 0 or None, got -1.",
+    ),
+    "another parameter": (
+        changed(fitted__autoencoder__parameters__epochs=...),
+        "Expected the parameter 'epochs', but there is none.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), UNUSABLE.values(), ids=UNUSABLE)
+def test_parameters_that_no_estimator_has(path, change, reason):
+    rewrite(path, change)
+    model_file.read(path)
+    with pytest.raises(ModelFileError) as caught:
         unspool.load(path)
-    assert str(caught.value).startswith(f"{path} does not hold a usable model")
+    assert str(caught.value) == f"{path} does not hold a usable model: {reason}"
+
+
+def test_strings_come_back_no_wider_than_they_are(model, tmp_path):
+    other = copy.deepcopy(model)
+    other.classes_ = other.classes_.astype("<U9")
+    other.save(tmp_path / "m")
+    again = unspool.load(tmp_path / "m").classes_
+    assert again.dtype == "<U1"
+    np.testing.assert_array_equal(again, model.classes_)
+
+
+def test_integers_too_large_for_their_dtype(path):
+    rewrite(path, labels("|u1", 1, 2, 300))
+    with pytest.raises(ModelFileError, match=r"Expected the names of classes as \|u1: "):
+        unspool.load(path)
+
+
+def test_a_model_given_with_other_parameters_than_can_be_used_is_not_saved(tmp_path):
+    model = classifier(LSTMAutoencoder(**SMALL)).fit(X, Y)
+    model.autoencoder.set_params(learning_rate=-1)
+    with pytest.raises(InputError, match="`learning_rate` must be a number above 0"):
+        model.save(tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_losses_that_are_no_numbers_come_back_as_nan(model, tmp_path):
+    other = copy.deepcopy(model)
+    other.history_ = {"loss": [float("inf")], "best_epoch": 0}
+    other.head_history_ = {"loss": [float("nan")], "best_epoch": 0}
+    other.save(tmp_path / "m")
+    again = unspool.load(tmp_path / "m")
+    np.testing.assert_equal(again.history_, {"loss": [np.nan], "best_epoch": 0})
+    np.testing.assert_equal(again.head_history_, {"loss": [np.nan], "best_epoch": 0})

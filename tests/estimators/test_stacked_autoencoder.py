@@ -13,6 +13,7 @@ from tests.estimators.feedforward import (
     check_shapes_of_sequences,
     digits,
 )
+from tests.model_file.files import rewrite
 from unspool import DenseAutoencoder, StackedAutoencoder
 from unspool.errors import InputError, ModelFileError
 from unspool.estimators import base
@@ -139,10 +140,13 @@ def test_a_variational_stack_has_the_heads_of_its_innermost_pair(trained):
 
 
 def test_a_file_whose_layers_have_no_proper_history_is_refused(tmp_path):
-    model = make().fit(digits())
-    model.history_["layers"][1]["loss"] = ["low", "lower"]
-    model.save(tmp_path / "model")
-    with pytest.raises(ModelFileError, match="Expected the history to be lists of losses"):
+    make().fit(digits()).save(tmp_path / "model")
+
+    def spoil(header, _):
+        header["fitted"]["history"]["layers"][1]["loss"] = ["low", "lower"]
+
+    rewrite(tmp_path / "model", spoil)
+    with pytest.raises(ModelFileError, match="'loss' in the history to be a number for every"):
         unspool.load(tmp_path / "model")
 
 

@@ -12,12 +12,15 @@ from sklearn.frozen import FrozenEstimator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from unspool import _checks
 from unspool.data.scaling import Scaler
 from unspool.estimators.base import Model
 from unspool.estimators.kinds import MODELS, class_of
 from unspool.estimators.saving import (
     Savable,
+    plain_history,
     plain_parameters,
+    restored_history,
     with_parameters,
     with_weights,
 )
@@ -70,13 +73,14 @@ class SavableClassifier(Savable):
         given = unfrozen(self.autoencoder)
         parameters = plain_parameters(self)
         if given is not None:
+            _checks.raise_all(*given._complaints())
             of_given = {"model": type(given).__name__, "parameters": plain_parameters(given)}
             parameters["autoencoder"] = of_given
         fitted = {
             **inner.fitted,
-            "history": self.history_,
+            "history": plain_history(self.history_),
             "classes": write_labels(self.classes_),
-            "head_history": self.head_history_,
+            "head_history": plain_history(self.head_history_),
             "autoencoder": {
                 "model": inner.model,
                 "parameters": inner.parameters,
@@ -114,7 +118,8 @@ class SavableClassifier(Savable):
         }
         encoder = model.autoencoder_.module_.encoder
         model.module_ = EncoderWithHead(encoder, with_weights(head, weights, device)).eval()
-        model.history_, model.head_history_ = fitted["history"], fitted["head_history"]
+        model.history_ = restored_history(fitted["history"])
+        model.head_history_ = restored_history(fitted["head_history"])
         return model
 
 

@@ -3,10 +3,12 @@
 import os
 
 from unspool import model_file
-from unspool.errors import ModelFileError, UnspoolError
+from unspool.errors import UnspoolError
 from unspool.estimators.encoder_classifier import EncoderClassifier
 from unspool.estimators.kinds import MODELS, class_of
 from unspool.estimators.saving import Savable
+from unspool.model_file.format import NOT_OURS, unusable
+from unspool.nn.device import resolve_device
 
 ESTIMATORS: dict[str, type[Savable]] = {**MODELS, "EncoderClassifier": EncoderClassifier}
 
@@ -29,15 +31,17 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Savable:
     ModelFileError
         For a file that is missing, cut short, not a model of unspool's, of a newer format, or
         whose parts do not fit together.
+    InputError
+        For a `device` that cannot be used.
     """
     contents = model_file.read(path)
+    resolve_device(device)
     try:
         return class_of(contents.model, ESTIMATORS).from_contents(contents, device)
     except UnspoolError as error:
-        raise ModelFileError(f"{path} does not hold a usable model: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise unusable(path, error) from None
+    except (*NOT_OURS, RuntimeError) as error:  # that of recursion is one of them
         reason = " ".join(str(error).split())
-        raise ModelFileError(
-            f"{path} does not hold a usable model ({type(error).__name__}: {reason}); "
-            "train and save it again."
+        raise unusable(
+            path, f"{type(error).__name__}: {reason}; train and save it again."
         ) from None

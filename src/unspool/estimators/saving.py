@@ -1,7 +1,8 @@
 """How a fitted estimator becomes the contents of a model file, and is made of them again."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import isfinite, nan
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ import unspool
 from unspool import _checks, model_file
 from unspool.errors import InputError
 from unspool.model_file import PARTS, Contents
+from unspool.nn.build import build
 from unspool.nn.device import resolve_device
 
 T = TypeVar("T", bound="Savable")
@@ -42,7 +44,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         `unspool.runtime.Model` runs it, `unspool.interop` writes it for others.
         """
         check_is_fitted(self)
-        _checks.raise_all(_checks.choice("part", part, PARTS))
+        _checks.raise_all(_checks.choice("part", part, PARTS), *self._complaints())
         return self._contents(part)
 
     def _contents(self, part: str) -> Contents:
@@ -60,7 +62,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             "y_ndim": self._y_ndim,
             "axes": getattr(self, "_axes", None),
             "window": self.window_,
-            "history": self.history_,
+            "history": plain_history(self.history_),
         }
         tensors = {"scaler.shift": self.scaler_.shift, "scaler.scale": self.scaler_.scale}
         for name, weight in self.module_.state_dict().items():
@@ -102,13 +104,11 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             model.feature_names_in_ = np.array(fitted["feature_names_in"], dtype=object)
         model.max_length_ = fitted["max_length"]
         model.window_ = None if fitted["window"] is None else tuple(fitted["window"])
-        model.history_ = history
+        model.history_ = restored_history(history)
         model.scaler_ = contents.scaler
         model._recall(contents)
         with torch.device("meta"):  # the weights are there already
-            module = model._build(torch.Generator())
-        if not contents.blueprint.decoders:
-            module.decoders = nn.ModuleDict()
+            module = build(contents.blueprint, torch.Generator(), getattr(model, "backend", "auto"))
         model._n_features_out = module.encoder.latent_dim
         weights = {k: v for k, v in contents.weights.items() if not k.startswith("head.")}
         model.module_ = with_weights(module, weights, device)
@@ -136,9 +136,41 @@ def made_by() -> dict[str, str]:
 def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
     """Its parameters, without a random state that is no number."""
     parameters: dict[str, Any] = estimator.get_params(deep=False)
-    if not isinstance(parameters["random_state"], (int, np.integer, type(None))):
+    if not is_seed(parameters["random_state"]):
         parameters["random_state"] = None
     return parameters
+
+
+def is_seed(value: Any) -> bool:
+    """Whether scikit-learn takes it for the number that random states begin with."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return whole and 0 <= value < 2**32
+
+
+def plain_history(history: Mapping[str, Any]) -> dict[str, Any]:
+    """A history with None for what JSON has no number for; it shall keep no model from a file."""
+
+    def plain(loss: Any) -> Any:
+        return None if isinstance(loss, float) and not isfinite(loss) else loss
+
+    return each_loss(history, plain)
+
+
+def restored_history(history: Mapping[str, Any]) -> dict[str, Any]:
+    """The history that `plain_history` made plain; what was infinite is not a number now."""
+    return each_loss(history, lambda loss: nan if loss is None else loss)
+
+
+def each_loss(history: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """A history with every loss changed, those of its layers as well."""
+    found = {
+        name: [change(loss) for loss in losses]
+        for name, losses in history.items()
+        if name not in ("best_epoch", "layers")
+    }
+    if "layers" in history:
+        found["layers"] = [each_loss(layer, change) for layer in history["layers"]]
+    return {name: found.get(name, history[name]) for name in history}  # in the order they had
 
 
 def with_parameters(cls: type[T], parameters: Mapping[str, Any], device: str) -> T:
@@ -157,5 +189,10 @@ def with_parameters(cls: type[T], parameters: Mapping[str, Any], device: str) ->
     }
     model.set_params(**given)
     model.set_params(device=device)
+    seed = model.random_state
+    if seed is not None and not is_seed(seed):
+        raise InputError(
+            f"`random_state` must be a whole number from 0 to {2**32 - 1} or None, got {seed!r}."
+        )
     _checks.raise_all(*model._complaints())
     return model

@@ -1,0 +1,141 @@
+"""Make the golden files of this format version: ``python -m tests.golden.make [--force]``.
+
+Each is a small model, with what it gives for an input in an .npz beside it. Files of a version that
+has been released are never made again: they show that what users have on their disks still loads.
+Hence this refuses to replace any; --force is for a version that is not released yet.
+"""
+
+import argparse
+import hashlib
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import unspool
+from unspool import (
+    ConvAutoencoder,
+    DenseAutoencoder,
+    EncoderClassifier,
+    LSTMAutoencoder,
+    LSTMForecaster,
+    StackedAutoencoder,
+    Windows,
+    model_file,
+)
+from unspool.errors import NoBetterThanMeanWarning
+
+FOLDER = Path(__file__).parent / f"v{model_file.FORMAT_VERSION}"
+SUMS = Path(__file__).parent / "sha256.txt"  # as `sha256sum --check` reads it
+METHODS = ("transform", "reconstruct", "forecast", "predict_proba", "predict")
+
+QUICK = {"latent_dim": 4, "epochs": 8, "learning_rate": 0.02, "random_state": 0, "verbose": 0}
+NAMES = ["left", "right"]
+
+
+def models() -> Iterator[tuple[str, Any, str, np.ndarray]]:
+    """Name, fitted model, part to be saved, and an input to look at."""
+    rng = np.random.default_rng(0)
+    table = np.sin(np.arange(9) / 2 + np.arange(40)[:, None])
+    series = np.sin(np.arange(120)[:, None] / np.array([4.0, 7.0]) + 3) * 2
+    images = rng.uniform(size=(30, 6, 5, 2)).cumsum(axis=1)
+    windows = Windows(series, 12, 3, feature_names=NAMES)
+
+    lstm = LSTMAutoencoder(**QUICK, bidirectional=False).fit(table)
+    yield "lstm", lstm, "model", table[:5]
+    both = LSTMAutoencoder(
+        **QUICK, units=3, num_layers=2, decoder="state_previous", head_units=(5,), loss="huber"
+    ).fit(table[:, :, None])
+    yield "lstm-two-layers-both-ways", both, "model", table[:5, :, None]
+    yield "lstm-encoder", both, "encoder", table[:5, :, None]
+    bounded = LSTMAutoencoder(
+        **QUICK, bidirectional=False, decoder="flat", activation="relu", kl_weight=0.01
+    ).fit(table)
+    yield "lstm-flat-variational", bounded, "model", table[:5]
+    composite = LSTMAutoencoder(
+        **QUICK, bidirectional=False, horizon=2, forecast_decoder="reshape", metrics=("mae",)
+    ).fit(windows)
+    yield "lstm-composite", composite, "model", series[:30]
+    forecaster = LSTMForecaster(**QUICK, units=5, recurrent_activation="hard_sigmoid")
+    yield "lstm-forecaster", forecaster.fit(table[:, :7], table[:, 7:]), "model", table[:5, :7]
+    dense = DenseAutoencoder(**QUICK, hidden_units=(6,), scaling="minmax").fit(table)
+    yield "dense", dense, "model", table[:5]
+    stacked = StackedAutoencoder(**QUICK, hidden_units=(6,), activation="elu").fit(table)
+    yield "stacked", stacked, "model", table[:5]
+    conv = ConvAutoencoder(**QUICK, filters=(3, 2)).fit(images)
+    yield "conv-images", conv, "model", images[:3]
+    steps = ConvAutoencoder(**QUICK, filters=(3,), kernel_size=4).fit(series.reshape(10, 12, 2))
+    yield "conv-sequences", steps, "model", series.reshape(10, 12, 2)[:5]
+    classifier = EncoderClassifier(
+        LSTMAutoencoder(**QUICK, bidirectional=False),
+        head_units=(3,),
+        fine_tune=True,
+        epochs=8,
+        random_state=0,
+        verbose=0,
+    )
+    labels = np.array(["up", "down", "äußer"])[np.arange(len(windows)) % 3]
+    yield "classifier", classifier.fit(windows, labels), "model", series[:30]
+
+
+def read_as(model: Any, values: np.ndarray) -> Any:
+    """An input as `fit` saw it: windows of a series, or the array."""
+    return values if model.window_ is None else Windows(values, *model.window_, feature_names=NAMES)
+
+
+def outputs(model: Any, values: np.ndarray) -> dict[str, np.ndarray]:
+    """Whatever a model can give for an input, by the names of its methods."""
+    inner = getattr(model, "autoencoder_", model)
+    X = read_as(inner, values)
+    found = {}
+    if model is not inner:
+        found["codes"] = inner.transform(X)
+    for name in METHODS:
+        fits = hasattr(model, name) and (name != "forecast" or model.horizon_)
+        if fits and (name != "reconstruct" or len(model.module_.decoders)):
+            found[name] = getattr(model, name)(X)
+    return found
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write all files, or none where there are some."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--force", action="store_true", help="replace those that are there")
+    force = parser.parse_args(arguments).force
+    if FOLDER.exists() and not force:
+        raise SystemExit(
+            f"{FOLDER} is there, and golden files are not made again; --force does it all the "
+            "same, for a version that is not released."
+        )
+    FOLDER.mkdir(exist_ok=True)
+    for old in FOLDER.iterdir():
+        old.unlink()
+    warnings.simplefilter("ignore", NoBetterThanMeanWarning)
+    for name, model, part, values in models():
+        path = FOLDER / f"{name}.unspool"
+        anywhere = replace(model.contents(part), versions={"unspool": "0.1.0"})
+        model_file.write(path, anywhere)
+        again = unspool.load(path, device="cpu")
+        np.savez_compressed(FOLDER / f"{name}.npz", input=values, **outputs(again, values))
+    write_sums()
+
+
+def sums() -> dict[str, str]:
+    """The SHA-256 of every golden file of any version, by its path."""
+    here = Path(__file__).parent
+    files: Mapping[str, Path] = {
+        path.relative_to(here).as_posix(): path for path in sorted(here.glob("v*/*"))
+    }
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+
+
+def write_sums() -> None:
+    """Write down what no golden file may ever differ from."""
+    SUMS.write_text("".join(f"{digest}  {name}\n" for name, digest in sums().items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""Golden files: models that users may have on their disks load, and give the same numbers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors
+
+import unspool
+from tests.golden import make
+from tests.golden.make import SUMS, outputs, sums
+from tests.model_file.files import parts
+from unspool import model_file
+from unspool.model_file.format import FORMAT_VERSION, UPGRADES
+
+HERE = Path(__file__).parent
+FILES = sorted(HERE.glob("v*/*.unspool"))
+FIRST = HERE / "v1"
+MOST_BYTES = 150_000  # of all files of a version
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_golden_file_loads_and_gives_the_same_numbers(path):
+    with np.load(path.with_suffix(".npz")) as kept:
+        expected = dict(kept)
+    found = outputs(unspool.load(path, device="cpu"), expected.pop("input"))
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        if values.dtype.kind == "U":
+            np.testing.assert_array_equal(found[name], values, name)
+        else:
+            tolerance = 1e-5 * abs(values).max()
+            np.testing.assert_allclose(found[name], values, 0, tolerance, err_msg=name)
+
+
+def test_no_golden_file_has_been_made_again():
+    known = dict(reversed(line.split("  ")) for line in SUMS.read_text().splitlines())
+    assert sums() == known
+
+
+def test_every_version_that_can_be_read_has_golden_files_and_a_way_to_the_next():
+    versions = set(range(1, FORMAT_VERSION + 1))
+    assert {int(path.parent.name[1:]) for path in FILES} == versions
+    assert set(UPGRADES) == versions - {FORMAT_VERSION}
+    for path in FILES:
+        assert parts(path)[0]["format_version"] == int(path.parent.name[1:])
+
+
+def test_there_is_one_of_every_kind_and_they_are_small():
+    models = {parts(path)[0]["model"] for path in FIRST.glob("*.unspool")}
+    assert models == {
+        "LSTMAutoencoder",
+        "LSTMForecaster",
+        "DenseAutoencoder",
+        "StackedAutoencoder",
+        "ConvAutoencoder",
+        "EncoderClassifier",
+    }
+    assert sum(path.stat().st_size for path in FIRST.iterdir()) < MOST_BYTES
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_no_machine_is_in_a_golden_file(path):
+    assert model_file.read(path).versions == {"unspool": "0.1.0"}
+
+
+def test_golden_files_are_not_replaced(monkeypatch):
+    before = sums()
+    with pytest.raises(SystemExit) as caught:
+        make.main([])
+    assert str(caught.value) == (
+        f"{make.FOLDER} is there, and golden files are not made again; --force does it all the "
+        "same, for a version that is not released."
+    )
+    assert sums() == before
+
+
+def test_the_header_of_a_composite_field_by_field():
+    with safetensors.safe_open(FIRST / "lstm-composite.unspool", framework="np") as file:
+        assert list(file.metadata()) == ["unspool"]
+        header = json.loads(file.metadata()["unspool"])
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        dtypes = {name: file.get_slice(name).get_dtype() for name in shapes}
+    history = header["fitted"].pop("history")
+    assert len(header.pop("crc32")) == 8
+    assert header == {
+        "format_version": 1,
+        "model": "LSTMAutoencoder",
+        "parameters": PARAMETERS,
+        "fitted": {
+            "part": "model",
+            "n_features": 2,
+            "table": False,
+            "n_features_in": 2,
+            "feature_names_in": ["left", "right"],
+            "max_length": 10,
+            "horizon": 2,
+            "y_ndim": None,
+            "axes": None,
+            "window": [10, 3],
+        },
+        "versions": {"unspool": "0.1.0"},
+    }
+    names = [
+        "loss",
+        "reconstruction_loss",
+        "reconstruction_mae",
+        "forecast_loss",
+        "forecast_mae",
+    ]
+    assert list(history) == [*names, *(f"val_{name}" for name in names), "best_epoch"]
+    assert {len(history[name]) for name in history if name != "best_epoch"} == {8}
+    assert shapes == {
+        "scaler.shift": (2,),
+        "scaler.scale": (2,),
+        "module.encoder.lstm.layers.0.0.weight_ih": (16, 2),
+        "module.encoder.lstm.layers.0.0.weight_hh": (16, 4),
+        "module.encoder.lstm.layers.0.0.bias": (16,),
+        "module.decoders.reconstruction.lstm.layers.0.0.weight_context": (16, 4),
+        "module.decoders.reconstruction.lstm.layers.0.0.weight_hh": (16, 4),
+        "module.decoders.reconstruction.lstm.layers.0.0.bias": (16,),
+        "module.decoders.reconstruction.head.0.weight": (2, 4),
+        "module.decoders.reconstruction.head.0.bias": (2,),
+        "module.decoders.forecast.lstm.layers.0.0.weight_ih": (16, 2),
+        "module.decoders.forecast.lstm.layers.0.0.weight_hh": (16, 4),
+        "module.decoders.forecast.lstm.layers.0.0.bias": (16,),
+        "module.decoders.forecast.head.0.weight": (2, 4),
+        "module.decoders.forecast.head.0.bias": (2,),
+    }
+    assert {name for name, dtype in dtypes.items() if dtype == "F64"} == {
+        "scaler.shift",
+        "scaler.scale",
+    }
+    assert set(dtypes.values()) == {"F32", "F64"}
+
+
+PARAMETERS = {
+    "activation": "tanh",
+    "backend": "auto",
+    "batch_size": 32,
+    "bidirectional": False,
+    "code_l1": 0.0,
+    "decoder": "repeat",
+    "decoder_units": None,
+    "device": "auto",
+    "epochs": 8,
+    "forecast_decoder": "reshape",
+    "global_clipnorm": 1.0,
+    "head_activation": "relu",
+    "head_units": [],
+    "horizon": 2,
+    "input_dropout": 0.0,
+    "input_noise": 0.0,
+    "kl_weight": None,
+    "latent_dim": 4,
+    "learning_rate": 0.02,
+    "loss": "mse",
+    "loss_weights": [1.0, 1.0],
+    "metrics": ["mae"],
+    "num_layers": 1,
+    "optimizer": "adam",
+    "output_activation": "linear",
+    "patience": 20,
+    "random_state": 0,
+    "recurrent_activation": "sigmoid",
+    "reverse_target": False,
+    "scaling": "standard",
+    "steps_per_epoch": None,
+    "teacher_forcing": 1.0,
+    "units": None,
+    "validation_split": 0.1,
+    "verbose": 0,
+}

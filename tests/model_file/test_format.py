@@ -1,0 +1,287 @@
+"""The model file: written whole or not at all, and every kind of damage told."""
+
+import json
+import math
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import safetensors
+import safetensors.numpy
+from sklearn.exceptions import NotFittedError
+
+import unspool
+from tests.model_file.files import parts
+from unspool import (
+    DenseAutoencoder,
+    LSTMAutoencoder,
+    Windows,
+    model_file,
+)
+from unspool.errors import InputError, ModelFileError
+from unspool.model_file.format import to_bytes
+
+X = np.sin(np.arange(12) / 2 + np.arange(40)[:, None])
+
+pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return LSTMAutoencoder(latent_dim=3, epochs=1, random_state=0, verbose=0).fit(X)
+
+
+@pytest.fixture
+def path(model, tmp_path):
+    model.save(tmp_path / "model.unspool")
+    return tmp_path / "model.unspool"
+
+
+def test_a_loaded_model_is_the_saved_one(model, path):
+    again = unspool.load(path)
+    assert again.get_params() == model.get_params()
+    assert again.history_ == model.history_
+    assert again.n_features_in_ == 12
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+    np.testing.assert_array_equal(again.reconstruct(X), model.reconstruct(X))
+    np.testing.assert_array_equal(
+        again.inverse_transform(np.eye(3)), model.inverse_transform(np.eye(3))
+    )
+    assert again.score(X) == model.score(X)
+
+
+def test_feature_names_and_windows_come_back(tmp_path):
+    windows = Windows(
+        np.random.default_rng(0).normal(size=(90, 2)), 10, 2, feature_names=["a", "b"]
+    )
+    model = LSTMAutoencoder(latent_dim=2, epochs=1, verbose=0).fit(windows)
+    model.save(tmp_path / "m")
+    again = unspool.load(tmp_path / "m")
+    assert list(again.feature_names_in_) == ["a", "b"]
+    assert again.window_ == (10, 2)
+    np.testing.assert_array_equal(again.transform(windows), model.transform(windows))
+
+
+def test_the_file_holds_no_pickle_and_says_what_made_it(path):
+    with safetensors.safe_open(path, framework="np") as file:
+        header = json.loads(file.metadata()["unspool"])
+        assert file.get_tensor("scaler.shift").dtype == np.float64
+    assert header["format_version"] == 1
+    assert header["model"] == "LSTMAutoencoder"
+    assert header["parameters"]["latent_dim"] == 3
+    assert header["versions"]["unspool"] == unspool.__version__
+    assert list(header) == ["format_version", "model", "parameters", "fitted", "versions", "crc32"]
+
+
+def test_the_checksum_is_that_of_the_header_before_it_and_of_all_tensors(path):
+    with safetensors.safe_open(path, framework="np") as file:
+        text = file.metadata()["unspool"]
+        whole = text[: text.index(', "crc32"')].encode()
+        for name in sorted(file.keys()):
+            part, array = file.get_slice(name), file.get_tensor(name)
+            shape = ",".join(str(size) for size in part.get_shape())
+            whole += f"{name} {part.get_dtype()} {shape}".encode() + array.tobytes()
+    assert text.endswith(f', "crc32": "{zlib.crc32(whole):08x}"}}')
+    assert json.loads(text)["crc32"] == f"{zlib.crc32(whole):08x}"
+
+
+def test_the_same_model_gives_the_same_bytes(path, tmp_path):
+    unspool.load(path).save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_a_random_state_that_is_no_number_is_left_out(tmp_path):
+    model = LSTMAutoencoder(
+        latent_dim=2, epochs=1, verbose=0, random_state=np.random.RandomState(0)
+    ).fit(X)
+    model.save(tmp_path / "m")
+    assert unspool.load(tmp_path / "m").random_state is None
+
+
+def test_a_failed_save_leaves_the_older_file_and_nothing_else(model, path, monkeypatch):
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="no space left"):
+        model.save(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_an_unfitted_model_is_not_saved(tmp_path):
+    with pytest.raises(NotFittedError):
+        LSTMAutoencoder().save(tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there(model, tmp_path):
+    with pytest.raises(InputError, match="there is no folder"):
+        model.save(tmp_path / "no" / "m")
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    with pytest.raises(ModelFileError) as caught:
+        unspool.load(tmp_path / "m")
+    assert str(caught.value) == f"Expected a model file, but {tmp_path / 'm'} does not exist."
+    with pytest.raises(ModelFileError) as caught:
+        unspool.load(tmp_path)
+    assert str(caught.value) == f"Expected a model file, but {tmp_path} is a folder."
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, 0.5, -1], ids=str)
+def test_a_file_cut_short(path, keep):
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)] if isinstance(keep, float) else data[:keep])
+    with pytest.raises(ModelFileError, match="is not a model file, or is cut short or damaged"):
+        unspool.load(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"hello, I am a text file", b"\x80\x04\x95pickle", struct.pack("<Q", 2**62) + b"{}"],
+    ids=["text", "pickle", "huge header"],
+)
+def test_a_file_that_is_not_one(tmp_path, content):
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(ModelFileError, match="is not a model file, or is cut short or damaged"):
+        unspool.load(tmp_path / "m")
+
+
+METADATA = [
+    None,
+    {},
+    {"other": "{}"},
+    {"unspool": "{"},
+    {"unspool": "[1]"},
+    {"unspool": '"text"'},
+    {"unspool": "{}"},
+    {"unspool": '{"format_version": NaN}'},
+    {"unspool": '{"format_version": 1, "loss": 1e999}'},
+    {"unspool": '{"format_version": 1, "format_version": 1}'},
+    {"unspool": "[" * 100_000},
+]
+
+
+@pytest.mark.parametrize("metadata", METADATA, ids=lambda m: str(m)[:60])
+def test_a_safetensors_file_of_someone_else(tmp_path, metadata):
+    safetensors.numpy.save_file({"a": np.zeros(1, np.float32)}, tmp_path / "m", metadata)
+    with pytest.raises(ModelFileError) as caught:
+        unspool.load(tmp_path / "m")
+    assert str(caught.value) == (
+        f"{tmp_path / 'm'} is a safetensors file, but not a model of unspool's: "
+        "it has no readable header of ours."
+    )
+
+
+def damaged(path):
+    return (
+        f"{path} is damaged: its checksum is not that of what it holds; get a good copy, or train "
+        "and save the model again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"epochs": 1,', b'"epochs": 2,'),
+        (b'"epochs": 1,', b'"epochs":1 ,'),
+        (b'"crc32": "', b'"crc32" :"'),
+        (b"module.encoder.lstm.layers.0.0", b"module.encoder.lstm.layers.9.0"),
+    ],
+    ids=["a number", "a blank", "before the checksum", "the name of a tensor"],
+)
+def test_a_header_that_is_not_that_of_the_checksum(path, old, new):
+    old, new = (part.replace(b'"', b'\\"') if b'"' in part else part for part in (old, new))
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new))
+    with pytest.raises(ModelFileError) as caught:
+        unspool.load(path)
+    assert str(caught.value) == damaged(path)
+
+
+def test_another_weight_than_that_of_the_checksum(path):
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelFileError) as caught:
+        model_file.read(path)
+    assert str(caught.value) == damaged(path)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "reason"),
+    [
+        ({"learning_rate": -1}, "`learning_rate` must be a number above 0 or None, got -1."),
+        (
+            {"latent_dim": 7},
+            "This model cannot be saved: Expected float32 of shape (28, 1) in the tensor "
+            "'module.encoder.lstm.layers.0.0.weight_ih', got float32 of shape (12, 1).",
+        ),
+    ],
+    ids=str,
+)
+def test_a_model_whose_parameters_are_no_longer_those_it_was_fitted_with(
+    model, tmp_path, parameter, reason
+):
+    other = unspool.LSTMAutoencoder(**model.get_params()).set_params(**parameter)
+    other.__dict__.update({k: v for k, v in vars(model).items() if k.endswith("_") or k[0] == "_"})
+    with pytest.raises(InputError) as caught:
+        other.save(tmp_path / "m")
+    assert str(caught.value) == reason
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loss_that_is_no_number_keeps_no_model_from_its_file(path, tmp_path):
+    model = unspool.load(path)
+    model.history_ = {
+        "loss": [1.0, math.inf],
+        "layers": [{"loss": [math.nan], "best_epoch": 0}],
+        "best_epoch": 0,
+        "mae": [-math.inf, 2.0],
+    }
+    model.save(tmp_path / "m")
+    header, _ = parts(tmp_path / "m")
+    assert header["fitted"]["history"] == {
+        "loss": [1.0, None],
+        "layers": [{"loss": [None], "best_epoch": 0}],
+        "best_epoch": 0,
+        "mae": [None, 2.0],
+    }
+    again = unspool.load(tmp_path / "m").history_
+    assert list(again) == ["loss", "layers", "best_epoch", "mae"]
+    np.testing.assert_equal(again["loss"], [1.0, math.nan])
+    np.testing.assert_equal(again["layers"], [{"loss": [math.nan], "best_epoch": 0}])
+    np.testing.assert_equal(again["mae"], [math.nan, 2.0])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1j], ids=str)
+def test_what_json_does_not_have_is_not_written(path, value):
+    header, tensors = parts(path)
+    with pytest.raises(InputError, match="This model cannot be saved: "):
+        to_bytes({**header, "model": value}, tensors)
+
+
+def test_numbers_of_numpy_are_written_as_numbers(tmp_path):
+    given = {"latent_dim": np.int64(2), "hidden_units": (np.int32(3),), "random_state": np.uint8(1)}
+    model = DenseAutoencoder(**given, learning_rate=np.float32(0.5), epochs=1, verbose=0).fit(X)
+    model.save(tmp_path / "m")
+    again = unspool.load(tmp_path / "m").get_params()
+    kept = {name: again[name] for name in (*given, "learning_rate")}
+    assert kept == {
+        "latent_dim": 2,
+        "hidden_units": (3,),
+        "random_state": 1,
+        "learning_rate": 0.5,
+    }
+    assert {type(value) for value in kept.values()} == {int, float, tuple}
+
+
+def test_a_file_that_is_neither_file_nor_folder():
+    with pytest.raises(ModelFileError) as caught:
+        unspool.load("/dev/null")
+    assert str(caught.value) == "Expected a model file, but /dev/null is none."

@@ -1,0 +1,129 @@
+"""Files of other format versions: older ones are upgraded step by step, newer ones refused."""
+
+import numpy as np
+import pytest
+
+import unspool
+from tests.model_file.files import changed, rewrite
+from unspool import LSTMAutoencoder, model_file
+from unspool.errors import ModelFileError
+from unspool.model_file.format import UPGRADES
+
+X = np.sin(np.arange(12) / 2 + np.arange(40)[:, None])
+
+pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return LSTMAutoencoder(latent_dim=3, epochs=1, random_state=0, verbose=0).fit(X)
+
+
+@pytest.fixture
+def path(model, tmp_path):
+    model.save(tmp_path / "model.unspool")
+    return tmp_path / "model.unspool"
+
+
+NEWER = {"9.0": "9.0", "x" * 1000: f"{'x' * 200} … {'x' * 90}", None: "unknown", 5: "5"}
+
+
+@pytest.mark.parametrize(("made_by", "told"), NEWER.items(), ids=["9.0", "long", "none", "5"])
+def test_a_newer_format(path, made_by, told):
+    rewrite(path, changed(format_version=2, versions={"unspool": made_by}, more=1))
+    with pytest.raises(ModelFileError) as caught:
+        unspool.load(path)
+    assert str(caught.value) == (
+        f"{path} has format version 2 (made by unspool {told}), this unspool "
+        f"{unspool.__version__} reads 1; install a newer one."
+    )
+
+
+@pytest.mark.parametrize("version", [0, -1, True, 1.0, "1", None, [1]], ids=str)
+def test_a_version_that_there_never_was(path, version):
+    rewrite(path, changed(format_version=version))
+    with pytest.raises(ModelFileError) as caught:
+        unspool.load(path)
+    assert str(caught.value) == (
+        f"{path} is damaged: its format version is {version!r}, and this unspool "
+        f"{unspool.__version__} reads 1; get a good copy."
+    )
+
+
+def damaged(path):
+    return (
+        f"{path} is damaged: its checksum is not that of what it holds; get a good copy, or train "
+        "and save the model again."
+    )
+
+
+def older(monkeypatch):
+    """Two versions before this one: 0 had no checksum of its own, -1 another name besides."""
+    ran = []
+
+    def from_minus_one(header, tensors):
+        ran.append((header["format_version"], sorted(tensors)[-1]))
+        header["fitted"] = header.pop("learned")
+
+    def from_zero(header, tensors):
+        ran.append((header["format_version"], sorted(tensors)[-1]))
+        tensors["scaler.shift"] = tensors.pop("shift")
+        header["parameters"]["patience"] = 20
+
+    monkeypatch.setitem(UPGRADES, 0, from_zero)
+    monkeypatch.setitem(UPGRADES, -1, from_minus_one)
+    return ran
+
+
+def to_older(version):
+    def change(header, tensors):
+        header["format_version"] = version
+        if version < 0:
+            header["learned"] = header.pop("fitted")
+        tensors["shift"] = tensors.pop("scaler.shift")
+        del header["parameters"]["patience"]
+
+    return change
+
+
+@pytest.mark.parametrize("version", [0, -1])
+def test_an_older_format_is_upgraded_one_version_at_a_time(path, model, monkeypatch, version):
+    ran = older(monkeypatch)
+    rewrite(path, to_older(version))
+    again = unspool.load(path)
+    assert again.patience == 20
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+    assert ran == [(v, "shift") for v in (-1, 0) if v >= version]
+
+
+def test_the_checksum_of_an_older_format_is_looked_at_before_it_is_upgraded(path, monkeypatch):
+    ran = older(monkeypatch)
+    rewrite(path, to_older(0))
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelFileError) as caught:
+        unspool.load(path)
+    assert str(caught.value) == damaged(path)
+    assert ran == []
+
+
+def test_an_upgrade_that_finds_too_little_says_so(path, monkeypatch):
+    older(monkeypatch)
+    rewrite(path, changed(format_version=0))
+    with pytest.raises(ModelFileError) as caught:
+        unspool.load(path)
+    assert str(caught.value) == (
+        f"{path} does not hold a usable model: Expected 'shift' in the file, got none."
+    )
+
+
+def test_a_newer_format_is_told_all_versions_that_can_be_read(path, monkeypatch):
+    older(monkeypatch)
+    rewrite(path, changed(format_version=7))
+    with pytest.raises(ModelFileError) as caught:
+        model_file.read(path)
+    assert str(caught.value) == (
+        f"{path} has format version 7 (made by unspool {unspool.__version__}), this unspool "
+        f"{unspool.__version__} reads -1 and 0 and 1; install a newer one."
+    )
