@@ -9,9 +9,9 @@ import safetensors
 
 import unspool
 from tests.golden import make
-from tests.golden.make import SUMS, outputs, sums
+from tests.golden.make import NAMES, SUMS, outputs, sums
 from tests.model_file.files import parts
-from unspool import model_file
+from unspool import Windows, model_file, runtime
 from unspool.model_file.format import FORMAT_VERSION, UPGRADES
 
 HERE = Path(__file__).parent
@@ -32,6 +32,23 @@ def test_a_golden_file_loads_and_gives_the_same_numbers(path):
         else:
             tolerance = 1e-5 * abs(values).max()
             np.testing.assert_allclose(found[name], values, 0, tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_the_runtime_gives_the_same_numbers(path):
+    model = runtime.load(path)
+    with np.load(path.with_suffix(".npz")) as kept:
+        expected = dict(kept)
+    values, window = expected.pop("input"), model.contents.fitted["window"]
+    X = values if window is None else Windows(values, *window, feature_names=NAMES)
+    named = {"transform": "encode", "codes": "encode"}
+    for name, values in expected.items():
+        found = getattr(model, named.get(name, name))(X)
+        if values.dtype.kind == "U":
+            np.testing.assert_array_equal(found, values, name)
+        else:
+            tolerance = 1e-5 * abs(values).max()
+            np.testing.assert_allclose(found, values, 0, tolerance, err_msg=name)
 
 
 def test_no_golden_file_has_been_made_again():
