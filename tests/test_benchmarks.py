@@ -1,10 +1,17 @@
 """The benchmark suite builds what it times; it is not run here."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import article, articles
+from benchmarks import article, articles, encoding, rows, turns
+from benchmarks.cases import STATES, Shape
+from benchmarks.contestants import Job
+from benchmarks.inputs import one_layer
+from benchmarks.truth import encode, errors
+from benchmarks.worker import Desk
 from unspool.demos import DEMOS
 from unspool.demos import sines as demo
 from unspool.training.batches import Batch
@@ -38,3 +45,72 @@ def test_rows_of_an_experiment_replace_its_older_ones(tmp_path, monkeypatch):
     articles.keep("a", [row("a", 3)])
     lines = (tmp_path / "articles.csv").read_text().splitlines()
     assert lines == [",".join(articles.FIELDS), "b,0,loss,2,c,m", "a,0,loss,3,c,m"]
+
+
+@pytest.mark.parametrize("way", [*encoding.ENCODERS.values(), *encoding.STEPPERS.values()])
+def test_everybody_who_encodes_does_the_same_work(way):
+    pytest.importorskip("onnxruntime")
+    from benchmarks.contestants import encoders
+
+    inputs = one_layer(Shape(1 if way in encoding.STEPPERS.values() else 3, 7, 2, 5))
+    ready = encoders.prepare(Job("encode", f"{way} 1", 1, inputs))
+    assert errors(encode(inputs), ready.numbers)["h_n"] <= STATES
+    ready.call()
+
+
+class Near:
+    """A contestant in this process, where the suite gives it one of its own."""
+
+    versions = "some"
+
+    def __init__(self, contestant, peers, log):
+        self.desk = Desk(contestant.module, contestant.how)
+
+    def ask(self, do, **request):
+        return getattr(self.desk, do)(**request)
+
+    def close(self):
+        pass
+
+
+def test_rows_of_encoding_have_times_and_no_complaints(monkeypatch, tmp_path):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(turns, "Worker", Near)
+    monkeypatch.setattr(turns, "PAUSE", 0)
+    found = list(encoding.encoding((3,), (2,), (1,), rounds=1))
+    assert [(row["case"], row["B"], row["T"], row["contestant"]) for row in found] == [
+        *(("encode", 2, 100, name) for name in encoding.ENCODERS),
+        *(("step", 1, 1, name) for name in encoding.STEPPERS),
+    ]
+    for row in found:
+        assert (row["threads"], row["rounds"], row["note"]) == (1, 1, "")
+        rate = 1e6 * row["B"] / float(row["us_median"])
+        assert float(row["per_second"]) == pytest.approx(rate, rel=1e-2)
+        base = found[0 if row["case"] == "encode" else len(encoding.ENCODERS)]
+        ratio = float(row["us_median"]) / float(base["us_median"])
+        assert float(row["ratio_median"]) == pytest.approx(ratio, rel=1e-2)
+    rows.write("encoding", found, tmp_path)
+    assert len(rows.read("encoding", tmp_path)) == len(found)
+
+
+def test_a_single_sequence_gets_one_thread(monkeypatch):
+    asked = []
+    monkeypatch.setattr(encoding, "_by_turns", lambda *given: asked.append(given) or ())
+    list(encoding.encoding((3, 4), (256, 1), (1, 2), rounds=1))
+    assert [
+        (case, count, {shape.B for shape in shapes}) for case, _, count, shapes, _ in asked
+    ] == [
+        ("encode", 1, {256, 1}),
+        ("encode", 2, {256}),
+        ("step", 1, {1}),
+    ]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+def test_a_fresh_process_is_weighed(monkeypatch):
+    ways = {name: encoding.WAYS[name] for name in ("numpy alone", "unspool.runtime")}
+    monkeypatch.setattr(encoding, "WAYS", ways)
+    alone, runtime = encoding.loading(1, units=3)
+    assert alone["note"] == runtime["note"] == ""
+    assert float(runtime["import_ms_median"]) > float(alone["import_ms_median"])
+    assert 5 < float(alone["resident_mb_median"]) < float(runtime["resident_mb_median"]) < 100

@@ -1,5 +1,7 @@
 """A stream knows after each step what the whole model knows of all steps so far."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -84,6 +86,15 @@ def test_what_was_given_is_not_changed_by_the_next_step(models):
     stream.push(SERIES[1])
     np.testing.assert_array_equal(code, kept[0])
     np.testing.assert_array_equal(state, kept[1])
+
+
+def test_a_copy_goes_on_by_itself(models):
+    stream = models("forecaster, two layers").stream()
+    stream.push(SERIES[0])
+    other = copy.deepcopy(stream)
+    code, once = stream.push(SERIES[1]), other.code
+    np.testing.assert_array_equal(other.push(SERIES[1]), code)
+    assert not np.array_equal(once, code)
 
 
 def test_reset_forgets(models):

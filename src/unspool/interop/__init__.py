@@ -1,1 +1,1 @@
-"""Trained models in the formats of others, from `Contents` alone: nothing here needs torch."""
+"""Trained models for others: ONNX out, Keras in and out, plain PyTorch modules."""

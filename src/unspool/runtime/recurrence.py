@@ -2,16 +2,21 @@
 
 Inside the runtime sequences lie time-major with the batch last, (T, F, B): the gates of a step are
 then blocks of whole rows, and one matrix product gives all of them. What a step costs beside that
-product is calls of NumPy and passes over memory, so:
+product is calls of NumPy and passes over memory, so (`Cells`):
 
 - state, input and a row of ones stand in one array, which one product with one matrix reads;
 - σ(x) = ½ + ½ tanh(x/2): with the halves in the weights, one call of tanh serves all four gates;
+- c stands under its candidate, as the gate f under i: one product of two blocks gives both terms
+  of the new c;
+- a single sequence is a vector, for which NumPy and BLAS have less to ask;
 - sequences are sorted by length, so that those which have ended are the last columns, and a step
   computes the columns before them, views that BLAS takes as they are: padding costs nothing.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -106,60 +111,119 @@ class Layer:
         h, c : arrays of shape (H, B)
             After the last step of each sequence.
         """
-        units = self.units
-        both = np.zeros((units + self.inputs + 1, batch), np.float32)
-        both[-1] = 1
-        h, read = both[:units], both[units:-1]
-        c = np.zeros((units, batch), np.float32)
+        cells = Cells.of(self, batch)
         if state is not None:
-            h[:], c[:] = state
+            cells.h[:], cells.c[:] = state
         constant = None if context is None or self.context is None else self.context @ context
-        gates = np.empty((4 * units, batch), np.float32)
-        scratch = np.empty((units, batch), np.float32)
-        for t, n in enumerate(active.tolist()):
+        begin = 0
+        for n, steps in groupby(active.tolist()):
+            end = begin + len(list(steps))
             if not n:
                 break
-            z = gates[:, :n]
-            if x is not None:
-                read[:, :n] = x[t, :, :n]
-            np.matmul(self.matrix, both[:, :n], out=z)
-            if constant is not None:
-                z += constant[:, :n]
-            self._step(z, h[:, :n], c[:, :n], scratch[:, :n])
-            if outputs is not None:
-                outputs[t, :, :n] = h[:, :n]
-        return h, c
+            which = 0 if batch == 1 else slice(n)
+            some = cells.cut(which)
+            reads = None if x is None else x[begin:end, :, which]
+            writes = None if outputs is None else outputs[begin:end, :, which]
+            added = None if constant is None else constant[:, which]
+            for t in range(end - begin):
+                some.step(None if reads is None else reads[t], added)
+                if writes is not None:
+                    writes[t] = some.h
+            begin = end
+        return cells.h, cells.c
 
-    def _step(self, z: Array, h: Array, c: Array, scratch: Array) -> None:
-        """From the sums of a step to its state, in place."""
-        units = self.units
-        sigmas, candidate = z[: 3 * units], z[3 * units :]
-        smooth, bounded = self.recurrent_activation == "sigmoid", self.activation == "tanh"
-        if smooth and bounded:
-            np.tanh(z, out=z)
+
+class Cells:
+    """A layer's state for a batch, and the arithmetic of its steps, in place.
+
+    Parameters
+    ----------
+    layer : Layer
+    both : array of shape (H + F + 1, B)
+        State, input and ones.
+    rows : array of shape (5H, B)
+        Gates i, f, o, the candidate for c, and c.
+    pair : array of shape (2H, B)
+        For the terms of c.
+
+    Attributes
+    ----------
+    h, c : arrays of shape (H, B)
+    """
+
+    def __init__(self, layer: Layer, both: Array, rows: Array, pair: Array) -> None:
+        units = layer.units
+        self.layer, self.whole = layer, (both, rows, pair)
+        self.both, self.h, self.read = both, both[:units], both[units:-1]
+        self.sums, self.c = rows[: 4 * units], rows[4 * units :]
+        self.sigmas, self.candidate = rows[: 3 * units], rows[3 * units : 4 * units]
+        self.i_f, self.o = rows[: 2 * units], rows[2 * units : 3 * units]
+        self.candidate_c = rows[3 * units :]
+        self.pair, self.new, self.kept = pair, pair[:units], pair[units:]
+        self.smooth = layer.recurrent_activation == "sigmoid"
+        self.bounded = layer.activation == "tanh"
+        # `dot` takes half the time of `matmul` on a vector, but wants an output without gaps.
+        whole = self.sums.flags.c_contiguous
+        self.product = layer.matrix.dot if whole else partial(np.matmul, layer.matrix)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Cells, (self.layer, *self.whole)  # copied one by one, views would part
+
+    @classmethod
+    def of(cls, layer: Layer, batch: int) -> "Cells":
+        """Those of `batch` sequences before their first step."""
+        both = np.zeros((layer.matrix.shape[1], batch), np.float32)
+        both[-1] = 1
+        rows = np.zeros((5 * layer.units, batch), np.float32)
+        return cls(layer, both, rows, np.empty((2 * layer.units, batch), np.float32))
+
+    def cut(self, which: int | slice) -> "Cells":
+        """Some of the batch, or one sequence as vectors; its steps are steps of these."""
+        both, rows, pair = (each[:, which] for each in self.whole)
+        return Cells(self.layer, both, rows, pair)
+
+    def step(self, x: Array | None, constant: Array | None = None) -> None:
+        """Go on to the next state.
+
+        Parameters
+        ----------
+        x : array of shape (F, B), optional
+            What is read.
+        constant : array of shape (4H, B), optional
+            What is added to the sums of the gates.
+        """
+        if x is not None:
+            self.read[...] = x
+        self.product(self.both, out=self.sums)
+        if constant is not None:
+            self.sums += constant
+        if self.smooth and self.bounded:
+            np.tanh(self.sums, out=self.sums)
         else:
-            if smooth:
-                np.tanh(sigmas, out=sigmas)
-            else:  # hard_sigmoid
-                sigmas /= 6
-                sigmas += 0.5
-                np.clip(sigmas, 0, 1, out=sigmas)
-            if bounded:
-                np.tanh(candidate, out=candidate)
-            else:
-                np.maximum(candidate, 0, out=candidate)
-        if smooth:
-            sigmas += 1
-            sigmas *= 0.5
-        i, f, o = sigmas[:units], sigmas[units : 2 * units], sigmas[2 * units :]
-        candidate *= i
-        c *= f
-        c += candidate
-        if bounded:
-            np.tanh(c, out=scratch)
+            self._activate()
+        if self.smooth:
+            self.sigmas += 1
+            self.sigmas *= 0.5
+        np.multiply(self.i_f, self.candidate_c, out=self.pair)
+        np.add(self.new, self.kept, out=self.c)
+        if self.bounded:
+            np.tanh(self.c, out=self.new)
         else:
-            np.maximum(c, 0, out=scratch)
-        np.multiply(o, scratch, out=h)
+            np.maximum(self.c, 0, out=self.new)
+        np.multiply(self.o, self.new, out=self.h)
+
+    def _activate(self) -> None:
+        """The gates and the candidate, of other cells than tanh with sigmoid gates."""
+        if self.smooth:
+            np.tanh(self.sigmas, out=self.sigmas)
+        else:  # hard_sigmoid
+            self.sigmas /= 6
+            self.sigmas += 0.5
+            np.clip(self.sigmas, 0, 1, out=self.sigmas)
+        if self.bounded:
+            np.tanh(self.candidate, out=self.candidate)
+        else:
+            np.maximum(self.candidate, 0, out=self.candidate)
 
 
 class LSTM:

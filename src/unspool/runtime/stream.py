@@ -11,7 +11,7 @@ from unspool.errors import InputError
 from unspool.model_file import Contents
 from unspool.runtime.decoders import Decoder
 from unspool.runtime.encoders import Encoder, LSTMEncoder
-from unspool.runtime.recurrence import Array, Ragged
+from unspool.runtime.recurrence import Array, Cells, Ragged
 
 
 class Stream:
@@ -55,15 +55,15 @@ class Stream:
         self._encoder, self._forecaster = encoder, forecaster
         self._scaler, self._features = contents.scaler, contents.facts.n_features
         self._names, self._horizon = contents.feature_names, contents.facts.horizon
-        self._series = series
-        self._one = Ragged(np.ones(series or 1, np.int64), 1)
+        self._series, self._size = series, series or 1
         self.reset()
 
     def reset(self) -> None:
         """Forget all steps."""
-        plan = self._encoder.part.lstm
-        zeros = np.zeros((plan.num_layers, plan.units, self._one.size), np.float32)
-        self._state, self.steps = (zeros, zeros), 0
+        which = 0 if self._size == 1 else slice(None)  # of one series vectors, as in `Layer.run`
+        layers = [layer for (layer,) in self._encoder.lstm.layers]
+        self._cells = [Cells.of(layer, self._size).cut(which) for layer in layers]
+        self.steps = 0
 
     def push(self, step: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Read the next step.
@@ -93,15 +93,17 @@ class Stream:
                 f"The step holds {values[tuple(place)]} at feature {feature!r}; leave it out, or "
                 "push the last value again."
             )
-        x = self._scaler.apply(values.reshape(-1, self._features)).T[None]
-        _, self._state = self._encoder.lstm(x, self._one, state=self._state, return_sequences=False)
+        x = self._scaler.apply(values).T
+        for cells in self._cells:
+            cells.step(x.reshape(cells.read.shape))
+            x = cells.h
         self.steps += 1
         return self._shaped(self._code())
 
     @property
     def state(self) -> tuple[Array, Array]:
         """h and c of all layers, each (layers, H), or (layers, series, H)."""
-        h, c = (each.transpose(0, 2, 1) for each in self._state)
+        h, c = (each.transpose(0, 2, 1) for each in self._halves())
         return (h[:, 0], c[:, 0]) if self._series is None else (h, c)
 
     @property
@@ -122,12 +124,18 @@ class Stream:
                 "This model has no forecast made of the code alone; train one with `horizon`, and "
                 "a decoder other than 'reversed_input'."
             )
-        ahead = Ragged(np.full(self._one.size, self._horizon), self._horizon)
+        ahead = Ragged(np.full(self._size, self._horizon), self._horizon)
         values = self._scaler.undo(self._forecaster(self._code(), ahead))
         return np.asarray(self._shaped(values))
 
     def _code(self) -> Array:
-        return self._encoder.code(self._encoder.of_state(*self._state))
+        return self._encoder.code(self._encoder.of_state(*self._halves()))
+
+    def _halves(self) -> tuple[Array, Array]:
+        """h and c of all layers, copies (layers, H, series)."""
+        shape = (len(self._cells), -1, self._size)
+        h = np.array([cells.h for cells in self._cells]).reshape(shape)
+        return h, np.array([cells.c for cells in self._cells]).reshape(shape)
 
     def _shaped(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values[0] if self._series is None else values

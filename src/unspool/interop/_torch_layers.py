@@ -1,0 +1,131 @@
+"""Layers that `torch.fx` can trace, and where the sequences of a batch end.
+
+Padded batches run whole. Every layer and direction is an `nn.LSTM` of its own, which reads a
+sequence with its padding at the end, turned round where it reads backwards; so a state never comes
+out of padding. (Packed sequences would do as well, but a traced call of theirs cannot be unpickled,
+and they leave torch's quick path.)
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unspool import blueprint as plan
+from unspool.blueprint.parts import Size
+from unspool.nn.build import build_head
+
+State = tuple[Tensor, Tensor]  # h and c, each (layers · directions, B, H)
+
+
+class Batch(NamedTuple):
+    """Where the sequences of a batch (B, T, F) end.
+
+    Parameters
+    ----------
+    lengths : tensor of shape (B,)
+    inside : tensor of shape (B, T)
+        Whether a step is a real one.
+    turned : tensor of shape (B, T)
+        The steps from the last real one back, then the padding.
+    """
+
+    lengths: Tensor
+    inside: Tensor
+    turned: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, lengths: Tensor) -> "Batch":
+        """That of sequences x (B, T, F)."""
+        steps = torch.ones_like(x[:, :, 0], dtype=torch.int64).cumsum(1) - 1
+        ends = lengths.unsqueeze(1)
+        inside = steps < ends
+        return cls(lengths, inside, torch.where(inside, ends - 1 - steps, steps))
+
+    def reversed(self, x: Tensor) -> Tensor:
+        """Sequences (B, T, F), each turned round within its own length."""
+        return torch.take_along_dim(x, self.turned.unsqueeze(2), 1)
+
+    def last(self, x: Tensor) -> Tensor:
+        """The last real steps (B, F) of sequences (B, T, F); zeros of those without any."""
+        place = (self.lengths.long() - 1).clamp(min=0).reshape(-1, 1, 1)
+        steps = torch.take_along_dim(x, place, 1).squeeze(1)
+        return torch.where((self.lengths > 0).unsqueeze(1), steps, 0.0)
+
+
+class Layers(nn.ModuleList):
+    """LSTM layers, a list of directions for each.
+
+    Parameters
+    ----------
+    part : blueprint's Layers
+    holds : bool, default False
+        Each layer reads one more column, 1 in the padding, which shuts the input gate and opens the
+        forget gate: c stays what it was at the end.
+    """
+
+    def __init__(self, part: plan.Layers, *, holds: bool = False) -> None:
+        first = part.inputs + part.context or 1  # PyTorch has no LSTM that reads nothing
+        super().__init__(
+            nn.ModuleList(
+                nn.LSTM((part.width if depth else first) + holds, part.units, batch_first=True)
+                for _ in range(part.directions)
+            )
+            for depth in range(part.num_layers)
+        )
+        self.holds = holds
+
+    def forward(
+        self, x: Tensor, batch: Batch | None = None, state: State | None = None
+    ) -> tuple[Tensor, list[State]]:
+        """States (B, T, S) of sequences; h (B, T, H) and c (B, H) of each layer and direction.
+
+        Where there is no `batch`, all steps are real ones.
+        """
+        every: list[State] = []
+        for layer in self:
+            assert isinstance(layer, nn.ModuleList)
+            written = []
+            for direction, lstm in enumerate(layer):
+                read = self._turned(x, batch) if direction else x
+                if self.holds and batch is not None:
+                    padding = torch.logical_not(batch.inside).unsqueeze(2).type_as(x)
+                    read = torch.cat([read, padding], 2)
+                place, start = len(every), None
+                if state is not None:
+                    start = (state[0][place : place + 1], state[1][place : place + 1])
+                found = lstm(read, start)
+                every.append((found[0], found[1][1][0]))
+                written.append(self._turned(found[0], batch) if direction else found[0])
+            x = torch.cat(written, 2)
+        return x, every
+
+    @staticmethod
+    def _turned(x: Tensor, batch: Batch | None) -> Tensor:
+        return x.flip(1) if batch is None else batch.reversed(x)
+
+
+def head(part: plan.Head) -> nn.Sequential:
+    """Dense layers and activations, without what `unspool.nn.Head` does to be quick."""
+    return nn.Sequential(*build_head(part).children())
+
+
+def convolutions(channels: list[int], kernel: Size) -> nn.ModuleList:
+    """One for each pair of neighbouring `channels`."""
+    return nn.ModuleList(nn.Conv2d(wide, narrow, kernel) for wide, narrow in pairwise(channels))
+
+
+def same(convolution: nn.Module, images: Tensor, kernel: Size) -> Tensor:
+    """A convolution of images (B, H, W, C) that leaves them as large, as Keras's "same"."""
+    tall, wide = kernel
+    above, left = (tall - 1) // 2, (wide - 1) // 2
+    around = (left, wide - 1 - left, above, tall - 1 - above)
+    maps: Tensor = convolution(functional.pad(images.permute(0, 3, 1, 2), around))
+    return maps.permute(0, 2, 3, 1)
+
+
+def up_to(steps: int, x: Tensor) -> Tensor:
+    """Sequences (B, T, F) with zeros added at the end, (B, steps, F)."""
+    return functional.pad(x, (0, 0, 0, steps))[:, :steps]
