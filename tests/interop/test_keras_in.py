@@ -13,7 +13,7 @@ import unspool
 from tests.interop import nets
 from tests.interop.nets import data, near, predicted, randomised
 from unspool.errors import InputError
-from unspool.interop.keras_in import from_keras
+from unspool.interop.keras import from_keras
 from unspool.nn import gate_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")

@@ -19,9 +19,7 @@ from unspool import (
     StackedAutoencoder,
 )
 from unspool.errors import InputError
-from unspool.interop import _keras_graph
-from unspool.interop.keras_in import from_keras
-from unspool.interop.keras_out import export_keras, to_keras
+from unspool.interop.keras import export_keras, from_keras, graph, to_keras
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
@@ -340,8 +338,8 @@ def test_keras_comes_on_torch_unless_told_otherwise(
         (tmp_path / "keras.json").write_text(json.dumps({"backend": file}))
     if not imported:
         monkeypatch.delitem(sys.modules, "keras")
-    monkeypatch.setattr(_keras_graph, "optional", lambda *named: named)
-    assert _keras_graph.keras_module() == ("keras", "keras")
+    monkeypatch.setattr(graph, "optional", lambda *named: named)
+    assert graph.keras_module() == ("keras", "keras")
     assert os.environ.get("KERAS_BACKEND") == backend
 
 

@@ -21,7 +21,7 @@ def _onnx(contents: "Contents", path: Path, part: str) -> None:
 
 
 def _keras(contents: "Contents", path: Path, part: str) -> None:
-    from unspool.interop.keras_out import export_keras
+    from unspool.interop.keras import export_keras
 
     export_keras(contents, path, part=part)
 

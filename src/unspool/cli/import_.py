@@ -36,7 +36,7 @@ def import_(
     """
     from unspool._files import check_folder
     from unspool.cli.options import say
-    from unspool.interop.keras_in import from_keras
+    from unspool.interop.keras import from_keras
 
     check_folder(output)
     made = from_keras(model, second_input=second_input, forecast=forecast, max_length=max_length)

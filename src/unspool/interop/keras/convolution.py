@@ -9,9 +9,9 @@ import math
 from typing import Any
 
 from unspool.blueprint.parts import sizes
-from unspool.interop._keras_feedforward import only_output, unmasked
-from unspool.interop._keras_graph import Graph, Step, Wire, refuse, unread
-from unspool.interop._keras_layers import (
+from unspool.interop.keras.feedforward import only_output, unmasked
+from unspool.interop.keras.graph import Graph, Step, Wire, refuse, unread
+from unspool.interop.keras.layers import (
     Array,
     Conv,
     Dense,
@@ -20,7 +20,7 @@ from unspool.interop._keras_layers import (
     read_scaling,
     read_up,
 )
-from unspool.interop._keras_trail import (
+from unspool.interop.keras.trail import (
     SCALINGS,
     Found,
     Head,

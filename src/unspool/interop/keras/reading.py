@@ -1,7 +1,7 @@
 """Keras models made estimators: `from_keras`.
 
-The model's graph is made plain (`_keras_graph`), then read by what it is made of: LSTM layers
-(`_keras_recurrent`), convolutions (`_keras_conv`), or dense layers alone (`_keras_feedforward`).
+The model's graph is made plain (`graph`), then read by what it is made of: LSTM layers
+(`recurrent`), convolutions (`convolution`), or dense layers alone (`feedforward`).
 Each reader walks from the outputs back to the inputs and refuses, by name, a layer that has no
 counterpart here; one that it did not come past is refused as well. What they found becomes
 `Contents`, and that an estimator.
@@ -18,11 +18,11 @@ import numpy.typing as npt
 import unspool
 from unspool import _checks
 from unspool.errors import InputError
-from unspool.interop._keras_conv import CONVOLUTIONS, read_conv_model
-from unspool.interop._keras_feedforward import read_dense_model
-from unspool.interop._keras_graph import IDLE, RECURRENT, graph, keras_module, refuse
-from unspool.interop._keras_recurrent import read_recurrent_model
-from unspool.interop._keras_trail import ACTIVATION_LAYERS, SCALINGS, Found
+from unspool.interop.keras.convolution import CONVOLUTIONS, read_conv_model
+from unspool.interop.keras.feedforward import read_dense_model
+from unspool.interop.keras.graph import IDLE, RECURRENT, graph, keras_module, refuse
+from unspool.interop.keras.recurrent import read_recurrent_model
+from unspool.interop.keras.trail import ACTIVATION_LAYERS, SCALINGS, Found
 from unspool.model_file import Contents
 from unspool.model_file.labels import write_labels
 

@@ -3,9 +3,9 @@
 import math
 
 from unspool.errors import InputError
-from unspool.interop._keras_graph import Graph, Wire, refuse, unread
-from unspool.interop._keras_layers import Dense, read_scaling
-from unspool.interop._keras_trail import (
+from unspool.interop.keras.graph import Graph, Wire, refuse, unread
+from unspool.interop.keras.layers import Dense, read_scaling
+from unspool.interop.keras.trail import (
     Found,
     Front,
     Head,

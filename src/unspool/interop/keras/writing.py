@@ -20,8 +20,8 @@ from unspool import _checks
 from unspool._files import check_folder, whole_or_not
 from unspool.blueprint import Blueprint, ConvDecoder, ConvEncoder, LSTMDecoder, LSTMEncoder
 from unspool.errors import InputError
-from unspool.interop._keras_graph import keras_module
-from unspool.interop._keras_parts import Parts
+from unspool.interop.keras.graph import keras_module
+from unspool.interop.keras.parts import Parts
 from unspool.model_file import PARTS, Contents
 
 

@@ -1,6 +1,6 @@
 """Trained models as plain PyTorch modules, which need unspool no more.
 
-`to_torch` puts a model together of PyTorch's own modules (`_torch_parts`), gives them the trained
+`to_torch` puts a model together of PyTorch's own modules (`parts`), gives them the trained
 weights, and traces the whole with `torch.fx`. What comes out is a `torch.fx.GraphModule`: `.code`
 shows it as Python, and it is pickled without a class of ours. TorchScript would do that too, but
 PyTorch gives it up; `torch.export` has no modules and no pickle.
@@ -16,7 +16,7 @@ from torch import fx
 
 from unspool import _checks
 from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
-from unspool.interop._torch_parts import Whole
+from unspool.interop.torch.parts import Whole
 from unspool.lstm.library import SHUT
 from unspool.model_file import PARTS, Contents
 

@@ -2,8 +2,8 @@
 
 from unspool.blueprint import ConvDecoder, ConvEncoder
 from unspool.blueprint.parts import Size, sizes
-from unspool.interop._onnx_graph import Graph
-from unspool.interop._onnx_layers import Weights, activate, dense
+from unspool.interop.onnx.graph import Graph
+from unspool.interop.onnx.layers import Weights, activate, dense
 
 
 def conv_features(g: Graph, part: ConvEncoder, weights: Weights, x: str) -> str:

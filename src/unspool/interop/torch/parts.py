@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from unspool import blueprint as plan
 from unspool.blueprint.parts import projects, sizes
-from unspool.interop._torch_layers import Batch, Layers, State, convolutions, head, same, up_to
+from unspool.interop.torch.layers import Batch, Layers, State, convolutions, head, same, up_to
 from unspool.nn.dense import ACTIVATIONS
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from unspool.blueprint.parts import DECODERS
-from unspool.interop._keras_graph import Wire, refuse
-from unspool.interop._keras_layers import Array, Dense, Recurrent, read_scaling
-from unspool.interop._keras_trail import (
+from unspool.interop.keras.graph import Wire, refuse
+from unspool.interop.keras.layers import Array, Dense, Recurrent, read_scaling
+from unspool.interop.keras.trail import (
     Found,
     Front,
     Head,

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.errors import InputError
-from unspool.interop._keras_graph import Step, Wire, refuse
-from unspool.interop._keras_layers import (
+from unspool.interop.keras.graph import Step, Wire, refuse
+from unspool.interop.keras.layers import (
     Array,
     Dense,
     Recurrent,

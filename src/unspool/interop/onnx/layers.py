@@ -8,7 +8,7 @@ import numpy as np
 
 from unspool.blueprint import Head
 from unspool.data.scaling import Scaler
-from unspool.interop._onnx_graph import Array, Graph
+from unspool.interop.onnx.graph import Array, Graph
 
 Weights = Mapping[str, Array]
 

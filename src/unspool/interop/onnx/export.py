@@ -26,10 +26,10 @@ from unspool.blueprint import (
 )
 from unspool.blueprint.parts import projects
 from unspool.errors import InputError
-from unspool.interop._onnx_conv import conv_decoder, conv_features
-from unspool.interop._onnx_graph import IR_VERSION, OPSET, Graph
-from unspool.interop._onnx_layers import Batch, Weights, dense, head, read, unscaled
-from unspool.interop._onnx_lstm import lstm_decoder, lstm_features
+from unspool.interop.onnx.convolution import conv_decoder, conv_features
+from unspool.interop.onnx.graph import IR_VERSION, OPSET, Graph
+from unspool.interop.onnx.layers import Batch, Weights, dense, head, read, unscaled
+from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
 from unspool.model_file import PARTS, Contents
 
 DOCS = {

@@ -7,8 +7,8 @@ directions.
 import numpy as np
 
 from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
-from unspool.interop._onnx_graph import Array, Graph
-from unspool.interop._onnx_layers import Batch, Weights, dense, head, scalar
+from unspool.interop.onnx.graph import Array, Graph
+from unspool.interop.onnx.layers import Batch, Weights, dense, head, scalar
 
 States = list[tuple[str, str]]  # h and c of every layer
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.blueprint.models import ACTIVATIONS, CELLS, GATES
-from unspool.interop._keras_graph import Step, Wire, config_of, refuse
+from unspool.interop.keras.graph import Step, Wire, config_of, refuse
 
 Array = npt.NDArray[np.float32]
 

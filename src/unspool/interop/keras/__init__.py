@@ -1,0 +1,9 @@
+"""Keras both ways: `reading` makes a Keras model one of ours, `writing` one of ours a Keras model.
+
+Reading goes by way of `graph`, `trail` and `layers`, with a reader for each family of models, to
+`assembly`; writing by way of `parts`.
+"""
+
+from unspool.interop.keras.reading import from_keras as from_keras
+from unspool.interop.keras.writing import export_keras as export_keras
+from unspool.interop.keras.writing import to_keras as to_keras
