@@ -134,7 +134,8 @@ def codes_and_lengths(
     InputError
         Where they are not such codes or lengths.
     """
-    codes = as_floats(X, "codes").astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large for float32 is told below
+        codes = as_floats(X, "codes").astype(np.float32)
     if codes.ndim != 2 or codes.shape[1] != latent_dim:
         raise InputError(f"Expected codes of shape (N, {latent_dim}), got {codes.shape}.")
     finite = np.isfinite(codes).all(axis=1)

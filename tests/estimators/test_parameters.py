@@ -1,9 +1,13 @@
 """Bad parameters are told at `fit`, all of them at once."""
 
+import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
 from tests.estimators.quick import quick, sines
 from unspool import LSTMAutoencoder
+from unspool.blueprint import DECODERS
 from unspool.errors import InputError
 
 BAD = [
@@ -68,6 +72,35 @@ BAD = [
     ({"input_dropout": 1}, "`input_dropout` must be a number of at least 0 and below 1, got 1."),
     ({"code_l1": "much"}, "`code_l1` must be a number of at least 0, got 'much'."),
     ({"kl_weight": -1}, "`kl_weight` must be a number of at least 0 or None, got -1."),
+    (
+        {"decoder_units": 0},
+        "`decoder_units` must be a whole number of at least 1 or None, got 0.",
+    ),
+    (
+        {"decoder": "dense", "decoder_units": 4},
+        "`decoder_units` is the width of a decoder's LSTM, and a decoder 'dense' has none; "
+        "leave it None.",
+    ),
+    (
+        {"decoder": "dense", "head_units": None},
+        "`head_units` None leaves nothing of a decoder 'dense', which is its dense layers; "
+        "set it to ().",
+    ),
+    (
+        {"horizon": 2, "forecast_decoder": "dense", "head_units": None},
+        "`head_units` None leaves nothing of a decoder 'dense', which is its dense layers; "
+        "set it to ().",
+    ),
+    (
+        {"head_units": None, "output_activation": "sigmoid"},
+        "`head_units` None leaves no layer for `output_activation` 'sigmoid'; leave one of them "
+        "as it is by default.",
+    ),
+    (
+        {"head_units": None},
+        "`head_units` None makes the decoder's state the output, which needs 1 numbers, got 64; "
+        "set `decoder_units`, or head_units=() for a dense layer.",
+    ),
 ]  # fmt: skip
 
 
@@ -90,3 +123,34 @@ def test_all_bad_parameters_are_told_at_once():
 def test_a_device_that_is_not_there():
     with pytest.raises(InputError, match=r"^`device` 'cuda:99' cannot be used \("):
         quick(device="cuda:99").fit(sines())
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+@pytest.mark.parametrize("decoder", [*DECODERS, "dense"])
+def test_a_decoder_has_a_width_of_its_own(decoder):
+    model = quick(decoder="repeat", horizon=2, forecast_decoder=decoder, decoder_units=3, epochs=1)
+    model.fit(sines())
+    decoders = model.module_.decoders
+    widths = [layer.units for layer in decoders.modules() if hasattr(layer, "units")]
+    assert widths
+    assert set(widths) == {3}
+    assert {layer.units for layer in model.encoder_.modules() if hasattr(layer, "units")} == {6}
+    assert clone(model).get_params() == model.get_params()
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+def test_a_search_over_widths_and_heads():
+    grid = {"decoder_units": [None, 3], "head_units": [(), (2,)]}
+    search = GridSearchCV(quick(epochs=1), grid, cv=2, error_score="raise").fit(sines())
+    assert len(search.cv_results_["params"]) == 4
+
+
+@pytest.mark.parametrize(("units", "one_call"), [(3, True), (9, True), (1, False)])
+def test_a_decoder_of_another_width_trains_as_step_by_step(units, one_call):
+    """In one call of compiled code where there is a dense layer."""
+    heads = () if one_call else None
+    made = {"bidirectional": False, "decoder_units": units, "head_units": heads, "epochs": 3}
+    quickly, plainly = (quick(**made, backend=name).fit(sines()) for name in ("cpu", "stepwise"))
+    ran = {layer.ran.reason for layer in quickly.module_.modules() if hasattr(layer, "ran")}
+    assert ("in one call with the whole training step" in ran) == one_call
+    np.testing.assert_allclose(quickly.history_["loss"], plainly.history_["loss"], rtol=1e-4)

@@ -80,7 +80,9 @@ def _by_pytorch(trained: Any, values: np.ndarray, lengths: np.ndarray) -> np.nda
 
 
 def _runtime(contents: Contents, values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    return runtime.Model(contents).encode(Sequences(values, lengths).values, lengths)
+    if contents.facts.image_shape is not None:
+        return runtime.Model(contents).encode(values.reshape(len(values), -1))
+    return runtime.Model(contents).encode(values, lengths)
 
 
 def _onnx(contents: Contents, values: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -1,5 +1,10 @@
 """A model in NumPy alone gives what PyTorch gives, for every kind of model."""
 
+import pickle
+import sys
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -12,12 +17,15 @@ from tests.trained import (
     FEATURES,
     FORECASTERS,
     LONG,
+    QUICK,
     RAGGED,
     STEPS,
+    images,
+    lstm,
     rows,
 )
-from unspool import Sequences, Windows, runtime
-from unspool.errors import InputError
+from unspool import ConvAutoencoder, Sequences, Windows, model_file, runtime
+from unspool.errors import InputError, ModelFileError
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +57,7 @@ def test_an_autoencoder(name, pairs):
     close("reconstruction", trained.reconstruct(X), model.reconstruct(X))
     for per in ("sequence", "step"):
         errors = model.reconstruction_error(X, per=per)
-        expected = trained.reconstruction_error(X, per=per)
-        close(f"error per {per}", expected.reshape(errors.shape), errors, 1e-4)
+        close(f"error per {per}", trained.reconstruction_error(X, per=per), errors, 1e-4)
     close("score", trained.score(X), model.score(X), 1e-5)
     if trained.horizon_:
         close("forecast", trained.forecast(X), model.forecast(X))
@@ -223,3 +230,177 @@ def test_a_score_needs_what_it_is_held_against(pairs):
     _, model = pairs("forecaster of tables")
     with pytest.raises(InputError, match=r"Expected `y` of shape \(20, 4\), got \(20, 3\)."):
         model.score(rows(), rows(features=3))
+
+
+def raises(message, call, *arguments, **named):
+    with pytest.raises(InputError) as caught:
+        call(*arguments, **named)
+    assert str(caught.value) == message
+
+
+def test_images_are_whole_and_at_least_one(pairs):
+    _, model = pairs("images")
+    X = ALL["images"].X
+    raises("Expected at least one sequence, got none (shape (0, 35, 2)).", model.reconstruct, X[:0])
+    pixels = Sequences(X.reshape(11, 35, 2), [35] * 10 + [1])
+    raises(
+        f"Expected images as (N, 7, 5, 2), or a table (N, 70), got {pixels!r}.",
+        model.encode,
+        pixels,
+    )
+    raises("Images are all of one size; leave `lengths` out.", model.encode, X, lengths=[35] * 11)
+    cut = X.copy()
+    cut[3, -1, -2:] = np.nan
+    raises(
+        "Row 3 ends in NaN, and all values of a row have to be known here; fill or drop such rows.",
+        model.encode,
+        cut,
+    )
+
+
+def test_rows_with_nan_at_their_ends_are_named(pairs):
+    _, model = pairs("dense rows")
+    cut = rows()
+    cut[4, -1] = np.nan
+    raises(
+        "Row 4 ends in NaN, and all values of a row have to be known here; fill or drop such rows.",
+        model.encode,
+        cut,
+    )
+
+
+def frames(values, names):
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    frame = polars.DataFrame(values, schema=names)
+    return [pandas.DataFrame(values, columns=names), frame, frame.to_arrow()]
+
+
+@pytest.mark.parametrize("name", ["table", "dense rows", "stacked"])
+def test_columns_of_a_frame_in_another_order_are_refused(name):
+    names = list("abcdef")
+    for turned, frame in zip(frames(rows(), names[::-1]), frames(rows(), names), strict=True):
+        model = replace(ALL[name], X=frames(rows(), names)[0]).fit()
+        model = runtime.Model(model.contents())
+        np.testing.assert_array_equal(model.encode(frame), model.encode(rows()))
+        raises(
+            "Expected the features a, b, c, d, e, f, in this order, got f, e, d, c, b, a; "
+            "choose and order them as in `fit`.",
+            model.encode,
+            turned,
+        )
+
+
+def test_a_table_whose_last_columns_were_cut_off_may_have_any_columns():
+    before, after = frames(rows(), list("abcdef"))[0], frames(rows(), list("cdefgh"))[0]
+    trained = replace(ALL["forecaster, repeat"], X=before).fit()
+    model = runtime.Model(trained.contents())
+    close("forecast", trained.forecast(after), model.forecast(after))
+
+
+def test_sequences_come_back_in_the_form_that_the_estimator_gives_them(pairs):
+    one = replace(ALL["repeat"], X=rows()[:, :, None]).fit()
+    again = runtime.Model(one.contents()).reconstruct(rows())
+    close("sequences of one feature", one.reconstruct(rows()), again)
+
+
+@pytest.mark.parametrize("name", ["repeat", "images", "dense rows", "classifier, lstm"])
+def test_a_model_is_pickled_and_copied(name, pairs):
+    _, model = pairs(name)
+    for twin in (pickle.loads(pickle.dumps(model)), deepcopy(model)):
+        np.testing.assert_array_equal(twin.encode(ALL[name].X), model.encode(ALL[name].X))
+
+
+def test_several_threads_may_use_one_model(pairs):
+    _, model = pairs("previous, both ways, two layers")
+    each = [Sequences(RAGGED.values * factor, RAGGED.lengths) for factor in range(8)]
+    alone = [model.reconstruct(X) for X in each]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(model.reconstruct, each))
+    finally:
+        sys.setswitchinterval(interval)
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["dense", "images", "repeat", "classifier, dense"])
+def test_a_model_keeps_its_weights_when_the_estimator_changes(name):
+    trained, X = ALL[name].fit(), ALL[name].X
+    model = runtime.Model(trained.contents())
+    calls = [model.encode, model.reconstruct if model.head is None else model.predict_proba]
+    before = [call(X) for call in calls]
+    for weight in trained.module_.parameters():
+        weight.data += 1
+    for call, expected in zip(calls, before, strict=True):
+        np.testing.assert_array_equal(call(X), expected)
+
+
+def convolved():
+    return ConvAutoencoder(4, filters=(60,), **QUICK)
+
+
+def peak(call, *arguments):
+    """Bytes that a call takes at most."""
+    tracemalloc.start()
+    call(*arguments)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
+def test_memory_is_bounded_by_what_steps_become(pairs, monkeypatch):
+    wide = runtime.Model(replace(ALL["repeat"], make=lstm(decoder_units=64)).fit().contents())
+    sequences = np.zeros((200, 100, FEATURES), np.float32)
+    many = runtime.Model(replace(ALL["images"], make=convolved).fit().contents())
+    for model, X, factor in [(wide, sequences, 8), (many, images(60), 8)]:
+        monkeypatch.setattr("unspool.runtime.model.BATCH_VALUES", 1 << 30)
+        unbounded = peak(model.reconstruct, X)
+        monkeypatch.setattr("unspool.runtime.model.BATCH_VALUES", 1 << 16)
+        assert peak(model.reconstruct, X) < unbounded / factor
+
+
+def test_values_that_float32_cannot_hold_are_refused_at_the_door(pairs):
+    _, model = pairs("repeat")
+    message = (
+        "Expected values of less than 3.4e+38 after scaling, which is all that float32 can hold, "
+        "got up to 1.0e+300 before; look for outliers, or divide the data."
+    )
+    raises(message, model.encode, np.full((1, 2, FEATURES), 1e300))
+    stream = model.stream()
+    raises(message, stream.push, [1, 1e300, 0])
+    assert not np.any(stream.state)
+    raises("Expected finite codes, got others in row 1.", model.decode, [[0] * 5, [1e300] * 5])
+
+
+def test_labels_that_are_not_like_those_of_fit_are_no_score_of_zero(pairs):
+    for name, given, kind in [
+        ("classifier, lstm", [0] * len(RAGGED), "'a', as in `fit`, got others like 0."),
+        ("classifier, dense", ["0"] * 20, "0, as in `fit`, got others like '0'."),
+    ]:
+        _, model = pairs(name)
+        raises(f"Expected labels `y` like {kind}", model.score, ALL[name].X, given)
+    _, model = pairs("classifier, lstm")
+    labels = ALL["classifier, lstm"].y
+    for y, shape in [(labels[:, None], (23, 1)), (labels[:5], (5,))]:
+        raises(f"Expected `y` of shape (23,), got {shape}.", model.score, RAGGED, y)
+    assert model.score(RAGGED, labels.astype(object)) == model.score(RAGGED, labels)
+
+
+def test_a_future_that_is_unknown_or_no_number_has_no_score(pairs):
+    _, model = pairs("forecaster of tables")
+    y = rows(features=4)
+    y[2, 1] = np.nan
+    raises("Expected finite numbers in `y`, got others.", model.score, rows(), y)
+    raises("Expected real numbers in `y`, got dtype <U1.", model.score, rows(), [["a"]] * 20)
+    assert np.isnan(model.score(rows()[:1], rows(features=4)[:1]))  # nothing varies in one
+
+
+def test_a_file_without_a_loss_is_a_damaged_one(tmp_path):
+    trained = ALL["repeat"].fit()
+    contents = trained.contents()
+    parameters = {k: v for k, v in contents.parameters.items() if k != "loss"}
+    model_file.write(tmp_path / "m", replace(contents, parameters=parameters))
+    with pytest.raises(ModelFileError, match=r"does not hold a usable model: .*`loss`"):
+        runtime.load(tmp_path / "m")

@@ -69,12 +69,8 @@ def complaints(model: str, parameters: Parameters) -> list[_checks.Complaint]:
 
 def _lstm_complaints(p: Parameters) -> list[_checks.Complaint]:
     heads = p["head_units"]
-    bare = heads is None and p["output_activation"] != "linear"
     return [
-        "`head_units` None leaves no layer for `output_activation` "
-        f"{p['output_activation']!r}; leave one of them as it is by default."
-        if bare
-        else None,
+        *_bare_complaints(p),
         _checks.whole("latent_dim", p["latent_dim"], 1),
         _checks.whole("units", p["units"], 1, none=True),
         _checks.whole("decoder_units", p["decoder_units"], 1, none=True),
@@ -87,6 +83,33 @@ def _lstm_complaints(p: Parameters) -> list[_checks.Complaint]:
         _checks.choice("activation", p["activation"], CELLS),
         _checks.choice("recurrent_activation", p["recurrent_activation"], GATES),
     ]
+
+
+def _bare_complaints(p: Parameters) -> list[_checks.Complaint]:
+    """Look at what a decoder without LSTM, or one without dense layers, has no place for."""
+    dense = [name == "dense" for name in _decoders(p)]
+    bare = p["head_units"] is None
+    return [
+        "`head_units` None leaves no layer for `output_activation` "
+        f"{p['output_activation']!r}; leave one of them as it is by default."
+        if bare and p["output_activation"] != "linear"
+        else None,
+        "`head_units` None leaves nothing of a decoder 'dense', which is its dense layers; "
+        "set it to ()."
+        if bare and any(dense)
+        else None,
+        "`decoder_units` is the width of a decoder's LSTM, and a decoder 'dense' has none; "
+        "leave it None."
+        if p["decoder_units"] is not None and all(dense)
+        else None,
+    ]
+
+
+def _decoders(p: Parameters) -> list[Any]:
+    """The names of the decoders that a model with these parameters has."""
+    if p.get("forecast_decoder") is None or p["horizon"] is None:
+        return [p["decoder"]]
+    return [p["decoder"], p["forecast_decoder"]]
 
 
 def _lstm_autoencoder_complaints(p: Parameters) -> list[_checks.Complaint]:
@@ -170,8 +193,6 @@ def _lstm_decoder(
     units = None if p["head_units"] is None else tuple(p["head_units"])
     activations = p["head_activation"], p["output_activation"]
     if name == "dense":
-        if units is None:
-            raise InputError('A "dense" decoder is its dense layers; set `head_units` to ().')
         head = Head(latent_dim, n_features, units, steps, *activations)
         return DenseDecoder(n_features, latent_dim, head)
     kind = DECODERS[name]
@@ -186,10 +207,11 @@ def _lstm_decoder(
         p["recurrent_activation"],
     )
     head = Head(lstm.width, n_features, units, steps if kind.flat else None, *activations)
-    if units is None and lstm.width != n_features * (head.steps or 1):
+    outputs = n_features * (head.steps or 1)
+    if units is None and lstm.width != outputs:
         raise InputError(
             f"`head_units` None makes the decoder's state the output, which needs "
-            f"{n_features * (head.steps or 1)} numbers, got {lstm.width}; set `decoder_units`, "
+            f"{outputs} numbers, got {lstm.width}; set `decoder_units`, "
             "or head_units=() for a dense layer."
         )
     return LSTMDecoder(name, n_features, latent_dim, lstm, head, steps, reverse_target)

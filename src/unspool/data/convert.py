@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from unspool.data.frames import as_frame, frame_values
-from unspool.data.sequences import Sequences, as_floats
+from unspool.data.sequences import FloatArray, Sequences, as_floats
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
@@ -50,6 +50,18 @@ def as_source(X: Any) -> Source:
             "one series of T steps goes in as (1, T, F)."
         )
     return Sequences(array)
+
+
+def whole_rows(source: Source) -> FloatArray:
+    """Values (N, T, F) of rows or images, where NaN at the end of one is no padding."""
+    assert isinstance(source, Sequences)
+    cut = np.flatnonzero(source.lengths < source.values.shape[1])
+    if len(cut):
+        raise InputError(
+            f"Row {cut[0]} ends in NaN, and all values of a row have to be known here; fill or "
+            "drop such rows."
+        )
+    return source.values
 
 
 def _is_ragged(X: list[Any] | tuple[Any, ...]) -> bool:

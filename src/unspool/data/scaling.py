@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unspool.errors import InputError
+
 Array = npt.NDArray[Any]
 
 SCALINGS = ("standard", "minmax", "none")
@@ -49,7 +51,24 @@ class Scaler:
         return cls(low, np.where(high > low, high - low, 1.0))
 
     def apply(self, values: Array) -> Array:
-        """Scale values (..., F) into a new float32 array, by way of float64."""
+        """Scale values (..., F) into a new float32 array, by way of float64.
+
+        Raises
+        ------
+        InputError
+            For values that are too large for float32 when scaled.
+        """
+        try:
+            with np.errstate(over="raise"):
+                return self._applied(values)
+        except FloatingPointError:
+            raise InputError(
+                f"Expected values of less than {np.finfo(np.float32).max:.1e} after scaling, which "
+                f"is all that float32 can hold, got up to {np.abs(values).max():.1e} before; "
+                "look for outliers, or divide the data."
+            ) from None
+
+    def _applied(self, values: Array) -> Array:
         if not self.shift.any() and (self.scale == 1).all():  # to the bit what comes out below
             return np.array(values, np.float32)
         shift, scale = self.shift, self.scale

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from unspool import _checks
-from unspool.blueprint import STRUCTURAL, Facts, blueprint
+from unspool.blueprint import Facts, blueprint
 from unspool.blueprint import complaints as blueprint_complaints
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
@@ -58,11 +58,6 @@ class Model(Savable):
         """Make the modules of this model, their weights drawn from `generator`."""
         plan = blueprint(self._name, self.get_params(deep=False), self._facts())
         return build(plan, generator, getattr(self, "backend", "auto"))
-
-    @property
-    def _name(self) -> str:
-        """The class that says what the model is made of; a subclass may have another name."""
-        return next(one.__name__ for one in type(self).__mro__ if one.__name__ in STRUCTURAL)
 
     def _complaints(self) -> list[_checks.Complaint]:
         """Look at the parameters that all models have."""

@@ -74,7 +74,7 @@ class SavableClassifier(Savable):
         parameters = plain_parameters(self)
         if given is not None:
             _checks.raise_all(*given._complaints())
-            of_given = {"model": type(given).__name__, "parameters": plain_parameters(given)}
+            of_given = {"model": given._name, "parameters": plain_parameters(given)}
             parameters["autoencoder"] = of_given
         fitted = {
             **inner.fitted,
@@ -88,9 +88,11 @@ class SavableClassifier(Savable):
             },
         }
         head = self.module_.head.state_dict()
-        weights = {f"module.head.{name}": weight.cpu().numpy() for name, weight in head.items()}
+        weights = {
+            f"module.head.{name}": weight.cpu().numpy().copy() for name, weight in head.items()
+        }
         tensors = {**inner.tensors, **weights}
-        return Contents(type(self).__name__, parameters, fitted, tensors, inner.versions)
+        return Contents(self._name, parameters, fitted, tensors, inner.versions)
 
     @classmethod
     def from_contents(cls, contents: Contents, device: str) -> Self:

@@ -9,12 +9,11 @@ import numpy.typing as npt
 from unspool import _checks
 from unspool.blueprint import Facts
 from unspool.blueprint.parts import sizes
-from unspool.data.convert import Source
+from unspool.data.convert import Source, whole_rows
 from unspool.data.sequences import FloatArray, Sequences, as_floats
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.autoencoding import BaseAutoencoder, Unwind
-from unspool.estimators.reading import whole_rows
 from unspool.model_file import Contents
 from unspool.model_file.contents import image_shape
 from unspool.nn.convolution import ConvEncoder

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from unspool.data.convert import Source
+from unspool.data.convert import Source, whole_rows
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.estimators.autoencoding import BaseAutoencoder
-from unspool.estimators.reading import whole_rows
 
 
 class OfRows(BaseAutoencoder):

@@ -33,7 +33,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         LSTM units of every layer (and direction), H; `latent_dim` by default, and the final state
         is then the code itself. Otherwise a linear layer leads from one to the other.
     decoder_units : int, optional
-        LSTM units of the decoder's layers, where they are to be others.
+        LSTM units of the decoder's layers, where they are to be others; None for a decoder
+        "dense", which has no LSTM.
     num_layers : int, default 1
         LSTM layers in the encoder, and in the decoder.
     bidirectional : bool, default True
@@ -63,7 +64,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         last epoch, 0 to 1. It falls to that linearly from 1 in the first (scheduled sampling).
     head_units : sequence of int or None, default ()
         Widths of dense layers between the decoder's state and the output, applied to every step.
-        None leaves out the output layer as well: the state is the output, and has to be as wide.
+        None leaves out the output layer as well: the state is the output, and has to be as wide;
+        not for a decoder "dense".
     head_activation : str, default "relu"
         Of those layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
     output_activation : str, default "linear"

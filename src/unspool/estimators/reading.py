@@ -49,18 +49,6 @@ def read_for_fit(estimator: Any, X: Any) -> tuple[Source, bool]:
     return source, False
 
 
-def whole_rows(source: Source) -> FloatArray:
-    """Values (N, T, F) of rows or images, where NaN at the end of one is no padding."""
-    assert isinstance(source, Sequences)
-    cut = np.flatnonzero(source.lengths < source.values.shape[1])
-    if len(cut):
-        raise InputError(
-            f"Row {cut[0]} ends in NaN, and all values of a row have to be known here; fill or "
-            "drop such rows."
-        )
-    return source.values
-
-
 def read_future(y: Any, n: int, n_features: int, horizon: int | None) -> tuple[FloatArray, int]:
     """Read what comes after the sequences, as (N, K, F), and how many axes `y` had.
 

@@ -13,8 +13,10 @@ from torch import nn
 
 import unspool
 from unspool import _checks, model_file
+from unspool.blueprint import STRUCTURAL
 from unspool.errors import InputError
 from unspool.model_file import PARTS, Contents
+from unspool.model_file.contents import CLASSIFIER
 from unspool.nn.build import build
 from unspool.nn.device import resolve_device
 
@@ -24,11 +26,21 @@ T = TypeVar("T", bound="Savable")
 class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """A fitted estimator of ours that goes to a file and comes back; see `unspool.model_file`."""
 
+    @property
+    def _name(self) -> str:
+        """The class of unspool's that this is; a subclass may have another name."""
+        return self._kind().__name__
+
+    @classmethod
+    def _kind(cls) -> type[BaseEstimator]:
+        return next(one for one in cls.__mro__ if one.__name__ in (*STRUCTURAL, CLASSIFIER))
+
     def save(self, path: str | os.PathLike[str], *, part: str = "model") -> None:
         """Write the model to one safetensors file; `unspool.load` reads it back.
 
         The file is written under a temporary name and renamed, so that an older one at `path`
-        is replaced whole or not at all.
+        is replaced whole or not at all. A subclass of your own is written as the class of
+        unspool's below it, and comes back as that.
 
         Parameters
         ----------
@@ -73,9 +85,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         tensors = {"scaler.shift": self.scaler_.shift, "scaler.scale": self.scaler_.scale}
         for name, weight in self.module_.state_dict().items():
             if part == "model" or not name.startswith("decoders."):
-                tensors[f"module.{name}"] = weight.detach().cpu().numpy()
-        parameters = plain_parameters(self)
-        return Contents(type(self).__name__, parameters, fitted, tensors, made_by())
+                tensors[f"module.{name}"] = weight.detach().cpu().numpy().copy()
+        return Contents(self._name, plain_parameters(self), fitted, tensors, made_by())
 
     def _recall(self, contents: Contents) -> None:
         """Take back what only this kind of model remembers."""
@@ -139,9 +150,10 @@ def made_by() -> dict[str, str]:
     }
 
 
-def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
-    """Its parameters, without a random state that is no number."""
-    parameters: dict[str, Any] = estimator.get_params(deep=False)
+def plain_parameters(estimator: Savable) -> dict[str, Any]:
+    """Those of its parameters that its class of unspool's has; no random state but a number."""
+    known = estimator._kind()._get_param_names()
+    parameters: dict[str, Any] = {name: getattr(estimator, name) for name in known}
     if not is_seed(parameters["random_state"]):
         parameters["random_state"] = None
     return parameters

@@ -22,6 +22,7 @@ class Convolution:
         self.kernel: Size = (weight.shape[2], weight.shape[3])
         self.matrix = np.ascontiguousarray(weight.transpose(2, 3, 1, 0).reshape(-1, len(weight)))
         self.bias = bias
+        self.width = max(self.matrix.shape)  # numbers that a pixel becomes
 
     def __call__(self, images: Array) -> Array:
         """Images (B, H, W, O) of images (B, H, W, I)."""

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from unspool import blueprint as plan
+from unspool.blueprint.parts import sizes
 from unspool.runtime.convolution import Convolution, enlarge
-from unspool.runtime.dense import ACTIVATIONS, Dense, Layers
+from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
 from unspool.runtime.encoders import batch_last, within
 from unspool.runtime.recurrence import LSTM, Array, Ragged, State
 
@@ -20,6 +21,7 @@ class Decoder:
 
     def __init__(self, part: plan.Decoder) -> None:
         self.most_steps = part.most_steps
+        self.width = part.n_features  # most numbers that a step becomes
 
     def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
         """Sequences (B, T, F) of codes (B, L).
@@ -45,7 +47,9 @@ class LSTMDecoder(Decoder):
         self.needs_input = self.kind.reads == "reversed_input"
         self.lstm = LSTM(part.lstm, within(weights, "lstm."))
         self.start = Dense(weights, "start.") if part.starts else None
-        self.head = Layers(part.head, weights, "head.")
+        self.head = DenseLayers(part.head, weights, "head.")
+        if not self.kind.flat:
+            self.width = max(self.width, *part.head.widths)
 
     def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
         """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
@@ -111,7 +115,7 @@ class DenseDecoder(Decoder):
 
     def __init__(self, part: plan.DenseDecoder, weights: Weights) -> None:
         super().__init__(part)
-        self.head = Layers(part.head, weights, "head.")
+        self.head = DenseLayers(part.head, weights, "head.")
 
     def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
         """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
@@ -131,6 +135,7 @@ class ConvDecoder(Decoder):
             Convolution(weights[f"convolutions.{i}.weight"], weights[f"convolutions.{i}.bias"])
             for i in range(len(part.filters) + 1)
         ]
+        self.width = max(convolution.width for convolution in self.convolutions)
 
     def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
         """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
@@ -138,7 +143,7 @@ class ConvDecoder(Decoder):
             code = self.activation(self.start(code))
         first, *others = self.convolutions
         images = first(code.reshape(len(code), *self.part.map_shape))
-        *larger, _ = plan.parts.sizes(self.part.shape, self.part.pool, len(self.part.filters))
+        *larger, _ = sizes(self.part.shape, self.part.pool, len(self.part.filters))
         for convolution, (height, width) in zip(others, reversed(larger), strict=True):
             images = convolution(enlarge(self.activation(images), self.part.pool))
             images = images[:, :height, :width]

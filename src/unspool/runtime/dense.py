@@ -15,6 +15,14 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 _erfc = np.frompyfunc(math.erfc, 1, 1)
 
 
+def _linear(x: Array) -> Array:
+    return x
+
+
+def _relu(x: Array) -> Array:
+    return np.asarray(np.maximum(x, 0))
+
+
 def _sigmoid(x: Array) -> Array:
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))
 
@@ -34,9 +42,10 @@ def _softmax(x: Array) -> Array:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
+# Functions with names, so that models can be pickled.
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
-    "linear": lambda x: x,
-    "relu": lambda x: np.maximum(x, 0),
+    "linear": _linear,
+    "relu": _relu,
     "tanh": np.tanh,
     "sigmoid": _sigmoid,
     "elu": _elu,
@@ -63,7 +72,7 @@ class Dense:
         return np.asarray(x @ self.weight.T + self.bias)
 
 
-class Layers:
+class DenseLayers:
     """Dense layers with their activations; `unspool.nn.Head` in NumPy.
 
     Parameters

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from unspool import blueprint as plan
 from unspool.blueprint.parts import projects
 from unspool.runtime.convolution import Convolution, pool
-from unspool.runtime.dense import ACTIVATIONS, Dense, Layers
-from unspool.runtime.recurrence import LSTM, Array, Lengths, Ragged
+from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
+from unspool.runtime.recurrence import LSTM, Array, Ragged
 
 Weights = Mapping[str, Array]
 
@@ -27,6 +27,7 @@ class Encoder:
 
     def __init__(self, part: plan.Encoder, weights: Weights) -> None:
         self.latent_dim, self.most_steps = part.latent_dim, part.most_steps
+        self.width = part.n_features  # most numbers that a step becomes, where all steps are held
         self.projection = Dense(weights, "projection.") if projects(part) else None
 
     def features(self, x: Array, batch: Ragged) -> Array:
@@ -49,6 +50,8 @@ class LSTMEncoder(Encoder):
         super().__init__(part, weights)
         self.part = part
         self.lstm = LSTM(part.lstm, within(weights, "lstm."))
+        if part.lstm.num_layers > 1:
+            self.width = max(self.width, part.lstm.width)
 
     def features(self, x: Array, batch: Ragged) -> Array:
         """The final state: (B, H · directions), or all of it."""
@@ -66,7 +69,7 @@ class DenseEncoder(Encoder):
 
     def __init__(self, part: plan.DenseEncoder, weights: Weights) -> None:
         super().__init__(part, weights)
-        self.steps, self.layers = part.steps, Layers(part.layers, weights, "layers.")
+        self.steps, self.layers = part.steps, DenseLayers(part.layers, weights, "layers.")
 
     def features(self, x: Array, batch: Ragged) -> Array:
         """What the last layer makes of sequences."""
@@ -84,6 +87,7 @@ class ConvEncoder(Encoder):
             Convolution(weights[f"convolutions.{i}.weight"], weights[f"convolutions.{i}.bias"])
             for i in range(len(part.filters))
         ]
+        self.width = max(convolution.width for convolution in self.convolutions)
 
     def features(self, x: Array, batch: Ragged) -> Array:
         """The last map of sequences, flattened."""
@@ -119,6 +123,3 @@ def batch_last(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def up_to(steps: int, x: Array) -> Array:
     """Sequences (B, T, F) with zeros added at the end, (B, steps, F)."""
     return np.pad(x, ((0, 0), (0, steps - x.shape[1]), (0, 0)))
-
-
-__all__ = ["Encoder", "LSTMEncoder", "Lengths", "make_encoder", "within"]

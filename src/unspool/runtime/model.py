@@ -10,21 +10,21 @@ import numpy.typing as npt
 from unspool import _checks, model_file, results
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
-from unspool.data.sequences import FloatArray, IntArray
+from unspool.data.sequences import FloatArray, IntArray, as_floats
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file import Contents
 from unspool.model_file.labels import restore_labels
 from unspool.runtime.decoders import Decoder, make_decoder
-from unspool.runtime.dense import Layers
+from unspool.runtime.dense import DenseLayers
 from unspool.runtime.encoders import make_encoder, within
 from unspool.runtime.reading import form_of_fit, read
 from unspool.runtime.recurrence import Array, Ragged
 from unspool.runtime.stream import Stream
 
-# Sequences of a batch, for which the states of a step stay in the cache; and values of one, so
-# that long sequences do not take much memory.
+# Sequences of a batch, for which the states of a step stay in the cache; and values that its
+# steps may become on the way, so that long sequences and large images do not take much memory.
 BATCH = 256
-BATCH_VALUES = 1 << 22
+BATCH_VALUES = 1 << 25
 
 
 def load(path: str | os.PathLike[str]) -> "Model":
@@ -49,7 +49,10 @@ class Model:
     (T_i, F); images (N, H, W, C) or rows (N, D) where the model was trained on such; `Sequences`
     or `Windows`; a frame, where narwhals is installed. Steps that are NaN in every feature up to
     the end of a sequence are padding. With `lengths` (N,), X is (N, T, F) and what stands past
-    the end of a sequence is never looked at. All values are in the units of the data.
+    the end of a sequence is never looked at. All values are in the units of the data. Where the
+    estimator holds a table (N, T) to the columns that `fit` saw, sequences may have any length
+    here; a frame has to have the same columns in the same order. Several threads may use one
+    model.
 
     Parameters
     ----------
@@ -64,6 +67,11 @@ class Model:
         Steps of the forecast, 0 for none.
     classes : array of shape (C,), or None
         Of a classifier.
+
+    Raises
+    ------
+    InputError
+        By every method: for an `X` that the model cannot read, and for what it has no part for.
 
     Examples
     --------
@@ -87,10 +95,11 @@ class Model:
         }
         self.head, self.classes = None, None
         if plan.head is not None:
-            self.head = Layers(plan.head, weights, "head.")
+            self.head = DenseLayers(plan.head, weights, "head.")
             self.classes = restore_labels(contents.fitted["classes"])
         else:
-            _checks.raise_all(_checks.choice("loss", contents.parameters["loss"], results.LOSSES))
+            loss = contents.parameters.get("loss")
+            _checks.raise_all(_checks.choice("loss", loss, results.LOSSES))
 
     def __repr__(self) -> str:
         features = self.contents.facts.n_features
@@ -137,7 +146,7 @@ class Model:
         )
         longest = int(steps.max(initial=0))
         values = np.full((len(codes), longest, facts.n_features), np.nan)
-        for indices in _longest_first(steps, self._batch_size(longest)):
+        for indices in _longest_first(steps, longest * decoder.width):
             batch = Ragged(steps[indices], longest)
             values[indices] = self.scaler.undo(decoder(codes[indices], batch))
         values[np.arange(longest) >= steps[:, None]] = np.nan
@@ -150,9 +159,9 @@ class Model:
 
         Returns
         -------
-        array in the form of `X`
-            NaN past the end of a sequence. With `merge`, for `Windows`, a list of arrays
-            (T_i, F), one for every series: the averages of overlapping windows.
+        array of shape (N, T, F), or in the form of the tables or images that `fit` saw
+            In the units of the data, NaN past the end of a sequence. With `merge`, for `Windows`,
+            a list of arrays (T_i, F), one for every series: averages of overlapping windows.
         """
         source, form = self._read(X, lengths, unwind=True)
         pieces = ((indices, again) for indices, _, again in self._reconstructions(source))
@@ -180,9 +189,9 @@ class Model:
 
         Returns
         -------
-        array of shape (N,), or (N, T) per step
-            Means over features in scaled units; NaN past the end of a sequence. With `merge`, a
-            list of arrays (T_i,).
+        array of shape (N,), or per step (N, T), of images (N, H, W)
+            Means over features in scaled units; NaN past the end of a sequence, and for one of
+            length 0. With `merge`, a list of arrays (T_i,).
         """
         results.check_per(per)
         source, _ = self._read(X, lengths, unwind=True)
@@ -191,7 +200,11 @@ class Model:
             (indices, results.step_errors(again, x, loss))
             for indices, x, again in self._reconstructions(source)
         )
-        return results.errors(source, pieces, per, merge=merge)
+        errors = results.errors(source, pieces, per, merge=merge)
+        image = self.contents.facts.image_shape
+        if per == "step" and image is not None:
+            return errors.reshape(len(source), *image[:2])
+        return errors
 
     def forecast(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
         """What comes after sequences, (N, K, F).
@@ -231,19 +244,22 @@ class Model:
         if self.classes is not None:
             if y is None:
                 raise InputError("Expected labels `y` to hold predictions against, got none.")
-            return float(np.mean(self.predict(X, lengths) == np.asarray(y)))
+            predicted, truth = self.predict(X, lengths), _labels_like(y, self.classes)
+            _check_shapes(predicted, truth)
+            return float(np.mean(predicted == truth))
         if "reconstruction" in self.decoders or not self.decoders:
             source, _ = self._read(X, lengths, unwind=True)
             return results.explained(source, self._reconstructions(source), self.scaler)
         if y is not None:
-            predicted, truth = self.forecast(X, lengths), np.asarray(y)
+            predicted, truth = self.forecast(X, lengths), as_floats(y, "`y`")
+            if not np.isfinite(truth).all():
+                raise InputError("Expected finite numbers in `y`, got others.")
         else:
             source, _ = self._read(X, lengths)
             futures = Futures(source, self.horizon)
             _, _, truth = futures.take_with_future(np.arange(len(source)))
             predicted = self._forecasts(futures)
-        if predicted.shape != truth.shape:
-            raise InputError(f"Expected `y` of shape {predicted.shape}, got {truth.shape}.")
+        _check_shapes(predicted, truth)
         return _r2(truth.reshape(len(truth), -1), predicted.reshape(len(truth), -1))
 
     def stream(self, series: int | None = None) -> Stream:
@@ -278,13 +294,16 @@ class Model:
             raise InputError(f"This model has no decoder for a {name}, it holds {held}.")
         return self.decoders[name]
 
-    def _batch_size(self, steps: int) -> int:
-        return max(1, min(BATCH, BATCH_VALUES // max(1, steps * self.contents.facts.n_features)))
+    def _batches(
+        self, source: Source | Futures, unwound: int = 0
+    ) -> Iterator[tuple[IntArray, Array, Ragged]]:
+        """Indices (B,) and scaled sequences (B, T, F) with zeros in their padding, in batches.
 
-    def _batches(self, source: Source | Futures) -> Iterator[tuple[IntArray, Array, Ragged]]:
-        """Indices (B,) and scaled sequences (B, T, F) with zeros in their padding, in batches."""
+        `unwound` is how many values a code becomes on its way to a sequence.
+        """
         lengths = source.lengths_of(np.arange(len(source)))
-        for indices in _longest_first(lengths, self._batch_size(source.max_length)):
+        most = max(unwound, source.max_length * self.encoder.width)
+        for indices in _longest_first(lengths, most):
             values, own = source.take(indices)
             x = self.scaler.apply(values)
             x[np.arange(x.shape[1]) >= own[:, None]] = 0
@@ -293,22 +312,23 @@ class Model:
     def _reconstructions(self, source: Source) -> Iterator[tuple[IntArray, Array, Array]]:
         """Indices (B,), input and reconstruction (B, T, F), scaled, batch by batch."""
         decoder = self._decoder("reconstruction")
-        for indices, x, batch in self._batches(source):
+        for indices, x, batch in self._batches(source, source.max_length * decoder.width):
             backwards = _backwards(x, batch) if decoder.needs_input else None
             yield indices, x, decoder(self.encoder(x, batch), batch, backwards)
 
     def _forecasts(self, source: Source | Futures) -> FloatArray:
         decoder = self._decoder("forecast")
         values = np.empty((len(source), self.horizon, source.n_features))
-        for indices, x, batch in self._batches(source):
+        for indices, x, batch in self._batches(source, self.horizon * decoder.width):
             backwards = _backwards(x, batch) if decoder.needs_input else None
             ahead = Ragged(np.full(len(x), self.horizon), self.horizon)
             values[indices] = self.scaler.undo(decoder(self.encoder(x, batch), ahead, backwards))
         return values
 
 
-def _longest_first(lengths: IntArray, size: int) -> Iterator[IntArray]:
-    """Indices of sequences in batches, the longest first."""
+def _longest_first(lengths: IntArray, values: int) -> Iterator[IntArray]:
+    """Indices of sequences in batches, the longest first; each becomes up to `values` numbers."""
+    size = max(1, min(BATCH, BATCH_VALUES // max(1, values)))
     order = np.argsort(-lengths, kind="stable")
     return (order[start : start + size] for start in range(0, len(order), size))
 
@@ -318,8 +338,27 @@ def _backwards(x: Array, batch: Ragged) -> Array:
     return batch.reversed(x.transpose(1, 2, 0)).transpose(2, 0, 1)
 
 
+def _labels_like(y: Any, classes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Labels to hold against `classes`: numbers where these are numbers, and only there."""
+    labels = np.asarray(y)
+    numbers = [np.asarray(one.tolist()).dtype.kind in "iufb" for one in (labels, classes)]
+    if labels.size and numbers[0] != numbers[1]:
+        raise InputError(
+            f"Expected labels `y` like {classes.tolist()[0]!r}, as in `fit`, got others "
+            f"like {labels.ravel().tolist()[0]!r}."
+        )
+    return labels
+
+
+def _check_shapes(predicted: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:
+    if predicted.shape != truth.shape:
+        raise InputError(f"Expected `y` of shape {predicted.shape}, got {truth.shape}.")
+
+
 def _r2(truth: FloatArray, predicted: FloatArray) -> float:
-    """The mean of the columns' R², as scikit-learn's `r2_score` has it."""
+    """The mean of the columns' R², as scikit-learn's `r2_score` has it; NaN for one row."""
+    if len(truth) < 2:
+        return float("nan")
     missed = ((truth - predicted) ** 2).sum(axis=0)
     spread = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
     constant = np.where(missed == 0, 1.0, 0.0)

@@ -1,12 +1,12 @@
 """What a trained model accepts as `X`, and the form in which it gives sequences back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from unspool.data.convert import Source, as_source
+from unspool.data.convert import Source, as_source, whole_rows
 from unspool.data.sequences import FloatArray, Sequences, as_floats
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -25,27 +25,22 @@ def read(contents: Contents, X: Any, lengths: npt.ArrayLike | None) -> tuple[Sou
     InputError
         Where `X` is nothing that the model reads, or has other features than it.
     """
-    features, image = contents.facts.n_features, contents.facts.image_shape
+    image, fitted = contents.facts.image_shape, contents.fitted
+    if image is not None:
+        return _images(X, lengths, image)
     if lengths is not None:
         if isinstance(X, (Sequences, Windows)):
             raise InputError("Expected `lengths` beside an array; Sequences have their own.")
         return _checked(Sequences(X, lengths), contents), lambda values: values
-    if isinstance(X, (Sequences, Windows)):
-        return _checked(X, contents), lambda values: values
-    if image is not None:
-        return _images(X, image)
-    axes = _axes(X)
-    if contents.fitted["table"] and axes == 2 and contents.of_encoder[0] in ROWS:
-        rows = as_source(X)
-        assert isinstance(rows, Sequences)
-        if (rows.lengths < rows.values.shape[1]).any():
-            raise InputError("Expected rows without NaN; fill or drop those that have some.")
-        turned = Sequences(rows.values.transpose(0, 2, 1))
-        return _checked(turned, contents), lambda values: values[:, 0]
-    source = _checked(as_source(X), contents)
-    if axes == 2 and features == 1:
-        return source, lambda values: values[:, :, 0]
-    return source, lambda values: values
+    source = as_source(X)
+    if isinstance(X, (Sequences, Windows)) or not fitted["table"] or _axes(X) != 2:
+        return _checked(source, contents), lambda values: values
+    if fitted["y_ndim"] is not None or not fitted["horizon"]:  # no last columns were cut off
+        _check_names(_columns(X), fitted["feature_names_in"])
+    if contents.of_encoder[0] in ROWS:
+        source = Sequences(whole_rows(source).transpose(0, 2, 1))
+        return _checked(source, contents), lambda values: values[:, 0]
+    return _checked(source, contents), lambda values: values[:, :, 0]
 
 
 def form_of_fit(contents: Contents) -> Form:
@@ -68,32 +63,48 @@ def _axes(X: Any) -> int:
         return 0
 
 
-def _images(X: Any, image: tuple[int, ...]) -> tuple[Source, Form]:
+def _columns(X: Any) -> list[str] | None:
+    """The names of a frame's columns, where all have one."""
+    for attribute in ("columns", "column_names"):  # of pandas and polars; of Arrow
+        names = list(getattr(X, attribute, ()))
+        if names and all(isinstance(name, str) for name in names):
+            return names
+    return None
+
+
+def _images(X: Any, lengths: npt.ArrayLike | None, image: tuple[int, ...]) -> tuple[Source, Form]:
+    if lengths is not None:
+        raise InputError("Images are all of one size; leave `lengths` out.")
     height, width, channels = image
-    values = as_floats(X, "images")
     forms = [(height, width, channels), (height * width * channels,)]
     if channels == 1:
         forms.append((height, width))
+    made = isinstance(X, (Sequences, Windows))
+    values = np.empty(()) if made else as_floats(X, "images")
     if values.shape[1:] not in forms:
         raise InputError(
             f"Expected images as (N, {height}, {width}, {channels}), or a table "
-            f"(N, {height * width * channels}), got shape {values.shape}."
+            f"(N, {height * width * channels}), got {X if made else f'shape {values.shape}'}."
         )
-    pixels = values.reshape(len(values), height * width, channels)
-    if np.isnan(pixels).any():
-        raise InputError("Expected images without NaN; fill or drop those that have some.")
-    return Sequences(pixels), lambda again: again.reshape(values.shape)
+    pixels = as_source(values.reshape(len(values), height * width, channels))
+    whole_rows(pixels)
+    return pixels, lambda again: again.reshape(values.shape)
 
 
 def _checked(source: Source, contents: Contents) -> Source:
     """`source`, if it has the features that the model was trained on."""
-    features, names = contents.facts.n_features, source.feature_names
+    features = contents.facts.n_features
     if source.n_features != features:
         raise InputError(f"Expected {features} features, as in training, got {source.n_features}.")
-    known = contents.feature_names
-    if names and known and names != known and not contents.fitted["table"]:
+    if not contents.fitted["table"]:
+        _check_names(source.feature_names, contents.feature_names)
+    return source
+
+
+def _check_names(names: Sequence[str] | None, known: Sequence[str] | None) -> None:
+    """Names of features, where both are there, are those of `fit` in the same order."""
+    if names and known and list(names) != list(known):
         raise InputError(
             f"Expected the features {', '.join(known)}, in this order, got {', '.join(names)}; "
             "choose and order them as in `fit`."
         )
-    return source
