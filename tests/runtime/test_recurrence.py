@@ -9,8 +9,8 @@ from unspool.lstm import reference
 from unspool.runtime import recurrence
 from unspool.runtime.recurrence import LSTM, Ragged
 
-# Alone; a few; a stack of small products; a product that OpenBLAS may share.
-SIZES = {"one": (5, 1), "few": (5, 7), "stacked": (32, 100), "large": (96, 96)}
+# A vector, and a long one; a few; a stack of small products; a product that OpenBLAS may share.
+SIZES = {"one": (5, 1), "wide": (256, 1), "few": (5, 7), "stacked": (32, 100), "large": (96, 96)}
 
 
 @pytest.mark.parametrize("cell", [("tanh", "sigmoid"), ("relu", "hard_sigmoid")], ids=str)
@@ -22,7 +22,7 @@ def test_states_are_those_of_the_reference(size, directions, cell):
     plan = Layers(3, units, 1, directions == 2, 2, *cell)
     work = 4 * units * (units + 4) * batch
     kind = (work > recurrence.ALONE) + (work >= recurrence.TOGETHER)
-    assert kind == {"one": 0, "few": 0, "stacked": 1, "large": 2}[size]
+    assert kind == {"one": 0, "wide": 1, "few": 0, "stacked": 1, "large": 2}[size]
     weights = {
         name: np.float32(rng.normal(size=shape) / np.sqrt(units)) for name, shape in plan.weights()
     }

@@ -216,8 +216,7 @@ class Cells:
 
     def _product(self, matrix: Array) -> Callable[[], Array]:
         """What makes the sums of a step, in the quickest of three ways."""
-        work = matrix.size * (self.both.size // len(self.both))
-        if ALONE < work < TOGETHER:
+        if self.both.ndim == 2 and ALONE < matrix.size * self.both.shape[1] < TOGETHER:
             rows = self.sums.reshape(-1, 4, self.sums.shape[-1])  # a view, of columns too
             return partial(np.matmul, matrix.reshape(-1, 4, len(self.both)), self.both, out=rows)
         # `dot` takes half the time of `matmul` on a vector, but wants an output without gaps.
