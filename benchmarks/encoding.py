@@ -137,13 +137,14 @@ def _save(folder: Path, units: int) -> None:
     import torch
 
     from unspool import LSTMAutoencoder
+    from unspool.interop.torch import to_torch
 
     model = LSTMAutoencoder(units, bidirectional=False, epochs=1, random_state=SEED, verbose=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # noise: no model is better than its mean
         model.fit(np.random.default_rng(SEED).normal(size=(50, STEPS, FEATURES)))
     model.save(folder / "model.unspool", part="encoder")
-    torch.save(model.to_torch(part="encoder"), folder / "model.pt")
+    torch.save(to_torch(model, part="encoder"), folder / "model.pt")
 
 
 def limited(count: int) -> dict[str, str]:

@@ -42,7 +42,7 @@ def pairs():
     def pair(name):
         if name not in made:
             model = {**ALL, **MORE}[name].fit()
-            made[name] = model, model.to_torch()
+            made[name] = model, to_torch(model)
         return made[name]
 
     return pair
@@ -96,7 +96,7 @@ def test_it_gives_what_the_estimator_gives(name, pairs):
 @pytest.mark.parametrize("name", [*MORE, "composite that reads", "images", "classifier, lstm"])
 def test_the_encoder_alone_gives_codes(name, pairs):
     model, module = pairs(name)
-    encoder = model.to_torch(part="encoder")
+    encoder = to_torch(model, part="encoder")
     x, lengths = inputs(name, model)
     torch.testing.assert_close(encoder(x, lengths), module(x, lengths)["code"], rtol=0, atol=0)
     states = module.state_dict()
@@ -246,7 +246,7 @@ def test_it_learns_on(pairs):
 def test_it_runs_in_double_precision():
     model = ALL["state"].fit()
     x, lengths = inputs("state", model)
-    codes = model.to_torch(part="encoder").double()(x, lengths)
+    codes = to_torch(model, part="encoder").double()(x, lengths)
     assert codes.dtype == torch.float64
     np.testing.assert_allclose(codes.detach(), model.transform(RAGGED), rtol=1e-5, atol=1e-6)
 
@@ -287,7 +287,7 @@ CELLS = (
 )
 def test_what_cannot_be_plain_is_refused_by_name(name, message):
     with pytest.raises(InputError) as caught:
-        ALL[name].fit().to_torch()
+        to_torch(ALL[name].fit())
     assert str(caught.value) == message
 
 
@@ -297,7 +297,7 @@ def test_of_a_model_that_reads_its_own_output_the_encoder_is_plain():
         codes = to_torch(of, part="encoder")(*inputs("previous", model))
         np.testing.assert_allclose(codes.detach(), model.transform(RAGGED), rtol=1e-5, atol=1e-6)
     with pytest.raises(InputError, match="PyTorch's LSTM has tanh cells"):
-        ALL["relu"].fit().to_torch(part="encoder")
+        to_torch(ALL["relu"].fit(), part="encoder")
 
 
 def test_bounds_and_parts_are_looked_at(pairs):
@@ -307,6 +307,6 @@ def test_bounds_and_parts_are_looked_at(pairs):
         module(x, torch.tensor([1, 2]))
     assert str(caught.value) == "Expected sequences of at most 9 steps, got more."
     with pytest.raises(InputError, match=r"unknown `part` 'decoder'"):
-        model.to_torch(part="decoder")
+        to_torch(model, part="decoder")
     short = module(x[:, :2] + 1, torch.tensor([1, 2]))["reconstruction"]
     assert short.shape == (2, 2, FEATURES)

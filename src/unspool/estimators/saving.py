@@ -59,12 +59,6 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         _checks.raise_all(_checks.choice("part", part, PARTS), *self._complaints())
         return self._contents(part)
 
-    def to_torch(self, part: str = "model") -> nn.Module:
-        """The trained model as a plain PyTorch module, see `unspool.interop.torch.to_torch`."""
-        from unspool.interop.torch import to_torch
-
-        return to_torch(self, part=part)
-
     def _contents(self, part: str) -> Contents:
         if not self.module_.decoders:
             part = "encoder"  # all there is

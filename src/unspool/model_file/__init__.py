@@ -6,6 +6,8 @@ itself, and the rule by which files of any age keep loading.
 """
 
 from unspool.model_file.contents import Contents as Contents
+from unspool.model_file.contents import Fitted as Fitted
+from unspool.model_file.contents import contents_of as contents_of
 from unspool.model_file.fitted import PARTS as PARTS
 from unspool.model_file.format import FORMAT_VERSION as FORMAT_VERSION
 from unspool.model_file.format import read as read

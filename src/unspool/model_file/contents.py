@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -144,6 +144,31 @@ class Contents:
             )
         if not np.isfinite(tensor).all():
             raise InputError(f"Expected finite numbers, but the tensor {name!r} holds others.")
+
+
+class Fitted(Protocol):
+    """A fitted estimator."""
+
+    def contents(self, part: str = "model") -> Contents:
+        """The trained model as plain data."""
+
+
+def contents_of(model: Contents | Fitted) -> Contents:
+    """The contents of a fitted estimator, or `model` itself where it is that already.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+    """
+    if isinstance(model, Contents):
+        return model
+    if not hasattr(model, "contents"):
+        raise InputError(
+            f"Expected a fitted estimator of unspool's or the contents of a model file, got "
+            f"{type(model).__name__}; `unspool.model_file.read` gives the latter."
+        )
+    return model.contents()
 
 
 def image_shape(given: Any, axes: Any) -> tuple[int, ...] | None:

@@ -22,10 +22,10 @@ from unspool.blueprint import Blueprint, ConvDecoder, ConvEncoder, LSTMDecoder, 
 from unspool.errors import InputError
 from unspool.interop.keras.graph import keras_module
 from unspool.interop.keras.parts import Parts
-from unspool.model_file import PARTS, Contents
+from unspool.model_file import PARTS, Contents, Fitted, contents_of
 
 
-def to_keras(model: Any, *, part: str = "model", steps: int | None = None) -> Any:
+def to_keras(model: Contents | Fitted, *, part: str = "model", steps: int | None = None) -> Any:
     """Make a trained model a Keras model of plain layers.
 
     It reads and writes the units of the data; scaling is done inside, in float64. Give data whose
@@ -71,7 +71,7 @@ def to_keras(model: Any, *, part: str = "model", steps: int | None = None) -> An
     _checks.raise_all(
         _checks.choice("part", part, PARTS), _checks.whole("steps", steps, 1, none=True)
     )
-    contents = model if isinstance(model, Contents) else model.contents()
+    contents = contents_of(model)
     keras, plan = keras_module(), contents.blueprint
     alone = part == "encoder" or not (plan.decoders or plan.head)
     if alone:

@@ -7,7 +7,7 @@ the data, scaling is part of it.
 import json
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from unspool.interop.onnx.convolution import conv_decoder, conv_features
 from unspool.interop.onnx.graph import IR_VERSION, OPSET, Graph
 from unspool.interop.onnx.layers import Batch, Weights, dense, head, read, unscaled
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
-from unspool.model_file import PARTS, Contents
+from unspool.model_file import PARTS, Contents, Fitted, contents_of
 
 DOCS = {
     "x": "Sequences in the units of the data. What stands past the end of one is not read.",
@@ -40,13 +40,6 @@ DOCS = {
     "forecast": "What comes after every sequence, in the units of the data.",
     "probabilities": "How likely every class is; the classes are in the metadata.",
 }
-
-
-class Fitted(Protocol):
-    """A fitted estimator."""
-
-    def contents(self, part: str = "model") -> Contents:
-        """The trained model as plain data."""
 
 
 def export_onnx(
@@ -82,21 +75,9 @@ def export_onnx(
     _checks.raise_all(_checks.choice("part", part, PARTS))
     path = Path(path)
     check_folder(path)
-    blob = _proto(_contents(model), part).SerializeToString()
+    blob = _proto(contents_of(model), part).SerializeToString()
     with whole_or_not(path) as file:
         file.write(blob)
-
-
-def _contents(model: Any) -> Contents:
-    if isinstance(model, Contents):
-        return model
-    if not hasattr(model, "contents"):
-        raise InputError(
-            f"Expected a fitted estimator of unspool's or the contents of a model file, got "
-            f"{type(model).__name__}; `unspool.model_file.read` gives the latter."
-        )
-    contents: Contents = model.contents()
-    return contents
 
 
 def _proto(contents: Contents, part: str) -> Any:

@@ -18,7 +18,7 @@ from unspool import _checks
 from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
 from unspool.interop.torch.parts import Whole
 from unspool.lstm.library import SHUT
-from unspool.model_file import PARTS, Contents
+from unspool.model_file import PARTS, Contents, Fitted, contents_of
 
 Weights = Mapping[str, npt.NDArray[Any]]
 Entry = tuple[str, npt.NDArray[Any]]
@@ -26,7 +26,7 @@ Entry = tuple[str, npt.NDArray[Any]]
 ELSEWHERE = "Use the estimator, or `unspool.runtime`."
 
 
-def to_torch(model: Any, *, part: str = "model") -> fx.GraphModule:
+def to_torch(model: Contents | Fitted, *, part: str = "model") -> fx.GraphModule:
     """Make a plain PyTorch module of a trained model.
 
     It is called as ``module(x, lengths)`` with x (B, T, F) in the units of the data, best as
@@ -95,7 +95,7 @@ def to_torch(model: Any, *, part: str = "model") -> fx.GraphModule:
     {'code': (100, 8), 'forecast': (100, 4, 1)}
     """
     _checks.raise_all(_checks.choice("part", part, PARTS))
-    contents: Contents = model if isinstance(model, Contents) else model.contents(part)
+    contents = contents_of(model)
     _checks.raise_all(*_complaints(contents, part))
     whole = Whole(contents.blueprint, bare=part == "encoder")
     known = whole.state_dict()
