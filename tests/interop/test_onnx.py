@@ -208,6 +208,16 @@ def test_large_shifts_lose_nothing(tmp_path):
     np.testing.assert_array_equal(got["reconstruction"][real], again[real].astype(np.float32))
 
 
+def test_a_constant_that_float32_cannot_hold_stays_zero_when_scaled(tmp_path):
+    """As 123456789 it comes in as 123456792, three times the scale too high."""
+    scaler = Scaler(np.array([123456789.0, 5.0]), np.array([1.0, 2.0]))
+    model = randomised(AUTOENCODERS["repeat"], scaler)
+    x = scaler.undo(np.random.default_rng(1).normal(size=(len(LENGTHS), 9, 2)))
+    x[:, :, 0] = 123456789.0
+    got = outputs(exported(model, tmp_path), x, LENGTHS)
+    assert_same("code", model.transform(given(x, LENGTHS)), got["code"])
+
+
 def test_no_scaling_leaves_no_trace(tmp_path):
     nothing = Scaler(np.zeros(2), np.ones(2))
     model = randomised(AUTOENCODERS["repeat"], nothing)

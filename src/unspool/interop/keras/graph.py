@@ -95,6 +95,12 @@ def config_of(layer: Any) -> dict[str, Any]:
     return config
 
 
+def kind_of(layer: Any) -> str:
+    """The class of a layer, with its module where it is not Keras's own."""
+    name, module = type(layer).__name__, type(layer).__module__
+    return name if module.partition(".")[0] == "keras" else f"{module}.{name}"
+
+
 class Graph(NamedTuple):
     """A model: its inputs and outputs, and all steps between them."""
 
@@ -137,7 +143,7 @@ def graph(model: Any) -> Graph:
             f"{getattr(model, 'name', model)!r}; a model that is a class of its own has no graph "
             "to read."
         )
-    if not model.built:
+    if not (model.built and hasattr(model, "outputs")):  # built without a graph, if that failed
         raise InputError(
             f"Expected a Keras model with its weights, but {model.name!r} has not been built; "
             "give it a keras.Input, or call it once."
@@ -171,6 +177,7 @@ class _Walk:
         once, node = (id(operation), place, scope), operation._inbound_nodes[place]
         if type(operation) in self.functional:
             if once not in self.scopes:
+                _plainly_called(operation, node)
                 pairs = zip(operation.inputs, node.input_tensors, strict=True)
                 inner = Scope((_key(own), self.wire(given, scope)) for own, given in pairs)
                 self.scopes[once] = inner
@@ -182,9 +189,7 @@ class _Walk:
 
     def _step(self, operation: Any, node: Any, scope: Scope) -> Step | Wire:
         """A layer where it is called, or what it passes on unchanged."""
-        kind = type(operation).__name__
-        if type(operation).__module__.partition(".")[0] != "keras":
-            kind = f"{type(operation).__module__}.{kind}"
+        kind = kind_of(operation)
         first, *others = node.arguments.args or [None]
         options = dict(node.arguments.kwargs)
         mask, states = options.pop("mask", None), options.pop("initial_state", None)
@@ -212,6 +217,23 @@ class _Walk:
         )
         self.steps.add(step)
         return step
+
+
+def _plainly_called(model: Any, node: Any) -> None:
+    """Refuse a nested model that is called with more than what it reads."""
+    _, *others = node.arguments.args or [None]
+    options = {k: v for k, v in node.arguments.kwargs.items() if k != "inputs"}
+    told = f"{type(model).__name__} {model.name!r}"
+    if options.pop("training", None):
+        raise InputError(
+            f"{told} is called with training=True, and so disturbs what it reads when the model "
+            "predicts as well; call it without."
+        )
+    if any(value is not None and value is not False for value in (*others, *options.values())):
+        raise InputError(
+            f"{told} is called with a mask, or comes behind a Masking layer, which cannot be "
+            "followed into a model within a model; mask inside of it, or leave the mask out."
+        )
 
 
 WANTED = (

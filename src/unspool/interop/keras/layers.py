@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.blueprint.models import ACTIVATIONS, CELLS, GATES
-from unspool.interop.keras.graph import Step, Wire, config_of, refuse
+from unspool.interop.keras.graph import Step, Wire, config_of, keras_module, kind_of, refuse
 
 Array = npt.NDArray[np.float32]
 
@@ -75,16 +75,28 @@ def activation_of(step: Step) -> str:
     elif step.kind == "Softmax":
         name = "softmax" if config["axis"] in (-1, [-1]) else "softmax over another axis"
     else:
-        name = config["activation"] or "linear"
+        name = _function(step.layer)
     if name not in ACTIVATIONS:
         raise refuse(step, f"its activation is {_told(name)}, known are {', '.join(ACTIVATIONS)}.")
+    return name
+
+
+def _function(layer: Any, argument: str = "activation") -> Any:
+    """The name of a layer's activation; a function of the user's may be named as one of Keras's."""
+    name, function = config_of(layer)[argument] or "linear", getattr(layer, argument)
+    keras = keras_module()
+    # Their gelus differ.
+    homes = [keras.activations] if name == "gelu" else [keras.activations, keras.ops]
+    named = isinstance(name, str) and name in {*ACTIVATIONS, *CELLS, *GATES}
+    if named and all(function is not getattr(home, name, None) for home in homes):
+        return f"a function named {name!r} that is not keras.activations.{name}"
     return name
 
 
 def read_dense(step: Step) -> Dense:
     """A `Dense` layer, bare or within `TimeDistributed`."""
     layer = step.layer.layer if step.kind == "TimeDistributed" else step.layer
-    inner = type(layer).__name__
+    inner = kind_of(layer)
     if inner != "Dense":
         raise refuse(step, f"it applies a {inner} to every step, only Dense can be had.")
     config = config_of(layer)
@@ -93,7 +105,7 @@ def read_dense(step: Step) -> Dense:
     weights = [np.asarray(one, np.float32) for one in layer.get_weights()]
     kernel = weights[0]
     bias = weights[1] if config["use_bias"] else np.zeros(kernel.shape[1], np.float32)
-    name = config["activation"] or "linear"
+    name = _function(layer)
     if name not in ACTIVATIONS:
         raise refuse(step, f"its activation is {_told(name)}, known are {', '.join(ACTIVATIONS)}.")
     return Dense(step, np.ascontiguousarray(kernel.T), bias, name, Wire(step))
@@ -102,17 +114,17 @@ def read_dense(step: Step) -> Dense:
 def read_recurrent(step: Step) -> Recurrent:
     """An `LSTM` layer, bare or within `Bidirectional`."""
     if step.kind == "LSTM":
-        config = step.config
+        first, config = step.layer, step.config
         if config["go_backwards"]:
             raise refuse(step, "go_backwards has no counterpart but in Bidirectional.")
         halves: tuple[Half, ...] = (_half(step, step.layer),)
     else:
-        config = _of_both(step)
+        first, config = step.layer.forward_layer, _of_both(step)
         halves = (
             _half(step, step.layer.forward_layer),
             _half(step, step.layer.backward_layer),
         )
-    activation, gates = config["activation"] or "linear", config["recurrent_activation"] or "linear"
+    activation, gates = _function(first), _function(first, "recurrent_activation")
     if activation not in CELLS:
         known = " and ".join(CELLS)
         raise refuse(step, f"its activation is {_told(activation)}, known are {known}.")
@@ -126,14 +138,15 @@ def _of_both(step: Step) -> dict[str, Any]:
     """The arguments that the two layers of a `Bidirectional` share."""
     forward, backward = step.layer.forward_layer, step.layer.backward_layer
     for layer in (forward, backward):
-        if type(layer).__name__ != "LSTM":
-            raise refuse(step, f"it runs a {type(layer).__name__}, only LSTM can be had.")
+        if kind_of(layer) != "LSTM":
+            raise refuse(step, f"it runs a {kind_of(layer)}, only LSTM can be had.")
     merge = step.config["merge_mode"]
     if merge != "concat":
         raise refuse(step, f"its merge_mode is {merge!r}, only 'concat' can be had.")
     one, other = config_of(forward), config_of(backward)
     for name in ("units", "activation", "recurrent_activation"):
-        if one[name] != other[name]:
+        unlike = name != "units" and _function(forward, name) != _function(backward, name)
+        if one[name] != other[name] or unlike:
             raise refuse(step, f"its two layers differ in `{name}`; they have to be alike.")
     return one
 

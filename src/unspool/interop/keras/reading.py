@@ -9,6 +9,7 @@ counterpart here; one that it did not come past is refused as well. What they fo
 
 import math
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,12 @@ KNOWN = {
 }
 MASKS = {"Any", "NotEqual"}  # what Keras makes of a Masking layer
 
+# What Keras raises for a file that is damaged, or holds what it does not know.
+UNREADABLE = (
+    *(ValueError, TypeError, OSError, KeyError, ImportError, AttributeError),
+    *(zipfile.BadZipFile, RuntimeError),
+)
+
 # There was no training here, and Keras's files do not say how theirs went.
 NO_HISTORY = {"loss": [math.inf], "best_epoch": 0}
 
@@ -58,7 +65,8 @@ def from_keras(
     ends, or as a list. A masked step *within* a sequence, which Keras would skip, is a step here.
 
     A `Normalization` or `Rescaling` in front becomes the scaler. All other models read and write
-    the data as it is (``scaling="none"``). Layers that share weights get a copy each.
+    the data as it is (``scaling="none"``). Layers that share weights get a copy each. All is
+    computed in float32; a model of half or mixed precision gives fewer of the same digits in Keras.
 
     Parameters
     ----------
@@ -122,7 +130,7 @@ def _loaded(path: Path) -> Any:
     keras = keras_module()
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError, ImportError, AttributeError) as error:
+    except UNREADABLE as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} cannot be loaded: {reason}") from None
 

@@ -119,4 +119,7 @@ def _does_nothing(scaler: Scaler) -> bool:
 
 
 def _weights(g: Graph, scaler: Scaler) -> tuple[str, str]:
-    return g.weight("scaler.shift", scaler.shift), g.weight("scaler.scale", scaler.scale)
+    # A constant feature has the scale 1, and comes in as float32: less its own rounding it is 0.
+    constant = scaler.shift.astype(np.float32).astype(np.float64)
+    shift = np.where(scaler.scale == 1, constant, scaler.shift)
+    return g.weight("scaler.shift", shift), g.weight("scaler.scale", scaler.scale)

@@ -1,0 +1,167 @@
+"""Keras models that look like what can be read and are not, and files that are damaged."""
+
+import zipfile
+
+import keras
+import pytest
+from keras import Input, Model, Sequential
+from keras import layers as L
+
+from tests.interop import nets
+from tests.interop.nets import data, near, predicted, randomised
+from unspool.errors import InputError
+from unspool.interop.keras import from_keras
+
+pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+
+ROWS = data(7, 9)
+
+
+def relu(x):
+    """Named as one of Keras's."""
+    return x * 0.1
+
+
+def sigmoid(x):
+    """Named as one of Keras's."""
+    return x * 0.5
+
+
+def tanh(x):
+    """Named as one of Keras's."""
+    return x * 0.5
+
+
+def dense(*first):
+    return Sequential([Input((9,)), *first, L.Dense(9)])
+
+
+def recurrent(encoder):
+    back = L.LSTM(4, return_sequences=True)
+    return Sequential([Input((6, 2)), encoder, L.RepeatVector(6), back, L.Dense(2)])
+
+
+NAMESAKES = {
+    "dense": (lambda: dense(L.Dense(4, activation=relu, name="odd")), "relu"),
+    "bare": (lambda: dense(L.Dense(4), L.Activation(relu, name="odd")), "relu"),
+    "convolution": (
+        lambda: Sequential(
+            [
+                *(Input((6, 2)), L.Conv1D(2, 3, padding="same", activation=relu, name="odd")),
+                *(L.MaxPooling1D(2), L.Flatten()),
+            ]
+        ),
+        "relu",
+    ),
+    "cell": (lambda: recurrent(L.LSTM(4, activation=tanh, name="odd")), "tanh"),
+    "gates": (lambda: recurrent(L.LSTM(4, recurrent_activation=sigmoid, name="odd")), "sigmoid"),
+    "the approximate gelu": (
+        lambda: dense(L.Dense(4, activation=keras.ops.gelu, name="odd")),
+        "gelu",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NAMESAKES)
+def test_a_function_with_the_name_of_an_activation_is_refused(case):
+    build, name = NAMESAKES[case]
+    with pytest.raises(InputError) as caught:
+        from_keras(build())
+    assert f"activation is a function named {name!r} that is not keras.activations.{name}" in str(
+        caught.value
+    )
+    assert "'odd' cannot be carried over" in str(caught.value)
+
+
+def test_such_a_function_in_one_of_two_directions_is_refused():
+    message = "Bidirectional 'odd' cannot be carried over: its two layers differ in `activation`"
+    backward = L.LSTM(2, go_backwards=True, activation=tanh)
+    with pytest.raises(InputError, match=message):
+        from_keras(recurrent(L.Bidirectional(L.LSTM(2), backward_layer=backward, name="odd")))
+
+
+def test_the_same_function_by_another_way_is_read():
+    theirs = randomised(dense(L.Dense(4, activation=keras.ops.relu)))
+    near(from_keras(theirs).reconstruct(ROWS), predicted(theirs, ROWS))
+
+
+def test_a_layer_of_the_users_own_on_every_step_is_refused():
+    class Dense(L.Dense):
+        """Named as one of Keras's."""
+
+    head = L.TimeDistributed(Dense(2), name="odd")
+    back = L.LSTM(4, return_sequences=True)
+    model = Sequential([Input((6, 2)), L.LSTM(4), L.RepeatVector(6), back, head])
+    with pytest.raises(InputError, match=r"'odd' cannot be carried over: it applies a .*\.Dense "):
+        from_keras(model)
+
+
+def nested(read, **options):
+    """An encoder and a decoder as models of their own; `options` are for calling the encoder."""
+    encoder = Sequential([Input((6, 2)), L.LSTM(4), L.Dropout(0.5)], name="inner")
+    decoder = Sequential([Input((4,)), L.RepeatVector(6), L.LSTM(4, return_sequences=True)])
+    return L.Dense(2)(decoder(encoder(read, **options)))
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'inner' .* was passed an input with a mask:UserWarning")
+def test_a_mask_that_a_nested_model_is_called_with_is_refused():
+    read, mask = Input((6, 2)), Input((6,), dtype="bool")
+    behind = Model(read, nested(L.Masking()(read)))
+    for model in (behind, Model([read, mask], nested(read, mask=mask))):
+        with pytest.raises(InputError) as caught:
+            from_keras(model)
+        assert str(caught.value) == (
+            "Sequential 'inner' is called with a mask, or comes behind a Masking layer, which "
+            "cannot be followed into a model within a model; mask inside of it, or leave the mask "
+            "out."
+        )
+
+
+def test_a_nested_model_that_is_called_in_training_is_refused():
+    read = Input((6, 2))
+    with pytest.raises(InputError, match="Sequential 'inner' is called with training=True, and so"):
+        from_keras(Model(read, nested(read, training=True)))
+    from_keras(Model(read, nested(read, training=False)))
+
+
+def test_a_nested_model_may_be_given_its_input_by_name():
+    encoder = Sequential([Input((9,)), L.Dense(4)])
+    read = Input((9,))
+    theirs = randomised(Model(read, L.Dense(9)(encoder(inputs=read))))
+    near(from_keras(theirs).reconstruct(ROWS), predicted(theirs, ROWS))
+
+
+def test_a_model_whose_graph_keras_could_not_make_counts_as_not_built():
+    class Moody(L.Layer):
+        """Runs on numbers alone."""
+
+        def call(self, x):
+            raise NotImplementedError
+
+    model = Sequential([Input((9,)), Moody(), L.Dense(9)], name="odd")
+    model.built = True  # as Keras has it for float16 where the backend cannot draw the weights
+    with pytest.raises(InputError, match="but 'odd' has not been built"):
+        from_keras(model)
+
+
+def test_a_damaged_file_is_refused_in_one_sentence(tmp_path):
+    path = tmp_path / "model.keras"
+    nets.simple().save(path)
+    blob = bytearray(path.read_bytes())
+    blob[len(blob) // 2] ^= 255
+    path.write_bytes(blob)
+    with pytest.raises(InputError, match=r"model.keras cannot be loaded: Bad CRC-32 for file"):
+        from_keras(path)
+
+
+def test_a_file_that_the_backend_cannot_build_is_refused(tmp_path):
+    nets.conditional().save(tmp_path / "model.keras")
+    half = tmp_path / "half.keras"
+    with zipfile.ZipFile(tmp_path / "model.keras") as read, zipfile.ZipFile(half, "w") as written:
+        for name in read.namelist():
+            blob = read.read(name)
+            if name == "config.json":  # PyTorch has no orthogonal matrices of half precision
+                blob = blob.replace(b'{"name": "float32"}', b'{"name": "float16"}')
+            written.writestr(name, blob)
+    with pytest.raises(InputError, match=r"half.keras cannot be loaded: "):
+        from_keras(half)
