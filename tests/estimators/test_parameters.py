@@ -63,11 +63,17 @@ BAD = [
         "read at every step what it is to write.",
     ),
     (
-        {"forecast_decoder": "stat"},
+        {"horizon": 2, "forecast_decoder": "stat"},
         "unknown `forecast_decoder` 'stat': did you mean 'state'? Known are 'dense', 'flat', "
         "'previous', 'repeat', 'reshape', 'reversed_input', 'state', 'state_previous', "
         "'state_reversed_input'.",
     ),
+    (
+        {"forecast_decoder": "state"},
+        "`forecast_decoder` is of a forecast, and there is none without `horizon`; set that too, "
+        "or leave it out.",
+    ),
+    ({"metrics": 3}, "`metrics` must be a list of names, got 3."),
     ({"input_noise": -1}, "`input_noise` must be a number of at least 0, got -1."),
     ({"input_dropout": 1}, "`input_dropout` must be a number of at least 0 and below 1, got 1."),
     ({"code_l1": "much"}, "`code_l1` must be a number of at least 0, got 'much'."),

@@ -76,7 +76,8 @@ class Model(Savable):
                 f"`loss` {self.loss!r} needs output_activation='softmax', "
                 f"got {self.output_activation!r}."
             )
-        if "accuracy" in self.metrics and self.loss not in CROSSENTROPIES:
+        metrics = self.metrics if isinstance(self.metrics, (list, tuple)) else ()
+        if "accuracy" in metrics and self.loss not in CROSSENTROPIES:
             complaints.append(
                 f"`metrics` has 'accuracy', which is for {' and '.join(CROSSENTROPIES)}, "
                 f"got loss={self.loss!r}."

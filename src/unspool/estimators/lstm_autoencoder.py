@@ -240,6 +240,11 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
                 else [f"`loss_weights` must be two numbers, got {weights!r}."]
             ),
         ]
+        if self.forecast_decoder is not None and self.horizon is None:
+            complaints.append(
+                "`forecast_decoder` is of a forecast, and there is none without `horizon`; set "
+                "that too, or leave it out."
+            )
         if pair and all(weight == 0 for weight in weights):
             complaints.append(f"`loss_weights` needs one above 0, got {weights!r}.")
         return complaints
