@@ -1,6 +1,5 @@
 """The training loop on a model of one number, where every step can be worked out by hand."""
 
-import copy
 import io
 import math
 
@@ -9,42 +8,15 @@ import pytest
 import torch
 from torch import nn
 
+from tests.training.number import CPU, Number, batches, sgd
 from unspool import Sequences, Windows
 from unspool.data.scaling import Scaler
-from unspool.errors import DivergedError, UnstableTrainingWarning
 from unspool.training import callbacks as callbacks_module
 from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, KeepBest, ProgressBar
 from unspool.training.history import History
-from unspool.training.loop import RESCUES, Rescue, evaluate, train
-from unspool.training.objective import Term
+from unspool.training.loop import evaluate, train
 from unspool.training.optimizers import OPTIMIZERS, make_optimizer
-
-CPU = torch.device("cpu")
-
-
-class Number(nn.Module):
-    """Predicts the same number everywhere; the loss is the squared distance from it."""
-
-    def __init__(self, value=0.0):
-        super().__init__()
-        self.value = nn.Parameter(torch.tensor(float(value)))
-
-    def objective(self, batch):
-        distance = (batch.x - self.value) ** 2
-        if batch.lengths is not None:
-            distance = distance[torch.arange(batch.x.shape[1]) < batch.lengths[:, None]]
-        return {"loss": Term(distance.sum(), distance.numel())}
-
-
-def batches(values, size=2, rng=None, lengths=None):
-    source = Sequences(np.asarray(values, np.float64)[:, :, None], lengths)
-    plain = Scaler(np.zeros(1), np.ones(1))
-    return Batches(source, plain, np.arange(len(source)), size, CPU, rng)
-
-
-def sgd(model, rate=0.1):
-    return torch.optim.SGD(model.parameters(), rate)
 
 
 def test_a_step_follows_the_mean_over_the_batch():
@@ -188,36 +160,6 @@ def test_the_training_loss_is_watched_where_nothing_is_held_out():
     assert history.as_dict()["val_loss"] == [9, 8]
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_ends_training_and_callbacks_hear_of_it(value):
-    model, ended = Number(value), []
-
-    class End(Callback):
-        def on_train_end(self, model, history):
-            ended.append(history.epochs)
-
-    with pytest.raises(DivergedError) as caught:
-        train(
-            model, model.objective, batches([[1, 1]]), optimizer=sgd(model), epochs=3,
-            callbacks=[End()],
-        )  # fmt: skip
-    assert str(caught.value) == (
-        f"The loss became {value} in epoch 1; lower `learning_rate`, set `global_clipnorm`, or "
-        "scale the data."
-    )
-    assert ended == [0]
-
-
-@pytest.mark.filterwarnings("ignore::unspool.errors.UnstableTrainingWarning")
-def test_a_validation_loss_that_is_no_number_ends_training():
-    model = Number()
-    with pytest.raises(DivergedError, match=r"^The validation loss became nan in epoch 1; lower "):
-        train(
-            model, model.objective, batches([[1, 1]]), optimizer=sgd(model), epochs=3,
-            validation=[batches([[1, 1]]).gather(np.arange(1))._replace(x=torch.tensor(math.nan))],
-        )  # fmt: skip
-
-
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -266,86 +208,3 @@ def test_optimizers_step_with_keras_defaults():
 
 def test_a_learning_rate_replaces_the_default():
     assert one_step(lambda p: make_optimizer("sgd", p, 0.5), 1.0) == pytest.approx(0.5)
-
-
-class Unstable(nn.Module):
-    """A number whose loss is right until it leaves 0–2, and no number from there on."""
-
-    def __init__(self):
-        super().__init__()
-        self.value = nn.Parameter(torch.tensor(0.0))
-        self.seen = []
-
-    def objective(self, batch):
-        inside = 0 <= self.value.item() <= 2
-        self.seen.append(round(self.value.item(), 4))
-        total = (self.value - 1.5) ** 2 if inside else self.value * math.nan
-        return {"loss": Term(total, 1)}
-
-
-def test_what_blows_up_goes_on_from_the_last_good_weights_with_half_the_learning_rate():
-    model = Unstable()
-    optimizer = torch.optim.SGD(model.parameters(), 0.8)  # steps of 0.8 · 2 · (1.5 - value)
-    with pytest.warns(UnstableTrainingWarning) as told:
-        history = train(model, model.objective, batches([[1]]), optimizer=optimizer, epochs=3)
-    # 0 → 2.4, which is out: back to the end of the last epoch, which is there too; then to the
-    # beginning, with 0.8 / 4; from there steps of 0.4 · (1.5 - value).
-    assert model.seen == [0.0, 2.4, 2.4, 0.0, 0.6]
-    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.2)
-    assert model.value.item() == pytest.approx(0.96)
-    assert len(history.loss) == 3
-    assert np.isfinite(history.loss).all()
-    assert [str(one.message) for one in told] == [
-        f"The loss became nan in epoch 2; training goes on from earlier weights with a learning "
-        f"rate of {rate}."
-        for rate in ("0.4", "0.2")
-    ]
-
-
-def test_a_loss_a_hundred_times_the_first_has_blown_up_and_one_below_has_not():
-    model = Number()
-    optimizer = sgd(model)
-    safe = Rescue(model, optimizer)
-    assert not safe.blown_up("loss", 0.5, 1)
-    assert not safe.blown_up("loss", 51, 1)
-    with pytest.warns(UnstableTrainingWarning):
-        assert safe.blown_up("loss", 51.1, 1)
-
-
-def test_a_rescue_brings_back_what_the_optimizer_knew():
-    model = Number()
-    optimizer = torch.optim.Adam(model.parameters(), 0.1)
-    step = train(model, model.objective, batches([[1]]), optimizer=optimizer, epochs=1)
-    safe, known = Rescue(model, optimizer), copy.deepcopy(optimizer.state_dict())
-    train(model, model.objective, batches([[5]]), optimizer=optimizer, epochs=3)
-    safe.first = step.loss[0]
-    with pytest.warns(UnstableTrainingWarning):
-        assert safe.blown_up("loss", math.inf, 1)
-    now = optimizer.state_dict()
-    assert now["state"][0]["exp_avg"] == known["state"][0]["exp_avg"]
-    assert now["param_groups"][0]["lr"] == 0.05
-    assert model.value.item() == pytest.approx(0.1)
-
-
-def test_rescues_have_an_end():
-    class Hopeless(Number):
-        """Good for nothing after its first step, whatever the learning rate."""
-
-        def objective(self, batch):
-            terms = super().objective(batch)
-            return terms if self.value == 0 else {"loss": Term(self.value * math.inf, 1)}
-
-    model = Hopeless()
-    with pytest.warns(UnstableTrainingWarning) as told, pytest.raises(DivergedError):
-        train(model, model.objective, batches([[1]]), optimizer=sgd(model), epochs=30)
-    assert len(told) == RESCUES
-
-
-@pytest.mark.filterwarnings("ignore::unspool.errors.UnstableTrainingWarning")
-def test_weights_of_the_beginning_that_are_no_good_any_more_end_training():
-    model = Number()
-    safe = Rescue(model, sgd(model))
-    assert not safe.blown_up("loss", 1.0, 1)
-    assert [safe.blown_up("loss", math.nan, 1) for _ in range(2)] == [True, True]
-    with pytest.raises(DivergedError):
-        safe.blown_up("loss", math.nan, 1)

@@ -1,22 +1,16 @@
 """The training loop: `train` runs epochs, `evaluate` measures, neither knows which model it is."""
 
-import copy
-import math
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from unspool.errors import DivergedError, UnstableTrainingWarning
-from unspool.training.batches import Batches
+from unspool.training.batches import Batch, Batches
 from unspool.training.callbacks import Callback
 from unspool.training.history import History
 from unspool.training.objective import Objective, Term
-
-BLOWN_UP = 100.0  # times the first loss
-RESCUES = 10
+from unspool.training.rescue import Rescue
 
 
 def train(
@@ -33,8 +27,8 @@ def train(
     """Train for `epochs` passes over `batches`, or until a callback ends it.
 
     Each step minimises the sum of the means of the objective's terms, each with its weight. Where
-    the loss becomes no number, or a hundred times what it was at first, training goes on from
-    earlier weights with half the learning rate, and says so.
+    the loss diverges (see `Rescue`), training continues from earlier weights with half the
+    learning rate, and warns.
 
     Parameters
     ----------
@@ -44,18 +38,18 @@ def train(
     Raises
     ------
     DivergedError
-        When that does not help.
+        When earlier weights do not help.
 
     Warns
     -----
     UnstableTrainingWarning
-        When it does.
+        When training continues from earlier weights.
     """
     history = History()
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for callback in callbacks:
         callback.on_train_begin(model, epochs, len(batches))
-    safe = Rescue(model, optimizer)
+    rescue = Rescue(model, optimizer)
     try:
         for _ in range(epochs):
             model.train()
@@ -65,7 +59,8 @@ def train(
                 loss = weighted(terms)
                 if loss is None:  # sequences of length 0 only: nothing to learn from
                     continue
-                while safe.blown_up("loss", float(loss.detach()), history.epochs + 1):
+                again = partial(loss_of, objective, batch)
+                while rescue.diverged("loss", float(loss.detach()), history.epochs + 1, again):
                     terms = objective(batch)
                     loss = weighted(terms)
                     assert loss is not None
@@ -74,17 +69,22 @@ def train(
                 if global_clipnorm is not None:
                     nn.utils.clip_grad_norm_(parameters, global_clipnorm)
                 optimizer.step()
-                safe.steps_back = 0
+                rescue.steps_back = 0
                 tally.add(terms)
                 for callback in callbacks:
                     callback.on_batch_end()
             history.add(tally.means())
             if validation is not None:
                 means = evaluate(model, objective, validation)
-                while safe.blown_up("validation loss", means["loss"], history.epochs):
+                while rescue.diverged(
+                    "validation loss",
+                    means["loss"],
+                    history.epochs,
+                    lambda: evaluate(model, objective, validation)["loss"],
+                ):
                     means = evaluate(model, objective, validation)
                 history.add({f"val_{name}": mean for name, mean in means.items()})
-            safe.keep()
+            rescue.keep()
             stops = [callback.on_epoch_end(model, history) for callback in callbacks]
             if any(stops):
                 break
@@ -103,6 +103,12 @@ def evaluate(model: nn.Module, objective: Objective, batches: Batches) -> dict[s
     for batch in batches:
         tally.add(objective(batch))
     return tally.means()
+
+
+def loss_of(objective: Objective, batch: Batch) -> float:
+    """The loss of a batch as a number; 0 where there is nothing in it to learn from."""
+    loss = weighted(objective(batch))
+    return 0.0 if loss is None else float(loss.detach())
 
 
 def weighted(terms: Mapping[str, Term]) -> Tensor | None:
@@ -133,59 +139,3 @@ class Tally:
         weighty = [name for name in means if self.weights[name]]
         loss = sum((means[name] * self.weights[name] for name in weighty), 0.0)
         return {"loss": loss, **{name: mean for name, mean in means.items() if name != "loss"}}
-
-
-class Rescue:
-    """Weights to go back to when training blows up, as unbounded (ReLU) cells make it do.
-
-    That is to those at the end of the last epoch, and if they are no good either, to those of the
-    beginning.
-
-    Parameters
-    ----------
-    model : module
-    optimizer : torch optimizer
-        Its learning rate is halved with every rescue.
-    """
-
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self.model, self.optimizer = model, optimizer
-        self.first: float | None = None
-        self.left = RESCUES
-        self.steps_back = 0  # since the last step forward
-        self.begin = self.last = self._now()
-
-    def keep(self) -> None:
-        """Take the weights as they are for good ones."""
-        self.last = self._now()
-
-    def blown_up(self, what: str, loss: float, epoch: int) -> bool:
-        """Whether `loss` is no good; the weights are then earlier ones."""
-        if self.first is None and math.isfinite(loss):
-            self.first = loss
-        if self.first is not None and loss <= BLOWN_UP * self.first + 1:  # not so where it is nan
-            return False
-        if self.first is None or not self.left or self.steps_back == 2:
-            raise DivergedError(
-                f"The {what} became {loss} in epoch {epoch}; lower `learning_rate`, set "
-                "`global_clipnorm`, or scale the data."
-            )
-        self.left -= 1
-        weights, state = self.begin if self.steps_back else self.last
-        self.steps_back += 1
-        self.model.load_state_dict(weights)
-        known = self.optimizer.state_dict()
-        self.optimizer.load_state_dict({**known, "state": copy.deepcopy(state)})
-        for group in self.optimizer.param_groups:
-            group["lr"] /= 2
-        warnings.warn(
-            f"The {what} became {loss:.3g} in epoch {epoch}; training goes on from earlier weights "
-            f"with a learning rate of {self.optimizer.param_groups[0]['lr']:g}.",
-            UnstableTrainingWarning,
-            stacklevel=4,
-        )
-        return True
-
-    def _now(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        state = self.optimizer.state_dict()["state"]
-        return copy.deepcopy((self.model.state_dict(), state))
