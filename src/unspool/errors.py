@@ -23,3 +23,7 @@ class NoBetterThanMeanWarning(UserWarning):
 
 class UnstableTrainingWarning(UserWarning):
     """Training that blew up and went on from earlier weights with a lower learning rate."""
+
+
+class ParametersChangedWarning(UserWarning):
+    """A model saved with its parameters of the fit, which `set_params` has changed since."""

@@ -404,14 +404,6 @@ def test_integers_too_large_for_their_dtype(path):
         unspool.load(path)
 
 
-def test_a_model_given_with_other_parameters_than_can_be_used_is_not_saved(tmp_path):
-    model = classifier(LSTMAutoencoder(**SMALL)).fit(X, Y)
-    model.autoencoder.set_params(learning_rate=-1)
-    with pytest.raises(InputError, match="`learning_rate` must be a number above 0"):
-        model.save(tmp_path / "m")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_losses_that_are_no_numbers_come_back_as_nan(model, tmp_path):
     other = copy.deepcopy(model)
     other.history_ = {"loss": [float("inf")], "best_epoch": 0}

@@ -153,7 +153,7 @@ def test_inverse_transform_says_that_reversed_input_needs_the_input():
         model.inverse_transform(np.zeros((2, 6)))
     assert str(caught.value) == (
         "The decoder 'reversed_input' reads the input beside the code, so codes alone cannot be "
-        "unwound; use `reconstruct`, or fit with decoder='repeat'."
+        "decoded; use `reconstruct`, or fit with decoder='repeat'."
     )
 
 
@@ -399,19 +399,6 @@ def test_relu_cells_stay_finite(seed):
     losses = model.history_["loss"] + model.history_["val_loss"]
     assert max(losses) < 100
     assert np.isfinite(model.transform(X)).all()
-
-
-def test_an_interrupted_fit_leaves_no_fitted_model(monkeypatch):
-    model = quick(epochs=1).fit(sines())
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(model, "_objective", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(sines())
-    with pytest.raises(NotFittedError):
-        model.transform(sines())
 
 
 def test_one_sequence_cannot_be_split():

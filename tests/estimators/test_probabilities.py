@@ -139,5 +139,5 @@ def test_generation_needs_probabilities():
     reading = short(**BINARY, decoder="state_reversed_input").fit(BITS)
     assert message(reading.generate, np.zeros((2, 5))) == (
         "The decoder 'state_reversed_input' reads the input beside the code, so codes alone cannot "
-        "be unwound; use `reconstruct`, or fit with decoder='repeat'."
+        "be decoded; use `reconstruct`, or fit with decoder='repeat'."
     )

@@ -12,7 +12,7 @@ from tests.model_file.files import apart
 from tests.model_file.good import GOOD
 from unspool import model_file
 from unspool.errors import ModelFileError
-from unspool.model_file.format import to_bytes
+from unspool.model_file.format import FORMAT_VERSION, to_bytes
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
@@ -92,7 +92,7 @@ def check_same(model, original, blob, X):
     """The file means what it says, and the weights are the original's."""
     contents = model.contents()
     header = {
-        "format_version": 1,
+        "format_version": FORMAT_VERSION,
         "model": contents.model,
         "parameters": contents.parameters,
         "fitted": contents.fitted,

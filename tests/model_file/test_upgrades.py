@@ -7,7 +7,7 @@ import unspool
 from tests.model_file.files import changed, rewrite
 from unspool import LSTMAutoencoder, model_file
 from unspool.errors import ModelFileError
-from unspool.model_file.format import UPGRADES
+from unspool.model_file.format import FORMAT_VERSION, UPGRADES
 
 X = np.sin(np.arange(12) / 2 + np.arange(40)[:, None])
 
@@ -30,12 +30,12 @@ NEWER = {"9.0": "9.0", "x" * 1000: f"{'x' * 200} … {'x' * 90}", None: "unknown
 
 @pytest.mark.parametrize(("made_by", "told"), NEWER.items(), ids=["9.0", "long", "none", "5"])
 def test_a_newer_format(path, made_by, told):
-    rewrite(path, changed(format_version=2, versions={"unspool": made_by}, more=1))
+    rewrite(path, changed(format_version=FORMAT_VERSION + 1, versions={"unspool": made_by}, more=1))
     with pytest.raises(ModelFileError) as caught:
         unspool.load(path)
     assert str(caught.value) == (
-        f"{path} has format version 2 (made by unspool {told}), this unspool "
-        f"{unspool.__version__} reads 1; install a newer one."
+        f"{path} has format version {FORMAT_VERSION + 1} (made by unspool {told}), this unspool "
+        f"{unspool.__version__} reads 1 and 2; install a newer one."
     )
 
 
@@ -46,7 +46,7 @@ def test_a_version_that_there_never_was(path, version):
         unspool.load(path)
     assert str(caught.value) == (
         f"{path} is damaged: its format version is {version!r}, and this unspool "
-        f"{unspool.__version__} reads 1; get a good copy."
+        f"{unspool.__version__} reads 1 and 2; get a good copy."
     )
 
 
@@ -125,5 +125,5 @@ def test_a_newer_format_is_told_all_versions_that_can_be_read(path, monkeypatch)
         model_file.read(path)
     assert str(caught.value) == (
         f"{path} has format version 7 (made by unspool {unspool.__version__}), this unspool "
-        f"{unspool.__version__} reads -1 and 0 and 1; install a newer one."
+        f"{unspool.__version__} reads -1 and 0 and 1 and 2; install a newer one."
     )

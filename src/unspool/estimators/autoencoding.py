@@ -104,7 +104,10 @@ class BaseAutoencoder(
             For a model that was not trained on a cross-entropy; or as `inverse_transform` does.
         """
         check_is_fitted(self)
-        decoder, draw = self.module_.decoder(), drawing(self.loss, temperature, random_state)
+        decoder, draw = (
+            self.module_.decoder(),
+            drawing(self._parameters["loss"], temperature, random_state),
+        )
         if isinstance(decoder, LSTMDecoder) and decoder.feeds_back:
             return self._unwound(
                 X, lengths, lambda code, steps, own: decoder(code, steps, own, draw=draw)
@@ -120,9 +123,10 @@ class BaseAutoencoder(
         """What `unwind` makes of codes, the steps of a batch, and its sequences' lengths."""
         decoder = self.module_.decoder()
         if decoder.needs_input:
+            name = self._parameters["decoder"]
             raise InputError(
-                f"The decoder {self.decoder!r} reads the input beside the code, so codes alone "
-                "cannot be unwound; use `reconstruct`, or fit with decoder='repeat'."
+                f"The decoder {name!r} reads the input beside the code, so codes alone cannot be "
+                "decoded; use `reconstruct`, or fit with decoder='repeat'."
             )
         codes, steps = results.codes_and_lengths(
             X, lengths, self._n_features_out, self.max_length_, decoder.most_steps
@@ -187,9 +191,9 @@ class BaseAutoencoder(
             arrays (T_i,), NaN at steps that no window covers.
         """
         results.check_per(per)
-        source = self._read(X, unwind=True)
+        source, loss = self._read(X, unwind=True), self._parameters["loss"]
         pieces = (
-            (indices, results.step_errors(again, x, self.loss))
+            (indices, results.step_errors(again, x, loss))
             for indices, x, again in self._reconstructions(source)
         )
         return results.errors(source, pieces, per, merge=merge)

@@ -4,6 +4,7 @@
 say what a fitted model is good for: `autoencoding`, `forecasting`.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -26,7 +27,7 @@ from unspool.data.sequences import FloatArray, IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError, NoBetterThanMeanWarning
 from unspool.estimators.reading import is_table, read_as_fitted, read_for_fit, read_future
-from unspool.estimators.saving import Savable
+from unspool.estimators.saving import Savable, as_before_if_it_fails, plain_parameters
 from unspool.lstm import threads
 from unspool.nn import Autoencoder
 from unspool.nn.build import build
@@ -34,7 +35,7 @@ from unspool.nn.device import resolve_device
 from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.nn.sampling import sampler
 from unspool.results import BY_STEP
-from unspool.training.batches import Batch, Batches
+from unspool.training.batches import Batch, Batches, sample
 from unspool.training.callbacks import Callback, KeepBest, ProgressBar, ScheduledSampling
 from unspool.training.loop import train
 from unspool.training.objective import AutoencoderLoss
@@ -67,6 +68,7 @@ class Model(Savable):
             *_checks.choices("metrics", self.metrics, ("accuracy", *LOSSES)),
             *of_training(self),
             _checks.whole("steps_per_epoch", self.steps_per_epoch, 1, none=True),
+            _checks.whole("validation_steps", self.validation_steps, 1, none=True),
             _checks.choice("scaling", self.scaling, SCALINGS),
             _checks.number("input_noise", self.input_noise, 0),
             _checks.number("input_dropout", self.input_dropout, 0, 1),
@@ -103,10 +105,18 @@ class Model(Savable):
         InputError
             For parameters or data that cannot be used.
         DivergedError
-            When the loss stops being a finite number.
+            When training diverges and earlier weights do not help. After any error, and after an
+            interruption, the estimator is what it was before.
         """
         _checks.raise_all(*self._complaints())
+        with as_before_if_it_fails(self):
+            self._fit(X, y)
+        return self
+
+    def _fit(self, X: Any, y: Any) -> None:
+        """Read the data, learn the scaling, build the modules and train them."""
         self.__dict__.pop("history_", None)  # until training ends this is not a fitted model
+        self._parameters = plain_parameters(self)
         whole, table = read_for_fit(self, self._prepared(X))
         whole = self._arranged(whole, table)
         source, self.horizon_ = self._with_future(whole, y)
@@ -129,16 +139,21 @@ class Model(Savable):
         batches = Batches(
             source, self.scaler_, training, self.batch_size, device, rng, self.steps_per_epoch
         )
-        validation = (
-            Batches(
-                source, self.scaler_, held_out, self._inference_batch(source.max_length), device
-            )
-            if len(held_out)
-            else None
-        )
+        validation = None
+        if len(held_out):
+            watched = sample(held_out, self._validation_size(batches, len(held_out)), rng)
+            size = self._inference_batch(source.max_length)
+            validation = Batches(source, self.scaler_, watched, size, device)
         self.history_ = self._learn(batches, validation, generator)
         self._compare_with_mean(source, validation or batches)
-        return self
+
+    def _validation_size(self, batches: Batches, held_out: int) -> int:
+        """Sequences to validate on: `validation_steps` batches, or the share that is trained on."""
+        batch_size = int(self.batch_size)
+        if self.validation_steps is not None:
+            return min(held_out, int(self.validation_steps) * batch_size)
+        share = min(1.0, len(batches) * batch_size / len(batches.indices))
+        return min(held_out, max(batch_size, math.ceil(share * held_out)))
 
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator

@@ -3,16 +3,14 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Self, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.frozen import FrozenEstimator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unspool import _checks
 from unspool.data.scaling import Scaler
 from unspool.estimators.base import Model
 from unspool.estimators.kinds import MODELS, class_of
@@ -70,12 +68,6 @@ class SavableClassifier(Savable):
         inner: Contents = self.autoencoder_._contents("encoder")
         if part == "encoder":
             return inner
-        given = unfrozen(self.autoencoder)
-        parameters = plain_parameters(self)
-        if given is not None:
-            _checks.raise_all(*given._complaints())
-            of_given = {"model": given._name, "parameters": plain_parameters(given)}
-            parameters["autoencoder"] = of_given
         fitted = {
             **inner.fitted,
             "history": plain_history(self.history_),
@@ -92,7 +84,7 @@ class SavableClassifier(Savable):
             f"module.head.{name}": weight.cpu().numpy().copy() for name, weight in head.items()
         }
         tensors = {**inner.tensors, **weights}
-        return Contents(self._name, parameters, fitted, tensors, inner.versions)
+        return Contents(self._name, self._parameters, fitted, tensors, inner.versions)
 
     @classmethod
     def from_contents(cls, contents: Contents, device: str) -> Self:
@@ -106,6 +98,7 @@ class SavableClassifier(Savable):
         if given is not None:
             given = with_parameters(class_of(given["model"], MODELS), given["parameters"], device)
         model = with_parameters(cls, {**parameters, "autoencoder": given}, device)
+        model._parameters = plain_parameters(model)
         name, inner = contents.of_encoder
         history = fitted["autoencoder"]["history"]
         model.autoencoder_ = class_of(name, MODELS)._restored(contents, inner, history, device)
@@ -123,11 +116,6 @@ class SavableClassifier(Savable):
         model.history_ = restored_history(fitted["history"])
         model.head_history_ = restored_history(fitted["head_history"])
         return model
-
-
-def unfrozen(estimator: Any) -> Any:
-    """The estimator in a `FrozenEstimator`."""
-    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
 def encoder_alone(model: Model, device: torch.device) -> Model:

@@ -59,7 +59,7 @@ class ConvAutoencoder(BaseAutoencoder):
         Largest norm of all gradients together.
     batch_size : int, default 32
     epochs : int, default 100
-    steps_per_epoch, validation_split, patience
+    steps_per_epoch, validation_split, validation_steps, patience
         As for `LSTMAutoencoder`.
     scaling : {"standard", "minmax", "none"}, default "standard"
         Per feature, for images per channel; inside the model, and undone on the way out.
@@ -110,6 +110,7 @@ class ConvAutoencoder(BaseAutoencoder):
         epochs: int = 100,
         steps_per_epoch: int | None = None,
         validation_split: float = 0.1,
+        validation_steps: int | None = None,
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
@@ -136,6 +137,7 @@ class ConvAutoencoder(BaseAutoencoder):
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
         self.validation_split = validation_split
+        self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
         self.random_state = random_state
@@ -164,14 +166,15 @@ class ConvAutoencoder(BaseAutoencoder):
         if layer >= depth:
             raise InputError(f"`layer` must be below {depth}, the convolutions, got {layer}.")
         size = sizes(encoder.shape, encoder.pool.kernel_size, layer)[-1]
-        maps = np.empty((len(source), self.filters[layer], *size), np.float32)
+        filters, pool = self._parameters["filters"], self._parameters["pool_size"]
+        maps = np.empty((len(source), filters[layer], *size), np.float32)
         for indices, batch in self._batches(source):
             found = encoder.maps(batch.x, batch.lengths, layer)
             maps[indices] = found.permute(0, 3, 1, 2).cpu().numpy()
         if self.image_shape_ is not None:
             return maps
         lengths = source.lengths_of(np.arange(len(source)))
-        past = np.arange(size[0]) >= -(-lengths // self.pool_size**layer)[:, None]
+        past = np.arange(size[0]) >= -(-lengths // pool**layer)[:, None]
         return np.where(past[:, None], np.float32(np.nan), maps[..., 0])
 
     def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:

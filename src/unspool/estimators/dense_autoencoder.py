@@ -52,7 +52,7 @@ class DenseAutoencoder(OfRows):
         Largest norm of all gradients together.
     batch_size : int, default 32
     epochs : int, default 100
-    steps_per_epoch, validation_split, patience
+    steps_per_epoch, validation_split, validation_steps, patience
         As for `LSTMAutoencoder`.
     scaling : {"standard", "minmax", "none"}, default "standard"
         Per feature, for a table per column; inside the model, and undone on the way out.
@@ -97,6 +97,7 @@ class DenseAutoencoder(OfRows):
         epochs: int = 100,
         steps_per_epoch: int | None = None,
         validation_split: float = 0.1,
+        validation_steps: int | None = None,
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
@@ -121,6 +122,7 @@ class DenseAutoencoder(OfRows):
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
         self.validation_split = validation_split
+        self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
         self.random_state = random_state

@@ -24,11 +24,11 @@ from unspool.estimators.classifying import (
     SavableClassifier,
     code_scaler,
     encoder_alone,
-    unfrozen,
     unscale,
 )
 from unspool.estimators.labels import Labels, read_labels, split_by_class
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
+from unspool.estimators.saving import as_before_if_it_fails, plain_parameters, unfrozen
 from unspool.nn import Head
 from unspool.nn.dense import ACTIVATIONS
 from unspool.nn.device import resolve_device
@@ -197,10 +197,18 @@ class EncoderClassifier(
         InputError
             For parameters, data or labels that cannot be used.
         DivergedError
-            When the loss stops being a finite number.
+            When training diverges and earlier weights do not help. After any error, and after an
+            interruption, the estimator is what it was before.
         """
         _checks.raise_all(*self._complaints())
+        with as_before_if_it_fails(self):
+            self._fit(X, y)
+        return self
+
+    def _fit(self, X: Any, y: Any) -> None:
+        """Train the encoder where it is not trained, then the head, then both."""
         self.__dict__.pop("history_", None)  # until training ends this is not a fitted model
+        self._parameters = plain_parameters(self)
         classes, indices = read_labels(y, X)
         random = check_random_state(self.random_state)
         rng = np.random.default_rng(random.randint(2**31))
@@ -229,7 +237,6 @@ class EncoderClassifier(
                 self.fine_tune_epochs or self.epochs,
             )
         self.history_ = history
-        return self
 
     def _trained(self, X: Any, seed: int) -> Model:
         """The model that was given, where it is fitted; or else a clone of it, fitted on `X`."""

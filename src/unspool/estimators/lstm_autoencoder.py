@@ -107,6 +107,11 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     validation_split : float, default 0.1
         Share of the sequences held out to watch, drawn at random; of windows, the last steps of
         every series, without overlap. 0 holds out none.
+    validation_steps : int or None, default None
+        Batches of `batch_size` sequences to validate on after each epoch. Where more sequences are
+        held out, as many are drawn once, spread over them, and used after every epoch. None
+        validates on the same share of the held-out sequences as an epoch has of the training
+        sequences (at least one batch): on all of them unless `steps_per_epoch` limits the epoch.
     patience : int or None, default 20
         Epochs without a better validation loss (training loss, where none is held out) after
         which to stop; the best weights are kept. None trains all epochs and keeps the last.
@@ -185,6 +190,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         epochs: int = 100,
         steps_per_epoch: int | None = None,
         validation_split: float = 0.1,
+        validation_steps: int | None = None,
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
@@ -221,6 +227,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
         self.validation_split = validation_split
+        self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
         self.random_state = random_state

@@ -61,7 +61,7 @@ class LSTMForecaster(
         As for `LSTMAutoencoder`.
     optimizer, learning_rate, global_clipnorm, batch_size, epochs, steps_per_epoch
         As for `LSTMAutoencoder`.
-    validation_split, patience, scaling, random_state, device, backend, verbose
+    validation_split, validation_steps, patience, scaling, random_state, device, backend, verbose
         As for `LSTMAutoencoder`.
 
     Attributes
@@ -110,6 +110,7 @@ class LSTMForecaster(
         epochs: int = 100,
         steps_per_epoch: int | None = None,
         validation_split: float = 0.1,
+        validation_steps: int | None = None,
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
@@ -142,6 +143,7 @@ class LSTMForecaster(
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
         self.validation_split = validation_split
+        self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
         self.random_state = random_state
@@ -236,7 +238,7 @@ class LSTMForecaster(
         _checks.raise_all(_checks.whole("steps", steps, 0))
         draw = None
         if temperature is not None:
-            draw = drawing(self.loss, temperature, random_state)
+            draw = drawing(self._parameters["loss"], temperature, random_state)
         source = self._read(X)
         values = np.empty((len(source), steps, self._n_features))
         for indices, batch in self._batches(source):

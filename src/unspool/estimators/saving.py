@@ -1,20 +1,24 @@
 """How a fitted estimator becomes the contents of a model file, and is made of them again."""
 
+import copy
 import os
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from math import isfinite, nan
 from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 import unspool
 from unspool import _checks, model_file
 from unspool.blueprint import STRUCTURAL
-from unspool.errors import InputError
+from unspool.errors import InputError, ParametersChangedWarning
 from unspool.model_file import PARTS, Contents
 from unspool.model_file.contents import CLASSIFIER
 from unspool.nn.build import build
@@ -22,9 +26,13 @@ from unspool.nn.device import resolve_device
 
 T = TypeVar("T", bound="Savable")
 
+NOT_OF_THE_MODEL = ("random_state", "device", "verbose")  # parameters that change no fitted model
+
 
 class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
-    """A fitted estimator of ours that goes to a file and comes back; see `unspool.model_file`."""
+    """A fitted estimator that goes to a file and comes back; see `unspool.model_file`."""
+
+    _parameters: dict[str, Any]  # those that it was fitted with, whatever `set_params` says since
 
     @property
     def _name(self) -> str:
@@ -53,11 +61,34 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
     def contents(self, part: str = "model") -> Contents:
         """The trained model as plain data, as a file holds it; arguments are those of `save`.
 
-        `unspool.runtime.Model` runs it, `unspool.interop` writes it for others.
+        `unspool.runtime.Model` runs it, `unspool.interop` writes it for others. Its parameters are
+        those that the model was fitted with.
+
+        Warns
+        -----
+        ParametersChangedWarning
+            Where `set_params` has changed some of them since.
         """
         check_is_fitted(self)
-        _checks.raise_all(_checks.choice("part", part, PARTS), *self._complaints())
+        _checks.raise_all(_checks.choice("part", part, PARTS))
+        self._warn_of_changes()
         return self._contents(part)
+
+    def _warn_of_changes(self) -> None:
+        """Name the parameters that are not those of the fit any more."""
+        now = plain_parameters(self)
+        changes = [
+            f"`{name}` was {fitted!r} and is {now[name]!r} now"
+            for name, fitted in self._parameters.items()
+            if name not in NOT_OF_THE_MODEL and repr(now[name]) != repr(fitted)
+        ]
+        if changes:
+            warnings.warn(
+                f"The model is written as it was fitted, but {', '.join(changes)}; call `fit` "
+                "again to apply the change.",
+                ParametersChangedWarning,
+                stacklevel=3,
+            )
 
     def _contents(self, part: str) -> Contents:
         if not self.module_.decoders:
@@ -80,7 +111,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         for name, weight in self.module_.state_dict().items():
             if part == "model" or not name.startswith("decoders."):
                 tensors[f"module.{name}"] = weight.detach().cpu().numpy().copy()
-        return Contents(self._name, plain_parameters(self), fitted, tensors, made_by())
+        return Contents(self._name, self._parameters, fitted, tensors, made_by())
 
     def _recall(self, contents: Contents) -> None:
         """Take back what only this kind of model remembers."""
@@ -107,6 +138,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         """The model whose encoder `contents` holds."""
         fitted = contents.fitted
         model = with_parameters(cls, parameters, device)
+        model._parameters = plain_parameters(model)
         model._n_features, model._table = fitted["n_features"], fitted["table"]
         model.horizon_ = fitted["horizon"]
         model._y_ndim = fitted["y_ndim"]
@@ -144,13 +176,39 @@ def made_by() -> dict[str, str]:
     }
 
 
+@contextmanager
+def as_before_if_it_fails(estimator: BaseEstimator) -> Iterator[None]:
+    """Give an estimator all of its attributes back when what is done to it fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:  # an interruption as well
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
 def plain_parameters(estimator: Savable) -> dict[str, Any]:
-    """Those of its parameters that its class of unspool's has; no random state but a number."""
-    known = estimator._kind()._get_param_names()
-    parameters: dict[str, Any] = {name: getattr(estimator, name) for name in known}
-    if not is_seed(parameters["random_state"]):
-        parameters["random_state"] = None
-    return parameters
+    """Copies of the parameters that its class in unspool has, as a model file holds them.
+
+    A random state that is not a number becomes None, and an estimator its class and parameters:
+    those that it was fitted with, where it is fitted.
+    """
+
+    def plain(name: str) -> Any:
+        value = unfrozen(getattr(estimator, name))
+        if isinstance(value, Savable):
+            fitted = value.__sklearn_is_fitted__()
+            parameters = value._parameters if fitted else plain_parameters(value)
+            return {"model": value._name, "parameters": parameters}
+        return None if name == "random_state" and not is_seed(value) else copy.deepcopy(value)
+
+    return {name: plain(name) for name in estimator._kind()._get_param_names()}
+
+
+def unfrozen(estimator: Any) -> Any:
+    """The estimator in a `FrozenEstimator`; anything else as it is."""
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
 def is_seed(value: Any) -> bool:

@@ -56,7 +56,7 @@ class StackedAutoencoder(OfRows):
         As for `DenseAutoencoder`, in each training.
     epochs : int, default 100
         Of each training.
-    validation_split, scaling, random_state, device, verbose
+    validation_split, validation_steps, scaling, random_state, device, verbose
         As for `DenseAutoencoder`.
 
     Attributes
@@ -105,6 +105,7 @@ class StackedAutoencoder(OfRows):
         epochs: int = 100,
         steps_per_epoch: int | None = None,
         validation_split: float = 0.1,
+        validation_steps: int | None = None,
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
@@ -131,6 +132,7 @@ class StackedAutoencoder(OfRows):
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
         self.validation_split = validation_split
+        self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
         self.random_state = random_state

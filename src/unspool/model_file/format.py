@@ -4,7 +4,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,9 @@ import unspool
 from unspool._files import check_folder, whole_or_not
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file.contents import Contents
+from unspool.model_file.upgrades import UPGRADES
 
-FORMAT_VERSION = 1
-
-# From a version to the next: takes header and tensors of a file and makes them those of the next.
-Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
-UPGRADES: dict[int, Upgrade] = {}
+FORMAT_VERSION = 2
 
 FIELDS = ("format_version", "model", "parameters", "fitted", "versions")
 DTYPES = {"F32": "<f4", "F64": "<f8"}

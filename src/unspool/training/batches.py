@@ -116,11 +116,22 @@ def spread(n: int, batches: int, size: int, rng: np.random.Generator) -> Iterato
     >>> sorted(len(batch) for batch in dealt)
     [2, 2, 3]
     """
-    drawn = np.arange(n)
-    if batches * size < n:
-        edges = np.linspace(0, n, batches * size + 1).astype(np.int64)
-        drawn = rng.integers(edges[:-1], edges[1:])
+    drawn = sample(np.arange(n), batches * size, rng)
     runs = -(-len(drawn) // batches)
     table = np.arange(runs * batches).reshape(runs, batches)
     for column in rng.permuted(table, axis=1).T:
         yield drawn[column[column < len(drawn)]]
+
+
+def sample(indices: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+    """Draw `count` of `indices`, one from each of as many equal parts; all where there are fewer.
+
+    Examples
+    --------
+    >>> sample(np.arange(100), 4, np.random.default_rng(0)) // 25
+    array([0, 1, 2, 3])
+    """
+    if count >= len(indices):
+        return indices
+    edges = np.linspace(0, len(indices), count + 1).astype(np.int64)
+    return indices[rng.integers(edges[:-1], edges[1:])]
