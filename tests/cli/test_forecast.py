@@ -62,6 +62,24 @@ def test_a_composite_model_of_sequences_forecasts_each(run, heartbeats, tmp_path
     np.testing.assert_allclose(np.array(table["feature_0"], float), model.forecast(source).ravel())
 
 
+def test_a_composite_model_reconstructs_and_scores_what_comes_before_the_future(
+    run, heartbeats, tmp_path
+):
+    path = tmp_path / "m.unspool"
+    assert run("fit", heartbeats, "--horizon", 3, "-o", path, *QUICK).code == 0
+    model, past = unspool.load(path), read_file(heartbeats).source.values[:, :9]
+    table = read_csv(run("reconstruct", path, heartbeats).out)
+    assert table["step"][:10] == [*map(str, range(9)), "0"]
+    expected = model.reconstruct(past)
+    np.testing.assert_allclose(np.array(table["feature_0"], float), expected.ravel(), rtol=1e-6)
+    table = read_csv(run("score", path, heartbeats).out)
+    np.testing.assert_allclose(
+        np.array(table["error"], float), model.reconstruction_error(past), rtol=1e-6
+    )
+    picture = tmp_path / "picture.png"
+    assert run("plot", "reconstruction", path, heartbeats, "-o", picture).code == 0
+
+
 @pytest.mark.parametrize("picture", ["forecast", "diagram"])
 def test_pictures_of_a_forecaster(run, series, forecaster, tmp_path, picture):
     data = [series] if picture == "forecast" else []

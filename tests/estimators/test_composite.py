@@ -7,7 +7,7 @@ import torch
 import unspool
 from tests.close import assert_close
 from tests.estimators.quick import quick, sines
-from unspool import Windows
+from unspool import Sequences, Windows, runtime
 from unspool.blueprint.models import DECODER_NAMES
 from unspool.errors import InputError, NoBetterThanMeanWarning
 from unspool.nn import DenseDecoder, LSTMDecoder
@@ -62,6 +62,74 @@ def test_the_last_steps_cut_off_are_the_future_that_could_be_given():
     np.testing.assert_array_equal(cut.transform(past), given.transform(past))
     np.testing.assert_array_equal(cut.forecast(past), given.forecast(past))
     np.testing.assert_array_equal(cut.reconstruct(past), given.reconstruct(past))
+
+
+def as_windows(X):
+    """The rows of X as windows, one for each of as many series."""
+    return Windows([*X], X.shape[1])
+
+
+READ_AS = {"array": lambda X: X, "list": list, "Sequences": Sequences, "Windows": as_windows}
+
+
+@pytest.mark.parametrize("read", READ_AS.values(), ids=READ_AS)
+def test_the_data_of_fit_are_scored_at_the_length_that_was_trained(read, tmp_path):
+    X = sines(n=30, steps=9, features=2)
+    past = X[:, :-K]
+    model = short(horizon=K, validation_split=0).fit(read(X))
+    runs = runtime.Model(model.contents())
+    for one in (model, runs):
+        expected = one.reconstruct(past)
+        assert expected.shape == past.shape
+        np.testing.assert_array_equal(one.reconstruct(read(X)), expected)
+        for per in ("sequence", "step"):
+            np.testing.assert_array_equal(
+                one.reconstruction_error(read(X), per=per), one.reconstruction_error(past, per=per)
+            )
+        assert one.score(past, X[:, -K:]) == one.score(past)
+        assert one.score(read(X)) == pytest.approx(one.score(past), abs=1e-12)
+
+
+def test_a_table_comes_back_without_its_future():
+    X = sines(n=30, steps=9)[:, :, 0]
+    model = short(horizon=K).fit(X)
+    assert model.reconstruct(X).shape == (30, 6)
+    np.testing.assert_array_equal(model.reconstruct(X), model.reconstruct(X[:, :-K]))
+    assert model.forecast(X).shape == (30, K)  # comes after X, of which nothing is cut off
+
+
+def test_a_decoder_of_bounded_length_scores_what_it_was_fitted_on():
+    X = sines(n=30, steps=9)
+    for decoder in ("flat", "reshape", "dense"):
+        assert np.isfinite(short(horizon=K, decoder=decoder).fit(X).score(X))
+
+
+def test_sequences_of_unequal_length_are_scored_at_lengths_that_were_trained():
+    X = Sequences(sines(n=30, steps=12, features=2), 5 + np.arange(30) % 8)
+    model = short(horizon=K).fit(X)  # encodes 2 to 9 steps
+    errors = model.reconstruction_error(X, per="step")
+    expected = np.where(X.lengths > 9, X.lengths - K, X.lengths)
+    np.testing.assert_array_equal((~np.isnan(errors)).sum(1), expected)
+    few = model.reconstruction_error(X[3:5], per="step")
+    np.testing.assert_allclose(few, errors[3:5, : few.shape[1]], rtol=1e-4)
+
+
+def test_what_was_given_with_its_future_loses_no_step():
+    X = sines(n=30, steps=9, features=2)
+    model = short(horizon=K).fit(X[:, :-K], X[:, -K:])
+    assert model.reconstruct(X).shape == X.shape
+
+
+def test_windows_of_the_data_of_fit_are_merged_as_far_as_they_were_encoded():
+    series = sines(n=1, steps=60, features=2)[0]
+    model = short(horizon=K).fit(Windows(series, 9, 2))
+    assert model.window_ == (6, 2)
+    (whole,) = model.reconstruct(Windows(series, 6, 2), merge=True)
+    (cut,) = model.reconstruct(Windows(series, 9, 2), merge=True)
+    np.testing.assert_array_equal(cut[:52], whole[:52])  # later steps are in more of the shorter
+    assert np.isnan(cut[56:]).all()
+    again = runtime.Model(model.contents()).reconstruct(Windows(series, 9, 2), merge=True)[0]
+    np.testing.assert_allclose(again, cut, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("reverse_target", [False, True])
@@ -376,7 +444,7 @@ def test_bound_decoders_tell_their_bound(decoder):
     )
     longer = sines(n=4, steps=7)
     for method in (model.reconstruct, model.reconstruction_error, model.score):
-        assert message(method, longer) == told
+        assert message(method, sines(n=4, steps=7 + K)) == told
     assert model.transform(longer).shape == (4, 5)
     assert model.forecast(longer).shape == (4, K, 1)
     assert message(model.inverse_transform, np.zeros((4, 5)), 7) == (

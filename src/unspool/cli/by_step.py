@@ -30,11 +30,16 @@ def step_columns(loaded: Loaded) -> dict[str, Column]:
     elif len(lengths) > 1:
         columns["sequence"] = np.repeat(np.arange(len(lengths)), lengths)
     if "time" in loaded.steps:
-        columns["time"] = np.concatenate(loaded.steps["time"])
+        columns["time"] = _of_steps(loaded.steps["time"], lengths)
     else:
         columns["step"] = np.concatenate([np.arange(length) for length in lengths])
     if "label" in loaded.steps:
-        columns["label"] = np.concatenate(loaded.steps["label"])
+        columns["label"] = _of_steps(loaded.steps["label"], lengths)
     elif "label" in loaded.index and not isinstance(source, Windows):
         columns["label"] = np.repeat(loaded.index["label"], lengths)
     return columns
+
+
+def _of_steps(columns: list[Column], lengths: Column) -> Column:
+    """The values at the first `lengths` steps of every series, one after the other."""
+    return np.concatenate([one[:length] for one, length in zip(columns, lengths, strict=True)])

@@ -1,5 +1,7 @@
 """`unspool reconstruct`: sequences in, what the model makes of them out."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from unspool.cli.options import Data, Device, Model, Output, Reading, able, reads_data
@@ -20,7 +22,8 @@ def reconstruct(
 
     Where the data is long series, overlapping windows are averaged and the rows are those of the
     series. An .npy file has the features alone: (rows, F) for long series, else (N, T, F) with
-    NaN past the end of a sequence.
+    NaN past the end of a sequence. A model whose training cut the last steps off every sequence
+    (--horizon) reconstructs what comes before them.
     """
     from unspool.cli.by_step import step_columns
     from unspool.data.windows import Windows
@@ -30,6 +33,7 @@ def reconstruct(
     check_writable(output)
     trained = able(load(model, device=device), "reconstruct")
     loaded = reading.read(data, trained, tail=True)
+    loaded = replace(loaded, source=trained._without_future(loaded.source))
     source = loaded.source
     if isinstance(source, Windows):
         values = np.concatenate(trained.reconstruct(source, merge=True))

@@ -89,3 +89,22 @@ class Futures:
     def mean_sequence(self) -> FloatArray:
         """The mean of each step, (T, F), float64."""
         return self.source.mean_sequence()[: self.max_length]
+
+
+def without_future(source: Source, horizon: int, longest: int) -> Source:
+    """Sequences as a model was trained on that learned their last `horizon` steps as their future.
+
+    Those of more than `longest` steps, the most that such a model has encoded, end with a future,
+    as they did in training: they are cut. Shorter ones are taken whole, so that windows of the
+    length that was encoded need no steps beyond it.
+
+    Parameters
+    ----------
+    source : Sequences or Windows
+    horizon : int
+        Steps of the future, K.
+    longest : int
+        Steps of the longest sequence in training, without its future. A sequence of K steps or
+        fewer is never cut.
+    """
+    return source.without_end(horizon, max(longest, horizon))

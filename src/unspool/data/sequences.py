@@ -165,6 +165,11 @@ class Sequences:
             rows = slice(start, start + size)
             yield self.values[rows][steps < self.lengths[rows, None]]
 
+    def without_end(self, steps: int, longest: int) -> "Sequences":
+        """The same sequences; those of more than `longest` steps end `steps` earlier."""
+        lengths = np.where(self.lengths > longest, self.lengths - steps, self.lengths)
+        return Sequences(self.values[:, : lengths.max(initial=0)], lengths, self.feature_names)
+
     def mean_sequence(self) -> FloatArray:
         """The mean of each step over the sequences that reach it, shape (T, F), float64."""
         total = self.values.sum(axis=0, dtype=np.float64)  # padding is zero

@@ -85,6 +85,7 @@ class Windows:
         counts = np.array([self._count(length) for length in steps.tolist()], np.int64)
         self._lengths = np.minimum(self.size, steps)  # of the windows of every series
         self._last = steps - self._lengths  # first step of the last window of every series
+        self._left_out = 0 * steps  # steps that `without_end` took from the windows of each series
         self._ends = np.cumsum(counts)
         self._begins = self._ends - counts
         # Which windows of all those possible this object holds: a range until indices pick some.
@@ -178,6 +179,15 @@ class Windows:
         first, end = self._reach()
         return np.tile(np.asarray(total) / max(1, (end - first).sum()), (self.max_length, 1))
 
+    def without_end(self, steps: int, longest: int) -> "Windows":
+        """The same windows; those of more than `longest` steps end `steps` earlier."""
+        part: Windows = self[:]
+        long = self._lengths > longest
+        part._left_out = self._left_out + np.where(long, steps, 0)
+        part._lengths = self._lengths - np.where(long, steps, 0)
+        part.size = self.size - (steps if self.size > longest else 0)
+        return part
+
     def split(self, fraction: float) -> tuple[IntArray, IntArray]:
         """Indices of windows before and after a cut in every series; none reaches across it.
 
@@ -202,7 +212,7 @@ class Windows:
         """First step of the first window of every series, and the step after the last one's."""
         steps = np.array([len(one) for one in self.series])
         if len(self) == self._ends[-1]:
-            return np.zeros_like(steps), steps
+            return np.zeros_like(steps), steps - self._left_out
         owner, start = self.place(np.arange(len(self)))
         first, end = steps.copy(), np.zeros_like(steps)
         np.minimum.at(first, owner, start)

@@ -152,6 +152,8 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : as for `fit`
+            Where `fit` cut a future off (`horizon` without ``y``), so does this: a sequence of
+            more than ``max_length_`` steps is reconstructed without its last K.
         merge : bool, default False
             For `Windows`: average overlapping windows into the series below them.
 
@@ -162,7 +164,7 @@ class BaseAutoencoder(
             shape. With `merge`, a list of arrays (T_i, F), one for every series, NaN at steps
             that no window covers.
         """
-        source = self._read(X, unwind=True)
+        source = self._read(X, unwind=True, with_future=True)
         pieces = ((indices, again) for indices, _, again in self._reconstructions(source))
         if merge:
             undo = self.scaler_.undo
@@ -178,7 +180,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : as for `fit`
+        X : as for `reconstruct`
         per : {"sequence", "step"}, default "sequence"
         merge : bool, default False
             For `Windows` with ``per="step"``: average overlapping windows into an error for
@@ -191,7 +193,8 @@ class BaseAutoencoder(
             arrays (T_i,), NaN at steps that no window covers.
         """
         results.check_per(per)
-        source, loss = self._read(X, unwind=True), self._parameters["loss"]
+        source = self._read(X, unwind=True, with_future=True)
+        loss = self._parameters["loss"]
         pieces = (
             (indices, results.step_errors(again, x, loss))
             for indices, x, again in self._reconstructions(source)
@@ -203,8 +206,14 @@ class BaseAutoencoder(
 
         1 is a perfect reconstruction, 0 that of a model that always gives the mean of every
         feature; below 0 it is worse than that. Features count the same (scaled units).
+
+        Parameters
+        ----------
+        X : as for `reconstruct`
+        y : the future, as for `fit`, optional
+            Where it is given, nothing is cut off X. It is not scored.
         """
-        source = self._read(X, unwind=True)
+        source = self._read(X, unwind=True, with_future=y is None)
         return results.explained(source, self._reconstructions(source), self.scaler_)
 
     @property

@@ -21,7 +21,7 @@ from unspool import _checks
 from unspool.blueprint import Facts, blueprint
 from unspool.blueprint import complaints as blueprint_complaints
 from unspool.data.convert import Source
-from unspool.data.futures import Futures
+from unspool.data.futures import Futures, without_future
 from unspool.data.scaling import SCALINGS, Scaler, moments
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.data.windows import Windows
@@ -279,12 +279,17 @@ class Model(Savable):
         check_is_fitted(self)
         return self.module_.encoder
 
-    def _read(self, X: Any, *, unwind: bool = False) -> Source:
-        """Read `X` for the encoder, or to `unwind` it again as well."""
+    def _read(self, X: Any, *, unwind: bool = False, with_future: bool = False) -> Source:
+        """Read `X` for the encoder, or to `unwind` it again as well.
+
+        Where X comes `with_future`, the last steps that `fit` cut off are cut off here too.
+        """
         check_is_fitted(self)
         X = self._prepared(X)
         source = read_as_fitted(self, X, self._n_features, self._table, cut=self._cut)
         source = self._arranged(source, self._is_table(X))
+        if with_future:
+            source = self._without_future(source)
         bounds = [self.module_.encoder.most_steps]
         if unwind:
             bounds.append(self.module_.decoder().most_steps)
@@ -296,6 +301,12 @@ class Model(Savable):
                 "sequences of bounded length."
             )
         return source
+
+    def _without_future(self, source: Source) -> Source:
+        """Sequences without the last steps that `fit` cut off as their future."""
+        if not self._cut:
+            return source
+        return without_future(source, self.horizon_, self.max_length_)
 
     def _inference_batch(self, steps: int) -> int:
         values = max(1, steps) * self._n_features

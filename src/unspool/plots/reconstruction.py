@@ -105,6 +105,8 @@ class ReconstructionDisplay:
         source = as_source(X)
         chosen = chosen_rows(len(source), indices, n_sequences)
         few = source[chosen]
+        if hasattr(estimator, "_without_future"):
+            few = estimator._without_future(few)
         reconstructed = [np.asarray(one) for one in estimator.reconstruct(few)]
         reconstructed = [one[:, None] if one.ndim == 1 else one for one in reconstructed]
         display = cls(list(few), reconstructed, chosen.tolist(), source.feature_names)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from unspool import _checks, model_file, results
 from unspool.data.convert import Source
-from unspool.data.futures import Futures
+from unspool.data.futures import Futures, without_future
 from unspool.data.sequences import FloatArray, IntArray, as_floats
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file import Contents
@@ -155,7 +155,11 @@ class Model:
     def reconstruct(
         self, X: Any, lengths: npt.ArrayLike | None = None, *, merge: bool = False
     ) -> Any:
-        """Wind sequences onto their codes and unwind them again.
+        """Encode sequences and decode them again.
+
+        Where training cut a future off (`horizon` without ``y``), so does this, and so do
+        `reconstruction_error` and `score`: a sequence of more steps than the longest one encoded
+        in training is taken without its last K.
 
         Returns
         -------
@@ -163,7 +167,7 @@ class Model:
             In the units of the data, NaN past the end of a sequence. With `merge`, for `Windows`,
             a list of arrays (T_i, F), one for every series: averages of overlapping windows.
         """
-        source, form = self._read(X, lengths, unwind=True)
+        source, form = self._read(X, lengths, unwind=True, with_future=True)
         pieces = ((indices, again) for indices, _, again in self._reconstructions(source))
         if merge:
             undo = self.scaler.undo
@@ -194,7 +198,7 @@ class Model:
             length 0. With `merge`, a list of arrays (T_i,).
         """
         results.check_per(per)
-        source, _ = self._read(X, lengths, unwind=True)
+        source, _ = self._read(X, lengths, unwind=True, with_future=True)
         loss = self.contents.parameters["loss"]
         pieces = (
             (indices, results.step_errors(again, x, loss))
@@ -248,7 +252,7 @@ class Model:
             _check_shapes(predicted, truth)
             return float(np.mean(predicted == truth))
         if "reconstruction" in self.decoders or not self.decoders:
-            source, _ = self._read(X, lengths, unwind=True)
+            source, _ = self._read(X, lengths, unwind=True, with_future=y is None)
             return results.explained(source, self._reconstructions(source), self.scaler)
         if y is not None:
             predicted, truth = self.forecast(X, lengths), as_floats(y, "`y`")
@@ -273,10 +277,20 @@ class Model:
         return Stream(self.contents, self.encoder, self.decoders.get("forecast"), series)
 
     def _read(
-        self, X: Any, lengths: npt.ArrayLike | None, *, unwind: bool = False
+        self,
+        X: Any,
+        lengths: npt.ArrayLike | None,
+        *,
+        unwind: bool = False,
+        with_future: bool = False,
     ) -> tuple[Source, Any]:
-        """Read `X`, for the encoder or to `unwind` it again as well; and the form to give back."""
+        """Read `X`, for the encoder or to `unwind` it again as well; and the form to give back.
+
+        Where X comes `with_future`, the last steps that training cut off are cut off here too.
+        """
         source, form = read(self.contents, X, lengths)
+        if with_future and self.horizon and self.contents.fitted["y_ndim"] is None:
+            source = without_future(source, self.horizon, self.contents.facts.max_length)
         bounds = [self.encoder.most_steps]
         if unwind:
             bounds.append(self._decoder("reconstruction").most_steps)
