@@ -18,6 +18,7 @@ from unspool import (
 )
 from unspool.blueprint import DECODERS
 from unspool.blueprint.models import ACTIVATIONS
+from unspool.blueprint.parts import POOLINGS
 
 STEPS, FEATURES = 9, 3
 
@@ -103,6 +104,13 @@ AUTOENCODERS = {
         f"{name} head": Case(lstm(head_units=(4, 3), head_activation=name), RAGGED)
         for name in ACTIVATIONS
     },
+    **{
+        f"pooling {name}": Case(
+            lstm(pooling=name, bidirectional=name == "all", num_layers=2), RAGGED
+        )
+        for name in POOLINGS
+        if name != "last"
+    },
     "softmax": Case(lstm(output_activation="softmax", loss="huber"), RAGGED),
     "table": Case(lstm(), rows()),
     "dense sequences": Case(
@@ -129,6 +137,7 @@ FORECASTERS = {
         f"forecaster, {name}": Case(forecaster(decoder=name), LONG) for name in (*DECODERS, "dense")
     },
     "forecaster, two layers": Case(forecaster(num_layers=2, decoder="repeat", units=4), LONG),
+    "forecaster, pooling": Case(forecaster(pooling="all"), LONG),
     "forecaster, both ways": Case(forecaster(bidirectional=True), LONG),
     "forecaster of a number": Case(
         forecaster(horizon=None), rows(), np.random.default_rng(5).normal(size=20)

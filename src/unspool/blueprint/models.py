@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from unspool import _checks
 from unspool.blueprint.parts import (
     DECODERS,
+    POOLINGS,
     Blueprint,
     ConvDecoder,
     ConvEncoder,
@@ -76,6 +77,7 @@ def _lstm_complaints(p: Parameters) -> list[_checks.Complaint]:
         _checks.whole("decoder_units", p["decoder_units"], 1, none=True),
         _checks.whole("num_layers", p["num_layers"], 1),
         _checks.truth("bidirectional", p["bidirectional"]),
+        _checks.choice("pooling", p["pooling"], POOLINGS),
         _checks.choice("decoder", p["decoder"], DECODER_NAMES),
         *([] if heads is None else _checks.wholes("head_units", heads, 1)),
         _checks.choice("head_activation", p["head_activation"], ACTIVATIONS),
@@ -101,6 +103,10 @@ def _bare_complaints(p: Parameters) -> list[_checks.Complaint]:
         "`decoder_units` is the width of a decoder's LSTM, and a decoder 'dense' has none; "
         "leave it None."
         if p["decoder_units"] is not None and all(dense)
+        else None,
+        "`pooling` has to be 'last' for a decoder that starts from the encoder's whole state, got "
+        f"{p['pooling']!r}; set it, or choose another decoder."
+        if p["pooling"] != "last" and any(_from_state(name) for name in _decoders(p))
         else None,
     ]
 
@@ -167,8 +173,13 @@ def _conv_complaints(p: Parameters) -> list[_checks.Complaint]:
     return found
 
 
+def _from_state(name: Any) -> bool:
+    """Whether a decoder of this name starts from the encoder's whole state."""
+    return isinstance(name, str) and name in DECODERS and DECODERS[name].code == "state"
+
+
 def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncoder:
-    whole_state = any(name in DECODERS and DECODERS[name].code == "state" for name in decoders)
+    whole_state = any(map(_from_state, decoders))
     return LSTMEncoder(
         facts.n_features,
         p["latent_dim"],
@@ -183,6 +194,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         ),
         whole_state,
         p.get("kl_weight") is not None,
+        p["pooling"],
     )
 
 

@@ -38,6 +38,17 @@ DECODERS: Mapping[str, Kind] = {
 }
 
 
+# Statistics of an encoder's states over the steps of a sequence, by the name of the pooling.
+POOLINGS: Mapping[str, tuple[str, ...]] = {
+    "last": ("last",),
+    "mean": ("mean",),
+    "max": ("max",),
+    "mean_max": ("mean", "max"),
+    "all": ("last", "mean", "max", "min", "std"),
+}
+VARIANCE_FLOOR = 1e-6  # is added to a variance before its root is taken
+
+
 @dataclass(frozen=True)
 class Layers:
     """A stack of LSTM layers.
@@ -136,20 +147,26 @@ class Head:
 
 @dataclass(frozen=True)
 class LSTMEncoder:
-    """The final state of LSTM layers; `whole_state` takes h and c of all."""
+    """LSTM layers whose states are pooled; `whole_state` takes the final h and c of all layers."""
 
     n_features: int
     latent_dim: int
     lstm: Layers
     whole_state: bool = False
     variational: bool = False
+    pooling: str = "last"
 
     most_steps = None
 
     @property
+    def statistics(self) -> tuple[str, ...]:
+        """What is taken of the last layer's states over the steps of a sequence."""
+        return POOLINGS[self.pooling]
+
+    @property
     def features(self) -> int:
         """Numbers that the code is made of."""
-        return self.lstm.whole_state if self.whole_state else self.lstm.width
+        return self.lstm.whole_state if self.whole_state else self.lstm.width * len(self.statistics)
 
     def weights(self) -> Weights:
         """Those of the LSTM, then what leads to the code."""

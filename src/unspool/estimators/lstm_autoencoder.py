@@ -163,6 +163,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         latent_dim: int = 32,
         *,
         units: int | None = None,
+        pooling: str = "last",
         decoder_units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = True,
@@ -200,6 +201,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     ) -> None:
         self.latent_dim = latent_dim
         self.units = units
+        self.pooling = pooling
         self.decoder_units = decoder_units
         self.num_layers = num_layers
         self.bidirectional = bidirectional

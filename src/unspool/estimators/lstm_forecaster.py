@@ -88,6 +88,7 @@ class LSTMForecaster(
         *,
         horizon: int | None = None,
         units: int | None = None,
+        pooling: str = "last",
         decoder_units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = False,
@@ -121,6 +122,7 @@ class LSTMForecaster(
         self.latent_dim = latent_dim
         self.horizon = horizon
         self.units = units
+        self.pooling = pooling
         self.decoder_units = decoder_units
         self.num_layers = num_layers
         self.bidirectional = bidirectional

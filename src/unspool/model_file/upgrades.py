@@ -11,17 +11,19 @@ Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
 
 
 def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]]]) -> None:
-    """Version 2 has the parameter `validation_steps`: before, all held-out sequences were used."""
-    for parameters in _of_models(header):
-        parameters["validation_steps"] = None
+    """Add parameters: before, all held-out sequences were used and codes were final states."""
+    for model in _models(header):
+        model["parameters"]["validation_steps"] = None
+        if model["model"] in ("LSTMAutoencoder", "LSTMForecaster"):
+            model["parameters"]["pooling"] = "last"
 
 
-def _of_models(header: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parameters of every model in a file but the classifier's own."""
+def _models(header: dict[str, Any]) -> list[dict[str, Any]]:
+    """Name and parameters of every model in a file but the classifier itself."""
     if header["model"] != "EncoderClassifier":
-        return [header["parameters"]]
+        return [header]
     given, trained = header["parameters"]["autoencoder"], header["fitted"]["autoencoder"]
-    return [model["parameters"] for model in (given, trained) if model is not None]
+    return [model for model in (given, trained) if model is not None]
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}

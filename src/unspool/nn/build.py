@@ -33,6 +33,7 @@ def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str)
             num_layers=part.lstm.num_layers,
             bidirectional=part.lstm.bidirectional,
             whole_state=part.whole_state,
+            pooling=part.pooling,
             variational=part.variational,
             cell=_cell(part.lstm, backend),
             generator=generator,

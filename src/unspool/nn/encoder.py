@@ -3,8 +3,10 @@
 import torch
 from torch import Generator, Tensor, nn
 
+from unspool.blueprint.parts import POOLINGS
 from unspool.errors import InputError
 from unspool.nn.dense import dense
+from unspool.nn.pooling import Pooling
 from unspool.nn.recurrent import LSTM, Cell
 
 
@@ -74,10 +76,10 @@ class Encoder(nn.Module):
 
 
 class LSTMEncoder(Encoder):
-    """Wind sequences onto codes: the final state of a stack of LSTM layers.
+    """Encode sequences by the pooled states of a stack of LSTM layers.
 
-    With ``units == latent_dim`` and one direction the state is the code itself, as in a Keras
-    model whose encoder is ``LSTM(latent_dim)``.
+    With pooling "last", ``units == latent_dim`` and one direction the state is the code itself, as
+    in a Keras model whose encoder is ``LSTM(latent_dim)``.
 
     Parameters
     ----------
@@ -89,6 +91,10 @@ class LSTMEncoder(Encoder):
     whole_state : bool, default False
         Make the code of h and c of all layers, 2 · layers · directions · units numbers, instead
         of the last layer's h: what Srivastava et al. 2015, section 2.1, hand to their decoders.
+    pooling : {"last", "mean", "max", "mean_max", "all"}, default "last"
+        What is taken of the last layer's states over the real steps of a sequence: the final
+        state, their mean, their maximum, the two, or final state, mean, maximum, minimum and
+        standard deviation.
     variational, generator
         As for `Encoder`.
     cell : Cell, optional
@@ -103,6 +109,7 @@ class LSTMEncoder(Encoder):
         num_layers: int = 1,
         bidirectional: bool = False,
         whole_state: bool = False,
+        pooling: str = "last",
         variational: bool = False,
         cell: Cell | None = None,
         generator: Generator | None = None,
@@ -115,16 +122,22 @@ class LSTMEncoder(Encoder):
             cell=cell,
             generator=generator,
         )
-        width = 2 * num_layers * lstm.state_size if whole_state else lstm.state_size
+        pool = Pooling(POOLINGS[pooling])
+        width = lstm.state_size * len(pool.statistics)
+        if whole_state:
+            width = 2 * num_layers * lstm.state_size
         super().__init__(width, latent_dim, variational=variational, generator=generator)
-        self.lstm, self.whole_state = lstm, whole_state
+        self.lstm, self.whole_state, self.pool = lstm, whole_state, pool
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """The final state: (B, H · directions), or all of it."""
-        _, (h_n, c_n) = self.lstm(x, lengths, return_sequences=False)
+        """The pooled states: (B, S · statistics), or the whole final state."""
+        only_last = self.pool.statistics == ("last",)
+        states, (h_n, c_n) = self.lstm(x, lengths, return_sequences=not only_last)
         if self.whole_state:
             return torch.cat([*h_n, *c_n], 1)
-        return torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
+        last = torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
+        pooled: Tensor = self.pool(states, last, lengths)
+        return pooled
 
     def by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The codes (B, T, L) that sequences (B, T, F) have after each of their steps.
@@ -134,10 +147,11 @@ class LSTMEncoder(Encoder):
         InputError
             For an encoder that reads both ways, or makes its code of the whole state.
         """
-        if self.whole_state or len(self.lstm.stack()[-1]) > 1:
+        alone = self.pool.statistics == ("last",) and len(self.lstm.stack()[-1]) == 1
+        if self.whole_state or not alone:
             raise InputError(
-                "Codes after every step need an encoder that reads in one direction and whose "
-                "code is its last layer's h; this one is another."
+                "Codes after every step need an encoder that reads in one direction, with "
+                "pooling='last' and a code made of its last layer's h; this one is another."
             )
         states, _ = self.lstm(x, lengths)
         codes: Tensor = states if self.projection is None else self.projection(states)

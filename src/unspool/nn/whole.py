@@ -67,6 +67,8 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
     encoder, decoder = model.encoder, model.decoder()
     if type(encoder) is not LSTMEncoder or encoder.whole_state:
         return None
+    if encoder.pool.statistics != ("last",):
+        return None
     if encoder.projection is not None or encoder.log_variance is not None:
         return None
     if type(decoder) is not LSTMDecoder or decoder.kind not in KINDS or decoder.reverse_target:

@@ -10,6 +10,7 @@ from unspool import blueprint as plan
 from unspool.blueprint.parts import projects
 from unspool.runtime.convolution import Convolution, pool
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
+from unspool.runtime.pooling import pooled
 from unspool.runtime.recurrence import LSTM, Array, Ragged
 
 Weights = Mapping[str, Array]
@@ -50,16 +51,18 @@ class LSTMEncoder(Encoder):
         super().__init__(part, weights)
         self.part = part
         self.lstm = LSTM(part.lstm, within(weights, "lstm."))
-        if part.lstm.num_layers > 1:
+        self.pools = part.statistics != ("last",)
+        if part.lstm.num_layers > 1 or self.pools:
             self.width = max(self.width, part.lstm.width)
 
     def features(self, x: Array, batch: Ragged) -> Array:
-        """The final state: (B, H · directions), or all of it."""
-        _, state = self.lstm(batch_last(x), batch, return_sequences=False)
-        return self.of_state(*state)
+        """The pooled states: (B, S · statistics), or the whole final state."""
+        states, state = self.lstm(batch_last(x), batch, return_sequences=self.pools)
+        last = self.of_state(*state)
+        return last if states is None else pooled(self.part.statistics, states, last, batch)
 
     def of_state(self, h: Array, c: Array) -> Array:
-        """Features (B, S) of states (layers · directions, H, B)."""
+        """The final state (B, S) from states (layers · directions, H, B)."""
         last = [*h, *c] if self.part.whole_state else list(h[-self.part.lstm.directions :])
         return np.concatenate(last).T
 

@@ -11,6 +11,7 @@ from unspool.errors import InputError
 from unspool.model_file import Contents
 from unspool.runtime.decoders import Decoder
 from unspool.runtime.encoders import Encoder, LSTMEncoder
+from unspool.runtime.pooling import RunningPool
 from unspool.runtime.recurrence import Array, Cells, Ragged
 
 
@@ -63,6 +64,7 @@ class Stream:
         which = 0 if self._size == 1 else slice(None)  # of one series vectors, as in `Layer.run`
         layers = [layer for (layer,) in self._encoder.lstm.layers]
         self._cells = [Cells.of(layer, self._size).cut(which) for layer in layers]
+        self._pool = RunningPool(self._encoder.part.statistics)
         self.steps = 0
 
     def push(self, step: npt.ArrayLike) -> npt.NDArray[np.float32]:
@@ -97,6 +99,7 @@ class Stream:
         for cells in self._cells:
             cells.step(x.reshape(cells.read.shape))
             x = cells.h
+        self._pool.add(x)
         self.steps += 1
         return self._shaped(self._code())
 
@@ -129,7 +132,8 @@ class Stream:
         return np.asarray(self._shaped(values))
 
     def _code(self) -> Array:
-        return self._encoder.code(self._encoder.of_state(*self._halves()))
+        last = self._encoder.of_state(*self._halves())
+        return self._encoder.code(self._pool.pooled(last))
 
     def _halves(self) -> tuple[Array, Array]:
         """h and c of all layers, copies (layers, H, series)."""

@@ -19,6 +19,7 @@ from unspool.blueprint import (
 )
 from unspool.blueprint.parts import Size, projects, sizes
 from unspool.data.scaling import Scaler
+from unspool.errors import InputError
 
 LOWEST = -3.0e38  # below everything in float32: a pool never takes it
 
@@ -84,6 +85,12 @@ class Parts:
         """The code, and the final states of the LSTM layers where the code is made of them all."""
         states: list[list[Any]] = []
         if isinstance(part, LSTMEncoder):
+            if part.statistics != ("last",):
+                raise InputError(
+                    f"An encoder with pooling={part.pooling!r} cannot be written for Keras, whose "
+                    "pooling layers do not all read a mask; fit it with pooling='last', or export "
+                    "to ONNX."
+                )
             x, states = self._stack(
                 "encoder.lstm.", part.lstm, x, mask, sequences=False, states=part.whole_state
             )

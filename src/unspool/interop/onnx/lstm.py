@@ -7,19 +7,21 @@ directions.
 import numpy as np
 
 from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
+from unspool.blueprint.parts import VARIANCE_FLOOR
 from unspool.interop.onnx.graph import Array, Graph
-from unspool.interop.onnx.layers import Batch, Weights, dense, head, scalar
+from unspool.interop.onnx.layers import FLOAT, Batch, Weights, dense, head, scalar
 
 States = list[tuple[str, str]]  # h and c of every layer
 
 CELLS = {"tanh": "Tanh", "relu": "Relu"}
+LARGE = 3e38  # beyond every state
 GATES = {"sigmoid": "Sigmoid", "hard_sigmoid": "HardSigmoid"}
 
 
 def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -> str:
-    """The final state of sequences: (B, H · directions), or all of it."""
+    """The pooled states of sequences: (B, S · statistics), or the whole final state."""
     x = g.turned(batch.x, 1, 0, 2)
-    _, finals = layers(g, part.lstm, weights, "encoder.lstm.", x, batch.lengths32)
+    states, finals = layers(g, part.lstm, weights, "encoder.lstm.", x, batch.lengths32)
     # A sequence of no steps ran one all the same: its state is still the initial one.
     finals = [
         (g.op("Where", batch.begun, h, g.real(0)), g.op("Where", batch.begun, c, g.real(0)))
@@ -28,7 +30,32 @@ def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -
     wanted = [finals[-1][0]]
     if part.whole_state:
         wanted = [h for h, _ in finals] + [c for _, c in finals]
-    return g.shaped(g.turned(g.joined(wanted, 0), 1, 0, 2), 0, part.features)
+    width = part.features if part.whole_state else part.lstm.width
+    last = g.shaped(g.turned(g.joined(wanted, 0), 1, 0, 2), 0, width)
+    if part.statistics == ("last",):
+        return last
+    states = g.turned(states, 1, 0, 2)
+    found = [last if name == "last" else _over(g, name, states, batch) for name in part.statistics]
+    return g.joined(found, 1)
+
+
+def _over(g: Graph, statistic: str, states: str, batch: Batch) -> str:
+    """A statistic (B, S) of states (B, T, S) over real steps; 0 for a sequence of none."""
+    axis = g.ints(1)
+    if statistic in ("max", "min"):
+        sign = -1 if statistic == "max" else 1
+        real = g.op("Where", batch.real, states, g.real(sign * LARGE))
+        found = g.op("ReduceMax" if sign < 0 else "ReduceMin", real, axis, keepdims=0)
+        return g.op("Where", batch.begun, found, g.real(0))
+    count = g.op("Unsqueeze", g.op("Cast", batch.lengths, to=FLOAT), g.ints(1, 2))
+    real = g.op("Where", batch.real, states, g.real(0))
+    mean = g.op("Div", g.op("ReduceSum", real, axis, keepdims=1), count)
+    if statistic == "mean":
+        return g.op("Squeeze", mean, axis)
+    apart = g.op("Where", batch.real, g.op("Sub", states, mean), g.real(0))
+    square = g.op("ReduceSum", g.op("Mul", apart, apart), axis, keepdims=1)
+    variance = g.op("Add", g.op("Div", square, count), g.real(VARIANCE_FLOOR))
+    return g.op("Where", batch.begun, g.op("Squeeze", g.op("Sqrt", variance), axis), g.real(0))
 
 
 def layers(

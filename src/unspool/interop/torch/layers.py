@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unspool import blueprint as plan
-from unspool.blueprint.parts import Size
+from unspool.blueprint.parts import VARIANCE_FLOOR, Size
 from unspool.nn.build import build_head
+
+LARGE = 3e38  # beyond every state
 
 State = tuple[Tensor, Tensor]  # h and c, each (layers · directions, B, H)
 
@@ -53,6 +55,21 @@ class Batch(NamedTuple):
         place = (self.lengths.long() - 1).clamp(min=0).reshape(-1, 1, 1)
         steps = torch.take_along_dim(x, place, 1).squeeze(1)
         return torch.where((self.lengths > 0).unsqueeze(1), steps, 0.0)
+
+    def over(self, statistic: str, x: Tensor) -> Tensor:
+        """A statistic (B, F) of sequences (B, T, F) over real steps, as in `unspool.nn.Pooling`."""
+        inside, begun = self.inside.unsqueeze(2), (self.lengths > 0).unsqueeze(1)
+        if statistic == "max":
+            return torch.where(begun, torch.where(inside, x, -LARGE).amax(1), 0.0)
+        if statistic == "min":
+            return torch.where(begun, torch.where(inside, x, LARGE).amin(1), 0.0)
+        count = self.lengths.clamp(min=1).unsqueeze(1)
+        mean = torch.where(inside, x, 0.0).sum(1) / count
+        if statistic == "mean":
+            return mean
+        apart = torch.where(inside, x - mean.unsqueeze(1), 0.0)
+        spread = ((apart * apart).sum(1) / count + VARIANCE_FLOOR).sqrt()
+        return torch.where(begun, spread, 0.0)
 
 
 class Layers(nn.ModuleList):

@@ -35,19 +35,22 @@ class Encoder(nn.Module):
 
 
 class LSTMEncoder(Encoder):
-    """The final state of LSTM layers."""
+    """LSTM layers whose states are pooled."""
 
     def __init__(self, part: plan.LSTMEncoder) -> None:
         super().__init__(part)
         self.part, self.lstm = part, Layers(part.lstm, holds=part.whole_state)
 
     def features(self, x: Tensor, batch: Batch) -> Tensor:
-        """The final h of the last layer, or h and c of all."""
-        _, every = self.lstm(x, batch)
-        if not self.part.whole_state:
-            every = every[-self.part.lstm.directions :]
-        final = [batch.last(h) for h, _ in every]
-        return torch.cat([*final, *(c for _, c in every)] if self.part.whole_state else final, 1)
+        """The pooled states of the last layer, or h and c of all."""
+        states, every = self.lstm(x, batch)
+        if self.part.whole_state:
+            return torch.cat([batch.last(h) for h, _ in every] + [c for _, c in every], 1)
+        last = torch.cat([batch.last(h) for h, _ in every[-self.part.lstm.directions :]], 1)
+        found = [
+            last if name == "last" else batch.over(name, states) for name in self.part.statistics
+        ]
+        return torch.cat(found, 1)
 
 
 class DenseEncoder(Encoder):

@@ -1,0 +1,97 @@
+"""Statistics of an encoder's states over the steps of a sequence; `unspool.nn.pooling` in NumPy."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.runtime.recurrence import Array, Ragged
+
+
+def pooled(statistics: Sequence[str], states: Array, last: Array, batch: Ragged) -> Array:
+    """Statistics (B, S · number of statistics) of states (T, S, B) over the real steps.
+
+    A sequence of no steps has its initial state for the last, the mean, the largest and the
+    smallest state.
+
+    Parameters
+    ----------
+    statistics : sequence of {"last", "mean", "max", "min", "std"}
+    states : array of shape (T, S, B)
+        Zero past the end of a sequence.
+    last : array of shape (B, S)
+        The final states.
+    batch : Ragged
+    """
+    real = (np.arange(len(states))[:, None] < batch.lengths)[:, None]  # (T, 1, B)
+    count = np.maximum(batch.lengths, 1).astype(np.float32)
+    mean = states.sum(axis=0) / count
+
+    def over(name: str) -> Array:
+        found = last.T
+        if name == "mean":
+            found = mean
+        elif name == "std":
+            apart = np.where(real, states - mean, np.float32(0))
+            found = np.sqrt((apart * apart).sum(axis=0) / count + np.float32(VARIANCE_FLOOR))
+        elif name == "max":
+            found = states.max(axis=0, where=real, initial=-np.inf)
+        elif name == "min":
+            found = states.min(axis=0, where=real, initial=np.inf)
+        return found.T
+
+    found = np.concatenate([over(name) for name in statistics], axis=1)
+    none = [0 * last if name == "std" else last for name in statistics]
+    begun = (batch.lengths > 0)[:, None]
+    return np.where(begun, found, np.concatenate(none, axis=1)).astype(np.float32, copy=False)
+
+
+class RunningPool:
+    """The statistics of states that come one step at a time, as `pooled` has them of all.
+
+    Parameters
+    ----------
+    statistics : sequence of {"last", "mean", "max", "min", "std"}
+
+    Source: Welford 1962, "Note on a Method for Calculating Corrected Sums of Squares".
+    """
+
+    def __init__(self, statistics: Sequence[str]) -> None:
+        self.statistics, self.steps = tuple(statistics), 0
+
+    def add(self, h: Array) -> None:
+        """Read the state (S, B), or (S,), after the next step."""
+        if self.statistics == ("last",):
+            return
+        self.steps += 1
+        if self.steps == 1:
+            self.largest, self.smallest = h.copy(), h.copy()
+            self.mean, self.square = h.astype(np.float64), np.zeros(h.shape)
+            return
+        np.maximum(self.largest, h, out=self.largest)
+        np.minimum(self.smallest, h, out=self.smallest)
+        apart = h - self.mean
+        self.mean += apart / self.steps
+        self.square += apart * (h - self.mean)
+
+    def pooled(self, last: Array) -> Array:
+        """Statistics (B, S · number of statistics), with the final states `last` (B, S)."""
+        if self.statistics == ("last",):
+            return last
+        if not self.steps:
+            none = [0 * last if name == "std" else last for name in self.statistics]
+            return np.concatenate(none, axis=1)
+        spread = np.sqrt(self.square / self.steps + VARIANCE_FLOOR)
+        by_name: dict[str, Array] = {
+            "mean": self.mean,
+            "max": self.largest,
+            "min": self.smallest,
+            "std": spread,
+        }
+        found = [
+            last if name == "last" else by_name[name].T.reshape(last.shape)
+            for name in self.statistics
+        ]
+        return np.concatenate(shaped, axis=1).astype(np.float32)
