@@ -48,7 +48,7 @@ def export_onnx(
     """Write a trained model to an ONNX file, whole or not at all.
 
     The graph takes ``x`` (batch, time, F), float32, and ``lengths`` (batch,), int64, the real
-    steps of every sequence, from 0 to time; both axes may be of any length, where the model is
+    steps of every sequence, from 0 to time; nothing is cut off their ends. Both axes may be of any length, where the model is
     not bound to one. Images are sequences of H · W steps, and rows of a table sequences of one
     feature, or of one step, as for the estimator. It gives ``code`` (batch, L) and, where the
     model has them, ``reconstruction`` (batch, time, F), ``forecast`` (batch, K, F) and
