@@ -108,6 +108,8 @@ def explained(
         squares += float(((again - x)[real].astype(np.float64) ** 2).sum())
         count += int(real.sum())
     _, variance, _ = moments(source.chunks(), source.n_features)
+    if not count:
+        raise InputError(f"Expected at least one step to compare with, got none in {source!r}.")
     spread = count * float((variance / scaler.scale**2).sum())
     if spread == 0:
         return 1.0 if squares == 0 else 0.0

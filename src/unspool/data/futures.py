@@ -1,12 +1,14 @@
 """`Futures`: sequences, each with the steps that come after it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from unspool.data.convert import Source
-from unspool.data.sequences import FloatArray, IntArray
+from unspool.data.convert import Source, plain
+from unspool.data.sequences import FloatArray, IntArray, Sequences, as_floats
+from unspool.data.windows import Windows
 from unspool.errors import InputError
 
 
@@ -89,3 +91,15 @@ class Futures:
     def mean_sequence(self) -> FloatArray:
         """The mean of each step, (T, F), float64."""
         return self.source.mean_sequence()[: self.max_length]
+
+
+def as_future(y: Any) -> FloatArray:
+    """The numbers of what comes after sequences, on the axes that `y` has."""
+    if getattr(getattr(y, "index", None), "nlevels", 1) > 1:
+        y = plain(y)
+    if isinstance(y, (Sequences, Windows)):
+        source = y
+        y, lengths = source.take(np.arange(len(source)))
+        if (lengths < y.shape[1]).any():
+            raise InputError("Expected futures of one length in `y`, got others; cut them alike.")
+    return as_floats(y, "`y`")

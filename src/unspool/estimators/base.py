@@ -107,7 +107,8 @@ class Model(Savable):
         """
         _checks.raise_all(*self._complaints())
         self.__dict__.pop("history_", None)  # until training ends this is not a fitted model
-        whole, table = read_for_fit(self, self._prepared(X))
+        with_future = y is not None and self._horizon() != 0
+        whole, table = read_for_fit(self, X, with_future=with_future)
         whole = self._arranged(whole, table)
         source, self.horizon_ = self._with_future(whole, y)
         random = check_random_state(self.random_state)
@@ -169,9 +170,14 @@ class Model(Savable):
             )
         return history.as_dict()
 
-    def _prepared(self, X: Any) -> Any:
-        """`X` in a form that sequences are read from."""
-        return X
+    @property
+    def _reads_rows(self) -> bool:
+        """Whether the rows of a table are read as they are, and are not sequences of steps."""
+        return False
+
+    def _prepared(self, values: Source | FloatArray) -> Source | FloatArray:
+        """What was read from `X`, in a form that sequences are made of."""
+        return values
 
     def _arranged(self, source: Source, table: bool) -> Source:
         """What was read from X as the model takes it; `table` says that X was (N, T)."""
@@ -264,12 +270,10 @@ class Model(Savable):
         check_is_fitted(self)
         return self.module_.encoder
 
-    def _read(self, X: Any, *, unwind: bool = False) -> Source:
-        """Read `X` for the encoder, or to `unwind` it again as well."""
+    def _read(self, X: Any, *, unwind: bool = False, starts: bool = False) -> Source:
+        """Read `X` for the encoder, to `unwind` it again as well, or as `starts` to continue."""
         check_is_fitted(self)
-        X = self._prepared(X)
-        source = read_as_fitted(self, X, self._n_features, self._table, cut=self._cut)
-        source = self._arranged(source, self._is_table(X))
+        source = self._arranged(*read_as_fitted(self, X, starts=starts))
         bounds = [self.module_.encoder.most_steps]
         if unwind:
             bounds.append(self.module_.decoder().most_steps)

@@ -8,7 +8,8 @@ from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from unspool.data.convert import Source
+from unspool.data.convert import Source, plain
+from unspool.data.labels import known_labels
 from unspool.data.sequences import IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -36,9 +37,9 @@ def read_labels(y: Any, X: Any) -> tuple[Labels, IntArray]:
             "EncoderClassifier requires y to be passed, but the target y is None; "
             "give a label for every sequence."
         )
-    y = column_or_1d(y, warn=True)
+    y = column_or_1d(known_labels(y), warn=True)
     assert_all_finite(y, input_name="y")
-    check_consistent_length(X, y)
+    check_consistent_length(plain(X), y)
     if not len(y):
         raise InputError("Expected at least one sequence with its label, got none.")
     if y.dtype != object:

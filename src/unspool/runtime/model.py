@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from unspool import _checks, model_file, results
 from unspool.data.convert import Source
-from unspool.data.futures import Futures
-from unspool.data.sequences import FloatArray, IntArray, as_floats
+from unspool.data.futures import Futures, as_future
+from unspool.data.labels import known_labels
+from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file import Contents
 from unspool.model_file.labels import restore_labels
@@ -244,14 +245,15 @@ class Model:
         if self.classes is not None:
             if y is None:
                 raise InputError("Expected labels `y` to hold predictions against, got none.")
-            predicted, truth = self.predict(X, lengths), _labels_like(y, self.classes)
+            truth = _labels_like(y, self.classes)
+            predicted = self.predict(X, lengths)
             _check_shapes(predicted, truth)
             return float(np.mean(predicted == truth))
         if "reconstruction" in self.decoders or not self.decoders:
             source, _ = self._read(X, lengths, unwind=True)
             return results.explained(source, self._reconstructions(source), self.scaler)
         if y is not None:
-            predicted, truth = self.forecast(X, lengths), as_floats(y, "`y`")
+            predicted, truth = self.forecast(X, lengths), as_future(y)
             if not np.isfinite(truth).all():
                 raise InputError("Expected finite numbers in `y`, got others.")
         else:
@@ -339,8 +341,10 @@ def _backwards(x: Array, batch: Ragged) -> Array:
 
 
 def _labels_like(y: Any, classes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Labels to hold against `classes`: numbers where these are numbers, and only there."""
-    labels = np.asarray(y)
+    """Labels (N,) to hold against `classes`: numbers where these are numbers, and only there."""
+    labels = known_labels(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
     numbers = [np.asarray(one.tolist()).dtype.kind in "iufb" for one in (labels, classes)]
     if labels.size and numbers[0] != numbers[1]:
         raise InputError(
