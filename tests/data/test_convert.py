@@ -122,7 +122,11 @@ TEXT = "; turn text into numbers with X.astype(float)."
         ([], "Expected at least one sequence, got none (shape (0,))."),
         (np.ones((0, 5, 2)), "Expected at least one sequence, got none (shape (0, 5, 2))."),
         (pd.DataFrame({"a": []}), "Expected at least one sequence, got none (shape (0, 1))."),
-        (["ab", "c"], "Expected real numbers in X, got dtype <U2" + TEXT),
+        (
+            ["ab", "c"],
+            "Expected sequence 0 as an array, a list of arrays or a frame, got str; "
+            "read_file(path) reads a file.",
+        ),
         ([["a", "b"], ["c"]], "Expected real numbers in sequence 0, got dtype <U1" + TEXT),
         (
             np.ones((2, 3), complex),

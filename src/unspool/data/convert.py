@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from unspool.data.frames import (
+    check_axis_of_time,
     check_rows_are_sequences,
     frame_values,
     is_frame,
@@ -89,6 +90,8 @@ def plain(X: Any) -> Source | FloatArray:
         if inside is not None:
             return Sequences.from_list(inside)
         values = as_floats(cells, "X")
+        if values.ndim > 2:
+            check_axis_of_time(X, 1)
     if values.shape[:1] == (0,):
         raise InputError(f"Expected at least one sequence, got none (shape {values.shape}).")
     if values.ndim < 2:
@@ -107,11 +110,20 @@ def axes_of(X: Any) -> tuple[int, ...]:
 def check_more_than_a_step(values: FloatArray) -> None:
     """Refuse a table (N, 1), which is more likely to be one series than N sequences of one step."""
     n, steps = values.shape
-    if steps == 1 and n > 1:
+    if steps == 1 < n:
         raise InputError(
             f"Expected sequences of more than one step, got shape ({n}, 1), which is {n} sequences "
             f"of one step (n_features = 1); one series of {n} steps goes in as X[None], or is cut "
             "by Windows(X, size), and where sequences of one step are meant, give X[:, None]."
+        )
+
+
+def check_has_columns(values: FloatArray) -> None:
+    """Refuse a table without a column."""
+    if values.shape[1] == 0:
+        raise InputError(
+            f"Expected values in every row, but there are 0 feature(s) (shape={values.shape}) "
+            "while a minimum of 1 is required."
         )
 
 
@@ -157,7 +169,12 @@ def _is_padded(X: list[Any] | tuple[Any, ...]) -> bool:
     if any(is_frame(one) for one in X):
         return True
     try:
-        shapes = {np.shape(one) for one in X}
-    except (ValueError, TypeError, RuntimeError):  # nested lists that are ragged further inside
+        return len({_shape(one) for one in X}) > 1
+    except InputError:  # nested lists that are ragged further inside
         return True
-    return len(shapes) > 1
+
+
+def _shape(one: Any) -> tuple[int, ...]:
+    if isinstance(one, (int, float)):
+        return ()
+    return tuple(one.shape if hasattr(one, "shape") else as_array(one, "X").shape)

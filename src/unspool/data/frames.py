@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unspool.data.values import Array, as_array, as_reals
+from unspool.data.values import Array, NotNumbersError, as_array, as_reals
 from unspool.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([ T].*)?|\d\d?([./-])\d\d?\2\d{4}( .*)?|\
 
 def is_frame(X: Any) -> bool:
     """Whether `X` is a frame of pandas, polars, Arrow or another library."""
-    if isinstance(X, ARRAYS) or hasattr(X, "collect"):  # not one that is still to be computed
-        return False
+    if isinstance(X, ARRAYS) or hasattr(X, "detach") or hasattr(X, "collect"):
+        return False  # arrays, tensors, and frames that are still to be computed
     return hasattr(X, "shape") and (hasattr(X, "column_names") or hasattr(X, "columns"))
 
 
-def labels_of(X: Any) -> Labels | None:
-    """What the columns of a frame are called; None where they are only numbered.
+def labels_of(X: Any) -> Labels:
+    """What the columns of a frame are called.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def labels_of(X: Any) -> Labels | None:
     twice = next((label for label, count in Counter(labels).items() if count > 1), None)
     if twice is not None:
         raise InputError(f"column name {twice!r} appears twice; rename or drop one of the columns.")
-    return None if labels == tuple(range(len(labels))) else labels
+    return labels
 
 
 def names_of(labels: Labels | None) -> tuple[str, ...] | None:
@@ -138,19 +138,26 @@ def check_rows_are_sequences(X: Any) -> None:
     if _has_time_index(X):
         told, more = "its index holds times", ".reset_index(drop=True)"
     elif is_frame(X) and (time := _time_named(labels_of(X))) is not None:
-        told, more = f"it has a column {time!r}", "drop that column"
-    elif "time" in (dims := tuple(getattr(X, "dims", ()))) and dims.index("time") != 1:  # of xarray
-        raise InputError(
-            f"Expected dimensions (instance, 'time') or (instance, 'time', feature), got {dims}; "
-            "transpose it, and one series goes in as X.values[None] or Windows(X, size)."
-        )
+        told, more = f"it has a column {time!r}", "a table without that column"
     else:
+        check_axis_of_time(X, 1)
         return
     raise InputError(
         f"Expected a sequence in every row, but the rows of this frame are steps of time, since "
-        f"{told}; cut it into windows with Windows(frame, size), or give [frame] for one sequence "
-        f"({more} says that every row is a sequence)."
+        f"{told}; cut it into windows with Windows(frame, size), or give [frame] for one sequence. "
+        f"Of a table with several series see sequences_from_table; {more} says that every row is "
+        "a sequence."
     )
+
+
+def check_axis_of_time(X: Any, axis: int) -> None:
+    """Refuse an array of xarray whose dimension "time" is another than `axis`."""
+    dims = getattr(X, "dims", ())
+    if isinstance(dims, tuple) and "time" in dims and dims.index("time") != axis:
+        raise InputError(
+            f"Expected 'time' as dimension {axis}, got the dimensions {dims}; transpose it. One "
+            "series goes in as X.values[None], or is cut by Windows(X, size)."
+        )
 
 
 def check_order_of_time(index: Any, what: str) -> None:
@@ -185,12 +192,17 @@ def _check_column(values: Any, label: Any, dtype: str) -> None:
             f"Expected numbers in column {label!r}, got series in its cells; they are read where "
             "every column holds such, and the frame is not in a list."
         )
-    if dtype in ("String", "Categorical", "Enum"):
+    told = f"Expected numbers in column {label!r}, got {dtype}; drop it or choose columns."
+    if dtype in ("String", "Categorical") or dtype.startswith("Enum"):
         raise InputError(
-            f"Expected numbers in column {label!r}, got {dtype}; drop it or choose columns. Where "
-            "it says which series a row belongs to see sequences_from_table."
+            f"{told} Where it says which series a row belongs to see sequences_from_table."
         )
-    as_reals(values, f"column {label!r}")
+    if dtype not in ("Object", "Unknown"):
+        raise InputError(told)
+    try:
+        as_reals(values, f"column {label!r}")
+    except NotNumbersError as error:
+        raise InputError(f"{error} Drop the column or choose others.") from None
 
 
 def instances_and_steps(index: Any) -> tuple[Array, Array]:
@@ -208,6 +220,8 @@ def instances_and_steps(index: Any) -> tuple[Array, Array]:
             f"Expected an index of two levels, (instance, time), got {index.nlevels}; drop or join "
             "levels first, for example with .droplevel(0)."
         )
+    if not len(index):
+        raise InputError("Expected at least one instance, got an index (instance, time) of no row.")
     instances, times = index.get_level_values(0), index.get_level_values(1)
     if _says_time(instances) and not _says_time(times):
         raise InputError(

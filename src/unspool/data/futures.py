@@ -1,12 +1,13 @@
 """`Futures`: sequences, each with the steps that come after it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from unspool.data.convert import Source, plain
+from unspool.data.frames import is_frame, labels_of, names_of
 from unspool.data.sequences import FloatArray, IntArray, Sequences, as_floats
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -15,25 +16,26 @@ from unspool.errors import InputError
 class Futures:
     """Sequences and what comes after them; it answers to what a `Sequences` answers to.
 
-    Parameters
-    ----------
-    source : Sequences or Windows
-    horizon : int
-        Steps of the future, K.
-    future : array of shape (N, K, F), optional
-        Without it the last K steps of every sequence are cut off, and are its future.
+        Parameters
+        ----------
+        source : Sequences or Windows
+        horizon : int
+            Steps of the future, K.
+        future : array of shape (N, K, F), optional
+            Without it the last K steps of every sequence are cut off, and are its future.
 
-    Raises
-    ------
-    InputError
-        Where a sequence would be left without a step.
+        Raises
+        ------
+        InputError
+            Where a sequence would be left without a step.
 
-    Examples
-    --------
-    >>> from unspool.data.sequences import Sequences
-    >>> past, lengths, future = Futures(Sequences(np.ones((2, 7, 3))), 2).take_with_future([0])
-    >>> past.shape, lengths, future.shape
-    ((1, 5, 3), array([5]), (1, 2, 3))
+        Examples
+        --------
+        >>> from unspool.data.frames import is_frame, labels_of, names_of
+    from unspool.data.sequences import Sequences
+        >>> past, lengths, future = Futures(Sequences(np.ones((2, 7, 3))), 2).take_with_future([0])
+        >>> past.shape, lengths, future.shape
+        ((1, 5, 3), array([5]), (1, 2, 3))
     """
 
     def __init__(
@@ -93,10 +95,23 @@ class Futures:
         return self.source.mean_sequence()[: self.max_length]
 
 
-def as_future(y: Any) -> FloatArray:
-    """The numbers of what comes after sequences, on the axes that `y` has."""
+def as_future(y: Any, names: Sequence[str] | None) -> FloatArray:
+    """The numbers of what comes after sequences, on the axes that `y` has.
+
+    Parameters
+    ----------
+    y : array, frame or anything that holds numbers
+    names : sequence of F strings, optional
+        Of the features; columns that have the same names must have the same order.
+    """
     if getattr(getattr(y, "index", None), "nlevels", 1) > 1:
         y = plain(y)
+    named = names_of(labels_of(y)) if is_frame(y) else getattr(y, "feature_names", None)
+    if named and names and tuple(named) != tuple(names) and set(named) == set(names):
+        raise InputError(
+            f"Expected the features {', '.join(names)} of `y` in this order, as in `X`, got "
+            f"{', '.join(named)}; order them alike."
+        )
     if isinstance(y, (Sequences, Windows)):
         source = y
         y, lengths = source.take(np.arange(len(source)))

@@ -17,6 +17,7 @@ from unspool.data.frames import names_of
 from unspool.data.series import read_one, same_columns
 from unspool.data.values import FloatArray as FloatArray
 from unspool.data.values import IntArray as IntArray
+from unspool.data.values import as_array
 from unspool.data.values import as_floats as as_floats
 from unspool.data.values import as_reals as as_reals
 from unspool.errors import InputError
@@ -188,13 +189,14 @@ class Sequences:
 def check_still_finite(values: npt.NDArray[Any], source: Any) -> None:
     """Refuse values of `source` that were finite when it was made, and are not any more.
 
-    Arrays are referred to, not copied, so that their owner can change them later. A sum tells in
-    a fraction of the time that a look at every value takes.
+    Arrays are referred to, not copied, so that their owner can change them later. A sum of squares
+    tells in a fraction of the time that a look at every value takes.
     """
     if values.dtype.kind != "f":
         return
+    flat = values.ravel()
     with np.errstate(all="ignore"):
-        total = values.sum()
+        total = np.dot(flat, flat)
     if not np.isfinite(total) and not np.isfinite(values).all():
         raise InputError(
             f"Expected finite values, but the array below {source!r} was changed and holds NaN or "
@@ -248,7 +250,7 @@ def row_key(key: Any) -> Any:
 
 
 def _check_lengths(lengths: npt.ArrayLike, n: int, steps: int) -> IntArray:
-    array = np.asarray(lengths)
+    array = as_array(lengths, "`lengths`")
     if array.shape != (n,) or array.dtype.kind not in "iu":
         raise InputError(
             f"Expected `lengths` as {n} whole numbers, got shape {array.shape} of {array.dtype}."

@@ -8,6 +8,7 @@ import numpy as np
 from unspool import _checks
 from unspool.data.frames import (
     Labels,
+    check_axis_of_time,
     check_order_of_time,
     frame_values,
     instances_and_steps,
@@ -59,6 +60,7 @@ def read_one(one: Any, what: str) -> tuple[Array, Labels | None]:
             "index (instance, time) goes in as it is, and not in a list."
         )
     check_order_of_time(getattr(one, "index", None), what)
+    check_axis_of_time(one, 0)
     if not is_frame(one):
         return as_reals(one, what), None
     labels = labels_of(one)
@@ -68,27 +70,33 @@ def read_one(one: Any, what: str) -> tuple[Array, Labels | None]:
 def same_columns(
     read: Sequence[tuple[Array, Labels | None]], noun: str
 ) -> tuple[list[Array], Labels | None]:
-    """Bring arrays (T_i, F) to the order of the first that has labels; and those labels.
+    """Bring arrays (T_i, F) to the order of the first that has names; and those names.
 
     Raises
     ------
     InputError
-        For one that has other labels.
+        For one that has other names.
     """
-    first = next((labels for _, labels in read if labels is not None), None)
+    known = [labels for _, labels in read if labels is not None]
+    first = next(filter(names_of, known), known[0] if known else ())
     arrays = []
     for i, (array, labels) in enumerate(read):
         if labels is None or labels == first:
             arrays.append(array)
-            continue
-        assert first is not None
-        if set(labels) != set(first):
+        elif set(labels) == set(first):
+            arrays.append(array[:, [labels.index(label) for label in first]])
+        elif _only_numbered(labels) or _only_numbered(first):
+            arrays.append(array)
+        else:
             raise InputError(
                 f"Expected the columns {first} of the first in every one, got {labels} in {noun} "
                 f"{i}; choose the same columns in all of them."
             )
-        arrays.append(array[:, [labels.index(label) for label in first]])
     return arrays, first
+
+
+def _only_numbered(labels: Labels) -> bool:
+    return labels == tuple(range(len(labels)))
 
 
 def _two_axes(array: Array, what: str) -> Array:
@@ -106,7 +114,7 @@ def holds_series(series: Any) -> bool:
     """Whether `series` holds series, and is not one of them (a list of numbers is one)."""
     if isinstance(series, np.ndarray):
         return series.dtype == object and series.ndim == 1 and len(series) > 0 and _long(series[0])
-    if hasattr(series, "lengths_of"):  # Sequences
+    if hasattr(series, "lengths_of") and hasattr(series, "values"):  # Sequences
         return True
     listed = isinstance(series, (list, tuple)) and is_array_like(series)
     return listed and (not series or _long(series[0]))

@@ -131,10 +131,10 @@ def sequences_from_table(
             "Expected `id`, the column that tells series apart; a frame that is one series goes in "
             "as [frame], or is cut by Windows(frame, size)."
         )
-    named = [name for name in levels if name is not None and name in (id, time)]
+    asked = [name for name in levels if name is not None and name in (id, time)]
     try:
-        if named:
-            frame = frame.reset_index(level=named)
+        if asked:
+            frame = frame.reset_index(level=asked)
         read = nw.from_native(frame, eager_only=True)
         table = read.to_arrow().select(read.columns)  # without the index of a pandas frame
     except (TypeError, ValueError, pa.ArrowException, nw.exceptions.NarwhalsError) as error:

@@ -84,10 +84,16 @@ def _array(values: Any, what: str) -> Array:
             f"Expected {what} as an array, a list of arrays or a frame, got "
             f"{type(values).__name__}; {way_out(values)}."
         )
-    if isinstance(values, (list, tuple)) and not {type(one) for one in values} <= _PLAIN:
+    if isinstance(values, (list, tuple)) and not _is_plain(values):
         # NumPy would drop the masks of arrays inside, and knows few tensors.
         values = [_array(one, what) if is_array_like(one) else one for one in values]
     return np.asarray(values)
+
+
+def _is_plain(values: Any) -> bool:
+    """Whether lists hold numbers and lists of numbers alone, of which NumPy knows all."""
+    kinds = set(map(type, values))
+    return kinds <= _PLAIN or (kinds <= {list, tuple} and all(map(_is_plain, values)))
 
 
 def _filled(values: np.ma.MaskedArray[Any, Any]) -> Array:
@@ -111,6 +117,8 @@ def _of_tensor(values: Any) -> Array:
         return _filled(np.ma.MaskedArray(_of_tensor(values.get_data()), hidden))
     if getattr(values, "is_nested", False):
         raise InputError("Expected a tensor of one shape, got a nested one; give X.unbind().")
+    if values.is_quantized:
+        values = values.dequantize()
     if values.is_floating_point() and values.element_size() < 4:
         values = values.float()  # NumPy has no bfloat16
     if "sparse" in str(values.layout):

@@ -116,6 +116,11 @@ class Model(Savable):
         generator = torch.Generator().manual_seed(int(random.randint(2**31)))
         device = resolve_device(self.device)
         training, held_out = split(whole, self.validation_split, rng)
+        if not whole.lengths_of(training).any():
+            raise InputError(
+                f"`validation_split` {self.validation_split:g} leaves no step to train on, since "
+                "all sequences but those held out are empty; leave empty ones out."
+            )
 
         self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features)
         self._check_range(source)
@@ -198,7 +203,7 @@ class Model(Savable):
             return source, 0
         if y is None:
             return Futures(source, horizon or 1), horizon or 1
-        future, self._y_ndim = read_future(y, len(source), source.n_features, horizon)
+        future, self._y_ndim = read_future(y, source, horizon)
         return Futures(source, future.shape[1], future), future.shape[1]
 
     @property

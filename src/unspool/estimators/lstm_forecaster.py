@@ -273,7 +273,7 @@ class LSTMForecaster(
         """
         source = self._read(X)
         if y is not None:
-            predicted, truth = self.forecast(X), as_future(y)
+            predicted, truth = self.forecast(X), as_future(y, source.feature_names)
         else:
             futures = Futures(source, self.horizon_)
             _, _, truth = futures.take_with_future(np.arange(len(source)))

@@ -9,6 +9,7 @@ from unspool.data.convert import (
     Source,
     as_source,
     axes_of,
+    check_has_columns,
     check_more_than_a_step,
     features_hint,
     plain,
@@ -43,6 +44,7 @@ def read_for_fit(estimator: Any, X: Any, *, with_future: bool) -> tuple[Source, 
     values = estimator._prepared(plain(X))
     table = isinstance(values, np.ndarray) and values.ndim == 2
     if table:
+        check_has_columns(values)
         _check_columns(estimator, X, values, reset=True)
         if not estimator._reads_rows:
             check_rows_are_sequences(X)
@@ -64,18 +66,20 @@ def read_for_fit(estimator: Any, X: Any, *, with_future: bool) -> tuple[Source, 
     return source, table
 
 
-def read_future(y: Any, n: int, n_features: int, horizon: int | None) -> tuple[FloatArray, int]:
+def read_future(y: Any, source: Source, horizon: int | None) -> tuple[FloatArray, int]:
     """Read what comes after the sequences, as (N, K, F), and how many axes `y` had.
 
     Parameters
     ----------
     y : array of shape (N, K, F), (N, K) for one feature, (N, F) for one step, or (N,) for both
-    n, n_features : int
-        Of the sequences.
+    source : Sequences or Windows
+        The sequences.
     horizon : int, optional
         K, where it is to be that.
     """
-    y = check_array(as_future(y), ensure_2d=False, allow_nd=True, input_name="y")
+    n, n_features = len(source), source.n_features
+    y = as_future(y, source.feature_names)
+    y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y")
     if len(y) != n:
         raise InputError(
             f"Found input variables with inconsistent numbers of samples: [{n}, {len(y)}]; "
@@ -115,6 +119,7 @@ def read_as_fitted(estimator: Any, X: Any, *, starts: bool = False) -> tuple[Sou
     values = estimator._prepared(plain(X))
     table = isinstance(values, np.ndarray) and values.ndim == 2
     if table:
+        check_has_columns(values)
         if not estimator._reads_rows:
             check_rows_are_sequences(X)
         if estimator._table and not estimator._cut:
@@ -142,11 +147,6 @@ def read_as_fitted(estimator: Any, X: Any, *, starts: bool = False) -> tuple[Sou
 
 def _check_columns(estimator: Any, X: Any, values: FloatArray, *, reset: bool) -> None:
     """Look at the number of columns and their names as scikit-learn does, or note them."""
-    if values.shape[1] == 0:
-        raise InputError(
-            f"Expected values in every row, but there are 0 feature(s) (shape={values.shape}) "
-            "while a minimum of 1 is required."
-        )
     try:
         validate_data(estimator, X if is_frame(X) else values, reset=reset, skip_check_array=True)
     except (TypeError, ValueError) as error:

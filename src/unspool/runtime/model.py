@@ -253,7 +253,8 @@ class Model:
             source, _ = self._read(X, lengths, unwind=True)
             return results.explained(source, self._reconstructions(source), self.scaler)
         if y is not None:
-            predicted, truth = self.forecast(X, lengths), as_future(y)
+            predicted = self.forecast(X, lengths)
+            truth = as_future(y, self.contents.feature_names)
             if not np.isfinite(truth).all():
                 raise InputError("Expected finite numbers in `y`, got others.")
         else:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from unspool.data.convert import (
     Source,
     as_source,
+    check_has_columns,
     check_more_than_a_step,
     features_hint,
     plain,
@@ -42,6 +43,7 @@ def read(contents: Contents, X: Any, lengths: npt.ArrayLike | None) -> tuple[Sou
         return _checked(Sequences(values, lengths), contents), lambda values: values
     if not isinstance(values, np.ndarray) or values.ndim != 2:
         return _checked(as_source(values), contents, np.shape(values)), lambda values: values
+    check_has_columns(values)
     rows, table = contents.of_encoder[0] in ROWS, fitted["table"]
     if not rows:
         check_rows_are_sequences(X)
