@@ -346,9 +346,7 @@ def forecaster():
 @cache
 def trained(kind):
     """Models by the kind of data that they were fitted on; and what runs them without PyTorch."""
-    if kind in ("ragged sequences", "table with missing ends"):
-        return trained(kind.split()[-1] if kind[0] == "r" else "table")
-    X = {"sequences": CUBE, "table": TABLE, "one feature": CUBE[:, :, :1]}[kind]
+    X = {"one feature": CUBE[:, :, :1], "table": TABLE}.get(kind.partition(" with")[0], CUBE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         composite = lstm(horizon=1).fit(X)

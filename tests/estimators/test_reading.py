@@ -246,15 +246,14 @@ def test_columns_that_are_only_numbered_are_put_in_order_too():
 def test_tensors_of_odd_kinds_are_read_or_refused_in_words():
     values, known = torch.ones(2, 3), torch.tensor([[True, True, False]] * 2)
     assert as_source(masked_tensor(values, known)).lengths.tolist() == [2, 2]
-    for nested in (torch.nested.nested_tensor([values[0], values[1, :2]]),):
-        with pytest.raises(InputError, match=r"got a nested one; give X.unbind\(\)"):
-            as_source(nested)
+    with pytest.raises(InputError, match=r"got a nested one; give X.unbind\(\)"):
+        as_source(torch.nested.nested_tensor([values[0], values[1, :2]]))
     assert as_source(torch.quantize_per_tensor(values, 0.5, 0, torch.quint8)).shape == (2, 3, 1)
 
 
 def test_masked_lengths_are_refused():
     hidden = np.ma.MaskedArray([T] * (N - 1) + [99], [False] * (N - 1) + [True])
-    with pytest.raises(InputError, match="^Expected `lengths` as 8 whole numbers"):
+    with pytest.raises(InputError, match=r"^Expected `lengths` as 8 whole numbers"):
         Sequences(CUBE, hidden)
-    with pytest.raises(InputError, match="^Expected `lengths` as one whole number"):
+    with pytest.raises(InputError, match=r"^Expected `lengths` as one whole number"):
         trained("sequences").plain.inverse_transform(np.zeros((N, 3)), lengths=hidden)

@@ -16,26 +16,25 @@ from unspool.errors import InputError
 class Futures:
     """Sequences and what comes after them; it answers to what a `Sequences` answers to.
 
-        Parameters
-        ----------
-        source : Sequences or Windows
-        horizon : int
-            Steps of the future, K.
-        future : array of shape (N, K, F), optional
-            Without it the last K steps of every sequence are cut off, and are its future.
+    Parameters
+    ----------
+    source : Sequences or Windows
+    horizon : int
+        Steps of the future, K.
+    future : array of shape (N, K, F), optional
+        Without it the last K steps of every sequence are cut off, and are its future.
 
-        Raises
-        ------
-        InputError
-            Where a sequence would be left without a step.
+    Raises
+    ------
+    InputError
+        Where a sequence would be left without a step.
 
-        Examples
-        --------
-        >>> from unspool.data.frames import is_frame, labels_of, names_of
-    from unspool.data.sequences import Sequences
-        >>> past, lengths, future = Futures(Sequences(np.ones((2, 7, 3))), 2).take_with_future([0])
-        >>> past.shape, lengths, future.shape
-        ((1, 5, 3), array([5]), (1, 2, 3))
+    Examples
+    --------
+    >>> from unspool.data.sequences import Sequences
+    >>> past, lengths, future = Futures(Sequences(np.ones((2, 7, 3))), 2).take_with_future([0])
+    >>> past.shape, lengths, future.shape
+    ((1, 5, 3), array([5]), (1, 2, 3))
     """
 
     def __init__(

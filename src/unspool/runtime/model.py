@@ -47,8 +47,8 @@ class Model:
     """A trained model.
 
     `X` is what it was for `fit`: an array (N, T, F), or (N, T) for one feature; a list of arrays
-    (T_i, F); images (N, H, W, C) or rows (N, D) where the model was trained on such; `Sequences`
-    or `Windows`; a frame, where narwhals is installed. Steps that are NaN in every feature up to
+    (T_i, F), or of frames; images (N, H, W, C) or rows (N, D) where the model was trained on such;
+    `Sequences` or `Windows`; a frame. Steps that are NaN in every feature up to
     the end of a sequence are padding. With `lengths` (N,), X is (N, T, F) and what stands past
     the end of a sequence is never looked at. All values are in the units of the data. Where the
     estimator holds a table (N, T) to the columns that `fit` saw, sequences may have any length
