@@ -44,7 +44,8 @@ def as_source(X: Any) -> Source:
         `sequences_from_table`).
 
         Steps at the end of a sequence that are NaN in every feature are padding. Masked values
-        count as NaN.
+        count as NaN. Where scikit-learn is to split a frame of several series, read it with this
+        function first: it splits rows, and so would cut instances apart.
 
     Raises
     ------

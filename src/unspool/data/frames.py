@@ -71,7 +71,11 @@ def frame_values(X: Any, what: str = "the frame") -> Array:
     for label, dtype in frame.schema.items():
         if not (dtype.is_numeric() or str(dtype) == "Boolean"):
             _check_column(frame[label].to_numpy(), label, str(dtype))
-    return as_reals(frame.to_numpy(), what)
+    try:
+        values = frame.to_numpy()
+    except TypeError:  # older narwhals, where columns of nullable numbers have no names
+        values = X
+    return as_reals(values, what)
 
 
 def series_inside(X: Any) -> list[Array] | None:
