@@ -14,6 +14,7 @@ from unspool import _checks
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler, moments
 from unspool.data.sequences import FloatArray, IntArray, as_floats
+from unspool.data.values import as_array
 from unspool.data.windows import Windows, overlap_mean
 from unspool.errors import InputError
 
@@ -108,6 +109,8 @@ def explained(
         squares += float(((again - x)[real].astype(np.float64) ** 2).sum())
         count += int(real.sum())
     _, variance, _ = moments(source.chunks(), source.n_features)
+    if not count:
+        raise InputError(f"Expected at least one step to compare with, got none in {source!r}.")
     spread = count * float((variance / scaler.scale**2).sum())
     if spread == 0:
         return 1.0 if squares == 0 else 0.0
@@ -141,7 +144,7 @@ def codes_and_lengths(
     finite = np.isfinite(codes).all(axis=1)
     if not finite.all():
         raise InputError(f"Expected finite codes, got others in row {int(np.argmin(finite))}.")
-    steps = np.asarray(default if lengths is None else lengths)
+    steps = as_array(default if lengths is None else lengths, "`lengths`")
     fits = steps.shape in ((), (len(codes),)) and steps.dtype.kind in "iu"
     if not fits or steps.min(initial=0) < 0:
         raise InputError(

@@ -102,37 +102,52 @@ def test_float32_frames_stay_float32():
 
 SHAPES = (
     "Expected sequences as (N, T, F) or (N, T), a list of (T_i, F), a frame, or "
-    "Windows(series, size), got an array of shape {}; reshape your data, one series of T steps "
+    "Windows(series, size), got an array of shape {}. Reshape your data: one series of T steps "
     "goes in as (1, T, F)."
 )
+ONE_SERIES = SHAPES.replace("one series of T", "one series of {}").replace(
+    "as (1, T, F).", "as X[None], or is cut by Windows(X, size)."
+)
+TEXT = "; turn text into numbers with X.astype(float)."
 
 
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (np.ones(5), SHAPES.format("(5,)")),
+        (np.ones(5), ONE_SERIES.format("(5,)", 5)),
         (np.ones((2, 3, 4, 5)), SHAPES.format("(2, 3, 4, 5)")),
         ([np.ones((1, 2, 3)), np.ones((1, 2, 3))], SHAPES.format("(2, 1, 2, 3)")),
         (7, SHAPES.format("()")),
-        (pd.Series([1, 2]), SHAPES.format("(2,)")),
+        (pd.Series([1, 2]), ONE_SERIES.format("(2,)", 2)),
         ([], "Expected at least one sequence, got none (shape (0,))."),
         (np.ones((0, 5, 2)), "Expected at least one sequence, got none (shape (0, 5, 2))."),
         (pd.DataFrame({"a": []}), "Expected at least one sequence, got none (shape (0, 1))."),
-        (["ab", "c"], "Expected real numbers in X, got dtype <U2."),
-        ([["a", "b"], ["c"]], "Expected real numbers in sequence 0, got dtype <U1."),
-        (np.ones((2, 3), complex), "Expected real numbers in X, got dtype complex128."),
+        (
+            ["ab", "c"],
+            "Expected sequence 0 as an array, a list of arrays or a frame, got str; "
+            "read_file(path) reads a file.",
+        ),
+        ([["a", "b"], ["c"]], "Expected real numbers in sequence 0, got dtype <U1" + TEXT),
+        (
+            np.ones((2, 3), complex),
+            "Expected real numbers in X, got dtype complex128. Complex data not supported: give "
+            "real and imaginary parts as two features, or their size with numpy.abs.",
+        ),
         (
             np.array([["2020-01-01"]], "M8[D]"),
-            "Expected real numbers in X, got dtype datetime64[D].",
+            "Expected real numbers in X, got dtype datetime64[D]; dates and times are no features: "
+            "leave them out, or turn them into numbers, such as hours since the first.",
         ),
         (
             {"a": 1},
-            "Expected numbers in X, got what is not: float() argument must be a string or a real "
-            "number, not 'dict'.",
+            "Expected X as an array, a list of arrays or a frame, got dict; give list(X.values()) "
+            "where each of its values is a sequence, or numpy.stack(list(X.values()), axis=-1) "
+            "where each is a feature.",
         ),
         (
             pd.DataFrame({"a": [1.0], "b": ["x"]}),
-            "Expected numbers in column 'b', got String; drop it or choose columns.",
+            "Expected numbers in column 'b', got String; drop it or choose columns. Where it says "
+            "which series a row belongs to see sequences_from_table.",
         ),
         (
             [[[1, 2], [3]], [[4, 5], [6, 7]]],
@@ -192,7 +207,8 @@ def test_the_columns_of_frames_name_the_features():
         ([], "Expected at least one series, got an empty list."),
         (
             np.ones((2, 3, 4)),
-            "Expected a series as (T,) or (T, F) with rows as steps, got shape (2, 3, 4).",
+            "Expected a series as (T,) or (T, F) with rows as steps, got shape (2, 3, 4); of "
+            "several series give list(X).",
         ),
         (
             np.ones((2, 0)),
@@ -200,18 +216,20 @@ def test_the_columns_of_frames_name_the_features():
         ),
         (
             [np.ones(3), np.ones((1, 1, 1))],
-            "Expected series 1 as (T,) or (T, F) with rows as steps, got shape (1, 1, 1).",
+            "Expected series 1 as (T,) or (T, F) with rows as steps, got shape (1, 1, 1); of "
+            "several series give list(X).",
         ),
-        (["a", "b"], "Expected real numbers in a series, got dtype <U1."),
-        ([np.ones(2), ["a"]], "Expected real numbers in series 1, got dtype <U1."),
+        (["a", "b"], "Expected real numbers in a series, got dtype <U1" + TEXT),
+        ([np.ones(2), ["a"]], "Expected real numbers in series 1, got dtype <U1" + TEXT),
         (
             pd.DataFrame({"t": ["x"]}),
-            "Expected numbers in column 't', got String; drop it or choose columns.",
+            "Expected numbers in column 't', got String; drop it or choose columns. Where it says "
+            "which series a row belongs to see sequences_from_table.",
         ),
         (
-            [pl.DataFrame({"a": [1], "b": [2]}), pl.DataFrame({"b": [2], "a": [1]})],
-            "Expected the columns ('a', 'b') of the first series in every one, got ('b', 'a') in "
-            "series 1.",
+            [pl.DataFrame({"a": [1], "b": [2]}), pl.DataFrame({"b": [2], "c": [1]})],
+            "Expected the columns ('a', 'b') of the first in every one, got ('b', 'c') in series "
+            "1; choose the same columns in all of them.",
         ),
         (
             [[[1, 2], [3]]],

@@ -122,11 +122,13 @@ def test_given_lengths_say_what_is_padding_and_nan_within_them_is_an_error():
         ),
         (
             {"values": [[["a"], ["b"]]]},
-            "Expected real numbers in sequences, got dtype <U1.",
+            "Expected real numbers in sequences, got dtype <U1; turn text into numbers with "
+            "X.astype(float).",
         ),
         (
             {"values": np.ones((2, 3, 1), complex)},
-            "Expected real numbers in sequences, got dtype complex128.",
+            "Expected real numbers in sequences, got dtype complex128. Complex data not supported: "
+            "give real and imaginary parts as two features, or their size with numpy.abs.",
         ),
         (
             {"values": [[[{}]]]},
@@ -181,7 +183,8 @@ def test_from_list_takes_nan_at_the_end_of_a_sequence_as_padding():
         ),
         (
             [np.ones((2, 3)), np.ones((2, 2))],
-            "Expected sequences of 3 features like the first, got shape (2, 2) for sequence 1.",
+            "Expected sequences of 3 features like the first, got shape (2, 2) for sequence 1; "
+            "where features come first, as (F, T), give [x.T for x in X].",
         ),
         (
             [np.ones((2, 3)), np.ones(3)],
@@ -194,7 +197,8 @@ def test_from_list_takes_nan_at_the_end_of_a_sequence_as_padding():
         ),
         (
             [[1.0, 2.0], ["a"]],
-            "Expected real numbers in sequence 1, got dtype <U1.",
+            "Expected real numbers in sequence 1, got dtype <U1; turn text into numbers with "
+            "X.astype(float).",
         ),
         (
             [[1.0, 2.0], [1.0, None, np.inf, 3.0]],

@@ -466,8 +466,6 @@ def test_a_forecast_no_better_than_the_mean_is_told_by_name():
     assert told[0].startswith("The forecast is no better than the mean sequence (loss ")
 
 
-def test_sequences_of_no_step_at_all_make_a_model_that_saves_and_loads(tmp_path):
-    X = [np.zeros((0, 2))] * 20
-    model = short().fit(X)
-    model.save(tmp_path / "model.unspool")
-    assert unspool.load(tmp_path / "model.unspool").history_ == model.history_
+def test_sequences_of_no_step_at_all_are_refused():
+    with pytest.raises(InputError, match=r"^Expected a sequence with at least one step to learn"):
+        short().fit([np.zeros((0, 2))] * 20)

@@ -148,7 +148,7 @@ def test_images_of_another_shape_are_refused():
     model = make(**IMAGES).fit(digits())
     for X in (
         np.zeros((3, 9, 8, 1)), np.zeros((3, 8, 8, 2)), np.zeros((3, 8, 7)),
-        Sequences(np.zeros((3, 8, 8))), [np.zeros((8, 8)), np.zeros((8, 7))],
+        Sequences(np.zeros((3, 8, 8))), [np.zeros((8, 8)), np.zeros((7, 8))],
     ):  # fmt: skip
         for call in (model.transform, make(**IMAGES).fit):
             with pytest.raises(InputError, match=r"^Expected images as \(N, 8, 8, 1\), or a table"):

@@ -316,15 +316,18 @@ BAD_LABELS = [
         THREE[:-1],
         "Found input variables with inconsistent numbers of samples: [60, 59]",
     ),
-    (np.where(TWO, np.nan, 1), "Input y contains NaN."),
+    (
+        np.where(TWO, np.nan, 1),
+        "Expected a label in `y` for every sequence, but it contains NaN or another missing",
+    ),
     (np.where(TWO, np.inf, 1), "Input y contains infinity"),
     (np.linspace(0, 1, 60), "Unknown label type: continuous"),
     (np.linspace(0, 1, 60).astype(object), "Unknown label type: continuous"),
     (np.ones((60, 2)), "y should be a 1d array, got an array of shape (60, 2) instead."),
     (
-        np.array([None, "a"], object)[TWO],
+        np.array([1, "a"], object)[TWO],
         "Expected labels of one kind that can be sorted, got others ('<' not supported between "
-        "instances of 'str' and 'NoneType'); turn them all into strings.",
+        "instances of 'str' and 'int'); turn them all into strings.",
     ),
     ([], "Found input variables with inconsistent numbers of samples: [60, 0]"),
 ]

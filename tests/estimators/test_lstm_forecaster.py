@@ -412,7 +412,7 @@ def test_every_step_learns_from_ragged_sequences_of_any_length(decoder, given):
     assert model.history_["loss"][-1] < model.history_["loss"][0]
 
 
-def test_every_step_of_no_step_at_all_teaches_nothing():
+def test_sequences_of_no_step_at_all_are_refused():
     empty = [np.zeros((0, 1))] * N
-    model = quick(every_step=True).fit(empty, np.ones((N, K, 1)))
-    assert model.history_["loss"] == [0.0]
+    with pytest.raises(InputError, match=r"^Expected a sequence with at least one step to learn"):
+        quick(every_step=True).fit(empty, np.ones((N, K, 1)))

@@ -48,9 +48,15 @@ def pairs():
     return pair
 
 
+def known(name, model):
+    """What a model is given: for a module, `x` is the past, of which nothing is cut off."""
+    X = {**ALL, **MORE}[name].X
+    return model._without_future(X) if getattr(model, "horizon_", 0) else X
+
+
 def inputs(name, model):
     """x and lengths for a module; what stands past the end of a sequence is no number."""
-    X = {**ALL, **MORE}[name].X
+    X = known(name, model)
     if isinstance(X, Sequences):
         values, lengths = X.values.copy(), X.lengths
         values[np.arange(values.shape[1]) >= lengths[:, None]] = np.nan
@@ -62,7 +68,7 @@ def inputs(name, model):
 
 def outputs(name, model):
     """What the estimator gives, by the names that a module has for it."""
-    X = {**ALL, **MORE}[name].X
+    X = known(name, model)
     found = {}
     if name in CLASSIFIERS:
         return {"probabilities": model.predict_proba(X)}

@@ -98,7 +98,12 @@ def test_the_legend_is_never_outside_of_the_figure(layout):
         (np.ones(5), None, "Expected codes of shape (N, L), got shape (5,)."),
         (np.ones((0, 3)), None, "Expected codes of shape (N, L), got shape (0, 3)."),
         (np.ones((3, 0)), None, "Expected codes of shape (N, L), got shape (3, 0)."),
-        ([["a"]], None, "Expected real numbers in codes, got dtype <U1."),
+        (
+            [["a"]],
+            None,
+            "Expected real numbers in codes, got dtype <U1; turn text into numbers with "
+            "X.astype(float).",
+        ),
         ([[1.0, 2.0], [3.0, np.nan]], None, "Code 1 holds nan in dimension 1."),
         (
             np.ones((3, 2)),

@@ -116,7 +116,11 @@ def test_a_bad_step_is_refused_and_not_read(models):
             [1.0, np.nan, 2.0],
             "The step holds nan at feature 1; leave it out, or push the last value again.",
         ),
-        ("abc", "Expected real numbers in a step, got dtype <U3."),
+        (
+            ["abc"],
+            "Expected real numbers in a step, got dtype <U3; turn text into numbers with "
+            "X.astype(float).",
+        ),
     ]:
         with pytest.raises(InputError) as caught:
             stream.push(step)

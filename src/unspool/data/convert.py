@@ -1,11 +1,28 @@
-"""From whatever a user holds to a `Sequences` or a `Windows`."""
+"""From whatever a user holds to a `Sequences` or a `Windows`.
+
+Main path: `plain` takes what comes to numbers in an array, or to `Sequences` where it says that it
+holds sequences of unequal length; `as_source` takes those to `Sequences`. Estimators and the
+runtime start from `plain` too, and ask `axes_of` in which form results go back.
+"""
 
 from typing import Any
 
 import numpy as np
 
-from unspool.data.frames import as_frame, frame_values
+from unspool.data.frames import (
+    check_axis_of_time,
+    check_rows_are_sequences,
+    frame_values,
+    is_frame,
+    labels_of,
+    names_of,
+    series_inside,
+    series_of_cells,
+)
+from unspool.data.not_arrays import is_array_like
 from unspool.data.sequences import FloatArray, Sequences, as_floats
+from unspool.data.series import holds_series
+from unspool.data.values import as_array
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
@@ -19,37 +36,108 @@ def as_source(X: Any) -> Source:
     ----------
     X : Sequences or Windows (taken as they are)
         or array of shape (N, T, F), or (N, T) for one feature
-        or list of N arrays of shape (T_i, F) or (T_i,)
-        or pandas or polars frame: a row is a sequence of one feature, as everywhere in
-        scikit-learn (for a table whose rows are time steps see `Windows` and
+        or list of N arrays or frames of shape (T_i, F) or (T_i,)
+        or pandas frame with the index (instance, time): every instance is a sequence
+        or frame whose cells hold series: every row is a sequence, every column a feature
+        or another frame of pandas, polars or Arrow: a row is a sequence of one feature, as
+        everywhere in scikit-learn (for a table whose rows are time steps see `Windows` and
         `sequences_from_table`).
 
-        Steps at the end of a sequence that are NaN in every feature are padding.
+        Steps at the end of a sequence that are NaN in every feature are padding. Masked values
+        count as NaN. Where scikit-learn is to split a frame of several series, read it with this
+        function first: it splits rows, and so would cut instances apart.
 
     Raises
     ------
     InputError
         Where `X` is none of these, empty, or holds NaN or infinity in a real step.
     """
+    values = plain(X)
+    if isinstance(values, (Sequences, Windows)):
+        return values
+    if values.ndim == 2:
+        check_rows_are_sequences(X)
+        values = values[:, :, None]
+    if values.ndim != 3:
+        raise _of_other_shape(values.shape)
+    return Sequences(values)
+
+
+def plain(X: Any) -> Source | FloatArray:
+    """The numbers of `X` as an array of two axes or more, or as `Sequences` or `Windows`.
+
+    Raises
+    ------
+    InputError
+        Where there is no array of numbers in `X`, or an empty one.
+    """
     if isinstance(X, (Sequences, Windows)):
         return X
-    if isinstance(X, (list, tuple)) and _is_ragged(X):
-        return Sequences.from_list(X)
-    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 and len(X):
-        return Sequences.from_list(list(X))
-    frame = as_frame(X)
-    array = as_floats(X, "X") if frame is None else frame_values(frame)
-    if array.shape[:1] == (0,):
-        raise InputError(f"Expected at least one sequence, got none (shape {array.shape}).")
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3:
+    if isinstance(X, (list, tuple)) and is_array_like(X):
+        if _is_padded(X):
+            return Sequences.from_list(X)
+        values = as_floats(X, "X")
+    elif is_frame(X) or getattr(getattr(X, "index", None), "nlevels", 1) > 1:
+        labels = labels_of(X) if is_frame(X) else None
+        inside = series_inside(X)
+        if inside is not None:
+            return Sequences.from_list(inside, names_of(labels))
+        values = as_floats(frame_values(X), "the frame")
+    else:
+        cells = as_array(X, "X")
+        if holds_series(cells):
+            return Sequences.from_list(list(cells))
+        inside = series_of_cells(cells) if cells.ndim == 2 and cells.dtype == object else None
+        if inside is not None:
+            return Sequences.from_list(inside)
+        values = as_floats(cells, "X")
+        if values.ndim > 2:
+            check_axis_of_time(X, 1)
+    if values.shape[:1] == (0,):
+        raise InputError(f"Expected at least one sequence, got none (shape {values.shape}).")
+    if values.ndim < 2:
+        raise _of_other_shape(values.shape)
+    return values
+
+
+def axes_of(X: Any) -> tuple[int, ...]:
+    """The shape of `X` but for N; nothing where it is no array, nor becomes one."""
+    if isinstance(X, np.ndarray) and X.dtype != object:
+        return tuple(X.shape[1:])
+    values = plain(X)
+    return tuple(values.shape[1:]) if isinstance(values, np.ndarray) else ()
+
+
+def check_more_than_a_step(values: FloatArray) -> None:
+    """Refuse a table (N, 1), which is more likely to be one series than N sequences of one step."""
+    n, steps = values.shape
+    if steps == 1 < n:
         raise InputError(
-            "Expected sequences as (N, T, F) or (N, T), a list of (T_i, F), a frame, or "
-            f"Windows(series, size), got an array of shape {array.shape}; reshape your data, "
-            "one series of T steps goes in as (1, T, F)."
+            f"Expected sequences of more than one step, got shape ({n}, 1), which is {n} sequences "
+            f"of one step (n_features = 1); one series of {n} steps goes in as X[None], or is cut "
+            "by Windows(X, size), and where sequences of one step are meant, give X[:, None]."
         )
-    return Sequences(array)
+
+
+def check_has_columns(values: FloatArray) -> None:
+    """Refuse a table without a column."""
+    if values.shape[1] == 0:
+        raise InputError(
+            f"Expected values in every row, but there are 0 feature(s) (shape={values.shape}) "
+            "while a minimum of 1 is required."
+        )
+
+
+def features_hint(shape: tuple[int, ...], features: int) -> str:
+    """What may have happened where an array has other features than a model of so many."""
+    if len(shape) == 2 and shape[1] == features:
+        return (
+            ". A table (N, T) is N sequences of one feature; one series (T, F) goes in as X[None], "
+            "or is cut by Windows(X, size)"
+        )
+    if len(shape) == 3 and shape[1] == features:
+        return ". Where features come before steps, (N, F, T), give X.transpose(0, 2, 1)"
+    return ""
 
 
 def whole_rows(source: Source) -> FloatArray:
@@ -64,10 +152,30 @@ def whole_rows(source: Source) -> FloatArray:
     return source.values
 
 
-def _is_ragged(X: list[Any] | tuple[Any, ...]) -> bool:
+def _of_other_shape(shape: tuple[int, ...]) -> InputError:
+    told = (
+        "Expected sequences as (N, T, F) or (N, T), a list of (T_i, F), a frame, or "
+        f"Windows(series, size), got an array of shape {shape}. Reshape your data: "
+    )
+    if len(shape) == 1:
+        return InputError(
+            f"{told}one series of {shape[0]} steps goes in as X[None], or is cut by "
+            "Windows(X, size)."
+        )
+    return InputError(f"{told}one series of T steps goes in as (1, T, F).")
+
+
+def _is_padded(X: list[Any] | tuple[Any, ...]) -> bool:
     """Whether X is a list to pad, and not one that makes an array as it is."""
-    try:
-        shapes = {np.shape(one) for one in X}
-    except ValueError:  # nested lists that are ragged further inside
+    if any(is_frame(one) for one in X):
         return True
-    return len(shapes) > 1
+    try:
+        return len({_shape(one) for one in X}) > 1
+    except InputError:  # nested lists that are ragged further inside
+        return True
+
+
+def _shape(one: Any) -> tuple[int, ...]:
+    if isinstance(one, (int, float)):
+        return ()
+    return tuple(one.shape if hasattr(one, "shape") else as_array(one, "X").shape)

@@ -1,26 +1,181 @@
-"""pandas, polars and Arrow frames, through narwhals: it is loaded when something may be one."""
+"""pandas, polars and Arrow frames: their numbers, and what they say of their rows.
 
+Numbers come through narwhals, which is loaded when something may be a frame. Without narwhals
+(`pip install unspool` brings NumPy alone) NumPy makes an array of a frame.
+"""
+
+import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unspool.data.sequences import FloatArray, as_floats
+from unspool.data.values import Array, NotNumbersError, as_array, as_reals
 from unspool.errors import InputError
 
 if TYPE_CHECKING:
     import narwhals.stable.v1 as nw
 
+Labels = tuple[Any, ...]
+
 ARRAYS = (np.ndarray, list, tuple, int, float)
+TIME_NAMES = ("time", "timestamp", "timepoint", "timepoints", "date", "datetime")
+_TIMES = ("datetime64", "datetime", "date", "period", "timedelta64", "timedelta", "time")
+_DATE = re.compile(r"\d{4}-\d\d?-\d\d?([ T].*)?|\d\d?([./-])\d\d?\2\d{4}( .*)?|\d{4}/\d\d?/\d\d?.*")
 
 
-def as_frame(X: Any) -> "nw.DataFrame[Any] | None":
-    """`X` as a frame of narwhals, or None where it is something else.
+def is_frame(X: Any) -> bool:
+    """Whether `X` is a frame of pandas, polars, Arrow or another library."""
+    if isinstance(X, ARRAYS) or hasattr(X, "detach") or hasattr(X, "collect"):
+        return False  # arrays, tensors, and frames that are still to be computed
+    return hasattr(X, "shape") and (hasattr(X, "column_names") or hasattr(X, "columns"))
 
-    Without narwhals (`pip install unspool` brings NumPy alone) nothing is a frame; what NumPy
-    can make an array of is still read as one.
+
+def labels_of(X: Any) -> Labels:
+    """What the columns of a frame are called.
+
+    Raises
+    ------
+    InputError
+        For a name that appears twice, and for columns of several levels.
     """
-    if isinstance(X, ARRAYS):
+    columns = X.column_names if hasattr(X, "column_names") else X.columns  # Arrow's or others'
+    if getattr(columns, "nlevels", 1) > 1:
+        raise InputError(
+            f"Expected columns with one name each, got {columns.nlevels} levels of them; join "
+            "the names, or move a level to the index with .stack(level, future_stack=True)."
+        )
+    labels = tuple(columns)
+    twice = next((label for label, count in Counter(labels).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"column name {twice!r} appears twice; rename or drop one of the columns.")
+    return labels
+
+
+def names_of(labels: Labels | None) -> tuple[str, ...] | None:
+    """Labels as names of features, where all of them are strings."""
+    return labels if labels and all(isinstance(label, str) for label in labels) else None
+
+
+def frame_values(X: Any, what: str = "the frame") -> Array:
+    """The numbers of a frame, shape (rows, columns), NaN where they are missing.
+
+    Raises
+    ------
+    InputError
+        For a column of dates, of text or of anything else that is no number.
+    """
+    frame = _narwhals(X)
+    if frame is None:
+        return as_reals(X, what)
+    for label, dtype in frame.schema.items():
+        if not (dtype.is_numeric() or str(dtype) == "Boolean"):
+            _check_column(frame[label].to_numpy(), label, str(dtype))
+    try:
+        values = frame.to_numpy()
+    except TypeError:  # older narwhals, where columns of nullable numbers have no names
+        values = X
+    return as_reals(values, what)
+
+
+def series_inside(X: Any) -> list[Array] | None:
+    """The series (T_i, F) that a frame says it holds, or None where its rows are all it has.
+
+    A frame says so by an index of two levels, (instance, time), or by cells that hold series.
+
+    Raises
+    ------
+    InputError
+        For an index of other levels, times that go back, or cells that do not fit together.
+    """
+    levels = getattr(getattr(X, "index", None), "nlevels", 1)
+    if levels > 1:
+        return _by_instance(X)
+    frame = _narwhals(X)
+    kinds = (
+        [] if frame is None else [str(dtype).partition("(")[0] for dtype in frame.schema.values()]
+    )
+    if frame is not None and not {"List", "Array", "Object"} & set(kinds):
         return None
+    cells = as_array(X if frame is None else frame.to_numpy(), "the frame")
+    if cells.dtype != object or not cells.size:
+        return None
+    return series_of_cells(cells, labels_of(X))
+
+
+def series_of_cells(cells: Array, labels: Labels | None = None) -> list[Array] | None:
+    """Series (T_i, F) of objects (N, F) that hold one feature each; None of objects that do not."""
+    nested = np.array([[_is_series(cell) for cell in row] for row in cells])
+    if not nested.any():
+        return None
+    series = []
+    for i, row in enumerate(cells):
+        if not nested[i].all():
+            column = int(np.argmin(nested[i]))
+            name = labels[column] if labels else column
+            raise InputError(
+                f"Expected a series in every cell, as in others, got {row[column]!r} in row {i}, "
+                f"column {name!r}; choose the columns that hold series, and fill their gaps."
+            )
+        for cell in row:
+            check_order_of_time(getattr(cell, "index", None), f"row {i}")
+        features = [as_reals(cell, f"row {i}") for cell in row]
+        shapes = {feature.shape for feature in features}
+        if len(shapes) > 1 or len(next(iter(shapes))) != 1:
+            raise InputError(
+                f"Expected series (T,) of one length in the cells of row {i}, got shapes "
+                f"{', '.join(str(feature.shape) for feature in features)}; bring them to the same "
+                "steps first."
+            )
+        series.append(np.stack(features, axis=1))
+    return series
+
+
+def check_rows_are_sequences(X: Any) -> None:
+    """Refuse a frame that says that its rows are times, where rows are to be sequences.
+
+    Raises
+    ------
+    InputError
+        With what says so, and how such a frame goes in.
+    """
+    if _has_time_index(X):
+        told, more = "its index holds times", ".reset_index(drop=True)"
+    elif is_frame(X) and (time := _time_named(labels_of(X))) is not None:
+        told, more = f"it has a column {time!r}", "a table without that column"
+    else:
+        check_axis_of_time(X, 1)
+        return
+    raise InputError(
+        f"Expected a sequence in every row, but the rows of this frame are steps of time, since "
+        f"{told}; cut it into windows with Windows(frame, size), or give [frame] for one sequence. "
+        f"Of a table with several series see sequences_from_table; {more} says that every row is "
+        "a sequence."
+    )
+
+
+def check_axis_of_time(X: Any, axis: int) -> None:
+    """Refuse an array of xarray whose dimension "time" is another than `axis`."""
+    dims = getattr(X, "dims", ())
+    if isinstance(dims, tuple) and "time" in dims and dims.index("time") != axis:
+        raise InputError(
+            f"Expected 'time' as dimension {axis}, got the dimensions {dims}; transpose it. One "
+            "series goes in as X.values[None], or is cut by Windows(X, size)."
+        )
+
+
+def check_order_of_time(index: Any, what: str) -> None:
+    """Refuse times that go back, in an index of times; `what` is called so in the message."""
+    if not _says_time(index) or getattr(index, "inferred_type", "") == "string":
+        return
+    if not index.is_monotonic_increasing:
+        raise InputError(
+            f"Expected times that increase from row to row, but in the index of {what} they go "
+            "back or are missing; call .sort_index() first."
+        )
+
+
+def _narwhals(X: Any) -> "nw.DataFrame[Any] | None":
     try:
         import narwhals.stable.v1 as nw
     except ImportError:
@@ -29,11 +184,118 @@ def as_frame(X: Any) -> "nw.DataFrame[Any] | None":
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
-def frame_values(frame: "nw.DataFrame[Any]") -> FloatArray:
-    """The values of a frame, shape (rows, columns); every column must be numeric."""
-    for name, dtype in frame.schema.items():
-        if not (dtype.is_numeric() or str(dtype) in ("Boolean", "Object")):
-            raise InputError(
-                f"Expected numbers in column {name!r}, got {dtype}; drop it or choose columns."
-            )
-    return as_floats(frame.to_numpy(), "the frame")
+def _check_column(values: Any, label: Any, dtype: str) -> None:
+    if dtype.startswith(("Date", "Duration", "Time")):
+        raise InputError(
+            f"Expected numbers in column {label!r}, got {dtype}; drop it, since dates and times "
+            "are no features. Where rows are steps of time, Windows(frame, size) cuts them and "
+            "[frame] is one sequence; of a table with several series see sequences_from_table."
+        )
+    if dtype.startswith(("List", "Array")):
+        raise InputError(
+            f"Expected numbers in column {label!r}, got series in its cells; they are read where "
+            "every column holds such, and the frame is not in a list."
+        )
+    told = f"Expected numbers in column {label!r}, got {dtype}; drop it or choose columns."
+    if dtype in ("String", "Categorical") or dtype.startswith("Enum"):
+        raise InputError(
+            f"{told} Where it says which series a row belongs to see sequences_from_table."
+        )
+    if dtype not in ("Object", "Unknown"):
+        raise InputError(told)
+    try:
+        as_reals(values, f"column {label!r}")
+    except NotNumbersError as error:
+        raise InputError(f"{error} Drop the column or choose others.") from None
+
+
+def instances_and_steps(index: Any) -> tuple[Array, Array]:
+    """For every row of an index (instance, time), the number of its instance, and its step in it.
+
+    Instances are numbered in the order in which they first appear.
+
+    Raises
+    ------
+    InputError
+        For an index of other levels, with gaps, or with times that go back within an instance.
+    """
+    if index.nlevels > 2:
+        raise InputError(
+            f"Expected an index of two levels, (instance, time), got {index.nlevels}; drop or join "
+            "levels first, for example with .droplevel(0)."
+        )
+    if not len(index):
+        raise InputError("Expected at least one instance, got an index (instance, time) of no row.")
+    instances, times = index.get_level_values(0), index.get_level_values(1)
+    if _says_time(instances) and not _says_time(times):
+        raise InputError(
+            "Expected an index (instance, time), but its first level holds times; call "
+            ".swaplevel().sort_index() first."
+        )
+    kind, gaps = times.inferred_type, instances.hasnans or times.hasnans
+    if kind not in (*_TIMES, "integer", "floating") or gaps:
+        raise InputError(
+            "Expected an index (instance, time) without gaps and with numbers or times in its "
+            f"second level, got {kind}{' with gaps' if gaps else ''}; make it such, or call "
+            ".reset_index(drop=True) where every row is a sequence."
+        )
+    of = instances.factorize()[0]
+    order = np.argsort(of, kind="stable")
+    ranks = times.factorize(sort=True)[0][order]
+    back = np.flatnonzero((np.diff(ranks) < 0) & (np.diff(of[order]) == 0))
+    if len(back):
+        row = int(order[back[0] + 1])
+        raise InputError(
+            f"Expected times that increase within an instance, but they go back in row {row}, at "
+            f"{tuple(map(str, index[row]))}; call .sort_index() first."
+        )
+    ends = np.cumsum(np.bincount(of))
+    step = np.empty_like(order)
+    step[order] = np.arange(len(order)) - np.r_[0, ends][of[order]]
+    return of, step
+
+
+def _by_instance(X: Any) -> list[Array]:
+    """Series of a frame with the index (instance, time), in the order they first appear."""
+    of, _ = instances_and_steps(X.index)
+    rows = frame_values(X) if is_frame(X) else as_reals(X, "the series")[:, None]
+    order = np.argsort(of, kind="stable")
+    if (np.diff(order) != 1).any():
+        rows = rows[order]
+    return np.split(rows, np.cumsum(np.bincount(of))[:-1])
+
+
+def _is_series(cell: Any) -> bool:
+    if isinstance(cell, (str, bytes, dict)):
+        return False
+    return cell.ndim > 0 if hasattr(cell, "ndim") else hasattr(cell, "__len__")
+
+
+def _has_time_index(X: Any) -> bool:
+    index = getattr(X, "index", None)
+    return is_frame(X) and hasattr(index, "inferred_type") and _says_time(index)
+
+
+def _time_named(labels: Labels | None) -> Any:
+    return next((one for one in labels or () if str(one).lower() in TIME_NAMES), None)
+
+
+def _says_time(index: Any) -> bool:
+    """Whether an index of pandas holds times, or is called so."""
+    if not hasattr(index, "inferred_type"):
+        return False
+    named = str(index.name).lower() in TIME_NAMES
+    return _is_time(index) or (named and index.inferred_type in ("integer", "floating", "string"))
+
+
+def _is_time(index: Any) -> bool:
+    if getattr(index, "levels", None) is not None:
+        index = index.get_level_values(0)
+    kind = index.inferred_type
+    if kind == "categorical":
+        return _is_time(index.categories)
+    if kind == "interval":
+        return _is_time(index.left)
+    if kind == "string" and len(index):
+        return all(_DATE.fullmatch(str(index[i])) for i in (0, -1))
+    return kind in _TIMES

@@ -1,12 +1,15 @@
 """`Futures`: sequences, each with the steps that come after it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from unspool.data.convert import Source
-from unspool.data.sequences import FloatArray, IntArray
+from unspool.data.convert import Source, plain
+from unspool.data.frames import is_frame, labels_of, names_of
+from unspool.data.sequences import FloatArray, IntArray, Sequences, as_floats
+from unspool.data.windows import Windows
 from unspool.errors import InputError
 
 
@@ -108,3 +111,28 @@ def without_future(source: Source, horizon: int, longest: int) -> Source:
         fewer is never cut.
     """
     return source.without_end(horizon, max(longest, horizon))
+
+
+def as_future(y: Any, names: Sequence[str] | None) -> FloatArray:
+    """The numbers of what comes after sequences, on the axes that `y` has.
+
+    Parameters
+    ----------
+    y : array, frame or anything that holds numbers
+    names : sequence of F strings, optional
+        Of the features; columns that have the same names must have the same order.
+    """
+    if getattr(getattr(y, "index", None), "nlevels", 1) > 1:
+        y = plain(y)
+    named = names_of(labels_of(y)) if is_frame(y) else getattr(y, "feature_names", None)
+    if named and names and tuple(named) != tuple(names) and set(named) == set(names):
+        raise InputError(
+            f"Expected the features {', '.join(names)} of `y` in this order, as in `X`, got "
+            f"{', '.join(named)}; order them alike."
+        )
+    if isinstance(y, (Sequences, Windows)):
+        source = y
+        y, lengths = source.take(np.arange(len(source)))
+        if (lengths < y.shape[1]).any():
+            raise InputError("Expected futures of one length in `y`, got others; cut them alike.")
+    return as_floats(y, "`y`")

@@ -1,52 +1,129 @@
 """Long series, as arrays that are not copied: from arrays, frames and lists of either."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from unspool import _checks
-from unspool.data.frames import as_frame, frame_values
-from unspool.data.sequences import as_reals
+from unspool.data.frames import (
+    Labels,
+    check_axis_of_time,
+    check_order_of_time,
+    frame_values,
+    instances_and_steps,
+    is_frame,
+    labels_of,
+    names_of,
+    series_inside,
+    series_of_cells,
+)
+from unspool.data.not_arrays import is_array_like
+from unspool.data.values import Array, as_array, as_reals
 from unspool.errors import InputError
 
 
-def as_series(series: Any) -> tuple[list[npt.NDArray[Any]], tuple[str, ...] | None]:
-    """Read one series or a list of them as arrays (T_i, F) without copying; and column names."""
+def as_series(series: Any) -> tuple[list[Array], tuple[str, ...] | None]:
+    """Read one series or several as arrays (T_i, F) without copying; and the names of columns.
+
+    Several are in a list, in a frame with the index (instance, time), or in the cells of one.
+    """
     if not holds_series(series):
-        array, names = _one_series(series, "a series")
-        return [array], names
-    if not series:
+        inside, labels = _inside(series)
+        if inside is not None:
+            return inside, names_of(labels)
+        array, labels = read_one(series, "a series")
+        return [_two_axes(array, "a series")], names_of(labels)
+    if not len(series):
         raise InputError("Expected at least one series, got an empty list.")
-    arrays, names_of = zip(
-        *[_one_series(one, f"series {i}") for i, one in enumerate(series)], strict=True
-    )
-    for i, names in enumerate(names_of):
-        if names != names_of[0]:
+    named = [f"series {i}" for i in range(len(series))]
+    read = [read_one(one, what) for one, what in zip(series, named, strict=True)]
+    arrays, labels = same_columns(read, "series")
+    return [_two_axes(one, what) for one, what in zip(arrays, named, strict=True)], names_of(labels)
+
+
+def _inside(series: Any) -> tuple[list[Array] | None, Labels | None]:
+    """The series inside one object, where it says that it holds several."""
+    if is_frame(series) or getattr(getattr(series, "index", None), "nlevels", 1) > 1:
+        labels = labels_of(series) if is_frame(series) else None
+        return series_inside(series), labels
+    if isinstance(series, np.ndarray) and series.dtype == object and series.ndim == 2:
+        return series_of_cells(as_array(series, "a series")), None
+    return None, None
+
+
+def read_one(one: Any, what: str) -> tuple[Array, Labels | None]:
+    """One series or sequence as an array, and what its columns are called."""
+    if getattr(getattr(one, "index", None), "nlevels", 1) > 1:
+        raise InputError(
+            f"Expected {what} with a plain index, got {one.index.nlevels} levels; a frame with the "
+            "index (instance, time) goes in as it is, and not in a list."
+        )
+    check_order_of_time(getattr(one, "index", None), what)
+    check_axis_of_time(one, 0)
+    if not is_frame(one):
+        return as_reals(one, what), None
+    labels = labels_of(one)
+    return frame_values(one, what), labels
+
+
+def same_columns(
+    read: Sequence[tuple[Array, Labels | None]], noun: str
+) -> tuple[list[Array], Labels | None]:
+    """Bring arrays (T_i, F) to the order of the first that has names; and those names.
+
+    Raises
+    ------
+    InputError
+        For one that has other names.
+    """
+    known = [labels for _, labels in read if labels is not None]
+    first = next(filter(names_of, known), known[0] if known else ())
+    arrays = []
+    for i, (array, labels) in enumerate(read):
+        if labels is None or labels == first:
+            arrays.append(array)
+        elif set(labels) == set(first):
+            arrays.append(array[:, [labels.index(label) for label in first]])
+        elif _only_numbered(labels) or _only_numbered(first):
+            arrays.append(array)
+        else:
             raise InputError(
-                f"Expected the columns {names_of[0]} of the first series in every one, "
-                f"got {names} in series {i}."
+                f"Expected the columns {first} of the first in every one, got {labels} in {noun} "
+                f"{i}; choose the same columns in all of them."
             )
-    return list(arrays), names_of[0]
+    return arrays, first
 
 
-def _one_series(series: Any, what: str) -> tuple[npt.NDArray[Any], tuple[str, ...] | None]:
-    frame = as_frame(series)
-    if frame is not None:
-        return frame_values(frame), tuple(frame.columns)
-    array = as_reals(series.to_numpy() if hasattr(series, "to_numpy") else series, what)
+def _only_numbered(labels: Labels) -> bool:
+    return labels == tuple(range(len(labels)))
+
+
+def _two_axes(array: Array, what: str) -> Array:
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or array.shape[1] == 0:
+        many = "; of several series give list(X)" if array.ndim == 3 else ""
         raise InputError(
-            f"Expected {what} as (T,) or (T, F) with rows as steps, got shape {array.shape}."
+            f"Expected {what} as (T,) or (T, F) with rows as steps, got shape {array.shape}{many}."
         )
-    return array, None
+    return array
 
 
 def holds_series(series: Any) -> bool:
-    """Whether `series` is a list of series, and not one series (a list of numbers is one)."""
-    return isinstance(series, (list, tuple)) and not (series and np.isscalar(series[0]))
+    """Whether `series` holds series, and is not one of them (a list of numbers is one)."""
+    if isinstance(series, np.ndarray):
+        return series.dtype == object and series.ndim == 1 and len(series) > 0 and _long(series[0])
+    if hasattr(series, "lengths_of") and hasattr(series, "values"):  # Sequences
+        return True
+    listed = isinstance(series, (list, tuple)) and is_array_like(series)
+    return listed and (not series or _long(series[0]))
+
+
+def _long(one: Any) -> bool:
+    """Whether an entry is more than a number."""
+    number = one is None or np.isscalar(one) or type(one).__name__ == "NAType"
+    return not number and getattr(one, "ndim", 1) > 0
 
 
 def chronological_split(series: Any, test_size: float = 0.25) -> tuple[Any, Any]:
@@ -55,6 +132,7 @@ def chronological_split(series: Any, test_size: float = 0.25) -> tuple[Any, Any]
     Parameters
     ----------
     series : array of shape (T, ...), a frame, or a list of those
+        With an index (instance, time) every instance is cut.
     test_size : float, default 0.25
         Share of the steps, from the end, that goes into the later part; above 0 and below 1.
 
@@ -74,6 +152,10 @@ def chronological_split(series: Any, test_size: float = 0.25) -> tuple[Any, Any]
     if holds_series(series):
         pairs = [chronological_split(one, test_size) for one in series]
         return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    if getattr(getattr(series, "index", None), "nlevels", 1) > 1:
+        of, step = instances_and_steps(series.index)
+        earlier = step < np.round(np.bincount(of) * (1 - test_size))[of]
+        return series[earlier], series[~earlier]
     cut = round(len(series) * (1 - test_size))
     rows = series.iloc if hasattr(series, "iloc") else series
     return rows[:cut], rows[cut:]

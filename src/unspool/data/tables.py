@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from unspool import _checks
+from unspool.data.convert import as_source
 from unspool.data.delimited import is_number, read_delimited
 from unspool.data.loaded import Column, Cut, Loaded, of_sequences, of_series
 from unspool.data.roles import Roles, as_times, find_roles, is_numeric
@@ -83,7 +85,11 @@ def load_table(
 
 
 def sequences_from_table(
-    frame: Any, *, id: str, time: str | None = None, columns: Sequence[str] | None = None
+    frame: Any,
+    *,
+    id: str | None = None,
+    time: str | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Sequences:
     """Sequences from a long table: all rows of one id, in their order, are one sequence.
 
@@ -91,10 +97,12 @@ def sequences_from_table(
     ----------
     frame : pandas or polars DataFrame, or pyarrow Table
         Rows are time steps.
-    id : str
+    id : str, optional
         The column that tells series apart; sequences come in the order in which ids first appear.
+        A pandas frame with the index (instance, time) needs none.
     time : str, optional
-        A column that must not decrease within a series; it is no feature.
+        A column that must not decrease within a series; it is no feature. For both, a level of
+        the index may be named as well.
     columns : sequence of strings, optional
         The features; by default all columns but `id` and `time`.
 
@@ -114,10 +122,22 @@ def sequences_from_table(
     >>> sequences_from_table(table, id="engine")
     Sequences(2 sequences of 1 to 2 steps, 1 feature)
     """
+    index = getattr(frame, "index", None)
+    levels = list(getattr(index, "names", ()))
+    if len(levels) == 2 and id in (None, levels[0]) and time in (None, levels[1]):
+        return _of_instances(frame, columns)
+    if id is None:
+        raise InputError(
+            "Expected `id`, the column that tells series apart; a frame that is one series goes in "
+            "as [frame], or is cut by Windows(frame, size)."
+        )
+    asked = [name for name in levels if name is not None and name in (id, time)]
     try:
+        if asked:
+            frame = frame.reset_index(level=asked)
         read = nw.from_native(frame, eager_only=True)
         table = read.to_arrow().select(read.columns)  # without the index of a pandas frame
-    except (TypeError, pa.ArrowException) as error:
+    except (TypeError, ValueError, pa.ArrowException, nw.exceptions.NarwhalsError) as error:
         raise InputError(
             f"Expected a pandas or polars DataFrame or a pyarrow Table, got {type(frame).__name__} "
             f"that does not read as one: {error}."
@@ -136,6 +156,16 @@ def sequences_from_table(
         if back:
             raise InputError(f"{back}; sort the table by {time!r}.")
     return Sequences.from_list([values[part] for part in parts], roles.features)
+
+
+def _of_instances(frame: Any, columns: Sequence[str] | None) -> Sequences:
+    """Sequences of a frame with the index (instance, time)."""
+    lacking = [name for name in columns or () if name not in frame.columns]
+    if lacking:
+        raise InputError(f"`columns`: {_checks.unknown_name('column', lacking[0], frame.columns)}")
+    source = as_source(frame if columns is None else frame[list(columns)])
+    assert isinstance(source, Sequences)
+    return source
 
 
 def _read_parquet(path: Path) -> Any:

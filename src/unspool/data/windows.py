@@ -13,6 +13,7 @@ from unspool.data.sequences import (
     FloatArray,
     IntArray,
     check_feature_names,
+    check_still_finite,
     counted,
     row_key,
 )
@@ -31,7 +32,9 @@ class Windows:
     Parameters
     ----------
     series : array of shape (T,) or (T, F), a pandas or polars frame, or a list of those
-        Rows are steps. Any real dtype, memory-mapped files included.
+        Rows are steps. Any real dtype, memory-mapped files included. A frame with the index
+        (instance, time) holds a series for every instance. Columns of frames come in the order
+        of the first frame.
     size : int
         Steps of a window, at least 1.
     stride : int, default 1
@@ -156,6 +159,7 @@ class Windows:
         if len(numbers) * 8 > len(owner):
             for row, number, first, length in zip(values, owner, start, lengths, strict=True):
                 row[:length] = self.series[number][first : first + length]
+            check_still_finite(values, self)
             return values, lengths
         for number in numbers:  # many windows of a series at once, through a view of all it has
             length = self._lengths[number]
@@ -164,6 +168,7 @@ class Windows:
             piece = max(1, TAKE_VALUES // max(1, values[0].size))
             for some in (rows[n : n + piece] for n in range(0, len(rows), piece)):
                 values[some, :length] = view[start[some]]
+        check_still_finite(values, self)
         return values, lengths
 
     def chunks(self) -> Iterator[npt.NDArray[Any]]:
@@ -171,7 +176,9 @@ class Windows:
         size = max(1, CHUNK_VALUES // self.n_features)
         for one, first, end in zip(self.series, *self._reach(), strict=True):
             for start in range(first, end, size):
-                yield one[start : min(start + size, end)]
+                chunk = one[start : min(start + size, end)]
+                check_still_finite(chunk, self)
+                yield chunk
 
     def mean_sequence(self) -> FloatArray:
         """The mean of a window, shape (T, F): that of the steps in `chunks`, at every step."""

@@ -164,7 +164,7 @@ class BaseAutoencoder(
             shape. With `merge`, a list of arrays (T_i, F), one for every series, NaN at steps
             that no window covers.
         """
-        source = self._read(X, unwind=True, with_future=True)
+        source = self._read(X, unwind=True, ends_with_future=True)
         pieces = ((indices, again) for indices, _, again in self._reconstructions(source))
         if merge:
             undo = self.scaler_.undo
@@ -193,7 +193,7 @@ class BaseAutoencoder(
             arrays (T_i,), NaN at steps that no window covers.
         """
         results.check_per(per)
-        source = self._read(X, unwind=True, with_future=True)
+        source = self._read(X, unwind=True, ends_with_future=True)
         loss = self._parameters["loss"]
         pieces = (
             (indices, results.step_errors(again, x, loss))
@@ -213,7 +213,7 @@ class BaseAutoencoder(
         y : the future, as for `fit`, optional
             Where it is given, nothing is cut off X. It is not scored.
         """
-        source = self._read(X, unwind=True, with_future=y is None)
+        source = self._read(X, unwind=True, ends_with_future=y is None)
         return results.explained(source, self._reconstructions(source), self.scaler_)
 
     @property

@@ -117,7 +117,8 @@ class Model(Savable):
         """Read the data, learn the scaling, build the modules and train them."""
         self.__dict__.pop("history_", None)  # until training ends this is not a fitted model
         self._parameters = plain_parameters(self)
-        whole, table = read_for_fit(self, self._prepared(X))
+        with_future = y is not None and self._horizon() != 0
+        whole, table = read_for_fit(self, X, with_future=with_future)
         whole = self._arranged(whole, table)
         source, self.horizon_ = self._with_future(whole, y)
         random = check_random_state(self.random_state)
@@ -125,6 +126,11 @@ class Model(Savable):
         generator = torch.Generator().manual_seed(int(random.randint(2**31)))
         device = resolve_device(self.device)
         training, held_out = split(whole, self.validation_split, rng)
+        if not whole.lengths_of(training).any():
+            raise InputError(
+                f"`validation_split` {self.validation_split:g} leaves no step to train on, since "
+                "all sequences but those held out are empty; leave empty ones out."
+            )
 
         self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features)
         self._check_range(source)
@@ -184,9 +190,14 @@ class Model(Savable):
             )
         return history.as_dict()
 
-    def _prepared(self, X: Any) -> Any:
-        """`X` in a form that sequences are read from."""
-        return X
+    @property
+    def _reads_rows(self) -> bool:
+        """Whether the rows of a table are read as they are, and are not sequences of steps."""
+        return False
+
+    def _prepared(self, values: Source | FloatArray) -> Source | FloatArray:
+        """What was read from `X`, in a form that sequences are made of."""
+        return values
 
     def _arranged(self, source: Source, table: bool) -> Source:
         """What was read from X as the model takes it; `table` says that X was (N, T)."""
@@ -207,7 +218,7 @@ class Model(Savable):
             return source, 0
         if y is None:
             return Futures(source, horizon or 1), horizon or 1
-        future, self._y_ndim = read_future(y, len(source), source.n_features, horizon)
+        future, self._y_ndim = read_future(y, source, horizon)
         return Futures(source, future.shape[1], future), future.shape[1]
 
     @property
@@ -279,16 +290,21 @@ class Model(Savable):
         check_is_fitted(self)
         return self.module_.encoder
 
-    def _read(self, X: Any, *, unwind: bool = False, with_future: bool = False) -> Source:
-        """Read `X` for the encoder, or to `unwind` it again as well.
+    def _read(
+        self,
+        X: Any,
+        *,
+        unwind: bool = False,
+        starts: bool = False,
+        ends_with_future: bool = False,
+    ) -> Source:
+        """Read `X` for the encoder, to `unwind` it again as well, or as `starts` to continue.
 
-        Where X comes `with_future`, the last steps that `fit` cut off are cut off here too.
+        Where it `ends_with_future`, the last steps that `fit` cut off are cut off here too.
         """
         check_is_fitted(self)
-        X = self._prepared(X)
-        source = read_as_fitted(self, X, self._n_features, self._table, cut=self._cut)
-        source = self._arranged(source, self._is_table(X))
-        if with_future:
+        source = self._arranged(*read_as_fitted(self, X, starts=starts))
+        if ends_with_future:
             source = self._without_future(source)
         bounds = [self.module_.encoder.most_steps]
         if unwind:

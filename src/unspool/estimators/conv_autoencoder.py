@@ -9,9 +9,8 @@ import numpy.typing as npt
 from unspool import _checks
 from unspool.blueprint import Facts
 from unspool.blueprint.parts import sizes
-from unspool.data.convert import Source, whole_rows
-from unspool.data.sequences import FloatArray, Sequences, as_floats
-from unspool.data.windows import Windows
+from unspool.data.convert import Source, axes_of, whole_rows
+from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
 from unspool.estimators.autoencoding import BaseAutoencoder, Unwind
 from unspool.model_file import Contents
@@ -202,17 +201,21 @@ class ConvAutoencoder(BaseAutoencoder):
         self.image_shape_ = image_shape(self.image_shape, axes)
         self._axes = axes if self.image_shape_ is not None else None
 
-    def _prepared(self, X: Any) -> Any:
+    @property
+    def _reads_rows(self) -> bool:
+        return self.image_shape_ is not None
+
+    def _prepared(self, values: Source | FloatArray) -> Source | FloatArray:
         """Images as (N, H · W, C); tables as they are where `fit` saw one."""
+        axes = axes_of(values)
         if not self.__sklearn_is_fitted__():  # it is `fit` that asks
-            self._see(axes_of(X))
-        if self.image_shape_ is None:
-            return X
-        axes, (height, width, channels) = axes_of(X), self.image_shape_
-        if len(axes) == 1 and len(self._axes or ()) == 1:
-            return X
+            self._see(axes)
+        if self.image_shape_ is None or len(axes) == len(self._axes or ()) == 1:
+            return values
+        height, width, channels = self.image_shape_
         self._check_axes(axes)
-        return as_floats(X, "images").reshape(-1, height * width, channels)
+        assert isinstance(values, np.ndarray)
+        return values.reshape(-1, height * width, channels)
 
     def _arranged(self, source: Source, table: bool) -> Source:
         if self.image_shape_ is None:
@@ -255,14 +258,3 @@ class ConvAutoencoder(BaseAutoencoder):
 
     def _facts(self) -> Facts:
         return super()._facts()._replace(image_shape=self.image_shape_)
-
-
-def axes_of(X: Any) -> tuple[int, ...]:
-    """The shape of `X` but for N; nothing where it has none of its own."""
-    if isinstance(X, (Sequences, Windows)):
-        return ()
-    try:
-        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
-        return tuple(shape[1:])
-    except ValueError:  # a ragged list
-        return ()

@@ -13,6 +13,10 @@ from unspool.estimators.autoencoding import BaseAutoencoder
 class OfRows(BaseAutoencoder):
     """An autoencoder that reads a sequence at once, and a row of a table as one step of it."""
 
+    @property
+    def _reads_rows(self) -> bool:
+        return True
+
     def _arranged(self, source: Source, table: bool) -> Source:
         return Sequences(whole_rows(source).transpose(0, 2, 1)) if table else source
 

@@ -8,7 +8,9 @@ from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from unspool.data.convert import Source
+from unspool.data.convert import Source, check_more_than_a_step, plain
+from unspool.data.frames import check_rows_are_sequences
+from unspool.data.labels import known_labels
 from unspool.data.sequences import IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -36,9 +38,9 @@ def read_labels(y: Any, X: Any) -> tuple[Labels, IntArray]:
             "EncoderClassifier requires y to be passed, but the target y is None; "
             "give a label for every sequence."
         )
-    y = column_or_1d(y, warn=True)
+    y = column_or_1d(known_labels(y), warn=True)
     assert_all_finite(y, input_name="y")
-    check_consistent_length(X, y)
+    _check_number(X, y)
     if not len(y):
         raise InputError("Expected at least one sequence with its label, got none.")
     if y.dtype != object:
@@ -58,6 +60,15 @@ def read_labels(y: Any, X: Any) -> tuple[Labels, IntArray]:
             f"Expected labels of at least two classes in `y`, got one class: {only!r}."
         )
     return classes, indices.astype(np.int64)
+
+
+def _check_number(X: Any, y: Labels) -> None:
+    """There are as many sequences as labels; where there are not, rows may be steps of time."""
+    values = plain(X)
+    if len(values) != len(y) and isinstance(values, np.ndarray) and values.ndim == 2:
+        check_rows_are_sequences(X)
+        check_more_than_a_step(values)
+    check_consistent_length(values, y)
 
 
 def split_by_class(

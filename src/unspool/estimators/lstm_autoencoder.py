@@ -20,10 +20,11 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     later on: padding changes no code, no loss and no gradient. With `horizon`, a second decoder
     forecasts what comes after the sequence, and both are trained together (the *composite* model).
 
-    ``X`` may be an array (N, T, F), or (N, T) for N sequences of one feature; a list of arrays
-    (T_i, F); a pandas or polars frame with a sequence in every row; `Sequences`; or
-    ``Windows(series, size, stride)`` over long series. Steps that are NaN in every feature up to
-    the end of a sequence are padding; any other NaN or infinity is an error that names it.
+    ``X`` may be an array (N, T, F), or (N, T) for N sequences of one feature; a list of arrays or
+    frames (T_i, F); a pandas frame with the index (instance, time); another frame of pandas or
+    polars with a sequence in every row; `Sequences`; or ``Windows(series, size, stride)`` over long
+    series. Steps that are NaN in every feature up to the end of a sequence are padding; any other
+    NaN or infinity is an error that names it.
 
     Parameters
     ----------

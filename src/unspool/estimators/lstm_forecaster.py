@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unspool import _checks
-from unspool.data.futures import Futures
+from unspool.data.futures import Futures, as_future
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import drawing
@@ -241,7 +241,7 @@ class LSTMForecaster(
         draw = None
         if temperature is not None:
             draw = drawing(self._parameters["loss"], temperature, random_state)
-        source = self._read(X)
+        source = self._read(X, starts=True)
         values = np.empty((len(source), steps, self._n_features))
         for indices, batch in self._batches(source):
             scaled = self._continued(batch, steps, draw)
@@ -277,7 +277,7 @@ class LSTMForecaster(
         """
         source = self._read(X)
         if y is not None:
-            predicted, truth = self.forecast(X), np.asarray(y)
+            predicted, truth = self.forecast(X), as_future(y, source.feature_names)
         else:
             futures = Futures(source, self.horizon_)
             _, _, truth = futures.take_with_future(np.arange(len(source)))

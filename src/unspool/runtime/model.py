@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from unspool import _checks, model_file, results
 from unspool.data.convert import Source
-from unspool.data.futures import Futures, without_future
-from unspool.data.sequences import FloatArray, IntArray, as_floats
+from unspool.data.futures import Futures, as_future, without_future
+from unspool.data.labels import known_labels
+from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file import Contents
 from unspool.model_file.labels import restore_labels
@@ -46,8 +47,8 @@ class Model:
     """A trained model.
 
     `X` is what it was for `fit`: an array (N, T, F), or (N, T) for one feature; a list of arrays
-    (T_i, F); images (N, H, W, C) or rows (N, D) where the model was trained on such; `Sequences`
-    or `Windows`; a frame, where narwhals is installed. Steps that are NaN in every feature up to
+    (T_i, F), or of frames; images (N, H, W, C) or rows (N, D) where the model was trained on such;
+    `Sequences` or `Windows`; a frame. Steps that are NaN in every feature up to
     the end of a sequence are padding. With `lengths` (N,), X is (N, T, F) and what stands past
     the end of a sequence is never looked at. All values are in the units of the data. Where the
     estimator holds a table (N, T) to the columns that `fit` saw, sequences may have any length
@@ -167,7 +168,7 @@ class Model:
             In the units of the data, NaN past the end of a sequence. With `merge`, for `Windows`,
             a list of arrays (T_i, F), one for every series: averages of overlapping windows.
         """
-        source, form = self._read(X, lengths, unwind=True, with_future=True)
+        source, form = self._read(X, lengths, unwind=True, ends_with_future=True)
         pieces = ((indices, again) for indices, _, again in self._reconstructions(source))
         if merge:
             undo = self.scaler.undo
@@ -198,7 +199,7 @@ class Model:
             length 0. With `merge`, a list of arrays (T_i,).
         """
         results.check_per(per)
-        source, _ = self._read(X, lengths, unwind=True, with_future=True)
+        source, _ = self._read(X, lengths, unwind=True, ends_with_future=True)
         loss = self.contents.parameters["loss"]
         pieces = (
             (indices, results.step_errors(again, x, loss))
@@ -248,14 +249,16 @@ class Model:
         if self.classes is not None:
             if y is None:
                 raise InputError("Expected labels `y` to hold predictions against, got none.")
-            predicted, truth = self.predict(X, lengths), _labels_like(y, self.classes)
+            truth = _labels_like(y, self.classes)
+            predicted = self.predict(X, lengths)
             _check_shapes(predicted, truth)
             return float(np.mean(predicted == truth))
         if "reconstruction" in self.decoders or not self.decoders:
-            source, _ = self._read(X, lengths, unwind=True, with_future=y is None)
+            source, _ = self._read(X, lengths, unwind=True, ends_with_future=y is None)
             return results.explained(source, self._reconstructions(source), self.scaler)
         if y is not None:
-            predicted, truth = self.forecast(X, lengths), as_floats(y, "`y`")
+            predicted = self.forecast(X, lengths)
+            truth = as_future(y, self.contents.feature_names)
             if not np.isfinite(truth).all():
                 raise InputError("Expected finite numbers in `y`, got others.")
         else:
@@ -282,14 +285,14 @@ class Model:
         lengths: npt.ArrayLike | None,
         *,
         unwind: bool = False,
-        with_future: bool = False,
+        ends_with_future: bool = False,
     ) -> tuple[Source, Any]:
         """Read `X`, for the encoder or to `unwind` it again as well; and the form to give back.
 
-        Where X comes `with_future`, the last steps that training cut off are cut off here too.
+        Where X `ends_with_future`, the last steps that training cut off are cut off here too.
         """
         source, form = read(self.contents, X, lengths)
-        if with_future and self.horizon and self.contents.fitted["y_ndim"] is None:
+        if ends_with_future and self.horizon and self.contents.fitted["y_ndim"] is None:
             source = without_future(source, self.horizon, self.contents.facts.max_length)
         bounds = [self.encoder.most_steps]
         if unwind:
@@ -353,8 +356,10 @@ def _backwards(x: Array, batch: Ragged) -> Array:
 
 
 def _labels_like(y: Any, classes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Labels to hold against `classes`: numbers where these are numbers, and only there."""
-    labels = np.asarray(y)
+    """Labels (N,) to hold against `classes`: numbers where these are numbers, and only there."""
+    labels = known_labels(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
     numbers = [np.asarray(one.tolist()).dtype.kind in "iufb" for one in (labels, classes)]
     if labels.size and numbers[0] != numbers[1]:
         raise InputError(

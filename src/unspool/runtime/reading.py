@@ -6,9 +6,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool.data.convert import Source, as_source, whole_rows
-from unspool.data.sequences import FloatArray, Sequences, as_floats
-from unspool.data.windows import Windows
+from unspool.data.convert import (
+    Source,
+    as_source,
+    check_has_columns,
+    check_more_than_a_step,
+    features_hint,
+    plain,
+    whole_rows,
+)
+from unspool.data.frames import check_rows_are_sequences, is_frame, labels_of, names_of
+from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
 from unspool.model_file import Contents
 
@@ -28,19 +36,27 @@ def read(contents: Contents, X: Any, lengths: npt.ArrayLike | None) -> tuple[Sou
     image, fitted = contents.facts.image_shape, contents.fitted
     if image is not None:
         return _images(X, lengths, image)
+    values = plain(X)
     if lengths is not None:
-        if isinstance(X, (Sequences, Windows)):
+        if not isinstance(values, np.ndarray):
             raise InputError("Expected `lengths` beside an array; Sequences have their own.")
-        return _checked(Sequences(X, lengths), contents), lambda values: values
-    source = as_source(X)
-    if isinstance(X, (Sequences, Windows)) or not fitted["table"] or _axes(X) != 2:
-        return _checked(source, contents), lambda values: values
-    if fitted["y_ndim"] is not None or not fitted["horizon"]:  # no last columns were cut off
-        _check_names(_columns(X), fitted["feature_names_in"])
-    if contents.of_encoder[0] in ROWS:
+        return _checked(Sequences(values, lengths), contents), lambda values: values
+    if not isinstance(values, np.ndarray) or values.ndim != 2:
+        return _checked(as_source(values), contents, np.shape(values)), lambda values: values
+    check_has_columns(values)
+    rows, table = contents.of_encoder[0] in ROWS, fitted["table"]
+    if not rows:
+        check_rows_are_sequences(X)
+        if contents.facts.max_length > 1:
+            check_more_than_a_step(values)
+    if table and (fitted["y_ndim"] is not None or not fitted["horizon"]):  # no columns were cut off
+        _check_names(names_of(labels_of(X)) if is_frame(X) else None, fitted["feature_names_in"])
+    source = as_source(values)
+    if rows and table:
         source = Sequences(whole_rows(source).transpose(0, 2, 1))
         return _checked(source, contents), lambda values: values[:, 0]
-    return _checked(source, contents), lambda values: values[:, :, 0]
+    source = _checked(source, contents, values.shape)
+    return source, lambda values: values[:, :, 0] if table else values
 
 
 def form_of_fit(contents: Contents) -> Form:
@@ -55,23 +71,6 @@ def form_of_fit(contents: Contents) -> Form:
     return lambda values: values[:, :, 0]
 
 
-def _axes(X: Any) -> int:
-    """Of an array or frame; 0 for a ragged list."""
-    try:
-        return X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
-    except ValueError:
-        return 0
-
-
-def _columns(X: Any) -> list[str] | None:
-    """The names of a frame's columns, where all have one."""
-    for attribute in ("columns", "column_names"):  # of pandas and polars; of Arrow
-        names = list(getattr(X, attribute, ()))
-        if names and all(isinstance(name, str) for name in names):
-            return names
-    return None
-
-
 def _images(X: Any, lengths: npt.ArrayLike | None, image: tuple[int, ...]) -> tuple[Source, Form]:
     if lengths is not None:
         raise InputError("Images are all of one size; leave `lengths` out.")
@@ -79,23 +78,27 @@ def _images(X: Any, lengths: npt.ArrayLike | None, image: tuple[int, ...]) -> tu
     forms = [(height, width, channels), (height * width * channels,)]
     if channels == 1:
         forms.append((height, width))
-    made = isinstance(X, (Sequences, Windows))
-    values = np.empty(()) if made else as_floats(X, "images")
-    if values.shape[1:] not in forms:
+    values = plain(X)
+    if not isinstance(values, np.ndarray) or values.shape[1:] not in forms:
+        got = f"shape {values.shape}" if isinstance(values, np.ndarray) else values
         raise InputError(
             f"Expected images as (N, {height}, {width}, {channels}), or a table "
-            f"(N, {height * width * channels}), got {X if made else f'shape {values.shape}'}."
+            f"(N, {height * width * channels}), got {got}."
         )
+    shape = values.shape
     pixels = as_source(values.reshape(len(values), height * width, channels))
     whole_rows(pixels)
-    return pixels, lambda again: again.reshape(values.shape)
+    return pixels, lambda again: again.reshape(shape)
 
 
-def _checked(source: Source, contents: Contents) -> Source:
-    """`source`, if it has the features that the model was trained on."""
+def _checked(source: Source, contents: Contents, shape: tuple[int, ...] = ()) -> Source:
+    """`source`, made of an array of this `shape`, if it has the features of training."""
     features = contents.facts.n_features
     if source.n_features != features:
-        raise InputError(f"Expected {features} features, as in training, got {source.n_features}.")
+        raise InputError(
+            f"Expected {features} features, as in training, got {source.n_features}"
+            f"{features_hint(shape, features)}."
+        )
     if not contents.fitted["table"]:
         _check_names(source.feature_names, contents.feature_names)
     return source

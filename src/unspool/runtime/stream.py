@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
+from unspool.data.frames import names_of
 from unspool.data.sequences import FloatArray, as_floats
 from unspool.errors import InputError
 from unspool.model_file import Contents
@@ -84,6 +85,12 @@ class Stream:
         InputError
             For a step of another shape, or with values that are not finite; it is not read.
         """
+        named = names_of(tuple(getattr(step, "keys", tuple)()))  # of a row of a frame
+        if named and self._names and named != self._names:
+            raise InputError(
+                f"Expected the features {', '.join(self._names)}, in this order, got "
+                f"{', '.join(named)}; order them as in training."
+            )
         values = as_floats(step, "a step")
         shape = (self._features,) if self._series is None else (self._series, self._features)
         if values.shape != shape:

@@ -48,12 +48,13 @@ def export_onnx(
     """Write a trained model to an ONNX file, whole or not at all.
 
     The graph takes ``x`` (batch, time, F), float32, and ``lengths`` (batch,), int64, the real
-    steps of every sequence, from 0 to time; both axes may be of any length, where the model is
-    not bound to one. Images are sequences of H · W steps, and rows of a table sequences of one
-    feature, or of one step, as for the estimator. It gives ``code`` (batch, L) and, where the
-    model has them, ``reconstruction`` (batch, time, F), ``forecast`` (batch, K, F) and
-    ``probabilities`` (batch, C). A variational code is its mean. What goes in and comes out is
-    float32: of data far from zero, compared to how they vary, it leaves few digits.
+    steps of every sequence, from 0 to time, of which none is cut off; both axes may be of any
+    length, where the model is not bound to one. Images are sequences of H · W steps, and rows
+    of a table sequences of one feature, or of one step, as for the estimator. It gives ``code``
+    (batch, L) and, where the model has them, ``reconstruction`` (batch, time, F), ``forecast``
+    (batch, K, F) and ``probabilities`` (batch, C). A variational code is its mean. What goes in
+    and comes out is float32: of data far from zero, compared to how they vary, it leaves few
+    digits.
 
     The metadata has the model's class, the names of features and classes as JSON, the bound on
     time, and the version of unspool that trained it.

@@ -1,0 +1,40 @@
+"""Labels of sequences, every one of them known."""
+
+from typing import Any
+
+import numpy as np
+
+from unspool.data.values import Array, as_array
+from unspool.errors import InputError
+
+
+def known_labels(y: Any) -> Array:
+    """Labels `y` as an array of any dtype.
+
+    Raises
+    ------
+    InputError
+        Where one is missing: masked, NaN, NaT, None or pandas.NA.
+    """
+    if np.ma.is_masked(y):
+        _refuse(np.ma.getmaskarray(y))
+    labels = as_array(y, "`y`")
+    if labels.dtype == object:
+        _refuse(np.array([_is_missing(label) for label in labels.ravel()]).reshape(labels.shape))
+    elif labels.dtype.kind in "fcmM":
+        _refuse(np.isnat(labels) if labels.dtype.kind in "mM" else np.isnan(labels))
+    return labels
+
+
+def _is_missing(label: Any) -> bool:
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(label, (float, np.floating)) and bool(np.isnan(label))
+
+
+def _refuse(missing: Array) -> None:
+    if missing.any():
+        raise InputError(
+            f"Expected a label in `y` for every sequence, but it contains NaN or another missing "
+            f"value for sequence {int(np.argwhere(missing)[0][0])}; leave such sequences out."
+        )

@@ -1,0 +1,56 @@
+"""Objects that are no arrays, and what their owner does to get one of them."""
+
+import array
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Set
+from typing import Any
+
+# By an attribute that such objects have, from the most telling on.
+_BY_ATTRIBUTE = {
+    "batch_sizes": "unpack it with torch.nn.utils.rnn.pad_packed_sequence, and give the lengths "
+    "with Sequences(values, lengths)",
+    "toarray": "sparse data have to be dense; give X.toarray()",
+    "toPandas": "give X.toPandas()",
+    "collect": "it is not computed yet; give X.collect()",
+    "to_pandas": "give X.to_pandas()",
+    "as_numpy_iterator": "give numpy.stack(list(X.as_numpy_iterator()))",
+    "tensors": "give its tensor, X.tensors[0]",
+    "batch_sampler": "join its batches in one array, numpy.concatenate([x for x, *_ in X])",
+}
+
+
+def is_array_like(X: Any) -> bool:
+    """Whether NumPy makes an array of the values of `X`, and not one that holds `X` itself."""
+    if hasattr(X, "batch_sizes") or isinstance(X, (str, bytes, bytearray, Mapping)):
+        return False
+    if isinstance(X, (list, tuple, range, deque)):
+        return True
+    if any(hasattr(X, f"__array{kind}__") for kind in ("", "_interface", "_struct")):
+        return True
+    return isinstance(X, (memoryview, array.array, int, float, complex))
+
+
+def way_out(X: Any) -> str:
+    """What to do with `X`, which is not array-like."""
+    if isinstance(X, (str, os.PathLike)):
+        return "read_file(path) reads a file"
+    if isinstance(X, (bytes, bytearray)):
+        return "make an array of it with numpy.frombuffer"
+    for attribute, cure in _BY_ATTRIBUTE.items():
+        if hasattr(X, attribute):
+            return cure
+    if isinstance(X, Mapping):
+        return (
+            "give list(X.values()) where each of its values is a sequence, or "
+            "numpy.stack(list(X.values()), axis=-1) where each is a feature"
+        )
+    if isinstance(X, Set):
+        return "a set has no order; give a list"
+    if isinstance(X, Iterator):
+        return "give list(X)"
+    if hasattr(X, "compute"):
+        return "it is not computed yet; give X.compute()"
+    if hasattr(X, "__iter__") or hasattr(X, "__getitem__"):
+        return "put what it holds in a list of arrays"
+    return "make an array (N, T, F) of it"
