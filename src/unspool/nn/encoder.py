@@ -122,22 +122,20 @@ class LSTMEncoder(Encoder):
             cell=cell,
             generator=generator,
         )
-        pool = Pooling(POOLINGS[pooling])
-        width = lstm.state_size * len(pool.statistics)
+        width = lstm.state_size * len(POOLINGS[pooling])
         if whole_state:
             width = 2 * num_layers * lstm.state_size
         super().__init__(width, latent_dim, variational=variational, generator=generator)
-        self.lstm, self.whole_state, self.pool = lstm, whole_state, pool
+        self.lstm, self.whole_state = lstm, whole_state
+        self.pool = None if pooling == "last" else Pooling(POOLINGS[pooling])
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """The pooled states: (B, S · statistics), or the whole final state."""
-        only_last = self.pool.statistics == ("last",)
-        states, (h_n, c_n) = self.lstm(x, lengths, return_sequences=not only_last)
+        states, (h_n, c_n) = self.lstm(x, lengths, return_sequences=self.pool is not None)
         if self.whole_state:
             return torch.cat([*h_n, *c_n], 1)
         last = torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
-        pooled: Tensor = self.pool(states, last, lengths)
-        return pooled
+        return last if self.pool is None else self.pool(states, last, lengths)
 
     def by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The codes (B, T, L) that sequences (B, T, F) have after each of their steps.
@@ -147,8 +145,7 @@ class LSTMEncoder(Encoder):
         InputError
             For an encoder that reads both ways, or makes its code of the whole state.
         """
-        alone = self.pool.statistics == ("last",) and len(self.lstm.stack()[-1]) == 1
-        if self.whole_state or not alone:
+        if self.whole_state or self.pool is not None or len(self.lstm.stack()[-1]) > 1:
             raise InputError(
                 "Codes after every step need an encoder that reads in one direction, with "
                 "pooling='last' and a code made of its last layer's h; this one is another."

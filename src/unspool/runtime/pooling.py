@@ -84,14 +84,12 @@ class RunningPool:
             none = [0 * last if name == "std" else last for name in self.statistics]
             return np.concatenate(none, axis=1)
         spread = np.sqrt(self.square / self.steps + VARIANCE_FLOOR)
-        by_name: dict[str, Array] = {
+        found: dict[str, npt.NDArray[np.floating[Any]]] = {
+            "last": last.T,
             "mean": self.mean,
             "max": self.largest,
             "min": self.smallest,
             "std": spread,
         }
-        found = [
-            last if name == "last" else by_name[name].T.reshape(last.shape)
-            for name in self.statistics
-        ]
+        shaped = [found[name].T.reshape(last.shape) for name in self.statistics]
         return np.concatenate(shaped, axis=1).astype(np.float32)
