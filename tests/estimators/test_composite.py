@@ -469,3 +469,27 @@ def test_a_forecast_no_better_than_the_mean_is_told_by_name():
 def test_sequences_of_no_step_at_all_are_refused():
     with pytest.raises(InputError, match=r"^Expected a sequence with at least one step to learn"):
         short().fit([np.zeros((0, 2))] * 20)
+
+
+@pytest.mark.parametrize("decoder", ["state", "state_previous", "state_reversed_input"])
+def test_pooling_is_not_for_a_code_that_is_the_whole_state(decoder):
+    expected = (
+        "`pooling` has to be 'last' for a decoder that starts from the encoder's whole state, got "
+        "'mean'; set it, or choose another decoder."
+    )
+    assert message(short(decoder=decoder, pooling="mean").fit, sines()) == expected
+    two = short(horizon=K, forecast_decoder=decoder, pooling="mean")
+    assert message(two.fit, sines()) == expected
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max", "mean_max", "all"])
+def test_pooled_codes_train_save_and_load(pooling, tmp_path):
+    X = [one[: 6 + i % 4] for i, one in enumerate(sines(n=30, steps=9, features=2))]
+    model = short(pooling=pooling, epochs=5).fit(X)
+    losses = model.history_["loss"]
+    assert losses[-1] < losses[0]
+    model.save(tmp_path / "m")
+    again = unspool.load(tmp_path / "m", device="cpu")
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+    codes = runtime.load(tmp_path / "m").encode(X)
+    np.testing.assert_allclose(codes, model.transform(X), rtol=1e-4, atol=1e-5)

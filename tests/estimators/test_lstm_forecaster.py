@@ -176,8 +176,8 @@ def test_forecasts_by_step_need_a_decoder_of_the_code_alone_and_one_direction():
     )
     both = quick(bidirectional=True).fit(data())
     assert message(both.forecast_by_step, data()) == (
-        "Codes after every step need an encoder that reads in one direction and whose code is its "
-        "last layer's h; this one is another."
+        "Codes after every step need an encoder that reads in one direction, with "
+        "pooling='last' and a code made of its last layer's h; this one is another."
     )
 
 
@@ -387,14 +387,19 @@ def test_what_cannot_be_scored_or_learned_is_told():
 
 
 @pytest.mark.parametrize(
-    "options", [{"bidirectional": True}, {"decoder": "state"}, {"decoder": "reversed_input"}],
+    "options",
+    [
+        {"bidirectional": True}, {"pooling": "mean"}, {"decoder": "state"},
+        {"decoder": "reversed_input"},
+    ],
     ids=str,
 )  # fmt: skip
-def test_every_step_needs_one_direction_and_a_decoder_of_the_code(options):
-    given = {"bidirectional": False, "decoder": "dense"} | options
+def test_every_step_needs_one_direction_the_last_state_and_a_decoder_of_the_code(options):
+    given = {"bidirectional": False, "pooling": "last", "decoder": "dense"} | options
     assert message(quick(every_step=True, **options).fit, data()) == (
-        "`every_step` needs an LSTM that reads in one direction, and a decoder of the code alone, "
-        f"got bidirectional={given['bidirectional']!r}, decoder={given['decoder']!r}."
+        "`every_step` needs an LSTM that reads in one direction, pooling='last' and a decoder of "
+        f"the code alone, got bidirectional={given['bidirectional']!r}, "
+        f"pooling={given['pooling']!r}, decoder={given['decoder']!r}."
     )
     assert message(quick(every_step="yes").fit, data()) == (
         "`every_step` must be True or False, got 'yes'."

@@ -69,13 +69,15 @@ def test_the_code_after_a_step_is_that_of_the_sequence_cut_there(latent_dim, num
             assert_close(f"sequence {i} after step {step}", cut[0], codes[i, step])
 
 
-@pytest.mark.parametrize("options", [{"bidirectional": True}, {"whole_state": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"bidirectional": True}, {"whole_state": True}, {"pooling": "mean"}], ids=str
+)
 def test_codes_after_every_step_need_one_direction_and_one_state(options):
     with pytest.raises(InputError) as caught:
         make(**options).by_step(normal(B, T, F))
     assert str(caught.value) == (
-        "Codes after every step need an encoder that reads in one direction and whose code is its "
-        "last layer's h; this one is another."
+        "Codes after every step need an encoder that reads in one direction, with pooling='last' "
+        "and a code made of its last layer's h; this one is another."
     )
 
 

@@ -33,6 +33,11 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     units : int, optional
         LSTM units of every layer (and direction), H; `latent_dim` by default, and the final state
         is then the code itself. Otherwise a linear layer leads from one to the other.
+    pooling : {"last", "mean", "max", "mean_max", "all"}, default "last"
+        What the code is made of: the final state of the encoder's last layer; the mean or the
+        maximum of its states over the real steps, or both; or final state, mean, maximum, minimum
+        and standard deviation. A linear layer leads from these to the code wherever there are not
+        `latent_dim` of them. Not with a decoder that starts from the encoder's whole state.
     decoder_units : int, optional
         LSTM units of the decoder's layers, where they are to be others; None for a decoder
         "dense", which has no LSTM.

@@ -45,14 +45,15 @@ class LSTMForecaster(
         Length of the code, L; with `units` left out also the LSTM units.
     horizon : int, optional
         Steps to forecast, K: those of ``y`` by default, or 1 where there is none.
-    units, decoder_units, num_layers, bidirectional
+    units, pooling, decoder_units, num_layers, bidirectional
         As for `LSTMAutoencoder`, but that it reads in one direction by default.
     decoder : str, default "dense"
         How a code becomes the future, see `LSTMAutoencoder`.
     every_step : bool, default False
         Learn to forecast after every step of a sequence and not after its last alone; for
-        sequences to be continued from any start (`generate`). In one direction only, and not with
-        a decoder that starts from the whole state or reads the input.
+        sequences to be continued from any start (`generate`). In one direction and with
+        pooling="last" only, and not with a decoder that starts from the whole state or reads the
+        input.
     teacher_forcing, head_units, head_activation, output_activation
         As for `LSTMAutoencoder`.
     activation, recurrent_activation : str, default "tanh" and "sigmoid"
@@ -159,10 +160,12 @@ class LSTMForecaster(
             _checks.whole("horizon", self.horizon, 1, none=True),
             _checks.truth("every_step", self.every_step),
         ]
-        if self.every_step is True and (self.bidirectional or self.decoder in NOT_EVERY_STEP):
+        other = self.bidirectional or self.pooling != "last" or self.decoder in NOT_EVERY_STEP
+        if self.every_step is True and other:
             complaints.append(
-                "`every_step` needs an LSTM that reads in one direction, and a decoder of the "
-                f"code alone, got bidirectional={self.bidirectional!r}, decoder={self.decoder!r}."
+                "`every_step` needs an LSTM that reads in one direction, pooling='last' and a "
+                f"decoder of the code alone, got bidirectional={self.bidirectional!r}, "
+                f"pooling={self.pooling!r}, decoder={self.decoder!r}."
             )
         return complaints
 

@@ -1,0 +1,135 @@
+"""Statistics of an encoder's states: in PyTorch, in NumPy, and one step at a time."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.close import assert_close
+from unspool.blueprint.parts import POOLINGS, VARIANCE_FLOOR
+from unspool.nn.encoder import LSTMEncoder
+from unspool.nn.pooling import Pooling
+from unspool.runtime.pooling import RunningPool, pooled
+from unspool.runtime.recurrence import Ragged
+
+STATISTICS = POOLINGS["all"]
+LENGTHS = np.array([7, 7, 4, 2, 1, 0])
+B, T, S = len(LENGTHS), 7, 3
+
+
+def states(dtype=torch.float64, seed=0):
+    """States whose last real one is held past the end of a sequence, and the last ones."""
+    generator = torch.Generator().manual_seed(seed)
+    h = torch.randn(B, T, S, generator=generator, dtype=dtype)
+    last = torch.stack([one[max(n - 1, 0)] * (n > 0) for one, n in zip(h, LENGTHS, strict=True)])
+    return h, last
+
+
+def by_hand(h, last, statistics=STATISTICS):
+    rows = []
+    for one, end, n in zip(h.numpy(), last.numpy(), LENGTHS, strict=True):
+        real = one[:n] if n else end[None]
+        found = {"last": end, "mean": real.mean(0), "max": real.max(0), "min": real.min(0)}
+        found["std"] = np.sqrt(real.var(0) + VARIANCE_FLOOR) if n else np.zeros(S)
+        rows.append(np.concatenate([found[name] for name in statistics]))
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_each_statistic_is_that_of_the_real_steps(name):
+    h, last = states()
+    found = Pooling(POOLINGS[name])(h, last, torch.from_numpy(LENGTHS))
+    np.testing.assert_allclose(found, by_hand(h, last, POOLINGS[name]), rtol=1e-12, atol=1e-12)
+
+
+def test_without_lengths_all_steps_are_real():
+    h, last = states()
+    full = torch.full((B,), T)
+    pool = Pooling(STATISTICS)
+    np.testing.assert_allclose(pool(h, last), pool(h, last, full), rtol=1e-12)
+
+
+def test_what_stands_past_the_end_changes_neither_value_nor_gradient():
+    results = []
+    for rubbish in (0.0, 1e6):
+        h, last = states()
+        past = torch.arange(T) >= torch.from_numpy(LENGTHS)[:, None]
+        h[past] = rubbish
+        h.requires_grad_()
+        found = Pooling(STATISTICS)(h, last, torch.from_numpy(LENGTHS))
+        (found * torch.arange(found.numel()).reshape(found.shape)).sum().backward()
+        assert (h.grad[past] == 0).all()
+        results.append((found.detach().numpy(), h.grad.numpy()))
+    np.testing.assert_array_equal(*[value for value, _ in results])
+    np.testing.assert_array_equal(*[gradient for _, gradient in results])
+
+
+def test_gradients_against_finite_differences():
+    h, last = states()
+    lengths = torch.from_numpy(LENGTHS)
+    torch.autograd.gradcheck(
+        lambda h, last: Pooling(STATISTICS)(h, last, lengths), (h.requires_grad_(), last)
+    )
+
+
+def test_constant_states_have_a_finite_gradient():
+    h = torch.ones(2, T, S, requires_grad=True)
+    Pooling(("std",))(h, h[:, -1]).sum().backward()
+    assert torch.isfinite(h.grad).all()
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_short_batches(steps):
+    h = torch.ones(2, steps, S)
+    found = Pooling(STATISTICS)(h, torch.full((2, S), 2.0), torch.zeros(2, dtype=torch.int64))
+    np.testing.assert_array_equal(found, np.repeat([[2, 2, 2, 2, 0]], 2, 0).repeat(S, 1))
+
+
+def test_numpy_gives_the_same():
+    h, last = (each.float() for each in states())
+    expected = Pooling(STATISTICS)(h, last, torch.from_numpy(LENGTHS))
+    past = np.arange(T)[:, None] >= LENGTHS
+    columns = np.where(past[:, None], 0, h.numpy().transpose(1, 2, 0)).astype(np.float32)
+    found = pooled(STATISTICS, columns, last.numpy(), Ragged(LENGTHS, T))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("series", [None, 2])
+def test_one_step_at_a_time_gives_the_same(series):
+    h = np.random.default_rng(0).normal(size=(T, S, 2)).astype(np.float32) + 100
+    pool = RunningPool(STATISTICS)
+    which = 0 if series is None else slice(None)
+    for step in range(T):
+        pool.add(h[step][:, which])
+        last = np.atleast_2d(h[step].T[which])
+        batch = Ragged(np.full(len(last), step + 1), step + 1)
+        expected = pooled(STATISTICS, h[: step + 1, :, : len(last)], last, batch)
+        np.testing.assert_allclose(pool.pooled(last), expected, rtol=1e-4)
+
+
+def test_before_the_first_step():
+    found = RunningPool(STATISTICS).pooled(np.zeros((1, S), np.float32))
+    np.testing.assert_array_equal(found, np.zeros((1, 5 * S)))
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("backend", ["cpu", "library", "stepwise"])
+def test_an_encoder_gives_the_same_on_every_backend(pooling, backend):
+    from unspool.nn.recurrent import Cell
+
+    def encoder(backend):
+        return LSTMEncoder(
+            2, 4, units=3, num_layers=2, bidirectional=True, pooling=pooling,
+            cell=Cell(backend=backend), generator=torch.Generator().manual_seed(0),
+        )  # fmt: skip
+
+    x = torch.randn(B, T, 2, generator=torch.Generator().manual_seed(1))
+    lengths = torch.from_numpy(LENGTHS)
+    x[torch.arange(T) >= lengths[:, None]] = 0
+    one, other = encoder(backend), encoder("stepwise")
+    codes = [each(x, lengths) for each in (one, other)]
+    assert_close("codes", *codes)
+    for each in codes:
+        each.square().sum().backward()
+    for (name, mine), theirs in zip(one.named_parameters(), other.parameters(), strict=True):
+        assert_close(name, mine.grad, theirs.grad)
