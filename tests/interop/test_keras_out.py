@@ -362,7 +362,9 @@ def test_the_command_line_exports(run, lstm_models, tmp_path):
 @pytest.mark.parametrize("pooling", ["mean", "max", "mean_max", "all"])
 def test_pooled_states_are_refused(pooling, tmp_path):
     with pytest.raises(InputError) as caught:
-        export_keras(LSTMAutoencoder(4, pooling=pooling, **QUICK).fit(TRAINING), tmp_path / "m")
+        export_keras(
+            LSTMAutoencoder(4, pooling=pooling, **QUICK).fit(TRAINING), tmp_path / "m.keras"
+        )
     assert str(caught.value) == (
         f"An encoder with pooling={pooling!r} cannot be written for Keras, whose pooling layers do "
         "not all read a mask; fit it with pooling='last', or export to ONNX."
