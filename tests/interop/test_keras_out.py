@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.full_disk import FULL, full_disk
 from unspool import (
     ConvAutoencoder,
     DenseAutoencoder,
@@ -357,3 +358,13 @@ def test_the_command_line_exports(run, lstm_models, tmp_path):
             same(model, model.reconstruct(RAGGED), got)
         else:
             np.testing.assert_allclose(got, model.transform(RAGGED), atol=1e-5)
+
+
+def test_a_full_disk_is_told_with_the_path(lstm_models, tmp_path):
+    path = tmp_path / "m.keras"
+    path.write_bytes(b"before")
+    with full_disk(), pytest.raises(InputError) as caught:
+        export_keras(lstm_models["repeat"].contents(), path)
+    assert str(caught.value) == f"{path}: {FULL}"
+    assert [one.name for one in tmp_path.iterdir()] == ["m.keras"]
+    assert path.read_bytes() == b"before"

@@ -9,6 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
+from unspool._files import whole_or_not
+
 
 class Report:
     """Gathers numbers and files, and tells of them at the end.
@@ -49,9 +51,15 @@ class Report:
         """Save a figure, or a display that was drawn."""
         from matplotlib import pyplot
 
-        figure = getattr(drawn, "figure_", drawn)
-        figure.savefig(self.path(name), dpi=150)
+        figure, path = getattr(drawn, "figure_", drawn), self.path(name)
+        with whole_or_not(path) as file:
+            figure.savefig(file, format=path.suffix[1:], dpi=150)
         pyplot.close(figure)  # pyplot would hold on to it
+
+    def text(self, text: str, name: str) -> None:
+        """Save a text."""
+        with whole_or_not(self.path(name)) as file:
+            file.write(f"{text}\n".encode())
 
     def path(self, name: str) -> Path:
         """Where the file `name` goes."""
