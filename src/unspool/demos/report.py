@@ -7,9 +7,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from rich.console import Console
-
 from unspool._files import whole_or_not
+from unspool._terminal import console
 
 
 class Report:
@@ -26,7 +25,7 @@ class Report:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.numbers = folder, dict[str, float]()
         self.files: list[str] = []
-        self.say = Console(highlight=False, soft_wrap=True).print
+        self.say = console().print
         self.lines: list[tuple[str, str]] = []
         self.say(title)
 
@@ -70,7 +69,7 @@ class Report:
         """Print the table and the files; the results by name."""
         width = max(len(name) for name, _ in self.lines)
         for name, value in self.lines:
-            self.say(f"{name:<{width}}  {value}", markup=False)
+            self.say(f"{name:<{width}}  {value}")
         self.say(f"files in {self.folder}:")
         for name in self.files:
             self.say(f"  {name}")
