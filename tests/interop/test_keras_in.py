@@ -503,7 +503,7 @@ def test_a_layer_of_the_users_own_is_refused():
 def test_a_file_with_code_in_it_is_refused(tmp_path):
     model = Sequential([Input((9,)), L.Lambda(lambda x: x, name="odd"), L.Dense(9)])
     model.save(tmp_path / "model.keras")
-    with pytest.raises(InputError, match=r"model.keras cannot be loaded: .*[Ll]ambda"):
+    with pytest.raises(InputError, match=r"model.keras cannot be loaded: Lambda 'odd' of keras"):
         from_keras(tmp_path / "model.keras")
     with pytest.raises(InputError, match=r"Expected a .keras file, got .*model.h5"):
         from_keras(tmp_path / "model.h5")
@@ -537,7 +537,10 @@ def test_options_are_looked_at():
 def test_a_layer_that_no_reader_came_past_is_refused():
     model = nets.conditional()
     unused = Input((3,), name="odd")
-    more = Model([*model.inputs, unused], model.outputs)
+    try:
+        more = Model([*model.inputs, unused], model.outputs)
+    except ValueError:
+        pytest.skip("Keras before 3.14 refuses such a model itself")
     with pytest.raises(InputError) as caught:
         from_keras(more)
     assert str(caught.value) == (

@@ -103,10 +103,10 @@ def test_a_failed_save_leaves_the_older_file_and_nothing_else(model, path, monke
     before = path.read_bytes()
 
     def fail(*_):
-        raise OSError("no space left")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="no space left"):
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(InputError, match=r"model.unspool: cannot be written: No space left on d"):
         model.save(path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
