@@ -207,7 +207,7 @@ class EncoderClassifier(
         generator = torch.Generator().manual_seed(int(random.randint(2**31)))
         device = resolve_device(self.device)
         self.classes_ = classes
-        self.autoencoder_ = encoder_alone(self._trained(X, int(random.randint(2**31))), device)
+        self.autoencoder_ = encoder_alone(self._trained(X, int(random.randint(2**31))), self.device)
         source = self.autoencoder_._read(X)
         halves = split_by_class(source, indices, self.validation_split, rng)
         learn = partial(self._learn, indices, halves, rng, device)
