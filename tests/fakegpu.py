@@ -20,6 +20,7 @@ ARGUMENTS = (
     *("input", "hx", "params", "has_biases", "num_layers", "dropout"),
     *("train", "bidirectional", "batch_first"),
 )
+without_float64 = False  # what Apple's GPUs refuse
 _registered: list[torch.library.Library] = []
 
 
@@ -39,6 +40,8 @@ class FakeGPUTensor(Tensor):
                 dtype=here.dtype,
                 device=f"{NAME}:0",
             )
+        if without_float64 and here.dtype == torch.float64:
+            raise TypeError(f"a tensor of {NAME} cannot be of float64")
         made.here = here
         return made
 

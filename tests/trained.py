@@ -49,6 +49,9 @@ class Case:
     X: Any
     y: Any = None
 
+    def parameters(self) -> Any:
+        return self.make().get_params()
+
     def train(self, **parameters: Any) -> Any:
         """The model after its epoch; `parameters` replace some of its own."""
         model = self.make().set_params(**parameters)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests import fakegpu
 from tests.trained import ALL, LONG, QUICK, RAGGED, Case, classifier, forecaster, lstm, redraw, rows
 from unspool import EncoderClassifier, LSTMForecaster, StackedAutoencoder
 from unspool.nn import gate_weights
@@ -69,9 +70,10 @@ def outputs(model, case):
 
 
 @pytest.mark.parametrize("case", KINDS.values(), ids=KINDS)
-def test_a_model_trains_and_runs_as_on_the_cpu(case):
+def test_a_model_trains_and_runs_as_on_the_cpu(case, monkeypatch):
+    monkeypatch.setattr(fakegpu, "without_float64", True)
     model, twin = (
-        case.train(**{name: where for name in DEVICES if name in case.make().get_params()})
+        case.train(**{name: where for name in DEVICES if name in case.parameters()})
         for where in ("auto", "cpu")
     )
     assert {weight.device.type for weight in model.module_.parameters()} == {there()}
@@ -83,6 +85,27 @@ def test_a_model_trains_and_runs_as_on_the_cpu(case):
     for name, expected in outputs(twin, case).items():
         scale = max(1e-3, np.nanmax(np.abs(expected)))
         np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-4 * scale, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "name", ["variational", "scheduled sampling", "noise and dropout", "images", "classifier, lstm"]
+)
+def test_the_default_device_of_pytorch_changes_nothing(name):
+    from unspool.interop.torch import to_torch
+
+    case, found = KINDS[name], []
+    try:
+        for default in (None, there(), "meta"):
+            torch.set_default_device(default)
+            model = case.train(**{name: "cpu" for name in DEVICES if name in case.parameters()})
+            found.append((model.history_, outputs(model, case)))
+            if "sampling" not in name:
+                assert next(to_torch(model).parameters()).device.type == "cpu"
+    finally:
+        torch.set_default_device(None)
+    for history, results in found[1:]:
+        assert history == found[0][0]
+        np.testing.assert_equal(results, found[0][1])
 
 
 @one_epoch

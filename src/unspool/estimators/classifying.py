@@ -144,7 +144,7 @@ def unfrozen(estimator: Any) -> Any:
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
-def encoder_alone(model: Model, device: str) -> Model:
+def encoder_alone(model: Model, device: str | torch.device) -> Model:
     """A copy of a fitted model without its decoders, on `device`."""
     alone = copy.deepcopy(model, {id(model.module_.decoders): nn.ModuleDict()})
     alone.set_params(device=device)
