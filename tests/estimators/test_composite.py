@@ -327,6 +327,7 @@ def test_a_penalty_on_codes_makes_them_smaller_and_sparser():
     )
 
 
+@pytest.mark.cpu
 def test_a_variational_autoencoder_brings_codes_near_the_standard_normal():
     X = sines(n=60, steps=12)
     options = {"patience": None, "epochs": 25, "validation_split": 0}

@@ -88,6 +88,7 @@ def test_what_is_generated_of_codes_is_drawn(bits):
     np.testing.assert_allclose(cold[:, 0].mean(0), odds / (1 + odds), atol=0.03)
 
 
+@pytest.mark.cpu
 def test_generation_feeds_what_was_drawn_to_the_next_step(bits):
     codes = bits.transform(BITS)[:5]
     drawn = bits.generate(codes, temperature=0)

@@ -83,6 +83,7 @@ def test_both_directions_are_one_layer_and_dense_layers_have_their_activation():
     ]
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("steps", [1, 2, 3, 9])  # 2 and 3 are as long as the batches are wide
 @pytest.mark.parametrize("name", MODELS)
 def test_shapes_are_those_of_real_outputs_and_counts_add_up(name, steps):

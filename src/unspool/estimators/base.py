@@ -58,7 +58,8 @@ class Model(Savable):
     def _build(self, generator: torch.Generator) -> Autoencoder:
         """Make the modules of this model, their weights drawn from `generator`."""
         plan = blueprint(self._name, self.get_params(deep=False), self._facts())
-        return build(plan, generator, getattr(self, "backend", "auto"))
+        with torch.device("cpu"):  # where the generator is, whatever PyTorch's default device
+            return build(plan, generator, getattr(self, "backend", "auto"))
 
     def _complaints(self) -> list[_checks.Complaint]:
         """Look at the parameters that all models have."""

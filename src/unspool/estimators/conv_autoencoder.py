@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from unspool import _checks
 from unspool.blueprint import Facts
@@ -113,7 +114,7 @@ class ConvAutoencoder(BaseAutoencoder):
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         verbose: int = 1,
     ) -> None:
         self.latent_dim = latent_dim

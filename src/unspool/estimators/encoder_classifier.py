@@ -87,9 +87,9 @@ class EncoderClassifier(
         Epochs without a better validation loss (training loss, where none is held out) after
         which to stop; the best weights are kept. None trains all epochs and keeps the last.
     random_state : int, RandomState or None
-        Makes a fit repeatable to the bit on one machine and thread count.
-    device : str, default "auto"
-        A torch device; "auto" takes a GPU where there is one. The copied encoder moves to it.
+        Makes a fit repeatable, as for `LSTMAutoencoder`.
+    device : str or torch.device, default "auto"
+        As for `LSTMAutoencoder`; the copied encoder moves to it.
     verbose : int, default 1
         0 shows no progress bar; nor does anything where stderr is not a terminal.
 
@@ -142,7 +142,7 @@ class EncoderClassifier(
         validation_split: float = 0.0,
         patience: int | None = 20,
         random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         verbose: int = 1,
     ) -> None:
         self.autoencoder = autoencoder
@@ -215,7 +215,7 @@ class EncoderClassifier(
         generator = torch.Generator().manual_seed(int(random.randint(2**31)))
         device = resolve_device(self.device)
         self.classes_ = classes
-        self.autoencoder_ = encoder_alone(self._trained(X, int(random.randint(2**31))), device)
+        self.autoencoder_ = encoder_alone(self._trained(X, int(random.randint(2**31))), self.device)
         source = self.autoencoder_._read(X)
         halves = split_by_class(source, indices, self.validation_split, rng)
         learn = partial(self._learn, indices, halves, rng, device)
@@ -251,13 +251,14 @@ class EncoderClassifier(
         return cast(Model, inner.fit(X))
 
     def _head(self, generator: torch.Generator) -> Head:
-        return Head(
-            self.autoencoder_._n_features_out,
-            len(self.classes_),
-            units=tuple(self.head_units),
-            activation=self.head_activation,
-            generator=generator,
-        )
+        with torch.device("cpu"):  # as in `Model._build`
+            return Head(
+                self.autoencoder_._n_features_out,
+                len(self.classes_),
+                units=tuple(self.head_units),
+                activation=self.head_activation,
+                generator=generator,
+            )
 
     def _learn(
         self,

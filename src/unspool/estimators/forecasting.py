@@ -43,14 +43,17 @@ class Forecasts(Model):
 
     def _forecasts(self, source: Source | Futures) -> FloatArray:
         module, decoder = self.module_, self.module_.decoder("forecast")
-        # In float64: what a product in float32 gives depends on the size of the batch.
-        precise = copy.deepcopy(decoder).double() if isinstance(decoder, DenseDecoder) else None
+        # In float64: what a product in float32 gives depends on the size of the batch. On the CPU,
+        # since not every device has float64.
+        precise = None
+        if isinstance(decoder, DenseDecoder):
+            precise = copy.deepcopy(decoder).cpu().double()
         values = np.empty((len(source), self.horizon_, self._n_features))
         for indices, batch in self._batches(source):
             code = module.encoder(batch.x, batch.lengths)
             if precise is None:
                 scaled = module.decode("forecast", code, batch.x, batch.lengths)
             else:
-                scaled = precise(code.double(), self.horizon_)
+                scaled = precise(code.cpu().double(), self.horizon_)
             values[indices] = self.scaler_.undo(scaled.cpu().numpy())
         return values

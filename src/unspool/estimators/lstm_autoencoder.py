@@ -119,9 +119,16 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     scaling : {"standard", "minmax", "none"}, default "standard"
         Per feature, inside the model; undone on the way out.
     random_state : int, RandomState or None
-        Makes a fit repeatable to the bit on one machine and thread count.
-    device : str, default "auto"
-        A torch device; "auto" takes a GPU where there is one.
+        Makes a fit repeatable: on the CPU to the bit, on one machine and thread count; on a GPU to
+        rounding, since not every operation there adds up in the same order each time
+        (``torch.use_deterministic_algorithms`` changes that).
+    device : str or torch.device, default "auto"
+        A torch device; "auto" takes a GPU where there is one. On NVIDIA's, PyTorch rounds the
+        products in LSTMs and convolutions to TF32: results differ from those of the CPU by some
+        0.001 of the largest, and by some 0.00001 after ``torch.backends.cudnn.allow_tf32 =
+        False``. In a pickle the weights are on the CPU, so that it opens anywhere; they go to
+        this device where it is there, and otherwise stay on the CPU, with a warning unless it is
+        "auto".
     backend : {"auto", "cpu", "library", "stepwise"}, default "auto"
         What runs the recurrence, see `unspool.lstm`.
     verbose : int, default 1
@@ -195,7 +202,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         backend: str = "auto",
         verbose: int = 1,
     ) -> None:

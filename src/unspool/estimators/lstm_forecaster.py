@@ -114,7 +114,7 @@ class LSTMForecaster(
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         backend: str = "auto",
         verbose: int = 1,
     ) -> None:

@@ -22,7 +22,7 @@ from unspool.errors import InputError, ParametersChangedWarning
 from unspool.model_file import PARTS, Contents
 from unspool.model_file.contents import CLASSIFIER
 from unspool.nn.build import build
-from unspool.nn.device import resolve_device
+from unspool.nn.device import device_or_cpu, resolve_device
 
 T = TypeVar("T", bound="Savable")
 
@@ -89,6 +89,24 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
                 ParametersChangedWarning,
                 stacklevel=3,
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: everything, with the weights on the CPU."""
+        state = {**super().__getstate__()}
+        if "module_" in state:
+            state["module_"] = on_cpu(state["module_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "module_" in state:
+            self.module_.to(device_or_cpu(self.device))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy a model where it is, without the way over the CPU."""
+        memo[id(self)] = copied = type(self).__new__(type(self))
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
 
     def _contents(self, part: str) -> Contents:
         if not self.module_.decoders:
@@ -167,6 +185,17 @@ def with_weights(module: nn.Module, weights: Mapping[str, Any], device: str) -> 
     return module.to(resolve_device(device)).eval()
 
 
+def on_cpu(module: nn.Module) -> nn.Module:
+    """The module, or a copy of it with its weights on the CPU where they are elsewhere."""
+    weights = [*module.parameters(), *module.buffers()]
+    if all(weight.device.type == "cpu" for weight in weights):
+        return module
+    moved: dict[int, Any] = {id(weight): weight.detach().cpu() for weight in weights}
+    for weight in module.parameters():
+        moved[id(weight)] = nn.Parameter(moved[id(weight)], weight.requires_grad)
+    return copy.deepcopy(module, moved)
+
+
 def made_by() -> dict[str, str]:
     """The versions of the packages that train."""
     return {
@@ -201,7 +230,9 @@ def plain_parameters(estimator: Savable) -> dict[str, Any]:
             fitted = value.__sklearn_is_fitted__()
             parameters = value._parameters if fitted else plain_parameters(value)
             return {"model": value._name, "parameters": parameters}
-        return None if name == "random_state" and not is_seed(value) else copy.deepcopy(value)
+        if name == "random_state" and not is_seed(value):
+            return None
+        return str(value) if name == "device" else copy.deepcopy(value)  # it may be a torch.device
 
     return {name: plain(name) for name in estimator._kind()._get_param_names()}
 

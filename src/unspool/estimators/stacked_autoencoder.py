@@ -109,7 +109,7 @@ class StackedAutoencoder(OfRows):
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         verbose: int = 1,
     ) -> None:
         self.latent_dim = latent_dim

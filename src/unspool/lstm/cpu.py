@@ -340,7 +340,7 @@ def _lstm_backward(
         raise InputError("Expected a forward pass that ran with `training`; this one did not.")
     zeros = None
     if grad_h_n is None or grad_c_n is None:
-        zeros = torch.zeros(batch, hidden, dtype=task.dtype)
+        zeros = h.new_zeros(batch, hidden)
     # Padding gets no gradient, and the kernels leave it out.
     grad_x = task.new(batch, len(h), features if x_wanted else 0)
     if lengths is not None:

@@ -99,7 +99,8 @@ def taps(kernel: int, up: int) -> tuple[Tensor, int, int]:
     >>> reads.sum(1).int().tolist(), before, after
     ([[1, 2, 0], [0, 2, 1]], 1, 1)
     """
-    place = torch.arange(up)[:, None] + torch.arange(kernel) - (kernel - 1) // 2
+    place = torch.arange(up, device="cpu")[:, None] - (kernel - 1) // 2
+    place = place + torch.arange(kernel, device="cpu")
     neighbour = place.div(up, rounding_mode="floor")
     first = -((-((kernel - 1) // 2)) // up)
     last = (up - 1 + kernel // 2) // up

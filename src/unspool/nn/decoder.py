@@ -259,10 +259,9 @@ class LSTMDecoder(Decoder):
             sequence.append(written)
             written = written.detach()  # as a step that was read, not one that could be changed
             if guide is not None:
-                true = torch.rand(len(code), 1, 1, generator=guide.generator) < guide.share
-                written = torch.where(
-                    true.to(code.device), guide.target[:, step : step + 1], written
-                )
+                drawn = torch.rand(len(code), 1, 1, generator=guide.generator, device="cpu")
+                true = (drawn < guide.share).to(code.device)
+                written = torch.where(true, guide.target[:, step : step + 1], written)
         return torch.cat(sequence, 1) if sequence else code.new_zeros(len(code), 0, self.n_features)
 
     def _turned(self, guide: Guide | None, lengths: Tensor | None) -> Guide | None:

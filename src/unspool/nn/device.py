@@ -1,18 +1,53 @@
 """Where tensors live."""
 
+import warnings
+
 import torch
 
 from unspool.errors import InputError
 
 
-def resolve_device(device: str) -> torch.device:
-    """The torch device of a name; "auto" takes a GPU where there is one."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+def automatic() -> str:
+    """Name the device that "auto" stands for: a GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Find the torch device of a name, and make sure that it computes.
+
+    Raises
+    ------
+    InputError
+        For a device that is not there, or that holds no numbers, as "meta".
+    """
+    if not isinstance(device, (str, torch.device)):
         raise InputError(
-            f"`device` {device!r} cannot be used ({reason}); take 'auto' or 'cpu'."
-        ) from None
+            "`device` must be 'auto', the name of a torch device such as 'cpu' or 'cuda', or a "
+            f"torch.device, got {device!r}."
+        )
+    if device == "auto":
+        return torch.device(automatic())
+    try:
+        probe = torch.zeros(1, device=device)
+        if not probe.is_meta:
+            probe.item()
+            return probe.device
+        reason = "it holds shapes and no numbers"
+    except NotImplementedError:
+        reason = "this PyTorch cannot compute there"
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+    raise InputError(f"`device` {str(device)!r} cannot be used ({reason}); take 'auto' or 'cpu'.")
+
+
+def device_or_cpu(device: str | torch.device) -> torch.device:
+    """Find the device of a model that comes from elsewhere; the CPU where it is not there."""
+    try:
+        return resolve_device(device)
+    except InputError as error:
+        warnings.warn(
+            f"{error} The model was loaded to the CPU and runs there; set `device` before another "
+            "fit.",
+            stacklevel=2,
+        )
+        return torch.device("cpu")

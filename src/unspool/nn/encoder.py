@@ -69,7 +69,7 @@ class Encoder(nn.Module):
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
         if not self.training:
             return mean, divergence
-        noise = torch.empty(mean.shape).normal_(generator=generator).to(mean)
+        noise = torch.empty(mean.shape, device="cpu").normal_(generator=generator).to(mean)
         return mean + noise * (0.5 * log_variance).exp(), divergence
 
 

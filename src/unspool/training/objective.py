@@ -144,10 +144,10 @@ class AutoencoderLoss:
         if self.input_dropout:
             # Of a row, which is a single step, single values go.
             shape = x.shape if x.shape[1] == 1 else (*x.shape[:2], 1)
-            kept = torch.rand(shape, generator=self.generator) >= self.input_dropout
-            x = x * kept.to(x.device)
+            drawn = torch.rand(shape, generator=self.generator, device="cpu")
+            x = x * (drawn >= self.input_dropout).to(x.device)
         if self.input_noise:
-            noise = torch.empty(x.shape).normal_(generator=self.generator)
+            noise = torch.empty(x.shape, device="cpu").normal_(generator=self.generator)
             x = x + self.input_noise * noise.to(x.device)
         return x
 

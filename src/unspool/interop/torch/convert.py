@@ -97,7 +97,8 @@ def to_torch(model: Contents | Fitted, *, part: str = "model") -> fx.GraphModule
     _checks.raise_all(_checks.choice("part", part, PARTS))
     contents = contents_of(model)
     _checks.raise_all(*_complaints(contents, part))
-    whole = Whole(contents.blueprint, bare=part == "encoder")
+    with torch.device("cpu"):  # whatever PyTorch's default device
+        whole = Whole(contents.blueprint, bare=part == "encoder")
     known = whole.state_dict()
     state = {
         name: torch.from_numpy(np.array(array))
