@@ -72,6 +72,7 @@ def test_two_machines_with_the_same_process_number_do_not_meet(tmp_path, monkeyp
     assert (tmp_path / "model").read_bytes() == b"first"
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_child_that_was_forked_draws_a_name_of_its_own(tmp_path):
     context = multiprocessing.get_context("fork")
     children = [context.Process(target=write, args=(tmp_path / "model",)) for _ in range(2)]
