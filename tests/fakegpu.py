@@ -142,7 +142,7 @@ def in_one_chunk(weights):
 lstm_of_the_cpu = torch.lstm
 
 
-class Module(backend_registration._DummyBackendModule):
+class Module(getattr(backend_registration, "_DummyBackendModule", object)):  # not in old PyTorch
     """What PyTorch asks of the device; it has no random numbers of its own."""
 
     def get_rng_state(self, device=0):

@@ -9,7 +9,10 @@ from unspool.errors import InputError
 from unspool.nn.decoder import Guide
 
 # Most fits here are far too short to be any good.
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = [
+    pytest.mark.cpu,
+    pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),
+]
 
 BITS = (sines(n=40, steps=8, features=2) > 0).astype(float)
 HOT = np.eye(3)[np.digitize(sines(n=40, steps=8)[:, :, 0], [-0.5, 0.5])]
@@ -88,7 +91,6 @@ def test_what_is_generated_of_codes_is_drawn(bits):
     np.testing.assert_allclose(cold[:, 0].mean(0), odds / (1 + odds), atol=0.03)
 
 
-@pytest.mark.cpu
 def test_generation_feeds_what_was_drawn_to_the_next_step(bits):
     codes = bits.transform(BITS)[:5]
     drawn = bits.generate(codes, temperature=0)

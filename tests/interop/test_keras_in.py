@@ -16,7 +16,10 @@ from unspool.errors import InputError
 from unspool.interop.keras import from_keras
 from unspool.nn import gate_weights
 
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = [
+    pytest.mark.cpu,
+    pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),
+]
 
 SERIES, VIDEO, ROWS, IMAGES = data(7, 9, 1), data(7, 6, 5), data(7, 20), data(7, 8, 6, 1)
 PAIRS = data(7, 6, 2)

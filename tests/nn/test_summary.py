@@ -18,7 +18,10 @@ from unspool.nn import LSTM, LSTMEncoder, LSTMLayer
 from unspool.nn.summary import summary
 
 # Models here are fitted for an epoch on a few numbers: no fit for anything but their shapes.
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = [
+    pytest.mark.cpu,
+    pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),
+]
 
 STEPS = 9
 
@@ -83,7 +86,6 @@ def test_both_directions_are_one_layer_and_dense_layers_have_their_activation():
     ]
 
 
-@pytest.mark.cpu
 @pytest.mark.parametrize("steps", [1, 2, 3, 9])  # 2 and 3 are as long as the batches are wide
 @pytest.mark.parametrize("name", MODELS)
 def test_shapes_are_those_of_real_outputs_and_counts_add_up(name, steps):
