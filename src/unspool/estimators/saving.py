@@ -21,6 +21,7 @@ from unspool.blueprint import STRUCTURAL
 from unspool.errors import InputError, ParametersChangedWarning
 from unspool.model_file import PARTS, Contents
 from unspool.model_file.contents import CLASSIFIER
+from unspool.nn import mode
 from unspool.nn.build import build
 from unspool.nn.device import resolve_device
 
@@ -33,6 +34,14 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
     """A fitted estimator that goes to a file and comes back; see `unspool.model_file`."""
 
     _parameters: dict[str, Any]  # those that it was fitted with, whatever `set_params` says since
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy with weights of its own, which can be trained."""
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        with mode.training():
+            other.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return other
 
     @property
     def _name(self) -> str:
@@ -158,6 +167,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         return model
 
 
+@mode.training()
 def with_weights(module: nn.Module, weights: Mapping[str, Any], device: str) -> nn.Module:
     """Give a module on the "meta" device its weights, copies of arrays."""
     tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}

@@ -15,6 +15,7 @@ from unspool.blueprint.parts import DECODERS as DECODERS
 from unspool.lstm.turn import reverse_within
 from unspool.nn.dense import ACTIVATIONS, dense
 from unspool.nn.recurrent import LSTM, Cell
+from unspool.nn.sampling import happens
 
 
 class Guide(NamedTuple):
@@ -259,10 +260,8 @@ class LSTMDecoder(Decoder):
             sequence.append(written)
             written = written.detach()  # as a step that was read, not one that could be changed
             if guide is not None:
-                true = torch.rand(len(code), 1, 1, generator=guide.generator) < guide.share
-                written = torch.where(
-                    true.to(code.device), guide.target[:, step : step + 1], written
-                )
+                true = happens(guide.share, (len(code), 1, 1), code, guide.generator)
+                written = torch.where(true, guide.target[:, step : step + 1], written)
         return torch.cat(sequence, 1) if sequence else code.new_zeros(len(code), 0, self.n_features)
 
     def _turned(self, guide: Guide | None, lengths: Tensor | None) -> Guide | None:
