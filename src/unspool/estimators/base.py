@@ -250,7 +250,7 @@ class Model(Savable):
         """Warn where repeating the mean would have done as well as the model."""
         history, best = self.history_, self.history_["best_epoch"]
         prefix = "val_" if "val_loss" in history else ""
-        mean, _, _ = moments(source.chunks(), source.n_features)
+        mean = moments(source.chunks(), source.n_features).mean
         means = {
             "reconstruction": torch.from_numpy(self.scaler_.apply(source.mean_sequence())),
             "forecast": torch.from_numpy(self.scaler_.apply(mean[None])),
