@@ -29,7 +29,7 @@ from unspool.errors import InputError, NoBetterThanMeanWarning
 from unspool.estimators.reading import is_table, read_as_fitted, read_for_fit, read_future
 from unspool.estimators.saving import Savable, as_before_if_it_fails, plain_parameters
 from unspool.lstm import threads
-from unspool.nn import Autoencoder
+from unspool.nn import Autoencoder, mode
 from unspool.nn.build import build
 from unspool.nn.device import resolve_device
 from unspool.nn.losses import LOSSES, count_values, masked_sum
@@ -110,7 +110,7 @@ class Model(Savable):
             interruption, the estimator is what it was before.
         """
         _checks.raise_all(*self._complaints())
-        with as_before_if_it_fails(self):
+        with as_before_if_it_fails(self), mode.training():
             self._fit(X, y)
         return self
 
@@ -262,7 +262,7 @@ class Model(Savable):
         """Warn where repeating the mean would have done as well as the model."""
         history, best = self.history_, self.history_["best_epoch"]
         prefix = "val_" if "val_loss" in history else ""
-        mean, _, _ = moments(source.chunks(), source.n_features)
+        mean = moments(source.chunks(), source.n_features).mean
         means = {
             "reconstruction": torch.from_numpy(self.scaler_.apply(source.mean_sequence())),
             "forecast": torch.from_numpy(self.scaler_.apply(mean[None])),
@@ -282,7 +282,7 @@ class Model(Savable):
                     f"against {total / count:.4g}); train for more `epochs`, raise `latent_dim` "
                     "or `learning_rate`, or look at the scale of the data.",
                     NoBetterThanMeanWarning,
-                    stacklevel=3,
+                    stacklevel=4,
                 )
 
     @property
@@ -329,8 +329,13 @@ class Model(Savable):
         values = max(1, steps) * self._n_features
         return max(1, min(INFERENCE_STEPS // max(1, steps), INFERENCE_VALUES // values))
 
-    def _batches(self, source: Source | Futures) -> Iterator[tuple[IntArray, Batch]]:
-        """All of `source` in batches without gradients, sequences of like length together."""
+    def _outputs(
+        self, source: Source | Futures, compute: Callable[[Batch], Tensor]
+    ) -> Iterator[tuple[IntArray, Batch, FloatArray]]:
+        """All of `source` in batches, each with its indices (B,) and what `compute` gives for it.
+
+        Sequences of like length are in a batch together.
+        """
         device = next(self.module_.parameters()).device
         order = np.arange(len(source))
         if source.min_length < source.max_length:
@@ -338,8 +343,13 @@ class Model(Savable):
         size = self._inference_batch(source.max_length)
         batches = Batches(source, self.scaler_, order, size, device)
         for start, batch in zip(range(0, len(order), size), batches, strict=True):
-            with torch.inference_mode(), self._threads(len(batch.x), training=False):
-                yield order[start : start + size], batch
+            yield order[start : start + size], batch, self._output(len(batch.x), compute, batch)
+
+    def _output(self, batch: int, compute: Callable[..., Tensor], *inputs: Any) -> FloatArray:
+        """What `compute` gives for `inputs`, which are of `batch` sequences, without gradients."""
+        with mode.inference(), self._threads(batch, training=False):
+            output: FloatArray = compute(*inputs).cpu().numpy()
+        return output
 
     def _threads(self, batch: int, *, training: bool) -> AbstractContextManager[None]:
         """Where the recurrence runs in compiled code, keep PyTorch from taking its cores."""

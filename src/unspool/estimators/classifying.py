@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unspool.data.scaling import Scaler
+from unspool.data.scaling import Scaler, moments
 from unspool.estimators.base import Model
 from unspool.estimators.kinds import MODELS, class_of
 from unspool.estimators.saving import (
@@ -142,9 +142,9 @@ def encoder_alone(model: Model, device: str | torch.device) -> Model:
 
 def code_scaler(codes: npt.NDArray[np.float32]) -> Scaler:
     """Standardises codes (N, L); what is constant but for rounding is only shifted."""
-    scaler = Scaler.fit("standard", [codes], codes.shape[1])
-    varies = scaler.scale > 1e-5 * abs(scaler.shift)
-    return Scaler(scaler.shift, np.where(varies, scaler.scale, 1.0))
+    found = moments([codes], codes.shape[1])
+    varies = found.spread > 1e-5 * abs(found.mean)
+    return Scaler(found.mean, np.where(varies, found.spread, 1.0))
 
 
 @torch.no_grad()

@@ -29,7 +29,7 @@ from unspool.estimators.classifying import (
 from unspool.estimators.labels import Labels, read_labels, split_by_class
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 from unspool.estimators.saving import as_before_if_it_fails, plain_parameters, unfrozen
-from unspool.nn import Head
+from unspool.nn import Head, mode
 from unspool.nn.dense import ACTIVATIONS
 from unspool.nn.device import resolve_device
 from unspool.training.batches import Batch, Batches
@@ -201,7 +201,7 @@ class EncoderClassifier(
             interruption, the estimator is what it was before.
         """
         _checks.raise_all(*self._complaints())
-        with as_before_if_it_fails(self):
+        with as_before_if_it_fails(self), mode.training():
             self._fit(X, y)
         return self
 
@@ -297,10 +297,12 @@ class EncoderClassifier(
         """Codes of sequences, (N, L)."""
         inner = self.autoencoder_
         codes = np.empty((len(source), inner._n_features_out), np.float32)
-        for indices, batch in inner._batches(source):
-            codes[indices] = inner.module_.encoder(batch.x, batch.lengths).cpu().numpy()
+        encoder = inner.module_.encoder
+        for indices, _, code in inner._outputs(source, lambda one: encoder(one.x, one.lengths)):
+            codes[indices] = code
         return codes
 
+    @mode.inference()
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
         """How likely every class is for every sequence.
 
@@ -316,6 +318,7 @@ class EncoderClassifier(
         likely: npt.NDArray[np.float32] = self._logits(X).softmax(1).float().numpy()
         return likely
 
+    @mode.inference()
     def predict(self, X: Any) -> Labels:
         """The likeliest class of every sequence: labels of shape (N,)."""
         likeliest = self._logits(X).argmax(1).numpy()
@@ -328,8 +331,7 @@ class EncoderClassifier(
         codes = torch.from_numpy(self._codes(self.autoencoder_._read(X)))
         # In float64: what a product in float32 gives depends on the size of the batch.
         head = copy.deepcopy(self.module_.head).cpu().double()
-        with torch.inference_mode():
-            return torch.cat([head(some.double()) for some in torch.split(codes, INFERENCE_STEPS)])
+        return torch.cat([head(some.double()) for some in torch.split(codes, INFERENCE_STEPS)])
 
     @property
     def n_features_in_(self) -> int:

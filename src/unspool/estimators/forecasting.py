@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from unspool import results
 from unspool.data.convert import Source
@@ -12,6 +13,7 @@ from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model
 from unspool.nn import DenseDecoder
+from unspool.training.batches import Batch
 
 
 class Forecasts(Model):
@@ -49,11 +51,14 @@ class Forecasts(Model):
         if isinstance(decoder, DenseDecoder):
             precise = copy.deepcopy(decoder).cpu().double()
         values = np.empty((len(source), self.horizon_, self._n_features))
-        for indices, batch in self._batches(source):
+
+        def forecast(batch: Batch) -> Tensor:
             code = module.encoder(batch.x, batch.lengths)
             if precise is None:
-                scaled = module.decode("forecast", code, batch.x, batch.lengths)
-            else:
-                scaled = precise(code.cpu().double(), self.horizon_)
-            values[indices] = self.scaler_.undo(scaled.cpu().numpy())
+                return module.decode("forecast", code, batch.x, batch.lengths)
+            scaled: Tensor = precise(code.cpu().double(), self.horizon_)
+            return scaled
+
+        for indices, _, scaled in self._outputs(source, forecast):
+            values[indices] = self.scaler_.undo(scaled)
         return values

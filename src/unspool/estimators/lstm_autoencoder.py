@@ -117,7 +117,9 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         Epochs without a better validation loss (training loss, where none is held out) after
         which to stop; the best weights are kept. None trains all epochs and keeps the last.
     scaling : {"standard", "minmax", "none"}, default "standard"
-        Per feature, inside the model; undone on the way out.
+        Per feature, inside the model; undone on the way out. A feature is scaled by what it
+        varies by; one that is constant but for rounding by a tenth of its size, so that when it
+        moves later it is seen, in proportion.
     random_state : int, RandomState or None
         Makes a fit repeatable: on the CPU to the bit, on one machine and thread count; on a GPU to
         rounding, since not every operation there adds up in the same order each time

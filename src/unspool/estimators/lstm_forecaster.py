@@ -197,8 +197,10 @@ class LSTMForecaster(
         source = self._read(X)
         shape = (len(source), source.max_length, self.horizon_, self._n_features)
         values = np.full(shape, np.nan)
-        for indices, batch in self._batches(source):
-            scaled = self.module_.forecast_by_step(batch.x, batch.lengths).cpu().numpy()
+        outputs = self._outputs(
+            source, lambda one: self.module_.forecast_by_step(one.x, one.lengths)
+        )
+        for indices, _, scaled in outputs:
             values[indices, : scaled.shape[1]] = self.scaler_.undo(scaled)
         lengths = source.lengths_of(np.arange(len(source)))
         values[np.arange(source.max_length) >= lengths[:, None]] = np.nan
@@ -241,9 +243,9 @@ class LSTMForecaster(
             draw = drawing(self._parameters["loss"], temperature, random_state)
         source = self._read(X, starts=True)
         values = np.empty((len(source), steps, self._n_features))
-        for indices, batch in self._batches(source):
-            scaled = self._continued(batch, steps, draw)
-            values[indices] = self.scaler_.undo(scaled.cpu().numpy())
+        outputs = self._outputs(source, lambda one: self._continued(one, steps, draw))
+        for indices, _, scaled in outputs:
+            values[indices] = self.scaler_.undo(scaled)
         return self._as_given(values, X)
 
     def _continued(

@@ -21,6 +21,7 @@ from unspool.blueprint import STRUCTURAL
 from unspool.errors import InputError, ParametersChangedWarning
 from unspool.model_file import PARTS, Contents
 from unspool.model_file.contents import CLASSIFIER
+from unspool.nn import mode
 from unspool.nn.build import build
 from unspool.nn.device import device_or_cpu, resolve_device
 
@@ -103,9 +104,10 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             self.module_.to(device_or_cpu(self.device))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Copy a model where it is, without the way over the CPU."""
+        """Copy a model where it is, with weights of its own that can be trained."""
         memo[id(self)] = copied = type(self).__new__(type(self))
-        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        with mode.training():
+            copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return copied
 
     def _contents(self, part: str) -> Contents:
@@ -176,6 +178,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         return model
 
 
+@mode.training()
 def with_weights(module: nn.Module, weights: Mapping[str, Any], device: str) -> nn.Module:
     """Give a module on the "meta" device its weights, copies of arrays."""
     tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}

@@ -53,8 +53,8 @@ class Convolution(nn.Module):
     ) -> None:
         super().__init__()
         self.out_channels, self.kernel_size, self.up = outputs, kernel, up
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, *kernel))
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, *kernel, dtype=torch.float32))
+        self.bias = nn.Parameter(torch.zeros(outputs, dtype=torch.float32))
         nn.init.xavier_uniform_(self.weight, generator=generator)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -99,8 +99,8 @@ def taps(kernel: int, up: int) -> tuple[Tensor, int, int]:
     >>> reads.sum(1).int().tolist(), before, after
     ([[1, 2, 0], [0, 2, 1]], 1, 1)
     """
-    place = torch.arange(up, device="cpu")[:, None] - (kernel - 1) // 2
-    place = place + torch.arange(kernel, device="cpu")
+    pixels, ends = torch.arange(up, device="cpu"), torch.arange(kernel, device="cpu")
+    place = pixels[:, None] + ends - (kernel - 1) // 2
     neighbour = place.div(up, rounding_mode="floor")
     first = -((-((kernel - 1) // 2)) // up)
     last = (up - 1 + kernel // 2) // up

@@ -15,6 +15,7 @@ from unspool.blueprint.parts import DECODERS as DECODERS
 from unspool.lstm.turn import reverse_within
 from unspool.nn.dense import ACTIVATIONS, dense
 from unspool.nn.recurrent import LSTM, Cell
+from unspool.nn.sampling import happens
 
 
 class Guide(NamedTuple):
@@ -259,8 +260,7 @@ class LSTMDecoder(Decoder):
             sequence.append(written)
             written = written.detach()  # as a step that was read, not one that could be changed
             if guide is not None:
-                drawn = torch.rand(len(code), 1, 1, generator=guide.generator, device="cpu")
-                true = (drawn < guide.share).to(code.device)
+                true = happens(guide.share, (len(code), 1, 1), code, guide.generator)
                 written = torch.where(true, guide.target[:, step : step + 1], written)
         return torch.cat(sequence, 1) if sequence else code.new_zeros(len(code), 0, self.n_features)
 

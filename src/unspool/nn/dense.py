@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import torch
 from torch import Generator, nn
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
@@ -17,8 +18,12 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 
 
 def dense(inputs: int, outputs: int, generator: Generator | None = None) -> nn.Linear:
-    """Build a linear layer, initialised as Keras does it: Glorot-uniform kernel, zero bias."""
-    layer = nn.Linear(inputs, outputs)
+    """Build a linear layer, initialised as Keras does it: Glorot-uniform kernel, zero bias.
+
+    Like all modules here it is made in float32, whatever PyTorch's default dtype is.
+    """
+    layer = nn.Linear(inputs, outputs, device="meta")  # its own weights would be drawn elsewhere
+    layer.weight = nn.Parameter(torch.empty(outputs, inputs, dtype=torch.float32))
+    layer.bias = nn.Parameter(torch.zeros(outputs, dtype=torch.float32))
     nn.init.xavier_uniform_(layer.weight, generator=generator)
-    nn.init.zeros_(layer.bias)
     return layer

@@ -6,6 +6,7 @@ from torch import Generator, Tensor, nn
 from unspool.errors import InputError
 from unspool.nn.dense import dense
 from unspool.nn.recurrent import LSTM, Cell
+from unspool.nn.sampling import normal
 
 
 class Encoder(nn.Module):
@@ -69,8 +70,7 @@ class Encoder(nn.Module):
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
         if not self.training:
             return mean, divergence
-        noise = torch.empty(mean.shape, device="cpu").normal_(generator=generator).to(mean)
-        return mean + noise * (0.5 * log_variance).exp(), divergence
+        return mean + normal(mean, generator) * (0.5 * log_variance).exp(), divergence
 
 
 class LSTMEncoder(Encoder):
