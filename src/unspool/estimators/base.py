@@ -352,7 +352,7 @@ class Model(Savable):
         return output
 
     def _threads(self, batch: int, *, training: bool) -> AbstractContextManager[None]:
-        """Where the recurrence runs in compiled code, keep PyTorch from taking its cores."""
+        """Where compiled code does the work, keep PyTorch from taking its cores."""
         compiled = self.module_.compiled(batch, training=training)
         return threads.own_only() if compiled else nullcontext()
 

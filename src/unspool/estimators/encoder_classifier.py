@@ -1,6 +1,5 @@
 """`EncoderClassifier`: a softmax on the codes of a trained encoder, which may be trained on."""
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self, cast
@@ -17,7 +16,7 @@ from unspool import _checks
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import IntArray, Sequences
-from unspool.estimators.base import INFERENCE_STEPS, Model, of_training
+from unspool.estimators.base import Model, of_training
 from unspool.estimators.classifying import (
     CrossEntropy,
     EncoderWithHead,
@@ -315,7 +314,7 @@ class EncoderClassifier(
         array of shape (N, C)
             In the order of ``classes_``; rows add up to 1.
         """
-        likely: npt.NDArray[np.float32] = self._logits(X).softmax(1).float().numpy()
+        likely: npt.NDArray[np.float32] = self._logits(X).softmax(1).numpy()
         return likely
 
     @mode.inference()
@@ -326,12 +325,15 @@ class EncoderClassifier(
         return labels
 
     def _logits(self, X: Any) -> Tensor:
-        """Logits (N, C), float64."""
+        """Logits (N, C)."""
         check_is_fitted(self)
-        codes = torch.from_numpy(self._codes(self.autoencoder_._read(X)))
-        # In float64: what a product in float32 gives depends on the size of the batch.
-        head = copy.deepcopy(self.module_.head).cpu().double()
-        return torch.cat([head(some.double()) for some in torch.split(codes, INFERENCE_STEPS)])
+        inner, module = self.autoencoder_, self.module_
+        source = inner._read(X)
+        logits = np.empty((len(source), len(self.classes_)), np.float32)
+        outputs = inner._outputs(source, lambda one: module(one.x, one.lengths))
+        for indices, _, some in outputs:
+            logits[indices] = some
+        return torch.from_numpy(logits)
 
     @property
     def n_features_in_(self) -> int:

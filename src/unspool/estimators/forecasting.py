@@ -1,10 +1,8 @@
 """What a model with a horizon is good for: the steps after the end of a sequence."""
 
-import copy
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from unspool import results
 from unspool.data.convert import Source
@@ -12,8 +10,6 @@ from unspool.data.futures import Futures
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model
-from unspool.nn import DenseDecoder
-from unspool.training.batches import Batch
 
 
 class Forecasts(Model):
@@ -44,21 +40,10 @@ class Forecasts(Model):
         return results.futures_shaped(self._forecasts(source), self._y_ndim, table=self._table)
 
     def _forecasts(self, source: Source | Futures) -> FloatArray:
-        module, decoder = self.module_, self.module_.decoder("forecast")
-        # In float64: what a product in float32 gives depends on the size of the batch. On the CPU,
-        # since not every device has float64.
-        precise = None
-        if isinstance(decoder, DenseDecoder):
-            precise = copy.deepcopy(decoder).cpu().double()
         values = np.empty((len(source), self.horizon_, self._n_features))
-
-        def forecast(batch: Batch) -> Tensor:
-            code = module.encoder(batch.x, batch.lengths)
-            if precise is None:
-                return module.decode("forecast", code, batch.x, batch.lengths)
-            scaled: Tensor = precise(code.cpu().double(), self.horizon_)
-            return scaled
-
-        for indices, _, scaled in self._outputs(source, forecast):
+        outputs = self._outputs(
+            source, lambda one: self.module_.unwind("forecast", one.x, one.lengths)
+        )
+        for indices, _, scaled in outputs:
             values[indices] = self.scaler_.undo(scaled)
         return values

@@ -15,7 +15,7 @@ from torch.nn import functional
 from unspool.blueprint.parts import Size, sizes
 from unspool.lstm.turn import without_padding
 from unspool.nn.decoder import Decoder, Guide
-from unspool.nn.dense import ACTIVATIONS, dense
+from unspool.nn.dense import ACTIVATIONS, Dense
 from unspool.nn.encoder import Encoder
 from unspool.nn.feedforward import up_to
 
@@ -234,7 +234,7 @@ class ConvDecoder(Decoder):
         self.map_shape = (*smallest, filters[-1])
         flat = smallest[0] * smallest[1] * filters[-1]
         own = latent_dim not in (None, flat)
-        self.start = dense(latent_dim or flat, flat, generator) if own else None
+        self.start = Dense(latent_dim or flat, flat, generator) if own else None
         channels = [filters[-1], *reversed(filters), n_features]
         convolutions = [
             Convolution(wide, narrow, kernel, up=pool if i else (1, 1), generator=generator)

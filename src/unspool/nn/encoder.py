@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from unspool.errors import InputError
-from unspool.nn.dense import dense
+from unspool.nn.dense import Dense
 from unspool.nn.recurrent import LSTM, Cell
 from unspool.nn.sampling import normal
 
@@ -38,8 +38,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.latent_dim = latent_dim
         plain = width == latent_dim and not variational
-        self.projection = None if plain else dense(width, latent_dim, generator)
-        self.log_variance = dense(width, latent_dim, generator) if variational else None
+        self.projection = None if plain else Dense(width, latent_dim, generator)
+        self.log_variance = Dense(width, latent_dim, generator) if variational else None
 
     most_steps: int | None = None
     """Steps of the longest sequence that it can read; None where there is no bound."""
