@@ -209,3 +209,39 @@ def test_no_scaling_is_a_copy_in_float32_to_the_bit():
     again = plain.apply(copied)
     again[:] = 0
     assert copied.all()
+
+
+def still_at(value, kind, rng=None):
+    """A sensor that stays at `value` but for something small, (1000, 1)."""
+    rng = np.random.default_rng(0)
+    values = np.full((1000, 1), value)
+    if kind == "noise":
+        values += 1e-7 * abs(value) * rng.normal(size=values.shape)
+    if kind == "one flicker":
+        values[400] *= 1 + 1e-5
+    if kind == "float32 digits in float64":
+        values = np.nextafter(np.float32(values), np.float32(rng.choice([-1e9, 1e9], (1000, 1))))
+        values = values.astype(np.float64)
+    return values
+
+
+@pytest.mark.parametrize("value", [5.0, -1e6, 1e-9])
+@pytest.mark.parametrize("kind", ["noise", "one flicker", "float32 digits in float64"])
+@pytest.mark.parametrize("scaling", ["standard", "minmax"])
+def test_a_sensor_that_only_jitters_counts_as_constant(value, kind, scaling):
+    values = still_at(value, kind)
+    scaler = Scaler.fit(scaling, chunks(values), 1, lambda: chunks(values))
+    np.testing.assert_allclose(scaler.scale, abs(value) / 10, rtol=1e-4)
+    later = scaler.apply(np.array([[value * 1.5]]))
+    assert abs(later).max() < 10
+    alone = Scaler.fit(scaling, chunks(values), 1)
+    assert alone.scale < 1e-4 * abs(value)
+
+
+@pytest.mark.parametrize("scaling", ["standard", "minmax"])
+def test_what_moves_slowly_keeps_its_scale_however_little_it_varies(scaling):
+    values = np.c_[1e9 + 1e-3 * SIN, 5 + 1e-9 * SIN, SIN]
+    scaler = Scaler.fit(scaling, chunks(values), 3, lambda: chunks(values))
+    alone = Scaler.fit(scaling, chunks(values), 3)
+    np.testing.assert_array_equal(scaler.scale, alone.scale)
+    assert (scaler.apply(values).std(axis=0) > 0.1).all()

@@ -1,6 +1,6 @@
 """Scaling per feature, learned from real steps only and undone on the way out."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ CONSTANT = 0.1  # the scale of a constant feature, as a share of its size
 # What rounding may leave of a constant, as a share of its size: numbers in float64 tend to be
 # computed in many steps, those in smaller types to be measured, and rounded once.
 ROUNDING, ROUNDING_ONCE = 32 * FLOAT.eps, 4
+JITTER = 1e-6  # the most that a feature may jitter by, as a share of its size
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Scaler:
     Rounding is a spread of up to 32 units of precision (7e-15 of the largest value) in float64, and
     of 4 in smaller types (5e-7 in float32): there, whatever varies by less is lost in the data.
 
+    A sensor that only jitters, by less than a millionth of its size and with steps unrelated to one
+    another, counts as constant too: there is nothing to learn in it, and in units of its jitter any
+    later move would be so large that it hides all other features.
+
     Parameters
     ----------
     shift, scale : float64 arrays of shape (F,)
@@ -43,22 +48,35 @@ class Scaler:
     scale: Array
 
     @classmethod
-    def fit(cls, kind: str, chunks: Iterable[Array], n_features: int) -> "Scaler":
+    def fit(
+        cls,
+        kind: str,
+        chunks: Iterable[Array],
+        n_features: int,
+        in_order: Callable[[], Iterable[Array]] | None = None,
+    ) -> "Scaler":
         """Learn from chunks of real steps, each of shape (steps, F).
 
         Parameters
         ----------
         kind : {"standard", "minmax", "none"}
             To mean 0 and variance 1; to 0–1; or not at all.
+        chunks : iterable of arrays
+        n_features : int
+        in_order : callable, optional
+            Gives the chunks once more, where their rows follow one another in time. Without it
+            jitter cannot be told from what varies little.
         """
         if kind == "none":
             return cls(np.zeros(n_features), np.ones(n_features))
         found = moments(chunks, n_features)
+        still = np.zeros(n_features, bool) if in_order is None else jitters(in_order, found)
         if kind == "standard":
-            return cls(found.mean, found.scale_of(found.spread))
+            return cls(found.mean, found.scale_of(np.where(still, 0, found.spread)))
         with np.errstate(over="ignore"):
             width = np.minimum(found.high - found.low, FLOAT.max)
-        return cls(found.low, found.scale_of(np.where(width > found.rounding, width, 0)))
+        moves = (width > found.rounding) & ~still
+        return cls(found.low, found.scale_of(np.where(moves, width, 0)))
 
     def apply(self, values: Array) -> Array:
         """Scale values (..., F) of any real dtype into a new float32 array, by way of float64.
@@ -178,6 +196,29 @@ def moments(chunks: Iterable[Array], n_features: int) -> Moments:
     left = rounding * np.maximum(abs(low), abs(high))
     mean = np.ldexp(first * np.ldexp(1.0, -exponent) + mean, exponent)
     return Moments(count, mean, low, high, np.where(spread > left, spread, 0.0), left)
+
+
+def jitters(chunks: Callable[[], Iterable[Array]], found: Moments) -> npt.NDArray[np.bool_]:
+    """Which features (F,) vary by less than a millionth of their size, and at random.
+
+    At random means that a step is further from the one before than from the mean: for unrelated
+    steps the ratio of the two mean squares is 2, for what moves slowly it is near 0.
+
+    Source: von Neumann 1941, "Distribution of the Ratio of the Mean Square Successive Difference
+    to the Variance".
+    """
+    size = np.maximum(abs(found.low), abs(found.high))
+    near: npt.NDArray[np.bool_] = (found.spread > 0) & (found.spread <= JITTER * size)
+    if not near.any():
+        return near
+    mean, spread = found.mean[near], found.spread[near]
+    jumps, pairs = np.zeros(near.sum()), 0
+    for chunk in chunks():
+        apart = (chunk[:, near].astype(np.float64) - mean) / spread
+        jumps += (np.diff(apart, axis=0) ** 2).sum(axis=0)
+        pairs += max(0, len(chunk) - 1)
+    near[near] = jumps > pairs
+    return near
 
 
 def _rounding(dtype: np.dtype[Any]) -> float:

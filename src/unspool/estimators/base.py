@@ -133,7 +133,8 @@ class Model(Savable):
                 "all sequences but those held out are empty; leave empty ones out."
             )
 
-        self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features)
+        in_order = source.chunks if source.max_length > 2 else None  # rows of a table have none
+        self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
         self._check_range(source)
         self.max_length_ = source.max_length
         self._n_features, self._table = source.n_features, table
