@@ -178,9 +178,9 @@ class Sequences:
             check_still_finite(values, self)
             yield values
 
-    def without_end(self, steps: int, longest: int) -> "Sequences":
-        """The same sequences; those of more than `longest` steps end `steps` earlier."""
-        lengths = np.where(self.lengths > longest, self.lengths - steps, self.lengths)
+    def without_end(self, steps: int) -> "Sequences":
+        """The same sequences, each without its last `steps`."""
+        lengths = self.lengths - steps
         return Sequences(self.values[:, : lengths.max(initial=0)], lengths, self.feature_names)
 
     def mean_sequence(self) -> FloatArray:

@@ -150,8 +150,9 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : as for `fit`
-            Where `fit` cut a future off (`horizon` without ``y``), so does this: a sequence of
-            more than ``max_length_`` steps is reconstructed without its last K.
+            Where `fit` cut a future off (`horizon` without ``y``), so does this: where
+            the longest sequence has more than ``max_length_`` steps, all are reconstructed
+            without their last K.
         merge : bool, default False
             For `Windows`: average overlapping windows into the series below them.
 

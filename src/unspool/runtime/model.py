@@ -159,8 +159,8 @@ class Model:
         """Encode sequences and decode them again.
 
         Where training cut a future off (`horizon` without ``y``), so does this, and so do
-        `reconstruction_error` and `score`: a sequence of more steps than the longest one encoded
-        in training is taken without its last K.
+        `reconstruction_error` and `score`: where the longest sequence has more steps than any
+        encoded in training, all are taken without their last K.
 
         Returns
         -------
