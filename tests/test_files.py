@@ -12,10 +12,11 @@ import pytest
 
 import unspool
 from tests.full_disk import FULL, full_disk
+from unspool import model_file
 from unspool._files import check_folder, whole_or_not
 from unspool.data.write import write_table
 from unspool.demos.report import Report
-from unspool.errors import InputError
+from unspool.errors import InputError, ModelFileError
 from unspool.interop.onnx import export_onnx
 from unspool.plots import TrainingHistoryDisplay
 
@@ -249,3 +250,14 @@ def test_the_command_line_names_its_file_where_the_disk_is_full(run, tmp_path):
         assert done.code == 1
         assert done.err.endswith(f"unspool: {command[-1]}: {FULL}\n")
         assert names(tmp_path) == before
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path):
+    with pytest.raises(InputError, match="this system has no bytes for such a name"):
+        check_folder(tmp_path / "\ud800.unspool")
+
+
+def test_a_path_that_is_too_long_is_no_model_file():
+    for path in ("x" * 300, "/".join(["x" * 200] * 30)):
+        with pytest.raises(ModelFileError, match="File name too long"):
+            model_file.read(path)

@@ -88,6 +88,10 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}.") from None
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{str(path)!r}: this system has no bytes for such a name; choose another."
+        ) from None
 
 
 def _target(path: Path) -> Path:

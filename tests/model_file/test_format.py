@@ -261,4 +261,4 @@ def test_numbers_of_numpy_are_written_as_numbers(tmp_path):
 def test_a_file_that_is_neither_file_nor_folder():
     with pytest.raises(ModelFileError) as caught:
         unspool.load("/dev/null")
-    assert str(caught.value) == "Expected a model file, but /dev/null is none."
+    assert str(caught.value) == "Expected a model file, but /dev/null is a device or a pipe."

@@ -135,8 +135,15 @@ def as_future(y: Any, names: Sequence[str] | None) -> FloatArray:
     names : sequence of F strings, optional
         Of the features; columns that have the same names must have the same order.
     """
-    if getattr(getattr(y, "index", None), "nlevels", 1) > 1:
-        y = plain(y)
+    levels = getattr(getattr(y, "index", None), "nlevels", 1)
+    if levels > 1:
+        raise InputError(
+            f"Expected `y` in the order of the sequences of `X`, got a frame with an index of "
+            f"{levels} levels, which cannot be matched with them; bring it in that order and give "
+            "an array (N, K, F)."
+        )
+    if isinstance(y, (list, tuple)) and any(map(is_frame, y)):
+        y = plain(y)  # with columns in one order
     named = names_of(labels_of(y)) if is_frame(y) else getattr(y, "feature_names", None)
     if named and names and tuple(named) != tuple(names) and set(named) == set(names):
         raise InputError(

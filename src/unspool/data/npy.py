@@ -1,6 +1,6 @@
-"""NumPy's files: what a header says is held against the bytes that are there before it is believed.
+"""NumPy's files: what a header promises is compared with the bytes that are there.
 
-NumPy itself takes the memory that a header asks for, and reads then.
+NumPy itself takes the memory that a header asks for, and then reads.
 """
 
 import io
@@ -50,7 +50,9 @@ class Npz:
         with open_archive(path) as archive:
             found = members(archive, path, harmless=HARMLESS, instead=instead)
         for name, info in found.items():
-            self._members.setdefault(name.removesuffix(".npy"), info)
+            if name.removesuffix(".npy") in self._members:
+                raise InputError(f"it holds two arrays of the name {name!r}; save it again.")
+            self._members[name.removesuffix(".npy")] = info
         self.names = list(self._members)
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
@@ -67,9 +69,10 @@ def _check_header(file: IO[bytes], size: int) -> None:
     start = io.BytesIO(file.read(LONGEST_HEADER))
     try:
         version = np.lib.format.read_magic(start)
-        if version == (3, 0):  # for letters that only names of fields can have
-            raise ValueError("an array of numbers has no fields with names")
-        shape, _, dtype = _HEADERS[version](start)
+        # Version 3 is version 2 with other letters, which only names of fields can have.
+        shape, _, dtype = _HEADERS[min(version, (2, 0))](start)
+        if not all(type(n) is int for n in shape):
+            raise ValueError(f"shape {shape}")
         promised = math.prod(shape) * dtype.itemsize
     except Exception as error:  # it is Python's own syntax, and much can be wrong with it
         reason = " ".join(str(error).split())

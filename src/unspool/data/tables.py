@@ -18,6 +18,7 @@ from unspool import _checks
 from unspool.data.archives import TIGHTEST
 from unspool.data.convert import as_source
 from unspool.data.delimited import is_number, read_delimited
+from unspool.data.frames import is_frame
 from unspool.data.loaded import Column, Cut, Loaded, of_sequences, of_series
 from unspool.data.npy import HARMLESS
 from unspool.data.roles import Roles, as_times, find_roles, is_numeric
@@ -140,7 +141,15 @@ def sequences_from_table(
         if asked:
             frame = frame.reset_index(level=asked)
         read = nw.from_native(frame, eager_only=True)
+        numbered = [name for name in read.columns if not isinstance(name, str)]
+        if numbered:
+            raise InputError(
+                f"Expected columns named by strings, got {numbered[0]!r}; give "
+                "frame.rename(columns=str)."
+            )
         table = read.to_arrow().select(read.columns)  # without the index of a pandas frame
+    except InputError:
+        raise
     except (TypeError, ValueError, pa.ArrowException, nw.exceptions.NarwhalsError) as error:
         raise InputError(
             f"Expected a pandas or polars DataFrame or a pyarrow Table, got {type(frame).__name__} "
@@ -164,6 +173,8 @@ def sequences_from_table(
 
 def _of_instances(frame: Any, columns: Sequence[str] | None) -> Sequences:
     """Sequences of a frame with the index (instance, time)."""
+    if not is_frame(frame):  # a column of one
+        frame = frame.to_frame()
     lacking = [name for name in columns or () if name not in frame.columns]
     if lacking:
         raise InputError(f"`columns`: {_checks.unknown_name('column', lacking[0], frame.columns)}")

@@ -16,6 +16,7 @@ from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model, drawing
+from unspool.estimators.reading import check_container
 from unspool.nn import LSTMDecoder
 from unspool.training.objective import AutoencoderLoss
 
@@ -43,6 +44,7 @@ class BaseAutoencoder(
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
         """Codes of sequences: array of shape (N, L)."""
         source = self._read(X)
+        check_container(self, X)
         codes = np.empty((len(source), self._n_features_out), np.float32)
         encoder = self.module_.encoder
         for indices, _, code in self._outputs(source, lambda one: encoder(one.x, one.lengths)):

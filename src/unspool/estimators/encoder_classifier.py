@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from unspool import _checks
 from unspool.data.convert import Source
+from unspool.data.labels import labels_like
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import IntArray, Sequences
+from unspool.errors import InputError
 from unspool.estimators.base import Model, of_training
 from unspool.estimators.classifying import (
     CrossEntropy,
@@ -323,6 +325,21 @@ class EncoderClassifier(
         likeliest = self._logits(X).argmax(1).numpy()
         labels: Labels = self.classes_[likeliest]
         return labels
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of the labels `y`, of shape (N,), that `predict` gives.
+
+        Parameters
+        ----------
+        X : as for `fit`
+        y : labels of shape (N,)
+        sample_weight : array of shape (N,), optional
+        """
+        predicted = self.predict(X)
+        labels = labels_like(y, self.classes_)
+        if labels.shape != predicted.shape:
+            raise InputError(f"Expected `y` of shape {predicted.shape}, got {labels.shape}.")
+        return float(np.average(predicted == labels, weights=sample_weight))
 
     def _logits(self, X: Any) -> Tensor:
         """Logits (N, C)."""

@@ -99,6 +99,12 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        known = {*self._get_param_names(), *(["_parameters"] if "module_" in state else [])}
+        if not known <= set(state):
+            raise InputError(
+                f"This {type(self).__name__} was pickled by another version of unspool; unpickle "
+                "it there, and write it with `save`, whose files every later version reads."
+            )
         super().__setstate__(state)
         if "module_" in state:
             self.module_.to(device_or_cpu(self.device))

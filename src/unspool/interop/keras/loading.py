@@ -44,7 +44,7 @@ def load_keras(path: Path) -> Any:
 
 
 def _built(keras: ModuleType, configuration: Any, weights: bytes, values: int) -> Any:
-    """What Keras makes of a configuration that is known, and of weights that are plain arrays."""
+    """Build a Keras model from a known configuration, with weights that are plain arrays."""
     stored = _stored(keras, 4 * values)  # Bidirectional builds its layers more than once
     try:
         text, named = json.dumps(configuration), {STORED["class_name"]: stored}

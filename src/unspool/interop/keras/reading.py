@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 import unspool
 from unspool import _checks
+from unspool.errors import InputError
 from unspool.interop.keras.convolution import CONVOLUTIONS, read_conv_model
 from unspool.interop.keras.feedforward import read_dense_model
 from unspool.interop.keras.graph import RECURRENT, graph, refuse
@@ -90,9 +91,13 @@ def from_keras(
         None if forecast is None else _checks.truth("forecast", forecast),
         _checks.whole("max_length", max_length, 1, none=True),
     )
-    if isinstance(model, (str, os.PathLike)):
-        model = load_keras(Path(model))
-    plain = graph(model)
+    path = Path(model) if isinstance(model, (str, os.PathLike)) else None
+    try:
+        plain = graph(model if path is None else load_keras(path))
+    except AttributeError as error:  # something else where a file should have a tensor
+        if path is None:
+            raise
+        raise InputError(f"{path} cannot be read: {error}; save the model again.") from None
     for step in sorted(plain.steps, key=lambda step: step.name):
         if step.kind not in KNOWN | MASKS:
             raise refuse(step, f"there is no such layer here; known are {LISTED}.")
