@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import unspool
 from tests.estimators.quick import sines
@@ -18,6 +19,7 @@ from unspool import (
     LSTMForecaster,
     StackedAutoencoder,
 )
+from unspool.interop.torch import to_torch
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
@@ -145,3 +147,19 @@ def test_between_batches_gradients_are_the_callers_affair():
     outputs = model._outputs(model._read(X), lambda batch: model.encoder_(batch.x))
     for _ in outputs:
         assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize("name", ["lstm", "forecaster", "dense", "conv"])
+def test_a_plain_module_of_a_model_is_made_alike(name):
+    model, before = MODELS[name]().fit(X), torch.get_rng_state()
+    expected = to_torch(model)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert nn.Linear in map(type, expected.modules())
+    with ExitStack() as together:
+        for setting in SETTINGS.values():
+            together.enter_context(setting())
+        found = to_torch(model)
+    for one, other in zip(found.parameters(), expected.parameters(), strict=True):
+        assert one.dtype == torch.float32
+        assert one.requires_grad
+        assert torch.equal(one, other)

@@ -24,6 +24,8 @@ CELLS = ("tanh", "relu")
 GATES = ("sigmoid", "hard_sigmoid")
 ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax")
 DECODER_NAMES = (*DECODERS, "dense")
+LAYERS, KERNEL = 1000, 10_000  # most of a stack, and most pixels or steps of a kernel's side
+POOL = 16  # that a pool may be, however small the images are
 
 Parameters = Mapping[str, Any]
 
@@ -74,7 +76,7 @@ def _lstm_complaints(p: Parameters) -> list[_checks.Complaint]:
         _checks.whole("latent_dim", p["latent_dim"], 1),
         _checks.whole("units", p["units"], 1, none=True),
         _checks.whole("decoder_units", p["decoder_units"], 1, none=True),
-        _checks.whole("num_layers", p["num_layers"], 1),
+        _checks.whole("num_layers", p["num_layers"], 1, most=LAYERS),
         _checks.truth("bidirectional", p["bidirectional"]),
         _checks.choice("decoder", p["decoder"], DECODER_NAMES),
         *([] if heads is None else _checks.wholes("head_units", heads, 1)),
@@ -87,12 +89,12 @@ def _lstm_complaints(p: Parameters) -> list[_checks.Complaint]:
 
 def _bare_complaints(p: Parameters) -> list[_checks.Complaint]:
     """Look at what a decoder without LSTM, or one without dense layers, has no place for."""
-    dense = [name == "dense" for name in _decoders(p)]
+    dense = [_checks.is_one(name, ["dense"]) for name in _decoders(p)]
     bare = p["head_units"] is None
     return [
         "`head_units` None leaves no layer for `output_activation` "
-        f"{p['output_activation']!r}; leave one of them as it is by default."
-        if bare and p["output_activation"] != "linear"
+        f"{_checks.shown(p['output_activation'])}; leave one of them as it is by default."
+        if bare and not _checks.is_one(p["output_activation"], ["linear"])
         else None,
         "`head_units` None leaves nothing of a decoder 'dense', which is its dense layers; "
         "set it to ()."
@@ -122,9 +124,9 @@ def _lstm_autoencoder_complaints(p: Parameters) -> list[_checks.Complaint]:
         found.append(_checks.choice("forecast_decoder", p["forecast_decoder"], DECODER_NAMES))
     kind = DECODERS.get(p["decoder"]) if isinstance(p["decoder"], str) else None
     steps_in_order = kind is not None and not kind.flat and kind.reads != "reversed_input"
-    if p["reverse_target"] is True and not steps_in_order:
+    if _checks.is_true(p["reverse_target"]) and not steps_in_order:
         found.append(
-            f"`reverse_target` is not for decoder={p['decoder']!r}, which "
+            f"`reverse_target` is not for decoder={_checks.shown(p['decoder'])}, which "
             "writes all steps at once, or would read at every step what it is to write."
         )
     return found
@@ -152,7 +154,7 @@ def _conv_complaints(p: Parameters) -> list[_checks.Complaint]:
     found = [
         _checks.whole("latent_dim", p["latent_dim"], 1, none=True),
         *_checks.wholes("filters", filters, 1),
-        _checks.whole("kernel_size", p["kernel_size"], 1),
+        _checks.whole("kernel_size", p["kernel_size"], 1, most=KERNEL),
         _checks.whole("pool_size", p["pool_size"], 1),
         _checks.choice("activation", p["activation"], ACTIVATIONS),
         _checks.choice("output_activation", p["output_activation"], ACTIVATIONS),
@@ -163,7 +165,7 @@ def _conv_complaints(p: Parameters) -> list[_checks.Complaint]:
     if shape is not None:
         found += _checks.wholes("image_shape", shape, 1)
         if isinstance(shape, (list, tuple)) and len(shape) not in (2, 3):
-            found.append(f"`image_shape` must be (H, W) or (H, W, C), got {shape!r}.")
+            found.append(f"`image_shape` must be (H, W) or (H, W, C), got {_checks.shown(shape)}.")
     return found
 
 
@@ -259,6 +261,12 @@ def _conv(p: Parameters, facts: Facts) -> Blueprint:
     kernel = (p["kernel_size"], p["kernel_size"] if image else 1)
     pool = (p["pool_size"], p["pool_size"] if image else 1)
     filters = tuple(p["filters"])
+    most = max(POOL, *shape)
+    if p["pool_size"] > most:
+        raise InputError(
+            f"`pool_size` must be at most {most} for images or sequences of "
+            f"{' by '.join(map(str, shape[: 2 if image else 1]))}, got {p['pool_size']}."
+        )
     height, width = sizes(shape, pool, len(filters))[-1]
     latent_dim = p["latent_dim"] or height * width * filters[-1]
     how = shape, filters, kernel, pool, p["activation"]

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from unspool import _checks
-from unspool.blueprint import Facts, blueprint
+from unspool.blueprint import Facts, blueprint, check_memory
 from unspool.blueprint import complaints as blueprint_complaints
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, without_future
@@ -27,11 +27,16 @@ from unspool.data.sequences import FloatArray, IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError, NoBetterThanMeanWarning
 from unspool.estimators.reading import is_table, read_as_fitted, read_for_fit, read_future
-from unspool.estimators.saving import Savable, as_before_if_it_fails, plain_parameters
+from unspool.estimators.saving import (
+    Savable,
+    as_before_if_it_fails,
+    plain_parameters,
+    python_numbers,
+)
 from unspool.lstm import threads
 from unspool.nn import Autoencoder, mode
 from unspool.nn.build import build
-from unspool.nn.device import resolve_device
+from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.nn.sampling import sampler
 from unspool.results import BY_STEP
@@ -57,7 +62,9 @@ class Model(Savable):
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
         """Make the modules of this model, their weights drawn from `generator`."""
-        plan = blueprint(self._name, self.get_params(deep=False), self._facts())
+        parameters = self.get_params(deep=False)
+        plan = blueprint(self._name, parameters, self._facts())
+        check_memory(plan.weights(), parameters)
         with torch.device("cpu"):  # where the generator is, whatever PyTorch's default device
             return build(plan, generator, getattr(self, "backend", "auto"))
 
@@ -74,16 +81,18 @@ class Model(Savable):
             _checks.number("input_noise", self.input_noise, 0),
             _checks.number("input_dropout", self.input_dropout, 0, 1),
         ]
-        if self.loss in BY_STEP and self.output_activation != "softmax":
+        by_step = _checks.is_one(self.loss, BY_STEP)
+        if by_step and not _checks.is_one(self.output_activation, ["softmax"]):
             complaints.append(
                 f"`loss` {self.loss!r} needs output_activation='softmax', "
-                f"got {self.output_activation!r}."
+                f"got {_checks.shown(self.output_activation)}."
             )
         metrics = self.metrics if isinstance(self.metrics, (list, tuple)) else ()
-        if "accuracy" in metrics and self.loss not in CROSSENTROPIES:
+        accuracy = any(_checks.is_one(one, ["accuracy"]) for one in metrics)
+        if accuracy and not _checks.is_one(self.loss, CROSSENTROPIES):
             complaints.append(
                 f"`metrics` has 'accuracy', which is for {' and '.join(CROSSENTROPIES)}, "
-                f"got loss={self.loss!r}."
+                f"got loss={_checks.shown(self.loss)}."
             )
         return complaints
 
@@ -110,7 +119,7 @@ class Model(Savable):
             interruption, the estimator is what it was before.
         """
         _checks.raise_all(*self._complaints())
-        with as_before_if_it_fails(self), mode.training():
+        with as_before_if_it_fails(self), python_numbers(self), mode.training():
             self._fit(X, y)
         return self
 
@@ -375,6 +384,8 @@ def of_training(estimator: Any) -> list[_checks.Complaint]:
         _checks.number("learning_rate", rate, 0, none=True, open_left=True),
         _checks.number("global_clipnorm", norm, 0, none=True, open_left=True),
         _checks.whole("batch_size", estimator.batch_size, 1),
+        _checks.seed("random_state", estimator.random_state),
+        device_complaint(estimator.device),
         _checks.whole("epochs", estimator.epochs, 1),
         _checks.number("validation_split", estimator.validation_split, 0, 1),
         _checks.whole("patience", estimator.patience, 1, none=True),

@@ -12,7 +12,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from unspool import _checks
+from unspool import _checks, blueprint
 from unspool.data.convert import Source
 from unspool.data.labels import labels_like
 from unspool.data.scaling import Scaler
@@ -29,8 +29,14 @@ from unspool.estimators.classifying import (
 )
 from unspool.estimators.labels import Labels, read_labels, split_by_class
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
-from unspool.estimators.saving import as_before_if_it_fails, plain_parameters, unfrozen
+from unspool.estimators.saving import (
+    as_before_if_it_fails,
+    plain_parameters,
+    python_numbers,
+    unfrozen,
+)
 from unspool.nn import Head, mode
+from unspool.nn.build import build_head
 from unspool.nn.dense import ACTIVATIONS
 from unspool.nn.device import resolve_device
 from unspool.training.batches import Batch, Batches
@@ -181,7 +187,7 @@ class EncoderClassifier(
         elif frozen or inner is not None:
             complaints.append(
                 "`autoencoder` must be an autoencoder or a forecaster of unspool's, or None, got "
-                f"{self.autoencoder!r}."
+                f"{_checks.shown(self.autoencoder)}."
             )
         return complaints
 
@@ -202,7 +208,7 @@ class EncoderClassifier(
             interruption, the estimator is what it was before.
         """
         _checks.raise_all(*self._complaints())
-        with as_before_if_it_fails(self), mode.training():
+        with as_before_if_it_fails(self), python_numbers(self), mode.training():
             self._fit(X, y)
         return self
 
@@ -252,14 +258,15 @@ class EncoderClassifier(
         return cast(Model, inner.fit(X))
 
     def _head(self, generator: torch.Generator) -> Head:
+        plan = blueprint.Head(
+            self.autoencoder_._n_features_out,
+            len(self.classes_),
+            tuple(self.head_units),
+            activation=self.head_activation,
+        )
+        blueprint.check_memory(plan.weights(), self.get_params(deep=False))
         with torch.device("cpu"):  # as in `Model._build`
-            return Head(
-                self.autoencoder_._n_features_out,
-                len(self.classes_),
-                units=tuple(self.head_units),
-                activation=self.head_activation,
-                generator=generator,
-            )
+            return build_head(plan, generator)
 
     def _learn(
         self,

@@ -254,7 +254,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
             *(
                 (_checks.number("loss_weights", weight, 0) for weight in weights)
                 if pair
-                else [f"`loss_weights` must be two numbers, got {weights!r}."]
+                else [f"`loss_weights` must be two numbers, got {_checks.shown(weights)}."]
             ),
         ]
         if self.forecast_decoder is not None and self.horizon is None:
@@ -263,7 +263,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
                 "that too, or leave it out."
             )
         if pair and all(weight == 0 for weight in weights):
-            complaints.append(f"`loss_weights` needs one above 0, got {weights!r}.")
+            complaints.append(f"`loss_weights` needs one above 0, got {_checks.shown(weights)}.")
         return complaints
 
     def _horizon(self) -> int | None:

@@ -157,10 +157,13 @@ class LSTMForecaster(
             _checks.whole("horizon", self.horizon, 1, none=True),
             _checks.truth("every_step", self.every_step),
         ]
-        if self.every_step is True and (self.bidirectional or self.decoder in NOT_EVERY_STEP):
+        if _checks.is_true(self.every_step) and (
+            _checks.is_true(self.bidirectional) or _checks.is_one(self.decoder, NOT_EVERY_STEP)
+        ):
             complaints.append(
                 "`every_step` needs an LSTM that reads in one direction, and a decoder of the "
-                f"code alone, got bidirectional={self.bidirectional!r}, decoder={self.decoder!r}."
+                f"code alone, got bidirectional={_checks.shown(self.bidirectional)}, "
+                f"decoder={_checks.shown(self.decoder)}."
             )
         return complaints
 

@@ -226,6 +226,17 @@ def as_before_if_it_fails(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def python_numbers(estimator: BaseEstimator) -> Iterator[None]:
+    """Let parameters be Python's numbers meanwhile where they are NumPy's, which can overflow."""
+    given = estimator.get_params(deep=False)
+    vars(estimator).update({name: _checks.plain(value) for name, value in given.items()})
+    try:
+        yield
+    finally:
+        vars(estimator).update(given)
+
+
 def plain_parameters(estimator: Savable) -> dict[str, Any]:
     """Copies of the parameters that its class in unspool has, as a model file holds them.
 
@@ -241,7 +252,9 @@ def plain_parameters(estimator: Savable) -> dict[str, Any]:
             return {"model": value._name, "parameters": parameters}
         if name == "random_state" and not is_seed(value):
             return None
-        return str(value) if name == "device" else copy.deepcopy(value)  # it may be a torch.device
+        if name == "device":
+            return str(value)  # it may be a torch.device
+        return _checks.plain(copy.deepcopy(value))
 
     return {name: plain(name) for name in estimator._kind()._get_param_names()}
 

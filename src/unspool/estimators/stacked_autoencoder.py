@@ -145,10 +145,11 @@ class StackedAutoencoder(OfRows):
             _checks.choice("inner_loss", self.inner_loss, INNER_LOSSES),
             _checks.truth("fine_tune", self.fine_tune),
         ]
-        if self.inner_loss == "binary_crossentropy" and self.activation != "sigmoid":
+        cross = _checks.is_one(self.inner_loss, ["binary_crossentropy"])
+        if cross and not _checks.is_one(self.activation, ["sigmoid"]):
             complaints.append(
                 "`inner_loss` 'binary_crossentropy' needs codes in 0–1, so activation='sigmoid', "
-                f"got {self.activation!r}."
+                f"got {_checks.shown(self.activation)}."
             )
         return complaints
 

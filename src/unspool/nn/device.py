@@ -4,12 +4,23 @@ import warnings
 
 import torch
 
+from unspool import _checks
 from unspool.errors import InputError
 
 
 def automatic() -> str:
     """Name the device that "auto" stands for: a GPU where there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_complaint(device: object) -> _checks.Complaint:
+    """Look whether `device` can name one at all."""
+    if isinstance(device, (str, torch.device)):
+        return None
+    return (
+        "`device` must be 'auto', the name of a torch device such as 'cpu' or 'cuda', or a "
+        f"torch.device, got {_checks.shown(device)}."
+    )
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -20,11 +31,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     InputError
         For a device that is not there, or that holds no numbers, as "meta".
     """
-    if not isinstance(device, (str, torch.device)):
-        raise InputError(
-            "`device` must be 'auto', the name of a torch device such as 'cpu' or 'cuda', or a "
-            f"torch.device, got {device!r}."
-        )
+    _checks.raise_all(device_complaint(device))
     if device == "auto":
         return torch.device(automatic())
     try:
