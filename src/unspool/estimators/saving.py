@@ -79,7 +79,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         """Name the parameters that are not those of the fit any more."""
         now = plain_parameters(self)
         changes = [
-            f"`{name}` was {fitted!r} and is {now[name]!r} now"
+            f"`{name}` was {_checks.shown(fitted)} and is {_checks.shown(now[name])} now"
             for name, fitted in self._parameters.items()
             if name not in NOT_OF_THE_MODEL and repr(now[name]) != repr(fitted)
         ]
