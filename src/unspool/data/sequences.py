@@ -194,9 +194,9 @@ class Sequences:
 def check_still_finite(values: npt.NDArray[Any], source: Any) -> None:
     """Refuse values of `source` that were finite when it was made, and are not any more.
 
-    Arrays are referred to, not copied, so that their owner can change them later. Their sum tells in
-    a fraction of the time that a look at every value takes. (A product would wake threads of BLAS,
-    which take the cores that training runs on.)
+    Arrays are referred to, not copied, so that their owner can change them later. Their sum tells
+    in a fraction of the time that a look at every value takes. (A product would wake threads of
+    BLAS, which take the cores that training runs on.)
     """
     if values.dtype.kind != "f":
         return
