@@ -12,7 +12,7 @@ from unspool.errors import InputError
 Complaint = str | None
 
 LISTED = 30  # names told of many
-SHOWN = 100  # characters of a value
+SHOWN = 400  # characters of a value
 LARGEST = float(np.finfo(np.float32).max)  # that any number may be
 MOST = 2**31 - 1  # that any whole number may be: what counts or sizes something stays below it
 
@@ -23,7 +23,7 @@ def shown(value: object) -> str:
         text = " ".join(repr(value).split())
     except Exception:  # of a class of somebody else's, or a whole number of too many digits
         text = f"<{type(value).__name__}>"
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 20]}…{text[-19:]}"
+    return text if len(text) <= SHOWN else f"{text[: SHOWN // 2]}…{text[-SHOWN // 2 :]}"
 
 
 def unknown_name(what: str, name: object, known: Iterable[str]) -> str:
@@ -53,7 +53,9 @@ def choices(name: str, values: Any, known: Iterable[str]) -> list[Complaint]:
     return [choice(name, value, known) for value in values]
 
 
-def whole(name: str, value: Any, least: int, *, most: int = MOST, none: bool = False) -> Complaint:
+def whole(
+    name: str, value: Any, least: int, *, most: float = MOST, none: bool = False
+) -> Complaint:
     """`value` is a whole number from `least` to `most` (or None, where that is allowed)."""
     if none and value is None:
         return None
@@ -70,7 +72,7 @@ def wholes(name: str, values: Any, least: int) -> list[Complaint]:
     """`values` are whole numbers of at least `least`, in a list or tuple."""
     if not isinstance(values, (list, tuple)):
         return [f"`{name}` must be a list of whole numbers, got {shown(values)}."]
-    return [whole(name, value, least) for value in values]
+    return [whole(name, value, least, most=math.inf) for value in values]
 
 
 def number(
@@ -143,14 +145,10 @@ def seed(name: str, value: object) -> Complaint:
 
 
 def plain(value: Any) -> Any:
-    """`value` with Python's numbers for NumPy's, which overflow; lists and tuples of them too.
-
-    Whole numbers that PyTorch cannot take become floats.
-    """
+    """`value` with Python's numbers for NumPy's, which overflow; lists and tuples of them too."""
     if type(value) in (list, tuple):
         return type(value)(map(plain, value))
-    large = type(value) is int and abs(value) >= 2**63 and _is_finite(value)
-    if isinstance(value, np.floating) or large:
+    if isinstance(value, np.floating):
         return float(value)
     return value.item() if isinstance(value, (np.integer, np.bool_)) else value
 

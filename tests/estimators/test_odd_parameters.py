@@ -12,8 +12,9 @@ from unspool.errors import InputError
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
 X = sines(20, 6)
-WHOLE = ("latent_dim", "units", "decoder_units", "num_layers", "horizon", "batch_size", "epochs")
-WHOLE += ("steps_per_epoch", "validation_steps", "patience", "verbose")
+SIZES = ("latent_dim", "units", "decoder_units", "num_layers")
+COUNTS = ("horizon", "batch_size", "epochs", "steps_per_epoch", "validation_steps", "patience")
+COUNTS += ("verbose",)
 
 
 class Unprintable:
@@ -27,16 +28,29 @@ def refusal(make):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("value", [2**31, 10**30, 10**5000], ids=["2**31", "10**30", "10**5000"])
-@pytest.mark.parametrize("name", WHOLE)
-def test_whole_numbers_of_no_sensible_size(name, value):
+vast = pytest.mark.parametrize(
+    ("value", "shown"),
+    [(2**31, "2147483648"), (10**30, "1" + 30 * "0"), (10**5000, "<int>")],
+    ids=["2**31", "10**30", "10**5000"],
+)
+
+
+@vast
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts_of_no_sensible_size(name, value, shown):
     message = refusal(lambda: quick(**{name: value}).fit(X))
-    shown = {2**31: "2147483648", 10**30: "1" + 30 * "0"}.get(value, "<int>")
-    most = "1000" if name == "num_layers" else "2147483647"
-    none = " or None" * (
-        name not in ("latent_dim", "num_layers", "batch_size", "epochs", "verbose")
-    )
-    assert message == f"`{name}` must be a whole number of at most {most}{none}, got {shown}."
+    none = "" if name in ("batch_size", "epochs", "verbose") else " or None"
+    assert message == f"`{name}` must be a whole number of at most 2147483647{none}, got {shown}."
+
+
+@vast
+@pytest.mark.parametrize("name", SIZES)
+def test_sizes_of_which_no_memory_holds_the_weights(name, value, shown, monkeypatch):
+    monkeypatch.setattr(memory, "memory", lambda: 10**10)
+    message = refusal(lambda: quick(**{name: value}).fit(X))
+    assert message.startswith("Expected a model of at most 10,000 arrays of weights that can be ")
+    assert f"; lower `{name}`, which is {shown}, " in message
+    assert len(message) < 500
 
 
 @pytest.mark.parametrize(
@@ -46,14 +60,16 @@ def test_whole_numbers_of_no_sensible_size(name, value):
         (lambda: quick(latent_dim=2**31 - 1), "`latent_dim`, which is 2147483647,"),
         (lambda: quick(head_units=(3, 10**9)), "`head_units`, which is (3, 1000000000),"),
         (lambda: quick(units=20_000, num_layers=1000), "`units`, which is 20000,"),
+        (lambda: quick(num_layers=9999), "`num_layers`, which is 9999,"),
         (lambda: DenseAutoencoder(10**9), "`latent_dim`, which is 1000000000,"),
         (lambda: DenseAutoencoder(3, hidden_units=[10**6, 10**5]), "`hidden_units`, which is ["),
         (lambda: ConvAutoencoder(filters=(10**5, 10**6)), "`filters`, which is (100000, 1000000)"),
     ],
 )
-def test_a_model_that_no_memory_holds(make, named):
+def test_a_model_that_no_memory_holds(make, named, monkeypatch):
+    monkeypatch.setattr(memory, "memory", lambda: 10**10)
     message = refusal(lambda: make().set_params(verbose=0).fit(X))
-    assert message.startswith("Expected a model whose weights can be trained in ")
+    assert "trained in 10 GB of memory, got one of at least " in message
     assert f"; lower {named}" in message
 
 
@@ -69,16 +85,19 @@ def test_where_a_system_does_not_tell_of_its_memory(monkeypatch):
     assert memory.memory() == memory.UNKNOWN
 
 
-def test_a_pool_larger_than_what_it_reads():
+def test_pools_and_kernels_larger_than_what_they_read():
     assert refusal(lambda: ConvAutoencoder(pool_size=17, verbose=0).fit(X)) == (
-        "`pool_size` must be at most 16 for images or sequences of 6, got 17."
+        "`pool_size` must be at most 16 for images or sequences of up to 6 pixels or steps a side, "
+        "got 17."
     )
     images = np.zeros((9, 20, 30, 1))
     assert refusal(lambda: ConvAutoencoder(pool_size=10**9, verbose=0).fit(images)) == (
-        "`pool_size` must be at most 30 for images or sequences of 20 by 30, got 1000000000."
+        "`pool_size` must be at most 30 for images or sequences of up to 30 pixels or steps a "
+        "side, got 1000000000."
     )
-    assert refusal(lambda: ConvAutoencoder(kernel_size=2**31 - 1).fit(X)) == (
-        "`kernel_size` must be a whole number of at most 10000, got 2147483647."
+    assert refusal(lambda: ConvAutoencoder(kernel_size=2**31, verbose=0).fit(images)) == (
+        "`kernel_size` must be at most 60 for images or sequences of up to 30 pixels or steps a "
+        "side, got 2147483648."
     )
 
 

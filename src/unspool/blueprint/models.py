@@ -1,5 +1,6 @@
 """From the parameters of an estimator to its blueprint, model by model."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -24,8 +25,6 @@ CELLS = ("tanh", "relu")
 GATES = ("sigmoid", "hard_sigmoid")
 ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax")
 DECODER_NAMES = (*DECODERS, "dense")
-LAYERS, KERNEL = 1000, 10_000  # most of a stack, and most pixels or steps of a kernel's side
-POOL = 16  # that a pool may be, however small the images are
 
 Parameters = Mapping[str, Any]
 
@@ -69,14 +68,19 @@ def complaints(model: str, parameters: Parameters) -> list[_checks.Complaint]:
     return STRUCTURAL[model].complaints(parameters)
 
 
+def _size(name: str, value: Any, *, none: bool = False) -> _checks.Complaint:
+    """Look at the size of a part; what is too large is told with its weights, see `memory`."""
+    return _checks.whole(name, value, 1, most=math.inf, none=none)
+
+
 def _lstm_complaints(p: Parameters) -> list[_checks.Complaint]:
     heads = p["head_units"]
     return [
         *_bare_complaints(p),
-        _checks.whole("latent_dim", p["latent_dim"], 1),
-        _checks.whole("units", p["units"], 1, none=True),
-        _checks.whole("decoder_units", p["decoder_units"], 1, none=True),
-        _checks.whole("num_layers", p["num_layers"], 1, most=LAYERS),
+        _size("latent_dim", p["latent_dim"]),
+        _size("units", p["units"], none=True),
+        _size("decoder_units", p["decoder_units"], none=True),
+        _size("num_layers", p["num_layers"]),
         _checks.truth("bidirectional", p["bidirectional"]),
         _checks.choice("decoder", p["decoder"], DECODER_NAMES),
         *([] if heads is None else _checks.wholes("head_units", heads, 1)),
@@ -134,7 +138,7 @@ def _lstm_autoencoder_complaints(p: Parameters) -> list[_checks.Complaint]:
 
 def _feedforward_complaints(p: Parameters, *activations: str) -> list[_checks.Complaint]:
     return [
-        _checks.whole("latent_dim", p["latent_dim"], 1),
+        _size("latent_dim", p["latent_dim"]),
         *_checks.wholes("hidden_units", p["hidden_units"], 1),
         *(_checks.choice(name, p[name], ACTIVATIONS) for name in activations),
         _checks.number("kl_weight", p["kl_weight"], 0, none=True),
@@ -152,10 +156,10 @@ def _stacked_complaints(p: Parameters) -> list[_checks.Complaint]:
 def _conv_complaints(p: Parameters) -> list[_checks.Complaint]:
     filters, shape = p["filters"], p["image_shape"]
     found = [
-        _checks.whole("latent_dim", p["latent_dim"], 1, none=True),
+        _size("latent_dim", p["latent_dim"], none=True),
         *_checks.wholes("filters", filters, 1),
-        _checks.whole("kernel_size", p["kernel_size"], 1, most=KERNEL),
-        _checks.whole("pool_size", p["pool_size"], 1),
+        _size("kernel_size", p["kernel_size"]),
+        _size("pool_size", p["pool_size"]),
         _checks.choice("activation", p["activation"], ACTIVATIONS),
         _checks.choice("output_activation", p["output_activation"], ACTIVATIONS),
         _checks.number("kl_weight", p["kl_weight"], 0, none=True),
@@ -213,7 +217,7 @@ def _lstm_decoder(
     if units is None and lstm.width != outputs:
         raise InputError(
             f"`head_units` None makes the decoder's state the output, which needs "
-            f"{outputs} numbers, got {lstm.width}; set `decoder_units`, "
+            f"{outputs} numbers, got {_checks.shown(lstm.width)}; set `decoder_units`, "
             "or head_units=() for a dense layer."
         )
     return LSTMDecoder(name, n_features, latent_dim, lstm, head, steps, reverse_target)
@@ -261,12 +265,6 @@ def _conv(p: Parameters, facts: Facts) -> Blueprint:
     kernel = (p["kernel_size"], p["kernel_size"] if image else 1)
     pool = (p["pool_size"], p["pool_size"] if image else 1)
     filters = tuple(p["filters"])
-    most = max(POOL, *shape)
-    if p["pool_size"] > most:
-        raise InputError(
-            f"`pool_size` must be at most {most} for images or sequences of "
-            f"{' by '.join(map(str, shape[: 2 if image else 1]))}, got {p['pool_size']}."
-        )
     height, width = sizes(shape, pool, len(filters))[-1]
     latent_dim = p["latent_dim"] or height * width * filters[-1]
     how = shape, filters, kernel, pool, p["activation"]

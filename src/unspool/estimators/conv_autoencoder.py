@@ -16,7 +16,10 @@ from unspool.errors import InputError
 from unspool.estimators.autoencoding import BaseAutoencoder, Unwind
 from unspool.model_file import Contents
 from unspool.model_file.contents import image_shape
+from unspool.nn import Autoencoder
 from unspool.nn.convolution import ConvEncoder
+
+LARGE = 16  # side of a kernel or a pool that may be larger than the images
 
 
 class ConvAutoencoder(BaseAutoencoder):
@@ -256,6 +259,16 @@ class ConvAutoencoder(BaseAutoencoder):
         self._see(tuple(axes or ()))
         if self.image_shape_ is not None:
             self._check_axes(self._axes or ())
+
+    def _build(self, generator: torch.Generator) -> Autoencoder:
+        side = max((self.max_length_, 1) if self.image_shape_ is None else self.image_shape_[:2])
+        for name, most in (("kernel_size", max(LARGE, 2 * side)), ("pool_size", max(LARGE, side))):
+            if getattr(self, name) > most:
+                raise InputError(
+                    f"`{name}` must be at most {most} for images or sequences of up to {side} "
+                    f"pixels or steps a side, got {_checks.shown(getattr(self, name))}."
+                )
+        return super()._build(generator)
 
     def _facts(self) -> Facts:
         return super()._facts()._replace(image_shape=self.image_shape_)

@@ -27,6 +27,8 @@ from unspool.nn.device import device_or_cpu, resolve_device
 
 T = TypeVar("T", bound="Savable")
 
+# Parameters that meet tensors as real numbers.
+REAL = ("learning_rate", "global_clipnorm", "kl_weight", "code_l1", "input_noise", "loss_weights")
 NOT_OF_THE_MODEL = ("random_state", "device", "verbose")  # parameters that change no fitted model
 
 
@@ -81,7 +83,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         changes = [
             f"`{name}` was {_checks.shown(fitted)} and is {_checks.shown(now[name])} now"
             for name, fitted in self._parameters.items()
-            if name not in NOT_OF_THE_MODEL and repr(now[name]) != repr(fitted)
+            if name not in NOT_OF_THE_MODEL
+            and repr(_computable(name, now[name])) != repr(_computable(name, fitted))
         ]
         if changes:
             warnings.warn(
@@ -230,11 +233,19 @@ def as_before_if_it_fails(estimator: BaseEstimator) -> Iterator[None]:
 def python_numbers(estimator: BaseEstimator) -> Iterator[None]:
     """Let parameters be Python's numbers meanwhile where they are NumPy's, which can overflow."""
     given = estimator.get_params(deep=False)
-    vars(estimator).update({name: _checks.plain(value) for name, value in given.items()})
+    vars(estimator).update({name: _computable(name, value) for name, value in given.items()})
     try:
         yield
     finally:
         vars(estimator).update(given)
+
+
+def _computable(name: str, value: Any) -> Any:
+    """A parameter as PyTorch can compute with it: no number of NumPy's, nor a vast whole one."""
+    if name in REAL and isinstance(value, (tuple, list)):
+        return [_computable(name, one) for one in value]
+    value = _checks.plain(value)
+    return float(value) if name in REAL and type(value) is int and value >= 2**63 else value
 
 
 def plain_parameters(estimator: Savable) -> dict[str, Any]:
