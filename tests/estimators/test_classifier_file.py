@@ -222,8 +222,8 @@ DAMAGE = {
         "shape (4, 3).",
     ),
     "a vast head": (
-        changed(parameters__head_units=[10**9, 10**9]),
-        "Expected float32 of shape (1000000000, 3) in the tensor 'module.head.0.weight', got "
+        changed(parameters__head_units=[10**12, 10**12]),
+        "Expected float32 of shape (1000000000000, 3) in the tensor 'module.head.0.weight', got "
         "float32 of shape (4, 3).",
     ),
     "more layers": (

@@ -60,15 +60,11 @@ HEADERS = [
     ),
     (
         changed(parameters__latent_dim=10**30),
-        f"`latent_dim` must be a whole number of at most 2147483647, got {10**30}.",
-    ),
-    (
-        changed(parameters__latent_dim=10**9),
-        f"Expected float32 of shape ({4 * 10**9}, 1) in the tensor "
+        f"Expected float32 of shape ({4 * 10**30}, 1) in the tensor "
         "'module.encoder.lstm.layers.0.0.weight_ih', got float32 of shape (12, 1).",
     ),
     (
-        changed(parameters__num_layers=1000),
+        changed(parameters__num_layers=10**9),
         "Expected a tensor 'module.encoder.lstm.layers.1.0.weight_ih' of shape (12, 6), got none.",
     ),
     (
@@ -79,7 +75,7 @@ HEADERS = [
     ),
     (
         changed(parameters__activation="x" * 1000),
-        f"unknown `activation` '{'x' * 79}…{'x' * 18}': known are 'relu', 'tanh'.",
+        f"unknown `activation` '{'x' * 178} … {'x' * 62}': known are 'relu', 'tanh'.",
     ),
     (
         changed(parameters__head_units=[0] * 50),
@@ -328,8 +324,8 @@ CONVOLUTIONS = [
         "Expected `pool_size` of at most 1024 here, got 1000000000.",
     ),
     (
-        changed(parameters__kernel_size=10_000),
-        "Expected float32 of shape (2, 1, 10000, 10000) in the tensor "
+        changed(parameters__kernel_size=10**9),
+        "Expected float32 of shape (2, 1, 1000000000, 1000000000) in the tensor "
         "'module.encoder.convolutions.0.weight', got float32 of shape (2, 1, 3, 3).",
     ),
 ]
