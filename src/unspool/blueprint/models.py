@@ -69,7 +69,7 @@ def complaints(model: str, parameters: Parameters) -> list[_checks.Complaint]:
 
 
 def _size(name: str, value: Any, *, none: bool = False) -> _checks.Complaint:
-    """Look at the size of a part; what is too large is told with its weights, see `memory`."""
+    """Look at the size of a part; what is too large is refused with its weights, see `memory`."""
     return _checks.whole(name, value, 1, most=math.inf, none=none)
 
 

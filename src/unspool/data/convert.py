@@ -157,16 +157,16 @@ def whole_rows(source: Source) -> FloatArray:
 
 
 def _of_other_shape(shape: tuple[int, ...]) -> InputError:
-    told = (
+    message = (
         "Expected sequences as (N, T, F) or (N, T), a list of (T_i, F), a frame, or "
         f"Windows(series, size), got an array of shape {shape}. Reshape your data: "
     )
     if len(shape) == 1:
         return InputError(
-            f"{told}one series of {shape[0]} steps goes in as [X] (X[None] for an array), or is "
+            f"{message}one series of {shape[0]} steps goes in as [X] (X[None] for an array), or is "
             "cut by Windows(X, size)."
         )
-    return InputError(f"{told}one series of T steps goes in as (1, T, F).")
+    return InputError(f"{message}one series of T steps goes in as (1, T, F).")
 
 
 def _is_padded(X: list[Any] | tuple[Any, ...]) -> bool:

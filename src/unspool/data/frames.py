@@ -208,13 +208,13 @@ def _check_column(values: Any, label: Any, dtype: str) -> None:
             f"Expected numbers in column {label!r}, got series in its cells; they are read where "
             "every column holds such, and the frame is not in a list."
         )
-    told = f"Expected numbers in column {label!r}, got {dtype}; drop it or choose columns."
+    message = f"Expected numbers in column {label!r}, got {dtype}; drop it or choose columns."
     if dtype in ("String", "Categorical") or dtype.startswith("Enum"):
         raise InputError(
-            f"{told} Where it says which series a row belongs to see sequences_from_table."
+            f"{message} Where it says which series a row belongs to see sequences_from_table."
         )
     if dtype not in ("Object", "Unknown"):
-        raise InputError(told)
+        raise InputError(message)
     try:
         as_reals(values, f"column {label!r}")
     except NotNumbersError as error:

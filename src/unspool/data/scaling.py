@@ -65,7 +65,7 @@ class Scaler:
         n_features : int
         in_order : callable, optional
             Gives the chunks once more, where their rows follow one another in time. Without it
-            jitter cannot be told from what varies little.
+            jitter counts as what varies little.
         """
         if kind == "none":
             return cls(np.zeros(n_features), np.ones(n_features))
@@ -85,7 +85,7 @@ class Scaler:
         ------
         InputError
             For values that are too large for float32 when scaled, or that come in a dtype in which
-            they cannot be told apart.
+            they cannot be distinguished.
         """
         self._check_dtype(np.asarray(values).dtype)
         try:

@@ -241,7 +241,7 @@ def python_numbers(estimator: BaseEstimator) -> Iterator[None]:
 
 
 def _computable(name: str, value: Any) -> Any:
-    """A parameter as PyTorch can compute with it: no number of NumPy's, nor a vast whole one."""
+    """A parameter as PyTorch can compute with it: numbers are Python's, and vast ones floats."""
     if name in REAL and isinstance(value, (tuple, list)):
         return [_computable(name, one) for one in value]
     value = _checks.plain(value)

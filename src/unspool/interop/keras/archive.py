@@ -76,7 +76,7 @@ def _check_weights(blob: bytes) -> None:
                 seen.add(place)
     except InputError:
         raise
-    except Exception as error:  # whatever h5py makes of what is no HDF5
+    except Exception as error:  # whatever h5py raises for a file that is not HDF5
         raise InputError(f"its {WEIGHTS} cannot be read: {error}.") from None
 
 

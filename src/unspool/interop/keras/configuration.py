@@ -19,7 +19,7 @@ from unspool.errors import InputError
 from unspool.interop.keras.graph import IDLE
 from unspool.interop.keras.kinds import KNOWN, LISTED, MASKS
 
-# Class: the modules that files of Keras 3 have for it; Keras is told the first.
+# Class: the modules that files of Keras 3 have for it; the first is passed on to Keras.
 MODELS = {
     "Functional": ("keras.src.models.functional",),
     "Sequential": ("keras", "keras.models"),
@@ -141,8 +141,10 @@ def _check_dtype(name: Any) -> None:
 def _unknown(value: dict[str, Any]) -> InputError:
     config = value.get("config")
     name = config.get("name") if isinstance(config, dict) else config
-    told = f"{value['class_name']} {name!r}" if isinstance(name, str) else f"{value['class_name']}"
+    message = (
+        f"{value['class_name']} {name!r}" if isinstance(name, str) else f"{value['class_name']}"
+    )
     return InputError(
-        f"{told[:200]} of {str(value.get('module'))[:100]} is no layer that can be carried over, "
-        f"and nothing else is built or run from a file; known are {LISTED}."
+        f"{message[:200]} of {str(value.get('module'))[:100]} is no layer that can be carried "
+        f"over, and nothing else is built or run from a file; known are {LISTED}."
     )

@@ -9,5 +9,5 @@ KNOWN = {
     *("Flatten", "Reshape", *ACTIVATION_LAYERS, *SCALINGS, "InputLayer", *CONVOLUTIONS),
     *("MaxPooling1D", "MaxPooling2D", "UpSampling1D", "UpSampling2D", "Cropping1D", "Cropping2D"),
 }
-MASKS = {"Any", "NotEqual"}  # what Keras makes of a Masking layer
+MASKS = {"Any", "NotEqual"}  # what a Masking layer becomes in Keras's graph
 LISTED = ", ".join(sorted(KNOWN | IDLE))

@@ -63,7 +63,7 @@ def _built(keras: ModuleType, configuration: Any, weights: bytes, values: int) -
 def _stored(keras: ModuleType, most: int) -> Any:
     """What weights start from that are in the file, `most` of them altogether.
 
-    It is not a number, so that a weight that Keras did not find there is told from the others.
+    It is not a number, so that a weight that Keras did not find there is noticed.
     """
 
     class Stored(keras.initializers.Initializer):  # type: ignore[misc, name-defined]

@@ -17,7 +17,7 @@ from unspool.lstm.compiled.vector import (
 
 
 class Rows(NamedTuple):
-    """What the kernel is told: sizes, and addresses of arrays without gaps."""
+    """Arguments of the kernel: sizes, and addresses of arrays without gaps."""
 
     inputs: int
     outputs: int
