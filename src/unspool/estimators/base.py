@@ -49,6 +49,7 @@ from unspool.training.optimizers import OPTIMIZERS, make_optimizer
 # What a batch that needs no gradients may hold: memory, not speed, sets it.
 INFERENCE_STEPS = 1 << 16
 INFERENCE_VALUES = 1 << 22
+FEW = 16  # sequences that keep no second thread busy
 
 CROSSENTROPIES = ("binary_crossentropy", "categorical_crossentropy")
 
@@ -362,9 +363,14 @@ class Model(Savable):
         return output
 
     def _threads(self, batch: int, *, training: bool) -> AbstractContextManager[None]:
-        """Where compiled code does the work, keep PyTorch from taking its cores."""
-        compiled = self.module_.compiled(batch, training=training)
-        return threads.own_only() if compiled else nullcontext()
+        """Where compiled code does the work, keep PyTorch from taking its cores.
+
+        What PyTorch does on a few sequences it does in one thread anyway.
+        """
+        few = not training and batch <= FEW
+        if few or not self.module_.compiled(batch, training=training):
+            return nullcontext()
+        return threads.own_only()
 
     def __sklearn_is_fitted__(self) -> bool:
         """Only a fit that came to its end counts, not one that was interrupted or diverged."""
