@@ -69,6 +69,11 @@ class ConvAutoencoder(BaseAutoencoder):
     random_state, device, verbose
         As for `LSTMAutoencoder`.
 
+    Notes
+    -----
+    What a convolution gives depends a little on the size of the batch: codes of a sequence or image
+    alone and among others agree to about 1e-6 of the largest. All other models give the same.
+
     Attributes
     ----------
     image_shape_ : (H, W, C), or None for sequences
