@@ -1,5 +1,6 @@
 # make demo   trains the first experiment and leaves model and pictures in unspool-demo/sines
 # make test   runs the tests
+# make fuzz   runs the tests that take minutes: thousands of odd parameters, every check at defaults
 # make lint   checks format, lint and types
 # make bench  times the recurrence and the first experiment beside other libraries, in .venv-peers;
 #             CASES="train encode" runs those alone
@@ -13,13 +14,16 @@ INSTALLED := $(VENV)/.installed
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test fuzz lint bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/unspool demo sines
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

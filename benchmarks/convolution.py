@@ -57,7 +57,8 @@ def unspool_pass(images: np.ndarray) -> Callable[[], object]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # random images: no model is better than their mean
-        model = convolutional((28, 28), epochs=1).fit(images[:300]).module_
+        model = convolutional((28, 28), epochs=1).set_params(device="cpu")
+        model = model.fit(images[:300]).module_
     source, plain = Sequences(images.reshape(len(images), -1, 1)), Scaler(np.zeros(1), np.ones(1))
     everything, rng = np.arange(len(images)), np.random.default_rng(0)
     batches = Batches(source, plain, everything, 256, torch.device("cpu"), rng)

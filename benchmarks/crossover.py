@@ -1,7 +1,8 @@
 """Where torch's own LSTM overtakes the compiled kernels: small batches of wide layers.
 
-Sets the tables in `unspool.lstm.cpu`, by which "auto" chooses. Rows are units, columns sequences;
-a number is the time of `library` over that of `cpu`, so that 2 means `cpu` is twice as fast.
+Sets the table in `unspool.lstm.cpu`, by which "auto" chooses in training; encoding always runs on
+`cpu`, and the second table says what that costs. Rows are units, columns sequences; a number is
+the time of `library` over that of `cpu`, so that 2 means `cpu` is twice as fast.
 """
 
 import statistics

@@ -6,10 +6,38 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests import fakegpu
 from unspool.cli import main
+from unspool.nn import device
 
 # The tensors here are tiny: a second thread only costs, and a busy machine makes it cost seconds.
 torch.set_num_threads(1)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--device",
+        default="cpu",
+        help=f'what device="auto" means in the tests: cpu, cuda or {fakegpu.NAME}',
+    )
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", 'cpu: device="auto" is the CPU here, whatever --device says')
+    if config.getoption("device") == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # for the processes that tests start
+        return
+    torch.backends.cudnn.allow_tf32 = False  # it computes in float32 then, as the CPU does
+    if config.getoption("device") == fakegpu.NAME:
+        fakegpu.register()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Say what "auto" means before any fixture is made."""
+    on_cpu = item.get_closest_marker("cpu") is not None
+    name = "cpu" if on_cpu else item.config.getoption("device")
+    device.automatic = lambda: name
 
 
 @pytest.fixture(scope="session")

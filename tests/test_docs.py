@@ -22,6 +22,7 @@ MODULES = [
 ]
 
 
+@pytest.mark.cpu
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # two epochs
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_examples_in_docstrings(module):

@@ -19,6 +19,7 @@ from unspool import (
 from unspool.blueprint import DECODERS
 from unspool.blueprint.models import ACTIVATIONS
 from unspool.blueprint.parts import POOLINGS
+from unspool.errors import NoBetterThanMeanWarning
 
 STEPS, FEATURES = 9, 3
 
@@ -49,16 +50,28 @@ class Case:
     X: Any
     y: Any = None
 
+    def parameters(self) -> Any:
+        return self.make().get_params()
+
+    def train(self, **parameters: Any) -> Any:
+        """The model after its epoch; `parameters` replace some of its own."""
+        model = self.make().set_params(**parameters)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoBetterThanMeanWarning)
+            return model.fit(self.X, self.y)
+
     def fit(self) -> Any:
         """The model, its weights drawn anew after an epoch: those of the start say little."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model = self.make().fit(self.X, self.y)
-        generator = torch.Generator().manual_seed(3)
-        with torch.no_grad():
-            for weight in model.module_.parameters():
-                weight.copy_(torch.randn(weight.shape, generator=generator) * 0.4)
-        return model
+        return redraw(self.train())
+
+
+def redraw(model: Any) -> Any:
+    """Give a trained model other weights."""
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for weight in model.module_.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=generator) * 0.4)
+    return model
 
 
 def lstm(**parameters: Any) -> Any:

@@ -30,7 +30,13 @@ def trained(job: Job) -> LSTMAutoencoder:
     inputs = job.inputs
     hidden, features = inputs["w_hh"].shape[1], inputs["w_ih"].shape[1]
     model = LSTMAutoencoder(
-        hidden, bidirectional=False, scaling="none", epochs=1, random_state=0, verbose=0
+        hidden,
+        bidirectional=False,
+        scaling="none",
+        epochs=1,
+        random_state=0,
+        device="cpu",
+        verbose=0,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it learns nothing

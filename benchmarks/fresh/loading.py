@@ -37,7 +37,7 @@ def estimator(folder: Path) -> tuple[float, Call]:
     """The model file as an estimator."""
     from unspool import load
 
-    return time.perf_counter(), load(folder / "model.unspool").transform
+    return time.perf_counter(), load(folder / "model.unspool", device="cpu").transform
 
 
 def module(folder: Path) -> tuple[float, Call]:

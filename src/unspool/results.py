@@ -108,13 +108,13 @@ def explained(
         real = np.arange(x.shape[1]) < source.lengths_of(indices)[:, None]
         squares += float(((again - x)[real].astype(np.float64) ** 2).sum())
         count += int(real.sum())
-    _, variance, _ = moments(source.chunks(), source.n_features)
     if not count:
         raise InputError(f"Expected at least one step to compare with, got none in {source!r}.")
-    spread = count * float((variance / scaler.scale**2).sum())
-    if spread == 0:
+    spread = moments(source.chunks(), source.n_features).spread / scaler.scale
+    total = count * float((spread**2).sum())
+    if total == 0:
         return 1.0 if squares == 0 else 0.0
-    return 1 - squares / spread
+    return 1 - squares / total
 
 
 def codes_and_lengths(

@@ -145,10 +145,11 @@ def test_a_model_that_cannot_be_written_is_told_in_one_line(run, heartbeats, tmp
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.replace", full)
+    monkeypatch.setattr("os.fsync", full)
     done = run("fit", heartbeats, "-o", tmp_path / "m", "--epochs", 1)
     assert done.code == 1
-    assert done.err.endswith("unspool: [Errno 28] No space left on device\n")
+    told = f"unspool: {tmp_path / 'm'}: cannot be written: No space left on device.\n"
+    assert done.err.endswith(told)
     assert not (tmp_path / "m").exists()
 
 

@@ -6,22 +6,22 @@ from pathlib import Path
 from numba.core import config
 
 from unspool.lstm import cpu
-from unspool.lstm.compiled import recurrence, step
+from unspool.lstm.compiled import few, recurrence, rows, step
 from unspool.lstm.compiled.kernel import Kernel
 
 KERNELS = [
     (module, name)
-    for module in (recurrence, step)
+    for module in (few, recurrence, rows, step)
     for name, thing in vars(module).items()
     if isinstance(thing, Kernel) and thing.function.__module__ == module.__name__
 ]
 
 
 def test_warmup_compiles_or_loads_every_kernel_and_says_where_they_are_kept(run, monkeypatch):
-    kernels = {name: Kernel(getattr(module, name).function) for module, name in KERNELS}
-    for module, name in KERNELS:
-        monkeypatch.setattr(module, name, kernels[name])
-    assert {"forward", "backward", "train"} <= kernels.keys()
+    kernels = {one: Kernel(getattr(*one).function) for one in KERNELS}
+    for (module, name), kernel in kernels.items():
+        monkeypatch.setattr(module, name, kernel)
+    assert {"forward", "backward", "train", "multiply"} <= {name for _, name in kernels}
     done = run("warmup")
     assert (done.code, done.out) == (0, "")
     took, where = done.err.splitlines()

@@ -106,7 +106,7 @@ SHAPES = (
     "goes in as (1, T, F)."
 )
 ONE_SERIES = SHAPES.replace("one series of T", "one series of {}").replace(
-    "as (1, T, F).", "as X[None], or is cut by Windows(X, size)."
+    "as (1, T, F).", "as [X] (X[None] for an array), or is cut by Windows(X, size)."
 )
 TEXT = "; turn text into numbers with X.astype(float)."
 

@@ -152,7 +152,33 @@ def test_a_header_alone_and_blank_lines_alone_are_told(tmp_path):
     refused(written(tmp_path, "\n  \n"), "the file holds nothing but blank lines.", window=1)
 
 
-def test_what_arrow_cannot_read_is_told_with_its_words(tmp_path):
-    path = written(tmp_path, "a\n" + "x" * 3_000_000 + "\n")
-    with pytest.raises(InputError, match=f"^{re.escape(str(path))}: the text does not read as a"):
-        read_file(path, window=1)
+@pytest.mark.parametrize("delimiter", [",", "\t", " "])
+def test_lines_may_be_longer_than_arrow_reads_at_a_time(tmp_path, delimiter):
+    names = [f"{'sensor' * 5000}{i}" for i in range(40)]  # a header of 1.2 MB
+    rows = [[str(float(10 * i + j)) for j in range(40)] for i in range(6)]
+    text = "\n".join(delimiter.join(row) for row in [names, *rows])
+    loaded = read_file(written(tmp_path, text), window=6)
+    assert list(loaded.source.feature_names) == names
+    np.testing.assert_array_equal(loaded.source.series[0], np.array(rows, float))
+
+
+def test_so_may_lines_far_down_and_all_lines(tmp_path):
+    number = "1." + "0" * 3_000_000
+    late = "a,b\n" + "1,2\n" * 300_000 + f"3,{number}\n1,2\n"
+    (series,) = read_file(written(tmp_path, late), window=6).source.series
+    assert (series.shape, series[-2].tolist()) == ((300_002, 2), [3, 1])
+    loaded = read_file(written(tmp_path, f"{number},2\n3,{number}\n1,2\n4,5\n"), rows=True)
+    assert loaded.source.values[:, :, 0].tolist() == [[1, 2], [3, 1], [1, 2], [4, 5]]
+
+
+def test_what_arrow_cannot_read_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("unspool.data.delimited.LARGEST_BLOCK", 2_000_000)
+    path = written(tmp_path, "a\n1\n" + "x" * 6_000_000 + "\n1\n")
+    told = "the text does not read as a table: a line has more than 2 GiB; write the data as .npy."
+    refused(path, told, window=1)
+
+
+def test_long_cells_are_cut_short_in_messages(tmp_path):
+    for cells in (["x" * 1000], ["1", "x" * 1000]):
+        with pytest.raises(InputError, match=r"'x{60}…'"):
+            read_file(written(tmp_path, "\n".join(["a", *cells, ""])), window=1)

@@ -196,4 +196,21 @@ def test_names_that_contradict_each_other_are_told():
         "Name the features with `columns`."
     )
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
-    assert error_of(twice) == "column name 'a' appears twice; rename one of the columns."
+    assert error_of(twice) == (
+        "column name 'a' appears twice; rename one of the columns, or name the features with "
+        "`columns` and leave it out."
+    )
+
+
+def test_a_name_that_is_there_twice_does_no_harm_where_it_is_left_out():
+    names = ["a", "b", "time", "a", "b", "a"]
+    table = pa.Table.from_arrays([pa.array([i]) for i in range(6)], names=names)
+    named = {"time": None, "id": None, "label": None}
+    with pytest.raises(InputError, match=r"^column names 'a', 'b' appear more than once; rename"):
+        find_roles(table, named, None)
+    for columns, role in ([["time", "b"], None], [["time"], "a"]):
+        with pytest.raises(InputError, match=r"^column name '[ab]' appears (twice|3 times); ren"):
+            find_roles(table, {**named, "id": role}, columns)
+    roles = find_roles(table, named, ["time"])
+    assert roles.features == ["time"]
+    assert roles.notes[0] == "columns not asked for are left out: a, b"

@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from tests.full_disk import FULL, full_disk
 from unspool.data.files import read_file
 from unspool.data.write import check_folder, check_writable, write_table
 from unspool.errors import InputError
@@ -110,21 +111,11 @@ def test_npy_without_numbers_is_told_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "npy"])
-def test_a_failure_half_way_leaves_the_file_of_before_and_nothing_else(
-    tmp_path, ending, monkeypatch
-):
+def test_a_failure_half_way_leaves_the_file_of_before_and_nothing_else(tmp_path, ending):
     path = tmp_path / f"a.{ending}"
     path.write_text("before")
-
-    def fill_the_disk(*arguments, **named):
-        next(one for one in arguments if hasattr(one, "write")).write(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("pyarrow.csv.write_csv", fill_the_disk)
-    monkeypatch.setattr("pyarrow.parquet.write_table", fill_the_disk)
-    monkeypatch.setattr("numpy.save", fill_the_disk)
-    told = f"{path}: cannot be written: No space left on device."
-    refused(told, write_table, {"n": [1]}, path)
+    with full_disk():
+        refused(f"{path}: {FULL}", write_table, {"n": np.arange(9000) / 7}, path)
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == [path.name]
 

@@ -175,3 +175,16 @@ def test_an_interrupted_first_fit_leaves_no_fitted_model(monkeypatch):
     with pytest.raises(NotFittedError):
         model.transform(rows())
     assert set(vars(model)) == set(model.get_params())
+
+
+@pytest.mark.parametrize("missing", ["validation_steps", "_parameters"])
+def test_a_pickle_of_another_version_is_refused_in_words(missing):
+    model = LSTMAutoencoder(3, **QUICK).fit(rows())
+    del model.__dict__[missing]
+    blob = pickle.dumps(model)
+    with pytest.raises(InputError) as caught:
+        pickle.loads(blob)
+    assert str(caught.value) == (
+        "This LSTMAutoencoder was pickled by another version of unspool; unpickle it there, and "
+        "write it with `save`, whose files every later version reads."
+    )

@@ -3,7 +3,14 @@
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from unspool import DenseAutoencoder, LSTMAutoencoder, LSTMForecaster
+from unspool import (
+    ConvAutoencoder,
+    DenseAutoencoder,
+    EncoderClassifier,
+    LSTMAutoencoder,
+    LSTMForecaster,
+    StackedAutoencoder,
+)
 
 # Two epochs and two numbers: the checks ask for a contract, not for a good model, and a model so
 # short of both may well be no better than the mean.
@@ -11,24 +18,59 @@ ESTIMATORS = [
     estimator(latent_dim=2, epochs=2)
     for estimator in (LSTMAutoencoder, LSTMForecaster, DenseAutoencoder)
 ]
-checks = [
-    (estimator, check)
-    for estimator in ESTIMATORS
-    for _, check in estimator_checks_generator(estimator, legacy=True)
+BY_DEFAULT = [
+    LSTMAutoencoder(),
+    LSTMForecaster(),
+    DenseAutoencoder(),
+    StackedAutoencoder(),
+    ConvAutoencoder(),
+    EncoderClassifier(),
 ]
+# Those that compare numbers, in which the sizes of a model matter.
+OF_NUMBERS = ("check_methods_subset_invariance", "check_methods_sample_order_invariance")
 
 
 def name(check):
     return check.func.__name__ if hasattr(check, "func") else str(check)
 
 
-@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
-@pytest.mark.parametrize(
-    ("estimator", "check"),
-    checks,
-    ids=[f"{type(estimator).__name__}-{name(check)}" for estimator, check in checks],
-)
+def checks_of(estimators):
+    return [
+        (estimator, check)
+        for estimator in estimators
+        for _, check in estimator_checks_generator(estimator, legacy=True)
+    ]
+
+
+def parameters(pairs):
+    ids = [f"{type(estimator).__name__}-{name(check)}" for estimator, check in pairs]
+    return pytest.mark.parametrize(("estimator", "check"), pairs, ids=ids)
+
+
+checks, by_default = checks_of(ESTIMATORS), checks_of(BY_DEFAULT)
+filtered = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+
+
+@filtered
+@parameters(checks)
 def test_scikit_learn(estimator, check):
+    run(estimator, check)
+
+
+@filtered
+@parameters([(one, check) for one, check in by_default if name(check) in OF_NUMBERS])
+def test_numbers_with_default_parameters(estimator, check):
+    run(estimator, check)
+
+
+@pytest.mark.slow
+@filtered
+@parameters(by_default)
+def test_scikit_learn_with_default_parameters(estimator, check):
+    run(estimator, check)
+
+
+def run(estimator, check):
     if name(check) == "check_array_api_input":
         pytest.skip("needs SCIPY_ARRAY_API=1 before scipy is imported")
     check(estimator)

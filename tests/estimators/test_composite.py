@@ -104,14 +104,29 @@ def test_a_decoder_of_bounded_length_scores_what_it_was_fitted_on():
         assert np.isfinite(short(horizon=K, decoder=decoder).fit(X).score(X))
 
 
-def test_sequences_of_unequal_length_are_scored_at_lengths_that_were_trained():
+def test_sequences_of_unequal_length_are_cut_as_fit_cut_them(tmp_path):
     X = Sequences(sines(n=30, steps=12, features=2), 5 + np.arange(30) % 8)
-    model = short(horizon=K).fit(X)  # encodes 2 to 9 steps
-    errors = model.reconstruction_error(X, per="step")
-    expected = np.where(X.lengths > 9, X.lengths - K, X.lengths)
-    np.testing.assert_array_equal((~np.isnan(errors)).sum(1), expected)
-    few = model.reconstruction_error(X[3:5], per="step")
-    np.testing.assert_allclose(few, errors[3:5, : few.shape[1]], rtol=1e-4)
+    past = Sequences(X.values, X.lengths - K)  # 2 to 9 steps
+    model = short(horizon=K).fit(X)
+    model.save(tmp_path / "m")
+    loaded = unspool.load(tmp_path / "m", device="cpu")
+    for one in (model, loaded, runtime.load(tmp_path / "m")):
+        errors = one.reconstruction_error(X, per="step")
+        np.testing.assert_array_equal((~np.isnan(errors)).sum(1), past.lengths)
+        np.testing.assert_array_equal(errors, one.reconstruction_error(past, per="step"))
+        np.testing.assert_array_equal(one.reconstruct(X), one.reconstruct(past))
+        assert one.score(X) == pytest.approx(one.score(past), abs=1e-12)
+
+
+def test_a_sequence_that_is_all_future_is_refused_as_in_fit():
+    model = short(horizon=K).fit(sines(n=30, steps=9))
+    X = Sequences(sines(n=5, steps=9), [9, 3, 9, 9, 9])
+    expected = (
+        "Expected sequences of more than 3 steps, the last 3 of which are to be predicted, but the "
+        "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
+    )
+    for one in (model, runtime.Model(model.contents())):
+        assert message(one.score, X) == expected
 
 
 def test_what_was_given_with_its_future_loses_no_step():
@@ -327,6 +342,7 @@ def test_a_penalty_on_codes_makes_them_smaller_and_sparser():
     )
 
 
+@pytest.mark.cpu
 def test_a_variational_autoencoder_brings_codes_near_the_standard_normal():
     X = sines(n=60, steps=12)
     options = {"patience": None, "epochs": 25, "validation_split": 0}

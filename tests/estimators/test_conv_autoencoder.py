@@ -58,6 +58,7 @@ def scaled(X):
     return ((X - X.mean(axis=(0, 1, 2))) / X.std(axis=(0, 1, 2))).astype(np.float32)
 
 
+@pytest.mark.cpu
 def test_the_whole_model_in_torchs_own_functions():
     X = colours()
     model = make(filters=(4, 6), activation="elu", output_activation="tanh").fit(X)
@@ -189,6 +190,7 @@ def test_longer_sequences_than_in_fit_are_refused():
     assert model.transform(np.zeros((2, 5, 1))).shape == (2, 6)
 
 
+@pytest.mark.cpu
 def test_feature_maps_are_the_outputs_of_the_convolutions():
     X = colours()
     model = make(filters=(4, 6)).fit(X)

@@ -58,7 +58,7 @@ def small(**parameters):
 def weights(model):
     """The encoder's weights, as arrays of their own."""
     state = model.module_.encoder.state_dict()
-    return {name: tensor.numpy().copy() for name, tensor in state.items()}
+    return {name: tensor.cpu().numpy().copy() for name, tensor in state.items()}
 
 
 def same(one, other):
@@ -183,6 +183,7 @@ def test_any_encoder(autoencoder, fitted):
         assert model.n_features_in_ == 2
 
 
+@pytest.mark.cpu
 def test_probabilities_are_those_of_the_head_on_the_codes(data, trained):
     X, y = data
     model = quick(trained, head_units=(4,), fine_tune=True).fit(X, y)

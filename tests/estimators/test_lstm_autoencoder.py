@@ -469,3 +469,13 @@ def test_codes_and_lengths_are_looked_at(fitted):
 def test_lists_ragged_further_inside_are_refused():
     with pytest.raises(InputError, match="sequence 0"):
         quick().fit([[[1, 2], [3]], [[1, 2], [3, 4]]])
+
+
+def test_a_sensor_that_hardly_moved_in_training_does_not_drown_the_others_when_it_moves():
+    X = np.concatenate([sines(), np.full((60, 30, 1), 5.0)], axis=2)
+    X[..., 1] += 1e-7 * np.random.default_rng(0).normal(size=(60, 30))
+    model = quick(epochs=5).fit(X)
+    later = X[:2].copy()
+    later[0, 10:, 1] = 10.0
+    moved, still = model.reconstruction_error(later)
+    assert 10 * still < moved < 100

@@ -136,6 +136,7 @@ def test_a_sequence_is_forecast_the_same_alone_and_among_others(decoder, units):
     np.testing.assert_allclose(model.forecast(padded), among, atol=2e-6)
 
 
+@pytest.mark.cpu
 def test_a_dense_forecast_does_not_depend_on_the_size_of_the_batch():
     model = quick(latent_dim=64, horizon=K, backend="cpu").fit(data(2))
     among, alone = model.forecast(data(2)), [model.forecast([one])[0] for one in data(2)]
@@ -322,6 +323,7 @@ def test_it_has_scikit_learns_manners():
         quick().generate(X, 1)
 
 
+@pytest.mark.cpu
 def test_the_encoder_alone_does_not_forecast(tmp_path):
     model = quick().fit(data())
     model.save(tmp_path / "part", part="encoder")

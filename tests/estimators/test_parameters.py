@@ -151,6 +151,7 @@ def test_a_search_over_widths_and_heads():
     assert len(search.cv_results_["params"]) == 4
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize(("units", "one_call"), [(3, True), (9, True), (1, False)])
 def test_a_decoder_of_another_width_trains_as_step_by_step(units, one_call):
     """In one call of compiled code where there is a dense layer."""

@@ -9,7 +9,10 @@ from unspool.errors import InputError
 from unspool.nn.decoder import Guide
 
 # Most fits here are far too short to be any good.
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = [
+    pytest.mark.cpu,
+    pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),
+]
 
 BITS = (sines(n=40, steps=8, features=2) > 0).astype(float)
 HOT = np.eye(3)[np.digitize(sines(n=40, steps=8)[:, :, 0], [-0.5, 0.5])]

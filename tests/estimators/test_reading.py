@@ -132,14 +132,61 @@ def test_a_step_in_another_order_of_columns_is_not_pushed():
     np.testing.assert_array_equal(stream.push([1.0, 2.0]), code)
 
 
-def test_a_future_by_instance_and_time_is_read_as_such():
+def test_a_future_by_instance_and_time_is_refused_since_instances_are_not_matched():
     past, future = CUBE[:, :4], CUBE[:, 4:]
-    plain = forecaster().fit(past, future)
-    model = forecaster().fit(by_instance(past), by_instance(future))
-    np.testing.assert_array_equal(model.forecast(past), plain.forecast(past))
-    assert model.score(past, by_instance(future)) == plain.score(past, future)
+    model = forecaster().fit(past, future)
     light = runtime.Model(model.contents())
-    assert light.score(past, by_instance(future)) == light.score(past, future)
+    for call in (forecaster().fit, model.score, light.score):
+        with pytest.raises(InputError, match="got a frame with an index of 2 levels"):
+            call(by_instance(past), by_instance(future)[::-1])
+
+
+def test_futures_in_a_list_of_frames_have_their_columns_put_in_order():
+    past, future = CUBE[:, :4], CUBE[:, 4:]
+    names = [f"f{i}" for i in range(CUBE.shape[2])]
+    frames = [pd.DataFrame(one, columns=names) for one in future]
+    frames[1:] = [frame[names[::-1]] for frame in frames[1:]]
+    model, plain = (forecaster().fit(past, y) for y in (frames, future))
+    np.testing.assert_array_equal(model.forecast(past), plain.forecast(past))
+    assert model.score(past, frames) == model.score(past, future)
+    assert runtime.Model(model.contents()).score(past, frames) == pytest.approx(
+        model.score(past, future)
+    )
+
+
+def test_a_dense_model_of_sequences_refuses_rows_that_are_times():
+    model = DenseAutoencoder(2, **QUICK).fit(np.random.default_rng(0).normal(size=(20, 10, 1)))
+    frame = pd.DataFrame(
+        np.zeros((30, 3)), index=pd.date_range("2024", periods=30, freq="h"), columns=list("abc")
+    )
+    light = runtime.Model(model.contents())
+    for call in (model.transform, light.encode):
+        with pytest.raises(InputError, match="the rows of this frame are steps of time"):
+            call(frame)
+        with pytest.raises(InputError, match="Expected sequences of more than one step"):
+            call(np.zeros((30, 1)))
+
+
+def test_codes_of_instances_have_no_place_in_a_frame_of_steps():
+    X = by_instance(CUBE)
+    model = lstm().fit(X)
+    assert model.transform(X).shape[0] == len(CUBE)
+    model.set_output(transform="pandas")
+    with pytest.raises(InputError, match="leave `set_output` out"):
+        model.transform(X)
+    assert len(model.transform(as_source(X))) == len(CUBE)
+
+
+def test_a_classifier_scores_labels_in_every_form_that_it_was_fitted_on():
+    y = np.arange(len(CUBE)) % 2
+    model = EncoderClassifier(lstm(), **QUICK).fit(CUBE, y.astype(object))
+    expected = float(np.mean(model.predict(CUBE) == y))
+    for labels in (y, y.astype(object), y[:, None], pd.Series(y), y.tolist()):
+        assert model.score(CUBE, labels) == expected
+    with pytest.raises(InputError, match="Expected labels `y` like 0"):
+        model.score(CUBE, np.array(["a"] * len(y)))
+    with pytest.raises(InputError, match="Expected `y` of shape"):
+        model.score(CUBE, y[:-1])
 
 
 MISSING = {

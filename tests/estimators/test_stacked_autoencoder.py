@@ -77,7 +77,9 @@ def test_the_stack_is_the_composition_of_its_trained_halves(trained):
     assert len(halves) == 3
 
     def product(values, weights, name):
-        weight, bias = (weights[f"{name}.{kind}"].double().numpy() for kind in ("weight", "bias"))
+        weight, bias = (
+            weights[f"{name}.{kind}"].double().cpu().numpy() for kind in ("weight", "bias")
+        )
         return values @ weight.T + bias
 
     for weights in halves:
@@ -92,6 +94,7 @@ def test_the_stack_is_the_composition_of_its_trained_halves(trained):
     assert_close("again", again.astype(np.float32), model.reconstruct(X).astype(np.float32))
 
 
+@pytest.mark.cpu
 def test_every_layer_is_trained_on_the_codes_of_the_one_before(trained):
     X = digits()
     given = {"input_noise": 0.1, "code_l1": 0.01, "kl_weight": 0.001, "metrics": ("mae",)}

@@ -5,6 +5,7 @@ import pytest
 from tests.interop.agreement import ENCODERS, differences
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("name", ENCODERS)
 def test_codes_are_the_same_everywhere(name):
     for other, apart in differences(name).items():

@@ -16,7 +16,10 @@ from unspool.errors import InputError
 from unspool.interop.keras import from_keras
 from unspool.nn import gate_weights
 
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = [
+    pytest.mark.cpu,
+    pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),
+]
 
 SERIES, VIDEO, ROWS, IMAGES = data(7, 9, 1), data(7, 6, 5), data(7, 20), data(7, 8, 6, 1)
 PAIRS = data(7, 6, 2)
@@ -503,7 +506,7 @@ def test_a_layer_of_the_users_own_is_refused():
 def test_a_file_with_code_in_it_is_refused(tmp_path):
     model = Sequential([Input((9,)), L.Lambda(lambda x: x, name="odd"), L.Dense(9)])
     model.save(tmp_path / "model.keras")
-    with pytest.raises(InputError, match=r"model.keras cannot be loaded: .*[Ll]ambda"):
+    with pytest.raises(InputError, match=r"model.keras cannot be loaded: Lambda 'odd' of keras"):
         from_keras(tmp_path / "model.keras")
     with pytest.raises(InputError, match=r"Expected a .keras file, got .*model.h5"):
         from_keras(tmp_path / "model.h5")
@@ -537,7 +540,10 @@ def test_options_are_looked_at():
 def test_a_layer_that_no_reader_came_past_is_refused():
     model = nets.conditional()
     unused = Input((3,), name="odd")
-    more = Model([*model.inputs, unused], model.outputs)
+    try:
+        more = Model([*model.inputs, unused], model.outputs)
+    except ValueError:
+        pytest.skip("Keras before 3.14 refuses such a model itself")
     with pytest.raises(InputError) as caught:
         from_keras(more)
     assert str(caught.value) == (

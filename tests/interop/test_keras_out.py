@@ -1,5 +1,6 @@
 """Trained models as Keras models: loaded where there is no unspool, they give the same numbers."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.full_disk import FULL, full_disk
 from unspool import (
     ConvAutoencoder,
     DenseAutoencoder,
@@ -325,6 +327,7 @@ def test_keras_is_asked_for_where_it_is_missing(lstm_models, monkeypatch):
         (None, "jax", False, None),
         ("jax", None, False, "jax"),
         (None, None, True, None),
+        ("", None, False, "torch"),  # as Keras takes it
     ],
 )
 def test_keras_comes_on_torch_unless_told_otherwise(
@@ -341,6 +344,44 @@ def test_keras_comes_on_torch_unless_told_otherwise(
     monkeypatch.setattr(graph, "optional", lambda *named: named)
     assert graph.keras_module() == ("keras", "keras")
     assert os.environ.get("KERAS_BACKEND") == backend
+
+
+BACKEND = """
+import sys
+from unspool.cli import main
+for _ in range(2):
+    try:
+        main(sys.argv[1:])
+    except SystemExit as stop:
+        print(stop.code)
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "nonsense"])
+def test_a_backend_that_is_not_installed_is_told(backend, lstm_models, tmp_path):
+    if importlib.util.find_spec(backend):
+        pytest.skip(f"{backend} is installed")
+    lstm_models["repeat"].save(tmp_path / "m.unspool")
+    (tmp_path / "a.keras").touch()
+    for call in (["export", "m.unspool", "-o", "m.keras"], ["import", "a.keras", "-o", "m"]):
+        done = subprocess.run(
+            [sys.executable, "-c", BACKEND, *call],
+            env={**os.environ, "KERAS_BACKEND": backend},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.split() == ["1", "1"], done.stderr
+        for line in done.stderr.splitlines():
+            assert line.startswith(
+                f"unspool: Keras cannot be imported with its backend {backend!r} ("
+            )
+            assert line.endswith(
+                "); install that backend, or name one that is installed in the environment "
+                "variable KERAS_BACKEND (torch, jax or tensorflow), and start Python anew."
+            )
+        assert done.stderr.count("\n") == 2
 
 
 def test_the_command_line_exports(run, lstm_models, tmp_path):
@@ -369,3 +410,13 @@ def test_pooled_states_are_refused(pooling, tmp_path):
         f"An encoder with pooling={pooling!r} cannot be written for Keras, whose pooling layers do "
         "not all read a mask; fit it with pooling='last', or export to ONNX."
     )
+
+
+def test_a_full_disk_is_told_with_the_path(lstm_models, tmp_path):
+    path = tmp_path / "m.keras"
+    path.write_bytes(b"before")
+    with full_disk(), pytest.raises(InputError) as caught:
+        export_keras(lstm_models["repeat"].contents(), path)
+    assert str(caught.value) == f"{path}: {FULL}"
+    assert [one.name for one in tmp_path.iterdir()] == ["m.keras"]
+    assert path.read_bytes() == b"before"

@@ -13,6 +13,7 @@ import torch
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
 
 import unspool
+from tests.full_disk import FULL, full_disk
 from tests.interop.models import (
     AUTOENCODERS,
     CLASSIFIED,
@@ -366,15 +367,10 @@ def test_a_model_bound_to_no_steps_is_refused(tmp_path):
     export_onnx(model, tmp_path / "model.onnx", part="encoder")
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(b"older")
-
-    def full(*_):
-        raise OSError("no space")
-
-    monkeypatch.setattr("unspool._files.os.replace", full)
-    with pytest.raises(OSError, match="no space"):
+    with full_disk(), pytest.raises(InputError, match=f"model.onnx: {FULL}"):
         export_onnx(randomised(AUTOENCODERS["repeat"]), path)
     assert [one.name for one in tmp_path.iterdir()] == ["model.onnx"]
     assert path.read_bytes() == b"older"

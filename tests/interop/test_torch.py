@@ -1,5 +1,6 @@
 """A plain PyTorch module gives what the estimator gives, also where there is no unspool."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -208,7 +209,8 @@ def test_states_have_the_names_that_are_promised(name, pairs):
 
 def test_the_weights_are_those_of_an_lstm(pairs):
     model, module = pairs("reversed_input, both ways, two layers")
-    state, ours = module.state_dict(), model.module_.state_dict()
+    trained = copy.deepcopy(model.module_).cpu()
+    state, ours = module.state_dict(), trained.state_dict()
     shapes = {
         "encoder.lstm.0.1.weight_ih_l0": (12, FEATURES),
         "encoder.lstm.1.0.weight_ih_l0": (12, 6),
@@ -223,7 +225,7 @@ def test_the_weights_are_those_of_an_lstm(pairs):
             ]
     x = torch.from_numpy(RAGGED.values[1:2])  # of all steps
     scaled = ((x - state["shift"]) / state["scale"]).float()
-    states, _ = model.module_.encoder.lstm.stack()[0][0](scaled)
+    states, _ = trained.encoder.lstm.stack()[0][0](scaled)
     torch.testing.assert_close(encoder(scaled)[0][..., :3], states, rtol=1e-5, atol=1e-6)
     prefix = "decoders.reconstruction.lstm."
     read = torch.cat([ours[f"{prefix}layers.0.0.weight_{n}"] for n in ("ih", "context")], 1)

@@ -136,8 +136,13 @@ def run(backend, case, dtype=torch.float64, **replaced):
 
 
 def check(backend, case, dtype=torch.float64, scale=1.0):
-    """Hold a backend against the reference."""
+    """Compare a backend with the reference, and the compiled one without gradients with itself."""
     got = run(backend, case, dtype)
+    if backend == "cpu":
+        inputs, _, lengths = tensors(case, dtype)
+        with torch.no_grad():
+            without = labelled(call(backend, inputs, lengths, case), {})
+        assert_same({name: got[name] for name in RESULTS}, without)
     for label, one in expected(case).items():
         assert_close(label, one.astype(str(dtype).removeprefix("torch.")), got[label], scale)
 

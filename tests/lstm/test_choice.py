@@ -31,23 +31,26 @@ def test_auto_says_what_runs_and_why():
 
 @pytest.fixture
 def measured(monkeypatch):
-    """The library is faster on fewer than 20 sequences, in training on fewer than 10."""
-    monkeypatch.setattr(cpu, "FEWEST", ((math.inf, 20),))
+    """The library trains faster on fewer than 10 sequences."""
     monkeypatch.setattr(cpu, "FEWEST_TRAINING", ((16, 0), (math.inf, 10)))
 
 
-def test_auto_leaves_a_small_batch_of_a_wide_layer_to_the_library(measured):
-    few = Call(batch=19, hidden=256, training=False)
+def test_auto_leaves_training_on_a_small_batch_of_a_wide_layer_to_the_library(measured):
+    few = Call(batch=9, hidden=256)
     assert choose(few) == (
         "library",
-        "cpu is slower on fewer than 20 sequences in layers of 256 units",
+        "cpu is slower on fewer than 10 sequences in layers of 256 units",
     )
-    assert choose(replace(few, batch=20)).name == "cpu"
-    assert choose(replace(few, training=True)).name == "cpu"
-    assert choose(replace(few, training=True, batch=9)).name == "library"
-    assert choose(replace(few, training=True, batch=9, hidden=16)).name == "cpu"
+    assert choose(replace(few, batch=10)).name == "cpu"
+    assert choose(replace(few, hidden=16)).name == "cpu"
     assert choose(few, "cpu").name == "cpu"
     assert choose(replace(few, activation="relu")).name == "cpu"  # the library has no such cell
+
+
+@pytest.mark.parametrize("hidden", [1, 16, 64, 256, 2000])
+def test_without_gradients_the_choice_does_not_depend_on_the_batch(hidden):
+    calls = [Call(batch=batch, hidden=hidden, training=False) for batch in (None, 1, 2, 63, 1000)]
+    assert {choose(call).name for call in calls} == {"cpu"}
 
 
 @pytest.mark.parametrize(
@@ -72,14 +75,14 @@ def test_what_is_told_is_what_runs(backend, activation, monkeypatch):
 
 
 def test_a_layer_says_what_would_run_it_and_then_what_did(measured):
-    layer, x = LSTMLayer(1, 32), torch.zeros(15, 3, 1)
+    layer, x = LSTMLayer(1, 32), torch.zeros(9, 3, 1)
     assert layer.backend == Choice("cpu", "first choice for this cell")
+    layer(x)
+    assert layer.backend == layer.ran == layer.choice(9)
+    assert layer.ran.name == "library"
     with torch.no_grad():
         layer(x)
-    assert layer.backend == layer.ran == layer.choice(15, training=False)
-    assert layer.ran.name == "library"
-    layer(x)
-    assert layer.backend == layer.ran == layer.choice(15)
+    assert layer.backend == layer.ran == layer.choice(9, training=False)
     assert layer.ran.name == "cpu"
 
 

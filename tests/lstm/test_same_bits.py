@@ -1,12 +1,14 @@
 """What must not change a bit of what the compiled backend computes."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 
 from tests.lstm.cases import RESULTS, Case, assert_same, call, labelled, run, tensors
+from unspool.lstm import cpu
 
 CASE = Case(257, 20, 3, 10, 5, ragged=True)
 OWN = ("x", "context", "h0", "c0")  # arguments that each sequence has for itself
@@ -44,6 +46,47 @@ def test_a_sequence_alone_and_among_others(case, dtype):
         gradients = torch.autograd.grad(results, wanted, [one[own] for one in cotangents])
         got = labelled(results, dict(zip(OWN, gradients, strict=True)))
         assert_same({label: among[label][own] for label in got}, got)
+
+
+FEW_OPTIONS = [
+    {},
+    {"left_out": ("context", "w_context")},
+    {"left_out": ("x", "w_ih"), "ragged": False},
+    {"F": 1, "C": 1, "T": 1},
+    {"T": 0, "ragged": False},
+    {"H": 1},
+    {"H": 64, "F": 17},
+]
+
+
+@dtypes
+@pytest.mark.parametrize("options", FEW_OPTIONS, ids=str)
+@cases
+def test_a_few_sequences_without_gradients_and_many(case, options, dtype):
+    """Few are laid out otherwise, see `compiled.few`."""
+    case = replace(case, **options)
+    inputs, _, lengths = tensors(case, dtype)
+    for wanted in (True, False):
+        with torch.no_grad():
+            among = call("cpu", inputs, lengths, case, return_sequences=wanted)
+            for first, last in ((0, 1), (1, 2), (2, 5), (5, 13), (200, 224), (256, 257)):
+                own = slice(first, last)
+                few = {n: one[own] if n in OWN else one for n, one in inputs.items()}
+                with patch.object(cpu.few, "forward", wraps=cpu.few.forward) as ran:
+                    got = call(
+                        "cpu",
+                        few,
+                        None if lengths is None else lengths[own],
+                        case,
+                        return_sequences=wanted,
+                    )
+                assert ran.called == (last - first <= cpu.FEW_OF_TILE * lanes(dtype))
+                for name, one, other in zip(RESULTS, among, got, strict=True):
+                    np.testing.assert_array_equal(other, one[own], err_msg=name)
+
+
+def lanes(dtype):
+    return cpu.VECTORS * cpu.BYTES // dtype.itemsize
 
 
 @dtypes

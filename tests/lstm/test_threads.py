@@ -82,6 +82,60 @@ def test_pytorch_keeps_to_one_thread_while_compiled_code_has_its_own(two_threads
     assert (threads.count(), torch.get_num_threads()) == (2, 2)
 
 
+def in_new_thread(work):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result(PATIENCE)
+
+
+def test_threads_that_begin_meanwhile_have_pytorchs_number(two_threads):
+    with threads.own_only():
+        assert in_new_thread(torch.get_num_threads) == 2
+    assert in_new_thread(torch.get_num_threads) == 2
+
+
+@pytest.mark.parametrize("first_out", [0, 1])
+def test_two_threads_enter_and_leave_in_any_order(first_out, two_threads):
+    inside = [threading.Event(), threading.Event()]
+    leave = [threading.Event(), threading.Event()]
+
+    def caller(number):
+        with threads.own_only():
+            during = torch.get_num_threads()
+            inside[number].set()
+            assert leave[number].wait(PATIENCE)
+            if number == first_out:
+                raise ValueError("as foreseen")
+            during = max(during, torch.get_num_threads())
+        return during, torch.get_num_threads(), threads.count()
+
+    with ThreadPoolExecutor(2) as callers:
+        calls = []
+        for number in (0, 1):
+            calls.append(callers.submit(caller, number))
+            assert inside[number].wait(PATIENCE)
+        for number in (first_out, 1 - first_out):
+            leave[number].set()
+            assert isinstance(calls[number].exception(PATIENCE), ValueError) == (
+                number == first_out
+            )
+        assert calls[1 - first_out].result() == (1, 2, 2)
+    assert torch.get_num_threads() == in_new_thread(torch.get_num_threads) == 2
+
+
+def test_a_thread_with_a_number_of_its_own_gets_that_back_and_gives_it_to_nobody(two_threads):
+    def caller():
+        torch.set_num_threads(5)
+        assert torch.get_num_threads() == 5  # only from here on is it this thread's own
+        in_new_thread(lambda: torch.set_num_threads(3))  # that threads begin with from now on
+        with threads.own_only():
+            assert (threads.count(), torch.get_num_threads()) == (5, 1)
+        return torch.get_num_threads()
+
+    assert in_new_thread(caller) == 5
+    assert in_new_thread(torch.get_num_threads) == 3
+    assert torch.get_num_threads() == 2
+
+
 def test_eight_threads_call_at_once(two_threads):
     case = Case(100, 7, 3, 10, ragged=True)
     expected = run("cpu", case, torch.float32)

@@ -14,7 +14,10 @@ from unspool import model_file
 from unspool.errors import ModelFileError
 from unspool.model_file.format import FORMAT_VERSION, to_bytes
 
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = [
+    pytest.mark.cpu,
+    pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),
+]
 
 MOST_MEMORY = 50 << 20  # bytes; files of the largest damage are some 200 KB
 SHARE = 0.04  # of all absurd values in all fields

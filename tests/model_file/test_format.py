@@ -103,10 +103,10 @@ def test_a_failed_save_leaves_the_older_file_and_nothing_else(model, path, monke
     before = path.read_bytes()
 
     def fail(*_):
-        raise OSError("no space left")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="no space left"):
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(InputError, match=r"model.unspool: cannot be written: No space left on d"):
         model.save(path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -261,4 +261,4 @@ def test_numbers_of_numpy_are_written_as_numbers(tmp_path):
 def test_a_file_that_is_neither_file_nor_folder():
     with pytest.raises(ModelFileError) as caught:
         unspool.load("/dev/null")
-    assert str(caught.value) == "Expected a model file, but /dev/null is none."
+    assert str(caught.value) == "Expected a model file, but /dev/null is a device or a pipe."

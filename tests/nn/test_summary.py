@@ -18,7 +18,10 @@ from unspool.nn import LSTM, LSTMEncoder, LSTMLayer
 from unspool.nn.summary import summary
 
 # Models here are fitted for an epoch on a few numbers: no fit for anything but their shapes.
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = [
+    pytest.mark.cpu,
+    pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),
+]
 
 STEPS = 9
 

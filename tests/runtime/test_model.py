@@ -87,7 +87,7 @@ def test_codes_are_unwound(name, pairs):
     trained, model = pairs(name)
     codes = trained.transform(ALL[name].X)
     if model.decoders["reconstruction"].needs_input:
-        with pytest.raises(InputError, match="codes alone cannot be unwound"):
+        with pytest.raises(InputError, match="codes alone cannot be decoded"):
             model.decode(codes)
         return
     most = model.decoders["reconstruction"].most_steps
@@ -226,7 +226,7 @@ def test_a_score_needs_what_it_is_held_against(pairs):
     _, model = pairs("classifier, lstm")
     with pytest.raises(InputError) as caught:
         model.score(RAGGED)
-    assert str(caught.value) == "Expected labels `y` to hold predictions against, got none."
+    assert str(caught.value) == "Expected labels `y` to compare predictions with, got none."
     _, model = pairs("forecaster of tables")
     with pytest.raises(InputError, match=r"Expected `y` of shape \(20, 4\), got \(20, 3\)."):
         model.score(rows(), rows(features=3))

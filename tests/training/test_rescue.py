@@ -34,8 +34,8 @@ def test_a_loss_that_is_not_finite_ends_training_and_callbacks_are_called(value)
             callbacks=[End()],
         )  # fmt: skip
     assert str(caught.value) == (
-        f"The loss became {value} in epoch 1; lower `learning_rate`, set `global_clipnorm`, or "
-        "scale the data."
+        f"The loss is {value} with the initial weights, before the first step; look for values too "
+        "large for float32, and scale the data (`scaling`)."
     )
     assert ended == [0]
 

@@ -5,6 +5,7 @@ ask for. PyTorch modules (`unspool.nn.build`) and their twins in NumPy (`unspool
 built from a `Blueprint`, and a model file's tensors are held against it.
 """
 
+from unspool.blueprint.memory import check_memory as check_memory
 from unspool.blueprint.models import STRUCTURAL as STRUCTURAL
 from unspool.blueprint.models import Facts as Facts
 from unspool.blueprint.models import blueprint as blueprint

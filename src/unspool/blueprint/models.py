@@ -1,5 +1,6 @@
 """From the parameters of an estimator to its blueprint, model by model."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -68,14 +69,19 @@ def complaints(model: str, parameters: Parameters) -> list[_checks.Complaint]:
     return STRUCTURAL[model].complaints(parameters)
 
 
+def _size(name: str, value: Any, *, none: bool = False) -> _checks.Complaint:
+    """Look at the size of a part; what is too large is refused with its weights, see `memory`."""
+    return _checks.whole(name, value, 1, most=math.inf, none=none)
+
+
 def _lstm_complaints(p: Parameters) -> list[_checks.Complaint]:
     heads = p["head_units"]
     return [
         *_bare_complaints(p),
-        _checks.whole("latent_dim", p["latent_dim"], 1),
-        _checks.whole("units", p["units"], 1, none=True),
-        _checks.whole("decoder_units", p["decoder_units"], 1, none=True),
-        _checks.whole("num_layers", p["num_layers"], 1),
+        _size("latent_dim", p["latent_dim"]),
+        _size("units", p["units"], none=True),
+        _size("decoder_units", p["decoder_units"], none=True),
+        _size("num_layers", p["num_layers"]),
         _checks.truth("bidirectional", p["bidirectional"]),
         _checks.choice("pooling", p["pooling"], POOLINGS),
         _checks.choice("decoder", p["decoder"], DECODER_NAMES),
@@ -89,12 +95,12 @@ def _lstm_complaints(p: Parameters) -> list[_checks.Complaint]:
 
 def _bare_complaints(p: Parameters) -> list[_checks.Complaint]:
     """Look at what a decoder without LSTM, or one without dense layers, has no place for."""
-    dense = [name == "dense" for name in _decoders(p)]
+    dense = [_checks.is_one(name, ["dense"]) for name in _decoders(p)]
     bare = p["head_units"] is None
     return [
         "`head_units` None leaves no layer for `output_activation` "
-        f"{p['output_activation']!r}; leave one of them as it is by default."
-        if bare and p["output_activation"] != "linear"
+        f"{_checks.shown(p['output_activation'])}; leave one of them as it is by default."
+        if bare and not _checks.is_one(p["output_activation"], ["linear"])
         else None,
         "`head_units` None leaves nothing of a decoder 'dense', which is its dense layers; "
         "set it to ()."
@@ -105,8 +111,9 @@ def _bare_complaints(p: Parameters) -> list[_checks.Complaint]:
         if p["decoder_units"] is not None and all(dense)
         else None,
         "`pooling` has to be 'last' for a decoder that starts from the encoder's whole state, got "
-        f"{p['pooling']!r}; set it, or choose another decoder."
-        if p["pooling"] != "last" and any(_from_state(name) for name in _decoders(p))
+        f"{_checks.shown(p['pooling'])}; set it, or choose another decoder."
+        if not _checks.is_one(p["pooling"], ("last",))
+        and any(_from_state(name) for name in _decoders(p))
         else None,
     ]
 
@@ -128,9 +135,9 @@ def _lstm_autoencoder_complaints(p: Parameters) -> list[_checks.Complaint]:
         found.append(_checks.choice("forecast_decoder", p["forecast_decoder"], DECODER_NAMES))
     kind = DECODERS.get(p["decoder"]) if isinstance(p["decoder"], str) else None
     steps_in_order = kind is not None and not kind.flat and kind.reads != "reversed_input"
-    if p["reverse_target"] is True and not steps_in_order:
+    if _checks.is_true(p["reverse_target"]) and not steps_in_order:
         found.append(
-            f"`reverse_target` is not for decoder={p['decoder']!r}, which "
+            f"`reverse_target` is not for decoder={_checks.shown(p['decoder'])}, which "
             "writes all steps at once, or would read at every step what it is to write."
         )
     return found
@@ -138,7 +145,7 @@ def _lstm_autoencoder_complaints(p: Parameters) -> list[_checks.Complaint]:
 
 def _feedforward_complaints(p: Parameters, *activations: str) -> list[_checks.Complaint]:
     return [
-        _checks.whole("latent_dim", p["latent_dim"], 1),
+        _size("latent_dim", p["latent_dim"]),
         *_checks.wholes("hidden_units", p["hidden_units"], 1),
         *(_checks.choice(name, p[name], ACTIVATIONS) for name in activations),
         _checks.number("kl_weight", p["kl_weight"], 0, none=True),
@@ -156,10 +163,10 @@ def _stacked_complaints(p: Parameters) -> list[_checks.Complaint]:
 def _conv_complaints(p: Parameters) -> list[_checks.Complaint]:
     filters, shape = p["filters"], p["image_shape"]
     found = [
-        _checks.whole("latent_dim", p["latent_dim"], 1, none=True),
+        _size("latent_dim", p["latent_dim"], none=True),
         *_checks.wholes("filters", filters, 1),
-        _checks.whole("kernel_size", p["kernel_size"], 1),
-        _checks.whole("pool_size", p["pool_size"], 1),
+        _size("kernel_size", p["kernel_size"]),
+        _size("pool_size", p["pool_size"]),
         _checks.choice("activation", p["activation"], ACTIVATIONS),
         _checks.choice("output_activation", p["output_activation"], ACTIVATIONS),
         _checks.number("kl_weight", p["kl_weight"], 0, none=True),
@@ -169,7 +176,7 @@ def _conv_complaints(p: Parameters) -> list[_checks.Complaint]:
     if shape is not None:
         found += _checks.wholes("image_shape", shape, 1)
         if isinstance(shape, (list, tuple)) and len(shape) not in (2, 3):
-            found.append(f"`image_shape` must be (H, W) or (H, W, C), got {shape!r}.")
+            found.append(f"`image_shape` must be (H, W) or (H, W, C), got {_checks.shown(shape)}.")
     return found
 
 
@@ -223,7 +230,7 @@ def _lstm_decoder(
     if units is None and lstm.width != outputs:
         raise InputError(
             f"`head_units` None makes the decoder's state the output, which needs "
-            f"{outputs} numbers, got {lstm.width}; set `decoder_units`, "
+            f"{outputs} numbers, got {_checks.shown(lstm.width)}; set `decoder_units`, "
             "or head_units=() for a dense layer."
         )
     return LSTMDecoder(name, n_features, latent_dim, lstm, head, steps, reverse_target)

@@ -5,7 +5,9 @@ input that cannot be used, told in a line with the next step; 2 for a call that 
 """
 
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -13,24 +15,46 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from unspool.errors import UnspoolError
 
     try:
-        from unspool.cli.app import app
+        from unspool.cli.app import Abort, UsageError, app
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("unspool"):
             raise
-        print(
-            f"unspool: the command line needs {error.name}, which is not installed: "
-            'pip install "unspool[train]".',
-            file=sys.stderr,
+        _tell(
+            f"the command line needs {error.name}, which is not installed: "
+            'pip install "unspool[train]".'
         )
         sys.exit(1)
     try:
-        app(args=list(arguments) if arguments is not None else None)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
+    except UsageError as error:
+        if message := error.format_message():
+            context = getattr(error, "ctx", None)
+            command = "unspool" if context is None else context.command_path
+            _tell(f"{message.rstrip('.')}; see `{command} --help`.")
+        sys.exit(error.exit_code)
     except UnspoolError as error:
-        print(f"unspool: {error}", *getattr(error, "__notes__", ()), file=sys.stderr)
+        _tell(" ".join([str(error), *getattr(error, "__notes__", ())]))
         sys.exit(1)
+    except Abort:  # Ctrl-C, for versions of typer that do not say 130 themselves
+        sys.exit(130)
     except BrokenPipeError:  # the reader of our stdout, such as `head`, has gone
         sys.stderr.close()
         sys.exit(1)
-    except OSError as error:  # a full disk, say
-        print(f"unspool: {error}", file=sys.stderr)
+    except OSError as error:  # a full disk behind stdout, say
+        _tell(error)
         sys.exit(1)
+    sys.exit(code or 0)
+
+
+def _tell(message: object) -> None:
+    """Say on stderr why nothing came of it."""
+    from unspool._terminal import shown
+
+    print(f"unspool: {shown(message)}", file=sys.stderr)
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Say a warning as Python's `warnings.showwarning` would."""
+    _tell(f"warning: {message}")

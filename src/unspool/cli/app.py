@@ -1,6 +1,6 @@
 """The commands in one place; each is a function of a module of its own."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
 )
+
+# What a call that is put wrongly raises, whichever copy of click it is that typer brings.
+UsageError: Any = typer.BadParameter.__mro__[1]
+Abort = typer.Abort
 
 COMMANDS = (
     demo,

@@ -79,6 +79,7 @@ def fit(
     from rich.table import Table
 
     from unspool._files import check_folder
+    from unspool._terminal import shown_line
     from unspool.errors import InputError, NoBetterThanMeanWarning, UnstableTrainingWarning
     from unspool.estimators.kinds import MODELS
 
@@ -121,7 +122,7 @@ def fit(
     table.add_row("training loss", f"{history['loss'][best]:.4g}")
     if "val_loss" in history:
         table.add_row("validation loss", f"{history['val_loss'][best]:.4g}")
-    table.add_row("model", str(output))
+    table.add_row("model", shown_line(output))
     options.stderr.print(table)
 
 

@@ -10,9 +10,9 @@ EXAMPLE = "unspool inspect transformer.unspool"
 
 def inspect(model: Model) -> None:
     """Print what a model is: parameters, features, layers with their sizes, training, backends."""
-    from rich.console import Console
     from rich.table import Table
 
+    from unspool._terminal import console, shown_line
     from unspool.estimators.loading import load
     from unspool.model_file import read
     from unspool.nn.summary import summary
@@ -25,22 +25,20 @@ def inspect(model: Model) -> None:
         for name, value in whole.get_params(deep=False).items()
         if value != defaults[name] and name not in ("device", "verbose")  # of a run, not a model
     }
-    facts = Table(show_header=False, box=None, pad_edge=False)
-    facts.add_row("model", type(whole).__name__)
+    facts = {"model": type(whole).__name__}
     if whole is not trained:
-        facts.add_row("encoder of", type(trained).__name__)
-        facts.add_row("classes", ", ".join(map(str, whole.classes_)))
-    facts.add_row(
-        "parameters", ", ".join(f"{k}={v!r}" for k, v in changed.items()) or "all as by default"
-    )
+        facts["encoder of"] = type(trained).__name__
+        facts["classes"] = ", ".join(map(str, whole.classes_))
+    parameters = ", ".join(f"{k}={v!r}" for k, v in changed.items())
+    facts["parameters"] = parameters or "all as by default"
     names = getattr(trained, "feature_names_in_", None)
     features = f"{trained.scaler_.shift.size}"
     if names is not None and len(names) == trained.scaler_.shift.size:
         features += f": {', '.join(map(str, names))}"
-    facts.add_row("features", features)
+    facts["features"] = features
     if trained.window_ is not None:
-        facts.add_row("windows", f"{trained.window_[0]} steps, stride {trained.window_[1]}")
-    facts.add_row("longest seen", f"{trained.max_length_} steps")
+        facts["windows"] = f"{trained.window_[0]} steps, stride {trained.window_[1]}"
+    facts["longest seen"] = f"{trained.max_length_} steps"
     history, best = whole.history_, whole.history_["best_epoch"]
     losses = f"loss {history['loss'][best]:.4g}"
     if "val_loss" in history:
@@ -48,15 +46,18 @@ def inspect(model: Model) -> None:
     known = f"{len(history['loss'])} epochs, kept {best + 1}: {losses}"
     if not isfinite(history["loss"][best]):  # as `from_keras` has it
         known = "not known, the model comes from elsewhere"
-    facts.add_row("training", known)
-    facts.add_row("made by", ", ".join(f"{name} {v}" for name, v in contents.versions.items()))
+    facts["training"] = known
+    facts["made by"] = ", ".join(f"{name} {v}" for name, v in contents.versions.items())
 
     backends = Table("layer", "runs on", box=None, pad_edge=False)
     for name, backend in trained.module_.backends().items():
         backends.add_row(name, backend)
 
-    out = Console(highlight=False, soft_wrap=True)
-    out.print(facts)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, fact in facts.items():
+        table.add_row(name, shown_line(fact))
+    out = console()
+    out.print(table)
     out.print(f"\n{summary(trained)}\n")
     if backends.row_count:
         out.print(backends)

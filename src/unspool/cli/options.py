@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+
+from unspool._terminal import console, shown_line
 
 if TYPE_CHECKING:
     from unspool.data.loaded import Loaded
@@ -29,12 +30,12 @@ Output = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="A torch device; auto takes a GPU if any.")]
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+stderr = console(stderr=True)
 
 
 def say(message: str) -> None:
-    """Say something about the data, on stderr."""
-    stderr.print(message, markup=False)
+    """Say something about the data, on stderr, in one line."""
+    stderr.print(shown_line(message))
 
 
 def able(trained: "Trained", method: str) -> "Trained":

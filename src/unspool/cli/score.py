@@ -19,7 +19,8 @@ def score(
     """Write the reconstruction error of every sequence, or of every time step of long series.
 
     For long series the errors of overlapping windows are averaged step by step, and a last window
-    is laid at the end of each series, so that every step has one. Errors are in the model's scaled
+    is laid at the end of each series, so that every step has one, but for the last ones where
+    --window adds the steps of a forecast. Errors are in the model's scaled
     units: about 1 is what the mean would do.
     """
     from unspool.cli.by_step import step_columns

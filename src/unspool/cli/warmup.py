@@ -19,6 +19,8 @@ def warmup() -> None:
     folder = cpu.warmup()
     model = Autoencoder(LSTMEncoder(1, 1), {"reconstruction": LSTMDecoder("repeat", 1, 1)})
     loss_sum(model, torch.zeros(64, 1, 1), None, "mse")
+    with torch.inference_mode():
+        model(torch.zeros(1, 1, 1))
     say(f"compiled code is ready after {perf_counter() - start:.1f} s")
     if folder is None:
         say(

@@ -6,17 +6,15 @@ Main path: `load_array` finds the values (and lengths and labels), its shape say
 
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
-from zlib import error as DecompressError
-
-import numpy as np
 
 from unspool.data.loaded import Column, Cut, Loaded, of_sequences, of_series
+from unspool.data.npy import Npz, read_npy
 from unspool.data.sequences import Sequences
 from unspool.errors import InputError
 
 VALUES = ("X", "values")
 LABELS = ("y", "labels")
+LENGTHS = "lengths"
 _SIGNATURES = {".npy": b"\x93NUMPY", ".npz": b"PK"}
 
 
@@ -39,33 +37,23 @@ def load_array(path: Path, cut: Cut, *, rows: bool = False) -> Loaded:
     lengths = labels = None
     try:
         if ending == ".npy":
-            mapped = cut.size is not None
-            values = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+            values = read_npy(path, mapped=cut.size is not None)
         else:
-            values, lengths, labels = _entries(path)
-    except (ValueError, EOFError, BadZipFile, DecompressError) as error:
+            values, lengths, labels = _entries(Npz(path))
+    except (ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise
-        if "bject" in str(error):  # "Object arrays cannot", "Python objects in dtype"
-            raise InputError(
-                "it holds pickled Python objects, which can run code when loaded and are not "
-                "read; save numbers: an array (N, T, F), or .npz with `X` and `lengths`."
-            ) from None
         raise InputError(f"the array cannot be read: {error}.") from None
     return of_array(values, lengths, labels, cut, rows=rows)
 
 
-def _entries(path: Path) -> tuple[Column, Column | None, Column | None]:
-    """Values, lengths and labels of a `.npz` file."""
-    # Opened here, since NumPy leaves a file open that turns out to be damaged.
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        entries = {name: np.asarray(file[name]) for name in file.files}
-    lengths = entries.pop("lengths", None)
+def _entries(file: Npz) -> tuple[Column, Column | None, Column | None]:
+    """Values, lengths and labels of a `.npz` file; nothing is read of one that has others too."""
     found: dict[str, list[str]] = {
-        "labels": [name for name in LABELS if name in entries],
-        "values": [name for name in VALUES if name in entries],
+        "labels": [name for name in LABELS if name in file.names],
+        "values": [name for name in VALUES if name in file.names],
     }
-    others = [name for name in entries if name not in (*LABELS, *VALUES)]
+    others = [name for name in file.names if name not in (*LABELS, *VALUES, LENGTHS)]
     if not found["values"] and len(others) == 1:
         found["values"], others = others, []
     for kind, names in found.items():
@@ -77,8 +65,9 @@ def _entries(path: Path) -> tuple[Column, Column | None, Column | None]:
             f"expected the values as 'X' or 'values' or as the only array, with 'lengths' and "
             f"'y' or 'labels' beside it, and found {held}; save it with such names."
         )
-    labels = entries[found["labels"][0]] if found["labels"] else None
-    return entries[found["values"][0]], lengths, labels
+    lengths = file[LENGTHS] if LENGTHS in file.names else None
+    labels = file[found["labels"][0]] if found["labels"] else None
+    return file[found["values"][0]], lengths, labels
 
 
 def of_array(

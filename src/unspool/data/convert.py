@@ -11,6 +11,7 @@ import numpy as np
 
 from unspool.data.frames import (
     check_axis_of_time,
+    check_order_of_time,
     check_rows_are_sequences,
     frame_values,
     is_frame,
@@ -76,6 +77,8 @@ def plain(X: Any) -> Source | FloatArray:
     if isinstance(X, (list, tuple)) and is_array_like(X):
         if _is_padded(X):
             return Sequences.from_list(X)
+        for i, one in enumerate(X):
+            check_order_of_time(getattr(one, "index", None), f"sequence {i}")
         values = as_floats(X, "X")
     elif is_frame(X) or getattr(getattr(X, "index", None), "nlevels", 1) > 1:
         labels = labels_of(X) if is_frame(X) else None
@@ -114,8 +117,9 @@ def check_more_than_a_step(values: FloatArray) -> None:
     if steps == 1 < n:
         raise InputError(
             f"Expected sequences of more than one step, got shape ({n}, 1), which is {n} sequences "
-            f"of one step (n_features = 1); one series of {n} steps goes in as X[None], or is cut "
-            "by Windows(X, size), and where sequences of one step are meant, give X[:, None]."
+            f"of one step (n_features = 1); one series of {n} steps goes in as [X] (X[None] for an "
+            "array), or is cut by Windows(X, size), and sequences of one step go in as "
+            "numpy.asarray(X)[:, None]."
         )
 
 
@@ -132,8 +136,8 @@ def features_hint(shape: tuple[int, ...], features: int) -> str:
     """What may have happened where an array has other features than a model of so many."""
     if len(shape) == 2 and shape[1] == features:
         return (
-            ". A table (N, T) is N sequences of one feature; one series (T, F) goes in as X[None], "
-            "or is cut by Windows(X, size)"
+            ". A table (N, T) is N sequences of one feature; one series (T, F) goes in as [X] "
+            "(X[None] for an array), or is cut by Windows(X, size)"
         )
     if len(shape) == 3 and shape[1] == features:
         return ". Where features come before steps, (N, F, T), give X.transpose(0, 2, 1)"
@@ -153,16 +157,16 @@ def whole_rows(source: Source) -> FloatArray:
 
 
 def _of_other_shape(shape: tuple[int, ...]) -> InputError:
-    told = (
+    message = (
         "Expected sequences as (N, T, F) or (N, T), a list of (T_i, F), a frame, or "
         f"Windows(series, size), got an array of shape {shape}. Reshape your data: "
     )
     if len(shape) == 1:
         return InputError(
-            f"{told}one series of {shape[0]} steps goes in as X[None], or is cut by "
-            "Windows(X, size)."
+            f"{message}one series of {shape[0]} steps goes in as [X] (X[None] for an array), or is "
+            "cut by Windows(X, size)."
         )
-    return InputError(f"{told}one series of T steps goes in as (1, T, F).")
+    return InputError(f"{message}one series of T steps goes in as (1, T, F).")
 
 
 def _is_padded(X: list[Any] | tuple[Any, ...]) -> bool:

@@ -17,7 +17,10 @@ from pyarrow import csv as arrow_csv
 
 from unspool.errors import InputError
 
-LOOKED_AT = 50  # lines from which separator and header are told
+LOOKED_AT = 50  # lines from which separator and header are told; of long ones only as many as
+ENOUGH = 1 << 20  # this number of bytes takes, and three at least
+BLOCK = 1 << 20  # bytes that Arrow reads at a time; no line may be longer
+LARGEST_BLOCK = (1 << 31) - 1
 BLANK = " "
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?")
 _COMMA_DECIMAL = re.compile(r"[-+]?\d+,\d+")
@@ -25,11 +28,15 @@ _COMMA_DECIMAL = re.compile(r"[-+]?\d+,\d+")
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the text is written: what separates fields, the names, and lines before the data."""
+    """How the text is written: what separates fields, the names, and lines before the data.
+
+    `longest` is that of the lines that were looked at, in bytes.
+    """
 
     delimiter: str
     names: list[str]
     skip: int
+    longest: int
     decimal: str
     notes: tuple[str, ...]
 
@@ -47,13 +54,29 @@ def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
     read = arrow_csv.ReadOptions(column_names=dialect.names, skip_rows=dialect.skip)
     parse = arrow_csv.ParseOptions(delimiter="\t" if text else dialect.delimiter)
     convert = arrow_csv.ConvertOptions(decimal_point=dialect.decimal)
-    try:
-        table = arrow_csv.read_csv(pa.BufferReader(text) if text else path, read, parse, convert)
-    except pa.ArrowException as error:
-        source = pa.BufferReader(text) if text else path
-        raise _unequal_rows(source, read, parse) or InputError(
-            f"the text does not read as a table: {error}."
-        ) from None
+    size = len(text) if text else path.stat().st_size
+
+    def source() -> Any:
+        return pa.BufferReader(text) if text else path
+
+    # No line may be longer than a block. Of lines that were not looked at, Arrow finds out.
+    blocks = [min(size, LARGEST_BLOCK)]
+    if dialect.longest < BLOCK < size:
+        blocks.insert(0, BLOCK)
+    for block in blocks:
+        read.block_size = block
+        try:
+            table = arrow_csv.read_csv(source(), read, parse, convert)
+            break
+        except pa.ArrowException as error:
+            why = str(error)
+            if "block" in why and block != blocks[-1]:
+                continue
+        if "block" in why and size > LARGEST_BLOCK:
+            why = "a line has more than 2 GiB; write the data as .npy"
+        raise _unequal_rows(source(), read, parse) or InputError(
+            f"the text does not read as a table: {why}."
+        )
     for field in table.schema:
         if pa.types.is_binary(field.type):
             raise InputError(_not_text(f"column {field.name!r} holds bytes that are not UTF-8"))
@@ -71,7 +94,7 @@ def _tabs_for_blanks(path: Path) -> bytes:
 
 
 def _dialect(path: Path) -> Dialect:
-    lines, before = _first_lines(path)
+    lines, before, longest = _first_lines(path)
     delimiter, rows = _split(lines)
     notes: list[str] = []
     if delimiter != "," and len(rows[-1]) > 1:
@@ -85,7 +108,7 @@ def _dialect(path: Path) -> Dialect:
     if _is_data(rows[0], decimal):
         names = [str(i) for i in range(len(rows[0]))]
         notes.append(f"no header: columns are named by their numbers, {_span(names)}")
-        return Dialect(delimiter, names, before, decimal, tuple(notes))
+        return Dialect(delimiter, names, before, longest, decimal, tuple(notes))
     names = [name.strip() for name in rows[0]]
     if len(names) == width - 1:
         ends_empty = all(row[-1].strip() == "" for row in rows[1:])
@@ -94,13 +117,17 @@ def _dialect(path: Path) -> Dialect:
             notes.append("the header is one name short: taken as that of all but the first column")
     if len(names) > 2 and names == [str(i) for i in range(len(names))]:
         notes.append(f"first row, {_span(names)}, taken as column names")
-    return Dialect(delimiter, names, before + 1, decimal, tuple(notes))
+    return Dialect(delimiter, names, before + 1, longest, decimal, tuple(notes))
 
 
-def _first_lines(path: Path) -> tuple[list[str], int]:
-    """The first lines that hold something, and how many empty ones lie before them."""
+def _first_lines(path: Path) -> tuple[list[str], int, int]:
+    """The first lines that hold something, how many empty ones precede them, and the longest."""
+    raw: list[bytes] = []
     with path.open("rb") as file:
-        raw = list(islice(file, LOOKED_AT))
+        for line in islice(file, LOOKED_AT):
+            raw.append(line)
+            if len(raw) >= 3 and sum(map(len, raw)) > ENOUGH:
+                break
     if any(b"\0" in line for line in raw):
         raise InputError(_not_text("it holds zero bytes"))
     try:
@@ -113,7 +140,7 @@ def _first_lines(path: Path) -> tuple[list[str], int]:
         raise InputError("the file holds nothing but blank lines.")
     before = next(i for i, line in enumerate(text) if line.strip())
     filled[0] = filled[0].removeprefix("#")  # numpy.savetxt writes its header so
-    return filled, before
+    return filled, before, max(map(len, raw))
 
 
 def _split(lines: list[str]) -> tuple[str, list[list[str]]]:

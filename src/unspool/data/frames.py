@@ -6,6 +6,7 @@ Numbers come through narwhals, which is loaded when something may be a frame. Wi
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +21,18 @@ Labels = tuple[Any, ...]
 
 ARRAYS = (np.ndarray, list, tuple, int, float)
 TIME_NAMES = ("time", "timestamp", "timepoint", "timepoints", "date", "datetime")
+INDEX_NAMES = (*TIME_NAMES, "t", "step", "steps", "timestep", "second", "seconds", "epoch")
 _TIMES = ("datetime64", "datetime", "date", "period", "timedelta64", "timedelta", "time")
-_DATE = re.compile(r"\d{4}-\d\d?-\d\d?([ T].*)?|\d\d?([./-])\d\d?\2\d{4}( .*)?|\d{4}/\d\d?/\d\d?.*")
+_MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_DATE = re.compile(
+    r"\d{4}[-/.]\d\d?([-/.]\d\d?)?([ T].*)?"  # 2024-01-31 and 2024-01, with a time or without
+    r"|\d\d?([-/.])\d\d?\3(\d\d|\d{4})([ ,].*)?"  # 31.1.2024, 1/31/24
+    r"|\d{8}[T_ ]\d{4,6}.*"  # 20240131T1300
+    r"|\d\d?:\d\d(:\d\d.*)?( ?[ap]m)?"  # 13:00, 1:00:00 pm
+    rf"|(\d\d?[ -])?{_MONTH}[ .,-]*(\d\d?[ ,-]+)?\d{{2,4}}( .*)?"  # 31 Jan 2024, Jan 31, 2024
+    r"|\d{4}[- ]?(Q[1-4]|W\d\d?)",  # 2024Q1, 2024-W05
+    re.IGNORECASE,
+)
 
 
 def is_frame(X: Any) -> bool:
@@ -63,7 +74,7 @@ def frame_values(X: Any, what: str = "the frame") -> Array:
     Raises
     ------
     InputError
-        For a column of dates, of text or of anything else that is no number.
+        For a column of dates, of text or of anything else but numbers.
     """
     frame = _narwhals(X)
     if frame is None:
@@ -140,17 +151,18 @@ def check_rows_are_sequences(X: Any) -> None:
         With what says so, and how such a frame goes in.
     """
     if _has_time_index(X):
-        told, more = "its index holds times", ".reset_index(drop=True)"
+        reason, first = "its index holds times", ""
+        rows = ".reset_index(drop=True) says that every row is a sequence"
     elif is_frame(X) and (time := _time_named(labels_of(X))) is not None:
-        told, more = f"it has a column {time!r}", "a table without that column"
+        reason, first = f"it has a column {time!r}", "drop that column, and "
+        rows = "without that column every row is a sequence"
     else:
         check_axis_of_time(X, 1)
         return
     raise InputError(
         f"Expected a sequence in every row, but the rows of this frame are steps of time, since "
-        f"{told}; cut it into windows with Windows(frame, size), or give [frame] for one sequence. "
-        f"Of a table with several series see sequences_from_table; {more} says that every row is "
-        "a sequence."
+        f"{reason}; {first}cut it into windows with Windows(frame, size), or give [frame] for one "
+        f"sequence. Of a table with several series see sequences_from_table; {rows}."
     )
 
 
@@ -196,13 +208,13 @@ def _check_column(values: Any, label: Any, dtype: str) -> None:
             f"Expected numbers in column {label!r}, got series in its cells; they are read where "
             "every column holds such, and the frame is not in a list."
         )
-    told = f"Expected numbers in column {label!r}, got {dtype}; drop it or choose columns."
+    message = f"Expected numbers in column {label!r}, got {dtype}; drop it or choose columns."
     if dtype in ("String", "Categorical") or dtype.startswith("Enum"):
         raise InputError(
-            f"{told} Where it says which series a row belongs to see sequences_from_table."
+            f"{message} Where it says which series a row belongs to see sequences_from_table."
         )
     if dtype not in ("Object", "Unknown"):
-        raise InputError(told)
+        raise InputError(message)
     try:
         as_reals(values, f"column {label!r}")
     except NotNumbersError as error:
@@ -230,7 +242,8 @@ def instances_and_steps(index: Any) -> tuple[Array, Array]:
     if _says_time(instances) and not _says_time(times):
         raise InputError(
             "Expected an index (instance, time), but its first level holds times; call "
-            ".swaplevel().sort_index() first."
+            ".swaplevel().sort_index() where the second one has the instances, or turn the first "
+            "into other labels where every one of its times is an instance."
         )
     kind, gaps = times.inferred_type, instances.hasnans or times.hasnans
     if kind not in (*_TIMES, "integer", "floating") or gaps:
@@ -277,14 +290,23 @@ def _has_time_index(X: Any) -> bool:
 
 
 def _time_named(labels: Labels | None) -> Any:
-    return next((one for one in labels or () if str(one).lower() in TIME_NAMES), None)
+    named = [one for one in labels or () if _is_named(one, TIME_NAMES)]
+    exact = [one for one in named if str(one).lower() in TIME_NAMES]
+    if exact or len(named) == 1:  # time_0, time_1, … are the steps of a sequence
+        return (exact or named)[0]
+    return None
+
+
+def _is_named(label: Any, names: Sequence[str]) -> bool:
+    """Whether one of the words of `label` is among `names`: "Time (s)" is a time."""
+    return not set(re.findall("[a-z]+", str(label).lower())).isdisjoint(names)
 
 
 def _says_time(index: Any) -> bool:
     """Whether an index of pandas holds times, or is called so."""
     if not hasattr(index, "inferred_type"):
         return False
-    named = str(index.name).lower() in TIME_NAMES
+    named = _is_named(index.name, INDEX_NAMES)
     return _is_time(index) or (named and index.inferred_type in ("integer", "floating", "string"))
 
 

@@ -42,12 +42,8 @@ class Futures:
     ) -> None:
         self.source, self.horizon, self.future = source, horizon, future
         self.cut = 0 if future is not None else horizon
-        if self.cut and source.min_length <= horizon:
-            raise InputError(
-                f"Expected sequences of more than {horizon} steps, the last {horizon} of which "
-                f"are to be predicted, but the shortest has {source.min_length}; leave it out, "
-                "lower `horizon`, or give the future as `y`."
-            )
+        if self.cut:
+            check_longer_than(source, horizon)
 
     @property
     def n_features(self) -> int:
@@ -95,11 +91,11 @@ class Futures:
 
 
 def without_future(source: Source, horizon: int, longest: int) -> Source:
-    """Sequences as a model was trained on that learned their last `horizon` steps as their future.
+    """Sequences as they were encoded in training, where their last `horizon` steps were cut off.
 
-    Those of more than `longest` steps, the most that such a model has encoded, end with a future,
-    as they did in training: they are cut. Shorter ones are taken whole, so that windows of the
-    length that was encoded need no steps beyond it.
+    Where one has more than `longest` steps, the most that were encoded, all of them end with a
+    future, as they did in training, and it is cut off. Otherwise they are taken whole: windows of
+    the length that was encoded, or sequences that are cut already, lose nothing.
 
     Parameters
     ----------
@@ -107,10 +103,27 @@ def without_future(source: Source, horizon: int, longest: int) -> Source:
     horizon : int
         Steps of the future, K.
     longest : int
-        Steps of the longest sequence in training, without its future. A sequence of K steps or
-        fewer is never cut.
+        Steps of the longest sequence in training, without its future.
+
+    Raises
+    ------
+    InputError
+        Where a sequence with a future would be left without a step.
     """
-    return source.without_end(horizon, max(longest, horizon))
+    if source.max_length <= longest:
+        return source
+    check_longer_than(source, horizon)
+    return source.without_end(horizon)
+
+
+def check_longer_than(source: Source, horizon: int) -> None:
+    """Refuse sequences that would have no step left without their last `horizon`."""
+    if source.min_length <= horizon:
+        raise InputError(
+            f"Expected sequences of more than {horizon} steps, the last {horizon} of which are to "
+            f"be predicted, but the shortest has {source.min_length}; leave it out, lower "
+            "`horizon`, or give the future as `y`."
+        )
 
 
 def as_future(y: Any, names: Sequence[str] | None) -> FloatArray:
@@ -122,8 +135,15 @@ def as_future(y: Any, names: Sequence[str] | None) -> FloatArray:
     names : sequence of F strings, optional
         Of the features; columns that have the same names must have the same order.
     """
-    if getattr(getattr(y, "index", None), "nlevels", 1) > 1:
-        y = plain(y)
+    levels = getattr(getattr(y, "index", None), "nlevels", 1)
+    if levels > 1:
+        raise InputError(
+            f"Expected `y` in the order of the sequences of `X`, got a frame with an index of "
+            f"{levels} levels, which cannot be matched with them; bring it in that order and give "
+            "an array (N, K, F)."
+        )
+    if isinstance(y, (list, tuple)) and any(map(is_frame, y)):
+        y = plain(y)  # with columns in one order
     named = names_of(labels_of(y)) if is_frame(y) else getattr(y, "feature_names", None)
     if named and names and tuple(named) != tuple(names) and set(named) == set(names):
         raise InputError(

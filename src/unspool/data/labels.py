@@ -26,6 +26,26 @@ def known_labels(y: Any) -> Array:
     return labels
 
 
+def labels_like(y: Any, classes: Array) -> Array:
+    """Labels (N,) to compare with `classes`: numbers where these are numbers, and only there.
+
+    Raises
+    ------
+    InputError
+        Where one is missing, or they are of another kind.
+    """
+    labels = known_labels(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    numbers = [np.asarray(one.tolist()).dtype.kind in "iufb" for one in (labels, classes)]
+    if labels.size and numbers[0] != numbers[1]:
+        raise InputError(
+            f"Expected labels `y` like {classes.tolist()[0]!r}, as in `fit`, got others "
+            f"like {labels.ravel().tolist()[0]!r}."
+        )
+    return labels
+
+
 def _is_missing(label: Any) -> bool:
     if label is None or type(label).__name__ in ("NAType", "NaTType"):
         return True

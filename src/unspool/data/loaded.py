@@ -141,6 +141,11 @@ def naming(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
+    except MemoryError:
+        raise InputError(
+            f"{path}: there is not enough memory for what it holds; split it, or write one series "
+            "(T, F) as .npy, which a window reads from the disk."
+        ) from None
 
 
 def listed(names: Sequence[str]) -> str:

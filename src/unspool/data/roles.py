@@ -66,7 +66,8 @@ def find_roles(
     found = dict(named)
     notes: list[str] = []
     kept = set(columns or ()) | {name for name in named.values() if name is not None}
-    free = [name for name in table.column_names if name not in kept]
+    counts = Counter(table.column_names)
+    free = [name for name in table.column_names if name not in kept and counts[name] == 1]
     if found["time"] is None:
         found["time"] = _time_column(table, free)
     numbers = [name for name in free if name in UNNAMED and name != found["time"]]
@@ -90,7 +91,7 @@ def find_roles(
         features = [name for name in table.column_names if name not in taken]
     else:
         features = list(columns)
-        rest = [name for name in free if name not in taken]
+        rest = [name for name in counts if name not in kept and name not in taken]
         if rest:
             notes.append(f"columns not asked for are left out: {listed(rest)}")
     if not features:
@@ -139,11 +140,10 @@ def is_numeric(kind: Any) -> bool:
 def _check_names(
     names: list[str], named: dict[str, str | None], columns: Sequence[str] | None
 ) -> None:
-    twice = next((name for name, count in Counter(names).items() if count > 1), None)
-    if twice is not None:
-        raise InputError(f"column name {twice!r} appears twice; rename one of the columns.")
     asked = [(role, name) for role, name in named.items() if name is not None]
     asked += [("columns", name) for name in columns or ()]
+    wanted = set(names) if columns is None else {name for _, name in asked}
+    _check_twice({name: n for name, n in Counter(names).items() if n > 1 and name in wanted})
     if columns is not None and not columns:
         raise InputError("`columns` is empty; name at least one feature, or leave it out.")
     lacking = [name for name in columns or () if name not in names]
@@ -163,6 +163,19 @@ def _check_names(
         if name in used:
             raise InputError(f"column {name!r} is named as `{used[name]}` and again as `{role}`.")
         used[name] = role
+
+
+def _check_twice(counts: dict[str, int]) -> None:
+    """Refuse names that more than one column has."""
+    if not counts:
+        return
+    told = f"column names {listed(list(map(repr, counts)))} appear more than once"
+    if len(counts) == 1:
+        ((name, count),) = counts.items()
+        told = f"column name {name!r} appears {'twice' if count == 2 else f'{count} times'}"
+    raise InputError(
+        f"{told}; rename one of the columns, or name the features with `columns` and leave it out."
+    )
 
 
 def _time_column(table: Any, free: list[str]) -> str | None:

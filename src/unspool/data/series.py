@@ -7,6 +7,7 @@ import numpy as np
 
 from unspool import _checks
 from unspool.data.frames import (
+    ARRAYS,
     Labels,
     check_axis_of_time,
     check_order_of_time,
@@ -29,6 +30,9 @@ def as_series(series: Any) -> tuple[list[Array], tuple[str, ...] | None]:
     Several are in a list, in a frame with the index (instance, time), or in the cells of one.
     """
     if not holds_series(series):
+        cells = _cells(series)
+        if cells is not None:
+            return as_series(cells)
         inside, labels = _inside(series)
         if inside is not None:
             return inside, names_of(labels)
@@ -40,6 +44,15 @@ def as_series(series: Any) -> tuple[list[Array], tuple[str, ...] | None]:
     read = [read_one(one, what) for one, what in zip(series, named, strict=True)]
     arrays, labels = same_columns(read, "series")
     return [_two_axes(one, what) for one, what in zip(arrays, named, strict=True)], names_of(labels)
+
+
+def _cells(series: Any) -> list[Any] | None:
+    """The entries of a column of pandas, polars or Arrow whose cells hold series."""
+    levels = getattr(getattr(series, "index", None), "nlevels", 1)
+    if isinstance(series, ARRAYS) or is_frame(series) or levels > 1 or not is_array_like(series):
+        return None
+    cells = as_array(series, "a series")
+    return list(cells) if cells.dtype == object and holds_series(cells) else None
 
 
 def _inside(series: Any) -> tuple[list[Array] | None, Labels | None]:

@@ -15,14 +15,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unspool import _checks
+from unspool.data.archives import TIGHTEST
 from unspool.data.convert import as_source
 from unspool.data.delimited import is_number, read_delimited
+from unspool.data.frames import is_frame
 from unspool.data.loaded import Column, Cut, Loaded, of_sequences, of_series
+from unspool.data.npy import HARMLESS
 from unspool.data.roles import Roles, as_times, find_roles, is_numeric
 from unspool.data.sequences import FloatArray, IntArray, Sequences
 from unspool.errors import InputError
 
 Named = dict[str, str | None]
+
+LONGEST_CELL = 60  # letters of a cell in a message
 
 
 def load_table(
@@ -136,7 +141,15 @@ def sequences_from_table(
         if asked:
             frame = frame.reset_index(level=asked)
         read = nw.from_native(frame, eager_only=True)
+        numbered = [name for name in read.columns if not isinstance(name, str)]
+        if numbered:
+            raise InputError(
+                f"Expected columns named by strings, got {numbered[0]!r}; give "
+                "frame.rename(columns=str)."
+            )
         table = read.to_arrow().select(read.columns)  # without the index of a pandas frame
+    except InputError:
+        raise
     except (TypeError, ValueError, pa.ArrowException, nw.exceptions.NarwhalsError) as error:
         raise InputError(
             f"Expected a pandas or polars DataFrame or a pyarrow Table, got {type(frame).__name__} "
@@ -160,6 +173,8 @@ def sequences_from_table(
 
 def _of_instances(frame: Any, columns: Sequence[str] | None) -> Sequences:
     """Sequences of a frame with the index (instance, time)."""
+    if not is_frame(frame):  # a column of one
+        frame = frame.to_frame()
     lacking = [name for name in columns or () if name not in frame.columns]
     if lacking:
         raise InputError(f"`columns`: {_checks.unknown_name('column', lacking[0], frame.columns)}")
@@ -169,8 +184,19 @@ def _of_instances(frame: Any, columns: Sequence[str] | None) -> Sequences:
 
 
 def _read_parquet(path: Path) -> Any:
+    size = path.stat().st_size
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            about, groups = file.metadata, range(file.metadata.num_row_groups)
+            packed = sum(about.row_group(i).total_byte_size for i in groups)
+            total = max(packed, 8 * about.num_rows * about.num_columns)
+            if total > max(HARMLESS, TIGHTEST * size):
+                raise InputError(
+                    f"the file has {size:,} bytes and holds {about.num_rows:,} rows of "
+                    f"{about.num_columns:,} columns, about {total:,} bytes in memory, over "
+                    f"{TIGHTEST} times as many; if that is meant, write it as .npy."
+                )
+            table = file.read()
     except pa.ArrowException as error:
         raise InputError(f"it does not read as Parquet: {error}.") from None
     if table.num_rows == 0:
@@ -226,14 +252,19 @@ def _numbers(column: Any, name: str) -> FloatArray:
         row = numeric.index(False) if False in numeric else 0
         if any(numeric) and not all(numeric):
             raise InputError(
-                f"column {name!r} mixes numbers and text: {values[row]!r} in data row {row + 1}; "
-                f"correct the file, or {way_out}."
+                f"column {name!r} mixes numbers and text: {_short(values[row])} in data row "
+                f"{row + 1}; correct the file, or {way_out}."
             )
-        raise InputError(f"column {name!r} holds text such as {values[row]!r}; {way_out}.")
+        raise InputError(f"column {name!r} holds text such as {_short(values[row])}; {way_out}.")
     example = next((value for value in values if value is not None), None)
     raise InputError(
-        f"column {name!r} holds no numbers but {kind}, such as {str(example)!r}; {way_out}."
+        f"column {name!r} holds no numbers but {kind}, such as {_short(str(example))}; {way_out}."
     )
+
+
+def _short(text: str) -> str:
+    """A cell as it stands in messages."""
+    return repr(text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…")
 
 
 def _series(table: Any, id: str | None) -> tuple[list[Any] | None, list[slice | IntArray]]:
@@ -266,7 +297,7 @@ def _times(table: Any, name: str) -> Column:
     if times is None:
         raise InputError(
             f"column {name!r} does not read as numbers or as dates and times (its first value is "
-            f"{str(column[0].as_py())!r}); write them like 2024-01-31 13:00:00."
+            f"{_short(str(column[0].as_py()))}); write them like 2024-01-31 13:00:00."
         )
     missing = np.isnat(times) if times.dtype.kind == "M" else np.isnan(times)
     if missing.any():

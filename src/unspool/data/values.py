@@ -143,22 +143,22 @@ def _of_objects(array: Array, what: str) -> Array:
 
 
 def _no_numbers(what: str, error: Exception) -> NotNumbersError:
-    told = str(error).rstrip(".")
-    return NotNumbersError(f"Expected numbers in {what}, got what is not: {told}.")
+    message = str(error).rstrip(".")
+    return NotNumbersError(f"Expected numbers in {what}, got what is not: {message}.")
 
 
 def _not_real(dtype: np.dtype[Any], what: str) -> str:
-    told = f"Expected real numbers in {what}, got dtype {dtype}"
+    message = f"Expected real numbers in {what}, got dtype {dtype}"
     if dtype.kind in "Mm":
-        return f"{told}; dates and times are no features: {_NO_DATES}."
+        return f"{message}; dates and times are no features: {_NO_DATES}."
     if dtype.kind == "c":
         return (
-            f"{told}. Complex data not supported: give real and imaginary parts as two features, "
-            "or their size with numpy.abs."
+            f"{message}. Complex data not supported: give real and imaginary parts as two "
+            "features, or their size with numpy.abs."
         )
     if dtype.names is not None:
         return (
-            f"{told}; a structured array becomes one of numbers with "
+            f"{message}; a structured array becomes one of numbers with "
             "numpy.lib.recfunctions.structured_to_unstructured."
         )
-    return f"{told}; turn text into numbers with X.astype(float)."
+    return f"{message}; turn text into numbers with X.astype(float)."

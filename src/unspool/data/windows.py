@@ -186,13 +186,11 @@ class Windows:
         first, end = self._reach()
         return np.tile(np.asarray(total) / max(1, (end - first).sum()), (self.max_length, 1))
 
-    def without_end(self, steps: int, longest: int) -> "Windows":
-        """The same windows; those of more than `longest` steps end `steps` earlier."""
+    def without_end(self, steps: int) -> "Windows":
+        """The same windows, each without its last `steps`."""
         part: Windows = self[:]
-        long = self._lengths > longest
-        part._left_out = self._left_out + np.where(long, steps, 0)
-        part._lengths = self._lengths - np.where(long, steps, 0)
-        part.size = self.size - (steps if self.size > longest else 0)
+        part._left_out, part._lengths = self._left_out + steps, self._lengths - steps
+        part.size = self.size - steps
         return part
 
     def split(self, fraction: float) -> tuple[IntArray, IntArray]:

@@ -43,7 +43,9 @@ def article(epochs: int = EPOCHS, random_state: int = 0) -> LSTMForecaster:
 def in_numpy(model: LSTMForecaster, X: FloatArray) -> FloatArray:
     """Compute what the model forecasts after each step of X (N, T, 1), with NumPy alone: (N, T)."""
     (gates,) = gate_weights(model).values()
-    weights = {name: weight.detach().numpy() for name, weight in model.module_.named_parameters()}
+    weights = {
+        name: weight.detach().cpu().numpy() for name, weight in model.module_.named_parameters()
+    }
     w_out = weights["decoders.forecast.head.0.weight"]
     b_out = weights["decoders.forecast.head.0.bias"]
     h, _, _ = reference.forward(X.astype(np.float32), **reference.join_gates(gates))

@@ -83,7 +83,7 @@ def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
     both.save(report.path("ramp_composite.unspool"))
 
     report.say(str(summary(both)))
-    report.path("summary.txt").write_text(f"{summary(both)}\n")
+    report.text(str(summary(both)), "summary.txt")
     report.keep(plots.ReconstructionDisplay.from_estimator(model, X), "reconstruction.png")
     report.keep(plots.TrainingHistoryDisplay.from_estimator(both), "history.png")
     report.keep(plots.ModelDiagramDisplay.from_estimator(both), "composite.png")

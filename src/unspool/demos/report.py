@@ -7,7 +7,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from rich.console import Console
+from unspool._files import whole_or_not
+from unspool._terminal import console
 
 
 class Report:
@@ -24,7 +25,7 @@ class Report:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.numbers = folder, dict[str, float]()
         self.files: list[str] = []
-        self.say = Console(highlight=False, soft_wrap=True).print
+        self.say = console().print
         self.lines: list[tuple[str, str]] = []
         self.say(title)
 
@@ -49,9 +50,15 @@ class Report:
         """Save a figure, or a display that was drawn."""
         from matplotlib import pyplot
 
-        figure = getattr(drawn, "figure_", drawn)
-        figure.savefig(self.path(name), dpi=150)
+        figure, path = getattr(drawn, "figure_", drawn), self.path(name)
+        with whole_or_not(path) as file:
+            figure.savefig(file, format=path.suffix[1:], dpi=150)
         pyplot.close(figure)  # pyplot would hold on to it
+
+    def text(self, text: str, name: str) -> None:
+        """Save a text."""
+        with whole_or_not(self.path(name)) as file:
+            file.write(f"{text}\n".encode())
 
     def path(self, name: str) -> Path:
         """Where the file `name` goes."""
@@ -62,7 +69,7 @@ class Report:
         """Print the table and the files; the results by name."""
         width = max(len(name) for name, _ in self.lines)
         for name, value in self.lines:
-            self.say(f"{name:<{width}}  {value}", markup=False)
+            self.say(f"{name:<{width}}  {value}")
         self.say(f"files in {self.folder}:")
         for name in self.files:
             self.say(f"  {name}")

@@ -16,6 +16,7 @@ from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model, drawing
+from unspool.estimators.reading import check_container
 from unspool.nn import LSTMDecoder
 from unspool.training.objective import AutoencoderLoss
 
@@ -43,9 +44,11 @@ class BaseAutoencoder(
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
         """Codes of sequences: array of shape (N, L)."""
         source = self._read(X)
+        check_container(self, X)
         codes = np.empty((len(source), self._n_features_out), np.float32)
-        for indices, batch in self._batches(source):
-            codes[indices] = self.module_.encoder(batch.x, batch.lengths).cpu().numpy()
+        encoder = self.module_.encoder
+        for indices, _, code in self._outputs(source, lambda one: encoder(one.x, one.lengths)):
+            codes[indices] = code
         return codes
 
     def inverse_transform(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
@@ -135,14 +138,11 @@ class BaseAutoencoder(
         values = np.full((len(codes), longest, self._n_features), np.nan)
         device = next(self.module_.parameters()).device
         size = self._inference_batch(longest)
-        with torch.inference_mode():
-            for start in range(0, len(codes), size):
-                rows = slice(start, start + size)
-                code = torch.from_numpy(codes[rows]).to(device)
-                own = torch.from_numpy(steps[rows]).to(device)
-                with self._threads(len(code), training=False):
-                    scaled = unwind(code, longest, own).cpu().numpy()
-                values[rows] = self.scaler_.undo(scaled)
+        for start in range(0, len(codes), size):
+            rows = slice(start, start + size)
+            code = torch.from_numpy(codes[rows]).to(device)
+            own = torch.from_numpy(steps[rows]).to(device)
+            values[rows] = self.scaler_.undo(self._output(len(code), unwind, code, longest, own))
         values[np.arange(longest) >= steps[:, None]] = np.nan
         return self._as_given(values)
 
@@ -152,8 +152,9 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : as for `fit`
-            Where `fit` cut a future off (`horizon` without ``y``), so does this: a sequence of
-            more than ``max_length_`` steps is reconstructed without its last K.
+            Where `fit` cut a future off (`horizon` without ``y``), so does this: where
+            the longest sequence has more than ``max_length_`` steps, all are reconstructed
+            without their last K.
         merge : bool, default False
             For `Windows`: average overlapping windows into the series below them.
 
@@ -224,9 +225,9 @@ class BaseAutoencoder(
 
     def _reconstructions(self, source: Source) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
         """Indices (B,), input and reconstruction (B, T, F), scaled, batch by batch."""
-        for indices, batch in self._batches(source):
-            again = self.module_(batch.x, batch.lengths)
-            yield indices, batch.x.cpu().numpy(), again.cpu().numpy()
+        outputs = self._outputs(source, lambda one: self.module_(one.x, one.lengths))
+        for indices, batch, again in outputs:
+            yield indices, batch.x.cpu().numpy(), again
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

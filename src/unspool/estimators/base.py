@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from unspool import _checks
-from unspool.blueprint import Facts, blueprint
+from unspool.blueprint import Facts, blueprint, check_memory
 from unspool.blueprint import complaints as blueprint_complaints
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, without_future
@@ -27,11 +27,16 @@ from unspool.data.sequences import FloatArray, IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError, NoBetterThanMeanWarning
 from unspool.estimators.reading import is_table, read_as_fitted, read_for_fit, read_future
-from unspool.estimators.saving import Savable, as_before_if_it_fails, plain_parameters
+from unspool.estimators.saving import (
+    Savable,
+    as_before_if_it_fails,
+    plain_parameters,
+    python_numbers,
+)
 from unspool.lstm import threads
-from unspool.nn import Autoencoder
+from unspool.nn import Autoencoder, mode
 from unspool.nn.build import build
-from unspool.nn.device import resolve_device
+from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.nn.sampling import sampler
 from unspool.results import BY_STEP
@@ -44,6 +49,7 @@ from unspool.training.optimizers import OPTIMIZERS, make_optimizer
 # What a batch that needs no gradients may hold: memory, not speed, sets it.
 INFERENCE_STEPS = 1 << 16
 INFERENCE_VALUES = 1 << 22
+FEW = 16  # sequences that keep no second thread busy
 
 CROSSENTROPIES = ("binary_crossentropy", "categorical_crossentropy")
 
@@ -57,8 +63,11 @@ class Model(Savable):
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
         """Make the modules of this model, their weights drawn from `generator`."""
-        plan = blueprint(self._name, self.get_params(deep=False), self._facts())
-        return build(plan, generator, getattr(self, "backend", "auto"))
+        parameters = self.get_params(deep=False)
+        plan = blueprint(self._name, parameters, self._facts())
+        check_memory(plan.weights(), parameters)
+        with torch.device("cpu"):  # where the generator is, whatever PyTorch's default device
+            return build(plan, generator, getattr(self, "backend", "auto"))
 
     def _complaints(self) -> list[_checks.Complaint]:
         """Look at the parameters that all models have."""
@@ -73,16 +82,18 @@ class Model(Savable):
             _checks.number("input_noise", self.input_noise, 0),
             _checks.number("input_dropout", self.input_dropout, 0, 1),
         ]
-        if self.loss in BY_STEP and self.output_activation != "softmax":
+        by_step = _checks.is_one(self.loss, BY_STEP)
+        if by_step and not _checks.is_one(self.output_activation, ["softmax"]):
             complaints.append(
                 f"`loss` {self.loss!r} needs output_activation='softmax', "
-                f"got {self.output_activation!r}."
+                f"got {_checks.shown(self.output_activation)}."
             )
         metrics = self.metrics if isinstance(self.metrics, (list, tuple)) else ()
-        if "accuracy" in metrics and self.loss not in CROSSENTROPIES:
+        accuracy = any(_checks.is_one(one, ["accuracy"]) for one in metrics)
+        if accuracy and not _checks.is_one(self.loss, CROSSENTROPIES):
             complaints.append(
                 f"`metrics` has 'accuracy', which is for {' and '.join(CROSSENTROPIES)}, "
-                f"got loss={self.loss!r}."
+                f"got loss={_checks.shown(self.loss)}."
             )
         return complaints
 
@@ -109,7 +120,7 @@ class Model(Savable):
             interruption, the estimator is what it was before.
         """
         _checks.raise_all(*self._complaints())
-        with as_before_if_it_fails(self):
+        with as_before_if_it_fails(self), python_numbers(self), mode.training():
             self._fit(X, y)
         return self
 
@@ -132,7 +143,8 @@ class Model(Savable):
                 "all sequences but those held out are empty; leave empty ones out."
             )
 
-        self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features)
+        in_order = source.chunks if source.max_length > 2 else None  # rows of a table have none
+        self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
         self._check_range(source)
         self.max_length_ = source.max_length
         self._n_features, self._table = source.n_features, table
@@ -261,7 +273,7 @@ class Model(Savable):
         """Warn where repeating the mean would have done as well as the model."""
         history, best = self.history_, self.history_["best_epoch"]
         prefix = "val_" if "val_loss" in history else ""
-        mean, _, _ = moments(source.chunks(), source.n_features)
+        mean = moments(source.chunks(), source.n_features).mean
         means = {
             "reconstruction": torch.from_numpy(self.scaler_.apply(source.mean_sequence())),
             "forecast": torch.from_numpy(self.scaler_.apply(mean[None])),
@@ -281,7 +293,7 @@ class Model(Savable):
                     f"against {total / count:.4g}); train for more `epochs`, raise `latent_dim` "
                     "or `learning_rate`, or look at the scale of the data.",
                     NoBetterThanMeanWarning,
-                    stacklevel=3,
+                    stacklevel=4,
                 )
 
     @property
@@ -328,8 +340,13 @@ class Model(Savable):
         values = max(1, steps) * self._n_features
         return max(1, min(INFERENCE_STEPS // max(1, steps), INFERENCE_VALUES // values))
 
-    def _batches(self, source: Source | Futures) -> Iterator[tuple[IntArray, Batch]]:
-        """All of `source` in batches without gradients, sequences of like length together."""
+    def _outputs(
+        self, source: Source | Futures, compute: Callable[[Batch], Tensor]
+    ) -> Iterator[tuple[IntArray, Batch, FloatArray]]:
+        """All of `source` in batches, each with its indices (B,) and what `compute` gives for it.
+
+        Sequences of like length are in a batch together.
+        """
         device = next(self.module_.parameters()).device
         order = np.arange(len(source))
         if source.min_length < source.max_length:
@@ -337,13 +354,23 @@ class Model(Savable):
         size = self._inference_batch(source.max_length)
         batches = Batches(source, self.scaler_, order, size, device)
         for start, batch in zip(range(0, len(order), size), batches, strict=True):
-            with torch.inference_mode(), self._threads(len(batch.x), training=False):
-                yield order[start : start + size], batch
+            yield order[start : start + size], batch, self._output(len(batch.x), compute, batch)
+
+    def _output(self, batch: int, compute: Callable[..., Tensor], *inputs: Any) -> FloatArray:
+        """What `compute` gives for `inputs`, which are of `batch` sequences, without gradients."""
+        with mode.inference(), self._threads(batch, training=False):
+            output: FloatArray = compute(*inputs).cpu().numpy()
+        return output
 
     def _threads(self, batch: int, *, training: bool) -> AbstractContextManager[None]:
-        """Where the recurrence runs in compiled code, keep PyTorch from taking its cores."""
-        compiled = self.module_.compiled(batch, training=training)
-        return threads.own_only() if compiled else nullcontext()
+        """Where compiled code does the work, keep PyTorch from taking its cores.
+
+        What PyTorch does on a few sequences it does in one thread anyway.
+        """
+        few = not training and batch <= FEW
+        if few or not self.module_.compiled(batch, training=training):
+            return nullcontext()
+        return threads.own_only()
 
     def __sklearn_is_fitted__(self) -> bool:
         """Only a fit that came to its end counts, not one that was interrupted or diverged."""
@@ -363,6 +390,8 @@ def of_training(estimator: Any) -> list[_checks.Complaint]:
         _checks.number("learning_rate", rate, 0, none=True, open_left=True),
         _checks.number("global_clipnorm", norm, 0, none=True, open_left=True),
         _checks.whole("batch_size", estimator.batch_size, 1),
+        _checks.seed("random_state", estimator.random_state),
+        device_complaint(estimator.device),
         _checks.whole("epochs", estimator.epochs, 1),
         _checks.number("validation_split", estimator.validation_split, 0, 1),
         _checks.whole("patience", estimator.patience, 1, none=True),

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unspool.data.scaling import Scaler
+from unspool.data.scaling import Scaler, moments
 from unspool.estimators.base import Model
 from unspool.estimators.kinds import MODELS, class_of
 from unspool.estimators.saving import (
@@ -26,6 +26,7 @@ from unspool.model_file import Contents
 from unspool.model_file.labels import restore_labels, write_labels
 from unspool.nn import Encoder, Head
 from unspool.nn.build import build_head
+from unspool.nn.device import resolve_device
 from unspool.training.batches import Batch
 from unspool.training.objective import Term
 
@@ -86,6 +87,19 @@ class SavableClassifier(Savable):
         tensors = {**inner.tensors, **weights}
         return Contents(self._name, self._parameters, fitted, tensors, inner.versions)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: of the module the head alone, as `autoencoder_` has the encoder."""
+        state = super().__getstate__()
+        if "module_" in state:
+            state["module_"] = state["module_"].head
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "module_" in state:
+            encoder = state["autoencoder_"].module_.encoder
+            state = {**state, "module_": EncoderWithHead(encoder, state["module_"]).eval()}
+        super().__setstate__(state)
+
     @classmethod
     def from_contents(cls, contents: Contents, device: str) -> Self:
         """Make a fitted classifier of a model as plain data, which has been looked at.
@@ -118,24 +132,25 @@ class SavableClassifier(Savable):
         return model
 
 
-def encoder_alone(model: Model, device: torch.device) -> Model:
+def encoder_alone(model: Model, device: str | torch.device) -> Model:
     """A copy of a fitted model without its decoders, on `device`."""
     alone = copy.deepcopy(model, {id(model.module_.decoders): nn.ModuleDict()})
-    alone.module_.to(device).eval()
+    alone.set_params(device=device)
+    alone.module_.to(resolve_device(device)).eval()
     return alone
 
 
 def code_scaler(codes: npt.NDArray[np.float32]) -> Scaler:
     """Standardises codes (N, L); what is constant but for rounding is only shifted."""
-    scaler = Scaler.fit("standard", [codes], codes.shape[1])
-    varies = scaler.scale > 1e-5 * abs(scaler.shift)
-    return Scaler(scaler.shift, np.where(varies, scaler.scale, 1.0))
+    found = moments([codes], codes.shape[1])
+    varies = found.spread > 1e-5 * abs(found.mean)
+    return Scaler(found.mean, np.where(varies, found.spread, 1.0))
 
 
 @torch.no_grad()
 def unscale(head: Head, scaler: Scaler) -> None:
     """Let a head that has learned from standardised codes give the same for the codes."""
     first = cast(nn.Linear, head[0])
-    weight = first.weight.double().cpu() / torch.from_numpy(scaler.scale)
+    weight = first.weight.cpu().double() / torch.from_numpy(scaler.scale)
     first.bias.sub_((weight @ torch.from_numpy(scaler.shift)).to(first.bias))
     first.weight.copy_(weight)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from unspool.data.convert import Source, whole_rows
 from unspool.data.sequences import FloatArray, Sequences
@@ -105,7 +106,7 @@ class DenseAutoencoder(OfRows):
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         verbose: int = 1,
     ) -> None:
         self.latent_dim = latent_dim

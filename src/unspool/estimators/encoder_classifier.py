@@ -1,6 +1,5 @@
 """`EncoderClassifier`: a softmax on the codes of a trained encoder, which may be trained on."""
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self, cast
@@ -13,11 +12,13 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from unspool import _checks
+from unspool import _checks, blueprint
 from unspool.data.convert import Source
+from unspool.data.labels import labels_like
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import IntArray, Sequences
-from unspool.estimators.base import INFERENCE_STEPS, Model, of_training
+from unspool.errors import InputError
+from unspool.estimators.base import Model, of_training
 from unspool.estimators.classifying import (
     CrossEntropy,
     EncoderWithHead,
@@ -28,8 +29,14 @@ from unspool.estimators.classifying import (
 )
 from unspool.estimators.labels import Labels, read_labels, split_by_class
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
-from unspool.estimators.saving import as_before_if_it_fails, plain_parameters, unfrozen
-from unspool.nn import Head
+from unspool.estimators.saving import (
+    as_before_if_it_fails,
+    plain_parameters,
+    python_numbers,
+    unfrozen,
+)
+from unspool.nn import Head, mode
+from unspool.nn.build import build_head
 from unspool.nn.dense import ACTIVATIONS
 from unspool.nn.device import resolve_device
 from unspool.training.batches import Batch, Batches
@@ -87,9 +94,9 @@ class EncoderClassifier(
         Epochs without a better validation loss (training loss, where none is held out) after
         which to stop; the best weights are kept. None trains all epochs and keeps the last.
     random_state : int, RandomState or None
-        Makes a fit repeatable to the bit on one machine and thread count.
-    device : str, default "auto"
-        A torch device; "auto" takes a GPU where there is one. The copied encoder moves to it.
+        Makes a fit repeatable, as for `LSTMAutoencoder`.
+    device : str or torch.device, default "auto"
+        As for `LSTMAutoencoder`; the copied encoder moves to it.
     verbose : int, default 1
         0 shows no progress bar; nor does anything where stderr is not a terminal.
 
@@ -142,7 +149,7 @@ class EncoderClassifier(
         validation_split: float = 0.0,
         patience: int | None = 20,
         random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         verbose: int = 1,
     ) -> None:
         self.autoencoder = autoencoder
@@ -180,7 +187,7 @@ class EncoderClassifier(
         elif frozen or inner is not None:
             complaints.append(
                 "`autoencoder` must be an autoencoder or a forecaster of unspool's, or None, got "
-                f"{self.autoencoder!r}."
+                f"{_checks.shown(self.autoencoder)}."
             )
         return complaints
 
@@ -201,7 +208,7 @@ class EncoderClassifier(
             interruption, the estimator is what it was before.
         """
         _checks.raise_all(*self._complaints())
-        with as_before_if_it_fails(self):
+        with as_before_if_it_fails(self), python_numbers(self), mode.training():
             self._fit(X, y)
         return self
 
@@ -215,7 +222,7 @@ class EncoderClassifier(
         generator = torch.Generator().manual_seed(int(random.randint(2**31)))
         device = resolve_device(self.device)
         self.classes_ = classes
-        self.autoencoder_ = encoder_alone(self._trained(X, int(random.randint(2**31))), device)
+        self.autoencoder_ = encoder_alone(self._trained(X, int(random.randint(2**31))), self.device)
         source = self.autoencoder_._read(X)
         halves = split_by_class(source, indices, self.validation_split, rng)
         learn = partial(self._learn, indices, halves, rng, device)
@@ -251,13 +258,15 @@ class EncoderClassifier(
         return cast(Model, inner.fit(X))
 
     def _head(self, generator: torch.Generator) -> Head:
-        return Head(
+        plan = blueprint.Head(
             self.autoencoder_._n_features_out,
             len(self.classes_),
-            units=tuple(self.head_units),
+            tuple(self.head_units),
             activation=self.head_activation,
-            generator=generator,
         )
+        blueprint.check_memory(plan.weights(), self.get_params(deep=False))
+        with torch.device("cpu"):  # as in `Model._build`
+            return build_head(plan, generator)
 
     def _learn(
         self,
@@ -296,10 +305,12 @@ class EncoderClassifier(
         """Codes of sequences, (N, L)."""
         inner = self.autoencoder_
         codes = np.empty((len(source), inner._n_features_out), np.float32)
-        for indices, batch in inner._batches(source):
-            codes[indices] = inner.module_.encoder(batch.x, batch.lengths).cpu().numpy()
+        encoder = inner.module_.encoder
+        for indices, _, code in inner._outputs(source, lambda one: encoder(one.x, one.lengths)):
+            codes[indices] = code
         return codes
 
+    @mode.inference()
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
         """How likely every class is for every sequence.
 
@@ -312,23 +323,41 @@ class EncoderClassifier(
         array of shape (N, C)
             In the order of ``classes_``; rows add up to 1.
         """
-        likely: npt.NDArray[np.float32] = self._logits(X).softmax(1).float().numpy()
+        likely: npt.NDArray[np.float32] = self._logits(X).softmax(1).numpy()
         return likely
 
+    @mode.inference()
     def predict(self, X: Any) -> Labels:
         """The likeliest class of every sequence: labels of shape (N,)."""
         likeliest = self._logits(X).argmax(1).numpy()
         labels: Labels = self.classes_[likeliest]
         return labels
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of the labels `y`, of shape (N,), that `predict` gives.
+
+        Parameters
+        ----------
+        X : as for `fit`
+        y : labels of shape (N,)
+        sample_weight : array of shape (N,), optional
+        """
+        predicted = self.predict(X)
+        labels = labels_like(y, self.classes_)
+        if labels.shape != predicted.shape:
+            raise InputError(f"Expected `y` of shape {predicted.shape}, got {labels.shape}.")
+        return float(np.average(predicted == labels, weights=sample_weight))
+
     def _logits(self, X: Any) -> Tensor:
-        """Logits (N, C), float64."""
+        """Logits (N, C)."""
         check_is_fitted(self)
-        codes = torch.from_numpy(self._codes(self.autoencoder_._read(X)))
-        # In float64: what a product in float32 gives depends on the size of the batch.
-        head = copy.deepcopy(self.module_.head).cpu().double()
-        with torch.inference_mode():
-            return torch.cat([head(some.double()) for some in torch.split(codes, INFERENCE_STEPS)])
+        inner, module = self.autoencoder_, self.module_
+        source = inner._read(X)
+        logits = np.empty((len(source), len(self.classes_)), np.float32)
+        outputs = inner._outputs(source, lambda one: module(one.x, one.lengths))
+        for indices, _, some in outputs:
+            logits[indices] = some
+        return torch.from_numpy(logits)
 
     @property
     def n_features_in_(self) -> int:

@@ -1,6 +1,5 @@
 """What a model with a horizon is good for: the steps after the end of a sequence."""
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from unspool.data.futures import Futures
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model
-from unspool.nn import DenseDecoder
 
 
 class Forecasts(Model):
@@ -42,15 +40,10 @@ class Forecasts(Model):
         return results.futures_shaped(self._forecasts(source), self._y_ndim, table=self._table)
 
     def _forecasts(self, source: Source | Futures) -> FloatArray:
-        module, decoder = self.module_, self.module_.decoder("forecast")
-        # In float64: what a product in float32 gives depends on the size of the batch.
-        precise = copy.deepcopy(decoder).double() if isinstance(decoder, DenseDecoder) else None
         values = np.empty((len(source), self.horizon_, self._n_features))
-        for indices, batch in self._batches(source):
-            code = module.encoder(batch.x, batch.lengths)
-            if precise is None:
-                scaled = module.decode("forecast", code, batch.x, batch.lengths)
-            else:
-                scaled = precise(code.double(), self.horizon_)
-            values[indices] = self.scaler_.undo(scaled.cpu().numpy())
+        outputs = self._outputs(
+            source, lambda one: self.module_.unwind("forecast", one.x, one.lengths)
+        )
+        for indices, _, scaled in outputs:
+            values[indices] = self.scaler_.undo(scaled)
         return values

@@ -2,6 +2,8 @@
 
 import os
 
+import torch
+
 from unspool import model_file
 from unspool.errors import UnspoolError
 from unspool.estimators.encoder_classifier import EncoderClassifier
@@ -13,13 +15,13 @@ from unspool.nn.device import resolve_device
 ESTIMATORS: dict[str, type[Savable]] = {**MODELS, "EncoderClassifier": EncoderClassifier}
 
 
-def load(path: str | os.PathLike[str], *, device: str = "auto") -> Savable:
+def load(path: str | os.PathLike[str], *, device: str | torch.device = "auto") -> Savable:
     """Read a model that `save` wrote.
 
     Parameters
     ----------
     path : path of the file
-    device : str, default "auto"
+    device : str or torch.device, default "auto"
         Where the model shall run; it becomes the model's parameter `device`.
 
     Returns
@@ -36,6 +38,7 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Savable:
     """
     contents = model_file.read(path)
     resolve_device(device)
+    device = str(device)
     try:
         return class_of(contents.model, ESTIMATORS).from_contents(contents, device)
     except UnspoolError as error:

@@ -122,11 +122,20 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         Epochs without a better validation loss (training loss, where none is held out) after
         which to stop; the best weights are kept. None trains all epochs and keeps the last.
     scaling : {"standard", "minmax", "none"}, default "standard"
-        Per feature, inside the model; undone on the way out.
+        Per feature, inside the model; undone on the way out. A feature is scaled by what it
+        varies by; one that is constant but for rounding by a tenth of its size, so that when it
+        moves later it is seen, in proportion.
     random_state : int, RandomState or None
-        Makes a fit repeatable to the bit on one machine and thread count.
-    device : str, default "auto"
-        A torch device; "auto" takes a GPU where there is one.
+        Makes a fit repeatable: on the CPU to the bit, on one machine and thread count; on a GPU to
+        rounding, since not every operation there adds up in the same order each time
+        (``torch.use_deterministic_algorithms`` changes that).
+    device : str or torch.device, default "auto"
+        A torch device; "auto" takes a GPU where there is one. On NVIDIA's, PyTorch rounds the
+        products in LSTMs and convolutions to TF32: results differ from those of the CPU by some
+        0.001 of the largest, and by some 0.00001 after ``torch.backends.cudnn.allow_tf32 =
+        False``. In a pickle the weights are on the CPU, so that it opens anywhere; they go to
+        this device where it is there, and otherwise stay on the CPU, with a warning unless it is
+        "auto".
     backend : {"auto", "cpu", "library", "stepwise"}, default "auto"
         What runs the recurrence, see `unspool.lstm`.
     verbose : int, default 1
@@ -201,7 +210,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         backend: str = "auto",
         verbose: int = 1,
     ) -> None:
@@ -252,7 +261,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
             *(
                 (_checks.number("loss_weights", weight, 0) for weight in weights)
                 if pair
-                else [f"`loss_weights` must be two numbers, got {weights!r}."]
+                else [f"`loss_weights` must be two numbers, got {_checks.shown(weights)}."]
             ),
         ]
         if self.forecast_decoder is not None and self.horizon is None:
@@ -261,7 +270,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
                 "that too, or leave it out."
             )
         if pair and all(weight == 0 for weight in weights):
-            complaints.append(f"`loss_weights` needs one above 0, got {weights!r}.")
+            complaints.append(f"`loss_weights` needs one above 0, got {_checks.shown(weights)}.")
         return complaints
 
     def _horizon(self) -> int | None:

@@ -116,7 +116,7 @@ class LSTMForecaster(
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         backend: str = "auto",
         verbose: int = 1,
     ) -> None:
@@ -160,12 +160,17 @@ class LSTMForecaster(
             _checks.whole("horizon", self.horizon, 1, none=True),
             _checks.truth("every_step", self.every_step),
         ]
-        other = self.bidirectional or self.pooling != "last" or self.decoder in NOT_EVERY_STEP
-        if self.every_step is True and other:
+        other = (
+            _checks.is_true(self.bidirectional)
+            or not _checks.is_one(self.pooling, ("last",))
+            or _checks.is_one(self.decoder, NOT_EVERY_STEP)
+        )
+        if _checks.is_true(self.every_step) and other:
             complaints.append(
                 "`every_step` needs an LSTM that reads in one direction, pooling='last' and a "
-                f"decoder of the code alone, got bidirectional={self.bidirectional!r}, "
-                f"pooling={self.pooling!r}, decoder={self.decoder!r}."
+                "decoder of the code alone, got "
+                f"bidirectional={_checks.shown(self.bidirectional)}, "
+                f"pooling={_checks.shown(self.pooling)}, decoder={_checks.shown(self.decoder)}."
             )
         return complaints
 
@@ -202,8 +207,10 @@ class LSTMForecaster(
         source = self._read(X)
         shape = (len(source), source.max_length, self.horizon_, self._n_features)
         values = np.full(shape, np.nan)
-        for indices, batch in self._batches(source):
-            scaled = self.module_.forecast_by_step(batch.x, batch.lengths).cpu().numpy()
+        outputs = self._outputs(
+            source, lambda one: self.module_.forecast_by_step(one.x, one.lengths)
+        )
+        for indices, _, scaled in outputs:
             values[indices, : scaled.shape[1]] = self.scaler_.undo(scaled)
         lengths = source.lengths_of(np.arange(len(source)))
         values[np.arange(source.max_length) >= lengths[:, None]] = np.nan
@@ -246,9 +253,9 @@ class LSTMForecaster(
             draw = drawing(self._parameters["loss"], temperature, random_state)
         source = self._read(X, starts=True)
         values = np.empty((len(source), steps, self._n_features))
-        for indices, batch in self._batches(source):
-            scaled = self._continued(batch, steps, draw)
-            values[indices] = self.scaler_.undo(scaled.cpu().numpy())
+        outputs = self._outputs(source, lambda one: self._continued(one, steps, draw))
+        for indices, _, scaled in outputs:
+            values[indices] = self.scaler_.undo(scaled)
         return self._as_given(values, X)
 
     def _continued(

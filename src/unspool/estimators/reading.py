@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 from sklearn.utils.validation import check_array, validate_data
 
 from unspool.data.convert import (
@@ -100,8 +101,8 @@ def read_future(y: Any, source: Source, horizon: int | None) -> tuple[FloatArray
 def read_as_fitted(estimator: Any, X: Any, *, starts: bool = False) -> tuple[Source, bool]:
     """Read `X` for a fitted estimator, and refuse features it was not fitted on.
 
-    A table is held to the columns of the table that `fit` saw, as everywhere in scikit-learn,
-    unless `fit` cut off the last ones; sequences in any other form may have any length.
+    A table needs the columns of the table that `fit` saw, as everywhere in scikit-learn, unless
+    `fit` cut off the last ones; sequences in any other form may have any length.
 
     Parameters
     ----------
@@ -120,7 +121,7 @@ def read_as_fitted(estimator: Any, X: Any, *, starts: bool = False) -> tuple[Sou
     table = isinstance(values, np.ndarray) and values.ndim == 2
     if table:
         check_has_columns(values)
-        if not estimator._reads_rows:
+        if not (estimator._reads_rows and estimator._table):
             check_rows_are_sequences(X)
         if estimator._table and not estimator._cut:
             _check_columns(estimator, X, values, reset=False)
@@ -143,6 +144,20 @@ def read_as_fitted(estimator: Any, X: Any, *, starts: bool = False) -> tuple[Sou
             "choose and order them as in `fit`."
         )
     return source, table and estimator._table
+
+
+def check_container(estimator: Any, X: Any) -> None:
+    """Refuse to put codes in a frame where the rows of `X` are not its sequences.
+
+    scikit-learn gives that frame the index of `X` (`set_output`).
+    """
+    asked = getattr(estimator, "_sklearn_output_config", {}).get("transform")
+    rows = getattr(getattr(X, "index", None), "nlevels", 1) == 1
+    if not rows and (asked or get_config()["transform_output"]) != "default":
+        raise InputError(
+            "Expected a sequence in every row for `set_output`, which gives codes the index of X, "
+            "got an index (instance, time); give as_source(X), or leave `set_output` out."
+        )
 
 
 def _check_columns(estimator: Any, X: Any, values: FloatArray, *, reset: bool) -> None:

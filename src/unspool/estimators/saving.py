@@ -21,11 +21,14 @@ from unspool.blueprint import STRUCTURAL
 from unspool.errors import InputError, ParametersChangedWarning
 from unspool.model_file import PARTS, Contents
 from unspool.model_file.contents import CLASSIFIER
+from unspool.nn import mode
 from unspool.nn.build import build
-from unspool.nn.device import resolve_device
+from unspool.nn.device import device_or_cpu, resolve_device
 
 T = TypeVar("T", bound="Savable")
 
+# Parameters that meet tensors as real numbers.
+REAL = ("learning_rate", "global_clipnorm", "kl_weight", "code_l1", "input_noise", "loss_weights")
 NOT_OF_THE_MODEL = ("random_state", "device", "verbose")  # parameters that change no fitted model
 
 
@@ -78,9 +81,10 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         """Name the parameters that are not those of the fit any more."""
         now = plain_parameters(self)
         changes = [
-            f"`{name}` was {fitted!r} and is {now[name]!r} now"
+            f"`{name}` was {_checks.shown(fitted)} and is {_checks.shown(now[name])} now"
             for name, fitted in self._parameters.items()
-            if name not in NOT_OF_THE_MODEL and repr(now[name]) != repr(fitted)
+            if name not in NOT_OF_THE_MODEL
+            and repr(_computable(name, now[name])) != repr(_computable(name, fitted))
         ]
         if changes:
             warnings.warn(
@@ -89,6 +93,31 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
                 ParametersChangedWarning,
                 stacklevel=3,
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: everything, with the weights on the CPU."""
+        state = {**super().__getstate__()}
+        if "module_" in state:
+            state["module_"] = on_cpu(state["module_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        known = {*self._get_param_names(), *(["_parameters"] if "module_" in state else [])}
+        if not known <= set(state):
+            raise InputError(
+                f"This {type(self).__name__} was pickled by another version of unspool; unpickle "
+                "it there, and write it with `save`, whose files every later version reads."
+            )
+        super().__setstate__(state)
+        if "module_" in state:
+            self.module_.to(device_or_cpu(self.device))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy a model where it is, with weights of its own that can be trained."""
+        memo[id(self)] = copied = type(self).__new__(type(self))
+        with mode.training():
+            copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
 
     def _contents(self, part: str) -> Contents:
         if not self.module_.decoders:
@@ -158,6 +187,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         return model
 
 
+@mode.training()
 def with_weights(module: nn.Module, weights: Mapping[str, Any], device: str) -> nn.Module:
     """Give a module on the "meta" device its weights, copies of arrays."""
     tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
@@ -165,6 +195,17 @@ def with_weights(module: nn.Module, weights: Mapping[str, Any], device: str) -> 
     for weight in module.parameters():
         weight.requires_grad_()
     return module.to(resolve_device(device)).eval()
+
+
+def on_cpu(module: nn.Module) -> nn.Module:
+    """The module, or a copy of it with its weights on the CPU where they are elsewhere."""
+    weights = [*module.parameters(), *module.buffers()]
+    if all(weight.device.type == "cpu" for weight in weights):
+        return module
+    moved: dict[int, Any] = {id(weight): weight.detach().cpu() for weight in weights}
+    for weight in module.parameters():
+        moved[id(weight)] = nn.Parameter(moved[id(weight)], weight.requires_grad)
+    return copy.deepcopy(module, moved)
 
 
 def made_by() -> dict[str, str]:
@@ -188,6 +229,25 @@ def as_before_if_it_fails(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def python_numbers(estimator: BaseEstimator) -> Iterator[None]:
+    """Let parameters be Python's numbers meanwhile where they are NumPy's, which can overflow."""
+    given = estimator.get_params(deep=False)
+    vars(estimator).update({name: _computable(name, value) for name, value in given.items()})
+    try:
+        yield
+    finally:
+        vars(estimator).update(given)
+
+
+def _computable(name: str, value: Any) -> Any:
+    """A parameter as PyTorch can compute with it: numbers are Python's, and vast ones floats."""
+    if name in REAL and isinstance(value, (tuple, list)):
+        return [_computable(name, one) for one in value]
+    value = _checks.plain(value)
+    return float(value) if name in REAL and type(value) is int and value >= 2**63 else value
+
+
 def plain_parameters(estimator: Savable) -> dict[str, Any]:
     """Copies of the parameters that its class in unspool has, as a model file holds them.
 
@@ -201,7 +261,11 @@ def plain_parameters(estimator: Savable) -> dict[str, Any]:
             fitted = value.__sklearn_is_fitted__()
             parameters = value._parameters if fitted else plain_parameters(value)
             return {"model": value._name, "parameters": parameters}
-        return None if name == "random_state" and not is_seed(value) else copy.deepcopy(value)
+        if name == "random_state" and not is_seed(value):
+            return None
+        if name == "device":
+            return str(value)  # it may be a torch.device
+        return _checks.plain(copy.deepcopy(value))
 
     return {name: plain(name) for name in estimator._kind()._get_param_names()}
 

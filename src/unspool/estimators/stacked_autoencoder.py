@@ -11,7 +11,7 @@ from unspool import _checks
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
 from unspool.estimators.dense_autoencoder import OfRows
-from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder
+from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder, mode
 from unspool.training.batches import Batches
 from unspool.training.history import History
 from unspool.training.loop import evaluate
@@ -109,7 +109,7 @@ class StackedAutoencoder(OfRows):
         patience: int | None = 20,
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         verbose: int = 1,
     ) -> None:
         self.latent_dim = latent_dim
@@ -145,10 +145,11 @@ class StackedAutoencoder(OfRows):
             _checks.choice("inner_loss", self.inner_loss, INNER_LOSSES),
             _checks.truth("fine_tune", self.fine_tune),
         ]
-        if self.inner_loss == "binary_crossentropy" and self.activation != "sigmoid":
+        cross = _checks.is_one(self.inner_loss, ["binary_crossentropy"])
+        if cross and not _checks.is_one(self.activation, ["sigmoid"]):
             complaints.append(
                 "`inner_loss` 'binary_crossentropy' needs codes in 0–1, so activation='sigmoid', "
-                f"got {self.activation!r}."
+                f"got {_checks.shown(self.activation)}."
             )
         return complaints
 
@@ -189,18 +190,19 @@ class StackedAutoencoder(OfRows):
         units = (*self.hidden_units, self.latent_dim)
         innermost = len(units) - 1
         steps, features = (1, units[depth - 1]) if depth else (self.max_length_, self._n_features)
-        encoder = DenseEncoder(features, steps, units[depth])
+        with torch.device("meta"):  # its layers are those of the stack
+            encoder = DenseEncoder(features, steps, units[depth])
+            decoder = DenseDecoder(units[depth], features, steps)
         encoder.layers = nn.Sequential(*list(stack.layers)[2 * depth : 2 * depth + 2])
         if depth == innermost:
             encoder.projection, encoder.log_variance = stack.projection, stack.log_variance
-        decoder, first = DenseDecoder(units[depth], features, steps), 2 * (innermost - depth)
-        layers = list(undoing.head)[first:]
+        layers = list(undoing.head)[2 * (innermost - depth) :]
         if depth:  # only the outermost ends in steps already
             layers = [*layers[:2], nn.Unflatten(-1, (steps, features))]
         decoder.head = nn.Sequential(*layers)
         return Autoencoder(encoder, {"reconstruction": decoder})
 
-    @torch.inference_mode()
+    @mode.inference()
     def _codes(self, pair: Autoencoder, read: Batches) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Codes (N, L) of all that `read` draws from, those held out as well."""
         everything = np.arange(len(read.source))

@@ -18,7 +18,7 @@ from unspool import _checks
 from unspool.errors import InputError
 from unspool.lstm import memory, threads
 from unspool.lstm.call import Call
-from unspool.lstm.compiled import recurrence
+from unspool.lstm.compiled import few, recurrence
 from unspool.lstm.compiled.kernel import Kernel
 from unspool.lstm.compiled.tiles import FEW
 from unspool.lstm.compiled.vector import BYTES
@@ -26,13 +26,14 @@ from unspool.lstm.compiled.vector import BYTES
 VECTORS = 2  # in a tile
 SEGMENTS = 32  # most partial sums of a gradient, and so most threads with work
 LARGE = 1 << 14  # values of an array that is worth aligning
+FEW_OF_TILE = 0.75  # up to this share of the lanes of a tile `few` is faster
 NUMBERS = {torch.float32: (np.float32(0),) * VECTORS, torch.float64: (np.float64(0),) * VECTORS}
 
-# Where torch's LSTM is faster: (units, sequences) says that layers of up to so many units want at
-# least so many sequences. A tile costs the same however few of its lanes are used. Measured:
-# benchmarks/results/crossover.txt.
+# Where torch's LSTM is faster in training: (units, sequences) says that layers of up to so many
+# units want at least so many sequences. A tile costs the same however few of its lanes are used.
+# Measured: benchmarks/results/crossover.txt. Otherwise the choice never depends on the batch, so
+# that a sequence has the same code alone and among others.
 FEWEST_TRAINING = ((16, 2), (32, 12), (64, 28), (math.inf, 40))
-FEWEST = ((16, 1), (32, 6), (64, 20), (128, 40), (math.inf, 64))
 
 
 def refusal(call: Call) -> str | None:
@@ -48,10 +49,9 @@ def refusal(call: Call) -> str | None:
 
 def slower(call: Call) -> str | None:
     """Say so where torch's own LSTM was measured to be faster than this backend."""
-    if call.batch is None or call.hidden is None:
+    if call.batch is None or call.hidden is None or not call.training:
         return None
-    table = FEWEST_TRAINING if call.training else FEWEST
-    fewest = next(batch for units, batch in table if call.hidden <= units)
+    fewest = next(batch for units, batch in FEWEST_TRAINING if call.hidden <= units)
     if call.batch >= fewest:
         return None
     return f"is slower on fewer than {fewest} sequences in layers of {call.hidden} units"
@@ -183,14 +183,15 @@ class Task:
         array = np.empty(count, kind) if count < LARGE else memory.block(count, kind)
         return torch.from_numpy(array.reshape(shape))
 
-    def make_forward(self, bias: Tensor) -> None:
+    def make_forward(self, bias: Tensor, *, by_units: bool = False) -> None:
         """Make what a forward pass needs beside its inputs and outputs."""
         gates, depth = 4 * self.hidden, self.hidden + self.features
         _checks.raise_all(self._misfit("bias", bias, gates))
+        rows = few.packed_rows(self.hidden, self.size) if by_units else gates
         self.tell(
             bias=bias,
-            packed=self._room(gates, depth),
-            packed_context=self._room(gates, self.context_size),
+            packed=self._room(rows, depth),
+            packed_context=self._room(rows, self.context_size),
         )
 
     def make_backward(self) -> None:
@@ -236,14 +237,18 @@ class Task:
         """What the kernels are told."""
         return recurrence.Job(**self.told)
 
-    def run(self, pack: Kernel, kernel: Kernel) -> None:
-        """Pack the weights, and run `kernel` over all segments."""
-        record = recurrence.as_record(self.job())
+    def run(self, pack: Kernel, kernel: Kernel, *, by_units: bool = False) -> None:
+        """Pack the weights, and run `kernel` over all segments, or for `few` over sequences."""
+        job = self.job()
+        record = recurrence.as_record(job)
         pack(record, self.like)
-        workspaces = self.workspaces(recurrence.workspace_size(self.job(), self.lanes, self.size))
+        values = recurrence.workspace_size(job, self.lanes, self.size)
+        if by_units:
+            values = few.workspace_size(job, self.size)
+        workspaces = self.workspaces(values)
         threads.run(
             lambda first, last, thread: kernel(record, first, last, workspaces[thread], self.like),
-            self.segments,
+            self.batch if by_units else self.segments,
             len(workspaces),
         )
 
@@ -303,10 +308,14 @@ def _lstm(
     h = task.new(steps if return_sequences or training else 0, batch, hidden)
     h_n, c_n = task.new(batch, hidden), task.new(batch, hidden)
     reserve = task.new(_reserved(task.tiles, steps, hidden, task.size) if training else 0)
-    task.make_forward(bias)
+    by_units = not training and batch <= FEW_OF_TILE * task.lanes
+    task.make_forward(bias, by_units=by_units)
     task.tell(h_n=h_n, c_n=c_n, reserve=reserve if training else None)
     task.tell_states("h", h if len(h) else None)
-    task.run(recurrence.pack_forward, recurrence.forward)
+    if by_units:
+        task.run(few.pack, few.forward, by_units=True)
+    else:
+        task.run(recurrence.pack_forward, recurrence.forward)
     return h, h_n, c_n, reserve
 
 
@@ -340,7 +349,7 @@ def _lstm_backward(
         raise InputError("Expected a forward pass that ran with `training`; this one did not.")
     zeros = None
     if grad_h_n is None or grad_c_n is None:
-        zeros = torch.zeros(batch, hidden, dtype=task.dtype)
+        zeros = h.new_zeros(batch, hidden)
     # Padding gets no gradient, and the kernels leave it out.
     grad_x = task.new(batch, len(h), features if x_wanted else 0)
     if lengths is not None:
@@ -492,7 +501,11 @@ def warmup() -> str | None:
     with torch.enable_grad():
         h, *_ = run(*inputs, steps=1, call=Call())
         torch.autograd.grad(h.sum(), weight)
+    with torch.no_grad():
+        run(*inputs, steps=1, call=Call(training=False))
     kernels = (
+        few.pack,
+        few.forward,
         recurrence.pack_forward,
         recurrence.forward,
         recurrence.pack_backward,

@@ -63,15 +63,12 @@ def run(
     if not columns:
         columns.append(h0.new_zeros(steps, batch, 1))
         weights.append(h0.new_zeros(4 * hidden, 1))
+    kernel = weights[0] if len(weights) == 1 else torch.cat(weights, 1)
+    parameters = [kernel, w_hh, bias, torch.zeros_like(bias)]
     h, h_n, c_n = torch.lstm(
         columns[0] if len(columns) == 1 else torch.cat(columns, 2),
-        (h0[None], c0[None]),
-        (
-            weights[0] if len(weights) == 1 else torch.cat(weights, 1),
-            w_hh,
-            bias,
-            torch.zeros_like(bias),
-        ),
+        (h0[None].contiguous(), c0[None].contiguous()),  # cuDNN refuses others
+        parameters if call.device == "cpu" else in_one_chunk(parameters),
         has_biases=True,
         num_layers=1,
         dropout=0.0,
@@ -94,3 +91,15 @@ def run(
     elif call.reverse:
         h = reverse_within(h, lengths)
     return h, h_n, c_n[0]
+
+
+def in_one_chunk(parameters: list[Tensor]) -> list[Tensor]:
+    """Lay weights one behind the other in memory, as views that gradients flow through.
+
+    cuDNN wants them so. Otherwise it warns at every call, and copies them itself. A chunk that is
+    kept from call to call would have to notice every change of the weights, in whatever way it is
+    made; the copy is one kernel. On a CPU it would cost as much as a call of one step.
+    """
+    chunk = torch.cat([each.flatten() for each in parameters])
+    pieces = chunk.split_with_sizes([each.numel() for each in parameters])
+    return [piece.view_as(each) for piece, each in zip(pieces, parameters, strict=True)]

@@ -5,6 +5,7 @@ much. The system takes such blocks back when they are freed and hands them out a
 which takes a good part of the time of computing what goes in.
 """
 
+import os
 import weakref
 from threading import Lock
 from typing import Any
@@ -18,6 +19,10 @@ ALIGNMENT = 64
 
 _free: list[npt.NDArray[np.uint8]] = []  # the one given back last stands last
 _lock = Lock()
+if hasattr(os, "register_at_fork"):  # a child would wait for a thread that it does not have
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 def block(count: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:

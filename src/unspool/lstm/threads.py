@@ -1,16 +1,20 @@
-"""A few threads for compiled code.
+"""A few threads for compiled code, and how many PyTorch may use meanwhile.
 
 None of Numba's threading layers is used: the one that is always there aborts the process when two
 Python threads meet in it, and the OpenMP one kills a forked child. Python's own threads do here,
 since compiled code holds no lock; a forked child makes its own.
+
+PyTorch's threads are those of OpenMP, and GNU's OpenMP cannot make new ones in a forked child: an
+operation that wants them waits for ever. `within_one_after_fork` keeps our work from that.
 """
 
 import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,8 +22,11 @@ import torch
 PIECES = 4  # that a thread's share comes in
 TINY = np.finfo(np.float32).tiny  # half of it is denormal
 
+FORKED = 0x40  # of Linux's flags of a process: forked, and no other program started since
+
 _pool: tuple[int, ThreadPoolExecutor] | None = None  # and the process it belongs to
 _own = threading.local()  # .count, where `own_only` holds
+_setting = threading.Lock()  # held while `_set_here` works
 
 
 def count() -> int:
@@ -29,19 +36,53 @@ def count() -> int:
 
 @contextmanager
 def own_only() -> Iterator[None]:
-    """Leave the processor to compiled code: PyTorch keeps to one thread meanwhile.
+    """Leave the processor to compiled code: PyTorch keeps to one thread here meanwhile.
 
     Its workers spin for some milliseconds after every parallel operation, however small, and take
-    the cores that compiled code runs on.
+    the cores that compiled code runs on. Other threads, and those that begin meanwhile, notice
+    nothing.
     """
     before, outside = torch.get_num_threads(), getattr(_own, "count", 0)
-    _own.count = count()
-    torch.set_num_threads(1)
+    _own.count = outside or before
     try:
+        _set_here(1)
         yield
     finally:
-        torch.set_num_threads(before)
+        _set_here(before)
         _own.count = outside
+
+
+def within_one_after_fork() -> AbstractContextManager[None]:
+    """In a forked child, PyTorch keeps to one thread, as its data loaders' workers do."""
+    return own_only() if _forked else nullcontext()
+
+
+def _set_here(count: int) -> None:
+    """Set how many threads PyTorch uses in this thread, and in no other.
+
+    `torch.set_num_threads` also sets what every thread begins with. One that begins here notes
+    that number first, and puts it back.
+    """
+    if torch.get_num_threads() == count:
+        return
+    noted, changed = threading.Event(), threading.Event()
+
+    def keep() -> None:
+        number = torch.get_num_threads()
+        noted.set()
+        changed.wait()
+        torch.set_num_threads(number)
+
+    keeper = threading.Thread(target=keep, daemon=True)
+    with _setting:
+        try:
+            keeper.start()
+            noted.wait()
+            torch.set_num_threads(count)
+        finally:
+            changed.set()
+            if keeper.ident is not None:
+                keeper.join()
 
 
 def run(work: Callable[[int, int, int], None], amount: int, count: int) -> None:
@@ -90,3 +131,25 @@ def _executor() -> ThreadPoolExecutor:
     if _pool is None or _pool[0] != os.getpid():
         _pool = os.getpid(), ThreadPoolExecutor(os.cpu_count(), "unspool")
     return _pool[1]
+
+
+def _is_forked() -> bool:
+    """Whether this process was forked and runs its parent's program, as far as Linux tells."""
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        return bool(int(fields[6]) & FORKED)
+    except (OSError, IndexError, ValueError):
+        return False
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = True
+    _setting.release()
+
+
+_forked = _is_forked()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_setting.acquire, after_in_parent=_setting.release, after_in_child=_after_fork
+    )

@@ -75,10 +75,11 @@ def read(path: str | os.PathLike[str]) -> Contents:
         format, or whose parts do not fit together.
     """
     path = Path(path)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is none" if path.exists() else "does not exist"
-        raise ModelFileError(f"Expected a model file, but {path} {what}.")
     try:
+        if not path.is_file():
+            what = "is a device or a pipe" if path.exists() else "does not exist"
+            what = "is a folder" if path.is_dir() else what
+            raise ModelFileError(f"Expected a model file, but {path} {what}.")
         with safetensors.safe_open(path, framework="np") as file:
             text = (file.metadata() or {}).get("unspool", "")
             header = _header(path, text)

@@ -6,7 +6,10 @@ from typing import cast
 from torch import Tensor, nn
 
 from unspool.errors import InputError
+from unspool.lstm import Call
+from unspool.lstm.cpu import refusal
 from unspool.lstm.turn import reverse_within, without_padding
+from unspool.nn.convolution import Convolution
 from unspool.nn.decoder import Decoder, Guide
 from unspool.nn.encoder import Encoder, LSTMEncoder
 from unspool.nn.recurrent import LSTMLayer
@@ -101,11 +104,15 @@ class Autoencoder(nn.Module):
         }
 
     def compiled(self, batch: int, *, training: bool) -> bool:
-        """Whether all of the recurrence would run in compiled code, on `batch` sequences."""
+        """Whether compiled code would do most of the work, on `batch` sequences."""
         layers = self._lstm()
-        return bool(layers) and all(
-            layer.choice(batch, training=training).name == "cpu" for _, layer in layers
-        )
+        if not training and not any(isinstance(one, Convolution) for one in self.modules()):
+            weight = next(self.parameters())
+            if refusal(Call(device=weight.device.type, dtype=weight.dtype)) is not None:
+                return False
+        elif not layers:
+            return False
+        return all(layer.choice(batch, training=training).name == "cpu" for _, layer in layers)
 
     def _lstm(self) -> list[tuple[str, LSTMLayer]]:
         return [(n, module) for n, module in self.named_modules() if isinstance(module, LSTMLayer)]

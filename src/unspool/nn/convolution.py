@@ -15,7 +15,7 @@ from torch.nn import functional
 from unspool.blueprint.parts import Size, sizes
 from unspool.lstm.turn import without_padding
 from unspool.nn.decoder import Decoder, Guide
-from unspool.nn.dense import ACTIVATIONS, dense
+from unspool.nn.dense import ACTIVATIONS, Dense
 from unspool.nn.encoder import Encoder
 from unspool.nn.feedforward import up_to
 
@@ -53,8 +53,8 @@ class Convolution(nn.Module):
     ) -> None:
         super().__init__()
         self.out_channels, self.kernel_size, self.up = outputs, kernel, up
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, *kernel))
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, *kernel, dtype=torch.float32))
+        self.bias = nn.Parameter(torch.zeros(outputs, dtype=torch.float32))
         nn.init.xavier_uniform_(self.weight, generator=generator)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -99,7 +99,8 @@ def taps(kernel: int, up: int) -> tuple[Tensor, int, int]:
     >>> reads.sum(1).int().tolist(), before, after
     ([[1, 2, 0], [0, 2, 1]], 1, 1)
     """
-    place = torch.arange(up)[:, None] + torch.arange(kernel) - (kernel - 1) // 2
+    pixels, ends = torch.arange(up, device="cpu"), torch.arange(kernel, device="cpu")
+    place = pixels[:, None] + ends - (kernel - 1) // 2
     neighbour = place.div(up, rounding_mode="floor")
     first = -((-((kernel - 1) // 2)) // up)
     last = (up - 1 + kernel // 2) // up
@@ -233,7 +234,7 @@ class ConvDecoder(Decoder):
         self.map_shape = (*smallest, filters[-1])
         flat = smallest[0] * smallest[1] * filters[-1]
         own = latent_dim not in (None, flat)
-        self.start = dense(latent_dim or flat, flat, generator) if own else None
+        self.start = Dense(latent_dim or flat, flat, generator) if own else None
         channels = [filters[-1], *reversed(filters), n_features]
         convolutions = [
             Convolution(wide, narrow, kernel, up=pool if i else (1, 1), generator=generator)

@@ -13,8 +13,9 @@ from torch import Generator, Tensor, nn
 
 from unspool.blueprint.parts import DECODERS as DECODERS
 from unspool.lstm.turn import reverse_within
-from unspool.nn.dense import ACTIVATIONS, dense
+from unspool.nn.dense import ACTIVATIONS, Dense
 from unspool.nn.recurrent import LSTM, Cell
+from unspool.nn.sampling import happens
 
 
 class Guide(NamedTuple):
@@ -68,7 +69,7 @@ class Head(nn.Sequential):
         layers: list[nn.Module] = []
         for i, (wide, narrow) in enumerate(pairwise(widths), 2):
             name = output_activation if i == len(widths) else activation
-            layers += [dense(wide, narrow, generator), ACTIVATIONS[name]()]
+            layers += [Dense(wide, narrow, generator), ACTIVATIONS[name]()]
         if steps is not None:  # before the activation: softmax is over the features of a step
             place = len(layers) - 1 if layers else 0
             layers.insert(place, nn.Unflatten(-1, (steps, outputs)))
@@ -204,7 +205,7 @@ class LSTMDecoder(Decoder):
         )
         whole_state = 2 * num_layers * self.lstm.state_size
         needs_start = self.kind.code == "state" and latent_dim != whole_state
-        self.start = dense(latent_dim, whole_state, generator) if needs_start else None
+        self.start = Dense(latent_dim, whole_state, generator) if needs_start else None
         self.head = Head(
             self.lstm.state_size,
             n_features,
@@ -259,10 +260,8 @@ class LSTMDecoder(Decoder):
             sequence.append(written)
             written = written.detach()  # as a step that was read, not one that could be changed
             if guide is not None:
-                true = torch.rand(len(code), 1, 1, generator=guide.generator) < guide.share
-                written = torch.where(
-                    true.to(code.device), guide.target[:, step : step + 1], written
-                )
+                true = happens(guide.share, (len(code), 1, 1), code, guide.generator)
+                written = torch.where(true, guide.target[:, step : step + 1], written)
         return torch.cat(sequence, 1) if sequence else code.new_zeros(len(code), 0, self.n_features)
 
     def _turned(self, guide: Guide | None, lengths: Tensor | None) -> Guide | None:

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from torch import Generator, nn
+import torch
+from torch import Generator, Tensor, nn
+
+from unspool.lstm import rows
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,
@@ -16,9 +19,27 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 }
 
 
-def dense(inputs: int, outputs: int, generator: Generator | None = None) -> nn.Linear:
-    """Build a linear layer, initialised as Keras does it: Glorot-uniform kernel, zero bias."""
-    layer = nn.Linear(inputs, outputs)
-    nn.init.xavier_uniform_(layer.weight, generator=generator)
-    nn.init.zeros_(layer.bias)
-    return layer
+class Dense(nn.Linear):
+    """A linear layer, initialised as Keras does it: Glorot-uniform kernel, zero bias.
+
+    In inference mode what it gives for a vector is the same to the bit alone and among others.
+    Like all modules here it is made in float32, whatever PyTorch's default dtype is.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+    generator : torch.Generator, optional
+        Source of the initial weights.
+    """
+
+    def __init__(self, inputs: int, outputs: int, generator: Generator | None = None) -> None:
+        super().__init__(inputs, outputs, device="meta")  # its weights are drawn below
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, dtype=torch.float32))
+        self.bias = nn.Parameter(torch.zeros(outputs, dtype=torch.float32))
+        nn.init.xavier_uniform_(self.weight, generator=generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Vectors (…, O) of vectors x (…, I)."""
+        if torch.is_inference_mode_enabled():
+            return rows.linear(x, self.weight, self.bias)
+        return super().forward(x)

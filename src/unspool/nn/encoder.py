@@ -5,9 +5,10 @@ from torch import Generator, Tensor, nn
 
 from unspool.blueprint.parts import POOLINGS
 from unspool.errors import InputError
-from unspool.nn.dense import dense
+from unspool.nn.dense import Dense
 from unspool.nn.pooling import Pooling
 from unspool.nn.recurrent import LSTM, Cell
+from unspool.nn.sampling import normal
 
 
 class Encoder(nn.Module):
@@ -39,8 +40,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.latent_dim = latent_dim
         plain = width == latent_dim and not variational
-        self.projection = None if plain else dense(width, latent_dim, generator)
-        self.log_variance = dense(width, latent_dim, generator) if variational else None
+        self.projection = None if plain else Dense(width, latent_dim, generator)
+        self.log_variance = Dense(width, latent_dim, generator) if variational else None
 
     most_steps: int | None = None
     """Steps of the longest sequence that it can read; None where there is no bound."""
@@ -71,8 +72,7 @@ class Encoder(nn.Module):
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
         if not self.training:
             return mean, divergence
-        noise = torch.empty(mean.shape).normal_(generator=generator).to(mean)
-        return mean + noise * (0.5 * log_variance).exp(), divergence
+        return mean + normal(mean, generator) * (0.5 * log_variance).exp(), divergence
 
 
 class LSTMEncoder(Encoder):

@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 from unspool.errors import InputError
 from unspool.lstm.turn import without_padding
 from unspool.nn.decoder import Decoder, Guide, Head
-from unspool.nn.dense import ACTIVATIONS, dense
+from unspool.nn.dense import ACTIVATIONS, Dense
 from unspool.nn.encoder import Encoder
 
 
@@ -46,7 +46,7 @@ class DenseEncoder(Encoder):
         for (wide, narrow), name in zip(
             pairwise([steps * n_features, *units, latent_dim]), names, strict=True
         ):
-            layers += [dense(wide, narrow, generator), ACTIVATIONS[name]()]
+            layers += [Dense(wide, narrow, generator), ACTIVATIONS[name]()]
         self.layers = nn.Sequential(*layers)
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:

@@ -70,12 +70,12 @@ class LSTMLayer(nn.Module):
         self.reverse, self.cell = reverse, cell or Cell()
         self.ran: Choice | None = None
         # One kernel for context and input together, so that both see the same fan-in.
-        kernel = torch.empty(4 * units, context_size + input_size)
-        recurrent = torch.empty(4 * units, units)
+        kernel = torch.empty(4 * units, context_size + input_size, dtype=torch.float32)
+        recurrent = torch.empty(4 * units, units, dtype=torch.float32)
         if kernel.numel():
             nn.init.xavier_uniform_(kernel, generator=generator)
         nn.init.orthogonal_(recurrent, generator=generator)
-        bias = torch.zeros(4 * units)
+        bias = torch.zeros(4 * units, dtype=torch.float32)
         bounded = self.cell.activation != "relu"
         bias[units : 2 * units] = FORGET_BIAS if bounded else RELU_FORGET_BIAS
         context, inputs = kernel[:, :context_size], kernel[:, context_size:]

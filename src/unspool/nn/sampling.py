@@ -1,6 +1,6 @@
-"""From outputs that are probabilities to what happens."""
+"""Random numbers, and from outputs that are probabilities to what happens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -8,6 +8,24 @@ from torch.nn import functional
 
 from unspool.errors import InputError
 from unspool.results import LEAST
+
+
+def normal(like: Tensor, generator: Generator | None = None) -> Tensor:
+    """Standard normal numbers of the shape and dtype of `like`, where it is.
+
+    Like all random numbers here they are drawn on the CPU in float32, and so are the same
+    everywhere.
+    """
+    drawn = torch.empty(like.shape, dtype=torch.float32, device="cpu")
+    return drawn.normal_(generator=generator).to(like)
+
+
+def happens(
+    chance: float, shape: Sequence[int], like: Tensor, generator: Generator | None = None
+) -> Tensor:
+    """Truth values of `shape`, each true with probability `chance`, on the device of `like`."""
+    drawn = torch.rand(*shape, generator=generator, dtype=torch.float32, device="cpu")
+    return (drawn < chance).to(like.device)
 
 
 def sampler(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from unspool import _checks, model_file, results
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, as_future, without_future
-from unspool.data.labels import known_labels
+from unspool.data.labels import labels_like
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file import Contents
@@ -137,7 +137,7 @@ class Model:
         if decoder.needs_input:
             raise InputError(
                 "The decoder of this model reads the input beside the code, so codes alone cannot "
-                "be unwound; use `reconstruct`."
+                "be decoded; use `reconstruct`."
             )
         facts = self.contents.facts
         if facts.image_shape is not None and lengths is not None:
@@ -159,8 +159,8 @@ class Model:
         """Encode sequences and decode them again.
 
         Where training cut a future off (`horizon` without ``y``), so does this, and so do
-        `reconstruction_error` and `score`: a sequence of more steps than the longest one encoded
-        in training is taken without its last K.
+        `reconstruction_error` and `score`: where the longest sequence has more steps than any
+        encoded in training, all are taken without their last K.
 
         Returns
         -------
@@ -248,8 +248,8 @@ class Model:
         """
         if self.classes is not None:
             if y is None:
-                raise InputError("Expected labels `y` to hold predictions against, got none.")
-            truth = _labels_like(y, self.classes)
+                raise InputError("Expected labels `y` to compare predictions with, got none.")
+            truth = labels_like(y, self.classes)
             predicted = self.predict(X, lengths)
             _check_shapes(predicted, truth)
             return float(np.mean(predicted == truth))
@@ -353,20 +353,6 @@ def _longest_first(lengths: IntArray, values: int) -> Iterator[IntArray]:
 def _backwards(x: Array, batch: Ragged) -> Array:
     """Sequences (B, T, F), each turned round within its own length."""
     return batch.reversed(x.transpose(1, 2, 0)).transpose(2, 0, 1)
-
-
-def _labels_like(y: Any, classes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Labels (N,) to hold against `classes`: numbers where these are numbers, and only there."""
-    labels = known_labels(y)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    numbers = [np.asarray(one.tolist()).dtype.kind in "iufb" for one in (labels, classes)]
-    if labels.size and numbers[0] != numbers[1]:
-        raise InputError(
-            f"Expected labels `y` like {classes.tolist()[0]!r}, as in `fit`, got others "
-            f"like {labels.ravel().tolist()[0]!r}."
-        )
-    return labels
 
 
 def _check_shapes(predicted: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:

@@ -42,9 +42,11 @@ def read(contents: Contents, X: Any, lengths: npt.ArrayLike | None) -> tuple[Sou
             raise InputError("Expected `lengths` beside an array; Sequences have their own.")
         return _checked(Sequences(values, lengths), contents), lambda values: values
     if not isinstance(values, np.ndarray) or values.ndim != 2:
-        return _checked(as_source(values), contents, np.shape(values)), lambda values: values
+        shape = values.shape if isinstance(values, np.ndarray) else ()
+        return _checked(as_source(values), contents, shape), lambda values: values
     check_has_columns(values)
-    rows, table = contents.of_encoder[0] in ROWS, fitted["table"]
+    table = fitted["table"]
+    rows = table and contents.of_encoder[0] in ROWS
     if not rows:
         check_rows_are_sequences(X)
         if contents.facts.max_length > 1:
@@ -52,7 +54,7 @@ def read(contents: Contents, X: Any, lengths: npt.ArrayLike | None) -> tuple[Sou
     if table and (fitted["y_ndim"] is not None or not fitted["horizon"]):  # no columns were cut off
         _check_names(names_of(labels_of(X)) if is_frame(X) else None, fitted["feature_names_in"])
     source = as_source(values)
-    if rows and table:
+    if rows:
         source = Sequences(whole_rows(source).transpose(0, 2, 1))
         return _checked(source, contents), lambda values: values[:, 0]
     source = _checked(source, contents, values.shape)

@@ -11,6 +11,7 @@ from unspool.nn import whole
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import Guide
 from unspool.nn.losses import LOSSES, count_values, masked_sum, metric
+from unspool.nn.sampling import happens, normal
 from unspool.training.batches import Batch
 
 
@@ -144,11 +145,9 @@ class AutoencoderLoss:
         if self.input_dropout:
             # Of a row, which is a single step, single values go.
             shape = x.shape if x.shape[1] == 1 else (*x.shape[:2], 1)
-            kept = torch.rand(shape, generator=self.generator) >= self.input_dropout
-            x = x * kept.to(x.device)
+            x = x * ~happens(self.input_dropout, shape, x, self.generator)
         if self.input_noise:
-            noise = torch.empty(x.shape).normal_(generator=self.generator)
-            x = x + self.input_noise * noise.to(x.device)
+            x = x + self.input_noise * normal(x, self.generator)
         return x
 
 

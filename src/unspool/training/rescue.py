@@ -71,7 +71,12 @@ class Rescue:
             self.largest[what] = max(before, known or 0.0)
             if loss <= GROWTH * before + 1:
                 return False
-        if known is None or not self.left or self.steps_back == 2:
+        if known is None:
+            raise DivergedError(
+                f"The {what} is {loss} with the initial weights, before the first step; look for "
+                "values too large for float32, and scale the data (`scaling`)."
+            )
+        if not self.left or self.steps_back == 2:
             raise DivergedError(
                 f"The {what} became {loss} in epoch {epoch}; lower `learning_rate`, set "
                 "`global_clipnorm`, or scale the data."

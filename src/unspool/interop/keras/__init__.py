@@ -1,7 +1,8 @@
 """Keras both ways: `reading` makes a Keras model one of ours, `writing` one of ours a Keras model.
 
 Reading goes by way of `graph`, `trail` and `layers`, with a reader for each family of models, to
-`assembly`; writing by way of `parts`.
+`assembly`; a file first by way of `archive`, `configuration` and `loading`, so that nothing in it
+is run. Writing goes by way of `parts`.
 """
 
 from unspool.interop.keras.reading import from_keras as from_keras

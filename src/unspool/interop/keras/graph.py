@@ -110,20 +110,39 @@ class Graph(NamedTuple):
 
 
 def keras_module() -> ModuleType:
-    """Import Keras; where nothing says which backend it shall have, on PyTorch, which is there."""
-    if "keras" not in sys.modules and "KERAS_BACKEND" not in os.environ and not _configured():
+    """Import Keras; where nothing says which backend it shall have, on PyTorch, which is there.
+
+    Raises
+    ------
+    InputError
+        Where Keras is not installed, or its backend is not.
+    """
+    if "keras" not in sys.modules and not _backend():
         os.environ["KERAS_BACKEND"] = "torch"
-    return optional("keras", "keras")
+    try:
+        return optional("keras", "keras")
+    except InputError:
+        raise
+    except Exception as error:  # what a backend raises that is not there, or not whole
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"Keras cannot be imported with its backend {_backend()!r} ({reason[:300]}); install "
+            "that backend, or name one that is installed in the environment variable "
+            "KERAS_BACKEND (torch, jax or tensorflow), and start Python anew."
+        ) from None
 
 
-def _configured() -> bool:
-    """Whether Keras's own file names a backend that it does not write there by itself."""
+def _backend() -> str | None:
+    """The backend that is asked for; what Keras writes into its own file by itself is not."""
+    own = os.environ.get("KERAS_BACKEND")
+    if own:
+        return own
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
         backend = json.loads((home / "keras.json").read_text())["backend"]
     except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return bool(backend != "tensorflow")
+        return None
+    return backend if isinstance(backend, str) and backend != "tensorflow" else None
 
 
 def graph(model: Any) -> Graph:
@@ -136,7 +155,7 @@ def graph(model: Any) -> Graph:
     """
     keras = keras_module()
     read = keras.Input((1,))
-    functional = keras.Sequential, type(keras.Model(read, read))
+    functional = keras.Sequential, type(keras.Model(read, keras.layers.Identity()(read)))
     if type(model) not in functional:
         raise InputError(
             f"Expected a Sequential or functional Keras model, got {type(model).__name__} "
@@ -149,8 +168,11 @@ def graph(model: Any) -> Graph:
             "give it a keras.Input, or call it once."
         )
     walk, root = _Walk(functional), Scope()
-    outputs = [walk.wire(tensor, root) for tensor in model.outputs]
-    inputs = [walk.wire(tensor, root) for tensor in model.inputs]
+    try:
+        outputs = [walk.wire(tensor, root) for tensor in model.outputs]
+        inputs = [walk.wire(tensor, root) for tensor in model.inputs]
+    except RecursionError:
+        raise InputError(f"{model.name!r} has too many layers behind one another.") from None
     return Graph(inputs, outputs, walk.steps)
 
 

@@ -9,7 +9,6 @@ counterpart here; one that it did not come past is refused as well. What they fo
 
 import math
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +20,15 @@ from unspool import _checks
 from unspool.errors import InputError
 from unspool.interop.keras.convolution import CONVOLUTIONS, read_conv_model
 from unspool.interop.keras.feedforward import read_dense_model
-from unspool.interop.keras.graph import IDLE, RECURRENT, graph, keras_module, refuse
+from unspool.interop.keras.graph import RECURRENT, graph, refuse
+from unspool.interop.keras.kinds import KNOWN, LISTED, MASKS
+from unspool.interop.keras.loading import load_keras
 from unspool.interop.keras.recurrent import read_recurrent_model
-from unspool.interop.keras.trail import ACTIVATION_LAYERS, SCALINGS, Found
+from unspool.interop.keras.trail import Found
 from unspool.model_file import Contents
 from unspool.model_file.labels import write_labels
 
 SECOND_INPUTS = ("reversed_input", "previous")
-
-KNOWN = {
-    *("Dense", "TimeDistributed", *RECURRENT, "RepeatVector", "Concatenate", "Masking"),
-    *("Flatten", "Reshape", *ACTIVATION_LAYERS, *SCALINGS, "InputLayer", *CONVOLUTIONS),
-    *("MaxPooling1D", "MaxPooling2D", "UpSampling1D", "UpSampling2D", "Cropping1D", "Cropping2D"),
-}
-MASKS = {"Any", "NotEqual"}  # what Keras makes of a Masking layer
-
-# What Keras raises for a file that is damaged, or holds what it does not know.
-UNREADABLE = (
-    *(ValueError, TypeError, OSError, KeyError, ImportError, AttributeError),
-    *(zipfile.BadZipFile, RuntimeError),
-)
 
 # There was no training here, and Keras's files do not say how theirs went.
 NO_HISTORY = {"loss": [math.inf], "best_epoch": 0}
@@ -71,7 +59,9 @@ def from_keras(
     Parameters
     ----------
     model : keras.Model or path of a .keras file
-        Of a file nothing is run: custom layers and `Lambda` are refused.
+        Of a file nothing is run: Keras is shown what is built of its own layers, as far as they
+        can be read here. Initial weights, penalties and the compilation are left out; anything
+        else, as custom layers and `Lambda`, is refused. A model in memory may hold all of these.
     second_input : {"reversed_input", "previous"}, default "reversed_input"
         What a decoder with an input of its own is given there: the sequence backwards, or each
         step's predecessor.
@@ -101,13 +91,16 @@ def from_keras(
         None if forecast is None else _checks.truth("forecast", forecast),
         _checks.whole("max_length", max_length, 1, none=True),
     )
-    if isinstance(model, (str, os.PathLike)):
-        model = _loaded(Path(model))
-    plain = graph(model)
+    path = Path(model) if isinstance(model, (str, os.PathLike)) else None
+    try:
+        plain = graph(model if path is None else load_keras(path))
+    except AttributeError as error:  # something else where a file should have a tensor
+        if path is None:
+            raise
+        raise InputError(f"{path} cannot be read: {error}; save the model again.") from None
     for step in sorted(plain.steps, key=lambda step: step.name):
         if step.kind not in KNOWN | MASKS:
-            listed = ", ".join(sorted(KNOWN | IDLE))
-            raise refuse(step, f"there is no such layer here; known are {listed}.")
+            raise refuse(step, f"there is no such layer here; known are {LISTED}.")
     kinds = {step.kind for step in plain.steps}
     if kinds & {*RECURRENT}:
         found = read_recurrent_model(plain, second_input, forecast, max_length)
@@ -116,23 +109,6 @@ def from_keras(
     else:
         found = read_dense_model(plain)
     return _estimator(found)
-
-
-def _loaded(path: Path) -> Any:
-    """The model of a .keras file."""
-    if path.suffix != ".keras":
-        raise InputError(
-            f"Expected a .keras file, got {path}; load another format with Keras, and give the "
-            "model itself."
-        )
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file.")
-    keras = keras_module()
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except UNREADABLE as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be loaded: {reason}") from None
 
 
 def _estimator(found: Found) -> Any:

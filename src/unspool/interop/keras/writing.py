@@ -134,10 +134,10 @@ def export_keras(contents: Contents, path: str | os.PathLike[str], *, part: str 
         raise InputError(f"Expected a file name that ends in .keras, got {path}.")
     check_folder(path)
     model = to_keras(contents, part=part)
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "model.keras"
+    with whole_or_not(path) as file, tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "model.keras"  # Keras takes no open file, and no other ending
         model.save(made)
-        with made.open("rb") as source, whole_or_not(path) as file:
+        with made.open("rb") as source:
             shutil.copyfileobj(source, file)
 
 

@@ -19,6 +19,7 @@ from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
 from unspool.interop.torch.parts import Whole
 from unspool.lstm.library import SHUT
 from unspool.model_file import PARTS, Contents, Fitted, contents_of
+from unspool.nn import mode
 
 Weights = Mapping[str, npt.NDArray[Any]]
 Entry = tuple[str, npt.NDArray[Any]]
@@ -26,6 +27,7 @@ Entry = tuple[str, npt.NDArray[Any]]
 ELSEWHERE = "Use the estimator, or `unspool.runtime`."
 
 
+@mode.training()
 def to_torch(model: Contents | Fitted, *, part: str = "model") -> fx.GraphModule:
     """Make a plain PyTorch module of a trained model.
 
@@ -97,14 +99,15 @@ def to_torch(model: Contents | Fitted, *, part: str = "model") -> fx.GraphModule
     _checks.raise_all(_checks.choice("part", part, PARTS))
     contents = contents_of(model)
     _checks.raise_all(*_complaints(contents, part))
-    whole = Whole(contents.blueprint, bare=part == "encoder")
+    with torch.device("meta"):  # the weights are there already
+        whole = Whole(contents.blueprint, bare=part == "encoder")
     known = whole.state_dict()
     state = {
         name: torch.from_numpy(np.array(array))
         for name, array in _state(contents)
         if name in known  # an encoder has no decoders, nor what only training needs
     }
-    whole.load_state_dict(state)
+    whole.load_state_dict(state, assign=True)
     module = fx.GraphModule(whole, fx.Tracer().trace(whole))
     module.graph.eliminate_dead_code()
     module.recompile()

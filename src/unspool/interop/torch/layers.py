@@ -126,7 +126,12 @@ class Layers(nn.ModuleList):
 
 def head(part: plan.Head) -> nn.Sequential:
     """Dense layers and activations, without what `unspool.nn.Head` does to be quick."""
-    return nn.Sequential(*build_head(part).children())
+    return nn.Sequential(
+        *(
+            nn.Linear(one.in_features, one.out_features) if isinstance(one, nn.Linear) else one
+            for one in build_head(part).children()
+        )
+    )
 
 
 def convolutions(channels: list[int], kernel: Size) -> nn.ModuleList:

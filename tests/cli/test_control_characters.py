@@ -1,0 +1,133 @@
+"""What is shown of names and values that come from others: no control character is left in it."""
+
+import warnings
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import unspool
+from tests.cli.tables import write_csv
+from tests.model_file.files import changed, rewrite
+from unspool._terminal import shown, shown_line
+from unspool.cli import main
+
+pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+
+ESC = "\x1b]0;evil\x07\x1b[2J"
+T = np.arange(30)
+
+
+@pytest.fixture
+def told(capsys, monkeypatch):
+    """Run a command line: what it gives to stdout and stderr, to the byte."""
+    monkeypatch.setenv("COLUMNS", "500")
+
+    def call(*arguments):
+        with pytest.raises(SystemExit):
+            main([str(argument) for argument in arguments])
+        return "".join(capsys.readouterr())
+
+    return call
+
+
+def check(text, *expected):
+    for character in text:
+        assert character.isprintable() or character == "\n", ascii(text)
+    for one in expected:
+        assert one in text, text
+
+
+def test_control_characters_are_written_out_and_other_letters_stay():
+    assert shown("Größe 字 é [red] :smile: \\") == "Größe 字 é [red] :smile: \\"
+    assert shown("a\x1b[31mb\r\t\0\x7f\x9b") == "a\\x1b[31mb\\r\\t\\x00\\x7f\\x9b"
+    assert shown("\u202eab\u2066\u2028\ufeff\udc80\U000e0041") == (
+        "\\u202eab\\u2066\\u2028\\ufeff\\udc80\\U000e0041"
+    )
+    joined = "می\u200cخواهم 👩\u200d🚀 a\u00a0b\u3000c \ue000"
+    assert shown(joined) == joined
+    assert (shown("a\nb"), shown_line("a\nb")) == ("a\nb", "a\\nb")
+
+
+COLUMN = f"a{ESC}[red]:smile:"
+
+
+@pytest.mark.parametrize("color", [None, "1"], ids=["plain", "colors"])
+def test_column_names_and_file_names(told, tmp_path, monkeypatch, color):
+    if color:
+        monkeypatch.setenv("FORCE_COLOR", color)
+    path = tmp_path / f"a{ESC}\n.parquet"
+    pq.write_table(pa.table({COLUMN: np.sin(T), "b\nc": np.cos(T)}), path)
+    text = told("fit", path, "--window", 8, "-o", tmp_path / f"m{ESC}", "--epochs", 1)
+    assert ESC not in text
+    assert "\x1b]" not in text
+    assert f"a{shown(ESC)}[red]:smile:, b\\nc" in text
+    assert f"a{shown(ESC)}\\n.parquet: " in text
+    assert f"m{shown(ESC)}" in text
+
+
+def test_errors(told, tmp_path):
+    path = write_csv(tmp_path / f"a{ESC}.csv", {COLUMN: np.sin(T), "time": T[::-1]})
+    for arguments in (
+        ["fit", path, "--window", 8, "-o", tmp_path / "m", "--columns", "aa"],
+        ["fit", path, "--window", 8, "-o", tmp_path / "m"],
+        ["fit", path, "-o", tmp_path / "m", "--set", f"{ESC}=1"],
+        ["score", tmp_path / f"no{ESC}", path],
+        ["plot", "history", path, "-o", f"a{ESC}.png"],
+        ["export", path, "-o", f"a{ESC}.onnx"],
+        ["import", f"a{ESC}.keras", "-o", tmp_path / "m"],
+        ["demo", f"sines{ESC}"],
+        ["encode", path, path, "-o", f"a{ESC}"],
+    ):
+        check(told(*arguments), "\\x1b", "unspool: ")
+
+
+def test_calls_that_are_put_wrongly(told):
+    for arguments in (
+        ["inspect", "a", f"b{ESC}[red]"],  # as where *.unspool finds two files
+        [f"fit{ESC}"],
+        ["fit", "a", f"--option{ESC}"],
+        ["plot", f"history{ESC}", "a"],
+    ):
+        check(told(*arguments), "\\x1b", "unspool: ", " --help")
+
+
+def test_what_a_model_file_says(told, tmp_path):
+    X = np.sin(T + np.arange(12)[:, None])
+    labels = np.array([f"ok{ESC}", "bad[red]\n"])[np.arange(12) % 2]
+    unspool.EncoderClassifier(
+        unspool.DenseAutoencoder(2, epochs=1, verbose=0), epochs=1, verbose=0
+    ).fit(X, labels).save(tmp_path / "classifier")
+    check(told("inspect", tmp_path / "classifier"), f"bad[red]\\n, ok{shown(ESC)}")
+
+    frame = unspool.Windows(X, 4, feature_names=[f"f{i}{ESC}[b]\n" for i in range(30)])
+    unspool.LSTMAutoencoder(2, epochs=1, verbose=0).fit(frame).save(tmp_path / "names")
+    rewrite(tmp_path / "names", changed(versions={f"torch{ESC}": f"1{ESC}[i]"}))
+    check(told("inspect", tmp_path / "names"), f"f0{shown(ESC)}[b]\\n, f1", f"1{shown(ESC)}[i]")
+
+    rewrite(tmp_path / "names", changed(fitted__part=f"model{ESC}"))
+    check(told("inspect", tmp_path / "names"), "unspool: ")
+
+
+def test_warnings(told, tmp_path, monkeypatch):
+    def read(path):
+        warnings.warn(f"about {ESC}", UserWarning, stacklevel=1)
+        raise unspool.errors.InputError("enough")
+
+    monkeypatch.setattr("unspool.model_file.read", read)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        text = told("export", tmp_path / "a", "-o", tmp_path / "a.onnx")
+    assert text == f"unspool: warning: about {shown(ESC)}\nunspool: enough\n"
+
+
+def test_the_folder_of_a_demo(told, tmp_path):
+    text = told("demo", "ramp", "-o", tmp_path / f"d{ESC}[red]", "--epochs", 1)
+    check(text, f"d{shown(ESC)}[red]:")
+
+
+def test_data_goes_to_stdout_as_it_is(run, tmp_path):
+    path = write_csv(tmp_path / "a.csv", {COLUMN: np.sin(T)})
+    run("fit", path, "--window", 8, "-o", tmp_path / "m", "--epochs", 1, "--latent", 2)
+    assert COLUMN in run("reconstruct", tmp_path / "m", path).out.splitlines()[0]

@@ -1,0 +1,263 @@
+"""Files written whole or not at all: by many at once, on full disks, under long names."""
+
+import multiprocessing
+import os
+import stat
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import unspool
+from tests.full_disk import FULL, full_disk
+from unspool import model_file
+from unspool._files import check_folder, whole_or_not
+from unspool.data.write import write_table
+from unspool.demos.report import Report
+from unspool.errors import InputError, ModelFileError
+from unspool.interop.onnx import export_onnx
+from unspool.plots import TrainingHistoryDisplay
+
+
+def write(path, content=b"new"):
+    with whole_or_not(path) as file:
+        file.write(content)
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def names(folder):
+    return sorted(os.listdir(folder))
+
+
+def at_the_same_time(path, content, n):
+    """Write to `path` from n threads, each of which has its file open while the others have."""
+    barrier, faults = threading.Barrier(n), []
+
+    def one(i):
+        try:
+            with whole_or_not(path) as file:
+                barrier.wait(10)
+                for _ in range(8):
+                    file.write(content[i])
+                    file.flush()
+                barrier.wait(10)
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return faults
+
+
+def test_threads_that_write_to_one_path_each_write_a_whole_file(tmp_path):
+    path, content = tmp_path / "model", [bytes([65 + i]) * 1000 * (i + 1) for i in range(6)]
+    assert at_the_same_time(path, content, 6) == []
+    assert path.read_bytes() in [one * 8 for one in content]
+    assert names(tmp_path) == ["model"]
+
+
+def test_two_machines_with_the_same_process_number_do_not_meet(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getpid", lambda: 1)  # as in containers that share a volume
+    with whole_or_not(tmp_path / "model") as slow:
+        slow.write(b"first")
+        write(tmp_path / "model", b"second")
+        assert (tmp_path / "model").read_bytes() == b"second"
+    assert (tmp_path / "model").read_bytes() == b"first"
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_that_was_forked_draws_a_name_of_its_own(tmp_path):
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=write, args=(tmp_path / "model",)) for _ in range(2)]
+    with whole_or_not(tmp_path / "model") as file:
+        file.write(b"parent")
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        assert [child.exitcode for child in children] == [0, 0]
+    assert (tmp_path / "model").read_bytes() == b"parent"
+
+
+def abandoned(folder, name, hours=2.0):
+    path = folder / name
+    path.write_bytes(b"half")
+    then = time.time() - hours * 3600
+    os.utime(path, (then, then))
+    return name
+
+
+def test_what_killed_writers_left_goes_with_the_next_write_to_that_path(tmp_path):
+    abandoned(tmp_path, ".model.4711.part")  # as versions before this one called them
+    abandoned(tmp_path, ".model.0123456789abcdef.part")
+    kept = [
+        abandoned(tmp_path, ".model.0123456789abcde0.part", hours=0.9),
+        abandoned(tmp_path, ".other.0123456789abcdef.part"),
+        abandoned(tmp_path, ".model.b.0123456789abcdef.part"),  # of "model.b"
+        abandoned(tmp_path, ".model.mine.part"),
+        abandoned(tmp_path, "model.0123456789abcdef.part"),
+    ]
+    (tmp_path / ".model.0a.part").mkdir()
+    os.utime(tmp_path / ".model.0a.part", (0, 0))
+    write(tmp_path / "model")
+    assert names(tmp_path) == sorted([*kept, ".model.0a.part", "model"])
+
+
+def test_a_writer_that_lives_keeps_its_file_however_old(tmp_path):
+    with whole_or_not(tmp_path / "model") as slow:
+        (part,) = names(tmp_path)
+        os.utime(tmp_path / part, (0, 0))
+        slow.write(b"slow")
+        write(tmp_path / "model", b"quick")
+    assert (tmp_path / "model").read_bytes() == b"slow"
+    assert names(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("before", [0o600, 0o640, 0o444, 0o666])
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, before):
+    path = tmp_path / "model"
+    path.touch()
+    path.chmod(before)
+    old = os.umask(0o022)
+    try:
+        with whole_or_not(path) as file:
+            (part,) = (tmp_path / one for one in names(tmp_path) if one != "model")
+            assert mode(part) == before  # from the start: nobody may read on meanwhile
+            file.write(b"new")
+    finally:
+        os.umask(old)
+    assert (mode(path), path.read_bytes()) == (before, b"new")
+
+
+def test_a_new_file_gets_the_permissions_of_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        write(tmp_path / "model")
+    finally:
+        os.umask(old)
+    assert mode(tmp_path / "model") == 0o640
+
+
+def test_a_link_stays_one_and_the_permissions_are_those_of_where_it_leads(tmp_path):
+    (tmp_path / "to").mkdir()
+    inner = tmp_path / "to" / "model"
+    inner.touch()
+    inner.chmod(0o600)
+    (tmp_path / "link").symlink_to(inner)
+    write(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (mode(inner), inner.read_bytes()) == (0o600, b"new")
+    assert names(tmp_path / "to") == ["model"]
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "a" * 250 + ".npy", "ä" * 127, "a" + "字" * 84])
+def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, name):
+    check_folder(tmp_path / name)
+    write(tmp_path / name)
+    assert names(tmp_path) == [name]
+    with whole_or_not(tmp_path / name):
+        (part,) = set(names(tmp_path)) - {name}
+    abandoned(tmp_path, part)
+    write(tmp_path / name)
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["a" * 256, "字" * 86])
+def test_longer_names_are_refused(tmp_path, name):
+    with pytest.raises(InputError) as caught:
+        check_folder(tmp_path / name)
+    assert str(caught.value) == (
+        f"{tmp_path / name}: the name of the file has {len(name.encode())} bytes, and {tmp_path} "
+        "takes names of at most 255; choose a shorter one."
+    )
+
+
+def test_paths_that_lead_nowhere_are_refused_in_words(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe")
+    for path, reason in {
+        tmp_path / "loop" / "model": "there is no folder",
+        tmp_path / "pipe": "this is a device or a pipe; name a file.",
+        Path(os.devnull): "this is a device or a pipe; name a file.",
+        tmp_path / "a\0b": "no name of a file can hold a zero byte",
+        Path(tmp_path, *["folder"] * 1000, "model"): "cannot be written: File name too long.",
+        tmp_path / ("a" * 300) / "model": "cannot be written: File name too long.",
+    }.items():
+        with pytest.raises(InputError) as caught:
+            check_folder(path)
+        assert reason in str(caught.value)
+    with pytest.raises(InputError, match=r"loop: cannot be written: Too many levels of symb"):
+        write(tmp_path / "loop")
+
+
+def test_another_error_passes_as_it_is_and_leaves_nothing(tmp_path):
+    (tmp_path / "model").write_bytes(b"before")
+    with pytest.raises(TypeError):
+        write(tmp_path / "model", "no bytes")
+    assert (names(tmp_path), (tmp_path / "model").read_bytes()) == (["model"], b"before")
+
+
+def writers(tmp_path):
+    X = np.sin(np.arange(12) / 2 + np.arange(20)[:, None])
+    model = unspool.LSTMAutoencoder(8, epochs=1, random_state=0, verbose=0).fit(X)
+    history, table = TrainingHistoryDisplay.from_estimator(model), {"n": np.arange(9000) / 7}
+    report = Report(tmp_path, "title")
+    return {
+        "a.unspool": model.save,
+        "a.onnx": lambda path: export_onnx(model, path),
+        "a.csv": lambda path: write_table(table, path),
+        "a.parquet": lambda path: write_table(table, path),
+        "a.npy": lambda path: write_table(table, path),
+        "a.png": lambda path: report.keep(history, path.name),
+        "a.svg": lambda path: report.keep(history, path.name),
+        "a.txt": lambda path: report.text("text" * 1000, path.name),
+    }
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+def test_every_writer_names_its_file_where_the_disk_is_full(tmp_path):
+    for name, writer in writers(tmp_path).items():
+        path = tmp_path / name
+        path.write_bytes(b"before")
+        with full_disk(), pytest.raises(InputError) as caught:
+            writer(path)
+        assert str(caught.value) == f"{path}: {FULL}"
+        assert (names(tmp_path), path.read_bytes()) == ([name], b"before")
+        path.unlink()
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+def test_the_command_line_names_its_file_where_the_disk_is_full(run, tmp_path):
+    model = tmp_path / "a.unspool"
+    writers(tmp_path)["a.unspool"](model)
+    np.save(tmp_path / "X.npy", np.ones((9, 12)))
+    for command in (
+        ["fit", tmp_path / "X.npy", "--latent", 30, "--epochs", 1, "-o", tmp_path / "b.unspool"],
+        ["plot", "history", model, "-o", tmp_path / "b.png"],
+        ["export", model, "-o", tmp_path / "b.onnx"],
+    ):
+        before = names(tmp_path)
+        with full_disk():
+            done = run(*command)
+        assert done.code == 1
+        assert done.err.endswith(f"unspool: {command[-1]}: {FULL}\n")
+        assert names(tmp_path) == before
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path):
+    with pytest.raises(InputError, match="this system has no bytes for such a name"):
+        check_folder(tmp_path / "\ud800.unspool")
+
+
+def test_a_path_that_is_too_long_is_no_model_file():
+    for path in ("x" * 300, "/".join(["x" * 200] * 30)):
+        with pytest.raises(ModelFileError, match="File name too long"):
+            model_file.read(path)
