@@ -310,9 +310,11 @@ class Model(Savable):
         starts: bool = False,
         ends_with_future: bool = False,
     ) -> Source:
-        """Read `X` for the encoder, to `unwind` it again as well, or as `starts` to continue.
+        """Read `X` as sequences that the encoder can take.
 
-        Where it `ends_with_future`, the last steps that `fit` cut off are cut off here too.
+        With `unwind`, the decoder has to be able to reconstruct them; with `starts`, they are to be
+        continued and may have one step; with `ends_with_future`, the last steps that `fit` cut off
+        are cut off here too.
         """
         check_is_fitted(self)
         source = self._arranged(*read_as_fitted(self, X, starts=starts))

@@ -287,9 +287,10 @@ class Model:
         unwind: bool = False,
         ends_with_future: bool = False,
     ) -> tuple[Source, Any]:
-        """Read `X`, for the encoder or to `unwind` it again as well; and the form to give back.
+        """Read `X` as sequences that the encoder can take, and the form to give them back in.
 
-        Where X `ends_with_future`, the last steps that training cut off are cut off here too.
+        With `unwind`, the decoder has to be able to reconstruct them; with `ends_with_future`, the
+        last steps that training cut off are cut off here too.
         """
         source, form = read(self.contents, X, lengths)
         if ends_with_future and self.horizon and self.contents.fitted["y_ndim"] is None:
