@@ -124,6 +124,10 @@ AUTOENCODERS = {
         for name in POOLINGS
         if name != "last"
     },
+    "kernels": Case(lstm(n_kernels=20), RAGGED),
+    "kernels, pooling": Case(
+        lstm(n_kernels=20, pooling="mean_max", bidirectional=True, kl_weight=0.1), RAGGED
+    ),
     "softmax": Case(lstm(output_activation="softmax", loss="huber"), RAGGED),
     "table": Case(lstm(), rows()),
     "dense sequences": Case(

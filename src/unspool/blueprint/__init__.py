@@ -19,6 +19,7 @@ from unspool.blueprint.parts import DenseDecoder as DenseDecoder
 from unspool.blueprint.parts import DenseEncoder as DenseEncoder
 from unspool.blueprint.parts import Encoder as Encoder
 from unspool.blueprint.parts import Head as Head
+from unspool.blueprint.parts import Kernels as Kernels
 from unspool.blueprint.parts import Layers as Layers
 from unspool.blueprint.parts import LSTMDecoder as LSTMDecoder
 from unspool.blueprint.parts import LSTMEncoder as LSTMEncoder

@@ -15,6 +15,7 @@ from unspool.blueprint.parts import (
     DenseDecoder,
     DenseEncoder,
     Head,
+    Kernels,
     Layers,
     LSTMDecoder,
     LSTMEncoder,
@@ -115,6 +116,11 @@ def _bare_complaints(p: Parameters) -> list[_checks.Complaint]:
         if not _checks.is_one(p["pooling"], ("last",))
         and any(_from_state(name) for name in _decoders(p))
         else None,
+        "`n_kernels` has to be 0 for a decoder that starts from the encoder's whole state, got "
+        f"{_checks.shown(p['n_kernels'])}; set it, or choose another decoder."
+        if p.get("n_kernels", 0) != 0
+        and any(_from_state(name) for name in _decoders(p))
+        else None,
     ]
 
 
@@ -128,6 +134,7 @@ def _decoders(p: Parameters) -> list[Any]:
 def _lstm_autoencoder_complaints(p: Parameters) -> list[_checks.Complaint]:
     found = [
         *_lstm_complaints(p),
+        _checks.whole("n_kernels", p["n_kernels"], 0),
         _checks.truth("reverse_target", p["reverse_target"]),
         _checks.number("kl_weight", p["kl_weight"], 0, none=True),
     ]
@@ -186,7 +193,7 @@ def _from_state(name: Any) -> bool:
 
 
 def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncoder:
-    whole_state = any(map(_from_state, decoders))
+    whole_state, count = any(map(_from_state, decoders)), p.get("n_kernels", 0)
     return LSTMEncoder(
         facts.n_features,
         p["latent_dim"],
@@ -202,6 +209,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         whole_state,
         p.get("kl_weight") is not None,
         p["pooling"],
+        Kernels.of(count, facts.n_features, facts.max_length) if count else None,
     )
 
 

@@ -7,7 +7,7 @@ these names are part of the file format (docs/model-file.md).
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 Size = tuple[int, int]  # of an image, a kernel or a pool: height and width
 Weights = Iterator[tuple[str, tuple[int, ...]]]
@@ -146,8 +146,48 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Kernels:
+    """Random convolution kernels of `TAPS` values, as many for every dilation.
+
+    Parameters
+    ----------
+    n_features : int
+    dilations : tuple of int
+        Steps from one value of a kernel to the next.
+    each : int
+        Kernels of a dilation.
+    """
+
+    n_features: int
+    dilations: tuple[int, ...]
+    each: int
+
+    TAPS: ClassVar[int] = 9
+
+    @classmethod
+    def of(cls, count: int, n_features: int, steps: int) -> "Kernels":
+        """About `count` kernels with dilations 1, 2, 4, … that span at most `steps` steps."""
+        most = max(1, (steps - 1) // (cls.TAPS - 1))
+        dilations = tuple(1 << power for power in range(most.bit_length()))
+        return cls(n_features, dilations, max(1, count // len(dilations)))
+
+    @property
+    def width(self) -> int:
+        """Kernels of all dilations."""
+        return len(self.dilations) * self.each
+
+    def weights(self) -> Weights:
+        """Those of the kernels, which are not trained."""
+        yield "weight", (self.width, self.n_features, self.TAPS)
+        yield "bias", (self.width,)
+
+
+@dataclass(frozen=True)
 class LSTMEncoder:
-    """LSTM layers whose states are pooled; `whole_state` takes the final h and c of all layers."""
+    """LSTM layers whose states are pooled; `whole_state` takes the final h and c of all layers.
+
+    `kernels` read the sequence beside the LSTM, and the code is made of what both give.
+    """
 
     n_features: int
     latent_dim: int
@@ -155,6 +195,7 @@ class LSTMEncoder:
     whole_state: bool = False
     variational: bool = False
     pooling: str = "last"
+    kernels: Kernels | None = None
 
     most_steps = None
 
@@ -166,11 +207,16 @@ class LSTMEncoder:
     @property
     def features(self) -> int:
         """Numbers that the code is made of."""
-        return self.lstm.whole_state if self.whole_state else self.lstm.width * len(self.statistics)
+        if self.whole_state:
+            return self.lstm.whole_state
+        beside = 0 if self.kernels is None else self.kernels.width
+        return self.lstm.width * len(self.statistics) + beside
 
     def weights(self) -> Weights:
-        """Those of the LSTM, then what leads to the code."""
+        """Those of the LSTM and the kernels, then what leads to the code."""
         yield from _prefixed("lstm.", self.lstm.weights())
+        if self.kernels is not None:
+            yield from _prefixed("kernels.", self.kernels.weights())
         yield from _to_code(self)
 
 

@@ -49,6 +49,7 @@ from unspool.training.optimizers import OPTIMIZERS, make_optimizer
 # What a batch that needs no gradients may hold: memory, not speed, sets it.
 INFERENCE_STEPS = 1 << 16
 INFERENCE_VALUES = 1 << 22
+ADAPTED = 2048  # training sequences that initial weights are chosen by
 FEW = 16  # sequences that keep no second thread busy
 
 CROSSENTROPIES = ("binary_crossentropy", "categorical_crossentropy")
@@ -152,6 +153,8 @@ class Model(Savable):
         if isinstance(whole, Windows):
             self.window_ = whole.size - (self.horizon_ if self._cut else 0), whole.stride
         self.module_ = self._build(generator).to(device)
+        if self.module_.encoder.adapts:
+            self._adapt(source, training, rng, generator)
         self._n_features_out = self.module_.encoder.latent_dim
 
         batches = Batches(
@@ -163,7 +166,23 @@ class Model(Savable):
             size = self._inference_batch(source.max_length)
             validation = Batches(source, self.scaler_, watched, size, device)
         self.history_ = self._learn(batches, validation, generator)
+        self.module_.encoder.settle()
         self._compare_with_mean(source, validation or batches)
+
+    def _adapt(
+        self,
+        source: Source | Futures,
+        training: IntArray,
+        rng: np.random.Generator,
+        generator: torch.Generator,
+    ) -> None:
+        """Let the encoder choose its initial weights by some of the training sequences."""
+        device = next(self.module_.parameters()).device
+        some = sample(training, ADAPTED, rng)
+        size = self._inference_batch(source.max_length)
+        batches = Batches(source, self.scaler_, some, size, device)
+        with self._threads(len(some), training=True):
+            self.module_.encoder.adapt(((x, lengths) for x, lengths, _ in batches), generator)
 
     def _validation_size(self, batches: Batches, held_out: int) -> int:
         """Sequences to validate on: `validation_steps` batches, or the share that is trained on."""

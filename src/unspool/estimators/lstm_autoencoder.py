@@ -179,6 +179,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         *,
         units: int | None = None,
         pooling: str = "last",
+        n_kernels: int = 0,
         decoder_units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = True,
@@ -197,6 +198,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         metrics: Sequence[str] = (),
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
+        mask_length: int = 1,
+        contrastive_weight: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,
         optimizer: str = "adam",
@@ -217,6 +220,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.latent_dim = latent_dim
         self.units = units
         self.pooling = pooling
+        self.n_kernels = n_kernels
         self.decoder_units = decoder_units
         self.num_layers = num_layers
         self.bidirectional = bidirectional
@@ -235,6 +239,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.metrics = metrics
         self.input_noise = input_noise
         self.input_dropout = input_dropout
+        self.mask_length = mask_length
+        self.contrastive_weight = contrastive_weight
         self.code_l1 = code_l1
         self.kl_weight = kl_weight
         self.optimizer = optimizer
@@ -258,6 +264,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         complaints = [
             *super()._complaints(),
             _checks.whole("horizon", self.horizon, 1, none=True),
+            _checks.whole("mask_length", self.mask_length, 1),
+            _checks.number("contrastive_weight", self.contrastive_weight, 0),
             *(
                 (_checks.number("loss_weights", weight, 0) for weight in weights)
                 if pair
@@ -278,6 +286,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         objective = super()._objective(generator)
+        objective.mask_length = self.mask_length
+        objective.contrastive_weight = self.contrastive_weight
         names = ("reconstruction", "forecast")
         if self.horizon:
             objective.weights = dict(zip(names, self.loss_weights, strict=True))

@@ -16,6 +16,8 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
         model["parameters"]["validation_steps"] = None
         if model["model"] in ("LSTMAutoencoder", "LSTMForecaster"):
             model["parameters"]["pooling"] = "last"
+        if model["model"] == "LSTMAutoencoder":
+            model["parameters"] |= {"n_kernels": 0, "mask_length": 1, "contrastive_weight": 0.0}
 
 
 def _models(header: dict[str, Any]) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str)
             bidirectional=part.lstm.bidirectional,
             whole_state=part.whole_state,
             pooling=part.pooling,
+            kernels=part.kernels,
             variational=part.variational,
             cell=_cell(part.lstm, backend),
             generator=generator,

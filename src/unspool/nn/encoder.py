@@ -1,14 +1,18 @@
 """From a sequence to its code."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Generator, Tensor, nn
 
+from unspool import blueprint as plan
 from unspool.blueprint.parts import POOLINGS
 from unspool.errors import InputError
-from unspool.nn.dense import Dense
+from unspool.nn.kernels import Kernels
 from unspool.nn.pooling import Pooling
 from unspool.nn.recurrent import LSTM, Cell
 from unspool.nn.sampling import normal
+from unspool.nn.standard import Standardized
 
 
 class Encoder(nn.Module):
@@ -40,11 +44,25 @@ class Encoder(nn.Module):
         super().__init__()
         self.latent_dim = latent_dim
         plain = width == latent_dim and not variational
-        self.projection = None if plain else Dense(width, latent_dim, generator)
-        self.log_variance = Dense(width, latent_dim, generator) if variational else None
+        self.projection = None if plain else Standardized(width, latent_dim, generator)
+        self.log_variance = Standardized(width, latent_dim, generator) if variational else None
 
     most_steps: int | None = None
     """Steps of the longest sequence that it can read; None where there is no bound."""
+
+    adapts = False
+    """Whether `adapt` is to see training sequences before training."""
+
+    def adapt(
+        self, batches: Iterable[tuple[Tensor, Tensor | None]], generator: Generator | None
+    ) -> None:
+        """Choose initial weights by training sequences; see `Standardized.start`."""
+
+    def settle(self) -> None:
+        """After training: leave nothing behind that only training needs."""
+        for layer in (self.projection, self.log_variance):
+            if layer is not None:
+                layer.settle()
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Features (B, S) of sequences (B, T, F)."""
@@ -110,6 +128,7 @@ class LSTMEncoder(Encoder):
         bidirectional: bool = False,
         whole_state: bool = False,
         pooling: str = "last",
+        kernels: plan.Kernels | None = None,
         variational: bool = False,
         cell: Cell | None = None,
         generator: Generator | None = None,
@@ -125,9 +144,12 @@ class LSTMEncoder(Encoder):
         width = lstm.state_size * len(POOLINGS[pooling])
         if whole_state:
             width = 2 * num_layers * lstm.state_size
+        if kernels is not None:
+            width += kernels.width
         super().__init__(width, latent_dim, variational=variational, generator=generator)
         self.lstm, self.whole_state = lstm, whole_state
         self.pool = None if pooling == "last" else Pooling(POOLINGS[pooling])
+        self.kernels = None if kernels is None else Kernels(kernels, generator)
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """The pooled states: (B, S · statistics), or the whole final state."""
@@ -135,7 +157,38 @@ class LSTMEncoder(Encoder):
         if self.whole_state:
             return torch.cat([*h_n, *c_n], 1)
         last = torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
-        return last if self.pool is None else self.pool(states, last, lengths)
+        pooled: Tensor = last if self.pool is None else self.pool(states, last, lengths)
+        if self.kernels is None:
+            return pooled
+        return torch.cat([pooled, self.kernels(x, lengths)], 1)
+
+    @property
+    def adapts(self) -> bool:  # type: ignore[override]
+        """Whether the code is a linear map of many statistics of a sequence."""
+        return self.projection is not None and not (self.pool is None and self.kernels is None)
+
+    @torch.no_grad()
+    def adapt(
+        self, batches: Iterable[tuple[Tensor, Tensor | None]], generator: Generator | None
+    ) -> None:
+        """Scale the kernels, and start the code as principal components of the features.
+
+        Parameters
+        ----------
+        batches : iterable of (x (B, T, F), lengths (B,) or None)
+            Of training sequences, scaled.
+        generator : torch.Generator, optional
+        """
+        found = []
+        for place, (x, lengths) in enumerate(batches):
+            if not place and self.kernels is not None:
+                self.kernels.adapt(x, lengths, generator)
+            found.append(self.features(x, lengths))
+        features = torch.cat(found)
+        assert self.projection is not None
+        self.projection.start(features)
+        if self.log_variance is not None:
+            self.log_variance.standardize(features)
 
     def by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The codes (B, T, L) that sequences (B, T, F) have after each of their steps.

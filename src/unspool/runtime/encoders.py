@@ -10,6 +10,7 @@ from unspool import blueprint as plan
 from unspool.blueprint.parts import projects
 from unspool.runtime.convolution import Convolution, pool
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
+from unspool.runtime.kernels import Kernels
 from unspool.runtime.pooling import pooled
 from unspool.runtime.recurrence import LSTM, Array, Ragged
 
@@ -45,12 +46,16 @@ class Encoder:
 
 
 class LSTMEncoder(Encoder):
-    """The final state of LSTM layers."""
+    """LSTM layers whose states are pooled, with random kernels beside them."""
 
     def __init__(self, part: plan.LSTMEncoder, weights: Weights) -> None:
         super().__init__(part, weights)
         self.part = part
         self.lstm = LSTM(part.lstm, within(weights, "lstm."))
+        self.kernels = None
+        if part.kernels is not None:
+            self.kernels = Kernels(part.kernels, within(weights, "kernels."))
+            self.width = max(self.width, self.kernels.width)
         self.pools = part.statistics != ("last",)
         if part.lstm.num_layers > 1 or self.pools:
             self.width = max(self.width, part.lstm.width)
@@ -59,7 +64,8 @@ class LSTMEncoder(Encoder):
         """The pooled states: (B, S · statistics), or the whole final state."""
         states, state = self.lstm(batch_last(x), batch, return_sequences=self.pools)
         last = self.of_state(*state)
-        return last if states is None else pooled(self.part.statistics, states, last, batch)
+        found = last if states is None else pooled(self.part.statistics, states, last, batch)
+        return found if self.kernels is None else np.concatenate([found, self.kernels(x, batch)], 1)
 
     def of_state(self, h: Array, c: Array) -> Array:
         """The final state (B, S) from states (layers · directions, H, B)."""

@@ -12,6 +12,7 @@ from unspool.errors import InputError
 from unspool.model_file import Contents
 from unspool.runtime.decoders import Decoder
 from unspool.runtime.encoders import Encoder, LSTMEncoder
+from unspool.runtime.kernels import RunningKernels
 from unspool.runtime.pooling import RunningPool
 from unspool.runtime.recurrence import Array, Cells, Ragged
 
@@ -66,6 +67,8 @@ class Stream:
         layers = [layer for (layer,) in self._encoder.lstm.layers]
         self._cells = [Cells.of(layer, self._size).cut(which) for layer in layers]
         self._pool = RunningPool(self._encoder.part.statistics)
+        kernels = self._encoder.kernels
+        self._kernels = None if kernels is None else RunningKernels(kernels, self._size)
         self.steps = 0
 
     def push(self, step: npt.ArrayLike) -> npt.NDArray[np.float32]:
@@ -102,7 +105,10 @@ class Stream:
                 f"The step holds {values[tuple(place)]} at feature {feature!r}; leave it out, or "
                 "push the last value again."
             )
-        x = self._scaler.apply(values).T
+        x = self._scaler.apply(values)
+        if self._kernels is not None:
+            self._kernels.add(x.reshape(self._size, -1))
+        x = x.T
         for cells in self._cells:
             cells.step(x.reshape(cells.read.shape))
             x = cells.h
@@ -140,7 +146,10 @@ class Stream:
 
     def _code(self) -> Array:
         last = self._encoder.of_state(*self._halves())
-        return self._encoder.code(self._pool.pooled(last))
+        features = self._pool.pooled(last)
+        if self._kernels is not None:
+            features = np.concatenate([features, self._kernels.means], axis=1)
+        return self._encoder.code(features)
 
     def _halves(self) -> tuple[Array, Array]:
         """h and c of all layers, copies (layers, H, series)."""

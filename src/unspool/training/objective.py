@@ -13,6 +13,7 @@ from unspool.nn.decoder import Guide
 from unspool.nn.losses import LOSSES, count_values, masked_sum, metric
 from unspool.nn.sampling import happens, normal
 from unspool.training.batches import Batch
+from unspool.training.contrast import contrastive_sum, crops
 
 
 class Term(NamedTuple):
@@ -56,6 +57,10 @@ class AutoencoderLoss:
         Standard deviation of normal noise on the input, in scaled units.
     input_dropout : float
         Share of the input's steps that are set to 0; of its values where it is a single step.
+    mask_length : int
+        Consecutive steps that are set to 0 together.
+    contrastive_weight : float
+        Weight of the contrastive loss of two crops of every sequence, see `contrast`; in training.
     code_l1 : float
         Weight of the sum of the absolute values of a code.
     kl_weight : float or None
@@ -78,6 +83,8 @@ class AutoencoderLoss:
     metrics: Sequence[str] = ()
     input_noise: float = 0.0
     input_dropout: float = 0.0
+    mask_length: int = 1
+    contrastive_weight: float = 0.0
     code_l1: float = 0.0
     kl_weight: float | None = None
     every_step: bool = False
@@ -103,11 +110,24 @@ class AutoencoderLoss:
             output = self.model.decode(name, code, read, lengths, guide)
             terms |= self._terms(name, output, target, own)
         values = max(terms[f"{name}_loss"].size for name in self.model.decoders)
+        if self.contrastive_weight and self.model.training:
+            terms["contrastive_loss"] = self._contrast(x, lengths)
         if self.code_l1:
             terms["code_l1"] = Term(code.abs().sum(), len(x), self.code_l1)
         if self.kl_weight is not None:
             terms["divergence"] = Term(divergence.sum(), values, self.kl_weight)
-        return alone(terms)
+        return terms if self.contrastive_weight else alone(terms)
+
+    def _contrast(self, x: Tensor, lengths: Tensor | None) -> Term:
+        """The contrastive loss of two crops of every sequence that has steps."""
+        if lengths is not None:
+            x, lengths = x[lengths > 0], lengths[lengths > 0]
+        first, second = (
+            self.model.encoder.sample(*crops(x, lengths, self.generator), self.generator)[0]
+            for _ in range(2)
+        )
+        count = 2 * len(x) if len(x) > 1 else 0
+        return Term(contrastive_sum(first, second), count, self.contrastive_weight)
 
     def _by_step(self, batch: Batch, read: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Forecasts after every step and what they should be, (B, T · K, F), and their lengths."""
@@ -138,14 +158,17 @@ class AutoencoderLoss:
     @property
     def _is_plain(self) -> bool:
         disturbed = self.model.training and (self.input_noise or self.input_dropout)
-        added = self.code_l1 or self.metrics or self.kl_weight is not None
+        added = self.code_l1 or self.contrastive_weight or self.metrics or self.kl_weight is not None
         return not (disturbed or added or self.weights)
 
     def _disturbed(self, x: Tensor) -> Tensor:
         if self.input_dropout:
             # Of a row, which is a single step, single values go.
             shape = x.shape if x.shape[1] == 1 else (*x.shape[:2], 1)
-            x = x * ~happens(self.input_dropout, shape, x, self.generator)
+            length = min(self.mask_length, x.shape[1])
+            begins = 1 - (1 - self.input_dropout) ** (1 / length)
+            gone = happens(begins, (len(x), shape[1] + length - 1, *shape[2:]), x, self.generator)
+            x = x * ~gone.unfold(1, length, 1).any(-1)
         if self.input_noise:
             x = x + self.input_noise * normal(x, self.generator)
         return x

@@ -13,6 +13,7 @@ from unspool.blueprint import (
     DenseEncoder,
     Encoder,
     Head,
+    Kernels,
     Layers,
     LSTMDecoder,
     LSTMEncoder,
@@ -91,9 +92,12 @@ class Parts:
                     "pooling layers do not all read a mask; fit it with pooling='last', or export "
                     "to ONNX."
                 )
+            read = x
             x, states = self._stack(
                 "encoder.lstm.", part.lstm, x, mask, sequences=False, states=part.whole_state
             )
+            if part.kernels is not None:
+                x = self.layers.Concatenate()([x, *self._kernel_means(part.kernels, read, mask)])
             if part.whole_state:
                 halves = [*(s for one in states for s in one[::2])]
                 halves += [s for one in states for s in one[1::2]]
@@ -105,6 +109,24 @@ class Parts:
         else:
             x = self._convolutions(part, x)
         return (self.dense("encoder.projection", x) if projects(part) else x), states
+
+    def _kernel_means(self, part: Kernels, x: Any, mask: Any) -> list[Any]:
+        """Means (N, kernels of a dilation) over real steps, for every dilation."""
+        weight = self.weights["encoder.kernels.weight"].transpose(2, 1, 0)
+        bias, found = self.weights["encoder.kernels.bias"], []
+        for place, dilation in enumerate(part.dilations):
+            own = slice(place * part.each, (place + 1) * part.each)
+            layer = self.layers.Conv1D(
+                part.each,
+                part.TAPS,
+                padding="causal",
+                dilation_rate=dilation,
+                activation="hard_sigmoid",
+                trainable=False,
+            )
+            values = self._with(layer, [weight[..., own], bias[own]], x)
+            found.append(self.layers.GlobalAveragePooling1D()(values, mask=mask))
+        return found
 
     def _convolutions(self, part: ConvEncoder, x: Any) -> Any:
         """The last map of a convolutional encoder, flattened."""

@@ -9,6 +9,7 @@ import numpy as np
 from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
 from unspool.blueprint.parts import VARIANCE_FLOOR
 from unspool.interop.onnx.graph import Array, Graph
+from unspool.interop.onnx.kernels import kernel_means
 from unspool.interop.onnx.layers import FLOAT, Batch, Weights, dense, head, scalar
 
 States = list[tuple[str, str]]  # h and c of every layer
@@ -30,12 +31,12 @@ def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -
     wanted = [finals[-1][0]]
     if part.whole_state:
         wanted = [h for h, _ in finals] + [c for _, c in finals]
-    width = part.features if part.whole_state else part.lstm.width
+    width = part.lstm.whole_state if part.whole_state else part.lstm.width
     last = g.shaped(g.turned(g.joined(wanted, 0), 1, 0, 2), 0, width)
-    if part.statistics == ("last",):
-        return last
     states = g.turned(states, 1, 0, 2)
     found = [last if name == "last" else _over(g, name, states, batch) for name in part.statistics]
+    if part.kernels is not None:
+        found.append(kernel_means(g, part.kernels, weights, batch))
     return g.joined(found, 1)
 
 

@@ -124,6 +124,31 @@ class Layers(nn.ModuleList):
         return x.flip(1) if batch is None else batch.reversed(x)
 
 
+class Kernels(nn.Module):
+    """Means over time of a hard sigmoid of causal convolutions, as in `unspool.nn.kernels`."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, part: plan.Kernels) -> None:
+        super().__init__()
+        self.part = part
+        self.register_buffer("weight", torch.zeros(part.width, part.n_features, part.TAPS))
+        self.register_buffer("bias", torch.zeros(part.width))
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        """Means (B, K) over the real steps of sequences (B, T, F)."""
+        part, found = self.part, []
+        weights, biases = self.weight.split(part.each), self.bias.split(part.each)
+        for dilation, weight, bias in zip(part.dilations, weights, biases, strict=True):
+            before = (part.TAPS - 1) * dilation
+            padded = functional.pad(x.transpose(1, 2), (before, 0))
+            response = functional.conv1d(padded, weight, bias, 1, 0, dilation)
+            found.append(functional.hardsigmoid(response))
+        values = torch.where(batch.inside.unsqueeze(1), torch.cat(found, 1), 0.0)
+        return values.sum(2) / batch.lengths.clamp(min=1).unsqueeze(1)
+
+
 def head(part: plan.Head) -> nn.Sequential:
     """Dense layers and activations, without what `unspool.nn.Head` does to be quick."""
     return nn.Sequential(

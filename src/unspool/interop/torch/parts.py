@@ -13,7 +13,16 @@ from torch.nn import functional
 
 from unspool import blueprint as plan
 from unspool.blueprint.parts import projects, sizes
-from unspool.interop.torch.layers import Batch, Layers, State, convolutions, head, same, up_to
+from unspool.interop.torch.layers import (
+    Batch,
+    Kernels,
+    Layers,
+    State,
+    convolutions,
+    head,
+    same,
+    up_to,
+)
 from unspool.nn.dense import ACTIVATIONS
 
 
@@ -35,11 +44,12 @@ class Encoder(nn.Module):
 
 
 class LSTMEncoder(Encoder):
-    """LSTM layers whose states are pooled."""
+    """LSTM layers whose states are pooled, with random kernels beside them."""
 
     def __init__(self, part: plan.LSTMEncoder) -> None:
         super().__init__(part)
         self.part, self.lstm = part, Layers(part.lstm, holds=part.whole_state)
+        self.kernels = None if part.kernels is None else Kernels(part.kernels)
 
     def features(self, x: Tensor, batch: Batch) -> Tensor:
         """The pooled states of the last layer, or h and c of all."""
@@ -50,6 +60,8 @@ class LSTMEncoder(Encoder):
         found = [
             last if name == "last" else batch.over(name, states) for name in self.part.statistics
         ]
+        if self.kernels is not None:
+            found.append(self.kernels(x, batch))
         return torch.cat(found, 1)
 
 

@@ -1,0 +1,26 @@
+"""Random convolution kernels as ONNX operators."""
+
+from unspool.blueprint import Kernels
+from unspool.interop.onnx.graph import Graph
+from unspool.interop.onnx.layers import FLOAT, Batch, Weights
+
+
+def kernel_means(g: Graph, part: Kernels, weights: Weights, batch: Batch) -> str:
+    """Means (B, K) over real steps of a hard sigmoid of causal convolutions; 0 without steps."""
+    x, found = g.turned(batch.x, 0, 2, 1), []
+    weight, bias = weights["encoder.kernels.weight"], weights["encoder.kernels.bias"]
+    for place, dilation in enumerate(part.dilations):
+        own = slice(place * part.each, (place + 1) * part.each)
+        response = g.op(
+            "Conv",
+            x,
+            g.weight(f"encoder.kernels.{place}.weight", weight[own]),
+            g.weight(f"encoder.kernels.{place}.bias", bias[own]),
+            dilations=[dilation],
+            pads=[(part.TAPS - 1) * dilation, 0],
+        )
+        found.append(g.op("HardSigmoid", response, alpha=1 / 6, beta=0.5))
+    values = g.turned(g.joined(found, 1), 0, 2, 1)
+    total = g.op("ReduceSum", g.op("Where", batch.real, values, g.real(0)), g.ints(1), keepdims=0)
+    count = g.op("Unsqueeze", g.op("Cast", batch.lengths, to=FLOAT), g.ints(1))
+    return g.op("Where", batch.begun, g.op("Div", total, count), g.real(0))

@@ -1,0 +1,72 @@
+"""A linear layer on features that are standardised while it is trained."""
+
+import torch
+from torch import Generator, Tensor
+
+from unspool.nn.dense import Dense
+
+SMALLEST = 1e-3  # standard deviation of a feature that says something
+USUAL = 64  # inputs of a layer that learning rates are chosen for
+
+
+class Standardized(Dense):
+    """A linear layer that can start as principal components and train on standardised inputs.
+
+    Adam moves every weight by the learning rate, whatever its input is like. Inputs far from zero,
+    or many of them, let the output jump; so after `start` inputs are centred, and scaled to what
+    `USUAL` inputs would move the output by. `settle` makes this a part of the weights, and what
+    is left is a linear layer like any other.
+    """
+
+    shift: Tensor | None
+    scale: Tensor | None
+
+    def __init__(self, inputs: int, outputs: int, generator: Generator | None = None) -> None:
+        super().__init__(inputs, outputs, generator)
+        self.register_buffer("shift", None, persistent=False)
+        self.register_buffer("scale", None, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Vectors (B, O) of vectors x (B, I)."""
+        if self.shift is None:
+            return super().forward(x)
+        return super().forward((x - self.shift) * self.scale)
+
+    @torch.no_grad()
+    def standardize(self, inputs: Tensor) -> Tensor:
+        """Centre and scale by the inputs (N, I) of training sequences; these standardised."""
+        wide = inputs.double()
+        mean, spread = wide.mean(0), wide.std(0, correction=0)
+        inverse = torch.where(spread > SMALLEST, 1 / spread, 0.0)
+        gain = min(1.0, USUAL / inputs.shape[1])
+        self.shift, self.scale = mean.to(self.weight), (inverse * gain).to(self.weight)
+        return (wide - mean) * inverse
+
+    @torch.no_grad()
+    def start(self, inputs: Tensor) -> None:
+        """Make the outputs the principal components of the inputs (N, I) of training sequences.
+
+        Their mean variance is 1. Where there are fewer components than outputs, the rest is 0.
+        """
+        standard = self.standardize(inputs).cpu()
+        gain = min(1.0, USUAL / inputs.shape[1])
+        _, size, components = torch.linalg.svd(standard, full_matrices=False)
+        components = components[: len(self.weight)]
+        size = size[: len(components)]
+        components = components * torch.where(size > 1e-6 * size.max().clamp(min=1e-30), 1.0, 0.0)[:, None]
+        components = components * components.gather(1, components.abs().argmax(1, True)).sign()
+        total = (size.square().sum() / len(inputs) / len(self.weight)).sqrt()
+        self.weight.zero_()
+        self.bias.zero_()
+        if total > 0:
+            self.weight[: len(components)] = (components / total / gain).to(self.weight)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Make centring and scaling a part of the weights."""
+        if self.shift is None or self.scale is None:
+            return
+        weight = self.weight.double() * self.scale.double()
+        self.bias -= (weight @ self.shift.double()).to(self.bias)
+        self.weight.copy_(weight)
+        self.shift = self.scale = None

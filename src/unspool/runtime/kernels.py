@@ -1,0 +1,83 @@
+"""Random convolution kernels; `unspool.nn.kernels` in NumPy."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool import blueprint as plan
+from unspool.runtime.recurrence import Array, Ragged
+
+
+class Kernels:
+    """Means over time of a hard sigmoid of causal convolutions.
+
+    Parameters
+    ----------
+    part : Kernels of a blueprint
+    weights : mapping of names to arrays
+        "weight" (K, F, taps) and "bias" (K,).
+    """
+
+    def __init__(self, part: plan.Kernels, weights: Mapping[str, Array]) -> None:
+        self.part = part
+        rows = weights["weight"].transpose(2, 1, 0).reshape(-1, part.width)  # (taps · F, K)
+        self.weight, self.bias = np.ascontiguousarray(rows), weights["bias"]
+        self.width = len(self.weight) + part.each  # numbers that a step becomes
+
+    def __call__(self, x: Array, batch: Ragged) -> Array:
+        """Means (B, K) of sequences (B, T, F), zeros in their padding."""
+        part, (size, steps, features) = self.part, x.shape
+        means = np.zeros((size, part.width), np.float32)
+        real = np.arange(steps) < batch.lengths[:, None]
+        count = np.maximum(batch.lengths, 1).astype(np.float32)[:, None]
+        for place, dilation in enumerate(part.dilations):
+            own = slice(place * part.each, (place + 1) * part.each)
+            before = (part.TAPS - 1) * dilation
+            padded = np.pad(x, ((0, 0), (before, 0), (0, 0)))
+            taps = [padded[:, tap * dilation :][:, :steps] for tap in range(part.TAPS)]
+            read = np.concatenate(taps, axis=2)
+            values = hard_sigmoid(read @ self.weight[:, own] + self.bias[own])
+            values[~real] = 0
+            means[:, own] = values.sum(axis=1) / count
+        return means
+
+
+class RunningKernels:
+    """The means of a sequence whose steps come one at a time, as `Kernels` has them of all.
+
+    Parameters
+    ----------
+    kernels : Kernels
+    series : int
+        Sequences side by side.
+    """
+
+    def __init__(self, kernels: Kernels, series: int) -> None:
+        self.kernels, part = kernels, kernels.part
+        before = (part.TAPS - 1) * max(part.dilations)
+        self.past = np.zeros((before + 1, series, part.n_features), np.float32)
+        self.sums: npt.NDArray[np.float64] = np.zeros((series, part.width))
+        self.steps = 0
+
+    def add(self, x: Array) -> None:
+        """Read the next step (series, F), scaled."""
+        part = self.kernels.part
+        self.past[self.steps % len(self.past)] = x
+        for place, dilation in enumerate(part.dilations):
+            own = slice(place * part.each, (place + 1) * part.each)
+            steps = self.steps - dilation * np.arange(part.TAPS)[::-1]
+            read = np.concatenate(list(self.past[steps % len(self.past)]), axis=1)
+            response = read @ self.kernels.weight[:, own] + self.kernels.bias[own]
+            self.sums[:, own] += hard_sigmoid(response)
+        self.steps += 1
+
+    @property
+    def means(self) -> Array:
+        """The means so far, (series, K)."""
+        return (self.sums / max(self.steps, 1)).astype(np.float32)
+
+
+def hard_sigmoid(x: Array) -> Array:
+    """A line from 0 at -3 to 1 at 3."""
+    return np.clip(x / np.float32(6) + np.float32(0.5), 0, 1)
