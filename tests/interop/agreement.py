@@ -19,6 +19,7 @@ import torch
 from tests.trained import ALL
 from unspool import Sequences, runtime
 from unspool.blueprint import LSTMEncoder
+from unspool.blueprint.parts import POOLINGS
 from unspool.interop.keras import to_keras
 from unspool.interop.onnx import export_onnx
 from unspool.interop.torch import to_torch
@@ -31,6 +32,9 @@ ENCODERS = {
     "relu": "LSTM, ReLU cells",
     "relu, hard gates": "LSTM, ReLU cells, hard sigmoid gates",
     "variational": "LSTM, variational",
+    **{f"pooling {name}": f"LSTM, pooling {name!r}" for name in POOLINGS if name != "last"},
+    "kernels": "LSTM, random kernels",
+    "kernels, pooling": "LSTM, random kernels, pooling 'mean_max', both directions, variational",
     "forecaster, two layers": "LSTM forecaster, two layers",
     "dense sequences": "dense, sequences",
     "dense rows": "dense, rows, variational",

@@ -51,6 +51,9 @@ AUTOENCODERS = {
     "dense decoder": lstm("dense", head_units=(5,), head_activation="gelu"),
     "variational": lstm(kl_weight=0.1),
     "variational, as wide as its state": lstm(kl_weight=0.1, bidirectional=False),
+    "pooled": lstm(pooling="all", num_layers=2),
+    "random kernels": lstm(n_kernels=10, bidirectional=False),
+    "random kernels, pooled": lstm(pooling="mean_max", n_kernels=1, kl_weight=0.1),
     "composite": lstm(horizon=4),
     "composite, state and previous": lstm(
         "state", horizon=4, forecast_decoder="state_previous", num_layers=2

@@ -118,8 +118,7 @@ def _bare_complaints(p: Parameters) -> list[_checks.Complaint]:
         else None,
         "`n_kernels` has to be 0 for a decoder that starts from the encoder's whole state, got "
         f"{_checks.shown(p['n_kernels'])}; set it, or choose another decoder."
-        if p.get("n_kernels", 0) != 0
-        and any(_from_state(name) for name in _decoders(p))
+        if p.get("n_kernels", 0) != 0 and any(_from_state(name) for name in _decoders(p))
         else None,
     ]
 

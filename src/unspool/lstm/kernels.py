@@ -48,7 +48,9 @@ def kernel_means(
 def convolved(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
     """Causal convolutions (B, K, T) of sequences (B, T, F) with kernels (K, F, taps)."""
     before = (weight.shape[2] - 1) * dilation
-    return functional.conv1d(functional.pad(x.transpose(1, 2), (before, 0)), weight, None, 1, 0, dilation)
+    return functional.conv1d(
+        functional.pad(x.transpose(1, 2), (before, 0)), weight, None, 1, 0, dilation
+    )
 
 
 def convolved_means(
@@ -84,7 +86,9 @@ def _means(
         )
     if lengths is not None:
         ends = lengths.to(torch.int64).contiguous()
-        if ends.shape != (batch,) or (batch and not 0 <= int(ends.min()) <= int(ends.max()) <= steps):
+        if ends.shape != (batch,) or (
+            batch and not 0 <= int(ends.min()) <= int(ends.max()) <= steps
+        ):
             raise InputError(f"Expected {batch} lengths of 0 to {steps}, got {lengths}.")
     x, bias = x.contiguous(), bias.contiguous()
     weight = weight.transpose(1, 2).contiguous()  # (K, taps, F)

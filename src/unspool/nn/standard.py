@@ -34,8 +34,8 @@ class Standardized(Dense):
 
     @torch.no_grad()
     def standardize(self, inputs: Tensor) -> Tensor:
-        """Centre and scale by the inputs (N, I) of training sequences; these standardised."""
-        wide = inputs.double()
+        """Centre and scale by the inputs (N, I) of training sequences; these on the CPU."""
+        wide = inputs.cpu().double()  # not every device has float64
         mean, spread = wide.mean(0), wide.std(0, correction=0)
         inverse = torch.where(spread > SMALLEST, 1 / spread, 0.0)
         gain = min(1.0, USUAL / inputs.shape[1])
@@ -48,14 +48,14 @@ class Standardized(Dense):
 
         Their mean variance is 1. Where there are fewer components than outputs, the rest is 0.
         """
-        standard = self.standardize(inputs).cpu()
+        standard = self.standardize(inputs)
         gain = min(1.0, USUAL / inputs.shape[1])
-        _, size, components = torch.linalg.svd(standard, full_matrices=False)
-        components = components[: len(self.weight)]
-        size = size[: len(components)]
-        components = components * torch.where(size > 1e-6 * size.max().clamp(min=1e-30), 1.0, 0.0)[:, None]
-        components = components * components.gather(1, components.abs().argmax(1, True)).sign()
-        total = (size.square().sum() / len(inputs) / len(self.weight)).sqrt()
+        variances, vectors = torch.linalg.eigh(standard.T @ standard / len(inputs))  # ascending
+        variances = variances.flip(0)[: len(self.weight)]
+        components = vectors.T.flip(0)[: len(self.weight)]
+        components *= (variances > 1e-10 * variances[0])[:, None]
+        components *= components.gather(1, components.abs().argmax(1, True)).sign()
+        total = (variances.clamp(min=0).sum() / len(self.weight)).sqrt()
         self.weight.zero_()
         self.bias.zero_()
         if total > 0:
@@ -66,7 +66,7 @@ class Standardized(Dense):
         """Make centring and scaling a part of the weights."""
         if self.shift is None or self.scale is None:
             return
-        weight = self.weight.double() * self.scale.double()
-        self.bias -= (weight @ self.shift.double()).to(self.bias)
-        self.weight.copy_(weight)
+        weight = self.weight.cpu().double() * self.scale.cpu().double()
+        self.bias -= (weight @ self.shift.cpu().double()).to(self.bias)
+        self.weight.copy_(weight.to(self.weight))
         self.shift = self.scale = None

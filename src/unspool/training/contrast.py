@@ -48,6 +48,8 @@ def contrastive_sum(first: Tensor, second: Tensor) -> Tensor:
     count = len(first)
     codes = functional.normalize(torch.cat([first, second]), dim=1)
     alike = codes @ codes.T / TEMPERATURE
-    alike = alike.masked_fill(torch.eye(2 * count, dtype=torch.bool, device=codes.device), -torch.inf)
+    alike = alike.masked_fill(
+        torch.eye(2 * count, dtype=torch.bool, device=codes.device), -torch.inf
+    )
     partner = torch.arange(2 * count, device=codes.device).roll(count)
     return functional.cross_entropy(alike, partner, reduction="sum")

@@ -158,7 +158,9 @@ class AutoencoderLoss:
     @property
     def _is_plain(self) -> bool:
         disturbed = self.model.training and (self.input_noise or self.input_dropout)
-        added = self.code_l1 or self.contrastive_weight or self.metrics or self.kl_weight is not None
+        added = (
+            self.code_l1 or self.contrastive_weight or self.metrics or self.kl_weight is not None
+        )
         return not (disturbed or added or self.weights)
 
     def _disturbed(self, x: Tensor) -> Tensor:

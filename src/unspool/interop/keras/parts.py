@@ -18,9 +18,8 @@ from unspool.blueprint import (
     LSTMDecoder,
     LSTMEncoder,
 )
-from unspool.blueprint.parts import Size, projects, sizes
+from unspool.blueprint.parts import VARIANCE_FLOOR, Size, projects, sizes
 from unspool.data.scaling import Scaler
-from unspool.errors import InputError
 
 LOWEST = -3.0e38  # below everything in float32: a pool never takes it
 
@@ -86,18 +85,19 @@ class Parts:
         """The code, and the final states of the LSTM layers where the code is made of them all."""
         states: list[list[Any]] = []
         if isinstance(part, LSTMEncoder):
-            if part.statistics != ("last",):
-                raise InputError(
-                    f"An encoder with pooling={part.pooling!r} cannot be written for Keras, whose "
-                    "pooling layers do not all read a mask; fit it with pooling='last', or export "
-                    "to ONNX."
-                )
-            read = x
+            pools, read = part.statistics != ("last",), x
             x, states = self._stack(
-                "encoder.lstm.", part.lstm, x, mask, sequences=False, states=part.whole_state
+                "encoder.lstm.",
+                part.lstm,
+                x,
+                mask,
+                sequences=pools,
+                states=part.whole_state or pools,
             )
+            found = self._pooled(part, x, states[-1], mask) if pools else [x]
             if part.kernels is not None:
-                x = self.layers.Concatenate()([x, *self._kernel_means(part.kernels, read, mask)])
+                found += self._kernel_means(part.kernels, read, mask)
+            x = self.layers.Concatenate()(found) if len(found) > 1 else found[0]
             if part.whole_state:
                 halves = [*(s for one in states for s in one[::2])]
                 halves += [s for one in states for s in one[1::2]]
@@ -109,6 +109,26 @@ class Parts:
         else:
             x = self._convolutions(part, x)
         return (self.dense("encoder.projection", x) if projects(part) else x), states
+
+    def _pooled(self, part: LSTMEncoder, x: Any, final: list[Any], mask: Any) -> list[Any]:
+        """Statistics (N, S) of states (N, T, S) over real steps; `final` are those of the end."""
+        ops = self.keras.ops
+        real = ops.expand_dims(mask, -1)
+
+        def over(name: str) -> Any:
+            if name == "last":
+                return self.layers.Concatenate()(final[::2]) if final[2:] else final[0]
+            if name in ("max", "min"):
+                beyond, largest = (LOWEST, ops.max) if name == "max" else (-LOWEST, ops.min)
+                found = largest(ops.where(real, x, beyond), axis=1)
+                return ops.where(ops.any(real, axis=1), found, 0.0)
+            mean = self._mean(x, real)
+            if name == "mean":
+                return mean
+            square = self._mean(ops.square(x - ops.expand_dims(mean, 1)), real)
+            return ops.where(ops.any(real, axis=1), ops.sqrt(square + VARIANCE_FLOOR), 0.0)
+
+        return [over(name) for name in part.statistics]
 
     def _kernel_means(self, part: Kernels, x: Any, mask: Any) -> list[Any]:
         """Means (N, kernels of a dilation) over real steps, for every dilation."""
@@ -125,8 +145,14 @@ class Parts:
                 trainable=False,
             )
             values = self._with(layer, [weight[..., own], bias[own]], x)
-            found.append(self.layers.GlobalAveragePooling1D()(values, mask=mask))
+            found.append(self._mean(values, self.keras.ops.expand_dims(mask, -1)))
         return found
+
+    def _mean(self, x: Any, real: Any) -> Any:
+        """Means (N, S) of x (N, T, S) over the steps that are `real` (N, T, 1); 0 for none."""
+        ops = self.keras.ops
+        count = ops.maximum(ops.sum(ops.cast(real, x.dtype), axis=1), 1.0)
+        return ops.sum(ops.where(real, x, 0.0), axis=1) / count
 
     def _convolutions(self, part: ConvEncoder, x: Any) -> Any:
         """The last map of a convolutional encoder, flattened."""

@@ -37,7 +37,9 @@ def to_keras(model: Contents | Fitted, *, part: str = "model", steps: int | None
     ============== ================================ ===============================================
     ``x``          (batch, T, F)                    sequences; (batch, D) for a model fitted on
                                                     rows, (batch, H, W, C) on images
-    ``mask``       (batch, T), True at real steps   LSTM models; None takes all steps for real
+    ``mask``       (batch, T), True at real steps   LSTM models; None takes all steps for real,
+                                                    except in models with pooled states, random
+                                                    kernels or `reverse_target`, which need it
     ``reversed``   (batch, T, F)                    decoders that read the input backwards: each
                                                     sequence turned round within its own length
     ============== ================================ ===============================================
@@ -86,7 +88,10 @@ def to_keras(model: Contents | Fitted, *, part: str = "model", steps: int | None
     image = len(inputs[0].shape) == 4
     decoders = plan.decoders.values()
     if isinstance(plan.encoder, LSTMEncoder):
-        needed = any(isinstance(one, LSTMDecoder) and one.reverse_target for one in decoders)
+        pools = plan.encoder.statistics != ("last",) or plan.encoder.kernels is not None
+        needed = pools or any(
+            isinstance(one, LSTMDecoder) and one.reverse_target for one in decoders
+        )
         mask = keras.Input(inputs[0].shape[1:2], dtype="bool", name="mask", optional=not needed)
         inputs.append(mask)
     if any(isinstance(one, LSTMDecoder) and one.kind.reads for one in decoders):

@@ -42,11 +42,11 @@ def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -
 
 def _over(g: Graph, statistic: str, states: str, batch: Batch) -> str:
     """A statistic (B, S) of states (B, T, S) over real steps; 0 for a sequence of none."""
-    axis = g.ints(1)
+    axis = g.ints(1)  # which ReduceMax and ReduceMin, in this opset, take as an attribute
     if statistic in ("max", "min"):
         sign = -1 if statistic == "max" else 1
         real = g.op("Where", batch.real, states, g.real(sign * LARGE))
-        found = g.op("ReduceMax" if sign < 0 else "ReduceMin", real, axis, keepdims=0)
+        found = g.op("ReduceMax" if sign < 0 else "ReduceMin", real, axes=[1], keepdims=0)
         return g.op("Where", batch.begun, found, g.real(0))
     count = g.op("Unsqueeze", g.op("Cast", batch.lengths, to=FLOAT), g.ints(1, 2))
     real = g.op("Where", batch.real, states, g.real(0))
