@@ -6,7 +6,6 @@ from torch import Generator, Tensor, nn
 from unspool.blueprint.parts import POOLINGS
 from unspool.errors import InputError
 from unspool.nn.dense import Dense
-from unspool.nn.pooling import Pooling
 from unspool.nn.recurrent import LSTM, Cell
 from unspool.nn.sampling import normal
 
@@ -127,15 +126,18 @@ class LSTMEncoder(Encoder):
             width = 2 * num_layers * lstm.state_size
         super().__init__(width, latent_dim, variational=variational, generator=generator)
         self.lstm, self.whole_state = lstm, whole_state
-        self.pool = None if pooling == "last" else Pooling(POOLINGS[pooling])
+        self.statistics = POOLINGS[pooling]
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """The pooled states: (B, S · statistics), or the whole final state."""
-        states, (h_n, c_n) = self.lstm(x, lengths, return_sequences=self.pool is not None)
+        statistics = () if self.statistics == ("last",) else self.statistics
+        pooled, (h_n, c_n) = self.lstm(x, lengths, return_sequences=False, statistics=statistics)
         if self.whole_state:
             return torch.cat([*h_n, *c_n], 1)
-        last = torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
-        return last if self.pool is None else self.pool(states, last, lengths)
+        if not statistics:
+            return torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
+        features: Tensor = pooled.flatten(1)
+        return features
 
     def by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The codes (B, T, L) that sequences (B, T, F) have after each of their steps.
@@ -145,7 +147,7 @@ class LSTMEncoder(Encoder):
         InputError
             For an encoder that reads both ways, or makes its code of the whole state.
         """
-        if self.whole_state or self.pool is not None or len(self.lstm.stack()[-1]) > 1:
+        if self.whole_state or self.statistics != ("last",) or len(self.lstm.stack()[-1]) > 1:
             raise InputError(
                 "Codes after every step need an encoder that reads in one direction, with "
                 "pooling='last' and a code made of its last layer's h; this one is another."

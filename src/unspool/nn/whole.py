@@ -67,7 +67,7 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
     encoder, decoder = model.encoder, model.decoder()
     if type(encoder) is not LSTMEncoder or encoder.whole_state:
         return None
-    if encoder.pool is not None:
+    if encoder.statistics != ("last",):
         return None
     if encoder.projection is not None or encoder.log_variance is not None:
         return None
