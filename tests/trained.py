@@ -125,6 +125,7 @@ AUTOENCODERS = {
         if name != "last"
     },
     "kernels": Case(lstm(n_kernels=20), RAGGED),
+    "kernels, as wide as the code": Case(lstm(units=4, latent_dim=5, n_kernels=1), RAGGED),
     "kernels, pooling": Case(
         lstm(n_kernels=20, pooling="mean_max", bidirectional=True, kl_weight=0.1), RAGGED
     ),

@@ -10,19 +10,20 @@ from tests.lstm.cases import Case, call, tensors
 from unspool.errors import InputError
 from unspool.lstm import lstm
 from unspool.lstm.cpu import Task
+from unspool.lstm.pooling import STATISTICS
 from unspool.nn.recurrent import LSTM, Cell
 
 CASE = Case(5, 4, 3, 2, ragged=True)
 NAMES = ("x", "w_ih", "w_hh", "bias", "context", "w_context", "h0", "c0")
 
 
-def arguments(case, *, return_sequences=True, training=True):
+def arguments(case, *, return_sequences=True, training=True, statistics=()):
     inputs, cotangents, lengths = tensors(case, torch.float32)
     flags = [False, False, case.reverse, return_sequences, training]
     given = [inputs.get(name) for name in NAMES]
     if not training:
         given = [one if one is None else one.detach() for one in given]
-    return (*given, lengths, case.T, flags), cotangents
+    return (*given, lengths, case.T, flags, list(statistics)), cotangents
 
 
 @pytest.mark.parametrize(
@@ -40,29 +41,40 @@ def test_the_operator_keeps_the_rules_of_pytorch(case, monkeypatch):
     monkeypatch.setattr(Task, "new", lambda task, *shape: new(task, *shape).zero_())
     given, cotangents = arguments(case)
     torch.library.opcheck(torch.ops.unspool.lstm.default, given)
-    for more in ({"return_sequences": False}, {"training": False}):
+    pooled = {"return_sequences": False, "statistics": STATISTICS}
+    for more in (
+        {"return_sequences": False},
+        {"training": False},
+        pooled,
+        pooled | {"training": False},
+    ):
         torch.library.opcheck(torch.ops.unspool.lstm.default, arguments(case, **more)[0])
 
     with torch.no_grad():
-        h, _, _, reserve = torch.ops.unspool.lstm(*given)
+        h, _, _, pooled, reserve = torch.ops.unspool.lstm(*given[:-1], list(STATISTICS))
     x, w_ih, w_hh, _, *others = (one.detach() if hasattr(one, "detach") else one for one in given)
-    for wanted in (True, False):
+    flags = given[-2]
+    for wanted, grad_pooled in ((True, None), (False, None), (True, torch.ones_like(pooled))):
         torch.library.opcheck(
             torch.ops.unspool.lstm_backward.default,
-            (*cotangents, x, w_ih, w_hh, *others[:-2], h, reserve, given[-1], wanted),
-        )
+            (*cotangents, grad_pooled, x, w_ih, w_hh, *others[:-3], h, pooled, reserve, flags,
+             list(STATISTICS), wanted),
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("compiler", ["eager", "aot_eager"])
 @pytest.mark.parametrize("lengths", [None, torch.tensor([4, 0, 3, 1, 4])], ids=["full", "ragged"])
-def test_a_module_compiled_by_pytorch_gives_the_same_numbers(compiler, lengths):
+@pytest.mark.parametrize("statistics", [(), STATISTICS, ("std",)], ids="-".join)
+def test_a_module_compiled_by_pytorch_gives_the_same_numbers(compiler, lengths, statistics):
+    torch.compiler.reset()  # which otherwise gives up after so many compilations
     torch.manual_seed(0)
     module = LSTM(3, 2, num_layers=2, bidirectional=True, cell=Cell(backend="cpu"))
     compiled = torch.compile(module, backend=compiler, fullgraph=True)
     x = torch.randn(5, 4, 3)
     sums = []
+    more = {"return_sequences": not statistics, "statistics": statistics}
     for one in (module, compiled):
-        h, (h_n, c_n) = one(x, lengths)
+        h, (h_n, c_n) = one(x, lengths, **more)
         loss = (h**3).sum() + (h_n**2).sum() + c_n.sum()
         sums.append([h, h_n, c_n, *torch.autograd.grad(loss, list(module.parameters()))])
     names = ["h", "h_n", "c_n", *(name for name, _ in module.named_parameters())]
@@ -83,7 +95,7 @@ def test_a_second_derivative_is_refused():
 
 def test_a_gradient_of_what_ran_without_training_is_refused():
     inputs = [one.requires_grad_() if one is not None else one for one in arguments(CASE)[0][:8]]
-    h, *_ = torch.ops.unspool.lstm(*inputs, None, CASE.T, [False, False, False, True, False])
+    h, *_ = torch.ops.unspool.lstm(*inputs, None, CASE.T, [False, False, False, True, False], [])
     with pytest.raises(InputError) as caught:
         h.sum().backward()
     assert str(caught.value) == (

@@ -9,6 +9,7 @@ import torch
 
 from tests.lstm.cases import RESULTS, Case, assert_same, call, labelled, run, tensors
 from unspool.lstm import cpu
+from unspool.lstm.pooling import STATISTICS
 
 CASE = Case(257, 20, 3, 10, 5, ragged=True)
 OWN = ("x", "context", "h0", "c0")  # arguments that each sequence has for itself
@@ -48,6 +49,11 @@ def test_a_sequence_alone_and_among_others(case, dtype):
         assert_same({label: among[label][own] for label in got}, got)
 
 
+WANTED = [
+    {"return_sequences": True},
+    {"return_sequences": False},
+    {"return_sequences": False, "statistics": STATISTICS},
+]
 FEW_OPTIONS = [
     {},
     {"left_out": ("context", "w_context")},
@@ -66,9 +72,9 @@ def test_a_few_sequences_without_gradients_and_many(case, options, dtype):
     """Few are laid out otherwise, see `compiled.few`."""
     case = replace(case, **options)
     inputs, _, lengths = tensors(case, dtype)
-    for wanted in (True, False):
+    for more in WANTED:
         with torch.no_grad():
-            among = call("cpu", inputs, lengths, case, return_sequences=wanted)
+            among = call("cpu", inputs, lengths, case, **more)
             for first, last in ((0, 1), (1, 2), (2, 5), (5, 13), (200, 224), (256, 257)):
                 own = slice(first, last)
                 few = {n: one[own] if n in OWN else one for n, one in inputs.items()}
@@ -78,7 +84,7 @@ def test_a_few_sequences_without_gradients_and_many(case, options, dtype):
                         few,
                         None if lengths is None else lengths[own],
                         case,
-                        return_sequences=wanted,
+                        **more,
                     )
                 assert ran.called == (last - first <= cpu.FEW_OF_TILE * lanes(dtype))
                 for name, one, other in zip(RESULTS, among, got, strict=True):
@@ -97,6 +103,47 @@ def test_the_number_of_threads(case, dtype, threads):
     for number in (2, 5):
         threads(number)
         assert_same(one, run("cpu", case, dtype))
+
+
+@dtypes
+@cases
+def test_statistics_alone_and_among_others_on_any_number_of_threads(case, dtype, threads):
+    threads(1)
+    among = pooled(case, dtype)
+    for number, rows in ((2, slice(None)), (5, slice(None)), (1, slice(31, 32)), (1, slice(9, 99))):
+        threads(number)
+        got = pooled(case, dtype, rows)
+        for name in got if rows == slice(None) else ("pooled", *(f"gradient of {n}" for n in OWN)):
+            right = among[name] if rows == slice(None) else among[name][rows]
+            np.testing.assert_array_equal(got[name], right, err_msg=name)
+
+
+def pooled(case, dtype, rows=slice(None), padding=0):
+    """Statistics of some of the sequences, and the gradients of all arguments."""
+    inputs, cotangents, lengths = tensors(case, dtype)
+    given = {
+        n: (one[rows] if n in OWN else one).detach().requires_grad_() for n, one in inputs.items()
+    }
+    if padding:
+        lengths = torch.full((case.B,), case.T) if lengths is None else lengths
+        x = torch.nn.functional.pad(given["x"].detach(), (0, 0, 0, padding), value=torch.nan)
+        given["x"] = x.requires_grad_()
+    found, *_ = call(
+        "cpu", given, None if lengths is None else lengths[rows],
+        replace(case, T=case.T + padding), return_sequences=False, statistics=STATISTICS,
+    )  # fmt: skip
+    grad = cotangents[0][rows, : len(STATISTICS)]
+    gradients = torch.autograd.grad(found, list(given.values()), grad)
+    named = {f"gradient of {n}": one for n, one in zip(given, gradients, strict=True)}
+    return {"pooled": found.detach(), **named}
+
+
+@cases
+def test_statistics_whatever_the_amount_of_padding(case):
+    expected, got = pooled(case, torch.float32), pooled(case, torch.float32, padding=13)
+    assert not got["gradient of x"][:, case.T :].any()
+    got["gradient of x"] = got["gradient of x"][:, : case.T]
+    assert_same(expected, got)
 
 
 @cases

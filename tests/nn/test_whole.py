@@ -16,10 +16,13 @@ from unspool.training.objective import AutoencoderLoss
 TURNED = "reversed_input"
 
 
-def model(F=2, H=5, units=None, decoder="repeat", head=(), output="linear", cell=None, seed=0):
+def model(
+    F=2, H=5, units=None, decoder="repeat", head=(), output="linear", cell=None, pooling="last",
+    seed=0,
+):  # fmt: skip
     generator = torch.Generator().manual_seed(seed)
     return Autoencoder(
-        LSTMEncoder(F, H, cell=cell, generator=generator),
+        LSTMEncoder(F, H, pooling=pooling, cell=cell, generator=generator),
         {
             "reconstruction": LSTMDecoder(
                 decoder, H, F, units=units, head_units=head, output_activation=output, cell=cell,
@@ -57,8 +60,10 @@ def by_modules(made, x, lengths, loss):
         ((33, 2, 17), "huber", {"H": 20, "units": 33, "decoder": TURNED, "head": (4, 9)}),
         ((3, 20, 2), "mse", {"units": 3, "head": (18,), "output": "sigmoid"}),
         ((1, 4, 2), "mse", {"output": "relu", "cell": Cell("relu", "hard_sigmoid")}),
+        ((70, 9, 3), "mse", {"H": 6, "pooling": "mean"}),
+        ((40, 7, 2), "mae", {"H": 10, "pooling": "max", "decoder": TURNED, "head": (4,)}),
     ],
-    ids=["article", "no head", "wide", "deep", "relu"],
+    ids=["article", "no head", "wide", "deep", "relu", "mean", "max"],
 )
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 def test_loss_and_gradients_are_those_of_the_modules(dtype, shape, loss, options, ragged):
@@ -89,8 +94,9 @@ def test_the_gradient_is_scaled_by_what_follows():
 
 
 @pytest.mark.parametrize("used", [2, 5])
-def test_the_number_of_threads_changes_no_bit(used):
-    made = model(H=10, head=(3,))
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+def test_the_number_of_threads_changes_no_bit(used, pooling):
+    made = model(H=10, head=(3,), pooling=pooling)
     x, lengths = batch(257, 12, 2, ragged=True)
     results = []
     for count in (1, used):
@@ -104,8 +110,9 @@ def test_the_number_of_threads_changes_no_bit(used):
         assert torch.equal(one, other)
 
 
-def test_padding_changes_no_bit_whatever_it_holds():
-    made = model(decoder="reversed_input")
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+def test_padding_changes_no_bit_whatever_it_holds(pooling):
+    made = model(decoder="reversed_input", pooling=pooling)
     x, lengths = batch(5, 9, 2, ragged=True)
     longer = torch.full((5, 14, 2), torch.nan)
     longer[:, :9] = x.float()
@@ -118,8 +125,9 @@ def test_padding_changes_no_bit_whatever_it_holds():
         assert torch.equal(one, other)
 
 
-def test_arrays_full_of_any_bits_change_nothing(monkeypatch):
-    made = model(H=10, head=(3,), decoder="reversed_input")
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+def test_arrays_full_of_any_bits_change_nothing(monkeypatch, pooling):
+    made = model(H=10, head=(3,), decoder="reversed_input", pooling=pooling)
     x, lengths = batch(257, 6, 2, ragged=True)
 
     def both():
@@ -157,6 +165,10 @@ def test_models_of_another_kind_are_left_to_their_modules():
     both = Autoencoder(plain.encoder, {**plain.decoders, "forecast": plain.decoder()}, 3)
     whole_state = Autoencoder(LSTMEncoder(2, 5, units=5, whole_state=True), dict(plain.decoders))
     variational = Autoencoder(LSTMEncoder(2, 5, variational=True), dict(plain.decoders))
+    pooled = Autoencoder(
+        LSTMEncoder(2, 10, units=5, pooling="mean_max"),
+        {"reconstruction": LSTMDecoder("repeat", 10, 2)},
+    )
 
     for made, loss in [
         (with_decoder("repeat", 5, 2, kind=Another), "mse"),
@@ -168,6 +180,7 @@ def test_models_of_another_kind_are_left_to_their_modules():
         (both, "mse"),
         (whole_state, "mse"),
         (variational, "mse"),
+        (pooled, "mse"),
         (model(units=4, cell=Cell(backend="library")), "mse"),
         (model(output="elu"), "mse"),
         (two_ways, "mse"),

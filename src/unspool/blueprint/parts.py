@@ -432,7 +432,8 @@ def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
 
 def projects(encoder: Encoder) -> bool:
     """Whether a linear layer leads from an encoder's features to its code."""
-    return encoder.features != encoder.latent_dim or encoder.variational
+    beside = isinstance(encoder, LSTMEncoder) and encoder.kernels is not None
+    return encoder.features != encoder.latent_dim or encoder.variational or beside
 
 
 def _to_code(encoder: Encoder) -> Weights:

@@ -20,6 +20,8 @@ class Call:
     dtype : torch.dtype
     batch, hidden : int, optional
         Sequences, and units; None where they are not known yet.
+    statistics : tuple of {"last", "mean", "max", "min", "std"}, default ()
+        Of the states over the real steps; a backend gives them in place of the states.
     """
 
     activation: str = "tanh"
@@ -31,3 +33,4 @@ class Call:
     dtype: torch.dtype = torch.float32
     batch: int | None = None
     hidden: int | None = None
+    statistics: tuple[str, ...] = ()

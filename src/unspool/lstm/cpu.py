@@ -22,11 +22,13 @@ from unspool.lstm.compiled import few, recurrence
 from unspool.lstm.compiled.kernel import Kernel
 from unspool.lstm.compiled.tiles import FEW
 from unspool.lstm.compiled.vector import BYTES
+from unspool.lstm.pooling import deviation
 
 VECTORS = 2  # in a tile
 SEGMENTS = 32  # most partial sums of a gradient, and so most threads with work
 LARGE = 1 << 14  # values of an array that is worth aligning
 FEW_OF_TILE = 0.75  # up to this share of the lanes of a tile `few` is faster
+PLACES = {"mean": "mean", "std": "deviation", "max": "largest", "min": "smallest"}  # in a `Job`
 NUMBERS = {torch.float32: (np.float32(0),) * VECTORS, torch.float64: (np.float64(0),) * VECTORS}
 
 # Where torch's LSTM is faster in training: (units, sequences) says that layers of up to so many
@@ -78,9 +80,14 @@ def run(
         call.return_sequences,
         call.training,
     ]
-    h, h_n, c_n, _ = torch.ops.unspool.lstm(
-        x, w_ih, w_hh, bias, context, w_context, h0, c0, lengths, steps, flags
+    statistics = list(call.statistics)
+    if "std" in statistics and "mean" not in statistics:
+        statistics.append("mean")
+    h, h_n, c_n, pooled, _ = torch.ops.unspool.lstm(
+        x, w_ih, w_hh, bias, context, w_context, h0, c0, lengths, steps, flags, statistics
     )
+    if statistics:
+        return pooled[:, : len(call.statistics)], h_n, c_n
     return (h if call.return_sequences else h[:0]).transpose(0, 1), h_n, c_n
 
 
@@ -176,6 +183,13 @@ class Task:
         self.told[name] = self.address(states)
         self.told[f"{name}_step"] = 0 if states is None else states.stride(0)
         self.told[f"{name}_batch"] = 0 if states is None else states.stride(1)
+
+    def tell_statistics(self, names: list[str], **arrays: Tensor) -> None:
+        """Where statistics (B, K, H) are, and which ones; the last state is not the kernels'."""
+        if any(name != "last" for name in names):
+            self.tell(**arrays)
+            self.told["statistics"] = len(names)
+            self.told |= {PLACES[name]: k for k, name in enumerate(names) if name != "last"}
 
     def new(self, *shape: int) -> Tensor:
         """An array that the kernels fill."""
@@ -300,23 +314,33 @@ def _lstm(
     lengths: Tensor | None,
     steps: int,
     flags: list[bool],
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """h (T, B, H), final h and c, and what the backward pass needs, which only it can read."""
+    statistics: list[str],
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """h (T, B, H), final h and c, statistics (B, K, H), and what only the backward pass reads."""
     *_, return_sequences, training = flags
     task = Task(x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps, flags)
     batch, hidden = task.batch, task.hidden
     h = task.new(steps if return_sequences or training else 0, batch, hidden)
     h_n, c_n = task.new(batch, hidden), task.new(batch, hidden)
+    pooled = task.new(batch, len(statistics), hidden)
     reserve = task.new(_reserved(task.tiles, steps, hidden, task.size) if training else 0)
     by_units = not training and batch <= FEW_OF_TILE * task.lanes
     task.make_forward(bias, by_units=by_units)
     task.tell(h_n=h_n, c_n=c_n, reserve=reserve if training else None)
     task.tell_states("h", h if len(h) else None)
+    task.tell_statistics(statistics, pooled=pooled)
     if by_units:
         task.run(few.pack, few.forward, by_units=True)
     else:
         task.run(recurrence.pack_forward, recurrence.forward)
-    return h, h_n, c_n, reserve
+    for name, found in zip(statistics, pooled.unbind(1), strict=True):
+        if name == "last":
+            found.copy_(h_n)
+        elif name == "std":  # the kernels leave the variance
+            found.copy_(deviation(found) if steps else found)
+            if lengths is not None:
+                found.masked_fill_((lengths == 0)[:, None], 0)
+    return h, h_n, c_n, pooled, reserve
 
 
 def _reserved(tiles: int, steps: int, hidden: int, size: int) -> int:
@@ -328,6 +352,7 @@ def _lstm_backward(
     grad_h: Tensor | None,
     grad_h_n: Tensor | None,
     grad_c_n: Tensor | None,
+    grad_pooled: Tensor | None,
     x: Tensor | None,
     w_ih: Tensor | None,
     w_hh: Tensor,
@@ -337,8 +362,10 @@ def _lstm_backward(
     c0: Tensor,
     lengths: Tensor | None,
     h: Tensor,
+    pooled: Tensor,
     reserve: Tensor,
     flags: list[bool],
+    statistics: list[str],
     x_wanted: bool,
 ) -> tuple[Tensor, ...]:
     """Gradients of x, w_ih, w_hh, bias, context, w_context, h0, c0; empty where there are none."""
@@ -347,6 +374,11 @@ def _lstm_backward(
     features, context_size = task.features, task.context_size
     if len(reserve) != _reserved(task.tiles, len(h), hidden, task.size):
         raise InputError("Expected a forward pass that ran with `training`; this one did not.")
+    if grad_pooled is not None:
+        for name, grad in zip(statistics, grad_pooled.unbind(1), strict=True):
+            if name == "last":
+                grad_h_n = grad if grad_h_n is None else grad_h_n + grad
+        task.tell_statistics(statistics, pooled=pooled, grad_pooled=grad_pooled)
     zeros = None
     if grad_h_n is None or grad_c_n is None:
         zeros = h.new_zeros(batch, hidden)
@@ -388,14 +420,15 @@ def _lstm_backward(
 define(
     "unspool::lstm",
     "(Tensor? x, Tensor? w_ih, Tensor w_hh, Tensor bias, Tensor? context, Tensor? w_context, "
-    "Tensor h0, Tensor c0, Tensor? lengths, int steps, bool[] flags) -> "
-    "(Tensor, Tensor, Tensor, Tensor)",
+    "Tensor h0, Tensor c0, Tensor? lengths, int steps, bool[] flags, str[] statistics) -> "
+    "(Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 define(
     "unspool::lstm_backward",
-    "(Tensor? grad_h, Tensor? grad_h_n, Tensor? grad_c_n, Tensor? x, Tensor? w_ih, Tensor w_hh, "
-    "Tensor? context, Tensor? w_context, Tensor h0, Tensor c0, Tensor? lengths, Tensor h, "
-    "Tensor reserve, bool[] flags, bool x_wanted) -> "
+    "(Tensor? grad_h, Tensor? grad_h_n, Tensor? grad_c_n, Tensor? grad_pooled, Tensor? x, "
+    "Tensor? w_ih, Tensor w_hh, Tensor? context, Tensor? w_context, Tensor h0, Tensor c0, "
+    "Tensor? lengths, Tensor h, Tensor pooled, Tensor reserve, bool[] flags, str[] statistics, "
+    "bool x_wanted) -> "
     "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 impl("unspool::lstm", "CPU", _lstm)
@@ -415,6 +448,7 @@ def _(
     lengths: Tensor | None,
     steps: int,
     flags: list[bool],
+    statistics: list[str],
 ) -> tuple[Tensor, ...]:
     *_, return_sequences, training = flags
     (batch, hidden), size = h0.shape, BYTES // w_hh.itemsize
@@ -423,6 +457,7 @@ def _(
         w_hh.new_empty(steps if return_sequences or training else 0, batch, hidden),
         w_hh.new_empty(batch, hidden),
         w_hh.new_empty(batch, hidden),
+        w_hh.new_empty(batch, len(statistics), hidden),
         w_hh.new_empty(_reserved(tiles, steps, hidden, size) if training else 0),
     )
 
@@ -432,6 +467,7 @@ def _(
     grad_h: Tensor | None,
     grad_h_n: Tensor | None,
     grad_c_n: Tensor | None,
+    grad_pooled: Tensor | None,
     x: Tensor | None,
     w_ih: Tensor | None,
     w_hh: Tensor,
@@ -441,8 +477,10 @@ def _(
     c0: Tensor,
     lengths: Tensor | None,
     h: Tensor,
+    pooled: Tensor,
     reserve: Tensor,
     flags: list[bool],
+    statistics: list[str],
     x_wanted: bool,
 ) -> tuple[Tensor, ...]:
     (batch, hidden), new = h0.shape, w_hh.new_empty
@@ -461,11 +499,11 @@ def _(
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, w_ih, w_hh, _, context, w_context, h0, c0, lengths, _, ctx.flags = inputs
-    h, _, _, reserve = output
+    x, w_ih, w_hh, _, context, w_context, h0, c0, lengths, _, ctx.flags, ctx.statistics = inputs
+    h, _, _, pooled, reserve = output
     ctx.mark_non_differentiable(reserve)
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, w_ih, w_hh, context, w_context, h0, c0, lengths, h, reserve)
+    ctx.save_for_backward(x, w_ih, w_hh, context, w_context, h0, c0, lengths, h, pooled, reserve)
 
 
 def _differentiate(
@@ -473,14 +511,22 @@ def _differentiate(
     grad_h: Tensor | None,
     grad_h_n: Tensor | None,
     grad_c_n: Tensor | None,
+    grad_pooled: Tensor | None,
     _: Tensor | None,
 ) -> tuple[Tensor | None, ...]:
     wanted = ctx.needs_input_grad[:8]
     gradients = torch.ops.unspool.lstm_backward(
-        grad_h, grad_h_n, grad_c_n, *ctx.saved_tensors, ctx.flags, wanted[0]
+        grad_h,
+        grad_h_n,
+        grad_c_n,
+        grad_pooled,
+        *ctx.saved_tensors,
+        ctx.flags,
+        ctx.statistics,
+        wanted[0],
     )
     chosen = [g if want else None for g, want in zip(gradients, wanted, strict=True)]
-    return (*chosen, None, None, None)
+    return (*chosen, None, None, None, None)
 
 
 def _refuse(ctx: Any, *_: Tensor | None) -> None:

@@ -1,6 +1,7 @@
 """The contract of the recurrence, and the choice of the backend that keeps it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from unspool import _checks
 from unspool.errors import InputError
 from unspool.lstm import cpu, library, reference, stepwise
 from unspool.lstm.call import Call
+from unspool.lstm.pooling import STATISTICS, pooled
 
 
 class Choice(NamedTuple):
@@ -20,7 +22,8 @@ class Choice(NamedTuple):
 
 
 # In order of preference. Each module has `refusal(call)`, the reason it cannot serve a call or
-# None, and `run(...)` with the arguments of `lstm`, all of them given.
+# None, and `run(...)` with the arguments of `lstm`, all of them given. Only `cpu` is asked for
+# statistics; the others give the states, and they are taken of these.
 BACKENDS = {"cpu": cpu, "library": library, "stepwise": stepwise}
 
 
@@ -68,6 +71,7 @@ def lstm(
     recurrent_activation: str = "sigmoid",
     reverse: bool = False,
     return_sequences: bool = True,
+    statistics: Sequence[str] = (),
     backend: str = "auto",
     told: Callable[[Choice], None] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -94,6 +98,11 @@ def lstm(
         to step t.
     return_sequences : bool, default True
         Without it only the final states are wanted, and `h` comes back empty, (B, 0, H).
+    statistics : sequence of {"last", "mean", "max", "min", "std"}, default ()
+        With ``return_sequences=False``: `h` comes back as these statistics of the states over the
+        real steps of each sequence, (B, K, H) for K of them, as `unspool.lstm.pooling` defines
+        them. Where several steps have the largest or the smallest state, `cpu` gives its gradient
+        to the one read last, the other backends to all of them in equal parts.
     activation, recurrent_activation : str
         Of the cell ("tanh", "relu") and of its gates ("sigmoid", "hard_sigmoid").
     backend : str, default "auto"
@@ -104,7 +113,7 @@ def lstm(
     Returns
     -------
     h : tensor of shape (B, T, H)
-        The state after each step; past the end of a sequence, its last one.
+        The state after each step; past the end of a sequence, its last one. Or statistics.
     h_n, c_n : tensors of shape (B, H)
         The state after the last real step read; the initial state where the length is 0.
     """
@@ -117,6 +126,12 @@ def lstm(
             "recurrent_activation", recurrent_activation, reference.RECURRENT_ACTIVATIONS
         ),
     )
+    _checks.raise_all(*_checks.choices("statistics", statistics, STATISTICS))
+    if statistics and return_sequences:
+        raise InputError(
+            "Expected `return_sequences` False with `statistics`, which come in place of the "
+            "states."
+        )
     inputs = (x, w_ih, w_hh, bias, context, w_context, h0, c0)
     call = Call(
         activation,
@@ -128,10 +143,14 @@ def lstm(
         dtype=w_hh.dtype,
         batch=len(known),
         hidden=w_hh.shape[1],
+        statistics=tuple(statistics),
     )
     choice = choose(call, backend)
     if told is not None:
         told(choice)
+    outside = bool(call.statistics) and choice.name != "cpu"
+    if outside:
+        call = replace(call, return_sequences=True, statistics=())
     zeros = torch.zeros(len(known), w_hh.shape[1], dtype=w_hh.dtype, device=w_hh.device)
     h, h_n, c_n = BACKENDS[choice.name].run(
         x,
@@ -146,4 +165,4 @@ def lstm(
         int(steps or 0) if x is None else x.shape[1],
         call,
     )
-    return h, h_n, c_n
+    return pooled(statistics, h, h_n, lengths) if outside else h, h_n, c_n

@@ -9,7 +9,6 @@ from unspool import blueprint as plan
 from unspool.blueprint.parts import POOLINGS
 from unspool.errors import InputError
 from unspool.nn.kernels import Kernels
-from unspool.nn.pooling import Pooling
 from unspool.nn.recurrent import LSTM, Cell
 from unspool.nn.sampling import normal
 from unspool.nn.standard import Standardized
@@ -27,6 +26,8 @@ class Encoder(nn.Module):
         Of the features, S, and of the code, L.
     variational : bool, default False
         Learn a normal distribution for every code: `forward` gives its mean, `sample` draws.
+    projects : bool, default False
+        Have the linear layer even where the features are as wide as the code.
     generator : torch.Generator, optional
         Source of the initial weights.
 
@@ -39,11 +40,12 @@ class Encoder(nn.Module):
         latent_dim: int,
         *,
         variational: bool = False,
+        projects: bool = False,
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        plain = width == latent_dim and not variational
+        plain = width == latent_dim and not (variational or projects)
         self.projection = None if plain else Standardized(width, latent_dim, generator)
         self.log_variance = Standardized(width, latent_dim, generator) if variational else None
 
@@ -113,6 +115,8 @@ class LSTMEncoder(Encoder):
         What is taken of the last layer's states over the real steps of a sequence: the final
         state, their mean, their maximum, the two, or final state, mean, maximum, minimum and
         standard deviation.
+    kernels : Kernels of a blueprint, optional
+        Random kernels whose means over the steps are features beside the states.
     variational, generator
         As for `Encoder`.
     cell : Cell, optional
@@ -146,26 +150,38 @@ class LSTMEncoder(Encoder):
             width = 2 * num_layers * lstm.state_size
         if kernels is not None:
             width += kernels.width
-        super().__init__(width, latent_dim, variational=variational, generator=generator)
+        super().__init__(
+            width,
+            latent_dim,
+            variational=variational,
+            projects=kernels is not None,
+            generator=generator,
+        )
         self.lstm, self.whole_state = lstm, whole_state
-        self.pool = None if pooling == "last" else Pooling(POOLINGS[pooling])
+        self.statistics = POOLINGS[pooling]
         self.kernels = None if kernels is None else Kernels(kernels, generator)
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """The pooled states: (B, S · statistics), or the whole final state."""
-        states, (h_n, c_n) = self.lstm(x, lengths, return_sequences=self.pool is not None)
+        statistics = () if self.statistics == ("last",) else self.statistics
+        pooled, (h_n, c_n) = self.lstm(x, lengths, return_sequences=False, statistics=statistics)
         if self.whole_state:
             return torch.cat([*h_n, *c_n], 1)
-        last = torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
-        pooled: Tensor = last if self.pool is None else self.pool(states, last, lengths)
+        features: Tensor
+        if statistics:
+            features = pooled.flatten(1)
+        else:
+            features = torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
         if self.kernels is None:
-            return pooled
-        return torch.cat([pooled, self.kernels(x, lengths)], 1)
+            return features
+        return torch.cat([features, self.kernels(x, lengths)], 1)
 
     @property
     def adapts(self) -> bool:  # type: ignore[override]
         """Whether the code is a linear map of many statistics of a sequence."""
-        return self.projection is not None and not (self.pool is None and self.kernels is None)
+        return self.projection is not None and (
+            self.kernels is not None or self.statistics != ("last",)
+        )
 
     @torch.no_grad()
     def adapt(
@@ -198,7 +214,8 @@ class LSTMEncoder(Encoder):
         InputError
             For an encoder that reads both ways, or makes its code of the whole state.
         """
-        if self.whole_state or self.pool is not None or len(self.lstm.stack()[-1]) > 1:
+        pools = self.statistics != ("last",) or self.kernels is not None
+        if self.whole_state or pools or len(self.lstm.stack()[-1]) > 1:
             raise InputError(
                 "Codes after every step need an encoder that reads in one direction, with "
                 "pooling='last' and a code made of its last layer's h; this one is another."

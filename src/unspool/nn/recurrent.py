@@ -1,6 +1,6 @@
 """LSTM layers as modules, one direction or both, one layer or a stack."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
@@ -93,6 +93,7 @@ class LSTMLayer(nn.Module):
         state: tuple[Tensor, Tensor] | None = None,
         steps: int | None = None,
         return_sequences: bool = True,
+        statistics: Sequence[str] = (),
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Run a batch: the states (B, T, H), and the final h and c, each (B, H).
 
@@ -114,6 +115,7 @@ class LSTMLayer(nn.Module):
             recurrent_activation=self.cell.recurrent_activation,
             reverse=self.reverse,
             return_sequences=return_sequences,
+            statistics=statistics,
             backend=self.cell.backend,
             told=self._tell,
         )
@@ -217,21 +219,29 @@ class LSTM(nn.Module):
         state: tuple[Tensor, Tensor] | None = None,
         steps: int | None = None,
         return_sequences: bool = True,
+        statistics: Sequence[str] = (),
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Run a batch: the states of the last layer (B, T, S), and the final h and c of all.
 
         S is H, or 2H where both directions are read. The final states, and `state`, the initial
         ones, are as in `torch.nn.LSTM`: (layers times directions, B, H), a layer's forward half
-        before its backward half. Other arguments are those of `unspool.lstm.lstm`.
+        before its backward half. Other arguments are those of `unspool.lstm.lstm`; with
+        `statistics` the last layer gives these, (B, K, S).
         """
         finals: list[tuple[Tensor, Tensor]] = []
         for depth, directions in enumerate(self.stack()):
-            wanted = return_sequences or depth < len(self.layers) - 1
+            inner = depth < len(self.layers) - 1
             outputs = []
             for layer in directions:
                 start = None if state is None else (state[0][len(finals)], state[1][len(finals)])
                 h, final = layer(
-                    x, lengths, context=context, state=start, steps=steps, return_sequences=wanted
+                    x,
+                    lengths,
+                    context=context,
+                    state=start,
+                    steps=steps,
+                    return_sequences=inner or return_sequences,
+                    statistics=() if inner else statistics,
                 )
                 outputs.append(h)
                 finals.append(final)

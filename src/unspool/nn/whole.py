@@ -37,6 +37,7 @@ class Parts(NamedTuple):
     """What `step.train` knows how to run."""
 
     encoder: LSTMLayer
+    statistic: str  # of its states, which is the code
     decoder: LSTMLayer
     dense: list[tuple[nn.Linear, int]]  # and the number of its activation
     reads_input: bool
@@ -46,8 +47,8 @@ def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -
     """The loss of a batch (B, T, F), added up over real steps.
 
     Where gradients are enabled they are computed with it. None where the model is not of the kind
-    served here: an LSTM layer in one direction whose state is the code, one that unwinds it, and
-    dense layers with linear, ReLU, tanh or sigmoid activations, on a CPU.
+    served here: an LSTM layer in one direction whose final, mean or largest state is the code, one
+    that decodes it, and dense layers with linear, ReLU, tanh or sigmoid activations, on a CPU.
     """
     if x.requires_grad or not len(x) or loss not in LOSSES:
         return None
@@ -67,7 +68,8 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
     encoder, decoder = model.encoder, model.decoder()
     if type(encoder) is not LSTMEncoder or encoder.whole_state:
         return None
-    if encoder.pool is not None:
+    statistic, *others = encoder.statistics
+    if others:
         return None
     if encoder.projection is not None or encoder.log_variance is not None:
         return None
@@ -85,7 +87,7 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
         return None
     if any(layer.choice(batch).name != "cpu" for layer in (first, second)):
         return None
-    return Parts(first, second, dense, reads_input=decoder.needs_input)
+    return Parts(first, statistic, second, dense, reads_input=decoder.needs_input)
 
 
 def _single(lstm: LSTM) -> LSTMLayer | None:
@@ -133,7 +135,11 @@ def _run(
     codes, grad_codes = (x.new_empty(batch, parts.encoder.units) for _ in range(2))
     encoder = _task(parts.encoder, batch, x, None, lengths, steps)
     decoder = _task(parts.decoder, batch, x if parts.reads_input else None, codes, lengths, steps)
-    encoder.tell(h_n=codes, grad_h_n=grad_codes)
+    if parts.statistic == "last":
+        encoder.tell(h_n=codes, grad_h_n=grad_codes)
+    else:
+        encoder.tell(h_n=torch.empty_like(codes), grad_h_n=torch.zeros_like(codes))
+        encoder.tell_statistics([parts.statistic], pooled=codes, grad_pooled=grad_codes)
     decoder.tell(
         h_n=x.new_empty(batch, decoder.hidden),
         grad_h_n=x.new_zeros(batch, decoder.hidden),

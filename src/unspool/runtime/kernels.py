@@ -27,7 +27,7 @@ class Kernels:
 
     def __call__(self, x: Array, batch: Ragged) -> Array:
         """Means (B, K) of sequences (B, T, F), zeros in their padding."""
-        part, (size, steps, features) = self.part, x.shape
+        part, size, steps = self.part, *x.shape[:2]
         means = np.zeros((size, part.width), np.float32)
         real = np.arange(steps) < batch.lengths[:, None]
         count = np.maximum(batch.lengths, 1).astype(np.float32)[:, None]

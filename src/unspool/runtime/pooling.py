@@ -1,4 +1,4 @@
-"""Statistics of an encoder's states over the steps of a sequence; `unspool.nn.pooling` in NumPy."""
+"""Statistics of an encoder's states over the steps: `unspool.lstm.pooling` in NumPy."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -57,7 +57,7 @@ class Batch(NamedTuple):
         return torch.where((self.lengths > 0).unsqueeze(1), steps, 0.0)
 
     def over(self, statistic: str, x: Tensor) -> Tensor:
-        """A statistic (B, F) of sequences (B, T, F) over real steps, as in `unspool.nn.Pooling`."""
+        """A statistic (B, F) of sequences (B, T, F) over real steps: `unspool.lstm.pooling`."""
         inside, begun = self.inside.unsqueeze(2), (self.lengths > 0).unsqueeze(1)
         if statistic == "max":
             return torch.where(begun, torch.where(inside, x, -LARGE).amax(1), 0.0)

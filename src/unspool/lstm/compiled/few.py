@@ -6,6 +6,7 @@ each gate filled up with zeros to whole vectors:
 
     gates = constant + Wᵀ [h; x]        multiply
     c, h from the gates                 recurrence.activate
+    statistics of h                     statistics.collect
 
 Every sum has its terms in the order that `tiles.product` adds them in, so that both give the same
 bits.
@@ -13,6 +14,7 @@ bits.
 
 from unspool.lstm.compiled.kernel import Kernel, compiled
 from unspool.lstm.compiled.recurrence import Job, activate
+from unspool.lstm.compiled.statistics import RUNNING, begin, collect, variance
 from unspool.lstm.compiled.tiles import FEW, MANY, fill, rounded
 from unspool.lstm.compiled.vector import (
     add_products,
@@ -87,6 +89,21 @@ def copied(out, source, count):
         out[k] = source[k]
 
 
+@compiled
+def copy_statistics(job, out, running, high, length):
+    """Write the statistics of a sequence, a variance for "std"."""
+    hidden = job.hidden
+    if job.mean >= 0:
+        copied(after(out, job.mean * hidden), running, hidden)
+    if job.deviation >= 0:
+        for unit in range(hidden):
+            out[job.deviation * hidden + unit] = variance(running[2 * high + unit], length)
+    if job.largest >= 0:
+        copied(after(out, job.largest * hidden), after(running, 3 * high), hidden)
+    if job.smallest >= 0:
+        copied(after(out, job.smallest * hidden), after(running, 4 * high), hidden)
+
+
 @Kernel
 def forward(record, first, last, workspace, like):
     """Run the sequences from `first` to before `last` through all their steps."""
@@ -99,6 +116,7 @@ def forward(record, first, last, workspace, like):
     gates = after(constant, MANY * width)
     c = after(gates, MANY * width)
     state = after(c, MANY * high)  # h and x side by side, of every sequence
+    running = after(state, MANY * stride)
     packed, context = pointer(job.packed, like[0]), pointer(job.packed_context, like[0])
     bias, x, h = pointer(job.bias, like[0]), pointer(job.x, like[0]), pointer(job.h, like[0])
     group = first
@@ -121,6 +139,8 @@ def forward(record, first, last, workspace, like):
             place = (group + s) * hidden
             copied(after(state, s * stride), after(pointer(job.h0, like[0]), place), hidden)
             copied(after(c, s * high), after(pointer(job.c0, like[0]), place), hidden)
+            if job.pooled:
+                begin(after(running, s * RUNNING * high), after(state, s * stride), high)
         for t in range(job.steps):
             if t >= longest and not job.h:
                 break
@@ -140,6 +160,11 @@ def forward(record, first, last, workspace, like):
                             own, after(state, s * stride), own_c, own_c, high, 1,
                             job.relu, job.hard, own, t, False,
                         )  # fmt: skip
+                        if job.pooled:
+                            collect(
+                                job, after(running, s * RUNNING * high),
+                                after(state, s * stride), high, 1, own, t, False,
+                            )  # fmt: skip
             if job.h:
                 for s in range(count):
                     length = steps_of(job, group + s)
@@ -150,6 +175,11 @@ def forward(record, first, last, workspace, like):
             place = (group + s) * hidden
             copied(after(pointer(job.h_n, like[0]), place), after(state, s * stride), hidden)
             copied(after(pointer(job.c_n, like[0]), place), after(c, s * high), hidden)
+            if job.pooled:
+                copy_statistics(
+                    job, after(pointer(job.pooled, like[0]), place * job.statistics),
+                    after(running, s * RUNNING * high), high, steps_of(job, group + s),
+                )  # fmt: skip
         group += count
 
 
@@ -161,4 +191,4 @@ def packed_rows(hidden: int, size: int) -> int:
 def workspace_size(job: Job, size: int) -> int:
     """Values of workspace."""
     rows = packed_rows(job.hidden, size)
-    return MANY * (3 * rows + job.features + job.context_size)
+    return MANY * (3 * rows + job.features + job.context_size + RUNNING * rows // 4)

@@ -7,12 +7,15 @@ in and out. A step is
 
     forward:   gates = constant + W [h; x]       product
                c, h from the gates               activate
+               statistics of h                   collect
     backward:  gate gradients from dh, dc        derive
                dW += gate gradients [h; x]ᵀ      outer_sum
                [dh; dx] = Wᵀ gate gradients      product
 
 with gates in the order i, f, c, o and ``constant = bias + V k`` for a context k (see
 `unspool.lstm.reference`, whose equations these are).
+
+Statistics of the states over the steps (`statistics`) are taken where they are asked for.
 
 A sequence's numbers depend on no other lane. Sums over sequences go to a segment's own partial
 sum, and segments are cut by the batch alone: neither the threads nor their timing change a bit.
@@ -25,6 +28,14 @@ import numpy.typing as npt
 
 from unspool.lstm.compiled.activations import cell_activation, cell_slope, gate_slope, gates_of
 from unspool.lstm.compiled.kernel import Kernel, compiled
+from unspool.lstm.compiled.statistics import (
+    PULLING,
+    begin,
+    collect,
+    pull,
+    spread_out,
+    write_statistics,
+)
 from unspool.lstm.compiled.tiles import (
     copy_row,
     fill,
@@ -92,7 +103,16 @@ class Job(NamedTuple):
     h_n: int = 0
     c_n: int = 0
     reserve: int = 0  # gates and c of every tile and step, for the backward pass
+    # Statistics of the states, (B, K, H): how many, K, and the place of each, -1 where it is not
+    # wanted. Gradients of the deviation need the mean.
+    pooled: int = 0
+    statistics: int = 0
+    mean: int = -1
+    deviation: int = -1
+    largest: int = -1
+    smallest: int = -1
     # Gradients.
+    grad_pooled: int = 0
     grad_h: int = 0
     grad_h_batch: int = 0
     grad_h_step: int = 0
@@ -220,6 +240,7 @@ def forward_tile(job, tile, workspace, like):
     own_c = after(state, (depth + size) * lanes)
     scratch = after(own_c, (hidden + size) * lanes)
     ends = after(scratch, (job.context_size + size) * lanes)
+    running = after(ends, lanes)
     x, packed = pointer(job.x, like[0]), pointer(job.packed, like[0])
     h, reserve = pointer(job.h, like[0]), pointer(job.reserve, like[0])
     if job.local:
@@ -234,6 +255,8 @@ def forward_tile(job, tile, workspace, like):
     row_starts(h_starts, job.batch, first, lanes, job.h_batch)
     read_rows(state, lanes, pointer(job.h0, like[0]), starts, hidden)
     read_rows(own_c, lanes, pointer(job.c0, like[0]), starts, hidden)
+    if job.pooled:
+        begin(running, state, block)
     c_old = own_c
     for t in range(job.steps):
         if t < longest:
@@ -252,6 +275,8 @@ def forward_tile(job, tile, workspace, like):
                 gates, state, c_old, c_new, hidden, lanes, job.relu, job.hard,
                 ends, t, t >= shortest,
             )  # fmt: skip
+            if job.pooled:
+                collect(job, running, state, block, lanes, ends, t, t >= shortest)
             c_old = c_new
         elif not job.h:
             break
@@ -262,6 +287,8 @@ def forward_tile(job, tile, workspace, like):
             write_rows(after(h, shift), h_starts, state, lanes, hidden)
     write_rows(pointer(job.h_n, like[0]), starts, state, lanes, hidden)
     write_rows(pointer(job.c_n, like[0]), starts, c_old, lanes, hidden)
+    if job.pooled:
+        write_statistics(job, running, starts, ends, first, lanes, like)
 
 
 @Kernel
@@ -279,15 +306,16 @@ def forward(record, first_segment, last_segment, workspace, like):
 
 @compiled
 def derive(
-    gates, c_old, grad_gates, sums, grad_h, incoming, grad_c, hidden, lanes, relu, hard,
-    ends, t, ragged,
+    job, gates, c_old, grad_gates, sums, grad_h, incoming, grad_c, pulling, lanes, ends, t, ragged
 ):  # fmt: skip
     """From the gradients of h and c after a step to those of its gates and of c before it.
 
     `grad_h` takes in what came in for this step, and leaves holding what passes the step by: zero,
     but where a sequence has ended already.
     """
-    size, block = lanes_of(gates), hidden * lanes
+    size, block = lanes_of(gates), job.hidden * lanes
+    relu, hard, pooled, stride = job.relu, job.hard, job.grad_pooled, block + size * lanes
+    deviation, largest, smallest = job.deviation >= 0, job.largest >= 0, job.smallest >= 0
     for place in range(0, block, size):
         i = load(gates, place)
         f = load(gates, place + block)
@@ -295,6 +323,10 @@ def derive(
         o = load(gates, place + 3 * block)
         y = cell_activation(load(gates, place + 4 * block), relu)
         dh, dc = load(grad_h, place) + load(incoming, place), load(grad_c, place)
+        if pooled:
+            dh = dh + pull(
+                o * y, pulling, place, stride, deviation, largest, smallest, ends, lanes, t, ragged
+            )
         do = dh * y * gate_slope(o, hard)
         through = fma(dh * o, cell_slope(y, relu), dc)
         di = through * g * gate_slope(i, hard)
@@ -346,6 +378,7 @@ def backward_tile(job, tile, partial, workspace, like):
     context_grad = after(x_grad, (features + size) * lanes)
     rows = after(context_grad, (context_size + size) * lanes)
     ends = after(rows, (max(width, context_width) + size) * lanes)
+    pulling = after(ends, lanes)
 
     x, h = pointer(job.x, like[0]), pointer(job.h, like[0])
     reserve, grad_h = pointer(job.reserve, like[0]), pointer(job.grad_h, like[0])
@@ -360,6 +393,10 @@ def backward_tile(job, tile, partial, workspace, like):
 
     shortest, longest = lengths_in(job, first, lanes, ends)
     row_starts(starts, job.batch, first, lanes, hidden)
+    read_rows(state_grad, lanes, pointer(job.grad_h_n, like[0]), starts, hidden)
+    if job.grad_pooled:
+        spread_out(job, pulling, starts, ends, state_grad, first, lanes, like)
+        row_starts(starts, job.batch, first, lanes, hidden)
     row_starts(x_starts, job.batch, first, lanes, job.x_batch)
     row_starts(h_starts, job.batch, first, lanes, job.h_batch)
     row_starts(grad_starts, job.batch, first, lanes, job.grad_h_batch)
@@ -367,7 +404,6 @@ def backward_tile(job, tile, partial, workspace, like):
     fill(sums, 4 * block, 0.0)
     fill(incoming, block, 0.0)
     read_rows(own_c, lanes, pointer(job.c0, like[0]), starts, hidden)
-    read_rows(state_grad, lanes, pointer(job.grad_h_n, like[0]), starts, hidden)
     read_rows(c_grad, lanes, pointer(job.grad_c_n, like[0]), starts, hidden)
     for t in range(job.steps - 1, -1, -1):
         if job.grad_h:
@@ -384,8 +420,8 @@ def backward_tile(job, tile, partial, workspace, like):
         gates = after(reserve, t * 5 * block)
         c_old = after(gates, -block) if t else own_c
         derive(
-            gates, c_old, gates_grad, sums, state_grad, incoming, c_grad, hidden, lanes,
-            job.relu, job.hard, ends, t, t >= shortest,
+            job, gates, c_old, gates_grad, sums, state_grad, incoming, c_grad, pulling, lanes,
+            ends, t, t >= shortest,
         )  # fmt: skip
         before, before_starts = pointer(job.h0, like[0]), starts
         if t:
@@ -446,4 +482,5 @@ def backward(record, first_segment, last_segment, workspace, like):
 
 def workspace_size(job: Job, lanes: int, size: int) -> int:
     """Values of workspace for one thread: `lanes` a tile, `size` a vector."""
-    return lanes * (13 * job.hidden + 3 * (job.features + job.context_size) + 16 * size)
+    values = lanes * (13 * job.hidden + 3 * (job.features + job.context_size) + 16 * size)
+    return values + (lanes * PULLING * (job.hidden + size) if job.pooled else 0)

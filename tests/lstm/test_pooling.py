@@ -6,8 +6,8 @@ import torch
 
 from tests.close import assert_close
 from unspool.blueprint.parts import POOLINGS, VARIANCE_FLOOR
+from unspool.lstm import pooling
 from unspool.nn.encoder import LSTMEncoder
-from unspool.nn.pooling import Pooling
 from unspool.runtime.pooling import RunningPool, pooled
 from unspool.runtime.recurrence import Ragged
 
@@ -24,6 +24,11 @@ def states(dtype=torch.float64, seed=0):
     return h, last
 
 
+def defined(statistics, h, last, lengths=None):
+    """Side by side, as an encoder has them."""
+    return pooling.pooled(statistics, h, last, lengths).flatten(1)
+
+
 def by_hand(h, last, statistics=STATISTICS):
     rows = []
     for one, end, n in zip(h.numpy(), last.numpy(), LENGTHS, strict=True):
@@ -37,15 +42,16 @@ def by_hand(h, last, statistics=STATISTICS):
 @pytest.mark.parametrize("name", POOLINGS)
 def test_each_statistic_is_that_of_the_real_steps(name):
     h, last = states()
-    found = Pooling(POOLINGS[name])(h, last, torch.from_numpy(LENGTHS))
+    found = defined(POOLINGS[name], h, last, torch.from_numpy(LENGTHS))
     np.testing.assert_allclose(found, by_hand(h, last, POOLINGS[name]), rtol=1e-12, atol=1e-12)
 
 
 def test_without_lengths_all_steps_are_real():
     h, last = states()
     full = torch.full((B,), T)
-    pool = Pooling(STATISTICS)
-    np.testing.assert_allclose(pool(h, last), pool(h, last, full), rtol=1e-12)
+    np.testing.assert_allclose(
+        defined(STATISTICS, h, last), defined(STATISTICS, h, last, full), rtol=1e-12
+    )
 
 
 def test_what_stands_past_the_end_changes_neither_value_nor_gradient():
@@ -55,7 +61,7 @@ def test_what_stands_past_the_end_changes_neither_value_nor_gradient():
         past = torch.arange(T) >= torch.from_numpy(LENGTHS)[:, None]
         h[past] = rubbish
         h.requires_grad_()
-        found = Pooling(STATISTICS)(h, last, torch.from_numpy(LENGTHS))
+        found = defined(STATISTICS, h, last, torch.from_numpy(LENGTHS))
         (found * torch.arange(found.numel()).reshape(found.shape)).sum().backward()
         assert (h.grad[past] == 0).all()
         results.append((found.detach().numpy(), h.grad.numpy()))
@@ -67,26 +73,26 @@ def test_gradients_against_finite_differences():
     h, last = states()
     lengths = torch.from_numpy(LENGTHS)
     torch.autograd.gradcheck(
-        lambda h, last: Pooling(STATISTICS)(h, last, lengths), (h.requires_grad_(), last)
+        lambda h, last: defined(STATISTICS, h, last, lengths), (h.requires_grad_(), last)
     )
 
 
 def test_constant_states_have_a_finite_gradient():
     h = torch.ones(2, T, S, requires_grad=True)
-    Pooling(("std",))(h, h[:, -1]).sum().backward()
+    defined(("std",), h, h[:, -1]).sum().backward()
     assert torch.isfinite(h.grad).all()
 
 
 @pytest.mark.parametrize("steps", [0, 1])
 def test_short_batches(steps):
     h = torch.ones(2, steps, S)
-    found = Pooling(STATISTICS)(h, torch.full((2, S), 2.0), torch.zeros(2, dtype=torch.int64))
+    found = defined(STATISTICS, h, torch.full((2, S), 2.0), torch.zeros(2, dtype=torch.int64))
     np.testing.assert_array_equal(found, np.repeat([[2, 2, 2, 2, 0]], 2, 0).repeat(S, 1))
 
 
 def test_numpy_gives_the_same():
     h, last = (each.float() for each in states())
-    expected = Pooling(STATISTICS)(h, last, torch.from_numpy(LENGTHS))
+    expected = defined(STATISTICS, h, last, torch.from_numpy(LENGTHS))
     past = np.arange(T)[:, None] >= LENGTHS
     columns = np.where(past[:, None], 0, h.numpy().transpose(1, 2, 0)).astype(np.float32)
     found = pooled(STATISTICS, columns, last.numpy(), Ragged(LENGTHS, T))
@@ -112,14 +118,14 @@ def test_before_the_first_step():
     np.testing.assert_array_equal(found, np.zeros((1, 5 * S)))
 
 
-@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("name", POOLINGS)
 @pytest.mark.parametrize("backend", ["cpu", "library", "stepwise"])
-def test_an_encoder_gives_the_same_on_every_backend(pooling, backend):
+def test_an_encoder_gives_the_same_on_every_backend(name, backend):
     from unspool.nn.recurrent import Cell
 
     def encoder(backend):
         return LSTMEncoder(
-            2, 4, units=3, num_layers=2, bidirectional=True, pooling=pooling,
+            2, 4, units=3, num_layers=2, bidirectional=True, pooling=name,
             cell=Cell(backend=backend), generator=torch.Generator().manual_seed(0),
         )  # fmt: skip
 

@@ -1,0 +1,286 @@
+"""Statistics of the states that a call of the recurrence gives in place of them.
+
+The truth is NumPy's: statistics of the states of the reference, one sequence at a time, and their
+gradients sent back through the reference as gradients of these states.
+"""
+
+from dataclasses import replace
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+
+from tests.close import assert_close
+from tests.lstm.cases import SERVED, Case, call, draw, expected, split, tensors
+from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.errors import InputError
+from unspool.lstm import BACKENDS, cpu, lstm, reference
+from unspool.lstm.cpu import Task
+from unspool.lstm.pooling import STATISTICS
+from unspool.nn.recurrent import LSTM, Cell
+
+SUBSETS = [STATISTICS, STATISTICS[::-1], *((name,) for name in STATISTICS), ("mean", "max")]
+FEW = Case(6, 9, 3, 5, ragged=True)
+directions = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+backends = pytest.mark.parametrize("backend", BACKENDS)
+served = pytest.mark.parametrize(
+    ("backend", "cell"), [pytest.param(*one, id=f"{one[0]}-{'-'.join(one[1])}") for one in SERVED]
+)
+
+
+@pytest.fixture(autouse=True)
+def poisoned(monkeypatch):
+    new = Task.new
+    monkeypatch.setattr(Task, "new", lambda task, *shape: new(task, *shape).fill_(torch.nan))
+
+
+def truth(case, statistics, grad):
+    """Statistics (B, K, H), and the gradients of the arguments for `grad` of these."""
+    arguments, cotangents, lengths = draw(case)
+    h, h_n = expected(case)["h"], expected(case)["h_n"]
+    found, grad_h = np.zeros((case.B, len(statistics), case.H)), np.zeros_like(h)
+    grad_h_n, without = cotangents["grad_h_n"].copy(), np.zeros_like(h_n)
+    for b in range(case.B):
+        n = case.T if lengths is None else lengths[b]
+        for k, name in enumerate(statistics):
+            g, real = grad[b, k], h[b, :n]
+            if name == "last" or not n:
+                found[b, k] = 0 if name == "std" else h_n[b]
+                if name == "last":
+                    grad_h_n[b] += g
+                elif name != "std":
+                    without[b] += g
+            elif name == "mean":
+                found[b, k] = real.mean(0)
+                grad_h[b, :n] += g / n
+            elif name == "std":
+                found[b, k] = np.sqrt(real.var(0) + VARIANCE_FLOOR)
+                grad_h[b, :n] += g * (real - real.mean(0)) / (n * found[b, k])
+            else:
+                found[b, k] = getattr(real, name)(0)
+                at = real.argmax(0) if name == "max" else real.argmin(0)
+                grad_h[b, at, np.arange(case.H)] += g
+    first, named = split(arguments)
+    gradients = reference.backward(
+        *first, **named, grad_h=grad_h, grad_h_n=grad_h_n + without,
+        grad_c_n=cotangents["grad_c_n"], lengths=lengths, steps=case.T, **case.options,
+    )  # fmt: skip
+    return found, {name: gradients[name] for name in arguments}
+
+
+def run(backend, case, statistics, grad, dtype):
+    """The same from a backend."""
+    inputs, (_, *finals), lengths = tensors(case, dtype)
+    results = call(backend, inputs, lengths, case, return_sequences=False, statistics=statistics)
+    cotangents = [torch.tensor(grad, dtype=dtype), *finals]
+    gradients = torch.autograd.grad(
+        results, list(inputs.values()), cotangents, materialize_grads=True
+    )
+    return results[0], dict(zip(inputs, gradients, strict=True))
+
+
+def check(backend, case, statistics=STATISTICS, dtype=torch.float64, scale=1.0):
+    rng = np.random.default_rng(7)
+    grad = rng.normal(size=(case.B, len(statistics), case.H)).astype(np.float32).astype(float)
+    right, gradients = truth(case, statistics, grad)
+    found, got = run(backend, case, statistics, grad, dtype)
+    numpy = str(dtype).removeprefix("torch.")
+    assert_close("statistics", right.astype(numpy), found, scale)
+    for name, one in gradients.items():
+        assert_close(f"gradient of {name}", one.astype(numpy), got[name], scale)
+    if backend == "cpu":
+        inputs, _, lengths = tensors(case, dtype)
+        more = {"return_sequences": False, "statistics": statistics}
+        with torch.no_grad():
+            without, *_ = call("cpu", inputs, lengths, case, **more)
+        np.testing.assert_array_equal(without, found.detach())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize(
+    "case",
+    [
+        FEW,
+        Case(1, 1, 1, 1, 1),
+        replace(FEW, ragged=False, left_out=("context", "w_context")),
+        replace(FEW, left_out=("x", "w_ih", "h0", "c0")),
+        Case(70, 5, 2, 33, ragged=True),
+    ],
+    ids=str,
+)
+@directions
+@served
+def test_statistics_and_gradients_are_those_of_the_reference(backend, cell, reverse, case, dtype):
+    check(backend, replace(case, cell=cell, reverse=reverse), dtype=dtype, scale=5)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [Case(257, 63, 3, 10, 5, ragged=True), Case(40, 20, 17, 33, ragged=True, scale=100)],
+    ids=str,
+)
+@directions
+def test_many_sequences(case, reverse):
+    # A gate that is nearly shut or open has a slope of a few roundings.
+    check("cpu", replace(case, reverse=reverse), scale=5)
+
+
+@pytest.mark.parametrize("statistics", SUBSETS, ids="-".join)
+@backends
+def test_any_of_them_in_any_order(backend, statistics):
+    check(backend, FEW, statistics)
+    check(backend, replace(FEW, reverse=True, ragged=False), statistics)
+
+
+@pytest.mark.parametrize("case", [replace(FEW, T=0, ragged=False), replace(FEW, B=0)], ids=str)
+@backends
+def test_nothing_to_do(backend, case):
+    check(backend, case)
+
+
+def test_gradients_against_finite_differences():
+    inputs, _, lengths = tensors(Case(5, 4, 2, 2, ragged=True))
+    more = {"lengths": lengths, "return_sequences": False, "statistics": STATISTICS}
+
+    def pooled(x, w_ih, w_hh, bias, h0, c0):
+        return lstm(x, w_ih, w_hh, bias, h0=h0, c0=c0, backend="cpu", **more)[0]
+
+    names = ("x", "w_ih", "w_hh", "bias", "h0", "c0")
+    torch.autograd.gradcheck(pooled, [inputs[name] for name in names])
+
+
+@pytest.mark.parametrize("statistics", SUBSETS, ids="-".join)
+def test_gradients_of_statistics_alone(statistics):
+    """No final state has a gradient."""
+    inputs, _, lengths = tensors(FEW)
+    more = {"return_sequences": False, "statistics": statistics}
+    got = [
+        torch.autograd.grad(
+            call(backend, inputs, lengths, FEW, **more)[0].sin().sum(), list(inputs.values())
+        )
+        for backend in ("stepwise", "cpu")
+    ]
+    for name, one, other in zip(inputs, *got, strict=True):
+        assert_close(f"gradient of {name}", one, other)
+
+
+def steady(T, dtype, level):
+    """States near `level` that hardly move: their input, and weights of one unit."""
+    values = np.random.default_rng(3).normal(size=(2, T, 1))
+    x = torch.tensor(level + 0.01 * np.sign(level) * values, dtype=dtype)
+    w_ih = torch.tensor([[0.0], [0.0], [1.0], [0.0]], dtype=dtype)
+    # No state is carried over: input and output gates are open, the forget gate is shut.
+    bias = torch.tensor([50.0, -50.0, 0.0, 50.0], dtype=dtype)
+    return x, w_ih, torch.zeros(4, 1, dtype=dtype), bias
+
+
+@pytest.mark.parametrize("batch", [2, 40], ids=["few", "many"])
+@pytest.mark.parametrize("T", [1, 100, 20_000])
+@pytest.mark.parametrize("level", [3.0, -3.0, 0.0])
+def test_states_that_hardly_move_are_as_in_float64(level, T, batch):
+    found = []
+    for dtype in (torch.float64, torch.float32):
+        x, *weights = steady(T, dtype, level)
+        x = x.repeat(batch // 2, 1, 1)
+        with torch.no_grad():
+            h, *_ = lstm(x.float().to(dtype), *weights, backend="cpu")
+            pooled, *_ = lstm(
+                x.float().to(dtype), *weights, backend="cpu", return_sequences=False,
+                statistics=("mean", "std"),
+            )  # fmt: skip
+        found.append((pooled.double().numpy(), h.double().numpy()))
+    (pooled, _), (got, h) = found
+    assert np.abs(got[:, 0] - h.mean(1)).max() < 1e-7  # of the very states: a rounding
+    np.testing.assert_allclose(got[:, 1], np.sqrt(h.var(1) + VARIANCE_FLOOR), rtol=2e-5)
+    np.testing.assert_allclose(got, pooled, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("backend", "shares"), [("cpu", [0, 0, 1]), ("stepwise", [1 / 3, 1 / 3, 1 / 3])]
+)
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_who_gets_the_gradient_of_equal_states(backend, shares, name):
+    x, *weights = steady(3, torch.float64, 0.0)
+    x = torch.full_like(x, 0.5).requires_grad_()
+    pooled, *_ = lstm(x, *weights, backend=backend, return_sequences=False, statistics=(name,))
+    pooled.sum().backward()
+    slope = 1 - np.tanh(np.tanh(0.5)) ** 2
+    slope *= 1 - np.tanh(0.5) ** 2
+    np.testing.assert_allclose(x.grad[0, :, 0], slope * np.array(shares), rtol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [3, 40], ids=["few", "many"])
+def test_what_is_no_number_stays_so(batch):
+    x, *weights = steady(5, torch.float32, 0.0)
+    x, w_hh = x[:1].repeat(batch, 1, 1), torch.ones(4, 1)
+    x[0, 3] = torch.nan
+    with torch.no_grad():
+        pooled, *_ = lstm(
+            x, weights[0], w_hh, weights[2], backend="cpu", return_sequences=False,
+            statistics=STATISTICS,
+        )  # fmt: skip
+    assert pooled[0].isnan().all()
+    assert pooled[1:].isfinite().all()
+
+
+@pytest.mark.parametrize("batch", [3, 40], ids=["few", "many"])
+def test_no_state_is_kept_without_gradients(batch):
+    inputs, _, lengths = tensors(replace(FEW, B=batch))
+    shapes, new = [], Task.new
+    with torch.no_grad(), patch.object(Task, "new", lambda s, *n: shapes.append(n) or new(s, *n)):
+        call(
+            "cpu", inputs, lengths, replace(FEW, B=batch),
+            return_sequences=False, statistics=STATISTICS,
+        )  # fmt: skip
+    assert (batch, len(STATISTICS), FEW.H) in shapes
+    assert (0, batch, FEW.H) in shapes
+    assert (FEW.T, batch, FEW.H) not in shapes
+
+
+def test_no_gradient_of_the_states_is_made():
+    inputs, _, lengths = tensors(FEW)
+    more = {"return_sequences": False, "statistics": STATISTICS}
+    pooled, *_ = call("cpu", inputs, lengths, FEW, **more)
+    told = []
+    as_record = cpu.recurrence.as_record
+    with patch.object(cpu.recurrence, "as_record", lambda job: told.append(job) or as_record(job)):
+        pooled.sum().backward()
+    assert told[0].grad_pooled
+    assert not told[0].grad_h
+
+
+def test_a_stack_gives_those_of_its_last_layer():
+    torch.manual_seed(0)
+    module = LSTM(3, 4, num_layers=2, bidirectional=True, cell=Cell(backend="cpu"))
+    x, lengths = torch.randn(6, 9, 3), torch.tensor([9, 0, 1, 4, 9, 2])
+    pooled, _ = module(x, lengths, return_sequences=False, statistics=("mean", "max"))
+    h, _ = module(x, lengths)
+    assert pooled.shape == (6, 2, 8)
+    for row, n in enumerate(lengths):
+        if n:
+            assert_close("mean", h[row, :n].mean(0), pooled[row, 0])
+            assert_close("max", h[row, :n].amax(0), pooled[row, 1])
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            {"statistics": ("mean",)},
+            "Expected `return_sequences` False with `statistics`, which come in place of the "
+            "states.",
+        ),
+        (
+            {"statistics": ("median",), "return_sequences": False},
+            "unknown `statistics` 'median': did you mean 'mean'? Known are 'last', 'max', 'mean', "
+            "'min', 'std'.",
+        ),
+    ],
+)
+def test_what_cannot_be_given_is_refused(more, message):
+    inputs, _, lengths = tensors(FEW)
+    first, named = split(inputs)
+    with pytest.raises(InputError) as caught:
+        lstm(*first, **named, lengths=lengths, **more)
+    assert str(caught.value) == message
