@@ -14,7 +14,15 @@ bits.
 
 from unspool.lstm.compiled.kernel import Kernel, compiled
 from unspool.lstm.compiled.recurrence import Job, activate
-from unspool.lstm.compiled.statistics import RUNNING, begin, collect, variance
+from unspool.lstm.compiled.statistics import (
+    DEVIATION,
+    RUNNING,
+    STATISTICS,
+    begin,
+    collect,
+    places,
+    variance,
+)
 from unspool.lstm.compiled.tiles import FEW, MANY, fill, rounded
 from unspool.lstm.compiled.vector import (
     add_products,
@@ -93,15 +101,13 @@ def copied(out, source, count):
 def copy_statistics(job, out, running, high, length):
     """Write the statistics of a sequence, a variance for "std"."""
     hidden = job.hidden
-    if job.mean >= 0:
-        copied(after(out, job.mean * hidden), running, hidden)
-    if job.deviation >= 0:
-        for unit in range(hidden):
-            out[job.deviation * hidden + unit] = variance(running[2 * high + unit], length)
-    if job.largest >= 0:
-        copied(after(out, job.largest * hidden), after(running, 3 * high), hidden)
-    if job.smallest >= 0:
-        copied(after(out, job.smallest * hidden), after(running, 4 * high), hidden)
+    for k in range(STATISTICS):
+        place = places(job)[k]
+        for unit in range(hidden if place >= 0 else 0):
+            value = running[k * high + unit]
+            if k == DEVIATION:
+                value = variance(value, length)
+            out[place * hidden + unit] = value
 
 
 @Kernel

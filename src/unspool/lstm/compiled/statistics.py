@@ -16,8 +16,16 @@ from unspool.lstm.compiled.kernel import compiled
 from unspool.lstm.compiled.tiles import fill, read_rows, row_starts, write_rows
 from unspool.lstm.compiled.vector import after, fma, lanes_of, load, pointer, store, where_less
 
-RUNNING = 5  # arrays that `collect` fills
-PULLING = 7  # arrays that `spread_out` fills
+MEAN, DEVIATION, LARGEST, SMALLEST, ROUNDING = range(5)  # arrays of what `collect` keeps
+RUNNING = 5
+STATISTICS = 4  # that have a place and a gradient: all but the rounding error
+PULLING = 2 * STATISTICS  # arrays that `spread_out` fills
+
+
+@compiled
+def places(job):
+    """The place of each of the four among the statistics asked for, -1 where it is not."""
+    return job.mean, job.deviation, job.largest, job.smallest
 
 
 # Forward.
@@ -27,16 +35,16 @@ PULLING = 7  # arrays that `spread_out` fills
 def begin(running, state, block):
     """Set the statistics to those of the states alone, `block` values in whole vectors.
 
-    Running are the mean, its rounding error, the sum of squared deviations, the largest and the
-    smallest state, `block` values each.
+    Running are the mean, the sum of squared deviations, the largest and the smallest state, and
+    the mean's rounding error, `block` values each.
     """
     for place in range(0, block, lanes_of(running)):
         h = load(state, place)
-        store(running, place, h)
-        store(running, place + block, h * 0.0)
-        store(running, place + 2 * block, h * 0.0)
-        store(running, place + 3 * block, h)
-        store(running, place + 4 * block, h)
+        store(running, MEAN * block + place, h)
+        store(running, LARGEST * block + place, h)
+        store(running, SMALLEST * block + place, h)
+        store(running, DEVIATION * block + place, h * 0.0)
+        store(running, ROUNDING * block + place, h * 0.0)
 
 
 @compiled
@@ -51,30 +59,30 @@ def collect(job, running, state, block, lanes, ends, t, ragged):
         return
     if job.mean >= 0 or job.deviation >= 0:
         share, others, squares = 1.0 / (t + 1.0), t / (t + 1.0), job.deviation >= 0
+        rounding, deviations = after(running, ROUNDING * block), after(running, DEVIATION * block)
         for place in range(0, block, size):
-            mean = load(running, place)
+            mean, error = load(running, place), load(rounding, place)
             apart = load(state, place) - mean
             if ragged:
                 end = load(ends, place % lanes)
-                apart = where_less(t, end, apart, 0.0)
-                step = fma(apart, share, where_less(t, end, load(running, place + block), 0.0))
-            else:
-                step = fma(apart, share, load(running, place + block))
+                apart, error = where_less(t, end, apart, 0.0), where_less(t, end, error, 0.0)
+            step = fma(apart, share, error)
             moved = mean + step
             store(running, place, moved)
-            store(running, place + block, step - (moved - mean))
+            store(rounding, place, step - (moved - mean))
             if squares:
-                square = load(running, place + 2 * block)
-                store(running, place + 2 * block, fma(apart * apart, others, square))
+                store(deviations, place, fma(apart * apart, others, load(deviations, place)))
     # Written so that what is not a number stays.
     if job.largest >= 0:
-        for place in range(3 * block, 4 * block, size):
-            h, largest = load(state, place - 3 * block), load(running, place)
-            store(running, place, where_less(h, largest, largest, h))
+        extremes = after(running, LARGEST * block)
+        for place in range(0, block, size):
+            h, largest = load(state, place), load(extremes, place)
+            store(extremes, place, where_less(h, largest, largest, h))
     if job.smallest >= 0:
-        for place in range(4 * block, 5 * block, size):
-            h, smallest = load(state, place - 4 * block), load(running, place)
-            store(running, place, where_less(smallest, h, smallest, h))
+        extremes = after(running, SMALLEST * block)
+        for place in range(0, block, size):
+            h, smallest = load(state, place), load(extremes, place)
+            store(extremes, place, where_less(smallest, h, smallest, h))
 
 
 @compiled
@@ -89,19 +97,15 @@ def write_statistics(job, running, starts, ends, first, lanes, like):
     hidden, block = job.hidden, job.hidden * lanes
     pooled = pointer(job.pooled, like[0])
     row_starts(starts, job.batch, first, lanes, job.statistics * hidden)
-    if job.mean >= 0:
-        write_rows(after(pooled, job.mean * hidden), starts, running, lanes, hidden)
     if job.deviation >= 0:
-        squares = after(running, 2 * block)
+        squares = after(running, DEVIATION * block)
         for place in range(block):
             squares[place] = variance(squares[place], math.floor(ends[place % lanes]))
-        write_rows(after(pooled, job.deviation * hidden), starts, squares, lanes, hidden)
-    if job.largest >= 0:
-        largest = after(running, 3 * block)
-        write_rows(after(pooled, job.largest * hidden), starts, largest, lanes, hidden)
-    if job.smallest >= 0:
-        smallest = after(running, 4 * block)
-        write_rows(after(pooled, job.smallest * hidden), starts, smallest, lanes, hidden)
+    for k in range(STATISTICS):
+        place = places(job)[k]
+        if place >= 0:
+            out = after(pooled, place * hidden)
+            write_rows(out, starts, after(running, k * block), lanes, hidden)
 
 
 # Backward.
@@ -111,51 +115,37 @@ def write_statistics(job, running, starts, ends, first, lanes, like):
 def spread_out(job, pulling, starts, ends, state_grad, first, lanes, like):
     """Get ready what `pull` reads, and give `state_grad` what falls to sequences of no steps.
 
-    Pulling are what every step gets alike, the mean, what a step gets for each unit it lies above
-    the mean, the largest state and its gradient, the smallest and its gradient.
+    Pulling are first the gradients: what every step gets alike, what it gets for each unit that it
+    lies above the mean, and what the largest and the smallest get; then the four statistics.
     """
     size = lanes_of(pulling)
     hidden, block, stride = job.hidden, job.hidden * lanes, (job.hidden + size) * lanes
     pooled, grad = pointer(job.pooled, like[0]), pointer(job.grad_pooled, like[0])
-    share, mean, slope = pulling, after(pulling, stride), after(pulling, 2 * stride)
     row_starts(starts, job.batch, first, lanes, job.statistics * hidden)
-    fill(share, block, 0.0)
-    if job.mean >= 0:
-        read_rows(share, lanes, after(grad, job.mean * hidden), starts, hidden)
-    if job.deviation >= 0:
-        # The deviations pass through where the smallest state's gradient comes to stand.
-        deviations = after(pulling, 6 * stride)
-        read_rows(mean, lanes, after(pooled, job.mean * hidden), starts, hidden)
-        read_rows(slope, lanes, after(grad, job.deviation * hidden), starts, hidden)
-        read_rows(deviations, lanes, after(pooled, job.deviation * hidden), starts, hidden)
-        for place in range(0, block, size):
-            end = load(ends, place % lanes)
-            steps = load(deviations, place) * end
-            real = where_less(0.0, end, load(slope, place), 0.0)
-            store(slope, place, real / where_less(0.0, end, steps, 1.0))
-    if job.largest >= 0:
-        read_rows(
-            after(pulling, 3 * stride), lanes, after(pooled, job.largest * hidden), starts, hidden
-        )
-        read_rows(
-            after(pulling, 4 * stride), lanes, after(grad, job.largest * hidden), starts, hidden
-        )
-    if job.smallest >= 0:
-        read_rows(
-            after(pulling, 5 * stride), lanes, after(pooled, job.smallest * hidden), starts, hidden
-        )
-        read_rows(
-            after(pulling, 6 * stride), lanes, after(grad, job.smallest * hidden), starts, hidden
-        )
+    fill(pulling, block, 0.0)
+    for k in range(STATISTICS):
+        place = places(job)[k]
+        if place >= 0:
+            own = after(pulling, k * stride)
+            for source in (grad, pooled):
+                read_rows(own, lanes, after(source, place * hidden), starts, hidden)
+                own = after(own, STATISTICS * stride)
+    slope, deviation = (
+        after(pulling, DEVIATION * stride),
+        after(pulling, (STATISTICS + DEVIATION) * stride),
+    )
     for place in range(0, block, size):
-        end, even = load(ends, place % lanes), load(share, place)
-        begun = even
+        end, even = load(ends, place % lanes), load(pulling, place)
+        steps, begun = where_less(0.0, end, end, 1.0), even
+        if job.deviation >= 0:
+            spread = where_less(0.0, end, load(deviation, place) * steps, 1.0)
+            store(slope, place, load(slope, place) / spread)
         if job.largest >= 0:
-            begun = begun + load(pulling, place + 4 * stride)
+            begun = begun + load(pulling, place + LARGEST * stride)
         if job.smallest >= 0:
-            begun = begun + load(pulling, place + 6 * stride)
+            begun = begun + load(pulling, place + SMALLEST * stride)
         store(state_grad, place, load(state_grad, place) + where_less(0.0, end, 0.0, begun))
-        store(share, place, even / where_less(0.0, end, end, 1.0))
+        store(pulling, place, even / steps)
 
 
 @compiled
@@ -166,18 +156,22 @@ def pull(h, pulling, place, stride, deviation, largest, smallest, ends, lanes, t
     the smallest one's.
     """
     added, high, low = load(pulling, place), h, h
+    values = place + STATISTICS * stride
     if deviation:
-        added = fma(load(pulling, place + 2 * stride), h - load(pulling, place + stride), added)
+        apart = h - load(pulling, values)
+        added = fma(load(pulling, place + DEVIATION * stride), apart, added)
     if ragged:
         end = load(ends, place % lanes)
         added = where_less(t, end, added, 0.0)
         high, low = where_less(t, end, h, -math.inf), where_less(t, end, h, math.inf)
     if largest:
-        bound, grad = load(pulling, place + 3 * stride), load(pulling, place + 4 * stride)
+        bound = load(pulling, values + LARGEST * stride)
+        grad = load(pulling, place + LARGEST * stride)
         added = added + where_less(high, bound, 0.0, grad)
-        store(pulling, place + 4 * stride, where_less(high, bound, grad, 0.0))
+        store(pulling, place + LARGEST * stride, where_less(high, bound, grad, 0.0))
     if smallest:
-        bound, grad = load(pulling, place + 5 * stride), load(pulling, place + 6 * stride)
+        bound = load(pulling, values + SMALLEST * stride)
+        grad = load(pulling, place + SMALLEST * stride)
         added = added + where_less(bound, low, 0.0, grad)
-        store(pulling, place + 6 * stride, where_less(bound, low, grad, 0.0))
+        store(pulling, place + SMALLEST * stride, where_less(bound, low, grad, 0.0))
     return added
