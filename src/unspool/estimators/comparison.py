@@ -103,7 +103,7 @@ def advice(
         return f"the training loss jumped: lower `learning_rate`, to {rate / 3:.1g} say."
     if len(losses) > 1 and lowest > (1 - STILL) * losses[0] and updates >= UPDATES:
         return (
-            f"the training loss hardly moved: raise `learning_rate`, to {3 * rate:.1g} say, or "
+            f"the training loss hardly moved: raise `learning_rate`, to {10 * rate:.1g} say, or "
             "look at the scale of the data."
         )
     falling = losses[-1] < (1 - FALLING) * losses[len(losses) * 3 // 4 - 1]
