@@ -52,7 +52,14 @@ def test_patience_is_a_quarter_of_the_epochs():
 
 @pytest.mark.parametrize(
     ("n", "share", "expected"),
-    [(94, "auto", 0), (95, "auto", 10), (200, "auto", 20), (20, 0.1, 2), (20, 0, 0), (1, "auto", 0)],
+    [
+        (94, "auto", 0),
+        (95, "auto", 10),
+        (200, "auto", 20),
+        (20, 0.1, 2),
+        (20, 0, 0),
+        (1, "auto", 0),
+    ],
 )
 def test_a_tenth_is_held_out_where_it_is_ten_sequences(n, share, expected):
     history = dense(epochs=1, validation_split=share).fit(X[:n]).history_
@@ -98,8 +105,11 @@ def test_every_kind_has_the_budget_and_the_schedule(name, monkeypatch):
     y = np.arange(20) % 2 if name == "classifier" else None
     for schedule in ("cosine", "constant"):
         model = KINDS[name].set_params(
-            learning_rate_schedule=schedule, learning_rate=0.01, patience=None,
-                random_state=0, verbose=0,
+            learning_rate_schedule=schedule,
+            learning_rate=0.01,
+            patience=None,
+            random_state=0,
+            verbose=0,
         )
         history = model.fit(X[:20], y).history_
         parts = [history, *history.get("layers", []), getattr(model, "head_history_", history)]

@@ -81,7 +81,7 @@ def rate_share(update: int, updates: int) -> float:
     Examples
     --------
     >>> [round(rate_share(update, 10), 2) for update in range(10)]
-    [1.0, 0.97, 0.88, 0.75, 0.59, 0.41, 0.25, 0.12, 0.03, 0.01]
+    [1.0, 1.0, 0.97, 0.88, 0.75, 0.59, 0.41, 0.25, 0.12, 0.03]
     """
     rising = int(WARMUP * updates)
     if update < rising:
