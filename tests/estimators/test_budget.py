@@ -10,6 +10,7 @@ from unspool import (
     EncoderClassifier,
     LSTMAutoencoder,
     LSTMForecaster,
+    Sequences,
     StackedAutoencoder,
     Windows,
 )
@@ -26,7 +27,7 @@ def dense(**parameters):
 
 
 @pytest.mark.parametrize(
-    ("n", "batch_size", "expected"), [(20, 32, 1500), (70, 32, 500), (200, 5, 100)]
+    ("n", "batch_size", "expected"), [(20, 32, 1500), (70, 32, 750), (200, 10, 100)]
 )
 def test_few_sequences_get_as_many_updates_as_they_need(n, batch_size, expected):
     model = dense(patience=None, batch_size=batch_size).fit(X[:n])
@@ -53,40 +54,40 @@ def test_patience_is_a_quarter_of_the_epochs():
 @pytest.mark.parametrize(
     ("n", "share", "expected"),
     [
-        (94, "auto", 0),
-        (95, "auto", 10),
+        (1, "auto", 0),
+        (19, "auto", 0),
+        (20, "auto", 5),
+        (40, "auto", 5),
+        (60, "auto", 6),
         (200, "auto", 20),
         (20, 0.1, 2),
         (20, 0, 0),
-        (1, "auto", 0),
     ],
 )
-def test_a_tenth_is_held_out_where_it_is_ten_sequences(n, share, expected):
+def test_a_tenth_is_held_out_but_five_sequences_at_least(n, share, expected):
     history = dense(epochs=1, validation_split=share).fit(X[:n]).history_
     assert ("val_loss" in history) == (expected > 0)
-    source = LSTMAutoencoder(epochs=1, **STILL).fit(X[:n])._read(X[:n])
+    source = Sequences(X[:n, :, None])
     training, held_out = split(source, share, np.random.default_rng(0))
     assert len(held_out) == expected
     assert sorted([*training, *held_out]) == list(range(n))
 
 
 @pytest.mark.parametrize(
-    ("steps", "stride", "expected"),
-    [(999, 1, False), (1100, 1, True), (1100, 10, True), (999, 10, False), (15, 1, False)],
+    ("steps", "stride", "share"),
+    [(15, 1, 0), (208, 1, 0), (209, 1, 0.25), (199, 10, 0), (200, 10, 0.25), (1000, 10, 0.1)],
 )
-def test_windows_count_as_those_side_by_side(steps, stride, expected):
+def test_windows_count_as_those_side_by_side(steps, stride, share):
     windows = Windows(np.sin(np.arange(steps) / 3), 10, stride)
-    training, held_out = split(windows, "auto", np.random.default_rng(0))
-    assert (len(held_out) > 0) == expected
-    if not expected:
-        assert len(training) == len(windows)
-    else:
-        assert split(windows, 0.1, np.random.default_rng(0))[1].tolist() == held_out.tolist()
+    found, expected = (split(windows, s, np.random.default_rng(0)) for s in ("auto", share))
+    assert [part.tolist() for part in found] == [part.tolist() for part in expected]
+    assert (len(found[1]) > 0) == (share > 0)
 
 
 def test_auto_never_fails_for_want_of_sequences():
-    model = DenseAutoencoder(2, **STILL).fit(Windows(np.sin(np.arange(30)), 20))
-    assert "val_loss" not in model.history_
+    for series in (np.sin(np.arange(30)), [np.sin(np.arange(20) + i) for i in range(40)]):
+        model = dense(epochs=2).fit(Windows(series, 20))
+        assert "val_loss" not in model.history_
 
 
 KINDS = {

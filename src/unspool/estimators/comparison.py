@@ -11,14 +11,14 @@ from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import moments
 from unspool.errors import NoBetterThanMeanWarning
-from unspool.estimators.training import TRUSTED
 from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.training.batches import Batches
 from unspool.training.schedule import UPDATES
 
+TRUSTED = 10  # sequences held out, whose loss says something about others
 JUMP = 1.5  # a loss so many times that of the epoch before has jumped
 STILL = 0.03  # share of the first loss that training has to take off, or it has hardly moved
-FALLING = 0.05  # share of the loss taken off in the last quarter of the epochs: not at its end
+STEADY = 0.2  # share of the epochs in which a loss may rise that falls steadily, but too slowly
 
 
 def warn_if_no_better_than_mean(
@@ -35,29 +35,39 @@ def warn_if_no_better_than_mean(
     }
     trained = history.get("layers", [history])[0]  # of a stack the outermost, on the data itself
     for name in estimator.module_.decoders:
-        known = history.get(f"{prefix}{name}_loss", history[f"{prefix}loss"])
-        reached, total, count = known[best], 0.0, 0
-        for x, lengths, y in validation or batches:
-            target, own = (x, lengths) if name == "reconstruction" else (y, None)
-            assert target is not None
-            guess = means[name][: target.shape[1]].to(x.device).expand_as(target)
-            total += float(masked_sum(LOSSES[loss](guess, target), own))
-            count += count_values(target, own, loss)
-        if count and 0 < total / count <= reached:
-            training = trained.get(f"{name}_loss", trained["loss"])
+
+        def of_mean(some: Batches, name: str = name) -> float:
+            return _loss_of(means[name], name, some, loss)
+
+        reached = history.get(f"{prefix}{name}_loss", history[f"{prefix}loss"])[best]
+        guessed = of_mean(validation or batches)
+        if 0 < guessed <= reached:
+            losses = trained.get(f"{name}_loss", trained["loss"])
             helps = advice(
-                training,
-                total / count,
+                losses,
+                of_mean(batches),
                 trained["learning_rate"],
-                updates=len(training) * len(batches),
+                updates=len(losses) * len(batches),
                 held_out=None if validation is None else len(validation.indices),
             )
             warnings.warn(
                 f"The {name} is no better than the mean sequence (loss {reached:.4g} "
-                f"against {total / count:.4g}); {helps}",
+                f"against {guessed:.4g}); {helps}",
                 NoBetterThanMeanWarning,
                 stacklevel=5,
             )
+
+
+def _loss_of(mean: torch.Tensor, name: str, batches: Batches, loss: str) -> float:
+    """The loss of guessing `mean` (T, F) for what a decoder is to give; 0 where that is nothing."""
+    total, count = 0.0, 0
+    for x, lengths, y in batches:
+        target, own = (x, lengths) if name == "reconstruction" else (y, None)
+        assert target is not None
+        guess = mean[: target.shape[1]].to(x.device).expand_as(target)
+        total += float(masked_sum(LOSSES[loss](guess, target), own))
+        count += count_values(target, own, loss)
+    return total / max(1, count)
 
 
 def advice(
@@ -75,7 +85,7 @@ def advice(
     losses : sequence of float
         The training loss by epoch.
     of_mean : float
-        The loss of the mean sequence, above 0.
+        The loss of the mean sequence on the training data.
     rates : sequence of float
         The learning rate by epoch.
     updates : int
@@ -101,15 +111,14 @@ def advice(
         )
     if any(after > JUMP * before for before, after in pairwise(losses)):
         return f"the training loss jumped: lower `learning_rate`, to {rate / 3:.1g} say."
-    if len(losses) > 1 and lowest > (1 - STILL) * losses[0] and updates >= UPDATES:
+    if updates < UPDATES:
+        return f"train for more `epochs`: {updates} updates of the weights were few."
+    half = losses[: len(losses) // 2]  # later the learning rate may have fallen
+    rises = sum(after > before for before, after in pairwise(half))
+    if lowest > (1 - STILL) * losses[0] or rises < STEADY * len(half):
         return (
-            f"the training loss hardly moved: raise `learning_rate`, to {10 * rate:.1g} say, or "
-            "look at the scale of the data."
-        )
-    falling = losses[-1] < (1 - FALLING) * losses[len(losses) * 3 // 4 - 1]
-    if updates < UPDATES or falling:
-        return f"train for more `epochs`: {updates} updates of the weights were few" + (
-            ", and the loss was still falling." if falling else "."
+            f"the training loss fell slowly: raise `learning_rate`, to {10 * rate:.1g} say, or "
+            "train for more `epochs`; or look at the scale of the data."
         )
     return (
         f"the training loss stalled at {lowest:.4g}: lower `learning_rate`, to {rate / 3:.1g} "

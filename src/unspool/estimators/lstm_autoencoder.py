@@ -119,9 +119,9 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         over the data: what to set for the windows of a long series, which are many and alike.
     validation_split : float or "auto", default "auto"
         Share of the sequences held out to watch, drawn at random; of windows, the last steps of
-        every series, without overlap. 0 holds out none. "auto" holds out a tenth where these are
-        at least 10 sequences (10 windows side by side), and none otherwise: a loss on fewer is
-        mostly chance, and would stop the training or choose its weights by it.
+        every series, without overlap. 0 holds out none. "auto" holds out a tenth, and at least 5
+        sequences (5 windows side by side), since a loss on fewer is mostly chance; none where
+        these would be more than a quarter of all, so of fewer than 20.
     validation_steps : int or None, default None
         Batches of `batch_size` sequences to validate on after each epoch. Where more sequences are
         held out, as many are drawn once, spread over them, and used after every epoch. None

@@ -20,7 +20,8 @@ from unspool.training.optimizers import OPTIMIZERS, make_optimizer
 from unspool.training.schedule import SCHEDULES, WarmupCosine, count_epochs, count_patience
 
 SHARE = 0.1  # of the sequences, that `validation_split="auto"` holds out
-TRUSTED = 10  # sequences held out, below which "auto" holds out none
+LEAST = 5  # sequences that "auto" holds out, or none where these are more than MOST of all
+MOST = 0.25
 
 
 def complaints_about_training(estimator: Any) -> list[_checks.Complaint]:
@@ -74,22 +75,21 @@ def learn(
 def split(
     source: Source, share: float | str, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
-    """Indices to train on and to validate on: at random, or by time for windows.
-
-    "auto" holds out a tenth, unless these would be fewer than `TRUSTED`: a loss on a few
-    sequences is mostly chance. Windows that overlap count as those that fit side by side.
-    """
+    """Indices to train on and to validate on: at random, or by time for windows."""
     everything = np.arange(len(source))
-    if share == "auto":
-        training, held_out = _divided(source, SHARE, rng)
-        apart = min(1.0, source.stride / source.size) if isinstance(source, Windows) else 1.0
-        if not len(training) or len(held_out) * apart < TRUSTED:
-            return everything, everything[:0]
-        return training, held_out
+    auto = isinstance(share, str)
+    share = share_for(source) if isinstance(share, str) else share
     if not share:
         return everything, everything[:0]
-    training, held_out = _divided(source, float(share), rng)
+    if isinstance(source, Windows):
+        training, held_out = source.split(share)
+    else:
+        order = rng.permutation(everything)
+        count = max(1, round(len(order) * share))
+        training, held_out = np.sort(order[count:]), np.sort(order[:count])
     if not len(training) or not len(held_out):
+        if auto:  # series without room for a window on either side
+            return everything, everything[:0]
         raise InputError(
             f"`validation_split` {share:g} leaves {len(training)} sequences "
             f"to train on and {len(held_out)} to validate on, got n_samples={len(source)}; "
@@ -98,10 +98,11 @@ def split(
     return training, held_out
 
 
-def _divided(source: Source, share: float, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-    """The earlier and the later windows, or sequences drawn at random."""
-    if isinstance(source, Windows):
-        return source.split(share)
-    order = rng.permutation(np.arange(len(source)))
-    count = max(1, round(len(order) * share))
-    return np.sort(order[count:]), np.sort(order[:count])
+def share_for(source: Source) -> float:
+    """The share that "auto" holds out: a tenth, or what `LEAST` sequences are; or 0.
+
+    Windows that overlap count as those that fit side by side.
+    """
+    apart = min(1.0, source.stride / source.size) if isinstance(source, Windows) else 1.0
+    least = LEAST / max(1.0, len(source) * apart)
+    return 0.0 if least > MOST else max(SHARE, least)
