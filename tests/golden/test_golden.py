@@ -51,7 +51,7 @@ def test_the_runtime_gives_the_same_numbers(path):
             np.testing.assert_allclose(found, values, 0, tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("path", FIRST.glob("*.unspool"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*FIRST.glob("*.unspool")], ids=lambda path: path.stem)
 def test_the_first_version_was_trained_with_a_constant_learning_rate(path):
     contents = model_file.read(path)
     inner = contents.parameters.get("autoencoder")
