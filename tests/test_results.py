@@ -41,5 +41,39 @@ def test_what_is_explained_is_one_minus_the_share_of_squares_that_is_missed():
     missed = ((again - x)[real] ** 2).sum()
     spread = ((x[real] - x[real].mean(axis=0)) ** 2).sum()
     halves = [np.arange(3), np.arange(3, 6)]
-    got = results.explained(X, ((rows, x[rows], again[rows]) for rows in halves), scaler)
-    assert got == pytest.approx(1 - missed / spread, rel=1e-5)
+    got = results.scores(X, ((rows, x[rows], again[rows]) for rows in halves), scaler)
+    assert got.explained == pytest.approx(1 - missed / spread, rel=1e-5)
+    by_step = 0.0
+    for t in range(7):
+        reached = x[lengths > t, t].astype(np.float64)
+        by_step += ((reached - reached.mean(axis=0)) ** 2).sum()
+    assert got.skill == pytest.approx(1 - missed / by_step, rel=1e-5)
+    assert got.skill < got.explained
+
+
+def scores_of(values, again):
+    scaler = Scaler(np.zeros(1), np.ones(1))
+    X = Sequences(np.asarray(values, np.float64)[:, :, None])
+    x = scaler.apply(X.take(np.arange(len(X)))[0])
+    guess = np.broadcast_to(np.asarray(again, np.float32)[..., None], x.shape)
+    return results.scores(X, [(np.arange(len(X)), x, guess)], scaler)
+
+
+CURVES = np.sin(np.arange(9)) + RNG.normal(0, 0.1, size=(6, 9))
+
+
+def test_the_mean_sequence_has_no_skill_and_may_explain_most():
+    got = scores_of(CURVES, CURVES.mean(axis=0))
+    assert got.skill == pytest.approx(0, abs=1e-5)
+    assert got.explained > 0.95
+    assert scores_of(CURVES, CURVES) == (1, 1)
+    assert scores_of(CURVES, np.full(9, CURVES.mean())).explained == pytest.approx(0, abs=1e-5)
+
+
+def test_skill_where_nothing_differs():
+    same = np.tile(0.1 * np.arange(9) + 1000.3, (7, 1))
+    assert scores_of(same, same) == (1, 1)
+    assert scores_of(same, same + 1).skill == 0
+    one = scores_of(same[:1], same[:1] + 0.01)
+    assert np.isnan(one.skill)
+    assert np.isfinite(one.explained)

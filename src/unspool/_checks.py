@@ -54,12 +54,18 @@ def choices(name: str, values: Any, known: Iterable[str]) -> list[Complaint]:
 
 
 def whole(
-    name: str, value: Any, least: int, *, most: float = MOST, none: bool = False
+    name: str,
+    value: Any,
+    least: int,
+    *,
+    most: float = MOST,
+    none: bool = False,
+    auto: bool = False,
 ) -> Complaint:
-    """`value` is a whole number from `least` to `most` (or None, where that is allowed)."""
-    if none and value is None:
+    """`value` is a whole number from `least` to `most` (or None or "auto", where allowed)."""
+    if (none and value is None) or (auto and is_one(value, ["auto"])):
         return None
-    also, number = " or None" if none else "", isinstance(value, (int, np.integer))
+    also, number = _besides(none=none, auto=auto), isinstance(value, (int, np.integer))
     if number and not isinstance(value, (bool, np.timedelta64)):
         if least <= value <= most:
             return None
@@ -82,14 +88,15 @@ def number(
     below: float = math.inf,
     *,
     none: bool = False,
+    auto: bool = False,
     open_left: bool = False,
     closed: bool = False,
 ) -> Complaint:
     """`value` is a finite number in [least, below), less `least` with `open_left`.
 
-    With `closed`, it may be `below` too.
+    With `closed`, it may be `below` too; None and "auto" may be allowed besides.
     """
-    if none and value is None:
+    if (none and value is None) or (auto and is_one(value, ["auto"])):
         return None
     real = isinstance(value, (int, float, np.integer, np.floating))
     if real and not isinstance(value, (bool, np.timedelta64)) and _is_finite(value):
@@ -105,7 +112,15 @@ def number(
     bounds = f"{'above' if open_left else 'of at least'} {least:g}"
     if below < math.inf:
         bounds += f" and {'at most' if closed else 'below'} {below:g}"
-    return f"`{name}` must be a number {bounds}{' or None' if none else ''}, got {shown(value)}."
+    also = _besides(none=none, auto=auto)
+    return f"`{name}` must be a number {bounds}{also}, got {shown(value)}."
+
+
+def _besides(*, none: bool, auto: bool) -> str:
+    """What is allowed beside numbers, for a message."""
+    if none and auto:
+        return ", 'auto' or None"
+    return " or None" if none else " or 'auto'" if auto else ""
 
 
 def _is_finite(value: Any) -> bool:

@@ -4,8 +4,9 @@ NumPy alone: the estimators and `unspool.runtime` both end here. `pieces` are it
 batches, each with the indices (B,) of its sequences.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ from unspool.errors import InputError
 # How near to 0 and 1 a probability counts as such, as in Keras; and the slope of the loss beyond.
 LEAST = 1e-7
 SLOPE = 10.0
+
+SAME = 1e-12  # share of squares by which sequences differ through rounding alone
 
 
 def _huber(apart: FloatArray) -> FloatArray:
@@ -99,22 +102,53 @@ def errors(
     return table
 
 
-def explained(
+class Scores(NamedTuple):
+    """How good reconstructions are: 1 is perfect, 0 no better than a guess.
+
+    Both are 1 - (sum of squared errors) / (that of the guess), over the real steps and features
+    of all sequences together, in scaled units.
+
+    Parameters
+    ----------
+    explained : float
+        R²: the guess is the mean of every feature, over all steps of all sequences.
+    skill : float
+        The guess is the mean sequence: of every step and feature, over all sequences. NaN where
+        fewer than two of them have a step.
+    """
+
+    explained: float
+    skill: float
+
+
+def scores(
     source: Source, pieces: Iterable[tuple[IntArray, FloatArray, FloatArray]], scaler: Scaler
-) -> float:
-    """R² of reconstructions, from pieces with input and reconstruction (B, T, F), scaled."""
-    squares, count = 0.0, 0
+) -> Scores:
+    """Scores of reconstructions, from pieces with input and reconstruction (B, T, F), scaled."""
+    mean = scaler.apply(source.mean_sequence()).astype(np.float64)
+    missed = apart = size = 0.0
+    steps = real_sequences = 0
     for indices, x, again in pieces:
         real = np.arange(x.shape[1]) < source.lengths_of(indices)[:, None]
-        squares += float(((again - x)[real].astype(np.float64) ** 2).sum())
-        count += int(real.sum())
-    if not count:
+        missed += float(((again - x)[real].astype(np.float64) ** 2).sum())
+        apart += float(((x - mean[: x.shape[1]])[real] ** 2).sum())
+        size += float((x[real].astype(np.float64) ** 2).sum())
+        steps += int(real.sum())
+        real_sequences += int(real.any(axis=1).sum())
+    if not steps:
         raise InputError(f"Expected at least one step to compare with, got none in {source!r}.")
     spread = moments(source.chunks(), source.n_features).spread / scaler.scale
-    total = count * float((spread**2).sum())
+    explained = _share(missed, steps * float((spread**2).sum()))
+    if real_sequences < 2:
+        return Scores(explained, math.nan)
+    return Scores(explained, _share(missed, apart if apart > SAME * size else 0.0))
+
+
+def _share(missed: float, total: float) -> float:
+    """What is not missed of `total`, as a share; of nothing, all or none."""
     if total == 0:
-        return 1.0 if squares == 0 else 0.0
-    return 1 - squares / total
+        return 1.0 if missed == 0 else 0.0
+    return 1 - missed / total
 
 
 def codes_and_lengths(

@@ -112,6 +112,27 @@ def test_score_of_sequences_is_an_error_for_each(run, model, heartbeats):
     np.testing.assert_allclose(np.array(table["error"], float), expected)
 
 
+def test_score_says_what_is_explained_and_how_much_of_it_the_mean_sequence_does(
+    run, model, heartbeats
+):
+    trained, source = unspool.load(model), read_file(heartbeats).source
+    said = run("score", model, heartbeats).err
+    assert (
+        f"R² {trained.score(source):.4g}, skill score beyond the mean sequence "
+        f"{trained.skill_score(source):.4g}\n"
+    ) in said
+
+
+def test_epochs_may_be_auto(run, heartbeats, tmp_path, monkeypatch):
+    monkeypatch.setattr("unspool.training.schedule.LEAST_EPOCHS", 3)
+    monkeypatch.setattr("unspool.training.schedule.UPDATES", 1)
+    path = tmp_path / "m"
+    assert run("fit", heartbeats, "-o", path, "--epochs", "auto", "--model", "dense").code == 0
+    model = unspool.load(path)
+    assert model.epochs == "auto"
+    assert len(model.history_["loss"]) == 3
+
+
 def test_reconstruct_gives_a_long_series_back_step_by_step(run, series_model, series, tmp_path):
     table = read_csv(run("reconstruct", series_model, series).out)
     assert list(table) == ["time", "label", "a", "b"]

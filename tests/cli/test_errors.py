@@ -78,7 +78,9 @@ def test_bad_options(run, series, tmp_path, options, message):
 
 def test_a_bad_call_is_a_usage_error(run, series):
     assert run("fit", series).code == 2
-    assert run("fit", series, "-o", "m", "--epochs", "many").code == 2
+    done = run("fit", series, "-o", "m", "--epochs", "many")
+    assert done.code == 2
+    assert "--epochs: expected a whole number or auto, got 'many'" in done.err
     assert run("fitt").code == 2
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import unspool
 from unspool.data import generators
-from unspool.demos import DEMOS, images, moving_digits, moving_ones
+from unspool.demos import DEMOS, images, moving_digits, moving_ones, next_value, ramp, sines
 from unspool.demos.report import Report
 
 pytestmark = [
@@ -52,6 +52,26 @@ def test_a_demo_leaves_numbers_and_files(little, tmp_path, name, capsys):
 
 def test_every_demo_is_here_or_on_the_command_line():
     assert set(DEMOS) == {*FILES, "sines"}
+
+
+MODELS = [
+    sines.article(),
+    ramp.simple(),
+    ramp.composite(),
+    next_value.article(),
+    images.dense(),
+    images.stacked(),
+    images.classifier(images.stacked(), fine_tune=True),
+    images.convolutional((28, 28)),
+    moving_ones.autoencoder("repeat"),
+    *moving_digits.models().values(),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+def test_no_default_of_training_reaches_into_an_article(model):
+    assert model.learning_rate_schedule == "constant"
+    assert "auto" not in (model.epochs, model.patience, model.validation_split)
 
 
 def test_a_result_that_is_no_number_is_not_told(tmp_path):

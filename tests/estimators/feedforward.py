@@ -10,8 +10,9 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import unspool
 from tests.close import assert_close
+from tests.estimators.quick import FIXED
 
-QUICK = {"latent_dim": 6, "epochs": 2, "random_state": 0, "verbose": 0}
+QUICK = {**FIXED, "latent_dim": 6, "epochs": 2, "random_state": 0, "verbose": 0}
 
 
 @cache

@@ -11,7 +11,11 @@ def sines(n=60, steps=30, features=1, seed=0):
     return np.sin(np.arange(steps)[:, None] * speed + phase + np.arange(features))
 
 
+# What does not depend on the size of the data; test_budget.py has what does.
+FIXED = {"learning_rate_schedule": "constant", "validation_split": 0.1, "patience": 20}
+
+
 def quick(**parameters):
-    given = {"latent_dim": 6, "learning_rate": 0.01, "batch_size": 10, "epochs": 30}
+    given = {**FIXED, "latent_dim": 6, "learning_rate": 0.01, "batch_size": 10, "epochs": 30}
     given |= {"random_state": 0, "verbose": 0}
     return LSTMAutoencoder(**{**given, **parameters})

@@ -367,7 +367,7 @@ UNUSABLE = {
     ),
     "a parameter": (
         changed(parameters__epochs=0),
-        "`epochs` must be a whole number of at least 1, got 0.",
+        "`epochs` must be a whole number of at least 1 or 'auto', got 0.",
     ),
     "a parameter of the autoencoder": (
         changed(fitted__autoencoder__parameters__learning_rate=-1),

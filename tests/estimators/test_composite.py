@@ -48,7 +48,12 @@ def test_both_are_learned(composite):
 def test_the_history_has_both_losses_and_their_sum(composite):
     history = composite.history_
     names = ("loss", "reconstruction_loss", "forecast_loss")
-    assert list(history) == [*names, *(f"val_{name}" for name in names), "best_epoch"]
+    assert list(history) == [
+        *names,
+        *(f"val_{name}" for name in names),
+        "learning_rate",
+        "best_epoch",
+    ]
     for prefix in ("", "val_"):
         parts = np.add(history[f"{prefix}reconstruction_loss"], history[f"{prefix}forecast_loss"])
         np.testing.assert_allclose(history[f"{prefix}loss"], parts)

@@ -39,7 +39,13 @@ vast = pytest.mark.parametrize(
 @pytest.mark.parametrize("name", COUNTS)
 def test_counts_of_no_sensible_size(name, value, shown):
     message = refusal(lambda: quick(**{name: value}).fit(X))
-    none = "" if name in ("batch_size", "epochs", "verbose") else " or None"
+    besides = {
+        "batch_size": "",
+        "verbose": "",
+        "epochs": " or 'auto'",
+        "patience": ", 'auto' or None",
+    }
+    none = besides.get(name, " or None")
     assert message == f"`{name}` must be a whole number of at most 2147483647{none}, got {shown}."
 
 

@@ -13,13 +13,13 @@ from unspool.errors import InputError
 BAD = [
     ({"latent_dim": 0}, "`latent_dim` must be a whole number of at least 1, got 0."),
     ({"latent_dim": 2.5}, "`latent_dim` must be a whole number of at least 1, got 2.5."),
-    ({"epochs": True}, "`epochs` must be a whole number of at least 1, got True."),
+    ({"epochs": True}, "`epochs` must be a whole number of at least 1 or 'auto', got True."),
     ({"units": 0}, "`units` must be a whole number of at least 1 or None, got 0."),
     ({"head_units": (3, 0)}, "`head_units` must be a whole number of at least 1, got 0."),
     ({"head_units": 3.5}, "`head_units` must be a list of whole numbers, got 3.5."),
     (
         {"validation_split": 1},
-        "`validation_split` must be a number of at least 0 and below 1, got 1.",
+        "`validation_split` must be a number of at least 0 and below 1 or 'auto', got 1.",
     ),
     ({"learning_rate": 0}, "`learning_rate` must be a number above 0 or None, got 0."),
     ({"learning_rate": float("nan")}, "`learning_rate` must be a number above 0 or None, got nan."),
@@ -122,7 +122,7 @@ def test_all_bad_parameters_are_told_at_once():
         LSTMAutoencoder(latent_dim=0, epochs=0).fit(sines())
     assert str(caught.value).splitlines() == [
         "`latent_dim` must be a whole number of at least 1, got 0.",
-        "`epochs` must be a whole number of at least 1, got 0.",
+        "`epochs` must be a whole number of at least 1 or 'auto', got 0.",
     ]
 
 

@@ -16,7 +16,7 @@ from tests.estimators.feedforward import (
 from tests.model_file.files import rewrite
 from unspool import DenseAutoencoder, StackedAutoencoder
 from unspool.errors import InputError, ModelFileError
-from unspool.estimators import base
+from unspool.estimators import training
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
@@ -39,7 +39,7 @@ def make(**parameters):
 def trained(monkeypatch):
     """Every pair that a fit trains: its weights, its data and its validation data."""
     seen = []
-    train = base.train
+    train = training.train
 
     def spy(model, objective, batches, **given):
         history = train(model, objective, batches, **given)
@@ -54,7 +54,7 @@ def trained(monkeypatch):
         )
         return history
 
-    monkeypatch.setattr(base, "train", spy)
+    monkeypatch.setattr(training, "train", spy)
     return seen
 
 

@@ -51,6 +51,15 @@ def test_the_runtime_gives_the_same_numbers(path):
             np.testing.assert_allclose(found, values, 0, tolerance, err_msg=name)
 
 
+@pytest.mark.parametrize("path", [*FIRST.glob("*.unspool")], ids=lambda path: path.stem)
+def test_the_first_version_was_trained_with_a_constant_learning_rate(path):
+    contents = model_file.read(path)
+    inner = contents.parameters.get("autoencoder")
+    for parameters in [contents.parameters, *([inner["parameters"]] if inner else [])]:
+        assert parameters["learning_rate_schedule"] == "constant"
+        assert isinstance(parameters["epochs"], int)
+
+
 def test_no_golden_file_has_been_made_again():
     known = dict(reversed(line.split("  ")) for line in SUMS.read_text().splitlines())
     assert sums() == known

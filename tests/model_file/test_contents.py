@@ -173,7 +173,7 @@ def test_a_damaged_header(path, change, reason):
 # What a file is made from does not need, but an estimator does: `read` leaves it to `load`.
 PARAMETERS = [
     ({"learning_rate": -1}, "`learning_rate` must be a number above 0 or None, got -1."),
-    ({"epochs": 0}, "`epochs` must be a whole number of at least 1, got 0."),
+    ({"epochs": 0}, "`epochs` must be a whole number of at least 1 or 'auto', got 0."),
     ({"scaling": 3}, "unknown `scaling` 3: known are 'minmax', 'none', 'standard'."),
     (
         {"random_state": "x"},
@@ -209,8 +209,8 @@ def test_all_complaints_about_parameters_are_told_at_once(path):
     assert str(caught.value) == (
         f"{path} does not hold a usable model: "
         "`batch_size` must be a whole number of at least 1, got 0.\n"
-        "`epochs` must be a whole number of at least 1, got 0.\n"
-        "`patience` must be a whole number of at least 1 or None, got 0."
+        "`epochs` must be a whole number of at least 1 or 'auto', got 0.\n"
+        "`patience` must be a whole number of at least 1, 'auto' or None, got 0."
     )
 
 

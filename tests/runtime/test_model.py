@@ -59,6 +59,7 @@ def test_an_autoencoder(name, pairs):
         errors = model.reconstruction_error(X, per=per)
         close(f"error per {per}", trained.reconstruction_error(X, per=per), errors, 1e-4)
     close("score", trained.score(X), model.score(X), 1e-5)
+    close("skill", trained.skill_score(X), model.skill_score(X), 1e-5)
     if trained.horizon_:
         close("forecast", trained.forecast(X), model.forecast(X))
 

@@ -54,7 +54,10 @@ def fit(
         int | None,
         typer.Option(help="Steps to forecast; windows get so many more, the ends of sequences."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Most passes over the data.")] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(metavar="N|auto", help="Most passes over the data; auto for 1,500 updates."),
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Sequences in a step of training.")] = None,
     seed: Annotated[int | None, typer.Option(help="Makes the run repeatable.")] = None,
     settings: Annotated[
@@ -87,7 +90,7 @@ def fit(
         "latent_dim": latent,
         "decoder": decoder,
         "horizon": horizon,
-        "epochs": epochs,
+        "epochs": None if epochs is None else whole_or_auto("--epochs", epochs),
         "batch_size": batch_size,
         "random_state": seed,
     }
@@ -124,6 +127,18 @@ def fit(
         table.add_row("validation loss", f"{history['val_loss'][best]:.4g}")
     table.add_row("model", shown_line(output))
     options.stderr.print(table)
+
+
+def whole_or_auto(option: str, text: str) -> int | str:
+    """A whole number, or "auto"; anything else is a wrong call."""
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"expected a whole number or auto, got {text!r}", param_hint=option
+        ) from None
 
 
 def parse_settings(settings: list[str], known: dict[str, Any]) -> dict[str, Any]:

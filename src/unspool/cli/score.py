@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unspool.cli.options import Data, Device, Model, Output, Reading, able, reads_data
+from unspool.cli.options import Data, Device, Model, Output, Reading, able, reads_data, say
 
 EXAMPLE = "unspool score transformer.unspool ETTh1.csv -o errors.csv"
 
@@ -22,6 +22,10 @@ def score(
     is laid at the end of each series, so that every step has one, but for the last ones where
     --window adds the steps of a forecast. Errors are in the model's scaled
     units: about 1 is what the mean would do.
+
+    Two scores of all of it go to stderr, 1 where reconstructions are perfect: R² is 0 for a model
+    that always gives the mean of every feature, the skill score for one that gives the mean
+    sequence.
     """
     from unspool.cli.by_step import step_columns
     from unspool.data.windows import Windows
@@ -36,4 +40,6 @@ def score(
         index, errors = step_columns(loaded), np.concatenate(by_step)
     else:
         index, errors = loaded.index, trained.reconstruction_error(loaded.source)
+    scores = trained._scores(loaded.source)
+    say(f"R² {scores.explained:.4g}, skill score beyond the mean sequence {scores.skill:.4g}")
     write_table({**index, "error": errors}, output, array=errors)

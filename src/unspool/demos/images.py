@@ -34,6 +34,7 @@ def settings(epochs: int, random_state: int, batch_size: int) -> dict[str, Any]:
     return {
         "batch_size": batch_size,
         "epochs": epochs,
+        "learning_rate_schedule": "constant",
         "validation_split": 0.1,
         "patience": None,
         "global_clipnorm": None,

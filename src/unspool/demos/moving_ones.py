@@ -28,6 +28,7 @@ def settings(epochs: int, random_state: int) -> dict[str, Any]:
         "loss": "binary_crossentropy",
         "optimizer": "adam",
         "learning_rate": 1e-3,
+        "learning_rate_schedule": "constant",
         "batch_size": 100,
         "epochs": epochs,
         # What the question does not have is switched off.

@@ -27,6 +27,7 @@ def article(epochs: int = EPOCHS, random_state: int = 0) -> LSTMForecaster:
         latent_dim=100,
         optimizer="rmsprop",
         learning_rate=1e-3,
+        learning_rate_schedule="constant",
         loss="mse",
         batch_size=600,
         epochs=epochs,

@@ -29,6 +29,7 @@ def simple(epochs: int = EPOCHS, random_state: int = 0, **parameters: Any) -> LS
         "activation": "relu",
         "optimizer": "adam",
         "learning_rate": 1e-3,
+        "learning_rate_schedule": "constant",
         "loss": "mse",
         "epochs": epochs,
         # One sequence: nothing to hold out. What the article does not have is switched off.

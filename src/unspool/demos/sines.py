@@ -37,6 +37,7 @@ def article(
         output_activation="tanh",
         optimizer="rmsprop",
         learning_rate=1e-3,
+        learning_rate_schedule="constant",
         loss="mse",
         batch_size=500,
         epochs=epochs,

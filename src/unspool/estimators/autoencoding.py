@@ -203,10 +203,17 @@ class BaseAutoencoder(
         return results.errors(source, pieces, per, merge=merge)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Share of the variance of X that its reconstruction explains, as scikit-learn's R².
+        """Share of the variance of X that its reconstruction explains: R².
 
-        1 is a perfect reconstruction, 0 that of a model that always gives the mean of every
-        feature; below 0 it is worse than that. Features count the same (scaled units).
+        It is 1 - (sum of squared errors) / (sum of squared differences from the mean), both over
+        the real steps and features of all sequences together, in scaled units, in which features
+        count the same. The mean is that of every feature, over all steps of all sequences of
+        `X`. 1 is a perfect reconstruction; 0 is that of a model that always gives the mean; below
+        0 it is worse than that. (scikit-learn's `r2_score` takes the mean of every column of a
+        table, which makes it `skill_score` where all columns vary alike.)
+
+        Where sequences are alike, their mean sequence explains most of the variance, and R² is
+        near 1 for a model that has learned nothing else; `skill_score` compares with that.
 
         Parameters
         ----------
@@ -214,8 +221,32 @@ class BaseAutoencoder(
         y : the future, as for `fit`, optional
             Where it is given, nothing is cut off X. It is not scored.
         """
+        return self._scores(X, y).explained
+
+    def skill_score(self, X: Any, y: Any = None) -> float:
+        """How much better reconstructions of X are than its mean sequence.
+
+        It is 1 - (sum of squared errors) / (sum of squared differences from the mean sequence),
+        as for `score`, but the mean is that of every step and feature, over all sequences of `X`
+        (for `Windows`, which begin anywhere, that of every feature). 1 is a perfect
+        reconstruction; 0 is no better than repeating the mean sequence.
+
+        Parameters
+        ----------
+        X, y : as for `score`
+
+        Returns
+        -------
+        float
+            NaN where fewer than two sequences have a step.
+
+        Source: Murphy 1988, "Skill Scores Based on the Mean Square Error", equation 4.
+        """
+        return self._scores(X, y).skill
+
+    def _scores(self, X: Any, y: Any = None) -> results.Scores:
         source = self._read(X, unwind=True, ends_with_future=y is None)
-        return results.explained(source, self._reconstructions(source), self.scaler_)
+        return results.scores(source, self._reconstructions(source), self.scaler_)
 
     @property
     def decoder_(self) -> torch.nn.Module:

@@ -5,7 +5,6 @@ say what a fitted model is good for: `autoencoding`, `forecasting`.
 """
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
@@ -22,10 +21,11 @@ from unspool.blueprint import Facts, blueprint, check_memory
 from unspool.blueprint import complaints as blueprint_complaints
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, without_future
-from unspool.data.scaling import SCALINGS, Scaler, moments
+from unspool.data.scaling import SCALINGS, Scaler
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.data.windows import Windows
-from unspool.errors import InputError, NoBetterThanMeanWarning
+from unspool.errors import InputError
+from unspool.estimators.comparison import warn_if_no_better_than_mean
 from unspool.estimators.reading import is_table, read_as_fitted, read_for_fit, read_future
 from unspool.estimators.saving import (
     Savable,
@@ -33,18 +33,17 @@ from unspool.estimators.saving import (
     plain_parameters,
     python_numbers,
 )
+from unspool.estimators.training import complaints_about_training, learn, split
 from unspool.lstm import threads
 from unspool.nn import Autoencoder, mode
 from unspool.nn.build import build
-from unspool.nn.device import device_complaint, resolve_device
-from unspool.nn.losses import LOSSES, count_values, masked_sum
+from unspool.nn.device import resolve_device
+from unspool.nn.losses import LOSSES
 from unspool.nn.sampling import sampler
 from unspool.results import BY_STEP
 from unspool.training.batches import Batch, Batches, sample
-from unspool.training.callbacks import Callback, KeepBest, ProgressBar, ScheduledSampling
-from unspool.training.loop import train
+from unspool.training.callbacks import Callback, ScheduledSampling
 from unspool.training.objective import AutoencoderLoss
-from unspool.training.optimizers import OPTIMIZERS, make_optimizer
 
 # What a batch that needs no gradients may hold: memory, not speed, sets it.
 INFERENCE_STEPS = 1 << 16
@@ -76,8 +75,9 @@ class Model(Savable):
             *blueprint_complaints(self._name, self.get_params(deep=False)),
             _checks.choice("loss", self.loss, LOSSES),
             *_checks.choices("metrics", self.metrics, ("accuracy", *LOSSES)),
-            *of_training(self),
+            *complaints_about_training(self),
             _checks.whole("steps_per_epoch", self.steps_per_epoch, 1, none=True),
+            _checks.number("validation_split", self.validation_split, 0, 1, auto=True),
             _checks.whole("validation_steps", self.validation_steps, 1, none=True),
             _checks.choice("scaling", self.scaling, SCALINGS),
             _checks.number("input_noise", self.input_noise, 0),
@@ -140,7 +140,7 @@ class Model(Savable):
         training, held_out = split(whole, self.validation_split, rng)
         if not whole.lengths_of(training).any():
             raise InputError(
-                f"`validation_split` {self.validation_split:g} leaves no step to train on, since "
+                f"`validation_split` {self.validation_split} leaves no step to train on, since "
                 "all sequences but those held out are empty; leave empty ones out."
             )
 
@@ -167,7 +167,7 @@ class Model(Savable):
             validation = Batches(source, self.scaler_, watched, size, device)
         self.history_ = self._learn(batches, validation, generator)
         self.module_.encoder.settle()
-        self._compare_with_mean(source, validation or batches)
+        warn_if_no_better_than_mean(self, source, batches, validation)
 
     def _adapt(
         self,
@@ -203,23 +203,19 @@ class Model(Savable):
     ) -> dict[str, Any]:
         """Train the model of `objective` as the parameters say; the history of it."""
         module = objective.model
-        callbacks: list[Callback] = [KeepBest(self.patience)]
+        callbacks: list[Callback] = []
         if any(decoder.feeds_back for decoder in module.decoders.values()):
             callbacks.append(ScheduledSampling(objective, self.teacher_forcing))
-        if self.verbose:
-            callbacks.append(ProgressBar())
         with self._threads(min(self.batch_size, len(batches.indices)), training=True):
-            history = train(
+            return learn(
+                self,
                 module,
                 objective,
                 batches,
-                optimizer=make_optimizer(self.optimizer, module.parameters(), self.learning_rate),
+                validation,
                 epochs=self.epochs,
-                validation=validation,
-                global_clipnorm=self.global_clipnorm,
                 callbacks=callbacks,
             )
-        return history.as_dict()
 
     @property
     def _reads_rows(self) -> bool:
@@ -286,33 +282,6 @@ class Model(Savable):
                 raise InputError(
                     f"`loss` {self.loss!r} needs every step to be a distribution, with a sum of 1 "
                     "(or all zeros, which count for nothing); take 'binary_crossentropy'."
-                )
-
-    def _compare_with_mean(self, source: Source | Futures, batches: Batches) -> None:
-        """Warn where repeating the mean would have done as well as the model."""
-        history, best = self.history_, self.history_["best_epoch"]
-        prefix = "val_" if "val_loss" in history else ""
-        mean = moments(source.chunks(), source.n_features).mean
-        means = {
-            "reconstruction": torch.from_numpy(self.scaler_.apply(source.mean_sequence())),
-            "forecast": torch.from_numpy(self.scaler_.apply(mean[None])),
-        }
-        for name in self.module_.decoders:
-            known = history.get(f"{prefix}{name}_loss", history[f"{prefix}loss"])
-            reached, total, count = known[best], 0.0, 0
-            for x, lengths, y in batches:
-                target, own = (x, lengths) if name == "reconstruction" else (y, None)
-                assert target is not None
-                guess = means[name][: target.shape[1]].to(x.device).expand_as(target)
-                total += float(masked_sum(LOSSES[self.loss](guess, target), own))
-                count += count_values(target, own, self.loss)
-            if count and 0 < total / count <= reached:
-                warnings.warn(
-                    f"The {name} is no better than the mean sequence (loss {reached:.4g} "
-                    f"against {total / count:.4g}); train for more `epochs`, raise `latent_dim` "
-                    "or `learning_rate`, or look at the scale of the data.",
-                    NoBetterThanMeanWarning,
-                    stacklevel=4,
                 )
 
     @property
@@ -403,23 +372,6 @@ class Model(Savable):
         return tags
 
 
-def of_training(estimator: Any) -> list[_checks.Complaint]:
-    """Look at the parameters that say how to train, which all estimators have."""
-    rate, norm = estimator.learning_rate, estimator.global_clipnorm
-    return [
-        _checks.choice("optimizer", estimator.optimizer, OPTIMIZERS),
-        _checks.number("learning_rate", rate, 0, none=True, open_left=True),
-        _checks.number("global_clipnorm", norm, 0, none=True, open_left=True),
-        _checks.whole("batch_size", estimator.batch_size, 1),
-        _checks.seed("random_state", estimator.random_state),
-        device_complaint(estimator.device),
-        _checks.whole("epochs", estimator.epochs, 1),
-        _checks.number("validation_split", estimator.validation_split, 0, 1),
-        _checks.whole("patience", estimator.patience, 1, none=True),
-        _checks.whole("verbose", estimator.verbose, 0),
-    ]
-
-
 def drawing(
     loss: str, temperature: float, random_state: int | np.random.RandomState | None
 ) -> Callable[[Tensor], Tensor]:
@@ -427,23 +379,3 @@ def drawing(
     _checks.raise_all(_checks.number("temperature", temperature, 0))
     seed = int(check_random_state(random_state).randint(2**31))
     return sampler(loss, temperature, torch.Generator().manual_seed(seed))
-
-
-def split(source: Source, share: float, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-    """Indices to train on and to validate on: at random, or by time for windows."""
-    everything = np.arange(len(source))
-    if not share:
-        return everything, everything[:0]
-    if isinstance(source, Windows):
-        training, held_out = source.split(share)
-    else:
-        order = rng.permutation(everything)
-        count = max(1, round(len(order) * share))
-        training, held_out = np.sort(order[count:]), np.sort(order[:count])
-    if not len(training) or not len(held_out):
-        raise InputError(
-            f"`validation_split` {share:g} leaves {len(training)} sequences "
-            f"to train on and {len(held_out)} to validate on, got n_samples={len(source)}; "
-            "set it to 0 to train on all of them."
-        )
-    return training, held_out

@@ -61,8 +61,7 @@ class ConvAutoencoder(BaseAutoencoder):
     global_clipnorm : float or None, default 1.0
         Largest norm of all gradients together.
     batch_size : int, default 32
-    epochs : int, default 100
-    steps_per_epoch, validation_split, validation_steps, patience
+    learning_rate_schedule, epochs, steps_per_epoch, validation_split, validation_steps, patience
         As for `LSTMAutoencoder`.
     scaling : {"standard", "minmax", "none"}, default "standard"
         Per feature, for images per channel; inside the model, and undone on the way out.
@@ -113,13 +112,14 @@ class ConvAutoencoder(BaseAutoencoder):
         kl_weight: float | None = None,
         optimizer: str = "adam",
         learning_rate: float | None = 1e-3,
+        learning_rate_schedule: str = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
-        epochs: int = 100,
+        epochs: int | str = "auto",
         steps_per_epoch: int | None = None,
-        validation_split: float = 0.1,
+        validation_split: float | str = "auto",
         validation_steps: int | None = None,
-        patience: int | None = 20,
+        patience: int | str | None = "auto",
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -140,6 +140,7 @@ class ConvAutoencoder(BaseAutoencoder):
         self.kl_weight = kl_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs

@@ -18,7 +18,7 @@ from unspool.data.labels import labels_like
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import IntArray, Sequences
 from unspool.errors import InputError
-from unspool.estimators.base import Model, of_training
+from unspool.estimators.base import Model
 from unspool.estimators.classifying import (
     CrossEntropy,
     EncoderWithHead,
@@ -35,14 +35,12 @@ from unspool.estimators.saving import (
     python_numbers,
     unfrozen,
 )
+from unspool.estimators.training import complaints_about_training, learn
 from unspool.nn import Head, mode
 from unspool.nn.build import build_head
 from unspool.nn.dense import ACTIVATIONS
 from unspool.nn.device import resolve_device
 from unspool.training.batches import Batch, Batches
-from unspool.training.callbacks import Callback, KeepBest, ProgressBar
-from unspool.training.loop import train
-from unspool.training.optimizers import make_optimizer
 
 
 class EncoderClassifier(
@@ -79,20 +77,24 @@ class EncoderClassifier(
         As for `LSTMAutoencoder`.
     learning_rate : float or None, default 0.001
         Above 0; None is Keras's default for the optimizer.
+    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+        As for `LSTMAutoencoder`, of the head's training and of fine-tuning each.
     global_clipnorm : float or None, default 1.0
         Largest norm of all gradients together.
     batch_size : int, default 32
-    epochs : int, default 100
-        Most passes over the training sequences' codes, for the head.
+    epochs : int or "auto", default "auto"
+        Most passes over the training sequences' codes, for the head. "auto" as for
+        `LSTMAutoencoder`: as many as 1,500 updates need, at least 100.
     fine_tune_epochs : int or None, default None
         Most passes over the training sequences in fine-tuning; as many as `epochs` by default.
     validation_split : float, default 0.0
         Share of the sequences held out to watch, drawn at random and of every class alike; the
         last of a class is never held out. Of windows, the last steps of every series. 0 holds
         out none: labelled sequences tend to be few, and a few of those are a poor guide.
-    patience : int or None, default 20
+    patience : int, "auto" or None, default "auto"
         Epochs without a better validation loss (training loss, where none is held out) after
-        which to stop; the best weights are kept. None trains all epochs and keeps the last.
+        which to stop; the best weights are kept. "auto" is a quarter of the epochs, at least 20.
+        None trains all epochs and keeps the last weights.
     random_state : int, RandomState or None
         Makes a fit repeatable, as for `LSTMAutoencoder`.
     device : str or torch.device, default "auto"
@@ -142,12 +144,13 @@ class EncoderClassifier(
         head_activation: str = "relu",
         optimizer: str = "adam",
         learning_rate: float | None = 1e-3,
+        learning_rate_schedule: str = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
-        epochs: int = 100,
+        epochs: int | str = "auto",
         fine_tune_epochs: int | None = None,
         validation_split: float = 0.0,
-        patience: int | None = 20,
+        patience: int | str | None = "auto",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         verbose: int = 1,
@@ -158,6 +161,7 @@ class EncoderClassifier(
         self.head_activation = head_activation
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -173,7 +177,8 @@ class EncoderClassifier(
             _checks.truth("fine_tune", self.fine_tune),
             *_checks.wholes("head_units", self.head_units, 1),
             _checks.choice("head_activation", self.head_activation, ACTIVATIONS),
-            *of_training(self),
+            *complaints_about_training(self),
+            _checks.number("validation_split", self.validation_split, 0, 1),
             _checks.whole("fine_tune_epochs", self.fine_tune_epochs, 1, none=True),
         ]
         inner = unfrozen(self.autoencoder)
@@ -225,18 +230,18 @@ class EncoderClassifier(
         self.autoencoder_ = encoder_alone(self._trained(X, int(random.randint(2**31))), self.device)
         source = self.autoencoder_._read(X)
         halves = split_by_class(source, indices, self.validation_split, rng)
-        learn = partial(self._learn, indices, halves, rng, device)
+        fit = partial(self._learn, indices, halves, rng, device)
 
         codes = self._codes(source)  # once: the encoder does not change while the head learns
         scaler = code_scaler(codes[halves[0]])
         head = self._head(generator).to(device)
-        self.head_history_ = history = learn(
+        self.head_history_ = history = fit(
             head, lambda batch: head(batch.x[:, 0]), Sequences(codes[:, None]), scaler, self.epochs
         )
         unscale(head, scaler)
         self.module_ = EncoderWithHead(self.autoencoder_.module_.encoder, head)
         if self.fine_tune:
-            history = learn(
+            history = fit(
                 self.module_,
                 lambda batch: self.module_(batch.x, batch.lengths),
                 source,
@@ -278,28 +283,23 @@ class EncoderClassifier(
         logits: Callable[[Batch], Tensor],
         source: Source,
         scaler: Scaler,
-        epochs: int,
+        epochs: int | str,
     ) -> dict[str, Any]:
         """Train `model` to give the logits of the right classes; what came of it by epoch."""
         training, held_out = halves
         size = self.autoencoder_._inference_batch(source.max_length)
-        callbacks: list[Callback] = [KeepBest(self.patience)]
-        if self.verbose:
-            callbacks.append(ProgressBar())
+        validation = None
+        if len(held_out):
+            validation = Batches(source, scaler, held_out, size, device, classes=classes)
         with self.autoencoder_._threads(min(self.batch_size, len(training)), training=True):
-            history = train(
+            return learn(
+                self,
                 model,
                 CrossEntropy(logits),
                 Batches(source, scaler, training, self.batch_size, device, rng, classes=classes),
-                optimizer=make_optimizer(self.optimizer, model.parameters(), self.learning_rate),
+                validation,
                 epochs=epochs,
-                validation=Batches(source, scaler, held_out, size, device, classes=classes)
-                if len(held_out)
-                else None,
-                global_clipnorm=self.global_clipnorm,
-                callbacks=callbacks,
             )
-        return history.as_dict()
 
     def _codes(self, source: Source) -> npt.NDArray[np.float32]:
         """Codes of sequences, (N, L)."""

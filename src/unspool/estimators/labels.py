@@ -14,7 +14,7 @@ from unspool.data.labels import known_labels
 from unspool.data.sequences import IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
-from unspool.estimators.base import split
+from unspool.estimators.training import split
 
 Labels = npt.NDArray[Any]
 

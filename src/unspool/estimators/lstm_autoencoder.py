@@ -101,26 +101,36 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "adadelta" or "sgd", each with
         Keras's defaults.
     learning_rate : float or None, default 0.005
-        Above 0; None is Keras's default for the optimizer (0.001, for "sgd" 0.01).
+        Above 0; None is Keras's default for the optimizer (0.001, for "sgd" 0.01). With the
+        schedule "cosine" it is the largest that an update takes.
+    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+        The learning rate of each update. "cosine": it rises linearly in the first tenth of all
+        updates that `epochs` allows, and falls to 0 from there as a cosine does. "constant": it
+        stays the same.
     global_clipnorm : float or None, default 1.0
         Largest norm of all gradients together.
     batch_size : int, default 32
-    epochs : int, default 100
-        Most passes over the training sequences.
+    epochs : int or "auto", default "auto"
+        Most passes over the training sequences. "auto": as many as 1,500 updates of the weights
+        need, one for every batch of an epoch, and at least 100. So 30 sequences, which are one
+        batch, are passed over 1,500 times.
     steps_per_epoch : int or None, default None
         Most batches in an epoch. Where there are more, each epoch is over another sample, spread
         over the data: what to set for the windows of a long series, which are many and alike.
-    validation_split : float, default 0.1
+    validation_split : float or "auto", default "auto"
         Share of the sequences held out to watch, drawn at random; of windows, the last steps of
-        every series, without overlap. 0 holds out none.
+        every series, without overlap. 0 holds out none. "auto" holds out a tenth, and at least 5
+        sequences (5 windows side by side), since a loss on fewer is mostly chance; none where
+        these would be more than a quarter of all, so of fewer than 20.
     validation_steps : int or None, default None
         Batches of `batch_size` sequences to validate on after each epoch. Where more sequences are
         held out, as many are drawn once, spread over them, and used after every epoch. None
         validates on the same share of the held-out sequences as an epoch has of the training
         sequences (at least one batch): on all of them unless `steps_per_epoch` limits the epoch.
-    patience : int or None, default 20
+    patience : int, "auto" or None, default "auto"
         Epochs without a better validation loss (training loss, where none is held out) after
-        which to stop; the best weights are kept. None trains all epochs and keeps the last.
+        which to stop; the best weights are kept. "auto" is a quarter of the epochs, at least 20.
+        None trains all epochs and keeps the last weights.
     scaling : {"standard", "minmax", "none"}, default "standard"
         Per feature, inside the model; undone on the way out. A feature is scaled by what it
         varies by; one that is constant but for rounding by a tenth of its size, so that when it
@@ -144,10 +154,10 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     Attributes
     ----------
     history_ : dict
-        "loss" and "val_loss", a number for every epoch, and "best_epoch", the index of the one
-        whose weights were kept. Metrics by their names, and where the loss has more than one part
-        these too ("reconstruction_loss", "forecast_loss", "code_l1", "divergence"); each with
-        "val_" before it as well.
+        "loss" and "val_loss", a number for every epoch, "learning_rate", that of its last update,
+        and "best_epoch", the index of the one whose weights were kept. Metrics by their names, and
+        where the loss has more than one part these too ("reconstruction_loss", "forecast_loss",
+        "code_l1", "divergence"); each with "val_" before it as well.
     encoder_, decoder_ : torch modules
         Parts of ``module_``, the whole.
     scaler_ : Scaler
@@ -204,13 +214,14 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         kl_weight: float | None = None,
         optimizer: str = "adam",
         learning_rate: float | None = 5e-3,
+        learning_rate_schedule: str = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
-        epochs: int = 100,
+        epochs: int | str = "auto",
         steps_per_epoch: int | None = None,
-        validation_split: float = 0.1,
+        validation_split: float | str = "auto",
         validation_steps: int | None = None,
-        patience: int | None = 20,
+        patience: int | str | None = "auto",
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -245,6 +256,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.kl_weight = kl_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs

@@ -60,7 +60,9 @@ class LSTMForecaster(
         Of the LSTM cells ("tanh", "relu") and their gates ("sigmoid", "hard_sigmoid").
     loss, metrics, input_noise, input_dropout
         As for `LSTMAutoencoder`.
-    optimizer, learning_rate, global_clipnorm, batch_size, epochs, steps_per_epoch
+    optimizer, learning_rate, learning_rate_schedule, global_clipnorm, batch_size, epochs
+        As for `LSTMAutoencoder`.
+    steps_per_epoch
         As for `LSTMAutoencoder`.
     validation_split, validation_steps, patience, scaling, random_state, device, backend, verbose
         As for `LSTMAutoencoder`.
@@ -107,13 +109,14 @@ class LSTMForecaster(
         input_dropout: float = 0.0,
         optimizer: str = "adam",
         learning_rate: float | None = 5e-3,
+        learning_rate_schedule: str = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
-        epochs: int = 100,
+        epochs: int | str = "auto",
         steps_per_epoch: int | None = None,
-        validation_split: float = 0.1,
+        validation_split: float | str = "auto",
         validation_steps: int | None = None,
-        patience: int | None = 20,
+        patience: int | str | None = "auto",
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -141,6 +144,7 @@ class LSTMForecaster(
         self.input_dropout = input_dropout
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs

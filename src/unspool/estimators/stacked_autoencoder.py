@@ -52,10 +52,10 @@ class StackedAutoencoder(OfRows):
         As for `LSTMAutoencoder`, on the codes of every autoencoder.
     kl_weight : float, optional
         As for `LSTMAutoencoder`, on the innermost codes; the other autoencoders are plain ones.
-    optimizer, learning_rate, global_clipnorm, batch_size, steps_per_epoch, patience
+    optimizer, learning_rate, learning_rate_schedule, global_clipnorm, batch_size
         As for `DenseAutoencoder`, in each training.
-    epochs : int, default 100
-        Of each training.
+    epochs, steps_per_epoch, patience
+        As for `DenseAutoencoder`, in each training.
     validation_split, validation_steps, scaling, random_state, device, verbose
         As for `DenseAutoencoder`.
 
@@ -100,13 +100,14 @@ class StackedAutoencoder(OfRows):
         kl_weight: float | None = None,
         optimizer: str = "adam",
         learning_rate: float | None = 1e-3,
+        learning_rate_schedule: str = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
-        epochs: int = 100,
+        epochs: int | str = "auto",
         steps_per_epoch: int | None = None,
-        validation_split: float = 0.1,
+        validation_split: float | str = "auto",
         validation_steps: int | None = None,
-        patience: int | None = 20,
+        patience: int | str | None = "auto",
         scaling: str = "standard",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -127,6 +128,7 @@ class StackedAutoencoder(OfRows):
         self.kl_weight = kl_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs

@@ -11,9 +11,16 @@ Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
 
 
 def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]]]) -> None:
-    """Add parameters: before, all held-out sequences were used and codes were final states."""
+    """Add parameters, each with the value that says what was so before.
+
+    All held-out sequences were validated on, the learning rate was constant, and codes were final
+    states.
+    """
+    if header["model"] == "EncoderClassifier":
+        header["parameters"]["learning_rate_schedule"] = "constant"
     for model in _models(header):
         model["parameters"]["validation_steps"] = None
+        model["parameters"]["learning_rate_schedule"] = "constant"
         if model["model"] in ("LSTMAutoencoder", "LSTMForecaster"):
             model["parameters"]["pooling"] = "last"
         if model["model"] == "LSTMAutoencoder":

@@ -254,8 +254,7 @@ class Model:
             _check_shapes(predicted, truth)
             return float(np.mean(predicted == truth))
         if "reconstruction" in self.decoders or not self.decoders:
-            source, _ = self._read(X, lengths, unwind=True, ends_with_future=y is None)
-            return results.explained(source, self._reconstructions(source), self.scaler)
+            return self._scores(X, y, lengths).explained
         if y is not None:
             predicted = self.forecast(X, lengths)
             truth = as_future(y, self.contents.feature_names)
@@ -268,6 +267,17 @@ class Model:
             predicted = self._forecasts(futures)
         _check_shapes(predicted, truth)
         return _r2(truth.reshape(len(truth), -1), predicted.reshape(len(truth), -1))
+
+    def skill_score(self, X: Any, y: Any = None, lengths: npt.ArrayLike | None = None) -> float:
+        """How much better reconstructions are than the mean sequence of `X`.
+
+        As the estimator's `skill_score`: 1 is perfect, 0 no better, NaN for a single sequence.
+        """
+        return self._scores(X, y, lengths).skill
+
+    def _scores(self, X: Any, y: Any, lengths: npt.ArrayLike | None) -> results.Scores:
+        source, _ = self._read(X, lengths, unwind=True, ends_with_future=y is None)
+        return results.scores(source, self._reconstructions(source), self.scaler)
 
     def stream(self, series: int | None = None) -> Stream:
         """Read one step at a time, see `Stream`.

@@ -1,6 +1,5 @@
 """What is called around training: early stopping, the best weights, the progress bar."""
 
-import copy
 import math
 import sys
 
@@ -10,6 +9,7 @@ from torch import nn
 
 from unspool.training.history import History
 from unspool.training.objective import AutoencoderLoss
+from unspool.training.rescue import copied
 
 
 class Callback:
@@ -52,7 +52,7 @@ class KeepBest(Callback):
         watched = history.watched[-1]
         if watched < self.best:
             self.best, history.best_epoch = watched, history.epochs - 1
-            self.weights = copy.deepcopy(model.state_dict())
+            self.weights = copied(model.state_dict())
         return history.epochs - 1 - history.best_epoch >= self.patience
 
     def on_train_end(self, model: nn.Module, history: History) -> None:

@@ -53,7 +53,7 @@ def train(
     try:
         for _ in range(epochs):
             model.train()
-            tally = Tally()
+            tally, rate = Tally(), optimizer.param_groups[0]["lr"]
             for batch in batches:
                 terms = objective(batch)
                 loss = weighted(terms)
@@ -69,6 +69,7 @@ def train(
                 if global_clipnorm is not None:
                     nn.utils.clip_grad_norm_(parameters, global_clipnorm)
                 optimizer.step()
+                rate = optimizer.param_groups[0]["lr"]
                 rescue.steps_back = 0
                 tally.add(terms)
                 for callback in callbacks:
@@ -84,6 +85,7 @@ def train(
                 ):
                     means = evaluate(model, objective, validation)
                 history.add({f"val_{name}": mean for name, mean in means.items()})
+            history.add({"learning_rate": rate})
             rescue.keep()
             stops = [callback.on_epoch_end(model, history) for callback in callbacks]
             if any(stops):

@@ -3,7 +3,7 @@
 import copy
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -120,4 +120,12 @@ class Rescue:
 
     def _now(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         state = self.optimizer.state_dict()["state"]
-        return copy.deepcopy((self.model.state_dict(), state))
+        return copied(self.model.state_dict()), {i: copied(own) for i, own in state.items()}
+
+
+def copied(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by name with tensors of their own; much faster than `copy.deepcopy`, every epoch."""
+    return {
+        name: value.detach().clone() if isinstance(value, Tensor) else value
+        for name, value in values.items()
+    }
