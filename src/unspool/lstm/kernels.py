@@ -66,7 +66,8 @@ def convolved_means(
         count = lengths.clamp(min=1).to(x.dtype)[:, None]
         real = (torch.arange(steps, device=x.device) < lengths[:, None])[:, None]
     found = []
-    for dilation, own, shift in zip(dilations, weight.split(each), bias.split(each), strict=True):
+    weights, biases = torch.split(weight, each), torch.split(bias, each)
+    for dilation, own, shift in zip(dilations, weights, biases, strict=True):
         values = functional.hardsigmoid(convolved(x, own, dilation) + shift[:, None])
         found.append((values if real is None else values.masked_fill(~real, 0)).sum(2) / count)
     return torch.cat(found, 1)

@@ -28,7 +28,7 @@ class Standardized(Dense):
 
     def forward(self, x: Tensor) -> Tensor:
         """Vectors (B, O) of vectors x (B, I)."""
-        if self.shift is None:
+        if self.shift is None or self.scale is None:
             return super().forward(x)
         return super().forward((x - self.shift) * self.scale)
 
@@ -67,6 +67,6 @@ class Standardized(Dense):
         if self.shift is None or self.scale is None:
             return
         weight = self.weight.cpu().double() * self.scale.cpu().double()
-        self.bias -= (weight @ self.shift.cpu().double()).to(self.bias)
+        self.bias.sub_((weight @ self.shift.cpu().double()).to(self.bias))
         self.weight.copy_(weight.to(self.weight))
         self.shift = self.scale = None

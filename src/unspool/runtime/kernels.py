@@ -80,4 +80,5 @@ class RunningKernels:
 
 def hard_sigmoid(x: Array) -> Array:
     """A line from 0 at -3 to 1 at 3."""
-    return np.clip(x / np.float32(6) + np.float32(0.5), 0, 1)
+    clipped: Array = np.clip(x / np.float32(6) + np.float32(0.5), 0, 1)
+    return clipped

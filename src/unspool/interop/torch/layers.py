@@ -139,7 +139,8 @@ class Kernels(nn.Module):
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         """Means (B, K) over the real steps of sequences (B, T, F)."""
         part, found = self.part, []
-        weights, biases = self.weight.split(part.each), self.bias.split(part.each)
+        weights = torch.split(self.weight, part.each)
+        biases = torch.split(self.bias, part.each)
         for dilation, weight, bias in zip(part.dilations, weights, biases, strict=True):
             before = (part.TAPS - 1) * dilation
             padded = functional.pad(x.transpose(1, 2), (before, 0))
