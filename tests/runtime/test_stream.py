@@ -29,6 +29,8 @@ STREAMED = [
     "relu",
     "relu, hard gates",
     "variational",
+    *(f"pooling {name}" for name in ("mean", "max", "mean_max")),
+    "kernels",
     "state",
     "state that is the code",
     "composite",

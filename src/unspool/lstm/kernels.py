@@ -25,7 +25,8 @@ def kernel_means(
 ) -> Tensor:
     """Means (B, K) over the real steps of ``hard_sigmoid(bias + weight * x)``.
 
-    The convolutions are causal, zeros precede a sequence; a sequence of no steps gives zeros.
+    The convolutions are causal, copies of its first step precede a sequence, so that a kernel with
+    mean 0 does not respond to where it begins. A sequence of no steps gives zeros.
     Compiled code runs where it can (the CPU, no gradient asked for), PyTorch elsewhere.
 
     Parameters
@@ -48,9 +49,8 @@ def kernel_means(
 def convolved(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
     """Causal convolutions (B, K, T) of sequences (B, T, F) with kernels (K, F, taps)."""
     before = (weight.shape[2] - 1) * dilation
-    return functional.conv1d(
-        functional.pad(x.transpose(1, 2), (before, 0)), weight, None, 1, 0, dilation
-    )
+    padded = functional.pad(x.transpose(1, 2), (before, 0), mode="replicate")
+    return functional.conv1d(padded, weight, None, 1, 0, dilation)
 
 
 def convolved_means(

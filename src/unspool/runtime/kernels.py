@@ -29,12 +29,14 @@ class Kernels:
         """Means (B, K) of sequences (B, T, F), zeros in their padding."""
         part, size, steps = self.part, *x.shape[:2]
         means = np.zeros((size, part.width), np.float32)
+        if not steps:
+            return means
         real = np.arange(steps) < batch.lengths[:, None]
         count = np.maximum(batch.lengths, 1).astype(np.float32)[:, None]
         for place, dilation in enumerate(part.dilations):
             own = slice(place * part.each, (place + 1) * part.each)
             before = (part.TAPS - 1) * dilation
-            padded = np.pad(x, ((0, 0), (before, 0), (0, 0)))
+            padded = np.pad(x, ((0, 0), (before, 0), (0, 0)), mode="edge")
             taps = [padded[:, tap * dilation :][:, :steps] for tap in range(part.TAPS)]
             read = np.concatenate(taps, axis=2)
             values = hard_sigmoid(read @ self.weight[:, own] + self.bias[own])
@@ -63,6 +65,8 @@ class RunningKernels:
     def add(self, x: Array) -> None:
         """Read the next step (series, F), scaled."""
         part = self.kernels.part
+        if not self.steps:  # copies of the first step precede it
+            self.past[:] = x
         self.past[self.steps % len(self.past)] = x
         for place, dilation in enumerate(part.dilations):
             own = slice(place * part.each, (place + 1) * part.each)

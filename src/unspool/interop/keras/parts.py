@@ -132,20 +132,21 @@ class Parts:
 
     def _kernel_means(self, part: Kernels, x: Any, mask: Any) -> list[Any]:
         """Means (N, kernels of a dilation) over real steps, for every dilation."""
-        weight = self.weights["encoder.kernels.weight"].transpose(2, 1, 0)
+        ops, weight = self.keras.ops, self.weights["encoder.kernels.weight"].transpose(2, 1, 0)
         bias, found = self.weights["encoder.kernels.bias"], []
         for place, dilation in enumerate(part.dilations):
             own = slice(place * part.each, (place + 1) * part.each)
             layer = self.layers.Conv1D(
                 part.each,
                 part.TAPS,
-                padding="causal",
                 dilation_rate=dilation,
                 activation="hard_sigmoid",
                 trainable=False,
             )
-            values = self._with(layer, [weight[..., own], bias[own]], x)
-            found.append(self._mean(values, self.keras.ops.expand_dims(mask, -1)))
+            first = ops.repeat(x[:, :1], (part.TAPS - 1) * dilation, axis=1)
+            padded = ops.concatenate([first, x], axis=1)
+            values = self._with(layer, [weight[..., own], bias[own]], padded)
+            found.append(self._mean(values, ops.expand_dims(mask, -1)))
         return found
 
     def _mean(self, x: Any, real: Any) -> Any:

@@ -11,13 +11,13 @@ def kernel_means(g: Graph, part: Kernels, weights: Weights, batch: Batch) -> str
     weight, bias = weights["encoder.kernels.weight"], weights["encoder.kernels.bias"]
     for place, dilation in enumerate(part.dilations):
         own = slice(place * part.each, (place + 1) * part.each)
+        before = (part.TAPS - 1) * dilation
         response = g.op(
             "Conv",
-            x,
+            g.op("Pad", x, g.ints(0, 0, before, 0, 0, 0), mode="edge"),
             g.weight(f"encoder.kernels.{place}.weight", weight[own]),
             g.weight(f"encoder.kernels.{place}.bias", bias[own]),
             dilations=[dilation],
-            pads=[(part.TAPS - 1) * dilation, 0],
         )
         found.append(g.op("HardSigmoid", response, alpha=1 / 6, beta=0.5))
     values = g.turned(g.joined(found, 1), 0, 2, 1)

@@ -143,7 +143,7 @@ class Kernels(nn.Module):
         biases = torch.split(self.bias, part.each)
         for dilation, weight, bias in zip(part.dilations, weights, biases, strict=True):
             before = (part.TAPS - 1) * dilation
-            padded = functional.pad(x.transpose(1, 2), (before, 0))
+            padded = functional.pad(x.transpose(1, 2), (before, 0), mode="replicate")
             response = functional.conv1d(padded, weight, bias, 1, 0, dilation)
             found.append(functional.hardsigmoid(response))
         values = torch.where(batch.inside.unsqueeze(1), torch.cat(found, 1), 0.0)

@@ -43,7 +43,7 @@ RECORD = np.dtype([(name, np.int64) for name in Bank._fields])
 def means(record, first, last, workspace, like):
     """out[b, k] = mean over real steps of hard_sigmoid(bias[k] + weight[k] * x[b]).
 
-    The convolution is causal: zeros come before a sequence. As many kernels at a time as the
+    The convolution is causal: a sequence is preceded by copies of its first step. As many kernels at a time as the
     vectors in the tuple `like` have lanes; their weights are transposed once, ``[input][kernel]``,
     for the sequences from `first` to before `last`.
     """
@@ -64,7 +64,6 @@ def means(record, first, last, workspace, like):
     for group in range(job.dilations):
         dilation = dilations[group]
         before = (job.taps - 1) * dilation * features
-        fill(padded, before, 0.0)
         for column in range(0, job.each, width):
             kernel, there = group * job.each + column, min(width, job.each - column)
             row_starts(starts, group * job.each + job.each, kernel, width, inputs)
@@ -81,6 +80,8 @@ def means(record, first, last, workspace, like):
                     length = pointer(job.lengths, 1)[sequence]
                 source = after(x, sequence * job.steps * features)
                 values = after(padded, before)
+                for k in range(before if length else 0):
+                    padded[k] = source[k % features]
                 for k in range(length * features):
                     values[k] = source[k]
                 fill(after(values, length * features), MANY * features, 0.0)
