@@ -70,6 +70,14 @@ def test_the_mean_sequence_has_no_skill_and_may_explain_most():
     assert scores_of(CURVES, np.full(9, CURVES.mean())).explained == pytest.approx(0, abs=1e-5)
 
 
+def test_skill_where_rounding_alone_differs():
+    same = Sequences(np.full((5, 9, 1), 1000.3))
+    x = np.full((5, 9, 1), 1000.3, np.float32)
+    x[2] = np.nextafter(x[2], np.float32(np.inf))
+    piece = (np.arange(5), x, x + np.float32(1))
+    assert results.scores(same, [piece], Scaler(np.zeros(1), np.ones(1))).skill == 0
+
+
 def test_skill_where_nothing_differs():
     same = np.tile(0.1 * np.arange(9) + 1000.3, (7, 1))
     assert scores_of(same, same) == (1, 1)

@@ -85,8 +85,8 @@ def test_windows_count_as_those_side_by_side(steps, stride, share):
 
 
 def test_auto_never_fails_for_want_of_sequences():
-    for series in (np.sin(np.arange(30)), [np.sin(np.arange(20) + i) for i in range(40)]):
-        model = dense(epochs=2).fit(Windows(series, 20))
+    for series in (np.sin(np.arange(40)), [np.sin(np.arange(20) + i) for i in range(40)]):
+        model = dense(epochs=2).fit(Windows(series, 20, 20))
         assert "val_loss" not in model.history_
 
 

@@ -56,7 +56,7 @@ class ConvAutoencoder(BaseAutoencoder):
         As for `LSTMAutoencoder`; `input_dropout` is of pixels.
     optimizer : str, default "adam"
         As for `LSTMAutoencoder`.
-    learning_rate : float or None, default 0.001
+    learning_rate : float or None, default 0.002
         Above 0; None is Keras's default for the optimizer.
     global_clipnorm : float or None, default 1.0
         Largest norm of all gradients together.
@@ -111,7 +111,7 @@ class ConvAutoencoder(BaseAutoencoder):
         code_l1: float = 0.0,
         kl_weight: float | None = None,
         optimizer: str = "adam",
-        learning_rate: float | None = 1e-3,
+        learning_rate: float | None = 2e-3,
         learning_rate_schedule: str = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,

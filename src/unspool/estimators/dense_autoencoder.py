@@ -51,7 +51,7 @@ class DenseAutoencoder(OfRows):
         As for `LSTMAutoencoder`; of a table's row `input_dropout` takes single values.
     optimizer : str, default "adam"
         As for `LSTMAutoencoder`.
-    learning_rate : float or None, default 0.001
+    learning_rate : float or None, default 0.002
         Above 0; None is Keras's default for the optimizer (Keras 2's for "adadelta" was 1.0).
     global_clipnorm : float or None, default 1.0
         Largest norm of all gradients together.
@@ -95,7 +95,7 @@ class DenseAutoencoder(OfRows):
         code_l1: float = 0.0,
         kl_weight: float | None = None,
         optimizer: str = "adam",
-        learning_rate: float | None = 1e-3,
+        learning_rate: float | None = 2e-3,
         learning_rate_schedule: str = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,

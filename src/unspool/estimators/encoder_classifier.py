@@ -75,7 +75,7 @@ class EncoderClassifier(
         Of those layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
     optimizer : str, default "adam"
         As for `LSTMAutoencoder`.
-    learning_rate : float or None, default 0.001
+    learning_rate : float or None, default 0.002
         Above 0; None is Keras's default for the optimizer.
     learning_rate_schedule : {"cosine", "constant"}, default "cosine"
         As for `LSTMAutoencoder`, of the head's training and of fine-tuning each.
@@ -143,7 +143,7 @@ class EncoderClassifier(
         head_units: Sequence[int] = (),
         head_activation: str = "relu",
         optimizer: str = "adam",
-        learning_rate: float | None = 1e-3,
+        learning_rate: float | None = 2e-3,
         learning_rate_schedule: str = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,

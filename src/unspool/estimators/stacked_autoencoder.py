@@ -99,7 +99,7 @@ class StackedAutoencoder(OfRows):
         code_l1: float = 0.0,
         kl_weight: float | None = None,
         optimizer: str = "adam",
-        learning_rate: float | None = 1e-3,
+        learning_rate: float | None = 2e-3,
         learning_rate_schedule: str = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
