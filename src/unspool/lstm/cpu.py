@@ -333,7 +333,8 @@ def _lstm(
         task.run(few.pack, few.forward, by_units=True)
     else:
         task.run(recurrence.pack_forward, recurrence.forward)
-    for name, found in zip(statistics, pooled.unbind(1), strict=True):
+    for k, name in enumerate(statistics):
+        found = pooled[:, k]
         if name == "last":
             found.copy_(h_n)
         elif name == "std":  # the kernels leave the variance
@@ -375,8 +376,9 @@ def _lstm_backward(
     if len(reserve) != _reserved(task.tiles, len(h), hidden, task.size):
         raise InputError("Expected a forward pass that ran with `training`; this one did not.")
     if grad_pooled is not None:
-        for name, grad in zip(statistics, grad_pooled.unbind(1), strict=True):
+        for k, name in enumerate(statistics):
             if name == "last":
+                grad = grad_pooled[:, k]
                 grad_h_n = grad if grad_h_n is None else grad_h_n + grad
         task.tell_statistics(statistics, pooled=pooled, grad_pooled=grad_pooled)
     zeros = None

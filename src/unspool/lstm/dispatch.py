@@ -126,7 +126,8 @@ def lstm(
             "recurrent_activation", recurrent_activation, reference.RECURRENT_ACTIVATIONS
         ),
     )
-    _checks.raise_all(*_checks.choices("statistics", statistics, STATISTICS))
+    if statistics:
+        _checks.raise_all(*_checks.choices("statistics", statistics, STATISTICS))
     if statistics and return_sequences:
         raise InputError(
             "Expected `return_sequences` False with `statistics`, which come in place of the "
