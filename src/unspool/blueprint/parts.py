@@ -147,7 +147,10 @@ class Head:
 
 @dataclass(frozen=True)
 class LSTMEncoder:
-    """LSTM layers whose states are pooled; `whole_state` takes the final h and c of all layers."""
+    """LSTM layers whose states are pooled; `whole_state` takes the final h and c of all layers.
+
+    The LSTM reads patches of `patch_size` steps: patch_size · F numbers at each of its own steps.
+    """
 
     n_features: int
     latent_dim: int
@@ -155,6 +158,7 @@ class LSTMEncoder:
     whole_state: bool = False
     variational: bool = False
     pooling: str = "last"
+    patch_size: int = 1
 
     most_steps = None
 
@@ -248,7 +252,10 @@ class ConvEncoder:
 
 @dataclass(frozen=True)
 class LSTMDecoder:
-    """LSTM layers that unwind a code, with dense layers on every step; `name` as in `DECODERS`."""
+    """LSTM layers that unwind a code, with dense layers on every step; `name` as in `DECODERS`.
+
+    The LSTM runs a step for every patch of `patch_size` steps, of which the head makes the steps.
+    """
 
     name: str
     n_features: int
@@ -257,6 +264,7 @@ class LSTMDecoder:
     head: Head
     steps: int
     reverse_target: bool = False
+    patch_size: int = 1
 
     @property
     def kind(self) -> Kind:
@@ -267,6 +275,11 @@ class LSTMDecoder:
     def most_steps(self) -> int | None:
         """Steps of the longest sequence that it can give; None where there is no bound."""
         return self.steps if self.kind.code == "steps" else None
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces a code is cut into, one for each step of the LSTM."""
+        return patches_of(self.steps, self.patch_size)
 
     @property
     def starts(self) -> bool:
@@ -373,6 +386,11 @@ class Blueprint:
             yield from _prefixed(f"decoders.{name}.", decoder.weights())
         if self.head is not None:
             yield from _prefixed("head.", self.head.weights())
+
+
+def patches_of(steps: int, patch_size: int) -> int:
+    """How many patches so many steps fill; the last one may be incomplete."""
+    return -(-steps // patch_size)
 
 
 def sizes(shape: Size, pool: Size, times: int) -> list[Size]:

@@ -179,6 +179,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         *,
         units: int | None = None,
         pooling: str = "last",
+        patch_size: int | str = "auto",
         decoder_units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = True,
@@ -217,6 +218,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.latent_dim = latent_dim
         self.units = units
         self.pooling = pooling
+        self.patch_size = patch_size
         self.decoder_units = decoder_units
         self.num_layers = num_layers
         self.bidirectional = bidirectional

@@ -90,6 +90,7 @@ class LSTMForecaster(
         horizon: int | None = None,
         units: int | None = None,
         pooling: str = "last",
+        patch_size: int | str = "auto",
         decoder_units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = False,
@@ -124,6 +125,7 @@ class LSTMForecaster(
         self.horizon = horizon
         self.units = units
         self.pooling = pooling
+        self.patch_size = patch_size
         self.decoder_units = decoder_units
         self.num_layers = num_layers
         self.bidirectional = bidirectional

@@ -11,11 +11,14 @@ Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
 
 
 def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]]]) -> None:
-    """Add parameters: before, all held-out sequences were used and codes were final states."""
+    """Add parameters: before, all held-out sequences were used, codes were final states, and
+    LSTMs read step by step.
+    """
     for model in _models(header):
         model["parameters"]["validation_steps"] = None
         if model["model"] in ("LSTMAutoencoder", "LSTMForecaster"):
             model["parameters"]["pooling"] = "last"
+            model["parameters"]["patch_size"] = 1
 
 
 def _models(header: dict[str, Any]) -> list[dict[str, Any]]:

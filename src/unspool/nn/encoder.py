@@ -6,6 +6,7 @@ from torch import Generator, Tensor, nn
 from unspool.blueprint.parts import POOLINGS
 from unspool.errors import InputError
 from unspool.nn.dense import Dense
+from unspool.nn.patches import lengths_in_patches, patched
 from unspool.nn.pooling import Pooling
 from unspool.nn.recurrent import LSTM, Cell
 from unspool.nn.sampling import normal
@@ -95,6 +96,9 @@ class LSTMEncoder(Encoder):
         What is taken of the last layer's states over the real steps of a sequence: the final
         state, their mean, their maximum, the two, or final state, mean, maximum, minimum and
         standard deviation.
+    patch_size : int, default 1
+        Steps that the LSTM reads at once: it runs over patches, ``patch_size * n_features``
+        numbers each. A last patch that is incomplete is filled up with zeros.
     variational, generator
         As for `Encoder`.
     cell : Cell, optional
@@ -110,12 +114,13 @@ class LSTMEncoder(Encoder):
         bidirectional: bool = False,
         whole_state: bool = False,
         pooling: str = "last",
+        patch_size: int = 1,
         variational: bool = False,
         cell: Cell | None = None,
         generator: Generator | None = None,
     ) -> None:
         lstm = LSTM(
-            n_features,
+            patch_size * n_features,
             units or latent_dim,
             num_layers=num_layers,
             bidirectional=bidirectional,
@@ -126,12 +131,14 @@ class LSTMEncoder(Encoder):
         if whole_state:
             width = 2 * num_layers * lstm.state_size
         super().__init__(width, latent_dim, variational=variational, generator=generator)
-        self.lstm, self.whole_state = lstm, whole_state
+        self.lstm, self.whole_state, self.patch_size = lstm, whole_state, patch_size
         self.pool = None if pooling == "last" else Pooling(POOLINGS[pooling])
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """The pooled states: (B, S · statistics), or the whole final state."""
-        states, (h_n, c_n) = self.lstm(x, lengths, return_sequences=self.pool is not None)
+        size = self.patch_size
+        read, lengths = patched(x, size, lengths), lengths_in_patches(lengths, size)
+        states, (h_n, c_n) = self.lstm(read, lengths, return_sequences=self.pool is not None)
         if self.whole_state:
             return torch.cat([*h_n, *c_n], 1)
         last = torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
@@ -143,8 +150,15 @@ class LSTMEncoder(Encoder):
         Raises
         ------
         InputError
-            For an encoder that reads both ways, or makes its code of the whole state.
+            For an encoder that reads both ways or by patches, or makes its code of the whole
+            state.
         """
+        if self.patch_size > 1:
+            raise InputError(
+                f"Codes after every step need an encoder that reads step by step; this one reads "
+                f"patches of {self.patch_size} steps. Fit it with patch_size=1, or push the steps "
+                "to a stream of `unspool.runtime`."
+            )
         if self.whole_state or self.pool is not None or len(self.lstm.stack()[-1]) > 1:
             raise InputError(
                 "Codes after every step need an encoder that reads in one direction, with "

@@ -20,6 +20,7 @@ from unspool.lstm.cpu import Task
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import DECODERS, LSTMDecoder
 from unspool.nn.encoder import LSTMEncoder
+from unspool.nn.patches import lengths_in_patches, patched
 from unspool.nn.recurrent import LSTM, LSTMLayer
 
 ACTIVATIONS = {
@@ -40,6 +41,7 @@ class Parts(NamedTuple):
     decoder: LSTMLayer
     dense: list[tuple[nn.Linear, int]]  # and the number of its activation
     reads_input: bool
+    patch_size: int
 
 
 def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -> Tensor | None:
@@ -47,13 +49,20 @@ def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -
 
     Where gradients are enabled they are computed with it. None where the model is not of the kind
     served here: an LSTM layer in one direction whose state is the code, one that unwinds it, and
-    dense layers with linear, ReLU, tanh or sigmoid activations, on a CPU.
+    dense layers with linear, ReLU, tanh or sigmoid activations, on a CPU. Nor where sequences end
+    within a patch: the loss of a patch counts as a whole here.
     """
     if x.requires_grad or not len(x) or loss not in LOSSES:
         return None
     parts = parts_of(model, len(x))
     if parts is None:
         return None
+    size = parts.patch_size
+    if size > 1:
+        incomplete = x.shape[1] % size if lengths is None else (lengths % size).any()
+        if incomplete:
+            return None
+        x, lengths = patched(x, size, lengths), lengths_in_patches(lengths, size)
     parts.encoder.ran = parts.decoder.ran = RAN
     if not torch.is_grad_enabled():
         return _run(parts, x, lengths, LOSSES[loss], gradients=False)[0]
@@ -74,7 +83,7 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
     if type(decoder) is not LSTMDecoder or decoder.kind not in KINDS or decoder.reverse_target:
         return None
     layers = [_single(encoder.lstm), _single(decoder.lstm)]
-    head = list(decoder.head)
+    head = [module for module in decoder.head if not isinstance(module, nn.Unflatten)]
     dense: list[tuple[nn.Linear, int]] = []
     for linear, activation in zip(head[::2], head[1::2], strict=True):
         if not isinstance(linear, nn.Linear) or type(activation) not in ACTIVATIONS:
@@ -85,7 +94,10 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
         return None
     if any(layer.choice(batch).name != "cpu" for layer in (first, second)):
         return None
-    return Parts(first, second, dense, reads_input=decoder.needs_input)
+    size = decoder.patch_size
+    if decoder.needs_input and size > 1:  # the steps of a patch would have to be turned round too
+        return None
+    return Parts(first, second, dense, reads_input=decoder.needs_input, patch_size=size)
 
 
 def _single(lstm: LSTM) -> LSTMLayer | None:

@@ -10,6 +10,7 @@ from unspool import blueprint as plan
 from unspool.blueprint.parts import projects
 from unspool.runtime.convolution import Convolution, pool
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
+from unspool.runtime.patches import in_patches, patched
 from unspool.runtime.pooling import pooled
 from unspool.runtime.recurrence import LSTM, Array, Ragged
 
@@ -57,7 +58,9 @@ class LSTMEncoder(Encoder):
 
     def features(self, x: Array, batch: Ragged) -> Array:
         """The pooled states: (B, S · statistics), or the whole final state."""
-        states, state = self.lstm(batch_last(x), batch, return_sequences=self.pools)
+        size = self.part.patch_size
+        read, batch = batch_last(patched(x, size)), in_patches(batch, size)
+        states, state = self.lstm(read, batch, return_sequences=self.pools)
         last = self.of_state(*state)
         return last if states is None else pooled(self.part.statistics, states, last, batch)
 

@@ -46,6 +46,14 @@ class Batch(NamedTuple):
         inside = steps < ends
         return cls(lengths, inside, torch.where(inside, ends - 1 - steps, steps))
 
+    def in_patches(self, size: int) -> "Batch":
+        """The same batch by patches of `size` steps, where it is (B, P, size · F)."""
+        if size == 1:
+            return self
+        count = (self.inside.shape[1] + (size - 1)) // size
+        lengths = (self.lengths + (size - 1)) // size
+        return Batch.of(self.inside[:, :count].unsqueeze(2), lengths)
+
     def reversed(self, x: Tensor) -> Tensor:
         """Sequences (B, T, F), each turned round within its own length."""
         return torch.take_along_dim(x, self.turned.unsqueeze(2), 1)
@@ -146,6 +154,15 @@ def same(convolution: nn.Module, images: Tensor, kernel: Size) -> Tensor:
     around = (left, wide - 1 - left, above, tall - 1 - above)
     maps: Tensor = convolution(functional.pad(images.permute(0, 3, 1, 2), around))
     return maps.permute(0, 2, 3, 1)
+
+
+def patched(x: Tensor, size: int) -> Tensor:
+    """Patches (B, P, size · F) of sequences (B, T, F), with zeros in their padding."""
+    if size == 1:
+        return x
+    count = (x.shape[1] + (size - 1)) // size
+    whole = functional.pad(x, (0, 0, 0, size - 1))[:, : count * size]
+    return whole.reshape(x.shape[0], count, size * x.shape[2])
 
 
 def up_to(steps: int, x: Tensor) -> Tensor:
