@@ -85,6 +85,7 @@ class Parts:
         """The code, and the final states of the LSTM layers where the code is made of them all."""
         states: list[list[Any]] = []
         if isinstance(part, LSTMEncoder):
+            _refuse_patches(part)
             if part.statistics != ("last",):
                 raise InputError(
                     f"An encoder with pooling={part.pooling!r} cannot be written for Keras, whose "
@@ -174,6 +175,7 @@ class Parts:
         backwards: Any,
     ) -> Any:
         """Sequences of `steps` steps; `states` are those of the encoder, if they are the code."""
+        _refuse_patches(part)
         kind = part.kind
         if kind.code == "steps":
             read = self._pieces(code, part.steps)
@@ -293,6 +295,15 @@ class Parts:
         made = layer(x)
         layer.set_weights(weights)
         return made
+
+
+def _refuse_patches(part: LSTMEncoder | LSTMDecoder) -> None:
+    if part.patch_size > 1:
+        raise InputError(
+            f"An LSTM that reads patches of {part.patch_size} steps cannot be written for Keras, "
+            "whose layers have no mask for a patch that is incomplete; fit the model with "
+            "patch_size=1, or export to ONNX."
+        )
 
 
 def _wired(states: list[list[Any]], layers: Layers) -> bool:
