@@ -30,7 +30,7 @@ DECODER_NAMES = (*DECODERS, "dense")
 
 # `patch_size` "auto": sequences up to the first number are read step by step, of longer ones the
 # LSTM reads at most the second number of patches. Files depend on both (docs/model-file.md).
-LONGEST_BY_STEP, MOST_PATCHES = 256, 64
+LONGEST_BY_STEP, MOST_PATCHES = 200, 32
 
 Parameters = Mapping[str, Any]
 
@@ -128,15 +128,17 @@ def _patch_complaints(p: Parameters) -> list[_checks.Complaint]:
     given = p["patch_size"]
     if _checks.is_one(given, ("auto",)):
         return []
-    if isinstance(given, str):
-        return [f"`patch_size` must be 'auto' or a whole number, got {_checks.shown(given)}."]
-    found = [_size("patch_size", given)]
-    if found == [None] and given > 1 and _checks.is_true(p.get("every_step", False)):
-        found.append(
-            "`every_step` needs the encoder's state after every step, which patches of "
-            f"patch_size={given} do not give; set patch_size=1."
-        )
-    return found
+    if _size("patch_size", given) is not None:
+        return [
+            "`patch_size` must be 'auto' or a whole number of at least 1, got "
+            f"{_checks.shown(given)}."
+        ]
+    if given > 1 and _checks.is_true(p.get("every_step", False)):
+        return [
+            "`every_step` needs the encoder's state after every step, which an LSTM that reads "
+            f"patches of {given} steps does not have; set patch_size=1."
+        ]
+    return []
 
 
 def _decoders(p: Parameters) -> list[Any]:

@@ -47,12 +47,15 @@ class LSTMForecaster(
         Steps to forecast, K: those of ``y`` by default, or 1 where there is none.
     units, pooling, decoder_units, num_layers, bidirectional
         As for `LSTMAutoencoder`, but that it reads in one direction by default.
+    patch_size : int or "auto", default "auto"
+        As for `LSTMAutoencoder`; "auto" is 1 with `every_step` as well. Patches begin with the
+        first step, so windows whose size is a multiple of it end with a patch that is complete.
     decoder : str, default "dense"
         How a code becomes the future, see `LSTMAutoencoder`.
     every_step : bool, default False
         Learn to forecast after every step of a sequence and not after its last alone; for
-        sequences to be continued from any start (`generate`). In one direction and with
-        pooling="last" only, and not with a decoder that starts from the whole state or reads the
+        sequences to be continued from any start (`generate`). In one direction, step by step and
+        with pooling="last" only, and not with a decoder that starts from the whole state or reads the
         input.
     teacher_forcing, head_units, head_activation, output_activation
         As for `LSTMAutoencoder`.
@@ -67,7 +70,7 @@ class LSTMForecaster(
 
     Attributes
     ----------
-    history_, encoder_, module_, scaler_, max_length_, horizon_, window_
+    history_, encoder_, module_, patch_size_, scaler_, max_length_, horizon_, window_
         As for `LSTMAutoencoder`.
 
     Source: the article "Implement Keras LSTM feedforward with numpy"; Srivastava, Mansimov &
@@ -204,7 +207,8 @@ class LSTMForecaster(
         Raises
         ------
         InputError
-            For an encoder that reads both ways, or makes its code of the whole state.
+            For an encoder that reads both ways or by patches, or makes its code of the whole
+            state.
         """
         source = self._read(X)
         shape = (len(source), source.max_length, self.horizon_, self._n_features)
