@@ -10,7 +10,7 @@ from unspool.errors import InputError
 from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
 from unspool.nn.decoder import Guide
 from unspool.nn.losses import LOSSES, masked_sum
-from unspool.nn.patches import lengths_in_patches, patched, unpatched
+from unspool.nn.patches import lengths_in_patches, patched, places, unpatched
 from unspool.runtime import patches as runtime
 from unspool.runtime.recurrence import Ragged
 
@@ -67,6 +67,28 @@ def test_patches_are_taken_apart_again():
     assert torch.equal(again, x)
 
 
+def test_the_place_of_a_patch_is_waves_of_16_lengths():
+    found = places(70, normal(2, L))
+    assert found.shape == (2, 70, 32)
+    for k in (0, 1, 5, 63, 69):
+        waves = [2 * np.pi * j * k / 64 for j in range(1, 17)]
+        expected = [*map(np.sin, waves), *map(np.cos, waves)]
+        for one in found[:, k]:
+            np.testing.assert_allclose(one, expected, atol=1e-12)
+    twin = runtime.places(70, 2)
+    assert twin.dtype == np.float32
+    np.testing.assert_allclose(twin.transpose(2, 0, 1), found, atol=1e-6)
+    assert len(np.unique(found[0, :64].numpy().round(6), axis=0)) == 64
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_what_would_read_nothing_reads_the_place(decoder):
+    made, kind = autoencoder(decoder).decoder(), DECODERS[decoder]
+    assert made.reads_place == (kind.reads is None and kind.code != "steps")
+    alone = autoencoder(decoder, size=1).decoder()
+    assert not alone.reads_place
+
+
 def test_a_patch_of_one_step_is_the_step():
     x = normal(B, T, F)
     assert patched(x, 1, LENGTHS) is x
@@ -85,19 +107,16 @@ def test_an_encoder_of_patches_is_one_that_reads_wider_steps():
 
 
 @pytest.mark.parametrize("reverse_target", [False, True], ids=["in order", "reversed"])
-def test_a_decoder_of_patches_writes_what_one_of_wider_steps_writes(reverse_target):
+def test_a_decoder_of_patches_writes_the_steps_of_each(reverse_target):
     given = {"units": 4, "head_units": (3,), "reverse_target": reverse_target}
     decoder = LSTMDecoder("repeat", L, F, patch_size=P, generator=generator(), **given).double()
-    wide = LSTMDecoder("repeat", L, P * F, generator=generator(), **given).double()
-    wide.load_state_dict(decoder.state_dict())
-    code, counted = normal(B, L), -(-LENGTHS // P)
-    steps, patches = decoder(code, T, LENGTHS), wide(code, 3, counted)
+    code = normal(B, L)
+    states, _ = decoder.lstm(places(3, code), -(-LENGTHS // P), context=code)
+    written, steps = decoder.head(states).reshape(B, 9, F), decoder(code, T, LENGTHS)
     for i, length in enumerate(LENGTHS.tolist()):
-        if not reverse_target:
-            expected = patches[i].reshape(-1, F)[:length]
-        else:  # patches come out in the order of the data: the first was written last
-            count = int(counted[i])
-            expected = patches[i, :count].flip(0).reshape(-1, F)[:length].flip(0)
+        expected = written[i, :length]
+        if reverse_target:
+            expected = expected.flip(0)
         assert_close(f"sequence {i}", expected, steps[i, :length])
 
 

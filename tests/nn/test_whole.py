@@ -17,7 +17,15 @@ TURNED = "reversed_input"
 
 
 def model(
-    F=2, H=5, units=None, decoder="repeat", head=(), output="linear", cell=None, seed=0, patch_size=1
+    F=2,
+    H=5,
+    units=None,
+    decoder="repeat",
+    head=(),
+    output="linear",
+    cell=None,
+    seed=0,
+    patch_size=1,
 ):
     generator = torch.Generator().manual_seed(seed)
     return Autoencoder(

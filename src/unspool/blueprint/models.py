@@ -8,6 +8,7 @@ from unspool import _checks
 from unspool.blueprint.parts import (
     DECODERS,
     POOLINGS,
+    WAVES,
     Blueprint,
     ConvDecoder,
     ConvEncoder,
@@ -254,8 +255,11 @@ def _lstm_decoder(
         patch_size = min(patch_size, steps)
     pieces = max(1, patches_of(steps, patch_size))
     piece = -(-latent_dim // pieces) if kind.code == "steps" else 0
+    reads = patch_size * n_features if kind.reads else piece
+    if not reads and patch_size > 1:
+        reads = 2 * WAVES
     lstm = Layers(
-        patch_size * n_features if kind.reads else piece,
+        reads,
         p["decoder_units"] or p["units"] or latent_dim,
         p["num_layers"],
         p["bidirectional"] and kind.both_ways and not reverse_target,
@@ -272,18 +276,12 @@ def _lstm_decoder(
             f"{outputs} numbers, got {_checks.shown(lstm.width)}; set `decoder_units`, "
             "or head_units=() for a dense layer."
         )
-    return LSTMDecoder(
-        name, n_features, latent_dim, lstm, head, steps, reverse_target, patch_size
-    )
+    return LSTMDecoder(name, n_features, latent_dim, lstm, head, steps, reverse_target, patch_size)
 
 
 def _lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:
     name, forecast = p["decoder"], p["forecast_decoder"] or p["decoder"]
-    decoders = {
-        "reconstruction": _lstm_decoder(
-            p, facts, name, reverse_target=p["reverse_target"]
-        )
-    }
+    decoders = {"reconstruction": _lstm_decoder(p, facts, name, reverse_target=p["reverse_target"])}
     if facts.horizon:
         decoders["forecast"] = _lstm_decoder(p, facts, forecast, ahead=True)
     named = [name, forecast] if facts.horizon else [name]

@@ -48,6 +48,9 @@ POOLINGS: Mapping[str, tuple[str, ...]] = {
 }
 VARIANCE_FLOOR = 1e-6  # is added to a variance before its root is taken
 
+# The place of patch k is the sine and the cosine of 2π · j · k / PERIOD for j = 1 … WAVES.
+WAVES, PERIOD = 16, 64
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -280,6 +283,11 @@ class LSTMDecoder:
     def pieces(self) -> int:
         """How many pieces a code is cut into, one for each step of the LSTM."""
         return patches_of(self.steps, self.patch_size)
+
+    @property
+    def reads_place(self) -> bool:
+        """Whether it reads the place of each patch, since it reads nothing else there."""
+        return self.patch_size > 1 and self.kind.reads is None and self.kind.code != "steps"
 
     @property
     def starts(self) -> bool:

@@ -89,7 +89,7 @@ def fit(
     given = {
         "latent_dim": latent,
         "decoder": decoder,
-        "patch_size": int(patch_size) if (patch_size or "").isdecimal() else patch_size,
+        "patch_size": int(patch_size) if patch_size and patch_size.isdecimal() else patch_size,
         "horizon": horizon,
         "epochs": epochs,
         "batch_size": batch_size,

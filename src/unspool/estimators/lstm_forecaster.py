@@ -55,8 +55,8 @@ class LSTMForecaster(
     every_step : bool, default False
         Learn to forecast after every step of a sequence and not after its last alone; for
         sequences to be continued from any start (`generate`). In one direction, step by step and
-        with pooling="last" only, and not with a decoder that starts from the whole state or reads the
-        input.
+        with pooling="last" only, and not with a decoder that starts from the whole state or reads
+        the input.
     teacher_forcing, head_units, head_activation, output_activation
         As for `LSTMAutoencoder`.
     activation, recurrent_activation : str, default "tanh" and "sigmoid"

@@ -12,10 +12,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from unspool.blueprint.parts import DECODERS as DECODERS
-from unspool.blueprint.parts import patches_of
+from unspool.blueprint.parts import WAVES, patches_of
 from unspool.lstm.turn import reverse_within
 from unspool.nn.dense import ACTIVATIONS, Dense
-from unspool.nn.patches import lengths_in_patches, patched, unpatched
+from unspool.nn.patches import lengths_in_patches, patched, places, unpatched
 from unspool.nn.recurrent import LSTM, Cell
 from unspool.nn.sampling import happens
 
@@ -162,7 +162,9 @@ class LSTMDecoder(Decoder):
     patch_size : int, default 1
         Steps written at once: the LSTM runs a step for every patch of them, and the dense layers
         make the patch of its state. What is read at each step is a patch too, of the input
-        backwards or the patch before.
+        backwards or the patch before; a decoder that would read nothing reads the place of the
+        patch, see `unspool.nn.patches.places`. Without it an LSTM would have to bring forth by
+        itself what changes from patch to patch.
     head_units, head_activation, output_activation
         The dense layers on every step (of the LSTM), see `Head`.
     cell : Cell, optional
@@ -197,13 +199,16 @@ class LSTMDecoder(Decoder):
         self.kind, self.n_features, self.reverse_target = DECODERS[name], n_features, reverse_target
         self.needs_input = self.kind.reads == "reversed_input"
         self.feeds_back, self.patch_size = self.kind.reads == "previous", patch_size
-        piece = 0
+        reads = patch_size * n_features if self.kind.reads else 0
+        self.reads_place = patch_size > 1 and not reads and self.kind.code != "steps"
+        if self.reads_place:
+            reads = 2 * WAVES
         if self.kind.code == "steps":
             assert steps is not None, "this decoder has to know its steps"
             self.most_steps = steps
-            piece = -(-latent_dim // max(patches_of(steps, patch_size), 1))
+            reads = -(-latent_dim // max(patches_of(steps, patch_size), 1))
         self.lstm = LSTM(
-            patch_size * n_features if self.kind.reads else piece,
+            reads,
             units or latent_dim,
             num_layers=num_layers,
             bidirectional=bidirectional and self.kind.both_ways,
@@ -309,7 +314,7 @@ class LSTMDecoder(Decoder):
         if self.kind.code == "steps":
             return self._pieces(code)[:, :count]
         if self.kind.reads is None:
-            return None
+            return places(count, code) if self.reads_place else None
         if self.kind.reads == "reversed_input":
             assert backwards is not None, "this decoder needs the input"
             read = patched(backwards, self.patch_size)[:, :count]

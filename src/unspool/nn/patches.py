@@ -1,9 +1,10 @@
 """Sequences by patches: consecutive steps side by side, as one step of what reads them."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unspool.blueprint.parts import patches_of
+from unspool.blueprint.parts import PERIOD, WAVES, patches_of
 from unspool.lstm.turn import without_padding
 
 
@@ -30,3 +31,15 @@ def lengths_in_patches(lengths: Tensor | None, size: int) -> Tensor | None:
 def unpatched(patches: Tensor, steps: int) -> Tensor:
     """The first `steps` (B, steps, F) of patches (B, P, size, F), or of single steps (B, P, F)."""
     return (patches if patches.ndim == 3 else patches.flatten(1, 2))[:, :steps]
+
+
+def places(count: int, code: Tensor) -> Tensor:
+    """The places of `count` patches as sines and cosines, (B, count, 2 · WAVES) for codes (B, L).
+
+    Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.5; here with the
+    frequencies of a Fourier series.
+    """
+    steps = torch.arange(count, dtype=torch.float64, device="cpu")
+    waves = torch.arange(1, WAVES + 1, dtype=torch.float64, device="cpu")
+    angles = 2 * torch.pi / PERIOD * steps[:, None] * waves
+    return torch.cat([angles.sin(), angles.cos()], 1).to(code).expand(len(code), -1, -1)

@@ -17,10 +17,11 @@ from unspool.lstm.compiled import recurrence, step
 from unspool.lstm.compiled.tiles import FEW
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.cpu import Task
+from unspool.lstm.turn import reverse_within
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import DECODERS, LSTMDecoder
 from unspool.nn.encoder import LSTMEncoder
-from unspool.nn.patches import lengths_in_patches, patched
+from unspool.nn.patches import lengths_in_patches, patched, places
 from unspool.nn.recurrent import LSTM, LSTMLayer
 
 ACTIVATIONS = {
@@ -40,7 +41,7 @@ class Parts(NamedTuple):
     encoder: LSTMLayer
     decoder: LSTMLayer
     dense: list[tuple[nn.Linear, int]]  # and the number of its activation
-    reads_input: bool
+    reads: str | None  # "input", "place" of a patch, or nothing
     patch_size: int
 
 
@@ -97,7 +98,8 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
     size = decoder.patch_size
     if decoder.needs_input and size > 1:  # the steps of a patch would have to be turned round too
         return None
-    return Parts(first, second, dense, reads_input=decoder.needs_input, patch_size=size)
+    reads = "input" if decoder.needs_input else "place" if decoder.reads_place else None
+    return Parts(first, second, dense, reads, size)
 
 
 def _single(lstm: LSTM) -> LSTMLayer | None:
@@ -144,7 +146,12 @@ def _run(
     batch, steps, _ = x.shape
     codes, grad_codes = (x.new_empty(batch, parts.encoder.units) for _ in range(2))
     encoder = _task(parts.encoder, batch, x, None, lengths, steps)
-    decoder = _task(parts.decoder, batch, x if parts.reads_input else None, codes, lengths, steps)
+    read = None
+    if parts.reads == "input":
+        read = x
+    elif parts.reads == "place":  # turned round, as it is read backwards here
+        read = reverse_within(places(steps, codes), lengths).contiguous()
+    decoder = _task(parts.decoder, batch, read, codes, lengths, steps)
     encoder.tell(h_n=codes, grad_h_n=grad_codes)
     decoder.tell(
         h_n=x.new_empty(batch, decoder.hidden),
@@ -174,7 +181,7 @@ def _run(
     w_ih, *second = decoder.weight_gradients()
     return head.losses.sum(), [
         *first,
-        w_ih if parts.reads_input else None,
+        w_ih if parts.reads else None,
         *second,
         *head.gradients(),
     ]

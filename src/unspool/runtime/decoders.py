@@ -9,7 +9,7 @@ from unspool.blueprint.parts import sizes
 from unspool.runtime.convolution import Convolution, enlarge
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
 from unspool.runtime.encoders import batch_last, within
-from unspool.runtime.patches import in_patches, patched, unpatched
+from unspool.runtime.patches import in_patches, patched, places, unpatched
 from unspool.runtime.recurrence import LSTM, Array, Ragged, State
 
 Weights = Mapping[str, Array]
@@ -103,7 +103,7 @@ class LSTMDecoder(Decoder):
         if self.kind.code == "steps":
             return self._pieces(code)[:count]
         if self.kind.reads is None:
-            return None
+            return places(count, len(code)) if self.part.reads_place else None
         assert backwards is not None, "this decoder needs the input"
         read = patched(backwards, self.part.patch_size)[:, :count]
         return batch_last(np.pad(read, ((0, 0), (0, count - read.shape[1]), (0, 0))))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unspool.blueprint import patches_of
+from unspool.blueprint.parts import PERIOD, WAVES, patches_of
 from unspool.runtime.recurrence import Array, Ragged
 
 
@@ -32,3 +32,11 @@ def unpatched(patches: Array, steps: int) -> Array:
         count, batch, size, features = patches.shape
         patches = patches.transpose(0, 2, 1, 3).reshape(count * size, batch, features)
     return patches[:steps]
+
+
+def places(count: int, batch: int) -> Array:
+    """The places of patches (count, 2 · WAVES, batch), see `unspool.nn.patches`."""
+    waves = 2 * np.pi / PERIOD * np.arange(1, WAVES + 1)
+    angles = np.arange(count)[:, None] * waves
+    each = np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
+    return np.ascontiguousarray(np.broadcast_to(each[:, :, None], (*each.shape, batch)))

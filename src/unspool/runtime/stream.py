@@ -124,7 +124,10 @@ class Stream:
             self._before = self._halves(), copy.deepcopy(self._pool)
         (h, c), pool = self._before
         for depth, cells in enumerate(self._cells):
-            cells.h[...], cells.c[...] = h[depth].reshape(cells.h.shape), c[depth].reshape(cells.c.shape)
+            cells.h[...], cells.c[...] = (
+                h[depth].reshape(cells.h.shape),
+                c[depth].reshape(cells.c.shape),
+            )
         self._pool = copy.deepcopy(pool)
         self._patch[place] = x.reshape(self._features, self._size)
         return self._patch

@@ -7,7 +7,7 @@ directions.
 import numpy as np
 
 from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
-from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.blueprint.parts import PERIOD, VARIANCE_FLOOR, WAVES
 from unspool.interop.onnx.graph import Array, Graph
 from unspool.interop.onnx.layers import (
     FLOAT,
@@ -172,9 +172,7 @@ def lstm_decoder(
     return sequences
 
 
-def _input(
-    g: Graph, part: LSTMDecoder, code: str, batch: Batch, count: str, *, ahead: bool
-) -> str:
+def _input(g: Graph, part: LSTMDecoder, code: str, batch: Batch, count: str, *, ahead: bool) -> str:
     """What the first layer reads, (count, B, ·)."""
     if part.kind.code == "steps":
         pieces = _pieces(g, part, code)
@@ -190,7 +188,19 @@ def _input(
             none = g.zeros(batch.batch, count, g.ints(part.patch_size * part.n_features))
             back = g.first(g.op("Concat", back, none, axis=1), count, 1)
         read.append(g.turned(back, 1, 0, 2))
+    if part.reads_place:
+        read.append(_places(g, count, batch))
     return g.joined(read or [g.zeros(count, batch.batch, g.ints(1))], 2)
+
+
+def _places(g: Graph, count: str, batch: Batch) -> str:
+    """The places of patches, (count, B, 2 · WAVES)."""
+    steps = g.op("Range", g.constant(0, np.int64), scalar(g, count), g.constant(1, np.int64))
+    waves = g.constant(2 * np.pi / PERIOD * np.arange(1, WAVES + 1), np.float32)
+    column = g.op("Cast", g.op("Unsqueeze", steps, g.ints(1, 2)), to=FLOAT)
+    angles = g.op("Mul", column, waves)
+    each = g.op("Concat", g.op("Sin", angles), g.op("Cos", angles), axis=2)
+    return g.op("Expand", each, g.op("Concat", count, batch.batch, g.ints(2 * WAVES), axis=0))
 
 
 def _pieces(g: Graph, part: LSTMDecoder, code: str) -> str:

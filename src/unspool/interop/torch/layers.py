@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unspool import blueprint as plan
-from unspool.blueprint.parts import VARIANCE_FLOOR, Size
+from unspool.blueprint.parts import PERIOD, VARIANCE_FLOOR, WAVES, Size
 from unspool.nn.build import build_head
 
 LARGE = 3e38  # beyond every state
@@ -163,6 +163,14 @@ def patched(x: Tensor, size: int) -> Tensor:
     count = (x.shape[1] + (size - 1)) // size
     whole = functional.pad(x, (0, 0, 0, size - 1))[:, : count * size]
     return whole.reshape(x.shape[0], count, size * x.shape[2])
+
+
+def places(like: Tensor) -> Tensor:
+    """The places of patches (B, P, 2 · WAVES) for as many as there are in `like` (B, P)."""
+    steps = torch.ones_like(like, dtype=torch.float64).cumsum(1) - 1
+    waves = torch.ones_like(like[:, :1], dtype=torch.float64).unsqueeze(2).expand(-1, -1, WAVES)
+    angles = steps.unsqueeze(2) * waves.cumsum(2) * (2 * torch.pi / PERIOD)
+    return torch.cat([angles.sin(), angles.cos()], 2)
 
 
 def up_to(steps: int, x: Tensor) -> Tensor:

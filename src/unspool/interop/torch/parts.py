@@ -20,6 +20,7 @@ from unspool.interop.torch.layers import (
     convolutions,
     head,
     patched,
+    places,
     same,
     up_to,
 )
@@ -153,6 +154,8 @@ class LSTMDecoder(nn.Module):
             assert backwards is not None
             read = patched(backwards, self.part.patch_size)
             read = functional.pad(read, (0, 0, 0, count))[:, :count]
+        elif self.part.reads_place:
+            read = places(code[:, :1].expand(-1, count)).type_as(code)
         return self._beside_context(code, read, count)
 
     def _beside_context(self, code: Tensor, read: Tensor | None, count: int) -> Tensor:
