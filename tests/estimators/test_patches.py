@@ -35,12 +35,14 @@ def test_auto_goes_by_the_longest_sequence(steps, expected):
     assert model.patch_size_ == expected
     assert expected == 1 or -(-steps // expected) <= MOST_PATCHES
     assert model.module_.decoder().patch_size == expected
-    assert LSTMForecaster(3, **QUICK).fit(sines(10, steps + 1)).patch_size_ == expected
+    forecaster = LSTMForecaster(3, patch_size="auto", **QUICK).fit(sines(10, steps + 1))
+    assert forecaster.patch_size_ == expected
 
 
 def test_auto_is_one_step_where_patches_are_refused():
     X = sines(steps=LONG + 1)
-    assert LSTMForecaster(3, every_step=True, **QUICK).fit(X).patch_size_ == 1
+    every = LSTMForecaster(3, every_step=True, patch_size="auto", **QUICK).fit(X)
+    assert every.patch_size_ == LSTMForecaster(3, **QUICK).fit(X).patch_size_ == 1
     bare = {"decoder_units": 1, "head_units": None, "bidirectional": False}
     assert LSTMAutoencoder(3, **bare, **QUICK).fit(X).patch_size_ == 1
 
@@ -72,7 +74,7 @@ def test_forecasts_at_every_step_need_steps():
         "`every_step` needs the encoder's state after every step, which an LSTM that reads "
         "patches of 4 steps does not have; set patch_size=1."
     )
-    model = LSTMForecaster(3, **QUICK).fit(sines(steps=LONG + 1))
+    model = LSTMForecaster(3, patch_size=4, **QUICK).fit(sines())
     told = message(model.forecast_by_step, sines())
     assert "Fit it with patch_size=1" in told
 

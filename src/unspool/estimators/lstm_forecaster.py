@@ -47,9 +47,10 @@ class LSTMForecaster(
         Steps to forecast, K: those of ``y`` by default, or 1 where there is none.
     units, pooling, decoder_units, num_layers, bidirectional
         As for `LSTMAutoencoder`, but that it reads in one direction by default.
-    patch_size : int or "auto", default "auto"
-        As for `LSTMAutoencoder`; "auto" is 1 with `every_step` as well. Patches begin with the
-        first step, so windows whose size is a multiple of it end with a patch that is complete.
+    patch_size : int or "auto", default 1
+        As for `LSTMAutoencoder`, but that it reads step by step by default: forecasts lose by
+        patches. "auto" is 1 with `every_step`, too. Patches begin with the first step, so windows
+        whose size is a multiple of it end with a patch that is complete.
     decoder : str, default "dense"
         How a code becomes the future, see `LSTMAutoencoder`.
     every_step : bool, default False
@@ -93,7 +94,7 @@ class LSTMForecaster(
         horizon: int | None = None,
         units: int | None = None,
         pooling: str = "last",
-        patch_size: int | str = "auto",
+        patch_size: int | str = 1,
         decoder_units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = False,
