@@ -97,7 +97,7 @@ def test_an_older_format_is_upgraded_one_version_at_a_time(path, model, monkeypa
 
 
 def test_a_long_model_of_version_1_goes_on_reading_step_by_step(tmp_path):
-    """"auto" would take patches for as many steps."""
+    """ "auto" would take patches for as many steps."""
     long = np.sin(np.arange(300) / 2 + np.arange(10)[:, None])
     made = LSTMAutoencoder(3, patch_size=1, epochs=1, random_state=0, verbose=0).fit(long)
     made.save(tmp_path / "m.unspool")
