@@ -129,6 +129,37 @@ AUTOENCODERS = {
     "kernels, pooling": Case(
         lstm(n_kernels=20, pooling="mean_max", bidirectional=True, kl_weight=0.1), RAGGED
     ),
+    **{
+        f"{name}, patches": Case(lstm(decoder=name, patch_size=4), RAGGED)
+        for name in (*DECODERS, "dense")
+    },
+    **{
+        f"{name}, patches, both ways, two layers": Case(
+            lstm(decoder=name, patch_size=2, bidirectional=True, num_layers=2, units=3), RAGGED
+        )
+        for name in DECODERS
+    },
+    "patches, pooling": Case(lstm(patch_size=4, pooling="all", bidirectional=True), RAGGED),
+    "patches, streamed": Case(lstm(patch_size=5, pooling="all", num_layers=2), RAGGED),
+    "patches longer than all": Case(lstm(patch_size=STEPS + 2, head_units=(4,)), RAGGED),
+    "previous, patches, written backwards": Case(
+        lstm(patch_size=2, decoder="previous", reverse_target=True), RAGGED
+    ),
+    "previous, patches, softmax": Case(
+        lstm(patch_size=2, decoder="previous", output_activation="softmax", loss="huber"), RAGGED
+    ),
+    "patches, no dense layer": Case(
+        lstm(patch_size=2, decoder_units=2 * FEATURES, head_units=None), RAGGED
+    ),
+    "patches, composite": Case(
+        lstm(patch_size=4, horizon=3, decoder="state", forecast_decoder="previous"), LONG
+    ),
+    "patches, composite that reads": Case(
+        lstm(patch_size=2, horizon=3, decoder="reversed_input"), RAGGED, FUTURE
+    ),
+    "patches, kernels": Case(
+        lstm(patch_size=4, n_kernels=20, pooling="all", bidirectional=True), RAGGED
+    ),
     "softmax": Case(lstm(output_activation="softmax", loss="huber"), RAGGED),
     "table": Case(lstm(), rows()),
     "dense sequences": Case(
@@ -154,6 +185,12 @@ FORECASTERS = {
     **{
         f"forecaster, {name}": Case(forecaster(decoder=name), LONG) for name in (*DECODERS, "dense")
     },
+    **{
+        f"forecaster, {name}, patches": Case(
+            forecaster(decoder=name, patch_size=2, horizon=3), LONG
+        )
+        for name in (*DECODERS, "dense")
+    },
     "forecaster, two layers": Case(forecaster(num_layers=2, decoder="repeat", units=4), LONG),
     "forecaster, pooling": Case(forecaster(pooling="all"), LONG),
     "forecaster, both ways": Case(forecaster(bidirectional=True), LONG),
@@ -173,6 +210,7 @@ CLASSIFIERS = {
         images(),
         np.arange(11) % 2 == 0,
     ),
+    "classifier, patches": Case(classifier(lstm(patch_size=2)), RAGGED, LABELS),
     "classifier, forecaster": Case(classifier(forecaster()), LONG, LABELS[: len(LONG)]),
 }
 ALL = {**AUTOENCODERS, **FORECASTERS, **CLASSIFIERS}

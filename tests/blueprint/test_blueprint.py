@@ -58,6 +58,11 @@ def plans():
         whole = 2 * 4 * layers.get("num_layers", 1) * (1 + way["bidirectional"])
         given = {"latent_dim": whole, "units": 4, "decoder": "state", **way, **layers}
         yield "LSTMAutoencoder", given, SEQUENCES
+    for decoder, way, size in product(decoders, ways, (2, 3, 7, 9)):
+        given = {"latent_dim": 5, "decoder": decoder, "patch_size": size, **way, "units": 4}
+        yield "LSTMForecaster", given, FUTURES
+        for facts, head in product((SEQUENCES, FUTURES), HEADS):
+            yield "LSTMAutoencoder", {**given, **head}, facts
     bare = {"latent_dim": 4, "decoder_units": 3, "bidirectional": False, "head_units": None}
     yield "LSTMAutoencoder", bare, SEQUENCES
     yield "LSTMAutoencoder", {**bare, "decoder": "flat", "decoder_units": 21}, SEQUENCES

@@ -103,6 +103,23 @@ def test_what_a_model_cannot_do_is_told(run, model, series, forecaster, heartbea
     assert (done.code, done.err) == (1, "unspool: DenseAutoencoder has no horizon; leave it out.\n")
 
 
+def test_patches(run, heartbeats, tmp_path):
+    path = tmp_path / "m.unspool"
+    assert run("fit", heartbeats, "--patch-size", 5, "-o", path, *QUICK).code == 0
+    assert unspool.load(path).get_params()["patch_size"] == 5
+    lines = [line.split() for line in run("inspect", path).out.splitlines()]
+    assert ["patches", "5", "steps"] in lines
+    assert run("fit", heartbeats, "--patch-size", "auto", "-o", path, *QUICK).code == 0
+    assert unspool.load(path).patch_size_ == 1
+    assert "patches" not in run("inspect", path).out
+    done = run("fit", heartbeats, "--patch-size", "many", "-o", "never.unspool")
+    assert done.err.endswith(
+        "`patch_size` must be 'auto' or a whole number of at least 1, got 'many'.\n"
+    )
+    done = run("fit", heartbeats, "--model", "dense", "--patch-size", 3, "-o", "never.unspool")
+    assert done.err == "unspool: DenseAutoencoder has no patch-size; leave it out.\n"
+
+
 def test_images_and_weights_of_a_dense_model(run, tmp_path):
     data = tmp_path / "images.npy"
     np.save(data, np.random.default_rng(0).random((30, 16)))

@@ -65,7 +65,8 @@ def outputs(model, case):
     if isinstance(model, LSTMForecaster):
         found["generated"] = model.generate(X, 4)
         of_code = not model.decoder.startswith(("state", "reversed"))
-        if of_code and not model.bidirectional and model.pooling == "last":
+        by_step = model.patch_size_ == 1 and model.pooling == "last"
+        if of_code and by_step and not model.bidirectional:
             found["forecast by step"] = model.forecast_by_step(X)
     return found
 

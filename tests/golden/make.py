@@ -59,6 +59,8 @@ def models() -> Iterator[tuple[str, Any, str, np.ndarray]]:
         **QUICK, bidirectional=False, horizon=2, forecast_decoder="reshape", metrics=("mae",)
     ).fit(windows)
     yield "lstm-composite", composite, "model", series[:30]
+    patches = LSTMAutoencoder(**QUICK, patch_size=4, horizon=3, decoder="reversed_input")
+    yield "lstm-patches", patches.fit(windows), "model", series[:30]
     forecaster = LSTMForecaster(**QUICK, units=5, recurrent_activation="hard_sigmoid")
     yield "lstm-forecaster", forecaster.fit(table[:, :7], table[:, 7:]), "model", table[:5, :7]
     dense = DenseAutoencoder(**QUICK, hidden_units=(6,), scaling="minmax").fit(table)

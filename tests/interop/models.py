@@ -49,6 +49,16 @@ AUTOENCODERS = {
     "flat": lstm("flat", output_activation="softmax", head_units=(7,)),
     "flat, no head": lstm("flat", head_units=None, decoder_units=18),
     "dense decoder": lstm("dense", head_units=(5,), head_activation="gelu"),
+    "patches": lstm(patch_size=4),
+    "patches, pooling": lstm(patch_size=2, pooling="all", bidirectional=False),
+    "patches, reversed target": lstm(patch_size=4, reverse_target=True, num_layers=2),
+    "patches, reversed input": lstm("reversed_input", patch_size=4),
+    "patches, previous": lstm("previous", patch_size=4, head_units=(3,)),
+    "patches, previous, no head": lstm("previous", patch_size=2, head_units=None, decoder_units=4),
+    "patches, state": lstm("state_previous", patch_size=2, num_layers=2, units=3),
+    "patches, reshape": lstm("reshape", patch_size=4, output_activation="softmax"),
+    "patches, flat": lstm("flat", patch_size=4),
+    "composite, patches": lstm("reversed_input", patch_size=3, horizon=4),
     "variational": lstm(kl_weight=0.1),
     "variational, as wide as its state": lstm(kl_weight=0.1, bidirectional=False),
     "pooled": lstm(pooling="all", num_layers=2),
@@ -85,6 +95,7 @@ FORECASTERS = {
         4, horizon=4, bidirectional=True, num_layers=2, decoder="repeat", head_units=(5,)
     ),
     "forecaster, previous": LSTMForecaster(4, horizon=4, decoder="previous"),
+    "forecaster, patches": LSTMForecaster(4, horizon=4, patch_size=3, decoder="previous"),
     "forecaster, ReLU": LSTMForecaster(
         4, horizon=4, decoder="state_previous", activation="relu", units=3
     ),

@@ -419,3 +419,15 @@ def test_a_full_disk_is_told_with_the_path(lstm_models, tmp_path):
     assert str(caught.value) == f"{path}: {FULL}"
     assert [one.name for one in tmp_path.iterdir()] == ["m.keras"]
     assert path.read_bytes() == b"before"
+
+
+def test_patches_are_refused(tmp_path):
+    told = (
+        "An LSTM that reads patches of 4 steps cannot be written for Keras, whose layers have no "
+        "mask for a patch that is incomplete; fit the model with patch_size=1, or export to ONNX."
+    )
+    for part in ("model", "encoder"):
+        model = LSTMAutoencoder(4, patch_size=4, **QUICK).fit(TRAINING)
+        with pytest.raises(InputError) as caught:
+            export_keras(model, tmp_path / "m.keras", part=part)
+        assert str(caught.value) == told

@@ -96,6 +96,23 @@ def test_an_older_format_is_upgraded_one_version_at_a_time(path, model, monkeypa
     assert ran == [(v, "shift") for v in (-1, 0) if v >= version]
 
 
+def test_a_long_model_of_version_1_goes_on_reading_step_by_step(tmp_path):
+    """ "auto" would take patches for as many steps."""
+    long = np.sin(np.arange(300) / 2 + np.arange(10)[:, None])
+    made = LSTMAutoencoder(3, patch_size=1, epochs=1, random_state=0, verbose=0).fit(long)
+    made.save(tmp_path / "m.unspool")
+
+    def to_1(header, tensors):
+        header["format_version"] = 1
+        for name in ("patch_size", "pooling", "validation_steps"):
+            del header["parameters"][name]
+
+    rewrite(tmp_path / "m.unspool", to_1)
+    again = unspool.load(tmp_path / "m.unspool")
+    assert again.get_params()["patch_size"] == 1
+    np.testing.assert_array_equal(again.transform(long), made.transform(long))
+
+
 def test_the_checksum_of_an_older_format_is_looked_at_before_it_is_upgraded(path, monkeypatch):
     ran = older(monkeypatch)
     rewrite(path, to_older(0))

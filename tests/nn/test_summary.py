@@ -423,3 +423,12 @@ def test_a_dense_layer_that_gives_steps_is_one_layer(tmp_path):
     assert kinds(alone) == [("LSTM 3 tanh", ("N", 3))]
     classifier = unspool.EncoderClassifier(model, epochs=1, verbose=0).fit(X, np.arange(12) % 3)
     assert kinds(classifier) == [("LSTM 3 tanh", ("N", 3)), ("Dense 3 linear", ("N", 3))]
+
+
+def test_patches():
+    X = np.random.default_rng(0).normal(size=(6, 9, 2))
+    model = LSTMAutoencoder(8, units=4, patch_size=4, decoder="reversed_input", epochs=1, verbose=0)
+    shapes = [row.output_shape for row in summary(model.fit(X)).rows]
+    assert shapes == [("N", 9, 2), ("N", 8), ("N", 8), ("N", 3, 8), ("N", 3, 4, 2)]
+    assert summary(model.encoder_, steps=5).rows[0].output_shape == ("N", 5, 2)
+    assert summary(model.decoder_, steps=5).rows[-1].output_shape == ("N", 2, 4, 2)

@@ -17,16 +17,24 @@ TURNED = "reversed_input"
 
 
 def model(
-    F=2, H=5, units=None, decoder="repeat", head=(), output="linear", cell=None, pooling="last",
+    F=2,
+    H=5,
+    units=None,
+    decoder="repeat",
+    head=(),
+    output="linear",
+    cell=None,
+    pooling="last",
     seed=0,
-):  # fmt: skip
+    patch_size=1,
+):
     generator = torch.Generator().manual_seed(seed)
     return Autoencoder(
-        LSTMEncoder(F, H, pooling=pooling, cell=cell, generator=generator),
+        LSTMEncoder(F, H, pooling=pooling, cell=cell, patch_size=patch_size, generator=generator),
         {
             "reconstruction": LSTMDecoder(
                 decoder, H, F, units=units, head_units=head, output_activation=output, cell=cell,
-                generator=generator,
+                patch_size=patch_size, generator=generator,
             )
         },
     )  # fmt: skip
@@ -80,6 +88,35 @@ def test_loss_and_gradients_are_those_of_the_modules(dtype, shape, loss, options
         assert one.abs().max() > 0, f"{name} has no gradient: nothing was compared"
     with torch.no_grad():
         assert torch.equal(whole.loss_sum(made, x, lengths, loss), total.detach())
+
+
+@pytest.mark.parametrize(
+    ("lengths", "served"),
+    [(None, True), ([0, 4, 12, 8], True), ([0, 4, 12, 7], False)],
+    ids=["full", "whole patches", "an incomplete patch"],
+)
+@pytest.mark.parametrize("head", [(), (9,)], ids=["no head", "head"])
+def test_patches_are_served_where_they_are_complete(lengths, served, head):
+    made = model(patch_size=4, head=head, output="tanh").double()
+    x, _ = batch(4, 12, 2)
+    lengths = None if lengths is None else torch.tensor(lengths)
+    total = whole.loss_sum(made, x, lengths, "mse")
+    assert (total is not None) == served
+    if not served:
+        return
+    expected, gradients = by_modules(made, x, lengths, "mse")
+    assert_close("loss", expected, total)
+    found = torch.autograd.grad(total, list(made.parameters()))
+    for (name, _), one, other in zip(made.named_parameters(), gradients, found, strict=True):
+        assert_close(name, one, other)
+        assert one.abs().max() > 0, f"{name} has no gradient: nothing was compared"
+
+
+def test_patches_of_sequences_that_end_within_one_are_not_served():
+    x, _ = batch(4, 13, 2)
+    assert whole.loss_sum(model(patch_size=4).double(), x, None, "mse") is None
+    reads = model(patch_size=4, decoder=TURNED).double()
+    assert whole.loss_sum(reads, x[:, :12], None, "mse") is None
 
 
 def test_the_gradient_is_scaled_by_what_follows():

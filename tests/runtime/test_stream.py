@@ -38,6 +38,10 @@ STREAMED = [
     "forecaster, previous",
     "forecaster, state_previous",
     "forecaster, two layers",
+    "repeat, patches",
+    "forecaster, state_previous, patches",
+    "patches longer than all",
+    "patches, streamed",
 ]
 
 
@@ -70,8 +74,9 @@ def test_the_state_is_that_of_the_layers(models):
     assert not np.allclose(h, c)
 
 
-def test_series_side_by_side_do_not_see_each_other(models):
-    model = models("forecaster, repeat")
+@pytest.mark.parametrize("name", ["forecaster, repeat", "forecaster, repeat, patches"])
+def test_series_side_by_side_do_not_see_each_other(name, models):
+    model = models(name)
     both = np.stack([SERIES, -SERIES])
     stream = model.stream(series=2)
     for step in both.swapaxes(0, 1):

@@ -15,7 +15,7 @@ ARRAYS = 10_000  # of weights, which already take minutes to make
 # Parameters that the sizes of weights grow with.
 SIZES = (
     *("latent_dim", "units", "decoder_units", "head_units", "hidden_units", "filters"),
-    *("kernel_size", "num_layers", "horizon"),
+    *("kernel_size", "num_layers", "horizon", "patch_size"),
 )
 
 
@@ -43,7 +43,8 @@ def check_memory(
             break
     else:
         return
-    given = {name: parameters[name] for name in SIZES if parameters.get(name)}
+    asked = {name: parameters[name] for name in SIZES if parameters.get(name)}
+    given = {name: value for name, value in asked.items() if not isinstance(value, str)}
     name = max(given, key=lambda one: max(_numbers(given[one])))
     of_shape = _checks.shown(largest)
     raise InputError(

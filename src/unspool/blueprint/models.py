@@ -8,6 +8,7 @@ from unspool import _checks
 from unspool.blueprint.parts import (
     DECODERS,
     POOLINGS,
+    WAVES,
     Blueprint,
     ConvDecoder,
     ConvEncoder,
@@ -19,6 +20,7 @@ from unspool.blueprint.parts import (
     Layers,
     LSTMDecoder,
     LSTMEncoder,
+    patches_of,
     sizes,
 )
 from unspool.errors import InputError
@@ -27,6 +29,10 @@ CELLS = ("tanh", "relu")
 GATES = ("sigmoid", "hard_sigmoid")
 ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax")
 DECODER_NAMES = (*DECODERS, "dense")
+
+# `patch_size` "auto": sequences up to the first number are read step by step, of longer ones the
+# LSTM reads at most the second number of patches. Files depend on both (docs/model-file.md).
+LONGEST_BY_STEP, MOST_PATCHES = 200, 32
 
 Parameters = Mapping[str, Any]
 
@@ -83,6 +89,7 @@ def _lstm_complaints(p: Parameters) -> list[_checks.Complaint]:
         _size("units", p["units"], none=True),
         _size("decoder_units", p["decoder_units"], none=True),
         _size("num_layers", p["num_layers"]),
+        *_patch_complaints(p),
         _checks.truth("bidirectional", p["bidirectional"]),
         _checks.choice("pooling", p["pooling"], POOLINGS),
         _checks.choice("decoder", p["decoder"], DECODER_NAMES),
@@ -121,6 +128,23 @@ def _bare_complaints(p: Parameters) -> list[_checks.Complaint]:
         if p.get("n_kernels", 0) != 0 and any(_from_state(name) for name in _decoders(p))
         else None,
     ]
+
+
+def _patch_complaints(p: Parameters) -> list[_checks.Complaint]:
+    given = p["patch_size"]
+    if _checks.is_one(given, ("auto",)):
+        return []
+    if _size("patch_size", given) is not None:
+        return [
+            "`patch_size` must be 'auto' or a whole number of at least 1, got "
+            f"{_checks.shown(given)}."
+        ]
+    if given > 1 and _checks.is_true(p.get("every_step", False)):
+        return [
+            "`every_step` needs the encoder's state after every step, which an LSTM that reads "
+            f"patches of {given} steps does not have; set patch_size=1."
+        ]
+    return []
 
 
 def _decoders(p: Parameters) -> list[Any]:
@@ -191,13 +215,24 @@ def _from_state(name: Any) -> bool:
     return isinstance(name, str) and name in DECODERS and DECODERS[name].code == "state"
 
 
+def _patch_size(p: Parameters, facts: Facts) -> int:
+    """Steps that the LSTM reads, and its decoder writes, at once."""
+    if p["patch_size"] != "auto":
+        return int(p["patch_size"])
+    by_step = p.get("every_step", False) or p["head_units"] is None
+    if by_step or facts.max_length <= LONGEST_BY_STEP:
+        return 1
+    return patches_of(facts.max_length, MOST_PATCHES)
+
+
 def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncoder:
-    whole_state, count = any(map(_from_state, decoders)), p.get("n_kernels", 0)
+    whole_state, patch_size = any(map(_from_state, decoders)), _patch_size(p, facts)
+    count = p.get("n_kernels", 0)
     return LSTMEncoder(
         facts.n_features,
         p["latent_dim"],
         Layers(
-            facts.n_features,
+            patch_size * facts.n_features,
             p["units"] or p["latent_dim"],
             p["num_layers"],
             p["bidirectional"],
@@ -209,22 +244,30 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         p.get("kl_weight") is not None,
         p["pooling"],
         Kernels.of(count, facts.n_features, facts.max_length) if count else None,
+        patch_size,
     )
 
 
 def _lstm_decoder(
-    p: Parameters, facts: Facts, name: str, steps: int, *, reverse_target: bool = False
+    p: Parameters, facts: Facts, name: str, *, ahead: bool = False, reverse_target: bool = False
 ) -> Decoder:
     latent_dim, n_features = p["latent_dim"], facts.n_features
+    steps = facts.horizon if ahead else facts.max_length
     units = None if p["head_units"] is None else tuple(p["head_units"])
     activations = p["head_activation"], p["output_activation"]
     if name == "dense":
         head = Head(latent_dim, n_features, units, steps, *activations)
         return DenseDecoder(n_features, latent_dim, head)
-    kind = DECODERS[name]
-    piece = -(-latent_dim // max(steps, 1)) if kind.code == "steps" else 0
+    kind, patch_size = DECODERS[name], _patch_size(p, facts)
+    if ahead:  # of a known number of steps
+        patch_size = min(patch_size, steps)
+    pieces = max(1, patches_of(steps, patch_size))
+    piece = -(-latent_dim // pieces) if kind.code == "steps" else 0
+    reads = patch_size * n_features if kind.reads else piece
+    if not reads and patch_size > 1:
+        reads = 2 * WAVES
     lstm = Layers(
-        n_features if kind.reads else piece,
+        reads,
         p["decoder_units"] or p["units"] or latent_dim,
         p["num_layers"],
         p["bidirectional"] and kind.both_ways and not reverse_target,
@@ -232,7 +275,8 @@ def _lstm_decoder(
         p["activation"],
         p["recurrent_activation"],
     )
-    head = Head(lstm.width, n_features, units, steps if kind.flat else None, *activations)
+    at_once = steps if kind.flat else (patch_size if patch_size > 1 else None)
+    head = Head(lstm.width, n_features, units, at_once, *activations)
     outputs = n_features * (head.steps or 1)
     if units is None and lstm.width != outputs:
         raise InputError(
@@ -240,24 +284,20 @@ def _lstm_decoder(
             f"{outputs} numbers, got {_checks.shown(lstm.width)}; set `decoder_units`, "
             "or head_units=() for a dense layer."
         )
-    return LSTMDecoder(name, n_features, latent_dim, lstm, head, steps, reverse_target)
+    return LSTMDecoder(name, n_features, latent_dim, lstm, head, steps, reverse_target, patch_size)
 
 
 def _lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:
     name, forecast = p["decoder"], p["forecast_decoder"] or p["decoder"]
-    decoders = {
-        "reconstruction": _lstm_decoder(
-            p, facts, name, facts.max_length, reverse_target=p["reverse_target"]
-        )
-    }
+    decoders = {"reconstruction": _lstm_decoder(p, facts, name, reverse_target=p["reverse_target"])}
     if facts.horizon:
-        decoders["forecast"] = _lstm_decoder(p, facts, forecast, facts.horizon)
+        decoders["forecast"] = _lstm_decoder(p, facts, forecast, ahead=True)
     named = [name, forecast] if facts.horizon else [name]
     return Blueprint(_lstm_encoder(p, facts, named), decoders, facts.horizon)
 
 
 def _lstm_forecaster(p: Parameters, facts: Facts) -> Blueprint:
-    decoder = _lstm_decoder(p, facts, p["decoder"], facts.horizon)
+    decoder = _lstm_decoder(p, facts, p["decoder"], ahead=True)
     return Blueprint(_lstm_encoder(p, facts, [p["decoder"]]), {"forecast": decoder}, facts.horizon)
 
 

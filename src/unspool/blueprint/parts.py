@@ -48,6 +48,9 @@ POOLINGS: Mapping[str, tuple[str, ...]] = {
 }
 VARIANCE_FLOOR = 1e-6  # is added to a variance before its root is taken
 
+# The place of patch k is the sine and the cosine of 2π · j · k / PERIOD for j = 1 … WAVES.
+WAVES, PERIOD = 16, 64
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -186,7 +189,8 @@ class Kernels:
 class LSTMEncoder:
     """LSTM layers whose states are pooled; `whole_state` takes the final h and c of all layers.
 
-    `kernels` read the sequence beside the LSTM, and the code is made of what both give.
+    The LSTM reads patches of `patch_size` steps: patch_size · F numbers at each of its own steps.
+    `kernels` read the sequence step by step beside it, and the code is made of what both give.
     """
 
     n_features: int
@@ -196,6 +200,7 @@ class LSTMEncoder:
     variational: bool = False
     pooling: str = "last"
     kernels: Kernels | None = None
+    patch_size: int = 1
 
     most_steps = None
 
@@ -294,7 +299,10 @@ class ConvEncoder:
 
 @dataclass(frozen=True)
 class LSTMDecoder:
-    """LSTM layers that unwind a code, with dense layers on every step; `name` as in `DECODERS`."""
+    """LSTM layers that unwind a code, with dense layers on every step; `name` as in `DECODERS`.
+
+    The LSTM runs a step for every patch of `patch_size` steps, of which the head makes the steps.
+    """
 
     name: str
     n_features: int
@@ -303,6 +311,7 @@ class LSTMDecoder:
     head: Head
     steps: int
     reverse_target: bool = False
+    patch_size: int = 1
 
     @property
     def kind(self) -> Kind:
@@ -313,6 +322,16 @@ class LSTMDecoder:
     def most_steps(self) -> int | None:
         """Steps of the longest sequence that it can give; None where there is no bound."""
         return self.steps if self.kind.code == "steps" else None
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces a code is cut into, one for each step of the LSTM."""
+        return patches_of(self.steps, self.patch_size)
+
+    @property
+    def reads_place(self) -> bool:
+        """Whether it reads the place of each patch, since it reads nothing else there."""
+        return self.patch_size > 1 and self.kind.reads is None and self.kind.code != "steps"
 
     @property
     def starts(self) -> bool:
@@ -419,6 +438,11 @@ class Blueprint:
             yield from _prefixed(f"decoders.{name}.", decoder.weights())
         if self.head is not None:
             yield from _prefixed("head.", self.head.weights())
+
+
+def patches_of(steps: int, patch_size: int) -> int:
+    """How many patches so many steps fill; the last one may be incomplete."""
+    return -(-steps // patch_size)
 
 
 def sizes(shape: Size, pool: Size, times: int) -> list[Size]:

@@ -50,6 +50,9 @@ def fit(
     decoder: Annotated[
         str | None, typer.Option(help="How codes are unwound: repeat, reversed_input, state, …")
     ] = None,
+    patch_size: Annotated[
+        str | None, typer.Option(help="Steps that an LSTM reads and writes at once, or auto.")
+    ] = None,
     horizon: Annotated[
         int | None,
         typer.Option(help="Steps to forecast; windows get so many more, the ends of sequences."),
@@ -89,6 +92,7 @@ def fit(
     given = {
         "latent_dim": latent,
         "decoder": decoder,
+        "patch_size": int(patch_size) if patch_size and patch_size.isdecimal() else patch_size,
         "horizon": horizon,
         "epochs": None if epochs is None else whole_or_auto("--epochs", epochs),
         "batch_size": batch_size,
@@ -99,7 +103,8 @@ def fit(
     known = trained.get_params(deep=False)
     for name in parameters:
         if name not in known:
-            raise InputError(f"{CLASSES[model]} has no {name.partition('_')[0]}; leave it out.")
+            flag = name.removesuffix("_dim").replace("_", "-")
+            raise InputError(f"{CLASSES[model]} has no {flag}; leave it out.")
     parameters |= parse_settings(settings or [], known)
     trained.set_params(**parameters)
     check_folder(output)

@@ -39,6 +39,8 @@ def inspect(model: Model) -> None:
     if trained.window_ is not None:
         facts["windows"] = f"{trained.window_[0]} steps, stride {trained.window_[1]}"
     facts["longest seen"] = f"{trained.max_length_} steps"
+    if getattr(trained, "patch_size_", 1) > 1:
+        facts["patches"] = f"{trained.patch_size_} steps"
     history, best = whole.history_, whole.history_["best_epoch"]
     losses = f"loss {history['loss'][best]:.4g}"
     if "val_loss" in history:

@@ -38,6 +38,13 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         maximum of its states over the real steps, or both; or final state, mean, maximum, minimum
         and standard deviation. A linear layer leads from these to the code wherever there are not
         `latent_dim` of them. Not with a decoder that starts from the encoder's whole state.
+    patch_size : int or "auto", default "auto"
+        Consecutive steps that the LSTM reads, and its decoder writes, at once: p steps of F
+        features are one step of p · F numbers, so a sequence of T steps takes T / p, rounded up.
+        1 reads step by step. "auto" is 1 where the longest sequence has at most 200 steps, and for
+        `head_units` None; otherwise the smallest p for which it has at most 32 patches. Patches
+        begin with the first step. The last one is filled up with zeros (in scaled units), of which
+        nothing counts in the loss. A patch of the forecast is never longer than `horizon`.
     decoder_units : int, optional
         LSTM units of the decoder's layers, where they are to be others; None for a decoder
         "dense", which has no LSTM.
@@ -160,6 +167,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         "code_l1", "divergence"); each with "val_" before it as well.
     encoder_, decoder_ : torch modules
         Parts of ``module_``, the whole.
+    patch_size_ : int
+        Steps of a patch, p.
     scaler_ : Scaler
     max_length_ : int
         Steps of the longest sequence seen, less what was cut off as its future.
@@ -171,7 +180,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         As scikit-learn has them: for a table (N, T) its T columns, else the F features.
 
     Source: Srivastava, Mansimov & Salakhutdinov 2015, "Unsupervised Learning of Video
-    Representations using LSTMs", section 2; initial weights as in Keras.
+    Representations using LSTMs", section 2; initial weights as in Keras; patches of a series as
+    in Nie et al. 2023, "A Time Series is Worth 64 Words", without overlap.
 
     Examples
     --------
@@ -190,6 +200,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         units: int | None = None,
         pooling: str = "last",
         n_kernels: int = 0,
+        patch_size: int | str = "auto",
         decoder_units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = True,
@@ -232,6 +243,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.units = units
         self.pooling = pooling
         self.n_kernels = n_kernels
+        self.patch_size = patch_size
         self.decoder_units = decoder_units
         self.num_layers = num_layers
         self.bidirectional = bidirectional

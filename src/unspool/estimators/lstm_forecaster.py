@@ -47,13 +47,17 @@ class LSTMForecaster(
         Steps to forecast, K: those of ``y`` by default, or 1 where there is none.
     units, pooling, decoder_units, num_layers, bidirectional
         As for `LSTMAutoencoder`, but that it reads in one direction by default.
+    patch_size : int or "auto", default 1
+        As for `LSTMAutoencoder`, but that it reads step by step by default: forecasts lose by
+        patches. "auto" is 1 with `every_step`, too. Patches begin with the first step, so windows
+        whose size is a multiple of it end with a patch that is complete.
     decoder : str, default "dense"
         How a code becomes the future, see `LSTMAutoencoder`.
     every_step : bool, default False
         Learn to forecast after every step of a sequence and not after its last alone; for
-        sequences to be continued from any start (`generate`). In one direction and with
-        pooling="last" only, and not with a decoder that starts from the whole state or reads the
-        input.
+        sequences to be continued from any start (`generate`). In one direction, step by step and
+        with pooling="last" only, and not with a decoder that starts from the whole state or reads
+        the input.
     teacher_forcing, head_units, head_activation, output_activation
         As for `LSTMAutoencoder`.
     activation, recurrent_activation : str, default "tanh" and "sigmoid"
@@ -69,7 +73,7 @@ class LSTMForecaster(
 
     Attributes
     ----------
-    history_, encoder_, module_, scaler_, max_length_, horizon_, window_
+    history_, encoder_, module_, patch_size_, scaler_, max_length_, horizon_, window_
         As for `LSTMAutoencoder`.
 
     Source: the article "Implement Keras LSTM feedforward with numpy"; Srivastava, Mansimov &
@@ -92,6 +96,7 @@ class LSTMForecaster(
         horizon: int | None = None,
         units: int | None = None,
         pooling: str = "last",
+        patch_size: int | str = 1,
         decoder_units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = False,
@@ -127,6 +132,7 @@ class LSTMForecaster(
         self.horizon = horizon
         self.units = units
         self.pooling = pooling
+        self.patch_size = patch_size
         self.decoder_units = decoder_units
         self.num_layers = num_layers
         self.bidirectional = bidirectional
@@ -206,7 +212,8 @@ class LSTMForecaster(
         Raises
         ------
         InputError
-            For an encoder that reads both ways, or makes its code of the whole state.
+            For an encoder that reads both ways or by patches, or makes its code of the whole
+            state.
         """
         source = self._read(X)
         shape = (len(source), source.max_length, self.horizon_, self._n_features)

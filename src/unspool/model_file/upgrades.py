@@ -13,8 +13,8 @@ Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
 def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]]]) -> None:
     """Add parameters, each with the value that says what was so before.
 
-    All held-out sequences were validated on, the learning rate was constant, and codes were final
-    states.
+    All held-out sequences were validated on, the learning rate was constant, codes were final
+    states, and LSTMs read step by step.
     """
     if header["model"] == "EncoderClassifier":
         header["parameters"]["learning_rate_schedule"] = "constant"
@@ -23,6 +23,7 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
         model["parameters"]["learning_rate_schedule"] = "constant"
         if model["model"] in ("LSTMAutoencoder", "LSTMForecaster"):
             model["parameters"]["pooling"] = "last"
+            model["parameters"]["patch_size"] = 1
         if model["model"] == "LSTMAutoencoder":
             model["parameters"] |= {"n_kernels": 0, "mask_length": 1, "contrastive_weight": 0.0}
 

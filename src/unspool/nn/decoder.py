@@ -12,8 +12,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from unspool.blueprint.parts import DECODERS as DECODERS
+from unspool.blueprint.parts import WAVES, patches_of
 from unspool.lstm.turn import reverse_within
 from unspool.nn.dense import ACTIVATIONS, Dense
+from unspool.nn.patches import lengths_in_patches, patched, places, unpatched
 from unspool.nn.recurrent import LSTM, Cell
 from unspool.nn.sampling import happens
 
@@ -157,8 +159,14 @@ class LSTMDecoder(Decoder):
         Left out where a step depends on the one before, and by "flat".
     reverse_target : bool, default False
         Write every sequence from its last step to its first. (It comes out in its own order.)
+    patch_size : int, default 1
+        Steps written at once: the LSTM runs a step for every patch of them, and the dense layers
+        make the patch of its state. What is read at each step is a patch too, of the input
+        backwards or the patch before; a decoder that would read nothing reads the place of the
+        patch, see `unspool.nn.patches.places`. Without it an LSTM would have to bring forth by
+        itself what changes from patch to patch.
     head_units, head_activation, output_activation
-        The dense layers on every step, see `Head`.
+        The dense layers on every step (of the LSTM), see `Head`.
     cell : Cell, optional
     generator : torch.Generator, optional
         Source of the initial weights.
@@ -180,6 +188,7 @@ class LSTMDecoder(Decoder):
         num_layers: int = 1,
         bidirectional: bool = False,
         reverse_target: bool = False,
+        patch_size: int = 1,
         head_units: Sequence[int] | None = (),
         head_activation: str = "relu",
         output_activation: str = "linear",
@@ -189,13 +198,17 @@ class LSTMDecoder(Decoder):
         super().__init__()
         self.kind, self.n_features, self.reverse_target = DECODERS[name], n_features, reverse_target
         self.needs_input = self.kind.reads == "reversed_input"
-        self.feeds_back = self.kind.reads == "previous"
-        piece = 0
+        self.feeds_back, self.patch_size = self.kind.reads == "previous", patch_size
+        reads = patch_size * n_features if self.kind.reads else 0
+        self.reads_place = patch_size > 1 and not reads and self.kind.code != "steps"
+        if self.reads_place:
+            reads = 2 * WAVES
         if self.kind.code == "steps":
             assert steps is not None, "this decoder has to know its steps"
-            self.most_steps, piece = steps, -(-latent_dim // max(steps, 1))
+            self.most_steps = steps
+            reads = -(-latent_dim // max(patches_of(steps, patch_size), 1))
         self.lstm = LSTM(
-            n_features if self.kind.reads else piece,
+            reads,
             units or latent_dim,
             num_layers=num_layers,
             bidirectional=bidirectional and self.kind.both_ways,
@@ -206,11 +219,12 @@ class LSTMDecoder(Decoder):
         whole_state = 2 * num_layers * self.lstm.state_size
         needs_start = self.kind.code == "state" and latent_dim != whole_state
         self.start = Dense(latent_dim, whole_state, generator) if needs_start else None
+        at_once = self.most_steps if self.kind.flat else (patch_size if patch_size > 1 else None)
         self.head = Head(
             self.lstm.state_size,
             n_features,
             units=head_units,
-            steps=self.most_steps if self.kind.flat else None,
+            steps=at_once,
             activation=head_activation,
             output_activation=output_activation,
             generator=generator,
@@ -227,48 +241,59 @@ class LSTMDecoder(Decoder):
     ) -> Tensor:
         """Sequences (B, steps, F) of codes (B, L), see `Decoder.forward`.
 
-        `draw`, for a decoder that feeds back, makes of an output (B, 1, F) what is written there
-        and read next, for example a sample.
+        `draw`, for a decoder that feeds back, makes of an output (B, patch_size, F) what is
+        written there and read next, for example a sample.
         """
         if self.kind.flat:
             sequences = self._all_at_once(code, steps)
-        elif self.feeds_back and (guide is None or guide.share < 1):
-            sequences = self._one_by_one(code, steps, self._turned(guide, lengths), draw)
         else:
-            read = self._read(code, steps, backwards, self._turned(guide, lengths))
-            states, _ = self.lstm(
-                read, lengths, context=self._context(code), state=self._state(code), steps=steps
-            )
-            sequences = self.head(states)
+            count = patches_of(steps, self.patch_size)
+            guide = self._in_patches(guide, lengths)
+            if self.feeds_back and (guide is None or guide.share < 1):
+                patches = self._one_by_one(code, count, guide, draw)
+            else:
+                read = self._read(code, count, backwards, guide)
+                states, _ = self.lstm(
+                    read,
+                    lengths_in_patches(lengths, self.patch_size),
+                    context=self._context(code),
+                    state=self._state(code),
+                    steps=count,
+                )
+                patches = self.head(states)
+            sequences = unpatched(patches, steps)
         return reverse_within(sequences, lengths) if self.reverse_target else sequences
 
     def _one_by_one(
         self,
         code: Tensor,
-        steps: int,
+        count: int,
         guide: Guide | None,
         draw: Callable[[Tensor], Tensor] | None,
     ) -> Tensor:
-        """Sequences (B, steps, F) in the order of writing, each step fed to the next."""
-        written = code.new_zeros(len(code), 1, self.n_features)
+        """Sequences (B, steps, F) in the order of writing, each patch fed to the next."""
+        size, features = self.patch_size, self.n_features
+        read = code.new_zeros(len(code), 1, size * features)
         state, context, sequence = self._state(code), self._context(code), []
-        for step in range(steps):
-            states, state = self.lstm(written, context=context, state=state)
-            written = self.head(states)
+        for place in range(count):
+            states, state = self.lstm(read, context=context, state=state)
+            written = self.head(states).reshape(len(code), size, features)
             if draw is not None:
                 written = draw(written)
             sequence.append(written)
-            written = written.detach()  # as a step that was read, not one that could be changed
+            # As a step that was read, not one that could be changed.
+            read = written.detach().reshape(read.shape)
             if guide is not None:
                 true = happens(guide.share, (len(code), 1, 1), code, guide.generator)
-                written = torch.where(true, guide.target[:, step : step + 1], written)
-        return torch.cat(sequence, 1) if sequence else code.new_zeros(len(code), 0, self.n_features)
+                read = torch.where(true, guide.target[:, place : place + 1], read)
+        return torch.cat(sequence, 1) if sequence else code.new_zeros(len(code), 0, features)
 
-    def _turned(self, guide: Guide | None, lengths: Tensor | None) -> Guide | None:
-        """The guide in the order of writing."""
-        if guide is None or not self.reverse_target:
+    def _in_patches(self, guide: Guide | None, lengths: Tensor | None) -> Guide | None:
+        """The guide by patches, in the order of writing."""
+        if guide is None:
             return guide
-        return guide._replace(target=reverse_within(guide.target, lengths))
+        target = reverse_within(guide.target, lengths) if self.reverse_target else guide.target
+        return guide._replace(target=patched(target, self.patch_size, lengths))
 
     def _context(self, code: Tensor) -> Tensor | None:
         return code if self.kind.code == "context" else None
@@ -283,26 +308,27 @@ class LSTMDecoder(Decoder):
         return h, c
 
     def _read(
-        self, code: Tensor, steps: int, backwards: Tensor | None, guide: Guide | None
+        self, code: Tensor, count: int, backwards: Tensor | None, guide: Guide | None
     ) -> Tensor | None:
-        """What the LSTM reads at its steps, (B, steps, ·), besides a context."""
+        """What the LSTM reads at its steps, (B, count, ·), besides a context."""
         if self.kind.code == "steps":
-            return self._pieces(code)[:, :steps]
+            return self._pieces(code)[:, :count]
         if self.kind.reads is None:
-            return None
+            return places(count, code) if self.reads_place else None
         if self.kind.reads == "reversed_input":
             assert backwards is not None, "this decoder needs the input"
-            read = backwards[:, :steps]
+            read = patched(backwards, self.patch_size)[:, :count]
         else:
             assert guide is not None
-            read = nn.functional.pad(guide.target, (0, 0, 1, 0))[:, :steps]
-        return nn.functional.pad(read, (0, 0, 0, steps - read.shape[1]))
+            read = nn.functional.pad(guide.target, (0, 0, 1, 0))[:, :count]
+        return nn.functional.pad(read, (0, 0, 0, count - read.shape[1]))
 
     def _pieces(self, code: Tensor) -> Tensor:
         assert self.most_steps is not None
-        width = -(-code.shape[1] // max(self.most_steps, 1))
-        missing = self.most_steps * width - code.shape[1]
-        return nn.functional.pad(code, (0, missing)).view(len(code), self.most_steps, width)
+        count = patches_of(self.most_steps, self.patch_size)
+        width = -(-code.shape[1] // max(count, 1))
+        missing = count * width - code.shape[1]
+        return nn.functional.pad(code, (0, missing)).view(len(code), count, width)
 
     def _all_at_once(self, code: Tensor, steps: int) -> Tensor:
         _, (h_n, _) = self.lstm(self._pieces(code), return_sequences=False)

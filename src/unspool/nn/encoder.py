@@ -9,6 +9,7 @@ from unspool import blueprint as plan
 from unspool.blueprint.parts import POOLINGS
 from unspool.errors import InputError
 from unspool.nn.kernels import Kernels
+from unspool.nn.patches import lengths_in_patches, patched
 from unspool.nn.recurrent import LSTM, Cell
 from unspool.nn.sampling import normal
 from unspool.nn.standard import Standardized
@@ -117,6 +118,9 @@ class LSTMEncoder(Encoder):
         standard deviation.
     kernels : Kernels of a blueprint, optional
         Random kernels whose means over the steps are features beside the states.
+    patch_size : int, default 1
+        Steps that the LSTM reads at once: it runs over patches, ``patch_size * n_features``
+        numbers each. A last patch that is incomplete is filled up with zeros.
     variational, generator
         As for `Encoder`.
     cell : Cell, optional
@@ -133,12 +137,13 @@ class LSTMEncoder(Encoder):
         whole_state: bool = False,
         pooling: str = "last",
         kernels: plan.Kernels | None = None,
+        patch_size: int = 1,
         variational: bool = False,
         cell: Cell | None = None,
         generator: Generator | None = None,
     ) -> None:
         lstm = LSTM(
-            n_features,
+            patch_size * n_features,
             units or latent_dim,
             num_layers=num_layers,
             bidirectional=bidirectional,
@@ -157,14 +162,16 @@ class LSTMEncoder(Encoder):
             projects=kernels is not None,
             generator=generator,
         )
-        self.lstm, self.whole_state = lstm, whole_state
+        self.lstm, self.whole_state, self.patch_size = lstm, whole_state, patch_size
         self.statistics = POOLINGS[pooling]
         self.kernels = None if kernels is None else Kernels(kernels, generator)
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """The pooled states: (B, S · statistics), or the whole final state."""
         statistics = () if self.statistics == ("last",) else self.statistics
-        pooled, (h_n, c_n) = self.lstm(x, lengths, return_sequences=False, statistics=statistics)
+        size = self.patch_size
+        read, ends = patched(x, size, lengths), lengths_in_patches(lengths, size)
+        pooled, (h_n, c_n) = self.lstm(read, ends, return_sequences=False, statistics=statistics)
         if self.whole_state:
             return torch.cat([*h_n, *c_n], 1)
         features: Tensor
@@ -212,8 +219,15 @@ class LSTMEncoder(Encoder):
         Raises
         ------
         InputError
-            For an encoder that reads both ways, or makes its code of the whole state.
+            For an encoder that reads both ways or by patches, or makes its code of the whole
+            state.
         """
+        if self.patch_size > 1:
+            raise InputError(
+                f"Codes after every step need an encoder that reads step by step; this one reads "
+                f"patches of {self.patch_size} steps. Fit it with patch_size=1, or push the steps "
+                "to a stream of `unspool.runtime`."
+            )
         pools = self.statistics != ("last",) or self.kernels is not None
         if self.whole_state or pools or len(self.lstm.stack()[-1]) > 1:
             raise InputError(

@@ -215,7 +215,7 @@ def _feed(
             raise InputError(
                 f"Expected the `steps` of a sequence for {type(model).__name__}, got None."
             )
-        features = first.input_size
+        features = first.input_size // _patch_size(module)
     elif isinstance(first, nn.Linear) and features is None:
         return _Feed((first.in_features,) if steps is None else (steps, first.in_features))
     if features is None or steps is None:
@@ -239,7 +239,8 @@ def _feed_of_decoder(
     width, features = 0, 0
     if isinstance(first, LSTMLayer):
         width = first.context_size
-        features = first.input_size if getattr(decoder, "needs_input", False) else 0
+        reads = getattr(decoder, "needs_input", False)
+        features = first.input_size // _patch_size(decoder) if reads else 0
     elif isinstance(first, nn.Linear):
         width = first.in_features
     if input_shape is None and not width:
@@ -247,6 +248,12 @@ def _feed_of_decoder(
             f"The layers of {name} do not tell the width of a code; give it as `input_shape`, (L,)."
         )
     return _Feed(tuple(input_shape or (width,)), steps, features)
+
+
+def _patch_size(module: nn.Module) -> int:
+    """Steps that the first LSTM layer of a model or part reads at once."""
+    size: int = getattr(getattr(module, "encoder", module), "patch_size", 1)
+    return size
 
 
 def _run(module: nn.Module, feed: _Feed, batch: int) -> Seen:

@@ -17,9 +17,11 @@ from unspool.lstm.compiled import recurrence, step
 from unspool.lstm.compiled.tiles import FEW
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.cpu import Task
+from unspool.lstm.turn import reverse_within
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import DECODERS, LSTMDecoder
 from unspool.nn.encoder import LSTMEncoder
+from unspool.nn.patches import lengths_in_patches, patched, places
 from unspool.nn.recurrent import LSTM, LSTMLayer
 
 ACTIVATIONS = {
@@ -40,7 +42,8 @@ class Parts(NamedTuple):
     statistic: str  # of its states, which is the code
     decoder: LSTMLayer
     dense: list[tuple[nn.Linear, int]]  # and the number of its activation
-    reads_input: bool
+    reads: str | None  # "input", "place" of a patch, or nothing
+    patch_size: int
 
 
 def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -> Tensor | None:
@@ -48,13 +51,20 @@ def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -
 
     Where gradients are enabled they are computed with it. None where the model is not of the kind
     served here: an LSTM layer in one direction whose final, mean or largest state is the code, one
-    that decodes it, and dense layers with linear, ReLU, tanh or sigmoid activations, on a CPU.
+    that decodes it, and dense layers with linear, ReLU, tanh or sigmoid activations, on a CPU. Nor
+    where sequences end within a patch: the loss of a patch counts as a whole here.
     """
     if x.requires_grad or not len(x) or loss not in LOSSES:
         return None
     parts = parts_of(model, len(x))
     if parts is None:
         return None
+    size = parts.patch_size
+    if size > 1:
+        incomplete = x.shape[1] % size if lengths is None else (lengths % size).any()
+        if incomplete:
+            return None
+        x, lengths = patched(x, size, lengths), lengths_in_patches(lengths, size)
     parts.encoder.ran = parts.decoder.ran = RAN
     if not torch.is_grad_enabled():
         return _run(parts, x, lengths, LOSSES[loss], gradients=False)[0]
@@ -76,7 +86,7 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
     if type(decoder) is not LSTMDecoder or decoder.kind not in KINDS or decoder.reverse_target:
         return None
     layers = [_single(encoder.lstm), _single(decoder.lstm)]
-    head = list(decoder.head)
+    head = [module for module in decoder.head if not isinstance(module, nn.Unflatten)]
     dense: list[tuple[nn.Linear, int]] = []
     for linear, activation in zip(head[::2], head[1::2], strict=True):
         if not isinstance(linear, nn.Linear) or type(activation) not in ACTIVATIONS:
@@ -87,7 +97,11 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
         return None
     if any(layer.choice(batch).name != "cpu" for layer in (first, second)):
         return None
-    return Parts(first, statistic, second, dense, reads_input=decoder.needs_input)
+    size = decoder.patch_size
+    if decoder.needs_input and size > 1:  # the steps of a patch would have to be turned round too
+        return None
+    reads = "input" if decoder.needs_input else "place" if decoder.reads_place else None
+    return Parts(first, statistic, second, dense, reads, size)
 
 
 def _single(lstm: LSTM) -> LSTMLayer | None:
@@ -134,7 +148,12 @@ def _run(
     batch, steps, _ = x.shape
     codes, grad_codes = (x.new_empty(batch, parts.encoder.units) for _ in range(2))
     encoder = _task(parts.encoder, batch, x, None, lengths, steps)
-    decoder = _task(parts.decoder, batch, x if parts.reads_input else None, codes, lengths, steps)
+    read = None
+    if parts.reads == "input":
+        read = x
+    elif parts.reads == "place":  # turned round, as it is read backwards here
+        read = reverse_within(places(steps, codes), lengths).contiguous()
+    decoder = _task(parts.decoder, batch, read, codes, lengths, steps)
     if parts.statistic == "last":
         encoder.tell(h_n=codes, grad_h_n=grad_codes)
     else:
@@ -168,7 +187,7 @@ def _run(
     w_ih, *second = decoder.weight_gradients()
     return head.losses.sum(), [
         *first,
-        w_ih if parts.reads_input else None,
+        w_ih if parts.reads else None,
         *second,
         *head.gradients(),
     ]

@@ -9,6 +9,7 @@ from unspool.blueprint.parts import sizes
 from unspool.runtime.convolution import Convolution, enlarge
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
 from unspool.runtime.encoders import batch_last, within
+from unspool.runtime.patches import in_patches, patched, places, unpatched
 from unspool.runtime.recurrence import LSTM, Array, Ragged, State
 
 Weights = Mapping[str, Array]
@@ -49,38 +50,41 @@ class LSTMDecoder(Decoder):
         self.start = Dense(weights, "start.") if part.starts else None
         self.head = DenseLayers(part.head, weights, "head.")
         if not self.kind.flat:
-            self.width = max(self.width, *part.head.widths)
+            self.width = max(self.width, -(-max(part.head.widths) // part.patch_size))
 
     def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
         """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
         if self.kind.flat:
-            everything = Ragged(np.full(len(code), self.part.steps), self.part.steps)
+            everything = Ragged(np.full(len(code), self.part.pieces), self.part.pieces)
             _, (h, _) = self.lstm(self._pieces(code), everything, return_sequences=False)
             return self.head(h[-1].T)[:, : batch.steps]
+        by_patch = in_patches(batch, self.part.patch_size)
         if self.kind.reads == "previous":
-            sequences = self._one_by_one(code, batch.steps)
+            patches = self._one_by_one(code, by_patch.steps)
         else:
-            read = self._read(code, batch.steps, backwards)
-            states, _ = self.lstm(read, batch, context=self._context(code), state=self._state(code))
+            read = self._read(code, by_patch.steps, backwards)
+            context, state = self._context(code), self._state(code)
+            states, _ = self.lstm(read, by_patch, context=context, state=state)
             assert states is not None
-            sequences = self.head(states.transpose(0, 2, 1))  # (T, B, F)
+            patches = self.head(states.transpose(0, 2, 1))
+        sequences = unpatched(patches, batch.steps)  # (T, B, F)
         if self.part.reverse_target:
             sequences = batch.reversed(sequences.transpose(0, 2, 1)).transpose(0, 2, 1)
         return sequences.transpose(1, 0, 2)
 
-    def _one_by_one(self, code: Array, steps: int) -> Array:
-        """Sequences (steps, B, F), each step fed to the next."""
+    def _one_by_one(self, code: Array, count: int) -> Array:
+        """Patches (count, B, ·), each fed to the next."""
         one, context, state = Ragged(np.ones(len(code), np.int64), 1), self._context(code), None
         state = self._state(code)
-        sequences = np.empty((steps, len(code), self.part.n_features), np.float32)
-        written = np.zeros((1, len(code), self.part.n_features), np.float32)
-        for step in range(steps):
-            read = np.ascontiguousarray(written.transpose(0, 2, 1))
+        size, features = self.part.patch_size, self.part.n_features
+        patches = np.empty((count, len(code), size, features), np.float32)
+        read = np.zeros((1, size * features, len(code)), np.float32)
+        for place in range(count):
             states, state = self.lstm(read, one, context=context, state=state)
             assert states is not None
-            written = self.head(states.transpose(0, 2, 1))
-            sequences[step] = written[0]
-        return sequences
+            patches[place] = self.head(states.transpose(0, 2, 1)).reshape(patches.shape[1:])
+            read = np.ascontiguousarray(patches[place].reshape(len(code), -1).T[None])
+        return patches
 
     def _context(self, code: Array) -> Array | None:
         return np.ascontiguousarray(code.T) if self.kind.code == "context" else None
@@ -94,20 +98,20 @@ class LSTMDecoder(Decoder):
         h, c = whole.reshape(len(code), 2, halves, -1).transpose(1, 2, 3, 0)
         return h, c
 
-    def _read(self, code: Array, steps: int, backwards: Array | None) -> Array | None:
-        """What the LSTM reads at its steps, (T, ·, B), besides a context."""
+    def _read(self, code: Array, count: int, backwards: Array | None) -> Array | None:
+        """What the LSTM reads at its steps, (P, ·, B), besides a context."""
         if self.kind.code == "steps":
-            return self._pieces(code)[:steps]
+            return self._pieces(code)[:count]
         if self.kind.reads is None:
-            return None
+            return places(count, len(code)) if self.part.reads_place else None
         assert backwards is not None, "this decoder needs the input"
-        read = backwards[:, :steps]
-        return batch_last(np.pad(read, ((0, 0), (0, steps - read.shape[1]), (0, 0))))
+        read = patched(backwards, self.part.patch_size)[:, :count]
+        return batch_last(np.pad(read, ((0, 0), (0, count - read.shape[1]), (0, 0))))
 
     def _pieces(self, code: Array) -> Array:
-        steps, width = self.part.steps, self.part.lstm.inputs
-        whole = np.pad(code, ((0, 0), (0, steps * width - code.shape[1])))
-        return batch_last(whole.reshape(len(code), steps, width))
+        count, width = self.part.pieces, self.part.lstm.inputs
+        whole = np.pad(code, ((0, 0), (0, count * width - code.shape[1])))
+        return batch_last(whole.reshape(len(code), count, width))
 
 
 class DenseDecoder(Decoder):

@@ -11,6 +11,7 @@ from unspool.blueprint.parts import projects
 from unspool.runtime.convolution import Convolution, pool
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
 from unspool.runtime.kernels import Kernels
+from unspool.runtime.patches import in_patches, patched
 from unspool.runtime.pooling import pooled
 from unspool.runtime.recurrence import LSTM, Array, Ragged
 
@@ -62,9 +63,11 @@ class LSTMEncoder(Encoder):
 
     def features(self, x: Array, batch: Ragged) -> Array:
         """The pooled states: (B, S · statistics), or the whole final state."""
-        states, state = self.lstm(batch_last(x), batch, return_sequences=self.pools)
+        size = self.part.patch_size
+        read, patches = batch_last(patched(x, size)), in_patches(batch, size)
+        states, state = self.lstm(read, patches, return_sequences=self.pools)
         last = self.of_state(*state)
-        found = last if states is None else pooled(self.part.statistics, states, last, batch)
+        found = last if states is None else pooled(self.part.statistics, states, last, patches)
         return found if self.kernels is None else np.concatenate([found, self.kernels(x, batch)], 1)
 
     def of_state(self, h: Array, c: Array) -> Array:

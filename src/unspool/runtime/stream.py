@@ -1,5 +1,6 @@
 """`Stream`: a trained model that reads one step at a time."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from unspool.runtime.recurrence import Array, Cells, Ragged
 class Stream:
     """What a model knows of a series so far; each step pushed costs the same.
 
-    After t steps, code and forecast are those of the whole sequence of t steps. Made by
+    After t steps, code and forecast are those of the whole sequence of t steps. Where the encoder
+    reads patches, a patch that is still incomplete is read again with each of its steps. Made by
     `Model.stream`.
 
     Raises
@@ -69,6 +71,8 @@ class Stream:
         self._pool = RunningPool(self._encoder.part.statistics)
         kernels = self._encoder.kernels
         self._kernels = None if kernels is None else RunningKernels(kernels, self._size)
+        self._patch_size = self._encoder.part.patch_size
+        self._patch = np.zeros((self._patch_size, self._features, self._size), np.float32)
         self.steps = 0
 
     def push(self, step: npt.ArrayLike) -> npt.NDArray[np.float32]:
@@ -109,12 +113,30 @@ class Stream:
         if self._kernels is not None:
             self._kernels.add(x.reshape(self._size, -1))
         x = x.T
+        if self._patch_size > 1:
+            x = self._in_patch(x)
         for cells in self._cells:
             cells.step(x.reshape(cells.read.shape))
             x = cells.h
         self._pool.add(x)
         self.steps += 1
         return self._shaped(self._code())
+
+    def _in_patch(self, x: Array) -> Array:
+        """The patch of which `x` is the latest step; all is again as before the patch began."""
+        place = self.steps % self._patch_size
+        if place == 0:
+            self._patch[:] = 0
+            self._before = self._halves(), copy.deepcopy(self._pool)
+        (h, c), pool = self._before
+        for depth, cells in enumerate(self._cells):
+            cells.h[...], cells.c[...] = (
+                h[depth].reshape(cells.h.shape),
+                c[depth].reshape(cells.c.shape),
+            )
+        self._pool = copy.deepcopy(pool)
+        self._patch[place] = x.reshape(self._features, self._size)
+        return self._patch
 
     @property
     def state(self) -> tuple[Array, Array]:

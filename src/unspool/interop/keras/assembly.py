@@ -135,6 +135,7 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
         "units": None if last.units == latent else last.units,
         "num_layers": len(layers),
         "bidirectional": len(last.halves) == 2,
+        "patch_size": 1,
         "activation": one_activation(every, "LSTM layers", "tanh"),
         "recurrent_activation": gates.pop(),
     }

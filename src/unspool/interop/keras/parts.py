@@ -20,6 +20,7 @@ from unspool.blueprint import (
 )
 from unspool.blueprint.parts import VARIANCE_FLOOR, Size, projects, sizes
 from unspool.data.scaling import Scaler
+from unspool.errors import InputError
 
 LOWEST = -3.0e38  # below everything in float32: a pool never takes it
 
@@ -85,6 +86,7 @@ class Parts:
         """The code, and the final states of the LSTM layers where the code is made of them all."""
         states: list[list[Any]] = []
         if isinstance(part, LSTMEncoder):
+            _refuse_patches(part)
             pools, read = part.statistics != ("last",), x
             x, states = self._stack(
                 "encoder.lstm.",
@@ -223,6 +225,7 @@ class Parts:
         backwards: Any,
     ) -> Any:
         """Sequences of `steps` steps; `states` are those of the encoder, if they are the code."""
+        _refuse_patches(part)
         kind = part.kind
         if kind.code == "steps":
             read = self._pieces(code, part.steps)
@@ -342,6 +345,15 @@ class Parts:
         made = layer(x)
         layer.set_weights(weights)
         return made
+
+
+def _refuse_patches(part: LSTMEncoder | LSTMDecoder) -> None:
+    if part.patch_size > 1:
+        raise InputError(
+            f"An LSTM that reads patches of {part.patch_size} steps cannot be written for Keras, "
+            "whose layers have no mask for a patch that is incomplete; fit the model with "
+            "patch_size=1, or export to ONNX."
+        )
 
 
 def _wired(states: list[list[Any]], layers: Layers) -> bool:

@@ -35,15 +35,19 @@ def dense(g: Graph, weights: Weights, prefix: str, x: str) -> str:
     return g.op("Add", g.op("MatMul", x, matrix), bias)
 
 
-def head(g: Graph, part: Head, weights: Weights, prefix: str, x: str) -> str:
-    """Dense layers along the last axis; where the part has steps, vectors become (B, steps, F)."""
+def head(g: Graph, part: Head, weights: Weights, prefix: str, x: str, axes: int = 1) -> str:
+    """Dense layers along the last axis, behind `axes` others.
+
+    Where the part has steps, the last axis becomes two, steps and features.
+    """
+    kept = [0] * axes
     for depth, activation in enumerate(part.activations):
         x = dense(g, weights, f"{prefix}{2 * depth}.", x)
         if part.steps is not None and depth == len(part.activations) - 1:
-            x = g.shaped(x, 0, part.steps, part.outputs)
+            x = g.shaped(x, *kept, part.steps, part.outputs)
         x = activate(g, activation, x)
     if part.steps is not None and not part.activations:
-        x = g.shaped(x, 0, part.steps, part.outputs)
+        x = g.shaped(x, *kept, part.steps, part.outputs)
     return x
 
 
@@ -74,9 +78,7 @@ def read(g: Graph, scaler: Scaler) -> Batch:
     values = g.op("Pad", "x", pads)
     lengths = g.op("Pad", "lengths", g.op("Concat", g.ints(0), more[0], axis=0))
 
-    steps = g.op("Range", g.constant(0, np.int64), scalar(g, time), g.constant(1, np.int64))
-    real = g.op("Less", steps, g.op("Unsqueeze", lengths, g.ints(1)))
-    real = g.op("Unsqueeze", real, g.ints(2))
+    real = _real(g, lengths, time)
     at_least_one = g.op("Max", lengths, g.ints(1))
     return Batch(
         # Chosen, not multiplied: what stands in the padding may be NaN.
@@ -89,6 +91,44 @@ def read(g: Graph, scaler: Scaler) -> Batch:
         time,
         asked,
     )
+
+
+def in_patches(g: Graph, batch: Batch, size: int) -> Batch:
+    """The same sequences by patches of `size` steps: x is (B, P, size · F)."""
+    if size == 1:
+        return batch
+    lengths, time = (_patches_of(g, each, size) for each in (batch.lengths, batch.time))
+    real = g.op("And", _real(g, lengths, time), g.op("Unsqueeze", batch.begun, g.ints(2)))
+    return batch._replace(
+        x=patched(g, batch.x, batch.time, size),
+        lengths=lengths,
+        lengths32=g.op("Cast", lengths, to=INT32),
+        real=real,
+        time=time,
+    )
+
+
+def patched(g: Graph, x: str, time: str, size: int) -> str:
+    """Patches (B, P, size · F) of sequences (B, T, F), zeros where a last one is incomplete."""
+    if size == 1:
+        return x
+    whole = g.op("Mul", _patches_of(g, time, size), g.ints(size))
+    pads = g.op("Concat", g.ints(0, 0, 0, 0), g.op("Sub", whole, time), g.ints(0), axis=0)
+    filled = g.op("Pad", x, pads)
+    wide = g.op("Mul", g.size(x, 2), g.ints(size))
+    return g.op("Reshape", filled, g.op("Concat", g.ints(0, -1), wide, axis=0))
+
+
+def _patches_of(g: Graph, steps: str, size: int) -> str:
+    """How many patches so many steps fill."""
+    return g.op("Div", g.op("Add", steps, g.ints(size - 1)), g.ints(size))
+
+
+def _real(g: Graph, lengths: str, time: str) -> str:
+    """Whether a step is one of its sequence's, (B, T, 1)."""
+    steps = g.op("Range", g.constant(0, np.int64), scalar(g, time), g.constant(1, np.int64))
+    real = g.op("Less", steps, g.op("Unsqueeze", lengths, g.ints(1)))
+    return g.op("Unsqueeze", real, g.ints(2))
 
 
 def scalar(g: Graph, size: str) -> str:

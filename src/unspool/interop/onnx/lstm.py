@@ -7,10 +7,19 @@ directions.
 import numpy as np
 
 from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
-from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.blueprint.parts import PERIOD, VARIANCE_FLOOR, WAVES
 from unspool.interop.onnx.graph import Array, Graph
 from unspool.interop.onnx.kernels import kernel_means
-from unspool.interop.onnx.layers import FLOAT, Batch, Weights, dense, head, scalar
+from unspool.interop.onnx.layers import (
+    FLOAT,
+    Batch,
+    Weights,
+    dense,
+    head,
+    in_patches,
+    patched,
+    scalar,
+)
 
 States = list[tuple[str, str]]  # h and c of every layer
 
@@ -21,6 +30,7 @@ GATES = {"sigmoid": "Sigmoid", "hard_sigmoid": "HardSigmoid"}
 
 def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -> str:
     """The pooled states of sequences: (B, S · statistics), or the whole final state."""
+    given, batch = batch, in_patches(g, batch, part.patch_size)
     x = g.turned(batch.x, 1, 0, 2)
     states, finals = layers(g, part.lstm, weights, "encoder.lstm.", x, batch.lengths32)
     # A sequence of no steps ran one all the same: its state is still the initial one.
@@ -36,7 +46,7 @@ def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -
     states = g.turned(states, 1, 0, 2)
     found = [last if name == "last" else _over(g, name, states, batch) for name in part.statistics]
     if part.kernels is not None:
-        found.append(kernel_means(g, part.kernels, weights, batch))
+        found.append(kernel_means(g, part.kernels, weights, given))
     return g.joined(found, 1)
 
 
@@ -137,50 +147,70 @@ def lstm_decoder(
         last = g.op("Squeeze", finals[-1][0], g.ints(0))
         sequences = head(g, part.head, weights, f"{prefix}head.", last)
         return sequences if steps else g.first_of(sequences, batch.time, part.steps, 1)
+    by_patch = in_patches(g, batch, part.patch_size)
+    count = g.ints(part.pieces) if steps else by_patch.time
     if part.kind.reads == "previous":
-        sequences = _one_by_one(g, part, weights, prefix, code, batch, steps or batch.time)
+        patches = _one_by_one(g, part, weights, prefix, code, batch, count)
     else:
         states, _ = layers(
             g,
             part.lstm,
             weights,
             f"{prefix}lstm.",
-            _input(g, part, code, batch, steps),
-            None if steps else batch.lengths32,
+            _input(g, part, code, batch, count, ahead=steps is not None),
+            None if steps else by_patch.lengths32,
             _start(g, part, weights, prefix, code),
         )
-        sequences = head(g, part.head, weights, f"{prefix}head.", states)
+        patches = head(g, part.head, weights, f"{prefix}head.", states, axes=2)
+    if part.patch_size > 1:  # (P, B, size, F), or (P, B, size · F)
+        patches = g.shaped(patches, 0, 0, part.patch_size * part.n_features)
+    sequences = g.turned(patches, 1, 0, 2)
+    if part.patch_size > 1:
+        sequences = g.shaped(sequences, 0, -1, part.n_features)
+        sequences = g.first(sequences, steps or batch.time, 1)
     if part.reverse_target:
-        sequences = g.op("ReverseSequence", sequences, batch.lengths, time_axis=0, batch_axis=1)
-    return g.turned(sequences, 1, 0, 2)
+        sequences = g.op("ReverseSequence", sequences, batch.lengths, time_axis=1, batch_axis=0)
+    return sequences
 
 
-def _input(g: Graph, part: LSTMDecoder, code: str, batch: Batch, steps: str | None) -> str:
-    """What the first layer reads, (steps, B, ·)."""
-    count = steps or batch.time
+def _input(g: Graph, part: LSTMDecoder, code: str, batch: Batch, count: str, *, ahead: bool) -> str:
+    """What the first layer reads, (count, B, ·)."""
     if part.kind.code == "steps":
         pieces = _pieces(g, part, code)
-        return pieces if steps else g.first_of(pieces, count, part.steps, 0)
+        return pieces if ahead else g.first_of(pieces, count, part.pieces, 0)
     read = []
     if part.kind.code == "context":
         shape = g.op("Concat", count, batch.batch, g.ints(part.latent_dim), axis=0)
         read.append(g.op("Expand", code, shape))
     if part.kind.reads == "reversed_input":
         back = g.op("ReverseSequence", batch.x, batch.lengths, time_axis=1, batch_axis=0)
-        if steps:  # the past may be shorter than what comes after it
-            none = g.zeros(batch.batch, steps, g.ints(part.n_features))
-            back = g.first(g.op("Concat", back, none, axis=1), steps, 1)
+        back = patched(g, back, batch.time, part.patch_size)
+        if ahead:  # the past may be shorter than what comes after it
+            none = g.zeros(batch.batch, count, g.ints(part.patch_size * part.n_features))
+            back = g.first(g.op("Concat", back, none, axis=1), count, 1)
         read.append(g.turned(back, 1, 0, 2))
+    if part.reads_place:
+        read.append(_places(g, count, batch))
     return g.joined(read or [g.zeros(count, batch.batch, g.ints(1))], 2)
+
+
+def _places(g: Graph, count: str, batch: Batch) -> str:
+    """The places of patches, (count, B, 2 · WAVES)."""
+    steps = g.op("Range", g.constant(0, np.int64), scalar(g, count), g.constant(1, np.int64))
+    waves = g.constant(2 * np.pi / PERIOD * np.arange(1, WAVES + 1), np.float32)
+    column = g.op("Cast", g.op("Unsqueeze", steps, g.ints(1, 2)), to=FLOAT)
+    angles = g.op("Mul", column, waves)
+    each = g.op("Concat", g.op("Sin", angles), g.op("Cos", angles), axis=2)
+    return g.op("Expand", each, g.op("Concat", count, batch.batch, g.ints(2 * WAVES), axis=0))
 
 
 def _pieces(g: Graph, part: LSTMDecoder, code: str) -> str:
     """Codes cut into a piece for each step, (most steps, B, ·), the last ones filled with zeros."""
     width = part.lstm.inputs
-    missing = part.steps * width - part.latent_dim
+    missing = part.pieces * width - part.latent_dim
     if missing:
         code = g.op("Pad", code, g.ints(0, 0, 0, missing))
-    return g.turned(g.shaped(code, 0, part.steps, width), 1, 0, 2)
+    return g.turned(g.shaped(code, 0, part.pieces, width), 1, 0, 2)
 
 
 def _start(g: Graph, part: LSTMDecoder, weights: Weights, prefix: str, code: str) -> States | None:
@@ -196,10 +226,10 @@ def _start(g: Graph, part: LSTMDecoder, weights: Weights, prefix: str, code: str
 
 
 def _one_by_one(
-    g: Graph, part: LSTMDecoder, weights: Weights, prefix: str, code: str, batch: Batch, steps: str
+    g: Graph, part: LSTMDecoder, weights: Weights, prefix: str, code: str, batch: Batch, count: str
 ) -> str:
-    """Sequences (steps, B, F) in the order of writing, each step read by the next."""
-    one, lstm = g.ints(1), part.lstm
+    """Patches (count, B, patch_size · F) in the order of writing, each read by the next."""
+    one, lstm, wide = g.ints(1), part.lstm, part.patch_size * part.n_features
     start = _start(g, part, weights, prefix, code)
     if start is None:
         none = g.zeros(one, batch.batch, g.ints(lstm.units))
@@ -212,16 +242,18 @@ def _one_by_one(
     if part.kind.code == "context":
         read = body.op("Concat", g.op("Unsqueeze", code, g.ints(0)), written, axis=2)
     states, after = layers(body, lstm, weights, f"{prefix}lstm.", read, start=state)
-    step = head(body, part.head, weights, f"{prefix}head.", states)
+    step = head(body, part.head, weights, f"{prefix}head.", states, axes=2)
+    if part.patch_size > 1:
+        step = body.shaped(step, 0, 0, wide)
     number, go_on = body.fresh("step"), body.fresh("go_on")
     row = body.op("Squeeze", step, body.ints(0))
 
     sizes = [1, None, lstm.units]
-    carried = [body.typed(written, np.float32, [1, None, part.n_features])]
+    carried = [body.typed(written, np.float32, [1, None, wide])]
     carried += [body.typed(each, np.float32, sizes) for pair in state for each in pair]
-    results = [body.typed(step, np.float32, [1, None, part.n_features])]
+    results = [body.typed(step, np.float32, [1, None, wide])]
     results += [body.typed(each, np.float32, sizes) for pair in after for each in pair]
-    results.append(body.typed(row, np.float32, [None, part.n_features]))
+    results.append(body.typed(row, np.float32, [None, wide]))
     going = body.op("Identity", go_on)
     graph = g.onnx.helper.make_graph(
         body.nodes,
@@ -229,6 +261,6 @@ def _one_by_one(
         [body.typed(number, np.int64, []), body.typed(go_on, np.bool_, []), *carried],
         [body.typed(going, np.bool_, []), *results],
     )
-    first = g.zeros(one, batch.batch, g.ints(part.n_features))
+    first = g.zeros(one, batch.batch, g.ints(wide))
     initial = [first, *(each for pair in start for each in pair)]
-    return g.ops(len(initial) + 1, "Loop", scalar(g, steps), "", *initial, body=graph)[-1]
+    return g.ops(len(initial) + 1, "Loop", scalar(g, count), "", *initial, body=graph)[-1]

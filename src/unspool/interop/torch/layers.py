@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unspool import blueprint as plan
-from unspool.blueprint.parts import VARIANCE_FLOOR, Size
+from unspool.blueprint.parts import PERIOD, VARIANCE_FLOOR, WAVES, Size
 from unspool.nn.build import build_head
 
 LARGE = 3e38  # beyond every state
@@ -45,6 +45,14 @@ class Batch(NamedTuple):
         ends = lengths.unsqueeze(1)
         inside = steps < ends
         return cls(lengths, inside, torch.where(inside, ends - 1 - steps, steps))
+
+    def in_patches(self, size: int) -> "Batch":
+        """The same batch by patches of `size` steps, where it is (B, P, size · F)."""
+        if size == 1:
+            return self
+        count = (self.inside.shape[1] + (size - 1)) // size
+        lengths = (self.lengths + (size - 1)) // size
+        return Batch.of(self.inside[:, :count].unsqueeze(2), lengths)
 
     def reversed(self, x: Tensor) -> Tensor:
         """Sequences (B, T, F), each turned round within its own length."""
@@ -172,6 +180,23 @@ def same(convolution: nn.Module, images: Tensor, kernel: Size) -> Tensor:
     around = (left, wide - 1 - left, above, tall - 1 - above)
     maps: Tensor = convolution(functional.pad(images.permute(0, 3, 1, 2), around))
     return maps.permute(0, 2, 3, 1)
+
+
+def patched(x: Tensor, size: int) -> Tensor:
+    """Patches (B, P, size · F) of sequences (B, T, F), with zeros in their padding."""
+    if size == 1:
+        return x
+    count = (x.shape[1] + (size - 1)) // size
+    whole = functional.pad(x, (0, 0, 0, size - 1))[:, : count * size]
+    return whole.reshape(x.shape[0], count, size * x.shape[2])
+
+
+def places(like: Tensor) -> Tensor:
+    """The places of patches (B, P, 2 · WAVES) for as many as there are in `like` (B, P)."""
+    steps = torch.ones_like(like, dtype=torch.float64).cumsum(1) - 1
+    waves = torch.ones_like(like[:, :1], dtype=torch.float64).unsqueeze(2).expand(-1, -1, WAVES)
+    angles = steps.unsqueeze(2) * waves.cumsum(2) * (2 * torch.pi / PERIOD)
+    return torch.cat([angles.sin(), angles.cos()], 2)
 
 
 def up_to(steps: int, x: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ from unspool.interop.torch.layers import (
     State,
     convolutions,
     head,
+    patched,
+    places,
     same,
     up_to,
 )
@@ -53,7 +55,9 @@ class LSTMEncoder(Encoder):
 
     def features(self, x: Tensor, batch: Batch) -> Tensor:
         """The pooled states of the last layer, or h and c of all."""
-        states, every = self.lstm(x, batch)
+        size, given = self.part.patch_size, batch
+        batch = given.in_patches(size)
+        states, every = self.lstm(patched(x, size), batch)
         if self.part.whole_state:
             return torch.cat([batch.last(h) for h, _ in every] + [c for _, c in every], 1)
         last = torch.cat([batch.last(h) for h, _ in every[-self.part.lstm.directions :]], 1)
@@ -61,7 +65,7 @@ class LSTMEncoder(Encoder):
             last if name == "last" else batch.over(name, states) for name in self.part.statistics
         ]
         if self.kernels is not None:
-            found.append(self.kernels(x, batch))
+            found.append(self.kernels(x, given))
         return torch.cat(found, 1)
 
 
@@ -118,42 +122,52 @@ class LSTMDecoder(nn.Module):
             states, _ = self.lstm(self._pieces(code))
             sequences: Tensor = self.head(states[:, -1])
             return sequences[:, :steps]
+        size = self.part.patch_size
+        count = (steps + (size - 1)) // size
         if self.kind.reads == "previous":
-            return self._one_by_one(code, steps)
-        states, _ = self.lstm(self._read(code, steps, backwards), batch, self._state(code))
+            return self._one_by_one(code, count)[:, :steps]
+        by_patch = None if batch is None else batch.in_patches(size)
+        states, _ = self.lstm(self._read(code, count, backwards), by_patch, self._state(code))
         sequences = self.head(states)
+        if size > 1:
+            sequences = sequences.flatten(1, 2)[:, :steps]
         if self.part.reverse_target:
             assert batch is not None  # only a reconstruction is written backwards
             return batch.reversed(sequences)
         return sequences
 
-    def _one_by_one(self, code: Tensor, steps: int) -> Tensor:
-        """Each step is fed to the next: a trace has as many calls as there are steps."""
-        written = code.new_zeros(code.shape[0], 1, self.part.n_features)
+    def _one_by_one(self, code: Tensor, count: int) -> Tensor:
+        """Each patch is fed to the next: a trace has as many calls as there are patches."""
+        size, features = self.part.patch_size, self.part.n_features
+        read = code.new_zeros(code.shape[0], 1, size * features)
         state, sequence = self._state(code), []
-        for _ in range(steps):
-            states, every = self.lstm(self._beside_context(code, written, 1), None, state)
+        for _ in range(count):
+            states, every = self.lstm(self._beside_context(code, read, 1), None, state)
             state = torch.stack([h[:, -1] for h, _ in every]), torch.stack([c for _, c in every])
             written = self.head(states)
-            sequence.append(written)
+            sequence.append(written.flatten(1, 2) if size > 1 else written)
+            read = written.flatten(1).unsqueeze(1)
         return torch.cat(sequence, 1)
 
-    def _read(self, code: Tensor, steps: int, backwards: Tensor | None) -> Tensor:
-        """What the LSTM reads at its steps, (B, steps, ·)."""
+    def _read(self, code: Tensor, count: int, backwards: Tensor | None) -> Tensor:
+        """What the LSTM reads at its steps, (B, count, ·)."""
         if self.kind.code == "steps":
-            return self._pieces(code)[:, :steps]
+            return self._pieces(code)[:, :count]
         read = None
         if self.kind.reads is not None:
             assert backwards is not None
-            read = functional.pad(backwards, (0, 0, 0, steps))[:, :steps]
-        return self._beside_context(code, read, steps)
+            read = patched(backwards, self.part.patch_size)
+            read = functional.pad(read, (0, 0, 0, count))[:, :count]
+        elif self.part.reads_place:
+            read = places(code[:, :1].expand(-1, count)).type_as(code)
+        return self._beside_context(code, read, count)
 
-    def _beside_context(self, code: Tensor, read: Tensor | None, steps: int) -> Tensor:
+    def _beside_context(self, code: Tensor, read: Tensor | None, count: int) -> Tensor:
         columns = [] if read is None else [read]
         if self.kind.code == "context":
-            columns.append(code.unsqueeze(1).expand(-1, steps, -1))
+            columns.append(code.unsqueeze(1).expand(-1, count, -1))
         if not columns:  # nothing is read, which is here a column of zeros
-            columns.append(code.new_zeros(code.shape[0], steps, 1))
+            columns.append(code.new_zeros(code.shape[0], count, 1))
         return torch.cat(columns, 2)
 
     def _state(self, code: Tensor) -> State | None:
@@ -166,9 +180,9 @@ class LSTMDecoder(nn.Module):
         return turned[0], turned[1]
 
     def _pieces(self, code: Tensor) -> Tensor:
-        steps, width = self.part.steps, self.part.lstm.inputs
-        missing = steps * width - self.part.latent_dim
-        return functional.pad(code, (0, missing)).reshape(-1, steps, width)
+        count, width = self.part.pieces, self.part.lstm.inputs
+        missing = count * width - self.part.latent_dim
+        return functional.pad(code, (0, missing)).reshape(-1, count, width)
 
 
 class DenseDecoder(nn.Module):

@@ -43,9 +43,9 @@ RECORD = np.dtype([(name, np.int64) for name in Bank._fields])
 def means(record, first, last, workspace, like):
     """out[b, k] = mean over real steps of hard_sigmoid(bias[k] + weight[k] * x[b]).
 
-    The convolution is causal: a sequence is preceded by copies of its first step. As many kernels at a time as the
-    vectors in the tuple `like` have lanes; their weights are transposed once, ``[input][kernel]``,
-    for the sequences from `first` to before `last`.
+    The convolution is causal: copies of its first step precede a sequence. As many kernels at a
+    time as the vectors in the tuple `like` have lanes; their weights are transposed once,
+    ``[input][kernel]``, for the sequences from `first` to before `last`.
     """
     job = record[0]
     features, inputs = job.features, job.taps * job.features
