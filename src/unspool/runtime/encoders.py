@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import blueprint as plan
+from unspool.blueprint.features import STATISTICS
 from unspool.blueprint.parts import projects
 from unspool.runtime.convolution import Convolution, pool
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
 from unspool.runtime.kernels import Kernels
-from unspool.runtime.pooling import pooled
-from unspool.runtime.recurrence import LSTM, Array, Ragged
+from unspool.runtime.pooling import pooled, pooled_parts
+from unspool.runtime.recurrence import LSTM, Array, Lengths, Ragged, State
 
 Weights = Mapping[str, Array]
 
@@ -62,10 +63,29 @@ class LSTMEncoder(Encoder):
 
     def features(self, x: Array, batch: Ragged) -> Array:
         """The pooled states: (B, S · statistics), or the whole final state."""
-        states, state = self.lstm(batch_last(x), batch, return_sequences=self.pools)
+        states, state, lengths = self.states(x, batch, return_sequences=self.pools)
         last = self.of_state(*state)
-        found = last if states is None else pooled(self.part.statistics, states, last, batch)
+        found = last if states is None else pooled(self.part.statistics, states, last, lengths)
         return found if self.kernels is None else np.concatenate([found, self.kernels(x, batch)], 1)
+
+    def states(
+        self, x: Array, batch: Ragged, *, return_sequences: bool = True
+    ) -> tuple[Array | None, State, Lengths]:
+        """The last layer's states (T, S, B), the final h and c of all layers, and lengths (B,).
+
+        The lengths say how many of a sequence's states are real.
+        """
+        states, state = self.lstm(batch_last(x), batch, return_sequences=return_sequences)
+        return states, state, batch.lengths
+
+    def multiscale(self, x: Array, batch: Ragged, scales: tuple[int, ...]) -> Array:
+        """Statistics of the states over the parts of sequences, and the kernels' means, (B, D)."""
+        states, _, lengths = self.states(x, batch)
+        assert states is not None
+        features = [pooled_parts(STATISTICS, states, count, lengths) for count in scales]
+        if self.kernels is not None:
+            features.append(self.kernels(x, batch))
+        return np.concatenate(features, axis=1)
 
     def of_state(self, h: Array, c: Array) -> Array:
         """The final state (B, S) from states (layers · directions, H, B)."""
