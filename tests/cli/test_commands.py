@@ -87,6 +87,47 @@ def test_encode_writes_every_format(run, model, heartbeats, tmp_path, ending):
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet", "npy"])
+def test_encode_writes_features_under_their_names(run, model, heartbeats, tmp_path, ending):
+    path = tmp_path / f"features.{ending}"
+    done = run("encode", model, heartbeats, "--features", "--scales", "1,2", "-o", path)
+    assert (done.code, done.out) == (0, "")
+    trained, X = unspool.load(model), read_file(heartbeats).source
+    expected, names = trained.features(X, scales=(1, 2)), trained.feature_names((1, 2)).tolist()
+    assert {"state5_mean", "state0_std_2of2"} < set(names)
+    if ending == "npy":
+        got = np.load(path)
+    elif ending == "parquet":
+        table = pq.read_table(path)
+        assert table.column_names == ["label", *names]
+        got = np.stack([table[name].to_numpy() for name in names], 1)
+    else:
+        table = read_csv(path.read_text())
+        assert list(table) == ["label", *names]
+        got = np.array([table[name] for name in names], np.float32).T
+    np.testing.assert_array_equal(got, expected)
+    table = read_csv(run("encode", model, heartbeats, "--features").out)
+    assert list(table) == ["label", *trained.feature_names()]
+
+
+def test_encode_says_who_has_no_features(run, heartbeats, model, tmp_path):
+    done = run("encode", model, heartbeats, "--scales", "1,2")
+    assert (done.code, done.out) == (1, "")
+    assert "--scales is of --features; give that too, or leave it out." in done.err
+    for scales in ("1,1", "0", "two", "1 2", ""):
+        done = run("encode", model, heartbeats, "--features", "--scales", scales)
+        assert (done.code, done.out) == (1, "")
+        assert "--scales must be distinct whole numbers from 1 to 1024" in done.err
+    dense = tmp_path / "dense.unspool"
+    run("fit", heartbeats, "-o", dense, "--model", "dense", "--epochs", 1)
+    done = run("encode", dense, heartbeats, "--features")
+    assert (done.code, done.out) == (1, "")
+    assert "`features` is not for a DenseAutoencoder, which this file holds" in done.err
+    forecaster = tmp_path / "forecaster.unspool"
+    run("fit", heartbeats, "-o", forecaster, "--model", "forecaster", "--epochs", 1)
+    assert run("encode", forecaster, heartbeats, "--features").code == 0
+
+
 def test_encode_cuts_windows_as_in_fit(run, series_model, series):
     table = read_csv(run("encode", series_model, series).out)
     assert list(table) == ["start", "label", "code_0", "code_1", "code_2"]

@@ -58,6 +58,8 @@ def outputs(model, case):
             found["from codes"] = model.inverse_transform(codes)
             if model.loss == "binary_crossentropy":
                 found["drawn"] = model.generate(codes, random_state=1)
+    if hasattr(model, "features"):
+        found["features"] = model.features(X, scales=(1, 3))
     if hasattr(model, "feature_maps"):
         found["maps"] = model.feature_maps(X)
     if getattr(model, "horizon_", 0):

@@ -48,7 +48,14 @@ ROUGHLY = {
     "conv, to a code": lambda: ConvAutoencoder(20, kernel_size=5, pool_size=3, **SHORT),
     "library": lambda: LSTMAutoencoder(backend="library", **SHORT),
 }
-METHODS = ("transform", "reconstruct", "reconstruction_error", "predict", "predict_proba")
+METHODS = (
+    "transform",
+    "features",
+    "reconstruct",
+    "reconstruction_error",
+    "predict",
+    "predict_proba",
+)
 
 
 def outputs(model, X):

@@ -8,8 +8,7 @@ from tests.close import assert_close
 from unspool.blueprint.parts import POOLINGS, VARIANCE_FLOOR
 from unspool.lstm import pooling
 from unspool.nn.encoder import LSTMEncoder
-from unspool.runtime.pooling import RunningPool, pooled
-from unspool.runtime.recurrence import Ragged
+from unspool.runtime.pooling import RunningPool, pooled, pooled_parts
 
 STATISTICS = POOLINGS["all"]
 LENGTHS = np.array([7, 7, 4, 2, 1, 0])
@@ -90,12 +89,61 @@ def test_short_batches(steps):
     np.testing.assert_array_equal(found, np.repeat([[2, 2, 2, 2, 0]], 2, 0).repeat(S, 1))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_same_bits_alone_and_among_others_and_whatever_the_padding(dtype):
+    generator = torch.Generator().manual_seed(0)
+    h = torch.randn(60, 70, 5, generator=generator, dtype=dtype)
+    lengths = torch.arange(60) + 11
+    among = pooling.pooled(STATISTICS, h, h[:, 0], lengths)
+    for row, n in ((0, 11), (8, 19), (59, 70)):
+        alone = h[row : row + 1, :n].clone()
+        for given in (None, lengths[row : row + 1]):
+            found = pooling.pooled(STATISTICS, alone, alone[:, 0], given)
+            np.testing.assert_array_equal(found[0], among[row])
+
+
+PARTS = {  # of sequences of these lengths, cut into three: first steps and ends
+    7: [(0, 2), (2, 4), (4, 7)],
+    4: [(0, 1), (1, 2), (2, 4)],
+    2: [(0, 1), (0, 1), (1, 2)],
+    1: [(0, 1), (0, 1), (0, 1)],
+}
+
+
+def test_statistics_of_parts():
+    h, _ = states()
+    names = ("mean", "max", "min", "std")
+    found = pooling.pooled_parts(names, h, 3, torch.from_numpy(LENGTHS))
+    assert found.shape == (B, 3 * 4, S)
+    columns = np.where(np.arange(T)[:, None, None] < LENGTHS, h.numpy().transpose(1, 2, 0), 0)
+    twin = pooled_parts(names, columns, 3, LENGTHS)
+    np.testing.assert_allclose(twin, found.flatten(1), rtol=1e-6, atol=1e-7)
+    for row, n in enumerate(LENGTHS):
+        cut = [h[row, first:end].numpy() for first, end in PARTS.get(n, [])]
+        expected = [
+            [part.mean(0), part.max(0), part.min(0), np.sqrt(part.var(0) + VARIANCE_FLOOR)]
+            for part in cut
+        ] or np.zeros((3, 4, S))
+        np.testing.assert_allclose(found[row], np.reshape(expected, (12, S)), rtol=1e-12)
+    whole = pooling.pooled_parts(names, h[:2], 3)
+    np.testing.assert_array_equal(whole, found[:2])
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_parts_of_no_steps_are_zero(steps):
+    lengths = torch.zeros(2, dtype=torch.int64)
+    found = pooling.pooled_parts(("mean", "std"), torch.ones(2, steps, S), 3, lengths)
+    np.testing.assert_array_equal(found, np.zeros((2, 6, S)))
+    twin = pooled_parts(("mean", "std"), np.ones((steps, S, 2)), 3, lengths.numpy())
+    np.testing.assert_array_equal(twin, np.zeros((2, 6 * S)))
+
+
 def test_numpy_gives_the_same():
     h, last = (each.float() for each in states())
     expected = defined(STATISTICS, h, last, torch.from_numpy(LENGTHS))
     past = np.arange(T)[:, None] >= LENGTHS
     columns = np.where(past[:, None], 0, h.numpy().transpose(1, 2, 0)).astype(np.float32)
-    found = pooled(STATISTICS, columns, last.numpy(), Ragged(LENGTHS, T))
+    found = pooled(STATISTICS, columns, last.numpy(), LENGTHS)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -108,8 +156,8 @@ def test_one_step_at_a_time_gives_the_same(series):
     for step in range(T):
         pool.add(h[step][:, which])
         last = np.atleast_2d(h[step].T[which])
-        batch = Ragged(np.full(len(last), step + 1), step + 1)
-        expected = pooled(STATISTICS, h[: step + 1, :, : len(last)], last, batch)
+        lengths = np.full(len(last), step + 1)
+        expected = pooled(STATISTICS, h[: step + 1, :, : len(last)], last, lengths)
         np.testing.assert_allclose(pool.pooled(last), expected, rtol=1e-4)
 
 

@@ -6,6 +6,7 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -81,6 +82,32 @@ def test_a_classifier(name, pairs):
     np.testing.assert_array_equal(model.predict(X), trained.predict(X))
     assert model.score(X, y) == trained.score(X, y)
     np.testing.assert_array_equal(model.classes, trained.classes_)
+
+
+@pytest.mark.parametrize("scales", [(1,), (3, 1, 20)], ids=str)
+@pytest.mark.parametrize("name", [name for name in ALL if not name.startswith("stacked")])
+def test_features_beside_the_code(name, scales, pairs):
+    trained, model = pairs(name)
+    trained = getattr(trained, "autoencoder_", trained)
+    if not hasattr(trained, "features"):
+        for call in (partial(model.features, ALL[name].X), model.feature_names):
+            with pytest.raises(InputError, match="Features are statistics of an LSTM encoder's"):
+                call(scales=scales)
+        return
+    got = model.features(ALL[name].X, scales=scales)
+    assert got.dtype == np.float32
+    close("features", trained.features(ALL[name].X, scales=scales), got)
+    np.testing.assert_array_equal(model.feature_names(scales), trained.feature_names(scales))
+
+
+def test_features_of_sequences_with_lengths_beside_them(pairs):
+    trained, model = pairs("kernels, pooling")
+    values = RAGGED.values.copy()
+    values[np.arange(STEPS) >= RAGGED.lengths[:, None]] = np.inf
+    expected = trained.features(RAGGED, scales=(1, 2))
+    close("features", expected, model.features(values, RAGGED.lengths, scales=(1, 2)))
+    assert not model.features(values[:1], [0], scales=(1, 2)).any()
+    raises("`scales` must be distinct, got (2, 2).", model.features, RAGGED, scales=(2, 2))
 
 
 @pytest.mark.parametrize("name", AUTOENCODERS)
@@ -357,11 +384,16 @@ def test_memory_is_bounded_by_what_steps_become(pairs, monkeypatch):
     wide = runtime.Model(replace(ALL["repeat"], make=lstm(decoder_units=64)).fit().contents())
     sequences = np.zeros((200, 100, FEATURES), np.float32)
     many = runtime.Model(replace(ALL["images"], make=convolved).fit().contents())
-    for model, X, factor in [(wide, sequences, 8), (many, images(60), 8)]:
+    features = partial(wide.features, scales=(300,))
+    for call, X, factor in [
+        (wide.reconstruct, sequences, 8),
+        (many.reconstruct, images(60), 8),
+        (features, sequences[:, :10], 4),
+    ]:
         monkeypatch.setattr("unspool.runtime.model.BATCH_VALUES", 1 << 30)
-        unbounded = peak(model.reconstruct, X)
+        unbounded = peak(call, X)
         monkeypatch.setattr("unspool.runtime.model.BATCH_VALUES", 1 << 16)
-        assert peak(model.reconstruct, X) < unbounded / factor
+        assert peak(call, X) < unbounded / factor
 
 
 def test_values_that_float32_cannot_hold_are_refused_at_the_door(pairs):

@@ -326,22 +326,23 @@ class Model(Savable):
             return source
         return without_future(source, self.horizon_, self.max_length_)
 
-    def _inference_batch(self, steps: int) -> int:
-        values = max(1, steps) * self._n_features
+    def _inference_batch(self, steps: int, width: int = 0) -> int:
+        """Sequences to a batch; a step of theirs becomes up to `width` numbers."""
+        values = max(1, steps) * max(self._n_features, width)
         return max(1, min(INFERENCE_STEPS // max(1, steps), INFERENCE_VALUES // values))
 
     def _outputs(
-        self, source: Source | Futures, compute: Callable[[Batch], Tensor]
+        self, source: Source | Futures, compute: Callable[[Batch], Tensor], size: int | None = None
     ) -> Iterator[tuple[IntArray, Batch, FloatArray]]:
         """All of `source` in batches, each with its indices (B,) and what `compute` gives for it.
 
-        Sequences of like length are in a batch together.
+        Sequences of like length are in a batch together, at most `size` of them.
         """
         device = next(self.module_.parameters()).device
         order = np.arange(len(source))
         if source.min_length < source.max_length:
             order = np.argsort(source.lengths_of(order), kind="stable")
-        size = self._inference_batch(source.max_length)
+        size = size or self._inference_batch(source.max_length)
         batches = Batches(source, self.scaler_, order, size, device)
         for start, batch in zip(range(0, len(order), size), batches, strict=True):
             yield order[start : start + size], batch, self._output(len(batch.x), compute, batch)

@@ -1,13 +1,16 @@
 """From a sequence to its code."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from unspool import blueprint as plan
+from unspool.blueprint.features import STATISTICS
 from unspool.blueprint.parts import POOLINGS
 from unspool.errors import InputError
+from unspool.lstm.pooling import pooled_parts
 from unspool.nn.kernels import Kernels
 from unspool.nn.patches import lengths_in_patches, patched
 from unspool.nn.recurrent import LSTM, Cell
@@ -169,9 +172,9 @@ class LSTMEncoder(Encoder):
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """The pooled states: (B, S · statistics), or the whole final state."""
         statistics = () if self.statistics == ("last",) else self.statistics
-        size = self.patch_size
-        read, ends = patched(x, size, lengths), lengths_in_patches(lengths, size)
-        pooled, (h_n, c_n) = self.lstm(read, ends, return_sequences=False, statistics=statistics)
+        pooled, (h_n, c_n), _ = self.states(
+            x, lengths, return_sequences=False, statistics=statistics
+        )
         if self.whole_state:
             return torch.cat([*h_n, *c_n], 1)
         features: Tensor
@@ -182,6 +185,54 @@ class LSTMEncoder(Encoder):
         if self.kernels is None:
             return features
         return torch.cat([features, self.kernels(x, lengths)], 1)
+
+    def states(
+        self, x: Tensor, lengths: Tensor | None, **wanted: Any
+    ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor | None]:
+        """The last layer's states after each step or patch, all final states, and lengths.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+        lengths : whole-number tensor of shape (B,), optional
+        **wanted
+            `return_sequences` and `statistics`, as for `LSTM`.
+
+        Returns
+        -------
+        states : tensor of shape (B, T, S), or (B, K, S) for K statistics
+        h_n, c_n : pair of tensors
+        lengths : tensor of shape (B,), or None
+            How many of a sequence's states are real.
+        """
+        size = self.patch_size
+        read, ends = patched(x, size, lengths), lengths_in_patches(lengths, size)
+        states, finals = self.lstm(read, ends, **wanted)
+        return states, finals, ends
+
+    def multiscale(self, x: Tensor, lengths: Tensor | None, scales: tuple[int, ...]) -> Tensor:
+        """Statistics of the states over the parts of sequences, and the kernels' means, (B, D).
+
+        For every k in `scales` a sequence has k parts, as `lstm.pooling.pooled_parts` cuts them;
+        each has the mean, maximum, minimum and standard deviation of the last layer's states.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+        lengths : whole-number tensor of shape (B,), optional
+        scales : tuple of int
+        """
+        found = {}
+        if 1 in scales:  # the backend may take them without writing the states
+            found[1], *_ = self.states(x, lengths, return_sequences=False, statistics=STATISTICS)
+        if found.keys() != set(scales):
+            states, _, ends = self.states(x, lengths)
+            for count in set(scales) - {1}:
+                found[count] = pooled_parts(STATISTICS, states, count, ends)
+        features = [found[count].flatten(1) for count in scales]
+        if self.kernels is not None:
+            features.append(self.kernels(x, lengths))
+        return torch.cat(features, 1)
 
     @property
     def adapts(self) -> bool:  # type: ignore[override]
@@ -234,6 +285,6 @@ class LSTMEncoder(Encoder):
                 "Codes after every step need an encoder that reads in one direction, with "
                 "pooling='last' and a code made of its last layer's h; this one is another."
             )
-        states, _ = self.lstm(x, lengths)
+        states, *_ = self.states(x, lengths)
         codes: Tensor = states if self.projection is None else self.projection(states)
         return codes

@@ -7,13 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import blueprint as plan
+from unspool.blueprint.features import STATISTICS
 from unspool.blueprint.parts import projects
 from unspool.runtime.convolution import Convolution, pool
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
 from unspool.runtime.kernels import Kernels
 from unspool.runtime.patches import in_patches, patched
-from unspool.runtime.pooling import pooled
-from unspool.runtime.recurrence import LSTM, Array, Ragged
+from unspool.runtime.pooling import pooled, pooled_parts
+from unspool.runtime.recurrence import LSTM, Array, Lengths, Ragged, State
 
 Weights = Mapping[str, Array]
 
@@ -63,12 +64,31 @@ class LSTMEncoder(Encoder):
 
     def features(self, x: Array, batch: Ragged) -> Array:
         """The pooled states: (B, S · statistics), or the whole final state."""
+        states, state, lengths = self.states(x, batch, return_sequences=self.pools)
+        last = self.of_state(*state)
+        found = last if states is None else pooled(self.part.statistics, states, last, lengths)
+        return found if self.kernels is None else np.concatenate([found, self.kernels(x, batch)], 1)
+
+    def states(
+        self, x: Array, batch: Ragged, *, return_sequences: bool = True
+    ) -> tuple[Array | None, State, Lengths]:
+        """The last layer's states after each step or patch (T, S, B), all final states, lengths.
+
+        The lengths say how many of a sequence's states are real.
+        """
         size = self.part.patch_size
         read, patches = batch_last(patched(x, size)), in_patches(batch, size)
-        states, state = self.lstm(read, patches, return_sequences=self.pools)
-        last = self.of_state(*state)
-        found = last if states is None else pooled(self.part.statistics, states, last, patches)
-        return found if self.kernels is None else np.concatenate([found, self.kernels(x, batch)], 1)
+        states, state = self.lstm(read, patches, return_sequences=return_sequences)
+        return states, state, patches.lengths
+
+    def multiscale(self, x: Array, batch: Ragged, scales: tuple[int, ...]) -> Array:
+        """Statistics of the states over the parts of sequences, and the kernels' means, (B, D)."""
+        states, _, lengths = self.states(x, batch)
+        assert states is not None
+        features = [pooled_parts(STATISTICS, states, count, lengths) for count in scales]
+        if self.kernels is not None:
+            features.append(self.kernels(x, batch))
+        return np.concatenate(features, axis=1)
 
     def of_state(self, h: Array, c: Array) -> Array:
         """The final state (B, S) from states (layers · directions, H, B)."""

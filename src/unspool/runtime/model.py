@@ -1,13 +1,14 @@
 """`Model`: what a trained model can do, in NumPy."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks, model_file, results
+from unspool.blueprint.features import check_scales, feature_names
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, as_future, without_future
 from unspool.data.labels import labels_like
@@ -17,7 +18,7 @@ from unspool.model_file import Contents
 from unspool.model_file.labels import restore_labels
 from unspool.runtime.decoders import Decoder, make_decoder
 from unspool.runtime.dense import DenseLayers
-from unspool.runtime.encoders import make_encoder, within
+from unspool.runtime.encoders import LSTMEncoder, make_encoder, within
 from unspool.runtime.reading import form_of_fit, read
 from unspool.runtime.recurrence import Array, Ragged
 from unspool.runtime.stream import Stream
@@ -113,6 +114,37 @@ class Model:
         for indices, x, batch in self._batches(source):
             codes[indices] = self.encoder(x, batch)
         return codes
+
+    def features(
+        self, X: Any, lengths: npt.ArrayLike | None = None, *, scales: Sequence[int] = (1,)
+    ) -> npt.NDArray[np.float32]:
+        """Features of sequences beside the code, (N, D): see `LSTMAutoencoder.features`.
+
+        Parameters
+        ----------
+        X, lengths : see the class
+        scales : list or tuple of int, default (1,)
+            Into how many parts a sequence is cut, distinct numbers from 1 to 1,024.
+        """
+        scales = check_scales(scales)
+        encoder, names = self._lstm_encoder(), self.feature_names(scales)
+        source, _ = self._read(X, lengths)
+        features = np.empty((len(source), len(names)), np.float32)
+        values = encoder.part.lstm.width * max(source.max_length, *scales)
+        for indices, x, batch in self._batches(source, values):
+            features[indices] = encoder.multiscale(x, batch, scales)
+        return features
+
+    def feature_names(self, scales: Sequence[int] = (1,)) -> npt.NDArray[np.object_]:
+        """Names of the columns of `features`, (D,): "state3_mean", "state3_max_2of4", "kernel17".
+
+        Parameters
+        ----------
+        scales : as for `features`
+        """
+        part = self._lstm_encoder().part
+        n_kernels = 0 if part.kernels is None else part.kernels.width
+        return feature_names(part.lstm.width, n_kernels, check_scales(scales))
 
     def decode(self, codes: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
         """Sequences of codes.
@@ -315,6 +347,14 @@ class Model:
                 f"{source.max_length}; this model is made for sequences of bounded length."
             )
         return source, form
+
+    def _lstm_encoder(self) -> LSTMEncoder:
+        if not isinstance(self.encoder, LSTMEncoder):
+            raise InputError(
+                "Features are statistics of an LSTM encoder's states, and this "
+                f"{self.contents.model} has none; use `encode`."
+            )
+        return self.encoder
 
     def _decoder(self, name: str) -> Decoder:
         if name not in self.decoders:

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.blueprint.parts import VARIANCE_FLOOR
-from unspool.runtime.recurrence import Array, Ragged
+from unspool.runtime.recurrence import Array, Lengths
 
 
-def pooled(statistics: Sequence[str], states: Array, last: Array, batch: Ragged) -> Array:
+def pooled(statistics: Sequence[str], states: Array, last: Array, lengths: Lengths) -> Array:
     """Statistics (B, S · number of statistics) of states (T, S, B) over the real steps.
 
     A sequence of no steps has its initial state for the last, the mean, the largest and the
@@ -23,10 +23,10 @@ def pooled(statistics: Sequence[str], states: Array, last: Array, batch: Ragged)
         Zero past the end of a sequence.
     last : array of shape (B, S)
         The final states.
-    batch : Ragged
+    lengths : array of shape (B,)
     """
-    real = (np.arange(len(states))[:, None] < batch.lengths)[:, None]  # (T, 1, B)
-    count = np.maximum(batch.lengths, 1).astype(np.float32)
+    real = (np.arange(len(states))[:, None] < lengths)[:, None]  # (T, 1, B)
+    count = np.maximum(lengths, 1).astype(np.float32)
     mean = states.sum(axis=0) / count
 
     def over(name: str) -> Array:
@@ -44,8 +44,31 @@ def pooled(statistics: Sequence[str], states: Array, last: Array, batch: Ragged)
 
     found = np.concatenate([over(name) for name in statistics], axis=1)
     none = [0 * last if name == "std" else last for name in statistics]
-    begun = (batch.lengths > 0)[:, None]
+    begun = (lengths > 0)[:, None]
     return np.where(begun, found, np.concatenate(none, axis=1)).astype(np.float32, copy=False)
+
+
+def pooled_parts(statistics: Sequence[str], states: Array, count: int, lengths: Lengths) -> Array:
+    """Statistics (B, count · number of statistics · S) over each of `count` parts of a sequence.
+
+    Parameters
+    ----------
+    statistics : sequence of {"mean", "max", "min", "std"}
+    states : array of shape (T, S, B)
+    count : int
+        Parts, cut as `unspool.lstm.pooling.pooled_parts` says.
+    lengths : array of shape (B,)
+    """
+    (steps, width, size), ends = states.shape, np.arange(count + 1) * lengths[:, None] // count
+    first = ends[:, :-1]  # (B, count)
+    sizes = np.minimum(np.maximum(ends[:, 1:] - first, 1), lengths[:, None])
+    own = np.arange(sizes.max(initial=0))[:, None, None]
+    places = np.minimum(first + own, max(steps - 1, 0))  # (steps of a part, B, count)
+    parts = states.transpose(0, 2, 1)[places, np.arange(size)[:, None]]
+    parts = parts * (own < sizes)[..., None]
+    parts = parts.reshape(len(own), size * count, width).transpose(0, 2, 1)
+    nothing = np.zeros((size * count, width), np.float32)
+    return pooled(statistics, parts, nothing, sizes.ravel()).reshape(size, -1)
 
 
 class RunningPool:
