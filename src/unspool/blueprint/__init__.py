@@ -22,3 +22,4 @@ from unspool.blueprint.parts import Head as Head
 from unspool.blueprint.parts import Layers as Layers
 from unspool.blueprint.parts import LSTMDecoder as LSTMDecoder
 from unspool.blueprint.parts import LSTMEncoder as LSTMEncoder
+from unspool.blueprint.parts import Skip as Skip

@@ -48,6 +48,10 @@ POOLINGS: Mapping[str, tuple[str, ...]] = {
 }
 VARIANCE_FLOOR = 1e-6  # is added to a variance before its root is taken
 
+# What is subtracted from every sequence before it is encoded and added to its forecast: nothing,
+# its last value, or its mean (and then it is divided and multiplied by its standard deviation).
+NORMALIZATIONS = ("none", "last", "standard")
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -155,6 +159,7 @@ class LSTMEncoder:
     whole_state: bool = False
     variational: bool = False
     pooling: str = "last"
+    normalization: str = "none"
 
     most_steps = None
 
@@ -343,6 +348,30 @@ class ConvDecoder:
             yield f"convolutions.{depth}.bias", (narrow,)
 
 
+@dataclass(frozen=True)
+class Skip:
+    """What leads from a sequence to its forecast beside the code.
+
+    Parameters
+    ----------
+    n_features, horizon : int
+    steps : int
+        Last steps of a sequence that a linear map for each feature reads; 0 for no such map.
+    normalization : str
+        What is undone on the forecast, as in `NORMALIZATIONS`.
+    """
+
+    n_features: int
+    horizon: int
+    steps: int
+    normalization: str
+
+    def weights(self) -> Weights:
+        """Those of the linear maps: to every step of the forecast from every step read."""
+        if self.steps:
+            yield "weight", (self.n_features, self.horizon, self.steps)
+
+
 Encoder = LSTMEncoder | DenseEncoder | ConvEncoder
 Decoder = LSTMDecoder | DenseDecoder | ConvDecoder
 
@@ -354,9 +383,11 @@ class Blueprint:
     Parameters
     ----------
     encoder : Encoder
-    decoders : mapping of "reconstruction" and "forecast" to Decoder
+    decoders : mapping of "reconstruction", "forecast" and "quantiles" to Decoder
     horizon : int
         Steps of the forecast, 0 for none.
+    skip : Skip, optional
+        From the sequence to its forecast, beside the code.
     head : Head, optional
         From the code to the classes of a classifier.
     """
@@ -364,6 +395,7 @@ class Blueprint:
     encoder: Encoder
     decoders: Mapping[str, Decoder]
     horizon: int = 0
+    skip: Skip | None = None
     head: Head | None = None
 
     def weights(self) -> Weights:
@@ -371,6 +403,8 @@ class Blueprint:
         yield from _prefixed("encoder.", self.encoder.weights())
         for name, decoder in self.decoders.items():
             yield from _prefixed(f"decoders.{name}.", decoder.weights())
+        if self.skip is not None:
+            yield from _prefixed("skip.", self.skip.weights())
         if self.head is not None:
             yield from _prefixed("head.", self.head.weights())
 

@@ -279,6 +279,8 @@ class Model(Savable):
             "forecast": torch.from_numpy(self.scaler_.apply(mean[None])),
         }
         for name in self.module_.decoders:
+            if name == "quantiles":
+                continue
             known = history.get(f"{prefix}{name}_loss", history[f"{prefix}loss"])
             reached, total, count = known[best], 0.0, 0
             for x, lengths, y in batches:

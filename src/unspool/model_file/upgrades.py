@@ -11,11 +11,15 @@ Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
 
 
 def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]]]) -> None:
-    """Add parameters: before, all held-out sequences were used and codes were final states."""
+    """Add parameters: before, all held-out sequences were used, codes were final
+    states, and forecasts were made of the code alone."""
     for model in _models(header):
         model["parameters"]["validation_steps"] = None
         if model["model"] in ("LSTMAutoencoder", "LSTMForecaster"):
             model["parameters"]["pooling"] = "last"
+        if model["model"] == "LSTMForecaster":
+            model["parameters"] |= {"normalization": "none", "linear_steps": 0, "dropout": 0.0}
+            model["parameters"]["quantiles"] = []
 
 
 def _models(header: dict[str, Any]) -> list[dict[str, Any]]:

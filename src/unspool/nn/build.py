@@ -9,6 +9,7 @@ from unspool.nn.decoder import Decoder, Head, LSTMDecoder
 from unspool.nn.encoder import Encoder, LSTMEncoder
 from unspool.nn.feedforward import DenseDecoder, DenseEncoder
 from unspool.nn.recurrent import Cell
+from unspool.nn.skip import Skip
 
 
 def build(
@@ -20,7 +21,8 @@ def build(
         name: build_decoder(decoder, generator, backend)
         for name, decoder in blueprint.decoders.items()
     }
-    return Autoencoder(encoder, decoders, blueprint.horizon)
+    skip = blueprint.skip and Skip(**vars(blueprint.skip))
+    return Autoencoder(encoder, decoders, blueprint.horizon, skip)
 
 
 def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str) -> Encoder:
@@ -34,6 +36,7 @@ def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str)
             bidirectional=part.lstm.bidirectional,
             whole_state=part.whole_state,
             pooling=part.pooling,
+            normalization=part.normalization,
             variational=part.variational,
             cell=_cell(part.lstm, backend),
             generator=generator,

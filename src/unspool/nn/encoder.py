@@ -6,6 +6,7 @@ from torch import Generator, Tensor, nn
 from unspool.blueprint.parts import POOLINGS
 from unspool.errors import InputError
 from unspool.nn.dense import Dense
+from unspool.nn.normalization import normalised
 from unspool.nn.pooling import Pooling
 from unspool.nn.recurrent import LSTM, Cell
 from unspool.nn.sampling import normal
@@ -95,6 +96,9 @@ class LSTMEncoder(Encoder):
         What is taken of the last layer's states over the real steps of a sequence: the final
         state, their mean, their maximum, the two, or final state, mean, maximum, minimum and
         standard deviation.
+    normalization : {"none", "last", "standard"}, default "none"
+        Read every sequence less its last value, or less its mean and divided by its standard
+        deviation.
     variational, generator
         As for `Encoder`.
     cell : Cell, optional
@@ -110,6 +114,7 @@ class LSTMEncoder(Encoder):
         bidirectional: bool = False,
         whole_state: bool = False,
         pooling: str = "last",
+        normalization: str = "none",
         variational: bool = False,
         cell: Cell | None = None,
         generator: Generator | None = None,
@@ -126,11 +131,12 @@ class LSTMEncoder(Encoder):
         if whole_state:
             width = 2 * num_layers * lstm.state_size
         super().__init__(width, latent_dim, variational=variational, generator=generator)
-        self.lstm, self.whole_state = lstm, whole_state
+        self.lstm, self.whole_state, self.normalization = lstm, whole_state, normalization
         self.pool = None if pooling == "last" else Pooling(POOLINGS[pooling])
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """The pooled states: (B, S · statistics), or the whole final state."""
+        x = normalised(x, lengths, self.normalization)
         states, (h_n, c_n) = self.lstm(x, lengths, return_sequences=self.pool is not None)
         if self.whole_state:
             return torch.cat([*h_n, *c_n], 1)
@@ -139,6 +145,8 @@ class LSTMEncoder(Encoder):
 
     def by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The codes (B, T, L) that sequences (B, T, F) have after each of their steps.
+
+        An encoder that normalises sequences reads each of them anew for every step.
 
         Raises
         ------
@@ -150,6 +158,10 @@ class LSTMEncoder(Encoder):
                 "Codes after every step need an encoder that reads in one direction, with "
                 "pooling='last' and a code made of its last layer's h; this one is another."
             )
+        if self.normalization != "none":
+            ends = x.new_full((len(x),), x.shape[1]).long() if lengths is None else lengths
+            cut = [self(x[:, :end], ends.clamp(max=end)) for end in range(1, x.shape[1] + 1)]
+            return torch.stack(cut, 1) if cut else x.new_zeros(len(x), 0, self.latent_dim)
         states, _ = self.lstm(x, lengths)
         codes: Tensor = states if self.projection is None else self.projection(states)
         return codes

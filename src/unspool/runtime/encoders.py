@@ -12,6 +12,7 @@ from unspool.runtime.convolution import Convolution, pool
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
 from unspool.runtime.pooling import pooled
 from unspool.runtime.recurrence import LSTM, Array, Ragged
+from unspool.runtime.skip import normalised
 
 Weights = Mapping[str, Array]
 
@@ -57,6 +58,7 @@ class LSTMEncoder(Encoder):
 
     def features(self, x: Array, batch: Ragged) -> Array:
         """The pooled states: (B, S · statistics), or the whole final state."""
+        x = normalised(x, batch, self.part.normalization)
         states, state = self.lstm(batch_last(x), batch, return_sequences=self.pools)
         last = self.of_state(*state)
         return last if states is None else pooled(self.part.statistics, states, last, batch)

@@ -10,6 +10,7 @@ from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
 from unspool.blueprint.parts import VARIANCE_FLOOR
 from unspool.interop.onnx.graph import Array, Graph
 from unspool.interop.onnx.layers import FLOAT, Batch, Weights, dense, head, scalar
+from unspool.interop.onnx.skip import normalised
 
 States = list[tuple[str, str]]  # h and c of every layer
 
@@ -20,7 +21,7 @@ GATES = {"sigmoid": "Sigmoid", "hard_sigmoid": "HardSigmoid"}
 
 def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -> str:
     """The pooled states of sequences: (B, S · statistics), or the whole final state."""
-    x = g.turned(batch.x, 1, 0, 2)
+    x = g.turned(normalised(g, batch, part.normalization), 1, 0, 2)
     states, finals = layers(g, part.lstm, weights, "encoder.lstm.", x, batch.lengths32)
     # A sequence of no steps ran one all the same: its state is still the initial one.
     finals = [
