@@ -221,8 +221,9 @@ def test_generation_has_the_form_of_the_data():
 
 
 HOT = np.eye(3)[np.random.default_rng(0).integers(0, 3, (60, T))]
-CATEGORICAL = {"loss": "categorical_crossentropy", "output_activation": "softmax"}
-BINARY = {"loss": "binary_crossentropy", "output_activation": "sigmoid"}
+PLAIN = {"normalization": "none", "linear_steps": 0}
+CATEGORICAL = {"loss": "categorical_crossentropy", "output_activation": "softmax", **PLAIN}
+BINARY = {"loss": "binary_crossentropy", "output_activation": "sigmoid", **PLAIN}
 
 
 @pytest.mark.parametrize("loss", [BINARY, CATEGORICAL], ids=["bits", "one"])

@@ -367,9 +367,17 @@ class Skip:
     normalization: str
 
     def weights(self) -> Weights:
-        """Those of the linear maps: to every step of the forecast from every step read."""
+        """Those of the linear maps: to every step of the forecast from what they read."""
         if self.steps:
-            yield "weight", (self.n_features, self.horizon, self.steps)
+            yield "weight", (self.n_features, self.horizon, self.columns)
+
+    @property
+    def columns(self) -> int:
+        """Numbers that the linear map of a feature reads: steps, and the level where there is one.
+
+        The steps are read less the level, the last value or the mean.
+        """
+        return self.steps + (self.normalization != "none")
 
 
 Encoder = LSTMEncoder | DenseEncoder | ConvEncoder

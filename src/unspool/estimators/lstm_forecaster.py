@@ -18,15 +18,13 @@ from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import CROSSENTROPIES, drawing
 from unspool.estimators.forecasting import Forecasts
+from unspool.estimators.linear_maps import silence, solve
 from unspool.estimators.recurrent import LSTMModel
 from unspool.lstm import threads
-from unspool.nn.dense import Dense
-from unspool.nn.skip import Normal, Skip
 from unspool.training.batches import Batch, Batches
+from unspool.training.loop import evaluate
 from unspool.training.objective import AutoencoderLoss
 
-SOLVED = 8192  # training sequences that the linear maps are solved for
-SOLVED_AT_ONCE = 64  # of them whose steps are gathered together
 NOT_EVERY_STEP = ("state", "state_previous", "state_reversed_input", "reversed_input")
 
 
@@ -72,7 +70,8 @@ class LSTMForecaster(
         Last steps of a sequence, at most those of the longest one, of which a linear map for each
         feature makes a first forecast; 0 for none. The map is solved for before training (ridge
         regression, penalised by generalised cross-validation), and the network learns what it
-        misses.
+        misses. Where that lowers the loss of the held-out sequences at no epoch, forecasts are
+        those of the map.
     quantiles : sequence of float, default ()
         Quantiles of the forecast to learn besides, rising, each between 0 and 1; see
         `predict_quantiles`. (0.1, 0.5, 0.9) gives the median and an interval of 80 %.
@@ -236,28 +235,22 @@ class LSTMForecaster(
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator
     ) -> dict[str, Any]:
-        """Solve for the linear maps, then train what is left over from no output at all."""
-        skip = self.module_.skip
-        if skip is not None:
-            for decoder in self.module_.decoders.values():
-                last = [one for one in decoder.head if isinstance(one, Dense)][-1:]
-                for layer in last:
-                    torch.nn.init.zeros_(layer.weight)
-            if skip.weight is not None:
-                with threads.own_only():
-                    self._solve(skip, batches)
-        return super()._learn(batches, validation, generator)
-
-    def _solve(self, skip: Skip, batches: Batches) -> None:
-        """Set the linear maps of `skip` to those of least squares on the training sequences."""
-        assert skip.weight is not None
-        count, cpu = len(batches.indices), torch.device("cpu")
-        drawn = batches.indices[np.linspace(0, count - 1, min(count, SOLVED)).astype(np.int64)]
-        normal = Normal(skip)
-        for x, lengths, y in Batches(batches.source, batches.scaler, drawn, SOLVED_AT_ONCE, cpu):
-            assert y is not None
-            normal.add(x, lengths, y)
-        skip.weight.copy_(normal.solve())
+        """Solve for the linear maps, then train what is left over; see `linear_maps`."""
+        skip, objective = self.module_.skip, self._objective(generator)
+        if skip is None:
+            return self._train(objective, batches, validation)
+        decoders = self.module_.decoders
+        for decoder in decoders.values():
+            silence(decoder)
+        if skip.weight is not None:
+            with threads.own_only():
+                solve(skip, batches, every_step=self.every_step)
+        first = None if validation is None else evaluate(self.module_, objective, validation)
+        history = self._train(objective, batches, validation)
+        name = "forecast_loss" if self.quantiles else "loss"
+        if first and history[f"val_{name}"][history["best_epoch"]] >= first[name]:
+            silence(decoders["forecast"])
+        return history
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         objective = super()._objective(generator)

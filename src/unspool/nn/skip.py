@@ -15,8 +15,9 @@ class Skip(nn.Module):
     """Add a sequence's level and a linear map of its last steps to what a decoder makes.
 
     With location m and spread s of a sequence x (see `level_of`) its forecast is
-    ``m + s · output + W (x - m)``, with a matrix W (K, steps) for each feature; steps before the
-    start of a sequence count as m. So the decoder learns what is left over, in normalised units.
+    ``m + s · output + W [x - m, m]``, with a matrix W (K, steps + 1) for each feature; steps before
+    the start of a sequence count as m. So the decoder learns what is left over, in normalised
+    units. Without a normalization m is 0, and W (K, steps).
 
     Parameters
     ----------
@@ -34,8 +35,8 @@ class Skip(nn.Module):
         super().__init__()
         self.steps, self.normalization = steps, normalization
         self.weight: Tensor | None  # a buffer: it is solved for, see `solve`, and not trained
-        zeros = torch.zeros(n_features, horizon, steps, dtype=torch.float32) if steps else None
-        self.register_buffer("weight", zeros)
+        shape = n_features, horizon, steps + (normalization != "none")
+        self.register_buffer("weight", torch.zeros(shape, dtype=torch.float32) if steps else None)
 
     def forward(self, output: Tensor, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Forecasts (B, K, F) of a decoder's outputs (B, K, F) and sequences (B, T, F)."""
@@ -57,15 +58,16 @@ class Skip(nn.Module):
             forecast = forecast - self._linear(x, lengths, location)
         return (forecast - location) / spread
 
-    def differences(self, x: Tensor, lengths: Tensor | None, level: Tensor) -> Tensor:
-        """What the linear maps read: the last steps (B, steps, F) less the level (B, 1, F)."""
+    def columns(self, x: Tensor, lengths: Tensor | None, level: Tensor) -> Tensor:
+        """What the linear maps read (B, columns, F): last steps less the level (B, 1, F), and it."""
         steps, real = last_steps(x, lengths, self.steps)
         apart = steps - level
-        return apart if real is None else torch.where(real, apart, 0.0)
+        apart = apart if real is None else torch.where(real, apart, 0.0)
+        return apart if self.normalization == "none" else torch.cat([apart, level], 1)
 
     def _linear(self, x: Tensor, lengths: Tensor | None, level: Tensor) -> Tensor:
         assert self.weight is not None
-        read = self.differences(x, lengths, level)
+        read = self.columns(x, lengths, level)
         if not torch.is_inference_mode_enabled():
             return (read.permute(2, 0, 1) @ self.weight.mT).permute(1, 2, 0)
         none = self.weight.new_zeros(self.weight.shape[1])
@@ -84,14 +86,14 @@ class Normal:
 
     def __init__(self, skip: Skip) -> None:
         self.skip, self.count = skip, 0
-        self.gram: Tensor | float = 0.0  # (F, steps, steps)
-        self.moment: Tensor | float = 0.0  # (F, steps, K)
+        self.gram: Tensor | float = 0.0  # (F, columns, columns)
+        self.moment: Tensor | float = 0.0  # (F, columns, K)
         self.square: Tensor | float = 0.0  # (F,)
 
     def add(self, x: Tensor, lengths: Tensor | None, y: Tensor) -> None:
         """Add sequences x (B, T, F) and what comes after them, y (B, K, F)."""
         level = level_of(x, lengths, self.skip.normalization).location
-        read = self.skip.differences(x, lengths, level).double().permute(2, 0, 1)
+        read = self.skip.columns(x, lengths, level).double().permute(2, 0, 1)
         target = (y - level).double().permute(2, 0, 1)
         self.gram = self.gram + read.mT @ read
         self.moment = self.moment + read.mT @ target
@@ -99,7 +101,7 @@ class Normal:
         self.count += len(x)
 
     def solve(self) -> Tensor:
-        """The maps (F, K, steps) of ridge regression, the penalty of each feature from PENALTIES.
+        """The maps (F, K, columns) of ridge regression, the penalty of each feature from PENALTIES.
 
         The penalty is the one of the least generalised cross-validation error.
 
@@ -109,7 +111,7 @@ class Normal:
         assert isinstance(self.gram, Tensor)
         values, vectors = torch.linalg.eigh(self.gram)
         values = values.clamp(min=0)
-        turned = vectors.mT @ self.moment  # (F, steps, K)
+        turned = vectors.mT @ self.moment  # (F, columns, K)
         power = turned.square().sum(2)
         largest = values[:, -1:]
         best = torch.full_like(largest[:, 0], torch.inf)

@@ -72,8 +72,10 @@ class Skip:
         assert self.weight is not None
         steps = self.part.steps
         places = (batch.lengths[:, None] - steps + np.arange(steps))[:, :, None]
-        if not x.shape[1]:
+        if not x.shape[1]:  # no steps, and a level of 0
             return np.zeros((len(x), self.part.horizon, x.shape[2]), np.float32)
         read = np.take_along_axis(x, np.maximum(places, 0), axis=1) - level
         read = np.where(places >= 0, read, np.float32(0))
+        if self.part.normalization != "none":
+            read = np.concatenate([read, level], axis=1)
         return (read.transpose(2, 0, 1) @ self.weight.swapaxes(1, 2)).transpose(1, 2, 0)

@@ -35,6 +35,7 @@ def skip(g: Graph, part: Skip, weights: Weights, output: str, batch: Batch, *, s
         places = g.op("Unsqueeze", places, g.ints(2))
         shape = g.op("Concat", batch.batch, g.ints(part.steps, part.n_features), axis=0)
         read = g.op("GatherElements", padded, g.op("Expand", places, shape), axis=1)
+        read = g.op("Concat", read, location, axis=1) if location else read
         maps = g.weight("skip.weight", weights["skip.weight"].swapaxes(1, 2))
         linear = g.turned(g.op("MatMul", g.turned(read, 2, 0, 1), maps), 1, 2, 0)
         location = g.op("Add", linear, location) if location else linear

@@ -41,7 +41,7 @@ class Skip(nn.Module):
         super().__init__()
         self.part = part
         if part.steps:
-            zeros = torch.zeros(part.n_features, part.horizon, part.steps)
+            zeros = torch.zeros(part.n_features, part.horizon, part.columns)
             self.register_buffer("weight", zeros)
 
     def forward(self, output: Tensor, x: Tensor, batch: Batch) -> Tensor:
@@ -65,5 +65,7 @@ class Skip(nn.Module):
         places = torch.ones_like(padded[:, : self.part.steps, :1], dtype=torch.int64).cumsum(1) - 1
         places = places + batch.lengths.long().reshape(-1, 1, 1)
         read = torch.take_along_dim(padded, places, 1)
+        if self.part.normalization != "none":
+            read = torch.cat([read, location], 1)
         linear = read.permute(2, 0, 1) @ self.weight.transpose(1, 2)
         return location + linear.permute(1, 2, 0), spread

@@ -1,0 +1,62 @@
+"""How a forecaster starts: its linear maps are solved for, and its network is silent.
+
+Training then begins at the forecast of the maps, and the network learns what they miss.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unspool.nn.dense import Dense
+from unspool.nn.skip import Normal, Skip
+from unspool.training.batches import Batches
+from unspool.training.objective import futures
+
+SEQUENCES = 8192  # that maps are solved for, spread over the data
+AT_ONCE = 64  # of them whose steps are gathered together
+VALUES = 1 << 24  # of the equations of several features, held together
+
+
+def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
+    """Set the linear maps of `skip` to those of ridge regression on the sequences of `batches`.
+
+    Parameters
+    ----------
+    skip : Skip
+    batches : Batches
+        Of sequences with their futures.
+    every_step : bool
+        Fit the future after every step of a sequence, and not after its last alone.
+    """
+    assert skip.weight is not None
+    count = len(batches.indices)
+    most = SEQUENCES // max(1, batches.source.max_length) if every_step else SEQUENCES
+    places = np.linspace(0, count - 1, min(count, max(1, most))).astype(np.int64)
+    drawn, cpu = batches.indices[places], torch.device("cpu")
+    features, _, columns = skip.weight.shape
+    together = max(1, VALUES // columns**2)
+    for first in range(0, features, together):
+        normal, some = Normal(skip), slice(first, first + together)
+        for x, lengths, y in Batches(batches.source, batches.scaler, drawn, AT_ONCE, cpu):
+            assert y is not None
+            _add(normal, x[:, :, some], lengths, y[:, :, some], every_step=every_step)
+        skip.weight[some] = normal.solve().to(skip.weight.device)
+
+
+def _add(normal: Normal, x: Tensor, lengths: Tensor | None, y: Tensor, *, every_step: bool) -> None:
+    """Add sequences x (B, T, F) and what comes after them, y (B, K, F), to the equations."""
+    if not every_step:
+        normal.add(x, lengths, y)
+        return
+    after = futures(x, lengths, y)
+    for step in range(x.shape[1]):
+        read = slice(None) if lengths is None else lengths > step
+        normal.add(x[read, : step + 1], None, after[read, step])
+
+
+def silence(decoder: nn.Module) -> None:
+    """Make what a decoder gives zero; one without dense layers stays as it is."""
+    dense = [one for one in decoder.modules() if isinstance(one, Dense)]
+    if dense and dense[-1] in list(decoder.head):  # type: ignore[arg-type]
+        nn.init.zeros_(dense[-1].weight)
+        nn.init.zeros_(dense[-1].bias)
