@@ -66,11 +66,12 @@ def test_a_forecast_is_level_and_linear_map_and_output(normalization, steps, rag
     skip = Skip(2, horizon, steps, normalization).double()
     if steps:
         skip.weight.copy_(torch.from_numpy(rng.normal(size=skip.weight.shape)))
+    skip.scale.copy_(torch.tensor([0.5, 3.0]))
     output = torch.from_numpy(rng.normal(size=(len(x), horizon, 2)))
     expected = []
     for one, extra in zip(alone(x) if ragged else [x[0].numpy()], output.numpy(), strict=True):
         location, spread = level(one, normalization)
-        forecast = location + spread * extra
+        forecast = location + spread * [0.5, 3.0] * extra
         for feature in range(2) if steps else ():
             apart = one[-steps:, feature] - location[feature]
             read = np.concatenate([np.zeros(steps - len(apart)), apart])

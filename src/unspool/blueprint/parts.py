@@ -367,7 +367,8 @@ class Skip:
     normalization: str
 
     def weights(self) -> Weights:
-        """Those of the linear maps: to every step of the forecast from what they read."""
+        """What outputs are multiplied with, and the linear maps: to every step of the forecast."""
+        yield "scale", (self.n_features,)
         if self.steps:
             yield "weight", (self.n_features, self.horizon, self.columns)
 

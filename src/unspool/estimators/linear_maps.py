@@ -1,6 +1,7 @@
 """How a forecaster starts: its linear maps are solved for, and its network is silent.
 
-Training then begins at the forecast of the maps, and the network learns what they miss.
+Training then begins at the forecast of the maps, and the network learns what they miss, in units of
+about as much: however well they do, its first steps are no larger than what is left to learn.
 """
 
 import numpy as np
@@ -20,6 +21,8 @@ VALUES = 1 << 24  # of the equations of several features, held together
 def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
     """Set the linear maps of `skip` to those of ridge regression on the sequences of `batches`.
 
+    Its scale becomes the standard deviation of what they miss of the future after the last step.
+
     Parameters
     ----------
     skip : Skip
@@ -28,19 +31,27 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
     every_step : bool
         Fit the future after every step of a sequence, and not after its last alone.
     """
-    assert skip.weight is not None
     count = len(batches.indices)
     most = SEQUENCES // max(1, batches.source.max_length) if every_step else SEQUENCES
     places = np.linspace(0, count - 1, min(count, max(1, most))).astype(np.int64)
-    drawn, cpu = batches.indices[places], torch.device("cpu")
-    features, _, columns = skip.weight.shape
-    together = max(1, VALUES // columns**2)
-    for first in range(0, features, together):
-        normal, some = Normal(skip), slice(first, first + together)
-        for x, lengths, y in Batches(batches.source, batches.scaler, drawn, AT_ONCE, cpu):
-            assert y is not None
-            _add(normal, x[:, :, some], lengths, y[:, :, some], every_step=every_step)
-        skip.weight[some] = normal.solve().to(skip.weight.device)
+    drawn = batches.indices[places]
+    some = Batches(batches.source, batches.scaler, drawn, AT_ONCE, batches.device)
+    if skip.weight is not None:
+        features, _, columns = skip.weight.shape
+        together = max(1, VALUES // columns**2)
+        for first in range(0, features, together):
+            normal, part = Normal(skip), slice(first, first + together)
+            for x, lengths, y in some:
+                assert y is not None
+                _add(normal, x[:, :, part], lengths, y[:, :, part], every_step=every_step)
+            skip.weight[part] = normal.solve()
+    square, count = torch.zeros_like(skip.scale, dtype=torch.float64), 0
+    for x, lengths, y in some:
+        assert y is not None
+        square += skip.inverse(y, x, lengths).double().square().sum((0, 1))
+        count += y.shape[0] * y.shape[1]
+    left = (square / max(1, count)).sqrt().float()
+    skip.scale.copy_(torch.where(left > 0, left, 1.0))
 
 
 def _add(normal: Normal, x: Tensor, lengths: Tensor | None, y: Tensor, *, every_step: bool) -> None:

@@ -242,9 +242,8 @@ class LSTMForecaster(
         decoders = self.module_.decoders
         for decoder in decoders.values():
             silence(decoder)
-        if skip.weight is not None:
-            with threads.own_only():
-                solve(skip, batches, every_step=self.every_step)
+        with threads.own_only():
+            solve(skip, batches, every_step=self.every_step)
         first = None if validation is None else evaluate(self.module_, objective, validation)
         history = self._train(objective, batches, validation)
         name = "forecast_loss" if self.quantiles else "loss"

@@ -15,9 +15,9 @@ class Skip(nn.Module):
     """Add a sequence's level and a linear map of its last steps to what a decoder makes.
 
     With location m and spread s of a sequence x (see `level_of`) its forecast is
-    ``m + s · output + W [x - m, m]``, with a matrix W (K, steps + 1) for each feature; steps before
-    the start of a sequence count as m. So the decoder learns what is left over, in normalised
-    units. Without a normalization m is 0, and W (K, steps).
+    ``m + s · scale · output + W [x - m, m]``, with a matrix W (K, steps + 1) for each feature;
+    steps before the start of a sequence count as m. So the decoder learns what is left over, in
+    units (`scale`) of about as much. Without a normalization m is 0, and W (K, steps).
 
     Parameters
     ----------
@@ -34,29 +34,34 @@ class Skip(nn.Module):
     def __init__(self, n_features: int, horizon: int, steps: int, normalization: str) -> None:
         super().__init__()
         self.steps, self.normalization = steps, normalization
+        self.scale: Tensor
+        self.register_buffer("scale", torch.ones(n_features, dtype=torch.float32))
         self.weight: Tensor | None  # a buffer: it is solved for, see `solve`, and not trained
         shape = n_features, horizon, steps + (normalization != "none")
         self.register_buffer("weight", torch.zeros(shape, dtype=torch.float32) if steps else None)
 
     def forward(self, output: Tensor, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Forecasts (B, K, F) of a decoder's outputs (B, K, F) and sequences (B, T, F)."""
-        location, spread = level_of(x, lengths, self.normalization)
-        forecast = location + spread * output
-        return forecast if self.weight is None else forecast + self._linear(x, lengths, location)
+        location, spread = self.level(x, lengths)
+        return location + spread * output
 
     def quantiles(self, output: Tensor, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Quantiles (B, K, F, Q) of a decoder's outputs (B, K, F, Q)."""
-        location, spread = level_of(x, lengths, self.normalization)
-        if self.weight is not None:
-            location = location + self._linear(x, lengths, location)
+        location, spread = self.level(x, lengths)
         return location[..., None] + spread[..., None] * output
 
     def inverse(self, forecast: Tensor, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The outputs (B, K, F) of which `forward` would make these forecasts."""
-        location, spread = level_of(x, lengths, self.normalization)
-        if self.weight is not None:
-            forecast = forecast - self._linear(x, lengths, location)
+        location, spread = self.level(x, lengths)
         return (forecast - location) / spread
+
+    def level(self, x: Tensor, lengths: Tensor | None) -> Level:
+        """What is added to outputs (B, 1 or K, F), and what they are multiplied with (B, 1, F)."""
+        location, spread = level_of(x, lengths, self.normalization)
+        spread = spread * self.scale
+        if self.weight is None:
+            return Level(location, spread)
+        return Level(location + self._linear(x, lengths, location), spread)
 
     def columns(self, x: Tensor, lengths: Tensor | None, level: Tensor) -> Tensor:
         """What the linear maps read (B, columns, F): last steps less the level (B, 1, F), and it."""

@@ -56,11 +56,12 @@ class Skip:
     """
 
     def __init__(self, part: plan.Skip, weights: Mapping[str, Array]) -> None:
-        self.part, self.weight = part, weights.get("weight")
+        self.part, self.scale, self.weight = part, weights["scale"], weights.get("weight")
 
     def __call__(self, output: Array, x: Array, batch: Ragged) -> Array:
         """Forecasts (B, K, F) of outputs (B, K, F), or quantiles of outputs (B, K, F, Q)."""
         location, spread = level_of(x, batch, self.part.normalization)
+        spread = spread * self.scale
         if self.weight is not None:
             location = location + self._linear(x, batch, location)
         if output.ndim == 4:

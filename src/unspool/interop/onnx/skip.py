@@ -22,7 +22,9 @@ def normalised(g: Graph, batch: Batch, normalization: str) -> str:
 
 def skip(g: Graph, part: Skip, weights: Weights, output: str, batch: Batch, *, spread: bool) -> str:
     """Forecasts (B, K, F) of a decoder's outputs; with `spread` quantiles (B, Q, K, F) of theirs."""
-    location, scale = _level(g, batch, part.normalization)
+    location, own = _level(g, batch, part.normalization)
+    scale = g.weight("skip.scale", weights["skip.scale"])
+    scale = g.op("Mul", own, scale) if own else scale
     if part.steps:
         # The last steps of a sequence, less its level; zeros before its start.
         none = g.zeros(batch.batch, g.ints(part.steps), g.ints(part.n_features))
@@ -41,8 +43,8 @@ def skip(g: Graph, part: Skip, weights: Weights, output: str, batch: Batch, *, s
         location = g.op("Add", linear, location) if location else linear
     if spread:
         location = g.op("Unsqueeze", location, g.ints(1)) if location else ""
-        scale = g.op("Unsqueeze", scale, g.ints(1)) if scale else ""
-    output = g.op("Mul", output, scale) if scale else output
+        scale = g.op("Unsqueeze", scale, g.ints(1)) if own else scale
+    output = g.op("Mul", output, scale)
     return g.op("Add", output, location) if location else output
 
 

@@ -73,6 +73,7 @@ def to_torch(model: Contents | Fitted, *, part: str = "model") -> fx.GraphModule
         - ``decoders.{name}.start.weight``, ``.bias``: from the code to a state or a map;
         - ``decoders.{name}.head.{2i}.weight``, ``.bias``: the dense layers on every step;
         - ``decoders.{name}.convolutions.{i}.weight``, ``.bias``;
+        - ``skip.scale`` (F,): what the outputs of these decoders are multiplied with;
         - ``skip.weight`` (F, K, steps), or one column more for the level: the linear maps to the
           forecast;
         - ``head.{2i}.weight``, ``.bias``: from the code to the classes.

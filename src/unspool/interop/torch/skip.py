@@ -35,11 +35,13 @@ def normalised(x: Tensor, batch: Batch, normalization: str) -> Tensor:
 class Skip(nn.Module):
     """A sequence's level and a linear map of its last steps, added to what a decoder makes."""
 
+    scale: Tensor
     weight: Tensor
 
     def __init__(self, part: plan.Skip) -> None:
         super().__init__()
         self.part = part
+        self.register_buffer("scale", torch.ones(part.n_features))
         if part.steps:
             zeros = torch.zeros(part.n_features, part.horizon, part.columns)
             self.register_buffer("weight", zeros)
@@ -57,6 +59,7 @@ class Skip(nn.Module):
     def level(self, x: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """What is added to outputs (B, 1 or K, F), and what they are multiplied with (B, 1, F)."""
         location, spread = level_of(x, batch, self.part.normalization)
+        spread = spread * self.scale
         if not self.part.steps:
             return location, spread
         apart = torch.where(batch.inside.unsqueeze(2), x - location, 0.0)
