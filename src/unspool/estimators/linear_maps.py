@@ -4,6 +4,8 @@ Training then begins at the forecast of the maps, and the network learns what th
 about as much: however well they do, its first steps are no larger than what is left to learn.
 """
 
+import copy
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -35,23 +37,26 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
     most = SEQUENCES // max(1, batches.source.max_length) if every_step else SEQUENCES
     places = np.linspace(0, count - 1, min(count, max(1, most))).astype(np.int64)
     drawn = batches.indices[places]
-    some = Batches(batches.source, batches.scaler, drawn, AT_ONCE, batches.device)
-    if skip.weight is not None:
-        features, _, columns = skip.weight.shape
+    # Not every device knows float64.
+    found, cpu = copy.deepcopy(skip).cpu(), torch.device("cpu")
+    some = Batches(batches.source, batches.scaler, drawn, AT_ONCE, cpu)
+    if found.weight is not None:
+        features, _, columns = found.weight.shape
         together = max(1, VALUES // columns**2)
         for first in range(0, features, together):
-            normal, part = Normal(skip), slice(first, first + together)
+            normal, part = Normal(found), slice(first, first + together)
             for x, lengths, y in some:
                 assert y is not None
                 _add(normal, x[:, :, part], lengths, y[:, :, part], every_step=every_step)
-            skip.weight[part] = normal.solve()
-    square, count = torch.zeros_like(skip.scale, dtype=torch.float64), 0
+            found.weight[part] = normal.solve()
+    square, count = torch.zeros_like(found.scale, dtype=torch.float64), 0
     for x, lengths, y in some:
         assert y is not None
-        square += skip.inverse(y, x, lengths).double().square().sum((0, 1))
+        square += found.inverse(y, x, lengths).double().square().sum((0, 1))
         count += y.shape[0] * y.shape[1]
     left = (square / max(1, count)).sqrt().float()
-    skip.scale.copy_(torch.where(left > 0, left, 1.0))
+    found.scale.copy_(torch.where(left > 0, left, 1.0))
+    skip.load_state_dict(found.state_dict())
 
 
 def _add(normal: Normal, x: Tensor, lengths: Tensor | None, y: Tensor, *, every_step: bool) -> None:
