@@ -195,7 +195,7 @@ def test_what_a_forecast_has_beside_the_code_is_refused():
     future = values(20, 3, 2)
     normalised = LSTMForecaster(4, horizon=3, **QUICK).fit(TRAINING, future)
     for part in ("model", "encoder"):
-        with pytest.raises(InputError, match="normalises every sequence .'last'., for which Keras"):
+        with pytest.raises(InputError, match=r"normalises every sequence \('last'\), for which"):
             to_keras(normalised, part=part)
     for more in ({"linear_steps": 2}, {"linear_steps": 0, "quantiles": (0.5,)}):
         model = LSTMForecaster(4, horizon=3, normalization="none", **more, **QUICK)

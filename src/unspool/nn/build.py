@@ -21,7 +21,7 @@ def build(
         name: build_decoder(decoder, generator, backend)
         for name, decoder in blueprint.decoders.items()
     }
-    skip = blueprint.skip and Skip(**vars(blueprint.skip))
+    skip = None if blueprint.skip is None else Skip(**vars(blueprint.skip))
     return Autoencoder(encoder, decoders, blueprint.horizon, skip)
 
 

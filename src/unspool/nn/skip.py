@@ -64,7 +64,7 @@ class Skip(nn.Module):
         return Level(location + self._linear(x, lengths, location), spread)
 
     def columns(self, x: Tensor, lengths: Tensor | None, level: Tensor) -> Tensor:
-        """What the linear maps read (B, columns, F): last steps less the level (B, 1, F), and it."""
+        """What the linear maps read (B, columns, F): steps less the level (B, 1, F), and it."""
         steps, real = last_steps(x, lengths, self.steps)
         apart = steps - level
         apart = apart if real is None else torch.where(real, apart, 0.0)
@@ -74,7 +74,8 @@ class Skip(nn.Module):
         assert self.weight is not None
         read = self.columns(x, lengths, level)
         if not torch.is_inference_mode_enabled():
-            return (read.permute(2, 0, 1) @ self.weight.mT).permute(1, 2, 0)
+            forecast: Tensor = read.permute(2, 0, 1) @ self.weight.mT
+            return forecast.permute(1, 2, 0)
         none = self.weight.new_zeros(self.weight.shape[1])
         maps = [rows.linear(read[:, :, i], one, none) for i, one in enumerate(self.weight)]
         return torch.stack(maps, 2)

@@ -66,7 +66,7 @@ class Skip:
             location = location + self._linear(x, batch, location)
         if output.ndim == 4:
             location, spread = location[..., None], spread[..., None]
-        return np.asarray(location + spread * output)
+        return np.asarray(location + spread * output, np.float32)
 
     def _linear(self, x: Array, batch: Ragged, level: Array) -> Array:
         """What the maps make (B, K, F) of the last steps less the level."""

@@ -66,8 +66,8 @@ def to_keras(model: Contents | Fitted, *, part: str = "model", steps: int | None
     ------
     InputError
         For a decoder that reads its own output, which is no graph of layers; for a forecast that
-        is not made of the code alone (`normalization`, `linear_steps`) and for quantiles; where `steps` are
-        more than the model can write; where Keras is not installed.
+        is not made of the code alone (`normalization`, `linear_steps`) and for quantiles; where
+        `steps` are more than the model can write; where Keras is not installed.
     """
     _checks.raise_all(
         _checks.choice("part", part, PARTS), _checks.whole("steps", steps, 1, none=True)
@@ -158,9 +158,9 @@ def _complain(contents: Contents, plan: Blueprint, steps: int | None) -> None:
     """Refuse what Keras has no layers for, and numbers of steps that the model cannot write."""
     if isinstance(plan.encoder, LSTMEncoder) and plan.encoder.normalization != "none":
         raise InputError(
-            f"The model normalises every sequence ({plan.encoder.normalization!r}), for which Keras "
-            "has no layer; fit with normalization='none', linear_steps=0 and quantiles=(), or write "
-            "an ONNX file."
+            f"The model normalises every sequence ({plan.encoder.normalization!r}), for which "
+            "Keras has no layer; fit with normalization='none', linear_steps=0 and quantiles=(), "
+            "or write an ONNX file."
         )
     if plan.skip is not None or "quantiles" in plan.decoders:
         raise InputError(

@@ -39,7 +39,7 @@ DOCS = {
     "code": "The code of every sequence.",
     "reconstruction": "The sequences again, in the units of the data; 0 past the end of one.",
     "forecast": "What comes after every sequence, in the units of the data.",
-    "quantiles": "Quantiles of the forecast, in the units of the data, each at least the one before.",
+    "quantiles": "Quantiles of the forecast, in the units of the data, from the lowest.",
     "probabilities": "How likely every class is; the classes are in the metadata.",
 }
 
@@ -54,9 +54,9 @@ def export_onnx(
     length, where the model is not bound to one. Images are sequences of H · W steps, and rows
     of a table sequences of one feature, or of one step, as for the estimator. It gives ``code``
     (batch, L) and, where the model has them, ``reconstruction`` (batch, time, F), ``forecast``
-    (batch, K, F) ``quantiles`` (batch, K, F, Q) and ``probabilities`` (batch, C). A variational code is its mean. What goes in
-    and comes out is float32: of data far from zero, compared to how they vary, it leaves few
-    digits.
+    (batch, K, F), ``quantiles`` (batch, K, F, Q) and ``probabilities`` (batch, C). A variational
+    code is its mean. What goes in and comes out is float32: of data far from zero, compared to how
+    they vary, it leaves few digits.
 
     The metadata has the model's class, the names of features and classes as JSON, the bound on
     time, and the version of unspool that trained it.

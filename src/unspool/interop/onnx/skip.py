@@ -21,7 +21,7 @@ def normalised(g: Graph, batch: Batch, normalization: str) -> str:
 
 
 def skip(g: Graph, part: Skip, weights: Weights, output: str, batch: Batch, *, spread: bool) -> str:
-    """Forecasts (B, K, F) of a decoder's outputs; with `spread` quantiles (B, Q, K, F) of theirs."""
+    """Forecasts (B, K, F) of outputs (B, K, F); with `spread`, quantiles, both (B, Q, K, F)."""
     location, own = _level(g, batch, part.normalization)
     scale = g.weight("skip.scale", weights["skip.scale"])
     scale = g.op("Mul", own, scale) if own else scale
