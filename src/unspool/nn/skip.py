@@ -130,4 +130,5 @@ class Normal:
             better = (free > 0) & (error < best)
             best = torch.where(better, error, best)
             found = torch.where(better[:, None, None], turned / ridge[:, :, None], found)
-        return (vectors @ found).mT.float()
+        maps: Tensor = vectors @ found
+        return maps.mT.float()

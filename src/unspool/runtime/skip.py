@@ -79,4 +79,5 @@ class Skip:
         read = np.where(places >= 0, read, np.float32(0))
         if self.part.normalization != "none":
             read = np.concatenate([read, level], axis=1)
-        return (read.transpose(2, 0, 1) @ self.weight.swapaxes(1, 2)).transpose(1, 2, 0)
+        maps = read.transpose(2, 0, 1) @ self.weight.swapaxes(1, 2)
+        return np.asarray(maps.transpose(1, 2, 0), np.float32)
