@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import article, articles, encoding, rows, turns
+from benchmarks import article, articles, encoding, forecasts, rows, turns
 from benchmarks.cases import STATES, Shape
 from benchmarks.contestants import Job
 from benchmarks.inputs import one_layer
@@ -114,3 +114,13 @@ def test_a_fresh_process_is_weighed(monkeypatch):
     assert alone["note"] == runtime["note"] == ""
     assert float(runtime["import_ms_median"]) > float(alone["import_ms_median"])
     assert 5 < float(alone["resident_mb_median"]) < float(runtime["resident_mb_median"]) < 100
+
+
+def test_the_linear_map_that_forecasts_are_compared_with_continues_a_line():
+    rise = np.arange(300.0)[:, None] * [1, -2] + [5, 100]
+    X, y = forecasts.pairs(rise, 24)
+    assert (X.shape, y.shape) == ((181, 96, 2), (181, 24, 2))
+    np.testing.assert_array_equal(y[:, 0], X[:, -1] + [1, -2])
+    np.testing.assert_allclose(forecasts.linear(X, y, X[:5] + 1000), y[:5] + 1000, rtol=1e-4)
+    row = forecasts.score("two", y + np.array([1, 3]), y, coverage=0.5)
+    assert (row.mse, row.mae, row.coverage, row.seconds) == (5, 2, 0.5, None)

@@ -80,7 +80,9 @@ def lstm(**parameters: Any) -> Any:
 
 
 def forecaster(**parameters: Any) -> Any:
-    return lambda: LSTMForecaster(**{"latent_dim": 5, "horizon": 2, **QUICK, **parameters})
+    """Of the code alone, unless `parameters` say otherwise."""
+    plain = {"normalization": "none", "linear_steps": 0, "dropout": 0.0}
+    return lambda: LSTMForecaster(**{"latent_dim": 5, "horizon": 2, **plain, **QUICK, **parameters})
 
 
 def classifier(inner: Any, **parameters: Any) -> Any:
@@ -192,6 +194,42 @@ FORECASTERS = {
         for name in (*DECODERS, "dense")
     },
     "forecaster, two layers": Case(forecaster(num_layers=2, decoder="repeat", units=4), LONG),
+    **{
+        f"forecaster, normalization {name}, linear {steps}": Case(
+            forecaster(normalization=name, linear_steps=steps, quantiles=(0.1, 0.5, 0.9)), LONG
+        )
+        for name, steps in (
+            ("none", 3),
+            ("last", 0),
+            ("last", 20),
+            ("standard", 0),
+            ("standard", 4),
+        )
+    },
+    "forecaster, quantiles alone": Case(forecaster(horizon=None, quantiles=(0.3,)), RAGGED, FUTURE),
+    "forecaster, normalised, fed back": Case(
+        forecaster(
+            horizon=None,
+            normalization="standard",
+            linear_steps=2,
+            decoder="previous",
+            pooling="all",
+            dropout=0.5,
+        ),
+        RAGGED,
+        FUTURE,
+    ),
+    "forecaster, normalised, state": Case(
+        forecaster(
+            horizon=None,
+            normalization="last",
+            decoder="state_reversed_input",
+            num_layers=2,
+            units=3,
+        ),
+        RAGGED,
+        FUTURE,
+    ),
     "forecaster, pooling": Case(forecaster(pooling="all"), LONG),
     "forecaster, both ways": Case(forecaster(bidirectional=True), LONG),
     "forecaster of a number": Case(

@@ -40,6 +40,26 @@ def test_forecast_goes_on_after_the_end_of_a_series(run, series, forecaster):
     np.testing.assert_allclose(np.array([table["a"], table["b"]], float).T, expected)
 
 
+def test_quantiles_are_columns_of_their_own(run, series, tmp_path):
+    path = tmp_path / "m.unspool"
+    options = ["--model", "forecaster", "--window", 8, "--horizon", 4, "-o", path, *QUICK]
+    assert run("fit", series, *options, "--set", "quantiles=[0.1,0.5]").code == 0
+    table = read_csv(run("forecast", path, series).out)
+    assert list(table) == ["ahead", "a", "b", "a_q0.1", "a_q0.5", "b_q0.1", "b_q0.5"]
+    model = unspool.load(path)
+    (values,) = read_file(series, window=8).source.series
+    quantiles = model.predict_quantiles(values[None, -8:])[0]
+    for i, name in enumerate("ab"):
+        for place, q in enumerate(("q0.1", "q0.5")):
+            column = np.array(table[f"{name}_{q}"], float)
+            np.testing.assert_allclose(column, quantiles[:, i, place])
+    array = tmp_path / "ahead.npy"
+    assert run("forecast", path, series, "-o", array).code == 0
+    forecast = model.forecast(values[None, -8:])
+    expected = np.concatenate([forecast[..., None], quantiles[None]], axis=3)
+    np.testing.assert_allclose(np.load(array), expected)
+
+
 def test_forecast_after_every_window(run, series, forecaster, tmp_path):
     path = tmp_path / "all.npy"
     assert run("forecast", forecaster, series, "--every", "-o", path).code == 0

@@ -30,7 +30,7 @@ from unspool.errors import NoBetterThanMeanWarning
 
 FOLDER = Path(__file__).parent / f"v{model_file.FORMAT_VERSION}"
 SUMS = Path(__file__).parent / "sha256.txt"  # as `sha256sum --check` reads it
-METHODS = ("transform", "reconstruct", "forecast", "predict_proba", "predict")
+METHODS = ("transform", "reconstruct", "forecast", "predict_quantiles", "predict_proba", "predict")
 
 QUICK = {"latent_dim": 4, "epochs": 8, "learning_rate": 0.02, "random_state": 0, "verbose": 0}
 NAMES = ["left", "right"]
@@ -61,8 +61,19 @@ def models() -> Iterator[tuple[str, Any, str, np.ndarray]]:
     yield "lstm-composite", composite, "model", series[:30]
     patches = LSTMAutoencoder(**QUICK, patch_size=4, horizon=3, decoder="reversed_input")
     yield "lstm-patches", patches.fit(windows), "model", series[:30]
-    forecaster = LSTMForecaster(**QUICK, units=5, recurrent_activation="hard_sigmoid")
+    forecaster = LSTMForecaster(
+        **QUICK,
+        units=5,
+        recurrent_activation="hard_sigmoid",
+        normalization="none",
+        linear_steps=0,
+        dropout=0.0,
+    )
     yield "lstm-forecaster", forecaster.fit(table[:, :7], table[:, 7:]), "model", table[:5, :7]
+    ahead = LSTMForecaster(
+        **QUICK, horizon=3, normalization="standard", linear_steps=4, quantiles=(0.1, 0.9)
+    )
+    yield "lstm-forecaster-quantiles", ahead.fit(windows), "model", series[:30]
     dense = DenseAutoencoder(**QUICK, hidden_units=(6,), scaling="minmax").fit(table)
     yield "dense", dense, "model", table[:5]
     stacked = StackedAutoencoder(**QUICK, hidden_units=(6,), activation="elu").fit(table)
@@ -97,6 +108,7 @@ def outputs(model: Any, values: np.ndarray) -> dict[str, np.ndarray]:
         found["codes"] = inner.transform(X)
     for name in METHODS:
         fits = hasattr(model, name) and (name != "forecast" or model.horizon_)
+        fits = fits and (name != "predict_quantiles" or model.quantiles)
         if fits and (name != "reconstruct" or len(model.module_.decoders)):
             found[name] = getattr(model, name)(X)
     return found

@@ -89,15 +89,26 @@ IMAGES = {
     "softmax inside": conv(image_shape=(3, 3, 2), activation="softmax", kernel_size=2),
     "variational": conv(image_shape=(3, 3, 2), latent_dim=None, kl_weight=0.1),
 }
+PLAIN = {"normalization": "none", "linear_steps": 0}
 FORECASTERS = {
-    "forecaster, dense": LSTMForecaster(4, horizon=4),
-    "forecaster, both ways": LSTMForecaster(
-        4, horizon=4, bidirectional=True, num_layers=2, decoder="repeat", head_units=(5,)
+    "forecaster, dense": LSTMForecaster(4, horizon=4, **PLAIN),
+    "forecaster, change from the last value": LSTMForecaster(4, horizon=4, quantiles=(0.2, 0.7)),
+    "forecaster, linear map alone": LSTMForecaster(
+        4, horizon=4, normalization="none", linear_steps=3, quantiles=(0.1, 0.5, 0.9)
     ),
-    "forecaster, previous": LSTMForecaster(4, horizon=4, decoder="previous"),
+    "forecaster, standardised": LSTMForecaster(
+        4, horizon=4, normalization="standard", linear_steps=5, quantiles=(0.5,)
+    ),
+    "forecaster, standardised, no linear map": LSTMForecaster(
+        4, horizon=4, normalization="standard", linear_steps=0, decoder="state_reversed_input"
+    ),
+    "forecaster, both ways": LSTMForecaster(
+        4, horizon=4, bidirectional=True, num_layers=2, decoder="repeat", head_units=(5,), **PLAIN
+    ),
+    "forecaster, previous": LSTMForecaster(4, horizon=4, decoder="previous", **PLAIN),
     "forecaster, patches": LSTMForecaster(4, horizon=4, patch_size=3, decoder="previous"),
     "forecaster, ReLU": LSTMForecaster(
-        4, horizon=4, decoder="state_previous", activation="relu", units=3
+        4, horizon=4, decoder="state_previous", activation="relu", units=3, **PLAIN
     ),
 }
 FORECASTING = [name for name in AUTOENCODERS if name.startswith("composite")] + [*FORECASTERS]

@@ -191,9 +191,24 @@ def test_composite_models(decoder, forecast_decoder, horizon):
     same(model, model.forecast(RAGGED), forecast)
 
 
+def test_what_a_forecast_has_beside_the_code_is_refused():
+    future = values(20, 3, 2)
+    normalised = LSTMForecaster(4, horizon=3, **QUICK).fit(TRAINING, future)
+    for part in ("model", "encoder"):
+        with pytest.raises(InputError, match=r"normalises every sequence \('last'\), for which"):
+            to_keras(normalised, part=part)
+    for more in ({"linear_steps": 2}, {"linear_steps": 0, "quantiles": (0.5,)}):
+        model = LSTMForecaster(4, horizon=3, normalization="none", **more, **QUICK)
+        model.fit(TRAINING, future)
+        with pytest.raises(InputError, match="a linear map beside the LSTM, or quantiles"):
+            to_keras(model)
+        assert to_keras(model, part="encoder").outputs[0].shape == (None, 4)
+
+
 @pytest.mark.parametrize("decoder", ["dense", "repeat", "state", "reversed_input"])
 def test_forecasters(decoder):
-    model = LSTMForecaster(4, decoder=decoder, horizon=3, **QUICK)
+    plain = {"normalization": "none", "linear_steps": 0}
+    model = LSTMForecaster(4, decoder=decoder, horizon=3, **plain, **QUICK)
     shaken(model.fit(TRAINING, values(20, 3, 2)))
     theirs = to_keras(model)
     assert theirs.inputs[0].shape[1] is None

@@ -117,6 +117,11 @@ def test_forecasts_are_those_of_the_estimator(name, tmp_path):
         expected = model.forecast(given(x, lengths))
         assert got["forecast"].shape == (len(lengths), 4, 2)
         assert_same(f"forecast {x.shape}", expected, got["forecast"], model.scaler_)
+        assert ("quantiles" in got) == bool(getattr(model, "quantiles", ()))
+        if "quantiles" in got:
+            expected = model.predict_quantiles(given(x, lengths)).swapaxes(2, 3)
+            found = got["quantiles"].swapaxes(2, 3)
+            assert_same(f"quantiles {x.shape}", expected, found, model.scaler_)
     assert [one.shape for one in runs.get_outputs() if one.name == "forecast"] == [["batch", 4, 2]]
     assert ("reconstruction" in got) == (name in AUTOENCODERS)
 

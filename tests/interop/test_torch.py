@@ -79,6 +79,8 @@ def outputs(name, model):
         found["reconstruction"] = np.nan_to_num(model.reconstruct(X))
     if model.horizon_:
         found["forecast"] = model.forecast(X)
+    if "quantiles" in model.module_.decoders:
+        found["quantiles"] = model.predict_quantiles(X).swapaxes(2, 3)
     return found
 
 
@@ -87,8 +89,9 @@ def assert_same(name, model, got):
     expected = outputs(name, model)
     assert set(got) == {*expected, "code"}
     for what, one in expected.items():
-        other = got[what].detach().numpy().reshape(one.shape)
-        if what in ("reconstruction", "forecast"):
+        other = got[what].detach().numpy()
+        other = other.swapaxes(2, 3) if what == "quantiles" else other.reshape(one.shape)
+        if what in ("reconstruction", "forecast", "quantiles"):
             spread = model.scaler_.scale
             one, other = (each.reshape(-1, len(spread)) / spread for each in (one, other))
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5, err_msg=what)

@@ -87,7 +87,7 @@ def test_forecasts_after_every_step_are_those_of_the_sequences_cut_there(name):
     decoder = DenseDecoder(L, F, **steps) if name == "dense" else LSTMDecoder(name, L, F, **steps)
     model = Autoencoder(make(), {"forecast": decoder.double()}, 3)
     x = normal(B, T, F)
-    forecasts = model.forecast_by_step(x, LENGTHS)
+    forecasts = model.decode_by_step("forecast", x, LENGTHS)
     assert forecasts.shape == (B, T, 3, F)
     for i, length in enumerate(LENGTHS):
         for step in range(length):
@@ -98,16 +98,16 @@ def test_forecasts_after_every_step_are_those_of_the_sequences_cut_there(name):
 def test_forecasts_after_every_step_need_an_lstm_and_a_decoder_of_the_code_alone():
     dense = Autoencoder(DenseEncoder(F, T, L), {"forecast": DenseDecoder(L, F, 1)}, 1)
     with pytest.raises(InputError, match=r"^Forecasts after every step need an LSTM, not DenseEnc"):
-        dense.forecast_by_step(torch.zeros(B, T, F))
+        dense.decode_by_step("forecast", torch.zeros(B, T, F))
     reading = Autoencoder(make(), {"forecast": LSTMDecoder("reversed_input", L, F).double()}, 1)
     with pytest.raises(InputError, match=r"^Forecasts after every step need a decoder of the code"):
-        reading.forecast_by_step(normal(B, T, F))
+        reading.decode_by_step("forecast", normal(B, T, F))
 
 
 @pytest.mark.parametrize("shape", [(0, T, F), (B, 0, F)])
 def test_forecasts_after_no_step_are_none(shape):
     model = Autoencoder(make(), {"forecast": DenseDecoder(L, F, 3).double()}, 3)
-    assert model.forecast_by_step(normal(*shape)).shape == (*shape[:2], 3, F)
+    assert model.decode_by_step("forecast", normal(*shape)).shape == (*shape[:2], 3, F)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "dense"])

@@ -72,6 +72,14 @@ def test_a_forecaster(name, pairs):
     close("forecast", trained.forecast(X), model.forecast(X))
     close("prediction", trained.predict(X), model.predict(X))
     close("score", trained.score(X, y), model.score(X, y))
+    if trained.quantiles:
+        quantiles = model.predict_quantiles(X)
+        close("quantiles", trained.predict_quantiles(X), quantiles)
+        assert (np.diff(quantiles) >= 0).all()
+    else:
+        for one in (trained, model):
+            with pytest.raises(InputError, match="quantiles"):
+                one.predict_quantiles(X)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

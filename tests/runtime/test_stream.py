@@ -42,7 +42,40 @@ STREAMED = [
     "forecaster, state_previous, patches",
     "patches longer than all",
     "patches, streamed",
+    "forecaster, normalization none, linear 3",
 ]
+NORMALISED = [
+    "forecaster, normalization last, linear 0",
+    "forecaster, normalization last, linear 20",
+    "forecaster, normalization standard, linear 4",
+    "forecaster, normalised, fed back",
+]
+
+
+@pytest.mark.parametrize("name", NORMALISED)
+def test_a_normalising_model_knows_as_many_steps_as_the_longest_sequence_had(name, models):
+    model = models(name)
+    longest = model.contents.facts.max_length
+    assert longest < len(SERIES)
+    stream = model.stream(series=2)
+    both = np.stack([SERIES, SERIES[::-1]])
+    for t, step in enumerate(both.swapaxes(0, 1), 1):
+        codes = stream.push(step)
+        known = both[:, max(0, t - longest) : t]
+        np.testing.assert_allclose(codes, model.encode(known), rtol=1e-5, atol=1e-6)
+        expected = model.forecast(known)
+        np.testing.assert_allclose(stream.forecast(), expected, rtol=1e-5, atol=1e-4)
+        if "quantiles" in model.decoders:
+            expected = model.predict_quantiles(known)
+            np.testing.assert_allclose(stream.quantiles(), expected, rtol=1e-5, atol=1e-4)
+        else:
+            with pytest.raises(InputError, match="no quantiles"):
+                stream.quantiles()
+    assert stream.steps == len(SERIES)
+    stream.reset()
+    assert stream.steps == 0
+    empty = model.forecast(np.zeros((2, 0, FEATURES)), np.zeros(2, int))
+    np.testing.assert_allclose(stream.forecast(), empty, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", STREAMED)

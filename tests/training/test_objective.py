@@ -308,7 +308,7 @@ def test_the_accuracy_of_every_step_is_of_every_step_of_its_forecast(lengths):
     terms = AutoencoderLoss(made, loss, metrics=("accuracy",), every_step=True)(
         Batch(x, lengths, y)
     )
-    target, output = expected_futures(x, lengths, y), made.forecast_by_step(x, lengths)
+    target, output = expected_futures(x, lengths, y), made.decode_by_step("forecast", x, lengths)
     real = ~target.isnan().any((2, 3))
     hits = (target[real].argmax(2) == output[real].argmax(2)).double()
     assert 0 < hits.mean() < 1

@@ -23,4 +23,5 @@ from unspool.blueprint.parts import Kernels as Kernels
 from unspool.blueprint.parts import Layers as Layers
 from unspool.blueprint.parts import LSTMDecoder as LSTMDecoder
 from unspool.blueprint.parts import LSTMEncoder as LSTMEncoder
+from unspool.blueprint.parts import Skip as Skip
 from unspool.blueprint.parts import patches_of as patches_of

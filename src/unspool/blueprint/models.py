@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from unspool import _checks
 from unspool.blueprint.parts import (
     DECODERS,
+    NORMALIZATIONS,
     POOLINGS,
     WAVES,
     Blueprint,
@@ -20,6 +22,7 @@ from unspool.blueprint.parts import (
     Layers,
     LSTMDecoder,
     LSTMEncoder,
+    Skip,
     patches_of,
     sizes,
 )
@@ -173,6 +176,26 @@ def _lstm_autoencoder_complaints(p: Parameters) -> list[_checks.Complaint]:
     return found
 
 
+def _lstm_forecaster_complaints(p: Parameters) -> list[_checks.Complaint]:
+    return [
+        *_lstm_complaints(p),
+        _checks.choice("normalization", p["normalization"], NORMALIZATIONS),
+        _checks.whole("linear_steps", p["linear_steps"], 0),
+        *_quantile_complaints(p["quantiles"]),
+    ]
+
+
+def _quantile_complaints(quantiles: Any) -> list[_checks.Complaint]:
+    if not isinstance(quantiles, (list, tuple)):
+        return [f"`quantiles` must be a list of numbers, got {_checks.shown(quantiles)}."]
+    found = [_checks.number("quantiles", q, 0, 1, open_left=True) for q in quantiles]
+    if not any(found) and any(low >= high for low, high in pairwise(quantiles)):
+        found.append(
+            f"`quantiles` must rise from each to the next, got {_checks.shown(quantiles)}."
+        )
+    return found
+
+
 def _feedforward_complaints(p: Parameters, *activations: str) -> list[_checks.Complaint]:
     return [
         _size("latent_dim", p["latent_dim"]),
@@ -245,6 +268,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         p["pooling"],
         Kernels.of(count, facts.n_features, facts.max_length) if count else None,
         patch_size,
+        p.get("normalization", "none"),
     )
 
 
@@ -297,8 +321,16 @@ def _lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:
 
 
 def _lstm_forecaster(p: Parameters, facts: Facts) -> Blueprint:
-    decoder = _lstm_decoder(p, facts, p["decoder"], ahead=True)
-    return Blueprint(_lstm_encoder(p, facts, [p["decoder"]]), {"forecast": decoder}, facts.horizon)
+    decoders = {"forecast": _lstm_decoder(p, facts, p["decoder"], ahead=True)}
+    if p["quantiles"]:
+        outputs = facts.n_features * len(p["quantiles"])
+        head = Head(p["latent_dim"], outputs, (), facts.horizon)
+        decoders["quantiles"] = DenseDecoder(outputs, p["latent_dim"], head)
+    skip, steps = None, min(int(p["linear_steps"]), facts.max_length)
+    if steps or p["normalization"] != "none":
+        skip = Skip(facts.n_features, facts.horizon, steps, p["normalization"])
+    encoder = _lstm_encoder(p, facts, [p["decoder"]])
+    return Blueprint(encoder, decoders, facts.horizon, skip)
 
 
 def _dense(p: Parameters, facts: Facts) -> Blueprint:
@@ -342,7 +374,7 @@ class Structural(NamedTuple):
 
 STRUCTURAL: Mapping[str, Structural] = {
     "LSTMAutoencoder": Structural(_lstm_autoencoder_complaints, _lstm_autoencoder),
-    "LSTMForecaster": Structural(_lstm_complaints, _lstm_forecaster),
+    "LSTMForecaster": Structural(_lstm_forecaster_complaints, _lstm_forecaster),
     "DenseAutoencoder": Structural(_dense_complaints, _dense),
     "StackedAutoencoder": Structural(_stacked_complaints, _stacked),
     "ConvAutoencoder": Structural(_conv_complaints, _conv),

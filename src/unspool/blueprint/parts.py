@@ -50,6 +50,9 @@ VARIANCE_FLOOR = 1e-6  # is added to a variance before its root is taken
 
 # The place of patch k is the sine and the cosine of 2π · j · k / PERIOD for j = 1 … WAVES.
 WAVES, PERIOD = 16, 64
+# What is subtracted from every sequence before it is encoded and added to its forecast: nothing,
+# its last value, or its mean (and then it is divided and multiplied by its standard deviation).
+NORMALIZATIONS = ("none", "last", "standard")
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,7 @@ class LSTMEncoder:
     pooling: str = "last"
     kernels: Kernels | None = None
     patch_size: int = 1
+    normalization: str = "none"
 
     most_steps = None
 
@@ -408,6 +412,39 @@ class ConvDecoder:
             yield f"convolutions.{depth}.bias", (narrow,)
 
 
+@dataclass(frozen=True)
+class Skip:
+    """What leads from a sequence to its forecast beside the code.
+
+    Parameters
+    ----------
+    n_features, horizon : int
+    steps : int
+        Last steps of a sequence that a linear map for each feature reads; 0 for no such map.
+    normalization : str
+        What is undone on the forecast, as in `NORMALIZATIONS`.
+    """
+
+    n_features: int
+    horizon: int
+    steps: int
+    normalization: str
+
+    def weights(self) -> Weights:
+        """What outputs are multiplied with, and the linear maps: to every step of the forecast."""
+        yield "scale", (self.n_features,)
+        if self.steps:
+            yield "weight", (self.n_features, self.horizon, self.columns)
+
+    @property
+    def columns(self) -> int:
+        """Numbers that the linear map of a feature reads: steps, and the level where there is one.
+
+        The steps are read less the level, the last value or the mean.
+        """
+        return self.steps + (self.normalization != "none")
+
+
 Encoder = LSTMEncoder | DenseEncoder | ConvEncoder
 Decoder = LSTMDecoder | DenseDecoder | ConvDecoder
 
@@ -419,9 +456,11 @@ class Blueprint:
     Parameters
     ----------
     encoder : Encoder
-    decoders : mapping of "reconstruction" and "forecast" to Decoder
+    decoders : mapping of "reconstruction", "forecast" and "quantiles" to Decoder
     horizon : int
         Steps of the forecast, 0 for none.
+    skip : Skip, optional
+        From the sequence to its forecast, beside the code.
     head : Head, optional
         From the code to the classes of a classifier.
     """
@@ -429,6 +468,7 @@ class Blueprint:
     encoder: Encoder
     decoders: Mapping[str, Decoder]
     horizon: int = 0
+    skip: Skip | None = None
     head: Head | None = None
 
     def weights(self) -> Weights:
@@ -436,6 +476,8 @@ class Blueprint:
         yield from _prefixed("encoder.", self.encoder.weights())
         for name, decoder in self.decoders.items():
             yield from _prefixed(f"decoders.{name}.", decoder.weights())
+        if self.skip is not None:
+            yield from _prefixed("skip.", self.skip.weights())
         if self.head is not None:
             yield from _prefixed("head.", self.head.weights())
 

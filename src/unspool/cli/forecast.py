@@ -26,8 +26,9 @@ def forecast(
     """Write the steps that come after DATA, a row for each, in the units of the data.
 
     They come after the end of every series, made from its last window, or of every sequence. The
-    column `ahead` counts them from 1. The model has to be one trained with a horizon. An .npy file
-    has the features alone, (N, K, F).
+    column `ahead` counts them from 1. The model has to be one trained with a horizon. Quantiles
+    (`--set quantiles=[0.1,0.5,0.9]` in fit) are columns of their own, NAME_q0.1 and so on. An .npy
+    file has the features alone, (N, K, F), or with their quantiles behind them, (N, K, F, 1 + Q).
     """
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
@@ -49,4 +50,11 @@ def forecast(
     columns["ahead"] = np.tile(np.arange(1, steps + 1), count)
     names = source.feature_names or [f"feature_{i}" for i in range(source.n_features)]
     named = {name: values[:, :, i].ravel() for i, name in enumerate(names)}
+    quantiles = getattr(trained, "quantiles", ())
+    if quantiles:
+        spread = trained.predict_quantiles(source)
+        for i, name in enumerate(names):
+            for place, q in enumerate(quantiles):
+                named[f"{name}_q{q:g}"] = spread[:, :, i, place].ravel()
+        values = np.concatenate([values[..., None], spread], axis=3)
     write_table({**columns, **named}, output, array=values)

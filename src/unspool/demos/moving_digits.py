@@ -50,7 +50,9 @@ def models(
     }
     return {
         "autoencoder": LSTMAutoencoder(reverse_target=True, **settings),
-        "future predictor": LSTMForecaster(horizon=FRAMES, **settings),
+        "future predictor": LSTMForecaster(
+            horizon=FRAMES, normalization="none", linear_steps=0, dropout=0.0, **settings
+        ),
         "composite": LSTMAutoencoder(reverse_target=True, horizon=FRAMES, **settings),
     }
 

@@ -33,6 +33,9 @@ def article(epochs: int = EPOCHS, random_state: int = 0) -> LSTMForecaster:
         epochs=epochs,
         validation_split=0.05,
         # What the article does not have is switched off.
+        normalization="none",
+        linear_steps=0,
+        dropout=0.0,
         patience=None,
         global_clipnorm=None,
         scaling="none",

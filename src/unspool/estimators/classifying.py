@@ -134,7 +134,8 @@ class SavableClassifier(Savable):
 
 def encoder_alone(model: Model, device: str | torch.device) -> Model:
     """A copy of a fitted model without its decoders, on `device`."""
-    alone = copy.deepcopy(model, {id(model.module_.decoders): nn.ModuleDict()})
+    kept = {id(model.module_.decoders): nn.ModuleDict(), id(model.module_.skip): None}
+    alone = copy.deepcopy(model, kept)
     alone.set_params(device=device)
     alone.module_.to(resolve_device(device)).eval()
     return alone

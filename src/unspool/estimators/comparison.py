@@ -34,7 +34,7 @@ def warn_if_no_better_than_mean(
         "forecast": torch.from_numpy(scaler.apply(mean[None])),
     }
     trained = history.get("layers", [history])[0]  # of a stack the outermost, on the data itself
-    for name in estimator.module_.decoders:
+    for name in [one for one in estimator.module_.decoders if one in means]:
 
         def of_mean(some: Batches, name: str = name) -> float:
             return _loss_of(means[name], name, some, loss)

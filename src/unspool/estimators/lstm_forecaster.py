@@ -16,10 +16,13 @@ from unspool import _checks
 from unspool.data.futures import Futures, as_future
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
-from unspool.estimators.base import drawing
+from unspool.estimators.base import CROSSENTROPIES, drawing
 from unspool.estimators.forecasting import Forecasts
+from unspool.estimators.linear_maps import silence, solve
 from unspool.estimators.recurrent import LSTMModel
-from unspool.training.batches import Batch
+from unspool.lstm import threads
+from unspool.training.batches import Batch, Batches
+from unspool.training.loop import evaluate
 from unspool.training.objective import AutoencoderLoss
 
 NOT_EVERY_STEP = ("state", "state_previous", "state_reversed_input", "reversed_input")
@@ -33,7 +36,9 @@ class LSTMForecaster(
     """LSTM that reads a sequence and forecasts the next step, or the next K steps.
 
     The encoder of `LSTMAutoencoder` with a decoder for the future alone (the *future predictor* of
-    the paper). By default that is a dense layer on the encoder's final state.
+    the paper). By default that is a dense layer on the encoder's final state, and the model
+    forecasts the change from the last value: a linear map of the last steps gives a first answer,
+    and the LSTM learns what that misses.
 
     ``X`` is what it is for `LSTMAutoencoder`. `fit` takes the future as ``y``, of shape (N, K, F),
     or (N, K) for one feature, (N, F) for one step, or (N,) for both; without ``y`` the last K steps
@@ -58,8 +63,27 @@ class LSTMForecaster(
         sequences to be continued from any start (`generate`). In one direction, step by step and
         with pooling="last" only, and not with a decoder that starts from the whole state or reads
         the input.
+    normalization : {"none", "last", "standard"}, default "last"
+        What every sequence is reduced to before it is encoded, undone on its forecast: "last"
+        subtracts its last value, so that the model forecasts the change from there; "standard"
+        subtracts its mean and divides by its standard deviation over its steps (RevIN). Take
+        "none" where what comes next depends on the level itself, or where `every_step`,
+        `forecast_by_step` or a stream have to be fast: normalised sequences are encoded anew for
+        every step.
+    linear_steps : int, default 512
+        Last steps of a sequence, at most those of the longest one, of which a linear map for each
+        feature makes a first forecast; 0 for none. The map is solved for before training (ridge
+        regression, penalised by generalised cross-validation), and the network learns what it
+        misses. Where that lowers the loss of the held-out sequences at no epoch, forecasts are
+        those of the map.
+    quantiles : sequence of float, default ()
+        Quantiles of the forecast to learn besides, rising, each between 0 and 1; see
+        `predict_quantiles`. (0.1, 0.5, 0.9) gives the median and an interval of 80 %.
+    dropout : float, default 0.3
+        Share of the code's values set to 0 in training, the others enlarged in proportion.
     teacher_forcing, head_units, head_activation, output_activation
-        As for `LSTMAutoencoder`.
+        As for `LSTMAutoencoder`; `output_activation` has to be "linear", and `loss` no
+        cross-entropy, unless normalization="none", linear_steps=0 and quantiles=().
     activation, recurrent_activation : str, default "tanh" and "sigmoid"
         Of the LSTM cells ("tanh", "relu") and their gates ("sigmoid", "hard_sigmoid").
     loss, metrics, input_noise, input_dropout
@@ -74,10 +98,13 @@ class LSTMForecaster(
     Attributes
     ----------
     history_, encoder_, module_, patch_size_, scaler_, max_length_, horizon_, window_
-        As for `LSTMAutoencoder`.
+        As for `LSTMAutoencoder`. With `quantiles` the history has "forecast_loss", that of `loss`,
+        and "quantiles_loss", the mean pinball loss; "loss" is their sum.
 
     Source: the article "Implement Keras LSTM feedforward with numpy"; Srivastava, Mansimov &
-    Salakhutdinov 2015, section 2.3.
+    Salakhutdinov 2015, section 2.3; Zeng et al. 2023, "Are Transformers Effective for Time Series
+    Forecasting?" for the linear map of differences from the last value; Kim et al. 2022,
+    "Reversible Instance Normalization"; Koenker & Bassett 1978, "Regression Quantiles".
 
     Examples
     --------
@@ -102,6 +129,10 @@ class LSTMForecaster(
         bidirectional: bool = False,
         decoder: str = "dense",
         every_step: bool = False,
+        normalization: str = "last",
+        linear_steps: int = 512,
+        quantiles: Sequence[float] = (),
+        dropout: float = 0.3,
         teacher_forcing: float = 1.0,
         head_units: Sequence[int] | None = (),
         head_activation: str = "relu",
@@ -138,6 +169,10 @@ class LSTMForecaster(
         self.bidirectional = bidirectional
         self.decoder = decoder
         self.every_step = every_step
+        self.normalization = normalization
+        self.linear_steps = linear_steps
+        self.quantiles = quantiles
+        self.dropout = dropout
         self.teacher_forcing = teacher_forcing
         self.head_units = head_units
         self.head_activation = head_activation
@@ -169,6 +204,8 @@ class LSTMForecaster(
             *super()._complaints(),
             _checks.whole("horizon", self.horizon, 1, none=True),
             _checks.truth("every_step", self.every_step),
+            _checks.number("dropout", self.dropout, 0, 1),
+            self._bounded_complaint(),
         ]
         other = (
             _checks.is_true(self.bidirectional)
@@ -184,17 +221,84 @@ class LSTMForecaster(
             )
         return complaints
 
+    def _bounded_complaint(self) -> _checks.Complaint:
+        """Look at outputs that are shares or have bounds, which nothing can be added to."""
+        bounded = not _checks.is_one(self.output_activation, ("linear",))
+        shares = _checks.is_one(self.loss, CROSSENTROPIES)
+        plain = _checks.is_one(self.normalization, ("none",)) and self.linear_steps == 0
+        if not (bounded or shares) or (plain and not self.quantiles):
+            return None
+        what = f"`loss` {self.loss!r}"
+        if bounded:
+            what = f"`output_activation` {_checks.shown(self.output_activation)}"
+        return (
+            f"{what} makes the output of the decoder the forecast itself, which needs "
+            "normalization='none', linear_steps=0 and quantiles=(), got "
+            f"normalization={_checks.shown(self.normalization)}, "
+            f"linear_steps={_checks.shown(self.linear_steps)}, "
+            f"quantiles={_checks.shown(self.quantiles)}; set these."
+        )
+
     def _horizon(self) -> int | None:
         return self.horizon
 
+    def _learn(
+        self, batches: Batches, validation: Batches | None, generator: torch.Generator
+    ) -> dict[str, Any]:
+        """Solve for the linear maps, then train what is left over; see `linear_maps`."""
+        skip, objective = self.module_.skip, self._objective(generator)
+        if skip is None:
+            return self._train(objective, batches, validation)
+        decoders = self.module_.decoders
+        for decoder in decoders.values():
+            silence(decoder)
+        with threads.own_only():
+            solve(skip, batches, every_step=self.every_step)
+        first = None if validation is None else evaluate(self.module_, objective, validation)
+        history = self._train(objective, batches, validation)
+        name = "forecast_loss" if self.quantiles else "loss"
+        if first and history[f"val_{name}"][history["best_epoch"]] >= first[name]:
+            silence(decoders["forecast"])
+        return history
+
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         objective = super()._objective(generator)
-        objective.every_step = self.every_step
+        objective.every_step, objective.dropout = self.every_step, self.dropout
+        objective.quantiles = tuple(self.quantiles)
         return objective
 
     def predict(self, X: Any) -> FloatArray:
         """What comes after sequences, as `forecast`; scikit-learn's name for it."""
         return self.forecast(X)
+
+    def predict_quantiles(self, X: Any) -> FloatArray:
+        """The `quantiles` of what comes after sequences, each no less than the one before.
+
+        Parameters
+        ----------
+        X : as for `forecast`
+
+        Returns
+        -------
+        array of shape (N, K, F, Q)
+            In the units of the data, in the order of `quantiles`, whatever form `y` had.
+
+        Raises
+        ------
+        InputError
+            For a model that was fitted without `quantiles`.
+        """
+        source = self._read(X)
+        count = len(self._parameters["quantiles"])
+        if not count:
+            raise InputError("This model has no quantiles; set `quantiles` and fit it again.")
+        values = np.empty((len(source), self.horizon_, self._n_features, count))
+        outputs = self._outputs(
+            source, lambda one: self.module_.unwind("quantiles", one.x, one.lengths)
+        )
+        for indices, _, scaled in outputs:
+            values[indices] = self.scaler_.undo(scaled.swapaxes(2, 3)).swapaxes(2, 3)
+        return values
 
     def forecast_by_step(self, X: Any) -> FloatArray:
         """The forecasts that stand after every step of sequences, as more of them is read.
@@ -219,7 +323,7 @@ class LSTMForecaster(
         shape = (len(source), source.max_length, self.horizon_, self._n_features)
         values = np.full(shape, np.nan)
         outputs = self._outputs(
-            source, lambda one: self.module_.forecast_by_step(one.x, one.lengths)
+            source, lambda one: self.module_.decode_by_step("forecast", one.x, one.lengths)
         )
         for indices, _, scaled in outputs:
             values[indices, : scaled.shape[1]] = self.scaler_.undo(scaled)

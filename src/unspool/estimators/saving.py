@@ -138,7 +138,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         }
         tensors = {"scaler.shift": self.scaler_.shift, "scaler.scale": self.scaler_.scale}
         for name, weight in self.module_.state_dict().items():
-            if part == "model" or not name.startswith("decoders."):
+            if part == "model" or name.startswith("encoder."):
                 tensors[f"module.{name}"] = weight.detach().cpu().numpy().copy()
         return Contents(self._name, self._parameters, fitted, tensors, made_by())
 

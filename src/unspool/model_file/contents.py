@@ -73,8 +73,8 @@ class Contents:
             units, activation = self.parameters["head_units"], self.parameters["head_activation"]
             classes = len(self.fitted["classes"]["values"])
             head = Head(whole.encoder.latent_dim, classes, tuple(units), activation=activation)
-            return Blueprint(whole.encoder, {}, whole.horizon, head)
-        return replace(whole, decoders={}) if self.fitted["part"] == "encoder" else whole
+            return Blueprint(whole.encoder, {}, whole.horizon, head=head)
+        return replace(whole, decoders={}, skip=None) if self.fitted["part"] == "encoder" else whole
 
     @property
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:

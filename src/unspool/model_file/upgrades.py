@@ -14,7 +14,7 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
     """Add parameters, each with the value that says what was so before.
 
     All held-out sequences were validated on, the learning rate was constant, codes were final
-    states, and LSTMs read step by step.
+    states, LSTMs read step by step, and forecasts were made of the code alone.
     """
     if header["model"] == "EncoderClassifier":
         header["parameters"]["learning_rate_schedule"] = "constant"
@@ -26,6 +26,9 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
             model["parameters"]["patch_size"] = 1
         if model["model"] == "LSTMAutoencoder":
             model["parameters"] |= {"n_kernels": 0, "mask_length": 1, "contrastive_weight": 0.0}
+        if model["model"] == "LSTMForecaster":
+            model["parameters"] |= {"normalization": "none", "linear_steps": 0, "dropout": 0.0}
+            model["parameters"]["quantiles"] = []
 
 
 def _models(header: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,8 +1,9 @@
 """The one wiring: encoder → code → decoders."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from unspool.errors import InputError
@@ -13,6 +14,7 @@ from unspool.nn.convolution import Convolution
 from unspool.nn.decoder import Decoder, Guide
 from unspool.nn.encoder import Encoder, LSTMEncoder
 from unspool.nn.recurrent import LSTMLayer
+from unspool.nn.skip import Skip
 
 
 class Autoencoder(nn.Module):
@@ -25,14 +27,23 @@ class Autoencoder(nn.Module):
     ----------
     encoder : Encoder, ``(x (B, T, F), lengths) -> code (B, L)``
     decoders : mapping of names to `Decoder`, ``(code, steps, lengths, …) -> (B, steps, F)``
-        "reconstruction" gives the input back, "forecast" goes on after its end.
+        "reconstruction" gives the input back, "forecast" goes on after its end, "quantiles"
+        (B, K, F · Q) says how sure that is.
     horizon : int, default 0
         Steps of the forecast, K.
+    skip : Skip, optional
+        Leads from a sequence to its forecast beside the code.
     """
 
-    def __init__(self, encoder: Encoder, decoders: Mapping[str, Decoder], horizon: int = 0) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoders: Mapping[str, Decoder],
+        horizon: int = 0,
+        skip: Skip | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder, self.horizon = encoder, horizon
+        self.encoder, self.horizon, self.skip = encoder, horizon, skip
         self.decoders = nn.ModuleDict(dict(decoders))
 
     def decoder(self, name: str = "reconstruction") -> Decoder:
@@ -53,7 +64,7 @@ class Autoencoder(nn.Module):
         return self.unwind("reconstruction", x, lengths)
 
     def unwind(self, name: str, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """What the decoder `name` makes of sequences (B, T, F): (B, T, F), or (B, K, F)."""
+        """What the decoder `name` makes of sequences (B, T, F), see `decode`."""
         return self.decode(name, self.encoder(x, lengths), x, lengths)
 
     def decode(
@@ -64,21 +75,37 @@ class Autoencoder(nn.Module):
         lengths: Tensor | None = None,
         guide: Guide | None = None,
     ) -> Tensor:
-        """What the decoder `name` makes of the codes (B, L) of sequences (B, T, F)."""
-        decoder = self.decoder(name)
+        """What the decoder `name` makes of the codes (B, L) of sequences (B, T, F).
+
+        A reconstruction is (B, T, F), a forecast (B, K, F), and quantiles are (B, K, F, Q), each
+        no less than the one before.
+        """
+        decoder, skip = self.decoder(name), self.skip
+        if name == "quantiles":
+            apart = decoder(code, self.horizon).unflatten(2, (x.shape[2], -1)).sort(3).values
+            return cast(Tensor, apart if skip is None else skip.quantiles(apart, x, lengths))
         backwards = None
         if decoder.needs_input:
             backwards = reverse_within(without_padding(x, lengths), lengths)
         if name == "forecast":
-            return cast(Tensor, decoder(code, self.horizon, None, backwards, guide))
+            if guide is not None and skip is not None and decoder.feeds_back:
+                guide = guide._replace(target=skip.inverse(guide.target, x, lengths))
+            output = decoder(code, self.horizon, None, backwards, guide)
+            return cast(Tensor, output if skip is None else skip(output, x, lengths))
         return cast(Tensor, decoder(code, x.shape[1], lengths, backwards, guide))
 
-    def forecast_by_step(
-        self, x: Tensor, lengths: Tensor | None = None, guide: Guide | None = None
+    def decode_by_step(
+        self,
+        name: str,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        guide: Guide | None = None,
+        change: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """The forecasts (B, T, K, F) of sequences (B, T, F) after each of their steps.
+        """Forecasts (B, T, K, F), or their quantiles (B, T, K, F, Q), after each step of sequences.
 
-        The target of `guide` is then (B · T, K, F).
+        The target of `guide` is then (B, T, K, F). `change` makes of the codes (B, T, L) those
+        that are decoded, for dropout.
 
         Raises
         ------
@@ -87,15 +114,25 @@ class Autoencoder(nn.Module):
         """
         if not isinstance(self.encoder, LSTMEncoder):
             raise InputError(f"Forecasts after every step need an LSTM, not {self.encoder}.")
-        decoder = self.decoder("forecast")
-        if decoder.needs_input:
+        if self.decoder(name).needs_input:
             raise InputError(
                 "Forecasts after every step need a decoder of the code alone; this one reads the "
                 "input beside it."
             )
         codes = self.encoder.by_step(x, lengths)
-        forecasts: Tensor = decoder(codes.flatten(0, 1), self.horizon, guide=guide)
-        return forecasts.view(*codes.shape[:2], *forecasts.shape[1:])
+        codes = codes if change is None else change(codes)
+        if self.skip is None or not x.shape[1]:  # nothing is read but the code
+            if guide is not None:
+                guide = guide._replace(target=guide.target.flatten(0, 1))
+            every = self.decode(name, codes.flatten(0, 1), x.flatten(0, 1)[:, None], None, guide)
+            return every.view(*codes.shape[:2], *every.shape[1:])
+        ends = x.new_full((len(x),), x.shape[1]).long() if lengths is None else lengths
+        found = []
+        for step in range(x.shape[1]):
+            own = None if guide is None else guide._replace(target=guide.target[:, step])
+            until = ends.clamp(max=step + 1)
+            found.append(self.decode(name, codes[:, step], x[:, : step + 1], until, own))
+        return torch.stack(found, 1)
 
     def backends(self) -> dict[str, str]:
         """Which backend ran each LSTM layer, or would, and why, by the layer's name."""

@@ -9,6 +9,7 @@ from unspool.nn.decoder import Decoder, Head, LSTMDecoder
 from unspool.nn.encoder import Encoder, LSTMEncoder
 from unspool.nn.feedforward import DenseDecoder, DenseEncoder
 from unspool.nn.recurrent import Cell
+from unspool.nn.skip import Skip
 
 
 def build(
@@ -20,7 +21,8 @@ def build(
         name: build_decoder(decoder, generator, backend)
         for name, decoder in blueprint.decoders.items()
     }
-    return Autoencoder(encoder, decoders, blueprint.horizon)
+    skip = None if blueprint.skip is None else Skip(**vars(blueprint.skip))
+    return Autoencoder(encoder, decoders, blueprint.horizon, skip)
 
 
 def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str) -> Encoder:
@@ -36,6 +38,7 @@ def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str)
             pooling=part.pooling,
             kernels=part.kernels,
             patch_size=part.patch_size,
+            normalization=part.normalization,
             variational=part.variational,
             cell=_cell(part.lstm, backend),
             generator=generator,

@@ -12,6 +12,7 @@ from unspool.blueprint.parts import POOLINGS
 from unspool.errors import InputError
 from unspool.lstm.pooling import pooled_parts
 from unspool.nn.kernels import Kernels
+from unspool.nn.normalization import normalised
 from unspool.nn.patches import lengths_in_patches, patched
 from unspool.nn.recurrent import LSTM, Cell
 from unspool.nn.sampling import normal
@@ -124,6 +125,9 @@ class LSTMEncoder(Encoder):
     patch_size : int, default 1
         Steps that the LSTM reads at once: it runs over patches, ``patch_size * n_features``
         numbers each. A last patch that is incomplete is filled up with zeros.
+    normalization : {"none", "last", "standard"}, default "none"
+        Read every sequence less its last value, or less its mean and divided by its standard
+        deviation.
     variational, generator
         As for `Encoder`.
     cell : Cell, optional
@@ -141,6 +145,7 @@ class LSTMEncoder(Encoder):
         pooling: str = "last",
         kernels: plan.Kernels | None = None,
         patch_size: int = 1,
+        normalization: str = "none",
         variational: bool = False,
         cell: Cell | None = None,
         generator: Generator | None = None,
@@ -165,7 +170,8 @@ class LSTMEncoder(Encoder):
             projects=kernels is not None,
             generator=generator,
         )
-        self.lstm, self.whole_state, self.patch_size = lstm, whole_state, patch_size
+        self.lstm, self.whole_state = lstm, whole_state
+        self.normalization, self.patch_size = normalization, patch_size
         self.statistics = POOLINGS[pooling]
         self.kernels = None if kernels is None else Kernels(kernels, generator)
 
@@ -205,7 +211,7 @@ class LSTMEncoder(Encoder):
         lengths : tensor of shape (B,), or None
             How many of a sequence's states are real.
         """
-        size = self.patch_size
+        size, x = self.patch_size, normalised(x, lengths, self.normalization)
         read, ends = patched(x, size, lengths), lengths_in_patches(lengths, size)
         states, finals = self.lstm(read, ends, **wanted)
         return states, finals, ends
@@ -267,6 +273,8 @@ class LSTMEncoder(Encoder):
     def by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The codes (B, T, L) that sequences (B, T, F) have after each of their steps.
 
+        An encoder that normalises sequences reads each of them anew for every step.
+
         Raises
         ------
         InputError
@@ -285,6 +293,10 @@ class LSTMEncoder(Encoder):
                 "Codes after every step need an encoder that reads in one direction, with "
                 "pooling='last' and a code made of its last layer's h; this one is another."
             )
+        if self.normalization != "none":
+            ends = x.new_full((len(x),), x.shape[1]).long() if lengths is None else lengths
+            cut = [self(x[:, :end], ends.clamp(max=end)) for end in range(1, x.shape[1] + 1)]
+            return torch.stack(cut, 1) if cut else x.new_zeros(len(x), 0, self.latent_dim)
         states, *_ = self.states(x, lengths)
         codes: Tensor = states if self.projection is None else self.projection(states)
         return codes

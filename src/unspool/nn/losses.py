@@ -1,7 +1,7 @@
 """Losses over the real steps of padded batches, as sums and counts so that means stay honest."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -69,6 +69,16 @@ LOSSES: Mapping[str, Elementwise] = {
     "binary_crossentropy": _binary_crossentropy,
     "categorical_crossentropy": _categorical_crossentropy,
 }
+
+
+def pinball(prediction: Tensor, target: Tensor, quantiles: Sequence[float]) -> Tensor:
+    """Pinball losses (B, K, F) of quantiles (B, K, F, Q), their mean over `quantiles` (Q).
+
+    Source: Koenker & Bassett 1978, "Regression Quantiles", equation 3.1.
+    """
+    apart = target[..., None] - prediction
+    shares = apart.new_tensor(quantiles)
+    return torch.maximum(shares * apart, (shares - 1) * apart).mean(-1)
 
 
 def _binary_accuracy(prediction: Tensor, target: Tensor) -> Tensor:

@@ -273,7 +273,7 @@ def _run(module: nn.Module, feed: _Feed, batch: int) -> Seen:
             (x,) = arguments
             code = encoder(x)
             for name, decoder in decoders.items():
-                ahead = getattr(module, "horizon", 0) if name == "forecast" else 0
+                ahead = getattr(module, "horizon", 0) if name != "reconstruction" else 0
                 steps = ahead or x.shape[1]
                 decoder(code, steps, None, x.new_zeros(batch, steps, *x.shape[2:]))
     for hook in hooks:

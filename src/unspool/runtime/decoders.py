@@ -6,11 +6,14 @@ import numpy as np
 
 from unspool import blueprint as plan
 from unspool.blueprint.parts import sizes
+from unspool.data.scaling import Scaler
+from unspool.data.sequences import FloatArray
 from unspool.runtime.convolution import Convolution, enlarge
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
 from unspool.runtime.encoders import batch_last, within
 from unspool.runtime.patches import in_patches, patched, places, unpatched
 from unspool.runtime.recurrence import LSTM, Array, Ragged, State
+from unspool.runtime.skip import Skip
 
 Weights = Mapping[str, Array]
 
@@ -153,6 +156,49 @@ class ConvDecoder(Decoder):
             images = images[:, :height, :width]
         sequences = images.reshape(len(images), -1, images.shape[3])
         return self.output_activation(sequences)[:, : batch.steps]
+
+
+class Ahead:
+    """A decoder of forecasts, or of their quantiles, with what leads to them beside the code.
+
+    Parameters
+    ----------
+    decoder : Decoder
+    horizon : int
+    skip : Skip, optional
+    quantiles : bool
+        Whether the decoder gives several numbers for each feature.
+    scaler : Scaler
+    """
+
+    def __init__(
+        self, decoder: Decoder, horizon: int, skip: Skip | None, scaler: Scaler, *, quantiles: bool
+    ) -> None:
+        self.decoder, self.horizon, self.skip = decoder, horizon, skip
+        self.scaler, self.quantiles = scaler, quantiles
+
+    def __call__(
+        self, code: Array, x: Array, batch: Ragged, backwards: Array | None = None
+    ) -> FloatArray:
+        """Forecasts (B, K, F), or quantiles (B, K, F, Q), in the units of the data.
+
+        Parameters
+        ----------
+        code : array of shape (B, L)
+        x : array of shape (B, T, F)
+            The sequences, scaled, zero past their ends.
+        batch : Ragged
+            Their lengths.
+        backwards : as for `Decoder`
+        """
+        ahead = Ragged(np.full(len(code), self.horizon), self.horizon)
+        output = self.decoder(code, ahead, backwards)
+        if self.quantiles:
+            output = np.sort(output.reshape(*output.shape[:2], x.shape[2], -1))
+        scaled = output if self.skip is None else self.skip(output, x, batch)
+        if not self.quantiles:
+            return self.scaler.undo(scaled)
+        return self.scaler.undo(scaled.swapaxes(2, 3)).swapaxes(2, 3)
 
 
 def make_decoder(part: plan.Decoder, weights: Weights) -> Decoder:

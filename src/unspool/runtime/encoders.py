@@ -15,6 +15,7 @@ from unspool.runtime.kernels import Kernels
 from unspool.runtime.patches import in_patches, patched
 from unspool.runtime.pooling import pooled, pooled_parts
 from unspool.runtime.recurrence import LSTM, Array, Lengths, Ragged, State
+from unspool.runtime.skip import normalised
 
 Weights = Mapping[str, Array]
 
@@ -76,7 +77,7 @@ class LSTMEncoder(Encoder):
 
         The lengths say how many of a sequence's states are real.
         """
-        size = self.part.patch_size
+        size, x = self.part.patch_size, normalised(x, batch, self.part.normalization)
         read, patches = batch_last(patched(x, size)), in_patches(batch, size)
         states, state = self.lstm(read, patches, return_sequences=return_sequences)
         return states, state, patches.lengths

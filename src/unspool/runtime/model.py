@@ -16,11 +16,12 @@ from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file import Contents
 from unspool.model_file.labels import restore_labels
-from unspool.runtime.decoders import Decoder, make_decoder
+from unspool.runtime.decoders import Ahead, Decoder, make_decoder
 from unspool.runtime.dense import DenseLayers
 from unspool.runtime.encoders import LSTMEncoder, make_encoder, within
 from unspool.runtime.reading import form_of_fit, read
 from unspool.runtime.recurrence import Array, Ragged
+from unspool.runtime.skip import Skip
 from unspool.runtime.stream import Stream
 
 # Sequences of a batch, for which the states of a step stay in the cache; and values that its
@@ -95,6 +96,8 @@ class Model:
             name: make_decoder(part, within(weights, f"decoders.{name}."))
             for name, part in plan.decoders.items()
         }
+        skip = plan.skip
+        self.skip = None if skip is None else Skip(skip, within(weights, "skip."))
         self.head, self.classes = None, None
         if plan.head is not None:
             self.head = DenseLayers(plan.head, weights, "head.")
@@ -254,6 +257,11 @@ class Model:
         values = self._forecasts(source)
         return results.futures_shaped(values, fitted["y_ndim"], table=fitted["table"])
 
+    def predict_quantiles(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
+        """The quantiles of what comes after sequences, (N, K, F, Q), as the estimator's."""
+        source, _ = self._read(X, lengths)
+        return self._forecasts(source, "quantiles")
+
     def predict_proba(
         self, X: Any, lengths: npt.ArrayLike | None = None
     ) -> npt.NDArray[np.float32]:
@@ -319,7 +327,8 @@ class Model:
         series : int, optional
             How many series are read side by side; steps are then (series, F) instead of (F,).
         """
-        return Stream(self.contents, self.encoder, self.decoders.get("forecast"), series)
+        decoders = {n: self._ahead(n) for n in self.decoders if n != "reconstruction"}
+        return Stream(self.contents, self.encoder, decoders, series)
 
     def _read(
         self,
@@ -384,14 +393,26 @@ class Model:
             backwards = _backwards(x, batch) if decoder.needs_input else None
             yield indices, x, decoder(self.encoder(x, batch), batch, backwards)
 
-    def _forecasts(self, source: Source | Futures) -> FloatArray:
-        decoder = self._decoder("forecast")
-        values = np.empty((len(source), self.horizon, source.n_features))
+    def _forecasts(self, source: Source | Futures, name: str = "forecast") -> FloatArray:
+        """Forecasts (N, K, F), or their quantiles (N, K, F, Q)."""
+        ahead = self._ahead(name)
+        decoder = ahead.decoder
+        several = (len(self.contents.parameters["quantiles"]),) if ahead.quantiles else ()
+        values = np.empty((len(source), self.horizon, source.n_features, *several))
         for indices, x, batch in self._batches(source, self.horizon * decoder.width):
             backwards = _backwards(x, batch) if decoder.needs_input else None
-            ahead = Ragged(np.full(len(x), self.horizon), self.horizon)
-            values[indices] = self.scaler.undo(decoder(self.encoder(x, batch), ahead, backwards))
+            values[indices] = ahead(self.encoder(x, batch), x, batch, backwards)
         return values
+
+    def _ahead(self, name: str) -> Ahead:
+        """The decoder `name` with what leads to its forecasts beside the code."""
+        return Ahead(
+            self._decoder(name),
+            self.horizon,
+            self.skip,
+            self.scaler,
+            quantiles=name == "quantiles",
+        )
 
 
 def _longest_first(lengths: IntArray, values: int) -> Iterator[IntArray]:

@@ -1,6 +1,8 @@
 """`Stream`: a trained model that reads one step at a time."""
 
 import copy
+from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,19 +13,22 @@ from unspool.data.frames import names_of
 from unspool.data.sequences import FloatArray, as_floats
 from unspool.errors import InputError
 from unspool.model_file import Contents
-from unspool.runtime.decoders import Decoder
+from unspool.runtime.decoders import Ahead
 from unspool.runtime.encoders import Encoder, LSTMEncoder
 from unspool.runtime.kernels import RunningKernels
 from unspool.runtime.pooling import RunningPool
 from unspool.runtime.recurrence import Array, Cells, Ragged
+from unspool.runtime.skip import normalised
 
 
 class Stream:
     """What a model knows of a series so far; each step pushed costs the same.
 
     After t steps, code and forecast are those of the whole sequence of t steps. Where the encoder
-    reads patches, a patch that is still incomplete is read again with each of its steps. Made by
-    `Model.stream`.
+    reads patches, a patch that is still incomplete is read again with each of its steps. A model
+    that normalises sequences (the `normalization` of `LSTMForecaster`) encodes its last steps anew
+    for each step pushed, as many as the longest sequence of training had, and code and forecast
+    are those of the sequence of these. Made by `Model.stream`.
 
     Raises
     ------
@@ -48,7 +53,7 @@ class Stream:
         self,
         contents: Contents,
         encoder: Encoder,
-        forecaster: Decoder | None,
+        decoders: Mapping[str, Ahead],
         series: int | None = None,
     ) -> None:
         _checks.raise_all(_checks.whole("series", series, 1, none=True))
@@ -57,14 +62,24 @@ class Stream:
                 "A stream needs an LSTM encoder that reads in one direction, bidirectional=False; "
                 f"this {contents.model} has another."
             )
-        self._encoder, self._forecaster = encoder, forecaster
+        self._encoder, self._decoders = encoder, decoders
         self._scaler, self._features = contents.scaler, contents.facts.n_features
-        self._names, self._horizon = contents.feature_names, contents.facts.horizon
+        self._names, self._kept = contents.feature_names, 0
+        if encoder.part.normalization != "none":
+            self._kept = max(1, contents.facts.max_length)
+        elif contents.blueprint.skip is not None:
+            self._kept = contents.blueprint.skip.steps
         self._series, self._size = series, series or 1
         self.reset()
 
     def reset(self) -> None:
         """Forget all steps."""
+        self._recent: deque[Array] = deque(maxlen=self._kept)  # scaled, each (series, F)
+        self.steps = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Bring the encoder back to the start of a sequence."""
         which = 0 if self._size == 1 else slice(None)  # of one series vectors, as in `Layer.run`
         layers = [layer for (layer,) in self._encoder.lstm.layers]
         self._cells = [Cells.of(layer, self._size).cut(which) for layer in layers]
@@ -73,7 +88,7 @@ class Stream:
         self._kernels = None if kernels is None else RunningKernels(kernels, self._size)
         self._patch_size = self._encoder.part.patch_size
         self._patch = np.zeros((self._patch_size, self._features, self._size), np.float32)
-        self.steps = 0
+        self._read_steps = 0
 
     def push(self, step: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Read the next step.
@@ -110,6 +125,19 @@ class Stream:
                 "push the last value again."
             )
         x = self._scaler.apply(values)
+        self._recent.append(x.reshape(self._size, self._features))
+        normalization = self._encoder.part.normalization
+        if normalization == "none":
+            self._read(x)
+        else:
+            self._begin()
+            for one in normalised(*self._sequence(), normalization).transpose(1, 0, 2):
+                self._read(one.reshape(x.shape))
+        self.steps += 1
+        return self._shaped(self._code())
+
+    def _read(self, x: Array) -> None:
+        """Let the encoder read a step (F,), or (series, F)."""
         if self._kernels is not None:
             self._kernels.add(x.reshape(self._size, -1))
         x = x.T
@@ -119,12 +147,19 @@ class Stream:
             cells.step(x.reshape(cells.read.shape))
             x = cells.h
         self._pool.add(x)
-        self.steps += 1
-        return self._shaped(self._code())
+        self._read_steps += 1
+
+    def _sequence(self) -> tuple[Array, Ragged]:
+        """The last steps, scaled, (series, T, F), and their number."""
+        count = len(self._recent)
+        steps = np.zeros((self._size, count, self._features), np.float32)
+        for place, one in enumerate(self._recent):
+            steps[:, place] = one
+        return steps, Ragged(np.full(self._size, count), count)
 
     def _in_patch(self, x: Array) -> Array:
         """The patch of which `x` is the latest step; all is again as before the patch began."""
-        place = self.steps % self._patch_size
+        place = self._read_steps % self._patch_size
         if place == 0:
             self._patch[:] = 0
             self._before = self._halves(), copy.deepcopy(self._pool)
@@ -157,13 +192,25 @@ class Stream:
         InputError
             For a model without a forecast, or whose forecast reads the input again.
         """
-        if self._forecaster is None or self._forecaster.needs_input:
+        ahead = self._decoders.get("forecast")
+        if ahead is None or ahead.decoder.needs_input:
             raise InputError(
                 "This model has no forecast made of the code alone; train one with `horizon`, and "
                 "a decoder other than 'reversed_input'."
             )
-        ahead = Ragged(np.full(self._size, self._horizon), self._horizon)
-        values = self._scaler.undo(self._forecaster(self._code(), ahead))
+        return np.asarray(self._shaped(ahead(self._code(), *self._sequence())))
+
+    def quantiles(self) -> FloatArray:
+        """The quantiles of what comes next, (K, F, Q) or (series, K, F, Q).
+
+        Raises
+        ------
+        InputError
+            For a model without `quantiles`.
+        """
+        if "quantiles" not in self._decoders:
+            raise InputError("This model has no quantiles; train one with `quantiles`.")
+        values = self._decoders["quantiles"](self._code(), *self._sequence())
         return np.asarray(self._shaped(values))
 
     def _code(self) -> Array:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from unspool.nn import whole
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import Guide
-from unspool.nn.losses import LOSSES, count_values, masked_sum, metric
+from unspool.nn.losses import LOSSES, count_values, masked_sum, metric, pinball
 from unspool.nn.sampling import happens, normal
 from unspool.training.batches import Batch
 from unspool.training.contrast import contrastive_sum, crops
@@ -68,6 +68,10 @@ class AutoencoderLoss:
         nats for every sequence, beside the loss summed over its values.
     every_step : bool
         Forecast after every step of a sequence, not after the last alone.
+    dropout : float
+        Share of a code's values that are set to 0, the others enlarged in proportion.
+    quantiles : sequence of float
+        Those that the decoder "quantiles" gives.
     share : float
         Of true previous steps, see `Guide`.
     generator : torch.Generator, optional
@@ -88,6 +92,8 @@ class AutoencoderLoss:
     code_l1: float = 0.0
     kl_weight: float | None = None
     every_step: bool = False
+    dropout: float = 0.0
+    quantiles: Sequence[float] = ()
     share: float = 1.0
     generator: Generator | None = None
 
@@ -99,10 +105,14 @@ class AutoencoderLoss:
             if total is not None:
                 return {"loss": Term(total, count_values(x, lengths))}
         read = self._disturbed(x) if self.model.training else x
-        if self.every_step:
-            return alone(self._terms("forecast", *self._by_step(batch, read)))
-        code, divergence = self.model.encoder.sample(read, lengths, self.generator)
         terms: dict[str, Term] = {}
+        if self.every_step:
+            for name in self.model.decoders:
+                terms |= self._terms(name, *self._by_step(name, batch, read))
+            return alone(terms)
+        code, divergence = self.model.encoder.sample(read, lengths, self.generator)
+        if self.dropout and self.model.training:
+            code = self._dropped(code)
         for name in self.model.decoders:
             target, own = (x, lengths) if name == "reconstruction" else (batch.y, None)
             assert target is not None
@@ -129,14 +139,17 @@ class AutoencoderLoss:
         count = 2 * len(x) if len(x) > 1 else 0
         return Term(contrastive_sum(first, second), count, self.contrastive_weight)
 
-    def _by_step(self, batch: Batch, read: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Forecasts after every step and what they should be, (B, T · K, F), and their lengths."""
+    def _by_step(
+        self, name: str, batch: Batch, read: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Outputs after every step and what they should be, (B, T · K, F), and their lengths."""
         assert batch.y is not None
         target = futures(batch.x, batch.lengths, batch.y)
         guide = None
         if self.model.training:
-            guide = Guide(target.flatten(0, 1), self.share, self.generator)
-        output = self.model.forecast_by_step(read, batch.lengths, guide)
+            guide = Guide(target, self.share, self.generator)
+        change = self._dropped if self.dropout and self.model.training else None
+        output = self.model.decode_by_step(name, read, batch.lengths, guide, change)
         lengths = None if batch.lengths is None else batch.lengths * target.shape[2]
         return output.flatten(1, 2), target.flatten(1, 2), lengths
 
@@ -144,10 +157,13 @@ class AutoencoderLoss:
         self, name: str, output: Tensor, target: Tensor, lengths: Tensor | None
     ) -> dict[str, Term]:
         """Loss and metrics of one decoder's output (B, T, F)."""
+        if name == "quantiles":
+            total = masked_sum(pinball(output, target, self.quantiles), lengths)
+            return {f"{name}_loss": Term(total, count_values(target, lengths))}
         total = masked_sum(LOSSES[self.loss](output, target), lengths)
         count = count_values(target, lengths, self.loss)
         terms = {f"{name}_loss": Term(total, count, self.weights.get(name, 1.0))}
-        prefix = f"{name}_" if len(self.model.decoders) > 1 else ""
+        prefix = f"{name}_" if len({*self.model.decoders} - {"quantiles"}) > 1 else ""
         for watched in self.metrics:
             with torch.no_grad():
                 total = masked_sum(metric(watched, self.loss)(output, target), lengths)
@@ -162,6 +178,11 @@ class AutoencoderLoss:
             self.code_l1 or self.contrastive_weight or self.metrics or self.kl_weight is not None
         )
         return not (disturbed or added or self.weights)
+
+    def _dropped(self, code: Tensor) -> Tensor:
+        """Codes without some of their values."""
+        dropped = happens(self.dropout, code.shape, code, self.generator)
+        return torch.where(dropped, 0.0, code / (1 - self.dropout))
 
     def _disturbed(self, x: Tensor) -> Tensor:
         if self.input_dropout:

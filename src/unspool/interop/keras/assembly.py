@@ -89,7 +89,10 @@ def assembled(encoder: Encoder, branches: list[Branch], max_length: int) -> Foun
     alone = not named and branches[0].head
     if alone and (alone.shape is not None or alone.scaling is not None):
         raise refuse((alone.scaling or alone.base).step, "a code is neither reshaped nor scaled.")
-    model = "LSTMForecaster" if list(named) == ["forecast"] else "LSTMAutoencoder"
+    model = "LSTMAutoencoder"
+    if list(named) == ["forecast"]:
+        model = "LSTMForecaster"
+        parameters |= {"normalization": "none", "linear_steps": 0, "dropout": 0.0}
     return Found(model, parameters, fitted, weights, scaling)
 
 

@@ -67,8 +67,9 @@ def to_keras(model: Contents | Fitted, *, part: str = "model", steps: int | None
     Raises
     ------
     InputError
-        For a decoder that reads its own output, which is no graph of layers; where `steps` are
-        more than the model can write; where Keras is not installed.
+        For a decoder that reads its own output, which is no graph of layers; for a forecast that
+        is not made of the code alone (`normalization`, `linear_steps`) and for quantiles; where
+        `steps` are more than the model can write; where Keras is not installed.
     """
     _checks.raise_all(
         _checks.choice("part", part, PARTS), _checks.whole("steps", steps, 1, none=True)
@@ -77,7 +78,7 @@ def to_keras(model: Contents | Fitted, *, part: str = "model", steps: int | None
     keras, plan = keras_module(), contents.blueprint
     alone = part == "encoder" or not (plan.decoders or plan.head)
     if alone:
-        plan = replace(plan, decoders={}, head=None)
+        plan = replace(plan, decoders={}, skip=None, head=None)
     longest = contents.fitted["max_length"]
     _complain(contents, plan, steps)
     steps = longest if steps is None else steps
@@ -160,6 +161,18 @@ def _shape(contents: Contents, plan: Blueprint, steps: int) -> tuple[int | None,
 
 def _complain(contents: Contents, plan: Blueprint, steps: int | None) -> None:
     """Refuse what Keras has no layers for, and numbers of steps that the model cannot write."""
+    if isinstance(plan.encoder, LSTMEncoder) and plan.encoder.normalization != "none":
+        raise InputError(
+            f"The model normalises every sequence ({plan.encoder.normalization!r}), for which "
+            "Keras has no layer; fit with normalization='none', linear_steps=0 and quantiles=(), "
+            "or write an ONNX file."
+        )
+    if plan.skip is not None or "quantiles" in plan.decoders:
+        raise InputError(
+            "The model has a linear map beside the LSTM, or quantiles, which are not written as "
+            "Keras layers; fit with linear_steps=0 and quantiles=(), write an ONNX file, or export "
+            "the encoder alone (part='encoder')."
+        )
     for decoder in plan.decoders.values():
         if isinstance(decoder, LSTMDecoder) and decoder.kind.reads == "previous":
             raise InputError(

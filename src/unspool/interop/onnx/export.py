@@ -30,6 +30,7 @@ from unspool.interop.onnx.convolution import conv_decoder, conv_features
 from unspool.interop.onnx.graph import IR_VERSION, OPSET, Graph
 from unspool.interop.onnx.layers import Batch, Weights, dense, head, read, unscaled
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
+from unspool.interop.onnx.skip import each_sorted, skip
 from unspool.model_file import PARTS, Contents, Fitted, contents_of
 
 DOCS = {
@@ -38,6 +39,7 @@ DOCS = {
     "code": "The code of every sequence.",
     "reconstruction": "The sequences again, in the units of the data; 0 past the end of one.",
     "forecast": "What comes after every sequence, in the units of the data.",
+    "quantiles": "Quantiles of the forecast, in the units of the data, from the lowest.",
     "probabilities": "How likely every class is; the classes are in the metadata.",
 }
 
@@ -52,9 +54,9 @@ def export_onnx(
     length, where the model is not bound to one. Images are sequences of H · W steps, and rows
     of a table sequences of one feature, or of one step, as for the estimator. It gives ``code``
     (batch, L) and, where the model has them, ``reconstruction`` (batch, time, F), ``forecast``
-    (batch, K, F) and ``probabilities`` (batch, C). A variational code is its mean. What goes in
-    and comes out is float32: of data far from zero, compared to how they vary, it leaves few
-    digits.
+    (batch, K, F), ``quantiles`` (batch, K, F, Q) and ``probabilities`` (batch, C). A variational
+    code is its mean. What goes in and comes out is float32: of data far from zero, compared to how
+    they vary, it leaves few digits.
 
     The metadata has the model's class, the names of features and classes as JSON, the bound on
     time, and the version of unspool that trained it.
@@ -154,15 +156,25 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, *, whole: bool) -> d
     if not whole:
         return shapes
     for name, decoder in plan.decoders.items():
-        ahead = name == "forecast"
+        ahead = name != "reconstruction"
         steps = g.ints(plan.horizon) if ahead else None
         sequences = _decoded(g, decoder, weights, name, code, batch, steps)
+        outputs = decoder.n_features
+        if name == "quantiles":
+            outputs = plan.encoder.n_features
+            sequences = each_sorted(g, sequences, outputs, decoder.n_features // outputs)
+        if ahead and plan.skip is not None:
+            sequences = skip(g, plan.skip, weights, sequences, batch, spread=name == "quantiles")
         sequences = unscaled(g, scaler, sequences)
         if not ahead:
             sequences = g.op("Where", batch.real, sequences, g.real(0))
             sequences = g.first(sequences, given_time, 1)
+        if name == "quantiles":
+            sequences = g.turned(sequences, 0, 2, 3, 1)
         g.op("Slice", sequences, g.ints(0), given_batch, g.ints(0), out=name)
-        shapes[name] = ["batch", plan.horizon if ahead else "time", decoder.n_features]
+        shapes[name] = ["batch", plan.horizon if ahead else "time", outputs]
+        if name == "quantiles":
+            shapes[name].append(decoder.n_features // outputs)
     if plan.head is not None:
         likely = g.op("Softmax", head(g, plan.head, weights, "head.", code), axis=1)
         g.op("Slice", likely, g.ints(0), given_batch, g.ints(0), out="probabilities")

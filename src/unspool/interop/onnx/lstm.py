@@ -20,6 +20,7 @@ from unspool.interop.onnx.layers import (
     patched,
     scalar,
 )
+from unspool.interop.onnx.skip import normalised
 
 States = list[tuple[str, str]]  # h and c of every layer
 
@@ -30,7 +31,8 @@ GATES = {"sigmoid": "Sigmoid", "hard_sigmoid": "HardSigmoid"}
 
 def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -> str:
     """The pooled states of sequences: (B, S · statistics), or the whole final state."""
-    given, batch = batch, in_patches(g, batch, part.patch_size)
+    given = batch._replace(x=normalised(g, batch, part.normalization))
+    batch = in_patches(g, given, part.patch_size)
     x = g.turned(batch.x, 1, 0, 2)
     states, finals = layers(g, part.lstm, weights, "encoder.lstm.", x, batch.lengths32)
     # A sequence of no steps ran one all the same: its state is still the initial one.

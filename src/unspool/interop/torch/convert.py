@@ -42,6 +42,7 @@ def to_torch(model: Contents | Fitted, *, part: str = "model") -> fx.GraphModule
     - ``"code"`` (B, L);
     - ``"reconstruction"`` (B, T, F), in the units of the data, zeros past the end of a sequence;
     - ``"forecast"`` (B, K, F), in the units of the data;
+    - ``"quantiles"`` (B, K, F, Q) of the forecast, likewise;
     - ``"probabilities"`` (B, C) of the classes, in the order of `classes_`;
 
     of which it holds those that the model has. ``torch.save`` and
@@ -72,6 +73,9 @@ def to_torch(model: Contents | Fitted, *, part: str = "model") -> fx.GraphModule
         - ``decoders.{name}.start.weight``, ``.bias``: from the code to a state or a map;
         - ``decoders.{name}.head.{2i}.weight``, ``.bias``: the dense layers on every step;
         - ``decoders.{name}.convolutions.{i}.weight``, ``.bias``;
+        - ``skip.scale`` (F,): what the outputs of these decoders are multiplied with;
+        - ``skip.weight`` (F, K, steps), or one column more for the level: the linear maps to the
+          forecast;
         - ``head.{2i}.weight``, ``.bias``: from the code to the classes.
 
         Of an encoder alone the names are the same.

@@ -25,6 +25,7 @@ from unspool.interop.torch.layers import (
     same,
     up_to,
 )
+from unspool.interop.torch.skip import Skip, normalised
 from unspool.nn.dense import ACTIVATIONS
 
 
@@ -56,6 +57,7 @@ class LSTMEncoder(Encoder):
     def features(self, x: Tensor, batch: Batch) -> Tensor:
         """The pooled states of the last layer, or h and c of all."""
         size, given = self.part.patch_size, batch
+        x = normalised(x, given, self.part.normalization)
         batch = given.in_patches(size)
         states, every = self.lstm(patched(x, size), batch)
         if self.part.whole_state:
@@ -265,6 +267,7 @@ class Whole(nn.Module):
         self.encoder = ENCODERS[type(part.encoder)](part.encoder)
         decoders = {} if bare else part.decoders
         self.decoders = nn.ModuleDict({n: DECODERS[type(p)](p) for n, p in decoders.items()})
+        self.skip = None if bare or part.skip is None else Skip(part.skip)
         self.head = None if bare or part.head is None else head(part.head)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Any:
@@ -279,7 +282,15 @@ class Whole(nn.Module):
         backwards, found = batch.reversed(scaled), {"code": code}
         for name, decoder in self.decoders.items():
             if name == "forecast":
-                found[name] = self._undo(decoder(code, self.part.horizon, None, backwards))
+                ahead = decoder(code, self.part.horizon, None, backwards)
+                ahead = ahead if self.skip is None else self.skip(ahead, scaled, batch)
+                found[name] = self._undo(ahead)
+            elif name == "quantiles":
+                ahead = decoder(code, self.part.horizon, None, None)
+                ahead = ahead.unflatten(2, (self.part.encoder.n_features, -1)).sort(3)[0]
+                if self.skip is not None:
+                    ahead = self.skip.quantiles(ahead, scaled, batch)
+                found[name] = self._undo(ahead.transpose(2, 3)).transpose(2, 3)
             else:
                 again = self._undo(decoder(code, x.shape[1], batch, backwards))
                 found[name] = torch.where(batch.inside.unsqueeze(2), again, 0.0)

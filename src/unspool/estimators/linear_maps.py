@@ -1,0 +1,78 @@
+"""How a forecaster starts: its linear maps are solved for, and its network is silent.
+
+Training then begins at the forecast of the maps, and the network learns what they miss, in units of
+about as much: however well they do, its first steps are no larger than what is left to learn.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unspool.nn.dense import Dense
+from unspool.nn.skip import Normal, Skip
+from unspool.training.batches import Batches
+from unspool.training.objective import futures
+
+SEQUENCES = 8192  # that maps are solved for, spread over the data
+AT_ONCE = 64  # of them whose steps are gathered together
+VALUES = 1 << 24  # of the equations of several features, held together
+
+
+def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
+    """Set the linear maps of `skip` to those of ridge regression on the sequences of `batches`.
+
+    Its scale becomes the standard deviation of what they miss of the future after the last step.
+
+    Parameters
+    ----------
+    skip : Skip
+    batches : Batches
+        Of sequences with their futures.
+    every_step : bool
+        Fit the future after every step of a sequence, and not after its last alone.
+    """
+    count = len(batches.indices)
+    most = SEQUENCES // max(1, batches.source.max_length) if every_step else SEQUENCES
+    places = np.linspace(0, count - 1, min(count, max(1, most))).astype(np.int64)
+    drawn = batches.indices[places]
+    # Not every device knows float64.
+    found, cpu = copy.deepcopy(skip).cpu(), torch.device("cpu")
+    some = Batches(batches.source, batches.scaler, drawn, AT_ONCE, cpu)
+    if found.weight is not None:
+        features, _, columns = found.weight.shape
+        together = max(1, VALUES // columns**2)
+        for first in range(0, features, together):
+            normal, part = Normal(found), slice(first, first + together)
+            for x, lengths, y in some:
+                assert y is not None
+                _add(normal, x[:, :, part], lengths, y[:, :, part], every_step=every_step)
+            found.weight[part] = normal.solve()
+    square, count = torch.zeros_like(found.scale, dtype=torch.float64), 0
+    for x, lengths, y in some:
+        assert y is not None
+        square += found.inverse(y, x, lengths).double().square().sum((0, 1))
+        count += y.shape[0] * y.shape[1]
+    left = (square / max(1, count)).sqrt().float()
+    found.scale.copy_(torch.where(left > 0, left, 1.0))
+    skip.load_state_dict(found.state_dict())
+
+
+def _add(normal: Normal, x: Tensor, lengths: Tensor | None, y: Tensor, *, every_step: bool) -> None:
+    """Add sequences x (B, T, F) and what comes after them, y (B, K, F), to the equations."""
+    if not every_step:
+        normal.add(x, lengths, y)
+        return
+    after = futures(x, lengths, y)
+    for step in range(x.shape[1]):
+        read = slice(None) if lengths is None else lengths > step
+        normal.add(x[read, : step + 1], None, after[read, step])
+
+
+def silence(decoder: nn.Module) -> None:
+    """Make what a decoder gives zero; one without dense layers stays as it is."""
+    dense = [one for one in decoder.modules() if isinstance(one, Dense)]
+    if dense and dense[-1] in list(decoder.head):  # type: ignore[arg-type]
+        nn.init.zeros_(dense[-1].weight)
+        nn.init.zeros_(dense[-1].bias)

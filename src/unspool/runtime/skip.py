@@ -1,0 +1,83 @@
+"""What a forecast keeps of its sequence beside the code; `unspool.nn.skip` in NumPy."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from unspool import blueprint as plan
+from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.runtime.recurrence import Array, Ragged
+
+
+def level_of(x: Array, batch: Ragged, normalization: str) -> tuple[Array, Array]:
+    """Location and spread (B, 1, F) of sequences (B, T, F) over their real steps.
+
+    They are 0 and 1 of a sequence of no steps, and without a normalization.
+
+    Parameters
+    ----------
+    x : array of shape (B, T, F)
+        Zero past the end of a sequence.
+    batch : Ragged
+    normalization : {"none", "last", "standard"}
+    """
+    location = np.zeros((len(x), 1, x.shape[2]), np.float32)
+    spread = np.ones_like(location)
+    if normalization == "none" or not x.shape[1]:
+        return location, spread
+    ends = batch.lengths[:, None, None]
+    if normalization == "last":
+        last = np.take_along_axis(x, np.maximum(ends - 1, 0), axis=1)
+        return np.where(ends > 0, last, location), spread
+    count = np.maximum(ends, 1).astype(np.float32)
+    mean = x.sum(axis=1, keepdims=True) / count
+    real = np.arange(x.shape[1])[:, None] < ends
+    apart = np.where(real, x - mean, np.float32(0))
+    square = (apart * apart).sum(axis=1, keepdims=True) / count
+    return mean, np.where(ends > 0, np.sqrt(square + np.float32(VARIANCE_FLOOR)), spread)
+
+
+def normalised(x: Array, batch: Ragged, normalization: str) -> Array:
+    """Sequences (B, T, F), each less its location and divided by its spread; zero past its end."""
+    if normalization == "none":
+        return x
+    location, spread = level_of(x, batch, normalization)
+    real = np.arange(x.shape[1])[:, None] < batch.lengths[:, None, None]
+    return np.where(real, (x - location) / spread, np.float32(0))
+
+
+class Skip:
+    """Add a sequence's level and a linear map of its last steps to what a decoder makes.
+
+    Parameters
+    ----------
+    part : blueprint's Skip
+    weights : mapping of names to arrays
+    """
+
+    def __init__(self, part: plan.Skip, weights: Mapping[str, Array]) -> None:
+        self.part, self.scale, self.weight = part, weights["scale"], weights.get("weight")
+
+    def __call__(self, output: Array, x: Array, batch: Ragged) -> Array:
+        """Forecasts (B, K, F) of outputs (B, K, F), or quantiles of outputs (B, K, F, Q)."""
+        location, spread = level_of(x, batch, self.part.normalization)
+        spread = spread * self.scale
+        if self.weight is not None:
+            location = location + self._linear(x, batch, location)
+        if output.ndim == 4:
+            location, spread = location[..., None], spread[..., None]
+        return np.asarray(location + spread * output, np.float32)
+
+    def _linear(self, x: Array, batch: Ragged, level: Array) -> Array:
+        """What the maps make (B, K, F) of the last steps less the level."""
+        assert self.weight is not None
+        steps = self.part.steps
+        places = (batch.lengths[:, None] - steps + np.arange(steps))[:, :, None]
+        if not x.shape[1]:  # no steps, and a level of 0
+            return np.zeros((len(x), self.part.horizon, x.shape[2]), np.float32)
+        read = np.take_along_axis(x, np.maximum(places, 0), axis=1) - level
+        read = np.where(places >= 0, read, np.float32(0))
+        if self.part.normalization != "none":
+            read = np.concatenate([read, level], axis=1)
+        maps = read.transpose(2, 0, 1) @ self.weight.swapaxes(1, 2)
+        return np.asarray(maps.transpose(1, 2, 0), np.float32)
