@@ -31,6 +31,7 @@ from unspool.errors import InputError
 CELLS = ("tanh", "relu")
 GATES = ("sigmoid", "hard_sigmoid")
 ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax")
+USUAL_KERNELS = 512
 DECODER_NAMES = (*DECODERS, "dense")
 
 # `patch_size` "auto": sequences up to the first number are read step by step, of longer ones the
@@ -94,7 +95,9 @@ def _lstm_complaints(p: Parameters) -> list[_checks.Complaint]:
         _size("num_layers", p["num_layers"]),
         *_patch_complaints(p),
         _checks.truth("bidirectional", p["bidirectional"]),
-        _checks.choice("pooling", p["pooling"], POOLINGS),
+        _checks.choice(
+            "pooling", p["pooling"], (*POOLINGS, *(["auto"] if "n_kernels" in p else []))
+        ),
         _checks.choice("decoder", p["decoder"], DECODER_NAMES),
         *([] if heads is None else _checks.wholes("head_units", heads, 1)),
         _checks.choice("head_activation", p["head_activation"], ACTIVATIONS),
@@ -108,6 +111,7 @@ def _bare_complaints(p: Parameters) -> list[_checks.Complaint]:
     """Look at what a decoder without LSTM, or one without dense layers, has no place for."""
     dense = [_checks.is_one(name, ["dense"]) for name in _decoders(p)]
     bare = p["head_units"] is None
+    kernels = p.get("n_kernels", 0)
     return [
         "`head_units` None leaves no layer for `output_activation` "
         f"{_checks.shown(p['output_activation'])}; leave one of them as it is by default."
@@ -123,12 +127,13 @@ def _bare_complaints(p: Parameters) -> list[_checks.Complaint]:
         else None,
         "`pooling` has to be 'last' for a decoder that starts from the encoder's whole state, got "
         f"{_checks.shown(p['pooling'])}; set it, or choose another decoder."
-        if not _checks.is_one(p["pooling"], ("last",))
+        if not _checks.is_one(p["pooling"], ("auto", "last"))
         and any(_from_state(name) for name in _decoders(p))
         else None,
         "`n_kernels` has to be 0 for a decoder that starts from the encoder's whole state, got "
-        f"{_checks.shown(p['n_kernels'])}; set it, or choose another decoder."
-        if p.get("n_kernels", 0) != 0 and any(_from_state(name) for name in _decoders(p))
+        f"{_checks.shown(kernels)}; set it, or choose another decoder."
+        if _checks.whole("n_kernels", kernels, 1, most=math.inf) is None
+        and any(_from_state(name) for name in _decoders(p))
         else None,
     ]
 
@@ -160,7 +165,7 @@ def _decoders(p: Parameters) -> list[Any]:
 def _lstm_autoencoder_complaints(p: Parameters) -> list[_checks.Complaint]:
     found = [
         *_lstm_complaints(p),
-        _checks.whole("n_kernels", p["n_kernels"], 0),
+        _checks.whole("n_kernels", p["n_kernels"], 0, most=math.inf, auto=True),
         _checks.truth("reverse_target", p["reverse_target"]),
         _checks.number("kl_weight", p["kl_weight"], 0, none=True),
     ]
@@ -250,7 +255,11 @@ def _patch_size(p: Parameters, facts: Facts) -> int:
 
 def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncoder:
     whole_state, patch_size = any(map(_from_state, decoders)), _patch_size(p, facts)
-    count = p.get("n_kernels", 0)
+    count, pooling = p.get("n_kernels", 0), p["pooling"]
+    if count == "auto":
+        count = 0 if whole_state else USUAL_KERNELS
+    if pooling == "auto":
+        pooling = "last" if whole_state else "all"
     return LSTMEncoder(
         facts.n_features,
         p["latent_dim"],
@@ -265,7 +274,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         ),
         whole_state,
         p.get("kl_weight") is not None,
-        p["pooling"],
+        pooling,
         Kernels.of(count, facts.n_features, facts.max_length) if count else None,
         patch_size,
         p.get("normalization", "none"),

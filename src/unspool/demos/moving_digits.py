@@ -48,12 +48,13 @@ def models(
         "random_state": random_state,
         "verbose": 0,
     }
+    plain = {"pooling": "last", "n_kernels": 0, "input_dropout": 0.0}
     return {
-        "autoencoder": LSTMAutoencoder(reverse_target=True, **settings),
+        "autoencoder": LSTMAutoencoder(reverse_target=True, **plain, **settings),
         "future predictor": LSTMForecaster(
             horizon=FRAMES, normalization="none", linear_steps=0, dropout=0.0, **settings
         ),
-        "composite": LSTMAutoencoder(reverse_target=True, horizon=FRAMES, **settings),
+        "composite": LSTMAutoencoder(reverse_target=True, horizon=FRAMES, **plain, **settings),
     }
 
 

@@ -45,6 +45,7 @@ def autoencoder(decoder: str, epochs: int = EPOCHS, random_state: int = 0) -> LS
     """Make the answer's model: LSTM(20), and one of its decoders."""
     return LSTMAutoencoder(
         latent_dim=20, bidirectional=False, decoder=decoder, metrics=("accuracy",),
+        pooling="last", n_kernels=0, input_dropout=0.0,
         **settings(epochs, random_state),
     )  # fmt: skip
 

@@ -33,6 +33,9 @@ def simple(epochs: int = EPOCHS, random_state: int = 0, **parameters: Any) -> LS
         "loss": "mse",
         "epochs": epochs,
         # One sequence: nothing to hold out. What the article does not have is switched off.
+        "pooling": "last",
+        "n_kernels": 0,
+        "input_dropout": 0.0,
         "validation_split": 0,
         "patience": None,
         "global_clipnorm": None,

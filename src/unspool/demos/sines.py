@@ -42,6 +42,9 @@ def article(
         batch_size=500,
         epochs=epochs,
         # What the article does not have is switched off.
+        pooling="last",
+        n_kernels=0,
+        input_dropout=0.0,
         scaling="none",
         validation_split=0,
         patience=None,

@@ -33,11 +33,20 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     units : int, optional
         LSTM units of every layer (and direction), H; `latent_dim` by default, and the final state
         is then the code itself. Otherwise a linear layer leads from one to the other.
-    pooling : {"last", "mean", "max", "mean_max", "all"}, default "last"
-        What the code is made of: the final state of the encoder's last layer; the mean or the
-        maximum of its states over the real steps, or both; or final state, mean, maximum, minimum
-        and standard deviation. A linear layer leads from these to the code wherever there are not
-        `latent_dim` of them. Not with a decoder that starts from the encoder's whole state.
+    pooling : {"auto", "last", "mean", "max", "mean_max", "all"}, default "auto"
+        Which statistics of the states of the encoder's last layer over the real steps the code is
+        made of: the final state; the mean, the maximum, or both; or final state, mean, maximum,
+        minimum and standard deviation. "auto" is "all", and "last" for a decoder that starts from
+        the encoder's whole state, which allows no other. Where these are not `latent_dim` numbers
+        by themselves, a linear layer leads from them to the code; it starts as their principal
+        components over training sequences, unless it is the final state alone.
+    n_kernels : int or "auto", default "auto"
+        About how many random convolution kernels the encoder reads a sequence with beside its
+        LSTM, K, shared out over dilations 1, 2, 4, … up to the length of the longest sequence.
+        They are not trained; the code is made of their mean activations over the real steps as
+        well. They tell shapes apart that differ little in squared error, and help whatever is
+        learned from codes; without them (0) a code of the same length reconstructs somewhat
+        better. "auto" is 512, and 0 for a decoder that starts from the encoder's whole state.
     patch_size : int or "auto", default "auto"
         Consecutive steps that the LSTM reads, and its decoder writes, at once: p steps of F
         features are one step of p · F numbers, so a sequence of T steps takes T / p, rounded up.
@@ -96,8 +105,16 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     input_noise : float, default 0.0
         Standard deviation of noise added to the input in training, in scaled units; what is to be
         reconstructed stays clean (a *denoising* autoencoder).
-    input_dropout : float, default 0.0
-        Share of the input's steps set to 0, likewise; below 1.
+    input_dropout : float, default 0.15
+        Share of the input's steps that are set to 0 in training, below 1; what is to be
+        reconstructed keeps them (a *masked* autoencoder).
+    mask_length : int, default 8
+        Consecutive steps that are set to 0 together; at most a quarter of the longest sequence of
+        a batch.
+    contrastive_weight : float, default 0.0
+        Weight of a contrastive loss: the codes of two crops of a sequence are to be more alike
+        than those of crops of other sequences of the batch. It takes two more passes of the
+        encoder, and brought nothing on the public sets that it was tried on.
     code_l1 : float, default 0.0
         Weight of the sum of a code's absolute values in the loss (a *sparse* autoencoder).
     kl_weight : float, optional
@@ -181,7 +198,9 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
 
     Source: Srivastava, Mansimov & Salakhutdinov 2015, "Unsupervised Learning of Video
     Representations using LSTMs", section 2; initial weights as in Keras; patches of a series as
-    in Nie et al. 2023, "A Time Series is Worth 64 Words", without overlap.
+    in Nie et al. 2023, "A Time Series is Worth 64 Words", without overlap. Random kernels:
+    Dempster, Petitjean & Webb 2020, "ROCKET". Contrastive loss: Chen et al. 2020, "A Simple
+    Framework for Contrastive Learning of Visual Representations".
 
     Examples
     --------
@@ -198,8 +217,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         latent_dim: int = 32,
         *,
         units: int | None = None,
-        pooling: str = "last",
-        n_kernels: int = 0,
+        pooling: str = "auto",
+        n_kernels: int | str = "auto",
         patch_size: int | str = "auto",
         decoder_units: int | None = None,
         num_layers: int = 1,
@@ -218,8 +237,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         loss: str = "mse",
         metrics: Sequence[str] = (),
         input_noise: float = 0.0,
-        input_dropout: float = 0.0,
-        mask_length: int = 1,
+        input_dropout: float = 0.15,
+        mask_length: int = 8,
         contrastive_weight: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,

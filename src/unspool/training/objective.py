@@ -58,7 +58,7 @@ class AutoencoderLoss:
     input_dropout : float
         Share of the input's steps that are set to 0; of its values where it is a single step.
     mask_length : int
-        Consecutive steps that are set to 0 together.
+        Consecutive steps that are set to 0 together; at most a quarter of those of the batch.
     contrastive_weight : float
         Weight of the contrastive loss of two crops of every sequence, see `contrast`; in training.
     code_l1 : float
@@ -188,7 +188,7 @@ class AutoencoderLoss:
         if self.input_dropout:
             # Of a row, which is a single step, single values go.
             shape = x.shape if x.shape[1] == 1 else (*x.shape[:2], 1)
-            length = min(self.mask_length, x.shape[1])
+            length = min(self.mask_length, max(1, x.shape[1] // 4))
             begins = 1 - (1 - self.input_dropout) ** (1 / length)
             gone = happens(begins, (len(x), shape[1] + length - 1, *shape[2:]), x, self.generator)
             x = x * ~gone.unfold(1, length, 1).any(-1)

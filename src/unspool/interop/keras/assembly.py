@@ -92,6 +92,7 @@ def assembled(encoder: Encoder, branches: list[Branch], max_length: int) -> Foun
     model = "LSTMAutoencoder"
     if list(named) == ["forecast"]:
         model = "LSTMForecaster"
+        del parameters["n_kernels"]
         parameters |= {"normalization": "none", "linear_steps": 0, "dropout": 0.0}
     return Found(model, parameters, fitted, weights, scaling)
 
@@ -139,6 +140,9 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
         "num_layers": len(layers),
         "bidirectional": len(last.halves) == 2,
         "patch_size": 1,
+        "pooling": "last",
+        "n_kernels": 0,
+        "input_dropout": 0.0,
         "activation": one_activation(every, "LSTM layers", "tanh"),
         "recurrent_activation": gates.pop(),
     }
