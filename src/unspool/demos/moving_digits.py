@@ -48,7 +48,7 @@ def models(
         "random_state": random_state,
         "verbose": 0,
     }
-    plain = {"pooling": "last", "n_kernels": 0, "input_dropout": 0.0}
+    plain: dict[str, Any] = {"pooling": "last", "n_kernels": 0, "input_dropout": 0.0}
     return {
         "autoencoder": LSTMAutoencoder(reverse_target=True, **plain, **settings),
         "future predictor": LSTMForecaster(
