@@ -396,7 +396,7 @@ def test_memory_is_bounded_by_what_steps_become(pairs, monkeypatch):
     for call, X, factor in [
         (wide.reconstruct, sequences, 8),
         (many.reconstruct, images(60), 8),
-        (features, sequences[:, :10], 4),
+        (features, sequences[:, :10], 2),
     ]:
         monkeypatch.setattr("unspool.runtime.model.BATCH_VALUES", 1 << 30)
         unbounded = peak(call, X)
