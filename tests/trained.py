@@ -75,7 +75,7 @@ def redraw(model: Any) -> Any:
 
 
 def lstm(**parameters: Any) -> Any:
-    given = {"latent_dim": 5, "bidirectional": False, **QUICK, **parameters}
+    given = {"latent_dim": 5, "bidirectional": False, **LAST, **QUICK, **parameters}
     return lambda: LSTMAutoencoder(**given)
 
 
@@ -89,6 +89,8 @@ def classifier(inner: Any, **parameters: Any) -> Any:
     return lambda: EncoderClassifier(inner(), head_units=(4,), **QUICK, **parameters)
 
 
+# An encoder whose final state alone makes the code.
+LAST = {"pooling": "last", "n_kernels": 0, "input_dropout": 0.0}
 QUICK = {"epochs": 1, "random_state": 0, "verbose": 0}
 RAGGED = ragged()
 LONG = Sequences(RAGGED.values[RAGGED.lengths > 3], RAGGED.lengths[RAGGED.lengths > 3])
@@ -126,6 +128,7 @@ AUTOENCODERS = {
         for name in POOLINGS
         if name != "last"
     },
+    "defaults": Case(lambda: LSTMAutoencoder(5, **QUICK), RAGGED),
     "kernels": Case(lstm(n_kernels=20), RAGGED),
     "kernels, as wide as the code": Case(lstm(units=4, latent_dim=5, n_kernels=1), RAGGED),
     "kernels, pooling": Case(

@@ -161,5 +161,5 @@ def test_a_plain_module_of_a_model_is_made_alike(name):
         found = to_torch(model)
     for one, other in zip(found.parameters(), expected.parameters(), strict=True):
         assert one.dtype == torch.float32
-        assert one.requires_grad
+        assert one.requires_grad == other.requires_grad
         assert torch.equal(one, other)

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import torch
 
+from tests.trained import LAST
 from unspool import (
     ConvAutoencoder,
     DenseAutoencoder,
@@ -19,7 +20,7 @@ SCALER = Scaler(np.array([7.3, -250.1]), np.array([0.37, 41.0]))
 
 
 def lstm(decoder="repeat", **parameters):
-    return LSTMAutoencoder(4, decoder=decoder, **parameters)
+    return LSTMAutoencoder(4, decoder=decoder, **{**LAST, **parameters})
 
 
 def conv(**parameters):
@@ -28,6 +29,7 @@ def conv(**parameters):
 
 AUTOENCODERS = {
     "repeat": lstm(),
+    "defaults": LSTMAutoencoder(4),
     "one direction": lstm(bidirectional=False),
     "repeat, head, two layers": lstm(num_layers=2, units=3, head_units=(6, 5)),
     "repeat, no head": lstm(head_units=None, decoder_units=2, bidirectional=False, num_layers=2),

@@ -35,12 +35,12 @@ class Kernels(nn.Module):
         super().__init__()
         self.dilations = part.dilations
         count, features, taps = part.width, part.n_features, part.TAPS
-        weight = torch.randn(count, features, taps, generator=generator)
+        weight = torch.randn(count, features, taps, generator=generator, dtype=torch.float32)
         weight *= _chosen(count, features, taps, generator)
         weight -= weight.mean(2, keepdim=True)
         weight /= weight.flatten(1).norm(dim=1)[:, None, None]
         self.register_buffer("weight", weight)
-        self.register_buffer("bias", torch.zeros(count))
+        self.register_buffer("bias", torch.zeros(count, dtype=torch.float32))
 
     @property
     def each(self) -> int:
@@ -78,7 +78,7 @@ class Kernels(nn.Module):
             scale = 6 * SLOPE / torch.where(spread > 1e-6, spread, 1.0)
             self.weight[own] *= scale[:, None, None]
             chosen = torch.randint(len(x), (self.each,), generator=generator)
-            place = torch.rand(self.each, generator=generator)
+            place = torch.rand(self.each, generator=generator, dtype=torch.float32)
             lines = response[chosen.to(x.device), torch.arange(self.each, device=x.device)]
             beyond = ~real[chosen.to(x.device), 0]
             ordered = lines.masked_fill(beyond, torch.inf).sort(1).values  # (each, T)
@@ -90,6 +90,7 @@ class Kernels(nn.Module):
 def _chosen(count: int, features: int, taps: int, generator: Generator | None) -> Tensor:
     """Which features each kernel reads, (count, features, 1): 1, up to as many as taps."""
     most = min(features, taps)
-    sizes = (most + 1) ** torch.rand(count, generator=generator)
-    order = torch.rand(count, features, generator=generator).argsort(1).argsort(1)
+    drawn = torch.rand(count, features + 1, generator=generator, dtype=torch.float32)
+    sizes = (most + 1) ** drawn[:, 0]
+    order = drawn[:, 1:].argsort(1).argsort(1)
     return (order < sizes.long().clamp(1, most)[:, None]).float()[..., None]

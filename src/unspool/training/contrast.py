@@ -25,7 +25,7 @@ def crops(
     """
     (batch, steps, _), device = x.shape, x.device
     ends = torch.full((batch,), steps) if lengths is None else lengths.cpu()
-    drawn = torch.rand(2, batch, generator=generator)
+    drawn = torch.rand(2, batch, generator=generator, dtype=torch.float32)
     kept = ((SHORTEST + (1 - SHORTEST) * drawn[0]) * ends).ceil().long()
     first = (drawn[1] * (ends - kept + 1)).long()
     places = torch.arange(steps) + first[:, None]

@@ -15,7 +15,7 @@ import torch
 from torch import fx
 
 from unspool import _checks
-from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
+from unspool.blueprint import Kernels, Layers, LSTMDecoder, LSTMEncoder
 from unspool.interop.torch.parts import Whole
 from unspool.lstm.library import SHUT
 from unspool.model_file import PARTS, Contents, Fitted, contents_of
@@ -66,6 +66,8 @@ def to_torch(model: Contents | Fitted, *, part: str = "model") -> fx.GraphModule
           made of the whole state, ``weight_ih_l0`` has one more column: it holds c in the padding;
         - ``encoder.layers.{2i}.weight``, ``.bias`` of dense layer i;
         - ``encoder.convolutions.{i}.weight`` (filters, channels, height, width), ``.bias``;
+        - ``encoder.kernels.{i}.weight`` (kernels, F, 9), ``.bias`` of the random kernels of
+          dilation i, which are not trained;
         - ``encoder.projection.weight``, ``.bias``: from features to the code;
         - ``decoders.{name}.lstm.…`` as in the encoder, name "reconstruction" or "forecast";
           columns for what is read at each step come before those for the code. A decoder that
@@ -149,11 +151,22 @@ def _state(contents: Contents) -> Iterator[Entry]:
     if isinstance(plan.encoder, LSTMEncoder):
         prefixes.append("encoder.lstm.")
         yield from _lstm(prefixes[-1], plan.encoder.lstm, weights, holds=plan.encoder.whole_state)
+        if plan.encoder.kernels is not None:
+            prefixes.append("encoder.kernels.")
+            yield from _kernels(prefixes[-1], plan.encoder.kernels, weights)
     for name, decoder in plan.decoders.items():
         if isinstance(decoder, LSTMDecoder):
             prefixes.append(f"decoders.{name}.lstm.")
             yield from _lstm(prefixes[-1], decoder.lstm, weights)
     yield from ((n, w) for n, w in weights.items() if not n.startswith(tuple(prefixes)))
+
+
+def _kernels(prefix: str, plan: Kernels, weights: Weights) -> Iterator[Entry]:
+    """Those of the kernels of each dilation."""
+    for place in range(len(plan.dilations)):
+        own = slice(place * plan.each, (place + 1) * plan.each)
+        for name in ("weight", "bias"):
+            yield f"{prefix}{place}.{name}", weights[f"{prefix}{name}"][own]
 
 
 def _lstm(prefix: str, plan: Layers, weights: Weights, *, holds: bool = False) -> Iterator[Entry]:

@@ -132,28 +132,27 @@ class Layers(nn.ModuleList):
         return x.flip(1) if batch is None else batch.reversed(x)
 
 
-class Kernels(nn.Module):
-    """Means over time of a hard sigmoid of causal convolutions, as in `unspool.nn.kernels`."""
+class Kernels(nn.ModuleList):
+    """Means over time of a hard sigmoid of causal convolutions, as in `unspool.nn.kernels`.
 
-    weight: Tensor
-    bias: Tensor
+    A convolution for each dilation; none of them is trained.
+    """
 
     def __init__(self, part: plan.Kernels) -> None:
-        super().__init__()
+        super().__init__(
+            nn.Conv1d(part.n_features, part.each, part.TAPS, dilation=dilation)
+            for dilation in part.dilations
+        )
+        self.requires_grad_(requires_grad=False)
         self.part = part
-        self.register_buffer("weight", torch.zeros(part.width, part.n_features, part.TAPS))
-        self.register_buffer("bias", torch.zeros(part.width))
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         """Means (B, K) over the real steps of sequences (B, T, F)."""
-        part, found = self.part, []
-        weights = torch.split(self.weight, part.each)
-        biases = torch.split(self.bias, part.each)
-        for dilation, weight, bias in zip(part.dilations, weights, biases, strict=True):
-            before = (part.TAPS - 1) * dilation
+        found = []
+        for dilation, convolution in zip(self.part.dilations, self, strict=True):
+            before = (self.part.TAPS - 1) * dilation
             padded = functional.pad(x.transpose(1, 2), (before, 0), mode="replicate")
-            response = functional.conv1d(padded, weight, bias, 1, 0, dilation)
-            found.append(functional.hardsigmoid(response))
+            found.append(functional.hardsigmoid(convolution(padded)))
         values = torch.where(batch.inside.unsqueeze(1), torch.cat(found, 1), 0.0)
         return values.sum(2) / batch.lengths.clamp(min=1).unsqueeze(1)
 
