@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tests.trained import LAST
 from unspool import LSTMAutoencoder
 
 
@@ -13,10 +14,6 @@ def sines(n=60, steps=30, features=1, seed=0):
 
 # What does not depend on the size of the data; test_budget.py has what does.
 FIXED = {"learning_rate_schedule": "constant", "validation_split": 0.1, "patience": 20}
-
-
-# The encoder of most tests: its final state alone makes the code.
-LAST = {"pooling": "last", "n_kernels": 0, "input_dropout": 0.0}
 
 
 def quick(**parameters):

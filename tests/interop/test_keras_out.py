@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.full_disk import FULL, full_disk
+from tests.trained import LAST
 from unspool import (
     ConvAutoencoder,
     DenseAutoencoder,
@@ -123,7 +124,9 @@ ONE_WAY = {  # what slices a state, fills up a code or turns an output round is 
 def lstm_models():
     return {
         name: shaken(
-            LSTMAutoencoder(**{"latent_dim": 4, "units": 3, **QUICK, **parameters}).fit(TRAINING)
+            LSTMAutoencoder(**{"latent_dim": 4, "units": 3, **LAST, **QUICK, **parameters}).fit(
+                TRAINING
+            )
         )
         for name, parameters in LSTM_MODELS.items()
     }

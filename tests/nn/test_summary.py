@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 import unspool
+from tests.trained import LAST
 from unspool import LSTMAutoencoder
 from unspool.errors import InputError
 from unspool.lstm import cpu, library
@@ -28,7 +29,7 @@ STEPS = 9
 
 @functools.cache
 def fitted(features, **options):
-    options = {"bidirectional": False, "backend": "stepwise", **options}
+    options = {"bidirectional": False, "backend": "stepwise", **LAST, **options}
     model = LSTMAutoencoder(
         **options, epochs=1, validation_split=0, scaling="none", random_state=0, verbose=0
     )
@@ -415,7 +416,7 @@ def test_convolutions_pools_and_enlargements_have_their_sizes():
 def test_a_dense_layer_that_gives_steps_is_one_layer(tmp_path):
     X = np.random.default_rng(0).random((12, 7))
     model = unspool.LSTMAutoencoder(
-        latent_dim=3, bidirectional=False, decoder="dense", epochs=1, verbose=0, random_state=0
+        latent_dim=3, bidirectional=False, decoder="dense", epochs=1, verbose=0, **LAST
     ).fit(X)  # fmt: skip
     assert kinds(model) == [("LSTM 3 tanh", ("N", 3)), ("Dense 7 linear", ("N", 7, 1))]
     model.save(tmp_path / "encoder", part="encoder")
@@ -427,7 +428,8 @@ def test_a_dense_layer_that_gives_steps_is_one_layer(tmp_path):
 
 def test_patches():
     X = np.random.default_rng(0).normal(size=(6, 9, 2))
-    model = LSTMAutoencoder(8, units=4, patch_size=4, decoder="reversed_input", epochs=1, verbose=0)
+    patches = {"patch_size": 4, "decoder": "reversed_input", "epochs": 1, "verbose": 0, **LAST}
+    model = LSTMAutoencoder(8, units=4, **patches)
     shapes = [row.output_shape for row in summary(model.fit(X)).rows]
     assert shapes == [("N", 9, 2), ("N", 8), ("N", 8), ("N", 3, 8), ("N", 3, 4, 2)]
     assert summary(model.encoder_, steps=5).rows[0].output_shape == ("N", 5, 2)
