@@ -17,6 +17,13 @@ FIXED = {"learning_rate_schedule": "constant", "validation_split": 0.1, "patienc
 
 
 def quick(**parameters):
-    given = {**FIXED, **LAST, "latent_dim": 6, "learning_rate": 0.01, "batch_size": 10, "epochs": 30}
+    given = {
+        **FIXED,
+        **LAST,
+        "latent_dim": 6,
+        "learning_rate": 0.01,
+        "batch_size": 10,
+        "epochs": 30,
+    }
     given |= {"random_state": 0, "verbose": 0}
     return LSTMAutoencoder(**{**given, **parameters})

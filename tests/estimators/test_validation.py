@@ -80,6 +80,16 @@ def test_one_seed_draws_the_same_sequences(read):
     assert read[0] == read[4]
 
 
+@pytest.mark.parametrize(("most", "expected"), [(2048, 900), (100, 100)])
+def test_initial_weights_are_chosen_by_some_of_the_training_sequences(
+    read, monkeypatch, most, expected
+):
+    monkeypatch.setattr(base, "ADAPTED", most)
+    LSTMAutoencoder(**QUICK).fit(X)
+    assert len(set(read[0])) == expected
+    assert not set(read[0]) & set(read[1])  # those held out
+
+
 def test_none_or_a_whole_number():
     with pytest.raises(InputError) as caught:
         LSTMAutoencoder(validation_steps=0).fit(X)

@@ -68,6 +68,25 @@ def test_settling_changes_no_output_and_leaves_a_plain_layer():
     assert torch.equal(layer.weight, settled)
 
 
+def test_training_that_resumes_starts_from_the_same_outputs():
+    torch.manual_seed(0)
+    layer = Standardized(90, 4)
+    before = layer(INPUTS).detach()
+    layer.resume(INPUTS)
+    torch.testing.assert_close(layer(INPUTS), before, atol=1e-4, rtol=0)
+    standard = (INPUTS - layer.shift) * layer.scale
+    torch.testing.assert_close(standard.mean(0), torch.zeros(90), atol=1e-4, rtol=0)
+    torch.testing.assert_close(standard.std(0, correction=0), torch.full((90,), 64 / 90))
+    layer.settle()
+    torch.testing.assert_close(layer(INPUTS), before, atol=1e-4, rtol=0)
+    constant = INPUTS.clone()
+    constant[:, 3] = 5
+    before = layer(constant).detach()
+    layer.resume(constant)
+    torch.testing.assert_close(layer(constant), before, atol=1e-4, rtol=0)
+    assert not layer.weight[:, 3].any()
+
+
 def test_a_step_of_adam_moves_the_output_as_little_as_in_a_layer_of_64_inputs():
     layer = started()
     before = layer(INPUTS)

@@ -192,6 +192,11 @@ def test_encoder_and_decoder_alone():
         ("", "lstm", "LSTM 10 tanh", ("N", 7, 10), lstm_count(10, 3, 10)),
         ("", "head", "Dense 3 linear", ("N", 7, 3), 33),
     ]
+    dense = LSTMEncoder(3, 5, units=10)
+    assert table(dense, 7)[1:] == [
+        ("", "lstm", "LSTM 10 tanh", ("N", 10), lstm_count(10, 3)),
+        ("", "projection", "Dense 5", ("N", 5), 55),
+    ]
     plain = fitted(**SIMPLE).module_.decoders["reconstruction"]
     assert table(plain, 4)[1][3:] == (("N", 4, 100), lstm_count(100, 0, 100))
 
@@ -424,6 +429,18 @@ def test_a_dense_layer_that_gives_steps_is_one_layer(tmp_path):
     assert kinds(alone) == [("LSTM 3 tanh", ("N", 3))]
     classifier = unspool.EncoderClassifier(model, epochs=1, verbose=0).fit(X, np.arange(12) % 3)
     assert kinds(classifier) == [("LSTM 3 tanh", ("N", 3)), ("Dense 3 linear", ("N", 3))]
+
+
+def test_a_default_model_has_statistics_of_states_and_kernels():
+    X = np.random.default_rng(0).normal(size=(6, 9, 2))
+    model = LSTMAutoencoder(4, units=3, epochs=1, verbose=0).fit(X)
+    encoder = [
+        ("lstm", "LSTM 2 × 3 tanh", ("N", 5, 6), 2 * lstm_count(3, 2)),
+        ("kernels", "Kernels", ("N", 512), 0),
+        ("projection", "Dense 4", ("N", 4), (5 * 6 + 512) * 4 + 4),
+    ]
+    assert [row[1:] for row in table(model) if row[0] == "encoder"] == encoder
+    assert [row[1:] for row in table(model.encoder_, 9)][1:] == encoder
 
 
 def test_patches():

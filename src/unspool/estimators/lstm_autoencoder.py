@@ -181,7 +181,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         "loss" and "val_loss", a number for every epoch, "learning_rate", that of its last update,
         and "best_epoch", the index of the one whose weights were kept. Metrics by their names, and
         where the loss has more than one part these too ("reconstruction_loss", "forecast_loss",
-        "code_l1", "divergence"); each with "val_" before it as well.
+        "code_l1", "divergence"); each with "val_" before it as well; "contrastive_loss" is of
+        training alone.
     encoder_, decoder_ : torch modules
         Parts of ``module_``, the whole.
     patch_size_ : int

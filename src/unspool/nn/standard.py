@@ -62,6 +62,19 @@ class Standardized(Dense):
             self.weight[: len(components)] = (components / total / gain).to(self.weight)
 
     @torch.no_grad()
+    def resume(self, inputs: Tensor) -> None:
+        """Train on standardised inputs again, from the weights that are there.
+
+        For the inputs (N, I) of training sequences the outputs stay what they are.
+        """
+        self.standardize(inputs)
+        assert self.shift is not None
+        assert self.scale is not None
+        weight, scale = self.weight.cpu().double(), self.scale.cpu().double()
+        self.bias.add_((weight @ self.shift.cpu().double()).to(self.bias))
+        self.weight.copy_(torch.where(scale > 0, weight / scale, 0.0).to(self.weight))
+
+    @torch.no_grad()
     def settle(self) -> None:
         """Make centring and scaling a part of the weights."""
         if self.shift is None or self.scale is None:
