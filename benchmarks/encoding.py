@@ -139,7 +139,8 @@ def _save(folder: Path, units: int) -> None:
     from unspool import LSTMAutoencoder
     from unspool.interop.torch import to_torch
 
-    model = LSTMAutoencoder(units, bidirectional=False, epochs=1, random_state=SEED, verbose=0)
+    last = {"pooling": "last", "n_kernels": 0, "bidirectional": False}  # the LSTM alone
+    model = LSTMAutoencoder(units, epochs=1, random_state=SEED, verbose=0, **last)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # noise: no model is better than its mean
         model.fit(np.random.default_rng(SEED).normal(size=(50, STEPS, FEATURES)))

@@ -251,6 +251,9 @@ CLASSIFIERS = {
         images(),
         np.arange(11) % 2 == 0,
     ),
+    "classifier, defaults": Case(
+        classifier(lambda: LSTMAutoencoder(5, **QUICK), fine_tune=True), RAGGED, LABELS
+    ),
     "classifier, patches": Case(classifier(lstm(patch_size=2)), RAGGED, LABELS),
     "classifier, forecaster": Case(classifier(forecaster()), LONG, LABELS[: len(LONG)]),
 }

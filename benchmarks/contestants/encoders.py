@@ -32,6 +32,8 @@ def trained(job: Job) -> LSTMAutoencoder:
     model = LSTMAutoencoder(
         hidden,
         bidirectional=False,
+        pooling="last",
+        n_kernels=0,
         scaling="none",
         epochs=1,
         random_state=0,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tests.trained import LAST
 from unspool import LSTMAutoencoder
 
 
@@ -15,11 +16,14 @@ def sines(n=60, steps=30, features=1, seed=0):
 FIXED = {"learning_rate_schedule": "constant", "validation_split": 0.1, "patience": 20}
 
 
-# The encoder of most tests: its final state alone makes the code.
-LAST = {"pooling": "last", "n_kernels": 0, "input_dropout": 0.0}
-
-
 def quick(**parameters):
-    given = {**FIXED, **LAST, "latent_dim": 6, "learning_rate": 0.01, "batch_size": 10, "epochs": 30}
+    given = {
+        **FIXED,
+        **LAST,
+        "latent_dim": 6,
+        "learning_rate": 0.01,
+        "batch_size": 10,
+        "epochs": 30,
+    }
     given |= {"random_state": 0, "verbose": 0}
     return LSTMAutoencoder(**{**given, **parameters})

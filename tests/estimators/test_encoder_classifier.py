@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import unspool
-from tests.estimators.quick import FIXED, sines
+from tests.estimators.quick import FIXED, LAST, sines
 from unspool import (
     DenseAutoencoder,
     EncoderClassifier,
@@ -75,12 +75,24 @@ def trained(data):
     return small().fit(data[0])
 
 
-def test_fine_tuning_makes_up_for_an_encoder_that_knows_little(data, trained):
+def test_fine_tuning_makes_up_for_an_encoder_that_knows_little(data):
     X, y = labelled(n=200, seed=1)
-    frozen = quick(trained, epochs=40).fit(*data)
-    tuned = quick(trained, epochs=40, fine_tune=True).fit(*data)
+    last = small(**LAST).fit(data[0])
+    frozen = quick(last, epochs=40).fit(*data)
+    tuned = quick(last, epochs=40, fine_tune=True).fit(*data)
     assert tuned.score(X, y) > max(0.9, frozen.score(X, y) + 0.1)
     assert frozen.score(X, y) == (frozen.predict(X) == y).mean()
+
+
+def test_fine_tuning_of_a_default_encoder_starts_where_the_head_ended(data, trained):
+    """Its features are standardised again for that: as they are, the first steps jump."""
+    tuned = quick(trained, epochs=40, fine_tune=True).fit(*data)
+    assert tuned.history_["loss"][0] < 2 * tuned.head_history_["loss"][-1]
+    still = quick(trained, fine_tune=True, learning_rate=1e-12).fit(*data)
+    codes = [model.transform(data[0]) for model in (trained, still.autoencoder_)]
+    np.testing.assert_allclose(*codes, rtol=0, atol=1e-4)
+    projection = tuned.module_.encoder.projection
+    assert (projection.shift, projection.scale) == (None, None)
 
 
 def test_digits():

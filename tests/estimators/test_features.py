@@ -79,9 +79,8 @@ def kernel_means(kernels, x):
         for t in range(len(x)):
             response = bias[j]
             for tap in range(own.shape[1]):
-                step = t - (own.shape[1] - 1 - tap) * dilation
-                if step >= 0:
-                    response = response + own[:, tap] @ x[step]
+                step = max(0, t - (own.shape[1] - 1 - tap) * dilation)  # copies of the first
+                response = response + own[:, tap] @ x[step]
             shares.append(float((response / 6 + 0.5).clamp(0, 1)))
         yield np.mean(shares) if shares else 0.0
 

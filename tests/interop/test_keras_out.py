@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.full_disk import FULL, full_disk
+from tests.trained import LAST
 from unspool import (
     ConvAutoencoder,
     DenseAutoencoder,
@@ -123,7 +124,9 @@ ONE_WAY = {  # what slices a state, fills up a code or turns an output round is 
 def lstm_models():
     return {
         name: shaken(
-            LSTMAutoencoder(**{"latent_dim": 4, "units": 3, **QUICK, **parameters}).fit(TRAINING)
+            LSTMAutoencoder(**{"latent_dim": 4, "units": 3, **LAST, **QUICK, **parameters}).fit(
+                TRAINING
+            )
         )
         for name, parameters in LSTM_MODELS.items()
     }
@@ -314,8 +317,9 @@ def test_a_decoder_that_reads_its_own_output_is_refused(decoder, tmp_path):
         "Keras layers; export the encoder alone (part='encoder'), or fit with another decoder."
     )
     assert list(tmp_path.iterdir()) == []
-    (code,) = called(to_keras(model, part="encoder"), [X, None])
-    np.testing.assert_allclose(code, model.transform(X), atol=1e-5)
+    encoder = to_keras(model, part="encoder")
+    (code,) = called(encoder, given(model, encoder))
+    np.testing.assert_allclose(code, model.transform(RAGGED), atol=1e-5)
 
 
 def test_other_faults_are_told(lstm_models, tmp_path):
@@ -424,6 +428,13 @@ def test_pooled_states_are_loaded_again_by_keras(pooling, tmp_path):
     theirs = load_model(tmp_path / "m.keras")
     (got,) = called(theirs, given(model, theirs))
     same(model, model.reconstruct(RAGGED), got)
+    for given_again in (theirs, tmp_path / "m.keras"):
+        with pytest.raises(InputError) as caught:
+            from_keras(given_again)
+        assert str(caught.value).endswith(
+            "operations on arrays, which an export from unspool has for `pooling` and "
+            "`n_kernels`, cannot be read; load the model file (.unspool) that was exported."
+        )
 
 
 def test_a_full_disk_is_told_with_the_path(lstm_models, tmp_path):

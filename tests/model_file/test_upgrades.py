@@ -5,6 +5,7 @@ import pytest
 
 import unspool
 from tests.model_file.files import changed, rewrite
+from tests.trained import LAST
 from unspool import LSTMAutoencoder, model_file
 from unspool.errors import ModelFileError
 from unspool.model_file.format import FORMAT_VERSION, UPGRADES
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMean
 
 @pytest.fixture(scope="module")
 def model():
-    return LSTMAutoencoder(latent_dim=3, epochs=1, random_state=0, verbose=0).fit(X)
+    return LSTMAutoencoder(latent_dim=3, epochs=1, random_state=0, verbose=0, **LAST).fit(X)
 
 
 @pytest.fixture
@@ -99,12 +100,12 @@ def test_an_older_format_is_upgraded_one_version_at_a_time(path, model, monkeypa
 def test_a_long_model_of_version_1_goes_on_reading_step_by_step(tmp_path):
     """ "auto" would take patches for as many steps."""
     long = np.sin(np.arange(300) / 2 + np.arange(10)[:, None])
-    made = LSTMAutoencoder(3, patch_size=1, epochs=1, random_state=0, verbose=0).fit(long)
+    made = LSTMAutoencoder(3, patch_size=1, epochs=1, random_state=0, verbose=0, **LAST).fit(long)
     made.save(tmp_path / "m.unspool")
 
     def to_1(header, tensors):
         header["format_version"] = 1
-        for name in ("patch_size", "pooling", "validation_steps"):
+        for name in ("patch_size", "pooling", "n_kernels", "mask_length", "validation_steps"):
             del header["parameters"][name]
 
     rewrite(tmp_path / "m.unspool", to_1)

@@ -5,7 +5,7 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from unspool.nn.standard import Standardized
+from unspool.nn.standard import SPREAD, Standardized
 
 INPUTS = torch.from_numpy(
     np.float32(
@@ -23,12 +23,12 @@ def started(outputs=4, inputs=INPUTS):
     return layer
 
 
-def test_it_starts_as_the_principal_components_with_a_mean_variance_of_1():
+def test_it_starts_as_the_principal_components_with_a_small_spread():
     codes = started()(INPUTS).detach().numpy()
     expected = PCA(4).fit_transform(StandardScaler().fit_transform(INPUTS.double().numpy()))
-    expected /= np.sqrt(expected.var(axis=0).mean())
+    expected *= SPREAD / np.sqrt(expected.var(axis=0).mean())
     np.testing.assert_allclose(abs(codes), abs(expected), atol=1e-4)
-    np.testing.assert_allclose(codes.var(axis=0).mean(), 1, rtol=1e-4)
+    np.testing.assert_allclose(codes.var(axis=0).mean(), SPREAD**2, rtol=1e-4)
 
 
 def test_what_varies_too_little_counts_for_nothing():
@@ -66,6 +66,25 @@ def test_settling_changes_no_output_and_leaves_a_plain_layer():
     settled = layer.weight.clone()
     layer.settle()
     assert torch.equal(layer.weight, settled)
+
+
+def test_training_that_resumes_starts_from_the_same_outputs():
+    torch.manual_seed(0)
+    layer = Standardized(90, 4)
+    before = layer(INPUTS).detach()
+    layer.resume(INPUTS)
+    torch.testing.assert_close(layer(INPUTS), before, atol=1e-4, rtol=0)
+    standard = (INPUTS - layer.shift) * layer.scale
+    torch.testing.assert_close(standard.mean(0), torch.zeros(90), atol=1e-4, rtol=0)
+    torch.testing.assert_close(standard.std(0, correction=0), torch.full((90,), 64 / 90))
+    layer.settle()
+    torch.testing.assert_close(layer(INPUTS), before, atol=1e-4, rtol=0)
+    constant = INPUTS.clone()
+    constant[:, 3] = 5
+    before = layer(constant).detach()
+    layer.resume(constant)
+    torch.testing.assert_close(layer(constant), before, atol=1e-4, rtol=0)
+    assert not layer.weight[:, 3].any()
 
 
 def test_a_step_of_adam_moves_the_output_as_little_as_in_a_layer_of_64_inputs():

@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 import unspool
+from tests.trained import LAST
 from unspool import LSTMAutoencoder
 from unspool.errors import InputError
 from unspool.lstm import cpu, library
@@ -28,7 +29,7 @@ STEPS = 9
 
 @functools.cache
 def fitted(features, **options):
-    options = {"bidirectional": False, "backend": "stepwise", **options}
+    options = {"bidirectional": False, "backend": "stepwise", **LAST, **options}
     model = LSTMAutoencoder(
         **options, epochs=1, validation_split=0, scaling="none", random_state=0, verbose=0
     )
@@ -190,6 +191,11 @@ def test_encoder_and_decoder_alone():
         ("code", "code", "", ("N", 10), 0),
         ("", "lstm", "LSTM 10 tanh", ("N", 7, 10), lstm_count(10, 3, 10)),
         ("", "head", "Dense 3 linear", ("N", 7, 3), 33),
+    ]
+    dense = LSTMEncoder(3, 5, units=10)
+    assert table(dense, 7)[1:] == [
+        ("", "lstm", "LSTM 10 tanh", ("N", 10), lstm_count(10, 3)),
+        ("", "projection", "Dense 5", ("N", 5), 55),
     ]
     plain = fitted(**SIMPLE).module_.decoders["reconstruction"]
     assert table(plain, 4)[1][3:] == (("N", 4, 100), lstm_count(100, 0, 100))
@@ -415,7 +421,7 @@ def test_convolutions_pools_and_enlargements_have_their_sizes():
 def test_a_dense_layer_that_gives_steps_is_one_layer(tmp_path):
     X = np.random.default_rng(0).random((12, 7))
     model = unspool.LSTMAutoencoder(
-        latent_dim=3, bidirectional=False, decoder="dense", epochs=1, verbose=0, random_state=0
+        latent_dim=3, bidirectional=False, decoder="dense", epochs=1, verbose=0, **LAST
     ).fit(X)  # fmt: skip
     assert kinds(model) == [("LSTM 3 tanh", ("N", 3)), ("Dense 7 linear", ("N", 7, 1))]
     model.save(tmp_path / "encoder", part="encoder")
@@ -425,9 +431,22 @@ def test_a_dense_layer_that_gives_steps_is_one_layer(tmp_path):
     assert kinds(classifier) == [("LSTM 3 tanh", ("N", 3)), ("Dense 3 linear", ("N", 3))]
 
 
+def test_a_default_model_has_statistics_of_states_and_kernels():
+    X = np.random.default_rng(0).normal(size=(6, 9, 2))
+    model = LSTMAutoencoder(4, units=3, epochs=1, verbose=0).fit(X)
+    encoder = [
+        ("lstm", "LSTM 2 × 3 tanh", ("N", 5, 6), 2 * lstm_count(3, 2)),
+        ("kernels", "Kernels", ("N", 512), 0),
+        ("projection", "Dense 4", ("N", 4), (5 * 6 + 512) * 4 + 4),
+    ]
+    assert [row[1:] for row in table(model) if row[0] == "encoder"] == encoder
+    assert [row[1:] for row in table(model.encoder_, 9)][1:] == encoder
+
+
 def test_patches():
     X = np.random.default_rng(0).normal(size=(6, 9, 2))
-    model = LSTMAutoencoder(8, units=4, patch_size=4, decoder="reversed_input", epochs=1, verbose=0)
+    patches = {"patch_size": 4, "decoder": "reversed_input", "epochs": 1, "verbose": 0, **LAST}
+    model = LSTMAutoencoder(8, units=4, **patches)
     shapes = [row.output_shape for row in summary(model.fit(X)).rows]
     assert shapes == [("N", 9, 2), ("N", 8), ("N", 8), ("N", 3, 8), ("N", 3, 4, 2)]
     assert summary(model.encoder_, steps=5).rows[0].output_shape == ("N", 5, 2)

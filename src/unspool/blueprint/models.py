@@ -36,7 +36,7 @@ DECODER_NAMES = (*DECODERS, "dense")
 
 # `patch_size` "auto": sequences up to the first number are read step by step, of longer ones the
 # LSTM reads at most the second number of patches. Files depend on both (docs/model-file.md).
-LONGEST_BY_STEP, MOST_PATCHES = 200, 32
+LONGEST_BY_STEP, MOST_PATCHES = 64, 32
 
 Parameters = Mapping[str, Any]
 

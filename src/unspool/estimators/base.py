@@ -5,8 +5,8 @@ say what a fitted model is good for: `autoencoding`, `forecasting`.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
 from typing import Any, Self
 
@@ -154,7 +154,8 @@ class Model(Savable):
             self.window_ = whole.size - (self.horizon_ if self._cut else 0), whole.stride
         self.module_ = self._build(generator).to(device)
         if self.module_.encoder.adapts:
-            self._adapt(source, training, rng, generator)
+            with self._some(source, training, rng) as some:
+                self.module_.encoder.adapt(some, generator)
         self._n_features_out = self.module_.encoder.latent_dim
 
         batches = Batches(
@@ -169,20 +170,17 @@ class Model(Savable):
         self.module_.encoder.settle()
         warn_if_no_better_than_mean(self, source, batches, validation)
 
-    def _adapt(
-        self,
-        source: Source | Futures,
-        training: IntArray,
-        rng: np.random.Generator,
-        generator: torch.Generator,
-    ) -> None:
-        """Let the encoder choose its initial weights by some of the training sequences."""
+    @contextmanager
+    def _some(
+        self, source: Source | Futures, training: IntArray, rng: np.random.Generator
+    ) -> Iterator[Iterable[tuple[Tensor, Tensor | None]]]:
+        """Batches of some of the training sequences, for an encoder to prepare for training."""
         device = next(self.module_.parameters()).device
         some = sample(training, ADAPTED, rng)
         size = self._inference_batch(source.max_length)
         batches = Batches(source, self.scaler_, some, size, device)
         with self._threads(len(some), training=True):
-            self.module_.encoder.adapt(((x, lengths) for x, lengths, _ in batches), generator)
+            yield ((x, lengths) for x, lengths, _ in batches)
 
     def _validation_size(self, batches: Batches, held_out: int) -> int:
         """Sequences to validate on: `validation_steps` batches, or the share that is trained on."""

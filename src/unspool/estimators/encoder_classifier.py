@@ -241,6 +241,10 @@ class EncoderClassifier(
         unscale(head, scaler)
         self.module_ = EncoderWithHead(self.autoencoder_.module_.encoder, head)
         if self.fine_tune:
+            encoder = self.autoencoder_.module_.encoder
+            if encoder.adapts:
+                with self.autoencoder_._some(source, halves[0], rng) as some:
+                    encoder.resume(some)
             history = fit(
                 self.module_,
                 lambda batch: self.module_(batch.x, batch.lengths),
@@ -248,6 +252,7 @@ class EncoderClassifier(
                 self.autoencoder_.scaler_,
                 self.fine_tune_epochs or self.epochs,
             )
+            encoder.settle()
         self.history_ = history
 
     def _trained(self, X: Any, seed: int) -> Model:

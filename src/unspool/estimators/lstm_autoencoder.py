@@ -50,7 +50,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     patch_size : int or "auto", default "auto"
         Consecutive steps that the LSTM reads, and its decoder writes, at once: p steps of F
         features are one step of p · F numbers, so a sequence of T steps takes T / p, rounded up.
-        1 reads step by step. "auto" is 1 where the longest sequence has at most 200 steps, and for
+        1 reads step by step. "auto" is 1 where the longest sequence has at most 64 steps, and for
         `head_units` None; otherwise the smallest p for which it has at most 32 patches. Patches
         begin with the first step. The last one is filled up with zeros (in scaled units), of which
         nothing counts in the loss. A patch of the forecast is never longer than `horizon`.
@@ -181,7 +181,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         "loss" and "val_loss", a number for every epoch, "learning_rate", that of its last update,
         and "best_epoch", the index of the one whose weights were kept. Metrics by their names, and
         where the loss has more than one part these too ("reconstruction_loss", "forecast_loss",
-        "code_l1", "divergence"); each with "val_" before it as well.
+        "code_l1", "divergence"); each with "val_" before it as well; "contrastive_loss" is of
+        training alone.
     encoder_, decoder_ : torch modules
         Parts of ``module_``, the whole.
     patch_size_ : int

@@ -65,6 +65,9 @@ class Encoder(nn.Module):
     ) -> None:
         """Choose initial weights by training sequences; see `Standardized.start`."""
 
+    def resume(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+        """Prepare for more training from the weights that are there; see `Standardized.resume`."""
+
     def settle(self) -> None:
         """After training: leave nothing behind that only training needs."""
         for layer in (self.projection, self.log_variance):
@@ -269,6 +272,12 @@ class LSTMEncoder(Encoder):
         self.projection.start(features)
         if self.log_variance is not None:
             self.log_variance.standardize(features)
+
+    @torch.no_grad()
+    def resume(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+        """Prepare for more training from the weights that are there; see `Standardized.resume`."""
+        assert self.projection is not None
+        self.projection.resume(torch.cat([self.features(*batch) for batch in batches]))
 
     def by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The codes (B, T, L) that sequences (B, T, F) have after each of their steps.

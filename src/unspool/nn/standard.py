@@ -7,6 +7,7 @@ from unspool.nn.dense import Dense
 
 SMALLEST = 1e-3  # standard deviation of a feature that says something
 USUAL = 64  # inputs of a layer that learning rates are chosen for
+SPREAD = 0.5  # standard deviation that codes start with; with 1, decoders may saturate at once
 
 
 class Standardized(Dense):
@@ -32,13 +33,17 @@ class Standardized(Dense):
             return super().forward(x)
         return super().forward((x - self.shift) * self.scale)
 
+    @property
+    def _gain(self) -> float:
+        return SPREAD * min(1.0, USUAL / self.in_features)
+
     @torch.no_grad()
     def standardize(self, inputs: Tensor) -> Tensor:
         """Centre and scale by the inputs (N, I) of training sequences; these on the CPU."""
         wide = inputs.cpu().double()  # not every device has float64
         mean, spread = wide.mean(0), wide.std(0, correction=0)
         inverse = torch.where(spread > SMALLEST, 1 / spread, 0.0)
-        gain = min(1.0, USUAL / inputs.shape[1])
+        gain = self._gain
         self.shift, self.scale = mean.to(self.weight), (inverse * gain).to(self.weight)
         return (wide - mean) * inverse
 
@@ -46,10 +51,9 @@ class Standardized(Dense):
     def start(self, inputs: Tensor) -> None:
         """Make the outputs the principal components of the inputs (N, I) of training sequences.
 
-        Their mean variance is 1. Where there are fewer components than outputs, the rest is 0.
+        Their mean variance is that of `SPREAD`. Where there are fewer components than outputs, the rest is 0.
         """
         standard = self.standardize(inputs)
-        gain = min(1.0, USUAL / inputs.shape[1])
         variances, vectors = torch.linalg.eigh(standard.T @ standard / len(inputs))  # ascending
         variances = variances.flip(0)[: len(self.weight)]
         components = vectors.T.flip(0)[: len(self.weight)]
@@ -59,7 +63,22 @@ class Standardized(Dense):
         self.weight.zero_()
         self.bias.zero_()
         if total > 0:
-            self.weight[: len(components)] = (components / total / gain).to(self.weight)
+            self.weight[: len(components)] = (components * SPREAD / total / self._gain).to(
+                self.weight
+            )
+
+    @torch.no_grad()
+    def resume(self, inputs: Tensor) -> None:
+        """Train on standardised inputs again, from the weights that are there.
+
+        For the inputs (N, I) of training sequences the outputs stay what they are.
+        """
+        self.standardize(inputs)
+        assert self.shift is not None
+        assert self.scale is not None
+        weight, scale = self.weight.cpu().double(), self.scale.cpu().double()
+        self.bias.add_((weight @ self.shift.cpu().double()).to(self.bias))
+        self.weight.copy_(torch.where(scale > 0, weight / scale, 0.0).to(self.weight))
 
     @torch.no_grad()
     def settle(self) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from unspool import _checks
 from unspool.errors import InputError
+from unspool.nn.encoder import LSTMEncoder
 from unspool.nn.recurrent import LSTMLayer
 from unspool.nn.watch import Seen, has_weights, layers
 
@@ -200,7 +201,9 @@ def _feed(
     model: Any, module: nn.Module, steps: int | None, input_shape: tuple[int, ...] | None
 ) -> _Feed:
     """The shape of one input: as given, as `fit` saw it, or as the first layer reads it."""
-    first = next(filter(has_weights, module.modules()), None)
+    reads = getattr(module, "encoder", module)
+    reads = reads.lstm if isinstance(reads, LSTMEncoder) else module  # before its dense layers
+    first = next(filter(has_weights, reads.modules()), None)
     if "code" in inspect.signature(module.forward).parameters:
         return _feed_of_decoder(module, first, steps, input_shape)
     if input_shape is not None:

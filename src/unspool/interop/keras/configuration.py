@@ -17,7 +17,7 @@ from typing import Any
 
 from unspool.errors import InputError
 from unspool.interop.keras.graph import IDLE
-from unspool.interop.keras.kinds import KNOWN, LISTED, MASKS
+from unspool.interop.keras.kinds import KNOWN, MASKS, what_helps
 
 # Class: the modules that files of Keras 3 have for it; the first is passed on to Keras.
 MODELS = {
@@ -144,7 +144,8 @@ def _unknown(value: dict[str, Any]) -> InputError:
     message = (
         f"{value['class_name']} {name!r}" if isinstance(name, str) else f"{value['class_name']}"
     )
+    module = str(value.get("module"))[:100]
     return InputError(
-        f"{message[:200]} of {str(value.get('module'))[:100]} is no layer that can be carried "
-        f"over, and nothing else is built or run from a file; known are {LISTED}."
+        f"{message[:200]} of {module} is no layer that can be carried over, and nothing else is "
+        f"built or run from a file; {what_helps(module)}"
     )

@@ -11,3 +11,13 @@ KNOWN = {
 }
 MASKS = {"Any", "NotEqual"}  # what a Masking layer becomes in Keras's graph
 LISTED = ", ".join(sorted(KNOWN | IDLE))
+
+
+def what_helps(module: str) -> str:
+    """The end of a message on a class of `module` that cannot be read."""
+    if module.startswith("keras.src.ops"):
+        return (
+            "operations on arrays, which an export from unspool has for `pooling` and `n_kernels`, "
+            "cannot be read; load the model file (.unspool) that was exported."
+        )
+    return f"known are {LISTED}."

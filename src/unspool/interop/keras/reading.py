@@ -21,7 +21,7 @@ from unspool.errors import InputError
 from unspool.interop.keras.convolution import CONVOLUTIONS, read_conv_model
 from unspool.interop.keras.feedforward import read_dense_model
 from unspool.interop.keras.graph import RECURRENT, graph, refuse
-from unspool.interop.keras.kinds import KNOWN, LISTED, MASKS
+from unspool.interop.keras.kinds import KNOWN, MASKS, what_helps
 from unspool.interop.keras.loading import load_keras
 from unspool.interop.keras.recurrent import read_recurrent_model
 from unspool.interop.keras.trail import Found
@@ -100,7 +100,8 @@ def from_keras(
         raise InputError(f"{path} cannot be read: {error}; save the model again.") from None
     for step in sorted(plain.steps, key=lambda step: step.name):
         if step.kind not in KNOWN | MASKS:
-            raise refuse(step, f"there is no such layer here; known are {LISTED}.")
+            known = what_helps(type(step.layer).__module__)
+            raise refuse(step, f"there is no such layer here; {known}")
     kinds = {step.kind for step in plain.steps}
     if kinds & {*RECURRENT}:
         found = read_recurrent_model(plain, second_input, forecast, max_length)
