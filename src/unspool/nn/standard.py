@@ -51,7 +51,8 @@ class Standardized(Dense):
     def start(self, inputs: Tensor) -> None:
         """Make the outputs the principal components of the inputs (N, I) of training sequences.
 
-        Their mean variance is that of `SPREAD`. Where there are fewer components than outputs, the rest is 0.
+        Their mean variance is the square of `SPREAD`. Where there are fewer components than
+        outputs, the rest is 0.
         """
         standard = self.standardize(inputs)
         variances, vectors = torch.linalg.eigh(standard.T @ standard / len(inputs))  # ascending
