@@ -123,7 +123,7 @@ def few_labels(folder: Path, peers: str | None, seeds: int) -> Iterator[str]:
     for count in LABELS:
         found: dict[str, list[float]] = {}
         for draw in range(DRAWS):
-            chosen = _one_of_each(y, min(count, len(y)), np.random.default_rng(draw))
+            chosen = one_of_each(y, min(count, len(y)), np.random.default_rng(draw))
             given = {
                 "values": (X[chosen], test),
                 "PCA-16": (pca.transform(X[chosen]), pca.transform(test)),
@@ -141,7 +141,7 @@ def few_labels(folder: Path, peers: str | None, seeds: int) -> Iterator[str]:
         yield f"{count:5d} labels: {means}"
 
 
-def _one_of_each(y: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def one_of_each(y: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Indices of so many series, at least one of each class."""
     order = rng.permutation(len(y))
     _, first = np.unique(y[order], return_index=True)

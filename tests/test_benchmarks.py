@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import article, articles, encoding, forecasts, rows, turns
+from benchmarks import article, articles, classifiers, codes, encoding, forecasts, rows, turns
 from benchmarks.cases import STATES, Shape
 from benchmarks.contestants import Job
 from benchmarks.inputs import one_layer
@@ -124,3 +124,35 @@ def test_the_linear_map_that_forecasts_are_compared_with_continues_a_line():
     np.testing.assert_allclose(forecasts.linear(X, y, X[:5] + 1000), y[:5] + 1000, rtol=1e-4)
     row = forecasts.score("two", y + np.array([1, 3]), y, coverage=0.5)
     assert (row.mse, row.mae, row.coverage, row.seconds) == (5, 2, 0.5, None)
+
+
+def test_few_labels_have_one_of_each_class_and_are_as_many_as_asked_for():
+    y = np.repeat([3, 1, 2], [90, 8, 2])
+    for draw in range(20):
+        chosen = codes.one_of_each(y, 12, np.random.default_rng(draw))
+        assert len({*chosen}) == 12
+        assert {*y[chosen]} == {1, 2, 3}
+    assert sorted(codes.one_of_each(y, 100, np.random.default_rng(0))) == list(range(100))
+
+
+def test_classifiers_tell_two_heaps_apart_and_noise_from_nothing():
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    apart, noise = rng.normal(size=(60, 3)) + 9 * y[:, None], rng.normal(size=(60, 3))
+    for judge in (classifiers.svm, classifiers.logistic, classifiers.ridge, classifiers.nearest):
+        assert judge(apart[:40], y[:40], apart[40:], y[40:]) == 1
+        assert judge(noise[:40], y[:40], noise[40:], y[40:]) < 0.9
+
+
+def test_a_large_test_part_is_drawn_from_and_labels_are_the_first_column(tmp_path, monkeypatch):
+    monkeypatch.setattr(codes, "MOST", 5)
+    folder = tmp_path / "Some"
+    folder.mkdir()
+    table = np.arange(24.0).reshape(8, 3)
+    np.savetxt(folder / "Some_TRAIN.tsv", table, delimiter="\t")
+    np.save(folder / "Some_TEST.npy", table)
+    X, y, test, truth = codes.read(folder)
+    np.testing.assert_array_equal(X, table[:, 1:])
+    np.testing.assert_array_equal(y, table[:, 0])
+    assert len(test) == len({*truth}) == 5
+    np.testing.assert_array_equal(test[:, 0], truth + 1)
