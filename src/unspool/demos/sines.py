@@ -44,6 +44,7 @@ def article(
         # What the article does not have is switched off.
         pooling="last",
         n_kernels=0,
+        patch_size=1,
         input_dropout=0.0,
         scaling="none",
         validation_split=0,
