@@ -222,6 +222,9 @@ FORECASTERS = {
         RAGGED,
         FUTURE,
     ),
+    "forecaster, normalised, patches": Case(
+        forecaster(normalization="standard", decoder="repeat", patch_size=4, horizon=3), LONG
+    ),
     "forecaster, normalised, state": Case(
         forecaster(
             horizon=None,

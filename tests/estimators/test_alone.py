@@ -33,6 +33,7 @@ MODELS = {
     "variational": lambda: LSTMAutoencoder(20, kl_weight=0.1, **SHORT),
     "forecaster": lambda: LSTMForecaster(**SHORT),
     "forecaster, dense": lambda: LSTMForecaster(decoder="dense", head_units=(99,), **SHORT),
+    "forecaster, standardised": lambda: LSTMForecaster(normalization="standard", **SHORT),
     "dense": lambda: DenseAutoencoder(**SHORT),
     "dense, deep": lambda: DenseAutoencoder(hidden_units=(150, 70), activation="tanh", **SHORT),
     "stacked": lambda: StackedAutoencoder(activation="gelu", **SHORT),

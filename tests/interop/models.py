@@ -61,6 +61,7 @@ AUTOENCODERS = {
     "patches, reshape": lstm("reshape", patch_size=4, output_activation="softmax"),
     "patches, flat": lstm("flat", patch_size=4),
     "composite, patches": lstm("reversed_input", patch_size=3, horizon=4),
+    "composite, patches, repeat": lstm(patch_size=3, horizon=4),
     "variational": lstm(kl_weight=0.1),
     "variational, as wide as its state": lstm(kl_weight=0.1, bidirectional=False),
     "pooled": lstm(pooling="all", num_layers=2),
@@ -108,6 +109,7 @@ FORECASTERS = {
         4, horizon=4, bidirectional=True, num_layers=2, decoder="repeat", head_units=(5,), **PLAIN
     ),
     "forecaster, previous": LSTMForecaster(4, horizon=4, decoder="previous", **PLAIN),
+    "forecaster, patches, state": LSTMForecaster(4, horizon=4, patch_size=3, decoder="state"),
     "forecaster, patches": LSTMForecaster(4, horizon=4, patch_size=3, decoder="previous"),
     "forecaster, ReLU": LSTMForecaster(
         4, horizon=4, decoder="state_previous", activation="relu", units=3, **PLAIN

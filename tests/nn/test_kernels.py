@@ -84,6 +84,14 @@ def test_constant_and_empty_sequences_keep_kernels_finite(x):
     assert bank.bias.isfinite().all()
 
 
+@pytest.mark.parametrize("steps", [1, 20])
+def test_rounding_errors_in_responses_to_constant_sequences_are_not_enlarged(steps):
+    levels = torch.randn(50, 1, 3, generator=seeded()) * torch.tensor([1e-3, 1.0, 1e3])
+    bank = Kernels(Part(3, (1, 2), 40), seeded())
+    bank.adapt(levels.expand(-1, steps, -1), None, seeded())
+    np.testing.assert_allclose(bank.weight.flatten(1).norm(dim=1), 6 * SLOPE, rtol=1e-5)
+
+
 def test_nothing_of_them_is_trained():
     bank = Kernels(Part(1, (1,), 8), seeded())
     assert not list(bank.parameters())

@@ -64,3 +64,7 @@ def test_of_a_row_single_values_are_masked_whatever_the_length():
 def test_the_generator_decides():
     assert torch.equal(disturbed(40), disturbed(40))
     assert not torch.equal(disturbed(40), disturbed(40, seed=1))
+
+
+def test_a_batch_of_empty_sequences_has_nothing_to_mask():
+    assert disturbed(0).shape == (N, 0, F)

@@ -95,16 +95,16 @@ def _over(name: str, states: Tensor, real: Tensor | None) -> Tensor:
         count: int | Tensor = states.shape[1]
     else:
         count, states = real.sum(1).clamp(min=1), states.masked_fill(~real, 0)
-    mean = _total(states) / count
+    mean = total(states) / count
     if name == "mean":
         return mean
     apart = states - mean[:, None]
     if real is not None:
         apart = apart.masked_fill(~real, 0)
-    return deviation(_total(apart.square()) / count)
+    return deviation(total(apart.square()) / count)
 
 
-def _total(values: Tensor) -> Tensor:
+def total(values: Tensor) -> Tensor:
     """Sums (B, S) over the steps of (B, T, S), with the same bits whatever the batch or padding.
 
     Neighbours are added up until one is left. Zeros at the end change nothing in that order.

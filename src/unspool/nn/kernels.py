@@ -8,6 +8,7 @@ from unspool.lstm.kernels import convolved, kernel_means
 
 SLOPE = 2.0  # of the activation at 0, beside a response with standard deviation 1
 SERIES = 64  # that the responses' spread and the biases are taken from
+ROUNDING = 1e-5  # spread of responses that are rounding errors, as a share of the largest possible
 
 
 class Kernels(nn.Module):
@@ -55,8 +56,9 @@ class Kernels(nn.Module):
     def adapt(self, x: Tensor, lengths: Tensor | None, generator: Generator | None) -> None:
         """Scale the kernels by their responses to sequences (B, T, F), and choose biases.
 
-        Responses get the standard deviation 1. A bias is less a quantile, drawn at random, of the
-        responses of its kernel to a sequence drawn at random.
+        Responses get the standard deviation 1, unless they are rounding errors, as those to
+        constant sequences. A bias is less a quantile, drawn at random, of the responses of its
+        kernel to a sequence drawn at random.
         """
         steps = x.shape[1]
         ends = torch.full((len(x),), steps) if lengths is None else lengths.cpu()
@@ -66,7 +68,7 @@ class Kernels(nn.Module):
         some = some[torch.randperm(len(some), generator=generator)[:SERIES]]
         x, ends = x[some.to(x.device)], ends[some]
         real = (torch.arange(steps) < ends[:, None]).to(x.device)[:, None]
-        count = real.sum()
+        count, largest = real.sum(), x.abs().amax((0, 1))
         for first, dilation in zip(
             range(0, len(self.weight), self.each), self.dilations, strict=True
         ):
@@ -74,8 +76,8 @@ class Kernels(nn.Module):
             response = convolved(x, self.weight[own], dilation).masked_fill(~real, 0)
             mean = response.sum((0, 2), keepdim=True) / count
             square = (response - mean).masked_fill(~real, 0).square().sum((0, 2)) / count
-            spread = square.sqrt()
-            scale = 6 * SLOPE / torch.where(spread > 1e-6, spread, 1.0)
+            spread, most = square.sqrt(), self.weight[own].abs().sum(2) @ largest
+            scale = 6 * SLOPE / torch.where(spread > ROUNDING * most, spread, 1.0)
             self.weight[own] *= scale[:, None, None]
             chosen = torch.randint(len(x), (self.each,), generator=generator)
             place = torch.rand(self.each, generator=generator, dtype=torch.float32)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.lstm.pooling import total
 
 
 class Level(NamedTuple):
@@ -43,12 +44,13 @@ def level_of(x: Tensor, lengths: Tensor | None, normalization: str) -> Level:
             return level._replace(location=x[:, -1:])
         return level._replace(location=last_steps(x, lengths, 1)[0])
     if lengths is None:
-        mean = x.mean(1, keepdim=True)
-        return Level(mean, ((x - mean).square().mean(1, keepdim=True) + VARIANCE_FLOOR).sqrt())
+        mean = total(x)[:, None] / x.shape[1]
+        square = total((x - mean).square())[:, None] / x.shape[1]
+        return Level(mean, (square + VARIANCE_FLOOR).sqrt())
     real = (torch.arange(x.shape[1], device=x.device) < lengths[:, None])[:, :, None]
     count = lengths.clamp(min=1)[:, None, None]
-    mean = torch.where(real, x, 0.0).sum(1, keepdim=True) / count
-    square = torch.where(real, x - mean, 0.0).square().sum(1, keepdim=True) / count
+    mean = total(torch.where(real, x, 0.0))[:, None] / count
+    square = total(torch.where(real, x - mean, 0.0).square())[:, None] / count
     begun = (lengths > 0)[:, None, None]
     return Level(mean, torch.where(begun, (square + VARIANCE_FLOOR).sqrt(), 1.0))
 

@@ -185,7 +185,7 @@ class AutoencoderLoss:
         return torch.where(dropped, 0.0, code / (1 - self.dropout))
 
     def _disturbed(self, x: Tensor) -> Tensor:
-        if self.input_dropout:
+        if self.input_dropout and x.shape[1]:
             # Of a row, which is a single step, single values go.
             shape = x.shape if x.shape[1] == 1 else (*x.shape[:2], 1)
             length = min(self.mask_length, max(1, x.shape[1] // 4))

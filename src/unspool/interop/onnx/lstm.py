@@ -198,10 +198,11 @@ def _input(g: Graph, part: LSTMDecoder, code: str, batch: Batch, count: str, *, 
 
 def _places(g: Graph, count: str, batch: Batch) -> str:
     """The places of patches, (count, B, 2 · WAVES)."""
-    steps = g.op("Range", g.constant(0, np.int64), scalar(g, count), g.constant(1, np.int64))
+    # Not a Range, which ONNX Runtime refuses for a count that is a constant.
+    ones = g.op("Expand", g.real(1), g.op("Concat", count, g.ints(1, 1), axis=0))
+    steps = g.op("CumSum", ones, g.constant(0, np.int64), exclusive=1)
     waves = g.constant(2 * np.pi / PERIOD * np.arange(1, WAVES + 1), np.float32)
-    column = g.op("Cast", g.op("Unsqueeze", steps, g.ints(1, 2)), to=FLOAT)
-    angles = g.op("Mul", column, waves)
+    angles = g.op("Mul", steps, waves)
     each = g.op("Concat", g.op("Sin", angles), g.op("Cos", angles), axis=2)
     return g.op("Expand", each, g.op("Concat", count, batch.batch, g.ints(2 * WAVES), axis=0))
 

@@ -25,11 +25,11 @@ def level_of(x: Tensor, batch: Batch, normalization: str) -> tuple[Tensor, Tenso
 
 
 def normalised(x: Tensor, batch: Batch, normalization: str) -> Tensor:
-    """Sequences (B, T, F), each less its location and divided by its spread."""
+    """Sequences (B, T, F), each less its location and divided by its spread; zero past its end."""
     if normalization == "none":
         return x
     location, spread = level_of(x, batch, normalization)
-    return (x - location) / spread
+    return torch.where(batch.inside.unsqueeze(2), (x - location) / spread, 0.0)
 
 
 class Skip(nn.Module):
