@@ -6,29 +6,29 @@ from pathlib import Path
 from numba.core import config
 
 from unspool.lstm import cpu
-from unspool.lstm.compiled import few, recurrence, rows, step
+from unspool.lstm.compiled import few, kernels, recurrence, rows, step
 from unspool.lstm.compiled.kernel import Kernel
 
 KERNELS = [
     (module, name)
-    for module in (few, recurrence, rows, step)
+    for module in (few, kernels, recurrence, rows, step)
     for name, thing in vars(module).items()
     if isinstance(thing, Kernel) and thing.function.__module__ == module.__name__
 ]
 
 
 def test_warmup_compiles_or_loads_every_kernel_and_says_where_they_are_kept(run, monkeypatch):
-    kernels = {one: Kernel(getattr(*one).function) for one in KERNELS}
-    for (module, name), kernel in kernels.items():
+    fresh = {one: Kernel(getattr(*one).function) for one in KERNELS}
+    for (module, name), kernel in fresh.items():
         monkeypatch.setattr(module, name, kernel)
-    assert {"forward", "backward", "train", "multiply"} <= {name for _, name in kernels}
+    assert {"forward", "backward", "train", "multiply", "means"} <= {name for _, name in fresh}
     done = run("warmup")
     assert (done.code, done.out) == (0, "")
     took, where = done.err.splitlines()
     assert re.fullmatch(r"compiled code is ready after \d+\.\d s", took)
     folder = Path(where.removeprefix("it is kept in "))
     assert list(folder.glob("recurrence.forward*.nbi"))
-    for name, kernel in kernels.items():
+    for name, kernel in fresh.items():
         assert len(kernel.run.signatures) == 1, name
         assert kernel.folder == str(folder), name
 

@@ -12,7 +12,7 @@ from unspool.errors import InputError
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
 X = sines(20, 6)
-SIZES = ("latent_dim", "units", "decoder_units", "num_layers")
+SIZES = ("latent_dim", "units", "decoder_units", "num_layers", "n_kernels")
 COUNTS = ("horizon", "batch_size", "epochs", "steps_per_epoch", "validation_steps", "patience")
 COUNTS += ("verbose",)
 

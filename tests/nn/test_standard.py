@@ -76,7 +76,7 @@ def test_training_that_resumes_starts_from_the_same_outputs():
     torch.testing.assert_close(layer(INPUTS), before, atol=1e-4, rtol=0)
     standard = (INPUTS - layer.shift) * layer.scale
     torch.testing.assert_close(standard.mean(0), torch.zeros(90), atol=1e-4, rtol=0)
-    torch.testing.assert_close(standard.std(0, correction=0), torch.full((90,), 64 / 90))
+    torch.testing.assert_close(standard.std(0, correction=0), torch.full((90,), SPREAD * 64 / 90))
     layer.settle()
     torch.testing.assert_close(layer(INPUTS), before, atol=1e-4, rtol=0)
     constant = INPUTS.clone()

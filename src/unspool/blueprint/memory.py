@@ -15,7 +15,7 @@ ARRAYS = 10_000  # of weights, which already take minutes to make
 # Parameters that the sizes of weights grow with.
 SIZES = (
     *("latent_dim", "units", "decoder_units", "head_units", "hidden_units", "filters"),
-    *("kernel_size", "num_layers", "horizon", "patch_size"),
+    *("kernel_size", "num_layers", "horizon", "patch_size", "n_kernels"),
 )
 
 

@@ -9,6 +9,7 @@ def warmup() -> None:
 
     import torch
 
+    from unspool.blueprint import Kernels
     from unspool.cli.options import say
     from unspool.lstm import Call, choose, cpu
     from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
@@ -21,6 +22,7 @@ def warmup() -> None:
     loss_sum(model, torch.zeros(64, 1, 1), None, "mse")
     with torch.inference_mode():
         model(torch.zeros(1, 1, 1))
+        LSTMEncoder(1, 1, kernels=Kernels.of(1, 1, 1))(torch.zeros(1, 1, 1))
     say(f"compiled code is ready after {perf_counter() - start:.1f} s")
     if folder is None:
         say(

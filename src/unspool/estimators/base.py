@@ -174,10 +174,15 @@ class Model(Savable):
     def _some(
         self, source: Source | Futures, training: IntArray, rng: np.random.Generator
     ) -> Iterator[Iterable[tuple[Tensor, Tensor | None]]]:
-        """Batches of some of the training sequences, for an encoder to prepare for training."""
+        """Batches of some of the training sequences, for an encoder to prepare for training.
+
+        Neighbours are alike, so every batch is spread over the data.
+        """
         device = next(self.module_.parameters()).device
         some = sample(training, ADAPTED, rng)
         size = self._inference_batch(source.max_length)
+        count = -(-len(some) // size)
+        some = np.concatenate([some[first::count] for first in range(count)])
         batches = Batches(source, self.scaler_, some, size, device)
         with self._threads(len(some), training=True):
             yield ((x, lengths) for x, lengths, _ in batches)
