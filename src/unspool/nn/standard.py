@@ -55,9 +55,7 @@ class Standardized(Dense):
         outputs, the rest is 0.
         """
         standard = self.standardize(inputs)
-        variances, vectors = torch.linalg.eigh(standard.T @ standard / len(inputs))  # ascending
-        variances = variances.flip(0)[: len(self.weight)]
-        components = vectors.T.flip(0)[: len(self.weight)]
+        variances, components = _principal(standard, len(self.weight))
         components *= (variances > 1e-10 * variances[0])[:, None]
         components *= components.gather(1, components.abs().argmax(1, True)).sign()
         total = (variances.clamp(min=0).sum() / len(self.weight)).sqrt()
@@ -90,3 +88,18 @@ class Standardized(Dense):
         self.bias.sub_((weight @ self.shift.cpu().double()).to(self.bias))
         self.weight.copy_(weight.to(self.weight))
         self.shift = self.scale = None
+
+
+def _principal(centred: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """The largest variances (K,) of data (N, I) and their directions (K, I), at most `most`.
+
+    The smaller of the two matrices of products is diagonalised.
+    """
+    count, inputs = centred.shape
+    small = centred.T @ centred if inputs <= count else centred @ centred.T
+    squares, vectors = torch.linalg.eigh(small)  # ascending
+    squares, vectors = squares.flip(0)[:most].clamp(min=0), vectors.flip(1)[:, :most]
+    if inputs <= count:
+        return squares / count, vectors.T
+    lengths = squares.sqrt()[:, None]
+    return squares / count, torch.where(lengths > 0, vectors.T @ centred / lengths, 0.0)
