@@ -42,7 +42,7 @@ def test_the_parameters_are_by_default_what_the_docstring_says():
 @pytest.mark.parametrize("decoder", OTHERS)
 def test_a_code_is_made_of_all_statistics_and_of_512_kernels(decoder):
     made = plan(decoder=decoder).encoder
-    assert (made.pooling, made.whole_state, made.patch_size) == ("all", False, 1)
+    assert (made.pooling, made.whole_state, made.patch_size) == ("all", False, 4)
     kernels = made.kernels
     assert kernels.dilations == (1, 2, 4, 8)  # 9 values 8 steps apart span 65 of 100 steps
     assert (kernels.each, kernels.width) == (128, 512)
