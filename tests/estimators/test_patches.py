@@ -99,7 +99,7 @@ def test_a_saved_model_and_the_runtime_give_the_same(tmp_path):
     model = LSTMAutoencoder(3, horizon=4, **QUICK).fit(X)
     model.save(tmp_path / "m.unspool")
     again, twin = unspool.load(tmp_path / "m.unspool"), runtime.load(tmp_path / "m.unspool")
-    assert again.patch_size_ == model.patch_size_ == 7
+    assert again.patch_size_ == model.patch_size_ == 3
     assert again.get_params()["patch_size"] == "auto"
     np.testing.assert_array_equal(again.transform(X), model.transform(X))
     np.testing.assert_allclose(twin.encode(X), model.transform(X), atol=2e-5)

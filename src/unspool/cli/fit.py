@@ -92,7 +92,7 @@ def fit(
     given = {
         "latent_dim": latent,
         "decoder": decoder,
-        "patch_size": int(patch_size) if patch_size and patch_size.isdecimal() else patch_size,
+        "patch_size": None if patch_size is None else whole_or_auto("--patch-size", patch_size),
         "horizon": horizon,
         "epochs": None if epochs is None else whole_or_auto("--epochs", epochs),
         "batch_size": batch_size,
