@@ -73,6 +73,14 @@ def test_what_the_warning_says_helps(name):
     assert message is None
 
 
+def test_of_sequences_that_hardly_differ_what_is_left_of_them_is_learned():
+    alike = (X + 200 * np.sin(np.arange(12)))[:, :, None]
+    parameters = {"epochs": 40, "learning_rate": 0.01}
+    message = fit(parameters, alike)
+    assert "subtract it (X - X.mean(axis=0)), and fit what is left" in message
+    assert fit(parameters, alike - alike.mean(axis=0)) is None
+
+
 def test_a_few_sequences_that_are_unlike_the_others_are_not_trusted():
     rng = np.random.default_rng(0)
     parameters = {"validation_split": 0.1, "epochs": 300, "learning_rate": 0.01}
@@ -108,6 +116,12 @@ LOWER = "lower `learning_rate`, to 0.002 say"
         (FALLING, 0.1, FEW, MORE),
         (STALLED, 0.1, FEW, MORE),
         ([0.5], 0.4, FEW, MORE),
+        (FALLING, 0.001, FEW, MORE),
+        (
+            FALLING, 0.0009, {"updates": 8, "held_out": 9},
+            "the sequences hardly differ, their mean takes off 99.91% of the loss of a constant: "
+            "subtract it (X - X.mean(axis=0)), and fit what is left.",
+        ),
         (FALLING, 0.1, MANY, HIGHER),
         ([1.0] * 9, 0.9, MANY, HIGHER),
         ([1.0, 1.01, 0.99] * 9, 0.9, MANY, HIGHER),
@@ -127,4 +141,5 @@ LOWER = "lower `learning_rate`, to 0.002 say"
 )  # fmt: skip
 def test_advice(losses, of_mean, given, expected):
     rates = np.linspace(0, 0.005, len(losses)) if len(losses) > 1 else [0.005]
-    assert advice(losses, of_mean, list(rates), **{"held_out": None, **given}) == expected
+    given = {"held_out": None, "of_constant": 1.0, **given}
+    assert advice(losses, of_mean, list(rates), **given) == expected

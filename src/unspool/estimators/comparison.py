@@ -15,6 +15,7 @@ from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.training.batches import Batches
 from unspool.training.schedule import UPDATES
 
+EQUAL = 0.001  # share of a constant's loss that the mean sequence has where sequences hardly differ
 TRUSTED = 10  # sequences held out, whose loss says something about others
 JUMP = 1.5  # a loss so many times that of the epoch before has jumped
 STILL = 0.03  # share of the first loss that training has to take off, or it has hardly moved
@@ -47,6 +48,9 @@ def warn_if_no_better_than_mean(
                 losses,
                 of_mean(batches),
                 trained["learning_rate"],
+                of_constant=_loss_of(
+                    torch.from_numpy(scaler.apply(mean[None])), name, batches, loss
+                ),
                 updates=len(losses) * len(batches),
                 held_out=None if validation is None else len(validation.indices),
             )
@@ -75,6 +79,7 @@ def advice(
     of_mean: float,
     rates: Sequence[float],
     *,
+    of_constant: float,
     updates: int,
     held_out: int | None,
 ) -> str:
@@ -88,6 +93,8 @@ def advice(
         The loss of the mean sequence on the training data.
     rates : sequence of float
         The learning rate by epoch.
+    of_constant : float
+        The same of the mean of every feature, over all steps.
     updates : int
         Of the weights, in all epochs.
     held_out : int or None
@@ -99,6 +106,11 @@ def advice(
         The end of a sentence, and maybe another one.
     """
     rate, lowest = max(rates), min(losses)
+    if of_mean < EQUAL * of_constant:
+        return (
+            f"the sequences hardly differ, their mean takes off {1 - of_mean / of_constant:.2%} of "
+            "the loss of a constant: subtract it (X - X.mean(axis=0)), and fit what is left."
+        )
     if held_out is not None and lowest < 0.9 * of_mean:
         if held_out < TRUSTED:
             return (
