@@ -16,7 +16,9 @@ from unspool import (
 )
 from unspool.estimators.training import split
 
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::unspool.errors.NoBetterThanMeanWarning"
+)  # few epochs
 
 X = sines(n=200, steps=6)[:, :, 0]
 STILL = {"learning_rate": 1e-30, "random_state": 0, "verbose": 0}  # no weight ever moves

@@ -12,7 +12,9 @@ from unspool import DenseAutoencoder, LSTMAutoencoder, Sequences
 from unspool.blueprint.parts import VARIANCE_FLOOR
 from unspool.errors import InputError
 
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::unspool.errors.NoBetterThanMeanWarning"
+)  # few epochs
 
 LENGTHS = np.array([9, 0, 1, 2, 3, 4, 5, 8, 9])
 MODELS = {

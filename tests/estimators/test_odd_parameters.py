@@ -9,7 +9,9 @@ from unspool import ConvAutoencoder, DenseAutoencoder, EncoderClassifier, LSTMFo
 from unspool.blueprint import memory
 from unspool.errors import InputError
 
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::unspool.errors.NoBetterThanMeanWarning"
+)  # few epochs
 
 X = sines(20, 6)
 SIZES = ("latent_dim", "units", "decoder_units", "num_layers", "n_kernels")

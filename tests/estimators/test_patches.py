@@ -12,7 +12,9 @@ from unspool.errors import InputError
 QUICK = {"epochs": 1, "random_state": 0, "verbose": 0}
 LONG = LONGEST_BY_STEP + 1
 
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::unspool.errors.NoBetterThanMeanWarning"
+)  # few epochs
 
 
 def sines(n=12, steps=LONG, seed=0):

@@ -126,7 +126,7 @@ def test_evaluation_has_no_such_term():
     assert set(terms) == {"reconstruction_loss"}
 
 
-@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # few epochs
 def test_the_history_has_it_of_training_alone_and_it_is_part_of_the_loss():
     lengths = np.arange(60) % 31
     X = Sequences(sines(), lengths)

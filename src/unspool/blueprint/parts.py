@@ -303,7 +303,7 @@ class ConvEncoder:
 
 @dataclass(frozen=True)
 class LSTMDecoder:
-    """LSTM layers that unwind a code, with dense layers on every step; `name` as in `DECODERS`.
+    """LSTM layers that decode a code, with dense layers on every step; `name` as in `DECODERS`.
 
     The LSTM runs a step for every patch of `patch_size` steps, of which the head makes the steps.
     """
