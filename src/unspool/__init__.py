@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = _attach(
     __name__,
     {
+        "AnomalyDetector": "estimators.anomaly_detector",
         "ConvAutoencoder": "estimators.conv_autoencoder",
         "DenseAutoencoder": "estimators.dense_autoencoder",
         "EncoderClassifier": "estimators.encoder_classifier",

@@ -5,6 +5,7 @@ from .data.sequences import Sequences as Sequences
 from .data.series import chronological_split as chronological_split
 from .data.tables import sequences_from_table as sequences_from_table
 from .data.windows import Windows as Windows
+from .estimators.anomaly_detector import AnomalyDetector as AnomalyDetector
 from .estimators.conv_autoencoder import ConvAutoencoder as ConvAutoencoder
 from .estimators.dense_autoencoder import DenseAutoencoder as DenseAutoencoder
 from .estimators.encoder_classifier import EncoderClassifier as EncoderClassifier

@@ -6,6 +6,7 @@ import torch
 
 from unspool import model_file
 from unspool.errors import UnspoolError
+from unspool.estimators.anomaly_detector import AnomalyDetector
 from unspool.estimators.encoder_classifier import EncoderClassifier
 from unspool.estimators.kinds import MODELS, class_of
 from unspool.estimators.saving import Savable
@@ -15,7 +16,9 @@ from unspool.nn.device import resolve_device
 ESTIMATORS: dict[str, type[Savable]] = {**MODELS, "EncoderClassifier": EncoderClassifier}
 
 
-def load(path: str | os.PathLike[str], *, device: str | torch.device = "auto") -> Savable:
+def load(
+    path: str | os.PathLike[str], *, device: str | torch.device = "auto"
+) -> Savable | AnomalyDetector:
     """Read a model that `save` wrote.
 
     Parameters
@@ -40,6 +43,8 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "auto") -
     resolve_device(device)
     device = str(device)
     try:
+        if contents.detector is not None:
+            return AnomalyDetector.from_contents(contents, device)
         return class_of(contents.model, ESTIMATORS).from_contents(contents, device)
     except UnspoolError as error:
         raise unusable(path, error) from None

@@ -12,6 +12,7 @@ from unspool import _checks
 from unspool.blueprint import STRUCTURAL, Blueprint, Facts, Head, blueprint, complaints
 from unspool.data.scaling import Scaler
 from unspool.errors import InputError
+from unspool.model_file.detector import PREFIX, check_detector
 from unspool.model_file.fitted import (
     check_classifier,
     check_features,
@@ -38,9 +39,11 @@ class Contents:
         What `fit` learned that is not an array.
     tensors : mapping of names to arrays
         ``scaler.shift`` and ``scaler.scale`` (F,), float64; ``module.*``, the weights by their
-        names in the module's `state_dict`, float32.
+        names in the module's `state_dict`, float32; ``detector.*``.
     versions : mapping of names to strings
         Of the packages that made it.
+    detector : mapping, optional
+        What an `AnomalyDetector` over this model learned that is not an array.
     """
 
     model: str
@@ -48,6 +51,7 @@ class Contents:
     fitted: Mapping[str, Any]
     tensors: Mapping[str, npt.NDArray[Any]]
     versions: Mapping[str, str] = field(default_factory=dict)
+    detector: Mapping[str, Any] | None = None
 
     @property
     def of_encoder(self) -> tuple[str, Mapping[str, Any]]:
@@ -118,6 +122,9 @@ class Contents:
         check_features(self.fitted)
         check_images(*self.of_encoder, self.fitted, self.facts)
         self._check_tensors()
+        if self.detector is not None:
+            facts, latent_dim = self.facts, self.blueprint.encoder.latent_dim
+            check_detector(self.detector, self.tensors, facts.n_features, latent_dim)
 
     def _check_tensors(self) -> None:
         """Each of the shape that the blueprint has for it, none too many, finite numbers."""
@@ -129,6 +136,8 @@ class Contents:
         for name, shape in self.blueprint.weights():  # stops at the first that is not there
             self._check_tensor(f"module.{name}", shape, "<f4")
             found.add(f"module.{name}")
+        if self.detector is not None:
+            found |= {name for name in self.tensors if name.startswith(PREFIX)}
         more = sorted(set(self.tensors) - found)
         if more:
             raise InputError(f"Expected no tensor {more[0]!r} in this model; it has no such part.")

@@ -21,7 +21,7 @@ from unspool.model_file.upgrades import UPGRADES
 
 FORMAT_VERSION = 2
 
-FIELDS = ("format_version", "model", "parameters", "fitted", "versions")
+FIELDS = ("format_version", "model", "parameters", "fitted", "versions", "detector")
 DTYPES = {"F32": "<f4", "F64": "<f8"}
 
 # Of a message: what a damaged file has for a name may be a book.
@@ -47,6 +47,7 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
             "parameters": contents.parameters,
             "fitted": contents.fitted,
             "versions": contents.versions,
+            "detector": contents.detector,
         }
     )
     try:
@@ -172,7 +173,12 @@ def _contents(header: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> C
             odd = ", ".join(sorted(map(repr, set(header) ^ set(FIELDS))))
             raise InputError(f"Expected the fields {', '.join(FIELDS)} in its header, not {odd}.")
         contents = Contents(
-            header["model"], header["parameters"], header["fitted"], tensors, header["versions"]
+            header["model"],
+            header["parameters"],
+            header["fitted"],
+            tensors,
+            header["versions"],
+            header["detector"],
         )
         contents.check()
     except InputError:

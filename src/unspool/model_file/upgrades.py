@@ -14,8 +14,10 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
     """Add parameters, each with the value that says what was so before.
 
     All held-out sequences were validated on, the learning rate was constant, codes were final
-    states, LSTMs read step by step, and forecasts were made of the code alone.
+    states, LSTMs read step by step, and forecasts were made of the code alone. No file held an
+    anomaly detector.
     """
+    header["detector"] = None
     if header["model"] == "EncoderClassifier":
         header["parameters"]["learning_rate_schedule"] = "constant"
     for model in _models(header):

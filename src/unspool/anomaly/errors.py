@@ -1,0 +1,236 @@
+"""Errors of series, from a trained network or from a simple rival: one class for each way."""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import numpy as np
+
+from unspool.anomaly.scores import Errors, counts
+from unspool.data.convert import Source
+from unspool.data.scaling import Scaler
+from unspool.data.sequences import FloatArray, IntArray, Sequences
+from unspool.data.windows import Windows
+from unspool.results import LOSSES
+
+BATCH_VALUES = 1 << 22  # values in the windows that a rival is given at once
+
+Pieces = Iterator[tuple[IntArray, FloatArray]]
+
+
+class OfWindows:
+    """Errors of windows, each reconstructed as a whole.
+
+    Parameters
+    ----------
+    errors : callable
+        Takes `Windows` or `Sequences`; gives indices (B,) and errors (B, T, F), batch by batch.
+    distances : callable, optional
+        Takes the same, gives the distance of each window's code to the nearest of training, (N,).
+    by_feature : bool, default True
+        Whether errors of features differ.
+    """
+
+    def __init__(
+        self,
+        errors: Callable[[Source], Pieces],
+        distances: Callable[[Source], FloatArray] | None = None,
+        *,
+        by_feature: bool = True,
+    ) -> None:
+        self.errors, self.distances, self.by_feature = errors, distances, by_feature
+
+    def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> Errors:
+        """Errors of a series (T, F) in windows of `size` steps, as far as `kinds` need them.
+
+        A series that is shorter than a window, and for the "trailing" score its first steps, are
+        padded at the front with their reflection to the size of a window; the model was trained
+        on no other. Errors of the padding do not count.
+        """
+        n, features = max(1, len(series) - size + 1), series.shape[1]
+        source: Source = Windows([series], size) if len(series) >= size else reflected(series, size)
+        real = min(size, len(series))
+        windows = np.empty((n, features))
+        steps = np.zeros_like(series, np.float64) if "step" in kinds else None
+        for indices, errors in self.errors(source):
+            own = errors[:, -real:]
+            windows[indices] = own.mean(axis=1, dtype=np.float64)
+            if steps is not None:
+                first = indices[0]
+                for place in range(real):
+                    steps[first + place : first + place + len(own)] += own[:, place]
+        if steps is not None:
+            steps /= counts(n, real)[:, None]
+        prefixes = None
+        if "trailing" in kinds:
+            prefixes = self._prefixes(series[: size - 1], size)
+        distances = None
+        if "code" in kinds and self.distances is not None:
+            distances = self.distances(source)
+        return Errors(len(series), windows, steps, prefixes, distances)
+
+    def _prefixes(self, series: FloatArray, size: int) -> FloatArray:
+        """Mean errors (T, F) of the first step, the first two steps, and so on."""
+        means = np.empty(series.shape)
+        if not len(series):
+            return means
+        each = [reflected(series[: end + 1], size).values for end in range(len(series))]
+        for indices, errors in self.errors(Sequences(np.concatenate(each))):
+            for row, one in zip(indices, errors, strict=True):
+                means[row] = one[-(row + 1) :].mean(axis=0, dtype=np.float64)
+        return means
+
+    def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[Errors]:
+        """Errors of sequences of one step or more, each a series that is one window."""
+        found: list[Errors] = [Errors(0, np.empty((0, 0)))] * len(sequences)
+        distances = None
+        if "code" in kinds and self.distances is not None:
+            distances = self.distances(sequences)[:, None]
+        for indices, errors in self.errors(sequences):
+            for i, length, one in zip(
+                indices, sequences.lengths_of(indices), errors.astype(np.float64), strict=True
+            ):
+                own = one[:length]
+                code = None if distances is None else distances[i]
+                found[i] = Errors(int(length), own.mean(axis=0, keepdims=True), own, distances=code)
+        return found
+
+
+class OfSteps:
+    """Errors of steps, each compared with what those before it led to expect.
+
+    The error of a window is the mean of those of its steps.
+
+    Parameters
+    ----------
+    errors : callable
+        Takes a series (T, F) and the most steps that an expectation may depend on, w; gives the
+        errors (T, F), none of which depends on later steps.
+    """
+
+    by_feature = True
+
+    def __init__(self, errors: Callable[[FloatArray, int], FloatArray]) -> None:
+        self.errors = errors
+
+    def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> Errors:
+        """Errors of a series (T, F) in windows of `size` steps."""
+        steps = self.errors(series, size)
+        size = min(size, len(steps))
+        windows = np.zeros((len(steps) - size + 1, steps.shape[1]))
+        for place in range(size):
+            windows += steps[place : place + len(windows)]
+        first = steps[: size - 1]
+        prefixes = np.cumsum(first, axis=0) / np.arange(1, size)[:, None]
+        return Errors(len(steps), windows / size, steps, prefixes)
+
+    def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[Errors]:
+        """Errors of sequences of one step or more, each a series that is one window."""
+        lengths, rows = sequences.lengths, sequences.values
+        each = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        return [self.of_series(one, len(one), kinds) for one in each]
+
+
+def of_network(
+    reconstructions: Callable[[Source], Iterator[tuple[IntArray, FloatArray, FloatArray]]],
+    encode: Callable[[Source], FloatArray],
+    loss: str,
+    codes: FloatArray | None,
+) -> OfWindows:
+    """Errors of what a trained model reconstructs.
+
+    Parameters
+    ----------
+    reconstructions : callable
+        Takes a source; gives indices (B,), inputs and reconstructions (B, T, F), scaled.
+    encode : callable
+        Takes a source, gives codes (N, L).
+    loss : str
+        That the model was trained on; errors are its values.
+    codes : array of shape (M, L), optional
+        Of training, to which distances are measured.
+    """
+
+    def errors(source: Source) -> Pieces:
+        for indices, x, again in reconstructions(source):
+            yield indices, LOSSES[loss](again, x)
+
+    if codes is None:
+        return OfWindows(errors)
+    return OfWindows(errors, lambda source: nearest(encode(source), codes))
+
+
+def of_forecasts(
+    forecast: Callable[[Source], FloatArray], horizon: int, scaler: Scaler, loss: str
+) -> OfSteps:
+    """Errors of forecasts, averaged over all those of a step.
+
+    The first steps of a series are forecast from as many as there are; the very first one, of
+    which nothing is known, has an error of 0.
+
+    Parameters
+    ----------
+    forecast : callable
+        Takes a source, gives what comes after its sequences, (N, K, F), in units of the data.
+    horizon : int
+        K.
+    scaler : Scaler
+    loss : str
+    """
+
+    def errors(series: FloatArray, size: int) -> FloatArray:
+        total, found = np.zeros(series.shape), np.zeros(len(series))
+        target = scaler.apply(series)
+        past = series[:-1]
+        short = [past[: end + 1] for end in range(min(size - 1, len(past)))]
+        sources: list[Source] = [Sequences.from_list(short)] if short else []
+        if len(past) >= size:
+            sources.append(Windows([past], size))
+        first = 1  # the step after the first sequence
+        for source in sources:
+            n = len(source)
+            ahead = scaler.apply(forecast(source))
+            for place in range(min(horizon, len(series) - first)):
+                steps = slice(first + place, min(first + place + n, len(series)))
+                some = ahead[: steps.stop - steps.start, place]
+                total[steps] += LOSSES[loss](some, target[steps])
+                found[steps] += 1
+            first += n
+        return total / np.maximum(found, 1)[:, None]
+
+    return OfSteps(errors)
+
+
+def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
+    """Errors that a simple rival gives, see `unspool.anomaly.baselines`.
+
+    One that gives a score for a window and nothing more has that for the error of all features.
+    """
+    if hasattr(rival, "step_errors"):
+        return OfSteps(lambda series, size: rival.step_errors(scaler.apply(series)))
+
+    def errors(source: Source) -> Pieces:
+        batch = max(1, BATCH_VALUES // max(1, source.max_length * source.n_features))
+        for start in range(0, len(source), batch):
+            indices = np.arange(start, min(start + batch, len(source)))
+            x = scaler.apply(source.take(indices)[0])
+            if hasattr(rival, "reconstruct"):
+                yield indices, (rival.reconstruct(x) - x) ** 2
+            else:
+                yield indices, np.broadcast_to(rival.window_scores(x)[:, None, None], x.shape)
+
+    return OfWindows(errors, by_feature=hasattr(rival, "reconstruct"))
+
+
+def reflected(series: FloatArray, size: int) -> Sequences:
+    """A series (T, F) of at most `size` steps as a sequence of so many, its reflection first."""
+    return Sequences(np.pad(series, ((size - len(series), 0), (0, 0)), "reflect")[None])
+
+
+def nearest(codes: FloatArray, known: FloatArray) -> FloatArray:
+    """The distance of codes (N, L) to the nearest of those known (M, L)."""
+    found = np.empty(len(codes))
+    batch = max(1, BATCH_VALUES // max(1, known.size))
+    for start in range(0, len(codes), batch):
+        apart = codes[start : start + batch, None].astype(np.float64) - known
+        found[start : start + batch] = np.sqrt((apart**2).sum(axis=2).min(axis=1))
+    return found

@@ -1,0 +1,138 @@
+"""What a detector accepts as `X`: a long series, several of them, or whole sequences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unspool.data.convert import as_source, check_has_columns, plain
+from unspool.data.frames import ARRAYS, check_order_of_time, is_frame, labels_of, names_of
+from unspool.data.sequences import FloatArray, Sequences
+from unspool.data.series import as_series, holds_series
+from unspool.data.windows import Windows
+from unspool.errors import InputError
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was read.
+
+    Parameters
+    ----------
+    series : list of arrays of shape (T_i, F)
+        Empty where whole sequences were given.
+    sequences : Sequences or None
+        Those.
+    several : bool
+        Whether the results of `series` go back in a list.
+    names : tuple of F strings, or None
+        Of the features.
+    times : array of shape (T,), or None
+        Of the steps of one series, where its index holds times.
+    """
+
+    series: list[FloatArray]
+    sequences: Sequences | None
+    several: bool
+    names: tuple[str, ...] | None
+    times: Any = None
+
+    @property
+    def n_features(self) -> int:
+        """Features of a step, F."""
+        if self.sequences is not None:
+            return self.sequences.n_features
+        return int(self.series[0].shape[1])
+
+    def restored(self, results: Sequence[Any]) -> Any:
+        """Results of every series, in the form in which they were given."""
+        return list(results) if self.several else results[0]
+
+
+def read(X: Any) -> Given:
+    """Read `X`.
+
+    Parameters
+    ----------
+    X : array, frame or list of lists of numbers of shape (T, F), or pandas or polars Series (T,)
+        One series: rows are steps.
+        or list of arrays (T_i, F) or (T_i,), or of frames, or frame with index (instance, time)
+        Several series.
+        or Sequences, or array of shape (N, T, F)
+        Whole sequences.
+
+    Raises
+    ------
+    InputError
+        For anything else, for no steps, and for NaN or infinity.
+    """
+    if isinstance(X, Windows):
+        raise InputError(
+            "Expected the series themselves, got Windows over them; the detector cuts windows of "
+            "its own (its parameter `window`)."
+        )
+    if isinstance(X, Sequences):
+        return Given([], X, False, X.feature_names)
+    shape = getattr(X, "shape", ())
+    if len(shape) == 3 and not is_frame(X):
+        sequences = as_source(X)
+        assert isinstance(sequences, Sequences)
+        return Given([], sequences, False, sequences.feature_names)
+    levels = getattr(getattr(X, "index", None), "nlevels", 1)
+    if levels > 1 or _lists_series(X):
+        series, names = as_series(X)
+        return Given([_finite(one, i) for i, one in enumerate(series)], None, True, names)
+    names = names_of(labels_of(X)) if is_frame(X) else None
+    return Given([_finite(_one(X), None)], None, False, names, _times(X))
+
+
+def _lists_series(X: Any) -> bool:
+    """Whether it is a list of series, and not one series as lists of numbers."""
+    if not holds_series(X) or hasattr(X, "columns"):
+        return False
+    first = X[0] if len(X) else None
+    return not isinstance(first, (list, tuple)) or any(isinstance(e, (list, tuple)) for e in first)
+
+
+def _one(X: Any) -> FloatArray:
+    """One series as an array (T, F)."""
+    if len(getattr(X, "shape", ())) == 1 and not isinstance(X, ARRAYS):
+        (one,), _ = as_series(X)  # a Series of pandas or polars
+        return one
+    check_order_of_time(getattr(X, "index", None), "the series")
+    try:
+        values = plain(X)
+    except InputError as error:
+        if getattr(X, "ndim", 2) == 1 or (isinstance(X, list) and np.ndim(X[:1]) == 1):
+            raise InputError(
+                f"Expected a series as (T, F), rows as steps, got an array of shape ({len(X)},). "
+                "Reshape your data: one feature goes in as X.reshape(-1, 1)."
+            ) from None
+        raise error
+    if not isinstance(values, np.ndarray) or values.ndim != 2:
+        raise InputError(
+            f"Expected a series as (T, F), a list of those, or sequences (N, T, F), got {X!r}."
+        )
+    check_has_columns(values)
+    return values
+
+
+def _times(X: Any) -> Any:
+    """The times in the index of a frame or a Series of pandas, where it holds any."""
+    index = getattr(X, "index", None)
+    return np.asarray(index) if getattr(getattr(index, "dtype", None), "kind", "") == "M" else None
+
+
+def _finite(series: FloatArray, number: int | None) -> FloatArray:
+    """The series, if it has steps and all of its values are finite."""
+    where = "" if number is None else f" in series {number}"
+    if not len(series):
+        raise InputError(f"Expected at least one step, got 0 sample(s){where}.")
+    if series.dtype.kind == "f" and not np.isfinite(series).all():
+        step, feature = np.argwhere(~np.isfinite(series))[0]
+        raise InputError(
+            f"Expected finite numbers, got {series[step, feature]} (NaN or infinity) at step "
+            f"{step}, feature {feature}{where}; fill or drop such steps."
+        )
+    return series

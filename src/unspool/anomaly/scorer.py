@@ -1,0 +1,110 @@
+"""`Scorer`: a fitted detector as it runs, for the estimator and for `unspool.runtime`."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unspool import _checks
+from unspool.anomaly import scores as scoring
+from unspool.anomaly.detection import Detection
+from unspool.anomaly.errors import OfSteps, OfWindows
+from unspool.anomaly.events import find_events
+from unspool.anomaly.reading import Given
+from unspool.anomaly.scores import Errors
+from unspool.anomaly.thresholds import Threshold
+from unspool.data.sequences import FloatArray
+from unspool.errors import InputError
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What turns errors into scores, alarms and events. NumPy alone.
+
+    Parameters
+    ----------
+    source : OfWindows or OfSteps
+        What gives the errors.
+    window : int
+        Steps of a window, w.
+    of_sequences : bool
+        Whether whole sequences are scored, and not the steps of series.
+    scale : array of shape (F,)
+        The error of each feature on normal data.
+    thresholds : mapping from kinds of score to thresholds
+    gap : int
+        Alarms less than so many steps apart are one event.
+    names : tuple of F strings, or None
+    """
+
+    source: OfWindows | OfSteps
+    window: int
+    of_sequences: bool
+    scale: FloatArray
+    thresholds: Mapping[str, Threshold]
+    gap: int
+    names: tuple[str, ...] | None
+
+    def checked(self, kind: str) -> str:
+        """The kind of score, if this detector has it."""
+        _checks.raise_all(_checks.choice("kind", kind, self.thresholds))
+        return kind
+
+    def scores(self, given: Given, kind: str) -> Any:
+        """Scores in the form of what was given, see `AnomalyDetector.anomaly_scores`."""
+        kind = self.checked(kind)
+        found = [scoring.scores(kind, one, self.scale) for one in self._errors(given, (kind,))]
+        return highest(found) if self.of_sequences else given.restored(found)
+
+    def detect(self, given: Given, kind: str, times: Any = None) -> Detection:
+        """Scores, thresholds, contributions and events, see `AnomalyDetector.detect`."""
+        kind = self.checked(kind)
+        found = self._errors(given, (kind, "window"))
+        scores = [scoring.scores(kind, one, self.scale) for one in found]
+        terms = None
+        if self.source.by_feature:
+            terms = [scoring.terms(kind, one, self.scale) for one in found]
+        threshold = self.thresholds[kind]
+        if self.of_sequences:
+            each = threshold.over(highest(scores))
+            levels = [np.full(len(one), level) for one, level in zip(scores, each, strict=True)]
+        else:
+            levels = [threshold.over(one) for one in scores]
+        times = given.times if times is None else times
+        events = find_events(scores, levels, terms, gap=self.gap, names=self.names)
+        if not self.of_sequences:
+            parts = None if terms is None else given.restored(terms)
+            return Detection(given.restored(scores), given.restored(levels), parts, events)
+        if terms is None:
+            return Detection(highest(scores), each, None, events)
+        worst = [one[own.argmax()] for one, own in zip(terms, scores, strict=True)]
+        return Detection(highest(scores), each, np.stack(worst), events)
+
+    def _errors(self, given: Given, kinds: Collection[str]) -> list[Errors]:
+        return errors(self.source, given, self.window, kinds, of_sequences=self.of_sequences)
+
+
+def errors(
+    source: OfWindows | OfSteps,
+    given: Given,
+    window: int,
+    kinds: Collection[str],
+    *,
+    of_sequences: bool,
+) -> list[Errors]:
+    """Errors of each series, or of each sequence as a series that is one window."""
+    if (given.sequences is not None) != of_sequences:
+        expected, got = ("sequences", "series") if of_sequences else ("series", "sequences")
+        raise InputError(f"Expected {expected}, as in `fit`, got {got}.")
+    if given.sequences is None:
+        return [source.of_series(one, window, kinds) for one in given.series]
+    empty = np.flatnonzero(given.sequences.lengths == 0)
+    if len(empty):
+        raise InputError(f"Sequence {empty[0]} has no step to score; leave it out.")
+    return source.of_sequences(given.sequences, kinds)
+
+
+def highest(scores: list[FloatArray]) -> FloatArray:
+    """The score of each sequence, (N,): the highest of its steps."""
+    return np.array([one.max() for one in scores])
