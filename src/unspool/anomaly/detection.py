@@ -21,12 +21,15 @@ class Detection:
         sequences; None where the model scores windows as a whole.
     events : list of Event
         Alarms that are close together, as one.
+    times : array of shape (T,), or None
+        Of the steps of one series, where a frame says them.
     """
 
     scores: Any
     thresholds: Any
     contributions: Any
     events: list[Event]
+    times: Any = None
 
     @property
     def alarms(self) -> Any:

@@ -57,7 +57,7 @@ class Scorer:
         found = [scoring.scores(kind, one, self.scale) for one in self._errors(given, (kind,))]
         return highest(found) if self.of_sequences else given.restored(found)
 
-    def detect(self, given: Given, kind: str, times: Any = None) -> Detection:
+    def detect(self, given: Given, kind: str) -> Detection:
         """Scores, thresholds, contributions and events, see `AnomalyDetector.detect`."""
         kind = self.checked(kind)
         found = self._errors(given, (kind, "window"))
@@ -71,15 +71,16 @@ class Scorer:
             levels = [np.full(len(one), level) for one, level in zip(scores, each, strict=True)]
         else:
             levels = [threshold.over(one) for one in scores]
-        times = given.times if times is None else times
         events = find_events(scores, levels, terms, gap=self.gap, names=self.names)
         if not self.of_sequences:
             parts = None if terms is None else given.restored(terms)
-            return Detection(given.restored(scores), given.restored(levels), parts, events)
+            return Detection(
+                given.restored(scores), given.restored(levels), parts, events, given.times
+            )
         if terms is None:
-            return Detection(highest(scores), each, None, events)
+            return Detection(highest(scores), each, None, events, None)
         worst = [one[own.argmax()] for one, own in zip(terms, scores, strict=True)]
-        return Detection(highest(scores), each, np.stack(worst), events)
+        return Detection(highest(scores), each, np.stack(worst), events, None)
 
     def _errors(self, given: Given, kinds: Collection[str]) -> list[Errors]:
         return errors(self.source, given, self.window, kinds, of_sequences=self.of_sequences)

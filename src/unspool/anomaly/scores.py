@@ -46,7 +46,8 @@ class Errors:
 def normal_scale(errors: list[Errors]) -> FloatArray:
     """The mean error of each feature (F,) over all windows of normal series."""
     windows = np.concatenate([one.windows for one in errors])
-    return np.maximum(windows.mean(axis=0), LEAST_SCALE)
+    scale: FloatArray = np.maximum(windows.mean(axis=0), LEAST_SCALE)
+    return scale
 
 
 def terms(kind: str, errors: Errors, scale: FloatArray) -> FloatArray:
@@ -83,7 +84,8 @@ def scores(kind: str, errors: Errors, scale: FloatArray) -> FloatArray:
         return overlap_mean(errors.distances, errors.length)
     if kind == "window":  # the mean over features first, which takes less memory
         return overlap_mean(relative(errors.windows, scale).mean(axis=1), errors.length)
-    return terms(kind, errors, scale).mean(axis=1)
+    found: FloatArray = terms(kind, errors, scale).mean(axis=1)
+    return found
 
 
 def relative(errors: FloatArray, scale: FloatArray) -> FloatArray:

@@ -2,54 +2,153 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, OutlierMixin, clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils import Tags, check_random_state
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from unspool import _checks, model_file
-from unspool.anomaly import errors as sources
 from unspool.anomaly import scores as scoring
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.reading import Given, read
 from unspool.anomaly.scorer import Scorer, errors, highest
 from unspool.anomaly.scores import KINDS, Errors
-from unspool.anomaly.thresholds import KINDS as THRESHOLDS
+from unspool.anomaly.threshold_kinds import KINDS as THRESHOLDS
 from unspool.anomaly.thresholds import Threshold, fit_threshold
 from unspool.data.frames import is_frame
-from unspool.data.scaling import Scaler
-from unspool.data.sequences import FloatArray, Sequences
-from unspool.data.windows import Windows
+from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
-from unspool.estimators.autoencoding import BaseAutoencoder
+from unspool.estimators import detector_file
 from unspool.estimators.base import Model
-from unspool.estimators.kinds import MODELS, class_of
-from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
-from unspool.estimators.lstm_forecaster import LSTMForecaster
-from unspool.estimators.saving import (
-    as_before_if_it_fails,
-    is_seed,
-    plain_parameters,
-    unfrozen,
-    with_parameters,
+from unspool.estimators.detector_training import (
+    Trained,
+    codes_of,
+    source_of,
+    split,
+    train,
+    window_of,
 )
+from unspool.estimators.saving import as_before_if_it_fails, python_numbers, unfrozen
 from unspool.model_file import Contents
-from unspool.model_file.detector import PREFIX, plain_thresholds, restored_thresholds
-from unspool.model_file.fitted import check_fields
-
-WINDOW = 64  # steps of a window, or a tenth of the steps to train on where that is less
-SHARE = 10
-MOST_CODES = 512  # that the "code" score compares with, spread evenly over the training windows
 
 
 class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
-    """TODO."""
+    """Find anomalies in series, or among sequences, with a model of what is normal.
+
+    A model is trained on normal data. What it reconstructs badly (or forecasts badly) is an
+    anomaly. The last part of the normal data is held out from training: it says how large errors
+    are on normal data, for each feature, and where the threshold lies. Labels are never used.
+
+    ``X`` is one of these:
+
+    - *a series* (T, F): an array, a frame or nested lists. Rows are steps, in the order of time,
+      columns are features (sensors). There is a score for each step. One feature is (T, 1).
+    - *several series*: a list of those, or a frame with the index (instance, time). Results are
+      lists. No window crosses from one to the next.
+    - *sequences*: `Sequences`, or an array of shape (N, T, F). Each is scored as a whole, such as
+      a heartbeat or a production cycle; there is a score for each sequence.
+
+    Parameters
+    ----------
+    model : estimator, optional
+        An autoencoder or a forecaster of unspool, or a rival of `unspool.anomaly.baselines`. A
+        clone of it is trained. In scikit-learn's `FrozenEstimator`, a fitted model of unspool is
+        taken as it is, and all of `X` is held-out data. By default an `LSTMAutoencoder` with a
+        code of 8 numbers.
+    window : int or "auto", default "auto"
+        Steps of a window, w, which the model reads as a sequence. "auto" is 64, or a tenth of the
+        steps to train on where that is less. Sequences are windows as they are, and a fitted
+        model has the windows that it was trained on.
+    kind : {"window", "step", "trailing", "code"}, default "window"
+        The kind of score.
+
+        - "window" is for ranking: the mean score of all windows that cover a step. Where an
+          anomaly lasts for many steps it finds most, but it rises up to w - 1 steps before an
+          anomaly begins, and falls as long after its end.
+        - "step" is for rates and for places: the error of the step itself, averaged over the
+          windows that cover it. Its scores depend little on one another, so that thresholds keep
+          what they promise; it finds less.
+        - "trailing" is for work on line: the score of the window that ends at the step. It knows
+          nothing of what comes later, and `stream` gives the same score step by step.
+        - "code" is the distance of a window's code to the nearest code of training. It sees
+          patterns that are well reconstructed but were never seen before.
+    threshold : {"moving", "quantile", "pareto", "alarms"}, default "moving"
+        How `detect` sets the threshold; see `unspool.anomaly.thresholds` for what each promises.
+        "moving" is a quantile of the last scores and follows drift; "quantile" is one of held-out
+        scores, and "pareto" extrapolates their tail; "alarms" allows a number of alarms for each
+        `period`.
+    rate : float, default 0.01
+        False alarms that the threshold allows: a share of normal steps, above 0 and below 1; for
+        "alarms" their number in `period` steps.
+    period : float, optional
+        Steps of a period, for the threshold "alarms": 1440 for alarms per day of data by the
+        minute.
+    memory : int, default 1000
+        Scores that the threshold "moving" remembers.
+    gap : int, default 16
+        Alarms less than so many steps apart are one event.
+    contamination : float or "auto", default "auto"
+        What sets ``offset_``, the fixed threshold of `predict`. "auto": the threshold that
+        `detect` begins with. A number in (0, 0.5]: the share of the steps of `X` that `predict`
+        calls anomalies in `fit`'s own data, where these are known to contain some.
+    calibration_split : float, default 0.2
+        Share of each series, from its end, that is held out (or of the sequences, the last ones);
+        above 0 and below 1.
+    random_state : int, RandomState or None
+        Makes a fit repeatable, as for the models.
+    device : str or torch.device, default "auto"
+        Where the default model is trained and runs; a `model` has its own.
+    verbose : int, default 1
+        For the default model: 0 shows no progress bar.
+
+    Attributes
+    ----------
+    model_ : the trained model
+    window_ : int
+        Steps of a window, w.
+    scale_ : array of shape (F,)
+        The mean error of each feature on held-out data, in the scaled units of the model.
+    thresholds_ : dict
+        The threshold of each kind of score, by its name. ``n_effective`` of one says how many
+        independent scores it was learned from.
+    offset_ : float
+        `decision_function` is `score_samples` less this.
+    codes_ : array of shape (M, L), or None
+        Codes of training windows, for the kind "code".
+    n_features_in_, feature_names_in_
+        As scikit-learn has them: the F features of a step.
+
+    Warns
+    -----
+    ThresholdWarning
+        By `fit`, where held-out data cannot carry the rate asked for.
+
+    Notes
+    -----
+    The error e of a window is the mean of its squared errors (of the model's loss), for each
+    feature; m is its mean over held-out windows. The score is the mean over features of
+    log(1 + e / m): about 0.7 for normal data. The ratio makes up for features that are hard to
+    reconstruct, the logarithm keeps a single feature from drowning the others.
+
+    References
+    ----------
+    Malhotra et al. 2016, "LSTM-based Encoder-Decoder for Multi-sensor Anomaly Detection", for
+    errors of reconstructions; `detect` has no need of its assumption that they are Gaussian.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from unspool import AnomalyDetector
+    >>> X = np.sin(np.arange(3000) / 9)[:, None]
+    >>> X += np.random.default_rng(0).normal(size=X.shape) / 10
+    >>> X[2500:2510] += 2
+    >>> detector = AnomalyDetector(random_state=0, verbose=0).fit(X[:2000])
+    >>> int(detector.anomaly_scores(X[2000:]).argmax()) in range(490, 520)
+    True
+    """
 
     def __init__(
         self,
@@ -94,74 +193,90 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             _checks.whole("gap", self.gap, 1),
             _checks.number("calibration_split", self.calibration_split, 0, 1, open_left=True),
             _checks.seed("random_state", self.random_state),
+            _checks.whole("verbose", self.verbose, 0),
         ]
-        if not _checks.is_one(self.contamination, ["auto"]):
-            one = _checks.number("", self.contamination, 0, 0.5, open_left=True, closed=True)
-            if one is not None:
-                complaints.append(
-                    "contamination must be in (0, 0.5] or 'auto', got "
-                    f"{_checks.shown(self.contamination)}."
-                )
+        if not _checks.is_one(self.contamination, ["auto"]) and _checks.number(
+            "contamination", self.contamination, 0, 0.5, open_left=True, closed=True
+        ):
+            shown = _checks.shown(self.contamination)  # scikit-learn's checks ask for the words
+            complaints.append(f"contamination must be in (0, 0.5] or 'auto', got {shown}.")
         if alarms and self.period is None:
             complaints.append(
                 "`threshold` 'alarms' needs `period`, the number of steps in which `rate` alarms "
-                "may come; give both."
+                "may come."
             )
-        model, rival = unfrozen(self.model), hasattr(self.model, "fit")
-        ready = isinstance(model, Model) and model.__sklearn_is_fitted__()
-        if model is not self.model and not ready:
-            complaints.append("`model` is a FrozenEstimator of a model that is not fitted.")
-        elif model is not None and not isinstance(model, Model) and not rival:
+        inner = unfrozen(self.model)
+        ours = isinstance(inner, Model)
+        if inner is not self.model and not (ours and inner.__sklearn_is_fitted__()):
             complaints.append(
-                "`model` must be an autoencoder, a forecaster or a rival of unspool.anomaly, or "
-                f"None, got {_checks.shown(self.model)}."
+                "`model` is a FrozenEstimator, which must hold a fitted model of unspool."
+            )
+        elif not ours and inner is not None and not _is_rival(inner):
+            complaints.append(
+                "`model` must be an autoencoder or a forecaster of unspool, a rival of "
+                f"unspool.anomaly.baselines, or None, got {_checks.shown(self.model)}."
             )
         return complaints
 
     def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:
-        """Train the model on normal data, and learn scales and thresholds from data held out.
+        """Train the model on normal data, and learn scales and thresholds from what is held out.
 
         Parameters
         ----------
         X : see the class
+            Normal data. Some anomalies among them do little harm to the model; in the part held
+            out they raise the thresholds.
         y : ignored
         calibration : as `X`, optional
-            Normal data that scales and thresholds are learned from; without it the last part of
-            `X` (`calibration_split`), on which the model is then not trained.
+            Normal data to learn scales and thresholds from; the model is then trained on all of
+            `X`. By default the last part of `X`, see `calibration_split`.
+
+        Returns
+        -------
+        self
 
         Raises
         ------
         InputError
-            For parameters or data that cannot be used. After any error the detector is what it
-            was before.
+            For parameters or data that cannot be used.
+        DivergedError
+            When training diverges and earlier weights do not help. After any error the detector
+            is what it was before.
         """
         _checks.raise_all(*self._complaints())
-        with as_before_if_it_fails(self):
+        with as_before_if_it_fails(self), python_numbers(self):
             self._fit(X, calibration)
         return self
 
     def _fit(self, X: Any, calibration: Any) -> None:
+        """Train on one part of the data, learn scales and thresholds from the other."""
         self.__dict__.pop("scale_", None)  # until all is learned this is not a fitted detector
+        self._parameters = detector_file.parameters_of(self)
         given = read(X)
         self._note_features(X, given)
+        self._of_sequences = given.sequences is not None
         inner = unfrozen(self.model)
-        ready = inner if inner is not self.model else None
+        ready = inner is not self.model
         if calibration is not None:
             training, held_out = given, self._like_fit(read(calibration), calibration)
-        elif ready is not None:
-            training, held_out = given, given
         else:
-            training, held_out = self._split(given)
-        self._of_sequences = given.sequences is not None
-        self.window_ = self._window_of(training, ready)
-        self.model_ = self._trained(training) if ready is None else ready
-        self.codes_ = self._training_codes(training)
+            training, held_out = (given, given) if ready else split(given, self.calibration_split)
+        if ready:
+            self.window_ = inner.max_length_
+            trained = Trained(inner, None, codes_of(inner, training, self.window_))
+        else:
+            self.window_ = window_of(training, self.window)
+            trained = train(self, training, self.window_)
+        self.model_, self._scaler, self.codes_ = trained.model, trained.scaler, trained.codes
+
+        without = {"trailing"} if self._of_sequences else set()
+        kinds = [k for k in KINDS if k not in without and (k != "code" or self.codes_ is not None)]
+        _checks.raise_all(_checks.choice("kind", self.kind, kinds))
         found = errors(
-            self._source(), held_out, self.window_, self._kinds(), of_sequences=self._of_sequences
+            source_of(trained), held_out, self.window_, kinds, of_sequences=self._of_sequences
         )
         scale = scoring.normal_scale(found)
-        self.thresholds_ = {kind: self._calibrated(kind, found, scale) for kind in self._kinds()}
-        _checks.raise_all(_checks.choice("kind", self.kind, self.thresholds_))
+        self.thresholds_ = {kind: self._calibrated(kind, found, scale) for kind in kinds}
         self.scale_ = scale
         if isinstance(self.contamination, str):
             self.offset_ = -self.thresholds_[self.kind].start
@@ -170,12 +285,17 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             scores = np.concatenate(scores) if isinstance(scores, list) else scores
             self.offset_ = float(np.percentile(scores, 100 * self.contamination))
 
-    def _kinds(self) -> tuple[str, ...]:
-        """The kinds of score that this detector can give."""
-        without = {"trailing"} if self._of_sequences else set()
-        if self.codes_ is None:
-            without.add("code")
-        return tuple(kind for kind in KINDS if kind not in without)
+    def _calibrated(self, kind: str, found: list[Errors], scale: FloatArray) -> Threshold:
+        """The threshold for a kind of score, learned from the errors of normal data."""
+        scores = [scoring.scores(kind, one, scale) for one in found]
+        return fit_threshold(
+            self.threshold,
+            [highest(scores)] if self._of_sequences else scores,
+            self.rate,
+            memory=self.memory,
+            gap=self.gap,
+            steps_per_period=self.period,
+        )
 
     def anomaly_scores(self, X: Any, kind: str | None = None) -> Any:
         """How anomalous each step is, or each sequence; higher is more.
@@ -190,13 +310,18 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         -------
         array of shape (T,), float64, or a list of such where `X` is several series
             For sequences an array (N,): the highest score of their steps.
+
+        Raises
+        ------
+        InputError
+            For an `X` that cannot be read, or has other features than that of `fit`; for a kind
+            that the model does not have.
         """
-        check_is_fitted(self)
-        given = self._like_fit(read(X), X)
-        return self._scorer().scores(given, self.kind if kind is None else kind)
+        given, kind = self._asked(X, kind)
+        return self._scorer().scores(given, kind)
 
     def contributions(self, X: Any, kind: str | None = None) -> Any:
-        """What each feature contributes to the score of each step.
+        """What each feature contributes to the score of each step: which sensor it is.
 
         Parameters
         ----------
@@ -212,7 +337,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            Where the model is a rival that scores windows as a whole.
+            As `anomaly_scores` does; and where the model is a rival that scores windows as a
+            whole.
         """
         found = self.detect(X, kind).contributions
         if found is None:
@@ -223,55 +349,85 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return found
 
     def score_samples(self, X: Any) -> Any:
-        """How normal each step is, or each sequence: `anomaly_scores` with the opposite sign."""
-        return self._each(self.anomaly_scores(X), np.negative)
+        """How normal each step is, or each sequence: `anomaly_scores` with the opposite sign.
+
+        Parameters
+        ----------
+        X : see the class
+
+        Returns
+        -------
+        array of shape (T,), or a list of such; (N,) for sequences
+        """
+        return _each(self.anomaly_scores(X), np.negative)
 
     def decision_function(self, X: Any) -> Any:
-        """`score_samples` less ``offset_``: below 0 where `predict` gives -1."""
-        return self._each(self.score_samples(X), lambda scores: scores - self.offset_)
+        """`score_samples` less ``offset_``: below 0 where `predict` gives -1.
+
+        Parameters
+        ----------
+        X : see the class
+
+        Returns
+        -------
+        array of shape (T,), or a list of such; (N,) for sequences
+        """
+        return _each(self.score_samples(X), lambda scores: scores - self.offset_)
 
     def predict(self, X: Any) -> Any:
-        """-1 for each step (or sequence) that is an anomaly by the fixed ``offset_``, 1 for others.
+        """-1 for each step (or sequence) that is an anomaly by the fixed ``offset_``, else 1.
 
-        scikit-learn compares with one number; `detect` compares with the threshold, which may
-        move along a series.
+        As scikit-learn has it, all are compared with one number. `detect` compares with
+        `threshold`, which may move along a series.
+
+        Parameters
+        ----------
+        X : see the class
+
+        Returns
+        -------
+        array of int of shape (T,), or a list of such; (N,) for sequences
         """
-        return self._each(self.decision_function(X), lambda apart: np.where(apart < 0, -1, 1))
+        return _each(self.decision_function(X), lambda apart: np.where(apart < 0, -1, 1))
 
-    def detect(self, X: Any, kind: str | None = None, *, times: Any = None) -> Detection:
-        """Find anomalies by the parameter `threshold`.
+    def detect(self, X: Any, kind: str | None = None) -> Detection:
+        """Find anomalies: scores above the `threshold`, merged into events.
 
         Parameters
         ----------
         X, kind : as for `anomaly_scores`
-        times : array of shape (T,), or a list of such, optional
-            The time of each step; that of the index of a frame by default.
 
         Returns
         -------
         Detection
-            Scores, thresholds, alarms and events.
-        """
-        check_is_fitted(self)
-        given = self._like_fit(read(X), X)
-        return self._scorer().detect(given, self.kind if kind is None else kind, times)
+            Scores, thresholds, alarms, contributions and events.
 
-    def _scorer(self) -> Scorer:
-        """What runs this detector."""
-        return Scorer(
-            self._source(),
-            self.window_,
-            self._of_sequences,
-            self.scale_,
-            self.thresholds_,
-            self.gap,
-            self._names(),
-        )
+        Raises
+        ------
+        InputError
+            As `anomaly_scores` does.
+        """
+        given, kind = self._asked(X, kind)
+        return self._scorer().detect(given, kind)
+
+    def stream(self) -> Any:
+        """Score a series a step at a time, in NumPy; see `unspool.runtime.DetectorStream`.
+
+        Scores and thresholds are those of the kind "trailing".
+
+        Raises
+        ------
+        InputError
+            For a detector of whole sequences, and for one over a rival.
+        """
+        from unspool.runtime.detector import Detector
+
+        return Detector(self.contents()).stream()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the detector with its model to one file; `unspool.load` reads it back.
 
-        `unspool.runtime` reads it too, as a model or as a detector.
+        Commands and functions that need a model read the file too, as that of the model.
 
         Parameters
         ----------
@@ -280,44 +436,20 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            For a detector over a rival, which no file holds.
+            For a detector over a rival, and for a path that cannot be written to.
         """
         model_file.write(path, self.contents())
 
     def contents(self) -> Contents:
-        """The model and the detector as plain data, as a file holds them."""
-        check_is_fitted(self)
-        if not isinstance(self.model_, Model):
-            raise InputError(
-                f"A detector over {type(self.model_).__name__} cannot be saved; files hold the "
-                "models of unspool. Fit it again where it is needed, or pickle it."
-            )
-        inner = self.model_.contents()
-        numbers, tensors = plain_thresholds(self.thresholds_)
-        tensors[f"{PREFIX}scale"] = self.scale_
-        if self.codes_ is not None:
-            tensors[f"{PREFIX}codes"] = self.codes_
-        names = self._names()
-        detector = {
-            "parameters": self._plain_parameters(),
-            "window": self.window_,
-            "of_sequences": self._of_sequences,
-            "offset": self.offset_,
-            "feature_names_in": None if names is None else list(names),
-            "thresholds": numbers,
-        }
-        return replace(inner, tensors={**inner.tensors, **tensors}, detector=detector)
+        """The detector and its model as plain data, as a file holds them.
 
-    def _plain_parameters(self) -> dict[str, Any]:
-        plain = {name: _checks.plain(value) for name, value in self.get_params(deep=False).items()}
-        model = unfrozen(self.model)
-        if model is not None:
-            frozen = model is not self.model
-            parameters = model._parameters if frozen else plain_parameters(model)
-            plain["model"] = {"model": model._name, "parameters": parameters, "frozen": frozen}
-        plain["random_state"] = self.random_state if is_seed(self.random_state) else None
-        plain["device"] = str(self.device)
-        return plain
+        Raises
+        ------
+        InputError
+            For a detector over a rival.
+        """
+        check_is_fitted(self)
+        return detector_file.contents_of(self)
 
     @classmethod
     def from_contents(cls, contents: Contents, device: str) -> Self:
@@ -326,31 +458,27 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         The parameter `model` comes back as it was but for its training; the trained one is
         ``model_``.
         """
-        detector = contents.detector
-        assert detector is not None
-        inner = class_of(contents.model, MODELS).from_contents(contents, device)
-        parameters = dict(detector["parameters"])
-        given = parameters["model"]
-        if given is not None:
-            check_fields("model", given, ("model", "parameters", "frozen"))
-            if given["frozen"]:
-                given = FrozenEstimator(inner)
-            else:
-                kind = class_of(given["model"], MODELS)
-                given = with_parameters(kind, given["parameters"], device)
-        found = with_parameters(cls, {**parameters, "model": given}, device)
-        found.model_ = inner
-        found.window_, found._of_sequences = detector["window"], detector["of_sequences"]
-        found.offset_, found.n_features_in_ = detector["offset"], inner._n_features
-        if detector["feature_names_in"] is not None:
-            found.feature_names_in_ = np.array(detector["feature_names_in"], dtype=object)
-        found.thresholds_ = restored_thresholds(detector["thresholds"], contents.tensors)
-        found.codes_ = contents.tensors.get(f"{PREFIX}codes")
-        found.scale_ = contents.tensors[f"{PREFIX}scale"]
-        return found
+        return detector_file.restored(cls, contents, device)
+
+    def _scorer(self) -> Scorer:
+        """What runs this detector."""
+        return Scorer(
+            source_of(Trained(self.model_, self._scaler, self.codes_)),
+            self.window_,
+            self._of_sequences,
+            self.scale_,
+            self.thresholds_,
+            self._parameters["gap"],
+            self._names(),
+        )
+
+    def _asked(self, X: Any, kind: str | None) -> tuple[Given, str]:
+        """What `X` holds, as in `fit`, and the kind of score, by default that of `fit`."""
+        check_is_fitted(self)
+        return self._like_fit(read(X), X), self._parameters["kind"] if kind is None else kind
 
     def _like_fit(self, given: Given, X: Any) -> Given:
-        """`given`, read from `X`, if it has the features of `fit`, and is of the same kind."""
+        """`given`, read from `X`, if it has the features of `fit`."""
         if given.sequences is None and not given.several:
             self._check_columns(X, given, reset=False)
         elif given.n_features != self.n_features_in_:
@@ -377,7 +505,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             self.feature_names_in_ = np.array(given.names, dtype=object)
 
     def _check_columns(self, X: Any, given: Given, *, reset: bool) -> None:
-        """Look at columns and their names as scikit-learn does, or note them."""
+        """Look at the number and the names of columns as scikit-learn does, or note them."""
         try:
             rows = X if is_frame(X) else given.series[0]
             validate_data(self, rows, reset=reset, skip_check_array=True)
@@ -388,131 +516,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         names = getattr(self, "feature_names_in_", None)
         return None if names is None else tuple(names)
 
-    def _split(self, given: Given) -> tuple[Given, Given]:
-        """What to train on, and the end of it, which is held out."""
-
-        def cut(length: int) -> int:
-            held_out = max(1, round(length * self.calibration_split))
-            if held_out >= length:
-                raise InputError(
-                    f"Expected more steps (or sequences), got n_samples={length}, of which "
-                    f"`calibration_split` {self.calibration_split:g} leaves none to train on; "
-                    "give more normal data."
-                )
-            return length - held_out
-
-        if given.sequences is not None:
-            at = cut(len(given.sequences))
-            return (
-                replace(given, sequences=given.sequences[:at]),
-                replace(given, sequences=given.sequences[at:]),
-            )
-        cuts = [cut(len(one)) for one in given.series]
-        pairs = list(zip(given.series, cuts, strict=True))
-        return (
-            replace(given, series=[one[:at] for one, at in pairs]),
-            replace(given, series=[one[at:] for one, at in pairs]),
-        )
-
-    def _window_of(self, training: Given, ready: Model | None) -> int:
-        """Steps of a window, w."""
-        if training.sequences is not None:
-            return int(training.sequences.max_length)
-        if ready is not None:
-            return int(ready.max_length_)
-        longest = max(len(one) for one in training.series)
-        if self.window == "auto":
-            steps = sum(len(one) for one in training.series)
-            return max(1, min(WINDOW, steps // SHARE, longest))
-        if self.window > longest:
-            raise InputError(
-                f"Expected series of at least `window` {self.window} steps to train on, got "
-                f"{longest} without the part that is held out; give more normal data, or take a "
-                "smaller window."
-            )
-        return int(self.window)
-
-    def _trained(self, training: Given) -> Any:
-        """A clone of the model that was given, or the default one, fitted."""
-        seed = int(check_random_state(self.random_state).randint(2**31))
-        model = self._default(training) if self.model is None else clone(self.model)
-        if "random_state" in model.get_params(deep=False) and model.random_state is None:
-            model.set_params(random_state=seed)
-        if isinstance(model, Model):
-            return model.fit(self._windows(training, getattr(model, "horizon", None) or 0))
-        source = self._windows(training)
-        self.scaler_ = Scaler.fit("standard", source.chunks(), source.n_features)
-        return model.fit(self.scaler_.apply(source.take(np.arange(len(source)))[0]))
-
-    def _windows(self, given: Given, more: int = 0) -> Windows | Sequences:
-        """Windows over the series, or the sequences; with `more` steps, a future to forecast."""
-        if given.sequences is not None:
-            return given.sequences
-        long_enough = [one for one in given.series if len(one) >= self.window_ + more]
-        if not long_enough:
-            raise InputError(
-                f"Expected a series of at least {self.window_ + more} steps to train on, got "
-                f"{max(len(one) for one in given.series)} at most; give longer ones, or take a "
-                "smaller `window`."
-            )
-        return Windows(long_enough, self.window_ + more)
-
-    def _default(self, training: Given) -> Model:
-        """The model that is trained where none was given."""
-        return LSTMAutoencoder(
-            8,
-            n_kernels=0,
-            steps_per_epoch=25,
-            epochs=max(1, 30),
-            device=self.device,
-            verbose=self.verbose,
-        )
-
-    def _training_codes(self, training: Given) -> npt.NDArray[np.float32] | None:
-        """Codes (M, L) of training windows, spread evenly over them."""
-        if not isinstance(self.model_, BaseAutoencoder):
-            return None
-        source = self._windows(training)
-        some = np.unique(np.linspace(0, len(source) - 1, MOST_CODES).astype(np.int64))
-        return self.model_.transform(source[some])
-
-    def _source(self) -> sources.OfWindows | sources.OfSteps:
-        """What gives errors."""
-        model = self.model_
-        if isinstance(model, LSTMForecaster):
-            return sources.of_forecasts(
-                lambda source: model._forecasts(model._read(source)),
-                model.horizon_,
-                model.scaler_,
-                model._parameters["loss"],
-            )
-        if isinstance(model, Model):
-            return sources.of_network(
-                lambda source: model._reconstructions(model._read(source, unwind=True)),
-                model.transform,
-                model._parameters["loss"],
-                self.codes_,
-            )
-        return sources.of_rival(model, self.scaler_)
-
-    def _calibrated(self, kind: str, found: list[Errors], scale: FloatArray) -> Threshold:
-        """The threshold for a kind of score, learned from the errors of normal data."""
-        scores = [scoring.scores(kind, one, scale) for one in found]
-        if self._of_sequences:
-            scores = [highest(scores)]
-        return fit_threshold(
-            self.threshold,
-            scores,
-            self.rate,
-            memory=self.memory,
-            gap=self.gap,
-            steps_per_period=self.period,
-        )
-
-    def _each(self, scores: Any, change: Callable[[FloatArray], Any]) -> Any:
-        """`change` applied to an array of scores, or to each of a list."""
-        return [change(one) for one in scores] if isinstance(scores, list) else change(scores)
-
     def __sklearn_is_fitted__(self) -> bool:
         """Only a fit that came to its end counts."""
         return hasattr(self, "scale_")
@@ -521,3 +524,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _is_rival(model: Any) -> bool:
+    return any(hasattr(model, name) for name in ("reconstruct", "window_scores", "step_errors"))
+
+
+def _each(scores: Any, change: Callable[[FloatArray], Any]) -> Any:
+    """`change` applied to an array of scores, or to each of a list."""
+    return [change(one) for one in scores] if isinstance(scores, list) else change(scores)

@@ -75,7 +75,7 @@ def check_detector(detector: Any, tensors: Tensors, n_features: int, latent_dim:
         and all(isinstance(name, str) for name in names)
     ):
         raise InputError(f"Expected {n_features} names of features, got {names!r}.")
-    known = {f"{PREFIX}scale": ((n_features,), "<f8")}
+    known: dict[str, tuple[tuple[int, ...], str]] = {f"{PREFIX}scale": ((n_features,), "<f8")}
     if "code" in detector["thresholds"]:
         codes = tensors.get(f"{PREFIX}codes", np.empty((0, 0), np.float32))
         known[f"{PREFIX}codes"] = ((max(1, len(codes)), latent_dim), "<f4")

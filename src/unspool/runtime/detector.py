@@ -91,9 +91,9 @@ class Detector:
         """How anomalous each step or sequence is, as `AnomalyDetector.anomaly_scores`."""
         return self._scorer.scores(self._read(X), self.kind if kind is None else kind)
 
-    def detect(self, X: Any, kind: str | None = None, *, times: Any = None) -> Detection:
+    def detect(self, X: Any, kind: str | None = None) -> Detection:
         """Find anomalies, as `AnomalyDetector.detect`."""
-        return self._scorer.detect(self._read(X), self.kind if kind is None else kind, times)
+        return self._scorer.detect(self._read(X), self.kind if kind is None else kind)
 
     def stream(self) -> DetectorStream:
         """Score a series a step at a time, see `DetectorStream`."""

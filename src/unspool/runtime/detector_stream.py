@@ -143,7 +143,7 @@ class ErrorsOfWindows:
 
     def __init__(self, errors: Callable[[Source], Pieces], window: int, features: int) -> None:
         self._errors, self._window, self._features = errors, window, features
-        self._recent = np.empty((0, features))
+        self._recent: FloatArray = np.empty((0, features))
 
     def update(self, step: FloatArray) -> FloatArray:
         """Read a step (F,); give the mean errors (F,) of the window."""
@@ -189,7 +189,8 @@ class ErrorsOfForecasts:
     ) -> None:
         self._forecast, self._scaler, self._loss = forecast, scaler, LOSSES[loss]
         self._window, self._features = window, features
-        self._recent = self._errors = np.empty((0, features))
+        self._recent: FloatArray = np.empty((0, features))
+        self._errors: FloatArray = np.empty((0, features))
         self._ahead: deque[FloatArray] = deque(maxlen=horizon)  # scaled, each (K, F)
         self._horizon = horizon
 

@@ -1,0 +1,161 @@
+"""What an `AnomalyDetector` trains on: the part held out, the windows, and the model."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+from unspool.anomaly.errors import OfSteps, OfWindows, of_forecasts, of_network, of_rival
+from unspool.anomaly.reading import Given
+from unspool.data.convert import Source
+from unspool.data.scaling import Scaler
+from unspool.data.windows import Windows
+from unspool.errors import InputError
+from unspool.estimators.autoencoding import BaseAutoencoder
+from unspool.estimators.base import Model
+from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
+from unspool.estimators.lstm_forecaster import LSTMForecaster
+
+WINDOW = 64  # steps of a window, or a tenth of the steps to train on where that is less
+SHARE = 10
+MOST_CODES = 512  # that the "code" score compares with, spread evenly over the training windows
+MOST_WINDOWS = 20_000  # that a rival is fitted on, spread evenly
+MOST_VALUES = 1 << 27  # in them
+
+
+def split(given: Given, share: float) -> tuple[Given, Given]:
+    """What to train on, and the last `share` of each series, or of the sequences, held out."""
+
+    def cut(length: int) -> int:
+        held_out = max(1, round(length * share))
+        if held_out >= length:
+            raise InputError(
+                f"Expected more steps (or sequences), got n_samples={length}, of which "
+                f"`calibration_split` {share:g} leaves none to train on; give more normal data."
+            )
+        return length - held_out
+
+    if given.sequences is not None:
+        at = cut(len(given.sequences))
+        earlier, later = given.sequences[:at], given.sequences[at:]
+        return replace(given, sequences=earlier), replace(given, sequences=later)
+    cuts = [(one, cut(len(one))) for one in given.series]
+    return (
+        replace(given, series=[one[:at] for one, at in cuts]),
+        replace(given, series=[one[at:] for one, at in cuts]),
+    )
+
+
+def window_of(training: Given, window: int | str) -> int:
+    """Steps of a window, w; sequences are windows as they are."""
+    if training.sequences is not None:
+        return training.sequences.max_length
+    longest = max(len(one) for one in training.series)
+    if isinstance(window, str):
+        steps = sum(len(one) for one in training.series)
+        return max(1, min(WINDOW, steps // SHARE, longest))
+    if window > longest:
+        raise InputError(
+            f"Expected a series of at least `window` {window} steps to train on, got {longest} "
+            "without the part that is held out; give more normal data, or take a smaller window."
+        )
+    return window
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that was trained on normal data, with what a detector needs of it.
+
+    Parameters
+    ----------
+    model : Model or a rival
+    scaler : Scaler or None
+        Of a rival, which has none of its own.
+    codes : array of shape (M, L), or None
+        Of training windows; None where the model has no codes.
+    """
+
+    model: Any
+    scaler: Scaler | None
+    codes: npt.NDArray[np.float32] | None
+
+
+def train(detector: Any, training: Given, window: int) -> Trained:
+    """Train the model of a detector's parameters, a clone, or the default one."""
+    seed = int(check_random_state(detector.random_state).randint(2**31))
+    model = default_model(detector) if detector.model is None else clone(detector.model)
+    if model.get_params(deep=False).get("random_state", seed) is None:
+        model.set_params(random_state=seed)
+    if isinstance(model, Model):
+        model.fit(_windows(training, window + (getattr(model, "horizon", None) or 0)))
+        return Trained(model, None, codes_of(model, training, window))
+    source = _windows(training, window)
+    scaler = Scaler.fit("standard", source.chunks(), source.n_features, source.chunks)
+    most = min(MOST_WINDOWS, max(1, MOST_VALUES // (window * source.n_features)))
+    values, _ = source.take(_spread(len(source), most))
+    return Trained(model.fit(scaler.apply(values)), scaler, None)
+
+
+def default_model(detector: Any) -> LSTMAutoencoder:
+    """The model that is trained where none was given."""
+    return LSTMAutoencoder(
+        8,
+        n_kernels=0,
+        steps_per_epoch=25,
+        epochs=30,
+        device=detector.device,
+        verbose=detector.verbose,
+    )
+
+
+def codes_of(model: Any, training: Given, window: int) -> npt.NDArray[np.float32] | None:
+    """Codes (M, L) of training windows, spread evenly over them."""
+    if not isinstance(model, BaseAutoencoder):
+        return None
+    source = _windows(training, window)
+    codes: npt.NDArray[np.float32] = model.transform(source[_spread(len(source), MOST_CODES)])
+    return codes
+
+
+def source_of(trained: Trained) -> OfWindows | OfSteps:
+    """What gives the errors of series."""
+    model, scaler = trained.model, trained.scaler
+    if scaler is not None:
+        return of_rival(model, scaler)
+    loss = model._parameters["loss"]
+    if isinstance(model, LSTMForecaster):
+        return of_forecasts(
+            lambda source: model._forecasts(model._read(source)),
+            model.horizon_,
+            model.scaler_,
+            loss,
+        )
+    return of_network(
+        lambda source: model._reconstructions(model._read(source, unwind=True)),
+        model.transform,
+        loss,
+        trained.codes,
+    )
+
+
+def _windows(given: Given, size: int) -> Source:
+    """Windows over the series, or the sequences as they are."""
+    if given.sequences is not None:
+        return given.sequences
+    long_enough = [one for one in given.series if len(one) >= size]
+    if not long_enough:
+        longest = max(len(one) for one in given.series)
+        raise InputError(
+            f"Expected a series of at least {size} steps to train on (a window and what is "
+            f"forecast), got {longest} at most without the part that is held out; give longer "
+            "ones, or take a smaller `window`."
+        )
+    return Windows(long_enough, size)
+
+
+def _spread(n: int, most: int) -> npt.NDArray[np.int64]:
+    """At most so many of n indices, evenly."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
