@@ -1,0 +1,1 @@
+"""Anomalies in time series: scores, thresholds, events, and simple methods to compare with."""
