@@ -7,7 +7,7 @@ from typing import Any
 from unspool import model_file
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.errors import OfSteps, OfWindows, of_forecasts, of_network
-from unspool.anomaly.reading import Given
+from unspool.anomaly.reading import Given, check_same_names
 from unspool.anomaly.reading import read as read_series
 from unspool.anomaly.scorer import Scorer
 from unspool.data.convert import Source
@@ -117,11 +117,7 @@ class Detector:
         features = self.contents.facts.n_features
         if given.n_features != features:
             raise InputError(f"Expected {features} features, as in `fit`, got {given.n_features}.")
-        if given.names and self._names and given.names != self._names:
-            raise InputError(
-                f"Expected the features {', '.join(self._names)}, in this order, got "
-                f"{', '.join(given.names)}; choose and order them as in `fit`."
-            )
+        check_same_names(given.names, self._names)
         return given
 
     def _source(self) -> OfWindows | OfSteps:
@@ -135,5 +131,9 @@ class Detector:
             return model._reconstructions(model._read(source, None, unwind=True)[0])
 
         return of_network(
-            reconstructions, model.encode, loss, self.contents.tensors.get(f"{PREFIX}codes")
+            reconstructions,
+            model.encode,
+            model.scaler,
+            loss,
+            self.contents.tensors.get(f"{PREFIX}codes"),
         )
