@@ -237,11 +237,18 @@ def within(values: Any, scaler: Scaler) -> Any:
 
     Nothing is copied where none is.
     """
-    low, high = scaler.shift - FURTHEST * scaler.scale, scaler.shift + FURTHEST * scaler.scale
+    low, high = limits(scaler)
     axes = tuple(range(values.ndim - 1))
     if (values.min(axis=axes) >= low).all() and (values.max(axis=axes) <= high).all():
         return values
     return np.clip(values, low, high)
+
+
+def limits(scaler: Scaler) -> tuple[FloatArray, FloatArray]:
+    """The least and the largest value of each feature, (F,), that `within` leaves as they are."""
+    with np.errstate(over="ignore"):  # beyond all numbers is no limit
+        furthest = FURTHEST * scaler.scale
+        return scaler.shift - furthest, scaler.shift + furthest
 
 
 def reflected(series: FloatArray, size: int) -> Sequences:

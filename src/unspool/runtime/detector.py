@@ -100,17 +100,16 @@ class Detector:
         scorer, model = self._scorer, self.model
         if scorer.of_sequences:
             raise InputError("This detector scores whole sequences, and no series step by step.")
-        features = len(scorer.scale)
+        loss = self.contents.parameters["loss"]
         errors: ErrorsOfWindows | ErrorsOfForecasts
         if isinstance(scorer.source, OfWindows):
-            errors = ErrorsOfWindows(scorer.source.errors, self.window, features)
+            errors = ErrorsOfWindows(model._reconstructed, model.scaler, loss, self.window)
         else:
-            loss = self.contents.parameters["loss"]
             errors = ErrorsOfForecasts(
-                model._forecasts, model.horizon, model.scaler, loss, self.window, features
+                model._forecast_of, model.horizon, model.scaler, loss, self.window
             )
         running = scorer.thresholds["trailing"].running()
-        return DetectorStream(errors, scorer.scale, running, self._names)
+        return DetectorStream(errors, model.scaler, scorer.scale, running, self._names)
 
     def _read(self, X: Any) -> Given:
         given = read_series(X)
