@@ -110,8 +110,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     model_ : the trained model
     window_ : int
         Steps of a window, w.
-    scale_ : array of shape (F,)
-        The mean error of each feature on held-out data, in the scaled units of the model.
+    scales_ : dict
+        For each kind of score the mean error of each feature on held-out data, (F,), in the
+        scaled units of the model.
     thresholds_ : dict
         The threshold of each kind of score, by its name. ``n_effective`` of one says how many
         independent scores it was learned from.
@@ -251,7 +252,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, X: Any, calibration: Any) -> None:
         """Train on one part of the data, learn scales and thresholds from the other."""
-        self.__dict__.pop("scale_", None)  # until all is learned this is not a fitted detector
+        self.__dict__.pop("scales_", None)  # until all is learned this is not a fitted detector
         self._parameters = detector_file.parameters_of(self)
         given = read(X)
         self._note_features(X, given)
@@ -283,9 +284,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         found = errors(
             source_of(trained), held_out, self.window_, kinds, of_sequences=self._of_sequences
         )
-        scale = scoring.normal_scale(found)
-        self.thresholds_ = {kind: self._calibrated(kind, found, scale) for kind in kinds}
-        self.scale_ = scale
+        scales = {kind: scoring.normal_scale(kind, found) for kind in kinds}
+        self.thresholds_ = {kind: self._calibrated(kind, found, scales[kind]) for kind in kinds}
+        self.scales_ = scales
         if isinstance(self.contamination, str):
             self.offset_ = -self.thresholds_[self.kind].start
         else:
@@ -474,7 +475,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             source_of(Trained(self.model_, self._scaler, self.codes_)),
             self.window_,
             self._of_sequences,
-            self.scale_,
+            self.scales_,
             self.thresholds_,
             self._parameters["gap"],
             self._names(),
@@ -521,7 +522,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         """Only a fit that came to its end counts."""
-        return hasattr(self, "scale_")
+        return hasattr(self, "scales_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
