@@ -181,7 +181,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=("nab", "nab-official", "smd", "ecg", "cmapss"))
+    parser.add_argument(
+        "--only", nargs="*", default=("nab", "nab-official", "smd", "ecg", "cmapss")
+    )
     parser.add_argument("--rows", type=Path, help="a CSV with all numbers")
     asked = parser.parse_args()
     warnings.simplefilter("ignore", ThresholdWarning)

@@ -29,12 +29,14 @@ class Tail(NamedTuple):
 
 def fit_tail(exceedances: FloatArray) -> Tail:
     """Most likely distribution of positive exceedances (n,); exponential where they are few."""
-    mean = float(exceedances.mean())
-    if len(exceedances) < FEW or np.ptp(exceedances) == 0:
+    mean, largest = float(exceedances.mean()), float(exceedances.max())
+    if len(exceedances) < FEW:
         return Tail(0.0, mean)
+    if exceedances.min() == largest:
+        return Tail(-1.0, largest)
     from scipy.stats import genpareto  # type: ignore[import-untyped]  # what runs a threshold does without SciPy
 
     shape, _, scale = genpareto.fit(exceedances / mean, floc=0)
     if shape < -1:  # where the likelihood has no maximum: uniform up to the largest
-        return Tail(-1.0, float(exceedances.max()))
+        return Tail(-1.0, largest)
     return Tail(float(shape), float(scale) * mean)

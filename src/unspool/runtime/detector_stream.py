@@ -204,7 +204,7 @@ class ErrorsOfWindows:
         self._weights = trailing_weights(window, window)
 
     def next(self, step: FloatArray) -> FloatArray:
-        """The weighted mean errors (F,) of the window with one more step (F,), which is not kept."""
+        """Weighted mean errors (F,) of the window with one more step (F,), which is not kept."""
         x = self._recent.followed_by(self._scaler.apply(step))
         count = len(x)
         whole = x[None] if count == self._batch.steps else reflected(x, self._batch.steps).values
