@@ -179,7 +179,7 @@ class Recent:
 
 
 class ErrorsOfWindows:
-    """Weighted mean errors of the window that ends at the latest step; see `anomaly.errors.OfWindows`.
+    """Weighted mean errors of the window that ends at the latest step, as `OfWindows` has them.
 
     Parameters
     ----------
