@@ -9,6 +9,7 @@ run(folder)    data → training → scores, events, in NumPy too → rivals →
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from unspool.anomaly.baselines import GlobalZ, NearestWindow, SubPCA
 from unspool.anomaly.detection import Detection
@@ -17,7 +18,7 @@ from unspool.data.files import read_file
 from unspool.data.windows import Windows
 from unspool.demos.report import Report
 from unspool.estimators.anomaly_detector import AnomalyDetector
-from unspool.evaluation import evaluate, labels_from_windows
+from unspool.evaluation import evaluate, labels_from_windows, vus_pr
 from unspool.runtime.detector import Detector
 
 DATA = Path(__file__).parent / "data" / "machine_temperature.csv"
@@ -39,7 +40,7 @@ def run(folder: Path, seed: int = 0) -> dict[str, float]:
     assert isinstance(loaded.source, Windows)
     (series,), (times,) = loaded.source.series, loaded.steps["time"]
     cut = int(np.searchsorted(times, NORMAL_UNTIL))
-    normal, rest = series[:cut], series[cut:]
+    normal, rest = (pa.table({"temperature": one[:, 0]}) for one in (series[:cut], series[cut:]))
     labels = labels_from_windows(times[cut:], LABELLED)
     report.fact("steps", f"{cut:,} taken as normal, {len(rest):,} to look at")
 
@@ -53,23 +54,23 @@ def run(folder: Path, seed: int = 0) -> dict[str, float]:
     judged = evaluate(labels, found.scores, found.alarms, steps_per_day=STEPS_PER_DAY)
     report.fact("labelled stretches found", f"{judged.n_found} of {judged.n_events}")
     report.number("false alarms a day", judged.false_alarms_per_day or 0.0, ".2f")
-    report.number("share of normal steps above the threshold", judged.flagged_normal, ".3f")
+    report.number("share of normal steps above the threshold", judged.flagged_normal or 0.0, ".3f")
     report.number("VUS-PR", judged.vus_pr or 0.0, ".3f")
     for rival in (NearestWindow(), SubPCA(), GlobalZ()):
         other = AnomalyDetector(rival, random_state=seed, verbose=0).fit(normal)
         scores = other.anomaly_scores(rest)
         name = f"VUS-PR of {type(rival).__name__}"
-        report.number(name, evaluate(labels, scores).vus_pr or 0.0, ".3f")
-    report.number("step by step in NumPy, largest difference", apart(detector, rest), ".1e")
-    draw(found, rest, labels, times[cut:], report)
+        report.number(name, vus_pr(labels, scores), ".3f")
+    report.number("step by step in NumPy, largest difference", apart(detector, series[cut:]), ".1e")
+    draw(found, series[cut:], labels, times[cut:], report)
     return report.end()
 
 
 def apart(detector: AnomalyDetector, series: np.ndarray) -> float:
     """How far the scores of a stream are from those of the whole series, over `STREAMED` steps."""
-    some = series[:STREAMED]
+    some = pa.table({"temperature": series[:STREAMED, 0]})
     stream = Detector(detector.contents()).stream()
-    scores = [stream.update(step).score for step in some]
+    scores = [stream.update(step).score for step in series[:STREAMED]]
     return float(np.abs(np.array(scores) - detector.anomaly_scores(some, "trailing")).max())
 
 

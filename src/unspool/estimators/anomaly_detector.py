@@ -1,6 +1,7 @@
 """`AnomalyDetector`: scores, thresholds and events over any model of unspool or a simple rival."""
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -17,10 +18,11 @@ from unspool.anomaly.reading import Given, check_same_names, read
 from unspool.anomaly.scorer import Scorer, check_form, errors, highest
 from unspool.anomaly.scores import KINDS, Errors
 from unspool.anomaly.threshold_kinds import KINDS as THRESHOLDS
-from unspool.anomaly.thresholds import Threshold, fit_threshold
+from unspool.anomaly.thresholds import Threshold, fit_quietly
+from unspool.anomaly.weakness import weakness
 from unspool.data.frames import is_frame
 from unspool.data.sequences import FloatArray
-from unspool.errors import InputError
+from unspool.errors import InputError, ThresholdWarning
 from unspool.estimators import detector_file
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.base import Model
@@ -287,6 +289,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         scales = {kind: scoring.normal_scale(kind, found) for kind in kinds}
         self.thresholds_ = {kind: self._calibrated(kind, found, scales[kind]) for kind in kinds}
         self.scales_ = scales
+        self._warn_if_weak(self.kind)
         if isinstance(self.contamination, str):
             self.offset_ = -self.thresholds_[self.kind].start
         else:
@@ -297,7 +300,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _calibrated(self, kind: str, found: list[Errors], scale: FloatArray) -> Threshold:
         """The threshold for a kind of score, learned from the errors of normal data."""
         scores = [scoring.scores(kind, one, scale) for one in found]
-        return fit_threshold(
+        return fit_quietly(
             self.threshold,
             [highest(scores)] if self._of_sequences else scores,
             self.rate,
@@ -305,6 +308,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             gap=self.gap,
             steps_per_period=self.period,
         )
+
+    def _warn_if_weak(self, kind: str) -> None:
+        """Warn where the threshold for a kind of score cannot hold the rate that was asked for."""
+        weak = weakness(self.thresholds_[kind])
+        if weak is not None:
+            warnings.warn(weak, ThresholdWarning, stacklevel=4)
 
     def anomaly_scores(self, X: Any, kind: str | None = None) -> Any:
         """How anomalous each step is, or each sequence; higher is more.
@@ -415,9 +424,18 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         InputError
             As `anomaly_scores` does.
+
+        Warns
+        -----
+        ThresholdWarning
+            For another kind of score than the parameter's, where held-out data cannot carry the
+            rate asked for.
         """
         given, kind = self._asked(X, kind)
-        return self._scorer().detect(given, kind)
+        found = self._scorer().detect(given, kind)
+        if kind != self._parameters["kind"]:  # of which `fit` has warned
+            self._warn_if_weak(kind)
+        return found
 
     def stream(self) -> Any:
         """Score a series a step at a time, in NumPy; see `unspool.runtime.DetectorStream`.
