@@ -35,12 +35,13 @@ BEATS = np.sin(np.arange(12)[:, None] / 2 + np.arange(30)[:, None, None])
 ONLY_SKLEARN_WARNS = "ignore:X (has|does not have valid) feature names:UserWarning"
 
 
-def weights(found):
-    return {name: w.numpy().copy() for name, w in found.model_.module_.state_dict().items()}
+def weights(model):
+    state = model.module_.state_dict()
+    return {name: weight.detach().cpu().numpy().copy() for name, weight in state.items()}
 
 
 def same_weights(one, other):
-    ours, theirs = weights(one), weights(other)
+    ours, theirs = weights(one.model_), weights(other.model_)
     return all(np.array_equal(ours[name], theirs[name]) for name in theirs)
 
 
@@ -194,12 +195,12 @@ def test_a_sequence_has_the_highest_score_of_its_steps_and_its_contributions():
 def test_a_frozen_model_is_taken_as_it_is_and_all_data_are_held_out(name):
     source = Windows(X, WINDOW + 2)
     model = MODELS[name]().fit(source)
-    before = {k: w.numpy().copy() for k, w in model.module_.state_dict().items()}
+    before = weights(model)
     found = detector(FrozenEstimator(model), window=3).fit(X)
     assert found.model_ is model
     assert found.window_ == model.max_length_
-    for k, w in model.module_.state_dict().items():
-        np.testing.assert_array_equal(w, before[k])
+    for weight, own in weights(model).items():
+        np.testing.assert_array_equal(own, before[weight])
     assert len(found.anomaly_scores(X)) == len(X)
     assert found.thresholds_["step"].n_scores == len(X)
 
