@@ -1,1 +1,1 @@
-"""Anomalies in series: scores, thresholds without labels, and events."""
+"""Anomalies in time series: scores, thresholds, events, and simple methods to compare with."""
