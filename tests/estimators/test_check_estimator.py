@@ -19,8 +19,8 @@ ESTIMATORS = [
     estimator(latent_dim=2, epochs=2)
     for estimator in (LSTMAutoencoder, LSTMForecaster, DenseAutoencoder)
 ]
-# One of the checks wants an anomaly found in its 300 normal rows, which a threshold that was learned
-# from 60 others need not find.
+# One of the checks wants an anomaly found in 300 normal rows, where a threshold that was learned
+# from 60 of them need not find any.
 ESTIMATORS.append(AnomalyDetector(DenseAutoencoder(latent_dim=2, epochs=2), contamination=0.1))
 BY_DEFAULT = [
     LSTMAutoencoder(),

@@ -10,6 +10,7 @@ from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, Sequences
 from unspool.data.windows import Windows
+from unspool.errors import InputError
 from unspool.results import CROSSENTROPIES, LOSSES
 
 BATCH_VALUES = 1 << 22  # values in the windows that a rival is given at once
@@ -220,6 +221,7 @@ def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
         return OfSteps(lambda series, size: rival.step_errors(scaler.apply(series)), scaler)
 
     def errors(source: Source) -> Pieces:
+        check_of_one_length(source, rival)
         batch = max(1, BATCH_VALUES // max(1, source.max_length * source.n_features))
         for start in range(0, len(source), batch):
             indices = np.arange(start, min(start + batch, len(source)))
@@ -230,6 +232,15 @@ def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
                 yield indices, np.broadcast_to(rival.window_scores(x)[:, None, None], x.shape)
 
     return OfWindows(errors, scaler, by_feature=hasattr(rival, "reconstruct"))
+
+
+def check_of_one_length(source: Source, rival: Any) -> None:
+    """Refuse sequences of several lengths, whose padding a simple rival would take for data."""
+    if source.min_length < source.max_length:
+        raise InputError(
+            f"{type(rival).__name__} reads sequences of one length, got {source.min_length} to "
+            f"{source.max_length} steps; cut them to one length, or take a model with LSTM layers."
+        )
 
 
 def within(values: Any, scaler: Scaler) -> Any:

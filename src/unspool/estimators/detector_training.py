@@ -8,7 +8,14 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from unspool.anomaly.errors import OfSteps, OfWindows, of_forecasts, of_network, of_rival
+from unspool.anomaly.errors import (
+    OfSteps,
+    OfWindows,
+    check_of_one_length,
+    of_forecasts,
+    of_network,
+    of_rival,
+)
 from unspool.anomaly.reading import Given
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
@@ -94,6 +101,7 @@ def train(detector: Any, training: Given, window: int) -> Trained:
         model.fit(_windows(training, window + (1 if horizon is None else horizon)))
         return Trained(model, None, codes_of(model, training, window))
     source = _windows(training, window)
+    check_of_one_length(source, model)
     scaler = Scaler.fit("standard", source.chunks(), source.n_features, source.chunks)
     most = min(MOST_WINDOWS, max(1, MOST_VALUES // (window * source.n_features)))
     values, _ = source.take(_spread(len(source), most))
