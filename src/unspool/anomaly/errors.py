@@ -10,6 +10,7 @@ from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, Sequences
 from unspool.data.windows import Windows
+from unspool.errors import InputError
 from unspool.results import CROSSENTROPIES, LOSSES
 
 BATCH_VALUES = 1 << 22  # values in the windows that a rival is given at once
@@ -51,11 +52,11 @@ class OfWindows:
         """Errors of a series (T, F) in windows of `size` steps, as far as `kinds` need them.
 
         A series that is shorter than a window, and for the "trailing" score its first steps, are
-        padded at the front with their reflection to the size of a window; the model was trained
-        on no other. Errors of the padding do not count.
+        padded at the front with copies of their first step to the size of a window; the model was
+        trained on no other. Errors of the padding do not count.
         """
         n, features = max(1, len(series) - size + 1), series.shape[1]
-        source: Source = Windows([series], size) if len(series) >= size else reflected(series, size)
+        source: Source = Windows([series], size) if len(series) >= size else filled(series, size)
         real = min(size, len(series))
         windows = np.empty((n, features))
         steps = np.zeros_like(series, np.float64) if "step" in kinds else None
@@ -84,7 +85,7 @@ class OfWindows:
         means = np.empty(series.shape)
         if not len(series):
             return means
-        each = [reflected(series[: end + 1], size).values for end in range(len(series))]
+        each = [filled(series[: end + 1], size).values for end in range(len(series))]
         for indices, errors in self.errors(Sequences(np.concatenate(each))):
             for row, one in zip(indices, errors, strict=True):
                 means[row] = _weighted(trailing_weights(row + 1, size), one[None, -(row + 1) :])[0]
@@ -225,6 +226,7 @@ def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
         return OfSteps(lambda series, size: rival.step_errors(scaler.apply(series)), scaler)
 
     def errors(source: Source) -> Pieces:
+        check_of_one_length(source, rival)
         batch = max(1, BATCH_VALUES // max(1, source.max_length * source.n_features))
         for start in range(0, len(source), batch):
             indices = np.arange(start, min(start + batch, len(source)))
@@ -241,6 +243,15 @@ def _weighted(weights: FloatArray, errors: FloatArray) -> FloatArray:
     """Weighted means (B, F) of the errors (B, T, F) of steps."""
     means: FloatArray = np.tensordot(errors, weights, axes=(1, 0))
     return means
+
+
+def check_of_one_length(source: Source, rival: Any) -> None:
+    """Refuse sequences of several lengths, whose padding a simple rival would take for data."""
+    if source.min_length < source.max_length:
+        raise InputError(
+            f"{type(rival).__name__} reads sequences of one length, got {source.min_length} to "
+            f"{source.max_length} steps; cut them to one length, or take a model with LSTM layers."
+        )
 
 
 def within(values: Any, scaler: Scaler) -> Any:
@@ -262,9 +273,13 @@ def limits(scaler: Scaler) -> tuple[FloatArray, FloatArray]:
         return scaler.shift - furthest, scaler.shift + furthest
 
 
-def reflected(series: FloatArray, size: int) -> Sequences:
-    """A series (T, F) of at most `size` steps as a sequence of so many, its reflection first."""
-    return Sequences(np.pad(series, ((size - len(series), 0), (0, 0)), "reflect")[None])
+def filled(series: FloatArray, size: int) -> Sequences:
+    """A series (T, F) as a sequence of `size` steps, its first step repeated before it.
+
+    A model that is given short sequences as they are reconstructs them badly, and every series
+    would begin with an alarm; reflected steps are no better than copies.
+    """
+    return Sequences(np.pad(series, ((size - len(series), 0), (0, 0)), "edge")[None])
 
 
 def nearest(codes: FloatArray, known: FloatArray) -> FloatArray:

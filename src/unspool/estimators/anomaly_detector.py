@@ -34,7 +34,12 @@ from unspool.estimators.detector_training import (
     train,
     window_of,
 )
-from unspool.estimators.saving import as_before_if_it_fails, python_numbers, unfrozen
+from unspool.estimators.saving import (
+    as_before_if_it_fails,
+    python_numbers,
+    unfrozen,
+    warn_of_changes,
+)
 from unspool.model_file import Contents
 
 
@@ -96,7 +101,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     contamination : float or "auto", default "auto"
         What sets ``offset_``, the fixed threshold of `predict`. "auto": the threshold that
         `detect` begins with. A number in (0, 0.5]: the share of the steps of `X` that `predict`
-        calls anomalies in `fit`'s own data, where these are known to contain some.
+        calls anomalies in `fit`'s own data, where these are known to contain some; fewer where
+        scores are equal.
     calibration_split : float, default 0.2
         Share of each series, from its end, that is held out (or of the sequences, the last ones);
         above 0 and below 1.
@@ -474,9 +480,16 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         InputError
             For a detector over a rival.
+
+        Warns
+        -----
+        ParametersChangedWarning
+            Where `set_params` has changed some parameters since the fit.
         """
         check_is_fitted(self)
-        return detector_file.contents_of(self)
+        contents = detector_file.contents_of(self)
+        warn_of_changes(self._parameters, detector_file.parameters_of(self))
+        return contents
 
     @classmethod
     def from_contents(cls, contents: Contents, device: str) -> Self:
