@@ -7,6 +7,8 @@ import pytest
 
 from tests.anomaly.detectors import ODD_LENGTHS, WINDOW, detector, lstm, waves
 from unspool import DenseAutoencoder, LSTMForecaster, Sequences
+from unspool.anomaly import errors
+from unspool.anomaly.baselines import SubPCA
 from unspool.anomaly.errors import FURTHEST, nearest
 from unspool.anomaly.scores import LEAST_SCALE, counts, overlap_mean
 
@@ -331,3 +333,12 @@ def test_distances_are_those_to_the_nearest():
     codes, known = rng.normal(size=(30, 4)), rng.normal(size=(7, 4))
     expected = [min(sqrt(sum((c - k) ** 2)) for k in known) for c in codes]
     np.testing.assert_allclose(nearest(codes, known), expected)
+
+
+@pytest.mark.parametrize("make", [lstm, lambda: LSTMForecaster(3, horizon=2, **QUICK), SubPCA])
+def test_batches_change_nothing(make, monkeypatch):
+    found, X = detector(make()).fit(waves()), waves(60, seed=1)
+    expected = [found.anomaly_scores(X, kind) for kind in found.thresholds_]
+    monkeypatch.setattr(errors, "BATCH_VALUES", 3 * WINDOW * 2)
+    for kind, scores in zip(found.thresholds_, expected, strict=True):
+        np.testing.assert_allclose(found.anomaly_scores(X, kind), scores, rtol=1e-5)

@@ -207,6 +207,25 @@ def test_a_frozen_model_is_taken_as_it_is_and_all_data_are_held_out(name):
     assert found.thresholds_["step"].n_scores == len(X)
 
 
+@pytest.mark.parametrize("data", [X, BEATS], ids=["series", "sequences"])
+def test_the_codes_of_a_frozen_model_are_not_those_that_their_threshold_is_learned_from(data):
+    inner = lstm().fit(Windows(X, WINDOW) if data is X else BEATS)
+    found = detector(FrozenEstimator(inner), threshold="quantile", rate=0.2).fit(data)
+    first = data[:72] if data is X else data[:24]
+    later = data[72:] if data is X else data[24:]
+    windows = (
+        np.lib.stride_tricks.sliding_window_view(first, WINDOW, axis=0).swapaxes(1, 2)
+        if data is X
+        else first
+    )
+    np.testing.assert_allclose(found.codes_, inner.transform(windows), atol=1e-6)
+    held_out = np.sort(found.anomaly_scores(later, "code"))
+    rank = int(np.ceil((len(later) + 1) * 0.8))
+    assert found.thresholds_["code"].level == held_out[min(rank, len(later)) - 1] > 0
+    given = detector(FrozenEstimator(inner), threshold="quantile").fit(data, calibration=later)
+    assert given.thresholds_["code"].n_scores == len(later)
+
+
 def test_a_frozen_model_of_rows_has_windows_of_one_step():
     for model in (DenseAutoencoder(1, **QUICK), StackedAutoencoder(1, **QUICK)):
         found = detector(FrozenEstimator(model.fit(X))).fit(X)

@@ -1,6 +1,7 @@
 """Errors of series, from a trained network or from a simple rival: one class for each way."""
 
 from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.results import CROSSENTROPIES, LOSSES
 
-BATCH_VALUES = 1 << 22  # values in the windows that a rival is given at once
+BATCH_VALUES = 1 << 22  # values that are made of a series at once
 FURTHEST = 1e12  # scaled units from which on a value is no further away: squares stay in float32
 
 # A cross-entropy is not 0 for what is perfectly reconstructed, and has no meaning outside 0-1.
@@ -83,12 +84,12 @@ class OfWindows:
     def _of_first_steps(self, series: FloatArray, size: int) -> FloatArray:
         """Weighted mean errors (T, F) of the first step, the first two steps, and so on."""
         means = np.empty(series.shape)
-        if not len(series):
-            return means
-        each = [filled(series[: end + 1], size).values for end in range(len(series))]
-        for indices, errors in self.errors(Sequences(np.concatenate(each))):
-            for row, one in zip(indices, errors, strict=True):
-                means[row] = _weighted(trailing_weights(row + 1, size), one[None, -(row + 1) :])[0]
+        for ends in _batches(len(series), size * series.shape[1]):
+            each = [filled(series[: end + 1], size).values for end in ends]
+            for indices, errors in self.errors(Sequences(np.concatenate(each))):
+                for row, one in zip(ends[indices], errors, strict=True):
+                    own = one[None, -(row + 1) :]
+                    means[row] = _weighted(trailing_weights(row + 1, size), own)[0]
         return means
 
     def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[Errors]:
@@ -198,12 +199,13 @@ def of_forecasts(
         total, found = np.zeros(series.shape), np.zeros(len(series))
         target = scaler.apply(series)
         past = series[:-1]
-        short = [past[: end + 1] for end in range(min(size - 1, len(past)))]
-        sources: list[Source] = [Sequences.from_list(short)] if short else []
-        if len(past) >= size:
-            sources.append(Windows([past], size))
+        short = _batches(min(size - 1, len(past)), size * past.shape[1])
+        parts: Iterator[Source] = (
+            Sequences.from_list([past[: end + 1] for end in ends]) for ends in short
+        )
+        whole = [Windows([past], size)] if len(past) >= size else []
         first = 1  # the step after the first sequence
-        for source in sources:
+        for source in chain(parts, whole):
             n = len(source)
             ahead = scaler.apply(forecast(source))
             for place in range(min(horizon, len(series) - first)):
@@ -227,9 +229,7 @@ def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
 
     def errors(source: Source) -> Pieces:
         check_of_one_length(source, rival)
-        batch = max(1, BATCH_VALUES // max(1, source.max_length * source.n_features))
-        for start in range(0, len(source), batch):
-            indices = np.arange(start, min(start + batch, len(source)))
+        for indices in _batches(len(source), source.max_length * source.n_features):
             x = scaler.apply(source.take(indices)[0])
             if hasattr(rival, "reconstruct"):
                 yield indices, (rival.reconstruct(x) - x) ** 2
@@ -285,8 +285,13 @@ def filled(series: FloatArray, size: int) -> Sequences:
 def nearest(codes: FloatArray, known: FloatArray) -> FloatArray:
     """The distance of codes (N, L) to the nearest of those known (M, L)."""
     found = np.empty(len(codes))
-    batch = max(1, BATCH_VALUES // max(1, known.size))
-    for start in range(0, len(codes), batch):
-        apart = codes[start : start + batch, None].astype(np.float64) - known
-        found[start : start + batch] = np.sqrt((apart**2).sum(axis=2).min(axis=1))
+    for some in _batches(len(codes), known.size):
+        apart = codes[some, None].astype(np.float64) - known
+        found[some] = np.sqrt((apart**2).sum(axis=2).min(axis=1))
     return found
+
+
+def _batches(number: int, values: int) -> Iterator[IntArray]:
+    """Indices of so many things in batches of at most `BATCH_VALUES`, of so many for each."""
+    size = max(1, BATCH_VALUES // max(1, values))
+    return (np.arange(start, min(start + size, number)) for start in range(0, number, size))

@@ -64,7 +64,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     model : estimator, optional
         An autoencoder or a forecaster of unspool, or a rival of `unspool.anomaly.baselines`. A
         clone of it is trained. In scikit-learn's `FrozenEstimator`, a fitted model of unspool is
-        taken as it is, and all of `X` is held-out data. By default an `LSTMAutoencoder` with a
+        taken as it is, and all of `X` is held-out data; the score "code" compares with codes of
+        its first part, see `calibration_split`. By default an `LSTMAutoencoder` with a
         code of 8 numbers.
     window : int or "auto", default "auto"
         Steps of a window, w, which the model reads as a sequence. "auto" is 64, or a tenth of the
@@ -279,8 +280,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if calibration is not None:
             training, held_out = given, self._like_fit(read(calibration), calibration)
             check_form(held_out, of_sequences=self._of_sequences)
+            unseen = held_out  # by the codes, to which a window of theirs has no distance
+        elif ready:
+            training = held_out = unseen = given
+            if "code" in kinds:
+                training, unseen = split(given, self.calibration_split)
         else:
-            training, held_out = (given, given) if ready else split(given, self.calibration_split)
+            training, held_out = split(given, self.calibration_split)
+            unseen = held_out
         if ready:
             self.window_ = inner.max_length_
             trained = Trained(inner, None, codes_of(inner, training, self.window_))
@@ -289,11 +296,15 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             trained = train(self, training, self.window_)
         self.model_, self._scaler, self.codes_ = trained.model, trained.scaler, trained.codes
 
-        found = errors(
-            source_of(trained), held_out, self.window_, kinds, of_sequences=self._of_sequences
-        )
+        source, whole = source_of(trained), self._of_sequences
+        found = errors(source, held_out, self.window_, kinds, of_sequences=whole)
         scales = {kind: scoring.normal_scale(kind, found) for kind in kinds}
-        self.thresholds_ = {kind: self._calibrated(kind, found, scales[kind]) for kind in kinds}
+        each = dict.fromkeys(kinds, found)
+        if unseen is not held_out:
+            each["code"] = errors(source, unseen, self.window_, ["code"], of_sequences=whole)
+        self.thresholds_ = {
+            kind: self._calibrated(kind, each[kind], scales[kind]) for kind in kinds
+        }
         self.scales_ = scales
         self._warn_if_weak(self.kind)
         if isinstance(self.contamination, str):
