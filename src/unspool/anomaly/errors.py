@@ -5,14 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from unspool.anomaly.scores import Errors, counts
+from unspool.anomaly.scores import Errors, counts, trailing_weights
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, Sequences
 from unspool.data.windows import Windows
-from unspool.results import LOSSES
+from unspool.results import CROSSENTROPIES, LOSSES
 
 BATCH_VALUES = 1 << 22  # values in the windows that a rival is given at once
+FURTHEST = 1e12  # scaled units from which on a value is no further away: squares stay in float32
+
+# A cross-entropy is not 0 for what is perfectly reconstructed, and has no meaning outside 0-1.
+ERRORS = {**LOSSES, **dict.fromkeys(CROSSENTROPIES, LOSSES["mse"])}
 
 Pieces = Iterator[tuple[IntArray, FloatArray]]
 
@@ -23,7 +27,9 @@ class OfWindows:
     Parameters
     ----------
     errors : callable
-        Takes `Windows` or `Sequences`; gives indices (B,) and errors (B, T, F), batch by batch.
+        Takes `Windows` or `Sequences`; gives indices (B,), ascending without gaps for `Windows`,
+        and errors (B, T, F), batch by batch.
+    scaler : Scaler
     distances : callable, optional
         Takes the same, gives the distance of each window's code to the nearest of training, (N,).
     by_feature : bool, default True
@@ -33,11 +39,13 @@ class OfWindows:
     def __init__(
         self,
         errors: Callable[[Source], Pieces],
+        scaler: Scaler,
         distances: Callable[[Source], FloatArray] | None = None,
         *,
         by_feature: bool = True,
     ) -> None:
         self.errors, self.distances, self.by_feature = errors, distances, by_feature
+        self.scaler = scaler
 
     def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> Errors:
         """Errors of a series (T, F) in windows of `size` steps, as far as `kinds` need them.
@@ -51,6 +59,8 @@ class OfWindows:
         real = min(size, len(series))
         windows = np.empty((n, features))
         steps = np.zeros_like(series, np.float64) if "step" in kinds else None
+        trailing = np.empty(series.shape) if "trailing" in kinds else None
+        weights = trailing_weights(real, size)
         for indices, errors in self.errors(source):
             own = errors[:, -real:]
             windows[indices] = own.mean(axis=1, dtype=np.float64)
@@ -58,25 +68,26 @@ class OfWindows:
                 first = indices[0]
                 for place in range(real):
                     steps[first + place : first + place + len(own)] += own[:, place]
+            if trailing is not None:
+                trailing[real - 1 + indices] = _weighted(weights, own)
         if steps is not None:
             steps /= counts(n, real)[:, None]
-        prefixes = None
-        if "trailing" in kinds:
-            prefixes = self._prefixes(series[: size - 1], size)
+        if trailing is not None:
+            trailing[: real - 1] = self._of_first_steps(series[: real - 1], size)
         distances = None
         if "code" in kinds and self.distances is not None:
             distances = self.distances(source)
-        return Errors(len(series), windows, steps, prefixes, distances)
+        return Errors(len(series), windows, steps, trailing, distances)
 
-    def _prefixes(self, series: FloatArray, size: int) -> FloatArray:
-        """Mean errors (T, F) of the first step, the first two steps, and so on."""
+    def _of_first_steps(self, series: FloatArray, size: int) -> FloatArray:
+        """Weighted mean errors (T, F) of the first step, the first two steps, and so on."""
         means = np.empty(series.shape)
         if not len(series):
             return means
         each = [reflected(series[: end + 1], size).values for end in range(len(series))]
         for indices, errors in self.errors(Sequences(np.concatenate(each))):
             for row, one in zip(indices, errors, strict=True):
-                means[row] = one[-(row + 1) :].mean(axis=0, dtype=np.float64)
+                means[row] = _weighted(trailing_weights(row + 1, size), one[None, -(row + 1) :])[0]
         return means
 
     def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[Errors]:
@@ -105,23 +116,26 @@ class OfSteps:
     errors : callable
         Takes a series (T, F) and the most steps that an expectation may depend on, w; gives the
         errors (T, F), none of which depends on later steps.
+    scaler : Scaler
     """
 
     by_feature = True
 
-    def __init__(self, errors: Callable[[FloatArray, int], FloatArray]) -> None:
-        self.errors = errors
+    def __init__(self, errors: Callable[[FloatArray, int], FloatArray], scaler: Scaler) -> None:
+        self.errors, self.scaler = errors, scaler
 
     def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> Errors:
         """Errors of a series (T, F) in windows of `size` steps."""
         steps = self.errors(series, size)
+        trailing, total = np.zeros(steps.shape), np.zeros(len(steps))
+        for ago, weight in enumerate(trailing_weights(size, size)[::-1][: len(steps)]):
+            trailing[ago:] += weight * steps[: len(steps) - ago]
+            total[ago:] += weight
         size = min(size, len(steps))
         windows = np.zeros((len(steps) - size + 1, steps.shape[1]))
         for place in range(size):
             windows += steps[place : place + len(windows)]
-        first = steps[: size - 1]
-        prefixes = np.cumsum(first, axis=0) / np.arange(1, size)[:, None]
-        return Errors(len(steps), windows / size, steps, prefixes)
+        return Errors(len(steps), windows / size, steps, trailing / total[:, None])
 
     def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[Errors]:
         """Errors of sequences of one step or more, each a series that is one window."""
@@ -133,6 +147,7 @@ class OfSteps:
 def of_network(
     reconstructions: Callable[[Source], Iterator[tuple[IntArray, FloatArray, FloatArray]]],
     encode: Callable[[Source], FloatArray],
+    scaler: Scaler,
     loss: str,
     codes: FloatArray | None,
 ) -> OfWindows:
@@ -144,19 +159,20 @@ def of_network(
         Takes a source; gives indices (B,), inputs and reconstructions (B, T, F), scaled.
     encode : callable
         Takes a source, gives codes (N, L).
+    scaler : Scaler
     loss : str
-        That the model was trained on; errors are its values.
+        That the model was trained on; errors are its values, and squares for a cross-entropy.
     codes : array of shape (M, L), optional
         Of training, to which distances are measured.
     """
 
     def errors(source: Source) -> Pieces:
         for indices, x, again in reconstructions(source):
-            yield indices, LOSSES[loss](again, x)
+            yield indices, ERRORS[loss](again, x)
 
     if codes is None:
-        return OfWindows(errors)
-    return OfWindows(errors, lambda source: nearest(encode(source), codes))
+        return OfWindows(errors, scaler)
+    return OfWindows(errors, scaler, lambda source: nearest(encode(source), codes))
 
 
 def of_forecasts(
@@ -192,12 +208,12 @@ def of_forecasts(
             for place in range(min(horizon, len(series) - first)):
                 steps = slice(first + place, min(first + place + n, len(series)))
                 some = ahead[: steps.stop - steps.start, place]
-                total[steps] += LOSSES[loss](some, target[steps])
+                total[steps] += ERRORS[loss](some, target[steps])
                 found[steps] += 1
             first += n
         return total / np.maximum(found, 1)[:, None]
 
-    return OfSteps(errors)
+    return OfSteps(errors, scaler)
 
 
 def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
@@ -206,7 +222,7 @@ def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
     One that gives a score for a window and nothing more has that for the error of all features.
     """
     if hasattr(rival, "step_errors"):
-        return OfSteps(lambda series, size: rival.step_errors(scaler.apply(series)))
+        return OfSteps(lambda series, size: rival.step_errors(scaler.apply(series)), scaler)
 
     def errors(source: Source) -> Pieces:
         batch = max(1, BATCH_VALUES // max(1, source.max_length * source.n_features))
@@ -218,7 +234,32 @@ def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
             else:
                 yield indices, np.broadcast_to(rival.window_scores(x)[:, None, None], x.shape)
 
-    return OfWindows(errors, by_feature=hasattr(rival, "reconstruct"))
+    return OfWindows(errors, scaler, by_feature=hasattr(rival, "reconstruct"))
+
+
+def _weighted(weights: FloatArray, errors: FloatArray) -> FloatArray:
+    """Weighted means (B, F) of the errors (B, T, F) of steps."""
+    means: FloatArray = np.tensordot(errors, weights, axes=(1, 0))
+    return means
+
+
+def within(values: Any, scaler: Scaler) -> Any:
+    """Values (..., F) in the units of the data, none further away than `FURTHEST` scales.
+
+    Nothing is copied where none is.
+    """
+    low, high = limits(scaler)
+    axes = tuple(range(values.ndim - 1))
+    if (values.min(axis=axes) >= low).all() and (values.max(axis=axes) <= high).all():
+        return values
+    return np.clip(values, low, high)
+
+
+def limits(scaler: Scaler) -> tuple[FloatArray, FloatArray]:
+    """The least and the largest value of each feature, (F,), that `within` leaves as they are."""
+    with np.errstate(over="ignore"):  # beyond all numbers is no limit
+        furthest = FURTHEST * scaler.scale
+        return scaler.shift - furthest, scaler.shift + furthest
 
 
 def reflected(series: FloatArray, size: int) -> Sequences:

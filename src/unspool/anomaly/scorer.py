@@ -9,12 +9,12 @@ import numpy as np
 from unspool import _checks
 from unspool.anomaly import scores as scoring
 from unspool.anomaly.detection import Detection
-from unspool.anomaly.errors import OfSteps, OfWindows
+from unspool.anomaly.errors import OfSteps, OfWindows, within
 from unspool.anomaly.events import find_events
 from unspool.anomaly.reading import Given
 from unspool.anomaly.scores import Errors
 from unspool.anomaly.thresholds import Threshold
-from unspool.data.sequences import FloatArray
+from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
 
 
@@ -30,7 +30,7 @@ class Scorer:
         Steps of a window, w.
     of_sequences : bool
         Whether whole sequences are scored, and not the steps of series.
-    scale : array of shape (F,)
+    scales : mapping from kinds of score to arrays of shape (F,)
         The error of each feature on normal data.
     thresholds : mapping from kinds of score to thresholds
     gap : int
@@ -41,7 +41,7 @@ class Scorer:
     source: OfWindows | OfSteps
     window: int
     of_sequences: bool
-    scale: FloatArray
+    scales: Mapping[str, FloatArray]
     thresholds: Mapping[str, Threshold]
     gap: int
     names: tuple[str, ...] | None
@@ -54,17 +54,19 @@ class Scorer:
     def scores(self, given: Given, kind: str) -> Any:
         """Scores in the form of what was given, see `AnomalyDetector.anomaly_scores`."""
         kind = self.checked(kind)
-        found = [scoring.scores(kind, one, self.scale) for one in self._errors(given, (kind,))]
+        scale = self.scales[kind]
+        found = [scoring.scores(kind, one, scale) for one in self._errors(given, (kind,))]
         return highest(found) if self.of_sequences else given.restored(found)
 
     def detect(self, given: Given, kind: str) -> Detection:
         """Scores, thresholds, contributions and events, see `AnomalyDetector.detect`."""
         kind = self.checked(kind)
         found = self._errors(given, (kind, "window"))
-        scores = [scoring.scores(kind, one, self.scale) for one in found]
+        scale = self.scales[kind]
+        scores = [scoring.scores(kind, one, scale) for one in found]
         terms = None
         if self.source.by_feature:
-            terms = [scoring.terms(kind, one, self.scale) for one in found]
+            terms = [scoring.terms(kind, one, scale) for one in found]
         threshold = self.thresholds[kind]
         if self.of_sequences:
             each = threshold.over(highest(scores))
@@ -95,15 +97,19 @@ def errors(
     of_sequences: bool,
 ) -> list[Errors]:
     """Errors of each series, or of each sequence as a series that is one window."""
+    check_form(given, of_sequences=of_sequences)
+    scaler, given_sequences = source.scaler, given.sequences
+    if given_sequences is None:
+        return [source.of_series(within(one, scaler), window, kinds) for one in given.series]
+    values = within(given_sequences.values, scaler)
+    return source.of_sequences(Sequences(values, given_sequences.lengths), kinds)
+
+
+def check_form(given: Given, *, of_sequences: bool) -> None:
+    """Refuse series where `fit` was given sequences, and the other way round."""
     if (given.sequences is not None) != of_sequences:
         expected, got = ("sequences", "series") if of_sequences else ("series", "sequences")
         raise InputError(f"Expected {expected}, as in `fit`, got {got}.")
-    if given.sequences is None:
-        return [source.of_series(one, window, kinds) for one in given.series]
-    empty = np.flatnonzero(given.sequences.lengths == 0)
-    if len(empty):
-        raise InputError(f"Sequence {empty[0]} has no step to score; leave it out.")
-    return source.of_sequences(given.sequences, kinds)
 
 
 def highest(scores: list[FloatArray]) -> FloatArray:

@@ -1,6 +1,7 @@
 """`AnomalyDetector`: scores, thresholds and events over any model of unspool or a simple rival."""
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -13,15 +14,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from unspool import _checks, model_file
 from unspool.anomaly import scores as scoring
 from unspool.anomaly.detection import Detection
-from unspool.anomaly.reading import Given, read
-from unspool.anomaly.scorer import Scorer, errors, highest
+from unspool.anomaly.reading import Given, check_same_names, read
+from unspool.anomaly.scorer import Scorer, check_form, errors, highest
 from unspool.anomaly.scores import KINDS, Errors
 from unspool.anomaly.threshold_kinds import KINDS as THRESHOLDS
-from unspool.anomaly.thresholds import Threshold, fit_threshold
+from unspool.anomaly.thresholds import Threshold, fit_quietly
+from unspool.anomaly.weakness import weakness
 from unspool.data.frames import is_frame
 from unspool.data.sequences import FloatArray
-from unspool.errors import InputError
+from unspool.errors import InputError, ThresholdWarning
 from unspool.estimators import detector_file
+from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.base import Model
 from unspool.estimators.detector_training import (
     Trained,
@@ -109,8 +112,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     model_ : the trained model
     window_ : int
         Steps of a window, w.
-    scale_ : array of shape (F,)
-        The mean error of each feature on held-out data, in the scaled units of the model.
+    scales_ : dict
+        For each kind of score the mean error of each feature on held-out data, (F,), in the
+        scaled units of the model.
     thresholds_ : dict
         The threshold of each kind of score, by its name. ``n_effective`` of one says how many
         independent scores it was learned from.
@@ -250,15 +254,25 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, X: Any, calibration: Any) -> None:
         """Train on one part of the data, learn scales and thresholds from the other."""
-        self.__dict__.pop("scale_", None)  # until all is learned this is not a fitted detector
+        self.__dict__.pop("scales_", None)  # until all is learned this is not a fitted detector
         self._parameters = detector_file.parameters_of(self)
         given = read(X)
         self._note_features(X, given)
         self._of_sequences = given.sequences is not None
         inner = unfrozen(self.model)
         ready = inner is not self.model
+        if ready:
+            known = getattr(inner, "feature_names_in_", ())
+            if len(known) == given.n_features:  # those of a table (N, T) are of its steps
+                check_same_names(given.names, known)
+        without = {"trailing"} if self._of_sequences else set()
+        if inner is not None and not isinstance(inner, BaseAutoencoder):
+            without |= {"code"}
+        kinds = [kind for kind in KINDS if kind not in without]
+        _checks.raise_all(_checks.choice("kind", self.kind, kinds))
         if calibration is not None:
             training, held_out = given, self._like_fit(read(calibration), calibration)
+            check_form(held_out, of_sequences=self._of_sequences)
         else:
             training, held_out = (given, given) if ready else split(given, self.calibration_split)
         if ready:
@@ -269,15 +283,13 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             trained = train(self, training, self.window_)
         self.model_, self._scaler, self.codes_ = trained.model, trained.scaler, trained.codes
 
-        without = {"trailing"} if self._of_sequences else set()
-        kinds = [k for k in KINDS if k not in without and (k != "code" or self.codes_ is not None)]
-        _checks.raise_all(_checks.choice("kind", self.kind, kinds))
         found = errors(
             source_of(trained), held_out, self.window_, kinds, of_sequences=self._of_sequences
         )
-        scale = scoring.normal_scale(found)
-        self.thresholds_ = {kind: self._calibrated(kind, found, scale) for kind in kinds}
-        self.scale_ = scale
+        scales = {kind: scoring.normal_scale(kind, found) for kind in kinds}
+        self.thresholds_ = {kind: self._calibrated(kind, found, scales[kind]) for kind in kinds}
+        self.scales_ = scales
+        self._warn_if_weak(self.kind)
         if isinstance(self.contamination, str):
             self.offset_ = -self.thresholds_[self.kind].start
         else:
@@ -288,7 +300,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _calibrated(self, kind: str, found: list[Errors], scale: FloatArray) -> Threshold:
         """The threshold for a kind of score, learned from the errors of normal data."""
         scores = [scoring.scores(kind, one, scale) for one in found]
-        return fit_threshold(
+        return fit_quietly(
             self.threshold,
             [highest(scores)] if self._of_sequences else scores,
             self.rate,
@@ -296,6 +308,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             gap=self.gap,
             steps_per_period=self.period,
         )
+
+    def _warn_if_weak(self, kind: str) -> None:
+        """Warn where the threshold for a kind of score cannot hold the rate that was asked for."""
+        weak = weakness(self.thresholds_[kind])
+        if weak is not None:
+            warnings.warn(weak, ThresholdWarning, stacklevel=4)
 
     def anomaly_scores(self, X: Any, kind: str | None = None) -> Any:
         """How anomalous each step is, or each sequence; higher is more.
@@ -406,9 +424,18 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         InputError
             As `anomaly_scores` does.
+
+        Warns
+        -----
+        ThresholdWarning
+            For another kind of score than the parameter's, where held-out data cannot carry the
+            rate asked for.
         """
         given, kind = self._asked(X, kind)
-        return self._scorer().detect(given, kind)
+        found = self._scorer().detect(given, kind)
+        if kind != self._parameters["kind"]:  # of which `fit` has warned
+            self._warn_if_weak(kind)
+        return found
 
     def stream(self) -> Any:
         """Score a series a step at a time, in NumPy; see `unspool.runtime.DetectorStream`.
@@ -466,7 +493,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             source_of(Trained(self.model_, self._scaler, self.codes_)),
             self.window_,
             self._of_sequences,
-            self.scale_,
+            self.scales_,
             self.thresholds_,
             self._parameters["gap"],
             self._names(),
@@ -486,12 +513,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"X has {given.n_features} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input."
             )
-        names, known = given.names, self._names()
-        if names and known and names != known:
-            raise InputError(
-                f"Expected the features {', '.join(known)}, in this order, got "
-                f"{', '.join(names)}; choose and order them as in `fit`."
-            )
+        check_same_names(given.names, self._names())
         return given
 
     def _note_features(self, X: Any, given: Given) -> None:
@@ -518,7 +540,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         """Only a fit that came to its end counts."""
-        return hasattr(self, "scale_")
+        return hasattr(self, "scales_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -527,7 +549,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _is_rival(model: Any) -> bool:
-    return any(hasattr(model, name) for name in ("reconstruct", "window_scores", "step_errors"))
+    names = ("reconstruct", "window_scores", "step_errors")
+    return not isinstance(model, type) and any(hasattr(model, name) for name in names)
 
 
 def _each(scores: Any, change: Callable[[FloatArray], Any]) -> Any:

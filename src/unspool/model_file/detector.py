@@ -1,6 +1,6 @@
 """What a fitted anomaly detector adds to a model file, each part looked at."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from unspool import _checks
 from unspool.anomaly.scores import KINDS
 from unspool.anomaly.thresholds import Threshold, from_plain
+from unspool.blueprint import STRUCTURAL, Blueprint, Facts
 from unspool.errors import InputError
 from unspool.model_file.fitted import check_fields, check_mapping
 
@@ -51,7 +52,12 @@ def restored_thresholds(
     return found
 
 
-def check_detector(detector: Any, tensors: Tensors, n_features: int, latent_dim: int) -> None:
+def scales_of(tensors: Tensors, kinds: Iterable[str]) -> dict[str, npt.NDArray[np.float64]]:
+    """The error of each feature (F,) on normal data, by kind of score."""
+    return {kind: tensors[f"{PREFIX}scales.{kind}"] for kind in kinds}
+
+
+def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blueprint) -> None:
     """Look at all of it.
 
     Raises
@@ -67,18 +73,40 @@ def check_detector(detector: Any, tensors: Tensors, n_features: int, latent_dim:
         _checks.whole("window", detector["window"], 1),
         _checks.truth("of_sequences", detector["of_sequences"]),
         _checks.number("offset", detector["offset"], -_checks.LARGEST),
-        *(_checks.choice("kind", kind, KINDS) for kind in detector["thresholds"]),
+        _checks.whole("gap", detector["parameters"].get("gap"), 1),
     )
+    if not detector["of_sequences"] and detector["window"] != facts.max_length:
+        raise InputError(
+            f"Expected a detector with windows of {facts.max_length} steps, as its model has "
+            f"them, got {detector['window']}."
+        )
+    without = {"trailing"} if detector["of_sequences"] else set()
+    if "reconstruction" not in blueprint.decoders:
+        without |= {"code"}
+        if "forecast" not in blueprint.decoders:
+            raise InputError("Expected a model that reconstructs or forecasts below a detector.")
+    kinds = set(KINDS) - without
+    if detector["thresholds"].keys() != kinds:
+        raise InputError(
+            f"Expected thresholds of the scores {', '.join(sorted(kinds))}, got "
+            f"{_checks.shown(list(detector['thresholds']))}."
+        )
+    for kind, numbers in detector["thresholds"].items():
+        check_mapping(f"thresholds.{kind}", numbers)
+    _check_model(detector["parameters"]["model"])
+    n_features = facts.n_features
     if names is not None and not (
         isinstance(names, (list, tuple))
         and len(names) == n_features
         and all(isinstance(name, str) for name in names)
     ):
-        raise InputError(f"Expected {n_features} names of features, got {names!r}.")
-    known: dict[str, tuple[tuple[int, ...], str]] = {f"{PREFIX}scale": ((n_features,), "<f8")}
-    if "code" in detector["thresholds"]:
-        codes = tensors.get(f"{PREFIX}codes", np.empty((0, 0), np.float32))
-        known[f"{PREFIX}codes"] = ((max(1, len(codes)), latent_dim), "<f4")
+        raise InputError(f"Expected {n_features} names of features, got {_checks.shown(names)}.")
+    known: dict[str, tuple[tuple[int, ...], str]] = {
+        f"{PREFIX}scales.{kind}": ((n_features,), "<f8") for kind in kinds
+    }
+    if "code" in kinds:
+        count = max(1, *tensors.get(f"{PREFIX}codes", np.empty(0)).shape[:1])
+        known[f"{PREFIX}codes"] = ((count, blueprint.encoder.latent_dim), "<f4")
     for name, (shape, dtype) in known.items():
         tensor = tensors.get(name)
         if tensor is None or tensor.shape != shape or tensor.dtype != np.dtype(dtype):
@@ -88,7 +116,7 @@ def check_detector(detector: Any, tensors: Tensors, n_features: int, latent_dim:
             )
         if not np.isfinite(tensor).all():
             raise InputError(f"Expected finite numbers, but the tensor {name!r} holds others.")
-    if not (tensors[f"{PREFIX}scale"] > 0).all():
+    if not all((one > 0).all() for one in scales_of(tensors, kinds).values()):
         raise InputError("Expected a positive normal error for each feature, got others.")
     thresholds = restored_thresholds(detector["thresholds"], tensors)
     kind = detector["parameters"].get("kind")
@@ -99,3 +127,15 @@ def check_detector(detector: Any, tensors: Tensors, n_features: int, latent_dim:
     odd = sorted(n for n in tensors if n.startswith(PREFIX) and n not in known and n not in arrays)
     if odd:
         raise InputError(f"Expected no tensor {odd[0]!r} in this detector.")
+
+
+def _check_model(model: Any) -> None:
+    """The parameter `model` is None, or the class and the parameters of one of ours."""
+    if model is None:
+        return
+    check_fields("model", model, ("model", "parameters", "frozen"))
+    check_mapping("parameters", model["parameters"])
+    _checks.raise_all(
+        _checks.choice("model", model["model"], STRUCTURAL),
+        _checks.truth("frozen", model["frozen"]),
+    )

@@ -7,14 +7,14 @@ from typing import Any
 from unspool import model_file
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.errors import OfSteps, OfWindows, of_forecasts, of_network
-from unspool.anomaly.reading import Given
+from unspool.anomaly.reading import Given, check_same_names
 from unspool.anomaly.reading import read as read_series
 from unspool.anomaly.scorer import Scorer
 from unspool.data.convert import Source
 from unspool.data.sequences import IntArray
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file import Contents
-from unspool.model_file.detector import PREFIX, restored_thresholds
+from unspool.model_file.detector import PREFIX, restored_thresholds, scales_of
 from unspool.runtime.detector_stream import DetectorStream, ErrorsOfForecasts, ErrorsOfWindows
 from unspool.runtime.model import Model
 from unspool.runtime.recurrence import Array
@@ -77,7 +77,7 @@ class Detector:
             self._source(),
             self.window,
             detector["of_sequences"],
-            contents.tensors[f"{PREFIX}scale"],
+            scales_of(contents.tensors, detector["thresholds"]),
             restored_thresholds(detector["thresholds"], contents.tensors),
             detector["parameters"]["gap"],
             self._names,
@@ -100,28 +100,23 @@ class Detector:
         scorer, model = self._scorer, self.model
         if scorer.of_sequences:
             raise InputError("This detector scores whole sequences, and no series step by step.")
-        features = len(scorer.scale)
+        loss = self.contents.parameters["loss"]
         errors: ErrorsOfWindows | ErrorsOfForecasts
         if isinstance(scorer.source, OfWindows):
-            errors = ErrorsOfWindows(scorer.source.errors, self.window, features)
+            errors = ErrorsOfWindows(model._reconstructed, model.scaler, loss, self.window)
         else:
-            loss = self.contents.parameters["loss"]
             errors = ErrorsOfForecasts(
-                model._forecasts, model.horizon, model.scaler, loss, self.window, features
+                model._forecast_of, model.horizon, model.scaler, loss, self.window
             )
         running = scorer.thresholds["trailing"].running()
-        return DetectorStream(errors, scorer.scale, running, self._names)
+        return DetectorStream(errors, model.scaler, scorer.scales["trailing"], running, self._names)
 
     def _read(self, X: Any) -> Given:
         given = read_series(X)
         features = self.contents.facts.n_features
         if given.n_features != features:
             raise InputError(f"Expected {features} features, as in `fit`, got {given.n_features}.")
-        if given.names and self._names and given.names != self._names:
-            raise InputError(
-                f"Expected the features {', '.join(self._names)}, in this order, got "
-                f"{', '.join(given.names)}; choose and order them as in `fit`."
-            )
+        check_same_names(given.names, self._names)
         return given
 
     def _source(self) -> OfWindows | OfSteps:
@@ -135,5 +130,9 @@ class Detector:
             return model._reconstructions(model._read(source, None, unwind=True)[0])
 
         return of_network(
-            reconstructions, model.encode, loss, self.contents.tensors.get(f"{PREFIX}codes")
+            reconstructions,
+            model.encode,
+            model.scaler,
+            loss,
+            self.contents.tensors.get(f"{PREFIX}codes"),
         )
