@@ -58,7 +58,8 @@ def export(
     An .onnx takes `x` (batch, time, features), in the units of the data, and `lengths` (batch),
     the real steps of every sequence. It gives what the model gives: `code`, `reconstruction`,
     `forecast`, `probabilities`. Of a detector it gives `reconstruction`, and `score`,
-    `contributions` and `step_error` of every window; the metadata say where thresholds start.
+    `trailing_score`, their contributions and `step_error` of every window; the metadata say where
+    thresholds start.
 
     A .keras loads in plain Keras 3. An LSTM model takes `x` and `mask` (batch, time), true at real
     steps.

@@ -30,7 +30,7 @@ from unspool.interop.onnx.convolution import conv_decoder, conv_features
 from unspool.interop.onnx.graph import IR_VERSION, OPSET, Graph
 from unspool.interop.onnx.layers import Batch, Weights, dense, head, read, unscaled
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
-from unspool.interop.onnx.score import check_scores_windows, metadata, score
+from unspool.interop.onnx.score import check_scores_windows, metadata, nearer, score
 from unspool.interop.onnx.skip import each_sorted, skip
 from unspool.model_file import PARTS, Contents, Fitted, contents_of
 
@@ -43,8 +43,10 @@ DOCS = {
     "quantiles": "Quantiles of the forecast, in the units of the data, from the lowest.",
     "probabilities": "How likely every class is; the classes are in the metadata.",
     "score": "How anomalous every window is, the mean of its contributions; NaN without steps.",
-    "contributions": "log(1 + the mean of step_error over the real steps of a window).",
-    "step_error": "Errors of steps, divided by those of normal data; 0 past the end of a window.",
+    "contributions": "Of each feature: log(1 + mean error of a window / scale_window).",
+    "trailing_score": "The same with errors that count the more the nearer they are to the end.",
+    "trailing_contributions": "Of each feature to trailing_score, with scale_trailing.",
+    "step_error": "Errors of steps, divided by scale_step; 0 past the end of a window.",
 }
 ALL_PARTS = ("auto", *PARTS, "detector")
 
@@ -65,14 +67,15 @@ def export_onnx(
 
     An `AnomalyDetector` gives its score with the reconstruction, in one graph: ``x`` are windows
     (or sequences, where it was fitted on those), and out come ``reconstruction``; ``score``
-    (batch,), the mean over features of ``contributions`` (batch, F), which are log(1 + mean error
-    of the window / mean error on normal data); and ``step_error`` (batch, time, F), the errors of
-    which these are made, divided by those of normal data. ``score`` is that of the kind "trailing"
-    at the last step of a window; averaged over the windows that cover a step it is that of the
-    kind "window", and ``step_error``, averaged so, leads to that of the kind "step". Thresholds
-    are not part of the graph. Where they start is in the metadata, for each kind of score, as
-    ``threshold_trailing``, ``threshold_window`` and ``threshold_step``; ``window`` is the number
-    of steps of a window there.
+    (batch,) and ``contributions`` (batch, F), of which it is the mean; for windows
+    ``trailing_score`` and ``trailing_contributions``, the score of the kind "trailing" at the last
+    step of a window; and ``step_error`` (batch, time, F), errors of steps divided by
+    ``scale_step``. Averaged over the windows that cover a step, ``score`` is that of the kind
+    "window", and ``step_error`` leads to that of the kind "step", the mean over features of
+    log(1 + it). Thresholds are not part of the graph. Where they start is in the metadata, for
+    each kind of score, as ``threshold_trailing``, ``threshold_window`` and ``threshold_step``,
+    beside what errors are divided by, ``scale_trailing`` and so on; ``window`` is the number of
+    steps of a window there.
 
     The metadata has the model's class, the names of features and classes as JSON, the bound on
     time, and the version of unspool that trained it.
@@ -177,6 +180,8 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[s
     """Put the graph together; the names of its outputs, with their shapes."""
     weights, scaler = contents.weights, contents.scaler
     batch = read(g, scaler)
+    if part == "detector":
+        batch = nearer(g, batch)
     code = _code(g, plan, weights, batch)
     given_batch, given_time = batch.asked
     shapes: dict[str, list[Any]] = {}
