@@ -30,11 +30,12 @@ def test_the_quantile_of_the_last_scores_by_sorting_them_at_every_step(memory, h
     if values == "few":
         scores = scores.round()
     threshold = fit_threshold("moving", [scores[:held_out]], 0.3, memory=memory)
-    expected = []
+    expected, share = [], 0.3
     for step in range(held_out, len(scores)):
         last = np.sort(scores[max(0, step - memory, held_out - memory) : step][-memory:])
-        rank = int(np.ceil((len(last) + 1) * 0.7 - 1e-9))
+        rank = int(np.ceil((len(last) + 1) * (1 - min(share, 0.5)) - 1e-9))
         expected.append(last[min(rank, len(last)) - 1])
+        share = max(0, share + 0.5 * 0.3 * (0.3 - (scores[step] > expected[-1])))
     np.testing.assert_array_equal(threshold.over(scores[held_out:]), expected)
     assert threshold.start == expected[0]
 
@@ -111,6 +112,8 @@ def test_a_score_that_is_not_finite_is_refused_and_not_read(kind, bad):
         ({}, r"Expected 1 to 5 scores in the state `recent`, got shape \(0,\)."),
         ({"recent": np.ones(6)}, r"Expected 1 to 5 scores in the state `recent`, got shape \(6,\)"),
         ({"recent": np.ones((2, 2))}, r"Expected 1 to 5 scores in the state `recent`, got shape"),
+        ({"recent": [1.0]}, "Expected a number of at least 0 in the state `share`, got nan."),
+        ({"recent": [1.0], "share": -1}, "Expected a number of at least 0 in the state `share`"),
         ({"recent": [1, np.nan]}, "Expected finite scores in the state `recent`, got others."),
     ],
 )

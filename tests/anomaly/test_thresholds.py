@@ -79,9 +79,28 @@ def test_a_long_anomaly_becomes_the_new_normal():
     scores[1500:1600] += 50
     threshold = fit_threshold("moving", [scores[:1000]], 0.02, memory=1000)
     alarms = scores > threshold.over(scores)
-    assert alarms[1500:1520].all()  # 0.02 · 1000 steps
-    assert not alarms[1600:2400].any()
-    assert alarms[2700:].any()
+    assert alarms[1500]
+    assert not alarms[1600:2000].any()
+    assert alarms[2600:].any()
+
+
+@pytest.mark.parametrize("steps", [1, 16, 64])
+def test_a_moving_threshold_holds_its_rate_also_for_scores_that_hang_together(steps):
+    scores = np.random.default_rng(0).exponential(size=30_000)
+    scores = np.convolve(scores, np.ones(steps) / steps, "valid")
+    threshold = quiet("moving", [scores[:2000]], 0.01)
+    alarms = scores[2000:] > threshold.over(scores[2000:])
+    assert alarms.mean() == pytest.approx(0.01, rel=0.25)
+
+
+def test_the_memory_holds_an_independent_score_above_the_threshold():
+    rng = np.random.default_rng(0)
+    scores = np.convolve(rng.exponential(size=4063), np.ones(64) / 64, "valid")
+    threshold = quiet("moving", [scores], 0.01)
+    assert threshold.memory == int(np.ceil(4000 / threshold.n_effective / 0.01))
+    assert 3000 < threshold.memory < 12_000
+    assert quiet("moving", [SCORES], 0.1).memory == 500
+    assert quiet("moving", [scores], 1e-4).memory == 20_000
 
 
 def test_a_moving_threshold_begins_with_the_last_scores_of_all_series():
@@ -148,11 +167,11 @@ AVERAGED = np.convolve(SCORES, np.ones(64) / 64, "valid")
             "steps, which hang together less than windows.",
         ),
         (
-            "moving", [AVERAGED], {"rate": 0.01},
+            "moving", [AVERAGED], {"rate": 0.01, "memory": 437},
             "A moving threshold for a false alarm rate of 0.01 needs a memory worth 100 "
             "independent scores, and 437 scores are worth 12: more alarms will come than asked "
-            "for. Take a `memory` of 3,518 scores and as much normal data to begin with, or ask "
-            "for a rate of at least 0.081, or score steps, which hang together less than windows.",
+            "for. Take a `memory` of 3,518 scores, or ask for a rate of at least 0.081, or score "
+            "steps, which hang together less than windows.",
         ),
         (
             "moving", [SCORES], {"rate": 0.01, "memory": 50},

@@ -12,6 +12,12 @@ import numpy.typing as npt
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 
+# How fast the share of scores that is allowed above the threshold follows the alarms there were, as
+# a share of the rate. Twice as fast holds the rate no better, and doubles the alarms that have to
+# be found where nothing is wrong.
+GAIN = 0.5
+MOST_SHARE = 0.5  # that is ever allowed
+
 
 def conformal_rank(n: int, rate: float) -> int:
     """Which of n scores, counted from the smallest (1), a new one exceeds at most at `rate`.
@@ -50,7 +56,11 @@ class RunningThreshold:
 
 
 class RunningQuantile(RunningThreshold):
-    """The conformal quantile of the last scores; see `MovingThreshold`.
+    """The conformal quantile of the last scores, whose level follows the alarms.
+
+    See `MovingThreshold`. After each step the share allowed above the threshold grows by
+    `GAIN` · `rate` · `rate`, or falls by `GAIN` · `rate` · (1 - `rate`) after an alarm; not below
+    0, where the threshold is the largest of the scores.
 
     An update searches a sorted list and moves a part of it: about 1.5 µs with up to
     5,000 scores remembered, 4 µs with 20,000.
@@ -64,8 +74,10 @@ class RunningQuantile(RunningThreshold):
     """
 
     def __init__(self, rate: float, memory: int, recent: npt.ArrayLike) -> None:
-        self._rate, self._memory = rate, memory
-        self.restore({"recent": recent})
+        self._rate, self._memory, self._share = rate, memory, rate
+        self._recent: deque[float] = deque()
+        self._sorted: list[float] = []
+        self.restore({"recent": recent, "share": rate})
 
     def update(self, score: float) -> float:
         """Read the score of the next step; return the threshold in force there.
@@ -83,15 +95,17 @@ class RunningQuantile(RunningThreshold):
             del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
         self._recent.append(score)
         insort(self._sorted, score)
+        self._share = max(0.0, self._share + GAIN * self._rate * (self._rate - (score > level)))
         self._set_level()
         return level
 
     def _set_level(self) -> None:
-        self.level = self._sorted[conformal_rank(len(self._sorted), self._rate) - 1]
+        share = min(self._share, MOST_SHARE)
+        self.level = self._sorted[conformal_rank(len(self._sorted), share) - 1]
 
     def state(self) -> dict[str, FloatArray]:
-        """The scores remembered, `recent` (n,), the oldest first."""
-        return {"recent": np.array(self._recent)}
+        """The scores remembered, `recent` (n,), the oldest first, and the `share` allowed."""
+        return {"recent": np.array(self._recent), "share": np.array(self._share)}
 
     def restore(self, state: Mapping[str, npt.ArrayLike]) -> None:
         """Remember what `state` gave.
@@ -109,6 +123,10 @@ class RunningQuantile(RunningThreshold):
             )
         if not np.isfinite(recent).all():
             raise InputError("Expected finite scores in the state `recent`, got others.")
+        share = np.asarray(state.get("share"), dtype=np.float64)
+        if share.shape != () or not share >= 0:
+            raise InputError(f"Expected a number of at least 0 in the state `share`, got {share}.")
+        self._share = float(share)
         self._recent = deque(recent.tolist())
         self._sorted = sorted(self._recent)
         self._set_level()

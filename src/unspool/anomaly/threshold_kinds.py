@@ -129,12 +129,14 @@ class ParetoThreshold(Threshold):
 class MovingThreshold(Threshold):
     """The conformal quantile of the last `memory` scores: over a long time `rate` are alarms.
 
-    It follows drift that is slow beside `memory`, and assumes nothing else but that a score is not
-    decided by those before it: with fewer than one independent exceedance in its memory more
-    alarms come. It begins with scores of normal data and uses scores before a step only. Alarms
-    enter as they are: with scores kept out or cut down the threshold sinks. So an anomaly longer
-    than `rate` · `memory` steps becomes the new normal, and silences the steps after it until it
-    is forgotten.
+    It begins with scores of normal data and uses the scores before a step only. The share of them
+    that may lie above it starts at `rate` and follows what has happened: it falls with each alarm,
+    at most to 0, where the threshold is the largest of them, and rises without. So the rate is
+    held also where scores drift or hang together, as long as one independent score in the memory
+    may lie above it; with a shorter memory more alarms come. Alarms enter the memory as they are:
+    with scores kept out or cut down the threshold sinks. An anomaly longer
+    than some `rate` · `memory` steps becomes the new normal, and silences the steps after it until
+    it is forgotten.
 
     Parameters
     ----------
@@ -142,12 +144,17 @@ class MovingThreshold(Threshold):
         Scores remembered.
     recent : array of shape (n,), n from 1 to `memory`
         Scores of normal data to begin with, the oldest first.
+
+    References
+    ----------
+    I. Gibbs, E. Candès, "Adaptive Conformal Inference Under Distribution Shift", NeurIPS 2021.
     """
 
-    # Exponential scores, memory 1,000, asked 1e-2 over 20,000 steps, five seeds: alarms as they
-    # are .0099 (.0096-.0101), cut down to the threshold .018 and rising, kept out .17 and rising;
-    # with scores that grow to the threefold .011, .12 and .30. Cut down, no score enters above the
-    # threshold, which can only fall; and the height of an alarm counts nothing in a quantile.
+    # Exponential scores, memory 1,000, asked 1e-2 over 20,000 steps, five seeds, the share as it
+    # starts: alarms as they are .0099 (.0096-.0101), cut down to the threshold .018, rising, kept
+    # out .17 and rising; with scores that grow to the threefold .011, .12 and .30. Cut down, no
+    # score enters above the threshold, which can only fall; and the height of an alarm counts
+    # nothing in a quantile.
     kind = "moving"
 
     memory: int

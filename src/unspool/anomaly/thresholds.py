@@ -29,6 +29,7 @@ from unspool.anomaly.weakness import weakness
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError, ThresholdWarning
 
+LEAST_MEMORY, MOST_MEMORY = 500, 20_000  # of a moving threshold, where it is "auto"
 TAIL = 0.9  # quantile of the scores above which their tail begins
 
 
@@ -37,7 +38,7 @@ def fit_threshold(
     calibration: Sequence[npt.ArrayLike],
     rate: float,
     *,
-    memory: int = 1000,
+    memory: int | str = "auto",
     gap: int = 16,
     steps_per_period: float | None = None,
 ) -> Threshold:
@@ -53,8 +54,9 @@ def fit_threshold(
     rate : float
         False alarms: the share of normal steps above the threshold, in (0, 1); for "alarms" the
         number of clusters per period, above 0.
-    memory : int, default 1000
-        Scores that a moving threshold remembers.
+    memory : int or "auto", default "auto"
+        Scores that a moving threshold remembers. "auto": as many as hold one independent score
+        above it, from 500 to 20,000.
     gap : int, default 16
         Alarms less than so many steps apart are one cluster, for "alarms".
     steps_per_period : float, optional
@@ -93,7 +95,7 @@ def fit_quietly(
     calibration: Sequence[npt.ArrayLike],
     rate: float,
     *,
-    memory: int = 1000,
+    memory: int | str = "auto",
     gap: int = 16,
     steps_per_period: float | None = None,
 ) -> Threshold:
@@ -101,7 +103,7 @@ def fit_quietly(
     _checks.raise_all(
         _checks.choice("kind", kind, KINDS),
         _checks.number("rate", rate, 0, math.inf if kind == "alarms" else 1, open_left=True),
-        _checks.whole("memory", memory, 1),
+        _checks.whole("memory", memory, 1, auto=True),
         _checks.whole("gap", gap, 0),
         _checks.number(
             "steps_per_period", steps_per_period, 0, open_left=True, none=kind != "alarms"
@@ -111,7 +113,7 @@ def fit_quietly(
     pooled = np.sort(np.concatenate([np.empty(0), *scores]))
     if not len(pooled):
         raise InputError("Expected at least one score of normal data, got none; hold out more.")
-    rate, memory, gap = float(rate), int(memory), int(gap)
+    rate, gap = float(rate), int(gap)
     known = (len(pooled), n_effective(scores))
     if kind == "alarms":
         return _alarms(scores, rate, known, gap, float(steps_per_period or 0))
@@ -139,13 +141,17 @@ def _pareto(
 
 
 def _moving(
-    scores: list[FloatArray], rate: float, known: tuple[int, float], memory: int
+    scores: list[FloatArray], rate: float, known: tuple[int, float], memory: int | str
 ) -> MovingThreshold:
     """With the last scores of all series, as if all had ended at the same time."""
+    n, effective = known
+    if isinstance(memory, str):
+        needed = math.ceil(n / max(1.0, effective) / rate)
+        memory = min(max(needed, LEAST_MEMORY), MOST_MEMORY)
     age = np.concatenate([np.arange(len(one))[::-1] for one in scores])
-    recent = np.concatenate(scores)[np.argsort(-age, kind="stable")][-memory:]
+    recent = np.concatenate(scores)[np.argsort(-age, kind="stable")][-int(memory) :]
     level = float(np.sort(recent)[conformal_rank(len(recent), rate) - 1])
-    return MovingThreshold(rate, level, *known, memory, recent)
+    return MovingThreshold(rate, level, *known, int(memory), recent)
 
 
 def _alarms(

@@ -44,19 +44,15 @@ def _of_fixed(threshold: Threshold) -> str | None:
 
 def _of_moving(threshold: MovingThreshold) -> str | None:
     rate, n, effective = threshold.rate, threshold.n_scores, threshold.n_effective
-    remembered = min(threshold.memory, n)
-    independent = remembered * effective / n
+    independent = threshold.memory * effective / n
     if independent * rate >= 1:
         return None
-    # Autoregressive scores, memory 1,000, asked 1e-2: 1.0 to 1.1 times as many alarms with one
-    # independent exceedance or more in the memory, 1.2 with a half, 1.6 with a sixth.
-    needed = remembered / (independent * rate)
-    more = "" if n >= needed else " and as much normal data to begin with"
+    needed = n / effective / rate
     return (
         f"A moving threshold for a false alarm rate of {rate:g} needs a memory worth "
-        f"{_counted(1 / rate)} independent scores, and {remembered:,} scores are worth "
+        f"{_counted(1 / rate)} independent scores, and {threshold.memory:,} scores are worth "
         f"{_counted(independent)}: more alarms will come than asked for. Take a `memory` of "
-        f"{math.ceil(needed):,} scores{more}{_or(1 / independent, n, effective)}."
+        f"{math.ceil(needed):,} scores{_or(1 / independent, n, effective)}."
     )
 
 

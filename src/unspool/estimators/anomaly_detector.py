@@ -89,21 +89,23 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         "moving" is a quantile of the last scores and follows drift; "quantile" is one of held-out
         scores, and "pareto" extrapolates their tail; "alarms" allows a number of alarms for each
         `period`.
-    rate : float, default 0.01
+    rate : float, default 0.005
         False alarms that the threshold allows: a share of normal steps, above 0 and below 1; for
         "alarms" their number in `period` steps.
     period : float, optional
         Steps of a period, for the threshold "alarms": 1440 for alarms per day of data by the
         minute.
-    memory : int, default 1000
-        Scores that the threshold "moving" remembers.
+    memory : int or "auto", default "auto"
+        Scores that the threshold "moving" remembers. "auto": as many as hold one independent score
+        above it, by the autocorrelation of held-out scores, from 500 to 20,000.
     gap : int, default 16
         Alarms less than so many steps apart are one event.
     contamination : float or "auto", default "auto"
-        What sets ``offset_``, the fixed threshold of `predict`. "auto": the threshold that
-        `detect` begins with. A number in (0, 0.5]: the share of the steps of `X` that `predict`
-        calls anomalies in `fit`'s own data, where these are known to contain some; fewer where
-        scores are equal.
+        What sets ``offset_``, the fixed threshold of `predict`. "auto": held-out data. It is the
+        threshold of `detect`, or where that moves, the `rate` quantile of `score_samples` of the
+        held-out part. A number in (0, 0.5]: the share of the steps of `X` that `predict` calls
+        anomalies in `fit`'s own data, where these are known to contain some; fewer where scores
+        are equal.
     calibration_split : float, default 0.2
         Share of each series, from its end, that is held out (or of the sequences, the last ones);
         above 0 and below 1.
@@ -168,9 +170,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         window: int | str = "auto",
         kind: str = "window",
         threshold: str = "moving",
-        rate: float = 0.01,
+        rate: float = 0.005,
         period: float | None = None,
-        memory: int = 1000,
+        memory: int | str = "auto",
         gap: int = 16,
         contamination: float | str = "auto",
         calibration_split: float = 0.2,
@@ -200,7 +202,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             _checks.choice("threshold", self.threshold, THRESHOLDS),
             _checks.number("rate", self.rate, 0, np.inf if alarms else 1, open_left=True),
             _checks.number("period", self.period, 0, none=True, open_left=True),
-            _checks.whole("memory", self.memory, 1),
+            _checks.whole("memory", self.memory, 1, auto=True),
             _checks.whole("gap", self.gap, 1),
             _checks.number("calibration_split", self.calibration_split, 0, 1, open_left=True),
             _checks.seed("random_state", self.random_state),
@@ -307,12 +309,21 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         }
         self.scales_ = scales
         self._warn_if_weak(self.kind)
-        if isinstance(self.contamination, str):
-            self.offset_ = -self.thresholds_[self.kind].start
-        else:
-            scores = self.score_samples(X)
-            scores = np.concatenate(scores) if isinstance(scores, list) else scores
-            self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+        in_it = calibration is not None and self.contamination == "auto"
+        self.offset_ = self._offset(calibration if in_it else X, held_out)
+
+    def _offset(self, X: Any, held_out: Given) -> float:
+        """The fixed threshold of `predict`; `X` is, or ends with, what was held out."""
+        if self.contamination == "auto" and self.threshold != "moving":
+            return -self.thresholds_[self.kind].start
+        scores = self.score_samples(X)
+        each = scores if isinstance(scores, list) else [scores]
+        if not isinstance(self.contamination, str):
+            return float(np.percentile(np.concatenate(each), 100 * self.contamination))
+        sequences = held_out.sequences
+        ends = map(len, held_out.series if sequences is None else [sequences])
+        each = [one[-end:] for one, end in zip(each, ends, strict=True)]
+        return float(np.percentile(np.concatenate(each), 100 * self.rate))
 
     def _calibrated(self, kind: str, found: list[Errors], scale: FloatArray) -> Threshold:
         """The threshold for a kind of score, learned from the errors of normal data."""
