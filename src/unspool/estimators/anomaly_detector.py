@@ -158,7 +158,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     >>> X = np.sin(np.arange(3000) / 9)[:, None]
     >>> X += np.random.default_rng(0).normal(size=X.shape) / 10
     >>> X[2500:2510] += 2
-    >>> detector = AnomalyDetector(random_state=0, verbose=0).fit(X[:2000])
+    >>> detector = AnomalyDetector(rate=0.2, random_state=0, verbose=0).fit(X[:2000])
     >>> int(detector.anomaly_scores(X[2000:]).argmax()) in range(490, 520)
     True
     """
