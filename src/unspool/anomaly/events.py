@@ -102,13 +102,7 @@ def find_events(
     events = []
     for i, one in enumerate(scores):
         of_series = finite(one, f"the scores of series {i}")
-        level = np.asarray(as_floats(thresholds[i], f"the thresholds of series {i}"), np.float64)
-        if level.shape not in ((), of_series.shape) or not np.isfinite(level).all():
-            raise InputError(
-                f"Expected finite thresholds of shape {of_series.shape} like the scores of series "
-                f"{i}, got shape {level.shape}{'' if np.isfinite(level).all() else ' with others'}."
-            )
-        level = np.broadcast_to(level, of_series.shape)
+        level = _levels(thresholds[i], len(of_series), i)
         parts = None
         if contributions is not None:
             parts = _contributions(contributions[i], len(of_series), i)
@@ -139,6 +133,18 @@ def _of_series(
         height, threshold = float(scores[peak]), float(level[peak])
         events.append(Event(series, start, peak, end, height, threshold, features))
     return events
+
+
+def _levels(thresholds: npt.ArrayLike, steps: int, series: int) -> FloatArray:
+    level = finite(np.atleast_1d(thresholds), f"the thresholds of series {series}")
+    if np.ndim(thresholds) == 0:
+        return np.full(steps, level)
+    if len(level) != steps:
+        raise InputError(
+            f"Expected thresholds of shape ({steps},) like the scores of series {series}, got "
+            f"{level.shape}."
+        )
+    return level
 
 
 def _shares(means: FloatArray, names: Sequence[str]) -> tuple[tuple[str, float], ...]:

@@ -12,7 +12,7 @@ from unspool.data.sequences import FloatArray
 # shape 0, .6e-3 to 9.4e-3 with an estimate; with 1,000 t(3) scores 1.9e-3 to 3.2e-3 with shape 0,
 # .5e-3 to 2e-3 with an estimate.
 FEW = 50
-CONFINED = -1.0  # least shape: below it the likelihood has no maximum
+LEAST_SHAPE = -1.0  # below it the likelihood has no maximum
 NEARLY_0 = 1e-9
 
 
@@ -51,11 +51,10 @@ def fit_tail(exceedances: FloatArray) -> Tail:
         ratio = np.expm1(place)
         if abs(ratio) < NEARLY_0:
             return -np.log(mean) - 1, 0.0, mean
-        shape = float(np.log1p(ratio * share).mean())
-        if shape < CONFINED:
-            return -np.inf, shape, mean
+        logarithm = float(np.log1p(ratio * share).mean())
+        shape = max(logarithm, LEAST_SHAPE)
         scale = shape / ratio
-        return -np.log(scale) - shape - 1, shape, scale
+        return -np.log(scale) - (1 / shape + 1) * logarithm, shape, scale
 
     places = np.linspace(-30, 30, 121)
     best = int(np.argmax([at(place)[0] for place in places]))
@@ -65,7 +64,7 @@ def fit_tail(exceedances: FloatArray) -> Tail:
         left, right = high - golden * (high - low), low + golden * (high - low)
         if at(left)[0] > at(right)[0]:
             high = right
-        else:  # also where neither has a likelihood, which is left of the maximum
+        else:
             low = left
-    _, shape, scale = at(high)
+    _, shape, scale = at((low + high) / 2)
     return Tail(float(shape), float(scale * largest))

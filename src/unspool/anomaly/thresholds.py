@@ -73,9 +73,12 @@ def fit_threshold(
 
     Examples
     --------
-    >>> threshold = fit_threshold("quantile", [np.arange(4999.0) % 1000], 0.01)
-    >>> threshold.level, threshold.over([5.0, 1000.0])
-    (990.0, array([990., 990.]))
+    >>> scores = np.random.default_rng(0).permutation(2999)
+    >>> threshold = fit_threshold("quantile", [scores], 0.01)
+    >>> threshold.level
+    2969.0
+    >>> [3000.0, 5.0] > threshold.over([3000.0, 5.0])
+    array([ True, False])
     """
     _checks.raise_all(
         _checks.choice("kind", kind, KINDS),
@@ -94,13 +97,14 @@ def fit_threshold(
     known = (len(pooled), n_effective(scores))
     if kind == "alarms":
         return _alarms(scores, rate, known, gap, float(steps_per_period or 0))
-    level = float(pooled[conformal_rank(len(pooled), rate) - 1])
     if kind == "moving":
         return _moving(scores, rate, known, memory)
-    _warn_of_few(rate, *known, level, pooled)
+    level = float(pooled[conformal_rank(len(pooled), rate) - 1])
+    threshold: Threshold = QuantileThreshold(rate, level, *known)
     if kind == "pareto":
-        return _pareto(pooled, rate, known, level)
-    return QuantileThreshold(rate, level, *known)
+        threshold = _pareto(pooled, rate, known, level)
+    _warn_of_few(threshold, largest=float(pooled[-1]))
+    return threshold
 
 
 def _pareto(
@@ -129,13 +133,13 @@ def _moving(
     if independent * rate < 1:
         # Autoregressive scores, memory 1,000, asked 1e-2: 1.0 to 1.1 times as many alarms with one
         # independent exceedance or more in the memory, 1.2 with a half, 1.6 with a sixth.
-        held = "normal data to begin with" if n < memory else "`memory`"
+        needed = remembered / (independent * rate)
+        more = "" if n >= needed else " and as much normal data to begin with"
         warnings.warn(
             f"A moving threshold for a false alarm rate of {rate:g} needs a memory worth "
             f"{_counted(1 / rate)} independent scores, and {remembered:,} scores are worth "
-            f"{_counted(independent)}: more alarms will come than asked for. Take more {held} "
-            f"({_counted(remembered / (independent * rate))} scores),{_or_rate(1 / independent)} or "
-            "score steps, whose scores hang together less than those of windows.",
+            f"{_counted(independent)}: more alarms will come than asked for. Take a `memory` of "
+            f"{math.ceil(needed):,} scores{more}{_or(1 / independent, n, effective)}.",
             ThresholdWarning,
             stacklevel=3,
         )
@@ -171,18 +175,18 @@ def _alarms(
     return AlarmsThreshold(rate, float(levels[place]), *known, gap, period, found)
 
 
-def _warn_of_few(rate: float, n: int, effective: float, level: float, pooled: FloatArray) -> None:
+def _warn_of_few(threshold: Threshold, largest: float) -> None:
+    rate, n, effective = threshold.rate, threshold.n_scores, threshold.n_effective
     if effective * rate >= ENOUGH:
         return
     exceedances = float(np.clip((effective + 1) * rate, 1, effective))
     low, high = likely_rates(exceedances, effective)
-    told = " The threshold is the largest of them." if conformal_rank(n, rate) >= n else ""
+    told = " The threshold is the largest of them." if threshold.level == largest else ""
     warnings.warn(
         f"{n:,} scores of normal data are worth {_counted(effective)} independent ones, and a "
         f"false alarm rate of {rate:g} within a factor of 2 needs {_counted(ENOUGH / rate)}: the "
         f"true rate probably lies between {low:.2g} and {high:.2g}.{told} Hold out more normal "
-        f"data,{_or_rate(ENOUGH / effective)} or score steps, whose scores hang together less than "
-        "those of windows.",
+        f"data{_or(ENOUGH / effective, n, effective)}.",
         ThresholdWarning,
         stacklevel=3,
     )
@@ -192,9 +196,12 @@ def _counted(number: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
-def _or_rate(rate: float) -> str:
-    """Advice to ask for a rate, in two digits and not below itself; none where it is no rate."""
-    if rate >= 1:
-        return ""
-    digits = 1 - math.floor(math.log10(rate))
-    return f" ask for a rate of at least {math.ceil(rate * 10**digits - 1e-9) / 10**digits:g},"
+def _or(rate: float, n: int, effective: float) -> str:
+    """Other advice: a rate in two digits, where it is one, and scores that hang together less."""
+    told = ""
+    if rate < 1:
+        digits = 1 - math.floor(math.log10(rate))
+        told += f", or ask for a rate of at least {math.ceil(rate * 10**digits) / 10**digits:g}"
+    if effective < n / 2:
+        told += ", or score steps, which hang together less than windows"
+    return told

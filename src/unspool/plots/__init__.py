@@ -8,6 +8,7 @@ A display keeps the numbers it shows as attributes; `plot` draws them, into a ne
 given axes, as often as you like, and leaves `ax_` and `figure_` for finishing touches.
 """
 
+from unspool.plots.anomalies import AnomalyDisplay as AnomalyDisplay
 from unspool.plots.code_scatter import CodeScatterDisplay as CodeScatterDisplay
 from unspool.plots.code_trace import CodeTraceDisplay as CodeTraceDisplay
 from unspool.plots.continuation import ContinuationDisplay as ContinuationDisplay

@@ -1,0 +1,216 @@
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.full_disk import FULL, full_disk
+from unspool.anomaly.events import Event, find_events, to_table, write_events
+from unspool.errors import InputError
+
+SCORES = np.array([0, 5, 7, 0, 0, 6, 0, 0, 0, 9, 9.0])
+LEVELS = np.array([4, 4, 6, 4, 4, 4, 4, 4, 4, 8, 3.0])
+PARTS = np.column_stack([np.arange(11.0), np.ones(11), np.zeros(11)])
+TIMES = np.datetime64("2014-02-10T00:00") + np.arange(11) * np.timedelta64(5, "m")
+
+
+def bounds(events):
+    return [(one.series, one.start, one.peak, one.end) for one in events]
+
+
+def found(**named):
+    return find_events([SCORES], [LEVELS], [PARTS], names=["pressure", "flow", "heat"], **named)
+
+
+def test_alarms_less_than_a_gap_apart_are_one_event():
+    assert bounds(found(gap=3)) == [(0, 1, 2, 3), (0, 5, 5, 6), (0, 9, 9, 11)]
+    assert bounds(found(gap=4)) == [(0, 1, 2, 6), (0, 9, 9, 11)]
+    assert bounds(found(gap=5)) == [(0, 1, 9, 11)]
+    assert bounds(found()) == [(0, 1, 9, 11)]
+
+
+def test_an_event_has_the_height_and_the_threshold_of_its_peak():
+    first, second = found(gap=4)
+    assert (first.height, first.threshold) == (7, 6)
+    assert (second.height, second.threshold) == (9, 8)
+
+
+def test_a_score_at_its_threshold_is_no_alarm_and_no_peak():
+    assert find_events([[4.0, 4.0]], [4.0]) == []
+    (event,) = find_events([[5.0, 9.0, 6.0]], [[4.0, 9.0, 4.0]], gap=5)
+    assert (event.start, event.peak, event.end, event.height) == (0, 2, 3, 6)
+
+
+def test_features_are_shares_over_all_steps_of_the_event_the_largest_first():
+    (event,) = found()
+    shares = {"pressure": 5.5 / 6.5, "flow": 1 / 6.5, "heat": 0}  # means of steps 1 to 10
+    assert dict(event.features) == pytest.approx(shares)
+    assert [name for name, _ in event.features] == ["pressure", "flow", "heat"]
+    assert sum(share for _, share in event.features) == pytest.approx(1)
+    (event,) = find_events([[0, 5.0]], [1], [[[1, 1], [0.5, 1.5]]])
+    assert event.features == (("feature 1", 0.75), ("feature 0", 0.25))
+    (event,) = find_events([[5.0]], [1], [[[0, 0]]])
+    assert event.features == ()
+
+
+def test_events_of_several_series_know_theirs():
+    events = find_events([SCORES, [], [9.0]], [LEVELS, [], 1.0], gap=2)
+    assert bounds(events)[-1] == (2, 0, 0, 1)
+    assert {one.series for one in events[:-1]} == {0}
+
+
+def test_a_table_has_steps_the_end_included():
+    table = to_table(found(gap=4))
+    assert list(table) == ["start", "peak", "end", "steps", "height", "threshold", "features"]
+    rows = [tuple(values[i] for values in table.values()) for i in range(2)]
+    assert rows[0] == (1, 2, 5, 5, 7, 6, "pressure 75 %, flow 25 %, heat 0 %")
+    assert rows[1][:4] == (9, 9, 10, 2)
+
+
+def test_a_table_has_times_and_the_names_of_series():
+    events = find_events([SCORES, [0.0, 9.0]], [LEVELS, 1.0], gap=4)
+    times = [TIMES, np.array(["2020-01-01", "2020-01-02"], "datetime64[D]")]
+    table = to_table(events, times, ["north", "south"])
+    assert table["series"].tolist() == ["north", "north", "south"]
+    assert table["end"].tolist() == [
+        pd.Timestamp("2014-02-10 00:25"),
+        pd.Timestamp("2014-02-10 00:50"),
+        pd.Timestamp("2020-01-02"),
+    ]
+    assert table["steps"].tolist() == [5, 2, 1]
+
+
+def test_csv(tmp_path):
+    write_events(found(gap=4), tmp_path / "events.csv", times=[TIMES])
+    assert (tmp_path / "events.csv").read_text() == (
+        "start,peak,end,steps,height,threshold,features\n"
+        '2014-02-10 00:05:00,2014-02-10 00:10:00,2014-02-10 00:25:00,5,7,6,'
+        '"pressure 75 %, flow 25 %, heat 0 %"\n'
+        '2014-02-10 00:45:00,2014-02-10 00:45:00,2014-02-10 00:50:00,2,9,8,'
+        '"pressure 90 %, flow 10 %, heat 0 %"\n'
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (TIMES, "2014-02-10T00:05:00"),
+        (TIMES.astype("datetime64[ns]"), "2014-02-10T00:05:00"),
+        (TIMES.astype("datetime64[ns]") + 1, "2014-02-10T00:05:00.000000001"),
+        (
+            pd.date_range("2014-02-10", periods=11, freq="5min", tz="UTC"),
+            "2014-02-10T00:05:00+00:00",
+        ),
+        (np.arange(11) / 2, 0.5),
+    ],
+)
+def test_json(tmp_path, times, expected):
+    write_events(found(gap=4), tmp_path / "events.json", times=[times], series=["Süd"])
+    first, second = json.loads((tmp_path / "events.json").read_text(encoding="utf-8"))
+    features = first.pop("features")
+    assert first.pop("start") == expected
+    assert {first.pop("peak"), first.pop("end")}.isdisjoint({expected})
+    assert first == {"series": "Süd", "steps": 5, "height": 7.0, "threshold": 6.0}
+    assert features == [
+        {"name": "pressure", "share": 0.75},
+        {"name": "flow", "share": 0.25},
+        {"name": "heat", "share": 0.0},
+    ]
+    assert second["steps"] == 2
+
+
+def test_no_events_are_a_table_of_the_same_columns(tmp_path, capsys):
+    write_events([], tmp_path / "events.csv", times=[TIMES], series=["a"])
+    header = "series,start,peak,end,steps,height,threshold,features\n"
+    assert (tmp_path / "events.csv").read_text() == header
+    table, full = to_table([], [TIMES]), to_table(found(), [TIMES])
+    assert {name: one.dtype.kind for name, one in table.items()} == {
+        name: one.dtype.kind for name, one in full.items()
+    }
+    write_events([], tmp_path / "events.json")
+    assert json.loads((tmp_path / "events.json").read_text()) == []
+    write_events([], None)
+    assert capsys.readouterr().out == "start,peak,end,steps,height,threshold,features\n"
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, ending):
+    path = tmp_path / f"events.{ending}"
+    path.write_text("before")
+    with full_disk(), pytest.raises(InputError, match=FULL):
+        write_events(found() * 60, path)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def event(**changed):
+    return replace(Event(0, 1, 1, 3, height=1.0, threshold=0.5), **changed)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: find_events([[1.0, np.nan]], [0.0]),
+            "Expected finite numbers in the scores of series 0, got nan at step 1",
+        ),
+        (lambda: find_events([[1.0]], []), "Expected thresholds of 1 series, got 0."),
+        (
+            lambda: find_events([[1.0]], [0.0], []),
+            "Expected contributions of 1 series, got 0.",
+        ),
+        (
+            lambda: find_events([[1.0]], [[0.0, 1.0]]),
+            "Expected thresholds of shape (1,) like the scores of series 0, got (2,).",
+        ),
+        (
+            lambda: find_events([[1.0, 2.0]], [[0.0, np.inf]]),
+            "Expected finite numbers in the thresholds of series 0, got inf at step 1",
+        ),
+        (
+            lambda: find_events([[1.0, 2.0]], [0.0], [[1.0, 2.0]]),
+            "Expected contributions of shape (2, F) like the scores of series 0, got (2,).",
+        ),
+        (
+            lambda: find_events([[1.0]], [0.0], [[[1.0, -1.0]]]),
+            "Expected contributions of 0 or more, got -1.0 at step 0, feature 1 of series 0.",
+        ),
+        (
+            lambda: find_events([[1.0]], [0.0], [[[1.0, 1.0]]], names=["a"]),
+            "Expected 2 feature names, got 1: ['a'].",
+        ),
+        (
+            lambda: find_events([[1.0]], [0.0], gap=-1),
+            "`gap` must be a whole number of at least 0, got -1.",
+        ),
+        (
+            lambda: to_table([event(series=1)]),
+            "Expected names of the series in `series`, up to number 1, got 0.",
+        ),
+        (
+            lambda: to_table([event(series=2)], series=["a", "b"]),
+            "Expected names of the series in `series`, up to number 2, got 2.",
+        ),
+        (
+            lambda: to_table([event()], times=[TIMES[:2]]),
+            "Expected the times of at least 3 steps of series 0, got 2.",
+        ),
+        (
+            lambda: to_table([event()], times=[]),
+            "Expected the times of at least 3 steps of series 0, got 0.",
+        ),
+        (
+            lambda: write_events([], "events.txt"),
+            "events.txt: unknown ending '.txt': known are '.csv', '.json'.",
+        ),
+        (
+            lambda: write_events([], "/nowhere/events.json"),
+            "/nowhere/events.json: there is no folder /nowhere; make it first.",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, message):
+    with pytest.raises(InputError, match=f"^{re.escape(message)}"):
+        call()
