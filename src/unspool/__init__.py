@@ -7,7 +7,7 @@
     again = autoencoder.reconstruct(X)                      # as X
 
 The names below load at first use, so that `import unspool` is quick and brings no torch with it;
-`unspool.runtime` and the data classes need NumPy alone.
+`unspool.runtime`, `unspool.evaluation` and the data classes need NumPy alone.
 """
 
 from unspool._lazy import attach as _attach
@@ -28,6 +28,7 @@ __getattr__, __dir__, __all__ = _attach(
         "Windows": "data.windows",
         "as_source": "data.convert",
         "chronological_split": "data.series",
+        "evaluation": "evaluation",
         "load": "estimators.loading",
         "read_file": "data.files",
         "runtime": "runtime",

@@ -1,3 +1,4 @@
+from . import evaluation as evaluation
 from . import runtime as runtime
 from .data.convert import as_source as as_source
 from .data.files import read_file as read_file
