@@ -293,3 +293,23 @@ def test_demo_runs_the_first_experiment_whole(run, tmp_path, monkeypatch):
 
 def test_version(run):
     assert run("--version").out == f"unspool {unspool.__version__}\n"
+
+
+def test_outputs_of_a_log_with_a_clock_change_have_its_times_row_by_row(
+    run, series_model, series, tmp_path
+):
+    header, *rows = series.read_text().splitlines()
+    clock = [
+        f"2024-01-01T{(i if i < 40 else i - 12) // 12 + 1:02}:{i % 12 * 5:02}:00" for i in range(60)
+    ]
+    rows = [f"{time},{row.split(',', 1)[1]}" for time, row in zip(clock, rows, strict=True)]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    for command in ("score", "reconstruct"):
+        done = run(command, series_model, path)
+        assert done.code == 0, done.err
+        assert "time goes back once in column 'time', at data row 41" in done.err
+        times = [time.replace(" ", "T") for time in read_csv(done.out)["time"]]
+        assert times == clock
+    starts = read_csv(run("encode", series_model, path, "--stride", 1).out)["start"]
+    assert [time.replace(" ", "T") for time in starts] == clock[: len(starts)]

@@ -151,28 +151,6 @@ def test_a_text_column_may_be_left_out(tmp_path):
     assert loaded.notes == ("columns not asked for are left out: b", "1 column as feature: a")
 
 
-def test_time_that_stands_still_is_fine_and_time_that_goes_back_is_not(tmp_path):
-    path = written(tmp_path, "when,v\n2024-01-01,1\n2024-01-01,2\n2024-01-03,3\n2024-01-02,4\n")
-    back = "time goes back in column 'when' at data row 4, from 2024-01-03 to 2024-01-02"
-    way_out = ", or name the features with `columns` to do without"
-    refused(path, f"{back}; sort the file by 'when'{way_out}.", window=1)
-    refused(path, f"{back}; sort the file by 'when'.", window=1, time="when", columns=["v"])
-    loaded = read_file(path, window=2, columns=["v"])
-    assert loaded.notes[-1] == f"{back}: steps are numbered instead"
-    assert loaded.index["start"].tolist() == [0, 1, 2]
-    assert loaded.steps == {}
-
-
-def test_time_need_only_be_in_order_within_a_series(tmp_path):
-    text = "id,t,v\na,5,1\nb,1,2\na,6,3\nb,{},4\n"
-    assert len(read_file(written(tmp_path, text.format(2))).source) == 2
-    refused(
-        written(tmp_path, text.format(0)),
-        "time goes back in column 't' at data row 4, from 1 to 0; sort the file by 't', or name "
-        "the features with `columns` to do without.",
-    )
-
-
 def test_every_row_needs_its_time_and_its_series(tmp_path):
     path = written(tmp_path, "id,t,v\na,0,1\na,1,2\nb,,3\n")
     refused(path, "time column 't' is empty in data row 3; every row needs its time.")
@@ -264,7 +242,7 @@ def test_frames_that_make_no_sequences_are_told():
         "`time`: unknown column 'tt': did you mean 't'? Known are 'id', 'label', 't'."
     )
     assert error_of(frame.assign(v=0), time="t", columns=["v"]) == (
-        "time goes back in column 't' at data row 2, from 1 to 0; sort the table by 't'."
+        "time goes back once in column 't', at data row 2, from 1 to 0; sort the table by 't'."
     )
     assert error_of(frame) == (
         "column 'label' holds text such as 'x'; name the features with `columns`, or 'label' as "

@@ -52,6 +52,8 @@ def read_file(
     time, id, label : str, optional
         Columns of a table that are no features: the time of a step, the series it belongs to, its
         label. By default those with a usual name or, for the time, a date as content.
+        Rows keep the order of the file where the time goes back now and then, as at a clock
+        change; dates from newest to oldest are reversed. `notes` say so.
     rows : bool, default False
         Read each row of a table or a 2-D array as one sequence of one feature.
 

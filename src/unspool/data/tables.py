@@ -23,6 +23,7 @@ from unspool.data.loaded import Column, Cut, Loaded, of_sequences, of_series
 from unspool.data.npy import HARMLESS
 from unspool.data.roles import Roles, as_times, find_roles, is_numeric
 from unspool.data.sequences import FloatArray, IntArray, Sequences
+from unspool.data.times import goes_back, in_order
 from unspool.errors import InputError
 
 Named = dict[str, str | None]
@@ -66,14 +67,15 @@ def load_table(
     steps: dict[str, list[Column]] = {}
     if roles.time is not None:
         times = _times(table, roles.time)
-        steps["time"] = [times[part] for part in parts]
-        back = _time_goes_back(steps["time"], parts, roles.time)
-        if back and named["time"] is None and columns is not None:
-            del steps["time"]  # only a guess, and the features are named: no harm is done
+        guess = named["time"] is None
+        parts, told, back = in_order(times, parts, roles.time, named=not guess)
+        notes += told
+        if not back:
+            steps["time"] = [times[part] for part in parts]
+        elif guess and columns is not None:  # the features are named: no harm is done
             notes += (f"{back}: steps are numbered instead",)
-        elif back:
-            way_out = "" if named["time"] else ", or name the features with `columns` to do without"
-            raise InputError(f"{back}; sort the file by {roles.time!r}{way_out}.")
+        else:
+            raise InputError(f"{back}; {_ways_out(roles, guess)}.")
     if roles.label is not None:
         labels = _plain(table[roles.label])
         steps["label"] = [labels[part] for part in parts]
@@ -165,7 +167,7 @@ def sequences_from_table(
     _, parts = _series(table, id)
     if time is not None:
         times = _times(table, time)
-        back = _time_goes_back([times[part] for part in parts], parts, time)
+        back = goes_back(times, parts, time)
         if back:
             raise InputError(f"{back}; sort the table by {time!r}.")
     return Sequences.from_list([values[part] for part in parts], roles.features)
@@ -308,18 +310,15 @@ def _times(table: Any, name: str) -> Column:
     return np.asarray(times)
 
 
-def _time_goes_back(times: list[Column], parts: list[slice | IntArray], name: str) -> str | None:
-    """Where a step of a series lies before the one above it; None where none does."""
-    for time, part in zip(times, parts, strict=True):
-        back = np.flatnonzero(time[1:] < time[:-1])
-        if back.size:
-            step = int(back[0]) + 1
-            row = (part.start + step if isinstance(part, slice) else int(part[step])) + 1
-            return (
-                f"time goes back in column {name!r} at data row {row}, from {time[step - 1]} to "
-                f"{time[step]}"
-            )
-    return None
+def _ways_out(roles: Roles, guess: bool) -> str:
+    """What to do about rows that are not in the order of time."""
+    ways = f"sort the file by {roles.time!r}"
+    if roles.id is None:
+        ways = (
+            "if it holds several series, name the column that tells them apart with `id` (--id); "
+            f"otherwise {ways}"
+        )
+    return f"{ways}, or name the features with `columns` to do without" if guess else ways
 
 
 def _plain(column: Any) -> Column:
