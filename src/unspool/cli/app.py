@@ -7,6 +7,7 @@ import typer
 import unspool
 from unspool.cli import (
     demo,
+    detect,
     encode,
     export,
     fit,
@@ -40,6 +41,7 @@ COMMANDS = (
     reconstruct,
     forecast,
     score,
+    detect,
     inspect,
     plot,
     export,

@@ -1,6 +1,7 @@
 """`AnomalyDetector`: scores, thresholds and events over any model of unspool or a simple rival."""
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from unspool.anomaly.threshold_kinds import KINDS as THRESHOLDS
 from unspool.anomaly.thresholds import Threshold, fit_threshold
 from unspool.data.frames import is_frame
 from unspool.data.sequences import FloatArray
-from unspool.errors import InputError
+from unspool.errors import InputError, ThresholdWarning
 from unspool.estimators import detector_file
 from unspool.estimators.base import Model
 from unspool.estimators.detector_training import (
@@ -288,14 +289,17 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _calibrated(self, kind: str, found: list[Errors], scale: FloatArray) -> Threshold:
         """The threshold for a kind of score, learned from the errors of normal data."""
         scores = [scoring.scores(kind, one, scale) for one in found]
-        return fit_threshold(
-            self.threshold,
-            [highest(scores)] if self._of_sequences else scores,
-            self.rate,
-            memory=self.memory,
-            gap=self.gap,
-            steps_per_period=self.period,
-        )
+        with warnings.catch_warnings():
+            if kind != self.kind:  # a warning of scores that nobody asked for
+                warnings.simplefilter("ignore", ThresholdWarning)
+            return fit_threshold(
+                self.threshold,
+                [highest(scores)] if self._of_sequences else scores,
+                self.rate,
+                memory=self.memory,
+                gap=self.gap,
+                steps_per_period=self.period,
+            )
 
     def anomaly_scores(self, X: Any, kind: str | None = None) -> Any:
         """How anomalous each step is, or each sequence; higher is more.

@@ -1,0 +1,367 @@
+"""`unspool detect`: anomalies in series, as events, scores and a picture."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from unspool.cli import options
+from unspool.cli.detector import Detecting
+from unspool.cli.options import Columns, Data, Device, reads_data
+
+if TYPE_CHECKING:
+    from unspool.anomaly.detection import Detection
+    from unspool.cli.steps import Steps
+    from unspool.estimators.anomaly_detector import AnomalyDetector
+
+EXAMPLE = "unspool detect machine.csv --normal-until 2013-12-10 -o events.csv --plot machine.png"
+
+SHARE = 5  # a fifth of each series is normal where nothing is said
+FOUND = 3  # exit code of --exit-code
+
+
+@reads_data
+def detect(
+    data: Data,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="A detector (of --save), used as it is; or a model (of `unspool fit`), for which "
+            "normal data set scales and thresholds. One is trained if left out.",
+        ),
+    ] = None,
+    normal: Annotated[
+        Path | None, typer.Option(metavar="DATA2", help="A file of normal data.")
+    ] = None,
+    normal_until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="What comes before TIME in DATA (in each series) is normal, the rest is scored; a "
+            "number of rows where there are no times.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="EVENTS", help="A .csv or .json file; stdout otherwise."
+        ),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Score, threshold and alarm of each step: .csv, …"),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PICTURE", help="A .png, .svg, .pdf or .jpg file.")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="DETECTOR", help="A file for --model, next time.")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Print a table with simple methods on the same data.")
+    ] = False,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="DATA grows, or is - for stdin: a line in, a score out. See above."
+        ),
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --follow: where it goes on from, and stops."),
+    ] = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 3 where there are events.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    device: Device = "auto",
+    *,
+    detecting: Detecting,
+    columns: Columns,
+) -> None:
+    """Find anomalies in DATA, with a model of what is normal, and write them as events.
+
+    Rows of a table are time steps and its columns features (sensors); a time column, an id column
+    and labels are recognised and set aside. What is normal says --normal or --normal-until; if
+    neither does, it is the first fifth of each series. The last fifth of the normal part trains no
+    model: it sets the scales and the threshold. Labels (of --label: 0 and 1, or names of which an
+    empty one, 0 and normal mean normal) are for the table of --compare and the picture alone.
+
+    An event is a row with start, peak and end (times, or steps counted from 0), steps, height,
+    threshold, and the features at fault. Sequences (.ts, .tsv, --rows) are scored as wholes.
+
+    --follow reads CSV lines, below a header or without one, and writes a line for each, at once:
+    time (or step), score (trailing), threshold, alarm (0 or 1). It needs a detector, of --model or
+    trained on --normal. A line that cannot be read is told on stderr, and its score is empty.
+    Ctrl-C ends it, and so does the end of stdin.
+
+    Exit codes: 0 when done, whatever was found; 1 for input that cannot be used; 2 for a wrong
+    call; with --exit-code 3 where there are events.
+    """
+    out = Outputs(output, scores, plot, save)
+    out.check()
+    _check_call(detecting, model, normal, normal_until, compare=compare)
+    if follow:
+        from unspool.cli.follow import check_alone, follow_lines
+
+        check_alone(out, columns, normal_until, compare=compare, exit_code=exit_code)
+        detector = _fitted_for_lines(model, normal, detecting, columns, device, quiet=quiet)
+        if save is not None:
+            detector.save(save)
+        follow_lines(data, detector.contents(), columns, state)
+        return
+    if state is not None:
+        raise typer.BadParameter("it is for --follow; leave it out", param_hint="--state")
+
+    from unspool.cli.detector import in_flags, stored, unfitted
+    from unspool.cli.steps import read_steps
+
+    ready, trained = (None, None) if model is None else stored(model, device)
+    _check_detector(ready, detecting, normal, normal_until, compare=compare)
+    known = getattr(trained if ready is None else ready, "feature_names_in_", None)
+    given = read_steps(data, columns, known)
+    wanted_normal = ready is None or compare
+    before, after = _parts(given, normal, normal_until, columns) if wanted_normal else (None, given)
+    start = perf_counter()
+    with in_flags():
+        if ready is not None:
+            detector = ready
+        else:
+            assert before is not None
+            detector = unfitted(
+                detecting, trained, before.per_day(), before.name, device=device, quiet=quiet
+            ).fit(before.X)
+        kind = None if detecting.kind is None else detecting.kind.value
+        found = detector.detect(after.X, kind)
+    seconds = perf_counter() - start
+    if save is not None:
+        detector.save(save)
+    out.write(found, after)
+    options.say(summary(detector, found, kind))
+    if compare:
+        from unspool.cli.compare import print_comparison
+
+        assert before is not None
+        print_comparison(detector, kind, before, after, found, seconds)
+    if exit_code and found.events:
+        raise typer.Exit(FOUND)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files to write."""
+
+    events: Path | None
+    scores: Path | None
+    plot: Path | None
+    save: Path | None
+
+    def given(self) -> list[str]:
+        """The flags that were given, but for --save."""
+        flags = {"-o": self.events, "--scores": self.scores, "--plot": self.plot}
+        return [name for name, path in flags.items() if path is not None]
+
+    def check(self) -> None:
+        """Raise an `InputError` where one could not be written; before long work."""
+        from unspool import _checks
+        from unspool._files import check_folder
+        from unspool.anomaly import events
+        from unspool.cli.plot import ENDINGS
+        from unspool.data.write import check_writable
+        from unspool.errors import InputError
+
+        for path, what, endings in (
+            (self.events, "ending", events.ENDINGS),
+            (self.plot, "ending of a picture", ENDINGS),
+        ):
+            if path is not None and path.suffix.lower() not in endings:
+                raise InputError(f"{path}: {_checks.unknown_name(what, path.suffix, endings)}")
+        check_writable(self.scores)
+        given = [path for path in (self.events, self.scores, self.plot, self.save) if path]
+        for path in given:
+            check_folder(path)
+        if len({path.absolute() for path in given}) < len(given):
+            raise InputError("-o, --scores, --plot and --save name the same file; name different.")
+
+    def write(self, found: "Detection", steps: "Steps") -> None:
+        """Write all of them, but for the detector."""
+        from unspool.anomaly.events import write_events
+        from unspool.data.write import write_table
+
+        if self.plot is not None:
+            _draw(self.plot, found, steps)
+        if self.scores is not None:
+            index = steps.index()
+            if steps.sequences is None:
+                score, threshold = np.concatenate(found.scores), np.concatenate(found.thresholds)
+            else:
+                score, threshold = found.scores, found.thresholds
+            alarm = (score > threshold).astype(np.int8)
+            table = {**index, "score": score, "threshold": threshold, "alarm": alarm}
+            write_table(table, self.scores, array=np.column_stack([score, threshold, alarm]))
+        times = None if steps.sequences is not None else steps.times
+        many = steps.ids is not None or steps.sequences is not None
+        named = steps.called() if many else None
+        write_events(found.events, self.events, times=times, series=named)
+
+
+def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -> str:
+    """What was found, in a line."""
+    alarms = found.alarms
+    flags = np.concatenate(alarms) if isinstance(alarms, list) else alarms
+    kind = detector._parameters["kind"] if kind is None else kind
+    threshold: Any = detector.thresholds_[kind]
+    count, unit = len(found.events), "sequences" if detector._of_sequences else "steps"
+    rate = f"rate {threshold.rate:g}"
+    if threshold.kind == "alarms":
+        rate = f"{threshold.rate:g} alarms in {threshold.steps_per_period:g} steps"
+    return (
+        f"{count:,} event{'' if count == 1 else 's'}, {flags.mean():.2%} of {len(flags):,} {unit} "
+        f"above the threshold (score {kind}, threshold {threshold.kind}, {rate})"
+    )
+
+
+def _check_call(
+    detecting: Detecting,
+    model: Path | None,
+    normal: Path | None,
+    normal_until: str | None,
+    *,
+    compare: bool,
+) -> None:
+    """Refuse options that do not go together."""
+    if normal is not None and normal_until is not None:
+        raise typer.BadParameter(
+            "both say what is normal; leave one of them out", param_hint="--normal-until"
+        )
+    if compare and detecting.kind == "code":
+        raise typer.BadParameter(
+            "simple methods have no codes, leave out --kind code", param_hint="--compare"
+        )
+
+
+def _check_detector(
+    ready: Any,
+    detecting: Detecting,
+    normal: Path | None,
+    normal_until: str | None,
+    *,
+    compare: bool,
+) -> None:
+    """Refuse options that a detector from a file has no use for."""
+    from unspool.errors import InputError
+
+    if ready is None:
+        return
+    flags = [name for name in detecting.given() if name != "--kind"]
+    if not compare:
+        asked = {"--normal": normal, "--normal-until": normal_until}
+        flags += [name for name, value in asked.items() if value is not None]
+    if flags:
+        raise InputError(
+            f"The file of --model is a detector, which is used as it is; leave out "
+            f"{', '.join(flags)}, or give a file that `unspool fit` wrote."
+        )
+
+
+def _parts(
+    given: "Steps", normal: Path | None, normal_until: str | None, columns: Columns
+) -> "tuple[Steps, Steps]":
+    """The normal part, and what is to be scored."""
+    from unspool.cli.steps import normal_until as places
+    from unspool.cli.steps import read_steps
+    from unspool.errors import InputError
+
+    if normal is not None:
+        return read_steps(normal, columns, given.names), given
+    if normal_until is not None:
+        at = places(given, normal_until)
+    else:
+        at = [length // SHARE for length in given.lengths]
+        what = "first fifth" if len(at) == 1 else "first fifth of each series"
+        options.say(
+            f"{given.name}: the {what} is taken as normal and the rest is scored; --normal-until "
+            "or --normal says otherwise"
+        )
+    before, after = given.cut(at)
+    for part, lacks in ((before, "normal"), (after, "left to be scored")):
+        if not part.lengths or not sum(part.lengths):
+            raise InputError(f"{given.name}: nothing is {lacks}; give another --normal-until.")
+    return before, after
+
+
+def _fitted_for_lines(
+    model: Path | None,
+    normal: Path | None,
+    detecting: Detecting,
+    columns: Columns,
+    device: str,
+    *,
+    quiet: bool,
+) -> Any:
+    """A detector for --follow: what has `contents`."""
+    from dataclasses import replace
+
+    from unspool.cli.detector import Kind, in_flags, stored, unfitted
+    from unspool.cli.steps import read_steps
+
+    if detecting.kind not in (None, Kind.trailing):
+        raise typer.BadParameter("--follow has the score trailing alone", param_hint="--kind")
+    ready, trained = (None, None) if model is None else stored(model, device)
+    if ready is not None:
+        _check_detector(ready, detecting, normal, None, compare=False)
+        return ready
+    if normal is None:
+        raise typer.BadParameter(
+            "it needs a detector: --model with a file of --save, or --normal", param_hint="--follow"
+        )
+    before = read_steps(normal, columns, getattr(trained, "feature_names_in_", None))
+    wanted = replace(detecting, kind=Kind.trailing)
+    per_day = before.per_day()
+    with in_flags():
+        made = unfitted(wanted, trained, per_day, before.name, device=device, quiet=quiet)
+        return made.fit(before.X)
+
+
+def _draw(path: Path, found: "Detection", steps: "Steps") -> None:
+    """A picture of the series with the highest score above its threshold."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from unspool import plots
+    from unspool._files import whole_or_not
+    from unspool.errors import InputError
+
+    if steps.sequences is not None:
+        raise InputError(
+            "--plot draws series, and these are sequences with one score each; leave it out, and "
+            "see `unspool plot reconstruction`."
+        )
+    over = [
+        (one - level).max() for one, level in zip(found.scores, found.thresholds, strict=True)
+    ]
+    worst = int(np.argmax(over))
+    called = str(steps.called()[worst]) if len(over) > 1 else None
+    labels, times = steps.labels, steps.times[worst]
+    ordered = "time" in steps.columns and bool((times[1:] >= times[:-1]).all())
+    if not ordered:  # steps, also where a clock was set back
+        times = np.arange(steps.first[worst], steps.first[worst] + len(times))
+    display: Any = plots.AnomalyDisplay.from_detection(
+        found,
+        steps.series[worst],
+        worst,
+        labels=None if labels is None else labels[worst],
+        times=times,
+        feature_names=steps.names,
+        name=called,
+    )
+    if not ordered:
+        display.ax_[-1].set_xlabel("step", fontsize=9)
+    with whole_or_not(path) as file:
+        display.figure_.savefig(file, format=path.suffix[1:].lower(), dpi=150)
+    told = f", of the series {called}, whose score is highest" if called is not None else ""
+    options.say(f"wrote {path}{told}")
