@@ -61,7 +61,7 @@ def print_comparison(
     table.add_column("method")
     heads = ["events", "of ours", "above", "seconds"]
     if labels is not None:
-        heads += ["VUS-PR", "AUC-PR", "found", "precision", "recall", "F1"]
+        heads += ["normal above", "VUS-PR", "AUC-PR", "found", "precision", "recall", "F1"]
         heads += ["false/day"] if after.per_day() is not None else []
         heads += ["delay"]
     for head in heads:
@@ -108,7 +108,8 @@ def _listed(values: Any) -> list[Any]:
 
 
 def _cells(told: Evaluation) -> list[str]:
-    cells = [_decimals(told.vus_pr), _decimals(told.auc_pr), f"{told.n_found} of {told.n_events}"]
+    cells = [_decimals(told.flagged_normal, "{:.2%}")]
+    cells += [_decimals(told.vus_pr), _decimals(told.auc_pr), f"{told.n_found} of {told.n_events}"]
     cells += [_decimals(one) for one in (told.precision, told.recall, told.f1)]
     if told.false_alarms_per_day is not None:
         cells.append(_decimals(told.false_alarms_per_day, "{:.2g}"))

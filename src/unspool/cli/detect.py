@@ -1,6 +1,6 @@
 """`unspool detect`: anomalies in series, as events, scores and a picture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unspool.anomaly.detection import Detection
     from unspool.cli.steps import Steps
     from unspool.estimators.anomaly_detector import AnomalyDetector
+    from unspool.model_file import Contents
 
 EXAMPLE = "unspool detect machine.csv --normal-until 2013-12-10 -o events.csv --plot machine.png"
 
@@ -108,14 +109,19 @@ def detect(
     if follow:
         from unspool.cli.follow import check_alone, follow_lines
 
-        check_alone(out, columns, normal_until, compare=compare, exit_code=exit_code)
-        detector = _fitted_for_lines(model, normal, detecting, columns, device, quiet=quiet)
+        asked = {"--normal-until": normal_until, "--compare": compare, "--exit-code": exit_code}
+        check_alone([*out.given(), *(name for name, value in asked.items() if value)], columns)
+        contents = _for_lines(model, normal, detecting, columns, device, quiet=quiet)
         if save is not None:
-            detector.save(save)
-        follow_lines(data, detector.contents(), columns, state)
+            from unspool import model_file
+
+            model_file.write(save, contents)
+        follow_lines(data, contents, columns, state)
         return
     if state is not None:
         raise typer.BadParameter("it is for --follow; leave it out", param_hint="--state")
+    if str(data) == "-":
+        raise typer.BadParameter("- (stdin) needs --follow; name a file", param_hint="DATA")
 
     from unspool.cli.detector import in_flags, stored, unfitted
     from unspool.cli.steps import read_steps
@@ -205,7 +211,7 @@ class Outputs:
             write_table(table, self.scores, array=np.column_stack([score, threshold, alarm]))
         times = None if steps.sequences is not None else steps.times
         many = steps.ids is not None or steps.sequences is not None
-        named = steps.called() if many else None
+        named = list(steps.called()) if many else None
         write_events(found.events, self.events, times=times, series=named)
 
 
@@ -245,7 +251,7 @@ def _check_call(
 
 
 def _check_detector(
-    ready: Any,
+    ready: object,
     detecting: Detecting,
     normal: Path | None,
     normal_until: str | None,
@@ -294,7 +300,7 @@ def _parts(
     return before, after
 
 
-def _fitted_for_lines(
+def _for_lines(
     model: Path | None,
     normal: Path | None,
     detecting: Detecting,
@@ -302,29 +308,30 @@ def _fitted_for_lines(
     device: str,
     *,
     quiet: bool,
-) -> Any:
-    """A detector for --follow: what has `contents`."""
-    from dataclasses import replace
-
+) -> "Contents":
+    """The detector for --follow."""
+    from unspool import model_file
     from unspool.cli.detector import Kind, in_flags, stored, unfitted
     from unspool.cli.steps import read_steps
 
     if detecting.kind not in (None, Kind.trailing):
         raise typer.BadParameter("--follow has the score trailing alone", param_hint="--kind")
-    ready, trained = (None, None) if model is None else stored(model, device)
-    if ready is not None:
-        _check_detector(ready, detecting, normal, None, compare=False)
-        return ready
+    if model is not None:
+        contents = model_file.read(model)
+        if contents.detector is not None:
+            _check_detector(True, detecting, normal, None, compare=False)
+            return contents
     if normal is None:
         raise typer.BadParameter(
             "it needs a detector: --model with a file of --save, or --normal", param_hint="--follow"
         )
+    trained = None if model is None else stored(model, device)[1]
     before = read_steps(normal, columns, getattr(trained, "feature_names_in_", None))
     wanted = replace(detecting, kind=Kind.trailing)
     per_day = before.per_day()
     with in_flags():
         made = unfitted(wanted, trained, per_day, before.name, device=device, quiet=quiet)
-        return made.fit(before.X)
+        return made.fit(before.X).contents()
 
 
 def _draw(path: Path, found: "Detection", steps: "Steps") -> None:
@@ -341,15 +348,11 @@ def _draw(path: Path, found: "Detection", steps: "Steps") -> None:
             "--plot draws series, and these are sequences with one score each; leave it out, and "
             "see `unspool plot reconstruction`."
         )
-    over = [
-        (one - level).max() for one, level in zip(found.scores, found.thresholds, strict=True)
-    ]
+    over = [(one - level).max() for one, level in zip(found.scores, found.thresholds, strict=True)]
     worst = int(np.argmax(over))
     called = str(steps.called()[worst]) if len(over) > 1 else None
-    labels, times = steps.labels, steps.times[worst]
-    ordered = "time" in steps.columns and bool((times[1:] >= times[:-1]).all())
-    if not ordered:  # steps, also where a clock was set back
-        times = np.arange(steps.first[worst], steps.first[worst] + len(times))
+    labels = steps.labels
+    times = np.maximum.accumulate(steps.times[worst])  # a clock may have been set back
     display: Any = plots.AnomalyDisplay.from_detection(
         found,
         steps.series[worst],
@@ -359,7 +362,7 @@ def _draw(path: Path, found: "Detection", steps: "Steps") -> None:
         feature_names=steps.names,
         name=called,
     )
-    if not ordered:
+    if "time" not in steps.columns:
         display.ax_[-1].set_xlabel("step", fontsize=9)
     with whole_or_not(path) as file:
         display.figure_.savefig(file, format=path.suffix[1:].lower(), dpi=150)

@@ -211,7 +211,7 @@ def unfitted(
 
     parameters = wanted.parameters(per_day, name)
     detector = AnomalyDetector(**parameters, device=device, verbose=0 if quiet else 1)
-    own = {key: None for key in BY_SET}
+    own = dict.fromkeys(BY_SET)
     trained = None if model is not None else default_model(detector)
     others = {} if trained is None else trained.get_params(deep=False)
     given = parse_settings(wanted.settings or [], {**own, **others})

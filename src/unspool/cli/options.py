@@ -153,7 +153,7 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
     An argument annotated with `Reading`, say, is made of the options that `Reading` has.
     """
     signature = inspect.signature(command)
-    groups = {
+    groups: dict[str, Any] = {
         name: one.annotation
         for name, one in signature.parameters.items()
         if is_dataclass(one.annotation)

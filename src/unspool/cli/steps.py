@@ -50,7 +50,7 @@ class Steps:
     columns: dict[str, list[Column]]
 
     @property
-    def X(self) -> Any:  # noqa: N802
+    def X(self) -> Any:
         """What a detector takes: sequences, or a list of series, with names where they are known.
 
         Without names, columns of tables are matched by nothing but their number.
@@ -240,7 +240,7 @@ def flags_of(column: Column) -> npt.NDArray[np.bool_]:
     Numbers are 0 or 1, or missing; of names, an empty one, 0, normal and false are normal.
     """
     if column.dtype.kind == "b":
-        return column
+        return np.asarray(column, dtype=bool)
     if column.dtype.kind not in "iuf":
         texts = [str(one).strip().lower() for one in column.tolist()]
         return np.array([text not in NORMAL for text in texts], dtype=bool)
@@ -251,4 +251,4 @@ def flags_of(column: Column) -> npt.NDArray[np.bool_]:
             "Labels must be 0 or 1, or names of which an empty one, 0 and normal mean normal, got "
             f"{values[odd][0]:g}; name another column with --label."
         )
-    return values == 1
+    return np.asarray(values == 1)

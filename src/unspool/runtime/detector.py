@@ -54,6 +54,8 @@ class Detector:
         Steps of a window, w.
     kind : str
         The kind of score that is taken where none is named.
+    names : tuple of F strings, or None
+        Of the features.
 
     Raises
     ------
@@ -72,7 +74,7 @@ class Detector:
         self.window: int = detector["window"]
         self.kind: str = detector["parameters"]["kind"]
         names = detector["feature_names_in"]
-        self._names = None if names is None else tuple(names)
+        self.names = None if names is None else tuple(names)
         self._scorer = Scorer(
             self._source(),
             self.window,
@@ -80,7 +82,7 @@ class Detector:
             contents.tensors[f"{PREFIX}scale"],
             restored_thresholds(detector["thresholds"], contents.tensors),
             detector["parameters"]["gap"],
-            self._names,
+            self.names,
         )
 
     def __repr__(self) -> str:
@@ -110,16 +112,16 @@ class Detector:
                 model._forecasts, model.horizon, model.scaler, loss, self.window, features
             )
         running = scorer.thresholds["trailing"].running()
-        return DetectorStream(errors, scorer.scale, running, self._names)
+        return DetectorStream(errors, scorer.scale, running, self.names)
 
     def _read(self, X: Any) -> Given:
         given = read_series(X)
         features = self.contents.facts.n_features
         if given.n_features != features:
             raise InputError(f"Expected {features} features, as in `fit`, got {given.n_features}.")
-        if given.names and self._names and given.names != self._names:
+        if given.names and self.names and given.names != self.names:
             raise InputError(
-                f"Expected the features {', '.join(self._names)}, in this order, got "
+                f"Expected the features {', '.join(self.names)}, in this order, got "
                 f"{', '.join(given.names)}; choose and order them as in `fit`."
             )
         return given
