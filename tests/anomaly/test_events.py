@@ -108,7 +108,9 @@ def test_csv(tmp_path):
 )
 def test_json(tmp_path, times, expected):
     write_events(found(gap=4), tmp_path / "events.json", times=[times], series=["Süd"])
-    first, second = json.loads((tmp_path / "events.json").read_text(encoding="utf-8"))
+    text = (tmp_path / "events.json").read_text(encoding="utf-8")
+    assert '"series": "Süd"' in text
+    first, second = json.loads(text)
     features = first.pop("features")
     assert first.pop("start") == expected
     assert {first.pop("peak"), first.pop("end")}.isdisjoint({expected})

@@ -13,7 +13,6 @@ from unspool.data.sequences import FloatArray
 # .5e-3 to 2e-3 with an estimate.
 FEW = 50
 LEAST_SHAPE = -1.0  # below it the likelihood has no maximum
-NEARLY_0 = 1e-9
 
 
 class Tail(NamedTuple):
@@ -24,7 +23,7 @@ class Tail(NamedTuple):
 
     def level(self, probability: float) -> float:
         """What an exceedance exceeds with this probability."""
-        if abs(self.shape) < NEARLY_0:
+        if self.shape == 0:
             return -self.scale * float(np.log(probability))
         return self.scale * float(np.expm1(-self.shape * np.log(probability))) / self.shape
 
@@ -49,7 +48,7 @@ def fit_tail(exceedances: FloatArray) -> Tail:
     def at(place: float) -> tuple[float, float, float]:
         """Mean log-likelihood, shape and scale where shape / scale = exp(place) - 1."""
         ratio = np.expm1(place)
-        if abs(ratio) < NEARLY_0:
+        if ratio == 0:
             return -np.log(mean) - 1, 0.0, mean
         logarithm = float(np.log1p(ratio * share).mean())
         shape = max(logarithm, LEAST_SHAPE)

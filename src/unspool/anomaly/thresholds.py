@@ -114,7 +114,7 @@ def _pareto(
     n = len(pooled)
     start = float(pooled[math.ceil(TAIL * n) - 1])
     above = pooled[pooled > start] - start
-    if not len(above) or rate * n >= len(above):
+    if rate * n >= len(above):
         return ParetoThreshold(rate, quantile, *known, start, 0.0, 0.0)
     tail = fit_tail(above)
     level = start + tail.level(rate * n / len(above))
