@@ -47,6 +47,8 @@ LOSSES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "categorical_crossentropy": lambda p, target: -target * np.log(np.maximum(p, LEAST)),
 }
 
+CROSSENTROPIES = ("binary_crossentropy", "categorical_crossentropy")
+
 # A distribution over the features of a step is one thing to get right, not F.
 BY_STEP = ("categorical_crossentropy",)
 

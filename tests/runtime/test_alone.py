@@ -89,8 +89,10 @@ def test_what_needs_more_says_what_to_install():
 
 @pytest.mark.parametrize(
     "module",
-    ["runtime", "evaluation", "lstm.reference", "data.windows"]
-    + ["anomaly.thresholds", "anomaly.events"],
+    [
+        *("runtime", "evaluation", "lstm.reference", "data.windows"),
+        *("anomaly.thresholds", "anomaly.events"),
+    ],
 )
 def test_these_load_without_anything_heavy(module):
     code = f"import sys, unspool.{module}; print([m for m in sys.modules if m in {HEAVY!r}])"

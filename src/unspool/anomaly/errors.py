@@ -10,9 +10,13 @@ from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, Sequences
 from unspool.data.windows import Windows
-from unspool.results import LOSSES
+from unspool.results import CROSSENTROPIES, LOSSES
 
 BATCH_VALUES = 1 << 22  # values in the windows that a rival is given at once
+FURTHEST = 1e12  # scaled units from which on a value is no further away: squares stay in float32
+
+# A cross-entropy is not 0 for what is perfectly reconstructed, and has no meaning outside 0-1.
+ERRORS = {**LOSSES, **dict.fromkeys(CROSSENTROPIES, LOSSES["mse"])}
 
 Pieces = Iterator[tuple[IntArray, FloatArray]]
 
@@ -23,7 +27,9 @@ class OfWindows:
     Parameters
     ----------
     errors : callable
-        Takes `Windows` or `Sequences`; gives indices (B,) and errors (B, T, F), batch by batch.
+        Takes `Windows` or `Sequences`; gives indices (B,), ascending without gaps for `Windows`,
+        and errors (B, T, F), batch by batch.
+    scaler : Scaler
     distances : callable, optional
         Takes the same, gives the distance of each window's code to the nearest of training, (N,).
     by_feature : bool, default True
@@ -33,11 +39,13 @@ class OfWindows:
     def __init__(
         self,
         errors: Callable[[Source], Pieces],
+        scaler: Scaler,
         distances: Callable[[Source], FloatArray] | None = None,
         *,
         by_feature: bool = True,
     ) -> None:
         self.errors, self.distances, self.by_feature = errors, distances, by_feature
+        self.scaler = scaler
 
     def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> Errors:
         """Errors of a series (T, F) in windows of `size` steps, as far as `kinds` need them.
@@ -105,12 +113,13 @@ class OfSteps:
     errors : callable
         Takes a series (T, F) and the most steps that an expectation may depend on, w; gives the
         errors (T, F), none of which depends on later steps.
+    scaler : Scaler
     """
 
     by_feature = True
 
-    def __init__(self, errors: Callable[[FloatArray, int], FloatArray]) -> None:
-        self.errors = errors
+    def __init__(self, errors: Callable[[FloatArray, int], FloatArray], scaler: Scaler) -> None:
+        self.errors, self.scaler = errors, scaler
 
     def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> Errors:
         """Errors of a series (T, F) in windows of `size` steps."""
@@ -133,6 +142,7 @@ class OfSteps:
 def of_network(
     reconstructions: Callable[[Source], Iterator[tuple[IntArray, FloatArray, FloatArray]]],
     encode: Callable[[Source], FloatArray],
+    scaler: Scaler,
     loss: str,
     codes: FloatArray | None,
 ) -> OfWindows:
@@ -144,19 +154,20 @@ def of_network(
         Takes a source; gives indices (B,), inputs and reconstructions (B, T, F), scaled.
     encode : callable
         Takes a source, gives codes (N, L).
+    scaler : Scaler
     loss : str
-        That the model was trained on; errors are its values.
+        That the model was trained on; errors are its values, and squares for a cross-entropy.
     codes : array of shape (M, L), optional
         Of training, to which distances are measured.
     """
 
     def errors(source: Source) -> Pieces:
         for indices, x, again in reconstructions(source):
-            yield indices, LOSSES[loss](again, x)
+            yield indices, ERRORS[loss](again, x)
 
     if codes is None:
-        return OfWindows(errors)
-    return OfWindows(errors, lambda source: nearest(encode(source), codes))
+        return OfWindows(errors, scaler)
+    return OfWindows(errors, scaler, lambda source: nearest(encode(source), codes))
 
 
 def of_forecasts(
@@ -192,12 +203,12 @@ def of_forecasts(
             for place in range(min(horizon, len(series) - first)):
                 steps = slice(first + place, min(first + place + n, len(series)))
                 some = ahead[: steps.stop - steps.start, place]
-                total[steps] += LOSSES[loss](some, target[steps])
+                total[steps] += ERRORS[loss](some, target[steps])
                 found[steps] += 1
             first += n
         return total / np.maximum(found, 1)[:, None]
 
-    return OfSteps(errors)
+    return OfSteps(errors, scaler)
 
 
 def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
@@ -206,7 +217,7 @@ def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
     One that gives a score for a window and nothing more has that for the error of all features.
     """
     if hasattr(rival, "step_errors"):
-        return OfSteps(lambda series, size: rival.step_errors(scaler.apply(series)))
+        return OfSteps(lambda series, size: rival.step_errors(scaler.apply(series)), scaler)
 
     def errors(source: Source) -> Pieces:
         batch = max(1, BATCH_VALUES // max(1, source.max_length * source.n_features))
@@ -218,7 +229,26 @@ def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
             else:
                 yield indices, np.broadcast_to(rival.window_scores(x)[:, None, None], x.shape)
 
-    return OfWindows(errors, by_feature=hasattr(rival, "reconstruct"))
+    return OfWindows(errors, scaler, by_feature=hasattr(rival, "reconstruct"))
+
+
+def within(values: Any, scaler: Scaler) -> Any:
+    """Values (..., F) in the units of the data, none further away than `FURTHEST` scales.
+
+    Nothing is copied where none is.
+    """
+    low, high = limits(scaler)
+    axes = tuple(range(values.ndim - 1))
+    if (values.min(axis=axes) >= low).all() and (values.max(axis=axes) <= high).all():
+        return values
+    return np.clip(values, low, high)
+
+
+def limits(scaler: Scaler) -> tuple[FloatArray, FloatArray]:
+    """The least and the largest value of each feature, (F,), that `within` leaves as they are."""
+    with np.errstate(over="ignore"):  # beyond all numbers is no limit
+        furthest = FURTHEST * scaler.scale
+        return scaler.shift - furthest, scaler.shift + furthest
 
 
 def reflected(series: FloatArray, size: int) -> Sequences:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from unspool import _checks
 from unspool.data.convert import as_source, check_has_columns, plain
 from unspool.data.frames import ARRAYS, check_order_of_time, is_frame, labels_of, names_of
 from unspool.data.sequences import FloatArray, Sequences
@@ -65,7 +66,7 @@ def read(X: Any) -> Given:
     Raises
     ------
     InputError
-        For anything else, for no steps, and for NaN or infinity.
+        For anything else, for a series or a sequence without steps, and for NaN or infinity.
     """
     if isinstance(X, Windows):
         raise InputError(
@@ -73,18 +74,26 @@ def read(X: Any) -> Given:
             "its own (its parameter `window`)."
         )
     if isinstance(X, Sequences):
-        return Given([], X, False, X.feature_names)
+        return Given([], _with_steps(X), False, X.feature_names)
     shape = getattr(X, "shape", ())
     if len(shape) == 3 and not is_frame(X):
         sequences = as_source(X)
         assert isinstance(sequences, Sequences)
-        return Given([], sequences, False, sequences.feature_names)
+        return Given([], _with_steps(sequences), False, sequences.feature_names)
     levels = getattr(getattr(X, "index", None), "nlevels", 1)
     if levels > 1 or _lists_series(X):
         series, names = as_series(X)
         return Given([_finite(one, i) for i, one in enumerate(series)], None, True, names)
     names = names_of(labels_of(X)) if is_frame(X) else None
     return Given([_finite(_one(X), None)], None, False, names, _times(X))
+
+
+def _with_steps(sequences: Sequences) -> Sequences:
+    """Sequences, if each has a step to score."""
+    empty = np.flatnonzero(sequences.lengths == 0)
+    if len(empty):
+        raise InputError(f"Sequence {empty[0]} has no step to score; leave it out.")
+    return sequences
 
 
 def _lists_series(X: Any) -> bool:
@@ -112,7 +121,8 @@ def _one(X: Any) -> FloatArray:
         raise error
     if not isinstance(values, np.ndarray) or values.ndim != 2:
         raise InputError(
-            f"Expected a series as (T, F), a list of those, or sequences (N, T, F), got {X!r}."
+            "Expected a series as (T, F), a list of those, or sequences (N, T, F), got "
+            f"{_checks.shown(X)}."
         )
     check_has_columns(values)
     return values
@@ -136,3 +146,12 @@ def _finite(series: FloatArray, number: int | None) -> FloatArray:
             f"{step}, feature {feature}{where}; fill or drop such steps."
         )
     return series
+
+
+def check_same_names(names: Sequence[str] | None, known: Sequence[str] | None) -> None:
+    """Refuse names of features that are not those of `fit`, in the same order."""
+    if names is not None and known is not None and list(names) != list(known):
+        raise InputError(
+            f"Expected the features {', '.join(known)}, in this order, got {', '.join(names)}; "
+            "choose and order them as in `fit`."
+        )

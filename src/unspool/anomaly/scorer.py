@@ -9,12 +9,12 @@ import numpy as np
 from unspool import _checks
 from unspool.anomaly import scores as scoring
 from unspool.anomaly.detection import Detection
-from unspool.anomaly.errors import OfSteps, OfWindows
+from unspool.anomaly.errors import OfSteps, OfWindows, within
 from unspool.anomaly.events import find_events
 from unspool.anomaly.reading import Given
 from unspool.anomaly.scores import Errors
 from unspool.anomaly.thresholds import Threshold
-from unspool.data.sequences import FloatArray
+from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
 
 
@@ -95,15 +95,19 @@ def errors(
     of_sequences: bool,
 ) -> list[Errors]:
     """Errors of each series, or of each sequence as a series that is one window."""
+    check_form(given, of_sequences=of_sequences)
+    scaler, given_sequences = source.scaler, given.sequences
+    if given_sequences is None:
+        return [source.of_series(within(one, scaler), window, kinds) for one in given.series]
+    values = within(given_sequences.values, scaler)
+    return source.of_sequences(Sequences(values, given_sequences.lengths), kinds)
+
+
+def check_form(given: Given, *, of_sequences: bool) -> None:
+    """Refuse series where `fit` was given sequences, and the other way round."""
     if (given.sequences is not None) != of_sequences:
         expected, got = ("sequences", "series") if of_sequences else ("series", "sequences")
         raise InputError(f"Expected {expected}, as in `fit`, got {got}.")
-    if given.sequences is None:
-        return [source.of_series(one, window, kinds) for one in given.series]
-    empty = np.flatnonzero(given.sequences.lengths == 0)
-    if len(empty):
-        raise InputError(f"Sequence {empty[0]} has no step to score; leave it out.")
-    return source.of_sequences(given.sequences, kinds)
 
 
 def highest(scores: list[FloatArray]) -> FloatArray:

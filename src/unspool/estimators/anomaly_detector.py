@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from unspool import _checks, model_file
 from unspool.anomaly import scores as scoring
 from unspool.anomaly.detection import Detection
-from unspool.anomaly.reading import Given, read
-from unspool.anomaly.scorer import Scorer, errors, highest
+from unspool.anomaly.reading import Given, check_same_names, read
+from unspool.anomaly.scorer import Scorer, check_form, errors, highest
 from unspool.anomaly.scores import KINDS, Errors
 from unspool.anomaly.threshold_kinds import KINDS as THRESHOLDS
 from unspool.anomaly.thresholds import Threshold, fit_threshold
@@ -23,6 +23,7 @@ from unspool.data.frames import is_frame
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError, ThresholdWarning
 from unspool.estimators import detector_file
+from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.base import Model
 from unspool.estimators.detector_training import (
     Trained,
@@ -258,8 +259,18 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self._of_sequences = given.sequences is not None
         inner = unfrozen(self.model)
         ready = inner is not self.model
+        if ready:
+            known = getattr(inner, "feature_names_in_", ())
+            if len(known) == given.n_features:  # those of a table (N, T) are of its steps
+                check_same_names(given.names, known)
+        without = {"trailing"} if self._of_sequences else set()
+        if inner is not None and not isinstance(inner, BaseAutoencoder):
+            without |= {"code"}
+        kinds = [kind for kind in KINDS if kind not in without]
+        _checks.raise_all(_checks.choice("kind", self.kind, kinds))
         if calibration is not None:
             training, held_out = given, self._like_fit(read(calibration), calibration)
+            check_form(held_out, of_sequences=self._of_sequences)
         else:
             training, held_out = (given, given) if ready else split(given, self.calibration_split)
         if ready:
@@ -270,9 +281,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             trained = train(self, training, self.window_)
         self.model_, self._scaler, self.codes_ = trained.model, trained.scaler, trained.codes
 
-        without = {"trailing"} if self._of_sequences else set()
-        kinds = [k for k in KINDS if k not in without and (k != "code" or self.codes_ is not None)]
-        _checks.raise_all(_checks.choice("kind", self.kind, kinds))
         found = errors(
             source_of(trained), held_out, self.window_, kinds, of_sequences=self._of_sequences
         )
@@ -490,12 +498,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"X has {given.n_features} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input."
             )
-        names, known = given.names, self._names()
-        if names and known and names != known:
-            raise InputError(
-                f"Expected the features {', '.join(known)}, in this order, got "
-                f"{', '.join(names)}; choose and order them as in `fit`."
-            )
+        check_same_names(given.names, self._names())
         return given
 
     def _note_features(self, X: Any, given: Given) -> None:
@@ -531,7 +534,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _is_rival(model: Any) -> bool:
-    return any(hasattr(model, name) for name in ("reconstruct", "window_scores", "step_errors"))
+    names = ("reconstruct", "window_scores", "step_errors")
+    return not isinstance(model, type) and any(hasattr(model, name) for name in names)
 
 
 def _each(scores: Any, change: Callable[[FloatArray], Any]) -> Any:

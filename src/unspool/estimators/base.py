@@ -40,7 +40,7 @@ from unspool.nn.build import build
 from unspool.nn.device import resolve_device
 from unspool.nn.losses import LOSSES
 from unspool.nn.sampling import sampler
-from unspool.results import BY_STEP
+from unspool.results import BY_STEP, CROSSENTROPIES
 from unspool.training.batches import Batch, Batches, sample
 from unspool.training.callbacks import Callback, ScheduledSampling
 from unspool.training.objective import AutoencoderLoss
@@ -50,8 +50,6 @@ INFERENCE_STEPS = 1 << 16
 INFERENCE_VALUES = 1 << 22
 ADAPTED = 2048  # training sequences that initial weights are chosen by
 FEW = 16  # sequences that keep no second thread busy
-
-CROSSENTROPIES = ("binary_crossentropy", "categorical_crossentropy")
 
 
 class Model(Savable):

@@ -14,7 +14,6 @@ from unspool.estimators.kinds import MODELS, class_of
 from unspool.estimators.saving import is_seed, plain_parameters, unfrozen, with_parameters
 from unspool.model_file import Contents
 from unspool.model_file.detector import PREFIX, plain_thresholds, restored_thresholds
-from unspool.model_file.fitted import check_fields
 
 T = TypeVar("T", bound=BaseEstimator)
 
@@ -66,7 +65,6 @@ def restored(cls: type[T], contents: Contents, device: str) -> T:
     parameters = dict(learned["parameters"])
     given = parameters["model"]
     if given is not None:
-        check_fields("model", given, ("model", "parameters", "frozen"))
         if given["frozen"]:
             parameters["model"] = FrozenEstimator(inner)
         else:

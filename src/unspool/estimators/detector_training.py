@@ -90,7 +90,8 @@ def train(detector: Any, training: Given, window: int) -> Trained:
     if model.get_params(deep=False).get("random_state", seed) is None:
         model.set_params(random_state=seed)
     if isinstance(model, Model):
-        model.fit(_windows(training, window + (getattr(model, "horizon", None) or 0)))
+        horizon = model._horizon()
+        model.fit(_windows(training, window + (1 if horizon is None else horizon)))
         return Trained(model, None, codes_of(model, training, window))
     source = _windows(training, window)
     scaler = Scaler.fit("standard", source.chunks(), source.n_features, source.chunks)
@@ -136,6 +137,7 @@ def source_of(trained: Trained) -> OfWindows | OfSteps:
     return of_network(
         lambda source: model._reconstructions(model._read(source, unwind=True)),
         model.transform,
+        model.scaler_,
         loss,
         trained.codes,
     )

@@ -123,8 +123,7 @@ class Contents:
         check_images(*self.of_encoder, self.fitted, self.facts)
         self._check_tensors()
         if self.detector is not None:
-            facts, latent_dim = self.facts, self.blueprint.encoder.latent_dim
-            check_detector(self.detector, self.tensors, facts.n_features, latent_dim)
+            check_detector(self.detector, self.tensors, self.facts, self.blueprint)
 
     def _check_tensors(self) -> None:
         """Each of the shape that the blueprint has for it, none too many, finite numbers."""

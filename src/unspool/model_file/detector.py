@@ -9,6 +9,7 @@ import numpy.typing as npt
 from unspool import _checks
 from unspool.anomaly.scores import KINDS
 from unspool.anomaly.thresholds import Threshold, from_plain
+from unspool.blueprint import STRUCTURAL, Blueprint, Facts
 from unspool.errors import InputError
 from unspool.model_file.fitted import check_fields, check_mapping
 
@@ -51,7 +52,7 @@ def restored_thresholds(
     return found
 
 
-def check_detector(detector: Any, tensors: Tensors, n_features: int, latent_dim: int) -> None:
+def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blueprint) -> None:
     """Look at all of it.
 
     Raises
@@ -67,18 +68,38 @@ def check_detector(detector: Any, tensors: Tensors, n_features: int, latent_dim:
         _checks.whole("window", detector["window"], 1),
         _checks.truth("of_sequences", detector["of_sequences"]),
         _checks.number("offset", detector["offset"], -_checks.LARGEST),
-        *(_checks.choice("kind", kind, KINDS) for kind in detector["thresholds"]),
+        _checks.whole("gap", detector["parameters"].get("gap"), 1),
     )
+    if not detector["of_sequences"] and detector["window"] != facts.max_length:
+        raise InputError(
+            f"Expected a detector with windows of {facts.max_length} steps, as its model has "
+            f"them, got {detector['window']}."
+        )
+    without = {"trailing"} if detector["of_sequences"] else set()
+    if "reconstruction" not in blueprint.decoders:
+        without |= {"code"}
+        if "forecast" not in blueprint.decoders:
+            raise InputError("Expected a model that reconstructs or forecasts below a detector.")
+    kinds = set(KINDS) - without
+    if detector["thresholds"].keys() != kinds:
+        raise InputError(
+            f"Expected thresholds of the scores {', '.join(sorted(kinds))}, got "
+            f"{_checks.shown(list(detector['thresholds']))}."
+        )
+    for kind, numbers in detector["thresholds"].items():
+        check_mapping(f"thresholds.{kind}", numbers)
+    _check_model(detector["parameters"]["model"])
+    n_features = facts.n_features
     if names is not None and not (
         isinstance(names, (list, tuple))
         and len(names) == n_features
         and all(isinstance(name, str) for name in names)
     ):
-        raise InputError(f"Expected {n_features} names of features, got {names!r}.")
+        raise InputError(f"Expected {n_features} names of features, got {_checks.shown(names)}.")
     known: dict[str, tuple[tuple[int, ...], str]] = {f"{PREFIX}scale": ((n_features,), "<f8")}
-    if "code" in detector["thresholds"]:
-        codes = tensors.get(f"{PREFIX}codes", np.empty((0, 0), np.float32))
-        known[f"{PREFIX}codes"] = ((max(1, len(codes)), latent_dim), "<f4")
+    if "code" in kinds:
+        count = max(1, *tensors.get(f"{PREFIX}codes", np.empty(0)).shape[:1])
+        known[f"{PREFIX}codes"] = ((count, blueprint.encoder.latent_dim), "<f4")
     for name, (shape, dtype) in known.items():
         tensor = tensors.get(name)
         if tensor is None or tensor.shape != shape or tensor.dtype != np.dtype(dtype):
@@ -99,3 +120,15 @@ def check_detector(detector: Any, tensors: Tensors, n_features: int, latent_dim:
     odd = sorted(n for n in tensors if n.startswith(PREFIX) and n not in known and n not in arrays)
     if odd:
         raise InputError(f"Expected no tensor {odd[0]!r} in this detector.")
+
+
+def _check_model(model: Any) -> None:
+    """The parameter `model` is None, or the class and the parameters of one of ours."""
+    if model is None:
+        return
+    check_fields("model", model, ("model", "parameters", "frozen"))
+    check_mapping("parameters", model["parameters"])
+    _checks.raise_all(
+        _checks.choice("model", model["model"], STRUCTURAL),
+        _checks.truth("frozen", model["frozen"]),
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from unspool import model_file
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.errors import OfSteps, OfWindows, of_forecasts, of_network
-from unspool.anomaly.reading import Given
+from unspool.anomaly.reading import Given, check_same_names
 from unspool.anomaly.reading import read as read_series
 from unspool.anomaly.scorer import Scorer
 from unspool.data.convert import Source
@@ -54,8 +54,6 @@ class Detector:
         Steps of a window, w.
     kind : str
         The kind of score that is taken where none is named.
-    names : tuple of F strings, or None
-        Of the features.
 
     Raises
     ------
@@ -74,7 +72,7 @@ class Detector:
         self.window: int = detector["window"]
         self.kind: str = detector["parameters"]["kind"]
         names = detector["feature_names_in"]
-        self.names = None if names is None else tuple(names)
+        self._names = None if names is None else tuple(names)
         self._scorer = Scorer(
             self._source(),
             self.window,
@@ -82,7 +80,7 @@ class Detector:
             contents.tensors[f"{PREFIX}scale"],
             restored_thresholds(detector["thresholds"], contents.tensors),
             detector["parameters"]["gap"],
-            self.names,
+            self._names,
         )
 
     def __repr__(self) -> str:
@@ -102,28 +100,23 @@ class Detector:
         scorer, model = self._scorer, self.model
         if scorer.of_sequences:
             raise InputError("This detector scores whole sequences, and no series step by step.")
-        features = len(scorer.scale)
+        loss = self.contents.parameters["loss"]
         errors: ErrorsOfWindows | ErrorsOfForecasts
         if isinstance(scorer.source, OfWindows):
-            errors = ErrorsOfWindows(scorer.source.errors, self.window, features)
+            errors = ErrorsOfWindows(model._reconstructed, model.scaler, loss, self.window)
         else:
-            loss = self.contents.parameters["loss"]
             errors = ErrorsOfForecasts(
-                model._forecasts, model.horizon, model.scaler, loss, self.window, features
+                model._forecast_of, model.horizon, model.scaler, loss, self.window
             )
         running = scorer.thresholds["trailing"].running()
-        return DetectorStream(errors, scorer.scale, running, self.names)
+        return DetectorStream(errors, model.scaler, scorer.scale, running, self._names)
 
     def _read(self, X: Any) -> Given:
         given = read_series(X)
         features = self.contents.facts.n_features
         if given.n_features != features:
             raise InputError(f"Expected {features} features, as in `fit`, got {given.n_features}.")
-        if given.names and self.names and given.names != self.names:
-            raise InputError(
-                f"Expected the features {', '.join(self.names)}, in this order, got "
-                f"{', '.join(given.names)}; choose and order them as in `fit`."
-            )
+        check_same_names(given.names, self._names)
         return given
 
     def _source(self) -> OfWindows | OfSteps:
@@ -137,5 +130,9 @@ class Detector:
             return model._reconstructions(model._read(source, None, unwind=True)[0])
 
         return of_network(
-            reconstructions, model.encode, loss, self.contents.tensors.get(f"{PREFIX}codes")
+            reconstructions,
+            model.encode,
+            model.scaler,
+            loss,
+            self.contents.tensors.get(f"{PREFIX}codes"),
         )

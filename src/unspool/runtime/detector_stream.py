@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unspool.anomaly.errors import Pieces, reflected
+from unspool.anomaly.errors import ERRORS, limits, reflected
+from unspool.anomaly.reading import check_same_names
 from unspool.anomaly.running import RunningThreshold
 from unspool.anomaly.scores import relative
-from unspool.data.convert import Source
 from unspool.data.frames import names_of
 from unspool.data.scaling import Scaler
-from unspool.data.sequences import FloatArray, Sequences, as_floats
+from unspool.data.sequences import FloatArray, as_floats
 from unspool.errors import InputError
-from unspool.results import LOSSES
+from unspool.runtime.recurrence import Array, Ragged
 
 
 class Scored(NamedTuple):
@@ -49,11 +49,13 @@ class DetectorStream:
     def __init__(
         self,
         errors: "ErrorsOfWindows | ErrorsOfForecasts",
+        scaler: Scaler,
         scale: FloatArray,
         threshold: RunningThreshold,
         names: tuple[str, ...] | None,
     ) -> None:
         self._errors, self._scale, self._threshold = errors, scale, threshold
+        self._low, self._high = limits(scaler)
         self._names = names
         self.steps = 0
 
@@ -70,9 +72,11 @@ class DetectorStream:
         InputError
             For a step of another shape, or with values that are not finite; it is not read.
         """
-        terms = relative(self._errors.update(self._checked(step)), self._scale)
-        score = float(terms.mean())
-        threshold = self._threshold.update(score)
+        values = np.minimum(np.maximum(self._checked(step), self._low), self._high)
+        terms = relative(self._errors.next(values), self._scale)
+        score = float(np.add.reduce(terms)) / len(terms)
+        threshold = self._threshold.update(score)  # raises where the score is not finite
+        self._errors.keep()
         self.steps += 1
         return Scored(score, threshold, score > threshold, terms)
 
@@ -95,7 +99,7 @@ class DetectorStream:
         before = self.state()
         try:
             self._restore(state)
-        except (InputError, KeyError, ValueError) as error:
+        except (InputError, KeyError, ValueError, TypeError, AttributeError) as error:
             self._restore(before)
             raise InputError(
                 f"Expected the state of a stream of this detector, got another: {error}"
@@ -107,15 +111,15 @@ class DetectorStream:
 
         self._errors.restore(part("errors."))
         self._threshold.restore(part("threshold."))
-        self.steps = int(np.asarray(state["steps"]))
+        steps = np.asarray(state["steps"])
+        if steps.shape != () or steps.dtype.kind not in "iu" or steps < 0:
+            raise InputError(f"a whole number of `steps` was expected, not {steps!r}.")
+        self.steps = int(steps)
 
     def _checked(self, step: npt.ArrayLike) -> FloatArray:
-        named = names_of(tuple(getattr(step, "keys", tuple)()))  # of a row of a frame
-        if named and self._names and named != self._names:
-            raise InputError(
-                f"Expected the features {', '.join(self._names)}, in this order, got "
-                f"{', '.join(named)}; order them as in training."
-            )
+        if not isinstance(step, np.ndarray):
+            named = names_of(tuple(getattr(step, "keys", tuple)()))  # of a row of a frame
+            check_same_names(named, self._names)
         values = as_floats(step, "a step")
         if values.shape != self._scale.shape:
             raise InputError(f"Expected a step of shape {self._scale.shape}, got {values.shape}.")
@@ -129,37 +133,95 @@ class DetectorStream:
         return values
 
 
+class Recent:
+    """The last rows (n, F), one after the other in memory.
+
+    Parameters
+    ----------
+    most : int
+        How many are kept; twice as many are held, so that they move once in so many rows.
+    features : int
+    dtype : NumPy dtype
+    """
+
+    def __init__(self, most: int, features: int, dtype: Any) -> None:
+        self._most = most
+        self._held = np.empty((2 * most, features), dtype)
+        self._end = 0
+
+    @property
+    def rows(self) -> FloatArray:
+        """Those kept, a view."""
+        return self._held[max(0, self._end - self._most) : self._end]
+
+    def followed_by(self, row: FloatArray) -> FloatArray:
+        """The last rows with a new one, a view; `keep` says that it is kept."""
+        if self._end == len(self._held):
+            self._held[: self._most] = self.rows
+            self._end = self._most
+        self._held[self._end] = row
+        return self._held[max(0, self._end + 1 - self._most) : self._end + 1]
+
+    def keep(self) -> None:
+        """Keep the row that was given last."""
+        self._end += 1
+
+    def restore(self, rows: npt.ArrayLike) -> None:
+        """Take a copy of finite rows (n, F), at most so many."""
+        array = np.array(rows, self._held.dtype)
+        features = self._held.shape[1]
+        if array.ndim != 2 or len(array) > self._most or array.shape[1] != features:
+            raise InputError(f"at most {self._most} rows of {features} features were expected.")
+        if not np.isfinite(array).all():
+            raise InputError("finite numbers were expected.")
+        self._end = len(array)
+        self._held[: self._end] = array
+
+
 class ErrorsOfWindows:
     """Mean errors of the window that ends at the latest step; see `anomaly.errors.OfWindows`.
 
     Parameters
     ----------
-    errors : callable
-        Takes sequences, gives the errors of their steps.
+    reconstructed : callable
+        Takes sequences (1, w, F), scaled, and their lengths; gives them reconstructed.
+    scaler : Scaler
+    loss : str
     window : int
         Steps of a window, w; memory is that of so many steps.
-    features : int
     """
 
-    def __init__(self, errors: Callable[[Source], Pieces], window: int, features: int) -> None:
-        self._errors, self._window, self._features = errors, window, features
-        self._recent: FloatArray = np.empty((0, features))
+    def __init__(
+        self,
+        reconstructed: Callable[[Array, Ragged], Array],
+        scaler: Scaler,
+        loss: str,
+        window: int,
+    ) -> None:
+        self._reconstructed, self._scaler, self._error = reconstructed, scaler, ERRORS[loss]
+        self._batch = Ragged(np.array([window]), window)
+        self._recent = Recent(window, len(scaler.scale), np.float32)
 
-    def update(self, step: FloatArray) -> FloatArray:
-        """Read a step (F,); give the mean errors (F,) of the window."""
-        recent = np.concatenate([self._recent, step[None]])[-self._window :]
-        ((_, errors),) = self._errors(reflected(recent, self._window))
-        self._recent = recent
-        mean: FloatArray = errors[0, -len(recent) :].mean(axis=0, dtype=np.float64)
+    def next(self, step: FloatArray) -> FloatArray:
+        """The mean errors (F,) of the window with one more step (F,), which is not kept."""
+        x = self._recent.followed_by(self._scaler.apply(step))
+        count = len(x)
+        whole = x[None] if count == self._batch.steps else reflected(x, self._batch.steps).values
+        error = self._error(self._reconstructed(whole, self._batch)[0, -count:], x)
+        mean: FloatArray = np.add.reduce(error, axis=0, dtype=np.float64) / count
         return mean
 
+    def keep(self) -> None:
+        """Keep the step that was given last."""
+        self._recent.keep()
+
     def state(self) -> dict[str, FloatArray]:
-        """The last steps, `recent` (n, F), the oldest first."""
-        return {"recent": self._recent.copy()}
+        """The last steps, `recent` (n, F), scaled, the oldest first."""
+        return {"recent": self._recent.rows.copy()}
 
     def restore(self, state: Mapping[str, npt.ArrayLike]) -> None:
         """Remember what `state` gave."""
-        self._recent = _rows(state["recent"], self._window, self._features)
+        self._recent.restore(state["recent"])
 
 
 class ErrorsOfForecasts:
@@ -170,66 +232,65 @@ class ErrorsOfForecasts:
     Parameters
     ----------
     forecast : callable
-        Takes sequences, gives what comes after them, (N, K, F), in the units of the data.
+        Takes a sequence (1, n, F), scaled, and its length, gives what comes after it, (1, K, F),
+        in the units of the data.
     horizon : int
         K.
     scaler : Scaler
     loss : str
-    window, features : int
+    window : int
     """
 
     def __init__(
         self,
-        forecast: Callable[[Source], FloatArray],
+        forecast: Callable[[Array, Ragged], FloatArray],
         horizon: int,
         scaler: Scaler,
         loss: str,
         window: int,
-        features: int,
     ) -> None:
-        self._forecast, self._scaler, self._loss = forecast, scaler, LOSSES[loss]
-        self._window, self._features = window, features
-        self._recent: FloatArray = np.empty((0, features))
-        self._errors: FloatArray = np.empty((0, features))
-        self._ahead: deque[FloatArray] = deque(maxlen=horizon)  # scaled, each (K, F)
-        self._horizon = horizon
+        self._forecast, self._scaler, self._error = forecast, scaler, ERRORS[loss]
+        self._features, self._horizon = len(scaler.scale), horizon
+        self._recent = Recent(window, self._features, np.float32)
+        self._errors = Recent(window, self._features, np.float64)
+        self._ahead: deque[Array] = deque(maxlen=horizon)  # scaled, each (K, F)
 
-    def update(self, step: FloatArray) -> FloatArray:
-        """Read a step (F,); give the mean errors (F,) of the last steps."""
+    def next(self, step: FloatArray) -> FloatArray:
+        """The mean errors (F,) of the last steps with one more (F,), which is not kept."""
         target = self._scaler.apply(step)
-        recent = np.concatenate([self._recent, step[None]])[-self._window :]
-        ahead = self._scaler.apply(self._forecast(Sequences(recent[None]))[0])
-        due = [one[ago] for ago, one in enumerate(reversed(self._ahead))]
+        x = self._recent.followed_by(target)
+        ahead = self._forecast(x[None], Ragged(np.array([len(x)]), len(x)))
+        self._next = self._scaler.apply(ahead[0])
         error = np.zeros(self._features)
-        if due:  # there is none for the first step
-            error = self._loss(np.array(due), target).mean(axis=0, dtype=np.float64)
-        self._errors = np.concatenate([self._errors, error[None]])[-self._window :]
-        self._recent = recent
-        self._ahead.append(ahead)
-        mean: FloatArray = self._errors.mean(axis=0)
+        if self._ahead:  # there is none for the first step
+            due = np.array([one[ago] for ago, one in enumerate(reversed(self._ahead))])
+            error = self._error(due, target).mean(axis=0, dtype=np.float64)
+        errors = self._errors.followed_by(error)
+        mean: FloatArray = np.add.reduce(errors, axis=0) / len(errors)
         return mean
 
+    def keep(self) -> None:
+        """Keep the step that was given last."""
+        self._recent.keep()
+        self._errors.keep()
+        self._ahead.append(self._next)
+
     def state(self) -> dict[str, FloatArray]:
-        """The last steps `recent` (n, F), their `errors`, and forecasts `ahead` (m, K, F)."""
-        ahead = np.array(self._ahead).reshape(-1, self._horizon, self._features)
-        return {"recent": self._recent.copy(), "errors": self._errors.copy(), "ahead": ahead}
+        """The last steps `recent` (n, F), their `errors`, forecasts `ahead` (m, K, F); scaled."""
+        return {
+            "recent": self._recent.rows.copy(),
+            "errors": self._errors.rows.copy(),
+            "ahead": np.array(self._ahead, np.float32).reshape(-1, self._horizon, self._features),
+        }
 
     def restore(self, state: Mapping[str, npt.ArrayLike]) -> None:
         """Remember what `state` gave."""
-        recent = _rows(state["recent"], self._window, self._features)
-        errors = _rows(state["errors"], self._window, self._features)
         ahead = np.asarray(state["ahead"], np.float32)
+        recent, errors = np.asarray(state["recent"]), np.asarray(state["errors"])
         if ahead.shape[1:] != (self._horizon, self._features) or len(recent) != len(errors):
             raise InputError(f"got forecasts of shape {ahead.shape}, {len(errors)} errors.")
-        self._recent, self._errors = recent, errors
-        self._ahead = deque(ahead, maxlen=self._horizon)
-
-
-def _rows(values: npt.ArrayLike, most: int, features: int) -> FloatArray:
-    """Finite rows (n, F), at most so many, as a copy."""
-    rows = np.array(values, np.float64)
-    if rows.ndim != 2 or len(rows) > most or rows.shape[1] != features:
-        raise InputError(f"at most {most} rows of {features} features were expected.")
-    if not np.isfinite(rows).all():
-        raise InputError("finite numbers were expected.")
-    return rows
+        if len(ahead) > self._horizon or not np.isfinite(ahead).all():
+            raise InputError(f"at most {self._horizon} finite forecasts were expected.")
+        self._recent.restore(recent)
+        self._errors.restore(errors)
+        self._ahead = deque(ahead.copy(), maxlen=self._horizon)

@@ -155,4 +155,6 @@ def batch_last(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def up_to(steps: int, x: Array) -> Array:
     """Sequences (B, T, F) with zeros added at the end, (B, steps, F)."""
+    if x.shape[1] == steps:
+        return x
     return np.pad(x, ((0, 0), (0, steps - x.shape[1]), (0, 0)))

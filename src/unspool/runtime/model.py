@@ -390,19 +390,28 @@ class Model:
         """Indices (B,), input and reconstruction (B, T, F), scaled, batch by batch."""
         decoder = self._decoder("reconstruction")
         for indices, x, batch in self._batches(source, source.max_length * decoder.width):
-            backwards = _backwards(x, batch) if decoder.needs_input else None
-            yield indices, x, decoder(self.encoder(x, batch), batch, backwards)
+            yield indices, x, self._reconstructed(x, batch)
+
+    def _reconstructed(self, x: Array, batch: Ragged) -> Array:
+        """The reconstruction of scaled sequences (B, T, F), the longest first."""
+        decoder = self._decoder("reconstruction")
+        backwards = _backwards(x, batch) if decoder.needs_input else None
+        return decoder(self.encoder(x, batch), batch, backwards)
 
     def _forecasts(self, source: Source | Futures, name: str = "forecast") -> FloatArray:
         """Forecasts (N, K, F), or their quantiles (N, K, F, Q)."""
         ahead = self._ahead(name)
-        decoder = ahead.decoder
         several = (len(self.contents.parameters["quantiles"]),) if ahead.quantiles else ()
         values = np.empty((len(source), self.horizon, source.n_features, *several))
-        for indices, x, batch in self._batches(source, self.horizon * decoder.width):
-            backwards = _backwards(x, batch) if decoder.needs_input else None
-            values[indices] = ahead(self.encoder(x, batch), x, batch, backwards)
+        for indices, x, batch in self._batches(source, self.horizon * ahead.decoder.width):
+            values[indices] = self._forecast_of(x, batch, ahead)
         return values
+
+    def _forecast_of(self, x: Array, batch: Ragged, ahead: Ahead | None = None) -> FloatArray:
+        """What comes after scaled sequences (B, T, F), the longest first: (B, K, F)."""
+        ahead = ahead or self._ahead("forecast")
+        backwards = _backwards(x, batch) if ahead.decoder.needs_input else None
+        return ahead(self.encoder(x, batch), x, batch, backwards)
 
     def _ahead(self, name: str) -> Ahead:
         """The decoder `name` with what leads to its forecasts beside the code."""

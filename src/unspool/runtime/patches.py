@@ -15,7 +15,8 @@ def patched(x: Array, size: int) -> Array:
         return x
     batch, steps, features = x.shape
     count = patches_of(steps, size)
-    whole = np.pad(x, ((0, 0), (0, count * size - steps), (0, 0)))
+    missing = count * size - steps
+    whole = np.pad(x, ((0, 0), (0, missing), (0, 0))) if missing else x
     return whole.reshape(batch, count, size * features)
 
 

@@ -1,0 +1,1 @@
+"""How good anomaly scores are, beside simple rivals; see `__main__`."""

@@ -1,0 +1,215 @@
+"""How good anomaly scores are: ``python -m benchmarks.anomaly FOLDER``.
+
+FOLDER holds the sets that are there of ``nab/`` (data/ and labels/), ``smd/``, ``ucr/ECG5000/`` and
+``cmapss/``. One default configuration for all; the rivals have the same windows, held-out data,
+scores and thresholds. A method is trained on the given part, its last fifth held out, and judged on
+what comes after. Labels are used to judge alone.
+
+Series: VUS-PR with a buffer of the first peak of the training part's autocorrelation (at most 100),
+for each kind of score and for its centred mean over 64 steps, which helps simple scores most; the
+share of normal steps above the moving threshold for which 1 in 100 was asked; events by the
+defaults of `unspool detect`. Means are over series within a group, then over groups.
+"""
+
+import argparse
+import csv
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.anomaly.data import HEALTHY, Series, cmapss, ecg5000, first_peak, nab, smd
+from benchmarks.machine import describe
+from unspool import AnomalyDetector
+from unspool.anomaly.baselines import (
+    GlobalZ,
+    IsolationForestWindows,
+    KMeansAD,
+    MovingZ,
+    NearestWindow,
+    SubPCA,
+)
+from unspool.data.convert import as_source
+from unspool.errors import NoBetterThanMeanWarning, ThresholdWarning
+from unspool.evaluation import auc_roc, evaluate, vus_pr
+
+RATE = 0.01
+SMOOTHED = 64
+ROW = ("set", "group", "name", "method", "seed", "measure", "value")
+
+METHODS: dict[str, Any] = {
+    "unspool": lambda seed: None,
+    "nearest window": lambda seed: NearestWindow(),
+    "KMeansAD": lambda seed: KMeansAD(random_state=seed),
+    "Sub-PCA": lambda seed: SubPCA(),
+    "Isolation Forest": lambda seed: IsolationForestWindows(random_state=seed),
+    "global z": lambda seed: GlobalZ(),
+    "moving z": lambda seed: MovingZ(),
+}
+RANDOM = ("unspool", "KMeansAD", "Isolation Forest")  # methods in which the seed matters
+
+Row = tuple[Any, ...]
+
+
+def detector(method: str, seed: int, **parameters: Any) -> AnomalyDetector:
+    """The detector with its defaults over a method."""
+    return AnomalyDetector(METHODS[method](seed), random_state=seed, verbose=0, **parameters)
+
+
+def smoothed(scores: np.ndarray) -> np.ndarray:
+    """The centred mean over 64 steps, over fewer at the ends."""
+    ones = np.ones(SMOOTHED)
+    weight = np.convolve(np.ones(len(scores)), ones, "same")
+    return np.convolve(scores, ones, "same") / weight
+
+
+def judged(one: Series, method: str, seed: int) -> Iterator[tuple[str, float]]:
+    """What a method reaches on a series, by the name of the measure."""
+    start = time.perf_counter()
+    fitted = detector(method, seed).fit(one.train)
+    yield "seconds to fit", time.perf_counter() - start
+    buffer = min(100, first_peak(one.train))
+    for kind in fitted.thresholds_:
+        scores = fitted.anomaly_scores(one.test, kind)
+        yield f"VUS-PR, {kind}", vus_pr(one.labels, scores, buffer)
+        yield f"VUS-PR, {kind}, 64-step mean", vus_pr(one.labels, smoothed(scores), buffer)
+    normal = one.labels == 0
+    alarms = fitted.detect(one.test, "step").alarms
+    yield "rate on normal steps, step, moving", float(alarms[normal].mean())
+    for kind in ("window", "trailing"):
+        found = evaluate(
+            one.labels, alarms=fitted.detect(one.test, kind).alarms, steps_per_day=one.steps_per_day
+        )
+        for measure in ("recall", "precision", "f1", "flagged_normal", "false_alarms_per_day"):
+            yield f"{measure}, {kind}, moving", getattr(found, measure)
+    if one.steps_per_day and one.group == "SMD":
+        asked = 5 * one.steps_per_day / (0.2 * len(one.train))  # 5 in the held-out part
+        by_day = detector(method, seed, threshold="alarms", rate=asked, period=one.steps_per_day)
+        alarms = by_day.fit(one.train).detect(one.test, "step").alarms
+        found = evaluate(one.labels, alarms=alarms, steps_per_day=one.steps_per_day)
+        yield "alarms a day found / asked", found.false_alarms_per_day / asked
+
+
+def of_series(name: str, every: list[Series], seeds: int) -> Iterator[Row]:
+    for one in every:
+        for method in METHODS:
+            for seed in range(seeds if method in RANDOM else 1):
+                for measure, value in judged(one, method, seed):
+                    yield name, one.group, one.name, method, seed, measure, value
+
+
+def of_heartbeats(folder: Path, seeds: int) -> Iterator[Row]:
+    """ECG5000: trained on normal heartbeats, AUC of the others among those of the test part."""
+    train, test, labels = ecg5000(folder)
+    for method in METHODS:
+        for seed in range(seeds if method in RANDOM else 1):
+            fitted = detector(method, seed).fit(as_source(train))
+            for kind in fitted.thresholds_:
+                value = auc_roc(labels, fitted.anomaly_scores(as_source(test), kind))
+                yield "ECG5000", "ECG5000", "ECG5000", method, seed, f"AUC, {kind}", value
+
+
+def of_engines(folder: Path, seeds: int) -> Iterator[Row]:
+    """C-MAPSS: how long before the end the first lasting alarm comes, at 1 in 100 when healthy.
+
+    Trained on the first 60 cycles of engines 1 to 40, the threshold from those of 41 to 60, judged
+    on 61 to 100. An alarm lasts where the trailing score is above it in 5 cycles on end.
+    """
+    engines = cmapss(folder)
+    healthy = [one[:HEALTHY] for one in engines]
+    for method in METHODS:
+        for seed in range(seeds if method in RANDOM else 1):
+            fitted = detector(method, seed, threshold="quantile", window=30)
+            fitted.fit(healthy[:40], calibration=healthy[40:60])
+            lead, early = [], []
+            for one in engines[60:]:
+                alarms = fitted.detect(one, "trailing").alarms
+                lasting = np.convolve(alarms, np.ones(5), "full")[: len(alarms)] >= 5
+                early.append(alarms[:HEALTHY].mean())
+                late = np.flatnonzero(lasting[HEALTHY:])
+                lead.append(len(one) - HEALTHY - late[0] if len(late) else 0)
+            for measure, value in (
+                ("rate on the first 60 cycles", np.mean(early)),
+                ("cycles from the first lasting alarm to the end, median", np.median(lead)),
+                ("the same, lowest of 40 engines", np.min(lead)),
+            ):
+                yield "C-MAPSS", "FD001", "FD001", method, seed, measure, float(value)
+
+
+def summary(rows: list[Row]) -> Iterator[str]:
+    """Means over groups, by set, measure and method; lowest and highest over seeds in brackets."""
+    for name in dict.fromkeys(row[0] for row in rows):
+        of_set = [row for row in rows if row[0] == name]
+        for measure in dict.fromkeys(row[5] for row in of_set):
+            yield f"\n{name}: {measure}"
+            for method in METHODS:
+                own = [row for row in of_set if (row[3], row[5]) == (method, measure)]
+                by_seed = [_mean([r for r in own if r[4] == seed]) for seed in {r[4] for r in own}]
+                if not by_seed:
+                    continue
+                groups = ", ".join(
+                    f"{group} {_mean([r for r in own if r[1] == group]):.3f}"
+                    for group in dict.fromkeys(r[1] for r in own)
+                )
+                spread = f" ({min(by_seed):.3f}-{max(by_seed):.3f})" if len(by_seed) > 1 else ""
+                yield f"  {method:17} {np.mean(by_seed):.3f}{spread}  {groups}"
+            if measure.startswith("rate on normal"):
+                yield from _within(of_set, measure)
+
+
+def _mean(rows: list[Row]) -> float:
+    """The mean over groups of the means over their series."""
+    groups: dict[str, list[float]] = {}
+    for row in rows:
+        if not np.isnan(row[6]):
+            groups.setdefault(row[1], []).append(row[6])
+    return float(np.mean([np.mean(values) for values in groups.values()])) if groups else np.nan
+
+
+def _within(rows: list[Row], measure: str) -> Iterator[str]:
+    for method in METHODS:
+        rates = [row[6] for row in rows if (row[3], row[5]) == (method, measure)]
+        near = [RATE / 2 <= rate <= RATE * 2 for rate in rates]
+        if near:
+            yield f"  {method:17} within a factor of 2: {np.mean(near):.0%} of {len(near)}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=("nab", "nab-official", "smd", "ecg", "cmapss"))
+    parser.add_argument("--rows", type=Path, help="a CSV with all numbers")
+    asked = parser.parse_args()
+    warnings.simplefilter("ignore", ThresholdWarning)
+    warnings.simplefilter("ignore", NoBetterThanMeanWarning)
+    folder, seeds, rows = asked.folder, asked.seeds, []
+    series = []
+    if "nab" in asked.only:
+        series += nab(folder / "nab", official=False)
+    if "smd" in asked.only:
+        series += smd(folder / "smd")
+    print(describe(), flush=True)
+    parts = [of_series("series", series, seeds)]
+    if "nab-official" in asked.only:
+        official = list(nab(folder / "nab", official=True))
+        parts.append(of_series("NAB, probation of 750 steps", official, seeds))
+    if "ecg" in asked.only:
+        parts.append(of_heartbeats(folder / "ucr" / "ECG5000", seeds))
+    if "cmapss" in asked.only:
+        parts.append(of_engines(folder / "cmapss", seeds))
+    for part in parts:
+        rows += part
+    if asked.rows:
+        with asked.rows.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(ROW)
+            writer.writerows((*row[:6], f"{row[6]:.4g}") for row in rows)
+    print(*summary(rows), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
