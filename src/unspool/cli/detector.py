@@ -169,13 +169,16 @@ def in_flags() -> Iterator[None]:
 
 def _flagged(text: str) -> str:
     """A message with flags for the parameters in it."""
+    from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
+
+    flags = {one.name for one in fields(Detecting)} | {"random_state", "device", "model"}
+    others = {*BY_SET, *LSTMAutoencoder().get_params(deep=False)} - flags
 
     def one(match: re.Match[str]) -> str:
         name = match[1]
-        if name in BY_SET:
-            return f"--set {name}"
-        known = {one.name for one in fields(Detecting)} | {"random_state", "device", "model"}
-        return flag(name) if name in known else match[0]
+        if name in flags:
+            return flag(name)
+        return f"--set {name}" if name in others else match[0]
 
     return re.sub(r"`(\w+)`", one, text)
 

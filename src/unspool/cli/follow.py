@@ -21,6 +21,7 @@ from unspool.runtime.detector import Detector
 
 if TYPE_CHECKING:
     from unspool.model_file import Contents
+    from unspool.runtime.detector_stream import DetectorStream
 
 DELIMITERS = (";", "\t")  # before commas, which may be in numbers then
 
@@ -53,10 +54,9 @@ def follow_lines(data: Path, contents: "Contents", columns: Columns, state: Path
     from unspool._files import check_folder
     from unspool.cli.stream_state import read_state, write_state
 
-    detector = Detector(contents)
-    stream = detector.stream()
+    stream = Detector(contents).stream()
     with Growing(data) as growing:
-        lines = Lines(stream, detector, columns, growing.name)
+        lines = Lines(stream, contents, columns, growing.name)
         if state is not None:
             check_folder(state)
             lines.rows, read = read_state(state, contents, stream, growing)
@@ -88,7 +88,8 @@ class Lines:
     Parameters
     ----------
     stream : DetectorStream
-    detector : Detector
+    contents : Contents
+        Of the detector.
     columns : Columns
     name : str
         Of the file, for messages.
@@ -101,10 +102,13 @@ class Lines:
         Lines of data, over all runs; it numbers the steps.
     """
 
-    def __init__(self, stream: Any, detector: Detector, columns: Columns, name: str) -> None:
+    def __init__(
+        self, stream: "DetectorStream", contents: "Contents", columns: Columns, name: str
+    ) -> None:
         self._stream, self._columns, self._name = stream, columns, name
-        self._features = detector.contents.facts.n_features
-        self._known = columns.names() or detector.names
+        self._features = contents.facts.n_features
+        known = None if contents.detector is None else contents.detector["feature_names_in"]
+        self._known: list[str] | None = columns.names() or known
         self.rows = self.line = 0
         self._delimiter = ","
         self._names: list[str] | None = None  # of the columns, once the first line is read
@@ -128,7 +132,7 @@ class Lines:
             self._write_header(fields)
         try:
             scored = self._stream.update(self._step(fields))
-            row = [scored.score, scored.threshold, int(scored.alarm)]
+            row: list[Any] = [scored.score, scored.threshold, int(scored.alarm)]
         except InputError as error:
             say(f"{self._name}, line {self.line}: {error} No score is given for it.")
             row = ["", "", ""]

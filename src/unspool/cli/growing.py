@@ -1,5 +1,6 @@
 """Lines of a file that grows, or of stdin, and signals that wait until a line is done with."""
 
+import hashlib
 import os
 import signal
 import stat
@@ -16,6 +17,12 @@ from unspool.errors import InputError
 
 PAUSE = 0.2  # seconds between two looks at a file that had no more
 STDIN = "-"
+BEGINNING = 4096  # bytes
+
+
+def digest_of(data: bytes) -> bytes:
+    """Tells data from others, in 32 bytes."""
+    return hashlib.sha256(data).digest()
 
 
 class Growing:
@@ -32,12 +39,15 @@ class Growing:
         For messages.
     position : int
         Bytes of lines that are done with, see `done`.
+    beginning : bytes
+        The first `BEGINNING` of them, by which the file is known again.
     grows : bool
         Whether it is a file of the disk, which has no end.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.position, self.grows = path, 0, False
+        self.beginning = b""
         self.name = "stdin" if str(path) == STDIN else path.name
         self._file: IO[bytes]
         if str(path) == STDIN:
@@ -75,21 +85,29 @@ class Growing:
     def done(self, line: bytes) -> None:
         """Count a line as done with."""
         self.position += len(line)
-
-    def beginning(self, size: int) -> bytes:
-        """The first bytes of the file, wherever it is being read."""
-        with self.path.open("rb") as file:
-            return file.read(size)
+        self.beginning += line[: BEGINNING - len(self.beginning)]
 
     def first_line(self) -> bytes:
         """The first line that is not empty."""
         with self.path.open("rb") as file:
             return next((line for line in file if line.strip()), b"")
 
-    def go_to(self, position: int) -> None:
-        """Read on at a place that an earlier run reached."""
+    def go_on(self, position: int, digest: bytes) -> None:
+        """Read on at a place that an earlier run reached, if this is the file that it read.
+
+        Parameters
+        ----------
+        position : int
+        digest : bytes
+            What `digest_of` gave for its beginning.
+        """
+        beginning = self._file.read(min(position, BEGINNING))
+        size = os.fstat(self._file.fileno()).st_size
+        if size < position or digest_of(beginning) != digest:
+            self._file.seek(0)
+            return
         self._file.seek(position)
-        self.position = position
+        self.position, self.beginning = position, beginning
 
     def _check_same(self, read: int) -> None:
         """Raise where the file is not the one that was opened, or has lost bytes that were read."""

@@ -9,14 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool._files import whole_or_not
-from unspool.cli.growing import Growing
+from unspool.cli.growing import Growing, digest_of
 from unspool.errors import InputError
 
 if TYPE_CHECKING:
     from unspool.model_file import Contents
     from unspool.runtime.detector_stream import DetectorStream
 
-BEGINNING = 4096  # bytes of a file by which it is known again
 PREFIX = "stream."
 
 
@@ -46,7 +45,7 @@ def write_state(
     arrays["rows"], arrays["line"] = np.array(rows), np.array(line)
     if growing.grows:
         arrays["position"] = np.array(growing.position)
-        arrays["beginning"] = _digest(growing.beginning(min(growing.position, BEGINNING)))
+        arrays["beginning"] = np.frombuffer(digest_of(growing.beginning), np.uint8)
     with whole_or_not(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
@@ -91,10 +90,8 @@ def read_state(
         stream.restore(state)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    if growing.grows and beginning is not None and growing.path.stat().st_size >= position:
-        known = _digest(growing.beginning(min(position, BEGINNING)))
-        if np.array_equal(beginning, known):
-            growing.go_to(position)
+    if growing.grows and beginning is not None:
+        growing.go_on(position, beginning.tobytes())
     return rows, line
 
 
@@ -106,7 +103,3 @@ def _digest_of(contents: "Contents") -> npt.NDArray[np.uint8]:
         hasher.update(f"{name} {tensor.dtype} {tensor.shape} ".encode())
         hasher.update(tensor.tobytes())
     return np.frombuffer(hasher.digest(), np.uint8)
-
-
-def _digest(data: bytes) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(hashlib.sha256(data).digest(), np.uint8)

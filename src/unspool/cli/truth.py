@@ -56,7 +56,7 @@ def labels_of_file(given: str, steps: Steps) -> Labels:
             labels.append(labels_from_windows(times, inside).astype(bool))
     if left_out:
         total = sum(map(len, windows))
-        say(f"{path.name}: {left_out:,} of {total:,} windows lie outside of {steps.name}")
+        say(f"{path.name}: no step of {steps.name} lies in {left_out:,} of {total:,} windows")
     return labels
 
 
