@@ -268,6 +268,19 @@ def test_compare(run, machine, tiny, tmp_path):
     assert ("VUS-PR" in done.err, "VUS-PR" in unlabelled) == (True, False)
 
 
+def test_labels_that_are_classes(run, machine, tiny, tmp_path):
+    table = read_csv(machine.read_text())
+    table["label"] = ["7"] * 400
+    data = write_csv(tmp_path / "classes.csv", table)
+    done = run("detect", data, *UNTIL, *tiny, "--compare")
+    assert done.code == 0, done.err
+    assert "labels are left out of the table and the picture: Labels must be 0 or 1" in done.err
+    assert "VUS-PR" not in done.err
+    done = run("detect", data, *UNTIL, *tiny, "--compare", "--label", "label")
+    assert (done.code, done.out) == (1, "")
+    assert run("detect", data, *UNTIL, *tiny, "--label", "label").code == 0
+
+
 def test_compare_fits_rivals_like_the_detector(run, machine, tiny, tmp_path, monkeypatch):
     fitted = []
     fit = AnomalyDetector.fit

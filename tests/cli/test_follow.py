@@ -307,7 +307,7 @@ def test_wrong_calls(run, detector, log, tmp_path):
     assert run(*call, "--model", detector, "--kind", "window").code == 2
     refused = run(*call, "--model", detector, "--rate", 0.1)
     assert (refused.code, "leave out --rate" in refused.err) == (1, True)
-    absent = run("detect", tmp_path / "absent.csv", "--follow", "--model", detector)
+    absent = run("detect", tmp_path / "absent.csv", "--follow", "--normal", log)
     assert (absent.code, "absent.csv: cannot be read" in absent.err) == (1, True)
 
 

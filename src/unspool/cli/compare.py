@@ -36,6 +36,7 @@ def print_comparison(
     kind: str | None,
     before: Steps,
     after: Steps,
+    labels: Any,
     found: "Detection",
     seconds: float,
 ) -> None:
@@ -49,6 +50,8 @@ def print_comparison(
         The kind of score, where it is not the detector's.
     before, after : Steps
         Normal data, and those that were scored.
+    labels : list of arrays (T_i,), or None
+        Which steps of `after` are known to be anomalies.
     found : Detection
         What the detector found in `after`.
     seconds : float
@@ -56,7 +59,6 @@ def print_comparison(
     """
     from rich.table import Table
 
-    labels = after.labels
     table = Table(box=None, pad_edge=False)
     table.add_column("method")
     heads = ["events", "of ours", "above", "seconds"]

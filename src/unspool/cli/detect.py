@@ -1,11 +1,10 @@
 """`unspool detect`: anomalies in series, as events, scores and a picture."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from unspool.cli import options
@@ -13,9 +12,7 @@ from unspool.cli.detector import Detecting
 from unspool.cli.options import Columns, Data, Device, reads_data
 
 if TYPE_CHECKING:
-    from unspool.anomaly.detection import Detection
     from unspool.cli.steps import Steps
-    from unspool.estimators.anomaly_detector import AnomalyDetector
     from unspool.model_file import Contents
 
 EXAMPLE = "unspool detect machine.csv --normal-until 2013-12-10 -o events.csv --plot machine.png"
@@ -97,26 +94,29 @@ def detect(
 
     --follow reads CSV lines, below a header or without one, and writes a line for each, at once:
     time (or step), score (trailing), threshold, alarm (0 or 1). It needs a detector, of --model or
-    trained on --normal. A line that cannot be read is told on stderr, and its score is empty.
-    Ctrl-C ends it, and so does the end of stdin.
+    trained on --normal, and runs it on the CPU. A line that cannot be read is told on stderr, and
+    its score is empty. Ctrl-C ends it, and so does the end of stdin; a file is waited for.
 
     Exit codes: 0 when done, whatever was found; 1 for input that cannot be used; 2 for a wrong
     call; with --exit-code 3 where there are events.
     """
+    from unspool.cli.findings import Outputs, summary
+
     out = Outputs(output, scores, plot, save)
     out.check()
     _check_call(detecting, model, normal, normal_until, compare=compare)
     if follow:
-        from unspool.cli.follow import check_alone, follow_lines
+        from unspool.cli.follow import check_alone, follow_lines, open_lines
 
         asked = {"--normal-until": normal_until, "--compare": compare, "--exit-code": exit_code}
         check_alone([*out.given(), *(name for name, value in asked.items() if value)], columns)
+        lines = open_lines(data, state)
         contents = _for_lines(model, normal, detecting, columns, device, quiet=quiet)
         if save is not None:
             from unspool import model_file
 
             model_file.write(save, contents)
-        follow_lines(data, contents, columns, state)
+        follow_lines(lines, contents, columns, state)
         return
     if state is not None:
         raise typer.BadParameter("it is for --follow; leave it out", param_hint="--state")
@@ -125,6 +125,7 @@ def detect(
 
     from unspool.cli.detector import in_flags, stored, unfitted
     from unspool.cli.steps import read_steps
+    from unspool.errors import InputError
 
     ready, trained = (None, None) if model is None else stored(model, device)
     _check_detector(ready, detecting, normal, normal_until, compare=compare)
@@ -132,6 +133,12 @@ def detect(
     given = read_steps(data, columns, known)
     wanted_normal = ready is None or compare
     before, after = _parts(given, normal, normal_until, columns) if wanted_normal else (None, given)
+    labels = _labels(after, columns.label) if plot is not None or compare else None
+    if plot is not None and after.sequences is not None:
+        raise InputError(
+            "--plot draws series, and these are sequences with one score each; leave it out, and "
+            "see `unspool plot reconstruction`."
+        )
     start = perf_counter()
     with in_flags():
         if ready is not None:
@@ -146,89 +153,15 @@ def detect(
     seconds = perf_counter() - start
     if save is not None:
         detector.save(save)
-    out.write(found, after)
+    out.write(found, after, labels)
     options.say(summary(detector, found, kind))
     if compare:
         from unspool.cli.compare import print_comparison
 
         assert before is not None
-        print_comparison(detector, kind, before, after, found, seconds)
+        print_comparison(detector, kind, before, after, labels, found, seconds)
     if exit_code and found.events:
         raise typer.Exit(FOUND)
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """The files to write."""
-
-    events: Path | None
-    scores: Path | None
-    plot: Path | None
-    save: Path | None
-
-    def given(self) -> list[str]:
-        """The flags that were given, but for --save."""
-        flags = {"-o": self.events, "--scores": self.scores, "--plot": self.plot}
-        return [name for name, path in flags.items() if path is not None]
-
-    def check(self) -> None:
-        """Raise an `InputError` where one could not be written; before long work."""
-        from unspool import _checks
-        from unspool._files import check_folder
-        from unspool.anomaly import events
-        from unspool.cli.plot import ENDINGS
-        from unspool.data.write import check_writable
-        from unspool.errors import InputError
-
-        for path, what, endings in (
-            (self.events, "ending", events.ENDINGS),
-            (self.plot, "ending of a picture", ENDINGS),
-        ):
-            if path is not None and path.suffix.lower() not in endings:
-                raise InputError(f"{path}: {_checks.unknown_name(what, path.suffix, endings)}")
-        check_writable(self.scores)
-        given = [path for path in (self.events, self.scores, self.plot, self.save) if path]
-        for path in given:
-            check_folder(path)
-        if len({path.absolute() for path in given}) < len(given):
-            raise InputError("-o, --scores, --plot and --save name the same file; name different.")
-
-    def write(self, found: "Detection", steps: "Steps") -> None:
-        """Write all of them, but for the detector."""
-        from unspool.anomaly.events import write_events
-        from unspool.data.write import write_table
-
-        if self.plot is not None:
-            _draw(self.plot, found, steps)
-        if self.scores is not None:
-            index = steps.index()
-            if steps.sequences is None:
-                score, threshold = np.concatenate(found.scores), np.concatenate(found.thresholds)
-            else:
-                score, threshold = found.scores, found.thresholds
-            alarm = (score > threshold).astype(np.int8)
-            table = {**index, "score": score, "threshold": threshold, "alarm": alarm}
-            write_table(table, self.scores, array=np.column_stack([score, threshold, alarm]))
-        times = None if steps.sequences is not None else steps.times
-        many = steps.ids is not None or steps.sequences is not None
-        named = list(steps.called()) if many else None
-        write_events(found.events, self.events, times=times, series=named)
-
-
-def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -> str:
-    """What was found, in a line."""
-    alarms = found.alarms
-    flags = np.concatenate(alarms) if isinstance(alarms, list) else alarms
-    kind = detector._parameters["kind"] if kind is None else kind
-    threshold: Any = detector.thresholds_[kind]
-    count, unit = len(found.events), "sequences" if detector._of_sequences else "steps"
-    rate = f"rate {threshold.rate:g}"
-    if threshold.kind == "alarms":
-        rate = f"{threshold.rate:g} alarms in {threshold.steps_per_period:g} steps"
-    return (
-        f"{count:,} event{'' if count == 1 else 's'}, {flags.mean():.2%} of {len(flags):,} {unit} "
-        f"above the threshold (score {kind}, threshold {threshold.kind}, {rate})"
-    )
 
 
 def _check_call(
@@ -300,6 +233,19 @@ def _parts(
     return before, after
 
 
+def _labels(steps: "Steps", named: str | None) -> Any:
+    """Which steps are known to be anomalies; None where no column says so."""
+    from unspool.errors import InputError
+
+    try:
+        return steps.labels
+    except InputError as error:
+        if named is not None:
+            raise
+        options.say(f"{steps.name}: its labels are left out of the table and the picture: {error}")
+        return None
+
+
 def _for_lines(
     model: Path | None,
     normal: Path | None,
@@ -332,39 +278,3 @@ def _for_lines(
     with in_flags():
         made = unfitted(wanted, trained, per_day, before.name, device=device, quiet=quiet)
         return made.fit(before.X).contents()
-
-
-def _draw(path: Path, found: "Detection", steps: "Steps") -> None:
-    """A picture of the series with the highest score above its threshold."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from unspool import plots
-    from unspool._files import whole_or_not
-    from unspool.errors import InputError
-
-    if steps.sequences is not None:
-        raise InputError(
-            "--plot draws series, and these are sequences with one score each; leave it out, and "
-            "see `unspool plot reconstruction`."
-        )
-    over = [(one - level).max() for one, level in zip(found.scores, found.thresholds, strict=True)]
-    worst = int(np.argmax(over))
-    called = str(steps.called()[worst]) if len(over) > 1 else None
-    labels = steps.labels
-    times = np.maximum.accumulate(steps.times[worst])  # a clock may have been set back
-    display: Any = plots.AnomalyDisplay.from_detection(
-        found,
-        steps.series[worst],
-        worst,
-        labels=None if labels is None else labels[worst],
-        times=times,
-        feature_names=steps.names,
-        name=called,
-    )
-    if "time" not in steps.columns:
-        display.ax_[-1].set_xlabel("step", fontsize=9)
-    with whole_or_not(path) as file:
-        display.figure_.savefig(file, format=path.suffix[1:].lower(), dpi=150)
-    told = f", of the series {called}, whose score is highest" if called is not None else ""
-    options.say(f"wrote {path}{told}")

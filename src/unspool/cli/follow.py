@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from unspool import _checks
+from unspool._files import check_folder
 from unspool.cli.growing import Growing, Interruptible
 from unspool.cli.options import Columns, say
+from unspool.cli.stream_state import read_state, write_state
 from unspool.data.delimited import DATE, is_data, is_number
 from unspool.data.loaded import listed
 from unspool.data.roles import TIME_NAMES
@@ -37,13 +39,21 @@ def check_alone(given: list[str], columns: Columns) -> None:
         )
 
 
-def follow_lines(data: Path, contents: "Contents", columns: Columns, state: Path | None) -> None:
+def open_lines(data: Path, state: Path | None) -> Growing:
+    """Open what is to be followed, `-` for stdin, and look at --state; before long work."""
+    if state is not None:
+        check_folder(state)
+    return Growing(data)
+
+
+def follow_lines(
+    growing: Growing, contents: "Contents", columns: Columns, state: Path | None
+) -> None:
     """Score each line of a file that grows, or of stdin, until they end or Ctrl-C comes.
 
     Parameters
     ----------
-    data : Path
-        `-` is stdin.
+    growing : Growing
     contents : Contents
         Of a detector.
     columns : Columns
@@ -51,14 +61,10 @@ def follow_lines(data: Path, contents: "Contents", columns: Columns, state: Path
     state : Path, optional
         File that says where an earlier run stopped, if it is there; it is written at the end.
     """
-    from unspool._files import check_folder
-    from unspool.cli.stream_state import read_state, write_state
-
     stream = Detector(contents).stream()
-    with Growing(data) as growing:
+    with growing:
         lines = Lines(stream, contents, columns, growing.name)
         if state is not None:
-            check_folder(state)
             lines.rows, read = read_state(state, contents, stream, growing)
             if growing.position:
                 lines.skip(growing.first_line(), read)
