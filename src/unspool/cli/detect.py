@@ -110,13 +110,13 @@ def detect(
 
         asked = {"--normal-until": normal_until, "--compare": compare, "--exit-code": exit_code}
         check_alone([*out.given(), *(name for name, value in asked.items() if value)], columns)
-        lines = open_lines(data, state)
-        contents = _for_lines(model, normal, detecting, columns, device, quiet=quiet)
-        if save is not None:
-            from unspool import model_file
+        with open_lines(data, state) as growing:
+            contents = _for_lines(model, normal, detecting, columns, device, quiet=quiet)
+            if save is not None:
+                from unspool import model_file
 
-            model_file.write(save, contents)
-        follow_lines(lines, contents, columns, state)
+                model_file.write(save, contents)
+            follow_lines(growing, contents, columns, state)
         return
     if state is not None:
         raise typer.BadParameter("it is for --follow; leave it out", param_hint="--state")

@@ -62,24 +62,23 @@ def follow_lines(
         File that says where an earlier run stopped, if it is there; it is written at the end.
     """
     stream = Detector(contents).stream()
-    with growing:
-        lines = Lines(stream, contents, columns, growing.name)
+    lines = Lines(stream, contents, columns, growing.name)
+    if state is not None:
+        lines.rows, read = read_state(state, contents, stream, growing)
+        if growing.position:
+            lines.skip(growing.first_line(), read)
+            say(f"{growing.name}: goes on after line {read:,}")
+    try:
+        with Interruptible() as interruptible, contextlib.suppress(KeyboardInterrupt):
+            for line in growing:
+                with interruptible.held_off():
+                    lines.read(line)
+                    growing.done(line)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        _let_stdout_go()
+    finally:
         if state is not None:
-            lines.rows, read = read_state(state, contents, stream, growing)
-            if growing.position:
-                lines.skip(growing.first_line(), read)
-                say(f"{growing.name}: goes on after line {read:,}")
-        try:
-            with Interruptible() as interruptible, contextlib.suppress(KeyboardInterrupt):
-                for line in growing:
-                    with interruptible.held_off():
-                        lines.read(line)
-                        growing.done(line)
-        except BrokenPipeError:  # the reader of our output, such as `head`, has gone
-            _let_stdout_go()
-        finally:
-            if state is not None:
-                write_state(state, contents, stream, growing, lines.rows, lines.line)
+            write_state(state, contents, stream, growing, lines.rows, lines.line)
 
 
 def _let_stdout_go() -> None:
