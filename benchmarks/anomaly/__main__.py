@@ -94,6 +94,7 @@ def judged(one: Series, method: str, seed: int) -> Iterator[tuple[str, float]]:
 
 
 def of_series(name: str, every: list[Series], seeds: int) -> Iterator[Row]:
+    """Every number of each method on each series."""
     for one in every:
         for method in METHODS:
             for seed in range(seeds if method in RANDOM else 1):
@@ -178,10 +179,13 @@ def _within(rows: list[Row], measure: str) -> Iterator[str]:
 
 
 def main() -> None:
+    """Run what was asked for, and print means and spread."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=("nab", "nab-official", "smd", "ecg", "cmapss"))
+    parser.add_argument(
+        "--only", nargs="*", default=("nab", "nab-official", "smd", "ecg", "cmapss")
+    )
     parser.add_argument("--rows", type=Path, help="a CSV with all numbers")
     asked = parser.parse_args()
     warnings.simplefilter("ignore", ThresholdWarning)

@@ -235,6 +235,16 @@ def test_reconstructions_have_the_type_of_the_windows(model):
 
 
 @pytest.mark.parametrize("model", ALL, ids=called)
+def test_float32_and_whole_numbers_are_computed_in_float64(model):
+    for windows in (waves().astype(np.float32), (9 * waves()).astype(int)):
+        wide = windows.astype(np.float64)
+        found = outputs(clone(model).fit(windows), windows)
+        np.testing.assert_array_equal(
+            found, outputs(clone(model).fit(wide), wide).astype(found.dtype)
+        )
+
+
+@pytest.mark.parametrize("model", ALL, ids=called)
 def test_windows_are_not_written_to(model):
     windows = waves()
     windows.flags.writeable = False

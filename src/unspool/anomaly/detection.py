@@ -1,9 +1,10 @@
 """`Detection`: what a detector found."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from unspool.anomaly.events import Event
+from unspool.anomaly.events import Event, write_events
 
 
 @dataclass(frozen=True)
@@ -16,13 +17,18 @@ class Detection:
         Higher is more anomalous. For sequences an array (N,).
     thresholds : as `scores`
         The threshold in force at each step.
-    contributions : array of shape (T, F), or a list of such, or None
+    contributions : as `scores`, of shape (T, F), or None
         What each feature contributes to a score, which is the mean of its row; (N, F) for
-        sequences; None where the model scores windows as a whole.
+        sequences. None where the model scores windows as a whole.
     events : list of Event
-        Alarms that are close together, as one.
+        Alarms that are close together, as one; in the order of the series, and of time.
     times : array of shape (T,), or None
-        Of the steps of one series, where a frame says them.
+        Of the steps of one series, where its index holds times.
+
+    Attributes
+    ----------
+    alarms : as `scores`, of bool
+        Whether a score is above its threshold.
     """
 
     scores: Any
@@ -33,8 +39,21 @@ class Detection:
 
     @property
     def alarms(self) -> Any:
-        """Where a score is above its threshold: boolean arrays of the shape of `scores`."""
+        """Whether a score is above its threshold."""
         if isinstance(self.scores, list):
             pairs = zip(self.scores, self.thresholds, strict=True)
-            return [scores > threshold for scores, threshold in pairs]
+            return [scores > thresholds for scores, thresholds in pairs]
         return self.scores > self.thresholds
+
+    def write_events(self, path: str | Path) -> None:
+        """Write the events to a file, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            `.csv` or `.json`; see `unspool.anomaly.events.write_events`.
+        """
+        times = None if self.times is None else [self.times]
+        several = isinstance(self.scores, list)
+        names = list(range(len(self.scores))) if several else None
+        write_events(self.events, path, times=times, series=names)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from unspool.anomaly.scores import Errors, counts
+from unspool.anomaly.scores import Errors, counts, trailing_weights
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, Sequences
@@ -59,6 +59,8 @@ class OfWindows:
         real = min(size, len(series))
         windows = np.empty((n, features))
         steps = np.zeros_like(series, np.float64) if "step" in kinds else None
+        trailing = np.empty(series.shape) if "trailing" in kinds else None
+        weights = trailing_weights(real, size)
         for indices, errors in self.errors(source):
             own = errors[:, -real:]
             windows[indices] = own.mean(axis=1, dtype=np.float64)
@@ -66,25 +68,26 @@ class OfWindows:
                 first = indices[0]
                 for place in range(real):
                     steps[first + place : first + place + len(own)] += own[:, place]
+            if trailing is not None:
+                trailing[real - 1 + indices] = _weighted(weights, own)
         if steps is not None:
             steps /= counts(n, real)[:, None]
-        prefixes = None
-        if "trailing" in kinds:
-            prefixes = self._prefixes(series[: size - 1], size)
+        if trailing is not None:
+            trailing[: real - 1] = self._of_first_steps(series[: real - 1], size)
         distances = None
         if "code" in kinds and self.distances is not None:
             distances = self.distances(source)
-        return Errors(len(series), windows, steps, prefixes, distances)
+        return Errors(len(series), windows, steps, trailing, distances)
 
-    def _prefixes(self, series: FloatArray, size: int) -> FloatArray:
-        """Mean errors (T, F) of the first step, the first two steps, and so on."""
+    def _of_first_steps(self, series: FloatArray, size: int) -> FloatArray:
+        """Weighted mean errors (T, F) of the first step, the first two steps, and so on."""
         means = np.empty(series.shape)
         if not len(series):
             return means
         each = [reflected(series[: end + 1], size).values for end in range(len(series))]
         for indices, errors in self.errors(Sequences(np.concatenate(each))):
             for row, one in zip(indices, errors, strict=True):
-                means[row] = one[-(row + 1) :].mean(axis=0, dtype=np.float64)
+                means[row] = _weighted(trailing_weights(row + 1, size), one[None, -(row + 1) :])[0]
         return means
 
     def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[Errors]:
@@ -124,13 +127,15 @@ class OfSteps:
     def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> Errors:
         """Errors of a series (T, F) in windows of `size` steps."""
         steps = self.errors(series, size)
+        trailing, total = np.zeros(steps.shape), np.zeros(len(steps))
+        for ago, weight in enumerate(trailing_weights(size, size)[::-1][: len(steps)]):
+            trailing[ago:] += weight * steps[: len(steps) - ago]
+            total[ago:] += weight
         size = min(size, len(steps))
         windows = np.zeros((len(steps) - size + 1, steps.shape[1]))
         for place in range(size):
             windows += steps[place : place + len(windows)]
-        first = steps[: size - 1]
-        prefixes = np.cumsum(first, axis=0) / np.arange(1, size)[:, None]
-        return Errors(len(steps), windows / size, steps, prefixes)
+        return Errors(len(steps), windows / size, steps, trailing / total[:, None])
 
     def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[Errors]:
         """Errors of sequences of one step or more, each a series that is one window."""
@@ -230,6 +235,12 @@ def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
                 yield indices, np.broadcast_to(rival.window_scores(x)[:, None, None], x.shape)
 
     return OfWindows(errors, scaler, by_feature=hasattr(rival, "reconstruct"))
+
+
+def _weighted(weights: FloatArray, errors: FloatArray) -> FloatArray:
+    """Weighted means (B, F) of the errors (B, T, F) of steps."""
+    means: FloatArray = np.tensordot(errors, weights, axes=(1, 0))
+    return means
 
 
 def within(values: Any, scaler: Scaler) -> Any:

@@ -30,7 +30,7 @@ class Scorer:
         Steps of a window, w.
     of_sequences : bool
         Whether whole sequences are scored, and not the steps of series.
-    scale : array of shape (F,)
+    scales : mapping from kinds of score to arrays of shape (F,)
         The error of each feature on normal data.
     thresholds : mapping from kinds of score to thresholds
     gap : int
@@ -41,7 +41,7 @@ class Scorer:
     source: OfWindows | OfSteps
     window: int
     of_sequences: bool
-    scale: FloatArray
+    scales: Mapping[str, FloatArray]
     thresholds: Mapping[str, Threshold]
     gap: int
     names: tuple[str, ...] | None
@@ -54,17 +54,19 @@ class Scorer:
     def scores(self, given: Given, kind: str) -> Any:
         """Scores in the form of what was given, see `AnomalyDetector.anomaly_scores`."""
         kind = self.checked(kind)
-        found = [scoring.scores(kind, one, self.scale) for one in self._errors(given, (kind,))]
+        scale = self.scales[kind]
+        found = [scoring.scores(kind, one, scale) for one in self._errors(given, (kind,))]
         return highest(found) if self.of_sequences else given.restored(found)
 
     def detect(self, given: Given, kind: str) -> Detection:
         """Scores, thresholds, contributions and events, see `AnomalyDetector.detect`."""
         kind = self.checked(kind)
         found = self._errors(given, (kind, "window"))
-        scores = [scoring.scores(kind, one, self.scale) for one in found]
+        scale = self.scales[kind]
+        scores = [scoring.scores(kind, one, scale) for one in found]
         terms = None
         if self.source.by_feature:
-            terms = [scoring.terms(kind, one, self.scale) for one in found]
+            terms = [scoring.terms(kind, one, scale) for one in found]
         threshold = self.thresholds[kind]
         if self.of_sequences:
             each = threshold.over(highest(scores))

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from unspool import _checks
 from unspool.anomaly.clusters import clusters_by_level
-from unspool.anomaly.independence import likely_rates
 from unspool.anomaly.independence import n_effective as n_effective
 from unspool.anomaly.running import conformal_rank
 from unspool.anomaly.tail import fit_tail
@@ -26,10 +25,10 @@ from unspool.anomaly.threshold_kinds import (
 )
 from unspool.anomaly.threshold_kinds import Threshold as Threshold
 from unspool.anomaly.threshold_kinds import from_plain as from_plain
+from unspool.anomaly.weakness import weakness
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError, ThresholdWarning
 
-ENOUGH = 20  # independent exceedances for a rate within a factor of 2
 TAIL = 0.9  # quantile of the scores above which their tail begins
 
 
@@ -80,6 +79,25 @@ def fit_threshold(
     >>> [3000.0, 5.0] > threshold.over([3000.0, 5.0])
     array([ True, False])
     """
+    threshold = fit_quietly(
+        kind, calibration, rate, memory=memory, gap=gap, steps_per_period=steps_per_period
+    )
+    weak = weakness(threshold)
+    if weak is not None:
+        warnings.warn(weak, ThresholdWarning, stacklevel=2)
+    return threshold
+
+
+def fit_quietly(
+    kind: str,
+    calibration: Sequence[npt.ArrayLike],
+    rate: float,
+    *,
+    memory: int = 1000,
+    gap: int = 16,
+    steps_per_period: float | None = None,
+) -> Threshold:
+    """As `fit_threshold`, without its warning; `weakness` has the words of it."""
     _checks.raise_all(
         _checks.choice("kind", kind, KINDS),
         _checks.number("rate", rate, 0, math.inf if kind == "alarms" else 1, open_left=True),
@@ -103,7 +121,6 @@ def fit_threshold(
     threshold: Threshold = QuantileThreshold(rate, level, *known)
     if kind == "pareto":
         threshold = _pareto(pooled, rate, known, level)
-    _warn_of_few(threshold, largest=float(pooled[-1]))
     return threshold
 
 
@@ -127,22 +144,6 @@ def _moving(
     """With the last scores of all series, as if all had ended at the same time."""
     age = np.concatenate([np.arange(len(one))[::-1] for one in scores])
     recent = np.concatenate(scores)[np.argsort(-age, kind="stable")][-memory:]
-    n, effective = known
-    remembered = min(memory, n)
-    independent = remembered * effective / n
-    if independent * rate < 1:
-        # Autoregressive scores, memory 1,000, asked 1e-2: 1.0 to 1.1 times as many alarms with one
-        # independent exceedance or more in the memory, 1.2 with a half, 1.6 with a sixth.
-        needed = remembered / (independent * rate)
-        more = "" if n >= needed else " and as much normal data to begin with"
-        warnings.warn(
-            f"A moving threshold for a false alarm rate of {rate:g} needs a memory worth "
-            f"{_counted(1 / rate)} independent scores, and {remembered:,} scores are worth "
-            f"{_counted(independent)}: more alarms will come than asked for. Take a `memory` of "
-            f"{math.ceil(needed):,} scores{more}{_or(1 / independent, n, effective)}.",
-            ThresholdWarning,
-            stacklevel=3,
-        )
     level = float(np.sort(recent)[conformal_rank(len(recent), rate) - 1])
     return MovingThreshold(rate, level, *known, memory, recent)
 
@@ -158,50 +159,4 @@ def _alarms(
     above = clusters[: most + 1] > allowed
     place = int(np.argmax(above)) - 1 if above.any() else most
     found = int(clusters[place])
-    possible = max(known[1], 1.0)
-    if asked < ENOUGH or found < allowed:
-        exceedances = float(np.clip(found, 1, possible))
-        low, high = (one * possible / periods for one in likely_rates(exceedances, possible))
-        told = "" if found else ", so that the threshold is the largest score"
-        warnings.warn(
-            f"{rate:g} false alarms per period are {_counted(asked)} over the {known[0]:,} scores "
-            f"of normal data; {ENOUGH} are needed to know their number within a factor of 2, and "
-            f"{found} were found{told}. The true number per period probably lies between {low:.2g} "
-            f"and {high:.2g}. Hold out more normal data ({_counted(ENOUGH / rate * period)} "
-            "scores), or ask for more alarms per period.",
-            ThresholdWarning,
-            stacklevel=3,
-        )
     return AlarmsThreshold(rate, float(levels[place]), *known, gap, period, found)
-
-
-def _warn_of_few(threshold: Threshold, largest: float) -> None:
-    rate, n, effective = threshold.rate, threshold.n_scores, threshold.n_effective
-    if effective * rate >= ENOUGH:
-        return
-    exceedances = float(np.clip((effective + 1) * rate, 1, effective))
-    low, high = likely_rates(exceedances, effective)
-    told = " The threshold is the largest of them." if threshold.level == largest else ""
-    warnings.warn(
-        f"{n:,} scores of normal data are worth {_counted(effective)} independent ones, and a "
-        f"false alarm rate of {rate:g} within a factor of 2 needs {_counted(ENOUGH / rate)}: the "
-        f"true rate probably lies between {low:.2g} and {high:.2g}.{told} Hold out more normal "
-        f"data{_or(ENOUGH / effective, n, effective)}.",
-        ThresholdWarning,
-        stacklevel=3,
-    )
-
-
-def _counted(number: float) -> str:
-    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
-
-
-def _or(rate: float, n: int, effective: float) -> str:
-    """Other advice: a rate in two digits, where it is one, and scores that hang together less."""
-    told = ""
-    if rate < 1:
-        digits = 1 - math.floor(math.log10(rate))
-        told += f", or ask for a rate of at least {math.ceil(rate * 10**digits) / 10**digits:g}"
-    if effective < n / 2:
-        told += ", or score steps, which hang together less than windows"
-    return told

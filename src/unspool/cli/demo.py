@@ -14,8 +14,8 @@ def demo(
     name: Annotated[
         str,
         typer.Argument(
-            help="sines, ramp, moving_ones, next_value, images (of the articles), or "
-            "moving_digits (of the paper)."
+            help="sines, ramp, moving_ones, next_value, images (of the articles), "
+            "moving_digits (of the paper), or machine (anomalies in a temperature)."
         ),
     ],
     output: Annotated[
@@ -48,4 +48,6 @@ def demo(
     given = {key: value for key, value in given.items() if value is not None}
     if mnist is not None and "data" not in inspect.signature(run).parameters:
         raise InputError(f"The demo {name!r} has no use for --mnist; leave it out.")
+    if epochs is not None and "epochs" not in inspect.signature(run).parameters:
+        raise InputError(f"The demo {name!r} has no use for --epochs; leave it out.")
     run(output or Path("unspool-demo") / name, **given)

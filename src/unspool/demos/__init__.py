@@ -1,3 +1,3 @@
-"""The experiments of the articles and the paper, each run whole by the `run` of its module."""
+"""The experiments of the articles and the paper, and a detector on a machine, each one `run`."""
 
-DEMOS = ("sines", "ramp", "moving_ones", "next_value", "images", "moving_digits")
+DEMOS = ("sines", "ramp", "moving_ones", "next_value", "images", "moving_digits", "machine")

@@ -18,7 +18,8 @@ from unspool.anomaly.reading import Given, check_same_names, read
 from unspool.anomaly.scorer import Scorer, check_form, errors, highest
 from unspool.anomaly.scores import KINDS, Errors
 from unspool.anomaly.threshold_kinds import KINDS as THRESHOLDS
-from unspool.anomaly.thresholds import Threshold, fit_threshold
+from unspool.anomaly.thresholds import Threshold, fit_quietly
+from unspool.anomaly.weakness import weakness
 from unspool.data.frames import is_frame
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError, ThresholdWarning
@@ -111,8 +112,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     model_ : the trained model
     window_ : int
         Steps of a window, w.
-    scale_ : array of shape (F,)
-        The mean error of each feature on held-out data, in the scaled units of the model.
+    scales_ : dict
+        For each kind of score the mean error of each feature on held-out data, (F,), in the
+        scaled units of the model.
     thresholds_ : dict
         The threshold of each kind of score, by its name. ``n_effective`` of one says how many
         independent scores it was learned from.
@@ -252,7 +254,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, X: Any, calibration: Any) -> None:
         """Train on one part of the data, learn scales and thresholds from the other."""
-        self.__dict__.pop("scale_", None)  # until all is learned this is not a fitted detector
+        self.__dict__.pop("scales_", None)  # until all is learned this is not a fitted detector
         self._parameters = detector_file.parameters_of(self)
         given = read(X)
         self._note_features(X, given)
@@ -284,9 +286,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         found = errors(
             source_of(trained), held_out, self.window_, kinds, of_sequences=self._of_sequences
         )
-        scale = scoring.normal_scale(found)
-        self.thresholds_ = {kind: self._calibrated(kind, found, scale) for kind in kinds}
-        self.scale_ = scale
+        scales = {kind: scoring.normal_scale(kind, found) for kind in kinds}
+        self.thresholds_ = {kind: self._calibrated(kind, found, scales[kind]) for kind in kinds}
+        self.scales_ = scales
+        self._warn_if_weak(self.kind)
         if isinstance(self.contamination, str):
             self.offset_ = -self.thresholds_[self.kind].start
         else:
@@ -297,17 +300,20 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _calibrated(self, kind: str, found: list[Errors], scale: FloatArray) -> Threshold:
         """The threshold for a kind of score, learned from the errors of normal data."""
         scores = [scoring.scores(kind, one, scale) for one in found]
-        with warnings.catch_warnings():
-            if kind != self.kind:  # a warning of scores that nobody asked for
-                warnings.simplefilter("ignore", ThresholdWarning)
-            return fit_threshold(
-                self.threshold,
-                [highest(scores)] if self._of_sequences else scores,
-                self.rate,
-                memory=self.memory,
-                gap=self.gap,
-                steps_per_period=self.period,
-            )
+        return fit_quietly(
+            self.threshold,
+            [highest(scores)] if self._of_sequences else scores,
+            self.rate,
+            memory=self.memory,
+            gap=self.gap,
+            steps_per_period=self.period,
+        )
+
+    def _warn_if_weak(self, kind: str) -> None:
+        """Warn where the threshold for a kind of score cannot hold the rate that was asked for."""
+        weak = weakness(self.thresholds_[kind])
+        if weak is not None:
+            warnings.warn(weak, ThresholdWarning, stacklevel=4)
 
     def anomaly_scores(self, X: Any, kind: str | None = None) -> Any:
         """How anomalous each step is, or each sequence; higher is more.
@@ -418,9 +424,18 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         InputError
             As `anomaly_scores` does.
+
+        Warns
+        -----
+        ThresholdWarning
+            For another kind of score than the parameter's, where held-out data cannot carry the
+            rate asked for.
         """
         given, kind = self._asked(X, kind)
-        return self._scorer().detect(given, kind)
+        found = self._scorer().detect(given, kind)
+        if kind != self._parameters["kind"]:  # of which `fit` has warned
+            self._warn_if_weak(kind)
+        return found
 
     def stream(self) -> Any:
         """Score a series a step at a time, in NumPy; see `unspool.runtime.DetectorStream`.
@@ -478,7 +493,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             source_of(Trained(self.model_, self._scaler, self.codes_)),
             self.window_,
             self._of_sequences,
-            self.scale_,
+            self.scales_,
             self.thresholds_,
             self._parameters["gap"],
             self._names(),
@@ -525,7 +540,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         """Only a fit that came to its end counts."""
-        return hasattr(self, "scale_")
+        return hasattr(self, "scales_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -13,7 +13,7 @@ from unspool.estimators.base import Model
 from unspool.estimators.kinds import MODELS, class_of
 from unspool.estimators.saving import is_seed, plain_parameters, unfrozen, with_parameters
 from unspool.model_file import Contents
-from unspool.model_file.detector import PREFIX, plain_thresholds, restored_thresholds
+from unspool.model_file.detector import PREFIX, plain_thresholds, restored_thresholds, scales_of
 
 T = TypeVar("T", bound=BaseEstimator)
 
@@ -42,7 +42,7 @@ def contents_of(detector: Any) -> Contents:
         )
     inner = detector.model_.contents()
     numbers, tensors = plain_thresholds(detector.thresholds_)
-    tensors[f"{PREFIX}scale"] = detector.scale_
+    tensors |= {f"{PREFIX}scales.{kind}": one for kind, one in detector.scales_.items()}
     if detector.codes_ is not None:
         tensors[f"{PREFIX}codes"] = detector.codes_
     names = getattr(detector, "feature_names_in_", None)
@@ -80,5 +80,5 @@ def restored(cls: type[T], contents: Contents, device: str) -> T:
     detector.thresholds_ = restored_thresholds(learned["thresholds"], tensors)
     detector._scaler = None
     detector.codes_ = tensors.get(f"{PREFIX}codes")
-    detector.scale_ = tensors[f"{PREFIX}scale"]
+    detector.scales_ = scales_of(tensors, learned["thresholds"])
     return detector

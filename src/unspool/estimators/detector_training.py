@@ -21,6 +21,7 @@ from unspool.estimators.lstm_forecaster import LSTMForecaster
 
 WINDOW = 64  # steps of a window, or a tenth of the steps to train on where that is less
 SHARE = 10
+PATCH = 8  # steps that the default model reads at once
 MOST_CODES = 512  # that the "code" score compares with, spread evenly over the training windows
 MOST_WINDOWS = 20_000  # that a rival is fitted on, spread evenly
 MOST_VALUES = 1 << 27  # in them
@@ -86,7 +87,8 @@ class Trained:
 def train(detector: Any, training: Given, window: int) -> Trained:
     """Train the model of a detector's parameters, a clone, or the default one."""
     seed = int(check_random_state(detector.random_state).randint(2**31))
-    model = default_model(detector) if detector.model is None else clone(detector.model)
+    model = detector.model
+    model = default_model(detector, training, window) if model is None else clone(model)
     if model.get_params(deep=False).get("random_state", seed) is None:
         model.set_params(random_state=seed)
     if isinstance(model, Model):
@@ -100,15 +102,19 @@ def train(detector: Any, training: Given, window: int) -> Trained:
     return Trained(model.fit(scaler.apply(values)), scaler, None)
 
 
-def default_model(detector: Any) -> LSTMAutoencoder:
-    """The model that is trained where none was given."""
+def default_model(detector: Any, training: Given, window: int) -> LSTMAutoencoder:
+    """The model that is trained where none was given.
+
+    Windows of a series are many and much alike: 750 updates are enough for them. Whole sequences
+    have the model's own defaults. Random kernels help to tell sequences apart, not to reconstruct
+    them.
+    """
+    shared = {"n_kernels": 0, "device": detector.device, "verbose": detector.verbose}
+    if training.sequences is not None:
+        return LSTMAutoencoder(**shared)
+    patch_size = PATCH if window >= 2 * PATCH else 1
     return LSTMAutoencoder(
-        8,
-        n_kernels=0,
-        steps_per_epoch=25,
-        epochs=30,
-        device=detector.device,
-        verbose=detector.verbose,
+        16, units=32, patch_size=patch_size, steps_per_epoch=25, epochs=30, **shared
     )
 
 

@@ -1,6 +1,6 @@
 """What a fitted anomaly detector adds to a model file, each part looked at."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,11 @@ def restored_thresholds(
     return found
 
 
+def scales_of(tensors: Tensors, kinds: Iterable[str]) -> dict[str, npt.NDArray[np.float64]]:
+    """The error of each feature (F,) on normal data, by kind of score."""
+    return {kind: tensors[f"{PREFIX}scales.{kind}"] for kind in kinds}
+
+
 def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blueprint) -> None:
     """Look at all of it.
 
@@ -96,7 +101,9 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
         and all(isinstance(name, str) for name in names)
     ):
         raise InputError(f"Expected {n_features} names of features, got {_checks.shown(names)}.")
-    known: dict[str, tuple[tuple[int, ...], str]] = {f"{PREFIX}scale": ((n_features,), "<f8")}
+    known: dict[str, tuple[tuple[int, ...], str]] = {
+        f"{PREFIX}scales.{kind}": ((n_features,), "<f8") for kind in kinds
+    }
     if "code" in kinds:
         count = max(1, *tensors.get(f"{PREFIX}codes", np.empty(0)).shape[:1])
         known[f"{PREFIX}codes"] = ((count, blueprint.encoder.latent_dim), "<f4")
@@ -109,7 +116,7 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
             )
         if not np.isfinite(tensor).all():
             raise InputError(f"Expected finite numbers, but the tensor {name!r} holds others.")
-    if not (tensors[f"{PREFIX}scale"] > 0).all():
+    if not all((one > 0).all() for one in scales_of(tensors, kinds).values()):
         raise InputError("Expected a positive normal error for each feature, got others.")
     thresholds = restored_thresholds(detector["thresholds"], tensors)
     kind = detector["parameters"].get("kind")

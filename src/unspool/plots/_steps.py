@@ -25,7 +25,10 @@ def extremes(values: FloatArray) -> npt.NDArray[np.intp]:
 
 
 def as_numbers(times: npt.ArrayLike) -> tuple[FloatArray, bool]:
-    """Times as ascending numbers, and whether they are dates; those with a time zone in UTC."""
+    """Times as ascending numbers, and whether they are dates; those with a time zone in UTC.
+
+    Where a clock was set back, the latest time before stays until it is reached again.
+    """
     array = np.asarray(times)
     dates = array.dtype.kind in "MOUS"
     try:
@@ -35,9 +38,9 @@ def as_numbers(times: npt.ArrayLike) -> tuple[FloatArray, bool]:
     except (AttributeError, TypeError, ValueError):
         raise InputError(f"Expected dates or numbers in `times`, got {array[:1]}.") from None
     numbers = np.asarray(found, np.float64)
-    if numbers.ndim != 1 or not np.isfinite(numbers).all() or (np.diff(numbers) < 0).any():
-        raise InputError("Expected ascending `times` of shape (T,), none of them missing.")
-    return numbers, dates
+    if numbers.ndim != 1 or not np.isfinite(numbers).all():
+        raise InputError("Expected `times` of shape (T,), none of them missing.")
+    return np.maximum.accumulate(numbers), dates
 
 
 def date_axis(ax: Axes) -> None:

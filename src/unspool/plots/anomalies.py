@@ -133,8 +133,8 @@ class AnomalyDisplay:
 
         Parameters
         ----------
-        detection : what the detector's `detect` gave
-            With `scores` and `thresholds`, lists of an array (T_i,) for each series, and `events`.
+        detection : Detection
+            What the detector's `detect` gave for one series or several.
         series : array of shape (T, F) or (T,)
             The series itself.
         index : int, default 0
@@ -146,10 +146,14 @@ class AnomalyDisplay:
         **kwargs
             Passed to `plot`.
         """
-        most = len(detection.scores) - 1
-        _checks.raise_all(_checks.whole("index", index, 0, most=most))
+        scores, thresholds = detection.scores, detection.thresholds
+        if not isinstance(scores, list):
+            scores, thresholds = [scores], [thresholds]
+        _checks.raise_all(_checks.whole("index", index, 0, most=len(scores) - 1))
         events = [one for one in detection.events if one.series == index]
-        scores, thresholds = detection.scores[index], detection.thresholds[index]
+        scores, thresholds = scores[index], thresholds[index]
+        if times is None:
+            times = detection.times
         display = cls(series, scores, thresholds, events, labels, times, feature_names, name)
         return display.plot(ax, **kwargs)
 

@@ -14,7 +14,7 @@ from unspool.data.convert import Source
 from unspool.data.sequences import IntArray
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file import Contents
-from unspool.model_file.detector import PREFIX, restored_thresholds
+from unspool.model_file.detector import PREFIX, restored_thresholds, scales_of
 from unspool.runtime.detector_stream import DetectorStream, ErrorsOfForecasts, ErrorsOfWindows
 from unspool.runtime.model import Model
 from unspool.runtime.recurrence import Array
@@ -77,7 +77,7 @@ class Detector:
             self._source(),
             self.window,
             detector["of_sequences"],
-            contents.tensors[f"{PREFIX}scale"],
+            scales_of(contents.tensors, detector["thresholds"]),
             restored_thresholds(detector["thresholds"], contents.tensors),
             detector["parameters"]["gap"],
             self._names,
@@ -109,7 +109,7 @@ class Detector:
                 model._forecast_of, model.horizon, model.scaler, loss, self.window
             )
         running = scorer.thresholds["trailing"].running()
-        return DetectorStream(errors, model.scaler, scorer.scale, running, self._names)
+        return DetectorStream(errors, model.scaler, scorer.scales["trailing"], running, self._names)
 
     def _read(self, X: Any) -> Given:
         given = read_series(X)

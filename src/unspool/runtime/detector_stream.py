@@ -10,7 +10,7 @@ import numpy.typing as npt
 from unspool.anomaly.errors import ERRORS, limits, reflected
 from unspool.anomaly.reading import check_same_names
 from unspool.anomaly.running import RunningThreshold
-from unspool.anomaly.scores import relative
+from unspool.anomaly.scores import relative, trailing_weights
 from unspool.data.frames import names_of
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, as_floats
@@ -179,7 +179,7 @@ class Recent:
 
 
 class ErrorsOfWindows:
-    """Mean errors of the window that ends at the latest step; see `anomaly.errors.OfWindows`.
+    """Weighted mean errors of the window that ends at the latest step, as `OfWindows` has them.
 
     Parameters
     ----------
@@ -201,15 +201,15 @@ class ErrorsOfWindows:
         self._reconstructed, self._scaler, self._error = reconstructed, scaler, ERRORS[loss]
         self._batch = Ragged(np.array([window]), window)
         self._recent = Recent(window, len(scaler.scale), np.float32)
+        self._weights = trailing_weights(window, window)
 
     def next(self, step: FloatArray) -> FloatArray:
-        """The mean errors (F,) of the window with one more step (F,), which is not kept."""
+        """Weighted mean errors (F,) of the window with one more step (F,), which is not kept."""
         x = self._recent.followed_by(self._scaler.apply(step))
         count = len(x)
         whole = x[None] if count == self._batch.steps else reflected(x, self._batch.steps).values
         error = self._error(self._reconstructed(whole, self._batch)[0, -count:], x)
-        mean: FloatArray = np.add.reduce(error, axis=0, dtype=np.float64) / count
-        return mean
+        return _weighted(self._weights, error)
 
     def keep(self) -> None:
         """Keep the step that was given last."""
@@ -225,7 +225,7 @@ class ErrorsOfWindows:
 
 
 class ErrorsOfForecasts:
-    """Mean errors of the last steps, each against the forecasts that were made of it before.
+    """Weighted mean errors of the last steps, each against the forecasts made of it before.
 
     See `anomaly.errors.of_forecasts`.
 
@@ -254,9 +254,10 @@ class ErrorsOfForecasts:
         self._recent = Recent(window, self._features, np.float32)
         self._errors = Recent(window, self._features, np.float64)
         self._ahead: deque[Array] = deque(maxlen=horizon)  # scaled, each (K, F)
+        self._weights = trailing_weights(window, window)
 
     def next(self, step: FloatArray) -> FloatArray:
-        """The mean errors (F,) of the last steps with one more (F,), which is not kept."""
+        """The weighted mean errors (F,) of the last steps with one more (F,), which is not kept."""
         target = self._scaler.apply(step)
         x = self._recent.followed_by(target)
         ahead = self._forecast(x[None], Ragged(np.array([len(x)]), len(x)))
@@ -265,9 +266,7 @@ class ErrorsOfForecasts:
         if self._ahead:  # there is none for the first step
             due = np.array([one[ago] for ago, one in enumerate(reversed(self._ahead))])
             error = self._error(due, target).mean(axis=0, dtype=np.float64)
-        errors = self._errors.followed_by(error)
-        mean: FloatArray = np.add.reduce(errors, axis=0) / len(errors)
-        return mean
+        return _weighted(self._weights, self._errors.followed_by(error))
 
     def keep(self) -> None:
         """Keep the step that was given last."""
@@ -294,3 +293,10 @@ class ErrorsOfForecasts:
         self._recent.restore(recent)
         self._errors.restore(errors)
         self._ahead = deque(ahead.copy(), maxlen=self._horizon)
+
+
+def _weighted(weights: FloatArray, errors: FloatArray) -> FloatArray:
+    """The mean of errors (n, F), with the last n of the weights of a whole window."""
+    own = weights[-len(errors) :]
+    mean: FloatArray = own @ errors / own.sum()
+    return mean
