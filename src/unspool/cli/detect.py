@@ -145,9 +145,8 @@ def detect(
             detector = ready
         else:
             assert before is not None
-            detector = unfitted(
-                detecting, trained, before.per_day(), before.name, device=device, quiet=quiet
-            ).fit(before.X)
+            detector = unfitted(detecting, trained, before, device=device, quiet=quiet)
+            detector.fit(before.X)
         kind = None if detecting.kind is None else detecting.kind.value
         found = detector.detect(after.X, kind)
     seconds = perf_counter() - start
@@ -274,7 +273,6 @@ def _for_lines(
     trained = None if model is None else stored(model, device)[1]
     before = read_steps(normal, columns, getattr(trained, "feature_names_in_", None))
     wanted = replace(detecting, kind=Kind.trailing)
-    per_day = before.per_day()
     with in_flags():
-        made = unfitted(wanted, trained, per_day, before.name, device=device, quiet=quiet)
+        made = unfitted(wanted, trained, before, device=device, quiet=quiet)
         return made.fit(before.X).contents()

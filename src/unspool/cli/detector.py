@@ -13,6 +13,7 @@ import typer
 from unspool.cli import options
 
 if TYPE_CHECKING:
+    from unspool.cli.steps import Steps
     from unspool.estimators.anomaly_detector import AnomalyDetector
 
 # Parameters of `AnomalyDetector` that have no flag of their own.
@@ -202,26 +203,30 @@ def stored(path: Path, device: str) -> "tuple[AnomalyDetector | None, Any]":
 
 
 def unfitted(
-    wanted: Detecting, model: Any, per_day: float | None, name: str, *, device: str, quiet: bool
+    wanted: Detecting, model: Any, normal: "Steps", *, device: str, quiet: bool
 ) -> "AnomalyDetector":
-    """A detector of the options, over `model`, which is fitted, or one still to be trained."""
+    """A detector of the options: over `model`, which is fitted, or one to train on `normal`."""
     from sklearn.frozen import FrozenEstimator
 
     from unspool.cli.fit import parse_settings
     from unspool.errors import InputError
     from unspool.estimators.anomaly_detector import AnomalyDetector
-    from unspool.estimators.detector_training import default_model
+    from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 
-    parameters = wanted.parameters(per_day, name)
+    parameters = wanted.parameters(normal.per_day(), normal.name)
     detector = AnomalyDetector(**parameters, device=device, verbose=0 if quiet else 1)
     own = dict.fromkeys(BY_SET)
-    trained = None if model is not None else default_model(detector)
-    others = {} if trained is None else trained.get_params(deep=False)
+    others = {} if model is not None else LSTMAutoencoder().get_params(deep=False)
     given = parse_settings(wanted.settings or [], {**own, **others})
     detector.set_params(**{key: value for key, value in given.items() if key in own})
+    if detector.threshold == "alarms" and detector.period is None:
+        raise InputError(
+            "--threshold alarms needs to know of how many: give --alarms-per-day N, or --rate N "
+            "and --set period=STEPS."
+        )
     rest = {key: value for key, value in given.items() if key not in own}
-    if trained is not None and rest:
-        detector.set_params(model=trained.set_params(**rest))
+    if rest:
+        detector.set_params(model=_default_model(detector, normal.X).set_params(**rest))
     if model is not None:
         if wanted.window is not None:
             raise InputError(
@@ -229,9 +234,15 @@ def unfitted(
                 "leave it out."
             )
         detector.set_params(model=FrozenEstimator(model))
-    if detector.threshold == "alarms" and detector.period is None:
-        raise InputError(
-            "--threshold alarms needs to know of how many: give --alarms-per-day N, or --rate N "
-            "and --set period=STEPS."
-        )
     return detector
+
+
+def _default_model(detector: "AnomalyDetector", X: Any) -> Any:
+    """The model that a detector would train on `X`."""
+    from unspool import _checks
+    from unspool.anomaly.reading import read
+    from unspool.estimators.detector_training import default_model, split, window_of
+
+    _checks.raise_all(*detector._complaints())
+    training, _ = split(read(X), detector.calibration_split)
+    return default_model(detector, training, window_of(training, detector.window))
