@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import unspool
 from unspool import (
+    AnomalyDetector,
     ConvAutoencoder,
     DenseAutoencoder,
     EncoderClassifier,
@@ -26,7 +28,8 @@ from unspool import (
     Windows,
     model_file,
 )
-from unspool.errors import NoBetterThanMeanWarning
+from unspool.anomaly.scores import KINDS
+from unspool.errors import NoBetterThanMeanWarning, ThresholdWarning
 
 FOLDER = Path(__file__).parent / f"v{model_file.FORMAT_VERSION}"
 SUMS = Path(__file__).parent / "sha256.txt"  # as `sha256sum --check` reads it
@@ -90,6 +93,10 @@ def models() -> Iterator[tuple[str, Any, str, np.ndarray]]:
         random_state=0,
         verbose=0,
     )
+    detector = AnomalyDetector(
+        LSTMAutoencoder(**QUICK, n_kernels=0), window=10, kind="trailing", rate=0.05, random_state=0
+    )
+    yield "detector", detector.fit(pd.DataFrame(series, columns=NAMES)), "model", series[:30]
     labels = np.array(["up", "down", "äußer"])[np.arange(len(windows)) % 3]
     yield "classifier", classifier.fit(windows, labels), "model", series[:30]
 
@@ -101,6 +108,8 @@ def read_as(model: Any, values: np.ndarray) -> Any:
 
 def outputs(model: Any, values: np.ndarray) -> dict[str, np.ndarray]:
     """Whatever a model can give for an input, by the names of its methods."""
+    if hasattr(model, "anomaly_scores"):
+        return of_detector(model, values)
     inner = getattr(model, "autoencoder_", model)
     X = read_as(inner, values)
     found = {}
@@ -112,6 +121,14 @@ def outputs(model: Any, values: np.ndarray) -> dict[str, np.ndarray]:
         if fits and (name != "reconstruct" or len(model.module_.decoders)):
             found[name] = getattr(model, name)(X)
     return found
+
+
+def of_detector(detector: Any, values: np.ndarray) -> dict[str, np.ndarray]:
+    """Scores of each kind, and what becomes of that of `fit`."""
+    X = pd.DataFrame(values, columns=NAMES)
+    found = detector.detect(X)
+    scores = {kind: detector.anomaly_scores(X, kind) for kind in KINDS}
+    return {**scores, "thresholds": found.thresholds, "contributions": found.contributions}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -127,10 +144,12 @@ def main(arguments: list[str] | None = None) -> None:
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.iterdir():
         old.unlink()
-    warnings.simplefilter("ignore", NoBetterThanMeanWarning)
+    for category in (NoBetterThanMeanWarning, ThresholdWarning):
+        warnings.simplefilter("ignore", category)
     for name, model, part, values in models():
         path = FOLDER / f"{name}.unspool"
-        anywhere = replace(model.contents(part), versions={"unspool": "0.1.0"})
+        contents = model.contents() if part == "model" else model.contents(part)
+        anywhere = replace(contents, versions={"unspool": "0.1.0"})
         model_file.write(path, anywhere)
         again = unspool.load(path, device="cpu")
         np.savez_compressed(FOLDER / f"{name}.npz", input=values, **outputs(again, values))

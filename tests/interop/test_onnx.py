@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
@@ -22,6 +21,12 @@ from tests.interop.models import (
     IMAGES,
     randomised,
 )
+from tests.interop.onnx_runs import (
+    assert_standard_and_all_of_it_used,
+    exported,
+    outputs,
+    session,
+)
 from unspool import DenseAutoencoder, EncoderClassifier, LSTMAutoencoder, Sequences, model_file
 from unspool._optional import optional
 from unspool.data.scaling import Scaler
@@ -33,25 +38,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMean
 # float32 on both sides, a few hundred sums deep; relative to values of about 1 in scaled units.
 TOLERANCE = 1e-5
 LENGTHS = np.array([9, 4, 0, 1, 7, 9, 2])
-
-
-def session(path):
-    onnx.checker.check_model(path, full_check=True)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
-def exported(model, tmp_path, **options):
-    export_onnx(model, tmp_path / "model.onnx", **options)
-    return session(tmp_path / "model.onnx")
-
-
-def outputs(runs, x, lengths):
-    feed = {"x": np.asarray(x, np.float32), "lengths": np.asarray(lengths, np.int64)}
-    names = [one.name for one in runs.get_outputs()]
-    return dict(zip(names, runs.run(names, feed), strict=True))
 
 
 def ragged(model, lengths, steps, seed=1):
@@ -317,18 +303,7 @@ def test_the_encoder_alone_has_codes_and_no_decoder(tmp_path):
 @pytest.mark.parametrize("name", AUTOENCODERS)
 def test_files_hold_standard_operators_and_nothing_that_is_not_used(name, tmp_path):
     export_onnx(randomised(AUTOENCODERS[name]), tmp_path / "model.onnx")
-    proto = onnx.load(tmp_path / "model.onnx")
-    assert [(one.domain, one.version) for one in proto.opset_import] == [("", 17)]
-    bodies = [a.g for node in proto.graph.node for a in node.attribute if a.g.node]
-    read, written = {one.name for one in proto.graph.output}, set()
-    for graph in [proto.graph, *bodies]:
-        assert {node.domain for node in graph.node} == {""}
-        read |= {name for node in graph.node for name in node.input}
-        read |= {one.name for one in graph.output}
-        written |= {one.name for one in graph.initializer}
-    assert not written - read
-    for node in proto.graph.node:
-        assert read.intersection(node.output), node.name
+    assert_standard_and_all_of_it_used(tmp_path / "model.onnx")
 
 
 def test_metadata_and_docs_say_what_a_file_is(tmp_path):

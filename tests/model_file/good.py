@@ -3,6 +3,7 @@
 import numpy as np
 
 from unspool import (
+    AnomalyDetector,
     ConvAutoencoder,
     DenseAutoencoder,
     EncoderClassifier,
@@ -18,6 +19,7 @@ SERIES = np.sin(np.arange(60)[:, None] / np.array([3, 5]))
 IMAGES = RNG.uniform(size=(16, 5, 4, 2))
 LABELS = np.array(["b", "c", "a"])[np.arange(20) % 3]
 QUICK = {"latent_dim": 3, "epochs": 2, "random_state": 0, "verbose": 0, "device": "cpu"}
+OF_DETECTORS = {"random_state": 0, "verbose": 0, "device": "cpu"}
 
 # Model and what it is fitted on.
 GOOD = {
@@ -27,6 +29,16 @@ GOOD = {
             **QUICK, horizon=2, num_layers=2, decoder="state", head_units=(3,), kl_weight=0.1
         ).fit(Windows(SERIES, 10, 2, feature_names=["left", "right"])),
         Windows(SERIES, 8, 2),
+    ),
+    "detector": lambda: (
+        AnomalyDetector(DenseAutoencoder(**QUICK), window=5, **OF_DETECTORS).fit(SERIES),
+        SERIES,
+    ),
+    "detector of sequences": lambda: (
+        AnomalyDetector(
+            LSTMForecaster(**QUICK), threshold="alarms", rate=5, period=10, **OF_DETECTORS
+        ).fit(X[:, :, None]),
+        X[:, :, None],
     ),
     "forecaster": lambda: (LSTMForecaster(**QUICK, decoder="previous").fit(X), X),
     "dense": lambda: (DenseAutoencoder(**QUICK, hidden_units=(4,), metrics=("mae",)).fit(X), X),

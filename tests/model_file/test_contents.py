@@ -26,7 +26,7 @@ def path(model, tmp_path):
     return tmp_path / "model.unspool"
 
 
-FIELDS = "format_version, model, parameters, fitted, versions"
+FIELDS = "format_version, model, parameters, fitted, versions, detector"
 BIAS = "module.encoder.lstm.layers.0.0.bias"
 LOSS = "to be a number for every epoch, got"
 

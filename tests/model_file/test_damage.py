@@ -16,7 +16,9 @@ from unspool.model_file.format import FORMAT_VERSION, to_bytes
 
 pytestmark = [
     pytest.mark.cpu,
-    pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),
+    pytest.mark.filterwarnings(
+        "ignore::unspool.errors.NoBetterThanMeanWarning", "ignore::unspool.errors.ThresholdWarning"
+    ),
 ]
 
 MOST_MEMORY = 50 << 20  # bytes; files of the largest damage are some 200 KB
@@ -99,6 +101,7 @@ def check_same(model, original, blob, X):
         "model": contents.model,
         "parameters": contents.parameters,
         "fitted": contents.fitted,
+        "detector": contents.detector,
     }
     assert header_of(to_bytes(header, {})) == header_of(blob)
     for name, tensor in original.contents().tensors.items():
@@ -109,7 +112,7 @@ def check_same(model, original, blob, X):
 
 def outputs(model, X):
     """What the model is for, of the parts that a file of it always has."""
-    for name in ("predict_proba", "transform", "forecast"):
+    for name in ("anomaly_scores", "predict_proba", "transform", "forecast"):
         if hasattr(model, name):
             return getattr(model, name)(X)
     raise AssertionError(model)

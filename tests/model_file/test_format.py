@@ -71,7 +71,16 @@ def test_the_file_holds_no_pickle_and_says_what_made_it(path):
     assert header["model"] == "LSTMAutoencoder"
     assert header["parameters"]["latent_dim"] == 3
     assert header["versions"]["unspool"] == unspool.__version__
-    assert list(header) == ["format_version", "model", "parameters", "fitted", "versions", "crc32"]
+    assert list(header) == [
+        "format_version",
+        "model",
+        "parameters",
+        "fitted",
+        "versions",
+        "detector",
+        "crc32",
+    ]
+    assert header["detector"] is None
 
 
 def test_the_checksum_is_that_of_the_header_before_it_and_of_all_tensors(path):

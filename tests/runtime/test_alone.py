@@ -90,7 +90,7 @@ def test_what_needs_more_says_what_to_install():
 @pytest.mark.parametrize(
     "module",
     [
-        *("runtime", "evaluation", "lstm.reference", "data.windows"),
+        *("runtime", "runtime.detector", "evaluation", "lstm.reference", "data.windows"),
         *("anomaly.thresholds", "anomaly.events"),
     ],
 )

@@ -1,6 +1,7 @@
 """Errors of series, from a trained network or from a simple rival: one class for each way."""
 
 from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, Sequences
 from unspool.data.windows import Windows
+from unspool.errors import InputError
 from unspool.results import CROSSENTROPIES, LOSSES
 
-BATCH_VALUES = 1 << 22  # values in the windows that a rival is given at once
+BATCH_VALUES = 1 << 22  # values that are made of a series at once
 FURTHEST = 1e12  # scaled units from which on a value is no further away: squares stay in float32
 
 # A cross-entropy is not 0 for what is perfectly reconstructed, and has no meaning outside 0-1.
@@ -51,11 +53,11 @@ class OfWindows:
         """Errors of a series (T, F) in windows of `size` steps, as far as `kinds` need them.
 
         A series that is shorter than a window, and for the "trailing" score its first steps, are
-        padded at the front with their reflection to the size of a window; the model was trained
-        on no other. Errors of the padding do not count.
+        padded at the front with copies of their first step to the size of a window; the model was
+        trained on no other. Errors of the padding do not count.
         """
         n, features = max(1, len(series) - size + 1), series.shape[1]
-        source: Source = Windows([series], size) if len(series) >= size else reflected(series, size)
+        source: Source = Windows([series], size) if len(series) >= size else filled(series, size)
         real = min(size, len(series))
         windows = np.empty((n, features))
         steps = np.zeros_like(series, np.float64) if "step" in kinds else None
@@ -82,12 +84,12 @@ class OfWindows:
     def _of_first_steps(self, series: FloatArray, size: int) -> FloatArray:
         """Weighted mean errors (T, F) of the first step, the first two steps, and so on."""
         means = np.empty(series.shape)
-        if not len(series):
-            return means
-        each = [reflected(series[: end + 1], size).values for end in range(len(series))]
-        for indices, errors in self.errors(Sequences(np.concatenate(each))):
-            for row, one in zip(indices, errors, strict=True):
-                means[row] = _weighted(trailing_weights(row + 1, size), one[None, -(row + 1) :])[0]
+        for ends in _batches(len(series), size * series.shape[1]):
+            each = [filled(series[: end + 1], size).values for end in ends]
+            for indices, errors in self.errors(Sequences(np.concatenate(each))):
+                for row, one in zip(ends[indices], errors, strict=True):
+                    own = one[None, -(row + 1) :]
+                    means[row] = _weighted(trailing_weights(row + 1, size), own)[0]
         return means
 
     def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[Errors]:
@@ -197,12 +199,13 @@ def of_forecasts(
         total, found = np.zeros(series.shape), np.zeros(len(series))
         target = scaler.apply(series)
         past = series[:-1]
-        short = [past[: end + 1] for end in range(min(size - 1, len(past)))]
-        sources: list[Source] = [Sequences.from_list(short)] if short else []
-        if len(past) >= size:
-            sources.append(Windows([past], size))
+        short = _batches(min(size - 1, len(past)), size * past.shape[1])
+        parts: Iterator[Source] = (
+            Sequences.from_list([past[: end + 1] for end in ends]) for ends in short
+        )
+        whole = [Windows([past], size)] if len(past) >= size else []
         first = 1  # the step after the first sequence
-        for source in sources:
+        for source in chain(parts, whole):
             n = len(source)
             ahead = scaler.apply(forecast(source))
             for place in range(min(horizon, len(series) - first)):
@@ -225,9 +228,8 @@ def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
         return OfSteps(lambda series, size: rival.step_errors(scaler.apply(series)), scaler)
 
     def errors(source: Source) -> Pieces:
-        batch = max(1, BATCH_VALUES // max(1, source.max_length * source.n_features))
-        for start in range(0, len(source), batch):
-            indices = np.arange(start, min(start + batch, len(source)))
+        check_of_one_length(source, rival)
+        for indices in _batches(len(source), source.max_length * source.n_features):
             x = scaler.apply(source.take(indices)[0])
             if hasattr(rival, "reconstruct"):
                 yield indices, (rival.reconstruct(x) - x) ** 2
@@ -241,6 +243,15 @@ def _weighted(weights: FloatArray, errors: FloatArray) -> FloatArray:
     """Weighted means (B, F) of the errors (B, T, F) of steps."""
     means: FloatArray = np.tensordot(errors, weights, axes=(1, 0))
     return means
+
+
+def check_of_one_length(source: Source, rival: Any) -> None:
+    """Refuse sequences of several lengths, whose padding a simple rival would take for data."""
+    if source.min_length < source.max_length:
+        raise InputError(
+            f"{type(rival).__name__} reads sequences of one length, got {source.min_length} to "
+            f"{source.max_length} steps; cut them to one length, or take a model with LSTM layers."
+        )
 
 
 def within(values: Any, scaler: Scaler) -> Any:
@@ -262,16 +273,25 @@ def limits(scaler: Scaler) -> tuple[FloatArray, FloatArray]:
         return scaler.shift - furthest, scaler.shift + furthest
 
 
-def reflected(series: FloatArray, size: int) -> Sequences:
-    """A series (T, F) of at most `size` steps as a sequence of so many, its reflection first."""
-    return Sequences(np.pad(series, ((size - len(series), 0), (0, 0)), "reflect")[None])
+def filled(series: FloatArray, size: int) -> Sequences:
+    """A series (T, F) as a sequence of `size` steps, its first step repeated before it.
+
+    A model that is given short sequences as they are reconstructs them badly, and every series
+    would begin with an alarm; reflected steps are no better than copies.
+    """
+    return Sequences(np.pad(series, ((size - len(series), 0), (0, 0)), "edge")[None])
 
 
 def nearest(codes: FloatArray, known: FloatArray) -> FloatArray:
     """The distance of codes (N, L) to the nearest of those known (M, L)."""
     found = np.empty(len(codes))
-    batch = max(1, BATCH_VALUES // max(1, known.size))
-    for start in range(0, len(codes), batch):
-        apart = codes[start : start + batch, None].astype(np.float64) - known
-        found[start : start + batch] = np.sqrt((apart**2).sum(axis=2).min(axis=1))
+    for some in _batches(len(codes), known.size):
+        apart = codes[some, None].astype(np.float64) - known
+        found[some] = np.sqrt((apart**2).sum(axis=2).min(axis=1))
     return found
+
+
+def _batches(number: int, values: int) -> Iterator[IntArray]:
+    """Indices of so many things in batches of at most `BATCH_VALUES`, of so many for each."""
+    size = max(1, BATCH_VALUES // max(1, values))
+    return (np.arange(start, min(start + size, number)) for start in range(0, number, size))

@@ -21,9 +21,15 @@ def _onnx(contents: "Contents", path: Path, part: str) -> None:
 
 
 def _keras(contents: "Contents", path: Path, part: str) -> None:
+    from unspool.errors import InputError
     from unspool.interop.keras import export_keras
 
-    export_keras(contents, path, part=part)
+    if part == "detector" or (part == "auto" and contents.detector is not None):
+        raise InputError(
+            f"{path}: a .keras file holds no detector; write an .onnx, or take --part model for "
+            "the model without the score."
+        )
+    export_keras(contents, path, part="model" if part == "auto" else part)
 
 
 FORMATS: Mapping[str, Callable[["Contents", Path, str], None]] = {
@@ -39,14 +45,21 @@ def export(
         typer.Option("-o", "--output", metavar="OUT", help="The file to write, .onnx or .keras."),
     ],
     part: Annotated[
-        str, typer.Option("--part", help="model, or encoder for the codes alone.")
-    ] = "model",
+        str,
+        typer.Option(
+            "--part",
+            help="model; encoder for the codes alone; detector for the score of a detector "
+            "(.onnx). auto is detector where MODEL is one, else model.",
+        ),
+    ] = "auto",
 ) -> None:
     """Write MODEL for a runtime that has no unspool; the ending of OUT says which format.
 
     An .onnx takes `x` (batch, time, features), in the units of the data, and `lengths` (batch),
     the real steps of every sequence. It gives what the model gives: `code`, `reconstruction`,
-    `forecast`, `probabilities`.
+    `forecast`, `probabilities`. Of a detector it gives `reconstruction`, and `score`,
+    `trailing_score`, their contributions and `step_error` of every window; the metadata say where
+    thresholds start.
 
     A .keras loads in plain Keras 3. An LSTM model takes `x` and `mask` (batch, time), true at real
     steps.

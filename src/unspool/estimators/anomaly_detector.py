@@ -34,7 +34,12 @@ from unspool.estimators.detector_training import (
     train,
     window_of,
 )
-from unspool.estimators.saving import as_before_if_it_fails, python_numbers, unfrozen
+from unspool.estimators.saving import (
+    as_before_if_it_fails,
+    python_numbers,
+    unfrozen,
+    warn_of_changes,
+)
 from unspool.model_file import Contents
 
 
@@ -59,7 +64,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     model : estimator, optional
         An autoencoder or a forecaster of unspool, or a rival of `unspool.anomaly.baselines`. A
         clone of it is trained. In scikit-learn's `FrozenEstimator`, a fitted model of unspool is
-        taken as it is, and all of `X` is held-out data. By default an `LSTMAutoencoder` with a
+        taken as it is, and all of `X` is held-out data; the score "code" compares with codes of
+        its first part, see `calibration_split`. By default an `LSTMAutoencoder` with a
         code of 8 numbers.
     window : int or "auto", default "auto"
         Steps of a window, w, which the model reads as a sequence. "auto" is 64, or a tenth of the
@@ -96,7 +102,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     contamination : float or "auto", default "auto"
         What sets ``offset_``, the fixed threshold of `predict`. "auto": the threshold that
         `detect` begins with. A number in (0, 0.5]: the share of the steps of `X` that `predict`
-        calls anomalies in `fit`'s own data, where these are known to contain some.
+        calls anomalies in `fit`'s own data, where these are known to contain some; fewer where
+        scores are equal.
     calibration_split : float, default 0.2
         Share of each series, from its end, that is held out (or of the sequences, the last ones);
         above 0 and below 1.
@@ -273,8 +280,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if calibration is not None:
             training, held_out = given, self._like_fit(read(calibration), calibration)
             check_form(held_out, of_sequences=self._of_sequences)
+            unseen = held_out  # by the codes, to which a window of theirs has no distance
+        elif ready:
+            training = held_out = unseen = given
+            if "code" in kinds:
+                training, unseen = split(given, self.calibration_split)
         else:
-            training, held_out = (given, given) if ready else split(given, self.calibration_split)
+            training, held_out = split(given, self.calibration_split)
+            unseen = held_out
         if ready:
             self.window_ = inner.max_length_
             trained = Trained(inner, None, codes_of(inner, training, self.window_))
@@ -283,11 +296,15 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             trained = train(self, training, self.window_)
         self.model_, self._scaler, self.codes_ = trained.model, trained.scaler, trained.codes
 
-        found = errors(
-            source_of(trained), held_out, self.window_, kinds, of_sequences=self._of_sequences
-        )
+        source, whole = source_of(trained), self._of_sequences
+        found = errors(source, held_out, self.window_, kinds, of_sequences=whole)
         scales = {kind: scoring.normal_scale(kind, found) for kind in kinds}
-        self.thresholds_ = {kind: self._calibrated(kind, found, scales[kind]) for kind in kinds}
+        each = dict.fromkeys(kinds, found)
+        if unseen is not held_out:
+            each["code"] = errors(source, unseen, self.window_, ["code"], of_sequences=whole)
+        self.thresholds_ = {
+            kind: self._calibrated(kind, each[kind], scales[kind]) for kind in kinds
+        }
         self.scales_ = scales
         self._warn_if_weak(self.kind)
         if isinstance(self.contamination, str):
@@ -474,9 +491,16 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         InputError
             For a detector over a rival.
+
+        Warns
+        -----
+        ParametersChangedWarning
+            Where `set_params` has changed some parameters since the fit.
         """
         check_is_fitted(self)
-        return detector_file.contents_of(self)
+        contents = detector_file.contents_of(self)
+        warn_of_changes(self._parameters, detector_file.parameters_of(self))
+        return contents
 
     @classmethod
     def from_contents(cls, contents: Contents, device: str) -> Self:

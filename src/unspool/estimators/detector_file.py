@@ -71,7 +71,7 @@ def restored(cls: type[T], contents: Contents, device: str) -> T:
             kind = class_of(given["model"], MODELS)
             parameters["model"] = with_parameters(kind, given["parameters"], device)
     detector = with_parameters(cls, parameters, device)
-    detector._parameters = dict(learned["parameters"])
+    detector._parameters = parameters_of(detector)
     detector.model_ = inner
     detector.window_, detector._of_sequences = learned["window"], learned["of_sequences"]
     detector.offset_, detector.n_features_in_ = learned["offset"], inner._n_features

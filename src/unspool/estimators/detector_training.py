@@ -8,7 +8,14 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from unspool.anomaly.errors import OfSteps, OfWindows, of_forecasts, of_network, of_rival
+from unspool.anomaly.errors import (
+    OfSteps,
+    OfWindows,
+    check_of_one_length,
+    of_forecasts,
+    of_network,
+    of_rival,
+)
 from unspool.anomaly.reading import Given
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
@@ -19,9 +26,11 @@ from unspool.estimators.base import Model
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 from unspool.estimators.lstm_forecaster import LSTMForecaster
 
-WINDOW = 64  # steps of a window, or a tenth of the steps to train on where that is less
-SHARE = 10
-PATCH = 8  # steps that the default model reads at once
+WINDOW = 64  # steps of a window, or a fifth of the steps to train on where that is less
+SHARE = 5
+FEWEST = 20  # steps to train on, below which a window is one step
+PATCH = 8  # steps that the default model reads at once, or more for sequences of many steps
+MOST_PATCHES = 32
 MOST_CODES = 512  # that the "code" score compares with, spread evenly over the training windows
 MOST_WINDOWS = 20_000  # that a rival is fitted on, spread evenly
 MOST_VALUES = 1 << 27  # in them
@@ -57,7 +66,7 @@ def window_of(training: Given, window: int | str) -> int:
     longest = max(len(one) for one in training.series)
     if isinstance(window, str):
         steps = sum(len(one) for one in training.series)
-        return max(1, min(WINDOW, steps // SHARE, longest))
+        return max(1, min(WINDOW, steps // SHARE, longest)) if steps >= FEWEST else 1
     if window > longest:
         raise InputError(
             f"Expected a series of at least `window` {window} steps to train on, got {longest} "
@@ -96,6 +105,7 @@ def train(detector: Any, training: Given, window: int) -> Trained:
         model.fit(_windows(training, window + (1 if horizon is None else horizon)))
         return Trained(model, None, codes_of(model, training, window))
     source = _windows(training, window)
+    check_of_one_length(source, model)
     scaler = Scaler.fit("standard", source.chunks(), source.n_features, source.chunks)
     most = min(MOST_WINDOWS, max(1, MOST_VALUES // (window * source.n_features)))
     values, _ = source.take(_spread(len(source), most))
@@ -106,15 +116,20 @@ def default_model(detector: Any, training: Given, window: int) -> LSTMAutoencode
     """The model that is trained where none was given.
 
     Windows of a series are many and much alike: 750 updates are enough for them. Whole sequences
-    have the model's own defaults. Random kernels help to tell sequences apart, not to reconstruct
-    them.
+    get as many as an autoencoder has by default.
     """
-    shared = {"n_kernels": 0, "device": detector.device, "verbose": detector.verbose}
-    if training.sequences is not None:
-        return LSTMAutoencoder(**shared)
-    patch_size = PATCH if window >= 2 * PATCH else 1
+    budget: dict[str, Any] = (
+        {} if training.sequences is not None else {"steps_per_epoch": 25, "epochs": 30}
+    )
     return LSTMAutoencoder(
-        16, units=32, patch_size=patch_size, steps_per_epoch=25, epochs=30, **shared
+        16,
+        units=32,
+        patch_size=max(PATCH, -(-window // MOST_PATCHES)) if window >= 2 * PATCH else 1,
+        n_kernels=0,
+        input_dropout=0.0,
+        device=detector.device,
+        verbose=detector.verbose,
+        **budget,
     )
 
 

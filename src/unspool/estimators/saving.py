@@ -74,25 +74,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         """
         check_is_fitted(self)
         _checks.raise_all(_checks.choice("part", part, PARTS))
-        self._warn_of_changes()
+        warn_of_changes(self._parameters, plain_parameters(self))
         return self._contents(part)
-
-    def _warn_of_changes(self) -> None:
-        """Name the parameters that are not those of the fit any more."""
-        now = plain_parameters(self)
-        changes = [
-            f"`{name}` was {_checks.shown(fitted)} and is {_checks.shown(now[name])} now"
-            for name, fitted in self._parameters.items()
-            if name not in NOT_OF_THE_MODEL
-            and repr(_computable(name, now[name])) != repr(_computable(name, fitted))
-        ]
-        if changes:
-            warnings.warn(
-                f"The model is written as it was fitted, but {', '.join(changes)}; call `fit` "
-                "again to apply the change.",
-                ParametersChangedWarning,
-                stacklevel=3,
-            )
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: everything, with the weights on the CPU."""
@@ -215,6 +198,36 @@ def made_by() -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": np.__version__,
     }
+
+
+def warn_of_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Name the parameters that are not those of the fit any more."""
+    present = dict(_each_parameter(now))
+    changes = [
+        f"`{name}` was {_checks.shown(fitted)} and is {_checks.shown(present[name])} now"
+        for name, fitted in _each_parameter(before)
+        if name in present  # one of another class of model has other parameters
+        and name.rpartition("__")[2] not in NOT_OF_THE_MODEL
+        and repr(_computable(name, present[name])) != repr(_computable(name, fitted))
+    ]
+    if changes:
+        warnings.warn(
+            f"The model is written as it was fitted, but {', '.join(changes)}; call `fit` "
+            "again to apply the change.",
+            ParametersChangedWarning,
+            stacklevel=3,
+        )
+
+
+def _each_parameter(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names and values, those of a model within as scikit-learn names them."""
+    for name, value in parameters.items():
+        if isinstance(value, Mapping):
+            yield name, value["model"]
+            for inner, one in _each_parameter(value["parameters"]):
+                yield f"{name}__{inner}", one
+        else:
+            yield name, value
 
 
 @contextmanager

@@ -155,9 +155,9 @@ class Contents:
 
 
 class Fitted(Protocol):
-    """A fitted estimator."""
+    """A fitted estimator or detector."""
 
-    def contents(self, part: str = "model") -> Contents:
+    def contents(self) -> Contents:
         """The trained model as plain data."""
 
 

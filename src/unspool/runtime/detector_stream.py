@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unspool.anomaly.errors import ERRORS, limits, reflected
+from unspool.anomaly.errors import ERRORS, filled, limits
 from unspool.anomaly.reading import check_same_names
 from unspool.anomaly.running import RunningThreshold
 from unspool.anomaly.scores import relative, trailing_weights
@@ -207,7 +207,7 @@ class ErrorsOfWindows:
         """Weighted mean errors (F,) of the window with one more step (F,), which is not kept."""
         x = self._recent.followed_by(self._scaler.apply(step))
         count = len(x)
-        whole = x[None] if count == self._batch.steps else reflected(x, self._batch.steps).values
+        whole = x[None] if count == self._batch.steps else filled(x, self._batch.steps).values
         error = self._error(self._reconstructed(whole, self._batch)[0, -count:], x)
         return _weighted(self._weights, error)
 

@@ -30,6 +30,7 @@ from unspool.interop.onnx.convolution import conv_decoder, conv_features
 from unspool.interop.onnx.graph import IR_VERSION, OPSET, Graph
 from unspool.interop.onnx.layers import Batch, Weights, dense, head, read, unscaled
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
+from unspool.interop.onnx.score import check_scores_windows, metadata, nearer, score
 from unspool.interop.onnx.skip import each_sorted, skip
 from unspool.model_file import PARTS, Contents, Fitted, contents_of
 
@@ -41,11 +42,17 @@ DOCS = {
     "forecast": "What comes after every sequence, in the units of the data.",
     "quantiles": "Quantiles of the forecast, in the units of the data, from the lowest.",
     "probabilities": "How likely every class is; the classes are in the metadata.",
+    "score": "How anomalous every window is, the mean of its contributions; NaN without steps.",
+    "contributions": "Of each feature: log(1 + mean error of a window / scale_window).",
+    "trailing_score": "The same with errors that count the more the nearer they are to the end.",
+    "trailing_contributions": "Of each feature to trailing_score, with scale_trailing.",
+    "step_error": "Errors of steps, divided by scale_step; 0 past the end of a window.",
 }
+ALL_PARTS = ("auto", *PARTS, "detector")
 
 
 def export_onnx(
-    model: Contents | Fitted, path: str | os.PathLike[str], *, part: str = "model"
+    model: Contents | Fitted, path: str | os.PathLike[str], *, part: str = "auto"
 ) -> None:
     """Write a trained model to an ONNX file, whole or not at all.
 
@@ -58,27 +65,46 @@ def export_onnx(
     code is its mean. What goes in and comes out is float32: of data far from zero, compared to how
     they vary, it leaves few digits.
 
+    An `AnomalyDetector` gives its score with the reconstruction, in one graph: ``x`` are windows
+    (or sequences, where it was fitted on those), and out come ``reconstruction``; ``score``
+    (batch,) and ``contributions`` (batch, F), of which it is the mean; for windows
+    ``trailing_score`` and ``trailing_contributions``, the score of the kind "trailing" at the last
+    step of a window; and ``step_error`` (batch, time, F), errors of steps divided by
+    ``scale_step``. Averaged over the windows that cover a step, ``score`` is that of the kind
+    "window", and ``step_error`` leads to that of the kind "step", the mean over features of
+    log(1 + it). Thresholds are not part of the graph. Where they start is in the metadata, for
+    each kind of score, as ``threshold_trailing``, ``threshold_window`` and ``threshold_step``,
+    beside what errors are divided by, ``scale_trailing`` and so on; ``window`` is the number of
+    steps of a window there.
+
     The metadata has the model's class, the names of features and classes as JSON, the bound on
     time, and the version of unspool that trained it.
 
     Parameters
     ----------
-    model : a fitted estimator, or Contents
+    model : a fitted estimator or detector, or Contents
         `unspool.model_file.read` gives the contents of a file; no torch is needed for that.
     path : path of the file
-    part : {"model", "encoder"}, default "model"
-        The encoder alone gives codes and nothing else.
+    part : {"auto", "model", "encoder", "detector"}, default "auto"
+        "auto" is "detector" for a detector, else "model". The encoder alone gives codes and nothing
+        else; "model" and "encoder" of a detector are those of its model.
 
     Raises
     ------
     InputError
         For another kind of object, a file that cannot be written, a model made for sequences of
-        no steps, or where the package `onnx` is missing.
+        no steps, or where the package `onnx` is missing. For a detector over a forecaster, of
+        the kind "code", or of sequences of which a composite model forecasts the end.
     """
-    _checks.raise_all(_checks.choice("part", part, PARTS))
+    _checks.raise_all(_checks.choice("part", part, ALL_PARTS))
     path = Path(path)
     check_folder(path)
-    blob = _proto(contents_of(model), part).SerializeToString()
+    contents = contents_of(model)
+    if part == "auto":
+        part = "model" if contents.detector is None else "detector"
+    if part == "detector":
+        check_scores_windows(contents)
+    blob = _proto(contents, part).SerializeToString()
     with whole_or_not(path) as file:
         file.write(blob)
 
@@ -87,7 +113,7 @@ def _proto(contents: Contents, part: str) -> Any:
     """The model as ONNX has it."""
     g, plan = Graph(), contents.blueprint
     _check_bound(plan, part)
-    outputs = _outputs(g, contents, plan, whole=part == "model")
+    outputs = _outputs(g, contents, plan, part)
     nodes, constants = g.needed(outputs)
     inputs: list[tuple[str, type, list[Any]]] = [
         ("x", np.float32, ["batch", "time", contents.facts.n_features]),
@@ -113,25 +139,30 @@ def _proto(contents: Contents, part: str) -> Any:
 
 
 def _metadata(contents: Contents, part: str) -> dict[str, str]:
-    metadata = {
+    found = {
         "model": contents.model,
         "part": part,
         "unspool_version": contents.versions.get("unspool", unspool.__version__),
     }
-    if contents.feature_names:
-        metadata["feature_names"] = json.dumps(contents.feature_names)
+    names: Any = contents.feature_names
+    if part == "detector":
+        assert contents.detector is not None
+        names = contents.detector["feature_names_in"]
+        found |= metadata(contents)
+    if names:
+        found["feature_names"] = json.dumps(names)
     bound = _bound(contents.blueprint, part)
     if bound is not None:
-        metadata["most_steps"] = str(bound)
+        found["most_steps"] = str(bound)
     if contents.blueprint.head is not None and part == "model":
-        metadata["classes"] = json.dumps(contents.fitted["classes"]["values"])
-    return metadata
+        found["classes"] = json.dumps(contents.fitted["classes"]["values"])
+    return found
 
 
 def _bound(plan: Blueprint, part: str) -> int | None:
     """Steps of the longest sequence that the graph takes; None where there is no bound."""
     bounds = [plan.encoder.most_steps]
-    if part == "model" and "reconstruction" in plan.decoders:
+    if part != "encoder" and "reconstruction" in plan.decoders:
         bounds.append(plan.decoders["reconstruction"].most_steps)
     return min((bound for bound in bounds if bound is not None), default=None)
 
@@ -145,17 +176,22 @@ def _check_bound(plan: Blueprint, part: str) -> None:
         )
 
 
-def _outputs(g: Graph, contents: Contents, plan: Blueprint, *, whole: bool) -> dict[str, list[Any]]:
+def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[str, list[Any]]:
     """Put the graph together; the names of its outputs, with their shapes."""
     weights, scaler = contents.weights, contents.scaler
     batch = read(g, scaler)
+    if part == "detector":
+        batch = nearer(g, batch)
     code = _code(g, plan, weights, batch)
     given_batch, given_time = batch.asked
-    g.op("Slice", code, g.ints(0), given_batch, g.ints(0), out="code")
-    shapes: dict[str, list[Any]] = {"code": ["batch", plan.encoder.latent_dim]}
-    if not whole:
-        return shapes
-    for name, decoder in plan.decoders.items():
+    shapes: dict[str, list[Any]] = {}
+    decoders = dict(plan.decoders) if part != "encoder" else {}
+    if part == "detector":
+        decoders = {"reconstruction": decoders["reconstruction"]}
+    else:
+        g.op("Slice", code, g.ints(0), given_batch, g.ints(0), out="code")
+        shapes["code"] = ["batch", plan.encoder.latent_dim]
+    for name, decoder in decoders.items():
         ahead = name != "reconstruction"
         steps = g.ints(plan.horizon) if ahead else None
         sequences = _decoded(g, decoder, weights, name, code, batch, steps)
@@ -165,6 +201,8 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, *, whole: bool) -> d
             sequences = each_sorted(g, sequences, outputs, decoder.n_features // outputs)
         if ahead and plan.skip is not None:
             sequences = skip(g, plan.skip, weights, sequences, batch, spread=name == "quantiles")
+        if part == "detector":
+            scores = score(g, contents, batch, sequences)
         sequences = unscaled(g, scaler, sequences)
         if not ahead:
             sequences = g.op("Where", batch.real, sequences, g.real(0))
@@ -175,7 +213,9 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, *, whole: bool) -> d
         shapes[name] = ["batch", plan.horizon if ahead else "time", outputs]
         if name == "quantiles":
             shapes[name].append(decoder.n_features // outputs)
-    if plan.head is not None:
+    if part == "detector":
+        shapes |= scores
+    if plan.head is not None and part == "model":
         likely = g.op("Softmax", head(g, plan.head, weights, "head.", code), axis=1)
         g.op("Slice", likely, g.ints(0), given_batch, g.ints(0), out="probabilities")
         shapes["probabilities"] = ["batch", plan.head.outputs]

@@ -1,0 +1,668 @@
+"""`AnomalyDetector`: what it trains on, its parameters, and scikit-learn's contract."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+
+import unspool
+from tests.anomaly.detectors import MODELS, ODD_LENGTHS, QUICK, WINDOW, detector, lstm, waves
+from unspool import (
+    AnomalyDetector,
+    ConvAutoencoder,
+    DenseAutoencoder,
+    EncoderClassifier,
+    LSTMAutoencoder,
+    LSTMForecaster,
+    Sequences,
+    StackedAutoencoder,
+    Windows,
+)
+from unspool.anomaly.reading import read
+from unspool.errors import DivergedError, InputError, ParametersChangedWarning
+from unspool.estimators import detector_training
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::unspool.errors.NoBetterThanMeanWarning", "ignore::unspool.errors.ThresholdWarning"
+)
+X = waves()
+BEATS = np.sin(np.arange(12)[:, None] / 2 + np.arange(30)[:, None, None])
+ONLY_SKLEARN_WARNS = "ignore:X (has|does not have valid) feature names:UserWarning"
+
+
+def weights(model):
+    state = model.module_.state_dict()
+    return {name: weight.detach().cpu().numpy().copy() for name, weight in state.items()}
+
+
+def same_weights(one, other):
+    ours, theirs = weights(one.model_), weights(other.model_)
+    return all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+
+
+class Spy(DenseAutoencoder):
+    """Keeps what it is trained on."""
+
+    seen = ()
+
+    def fit(self, X, y=None):
+        Spy.seen = X
+        return super().fit(X, y)
+
+
+# What is trained on
+
+
+def test_the_last_fifth_changes_scales_and_thresholds_and_no_weight():
+    other = X.copy()
+    other[72:] += 3 * np.random.default_rng(1).normal(size=other[72:].shape) * X.std(axis=0)
+    one, two = detector(lstm()).fit(X), detector(lstm()).fit(other)
+    assert same_weights(one, two)
+    np.testing.assert_array_equal(one.codes_, two.codes_)
+    np.testing.assert_array_equal(one.model_.scaler_.scale, two.model_.scaler_.scale)
+    assert (one.scales_["window"] != two.scales_["window"]).all()
+    assert all(one.thresholds_[k].level != two.thresholds_[k].level for k in one.thresholds_)
+
+
+@pytest.mark.parametrize("step", [0, 71])
+def test_every_step_before_it_is_trained_on(step):
+    other = X.copy()
+    other[step] += 5
+    assert not same_weights(detector(lstm()).fit(X), detector(lstm()).fit(other))
+
+
+@pytest.mark.parametrize("split", [0.2, 0.5, 0.01])
+def test_windows_cross_neither_series_nor_the_cut(split):
+    series = [X, waves(40, seed=1), waves(9, seed=2)]
+    detector(Spy(3, **QUICK), calibration_split=split).fit(series)
+    parts = [one[: len(one) - max(1, round(len(one) * split))] for one in series]
+    expected = [one for one in parts if len(one) >= WINDOW]
+    assert isinstance(Spy.seen, Windows)
+    assert len(Spy.seen.series) == len(expected)
+    for own, part in zip(Spy.seen.series, expected, strict=True):
+        np.testing.assert_array_equal(own, part)
+    assert len(Spy.seen) == sum(len(part) - WINDOW + 1 for part in expected)
+
+
+def test_the_last_sequences_are_held_out():
+    other = BEATS.copy()
+    other[24:] *= 3
+    assert same_weights(detector(lstm()).fit(BEATS), detector(lstm()).fit(other))
+    detector(Spy(3, **QUICK)).fit(BEATS)
+    np.testing.assert_array_equal(Spy.seen.values, BEATS[:24])
+
+
+def test_with_calibration_data_all_of_x_is_trained_on():
+    one = detector(Spy(3, **QUICK)).fit(X, calibration=waves(40, seed=1))
+    np.testing.assert_array_equal(Spy.seen.series[0], X)
+    two = detector(Spy(3, **QUICK)).fit(X, calibration=waves(40, seed=2))
+    assert same_weights(one, two)
+    assert (one.scales_["window"] != two.scales_["window"]).all()
+
+
+def test_forecasters_are_trained_on_windows_and_what_comes_after():
+    for horizon, ahead in ((None, 1), (1, 1), (3, 3)):
+        found = detector(LSTMForecaster(3, horizon=horizon, **QUICK)).fit(X)
+        assert found.model_.max_length_ == found.window_ == WINDOW
+        assert found.model_.horizon_ == ahead
+    found = detector(lstm(horizon=2)).fit(X)
+    assert found.model_.max_length_ == found.window_ == WINDOW
+
+
+def test_the_default_model_and_window():
+    found = AnomalyDetector(random_state=0, verbose=0)
+    assert found.fit(waves(350)).window_ == 56  # a fifth of 280 steps
+    assert type(found.model_) is LSTMAutoencoder
+    assert (found.model_.latent_dim, found.model_.patch_size_) == (16, 8)
+    assert found.fit(waves(60)).model_.patch_size_ == 1  # of windows of 9 steps
+    assert found.model is None
+
+
+@pytest.mark.parametrize(("steps", "window"), [(1000, 64), (100, 16), (25, 4), (24, 1), (2, 1)])
+def test_the_window_is_64_or_a_fifth_of_the_training_part(steps, window):
+    assert detector(window="auto").fit(waves(steps)).window_ == window
+
+
+def test_the_window_is_no_longer_than_the_longest_series():
+    series = [waves(20, seed=i) for i in range(30)]
+    assert detector(window="auto").fit(series).window_ == 16
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_of_every_kind_are_trained_as_clones_and_score_every_step(name):
+    model = MODELS[name]()
+    found = detector(model).fit(X)
+    assert not hasattr(model, "history_")
+    assert found.model_ is not model
+    assert set(found.thresholds_) == {"window", "step", "trailing"} | (
+        {"code"} if hasattr(model, "transform") else set()
+    )
+    for kind in found.thresholds_:
+        for steps in ODD_LENGTHS:
+            scores = found.anomaly_scores(waves(steps, seed=steps), kind)
+            assert scores.shape == (steps,)
+            assert np.isfinite(scores).all()
+            assert (scores >= 0).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_whole_sequences_are_scored_by_models_of_every_kind(name):
+    found = detector(MODELS[name]()).fit(BEATS)
+    other = BEATS.copy()
+    other[5, 6] += 9
+    for kind in found.thresholds_:
+        scores = found.anomaly_scores(other, kind)
+        assert scores.shape == (30,)
+        assert np.isfinite(scores).all()
+    assert "trailing" not in found.thresholds_
+    assert found.anomaly_scores(other, "step").argmax() == 5
+    assert found.contributions(other).shape == (30, 1)
+
+
+def test_ragged_sequences_are_scored_over_their_own_steps():
+    ragged = Sequences(BEATS, np.arange(30) % 12 + 1)
+    found = detector(lstm()).fit(ragged)
+    alone = [
+        found.anomaly_scores(Sequences(BEATS[i : i + 1, :length]))[0]
+        for i, length in enumerate(ragged.lengths)
+    ]
+    np.testing.assert_allclose(found.anomaly_scores(ragged), alone, rtol=1e-4)
+    missing = np.where(np.arange(12)[:, None] < ragged.lengths[:, None, None], BEATS, np.nan)
+    np.testing.assert_array_equal(found.anomaly_scores(missing), found.anomaly_scores(ragged))
+
+
+def test_a_sequence_has_the_highest_score_of_its_steps_and_its_contributions():
+    found = detector(lstm()).fit(waves(360, 3).reshape(30, 12, 3))
+    sequences = waves(120, 3, seed=1).reshape(10, 12, 3)
+    error = found.model_.reconstruct(sequences) - sequences
+    terms = np.log1p((error / found.model_.scaler_.scale) ** 2 / (3 * found.scales_["step"]))
+    steps = terms.mean(axis=2)
+    np.testing.assert_allclose(
+        found.anomaly_scores(sequences, "step"), steps.max(axis=1), rtol=1e-4
+    )
+    worst = terms[np.arange(10), steps.argmax(axis=1)]
+    np.testing.assert_allclose(found.contributions(sequences, "step"), worst, rtol=1e-3, atol=1e-6)
+
+
+# Frozen models
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_frozen_model_is_taken_as_it_is_and_all_data_are_held_out(name):
+    source = Windows(X, WINDOW + 2)
+    model = MODELS[name]().fit(source)
+    before = weights(model)
+    found = detector(FrozenEstimator(model), window=3).fit(X)
+    assert found.model_ is model
+    assert found.window_ == model.max_length_
+    for weight, own in weights(model).items():
+        np.testing.assert_array_equal(own, before[weight])
+    assert len(found.anomaly_scores(X)) == len(X)
+    assert found.thresholds_["step"].n_scores == len(X)
+
+
+@pytest.mark.parametrize("data", [X, BEATS], ids=["series", "sequences"])
+def test_the_codes_of_a_frozen_model_are_not_those_that_their_threshold_is_learned_from(data):
+    inner = lstm().fit(Windows(X, WINDOW) if data is X else BEATS)
+    found = detector(FrozenEstimator(inner), threshold="quantile", rate=0.2).fit(data)
+    first = data[:72] if data is X else data[:24]
+    later = data[72:] if data is X else data[24:]
+    windows = (
+        np.lib.stride_tricks.sliding_window_view(first, WINDOW, axis=0).swapaxes(1, 2)
+        if data is X
+        else first
+    )
+    np.testing.assert_allclose(found.codes_, inner.transform(windows), atol=1e-6)
+    held_out = np.sort(found.anomaly_scores(later, "code"))
+    rank = int(np.ceil((len(later) + 1) * 0.8))
+    assert found.thresholds_["code"].level == held_out[min(rank, len(later)) - 1] > 0
+    given = detector(FrozenEstimator(inner), threshold="quantile").fit(data, calibration=later)
+    assert given.thresholds_["code"].n_scores == len(later)
+
+
+def test_a_frozen_model_of_rows_has_windows_of_one_step():
+    for model in (DenseAutoencoder(1, **QUICK), StackedAutoencoder(1, **QUICK)):
+        found = detector(FrozenEstimator(model.fit(X))).fit(X)
+        assert found.window_ == 1
+        np.testing.assert_allclose(
+            found.anomaly_scores(X, "window"), found.anomaly_scores(X, "step"), rtol=1e-12
+        )
+
+
+def test_a_frozen_model_keeps_the_order_of_its_features():
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    model = FrozenEstimator(lstm().fit(Windows(frame, WINDOW)))
+    detector(model).fit(frame)
+    with pytest.raises(InputError, match=r"Expected the features a, b, in this order, got b, a"):
+        detector(model).fit(frame[["b", "a"]])
+    with pytest.raises(InputError, match="b, a"):
+        detector(model).fit([frame[["b", "a"]]])
+
+
+def test_a_frozen_model_of_tables_knows_no_names_of_features():
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 6)), columns=list("abcdef"))
+    found = detector(FrozenEstimator(lstm().fit(table)))
+    assert found.fit(pd.DataFrame({"x": X[:, 0]})).window_ == 6
+
+
+# Refusals
+
+FRAME = pd.DataFrame(X, columns=["a", "b"])
+HOURS = pd.date_range("2024-01-01", periods=len(X), freq="h")
+HOSTILE = {
+    "a vector": (X[:, 0], r"reshape\(-1, 1\)"),
+    "a list of numbers": (X[:, 0].tolist(), r"reshape\(-1, 1\)"),
+    "no rows": (X[:0], "got none"),
+    "no columns": (X[:, :0], "0 feature"),
+    "no series": ([], "at least one series"),
+    "an empty series": ([X, X[:0]], "0 sample.* in series 1"),
+    "a single step": (X[:1], "give more normal data"),
+    "a single sequence": (X[None], "give more normal data"),
+    "an empty sequence": (Sequences(BEATS, np.arange(30) % 12), "Sequence 0 has no step"),
+    "windows": (Windows(X, 5), "the series themselves"),
+    "NaN": (np.where(X > 0, X, np.nan), "nan .*at step"),
+    "infinity": ([X, np.where(X < 0, np.inf, X)], "inf .* in series 1"),
+    "text": ("series.csv", "read_file"),
+    "nothing": (None, "NoneType"),
+    "four axes": (X[None, None], r"Expected a series as \(T, F\)"),
+    "other widths": ([X, X[:, :1]], "features"),
+    "complex numbers": (X.astype(complex), "real numbers"),
+    "cells": (pd.DataFrame({"a": [pd.Series(X[:, 0])] * 3}), r"Expected a series as \(T, F\)"),
+    "times that go back": (FRAME.set_index(HOURS)[::-1], "sort_index"),
+    "a window of data too few": (X[:9], "`window` 8"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_data_that_cannot_be_used_are_refused(name):
+    data, reason = HOSTILE[name]
+    with pytest.raises(InputError, match=f"(?s){reason}") as told:
+        detector().fit(data)
+    assert len(str(told.value)) < 700
+
+
+def test_what_is_scored_is_what_was_fitted():
+    found, of_beats = detector().fit(X), detector(lstm()).fit(BEATS)
+    for data, reason in [
+        (X[:, :1], "X has 1 features, but AnomalyDetector is expecting 2 features as input"),
+        ([X[:, :1]], "X has 1 features, but AnomalyDetector is expecting 2 features as input"),
+        (X[None], "Expected series, as in `fit`, got sequences"),
+        (X[:0], "got none"),
+        (np.full((5, 2), np.nan), "step 0, feature 0"),
+        (Windows(X, 5), "the series themselves"),
+    ]:
+        for method in (found.anomaly_scores, found.predict, found.detect, found.contributions):
+            with pytest.raises(InputError, match=reason):
+                method(data)
+    with pytest.raises(InputError, match="Expected sequences, as in `fit`, got series"):
+        of_beats.anomaly_scores(X[:, :1])
+    with pytest.raises(InputError, match="Sequence 1 has no step to score"):
+        of_beats.anomaly_scores(Sequences(BEATS[:2], [3, 0]))
+    with pytest.raises(InputError, match="unknown `kind` 'windw': did you mean 'window'"):
+        found.anomaly_scores(X, "windw")
+    with pytest.raises(InputError, match="unknown `kind` 'trailing'"):
+        of_beats.detect(BEATS, "trailing")
+
+
+REFUSED = {
+    "window": [0, 2.5, "64", None, True],
+    "kind": ["windows", None, 3],
+    "threshold": ["moved", None, []],
+    "rate": [0, 1, -0.1, float("nan"), "0.01", None],
+    "period": [0, -1, "day"],
+    "memory": [0, 1.5, None],
+    "gap": [0, -1, None],
+    "contamination": [0, 0.51, "some", None, float("nan")],
+    "calibration_split": [0, 1, None, "auto"],
+    "random_state": [-1, "a", 2.5],
+    "device": ["nowhere", 3],
+    "verbose": [-1, None],
+    "model": [
+        3,
+        "lstm",
+        LSTMAutoencoder,
+        EncoderClassifier(),
+        FrozenEstimator(lstm()),
+        FrozenEstimator(EncoderClassifier()),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n in REFUSED for v in REFUSED[n]])
+def test_parameters_are_looked_at_by_fit_and_each_is_named(name, value):
+    given = {"window": WINDOW, "verbose": 0, "model": None if name == "device" else lstm()}
+    found = AnomalyDetector(**{**given, name: value})
+    with pytest.raises(InputError, match=f"{name}|FrozenEstimator"):
+        found.fit(X)
+    assert not found.__sklearn_is_fitted__()
+
+
+def test_all_faults_are_told_at_once():
+    with pytest.raises(InputError) as told:
+        detector(window=0, rate=2, gap=0).fit(X)
+    assert all(name in str(told.value) for name in ("`window`", "`rate`", "`gap`"))
+
+
+def test_the_threshold_of_alarms_needs_a_period():
+    with pytest.raises(InputError, match="needs `period`"):
+        detector(threshold="alarms").fit(X)
+    assert detector(threshold="alarms", rate=3, period=10).fit(X).thresholds_["step"].rate == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "data", "calibration", "reason"),
+    [
+        (lambda: detector(Spy(3, **QUICK), kind="trailing"), BEATS, None, "unknown `kind` 'trail"),
+        (lambda: detector(Spy(3, **QUICK)), X, X[None], "Expected series, as in `fit`"),
+        (lambda: detector(Spy(3, **QUICK)), X, X[:, :1], "X has 1 features"),
+        (lambda: detector(Spy(3, **QUICK)), X, X * np.nan, "nan"),
+    ],
+)
+def test_what_can_be_refused_is_before_the_model_is_trained(make, data, calibration, reason):
+    Spy.seen = None
+    with pytest.raises(InputError, match=reason):
+        make().fit(data, calibration=calibration)
+    assert Spy.seen is None
+
+
+def test_what_cannot_be_used_is_refused(tmp_path):
+    with pytest.raises(InputError, match="unknown `kind` 'code': known are 'step', 'trailing', 'w"):
+        detector(LSTMForecaster(3, **QUICK), kind="code").fit(X)
+    images = ConvAutoencoder(3, filters=(2,), **QUICK).fit(
+        np.ones((9, 6, 5, 2)) * X[:9, :1, None, None]
+    )
+    with pytest.raises(InputError, match="Expected images"):
+        detector(FrozenEstimator(images)).fit(X)
+    lstm().fit(Windows(X, WINDOW)).save(tmp_path / "encoder", part="encoder")
+    encoder = unspool.load(tmp_path / "encoder")
+    with pytest.raises(InputError, match="no decoder for a reconstruction"):
+        detector(FrozenEstimator(encoder)).fit(X)
+    with pytest.raises(InputError, match="X has 3 features"):
+        detector(FrozenEstimator(lstm().fit(Windows(X, 8)))).fit(waves(features=3))
+    with pytest.raises(InputError, match=r"at most 10 steps, as in `fit`, got 12"):
+        detector(lstm(horizon=2, decoder="flat")).fit(BEATS)
+    with pytest.raises(InputError, match="at least 78 steps to train on"):
+        detector(LSTMForecaster(3, horizon=70, **QUICK)).fit(X)
+
+
+# Forms of X
+
+
+def frames():
+    return {
+        "frame": FRAME,
+        "frame with times": FRAME.set_index(HOURS),
+        "polars": pl.DataFrame(X, schema=["a", "b"]),
+        "lists": X.tolist(),
+        "objects": X.astype(object),
+        "frame of objects": FRAME.astype(object),
+        "frame without names": pd.DataFrame(X),
+    }
+
+
+def several():
+    return {
+        "arrays": [X, X[:20]],
+        "tuple": (X, X[:20]),
+        "frames": [FRAME, FRAME[:20]],
+        "polars": [pl.DataFrame(X, schema=["a", "b"]), pl.DataFrame(X[:20], schema=["a", "b"])],
+        "lists": [X.tolist(), X[:20].tolist()],
+        "instances and times": pd.concat({"m": FRAME, "n": FRAME[:20]}),
+    }
+
+
+@pytest.mark.filterwarnings(ONLY_SKLEARN_WARNS)
+@pytest.mark.parametrize("form", frames())
+def test_a_series_may_come_in_any_form(form):
+    expected = detector().fit(X)
+    given = frames()[form]
+    for found in (detector().fit(given), detector().fit(FRAME)):
+        np.testing.assert_array_equal(found.anomaly_scores(given), expected.anomaly_scores(X))
+        np.testing.assert_array_equal(found.predict(given), expected.predict(X))
+
+
+@pytest.mark.filterwarnings(ONLY_SKLEARN_WARNS)
+@pytest.mark.parametrize("form", several())
+def test_several_series_may_come_in_any_form(form):
+    expected, given = detector().fit([X, X[:20]]), several()[form]
+    found = detector().fit(given)
+    for name in (
+        "anomaly_scores",
+        "score_samples",
+        "decision_function",
+        "predict",
+        "contributions",
+    ):
+        own, same = getattr(found, name)(given), getattr(expected, name)([X, X[:20]])
+        assert isinstance(own, list)
+        for one, other in zip(own, same, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pl.Series, pd.Series])
+def test_a_series_of_one_feature(kind):
+    values = X[:, 0] if kind is not np.asarray else X[:, :1]
+    found = detector().fit(kind(values))
+    assert found.n_features_in_ == 1
+    np.testing.assert_array_equal(
+        found.anomaly_scores(kind(values)), detector().fit(X[:, :1]).anomaly_scores(X[:, :1])
+    )
+
+
+def test_sequences_may_come_in_any_form():
+    expected = detector(lstm()).fit(BEATS).anomaly_scores(BEATS)
+    named = Sequences(BEATS, feature_names=["volt"])
+    found = detector(lstm()).fit(named)
+    assert list(found.feature_names_in_) == ["volt"]
+    for given in (named, BEATS, BEATS.astype(np.float64)):
+        np.testing.assert_array_equal(found.anomaly_scores(given), expected)
+
+
+def test_names_are_kept_and_features_in_another_order_refused():
+    for data in (FRAME, [FRAME, FRAME[:20]], pd.concat({"m": FRAME})):
+        found = detector().fit(data)
+        assert list(found.feature_names_in_) == ["a", "b"]
+        assert found.n_features_in_ == 2
+        for other in (FRAME[["b", "a"]], [FRAME[["b", "a"]]], FRAME.rename(columns={"a": "c"})):
+            with pytest.raises(InputError, match="feature"):
+                found.anomaly_scores(other)
+    assert not hasattr(found.fit(X), "feature_names_in_")
+
+
+def test_times_and_names_go_into_what_is_detected():
+    frame = FRAME.set_index(HOURS)
+    frame.iloc[60:64, 0] += 50
+    found = detector(threshold="quantile", rate=0.2).fit(frame[:50]).detect(frame, "step")
+    np.testing.assert_array_equal(found.times, HOURS.to_numpy())
+    assert found.events[-1].features[0][0] == "a"
+    assert found.events[-1].peak in range(60, 64)
+
+
+# scikit-learn's contract
+
+
+def test_methods_agree():
+    found = detector(kind="step", threshold="quantile", rate=0.1).fit(X)
+    other = waves(seed=1) * 1.3
+    scores = found.anomaly_scores(other)
+    np.testing.assert_array_equal(scores, found.anomaly_scores(other, "step"))
+    np.testing.assert_array_equal(found.score_samples(other), -scores)
+    np.testing.assert_array_equal(found.decision_function(other), -scores - found.offset_)
+    np.testing.assert_array_equal(
+        found.predict(other), np.where(found.decision_function(other) < 0, -1, 1)
+    )
+    detection = found.detect(other)
+    np.testing.assert_array_equal(detection.scores, scores)
+    np.testing.assert_array_equal(detection.alarms, found.predict(other) == -1)
+    np.testing.assert_array_equal(detection.thresholds, -found.offset_)
+    assert 0 < detection.alarms.sum() < len(other)
+
+
+@pytest.mark.parametrize("threshold", ["moving", "quantile", "pareto", "alarms"])
+def test_offset_is_what_the_threshold_begins_with(threshold):
+    found = detector(threshold=threshold, rate=0.1, period=20, memory=30).fit(X)
+    assert found.offset_ == -found.thresholds_["window"].start
+    assert found.detect(X).thresholds[0] == -found.offset_
+    by_step = clone(found).set_params(kind="step").fit(X)
+    assert by_step.offset_ == -found.thresholds_["step"].start
+
+
+def test_thresholds_come_from_the_scores_of_held_out_data():
+    found = detector(threshold="quantile", rate=0.25).fit(X)
+    for kind, threshold in found.thresholds_.items():
+        held_out = np.sort(found.anomaly_scores(X[72:], kind))
+        assert threshold.level == held_out[int(np.ceil(19 * 0.75)) - 1]
+        assert threshold.n_scores == 18
+
+
+def test_parameters_of_thresholds_arrive_there():
+    found = detector(threshold="moving", rate=0.2, memory=7).fit(X).thresholds_["step"]
+    assert (found.rate, found.memory, len(found.recent)) == (0.2, 7, 7)
+    found = detector(threshold="alarms", rate=2, period=9, gap=3).fit(X).thresholds_["step"]
+    assert (found.rate, found.steps_per_period, found.gap) == (2, 9, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "share"), [(X, 0.1), (X, 0.5), (BEATS, 0.1), ([X, waves(10, seed=1)], 0.25)]
+)
+def test_contamination_is_the_share_of_its_own_data_that_predict_flags(data, share):
+    found = detector(lstm(), kind="step", contamination=share)
+    labels = found.fit_predict(data)
+    labels = np.concatenate(labels) if isinstance(labels, list) else labels
+    assert abs((labels == -1).sum() - share * len(labels)) <= 1
+    assert set(labels) == {-1, 1}
+    assert labels.dtype.kind == "i"
+
+
+def test_set_params_after_fit_changes_nothing_until_the_next():
+    found = detector(gap=1, threshold="quantile", rate=0.01, kind="step").fit(X)
+    other = X.copy()
+    other[[20, 60]] += 500
+    scores, labels, events = found.score_samples(other), found.predict(other), found.detect(other)
+    assert len(events.events) > 2
+    found.set_params(kind="window", gap=10_000, contamination=0.5, rate=0.02, window=3)
+    found.set_params(model__hidden_units=(9,), model__latent_dim=2)
+    np.testing.assert_array_equal(found.score_samples(other), scores)
+    np.testing.assert_array_equal(found.predict(other), labels)
+    assert found.detect(other).events == events.events
+    assert found.fit(X).window_ == 3
+    assert len(found.detect(other).events) == 1
+    assert found.codes_.shape[1] == 2
+
+
+def test_what_is_saved_after_set_params_is_what_was_fitted_and_that_is_said(tmp_path):
+    found = detector().fit(X)
+    scores = found.anomaly_scores(X)
+    found.set_params(kind="step", verbose=1, device="cpu")
+    found.set_params(model__latent_dim=7, model__verbose=1)
+    with pytest.warns(ParametersChangedWarning) as told:
+        found.save(tmp_path / "model")
+    assert str(told[0].message) == (
+        "The model is written as it was fitted, but `kind` was 'window' and is 'step' now, "
+        "`model__latent_dim` was 3 and is 7 now; call `fit` again to apply the change."
+    )
+    again = unspool.load(tmp_path / "model")
+    assert again.kind == "window"
+    np.testing.assert_array_equal(again.anomaly_scores(X), scores)
+
+
+def test_fits_are_repeatable():
+    for make in (lambda: None, lstm):
+        one, two, other = (
+            AnomalyDetector(make(), window=WINDOW, random_state=seed, verbose=0)
+            for seed in (0, 0, 1)
+        )
+        if make is not lstm:
+            detector_model = lstm(random_state=None)
+            for found in (one, two, other):
+                found.set_params(model=detector_model)
+        scores = [found.fit(X).anomaly_scores(X) for found in (one, two, other)]
+        np.testing.assert_array_equal(scores[0], scores[1])
+        assert np.array_equal(scores[0], scores[2]) == (make is lstm)  # it has a seed of its own
+    np.testing.assert_array_equal(one.fit(X).anomaly_scores(X), scores[0])
+
+
+def test_a_random_state_goes_on_from_fit_to_fit():
+    found = detector(lstm(random_state=None), random_state=np.random.RandomState(0))
+    first = found.fit(X).anomaly_scores(X)
+    assert not np.array_equal(found.fit(X).anomaly_scores(X), first)
+
+
+@pytest.mark.parametrize("copied", [lambda d: pickle.loads(pickle.dumps(d)), copy.deepcopy])
+@pytest.mark.parametrize("make", [lstm, lambda: FrozenEstimator(lstm().fit(Windows(X, 8)))])
+def test_copies_score_alike(copied, make):
+    found = detector(make()).fit(FRAME)
+    again = copied(found)
+    for kind in found.thresholds_:
+        np.testing.assert_array_equal(
+            again.anomaly_scores(FRAME, kind), found.anomaly_scores(FRAME, kind)
+        )
+    assert again.detect(FRAME).events == found.detect(FRAME).events
+    assert again.model_ is not found.model_
+
+
+def test_clones_are_not_fitted_and_have_the_parameters():
+    found = detector(lstm(), kind="step", rate=0.2).fit(X)
+    again = clone(found)
+    assert not again.__sklearn_is_fitted__()
+    ours, theirs = found.get_params(), again.get_params()
+    assert ours.keys() == theirs.keys()
+    assert all(ours[name] == theirs[name] for name in ours if name != "model")
+    assert again.get_params()["model__latent_dim"] == 3
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["anomaly_scores", "score_samples", "decision_function", "predict", "detect", "contributions"],
+)
+def test_a_detector_that_is_not_fitted_says_so(method, tmp_path):
+    with pytest.raises(NotFittedError):
+        getattr(detector(), method)(X)
+    for call in (detector().stream, detector().contents, lambda: detector().save(tmp_path / "m")):
+        with pytest.raises(NotFittedError):
+            call()
+
+
+@pytest.mark.parametrize("place", ["fit", "errors", "thresholds"])
+def test_a_fit_that_fails_leaves_the_detector_as_it_was(place, monkeypatch):
+    found = detector(lstm()).fit(FRAME)
+    before, scores = dict(vars(found)), found.anomaly_scores(FRAME)
+
+    def fails(*_, **__):
+        raise DivergedError("it diverged")
+
+    where = {
+        "fit": (LSTMAutoencoder, "fit"),
+        "errors": (unspool.estimators.anomaly_detector, "errors"),
+        "thresholds": (unspool.estimators.anomaly_detector, "fit_quietly"),
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(*where[place], fails)
+        with pytest.raises(DivergedError):
+            found.fit(X[:, :1])
+    assert vars(found) == before
+    np.testing.assert_array_equal(found.anomaly_scores(FRAME), scores)
+    with pytest.raises(InputError):
+        found.fit(X * np.nan)
+    np.testing.assert_array_equal(found.anomaly_scores(FRAME), scores)
+
+
+def test_nothing_of_x_is_changed():
+    data, before = waves(), waves()
+    found = detector(contamination=0.1).fit(data)
+    found.detect(data)
+    np.testing.assert_array_equal(data, before)
+    data.setflags(write=False)
+    detector().fit(data).anomaly_scores(data)
+
+
+def test_the_default_model_takes_device_and_verbose(capfd):
+    found = AnomalyDetector(verbose=2, device="cpu", random_state=0, window=WINDOW)
+    model = detector_training.default_model(found, read(X), WINDOW)
+    assert (model.verbose, model.device) == (2, "cpu")
