@@ -65,7 +65,7 @@ def print_comparison(
     if labels is not None:
         heads += ["normal above", "VUS-PR", "AUC-PR", "found", "precision", "recall", "F1"]
         heads += ["false/day"] if after.per_day() is not None else []
-        heads += ["delay"]
+        heads += ["delay in steps"]
     for head in heads:
         table.add_column(head, justify="right")
     gap = detector._parameters["gap"]

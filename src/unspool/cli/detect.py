@@ -92,6 +92,10 @@ def detect(
     An event is a row with start, peak and end (times, or steps counted from 0), steps, height,
     threshold, and the features at fault. Sequences (.ts, .tsv, --rows) are scored as wholes.
 
+    --compare prints a row for the network and for each simple method, with the same window, score
+    and threshold: its events, how many of ours it found too, the share of steps above the
+    threshold, seconds; and with labels what `unspool evaluate` says.
+
     --follow reads CSV lines, below a header or without one, and writes a line for each, at once:
     time (or step), score (trailing), threshold, alarm (0 or 1). It needs a detector, of --model or
     trained on --normal, and runs it on the CPU. A line that cannot be read is told on stderr, and
