@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import warnings
 
 import numpy as np
@@ -265,9 +266,15 @@ def test_compare(run, machine, tiny, tmp_path):
     numbers = [np.array(table[name], float) for name in ("score", "alarm")]
     truth = np.array(table["label"]) == "failed"
     expected = evaluation.evaluate(truth, *numbers, steps_per_day=1440)
-    own = lines[head + 1].split()
-    assert f"{expected.vus_pr:.3f}" in own
-    assert f"{expected.flagged_normal:.2%}" in own
+    heads, own = (re.split(r"\s{2,}", line.strip()) for line in lines[head : head + 2])
+    row = dict(zip(heads, own, strict=True))
+    assert row["normal above"] == f"{expected.flagged_normal:.2%}"
+    assert row["VUS-PR"] == f"{expected.vus_pr:.3f}"
+    assert row["AUC-PR"] == f"{expected.auc_pr:.3f}"
+    assert row["found"] == f"{expected.n_found} of 1"
+    assert row["precision"] == f"{expected.precision:.3f}"
+    assert row["false/day"] == f"{expected.false_alarms_per_day:.2g}"
+    assert row["events"] == str(expected.n_alarms)
     assert done.err.count("warning: ") == run("detect", machine, *call[:-3]).err.count("warning: ")
     unlabelled = run("detect", without(machine, "label"), *call).err
     assert ("VUS-PR" in done.err, "VUS-PR" in unlabelled) == (True, False)
