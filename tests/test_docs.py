@@ -93,6 +93,8 @@ def test_every_command_has_an_example_in_its_help(run):
         "reconstruct",
         "forecast",
         "score",
+        "detect",
+        "evaluate",
         "inspect",
         "plot",
         "export",

@@ -1,9 +1,12 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.cli.tables import write_csv
+from unspool import AnomalyDetector, LSTMAutoencoder
 
 
 @pytest.fixture
@@ -48,4 +51,59 @@ def series_model(run, series, tmp_path) -> Path:
         "fit", series, "--window", 8, "--stride", 3, "-o", path, "--epochs", 1, "--latent", 3
     )
     assert done.code == 0, done.err
+    return path
+
+
+MINUTES = np.datetime64("2024-01-01") + np.arange(400) * np.timedelta64(1, "m")
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A machine's log of two sensors, by the minute, that fails at step 340."""
+    t = np.arange(400)
+    values = np.stack([np.sin(t / 4), np.cos(t / 5) * 10 + 50], axis=1)
+    values += np.random.default_rng(0).normal(size=values.shape) * [0.05, 0.5]
+    values[340:350, 1] += 60
+    return write_csv(
+        tmp_path / "machine.csv",
+        {
+            "time": [str(one).replace("T", " ") for one in MINUTES],
+            "flow": values[:, 0],
+            "heat": values[:, 1],
+            "label": np.where((t >= 340) & (t < 350), "failed", "normal"),
+        },
+    )
+
+
+TINY = ["--window", 8, "--seed", 0, "--quiet"]
+TINY += ["--set", "epochs=2", "--set", "units=4", "--set", "latent_dim=2"]
+
+
+@pytest.fixture
+def tiny():
+    """Options with which a detector is trained in no time."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def trained_detector(tmp_path_factory) -> Path:
+    """A detector of series with the sensors "flow" and "heat"."""
+    t = np.arange(240)
+    values = np.stack([np.sin(t / 4), np.cos(t / 5) * 10 + 50], axis=1)
+    values += np.random.default_rng(1).normal(size=values.shape) * [0.05, 0.5]
+    table = pa.table({"flow": values[:, 0], "heat": values[:, 1]})
+    path = tmp_path_factory.mktemp("detector") / "machine.unspool"
+    model = LSTMAutoencoder(2, units=4, epochs=2, verbose=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        detector = AnomalyDetector(model, window=8, random_state=0, memory=50, threshold="moving")
+        detector.fit([table]).save(path)
+    return path
+
+
+@pytest.fixture
+def detector(trained_detector, tmp_path) -> Path:
+    """The same file, in a folder of this test's own."""
+    path = tmp_path / "machine.unspool"
+    path.write_bytes(trained_detector.read_bytes())
     return path

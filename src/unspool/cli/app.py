@@ -7,7 +7,9 @@ import typer
 import unspool
 from unspool.cli import (
     demo,
+    detect,
     encode,
+    evaluate,
     export,
     fit,
     forecast,
@@ -40,6 +42,8 @@ COMMANDS = (
     reconstruct,
     forecast,
     score,
+    detect,
+    evaluate,
     inspect,
     plot,
     export,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from unspool.cli.options import Data, Device, Model, Output, Reading, able, reads_data
+from unspool.cli.options import Data, Device, Model, Output, Reading, able, load_model, reads_data
 
 EXAMPLE = "unspool encode transformer.unspool ETTh1.csv -o codes.parquet"
 
@@ -41,11 +41,10 @@ def encode(
     code's.
     """
     from unspool.data.write import check_writable, write_table
-    from unspool.estimators.loading import load
 
     check_writable(output)
     parts = _parts(scales, features=features)
-    trained = able(load(model, device=device), "features" if features else "transform")
+    trained = able(load_model(model, device=device), "features" if features else "transform")
     loaded = reading.read(data, trained)
     if features:
         found = trained.features(loaded.source, scales=parts)

@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from unspool.cli.options import Data, Device, Model, Output, Reading, able, reads_data
+from unspool.cli.options import Data, Device, Model, Output, Reading, able, load_model, reads_data
 
 EXAMPLE = "unspool forecast transformer.unspool ETTh1.csv -o next_day.csv"
 
@@ -32,10 +32,9 @@ def forecast(
     """
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
-    from unspool.estimators.loading import load
 
     check_writable(output)
-    trained = able(load(model, device=device), "forecast")
+    trained = able(load_model(model, device=device), "forecast")
     loaded = reading.read(data, trained)
     source, index = loaded.source, loaded.index
     if isinstance(source, Windows) and not every:

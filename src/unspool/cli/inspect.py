@@ -9,15 +9,22 @@ EXAMPLE = "unspool inspect transformer.unspool"
 
 
 def inspect(model: Model) -> None:
-    """Print what a model is: parameters, features, layers with their sizes, training, backends."""
+    """Print what a model is: parameters, features, layers with their sizes, training, backends.
+
+    Of a detector (`unspool detect --save`) also how it scores, and its threshold.
+    """
     from rich.table import Table
 
     from unspool._terminal import console, shown_line
+    from unspool.estimators.anomaly_detector import AnomalyDetector
     from unspool.estimators.loading import load
     from unspool.model_file import read
     from unspool.nn.summary import summary
 
-    contents, whole = read(model), load(model, device="cpu")
+    contents = read(model)
+    whole: Any = load(model, device="cpu")
+    detector = whole if isinstance(whole, AnomalyDetector) else None
+    whole = whole if detector is None else detector.model_
     defaults = type(whole)().get_params(deep=False)
     trained: Any = getattr(whole, "autoencoder_", whole)  # what a classifier reads its codes from
     changed = {
@@ -49,6 +56,8 @@ def inspect(model: Model) -> None:
     if not isfinite(history["loss"][best]):  # as `from_keras` has it
         known = "not known, the model comes from elsewhere"
     facts["training"] = known
+    if detector is not None:
+        facts |= _of_detector(detector)
     facts["made by"] = ", ".join(f"{name} {v}" for name, v in contents.versions.items())
 
     backends = Table("layer", "runs on", box=None, pad_edge=False)
@@ -63,3 +72,22 @@ def inspect(model: Model) -> None:
     out.print(f"\n{summary(trained)}\n")
     if backends.row_count:
         out.print(backends)
+
+
+def _of_detector(detector: Any) -> dict[str, str]:
+    """How a detector scores, and what its threshold is."""
+    parameters = detector._parameters
+    threshold = detector.thresholds_[parameters["kind"]]
+    of = "sequences as wholes" if detector._of_sequences else f"windows of {detector.window_} steps"
+    rate = f"rate {threshold.rate:g}"
+    if threshold.kind == "alarms":
+        rate = f"{threshold.rate:g} alarms in {threshold.steps_per_period:g} steps"
+    if threshold.kind == "moving":
+        rate += f", memory {threshold.memory:,}"
+    return {
+        "detector": f"score {parameters['kind']}, {of}, events {parameters['gap']} steps apart",
+        "threshold": (
+            f"{threshold.kind}, {rate}; {threshold.start:.4g} at first, of {threshold.n_scores:,} "
+            f"normal scores worth {threshold.n_effective:,.3g} independent ones"
+        ),
+    }

@@ -2,10 +2,10 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -21,7 +21,13 @@ Data = Annotated[
         metavar="DATA", help="A .csv, .parquet, .npy, .npz, .tsv (UCR), .ts, .idx or .txt file."
     ),
 ]
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A file that `unspool fit` wrote.")]
+Model = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="A file that `unspool fit` wrote, or `unspool detect --save`: the model in it.",
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -38,6 +44,17 @@ def say(message: str) -> None:
     stderr.print(shown_line(message))
 
 
+def load_model(path: Path, device: str = "auto") -> "Trained":
+    """The model in a file; of a file with a detector, the model that it rests on."""
+    from unspool.estimators.anomaly_detector import AnomalyDetector
+    from unspool.estimators.loading import load
+
+    loaded: Any = load(path, device=device)
+    if isinstance(loaded, AnomalyDetector):
+        loaded = loaded.model_
+    return cast("Trained", loaded)
+
+
 def able(trained: "Trained", method: str) -> "Trained":
     """`trained`, if it has that method."""
     from unspool.errors import InputError
@@ -51,17 +68,9 @@ def able(trained: "Trained", method: str) -> "Trained":
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How to read DATA: the options that every command with data has."""
+class Columns:
+    """What the columns of DATA are: the options of every command with data."""
 
-    window: Annotated[
-        int | None,
-        typer.Option(help="Cut long series into windows of so many steps; as in fit if left out."),
-    ] = None
-    stride: Annotated[
-        int | None,
-        typer.Option(help="Steps from one window to the next; 1 if left out, or as in fit."),
-    ] = None
     columns: Annotated[
         str | None, typer.Option(metavar="A,B,…", help="Columns that are features.")
     ] = None
@@ -74,6 +83,24 @@ class Reading:
     rows: Annotated[bool, typer.Option("--rows", help="Each row of the file is one sequence.")] = (
         False
     )
+
+    def names(self) -> list[str] | None:
+        """The columns that are features, where they were named."""
+        return None if self.columns is None else [one.strip() for one in self.columns.split(",")]
+
+
+@dataclass(frozen=True)
+class Reading(Columns):
+    """How to read DATA as sequences, or as windows of long series."""
+
+    window: Annotated[
+        int | None,
+        typer.Option(help="Cut long series into windows of so many steps; as in fit if left out."),
+    ] = None
+    stride: Annotated[
+        int | None,
+        typer.Option(help="Steps from one window to the next; 1 if left out, or as in fit."),
+    ] = None
     pad_short: Annotated[
         bool, typer.Option("--pad-short", help="Take series shorter than the window whole.")
     ] = False
@@ -90,7 +117,7 @@ class Reading:
         from unspool.errors import InputError
 
         window, stride = self.window, self.stride
-        columns = None if self.columns is None else [one.strip() for one in self.columns.split(",")]
+        columns = self.names()
         if model is not None and not self.rows:
             if model.window_ is not None:
                 window, stride = window or model.window_[0], stride or model.window_[1]
@@ -121,24 +148,36 @@ class Reading:
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `Reading`; it gets them as one argument, `reading`."""
+    """Give a command the options that are the fields of its arguments' dataclasses.
+
+    An argument annotated with `Reading`, say, is made of the options that `Reading` has.
+    """
     signature = inspect.signature(command)
-    own = [one for one in signature.parameters.values() if one.name != "reading"]
+    groups: dict[str, Any] = {
+        name: one.annotation
+        for name, one in signature.parameters.items()
+        if is_dataclass(one.annotation)
+    }
+    own = [one for name, one in signature.parameters.items() if name not in groups]
     shared = [
         inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
         )
-        for field in fields(Reading)
+        for group in groups.values()
+        for field in fields(group)
     ]
 
     @wraps(command)
-    def with_reading(**given: Any) -> None:
-        reading = Reading(**{field.name: given.pop(field.name) for field in fields(Reading)})
-        command(**given, reading=reading)
+    def with_groups(**given: Any) -> None:
+        made = {
+            name: group(**{field.name: given.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**given, **made)
 
     # typer looks at the signature and at the annotations.
-    with_reading.__signature__ = signature.replace(  # type: ignore[attr-defined]
+    with_groups.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[*(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *shared]
     )
-    with_reading.__annotations__ = {one.name: one.annotation for one in [*own, *shared]}
-    return with_reading
+    with_groups.__annotations__ = {one.name: one.annotation for one in [*own, *shared]}
+    return with_groups

@@ -8,7 +8,7 @@ import numpy as np
 import typer
 
 from unspool.cli import options
-from unspool.cli.options import Model, Reading, able, reads_data
+from unspool.cli.options import Model, Reading, able, load_model, reads_data
 
 EXAMPLE = "unspool plot reconstruction transformer.unspool ETTh1.csv -o again.png"
 
@@ -66,7 +66,6 @@ def plot(
     from unspool import _checks, plots
     from unspool._files import check_folder, whole_or_not
     from unspool.errors import InputError
-    from unspool.estimators.loading import load
 
     _checks.raise_all(
         _checks.whole("--count", count, 1, none=True),
@@ -81,7 +80,7 @@ def plot(
     if output.suffix.lower() not in ENDINGS:
         raise InputError(_checks.unknown_name("ending of a picture", output.suffix, ENDINGS))
     check_folder(output)
-    trained = load(model)
+    trained = load_model(model)
     display: Any
     if picture is Picture.history:
         display = plots.TrainingHistoryDisplay.from_estimator(trained)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from unspool.cli.options import Data, Device, Model, Output, Reading, able, reads_data
+from unspool.cli.options import Data, Device, Model, Output, Reading, able, load_model, reads_data
 
 EXAMPLE = "unspool reconstruct transformer.unspool ETTh1.csv -o again.csv"
 
@@ -28,10 +28,9 @@ def reconstruct(
     from unspool.cli.by_step import step_columns
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
-    from unspool.estimators.loading import load
 
     check_writable(output)
-    trained = able(load(model, device=device), "reconstruct")
+    trained = able(load_model(model, device=device), "reconstruct")
     loaded = reading.read(data, trained, tail=True)
     loaded = replace(loaded, source=trained._without_future(loaded.source))
     source = loaded.source

@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from unspool.cli.options import Data, Device, Model, Output, Reading, able, reads_data, say
+from unspool.cli.options import (
+    Data,
+    Device,
+    Model,
+    Output,
+    Reading,
+    able,
+    load_model,
+    reads_data,
+    say,
+)
 
 EXAMPLE = "unspool score transformer.unspool ETTh1.csv -o errors.csv"
 
@@ -30,10 +40,9 @@ def score(
     from unspool.cli.by_step import step_columns
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
-    from unspool.estimators.loading import load
 
     check_writable(output)
-    trained = able(load(model, device=device), "reconstruction_error")
+    trained = able(load_model(model, device=device), "reconstruction_error")
     loaded = reading.read(data, trained, tail=True)
     if isinstance(loaded.source, Windows):
         by_step = trained.reconstruction_error(loaded.source, per="step", merge=True)

@@ -22,7 +22,7 @@ ENOUGH = 1 << 20  # this number of bytes takes, and three at least
 BLOCK = 1 << 20  # bytes that Arrow reads at a time; no line may be longer
 LARGEST_BLOCK = (1 << 31) - 1
 BLANK = " "
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?")
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?")
 _COMMA_DECIMAL = re.compile(r"[-+]?\d+,\d+")
 
 
@@ -105,7 +105,7 @@ def _dialect(path: Path) -> Dialect:
     if delimiter == ";" and _has_decimal_commas(rows):
         decimal = ","
         notes.append("commas within numbers taken as decimal points")
-    if _is_data(rows[0], decimal):
+    if is_data(rows[0], decimal):
         names = [str(i) for i in range(len(rows[0]))]
         notes.append(f"no header: columns are named by their numbers, {_span(names)}")
         return Dialect(delimiter, names, before, longest, decimal, tuple(notes))
@@ -165,13 +165,13 @@ def _fields(lines: list[str], delimiter: str) -> list[list[str]]:
         return [line.split(delimiter) for line in lines]
 
 
-def _is_data(row: list[str], decimal: str) -> bool:
+def is_data(row: list[str], decimal: str) -> bool:
     """Whether the first row holds data: numbers or dates from its first field on, no names."""
     fields = [field.strip() for field in row]
     if len(fields) > 2 and fields == [str(i) for i in range(len(fields))]:
         return False  # what pandas writes above columns that have no names
     return fields[0] != "" and all(
-        field == "" or is_number(field.replace(decimal, ".")) or _DATE.fullmatch(field)
+        field == "" or is_number(field.replace(decimal, ".")) or DATE.fullmatch(field)
         for field in fields
     )
 

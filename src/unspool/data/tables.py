@@ -47,11 +47,7 @@ def load_table(
         For columns that are not there or hold no numbers, missing values, times out of order, or
         one long series without a word on how to cut it. Data rows are counted from 1.
     """
-    notes: tuple[str, ...] = ()
-    if path.suffix.lower() in (".parquet", ".pq"):
-        table = _read_parquet(path)
-    else:
-        table, notes = read_delimited(path)
+    table, notes = read_table(path)
     named = named or {"time": None, "id": None, "label": None}
     roles = find_roles(table, named, columns, rows=rows)
     notes += roles.notes
@@ -89,6 +85,13 @@ def load_table(
         names=roles.features,
         notes=notes,
     )
+
+
+def read_table(path: Path) -> tuple[Any, tuple[str, ...]]:
+    """A CSV or Parquet file as a `pyarrow.Table`, and notes on how it was read."""
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return _read_parquet(path), ()
+    return read_delimited(path)
 
 
 def sequences_from_table(

@@ -176,7 +176,7 @@ def _windows(given: Given, size: int) -> Source:
             f"forecast), got {longest} at most without the part that is held out; give longer "
             "ones, or take a smaller `window`."
         )
-    return Windows(long_enough, size)
+    return Windows(long_enough, size, feature_names=given.names)
 
 
 def _spread(n: int, most: int) -> npt.NDArray[np.int64]:

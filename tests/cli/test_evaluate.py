@@ -1,0 +1,162 @@
+"""`unspool evaluate`: scores of a file, with labels beside them or as windows of time."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.cli.tables import write_csv
+from unspool import evaluation
+
+RNG = np.random.default_rng(0)
+TRUTH = np.repeat([0, 1, 0, 1, 0], [40, 10, 30, 5, 115])
+SCORES = RNG.normal(size=200) + TRUTH
+ALARMS = (SCORES > 1.5).astype(int)
+TIMES = np.datetime64("2024-01-01T00:00:00") + np.arange(200) * np.timedelta64(10, "m")
+SHOWN = [str(one) for one in TIMES]
+
+
+@pytest.fixture
+def scores(tmp_path):
+    columns = {"time": SHOWN, "score": SCORES, "threshold": [1.5] * 200, "alarm": ALARMS}
+    return write_csv(tmp_path / "scores.csv", columns)
+
+
+def expected(**given):
+    return evaluation.evaluate(TRUTH, SCORES, ALARMS, **{"steps_per_day": 144, **given})
+
+
+@pytest.mark.parametrize("kind", ["numbers", "names", "truth", "empty"])
+def test_labels_in_a_column(run, tmp_path, kind):
+    labels = {
+        "numbers": TRUTH,
+        "names": np.where(TRUTH, "pump", "Normal"),
+        "truth": np.where(TRUTH, "true", "false"),
+        "empty": np.where(TRUTH, "1", ""),
+    }[kind]
+    columns = {"time": SHOWN, "score": SCORES, "alarm": ALARMS, "label": labels}
+    done = run("evaluate", write_csv(tmp_path / "scores.csv", columns), "--gap", 3)
+    assert done.code == 0, done.err
+    assert done.out == f"{expected(gap=3)}\n"
+    assert "column 'label' taken as label" in done.err
+
+
+def test_other_names_of_columns(run, tmp_path):
+    columns = {"a": SCORES, "b": ALARMS, "c": TRUTH, "text": ["x"] * 200}
+    data = write_csv(tmp_path / "scores.csv", columns)
+    done = run("evaluate", data, "--score", "a", "--alarm", "b", "--label", "c")
+    assert done.out == f"{expected(steps_per_day=None)}\n"
+    assert "per day" not in done.out
+    done = run("evaluate", data, "--score", "a", "--label", "c")
+    assert done.out == f"{evaluation.evaluate(TRUTH, SCORES)}\n"
+    assert "only scores count" in done.err
+
+
+def test_a_json_file_too(run, scores, tmp_path):
+    output = tmp_path / "found.json"
+    write_csv(tmp_path / "windows.csv", {"start": [SHOWN[40]], "end": [SHOWN[49]]})
+    run("evaluate", scores, "--labels", tmp_path / "windows.csv", "-o", output)
+    truth = TRUTH * (np.arange(200) < 60)
+    found = evaluation.evaluate(truth, SCORES, ALARMS, steps_per_day=144)
+    assert json.loads(output.read_text()) == found.as_dict()
+    calm = write_csv(tmp_path / "calm.csv", {"score": SCORES, "alarm": ALARMS * 0, "label": TRUTH})
+    run("evaluate", calm, "-o", output)
+    assert json.loads(output.read_text())["precision"] is None
+    refused = run("evaluate", calm, "-o", tmp_path / "found.txt")
+    assert (refused.code, "'.json'" in refused.err) == (1, True)
+
+
+def windows():
+    return [[SHOWN[40], SHOWN[49]], [SHOWN[80], SHOWN[84]]]
+
+
+def test_labels_as_windows_in_a_table(run, scores, tmp_path):
+    early = ["2023-12-01", "2023-12-02T10:00:00"]
+    starts, ends = zip(early, *windows(), strict=True)
+    path = write_csv(tmp_path / "windows.csv", {"start": starts, "end": ends})
+    done = run("evaluate", scores, "--labels", path)
+    assert done.out == f"{expected()}\n"
+    assert "windows.csv: no step of scores.csv lies in 1 of 3 windows" in done.err
+
+
+def test_labels_as_steps_in_a_table(run, tmp_path):
+    columns = {"step": np.arange(100, 300), "score": SCORES, "alarm": ALARMS}
+    data = write_csv(tmp_path / "scores.csv", columns)
+    path = write_csv(tmp_path / "windows.csv", {"start": [140, 180], "end": [149, 184]})
+    done = run("evaluate", data, "--labels", path)
+    assert done.out == f"{expected(steps_per_day=None)}\n"
+
+
+def test_windows_of_several_series(run, tmp_path):
+    columns = {"id": ["a"] * 200 + ["b"] * 200, "time": SHOWN * 2}
+    columns |= {"score": np.tile(SCORES, 2), "alarm": np.tile(ALARMS, 2)}
+    data = write_csv(tmp_path / "scores.csv", columns)
+    (a, b), (c, d) = windows()
+    path = write_csv(tmp_path / "windows.csv", {"id": ["b", "a"], "start": [a, c], "end": [b, d]})
+    done = run("evaluate", data, "--labels", path)
+    first, second = TRUTH * (np.arange(200) >= 60), TRUTH * (np.arange(200) < 60)
+    found = evaluation.evaluate([first, second], [SCORES] * 2, [ALARMS] * 2, steps_per_day=144)
+    assert done.out == f"{found}\n"
+    nameless = write_csv(tmp_path / "nameless.csv", {"start": [a, c], "end": [b, d]})
+    assert "a column id must say whose" in run("evaluate", data, "--labels", nameless).err
+    odd = write_csv(tmp_path / "odd.csv", {"id": ["c"], "start": [a], "end": [b]})
+    assert "there is no series 'c'" in run("evaluate", data, "--labels", odd).err
+
+
+def test_windows_of_nab(run, scores, tmp_path):
+    path = tmp_path / "combined.json"
+    known = {"x/machine.csv": windows(), "y/other_machine.csv": [], "y/scores.csv": windows()[:1]}
+    path.write_text(json.dumps(known))
+    full = f"{expected()}\n"
+    assert run("evaluate", scores, "--labels", f"{path}:machine.csv").out == full
+    own = evaluation.evaluate(TRUTH * (np.arange(200) < 60), SCORES, ALARMS, steps_per_day=144)
+    assert run("evaluate", scores, "--labels", path).out == f"{own}\n"
+    two = run("evaluate", scores, "--labels", f"{path}:achine.csv")
+    assert (two.code, "2 entries end with 'achine.csv'; say which is meant" in two.err) == (1, True)
+    none = run("evaluate", scores, "--labels", f"{path}:pump.csv")
+    assert "no entry ends with 'pump.csv'" in none.err
+    path.write_text(json.dumps({"z.csv": windows()}))
+    assert run("evaluate", scores, "--labels", path).out == full
+    path.write_text(json.dumps(windows()))
+    assert run("evaluate", scores, "--labels", path).out == full
+
+
+def test_what_cannot_be_used(run, scores, tmp_path):
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    pairs = tmp_path / "pairs.json"
+    pairs.write_text('[["2024-01-01"]]')
+    numbers = write_csv(tmp_path / "numbers.csv", {"start": [1], "end": [2]})
+    named = write_csv(tmp_path / "named.csv", {"begin": [1], "end": [2]})
+    classes = write_csv(tmp_path / "classes.csv", {"score": SCORES, "label": TRUTH + 1})
+    gaps = {"score": [*SCORES[:9], "", *SCORES[10:]], "label": TRUTH}
+    cases = [
+        ([scores], "there is no column of labels; name one with --label"),
+        ([scores, "--label", "lable"], "--label: unknown column 'lable'"),
+        ([scores, "--score", "scor"], "did you mean 'score'?"),
+        ([scores, "--labels", tmp_path / "absent.csv"], "there is no such file"),
+        ([scores, "--labels", broken], "does not read as JSON"),
+        ([scores, "--labels", pairs], "expected windows as pairs"),
+        ([scores, "--labels", numbers], "column 'start' must hold dates"),
+        ([scores, "--labels", named], "unknown column 'start'"),
+        ([classes], "Labels must be 0 or 1"),
+        ([scores, "--gap", 0], "--gap"),
+        ([write_csv(tmp_path / "gaps.csv", gaps)], "'score' is empty in data row 10"),
+        ([tmp_path / "scores.npy"], "'.csv'"),
+        ([tmp_path / "absent.csv"], "absent.csv"),
+    ]
+    for arguments, message in cases:
+        done = run("evaluate", *arguments)
+        assert done.code == 1, (arguments, done.err)
+        assert message in done.err, (arguments, done.err)
+        assert done.out == ""
+    assert run("evaluate", scores, "--label", "alarm", "--labels", numbers).code == 2
+
+
+def test_scores_that_detect_wrote(run, machine, detector, tmp_path):
+    written = tmp_path / "scores.csv"
+    assert run("detect", machine, "--model", detector, "--scores", written).code == 0
+    done = run("evaluate", written)
+    assert done.code == 0, done.err
+    assert "events found          1 of 1" in done.out
+    assert "false alarms per day" in done.out

@@ -1,0 +1,323 @@
+"""`unspool detect --follow`: a line in, a score out, from stdin and from a file that grows."""
+
+import io
+import os
+import signal
+import sys
+
+import numpy as np
+import pytest
+
+import unspool
+from tests.cli.tables import read_csv
+from unspool.cli import growing
+from unspool.cli.growing import Interruptible
+from unspool.data.files import read_file
+from unspool.runtime.detector import load_detector
+
+
+@pytest.fixture
+def log(machine, tmp_path):
+    """The machine's log without labels, 40 lines and a header."""
+    path = tmp_path / "log.csv"
+    lines = [line.rpartition(",")[0] for line in machine.read_text().splitlines()]
+    path.write_text("\n".join(lines[:41]) + "\n")
+    return path
+
+
+@pytest.fixture
+def follow(run, monkeypatch, detector):
+    """Run `detect - --follow` on a text, and give what it says, and its rows as a table."""
+
+    def call(text, *options, model=detector):
+        data = text.encode() if isinstance(text, str) else text
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        done = run("detect", "-", "--follow", "--model", model, *options)
+        done.table = read_csv(done.out) if done.out else {}
+        return done
+
+    return call
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """What happens, in turn, when a file has no more lines; then Ctrl-C."""
+    acts = []
+
+    def pause(seconds):
+        if not acts:
+            raise KeyboardInterrupt
+        acts.pop(0)()
+
+    monkeypatch.setattr(growing.time, "sleep", pause)
+    return acts
+
+
+def batch(detector, log):
+    values = np.asarray(read_file(log, window=1).source.series[0])
+    return load_detector(detector).detect(values, "trailing")
+
+
+def columns(table):
+    return [np.array(table[name], float) for name in ("score", "threshold", "alarm")]
+
+
+def test_each_line_gets_the_score_and_threshold_of_the_whole(follow, detector, log):
+    done = follow(log.read_text())
+    assert (done.code, done.err) == (0, "")
+    assert list(done.table) == ["time", "score", "threshold", "alarm"]
+    assert done.table["time"] == read_csv(log.read_text())["time"]
+    expected = batch(detector, log)
+    score, threshold, alarm = columns(done.table)
+    np.testing.assert_allclose(score, expected.scores, rtol=1e-5)
+    np.testing.assert_allclose(threshold, expected.thresholds, rtol=1e-5)
+    np.testing.assert_array_equal(alarm, score > threshold)
+
+
+def test_a_line_that_cannot_be_read_is_told_and_skipped(follow, log):
+    lines = log.read_text().splitlines()
+    bad = ["2024-01-01 00:09:30,1", "2024-01-01 00:09:40,,3", "2024-01-01 00:09:50,1,off", "",
+           "2024-01-01 00:09:55,1,inf", "2024-01-01 00:09:56,1,2,3", "\xff,\xfe,1"]  # fmt: skip
+    text = "\n".join(lines[:11] + bad + lines[11:]) + "\n"
+    done = follow(text.encode("latin-1"))
+    assert done.code == 0
+    told = done.err.splitlines()
+    reasons = ["Expected 3 fields, got 2.", "Column 'heat'", "Column 'heat' holds 'off'", "got 0.",
+               "inf", "got 4.", "Column 'flow'"]  # fmt: skip
+    reasons[1] = "Column 'flow' is empty."
+    assert len(told) == len(bad)
+    for number, (line, reason) in enumerate(zip(told, reasons, strict=True), 12):
+        assert line.startswith(f"stdin, line {number}: ")
+        assert reason in line
+    assert len(done.table["score"]) == 40 + len(bad)
+    assert done.table["score"][10:17] == done.table["alarm"][10:17] == [""] * 7
+    assert done.table["time"][10] == "2024-01-01 00:09:30"
+    alone = follow(log.read_text()).table
+    assert done.table["score"][17:] == alone["score"][10:]
+    assert done.table["threshold"][17:] == alone["threshold"][10:]
+
+
+@pytest.mark.parametrize(
+    "form", ["order", "semicolons", "tabs", "no header", "no header, no time", "windows", "named"]
+)
+def test_lines_of_many_forms(follow, log, form):
+    expected = follow(log.read_text()).table
+    rows = [line.split(",") for line in log.read_text().splitlines()]
+    options = []
+    if form == "order":
+        rows = [["x", heat, flow, "when"] if i == 0 else ["9", heat, flow, time]
+                for i, (time, flow, heat) in enumerate(rows)]  # fmt: skip
+        text = "\n".join(map(",".join, rows))
+    elif form == "semicolons":
+        text = "\n".join(";".join(row).replace(".", ",") for row in rows)
+    elif form == "tabs":
+        text = "\n".join(map("\t".join, rows))
+    elif form == "no header":
+        text = "\n".join(map(",".join, rows[1:]))
+    elif form == "no header, no time":
+        text = "\n".join(",".join(row[1:]) for row in rows[1:])
+    elif form == "windows":
+        text = "\ufeff" + "\r\n".join(f"{flow},{heat},{time}" for time, flow, heat in rows)
+    else:
+        rows[0] = ["heat", "a", "b"]  # the time has the name of a feature
+        text, options = "\n".join(map(",".join, rows)), ["--columns", "a,b", "--time", "heat"]
+    done = follow(text, *options)
+    assert (done.code, done.err) == (0, "")
+    assert done.table["score"] == expected["score"]
+    if form == "no header, no time":
+        assert done.table["step"] == [str(i) for i in range(40)]
+    else:
+        assert done.table["time"] == expected["time"]
+
+
+def test_columns_that_are_not_there(follow, log):
+    text = log.read_text()
+    done = follow(text.replace("heat", "hat"))
+    assert (done.code, done.out) == (1, "")
+    assert "stdin: there is no column heat, which the detector reads" in done.err
+    assert "those there are: time, flow, hat" in done.err
+    assert "--time: unknown column 'tim'" in follow(text, "--time", "tim").err
+    assert "the detector has 2 features, got 1" in follow(text, "--columns", "flow").err
+    assert "reads 2 features" in follow("1,2,3,4,5\n").err
+
+
+def test_a_detector_can_be_trained_first(run, machine, log, tiny, tmp_path, monkeypatch):
+    saved = tmp_path / "saved.unspool"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(log.read_bytes())))
+    done = run("detect", "-", "--follow", "--normal", machine, *tiny, "--save", saved)
+    assert done.code == 0, done.err
+    detector = unspool.load(saved)
+    assert detector.kind == "trailing"
+    expected = batch(saved, log).scores
+    np.testing.assert_allclose(columns(read_csv(done.out))[0], expected, rtol=1e-5)
+
+
+def test_a_file_that_grows(run, detector, log, pauses):
+    whole = log.read_text()
+    lines = whole.splitlines(keepends=True)
+    log.write_text("".join(lines[:20]) + lines[20][:25])
+
+    def append(text):
+        with log.open("a") as file:
+            file.write(text)
+
+    pauses += [lambda: None, lambda: append(lines[20][25:]), lambda: append("".join(lines[21:]))]
+    done = run("detect", log, "--follow", "--model", detector)
+    assert (done.code, done.err) == (0, "")
+    table = read_csv(done.out)
+    np.testing.assert_allclose(columns(table)[0], batch(detector, log).scores, rtol=1e-5)
+
+
+def test_output_comes_line_by_line(run, detector, log, pauses, monkeypatch):
+    written, seen = io.BytesIO(), []
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written))  # keeps what is not flushed
+
+    def look():
+        seen.append(written.getvalue().count(b"\n"))
+        with log.open("a") as file:
+            file.write("2024-01-01 00:40:00,1,50\n")
+
+    pauses += [look, look]
+    run("detect", log, "--follow", "--model", detector)
+    assert seen == [41, 42]
+
+
+@pytest.mark.parametrize("what", ["truncated", "replaced", "removed"])
+def test_a_file_that_is_not_the_same_any_more(run, detector, log, pauses, tmp_path, what):
+    def act():
+        if what == "truncated":
+            log.write_text("time,flow,heat\n")
+        elif what == "removed":
+            log.unlink()
+        else:
+            other = tmp_path / "other.csv"
+            other.write_text(log.read_text() * 2)
+            other.replace(log)
+
+    pauses.append(act)
+    done = run("detect", log, "--follow", "--model", detector, "--state", tmp_path / "state.npz")
+    assert done.code == 1
+    assert f"log.csv: the file was {what}" in done.err
+    assert len(read_csv(done.out)["score"]) == 40
+    assert (tmp_path / "state.npz").exists()
+
+
+def test_a_state_goes_on_where_it_stopped(follow, log, tmp_path):
+    whole = follow(log.read_text())
+    lines = log.read_text().splitlines(keepends=True)
+    state = tmp_path / "state.npz"
+    one = follow("".join(lines[:19]), "--state", state)
+    two = follow("".join(lines[:1] + lines[19:]), "--state", state)
+    assert (one.code, two.code) == (0, 0)
+    for name in whole.table:
+        assert one.table[name] + two.table[name] == whole.table[name]
+
+
+def test_steps_are_numbered_over_all_runs(follow, log, tmp_path):
+    rows = [line.partition(",")[2] for line in log.read_text().splitlines()[1:]]
+    state = tmp_path / "state.npz"
+    follow("\n".join(rows[:7]), "--state", state)
+    assert follow("\n".join(rows[7:9]), "--state", state).table["step"] == ["7", "8"]
+
+
+def test_a_state_knows_how_far_a_file_was_read(
+    run, detector, log, pauses, tmp_path, follow, monkeypatch
+):
+    monkeypatch.setattr(growing, "BEGINNING", 100)
+    whole = follow(log.read_text()).table
+    text = log.read_text()
+    lines = text.splitlines(keepends=True)
+    state = tmp_path / "state.npz"
+    call = ["detect", log, "--follow", "--model", detector, "--state", state]
+    log.write_text("".join(lines[:19]) + lines[19][:9])
+    one = run(*call)
+    log.write_text(text.replace("\n2024-01-01 00:38,", "\n2024-01-01 00:38,x"))
+    two = run(*call)
+    assert "log.csv: goes on after line 19" in two.err
+    assert "log.csv, line 40: Column 'flow' holds" in two.err
+    scores = read_csv(one.out)["score"] + read_csv(two.out)["score"]
+    assert scores[:38] == whole["score"][:38]
+    assert scores[38] == ""
+    other = "time,heat,flow\n" + lines[1].replace(",", ",1").replace("\n", "0\n") * 80
+    log.write_text(other)  # the next log file, longer than the first
+    three = run(*call)
+    assert "goes on" not in three.err
+    assert len(read_csv(three.out)["score"]) == 80
+
+
+def test_states_that_cannot_be_used(follow, log, detector, tmp_path, run, machine, tiny):
+    text, state = log.read_text(), tmp_path / "state.npz"
+    state.write_bytes(b"no state")
+    done = follow(text, "--state", state)
+    assert (done.code, "this is no state that --follow wrote" in done.err) == (1, True)
+    assert state.read_bytes() == b"no state"
+    np.savez(state, rows=1)
+    assert "this is no state" in follow(text, "--state", state).err
+    state.unlink()
+    assert follow(text, "--state", state).code == 0
+    other = tmp_path / "other.unspool"
+    assert run("detect", machine, *tiny, "--save", other).code == 0
+    done = follow(text, "--state", state, model=other)
+    assert (done.code, "that of another detector" in done.err) == (1, True)
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(run, detector, log, tmp_path, monkeypatch):
+    class Pipe(io.StringIO):
+        def write(self, text):
+            if self.getvalue().count("\n") > 5:
+                raise BrokenPipeError
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(log.read_bytes())))
+    monkeypatch.setattr(sys, "stdout", Pipe())
+    state = tmp_path / "state.npz"
+    done = run("detect", "-", "--follow", "--model", detector, "--state", state)
+    assert (done.code, done.err) == (0, "")
+    assert int(np.load(state)["stream.steps"]) == 6
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_until_a_line_is_done_with(number):
+    before, done = signal.getsignal(number), []
+
+    def read_a_line(interruptible):
+        with interruptible.held_off():
+            os.kill(os.getpid(), number)
+            done.append("line")
+
+    def wait():
+        os.kill(os.getpid(), number)
+        done.append("more")
+
+    with Interruptible() as interruptible, pytest.raises(KeyboardInterrupt):
+        read_a_line(interruptible)
+    with Interruptible(), pytest.raises(KeyboardInterrupt):
+        wait()
+    assert done == ["line"]
+    assert signal.getsignal(number) is before
+
+
+def test_wrong_calls(run, detector, log, tmp_path):
+    call = ["detect", log, "--follow"]
+    assert "--follow: it needs a detector" in run(*call).err.replace("'", "")
+    assert run(*call).code == 2
+    options = [["-o", tmp_path / "e.csv"], ["--scores", tmp_path / "s.csv"], ["--compare"],
+               ["--plot", tmp_path / "p.png"], ["--normal-until", 3], ["--exit-code"],
+               ["--id", "flow"], ["--label", "flow"], ["--rows"]]  # fmt: skip
+    for option in options:
+        done = run(*call, "--model", detector, *option)
+        assert done.code == 2, option
+        assert f"leave out {option[0]}" in done.err
+    assert run(*call, "--model", detector, "--kind", "window").code == 2
+    refused = run(*call, "--model", detector, "--rate", 0.1)
+    assert (refused.code, "leave out --rate" in refused.err) == (1, True)
+    absent = run("detect", tmp_path / "absent.csv", "--follow", "--normal", log)
+    assert (absent.code, "absent.csv: cannot be read" in absent.err) == (1, True)
+
+
+def test_a_detector_of_sequences_follows_nothing(run, log, tiny, tmp_path):
+    data, saved = tmp_path / "cycles.npy", tmp_path / "saved.unspool"
+    np.save(data, np.sin(np.arange(12)[:, None] / 2 + np.arange(40)[:, None, None]))
+    assert run("detect", data, *tiny[2:], "--save", saved).code == 0
+    done = run("detect", log, "--follow", "--model", saved)
+    assert (done.code, "scores whole sequences" in done.err) == (1, True)
