@@ -11,6 +11,7 @@ import numpy as np
 from unspool.evaluation import labels_from_windows
 
 PROBATION = 750  # steps that NAB trains on at most
+DEGRADES = 130  # cycles before the end in which an engine wears out, as published work has it
 HEALTHY = 60  # first cycles of an engine of C-MAPSS, long before its end
 
 

@@ -59,7 +59,7 @@ def test_what_comes_before_a_time_is_normal_and_the_rest_is_scored(run, machine,
     last = done.err.splitlines()[-1]
     assert last.startswith(f"{len(expected.events)} event")
     assert f"{expected.alarms[0].mean():.2%} of 160 steps above the threshold" in last
-    assert "(score window, threshold moving, rate 0.01)" in last
+    assert "(score window, threshold moving, rate 0.005)" in last
 
 
 def test_the_detector_is_trained_on_the_normal_part_alone(run, machine, tiny, tmp_path):
@@ -125,7 +125,7 @@ def test_normal_data_from_a_file_of_its_own(run, machine, tiny, tmp_path):
 
 def test_a_detector_is_used_as_it_is(run, machine, tiny, tmp_path):
     saved = tmp_path / "saved.unspool"
-    run("detect", machine, *UNTIL, *tiny, "--save", saved)
+    run("detect", machine, *UNTIL, *tiny, "--memory", 50, "--save", saved)
     scores = tmp_path / "scores.csv"
     done = run("detect", machine, "--model", saved, "--scores", scores, "--kind", "trailing")
     assert done.code == 0, done.err
@@ -207,7 +207,7 @@ def test_settings_reach_the_detector_and_the_model(run, machine, tiny, tmp_path)
 
 
 def test_messages_name_flags(run, machine, tiny):
-    done = run("detect", machine, *UNTIL, *tiny)
+    done = run("detect", machine, *UNTIL, *tiny, "--memory", 50)
     told = [line for line in done.err.splitlines() if line.startswith("warning: A moving")]
     assert len(told) == 1
     assert "--memory" in told[0]
@@ -363,7 +363,8 @@ def test_help_says_the_defaults(run):
     assert f"{defaults['kind']} (the default)" in help_
     assert f"{defaults['threshold']} (the default)" in help_
     assert f"{defaults['rate']} by default" in help_
-    assert f"remembers; {defaults['memory']}." in help_
+    assert defaults["memory"] == "auto"
+    assert "remembers; as many as its rate needs if left out" in help_
     assert f"one event; {defaults['gap']}." in help_
     assert "Exit codes: 0 when done" in help_
     assert [one.value for one in Kind] == list(KINDS)
@@ -393,7 +394,7 @@ def test_commands_that_need_a_model_read_a_detector(run, command, detector, mach
 def test_inspect_says_how_a_detector_is_set(run, detector):
     out = run("inspect", detector).out
     assert "score window, windows of 8 steps, events 16 steps apart" in out
-    assert "moving, rate 0.01, memory 50; " in out
+    assert "moving, rate 0.005, memory 50; " in out
     assert "of 48 normal scores worth" in out
     assert "2: flow, heat" in out
 
@@ -403,5 +404,5 @@ def test_only_the_kind_asked_for_warns(run, machine):
     model = unspool.LSTMAutoencoder(2, units=4, epochs=1, verbose=0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        AnomalyDetector(model, window=8, random_state=0).fit(X)
+        AnomalyDetector(model, window=8, memory=50, random_state=0).fit(X)
     assert sum(one.category is ThresholdWarning for one in caught) == 1

@@ -159,6 +159,6 @@ def test_unknown_demo(run):
     done = run("demo", "sine")
     assert done.code == 1
     assert done.err == (
-        "unspool: unknown demo 'sine': did you mean 'sines'? Known are 'images', 'moving_digits', "
-        "'moving_ones', 'next_value', 'ramp', 'sines'.\n"
+        "unspool: unknown demo 'sine': did you mean 'sines'? Known are 'images', 'machine', "
+        "'moving_digits', 'moving_ones', 'next_value', 'ramp', 'sines'.\n"
     )

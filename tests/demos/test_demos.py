@@ -7,8 +7,18 @@ import pytest
 
 import unspool
 from unspool.data import generators
-from unspool.demos import DEMOS, images, moving_digits, moving_ones, next_value, ramp, sines
+from unspool.demos import (
+    DEMOS,
+    images,
+    machine,
+    moving_digits,
+    moving_ones,
+    next_value,
+    ramp,
+    sines,
+)
 from unspool.demos.report import Report
+from unspool.estimators import detector_training
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),  # one epoch
@@ -51,7 +61,23 @@ def test_a_demo_leaves_numbers_and_files(little, tmp_path, name, capsys):
 
 
 def test_every_demo_is_here_or_on_the_command_line():
-    assert set(DEMOS) == {*FILES, "sines"}
+    assert set(DEMOS) == {*FILES, "sines", "machine"}
+
+
+def test_the_demo_of_a_machine(monkeypatch, tmp_path, capsys):
+    few = detector_training.default_model
+    monkeypatch.setattr(
+        detector_training, "default_model", lambda *given: few(*given).set_params(epochs=1)
+    )
+    monkeypatch.setattr(machine, "STREAMED", 100)
+    numbers = machine.run(tmp_path, seed=1)
+    told = capsys.readouterr().out
+    assert "labelled stretches found" in told
+    assert numbers["step by step in NumPy, largest difference"] < 1e-5
+    assert 0 < numbers["share of normal steps above the threshold"] < 0.1
+    assert (tmp_path / "events.csv").read_text().startswith("start,peak,end")
+    assert (tmp_path / "anomalies.png").stat().st_size > 0
+    assert unspool.load(tmp_path / "machine.unspool").window_ == 64
 
 
 MODELS = [

@@ -504,8 +504,18 @@ def test_methods_agree():
     assert 0 < detection.alarms.sum() < len(other)
 
 
-@pytest.mark.parametrize("threshold", ["moving", "quantile", "pareto", "alarms"])
-def test_offset_is_what_the_threshold_begins_with(threshold):
+@pytest.mark.parametrize("kind", ["window", "step"])
+def test_offset_beside_a_moving_threshold_is_a_quantile_of_the_part_held_out(kind):
+    found = detector(kind=kind, rate=0.1).fit(X)
+    assert found.offset_ == np.percentile(found.score_samples(X)[72:], 10)
+    assert (found.predict(X)[72:] == -1).sum() == 2  # of 18
+    other = waves(50, seed=5)
+    found = detector(kind=kind, rate=0.1).fit(X, calibration=other)
+    assert found.offset_ == np.percentile(found.score_samples(other), 10)
+
+
+@pytest.mark.parametrize("threshold", ["quantile", "pareto", "alarms"])
+def test_offset_is_what_a_fixed_threshold_is(threshold):
     found = detector(threshold=threshold, rate=0.1, period=20, memory=30).fit(X)
     assert found.offset_ == -found.thresholds_["window"].start
     assert found.detect(X).thresholds[0] == -found.offset_

@@ -95,10 +95,10 @@ def test_scores_of_a_series_are_those_of_detector_and_runtime(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["repeat", "defaults", "patches", "dense model", "sequences"])
 def test_the_first_steps_of_a_series_follow_from_the_errors_of_steps(name, tmp_path):
-    """Padded at the front with their reflection, which does not count."""
+    """Padded at the front with copies of the first, which do not count."""
     detector = over(randomised(AUTOENCODERS[name]))
     X = series(detector.model_, 8)  # shorter than a window
-    padded = [np.pad(X[:end], ((9 - end, 0), (0, 0)), "reflect") for end in range(1, 9)]
+    padded = [np.pad(X[:end], ((9 - end, 0), (0, 0)), "edge") for end in range(1, 9)]
     runs = exported(detector, tmp_path)
     meta = runs.get_modelmeta().custom_metadata_map
     step, window, trailing = (

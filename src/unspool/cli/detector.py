@@ -58,7 +58,7 @@ class Detecting:
     ] = None
     rate: Annotated[
         float | None,
-        typer.Option(help="Share of normal steps that may be false alarms; 0.01 by default."),
+        typer.Option(help="Share of normal steps that may be false alarms; 0.005 by default."),
     ] = None
     alarms_per_day: Annotated[
         float | None,
@@ -66,7 +66,10 @@ class Detecting:
     ] = None
     memory: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Scores that a moving threshold remembers; 1000."),
+        typer.Option(
+            metavar="N",
+            help="Scores that a moving threshold remembers; as many as its rate needs if left out.",
+        ),
     ] = None
     gap: Annotated[
         int | None,
