@@ -15,7 +15,15 @@ def moving(seed=0, memory=200, rate=0.05, n=300):
 
 @pytest.mark.parametrize(
     ("n", "rate", "expected"),
-    [(99, 0.01, 99), (100, 0.01, 100), (98, 0.01, 98), (199, 0.01, 198), (1, 0.5, 1), (9, 0.3, 7)],
+    [
+        (99, 0.01, 99),
+        (100, 0.01, 100),
+        (98, 0.01, 98),
+        (199, 0.01, 198),
+        (1, 0.5, 1),
+        (9, 0.3, 7),
+        (9, 1 - 1e-14, 1),
+    ],
 )
 def test_the_rank_is_that_of_conformal_prediction(n, rate, expected):
     assert conformal_rank(n, rate) == expected
@@ -33,9 +41,9 @@ def test_the_quantile_of_the_last_scores_by_sorting_them_at_every_step(memory, h
     expected, share = [], 0.3
     for step in range(held_out, len(scores)):
         last = np.sort(scores[max(0, step - memory, held_out - memory) : step][-memory:])
-        rank = int(np.ceil((len(last) + 1) * (1 - min(share, 0.5)) - 1e-9))
+        rank = int(np.ceil((len(last) + 1) * (1 - share) - 1e-9))
         expected.append(last[min(rank, len(last)) - 1])
-        share = max(0, share + 0.5 * 0.3 * (0.3 - (scores[step] > expected[-1])))
+        share = min(max(0, share + 0.5 * 0.3 * (0.3 - (scores[step] > expected[-1]))), 0.65)
     np.testing.assert_array_equal(threshold.over(scores[held_out:]), expected)
     assert threshold.start == expected[0]
 
@@ -82,6 +90,25 @@ def test_a_state_written_down_in_the_middle_goes_on_with_the_same_bits():
     again.restore({name: np.array(values) for name, values in json.loads(text).items()})
     assert [again.update(one) for one in scores[150:]] == threshold.over(scores)[150:].tolist()
     np.testing.assert_array_equal(again.state()["recent"], running.state()["recent"])
+
+
+@pytest.mark.parametrize("quiet", [np.full(100_000, 0.3), np.arange(100_000.0) % 5 < 3])
+@pytest.mark.parametrize("rate", [0.01, 0.005])
+def test_a_quiet_time_is_not_followed_by_a_burst_of_alarms(quiet, rate):
+    rng = np.random.default_rng(0)
+    running = RunningQuantile(rate, 1000, rng.exponential(size=1000))
+    assert not any(one > running.update(one) for one in quiet[1000:])
+    after = rng.exponential(size=20_000)
+    alarms = sum(one > running.update(one) for one in after)
+    assert 0.5 * rate < alarms / 20_000 < rate + 30 / 20_000
+
+
+@pytest.mark.parametrize("rate", [0.3, 0.6, 0.9])
+def test_a_rate_of_many_alarms_is_kept(rate):
+    rng = np.random.default_rng(0)
+    running = RunningQuantile(rate, 500, rng.exponential(size=500))
+    alarms = np.mean([one > running.update(one) for one in rng.exponential(size=20_000)])
+    assert abs(alarms - rate) < 0.02
 
 
 def test_memory_is_constant():
