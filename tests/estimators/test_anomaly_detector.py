@@ -130,8 +130,30 @@ def test_the_window_is_64_or_a_fifth_of_the_training_part(steps, window):
 
 
 def test_the_window_is_no_longer_than_the_longest_series():
+    series = [waves(20, seed=i) for i in range(4)]  # so few that their ends are held out
+    assert detector(window="auto").fit(series).window_ == 12  # a fifth of 64 steps
     series = [waves(20, seed=i) for i in range(30)]
-    assert detector(window="auto").fit(series).window_ == 16
+    assert detector(window="auto").fit(series).window_ == 20
+
+
+def test_of_many_short_series_the_last_ones_are_held_out():
+    series = [waves(20, seed=i) for i in range(30)]
+    found = detector(Spy(3, **QUICK), window=WINDOW, threshold="quantile", rate=0.1).fit(series)
+    assert len(Spy.seen.series) == 24
+    for own, given in zip(Spy.seen.series, series, strict=False):
+        np.testing.assert_array_equal(own, given)
+    assert found.thresholds_["window"].n_scores == 6 * 20
+    fresh = np.concatenate(found.predict([waves(20, seed=i) for i in range(100, 200)]))
+    assert 0.05 < (fresh == -1).mean() < 0.2
+    detector(Spy(3, **QUICK), calibration_split=0.4).fit(series)  # their ends are whole windows
+    assert [len(one) for one in Spy.seen.series] == 30 * [12]
+    detector(Spy(3, **QUICK), calibration_split=0.3).fit([*series, waves(900)])  # most of the steps
+    assert len(Spy.seen.series) == 31
+
+
+def test_the_series_that_is_too_short_to_cut_is_named():
+    with pytest.raises(InputError, match=r"Expected more steps of series 1, got n_samples=1"):
+        detector().fit([X, X[:1]])
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -222,6 +244,8 @@ def test_the_codes_of_a_frozen_model_are_not_those_that_their_threshold_is_learn
     held_out = np.sort(found.anomaly_scores(later, "code"))
     rank = int(np.ceil((len(later) + 1) * 0.8))
     assert found.thresholds_["code"].level == held_out[min(rank, len(later)) - 1] > 0
+    moves = detector(FrozenEstimator(inner), kind="code", rate=0.2).fit(data)
+    assert moves.offset_ == np.percentile(-held_out, 20)
     given = detector(FrozenEstimator(inner), threshold="quantile").fit(data, calibration=later)
     assert given.thresholds_["code"].n_scores == len(later)
 
@@ -507,8 +531,8 @@ def test_methods_agree():
 @pytest.mark.parametrize("kind", ["window", "step"])
 def test_offset_beside_a_moving_threshold_is_a_quantile_of_the_part_held_out(kind):
     found = detector(kind=kind, rate=0.1).fit(X)
-    assert found.offset_ == np.percentile(found.score_samples(X)[72:], 10)
-    assert (found.predict(X)[72:] == -1).sum() == 2  # of 18
+    assert found.offset_ == np.percentile(found.score_samples(X[72:]), 10)
+    assert (found.predict(X[72:]) == -1).sum() == 2  # of 18
     other = waves(50, seed=5)
     found = detector(kind=kind, rate=0.1).fit(X, calibration=other)
     assert found.offset_ == np.percentile(found.score_samples(other), 10)

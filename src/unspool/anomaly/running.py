@@ -20,7 +20,7 @@ GAIN = 0.5
 # The share grows to so many times the rate at most. While a machine is off and scores equal one
 # another there are no alarms; if the share grew all the while, a burst of alarms would follow. With
 # this bound it is about (MOST_GROWTH - 1) / GAIN alarms. On 51 series (NAB, SMD; asked 1e-2) a
-# growth of 10 or 20 kept within a factor of 2 of the rate as often as without a bound, 5 less often.
+# bound of 10 or 20 kept within a factor of 2 of the rate as often as none, one of 5 less often.
 MOST_GROWTH = 10
 
 

@@ -66,10 +66,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         clone of it is trained. In scikit-learn's `FrozenEstimator`, a fitted model of unspool is
         taken as it is, and all of `X` is held-out data; the score "code" compares with codes of
         its first part, see `calibration_split`. By default an `LSTMAutoencoder` with a
-        code of 8 numbers.
+        code of 16 numbers.
     window : int or "auto", default "auto"
-        Steps of a window, w, which the model reads as a sequence. "auto" is 64, or a tenth of the
-        steps to train on where that is less. Sequences are windows as they are, and a fitted
+        Steps of a window, w, which the model reads as a sequence. "auto" is 64, or a fifth of the
+        steps to train on where that is less, and no more than the longest series has. Sequences are windows as they are, and a fitted
         model has the windows that it was trained on.
     kind : {"window", "step", "trailing", "code"}, default "window"
         The kind of score.
@@ -80,8 +80,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         - "step" is for rates and for places: the error of the step itself, averaged over the
           windows that cover it. Its scores depend little on one another, so that thresholds keep
           what they promise; it finds less.
-        - "trailing" is for work on line: the score of the window that ends at the step. It knows
-          nothing of what comes later, and `stream` gives the same score step by step.
+        - "trailing" is for online use: the score of the window that ends at the step, in which
+          the latest errors weigh most. It does not depend on later steps, and `stream` gives the
+          same score step by step.
         - "code" is the distance of a window's code to the nearest code of training. It sees
           patterns that are well reconstructed but were never seen before.
     threshold : {"moving", "quantile", "pareto", "alarms"}, default "moving"
@@ -102,13 +103,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Alarms less than so many steps apart are one event.
     contamination : float or "auto", default "auto"
         What sets ``offset_``, the fixed threshold of `predict`. "auto": held-out data. It is the
-        threshold of `detect`, or where that moves, the `rate` quantile of `score_samples` of the
-        held-out part. A number in (0, 0.5]: the share of the steps of `X` that `predict` calls
+        threshold of `detect`, or where that moves, the `rate` quantile of `score_samples` of
+        held-out data. A number in (0, 0.5]: the share of the steps of `X` that `predict` calls
         anomalies in `fit`'s own data, where these are known to contain some; fewer where scores
         are equal.
     calibration_split : float, default 0.2
         Share of each series, from its end, that is held out (or of the sequences, the last ones);
-        above 0 and below 1.
+        above 0 and below 1. Where most of these ends would be shorter than a window, the last
+        series are held out as a whole instead, if this share is at least one of them.
     random_state : int, RandomState or None
         Makes a fit repeatable, as for the models.
     device : str or torch.device, default "auto"
@@ -141,10 +143,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    The error e of a window is the mean of its squared errors (of the model's loss), for each
-    feature; m is its mean over held-out windows. The score is the mean over features of
-    log(1 + e / m): about 0.7 for normal data. The ratio makes up for features that are hard to
-    reconstruct, the logarithm keeps a single feature from drowning the others.
+    The error e of a window is the mean over its steps of the model's loss (the squared error by
+    default), for each feature; m is the mean of e over held-out windows. The score of a window is
+    the mean over features of log(1 + e / (3 m)), about 0.3 for normal data; the score of a step is
+    the mean over the windows that cover it. The ratio makes up for features that are hard to
+    reconstruct, the logarithm keeps a single feature from drowning the others. The kind "step"
+    takes the errors of steps instead. In "trailing" scores the weights of errors fall to 1 / e over
+    the last quarter of a window, and windows that begin before a series are filled with copies of
+    its first step.
 
     References
     ----------
@@ -288,7 +294,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             if "code" in kinds:
                 training, unseen = split(given, self.calibration_split)
         else:
-            training, held_out = split(given, self.calibration_split)
+            training, held_out = split(given, self.calibration_split, self.window)
             unseen = held_out
         if ready:
             self.window_ = inner.max_length_
@@ -304,33 +310,32 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         each = dict.fromkeys(kinds, found)
         if unseen is not held_out:
             each["code"] = errors(source, unseen, self.window_, ["code"], of_sequences=whole)
-        self.thresholds_ = {
-            kind: self._calibrated(kind, each[kind], scales[kind]) for kind in kinds
-        }
+        normal = {kind: self._normal(kind, each[kind], scales[kind]) for kind in kinds}
+        self.thresholds_ = {kind: self._calibrated(scores) for kind, scores in normal.items()}
         self.scales_ = scales
         self._warn_if_weak(self.kind)
-        in_it = calibration is not None and self.contamination == "auto"
-        self.offset_ = self._offset(calibration if in_it else X, held_out)
+        self.offset_ = self._offset(X, normal[self.kind])
 
-    def _offset(self, X: Any, held_out: Given) -> float:
-        """The fixed threshold of `predict`; `X` is, or ends with, what was held out."""
-        if self.contamination == "auto" and self.threshold != "moving":
-            return -self.thresholds_[self.kind].start
-        scores = self.score_samples(X)
-        each = scores if isinstance(scores, list) else [scores]
+    def _offset(self, X: Any, normal: list[FloatArray]) -> float:
+        """The fixed threshold of `predict`, from the data of `fit` or scores of held-out data."""
         if not isinstance(self.contamination, str):
+            scores = self.score_samples(X)
+            each = scores if isinstance(scores, list) else [scores]
             return float(np.percentile(np.concatenate(each), 100 * self.contamination))
-        sequences = held_out.sequences
-        ends = map(len, held_out.series if sequences is None else [sequences])
-        each = [one[-end:] for one, end in zip(each, ends, strict=True)]
-        return float(np.percentile(np.concatenate(each), 100 * self.rate))
+        if self.threshold != "moving":
+            return -self.thresholds_[self.kind].start
+        return float(np.percentile(-np.concatenate(normal), 100 * self.rate))
 
-    def _calibrated(self, kind: str, found: list[Errors], scale: FloatArray) -> Threshold:
-        """The threshold for a kind of score, learned from the errors of normal data."""
+    def _normal(self, kind: str, found: list[Errors], scale: FloatArray) -> list[FloatArray]:
+        """Scores of held-out data, from their errors: a list of one array for sequences."""
         scores = [scoring.scores(kind, one, scale) for one in found]
+        return [highest(scores)] if self._of_sequences else scores
+
+    def _calibrated(self, normal: list[FloatArray]) -> Threshold:
+        """The threshold for a kind of score, learned from its scores of held-out data."""
         return fit_quietly(
             self.threshold,
-            [highest(scores)] if self._of_sequences else scores,
+            normal,
             self.rate,
             memory=self.memory,
             gap=self.gap,

@@ -36,27 +36,44 @@ MOST_WINDOWS = 20_000  # that a rival is fitted on, spread evenly
 MOST_VALUES = 1 << 27  # in them
 
 
-def split(given: Given, share: float) -> tuple[Given, Given]:
-    """What to train on, and the last `share` of each series, or of the sequences, held out."""
+def split(given: Given, share: float, window: int | str | None = None) -> tuple[Given, Given]:
+    """What to train on, and the last `share` of each series, or of the sequences, held out.
 
-    def cut(length: int) -> int:
-        held_out = max(1, round(length * share))
-        if held_out >= length:
-            raise InputError(
-                f"Expected more steps (or sequences), got n_samples={length}, of which "
-                f"`calibration_split` {share:g} leaves none to train on; give more normal data."
-            )
-        return length - held_out
-
+    Ends of series that are shorter than the `window` would be scored with padding before them,
+    unlike the series to come. Where most are, the last series are held out as a whole, if `share`
+    is at least one of them.
+    """
     if given.sequences is not None:
-        at = cut(len(given.sequences))
+        at = _cut(len(given.sequences), share, "sequences")
         earlier, later = given.sequences[:at], given.sequences[at:]
         return replace(given, sequences=earlier), replace(given, sequences=later)
-    cuts = [(one, cut(len(one))) for one in given.series]
+    series = given.series
+    if window is not None and len(series) * share >= 1 and len(series) > 1:
+        at = _cut(len(series), share, "series")
+        whole = replace(given, series=series[:at]), replace(given, series=series[at:])
+        size = window_of(whole[0], window) if isinstance(window, str) else window
+        ends = [max(1, round(len(one) * share)) for one in series]
+        if 2 * sum(end for end in ends if end < size) > sum(ends):
+            return whole
+    cuts = []
+    for number, one in enumerate(series):
+        where = f" of series {number}" if given.several else ""
+        cuts.append((one, _cut(len(one), share, "steps" + where)))
     return (
         replace(given, series=[one[:at] for one, at in cuts]),
         replace(given, series=[one[at:] for one, at in cuts]),
     )
+
+
+def _cut(length: int, share: float, what: str) -> int:
+    """Where the last `share` of so many steps, series or sequences begins."""
+    held_out = max(1, round(length * share))
+    if held_out >= length:
+        raise InputError(
+            f"Expected more {what}, got n_samples={length}, of which `calibration_split` "
+            f"{share:g} leaves none to train on; give more normal data."
+        )
+    return length - held_out
 
 
 def window_of(training: Given, window: int | str) -> int:
