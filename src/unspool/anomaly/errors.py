@@ -119,16 +119,30 @@ class OfSteps:
         Takes a series (T, F) and the most steps that an expectation may depend on, w; gives the
         errors (T, F), none of which depends on later steps.
     scaler : Scaler
+    at_first : callable, optional
+        Takes a series (T, F), gives errors (T, F) that count where they are smaller and fewer than
+        w steps come before.
     """
 
     by_feature = True
 
-    def __init__(self, errors: Callable[[FloatArray, int], FloatArray], scaler: Scaler) -> None:
-        self.errors, self.scaler = errors, scaler
+    def __init__(
+        self,
+        errors: Callable[[FloatArray, int], FloatArray],
+        scaler: Scaler,
+        at_first: Callable[[FloatArray], FloatArray] | None = None,
+    ) -> None:
+        self.errors, self.scaler, self.at_first = errors, scaler, at_first
 
     def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> Errors:
         """Errors of a series (T, F) in windows of `size` steps."""
         steps = self.errors(series, size)
+        if self.at_first is not None:
+            first = self.at_first(series[:size])
+            steps[: len(first)] = np.minimum(steps[: len(first)], first)
+        return self._of_steps(steps, size)
+
+    def _of_steps(self, steps: FloatArray, size: int) -> Errors:
         trailing, total = np.zeros(steps.shape), np.zeros(len(steps))
         for ago, weight in enumerate(trailing_weights(size, size)[::-1][: len(steps)]):
             trailing[ago:] += weight * steps[: len(steps) - ago]
@@ -143,7 +157,7 @@ class OfSteps:
         """Errors of sequences of one step or more, each a series that is one window."""
         lengths, rows = sequences.lengths, sequences.values
         each = [row[:length] for row, length in zip(rows, lengths, strict=True)]
-        return [self.of_series(one, len(one), kinds) for one in each]
+        return [self._of_steps(self.errors(one, len(one)), len(one)) for one in each]
 
 
 def of_network(
@@ -182,8 +196,10 @@ def of_forecasts(
 ) -> OfSteps:
     """Errors of forecasts, averaged over all those of a step.
 
-    The first steps of a series are forecast from as many as there are; the very first one, of
-    which nothing is known, has an error of 0.
+    The first w steps of a series are forecast from fewer steps than the model was trained on, and
+    badly. Their errors count as no larger than those of repeating the step before; or every series
+    would begin with an alarm. The very first step, of which nothing is known, has an error of 0.
+    Sequences are scored as the model was trained, with as many steps as there are.
 
     Parameters
     ----------
@@ -216,7 +232,12 @@ def of_forecasts(
             first += n
         return total / np.maximum(found, 1)[:, None]
 
-    return OfSteps(errors, scaler)
+    def repeated(series: FloatArray) -> FloatArray:
+        target = scaler.apply(series)
+        found: FloatArray = ERRORS[loss](np.concatenate([target[:1], target[:-1]]), target)
+        return found
+
+    return OfSteps(errors, scaler, repeated)
 
 
 def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:

@@ -69,8 +69,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         code of 16 numbers.
     window : int or "auto", default "auto"
         Steps of a window, w, which the model reads as a sequence. "auto" is 64, or a fifth of the
-        steps to train on where that is less, and no more than the longest series has. Sequences are windows as they are, and a fitted
-        model has the windows that it was trained on.
+        steps to train on where that is less, and no more than the longest series has. Sequences
+        are windows as they are, and a fitted model has the windows that it was trained on.
     kind : {"window", "step", "trailing", "code"}, default "window"
         The kind of score.
 

@@ -250,7 +250,7 @@ class ErrorsOfForecasts:
         window: int,
     ) -> None:
         self._forecast, self._scaler, self._error = forecast, scaler, ERRORS[loss]
-        self._features, self._horizon = len(scaler.scale), horizon
+        self._features, self._horizon, self._window = len(scaler.scale), horizon, window
         self._recent = Recent(window, self._features, np.float32)
         self._errors = Recent(window, self._features, np.float64)
         self._ahead: deque[Array] = deque(maxlen=horizon)  # scaled, each (K, F)
@@ -259,6 +259,7 @@ class ErrorsOfForecasts:
     def next(self, step: FloatArray) -> FloatArray:
         """The weighted mean errors (F,) of the last steps with one more (F,), which is not kept."""
         target = self._scaler.apply(step)
+        before = self._recent.rows
         x = self._recent.followed_by(target)
         ahead = self._forecast(x[None], Ragged(np.array([len(x)]), len(x)))
         self._next = self._scaler.apply(ahead[0])
@@ -266,6 +267,8 @@ class ErrorsOfForecasts:
         if self._ahead:  # there is none for the first step
             due = np.array([one[ago] for ago, one in enumerate(reversed(self._ahead))])
             error = self._error(due, target).mean(axis=0, dtype=np.float64)
+            if len(before) < self._window:
+                error = np.minimum(error, self._error(before[-1], target))
         return _weighted(self._weights, self._errors.followed_by(error))
 
     def keep(self) -> None:
