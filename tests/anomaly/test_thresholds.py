@@ -163,15 +163,15 @@ AVERAGED = np.convolve(SCORES, np.ones(64) / 64, "valid")
             "quantile", [AVERAGED], {"rate": 0.001},
             "437 scores of normal data are worth 12 independent ones, and a false alarm rate of "
             "0.001 within a factor of 2 needs 20,000: the true rate probably lies between 0.0084 "
-            "and 0.17. The threshold is the largest of them. Hold out more normal data, or score "
-            "steps, which hang together less than windows.",
+            "and 0.17. The threshold is the largest of them. Hold out more normal data, or take "
+            "the scores of steps (`kind` 'step'), which are less autocorrelated.",
         ),
         (
             "moving", [AVERAGED], {"rate": 0.01, "memory": 437},
             "A moving threshold for a false alarm rate of 0.01 needs a memory worth 100 "
             "independent scores, and 437 scores are worth 12: more alarms will come than asked "
-            "for. Take a `memory` of 3,518 scores, or ask for a rate of at least 0.081, or score "
-            "steps, which hang together less than windows.",
+            "for. Take a `memory` of 3,518 scores, or ask for a rate of at least 0.081, or take "
+            "the scores of steps (`kind` 'step'), which are less autocorrelated.",
         ),
         (
             "moving", [SCORES], {"rate": 0.01, "memory": 50},

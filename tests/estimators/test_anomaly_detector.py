@@ -25,7 +25,12 @@ from unspool import (
     Windows,
 )
 from unspool.anomaly.reading import read
-from unspool.errors import DivergedError, InputError, ParametersChangedWarning
+from unspool.errors import (
+    DivergedError,
+    InputError,
+    ParametersChangedWarning,
+    ThresholdWarning,
+)
 from unspool.estimators import detector_training
 
 pytestmark = pytest.mark.filterwarnings(
@@ -509,6 +514,37 @@ def test_times_and_names_go_into_what_is_detected():
 
 
 # scikit-learn's contract
+
+
+def test_what_cannot_be_scored_is_named():
+    found = detector().fit(FRAME)
+    bad = FRAME.copy()
+    bad.iloc[5, 1] = np.nan
+    with pytest.raises(InputError, match="at step 5, feature 'b'; fill or drop"):
+        found.detect(bad)
+    with pytest.raises(InputError, match=r"at step 5, feature 'b' in series 1; fill or drop"):
+        found.detect([FRAME, bad])
+    for empty in (FRAME[:0], X[:0]):
+        with pytest.raises(
+            InputError, match=r"Expected at least one step, got none: 0 sample\(s\)"
+        ):
+            detector().fit(empty)
+
+
+def test_periods_are_times():
+    periods = pd.period_range("2020-01-01", periods=len(FRAME), freq="h")
+    found = detector().fit(FRAME).detect(FRAME.set_axis(periods))
+    np.testing.assert_array_equal(found.times, periods.to_timestamp())
+
+
+@pytest.mark.parametrize("method", ["fit", "detect", "contributions"])
+def test_warnings_name_the_line_of_the_caller(method):
+    found = detector(rate=1e-4, threshold="quantile").fit(X)
+    given = () if method == "fit" else ("step",)
+    with pytest.warns(ThresholdWarning) as warned:
+        getattr(found, method)(X, *given)
+    names = [one.filename for one in warned if one.category is ThresholdWarning]
+    assert names == [__file__]
 
 
 def test_methods_agree():

@@ -162,6 +162,12 @@ def test_the_axis_of_the_score_is_logarithmic_where_scores_differ_much():
     assert plt.get_fignums() == []
 
 
+@pytest.mark.parametrize("bad", [-1, np.nan])
+def test_labels_other_than_0_and_1_are_refused(bad):
+    with pytest.raises(InputError, match=f"`labels` must be 0 or 1, .* got {bad} at step 3"):
+        display(labels=np.where(np.arange(T) == 3, bad, 1))
+
+
 def test_labels_below_a_logarithmic_score():
     labels = np.zeros(T, bool)
     labels[5] = True

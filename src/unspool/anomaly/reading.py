@@ -83,9 +83,9 @@ def read(X: Any) -> Given:
     levels = getattr(getattr(X, "index", None), "nlevels", 1)
     if levels > 1 or _lists_series(X):
         series, names = as_series(X)
-        return Given([_finite(one, i) for i, one in enumerate(series)], None, True, names)
+        return Given([_finite(one, i, names) for i, one in enumerate(series)], None, True, names)
     names = names_of(labels_of(X)) if is_frame(X) else None
-    return Given([_finite(_one(X), None)], None, False, names, _times(X))
+    return Given([_finite(_one(X), None, names)], None, False, names, _times(X))
 
 
 def _with_steps(sequences: Sequences) -> Sequences:
@@ -109,6 +109,8 @@ def _one(X: Any) -> FloatArray:
     if len(getattr(X, "shape", ())) == 1 and not isinstance(X, ARRAYS):
         (one,), _ = as_series(X)  # a Series of pandas or polars
         return one
+    if 0 in getattr(X, "shape", ())[:1]:
+        raise InputError(f"Expected at least one step, got none: 0 sample(s) (shape {X.shape}).")
     check_order_of_time(getattr(X, "index", None), "the series")
     try:
         values = plain(X)
@@ -131,19 +133,22 @@ def _one(X: Any) -> FloatArray:
 def _times(X: Any) -> Any:
     """The times in the index of a frame or a Series of pandas, where it holds any."""
     index = getattr(X, "index", None)
+    if hasattr(index, "to_timestamp"):  # periods
+        index = index.to_timestamp()
     return np.asarray(index) if getattr(getattr(index, "dtype", None), "kind", "") == "M" else None
 
 
-def _finite(series: FloatArray, number: int | None) -> FloatArray:
+def _finite(series: FloatArray, number: int | None, names: tuple[str, ...] | None) -> FloatArray:
     """The series, if it has steps and all of its values are finite."""
     where = "" if number is None else f" in series {number}"
     if not len(series):
         raise InputError(f"Expected at least one step, got 0 sample(s){where}.")
     if series.dtype.kind == "f" and not np.isfinite(series).all():
         step, feature = np.argwhere(~np.isfinite(series))[0]
+        name = feature if names is None else repr(names[feature])
         raise InputError(
             f"Expected finite numbers, got {series[step, feature]} (NaN or infinity) at step "
-            f"{step}, feature {feature}{where}; fill or drop such steps."
+            f"{step}, feature {name}{where}; fill or drop such steps."
         )
     return series
 

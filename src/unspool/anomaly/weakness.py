@@ -17,7 +17,7 @@ ENOUGH = 20  # independent exceedances for a rate within a factor of 2
 
 
 def weakness(threshold: Threshold) -> str | None:
-    """What keeps a threshold from holding its rate, and what helps; None where nothing does."""
+    """What keeps a threshold from keeping its rate, and what helps; None where nothing does."""
     if isinstance(threshold, AlarmsThreshold):
         return _of_alarms(threshold)
     if isinstance(threshold, MovingThreshold):
@@ -81,11 +81,11 @@ def _counted(number: float) -> str:
 
 
 def _or(rate: float, n: int, effective: float) -> str:
-    """Other advice: a rate in two digits, where it is one, and scores that hang together less."""
+    """Other advice: a rate in two digits, where it is one, and less autocorrelated scores."""
     advice = ""
     if rate < 1:
         digits = 1 - math.floor(math.log10(rate))
         advice += f", or ask for a rate of at least {math.ceil(rate * 10**digits) / 10**digits:g}"
     if effective < n / 2:
-        advice += ", or score steps, which hang together less than windows"
+        advice += ", or take the scores of steps (`kind` 'step'), which are less autocorrelated"
     return advice

@@ -343,7 +343,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _warn_if_weak(self, kind: str) -> None:
-        """Warn where the threshold for a kind of score cannot hold the rate that was asked for."""
+        """Warn the caller of `fit` or `detect` where a threshold cannot keep the rate asked for."""
         weak = weakness(self.thresholds_[kind])
         if weak is not None:
             warnings.warn(weak, ThresholdWarning, stacklevel=4)
@@ -391,7 +391,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             As `anomaly_scores` does; and where the model is a rival that scores windows as a
             whole.
         """
-        found = self.detect(X, kind).contributions
+        found = self._detected(X, kind).contributions
         if found is None:
             raise InputError(
                 f"{type(self.model_).__name__} scores windows as a whole, and does not say what "
@@ -464,6 +464,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             For another kind of score than the parameter's, where held-out data cannot carry the
             rate asked for.
         """
+        return self._detected(X, kind)
+
+    def _detected(self, X: Any, kind: str | None) -> Detection:
+        """See `detect`."""
         given, kind = self._asked(X, kind)
         found = self._scorer().detect(given, kind)
         if kind != self._parameters["kind"]:  # of which `fit` has warned

@@ -16,6 +16,7 @@ from unspool.anomaly.clusters import clusters
 from unspool.anomaly.events import Event
 from unspool.data.sequences import FloatArray, as_floats, check_feature_names
 from unspool.errors import InputError
+from unspool.evaluation.reading import read_flags
 from unspool.plots._steps import as_numbers, date_axis, extremes
 from unspool.plots._style import (
     BLUE,
@@ -45,8 +46,8 @@ class AnomalyDisplay:
         In force at each step.
     events : list of Event, optional
         As `unspool.anomaly.events.find_events` gives them, of this series alone.
-    labels : array of truth values of shape (T,), optional
-        Which steps are known to be anomalies.
+    labels : array of shape (T,), optional
+        1 or True at every step that is known to be an anomaly, 0 or False elsewhere.
     times : array of shape (T,), optional
         When each step was: dates (UTC where they have a time zone), or numbers; ascending. Steps,
         from 0, by default.
@@ -95,7 +96,7 @@ class AnomalyDisplay:
         if self.thresholds.ndim == 0:
             self.thresholds = np.full(steps, self.thresholds)
         self.thresholds = check_finite(self.thresholds, "the thresholds", "(T,)")
-        self.labels = None if labels is None else np.asarray(labels).astype(bool)
+        self.labels = None if labels is None else _flags(labels)
         self.times = None if times is None else as_numbers(times)
         for what, one in (
             ("scores", self.scores),
@@ -303,6 +304,12 @@ class AnomalyDisplay:
         which = "those most at fault" if any(one.features for one in self.events) else "the first"
         left_out = f" ({shown} of {features} features, {which})" if shown < features else ""
         return f"Anomalies{where}: {told}{left_out}"
+
+
+def _flags(labels: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Labels (T,) as truth values; -1, and what is missing, would count as True."""
+    (flags,) = read_flags("labels", [labels])
+    return flags
 
 
 def _column(ax: Any, rows: int) -> tuple[Figure | SubFigure, npt.NDArray[Any]]:
