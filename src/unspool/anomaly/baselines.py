@@ -64,7 +64,7 @@ class SubPCA(Reconstructing):
     Fitted on at most 10,000 windows, fewer where they hold more than 2²⁵ values, spread evenly.
 
     Sub-PCA of TSB-UAD takes distances along the components, divided by their variance; here it is
-    the reconstruction error, which tells the features at fault.
+    the reconstruction error, which shows the features at fault.
 
     References
     ----------
@@ -96,7 +96,7 @@ class KMeansAD(Reconstructing):
     """The nearest of a few typical windows, found by k-means.
 
     Good for shapes and levels unlike each of the kinds of normal operation, where these are few.
-    The finer structure of a kind is not in its centre: small changes drown in what varies normally.
+    The finer structure of a kind is not in its centre: normal variation hides small changes.
 
     Parameters
     ----------

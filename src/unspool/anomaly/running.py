@@ -13,7 +13,7 @@ from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 
 # How fast the share of scores that is allowed above the threshold follows the alarms there were, as
-# a share of the rate. Twice as fast holds the rate no better, and doubles the alarms that have to
+# a share of the rate. Twice as fast keeps the rate no better, and doubles the alarms that have to
 # be found where nothing is wrong.
 GAIN = 0.5
 

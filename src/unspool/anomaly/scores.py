@@ -58,8 +58,8 @@ class Errors:
 def trailing_weights(steps: int, window: int) -> FloatArray:
     """Weights (steps,) of the errors of a window's last steps, the oldest first; their sum is 1.
 
-    What has just happened counts most: with equal weights a window of 64 steps tells of an
-    anomaly only when much of it lies within.
+    What has just happened counts most: with equal weights the score of a window of 64 steps rises
+    at an anomaly only when much of it lies within.
     """
     weights = np.exp(np.arange(1 - steps, 1) / (DECAY * window))
     total: FloatArray = weights / weights.sum()

@@ -80,7 +80,7 @@ class QuantileThreshold(Threshold):
     """The conformal quantile: a new normal score exceeds it with a probability of at most `rate`.
 
     Of n scores of normal data it is the ceil((n + 1) (1 - rate))-th smallest, the largest where
-    there is no such one. This holds on the mean over calibrations, for any distribution of the
+    there is no such one. This is true of the mean over calibrations, for any distribution of the
     scores, if normal scores before and after are exchangeable. For one calibration the true rate
     is within a factor of 2 or so where `n_effective` · `rate` is at least 20. What drifts, or
     repeats after longer than the normal data lasts, is not covered.
@@ -225,7 +225,7 @@ KINDS: Mapping[str, type[Threshold]] = {
 
 
 def from_plain(plain: Mapping[str, Any]) -> Threshold:
-    """The threshold that `Threshold.to_plain` made plain, every part of it looked at.
+    """The threshold that `Threshold.to_plain` made plain; every part of it is checked.
 
     Raises
     ------

@@ -79,7 +79,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
           anomaly begins, and falls as long after its end.
         - "step" is for rates and for places: the error of the step itself, averaged over the
           windows that cover it. Its scores depend little on one another, so that thresholds keep
-          what they promise; it finds less.
+          what they promise; it ranks anomalies worse.
         - "trailing" is for online use: the score of the window that ends at the step, in which
           the latest errors weigh most. It does not depend on later steps, and `stream` gives the
           same score step by step.
@@ -134,7 +134,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     codes_ : array of shape (M, L), or None
         Codes of training windows, for the kind "code".
     n_features_in_, feature_names_in_
-        As scikit-learn has them: the F features of a step.
+        As in scikit-learn: the number of features of a step, F, and their names.
 
     Warns
     -----
@@ -428,7 +428,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Any:
         """-1 for each step (or sequence) that is an anomaly by the fixed ``offset_``, else 1.
 
-        As scikit-learn has it, all are compared with one number. `detect` compares with
+        As in scikit-learn, all are compared with one number. `detect` compares with
         `threshold`, which may move along a series.
 
         Parameters
@@ -524,7 +524,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def from_contents(cls, contents: Contents, device: str) -> Self:
-        """Make a fitted detector of plain data, which has been looked at.
+        """Make a fitted detector of plain data, which has been checked.
 
         The parameter `model` comes back as it was but for its training; the trained one is
         ``model_``.

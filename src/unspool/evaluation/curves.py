@@ -53,7 +53,7 @@ def auc_roc(labels: Any, scores: Any) -> float:
 
     It is the probability that a step of an event scores higher than a normal one, where equal
     scores count half. Where events are rare it is near 1 for detectors that nobody could use:
-    `auc_pr` tells more.
+    `auc_pr` is more informative.
 
     Parameters
     ----------

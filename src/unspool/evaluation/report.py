@@ -40,8 +40,8 @@ class Evaluation:
         Share of the clusters that are not false; NaN without alarms.
     f1 : float or None
         Harmonic mean of precision and recall; 0 where there are events and none is found, NaN
-        without events. Without `flagged_normal` beside it, it means nothing: an alarm that lasts
-        for ever has an F1 of 1.
+        without events. Without `flagged_normal` beside it, it means nothing: a single alarm
+        over all steps has an F1 of 1.
     flagged_normal : float or None
         Share of the normal steps, those outside events, that are alarmed; NaN where there are none.
     false_alarms_per_day : float or None
@@ -138,8 +138,8 @@ def evaluate(
     Alarms count as they are. *Point adjustment*, common in publications, takes all steps of an
     event for found as soon as one of them is alarmed, and then computes F1 over steps. Long events
     so turn a few random alarms into nearly perfect scores: Kim et al. show that random scores
-    beat published detectors by it. Here an event counts once, however long it is, and what its
-    finding cost is told beside it: `n_false`, `flagged_normal` and `false_alarms_per_day`.
+    beat published detectors by it. Here an event counts once, however long it is, and what
+    finding it costs is reported beside it: `n_false`, `flagged_normal`, `false_alarms_per_day`.
 
     References
     ----------

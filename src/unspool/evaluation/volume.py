@@ -27,7 +27,7 @@ def vus_pr(labels: Any, scores: Any, buffer: int = 64, n_thresholds: int = 250) 
         The higher, the more anomalous. Only their order counts; infinite ones are allowed.
     buffer : int, default 64
         The widest buffer, in steps, at least 0: half of it lies before an event, half after it.
-        The authors take the period of the series, which labels and scores do not tell; the value
+        The authors take the period of the series, which labels and scores do not show; the value
         has to be the same for all that is compared.
     n_thresholds : int, default 250
         Thresholds on the scores, at least 2, at equally spaced ranks; 250 as published.

@@ -299,11 +299,11 @@ class AnomalyDisplay:
     def _title(self, shown: int) -> str:
         features = self.series.shape[1]
         count = len(self.events)
-        told = f"{count:,} event{'' if count == 1 else 's'}" if count else "no events"
+        found = f"{count:,} event{'' if count == 1 else 's'}" if count else "no events"
         where = f" in {self.name}" if self.name else ""
         which = "those most at fault" if any(one.features for one in self.events) else "the first"
         left_out = f" ({shown} of {features} features, {which})" if shown < features else ""
-        return f"Anomalies{where}: {told}{left_out}"
+        return f"Anomalies{where}: {found}{left_out}"
 
 
 def _flags(labels: npt.ArrayLike) -> npt.NDArray[np.bool_]:
