@@ -132,7 +132,7 @@ def _one(X: Any) -> FloatArray:
 
 def _times(X: Any) -> Any:
     """The times in the index of a frame or a Series of pandas, where it holds any."""
-    index = getattr(X, "index", None)
+    index: Any = getattr(X, "index", None)
     if hasattr(index, "to_timestamp"):  # periods
         index = index.to_timestamp()
     return np.asarray(index) if getattr(getattr(index, "dtype", None), "kind", "") == "M" else None
