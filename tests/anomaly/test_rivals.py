@@ -71,11 +71,6 @@ def test_scores_of_windows_are_those_of_the_definition(name):
         ]
         np.testing.assert_allclose(found.anomaly_scores(series, "step"), expected, **close)
         errors = errors_of(np.array([window_at(series, t, WINDOW) for t in range(steps)]))
-        scaled = found._scaler.apply(series)
-        most = np.diff(scaled, axis=0, prepend=scaled[:1]).astype(float) ** 2
-        for t in range(min(WINDOW - 1, steps) if hasattr(rival, "reconstruct") else 0):
-            # Padded: no larger than the errors of repeating the step before.
-            errors[t, -(t + 1) :] = np.minimum(errors[t, -(t + 1) :], most[: t + 1])
         expected = [
             score_of(trailing_mean(one[-min(t + 1, WINDOW) :], WINDOW), found.scales_["trailing"])
             for t, one in enumerate(errors)

@@ -73,11 +73,6 @@ def by_definition(kind, found, series, size, loss="mse"):
         each = [window_at(series, t, size) for t in range(steps)]
         errors = window_errors(found.model_, np.array(each), loss)
         counted = [min(t + 1, size) for t in range(steps)]
-        for t in range(min(size - 1, steps)):  # padded: no larger than of repeating the step before
-            for i, f in np.ndindex(t + 1, features):
-                apart = (series[i, f] - series[max(0, i - 1), f]) / found.model_.scaler_.scale[f]
-                place = size - 1 - t + i
-                errors[t, place, f] = min(errors[t, place, f], LOSSES[loss](apart))
         return [
             score_of(
                 [trailing_mean(errors[t, size - counted[t] :, f], size) for f in range(features)],

@@ -95,7 +95,7 @@ def test_scores_of_a_series_are_those_of_detector_and_runtime(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["repeat", "defaults", "patches", "dense model", "sequences"])
 def test_the_first_steps_of_a_series_follow_from_the_errors_of_steps(name, tmp_path):
-    """Padded at the front with copies of the first, which do not count; others are limited."""
+    """Padded at the front with copies of the first, which do not count."""
     detector = over(randomised(AUTOENCODERS[name]))
     X = series(detector.model_, 8)  # shorter than a window
     padded = [np.pad(X[:end], ((9 - end, 0), (0, 0)), "edge") for end in range(1, 9)]
@@ -106,11 +106,8 @@ def test_the_first_steps_of_a_series_follow_from_the_errors_of_steps(name, tmp_p
     )
     errors = outputs(runs, padded, [9] * 8)["step_error"] * step
     weights = np.exp(-4 * np.arange(8, -1, -1) / 9)
-    scaled = detector.model_.scaler_.apply(X)
-    most = np.diff(scaled, axis=0, prepend=scaled[:1]) ** 2
     means = [
-        np.average(np.minimum(one[-end:], most[:end]), axis=0, weights=weights[-end:])
-        for end, one in enumerate(errors, 1)
+        np.average(one[-end:], axis=0, weights=weights[-end:]) for end, one in enumerate(errors, 1)
     ]
     found = np.log1p(means / trailing).mean(axis=1)
     near(found, detector.anomaly_scores(X, "trailing"), "trailing")

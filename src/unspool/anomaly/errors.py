@@ -36,9 +36,6 @@ class OfWindows:
         Takes the same, gives the distance of each window's code to the nearest of training, (N,).
     by_feature : bool, default True
         Whether errors of features differ.
-    at_most : callable, optional
-        Takes a series (T, F), gives errors (T, F): the most that its steps count in padded
-        windows of "trailing" scores.
     """
 
     def __init__(
@@ -48,19 +45,16 @@ class OfWindows:
         distances: Callable[[Source], FloatArray] | None = None,
         *,
         by_feature: bool = True,
-        at_most: Callable[[FloatArray], FloatArray] | None = None,
     ) -> None:
         self.errors, self.distances, self.by_feature = errors, distances, by_feature
-        self.scaler, self.at_most = scaler, at_most
+        self.scaler = scaler
 
     def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> Errors:
         """Errors of a series (T, F) in windows of `size` steps, as far as `kinds` need them.
 
         A series that is shorter than a window, and for the "trailing" score its first steps, are
         padded at the front with copies of their first step to the size of a window; the model was
-        trained on no other. Errors of the padding do not count. Padded windows are reconstructed
-        badly, and in "trailing" scores their other errors count `at_most` so much; or each series
-        would begin with an alarm, and such errors of held-out data would raise scale and threshold.
+        trained on no other. Errors of the padding do not count.
         """
         n, features = max(1, len(series) - size + 1), series.shape[1]
         source: Source = Windows([series], size) if len(series) >= size else filled(series, size)
@@ -77,8 +71,6 @@ class OfWindows:
                 for place in range(real):
                     steps[first + place : first + place + len(own)] += own[:, place]
             if trailing is not None:
-                if real < size and self.at_most is not None:
-                    own = np.minimum(own, self.at_most(series))
                 trailing[real - 1 + indices] = _weighted(weights, own)
         if steps is not None:
             steps /= counts(n, real)[:, None]
@@ -92,12 +84,11 @@ class OfWindows:
     def _of_first_steps(self, series: FloatArray, size: int) -> FloatArray:
         """Weighted mean errors (T, F) of the first step, the first two steps, and so on."""
         means = np.empty(series.shape)
-        most = np.inf * np.ones(series.shape) if self.at_most is None else self.at_most(series)
         for ends in _batches(len(series), size * series.shape[1]):
             each = [filled(series[: end + 1], size).values for end in ends]
             for indices, errors in self.errors(Sequences(np.concatenate(each))):
                 for row, one in zip(ends[indices], errors, strict=True):
-                    own = np.minimum(one[-(row + 1) :], most[: row + 1])[None]
+                    own = one[None, -(row + 1) :]
                     means[row] = _weighted(trailing_weights(row + 1, size), own)[0]
         return means
 
@@ -128,7 +119,7 @@ class OfSteps:
         Takes a series (T, F) and the most steps that an expectation may depend on, w; gives the
         errors (T, F), none of which depends on later steps.
     scaler : Scaler
-    at_most : callable, optional
+    at_first : callable, optional
         Takes a series (T, F), gives errors (T, F) that count where they are smaller and fewer than
         w steps come before.
     """
@@ -139,15 +130,15 @@ class OfSteps:
         self,
         errors: Callable[[FloatArray, int], FloatArray],
         scaler: Scaler,
-        at_most: Callable[[FloatArray], FloatArray] | None = None,
+        at_first: Callable[[FloatArray], FloatArray] | None = None,
     ) -> None:
-        self.errors, self.scaler, self.at_most = errors, scaler, at_most
+        self.errors, self.scaler, self.at_first = errors, scaler, at_first
 
     def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> Errors:
         """Errors of a series (T, F) in windows of `size` steps."""
         steps = self.errors(series, size)
-        if self.at_most is not None:
-            first = self.at_most(series[:size])
+        if self.at_first is not None:
+            first = self.at_first(series[:size])
             steps[: len(first)] = np.minimum(steps[: len(first)], first)
         return self._of_steps(steps, size)
 
@@ -195,21 +186,9 @@ def of_network(
         for indices, x, again in reconstructions(source):
             yield indices, ERRORS[loss](again, x)
 
-    at_most = repeating(scaler, loss)
     if codes is None:
-        return OfWindows(errors, scaler, at_most=at_most)
-    return OfWindows(errors, scaler, lambda source: nearest(encode(source), codes), at_most=at_most)
-
-
-def repeating(scaler: Scaler, loss: str) -> Callable[[FloatArray], FloatArray]:
-    """The errors (T, F) of repeating the step before, for a series (T, F); 0 for the first."""
-
-    def errors(series: FloatArray) -> FloatArray:
-        target = scaler.apply(series)
-        found: FloatArray = ERRORS[loss](np.concatenate([target[:1], target[:-1]]), target)
-        return found
-
-    return errors
+        return OfWindows(errors, scaler)
+    return OfWindows(errors, scaler, lambda source: nearest(encode(source), codes))
 
 
 def of_forecasts(
@@ -253,7 +232,12 @@ def of_forecasts(
             first += n
         return total / np.maximum(found, 1)[:, None]
 
-    return OfSteps(errors, scaler, repeating(scaler, loss))
+    def repeated(series: FloatArray) -> FloatArray:
+        target = scaler.apply(series)
+        found: FloatArray = ERRORS[loss](np.concatenate([target[:1], target[:-1]]), target)
+        return found
+
+    return OfSteps(errors, scaler, repeated)
 
 
 def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
@@ -273,9 +257,7 @@ def of_rival(rival: Any, scaler: Scaler) -> OfWindows | OfSteps:
             else:
                 yield indices, np.broadcast_to(rival.window_scores(x)[:, None, None], x.shape)
 
-    by_feature = hasattr(rival, "reconstruct")
-    at_most = repeating(scaler, "mse") if by_feature else None
-    return OfWindows(errors, scaler, by_feature=by_feature, at_most=at_most)
+    return OfWindows(errors, scaler, by_feature=hasattr(rival, "reconstruct"))
 
 
 def _weighted(weights: FloatArray, errors: FloatArray) -> FloatArray:

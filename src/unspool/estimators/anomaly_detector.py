@@ -149,8 +149,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     the mean over the windows that cover it. The ratio makes up for features that are hard to
     reconstruct, the logarithm keeps a single feature from drowning the others. The kind "step"
     takes the errors of steps instead. In "trailing" scores the weights of errors fall to 1 / e over
-    the last quarter of a window; windows that begin before a series are padded with copies of its
-    first step, and errors in them count as no larger than those of repeating the step before.
+    the last quarter of a window, and windows that begin before a series are filled with copies of
+    its first step.
 
     References
     ----------

@@ -209,8 +209,6 @@ class ErrorsOfWindows:
         count = len(x)
         whole = x[None] if count == self._batch.steps else filled(x, self._batch.steps).values
         error = self._error(self._reconstructed(whole, self._batch)[0, -count:], x)
-        if count < self._batch.steps:  # padded
-            error = np.minimum(error, self._error(np.concatenate([x[:1], x[:-1]]), x))
         return _weighted(self._weights, error)
 
     def keep(self) -> None:
