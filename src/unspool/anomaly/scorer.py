@@ -73,7 +73,9 @@ class Scorer:
             levels = [np.full(len(one), level) for one, level in zip(scores, each, strict=True)]
         else:
             levels = [threshold.over(one) for one in scores]
-        events = find_events(scores, levels, terms, gap=self.gap, names=self.names)
+        # Ratios of errors to the normal ones: their logarithms would make all features alike.
+        ratios = None if terms is None else [np.expm1(one) for one in terms]
+        events = find_events(scores, levels, ratios, gap=self.gap, names=self.names)
         if not self.of_sequences:
             parts = None if terms is None else given.restored(terms)
             return Detection(
