@@ -31,16 +31,27 @@ def test_alarms_less_than_a_gap_apart_are_one_event():
     assert bounds(found()) == [(0, 1, 9, 11)]
 
 
-def test_an_event_has_the_height_and_the_threshold_of_its_peak():
+def test_an_event_has_the_height_of_its_peak_and_the_threshold_that_it_began_with():
     first, second = found(gap=4)
-    assert (first.height, first.threshold) == (7, 6)
+    assert (first.height, first.threshold) == (7, 4)
     assert (second.height, second.threshold) == (9, 8)
 
 
 def test_a_score_at_its_threshold_is_no_alarm_and_no_peak():
     assert find_events([[4.0, 4.0]], [4.0]) == []
-    (event,) = find_events([[5.0, 9.0, 6.0]], [[4.0, 9.0, 4.0]], gap=5)
+    (event,) = find_events([[5.0, 4.0, 6.0]], [[4.0, 4.0, 4.0]], gap=5)
     assert (event.start, event.peak, event.end, event.height) == (0, 2, 3, 6)
+
+
+def test_an_event_lasts_while_the_score_is_above_the_threshold_that_it_began_with():
+    scores = np.array([1, 5, 7, 9, 6, 5, 4, 6, 1.0])
+    level = np.array([4, 4, 8, 8, 8, 8, 8, 8, 8.0])
+    assert bounds(find_events([scores], [level], gap=1)) == [(0, 1, 3, 6)]
+    assert bounds(find_events([scores], [np.r_[level[:7], 5, 8]], gap=3)) == [(0, 1, 3, 8)]
+    assert bounds(find_events([scores], [np.r_[level[:7], 5, 8]], gap=1)) == [
+        (0, 1, 3, 6),
+        (0, 7, 7, 8),
+    ]
 
 
 def test_features_are_shares_over_all_steps_of_the_event_the_largest_first():
@@ -65,7 +76,7 @@ def test_a_table_has_steps_the_end_included():
     table = to_table(found(gap=4))
     assert list(table) == ["start", "peak", "end", "steps", "height", "threshold", "features"]
     rows = [tuple(values[i] for values in table.values()) for i in range(2)]
-    assert rows[0] == (1, 2, 5, 5, 7, 6, "pressure 75 %, flow 25 %, heat 0 %")
+    assert rows[0] == (1, 2, 5, 5, 7, 4, "pressure 75 %, flow 25 %, heat 0 %")
     assert rows[1][:4] == (9, 9, 10, 2)
 
 
@@ -86,7 +97,7 @@ def test_csv(tmp_path):
     write_events(found(gap=4), tmp_path / "events.csv", times=[TIMES])
     assert (tmp_path / "events.csv").read_text() == (
         "start,peak,end,steps,height,threshold,features\n"
-        '2014-02-10 00:05:00,2014-02-10 00:10:00,2014-02-10 00:25:00,5,7,6,'
+        '2014-02-10 00:05:00,2014-02-10 00:10:00,2014-02-10 00:25:00,5,7,4,'
         '"pressure 75 %, flow 25 %, heat 0 %"\n'
         '2014-02-10 00:45:00,2014-02-10 00:45:00,2014-02-10 00:50:00,2,9,8,'
         '"pressure 90 %, flow 10 %, heat 0 %"\n'
@@ -114,7 +125,7 @@ def test_json(tmp_path, times, expected):
     features = first.pop("features")
     assert first.pop("start") == expected
     assert {first.pop("peak"), first.pop("end")}.isdisjoint({expected})
-    assert first == {"series": "Süd", "steps": 5, "height": 7.0, "threshold": 6.0}
+    assert first == {"series": "Süd", "steps": 5, "height": 7.0, "threshold": 4.0}
     assert features == [
         {"name": "pressure", "share": 0.75},
         {"name": "flow", "share": 0.25},

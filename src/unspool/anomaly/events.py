@@ -36,11 +36,11 @@ class Event:
     peak : int
         The step with the highest score, the first of several.
     end : int
-        Step after the last one of an alarm.
+        Step after the last one.
     height : float
         The score at the peak.
     threshold : float
-        The threshold at the peak.
+        The threshold at the start.
     features : tuple of (name, share), the largest first
         Contributions of the features over all steps of the event, as shares that sum to 1; none
         where they are not known, or all 0.
@@ -65,15 +65,18 @@ def find_events(
 ) -> list[Event]:
     """Merge alarms, steps whose score is above the threshold, into events.
 
+    An event lasts as long as the score is above the threshold that it began with: where the
+    threshold moves, it soon rises above the anomaly itself, and there are no more alarms.
+
     Parameters
     ----------
     scores : list of arrays (T_i,), one for each series
     thresholds : list of arrays (T_i,), or of one number for each series
         What was in force at each step.
     contributions : list of arrays (T_i, F), optional
-        What each feature adds to the score, 0 or more.
+        How much of the anomaly is in each feature, 0 or more.
     gap : int, default 16
-        Alarms less than so many steps apart are one event; so are neighbours, always.
+        What is less than so many steps apart is one event; so are neighbours, always.
     names : sequence of F strings, optional
         Names of the features; "feature 0" and so on by default.
 
@@ -118,21 +121,35 @@ def _of_series(
     gap: int,
     names: Sequence[str] | None,
 ) -> list[Event]:
-    alarms = scores > level
-    bounds = clusters(alarms, gap)
+    flagged = lasting(scores, level)
+    bounds = clusters(flagged, gap)
     if parts is not None:
         names = check_feature_names(names, parts.shape[1])
         names = names or tuple(f"feature {i}" for i in range(parts.shape[1]))
     events = []
     for start, end in bounds.tolist():
-        within = np.where(alarms[start:end], scores[start:end], -np.inf)
+        within = np.where(flagged[start:end], scores[start:end], -np.inf)
         peak = start + int(np.argmax(within))
         features: tuple[tuple[str, float], ...] = ()
         if parts is not None and names is not None:
             features = _shares(parts[start:end].mean(axis=0), names)
-        height, threshold = float(scores[peak]), float(level[peak])
+        height, threshold = float(scores[peak]), float(level[start])
         events.append(Event(series, start, peak, end, height, threshold, features))
     return events
+
+
+def lasting(scores: FloatArray, level: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which steps (T,) are alarms, or follow one with scores still above its threshold."""
+    flagged = scores > level
+    end = 0
+    for start in np.flatnonzero(flagged).tolist():
+        if start < end:
+            continue
+        end = start + 1
+        while end < len(scores) and scores[end] > level[start]:
+            end += 1
+        flagged[start:end] = True
+    return flagged
 
 
 def _levels(thresholds: npt.ArrayLike, steps: int, series: int) -> FloatArray:
