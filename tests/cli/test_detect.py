@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 import warnings
+from math import isnan
 
 import numpy as np
 import pyarrow as pa
@@ -259,19 +260,22 @@ def test_compare(run, machine, tiny, tmp_path):
     done = run("detect", machine, *call)
     assert done.code == 0, done.err
     lines = done.err.splitlines()
-    head = next(i for i, line in enumerate(lines) if line.startswith("method"))
-    rows = [line.split("  ")[0] for line in lines[head + 1 :]]
-    assert rows == ["LSTMAutoencoder", *rivals(None)]
+    heads = [i for i, line in enumerate(lines) if line.startswith("method")]
+    row = {}
+    for head in heads:
+        rows = [re.split(r"\s{2,}", line.strip()) for line in lines[head : head + 8]]
+        assert [one[0] for one in rows[1:]] == ["LSTMAutoencoder", *rivals(None)]
+        assert all(len(line) <= 80 for line in lines[head : head + 8])
+        row |= dict(zip(*rows[:2], strict=True))
     table = read_csv(scores.read_text())
     numbers = [np.array(table[name], float) for name in ("score", "alarm")]
     truth = np.array(table["label"]) == "failed"
     expected = evaluation.evaluate(truth, *numbers, steps_per_day=1440)
-    heads, own = (re.split(r"\s{2,}", line.strip()) for line in lines[head : head + 2])
-    row = dict(zip(heads, own, strict=True))
     assert row["normal above"] == f"{expected.flagged_normal:.2%}"
     assert row["VUS-PR"] == f"{expected.vus_pr:.3f}"
     assert row["AUC-PR"] == f"{expected.auc_pr:.3f}"
     assert row["found"] == f"{expected.n_found} of 1"
+    assert row["steps late"] == ("–" if isnan(expected.delay_mean) else f"{expected.delay_mean:.0f}")
     assert row["precision"] == f"{expected.precision:.3f}"
     assert row["false/day"] == f"{expected.false_alarms_per_day:.2g}"
     assert row["events"] == str(expected.n_alarms)
