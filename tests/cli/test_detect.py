@@ -360,6 +360,22 @@ def test_files_are_looked_at_before_anything_is_trained(run, machine, tmp_path, 
         assert message in done.err, options
 
 
+def test_no_file_that_is_read_is_overwritten(run, machine, detector, tmp_path):
+    link = tmp_path / "link.csv"
+    link.symlink_to(machine)
+    before = machine.read_bytes()
+    for options, flag, read in (
+        (["-o", machine], "-o", "DATA"),
+        (["--scores", link], "--scores", "DATA"),
+        (["--save", detector], "--save", "--model"),
+        (["--follow", "--state", machine], "--state", "DATA"),
+    ):
+        done = run("detect", machine, "--model", detector, *options)
+        assert (done.code, done.out) == (1, "")
+        assert f"{flag} would overwrite the file of {read}" in done.err
+    assert machine.read_bytes() == before
+
+
 def test_help_says_the_defaults(run):
     parameters = inspect.signature(AnomalyDetector).parameters
     defaults = {name: one.default for name, one in parameters.items()}

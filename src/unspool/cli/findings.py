@@ -1,5 +1,6 @@
 """What `unspool detect` found, as files and in a line."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unspool import _checks
-from unspool._files import check_folder, whole_or_not
+from unspool._files import check_apart, check_folder, whole_or_not
 from unspool.anomaly import events
 from unspool.cli import options
 from unspool.cli.plot import ENDINGS
@@ -34,8 +35,14 @@ class Outputs:
         flags = {"-o": self.events, "--scores": self.scores, "--plot": self.plot}
         return [name for name, path in flags.items() if path is not None]
 
-    def check(self) -> None:
-        """Raise an `InputError` where one could not be written; before long work."""
+    def check(self, inputs: Mapping[str, Path | None]) -> None:
+        """Raise an `InputError` where one could not be written; before long work.
+
+        Parameters
+        ----------
+        inputs : dict of flags to paths
+            Files that are read, and must not be overwritten.
+        """
         for path, what, endings in (
             (self.events, "ending", events.ENDINGS),
             (self.plot, "ending of a picture", ENDINGS),
@@ -47,7 +54,11 @@ class Outputs:
         for path in given:
             check_folder(path)
         if len({path.absolute() for path in given}) < len(given):
-            raise InputError("-o, --scores, --plot and --save name the same file; name different.")
+            raise InputError(
+                "Two of -o, --scores, --plot and --save name the same file; give each its own."
+            )
+        flags = {"-o": self.events, "--scores": self.scores, "--plot": self.plot}
+        check_apart(flags | {"--save": self.save}, inputs)
 
     def write(self, found: "Detection", steps: "Steps", labels: Any) -> None:
         """Write all of them, but for the detector; `labels` are for the picture."""

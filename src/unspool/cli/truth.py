@@ -37,7 +37,7 @@ def labels_of_file(given: str, steps: Steps) -> Labels:
     InputError
         For a file that cannot be read or does not fit.
     """
-    path, key = _split(given)
+    path, key = split_key(given)
     with naming(path):
         if not path.exists():
             raise InputError("there is no such file; check the path.")
@@ -60,7 +60,7 @@ def labels_of_file(given: str, steps: Steps) -> Labels:
     return labels
 
 
-def _split(given: str) -> tuple[Path, str | None]:
+def split_key(given: str) -> tuple[Path, str | None]:
     """FILE and KEY; a file whose name has a colon wins."""
     file, colon, key = given.rpartition(":")
     if colon and file and not Path(given).exists():
