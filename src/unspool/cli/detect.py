@@ -147,7 +147,7 @@ def detect(
             "see `unspool plot reconstruction`."
         )
     start = perf_counter()
-    with in_flags():
+    with in_flags(per_day=detecting.alarms_per_day is not None):
         if ready is not None:
             detector = ready
         else:
@@ -160,7 +160,8 @@ def detect(
     if save is not None:
         detector.save(save)
     out.write(found, after, labels)
-    options.say(summary(detector, found, kind))
+    for line in summary(detector, found, kind):
+        options.say(line)
     if compare:
         from unspool.cli.compare import print_comparison
 
@@ -233,9 +234,10 @@ def _parts(
             "or --normal says otherwise"
         )
     before, after = given.cut(at)
+    another = "--normal or --normal-until" if normal_until is None else "another --normal-until"
     for part, lacks in ((before, "normal"), (after, "left to be scored")):
         if not part.lengths or not sum(part.lengths):
-            raise InputError(f"{given.name}: nothing is {lacks}; give another --normal-until.")
+            raise InputError(f"{given.name}: nothing is {lacks}; give {another}.")
     return before, after
 
 
@@ -280,6 +282,6 @@ def _for_lines(
     trained = None if model is None else stored(model, device)[1]
     before = read_steps(normal, columns, getattr(trained, "feature_names_in_", None))
     wanted = replace(detecting, kind=Kind.trailing)
-    with in_flags():
+    with in_flags(per_day=detecting.alarms_per_day is not None):
         made = unfitted(wanted, trained, before, device=device, quiet=quiet)
         return made.fit(before.X).contents()

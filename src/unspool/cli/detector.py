@@ -105,6 +105,7 @@ class Detecting:
         name : str
             Of the file that holds those.
         """
+        from unspool import _checks
         from unspool.errors import InputError
 
         found: dict[str, Any] = {
@@ -122,6 +123,9 @@ class Detecting:
                     "--alarms-per-day is a rate with a threshold of its own; leave out --rate and "
                     "--threshold."
                 )
+            _checks.raise_all(
+                _checks.number("--alarms-per-day", self.alarms_per_day, 0, open_left=True)
+            )
             if per_day is None:
                 raise InputError(
                     f"--alarms-per-day needs dates, to know the steps of a day, and {name} has "
@@ -139,8 +143,14 @@ def flag(name: str) -> str:
 
 
 @contextmanager
-def in_flags() -> Iterator[None]:
-    """Let errors and warnings name flags where they name parameters of `AnomalyDetector`."""
+def in_flags(*, per_day: bool = False) -> Iterator[None]:
+    """Let errors and warnings name flags where they name parameters of `AnomalyDetector`.
+
+    Parameters
+    ----------
+    per_day : bool
+        Periods are days.
+    """
     import warnings
 
     from unspool.errors import (
@@ -154,6 +164,8 @@ def in_flags() -> Iterator[None]:
 
     def said(message: Warning | str, *_: Any, **__: Any) -> None:
         text = f"warning: {_flagged(str(message))}"
+        if per_day:
+            text = text.replace("per period", "per day")
         if text not in told:
             told.add(text)
             options.say(text)

@@ -1,6 +1,6 @@
 """What `unspool detect` found, as files and in a line."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from unspool.anomaly.detection import Detection
     from unspool.cli.steps import Steps
     from unspool.estimators.anomaly_detector import AnomalyDetector
+
+HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ class Outputs:
         events.write_events(found.events, self.events, times=times, series=named)
 
 
-def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -> str:
-    """What was found, in a line."""
+def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -> Iterator[str]:
+    """What was found, in a line; and lines on what makes it doubtful."""
     alarms = found.alarms
     flags = np.concatenate(alarms) if isinstance(alarms, list) else alarms
     kind = detector._parameters["kind"] if kind is None else kind
@@ -89,7 +91,19 @@ def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -
     rate = f"rate {threshold.rate:g}"
     if threshold.kind == "alarms":
         rate = f"{threshold.rate:g} alarms in {threshold.steps_per_period:g} steps"
-    return (
+    if threshold.kind == "moving" and threshold.n_effective * threshold.rate < 1:
+        yield (
+            f"the threshold begins with {threshold.n_scores:,} normal scores, worth "
+            f"{threshold.n_effective:,.2g} independent ones; a rate of {threshold.rate:g} takes "
+            f"{1 / threshold.rate:,.0f}: expect more alarms than that at first, or give more "
+            "normal data"
+        )
+    if flags.mean() > HALF:
+        yield (
+            f"more than half of all {unit} are above the threshold: they differ from the normal "
+            "data; give normal data that resemble them (--normal, --normal-until)"
+        )
+    yield (
         f"{count:,} event{'' if count == 1 else 's'}, {flags.mean():.2%} of {len(flags):,} {unit} "
         f"above the threshold (score {kind}, threshold {threshold.kind}, {rate})"
     )
