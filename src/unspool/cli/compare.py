@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from unspool.anomaly import baselines
 from unspool._terminal import console
+from unspool.anomaly import baselines
 from unspool.cli.steps import Steps
 from unspool.errors import ThresholdWarning
 from unspool.evaluation import Evaluation, evaluate
