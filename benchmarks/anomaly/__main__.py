@@ -150,6 +150,13 @@ def of_engines(folder: Path, seeds: int) -> Iterator[Row]:
                 yield "C-MAPSS", "FD001", "FD001", method, seed, measure, float(value)
 
 
+def kept(path: Path) -> Iterator[Row]:
+    """The rows of an earlier run."""
+    with path.open(newline="") as file:
+        for row in list(csv.reader(file))[1:]:
+            yield (*row[:4], int(row[4]), row[5], float(row[6]))
+
+
 def summary(rows: list[Row]) -> Iterator[str]:
     """Means over groups, by set, measure and method; lowest and highest over seeds in brackets."""
     for name in dict.fromkeys(row[0] for row in rows):
@@ -191,13 +198,17 @@ def _within(rows: list[Row], measure: str) -> Iterator[str]:
 def main() -> None:
     """Run what was asked for, and print means and spread."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--only", nargs="*", default=("nab", "nab-official", "smd", "ecg", "cmapss")
     )
     parser.add_argument("--rows", type=Path, help="a CSV with all numbers")
+    parser.add_argument("--read", type=Path, nargs="*", help="rows of earlier runs, summed up")
     asked = parser.parse_args()
+    if asked.read:
+        print(*summary([row for path in asked.read for row in kept(path)]), sep="\n")
+        return
     warnings.simplefilter("ignore", ThresholdWarning)
     warnings.simplefilter("ignore", NoBetterThanMeanWarning)
     folder, seeds, rows = asked.folder, asked.seeds, []

@@ -61,7 +61,7 @@ def by_definition(kind, found, series, size, loss="mse"):
     errors = window_errors(found.model_, windows, loss)
     real = min(size, steps)  # what stands before a short series does not count
     error = [[mean(one[-real:, f]) for f in range(features)] for one in errors]
-    own = [score_of(one, scale) for one in error]
+    own = [score_of(one, scale) for one in error] if kind in ("window", "code") else []
     covering = [[n for n, end in enumerate(ends) if end - real < t <= end] for t in range(steps)]
     if kind == "window":
         return [mean([own[n] for n in covering[t]]) for t in range(steps)]
@@ -76,7 +76,7 @@ def by_definition(kind, found, series, size, loss="mse"):
         return [
             score_of(
                 [trailing_mean(errors[t, size - counted[t] :, f], size) for f in range(features)],
-                scale,
+                scale[counted[t] - 1],
             )
             for t in range(steps)
         ]
@@ -109,7 +109,9 @@ def forecasts_by_definition(kind, found, series, size, horizon):
         return [score_of(one, normal) for one in error]
     if kind == "trailing":
         return [
-            score_of(trailing_mean(error[max(0, t + 1 - size) : t + 1], size), normal)
+            score_of(
+                trailing_mean(error[max(0, t + 1 - size) : t + 1], size), normal[min(t, size - 1)]
+            )
             for t in range(steps)
         ]
     own = [score_of(error[n : n + real].mean(axis=0), normal) for n in range(steps - real + 1)]
@@ -169,6 +171,22 @@ def test_the_scale_is_the_mean_error_of_held_out_windows():
         windows = np.array([window_at(held_out, end, WINDOW) for end in ends])
         errors += list(window_errors(found.model_, windows, "mse")[:, -size:].mean(axis=1))
     np.testing.assert_allclose(found.scales_["window"], np.mean(errors, axis=0), rtol=1e-4)
+
+
+def test_windows_of_few_steps_have_normal_errors_of_their_own():
+    found = detector(lstm(), random_state=0).fit(waves())
+    held_out, scale = waves()[72:], found.scales_["trailing"]
+    starts = range(len(held_out) - WINDOW + 1)  # fewer than are taken of a longer part
+    expected = np.empty((WINDOW, 2))
+    for steps in range(1, WINDOW + 1):
+        windows = [window_at(held_out[i:], steps - 1, WINDOW) for i in starts]
+        errors = window_errors(found.model_, np.array(windows), "mse")
+        means = [trailing_mean(one[-steps:], WINDOW) for one in errors]
+        expected[steps - 1] = np.maximum(np.mean(means, axis=0), LEAST_SCALE)
+    np.testing.assert_allclose(scale, expected, rtol=1e-4)
+    short = detector(lstm()).fit(waves(), calibration=waves(5, seed=1)).scales_["trailing"]
+    assert (short[5:] == short[4]).all()
+    assert (short[:4] != short[4]).any()
 
 
 def test_codes_are_those_of_the_training_windows():

@@ -17,6 +17,8 @@ from unspool.anomaly.thresholds import Threshold
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
 
+STRETCHES = 32  # of normal data, in which the errors of first steps are taken
+
 
 @dataclass(frozen=True)
 class Scorer:
@@ -30,7 +32,7 @@ class Scorer:
         Steps of a window, w.
     of_sequences : bool
         Whether whole sequences are scored, and not the steps of series.
-    scales : mapping from kinds of score to arrays of shape (F,)
+    scales : mapping from kinds of score to arrays of shape (F,), (w, F) for "trailing"
         The error of each feature on normal data.
     thresholds : mapping from kinds of score to thresholds
     gap : int
@@ -117,3 +119,16 @@ def check_form(given: Given, *, of_sequences: bool) -> None:
 def highest(scores: list[FloatArray]) -> FloatArray:
     """The score of each sequence, (N,): the highest of its steps."""
     return np.array([one.max() for one in scores])
+
+
+def first_errors(
+    source: OfWindows | OfSteps, series: list[FloatArray], window: int
+) -> list[FloatArray]:
+    """Errors (n, F) of the first steps of `STRETCHES` stretches, spread over all of the series."""
+    places = [(one, start) for one in series for start in range(max(1, len(one) - window + 1))]
+    some = np.unique(np.linspace(0, len(places) - 1, STRETCHES).astype(np.int64))
+    found = []
+    for one, start in (places[i] for i in some):
+        part = source.of_series(one[start : start + window], window, ("trailing",))
+        found.append(part.of_kind("trailing"))
+    return found

@@ -72,6 +72,34 @@ def normal_scale(kind: str, errors: list[Errors]) -> FloatArray:
     return np.maximum(scale, LEAST_SCALE)
 
 
+def trailing_scale(errors: list[Errors], first: list[FloatArray], window: int) -> FloatArray:
+    """The normal errors (w, F) of windows of one step, two steps, and so on up to a whole one.
+
+    The first steps of a series are reconstructed worse, in windows that are filled up, so they
+    have normal errors of their own.
+
+    Parameters
+    ----------
+    errors : list of Errors
+        Of normal series; what follows their first steps are whole windows.
+    first : list of arrays (n, F), n up to w
+        Errors of the first steps of stretches of normal series.
+    window : int
+        Steps of a window, w.
+    """
+    features = errors[0].windows.shape[1]
+    total, count = np.zeros((window, features)), np.zeros((window, 1))
+    for one in first:
+        total[: len(one)] += one
+        count[: len(one)] += 1
+    whole = [one.of_kind("trailing")[window - 1 :] for one in errors]
+    if sum(map(len, whole)):
+        total[-1], count[-1] = np.concatenate(whole).sum(axis=0), sum(map(len, whole))
+    known = np.flatnonzero(count)
+    total[known[-1] + 1 :] = total[known[-1]] / count[known[-1]]  # no series has so many steps
+    return np.maximum(total / np.maximum(count, 1), LEAST_SCALE)
+
+
 def terms(kind: str, errors: Errors, scale: FloatArray) -> FloatArray:
     """What each feature contributes to the score of each step, (T, F); scores are their means.
 
@@ -85,9 +113,11 @@ def terms(kind: str, errors: Errors, scale: FloatArray) -> FloatArray:
         Of "code", which has no features, the terms are those of "window".
     errors : Errors
         With what the kind needs.
-    scale : array of shape (F,)
-        As from `normal_scale`.
+    scale : array of shape (F,), or (w, F) for the kind "trailing"
+        As from `normal_scale` and `trailing_scale`.
     """
+    if kind == "trailing":
+        scale = scale[np.minimum(np.arange(errors.length), len(scale) - 1)]
     found = relative(errors.of_kind(kind), scale)
     return found if kind in ("step", "trailing") else overlap_mean(found, errors.length)
 

@@ -15,7 +15,7 @@ from unspool import _checks, model_file
 from unspool.anomaly import scores as scoring
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.reading import Given, check_same_names, read
-from unspool.anomaly.scorer import Scorer, check_form, errors, highest
+from unspool.anomaly.scorer import Scorer, check_form, errors, first_errors, highest
 from unspool.anomaly.scores import KINDS, Errors
 from unspool.anomaly.threshold_kinds import KINDS as THRESHOLDS
 from unspool.anomaly.thresholds import Threshold, fit_quietly
@@ -123,7 +123,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Steps of a window, w.
     scales_ : dict
         For each kind of score the mean error of each feature on held-out data, (F,), in the
-        scaled units of the model.
+        scaled units of the model; for "trailing" that of windows of 1 to w steps, (w, F).
     thresholds_ : dict
         The threshold of each kind of score, by its name. ``n_effective`` of one says how many
         independent scores it was learned from.
@@ -301,6 +301,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         source, whole = source_of(trained), self._of_sequences
         found = errors(source, held_out, self.window_, kinds, of_sequences=whole)
         scales = {kind: scoring.normal_scale(kind, found) for kind in kinds}
+        if "trailing" in kinds:
+            first = first_errors(source, held_out.series, self.window_)
+            scales["trailing"] = scoring.trailing_scale(found, first, self.window_)
         each = dict.fromkeys(kinds, found)
         if unseen is not held_out:
             each["code"] = errors(source, unseen, self.window_, ["code"], of_sequences=whole)

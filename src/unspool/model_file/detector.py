@@ -53,7 +53,7 @@ def restored_thresholds(
 
 
 def scales_of(tensors: Tensors, kinds: Iterable[str]) -> dict[str, npt.NDArray[np.float64]]:
-    """The error of each feature (F,) on normal data, by kind of score."""
+    """The error of each feature (F,) on normal data, by kind of score; (w, F) for "trailing"."""
     return {kind: tensors[f"{PREFIX}scales.{kind}"] for kind in kinds}
 
 
@@ -104,6 +104,8 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
     known: dict[str, tuple[tuple[int, ...], str]] = {
         f"{PREFIX}scales.{kind}": ((n_features,), "<f8") for kind in kinds
     }
+    if "trailing" in kinds:
+        known[f"{PREFIX}scales.trailing"] = ((detector["window"], n_features), "<f8")
     if "code" in kinds:
         count = max(1, *tensors.get(f"{PREFIX}codes", np.empty(0)).shape[:1])
         known[f"{PREFIX}codes"] = ((count, blueprint.encoder.latent_dim), "<f4")

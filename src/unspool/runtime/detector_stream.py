@@ -73,7 +73,8 @@ class DetectorStream:
             For a step of another shape, or with values that are not finite; it is not read.
         """
         values = np.minimum(np.maximum(self._checked(step), self._low), self._high)
-        terms = relative(self._errors.next(values), self._scale)
+        scale = self._scale[min(self.steps, len(self._scale) - 1)]
+        terms = relative(self._errors.next(values), scale)
         score = float(np.add.reduce(terms)) / len(terms)
         threshold = self._threshold.update(score)  # raises where the score is not finite
         self._errors.keep()
@@ -121,8 +122,8 @@ class DetectorStream:
             named = names_of(tuple(getattr(step, "keys", tuple)()))  # of a row of a frame
             check_same_names(named, self._names)
         values = as_floats(step, "a step")
-        if values.shape != self._scale.shape:
-            raise InputError(f"Expected a step of shape {self._scale.shape}, got {values.shape}.")
+        if values.shape != self._low.shape:
+            raise InputError(f"Expected a step of shape {self._low.shape}, got {values.shape}.")
         if not np.isfinite(values).all():
             place = int(np.argmin(np.isfinite(values)))
             feature = self._names[place] if self._names else place

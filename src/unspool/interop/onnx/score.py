@@ -67,7 +67,7 @@ def score(g: Graph, contents: Contents, batch: Batch, again: str) -> dict[str, l
     detector, (given_batch, given_time) = contents.detector, batch.asked
     assert detector is not None
     scales = {
-        kind: g.weight(f"detector.scales.{kind}", scale)
+        kind: g.weight(f"detector.scales.{kind}", scale[-1] if kind == "trailing" else scale)
         for kind, scale in _scales(contents).items()
     }
     kept = g.op("Where", batch.real, _errors(g, loss, again, batch.x), g.real(0))
@@ -123,7 +123,7 @@ def _trailing_weights(g: Graph, batch: Batch, window: int) -> str:
 
 
 def _scales(contents: Contents) -> dict[str, Any]:
-    """What errors (F,) are divided by, by kind of score."""
+    """What errors (F,) are divided by, by kind of score; (w, F) for "trailing"."""
     assert contents.detector is not None
     kinds = [kind for kind in contents.detector["thresholds"] if kind != "code"]
     return {kind: RATIO * scale for kind, scale in scales_of(contents.tensors, kinds).items()}
