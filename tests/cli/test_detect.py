@@ -439,8 +439,8 @@ def test_help_says_the_defaults(run):
     assert f"{defaults['threshold']} (the default)" in help_
     assert f"{defaults['rate']} by default" in help_
     assert defaults["memory"] == "auto"
-    assert "remembers; as many as its rate needs if left out" in help_
-    assert f"one event; {defaults['gap']}." in help_
+    assert "remembers; by default as many as its rate needs" in help_
+    assert f"one event; {defaults['gap']} by default." in help_
     assert "Exit codes: 0 when done" in help_
     assert [one.value for one in Kind] == list(KINDS)
     assert {one.value for one in Threshold} == set(THRESHOLDS)
@@ -464,6 +464,11 @@ def test_commands_that_need_a_model_read_a_detector(run, command, detector, mach
         written.append(path.read_bytes())
     if ending == ".csv":
         assert written[0] == written[1]
+
+
+def test_export_names_its_flags(run, detector, tmp_path):
+    done = run("export", detector, "-o", tmp_path / "m.onnx", "--part", "encode")
+    assert (done.code, "unknown --part 'encode'" in done.err) == (1, True)
 
 
 def test_inspect_says_how_a_detector_is_set(run, detector):

@@ -98,7 +98,7 @@ def test_windows_of_several_series(run, tmp_path):
     found = evaluation.evaluate([first, second], [SCORES] * 2, [ALARMS] * 2, steps_per_day=144)
     assert done.out == f"{found}\n"
     nameless = write_csv(tmp_path / "nameless.csv", {"start": [a, c], "end": [b, d]})
-    assert "a column id must say whose" in run("evaluate", data, "--labels", nameless).err
+    assert "add a column id that says whose" in run("evaluate", data, "--labels", nameless).err
     odd = write_csv(tmp_path / "odd.csv", {"id": ["c"], "start": [a], "end": [b]})
     assert "there is no series 'c'" in run("evaluate", data, "--labels", odd).err
 

@@ -50,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _in_flags(text: str) -> str:
-    """A message with flags where it names parameters of `read_file`."""
+    """A message with flags where it names parameters that have one."""
     text = re.sub(r"`(--[\w-]+)`", r"\1", text)
-    return re.sub(r"`(columns|time|id|label|rows)`( \(--id\))?", r"--\1", text)
+    return re.sub(r"`(columns|time|id|label|rows|part)`( \(--id\))?", r"--\1", text)
 
 
 def _tell(message: object) -> None:

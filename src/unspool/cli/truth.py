@@ -115,7 +115,9 @@ def _of_table(path: Path, steps: Steps) -> list[list[Any]]:
         return [pairs]
     column = next((name for name in ("id", "series", "sequence") if name in names), None)
     if column is None:
-        raise InputError(f"{steps.name} has several series; a column id must say whose windows.")
+        raise InputError(
+            f"{steps.name} has several series; add a column id that says whose each window is."
+        )
     of = [str(one) for one in table[column].to_pylist()]
     known = [str(one) for one in steps.called().tolist()]
     odd = sorted(set(of) - set(known))
