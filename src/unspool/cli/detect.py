@@ -28,8 +28,8 @@ def detect(
         Path | None,
         typer.Option(
             metavar="MODEL",
-            help="A detector that --save wrote, used as it is; or a model that `unspool fit` wrote, "
-            "for which normal data set scales and thresholds. By default one is trained.",
+            help="A detector that --save wrote, used as it is; or a model that `unspool fit` "
+            "wrote: normal data set its scales and thresholds. By default one is trained.",
         ),
     ] = None,
     normal: Annotated[
@@ -99,9 +99,10 @@ def detect(
     scales and the threshold. Labels (0 and 1, or names, of which an empty one, 0 and normal mean
     normal) are shown in the picture and used by --compare; they change no score.
 
-    Events have start, peak and end (times, or steps counted from 0), steps, height, threshold, and
-    the features with the largest shares of the error. An event lasts as long as the score is above
-    the threshold that it began with. Each sequence (.ts, .tsv, --rows) gets one score.
+    Events have start, peak and end (their last step; times, or steps counted from 0), steps,
+    height, threshold, and the features with the largest shares of the error. An event lasts as long
+    as the score is above the threshold that it began with. Each sequence (.ts, .tsv, --rows) gets
+    one score.
 
     --compare prints a row for the network and for each simple method, with the same window, score
     and threshold: its events, how many events of the network it found too, the share of steps

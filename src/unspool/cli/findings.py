@@ -94,9 +94,9 @@ def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -
     if threshold.kind == "moving" and threshold.n_effective * threshold.rate < 1:
         yield (
             f"the threshold begins with {threshold.n_scores:,} normal scores, worth "
-            f"{threshold.n_effective:,.2g} independent ones; a rate of {threshold.rate:g} takes "
-            f"{1 / threshold.rate:,.0f}: expect more alarms than that at first, or give more "
-            "normal data"
+            f"{threshold.n_effective:,.2g} independent ones; a rate of {threshold.rate:g} needs "
+            f"{1 / threshold.rate:,.0f}: at first the share of alarms may be several times that, "
+            "more normal data help"
         )
     if flags.mean() > HALF:
         yield (
