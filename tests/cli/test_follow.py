@@ -147,6 +147,9 @@ def test_columns_that_are_not_there(follow, log):
     assert "those there are: time, flow, hat" in done.err
     assert "--time: unknown column 'tim'" in follow(text, "--time", "tim").err
     assert "the detector has 2 features, got 1" in follow(text, "--columns", "flow").err
+    doubled = follow(text.replace("time,flow,heat", "flow,flow,heat"))
+    assert (doubled.code, doubled.out) == (1, "")
+    assert "stdin: 2 columns are called 'flow'" in doubled.err
     swapped = follow(text, "--columns", "heat,flow")
     assert (swapped.code, swapped.out) == (1, "")
     assert "features flow, heat, in this order, got heat, flow" in swapped.err

@@ -282,7 +282,9 @@ def _for_lines(
     from unspool.cli.steps import read_steps
 
     if detecting.kind not in (None, Kind.trailing):
-        raise typer.BadParameter("--follow has the score trailing alone", param_hint="--kind")
+        raise typer.BadParameter(
+            "--follow computes the score trailing; leave it out", param_hint="--kind"
+        )
     if model is not None:
         contents = model_file.read(model)
         if contents.detector is not None:

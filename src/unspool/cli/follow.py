@@ -192,6 +192,12 @@ class Lines:
                     f"reads; those there are: {listed(names)}. Name others with --columns, in the "
                     "detector's order."
                 )
+            twice = next((name for name in known if names.count(name) > 1), None)
+            if twice is not None:
+                raise InputError(
+                    f"{self._name}: {names.count(twice)} columns are called {twice!r}, which the "
+                    "detector reads; give the others another name."
+                )
             return [names.index(name) for name in known]
         rest = [i for i in range(len(names)) if i != self._time]
         if len(rest) == count + 1 and self._time is None:
