@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 import unspool
+from unspool.estimators import detector_training
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+RUN = ["README.md", "docs/anomalies.md"]  # their examples need nothing but what they make
 
 MODULES = [
     importlib.import_module(info.name)
@@ -66,14 +68,16 @@ def test_documented_parameters_are_those_of_the_signature(name, thing):
 
 
 def commands():
-    """Command lines in the README's shell blocks that run unspool."""
-    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", README, re.DOTALL)
+    """Command lines in shell blocks that run unspool."""
+    texts = [(ROOT / name).read_text() for name in RUN]
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", "\n".join(texts), re.DOTALL)
     lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line.startswith("unspool ")]
+    parts = [part.strip() for line in lines for part in line.partition("#")[0].split(" | ")]
+    return [part for part in parts if part.startswith("unspool ")]
 
 
 @pytest.mark.parametrize("line", commands())
-def test_commands_of_the_readme_exist_with_their_options(line, run):
+def test_commands_of_the_documents_exist_with_their_options(line, run):
     _, command, *rest = shlex.split(line, comments=True)
     done = run(command, "--help")
     assert done.code == 0
@@ -106,16 +110,24 @@ def test_every_command_has_an_example_in_its_help(run):
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
-def test_python_examples_of_the_readme_run(tmp_path, monkeypatch):
+@pytest.mark.filterwarnings("ignore::unspool.errors.ThresholdWarning")
+@pytest.mark.parametrize("document", RUN)
+def test_python_examples_of_the_documents_run(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     init = unspool.LSTMAutoencoder.__init__
     quick = {**init.__kwdefaults__, "epochs": 2, "verbose": 0}
     monkeypatch.setattr(init, "__kwdefaults__", quick)
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    made = detector_training.default_model
+    monkeypatch.setattr(
+        detector_training,
+        "default_model",
+        lambda *given: made(*given).set_params(epochs=2, verbose=0),
+    )
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
     assert blocks
     names = {}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block, document, "exec"), names)
 
 
 def test_the_makefile_has_the_commands_of_the_readme():

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -44,6 +44,24 @@ def check_folder(path: str | Path) -> None:
             raise InputError(f"{path}: the folder {folder} cannot be written to; choose another.")
         if path.exists() and not path.is_file():
             raise InputError(f"{path}: this is a device or a pipe; name a file.")
+
+
+def check_apart(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]) -> None:
+    """Raise an `InputError` where a file that is read would be overwritten.
+
+    Parameters
+    ----------
+    outputs, inputs : dict of names, such as flags, to paths
+    """
+    for flag, path in outputs.items():
+        for name, read in inputs.items():
+            if path is None or read is None or not (path.exists() and read.exists()):
+                continue
+            if os.path.samefile(path, read):
+                raise InputError(
+                    f"{path}: {flag} would overwrite the file of {name}, which is read; give "
+                    f"another file with {flag}."
+                )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 import warnings
+from math import isnan
 
 import numpy as np
 import pyarrow as pa
@@ -219,6 +220,44 @@ def test_messages_name_flags(run, machine, tiny):
         assert f"unspool: {name} must be a " in done.err
 
 
+def test_a_wrong_number_of_alarms_per_day_names_its_flag(run, machine, tiny):
+    for value in (0, -1, "nan"):
+        done = run("detect", machine, *UNTIL, *tiny, "--alarms-per-day", value)
+        assert done.code == 1
+        assert "unspool: --alarms-per-day must be a number above 0, got" in done.err
+    done = run("detect", machine, *UNTIL, *tiny, "--alarms-per-day", 0.5)
+    assert (done.code, "period" in done.err) == (0, False)
+    assert "0.5 false alarms per day are " in done.err
+
+
+def test_a_flag_that_was_not_given_is_not_blamed(run, machine, tiny, tmp_path):
+    short = tmp_path / "short.csv"
+    short.write_text("".join(machine.read_text().splitlines(keepends=True)[:3]))
+    done = run("detect", short, *tiny)
+    assert (done.code, "another" in done.err) == (1, False)
+    assert "nothing is normal; give --normal or --normal-until." in done.err
+
+
+def test_what_a_rate_cannot_rest_on_is_said(run, machine, tiny):
+    done = run("detect", machine, *UNTIL, *tiny)
+    assert "the threshold begins with 48 normal scores, worth " in done.err
+    assert (
+        "; a rate of 0.005 needs 200: at first the share of alarms may be several times that"
+        in done.err
+    )
+    assert "begins with" not in run("detect", machine, *UNTIL, *tiny, "--rate", 0.9).err
+    assert "begins with" not in run("detect", machine, *UNTIL, *tiny, *FIXED).err
+
+
+def test_data_that_are_not_like_the_normal_part(run, machine, tiny, tmp_path):
+    table = read_csv(machine.read_text())
+    table["heat"] = [float(one) + 90 * (i >= 240) for i, one in enumerate(table["heat"])]
+    moved = write_csv(tmp_path / "moved.csv", table)
+    words = "more than half of all steps are above the threshold: they differ from the normal data"
+    assert words in run("detect", moved, *UNTIL, *tiny, *FIXED).err
+    assert words not in run("detect", machine, *UNTIL, *tiny, *FIXED).err
+
+
 def test_exit_code(run, machine, tiny, detector, tmp_path):
     call = ["detect", machine, "--model", detector, "-o", tmp_path / "events.csv"]
     assert run(*call).code == 0
@@ -259,19 +298,24 @@ def test_compare(run, machine, tiny, tmp_path):
     done = run("detect", machine, *call)
     assert done.code == 0, done.err
     lines = done.err.splitlines()
-    head = next(i for i, line in enumerate(lines) if line.startswith("method"))
-    rows = [line.split("  ")[0] for line in lines[head + 1 :]]
-    assert rows == ["LSTMAutoencoder", *rivals(None)]
+    heads = [i for i, line in enumerate(lines) if line.startswith("method")]
+    row = {}
+    for head in heads:
+        rows = [re.split(r"\s{2,}", line.strip()) for line in lines[head : head + 8]]
+        assert [one[0] for one in rows[1:]] == ["LSTMAutoencoder", *rivals(None)]
+        assert all(len(line) <= 80 for line in lines[head : head + 8])
+        row |= dict(zip(*rows[:2], strict=True))
     table = read_csv(scores.read_text())
     numbers = [np.array(table[name], float) for name in ("score", "alarm")]
     truth = np.array(table["label"]) == "failed"
     expected = evaluation.evaluate(truth, *numbers, steps_per_day=1440)
-    heads, own = (re.split(r"\s{2,}", line.strip()) for line in lines[head : head + 2])
-    row = dict(zip(heads, own, strict=True))
     assert row["normal above"] == f"{expected.flagged_normal:.2%}"
     assert row["VUS-PR"] == f"{expected.vus_pr:.3f}"
     assert row["AUC-PR"] == f"{expected.auc_pr:.3f}"
     assert row["found"] == f"{expected.n_found} of 1"
+    assert row["steps late"] == (
+        "–" if isnan(expected.delay_mean) else f"{expected.delay_mean:.0f}"
+    )
     assert row["precision"] == f"{expected.precision:.3f}"
     assert row["false/day"] == f"{expected.false_alarms_per_day:.2g}"
     assert row["events"] == str(expected.n_alarms)
@@ -356,6 +400,40 @@ def test_files_are_looked_at_before_anything_is_trained(run, machine, tmp_path, 
         assert message in done.err, options
 
 
+def test_no_file_that_is_read_is_overwritten(run, machine, detector, tmp_path):
+    link = tmp_path / "link.csv"
+    link.symlink_to(machine)
+    before = machine.read_bytes()
+    for options, flag, read in (
+        (["-o", machine], "-o", "DATA"),
+        (["--scores", link], "--scores", "DATA"),
+        (["--save", detector], "--save", "--model"),
+        (["--follow", "--state", machine], "--state", "DATA"),
+    ):
+        done = run("detect", machine, "--model", detector, *options)
+        assert (done.code, done.out) == (1, "")
+        assert f"{flag} would overwrite the file of {read}" in done.err
+    assert machine.read_bytes() == before
+
+
+def test_columns_with_other_names_are_read_in_place_of_the_features(
+    run, machine, detector, tmp_path
+):
+    renamed = tmp_path / "renamed.csv"
+    renamed.write_text(machine.read_text().replace("flow", "Q").replace("heat", "T1"))
+    without = run("detect", renamed, "--model", detector)
+    assert (without.code, "`" in without.err) == (1, False)
+    assert "--columns: " in without.err
+    done = run("detect", renamed, "--model", detector, "--columns", "Q,T1")
+    assert done.code == 0, done.err
+    assert "read as features of the model: Q as flow, T1 as heat" in done.err
+    assert done.out == run("detect", machine, "--model", detector).out
+    normal = ["--normal", renamed, "--columns", "T1,Q", "--compare", "-o", tmp_path / "events.csv"]
+    assert run("detect", renamed, "--model", detector, *normal).code == 0
+    for options in (["--columns", "heat,flow"], ["--columns", "heat"]):
+        assert run("detect", machine, "--model", detector, *options).code == 1
+
+
 def test_help_says_the_defaults(run):
     parameters = inspect.signature(AnomalyDetector).parameters
     defaults = {name: one.default for name, one in parameters.items()}
@@ -364,8 +442,8 @@ def test_help_says_the_defaults(run):
     assert f"{defaults['threshold']} (the default)" in help_
     assert f"{defaults['rate']} by default" in help_
     assert defaults["memory"] == "auto"
-    assert "remembers; as many as its rate needs if left out" in help_
-    assert f"one event; {defaults['gap']}." in help_
+    assert "remembers; by default as many as its rate needs" in help_
+    assert f"one event; {defaults['gap']} by default." in help_
     assert "Exit codes: 0 when done" in help_
     assert [one.value for one in Kind] == list(KINDS)
     assert {one.value for one in Threshold} == set(THRESHOLDS)
@@ -389,6 +467,11 @@ def test_commands_that_need_a_model_read_a_detector(run, command, detector, mach
         written.append(path.read_bytes())
     if ending == ".csv":
         assert written[0] == written[1]
+
+
+def test_export_names_its_flags(run, detector, tmp_path):
+    done = run("export", detector, "-o", tmp_path / "m.onnx", "--part", "encode")
+    assert (done.code, "unknown --part 'encode'" in done.err) == (1, True)
 
 
 def test_inspect_says_how_a_detector_is_set(run, detector):

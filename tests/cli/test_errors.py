@@ -116,7 +116,7 @@ def test_other_features_than_the_model_was_trained_on(run, series_model, series,
     other.write_text(series.read_text().replace("time,a,b", "time,c,d", 1))
     done = run("score", series_model, other)
     assert done.err == (
-        f"unspool: {other}: `columns`: there are no columns a, b; those there are: time, c, d, "
+        f"unspool: {other}: --columns: there are no columns a, b; those there are: time, c, d, "
         "label. The model was trained on the features a, b.\n"
     )
     wide = np.zeros((40, 3))

@@ -98,7 +98,7 @@ def test_windows_of_several_series(run, tmp_path):
     found = evaluation.evaluate([first, second], [SCORES] * 2, [ALARMS] * 2, steps_per_day=144)
     assert done.out == f"{found}\n"
     nameless = write_csv(tmp_path / "nameless.csv", {"start": [a, c], "end": [b, d]})
-    assert "a column id must say whose" in run("evaluate", data, "--labels", nameless).err
+    assert "add a column id that says whose" in run("evaluate", data, "--labels", nameless).err
     odd = write_csv(tmp_path / "odd.csv", {"id": ["c"], "start": [a], "end": [b]})
     assert "there is no series 'c'" in run("evaluate", data, "--labels", odd).err
 
@@ -160,3 +160,19 @@ def test_scores_that_detect_wrote(run, machine, detector, tmp_path):
     assert done.code == 0, done.err
     assert "events found          1 of 1" in done.out
     assert "false alarms per day" in done.out
+
+
+def test_the_file_of_labels_is_not_overwritten(run, scores, tmp_path):
+    windows = tmp_path / "windows.json"
+    windows.write_text("[[3, 5]]")
+    for labels in (windows, f"{windows}:machine"):
+        done = run("evaluate", scores, "--labels", labels, "-o", windows)
+        assert (done.code, "-o would overwrite the file of --labels" in done.err) == (1, True)
+    assert windows.read_text() == "[[3, 5]]"
+
+
+def test_a_file_of_events_has_no_scores(run, machine, detector, tmp_path):
+    events = tmp_path / "events.csv"
+    assert run("detect", machine, "--model", detector, "-o", events).code == 0
+    done = run("evaluate", events)
+    assert (done.code, "that `unspool detect --scores` wrote" in done.err) == (1, True)

@@ -76,13 +76,13 @@ def test_each_line_gets_the_score_and_threshold_of_the_whole(follow, detector, l
 
 def test_a_line_that_cannot_be_read_is_told_and_skipped(follow, log):
     lines = log.read_text().splitlines()
-    bad = ["2024-01-01 00:09:30,1", "2024-01-01 00:09:40,,3", "2024-01-01 00:09:50,1,off", "",
+    bad = ["2024-01-01 00:09:30,1", "2024-01-01 00:09:40,,3", "2024-01-01 00:09:50,1,off", "1",
            "2024-01-01 00:09:55,1,inf", "2024-01-01 00:09:56,1,2,3", "\xff,\xfe,1"]  # fmt: skip
     text = "\n".join(lines[:11] + bad + lines[11:]) + "\n"
     done = follow(text.encode("latin-1"))
     assert done.code == 0
     told = done.err.splitlines()
-    reasons = ["Expected 3 fields, got 2.", "Column 'heat'", "Column 'heat' holds 'off'", "got 0.",
+    reasons = ["Expected 3 fields, got 2.", "Column 'heat'", "Column 'heat' holds 'off'", "got 1.",
                "inf", "got 4.", "Column 'flow'"]  # fmt: skip
     reasons[1] = "Column 'flow' is empty."
     assert len(told) == len(bad)
@@ -95,6 +95,15 @@ def test_a_line_that_cannot_be_read_is_told_and_skipped(follow, log):
     alone = follow(log.read_text()).table
     assert done.table["score"][17:] == alone["score"][10:]
     assert done.table["threshold"][17:] == alone["threshold"][10:]
+
+
+def test_empty_lines_are_no_data(follow, log):
+    lines = log.read_text().splitlines()
+    done = follow("\n".join([*lines[:11], "", "  ", *lines[11:], "", ""]))
+    assert (done.code, done.err) == (0, "")
+    assert done.table == follow(log.read_text()).table
+    told = follow("\n".join([*lines[:11], "", "1,2"])).err
+    assert told.startswith("stdin, line 13: ")
 
 
 @pytest.mark.parametrize(
@@ -138,6 +147,12 @@ def test_columns_that_are_not_there(follow, log):
     assert "those there are: time, flow, hat" in done.err
     assert "--time: unknown column 'tim'" in follow(text, "--time", "tim").err
     assert "the detector has 2 features, got 1" in follow(text, "--columns", "flow").err
+    doubled = follow(text.replace("time,flow,heat", "flow,flow,heat"))
+    assert (doubled.code, doubled.out) == (1, "")
+    assert "stdin: 2 columns are called 'flow'" in doubled.err
+    swapped = follow(text, "--columns", "heat,flow")
+    assert (swapped.code, swapped.out) == (1, "")
+    assert "features flow, heat, in this order, got heat, flow" in swapped.err
     assert "reads 2 features" in follow("1,2,3,4,5\n").err
 
 

@@ -4,6 +4,7 @@ Data goes to stdout or to the file of `-o`, everything said about it to stderr. 
 input that cannot be used, told in a line with the next step; 2 for a call that is put wrongly.
 """
 
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _tell(f"{message.rstrip('.')}; see `{command} --help`.")
         sys.exit(error.exit_code)
     except UnspoolError as error:
-        _tell(" ".join([str(error), *getattr(error, "__notes__", ())]))
+        _tell(_in_flags(" ".join([str(error), *getattr(error, "__notes__", ())])))
         sys.exit(1)
     except Abort:  # Ctrl-C, for versions of typer that do not say 130 themselves
         sys.exit(130)
@@ -46,6 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _tell(error)
         sys.exit(1)
     sys.exit(code or 0)
+
+
+def _in_flags(text: str) -> str:
+    """A message with flags where it names parameters that have one."""
+    text = re.sub(r"`(--[\w-]+)`", r"\1", text)
+    return re.sub(r"`(columns|time|id|label|rows|part)`( \(--id\))?", r"--\1", text)
 
 
 def _tell(message: object) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
+from unspool._terminal import console
 from unspool.anomaly import baselines
-from unspool.cli import options
 from unspool.cli.steps import Steps
 from unspool.errors import ThresholdWarning
 from unspool.evaluation import Evaluation, evaluate
@@ -17,6 +17,8 @@ from unspool.evaluation import Evaluation, evaluate
 if TYPE_CHECKING:
     from unspool.anomaly.detection import Detection
     from unspool.estimators.anomaly_detector import AnomalyDetector
+
+WIDTH = 100  # columns of a page that is no terminal, so that no cell is cut off
 
 
 def rivals(seed: Any) -> dict[str, Any]:
@@ -57,40 +59,53 @@ def print_comparison(
     seconds : float
         What that took, training included.
     """
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("method")
-    heads = ["events", "of ours", "above", "seconds"]
+    per_day = after.per_day()
+    alarms = _table("method", "events", "of ours", "above", "seconds")
+    ranks = _table("method", "VUS-PR", "AUC-PR", "found", "precision", "recall", "F1", "steps late")
     if labels is not None:
-        heads += ["normal above", "VUS-PR", "AUC-PR", "found", "precision", "recall", "F1"]
-        heads += ["false/day"] if after.per_day() is not None else []
-        heads += ["delay in steps"]
-    for head in heads:
-        table.add_column(head, justify="right")
+        dated = ["false/day"] if per_day is not None else []
+        alarms = _table("method", "events", "of ours", "above", "normal above", *dated, "seconds")
     gap = detector._parameters["gap"]
 
     def add(name: str, its: "Detection", took: float) -> None:
-        alarms = _listed(its.alarms)
+        flags = _listed(its.alarms)
         same = _found_too(found, its)
         cells = [f"{len(its.events):,}", f"{same:,} of {len(found.events):,}"]
-        cells += [f"{np.concatenate(alarms).mean():.2%}", f"{took:.1f}"]
+        cells.append(f"{np.concatenate(flags).mean():.2%}")
         if labels is not None:
-            scores = _listed(its.scores)
-            told = evaluate(labels, scores, alarms, steps_per_day=after.per_day(), gap=gap)
-            cells += _cells(told)
-        table.add_row(name, *cells)
+            judged = evaluate(labels, _listed(its.scores), flags, steps_per_day=per_day, gap=gap)
+            cells.append(_decimals(judged.flagged_normal, "{:.2%}"))
+            if per_day is not None:
+                cells.append(_decimals(judged.false_alarms_per_day, "{:.2g}"))
+            ranks.add_row(name, *_cells(judged))
+        alarms.add_row(name, *cells, f"{took:.1f}")
 
     add(type(detector.model_).__name__, found, seconds)
     wanted = {"window": detector.window_}
     wanted |= {"kind": detector._parameters["kind"] if kind is None else kind}
     for name, rival in rivals(detector._parameters["random_state"]).items():
         start = perf_counter()
-        with warnings.catch_warnings():  # the detector's own has been told
+        with warnings.catch_warnings():  # the detector has warned already
             warnings.simplefilter("ignore", ThresholdWarning)
             its = clone(detector).set_params(model=rival, **wanted).fit(before.X).detect(after.X)
         add(name, its, perf_counter() - start)
-    options.stderr.print(table)
+    page = console(stderr=True)
+    page.width = max(page.width, WIDTH)
+    page.print(alarms)
+    if labels is not None:
+        page.print()
+        page.print(ranks)
+
+
+def _table(first: str, *others: str) -> Any:
+    """A table of one row for each method; numbers are aligned on the right."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(first)
+    for one in others:
+        table.add_column(one, justify="right")
+    return table
 
 
 def _found_too(ours: "Detection", others: "Detection") -> int:
@@ -109,13 +124,11 @@ def _listed(values: Any) -> list[Any]:
     return values if isinstance(values, list) else [values]
 
 
-def _cells(told: Evaluation) -> list[str]:
-    cells = [_decimals(told.flagged_normal, "{:.2%}")]
-    cells += [_decimals(told.vus_pr), _decimals(told.auc_pr), f"{told.n_found} of {told.n_events}"]
-    cells += [_decimals(one) for one in (told.precision, told.recall, told.f1)]
-    if told.false_alarms_per_day is not None:
-        cells.append(_decimals(told.false_alarms_per_day, "{:.2g}"))
-    return [*cells, _decimals(told.delay_mean, "{:,.0f}")]
+def _cells(judged: Evaluation) -> list[str]:
+    cells = [_decimals(judged.vus_pr), _decimals(judged.auc_pr)]
+    cells.append(f"{judged.n_found} of {judged.n_events}")
+    cells += [_decimals(one) for one in (judged.precision, judged.recall, judged.f1)]
+    return [*cells, _decimals(judged.delay_mean, "{:,.0f}")]
 
 
 def _decimals(value: float | None, form: str = "{:.3f}") -> str:

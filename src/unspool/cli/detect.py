@@ -28,8 +28,8 @@ def detect(
         Path | None,
         typer.Option(
             metavar="MODEL",
-            help="A detector (of --save), used as it is; or a model (of `unspool fit`), for which "
-            "normal data set scales and thresholds. One is trained if left out.",
+            help="A detector that --save wrote, used as it is; or a model that `unspool fit` "
+            "wrote: normal data set its scales and thresholds. By default one is trained.",
         ),
     ] = None,
     normal: Annotated[
@@ -39,19 +39,25 @@ def detect(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="What comes before TIME in DATA (in each series) is normal, the rest is scored; a "
-            "number of rows where there are no times.",
+            help="Steps of DATA before TIME are normal (in each series), the rest is scored. For "
+            "data without times give a number of rows.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="EVENTS", help="A .csv or .json file; stdout otherwise."
+            "-o",
+            "--output",
+            metavar="EVENTS",
+            help="A .csv or .json file; CSV on stdout by default.",
         ),
     ] = None,
     scores: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Score, threshold and alarm of each step: .csv, …"),
+        typer.Option(
+            metavar="FILE",
+            help="A .csv, .parquet or .npy file: score, threshold and alarm of each step.",
+        ),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="PICTURE", help="A .png, .svg, .pdf or .jpg file.")
@@ -70,7 +76,11 @@ def detect(
     ] = False,
     state: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="With --follow: where it goes on from, and stops."),
+        typer.Option(
+            metavar="FILE",
+            help="With --follow: go on where the run that wrote FILE stopped; it is written anew "
+            "at the end.",
+        ),
     ] = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 3 where there are events.")
@@ -84,30 +94,36 @@ def detect(
     """Find anomalies in DATA, with a model of what is normal, and write them as events.
 
     Rows of a table are time steps and its columns features (sensors); a time column, an id column
-    and labels are recognised and set aside. What is normal says --normal or --normal-until; if
-    neither does, it is the first fifth of each series. The last fifth of the normal part trains no
-    model: it sets the scales and the threshold. Labels (of --label: 0 and 1, or names of which an
-    empty one, 0 and normal mean normal) are for the table of --compare and the picture alone.
+    and labels are recognised and set aside. --normal or --normal-until gives the normal data; by
+    default they are the first fifth of each series. Their last fifth trains no model: it sets the
+    scales and the threshold. Labels (0 and 1, or names, of which an empty one, 0 and normal mean
+    normal) are shown in the picture and used by --compare; they change no score.
 
-    An event is a row with start, peak and end (times, or steps counted from 0), steps, height,
-    threshold, and the features at fault. Sequences (.ts, .tsv, --rows) are scored as wholes.
+    Events have start, peak and end (their last step; times, or steps counted from 0), steps,
+    height, threshold, and the features with the largest shares of the error. An event lasts as long
+    as the score is above the threshold that it began with. Each sequence (.ts, .tsv, --rows) gets
+    one score.
 
     --compare prints a row for the network and for each simple method, with the same window, score
-    and threshold: its events, how many of ours it found too, the share of steps above the
-    threshold, seconds; and with labels what `unspool evaluate` says.
+    and threshold: its events, how many events of the network it found too, the share of steps
+    above the threshold, seconds; and with labels what `unspool evaluate` computes.
 
-    --follow reads CSV lines, below a header or without one, and writes a line for each, at once:
-    time (or step), score (trailing), threshold, alarm (0 or 1). It needs a detector, of --model or
-    trained on --normal, and runs it on the CPU. A line that cannot be read is told on stderr, and
-    its score is empty. Ctrl-C ends it, and so does the end of stdin; a file is waited for.
+    --follow reads CSV lines, with or without a header, and writes a line for each at once: time (or
+    step), score (trailing), threshold, alarm (0 or 1). It takes a detector from --model, or trains
+    one on --normal, and runs it on the CPU. For a line that cannot be read it writes an empty score
+    and prints the reason on stderr; empty lines are skipped. It ends at Ctrl-C and at the end of
+    stdin; at the end of a file it waits for more.
 
     Exit codes: 0 when done, whatever was found; 1 for input that cannot be used; 2 for a wrong
     call; with --exit-code 3 where there are events.
     """
+    from unspool._files import check_apart
     from unspool.cli.findings import Outputs, summary
 
     out = Outputs(output, scores, plot, save)
-    out.check()
+    inputs = {"DATA": data, "--normal": normal, "--model": model}
+    out.check(inputs)
+    check_apart({"--state": state}, inputs)
     _check_call(detecting, model, normal, normal_until, compare=compare)
     if follow:
         from unspool.cli.follow import check_alone, follow_lines, open_lines
@@ -144,7 +160,7 @@ def detect(
             "see `unspool plot reconstruction`."
         )
     start = perf_counter()
-    with in_flags():
+    with in_flags(per_day=detecting.alarms_per_day is not None):
         if ready is not None:
             detector = ready
         else:
@@ -157,7 +173,8 @@ def detect(
     if save is not None:
         detector.save(save)
     out.write(found, after, labels)
-    options.say(summary(detector, found, kind))
+    for line in summary(detector, found, kind):
+        options.say(line)
     if compare:
         from unspool.cli.compare import print_comparison
 
@@ -230,9 +247,10 @@ def _parts(
             "or --normal says otherwise"
         )
     before, after = given.cut(at)
+    another = "--normal or --normal-until" if normal_until is None else "another --normal-until"
     for part, lacks in ((before, "normal"), (after, "left to be scored")):
         if not part.lengths or not sum(part.lengths):
-            raise InputError(f"{given.name}: nothing is {lacks}; give another --normal-until.")
+            raise InputError(f"{given.name}: nothing is {lacks}; give {another}.")
     return before, after
 
 
@@ -264,7 +282,9 @@ def _for_lines(
     from unspool.cli.steps import read_steps
 
     if detecting.kind not in (None, Kind.trailing):
-        raise typer.BadParameter("--follow has the score trailing alone", param_hint="--kind")
+        raise typer.BadParameter(
+            "--follow computes the score trailing; leave it out", param_hint="--kind"
+        )
     if model is not None:
         contents = model_file.read(model)
         if contents.detector is not None:
@@ -277,6 +297,6 @@ def _for_lines(
     trained = None if model is None else stored(model, device)[1]
     before = read_steps(normal, columns, getattr(trained, "feature_names_in_", None))
     wanted = replace(detecting, kind=Kind.trailing)
-    with in_flags():
+    with in_flags(per_day=detecting.alarms_per_day is not None):
         made = unfitted(wanted, trained, before, device=device, quiet=quiet)
         return made.fit(before.X).contents()

@@ -45,15 +45,15 @@ class Detecting:
     kind: Annotated[
         Kind | None,
         typer.Option(
-            help="The score. window (the default) ranks best; step says best where, and keeps "
-            "rates; trailing knows nothing of later steps; code finds patterns never seen."
+            help="The kind of score. window (the default) ranks best; step locates best, and keeps "
+            "rates; trailing does not depend on later steps; code finds patterns that are new."
         ),
     ] = None
     threshold: Annotated[
         Threshold | None,
         typer.Option(
-            help="moving (the default), a quantile of the last scores; quantile or pareto, of "
-            "normal scores; alarms, for --alarms-per-day."
+            help="moving (the default) is a quantile of the last scores; quantile and pareto use "
+            "normal scores alone; alarms is for --alarms-per-day."
         ),
     ] = None
     rate: Annotated[
@@ -62,22 +62,29 @@ class Detecting:
     ] = None
     alarms_per_day: Annotated[
         float | None,
-        typer.Option(metavar="N", help="False alarms a day, instead of --rate; needs dates."),
+        typer.Option(
+            metavar="N", help="Allow N false alarms a day, instead of --rate; DATA need dates."
+        ),
     ] = None
     memory: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Scores that a moving threshold remembers; as many as its rate needs if left out.",
+            help="Scores that a moving threshold remembers; by default as many as its rate needs.",
         ),
     ] = None
     gap: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Alarms less than N steps apart are one event; 16."),
+        typer.Option(
+            metavar="N", help="Alarms less than N steps apart are one event; 16 by default."
+        ),
     ] = None
     window: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Steps that the model reads at once; 64, fewer of few."),
+        typer.Option(
+            metavar="N",
+            help="Steps that the model reads at once; 64 by default, fewer for short data.",
+        ),
     ] = None
     settings: Annotated[
         list[str] | None,
@@ -105,6 +112,7 @@ class Detecting:
         name : str
             Of the file that holds those.
         """
+        from unspool import _checks
         from unspool.errors import InputError
 
         found: dict[str, Any] = {
@@ -122,6 +130,9 @@ class Detecting:
                     "--alarms-per-day is a rate with a threshold of its own; leave out --rate and "
                     "--threshold."
                 )
+            _checks.raise_all(
+                _checks.number("--alarms-per-day", self.alarms_per_day, 0, open_left=True)
+            )
             if per_day is None:
                 raise InputError(
                     f"--alarms-per-day needs dates, to know the steps of a day, and {name} has "
@@ -139,8 +150,14 @@ def flag(name: str) -> str:
 
 
 @contextmanager
-def in_flags() -> Iterator[None]:
-    """Let errors and warnings name flags where they name parameters of `AnomalyDetector`."""
+def in_flags(*, per_day: bool = False) -> Iterator[None]:
+    """Let errors and warnings name flags where they name parameters of `AnomalyDetector`.
+
+    Parameters
+    ----------
+    per_day : bool
+        Periods are days.
+    """
     import warnings
 
     from unspool.errors import (
@@ -154,6 +171,8 @@ def in_flags() -> Iterator[None]:
 
     def said(message: Warning | str, *_: Any, **__: Any) -> None:
         text = f"warning: {_flagged(str(message))}"
+        if per_day:
+            text = text.replace("per period", "per day")
         if text not in told:
             told.add(text)
             options.say(text)

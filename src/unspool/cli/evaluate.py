@@ -58,10 +58,10 @@ def evaluate(
     F1 says nothing.
     """
     from unspool import _checks, evaluation
-    from unspool._files import check_folder, whole_or_not
+    from unspool._files import check_apart, check_folder, whole_or_not
     from unspool.cli.options import Columns
     from unspool.cli.steps import read_steps
-    from unspool.cli.truth import labels_of_file
+    from unspool.cli.truth import labels_of_file, split_key
     from unspool.data.files import TABLES
     from unspool.data.loaded import naming
     from unspool.data.tables import read_table
@@ -76,13 +76,17 @@ def evaluate(
                 f"{output}: {_checks.unknown_name('ending', output.suffix, ['.json'])}"
             )
         check_folder(output)
+        windows = None if labels is None else split_key(labels)[0]
+        check_apart({"-o": output}, {"--labels": windows})
     if scores.suffix.lower() not in TABLES:
         raise InputError(f"{scores}: {_checks.unknown_name('ending', scores.suffix, TABLES)}")
     with naming(scores):
         names = read_table(scores)[0].column_names
     for flag, name in (("--score", score), ("--alarm", alarm), ("--label", label)):
         if name is not None and name not in names:
-            raise InputError(f"{scores}: {flag}: {_checks.unknown_name('column', name, names)}")
+            hint = " Scores are in the file that `unspool detect --scores` wrote."
+            unknown = _checks.unknown_name("column", name, names)
+            raise InputError(f"{scores}: {flag}: {unknown}{hint if flag == '--score' else ''}")
     if alarm is None and "alarm" in names and score != "alarm":
         alarm = "alarm"
     wanted = [score] if alarm is None else [score, alarm]

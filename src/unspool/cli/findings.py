@@ -1,5 +1,6 @@
 """What `unspool detect` found, as files and in a line."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unspool import _checks
-from unspool._files import check_folder, whole_or_not
+from unspool._files import check_apart, check_folder, whole_or_not
 from unspool.anomaly import events
 from unspool.cli import options
 from unspool.cli.plot import ENDINGS
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from unspool.anomaly.detection import Detection
     from unspool.cli.steps import Steps
     from unspool.estimators.anomaly_detector import AnomalyDetector
+
+HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,14 @@ class Outputs:
         flags = {"-o": self.events, "--scores": self.scores, "--plot": self.plot}
         return [name for name, path in flags.items() if path is not None]
 
-    def check(self) -> None:
-        """Raise an `InputError` where one could not be written; before long work."""
+    def check(self, inputs: Mapping[str, Path | None]) -> None:
+        """Raise an `InputError` where one could not be written; before long work.
+
+        Parameters
+        ----------
+        inputs : dict of flags to paths
+            Files that are read, and must not be overwritten.
+        """
         for path, what, endings in (
             (self.events, "ending", events.ENDINGS),
             (self.plot, "ending of a picture", ENDINGS),
@@ -47,7 +56,11 @@ class Outputs:
         for path in given:
             check_folder(path)
         if len({path.absolute() for path in given}) < len(given):
-            raise InputError("-o, --scores, --plot and --save name the same file; name different.")
+            raise InputError(
+                "Two of -o, --scores, --plot and --save name the same file; give each its own."
+            )
+        flags = {"-o": self.events, "--scores": self.scores, "--plot": self.plot}
+        check_apart(flags | {"--save": self.save}, inputs)
 
     def write(self, found: "Detection", steps: "Steps", labels: Any) -> None:
         """Write all of them, but for the detector; `labels` are for the picture."""
@@ -68,8 +81,8 @@ class Outputs:
         events.write_events(found.events, self.events, times=times, series=named)
 
 
-def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -> str:
-    """What was found, in a line."""
+def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -> Iterator[str]:
+    """What was found, in a line; and lines on what makes it doubtful."""
     alarms = found.alarms
     flags = np.concatenate(alarms) if isinstance(alarms, list) else alarms
     kind = detector._parameters["kind"] if kind is None else kind
@@ -78,7 +91,19 @@ def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -
     rate = f"rate {threshold.rate:g}"
     if threshold.kind == "alarms":
         rate = f"{threshold.rate:g} alarms in {threshold.steps_per_period:g} steps"
-    return (
+    if threshold.kind == "moving" and threshold.n_effective * threshold.rate < 1:
+        yield (
+            f"the threshold begins with {threshold.n_scores:,} normal scores, worth "
+            f"{threshold.n_effective:,.2g} independent ones; a rate of {threshold.rate:g} needs "
+            f"{1 / threshold.rate:,.0f}: at first the share of alarms may be several times that, "
+            "more normal data help"
+        )
+    if flags.mean() > HALF:
+        yield (
+            f"more than half of all {unit} are above the threshold: they differ from the normal "
+            "data; give normal data that resemble them (--normal, --normal-until)"
+        )
+    yield (
         f"{count:,} event{'' if count == 1 else 's'}, {flags.mean():.2%} of {len(flags):,} {unit} "
         f"above the threshold (score {kind}, threshold {threshold.kind}, {rate})"
     )

@@ -112,8 +112,14 @@ class Lines:
     ) -> None:
         self._stream, self._columns, self._name = stream, columns, name
         self._features = contents.facts.n_features
-        known = None if contents.detector is None else contents.detector["feature_names_in"]
-        self._known: list[str] | None = columns.names() or known
+        own = None if contents.detector is None else contents.detector["feature_names_in"]
+        asked = columns.names()
+        if asked and own and asked != list(own) and set(asked) == set(own):
+            raise InputError(
+                f"--columns: expected the detector's features {listed(own)}, in this order, got "
+                f"{listed(asked)}; reorder them, or leave --columns out."
+            )
+        self._known: list[str] | None = asked or own
         self.rows = self.line = 0
         self._delimiter = ","
         self._names: list[str] | None = None  # of the columns, once the first line is read
@@ -127,10 +133,10 @@ class Lines:
         self.line = line
 
     def read(self, line: bytes) -> None:
-        """Read a line; write one for it, but for a header."""
+        """Read a line; write one for it, but for a header and for empty lines."""
         text = _text(line)
         self.line += 1
-        if self._names is None and (not text.strip() or self._begin(text)):
+        if not text.strip() or (self._names is None and self._begin(text)):
             return
         fields = self._split(text)
         if not self._written:
@@ -185,6 +191,12 @@ class Lines:
                     f"{self._name}: there is no column {listed(lacking)}, which the detector "
                     f"reads; those there are: {listed(names)}. Name others with --columns, in the "
                     "detector's order."
+                )
+            twice = next((name for name in known if names.count(name) > 1), None)
+            if twice is not None:
+                raise InputError(
+                    f"{self._name}: {names.count(twice)} columns are called {twice!r}, which the "
+                    "detector reads; give the others another name."
                 )
             return [names.index(name) for name in known]
         rest = [i for i in range(len(names)) if i != self._time]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from unspool.cli.options import Columns, say
 from unspool.data.files import ARRAYS, TABLES, read_file
-from unspool.data.loaded import Column, Loaded
+from unspool.data.loaded import Column, Loaded, listed
 from unspool.data.roles import as_times
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.data.windows import Windows
@@ -142,7 +142,8 @@ def read_steps(path: Path, columns: Columns, features: Sequence[str] | None = No
     columns : Columns
         The options.
     features : sequence of strings, optional
-        The features of a model, for a table where `columns` names none.
+        The features of a model, for a table where `columns` names none. As many others that
+        `columns` names are read in their place, in their order.
     """
     ending = path.suffix.lower()
     asked = columns.names()
@@ -174,8 +175,14 @@ def read_steps(path: Path, columns: Columns, features: Sequence[str] | None = No
         if not note.startswith("the label of"):  # those are of windows and whole sequences
             say(f"{path.name}: {note}")
     found = _steps(path.name, loaded)
-    say(f"{path.name}: {_told(found)}")
-    return found
+    say(f"{path.name}: {_described(found)}")
+    if asked is None or features is None or set(asked) == set(features):
+        return found
+    if ending not in TABLES or len(asked) != len(features):
+        return found
+    pairs = [f"{one} as {other}" for one, other in zip(asked, features, strict=True)]
+    say(f"{path.name}: columns of --columns are read as features of the model: {listed(pairs)}")
+    return replace(found, names=tuple(features))
 
 
 def _steps(name: str, loaded: Loaded) -> Steps:
@@ -188,15 +195,15 @@ def _steps(name: str, loaded: Loaded) -> Steps:
     return Steps(name, [], source, [0], source.feature_names, None, columns)
 
 
-def _told(steps: Steps) -> str:
+def _described(steps: Steps) -> str:
     if steps.sequences is not None:
         return f"{steps.sequences!r}"
     lengths = steps.lengths
     short, long = min(lengths), max(lengths)
-    steps_told = f"{long:,}" if short == long else f"{short:,} to {long:,}"
+    counted = f"{long:,}" if short == long else f"{short:,} to {long:,}"
     features = steps.series[0].shape[1]
     return (
-        f"{len(lengths):,} series of {steps_told} steps, {features:,} "
+        f"{len(lengths):,} series of {counted} steps, {features:,} "
         f"feature{'' if features == 1 else 's'}"
     )
 

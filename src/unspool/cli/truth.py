@@ -37,7 +37,7 @@ def labels_of_file(given: str, steps: Steps) -> Labels:
     InputError
         For a file that cannot be read or does not fit.
     """
-    path, key = _split(given)
+    path, key = split_key(given)
     with naming(path):
         if not path.exists():
             raise InputError("there is no such file; check the path.")
@@ -60,7 +60,7 @@ def labels_of_file(given: str, steps: Steps) -> Labels:
     return labels
 
 
-def _split(given: str) -> tuple[Path, str | None]:
+def split_key(given: str) -> tuple[Path, str | None]:
     """FILE and KEY; a file whose name has a colon wins."""
     file, colon, key = given.rpartition(":")
     if colon and file and not Path(given).exists():
@@ -115,7 +115,9 @@ def _of_table(path: Path, steps: Steps) -> list[list[Any]]:
         return [pairs]
     column = next((name for name in ("id", "series", "sequence") if name in names), None)
     if column is None:
-        raise InputError(f"{steps.name} has several series; a column id must say whose windows.")
+        raise InputError(
+            f"{steps.name} has several series; add a column id that says whose each window is."
+        )
     of = [str(one) for one in table[column].to_pylist()]
     known = [str(one) for one in steps.called().tolist()]
     odd = sorted(set(of) - set(known))

@@ -42,7 +42,7 @@ def run(folder: Path, seed: int = 0) -> dict[str, float]:
     cut = int(np.searchsorted(times, NORMAL_UNTIL))
     normal, rest = (pa.table({"temperature": one[:, 0]}) for one in (series[:cut], series[cut:]))
     labels = labels_from_windows(times[cut:], LABELLED)
-    report.fact("steps", f"{cut:,} taken as normal, {len(rest):,} to look at")
+    report.fact("steps", f"{cut:,} taken as normal, {len(rest):,} scored")
 
     detector = AnomalyDetector(random_state=seed)
     with report.timed("fit"):
