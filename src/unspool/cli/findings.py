@@ -95,8 +95,8 @@ def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -
         yield (
             f"the threshold begins with {threshold.n_scores:,} normal scores, worth "
             f"{threshold.n_effective:,.2g} independent ones; a rate of {threshold.rate:g} needs "
-            f"{1 / threshold.rate:,.0f}: at first the share of alarms may be several times that, "
-            "more normal data help"
+            f"{1 / threshold.rate:,.0f}: at first the share of alarms may be several times that. "
+            "More normal data help."
         )
     if flags.mean() > HALF:
         yield (
