@@ -362,3 +362,10 @@ def test_batches_change_nothing(make, monkeypatch):
     monkeypatch.setattr(errors, "BATCH_VALUES", 3 * WINDOW * 2)
     for kind, scores in zip(found.thresholds_, expected, strict=True):
         np.testing.assert_allclose(found.anomaly_scores(X, kind), scores, rtol=1e-5)
+
+
+def test_held_out_values_beyond_float32_do_not_stop_a_fit():
+    series = waves(200)
+    series[190, 0] = 1e300
+    found = detector(lstm()).fit(series)
+    assert all(np.isfinite(scale).all() for scale in found.scales_.values())

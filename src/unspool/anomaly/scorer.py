@@ -129,6 +129,7 @@ def first_errors(
     some = np.unique(np.linspace(0, len(places) - 1, STRETCHES).astype(np.int64))
     found = []
     for one, start in (places[i] for i in some):
-        part = source.of_series(one[start : start + window], window, ("trailing",))
+        some_steps = within(one[start : start + window], source.scaler)
+        part = source.of_series(some_steps, window, ("trailing",))
         found.append(part.of_kind("trailing"))
     return found
