@@ -81,8 +81,8 @@ def print_comparison(
         alarms.add_row(name, *cells, f"{took:.1f}")
 
     add(type(detector.model_).__name__, found, seconds)
-    wanted = {"window": detector.window_}
-    wanted |= {"kind": detector._parameters["kind"] if kind is None else kind}
+    wanted: dict[str, Any] = {"window": detector.window_}
+    wanted["kind"] = detector._parameters["kind"] if kind is None else kind
     for name, rival in rivals(detector._parameters["random_state"]).items():
         start = perf_counter()
         with warnings.catch_warnings():  # the detector has warned already

@@ -1,31 +1,22 @@
 """`AnomalyDetector`: scores, thresholds and events over any model of unspool or a simple rival."""
 
-import os
-import warnings
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from unspool import _checks, model_file
+from unspool import _checks
 from unspool.anomaly import scores as scoring
-from unspool.anomaly.detection import Detection
-from unspool.anomaly.reading import Given, check_same_names, read
-from unspool.anomaly.scorer import Scorer, check_form, errors, first_errors, highest
+from unspool.anomaly.reading import check_same_names, read
+from unspool.anomaly.scorer import check_form, errors, first_errors, highest
 from unspool.anomaly.scores import KINDS, Errors
 from unspool.anomaly.threshold_kinds import KINDS as THRESHOLDS
 from unspool.anomaly.thresholds import Threshold, fit_quietly
-from unspool.anomaly.weakness import weakness
-from unspool.data.frames import is_frame
 from unspool.data.sequences import FloatArray
-from unspool.errors import InputError, ThresholdWarning
 from unspool.estimators import detector_file
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.base import Model
+from unspool.estimators.detecting import Detects
 from unspool.estimators.detector_training import (
     Trained,
     codes_of,
@@ -38,12 +29,10 @@ from unspool.estimators.saving import (
     as_before_if_it_fails,
     python_numbers,
     unfrozen,
-    warn_of_changes,
 )
-from unspool.model_file import Contents
 
 
-class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class AnomalyDetector(Detects):
     """Find anomalies in series, or among sequences, with a model of what is normal.
 
     A model is trained on normal data. What it reconstructs badly (or forecasts badly) is an
@@ -345,261 +334,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             steps_per_period=self.period,
         )
 
-    def _warn_if_weak(self, kind: str) -> None:
-        """Warn the caller of `fit` or `detect` where a threshold cannot keep the rate asked for."""
-        weak = weakness(self.thresholds_[kind])
-        if weak is not None:
-            warnings.warn(weak, ThresholdWarning, stacklevel=4)
-
-    def anomaly_scores(self, X: Any, kind: str | None = None) -> Any:
-        """How anomalous each step is, or each sequence; higher is more.
-
-        Parameters
-        ----------
-        X : see the class
-        kind : {"window", "step", "trailing", "code"}, optional
-            The kind of score; the parameter `kind` by default.
-
-        Returns
-        -------
-        array of shape (T,), float64, or a list of such where `X` is several series
-            For sequences an array (N,): the highest score of their steps.
-
-        Raises
-        ------
-        InputError
-            For an `X` that cannot be read, or has other features than that of `fit`; for a kind
-            that the model does not have.
-        """
-        given, kind = self._asked(X, kind)
-        return self._scorer().scores(given, kind)
-
-    def contributions(self, X: Any, kind: str | None = None) -> Any:
-        """What each feature contributes to the score of each step: which sensor it is.
-
-        Parameters
-        ----------
-        X, kind : as for `anomaly_scores`
-
-        Returns
-        -------
-        array of shape (T, F), float64, or a list of such
-            A score is the mean of its row; for the kind "code", which has no features, these are
-            the contributions to the score "window". For sequences an array (N, F): those of the
-            step with the highest score.
-
-        Raises
-        ------
-        InputError
-            As `anomaly_scores` does; and where the model is a rival that scores windows as a
-            whole.
-        """
-        found = self._detected(X, kind).contributions
-        if found is None:
-            raise InputError(
-                f"{type(self.model_).__name__} scores windows as a whole, and does not say what "
-                "each feature contributes; take another model."
-            )
-        return found
-
-    def score_samples(self, X: Any) -> Any:
-        """How normal each step is, or each sequence: `anomaly_scores` with the opposite sign.
-
-        Parameters
-        ----------
-        X : see the class
-
-        Returns
-        -------
-        array of shape (T,), or a list of such; (N,) for sequences
-        """
-        return _each(self.anomaly_scores(X), np.negative)
-
-    def decision_function(self, X: Any) -> Any:
-        """`score_samples` less ``offset_``: below 0 where `predict` gives -1.
-
-        Parameters
-        ----------
-        X : see the class
-
-        Returns
-        -------
-        array of shape (T,), or a list of such; (N,) for sequences
-        """
-        return _each(self.score_samples(X), lambda scores: scores - self.offset_)
-
-    def predict(self, X: Any) -> Any:
-        """-1 for each step (or sequence) that is an anomaly by the fixed ``offset_``, else 1.
-
-        As in scikit-learn, all are compared with one number. `detect` compares with
-        `threshold`, which may move along a series.
-
-        Parameters
-        ----------
-        X : see the class
-
-        Returns
-        -------
-        array of int of shape (T,), or a list of such; (N,) for sequences
-        """
-        return _each(self.decision_function(X), lambda apart: np.where(apart < 0, -1, 1))
-
-    def detect(self, X: Any, kind: str | None = None) -> Detection:
-        """Find anomalies: scores above the `threshold`, merged into events.
-
-        Parameters
-        ----------
-        X, kind : as for `anomaly_scores`
-
-        Returns
-        -------
-        Detection
-            Scores, thresholds, alarms, contributions and events.
-
-        Raises
-        ------
-        InputError
-            As `anomaly_scores` does.
-
-        Warns
-        -----
-        ThresholdWarning
-            For another kind of score than the parameter's, where held-out data cannot carry the
-            rate asked for.
-        """
-        return self._detected(X, kind)
-
-    def _detected(self, X: Any, kind: str | None) -> Detection:
-        """See `detect`."""
-        given, kind = self._asked(X, kind)
-        found = self._scorer().detect(given, kind)
-        if kind != self._parameters["kind"]:  # of which `fit` has warned
-            self._warn_if_weak(kind)
-        return found
-
-    def stream(self) -> Any:
-        """Score a series a step at a time, in NumPy; see `unspool.runtime.DetectorStream`.
-
-        Scores and thresholds are those of the kind "trailing".
-
-        Raises
-        ------
-        InputError
-            For a detector of whole sequences, and for one over a rival.
-        """
-        from unspool.runtime.detector import Detector
-
-        return Detector(self.contents()).stream()
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the detector with its model to one file; `unspool.load` reads it back.
-
-        Commands and functions that need a model read the file too, as that of the model.
-
-        Parameters
-        ----------
-        path : path of the file
-
-        Raises
-        ------
-        InputError
-            For a detector over a rival, and for a path that cannot be written to.
-        """
-        model_file.write(path, self.contents())
-
-    def contents(self) -> Contents:
-        """The detector and its model as plain data, as a file holds them.
-
-        Raises
-        ------
-        InputError
-            For a detector over a rival.
-
-        Warns
-        -----
-        ParametersChangedWarning
-            Where `set_params` has changed some parameters since the fit.
-        """
-        check_is_fitted(self)
-        contents = detector_file.contents_of(self)
-        warn_of_changes(self._parameters, detector_file.parameters_of(self))
-        return contents
-
-    @classmethod
-    def from_contents(cls, contents: Contents, device: str) -> Self:
-        """Make a fitted detector of plain data, which has been checked.
-
-        The parameter `model` comes back as it was but for its training; the trained one is
-        ``model_``.
-        """
-        return detector_file.restored(cls, contents, device)
-
-    def _scorer(self) -> Scorer:
-        """What runs this detector."""
-        return Scorer(
-            source_of(Trained(self.model_, self._scaler, self.codes_)),
-            self.window_,
-            self._of_sequences,
-            self.scales_,
-            self.thresholds_,
-            self._parameters["gap"],
-            self._names(),
-        )
-
-    def _asked(self, X: Any, kind: str | None) -> tuple[Given, str]:
-        """What `X` holds, as in `fit`, and the kind of score, by default that of `fit`."""
-        check_is_fitted(self)
-        return self._like_fit(read(X), X), self._parameters["kind"] if kind is None else kind
-
-    def _like_fit(self, given: Given, X: Any) -> Given:
-        """`given`, read from `X`, if it has the features of `fit`."""
-        if given.sequences is None and not given.several:
-            self._check_columns(X, given, reset=False)
-        elif given.n_features != self.n_features_in_:
-            raise InputError(
-                f"X has {given.n_features} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input."
-            )
-        check_same_names(given.names, self._names())
-        return given
-
-    def _note_features(self, X: Any, given: Given) -> None:
-        """Set ``n_features_in_``, and ``feature_names_in_`` where names are known."""
-        self.__dict__.pop("feature_names_in_", None)  # those of an earlier fit
-        if given.sequences is None and not given.several:
-            self._check_columns(X, given, reset=True)
-            return
-        self.n_features_in_ = given.n_features
-        if given.names is not None:
-            self.feature_names_in_ = np.array(given.names, dtype=object)
-
-    def _check_columns(self, X: Any, given: Given, *, reset: bool) -> None:
-        """Look at the number and the names of columns as scikit-learn does, or note them."""
-        try:
-            rows = X if is_frame(X) else given.series[0]
-            validate_data(self, rows, reset=reset, skip_check_array=True)
-        except (TypeError, ValueError) as error:
-            raise InputError(str(error)) from None
-
-    def _names(self) -> tuple[str, ...] | None:
-        names = getattr(self, "feature_names_in_", None)
-        return None if names is None else tuple(names)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Only a fit that came to its end counts."""
-        return hasattr(self, "scales_")
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        return tags
-
 
 def _is_rival(model: Any) -> bool:
     names = ("reconstruct", "window_scores", "step_errors")
     return not isinstance(model, type) and any(hasattr(model, name) for name in names)
-
-
-def _each(scores: Any, change: Callable[[FloatArray], Any]) -> Any:
-    """`change` applied to an array of scores, or to each of a list."""
-    return [change(one) for one in scores] if isinstance(scores, list) else change(scores)
