@@ -131,14 +131,13 @@ class MovingThreshold(Threshold):
 
     It begins with scores of normal data and uses the scores before a step only. The share of them
     that may lie above it starts at `rate` and follows what has happened: it falls with each alarm,
-    at most to 0, where the threshold is the largest of them, and rises without, at most to ten
+    at most to 0, where the threshold is the largest of them, and rises without, at most to twenty
     times the rate. So the rate is kept also where scores drift or are autocorrelated, as long as
     one independent score in the memory may lie above it; with a shorter memory more alarms come.
     While scores do not exceed those before them, as when a machine is off, there are fewer alarms,
-    and about 20 at most come later instead. Alarms enter the memory as they are:
-    with scores kept out or cut down the threshold sinks. An anomaly longer
-    than some `rate` · `memory` steps becomes the new normal, and silences the steps after it until
-    it is forgotten.
+    and about 40 at most come later instead. Alarms enter the memory as they are: with scores kept
+    out or cut down the threshold sinks. An anomaly longer than some `rate` · `memory` steps becomes
+    the new normal, and silences the steps after it until it is forgotten.
 
     Parameters
     ----------
