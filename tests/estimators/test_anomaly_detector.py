@@ -513,6 +513,22 @@ def test_times_and_names_go_into_what_is_detected():
     assert found.events[-1].peak in range(60, 64)
 
 
+def test_events_are_written_with_the_number_of_the_series_or_sequence(tmp_path):
+    found = detector(lstm(), threshold="quantile", rate=0.2)
+    for data, several in [
+        (X, False),
+        ([X, waves(60, seed=1)], True),
+        (waves(360).reshape(30, 12, 2), True),
+    ]:
+        detection = found.fit(data).detect(data)
+        detection.write_events(tmp_path / "events.csv")
+        header, *rows = (tmp_path / "events.csv").read_text().splitlines()
+        assert header.startswith("series,start,peak," if several else "start,peak,")
+        assert len(rows) == len(detection.events) > 0
+        if several:
+            assert [int(row.split(",")[0]) for row in rows] == [e.series for e in detection.events]
+
+
 # scikit-learn's contract
 
 

@@ -24,6 +24,8 @@ class Detection:
         Alarms that are close together, as one; in the order of the series, and of time.
     times : array of shape (T,), or None
         Of the steps of one series, where its index holds times.
+    of_sequences : bool
+        Whether `scores` are of whole sequences, and the `series` of an event is one of these.
 
     Attributes
     ----------
@@ -36,6 +38,7 @@ class Detection:
     contributions: Any
     events: list[Event]
     times: Any = None
+    of_sequences: bool = False
 
     @property
     def alarms(self) -> Any:
@@ -51,9 +54,10 @@ class Detection:
         Parameters
         ----------
         path : str or Path
-            `.csv` or `.json`; see `unspool.anomaly.events.write_events`.
+            `.csv` or `.json`; see `unspool.anomaly.events.write_events`. Of several series, and
+            of sequences, a column `series` has the number of each, from 0.
         """
         times = None if self.times is None else [self.times]
-        several = isinstance(self.scores, list)
+        several = self.of_sequences or isinstance(self.scores, list)
         names = list(range(len(self.scores))) if several else None
         write_events(self.events, path, times=times, series=names)

@@ -63,7 +63,7 @@ class Scorer:
     def detect(self, given: Given, kind: str) -> Detection:
         """Scores, thresholds, contributions and events, see `AnomalyDetector.detect`."""
         kind = self.checked(kind)
-        found = self._errors(given, (kind, "window"))
+        found = self._errors(given, (kind,))
         scale = self.scales[kind]
         scores = [scoring.scores(kind, one, scale) for one in found]
         terms = None
@@ -83,10 +83,10 @@ class Scorer:
             return Detection(
                 given.restored(scores), given.restored(levels), parts, events, given.times
             )
-        if terms is None:
-            return Detection(highest(scores), each, None, events, None)
-        worst = [one[own.argmax()] for one, own in zip(terms, scores, strict=True)]
-        return Detection(highest(scores), each, np.stack(worst), events, None)
+        worst = None
+        if terms is not None:
+            worst = np.stack([one[own.argmax()] for one, own in zip(terms, scores, strict=True)])
+        return Detection(highest(scores), each, worst, events, of_sequences=True)
 
     def _errors(self, given: Given, kinds: Collection[str]) -> list[Errors]:
         return errors(self.source, given, self.window, kinds, of_sequences=self.of_sequences)
@@ -125,11 +125,12 @@ def first_errors(
     source: OfWindows | OfSteps, series: list[FloatArray], window: int
 ) -> list[FloatArray]:
     """Errors (n, F) of the first steps of `STRETCHES` stretches, spread over all of the series."""
-    places = [(one, start) for one in series for start in range(max(1, len(one) - window + 1))]
-    some = np.unique(np.linspace(0, len(places) - 1, STRETCHES).astype(np.int64))
+    ends = np.cumsum([max(1, len(one) - window + 1) for one in series])
     found = []
-    for one, start in (places[i] for i in some):
-        some_steps = within(one[start : start + window], source.scaler)
-        part = source.of_series(some_steps, window, ("trailing",))
+    for place in np.unique(np.linspace(0, ends[-1] - 1, STRETCHES).astype(np.int64)):
+        number = int(np.searchsorted(ends, place, side="right"))
+        start = int(place - (ends[number - 1] if number else 0))
+        stretch = within(series[number][start : start + window], source.scaler)
+        part = source.of_series(stretch, window, ("trailing",))
         found.append(part.of_kind("trailing"))
     return found

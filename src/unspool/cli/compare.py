@@ -60,11 +60,13 @@ def print_comparison(
         What that took, training included.
     """
     per_day = after.per_day()
-    alarms = _table("method", "events", "of ours", "above", "seconds")
+    alarms = _table("method", "events", "also found", "above", "seconds")
     ranks = _table("method", "VUS-PR", "AUC-PR", "found", "precision", "recall", "F1", "steps late")
     if labels is not None:
         dated = ["false/day"] if per_day is not None else []
-        alarms = _table("method", "events", "of ours", "above", "normal above", *dated, "seconds")
+        alarms = _table(
+            "method", "events", "also found", "above", "normal above", *dated, "seconds"
+        )
     gap = detector._parameters["gap"]
 
     def add(name: str, its: "Detection", took: float) -> None:

@@ -237,7 +237,7 @@ class Lines:
             text = text.replace(self._decimal, ".")
             if not is_number(text):
                 raise InputError(
-                    f"Column {name!r} holds {_checks.shown(text)}, which is no number."
+                    f"Column {name!r} holds {_checks.shown(text)}, and a number was expected."
                 )
             values.append(float(text))
         return values

@@ -132,7 +132,7 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
 
 
 def _check_model(model: Any) -> None:
-    """The parameter `model` is None, or the class and the parameters of one of ours."""
+    """The parameter `model` is None, or the class and the parameters of a model of unspool."""
     if model is None:
         return
     check_fields("model", model, ("model", "parameters", "frozen"))
