@@ -1,6 +1,7 @@
 """Detectors for tests: small series, small models of every kind, and how they are fitted."""
 
 import numpy as np
+import pandas as pd
 
 from unspool import (
     AnomalyDetector,
@@ -22,6 +23,9 @@ def waves(steps=90, features=2, seed=0):
     wave = np.sin(np.arange(steps)[:, None] / (2 + np.arange(features) % 5))
     noise = rng.normal(size=(steps, features)) / 10
     return (wave + noise + np.arange(features)) * 10.0 ** (np.arange(features) % 3)
+
+
+FRAME = pd.DataFrame(waves(), columns=["a", "b"])
 
 
 def lstm(**parameters):
