@@ -240,7 +240,16 @@ def test_the_command_line_names_its_file_where_the_disk_is_full(run, tmp_path):
     writers(tmp_path)["a.unspool"](model)
     np.save(tmp_path / "X.npy", np.ones((9, 12)))
     for command in (
-        ["fit", tmp_path / "X.npy", "--latent", 30, "--epochs", 1, "-o", tmp_path / "b.unspool"],
+        [
+            "fit",
+            tmp_path / "X.npy",
+            "--latent-dim",
+            30,
+            "--epochs",
+            1,
+            "-o",
+            tmp_path / "b.unspool",
+        ],
         ["plot", "history", model, "-o", tmp_path / "b.png"],
         ["export", model, "-o", tmp_path / "b.onnx"],
     ):

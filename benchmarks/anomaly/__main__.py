@@ -33,7 +33,7 @@ from unspool.anomaly.baselines import (
     SubPCA,
 )
 from unspool.anomaly.thresholds import fit_quietly
-from unspool.data.convert import as_source
+from unspool.data.convert import as_sequences
 from unspool.errors import NoBetterThanMeanWarning, ThresholdWarning
 from unspool.evaluation import auc_roc, evaluate, vus_pr
 
@@ -114,9 +114,9 @@ def of_heartbeats(folder: Path, seeds: int) -> Iterator[Row]:
     train, test, labels = ecg5000(folder)
     for method in METHODS:
         for seed in range(seeds if method in RANDOM else 1):
-            fitted = detector(method, seed).fit(as_source(train))
+            fitted = detector(method, seed).fit(as_sequences(train))
             for kind in fitted.thresholds_:
-                value = auc_roc(labels, fitted.anomaly_scores(as_source(test), kind))
+                value = auc_roc(labels, fitted.anomaly_scores(as_sequences(test), kind))
                 yield "ECG5000", "ECG5000", "ECG5000", method, seed, f"AUC, {kind}", value
 
 

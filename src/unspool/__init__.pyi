@@ -1,6 +1,6 @@
 from . import evaluation as evaluation
 from . import runtime as runtime
-from .data.convert import as_source as as_source
+from .data.convert import as_sequences as as_sequences
 from .data.files import read_file as read_file
 from .data.sequences import Sequences as Sequences
 from .data.series import chronological_split as chronological_split
@@ -14,6 +14,8 @@ from .estimators.loading import load as load
 from .estimators.lstm_autoencoder import LSTMAutoencoder as LSTMAutoencoder
 from .estimators.lstm_forecaster import LSTMForecaster as LSTMForecaster
 from .estimators.stacked_autoencoder import StackedAutoencoder as StackedAutoencoder
+from .nn._gates import gate_weights as gate_weights
+from .nn._summary import summary as summary
 
 __all__: list[str]
 __version__: str

@@ -39,7 +39,9 @@ def heartbeats(tmp_path):
 def model(run, heartbeats, tmp_path) -> Path:
     """A model trained on the heartbeats."""
     path = tmp_path / "beats.unspool"
-    assert run("fit", heartbeats, "-o", path, "--epochs", 1, "--latent", 3, "--seed", 0).code == 0
+    assert (
+        run("fit", heartbeats, "-o", path, "--epochs", 1, "--latent-dim", 3, "--seed", 0).code == 0
+    )
     return path
 
 
@@ -48,7 +50,7 @@ def series_model(run, series, tmp_path) -> Path:
     """A model trained on windows of the series."""
     path = tmp_path / "series.unspool"
     done = run(
-        "fit", series, "--window", 8, "--stride", 3, "-o", path, "--epochs", 1, "--latent", 3
+        "fit", series, "--window", 8, "--stride", 3, "-o", path, "--epochs", 1, "--latent-dim", 3
     )
     assert done.code == 0, done.err
     return path

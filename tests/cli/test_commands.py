@@ -12,7 +12,8 @@ from unspool.data.files import read_file
 def test_fit_writes_a_model_and_says_what_it_took_for_what(run, series, tmp_path):
     path = tmp_path / "m.unspool"
     done = run(
-        "fit", series, "--window", 8, "-o", path, "--epochs", 2, "--latent", 3, "--batch-size", 7,
+        "fit", series, "--window", 8, "-o", path, "--epochs", 2, "--latent-dim", 3,
+        "--batch-size", 7,
         "--decoder", "reversed_input", "--seed", 5, "--set", "units=4", "--set", "scaling=minmax",
     )  # fmt: skip
     assert (done.code, done.out) == (0, "")
@@ -119,12 +120,12 @@ def test_encode_says_who_has_no_features(run, heartbeats, model, tmp_path):
         assert (done.code, done.out) == (1, "")
         assert "--scales must be distinct whole numbers from 1 to 1024" in done.err
     dense = tmp_path / "dense.unspool"
-    run("fit", heartbeats, "-o", dense, "--model", "dense", "--epochs", 1)
+    run("fit", heartbeats, "-o", dense, "--kind", "dense", "--epochs", 1)
     done = run("encode", dense, heartbeats, "--features")
     assert (done.code, done.out) == (1, "")
     assert "`features` is not for a DenseAutoencoder, which this file holds" in done.err
     forecaster = tmp_path / "forecaster.unspool"
-    run("fit", heartbeats, "-o", forecaster, "--model", "forecaster", "--epochs", 1)
+    run("fit", heartbeats, "-o", forecaster, "--kind", "forecaster", "--epochs", 1)
     assert run("encode", forecaster, heartbeats, "--features").code == 0
 
 
@@ -168,7 +169,7 @@ def test_epochs_may_be_auto(run, heartbeats, tmp_path, monkeypatch):
     monkeypatch.setattr("unspool.training.schedule.LEAST_EPOCHS", 3)
     monkeypatch.setattr("unspool.training.schedule.UPDATES", 1)
     path = tmp_path / "m"
-    assert run("fit", heartbeats, "-o", path, "--epochs", "auto", "--model", "dense").code == 0
+    assert run("fit", heartbeats, "-o", path, "--epochs", "auto", "--kind", "dense").code == 0
     model = unspool.load(path)
     assert model.epochs == "auto"
     assert len(model.history_["loss"]) == 3
@@ -199,7 +200,7 @@ def test_an_id_column_makes_ragged_sequences(run, tmp_path):
     lengths = [5, 9, 3, 7]
     ids = np.repeat(["w", "x", "y", "z"], lengths)
     data = write_csv(tmp_path / "d.csv", {"unit": ids, "a": np.sin(np.arange(24))})
-    done = run("fit", data, "-o", tmp_path / "m", "--epochs", 1, "--latent", 2)
+    done = run("fit", data, "-o", tmp_path / "m", "--epochs", 1, "--latent-dim", 2)
     assert done.code == 0, done.err
     table = read_csv(run("score", tmp_path / "m", data).out)
     assert table["id"] == ["w", "x", "y", "z"]
@@ -211,7 +212,7 @@ def test_rows_of_a_table_are_sequences_with_an_id_and_a_label(run, tmp_path):
     steps = {f"s{i}": np.sin(np.arange(12) + i) for i in range(6)}
     labels = ["on", "off"] * 6
     data = write_csv(tmp_path / "d.csv", {"id": np.arange(100, 112), **steps, "label": labels})
-    done = run("fit", data, "--rows", "-o", tmp_path / "m", "--epochs", 1, "--latent", 2)
+    done = run("fit", data, "--rows", "-o", tmp_path / "m", "--epochs", 1, "--latent-dim", 2)
     assert done.code == 0, done.err
     table = read_csv(run("reconstruct", tmp_path / "m", data, "--rows").out)
     assert list(table) == ["id", "step", "label", "feature_0"]
@@ -223,7 +224,7 @@ def test_rows_of_a_table_are_sequences_with_an_id_and_a_label(run, tmp_path):
 def test_several_series_are_scored_step_by_step(run, tmp_path):
     ids = np.repeat(["w", "x"], [20, 30])
     data = write_csv(tmp_path / "d.csv", {"unit": ids, "a": np.sin(np.arange(50))})
-    run("fit", data, "--window", 6, "-o", tmp_path / "m", "--epochs", 1, "--latent", 2)
+    run("fit", data, "--window", 6, "-o", tmp_path / "m", "--epochs", 1, "--latent-dim", 2)
     table = read_csv(run("score", tmp_path / "m", data).out)
     assert list(table) == ["id", "step", "error"]
     assert table["id"] == list(ids)
@@ -234,7 +235,7 @@ def test_short_series_are_taken_whole_on_request(run, series_model, series, tmp_
     short = tmp_path / "short.csv"
     short.write_text("".join(series.read_text().splitlines(True)[:6]))
     assert run("score", series_model, short).code == 1
-    table = read_csv(run("score", series_model, short, "--pad-short").out)
+    table = read_csv(run("score", series_model, short, "--keep-short").out)
     assert len(table["error"]) == 5
 
 

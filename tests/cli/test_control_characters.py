@@ -129,5 +129,5 @@ def test_the_folder_of_a_demo(told, tmp_path):
 
 def test_data_goes_to_stdout_as_it_is(run, tmp_path):
     path = write_csv(tmp_path / "a.csv", {COLUMN: np.sin(T)})
-    run("fit", path, "--window", 8, "-o", tmp_path / "m", "--epochs", 1, "--latent", 2)
+    run("fit", path, "--window", 8, "-o", tmp_path / "m", "--epochs", 1, "--latent-dim", 2)
     assert COLUMN in run("reconstruct", tmp_path / "m", path).out.splitlines()[0]

@@ -145,7 +145,7 @@ def test_a_detector_is_used_as_it_is(run, machine, tiny, tmp_path):
 
 def test_a_fitted_model_gets_scales_and_thresholds(run, machine, tiny, tmp_path):
     model, saved = tmp_path / "model.unspool", tmp_path / "saved.unspool"
-    fit = ["fit", machine, "--window", 8, "--epochs", 1, "--latent", 2, "--seed", 0]
+    fit = ["fit", machine, "--window", 8, "--epochs", 1, "--latent-dim", 2, "--seed", 0]
     assert run(*fit, "-o", model, "--quiet").code == 0
     done = run("detect", machine, "--model", model, *UNTIL, "--save", saved)
     assert done.code == 0, done.err

@@ -59,7 +59,7 @@ def check(run, tmp_path, name, path, reason, *options, window=8):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--latent", 0], "`latent_dim` must be a whole number of at least 1, got 0."),
+        (["--latent-dim", 0], "`latent_dim` must be a whole number of at least 1, got 0."),
         (["--decoder", "repeet"], "did you mean 'repeat'?"),
         (["--set", "unitz=3"], "did you mean 'units'?"),
         (["--set", "units"], "Expected --set name=value, got 'units'."),

@@ -7,14 +7,14 @@ import unspool
 from tests.cli.tables import read_csv
 from unspool.data.files import read_file
 
-QUICK = ["--epochs", 1, "--latent", 3, "--seed", 0]
+QUICK = ["--epochs", 1, "--latent-dim", 3, "--seed", 0]
 
 
 @pytest.fixture
 def forecaster(run, series, tmp_path):
     path = tmp_path / "forecaster.unspool"
     done = run(
-        "fit", series, "--model", "forecaster", "--window", 8, "--horizon", 4, "-o", path, *QUICK
+        "fit", series, "--kind", "forecaster", "--window", 8, "--horizon", 4, "-o", path, *QUICK
     )
     assert done.code == 0, done.err
     return path
@@ -42,7 +42,7 @@ def test_forecast_goes_on_after_the_end_of_a_series(run, series, forecaster):
 
 def test_quantiles_are_columns_of_their_own(run, series, tmp_path):
     path = tmp_path / "m.unspool"
-    options = ["--model", "forecaster", "--window", 8, "--horizon", 4, "-o", path, *QUICK]
+    options = ["--kind", "forecaster", "--window", 8, "--horizon", 4, "-o", path, *QUICK]
     assert run("fit", series, *options, "--set", "quantiles=[0.1,0.5]").code == 0
     table = read_csv(run("forecast", path, series).out)
     assert list(table) == ["ahead", "a", "b", "a_q0.1", "a_q0.5", "b_q0.1", "b_q0.5"]
@@ -119,7 +119,7 @@ def test_what_a_model_cannot_do_is_told(run, model, series, forecaster, heartbea
     done = run("forecast", model, heartbeats)
     assert done.code == 1
     assert done.err.endswith("This model does not forecast; set `horizon` and fit it again.\n")
-    done = run("fit", heartbeats, "--model", "dense", "--horizon", 3, "-o", "never.unspool")
+    done = run("fit", heartbeats, "--kind", "dense", "--horizon", 3, "-o", "never.unspool")
     assert (done.code, done.err) == (1, "unspool: DenseAutoencoder has no horizon; leave it out.\n")
 
 
@@ -134,7 +134,7 @@ def test_patches(run, heartbeats, tmp_path):
     assert "patches" not in run("inspect", path).out
     done = run("fit", heartbeats, "--patch-size", "many", "-o", "never.unspool")
     assert "Invalid value for --patch-size: expected a whole number or auto, got 'many'" in done.err
-    done = run("fit", heartbeats, "--model", "dense", "--patch-size", 3, "-o", "never.unspool")
+    done = run("fit", heartbeats, "--kind", "dense", "--patch-size", 3, "-o", "never.unspool")
     assert done.err == "unspool: DenseAutoencoder has no patch-size; leave it out.\n"
 
 
@@ -142,7 +142,7 @@ def test_images_and_weights_of_a_dense_model(run, tmp_path):
     data = tmp_path / "images.npy"
     np.save(data, np.random.default_rng(0).random((30, 16)))
     path, picture = tmp_path / "m.unspool", tmp_path / "picture.png"
-    assert run("fit", data, "--model", "dense", "-o", path, *QUICK).code == 0
+    assert run("fit", data, "--kind", "dense", "-o", path, *QUICK).code == 0
     assert type(unspool.load(path)).__name__ == "DenseAutoencoder"
     for call in (["images", path, data], ["weights", path]):
         done = run("plot", *call, "-o", picture)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from numba.core import config
 
-from unspool.lstm import cpu
+from unspool.lstm.backends import compiled
 from unspool.lstm.compiled import few, kernels, recurrence, rows, step
 from unspool.lstm.compiled.kernel import Kernel
 
@@ -34,7 +34,7 @@ def test_warmup_compiles_or_loads_every_kernel_and_says_where_they_are_kept(run,
 
 
 def test_warmup_says_so_where_nothing_can_be_kept(run, monkeypatch):
-    monkeypatch.setattr(cpu, "warmup", lambda: None)
+    monkeypatch.setattr(compiled, "warmup", lambda: None)
     done = run("warmup")
     assert done.code == 0
     assert done.err.splitlines()[1] == (
@@ -48,6 +48,6 @@ def test_warmup_without_a_compiler_is_told_in_one_line(run, monkeypatch):
     done = run("warmup")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        "unspool: `backend` 'cpu' is compiled, which NUMBA_DISABLE_JIT forbids; "
+        "unspool: `backend` 'compiled' is compiled, which NUMBA_DISABLE_JIT forbids; "
         "take 'auto' or another one.\n"
     )

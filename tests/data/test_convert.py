@@ -4,7 +4,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from unspool.data.convert import as_source
+from unspool.data.convert import as_sequences
 from unspool.data.sequences import Sequences
 from unspool.data.series import as_series
 from unspool.data.windows import Windows
@@ -23,14 +23,14 @@ def error_of(call, *args):
 
 @pytest.mark.parametrize("X", [Sequences(np.ones((2, 3, 1))), Windows(np.arange(9), 4)])
 def test_what_is_read_already_is_taken_as_it_is(X):
-    assert as_source(X) is X
+    assert as_sequences(X) is X
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(4, 5, 3), (4, 5), (4, 0, 2)])
 def test_arrays_are_read_without_a_copy(shape, dtype):
     X = np.random.default_rng(0).normal(size=shape).astype(dtype)
-    source = as_source(X)
+    source = as_sequences(X)
     assert source.shape == (*shape, 1)[:3]
     assert source.values.dtype == dtype
     assert np.shares_memory(source.values, X) or not X.size
@@ -38,13 +38,13 @@ def test_arrays_are_read_without_a_copy(shape, dtype):
 
 
 def test_nan_at_the_ends_is_padding():
-    source = as_source(np.array([[1.0, 2.0, NAN], [3.0, NAN, NAN], [NAN, NAN, NAN]]))
+    source = as_sequences(np.array([[1.0, 2.0, NAN], [3.0, NAN, NAN], [NAN, NAN, NAN]]))
     assert source.lengths.tolist() == [2, 1, 0]
     assert np.isfinite(source.values).all()
 
 
 def test_nan_before_a_real_step_is_an_error():
-    assert error_of(as_source, [[1.0, 2.0], [NAN, 3.0]]) == (
+    assert error_of(as_sequences, [[1.0, 2.0], [NAN, 3.0]]) == (
         "Sequence 1 holds nan at step 0, feature 0; fill or drop such steps (steps that are NaN "
         "in every feature up to the end of a sequence count as padding)."
     )
@@ -69,7 +69,7 @@ def test_nan_before_a_real_step_is_an_error():
     ids=lambda value: None if isinstance(value, (list, int)) else type(value).__name__,
 )
 def test_lists_of_every_kind(X, lengths, features):
-    source = as_source(X)
+    source = as_sequences(X)
     assert source.lengths.tolist() == lengths
     assert source.n_features == features
     for read, given in zip(source, X, strict=True):
@@ -79,7 +79,7 @@ def test_lists_of_every_kind(X, lengths, features):
 
 @pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
 def test_a_row_of_a_frame_is_a_sequence_of_one_feature(frame):
-    source = as_source(frame(TABLE))
+    source = as_sequences(frame(TABLE))
     np.testing.assert_array_equal(source.values[..., 0], [[1, 3, 5], [2, 4, 6]])
 
 
@@ -90,14 +90,14 @@ def test_missing_values_at_the_end_of_a_row_are_padding():
         pd.DataFrame({"a": [1, 2], "b": [3, None]}),
         pd.DataFrame({"a": [1, 2], "b": [3, None]}, dtype="Int64"),
     ):
-        source = as_source(frame)
+        source = as_sequences(frame)
         assert source.lengths.tolist() == [2, 1]
         np.testing.assert_array_equal(source.values[..., 0], expected)
 
 
 def test_float32_frames_stay_float32():
-    assert as_source(pd.DataFrame(TABLE, dtype="float32")).values.dtype == np.float32
-    assert as_source(pl.DataFrame(TABLE).cast(pl.Float32)).values.dtype == np.float32
+    assert as_sequences(pd.DataFrame(TABLE, dtype="float32")).values.dtype == np.float32
+    assert as_sequences(pl.DataFrame(TABLE).cast(pl.Float32)).values.dtype == np.float32
 
 
 SHAPES = (
@@ -159,7 +159,7 @@ TEXT = "; turn text into numbers with X.astype(float)."
     ids=lambda value: None if isinstance(value, str) else type(value).__name__,
 )
 def test_what_cannot_be_sequences_is_refused(X, message):
-    assert error_of(as_source, X) == message
+    assert error_of(as_sequences, X) == message
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int16, np.uint8, bool])

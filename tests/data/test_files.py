@@ -126,7 +126,7 @@ def test_faulty_arguments_are_told_together(tmp_path):
         read_file(tmp_path / "a.csv", columns="a,b")
 
 
-@pytest.mark.parametrize("argument", [{"stride": 2}, {"tail": True}, {"short": "pad"}])
+@pytest.mark.parametrize("argument", [{"stride": 2}, {"tail": True}, {"short": "keep"}])
 def test_how_to_cut_is_refused_where_nothing_is_cut(tmp_path, argument):
     text = (
         "`stride`, `tail` and `short` say how to cut windows, and no `window` was given; "
@@ -140,7 +140,7 @@ def test_what_windows_complain_of_gets_the_name_of_the_file(tmp_path):
     refused(
         two_sequences(tmp_path / "two.npy"),
         "Expected a series of at least 9 steps (the window), got 2 in series 0; take a smaller "
-        "window, or short='pad' to take short series whole.",
+        "window, or short='keep' to take short series whole.",
         window=9,
     )
 
@@ -167,7 +167,7 @@ def test_tail_stride_and_short_reach_the_windows(tmp_path):
     path.write_text("a\n" + "".join(f"{i}\n" for i in range(10)))
     loaded = read_file(path, window=4, stride=4, tail=True)
     assert loaded.index["start"].tolist() == [0, 4, 6]
-    padded = read_file(path, window=99, short="pad")
+    padded = read_file(path, window=99, short="keep")
     assert padded.source.lengths_of([0]).tolist() == [10]
 
 

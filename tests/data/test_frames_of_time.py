@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from unspool import Windows, sequences_from_table
-from unspool.data.convert import as_source
+from unspool.data.convert import as_sequences
 from unspool.errors import InputError
 
 VALUES = np.random.default_rng(0).normal(size=(12, 3))
@@ -25,28 +25,28 @@ WRITTEN = [
 @pytest.mark.parametrize("written", WRITTEN)
 def test_dates_as_text_in_the_index(written):
     with pytest.raises(InputError, match="since its index holds times; cut it into windows"):
-        as_source(frame(HOURS.strftime(written)))
+        as_sequences(frame(HOURS.strftime(written)))
 
 
 @pytest.mark.parametrize("name", ["t", "step", "Time (s)", "seconds"])
 def test_an_index_of_numbers_that_is_called_so(name):
     with pytest.raises(InputError, match="since its index holds times"):
-        as_source(frame(pd.Index(np.arange(12) / 2, name=name)))
+        as_sequences(frame(pd.Index(np.arange(12) / 2, name=name)))
 
 
 @pytest.mark.parametrize("name", ["time", "Timestamp", "Time (s)"])
 def test_a_column_that_is_called_so_is_dropped_first(name):
     with pytest.raises(InputError, match="drop that column, and cut it into windows"):
-        as_source(frame(columns=("a", name, "c")))
+        as_sequences(frame(columns=("a", name, "c")))
 
 
 @pytest.mark.parametrize(
     "index", [None, list("abcdefghijkl"), [f"pump {i}" for i in range(12)], range(3, 15)]
 )
 def test_other_frames_have_a_sequence_in_every_row(index):
-    assert as_source(frame(index)).shape == (12, 3, 1)
+    assert as_sequences(frame(index)).shape == (12, 3, 1)
     steps = frame(index, columns=("time_0", "time_1", "time_2"))  # the steps of a sequence
-    assert as_source(steps).shape == (12, 3, 1)
+    assert as_sequences(steps).shape == (12, 3, 1)
 
 
 def test_windows_over_a_column_whose_cells_are_series():
@@ -58,7 +58,7 @@ def test_windows_over_a_column_whose_cells_are_series():
 def test_times_that_go_back_in_a_list_of_columns_of_one_length():
     one = pd.Series(VALUES[:, 0], index=HOURS)
     with pytest.raises(InputError, match="in the index of sequence 1 they go back"):
-        as_source([one, one[::-1]])
+        as_sequences([one, one[::-1]])
 
 
 def test_a_long_table_needs_columns_with_names():

@@ -17,7 +17,7 @@ def sequences(lengths=None):
 
 def windows():
     series = [np.arange(40.0).reshape(20, 2), -np.arange(14.0).reshape(7, 2)]
-    return Windows(series, 9, 2, short="pad")
+    return Windows(series, 9, 2, short="keep")
 
 
 @pytest.mark.parametrize("horizon", [1, 3])

@@ -23,7 +23,7 @@ from tests.forms import (
     trained,
 )
 from unspool import Windows
-from unspool.data.convert import as_source
+from unspool.data.convert import as_sequences
 from unspool.data.series import chronological_split
 from unspool.data.tables import sequences_from_table
 from unspool.errors import InputError
@@ -143,6 +143,6 @@ def test_instances_are_split_each_by_time():
         (earlier, [one[:n] for one, n in zip(RAGGED, cut, strict=True)]),
         (later, [one[n:] for one, n in zip(RAGGED, cut, strict=True)]),
     ):
-        source = as_source(part)
+        source = as_sequences(part)
         for one, plain in zip(source, [one for one in expected if len(one)], strict=True):
             np.testing.assert_array_equal(one, plain)

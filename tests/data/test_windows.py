@@ -72,7 +72,7 @@ def test_windows_are_the_naive_ones_and_never_cross_series(lengths, stride, tail
 @pytest.mark.parametrize("lengths", [(3,), (2, 9, 1), (2, 3)])
 def test_short_series_are_taken_whole_when_asked(lengths):
     series = numbered(*lengths)
-    windows = Windows(series, 5, short="pad")
+    windows = Windows(series, 5, short="keep")
     assert_holds(windows, naive(series, 5))
     assert windows.max_length == min(5, max(lengths))
     np.testing.assert_array_equal(windows[0], naive(series, 5)[0])
@@ -217,7 +217,7 @@ def test_chunks_hold_every_step_once_and_their_mean_is_the_mean_sequence(chunk_v
 
 SHORT = (
     "Expected a series of at least {} steps (the window), got {} in series {}; take a smaller "
-    "window, or short='pad' to take short series whole."
+    "window, or short='keep' to take short series whole."
 )
 
 
@@ -232,7 +232,7 @@ def spoilt(value, names=None):
     [
         ({"series": np.zeros(3), "size": 4}, SHORT.format(4, 3, 0)),
         ({"series": [np.zeros(9), np.zeros(2)], "size": 3}, SHORT.format(3, 2, 1)),
-        ({"series": np.zeros((0, 2)), "size": 3, "short": "pad"}, SHORT.format(3, 0, 0)),
+        ({"series": np.zeros((0, 2)), "size": 3, "short": "keep"}, SHORT.format(3, 0, 0)),
         (
             {"series": [np.zeros((9, 2)), np.zeros((9, 3))], "size": 3},
             "Expected every series with 2 features like the first, got 3 in series 1.",
@@ -354,7 +354,7 @@ def test_chronological_split_refuses_shares_outside_of_zero_to_one(test_size):
 @pytest.mark.parametrize("trailing", [(), (2,)])
 def test_overlap_mean_averages_what_lies_on_a_step(trailing):
     rng = np.random.default_rng(0)
-    windows = Windows(numbered(11, 3, 8), 4, 3, short="pad")
+    windows = Windows(numbered(11, 3, 8), 4, 3, short="keep")
     values = rng.normal(size=(len(windows), 4, *trailing)).astype(np.float32)
     owner, start = windows.place(range(len(windows)))
     batches = [np.array([4, 0, 2]), np.array([1, 3, 5])]
@@ -393,7 +393,7 @@ def test_chunks_of_a_part_are_the_steps_its_windows_reach():
 def test_few_series_and_many_are_gathered_alike(batch):
     rng = np.random.default_rng(0)
     series = [rng.normal(size=(length, 2)) for length in (30, 4, 50)]
-    windows = Windows(series, 7, short="pad")
+    windows = Windows(series, 7, short="keep")
     indices = rng.integers(0, len(windows), batch)
     values, lengths = windows.take(indices)
     for value, length, number, start in zip(values, lengths, *windows.place(indices), strict=True):

@@ -63,7 +63,7 @@ def with_gaps(name, tensor):
 @pytest.mark.parametrize("change", [lambda name, tensor: tensor, with_gaps], ids=["whole", "gaps"])
 def test_the_library_equals_the_reference(case, reverse, change):
     case = replace(case, reverse=reverse)
-    got = run(case, "library", change=change)
+    got = run(case, "torch", change=change)
     for label, one in expected(case).items():
         assert_close(label, one, got[label])
 
@@ -83,8 +83,8 @@ def test_auto_takes_the_library_and_for_other_cells_the_equations():
     first, named = split(arguments)
     told = []
     for activation in ("tanh", "relu"):
-        lstm(*first, **named, activation=activation, told=told.append)
-    assert [choice.name for choice in told] == ["library", "stepwise"]
+        lstm(*first, **named, activation=activation, on_choice=told.append)
+    assert [choice.name for choice in told] == ["torch", "stepwise"]
 
 
 def test_without_gradients_too_there_is_no_warning():

@@ -7,9 +7,8 @@ import torch
 from tests import fakegpu
 from tests.trained import ALL, LONG, QUICK, RAGGED, Case, classifier, forecaster, lstm, redraw, rows
 from unspool import EncoderClassifier, LSTMForecaster, StackedAutoencoder
-from unspool.nn import gate_weights
+from unspool.nn import gate_weights, summary
 from unspool.nn.device import resolve_device
-from unspool.nn.summary import summary
 
 DEVICES = ("device", "autoencoder__device")
 LABELS = np.arange(len(RAGGED)) % 3

@@ -47,7 +47,7 @@ ROUGHLY = {
     "elu": lambda: DenseAutoencoder(hidden_units=(150,), activation="elu", **SHORT),
     "conv": lambda: ConvAutoencoder(**SHORT),
     "conv, to a code": lambda: ConvAutoencoder(20, kernel_size=5, pool_size=3, **SHORT),
-    "library": lambda: LSTMAutoencoder(backend="library", **SHORT),
+    "library": lambda: LSTMAutoencoder(backend="torch", **SHORT),
 }
 METHODS = (
     "transform",

@@ -25,7 +25,7 @@ MODELS = {
     "kernels, pooling": lstm(n_kernels=6, pooling="all"),
     "composite": lstm(horizon=2),
     "forecaster": forecaster(bidirectional=True),
-    "library": lstm(backend="library"),
+    "library": lstm(backend="torch"),
 }
 OVER = {
     "mean": lambda states: states.mean(0),

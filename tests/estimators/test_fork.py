@@ -43,7 +43,7 @@ X, y = np.random.default_rng(0).normal(size=(64, 30)).cumsum(1), np.arange(64) %
 SMALL = {"epochs": 1, "random_state": 0, "verbose": 0}
 MODELS = {
     "lstm": lambda: unspool.LSTMAutoencoder(64, **SMALL).fit(X),
-    "library": lambda: unspool.LSTMAutoencoder(64, backend="library", **SMALL).fit(X),
+    "library": lambda: unspool.LSTMAutoencoder(64, backend="torch", **SMALL).fit(X),
     "dense": lambda: unspool.DenseAutoencoder(64, hidden_units=(999,), **SMALL).fit(X),
     "stacked": lambda: unspool.StackedAutoencoder(64, hidden_units=(999,), **SMALL).fit(X),
     "conv": lambda: unspool.ConvAutoencoder(64, **SMALL).fit(X),

@@ -138,7 +138,7 @@ def test_a_sequence_is_forecast_the_same_alone_and_among_others(decoder, units):
 
 @pytest.mark.cpu
 def test_a_dense_forecast_does_not_depend_on_the_size_of_the_batch():
-    model = quick(latent_dim=64, horizon=K, backend="cpu").fit(data(2))
+    model = quick(latent_dim=64, horizon=K, backend="compiled").fit(data(2))
     among, alone = model.forecast(data(2)), [model.forecast([one])[0] for one in data(2)]
     np.testing.assert_allclose(among, alone, rtol=0, atol=1e-13)
 

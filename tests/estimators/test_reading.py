@@ -36,7 +36,7 @@ from unspool import (
     Windows,
     runtime,
 )
-from unspool.data.convert import as_source
+from unspool.data.convert import as_sequences
 from unspool.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
@@ -174,7 +174,7 @@ def test_codes_of_instances_have_no_place_in_a_frame_of_steps():
     model.set_output(transform="pandas")
     with pytest.raises(InputError, match="leave `set_output` out"):
         model.transform(X)
-    assert len(model.transform(as_source(X))) == len(CUBE)
+    assert len(model.transform(as_sequences(X))) == len(CUBE)
 
 
 def test_a_classifier_scores_labels_in_every_form_that_it_was_fitted_on():
@@ -282,20 +282,20 @@ def test_infinity_within_the_length_of_a_sequence_is_refused():
 def test_columns_that_are_only_numbered_are_put_in_order_too():
     frames = [pd.DataFrame(one) for one in CUBE]
     turned = [frame[[1, 0]] if i else frame for i, frame in enumerate(frames)]
-    source = as_source(turned)
+    source = as_sequences(turned)
     np.testing.assert_array_equal(source.values, CUBE)
     assert source.feature_names is None
-    named = as_source([frames[0], *frames_of(CUBE[1:])])  # numbers have no say where names do
+    named = as_sequences([frames[0], *frames_of(CUBE[1:])])  # numbers have no say where names do
     np.testing.assert_array_equal(named.values, CUBE)
 
 
 @pytest.mark.filterwarnings("ignore")  # of prototypes
 def test_tensors_of_odd_kinds_are_read_or_refused_in_words():
     values, known = torch.ones(2, 3), torch.tensor([[True, True, False]] * 2)
-    assert as_source(masked_tensor(values, known)).lengths.tolist() == [2, 2]
+    assert as_sequences(masked_tensor(values, known)).lengths.tolist() == [2, 2]
     with pytest.raises(InputError, match=r"got a nested one; give X.unbind\(\)"):
-        as_source(torch.nested.nested_tensor([values[0], values[1, :2]]))
-    assert as_source(torch.quantize_per_tensor(values, 0.5, 0, torch.quint8)).shape == (2, 3, 1)
+        as_sequences(torch.nested.nested_tensor([values[0], values[1, :2]]))
+    assert as_sequences(torch.quantize_per_tensor(values, 0.5, 0, torch.quint8)).shape == (2, 3, 1)
 
 
 def test_masked_lengths_are_refused():

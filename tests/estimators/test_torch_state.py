@@ -32,7 +32,7 @@ MODELS = {
         5, decoder="previous", teacher_forcing=0.5, bidirectional=False, **SMALL
     ),
     "lstm, one call": lambda: LSTMAutoencoder(5, bidirectional=False, **SMALL),
-    "lstm, library": lambda: LSTMAutoencoder(5, backend="library", **SMALL),
+    "lstm, library": lambda: LSTMAutoencoder(5, backend="torch", **SMALL),
     "forecaster": lambda: LSTMForecaster(5, horizon=2, decoder="dense", **SMALL),
     "dense": lambda: DenseAutoencoder(5, hidden_units=(7,), **RANDOM, **SMALL),
     "stacked": lambda: StackedAutoencoder(5, hidden_units=(7,), fine_tune=True, **SMALL),

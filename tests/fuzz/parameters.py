@@ -54,7 +54,18 @@ NAMES = (
     *("adam", "sgd", "rmsprop", "adamw", "nadam", "adamax", "adagrad", "adadelta"),
     *("linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax", "hard_sigmoid"),
     *("repeat", "state", "previous", "reshape", "flat", "dense", "reversed_input"),
-    *("standard", "minmax", "none", "auto", "cpu", "library", "stepwise", "cuda:99", "meta"),
+    *(
+        "standard",
+        "minmax",
+        "none",
+        "auto",
+        "compiled",
+        "torch",
+        "stepwise",
+        "cpu",
+        "cuda:99",
+        "meta",
+    ),
 )
 NUMBERS = (
     *(0, 1, 2, 3, 5, -1, 17, 1000, 10**5, 10**9, 2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**63, 2**64),

@@ -11,7 +11,7 @@ import torch
 from tests.close import assert_close
 from tests.lstm.cases import CELLS, RESULTS, SERVED, Case, call, check, draw, expected, run, tensors
 from unspool.lstm import BACKENDS
-from unspool.lstm.cpu import Task
+from unspool.lstm.backends.compiled import Task
 
 directions = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 backends = pytest.mark.parametrize("backend", BACKENDS)

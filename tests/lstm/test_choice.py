@@ -8,17 +8,18 @@ import torch
 
 from tests.lstm.cases import Case, split, tensors
 from unspool.errors import InputError
-from unspool.lstm import BACKENDS, Call, Choice, choose, cpu, lstm
+from unspool.lstm import BACKENDS, Call, Choice, choose, lstm
+from unspool.lstm.backends import compiled
 from unspool.nn import LSTMLayer
 
 
 def run(backend="auto", told=None, **options):
     first, named = split(tensors(Case(2, 3, 1, 2))[0])
-    return lstm(*first, **named, backend=backend, told=told, **options)
+    return lstm(*first, **named, backend=backend, on_choice=told, **options)
 
 
 def test_auto_says_what_runs_and_why():
-    assert choose(Call()) == ("cpu", "first choice for this cell")
+    assert choose(Call()) == ("compiled", "first choice for this cell")
     assert choose(Call("relu", device="cuda")) == (
         "stepwise",
         "cpu runs on the CPU, not on cuda; "
@@ -32,25 +33,27 @@ def test_auto_says_what_runs_and_why():
 @pytest.fixture
 def measured(monkeypatch):
     """The library trains faster on fewer than 10 sequences."""
-    monkeypatch.setattr(cpu, "FEWEST_TRAINING", ((16, 0), (math.inf, 10)))
+    monkeypatch.setattr(compiled, "FEWEST_TRAINING", ((16, 0), (math.inf, 10)))
 
 
 def test_auto_leaves_training_on_a_small_batch_of_a_wide_layer_to_the_library(measured):
     few = Call(batch=9, hidden=256)
     assert choose(few) == (
-        "library",
+        "torch",
         "cpu is slower on fewer than 10 sequences in layers of 256 units",
     )
-    assert choose(replace(few, batch=10)).name == "cpu"
-    assert choose(replace(few, hidden=16)).name == "cpu"
-    assert choose(few, "cpu").name == "cpu"
-    assert choose(replace(few, activation="relu")).name == "cpu"  # the library has no such cell
+    assert choose(replace(few, batch=10)).name == "compiled"
+    assert choose(replace(few, hidden=16)).name == "compiled"
+    assert choose(few, "compiled").name == "compiled"
+    assert (
+        choose(replace(few, activation="relu")).name == "compiled"
+    )  # the library has no such cell
 
 
 @pytest.mark.parametrize("hidden", [1, 16, 64, 256, 2000])
 def test_without_gradients_the_choice_does_not_depend_on_the_batch(hidden):
     calls = [Call(batch=batch, hidden=hidden, training=False) for batch in (None, 1, 2, 63, 1000)]
-    assert {choose(call).name for call in calls} == {"cpu"}
+    assert {choose(call).name for call in calls} == {"compiled"}
 
 
 @pytest.mark.parametrize(
@@ -76,27 +79,27 @@ def test_what_is_told_is_what_runs(backend, activation, monkeypatch):
 
 def test_a_layer_says_what_would_run_it_and_then_what_did(measured):
     layer, x = LSTMLayer(1, 32), torch.zeros(9, 3, 1)
-    assert layer.backend == Choice("cpu", "first choice for this cell")
+    assert layer.backend == Choice("compiled", "first choice for this cell")
     layer(x)
     assert layer.backend == layer.ran == layer.choice(9)
-    assert layer.ran.name == "library"
+    assert layer.ran.name == "torch"
     with torch.no_grad():
         layer(x)
     assert layer.backend == layer.ran == layer.choice(9, training=False)
-    assert layer.ran.name == "cpu"
+    assert layer.ran.name == "compiled"
 
 
 def test_a_backend_that_cannot_serve_refuses_instead_of_giving_way():
     with pytest.raises(InputError) as caught:
-        choose(Call("relu"), "library")
+        choose(Call("relu"), "torch")
     assert str(caught.value) == (
-        "`backend` 'library' runs tanh cells with sigmoid gates only, not relu with sigmoid; "
+        "`backend` 'torch' runs tanh cells with sigmoid gates only, not relu with sigmoid; "
         "take 'auto' or another one."
     )
     with pytest.raises(InputError) as caught:
-        choose(Call(dtype=torch.float16), "cpu")
+        choose(Call(dtype=torch.float16), "compiled")
     assert str(caught.value) == (
-        "`backend` 'cpu' computes in float32 or float64, not in float16; "
+        "`backend` 'compiled' computes in float32 or float64, not in float16; "
         "take 'auto' or another one."
     )
 

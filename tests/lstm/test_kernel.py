@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numba.core import caching, config
 
-from unspool.lstm import cpu
+from unspool.lstm.backends import compiled
 from unspool.lstm.compiled import recurrence
 from unspool.lstm.compiled.kernel import Kernel
 from unspool.lstm.compiled.vector import pointer
@@ -98,6 +98,6 @@ def test_without_compilation_a_kernel_is_the_function_itself(monkeypatch):
 
 
 def test_warmup_gives_no_folder_where_a_kernel_is_not_kept(monkeypatch):
-    assert cpu.warmup() == recurrence.forward.folder
+    assert compiled.warmup() == recurrence.forward.folder
     monkeypatch.setattr(Kernel, "folder", None)
-    assert cpu.warmup() is None
+    assert compiled.warmup() is None

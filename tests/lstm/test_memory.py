@@ -8,7 +8,7 @@ import torch
 
 from tests.lstm.cases import Case, check
 from tests.lstm.processes import in_process
-from unspool.lstm.cpu import Task
+from unspool.lstm.backends.compiled import Task
 
 CASES = [
     Case(B, 4, F, H, C, ragged=ragged, reverse=ragged)
@@ -31,7 +31,7 @@ def test_nothing_is_written_beside_an_array(case, dtype, monkeypatch):
         return whole[FENCE : FENCE + size].fill_(torch.nan).view(shape)
 
     monkeypatch.setattr(Task, "new", new)
-    check("cpu", case, dtype)
+    check("compiled", case, dtype)
     assert len(fenced) > 10
     for whole in fenced:
         assert (whole[:FENCE] == POST).all()
@@ -66,7 +66,7 @@ for dtype in (torch.float32, torch.float64):
             name: (at_the_end(one) if one.numel() else one.detach()).requires_grad_()
             for name, one in inputs.items()
         }
-        results = call("cpu", inputs, None if lengths is None else at_the_end(lengths), case)
+        results = call("compiled", inputs, None if lengths is None else at_the_end(lengths), case)
         torch.autograd.grad(
             results, list(inputs.values()), [at_the_end(one) for one in cotangents]
         )

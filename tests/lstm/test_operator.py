@@ -9,7 +9,7 @@ from tests.close import assert_close
 from tests.lstm.cases import Case, call, tensors
 from unspool.errors import InputError
 from unspool.lstm import lstm
-from unspool.lstm.cpu import Task
+from unspool.lstm.backends.compiled import Task
 from unspool.lstm.pooling import STATISTICS
 from unspool.nn.recurrent import LSTM, Cell
 
@@ -68,7 +68,7 @@ def test_the_operator_keeps_the_rules_of_pytorch(case, monkeypatch):
 def test_a_module_compiled_by_pytorch_gives_the_same_numbers(compiler, lengths, statistics):
     torch.compiler.reset()  # which otherwise gives up after so many compilations
     torch.manual_seed(0)
-    module = LSTM(3, 2, num_layers=2, bidirectional=True, cell=Cell(backend="cpu"))
+    module = LSTM(3, 2, num_layers=2, bidirectional=True, cell=Cell(backend="compiled"))
     compiled = torch.compile(module, backend=compiler, fullgraph=True)
     x = torch.randn(5, 4, 3)
     sums = []
@@ -84,12 +84,12 @@ def test_a_module_compiled_by_pytorch_gives_the_same_numbers(compiler, lengths, 
 
 def test_a_second_derivative_is_refused():
     inputs, *_ = tensors(CASE)
-    h, *_ = call("cpu", inputs, None, CASE)
+    h, *_ = call("compiled", inputs, None, CASE)
     (gradient,) = torch.autograd.grad((h**2).sum(), inputs["x"], create_graph=True)
     with pytest.raises(InputError) as caught:
         torch.autograd.grad(gradient.sum(), inputs["w_hh"])
     assert str(caught.value) == (
-        "`backend` 'cpu' has no second derivative; take 'stepwise', which has."
+        "`backend` 'compiled' has no second derivative; take 'stepwise', which has."
     )
 
 
@@ -105,7 +105,7 @@ def test_a_gradient_of_what_ran_without_training_is_refused():
 
 def test_a_gradient_after_the_lengths_were_changed_is_refused():
     inputs, _, lengths = tensors(CASE)
-    h, *_ = call("cpu", inputs, lengths, CASE)
+    h, *_ = call("compiled", inputs, lengths, CASE)
     lengths += 1
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         h.sum().backward()
@@ -124,7 +124,7 @@ def test_a_gradient_after_the_lengths_were_changed_is_refused():
 )
 def test_bad_lengths_are_refused(lengths, message):
     with pytest.raises(InputError) as caught:
-        call("cpu", tensors(CASE)[0], torch.tensor(lengths), CASE)
+        call("compiled", tensors(CASE)[0], torch.tensor(lengths), CASE)
     assert str(caught.value) == message
 
 
@@ -146,7 +146,7 @@ def test_arguments_that_do_not_fit_are_refused(name, change, expected, got):
     inputs, *_ = tensors(CASE)
     inputs[name] = change(inputs[name])
     with pytest.raises(InputError) as caught:
-        call("cpu", inputs, None, CASE)
+        call("compiled", inputs, None, CASE)
     assert str(caught.value) == f"Expected `{name}` of shape {expected}, not of {got}."
 
 
@@ -163,7 +163,7 @@ def test_an_input_without_its_weights_is_refused(missing, pair):
     inputs, *_ = tensors(CASE)
     del inputs[missing]
     with pytest.raises(InputError) as caught:
-        call("cpu", inputs, None, CASE)
+        call("compiled", inputs, None, CASE)
     assert str(caught.value) == f"Expected {pair} together, or neither."
 
 
@@ -171,12 +171,12 @@ def test_half_precision_is_refused_by_name_and_taken_by_another_backend():
     inputs, *_ = tensors(CASE, torch.bfloat16)
     first = [inputs[name] for name in NAMES[:4]]
     told = []
-    h, *_ = lstm(*first, told=told.append)
+    h, *_ = lstm(*first, on_choice=told.append)
     assert h.dtype == torch.bfloat16
-    assert told[0].name != "cpu"
+    assert told[0].name != "compiled"
     with pytest.raises(InputError) as caught:
-        lstm(*first, backend="cpu")
+        lstm(*first, backend="compiled")
     assert str(caught.value) == (
-        "`backend` 'cpu' computes in float32 or float64, not in bfloat16; "
+        "`backend` 'compiled' computes in float32 or float64, not in bfloat16; "
         "take 'auto' or another one."
     )

@@ -167,7 +167,7 @@ def test_before_the_first_step():
 
 
 @pytest.mark.parametrize("name", POOLINGS)
-@pytest.mark.parametrize("backend", ["cpu", "library", "stepwise"])
+@pytest.mark.parametrize("backend", ["compiled", "torch", "stepwise"])
 def test_an_encoder_gives_the_same_on_every_backend(name, backend):
     from unspool.nn.recurrent import Cell
 

@@ -19,7 +19,7 @@ CASES = [Case(1, 3, 1, 1, 1), Case(33, 5, 3, 10, 5, True, True), Case(100, 4, 17
 
 def check_all(dtype):
     for case in CASES:
-        check("cpu", case, dtype)
+        check("compiled", case, dtype)
 """
 
 FORK_AFTER_USE = """
@@ -54,7 +54,7 @@ from unspool.nn import LSTMLayer
 layer = LSTMLayer(2, 3)
 layer(torch.zeros(4, 5, 2))[0].sum().backward()
 try:
-    choose(Call(), "cpu")
+    choose(Call(), "compiled")
 except InputError as error:
     print(json.dumps([*layer.ran, str(error)]))
 """
@@ -114,9 +114,10 @@ def test_a_folder_that_cannot_be_written(printed):
 
 def test_without_compilation_another_backend_is_taken(printed):
     assert printed("not compiled") == [
-        "library",
-        "cpu is compiled, which NUMBA_DISABLE_JIT forbids",
-        "`backend` 'cpu' is compiled, which NUMBA_DISABLE_JIT forbids; take 'auto' or another one.",
+        "torch",
+        "compiled is compiled, which NUMBA_DISABLE_JIT forbids",
+        "`backend` 'compiled' is compiled, which NUMBA_DISABLE_JIT forbids; "
+        "take 'auto' or another one.",
     ]
 
 

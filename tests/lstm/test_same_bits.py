@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.lstm.cases import RESULTS, Case, assert_same, call, labelled, run, tensors
-from unspool.lstm import cpu
+from unspool.lstm.backends import compiled
 from unspool.lstm.pooling import STATISTICS
 
 CASE = Case(257, 20, 3, 10, 5, ragged=True)
@@ -37,12 +37,12 @@ def threads():
 @dtypes
 @cases
 def test_a_sequence_alone_and_among_others(case, dtype):
-    among = run("cpu", case, dtype)
+    among = run("compiled", case, dtype)
     inputs, cotangents, lengths = tensors(case, dtype)
     for row in (0, 1, 31, 32, 100, 256):
         own = slice(row, row + 1)
         alone = {n: one[own] if n in OWN else one for n, one in inputs.items()}
-        results = call("cpu", alone, None if lengths is None else lengths[own], case)
+        results = call("compiled", alone, None if lengths is None else lengths[own], case)
         wanted = [alone[name] for name in OWN]
         gradients = torch.autograd.grad(results, wanted, [one[own] for one in cotangents])
         got = labelled(results, dict(zip(OWN, gradients, strict=True)))
@@ -74,35 +74,35 @@ def test_a_few_sequences_without_gradients_and_many(case, options, dtype):
     inputs, _, lengths = tensors(case, dtype)
     for more in WANTED:
         with torch.no_grad():
-            among = call("cpu", inputs, lengths, case, **more)
+            among = call("compiled", inputs, lengths, case, **more)
             for first, last in ((0, 1), (1, 2), (2, 5), (5, 13), (200, 224), (256, 257)):
                 own = slice(first, last)
                 few = {n: one[own] if n in OWN else one for n, one in inputs.items()}
-                with patch.object(cpu.few, "forward", wraps=cpu.few.forward) as ran:
+                with patch.object(compiled.few, "forward", wraps=compiled.few.forward) as ran:
                     got = call(
-                        "cpu",
+                        "compiled",
                         few,
                         None if lengths is None else lengths[own],
                         case,
                         **more,
                     )
-                assert ran.called == (last - first <= cpu.FEW_OF_TILE * lanes(dtype))
+                assert ran.called == (last - first <= compiled.FEW_OF_TILE * lanes(dtype))
                 for name, one, other in zip(RESULTS, among, got, strict=True):
                     np.testing.assert_array_equal(other, one[own], err_msg=name)
 
 
 def lanes(dtype):
-    return cpu.VECTORS * cpu.BYTES // dtype.itemsize
+    return compiled.VECTORS * compiled.BYTES // dtype.itemsize
 
 
 @dtypes
 @cases
 def test_the_number_of_threads(case, dtype, threads):
     threads(1)
-    one = run("cpu", case, dtype)
+    one = run("compiled", case, dtype)
     for number in (2, 5):
         threads(number)
-        assert_same(one, run("cpu", case, dtype))
+        assert_same(one, run("compiled", case, dtype))
 
 
 @dtypes
@@ -129,7 +129,7 @@ def pooled(case, dtype, rows=slice(None), padding=0):
         x = torch.nn.functional.pad(given["x"].detach(), (0, 0, 0, padding), value=torch.nan)
         given["x"] = x.requires_grad_()
     found, *_ = call(
-        "cpu", given, None if lengths is None else lengths[rows],
+        "compiled", given, None if lengths is None else lengths[rows],
         replace(case, T=case.T + padding), return_sequences=False, statistics=STATISTICS,
     )  # fmt: skip
     grad = cotangents[0][rows, : len(STATISTICS)]
@@ -151,11 +151,11 @@ def test_the_amount_of_padding(case):
     inputs, cotangents, lengths = tensors(case, torch.float32)
     if lengths is None:
         lengths = torch.full((case.B,), case.T)
-    expected = run("cpu", case, torch.float32)
+    expected = run("compiled", case, torch.float32)
     for filling in (0.0, torch.nan, torch.inf):
         x = inputs["x"].detach()
         longer = torch.nn.functional.pad(x, (0, 0, 0, 13), value=filling).requires_grad_()
-        results = call("cpu", inputs | {"x": longer}, lengths, replace(case, T=case.T + 13))
+        results = call("compiled", inputs | {"x": longer}, lengths, replace(case, T=case.T + 13))
         more = torch.nn.functional.pad(cotangents[0], (0, 0, 0, 13))
         gradients = torch.autograd.grad(
             results, list((inputs | {"x": longer}).values()), [more, *cotangents[1:]]
@@ -175,28 +175,28 @@ def test_what_stands_in_the_padding(reverse, filling):
     inputs, _, lengths = tensors(case)
     past = torch.arange(case.T)[:, None] >= lengths[:, None, None]
     other = torch.where(past, filling, inputs["x"].detach()).requires_grad_()
-    assert_same(run("cpu", case), run("cpu", case, x=other))
+    assert_same(run("compiled", case), run("compiled", case, x=other))
 
 
 def test_which_gradients_are_wanted():
-    expected = run("cpu", CASE)
+    expected = run("compiled", CASE)
     for wanted in ("x", "w_ih", "w_hh", "bias", "context", "w_context", "h0", "c0"):
         inputs, cotangents, lengths = tensors(CASE)
         frozen = {name: one if name == wanted else one.detach() for name, one in inputs.items()}
-        results = call("cpu", frozen, lengths, CASE)
+        results = call("compiled", frozen, lengths, CASE)
         (gradient,) = torch.autograd.grad(results, [frozen[wanted]], cotangents)
         got = labelled(results, {wanted: gradient})
         assert_same({label: expected[label] for label in got}, got)
 
 
 def test_whether_gradients_and_sequences_are_wanted():
-    expected = run("cpu", CASE)
+    expected = run("compiled", CASE)
     inputs, _, lengths = tensors(CASE)
     with torch.no_grad():
         assert_same(
-            {n: expected[n] for n in RESULTS}, labelled(call("cpu", inputs, lengths, CASE), {})
+            {n: expected[n] for n in RESULTS}, labelled(call("compiled", inputs, lengths, CASE), {})
         )
-        _, h_n, c_n = call("cpu", inputs, lengths, CASE, return_sequences=False)
+        _, h_n, c_n = call("compiled", inputs, lengths, CASE, return_sequences=False)
     np.testing.assert_array_equal(h_n, expected["h_n"])
     np.testing.assert_array_equal(c_n, expected["c_n"])
 
@@ -215,19 +215,19 @@ def test_how_arguments_lie_in_memory():
     spread = {name: apart(array).requires_grad_() for name, array in inputs.items()}
     scattered = torch.full((CASE.B, 3), -1)
     scattered[:, 1] = lengths
-    results = call("cpu", spread, scattered[:, 1], CASE)
+    results = call("compiled", spread, scattered[:, 1], CASE)
     gradients = torch.autograd.grad(
         results, list(spread.values()), [apart(one) for one in cotangents]
     )
     got = labelled(results, dict(zip(inputs, gradients, strict=True)))
-    assert_same(run("cpu", CASE), got)
+    assert_same(run("compiled", CASE), got)
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.uint8], ids=str)
 def test_the_type_of_the_lengths(dtype):
     inputs, _, lengths = tensors(CASE)
-    one = call("cpu", inputs, lengths, CASE)
-    other = call("cpu", inputs, lengths.to(dtype), CASE)
+    one = call("compiled", inputs, lengths, CASE)
+    other = call("compiled", inputs, lengths.to(dtype), CASE)
     assert_same(labelled(one, {}), labelled(other, {}))
 
 
@@ -236,6 +236,6 @@ def test_one_row_for_all_sequences():
     inputs, *_ = tensors(case)
     shared = {n: one[:1].expand_as(one) if n in OWN else one for n, one in inputs.items()}
     repeated = {n: one.clone() for n, one in shared.items()}
-    results = [labelled(call("cpu", each, None, case), {}) for each in (repeated, shared)]
+    results = [labelled(call("compiled", each, None, case), {}) for each in (repeated, shared)]
     assert_same(*results)
     assert (results[0]["h"] == results[0]["h"][:1]).all()

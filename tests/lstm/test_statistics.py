@@ -15,8 +15,9 @@ from tests.close import assert_close
 from tests.lstm.cases import SERVED, Case, call, draw, expected, split, tensors
 from unspool.blueprint.parts import VARIANCE_FLOOR
 from unspool.errors import InputError
-from unspool.lstm import BACKENDS, cpu, lstm, reference
-from unspool.lstm.cpu import Task
+from unspool.lstm import BACKENDS, lstm, reference
+from unspool.lstm.backends import compiled
+from unspool.lstm.backends.compiled import Task
 from unspool.lstm.pooling import STATISTICS
 from unspool.nn.recurrent import LSTM, Cell
 
@@ -89,11 +90,11 @@ def check(backend, case, statistics=STATISTICS, dtype=torch.float64, scale=1.0):
     assert_close("statistics", right.astype(numpy), found, scale)
     for name, one in gradients.items():
         assert_close(f"gradient of {name}", one.astype(numpy), got[name], scale)
-    if backend == "cpu":
+    if backend == "compiled":
         inputs, _, lengths = tensors(case, dtype)
         more = {"return_sequences": False, "statistics": statistics}
         with torch.no_grad():
-            without, *_ = call("cpu", inputs, lengths, case, **more)
+            without, *_ = call("compiled", inputs, lengths, case, **more)
         np.testing.assert_array_equal(without, found.detach())
 
 
@@ -123,7 +124,7 @@ def test_statistics_and_gradients_are_those_of_the_reference(backend, cell, reve
 @directions
 def test_many_sequences(case, reverse):
     # A gate that is nearly shut or open has a slope of a few roundings.
-    check("cpu", replace(case, reverse=reverse), scale=5)
+    check("compiled", replace(case, reverse=reverse), scale=5)
 
 
 @pytest.mark.parametrize("statistics", SUBSETS, ids="-".join)
@@ -144,7 +145,7 @@ def test_gradients_against_finite_differences():
     more = {"lengths": lengths, "return_sequences": False, "statistics": STATISTICS}
 
     def pooled(x, w_ih, w_hh, bias, h0, c0):
-        return lstm(x, w_ih, w_hh, bias, h0=h0, c0=c0, backend="cpu", **more)[0]
+        return lstm(x, w_ih, w_hh, bias, h0=h0, c0=c0, backend="compiled", **more)[0]
 
     names = ("x", "w_ih", "w_hh", "bias", "h0", "c0")
     torch.autograd.gradcheck(pooled, [inputs[name] for name in names])
@@ -159,7 +160,7 @@ def test_gradients_of_statistics_alone(statistics):
         torch.autograd.grad(
             call(backend, inputs, lengths, FEW, **more)[0].sin().sum(), list(inputs.values())
         )
-        for backend in ("stepwise", "cpu")
+        for backend in ("stepwise", "compiled")
     ]
     for name, one, other in zip(inputs, *got, strict=True):
         assert_close(f"gradient of {name}", one, other)
@@ -184,9 +185,9 @@ def test_states_that_hardly_move_are_as_in_float64(level, T, batch):
         x, *weights = steady(T, dtype, level)
         x = x.repeat(batch // 2, 1, 1)
         with torch.no_grad():
-            h, *_ = lstm(x.float().to(dtype), *weights, backend="cpu")
+            h, *_ = lstm(x.float().to(dtype), *weights, backend="compiled")
             pooled, *_ = lstm(
-                x.float().to(dtype), *weights, backend="cpu", return_sequences=False,
+                x.float().to(dtype), *weights, backend="compiled", return_sequences=False,
                 statistics=("mean", "std"),
             )  # fmt: skip
         found.append((pooled.double().numpy(), h.double().numpy()))
@@ -197,7 +198,7 @@ def test_states_that_hardly_move_are_as_in_float64(level, T, batch):
 
 
 @pytest.mark.parametrize(
-    ("backend", "shares"), [("cpu", [0, 0, 1]), ("stepwise", [1 / 3, 1 / 3, 1 / 3])]
+    ("backend", "shares"), [("compiled", [0, 0, 1]), ("stepwise", [1 / 3, 1 / 3, 1 / 3])]
 )
 @pytest.mark.parametrize("name", ["max", "min"])
 def test_who_gets_the_gradient_of_equal_states(backend, shares, name):
@@ -217,7 +218,7 @@ def test_what_is_no_number_stays_so(batch):
     x[0, 3] = torch.nan
     with torch.no_grad():
         pooled, *_ = lstm(
-            x, weights[0], w_hh, weights[2], backend="cpu", return_sequences=False,
+            x, weights[0], w_hh, weights[2], backend="compiled", return_sequences=False,
             statistics=STATISTICS,
         )  # fmt: skip
     assert pooled[0].isnan().all()
@@ -230,7 +231,7 @@ def test_no_state_is_kept_without_gradients(batch):
     shapes, new = [], Task.new
     with torch.no_grad(), patch.object(Task, "new", lambda s, *n: shapes.append(n) or new(s, *n)):
         call(
-            "cpu", inputs, lengths, replace(FEW, B=batch),
+            "compiled", inputs, lengths, replace(FEW, B=batch),
             return_sequences=False, statistics=STATISTICS,
         )  # fmt: skip
     assert (batch, len(STATISTICS), FEW.H) in shapes
@@ -241,10 +242,12 @@ def test_no_state_is_kept_without_gradients(batch):
 def test_no_gradient_of_the_states_is_made():
     inputs, _, lengths = tensors(FEW)
     more = {"return_sequences": False, "statistics": STATISTICS}
-    pooled, *_ = call("cpu", inputs, lengths, FEW, **more)
+    pooled, *_ = call("compiled", inputs, lengths, FEW, **more)
     told = []
-    as_record = cpu.recurrence.as_record
-    with patch.object(cpu.recurrence, "as_record", lambda job: told.append(job) or as_record(job)):
+    as_record = compiled.recurrence.as_record
+    with patch.object(
+        compiled.recurrence, "as_record", lambda job: told.append(job) or as_record(job)
+    ):
         pooled.sum().backward()
     assert told[0].grad_pooled
     assert not told[0].grad_h
@@ -252,7 +255,7 @@ def test_no_gradient_of_the_states_is_made():
 
 def test_a_stack_gives_those_of_its_last_layer():
     torch.manual_seed(0)
-    module = LSTM(3, 4, num_layers=2, bidirectional=True, cell=Cell(backend="cpu"))
+    module = LSTM(3, 4, num_layers=2, bidirectional=True, cell=Cell(backend="compiled"))
     x, lengths = torch.randn(6, 9, 3), torch.tensor([9, 0, 1, 4, 9, 2])
     pooled, _ = module(x, lengths, return_sequences=False, statistics=("mean", "max"))
     h, _ = module(x, lengths)

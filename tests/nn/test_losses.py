@@ -6,13 +6,13 @@ import torch
 from torch.nn import functional
 
 from tests.close import assert_close
+from unspool._losses import LEAST
 from unspool.nn.losses import (
     LOSSES,
     count_values,
     masked_sum,
     metric,
 )
-from unspool.results import LEAST
 
 BINARY, CATEGORICAL = "binary_crossentropy", "categorical_crossentropy"
 LENGTHS = torch.tensor([5, 0, 2, 3])

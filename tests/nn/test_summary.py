@@ -14,9 +14,8 @@ import unspool
 from tests.trained import LAST
 from unspool import LSTMAutoencoder
 from unspool.errors import InputError
-from unspool.lstm import cpu, library
-from unspool.nn import LSTM, LSTMEncoder, LSTMLayer
-from unspool.nn.summary import summary
+from unspool.lstm.backends import compiled, torch_lstm
+from unspool.nn import LSTM, LSTMEncoder, LSTMLayer, summary
 
 # Models here are fitted for an epoch on a few numbers: no fit for anything but their shapes.
 pytestmark = [
@@ -335,7 +334,7 @@ def test_a_fitted_estimator_is_told_for_the_longest_sequence_it_saw():
 
 
 def test_a_run_of_zeros_compiles_nothing(monkeypatch):
-    for backend in (cpu, library):
+    for backend in (compiled, torch_lstm):
         monkeypatch.setattr(backend, "run", None)
     assert summary(LSTMEncoder(1, 4), 9).total == lstm_count(4, 1)
 

@@ -2,7 +2,7 @@ import matplotlib.pyplot as plt
 import pytest
 from sklearn.base import BaseEstimator
 
-from unspool.data.convert import as_source
+from unspool.data.convert import as_sequences
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ class FakeAutoencoder(BaseEstimator):
 
     def transform(self, X):
         """The mean, and the first value, of every sequence, for every feature."""
-        X = as_source(X)
+        X = as_sequences(X)
         values, lengths = X.take(range(len(X)))
         return (values.sum(axis=1) / lengths[:, None])[:, [0, 0, -1]] * [1, 2, 3]
 

@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 
-from unspool.data.convert import as_source
+from unspool.data.convert import as_sequences
 from unspool.data.sequences import Sequences
 from unspool.errors import InputError
 from unspool.plots import ContinuationDisplay
@@ -26,7 +26,7 @@ class Repeats(BaseEstimator):
 
     def forecast(self, X):
         self.asked_.append(X)
-        source = as_source(X)
+        source = as_sequences(X)
         values, _ = source.take(range(len(source)))
         return np.repeat(values.sum(axis=1)[:, None], self.horizon, axis=1)
 

@@ -8,7 +8,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import nn
 
 from unspool.nn import LSTMEncoder
-from unspool.nn.summary import Row, Summary
+from unspool.nn._summary import Row, Summary
 from unspool.plots import ModelDiagramDisplay
 
 TRUNK = (

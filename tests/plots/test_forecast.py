@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 
-from unspool.data.convert import as_source
+from unspool.data.convert import as_sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.plots import ForecastByStepDisplay, ForecastDisplay
@@ -23,7 +23,7 @@ class SumSoFar(BaseEstimator):
         return self
 
     def forecast(self, X):
-        source = as_source(X)
+        source = as_sequences(X)
         values, lengths = source.take(range(len(source)))  # padding is zero
         self.lengths_.append(lengths.tolist())
         sums = values.sum(axis=1)[:, None] + np.arange(self.horizon)[:, None]

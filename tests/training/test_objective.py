@@ -9,7 +9,7 @@ import torch
 from tests.close import assert_close
 from unspool import Sequences
 from unspool.data.scaling import Scaler
-from unspool.nn import Autoencoder, DenseDecoder, LSTMDecoder, LSTMEncoder, whole
+from unspool.nn import Autoencoder, DenseDecoder, LSTMDecoder, LSTMEncoder, fused
 from unspool.nn.decoder import DECODERS, Guide
 from unspool.nn.losses import LOSSES, masked_sum
 from unspool.training import objective as objective_module
@@ -320,7 +320,7 @@ def test_the_accuracy_of_every_step_is_of_every_step_of_its_forecast(lengths):
 @pytest.fixture
 def calls(monkeypatch):
     """How often the one call for a whole training step was made, and gave a loss."""
-    made, loss_sum = [], whole.loss_sum
+    made, loss_sum = [], fused.loss_sum
 
     def spy(*args):
         total = loss_sum(*args)
@@ -328,7 +328,7 @@ def calls(monkeypatch):
             made.append(total)
         return total
 
-    monkeypatch.setattr(objective_module.whole, "loss_sum", spy)
+    monkeypatch.setattr(objective_module.fused, "loss_sum", spy)
     return made
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from unspool._losses import CROSSENTROPIES, LOSSES
 from unspool.anomaly.scores import Errors, counts, trailing_weights
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
-from unspool.results import CROSSENTROPIES, LOSSES
 
 BATCH_VALUES = 1 << 22  # values that are made of a series at once
 FURTHEST = 1e12  # scaled units from which on a value is no further away: squares stay in float32

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from unspool import _checks
-from unspool.data.convert import as_source, check_has_columns, plain
+from unspool.data.convert import as_sequences, check_has_columns, plain
 from unspool.data.frames import ARRAYS, check_order_of_time, is_frame, labels_of, names_of
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.data.series import as_series, holds_series
@@ -77,7 +77,7 @@ def read(X: Any) -> Given:
         return Given([], _with_steps(X), False, X.feature_names)
     shape = getattr(X, "shape", ())
     if len(shape) == 3 and not is_frame(X):
-        sequences = as_source(X)
+        sequences = as_sequences(X)
         assert isinstance(sequences, Sequences)
         return Given([], _with_steps(sequences), False, sequences.feature_names)
     levels = getattr(getattr(X, "index", None), "nlevels", 1)

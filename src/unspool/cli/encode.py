@@ -6,7 +6,7 @@ import typer
 
 from unspool.cli.options import Data, Device, Model, Output, Reading, able, load_model, reads_data
 
-EXAMPLE = "unspool encode transformer.unspool ETTh1.csv -o codes.parquet"
+EXAMPLE = "unspool encode etth1.unspool ETTh1.csv -o codes.parquet"
 
 
 @reads_data

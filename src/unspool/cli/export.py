@@ -11,7 +11,7 @@ from unspool.cli.options import Model
 if TYPE_CHECKING:
     from unspool.model_file import Contents
 
-EXAMPLE = "unspool export transformer.unspool -o transformer.onnx"
+EXAMPLE = "unspool export etth1.unspool -o etth1.onnx"
 
 
 def _onnx(contents: "Contents", path: Path, part: str) -> None:

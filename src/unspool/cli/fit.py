@@ -34,7 +34,7 @@ CLASSES = {
     Kind.conv: "ConvAutoencoder",
 }
 
-EXAMPLE = "unspool fit ETTh1.csv --window 96 -o transformer.unspool"
+EXAMPLE = "unspool fit ETTh1.csv --window 96 -o etth1.unspool"
 
 
 @reads_data
@@ -43,8 +43,8 @@ def fit(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="MODEL", help="The model file to write.")
     ],
-    latent: Annotated[int | None, typer.Option(help="Length of the code.")] = None,
-    model: Annotated[
+    latent_dim: Annotated[int | None, typer.Option(help="Length of the code.")] = None,
+    kind: Annotated[
         Kind, typer.Option(help="What to train; conv and dense read sequences of bounded length.")
     ] = Kind.lstm,
     decoder: Annotated[
@@ -87,10 +87,10 @@ def fit(
     from unspool._files import check_folder
     from unspool._terminal import shown_line
     from unspool.errors import InputError, NoBetterThanMeanWarning, UnstableTrainingWarning
-    from unspool.estimators.kinds import MODELS
+    from unspool.estimators.registry import MODELS
 
     given = {
-        "latent_dim": latent,
+        "latent_dim": latent_dim,
         "decoder": decoder,
         "patch_size": None if patch_size is None else whole_or_auto("--patch-size", patch_size),
         "horizon": horizon,
@@ -99,12 +99,12 @@ def fit(
         "random_state": seed,
     }
     parameters = {name: value for name, value in given.items() if value is not None}
-    trained = MODELS[CLASSES[model]](verbose=0 if quiet else 1)
+    trained = MODELS[CLASSES[kind]](verbose=0 if quiet else 1)
     known = trained.get_params(deep=False)
     for name in parameters:
         if name not in known:
-            flag = name.removesuffix("_dim").replace("_", "-")
-            raise InputError(f"{CLASSES[model]} has no {flag}; leave it out.")
+            flag = name.replace("_", "-")
+            raise InputError(f"{CLASSES[kind]} has no {flag}; leave it out.")
     parameters |= parse_settings(settings or [], known)
     trained.set_params(**parameters)
     check_folder(output)
@@ -116,8 +116,8 @@ def fit(
             "--set steps_per_epoch=null takes all of them"
         )
     with warnings.catch_warnings(record=True) as caught:
-        for kind in (NoBetterThanMeanWarning, UnstableTrainingWarning):
-            warnings.simplefilter("always", kind)
+        for category in (NoBetterThanMeanWarning, UnstableTrainingWarning):
+            warnings.simplefilter("always", category)
         trained.fit(loaded.source)
     trained.save(output)
     for warning in caught:

@@ -7,7 +7,7 @@ import typer
 
 from unspool.cli.options import Data, Device, Model, Output, Reading, able, load_model, reads_data
 
-EXAMPLE = "unspool forecast transformer.unspool ETTh1.csv -o next_day.csv"
+EXAMPLE = "unspool forecast etth1.unspool ETTh1.csv -o next_day.csv"
 
 
 @reads_data
@@ -39,7 +39,7 @@ def forecast(
     source, index = loaded.source, loaded.index
     if isinstance(source, Windows) and not every:
         ends = [one[-source.size :] for one in source.series]
-        source = Windows(ends, source.size, short="pad", feature_names=source.feature_names)
+        source = Windows(ends, source.size, short="keep", feature_names=source.feature_names)
         index = {} if loaded.series_ids is None else {"id": np.asarray(loaded.series_ids)}
     values = trained.forecast(source).reshape(len(source), trained.horizon_, source.n_features)
     if len(source) > 1 and not index:

@@ -5,7 +5,7 @@ from typing import Any
 
 from unspool.cli.options import Model
 
-EXAMPLE = "unspool inspect transformer.unspool"
+EXAMPLE = "unspool inspect etth1.unspool"
 
 
 def inspect(model: Model) -> None:
@@ -19,7 +19,7 @@ def inspect(model: Model) -> None:
     from unspool.estimators.anomaly_detector import AnomalyDetector
     from unspool.estimators.loading import load
     from unspool.model_file import read
-    from unspool.nn.summary import summary
+    from unspool.nn import summary
 
     contents = read(model)
     whole: Any = load(model, device="cpu")

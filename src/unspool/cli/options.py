@@ -101,8 +101,8 @@ class Reading(Columns):
         int | None,
         typer.Option(help="Steps from one window to the next; 1 if left out, or as in fit."),
     ] = None
-    pad_short: Annotated[
-        bool, typer.Option("--pad-short", help="Take series shorter than the window whole.")
+    keep_short: Annotated[
+        bool, typer.Option("--keep-short", help="Take series shorter than the window whole.")
     ] = False
 
     def read(
@@ -135,7 +135,7 @@ class Reading(Columns):
                 label=self.label,
                 rows=self.rows,
                 tail=tail and window is not None,
-                short="pad" if self.pad_short else "error",
+                short="keep" if self.keep_short else "error",
             )
         except InputError as error:
             if self.columns is None and columns is not None and "`columns`" in str(error):

@@ -10,7 +10,7 @@ import typer
 from unspool.cli import options
 from unspool.cli.options import Model, Reading, able, load_model, reads_data
 
-EXAMPLE = "unspool plot reconstruction transformer.unspool ETTh1.csv -o again.png"
+EXAMPLE = "unspool plot reconstruction etth1.unspool ETTh1.csv -o again.png"
 
 ENDINGS = (".png", ".svg", ".pdf", ".jpg")
 

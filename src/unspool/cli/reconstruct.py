@@ -6,7 +6,7 @@ import numpy as np
 
 from unspool.cli.options import Data, Device, Model, Output, Reading, able, load_model, reads_data
 
-EXAMPLE = "unspool reconstruct transformer.unspool ETTh1.csv -o again.csv"
+EXAMPLE = "unspool reconstruct etth1.unspool ETTh1.csv -o again.csv"
 
 
 @reads_data

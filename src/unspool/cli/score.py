@@ -14,7 +14,7 @@ from unspool.cli.options import (
     say,
 )
 
-EXAMPLE = "unspool score transformer.unspool ETTh1.csv -o errors.csv"
+EXAMPLE = "unspool score etth1.unspool ETTh1.csv -o errors.csv"
 
 
 @reads_data

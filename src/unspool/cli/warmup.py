@@ -11,13 +11,14 @@ def warmup() -> None:
 
     from unspool.blueprint import Kernels
     from unspool.cli.options import say
-    from unspool.lstm import Call, choose, cpu
+    from unspool.lstm import Call, choose
+    from unspool.lstm.backends import compiled
     from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
-    from unspool.nn.whole import loss_sum
+    from unspool.nn.fused import loss_sum
 
-    choose(Call(), "cpu")
+    choose(Call(), "compiled")
     start = perf_counter()
-    folder = cpu.warmup()
+    folder = compiled.warmup()
     model = Autoencoder(LSTMEncoder(1, 1), {"reconstruction": LSTMDecoder("repeat", 1, 1)})
     loss_sum(model, torch.zeros(64, 1, 1), None, "mse")
     with torch.inference_mode():

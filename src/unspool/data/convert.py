@@ -1,7 +1,7 @@
 """From whatever a user holds to a `Sequences` or a `Windows`.
 
 Main path: `plain` takes what comes to numbers in an array, or to `Sequences` where it says that it
-holds sequences of unequal length; `as_source` takes those to `Sequences`. Estimators and the
+holds sequences of unequal length; `as_sequences` takes those to `Sequences`. Estimators and the
 runtime start from `plain` too, and ask `axes_of` in which form results go back.
 """
 
@@ -30,7 +30,7 @@ from unspool.errors import InputError
 Source = Sequences | Windows
 
 
-def as_source(X: Any) -> Source:
+def as_sequences(X: Any) -> Source:
     """Read `X` as sequences.
 
     Parameters

@@ -115,7 +115,7 @@ def _checked_cut(window: int | None, stride: int, tail: bool, short: str) -> Cut
         _checks.whole("window", window, 1, none=True),
         _checks.whole("stride", stride, 1),
         _checks.truth("tail", tail),
-        _checks.choice("short", short, ("error", "pad")),
+        _checks.choice("short", short, ("error", "keep")),
     )
     if window is None and (stride != 1 or tail or short != "error"):
         raise InputError(

@@ -1,6 +1,6 @@
 """`Sequences`: padded values and lengths, what every model eats.
 
-Main path: `as_source` (in `convert`) turns whatever a user holds into a `Sequences` or a `Windows`;
+Main path: `as_sequences` (in `convert`) turns a user's data into a `Sequences` or a `Windows`;
 models then only call `len`, `n_features`, `lengths_of`, `take` and `chunks` on it.
 
 Dims, for the whole package: N sequences, B batch, T steps, F features, H hidden units,

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from unspool import _checks
 from unspool.data.archives import TIGHTEST
-from unspool.data.convert import as_source
+from unspool.data.convert import as_sequences
 from unspool.data.delimited import is_number, read_delimited
 from unspool.data.frames import is_frame
 from unspool.data.loaded import Column, Cut, Loaded, of_sequences, of_series
@@ -183,7 +183,7 @@ def _of_instances(frame: Any, columns: Sequence[str] | None) -> Sequences:
     lacking = [name for name in columns or () if name not in frame.columns]
     if lacking:
         raise InputError(f"`columns`: {_checks.unknown_name('column', lacking[0], frame.columns)}")
-    source = as_source(frame if columns is None else frame[list(columns)])
+    source = as_sequences(frame if columns is None else frame[list(columns)])
     assert isinstance(source, Sequences)
     return source
 

@@ -42,7 +42,7 @@ class Windows:
     tail : bool, default False
         Add one window at the end of a series whose last steps no window would reach, so that
         every step is in some window when `stride` is at most `size`.
-    short : {"error", "pad"}, default "error"
+    short : {"error", "keep"}, default "error"
         What to do with a series of fewer than `size` steps: refuse it, or take it whole, as one
         window of its own shorter length.
     feature_names : sequence of F strings, optional
@@ -76,7 +76,7 @@ class Windows:
             _checks.whole("size", size, 1),
             _checks.whole("stride", stride, 1),
             _checks.truth("tail", tail),
-            _checks.choice("short", short, ("error", "pad")),
+            _checks.choice("short", short, ("error", "keep")),
         )
         self.series, names = as_series(series)
         self.size, self.stride, self.tail, self.short = int(size), int(stride), tail, short
@@ -259,7 +259,7 @@ class Windows:
             if len(one) == 0 or (len(one) < self.size and self.short == "error"):
                 raise InputError(
                     f"Expected a series of at least {self.size} steps (the window), got "
-                    f"{len(one)} in series {i}; take a smaller window, or short='pad' to take "
+                    f"{len(one)} in series {i}; take a smaller window, or short='keep' to take "
                     "short series whole."
                 )
             if one.dtype.kind != "f":

@@ -54,7 +54,7 @@ def composite(epochs: int = EPOCHS, random_state: int = 0) -> LSTMAutoencoder:
 def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
     """Run the experiments, print what came out, and leave models and pictures in `folder`."""
     from unspool import plots
-    from unspool.nn.summary import summary
+    from unspool.nn import summary
 
     report = Report(folder, "one sequence, 0.1 … 0.9, and ReLU cells")
     X = ramp()

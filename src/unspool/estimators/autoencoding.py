@@ -11,7 +11,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from unspool import _checks, results
+from unspool import _checks, _collect
+from unspool._losses import step_errors
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
@@ -131,7 +132,7 @@ class BaseAutoencoder(
                 f"The decoder {name!r} reads the input beside the code, so codes alone cannot be "
                 "decoded; use `reconstruct`, or fit with decoder='repeat'."
             )
-        codes, steps = results.codes_and_lengths(
+        codes, steps = _collect.codes_and_lengths(
             X, lengths, self._n_features_out, self.max_length_, decoder.most_steps
         )
         longest = int(steps.max(initial=0))
@@ -169,8 +170,8 @@ class BaseAutoencoder(
         pieces = ((indices, again) for indices, _, again in self._reconstructions(source))
         if merge:
             undo = self.scaler_.undo
-            return results.merged(source, ((indices, undo(again)) for indices, again in pieces))
-        return self._as_given(results.sequences(source, pieces, self.scaler_), X)
+            return _collect.merged(source, ((indices, undo(again)) for indices, again in pieces))
+        return self._as_given(_collect.sequences(source, pieces, self.scaler_), X)
 
     def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:
         """How far reconstructions are from their input, by the loss of the model.
@@ -193,14 +194,14 @@ class BaseAutoencoder(
             NaN past the end of a sequence, and for one of length 0. With `merge`, a list of
             arrays (T_i,), NaN at steps that no window covers.
         """
-        results.check_per(per)
+        _collect.check_per(per)
         source = self._read(X, unwind=True, ends_with_future=True)
         loss = self._parameters["loss"]
         pieces = (
-            (indices, results.step_errors(again, x, loss))
+            (indices, step_errors(again, x, loss))
             for indices, x, again in self._reconstructions(source)
         )
-        return results.errors(source, pieces, per, merge=merge)
+        return _collect.errors(source, pieces, per, merge=merge)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Share of the variance of X that its reconstruction explains: R².
@@ -244,9 +245,9 @@ class BaseAutoencoder(
         """
         return self._scores(X, y).skill
 
-    def _scores(self, X: Any, y: Any = None) -> results.Scores:
+    def _scores(self, X: Any, y: Any = None) -> _collect.Scores:
         source = self._read(X, unwind=True, ends_with_future=y is None)
-        return results.scores(source, self._reconstructions(source), self.scaler_)
+        return _collect.scores(source, self._reconstructions(source), self.scaler_)
 
     @property
     def decoder_(self) -> torch.nn.Module:

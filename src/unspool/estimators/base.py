@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from unspool import _checks
+from unspool._losses import BY_STEP, CROSSENTROPIES
 from unspool.blueprint import Facts, blueprint, check_memory
 from unspool.blueprint import complaints as blueprint_complaints
 from unspool.data.convert import Source
@@ -40,7 +41,6 @@ from unspool.nn.build import build
 from unspool.nn.device import resolve_device
 from unspool.nn.losses import LOSSES
 from unspool.nn.sampling import sampler
-from unspool.results import BY_STEP, CROSSENTROPIES
 from unspool.training.batches import Batch, Batches, sample
 from unspool.training.callbacks import Callback, ScheduledSampling
 from unspool.training.objective import AutoencoderLoss

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from unspool.data.scaling import Scaler, moments
 from unspool.estimators.base import Model
-from unspool.estimators.kinds import MODELS, class_of
+from unspool.estimators.registry import MODELS, class_of
 from unspool.estimators.saving import (
     Savable,
     plain_history,

@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from unspool import _checks
 from unspool.errors import InputError
 from unspool.estimators.base import Model
-from unspool.estimators.kinds import MODELS, class_of
+from unspool.estimators.registry import MODELS, class_of
 from unspool.estimators.saving import is_seed, plain_parameters, unfrozen, with_parameters
 from unspool.model_file import Contents
 from unspool.model_file.detector import PREFIX, plain_thresholds, restored_thresholds, scales_of

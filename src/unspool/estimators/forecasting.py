@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from unspool import results
+from unspool import _collect
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.sequences import FloatArray
@@ -37,7 +37,7 @@ class Forecasts(Model):
         source = self._read(X)
         if not self.horizon_:
             raise InputError("This model does not forecast; set `horizon` and fit it again.")
-        return results.futures_shaped(self._forecasts(source), self._y_ndim, table=self._table)
+        return _collect.futures_shaped(self._forecasts(source), self._y_ndim, table=self._table)
 
     def _forecasts(self, source: Source | Futures) -> FloatArray:
         values = np.empty((len(source), self.horizon_, self._n_features))

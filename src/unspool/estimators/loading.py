@@ -8,7 +8,7 @@ from unspool import model_file
 from unspool.errors import UnspoolError
 from unspool.estimators.anomaly_detector import AnomalyDetector
 from unspool.estimators.encoder_classifier import EncoderClassifier
-from unspool.estimators.kinds import MODELS, class_of
+from unspool.estimators.registry import MODELS, class_of
 from unspool.estimators.saving import Savable
 from unspool.model_file.format import NOT_OURS, unusable
 from unspool.nn.device import resolve_device

@@ -170,7 +170,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         False``. In a pickle the weights are on the CPU, so that it opens anywhere; they go to
         this device where it is there, and otherwise stay on the CPU, with a warning unless it is
         "auto".
-    backend : {"auto", "cpu", "library", "stepwise"}, default "auto"
+    backend : {"auto", "compiled", "torch", "stepwise"}, default "auto"
         What runs the recurrence, see `unspool.lstm`.
     verbose : int, default 1
         0 shows no progress bar; nor does anything where stderr is not a terminal.

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unspool import _checks
+from unspool._losses import CROSSENTROPIES
 from unspool.data.futures import Futures, as_future
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
@@ -21,7 +22,6 @@ from unspool.estimators.forecasting import Forecasts
 from unspool.estimators.linear_maps import silence, solve
 from unspool.estimators.recurrent import LSTMModel
 from unspool.lstm import threads
-from unspool.results import CROSSENTROPIES
 from unspool.training.batches import Batch, Batches
 from unspool.training.loop import evaluate
 from unspool.training.objective import AutoencoderLoss

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from unspool.data.convert import (
     Source,
-    as_source,
+    as_sequences,
     axes_of,
     check_has_columns,
     check_more_than_a_step,
@@ -53,7 +53,7 @@ def read_for_fit(estimator: Any, X: Any, *, with_future: bool) -> tuple[Source, 
                 check_more_than_a_step(values)
         source: Source = Sequences(values[:, :, None])
     else:
-        source = as_source(values)
+        source = as_sequences(values)
         estimator.n_features_in_ = source.n_features
         if hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_  # those of an earlier fit
@@ -129,7 +129,7 @@ def read_as_fitted(estimator: Any, X: Any, *, starts: bool = False) -> tuple[Sou
         if estimator.max_length_ > 1 and not starts:
             check_more_than_a_step(values)
     shape = values.shape if isinstance(values, np.ndarray) else ()
-    source = as_source(values)
+    source = as_sequences(values)
     if source.n_features != estimator._n_features:
         raise InputError(
             f"X has {source.n_features} features, but {type(estimator).__name__} is expecting "
@@ -156,7 +156,7 @@ def check_container(estimator: Any, X: Any) -> None:
     if not rows and (asked or get_config()["transform_output"]) != "default":
         raise InputError(
             "Expected a sequence in every row for `set_output`, which gives codes the index of X, "
-            "got an index (instance, time); give as_source(X), or leave `set_output` out."
+            "got an index (instance, time); give as_sequences(X), or leave `set_output` out."
         )
 
 

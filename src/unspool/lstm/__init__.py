@@ -5,8 +5,8 @@
 ========== ============================================= =====================================
 backend    what                                          serves
 ========== ============================================= =====================================
-cpu        compiled kernels of our own, on a CPU         every cell
-library    torch's own LSTM: oneDNN on a CPU, cuDNN      tanh cells with sigmoid gates
+compiled   compiled kernels of our own, on a CPU         every cell
+torch      torch's own LSTM: oneDNN on a CPU, cuDNN      tanh cells with sigmoid gates
 stepwise   the equations, a step at a time, in autograd  every cell; slow
 ========== ============================================= =====================================
 

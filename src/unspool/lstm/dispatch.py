@@ -9,7 +9,8 @@ from torch import Tensor
 
 from unspool import _checks
 from unspool.errors import InputError
-from unspool.lstm import cpu, library, reference, stepwise
+from unspool.lstm import reference
+from unspool.lstm.backends import compiled, stepwise, torch_lstm
 from unspool.lstm.call import Call
 from unspool.lstm.pooling import STATISTICS, pooled
 
@@ -22,16 +23,16 @@ class Choice(NamedTuple):
 
 
 # In order of preference. Each module has `refusal(call)`, the reason it cannot serve a call or
-# None, and `run(...)` with the arguments of `lstm`, all of them given. Only `cpu` is asked for
+# None, and `run(...)` with the arguments of `lstm`, all of them given. Only `compiled` is asked for
 # statistics; the others give the states, and they are taken of these.
-BACKENDS = {"cpu": cpu, "library": library, "stepwise": stepwise}
+BACKENDS = {"compiled": compiled, "torch": torch_lstm, "stepwise": stepwise}
 
 
 def choose(call: Call, backend: str = "auto") -> Choice:
     """Name the backend that will run `call`.
 
-    "auto" takes the first that can serve it, in the order of `BACKENDS`, but leaves out `cpu`
-    where `library` was measured to be faster.
+    "auto" takes the first that can serve it, in the order of `BACKENDS`, but leaves out `compiled`
+    where `torch` was measured to be faster.
 
     Raises
     ------
@@ -42,8 +43,8 @@ def choose(call: Call, backend: str = "auto") -> Choice:
         refusals: list[str] = []
         for name, module in BACKENDS.items():
             refusal = module.refusal(call)
-            if refusal is None and name == "cpu" and library.refusal(call) is None:
-                refusal = cpu.slower(call)
+            if refusal is None and name == "compiled" and torch_lstm.refusal(call) is None:
+                refusal = compiled.slower(call)
             if refusal is None:
                 return Choice(name, "; ".join(refusals) or "first choice for this cell")
             refusals.append(f"{name} {refusal}")
@@ -73,7 +74,7 @@ def lstm(
     return_sequences: bool = True,
     statistics: Sequence[str] = (),
     backend: str = "auto",
-    told: Callable[[Choice], None] | None = None,
+    on_choice: Callable[[Choice], None] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run a batch of whole sequences through one LSTM layer, in one direction.
 
@@ -101,14 +102,14 @@ def lstm(
     statistics : sequence of {"last", "mean", "max", "min", "std"}, default ()
         With ``return_sequences=False``: `h` comes back as these statistics of the states over the
         real steps of each sequence, (B, K, H) for K of them, as `unspool.lstm.pooling` defines
-        them. Where several steps have the largest or the smallest state, `cpu` gives its gradient
-        to the one read last, the other backends to all of them in equal parts.
+        them. Where several steps have the largest or the smallest state, `compiled` gives its
+        gradient to the one read last, the other backends to all of them in equal parts.
     activation, recurrent_activation : str
         Of the cell ("tanh", "relu") and of its gates ("sigmoid", "hard_sigmoid").
     backend : str, default "auto"
         A name in `BACKENDS`; one asked for by name serves the call or raises, it never gives way.
-    told : callable, optional
-        Is given the `Choice`: which backend runs, and why.
+    on_choice : callable, optional
+        Called with the `Choice`: the backend that runs, and why.
 
     Returns
     -------
@@ -147,9 +148,9 @@ def lstm(
         statistics=tuple(statistics),
     )
     choice = choose(call, backend)
-    if told is not None:
-        told(choice)
-    outside = bool(call.statistics) and choice.name != "cpu"
+    if on_choice is not None:
+        on_choice(choice)
+    outside = bool(call.statistics) and choice.name != "compiled"
     if outside:
         call = replace(call, return_sequences=True, statistics=())
     zeros = torch.zeros(len(known), w_hh.shape[1], dtype=w_hh.dtype, device=w_hh.device)

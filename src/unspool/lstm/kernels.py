@@ -12,10 +12,10 @@ from torch.nn import functional
 
 from unspool.errors import InputError
 from unspool.lstm import threads
+from unspool.lstm.backends.compiled import NUMBERS, refusal
 from unspool.lstm.call import Call
 from unspool.lstm.compiled import kernels
 from unspool.lstm.compiled.vector import BYTES
-from unspool.lstm.cpu import NUMBERS, refusal
 
 PRODUCTS = 1 << 21  # that are worth a thread
 

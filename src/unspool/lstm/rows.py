@@ -12,10 +12,10 @@ from torch.library import define, impl, register_fake
 
 from unspool.errors import InputError
 from unspool.lstm import threads
+from unspool.lstm.backends.compiled import NUMBERS, refusal
 from unspool.lstm.call import Call
 from unspool.lstm.compiled import rows
 from unspool.lstm.compiled.vector import BYTES
-from unspool.lstm.cpu import NUMBERS, refusal
 
 ROWS, PRODUCTS = 256, 1 << 21  # that are worth a thread
 

@@ -22,6 +22,7 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
         header["parameters"]["learning_rate_schedule"] = "constant"
     for model in _models(header):
         model["parameters"]["validation_steps"] = None
+        _rename_backend(model["parameters"])
         model["parameters"]["learning_rate_schedule"] = "constant"
         if model["model"] in ("LSTMAutoencoder", "LSTMForecaster"):
             model["parameters"]["pooling"] = "last"
@@ -39,6 +40,13 @@ def _models(header: dict[str, Any]) -> list[dict[str, Any]]:
         return [header]
     given, trained = header["parameters"]["autoencoder"], header["fitted"]["autoencoder"]
     return [model for model in (given, trained) if model is not None]
+
+
+def _rename_backend(parameters: dict[str, Any]) -> None:
+    """Replace the names that the backends of the recurrence had before format 2."""
+    names = {"cpu": "compiled", "library": "torch"}
+    if "backend" in parameters:
+        parameters["backend"] = names.get(parameters["backend"], parameters["backend"])
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}

@@ -6,10 +6,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from unspool._padding import reverse_within, without_padding
 from unspool.errors import InputError
 from unspool.lstm import Call
-from unspool.lstm.cpu import refusal
-from unspool.lstm.turn import reverse_within, without_padding
+from unspool.lstm.backends.compiled import refusal
 from unspool.nn.convolution import Convolution
 from unspool.nn.decoder import Decoder, Guide
 from unspool.nn.encoder import Encoder, LSTMEncoder
@@ -149,7 +149,7 @@ class Autoencoder(nn.Module):
                 return False
         elif not layers:
             return False
-        return all(layer.choice(batch, training=training).name == "cpu" for _, layer in layers)
+        return all(layer.choice(batch, training=training).name == "compiled" for _, layer in layers)
 
     def _lstm(self) -> list[tuple[str, LSTMLayer]]:
         return [(n, module) for n, module in self.named_modules() if isinstance(module, LSTMLayer)]

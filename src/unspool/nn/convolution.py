@@ -12,8 +12,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from unspool._padding import without_padding
 from unspool.blueprint.parts import Size, sizes
-from unspool.lstm.turn import without_padding
 from unspool.nn.decoder import Decoder, Guide
 from unspool.nn.dense import ACTIVATIONS, Dense
 from unspool.nn.encoder import Encoder

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
+from unspool._padding import reverse_within
 from unspool.blueprint.parts import DECODERS as DECODERS
 from unspool.blueprint.parts import WAVES, patches_of
-from unspool.lstm.turn import reverse_within
 from unspool.nn.dense import ACTIVATIONS, Dense
 from unspool.nn.patches import lengths_in_patches, patched, places, unpatched
 from unspool.nn.recurrent import LSTM, Cell

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from torch import Generator, Tensor, nn
 
+from unspool._padding import without_padding
 from unspool.errors import InputError
-from unspool.lstm.turn import without_padding
 from unspool.nn.decoder import Decoder, Guide, Head
 from unspool.nn.dense import ACTIVATIONS, Dense
 from unspool.nn.encoder import Encoder

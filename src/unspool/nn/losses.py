@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unspool.results import BY_STEP, LEAST, SLOPE
+from unspool._losses import BY_STEP, LEAST, SLOPE
 
 Elementwise = Callable[[Tensor, Tensor], Tensor]
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unspool._padding import without_padding
 from unspool.blueprint.parts import PERIOD, WAVES, patches_of
-from unspool.lstm.turn import without_padding
 
 
 def patched(x: Tensor, size: int, lengths: Tensor | None = None) -> Tensor:

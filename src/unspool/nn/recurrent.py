@@ -27,7 +27,7 @@ class Cell:
     ----------
     activation : {"tanh", "relu"}
     recurrent_activation : {"sigmoid", "hard_sigmoid"}
-    backend : {"auto", "cpu", "library", "stepwise"}
+    backend : {"auto", "compiled", "torch", "stepwise"}
     """
 
     activation: str = "tanh"
@@ -117,11 +117,11 @@ class LSTMLayer(nn.Module):
             return_sequences=return_sequences,
             statistics=statistics,
             backend=self.cell.backend,
-            told=self._tell,
+            on_choice=self._note_choice,
         )
         return h, (h_n, c_n)
 
-    def _tell(self, choice: Choice) -> None:
+    def _note_choice(self, choice: Choice) -> None:
         self.ran = choice
 
     @property

@@ -6,8 +6,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from unspool._losses import LEAST
 from unspool.errors import InputError
-from unspool.results import LEAST
 
 
 def normal(like: Tensor, generator: Generator | None = None) -> Tensor:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure, SubFigure
 
 from unspool import _checks
-from unspool.data.convert import as_source
+from unspool.data.convert import as_sequences
 from unspool.data.sequences import as_floats, check_feature_names
 from unspool.errors import InputError
 from unspool.plots._style import (
@@ -109,7 +109,7 @@ class ContinuationDisplay:
         Parameters
         ----------
         estimator : fitted estimator with `forecast`
-        X : whatever `as_source` reads
+        X : whatever `as_sequences` reads
         y : array of shape (N, K, F), or (N, K), (N, F) or (N,) where K or F is 1; optional
             What came after each sequence.
         indices : indices, a slice or a mask, optional
@@ -122,7 +122,7 @@ class ContinuationDisplay:
         """
         check_estimator(estimator, "forecast")
         _checks.raise_all(_checks.whole("n_sequences", n_sequences, 1))
-        source = as_source(X)
+        source = as_sequences(X)
         features = source.n_features
         truths = None if y is None else as_continuations(y, "y", features)
         if truths is not None and len(truths) != len(source):

@@ -15,7 +15,7 @@ from matplotlib.path import Path
 from unspool.plots._style import BLUE, GREEN, GREY, RED, text_width
 
 if TYPE_CHECKING:  # this room needs no torch
-    from unspool.nn.summary import Row, Summary
+    from unspool.nn._summary import Row, Summary
 
 HEIGHT, BETWEEN, PADDING = 0.54, 0.34, 0.13  # of a box, to the next, from its edge to its text
 PANEL, TITLE = 0.15, 0.24  # around the boxes of a part, and for the part's name above them
@@ -54,7 +54,7 @@ class ModelDiagramDisplay:
     Parameters
     ----------
     summary : Summary
-        What `unspool.nn.summary.summary` makes of a model.
+        What `unspool.summary` makes of a model.
 
     Attributes
     ----------
@@ -90,11 +90,11 @@ class ModelDiagramDisplay:
         Parameters
         ----------
         estimator, steps, input_shape
-            As for `unspool.nn.summary.summary`.
+            As for `unspool.summary`.
         ax : Axes, optional
             Where to draw; a new figure by default.
         """
-        from unspool.nn.summary import summary
+        from unspool.nn import summary
 
         return cls(summary(estimator, steps, input_shape=input_shape)).plot(ax)
 
@@ -256,7 +256,7 @@ def _rounded(
 
 def _lines(row: "Row") -> tuple[tuple[str, str], tuple[str, str]]:
     """What a box tells: name and shape, kind and number of parameters."""
-    from unspool.nn.summary import shape_text
+    from unspool.nn._summary import shape_text
 
     count = f"{row.parameters:,} parameter{'s' * (row.parameters != 1)}" if row.parameters else ""
     return (row.name, shape_text(row.output_shape)), (row.kind, count)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from unspool import _checks
-from unspool.data.convert import as_source
+from unspool.data.convert import as_sequences
 from unspool.data.sequences import FloatArray, Sequences, as_floats
 from unspool.errors import InputError
 from unspool.plots._style import (
@@ -98,7 +98,7 @@ class ForecastDisplay:
         Parameters
         ----------
         estimator : fitted estimator with `forecast`
-        X : whatever `as_source` reads, in the order of time
+        X : whatever `as_sequences` reads, in the order of time
         y : array of shape (N, K, F), or (N, K), (N, F) or (N,) where K or F is 1
             What came after each window.
         ahead : int, default 1
@@ -113,7 +113,7 @@ class ForecastDisplay:
             Passed to `plot`.
         """
         check_estimator(estimator, "forecast")
-        features = as_source(X).n_features
+        features = as_sequences(X).n_features
         truth = as_continuations(y, "y", features)
         forecast = as_continuations(estimator.forecast(X), "the forecast", features)
         _checks.raise_all(
@@ -215,7 +215,7 @@ class ForecastByStepDisplay:
         Parameters
         ----------
         estimator : fitted estimator with `forecast`
-        X : whatever `as_source` reads, in the order of time
+        X : whatever `as_sequences` reads, in the order of time
         y : array of shape (N, K, F), or (N, K), (N, F) or (N,) where K or F is 1
             What came after each window; its first step is shown.
         feature : int, default 0
@@ -227,7 +227,7 @@ class ForecastByStepDisplay:
         """
         check_estimator(estimator, "forecast")
         _checks.raise_all(_checks.whole("feature", feature, 0))
-        source = as_source(X)
+        source = as_sequences(X)
         truth = as_continuations(y, "y", source.n_features)
         if feature >= source.n_features:
             raise InputError(f"Expected `feature` below {source.n_features}, got {feature}.")

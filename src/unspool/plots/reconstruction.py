@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure, SubFigure
 
 from unspool import _checks
-from unspool.data.convert import as_source
+from unspool.data.convert import as_sequences
 from unspool.data.sequences import FloatArray, check_feature_names
 from unspool.errors import InputError
 from unspool.plots._style import (
@@ -91,7 +91,7 @@ class ReconstructionDisplay:
         Parameters
         ----------
         estimator : fitted estimator with `reconstruct`
-        X : whatever `as_source` reads
+        X : whatever `as_sequences` reads
         indices : indices, a slice or a mask, optional
             Which sequences to show; `n_sequences`, evenly spread over `X`, by default.
         n_sequences : int, default 5
@@ -102,7 +102,7 @@ class ReconstructionDisplay:
         """
         check_estimator(estimator, "reconstruct")
         _checks.raise_all(_checks.whole("n_sequences", n_sequences, 1))
-        source = as_source(X)
+        source = as_sequences(X)
         chosen = chosen_rows(len(source), indices, n_sequences)
         few = source[chosen]
         if hasattr(estimator, "_without_future"):

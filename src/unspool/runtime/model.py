@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool import _checks, model_file, results
+from unspool import _checks, _collect, model_file
+from unspool._losses import LOSSES, step_errors
 from unspool.blueprint.features import check_scales, feature_names
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, as_future, without_future
@@ -104,7 +105,7 @@ class Model:
             self.classes = restore_labels(contents.fitted["classes"])
         else:
             loss = contents.parameters.get("loss")
-            _checks.raise_all(_checks.choice("loss", loss, results.LOSSES))
+            _checks.raise_all(_checks.choice("loss", loss, LOSSES))
 
     def __repr__(self) -> str:
         features = self.contents.facts.n_features
@@ -177,7 +178,7 @@ class Model:
         facts = self.contents.facts
         if facts.image_shape is not None and lengths is not None:
             raise InputError("Images are all of one size; leave `lengths` out.")
-        codes, steps = results.codes_and_lengths(
+        codes, steps = _collect.codes_and_lengths(
             codes, lengths, self.latent_dim, facts.max_length, decoder.most_steps
         )
         longest = int(steps.max(initial=0))
@@ -207,8 +208,8 @@ class Model:
         pieces = ((indices, again) for indices, _, again in self._reconstructions(source))
         if merge:
             undo = self.scaler.undo
-            return results.merged(source, ((indices, undo(again)) for indices, again in pieces))
-        return form(results.sequences(source, pieces, self.scaler))
+            return _collect.merged(source, ((indices, undo(again)) for indices, again in pieces))
+        return form(_collect.sequences(source, pieces, self.scaler))
 
     def reconstruction_error(
         self,
@@ -233,14 +234,14 @@ class Model:
             Means over features in scaled units; NaN past the end of a sequence, and for one of
             length 0. With `merge`, a list of arrays (T_i,).
         """
-        results.check_per(per)
+        _collect.check_per(per)
         source, _ = self._read(X, lengths, unwind=True, ends_with_future=True)
         loss = self.contents.parameters["loss"]
         pieces = (
-            (indices, results.step_errors(again, x, loss))
+            (indices, step_errors(again, x, loss))
             for indices, x, again in self._reconstructions(source)
         )
-        errors = results.errors(source, pieces, per, merge=merge)
+        errors = _collect.errors(source, pieces, per, merge=merge)
         image = self.contents.facts.image_shape
         if per == "step" and image is not None:
             return errors.reshape(len(source), *image[:2])
@@ -255,7 +256,7 @@ class Model:
         source, _ = self._read(X, lengths)
         fitted = self.contents.fitted
         values = self._forecasts(source)
-        return results.futures_shaped(values, fitted["y_ndim"], table=fitted["table"])
+        return _collect.futures_shaped(values, fitted["y_ndim"], table=fitted["table"])
 
     def predict_quantiles(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
         """The quantiles of what comes after sequences, (N, K, F, Q), as the estimator's."""
@@ -315,9 +316,9 @@ class Model:
         """
         return self._scores(X, y, lengths).skill
 
-    def _scores(self, X: Any, y: Any, lengths: npt.ArrayLike | None) -> results.Scores:
+    def _scores(self, X: Any, y: Any, lengths: npt.ArrayLike | None) -> _collect.Scores:
         source, _ = self._read(X, lengths, unwind=True, ends_with_future=y is None)
-        return results.scores(source, self._reconstructions(source), self.scaler)
+        return _collect.scores(source, self._reconstructions(source), self.scaler)
 
     def stream(self, series: int | None = None) -> Stream:
         """Read one step at a time, see `Stream`.

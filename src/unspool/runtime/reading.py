@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from unspool.data.convert import (
     Source,
-    as_source,
+    as_sequences,
     check_has_columns,
     check_more_than_a_step,
     features_hint,
@@ -43,7 +43,7 @@ def read(contents: Contents, X: Any, lengths: npt.ArrayLike | None) -> tuple[Sou
         return _checked(Sequences(values, lengths), contents), lambda values: values
     if not isinstance(values, np.ndarray) or values.ndim != 2:
         shape = values.shape if isinstance(values, np.ndarray) else ()
-        return _checked(as_source(values), contents, shape), lambda values: values
+        return _checked(as_sequences(values), contents, shape), lambda values: values
     check_has_columns(values)
     table = fitted["table"]
     rows = table and contents.of_encoder[0] in ROWS
@@ -53,7 +53,7 @@ def read(contents: Contents, X: Any, lengths: npt.ArrayLike | None) -> tuple[Sou
             check_more_than_a_step(values)
     if table and (fitted["y_ndim"] is not None or not fitted["horizon"]):  # no columns were cut off
         _check_names(names_of(labels_of(X)) if is_frame(X) else None, fitted["feature_names_in"])
-    source = as_source(values)
+    source = as_sequences(values)
     if rows:
         source = Sequences(whole_rows(source).transpose(0, 2, 1))
         return _checked(source, contents), lambda values: values[:, 0]
@@ -88,7 +88,7 @@ def _images(X: Any, lengths: npt.ArrayLike | None, image: tuple[int, ...]) -> tu
             f"(N, {height * width * channels}), got {got}."
         )
     shape = values.shape
-    pixels = as_source(values.reshape(len(values), height * width, channels))
+    pixels = as_sequences(values.reshape(len(values), height * width, channels))
     whole_rows(pixels)
     return pixels, lambda again: again.reshape(shape)
 

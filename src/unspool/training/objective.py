@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from unspool.nn import whole
+from unspool.nn import fused
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import Guide
 from unspool.nn.losses import LOSSES, count_values, masked_sum, metric, pinball
@@ -101,7 +101,7 @@ class AutoencoderLoss:
         """Terms of the batch's loss, and metrics, by name."""
         x, lengths = batch.x, batch.lengths
         if self._is_plain:
-            total = whole.loss_sum(self.model, x, lengths, self.loss)
+            total = fused.loss_sum(self.model, x, lengths, self.loss)
             if total is not None:
                 return {"loss": Term(total, count_values(x, lengths))}
         read = self._disturbed(x) if self.model.training else x

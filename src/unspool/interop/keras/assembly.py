@@ -6,7 +6,7 @@ from typing import Any
 from unspool.blueprint.parts import DECODERS
 from unspool.interop.keras.graph import Wire, refuse
 from unspool.interop.keras.layers import Array, Dense, Recurrent, read_scaling
-from unspool.interop.keras.trail import (
+from unspool.interop.keras.traversal import (
     Found,
     Front,
     Head,

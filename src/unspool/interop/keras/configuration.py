@@ -17,7 +17,7 @@ from typing import Any
 
 from unspool.errors import InputError
 from unspool.interop.keras.graph import IDLE
-from unspool.interop.keras.kinds import KNOWN, MASKS, what_helps
+from unspool.interop.keras.supported import KNOWN, MASKS, what_helps
 
 # Class: the modules that files of Keras 3 have for it; the first is passed on to Keras.
 MODELS = {

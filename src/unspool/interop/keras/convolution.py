@@ -20,7 +20,7 @@ from unspool.interop.keras.layers import (
     read_scaling,
     read_up,
 )
-from unspool.interop.keras.trail import (
+from unspool.interop.keras.traversal import (
     SCALINGS,
     Found,
     Head,

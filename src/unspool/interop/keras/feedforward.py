@@ -5,7 +5,7 @@ import math
 from unspool.errors import InputError
 from unspool.interop.keras.graph import Graph, Wire, refuse, unread
 from unspool.interop.keras.layers import Dense, read_scaling
-from unspool.interop.keras.trail import (
+from unspool.interop.keras.traversal import (
     Found,
     Front,
     Head,

@@ -21,10 +21,10 @@ from unspool.errors import InputError
 from unspool.interop.keras.convolution import CONVOLUTIONS, read_conv_model
 from unspool.interop.keras.feedforward import read_dense_model
 from unspool.interop.keras.graph import RECURRENT, graph, refuse
-from unspool.interop.keras.kinds import KNOWN, MASKS, what_helps
 from unspool.interop.keras.loading import load_keras
 from unspool.interop.keras.recurrent import read_recurrent_model
-from unspool.interop.keras.trail import Found
+from unspool.interop.keras.supported import KNOWN, MASKS, what_helps
+from unspool.interop.keras.traversal import Found
 from unspool.model_file import Contents
 from unspool.model_file.labels import write_labels
 
@@ -114,8 +114,8 @@ def from_keras(
 
 def _estimator(found: Found) -> Any:
     """The fitted estimator of what was found."""
-    from unspool.estimators.kinds import MODELS, class_of
     from unspool.estimators.loading import ESTIMATORS
+    from unspool.estimators.registry import MODELS, class_of
 
     n_features = found.fitted["n_features"]
     shift, scale = found.scaling or (0.0, 1.0)

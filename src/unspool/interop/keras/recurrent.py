@@ -9,7 +9,7 @@ from unspool.errors import InputError
 from unspool.interop.keras.assembly import Branch, Encoder, assembled, classifier
 from unspool.interop.keras.graph import WANTED, Graph, Wire, refuse, unread
 from unspool.interop.keras.layers import Recurrent
-from unspool.interop.keras.trail import SCALINGS, STACKED, Found, Head, Trail, scaled_alike
+from unspool.interop.keras.traversal import SCALINGS, STACKED, Found, Head, Trail, scaled_alike
 
 
 def read_recurrent_model(

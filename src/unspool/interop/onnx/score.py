@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from unspool._losses import CROSSENTROPIES
 from unspool.anomaly.errors import FURTHEST
 from unspool.anomaly.scores import DECAY, RATIO
 from unspool.errors import InputError
@@ -12,7 +13,6 @@ from unspool.interop.onnx.graph import Graph
 from unspool.interop.onnx.layers import DOUBLE, FLOAT, Batch
 from unspool.model_file import Contents
 from unspool.model_file.detector import restored_thresholds, scales_of
-from unspool.results import CROSSENTROPIES
 
 
 def check_scores_windows(contents: Contents) -> None:

@@ -17,7 +17,7 @@ from torch import fx
 from unspool import _checks
 from unspool.blueprint import Kernels, Layers, LSTMDecoder, LSTMEncoder
 from unspool.interop.torch.parts import Whole
-from unspool.lstm.library import SHUT
+from unspool.lstm.backends.torch_lstm import SHUT
 from unspool.model_file import PARTS, Contents, Fitted, contents_of
 from unspool.nn import mode
 

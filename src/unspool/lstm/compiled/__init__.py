@@ -1,1 +1,1 @@
-"""Compiled code of the recurrence, in Numba; `unspool.lstm.cpu` is its door."""
+"""Compiled code of the recurrence, in Numba; `unspool.lstm.backends.compiled` is its door."""

@@ -11,8 +11,8 @@ become columns of the input:
 import torch
 from torch import Tensor
 
+from unspool._padding import reverse_within
 from unspool.lstm.call import Call
-from unspool.lstm.turn import reverse_within
 
 SHUT = 1e9  # whatever else a gate adds up, its σ is exactly 0 or 1
 

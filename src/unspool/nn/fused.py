@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unspool._padding import reverse_within
 from unspool.lstm import Choice, threads
+from unspool.lstm.backends.compiled import Task
 from unspool.lstm.compiled import recurrence, step
 from unspool.lstm.compiled.tiles import FEW
 from unspool.lstm.compiled.vector import BYTES
-from unspool.lstm.cpu import Task
-from unspool.lstm.turn import reverse_within
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import DECODERS, LSTMDecoder
 from unspool.nn.encoder import LSTMEncoder
@@ -32,7 +32,7 @@ ACTIVATIONS = {
 }
 LOSSES = {"mse": step.SQUARED, "mae": step.ABSOLUTE, "huber": step.HUBER}
 KINDS = (DECODERS["repeat"], DECODERS["reversed_input"])
-RAN = Choice("cpu", "in one call with the whole training step")
+RAN = Choice("compiled", "in one call with the whole training step")
 
 
 class Parts(NamedTuple):
@@ -95,7 +95,7 @@ def parts_of(model: Autoencoder, batch: int) -> Parts | None:
     first, second = layers
     if first is None or second is None or not second.context_size or not dense:
         return None
-    if any(layer.choice(batch).name != "cpu" for layer in (first, second)):
+    if any(layer.choice(batch).name != "compiled" for layer in (first, second)):
         return None
     size = decoder.patch_size
     if decoder.needs_input and size > 1:  # the steps of a patch would have to be turned round too

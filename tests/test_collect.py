@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from unspool import Sequences, results
+from unspool import Sequences, _collect, _losses
 from unspool.data.scaling import Scaler
 from unspool.nn import losses
 
@@ -17,18 +17,18 @@ OUTSIDE = np.resize(np.float32([-2, -1e-3, 0, 1e-9, 1, 1.001, 3]), (4, 5, 3))
 @pytest.mark.parametrize("name", losses.LOSSES)
 @pytest.mark.parametrize("prediction", [INSIDE, 4 * INSIDE - 2, OUTSIDE], ids=["in", "far", "edge"])
 def test_every_loss_is_the_one_that_is_trained_on(name, prediction):
-    assert set(results.LOSSES) == set(losses.LOSSES)
+    assert set(_losses.LOSSES) == set(losses.LOSSES)
     expected = losses.LOSSES[name](torch.from_numpy(prediction), torch.from_numpy(TARGET))
     np.testing.assert_allclose(
-        results.LOSSES[name](prediction, TARGET), expected, rtol=2e-6, atol=2e-6
+        _losses.LOSSES[name](prediction, TARGET), expected, rtol=2e-6, atol=2e-6
     )
 
 
 def test_an_error_of_a_step_is_a_mean_over_features_or_the_loss_of_the_step():
-    for name in results.LOSSES:
-        values = results.LOSSES[name](INSIDE, TARGET).astype(np.float64)
+    for name in _losses.LOSSES:
+        values = _losses.LOSSES[name](INSIDE, TARGET).astype(np.float64)
         by_step = values.sum(2) if name == "categorical_crossentropy" else values.mean(2)
-        np.testing.assert_allclose(results.step_errors(INSIDE, TARGET, name), by_step, rtol=1e-6)
+        np.testing.assert_allclose(_losses.step_errors(INSIDE, TARGET, name), by_step, rtol=1e-6)
 
 
 def test_what_is_explained_is_one_minus_the_share_of_squares_that_is_missed():
@@ -41,7 +41,7 @@ def test_what_is_explained_is_one_minus_the_share_of_squares_that_is_missed():
     missed = ((again - x)[real] ** 2).sum()
     spread = ((x[real] - x[real].mean(axis=0)) ** 2).sum()
     halves = [np.arange(3), np.arange(3, 6)]
-    got = results.scores(X, ((rows, x[rows], again[rows]) for rows in halves), scaler)
+    got = _collect.scores(X, ((rows, x[rows], again[rows]) for rows in halves), scaler)
     assert got.explained == pytest.approx(1 - missed / spread, rel=1e-5)
     by_step = 0.0
     for t in range(7):
@@ -56,7 +56,7 @@ def scores_of(values, again):
     X = Sequences(np.asarray(values, np.float64)[:, :, None])
     x = scaler.apply(X.take(np.arange(len(X)))[0])
     guess = np.broadcast_to(np.asarray(again, np.float32)[..., None], x.shape)
-    return results.scores(X, [(np.arange(len(X)), x, guess)], scaler)
+    return _collect.scores(X, [(np.arange(len(X)), x, guess)], scaler)
 
 
 CURVES = np.sin(np.arange(9)) + RNG.normal(0, 0.1, size=(6, 9))
@@ -75,7 +75,7 @@ def test_skill_where_rounding_alone_differs():
     x = np.full((5, 9, 1), 1000.3, np.float32)
     x[2] = np.nextafter(x[2], np.float32(np.inf))
     piece = (np.arange(5), x, x + np.float32(1))
-    assert results.scores(same, [piece], Scaler(np.zeros(1), np.ones(1))).skill == 0
+    assert _collect.scores(same, [piece], Scaler(np.zeros(1), np.ones(1))).skill == 0
 
 
 def test_skill_where_nothing_differs():

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from unspool._padding import reverse_within
 from unspool.lstm.call import Call
-from unspool.lstm.turn import reverse_within
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 RECURRENT_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {

@@ -532,7 +532,7 @@ def _differentiate(
 
 
 def _refuse(ctx: Any, *_: Tensor | None) -> None:
-    raise InputError("`backend` 'cpu' has no second derivative; take 'stepwise', which has.")
+    raise InputError("`backend` 'compiled' has no second derivative; take 'stepwise', which has.")
 
 
 register_autograd("unspool::lstm", _differentiate, setup_context=_keep)

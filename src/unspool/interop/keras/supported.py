@@ -2,7 +2,7 @@
 
 from unspool.interop.keras.convolution import CONVOLUTIONS
 from unspool.interop.keras.graph import IDLE, RECURRENT
-from unspool.interop.keras.trail import ACTIVATION_LAYERS, SCALINGS
+from unspool.interop.keras.traversal import ACTIVATION_LAYERS, SCALINGS
 
 KNOWN = {
     *("Dense", "TimeDistributed", *RECURRENT, "RepeatVector", "Concatenate", "Masking"),

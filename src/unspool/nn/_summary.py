@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from unspool import _checks
 from unspool.errors import InputError
+from unspool.nn._hooks import Seen, has_weights, layers
 from unspool.nn.encoder import LSTMEncoder
 from unspool.nn.recurrent import LSTMLayer
-from unspool.nn.watch import Seen, has_weights, layers
 
 Shape = tuple[str | int, ...]
 

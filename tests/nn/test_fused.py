@@ -7,7 +7,7 @@ import torch
 from tests.close import assert_close
 from unspool.errors import InputError
 from unspool.lstm import threads
-from unspool.nn import LSTM, Autoencoder, LSTMDecoder, LSTMEncoder, whole
+from unspool.nn import LSTM, Autoencoder, LSTMDecoder, LSTMEncoder, fused
 from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.nn.recurrent import Cell
 from unspool.training.batches import Batch
@@ -79,15 +79,15 @@ def test_loss_and_gradients_are_those_of_the_modules(dtype, shape, loss, options
     x, lengths = batch(*shape, ragged=ragged)
     expected = by_modules(made, x, lengths, loss)
     made, x = made.to(dtype), x.to(dtype)
-    total = whole.loss_sum(made, x, lengths, loss)
-    assert all(layer.ran == whole.RAN for _, layer in made._lstm())
+    total = fused.loss_sum(made, x, lengths, loss)
+    assert all(layer.ran == fused.RAN for _, layer in made._lstm())
     gradients = torch.autograd.grad(total, list(made.parameters()))
     assert_close("loss", expected[0].to(dtype), total)
     for (name, _), one, other in zip(made.named_parameters(), expected[1], gradients, strict=True):
         assert_close(name, one.to(dtype), other)
         assert one.abs().max() > 0, f"{name} has no gradient: nothing was compared"
     with torch.no_grad():
-        assert torch.equal(whole.loss_sum(made, x, lengths, loss), total.detach())
+        assert torch.equal(fused.loss_sum(made, x, lengths, loss), total.detach())
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_patches_are_served_where_they_are_complete(lengths, served, head):
     made = model(patch_size=4, head=head, output="tanh").double()
     x, _ = batch(4, 12, 2)
     lengths = None if lengths is None else torch.tensor(lengths)
-    total = whole.loss_sum(made, x, lengths, "mse")
+    total = fused.loss_sum(made, x, lengths, "mse")
     assert (total is not None) == served
     if not served:
         return
@@ -114,9 +114,9 @@ def test_patches_are_served_where_they_are_complete(lengths, served, head):
 
 def test_patches_of_sequences_that_end_within_one_are_not_served():
     x, _ = batch(4, 13, 2)
-    assert whole.loss_sum(model(patch_size=4).double(), x, None, "mse") is None
+    assert fused.loss_sum(model(patch_size=4).double(), x, None, "mse") is None
     reads = model(patch_size=4, decoder=TURNED).double()
-    assert whole.loss_sum(reads, x[:, :12], None, "mse") is None
+    assert fused.loss_sum(reads, x[:, :12], None, "mse") is None
 
 
 def test_the_gradient_is_scaled_by_what_follows():
@@ -125,7 +125,7 @@ def test_the_gradient_is_scaled_by_what_follows():
     bias = made.encoder.lstm.layers[0][0].bias
     gradients = []
     for by in (1.0, 0.5):
-        loss = whole.loss_sum(made, x.float(), None, "mse")
+        loss = fused.loss_sum(made, x.float(), None, "mse")
         gradients += torch.autograd.grad(loss * by, [bias])
     assert torch.equal(gradients[0] * 0.5, gradients[1])
 
@@ -139,7 +139,7 @@ def test_the_number_of_threads_changes_no_bit(used, pooling):
     for count in (1, used):
         torch.set_num_threads(count)
         try:
-            total = whole.loss_sum(made, x.float(), lengths, "mse")
+            total = fused.loss_sum(made, x.float(), lengths, "mse")
         finally:
             torch.set_num_threads(1)
         results.append([total, *torch.autograd.grad(total, list(made.parameters()))])
@@ -156,7 +156,7 @@ def test_padding_changes_no_bit_whatever_it_holds(pooling):
     longer[torch.arange(14) >= lengths[:, None]] = torch.nan
     results = []
     for given in (x.float(), longer):
-        total = whole.loss_sum(made, given, lengths, "mse")
+        total = fused.loss_sum(made, given, lengths, "mse")
         results.append([total, *torch.autograd.grad(total, list(made.parameters()))])
     for one, other in zip(*results, strict=True):
         assert torch.equal(one, other)
@@ -168,7 +168,7 @@ def test_arrays_full_of_any_bits_change_nothing(monkeypatch, pooling):
     x, lengths = batch(257, 6, 2, ragged=True)
 
     def both():
-        total = whole.loss_sum(made, x.float(), lengths, "mse")
+        total = fused.loss_sum(made, x.float(), lengths, "mse")
         return [total, *torch.autograd.grad(total, list(made.parameters()))]
 
     def of_any_bits(self, *shape):
@@ -176,7 +176,7 @@ def test_arrays_full_of_any_bits_change_nothing(monkeypatch, pooling):
         return torch.from_numpy(bits.view(np.float32))
 
     clean, rng = both(), np.random.default_rng(0)
-    monkeypatch.setattr(whole.Task, "new", of_any_bits)
+    monkeypatch.setattr(fused.Task, "new", of_any_bits)
     monkeypatch.setattr("unspool.lstm.threads.count", lambda: 4)  # each with rubbish of its own
     for _ in range(20):  # nor does NumPy warn of sums that are no numbers
         for one, other in zip(clean, both(), strict=True):
@@ -218,18 +218,18 @@ def test_models_of_another_kind_are_left_to_their_modules():
         (whole_state, "mse"),
         (variational, "mse"),
         (pooled, "mse"),
-        (model(units=4, cell=Cell(backend="library")), "mse"),
+        (model(units=4, cell=Cell(backend="torch")), "mse"),
         (model(output="elu"), "mse"),
         (two_ways, "mse"),
         (stacked, "mse"),
         (Autoencoder(LSTMEncoder(2, 5, units=4), dict(plain.decoders)), "mse"),
         (plain, "poisson"),
     ]:
-        assert whole.loss_sum(made, x, None, loss) is None
-    assert whole.loss_sum(plain, x.clone().requires_grad_(), None, "mse") is None
-    assert whole.loss_sum(plain, x, None, "mse") is not None
+        assert fused.loss_sum(made, x, None, loss) is None
+    assert fused.loss_sum(plain, x.clone().requires_grad_(), None, "mse") is None
+    assert fused.loss_sum(plain, x, None, "mse") is not None
     with pytest.raises(InputError, match="Expected `x` on the CPU, not on meta"):
-        whole.loss_sum(plain, x.to("meta"), None, "mse")
+        fused.loss_sum(plain, x.to("meta"), None, "mse")
 
 
 @pytest.mark.parametrize("made", [model(), model(output="elu")], ids=["whole", "modules"])
@@ -247,7 +247,7 @@ def test_frozen_weights_get_no_gradient_and_the_others_theirs():
         weight.requires_grad_(False)
     x, _ = batch(4, 6, 2)
     x = x.float()
-    whole.loss_sum(made, x, None, "mse").backward()
+    fused.loss_sum(made, x, None, "mse").backward()
     assert all(weight.grad is None for weight in made.encoder.parameters())
     rest = list(made.decoder().parameters())
     expected = torch.autograd.grad(masked_sum(LOSSES["mse"](made(x), x), None), rest)

@@ -5,7 +5,7 @@ batches, each with the indices (B,) of its sequences.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,45 +19,7 @@ from unspool.data.values import as_array
 from unspool.data.windows import Windows, overlap_mean
 from unspool.errors import InputError
 
-# How near to 0 and 1 a probability counts as such, as in Keras; and the slope of the loss beyond.
-LEAST = 1e-7
-SLOPE = 10.0
-
 SAME = 1e-12  # share of squares by which sequences differ through rounding alone
-
-
-def _huber(apart: FloatArray) -> FloatArray:
-    size = abs(apart)
-    return np.where(size < 1, 0.5 * size**2, size - 0.5)
-
-
-def _binary_crossentropy(prediction: FloatArray, target: FloatArray) -> FloatArray:
-    inside = np.clip(prediction, LEAST, 1 - LEAST)
-    beyond = abs(prediction - inside)
-    logit = np.log(inside / (1 - inside))
-    return np.asarray(beyond * SLOPE - logit * target - np.log1p(-inside))
-
-
-# As `unspool.nn.losses`, which says why.
-LOSSES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
-    "mse": lambda prediction, target: (prediction - target) ** 2,
-    "mae": lambda prediction, target: abs(prediction - target),
-    "huber": lambda prediction, target: _huber(prediction - target),
-    "binary_crossentropy": _binary_crossentropy,
-    "categorical_crossentropy": lambda p, target: -target * np.log(np.maximum(p, LEAST)),
-}
-
-CROSSENTROPIES = ("binary_crossentropy", "categorical_crossentropy")
-
-# A distribution over the features of a step is one thing to get right, not F.
-BY_STEP = ("categorical_crossentropy",)
-
-
-def step_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:
-    """Errors of steps (B, T), float64: means over features, or the loss of a step."""
-    values = LOSSES[loss](prediction, target)
-    by_step: FloatArray = values.sum(2, dtype=np.float64)
-    return by_step if loss in BY_STEP else by_step / values.shape[2]
 
 
 def sequences(

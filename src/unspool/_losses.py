@@ -1,0 +1,45 @@
+"""The losses in NumPy: a value for every feature of every step, before any mean."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from unspool.data.sequences import FloatArray
+
+# Probabilities are clipped to [LEAST, 1 - LEAST], as in Keras; beyond, the loss has slope SLOPE.
+LEAST = 1e-7
+SLOPE = 10.0
+
+
+def _huber(apart: FloatArray) -> FloatArray:
+    size = abs(apart)
+    return np.where(size < 1, 0.5 * size**2, size - 0.5)
+
+
+def _binary_crossentropy(prediction: FloatArray, target: FloatArray) -> FloatArray:
+    inside = np.clip(prediction, LEAST, 1 - LEAST)
+    beyond = abs(prediction - inside)
+    logit = np.log(inside / (1 - inside))
+    return np.asarray(beyond * SLOPE - logit * target - np.log1p(-inside))
+
+
+# As `unspool.nn.losses`, which says why.
+LOSSES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
+    "mse": lambda prediction, target: (prediction - target) ** 2,
+    "mae": lambda prediction, target: abs(prediction - target),
+    "huber": lambda prediction, target: _huber(prediction - target),
+    "binary_crossentropy": _binary_crossentropy,
+    "categorical_crossentropy": lambda p, target: -target * np.log(np.maximum(p, LEAST)),
+}
+
+CROSSENTROPIES = ("binary_crossentropy", "categorical_crossentropy")
+
+# These losses have one value per step, summed over features, and not a mean over features.
+BY_STEP = ("categorical_crossentropy",)
+
+
+def step_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:
+    """Errors of steps (B, T), float64: means over features, or the loss of a step."""
+    values = LOSSES[loss](prediction, target)
+    by_step: FloatArray = values.sum(2, dtype=np.float64)
+    return by_step if loss in BY_STEP else by_step / values.shape[2]
