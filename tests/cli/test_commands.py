@@ -249,7 +249,7 @@ def test_inspect_tells_what_a_model_is(run, series_model):
         "8 steps, stride 3",
         "encoder",
         "(N, 3)",
-        "cpu (first choice for this cell)",
+        "compiled (first choice for this cell)",
         f"unspool {unspool.__version__}, torch ",
     ):
         assert told in done.out
