@@ -13,7 +13,7 @@ import numpy as np
 
 import unspool
 from unspool import _checks
-from unspool._files import check_folder, whole_or_not
+from unspool._files import atomic_write, check_output_path
 from unspool.blueprint import (
     Blueprint,
     ConvDecoder,
@@ -98,14 +98,14 @@ def export_onnx(
     """
     _checks.raise_all(_checks.choice("part", part, ALL_PARTS))
     path = Path(path)
-    check_folder(path)
+    check_output_path(path)
     contents = contents_of(model)
     if part == "auto":
         part = "model" if contents.detector is None else "detector"
     if part == "detector":
         check_scores_windows(contents)
     blob = _proto(contents, part).SerializeToString()
-    with whole_or_not(path) as file:
+    with atomic_write(path) as file:
         file.write(blob)
 
 
