@@ -105,7 +105,9 @@ def test_a_backend_that_cannot_serve_refuses_instead_of_giving_way():
 
 
 def test_unknown_names_are_told_with_the_nearest_known_one():
-    with pytest.raises(InputError, match=r"unknown `backend` 'stepwize': did you mean 'stepwise'\?"):
+    with pytest.raises(
+        InputError, match=r"unknown `backend` 'stepwize': did you mean 'stepwise'\?"
+    ):
         run("stepwize")
     with pytest.raises(InputError, match=r"unknown `activation` 'tan': did you mean 'tanh'\?"):
         run(activation="tan")

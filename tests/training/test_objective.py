@@ -190,7 +190,12 @@ def test_the_same_draws_make_the_same_loss():
 
     def total(seed):
         made = model(decoder="previous", variational=True).train()
-        options = {"input_noise": 0.5, "input_dropout": 0.5, "teacher_forcing": 0.5, "kl_weight": 1.0}
+        options = {
+            "input_noise": 0.5,
+            "input_dropout": 0.5,
+            "teacher_forcing": 0.5,
+            "kl_weight": 1.0,
+        }
         terms = AutoencoderLoss(made, **options, generator=generator(seed))(given)
         return weighted(terms).item()
 

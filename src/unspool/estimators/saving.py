@@ -19,8 +19,9 @@ import unspool
 from unspool import _checks, model_file
 from unspool.blueprint import STRUCTURAL
 from unspool.errors import InputError, ParametersChangedWarning
-from unspool.model_file import PARTS, Contents
+from unspool.model_file import Contents
 from unspool.model_file.contents import CLASSIFIER
+from unspool.model_file.fitted import PARTS
 from unspool.nn import torch_settings
 from unspool.nn.device import device_or_cpu, resolve_device
 from unspool.nn.from_blueprint import build
