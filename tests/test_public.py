@@ -1,23 +1,19 @@
 """What is public is listed once, in docs/api_reference.py, and documented completely."""
 
 import dataclasses
-import importlib.util
+import importlib
 import inspect
 import re
 import subprocess
 import sys
 from collections import defaultdict
-from pathlib import Path
 
 import numpydoc.docscrape
 import numpydoc.validate
 import pytest
 
-DOCS = Path(__file__).parents[1] / "docs"
-spec = importlib.util.spec_from_file_location("api_reference", DOCS / "api_reference.py")
-api_reference = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(api_reference)
-SECTIONS = api_reference.SECTIONS
+from docs.api_reference import SECTIONS, SUBPACKAGES
+from docs.generated_pages import members
 
 # numpydoc's checks that hold here (numpydoc.validate.ERROR_MSGS has the texts): sections known and
 # in order, one line of summary that ends with a period, parameters equal to the signature in both
@@ -47,7 +43,7 @@ def names_by_module():
     names = defaultdict(set)
     for section in SECTIONS:
         names[section.module].update(section.names, section.constants)
-    names["unspool"].update(api_reference.SUBPACKAGES)
+    names["unspool"].update(SUBPACKAGES)
     return names
 
 
@@ -58,17 +54,10 @@ def public_objects(section):
     for name in section.names:
         thing = getattr(module, name)
         found[f"{section.module}.{name}"] = thing
-        if not inspect.isclass(thing):
-            continue
-        for attribute in dir(thing):
-            member = inspect.getattr_static(thing, attribute)
-            function = inspect.unwrap(
-                getattr(member, "fget", None) or getattr(member, "__func__", member)
-            )
-            if attribute.startswith("_") or not inspect.isfunction(function):
-                continue
-            if function.__module__.startswith("unspool") and function.__name__ != "<lambda>":
-                found[f"{section.module}.{name}.{attribute}"] = function
+        if inspect.isclass(thing):
+            for member in members(thing)[0]:
+                path = f"{section.module}.{name}.{member}"
+                found[path] = getattr(thing, member)
     return found
 
 
