@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from unspool.lstm.compiled.activations import hard_sigmoid
-from unspool.lstm.compiled.kernel import Kernel
-from unspool.lstm.compiled.tiles import MANY, fill, read_rows, rounded, row_starts
+from unspool.lstm.compiled.jit import Kernel
+from unspool.lstm.compiled.tiles import LARGE_BLOCK, fill, read_rows, rounded, row_starts
 from unspool.lstm.compiled.vector import (
     add_products,
     after,
@@ -19,7 +19,7 @@ from unspool.lstm.compiled.vector import (
 )
 
 
-class Bank(NamedTuple):
+class Arguments(NamedTuple):
     """Arguments of the kernel: sizes, and addresses of arrays without gaps."""
 
     batch: int
@@ -36,7 +36,7 @@ class Bank(NamedTuple):
     out: int  # (batch, dilations · each)
 
 
-RECORD = np.dtype([(name, np.int64) for name in Bank._fields])
+RECORD = np.dtype([(name, np.int64) for name in Arguments._fields])
 
 
 @Kernel
@@ -47,48 +47,48 @@ def means(record, first, last, workspace, like):
     time as the vectors in the tuple `like` have lanes; their weights are transposed once,
     ``[input][kernel]``, for the sequences from `first` to before `last`.
     """
-    job = record[0]
-    features, inputs = job.features, job.taps * job.features
-    x, weight = pointer(job.x, like[0]), pointer(job.weight, like[0])
-    bias, out = pointer(job.bias, like[0]), pointer(job.out, like[0])
-    dilations = pointer(job.dilation, 1)
+    args = record[0]
+    features, inputs = args.features, args.taps * args.features
+    x, weight = pointer(args.x, like[0]), pointer(args.weight, like[0])
+    bias, out = pointer(args.bias, like[0]), pointer(args.out, like[0])
+    dilations = pointer(args.dilation, 1)
     size = lanes_of(x)
     width = len(like) * size
     starts = pointer(workspace, 1)
     own_bias = after(pointer(workspace, like[0]), 2 * width)
     sums, block_sums = after(own_bias, width), after(own_bias, 2 * width)
     scratch = after(own_bias, 3 * width)
-    start = after(scratch, MANY * width)
-    panel = after(start, MANY * width)
+    start = after(scratch, LARGE_BLOCK * width)
+    panel = after(start, LARGE_BLOCK * width)
     padded = after(panel, rounded(inputs, size) * width)
-    for group in range(job.dilations):
+    for group in range(args.dilations):
         dilation = dilations[group]
-        before = (job.taps - 1) * dilation * features
-        for column in range(0, job.each, width):
-            kernel, there = group * job.each + column, min(width, job.each - column)
-            row_starts(starts, group * job.each + job.each, kernel, width, inputs)
+        before = (args.taps - 1) * dilation * features
+        for column in range(0, args.each, width):
+            kernel, there = group * args.each + column, min(width, args.each - column)
+            row_starts(starts, group * args.each + args.each, kernel, width, inputs)
             read_rows(panel, width, weight, starts, inputs)
             fill(own_bias, width, 0.0)
             for k in range(there):
                 own_bias[k] = bias[kernel + k]
-            for row in range(MANY):
+            for row in range(LARGE_BLOCK):
                 for lane in range(0, width, size):
                     store(start, row * width + lane, load(own_bias, lane))
             for sequence in range(first, last):
-                length = job.steps
-                if job.lengths:
-                    length = pointer(job.lengths, 1)[sequence]
-                source = after(x, sequence * job.steps * features)
+                length = args.steps
+                if args.lengths:
+                    length = pointer(args.lengths, 1)[sequence]
+                source = after(x, sequence * args.steps * features)
                 values = after(padded, before)
                 for k in range(before if length else 0):
                     padded[k] = source[k % features]
                 for k in range(length * features):
                     values[k] = source[k]
-                fill(after(values, length * features), MANY * features, 0.0)
+                fill(after(values, length * features), LARGE_BLOCK * features, 0.0)
                 fill(sums, width, 0.0)
-                for t in range(0, length, MANY):
-                    block = load_block(start, width, MANY, like)
-                    for tap in range(job.taps):
+                for t in range(0, length, LARGE_BLOCK):
+                    block = load_block(start, width, LARGE_BLOCK, like)
+                    for tap in range(args.taps):
                         numbers = after(padded, (t + tap * dilation) * features)
                         for f in range(features):
                             block = add_products(
@@ -96,25 +96,25 @@ def means(record, first, last, workspace, like):
                                 after(numbers, f),
                                 features,
                                 after(panel, (tap * features + f) * width),
-                                MANY,
+                                LARGE_BLOCK,
                                 like,
                             )
-                    store_block(scratch, width, MANY, like, block)
+                    store_block(scratch, width, LARGE_BLOCK, like, block)
                     fill(block_sums, width, 0.0)
-                    for row in range(min(MANY, length - t)):
+                    for row in range(min(LARGE_BLOCK, length - t)):
                         for lane in range(0, width, size):
                             activation = hard_sigmoid(load(scratch, row * width + lane))
                             store(block_sums, lane, load(block_sums, lane) + activation)
                     for lane in range(0, width, size):
                         store(sums, lane, load(sums, lane) + load(block_sums, lane))
-                target = after(out, sequence * job.dilations * job.each + kernel)
+                target = after(out, sequence * args.dilations * args.each + kernel)
                 for k in range(there):
                     target[k] = sums[k] / max(length, 1)
 
 
-def workspace_size(job: Bank, largest_dilation: int, width: int, size: int) -> int:
+def workspace_size(args: Arguments, largest_dilation: int, width: int, size: int) -> int:
     """Values of workspace for one thread, for kernels `width` at a time in vectors of `size`."""
-    inputs = job.taps * job.features
-    padded = (job.taps - 1) * largest_dilation + job.steps + MANY
-    whole: int = width * (5 + 2 * MANY + rounded.py_func(inputs, size))
-    return whole + padded * job.features
+    inputs = args.taps * args.features
+    padded = (args.taps - 1) * largest_dilation + args.steps + LARGE_BLOCK
+    whole: int = width * (5 + 2 * LARGE_BLOCK + rounded.py_func(inputs, size))
+    return whole + padded * args.features

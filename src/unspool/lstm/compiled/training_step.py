@@ -10,7 +10,7 @@ The recurrence is `unspool.lstm.compiled.recurrence`; here is the rest.
 from typing import NamedTuple
 
 from unspool.lstm.compiled.activations import tanh
-from unspool.lstm.compiled.kernel import Kernel, compiled
+from unspool.lstm.compiled.jit import Kernel, compiled
 from unspool.lstm.compiled.recurrence import backward_tile, forward_tile, partial_size, tiles_of
 from unspool.lstm.compiled.tiles import (
     copy_row,
@@ -41,7 +41,7 @@ LINEAR, RELU, TANH, SIGMOID = range(4)
 SQUARED, ABSOLUTE, HUBER = range(3)
 
 
-class Dense(NamedTuple):
+class DenseArguments(NamedTuple):
     """The dense layers on each step: addresses of a table and of what it speaks of.
 
     The table has a row for each layer: inputs, outputs, activation, and the addresses of weights,
@@ -117,15 +117,15 @@ def pack_dense(dense, like):
 
 
 @compiled
-def dense_tile(job, dense, tile, partial, workspace, like):
+def dense_tile(args, dense, tile, partial, workspace, like):
     """From the decoder's states to the loss, and back to their gradients.
 
-    `job` is the decoder's, whose `grad_h` is written; the target is read from first
+    `args` is the decoder's, whose `grad_h` is written; the target is read from first
     step to last. Returns the loss of the tile, added up.
     """
     size = lanes_of(pointer(0, like[0]))
     lanes = len(like) * size
-    first, hidden, layers = tile * lanes, job.hidden, dense.layers
+    first, hidden, layers = tile * lanes, args.hidden, dense.layers
     table = pointer(dense.table, 1)
     features = after(table, (layers - 1) * FIELDS)[1]
     wide = (rounded(dense.widest, size) + size) * lanes
@@ -140,13 +140,13 @@ def dense_tile(job, dense, tile, partial, workspace, like):
     rows = after(target, wide)
     ends = after(rows, wide)
     losses = after(ends, lanes)
-    x = pointer(job.target, like[0])
-    h = after(pointer(job.h, like[0]), -first * job.h_batch)
-    grad_h = after(pointer(job.grad_h, like[0]), -first * job.grad_h_batch)
+    x = pointer(args.target, like[0])
+    h = after(pointer(args.h, like[0]), -first * args.h_batch)
+    grad_h = after(pointer(args.grad_h, like[0]), -first * args.grad_h_batch)
 
-    _, longest = lengths_in(job, first, lanes, ends)
-    row_starts(starts, job.batch, first, lanes, hidden)
-    row_starts(x_starts, job.batch, first, lanes, job.target_batch)
+    _, longest = lengths_in(args, first, lanes, ends)
+    row_starts(starts, args.batch, first, lanes, hidden)
+    row_starts(x_starts, args.batch, first, lanes, args.target_batch)
     for layer in range(layers):
         row = after(table, layer * FIELDS)
         bias = pointer(row[4], like[0])
@@ -156,13 +156,13 @@ def dense_tile(job, dense, tile, partial, workspace, like):
     fill(sums, layers * wide, 0.0)
     fill(losses, lanes, 0.0)
 
-    for t in range(job.steps if dense.gradients else longest):
+    for t in range(args.steps if dense.gradients else longest):
         if t >= longest:
             for lane in range(lanes):
                 if starts[lane] >= 0:
-                    fill(after(grad_h, t * job.grad_h_step + starts[lane]), hidden, 0.0)
+                    fill(after(grad_h, t * args.grad_h_step + starts[lane]), hidden, 0.0)
             continue
-        read_rows(values, lanes, after(h, t * job.h_step), starts, hidden)
+        read_rows(values, lanes, after(h, t * args.h_step), starts, hidden)
         for layer in range(layers):
             row = after(table, layer * FIELDS)
             above = after(values, (layer + 1) * wide)
@@ -173,7 +173,7 @@ def dense_tile(job, dense, tile, partial, workspace, like):
                 store(above, place, activated(load(above, place), row[2]))
 
         shift = step_starts(
-            x_starts, job, first, lanes, t, False, job.target_batch, job.target_step, True
+            x_starts, args, first, lanes, t, False, args.target_batch, args.target_step, True
         )
         read_rows(target, lanes, after(x, shift), x_starts, features)
         above = after(values, layers * wide)
@@ -203,13 +203,13 @@ def dense_tile(job, dense, tile, partial, workspace, like):
             else:
                 for lane in range(lanes):
                     copy_row(
-                        after(rows, lane * width), after(h, t * job.h_step), starts[lane], inputs
+                        after(rows, lane * width), after(h, t * args.h_step), starts[lane], inputs
                     )
             offset -= padded(outputs) * (width + 1)
             outer_sum(after(partial, offset), width, slopes, padded(outputs), rows, lanes, like)
             fill(below, padded(inputs) * lanes, 0.0)
             product(below, below, pointer(row[6], like[0]), slopes, inputs, outputs, like)
-        write_rows(after(grad_h, t * job.grad_h_step), starts, below, lanes, hidden)
+        write_rows(after(grad_h, t * args.grad_h_step), starts, below, lanes, hidden)
 
     if dense.gradients:
         offset = 0
@@ -255,7 +255,7 @@ def train(records, dense, first_segment, last_segment, workspace, like):
                 backward_tile(encoder, tile, encoder_sum, workspace, like)
 
 
-def workspace_size(dense: Dense, lanes: int, size: int) -> int:
+def workspace_size(dense: DenseArguments, lanes: int, size: int) -> int:
     """Values of workspace that the dense layers need."""
     wide = (dense.widest + 2 * size) * lanes
     return (3 * dense.layers + 5) * wide + 8 * lanes

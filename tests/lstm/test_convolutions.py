@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from unspool.errors import InputError
-from unspool.lstm import kernels as module
-from unspool.lstm.kernels import convolved_means, kernel_means
+from unspool.lstm import convolutions
+from unspool.lstm.convolutions import convolved_means, kernel_means
 
 # Sequences, steps, features, kernels of a dilation, dilations, taps.
 SHAPES = [
@@ -79,8 +79,8 @@ def test_a_sequence_has_the_same_bits_alone_and_among_others(shape, dtype):
 def test_threads_change_nothing(monkeypatch):
     given = drawn(SHAPES[1], torch.float32)
     alone = kernel_means(*given)
-    monkeypatch.setattr(module, "PRODUCTS", 1)
-    monkeypatch.setattr(module.threads, "count", lambda: 3)
+    monkeypatch.setattr(convolutions, "PRODUCTS", 1)
+    monkeypatch.setattr(convolutions.threads, "count", lambda: 3)
     assert torch.equal(kernel_means(*given), alone)
 
 

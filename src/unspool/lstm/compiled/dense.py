@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unspool.lstm.compiled.kernel import Kernel
-from unspool.lstm.compiled.tiles import MANY, fill, read_rows, rounded, row_starts
+from unspool.lstm.compiled.jit import Kernel
+from unspool.lstm.compiled.tiles import LARGE_BLOCK, fill, read_rows, rounded, row_starts
 from unspool.lstm.compiled.vector import (
     add_products,
     after,
@@ -16,7 +16,7 @@ from unspool.lstm.compiled.vector import (
 )
 
 
-class Rows(NamedTuple):
+class Arguments(NamedTuple):
     """Arguments of the kernel: sizes, and addresses of arrays without gaps."""
 
     inputs: int
@@ -27,7 +27,7 @@ class Rows(NamedTuple):
     out: int  # (rows, outputs)
 
 
-RECORD = np.dtype([(name, np.int64) for name in Rows._fields])
+RECORD = np.dtype([(name, np.int64) for name in Arguments._fields])
 
 
 @Kernel
@@ -35,20 +35,20 @@ def multiply(record, first, last, workspace, like):
     """out[r] = weight times x[r] + bias, for rows from `first` to before `last`.
 
     As many outputs at a time as the vectors in the tuple `like` have lanes; their weights are
-    turned once, ``[input][output]``, and stay in the cache for all rows. The bias comes last: a
+    transposed once, ``[input][output]``, and stay in the cache for all rows. The bias comes last: a
     large one would cost digits in every sum before.
     """
-    job = record[0]
-    inputs, outputs = job.inputs, job.outputs
-    x, weight = pointer(job.x, like[0]), pointer(job.weight, like[0])
-    bias, out = pointer(job.bias, like[0]), pointer(job.out, like[0])
+    args = record[0]
+    inputs, outputs = args.inputs, args.outputs
+    x, weight = pointer(args.x, like[0]), pointer(args.weight, like[0])
+    bias, out = pointer(args.bias, like[0]), pointer(args.out, like[0])
     size = lanes_of(x)
     width = len(like) * size
     starts = pointer(workspace, 1)
     zeros = after(pointer(workspace, like[0]), 2 * width)
     own_bias, ones = after(zeros, width), after(zeros, 2 * width)
     scratch = after(zeros, 3 * width)
-    panel = after(scratch, MANY * width)
+    panel = after(scratch, LARGE_BLOCK * width)
     fill(zeros, width, 0.0)
     fill(ones, 1, 1.0)
     for column in range(0, outputs, width):
@@ -62,15 +62,15 @@ def multiply(record, first, last, workspace, like):
         while row < last:
             numbers, place = after(x, row * inputs), after(out, row * outputs + column)
             target, stride = (place, outputs) if there == width else (scratch, width)
-            if row + MANY <= last:
-                height = MANY
-                block = load_block(zeros, 0, MANY, like)
+            if row + LARGE_BLOCK <= last:
+                height = LARGE_BLOCK
+                block = load_block(zeros, 0, LARGE_BLOCK, like)
                 for k in range(inputs):
                     block = add_products(
-                        block, after(numbers, k), inputs, after(panel, k * width), MANY, like
+                        block, after(numbers, k), inputs, after(panel, k * width), LARGE_BLOCK, like
                     )
-                block = add_products(block, ones, 0, own_bias, MANY, like)
-                store_block(target, stride, MANY, like, block)
+                block = add_products(block, ones, 0, own_bias, LARGE_BLOCK, like)
+                store_block(target, stride, LARGE_BLOCK, like, block)
             else:
                 height = 1
                 single = load_block(zeros, 0, 1, like)
@@ -89,4 +89,4 @@ def multiply(record, first, last, workspace, like):
 
 def workspace_size(inputs: int, width: int, size: int) -> int:
     """Values of workspace for one thread, for outputs `width` at a time in vectors of `size`."""
-    return width * (5 + MANY + rounded.py_func(inputs, size))
+    return width * (5 + LARGE_BLOCK + rounded.py_func(inputs, size))

@@ -7,7 +7,7 @@ from numba.core import caching, config
 
 from unspool.lstm.backends import compiled
 from unspool.lstm.compiled import recurrence
-from unspool.lstm.compiled.kernel import Kernel
+from unspool.lstm.compiled.jit import Kernel
 from unspool.lstm.compiled.vector import pointer
 
 
@@ -49,7 +49,7 @@ def test_a_change_in_any_file_compiles_again(folder, monkeypatch):
     changed = Kernel(double)
     assert_right(changed)
     assert not changed.run.stats.cache_hits
-    assert {name for name, *_ in Kernel.STAMP} >= {"tiles.py", "kernel.py", "vector.py"}
+    assert {name for name, *_ in Kernel.STAMP} >= {"tiles.py", "jit.py", "vector.py"}
 
 
 @pytest.mark.parametrize("ending", ["nbi", "nbc"])

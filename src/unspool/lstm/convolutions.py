@@ -12,10 +12,11 @@ from torch.nn import functional
 
 from unspool.errors import InputError
 from unspool.lstm import threads
-from unspool.lstm.backends.compiled import NUMBERS, refusal
+from unspool.lstm.backends.compiled import refusal
 from unspool.lstm.call import Call
-from unspool.lstm.compiled import kernels
+from unspool.lstm.compiled import convolutions
 from unspool.lstm.compiled.vector import BYTES
+from unspool.lstm.prepared import LIKE
 
 PRODUCTS = 1 << 21  # that are worth a thread
 
@@ -77,7 +78,7 @@ def _means(
     x: Tensor, lengths: Tensor | None, weight: Tensor, bias: Tensor, dilations: list[int]
 ) -> Tensor:
     (batch, steps, features), (count, _, taps) = x.shape, weight.shape
-    like, groups = NUMBERS[x.dtype], len(dilations)
+    like, groups = LIKE[x.dtype], len(dilations)
     sound = count == groups * (count // max(groups, 1)) and min(dilations, default=0) > 0
     given = [(tuple(one.shape), one.dtype) for one in (weight, bias)]
     if not sound or given != [((count, features, taps), x.dtype), ((count,), x.dtype)]:
@@ -95,7 +96,7 @@ def _means(
     weight = weight.transpose(1, 2).contiguous()  # (K, taps, F)
     spread = torch.tensor(dilations)
     out = x.new_empty(batch, count)
-    job = kernels.Bank(
+    job = convolutions.Arguments(
         batch,
         steps,
         features,
@@ -109,13 +110,13 @@ def _means(
         spread.data_ptr(),
         out.data_ptr(),
     )
-    record = np.array([tuple(job)], kernels.RECORD)
+    record = np.array([tuple(job)], convolutions.RECORD)
     workers = max(1, min(threads.count(), batch, batch * steps * weight.numel() // PRODUCTS))
     size = BYTES // x.itemsize
-    values = kernels.workspace_size(job, max(dilations), len(like) * size, size)
+    values = convolutions.workspace_size(job, max(dilations), len(like) * size, size)
     workspaces = [x.new_empty(values) for _ in range(workers)]
     threads.run(
-        lambda first, last, thread: kernels.means(
+        lambda first, last, thread: convolutions.means(
             record, first, last, workspaces[thread].data_ptr(), like
         ),
         batch,

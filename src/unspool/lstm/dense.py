@@ -12,10 +12,11 @@ from torch.library import define, impl, register_fake
 
 from unspool.errors import InputError
 from unspool.lstm import threads
-from unspool.lstm.backends.compiled import NUMBERS, refusal
+from unspool.lstm.backends.compiled import refusal
 from unspool.lstm.call import Call
-from unspool.lstm.compiled import rows
+from unspool.lstm.compiled import dense
 from unspool.lstm.compiled.vector import BYTES
+from unspool.lstm.prepared import LIKE
 
 ROWS, PRODUCTS = 256, 1 << 21  # that are worth a thread
 
@@ -34,7 +35,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def _rows(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(N, O) of x (N, I), weight (O, I) and bias (O,)."""
-    (count, inputs), outputs, like = x.shape, len(weight), NUMBERS[x.dtype]
+    (count, inputs), outputs, like = x.shape, len(weight), LIKE[x.dtype]
     given = [(one.shape, one.dtype) for one in (weight, bias)]
     if given != [((outputs, inputs), x.dtype), ((outputs,), x.dtype)]:  # memory is at stake
         raise InputError(
@@ -44,13 +45,13 @@ def _rows(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     x, weight, bias = x.contiguous(), weight.contiguous(), bias.contiguous()
     out = x.new_empty(count, outputs)
     addresses = [one.data_ptr() for one in (x, weight, bias, out)]
-    record = np.array([(inputs, outputs, *addresses)], rows.RECORD)
+    record = np.array([(inputs, outputs, *addresses)], dense.RECORD)
     workers = min(threads.count(), count // ROWS, count * inputs * outputs // PRODUCTS)
     size = BYTES // x.itemsize
-    values = rows.workspace_size(inputs, len(like) * size, size)
+    values = dense.workspace_size(inputs, len(like) * size, size)
     workspaces = [x.new_empty(values) for _ in range(max(1, workers))]
     threads.run(
-        lambda first, last, thread: rows.multiply(
+        lambda first, last, thread: dense.multiply(
             record, first, last, workspaces[thread].data_ptr(), like
         ),
         count,
