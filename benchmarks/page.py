@@ -137,8 +137,8 @@ def origin(rows: Rows) -> str:
         package for row in rows for package in row["versions"].split(", ") if package
     )
     return (
-        f"{first['machine']}, {first['threads']} threads for every library; {first['date']}, commit "
-        f"{first['commit']}; {', '.join(versions)}."
+        f"{first['machine']}, {first['threads']} threads for every library; {first['date']}, "
+        f"commit {first['commit']}; {', '.join(versions)}."
     )
 
 
