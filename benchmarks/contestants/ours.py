@@ -1,4 +1,4 @@
-"""unspool: its recurrence, and its training loop on the first article's model."""
+"""unspool: its recurrence, and its training loop on the two-sines model."""
 
 import numpy as np
 import torch

@@ -12,7 +12,7 @@ from unspool.lstm import Choice, fused
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import DECODERS, LSTMDecoder
 from unspool.nn.encoder import LSTMEncoder
-from unspool.nn.patches import lengths_in_patches, patched, places
+from unspool.nn.patches import lengths_in_patches, patch_positions, patched
 from unspool.nn.recurrent import LSTM, LSTMLayer
 
 ACTIVATIONS = {nn.Identity: "linear", nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
@@ -55,9 +55,9 @@ def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -
         x, lengths = patched(x, size, lengths), lengths_in_patches(lengths, size)
     inputs = {"x": x}
     if any(
-        isinstance(stage, fused.LSTMStage) and stage.reads == "places" for stage in parts.stages
+        isinstance(stage, fused.LSTMStage) and stage.reads == "positions" for stage in parts.stages
     ):
-        inputs["places"] = places(x.shape[1], x)
+        inputs["positions"] = patch_positions(x.shape[1], x)
     for layer in parts.layers:
         layer.ran = RAN
     batch = fused.Batch(x, inputs, lengths)
@@ -96,7 +96,7 @@ def parts_of(model: Autoencoder, batch_size: int) -> Parts | None:
         return None
     stages = [
         _lstm_stage(first, reads="x", emits=encoder.statistics[0]),
-        _lstm_stage(second, reads="places" if decoder.reads_place else None),
+        _lstm_stage(second, reads="positions" if decoder.reads_place else None),
     ]
     if decoder.needs_input:
         stages[1] = stages[1]._replace(reads="x", reads_backwards=True)
