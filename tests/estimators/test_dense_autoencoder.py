@@ -103,8 +103,8 @@ def test_longer_sequences_than_in_fit_are_refused():
     with pytest.raises(InputError) as caught:
         model.transform(np.concatenate([X, X], axis=1))
     assert str(caught.value) == (
-        "Expected sequences of at most 8 steps, as in `fit`, got 16; DenseAutoencoder with these "
-        "parameters is made for sequences of bounded length."
+        "Expected sequences of at most 8 steps, as in `fit`, got 16; the layers of this "
+        "DenseAutoencoder have a fixed number of steps."
     )
     shorter = Sequences(np.pad(X[:, :5], [(0, 0), (0, 3), (0, 0)]), np.full(200, 5))
     assert_close("shorter", model.transform(shorter), model.transform(X[:, :5]))

@@ -1,13 +1,11 @@
 """From whatever a user holds to a `Sequences` or a `Windows`.
 
-Main path: `plain` takes what comes to numbers in an array, or to `Sequences` where it says that it
-holds sequences of unequal length; `as_sequences` takes those to `Sequences`. Estimators and the
-runtime start from `plain` too, and ask `axes_of` in which form results go back.
+`plain` converts what a user holds to an array, or to `Sequences` if it says that it holds
+sequences of unequal length; `as_sequences` converts both to `Sequences`. Models read `X` through
+`forms`, which starts from `plain` too.
 """
 
 from typing import Any
-
-import numpy as np
 
 from unspool.data.frames import (
     check_axis_of_time,
@@ -103,14 +101,6 @@ def plain(X: Any) -> Source | FloatArray:
     return values
 
 
-def axes_of(X: Any) -> tuple[int, ...]:
-    """The shape of `X` but for N; nothing where it is no array, nor becomes one."""
-    if isinstance(X, np.ndarray) and X.dtype != object:
-        return tuple(X.shape[1:])
-    values = plain(X)
-    return tuple(values.shape[1:]) if isinstance(values, np.ndarray) else ()
-
-
 def check_more_than_a_step(values: FloatArray) -> None:
     """Refuse a table (N, 1), which is more likely to be one series than N sequences of one step."""
     n, steps = values.shape
@@ -130,30 +120,6 @@ def check_has_columns(values: FloatArray) -> None:
             f"Expected values in every row, but there are 0 feature(s) (shape={values.shape}) "
             "while a minimum of 1 is required."
         )
-
-
-def features_hint(shape: tuple[int, ...], features: int) -> str:
-    """What may have happened where an array has other features than a model of so many."""
-    if len(shape) == 2 and shape[1] == features:
-        return (
-            ". A table (N, T) is N sequences of one feature; one series (T, F) goes in as [X] "
-            "(X[None] for an array), or is cut by Windows(X, size)"
-        )
-    if len(shape) == 3 and shape[1] == features:
-        return ". Where features come before steps, (N, F, T), give X.transpose(0, 2, 1)"
-    return ""
-
-
-def whole_rows(source: Source) -> FloatArray:
-    """Values (N, T, F) of rows or images, where NaN at the end of one is no padding."""
-    assert isinstance(source, Sequences)
-    cut = np.flatnonzero(source.lengths < source.values.shape[1])
-    if len(cut):
-        raise InputError(
-            f"Row {cut[0]} ends in NaN, and all values of a row have to be known here; fill or "
-            "drop such rows."
-        )
-    return source.values
 
 
 def _of_other_shape(shape: tuple[int, ...]) -> InputError:

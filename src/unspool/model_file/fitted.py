@@ -7,6 +7,7 @@ from typing import Any
 from unspool import _checks
 from unspool.blueprint import STRUCTURAL, Facts
 from unspool.blueprint.models import ACTIVATIONS
+from unspool.data.forms import forms_of_image
 from unspool.errors import InputError
 from unspool.model_file.labels import restore_labels
 
@@ -133,6 +134,8 @@ def check_images(
             raise InputError(f"Expected images of shape {shape}, got others.")
         if axes is None or prod(axes) != values:
             raise InputError(f"Expected `axes` with the {values} values of an image, got {axes!r}.")
+        if tuple(axes) not in forms_of_image(shape):
+            raise InputError(f"Expected `axes` of images of shape {shape}, got {axes!r}.")
         side = max(height, width)
     if model == "ConvAutoencoder" and parameters["pool_size"] > max(side, MOST_POOLED):
         # No tensor tells its size, but the decoder enlarges by it.
