@@ -247,8 +247,8 @@ def test_what_is_bound_in_length(pairs):
     with pytest.raises(InputError) as caught:
         model.encode(np.zeros((2, STEPS + 1, FEATURES)))
     assert str(caught.value) == (
-        "Expected sequences of at most 9 steps, as in `fit`, got 10; the layers of this "
-        "DenseAutoencoder have a fixed number of steps."
+        "Expected sequences of at most 9 steps, as in `fit`, got 10; this DenseAutoencoder "
+        "has layers of a fixed number of steps."
     )
     _, images = pairs("images")
     with pytest.raises(InputError) as caught:

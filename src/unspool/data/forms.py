@@ -201,8 +201,8 @@ class InputForm:
         most = min((limit for limit in limits if limit is not None), default=source.max_length)
         if source.max_length > most:
             raise InputError(
-                f"Expected sequences of at most {most} steps, as in `fit`, got {source.max_length}; "
-                f"the layers of this {self.model} have a fixed number of steps."
+                f"Expected sequences of at most {most} steps, as in `fit`, got "
+                f"{source.max_length}; this {self.model} has layers of a fixed number of steps."
             )
 
     def _checked(self, source: Source, axes: Shape = ()) -> Source:
