@@ -302,8 +302,8 @@ def _hint(axes: Shape, features: int) -> str:
     """What may be wrong with an array (N, *axes) for a model of so many features."""
     if axes == (features,):
         return (
-            ". A table (N, T) is N sequences of one feature; one series (T, F) goes in as [X] "
-            "(X[None] for an array), or is cut by Windows(X, size)"
+            ". A table (N, T) is N sequences of one feature; give one series (T, F) as [X] "
+            "(X[None] for an array), or cut it with Windows(X, size)"
         )
     if len(axes) == 2 and axes[0] == features:
         return ". Where features come before steps, (N, F, T), give X.transpose(0, 2, 1)"
