@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.cli.options import Columns, say
-from unspool.data.files import ARRAYS, TABLES, read_file
 from unspool.data.file_data import Column, FileData
+from unspool.data.files import ARRAYS, TABLES, read_file
 from unspool.data.messages import listed
 from unspool.data.roles import as_times
 from unspool.data.sequences import FloatArray, Sequences

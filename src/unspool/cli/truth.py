@@ -10,8 +10,8 @@ import numpy.typing as npt
 from unspool import _checks
 from unspool.cli.options import say
 from unspool.cli.steps import Steps
-from unspool.data.files import TABLES
 from unspool.data.file_data import Column
+from unspool.data.files import TABLES
 from unspool.data.messages import errors_naming, listed
 from unspool.data.roles import as_times
 from unspool.data.tables import read_table

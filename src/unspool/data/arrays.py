@@ -72,7 +72,12 @@ def _entries(file: Npz) -> tuple[Column, Column | None, Column | None]:
 
 
 def of_array(
-    values: Column, lengths: Column | None, labels: Column | None, options: WindowOptions, *, rows: bool
+    values: Column,
+    lengths: Column | None,
+    labels: Column | None,
+    options: WindowOptions,
+    *,
+    rows: bool,
 ) -> FileData:
     """Take an array for what its shape and the arguments say."""
     if values.dtype.kind not in "fiub":
@@ -100,7 +105,9 @@ def of_array(
     return of_sequences(Sequences(values, lengths), options, index=index, notes=notes)
 
 
-def _one_series(values: Column, lengths: Column | None, labels: Column | None, options: WindowOptions) -> FileData:
+def _one_series(
+    values: Column, lengths: Column | None, labels: Column | None, options: WindowOptions
+) -> FileData:
     """One long series of shape (T,) or (T, F), referred to and not copied."""
     if options.size is None:
         raise InputError(

@@ -6,6 +6,7 @@ with the columns that describe them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 

@@ -214,7 +214,9 @@ def _span(names: list[str]) -> str:
 
 
 def _not_text(what: str) -> str:
-    return f"{what}, so it is not a text table; save it as UTF-8, or correct the ending of its name."
+    return (
+        f"{what}, so it is not a text table; save it as UTF-8, or correct the ending of its name."
+    )
 
 
 def _unequal_rows(source: Any, read: Any, parse: Any) -> InputError | None:

@@ -127,7 +127,9 @@ def _two_axes(array: Array, what: str) -> Array:
 def holds_series(series: Any) -> bool:
     """Whether `series` contains several series; a list of numbers is one series."""
     if isinstance(series, np.ndarray):
-        return series.dtype == object and series.ndim == 1 and len(series) > 0 and _is_long(series[0])
+        return (
+            series.dtype == object and series.ndim == 1 and len(series) > 0 and _is_long(series[0])
+        )
     if hasattr(series, "lengths_of") and hasattr(series, "values"):  # Sequences
         return True
     listed = isinstance(series, (list, tuple)) and is_array_like(series)

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 from unspool import _checks
 from unspool.data.archives import TIGHTEST
 from unspool.data.convert import as_sequences
-from unspool.data.delimited import is_number, read_delimited
-from unspool.data.frames import is_frame
 from unspool.data.cutting import WindowOptions, of_sequences, of_series
+from unspool.data.delimited import is_number, read_delimited
 from unspool.data.file_data import Column, FileData
+from unspool.data.frames import is_frame
 from unspool.data.npy import HARMLESS
 from unspool.data.roles import Roles, as_times, find_roles, is_numeric
 from unspool.data.sequences import FloatArray, IntArray, Sequences
@@ -210,7 +210,9 @@ def _read_parquet(path: Path) -> Any:
     return table
 
 
-def _row_sequences(table: Any, roles: Roles, options: WindowOptions, notes: tuple[str, ...]) -> FileData:
+def _row_sequences(
+    table: Any, roles: Roles, options: WindowOptions, notes: tuple[str, ...]
+) -> FileData:
     """Each row a sequence of one feature; empty cells at its end are padding."""
     values = _features(table, roles.features, ends_empty=True)
     index: dict[str, Column] = {}

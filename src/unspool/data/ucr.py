@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from unspool import _checks
-from unspool.data.delimited import is_number
 from unspool.data.cutting import WindowOptions, of_sequences
+from unspool.data.delimited import is_number
 from unspool.data.file_data import Column, FileData
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
