@@ -26,6 +26,7 @@ from unspool.blueprint.parts import (
     patches_of,
     sizes,
 )
+from unspool.data.forms import Reads
 from unspool.errors import InputError
 
 CELLS = ("tanh", "relu")
@@ -375,16 +376,17 @@ def _conv(p: Parameters, facts: Facts) -> Blueprint:
 
 
 class Structural(NamedTuple):
-    """How the parameters of a model are looked at, and what they build."""
+    """How the parameters of a model are checked, what they build, and how it reads a table."""
 
     complaints: Callable[[Parameters], list[_checks.Complaint]]
     build: Callable[[Parameters, Facts], Blueprint]
+    reads: Reads = "sequences"
 
 
 STRUCTURAL: Mapping[str, Structural] = {
     "LSTMAutoencoder": Structural(_lstm_autoencoder_complaints, _lstm_autoencoder),
     "LSTMForecaster": Structural(_lstm_forecaster_complaints, _lstm_forecaster),
-    "DenseAutoencoder": Structural(_dense_complaints, _dense),
-    "StackedAutoencoder": Structural(_stacked_complaints, _stacked),
-    "ConvAutoencoder": Structural(_conv_complaints, _conv),
+    "DenseAutoencoder": Structural(_dense_complaints, _dense, "rows"),
+    "StackedAutoencoder": Structural(_stacked_complaints, _stacked, "rows"),
+    "ConvAutoencoder": Structural(_conv_complaints, _conv, "images"),
 }

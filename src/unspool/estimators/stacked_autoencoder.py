@@ -10,7 +10,7 @@ from torch import nn
 from unspool import _checks
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
-from unspool.estimators.dense_autoencoder import OfRows
+from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder, torch_settings
 from unspool.training.batches import Batches
 from unspool.training.history import History
@@ -20,7 +20,7 @@ from unspool.training.objective import AutoencoderLoss
 INNER_LOSSES = ("mse", "mae", "huber", "binary_crossentropy")
 
 
-class StackedAutoencoder(OfRows):
+class StackedAutoencoder(BaseAutoencoder):
     """Autoencoder of dense layers that are trained greedily, from the outermost to the code.
 
     Each layer is trained with one that undoes it, as an autoencoder of its own: the first on

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 from unspool import _checks
 from unspool.blueprint import STRUCTURAL, Facts
 from unspool.blueprint.models import ACTIVATIONS
+from unspool.data.forms import forms_of_image
 from unspool.errors import InputError
 from unspool.model_file.labels import restore_labels
 
@@ -141,6 +142,8 @@ def check_images(
             )
         if axes is None or prod(axes) != values:
             raise InputError(f"Expected `axes` whose product is {values}, got {axes!r}.")
+        if tuple(axes) not in forms_of_image(shape):
+            raise InputError(f"Expected `axes` of images of shape {shape}, got {axes!r}.")
         side = max(height, width)
     if model == "ConvAutoencoder" and parameters["pool_size"] > max(side, MAX_POOL_SIZE):
         # The shape of no tensor depends on it, but the decoder upsamples by it.
