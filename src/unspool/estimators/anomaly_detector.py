@@ -10,8 +10,8 @@ from unspool.anomaly import scores as scoring
 from unspool.anomaly.reading import check_same_names, read
 from unspool.anomaly.scorer import check_form, errors, first_errors, highest
 from unspool.anomaly.scores import KINDS, Errors
-from unspool.anomaly.threshold_kinds import KINDS as THRESHOLDS
 from unspool.anomaly.thresholds import Threshold, fit_quietly
+from unspool.blueprint import definition
 from unspool.data.sequences import FloatArray
 from unspool.estimators import detector_file
 from unspool.estimators.autoencoding import BaseAutoencoder
@@ -190,29 +190,8 @@ class AnomalyDetector(Detects):
         self.verbose = verbose
 
     def _complaints(self) -> list[_checks.Complaint]:
-        alarms = _checks.is_one(self.threshold, ["alarms"])
-        complaints = [
-            _checks.whole("window", self.window, 1, auto=True),
-            _checks.choice("kind", self.kind, KINDS),
-            _checks.choice("threshold", self.threshold, THRESHOLDS),
-            _checks.number("rate", self.rate, 0, np.inf if alarms else 1, open_left=True),
-            _checks.number("period", self.period, 0, none=True, open_left=True),
-            _checks.whole("memory", self.memory, 1, auto=True),
-            _checks.whole("gap", self.gap, 1),
-            _checks.number("calibration_split", self.calibration_split, 0, 1, open_left=True),
-            _checks.seed("random_state", self.random_state),
-            _checks.whole("verbose", self.verbose, 0),
-        ]
-        if not _checks.is_one(self.contamination, ["auto"]) and _checks.number(
-            "contamination", self.contamination, 0, 0.5, open_left=True, closed=True
-        ):
-            shown = _checks.shown(self.contamination)  # scikit-learn's checks ask for the words
-            complaints.append(f"contamination must be in (0, 0.5] or 'auto', got {shown}.")
-        if alarms and self.period is None:
-            complaints.append(
-                "`threshold` 'alarms' needs `period`, the number of steps in which `rate` alarms "
-                "may come."
-            )
+        """What is wrong with the parameters, all of it at once."""
+        complaints = definition("AnomalyDetector").complaints(self.get_params(deep=False))
         inner = unfrozen(self.model)
         ours = isinstance(inner, Model)
         if inner is not self.model and not (ours and inner.__sklearn_is_fitted__()):

@@ -14,6 +14,7 @@ from unspool.data.convert import Source, axes_of, whole_rows
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
 from unspool.estimators.autoencoding import BaseAutoencoder, Unwind
+from unspool.estimators.batch_runner import runner
 from unspool.model_file import Contents
 from unspool.model_file.contents import image_shape
 from unspool.nn import Autoencoder
@@ -177,7 +178,7 @@ class ConvAutoencoder(BaseAutoencoder):
         size = sizes(encoder.shape, encoder.pool.kernel_size, layer)[-1]
         filters, pool = self._parameters["filters"], self._parameters["pool_size"]
         maps = np.empty((len(source), filters[layer], *size), np.float32)
-        outputs = self._outputs(source, lambda one: encoder.maps(one.x, one.lengths, layer))
+        outputs = runner(self).outputs(source, lambda one: encoder.maps(one.x, one.lengths, layer))
         for indices, _, found in outputs:
             maps[indices] = found.transpose(0, 3, 1, 2)
         if self.image_shape_ is not None:

@@ -13,12 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from unspool import _checks, blueprint
+from unspool.blueprint import definition
 from unspool.data.convert import Source
 from unspool.data.labels import labels_like
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import IntArray, Sequences
 from unspool.errors import InputError
-from unspool.estimators.base import Model
+from unspool.estimators.base import Model, sequences_of
+from unspool.estimators.batch_runner import runner
 from unspool.estimators.classifying import (
     CrossEntropy,
     EncoderWithHead,
@@ -35,11 +37,10 @@ from unspool.estimators.saving import (
     python_numbers,
     unfrozen,
 )
-from unspool.estimators.training import complaints_about_training, learn
+from unspool.estimators.training import learn
 from unspool.nn import Head, mode
 from unspool.nn.build import build_head
-from unspool.nn.dense import ACTIVATIONS
-from unspool.nn.device import resolve_device
+from unspool.nn.device import device_complaint, resolve_device
 from unspool.training.batches import Batch, Batches
 
 
@@ -173,13 +174,10 @@ class EncoderClassifier(
         self.verbose = verbose
 
     def _complaints(self) -> list[_checks.Complaint]:
+        """What is wrong with the parameters, all of it at once."""
         complaints = [
-            _checks.truth("fine_tune", self.fine_tune),
-            *_checks.wholes("head_units", self.head_units, 1),
-            _checks.choice("head_activation", self.head_activation, ACTIVATIONS),
-            *complaints_about_training(self),
-            _checks.number("validation_split", self.validation_split, 0, 1),
-            _checks.whole("fine_tune_epochs", self.fine_tune_epochs, 1, none=True),
+            *definition(self._name).complaints(self.get_params(deep=False)),
+            device_complaint(self.device),
         ]
         inner = unfrozen(self.autoencoder)
         frozen = inner is not self.autoencoder
@@ -228,11 +226,13 @@ class EncoderClassifier(
         device = resolve_device(self.device)
         self.classes_ = classes
         self.autoencoder_ = encoder_alone(self._trained(X, int(random.randint(2**31))), self.device)
-        source = self.autoencoder_._read(X)
+        source = sequences_of(self.autoencoder_, X)
         halves = split_by_class(source, indices, self.validation_split, rng)
         fit = partial(self._learn, indices, halves, rng, device)
 
-        codes = self._codes(source)  # once: the encoder does not change while the head learns
+        codes = runner(self.autoencoder_).codes(
+            source
+        )  # once: the encoder does not change while the head learns
         scaler = code_scaler(codes[halves[0]])
         head = self._head(generator).to(device)
         self.head_history_ = history = fit(
@@ -243,7 +243,7 @@ class EncoderClassifier(
         if self.fine_tune:
             encoder = self.autoencoder_.module_.encoder
             if encoder.adapts:
-                with self.autoencoder_._some(source, halves[0], rng) as some:
+                with runner(self.autoencoder_).initial_sample(source, halves[0], rng) as some:
                     encoder.resume(some)
             history = fit(
                 self.module_,
@@ -269,7 +269,7 @@ class EncoderClassifier(
 
     def _head(self, generator: torch.Generator) -> Head:
         plan = blueprint.Head(
-            self.autoencoder_._n_features_out,
+            runner(self.autoencoder_).code_length,
             len(self.classes_),
             tuple(self.head_units),
             activation=self.head_activation,
@@ -292,11 +292,12 @@ class EncoderClassifier(
     ) -> dict[str, Any]:
         """Train `model` to give the logits of the right classes; what came of it by epoch."""
         training, held_out = halves
-        size = self.autoencoder_._inference_batch(source.max_length)
+        run = runner(self.autoencoder_)
+        size = run.batch_size(source.max_length)
         validation = None
         if len(held_out):
             validation = Batches(source, scaler, held_out, size, device, classes=classes)
-        with self.autoencoder_._threads(min(self.batch_size, len(training)), training=True):
+        with run.threads(min(self.batch_size, len(training)), training=True):
             return learn(
                 self,
                 model,
@@ -305,15 +306,6 @@ class EncoderClassifier(
                 validation,
                 epochs=epochs,
             )
-
-    def _codes(self, source: Source) -> npt.NDArray[np.float32]:
-        """Codes of sequences, (N, L)."""
-        inner = self.autoencoder_
-        codes = np.empty((len(source), inner._n_features_out), np.float32)
-        encoder = inner.module_.encoder
-        for indices, _, code in inner._outputs(source, lambda one: encoder(one.x, one.lengths)):
-            codes[indices] = code
-        return codes
 
     @mode.inference()
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
@@ -357,9 +349,9 @@ class EncoderClassifier(
         """Logits (N, C)."""
         check_is_fitted(self)
         inner, module = self.autoencoder_, self.module_
-        source = inner._read(X)
+        source = sequences_of(inner, X)
         logits = np.empty((len(source), len(self.classes_)), np.float32)
-        outputs = inner._outputs(source, lambda one: module(one.x, one.lengths))
+        outputs = runner(inner).outputs(source, lambda one: module(one.x, one.lengths))
         for indices, _, some in outputs:
             logits[indices] = some
         return torch.from_numpy(logits)

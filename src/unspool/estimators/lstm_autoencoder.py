@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from unspool import _checks
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.forecasting import Forecasts
 from unspool.estimators.recurrent import LSTMModel
@@ -301,29 +300,6 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.device = device
         self.backend = backend
         self.verbose = verbose
-
-    def _complaints(self) -> list[_checks.Complaint]:
-        weights = self.loss_weights
-        pair = isinstance(weights, Sequence) and len(weights) == 2
-        complaints = [
-            *super()._complaints(),
-            _checks.whole("horizon", self.horizon, 1, none=True),
-            _checks.whole("mask_length", self.mask_length, 1),
-            _checks.number("contrastive_weight", self.contrastive_weight, 0),
-            *(
-                (_checks.number("loss_weights", weight, 0) for weight in weights)
-                if pair
-                else [f"`loss_weights` must be two numbers, got {_checks.shown(weights)}."]
-            ),
-        ]
-        if self.forecast_decoder is not None and self.horizon is None:
-            complaints.append(
-                "`forecast_decoder` is of a forecast, and there is none without `horizon`; set "
-                "that too, or leave it out."
-            )
-        if pair and all(weight == 0 for weight in weights):
-            complaints.append(f"`loss_weights` needs one above 0, got {_checks.shown(weights)}.")
-        return complaints
 
     def _horizon(self) -> int | None:
         return self.horizon or 0

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from unspool import _checks
-from unspool._losses import CROSSENTROPIES
 from unspool.data.futures import Futures, as_future
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import drawing
+from unspool.estimators.batch_runner import runner
 from unspool.estimators.forecasting import Forecasts
 from unspool.estimators.linear_maps import silence, solve
 from unspool.estimators.recurrent import LSTMModel
@@ -25,8 +25,6 @@ from unspool.lstm import threads
 from unspool.training.batches import Batch, Batches
 from unspool.training.loop import evaluate
 from unspool.training.objective import AutoencoderLoss
-
-NOT_EVERY_STEP = ("state", "state_previous", "state_reversed_input", "reversed_input")
 
 
 class LSTMForecaster(
@@ -200,46 +198,6 @@ class LSTMForecaster(
         self.backend = backend
         self.verbose = verbose
 
-    def _complaints(self) -> list[_checks.Complaint]:
-        complaints = [
-            *super()._complaints(),
-            _checks.whole("horizon", self.horizon, 1, none=True),
-            _checks.truth("every_step", self.every_step),
-            _checks.number("dropout", self.dropout, 0, 1),
-            self._bounded_complaint(),
-        ]
-        other = (
-            _checks.is_true(self.bidirectional)
-            or not _checks.is_one(self.pooling, ("last",))
-            or _checks.is_one(self.decoder, NOT_EVERY_STEP)
-        )
-        if _checks.is_true(self.every_step) and other:
-            complaints.append(
-                "`every_step` needs an LSTM that reads in one direction, pooling='last' and a "
-                "decoder of the code alone, got "
-                f"bidirectional={_checks.shown(self.bidirectional)}, "
-                f"pooling={_checks.shown(self.pooling)}, decoder={_checks.shown(self.decoder)}."
-            )
-        return complaints
-
-    def _bounded_complaint(self) -> _checks.Complaint:
-        """Look at outputs that are shares or have bounds, which nothing can be added to."""
-        bounded = not _checks.is_one(self.output_activation, ("linear",))
-        shares = _checks.is_one(self.loss, CROSSENTROPIES)
-        plain = _checks.is_one(self.normalization, ("none",)) and self.linear_steps == 0
-        if not (bounded or shares) or (plain and not self.quantiles):
-            return None
-        what = f"`loss` {self.loss!r}"
-        if bounded:
-            what = f"`output_activation` {_checks.shown(self.output_activation)}"
-        return (
-            f"{what} makes the output of the decoder the forecast itself, which needs "
-            "normalization='none', linear_steps=0 and quantiles=(), got "
-            f"normalization={_checks.shown(self.normalization)}, "
-            f"linear_steps={_checks.shown(self.linear_steps)}, "
-            f"quantiles={_checks.shown(self.quantiles)}; set these."
-        )
-
     def _horizon(self) -> int | None:
         return self.horizon
 
@@ -294,7 +252,7 @@ class LSTMForecaster(
         if not count:
             raise InputError("This model has no quantiles; set `quantiles` and fit it again.")
         values = np.empty((len(source), self.horizon_, self._n_features, count))
-        outputs = self._outputs(
+        outputs = runner(self).outputs(
             source, lambda one: self.module_.unwind("quantiles", one.x, one.lengths)
         )
         for indices, _, scaled in outputs:
@@ -323,7 +281,7 @@ class LSTMForecaster(
         source = self._read(X)
         shape = (len(source), source.max_length, self.horizon_, self._n_features)
         values = np.full(shape, np.nan)
-        outputs = self._outputs(
+        outputs = runner(self).outputs(
             source, lambda one: self.module_.decode_by_step("forecast", one.x, one.lengths)
         )
         for indices, _, scaled in outputs:
@@ -369,7 +327,7 @@ class LSTMForecaster(
             draw = drawing(self._parameters["loss"], temperature, random_state)
         source = self._read(X, starts=True)
         values = np.empty((len(source), steps, self._n_features))
-        outputs = self._outputs(source, lambda one: self._continued(one, steps, draw))
+        outputs = runner(self).outputs(source, lambda one: self._continued(one, steps, draw))
         for indices, _, scaled in outputs:
             values[indices] = self.scaler_.undo(scaled)
         return self._as_given(values, X)

@@ -17,10 +17,9 @@ from torch import nn
 
 import unspool
 from unspool import _checks, model_file
-from unspool.blueprint import STRUCTURAL
+from unspool._registry import CLASSIFIER, MODELS
 from unspool.errors import InputError, ParametersChangedWarning
 from unspool.model_file import PARTS, Contents
-from unspool.model_file.contents import CLASSIFIER
 from unspool.nn import mode
 from unspool.nn.build import build
 from unspool.nn.device import device_or_cpu, resolve_device
@@ -44,7 +43,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
 
     @classmethod
     def _kind(cls) -> type[BaseEstimator]:
-        return next(one for one in cls.__mro__ if one.__name__ in (*STRUCTURAL, CLASSIFIER))
+        return next(one for one in cls.__mro__ if one.__name__ in (*MODELS, CLASSIFIER.name))
 
     def save(self, path: str | os.PathLike[str], *, part: str = "model") -> None:
         """Write the model to one safetensors file; `unspool.load` reads it back.
@@ -129,7 +128,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         """Take back what only this kind of model remembers."""
 
     @classmethod
-    def from_contents(cls, contents: Contents, device: str) -> Self:
+    def _from_contents(cls, contents: Contents, device: str) -> Self:
         """Make a fitted estimator of a model as plain data, which has been looked at.
 
         Raises

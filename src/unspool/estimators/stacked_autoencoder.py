@@ -7,17 +7,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from unspool import _checks
+from unspool._losses import loss_name
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
+from unspool.estimators.batch_runner import runner
 from unspool.estimators.dense_autoencoder import OfRows
 from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder, mode
 from unspool.training.batches import Batches
 from unspool.training.history import History
 from unspool.training.loop import evaluate
 from unspool.training.objective import AutoencoderLoss
-
-INNER_LOSSES = ("mse", "mae", "huber", "binary_crossentropy")
 
 
 class StackedAutoencoder(OfRows):
@@ -141,20 +140,6 @@ class StackedAutoencoder(OfRows):
         self.device = device
         self.verbose = verbose
 
-    def _complaints(self) -> list[_checks.Complaint]:
-        complaints = [
-            *super()._complaints(),
-            _checks.choice("inner_loss", self.inner_loss, INNER_LOSSES),
-            _checks.truth("fine_tune", self.fine_tune),
-        ]
-        cross = _checks.is_one(self.inner_loss, ["binary_crossentropy"])
-        if cross and not _checks.is_one(self.activation, ["sigmoid"]):
-            complaints.append(
-                "`inner_loss` 'binary_crossentropy' needs codes in 0–1, so activation='sigmoid', "
-                f"got {_checks.shown(self.activation)}."
-            )
-        return complaints
-
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator
     ) -> dict[str, Any]:
@@ -166,7 +151,7 @@ class StackedAutoencoder(OfRows):
             innermost = depth == len(self.hidden_units)
             objective = AutoencoderLoss(
                 pair,
-                self.inner_loss if depth else self.loss,
+                loss_name(self.inner_loss if depth else self.loss),
                 metrics=() if depth else tuple(self.metrics),
                 input_noise=self.input_noise,
                 input_dropout=self.input_dropout,
@@ -208,7 +193,7 @@ class StackedAutoencoder(OfRows):
     def _codes(self, pair: Autoencoder, read: Batches) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Codes (N, L) of all that `read` draws from, those held out as well."""
         everything = np.arange(len(read.source))
-        size = self._inference_batch(read.source.max_length)
+        size = runner(self).batch_size(read.source.max_length)
         found = [
             pair.encoder(batch.x, batch.lengths).cpu().numpy()
             for batch in Batches(read.source, read.scaler, everything, size, read.device)

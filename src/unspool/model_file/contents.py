@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
-from unspool.blueprint import STRUCTURAL, Blueprint, Facts, Head, blueprint, complaints
+from unspool._losses import loss_name
+from unspool._registry import CLASSIFIER, MODELS
+from unspool.blueprint import Blueprint, Facts, Head, blueprint, complaints
 from unspool.data.scaling import Scaler
 from unspool.errors import InputError
 from unspool.model_file.detector import PREFIX, check_detector
@@ -21,8 +23,6 @@ from unspool.model_file.fitted import (
     check_images,
     check_mapping,
 )
-
-CLASSIFIER = "EncoderClassifier"
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,15 @@ class Contents:
     @property
     def of_encoder(self) -> tuple[str, Mapping[str, Any]]:
         """Class and parameters of the model whose encoder this is; its own, but in classifiers."""
-        if self.model != CLASSIFIER:
+        if self.model != CLASSIFIER.name:
             return self.model, self.parameters
         inner = self.fitted["autoencoder"]
         return inner["model"], inner["parameters"]
+
+    @property
+    def loss(self) -> str:
+        """The loss of the model, by its short name."""
+        return loss_name(self.parameters["loss"])
 
     @property
     def facts(self) -> Facts:
@@ -73,7 +78,7 @@ class Contents:
     def blueprint(self) -> Blueprint:
         """What the model is made of."""
         whole = blueprint(*self.of_encoder, self.facts)
-        if self.model == CLASSIFIER:
+        if self.model == CLASSIFIER.name:
             units, activation = self.parameters["head_units"], self.parameters["head_activation"]
             classes = len(self.fitted["classes"]["values"])
             head = Head(whole.encoder.latent_dim, classes, tuple(units), activation=activation)
@@ -109,13 +114,13 @@ class Contents:
         InputError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError
             Where a part is missing, or is not what it should be, or parts do not fit together.
         """
-        _checks.raise_all(_checks.choice("model", self.model, (*STRUCTURAL, CLASSIFIER)))
+        _checks.raise_all(_checks.choice("model", self.model, (*MODELS, CLASSIFIER.name)))
         check_mapping("parameters", self.parameters)
-        check_fitted(self.fitted, classifier=self.model == CLASSIFIER)
+        check_fitted(self.fitted, classifier=self.model == CLASSIFIER.name)
         check_mapping("versions", self.versions)
         if not all(isinstance(value, str) for pair in self.versions.items() for value in pair):
             raise InputError(f"Expected names and versions of packages, got {self.versions!r}.")
-        if self.model == CLASSIFIER:
+        if self.model == CLASSIFIER.name:
             check_classifier(self.parameters, self.fitted)
         _checks.raise_all(*complaints(*self.of_encoder))
         check_horizon(*self.of_encoder, self.fitted)

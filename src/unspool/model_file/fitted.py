@@ -5,8 +5,8 @@ from math import prod
 from typing import Any
 
 from unspool import _checks
-from unspool.blueprint import STRUCTURAL, Facts
-from unspool.blueprint.models import ACTIVATIONS
+from unspool._registry import CLASSIFIER, MODELS
+from unspool.blueprint import Facts, complaints
 from unspool.errors import InputError
 from unspool.model_file.labels import restore_labels
 
@@ -88,10 +88,7 @@ def check_features(fitted: Mapping[str, Any]) -> None:
 
 def check_classifier(parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> None:
     """Look at what a classifier has besides, and at the model whose encoder it has."""
-    _checks.raise_all(
-        *_checks.wholes("head_units", parameters["head_units"], 1),
-        _checks.choice("head_activation", parameters["head_activation"], ACTIVATIONS),
-    )
+    _checks.raise_all(*complaints(CLASSIFIER.name, parameters))
     if parameters["autoencoder"] is not None:
         check_fields("autoencoder", parameters["autoencoder"], ("model", "parameters"))
         check_mapping("parameters", parameters["autoencoder"]["parameters"])
@@ -102,14 +99,13 @@ def check_classifier(parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -
     check_fields("autoencoder", inner, ("model", "parameters", "history"))
     check_history(inner["history"])
     check_mapping("parameters", inner["parameters"])
-    _checks.raise_all(_checks.choice("model", inner["model"], STRUCTURAL))
+    _checks.raise_all(_checks.choice("model", inner["model"], MODELS))
 
 
 def check_horizon(model: str, parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> None:
     """The steps of the forecast are those that the parameters ask for."""
     asked, horizon = parameters.get("horizon"), fitted["horizon"]
-    _checks.raise_all(_checks.whole("horizon", asked, 1, none=True))
-    learned = model == "LSTMForecaster" and asked is None  # from `y`
+    learned = MODELS[model].learns_horizon and asked is None  # from `y`
     if (horizon < 1) if learned else horizon != (asked or 0):
         expected = "of one step or more" if learned else f"of {asked or 0} steps"
         raise InputError(f"Expected a forecast {expected}, got one of {horizon}.")
@@ -122,7 +118,7 @@ def check_images(
 ) -> None:
     """Images have as many pixels as there are, and pools no more than training could bear."""
     axes = fitted["axes"]
-    if model != "ConvAutoencoder" or facts.image_shape is None:
+    if not MODELS[model].reads_images or facts.image_shape is None:
         if axes is not None:
             raise InputError(f"Expected no `axes` of images in this model, got {axes!r}.")
         side = facts.max_length
@@ -134,7 +130,7 @@ def check_images(
         if axes is None or prod(axes) != values:
             raise InputError(f"Expected `axes` with the {values} values of an image, got {axes!r}.")
         side = max(height, width)
-    if model == "ConvAutoencoder" and parameters["pool_size"] > max(side, MOST_POOLED):
+    if MODELS[model].reads_images and parameters["pool_size"] > max(side, MOST_POOLED):
         # No tensor tells its size, but the decoder enlarges by it.
         raise InputError(
             f"Expected `pool_size` of at most {max(side, MOST_POOLED)} here, "

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unspool._registry import MODELS
 from unspool.data.convert import (
     Source,
     as_sequences,
@@ -19,8 +20,6 @@ from unspool.data.frames import check_rows_are_sequences, is_frame, labels_of, n
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
 from unspool.model_file import Contents
-
-ROWS = ("DenseAutoencoder", "StackedAutoencoder")  # a row of a table is a step of its features
 
 Form = Callable[[FloatArray], FloatArray]
 
@@ -46,7 +45,7 @@ def read(contents: Contents, X: Any, lengths: npt.ArrayLike | None) -> tuple[Sou
         return _checked(as_sequences(values), contents, shape), lambda values: values
     check_has_columns(values)
     table = fitted["table"]
-    rows = table and contents.of_encoder[0] in ROWS
+    rows = table and MODELS[contents.of_encoder[0]].reads_rows
     if not rows:
         check_rows_are_sequences(X)
         if contents.facts.max_length > 1:
@@ -68,7 +67,7 @@ def form_of_fit(contents: Contents) -> Form:
         return lambda values: values.reshape(len(values), *axes)
     if not contents.fitted["table"]:
         return lambda values: values
-    if contents.of_encoder[0] in ROWS:
+    if MODELS[contents.of_encoder[0]].reads_rows:
         return lambda values: values[:, 0]
     return lambda values: values[:, :, 0]
 
