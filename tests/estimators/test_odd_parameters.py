@@ -198,4 +198,4 @@ def test_truth_values_of_numpy_count():
     message = refusal(lambda: quick(decoder="flat", reverse_target=np.True_).fit(X))
     assert message.startswith("decoder='flat' emits all steps at once")
     message = refusal(lambda: LSTMForecaster(every_step=np.True_, bidirectional=np.True_).fit(X))
-    assert message.startswith("`every_step` needs an LSTM that reads in one direction")
+    assert message.startswith("`every_step` needs bidirectional=False, pooling='last'")
