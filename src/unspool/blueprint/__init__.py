@@ -2,8 +2,8 @@
 
 `parts` has a class for each kind of part. `definitions` lists the parameters of each estimator with
 the values that they accept, and `models` builds a `Blueprint` from parameters. PyTorch modules
-(`unspool.nn.build`) and their NumPy counterparts (`unspool.runtime`) are built from the same
-blueprint, and the tensors of a model file are checked against it.
+(`unspool.nn.from_blueprint`) and their NumPy counterparts (`unspool.runtime`) are built from the
+same blueprint, and the tensors of a model file are checked against it.
 """
 
 from unspool.blueprint.definitions import blueprint as blueprint

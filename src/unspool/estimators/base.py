@@ -34,9 +34,9 @@ from unspool.estimators.saving import (
     python_numbers,
 )
 from unspool.estimators.training import learn, split
-from unspool.nn import Autoencoder, mode
-from unspool.nn.build import build
+from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
+from unspool.nn.from_blueprint import build
 from unspool.nn.sampling import sampler
 from unspool.training.batches import Batches, sample
 from unspool.training.callbacks import Callback, ScheduledSampling
@@ -93,7 +93,7 @@ class Model(Savable):
             interruption, the estimator is what it was before.
         """
         _checks.raise_all(*self._complaints())
-        with as_before_if_it_fails(self), python_numbers(self), mode.training():
+        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
             self._fit(X, y)
         return self
 
@@ -139,7 +139,7 @@ class Model(Savable):
             size = runner(self).batch_size(source.max_length)
             validation = Batches(source, self.scaler_, watched, size, device)
         self.history_ = self._learn(batches, validation, generator)
-        self.module_.encoder.settle()
+        self.module_.encoder.finish_training()
         warn_if_no_better_than_mean(self, source, batches, validation)
 
     def _validation_size(self, batches: Batches, held_out: int) -> int:
@@ -266,9 +266,9 @@ class Model(Savable):
         source = self._arranged(*read_as_fitted(self, X, starts=starts))
         if ends_with_future:
             source = self._without_future(source)
-        bounds = [self.module_.encoder.most_steps]
+        bounds = [self.module_.encoder.max_steps]
         if unwind:
-            bounds.append(self.module_.decoder().most_steps)
+            bounds.append(self.module_.decoder().max_steps)
         most = min((bound for bound in bounds if bound is not None), default=source.max_length)
         if source.max_length > most:
             raise InputError(

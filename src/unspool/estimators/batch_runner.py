@@ -15,7 +15,7 @@ from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.lstm import threads
-from unspool.nn import Autoencoder, mode
+from unspool.nn import Autoencoder, torch_settings
 from unspool.training.batches import Batch, Batches, sample
 
 # Limits of a batch without gradients: they bound the memory, and hardly affect the speed.
@@ -74,7 +74,7 @@ class BatchRunner:
 
     def output(self, batch: int, compute: Callable[..., Tensor], *inputs: Any) -> FloatArray:
         """What `compute` returns for the `inputs` of `batch` sequences, without gradients."""
-        with mode.inference(), self.threads(batch, training=False):
+        with torch_settings.inference(), self.threads(batch, training=False):
             output: FloatArray = compute(*inputs).cpu().numpy()
         return output
 
@@ -89,7 +89,7 @@ class BatchRunner:
     def threads(self, batch: int, *, training: bool) -> AbstractContextManager[None]:
         """Keep PyTorch from using the cores where compiled code does the work on a batch."""
         single = not training and batch <= SINGLE_THREAD_BATCH
-        if single or not self.module.compiled(batch, training=training):
+        if single or not self.module.runs_compiled(batch, training=training):
             return nullcontext()
         return threads.own_only()
 

@@ -11,7 +11,7 @@ from unspool.estimators.anomaly_detector import AnomalyDetector
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.encoder_classifier import EncoderClassifier
 from unspool.estimators.lstm_forecaster import LSTMForecaster
-from unspool.model_file.format import NOT_OURS, unusable
+from unspool.model_file.format import MALFORMED_ERRORS, unusable
 from unspool.nn.device import resolve_device
 
 Loaded = BaseAutoencoder | LSTMForecaster | EncoderClassifier | AnomalyDetector
@@ -70,7 +70,7 @@ EncoderClassifier or AnomalyDetector
         )._from_contents(contents, device)
     except UnspoolError as error:
         raise unusable(path, error) from None
-    except (*NOT_OURS, RuntimeError) as error:  # RecursionError is a RuntimeError
+    except (*MALFORMED_ERRORS, RuntimeError) as error:  # RecursionError is a RuntimeError
         reason = " ".join(str(error).split())
         raise unusable(
             path, f"{type(error).__name__}: {reason}; train and save it again."
