@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from unspool._types import Reads
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -41,19 +43,16 @@ class Model(Entry):
     ----------
     kind : str
         Value of ``unspool fit --kind``.
-    reads_rows : bool, default False
-        Whether each row of a table is one time step with the columns as features, and not a
-        sequence of one feature.
-    reads_images : bool, default False
-        Whether the model accepts arrays of images (N, H, W, C).
+    reads : {"sequences", "rows", "images"}, default "sequences"
+        How the model reads a row of a table: as a sequence of one feature, as one time step with
+        the columns as features, or as an image if the shape of images is known.
     learns_horizon : bool, default False
         Whether a `horizon` of None means the length of the futures `y` given to `fit`, and not
         that the model does not forecast.
     """
 
     kind: str = ""
-    reads_rows: bool = False
-    reads_images: bool = False
+    reads: Reads = "sequences"
     learns_horizon: bool = False
 
 
@@ -78,21 +77,21 @@ MODELS: Mapping[str, Model] = {
             "unspool.estimators.dense_autoencoder",
             "DENSE_AUTOENCODER",
             kind="dense",
-            reads_rows=True,
+            reads="rows",
         ),
         Model(
             "StackedAutoencoder",
             "unspool.estimators.stacked_autoencoder",
             "STACKED_AUTOENCODER",
             kind="stacked",
-            reads_rows=True,
+            reads="rows",
         ),
         Model(
             "ConvAutoencoder",
             "unspool.estimators.conv_autoencoder",
             "CONV_AUTOENCODER",
             kind="conv",
-            reads_images=True,
+            reads="images",
         ),
     )
 }

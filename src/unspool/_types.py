@@ -37,6 +37,7 @@ BackendName = Literal["compiled", "torch", "stepwise"]
 ScoreKind = Literal["window", "step", "trailing", "code"]
 ThresholdKind = Literal["moving", "quantile", "pareto", "alarms"]
 
+Reads = Literal["sequences", "rows", "images"]
 Part = Literal["model", "encoder"]
 Per = Literal["sequence", "step"]
 

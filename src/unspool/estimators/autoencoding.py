@@ -18,7 +18,7 @@ from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model, drawing
 from unspool.estimators.batch_runner import runner
-from unspool.estimators.reading import check_container
+from unspool.estimators.validation import check_container
 from unspool.nn import LSTMDecoder
 from unspool.training.objective import AutoencoderLoss
 
@@ -123,6 +123,7 @@ class BaseAutoencoder(
                 f"The decoder {name!r} reads the input beside the code, so codes alone cannot be "
                 "decoded; use `reconstruct`, or fit with decoder='repeat'."
             )
+        self._form.check_lengths(lengths)
         codes, steps = _collect.codes_and_lengths(
             X, lengths, self._n_features_out, self.max_length_, decoder.max_steps
         )
@@ -136,7 +137,7 @@ class BaseAutoencoder(
             own = torch.from_numpy(steps[rows]).to(run.device)
             values[rows] = self.scaler_.undo(run.output(len(code), unwind, code, longest, own))
         values[np.arange(longest) >= steps[:, None]] = np.nan
-        return self._as_given(values)
+        return self._form.restore(values)
 
     def reconstruct(self, X: Any, *, merge: bool = False) -> Any:
         """Wind sequences onto their codes and unwind them again.
@@ -162,7 +163,7 @@ class BaseAutoencoder(
         if merge:
             undo = self.scaler_.undo
             return _collect.merged(source, ((indices, undo(again)) for indices, again in pieces))
-        return self._as_given(_collect.sequences(source, pieces, self.scaler_), X)
+        return self._form.restore(_collect.sequences(source, pieces, self.scaler_), X)
 
     def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:
         """How far reconstructions are from their input, by the loss of the model.
@@ -181,7 +182,7 @@ class BaseAutoencoder(
 
         Returns
         -------
-        array of shape (N,), or (N, T) per step
+        array of shape (N,), or (N, T) per step, of images (N, H, W)
             NaN past the end of a sequence, and for one of length 0. With `merge`, a list of
             arrays (T_i,), NaN at steps that no window covers.
         """
@@ -192,7 +193,8 @@ class BaseAutoencoder(
             (indices, step_errors(again, x, loss))
             for indices, x, again in self._reconstructions(source)
         )
-        return _collect.errors(source, pieces, per, merge=merge)
+        errors = _collect.errors(source, pieces, per, merge=merge)
+        return self._form.restore_steps(errors) if per == "step" and not merge else errors
 
     def score(self, X: Any, y: Any = None) -> float:
         """Share of the variance of X that its reconstruction explains: R².

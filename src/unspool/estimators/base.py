@@ -6,6 +6,8 @@ say what a fitted model is good for: `autoencoding`, `forecasting`.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any, Self
 
@@ -17,16 +19,16 @@ from torch import Tensor
 
 from unspool import _checks
 from unspool._losses import BY_STEP, CROSSENTROPIES, loss_name
+from unspool._registry import MODELS
 from unspool.blueprint import Facts, blueprint, check_memory, definition
 from unspool.data.convert import Source
-from unspool.data.futures import Futures, without_future
+from unspool.data.forms import InputForm
+from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
-from unspool.data.sequences import FloatArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.comparison import warn_if_no_better_than_mean
-from unspool.estimators.reading import is_table, read_as_fitted, read_for_fit, read_future
 from unspool.estimators.saving import (
     Savable,
     as_before_if_it_fails,
@@ -34,6 +36,12 @@ from unspool.estimators.saving import (
     python_numbers,
 )
 from unspool.estimators.training import learn, split
+from unspool.estimators.validation import (
+    check_columns,
+    note_columns,
+    note_features,
+    read_future,
+)
 from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.from_blueprint import build
@@ -46,14 +54,17 @@ from unspool.training.objective import AutoencoderLoss
 class Model(Savable):
     """An encoder with its decoders, as an estimator; see `LSTMAutoencoder`."""
 
-    def _facts(self) -> Facts:
-        """What `fit` has learned of the data by the time that the modules are made."""
-        return Facts(self._n_features, self.max_length_, self.horizon_)
+    @property
+    def _n_features(self) -> int:
+        """Number of features of a step, F."""
+        return self._form.n_features
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
         """Make the modules of this model, their weights drawn from `generator`."""
         parameters = self.get_params(deep=False)
-        plan = blueprint(self._name, parameters, self._facts())
+        form = self._form
+        facts = Facts(form.n_features, form.max_length, self.horizon_, form.image_shape)
+        plan = blueprint(self._name, parameters, facts)
         check_memory(plan.weights(), parameters)
         with torch.device("cpu"):  # where the generator is, whatever PyTorch's default device
             return build(plan, generator, getattr(self, "backend", "auto"))
@@ -101,9 +112,16 @@ class Model(Savable):
         """Read the data, learn the scaling, build the modules and train them."""
         self.__dict__.pop("history_", None)  # until training ends this is not a fitted model
         self._parameters = plain_parameters(self)
-        with_future = y is not None and self._horizon() != 0
-        whole, table = read_for_fit(self, X, with_future=with_future)
-        whole = self._arranged(whole, table)
+        form, whole = InputForm.of(
+            X,
+            type(self).__name__,
+            MODELS[self._name].reads,
+            image_shape=getattr(self, "image_shape", None),
+            with_future=y is not None and self._horizon() != 0,
+            check_columns=partial(note_columns, self, X),
+        )
+        if not form.table:
+            note_features(self, whole)
         source, self.horizon_ = self._with_future(whole, y)
         random = check_random_state(self.random_state)
         rng = np.random.default_rng(random.randint(2**31))
@@ -120,10 +138,11 @@ class Model(Savable):
         self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
         self._check_range(source)
         self.max_length_ = source.max_length
-        self._n_features, self._table = source.n_features, table
+        cut_off = self.horizon_ if self._y_ndim is None else 0
+        self._form = replace(form, max_length=self.max_length_, cut_off=cut_off)
         self.window_ = None
         if isinstance(whole, Windows):
-            self.window_ = whole.size - (self.horizon_ if self._cut else 0), whole.stride
+            self.window_ = whole.size - cut_off, whole.stride
         self.module_ = self._build(generator).to(device)
         if self.module_.encoder.adapts:
             with runner(self).initial_sample(source, training, rng) as some:
@@ -175,27 +194,6 @@ class Model(Savable):
                 callbacks=callbacks,
             )
 
-    @property
-    def _reads_rows(self) -> bool:
-        """Whether the rows of a table are read as they are, and are not sequences of steps."""
-        return False
-
-    def _prepared(self, values: Source | FloatArray) -> Source | FloatArray:
-        """What was read from `X`, in a form that sequences are made of."""
-        return values
-
-    def _arranged(self, source: Source, table: bool) -> Source:
-        """What was read from X as the model takes it; `table` says that X was (N, T)."""
-        return source
-
-    def _as_given(self, values: FloatArray, X: Any = None) -> FloatArray:
-        """Sequences (N, T, F) in the form of `X`, or in the one that `fit` saw."""
-        return values[:, :, 0] if self._is_table(X) else values
-
-    def _is_table(self, X: Any = None) -> bool:
-        """Whether `fit` saw a table, and `X` is one as well."""
-        return self._table and (X is None or is_table(X))
-
     def _with_future(self, source: Source, y: Any) -> tuple[Source | Futures, int]:
         """The sequences with what comes after them, and how many steps that is."""
         horizon, self._y_ndim = self._horizon(), None
@@ -205,11 +203,6 @@ class Model(Savable):
             return Futures(source, horizon or 1), horizon or 1
         future, self._y_ndim = read_future(y, source, horizon)
         return Futures(source, future.shape[1], future), future.shape[1]
-
-    @property
-    def _cut(self) -> bool:
-        """Whether `fit` cut the futures off the sequences."""
-        return self.horizon_ > 0 and self._y_ndim is None
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         return AutoencoderLoss(
@@ -263,26 +256,20 @@ class Model(Savable):
         are cut off here too.
         """
         check_is_fitted(self)
-        source = self._arranged(*read_as_fitted(self, X, starts=starts))
+        form = self._form
+        rows_are_sequences = form.reads != "rows" and form.image_shape is None
+        source = form.read(
+            X,
+            one_step=starts,
+            check_columns=partial(check_columns, self, X, rows_are_sequences=rows_are_sequences),
+        )
         if ends_with_future:
-            source = self._without_future(source)
-        bounds = [self.module_.encoder.max_steps]
+            source = form.without_future(source)
+        limits = [self.module_.encoder.max_steps]
         if unwind:
-            bounds.append(self.module_.decoder().max_steps)
-        most = min((bound for bound in bounds if bound is not None), default=source.max_length)
-        if source.max_length > most:
-            raise InputError(
-                f"Expected sequences of at most {most} steps, as in `fit`, got "
-                f"{source.max_length}; {type(self).__name__} with these parameters is made for "
-                "sequences of bounded length."
-            )
+            limits.append(self.module_.decoder().max_steps)
+        form.check_longest(source, limits)
         return source
-
-    def _without_future(self, source: Source) -> Source:
-        """Sequences without the last steps that `fit` cut off as their future."""
-        if not self._cut:
-            return source
-        return without_future(source, self.horizon_, self.max_length_)
 
     def __sklearn_is_fitted__(self) -> bool:
         """Only a fit that came to its end counts, not one that was interrupted or diverged."""

@@ -134,7 +134,7 @@ class BaseForecaster(
         outputs = runner(self).outputs(source, lambda one: self._continued(one, steps, draw))
         for indices, _, scaled in outputs:
             values[indices] = self.scaler_.undo(scaled)
-        return self._as_given(values, X)
+        return self._form.restore(values, X)
 
     def _continued(
         self, batch: Batch, steps: int, draw: Callable[[Tensor], Tensor] | None

@@ -6,6 +6,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
+from sklearn.utils.validation import check_is_fitted
 
 from unspool import _checks
 from unspool._types import (
@@ -18,15 +19,10 @@ from unspool._types import (
     ScalingName,
     ScheduleName,
 )
-from unspool.blueprint import Facts
 from unspool.blueprint.parts import sizes
-from unspool.data.convert import Source, axes_of, whole_rows
-from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
-from unspool.estimators.autoencoding import BaseAutoencoder, Unwind
+from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.batch_runner import runner
-from unspool.model_file import Contents
-from unspool.model_file.contents import image_shape
 from unspool.nn import Autoencoder
 from unspool.nn.convolution import ConvEncoder
 
@@ -287,88 +283,15 @@ class ConvAutoencoder(BaseAutoencoder):
         past = np.arange(size[0]) >= -(-lengths // pool**layer)[:, None]
         return np.where(past[:, None], np.float32(np.nan), maps[..., 0])
 
-    def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:
-        """How far reconstructions are from their input, as `LSTMAutoencoder` has it.
-
-        Parameters
-        ----------
-        X : as for `fit`
-        per : {"sequence", "step"}, default "sequence"
-            Of an image or sequence, or of each of its pixels or steps.
-        merge : bool, default False
-            For `Windows`, as for `LSTMAutoencoder`.
-
-        Returns
-        -------
-        array of shape (N,), or per step (N, H, W) or (N, T)
-        """
-        errors = super().reconstruction_error(X, per=per, merge=merge)
-        if per == "step" and self.image_shape_ is not None:
-            return errors.reshape(-1, *self.image_shape_[:2])
-        return errors
-
-    def _see(self, axes: tuple[int, ...]) -> None:
-        """Note the form of what `fit` is given, by its axes but for N."""
-        self.image_shape_ = image_shape(self.image_shape, axes)
-        self._axes = axes if self.image_shape_ is not None else None
-
     @property
-    def _reads_rows(self) -> bool:
-        return self.image_shape_ is not None
-
-    def _prepared(self, values: Source | FloatArray) -> Source | FloatArray:
-        """Images as (N, H · W, C); tables as they are where `fit` saw one."""
-        axes = axes_of(values)
-        if not self.__sklearn_is_fitted__():  # it is `fit` that asks
-            self._see(axes)
-        if self.image_shape_ is None or len(axes) == len(self._axes or ()) == 1:
-            return values
-        height, width, channels = self.image_shape_
-        self._check_axes(axes)
-        assert isinstance(values, np.ndarray)
-        return values.reshape(-1, height * width, channels)
-
-    def _arranged(self, source: Source, table: bool) -> Source:
-        if self.image_shape_ is None:
-            return source
-        height, width, channels = self.image_shape_
-        values = whole_rows(source)
-        if table:
-            self._check_axes(values.shape[1:2])
-        return Sequences(values.reshape(len(values), height * width, channels))
-
-    def _check_axes(self, axes: tuple[int, ...]) -> None:
-        height, width, channels = self.image_shape_ or ()
-        forms = [(height, width, channels), (height * width * channels,), (height, width)]
-        if axes in forms[: 3 if channels == 1 else 2]:
-            return
-        got = f"shape (N, {', '.join(map(str, axes))})" if axes else "something else"
-        raise InputError(
-            f"Expected images as (N, {height}, {width}, {channels}), or a table (N, "
-            f"{height * width * channels}), got {got}; images of another shape need a model of "
-            "their own (see `image_shape`)."
-        )
-
-    def _unwound(self, X: Any, lengths: npt.ArrayLike | None, unwind: Unwind) -> FloatArray:
-        if self.image_shape_ is not None and lengths is not None:
-            raise InputError("Images are all of one size; leave `lengths` out.")
-        return super()._unwound(X, lengths, unwind)
-
-    def _as_given(self, values: FloatArray, X: Any = None) -> FloatArray:
-        if self.image_shape_ is None:
-            return super()._as_given(values, X)
-        axes = self._axes if X is None else axes_of(X)
-        assert axes is not None
-        return values.reshape(len(values), *axes)
-
-    def _recall(self, contents: Contents) -> None:
-        axes = contents.fitted["axes"]
-        self._see(tuple(axes or ()))
-        if self.image_shape_ is not None:
-            self._check_axes(self._axes or ())
+    def image_shape_(self) -> tuple[int, ...] | None:
+        """Shape (H, W, C) of the images, or None for a model of sequences."""
+        check_is_fitted(self)
+        return self._form.image_shape
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
-        side = max((self.max_length_, 1) if self.image_shape_ is None else self.image_shape_[:2])
+        image = self._form.image_shape
+        side = max((self.max_length_, 1) if image is None else image[:2])
         for name, most in (("kernel_size", max(LARGE, 2 * side)), ("pool_size", max(LARGE, side))):
             if getattr(self, name) > most:
                 raise InputError(
@@ -376,6 +299,3 @@ class ConvAutoencoder(BaseAutoencoder):
                     f"pixels or steps a side, got {_checks.shown(getattr(self, name))}."
                 )
         return super()._build(generator)
-
-    def _facts(self) -> Facts:
-        return super()._facts()._replace(image_shape=self.image_shape_)

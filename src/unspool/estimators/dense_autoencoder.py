@@ -1,7 +1,6 @@
 """`DenseAutoencoder`: rows, images or short sequences wound onto a small vector by dense layers."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,26 +15,10 @@ from unspool._types import (
     ScalingName,
     ScheduleName,
 )
-from unspool.data.convert import Source, whole_rows
-from unspool.data.sequences import FloatArray, Sequences
 from unspool.estimators.autoencoding import BaseAutoencoder
 
 
-class OfRows(BaseAutoencoder):
-    """An autoencoder that reads a sequence at once, and a row of a table as one step of it."""
-
-    @property
-    def _reads_rows(self) -> bool:
-        return True
-
-    def _arranged(self, source: Source, table: bool) -> Source:
-        return Sequences(whole_rows(source).transpose(0, 2, 1)) if table else source
-
-    def _as_given(self, values: FloatArray, X: Any = None) -> FloatArray:
-        return values[:, 0] if self._is_table(X) else values
-
-
-class DenseAutoencoder(OfRows):
+class DenseAutoencoder(BaseAutoencoder):
     """Autoencoder of dense layers for rows, images and short sequences.
 
     Dense layers encode each row as a vector of `latent_dim` numbers, and others reconstruct the row

@@ -38,7 +38,9 @@ class Forecasts(Model):
         source = self._read(X)
         if not self.horizon_:
             raise InputError("This model does not forecast; set `horizon` and fit it again.")
-        return _collect.futures_shaped(self._forecasts(source), self._y_ndim, table=self._table)
+        return _collect.futures_shaped(
+            self._forecasts(source), self._y_ndim, table=self._form.table
+        )
 
     def _forecasts(self, source: Source | Futures) -> FloatArray:
         values = np.empty((len(source), self.horizon_, self._n_features))

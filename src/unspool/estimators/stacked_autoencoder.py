@@ -21,8 +21,8 @@ from unspool._types import (
 )
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
+from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.batch_runner import runner
-from unspool.estimators.dense_autoencoder import OfRows
 from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder, torch_settings
 from unspool.training.batches import Batches
 from unspool.training.history import History
@@ -30,7 +30,7 @@ from unspool.training.loop import evaluate
 from unspool.training.objective import AutoencoderLoss
 
 
-class StackedAutoencoder(OfRows):
+class StackedAutoencoder(BaseAutoencoder):
     """Autoencoder of dense layers that are trained greedily, from the outermost to the code.
 
     Each encoder layer is trained together with the decoder layer that inverts it, as a separate

@@ -12,6 +12,7 @@ from unspool import _checks
 from unspool._losses import loss_name
 from unspool._registry import CLASSIFIER, MODELS
 from unspool.blueprint import Blueprint, Facts, Head, blueprint, complaints
+from unspool.data.forms import InputForm, image_shape_of
 from unspool.data.scaling import Scaler
 from unspool.errors import InputError
 from unspool.model_file.detector import PREFIX, check_detector
@@ -109,12 +110,28 @@ class Contents:
         return loss_name(self.parameters["loss"])
 
     @property
+    def form(self) -> InputForm:
+        """Form of the data that the model was fitted on."""
+        fitted = self.fitted
+        model, parameters = self.of_encoder
+        names, axes = fitted["feature_names_in"], fitted["axes"]
+        return InputForm(
+            model,
+            MODELS[model].reads,
+            fitted["table"],
+            fitted["n_features"],
+            fitted["max_length"],
+            None if names is None else tuple(names),
+            image_shape_of(parameters.get("image_shape"), axes),
+            None if axes is None else tuple(axes),
+            fitted["horizon"] if fitted["y_ndim"] is None else 0,
+        )
+
+    @property
     def facts(self) -> Facts:
         """Sizes that the model took from its training data: features, steps, horizon, image."""
-        fitted = self.fitted
-        _, parameters = self.of_encoder
-        image = image_shape(parameters.get("image_shape"), fitted["axes"])
-        return Facts(fitted["n_features"], fitted["max_length"], fitted["horizon"], image)
+        form = self.form
+        return Facts(form.n_features, form.max_length, self.fitted["horizon"], form.image_shape)
 
     @cached_property
     def blueprint(self) -> Blueprint:
@@ -239,18 +256,3 @@ def contents_of(model: Contents | Fitted) -> Contents:
             "`unspool.model_file.read` returns the contents of a file."
         )
     return model.contents()
-
-
-def image_shape(given: Any, axes: Any) -> tuple[int, ...] | None:
-    """(H, W, C) of images, or None for sequences.
-
-    Parameters
-    ----------
-    given : (H, W) or (H, W, C), optional
-        The parameter `image_shape`.
-    axes : tuple of int, optional
-        The shape of what `fit` was given, but for N.
-    """
-    if given is not None:
-        return (*given, 1)[:3]
-    return tuple(axes) if axes is not None and len(axes) == 3 else None

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 from unspool import _checks
 from unspool._registry import CLASSIFIER, MODELS
 from unspool.blueprint import Facts, complaints
+from unspool.data.forms import forms_of_image
 from unspool.errors import InputError
 from unspool.model_file.labels import restore_labels
 
@@ -123,7 +124,7 @@ def check_images(
 ) -> None:
     """`axes` fit the image, and `pool_size` is not larger than any that training could use."""
     axes = fitted["axes"]
-    if not MODELS[model].reads_images or facts.image_shape is None:
+    if MODELS[model].reads != "images" or facts.image_shape is None:
         if axes is not None:
             raise InputError(f"Expected `axes` null in a model without images, got {axes!r}.")
         side = facts.max_length
@@ -137,8 +138,10 @@ def check_images(
             )
         if axes is None or prod(axes) != values:
             raise InputError(f"Expected `axes` whose product is {values}, got {axes!r}.")
+        if tuple(axes) not in forms_of_image(shape):
+            raise InputError(f"Expected `axes` of images of shape {shape}, got {axes!r}.")
         side = max(height, width)
-    if MODELS[model].reads_images and parameters["pool_size"] > max(side, MAX_POOL_SIZE):
+    if MODELS[model].reads == "images" and parameters["pool_size"] > max(side, MAX_POOL_SIZE):
         # The shape of no tensor depends on it, but the decoder upsamples by it.
         raise InputError(
             f"Expected a `pool_size` of at most {max(side, MAX_POOL_SIZE)}, "

@@ -127,7 +127,7 @@ class Detector:
             return of_forecasts(forecast, model.horizon, model.scaler, loss)
 
         def reconstructions(source: Source) -> Iterator[tuple[IntArray, Array, Array]]:
-            return model._reconstructions(model._read(source, None, unwind=True)[0])
+            return model._reconstructions(model._read(source, None, unwind=True))
 
         return of_network(
             reconstructions,
