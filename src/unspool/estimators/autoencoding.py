@@ -11,12 +11,13 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from unspool import _checks, _collect
+from unspool import _collect
 from unspool._losses import step_errors
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model, drawing
+from unspool.estimators.batch_runner import runner
 from unspool.estimators.validation import check_container
 from unspool.nn import LSTMDecoder
 from unspool.training.objective import AutoencoderLoss
@@ -31,12 +32,6 @@ class BaseAutoencoder(
 ):
     """An autoencoder over sequences with scikit-learn's manners; see `LSTMAutoencoder`."""
 
-    def _complaints(self) -> list[_checks.Complaint]:
-        return [
-            *super()._complaints(),
-            _checks.number("code_l1", self.code_l1, 0),
-        ]
-
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         objective = super()._objective(generator)
         objective.code_l1, objective.kl_weight = self.code_l1, self.kl_weight
@@ -46,11 +41,7 @@ class BaseAutoencoder(
         """Codes of sequences: array of shape (N, L)."""
         source = self._read(X)
         check_container(self, X)
-        codes = np.empty((len(source), self._n_features_out), np.float32)
-        encoder = self.module_.encoder
-        for indices, _, code in self._outputs(source, lambda one: encoder(one.x, one.lengths)):
-            codes[indices] = code
-        return codes
+        return runner(self).codes(source)
 
     def inverse_transform(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
         """Sequences of codes.
@@ -110,7 +101,7 @@ class BaseAutoencoder(
         check_is_fitted(self)
         decoder, draw = (
             self.module_.decoder(),
-            drawing(self._parameters["loss"], temperature, random_state),
+            drawing(self._loss, temperature, random_state),
         )
         if isinstance(decoder, LSTMDecoder) and decoder.feeds_back:
             return self._unwound(
@@ -138,13 +129,13 @@ class BaseAutoencoder(
         )
         longest = int(steps.max(initial=0))
         values = np.full((len(codes), longest, self._n_features), np.nan)
-        device = next(self.module_.parameters()).device
-        size = self._inference_batch(longest)
+        run = runner(self)
+        size = run.batch_size(longest)
         for start in range(0, len(codes), size):
             rows = slice(start, start + size)
-            code = torch.from_numpy(codes[rows]).to(device)
-            own = torch.from_numpy(steps[rows]).to(device)
-            values[rows] = self.scaler_.undo(self._output(len(code), unwind, code, longest, own))
+            code = torch.from_numpy(codes[rows]).to(run.device)
+            own = torch.from_numpy(steps[rows]).to(run.device)
+            values[rows] = self.scaler_.undo(run.output(len(code), unwind, code, longest, own))
         values[np.arange(longest) >= steps[:, None]] = np.nan
         return self._form.restore(values)
 
@@ -197,7 +188,7 @@ class BaseAutoencoder(
         """
         _collect.check_per(per)
         source = self._read(X, unwind=True, ends_with_future=True)
-        loss = self._parameters["loss"]
+        loss = self._loss
         pieces = (
             (indices, step_errors(again, x, loss))
             for indices, x, again in self._reconstructions(source)
@@ -259,7 +250,7 @@ class BaseAutoencoder(
 
     def _reconstructions(self, source: Source) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
         """Indices (B,), input and reconstruction (B, T, F), scaled, batch by batch."""
-        outputs = self._outputs(source, lambda one: self.module_(one.x, one.lengths))
+        outputs = runner(self).outputs(source, lambda one: self.module_(one.x, one.lengths))
         for indices, batch, again in outputs:
             yield indices, batch.x.cpu().numpy(), again
 

@@ -10,6 +10,7 @@ from unspool.data.futures import Futures
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model
+from unspool.estimators.batch_runner import runner
 
 
 class Forecasts(Model):
@@ -43,7 +44,7 @@ class Forecasts(Model):
 
     def _forecasts(self, source: Source | Futures) -> FloatArray:
         values = np.empty((len(source), self.horizon_, self._n_features))
-        outputs = self._outputs(
+        outputs = runner(self).outputs(
             source, lambda one: self.module_.run_decoder("forecast", one.x, one.lengths)
         )
         for indices, _, scaled in outputs:

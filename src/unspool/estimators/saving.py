@@ -17,11 +17,10 @@ from torch import nn
 
 import unspool
 from unspool import _checks, model_file
-from unspool.blueprint import STRUCTURAL
+from unspool._registry import CLASSIFIER, MODELS
 from unspool.data.forms import InputForm
 from unspool.errors import InputError, ParametersChangedWarning
 from unspool.model_file import Contents
-from unspool.model_file.contents import CLASSIFIER
 from unspool.model_file.fitted import PARTS
 from unspool.nn import torch_settings
 from unspool.nn.device import device_or_cpu, resolve_device
@@ -47,7 +46,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
 
     @classmethod
     def _kind(cls) -> type[BaseEstimator]:
-        return next(one for one in cls.__mro__ if one.__name__ in (*STRUCTURAL, CLASSIFIER))
+        return next(one for one in cls.__mro__ if one.__name__ in (*MODELS, CLASSIFIER.name))
 
     def save(self, path: str | os.PathLike[str], *, part: str = "model") -> None:
         """Write the model to one safetensors file; `unspool.load` reads it back.
@@ -129,7 +128,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         return Contents(self._name, self._parameters, fitted, tensors, made_by())
 
     @classmethod
-    def from_contents(cls, contents: Contents, device: str) -> Self:
+    def _from_contents(cls, contents: Contents, device: str) -> Self:
         """Make a fitted estimator of a model as plain data, which has been looked at.
 
         Raises
