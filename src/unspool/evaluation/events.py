@@ -7,7 +7,7 @@ import numpy as np
 
 from unspool.data.values import Array, IntArray, as_array
 from unspool.errors import InputError
-from unspool.evaluation.reading import BoolArray, read_flags
+from unspool.evaluation.inputs import BoolArray, read_flags
 
 
 def events_of(labels: Any) -> IntArray:

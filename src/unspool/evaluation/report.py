@@ -10,10 +10,10 @@ import numpy as np
 from unspool import _checks
 from unspool.data.values import IntArray
 from unspool.errors import InputError
-from unspool.evaluation.curves import auc_pr, auc_roc
+from unspool.evaluation.auc import auc_pr, auc_roc
 from unspool.evaluation.events import runs_of
-from unspool.evaluation.reading import BoolArray, check_same_steps, read_flags
-from unspool.evaluation.volume import vus_pr
+from unspool.evaluation.inputs import BoolArray, check_same_steps, read_flags
+from unspool.evaluation.vus import vus_pr
 
 
 @dataclasses.dataclass(frozen=True)

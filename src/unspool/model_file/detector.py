@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
-from unspool.anomaly.scores import KINDS
+from unspool.anomaly.scores import SCORE_KINDS
 from unspool.anomaly.thresholds import Threshold, from_plain
 from unspool.blueprint import STRUCTURAL, Blueprint, Facts
 from unspool.errors import InputError
@@ -85,7 +85,7 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
         without |= {"code"}
         if "forecast" not in blueprint.decoders:
             raise InputError("Expected a model that reconstructs or forecasts below a detector.")
-    kinds = set(KINDS) - without
+    kinds = set(SCORE_KINDS) - without
     if detector["thresholds"].keys() != kinds:
         raise InputError(
             f"Expected thresholds of the scores {', '.join(sorted(kinds))}, got "

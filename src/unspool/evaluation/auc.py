@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from unspool.data.values import FloatArray, IntArray
-from unspool.evaluation.reading import BoolArray, mean_over_series
+from unspool.evaluation.inputs import BoolArray, mean_over_series
 
 
 def auc_pr(labels: Any, scores: Any) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from unspool import _checks
 from unspool.data.values import FloatArray, IntArray
 from unspool.evaluation.events import runs_of
-from unspool.evaluation.reading import BoolArray, mean_over_series
+from unspool.evaluation.inputs import BoolArray, mean_over_series
 
 
 def vus_pr(labels: Any, scores: Any, buffer: int = 64, n_thresholds: int = 250) -> float:
