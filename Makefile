@@ -2,6 +2,8 @@
 # make test   runs the tests
 # make fuzz   runs the tests that take minutes: thousands of odd parameters, every check at defaults
 # make lint   checks format, lint and types
+# make test-lowest, make test-newest   run the tests on the lowest and the newest versions of all
+#             dependencies that pyproject.toml allows
 # make bench  times the recurrence and the first experiment beside other libraries, in .venv-peers;
 #             CASES="train encode" runs those alone
 # make clean  removes what the others made
@@ -11,10 +13,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+BOUNDS := .venv-lowest .venv-newest
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 
-.PHONY: demo test fuzz lint bench clean
+.PHONY: demo test test-lowest test-newest fuzz lint bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/unspool demo sines
@@ -25,6 +28,10 @@ test: $(INSTALLED)
 fuzz: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 
+# Old and new releases warn of one another's deprecations, which says nothing about unspool.
+test-lowest test-newest: test-%: .venv-%/.installed
+	.venv-$*/bin/python -m pytest -W ignore::DeprecationWarning -W ignore::FutureWarning
+
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -34,13 +41,22 @@ bench: $(INSTALLED) $(PEERS_INSTALLED)
 	$(BIN)/python -m benchmarks $(CASES)
 
 clean:
-	rm -rf $(VENV) $(PEERS) unspool-demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BOUNDS) $(PEERS) unspool-demo .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train]" --group dev
+	touch $@
+
+# uv resolves to the lower bounds, which pip cannot do.
+.venv-lowest/.installed: RESOLUTION := lowest-direct
+.venv-newest/.installed: RESOLUTION := highest
+.venv-lowest/.installed .venv-newest/.installed: .venv-%/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-$*/bin/uv pip install --quiet --python .venv-$*/bin/python --resolution $(RESOLUTION) --editable ".[train]" --group dev
 	touch $@
 
 $(PEERS_INSTALLED): benchmarks/requirements.txt

@@ -48,7 +48,7 @@ def transformer(path: Path) -> None:
 
 
 def two_sines() -> None:
-    """Test MSE of the first article's experiment with a forget bias of 1, five seeds."""
+    """Test MSE of the two-sines experiment with a forget bias of 1, five seeds."""
     data = sines()
     with mock.patch.object(recurrent, "FORGET_BIAS", 1.0):
         errors = [

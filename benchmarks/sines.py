@@ -1,4 +1,4 @@
-"""The first article's experiment, run whole for several seeds."""
+"""The two-sines experiment for several seeds."""
 
 import statistics
 import time

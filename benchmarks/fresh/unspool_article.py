@@ -1,4 +1,4 @@
-"""The first article's experiment with unspool; takes the epochs, the seed and the backend."""
+"""The two-sines experiment with unspool; takes the number of epochs, the seed and the backend."""
 
 import json
 import sys
