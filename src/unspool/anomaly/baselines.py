@@ -107,6 +107,7 @@ class SubPCA(ReconstructingBaseline):
         Returns
         -------
         self
+            The fitted baseline.
 
         Raises
         ------
@@ -191,6 +192,7 @@ class KMeansAD(ReconstructingBaseline):
         Returns
         -------
         self
+            The fitted baseline.
 
         Raises
         ------
@@ -284,6 +286,7 @@ class NearestWindow(ReconstructingBaseline):
         Returns
         -------
         self
+            The fitted baseline.
 
         Raises
         ------
@@ -364,6 +367,7 @@ class IsolationForestWindows(WindowBaseline):
         Returns
         -------
         self
+            The fitted baseline.
 
         Raises
         ------
@@ -447,6 +451,7 @@ class GlobalZ(WindowBaseline):
         Returns
         -------
         self
+            The fitted baseline.
 
         Raises
         ------
@@ -539,6 +544,7 @@ class MovingZ(WindowBaseline):
         Returns
         -------
         self
+            The fitted baseline.
 
         Raises
         ------

@@ -71,8 +71,8 @@ def _alarms_warning(threshold: AlarmsThreshold) -> str | None:
     scores = _counted(ENOUGH / rate * threshold.steps_per_period)
     return (
         f"{rate:g} false alarms per period are {_counted(expected)} over the {n:,} scores of "
-        f"normal data; {ENOUGH} are needed to know their number within a factor of 2, and {found} were "
-        f"found{largest}. The true number per period probably lies between {low:.2g} and "
+        f"normal data; {ENOUGH} are needed to know their number within a factor of 2, and {found} "
+        f"were found{largest}. The true number per period probably lies between {low:.2g} and "
         f"{high:.2g}. Hold out more normal data ({scores} scores), or allow more alarms per "
         "period."
     )

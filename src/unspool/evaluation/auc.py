@@ -1,4 +1,4 @@
-"""Areas under the curves of precision and recall, and of true and false positives, by steps."""
+"""Areas under the precision-recall curve and the ROC curve, both over steps."""
 
 import math
 from typing import Any
@@ -10,38 +10,43 @@ from unspool.evaluation.inputs import BoolArray, mean_over_series
 
 
 def auc_pr(labels: Any, scores: Any) -> float:
-    """Average precision of steps ranked by their scores.
+    """Compute the average precision of steps ranked by their scores.
 
     Parameters
     ----------
-    labels : array of shape (T,), or a list of those
+    labels : array of shape (T,), or list of arrays of shape (T_i,)
         1 or True at every step of an event, 0 or False elsewhere.
-    scores : array of shape (T,), or a list of those
-        The higher, the more anomalous. Only their order counts; infinite ones are allowed.
+    scores : array of shape (T,), or list of arrays of shape (T_i,)
+        Anomaly scores; higher is more anomalous. Only their order matters, and infinite scores are
+        allowed.
 
     Returns
     -------
     float
-        From 0 to 1; random scores have the share of steps in events. Of several series, the mean
-        over those that have an event. NaN where none has: there is no recall then.
+        The average precision, from 0 to 1. For random scores it is the share of the steps that lie
+        in events. For several series it is the mean over those with an event. If no series has an
+        event, it is NaN, because recall is undefined.
 
     Raises
     ------
     InputError
-        For NaN, labels other than 0 and 1, or labels and scores of different lengths.
+        If a value is NaN, a label is neither 0 nor 1, or the lengths differ.
 
     See Also
     --------
-    vus_pr : The same with a tolerance around events.
+    vus_pr : Adds a tolerance around events.
+    auc_roc : Area under the ROC curve.
 
     Notes
     -----
-    The sum of (R_k - R_{k-1}) P_k over all distinct scores, from the highest down, with recall R_k
-    and precision P_k of the steps that score at least that much. Steps of equal scores are
-    flagged together, and nothing is interpolated, as in scikit-learn's ``average_precision_score``.
+    The value is the sum of (R_k - R_{k-1}) P_k over all distinct scores, from the highest down,
+    where R_k and P_k are recall and precision of the steps with at least that score. Steps with
+    equal scores are flagged together, and nothing is interpolated, as in scikit-learn's
+    ``average_precision_score``.
 
     Examples
     --------
+    >>> from unspool.evaluation import auc_pr
     >>> round(auc_pr([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 3)
     0.833
     """
@@ -49,32 +54,38 @@ def auc_pr(labels: Any, scores: Any) -> float:
 
 
 def auc_roc(labels: Any, scores: Any) -> float:
-    """Area under the curve of the true over the false positive rate, by steps.
+    """Compute the area under the ROC curve (true over false positive rate) of steps.
 
-    It is the probability that a step of an event scores higher than a normal one, where equal
-    scores count half. Where events are rare it is near 1 for detectors that nobody could use:
+    It is the probability that a step of an event has a higher score than a normal step, where equal
+    scores count one half. If events are rare, it is close to 1 even for unusable detectors;
     `auc_pr` is more informative.
 
     Parameters
     ----------
-    labels : array of shape (T,), or a list of those
+    labels : array of shape (T,), or list of arrays of shape (T_i,)
         1 or True at every step of an event, 0 or False elsewhere.
-    scores : array of shape (T,), or a list of those
-        The higher, the more anomalous. Only their order counts; infinite ones are allowed.
+    scores : array of shape (T,), or list of arrays of shape (T_i,)
+        Anomaly scores; higher is more anomalous. Only their order matters, and infinite scores are
+        allowed.
 
     Returns
     -------
     float
-        From 0 to 1; random scores have 0.5. Of several series, the mean over those that have both
-        an event and a normal step. NaN where none has.
+        The area, from 0 to 1; 0.5 for random scores. For several series it is the mean over those
+        with both an event and a normal step, or NaN if there is no such series.
 
     Raises
     ------
     InputError
-        For NaN, labels other than 0 and 1, or labels and scores of different lengths.
+        If a value is NaN, a label is neither 0 nor 1, or the lengths differ.
+
+    See Also
+    --------
+    auc_pr : Area under the precision-recall curve.
 
     Examples
     --------
+    >>> from unspool.evaluation import auc_roc
     >>> auc_roc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     0.75
     """
@@ -92,14 +103,14 @@ def _area_under_roc(labels: BoolArray, scores: FloatArray) -> float:
     if labels.all() or not labels.any():
         return math.nan
     found, flagged = _counts(labels, scores)
-    missed = np.diff(flagged - found, prepend=0)  # normal steps of each distinct score
+    false_alarms = np.diff(flagged - found, prepend=0)  # normal steps of each distinct score
     height = found - np.diff(found, prepend=0) / 2
-    return float((missed * height).sum()) / int(found[-1]) / int(flagged[-1] - found[-1])
+    return float((false_alarms * height).sum()) / int(found[-1]) / int(flagged[-1] - found[-1])
 
 
 def _counts(labels: BoolArray, scores: FloatArray) -> tuple[IntArray, IntArray]:
-    """Steps in events, and steps, that score at least as high as each distinct score, falling."""
+    """Count the event steps, and all steps, with at least each distinct score, highest first."""
     order = np.argsort(scores)[::-1]
-    falling = scores[order]
-    last = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(scores) - 1)
+    descending = scores[order]
+    last = np.append(np.flatnonzero(descending[1:] != descending[:-1]), len(scores) - 1)
     return np.cumsum(labels[order], dtype=np.int64)[last], last + 1
