@@ -2,6 +2,8 @@
 # make test   runs the tests
 # make fuzz   runs the tests that take minutes: thousands of odd parameters, every check at defaults
 # make lint   checks format, lint and types
+# make test-lowest, make test-newest   run the tests on the lowest and the newest versions of all
+#             dependencies that pyproject.toml allows
 # make bench  times the recurrence and the first experiment beside other libraries, in .venv-peers;
 #             CASES="train encode" runs those alone
 # make docs   builds the site into docs/_build/html, from this tree; a warning is an error
@@ -13,10 +15,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
+BOUNDS := .venv-lowest .venv-newest
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 
-.PHONY: demo test fuzz lint bench docs clean
+.PHONY: demo test test-lowest test-newest fuzz lint bench docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/unspool demo sines
@@ -26,6 +29,9 @@ test: $(INSTALLED)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+test-lowest test-newest: test-%: .venv-%/.installed
+	.venv-$*/bin/python -m pytest
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -40,7 +46,7 @@ docs: $(DOCS_INSTALLED)
 
 clean:
 	rm -rf docs/_build docs/api docs/gallery docs/cli.md
-	rm -rf $(VENV) $(PEERS) unspool-demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BOUNDS) $(PEERS) unspool-demo .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -51,6 +57,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 $(DOCS_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
+	touch $@
+
+# uv resolves to the lower bounds, which pip cannot do.
+.venv-lowest/.installed: RESOLUTION := lowest-direct
+.venv-newest/.installed: RESOLUTION := highest
+.venv-lowest/.installed .venv-newest/.installed: .venv-%/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-$*/bin/uv pip install --quiet --python .venv-$*/bin/python --resolution $(RESOLUTION) --editable ".[train]" --group dev
 	touch $@
 
 $(PEERS_INSTALLED): benchmarks/requirements.txt

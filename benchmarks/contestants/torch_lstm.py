@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmarks.contestants import Job, Ready
-from unspool.training.batches import spread
+from unspool.training.batches import stratified_batches
 
 PACKAGES = ("torch", "numpy")
 
@@ -125,7 +125,7 @@ class Article(nn.Module):
     def epoch(self) -> float:
         """Train for an epoch, on the batches that unspool sees; the mean loss on the way."""
         n, total = len(self.windows), 0.0
-        for rows in spread(n, -(-n // BATCH), BATCH, self.rng):
+        for rows in stratified_batches(n, -(-n // BATCH), BATCH, self.rng):
             x = self.windows[torch.from_numpy(rows)]
             loss = nn.functional.mse_loss(self(x), x)
             self.optimizer.zero_grad()

@@ -166,8 +166,8 @@ def test_score_says_what_is_explained_and_how_much_of_it_the_mean_sequence_does(
 
 
 def test_epochs_may_be_auto(run, heartbeats, tmp_path, monkeypatch):
-    monkeypatch.setattr("unspool.training.schedule.LEAST_EPOCHS", 3)
-    monkeypatch.setattr("unspool.training.schedule.UPDATES", 1)
+    monkeypatch.setattr("unspool.training.schedule.MIN_EPOCHS", 3)
+    monkeypatch.setattr("unspool.training.schedule.MIN_UPDATES", 1)
     path = tmp_path / "m"
     assert run("fit", heartbeats, "-o", path, "--epochs", "auto", "--kind", "dense").code == 0
     model = unspool.load(path)
@@ -249,7 +249,7 @@ def test_inspect_tells_what_a_model_is(run, series_model):
         "8 steps, stride 3",
         "encoder",
         "(N, 3)",
-        "cpu (first choice for this cell)",
+        "compiled (first choice for this cell)",
         f"unspool {unspool.__version__}, torch ",
     ):
         assert told in done.out

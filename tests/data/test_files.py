@@ -115,10 +115,10 @@ def test_faulty_arguments_are_told_together(tmp_path):
         "`window` must be a whole number of at least 1 or None, got 0.\n"
         "`stride` must be a whole number of at least 1, got 0.5.\n"
         "`tail` must be True or False, got 1.\n"
-        "unknown `short` 'padd': did you mean 'pad'? Known are 'error', 'pad'."
+        "unknown `short` 'pad': known are 'error', 'keep'."
     )
     with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
-        read_file(tmp_path / "a.csv", window=0, stride=0.5, tail=1, short="padd")
+        read_file(tmp_path / "a.csv", window=0, stride=0.5, tail=1, short="pad")
     with pytest.raises(InputError, match=r"^`rows` must be True or False, got 'yes'\.$"):
         read_file(tmp_path / "a.csv", rows="yes")
     text = "`columns` must be a list of names, got the string 'a,b'."

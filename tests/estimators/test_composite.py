@@ -203,7 +203,7 @@ def test_the_forecast_may_have_a_decoder_of_another_kind():
     )
     same = short(decoder="flat", horizon=K).fit(X).module_.decoders
     assert [decoder.kind.flat for decoder in same.values()] == [True, True]
-    assert [decoder.most_steps for decoder in same.values()] == [6, K]
+    assert [decoder.max_steps for decoder in same.values()] == [6, K]
 
 
 def untrained(X, **parameters):
@@ -257,9 +257,9 @@ def shares(monkeypatch):
     """The share of true steps of each call of a decoder; None for none."""
     seen, forward = [], LSTMDecoder.forward
 
-    def spy(self, code, steps, lengths=None, backwards=None, guide=None, draw=None):
-        seen.append(guide and guide.share)
-        return forward(self, code, steps, lengths, backwards, guide, draw)
+    def spy(self, code, steps, lengths=None, reversed_input=None, teacher=None, draw=None):
+        seen.append(teacher and teacher.ratio)
+        return forward(self, code, steps, lengths, reversed_input, teacher, draw)
 
     monkeypatch.setattr(LSTMDecoder, "forward", spy)
     return seen

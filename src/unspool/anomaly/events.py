@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
-from unspool._files import check_folder, whole_or_not
+from unspool._files import atomic_write, check_output_path
 from unspool.anomaly.clusters import clusters
 from unspool.anomaly.threshold_kinds import finite
 from unspool.data.sequences import FloatArray, as_floats, check_feature_names
@@ -274,9 +274,9 @@ def write_events(
         [{"name": name, "share": share} for name, share in one.features] for one in events
     ]
     rows = [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
-    check_folder(path)
+    check_output_path(path)
     text = json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    with whole_or_not(Path(path)) as file:
+    with atomic_write(Path(path)) as file:
         file.write(text.encode())
 
 

@@ -1,7 +1,7 @@
 """What a model is made of, as plain data: kinds and sizes of parts, no weights and no framework.
 
 `parts` has a class for each kind of part, `models` says which parts the parameters of an estimator
-ask for. PyTorch modules (`unspool.nn.build`) and their twins in NumPy (`unspool.runtime`) are both
+ask for. PyTorch modules (`unspool.nn.from_blueprint`) and NumPy ones (`unspool.runtime`) are both
 built from a `Blueprint`, and a model file's tensors are held against it.
 """
 

@@ -84,8 +84,8 @@ def fit(
 
     from rich.table import Table
 
-    from unspool._files import check_folder
-    from unspool._terminal import shown_line
+    from unspool._files import check_output_path
+    from unspool._terminal import printable_line
     from unspool.errors import InputError, NoBetterThanMeanWarning, UnstableTrainingWarning
     from unspool.estimators.registry import MODELS
 
@@ -107,7 +107,7 @@ def fit(
             raise InputError(f"{CLASSES[kind]} has no {flag}; leave it out.")
     parameters |= parse_settings(settings or [], known)
     trained.set_params(**parameters)
-    check_folder(output)
+    check_output_path(output)
     loaded = reading.read(data, more=int(parameters.get("horizon") or 0))
     if reading.window is not None and "steps_per_epoch" not in parameters:
         trained.set_params(steps_per_epoch=STEPS_PER_EPOCH)
@@ -130,7 +130,7 @@ def fit(
     table.add_row("training loss", f"{history['loss'][best]:.4g}")
     if "val_loss" in history:
         table.add_row("validation loss", f"{history['val_loss'][best]:.4g}")
-    table.add_row("model", shown_line(output))
+    table.add_row("model", printable_line(output))
     options.stderr.print(table)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from unspool import _checks
-from unspool._files import check_folder
+from unspool._files import check_output_path
 from unspool.cli.growing import Growing, Interruptible
 from unspool.cli.options import Columns, say
 from unspool.cli.stream_state import read_state, write_state
@@ -42,7 +42,7 @@ def check_alone(given: list[str], columns: Columns) -> None:
 def open_lines(data: Path, state: Path | None) -> Growing:
     """Open what is to be followed, `-` for stdin, and look at --state; before long work."""
     if state is not None:
-        check_folder(state)
+        check_output_path(state)
     return Growing(data)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from unspool._terminal import console, shown_line
+from unspool._terminal import console, printable_line
 
 if TYPE_CHECKING:
     from unspool.data.loaded import Loaded
@@ -41,7 +41,7 @@ stderr = console(stderr=True)
 
 def say(message: str) -> None:
     """Say something about the data, on stderr, in one line."""
-    stderr.print(shown_line(message))
+    stderr.print(printable_line(message))
 
 
 def load_model(path: Path, device: str = "auto") -> "Trained":

@@ -133,7 +133,7 @@ class BaseAutoencoder(
                 "decoded; use `reconstruct`, or fit with decoder='repeat'."
             )
         codes, steps = _collect.codes_and_lengths(
-            X, lengths, self._n_features_out, self.max_length_, decoder.most_steps
+            X, lengths, self._n_features_out, self.max_length_, decoder.max_steps
         )
         longest = int(steps.max(initial=0))
         values = np.full((len(codes), longest, self._n_features), np.nan)

@@ -36,9 +36,9 @@ from unspool.estimators.saving import (
 )
 from unspool.estimators.training import complaints_about_training, learn, split
 from unspool.lstm import threads
-from unspool.nn import Autoencoder, mode
-from unspool.nn.build import build
+from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.device import resolve_device
+from unspool.nn.from_blueprint import build
 from unspool.nn.losses import LOSSES
 from unspool.nn.sampling import sampler
 from unspool.training.batches import Batch, Batches, sample
@@ -119,7 +119,7 @@ class Model(Savable):
             interruption, the estimator is what it was before.
         """
         _checks.raise_all(*self._complaints())
-        with as_before_if_it_fails(self), python_numbers(self), mode.training():
+        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
             self._fit(X, y)
         return self
 
@@ -165,7 +165,7 @@ class Model(Savable):
             size = self._inference_batch(source.max_length)
             validation = Batches(source, self.scaler_, watched, size, device)
         self.history_ = self._learn(batches, validation, generator)
-        self.module_.encoder.settle()
+        self.module_.encoder.finish_training()
         warn_if_no_better_than_mean(self, source, batches, validation)
 
     @contextmanager
@@ -309,9 +309,9 @@ class Model(Savable):
         source = self._arranged(*read_as_fitted(self, X, starts=starts))
         if ends_with_future:
             source = self._without_future(source)
-        bounds = [self.module_.encoder.most_steps]
+        bounds = [self.module_.encoder.max_steps]
         if unwind:
-            bounds.append(self.module_.decoder().most_steps)
+            bounds.append(self.module_.decoder().max_steps)
         most = min((bound for bound in bounds if bound is not None), default=source.max_length)
         if source.max_length > most:
             raise InputError(
@@ -350,7 +350,7 @@ class Model(Savable):
 
     def _output(self, batch: int, compute: Callable[..., Tensor], *inputs: Any) -> FloatArray:
         """What `compute` gives for `inputs`, which are of `batch` sequences, without gradients."""
-        with mode.inference(), self._threads(batch, training=False):
+        with torch_settings.inference(), self._threads(batch, training=False):
             output: FloatArray = compute(*inputs).cpu().numpy()
         return output
 
@@ -360,7 +360,7 @@ class Model(Savable):
         What PyTorch does on a few sequences it does in one thread anyway.
         """
         few = not training and batch <= FEW
-        if few or not self.module_.compiled(batch, training=training):
+        if few or not self.module_.runs_compiled(batch, training=training):
             return nullcontext()
         return threads.own_only()
 

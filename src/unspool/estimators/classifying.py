@@ -25,8 +25,8 @@ from unspool.estimators.saving import (
 from unspool.model_file import Contents
 from unspool.model_file.labels import restore_labels, write_labels
 from unspool.nn import Encoder, Head
-from unspool.nn.build import build_head
 from unspool.nn.device import resolve_device
+from unspool.nn.from_blueprint import build_head
 from unspool.training.batches import Batch
 from unspool.training.objective import Term
 

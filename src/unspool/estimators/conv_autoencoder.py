@@ -177,7 +177,7 @@ class ConvAutoencoder(BaseAutoencoder):
         size = sizes(encoder.shape, encoder.pool.kernel_size, layer)[-1]
         filters, pool = self._parameters["filters"], self._parameters["pool_size"]
         maps = np.empty((len(source), filters[layer], *size), np.float32)
-        outputs = self._outputs(source, lambda one: encoder.maps(one.x, one.lengths, layer))
+        outputs = self._outputs(source, lambda one: encoder.feature_maps(one.x, one.lengths, layer))
         for indices, _, found in outputs:
             maps[indices] = found.transpose(0, 3, 1, 2)
         if self.image_shape_ is not None:

@@ -36,10 +36,10 @@ from unspool.estimators.saving import (
     unfrozen,
 )
 from unspool.estimators.training import complaints_about_training, learn
-from unspool.nn import Head, mode
-from unspool.nn.build import build_head
+from unspool.nn import Head, torch_settings
 from unspool.nn.dense import ACTIVATIONS
 from unspool.nn.device import resolve_device
+from unspool.nn.from_blueprint import build_head
 from unspool.training.batches import Batch, Batches
 
 
@@ -213,7 +213,7 @@ class EncoderClassifier(
             interruption, the estimator is what it was before.
         """
         _checks.raise_all(*self._complaints())
-        with as_before_if_it_fails(self), python_numbers(self), mode.training():
+        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
             self._fit(X, y)
         return self
 
@@ -244,7 +244,7 @@ class EncoderClassifier(
             encoder = self.autoencoder_.module_.encoder
             if encoder.adapts:
                 with self.autoencoder_._some(source, halves[0], rng) as some:
-                    encoder.resume(some)
+                    encoder.resume_training(some)
             history = fit(
                 self.module_,
                 lambda batch: self.module_(batch.x, batch.lengths),
@@ -252,7 +252,7 @@ class EncoderClassifier(
                 self.autoencoder_.scaler_,
                 self.fine_tune_epochs or self.epochs,
             )
-            encoder.settle()
+            encoder.finish_training()
         self.history_ = history
 
     def _trained(self, X: Any, seed: int) -> Model:
@@ -315,7 +315,7 @@ class EncoderClassifier(
             codes[indices] = code
         return codes
 
-    @mode.inference()
+    @torch_settings.inference()
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
         """How likely every class is for every sequence.
 
@@ -331,7 +331,7 @@ class EncoderClassifier(
         likely: npt.NDArray[np.float32] = self._logits(X).softmax(1).numpy()
         return likely
 
-    @mode.inference()
+    @torch_settings.inference()
     def predict(self, X: Any) -> Labels:
         """The likeliest class of every sequence: labels of shape (N,)."""
         likeliest = self._logits(X).argmax(1).numpy()

@@ -42,7 +42,7 @@ class Forecasts(Model):
     def _forecasts(self, source: Source | Futures) -> FloatArray:
         values = np.empty((len(source), self.horizon_, self._n_features))
         outputs = self._outputs(
-            source, lambda one: self.module_.unwind("forecast", one.x, one.lengths)
+            source, lambda one: self.module_.run_decoder("forecast", one.x, one.lengths)
         )
         for indices, _, scaled in outputs:
             values[indices] = self.scaler_.undo(scaled)

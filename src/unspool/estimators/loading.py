@@ -10,7 +10,7 @@ from unspool.estimators.anomaly_detector import AnomalyDetector
 from unspool.estimators.encoder_classifier import EncoderClassifier
 from unspool.estimators.registry import MODELS, class_of
 from unspool.estimators.saving import Savable
-from unspool.model_file.format import NOT_OURS, unusable
+from unspool.model_file.format import MALFORMED_ERRORS, unusable
 from unspool.nn.device import resolve_device
 
 ESTIMATORS: dict[str, type[Savable]] = {**MODELS, "EncoderClassifier": EncoderClassifier}
@@ -48,7 +48,7 @@ def load(
         return class_of(contents.model, ESTIMATORS).from_contents(contents, device)
     except UnspoolError as error:
         raise unusable(path, error) from None
-    except (*NOT_OURS, RuntimeError) as error:  # that of recursion is one of them
+    except (*MALFORMED_ERRORS, RuntimeError) as error:  # that of recursion is one of them
         reason = " ".join(str(error).split())
         raise unusable(
             path, f"{type(error).__name__}: {reason}; train and save it again."

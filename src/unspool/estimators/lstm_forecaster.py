@@ -295,7 +295,7 @@ class LSTMForecaster(
             raise InputError("This model has no quantiles; set `quantiles` and fit it again.")
         values = np.empty((len(source), self.horizon_, self._n_features, count))
         outputs = self._outputs(
-            source, lambda one: self.module_.unwind("quantiles", one.x, one.lengths)
+            source, lambda one: self.module_.run_decoder("quantiles", one.x, one.lengths)
         )
         for indices, _, scaled in outputs:
             values[indices] = self.scaler_.undo(scaled.swapaxes(2, 3)).swapaxes(2, 3)
@@ -385,7 +385,7 @@ class LSTMForecaster(
             ends = starts + done
             first = (ends - max(1, self.max_length_)).clamp(min=0)
             recent = _rows(table, first, int((ends - first).max()))
-            step = self.module_.unwind("forecast", recent, ends - first)
+            step = self.module_.run_decoder("forecast", recent, ends - first)
             places = ends[:, None] + torch.arange(self.horizon_, device=x.device)
             step = step if draw is None else draw(step)
             table = table.scatter(1, places[:, :, None].expand_as(step), step)

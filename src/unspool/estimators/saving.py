@@ -19,11 +19,12 @@ import unspool
 from unspool import _checks, model_file
 from unspool.blueprint import STRUCTURAL
 from unspool.errors import InputError, ParametersChangedWarning
-from unspool.model_file import PARTS, Contents
+from unspool.model_file import Contents
 from unspool.model_file.contents import CLASSIFIER
-from unspool.nn import mode
-from unspool.nn.build import build
+from unspool.model_file.fitted import PARTS
+from unspool.nn import torch_settings
 from unspool.nn.device import device_or_cpu, resolve_device
+from unspool.nn.from_blueprint import build
 
 T = TypeVar("T", bound="Savable")
 
@@ -98,7 +99,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy a model where it is, with weights of its own that can be trained."""
         memo[id(self)] = copied = type(self).__new__(type(self))
-        with mode.training():
+        with torch_settings.training():
             copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return copied
 
@@ -170,7 +171,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         return model
 
 
-@mode.training()
+@torch_settings.training()
 def with_weights(module: nn.Module, weights: Mapping[str, Any], device: str) -> nn.Module:
     """Give a module on the "meta" device its weights, copies of arrays."""
     tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}

@@ -11,7 +11,7 @@ from unspool import _checks
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
 from unspool.estimators.dense_autoencoder import OfRows
-from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder, mode
+from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder, torch_settings
 from unspool.training.batches import Batches
 from unspool.training.history import History
 from unspool.training.loop import evaluate
@@ -204,7 +204,7 @@ class StackedAutoencoder(OfRows):
         decoder.head = nn.Sequential(*layers)
         return Autoencoder(encoder, {"reconstruction": decoder})
 
-    @mode.inference()
+    @torch_settings.inference()
     def _codes(self, pair: Autoencoder, read: Batches) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Codes (N, L) of all that `read` draws from, those held out as well."""
         everything = np.arange(len(read.source))

@@ -21,7 +21,7 @@ from unspool.lstm.compiled.vector import BYTES
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import DECODERS, LSTMDecoder
 from unspool.nn.encoder import LSTMEncoder
-from unspool.nn.patches import lengths_in_patches, patched, places
+from unspool.nn.patches import lengths_in_patches, patch_positions, patched
 from unspool.nn.recurrent import LSTM, LSTMLayer
 
 ACTIVATIONS = {
@@ -152,7 +152,7 @@ def _run(
     if parts.reads == "input":
         read = x
     elif parts.reads == "place":  # turned round, as it is read backwards here
-        read = reverse_within(places(steps, codes), lengths).contiguous()
+        read = reverse_within(patch_positions(steps, codes), lengths).contiguous()
     decoder = _task(parts.decoder, batch, read, codes, lengths, steps)
     if parts.statistic == "last":
         encoder.tell(h_n=codes, grad_h_n=grad_codes)

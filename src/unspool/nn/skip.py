@@ -81,7 +81,7 @@ class Skip(nn.Module):
         return torch.stack(maps, 2)
 
 
-class Normal:
+class NormalEquations:
     """The normal equations of linear maps, feature by feature, summed over batches in float64.
 
     Parameters

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from unspool._optional import optional
+from unspool._optional import import_optional
 from unspool.errors import InputError
 
 # Disturbances of training, and layers that only pass things on.
@@ -120,7 +120,7 @@ def keras_module() -> ModuleType:
     if "keras" not in sys.modules and not _backend():
         os.environ["KERAS_BACKEND"] = "torch"
     try:
-        return optional("keras", "keras")
+        return import_optional("keras", "keras")
     except InputError:
         raise
     except Exception as error:  # what a backend raises that is not there, or not whole

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from unspool import _checks
-from unspool._files import check_folder, whole_or_not
+from unspool._files import atomic_write, check_output_path
 from unspool.blueprint import Blueprint, ConvDecoder, ConvEncoder, LSTMDecoder, LSTMEncoder
 from unspool.errors import InputError
 from unspool.interop.keras.graph import keras_module
 from unspool.interop.keras.parts import Parts
-from unspool.model_file import PARTS, Contents, Fitted, contents_of
+from unspool.model_file import Contents, Fitted
+from unspool.model_file.contents import contents_of
+from unspool.model_file.fitted import PARTS
 
 
 def to_keras(model: Contents | Fitted, *, part: str = "model", steps: int | None = None) -> Any:
@@ -138,9 +140,9 @@ def export_keras(contents: Contents, path: str | os.PathLike[str], *, part: str 
     path = Path(path)
     if path.suffix != ".keras":
         raise InputError(f"Expected a file name that ends in .keras, got {path}.")
-    check_folder(path)
+    check_output_path(path)
     model = to_keras(contents, part=part)
-    with whole_or_not(path) as file, tempfile.TemporaryDirectory() as folder:
+    with atomic_write(path) as file, tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "model.keras"  # Keras takes no open file, and no other ending
         model.save(made)
         with made.open("rb") as source:

@@ -13,7 +13,7 @@ import numpy as np
 
 import unspool
 from unspool import _checks
-from unspool._files import check_folder, whole_or_not
+from unspool._files import atomic_write, check_output_path
 from unspool.blueprint import (
     Blueprint,
     ConvDecoder,
@@ -32,7 +32,9 @@ from unspool.interop.onnx.layers import Batch, Weights, dense, head, read, unsca
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
 from unspool.interop.onnx.score import check_scores_windows, metadata, nearer, score
 from unspool.interop.onnx.skip import each_sorted, skip
-from unspool.model_file import PARTS, Contents, Fitted, contents_of
+from unspool.model_file import Contents, Fitted
+from unspool.model_file.contents import contents_of
+from unspool.model_file.fitted import PARTS
 
 DOCS = {
     "x": "Sequences in the units of the data. What stands past the end of one is not read.",
@@ -98,14 +100,14 @@ def export_onnx(
     """
     _checks.raise_all(_checks.choice("part", part, ALL_PARTS))
     path = Path(path)
-    check_folder(path)
+    check_output_path(path)
     contents = contents_of(model)
     if part == "auto":
         part = "model" if contents.detector is None else "detector"
     if part == "detector":
         check_scores_windows(contents)
     blob = _proto(contents, part).SerializeToString()
-    with whole_or_not(path) as file:
+    with atomic_write(path) as file:
         file.write(blob)
 
 

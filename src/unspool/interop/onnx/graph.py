@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._optional import optional
+from unspool._optional import import_optional
 
 # The LSTM has been the same since 14, `Shape` has a start and an end since 15. 17 came with IR 8 in
 # 2022: ONNX Runtime runs it since 1.12, and nothing newer would be of use here.
@@ -29,7 +29,7 @@ class Graph:
     """
 
     def __init__(self, root: "Graph | None" = None) -> None:
-        self.onnx: Any = optional("onnx", "onnx")
+        self.onnx: Any = import_optional("onnx", "onnx")
         self.root = root or self
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}

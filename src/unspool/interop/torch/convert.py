@@ -18,8 +18,10 @@ from unspool import _checks
 from unspool.blueprint import Kernels, Layers, LSTMDecoder, LSTMEncoder
 from unspool.interop.torch.parts import Whole
 from unspool.lstm.backends.torch_lstm import SHUT
-from unspool.model_file import PARTS, Contents, Fitted, contents_of
-from unspool.nn import mode
+from unspool.model_file import Contents, Fitted
+from unspool.model_file.contents import contents_of
+from unspool.model_file.fitted import PARTS
+from unspool.nn import torch_settings
 
 Weights = Mapping[str, npt.NDArray[Any]]
 Entry = tuple[str, npt.NDArray[Any]]
@@ -27,7 +29,7 @@ Entry = tuple[str, npt.NDArray[Any]]
 ELSEWHERE = "Use the estimator, or `unspool.runtime`."
 
 
-@mode.training()
+@torch_settings.training()
 def to_torch(model: Contents | Fitted, *, part: str = "model") -> fx.GraphModule:
     """Make a plain PyTorch module of a trained model.
 

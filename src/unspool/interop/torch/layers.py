@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from unspool import blueprint as plan
 from unspool.blueprint.parts import PERIOD, VARIANCE_FLOOR, WAVES, Size
-from unspool.nn.build import build_head
+from unspool.nn.from_blueprint import build_head
 
 LARGE = 3e38  # beyond every state
 
@@ -133,7 +133,7 @@ class Layers(nn.ModuleList):
 
 
 class Kernels(nn.ModuleList):
-    """Means over time of a hard sigmoid of causal convolutions, as in `unspool.nn.kernels`.
+    """Means over time of a hard sigmoid of causal convolutions, as in `unspool.nn.random_kernels`.
 
     A convolution for each dilation; none of them is trained.
     """

@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-SHORTEST = 0.5  # share of its sequence that a crop has at least
+MIN_CROP = 0.5  # share of its sequence that a crop has at least
 TEMPERATURE = 0.2
 
 
@@ -26,7 +26,7 @@ def crops(
     (batch, steps, _), device = x.shape, x.device
     ends = torch.full((batch,), steps) if lengths is None else lengths.cpu()
     drawn = torch.rand(2, batch, generator=generator, dtype=torch.float32)
-    kept = ((SHORTEST + (1 - SHORTEST) * drawn[0]) * ends).ceil().long()
+    kept = ((MIN_CROP + (1 - MIN_CROP) * drawn[0]) * ends).ceil().long()
     first = (drawn[1] * (ends - kept + 1)).long()
     places = torch.arange(steps) + first[:, None]
     inside = (torch.arange(steps) < kept[:, None]).to(device)

@@ -6,7 +6,7 @@ import torch
 
 from unspool.blueprint import Kernels as Part
 from unspool.lstm.kernels import convolved
-from unspool.nn.kernels import SLOPE, Kernels
+from unspool.nn.random_kernels import SLOPE, RandomKernels
 
 
 def seeded(seed=0):
@@ -33,7 +33,7 @@ def test_dilations_span_the_sequence(count, steps, dilations, each):
 
 
 def test_kernels_have_mean_0_and_norm_1_and_read_one_to_nine_features():
-    weight = Kernels(Part(30, (1, 2), 400), seeded()).weight
+    weight = RandomKernels(Part(30, (1, 2), 400), seeded()).weight
     torch.testing.assert_close(weight.mean(2), torch.zeros(800, 30), atol=1e-6, rtol=0)
     torch.testing.assert_close(weight.flatten(1).norm(dim=1), torch.ones(800))
     reads = (weight != 0).any(2).sum(1)
@@ -48,7 +48,7 @@ def test_adapting_gives_responses_a_spread_and_puts_biases_at_their_quantiles():
     x = torch.from_numpy(np.float32(7 + 0.01 * rng.normal(size=(50, 40, 2)).cumsum(1)))
     real = torch.arange(40) < lengths[:, None]
     x[~real] = 0
-    bank = Kernels(Part(2, (1, 2), 60), seeded())
+    bank = RandomKernels(Part(2, (1, 2), 60), seeded())
     bank.adapt(x, lengths, seeded())
     for place, dilation in enumerate(bank.dilations):
         own = slice(60 * place, 60 * place + 60)
@@ -69,7 +69,7 @@ def test_padding_does_not_change_how_kernels_are_adapted():
     lengths = torch.full((12,), 30)
     found = []
     for more in (0, 5):
-        bank = Kernels(Part(1, (1, 2), 8), seeded())
+        bank = RandomKernels(Part(1, (1, 2), 8), seeded())
         bank.adapt(torch.nn.functional.pad(x, (0, 0, 0, more)), lengths, seeded(1))
         found.append((bank.weight, bank.bias))
     for one, other in zip(*found, strict=True):
@@ -78,7 +78,7 @@ def test_padding_does_not_change_how_kernels_are_adapted():
 
 @pytest.mark.parametrize("x", [torch.zeros(4, 0, 1), torch.full((4, 20, 1), 3.0)])
 def test_constant_and_empty_sequences_keep_kernels_finite(x):
-    bank = Kernels(Part(1, (1, 2), 8), seeded())
+    bank = RandomKernels(Part(1, (1, 2), 8), seeded())
     bank.adapt(x, torch.full((4,), x.shape[1]), seeded())
     assert bank.weight.isfinite().all()
     assert bank.bias.isfinite().all()
@@ -87,12 +87,12 @@ def test_constant_and_empty_sequences_keep_kernels_finite(x):
 @pytest.mark.parametrize("steps", [1, 20])
 def test_rounding_errors_in_responses_to_constant_sequences_are_not_enlarged(steps):
     levels = torch.randn(50, 1, 3, generator=seeded()) * torch.tensor([1e-3, 1.0, 1e3])
-    bank = Kernels(Part(3, (1, 2), 40), seeded())
+    bank = RandomKernels(Part(3, (1, 2), 40), seeded())
     bank.adapt(levels.expand(-1, steps, -1), None, seeded())
     np.testing.assert_allclose(bank.weight.flatten(1).norm(dim=1), 6 * SLOPE, rtol=1e-5)
 
 
 def test_nothing_of_them_is_trained():
-    bank = Kernels(Part(1, (1,), 8), seeded())
+    bank = RandomKernels(Part(1, (1,), 8), seeded())
     assert not list(bank.parameters())
     assert set(bank.state_dict()) == {"weight", "bias"}

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from tests.training.number import Number, batches, sgd
+from tests.training.one_number import Number, batches, sgd
 from unspool.errors import DivergedError, UnstableTrainingWarning
 from unspool.training.callbacks import Callback
+from unspool.training.divergence import MAX_RECOVERIES, DivergenceRecovery
 from unspool.training.loop import train
 from unspool.training.objective import Term
-from unspool.training.rescue import RESCUES, Rescue
 
 
 def never():
@@ -85,41 +85,41 @@ def test_training_that_diverges_continues_from_the_last_good_weights_with_half_t
 
 
 def test_a_loss_is_only_measured_again_when_it_is_far_above_all_that_was_seen_before():
-    rescue = Rescue(model := Number(), sgd(model))
-    assert not rescue.diverged("loss", 0.5, 1, never)
-    assert not rescue.diverged("loss", 51, 1, never)
-    assert not rescue.diverged("loss", 5000, 1, lambda: 70.0)  # at most 7001 is sound
-    assert not rescue.diverged("loss", 7001, 1, never)
+    recovery = DivergenceRecovery(model := Number(), sgd(model))
+    assert not recovery.diverged("loss", 0.5, 1, never)
+    assert not recovery.diverged("loss", 51, 1, never)
+    assert not recovery.diverged("loss", 5000, 1, lambda: 70.0)  # at most 7001 is sound
+    assert not recovery.diverged("loss", 7001, 1, never)
 
 
 def test_a_loss_a_hundred_times_that_of_earlier_weights_on_the_same_batch_has_diverged():
-    rescue = Rescue(model := Number(), sgd(model))
-    assert not rescue.diverged("loss", 0.5, 1, never)
-    assert not rescue.diverged("loss", 101, 1, lambda: 1.0)
+    recovery = DivergenceRecovery(model := Number(), sgd(model))
+    assert not recovery.diverged("loss", 0.5, 1, never)
+    assert not recovery.diverged("loss", 101, 1, lambda: 1.0)
     with pytest.warns(UnstableTrainingWarning):
-        assert rescue.diverged("loss", 101.1, 1, lambda: 1.0)
+        assert recovery.diverged("loss", 101.1, 1, lambda: 1.0)
 
 
 def test_a_loss_that_grows_a_little_in_every_epoch_is_compared_with_the_initial_weights():
     model = Number()  # whose value is its loss
-    rescue = Rescue(model, sgd(model))
+    recovery = DivergenceRecovery(model, sgd(model))
     again = lambda: model.value.item()  # noqa: E731
     with torch.no_grad():
         for value in (1.0, 50.0, 2500.0):
             model.value.fill_(value)
             if value == 1.0:
-                rescue.initial = rescue._now()
+                recovery.initial = recovery._now()
             if value < 2500:
-                assert not rescue.diverged("loss", value, 1, again)
-                rescue.keep()
+                assert not recovery.diverged("loss", value, 1, again)
+                recovery.keep()
     with pytest.warns(UnstableTrainingWarning):
-        assert rescue.diverged("loss", 2500.0, 1, again)
+        assert recovery.diverged("loss", 2500.0, 1, again)
     assert model.value.item() == 50.0
 
 
 def test_measuring_again_leaves_weights_mode_and_graph_as_they_were():
     model = Number(3.0)
-    rescue = Rescue(model, sgd(model))
+    recovery = DivergenceRecovery(model, sgd(model))
     with torch.no_grad():
         model.value.fill_(4.0)
     (batch,) = batches([[1.0, 1.0]])
@@ -131,8 +131,8 @@ def test_measuring_again_leaves_weights_mode_and_graph_as_they_were():
         model.eval()
         return 1e9
 
-    assert not rescue.diverged("loss", 1.0, 1, never)
-    assert not rescue.diverged("loss", 1e6, 1, again)
+    assert not recovery.diverged("loss", 1.0, 1, never)
+    assert not recovery.diverged("loss", 1e6, 1, again)
     assert seen == [3.0, 3.0]
     assert (model.value.item(), model.training) == (4.0, True)
     loss.backward()
@@ -155,11 +155,11 @@ def test_a_rescue_brings_back_what_the_optimizer_knew():
     model = Number()
     optimizer = torch.optim.Adam(model.parameters(), 0.1)
     step = train(model, model.objective, batches([[1]]), optimizer=optimizer, epochs=1)
-    rescue, known = Rescue(model, optimizer), copy.deepcopy(optimizer.state_dict())
-    assert not rescue.diverged("loss", step.loss[0], 1, never)
+    recovery, known = DivergenceRecovery(model, optimizer), copy.deepcopy(optimizer.state_dict())
+    assert not recovery.diverged("loss", step.loss[0], 1, never)
     train(model, model.objective, batches([[5]]), optimizer=optimizer, epochs=3)
     with pytest.warns(UnstableTrainingWarning):
-        assert rescue.diverged("loss", math.inf, 1, never)
+        assert recovery.diverged("loss", math.inf, 1, never)
     now = optimizer.state_dict()
     assert now["state"][0]["exp_avg"] == known["state"][0]["exp_avg"]
     assert now["param_groups"][0]["lr"] == 0.05
@@ -177,14 +177,14 @@ def test_rescues_have_an_end():
     model = Hopeless()
     with pytest.warns(UnstableTrainingWarning) as told, pytest.raises(DivergedError):
         train(model, model.objective, batches([[1]]), optimizer=sgd(model), epochs=30)
-    assert len(told) == RESCUES
+    assert len(told) == MAX_RECOVERIES
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.UnstableTrainingWarning")
 def test_initial_weights_that_diverge_as_well_end_training():
     model = Number()
-    rescue = Rescue(model, sgd(model))
-    assert not rescue.diverged("loss", 1.0, 1, never)
-    assert [rescue.diverged("loss", math.nan, 1, never) for _ in range(2)] == [True, True]
+    recovery = DivergenceRecovery(model, sgd(model))
+    assert not recovery.diverged("loss", 1.0, 1, never)
+    assert [recovery.diverged("loss", math.nan, 1, never) for _ in range(2)] == [True, True]
     with pytest.raises(DivergedError):
-        rescue.diverged("loss", math.nan, 1, never)
+        recovery.diverged("loss", math.nan, 1, never)

@@ -5,7 +5,7 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from unspool.nn.standard import SPREAD, Standardized
+from unspool.nn.standardized import CODE_STD, Standardized
 
 INPUTS = torch.from_numpy(
     np.float32(
@@ -26,9 +26,9 @@ def started(outputs=4, inputs=INPUTS):
 def test_it_starts_as_the_principal_components_with_a_small_spread():
     codes = started()(INPUTS).detach().numpy()
     expected = PCA(4).fit_transform(StandardScaler().fit_transform(INPUTS.double().numpy()))
-    expected *= SPREAD / np.sqrt(expected.var(axis=0).mean())
+    expected *= CODE_STD / np.sqrt(expected.var(axis=0).mean())
     np.testing.assert_allclose(abs(codes), abs(expected), atol=1e-4)
-    np.testing.assert_allclose(codes.var(axis=0).mean(), SPREAD**2, rtol=1e-4)
+    np.testing.assert_allclose(codes.var(axis=0).mean(), CODE_STD**2, rtol=1e-4)
 
 
 def test_what_varies_too_little_counts_for_nothing():
@@ -57,14 +57,14 @@ def test_equal_inputs_give_0():
 def test_settling_changes_no_output_and_leaves_a_plain_layer():
     layer = started()
     before = layer(INPUTS)
-    layer.settle()
+    layer.fold()
     torch.testing.assert_close(layer(INPUTS), before, atol=1e-4, rtol=0)
     torch.testing.assert_close(
         torch.nn.functional.linear(INPUTS, layer.weight, layer.bias), before, atol=1e-4, rtol=0
     )
     assert set(layer.state_dict()) == {"weight", "bias"}
     settled = layer.weight.clone()
-    layer.settle()
+    layer.fold()
     assert torch.equal(layer.weight, settled)
 
 
@@ -72,17 +72,17 @@ def test_training_that_resumes_starts_from_the_same_outputs():
     torch.manual_seed(0)
     layer = Standardized(90, 4)
     before = layer(INPUTS).detach()
-    layer.resume(INPUTS)
+    layer.unfold(INPUTS)
     torch.testing.assert_close(layer(INPUTS), before, atol=1e-4, rtol=0)
     standard = (INPUTS - layer.shift) * layer.scale
     torch.testing.assert_close(standard.mean(0), torch.zeros(90), atol=1e-4, rtol=0)
-    torch.testing.assert_close(standard.std(0, correction=0), torch.full((90,), SPREAD * 64 / 90))
-    layer.settle()
+    torch.testing.assert_close(standard.std(0, correction=0), torch.full((90,), CODE_STD * 64 / 90))
+    layer.fold()
     torch.testing.assert_close(layer(INPUTS), before, atol=1e-4, rtol=0)
     constant = INPUTS.clone()
     constant[:, 3] = 5
     before = layer(constant).detach()
-    layer.resume(constant)
+    layer.unfold(constant)
     torch.testing.assert_close(layer(constant), before, atol=1e-4, rtol=0)
     assert not layer.weight[:, 3].any()
 

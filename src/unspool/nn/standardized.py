@@ -5,9 +5,9 @@ from torch import Generator, Tensor
 
 from unspool.nn.dense import Dense
 
-SMALLEST = 1e-3  # standard deviation of a feature that says something
-USUAL = 64  # inputs of a layer that learning rates are chosen for
-SPREAD = 0.5  # standard deviation that codes start with; with 1, decoders may saturate at once
+MIN_STD = 1e-3  # standard deviation of a feature that says something
+REFERENCE_INPUTS = 64  # inputs of a layer that learning rates are chosen for
+CODE_STD = 0.5  # standard deviation that codes start with; with 1, decoders may saturate at once
 
 
 class Standardized(Dense):
@@ -15,7 +15,7 @@ class Standardized(Dense):
 
     Adam moves every weight by the learning rate, whatever its input is like. Inputs far from zero,
     or many of them, let the output jump; so after `start` inputs are centred, and scaled to what
-    `USUAL` inputs would move the output by. `settle` makes this a part of the weights, and what
+    `REFERENCE_INPUTS` inputs would move the output by. `fold` makes this a part of the weights, and what
     is left is a linear layer like any other.
     """
 
@@ -35,14 +35,14 @@ class Standardized(Dense):
 
     @property
     def _gain(self) -> float:
-        return SPREAD * min(1.0, USUAL / self.in_features)
+        return CODE_STD * min(1.0, REFERENCE_INPUTS / self.in_features)
 
     @torch.no_grad()
     def standardize(self, inputs: Tensor) -> Tensor:
         """Centre and scale by the inputs (N, I) of training sequences; these on the CPU."""
         wide = inputs.cpu().double()  # not every device has float64
         mean, spread = wide.mean(0), wide.std(0, correction=0)
-        inverse = torch.where(spread > SMALLEST, 1 / spread, 0.0)
+        inverse = torch.where(spread > MIN_STD, 1 / spread, 0.0)
         gain = self._gain
         self.shift, self.scale = mean.to(self.weight), (inverse * gain).to(self.weight)
         return (wide - mean) * inverse
@@ -51,7 +51,7 @@ class Standardized(Dense):
     def start(self, inputs: Tensor) -> None:
         """Make the outputs the principal components of the inputs (N, I) of training sequences.
 
-        Their mean variance is the square of `SPREAD`. Where there are fewer components than
+        Their mean variance is the square of `CODE_STD`. Where there are fewer components than
         outputs, the rest is 0.
         """
         standard = self.standardize(inputs)
@@ -62,12 +62,12 @@ class Standardized(Dense):
         self.weight.zero_()
         self.bias.zero_()
         if total > 0:
-            self.weight[: len(components)] = (components * SPREAD / total / self._gain).to(
+            self.weight[: len(components)] = (components * CODE_STD / total / self._gain).to(
                 self.weight
             )
 
     @torch.no_grad()
-    def resume(self, inputs: Tensor) -> None:
+    def unfold(self, inputs: Tensor) -> None:
         """Train on standardised inputs again, from the weights that are there.
 
         For the inputs (N, I) of training sequences the outputs stay what they are.
@@ -80,7 +80,7 @@ class Standardized(Dense):
         self.weight.copy_(torch.where(scale > 0, weight / scale, 0.0).to(self.weight))
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def fold(self) -> None:
         """Make centring and scaling a part of the weights."""
         if self.shift is None or self.scale is None:
             return

@@ -11,7 +11,7 @@ SERIES = 64  # that the responses' spread and the biases are taken from
 ROUNDING = 1e-5  # spread of responses that are rounding errors, as a share of the largest possible
 
 
-class Kernels(nn.Module):
+class RandomKernels(nn.Module):
     """How large a share of the time each of many random patterns is there, (B, K).
 
     A kernel is a pattern of nine values, `dilation` steps apart. What it gives for a sequence is

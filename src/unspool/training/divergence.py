@@ -1,4 +1,4 @@
-"""`Rescue`: notices that training diverges, and goes back to earlier weights."""
+"""`DivergenceRecovery`: notices that training diverges, and goes back to earlier weights."""
 
 import copy
 import math
@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 from unspool.errors import DivergedError, UnstableTrainingWarning
 
-GROWTH = 100.0  # a loss so many times that of earlier weights on the same sequences has diverged
-RESCUES = 10
+DIVERGENCE_FACTOR = (
+    100.0  # a loss so many times that of earlier weights on the same sequences has diverged
+)
+MAX_RECOVERIES = 10
 
 
-class Rescue:
+class DivergenceRecovery:
     """Earlier weights to return to when training diverges, as unbounded (ReLU) cells make it do.
 
-    A loss has diverged when it is infinite or NaN, or when it is more than `GROWTH` times the loss
+    A loss has diverged when it is infinite or NaN, or when it is more than `DIVERGENCE_FACTOR` times the loss
     that earlier weights have *on the same sequences*. A batch with a rare large event has a large
     loss whatever the weights are, so comparing it with other batches says nothing.
 
@@ -29,13 +31,13 @@ class Rescue:
     ----------
     model : module
     optimizer : torch optimizer
-        Every rescue halves its learning rate.
+        Every recovery halves its learning rate.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         self.model, self.optimizer = model, optimizer
         self.largest: dict[str, float] = {}  # loss that earlier weights have had, by kind of loss
-        self.left = RESCUES
+        self.left = MAX_RECOVERIES
         self.steps_back = 0  # since the last step forward
         self.initial = self.last = self._now()
 
@@ -64,12 +66,12 @@ class Rescue:
         known = self.largest.get(what, self.largest.get("loss"))
         if known is None and math.isfinite(loss):  # the first batch, before any step
             self.largest[what] = known = loss
-        if known is not None and loss <= GROWTH * known + 1:  # False for NaN
+        if known is not None and loss <= DIVERGENCE_FACTOR * known + 1:  # False for NaN
             return False
         if math.isfinite(loss):
             before = self._earlier(again)
             self.largest[what] = max(before, known or 0.0)
-            if loss <= GROWTH * before + 1:
+            if loss <= DIVERGENCE_FACTOR * before + 1:
                 return False
         if known is None:
             raise DivergedError(
@@ -120,10 +122,12 @@ class Rescue:
 
     def _now(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         state = self.optimizer.state_dict()["state"]
-        return copied(self.model.state_dict()), {i: copied(own) for i, own in state.items()}
+        return clone_tensors(self.model.state_dict()), {
+            i: clone_tensors(own) for i, own in state.items()
+        }
 
 
-def copied(values: Mapping[str, Any]) -> dict[str, Any]:
+def clone_tensors(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values by name with tensors of their own; much faster than `copy.deepcopy`, every epoch."""
     return {
         name: value.detach().clone() if isinstance(value, Tensor) else value

@@ -9,7 +9,7 @@ from tests.estimators.quick import quick, sines
 from unspool import Sequences
 from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
 from unspool.training.batches import Batch
-from unspool.training.contrast import TEMPERATURE, contrastive_sum, crops
+from unspool.training.contrastive import TEMPERATURE, contrastive_sum, crops
 from unspool.training.loop import weighted
 from unspool.training.objective import AutoencoderLoss
 
