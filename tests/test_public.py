@@ -29,7 +29,6 @@ UNFINISHED_NAMES = {
     "unspool.interop.keras",
     "unspool.interop.onnx",
     "unspool.interop.torch",
-    "unspool.model_file",
     "unspool.nn",
     "unspool.plots",
     "unspool.runtime",
