@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from unspool._optional import optional
+from unspool._optional import import_optional
 from unspool.datasets._train_test import TrainTest
 
 
@@ -45,7 +45,7 @@ def load_digits() -> TrainTest[npt.NDArray[np.float32]]:
     >>> digits.X_train.shape, digits.X_test.shape
     ((1442, 8, 8), (355, 8, 8))
     """
-    bunch = optional("sklearn.datasets", "train").load_digits()
+    bunch = import_optional("sklearn.datasets", "train").load_digits()
     y = bunch.target.astype(np.int64)
     is_test = np.zeros(len(y), bool)
     for digit in np.unique(y):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._optional import optional
+from unspool._optional import import_optional
 from unspool.data.idx import read_idx
 from unspool.datasets._train_test import TrainTest
 from unspool.errors import InputError
@@ -124,7 +124,7 @@ def fetch_mnist() -> TrainTest[Images]:
     >>> fetch_mnist().X_train.shape  # doctest: +SKIP
     (60000, 28, 28)
     """
-    fetch_openml = optional("sklearn.datasets", "train").fetch_openml
+    fetch_openml = import_optional("sklearn.datasets", "train").fetch_openml
     try:
         # The parser liac-arff does not need pandas.
         bunch = fetch_openml("mnist_784", version=1, as_frame=False, parser="liac-arff")
