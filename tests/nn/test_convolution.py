@@ -7,8 +7,11 @@ import torch
 from torch.nn import functional
 
 from tests.close import assert_close
+from unspool.blueprint.parts import sizes
 from unspool.errors import InputError
-from unspool.nn.convolution import ConvDecoder, ConvEncoder, Convolution, Pool, sizes
+from unspool.nn.conv_decoder import ConvDecoder
+from unspool.nn.conv_encoder import ConvEncoder
+from unspool.nn.convolution import Convolution, Pool
 from unspool.nn.losses import LOSSES
 
 
@@ -177,7 +180,7 @@ def test_the_amount_of_padding_and_what_stands_there_change_nothing():
 
 def test_longer_sequences_than_it_was_made_for_are_refused():
     encoder = ConvEncoder(2, (9, 1), 4, kernel=(3, 1), pool=(2, 1))
-    with pytest.raises(InputError, match=r"^Expected sequences of at most 9 steps, got 10;"):
+    with pytest.raises(InputError, match=r"^Expected sequences of at most 9 steps, got 10\."):
         encoder(torch.zeros(1, 10, 2))
 
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from tests.close import assert_close
+from unspool.blueprint import DECODERS
 from unspool.errors import InputError
 from unspool.lstm import reference
-from unspool.nn import Autoencoder, DenseDecoder, LSTMDecoder, LSTMEncoder
-from unspool.nn.decoder import DECODERS, TeacherForcing
+from unspool.nn import Autoencoder, DenseDecoder, LSTMDecoder, LSTMEncoder, TeacherForcing
 from unspool.nn.losses import masked_sum
 
 B, T, F, H, L = 4, 5, 2, 3, 7  # 7 numbers are no whole number of pieces for 5 steps
@@ -370,10 +370,10 @@ def test_a_decoder_that_is_not_there_is_named():
     with pytest.raises(InputError) as caught:
         Autoencoder(encoder, {"reconstruction": dense()}).decoder("forecast")
     assert str(caught.value) == (
-        "This model has no decoder for a forecast, it holds reconstruction."
+        "This model has no decoder 'forecast'; its decoders are 'reconstruction'."
     )
     with pytest.raises(InputError) as caught:
         Autoencoder(encoder, {})(normal(B, T, F))
     assert str(caught.value) == (
-        "This model has no decoder for a reconstruction, it holds an encoder alone."
+        "This model has no decoder 'reconstruction'; it has an encoder only."
     )

@@ -30,14 +30,14 @@ def test_a_device_that_is_not_there_is_refused_in_one_line(device):
     with pytest.raises(InputError, match=r"^`device` '.*' cannot be used \(") as caught:
         resolve_device(device)
     message = str(caught.value)
-    assert message.endswith("); take 'auto' or 'cpu'.")
+    assert message.endswith("). Use 'auto' or 'cpu'.")
     assert "\n" not in message
     assert "aten::" not in message
 
 
 @pytest.mark.parametrize("device", ["meta", "meta:0", torch.device("meta")])
 def test_a_device_that_holds_no_numbers_is_refused(device, tmp_path):
-    told = r"^`device` 'meta(:0)?' cannot be used \(it holds shapes and no numbers\); take 'auto'"
+    told = r"^`device` 'meta(:0)?' cannot be used \(it stores no numbers\)\. Use 'auto'"
     with pytest.raises(InputError, match=told):
         resolve_device(device)
     with pytest.raises(InputError, match=told):

@@ -76,8 +76,8 @@ def test_codes_after_every_step_need_one_direction_and_one_state(options):
     with pytest.raises(InputError) as caught:
         make(**options).encode_by_step(normal(B, T, F))
     assert str(caught.value) == (
-        "Codes after every step need an encoder that reads in one direction, with pooling='last' "
-        "and a code made of its last layer's h; this one is another."
+        "Codes after every step need an encoder with bidirectional=False, pooling='last', "
+        "n_kernels=0, and no decoder that starts from its state ('state', …)."
     )
 
 
@@ -97,10 +97,13 @@ def test_forecasts_after_every_step_are_those_of_the_sequences_cut_there(name):
 
 def test_forecasts_after_every_step_need_an_lstm_and_a_decoder_of_the_code_alone():
     dense = Autoencoder(DenseEncoder(F, T, L), {"forecast": DenseDecoder(L, F, 1)}, 1)
-    with pytest.raises(InputError, match=r"^Forecasts after every step need an LSTM, not DenseEnc"):
+    with pytest.raises(
+        InputError,
+        match=r"^Forecasts after every step need an LSTMEncoder, but .* a DenseEncoder\.$",
+    ):
         dense.decode_by_step("forecast", torch.zeros(B, T, F))
     reading = Autoencoder(make(), {"forecast": LSTMDecoder("reversed_input", L, F).double()}, 1)
-    with pytest.raises(InputError, match=r"^Forecasts after every step need a decoder of the code"):
+    with pytest.raises(InputError, match=r"^Forecasts after every step need a decoder that reads only the code"):
         reading.decode_by_step("forecast", normal(B, T, F))
 
 
@@ -197,8 +200,8 @@ def test_a_dense_encoder_is_its_layers_on_all_values_at_once(units):
 
 def test_a_dense_encoder_is_bound_to_its_steps():
     message = (
-        "Expected sequences of at most 6 steps, got 7; dense and convolutional models are bound "
-        "to the longest sequence they were made for."
+        "Expected sequences of at most 6 steps, got 7. Dense and convolutional models cannot "
+        "read longer sequences than in `fit`; fit it again, or cut the sequences."
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         DenseEncoder(F, T, L)(torch.zeros(B, T + 1, F))

@@ -71,8 +71,8 @@ def test_sequences_are_filled_up_at_their_end():
     with pytest.raises(InputError) as caught:
         pad_to(2, x)
     assert str(caught.value) == (
-        "Expected sequences of at most 2 steps, got 3; dense and convolutional models are bound "
-        "to the longest sequence they were made for."
+        "Expected sequences of at most 2 steps, got 3. Dense and convolutional models cannot "
+        "read longer sequences than in `fit`; fit it again, or cut the sequences."
     )
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.close import assert_close
+from unspool.blueprint import DECODERS
 from unspool.nn import LSTM, Autoencoder, Head, LSTMDecoder, LSTMEncoder, LSTMLayer
-from unspool.nn.decoder import DECODERS
 from unspool.nn.losses import LOSSES
 from unspool.training.batches import Batch
 from unspool.training.objective import AutoencoderLoss

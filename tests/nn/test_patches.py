@@ -7,8 +7,7 @@ import torch
 from tests.close import assert_close
 from unspool.blueprint import DECODERS
 from unspool.errors import InputError
-from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
-from unspool.nn.decoder import TeacherForcing
+from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder, TeacherForcing
 from unspool.nn.losses import LOSSES, masked_sum
 from unspool.nn.patches import lengths_in_patches, patch_positions, patched, unpatched
 from unspool.runtime import patches as runtime
@@ -201,6 +200,6 @@ def test_codes_after_every_step_are_refused():
     with pytest.raises(InputError) as error:
         LSTMEncoder(F, L, patch_size=4).encode_by_step(normal(B, T, F))
     assert str(error.value) == (
-        "Codes after every step need an encoder that reads step by step; this one reads patches "
-        "of 4 steps. Fit it with patch_size=1, or push the steps to a stream of `unspool.runtime`."
+        "Codes after every step need an encoder that reads step by step, but this one reads "
+        "patches of 4 steps. Fit it with patch_size=1, or use a stream of `unspool.runtime`."
     )

@@ -6,7 +6,7 @@ import torch
 from tests.close import assert_close
 from unspool.errors import InputError
 from unspool.lstm import BACKENDS
-from unspool.nn.recurrent import LSTM, Cell
+from unspool.nn import LSTM, Cell
 
 SHAPES = [(1, False), (2, False), (1, True), (2, True)]
 shapes = pytest.mark.parametrize(("num_layers", "bidirectional"), SHAPES)
@@ -94,7 +94,7 @@ def test_without_sequences_the_final_states_are_the_same(num_layers, bidirection
 
 @dtypes
 @shapes
-def test_there_and_back_gives_the_same_weights(num_layers, bidirectional, dtype):
+def test_from_torch_restores_the_weights_of_to_torch(num_layers, bidirectional, dtype):
     layer = ours(num_layers, bidirectional).to(dtype)
     again = LSTM.from_torch(layer.to_torch())
     assert again.state_dict().keys() == layer.state_dict().keys()
@@ -143,7 +143,7 @@ def test_no_bias_becomes_zeros():
     assert_close("h", module(x, state)[0], layer(x, state=state)[0])
 
 
-def test_a_module_with_steps_first_gives_one_with_sequences_first():
+def test_from_torch_expects_the_batch_axis_first_even_if_the_module_does_not():
     module = theirs(batch_first=False)
     x, state = start(module)
     expected, _ = module(x.transpose(0, 1), state)
@@ -151,24 +151,29 @@ def test_a_module_with_steps_first_gives_one_with_sequences_first():
 
 
 @pytest.mark.parametrize(("name", "value"), [("proj_size", 2), ("dropout", 0.5)])
-def test_modules_of_torch_with_more_than_there_is_here_are_refused(name, value):
+def test_from_torch_refuses_projections_and_dropout(name, value):
     with pytest.raises(InputError) as caught:
         LSTM.from_torch(theirs(**{name: value}))
     assert str(caught.value) == (
-        f"Expected a torch.nn.LSTM without `{name}`, not one with {value}; "
-        "there is no such thing here."
+        f"Expected a torch.nn.LSTM with {name}=0, got {name}={value}, which `unspool.nn.LSTM` "
+        "does not support."
     )
 
 
-def test_stacks_with_more_than_torch_has_are_refused():
+def test_to_torch_refuses_cells_and_inputs_that_torch_does_not_support():
     with pytest.raises(InputError) as caught:
         ours(cell=Cell("relu", "hard_sigmoid")).to_torch()
     assert str(caught.value) == (
-        "torch.nn.LSTM has tanh cells with sigmoid gates only, not relu with hard_sigmoid."
+        "torch.nn.LSTM supports only tanh cells with sigmoid gates, but these are relu cells with "
+        "hard_sigmoid gates."
     )
-    for stack in (ours(context_size=2), LSTM(0, 5, context_size=2), LSTM(0, 5)):
+    for stack, reason in (
+        (ours(context_size=2), "have a context"),
+        (LSTM(0, 5, context_size=2), "have a context"),
+        (LSTM(0, 5), "read no input at their steps"),
+    ):
         with pytest.raises(InputError) as caught:
             stack.to_torch()
         assert str(caught.value) == (
-            "torch.nn.LSTM reads a sequence and no context; this one does not."
+            f"torch.nn.LSTM reads one input sequence, but these layers {reason}."
         )

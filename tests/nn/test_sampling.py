@@ -85,6 +85,6 @@ def test_outputs_that_are_no_probabilities_cannot_be_drawn(loss):
     with pytest.raises(InputError) as caught:
         sampler(loss, 1.0)
     assert str(caught.value) == (
-        "`temperature` is for outputs that are probabilities (a cross-entropy), but this model "
-        f"was trained on {loss!r}; leave it out."
+        "`temperature` needs outputs that are probabilities (a cross-entropy loss), but this model "
+        f"was trained with loss={loss!r}. Leave `temperature` out."
     )

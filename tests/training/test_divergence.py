@@ -84,7 +84,7 @@ def test_training_that_diverges_continues_from_the_last_good_weights_with_half_t
     ]
 
 
-def test_a_loss_is_only_measured_again_when_it_is_far_above_all_that_was_seen_before():
+def test_a_loss_is_recomputed_only_if_it_is_far_above_all_earlier_losses():
     recovery = DivergenceRecovery(model := Number(), sgd(model))
     assert not recovery.diverged("loss", 0.5, 1, never)
     assert not recovery.diverged("loss", 51, 1, never)
@@ -108,7 +108,7 @@ def test_a_loss_that_grows_a_little_in_every_epoch_is_compared_with_the_initial_
         for value in (1.0, 50.0, 2500.0):
             model.value.fill_(value)
             if value == 1.0:
-                recovery.initial = recovery._now()
+                recovery.initial = recovery._snapshot()
             if value < 2500:
                 assert not recovery.diverged("loss", value, 1, again)
                 recovery.keep()
@@ -117,7 +117,7 @@ def test_a_loss_that_grows_a_little_in_every_epoch_is_compared_with_the_initial_
     assert model.value.item() == 50.0
 
 
-def test_measuring_again_leaves_weights_mode_and_graph_as_they_were():
+def test_recomputing_a_loss_does_not_change_weights_mode_or_graph():
     model = Number(3.0)
     recovery = DivergenceRecovery(model, sgd(model))
     with torch.no_grad():
@@ -139,7 +139,7 @@ def test_measuring_again_leaves_weights_mode_and_graph_as_they_were():
     assert model.value.grad.item() == pytest.approx(2 * 2 * (4 - 1))
 
 
-def test_a_rare_large_event_is_no_divergence():
+def test_a_batch_with_a_rare_large_event_has_not_diverged():
     values = np.zeros((40, 3))
     values[17] = 1000.0
     model = Number()
@@ -151,7 +151,7 @@ def test_a_rare_large_event_is_no_divergence():
     assert history.loss[0] == pytest.approx(1000**2 / 40, rel=0.01)
 
 
-def test_a_rescue_brings_back_what_the_optimizer_knew():
+def test_a_recovery_restores_the_state_of_the_optimizer():
     model = Number()
     optimizer = torch.optim.Adam(model.parameters(), 0.1)
     step = train(model, model.objective, batches([[1]]), optimizer=optimizer, epochs=1)
@@ -166,7 +166,7 @@ def test_a_rescue_brings_back_what_the_optimizer_knew():
     assert model.value.item() == pytest.approx(0.1)
 
 
-def test_rescues_have_an_end():
+def test_the_number_of_recoveries_is_limited():
     class Hopeless(Number):
         """Good for nothing after its first step, whatever the learning rate."""
 

@@ -17,7 +17,7 @@ from unspool.estimators.autoencoding import BaseAutoencoder, Unwind
 from unspool.model_file import Contents
 from unspool.model_file.contents import image_shape
 from unspool.nn import Autoencoder
-from unspool.nn.convolution import ConvEncoder
+from unspool.nn.conv_encoder import ConvEncoder
 
 LARGE = 16  # side of a kernel or a pool that may be larger than the images
 

@@ -13,16 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from unspool._padding import reverse_within
+from unspool.blueprint.parts import DECODERS
 from unspool.lstm import Choice, threads
 from unspool.lstm.backends.compiled import Task
 from unspool.lstm.compiled import recurrence, step
 from unspool.lstm.compiled.tiles import FEW
 from unspool.lstm.compiled.vector import BYTES
 from unspool.nn.autoencoder import Autoencoder
-from unspool.nn.decoder import DECODERS, LSTMDecoder
-from unspool.nn.encoder import LSTMEncoder
+from unspool.nn.lstm_decoder import LSTMDecoder
+from unspool.nn.lstm_encoder import LSTMEncoder
+from unspool.nn.lstm_layer import LSTMLayer
+from unspool.nn.lstm_stack import LSTM
 from unspool.nn.patches import lengths_in_patches, patch_positions, patched
-from unspool.nn.recurrent import LSTM, LSTMLayer
 
 ACTIVATIONS = {
     nn.Identity: step.LINEAR,
