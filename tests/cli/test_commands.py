@@ -249,7 +249,7 @@ def test_inspect_tells_what_a_model_is(run, series_model):
         "8 steps, stride 3",
         "encoder",
         "(N, 3)",
-        "cpu (first choice for this cell)",
+        "compiled (first choice for this cell)",
         f"unspool {unspool.__version__}, torch ",
     ):
         assert told in done.out
@@ -270,11 +270,11 @@ def test_plot_draws_each_picture(run, model, heartbeats, tmp_path, picture):
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # one epoch
 def test_demo_runs_the_first_experiment_whole(run, tmp_path, monkeypatch):
-    from unspool.data import generators
+    from unspool import datasets
     from unspool.demos import sines
 
-    few = generators.sines(cycles=60)
-    monkeypatch.setattr(sines, "sines", lambda *_: few)
+    few = datasets.make_sine_classes(n_cycles=60)
+    monkeypatch.setattr(sines, "make_sine_classes", lambda *_: few)
     done = run("demo", "sines", "-o", tmp_path / "demo", "--epochs", 1)
     assert done.code == 0, done.err
     assert sorted(file.name for file in (tmp_path / "demo").iterdir()) == [

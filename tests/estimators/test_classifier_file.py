@@ -154,7 +154,7 @@ def test_labels_that_would_not_come_back_are_not_written(model, labels, named, t
         model.save(tmp_path / "m")
     assert str(caught.value) == (
         f"Labels of type {named} cannot be written to a model file; fit on labels that are all "
-        "str, int, bool or float, or numbers of NumPy's."
+        "str, all int, all bool or all float."
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -180,11 +180,11 @@ DAMAGE = {
     ),
     "no autoencoder": (
         changed(fitted__autoencoder=...),
-        "Expected a field 'autoencoder' in `fitted`.",
+        "`fitted` has no field 'autoencoder'.",
     ),
     "no history of the autoencoder": (
         changed(fitted__autoencoder__history=...),
-        "Expected a field 'history' in `autoencoder`.",
+        "`autoencoder` has no field 'history'.",
     ),
     "its parameter": (
         changed(fitted__autoencoder__parameters__latent_dim=0),
@@ -192,7 +192,7 @@ DAMAGE = {
     ),
     "its parameters": (
         changed(fitted__autoencoder__parameters=3),
-        "Expected `parameters` to be values by name, got 3.",
+        "Expected `parameters` to be an object with named values, got 3.",
     ),
     "its size": (
         changed(fitted__autoencoder__parameters__latent_dim=4),
@@ -206,15 +206,15 @@ DAMAGE = {
     ),
     "the one given": (
         changed(parameters__autoencoder="x"),
-        "Expected `autoencoder` to be values by name, got 'x'.",
+        "Expected `autoencoder` to be an object with named values, got 'x'.",
     ),
     "the parameters of the one given": (
         changed(parameters__autoencoder__parameters=None),
-        "Expected `parameters` to be values by name, got None.",
+        "Expected `parameters` to be an object with named values, got None.",
     ),
     "a missing parameter": (
         changed(parameters__autoencoder=...),
-        "Expected 'autoencoder' in the file, got none.",
+        "The field 'autoencoder' is missing.",
     ),
     "the head": (
         changed(parameters__head_units=[5]),
@@ -233,15 +233,15 @@ DAMAGE = {
     ),
     "history": (
         changed(fitted__history={"loss": []}),
-        "Expected 'loss' in the history to be a number for every epoch, got [].",
+        "Expected one number per epoch for 'loss' in the history, got [].",
     ),
     "history of the head": (
         changed(fitted__head_history={"loss": []}),
-        "Expected 'loss' in the history to be a number for every epoch, got [].",
+        "Expected one number per epoch for 'loss' in the history, got [].",
     ),
     "history of the autoencoder": (
         changed(fitted__autoencoder__history={"loss": []}),
-        "Expected 'loss' in the history to be a number for every epoch, got [].",
+        "Expected one number per epoch for 'loss' in the history, got [].",
     ),
     "one class fewer": (
         labels("<U1", "a", "b"),
@@ -250,77 +250,78 @@ DAMAGE = {
     ),
     "one class": (
         labels("<U1", "a"),
-        "Expected two classes or more, each once and sorted, got ['a'].",
+        "Expected two or more sorted `classes` without repeats, got ['a'].",
     ),
-    "no class": (labels("<U1"), "Expected the names of classes as <U1, got []."),
+    "no class": (labels("<U1"), "Expected `classes` of dtype <U1, got []."),
     "a class twice": (
         labels("<U1", "a", "b", "b"),
-        "Expected two classes or more, each once and sorted, got ['a', 'b', 'b'].",
+        "Expected two or more sorted `classes` without repeats, got ['a', 'b', 'b'].",
     ),
     "classes in disorder": (
         labels("<U1", "b", "a", "c"),
-        "Expected two classes or more, each once and sorted, got ['b', 'a', 'c'].",
+        "Expected two or more sorted `classes` without repeats, got ['b', 'a', 'c'].",
     ),
     "numbers for strings": (
         labels("<U1", 1, 2, 3),
-        "Expected the names of classes as <U1, got [1, 2, 3].",
+        "Expected `classes` of dtype <U1, got [1, 2, 3].",
     ),
     "strings for numbers": (
         labels("<i8", "a", "b"),
-        "Expected the names of classes as <i8, got ['a', 'b'].",
+        "Expected `classes` of dtype <i8, got ['a', 'b'].",
     ),
     "truth for numbers": (
         labels("<i8", False, True),
-        "Expected the names of classes as <i8, got [False, True].",
+        "Expected `classes` of dtype <i8, got [False, True].",
     ),
-    "mixed objects": (labels("|O", 1, "b"), "Expected the names of classes as |O, got [1, 'b']."),
+    "mixed objects": (labels("|O", 1, "b"), "Expected `classes` of dtype |O, got [1, 'b']."),
     "lists": (
         labels("|O", ["a"], ["b"]),
-        "Expected the names of classes as |O, got [['a'], ['b']].",
+        "Expected `classes` of dtype |O, got [['a'], ['b']].",
     ),
     "too large": (
         labels("<f2", 1.0, 2.0, 1e308),
-        "Expected names of classes that fit <f2, got [1.0, 2.0, 1e+308].",
+        "Expected `classes` that fit the dtype <f2, got [1.0, 2.0, 1e+308].",
     ),
     "another dtype": (
         labels("<M8[D]", "2020-01-01", "2021-01-01"),
-        "Expected the dtype of classes that are str, int, bool or float, got '<M8[D]'.",
+        "Expected `classes` with a dtype of str, int, bool or float, got '<M8[D]'.",
     ),
     "a dtype that is none": (
         labels(None, 1.0, 2.0),
-        "Expected a dtype and a list of classes, got None and [1.0, 2.0].",
+        "Expected `classes` to have a dtype and a list of values, got None and [1.0, 2.0].",
     ),
     "classes by name": (
         changed(fitted__classes={"dtype": "<U1", "values": {"a": 1, "b": 2, "c": 3}}),
-        "Expected a dtype and a list of classes, got '<U1' and {'a': 1, 'b': 2, 'c': 3}.",
+        "Expected `classes` to have a dtype and a list of values, got '<U1' and {'a': 1, 'b': 2, "
+        "'c': 3}.",
     ),
     "no values": (
         changed(fitted__classes__values=...),
-        "Expected a field 'values' in `classes`.",
+        "`classes` has no field 'values'.",
     ),
     "no dtype": (
         labels("what", "a", "b", "c"),
-        "Expected the dtype of classes that are str, int, bool or float, got 'what'.",
+        "Expected `classes` with a dtype of str, int, bool or float, got 'what'.",
     ),
     "a wider class": (
         labels("<U1", "a", "b", "cc"),
-        "Expected names of classes that fit <U1, got ['a', 'b', 'cc'].",
+        "Expected `classes` that fit the dtype <U1, got ['a', 'b', 'cc'].",
     ),
     "wider than all": (
         labels("<U9", "a", "b", "c"),
-        "Expected names of classes that fit <U9, got ['a', 'b', 'c'].",
+        "Expected `classes` that fit the dtype <U9, got ['a', 'b', 'c'].",
     ),
     "no dtype of NumPy's": (
         labels("<i3", 1, 2, 3),
-        "Expected the dtype of classes that are str, int, bool or float, got '<i3'.",
+        "Expected `classes` with a dtype of str, int, bool or float, got '<i3'.",
     ),
     "nan in the head": (
         tensor("module.head.0.weight", lambda t: t * np.float32("nan")),
-        "Expected finite numbers, but the tensor 'module.head.0.weight' holds others.",
+        "The tensor 'module.head.0.weight' contains NaN or infinity.",
     ),
     "nan in the encoder": (
         tensor(BIAS, lambda t: t * np.float32("nan")),
-        f"Expected finite numbers, but the tensor {BIAS!r} holds others.",
+        f"The tensor {BIAS!r} contains NaN or infinity.",
     ),
     "a head of other numbers": (
         tensor("module.head.0.weight", lambda t: t.astype(np.float64)),
@@ -329,19 +330,19 @@ DAMAGE = {
     ),
     "more tensors": (
         tensor("module.head.9.weight", lambda _: np.zeros(1, np.float32)),
-        "Expected no tensor 'module.head.9.weight' in this model; it has no such part.",
+        "Unknown tensor 'module.head.9.weight': EncoderClassifier has no such part.",
     ),
     "another's tensor": (
         tensor("other", lambda _: np.zeros(1, np.float32)),
-        "Expected no tensor 'other' in this model; it has no such part.",
+        "Unknown tensor 'other': EncoderClassifier has no such part.",
     ),
     "a tensor fewer": (
         tensor("module.head.0.bias", lambda _: None),
-        "Expected a tensor 'module.head.0.bias' of shape (4,), got none.",
+        "The tensor 'module.head.0.bias' of shape (4,) is missing.",
     ),
     "no scaler": (
         tensor("scaler.shift", lambda _: None),
-        "Expected a tensor 'scaler.shift' of shape (1,), got none.",
+        "The tensor 'scaler.shift' of shape (1,) is missing.",
     ),
 }
 
@@ -400,7 +401,7 @@ def test_strings_come_back_no_wider_than_they_are(model, tmp_path):
 
 def test_integers_too_large_for_their_dtype(path):
     rewrite(path, labels("|u1", 1, 2, 300))
-    with pytest.raises(ModelFileError, match=r"Expected the names of classes as \|u1: "):
+    with pytest.raises(ModelFileError, match=r"Expected `classes` of dtype \|u1: "):
         unspool.load(path)
 
 

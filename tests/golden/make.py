@@ -1,8 +1,8 @@
 """Make the golden files of this format version: ``python -m tests.golden.make [--force]``.
 
-Each is a small model, with what it gives for an input in an .npz beside it. Files of a version that
-has been released are never made again: they show that what users have on their disks still loads.
-Hence this refuses to replace any; --force is for a version that is not released yet.
+Each is a small model, together with an .npz file that holds an input and the outputs for it. Files
+of a released version are never made again, because they show that the files of users still load.
+Therefore existing files are not replaced; --force is for a version that is not released yet.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from unspool import (
     Windows,
     model_file,
 )
-from unspool.anomaly.scores import KINDS
+from unspool.anomaly.scores import SCORE_KINDS
 from unspool.errors import NoBetterThanMeanWarning, ThresholdWarning
 
 FOLDER = Path(__file__).parent / f"v{model_file.FORMAT_VERSION}"
@@ -40,7 +40,7 @@ NAMES = ["left", "right"]
 
 
 def models() -> Iterator[tuple[str, Any, str, np.ndarray]]:
-    """Name, fitted model, part to be saved, and an input to look at."""
+    """Name, fitted model, part to save, and an input."""
     rng = np.random.default_rng(0)
     table = np.sin(np.arange(9) / 2 + np.arange(40)[:, None])
     series = np.sin(np.arange(120)[:, None] / np.array([4.0, 7.0]) + 3) * 2
@@ -102,12 +102,12 @@ def models() -> Iterator[tuple[str, Any, str, np.ndarray]]:
 
 
 def read_as(model: Any, values: np.ndarray) -> Any:
-    """An input as `fit` saw it: windows of a series, or the array."""
+    """The input in the form of the training data: windows of a series, or the array."""
     return values if model.window_ is None else Windows(values, *model.window_, feature_names=NAMES)
 
 
 def outputs(model: Any, values: np.ndarray) -> dict[str, np.ndarray]:
-    """Whatever a model can give for an input, by the names of its methods."""
+    """Every output of a model for an input, by the names of its methods."""
     if hasattr(model, "anomaly_scores"):
         return of_detector(model, values)
     inner = getattr(model, "autoencoder_", model)
@@ -124,22 +124,22 @@ def outputs(model: Any, values: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def of_detector(detector: Any, values: np.ndarray) -> dict[str, np.ndarray]:
-    """Scores of each kind, and what becomes of that of `fit`."""
+    """Scores of each kind, and thresholds and contributions of the default kind."""
     X = pd.DataFrame(values, columns=NAMES)
     found = detector.detect(X)
-    scores = {kind: detector.anomaly_scores(X, kind) for kind in KINDS}
+    scores = {kind: detector.anomaly_scores(X, kind) for kind in SCORE_KINDS}
     return {**scores, "thresholds": found.thresholds, "contributions": found.contributions}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write all files, or none where there are some."""
+    """Write all files; refuse if there are any, unless ``--force`` is given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--force", action="store_true", help="replace those that are there")
+    parser.add_argument("--force", action="store_true", help="replace existing files")
     force = parser.parse_args(arguments).force
     if FOLDER.exists() and not force:
         raise SystemExit(
-            f"{FOLDER} is there, and golden files are not made again; --force does it all the "
-            "same, for a version that is not released."
+            f"{FOLDER} exists, and golden files are not made again; use --force for a version that "
+            "is not released."
         )
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.iterdir():
@@ -151,8 +151,8 @@ def main(arguments: list[str] | None = None) -> None:
         contents = model.contents() if part == "model" else model.contents(part)
         anywhere = replace(contents, versions={"unspool": "0.1.0"})
         model_file.write(path, anywhere)
-        again = unspool.load(path, device="cpu")
-        np.savez_compressed(FOLDER / f"{name}.npz", input=values, **outputs(again, values))
+        loaded = unspool.load(path, device="cpu")
+        np.savez_compressed(FOLDER / f"{name}.npz", input=values, **outputs(loaded, values))
     write_sums()
 
 
@@ -166,7 +166,7 @@ def sums() -> dict[str, str]:
 
 
 def write_sums() -> None:
-    """Write down what no golden file may ever differ from."""
+    """Write the checksums that no golden file may ever differ from."""
     SUMS.write_text("".join(f"{digest}  {name}\n" for name, digest in sums().items()))
 
 

@@ -1,4 +1,4 @@
-"""Golden files: models that users may have on their disks load, and give the same numbers."""
+"""Golden files: models of every format version load and return the same numbers."""
 
 import json
 from pathlib import Path
@@ -17,11 +17,11 @@ from unspool.model_file.format import FORMAT_VERSION, UPGRADES
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("v*/*.unspool"))
 FIRST = HERE / "v1"
-MOST_BYTES = 150_000  # of all files of a version
+MAX_BYTES = 150_000  # of all files of a version together
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_golden_file_loads_and_gives_the_same_numbers(path):
+def test_a_loaded_golden_file_returns_the_same_numbers(path):
     with np.load(path.with_suffix(".npz")) as kept:
         expected = dict(kept)
     found = outputs(unspool.load(path, device="cpu"), expected.pop("input"))
@@ -35,7 +35,7 @@ def test_a_golden_file_loads_and_gives_the_same_numbers(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_the_runtime_gives_the_same_numbers(path):
+def test_the_runtime_returns_the_same_numbers(path):
     contents = model_file.read(path)
     model = runtime.Model(contents)
     with np.load(path.with_suffix(".npz")) as kept:
@@ -58,7 +58,7 @@ def test_the_runtime_gives_the_same_numbers(path):
 
 
 @pytest.mark.parametrize("path", [*FIRST.glob("*.unspool")], ids=lambda path: path.stem)
-def test_the_first_version_was_trained_with_a_constant_learning_rate(path):
+def test_models_of_version_1_have_a_constant_learning_rate(path):
     contents = model_file.read(path)
     inner = contents.parameters.get("autoencoder")
     for parameters in [contents.parameters, *([inner["parameters"]] if inner else [])]:
@@ -66,7 +66,7 @@ def test_the_first_version_was_trained_with_a_constant_learning_rate(path):
         assert isinstance(parameters["epochs"], int)
 
 
-def test_no_golden_file_has_been_made_again():
+def test_no_golden_file_has_changed():
     known = dict(reversed(line.split("  ")) for line in SUMS.read_text().splitlines())
     assert sums() == known
 
@@ -79,7 +79,7 @@ def test_every_version_that_can_be_read_has_golden_files_and_a_way_to_the_next()
         assert parts(path)[0]["format_version"] == int(path.parent.name[1:])
 
 
-def test_there_is_one_of_every_kind_and_they_are_small():
+def test_version_1_has_a_small_file_of_every_kind_of_model():
     models = {parts(path)[0]["model"] for path in FIRST.glob("*.unspool")}
     assert models == {
         "LSTMAutoencoder",
@@ -89,11 +89,11 @@ def test_there_is_one_of_every_kind_and_they_are_small():
         "ConvAutoencoder",
         "EncoderClassifier",
     }
-    assert sum(path.stat().st_size for path in FIRST.iterdir()) < MOST_BYTES
+    assert sum(path.stat().st_size for path in FIRST.iterdir()) < MAX_BYTES
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_no_machine_is_in_a_golden_file(path):
+def test_golden_files_do_not_name_the_machine_that_made_them(path):
     assert model_file.read(path).versions == {"unspool": "0.1.0"}
 
 
@@ -102,13 +102,13 @@ def test_golden_files_are_not_replaced(monkeypatch):
     with pytest.raises(SystemExit) as caught:
         make.main([])
     assert str(caught.value) == (
-        f"{make.FOLDER} is there, and golden files are not made again; --force does it all the "
-        "same, for a version that is not released."
+        f"{make.FOLDER} exists, and golden files are not made again; use --force for a version "
+        "that is not released."
     )
     assert sums() == before
 
 
-def test_the_header_of_a_composite_field_by_field():
+def test_the_golden_header_of_a_composite_model_has_exactly_these_fields():
     with safetensors.safe_open(FIRST / "lstm-composite.unspool", framework="np") as file:
         assert list(file.metadata()) == ["unspool"]
         header = json.loads(file.metadata()["unspool"])

@@ -1,4 +1,4 @@
-"""Damaged files made of a good one, each with a word for what was done to it."""
+"""Generators of damaged files, each with a description of the damage."""
 
 import copy
 import json
@@ -61,7 +61,7 @@ def flipped(blob, changes):
 
 
 def fields(blob, rng, share=1.0):
-    """Each field of our header absurd, or not there; the checksum is right, or the old one."""
+    """Replace each field of the header by absurd values, or delete it; most get a new checksum."""
     text = json.loads(apart(blob)[0])["__metadata__"]["unspool"]
     header = json.loads(text)
     crc = header.pop("crc32")
@@ -73,14 +73,15 @@ def fields(blob, rng, share=1.0):
             spoilt = put(header, way, value)
             if json.dumps(spoilt) == json.dumps(header):
                 continue
-            told = f"{place} = {str(value)[:30]}"
-            yield told, sealed(blob, json.dumps(spoilt)[:-1])
+            description = f"{place} = {str(value)[:30]}"
+            yield description, sealed(blob, json.dumps(spoilt)[:-1])
             if rng.uniform() < 0.1:
-                yield told + ", old checksum", with_text(blob, json.dumps({**spoilt, "crc32": crc}))
+                old = json.dumps({**spoilt, "crc32": crc})
+                yield f"{description}, old checksum", with_text(blob, old)
 
 
 def ways(value, so_far=()):
-    """Ways to every value within, those at their ends and those between."""
+    """The paths to every value within `value`, leaves and containers."""
     if so_far:
         yield so_far
     inside = ()
@@ -103,18 +104,18 @@ def put(header, way, value):
 
 
 def texts(blob, _):
-    """Our header is no JSON, or odd JSON; the checksum is right."""
+    """Replace the header by text that is not JSON, or by unusual JSON, with a valid checksum."""
     text = json.loads(apart(blob)[0])["__metadata__"]["unspool"]
     body = text[: text.rindex(', "crc32"')]
     yield "deep", with_text(blob, DEEP)
     yield "deep inside", sealed(blob, f'{body}, "more": {DEEP}{DEEP.replace("[", "]")}')
     for depth in (200, 900, 5000):
         nested = "[" * depth + "]" * depth
-        told = f"fields {depth} deep"
-        yield told, sealed(blob, body.replace('"window": ', f'"window": {nested}, "w": '))
-        yield told, sealed(blob, body.replace('"epochs": ', f'"epochs": {nested}, "e": '))
+        description = f"fields {depth} deep"
+        yield description, sealed(blob, body.replace('"window": ', f'"window": {nested}, "w": '))
+        yield description, sealed(blob, body.replace('"epochs": ', f'"epochs": {nested}, "e": '))
         layers = '{"layers": [' * depth + "]}" * depth
-        yield told, sealed(blob, body.replace('"history": ', f'"history": {layers}, "h": '))
+        yield description, sealed(blob, body.replace('"history": ', f'"history": {layers}, "h": '))
     yield "a field twice", sealed(blob, body + ', "model": "LSTMAutoencoder"')
     yield "a parameter twice", sealed(blob, body.replace('"epochs":', '"epochs": 2, "epochs":'))
     yield "many digits", sealed(blob, body.replace('"epochs": ', f'"epochs": {"9" * 5000}'))
@@ -132,7 +133,7 @@ def texts(blob, _):
 
 
 def containers(blob, _):
-    """Safetensors' own header says what is not so."""
+    """Change the header of safetensors, so that it contradicts the data."""
     own, data = apart(blob)
     entries = json.loads(own)
     names = sorted(name for name in entries if name != "__metadata__")
@@ -160,8 +161,8 @@ def containers(blob, _):
         "no dtype": {"dtype": None},
         "a long dtype": {"dtype": "x" * 10_000},
     }
-    for told, change in changes.items():
-        yield told, together(json.dumps({**entries, names[0]: {**entry, **change}}), data)
+    for description, change in changes.items():
+        yield description, together(json.dumps({**entries, names[0]: {**entry, **change}}), data)
     for dtype, size in (
         ("BF16", 2),
         ("F16", 2),

@@ -1,4 +1,4 @@
-"""Model files taken apart and put together again with another header or other tensors."""
+"""Take model files apart, and write them again with another header or other tensors."""
 
 import json
 import zlib
@@ -9,7 +9,7 @@ from unspool.model_file.format import to_bytes
 
 
 def parts(path):
-    """Header, less its checksum, and tensors of the file at `path`."""
+    """Header without its checksum, and tensors, of the file at `path`."""
     with safetensors.safe_open(path, framework="np") as file:
         header = json.loads(file.metadata()["unspool"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -18,14 +18,14 @@ def parts(path):
 
 
 def rewrite(path, change):
-    """Write the file again after `change(header, tensors)`; its checksum is right."""
+    """Write the file again after `change(header, tensors)`, with a valid checksum."""
     header, tensors = parts(path)
     change(header, tensors)
     path.write_bytes(to_bytes(header, tensors))
 
 
 def changed(**changes):
-    """A change of the header's fields, `fitted__window=...` and so on; `...` takes one out."""
+    """A change of header fields, such as `fitted__window=[3, 1]`; the value `...` deletes one."""
 
     def change(header, _):
         for key, value in changes.items():
@@ -42,7 +42,7 @@ def changed(**changes):
 
 
 def tensor(name, change):
-    """A change of one tensor; None takes it out."""
+    """A change of one tensor; if `change` returns None, the tensor is deleted."""
 
     def put(_, tensors):
         found = change(tensors.pop(name, None))
@@ -53,19 +53,19 @@ def tensor(name, change):
 
 
 def apart(blob):
-    """The JSON of safetensors' own header as text, and the bytes of all tensors."""
+    """The text of the safetensors header, and the bytes of all tensors."""
     size = int.from_bytes(blob[:8], "little")
     return blob[8 : 8 + size].decode(), blob[8 + size :]
 
 
 def together(own, data):
-    """The file of these, as text or bytes; nothing in it is looked at."""
+    """The bytes of a file with this safetensors header (text or bytes) and this data, unchecked."""
     own = own if isinstance(own, bytes) else own.encode("utf-8", "surrogatepass")
     return len(own).to_bytes(8, "little") + own + data
 
 
 def with_text(blob, text):
-    """The file with another text for our header."""
+    """The file with another text in the metadata entry 'unspool'."""
     own, data = apart(blob)
     changed_own = json.loads(own)
     changed_own["__metadata__"] = {"unspool": text}
@@ -73,7 +73,7 @@ def with_text(blob, text):
 
 
 def sealed(blob, body):
-    """The file with `body` for our header's text, less its last bracket, and the checksum."""
+    """The file whose header is `body` (JSON without its last bracket) and a valid checksum."""
     own, data = apart(blob)
     crc = zlib.crc32(body.encode())
     for name, entry in sorted(json.loads(own).items()):

@@ -1,4 +1,4 @@
-"""A small model of every kind, as a file holds it: what the tests of damage spoil."""
+"""A small model of every kind, whose files the tests of damage change."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ LABELS = np.array(["b", "c", "a"])[np.arange(20) % 3]
 QUICK = {"latent_dim": 3, "epochs": 2, "random_state": 0, "verbose": 0, "device": "cpu"}
 OF_DETECTORS = {"random_state": 0, "verbose": 0, "device": "cpu"}
 
-# Model and what it is fitted on.
+# Fitted model and its training data.
 GOOD = {
     "lstm": lambda: (LSTMAutoencoder(**QUICK).fit(X), X),
     "composite": lambda: (

@@ -1,4 +1,4 @@
-"""Every damaged file is refused in a few words, and without the memory that it asks for."""
+"""Every damaged file is refused with a short message, and without allocating much memory."""
 
 import json
 import tracemalloc
@@ -21,14 +21,14 @@ pytestmark = [
     ),
 ]
 
-MOST_MEMORY = 50 << 20  # bytes; files of the largest damage are some 200 KB
-SHARE = 0.04  # of all absurd values in all fields
-LEAST = 500  # damaged files in all
+MAX_MEMORY = 50 << 20  # bytes; the largest damaged file has some 200 KB
+SHARE = 0.04  # share of all pairs of field and absurd value that are tested
+MIN_FILES = 500
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
-    """Bytes, model, and what it was fitted on, by name; each made once."""
+    """A function that returns bytes, model and training data by name; each is made once."""
     made = {}
 
     def get(name):
@@ -43,7 +43,7 @@ def good(tmp_path_factory):
 
 
 def spoilt(name, kind, blob):
-    """Damaged files, the same every time, each with what was done to it."""
+    """Pairs of a description and a damaged file; the same in every run."""
     rng = np.random.default_rng([*map(ord, name + kind)])
     make = KINDS[kind]
     found = make(blob, rng, SHARE) if make is fields else make(blob, rng)
@@ -51,16 +51,16 @@ def spoilt(name, kind, blob):
 
 
 def refused(read, path):
-    """The complaint of `read` about the file, or what it gave; not much memory was taken."""
+    """What `read` returns, or None after a ModelFileError, whose message is checked."""
     tracemalloc.start()
     given, error = None, None
     try:
         given = read(path)
-    except ModelFileError as told:
-        error = told
+    except ModelFileError as caught:
+        error = caught
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < MOST_MEMORY
+    assert peak < MAX_MEMORY
     if error is not None:
         check_message(str(error), path)
         assert error.__context__ is None or error.__suppress_context__
@@ -68,7 +68,7 @@ def refused(read, path):
 
 
 def check_message(message, path):
-    """A few sentences about the file."""
+    """The message is a few printable sentences that name the file."""
     lines = message.splitlines()
     assert 1 <= len(lines) <= 4
     for line in lines:
@@ -82,7 +82,7 @@ def check_message(message, path):
 
 
 def header_of(blob):
-    """Our header, less what is not the model's: who made it, and where it runs."""
+    """The header without checksum, versions and device."""
     header = json.loads(json.loads(apart(blob)[0])["__metadata__"]["unspool"])
     return without({k: v for k, v in header.items() if k not in ("crc32", "versions")}, "device")
 
@@ -94,7 +94,7 @@ def without(value, name):
 
 
 def check_same(model, original, blob, X):
-    """The file means what it says, and the weights are the original's."""
+    """The model has the header of the file and the weights of the original."""
     contents = model.contents()
     header = {
         "format_version": FORMAT_VERSION,
@@ -106,12 +106,12 @@ def check_same(model, original, blob, X):
     assert header_of(to_bytes(header, {})) == header_of(blob)
     for name, tensor in original.contents().tensors.items():
         np.testing.assert_array_equal(contents.tensors[name], tensor)
-    if model.n_features_in_ == original.n_features_in_:  # of a table with rows that end early
+    if model.n_features_in_ == original.n_features_in_:  # a row of a table may have been shortened
         np.testing.assert_array_equal(outputs(model, X), outputs(original, X))
 
 
 def outputs(model, X):
-    """What the model is for, of the parts that a file of it always has."""
+    """The main output of the model."""
     for name in ("anomaly_scores", "predict_proba", "transform", "forecast"):
         if hasattr(model, name):
             return getattr(model, name)(X)
@@ -120,10 +120,10 @@ def outputs(model, X):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", GOOD)
-def test_damage_is_told(name, kind, good, tmp_path):
+def test_a_damaged_file_is_refused_or_read_as_it_says(name, kind, good, tmp_path):
     blob, original, X = good(name)
     path = tmp_path / "m"
-    for told, damaged in spoilt(name, kind, blob):
+    for description, damaged in spoilt(name, kind, blob):
         path.write_bytes(damaged)
         try:
             contents, model = refused(model_file.read, path), refused(unspool.load, path)
@@ -132,10 +132,10 @@ def test_damage_is_told(name, kind, good, tmp_path):
             if model is not None:
                 check_same(model, original, damaged, X)
         except Exception as error:
-            raise AssertionError(f"{told}: {error}") from error
+            raise AssertionError(f"{description}: {error}") from error
 
 
-def test_a_file_that_is_not_damaged_is_read(good, tmp_path):
+def test_an_undamaged_file_is_read(good, tmp_path):
     for name in GOOD:
         blob, original, X = good(name)
         (tmp_path / "m").write_bytes(blob)
@@ -143,7 +143,7 @@ def test_a_file_that_is_not_damaged_is_read(good, tmp_path):
         check_same(refused(unspool.load, tmp_path / "m"), original, blob, X)
 
 
-def test_there_are_enough_of_them(good):
+def test_every_kind_of_damage_yields_files(good):
     each = {(name, kind): len(spoilt(name, kind, good(name)[0])) for name in GOOD for kind in KINDS}
     assert min(each.values()) > 10
-    assert sum(each.values()) > LEAST
+    assert sum(each.values()) > MIN_FILES

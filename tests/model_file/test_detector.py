@@ -1,4 +1,4 @@
-"""Files of detectors: all comes back, other readers take them, and what is damaged is refused."""
+"""Files of detectors: everything is restored, model readers accept them, damage is refused."""
 
 from dataclasses import replace
 
@@ -27,77 +27,77 @@ def saved(found, path):
     return unspool.load(path, device="cpu")
 
 
-def check_same(found, again, data):
+def check_same(found, loaded, data):
     for kind in found.thresholds_:
         np.testing.assert_array_equal(
-            again.anomaly_scores(data, kind), found.anomaly_scores(data, kind)
+            loaded.anomaly_scores(data, kind), found.anomaly_scores(data, kind)
         )
-        one, two = found.detect(data, kind), again.detect(data, kind)
+        one, two = found.detect(data, kind), loaded.detect(data, kind)
         np.testing.assert_array_equal(one.thresholds, two.thresholds)
         np.testing.assert_array_equal(one.contributions, two.contributions)
         assert one.events == two.events
-    np.testing.assert_array_equal(again.predict(data), found.predict(data))
-    assert again.offset_ == found.offset_
-    assert again.window_ == found.window_
+    np.testing.assert_array_equal(loaded.predict(data), found.predict(data))
+    assert loaded.offset_ == found.offset_
+    assert loaded.window_ == found.window_
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_detector_over_any_model_comes_back(name, tmp_path):
+def test_a_detector_over_any_model_is_restored(name, tmp_path):
     found = detector(MODELS[name]().set_params(device="cpu"), device="cpu").fit(X)
-    again = saved(found, tmp_path / "m")
-    check_same(found, again, OTHER)
-    ours, theirs = found.get_params(), again.get_params()
+    loaded = saved(found, tmp_path / "m")
+    check_same(found, loaded, OTHER)
+    ours, theirs = found.get_params(), loaded.get_params()
     for parameter in ours.keys() - {"model"}:
         assert theirs[parameter] == ours[parameter], parameter
-    assert type(again.model) is type(found.model)
-    assert not again.model.__sklearn_is_fitted__()
+    assert type(loaded.model) is type(found.model)
+    assert not loaded.model.__sklearn_is_fitted__()
     (tmp_path / "m").rename(tmp_path / "first")
-    again.save(tmp_path / "m")
+    loaded.save(tmp_path / "m")
     assert (tmp_path / "m").read_bytes() == (tmp_path / "first").read_bytes()
 
 
 @pytest.mark.parametrize("threshold", ["moving", "quantile", "pareto", "alarms"])
 @pytest.mark.parametrize("data", [X, BEATS], ids=["series", "sequences"])
-def test_every_threshold_comes_back(threshold, data, tmp_path):
+def test_every_threshold_is_restored(threshold, data, tmp_path):
     found = detector(lstm(), threshold=threshold, rate=0.3, period=9, memory=5).fit(data)
     check_same(found, saved(found, tmp_path / "m"), data[:20])
 
 
-def test_names_contamination_and_the_default_model_come_back(tmp_path):
+def test_names_contamination_and_the_default_model_are_restored(tmp_path):
     import pandas as pd
 
     frame = pd.DataFrame(X, columns=["a", "b"])
     found = detector(contamination=0.1, kind="step").set_params(
         model__hidden_units=(4,), random_state=np.random.RandomState(0)
     )
-    again = saved(found.fit(frame), tmp_path / "m")
-    check_same(found, again, frame)
-    assert list(again.feature_names_in_) == ["a", "b"]
-    assert (again.contamination, again.random_state) == (0.1, None)
+    loaded = saved(found.fit(frame), tmp_path / "m")
+    check_same(found, loaded, frame)
+    assert list(loaded.feature_names_in_) == ["a", "b"]
+    assert (loaded.contamination, loaded.random_state) == (0.1, None)
     with pytest.raises(InputError, match="feature names"):
-        again.anomaly_scores(frame[["b", "a"]])
+        loaded.anomaly_scores(frame[["b", "a"]])
     by_default = unspool.AnomalyDetector(window=4, verbose=0, random_state=0)
     by_default.fit(X[:30])
     assert saved(by_default, tmp_path / "m").model is None
 
 
-def test_a_frozen_model_comes_back_frozen(tmp_path):
+def test_a_frozen_model_is_restored_frozen(tmp_path):
     model = DenseAutoencoder(2, **QUICK).fit(Windows(X, 5))
     found = detector(FrozenEstimator(model)).fit(X)
-    again = saved(found, tmp_path / "m")
-    check_same(found, again, OTHER)
-    assert isinstance(again.model, FrozenEstimator)
-    assert again.model.estimator is again.model_
-    check_same(found.fit(OTHER), again.fit(OTHER), X)
+    loaded = saved(found, tmp_path / "m")
+    check_same(found, loaded, OTHER)
+    assert isinstance(loaded.model, FrozenEstimator)
+    assert loaded.model.estimator is loaded.model_
+    check_same(found.fit(OTHER), loaded.fit(OTHER), X)
 
 
 def test_a_detector_read_from_a_file_can_be_fitted_again(tmp_path):
     found = detector(lstm()).fit(X)
-    again = saved(found, tmp_path / "m")
-    check_same(found, again.fit(X), OTHER)
+    loaded = saved(found, tmp_path / "m")
+    check_same(found, loaded.fit(X), OTHER)
 
 
-def test_what_reads_models_reads_the_file_as_that_of_the_model(tmp_path):
+def test_readers_of_models_read_the_model_of_a_detector(tmp_path):
     found = detector(lstm()).fit(X)
     found.save(tmp_path / "m")
     windows = np.array([X[i : i + WINDOW] for i in range(9)])
@@ -106,7 +106,7 @@ def test_what_reads_models_reads_the_file_as_that_of_the_model(tmp_path):
     assert model_file.read(tmp_path / "m").model == "LSTMAutoencoder"
 
 
-def test_a_detector_over_a_simple_method_says_why_it_has_no_file(tmp_path):
+def test_a_detector_over_a_foreign_model_says_why_it_cannot_be_saved(tmp_path):
     class Zero:
         def get_params(self, deep=True):
             return {}
@@ -127,7 +127,7 @@ def test_a_detector_over_a_simple_method_says_why_it_has_no_file(tmp_path):
     assert not (tmp_path / "m").exists()
 
 
-def test_a_file_without_a_detector_is_no_detector(tmp_path):
+def test_a_file_without_a_detector_is_refused_as_a_detector(tmp_path):
     lstm().fit(Windows(X, 5)).save(tmp_path / "m")
     with pytest.raises(ModelFileError, match="contents of an AnomalyDetector, got those of a mod"):
         runtime.load_detector(tmp_path / "m")
@@ -135,7 +135,7 @@ def test_a_file_without_a_detector_is_no_detector(tmp_path):
         runtime.load_detector(tmp_path / "none")
 
 
-# Damage; test_damage.py has that of any field.
+# Damaged detectors; test_damage.py damages every field.
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def good():
 
 
 def refused(contents, path):
-    """The complaint about a file that holds this."""
+    """The message that every reader raises for a file with these contents."""
     header = {
         "format_version": model_file.FORMAT_VERSION,
         "model": contents.model,
@@ -159,13 +159,13 @@ def refused(contents, path):
     }
     path.write_bytes(to_bytes(header, contents.tensors))
     for read in (model_file.read, unspool.load, runtime.load, runtime.load_detector):
-        with pytest.raises(ModelFileError) as told:
+        with pytest.raises(ModelFileError) as caught:
             read(path)
-    assert len(str(told.value)) < 700
-    return str(told.value)
+    assert len(str(caught.value)) < 700
+    return str(caught.value)
 
 
-def test_files_are_whole_where_nothing_is_changed(good, tmp_path):
+def test_unchanged_contents_of_detectors_are_read(good, tmp_path):
     for one in good.values():
         model_file.write(tmp_path / "m", one)
         unspool.load(tmp_path / "m")
@@ -186,7 +186,7 @@ CHANGES = {
 }
 
 
-# The same level may well be that of fewer scores, or of rounded ones.
+# Changes that leave a consistent threshold.
 STILL_GOOD = {(RECENT, "another dtype"), (RECENT, "a number"), (RECENT, "shorter")}
 
 
@@ -202,22 +202,25 @@ def test_a_damaged_tensor_is_refused(name, change, good, tmp_path):
     tensors = {**contents.tensors, name: tensor}
     if tensor is None:
         del tensors[name]
-    told = refused(replace(contents, tensors=tensors), tmp_path / "m")
-    assert name.rpartition(".")[2] in told
+    message = refused(replace(contents, tensors=tensors), tmp_path / "m")
+    assert name.rpartition(".")[2] in message
 
 
-def test_a_scale_of_zero_and_a_tensor_too_many_are_refused(good, tmp_path):
+def test_a_scale_of_zero_and_an_unknown_tensor_are_refused(good, tmp_path):
     contents = good["autoencoder"]
     scale = np.zeros_like(contents.tensors["detector.scales.window"])
     for tensors, reason in [
-        ({"detector.scales.window": scale}, "positive normal error"),
-        ({"detector.more": scale}, "no tensor 'detector.more'"),
+        (
+            {"detector.scales.window": scale},
+            "positive numbers in the tensor 'detector.scales.window'",
+        ),
+        ({"detector.more": scale}, "Unknown tensor 'detector.more'"),
         ({"detector.thresholds.step.level": scale}, "level"),
     ]:
         spoilt = replace(contents, tensors={**contents.tensors, **tensors})
         assert reason in refused(spoilt, tmp_path / "m")
     without = replace(good["forecaster"], detector=None)
-    assert "no tensor 'detector.scales.step'" in refused(without, tmp_path / "m")
+    assert "Unknown tensor 'detector.scales.step'" in refused(without, tmp_path / "m")
 
 
 def changed(contents, **fields):
@@ -228,12 +231,12 @@ def test_parts_that_do_not_fit_together_are_refused(good, tmp_path):
     one, forecaster = good["autoencoder"], good["forecaster"]
     path, thresholds = tmp_path / "m", dict(one.detector["thresholds"])
     parameters = one.detector["parameters"]
-    assert "windows of 8 steps" in refused(changed(one, window=9), path)
-    assert "thresholds of the scores" in refused(
+    assert "Expected `window` 8 in the detector" in refused(changed(one, window=9), path)
+    assert "thresholds for the scores" in refused(
         changed(forecaster, thresholds={**forecaster.detector["thresholds"], "code": {}}), path
     )
-    assert "thresholds of the scores" in refused(changed(one, of_sequences=True), path)
-    assert "thresholds of the scores" in refused(changed(one, thresholds={}), path)
+    assert "thresholds for the scores" in refused(changed(one, of_sequences=True), path)
+    assert "thresholds for the scores" in refused(changed(one, thresholds={}), path)
     assert "unknown `kind` 'none'" in refused(
         changed(one, parameters={**parameters, "kind": "none"}), path
     )
@@ -249,11 +252,11 @@ def test_parts_that_do_not_fit_together_are_refused(good, tmp_path):
         refused(changed(one, parameters={**parameters, "model": model}), path)
 
 
-def test_a_field_too_many_or_too_few_is_refused(good, tmp_path):
+def test_an_unknown_or_missing_field_is_refused(good, tmp_path):
     one = good["sequences"]
-    assert "no field 'more' in `detector`" in refused(changed(one, more=1), tmp_path / "m")
+    assert "`detector` has an unknown field 'more'" in refused(changed(one, more=1), tmp_path / "m")
     for name in one.detector:
         fewer = {k: v for k, v in one.detector.items() if k != name}
-        assert f"a field {name!r} in `detector`" in refused(
+        assert f"`detector` has no field {name!r}" in refused(
             replace(one, detector=fewer), tmp_path / "m"
         )

@@ -1,4 +1,4 @@
-"""The model file: written whole or not at all, and every kind of damage told."""
+"""Model files are written completely or not at all, and damaged files are refused."""
 
 import json
 import math
@@ -39,31 +39,31 @@ def path(model, tmp_path):
 
 
 def test_a_loaded_model_is_the_saved_one(model, path):
-    again = unspool.load(path)
-    assert again.get_params() == model.get_params()
-    assert again.history_ == model.history_
-    assert again.n_features_in_ == 12
-    np.testing.assert_array_equal(again.transform(X), model.transform(X))
-    np.testing.assert_array_equal(again.reconstruct(X), model.reconstruct(X))
+    loaded = unspool.load(path)
+    assert loaded.get_params() == model.get_params()
+    assert loaded.history_ == model.history_
+    assert loaded.n_features_in_ == 12
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+    np.testing.assert_array_equal(loaded.reconstruct(X), model.reconstruct(X))
     np.testing.assert_array_equal(
-        again.inverse_transform(np.eye(3)), model.inverse_transform(np.eye(3))
+        loaded.inverse_transform(np.eye(3)), model.inverse_transform(np.eye(3))
     )
-    assert again.score(X) == model.score(X)
+    assert loaded.score(X) == model.score(X)
 
 
-def test_feature_names_and_windows_come_back(tmp_path):
+def test_feature_names_and_windows_are_restored(tmp_path):
     windows = Windows(
         np.random.default_rng(0).normal(size=(90, 2)), 10, 2, feature_names=["a", "b"]
     )
     model = LSTMAutoencoder(latent_dim=2, epochs=1, verbose=0).fit(windows)
     model.save(tmp_path / "m")
-    again = unspool.load(tmp_path / "m")
-    assert list(again.feature_names_in_) == ["a", "b"]
-    assert again.window_ == (10, 2)
-    np.testing.assert_array_equal(again.transform(windows), model.transform(windows))
+    loaded = unspool.load(tmp_path / "m")
+    assert list(loaded.feature_names_in_) == ["a", "b"]
+    assert loaded.window_ == (10, 2)
+    np.testing.assert_array_equal(loaded.transform(windows), model.transform(windows))
 
 
-def test_the_file_holds_no_pickle_and_says_what_made_it(path):
+def test_the_header_has_the_documented_fields_and_the_version_that_wrote_it(path):
     with safetensors.safe_open(path, framework="np") as file:
         header = json.loads(file.metadata()["unspool"])
         assert file.get_tensor("scaler.shift").dtype == np.float64
@@ -83,7 +83,7 @@ def test_the_file_holds_no_pickle_and_says_what_made_it(path):
     assert header["detector"] is None
 
 
-def test_the_checksum_is_that_of_the_header_before_it_and_of_all_tensors(path):
+def test_the_checksum_covers_the_header_before_it_and_all_tensors(path):
     with safetensors.safe_open(path, framework="np") as file:
         text = file.metadata()["unspool"]
         whole = text[: text.index(', "crc32"')].encode()
@@ -95,12 +95,12 @@ def test_the_checksum_is_that_of_the_header_before_it_and_of_all_tensors(path):
     assert json.loads(text)["crc32"] == f"{zlib.crc32(whole):08x}"
 
 
-def test_the_same_model_gives_the_same_bytes(path, tmp_path):
+def test_saving_a_loaded_model_writes_the_same_bytes(path, tmp_path):
     unspool.load(path).save(tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
-def test_a_random_state_that_is_no_number_is_left_out(tmp_path):
+def test_a_random_state_object_is_written_as_none(tmp_path):
     model = LSTMAutoencoder(
         latent_dim=2, epochs=1, verbose=0, random_state=np.random.RandomState(0)
     ).fit(X)
@@ -127,12 +127,12 @@ def test_an_unfitted_model_is_not_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there(model, tmp_path):
+def test_saving_to_a_missing_folder_is_refused(model, tmp_path):
     with pytest.raises(InputError, match="there is no folder"):
         model.save(tmp_path / "no" / "m")
 
 
-def test_a_missing_file_and_a_folder(tmp_path):
+def test_reading_a_missing_file_or_a_folder_is_refused(tmp_path):
     with pytest.raises(ModelFileError) as caught:
         unspool.load(tmp_path / "m")
     assert str(caught.value) == f"Expected a model file, but {tmp_path / 'm'} does not exist."
@@ -142,7 +142,7 @@ def test_a_missing_file_and_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [0, 5, 100, 0.5, -1], ids=str)
-def test_a_file_cut_short(path, keep):
+def test_a_file_cut_short_is_refused(path, keep):
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * keep)] if isinstance(keep, float) else data[:keep])
     with pytest.raises(ModelFileError, match="is not a model file, or is cut short or damaged"):
@@ -154,7 +154,7 @@ def test_a_file_cut_short(path, keep):
     [b"hello, I am a text file", b"\x80\x04\x95pickle", struct.pack("<Q", 2**62) + b"{}"],
     ids=["text", "pickle", "huge header"],
 )
-def test_a_file_that_is_not_one(tmp_path, content):
+def test_a_file_that_is_not_safetensors_is_refused(tmp_path, content):
     (tmp_path / "m").write_bytes(content)
     with pytest.raises(ModelFileError, match="is not a model file, or is cut short or damaged"):
         unspool.load(tmp_path / "m")
@@ -176,19 +176,19 @@ METADATA = [
 
 
 @pytest.mark.parametrize("metadata", METADATA, ids=lambda m: str(m)[:60])
-def test_a_safetensors_file_of_someone_else(tmp_path, metadata):
+def test_a_foreign_safetensors_file_is_refused(tmp_path, metadata):
     safetensors.numpy.save_file({"a": np.zeros(1, np.float32)}, tmp_path / "m", metadata)
     with pytest.raises(ModelFileError) as caught:
         unspool.load(tmp_path / "m")
     assert str(caught.value) == (
-        f"{tmp_path / 'm'} is a safetensors file, but not a model of unspool's: "
-        "it has no readable header of ours."
+        f"{tmp_path / 'm'} is a safetensors file, but not an unspool model: its "
+        "metadata have no readable entry 'unspool'."
     )
 
 
 def damaged(path):
     return (
-        f"{path} is damaged: its checksum is not that of what it holds; get a good copy, or train "
+        f"{path} is damaged: its checksum does not match its content; get a good copy, or train "
         "and save the model again."
     )
 
@@ -203,7 +203,7 @@ def damaged(path):
     ],
     ids=["a number", "a blank", "before the checksum", "the name of a tensor"],
 )
-def test_a_header_that_is_not_that_of_the_checksum(path, old, new):
+def test_a_header_that_does_not_match_the_checksum_is_refused(path, old, new):
     old, new = (part.replace(b'"', b'\\"') if b'"' in part else part for part in (old, new))
     data = path.read_bytes()
     assert old in data
@@ -213,7 +213,7 @@ def test_a_header_that_is_not_that_of_the_checksum(path, old, new):
     assert str(caught.value) == damaged(path)
 
 
-def test_another_weight_than_that_of_the_checksum(path):
+def test_a_weight_that_does_not_match_the_checksum_is_refused(path):
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
@@ -222,7 +222,7 @@ def test_another_weight_than_that_of_the_checksum(path):
     assert str(caught.value) == damaged(path)
 
 
-def test_a_loss_that_is_no_number_keeps_no_model_from_its_file(path, tmp_path):
+def test_losses_that_are_not_finite_are_written_as_null_and_read_as_nan(path, tmp_path):
     model = unspool.load(path)
     model.history_ = {
         "loss": [1.0, math.inf],
@@ -238,26 +238,26 @@ def test_a_loss_that_is_no_number_keeps_no_model_from_its_file(path, tmp_path):
         "best_epoch": 0,
         "mae": [None, 2.0],
     }
-    again = unspool.load(tmp_path / "m").history_
-    assert list(again) == ["loss", "layers", "best_epoch", "mae"]
-    np.testing.assert_equal(again["loss"], [1.0, math.nan])
-    np.testing.assert_equal(again["layers"], [{"loss": [math.nan], "best_epoch": 0}])
-    np.testing.assert_equal(again["mae"], [math.nan, 2.0])
+    loaded = unspool.load(tmp_path / "m").history_
+    assert list(loaded) == ["loss", "layers", "best_epoch", "mae"]
+    np.testing.assert_equal(loaded["loss"], [1.0, math.nan])
+    np.testing.assert_equal(loaded["layers"], [{"loss": [math.nan], "best_epoch": 0}])
+    np.testing.assert_equal(loaded["mae"], [math.nan, 2.0])
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 1j], ids=str)
-def test_what_json_does_not_have_is_not_written(path, value):
+def test_values_that_json_does_not_have_are_not_written(path, value):
     header, tensors = parts(path)
     with pytest.raises(InputError, match="This model cannot be saved: "):
         to_bytes({**header, "model": value}, tensors)
 
 
-def test_numbers_of_numpy_are_written_as_numbers(tmp_path):
+def test_numpy_numbers_are_restored_as_python_numbers(tmp_path):
     given = {"latent_dim": np.int64(2), "hidden_units": (np.int32(3),), "random_state": np.uint8(1)}
     model = DenseAutoencoder(**given, learning_rate=np.float32(0.5), epochs=1, verbose=0).fit(X)
     model.save(tmp_path / "m")
-    again = unspool.load(tmp_path / "m").get_params()
-    kept = {name: again[name] for name in (*given, "learning_rate")}
+    loaded = unspool.load(tmp_path / "m").get_params()
+    kept = {name: loaded[name] for name in (*given, "learning_rate")}
     assert kept == {
         "latent_dim": 2,
         "hidden_units": (3,),
@@ -267,7 +267,7 @@ def test_numbers_of_numpy_are_written_as_numbers(tmp_path):
     assert {type(value) for value in kept.values()} == {int, float, tuple}
 
 
-def test_a_file_that_is_neither_file_nor_folder():
+def test_reading_a_device_is_refused():
     with pytest.raises(ModelFileError) as caught:
         unspool.load("/dev/null")
     assert str(caught.value) == "Expected a model file, but /dev/null is a device or a pipe."

@@ -29,37 +29,37 @@ def path(model, tmp_path):
 NEWER = {"9.0": "9.0", "x" * 1000: f"{'x' * 200} … {'x' * 90}", None: "unknown", 5: "5"}
 
 
-@pytest.mark.parametrize(("made_by", "told"), NEWER.items(), ids=["9.0", "long", "none", "5"])
-def test_a_newer_format(path, made_by, told):
-    rewrite(path, changed(format_version=FORMAT_VERSION + 1, versions={"unspool": made_by}, more=1))
+@pytest.mark.parametrize(("written_by", "shown"), NEWER.items(), ids=["9.0", "long", "none", "5"])
+def test_a_newer_format_is_refused_with_both_versions(path, written_by, shown):
+    rewrite(path, changed(format_version=FORMAT_VERSION + 1, versions={"unspool": written_by}, x=1))
     with pytest.raises(ModelFileError) as caught:
         unspool.load(path)
     assert str(caught.value) == (
-        f"{path} has format version {FORMAT_VERSION + 1} (made by unspool {told}), this unspool "
-        f"{unspool.__version__} reads 1 and 2; install a newer one."
+        f"{path} has format version {FORMAT_VERSION + 1} (written by unspool {shown}), but "
+        f"unspool {unspool.__version__} reads versions 1 and 2; install a newer unspool."
     )
 
 
 @pytest.mark.parametrize("version", [0, -1, True, 1.0, "1", None, [1]], ids=str)
-def test_a_version_that_there_never_was(path, version):
+def test_a_version_that_never_existed_is_refused(path, version):
     rewrite(path, changed(format_version=version))
     with pytest.raises(ModelFileError) as caught:
         unspool.load(path)
     assert str(caught.value) == (
-        f"{path} is damaged: its format version is {version!r}, and this unspool "
-        f"{unspool.__version__} reads 1 and 2; get a good copy."
+        f"{path} is damaged: its format version is {version!r}, but unspool "
+        f"{unspool.__version__} reads versions 1 and 2; get a good copy."
     )
 
 
 def damaged(path):
     return (
-        f"{path} is damaged: its checksum is not that of what it holds; get a good copy, or train "
+        f"{path} is damaged: its checksum does not match its content; get a good copy, or train "
         "and save the model again."
     )
 
 
 def older(monkeypatch):
-    """Two versions before this one: 0 had no checksum of its own, -1 another name besides."""
+    """Register upgrades from two older versions: 0 renamed a tensor, -1 also a field."""
     ran = []
 
     def from_minus_one(header, tensors):
@@ -91,14 +91,14 @@ def to_older(version):
 def test_an_older_format_is_upgraded_one_version_at_a_time(path, model, monkeypatch, version):
     ran = older(monkeypatch)
     rewrite(path, to_older(version))
-    again = unspool.load(path)
-    assert again.patience == 20
-    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+    loaded = unspool.load(path)
+    assert loaded.patience == 20
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
     assert ran == [(v, "shift") for v in (-1, 0) if v >= version]
 
 
-def test_a_long_model_of_version_1_goes_on_reading_step_by_step(tmp_path):
-    """ "auto" would take patches for as many steps."""
+def test_a_long_model_of_version_1_still_reads_one_step_at_a_time(tmp_path):
+    """300 steps are so many that patch_size="auto" would read patches."""
     long = np.sin(np.arange(300) / 2 + np.arange(10)[:, None])
     made = LSTMAutoencoder(3, patch_size=1, epochs=1, random_state=0, verbose=0, **LAST).fit(long)
     made.save(tmp_path / "m.unspool")
@@ -109,12 +109,12 @@ def test_a_long_model_of_version_1_goes_on_reading_step_by_step(tmp_path):
             del header["parameters"][name]
 
     rewrite(tmp_path / "m.unspool", to_1)
-    again = unspool.load(tmp_path / "m.unspool")
-    assert again.get_params()["patch_size"] == 1
-    np.testing.assert_array_equal(again.transform(long), made.transform(long))
+    loaded = unspool.load(tmp_path / "m.unspool")
+    assert loaded.get_params()["patch_size"] == 1
+    np.testing.assert_array_equal(loaded.transform(long), made.transform(long))
 
 
-def test_the_checksum_of_an_older_format_is_looked_at_before_it_is_upgraded(path, monkeypatch):
+def test_the_checksum_of_an_older_format_is_checked_before_the_upgrade(path, monkeypatch):
     ran = older(monkeypatch)
     rewrite(path, to_older(0))
     data = bytearray(path.read_bytes())
@@ -126,22 +126,23 @@ def test_the_checksum_of_an_older_format_is_looked_at_before_it_is_upgraded(path
     assert ran == []
 
 
-def test_an_upgrade_that_finds_too_little_says_so(path, monkeypatch):
+def test_a_field_that_an_upgrade_misses_is_named(path, monkeypatch):
     older(monkeypatch)
     rewrite(path, changed(format_version=0))
     with pytest.raises(ModelFileError) as caught:
         unspool.load(path)
     assert str(caught.value) == (
-        f"{path} does not hold a usable model: Expected 'shift' in the file, got none."
+        f"{path} does not hold a usable model: The field 'shift' is missing."
     )
 
 
-def test_a_newer_format_is_told_all_versions_that_can_be_read(path, monkeypatch):
+def test_the_message_about_a_newer_format_lists_all_readable_versions(path, monkeypatch):
     older(monkeypatch)
     rewrite(path, changed(format_version=7))
     with pytest.raises(ModelFileError) as caught:
         model_file.read(path)
     assert str(caught.value) == (
-        f"{path} has format version 7 (made by unspool {unspool.__version__}), this unspool "
-        f"{unspool.__version__} reads -1 and 0 and 1 and 2; install a newer one."
+        f"{path} has format version 7 (written by unspool {unspool.__version__}), but "
+        f"unspool {unspool.__version__} reads versions -1 and 0 and 1 and 2; install a newer "
+        "unspool."
     )

@@ -103,7 +103,9 @@ def test_forecasts_after_every_step_need_an_lstm_and_a_decoder_of_the_code_alone
     ):
         dense.decode_by_step("forecast", torch.zeros(B, T, F))
     reading = Autoencoder(make(), {"forecast": LSTMDecoder("reversed_input", L, F).double()}, 1)
-    with pytest.raises(InputError, match=r"^Forecasts after every step need a decoder that reads only the code"):
+    with pytest.raises(
+        InputError, match=r"^Forecasts after every step need a decoder that reads only "
+    ):
         reading.decode_by_step("forecast", normal(B, T, F))
 
 

@@ -1,4 +1,4 @@
-"""What a model file holds: a trained model as plain data, and the look at every part of it."""
+"""A trained model as plain data, and the checks of every part of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
-from unspool.blueprint import STRUCTURAL, Blueprint, Facts, Head, blueprint, complaints
+from unspool._losses import loss_name
+from unspool._registry import CLASSIFIER, MODELS
+from unspool.blueprint import Blueprint, Facts, Head, blueprint, complaints
+from unspool.data.forms import InputForm, image_shape_of
 from unspool.data.scaling import Scaler
 from unspool.errors import InputError
 from unspool.model_file.detector import PREFIX, check_detector
@@ -22,28 +25,65 @@ from unspool.model_file.fitted import (
     check_mapping,
 )
 
-CLASSIFIER = "EncoderClassifier"
-
 
 @dataclass(frozen=True)
 class Contents:
-    """A trained model as plain data.
+    """A trained model as plain data: what a model file holds.
+
+    `estimator.contents()` returns it for a fitted estimator or detector, and `read` for a file.
+    `unspool.runtime.Model` runs it without PyTorch, and the functions of `unspool.interop` convert
+    it. docs/model-file.md lists every field and tensor.
 
     Parameters
     ----------
     model : str
-        The estimator's class.
-    parameters : mapping
-        Its parameters, as `get_params` gives them.
-    fitted : mapping
-        What `fit` learned that is not an array.
-    tensors : mapping of names to arrays
-        ``scaler.shift`` and ``scaler.scale`` (F,), float64; ``module.*``, the weights by their
-        names in the module's `state_dict`, float32; ``detector.*``.
-    versions : mapping of names to strings
-        Of the packages that made it.
-    detector : mapping, optional
-        What an `AnomalyDetector` over this model learned that is not an array.
+        Class name of the estimator, such as "LSTMAutoencoder".
+    parameters : mapping of str to object
+        Parameters of the estimator, as `get_params` returns them.
+    fitted : mapping of str to object
+        What `fit` learned, except for arrays: number of features, longest sequence, history of
+        the losses and so on.
+    tensors : mapping of str to ndarray
+        The arrays by name: ``scaler.shift`` and ``scaler.scale``, float64 of shape (F,);
+        ``module.*``, the weights by their names in the PyTorch module's `state_dict`, float32; and
+        ``detector.*`` if there is a detector.
+    versions : mapping of str to str, default {}
+        Versions of the packages that trained the model, by package. Nothing depends on them.
+    detector : mapping of str to object or None, default None
+        What an `AnomalyDetector` over this model learned, except for arrays.
+
+    Attributes
+    ----------
+    blueprint : unspool.blueprint.Blueprint
+        Layers and sizes of the model.
+    facts : unspool.blueprint.Facts
+        Sizes that the model took from its training data.
+    feature_names : tuple of str or None
+        Names of the F features.
+    of_encoder : tuple of (str, mapping)
+        Class name and parameters of the model that the encoder belongs to.
+    scaler : unspool.data.scaling.Scaler
+        Conversion between the units of the data and those of the model.
+    weights : dict of str to ndarray
+        Weights by their names in the blueprint.
+
+    See Also
+    --------
+    read : Read a model file.
+    write : Write a model file.
+    unspool.runtime.Model : Run a model with NumPy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from unspool import DenseAutoencoder
+    >>> X = np.sin(np.arange(12) / 3 + np.arange(50)[:, None])
+    >>> model = DenseAutoencoder(2, hidden_units=(4,), epochs=2, verbose=0, random_state=0).fit(X)
+    >>> contents = model.contents()
+    >>> contents.model
+    'DenseAutoencoder'
+    >>> contents.weights["encoder.layers.0.weight"].shape
+    (4, 12)
     """
 
     model: str
@@ -55,25 +95,49 @@ class Contents:
 
     @property
     def of_encoder(self) -> tuple[str, Mapping[str, Any]]:
-        """Class and parameters of the model whose encoder this is; its own, but in classifiers."""
-        if self.model != CLASSIFIER:
+        """Class name and parameters of the model that the encoder belongs to.
+
+        For an `EncoderClassifier` this is the autoencoder it was given, otherwise the model.
+        """
+        if self.model != CLASSIFIER.name:
             return self.model, self.parameters
         inner = self.fitted["autoencoder"]
         return inner["model"], inner["parameters"]
 
     @property
-    def facts(self) -> Facts:
-        """What the sizes of its parts depend on, of the data it was fitted on."""
+    def loss(self) -> str:
+        """The loss of the model, by its short name."""
+        return loss_name(self.parameters["loss"])
+
+    @property
+    def form(self) -> InputForm:
+        """Form of the data that the model was fitted on."""
         fitted = self.fitted
-        _, parameters = self.of_encoder
-        image = image_shape(parameters.get("image_shape"), fitted["axes"])
-        return Facts(fitted["n_features"], fitted["max_length"], fitted["horizon"], image)
+        model, parameters = self.of_encoder
+        names, axes = fitted["feature_names_in"], fitted["axes"]
+        return InputForm(
+            model,
+            MODELS[model].reads,
+            fitted["table"],
+            fitted["n_features"],
+            fitted["max_length"],
+            None if names is None else tuple(names),
+            image_shape_of(parameters.get("image_shape"), axes),
+            None if axes is None else tuple(axes),
+            fitted["horizon"] if fitted["y_ndim"] is None else 0,
+        )
+
+    @property
+    def facts(self) -> Facts:
+        """Sizes that the model took from its training data: features, steps, horizon, image."""
+        form = self.form
+        return Facts(form.n_features, form.max_length, self.fitted["horizon"], form.image_shape)
 
     @cached_property
     def blueprint(self) -> Blueprint:
-        """What the model is made of."""
+        """Layers and sizes of the model, from which its modules are built."""
         whole = blueprint(*self.of_encoder, self.facts)
-        if self.model == CLASSIFIER:
+        if self.model == CLASSIFIER.name:
             units, activation = self.parameters["head_units"], self.parameters["head_activation"]
             classes = len(self.fitted["classes"]["values"])
             head = Head(whole.encoder.latent_dim, classes, tuple(units), activation=activation)
@@ -82,7 +146,7 @@ class Contents:
 
     @property
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """The weights by the names that the blueprint has for them."""
+        """Weights by their names in the blueprint: the tensors without the prefix ``module.``."""
         prefix = "module."
         return {
             name.removeprefix(prefix): tensor
@@ -92,30 +156,37 @@ class Contents:
 
     @property
     def scaler(self) -> Scaler:
-        """What turns the data's units into the model's."""
+        """Conversion between the units of the data and those of the model."""
         return Scaler(self.tensors["scaler.shift"], self.tensors["scaler.scale"])
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
-        """Of the F features, where they are known."""
+        """Names of the F features, or None if they are unknown."""
         names = self.fitted["feature_names_in"]
         return tuple(names) if names and len(names) == self.fitted["n_features"] else None
 
     def check(self) -> None:
-        """Look at all of it.
+        """Check every part, and that the parts fit together.
+
+        `read` and `write` call it and turn all of these errors into one sentence.
 
         Raises
         ------
-        InputError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError
-            Where a part is missing, or is not what it should be, or parts do not fit together.
+        InputError
+            If a value is out of its range, a tensor is missing, superfluous or of another shape
+            or dtype, or two parts contradict each other.
+        KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError
+            If a field is missing or has another type than expected.
         """
-        _checks.raise_all(_checks.choice("model", self.model, (*STRUCTURAL, CLASSIFIER)))
+        _checks.raise_all(_checks.choice("model", self.model, (*MODELS, CLASSIFIER.name)))
         check_mapping("parameters", self.parameters)
-        check_fitted(self.fitted, classifier=self.model == CLASSIFIER)
+        check_fitted(self.fitted, classifier=self.model == CLASSIFIER.name)
         check_mapping("versions", self.versions)
         if not all(isinstance(value, str) for pair in self.versions.items() for value in pair):
-            raise InputError(f"Expected names and versions of packages, got {self.versions!r}.")
-        if self.model == CLASSIFIER:
+            raise InputError(
+                f"Expected `versions` to map names of packages to versions, got {self.versions!r}."
+            )
+        if self.model == CLASSIFIER.name:
             check_classifier(self.parameters, self.fitted)
         _checks.raise_all(*complaints(*self.of_encoder))
         check_horizon(*self.of_encoder, self.fitted)
@@ -126,69 +197,62 @@ class Contents:
             check_detector(self.detector, self.tensors, self.facts, self.blueprint)
 
     def _check_tensors(self) -> None:
-        """Each of the shape that the blueprint has for it, none too many, finite numbers."""
-        found = {"scaler.shift", "scaler.scale"}
-        for name in sorted(found):
+        """Every tensor of the blueprint has its shape and finite numbers, and there is no other."""
+        known = {"scaler.shift", "scaler.scale"}
+        for name in sorted(known):
             self._check_tensor(name, (self.fitted["n_features"],), "<f8")
         if not (self.tensors["scaler.scale"] > 0).all():
-            raise InputError("Expected a positive scale for each feature, got others.")
-        for name, shape in self.blueprint.weights():  # stops at the first that is not there
+            raise InputError("Expected positive numbers in the tensor 'scaler.scale'.")
+        for name, shape in self.blueprint.weights():  # stops at the first one that is missing
             self._check_tensor(f"module.{name}", shape, "<f4")
-            found.add(f"module.{name}")
+            known.add(f"module.{name}")
         if self.detector is not None:
-            found |= {name for name in self.tensors if name.startswith(PREFIX)}
-        more = sorted(set(self.tensors) - found)
-        if more:
-            raise InputError(f"Expected no tensor {more[0]!r} in this model; it has no such part.")
+            known |= {name for name in self.tensors if name.startswith(PREFIX)}
+        unknown = sorted(set(self.tensors) - known)
+        if unknown:
+            raise InputError(f"Unknown tensor {unknown[0]!r}: {self.model} has no such part.")
 
     def _check_tensor(self, name: str, shape: tuple[int, ...], dtype: str) -> None:
         tensor = self.tensors.get(name)
         if tensor is None:
-            raise InputError(f"Expected a tensor {name!r} of shape {shape}, got none.")
+            raise InputError(f"The tensor {name!r} of shape {shape} is missing.")
         if tensor.shape != shape or tensor.dtype != np.dtype(dtype):
             raise InputError(
                 f"Expected {np.dtype(dtype)} of shape {shape} in the tensor {name!r}, "
                 f"got {tensor.dtype} of shape {tensor.shape}."
             )
         if not np.isfinite(tensor).all():
-            raise InputError(f"Expected finite numbers, but the tensor {name!r} holds others.")
+            raise InputError(f"The tensor {name!r} contains NaN or infinity.")
 
 
 class Fitted(Protocol):
-    """A fitted estimator or detector."""
+    """Protocol of fitted estimators and detectors: any object with a method `contents`.
+
+    The functions of `unspool.interop` accept such an object or its `Contents`.
+    """
 
     def contents(self) -> Contents:
-        """The trained model as plain data."""
+        """Return the trained model as plain data.
+
+        Returns
+        -------
+        Contents
+        """
 
 
 def contents_of(model: Contents | Fitted) -> Contents:
-    """The contents of a fitted estimator, or `model` itself where it is that already.
+    """Return the contents of a fitted estimator, or `model` if it is a `Contents`.
 
     Raises
     ------
     InputError
-        For anything else.
+        If `model` is neither.
     """
     if isinstance(model, Contents):
         return model
     if not hasattr(model, "contents"):
         raise InputError(
-            f"Expected a fitted estimator of unspool's or the contents of a model file, got "
-            f"{type(model).__name__}; `unspool.model_file.read` gives the latter."
+            f"Expected a fitted unspool estimator or its contents, got {type(model).__name__}; "
+            "`unspool.model_file.read` returns the contents of a file."
         )
     return model.contents()
-
-
-def image_shape(given: Any, axes: Any) -> tuple[int, ...] | None:
-    """(H, W, C) of images, or None for sequences.
-
-    Parameters
-    ----------
-    given : (H, W) or (H, W, C), optional
-        The parameter `image_shape`.
-    axes : tuple of int, optional
-        The shape of what `fit` was given, but for N.
-    """
-    if given is not None:
-        return (*given, 1)[:3]
-    return tuple(axes) if axes is not None and len(axes) == 3 else None

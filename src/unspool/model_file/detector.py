@@ -1,4 +1,4 @@
-"""What a fitted anomaly detector adds to a model file, each part looked at."""
+"""What a fitted anomaly detector adds to a model file: conversion and checks."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,13 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
-from unspool.anomaly.scores import KINDS
+from unspool._registry import MODELS
+from unspool.anomaly.scores import SCORE_KINDS
 from unspool.anomaly.thresholds import Threshold, from_plain
-from unspool.blueprint import STRUCTURAL, Blueprint, Facts
+from unspool.blueprint import Blueprint, Facts
 from unspool.errors import InputError
 from unspool.model_file.fitted import check_fields, check_mapping
 
-# What a detector learned that is not an array, and its parameters.
+# Fields of `detector` in the header.
 FIELDS = ("parameters", "window", "of_sequences", "offset", "feature_names_in", "thresholds")
 PREFIX = "detector."
 
@@ -23,7 +24,7 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 def plain_thresholds(
     thresholds: Mapping[str, Threshold],
 ) -> tuple[dict[str, dict[str, Any]], dict[str, npt.NDArray[Any]]]:
-    """Thresholds by kind of score as numbers, and their arrays as tensors by name."""
+    """Convert thresholds, by kind of score, to plain numbers and to tensors by name."""
     numbers: dict[str, dict[str, Any]] = {}
     tensors: dict[str, npt.NDArray[Any]] = {}
     for kind, threshold in thresholds.items():
@@ -39,8 +40,8 @@ def plain_thresholds(
 def restored_thresholds(
     numbers: Mapping[str, Mapping[str, Any]], tensors: Tensors
 ) -> dict[str, Threshold]:
-    """The thresholds that `plain_thresholds` made plain."""
-    found = {}
+    """Convert the result of `plain_thresholds` back to thresholds."""
+    thresholds = {}
     for kind in numbers:
         prefix = f"{PREFIX}thresholds.{kind}."
         arrays = {
@@ -48,22 +49,22 @@ def restored_thresholds(
             for name, tensor in tensors.items()
             if name.startswith(prefix)
         }
-        found[kind] = from_plain({**numbers[kind], **arrays})
-    return found
+        thresholds[kind] = from_plain({**numbers[kind], **arrays})
+    return thresholds
 
 
 def scales_of(tensors: Tensors, kinds: Iterable[str]) -> dict[str, npt.NDArray[np.float64]]:
-    """The error of each feature (F,) on normal data, by kind of score; (w, F) for "trailing"."""
+    """Mean error of each feature on normal data, by kind of score: (F,), (w, F) for "trailing"."""
     return {kind: tensors[f"{PREFIX}scales.{kind}"] for kind in kinds}
 
 
 def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blueprint) -> None:
-    """Look at all of it.
+    """Check the field `detector` and the tensors of a detector.
 
     Raises
     ------
     InputError
-        Where a part is missing, or is not what it should be.
+        If a part is missing, has another type, shape or range, or does not fit the model.
     """
     check_fields("detector", detector, FIELDS)
     check_mapping("parameters", detector["parameters"])
@@ -77,18 +78,18 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
     )
     if not detector["of_sequences"] and detector["window"] != facts.max_length:
         raise InputError(
-            f"Expected a detector with windows of {facts.max_length} steps, as its model has "
-            f"them, got {detector['window']}."
+            f"Expected `window` {facts.max_length} in the detector, as in its model, got "
+            f"{detector['window']}."
         )
-    without = {"trailing"} if detector["of_sequences"] else set()
+    unavailable = {"trailing"} if detector["of_sequences"] else set()
     if "reconstruction" not in blueprint.decoders:
-        without |= {"code"}
+        unavailable |= {"code"}
         if "forecast" not in blueprint.decoders:
-            raise InputError("Expected a model that reconstructs or forecasts below a detector.")
-    kinds = set(KINDS) - without
+            raise InputError("A detector needs a model that reconstructs or forecasts.")
+    kinds = set(SCORE_KINDS) - unavailable
     if detector["thresholds"].keys() != kinds:
         raise InputError(
-            f"Expected thresholds of the scores {', '.join(sorted(kinds))}, got "
+            f"Expected thresholds for the scores {', '.join(sorted(kinds))}, got "
             f"{_checks.shown(list(detector['thresholds']))}."
         )
     for kind, numbers in detector["thresholds"].items():
@@ -100,7 +101,10 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
         and len(names) == n_features
         and all(isinstance(name, str) for name in names)
     ):
-        raise InputError(f"Expected {n_features} names of features, got {_checks.shown(names)}.")
+        raise InputError(
+            f"Expected {n_features} strings in `feature_names_in` of the detector, got "
+            f"{_checks.shown(names)}."
+        )
     known: dict[str, tuple[tuple[int, ...], str]] = {
         f"{PREFIX}scales.{kind}": ((n_features,), "<f8") for kind in kinds
     }
@@ -112,32 +116,35 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
     for name, (shape, dtype) in known.items():
         tensor = tensors.get(name)
         if tensor is None or tensor.shape != shape or tensor.dtype != np.dtype(dtype):
-            got = "none" if tensor is None else f"{tensor.dtype} of shape {tensor.shape}"
+            got = "no tensor" if tensor is None else f"{tensor.dtype} of shape {tensor.shape}"
             raise InputError(
                 f"Expected {np.dtype(dtype)} of shape {shape} in the tensor {name!r}, got {got}."
             )
         if not np.isfinite(tensor).all():
-            raise InputError(f"Expected finite numbers, but the tensor {name!r} holds others.")
-    if not all((one > 0).all() for one in scales_of(tensors, kinds).values()):
-        raise InputError("Expected a positive normal error for each feature, got others.")
+            raise InputError(f"The tensor {name!r} contains NaN or infinity.")
+    for name, scale in scales_of(tensors, kinds).items():
+        if not (scale > 0).all():
+            raise InputError(f"Expected positive numbers in the tensor '{PREFIX}scales.{name}'.")
     thresholds = restored_thresholds(detector["thresholds"], tensors)
     kind = detector["parameters"].get("kind")
     _checks.raise_all(_checks.choice("kind", kind, thresholds))
     arrays = {
-        f"{PREFIX}thresholds.{k}.{n}" for k, one in thresholds.items() for n in one.to_plain()
+        f"{PREFIX}thresholds.{kind}.{name}"
+        for kind, threshold in thresholds.items()
+        for name in threshold.to_plain()
     }
-    odd = sorted(n for n in tensors if n.startswith(PREFIX) and n not in known and n not in arrays)
-    if odd:
-        raise InputError(f"Expected no tensor {odd[0]!r} in this detector.")
+    unknown = {n for n in tensors if n.startswith(PREFIX)} - known.keys() - arrays
+    if unknown:
+        raise InputError(f"Unknown tensor {min(unknown)!r}: this detector has no such part.")
 
 
 def _check_model(model: Any) -> None:
-    """The parameter `model` is None, or the class and the parameters of a model of unspool."""
+    """The parameter `model` is None, or class name and parameters of an unspool model."""
     if model is None:
         return
     check_fields("model", model, ("model", "parameters", "frozen"))
     check_mapping("parameters", model["parameters"])
     _checks.raise_all(
-        _checks.choice("model", model["model"], STRUCTURAL),
+        _checks.choice("model", model["model"], MODELS),
         _checks.truth("frozen", model["frozen"]),
     )

@@ -1,19 +1,22 @@
-"""What `fit` learned that is not an array: each field looked at, and whether they fit together."""
+"""Checks of what `fit` learned, except for arrays: every field, and how the fields fit together."""
 
 from collections.abc import Iterable, Mapping
 from math import prod
-from typing import Any
+from typing import Any, Literal, get_args
 
 from unspool import _checks
-from unspool.blueprint import STRUCTURAL, Facts
-from unspool.blueprint.models import ACTIVATIONS
+from unspool._registry import CLASSIFIER, MODELS
+from unspool.blueprint import Facts, complaints
+from unspool.data.forms import forms_of_image
 from unspool.errors import InputError
 from unspool.model_file.labels import restore_labels
 
-PARTS = ("model", "encoder")
-MOST_POOLED = 1024  # pixels or steps by one pool, unless an image is larger
+Part = Literal["model", "encoder"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
-# What `fit` learned that is not an array; those of a classifier have more.
+MAX_POOL_SIZE = 1024  # pixels or steps, unless an image or a sequence is larger
+
+# Fields that every file has.
 FITTED = (
     "part",
     "n_features",
@@ -27,27 +30,28 @@ FITTED = (
     "window",
     "history",
 )
-OF_CLASSIFIERS = ("classes", "head_history", "autoencoder")
+# Further fields of a classifier.
+FITTED_CLASSIFIER = ("classes", "head_history", "autoencoder")
 
 
 def check_mapping(name: str, value: Any) -> None:
-    """`value` has names with values."""
+    """`value` is a mapping."""
     if not isinstance(value, Mapping):
-        raise InputError(f"Expected `{name}` to be values by name, got {value!r}.")
+        raise InputError(f"Expected `{name}` to be an object with named values, got {value!r}.")
 
 
 def check_fields(name: str, value: Any, fields: Iterable[str]) -> None:
-    """`value` has these fields, none too few or too many."""
+    """`value` is a mapping with exactly these fields."""
     check_mapping(name, value)
     fields = set(fields)
     for field_name in sorted(fields ^ set(value)):
-        some = "a" if field_name in fields else "no"
-        raise InputError(f"Expected {some} field {field_name!r} in `{name}`.")
+        problem = "has no field" if field_name in fields else "has an unknown field"
+        raise InputError(f"`{name}` {problem} {field_name!r}.")
 
 
 def check_fitted(fitted: Mapping[str, Any], *, classifier: bool) -> None:
-    """Look at what `fit` learned."""
-    check_fields("fitted", fitted, (*FITTED, *(OF_CLASSIFIERS if classifier else ())))
+    """Check the type and range of every field of `fitted`."""
+    check_fields("fitted", fitted, (*FITTED, *(FITTED_CLASSIFIER if classifier else ())))
     names, window, axes = fitted["feature_names_in"], fitted["window"], fitted["axes"]
     _checks.raise_all(
         _checks.whole("n_features", fitted["n_features"], 1),
@@ -62,36 +66,35 @@ def check_fitted(fitted: Mapping[str, Any], *, classifier: bool) -> None:
     )
     if window is not None and (len(window) != 2 or window[0] != fitted["max_length"]):
         raise InputError(
-            f"Expected `window` as {fitted['max_length']}, its size, and a stride, got {window!r}."
+            f"Expected `window` to be [{fitted['max_length']}, stride], got {window!r}."
         )
     if fitted["y_ndim"] not in (None, 1, 2, 3):
-        raise InputError(f"Expected a future `y` of 1 to 3 axes, got {fitted['y_ndim']}.")
+        raise InputError(f"Expected `y_ndim` from 1 to 3, got {fitted['y_ndim']}.")
     if names is not None and not (
         isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
     ):
-        raise InputError(f"Expected the names of features to be strings, got {names!r}.")
+        raise InputError(f"Expected `feature_names_in` to be a list of strings, got {names!r}.")
     if names is not None and len(names) != fitted["n_features_in"]:
-        raise InputError(f"Expected {fitted['n_features_in']} names of features, got {len(names)}.")
+        raise InputError(
+            f"Expected {fitted['n_features_in']} names in `feature_names_in`, got {len(names)}."
+        )
     check_history(fitted["history"])
 
 
 def check_features(fitted: Mapping[str, Any]) -> None:
-    """The features of `X` are those of a step, or where it was a table all values of a row."""
-    features, given = fitted["n_features"], fitted["n_features_in"]
+    """`n_features_in` is the number of features, or for a table at least the values of a row."""
+    features, columns = fitted["n_features"], fitted["n_features_in"]
     steps = fitted["max_length"] + (fitted["horizon"] if fitted["y_ndim"] is None else 0)
-    if given < steps * features if fitted["table"] else given != features:
+    if columns < steps * features if fitted["table"] else columns != features:
         raise InputError(
-            f"Expected as many features in `X` as sequences of {steps} steps and {features} "
-            f"features have, got {given}."
+            f"`n_features_in` is {columns}, which does not fit sequences of {steps} steps and "
+            f"{features} features."
         )
 
 
 def check_classifier(parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> None:
-    """Look at what a classifier has besides, and at the model whose encoder it has."""
-    _checks.raise_all(
-        *_checks.wholes("head_units", parameters["head_units"], 1),
-        _checks.choice("head_activation", parameters["head_activation"], ACTIVATIONS),
-    )
+    """Check the further fields of a classifier, and the model that its encoder comes from."""
+    _checks.raise_all(*complaints(CLASSIFIER.name, parameters))
     if parameters["autoencoder"] is not None:
         check_fields("autoencoder", parameters["autoencoder"], ("model", "parameters"))
         check_mapping("parameters", parameters["autoencoder"]["parameters"])
@@ -102,48 +105,52 @@ def check_classifier(parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -
     check_fields("autoencoder", inner, ("model", "parameters", "history"))
     check_history(inner["history"])
     check_mapping("parameters", inner["parameters"])
-    _checks.raise_all(_checks.choice("model", inner["model"], STRUCTURAL))
+    _checks.raise_all(_checks.choice("model", inner["model"], MODELS))
 
 
 def check_horizon(model: str, parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> None:
-    """The steps of the forecast are those that the parameters ask for."""
-    asked, horizon = parameters.get("horizon"), fitted["horizon"]
-    _checks.raise_all(_checks.whole("horizon", asked, 1, none=True))
-    learned = model == "LSTMForecaster" and asked is None  # from `y`
-    if (horizon < 1) if learned else horizon != (asked or 0):
-        expected = "of one step or more" if learned else f"of {asked or 0} steps"
-        raise InputError(f"Expected a forecast {expected}, got one of {horizon}.")
+    """The fitted `horizon` is that of the parameters."""
+    parameter, horizon = parameters.get("horizon"), fitted["horizon"]
+    from_y = MODELS[model].learns_horizon and parameter is None
+    if (horizon < 1) if from_y else horizon != (parameter or 0):
+        expected = "of at least 1" if from_y else f"of {parameter or 0}"
+        raise InputError(f"Expected a fitted `horizon` {expected} steps, got {horizon}.")
     if horizon == 0 and fitted["y_ndim"] is not None:
-        raise InputError("Expected no future `y` where there is no forecast, got one.")
+        raise InputError(f"Expected `y_ndim` null without a forecast, got {fitted['y_ndim']}.")
 
 
 def check_images(
     model: str, parameters: Mapping[str, Any], fitted: Mapping[str, Any], facts: Facts
 ) -> None:
-    """Images have as many pixels as there are, and pools no more than training could bear."""
+    """`axes` fit the image, and `pool_size` is not larger than any that training could use."""
     axes = fitted["axes"]
-    if model != "ConvAutoencoder" or facts.image_shape is None:
+    if MODELS[model].reads != "images" or facts.image_shape is None:
         if axes is not None:
-            raise InputError(f"Expected no `axes` of images in this model, got {axes!r}.")
+            raise InputError(f"Expected `axes` null in a model without images, got {axes!r}.")
         side = facts.max_length
     else:
         height, width, channels = facts.image_shape
         shape, values = facts.image_shape, height * width * channels
         if (height * width, channels) != (facts.max_length, facts.n_features):
-            raise InputError(f"Expected images of shape {shape}, got others.")
+            raise InputError(
+                f"Images of shape {shape} do not fit `max_length` {facts.max_length} and "
+                f"`n_features` {facts.n_features}."
+            )
         if axes is None or prod(axes) != values:
-            raise InputError(f"Expected `axes` with the {values} values of an image, got {axes!r}.")
+            raise InputError(f"Expected `axes` whose product is {values}, got {axes!r}.")
+        if tuple(axes) not in forms_of_image(shape):
+            raise InputError(f"Expected `axes` of images of shape {shape}, got {axes!r}.")
         side = max(height, width)
-    if model == "ConvAutoencoder" and parameters["pool_size"] > max(side, MOST_POOLED):
-        # No tensor tells its size, but the decoder enlarges by it.
+    if MODELS[model].reads == "images" and parameters["pool_size"] > max(side, MAX_POOL_SIZE):
+        # The shape of no tensor depends on it, but the decoder upsamples by it.
         raise InputError(
-            f"Expected `pool_size` of at most {max(side, MOST_POOLED)} here, "
+            f"Expected a `pool_size` of at most {max(side, MAX_POOL_SIZE)}, "
             f"got {parameters['pool_size']}."
         )
 
 
 def check_history(history: Any) -> None:
-    """Losses by epoch, None where one was no number, and an epoch among them that was best."""
+    """A history has a number or None (for NaN) for every epoch, and the best epoch."""
     check_mapping("history", history)
     series = {k: values for k, values in history.items() if k not in ("best_epoch", "layers")}
     loss = series.get("loss")
@@ -152,17 +159,18 @@ def check_history(history: Any) -> None:
         plain = isinstance(values, (list, tuple)) and len(values) == epochs > 0
         if not plain or not all(value is None or isinstance(value, float) for value in values):
             raise InputError(
-                f"Expected {name!r} in the history to be a number for every epoch, got {values!r}."
+                f"Expected one number per epoch for {name!r} in the history, got {values!r}."
             )
     if epochs == 0:
-        raise InputError("Expected the history to have a 'loss' for every epoch, got none.")
+        raise InputError("The history has no 'loss'.")
     _checks.raise_all(_checks.whole("best_epoch", history["best_epoch"], 0))
     if history["best_epoch"] >= epochs:
         raise InputError(
-            f"Expected the best of {epochs} epochs in the history, got {history['best_epoch']}."
+            f"Expected a `best_epoch` below {epochs}, the number of epochs, got "
+            f"{history['best_epoch']}."
         )
     layers = history.get("layers", [])
     if not isinstance(layers, (list, tuple)):
-        raise InputError(f"Expected the history of `layers` to be a list, got {layers!r}.")
+        raise InputError(f"Expected `layers` in the history to be a list, got {layers!r}.")
     for layer in layers:
         check_history(layer)

@@ -1,4 +1,4 @@
-"""Bytes on disk: header, tensors and a checksum of both."""
+"""Reading and writing model files: header, tensors and a checksum of both."""
 
 import json
 import math
@@ -17,6 +17,7 @@ import unspool
 from unspool._files import atomic_write, check_output_path
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file.contents import Contents
+from unspool.model_file.fitted import check_fields
 from unspool.model_file.upgrades import UPGRADES
 
 FORMAT_VERSION = 2
@@ -24,19 +25,49 @@ FORMAT_VERSION = 2
 FIELDS = ("format_version", "model", "parameters", "fitted", "versions", "detector")
 DTYPES = {"F32": "<f4", "F64": "<f8"}
 
-# Of a message: what a damaged file has for a name may be a book.
-MOST_LINES, LINE = 3, 300
+# Limits on error messages, since names in a damaged file can be arbitrarily long.
+MAX_LINES, MAX_LINE_LENGTH = 3, 300
 
-NOT_OURS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+# Errors that a header of another form leads to.
+MALFORMED_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
 
 def write(path: str | os.PathLike[str], contents: Contents) -> None:
-    """Write a model to `path`, whole or not at all.
+    """Write a trained model to a model file.
+
+    The file is written under a temporary name and then renamed, so an older file at `path` is
+    replaced completely or not at all. `estimator.save(path)` calls this function.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Path of the file; its folder must exist.
+    contents : Contents
+        The trained model.
 
     Raises
     ------
     InputError
-        For contents that could not be read again, or a path that cannot be written to.
+        If `contents` could not be read back, or if the file cannot be written.
+
+    See Also
+    --------
+    read : Read the file back.
+    unspool.load : Read the file as an estimator.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from unspool import DenseAutoencoder
+    >>> from unspool.model_file import read, write
+    >>> X = np.sin(np.arange(12) / 3 + np.arange(50)[:, None])
+    >>> model = DenseAutoencoder(2, epochs=2, verbose=0, random_state=0).fit(X)
+    >>> with TemporaryDirectory() as folder:
+    ...     write(Path(folder) / "model.unspool", model.contents())
+    ...     read(Path(folder) / "model.unspool").parameters["latent_dim"]
+    2
     """
     path = Path(path)
     check_output_path(path)
@@ -60,20 +91,38 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
 
 
 def to_bytes(header: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """A file with this header and these tensors, which are not looked at."""
+    """Return the bytes of a file with this header and these tensors, without any check."""
     whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     body = json.dumps(_as_json(header))[:-1]
     return bytes(safetensors.numpy.save(whole, {"unspool": _sealed(body, whole)}))
 
 
 def read(path: str | os.PathLike[str]) -> Contents:
-    """Read the file at `path`, of this format version or an older one, and look at all of it.
+    """Read a model file of this format version or an older one, and check every part of it.
+
+    No code in the file is run, and NumPy and safetensors are enough to read it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Path of a file that `write`, `estimator.save` or ``unspool fit`` wrote.
+
+    Returns
+    -------
+    Contents
+        The trained model, upgraded to the current format version.
 
     Raises
     ------
     ModelFileError
-        For a file that is missing, cut short, damaged, not a model of unspool's, of a newer
-        format, or whose parts do not fit together.
+        If the file does not exist, is cut short, damaged, of a newer format version or no unspool
+        model, or if its parts do not fit together.
+
+    See Also
+    --------
+    unspool.load : Read the file as an estimator.
+    unspool.runtime.load : Read the file as a model that needs NumPy only.
+    write : Write a model file.
     """
     path = Path(path)
     try:
@@ -87,12 +136,12 @@ def read(path: str | os.PathLike[str]) -> Contents:
             tensors = {name: _tensor(path, file, name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError) as error:
         raise ModelFileError(
-            f"{path} is not a model file, or is cut short or damaged ({shortened(error)}); models "
-            "are written by `save` and by `unspool fit`."
+            f"{path} is not a model file, or is cut short or damaged ({shortened(error)}); `save` "
+            "and `unspool fit` write model files."
         ) from None
     if _sealed(text[: -len(_seal(0))], tensors) != text:
         raise ModelFileError(
-            f"{path} is damaged: its checksum is not that of what it holds; get a good copy, or "
+            f"{path} is damaged: its checksum does not match its content; get a good copy, or "
             "train and save the model again."
         )
     del header["crc32"]
@@ -103,58 +152,58 @@ def read(path: str | os.PathLike[str]) -> Contents:
 
 
 def unusable(path: str | os.PathLike[str], error: object) -> ModelFileError:
-    """What to raise for a file that is whole, but is no model that could be used."""
+    """Return the error for a file that is not damaged but holds no usable model."""
     return ModelFileError(f"{path} does not hold a usable model: {shortened(error)}")
 
 
 def shortened(error: object) -> str:
-    """The message of `error`, at most a few lines of readable length."""
+    """Return the message of `error`, shortened to MAX_LINES lines of MAX_LINE_LENGTH characters."""
     lines = str(error).splitlines()
-    told = [
-        line if len(line) <= LINE else f"{line[: LINE - 100]} … {line[-90:]}"
-        for line in lines[:MOST_LINES]
+    shown = [
+        line if len(line) <= MAX_LINE_LENGTH else f"{line[: MAX_LINE_LENGTH - 100]} … {line[-90:]}"
+        for line in lines[:MAX_LINES]
     ]
-    if len(lines) > MOST_LINES:
-        told.append(f"There are {len(lines) - MOST_LINES} more complaints.")
-    return "\n".join(told)
+    if len(lines) > MAX_LINES:
+        shown.append(f"There are {len(lines) - MAX_LINES} more errors.")
+    return "\n".join(shown)
 
 
 def _header(path: Path, text: str) -> dict[str, Any]:
-    """The header, of a version that can be read."""
+    """Parse the header, and check that its version can be read."""
     try:
         header: dict[str, Any] = json.loads(
-            text, object_pairs_hook=_each_once, parse_constant=_finite, parse_float=_finite
+            text, object_pairs_hook=_without_repeats, parse_constant=_finite, parse_float=_finite
         )
         version = header["format_version"]
-    except (*NOT_OURS, RecursionError):
+    except (*MALFORMED_ERRORS, RecursionError):
         raise ModelFileError(
-            f"{path} is a safetensors file, but not a model of unspool's: "
-            "it has no readable header of ours."
+            f"{path} is a safetensors file, but not an unspool model: its metadata have no "
+            "readable entry 'unspool'."
         ) from None
     if type(version) is int and version > FORMAT_VERSION:
         versions = header.get("versions")
-        made_by = versions.get("unspool") if isinstance(versions, dict) else None
+        written_by = versions.get("unspool") if isinstance(versions, dict) else None
         raise ModelFileError(
-            f"{path} has format version {shortened(version)} (made by unspool "
-            f"{shortened(made_by or 'unknown')}), this unspool {unspool.__version__} reads "
-            f"{_readable()}; install a newer one."
+            f"{path} has format version {shortened(version)} (written by unspool "
+            f"{shortened(written_by or 'unknown')}), but unspool {unspool.__version__} reads "
+            f"{_readable()}; install a newer unspool."
         )
     if type(version) is not int or version not in (*UPGRADES, FORMAT_VERSION):
         raise ModelFileError(
-            f"{path} is damaged: its format version is {shortened(repr(version))}, and this "
-            f"unspool {unspool.__version__} reads {_readable()}; get a good copy."
+            f"{path} is damaged: its format version is {shortened(repr(version))}, but unspool "
+            f"{unspool.__version__} reads {_readable()}; get a good copy."
         )
     return header
 
 
 def _tensor(path: Path, file: Any, name: str) -> npt.NDArray[Any]:
-    """A tensor of an open file, of a dtype that a model may have."""
+    """Read a tensor of an open file, and check that its dtype is allowed."""
     dtype = file.get_slice(name).get_dtype()
     try:
         if dtype not in DTYPES:
             raise ValueError(f"expected {' or '.join(DTYPES)}, got {dtype}")
         tensor: npt.NDArray[Any] = file.get_tensor(name)
-    except (ValueError, OverflowError) as error:  # NumPy's own, where a shape has no size
+    except (ValueError, OverflowError) as error:  # OverflowError: a shape too large for NumPy
         raise ModelFileError(
             f"{path} is damaged: its tensor {shortened(repr(name))} cannot be read "
             f"({shortened(error)}); get a good copy."
@@ -163,15 +212,13 @@ def _tensor(path: Path, file: Any, name: str) -> npt.NDArray[Any]:
 
 
 def _contents(header: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Contents:
-    """What the file holds, brought to this version, each part looked at."""
+    """Upgrade header and tensors to the current version, and check every part."""
     try:
         while header["format_version"] < FORMAT_VERSION:
             version = header["format_version"]
             UPGRADES[version](header, tensors)
             header["format_version"] = version + 1
-        if set(header) != set(FIELDS):
-            odd = ", ".join(sorted(map(repr, set(header) ^ set(FIELDS))))
-            raise InputError(f"Expected the fields {', '.join(FIELDS)} in its header, not {odd}.")
+        check_fields("header", header, FIELDS)
         contents = Contents(
             header["model"],
             header["parameters"],
@@ -184,22 +231,23 @@ def _contents(header: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> C
     except InputError:
         raise
     except KeyError as error:
-        raise InputError(f"Expected {error} in the file, got none.") from None
-    except (*NOT_OURS, RecursionError) as error:
+        raise InputError(f"The field {error} is missing.") from None
+    except (*MALFORMED_ERRORS, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"a part is missing or of another kind than expected ({type(error).__name__}: "
-            f"{reason}); train and save it again."
+            f"a part is missing or has an unexpected type ({type(error).__name__}: {reason}); "
+            "train and save the model again."
         ) from None
     return contents
 
 
 def _readable() -> str:
-    return " and ".join(map(str, sorted({*UPGRADES, FORMAT_VERSION})))
+    """List the format versions that can be read."""
+    return f"versions {' and '.join(map(str, sorted({*UPGRADES, FORMAT_VERSION})))}"
 
 
 def _sealed(body: str, tensors: Mapping[str, npt.NDArray[Any]]) -> str:
-    """The header's text: `body`, and the CRC-32 of that and of every tensor as its last field."""
+    """Return the text of the header: `body` with the CRC-32 of it and of every tensor appended."""
     names = {numpy: name for name, numpy in DTYPES.items()}
     crc = zlib.crc32(body.encode("utf-8", "surrogatepass"))
     for name in sorted(tensors):
@@ -211,11 +259,12 @@ def _sealed(body: str, tensors: Mapping[str, npt.NDArray[Any]]) -> str:
 
 
 def _seal(crc: int) -> str:
+    """Return the end of the header's text, which holds the checksum."""
     return f', "crc32": "{crc:08x}"}}'
 
 
 def _as_json(header: Mapping[str, Any]) -> dict[str, Any]:
-    """The header as it comes out of a file: JSON, and nothing that JSON does not have."""
+    """Return the header as it is read back: values of JSON only, without NaN and infinity."""
     try:
         plain: dict[str, Any] = json.loads(json.dumps(header, default=_plain, allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -224,22 +273,23 @@ def _as_json(header: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON for NumPy's numbers and arrays."""
+    """Convert NumPy numbers and arrays for JSON."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} cannot be written to a model file: {value!r}")
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name is there twice")
-    return found
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object of JSON, in which no name may occur twice."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a name occurs twice")
+    return made
 
 
 def _finite(text: str) -> float:
-    """A number of JSON; NaN and infinity are Python's own, and 1e999 would become one."""
+    """Parse a number of JSON; refuse NaN, infinity, and 1e999, which Python reads as infinity."""
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is no number")
+        raise ValueError(f"{text} is not a finite number")
     return value

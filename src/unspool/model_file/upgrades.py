@@ -1,4 +1,4 @@
-"""From each older format version to the next; see "Versions" in docs/model-file.md."""
+"""Upgrades from each format version to the next; see "Versions" in docs/model-file.md."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Takes header and tensors of a file and makes them those of the next version.
+# Changes header and tensors of a file, in place, to those of the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
 
 
 def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]]]) -> None:
-    """Add parameters, each with the value that says what was so before.
+    """Add the parameters of version 2, with values that describe the models of version 1.
 
-    All held-out sequences were validated on, the learning rate was constant, codes were final
-    states, LSTMs read step by step, and forecasts were made of the code alone. No file held an
-    anomaly detector.
+    In version 1, validation used all held-out sequences, the learning rate was constant, codes
+    were final states, LSTMs read one step at a time, forecasts depended on the code only, and no
+    file held an anomaly detector.
     """
     header["detector"] = None
     if header["model"] == "EncoderClassifier":
@@ -35,15 +35,15 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
 
 
 def _models(header: dict[str, Any]) -> list[dict[str, Any]]:
-    """Name and parameters of every model in a file but the classifier itself."""
+    """Mappings with `model` and `parameters` of every model in a file except the classifier."""
     if header["model"] != "EncoderClassifier":
         return [header]
-    given, trained = header["parameters"]["autoencoder"], header["fitted"]["autoencoder"]
-    return [model for model in (given, trained) if model is not None]
+    parameter, fitted = header["parameters"]["autoencoder"], header["fitted"]["autoencoder"]
+    return [model for model in (parameter, fitted) if model is not None]
 
 
 def _rename_backend(parameters: dict[str, Any]) -> None:
-    """Replace the names that the backends of the recurrence had before format 2."""
+    """Replace the names that the backends had in version 1."""
     names = {"cpu": "compiled", "library": "torch"}
     if "backend" in parameters:
         parameters["backend"] = names.get(parameters["backend"], parameters["backend"])

@@ -107,7 +107,7 @@ class Autoencoder(nn.Module):
         ----------
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
 
         Returns
@@ -131,7 +131,7 @@ class Autoencoder(nn.Module):
             Which decoder to run.
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
 
         Returns
@@ -165,7 +165,7 @@ class Autoencoder(nn.Module):
         x : tensor of shape (B, T, F)
             Sequences: read by decoders with `Decoder.needs_input` and by `skip`. Otherwise only
             its shape is used.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
         teacher : TeacherForcing, optional
             True outputs to read in training, for decoders with `Decoder.feeds_back`.
@@ -210,7 +210,7 @@ class Autoencoder(nn.Module):
             Which decoder to run.
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
         teacher : TeacherForcing, optional
             True outputs (B, T, K, F) to read in training, for decoders with

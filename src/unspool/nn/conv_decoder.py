@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from torch import Generator, Tensor, nn
 
+from unspool._types import ActivationName
 from unspool.blueprint.parts import Size, sizes
 from unspool.nn.convolution import Convolution
 from unspool.nn.decoder import Decoder, TeacherForcing
@@ -82,8 +83,8 @@ class ConvDecoder(Decoder):
         filters: Sequence[int] = (32,),
         kernel: Size = (3, 3),
         pool: Size = (2, 2),
-        activation: str = "relu",
-        output_activation: str = "linear",
+        activation: ActivationName = "relu",
+        output_activation: ActivationName = "linear",
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
@@ -120,7 +121,7 @@ class ConvDecoder(Decoder):
             Codes.
         steps : int
             Number of steps to return, at most `max_steps`.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. It has no effect: outputs at padded steps are
             arbitrary.
         reversed_input : tensor of shape (B, T, F), optional

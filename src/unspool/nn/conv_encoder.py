@@ -6,6 +6,7 @@ from itertools import pairwise
 from torch import Generator, Tensor, nn
 
 from unspool._padding import without_padding
+from unspool._types import ActivationName
 from unspool.blueprint.parts import Size, sizes
 from unspool.nn.convolution import Convolution, Pool
 from unspool.nn.dense import make_activation
@@ -80,7 +81,7 @@ class ConvEncoder(Encoder):
         filters: Sequence[int] = (32,),
         kernel: Size = (3, 3),
         pool: Size = (2, 2),
-        activation: str = "relu",
+        activation: ActivationName = "relu",
         variational: bool = False,
         generator: Generator | None = None,
     ) -> None:
@@ -104,7 +105,7 @@ class ConvEncoder(Encoder):
         ----------
         x : tensor of shape (B, T, F)
             Sequences, or images as sequences of T = H · W pixels, row by row.
-        lengths : integer tensor of shape (B,) or None
+        lengths : int tensor of shape (B,) or None
             Number of real steps of each sequence; None if all are real.
 
         Returns
@@ -132,7 +133,7 @@ class ConvEncoder(Encoder):
         ----------
         x : tensor of shape (B, T, F)
             Sequences, or images as sequences of T = H · W pixels, row by row.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
         layer : int, default 0
             Index of the convolution.

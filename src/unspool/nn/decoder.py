@@ -70,6 +70,9 @@ class Decoder(nn.Module):
     feeds_back = False
     max_steps: int | None = None
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def forward(
         self,
         code: Tensor,
@@ -86,7 +89,7 @@ class Decoder(nn.Module):
             Codes.
         steps : int
             Number of steps to return, T.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real. Outputs at padded
             steps are arbitrary.
         reversed_input : tensor of shape (B, T', F), optional

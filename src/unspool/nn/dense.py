@@ -7,8 +7,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from unspool import _checks
+from unspool._types import ActivationName
 from unspool.errors import InputError
-from unspool.lstm import rows
+from unspool.lstm import dense
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,
@@ -21,7 +22,7 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 }
 
 
-def make_activation(name: str) -> nn.Module:
+def make_activation(name: ActivationName) -> nn.Module:
     """Create the activation `name`; raise an `InputError` if there is no such activation."""
     if name not in ACTIVATIONS:
         raise InputError(_checks.unknown_name("activation", name, ACTIVATIONS))
@@ -53,5 +54,5 @@ class Dense(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Map vectors (…, inputs) to vectors (…, outputs)."""
         if torch.is_inference_mode_enabled():
-            return rows.linear(x, self.weight, self.bias)
+            return dense.linear(x, self.weight, self.bias)
         return super().forward(x)

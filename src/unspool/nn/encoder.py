@@ -75,7 +75,7 @@ class Encoder(nn.Module):
 
         Parameters
         ----------
-        batches : iterable of (tensor (B, T, F), integer tensor (B,) or None)
+        batches : iterable of (tensor (B, T, F), int tensor (B,) or None)
             Scaled training sequences with their lengths.
         generator : torch.Generator or None
             Random number generator. None uses PyTorch's global one.
@@ -86,7 +86,7 @@ class Encoder(nn.Module):
 
         Parameters
         ----------
-        batches : iterable of (tensor (B, T, F), integer tensor (B,) or None)
+        batches : iterable of (tensor (B, T, F), int tensor (B,) or None)
             Scaled training sequences with their lengths.
         """
 
@@ -103,7 +103,7 @@ class Encoder(nn.Module):
         ----------
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,) or None
+        lengths : int tensor of shape (B,) or None
             Number of real steps of each sequence; None if all are real.
 
         Returns
@@ -125,7 +125,7 @@ class Encoder(nn.Module):
         ----------
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence; later steps do not affect the code. Default:
             all steps are real.
 
@@ -149,7 +149,7 @@ class Encoder(nn.Module):
         ----------
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
         generator : torch.Generator, optional
             Random number generator on the CPU. Default: PyTorch's global one.

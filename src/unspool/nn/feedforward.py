@@ -6,6 +6,7 @@ from itertools import pairwise
 from torch import Generator, Tensor, nn
 
 from unspool._padding import without_padding
+from unspool._types import ActivationName
 from unspool.errors import InputError
 from unspool.nn.decoder import Decoder, TeacherForcing
 from unspool.nn.dense import Dense, make_activation
@@ -72,8 +73,8 @@ class DenseEncoder(Encoder):
         latent_dim: int,
         *,
         units: Sequence[int] = (),
-        activation: str = "relu",
-        code_activation: str = "relu",
+        activation: ActivationName = "relu",
+        code_activation: ActivationName = "relu",
         variational: bool = False,
         generator: Generator | None = None,
     ) -> None:
@@ -94,7 +95,7 @@ class DenseEncoder(Encoder):
         ----------
         x : tensor of shape (B, T, F)
             Sequences of at most `steps` steps.
-        lengths : integer tensor of shape (B,) or None
+        lengths : int tensor of shape (B,) or None
             Number of real steps of each sequence; None if all are real.
 
         Returns
@@ -165,8 +166,8 @@ class DenseDecoder(Decoder):
         steps: int,
         *,
         units: Sequence[int] = (),
-        activation: str = "relu",
-        output_activation: str = "linear",
+        activation: ActivationName = "relu",
+        output_activation: ActivationName = "linear",
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
@@ -197,7 +198,7 @@ class DenseDecoder(Decoder):
             Codes.
         steps : int
             Number of steps to return, at most `max_steps`.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. It has no effect: outputs at padded steps are
             arbitrary.
         reversed_input : tensor of shape (B, T, F), optional

@@ -3,6 +3,7 @@
 from torch import Generator
 
 from unspool import blueprint as plan
+from unspool._types import Auto, BackendName
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.conv_decoder import ConvDecoder
 from unspool.nn.conv_encoder import ConvEncoder
@@ -17,7 +18,9 @@ from unspool.nn.skip import Skip
 
 
 def build(
-    blueprint: plan.Blueprint, generator: Generator | None = None, backend: str = "auto"
+    blueprint: plan.Blueprint,
+    generator: Generator | None = None,
+    backend: BackendName | Auto = "auto",
 ) -> Autoencoder:
     """Build the modules of a model, with initial weights from `generator`."""
     encoder = build_encoder(blueprint.encoder, generator, backend)
@@ -29,7 +32,9 @@ def build(
     return Autoencoder(encoder, decoders, blueprint.horizon, skip)
 
 
-def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str) -> Encoder:
+def build_encoder(
+    part: plan.Encoder, generator: Generator | None, backend: BackendName | Auto
+) -> Encoder:
     """Build an encoder."""
     if isinstance(part, plan.LSTMEncoder):
         return LSTMEncoder(
@@ -71,7 +76,9 @@ def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str)
     )
 
 
-def build_decoder(part: plan.Decoder, generator: Generator | None, backend: str) -> Decoder:
+def build_decoder(
+    part: plan.Decoder, generator: Generator | None, backend: BackendName | Auto
+) -> Decoder:
     """Build a decoder."""
     if isinstance(part, plan.LSTMDecoder):
         return LSTMDecoder(
@@ -126,5 +133,5 @@ def build_head(part: plan.Head, generator: Generator | None = None) -> Head:
     )
 
 
-def _cell(layers: plan.Layers, backend: str) -> Cell:
+def _cell(layers: plan.Layers, backend: BackendName | Auto) -> Cell:
     return Cell(layers.activation, layers.recurrent_activation, backend)

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from torch import Generator, Tensor, nn
 
+from unspool._types import ActivationName
 from unspool.nn.dense import Dense, make_activation
 
 
@@ -59,8 +60,8 @@ class Head(nn.Sequential):
         *,
         units: Sequence[int] | None = (),
         steps: int | None = None,
-        activation: str = "relu",
-        output_activation: str = "linear",
+        activation: ActivationName = "relu",
+        output_activation: ActivationName = "linear",
         generator: Generator | None = None,
     ) -> None:
         widths = [inputs]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unspool._losses import BY_STEP, LEAST, SLOPE
+from unspool._losses import BY_STEP, LEAST, SLOPE, loss_name
 
 Elementwise = Callable[[Tensor, Tensor], Tensor]
 
@@ -98,7 +98,7 @@ def _categorical_accuracy(prediction: Tensor, target: Tensor) -> Tensor:
 def metric(name: str, loss: str) -> Elementwise:
     """Return the function of a metric (a loss, or "accuracy") for a model trained on `loss`."""
     if name != "accuracy":
-        return LOSSES[name]
+        return LOSSES[loss_name(name)]
     return _categorical_accuracy if loss in BY_STEP else _binary_accuracy
 
 

@@ -7,6 +7,7 @@ from torch import Generator, Tensor, nn
 
 from unspool import _checks
 from unspool._padding import reverse_within
+from unspool._types import ActivationName, LSTMDecoderName
 from unspool.blueprint.parts import DECODERS, WAVES, patches_of
 from unspool.errors import InputError
 from unspool.nn.decoder import Decoder, TeacherForcing
@@ -126,7 +127,7 @@ class LSTMDecoder(Decoder):
 
     def __init__(
         self,
-        name: str,
+        name: LSTMDecoderName,
         latent_dim: int,
         n_features: int,
         *,
@@ -137,8 +138,8 @@ class LSTMDecoder(Decoder):
         reverse_target: bool = False,
         patch_size: int = 1,
         head_units: Sequence[int] | None = (),
-        head_activation: str = "relu",
-        output_activation: str = "linear",
+        head_activation: ActivationName = "relu",
+        output_activation: ActivationName = "linear",
         cell: Cell | None = None,
         generator: Generator | None = None,
     ) -> None:
@@ -197,7 +198,7 @@ class LSTMDecoder(Decoder):
             Codes.
         steps : int
             Number of steps to return, T.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real. Outputs at padded
             steps are arbitrary.
         reversed_input : tensor of shape (B, T', F), optional

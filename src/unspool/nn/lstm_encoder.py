@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from unspool import _checks
 from unspool import blueprint as plan
+from unspool._types import NormalizationName, PoolingName
 from unspool.blueprint.features import STATISTICS
 from unspool.blueprint.parts import POOLINGS
 from unspool.errors import InputError
@@ -109,10 +110,10 @@ class LSTMEncoder(Encoder):
         num_layers: int = 1,
         bidirectional: bool = False,
         whole_state: bool = False,
-        pooling: str = "last",
+        pooling: PoolingName = "last",
         kernels: plan.Kernels | None = None,
         patch_size: int = 1,
-        normalization: str = "none",
+        normalization: NormalizationName = "none",
         variational: bool = False,
         cell: Cell | None = None,
         generator: Generator | None = None,
@@ -151,7 +152,7 @@ class LSTMEncoder(Encoder):
         ----------
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,) or None
+        lengths : int tensor of shape (B,) or None
             Number of real steps of each sequence; None if all are real.
 
         Returns
@@ -183,7 +184,7 @@ class LSTMEncoder(Encoder):
         ----------
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,) or None
+        lengths : int tensor of shape (B,) or None
             Number of real steps of each sequence; None if all are real.
         **wanted
             `return_sequences` and `statistics` of `LSTM.forward`.
@@ -214,7 +215,7 @@ class LSTMEncoder(Encoder):
         ----------
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,) or None
+        lengths : int tensor of shape (B,) or None
             Number of real steps of each sequence; None if all are real.
         scales : tuple of int
             Numbers of parts.
@@ -251,7 +252,7 @@ class LSTMEncoder(Encoder):
 
         Parameters
         ----------
-        batches : iterable of (tensor (B, T, F), integer tensor (B,) or None)
+        batches : iterable of (tensor (B, T, F), int tensor (B,) or None)
             Scaled training sequences with their lengths. The kernels are scaled by the first
             batch.
         generator : torch.Generator or None
@@ -274,7 +275,7 @@ class LSTMEncoder(Encoder):
 
         Parameters
         ----------
-        batches : iterable of (tensor (B, T, F), integer tensor (B,) or None)
+        batches : iterable of (tensor (B, T, F), int tensor (B,) or None)
             Scaled training sequences with their lengths.
         """
         assert self.projection is not None
@@ -289,7 +290,7 @@ class LSTMEncoder(Encoder):
         ----------
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
 
         Returns

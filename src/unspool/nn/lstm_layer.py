@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
+from unspool._types import Auto, BackendName, CellActivationName, GateActivationName
 from unspool.lstm import Call, Choice, choose, lstm
 from unspool.lstm.reference import Array, split_gates
 
@@ -40,9 +41,9 @@ class Cell:
     >>> lstm = LSTM(3, 8, cell=Cell(activation="relu", backend="torch"))
     """
 
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
-    backend: str = "auto"
+    activation: CellActivationName = "tanh"
+    recurrent_activation: GateActivationName = "sigmoid"
+    backend: BackendName | Auto = "auto"
 
 
 class LSTMLayer(nn.Module):
@@ -139,7 +140,7 @@ class LSTMLayer(nn.Module):
         ----------
         x : tensor of shape (B, T, F), or None
             Input sequences; None for a layer without inputs per step.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
         context : tensor of shape (B, C), optional
             Input that is the same at every step. Required if `context_size` is not 0.

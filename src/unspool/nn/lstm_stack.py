@@ -6,6 +6,7 @@ from typing import Self, cast
 import torch
 from torch import Generator, Tensor, nn
 
+from unspool._types import Auto, BackendName
 from unspool.errors import InputError
 from unspool.nn.lstm_layer import Cell, LSTMLayer
 
@@ -101,7 +102,7 @@ class LSTM(nn.Module):
         ----------
         x : tensor of shape (B, T, F), or None
             Input sequences; None for layers without inputs per step.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
         context : tensor of shape (B, C), optional
             Input of the first layer that is the same at every step. Required if `context_size` is
@@ -158,7 +159,7 @@ class LSTM(nn.Module):
         return [list(cast("Iterable[LSTMLayer]", layer)) for layer in self.layers]
 
     @classmethod
-    def from_torch(cls, module: nn.LSTM, *, backend: str = "auto") -> Self:
+    def from_torch(cls, module: nn.LSTM, *, backend: BackendName | Auto = "auto") -> Self:
         """Copy a `torch.nn.LSTM`; its two biases become their sum.
 
         The new module expects the batch axis first, whatever the old module's `batch_first` is.

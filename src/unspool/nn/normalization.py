@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unspool._types import NormalizationName
 from unspool.blueprint.parts import VARIANCE_FLOOR
 from unspool.lstm.pooling import total
 
@@ -21,7 +22,7 @@ class Level(NamedTuple):
         return (x - self.location) / self.spread
 
 
-def level_of(x: Tensor, lengths: Tensor | None, normalization: str) -> Level:
+def level_of(x: Tensor, lengths: Tensor | None, normalization: NormalizationName) -> Level:
     """Compute location and spread of sequences x (B, T, F) over their real steps.
 
     They are 0 and 1 for a sequence without real steps.
@@ -53,7 +54,7 @@ def level_of(x: Tensor, lengths: Tensor | None, normalization: str) -> Level:
     return Level(mean, torch.where(has_steps, (square + VARIANCE_FLOOR).sqrt(), 1.0))
 
 
-def normalised(x: Tensor, lengths: Tensor | None, normalization: str) -> Tensor:
+def normalised(x: Tensor, lengths: Tensor | None, normalization: NormalizationName) -> Tensor:
     """Normalise each of the sequences (B, T, F)."""
     if normalization == "none":
         return x

@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from unspool import blueprint as plan
-from unspool.lstm.kernels import convolved, kernel_means
+from unspool.lstm.convolutions import convolved, kernel_means
 
 SLOPE = 2.0  # of the hard sigmoid at 0, for responses with standard deviation 1
 MAX_SEQUENCES = 64  # training sequences that scales and biases are computed from

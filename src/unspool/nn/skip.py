@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from unspool.lstm import rows
+from unspool._types import NormalizationName
+from unspool.lstm import dense
 from unspool.nn.normalization import Level, last_steps, level_of
 
 # Penalties of the ridge regression, relative to the largest eigenvalue; MIN_PENALTY is absolute.
@@ -59,7 +60,9 @@ class Skip(nn.Module):
     tensor([1., 1., 1., 1.])
     """
 
-    def __init__(self, n_features: int, horizon: int, steps: int, normalization: str) -> None:
+    def __init__(
+        self, n_features: int, horizon: int, steps: int, normalization: NormalizationName
+    ) -> None:
         super().__init__()
         self.steps, self.normalization = steps, normalization
         self.scale: Tensor
@@ -77,7 +80,7 @@ class Skip(nn.Module):
             Outputs of the decoder.
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
 
         Returns
@@ -97,7 +100,7 @@ class Skip(nn.Module):
             Outputs of the decoder.
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
 
         Returns
@@ -117,7 +120,7 @@ class Skip(nn.Module):
             Forecasts.
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,), optional
+        lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
 
         Returns
@@ -135,7 +138,7 @@ class Skip(nn.Module):
         ----------
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,) or None
+        lengths : int tensor of shape (B,) or None
             Number of real steps of each sequence; None if all are real.
 
         Returns
@@ -158,7 +161,7 @@ class Skip(nn.Module):
         ----------
         x : tensor of shape (B, T, F)
             Sequences.
-        lengths : integer tensor of shape (B,) or None
+        lengths : int tensor of shape (B,) or None
             Number of real steps of each sequence; None if all are real.
         level : tensor of shape (B, 1, F)
             Location of each sequence.
@@ -180,7 +183,9 @@ class Skip(nn.Module):
             forecast: Tensor = read.permute(2, 0, 1) @ self.weight.mT
             return forecast.permute(1, 2, 0)
         bias = self.weight.new_zeros(self.weight.shape[1])
-        outputs = [rows.linear(read[:, :, i], weight, bias) for i, weight in enumerate(self.weight)]
+        outputs = [
+            dense.linear(read[:, :, i], weight, bias) for i, weight in enumerate(self.weight)
+        ]
         return torch.stack(outputs, 2)
 
 

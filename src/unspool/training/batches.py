@@ -52,7 +52,7 @@ class Batches:
     steps : int, optional
         Maximum number of batches of a shuffled epoch. If there are more, every epoch uses a fresh
         sample spread over the data. Default: no limit.
-    classes : integer array of shape (len(source),), optional
+    classes : int array of shape (len(source),), optional
         Classes, the `y` of a batch. Default: `y` is the future if `source` is a `Futures`.
     """
 

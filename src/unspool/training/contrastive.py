@@ -17,7 +17,7 @@ def crops(
     ----------
     x : tensor of shape (B, T, F)
         Sequences.
-    lengths : integer tensor of shape (B,), optional
+    lengths : int tensor of shape (B,), optional
         Number of real steps of each sequence. Default: all steps are real.
     generator : torch.Generator, optional
         Random number generator on the CPU. Default: PyTorch's global one.

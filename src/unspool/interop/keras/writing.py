@@ -22,7 +22,9 @@ from unspool.blueprint import Blueprint, ConvDecoder, ConvEncoder, LSTMDecoder, 
 from unspool.errors import InputError
 from unspool.interop.keras.graph import keras_module
 from unspool.interop.keras.parts import Parts
-from unspool.model_file import PARTS, Contents, Fitted, contents_of
+from unspool.model_file import Contents, Fitted
+from unspool.model_file.contents import contents_of
+from unspool.model_file.fitted import PARTS
 
 
 def to_keras(model: Contents | Fitted, *, part: str = "model", steps: int | None = None) -> Any:

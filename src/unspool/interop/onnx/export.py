@@ -32,7 +32,9 @@ from unspool.interop.onnx.layers import Batch, Weights, dense, head, read, unsca
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
 from unspool.interop.onnx.score import check_scores_windows, metadata, nearer, score
 from unspool.interop.onnx.skip import each_sorted, skip
-from unspool.model_file import PARTS, Contents, Fitted, contents_of
+from unspool.model_file import Contents, Fitted
+from unspool.model_file.contents import contents_of
+from unspool.model_file.fitted import PARTS
 
 DOCS = {
     "x": "Sequences in the units of the data. What stands past the end of one is not read.",

@@ -18,7 +18,9 @@ from unspool import _checks
 from unspool.blueprint import Kernels, Layers, LSTMDecoder, LSTMEncoder
 from unspool.interop.torch.parts import Whole
 from unspool.lstm.backends.torch_lstm import SHUT
-from unspool.model_file import PARTS, Contents, Fitted, contents_of
+from unspool.model_file import Contents, Fitted
+from unspool.model_file.contents import contents_of
+from unspool.model_file.fitted import PARTS
 from unspool.nn import torch_settings
 
 Weights = Mapping[str, npt.NDArray[Any]]
