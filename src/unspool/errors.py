@@ -35,7 +35,7 @@ class InputError(UnspoolError, ValueError):
     ...     Windows([1.0, 2.0, 3.0], 0)
     ... except InputError as error:
     ...     print(error)
-    `window` must be a whole number of at least 1, got 0.
+    `size` must be a whole number of at least 1, got 0.
     """
 
 

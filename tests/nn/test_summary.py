@@ -1,4 +1,4 @@
-"""The table of a model: hand-made counts, shapes of real outputs, and a model left as it was."""
+"""The table of a model: counts by hand, shapes of real outputs, and an unchanged model."""
 
 import copy
 import functools
@@ -98,14 +98,14 @@ def test_shapes_are_those_of_real_outputs_and_counts_add_up(name, steps):
     hook = stack.register_forward_hook(lambda _, given, output: states.append(output[0]))
     with torch.no_grad():
         code = model.module_.encoder(x)
-        again = model.module_(x)
+        output = model.module_(x)
     hook.remove()
     shapes = {(row.part, row.name): row.output_shape for row in result.rows}
     assert shapes["input", "input"] == ("N", *x.shape[1:])
     assert shapes["code", "code"] == ("N", *code.shape[1:])
     *_, last = (row for row in result.rows if row.name.startswith("lstm"))
     assert last.output_shape == ("N", *states[0].shape[1:])
-    assert result.rows[-1].output_shape == ("N", *again.shape[1:])
+    assert result.rows[-1].output_shape == ("N", *output.shape[1:])
 
 
 def test_a_forecast_decoder_is_a_part_with_as_many_steps_as_its_horizon():
@@ -342,9 +342,9 @@ def test_a_summary_compiles_nothing(monkeypatch):
 
 
 def test_the_table_is_aligned_and_ends_with_the_total():
-    told = summary(fitted(**REVERSED_INPUT))
-    assert repr(told) == str(told)
-    assert str(told).split("\n") == [
+    result = summary(fitted(**REVERSED_INPUT))
+    assert repr(result) == str(result)
+    assert str(result).split("\n") == [
         "LSTMAutoencoder",
         "───────────────────────────────────────────────────────────────",
         "part            layer  kind            output shape  parameters",
@@ -401,9 +401,9 @@ def test_invalid_arguments_are_refused(model, options, message):
 def test_an_input_that_the_model_cannot_read_is_named_with_its_shape():
     with pytest.raises(InputError) as caught:
         summary(nn.Linear(3, 2), input_shape=(9, 4))
-    told = str(caught.value)
-    assert told.startswith("Linear cannot run on inputs of shape (N, 9, 4): mat1 and mat2 ")
-    assert told.endswith(". Set `steps` or `input_shape` to what the model expects.")
+    message = str(caught.value)
+    assert message.startswith("Linear cannot run on inputs of shape (N, 9, 4): mat1 and mat2 ")
+    assert message.endswith(". Set `steps` or `input_shape` to what the model expects.")
 
 
 def kinds(model):

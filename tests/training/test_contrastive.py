@@ -64,8 +64,8 @@ def test_sequences_of_at_most_one_step_are_their_own_crops():
 
 
 def test_the_same_seed_draws_the_same_crops():
-    one, again, other = (crops(counted(9), None, generator(seed)) for seed in (0, 0, 1))
-    assert all(map(torch.equal, one, again))
+    one, same, other = (crops(counted(9), None, generator(seed)) for seed in (0, 0, 1))
+    assert all(map(torch.equal, one, same))
     assert not torch.equal(one[0], other[0])
 
 

@@ -17,7 +17,7 @@ from unspool.training.objective import Term
 
 
 def never():
-    raise AssertionError("the loss was measured again without need")
+    raise AssertionError("the loss was recomputed without need")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -68,7 +68,7 @@ class Unstable(nn.Module):
 def test_training_that_diverges_continues_from_the_last_good_weights_with_half_the_learning_rate():
     model = Unstable()
     optimizer = torch.optim.SGD(model.parameters(), 0.8)  # steps of 0.8 · 2 · (1.5 - value)
-    with pytest.warns(UnstableTrainingWarning) as told:
+    with pytest.warns(UnstableTrainingWarning) as warned:
         history = train(model, model.objective, batches([[1]]), optimizer=optimizer, epochs=3)
     # 0 → 2.4, which is out: back to the end of the last epoch, which is there too; then to the
     # beginning, with 0.8 / 4; from there steps of 0.4 · (1.5 - value).
@@ -77,7 +77,7 @@ def test_training_that_diverges_continues_from_the_last_good_weights_with_half_t
     assert model.value.item() == pytest.approx(0.96)
     assert len(history.loss) == 3
     assert np.isfinite(history.loss).all()
-    assert [str(one.message) for one in told] == [
+    assert [str(one.message) for one in warned] == [
         f"The loss became nan in epoch 2; training continues from earlier weights with a "
         f"learning rate of {rate}."
         for rate in ("0.4", "0.2")
@@ -103,17 +103,17 @@ def test_a_loss_a_hundred_times_that_of_earlier_weights_on_the_same_batch_has_di
 def test_a_loss_that_grows_a_little_in_every_epoch_is_compared_with_the_initial_weights():
     model = Number()  # whose value is its loss
     recovery = DivergenceRecovery(model, sgd(model))
-    again = lambda: model.value.item()  # noqa: E731
+    recompute = lambda: model.value.item()  # noqa: E731
     with torch.no_grad():
         for value in (1.0, 50.0, 2500.0):
             model.value.fill_(value)
             if value == 1.0:
                 recovery.initial = recovery._snapshot()
             if value < 2500:
-                assert not recovery.diverged("loss", value, 1, again)
+                assert not recovery.diverged("loss", value, 1, recompute)
                 recovery.keep()
     with pytest.warns(UnstableTrainingWarning):
-        assert recovery.diverged("loss", 2500.0, 1, again)
+        assert recovery.diverged("loss", 2500.0, 1, recompute)
     assert model.value.item() == 50.0
 
 
@@ -126,13 +126,13 @@ def test_recomputing_a_loss_does_not_change_weights_mode_or_graph():
     loss = model.objective(batch)["loss"].total
     seen = []
 
-    def again():
+    def recompute():
         seen.append(model.value.item())
         model.eval()
         return 1e9
 
     assert not recovery.diverged("loss", 1.0, 1, never)
-    assert not recovery.diverged("loss", 1e6, 1, again)
+    assert not recovery.diverged("loss", 1e6, 1, recompute)
     assert seen == [3.0, 3.0]
     assert (model.value.item(), model.training) == (4.0, True)
     loss.backward()
@@ -175,9 +175,9 @@ def test_the_number_of_recoveries_is_limited():
             return terms if self.value == 0 else {"loss": Term(self.value * math.inf, 1)}
 
     model = Hopeless()
-    with pytest.warns(UnstableTrainingWarning) as told, pytest.raises(DivergedError):
+    with pytest.warns(UnstableTrainingWarning) as warned, pytest.raises(DivergedError):
         train(model, model.objective, batches([[1]]), optimizer=sgd(model), epochs=30)
-    assert len(told) == MAX_RECOVERIES
+    assert len(warned) == MAX_RECOVERIES
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.UnstableTrainingWarning")

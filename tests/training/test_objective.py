@@ -178,8 +178,8 @@ def test_only_training_is_disturbed_and_the_generator_decides(options, every_ste
     for seed in (0, 0, 1):
         AutoencoderLoss(made, **options, every_step=every_step, generator=generator(seed))(given)
     clean = [x for x in seen if torch.equal(x, given.x)]
-    one, again, other = seen[-3:]
-    assert torch.equal(one, again)
+    one, same, other = seen[-3:]
+    assert torch.equal(one, same)
     assert not torch.equal(one, other)
     # An evaluation that needs no terms of its own may run in one call, without the module.
     assert len(clean) == len(seen) - 3
@@ -324,7 +324,7 @@ def test_the_accuracy_of_every_step_is_of_every_step_of_its_forecast(lengths):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """How often the one call for a whole training step was made, and gave a loss."""
+    """The losses that the fused training step returned."""
     made, loss_sum = [], fused.loss_sum
 
     def spy(*args):

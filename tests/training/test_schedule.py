@@ -1,4 +1,4 @@
-"""Epochs, patience and the learning rate of each update, beside PyTorch's own schedules."""
+"""Epochs, patience, and the learning rate of each step, compared with PyTorch's schedules."""
 
 import math
 

@@ -89,7 +89,7 @@ def test_shuffled_batches_are_spread_over_the_data(n, size):
     assert sorted(np.concatenate(dealt)) == list(range(n))
     assert max(map(len, dealt)) <= size
     assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
-    for batch in dealt:  # one of every run of as many as there are batches
+    for batch in dealt:  # one of every run of neighbours
         assert [int(value) // len(dealt) for value in batch] == list(range(len(batch)))
 
 

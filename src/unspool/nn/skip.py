@@ -17,7 +17,7 @@ class Skip(nn.Module):
 
     A sequence x with location m and scale s (see `normalization`) has the forecast
     ``m + s · scale · output + W [x - m, m]``, where W (K, steps + 1) is a matrix for each feature
-    and x stands for its last `steps` steps. Steps before the start of a sequence count as m. With
+    and x here means its last `steps` steps. Steps before the start of a sequence count as m. With
     ``normalization="none"``, m is 0, s is 1, and W is (K, steps). The decoder thus learns only the
     residual of the linear map, in units of its standard deviation (`scale`).
 

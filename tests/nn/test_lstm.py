@@ -1,4 +1,4 @@
-"""Stacks of LSTM layers beside `torch.nn.LSTM`, and the way from one to the other."""
+"""Stacks of LSTM layers, compared with `torch.nn.LSTM` and converted from and to it."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def start(module, dtype=torch.float64):
 @pytest.mark.parametrize("backend", ["auto", *BACKENDS])
 @dtypes
 @shapes
-def test_states_and_gradients_are_those_of_torch(num_layers, bidirectional, dtype, backend):
+def test_states_and_gradients_equal_those_of_torch(num_layers, bidirectional, dtype, backend):
     module = theirs(num_layers, bidirectional, dtype)
     layer = LSTM.from_torch(module, backend=backend)
     x, state = start(module, dtype)
@@ -54,7 +54,7 @@ def test_states_and_gradients_are_those_of_torch(num_layers, bidirectional, dtyp
         assert {each.ran.name for each, _ in layer._with_suffixes()} == {backend}
 
 
-def test_gradients_of_the_weights_are_those_of_torch():
+def test_gradients_of_the_weights_equal_those_of_torch():
     module = theirs()
     layer = LSTM.from_torch(module)
     x, _ = start(module)
@@ -67,7 +67,7 @@ def test_gradients_of_the_weights_are_those_of_torch():
 
 
 @shapes
-def test_lengths_are_those_of_packed_sequences(num_layers, bidirectional):
+def test_lengths_have_the_effect_of_packed_sequences(num_layers, bidirectional):
     module = theirs(num_layers, bidirectional)
     x, state = start(module)
     lengths = torch.tensor([7, 5, 5, 1])
@@ -96,11 +96,11 @@ def test_without_sequences_the_final_states_are_the_same(num_layers, bidirection
 @shapes
 def test_from_torch_restores_the_weights_of_to_torch(num_layers, bidirectional, dtype):
     layer = ours(num_layers, bidirectional).to(dtype)
-    again = LSTM.from_torch(layer.to_torch())
-    assert again.state_dict().keys() == layer.state_dict().keys()
+    restored = LSTM.from_torch(layer.to_torch())
+    assert restored.state_dict().keys() == layer.state_dict().keys()
     for name, weight in layer.state_dict().items():
-        assert again.state_dict()[name].dtype == dtype
-        assert torch.equal(again.state_dict()[name], weight), name
+        assert restored.state_dict()[name].dtype == dtype
+        assert torch.equal(restored.state_dict()[name], weight), name
 
 
 @shapes
@@ -118,11 +118,11 @@ def test_to_torch_computes_the_same(num_layers, bidirectional):
 def test_weights_are_copies():
     layer = ours()
     module = layer.to_torch()
-    again = LSTM.from_torch(module)
+    restored = LSTM.from_torch(module)
     with torch.no_grad():
         for weight in module.parameters():
             weight.zero_()
-    assert all(weight.any() for weight in again.parameters())
+    assert all(weight.any() for weight in restored.parameters())
     assert all(weight.any() for weight in layer.parameters())
 
 
@@ -135,7 +135,7 @@ def test_two_biases_become_their_sum():
     assert not back.bias_hh_l0.any()
 
 
-def test_no_bias_becomes_zeros():
+def test_a_module_without_biases_becomes_one_with_zero_biases():
     module = theirs(bias=False)
     layer = LSTM.from_torch(module)
     x, state = start(module)
