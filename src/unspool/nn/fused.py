@@ -8,12 +8,14 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from unspool.blueprint.parts import DECODERS
 from unspool.lstm import Choice, fused
 from unspool.nn.autoencoder import Autoencoder
-from unspool.nn.decoder import DECODERS, LSTMDecoder
-from unspool.nn.encoder import LSTMEncoder
+from unspool.nn.lstm_decoder import LSTMDecoder
+from unspool.nn.lstm_encoder import LSTMEncoder
+from unspool.nn.lstm_layer import LSTMLayer
+from unspool.nn.lstm_stack import LSTM
 from unspool.nn.patches import lengths_in_patches, patch_positions, patched
-from unspool.nn.recurrent import LSTM, LSTMLayer
 
 ACTIVATIONS = {nn.Identity: "linear", nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
 DECODER_KINDS = (DECODERS["repeat"], DECODERS["reversed_input"])
