@@ -125,8 +125,8 @@ def series_of_cells(cells: Array, labels: Labels | None = None) -> list[Array] |
             column = int(np.argmin(nested[i]))
             name = labels[column] if labels else column
             raise InputError(
-                f"Expected a series in every cell, got {row[column]!r} in row {i}, column {name!r}; "
-                "choose the columns that contain series, and fill their gaps."
+                f"Expected a series in every cell, got {row[column]!r} in row {i}, column "
+                f"{name!r}; choose the columns that contain series, and fill their gaps."
             )
         for cell in row:
             check_order_of_time(getattr(cell, "index", None), f"row {i}")

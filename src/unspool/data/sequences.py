@@ -199,7 +199,7 @@ class Sequences:
         return f"Sequences({counted(len(self), 'sequence')} of {steps}, {features})"
 
     def __getitem__(self, key: Any) -> Any:
-        """Return sequence `i` as an array (T_i, F), or a `Sequences` of a slice, indices or a mask."""
+        """Return sequence `i` as (T_i, F), or a `Sequences` of a slice, indices or a mask."""
         key = row_key(key)
         if isinstance(key, (int, np.integer)):
             return self.values[key, : self.lengths[key]]
