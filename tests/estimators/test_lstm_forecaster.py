@@ -376,7 +376,7 @@ def test_what_cannot_be_scored_or_learned_is_told():
         "Expected `y` of shape (24, 3, 2), got (24, 7, 2)."
     )
     assert message(model.score, data(2)[:, :K]) == (
-        "Expected sequences of more than 3 steps, the last 3 of which are to be predicted, but the "
+        "Expected sequences of more than 3 steps, of which the last 3 are forecast, but the "
         "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
     )
     y = np.zeros((N, K, 2))
@@ -400,8 +400,9 @@ def test_what_cannot_be_scored_or_learned_is_told():
 def test_every_step_needs_one_direction_the_last_state_and_a_decoder_of_the_code(options):
     given = {"bidirectional": False, "pooling": "last", "decoder": "dense"} | options
     assert message(quick(every_step=True, **options).fit, data()) == (
-        "`every_step` needs an LSTM that reads in one direction, pooling='last' and a decoder of "
-        f"the code alone, got bidirectional={given['bidirectional']!r}, "
+        "`every_step` needs bidirectional=False, pooling='last' and a decoder that reads neither "
+        "the encoder's whole state nor the input, got "
+        f"bidirectional={given['bidirectional']!r}, "
         f"pooling={given['pooling']!r}, decoder={given['decoder']!r}."
     )
     assert message(quick(every_step="yes").fit, data()) == (
@@ -516,24 +517,24 @@ def test_dropout_is_of_training_alone():
         ({"quantiles": (0.5, 1.0)}, "`quantiles` must be a number above 0 and below 1, got 1.0."),
         (
             {"quantiles": (0.5, 0.1)},
-            "`quantiles` must rise from each to the next, got (0.5, 0.1).",
+            "`quantiles` must increase from each to the next, got (0.5, 0.1).",
         ),
         ({"normalization": "mean"}, "unknown `normalization` 'mean'"),
         ({"linear_steps": -1}, "`linear_steps` must be a whole number of at least 0, got -1."),
         ({"dropout": 1.0}, "`dropout` must be a number of at least 0 and below 1, got 1.0."),
         (
             {"output_activation": "sigmoid"},
-            "`output_activation` 'sigmoid' makes the output of the decoder the forecast itself, "
-            "which needs normalization='none', linear_steps=0 and quantiles=(), got "
-            "normalization='last', linear_steps=512, quantiles=(); set these.",
+            "`output_activation` 'sigmoid' needs the decoder's output to be the whole forecast, so "
+            "it needs normalization='none', linear_steps=0 and quantiles=(), got "
+            "normalization='last', linear_steps=512, quantiles=().",
         ),
         (
             {"loss": "binary_crossentropy", "normalization": "none"},
-            "`loss` 'binary_crossentropy' makes the output of the decoder the forecast itself",
+            "`loss` 'binary_crossentropy' needs the decoder's output to be the whole forecast",
         ),
         (
             BINARY | {"quantiles": (0.5,)},
-            "`output_activation` 'sigmoid' makes the output of the decoder the forecast itself",
+            "`output_activation` 'sigmoid' needs the decoder's output to be the whole forecast",
         ),
     ],
     ids=str,
