@@ -79,7 +79,7 @@ def test_a_sequence_has_the_same_bits_alone_and_among_others(shape, dtype):
 def test_threads_change_nothing(monkeypatch):
     given = drawn(SHAPES[1], torch.float32)
     alone = kernel_means(*given)
-    monkeypatch.setattr(convolutions, "PRODUCTS", 1)
+    monkeypatch.setattr(convolutions, "PRODUCTS_PER_THREAD", 1)
     monkeypatch.setattr(convolutions.threads, "count", lambda: 3)
     assert torch.equal(kernel_means(*given), alone)
 

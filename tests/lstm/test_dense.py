@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_refused():
         with pytest.raises(InputError, match=r"^Expected weights \(3, 5\) and a bias \(3,\) in"):
             dense.linear(*bad)
     with pytest.raises(InputError, match=r"^Expected weights"):
-        torch.ops.unspool.rows(x[:, :4], weight, bias)
+        torch.ops.unspool.dense(x[:, :4], weight, bias)
 
 
 def test_a_layer_takes_this_way_in_inference_alone():
@@ -99,4 +99,4 @@ def test_a_layer_takes_this_way_in_inference_alone():
 
 
 def test_the_operator_is_one_of_pytorchs():
-    torch.library.opcheck(torch.ops.unspool.rows, tuple(draw(20, 5, 3)))
+    torch.library.opcheck(torch.ops.unspool.dense, tuple(draw(20, 5, 3)))

@@ -57,7 +57,7 @@ def test_small_blocks_are_not_kept():
 
 
 def test_what_is_kept_has_a_limit(monkeypatch):
-    monkeypatch.setattr(memory, "KEPT", 10 << 20)
+    monkeypatch.setattr(memory, "MAX_KEPT", 10 << 20)
     blocks = [memory.block(1 << 20, np.float32) for _ in range(4)]
     del blocks
     gc.collect()

@@ -362,7 +362,7 @@ class Model(Savable):
         few = not training and batch <= FEW
         if few or not self.module_.runs_compiled(batch, training=training):
             return nullcontext()
-        return threads.own_only()
+        return threads.pytorch_on_one_thread()
 
     def __sklearn_is_fitted__(self) -> bool:
         """Only a fit that came to its end counts, not one that was interrupted or diverged."""
