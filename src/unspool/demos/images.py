@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from unspool._types import ActivationName
 from unspool.data.images import Images, digits, mnist
 from unspool.demos.report import Report
 from unspool.estimators import (
@@ -94,7 +95,7 @@ def convolutional(
     epochs: int = CONV_EPOCHS,
     random_state: int = 0,
     batch_size: int = BATCH,
-    output_activation: str = "sigmoid",
+    output_activation: ActivationName = "sigmoid",
 ) -> ConvAutoencoder:
     """Make the article's third model: 32 filters, pooled and up-sampled, the map is the code."""
     return ConvAutoencoder(

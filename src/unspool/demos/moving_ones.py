@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from unspool._types import DecoderName
 from unspool.data.generators import moving_ones
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.demos.report import Report
 from unspool.estimators import LSTMAutoencoder, LSTMForecaster
 
 EPOCHS = 60
-DECODERS = ("repeat", "flat", "reshape")
+DECODERS: tuple[DecoderName, ...] = ("repeat", "flat", "reshape")
 
 
 def settings(epochs: int, random_state: int) -> dict[str, Any]:
@@ -41,7 +42,9 @@ def settings(epochs: int, random_state: int) -> dict[str, Any]:
     }
 
 
-def autoencoder(decoder: str, epochs: int = EPOCHS, random_state: int = 0) -> LSTMAutoencoder:
+def autoencoder(
+    decoder: DecoderName, epochs: int = EPOCHS, random_state: int = 0
+) -> LSTMAutoencoder:
     """Make the answer's model: LSTM(20), and one of its decoders."""
     return LSTMAutoencoder(
         latent_dim=20, bidirectional=False, decoder=decoder, metrics=("accuracy",),

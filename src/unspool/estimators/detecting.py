@@ -221,7 +221,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return contents
 
     @classmethod
-    def from_contents(cls, contents: Contents, device: str) -> Self:
+    def _from_contents(cls, contents: Contents, device: str) -> Self:
         """Make a fitted detector of plain data, which has been checked.
 
         The parameter `model` comes back as it was but for its training; the trained one is

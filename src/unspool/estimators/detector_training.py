@@ -164,7 +164,7 @@ def source_of(trained: Trained) -> OfWindows | OfSteps:
     model, scaler = trained.model, trained.scaler
     if scaler is not None:
         return of_rival(model, scaler)
-    loss = model._parameters["loss"]
+    loss = model._loss
     if isinstance(model, LSTMForecaster):
         return of_forecasts(
             lambda source: model._forecasts(model._read(source)),
