@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from unspool._types import CellActivationName, GateActivationName, StatisticName
+
 
 @dataclass(frozen=True)
 class Call:
@@ -44,8 +46,8 @@ class Call:
     'compiled'
     """
 
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
+    activation: CellActivationName = "tanh"
+    recurrent_activation: GateActivationName = "sigmoid"
     reverse: bool = False
     return_sequences: bool = True
     training: bool = True
@@ -53,4 +55,4 @@ class Call:
     dtype: torch.dtype = torch.float32
     batch: int | None = None
     hidden: int | None = None
-    statistics: tuple[str, ...] = ()
+    statistics: tuple[StatisticName, ...] = ()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from unspool import _checks
+from unspool._types import Auto, BackendName, CellActivationName, GateActivationName, StatisticName
 from unspool.errors import InputError
 from unspool.lstm import reference
 from unspool.lstm.backends import Backend, compiled, stepwise, torch_lstm
@@ -46,7 +47,7 @@ Each is a module with the functions of `unspool.lstm.backends.Backend`.
 """
 
 
-def choose(call: Call, backend: str = "auto") -> Choice:
+def choose(call: Call, backend: BackendName | Auto = "auto") -> Choice:
     """Name the backend that runs `call`.
 
     Parameters
@@ -109,12 +110,12 @@ def lstm(
     c0: Tensor | None = None,
     lengths: Tensor | None = None,
     steps: int | None = None,
-    activation: str = "tanh",
-    recurrent_activation: str = "sigmoid",
+    activation: CellActivationName = "tanh",
+    recurrent_activation: GateActivationName = "sigmoid",
     reverse: bool = False,
     return_sequences: bool = True,
-    statistics: Sequence[str] = (),
-    backend: str = "auto",
+    statistics: Sequence[StatisticName] = (),
+    backend: BackendName | Auto = "auto",
     on_choice: Callable[[Choice], None] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run a batch of whole sequences through one LSTM layer in one direction.

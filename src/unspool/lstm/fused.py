@@ -11,26 +11,31 @@ encodes, an LSTM layer that decodes, and dense layers on each step of the decode
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unspool import _checks
+from unspool._types import CellActivationName, GateActivationName
 from unspool.errors import InputError
 from unspool.lstm import threads
 from unspool.lstm.compiled import recurrence, training_step
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.prepared import PreparedLayer, padded_rows, sum_segments
 
-ACTIVATIONS = {
+EmittedStatistic = Literal["last", "mean", "max", "min"]
+DenseActivation = Literal["linear", "relu", "tanh", "sigmoid"]
+FusedLoss = Literal["mse", "mae", "huber"]
+
+ACTIVATIONS: Mapping[DenseActivation, int] = {
     "linear": training_step.LINEAR,
     "relu": training_step.RELU,
     "tanh": training_step.TANH,
     "sigmoid": training_step.SIGMOID,
 }
-LOSSES = {
+LOSSES: Mapping[FusedLoss, int] = {
     "mse": training_step.SQUARED,
     "mae": training_step.ABSOLUTE,
     "huber": training_step.HUBER,
@@ -61,11 +66,11 @@ class LSTMStage(NamedTuple):
     w_hh: Tensor
     bias: Tensor
     w_context: Tensor | None = None
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
+    activation: CellActivationName = "tanh"
+    recurrent_activation: GateActivationName = "sigmoid"
     reads: str | None = None
     reads_backwards: bool = False
-    emits: str | None = None
+    emits: EmittedStatistic | None = None
 
     @property
     def weights(self) -> tuple[Tensor | None, ...]:
@@ -84,7 +89,7 @@ class DenseStage(NamedTuple):
 
     weight: Tensor
     bias: Tensor
-    activation: str = "linear"
+    activation: DenseActivation = "linear"
 
     @property
     def weights(self) -> tuple[Tensor | None, ...]:
@@ -119,7 +124,7 @@ def weights_of(stages: Stages) -> list[Tensor | None]:
 
 
 def loss_and_gradients(
-    stages: Stages, batch: Batch, loss: str, *, gradients: bool = True
+    stages: Stages, batch: Batch, loss: FusedLoss, *, gradients: bool = True
 ) -> tuple[Tensor, list[Tensor | None]]:
     """Compute the loss of a batch, and its gradient with respect to every weight.
 
@@ -256,7 +261,7 @@ class _DenseLayers:
         stages: list[DenseStage],
         decoder: PreparedLayer,
         target: Tensor,
-        loss: str,
+        loss: FusedLoss,
         *,
         gradients: bool,
     ) -> None:

@@ -46,6 +46,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from unspool._types import CellActivationName, GateActivationName
+
 Array = npt.NDArray[np.floating[Any]]
 Lengths = npt.NDArray[np.integer[Any]]
 
@@ -103,8 +105,8 @@ def forward(
     c0: Array | None = None,
     lengths: Lengths | None = None,
     steps: int | None = None,
-    activation: str = "tanh",
-    recurrent_activation: str = "sigmoid",
+    activation: CellActivationName = "tanh",
+    recurrent_activation: GateActivationName = "sigmoid",
     reverse: bool = False,
 ) -> tuple[Array, Array, Array]:
     """Run a batch of whole sequences through one LSTM layer in one direction.
@@ -186,8 +188,8 @@ def backward(
     c0: Array | None = None,
     lengths: Lengths | None = None,
     steps: int | None = None,
-    activation: str = "tanh",
-    recurrent_activation: str = "sigmoid",
+    activation: CellActivationName = "tanh",
+    recurrent_activation: GateActivationName = "sigmoid",
     reverse: bool = False,
 ) -> dict[str, Array]:
     """Compute the gradients of a loss from its gradients with respect to the results of `forward`.
