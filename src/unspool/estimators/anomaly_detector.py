@@ -12,10 +12,10 @@ from unspool._types import (
     ThresholdKind,
 )
 from unspool.anomaly import scores as scoring
-from unspool.anomaly.reading import check_same_names, read
-from unspool.anomaly.scorer import check_form, errors, first_errors, highest
-from unspool.anomaly.scores import KINDS, Errors
-from unspool.anomaly.thresholds import Threshold, fit_quietly
+from unspool.anomaly.inputs import check_same_names, read_input
+from unspool.anomaly.pipeline import check_same_form, highest_scores, leading_errors, series_errors
+from unspool.anomaly.scores import SCORE_KINDS, SeriesErrors
+from unspool.anomaly.thresholds import Threshold, fit_without_warning
 from unspool.blueprint import definition
 from unspool.data.sequences import FloatArray
 from unspool.estimators import detector_file
@@ -256,7 +256,7 @@ class AnomalyDetector(Detects):
         """Train on one part of the data, learn scales and thresholds from the other."""
         self.__dict__.pop("scales_", None)  # until all is learned this is not a fitted detector
         self._parameters = detector_file.parameters_of(self)
-        given = read(X)
+        given = read_input(X)
         self._note_features(X, given)
         self._of_sequences = given.sequences is not None
         inner = unfrozen(self.model)
@@ -268,11 +268,11 @@ class AnomalyDetector(Detects):
         without = {"trailing"} if self._of_sequences else set()
         if inner is not None and not isinstance(inner, BaseAutoencoder):
             without |= {"code"}
-        kinds = [kind for kind in KINDS if kind not in without]
+        kinds = [kind for kind in SCORE_KINDS if kind not in without]
         _checks.raise_all(_checks.choice("kind", self.kind, kinds))
         if calibration is not None:
-            training, held_out = given, self._like_fit(read(calibration), calibration)
-            check_form(held_out, of_sequences=self._of_sequences)
+            training, held_out = given, self._like_fit(read_input(calibration), calibration)
+            check_same_form(held_out, of_sequences=self._of_sequences)
             unseen = held_out  # by the codes, to which a window of theirs has no distance
         elif ready:
             training = held_out = unseen = given
@@ -290,14 +290,14 @@ class AnomalyDetector(Detects):
         self.model_, self._scaler, self.codes_ = trained.model, trained.scaler, trained.codes
 
         source, whole = source_of(trained), self._of_sequences
-        found = errors(source, held_out, self.window_, kinds, of_sequences=whole)
+        found = series_errors(source, held_out, self.window_, kinds, of_sequences=whole)
         scales = {kind: scoring.normal_scale(kind, found) for kind in kinds}
         if "trailing" in kinds:
-            first = first_errors(source, held_out.series, self.window_)
+            first = leading_errors(source, held_out.series, self.window_)
             scales["trailing"] = scoring.trailing_scale(found, first, self.window_)
         each = dict.fromkeys(kinds, found)
         if unseen is not held_out:
-            each["code"] = errors(source, unseen, self.window_, ["code"], of_sequences=whole)
+            each["code"] = series_errors(source, unseen, self.window_, ["code"], of_sequences=whole)
         normal = {kind: self._normal(kind, each[kind], scales[kind]) for kind in kinds}
         self.thresholds_ = {kind: self._calibrated(scores) for kind, scores in normal.items()}
         self.scales_ = scales
@@ -314,14 +314,14 @@ class AnomalyDetector(Detects):
             return -self.thresholds_[self.kind].start
         return float(np.percentile(-np.concatenate(normal), 100 * self.rate))
 
-    def _normal(self, kind: str, found: list[Errors], scale: FloatArray) -> list[FloatArray]:
+    def _normal(self, kind: str, found: list[SeriesErrors], scale: FloatArray) -> list[FloatArray]:
         """Scores of held-out data, from their errors: a list of one array for sequences."""
-        scores = [scoring.scores(kind, one, scale) for one in found]
-        return [highest(scores)] if self._of_sequences else scores
+        scores = [scoring.step_scores(kind, one, scale) for one in found]
+        return [highest_scores(scores)] if self._of_sequences else scores
 
     def _calibrated(self, normal: list[FloatArray]) -> Threshold:
         """The threshold for a kind of score, learned from its scores of held-out data."""
-        return fit_quietly(
+        return fit_without_warning(
             self.threshold,
             normal,
             self.rate,

@@ -22,10 +22,7 @@ from unspool._types import (
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
 from unspool.estimators.autoencoding import BaseAutoencoder
-<<<<<<< HEAD
-=======
 from unspool.estimators.batch_runner import runner
->>>>>>> est
 from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder, torch_settings
 from unspool.training.batches import Batches
 from unspool.training.history import History

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from unspool import _checks
 from unspool._registry import MODELS
-from unspool.anomaly.scores import KINDS
+from unspool.anomaly.scores import SCORE_KINDS
 from unspool.anomaly.thresholds import Threshold, from_plain
 from unspool.blueprint import Blueprint, Facts
 from unspool.errors import InputError
@@ -86,7 +86,7 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
         unavailable |= {"code"}
         if "forecast" not in blueprint.decoders:
             raise InputError("A detector needs a model that reconstructs or forecasts.")
-    kinds = set(KINDS) - unavailable
+    kinds = set(SCORE_KINDS) - unavailable
     if detector["thresholds"].keys() != kinds:
         raise InputError(
             f"Expected thresholds for the scores {', '.join(sorted(kinds))}, got "

@@ -165,9 +165,9 @@ def test_sequences_of_one_length_are_scored_and_others_refused(name):
         assert name == "forest" or scores.argmax() == 3
     ragged = Sequences(BEATS, np.arange(30) % 12 + 1)
     if name in OF_WINDOWS:
-        with pytest.raises(InputError, match="reads sequences of one length, got 1 to 12 steps"):
+        with pytest.raises(InputError, match="needs sequences of one length, got 1 to 12 steps"):
             found.anomaly_scores(ragged)
         with pytest.raises(InputError, match=r"Expected windows \(N, 12, 2\) as in fit"):
             found.anomaly_scores(BEATS[:, :9])
-    with pytest.raises(InputError, match="reads sequences of one length"):
+    with pytest.raises(InputError, match="needs sequences of one length"):
         detector(RIVALS[name]()).fit(ragged)

@@ -1,4 +1,4 @@
-"""The volume under the surface of precision and recall is that of its authors' package."""
+"""`vus_pr` against values from its authors' package."""
 
 import tracemalloc
 
@@ -43,7 +43,7 @@ def case(seed, steps, events, levels):
 @pytest.mark.parametrize(
     ("seed", "steps", "events", "levels", "buffer", "n_thresholds", "expected"), FROZEN
 )
-def test_volumes_are_those_of_the_published_implementation(
+def test_volumes_equal_those_of_the_published_implementation(
     seed, steps, events, levels, buffer, n_thresholds, expected
 ):
     labels, scores = case(seed, steps, events, levels)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from unspool.anomaly.clusters import clusters, clusters_by_level
+from unspool.anomaly.alarm_clusters import count_clusters_by_level, find_clusters
 
 
 def flagged(text):
@@ -22,15 +22,15 @@ def flagged(text):
     ],
 )
 def test_flagged_steps_less_than_a_gap_apart_are_one_cluster(flags, gap, expected):
-    assert clusters(flagged(flags), gap).tolist() == expected
+    assert find_clusters(flagged(flags), gap).tolist() == expected
 
 
 @pytest.mark.parametrize("gap", [0, 1, 3, 16])
 def test_clusters_above_every_level_are_those_counted_one_by_one(gap):
     rng = np.random.default_rng(gap)
     scores = [rng.integers(0, 40, size).astype(float) for size in (60, 0, 1, 90)]
-    levels, counts = clusters_by_level(scores, gap)
+    levels, counts = count_clusters_by_level(scores, gap)
     pooled = np.concatenate(scores)
     assert levels.tolist() == sorted(set(pooled), reverse=True)
     for level, count in zip(levels, counts, strict=True):
-        assert count == sum(len(clusters(one > level, gap)) for one in scores)
+        assert count == sum(len(find_clusters(one > level, gap)) for one in scores)

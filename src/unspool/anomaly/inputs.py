@@ -1,4 +1,4 @@
-"""What a detector accepts as `X`: a long series, several of them, or whole sequences."""
+"""Reads the `X` of a detector: a long series, several series, or whole sequences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from unspool.errors import InputError
 
 
 @dataclass(frozen=True)
-class Given:
-    """What was read.
+class DetectorInput:
+    """The `X` of a detector, checked.
 
     Parameters
     ----------
     series : list of arrays of shape (T_i, F)
-        Empty where whole sequences were given.
+        The series; empty if `X` is whole sequences.
     sequences : Sequences or None
-        Those.
+        The sequences, if `X` is whole sequences.
     several : bool
-        Whether the results of `series` go back in a list.
+        Whether `X` is several series, so that results are returned as a list.
     names : tuple of F strings, or None
-        Of the features.
+        Feature names.
     times : array of shape (T,), or None
-        Of the steps of one series, where its index holds times.
+        Times of the steps, if `X` is one series whose index holds times.
     """
 
     series: list[FloatArray]
@@ -41,55 +41,55 @@ class Given:
 
     @property
     def n_features(self) -> int:
-        """Features of a step, F."""
+        """Number of features, F."""
         if self.sequences is not None:
             return self.sequences.n_features
         return int(self.series[0].shape[1])
 
     def restored(self, results: Sequence[Any]) -> Any:
-        """Results of every series, in the form in which they were given."""
+        """Return one result per series in the form of `X`: a list, or the single result."""
         return list(results) if self.several else results[0]
 
 
-def read(X: Any) -> Given:
+def read_input(X: Any) -> DetectorInput:
     """Read `X`.
 
     Parameters
     ----------
     X : array, frame or list of lists of numbers of shape (T, F), or pandas or polars Series (T,)
-        One series: rows are steps.
-        or list of arrays (T_i, F) or (T_i,), or of frames, or frame with index (instance, time)
-        Several series.
-        or Sequences, or array of shape (N, T, F)
-        Whole sequences.
+        One series: rows are steps. Several series are a list of arrays (T_i, F) or (T_i,), a list
+        of frames, or a frame with the index (instance, time). Whole sequences are `Sequences` or
+        an array of shape (N, T, F).
 
     Raises
     ------
     InputError
-        For anything else, for a series or a sequence without steps, and for NaN or infinity.
+        If `X` is anything else, a series or sequence has no steps, or a value is NaN or infinite.
     """
     if isinstance(X, Windows):
         raise InputError(
-            "Expected the series themselves, got Windows over them; the detector cuts windows of "
-            "its own (its parameter `window`)."
+            "Expected series, got Windows; pass the series themselves, and the detector cuts "
+            "windows (its parameter `window`)."
         )
     if isinstance(X, Sequences):
-        return Given([], _with_steps(X), False, X.feature_names)
+        return DetectorInput([], _with_steps(X), False, X.feature_names)
     shape = getattr(X, "shape", ())
     if len(shape) == 3 and not is_frame(X):
         sequences = as_sequences(X)
         assert isinstance(sequences, Sequences)
-        return Given([], _with_steps(sequences), False, sequences.feature_names)
+        return DetectorInput([], _with_steps(sequences), False, sequences.feature_names)
     levels = getattr(getattr(X, "index", None), "nlevels", 1)
     if levels > 1 or _lists_series(X):
         series, names = as_series(X)
-        return Given([_finite(one, i, names) for i, one in enumerate(series)], None, True, names)
+        return DetectorInput(
+            [_finite(one, i, names) for i, one in enumerate(series)], None, True, names
+        )
     names = names_of(labels_of(X)) if is_frame(X) else None
-    return Given([_finite(_one(X), None, names)], None, False, names, _times(X))
+    return DetectorInput([_finite(_one(X), None, names)], None, False, names, _times(X))
 
 
 def _with_steps(sequences: Sequences) -> Sequences:
-    """Sequences, if each has a step to score."""
+    """Return sequences, or raise if one of them has no step."""
     empty = np.flatnonzero(sequences.lengths == 0)
     if len(empty):
         raise InputError(f"Sequence {empty[0]} has no step to score; leave it out.")
@@ -97,7 +97,7 @@ def _with_steps(sequences: Sequences) -> Sequences:
 
 
 def _lists_series(X: Any) -> bool:
-    """Whether it is a list of series, and not one series as lists of numbers."""
+    """Return whether `X` is a list of series, not one series as nested lists of numbers."""
     if not holds_series(X) or hasattr(X, "columns"):
         return False
     first = X[0] if len(X) else None
@@ -105,7 +105,7 @@ def _lists_series(X: Any) -> bool:
 
 
 def _one(X: Any) -> FloatArray:
-    """One series as an array (T, F)."""
+    """Return one series as an array (T, F)."""
     if len(getattr(X, "shape", ())) == 1 and not isinstance(X, ARRAYS):
         (one,), _ = as_series(X)  # a Series of pandas or polars
         return one
@@ -118,7 +118,7 @@ def _one(X: Any) -> FloatArray:
         if getattr(X, "ndim", 2) == 1 or (isinstance(X, list) and np.ndim(X[:1]) == 1):
             raise InputError(
                 f"Expected a series as (T, F), rows as steps, got an array of shape ({len(X)},). "
-                "Reshape your data: one feature goes in as X.reshape(-1, 1)."
+                "Reshape your data: for one feature use X.reshape(-1, 1)."
             ) from None
         raise error
     if not isinstance(values, np.ndarray) or values.ndim != 2:
@@ -131,7 +131,7 @@ def _one(X: Any) -> FloatArray:
 
 
 def _times(X: Any) -> Any:
-    """The times in the index of a frame or a Series of pandas, where it holds any."""
+    """Return the times in the index of a pandas frame or Series, or None."""
     index: Any = getattr(X, "index", None)
     if hasattr(index, "to_timestamp"):  # periods
         index = index.to_timestamp()
@@ -139,7 +139,7 @@ def _times(X: Any) -> Any:
 
 
 def _finite(series: FloatArray, number: int | None, names: tuple[str, ...] | None) -> FloatArray:
-    """The series, if it has steps and all of its values are finite."""
+    """Return a series, or raise if it has no steps or a value is not finite."""
     where = "" if number is None else f" in series {number}"
     if not len(series):
         raise InputError(f"Expected at least one step, got 0 sample(s){where}.")
@@ -154,7 +154,7 @@ def _finite(series: FloatArray, number: int | None, names: tuple[str, ...] | Non
 
 
 def check_same_names(names: Sequence[str] | None, known: Sequence[str] | None) -> None:
-    """Refuse names of features that are not those of `fit`, in the same order."""
+    """Raise if the feature names are not those of `fit` in the same order."""
     if names is not None and known is not None and list(names) != list(known):
         raise InputError(
             f"Expected the features {', '.join(known)}, in this order, got {', '.join(names)}; "

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from unspool.anomaly.tail import Tail, fit_tail
+from unspool.anomaly.pareto_tail import Tail, fit_tail
 
 
 @pytest.mark.parametrize("shape", [-0.3, 0.0, 0.2, 0.7])

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from scipy.signal import lfilter
 
-from unspool.anomaly.independence import likely_rates, n_effective
+from unspool.anomaly.effective_size import exceedance_rate_interval, n_effective
 
 
 def autoregressive(phi, steps, seed):
@@ -55,4 +55,4 @@ def test_numbers_of_several_series_are_added_up():
 @pytest.mark.parametrize(("exceedances", "n"), [(1, 8.5), (1, 1), (3.4, 460.0), (19.9, 1e6)])
 def test_likely_rates_are_quantiles_of_the_beta_distribution(exceedances, n):
     expected = stats.beta(exceedances, n + 1 - exceedances).ppf([0.1, 0.9])
-    np.testing.assert_allclose(likely_rates(exceedances, n), expected, rtol=2e-3)
+    np.testing.assert_allclose(exceedance_rate_interval(exceedances, n), expected, rtol=2e-3)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from unspool.anomaly.running import RunningQuantile, conformal_rank
+from unspool.anomaly.running_threshold import RunningQuantile, conformal_rank
 from unspool.anomaly.thresholds import fit_threshold
 from unspool.errors import InputError
 
@@ -141,7 +141,10 @@ def test_a_score_that_is_not_finite_is_refused_and_not_read(kind, bad):
         ({"recent": np.ones((2, 2))}, r"Expected 1 to 5 scores in the state `recent`, got shape"),
         ({"recent": [1.0]}, "Expected a number of at least 0 in the state `share`, got nan."),
         ({"recent": [1.0], "share": -1}, "Expected a number of at least 0 in the state `share`"),
-        ({"recent": [1, np.nan]}, "Expected finite scores in the state `recent`, got others."),
+        (
+            {"recent": [1, np.nan]},
+            "The state `recent` contains NaN or infinity; expected finite scores.",
+        ),
     ],
 )
 def test_a_state_that_is_none_is_refused(state, message):
@@ -155,5 +158,8 @@ def test_a_fixed_threshold_has_no_state():
     running = fit_threshold("quantile", [np.arange(3000.0) % 7], 0.05).running()
     assert running.state() == {}
     running.restore({})
-    with pytest.raises(InputError, match=r"Expected no state of a fixed threshold, got \['recent'"):
+    with pytest.raises(
+        InputError,
+        match=r"A fixed threshold has no state, but the state has the entries \['recent'",
+    ):
         running.restore({"recent": [1.0]})
