@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
-from unspool._types import NormalizationName, names
+from unspool._types import (
+    CellActivationName,
+    GateActivationName,
+    NormalizationName,
+    StatisticName,
+    names,
+)
 
 Size = tuple[int, int]  # of an image, a kernel or a pool: height and width
 Weights = Iterator[tuple[str, tuple[int, ...]]]
@@ -41,7 +47,7 @@ DECODERS: Mapping[str, Kind] = {
 
 
 # Statistics of an encoder's states over the steps of a sequence, by the name of the pooling.
-POOLINGS: Mapping[str, tuple[str, ...]] = {
+POOLINGS: Mapping[str, tuple[StatisticName, ...]] = {
     "last": ("last",),
     "mean": ("mean",),
     "max": ("max",),
@@ -78,8 +84,8 @@ class Layers:
     num_layers: int = 1
     bidirectional: bool = False
     context: int = 0
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
+    activation: CellActivationName = "tanh"
+    recurrent_activation: GateActivationName = "sigmoid"
 
     @property
     def directions(self) -> int:
@@ -211,7 +217,7 @@ class LSTMEncoder:
     most_steps = None
 
     @property
-    def statistics(self) -> tuple[str, ...]:
+    def statistics(self) -> tuple[StatisticName, ...]:
         """What is taken of the last layer's states over the steps of a sequence."""
         return POOLINGS[self.pooling]
 

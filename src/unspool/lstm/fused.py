@@ -18,16 +18,14 @@ import torch
 from torch import Tensor
 
 from unspool import _checks
-from unspool._types import CellActivationName, GateActivationName
+from unspool._types import CellActivationName, GateActivationName, StatisticName
 from unspool.errors import InputError
 from unspool.lstm import threads
 from unspool.lstm.compiled import recurrence, training_step
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.prepared import PreparedLayer, padded_rows, sum_segments
 
-EmittedStatistic = Literal["last", "mean", "max", "min"]
 DenseActivation = Literal["linear", "relu", "tanh", "sigmoid"]
-FusedLoss = Literal["mse", "mae", "huber"]
 
 ACTIVATIONS: Mapping[DenseActivation, int] = {
     "linear": training_step.LINEAR,
@@ -35,7 +33,7 @@ ACTIVATIONS: Mapping[DenseActivation, int] = {
     "tanh": training_step.TANH,
     "sigmoid": training_step.SIGMOID,
 }
-LOSSES: Mapping[FusedLoss, int] = {
+LOSSES: Mapping[str, int] = {
     "mse": training_step.SQUARED,
     "mae": training_step.ABSOLUTE,
     "huber": training_step.HUBER,
@@ -70,7 +68,7 @@ class LSTMStage(NamedTuple):
     recurrent_activation: GateActivationName = "sigmoid"
     reads: str | None = None
     reads_backwards: bool = False
-    emits: EmittedStatistic | None = None
+    emits: StatisticName | None = None
 
     @property
     def weights(self) -> tuple[Tensor | None, ...]:
@@ -124,7 +122,7 @@ def weights_of(stages: Stages) -> list[Tensor | None]:
 
 
 def loss_and_gradients(
-    stages: Stages, batch: Batch, loss: FusedLoss, *, gradients: bool = True
+    stages: Stages, batch: Batch, loss: str, *, gradients: bool = True
 ) -> tuple[Tensor, list[Tensor | None]]:
     """Compute the loss of a batch, and its gradient with respect to every weight.
 
@@ -148,17 +146,18 @@ def loss_and_gradients(
     Raises
     ------
     InputError
-        If the stages are not served, or if shapes, dtypes or devices do not match.
+        If the stages or the loss are not served, or if shapes, dtypes or devices do not match.
     """
     encoder, decoder, dense = _split(stages)
+    _checks.raise_all(_checks.choice("loss", loss, LOSSES))
     codes, grad_codes = (
         batch.target.new_empty(len(batch.target), encoder.w_hh.shape[1]) for _ in range(2)
     )
     layers = [_prepared(encoder, batch), _prepared(decoder, batch, context=codes)]
     if encoder.emits == "last":
         layers[0].set_arrays(h_n=codes, grad_h_n=grad_codes)
-    else:
-        layers[0].set_statistics([str(encoder.emits)], pooled=codes, grad_pooled=grad_codes)
+    elif encoder.emits is not None:
+        layers[0].set_statistics([encoder.emits], pooled=codes, grad_pooled=grad_codes)
     layers[1].set_arrays(grad_context=grad_codes)
     head = _DenseLayers(dense, layers[1], batch.target, loss, gradients=gradients)
 
@@ -189,7 +188,7 @@ def _split(stages: Stages) -> tuple[LSTMStage, LSTMStage, list[DenseStage]]:
     lstms = [stage for stage in stages[:2] if isinstance(stage, LSTMStage)]
     dense = [stage for stage in stages[2:] if isinstance(stage, DenseStage)]
     served = len(lstms) == 2 and dense and len(dense) == len(stages) - 2
-    if not served or lstms[0].emits is None or lstms[1].emits is not None:
+    if not served or lstms[0].emits in (None, "std") or lstms[1].emits is not None:
         raise InputError(
             "Expected an LSTM stage that emits a code, an LSTM stage that emits none, and dense "
             f"stages; got {', '.join(type(stage).__name__ for stage in stages) or 'no stage'}."
@@ -261,7 +260,7 @@ class _DenseLayers:
         stages: list[DenseStage],
         decoder: PreparedLayer,
         target: Tensor,
-        loss: FusedLoss,
+        loss: str,
         *,
         gradients: bool,
     ) -> None:

@@ -3,6 +3,7 @@
 from torch import Generator
 
 from unspool import blueprint as plan
+from unspool._types import Auto, BackendName
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.convolution import ConvDecoder, ConvEncoder
 from unspool.nn.decoder import Decoder, Head, LSTMDecoder
@@ -13,7 +14,9 @@ from unspool.nn.skip import Skip
 
 
 def build(
-    blueprint: plan.Blueprint, generator: Generator | None = None, backend: str = "auto"
+    blueprint: plan.Blueprint,
+    generator: Generator | None = None,
+    backend: BackendName | Auto = "auto",
 ) -> Autoencoder:
     """Make the modules of a model, its weights drawn from `generator`."""
     encoder = build_encoder(blueprint.encoder, generator, backend)
@@ -25,7 +28,9 @@ def build(
     return Autoencoder(encoder, decoders, blueprint.horizon, skip)
 
 
-def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str) -> Encoder:
+def build_encoder(
+    part: plan.Encoder, generator: Generator | None, backend: BackendName | Auto
+) -> Encoder:
     """Make an encoder."""
     if isinstance(part, plan.LSTMEncoder):
         return LSTMEncoder(
@@ -67,7 +72,9 @@ def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str)
     )
 
 
-def build_decoder(part: plan.Decoder, generator: Generator | None, backend: str) -> Decoder:
+def build_decoder(
+    part: plan.Decoder, generator: Generator | None, backend: BackendName | Auto
+) -> Decoder:
     """Make a decoder."""
     if isinstance(part, plan.LSTMDecoder):
         return LSTMDecoder(
@@ -122,5 +129,5 @@ def build_head(part: plan.Head, generator: Generator | None = None) -> Head:
     )
 
 
-def _cell(layers: plan.Layers, backend: str) -> Cell:
+def _cell(layers: plan.Layers, backend: BackendName | Auto) -> Cell:
     return Cell(layers.activation, layers.recurrent_activation, backend)

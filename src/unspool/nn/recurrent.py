@@ -7,6 +7,7 @@ from typing import Self, cast
 import torch
 from torch import Generator, Tensor, nn
 
+from unspool._types import Auto, BackendName, CellActivationName, GateActivationName, StatisticName
 from unspool.errors import InputError
 from unspool.lstm import Call, Choice, choose, lstm
 from unspool.lstm.reference import Array, split_gates
@@ -30,9 +31,9 @@ class Cell:
     backend : {"auto", "compiled", "torch", "stepwise"}
     """
 
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
-    backend: str = "auto"
+    activation: CellActivationName = "tanh"
+    recurrent_activation: GateActivationName = "sigmoid"
+    backend: BackendName | Auto = "auto"
 
 
 class LSTMLayer(nn.Module):
@@ -93,7 +94,7 @@ class LSTMLayer(nn.Module):
         state: tuple[Tensor, Tensor] | None = None,
         steps: int | None = None,
         return_sequences: bool = True,
-        statistics: Sequence[str] = (),
+        statistics: Sequence[StatisticName] = (),
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Run a batch: the states (B, T, H), and the final h and c, each (B, H).
 
@@ -219,7 +220,7 @@ class LSTM(nn.Module):
         state: tuple[Tensor, Tensor] | None = None,
         steps: int | None = None,
         return_sequences: bool = True,
-        statistics: Sequence[str] = (),
+        statistics: Sequence[StatisticName] = (),
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Run a batch: the states of the last layer (B, T, S), and the final h and c of all.
 
@@ -256,7 +257,7 @@ class LSTM(nn.Module):
         return [list(cast("Iterable[LSTMLayer]", each)) for each in self.layers]
 
     @classmethod
-    def from_torch(cls, module: nn.LSTM, *, backend: str = "auto") -> Self:
+    def from_torch(cls, module: nn.LSTM, *, backend: BackendName | Auto = "auto") -> Self:
         """Take the weights of a `torch.nn.LSTM`; its two biases become their sum.
 
         What comes back has sequences first, whatever the module's `batch_first`.
