@@ -19,6 +19,7 @@ LSTMDecoderName = Literal[
 ]
 DecoderName = Literal[LSTMDecoderName, "dense"]
 PoolingName = Literal["last", "mean", "max", "mean_max", "all"]
+StatisticName = Literal["last", "mean", "max", "min", "std"]
 NormalizationName = Literal["none", "last", "standard"]
 ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"]
 CellActivationName = Literal["tanh", "relu"]

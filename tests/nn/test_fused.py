@@ -259,9 +259,9 @@ def test_frozen_weights_get_no_gradient_and_the_others_theirs():
 def test_pytorch_keeps_to_one_thread_only_while_it_should():
     torch.set_num_threads(2)
     try:
-        with threads.own_only():
+        with threads.pytorch_on_one_thread():
             assert (torch.get_num_threads(), threads.count()) == (1, 2)
-            with threads.own_only():
+            with threads.pytorch_on_one_thread():
                 assert threads.count() == 2
         assert (torch.get_num_threads(), threads.count()) == (2, 2)
         torch.set_num_threads(1)

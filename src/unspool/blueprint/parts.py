@@ -16,6 +16,7 @@ from unspool._types import (
     LSTMDecoderName,
     NormalizationName,
     PoolingName,
+    StatisticName,
     names,
 )
 
@@ -49,7 +50,7 @@ DECODERS: Mapping[str, Kind] = {
 
 
 # Statistics of an encoder's states over the steps of a sequence, by the name of the pooling.
-POOLINGS: Mapping[str, tuple[str, ...]] = {
+POOLINGS: Mapping[str, tuple[StatisticName, ...]] = {
     "last": ("last",),
     "mean": ("mean",),
     "max": ("max",),
@@ -220,7 +221,7 @@ class LSTMEncoder:
     most_steps = None
 
     @property
-    def statistics(self) -> tuple[str, ...]:
+    def statistics(self) -> tuple[StatisticName, ...]:
         """What is taken of the last layer's states over the steps of a sequence."""
         return POOLINGS[self.pooling]
 
