@@ -224,7 +224,7 @@ def test_parquet_that_unpacks_to_far_too_much(tmp_path, monkeypatch):
         "bytes in memory, over 200 times as many; if that is meant, write it as .npy.$",
         window=8,
     )
-    assert archives.TIGHTEST == 200
+    assert archives.MAX_COMPRESSION == 200
 
 
 def test_parquet_columns_with_one_name_are_told(tmp_path):
