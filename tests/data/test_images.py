@@ -75,15 +75,15 @@ def test_files_that_are_something_else(tmp_path):
     train, y_train, test, y_test = contents = arrays()
     folder_of(tmp_path, [y_train, y_train, test, y_test])
     refused(
-        f"{tmp_path / NAMES[0]}: expected images, bytes in 3 dimensions, got uint8 of shape (6,); "
-        "check that it is what its name says.",
+        f"{tmp_path / NAMES[0]}: expected images, bytes in 3 dimensions, got uint8 of shape "
+        "(6,); check that it is what its name says.",
         mnist,
         tmp_path,
     )
     folder_of(tmp_path, [train, y_train, test, y_test.astype(np.int32)])
     refused(
-        f"{tmp_path / NAMES[3]}: expected labels, bytes in 1 dimension, got int32 of shape (3,); "
-        "check that it is what its name says.",
+        f"{tmp_path / NAMES[3]}: expected labels, bytes in 1 dimension, got int32 of shape "
+        "(3,); check that it is what its name says.",
         mnist,
         tmp_path,
     )
@@ -104,8 +104,8 @@ def test_files_that_are_something_else(tmp_path):
     folder_of(tmp_path, contents)
     (tmp_path / NAMES[3]).write_bytes(idx_bytes(y_test)[:-1])
     refused(
-        f"{tmp_path / NAMES[3]}: its header promises 3 values of 1 byte, 11 bytes in all, and the "
-        "file has 10; get the file again.",
+        f"{tmp_path / NAMES[3]}: its header says 3 values of 1 byte, 11 bytes in all, but the "
+        "file has 10; download the file again.",
         mnist,
         tmp_path,
     )

@@ -154,9 +154,10 @@ def test_images_of_the_size_of_a_frame_stand_still():
          "divide by their largest value, which is 255 for bytes."),
         (np.ones((1, 8, 65)), "Expected images no larger than a frame of 64x64 (`size`), got 8x65; "
          "take a larger frame."),
-        (np.ones((1, 2, 2), complex), "Expected real numbers in `images`, got dtype "
-            "complex128. Complex data not supported: give real and imaginary parts as two "
-            "features, or their size with numpy.abs."),
+        (np.ones((1, 2, 2), complex), "Expected real numbers in `images`, got dtype complex128. "
+                                      "Complex data not supported: give real and imaginary "
+                                      "parts as two features, or the absolute values with "
+                                      "numpy.abs."),
     ],
 )  # fmt: skip
 def test_images_that_cannot_move_are_told(images, told):

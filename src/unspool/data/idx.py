@@ -104,7 +104,7 @@ def _array(stream: IO[bytes] | gzip.GzipFile, length: int, packed: bool) -> npt.
         f"{dtype.itemsize} byte{'s' if dtype.itemsize > 1 else ''}, {header + size:,} bytes in all"
     )
     if not packed and length != header + size:
-        raise InputError(f"{declared}, but the file has {length:,}; download it again.")
+        raise InputError(f"{declared}, but the file has {length:,}; download the file again.")
     if packed and size > max(HARMLESS, MAX_COMPRESSION * length):
         raise InputError(
             f"{declared}, more than {MAX_COMPRESSION} times the {length:,} of the file; if that is "
@@ -149,7 +149,7 @@ def _header(stream: IO[bytes] | gzip.GzipFile) -> tuple[np.dtype[Any], tuple[int
         sizes = stream.read(4 * dimensions)
         if len(sizes) == 4 * dimensions:
             return np.dtype(DTYPES[kind]), struct.unpack(f">{dimensions}I", sizes)
-    raise InputError("the file ends within its header; download it again.")
+    raise InputError("the file ends within its header; download the file again.")
 
 
 def _hex(part: bytes) -> str:

@@ -82,5 +82,5 @@ def _check_header(file: IO[bytes], size: int) -> None:
         raise InputError(
             f"the array cannot be read: its header says {'x'.join(map(str, shape)) or '1'} values "
             f"of type {dtype}, {expected:,} bytes, but the file has {found:,}; download or write "
-            "it again."
+            "the file again."
         )
