@@ -12,7 +12,7 @@ from matplotlib.dates import date2num
 from unspool.anomaly.events import Event, find_events
 from unspool.errors import InputError
 from unspool.plots import AnomalyDisplay
-from unspool.plots._time_axis import as_numbers
+from unspool.plots._time_axis import times_as_numbers
 
 T = 200
 RNG = np.random.default_rng(0)
@@ -252,7 +252,7 @@ def test_options_are_checked_before_a_figure_is_made():
 def test_a_clock_that_was_set_back_stays_until_its_time_comes_again():
     times = TIMES.copy()
     times[100:] -= np.timedelta64(3, "h")
-    (shown, dates), (whole, _) = as_numbers(times), as_numbers(TIMES)
+    (shown, dates), (whole, _) = times_as_numbers(times), times_as_numbers(TIMES)
     assert dates
     assert (np.diff(shown) >= 0).all()
     np.testing.assert_array_equal(shown[:100], whole[:100])

@@ -18,13 +18,13 @@ from unspool.plots._style import (
     GREEN,
     PALETTE,
     RED,
-    beside,
+    legend_place,
     check_finite,
     check_fitted_with,
     number_bar,
     one_axes,
     tidy,
-    whole_ticks,
+    integer_ticks,
 )
 
 LOOKS: tuple[dict[str, Any], ...] = (
@@ -153,7 +153,7 @@ class ForecastDisplay:
         ax.legend(ncols=min(1 + len(self.predictions), 4), loc="lower right", bbox_to_anchor=(1, 1),
                   frameon=False, borderaxespad=0.2)  # fmt: skip
         ax.margins(x=0.01)
-        ax.xaxis.set_major_locator(whole_ticks())
+        ax.xaxis.set_major_locator(integer_ticks())
         ax.set(xlabel="window", ylabel="value")
         ax.set_title("Forecast", loc="left")
         tidy(ax)
@@ -261,12 +261,12 @@ class ForecastByStepDisplay:
             ax.plot(values, **{**style, "label": f"t = {i + 1}", **kwargs})
         named = ax.get_lines()[-steps - 1 :][: None if few else 1]
         ax.legend(
-            handles=named, **(beside(ax) if few else {"frameon": False, "loc": "upper right"})
+            handles=named, **(legend_place(ax) if few else {"frameon": False, "loc": "upper right"})
         )
         if not few:
             number_bar(ax, scale, 1, "t, steps read")
         ax.margins(x=0.01)
-        ax.xaxis.set_major_locator(whole_ticks())
+        ax.xaxis.set_major_locator(integer_ticks())
         ax.set(xlabel="window", ylabel="value", title="Forecast after t steps of the window")
         tidy(ax)
         return self

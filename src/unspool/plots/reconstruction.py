@@ -19,7 +19,7 @@ from unspool.plots._style import (
     feature_label,
     panels,
     tidy,
-    whole_ticks,
+    integer_ticks,
 )
 
 
@@ -150,7 +150,7 @@ class ReconstructionDisplay:
                 for values, style in zip(self._pair(row), styles, strict=True):
                     marker = "o" if len(values) == 1 else None
                     panel.plot(values[:, column], **{"marker": marker, **style})
-                panel.xaxis.set_major_locator(whole_ticks(6 if columns > 1 else 10))
+                panel.xaxis.set_major_locator(integer_ticks(6 if columns > 1 else 10))
                 panel.set_ylabel(feature_label(self.feature_names, features, column), fontsize=9)
                 panel.margins(x=0.01)
                 tidy(panel)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
-from unspool.plots._style import BLUE, GREY, RED, check_fitted_with, one_axes, tidy, whole_ticks
+from unspool.plots._style import BLUE, GREY, RED, check_fitted_with, one_axes, tidy, integer_ticks
 
 CURVES = {"loss": ("training", BLUE), "val_loss": ("validation", RED)}
 
@@ -105,7 +105,7 @@ class TrainingHistoryDisplay:
         drawn = drawn[np.isfinite(drawn)]
         if drawn.size and drawn.min() > 0 and drawn.max() > 10 * drawn.min():
             ax.set_yscale("log")
-        ax.xaxis.set_major_locator(whole_ticks())
+        ax.xaxis.set_major_locator(integer_ticks())
         ax.set(xlabel="epoch", ylabel="loss", title="Training history")
         tidy(ax)
         ax.legend(frameon=False)
