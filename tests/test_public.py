@@ -31,7 +31,6 @@ UNFINISHED_NAMES = {
     "unspool.interop.torch",
     "unspool.model_file",
     "unspool.nn",
-    "unspool.plots",
     "unspool.runtime",
 }
 FINISHED_DOCSTRINGS = {
@@ -39,6 +38,7 @@ FINISHED_DOCSTRINGS = {
     "Baselines for anomaly detection",
     "Errors and warnings",
     "Evaluation of anomaly scores",
+    "Plots",
     "PyTorch",
     "Thresholds",
 }

@@ -19,8 +19,8 @@ from unspool.errors import InputError
 
 BLUE, RED, GREEN, GREY = "#3f78b5", "#c8321f", "#2d7f3f", "#6b6b6b"
 
-# Ten colours that colour-blind people can distinguish: Petroff, "Accessible color sequences for data
-# visualization", arXiv 2107.02270 (`petroff10` in matplotlib from 3.10 on).
+# Ten colours that colour-blind people can distinguish: Petroff, "Accessible color sequences for
+# data visualization", arXiv 2107.02270 (`petroff10` in matplotlib from 3.10 on).
 PALETTE = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
@@ -112,7 +112,8 @@ def check_fitted_with(estimator: Any, method: str, attribute: str | None = None)
     """Raise if an estimator has no such method or is not fitted."""
     if not hasattr(estimator, method):
         raise InputError(
-            f"Expected an estimator with the method `{method}`, but {type(estimator).__name__} has none."
+            f"Expected an estimator with the method `{method}`, but {type(estimator).__name__} has "
+            "none."
         )
     check_is_fitted(estimator, attribute)
 
@@ -124,7 +125,9 @@ def check_codes(codes: npt.ArrayLike) -> FloatArray:
         raise InputError(f"Expected codes of shape (N, L), got shape {array.shape}.")
     if not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]
-        raise InputError(f"Expected finite codes, got {array[row, column]} in dimension {column} of code {row}.")
+        raise InputError(
+            f"Expected finite codes, got {array[row, column]} in dimension {column} of code {row}."
+        )
     return array
 
 

@@ -25,10 +25,10 @@ from unspool.plots._style import (
     WIDTH,
     check_finite,
     feature_label,
-    tidy,
     integer_ticks,
+    tidy,
 )
-from unspool.plots._time_axis import times_as_numbers, date_axis, steps_to_draw
+from unspool.plots._time_axis import date_axis, steps_to_draw, times_as_numbers
 
 ScoreScale = Literal["auto", "linear", "log"]
 LOG_RATIO = 100  # the axis is logarithmic if the largest score exceeds so many medians
@@ -127,8 +127,10 @@ class AnomalyDisplay:
                 )
         self.events = list(events)
         if any(not 0 <= one.start <= one.peak < one.end <= steps for one in self.events):
-            raise InputError(f"Expected events within the {steps} steps of the series, but one is outside; pass the "
-                "events of this series only.")
+            raise InputError(
+                f"Expected events within the {steps} steps of the series, but one is outside; pass "
+                "the events of this series only."
+            )
         self.feature_names = check_feature_names(feature_names, features)
         self.name = name
         self.order = _by_contribution(self.events, self.feature_names, features)
@@ -303,7 +305,9 @@ class AnomalyDisplay:
         level = {"color": RED, "linewidth": 1.2, "linestyle": (0, (4, 2)), "marker": ""}
         self._line(ax, self.thresholds, level)
         peaks = [one.peak for one in self.events]
-        ax.plot(self._positions()[peaks], self.scores[peaks], "o", color=RED, markersize=3, zorder=3)
+        ax.plot(
+            self._positions()[peaks], self.scores[peaks], "o", color=RED, markersize=3, zorder=3
+        )
         ax.set_yscale(scale)
         self._shade(ax)
         ax.set_ylabel("anomaly score", fontsize=9)
@@ -316,8 +320,10 @@ class AnomalyDisplay:
             varied = positive and self.scores.max() > LOG_RATIO * np.median(self.scores)
             return "log" if varied else "linear"
         if requested == "log" and not positive:
-            raise InputError("A logarithmic axis needs scores and thresholds above 0; use "
-                "`score_scale='linear'`.")
+            raise InputError(
+                "A logarithmic axis needs scores and thresholds above 0; use "
+                "`score_scale='linear'`."
+            )
         return requested
 
     def _mark_labels(self, ax: Axes) -> None:
@@ -329,7 +335,9 @@ class AnomalyDisplay:
         ax.set_ylim(bottom=float(ax.transData.inverted().transform(bottom)[1]))
         spans = self._spans([(a, b) for a, b in find_clusters(self.labels, 1).tolist()])
         transform = ax.get_xaxis_transform()
-        ax.broken_barh(spans, (0, 0.06), transform=transform, color=GREEN, linewidth=0.8, zorder=2.5)
+        ax.broken_barh(
+            spans, (0, 0.06), transform=transform, color=GREEN, linewidth=0.8, zorder=2.5
+        )
 
     def _draw_axis(self, ax: Axes) -> None:
         ax.margins(x=0.01)

@@ -14,9 +14,9 @@ from unspool.errors import InputError
 from unspool.plots._style import (
     BLUE,
     PALETTE,
-    legend_place,
     check_codes,
     check_fitted_with,
+    legend_place,
     one_axes,
     tidy,
 )

@@ -11,13 +11,13 @@ from matplotlib.figure import Figure, SubFigure
 from unspool.errors import InputError
 from unspool.plots._style import (
     PALETTE,
-    legend_place,
     check_codes,
     check_fitted_with,
+    integer_ticks,
+    legend_place,
     number_bar,
     one_axes,
     tidy,
-    integer_ticks,
 )
 
 

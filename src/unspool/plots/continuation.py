@@ -19,9 +19,9 @@ from unspool.plots._style import (
     check_fitted_with,
     chosen_rows,
     feature_label,
+    integer_ticks,
     panels,
     tidy,
-    integer_ticks,
 )
 from unspool.plots.forecast import as_continuations
 
@@ -82,7 +82,9 @@ class ContinuationDisplay:
         self.truths = None if truths is None else check_finite(truths, "the truths", "(N, K, F)")
         n, _, features = self.forecasts.shape
         if len(self.pasts) != n:
-            raise InputError(f"Expected {n} sequences in `pasts`, one for each forecast, got {len(self.pasts)}.")
+            raise InputError(
+                f"Expected {n} sequences in `pasts`, one for each forecast, got {len(self.pasts)}."
+            )
         for i, past in enumerate(self.pasts):
             if past.ndim != 2 or past.shape[1] != features:
                 raise InputError(
