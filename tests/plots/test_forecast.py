@@ -130,6 +130,9 @@ def test_many_steps_have_a_colour_bar_that_counts_from_one():
     _, bar = display.figure_.axes
     assert bar.get_ylabel() == "t (number of steps read)"
     assert bar.get_ylim() == (0.5, 11.5)
+    display.figure_.draw_without_rendering()
+    legend = display.ax_.get_legend().get_window_extent()
+    assert legend.y0 >= display.ax_.get_window_extent().y1  # above the data
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
@@ -176,7 +179,10 @@ def test_drawing_onto_given_axes_opens_no_figure(display):
             ForecastDisplay, ([1.0, np.nan], {"a": [1.0, 1.0]}),
             "Expected finite numbers in the truth, got nan at (1,).",
         ),
-        (ForecastDisplay, ([1.0], {}), "Expected at least one forecast in `predictions`, got none."),
+        (
+            ForecastDisplay, ([1.0], {}),
+            "Expected at least one forecast in `predictions`, got none.",
+        ),
         (
             ForecastDisplay, ([1.0, 2.0], {"a": [1.0]}),
             "Expected 2 values in the prediction 'a', as in the truth, got 1.",

@@ -29,8 +29,11 @@ def test_without_validation_there_is_one_curve():
 
 
 def test_a_single_epoch_is_a_visible_point():
-    (line,) = TrainingHistoryDisplay({"loss": [0.9]}).plot().ax_.get_lines()
+    ax = TrainingHistoryDisplay({"loss": [0.9]}).plot().ax_
+    (line,) = ax.get_lines()
     assert line.get_marker() == "o"
+    left, right = ax.get_xlim()
+    assert [tick for tick in ax.get_xticks() if left <= tick <= right] == [1]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def tidy(ax: Axes) -> None:
 
 def integer_ticks(max_count: int = 10) -> MaxNLocator:
     """Return ticks at integers, 1, 2 or 5 (times a power of ten) apart."""
-    return MaxNLocator(max_count, integer=True, steps=[1, 2, 5, 10])
+    return MaxNLocator(max_count, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
 
 
 def legend_place(ax: Axes) -> dict[str, Any]:

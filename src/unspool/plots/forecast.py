@@ -354,15 +354,15 @@ class ForecastByStepDisplay:
             style = {"color": scale(i), "linewidth": 1.2, "marker": marker}
             ax.plot(values, **{**style, "label": f"t = {i + 1}", **kwargs})
         handles = ax.get_lines()[-steps - 1 :][: None if few else 1]
-        ax.legend(
-            handles=handles,
-            **(legend_place(ax) if few else {"frameon": False, "loc": "upper right"}),
-        )
+        above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
+        place = legend_place(ax) if few else {**above, "frameon": False}
+        ax.legend(handles=handles, **place)
         if not few:
             number_bar(ax, scale, 1, "t (number of steps read)")
         ax.margins(x=0.01)
         ax.xaxis.set_major_locator(integer_ticks())
-        ax.set(xlabel="window index", ylabel="value", title="Forecast after t steps of the window")
+        ax.set(xlabel="window index", ylabel="value")
+        ax.set_title("Forecast after t steps of the window", loc="left")
         tidy(ax)
         return self
 
