@@ -29,7 +29,6 @@ UNFINISHED_NAMES = {
     "unspool.interop.keras",
     "unspool.interop.onnx",
     "unspool.interop.torch",
-    "unspool.plots",
     "unspool.runtime",
 }
 FINISHED_DOCSTRINGS = {
@@ -39,6 +38,7 @@ FINISHED_DOCSTRINGS = {
     "Evaluation of anomaly scores",
     "Inspecting a model",
     "Modules",
+    "Plots",
     "PyTorch",
     "Thresholds",
 }
