@@ -124,6 +124,25 @@ SECTIONS = (
         ),
     ),
     Section(
+        "Datasets",
+        "unspool.datasets",
+        "Data sets: generated (`make_…`), read from files (`load_…`), downloaded (`fetch_…`).",
+        (
+            "make_sine_classes",
+            "make_sine_forecasts",
+            "make_noisy_sine",
+            "make_ramp",
+            "make_moving_ones",
+            "make_moving_digits",
+            "load_digits",
+            "load_mnist",
+            "fetch_mnist",
+            "load_machine_temperature",
+            "MachineTemperature",
+            "TrainTest",
+        ),
+    ),
+    Section(
         "Runtime",
         "unspool.runtime",
         "Trained models and detectors that run with NumPy alone, on batches or step by step.",
@@ -213,4 +232,4 @@ SECTIONS = (
 )
 
 # Packages that `import unspool` offers as attributes.
-SUBPACKAGES = ("evaluation", "runtime")
+SUBPACKAGES = ("datasets", "evaluation", "runtime")

@@ -34,6 +34,7 @@ UNFINISHED_NAMES = {
 FINISHED_DOCSTRINGS = {
     "Anomaly detections and events",
     "Baselines for anomaly detection",
+    "Datasets",
     "Errors and warnings",
     "Evaluation of anomaly scores",
     "Inspecting a model",
