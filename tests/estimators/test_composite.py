@@ -460,8 +460,8 @@ def test_sequences_too_short_for_the_horizon_are_told():
 def test_bound_decoders_tell_their_bound(decoder):
     model = short(decoder=decoder, horizon=K).fit(sines(n=20, steps=9))
     told = (
-        "Expected sequences of at most 6 steps, as in `fit`, got 7; LSTMAutoencoder with these "
-        "parameters is made for sequences of bounded length."
+        "Expected sequences of at most 6 steps, as in `fit`, got 7; this LSTMAutoencoder "
+        "has layers of a fixed number of steps."
     )
     longer = sines(n=4, steps=7)
     for method in (model.reconstruct, model.reconstruction_error, model.score):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from unspool.blueprint import Kernels as Part
-from unspool.lstm.kernels import convolved
+from unspool.lstm.convolutions import convolved
 from unspool.nn.random_kernels import SLOPE, RandomKernels
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from unspool import blueprint as plan
-from unspool.lstm.kernels import convolved, kernel_means
+from unspool.lstm.convolutions import convolved, kernel_means
 
 SLOPE = 2.0  # of the activation at 0, beside a response with standard deviation 1
 SERIES = 64  # that the responses' spread and the biases are taken from
