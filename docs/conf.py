@@ -25,8 +25,11 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 default_role = "py:obj"  # `name` in a docstring is a link where it names something public
-# Links of included files to what is in the repository and no page: their text is shown alone.
-nitpick_ignore_regex = [("myst", r"(\.\./)*(results|examples|benchmarks|src/.*|README\.md)/?")]
+# Links to what is in the repository and no page of the site: their text is shown alone.
+nitpick_ignore_regex = [
+    ("myst", r"(\.\./)*(benchmarks/)?(results|examples|benchmarks|src/.*|README\.md)/?"),
+    ("myst", r"SECURITY\.md"),
+]
 
 autodoc_typehints = "none"  # numpydoc's sections have the types
 autodoc_member_order = "bysource"
@@ -58,3 +61,21 @@ html_theme_options = {
     "footer_end": ["theme-version"],
 }
 html_sidebars = {"index": [], "cli": []}
+
+# Files outside this folder that a page includes, and that page.
+PAGES_OF_FILES = {
+    "../CONTRIBUTING.md": "contributing.md",
+    "../CHANGELOG.md": "changelog.md",
+    "../benchmarks/RESULTS.md": "benchmarks.md",
+}
+
+
+def link_to_pages(app, name, source):
+    """Let links to a file that a page includes lead to that page."""
+    for file, page in PAGES_OF_FILES.items():
+        source[0] = source[0].replace(f"]({file}", f"]({page}")
+
+
+def setup(app):
+    """Connect what Sphinx calls for each page that it reads."""
+    app.connect("source-read", link_to_pages)
