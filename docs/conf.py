@@ -22,8 +22,9 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_examples"]
 default_role = "py:obj"  # `name` in a docstring is a link where it names something public
 # Links to what is in the repository and no page of the site: their text is shown alone.
 nitpick_ignore_regex = [
@@ -45,6 +46,24 @@ myst_heading_anchors = 3
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 copybutton_only_copy_prompt_lines = False
+
+# Examples that run in less than a minute; the code of the others is shown without pictures.
+QUICK = (
+    "two_sines",
+    "ramp_composite",
+    "padded_sequences",
+    "forecast_in_numpy",
+    "digit_images",
+    "machine_temperature",
+)
+sphinx_gallery_conf = {
+    "examples_dirs": "_examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": rf"/({'|'.join(QUICK)})\.py$",
+    "download_all_examples": False,
+    "show_memory": False,
+    "write_computation_times": False,
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "unspool"
