@@ -46,7 +46,7 @@ docs: $(DOCS_INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf docs/_build docs/api docs/gallery docs/cli.md
+	rm -rf docs/_build docs/_examples docs/api docs/gallery docs/cli.md
 	rm -rf $(VENV) $(BOUNDS) $(PEERS) unspool-demo .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
