@@ -16,7 +16,7 @@ from unspool import LSTMAutoencoder, Windows, chronological_split, demos
 from unspool.cli.fit import STEPS_PER_EPOCH
 from unspool.data.files import read_file
 from unspool.datasets import make_sine_classes
-from unspool.nn import recurrent
+from unspool.nn import lstm_layer
 
 EPOCHS = 30
 
@@ -49,7 +49,7 @@ def transformer(path: Path) -> None:
 def two_sines() -> None:
     """Print the test MSE of the demo two_sines with a forget bias of 1, for five random seeds."""
     data, make_model = make_sine_classes(), demos.load("two_sines").make_model
-    with mock.patch.object(recurrent, "FORGET_BIAS", 1.0):
+    with mock.patch.object(lstm_layer, "FORGET_BIAS", 1.0):
         errors = [
             float(
                 make_model(random_state=seed)

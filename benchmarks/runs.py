@@ -18,7 +18,7 @@ EPOCHS = 30  # of `process`
 
 @dataclass(frozen=True)
 class Options:
-    """What the command was told; see `benchmarks.__main__`."""
+    """The options of the command; see `benchmarks.__main__`."""
 
     peers: Path
     backend: str
@@ -98,7 +98,7 @@ def _ratios(base: Sequence[float], times: Sequence[float]) -> list[float]:
 
 
 def process(name: str, options: Options) -> Iterator[list[Row]]:
-    """`process`: the rows of the first article's experiment as a process of its own.
+    """`process`: the rows of the two-sines experiment as a separate process.
 
     Before the first round each contestant runs for one epoch, so that everybody's files are in
     memory and unspool's kernels compiled. The seed of a run is the number of its round.

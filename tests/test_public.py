@@ -26,17 +26,20 @@ CHECKS = {
 
 # Modules whose names, and sections whose docstrings, are not complete yet.
 UNFINISHED_NAMES = {
-    "unspool.evaluation",
     "unspool.interop.keras",
     "unspool.interop.onnx",
     "unspool.interop.torch",
-    "unspool.model_file",
-    "unspool.nn",
-    "unspool.plots",
     "unspool.runtime",
 }
-FINISHED_DOCSTRINGS = {"Datasets", "PyTorch", "Errors and warnings"}
-UNFINISHED_DOCSTRINGS = {section.title for section in SECTIONS} - FINISHED_DOCSTRINGS
+UNFINISHED_DOCSTRINGS = {
+    "Estimators",
+    "Keras",
+    "Model file",
+    "ONNX",
+    "Runtime",
+    "Sequences and files",
+    "The recurrence",
+}
 
 
 def names_by_module():
@@ -122,7 +125,8 @@ def test_sections_have_a_sentence_and_no_name_twice():
 
 
 def test_public_modules_import_no_torch_until_a_name_is_used():
-    light = ["unspool", "unspool.runtime", "unspool.evaluation", "unspool.lstm", "unspool.errors"]
+    light = ["unspool", "unspool.runtime", "unspool.evaluation", "unspool.datasets"]
+    light += ["unspool.anomaly", "unspool.lstm", "unspool.errors"]
     code = f"import sys, {', '.join(light)}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -1,4 +1,4 @@
-"""unspool: its recurrence, and its training loop on the first article's model."""
+"""unspool: its recurrence, and its training loop on the two-sines model."""
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ def _train(job: Job) -> Ready:
     def call() -> torch.Tensor:
         for weight in weights:
             weight.grad = None
-        h, _, _ = lstm(x, *weights, backend=job.how, told=ran.append)
+        h, _, _ = lstm(x, *weights, backend=job.how, on_choice=ran.append)
         h.backward(d_h)
         return h
 
@@ -48,7 +48,7 @@ def _encode(job: Job) -> Ready:
 
     @torch.inference_mode()
     def call() -> torch.Tensor:
-        _, h_n, _ = lstm(x, *weights, return_sequences=False, backend=job.how, told=ran.append)
+        _, h_n, _ = lstm(x, *weights, return_sequences=False, backend=job.how, on_choice=ran.append)
         return h_n
 
     ran: list[Choice] = []
@@ -65,7 +65,7 @@ def _epoch(job: Job) -> Ready:
     optimizer, objective = make_optimizer("rmsprop", model.parameters()), AutoencoderLoss(model)
 
     def call() -> float:
-        with threads.own_only():  # as `fit` does
+        with threads.pytorch_on_one_thread():  # as `fit` does
             return train(model, objective, batches, optimizer=optimizer, epochs=1).loss[0]
 
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""torch.nn.LSTM, and the first article's model with it and a plain loop."""
+"""torch.nn.LSTM, and the two-sines model with it and a plain loop."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ BATCH = 500
 
 
 def prepare(job: Job) -> Ready:
-    """Make the work of `job` callable; `job.how` says how torch is told that nobody trains."""
+    """Make the work of `job` callable; `job.how` selects how gradients are disabled."""
     torch.set_num_threads(job.threads)
     if job.case == "epoch":
         model = Article(job.inputs)
@@ -75,7 +75,7 @@ def _encode(job: Job) -> Ready:
 
 
 class Article(nn.Module):
-    """The first article's model and its training, as one writes them in torch.
+    """The two-sines model and its training, as a user writes them in torch.
 
     Parameters
     ----------

@@ -1,5 +1,8 @@
 """Each command on real files: its outputs, its messages, and that labels are only passed on."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -314,3 +317,10 @@ def test_outputs_of_a_log_with_a_clock_change_have_its_times_row_by_row(
         assert times == clock
     starts = read_csv(run("encode", series_model, path, "--stride", 1).out)["start"]
     assert [time.replace(" ", "T") for time in starts] == clock[: len(starts)]
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "unspool", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == f"unspool {unspool.__version__}"

@@ -122,7 +122,7 @@ def test_features_that_the_model_was_not_trained_on_are_refused(
     other.write_text(series.read_text().replace("time,a,b", "time,c,d", 1))
     done = run("score", series_model, other)
     assert done.err == (
-        f"unspool: {other}: --columns: there are no columns a, b; those there are: time, c, d, "
+        f"unspool: {other}: --columns: there are no columns a, b; the file has time, c, d, "
         "label. The model was trained on the features a, b.\n"
     )
     wide = np.zeros((40, 3))

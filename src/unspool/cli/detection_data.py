@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.cli.options import Columns, say
+from unspool.data.file_data import Column, FileData
 from unspool.data.files import ARRAYS, TABLES, read_file
-from unspool.data.loaded import Column, Loaded, listed
+from unspool.data.messages import listed
 from unspool.data.roles import as_times
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.data.windows import Windows
@@ -159,7 +160,7 @@ def read_detection_data(
     if given is None and features is not None and ending in TABLES and not columns.rows:
         named = list(features)
 
-    def read(window: int | None) -> Loaded:
+    def read(window: int | None) -> FileData:
         return read_file(
             path,
             window=window,
@@ -193,7 +194,7 @@ def read_detection_data(
     return replace(found, names=tuple(features))
 
 
-def _detection_data(name: str, loaded: Loaded) -> DetectionData:
+def _detection_data(name: str, loaded: FileData) -> DetectionData:
     source = loaded.source
     if isinstance(source, Windows):
         series, ids = list(source.series), loaded.series_ids

@@ -82,7 +82,7 @@ def evaluate(
     from unspool.cli.label_windows import labels_from_file, split_key
     from unspool.cli.options import Columns
     from unspool.data.files import TABLES
-    from unspool.data.loaded import naming
+    from unspool.data.messages import errors_naming
     from unspool.data.tables import read_table
     from unspool.errors import InputError
 
@@ -101,7 +101,7 @@ def evaluate(
         check_not_overwriting({"-o": output}, {"--labels": windows})
     if scores.suffix.lower() not in TABLES:
         raise InputError(f"{scores}: {_checks.unknown_name('ending', scores.suffix, TABLES)}")
-    with naming(scores):
+    with errors_naming(scores):
         names = read_table(scores)[0].column_names
     for flag, name in (("--score", score), ("--alarm", alarm), ("--label", label)):
         if name is not None and name not in names:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from unspool._registry import MODELS
 from unspool.cli import options
 from unspool.cli.options import SEED_HELP, Data, Quiet, Reading, reads_data
 
@@ -16,23 +17,9 @@ from unspool.cli.options import SEED_HELP, Data, Quiet, Reading, reads_data
 STEPS_PER_EPOCH = 100
 
 
-class Kind(StrEnum):
-    """The kind of model to train."""
-
-    lstm = "lstm"
-    forecaster = "forecaster"
-    dense = "dense"
-    stacked = "stacked"
-    conv = "conv"
-
-
-CLASSES = {
-    Kind.lstm: "LSTMAutoencoder",
-    Kind.forecaster: "LSTMForecaster",
-    Kind.dense: "DenseAutoencoder",
-    Kind.stacked: "StackedAutoencoder",
-    Kind.conv: "ConvAutoencoder",
-}
+KINDS = {model.kind: model for model in MODELS.values()}
+Kind = StrEnum("Kind", [(kind, kind) for kind in KINDS])  # type: ignore[misc]  # not a literal
+LSTM = Kind("lstm")
 
 EXAMPLE = "unspool fit ETTh1.csv --window 96 -o etth1.unspool"
 
@@ -50,7 +37,7 @@ def fit(
             help="Kind of model to train. All but lstm and forecaster later refuse sequences that "
             "are longer than the longest in DATA."
         ),
-    ] = Kind.lstm,
+    ] = LSTM,
     decoder: Annotated[
         str | None,
         typer.Option(
@@ -102,7 +89,6 @@ def fit(
     from unspool._terminal import printable_line
     from unspool.cli.flags import flag, messages_with_flags
     from unspool.errors import InputError
-    from unspool.estimators.registry import MODELS
 
     flags = {
         "latent_dim": latent_dim,
@@ -114,11 +100,11 @@ def fit(
         "random_state": seed,
     }
     parameters = {name: value for name, value in flags.items() if value is not None}
-    trained = MODELS[CLASSES[kind]](verbose=0 if quiet else 1)
+    trained = KINDS[kind].load()(verbose=0 if quiet else 1)
     known = trained.get_params(deep=False)
     for name in parameters:
         if name not in known:
-            raise InputError(f"{CLASSES[kind]} has no {flag(name)}; leave it out.")
+            raise InputError(f"{KINDS[kind].name} has no {flag(name)}; leave it out.")
     parameters |= parse_settings(settings or [], known)
     trained.set_params(**parameters)
     check_output_path(output)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from unspool import _checks
 from unspool.cli.detection_data import DetectionData
 from unspool.cli.options import say
+from unspool.data.file_data import Column
 from unspool.data.files import TABLES
-from unspool.data.loaded import Column, listed, naming
+from unspool.data.messages import errors_naming, listed
 from unspool.data.roles import as_times
 from unspool.data.tables import read_table
 from unspool.errors import InputError
@@ -38,7 +39,7 @@ def labels_from_file(given: str, scored: DetectionData) -> Labels:
         If the file cannot be read, or does not fit the scored data.
     """
     path, key = split_key(given)
-    with naming(path):
+    with errors_naming(path):
         if not path.exists():
             raise InputError("there is no such file; check the path.")
         if path.suffix.lower() == ".json":

@@ -109,7 +109,7 @@ def plot(
                 trained, source, n_sequences=count or 5
             )
         elif picture is Picture.images:
-            display = plots.ImagesDisplay.from_estimator(trained, source, count=count or 5)
+            display = plots.ImagesDisplay.from_estimator(trained, source, n_images=count or 5)
         elif picture is Picture.forecast:
             display = _continuations(
                 require(trained, "forecast", "plot forecast"), source, count or 5

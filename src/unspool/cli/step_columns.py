@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool.data.loaded import Loaded
+from unspool.data.file_data import FileData
 from unspool.data.windows import Windows
 
 Column = npt.NDArray[Any]
 
 
-def step_columns(loaded: Loaded) -> dict[str, Column]:
+def step_columns(loaded: FileData) -> dict[str, Column]:
     """Return columns with one value for every real step of every series or sequence.
 
     If there are several series or sequences: `id`, or else `sequence`, its number. Always `time`,
