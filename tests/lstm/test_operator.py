@@ -1,4 +1,4 @@
-"""The compiled backend as a PyTorch operator: traced, differentiated, refusing what does not fit."""
+"""The compiled backend as a PyTorch operator: tracing, gradients, and what it refuses."""
 
 from dataclasses import replace
 
