@@ -11,7 +11,7 @@ from unspool.errors import InputError
 from unspool.lstm import lstm
 from unspool.lstm.pooling import STATISTICS
 from unspool.lstm.prepared import PreparedLayer
-from unspool.nn.recurrent import LSTM, Cell
+from unspool.nn import LSTM, Cell
 
 CASE = Case(5, 4, 3, 2, ragged=True)
 NAMES = ("x", "w_ih", "w_hh", "bias", "context", "w_context", "h0", "c0")

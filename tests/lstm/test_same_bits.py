@@ -110,7 +110,9 @@ def test_the_number_of_threads_changes_no_bit(case, dtype, threads):
 
 @dtypes
 @cases
-def test_statistics_have_the_same_bits_alone_and_in_a_batch_on_any_number_of_threads(case, dtype, threads):
+def test_statistics_have_the_same_bits_in_any_batch_and_on_any_number_of_threads(
+    case, dtype, threads
+):
     threads(1)
     among = pooled(case, dtype)
     for number, rows in ((2, slice(None)), (5, slice(None)), (1, slice(31, 32)), (1, slice(9, 99))):

@@ -19,7 +19,7 @@ from unspool.lstm import BACKENDS, lstm, reference
 from unspool.lstm.backends import compiled
 from unspool.lstm.pooling import STATISTICS
 from unspool.lstm.prepared import PreparedLayer
-from unspool.nn.recurrent import LSTM, Cell
+from unspool.nn import LSTM, Cell
 
 SUBSETS = [STATISTICS, STATISTICS[::-1], *((name,) for name in STATISTICS), ("mean", "max")]
 FEW = Case(6, 9, 3, 5, ragged=True)

@@ -8,9 +8,8 @@ from tests.close import assert_close
 from unspool.errors import InputError
 from unspool.lstm import threads
 from unspool.lstm.prepared import PreparedLayer
-from unspool.nn import LSTM, Autoencoder, LSTMDecoder, LSTMEncoder, fused
+from unspool.nn import LSTM, Autoencoder, Cell, LSTMDecoder, LSTMEncoder, fused
 from unspool.nn.losses import LOSSES, count_values, masked_sum
-from unspool.nn.recurrent import Cell
 from unspool.training.batches import Batch
 from unspool.training.objective import AutoencoderLoss
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from unspool._types import DecoderName
-from unspool.data.generators import moving_ones
 from unspool.data.sequences import FloatArray, Sequences
+from unspool.datasets import make_moving_ones
 from unspool.demos.report import Report
 from unspool.estimators import LSTMAutoencoder, LSTMForecaster
 
@@ -66,7 +66,7 @@ def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
     from unspool import plots
 
     report = Report(folder, "a one that moves, in sequences of 0 to 10 steps")
-    data = moving_ones()
+    data = make_moving_ones()
     report.fact("data", data)
     models = {}
     for decoder in DECODERS:
@@ -99,7 +99,7 @@ def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
             dropout=0.0,
             **settings(epochs, seed),
         ).fit(data[data.lengths > 1])  # a shorter one has nothing to predict
-    whole = moving_ones(1000, seed=seed + 1)
+    whole = make_moving_ones(1000, random_state=seed + 1)
     whole = whole[whole.lengths == 10]
     starts = Sequences(whole.values[:, :3])
     grown = forecaster.generate(starts, 7, temperature=0)

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from unspool._types import StatisticName
+from unspool.blueprint.parts import DECODERS
 from unspool.lstm import Choice, fused
 from unspool.nn.autoencoder import Autoencoder
-from unspool.nn.decoder import DECODERS, LSTMDecoder
-from unspool.nn.encoder import LSTMEncoder
+from unspool.nn.lstm_decoder import LSTMDecoder
+from unspool.nn.lstm_encoder import LSTMEncoder
+from unspool.nn.lstm_layer import LSTMLayer
+from unspool.nn.lstm_stack import LSTM
 from unspool.nn.patches import lengths_in_patches, patch_positions, patched
-from unspool.nn.recurrent import LSTM, LSTMLayer
 
 ACTIVATIONS: Mapping[type[nn.Module], fused.DenseActivation] = {
     nn.Identity: "linear",
