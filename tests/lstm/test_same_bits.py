@@ -46,8 +46,8 @@ def test_a_sequence_has_the_same_bits_alone_and_in_a_batch(case, dtype):
         rows = slice(row, row + 1)
         alone = {n: one[rows] if n in PER_SEQUENCE else one for n, one in inputs.items()}
         results = call("compiled", alone, None if lengths is None else lengths[rows], case)
-        wanted = [alone[name] for name in PER_SEQUENCE]
-        gradients = torch.autograd.grad(results, wanted, [one[rows] for one in cotangents])
+        needed = [alone[name] for name in PER_SEQUENCE]
+        gradients = torch.autograd.grad(results, needed, [one[rows] for one in cotangents])
         got = labelled(results, dict(zip(PER_SEQUENCE, gradients, strict=True)))
         assert_same({label: among[label][rows] for label in got}, got)
 
@@ -188,12 +188,12 @@ def test_values_in_the_padding_change_no_bit(reverse, filling):
 
 def test_a_gradient_does_not_depend_on_which_others_are_computed():
     expected = run("compiled", CASE)
-    for wanted in ("x", "w_ih", "w_hh", "bias", "context", "w_context", "h0", "c0"):
+    for needed in ("x", "w_ih", "w_hh", "bias", "context", "w_context", "h0", "c0"):
         inputs, cotangents, lengths = tensors(CASE)
-        frozen = {name: one if name == wanted else one.detach() for name, one in inputs.items()}
+        frozen = {name: one if name == needed else one.detach() for name, one in inputs.items()}
         results = call("compiled", frozen, lengths, CASE)
-        (gradient,) = torch.autograd.grad(results, [frozen[wanted]], cotangents)
-        got = labelled(results, {wanted: gradient})
+        (gradient,) = torch.autograd.grad(results, [frozen[needed]], cotangents)
+        got = labelled(results, {needed: gradient})
         assert_same({label: expected[label] for label in got}, got)
 
 

@@ -125,7 +125,7 @@ def test_two_threads_may_enter_and_leave_in_any_order(first_out, two_threads):
 def test_a_thread_with_another_number_of_threads_gets_it_back_without_changing_others(two_threads):
     def caller():
         torch.set_num_threads(5)
-        assert torch.get_num_threads() == 5  # only from here on is it this thread's own
+        assert torch.get_num_threads() == 5  # since this call, the number belongs to this thread
         in_new_thread(lambda: torch.set_num_threads(3))  # that threads begin with from now on
         with threads.pytorch_on_one_thread():
             assert (threads.count(), torch.get_num_threads()) == (5, 1)
