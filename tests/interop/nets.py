@@ -1,4 +1,4 @@
-"""Keras models with random weights, and numbers to compare them by."""
+"""Keras models with random weights, and functions to compare them."""
 
 import numpy as np
 from keras import Input, Model, Sequential
@@ -6,7 +6,7 @@ from keras import layers as L
 
 
 def randomised(model, seed=0, scale=0.4):
-    """The model with every weight drawn anew, biases too."""
+    """The model with random weights and biases."""
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         if "seed_generator" not in weight.path:
@@ -15,7 +15,7 @@ def randomised(model, seed=0, scale=0.4):
 
 
 def predicted(model, *inputs):
-    """What a Keras model makes of arrays."""
+    """The outputs of a Keras model for arrays."""
     return model.predict(list(inputs) if len(inputs) > 1 else inputs[0], verbose=0)
 
 
