@@ -116,7 +116,7 @@ class LayerWriter:
         return (self.dense("encoder.projection", x) if projects(part) else x), states
 
     def _pooled(self, part: LSTMEncoder, x: Any, final: list[Any], mask: Any) -> list[Any]:
-        """Return statistics (N, S) of states x (N, T, S) over real steps; `final` are the last ones."""
+        """Return statistics (N, S) of states (N, T, S) over real steps, one by one."""
         ops = self.keras.ops
         real = ops.expand_dims(mask, -1)
 
