@@ -306,7 +306,7 @@ def test_the_encoder_of_an_autoregressive_model_is_converted():
     for of in (model, model.contents()):
         codes = to_torch(of, part="encoder")(*inputs("previous", model))
         np.testing.assert_allclose(codes.detach(), model.transform(RAGGED), rtol=1e-5, atol=1e-6)
-    with pytest.raises(InputError, match="torch.nn.LSTM supports activation='tanh'"):
+    with pytest.raises(InputError, match=r"torch.nn.LSTM supports activation='tanh'"):
         to_torch(ALL["relu"].fit(), part="encoder")
 
 
