@@ -2,8 +2,11 @@
 # make test   runs the tests
 # make fuzz   runs the tests that take minutes: thousands of odd parameters, every check at defaults
 # make lint   checks format, lint and types
+# make test-lowest, make test-newest   run the tests on the lowest and the newest versions of all
+#             dependencies that pyproject.toml allows
 # make bench  times the recurrence and the first experiment beside other libraries, in .venv-peers;
 #             CASES="train encode" runs those alone
+# make docs   builds the site into docs/_build/html, from this tree; a warning is an error
 # make clean  removes what the others made
 # Each creates .venv with what it needs; a second run installs nothing.
 
@@ -11,10 +14,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.installed-docs
+BOUNDS := .venv-lowest .venv-newest
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 
-.PHONY: demo test fuzz lint bench clean
+.PHONY: demo test test-lowest test-newest fuzz lint bench docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/unspool demo sines
@@ -25,6 +30,10 @@ test: $(INSTALLED)
 fuzz: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 
+# Old and new releases warn of one another's deprecations, which says nothing about unspool.
+test-lowest test-newest: test-%: .venv-%/.installed
+	.venv-$*/bin/python -m pytest -W ignore::DeprecationWarning -W ignore::FutureWarning
+
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -33,14 +42,31 @@ lint: $(INSTALLED)
 bench: $(INSTALLED) $(PEERS_INSTALLED)
 	$(BIN)/python -m benchmarks $(CASES)
 
+docs: $(DOCS_INSTALLED)
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
 clean:
-	rm -rf $(VENV) $(PEERS) unspool-demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf docs/_build docs/api docs/gallery docs/cli.md
+	rm -rf $(VENV) $(BOUNDS) $(PEERS) unspool-demo .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train]" --group dev
+	touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
+	touch $@
+
+# uv resolves to the lower bounds, which pip cannot do.
+.venv-lowest/.installed: RESOLUTION := lowest-direct
+.venv-newest/.installed: RESOLUTION := highest
+.venv-lowest/.installed .venv-newest/.installed: .venv-%/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-$*/bin/uv pip install --quiet --python .venv-$*/bin/python --resolution $(RESOLUTION) --editable ".[train]" --group dev
 	touch $@
 
 $(PEERS_INSTALLED): benchmarks/requirements.txt

@@ -15,7 +15,7 @@ def arguments() -> argparse.Namespace:
     )
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Time unspool beside its peers, after their numbers have been checked.",
+        description="Time unspool and other libraries, after their results have been checked.",
         epilog=f"cases:\n{listed}\n\nexample:\n  python -m benchmarks train encode --rounds 5",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""The first article's model in unspool, and its weights under plain names for all contestants."""
+"""The two-sines model in unspool, and its weights under plain names for all libraries."""
 
 from collections.abc import Mapping
 

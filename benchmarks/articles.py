@@ -1,8 +1,8 @@
-"""Every article's experiment, three seeds each: what the README's table is made of.
+"""The experiments of the articles with three seeds each, for the table in docs/results.md.
 
     python -m benchmarks.articles --mnist FOLDER [NAME …] [--seeds 3]
 
-Each run is a process of its own. The numbers go to results/articles.csv, one row for each number
+Each run is a separate process. The numbers go to results/articles.csv, one row for each number
 of a run, in place of the rows that were there for the same experiment.
 """
 
@@ -34,7 +34,7 @@ print(json.dumps(numbers))
 
 
 def measure(name: str, seed: int, mnist: Path | None) -> dict[str, float]:
-    """The numbers of one run, but for times, which are only good beside others (`make bench`)."""
+    """The numbers of one run without times, which only `make bench` compares fairly."""
     data = [str(mnist)] if mnist is not None and name in WITH_IMAGES else []
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", ONE_RUN, name, folder, str(seed), *data]

@@ -48,7 +48,7 @@ class Contestant:
     peer : bool
         Whether it lives in the peers' environment, not in that of the project.
     checked : bool
-        Whether its numbers are held against the truth; one that does other work than the rest
+        Whether its results are compared with the reference; one that does other work than the rest
         checks itself.
     tolerances : dict of float
         What it is allowed where that is not `TOLERANCES`.
@@ -74,7 +74,7 @@ TOLERANCES = {
     "w_ih": GRADIENTS,
     "w_hh": GRADIENTS,
     "bias": GRADIENTS,
-    # Of the article's model, from equal weights: the loss before training, which is only rounding
+    # Of the two-sines model, from equal weights: the loss before training, which is only rounding
     # away, and that of the first epoch, in which rounding is carried on from step to step.
     "loss_before": 1e-5,
     "loss_of_first_epoch": 1e-3,
@@ -166,7 +166,7 @@ CASES = {
         turn=SHORT,
     ),
     "epoch": Case(
-        "A training epoch of the first article's model: 17,802 windows of 100 steps, batches of "
+        "A training epoch of the two-sines model: 17,802 windows of 100 steps, batches of "
         "500, RMSprop. torch is the same model with `nn.LSTM` and a plain loop.",
         ("unspool", "torch", "keras, tensorflow", "keras, jax"),
         (ARTICLE,),
@@ -174,7 +174,7 @@ CASES = {
         turn=Turn(warm=0, calls=1, seconds=0),
     ),
     "process": Case(
-        "The first article's experiment as a process of its own: start of the interpreter, "
+        "The two-sines experiment as a separate process: start of the interpreter, "
         "imports, data, 30 epochs each followed by a validation pass, test error.",
         ("unspool", "keras, tensorflow", "keras, jax"),
         (ARTICLE,),

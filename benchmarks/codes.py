@@ -34,7 +34,7 @@ from unspool.errors import NoBetterThanMeanWarning
 
 MOST = 1500  # series of a test part
 LARGE = 300  # series of a training part that is worth training on, by our own claim
-# The sets that defaults were chosen on first; others were looked at later, for single choices.
+# The sets on which defaults were chosen first; others influenced single choices later.
 CHOSEN_ON = (
     *("Adiac", "ArrowHead", "CBF", "ECG200", "GunPoint", "ItalyPowerDemand", "MedicalImages"),
     *("Plane", "SyntheticControl", "Trace", "TwoLeadECG"),

@@ -1,9 +1,9 @@
-"""A training step of the convolutional model of article 004, beside Keras on TensorFlow.
+"""A training step of the convolutional MNIST model, compared with Keras on TensorFlow.
 
     python -m benchmarks.convolution --peers .venv-peers/bin/python [--rounds 3]
 
 Both train on the same kind of images, 28 × 28, in batches of 256. They take turns, each time in a
-process of its own; what is printed is seconds a step, two passes of 25 steps a process after one
+separate process; the script prints seconds per step, two passes of 25 steps a process after one
 that is not counted, and the ratio of the medians.
 """
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.encoding [--rounds 7] [--processes 10]
 
-Everybody takes turns, in a process of its own whose libraries are told how many threads to use,
-after its codes have been held against float64 (benchmarks/README.md, "How"). Rows go to
+Libraries take turns, each in a separate process with a fixed number of threads,
+after its codes have been compared with float64 (benchmarks/README.md, "Method"). Rows go to
 results/encoding.csv: a batch, a single sequence, and one more step of a series. Then fresh
 processes, one after the other, load a model file and encode: results/loading.csv.
 """

@@ -41,7 +41,7 @@ def describe() -> str:
 
 
 def commit() -> str:
-    """The commit that is measured, with a + where files beside the results differ from it."""
+    """The measured commit, with a + if files other than the results differ from it."""
     here = Path(__file__).parent
     results = (":!results", ":!RESULTS.md")
     try:

@@ -13,18 +13,18 @@ Rows = Sequence[dict[str, str]]
 
 TOP = f"""# Results
 
-Made from the rows in [`results/`](results) by `python -m benchmarks`; what is measured, and how, is
-in [README.md](README.md). A cell holds the median time and, behind it, how many times as long that
-is as unspool's: the median over the rounds, and their 20th to 80th percentile. **Above 1 unspool is
-faster, below 1 it is slower.** Who is refused, failed or was not installed has no time, and the
-reason stands in its place.
+`python -m benchmarks` generates this page from the rows in [`results/`](results);
+[README.md](README.md) describes the cases and the method. A cell has the median time, followed by
+its ratio to unspool's time: the median over the rounds, and the 20th to 80th percentile. **Above 1
+unspool is faster, below 1 it is slower.** If a library gave wrong results, failed or was not
+installed, its cell has the reason instead of a time.
 
-![How many times as long as unspool the others take, by case](results/{PICTURE})
+![Times of other libraries as multiples of unspool's, by case](results/{PICTURE})
 """
 
 
 def write_page(folder: Path = FOLDER) -> None:
-    """Write the page beside `folder`, and the picture into it."""
+    """Write the page next to `folder`, and the picture into `folder`."""
     kept = {name: rows for name in CASES if (rows := read(name, folder))}
     if not kept:
         print(f"no rows in {folder}: nothing to write")
@@ -50,11 +50,11 @@ def slower(kept: dict[str, Rows]) -> str:
         if float(row["ratio_median"]) < 1
     ]
     without = [f"- {named(row)}: {row['note']}" for row in everything if row["note"]]
-    lines = [f"unspool is the slower one in {len(lost)} of {len(compared)} comparisons."]
+    lines = [f"unspool is slower in {len(lost)} of {len(compared)} comparisons."]
     if lost:
         lines += ["", *lost]
     if without:
-        lines += ["", "Without a time:", "", *without]
+        lines += ["", "No time was measured for:", "", *without]
     return "\n".join([*lines, ""])
 
 
@@ -137,8 +137,8 @@ def origin(rows: Rows) -> str:
         package for row in rows for package in row["versions"].split(", ") if package
     )
     return (
-        f"{first['machine']}, {first['threads']} threads for everybody; {first['date']}, commit "
-        f"{first['commit']}; {', '.join(versions)}."
+        f"{first['machine']}, {first['threads']} threads for every library; {first['date']}, "
+        f"commit {first['commit']}; {', '.join(versions)}."
     )
 
 

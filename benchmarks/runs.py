@@ -11,14 +11,14 @@ from benchmarks.cases import CASES, CONTESTANTS, Case, Contestant, Shape, flops
 from benchmarks.rows import Row, rounded, spread
 from benchmarks.turns import Entry, complain, hall, order
 from benchmarks.workers import WorkerError, run_whole
-from unspool.data.generators import sines
+from unspool.datasets import make_sine_classes
 
 EPOCHS = 30  # of `process`
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command was told; see `benchmarks.__main__`."""
+    """The options of the command; see `benchmarks.__main__`."""
 
     peers: Path
     backend: str
@@ -98,7 +98,7 @@ def _ratios(base: Sequence[float], times: Sequence[float]) -> list[float]:
 
 
 def process(name: str, options: Options) -> Iterator[list[Row]]:
-    """`process`: the rows of the first article's experiment as a process of its own.
+    """`process`: the rows of the two-sines experiment as a separate process.
 
     Before the first round each contestant runs for one epoch, so that everybody's files are in
     memory and unspool's kernels compiled. The seed of a run is the number of its round.
@@ -151,7 +151,7 @@ def process(name: str, options: Options) -> Iterator[list[Row]]:
 
 def _judge() -> Callable[[float, float], None]:
     """A function that refuses a run on other data, or one that learned less than the mean."""
-    test = sines().test
+    test = make_sine_classes().X_test
     x, _ = test.take(np.arange(len(test)))
     square, of_mean = float((x**2).sum()), float(x.var())
 

@@ -47,7 +47,7 @@ def epoch(inputs: Arrays) -> dict[str, Any]:
 
 
 def reconstruct(weights: Arrays, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The first article's model in NumPy: reconstruct x (B, T, 1)."""
+    """The two-sines model in NumPy: reconstruct x (B, T, 1)."""
     w = weights
     _, code, _ = reference.forward(x, w["encoder_w_ih"], w["encoder_w_hh"], w["encoder_bias"])
     states, _, _ = reference.forward(

@@ -1,7 +1,7 @@
 """Who may start, and who is timed when.
 
-Every contestant lives in a process of its own that sleeps until its turn. Before the first turn
-each does the work once and its numbers are held against the truth: those that differ are refused.
+Every library runs in a separate process that sleeps until its turn. Before the first turn
+each does the work once, and results that differ from the reference are rejected.
 Then in every round each has one turn, in another order than in the round before, with a pause in
 front of it. A slow minute of the machine so meets all of them, and the ratio of a round is one of
 times taken within a second or two.

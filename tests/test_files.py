@@ -13,7 +13,7 @@ import pytest
 import unspool
 from tests.full_disk import FULL, full_disk
 from unspool import model_file
-from unspool._files import check_folder, whole_or_not
+from unspool._files import atomic_write, check_output_path
 from unspool.data.write import write_table
 from unspool.demos.report import Report
 from unspool.errors import InputError, ModelFileError
@@ -22,7 +22,7 @@ from unspool.plots import TrainingHistoryDisplay
 
 
 def write(path, content=b"new"):
-    with whole_or_not(path) as file:
+    with atomic_write(path) as file:
         file.write(content)
 
 
@@ -40,7 +40,7 @@ def at_the_same_time(path, content, n):
 
     def one(i):
         try:
-            with whole_or_not(path) as file:
+            with atomic_write(path) as file:
                 barrier.wait(10)
                 for _ in range(8):
                     file.write(content[i])
@@ -66,7 +66,7 @@ def test_threads_that_write_to_one_path_each_write_a_whole_file(tmp_path):
 
 def test_two_machines_with_the_same_process_number_do_not_meet(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getpid", lambda: 1)  # as in containers that share a volume
-    with whole_or_not(tmp_path / "model") as slow:
+    with atomic_write(tmp_path / "model") as slow:
         slow.write(b"first")
         write(tmp_path / "model", b"second")
         assert (tmp_path / "model").read_bytes() == b"second"
@@ -77,7 +77,7 @@ def test_two_machines_with_the_same_process_number_do_not_meet(tmp_path, monkeyp
 def test_a_child_that_was_forked_draws_a_name_of_its_own(tmp_path):
     context = multiprocessing.get_context("fork")
     children = [context.Process(target=write, args=(tmp_path / "model",)) for _ in range(2)]
-    with whole_or_not(tmp_path / "model") as file:
+    with atomic_write(tmp_path / "model") as file:
         file.write(b"parent")
         for child in children:
             child.start()
@@ -112,7 +112,7 @@ def test_what_killed_writers_left_goes_with_the_next_write_to_that_path(tmp_path
 
 
 def test_a_writer_that_lives_keeps_its_file_however_old(tmp_path):
-    with whole_or_not(tmp_path / "model") as slow:
+    with atomic_write(tmp_path / "model") as slow:
         (part,) = names(tmp_path)
         os.utime(tmp_path / part, (0, 0))
         slow.write(b"slow")
@@ -128,7 +128,7 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, before):
     path.chmod(before)
     old = os.umask(0o022)
     try:
-        with whole_or_not(path) as file:
+        with atomic_write(path) as file:
             (part,) = (tmp_path / one for one in names(tmp_path) if one != "model")
             assert mode(part) == before  # from the start: nobody may read on meanwhile
             file.write(b"new")
@@ -160,10 +160,10 @@ def test_a_link_stays_one_and_the_permissions_are_those_of_where_it_leads(tmp_pa
 
 @pytest.mark.parametrize("name", ["a" * 255, "a" * 250 + ".npy", "ä" * 127, "a" + "字" * 84])
 def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, name):
-    check_folder(tmp_path / name)
+    check_output_path(tmp_path / name)
     write(tmp_path / name)
     assert names(tmp_path) == [name]
-    with whole_or_not(tmp_path / name):
+    with atomic_write(tmp_path / name):
         (part,) = set(names(tmp_path)) - {name}
     abandoned(tmp_path, part)
     write(tmp_path / name)
@@ -173,7 +173,7 @@ def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, name):
 @pytest.mark.parametrize("name", ["a" * 256, "字" * 86])
 def test_longer_names_are_refused(tmp_path, name):
     with pytest.raises(InputError) as caught:
-        check_folder(tmp_path / name)
+        check_output_path(tmp_path / name)
     assert str(caught.value) == (
         f"{tmp_path / name}: the name of the file has {len(name.encode())} bytes, and {tmp_path} "
         "takes names of at most 255; choose a shorter one."
@@ -192,7 +192,7 @@ def test_paths_that_lead_nowhere_are_refused_in_words(tmp_path):
         tmp_path / ("a" * 300) / "model": "cannot be written: File name too long.",
     }.items():
         with pytest.raises(InputError) as caught:
-            check_folder(path)
+            check_output_path(path)
         assert reason in str(caught.value)
     with pytest.raises(InputError, match=r"loop: cannot be written: Too many levels of symb"):
         write(tmp_path / "loop")
@@ -263,7 +263,7 @@ def test_the_command_line_names_its_file_where_the_disk_is_full(run, tmp_path):
 
 def test_a_name_that_no_file_can_have_is_refused(tmp_path):
     with pytest.raises(InputError, match="this system has no bytes for such a name"):
-        check_folder(tmp_path / "\ud800.unspool")
+        check_output_path(tmp_path / "\ud800.unspool")
 
 
 def test_a_path_that_is_too_long_is_no_model_file():

@@ -1,1 +1,1 @@
-"""How good anomaly scores are, beside simple rivals; see `__main__`."""
+"""How good anomaly scores are, next to simple methods; see `__main__`."""

@@ -1,6 +1,6 @@
 """The same work, once for each of those who are timed; see `benchmarks.worker`.
 
-A module has `PACKAGES`, whose versions stand in its rows, and ``prepare(job) -> Ready``.
+A module has `PACKAGES`, whose versions its rows record, and ``prepare(job) -> Ready``.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """One trained LSTM encoder, run by everybody who can; for `benchmarks.encoding`.
 
 `job.how` says who it is, and on how many threads: "runtime 1". What is timed is what a user calls:
-`unspool.runtime` and the estimator read an array, look at it for what is no number, and scale it;
+`unspool.runtime` and the estimator read an array, check it for NaN and infinity, and scale it;
 PyTorch and ONNX Runtime get a float32 tensor that is ready.
 """
 

@@ -1,4 +1,4 @@
-"""The first article's model in Keras, as the article has it; KERAS_BACKEND says on what."""
+"""The two-sines model in Keras, as in the article; KERAS_BACKEND selects the backend."""
 
 import os
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ T, UNITS, BATCH = 100, 10, 500
 
 
 def model() -> keras.Model:
-    """The article's model, compiled."""
+    """The two-sines model, compiled."""
     layers = keras.layers
     inputs = keras.Input((T, 1))
     reversed_inputs = keras.Input((T, 1))
@@ -32,7 +32,7 @@ def model() -> keras.Model:
 
 
 def use_threads(count: int) -> None:
-    """Hold TensorFlow to `count` threads; JAX takes one for every core, and cannot be told."""
+    """Limit TensorFlow to `count` threads; JAX always uses one per core."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""MiniRocket beside our codes; run by `benchmarks.codes` with the Python that has aeon.
+"""MiniRocket, to compare codes with; run by `benchmarks.codes` with the Python that has aeon.
 
 ``python minirocket.py DATA.npz SEEDS`` reads ``train_x``, ``train_y``, ``test_x`` and ``test_y`` (x
 of shape (N, T)) and prints the mean accuracy over seeds of a ridge classifier on all features, and

@@ -78,7 +78,7 @@ def chains(typingctx, steps, factor, term, lanes):
         fma = builder.module.declare_intrinsic(
             f"llvm.fma.v{vector.count}f32", (), ir.FunctionType(vector, [vector] * 3)
         )
-        # Equal chains would be merged into one, so each has a start of its own.
+        # Equal chains would be merged into one, so each starts from another number.
         starts = [
             builder.fmul(a, ir.Constant(vector, [k + 1.0] * vector.count)) for k in range(CHAINS)
         ]

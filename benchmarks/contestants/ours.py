@@ -1,12 +1,12 @@
-"""unspool: its recurrence, and its training loop on the first article's model."""
+"""unspool: its recurrence, and its training loop on the two-sines model."""
 
 import numpy as np
 import torch
 
 from benchmarks import article
 from benchmarks.contestants import Job, Ready
-from unspool.data.generators import sines
 from unspool.data.scaling import Scaler
+from unspool.datasets import make_sine_classes
 from unspool.lstm import Choice, lstm, threads
 from unspool.training.batches import Batch, Batches
 from unspool.training.loop import train
@@ -32,7 +32,7 @@ def _train(job: Job) -> Ready:
     def call() -> torch.Tensor:
         for weight in weights:
             weight.grad = None
-        h, _, _ = lstm(x, *weights, backend=job.how, told=ran.append)
+        h, _, _ = lstm(x, *weights, backend=job.how, on_choice=ran.append)
         h.backward(d_h)
         return h
 
@@ -48,7 +48,7 @@ def _encode(job: Job) -> Ready:
 
     @torch.inference_mode()
     def call() -> torch.Tensor:
-        _, h_n, _ = lstm(x, *weights, return_sequences=False, backend=job.how, told=ran.append)
+        _, h_n, _ = lstm(x, *weights, return_sequences=False, backend=job.how, on_choice=ran.append)
         return h_n
 
     ran: list[Choice] = []
@@ -58,7 +58,7 @@ def _encode(job: Job) -> Ready:
 def _epoch(job: Job) -> Ready:
     model = article.build(job.how)
     article.load(model, job.inputs)
-    windows = sines().train
+    windows = make_sine_classes().X_train
     as_they_are = Scaler(np.zeros(1), np.ones(1))
     rng = np.random.default_rng(0)
     batches = Batches(windows, as_they_are, np.arange(len(windows)), 500, torch.device("cpu"), rng)

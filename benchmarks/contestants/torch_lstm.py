@@ -1,4 +1,4 @@
-"""torch.nn.LSTM, and the first article's model with it and a plain loop."""
+"""torch.nn.LSTM, and the two-sines model with it and a plain loop."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmarks.contestants import Job, Ready
-from unspool.training.batches import spread
+from unspool.training.batches import stratified_batches
 
 PACKAGES = ("torch", "numpy")
 
@@ -17,7 +17,7 @@ BATCH = 500
 
 
 def prepare(job: Job) -> Ready:
-    """Make the work of `job` callable; `job.how` says how torch is told that nobody trains."""
+    """Make the work of `job` callable; `job.how` selects how gradients are disabled."""
     torch.set_num_threads(job.threads)
     if job.case == "epoch":
         model = Article(job.inputs)
@@ -75,7 +75,7 @@ def _encode(job: Job) -> Ready:
 
 
 class Article(nn.Module):
-    """The first article's model and its training, as one writes them in torch.
+    """The two-sines model and its training, as a user writes them in torch.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class Article(nn.Module):
     def epoch(self) -> float:
         """Train for an epoch, on the batches that unspool sees; the mean loss on the way."""
         n, total = len(self.windows), 0.0
-        for rows in spread(n, -(-n // BATCH), BATCH, self.rng):
+        for rows in stratified_batches(n, -(-n // BATCH), BATCH, self.rng):
             x = self.windows[torch.from_numpy(rows)]
             loss = nn.functional.mse_loss(self(x), x)
             self.optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""The first article's experiment with Keras; takes the epochs and the seed."""
+"""The two-sines experiment with Keras; takes the number of epochs and the seed."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ Array = npt.NDArray[np.float32]
 
 
 def sines(cycles: int = 200, timesteps: int = 100) -> tuple[Array, Array]:
-    """The article's windows for training and testing; its loop over a frame, without the frame."""
+    """The windows for training and testing, as the article cuts them."""
     random = np.random.RandomState(0)
     parts: tuple[list[Array], list[Array]] = ([], [])
     for samples in (20, 80):
@@ -30,7 +30,7 @@ def sines(cycles: int = 200, timesteps: int = 100) -> tuple[Array, Array]:
 
 
 def main(epochs: int, seed: int) -> None:
-    """Train with the article's validation pass after each epoch, and test."""
+    """Train with a validation pass after each epoch, as in the article, and test."""
     use_threads(threads())
     keras.utils.set_random_seed(seed)
     train, test = sines()

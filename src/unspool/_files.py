@@ -23,7 +23,7 @@ LONGEST_NAME = 255  # bytes, where the system does not say
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
-def check_folder(path: str | Path) -> None:
+def check_output_path(path: str | Path) -> None:
     """Raise an `InputError` where no file could be written at `path`, whatever its ending."""
     path = Path(path)
     if "\0" in str(path):
@@ -46,7 +46,9 @@ def check_folder(path: str | Path) -> None:
             raise InputError(f"{path}: this is a device or a pipe; name a file.")
 
 
-def check_apart(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]) -> None:
+def check_not_overwriting(
+    outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]
+) -> None:
     """Raise an `InputError` where a file that is read would be overwritten.
 
     Parameters
@@ -65,7 +67,7 @@ def check_apart(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | 
 
 
 @contextmanager
-def whole_or_not(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a file to write to that takes the place of `path` only if all went well.
 
     Until then it lies beside `path` under a name that no other writer has, be it a thread, a

@@ -6,7 +6,7 @@ from types import ModuleType
 from unspool.errors import InputError
 
 
-def optional(module: str, extra: str) -> ModuleType:
+def import_optional(module: str, extra: str) -> ModuleType:
     """Import `module`, or say which extra of unspool's brings it.
 
     Parameters

@@ -10,7 +10,7 @@ from typing import Any
 JOINERS = "\u200c\u200d"  # format characters that words and emoji are spelled with
 
 
-def shown(text: object) -> str:
+def printable(text: object) -> str:
     """`text` with its control characters as Python's strings have them, ``\\x1b`` and the like.
 
     So are those that turn the direction of writing or show nothing, and lone surrogates, which no
@@ -19,9 +19,9 @@ def shown(text: object) -> str:
     return "".join(map(_character, str(text)))
 
 
-def shown_line(text: object) -> str:
+def printable_line(text: object) -> str:
     """The same of what is to stay in one line."""
-    return shown(text).replace("\n", "\\n")
+    return printable(text).replace("\n", "\\n")
 
 
 def _character(character: str) -> str:
@@ -33,7 +33,7 @@ def _character(character: str) -> str:
 
 
 def console(*, stderr: bool = False) -> Any:
-    """A `rich.console.Console` that shows every string, in tables too, as `shown` has it.
+    """A `rich.console.Console` that shows every string, in tables too, as `printable` has it.
 
     It takes no ``[markup]`` and no ``:emoji:`` in them: brackets and colons stand in many a name.
     """
@@ -44,6 +44,6 @@ def console(*, stderr: bool = False) -> Any:
         """All strings that are printed, and the cells of tables, come by `render_str`."""
 
         def render_str(self, text: str, **options: Any) -> Text:
-            return super().render_str(shown(text), **options)
+            return super().render_str(printable(text), **options)
 
     return Plain(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)

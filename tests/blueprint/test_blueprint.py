@@ -14,11 +14,12 @@ from unspool import (
     LSTMForecaster,
     StackedAutoencoder,
     Windows,
+    _registry,
     model_file,
 )
-from unspool.blueprint import DECODERS, STRUCTURAL, Facts, Head, blueprint
+from unspool.blueprint import DECODERS, Facts, Head, blueprint
 from unspool.errors import InputError
-from unspool.nn.build import build, build_head
+from unspool.nn.from_blueprint import build, build_head
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
@@ -92,11 +93,11 @@ def test_a_blueprint_has_the_weights_and_the_bounds_of_its_modules():
         expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
         assert dict(weights) == expected, told
         assert len(weights) == len(expected), told
-        assert plan.encoder.most_steps == module.encoder.most_steps, told
+        assert plan.encoder.most_steps == module.encoder.max_steps, told
         assert plan.encoder.latent_dim == module.encoder.latent_dim, told
         assert list(plan.decoders) == list(module.decoders), told
         for key, decoder in plan.decoders.items():
-            assert decoder.most_steps == module.decoders[key].most_steps, told
+            assert decoder.most_steps == module.decoders[key].max_steps, told
         count += 1
     assert count > 600
 
@@ -110,7 +111,7 @@ def test_the_head_of_a_classifier(units):
 
 
 def test_every_kind_of_model_is_here():
-    assert {name for name, _, _ in plans()} == set(MODELS) == set(STRUCTURAL)
+    assert {name for name, _, _ in plans()} == set(_registry.MODELS)
 
 
 def test_a_bare_state_that_is_no_output():

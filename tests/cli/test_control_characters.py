@@ -10,7 +10,7 @@ import pytest
 import unspool
 from tests.cli.tables import write_csv
 from tests.model_file.files import changed, rewrite
-from unspool._terminal import shown, shown_line
+from unspool._terminal import printable, printable_line
 from unspool.cli import main
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
@@ -40,14 +40,14 @@ def check(text, *expected):
 
 
 def test_control_characters_are_written_out_and_other_letters_stay():
-    assert shown("Größe 字 é [red] :smile: \\") == "Größe 字 é [red] :smile: \\"
-    assert shown("a\x1b[31mb\r\t\0\x7f\x9b") == "a\\x1b[31mb\\r\\t\\x00\\x7f\\x9b"
-    assert shown("\u202eab\u2066\u2028\ufeff\udc80\U000e0041") == (
+    assert printable("Größe 字 é [red] :smile: \\") == "Größe 字 é [red] :smile: \\"
+    assert printable("a\x1b[31mb\r\t\0\x7f\x9b") == "a\\x1b[31mb\\r\\t\\x00\\x7f\\x9b"
+    assert printable("\u202eab\u2066\u2028\ufeff\udc80\U000e0041") == (
         "\\u202eab\\u2066\\u2028\\ufeff\\udc80\\U000e0041"
     )
     joined = "می\u200cخواهم 👩\u200d🚀 a\u00a0b\u3000c \ue000"
-    assert shown(joined) == joined
-    assert (shown("a\nb"), shown_line("a\nb")) == ("a\nb", "a\\nb")
+    assert printable(joined) == joined
+    assert (printable("a\nb"), printable_line("a\nb")) == ("a\nb", "a\\nb")
 
 
 COLUMN = f"a{ESC}[red]:smile:"
@@ -62,9 +62,9 @@ def test_column_names_and_file_names(told, tmp_path, monkeypatch, color):
     text = told("fit", path, "--window", 8, "-o", tmp_path / f"m{ESC}", "--epochs", 1)
     assert ESC not in text
     assert "\x1b]" not in text
-    assert f"a{shown(ESC)}[red]:smile:, b\\nc" in text
-    assert f"a{shown(ESC)}\\n.parquet: " in text
-    assert f"m{shown(ESC)}" in text
+    assert f"a{printable(ESC)}[red]:smile:, b\\nc" in text
+    assert f"a{printable(ESC)}\\n.parquet: " in text
+    assert f"m{printable(ESC)}" in text
 
 
 def test_errors(told, tmp_path):
@@ -99,12 +99,16 @@ def test_what_a_model_file_says(told, tmp_path):
     unspool.EncoderClassifier(
         unspool.DenseAutoencoder(2, epochs=1, verbose=0), epochs=1, verbose=0
     ).fit(X, labels).save(tmp_path / "classifier")
-    check(told("inspect", tmp_path / "classifier"), f"bad[red]\\n, ok{shown(ESC)}")
+    check(told("inspect", tmp_path / "classifier"), f"bad[red]\\n, ok{printable(ESC)}")
 
     frame = unspool.Windows(X, 4, feature_names=[f"f{i}{ESC}[b]\n" for i in range(30)])
     unspool.LSTMAutoencoder(2, epochs=1, verbose=0).fit(frame).save(tmp_path / "names")
     rewrite(tmp_path / "names", changed(versions={f"torch{ESC}": f"1{ESC}[i]"}))
-    check(told("inspect", tmp_path / "names"), f"f0{shown(ESC)}[b]\\n, f1", f"1{shown(ESC)}[i]")
+    check(
+        told("inspect", tmp_path / "names"),
+        f"f0{printable(ESC)}[b]\\n, f1",
+        f"1{printable(ESC)}[i]",
+    )
 
     rewrite(tmp_path / "names", changed(fitted__part=f"model{ESC}"))
     check(told("inspect", tmp_path / "names"), "unspool: ")
@@ -119,12 +123,12 @@ def test_warnings(told, tmp_path, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         text = told("export", tmp_path / "a", "-o", tmp_path / "a.onnx")
-    assert text == f"unspool: warning: about {shown(ESC)}\nunspool: enough\n"
+    assert text == f"unspool: warning: about {printable(ESC)}\nunspool: enough\n"
 
 
 def test_the_folder_of_a_demo(told, tmp_path):
     text = told("demo", "ramp", "-o", tmp_path / f"d{ESC}[red]", "--epochs", 1)
-    check(text, f"d{shown(ESC)}[red]:")
+    check(text, f"d{printable(ESC)}[red]:")
 
 
 def test_data_goes_to_stdout_as_it_is(run, tmp_path):

@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.idx_files import idx_bytes
+from unspool.data.file_data import FileData
 from unspool.data.files import read_file
-from unspool.data.loaded import Loaded, listed
+from unspool.data.messages import listed
 from unspool.data.sequences import Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -115,10 +116,10 @@ def test_faulty_arguments_are_told_together(tmp_path):
         "`window` must be a whole number of at least 1 or None, got 0.\n"
         "`stride` must be a whole number of at least 1, got 0.5.\n"
         "`tail` must be True or False, got 1.\n"
-        "unknown `short` 'padd': did you mean 'pad'? Known are 'error', 'pad'."
+        "unknown `short` 'pad': known are 'error', 'keep'."
     )
     with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
-        read_file(tmp_path / "a.csv", window=0, stride=0.5, tail=1, short="padd")
+        read_file(tmp_path / "a.csv", window=0, stride=0.5, tail=1, short="pad")
     with pytest.raises(InputError, match=r"^`rows` must be True or False, got 'yes'\.$"):
         read_file(tmp_path / "a.csv", rows="yes")
     text = "`columns` must be a list of names, got the string 'a,b'."
@@ -172,7 +173,7 @@ def test_tail_stride_and_short_reach_the_windows(tmp_path):
 
 
 def test_loaded_is_frozen_and_names_are_listed_up_to_eight():
-    loaded = Loaded(Sequences(np.zeros((1, 1, 1))), {}, {}, None, ())
+    loaded = FileData(Sequences(np.zeros((1, 1, 1))), {}, {}, None, ())
     with pytest.raises(AttributeError, match="cannot assign to field 'notes'"):
         loaded.notes = ("other",)
     assert listed(["a", "b"]) == "a, b"

@@ -252,11 +252,11 @@ def spoilt(value, names=None):
             "Expected 2 feature names, got 1: ['a'].",
         ),
         (
-            {"series": np.zeros(9), "size": 0, "stride": 1.5, "tail": 1, "short": "pat"},
+            {"series": np.zeros(9), "size": 0, "stride": 1.5, "tail": 1, "short": "pad"},
             "`size` must be a whole number of at least 1, got 0.\n"
             "`stride` must be a whole number of at least 1, got 1.5.\n"
             "`tail` must be True or False, got 1.\n"
-            "unknown `short` 'pat': did you mean 'pad'? Known are 'error', 'pad'.",
+            "unknown `short` 'pad': known are 'error', 'keep'.",
         ),
     ],
 )

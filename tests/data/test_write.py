@@ -8,7 +8,7 @@ import pytest
 
 from tests.full_disk import FULL, full_disk
 from unspool.data.files import read_file
-from unspool.data.write import check_folder, check_writable, write_table
+from unspool.data.write import check_output_path, check_writable, write_table
 from unspool.errors import InputError
 
 KNOWN = "'.csv', '.npy', '.parquet', '.pq'"
@@ -154,13 +154,13 @@ def test_a_place_that_cannot_be_written_is_told_up_front_and_by_writing(tmp_path
 def test_a_folder_without_the_right_to_write_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
     told = f"{tmp_path / 'a'}: the folder {tmp_path} cannot be written to; choose another."
-    refused(told, check_folder, tmp_path / "a")
+    refused(told, check_output_path, tmp_path / "a")
 
 
 def test_a_place_that_can_be_written_passes_and_stays_empty(tmp_path):
     check_writable(None)
     check_writable(str(tmp_path / "a.parquet"))
-    check_folder(tmp_path / "model.unspool")
+    check_output_path(tmp_path / "model.unspool")
     assert os.listdir(tmp_path) == []
 
 

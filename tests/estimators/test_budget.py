@@ -104,7 +104,7 @@ KINDS = {
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_has_the_budget_and_the_schedule(name, monkeypatch):
-    monkeypatch.setattr("unspool.training.schedule.UPDATES", 150)
+    monkeypatch.setattr("unspool.training.schedule.MIN_UPDATES", 150)
     y = np.arange(20) % 2 if name == "classifier" else None
     for schedule in ("cosine", "constant"):
         model = KINDS[name].set_params(

@@ -203,7 +203,7 @@ def test_the_forecast_may_have_a_decoder_of_another_kind():
     )
     same = short(decoder="flat", horizon=K).fit(X).module_.decoders
     assert [decoder.kind.flat for decoder in same.values()] == [True, True]
-    assert [decoder.most_steps for decoder in same.values()] == [6, K]
+    assert [decoder.max_steps for decoder in same.values()] == [6, K]
 
 
 def untrained(X, **parameters):
@@ -257,9 +257,9 @@ def shares(monkeypatch):
     """The share of true steps of each call of a decoder; None for none."""
     seen, forward = [], LSTMDecoder.forward
 
-    def spy(self, code, steps, lengths=None, backwards=None, guide=None, draw=None):
-        seen.append(guide and guide.share)
-        return forward(self, code, steps, lengths, backwards, guide, draw)
+    def spy(self, code, steps, lengths=None, reversed_input=None, teacher=None, draw=None):
+        seen.append(teacher and teacher.ratio)
+        return forward(self, code, steps, lengths, reversed_input, teacher, draw)
 
     monkeypatch.setattr(LSTMDecoder, "forward", spy)
     return seen
@@ -460,8 +460,8 @@ def test_sequences_too_short_for_the_horizon_are_told():
 def test_bound_decoders_tell_their_bound(decoder):
     model = short(decoder=decoder, horizon=K).fit(sines(n=20, steps=9))
     told = (
-        "Expected sequences of at most 6 steps, as in `fit`, got 7; LSTMAutoencoder with these "
-        "parameters is made for sequences of bounded length."
+        "Expected sequences of at most 6 steps, as in `fit`, got 7; this LSTMAutoencoder "
+        "has layers of a fixed number of steps."
     )
     longer = sines(n=4, steps=7)
     for method in (model.reconstruct, model.reconstruction_error, model.score):

@@ -6,7 +6,7 @@ import torch
 
 from tests.estimators.quick import quick, sines
 from unspool.errors import InputError
-from unspool.nn.decoder import Guide
+from unspool.nn.decoder import TeacherForcing
 
 # Most fits here are far too short to be any good.
 pytestmark = [
@@ -100,8 +100,8 @@ def test_generation_feeds_what_was_drawn_to_the_next_step(bits):
     else:
         written = torch.zeros(5, 8, 2)
         for step in range(8):
-            told = Guide(written)
-            written[:, step] = (decoder(code, 8, guide=told)[:, step] > 0.5).float()
+            told = TeacherForcing(written)
+            written[:, step] = (decoder(code, 8, teacher=told)[:, step] > 0.5).float()
         expected = written
     np.testing.assert_array_equal(drawn, expected.double().numpy())
 

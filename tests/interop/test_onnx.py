@@ -28,7 +28,7 @@ from tests.interop.onnx_runs import (
     session,
 )
 from unspool import DenseAutoencoder, EncoderClassifier, LSTMAutoencoder, Sequences, model_file
-from unspool._optional import optional
+from unspool._optional import import_optional
 from unspool.data.scaling import Scaler
 from unspool.errors import InputError
 from unspool.interop.onnx import export_onnx
@@ -371,7 +371,7 @@ def test_a_package_with_a_missing_dependency_names_that_dependency(tmp_path, mon
     (tmp_path / "halfway.py").write_text("import missing_backend")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="missing_backend"):
-        optional("halfway", "onnx")
+        import_optional("halfway", "onnx")
 
 
 def test_the_command_writes_what_the_function_writes(run, tmp_path):

@@ -22,8 +22,8 @@ def test_auto_says_what_runs_and_why():
     assert choose(Call()) == ("compiled", "first choice for this cell")
     assert choose(Call("relu", device="cuda")) == (
         "stepwise",
-        "cpu runs on the CPU, not on cuda; "
-        "library runs tanh cells with sigmoid gates only, not relu with sigmoid",
+        "compiled runs on the CPU, not on cuda; "
+        "torch runs tanh cells with sigmoid gates only, not relu with sigmoid",
     )
     assert choose(Call(dtype=torch.float16)).reason == (
         "cpu computes in float32 or float64, not in float16"
@@ -33,14 +33,14 @@ def test_auto_says_what_runs_and_why():
 @pytest.fixture
 def measured(monkeypatch):
     """The library trains faster on fewer than 10 sequences."""
-    monkeypatch.setattr(compiled, "FEWEST_TRAINING", ((16, 0), (math.inf, 10)))
+    monkeypatch.setattr(compiled, "CROSSOVER", ((16, 0), (math.inf, 10)))
 
 
 def test_auto_leaves_training_on_a_small_batch_of_a_wide_layer_to_the_library(measured):
     few = Call(batch=9, hidden=256)
     assert choose(few) == (
         "torch",
-        "cpu is slower on fewer than 10 sequences in layers of 256 units",
+        "compiled is slower on fewer than 10 sequences in layers of 256 units",
     )
     assert choose(replace(few, batch=10)).name == "compiled"
     assert choose(replace(few, hidden=16)).name == "compiled"
@@ -105,8 +105,10 @@ def test_a_backend_that_cannot_serve_refuses_instead_of_giving_way():
 
 
 def test_unknown_names_are_told_with_the_nearest_known_one():
-    with pytest.raises(InputError, match=r"unknown `backend` 'librari': did you mean 'library'\?"):
-        run("librari")
+    with pytest.raises(
+        InputError, match=r"unknown `backend` 'stepwize': did you mean 'stepwise'\?"
+    ):
+        run("stepwize")
     with pytest.raises(InputError, match=r"unknown `activation` 'tan': did you mean 'tanh'\?"):
         run(activation="tan")
 

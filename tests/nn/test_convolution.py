@@ -94,7 +94,7 @@ def test_an_encoder_is_convolution_activation_pool(activation):
     maps, last = by_hand(encoder, x.view(3, 7, 5, 2))
     assert_close("code", last.flatten(1), encoder(x))
     for layer, expected in enumerate(maps):
-        assert_close(f"map {layer}", expected, encoder.maps(x, layer=layer))
+        assert_close(f"map {layer}", expected, encoder.feature_maps(x, layer=layer))
     assert encoder.latent_dim == 2 * 2 * 3
 
 

@@ -8,7 +8,7 @@ from tests.close import assert_close
 from unspool.errors import InputError
 from unspool.lstm import reference
 from unspool.nn import Autoencoder, DenseDecoder, LSTMDecoder, LSTMEncoder
-from unspool.nn.decoder import DECODERS, Guide
+from unspool.nn.decoder import DECODERS, TeacherForcing
 from unspool.nn.losses import masked_sum
 
 B, T, F, H, L = 4, 5, 2, 3, 7  # 7 numbers are no whole number of pieces for 5 steps
@@ -92,30 +92,32 @@ def unwound(decoder, code, read):
 def test_every_step_reads_what_the_name_says(name, num_layers):
     name, _, own = name.partition(",")
     decoder = make(name, num_layers=num_layers)
-    code, backwards, target = normal(B, L), normal(B, T, F, seed=2), normal(B, T, F, seed=3)
+    code, reversed_input, target = normal(B, L), normal(B, T, F, seed=2), normal(B, T, F, seed=3)
 
     def read(step, written):
         match name:
             case "repeat" | "state":
                 return None
             case "reversed_input" | "state_reversed_input":
-                return backwards[:, step].numpy()
+                return reversed_input[:, step].numpy()
             case "reshape":
                 return pieces(code.numpy())[:, step]
             case "previous" | "state_previous":
                 before = written[-1] if own and step else target[:, step - 1].numpy()
                 return before if step else np.zeros((B, F))
 
-    guide = None if own else Guide(target)
-    assert_close(name, unwound(decoder, code, read), decoder(code, T, None, backwards, guide))
+    teacher = None if own else TeacherForcing(target)
+    assert_close(
+        name, unwound(decoder, code, read), decoder(code, T, None, reversed_input, teacher)
+    )
 
 
 @pytest.mark.parametrize("name", BOTH_WAYS)
 def test_both_directions_start_and_read_at_their_own_ends(name):
     decoder = make(name, bidirectional=True)
-    code, backwards = normal(B, L), normal(B, T, F, seed=2)
+    code, reversed_input = normal(B, L), normal(B, T, F, seed=2)
     x = {"steps": pieces(code.numpy())}.get(decoder.kind.code)
-    x = backwards.numpy() if decoder.needs_input else x
+    x = reversed_input.numpy() if decoder.needs_input else x
     h, c = start(decoder, code.numpy()) or ([None] * 2, [None] * 2)
     halves = []
     for number, layer in enumerate(decoder.lstm.stack()[0]):
@@ -127,7 +129,7 @@ def test_both_directions_start_and_read_at_their_own_ends(name):
         )  # fmt: skip
         halves.append(states)
     expected = head(decoder, np.concatenate(halves, axis=2))
-    assert_close(name, expected, decoder(code, T, LENGTHS, backwards))
+    assert_close(name, expected, decoder(code, T, LENGTHS, reversed_input))
 
 
 @pytest.mark.parametrize("latent_dim", [L, 15, 3])
@@ -187,8 +189,8 @@ def test_told_its_own_output_it_writes_what_it_writes_by_itself(name, reverse_ta
     decoder = make(name, reverse_target=reverse_target)
     code = normal(B, L)
     alone = decoder(code, T, LENGTHS).detach()
-    told = decoder(code, T, LENGTHS, None, Guide(alone))
-    other = decoder(code, T, LENGTHS, None, Guide(alone + 1))
+    told = decoder(code, T, LENGTHS, None, TeacherForcing(alone))
+    other = decoder(code, T, LENGTHS, None, TeacherForcing(alone + 1))
     for i, length in enumerate(LENGTHS):
         assert_close(name, alone[i, :length], told[i, :length])
     assert not torch.allclose(alone[0], other[0])
@@ -198,18 +200,18 @@ def test_told_its_own_output_it_writes_what_it_writes_by_itself(name, reverse_ta
 def test_what_it_wrote_itself_is_read_as_a_step_that_cannot_be_changed(name):
     decoder, code, target = make(name), normal(B, L), normal(B, T, F, seed=2)
     gradients = []
-    for guide in (None, Guide(decoder(code, T).detach())):
-        loss = ((decoder(code, T, None, None, guide) - target) ** 2).sum()
+    for teacher in (None, TeacherForcing(decoder(code, T).detach())):
+        loss = ((decoder(code, T, None, None, teacher) - target) ** 2).sum()
         gradients.append(torch.autograd.grad(loss, list(decoder.parameters())))
     for (label, _), own, told in zip(decoder.named_parameters(), *gradients, strict=True):
         assert_close(label, told, own)
 
 
-def what_was_read(decoder, code, guide):
+def what_was_read(decoder, code, teacher):
     """The steps (B, T, F) that a decoder read, in order, and what it wrote."""
     read = []
     hook = decoder.lstm.register_forward_pre_hook(lambda module, args: read.append(args[0]))
-    written = decoder(code, guide.target.shape[1], None, None, guide)
+    written = decoder(code, teacher.target.shape[1], None, None, teacher)
     hook.remove()
     return torch.cat(read, 1), written
 
@@ -219,7 +221,7 @@ def what_was_read(decoder, code, guide):
 def test_a_share_of_steps_is_true_drawn_for_every_sequence_and_step(name, share):
     decoder = make(name)
     code, target = normal(300, L), normal(300, 9, F, seed=2)
-    read, written = what_was_read(decoder, code, Guide(target, share, generator()))
+    read, written = what_was_read(decoder, code, TeacherForcing(target, share, generator()))
     assert not read[:, 0].any()
     true = (read[:, 1:] == target[:, :-1]).all(2)
     own = torch.isclose(read[:, 1:], written[:, :-1], rtol=0, atol=1e-12).all(2)
@@ -228,8 +230,8 @@ def test_a_share_of_steps_is_true_drawn_for_every_sequence_and_step(name, share)
     if share == 0.3:  # neither whole steps nor whole sequences
         assert true.double().mean(0).max() < 0.45
         assert true.double().mean(1).max() < 1
-        again, _ = what_was_read(decoder, code, Guide(target, share, generator()))
-        other, _ = what_was_read(decoder, code, Guide(target, share, generator(1)))
+        again, _ = what_was_read(decoder, code, TeacherForcing(target, share, generator()))
+        other, _ = what_was_read(decoder, code, TeacherForcing(target, share, generator(1)))
         assert torch.equal(again, read)
         assert not torch.equal(other, read)
 
@@ -249,13 +251,13 @@ def test_what_is_drawn_is_written_and_read_next():
 def test_a_reversed_target_is_written_from_its_own_last_step(name, lengths, share):
     code, target = normal(B, L), normal(B, T, F, seed=2)
 
-    def guide(x):
-        return None if share is None else Guide(x, share, generator())
+    def teacher(x):
+        return None if share is None else TeacherForcing(x, share, generator())
 
-    backwards = make(name, reverse_target=True)(code, T, lengths, None, guide(target))
-    plain = make(name)(code, T, lengths, None, guide(turned(target, lengths)))
+    reversed_input = make(name, reverse_target=True)(code, T, lengths, None, teacher(target))
+    plain = make(name)(code, T, lengths, None, teacher(turned(target, lengths)))
     for row, expected, length in zip(
-        backwards, plain, [T] * B if lengths is None else lengths, strict=True
+        reversed_input, plain, [T] * B if lengths is None else lengths, strict=True
     ):
         assert_close(name, expected[:length].flip(0), row[:length])
 
@@ -300,8 +302,8 @@ def test_every_weight_and_the_code_get_a_gradient(name, bidirectional, reverse_t
     tanh = {"head_activation": "tanh"}  # a ReLU may be off for all there is here
     decoder = make(name, **options, **tanh) if name != "dense" else dense(activation="tanh")
     code, target = normal(B, L).requires_grad_(), normal(B, T, F, seed=2)
-    guide = None if own else Guide(target)
-    out = decoder(code, T, LENGTHS, normal(B, T, F, seed=3), guide)
+    teacher = None if own else TeacherForcing(target)
+    out = decoder(code, T, LENGTHS, normal(B, T, F, seed=3), teacher)
     masked_sum((out - target) ** 2, LENGTHS).backward()
     assert code.grad[0].any()
     if name not in ("dense", "flat"):
@@ -316,13 +318,13 @@ def test_no_steps_are_a_sequence_of_none(name):
     decoder = make(name) if name != "dense" else dense()
     code, target = normal(B, L), normal(B, 0, F)
     assert decoder(code, 0, None, target).shape == (B, 0, F)
-    assert decoder(code, 0, None, target, Guide(target)).shape == (B, 0, F)
+    assert decoder(code, 0, None, target, TeacherForcing(target)).shape == (B, 0, F)
 
 
 @pytest.mark.parametrize("name", [*DECODERS, "dense"])
 def test_decoders_tell_what_they_need(name):
     decoder = make(name) if name != "dense" else dense()
-    told = (decoder.needs_input, decoder.feeds_back, decoder.most_steps)
+    told = (decoder.needs_input, decoder.feeds_back, decoder.max_steps)
     assert told == {
         "reversed_input": (True, False, None),
         "state_reversed_input": (True, False, None),
@@ -350,9 +352,9 @@ def test_a_dense_decoder_is_its_layers_reshaped():
 @pytest.mark.parametrize("name", [*DECODERS, "dense"])
 def test_a_code_may_lie_in_memory_as_it_likes(name):
     decoder = make(name) if name != "dense" else dense()
-    code, backwards = normal(L, L).T, normal(L, T, F, seed=2)
-    expected = decoder(code.contiguous(), T, None, backwards)
-    assert_close(name, expected, decoder(code, T, None, backwards))
+    code, reversed_input = normal(L, L).T, normal(L, T, F, seed=2)
+    expected = decoder(code.contiguous(), T, None, reversed_input)
+    assert_close(name, expected, decoder(code, T, None, reversed_input))
 
 
 @pytest.mark.parametrize("name", [*DECODERS, "dense"])

@@ -61,7 +61,7 @@ def test_the_code_is_the_state_it_is_said_to_be(num_layers, bidirectional, whole
 def test_the_code_after_a_step_is_that_of_the_sequence_cut_there(latent_dim, num_layers):
     encoder = make(latent_dim, num_layers=num_layers)
     x = normal(B, T, F)
-    codes = encoder.by_step(x, LENGTHS)
+    codes = encoder.encode_by_step(x, LENGTHS)
     assert codes.shape == (B, T, latent_dim)
     for i, length in enumerate(LENGTHS):
         for step in range(length):
@@ -74,7 +74,7 @@ def test_the_code_after_a_step_is_that_of_the_sequence_cut_there(latent_dim, num
 )
 def test_codes_after_every_step_need_one_direction_and_one_state(options):
     with pytest.raises(InputError) as caught:
-        make(**options).by_step(normal(B, T, F))
+        make(**options).encode_by_step(normal(B, T, F))
     assert str(caught.value) == (
         "Codes after every step need an encoder that reads in one direction, with pooling='last' "
         "and a code made of its last layer's h; this one is another."
@@ -91,7 +91,7 @@ def test_forecasts_after_every_step_are_those_of_the_sequences_cut_there(name):
     assert forecasts.shape == (B, T, 3, F)
     for i, length in enumerate(LENGTHS):
         for step in range(length):
-            cut = model.unwind("forecast", x[i : i + 1, : step + 1])
+            cut = model.run_decoder("forecast", x[i : i + 1, : step + 1])
             assert_close(f"sequence {i} after step {step}", cut[0], forecasts[i, step])
 
 

@@ -6,7 +6,7 @@ import torch
 
 from tests.close import assert_close
 from unspool.errors import InputError
-from unspool.nn.feedforward import DenseDecoder, DenseEncoder, up_to
+from unspool.nn.feedforward import DenseDecoder, DenseEncoder, pad_to
 
 
 def generator(seed=0):
@@ -66,10 +66,10 @@ def test_the_amount_of_padding_and_what_stands_there_change_nothing():
 
 def test_sequences_are_filled_up_at_their_end():
     x = torch.ones(2, 3, 1)
-    assert up_to(5, x)[:, :, 0].tolist() == [[1, 1, 1, 0, 0]] * 2
-    assert torch.equal(up_to(3, x), x)
+    assert pad_to(5, x)[:, :, 0].tolist() == [[1, 1, 1, 0, 0]] * 2
+    assert torch.equal(pad_to(3, x), x)
     with pytest.raises(InputError) as caught:
-        up_to(2, x)
+        pad_to(2, x)
     assert str(caught.value) == (
         "Expected sequences of at most 2 steps, got 3; dense and convolutional models are bound "
         "to the longest sequence they were made for."

@@ -8,9 +8,9 @@ from tests.close import assert_close
 from unspool.blueprint import DECODERS
 from unspool.errors import InputError
 from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
-from unspool.nn.decoder import Guide
+from unspool.nn.decoder import TeacherForcing
 from unspool.nn.losses import LOSSES, masked_sum
-from unspool.nn.patches import lengths_in_patches, patched, places, unpatched
+from unspool.nn.patches import lengths_in_patches, patch_positions, patched, unpatched
 from unspool.runtime import patches as runtime
 from unspool.runtime.recurrence import Ragged
 
@@ -68,7 +68,7 @@ def test_patches_are_taken_apart_again():
 
 
 def test_the_place_of_a_patch_is_waves_of_16_lengths():
-    found = places(70, normal(2, L))
+    found = patch_positions(70, normal(2, L))
     assert found.shape == (2, 70, 32)
     for k in (0, 1, 5, 63, 69):
         waves = [2 * np.pi * j * k / 64 for j in range(1, 17)]
@@ -111,7 +111,7 @@ def test_a_decoder_of_patches_writes_the_steps_of_each(reverse_target):
     given = {"units": 4, "head_units": (3,), "reverse_target": reverse_target}
     decoder = LSTMDecoder("repeat", L, F, patch_size=P, generator=generator(), **given).double()
     code = normal(B, L)
-    states, _ = decoder.lstm(places(3, code), -(-LENGTHS // P), context=code)
+    states, _ = decoder.lstm(patch_positions(3, code), -(-LENGTHS // P), context=code)
     written, steps = decoder.head(states).reshape(B, 9, F), decoder(code, T, LENGTHS)
     for i, length in enumerate(LENGTHS.tolist()):
         expected = written[i, :length]
@@ -140,18 +140,18 @@ def test_the_patch_before_is_read(decoder):
     """In training the true one, so that no output depends on steps of its own patch or later."""
     made = autoencoder(decoder).decoder()
     code, target = normal(1, L), normal(1, T, F)
-    before = made(code, T, None, guide=Guide(target))
+    before = made(code, T, None, teacher=TeacherForcing(target))
     for step in range(T):
         other = target.clone()
         other[:, step] += 1
-        changed = (made(code, T, None, guide=Guide(other)) != before).any(2)[0]
+        changed = (made(code, T, None, teacher=TeacherForcing(other)) != before).any(2)[0]
         first = (step // P + 1) * P
         assert not changed[:first].any()
         assert changed[first:].all()
     # Its own outputs for the true steps are the same as none.
     own = made(code, T)
-    assert_close("own outputs", own, made(code, T, None, guide=Guide(own)))
-    assert_close("none of the true steps", own, made(code, T, guide=Guide(target, 0.0)))
+    assert_close("own outputs", own, made(code, T, None, teacher=TeacherForcing(own)))
+    assert_close("none of the true steps", own, made(code, T, teacher=TeacherForcing(target, 0.0)))
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
@@ -180,7 +180,7 @@ def test_gradients_are_those_of_finite_differences(decoder):
 
     def loss():
         found = made.decode("reconstruction", made.encoder(x, LENGTHS), x, LENGTHS,
-                            Guide(x) if made.decoder().feeds_back else None)  # fmt: skip
+                            TeacherForcing(x) if made.decoder().feeds_back else None)  # fmt: skip
         return masked_sum(LOSSES["mse"](found, x), LENGTHS)
 
     weights = list(made.parameters())
@@ -199,7 +199,7 @@ def test_gradients_are_those_of_finite_differences(decoder):
 
 def test_codes_after_every_step_are_refused():
     with pytest.raises(InputError) as error:
-        LSTMEncoder(F, L, patch_size=4).by_step(normal(B, T, F))
+        LSTMEncoder(F, L, patch_size=4).encode_by_step(normal(B, T, F))
     assert str(error.value) == (
         "Codes after every step need an encoder that reads step by step; this one reads patches "
         "of 4 steps. Fit it with patch_size=1, or push the steps to a stream of `unspool.runtime`."

@@ -6,7 +6,7 @@ import torch
 
 from unspool.nn.losses import pinball
 from unspool.nn.normalization import level_of, normalised
-from unspool.nn.skip import PENALTIES, Normal, Skip
+from unspool.nn.skip import PENALTIES, NormalEquations, Skip
 
 LENGTHS = torch.tensor([6, 1, 0, 4])
 
@@ -116,7 +116,7 @@ def test_maps_are_those_of_ridge_regression_by_cross_validation(normalization, n
     mixed = x.numpy()[:, [-1, 2]] * 0.7 + noise * rng.normal(size=(60, 2, 2))
     y = torch.from_numpy(mixed)
     skip = Skip(2, 2, 4, normalization)
-    normal = Normal(skip)
+    normal = NormalEquations(skip)
     for some in (slice(0, 25), slice(25, 60)):
         normal.add(x[some], None, y[some])
     got = normal.solve()
@@ -130,7 +130,7 @@ def test_maps_are_those_of_ridge_regression_by_cross_validation(normalization, n
 
 def test_a_feature_that_never_moves_and_fewer_sequences_than_steps_can_be_solved_for():
     for x in (torch.zeros(5, 4, 1), torch.ones(1, 4, 1), torch.arange(8.0).view(2, 4, 1)):
-        normal = Normal(Skip(1, 2, 4, "last"))
+        normal = NormalEquations(Skip(1, 2, 4, "last"))
         normal.add(x, None, torch.ones(len(x), 2, 1))
         assert normal.solve().isfinite().all()
 

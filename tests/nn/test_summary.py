@@ -435,7 +435,7 @@ def test_a_default_model_has_statistics_of_states_and_kernels():
     model = LSTMAutoencoder(4, units=3, epochs=1, verbose=0).fit(X)
     encoder = [
         ("lstm", "LSTM 2 × 3 tanh", ("N", 5, 6), 2 * lstm_count(3, 2)),
-        ("kernels", "Kernels", ("N", 512), 0),
+        ("kernels", "RandomKernels", ("N", 512), 0),
         ("projection", "Dense 4", ("N", 4), (5 * 6 + 512) * 4 + 4),
     ]
     assert [row[1:] for row in table(model) if row[0] == "encoder"] == encoder

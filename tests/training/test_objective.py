@@ -10,13 +10,13 @@ from tests.close import assert_close
 from unspool import Sequences
 from unspool.data.scaling import Scaler
 from unspool.nn import Autoencoder, DenseDecoder, LSTMDecoder, LSTMEncoder, fused
-from unspool.nn.decoder import DECODERS, Guide
+from unspool.nn.decoder import DECODERS, TeacherForcing
 from unspool.nn.losses import LOSSES, masked_sum
 from unspool.training import objective as objective_module
 from unspool.training.batches import Batch, Batches
 from unspool.training.callbacks import ScheduledSampling
 from unspool.training.history import History
-from unspool.training.loop import Tally, evaluate, train, weighted
+from unspool.training.loop import RunningMeans, evaluate, train, weighted
 from unspool.training.objective import AutoencoderLoss, Term, futures
 
 B, T, F, L, K = 5, 7, 3, 4, 2
@@ -68,9 +68,9 @@ def test_terms_are_the_losses_of_the_decoders(decoder, training, lengths):
     x, _, y = given = batch(lengths)
     terms = AutoencoderLoss(made, "huber", {"forecast": 0.3})(given)
     code = made.encoder(x, lengths)
-    guides = [Guide(x), Guide(y)] if training else [None, None]
-    for name, target, own, guide in zip(BOTH, (x, y), (lengths, None), guides, strict=True):
-        output = made.decode(name, code, x, lengths, guide)
+    guides = [TeacherForcing(x), TeacherForcing(y)] if training else [None, None]
+    for name, target, own, teacher in zip(BOTH, (x, y), (lengths, None), guides, strict=True):
+        output = made.decode(name, code, x, lengths, teacher)
         term = terms[f"{name}_loss"]
         assert_close(name, masked_sum(LOSSES["huber"](output, target), own), term.total)
     assert [tuple(term[1:]) for term in terms.values()] == [
@@ -150,9 +150,9 @@ def test_noise_is_on_what_is_read_and_the_target_stays_clean(decoder):
     noise = (read - x).flatten()
     assert noise.mean().item() == pytest.approx(0, abs=0.01)
     assert noise.std().item() == pytest.approx(0.3, abs=0.01)
-    guide = Guide(x)
+    teacher = TeacherForcing(x)
     code = made.encoder(read, given.lengths)
-    output = made.decode("reconstruction", code, read, given.lengths, guide)
+    output = made.decode("reconstruction", code, read, given.lengths, teacher)
     assert_close("clean target", masked_sum((output - x) ** 2, given.lengths), term.total)
 
 
@@ -190,7 +190,12 @@ def test_the_same_draws_make_the_same_loss():
 
     def total(seed):
         made = model(decoder="previous", variational=True).train()
-        options = {"input_noise": 0.5, "input_dropout": 0.5, "share": 0.5, "kl_weight": 1.0}
+        options = {
+            "input_noise": 0.5,
+            "input_dropout": 0.5,
+            "teacher_forcing": 0.5,
+            "kl_weight": 1.0,
+        }
         terms = AutoencoderLoss(made, **options, generator=generator(seed))(given)
         return weighted(terms).item()
 
@@ -246,9 +251,9 @@ def test_the_share_of_true_steps_reaches_the_decoder_in_training(decoder, name):
     code = made.encoder(given.x, LENGTHS)
     totals = []
     for share in (1.0, 0.5, 0.0):
-        term = AutoencoderLoss(made, share=share, generator=generator())(given)["loss"]
-        guide = Guide(target, share, generator())
-        output = made.decode(name, code, given.x, LENGTHS, guide)
+        term = AutoencoderLoss(made, teacher_forcing=share, generator=generator())(given)["loss"]
+        teacher = TeacherForcing(target, share, generator())
+        output = made.decode(name, code, given.x, LENGTHS, teacher)
         assert_close("loss", masked_sum((output - target) ** 2, own), term.total)
         totals.append(term.total.item())
     assert len(set(totals)) == 3
@@ -291,8 +296,8 @@ def test_the_loss_of_every_step_is_that_of_all_the_sequences_cut_there(decoder, 
     for i, length in enumerate([T] * B if lengths is None else lengths):
         for step in range(length):
             code = made.encoder(x[i : i + 1, : step + 1])
-            guide = Guide(target[i, step][None]) if training else None
-            output = made.decode("forecast", code, x[i : i + 1], None, guide)
+            teacher = TeacherForcing(target[i, step][None]) if training else None
+            output = made.decode("forecast", code, x[i : i + 1], None, teacher)
             total = total + (output - target[i, step]).abs().sum()
             size += K * F
     assert_close("loss", total, term.total)
@@ -351,7 +356,7 @@ def test_a_plain_loss_runs_in_one_call_and_is_the_same(calls, decoder, loss, tra
     ("options", "in_training", "in_evaluation"),
     [
         ({}, 1, 1),
-        ({"share": 0.5}, 1, 1),
+        ({"teacher_forcing": 0.5}, 1, 1),
         ({"input_noise": 0.1}, 0, 1),
         ({"input_dropout": 0.1}, 0, 1),
         ({"code_l1": 0.1}, 0, 0),
@@ -385,10 +390,10 @@ def test_weights_hold_for_a_single_decoder_too():
     [(5, 0.2, [1, 0.8, 0.6, 0.4, 0.2]), (3, 0.0, [1, 0.5, 0]), (3, 1.0, [1, 1, 1]), (1, 0.0, [1])],
 )
 def test_the_share_of_true_steps_falls_linearly(epochs, last, expected):
-    objective, seen = AutoencoderLoss(model(), share=0.7), []
+    objective, seen = AutoencoderLoss(model(), teacher_forcing=0.7), []
 
     def record(given):
-        seen.append(objective.share)
+        seen.append(objective.teacher_forcing)
         return objective(given)
 
     source = Sequences(normal(4, T, F).numpy())
@@ -412,7 +417,7 @@ def test_the_loss_of_a_batch_is_the_weighted_sum_of_means():
 
 
 def test_the_means_of_an_epoch_are_over_all_its_batches():
-    tally = Tally()
+    tally = RunningMeans()
     assert (
         tally.add({"a": Term(torch.tensor(6.0), 3, 2.0), "m": Term(torch.tensor(1.0), 4, 0)}) == 6
     )
@@ -423,13 +428,13 @@ def test_the_means_of_an_epoch_are_over_all_its_batches():
 
 
 def test_a_metric_that_is_infinite_spoils_no_loss():
-    tally = Tally()
+    tally = RunningMeans()
     tally.add({"loss": Term(torch.tensor(6.0), 3), "m": Term(torch.tensor(math.inf), 3, 0)})
     assert tally.means() == {"loss": 2.0, "m": math.inf}
 
 
 def test_an_epoch_without_a_step_has_a_loss_of_0_that_is_a_float():
-    assert isinstance(Tally().means()["loss"], float)
+    assert isinstance(RunningMeans().means()["loss"], float)
 
 
 def test_evaluation_gives_every_term_and_their_sum():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.number import Number, batches, sgd
+from tests.training.one_number import Number, batches, sgd
 from unspool.errors import UnstableTrainingWarning
 from unspool.training.callbacks import Callback
 from unspool.training.loop import train

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.training.number import CPU, Number, batches, sgd
+from tests.training.one_number import CPU, Number, batches, sgd
 from unspool import Sequences, Windows
 from unspool.data.scaling import Scaler
 from unspool.training import callbacks as callbacks_module

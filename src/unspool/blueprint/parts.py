@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
+from unspool._types import NormalizationName, names
+
 Size = tuple[int, int]  # of an image, a kernel or a pool: height and width
 Weights = Iterator[tuple[str, tuple[int, ...]]]
 
@@ -52,7 +54,7 @@ VARIANCE_FLOOR = 1e-6  # is added to a variance before its root is taken
 WAVES, PERIOD = 16, 64
 # What is subtracted from every sequence before it is encoded and added to its forecast: nothing,
 # its last value, or its mean (and then it is divided and multiplied by its standard deviation).
-NORMALIZATIONS = ("none", "last", "standard")
+NORMALIZATIONS = names(NormalizationName)
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,9 @@ def _in_flags(text: str) -> str:
 
 def _tell(message: object) -> None:
     """Say on stderr why nothing came of it."""
-    from unspool._terminal import shown
+    from unspool._terminal import printable
 
-    print(f"unspool: {shown(message)}", file=sys.stderr)
+    print(f"unspool: {printable(message)}", file=sys.stderr)
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:

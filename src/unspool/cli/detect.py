@@ -117,13 +117,13 @@ def detect(
     Exit codes: 0 when done, whatever was found; 1 for input that cannot be used; 2 for a wrong
     call; with --exit-code 3 where there are events.
     """
-    from unspool._files import check_apart
+    from unspool._files import check_not_overwriting
     from unspool.cli.findings import Outputs, summary
 
     out = Outputs(output, scores, plot, save)
     inputs = {"DATA": data, "--normal": normal, "--model": model}
     out.check(inputs)
-    check_apart({"--state": state}, inputs)
+    check_not_overwriting({"--state": state}, inputs)
     _check_call(detecting, model, normal, normal_until, compare=compare)
     if follow:
         from unspool.cli.follow import check_alone, follow_lines, open_lines

@@ -58,12 +58,12 @@ def evaluate(
     F1 says nothing.
     """
     from unspool import _checks, evaluation
-    from unspool._files import check_apart, check_folder, whole_or_not
+    from unspool._files import atomic_write, check_not_overwriting, check_output_path
     from unspool.cli.options import Columns
     from unspool.cli.steps import read_steps
     from unspool.cli.truth import labels_of_file, split_key
     from unspool.data.files import TABLES
-    from unspool.data.loaded import naming
+    from unspool.data.messages import errors_naming
     from unspool.data.tables import read_table
     from unspool.errors import InputError
 
@@ -75,12 +75,12 @@ def evaluate(
             raise InputError(
                 f"{output}: {_checks.unknown_name('ending', output.suffix, ['.json'])}"
             )
-        check_folder(output)
+        check_output_path(output)
         windows = None if labels is None else split_key(labels)[0]
-        check_apart({"-o": output}, {"--labels": windows})
+        check_not_overwriting({"-o": output}, {"--labels": windows})
     if scores.suffix.lower() not in TABLES:
         raise InputError(f"{scores}: {_checks.unknown_name('ending', scores.suffix, TABLES)}")
-    with naming(scores):
+    with errors_naming(scores):
         names = read_table(scores)[0].column_names
     for flag, name in (("--score", score), ("--alarm", alarm), ("--label", label)):
         if name is not None and name not in names:
@@ -106,7 +106,7 @@ def evaluate(
     )
     if output is not None:
         text = json.dumps({name: _plain(one) for name, one in found.as_dict().items()}, indent=2)
-        with whole_or_not(output) as file:
+        with atomic_write(output) as file:
             file.write(f"{text}\n".encode())
     print(found)
     if alarm is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unspool import _checks
-from unspool._files import check_apart, check_folder, whole_or_not
+from unspool._files import atomic_write, check_not_overwriting, check_output_path
 from unspool.anomaly import events
 from unspool.cli import options
 from unspool.cli.plot import ENDINGS
@@ -54,13 +54,13 @@ class Outputs:
         check_writable(self.scores)
         given = [path for path in (self.events, self.scores, self.plot, self.save) if path]
         for path in given:
-            check_folder(path)
+            check_output_path(path)
         if len({path.absolute() for path in given}) < len(given):
             raise InputError(
                 "Two of -o, --scores, --plot and --save name the same file; give each its own."
             )
         flags = {"-o": self.events, "--scores": self.scores, "--plot": self.plot}
-        check_apart(flags | {"--save": self.save}, inputs)
+        check_not_overwriting(flags | {"--save": self.save}, inputs)
 
     def write(self, found: "Detection", steps: "Steps", labels: Any) -> None:
         """Write all of them, but for the detector; `labels` are for the picture."""
@@ -131,7 +131,7 @@ def _draw(path: Path, found: "Detection", steps: "Steps", labels: Any) -> None:
     )
     if "time" not in steps.columns:
         display.ax_[-1].set_xlabel("step", fontsize=9)
-    with whole_or_not(path) as file:
+    with atomic_write(path) as file:
         display.figure_.savefig(file, format=path.suffix[1:].lower(), dpi=150)
     told = f", of the series {called}, whose score is highest" if called is not None else ""
     options.say(f"wrote {path}{told}")

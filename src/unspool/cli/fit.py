@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from unspool._registry import MODELS
 from unspool.cli import options
 from unspool.cli.options import Data, Reading, reads_data
 
@@ -16,23 +17,9 @@ from unspool.cli.options import Data, Reading, reads_data
 STEPS_PER_EPOCH = 100
 
 
-class Kind(StrEnum):
-    """What to train."""
-
-    lstm = "lstm"
-    forecaster = "forecaster"
-    dense = "dense"
-    stacked = "stacked"
-    conv = "conv"
-
-
-CLASSES = {
-    Kind.lstm: "LSTMAutoencoder",
-    Kind.forecaster: "LSTMForecaster",
-    Kind.dense: "DenseAutoencoder",
-    Kind.stacked: "StackedAutoencoder",
-    Kind.conv: "ConvAutoencoder",
-}
+KINDS = {model.kind: model for model in MODELS.values()}
+Kind = StrEnum("Kind", [(kind, kind) for kind in KINDS])  # type: ignore[misc]  # not a literal
+LSTM = Kind("lstm")
 
 EXAMPLE = "unspool fit ETTh1.csv --window 96 -o etth1.unspool"
 
@@ -46,7 +33,7 @@ def fit(
     latent_dim: Annotated[int | None, typer.Option(help="Length of the code.")] = None,
     kind: Annotated[
         Kind, typer.Option(help="What to train; conv and dense read sequences of bounded length.")
-    ] = Kind.lstm,
+    ] = LSTM,
     decoder: Annotated[
         str | None, typer.Option(help="How codes are unwound: repeat, reversed_input, state, …")
     ] = None,
@@ -84,10 +71,9 @@ def fit(
 
     from rich.table import Table
 
-    from unspool._files import check_folder
-    from unspool._terminal import shown_line
+    from unspool._files import check_output_path
+    from unspool._terminal import printable_line
     from unspool.errors import InputError, NoBetterThanMeanWarning, UnstableTrainingWarning
-    from unspool.estimators.registry import MODELS
 
     given = {
         "latent_dim": latent_dim,
@@ -99,15 +85,15 @@ def fit(
         "random_state": seed,
     }
     parameters = {name: value for name, value in given.items() if value is not None}
-    trained = MODELS[CLASSES[kind]](verbose=0 if quiet else 1)
+    trained = KINDS[kind].load()(verbose=0 if quiet else 1)
     known = trained.get_params(deep=False)
     for name in parameters:
         if name not in known:
             flag = name.replace("_", "-")
-            raise InputError(f"{CLASSES[kind]} has no {flag}; leave it out.")
+            raise InputError(f"{KINDS[kind].name} has no {flag}; leave it out.")
     parameters |= parse_settings(settings or [], known)
     trained.set_params(**parameters)
-    check_folder(output)
+    check_output_path(output)
     loaded = reading.read(data, more=int(parameters.get("horizon") or 0))
     if reading.window is not None and "steps_per_epoch" not in parameters:
         trained.set_params(steps_per_epoch=STEPS_PER_EPOCH)
@@ -130,7 +116,7 @@ def fit(
     table.add_row("training loss", f"{history['loss'][best]:.4g}")
     if "val_loss" in history:
         table.add_row("validation loss", f"{history['val_loss'][best]:.4g}")
-    table.add_row("model", shown_line(output))
+    table.add_row("model", printable_line(output))
     options.stderr.print(table)
 
 

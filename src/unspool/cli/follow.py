@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from unspool import _checks
-from unspool._files import check_folder
+from unspool._files import check_output_path
 from unspool.cli.growing import Growing, Interruptible
 from unspool.cli.options import Columns, say
 from unspool.cli.stream_state import read_state, write_state
 from unspool.data.delimited import DATE, is_data, is_number
-from unspool.data.loaded import listed
+from unspool.data.messages import listed
 from unspool.data.roles import TIME_NAMES
 from unspool.errors import InputError
 from unspool.runtime.detector import Detector
@@ -42,7 +42,7 @@ def check_alone(given: list[str], columns: Columns) -> None:
 def open_lines(data: Path, state: Path | None) -> Growing:
     """Open what is to be followed, `-` for stdin, and look at --state; before long work."""
     if state is not None:
-        check_folder(state)
+        check_output_path(state)
     return Growing(data)
 
 

@@ -34,11 +34,11 @@ def import_(
     Encoders and decoders of LSTM, dense and convolutional layers can be had; a layer that has no
     counterpart is named. Needs Keras: pip install "unspool[keras]".
     """
-    from unspool._files import check_folder
+    from unspool._files import check_output_path
     from unspool.cli.options import say
     from unspool.interop.keras import from_keras
 
-    check_folder(output)
+    check_output_path(output)
     made = from_keras(
         model,
         second_input=second_input,  # type: ignore[arg-type]  # from_keras checks it

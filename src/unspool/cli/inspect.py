@@ -15,7 +15,7 @@ def inspect(model: Model) -> None:
     """
     from rich.table import Table
 
-    from unspool._terminal import console, shown_line
+    from unspool._terminal import console, printable_line
     from unspool.estimators.anomaly_detector import AnomalyDetector
     from unspool.estimators.loading import load
     from unspool.model_file import read
@@ -66,7 +66,7 @@ def inspect(model: Model) -> None:
 
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, fact in facts.items():
-        table.add_row(name, shown_line(fact))
+        table.add_row(name, printable_line(fact))
     out = console()
     out.print(table)
     out.print(f"\n{summary(trained)}\n")

@@ -64,7 +64,7 @@ def plot(
 
     matplotlib.use("Agg")
     from unspool import _checks, plots
-    from unspool._files import check_folder, whole_or_not
+    from unspool._files import atomic_write, check_output_path
     from unspool.errors import InputError
 
     _checks.raise_all(
@@ -79,7 +79,7 @@ def plot(
         raise InputError(f"A picture of the {picture.value} takes no DATA and no options for it.")
     if output.suffix.lower() not in ENDINGS:
         raise InputError(_checks.unknown_name("ending of a picture", output.suffix, ENDINGS))
-    check_folder(output)
+    check_output_path(output)
     trained = load_model(model)
     display: Any
     if picture is Picture.history:
@@ -112,7 +112,7 @@ def plot(
             display = plots.CodeScatterDisplay.from_estimator(
                 trained, source, loaded.index.get("label")
             )
-    with whole_or_not(output) as file:
+    with atomic_write(output) as file:
         display.figure_.savefig(file, format=output.suffix[1:].lower(), dpi=150)
     options.say(f"wrote {output}")
 

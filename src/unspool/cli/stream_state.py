@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._files import whole_or_not
+from unspool._files import atomic_write
 from unspool.cli.growing import Growing, digest_of
 from unspool.errors import InputError
 
@@ -46,7 +46,7 @@ def write_state(
     if growing.grows:
         arrays["position"] = np.array(growing.position)
         arrays["beginning"] = np.frombuffer(digest_of(growing.beginning), np.uint8)
-    with whole_or_not(path) as file:
+    with atomic_write(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 

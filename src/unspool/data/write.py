@@ -18,7 +18,7 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from unspool import _checks
-from unspool._files import check_folder, whole_or_not
+from unspool._files import atomic_write, check_output_path
 from unspool.errors import InputError
 
 ENDINGS = (".csv", ".parquet", ".pq", ".npy")
@@ -32,7 +32,7 @@ def check_writable(path: str | Path | None) -> None:
     path = Path(path)
     if path.suffix.lower() not in ENDINGS:
         raise InputError(f"{path}: {_checks.unknown_name('ending', path.suffix, ENDINGS)}")
-    check_folder(path)
+    check_output_path(path)
 
 
 def write_table(
@@ -68,7 +68,7 @@ def write_table(
         return
     path = Path(path)
     ending = path.suffix.lower()
-    with whole_or_not(path) as file:
+    with atomic_write(path) as file:
         if ending == ".csv":
             _write_csv(arrays, file)
         elif ending == ".npy":

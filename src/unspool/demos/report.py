@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from unspool._files import whole_or_not
+from unspool._files import atomic_write
 from unspool._terminal import console
 
 
@@ -51,13 +51,13 @@ class Report:
         from matplotlib import pyplot
 
         figure, path = getattr(drawn, "figure_", drawn), self.path(name)
-        with whole_or_not(path) as file:
+        with atomic_write(path) as file:
             figure.savefig(file, format=path.suffix[1:], dpi=150)
         pyplot.close(figure)  # pyplot would hold on to it
 
     def text(self, text: str, name: str) -> None:
         """Save a text."""
-        with whole_or_not(self.path(name)) as file:
+        with atomic_write(self.path(name)) as file:
             file.write(f"{text}\n".encode())
 
     def path(self, name: str) -> Path:

@@ -11,13 +11,14 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from unspool import _checks, _collect
+from unspool import _collect
 from unspool._losses import step_errors
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model, drawing
-from unspool.estimators.reading import check_container
+from unspool.estimators.batch_runner import runner
+from unspool.estimators.validation import check_container
 from unspool.nn import LSTMDecoder
 from unspool.training.objective import AutoencoderLoss
 
@@ -31,12 +32,6 @@ class BaseAutoencoder(
 ):
     """An autoencoder over sequences with scikit-learn's manners; see `LSTMAutoencoder`."""
 
-    def _complaints(self) -> list[_checks.Complaint]:
-        return [
-            *super()._complaints(),
-            _checks.number("code_l1", self.code_l1, 0),
-        ]
-
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         objective = super()._objective(generator)
         objective.code_l1, objective.kl_weight = self.code_l1, self.kl_weight
@@ -46,11 +41,7 @@ class BaseAutoencoder(
         """Codes of sequences: array of shape (N, L)."""
         source = self._read(X)
         check_container(self, X)
-        codes = np.empty((len(source), self._n_features_out), np.float32)
-        encoder = self.module_.encoder
-        for indices, _, code in self._outputs(source, lambda one: encoder(one.x, one.lengths)):
-            codes[indices] = code
-        return codes
+        return runner(self).codes(source)
 
     def inverse_transform(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
         """Sequences of codes.
@@ -110,7 +101,7 @@ class BaseAutoencoder(
         check_is_fitted(self)
         decoder, draw = (
             self.module_.decoder(),
-            drawing(self._parameters["loss"], temperature, random_state),
+            drawing(self._loss, temperature, random_state),
         )
         if isinstance(decoder, LSTMDecoder) and decoder.feeds_back:
             return self._unwound(
@@ -132,20 +123,21 @@ class BaseAutoencoder(
                 f"The decoder {name!r} reads the input beside the code, so codes alone cannot be "
                 "decoded; use `reconstruct`, or fit with decoder='repeat'."
             )
+        self._form.check_lengths(lengths)
         codes, steps = _collect.codes_and_lengths(
-            X, lengths, self._n_features_out, self.max_length_, decoder.most_steps
+            X, lengths, self._n_features_out, self.max_length_, decoder.max_steps
         )
         longest = int(steps.max(initial=0))
         values = np.full((len(codes), longest, self._n_features), np.nan)
-        device = next(self.module_.parameters()).device
-        size = self._inference_batch(longest)
+        run = runner(self)
+        size = run.batch_size(longest)
         for start in range(0, len(codes), size):
             rows = slice(start, start + size)
-            code = torch.from_numpy(codes[rows]).to(device)
-            own = torch.from_numpy(steps[rows]).to(device)
-            values[rows] = self.scaler_.undo(self._output(len(code), unwind, code, longest, own))
+            code = torch.from_numpy(codes[rows]).to(run.device)
+            own = torch.from_numpy(steps[rows]).to(run.device)
+            values[rows] = self.scaler_.undo(run.output(len(code), unwind, code, longest, own))
         values[np.arange(longest) >= steps[:, None]] = np.nan
-        return self._as_given(values)
+        return self._form.restore(values)
 
     def reconstruct(self, X: Any, *, merge: bool = False) -> Any:
         """Wind sequences onto their codes and unwind them again.
@@ -171,7 +163,7 @@ class BaseAutoencoder(
         if merge:
             undo = self.scaler_.undo
             return _collect.merged(source, ((indices, undo(again)) for indices, again in pieces))
-        return self._as_given(_collect.sequences(source, pieces, self.scaler_), X)
+        return self._form.restore(_collect.sequences(source, pieces, self.scaler_), X)
 
     def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:
         """How far reconstructions are from their input, by the loss of the model.
@@ -190,18 +182,19 @@ class BaseAutoencoder(
 
         Returns
         -------
-        array of shape (N,), or (N, T) per step
+        array of shape (N,), or (N, T) per step, of images (N, H, W)
             NaN past the end of a sequence, and for one of length 0. With `merge`, a list of
             arrays (T_i,), NaN at steps that no window covers.
         """
         _collect.check_per(per)
         source = self._read(X, unwind=True, ends_with_future=True)
-        loss = self._parameters["loss"]
+        loss = self._loss
         pieces = (
             (indices, step_errors(again, x, loss))
             for indices, x, again in self._reconstructions(source)
         )
-        return _collect.errors(source, pieces, per, merge=merge)
+        errors = _collect.errors(source, pieces, per, merge=merge)
+        return self._form.restore_steps(errors) if per == "step" and not merge else errors
 
     def score(self, X: Any, y: Any = None) -> float:
         """Share of the variance of X that its reconstruction explains: R².
@@ -257,7 +250,7 @@ class BaseAutoencoder(
 
     def _reconstructions(self, source: Source) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
         """Indices (B,), input and reconstruction (B, T, F), scaled, batch by batch."""
-        outputs = self._outputs(source, lambda one: self.module_(one.x, one.lengths))
+        outputs = runner(self).outputs(source, lambda one: self.module_(one.x, one.lengths))
         for indices, batch, again in outputs:
             yield indices, batch.x.cpu().numpy(), again
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 
+from unspool._losses import loss_name
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import moments
 from unspool.errors import NoBetterThanMeanWarning
 from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.training.batches import Batches
-from unspool.training.schedule import UPDATES
+from unspool.training.schedule import MIN_UPDATES
 
 EQUAL = 0.001  # share of a constant's loss that the mean sequence has where sequences hardly differ
 TRUSTED = 10  # sequences held out, whose loss says something about others
@@ -28,7 +29,7 @@ def warn_if_no_better_than_mean(
     """Warn where repeating the mean would have done as well as the model, and say what helps."""
     history, best = estimator.history_, estimator.history_["best_epoch"]
     prefix = "" if validation is None else "val_"
-    scaler, loss = estimator.scaler_, estimator.loss
+    scaler, loss = estimator.scaler_, loss_name(estimator.loss)
     mean = moments(source.chunks(), source.n_features).mean
     means = {
         "reconstruction": torch.from_numpy(scaler.apply(source.mean_sequence())),
@@ -123,7 +124,7 @@ def advice(
         )
     if any(after > JUMP * before for before, after in pairwise(losses)):
         return f"the training loss jumped: lower `learning_rate`, to {rate / 3:.1g} say."
-    if updates < UPDATES:
+    if updates < MIN_UPDATES:
         return f"train for more `epochs`: {updates} updates of the weights were few."
     half = losses[: len(losses) // 2]  # later the learning rate may have fallen
     rises = sum(after > before for before, after in pairwise(half))

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from unspool import model_file
 from unspool.anomaly.detection import Detection
-from unspool.anomaly.reading import Given, check_same_names, read
-from unspool.anomaly.scorer import Scorer
+from unspool.anomaly.inputs import DetectorInput, check_same_names, read_input
+from unspool.anomaly.pipeline import DetectionPipeline
+from unspool.anomaly.rate_warning import rate_warning
 from unspool.anomaly.thresholds import Threshold
-from unspool.anomaly.weakness import weakness
 from unspool.data.frames import is_frame
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray
@@ -42,7 +42,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
 
     def _warn_if_weak(self, kind: str) -> None:
         """Warn the caller of `fit` or `detect` where a threshold cannot keep the rate asked for."""
-        weak = weakness(self.thresholds_[kind])
+        weak = rate_warning(self.thresholds_[kind])
         if weak is not None:
             warnings.warn(weak, ThresholdWarning, stacklevel=4)
 
@@ -221,7 +221,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return contents
 
     @classmethod
-    def from_contents(cls, contents: Contents, device: str) -> Self:
+    def _from_contents(cls, contents: Contents, device: str) -> Self:
         """Make a fitted detector of plain data, which has been checked.
 
         The parameter `model` comes back as it was but for its training; the trained one is
@@ -229,9 +229,9 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         """
         return detector_file.restored(cls, contents, device)
 
-    def _scorer(self) -> Scorer:
+    def _scorer(self) -> DetectionPipeline:
         """What runs this detector."""
-        return Scorer(
+        return DetectionPipeline(
             source_of(Trained(self.model_, self._scaler, self.codes_)),
             self.window_,
             self._of_sequences,
@@ -241,12 +241,12 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             self._names(),
         )
 
-    def _asked(self, X: Any, kind: str | None) -> tuple[Given, str]:
+    def _asked(self, X: Any, kind: str | None) -> tuple[DetectorInput, str]:
         """What `X` holds, as in `fit`, and the kind of score, by default that of `fit`."""
         check_is_fitted(self)
-        return self._like_fit(read(X), X), self._parameters["kind"] if kind is None else kind
+        return self._like_fit(read_input(X), X), self._parameters["kind"] if kind is None else kind
 
-    def _like_fit(self, given: Given, X: Any) -> Given:
+    def _like_fit(self, given: DetectorInput, X: Any) -> DetectorInput:
         """`given`, read from `X`, if it has the features of `fit`."""
         if given.sequences is None and not given.several:
             self._check_columns(X, given, reset=False)
@@ -258,7 +258,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         check_same_names(given.names, self._names())
         return given
 
-    def _note_features(self, X: Any, given: Given) -> None:
+    def _note_features(self, X: Any, given: DetectorInput) -> None:
         """Set ``n_features_in_``, and ``feature_names_in_`` where names are known."""
         self.__dict__.pop("feature_names_in_", None)  # those of an earlier fit
         if given.sequences is None and not given.several:
@@ -268,7 +268,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         if given.names is not None:
             self.feature_names_in_ = np.array(given.names, dtype=object)
 
-    def _check_columns(self, X: Any, given: Given, *, reset: bool) -> None:
+    def _check_columns(self, X: Any, given: DetectorInput, *, reset: bool) -> None:
         """Look at the number and the names of columns as scikit-learn does, or note them."""
         try:
             rows = X if is_frame(X) else given.series[0]

@@ -10,6 +10,7 @@ from unspool.data.futures import Futures
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model
+from unspool.estimators.batch_runner import runner
 
 
 class Forecasts(Model):
@@ -37,12 +38,14 @@ class Forecasts(Model):
         source = self._read(X)
         if not self.horizon_:
             raise InputError("This model does not forecast; set `horizon` and fit it again.")
-        return _collect.futures_shaped(self._forecasts(source), self._y_ndim, table=self._table)
+        return _collect.futures_shaped(
+            self._forecasts(source), self._y_ndim, table=self._form.table
+        )
 
     def _forecasts(self, source: Source | Futures) -> FloatArray:
         values = np.empty((len(source), self.horizon_, self._n_features))
-        outputs = self._outputs(
-            source, lambda one: self.module_.unwind("forecast", one.x, one.lengths)
+        outputs = runner(self).outputs(
+            source, lambda one: self.module_.run_decoder("forecast", one.x, one.lengths)
         )
         for indices, _, scaled in outputs:
             values[indices] = self.scaler_.undo(scaled)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from unspool.nn.dense import Dense
-from unspool.nn.skip import Normal, Skip
+from unspool.nn.skip import NormalEquations, Skip
 from unspool.training.batches import Batches
 from unspool.training.objective import futures
 
@@ -44,7 +44,7 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
         features, _, columns = found.weight.shape
         together = max(1, VALUES // columns**2)
         for first in range(0, features, together):
-            normal, part = Normal(found), slice(first, first + together)
+            normal, part = NormalEquations(found), slice(first, first + together)
             for x, lengths, y in some:
                 assert y is not None
                 _add(normal, x[:, :, part], lengths, y[:, :, part], every_step=every_step)
@@ -59,7 +59,9 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
     skip.load_state_dict(found.state_dict())
 
 
-def _add(normal: Normal, x: Tensor, lengths: Tensor | None, y: Tensor, *, every_step: bool) -> None:
+def _add(
+    normal: NormalEquations, x: Tensor, lengths: Tensor | None, y: Tensor, *, every_step: bool
+) -> None:
     """Add sequences x (B, T, F) and what comes after them, y (B, K, F), to the equations."""
     if not every_step:
         normal.add(x, lengths, y)

@@ -8,22 +8,15 @@ import numpy.typing as npt
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from unspool import _checks
 from unspool.blueprint.features import check_scales, feature_names
 from unspool.estimators.base import Model
-from unspool.lstm import BACKENDS, Call, choose
+from unspool.estimators.batch_runner import runner
+from unspool.lstm import Call, choose
 from unspool.nn import Autoencoder, LSTMEncoder
 
 
 class LSTMModel(Model):
     """A model whose encoder is an LSTM; see `LSTMAutoencoder` for the parameters."""
-
-    def _complaints(self) -> list[_checks.Complaint]:
-        return [
-            *super()._complaints(),
-            _checks.number("teacher_forcing", self.teacher_forcing, 0, 1, closed=True),
-            _checks.choice("backend", self.backend, ["auto", *BACKENDS]),
-        ]
 
     @property
     def patch_size_(self) -> int:
@@ -72,9 +65,9 @@ class LSTMModel(Model):
         source = self._read(X)
         encoder = cast(LSTMEncoder, self.module_.encoder)
         width = 0 if scales == (1,) else 2 * encoder.lstm.state_size  # states, copied by parts
-        size = self._inference_batch(max(source.max_length, *scales), width)
+        size = runner(self).batch_size(max(source.max_length, *scales), width)
         features = np.empty((len(source), len(self.feature_names(scales))), np.float32)
-        outputs = self._outputs(
+        outputs = runner(self).outputs(
             source, lambda one: encoder.multiscale(one.x, one.lengths, scales), size
         )
         for indices, _, some in outputs:

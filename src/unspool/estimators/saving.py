@@ -17,14 +17,14 @@ from torch import nn
 
 import unspool
 from unspool import _checks, model_file
-from unspool.blueprint import STRUCTURAL
+from unspool._registry import CLASSIFIER, MODELS
+from unspool._types import Part, names
+from unspool.data.forms import InputForm
 from unspool.errors import InputError, ParametersChangedWarning
 from unspool.model_file import Contents
-from unspool.model_file.contents import CLASSIFIER
-from unspool.model_file.fitted import PARTS
-from unspool.nn import mode
-from unspool.nn.build import build
+from unspool.nn import torch_settings
 from unspool.nn.device import device_or_cpu, resolve_device
+from unspool.nn.from_blueprint import build
 
 T = TypeVar("T", bound="Savable")
 
@@ -36,6 +36,7 @@ NOT_OF_THE_MODEL = ("random_state", "device", "verbose")  # parameters that chan
 class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """A fitted estimator that goes to a file and comes back; see `unspool.model_file`."""
 
+    _form: InputForm
     _parameters: dict[str, Any]  # those that it was fitted with, whatever `set_params` says since
 
     @property
@@ -45,7 +46,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
 
     @classmethod
     def _kind(cls) -> type[BaseEstimator]:
-        return next(one for one in cls.__mro__ if one.__name__ in (*STRUCTURAL, CLASSIFIER))
+        return next(one for one in cls.__mro__ if one.__name__ in (*MODELS, CLASSIFIER.name))
 
     def save(self, path: str | os.PathLike[str], *, part: str = "model") -> None:
         """Write the model to one safetensors file; `unspool.load` reads it back.
@@ -74,7 +75,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             Where `set_params` has changed some of them since.
         """
         check_is_fitted(self)
-        _checks.raise_all(_checks.choice("part", part, PARTS))
+        _checks.raise_all(_checks.choice("part", part, names(Part)))
         warn_of_changes(self._parameters, plain_parameters(self))
         return self._contents(part)
 
@@ -99,7 +100,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy a model where it is, with weights of its own that can be trained."""
         memo[id(self)] = copied = type(self).__new__(type(self))
-        with mode.training():
+        with torch_settings.training():
             copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return copied
 
@@ -109,14 +110,14 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         names = getattr(self, "feature_names_in_", None)
         fitted = {
             "part": part,
-            "n_features": self._n_features,
-            "table": self._table,
+            "n_features": self._form.n_features,
+            "table": self._form.table,
             "n_features_in": self.n_features_in_,
             "feature_names_in": None if names is None else list(names),
             "max_length": self.max_length_,
             "horizon": self.horizon_,
             "y_ndim": self._y_ndim,
-            "axes": getattr(self, "_axes", None),
+            "axes": self._form.axes,
             "window": self.window_,
             "history": plain_history(self.history_),
         }
@@ -126,11 +127,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
                 tensors[f"module.{name}"] = weight.detach().cpu().numpy().copy()
         return Contents(self._name, self._parameters, fitted, tensors, made_by())
 
-    def _recall(self, contents: Contents) -> None:
-        """Take back what only this kind of model remembers."""
-
     @classmethod
-    def from_contents(cls, contents: Contents, device: str) -> Self:
+    def _from_contents(cls, contents: Contents, device: str) -> Self:
         """Make a fitted estimator of a model as plain data, which has been looked at.
 
         Raises
@@ -152,7 +150,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         fitted = contents.fitted
         model = with_parameters(cls, parameters, device)
         model._parameters = plain_parameters(model)
-        model._n_features, model._table = fitted["n_features"], fitted["table"]
+        model._form = contents.form
         model.horizon_ = fitted["horizon"]
         model._y_ndim = fitted["y_ndim"]
         model.n_features_in_ = fitted["n_features_in"]
@@ -162,7 +160,6 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         model.window_ = None if fitted["window"] is None else tuple(fitted["window"])
         model.history_ = restored_history(history)
         model.scaler_ = contents.scaler
-        model._recall(contents)
         with torch.device("meta"):  # the weights are there already
             module = build(contents.blueprint, torch.Generator(), getattr(model, "backend", "auto"))
         model._n_features_out = module.encoder.latent_dim
@@ -171,7 +168,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         return model
 
 
-@mode.training()
+@torch_settings.training()
 def with_weights(module: nn.Module, weights: Mapping[str, Any], device: str) -> nn.Module:
     """Give a module on the "meta" device its weights, copies of arrays."""
     tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}

@@ -14,7 +14,7 @@ import safetensors
 import safetensors.numpy
 
 import unspool
-from unspool._files import check_folder, whole_or_not
+from unspool._files import atomic_write, check_output_path
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file.contents import Contents
 from unspool.model_file.fitted import check_fields
@@ -70,7 +70,7 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
     2
     """
     path = Path(path)
-    check_folder(path)
+    check_output_path(path)
     header = _as_json(
         {
             "format_version": FORMAT_VERSION,
@@ -86,7 +86,7 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
     except InputError as error:
         raise InputError(f"This model cannot be saved: {shortened(error)}") from None
     blob = to_bytes(header, contents.tensors)
-    with whole_or_not(path) as file:
+    with atomic_write(path) as file:
         file.write(blob)
 
 

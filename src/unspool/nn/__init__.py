@@ -1,17 +1,47 @@
-"""PyTorch modules: encoders, decoders with their heads, and the one wiring of them."""
+"""PyTorch modules: LSTM layers, encoders, decoders, and the autoencoder that connects them.
 
-from unspool.nn._gates import gate_weights as gate_weights
-from unspool.nn._summary import Summary as Summary
-from unspool.nn._summary import summary as summary
-from unspool.nn.autoencoder import Autoencoder as Autoencoder
-from unspool.nn.decoder import DECODERS as DECODERS
-from unspool.nn.decoder import Decoder as Decoder
-from unspool.nn.decoder import Guide as Guide
-from unspool.nn.decoder import Head as Head
-from unspool.nn.decoder import LSTMDecoder as LSTMDecoder
-from unspool.nn.encoder import Encoder as Encoder
-from unspool.nn.encoder import LSTMEncoder as LSTMEncoder
-from unspool.nn.feedforward import DenseDecoder as DenseDecoder
-from unspool.nn.feedforward import DenseEncoder as DenseEncoder
-from unspool.nn.recurrent import LSTM as LSTM
-from unspool.nn.recurrent import LSTMLayer as LSTMLayer
+An `Autoencoder` is one encoder, which maps a sequence to its code, and one or more decoders, which
+map the code to a reconstruction or a forecast. Fitted estimators hold one as `module_`; every
+module can also be used alone, in a training loop of your own.
+
+Shapes are (B, T, F): batch size, time steps, features. Sequences of different lengths are padded
+to T at their ends, and ``lengths`` (B,) holds the number of real steps of each.
+
+Only the names in `__all__` are public. The modules of this package are internal.
+"""
+
+from unspool.nn._gates import gate_weights
+from unspool.nn._summary import Row, Summary, summary
+from unspool.nn.autoencoder import Autoencoder
+from unspool.nn.convolution import ConvDecoder, ConvEncoder
+from unspool.nn.decoder import Decoder, Head, LSTMDecoder, TeacherForcing
+from unspool.nn.encoder import Encoder, LSTMEncoder
+from unspool.nn.feedforward import DenseDecoder, DenseEncoder
+from unspool.nn.recurrent import LSTM, Cell, LSTMLayer
+from unspool.nn.skip import Skip
+
+__all__ = [
+    "LSTM",
+    "Autoencoder",
+    "Cell",
+    "ConvDecoder",
+    "ConvEncoder",
+    "Decoder",
+    "DenseDecoder",
+    "DenseEncoder",
+    "Encoder",
+    "Head",
+    "LSTMDecoder",
+    "LSTMEncoder",
+    "LSTMLayer",
+    "Row",
+    "Skip",
+    "Summary",
+    "TeacherForcing",
+    "gate_weights",
+    "summary",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

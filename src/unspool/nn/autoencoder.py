@@ -11,7 +11,7 @@ from unspool.errors import InputError
 from unspool.lstm import Call
 from unspool.lstm.backends.compiled import refusal
 from unspool.nn.convolution import Convolution
-from unspool.nn.decoder import Decoder, Guide
+from unspool.nn.decoder import Decoder, TeacherForcing
 from unspool.nn.encoder import Encoder, LSTMEncoder
 from unspool.nn.recurrent import LSTMLayer
 from unspool.nn.skip import Skip
@@ -61,9 +61,9 @@ class Autoencoder(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Reconstruct sequences (B, T, F); what stands past the end of one has no meaning."""
-        return self.unwind("reconstruction", x, lengths)
+        return self.run_decoder("reconstruction", x, lengths)
 
-    def unwind(self, name: str, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def run_decoder(self, name: str, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """What the decoder `name` makes of sequences (B, T, F), see `decode`."""
         return self.decode(name, self.encoder(x, lengths), x, lengths)
 
@@ -73,7 +73,7 @@ class Autoencoder(nn.Module):
         code: Tensor,
         x: Tensor,
         lengths: Tensor | None = None,
-        guide: Guide | None = None,
+        teacher: TeacherForcing | None = None,
     ) -> Tensor:
         """What the decoder `name` makes of the codes (B, L) of sequences (B, T, F).
 
@@ -84,27 +84,27 @@ class Autoencoder(nn.Module):
         if name == "quantiles":
             apart = decoder(code, self.horizon).unflatten(2, (x.shape[2], -1)).sort(3).values
             return cast(Tensor, apart if skip is None else skip.quantiles(apart, x, lengths))
-        backwards = None
+        reversed_input = None
         if decoder.needs_input:
-            backwards = reverse_within(without_padding(x, lengths), lengths)
+            reversed_input = reverse_within(without_padding(x, lengths), lengths)
         if name == "forecast":
-            if guide is not None and skip is not None and decoder.feeds_back:
-                guide = guide._replace(target=skip.inverse(guide.target, x, lengths))
-            output = decoder(code, self.horizon, None, backwards, guide)
+            if teacher is not None and skip is not None and decoder.feeds_back:
+                teacher = teacher._replace(target=skip.inverse(teacher.target, x, lengths))
+            output = decoder(code, self.horizon, None, reversed_input, teacher)
             return cast(Tensor, output if skip is None else skip(output, x, lengths))
-        return cast(Tensor, decoder(code, x.shape[1], lengths, backwards, guide))
+        return cast(Tensor, decoder(code, x.shape[1], lengths, reversed_input, teacher))
 
     def decode_by_step(
         self,
         name: str,
         x: Tensor,
         lengths: Tensor | None = None,
-        guide: Guide | None = None,
+        teacher: TeacherForcing | None = None,
         change: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Forecasts (B, T, K, F), or their quantiles (B, T, K, F, Q), after each step of sequences.
 
-        The target of `guide` is then (B, T, K, F). `change` makes of the codes (B, T, L) those
+        The target of `teacher` is then (B, T, K, F). `change` makes of the codes (B, T, L) those
         that are decoded, for dropout.
 
         Raises
@@ -119,17 +119,17 @@ class Autoencoder(nn.Module):
                 "Forecasts after every step need a decoder of the code alone; this one reads the "
                 "input beside it."
             )
-        codes = self.encoder.by_step(x, lengths)
+        codes = self.encoder.encode_by_step(x, lengths)
         codes = codes if change is None else change(codes)
         if self.skip is None or not x.shape[1]:  # nothing is read but the code
-            if guide is not None:
-                guide = guide._replace(target=guide.target.flatten(0, 1))
-            every = self.decode(name, codes.flatten(0, 1), x.flatten(0, 1)[:, None], None, guide)
+            if teacher is not None:
+                teacher = teacher._replace(target=teacher.target.flatten(0, 1))
+            every = self.decode(name, codes.flatten(0, 1), x.flatten(0, 1)[:, None], None, teacher)
             return every.view(*codes.shape[:2], *every.shape[1:])
         ends = x.new_full((len(x),), x.shape[1]).long() if lengths is None else lengths
         found = []
         for step in range(x.shape[1]):
-            own = None if guide is None else guide._replace(target=guide.target[:, step])
+            own = None if teacher is None else teacher._replace(target=teacher.target[:, step])
             until = ends.clamp(max=step + 1)
             found.append(self.decode(name, codes[:, step], x[:, : step + 1], until, own))
         return torch.stack(found, 1)
@@ -140,7 +140,7 @@ class Autoencoder(nn.Module):
             name: f"{layer.backend.name} ({layer.backend.reason})" for name, layer in self._lstm()
         }
 
-    def compiled(self, batch: int, *, training: bool) -> bool:
+    def runs_compiled(self, batch: int, *, training: bool) -> bool:
         """Whether compiled code would do most of the work, on `batch` sequences."""
         layers = self._lstm()
         if not training and not any(isinstance(one, Convolution) for one in self.modules()):

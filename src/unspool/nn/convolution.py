@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from unspool._padding import without_padding
 from unspool.blueprint.parts import Size, sizes
-from unspool.nn.decoder import Decoder, Guide
+from unspool.nn.decoder import Decoder, TeacherForcing
 from unspool.nn.dense import ACTIVATIONS, Dense
 from unspool.nn.encoder import Encoder
-from unspool.nn.feedforward import up_to
+from unspool.nn.feedforward import pad_to
 
 # These never turn an order round: the largest of a pool is the same before them and after.
 MONOTONE = ("linear", "relu", "tanh", "sigmoid", "elu")
@@ -25,7 +25,7 @@ MONOTONE = ("linear", "relu", "tanh", "sigmoid", "elu")
 # The bias that a ReLU output starts from. From zero, a network that happens to be negative
 # wherever an image is not black gives zeros and gets no gradient: 2 of 64 seeds stayed there on
 # MNIST, of 128 with this none.
-ALIVE = 0.3
+RELU_OUTPUT_BIAS = 0.3
 
 
 class Convolution(nn.Module):
@@ -165,7 +165,7 @@ class ConvEncoder(Encoder):
         flat = height * width * filters[-1]
         super().__init__(flat, latent_dim or flat, variational=variational, generator=generator)
         self.shape, self.pixels = shape, shape[0] * shape[1]
-        self.most_steps = self.pixels
+        self.max_steps = self.pixels
         self.convolutions = nn.ModuleList(
             Convolution(wide, narrow, kernel, generator=generator)
             for wide, narrow in pairwise([n_features, *filters])
@@ -184,7 +184,7 @@ class ConvEncoder(Encoder):
                 images = self.pool(self.activation(convolution(images)))
         return images.flatten(1)
 
-    def maps(self, x: Tensor, lengths: Tensor | None = None, layer: int = 0) -> Tensor:
+    def feature_maps(self, x: Tensor, lengths: Tensor | None = None, layer: int = 0) -> Tensor:
         """What convolution `layer` makes of sequences (B, T, F), before the pool: (B, H, W, C)."""
         images = self._images(x, lengths)
         for convolution in self.convolutions[:layer]:
@@ -194,7 +194,7 @@ class ConvEncoder(Encoder):
 
     def _images(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Sequences (B, T, F) as images (B, H, W, F)."""
-        whole = up_to(self.pixels, without_padding(x, lengths))
+        whole = pad_to(self.pixels, without_padding(x, lengths))
         return whole.view(len(x), *self.shape, -1)
 
 
@@ -229,7 +229,7 @@ class ConvDecoder(Decoder):
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
-        self.most_steps = shape[0] * shape[1]
+        self.max_steps = shape[0] * shape[1]
         *self.larger, smallest = sizes(shape, pool, len(filters))
         self.map_shape = (*smallest, filters[-1])
         flat = smallest[0] * smallest[1] * filters[-1]
@@ -241,7 +241,7 @@ class ConvDecoder(Decoder):
             for i, (wide, narrow) in enumerate(pairwise(channels))
         ]
         if output_activation == "relu":
-            nn.init.constant_(convolutions[-1].bias, ALIVE)
+            nn.init.constant_(convolutions[-1].bias, RELU_OUTPUT_BIAS)
         self.convolutions = nn.ModuleList(convolutions)
         self.activation = ACTIVATIONS[activation]()
         self.output_activation = ACTIVATIONS[output_activation]()
@@ -251,8 +251,8 @@ class ConvDecoder(Decoder):
         code: Tensor,
         steps: int,
         lengths: Tensor | None = None,
-        backwards: Tensor | None = None,
-        guide: Guide | None = None,
+        reversed_input: Tensor | None = None,
+        teacher: TeacherForcing | None = None,
     ) -> Tensor:
         """Sequences (B, steps, F) of codes (B, L), see `Decoder.forward`."""
         if self.start is not None:

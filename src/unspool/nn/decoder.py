@@ -1,6 +1,6 @@
 """From a code back to a sequence: decoders by name, each with the same kind of head.
 
-A decoder is called as ``decoder(code, steps, lengths, backwards, guide)`` and gives sequences
+A decoder is called as ``decoder(code, steps, lengths, reversed_input, teacher)`` and returns
 (B, steps, F). `DECODERS` says how each name hands its code over, and what it reads at its steps.
 """
 
@@ -15,26 +15,26 @@ from unspool._padding import reverse_within
 from unspool.blueprint.parts import DECODERS as DECODERS
 from unspool.blueprint.parts import WAVES, patches_of
 from unspool.nn.dense import ACTIVATIONS, Dense
-from unspool.nn.patches import lengths_in_patches, patched, places, unpatched
+from unspool.nn.patches import lengths_in_patches, patch_positions, patched, unpatched
 from unspool.nn.recurrent import LSTM, Cell
-from unspool.nn.sampling import happens
+from unspool.nn.sampling import bernoulli
 
 
-class Guide(NamedTuple):
+class TeacherForcing(NamedTuple):
     """What a decoder that reads its previous step is told in training.
 
     Parameters
     ----------
     target : tensor of shape (B, steps, F)
         The true sequences.
-    share : float, default 1.0
+    ratio : float, default 1.0
         Of the steps that read the true previous step; the others read the decoder's own output.
     generator : torch.Generator, optional
         Decides which.
     """
 
     target: Tensor
-    share: float = 1.0
+    ratio: float = 1.0
     generator: Generator | None = None
 
 
@@ -95,7 +95,7 @@ class Decoder(nn.Module):
     """Whether it reads the encoder's input beside the code."""
     feeds_back = False
     """Whether it reads its own output of the step before."""
-    most_steps: int | None = None
+    max_steps: int | None = None
     """Steps of the longest sequence that it can give; None where there is no bound."""
 
     def forward(
@@ -103,8 +103,8 @@ class Decoder(nn.Module):
         code: Tensor,
         steps: int,
         lengths: Tensor | None = None,
-        backwards: Tensor | None = None,
-        guide: Guide | None = None,
+        reversed_input: Tensor | None = None,
+        teacher: TeacherForcing | None = None,
     ) -> Tensor:
         """Sequences (B, steps, F) of codes (B, L).
 
@@ -114,10 +114,10 @@ class Decoder(nn.Module):
         steps : int
         lengths : whole-number tensor of shape (B,), optional
             Real steps of every sequence; what comes after them has no meaning.
-        backwards : tensor of shape (B, T, F), optional
+        reversed_input : tensor of shape (B, T, F), optional
             The encoder's input, each sequence turned round within its own length, for a decoder
             that `needs_input`. T may differ from `steps`: zeros stand in for what is missing.
-        guide : Guide, optional
+        teacher : TeacherForcing, optional
             For one that `feeds_back`, in training. Without it all it reads is its own output.
         """
         raise NotImplementedError
@@ -130,7 +130,7 @@ class LSTMDecoder(Decoder):
     name                the code                     read at each step besides
     =================== ============================ =============================================
     repeat              is given at every step       nothing
-    reversed_input      is given at every step       the input, read backwards
+    reversed_input      is given at every step       the input, reversed
     previous            is given at every step       the step before: true in training, later its
                                                      own output
     state               is h and c at the start      nothing
@@ -162,8 +162,8 @@ class LSTMDecoder(Decoder):
     patch_size : int, default 1
         Steps written at once: the LSTM runs a step for every patch of them, and the dense layers
         make the patch of its state. What is read at each step is a patch too, of the input
-        backwards or the patch before; a decoder that would read nothing reads the place of the
-        patch, see `unspool.nn.patches.places`. Without it an LSTM would have to bring forth by
+        reversed, or the patch before; a decoder that would read nothing reads the place of the
+        patch, see `unspool.nn.patches.patch_positions`. Without it an LSTM would have to bring forth by
         itself what changes from patch to patch.
     head_units, head_activation, output_activation
         The dense layers on every step (of the LSTM), see `Head`.
@@ -205,7 +205,7 @@ class LSTMDecoder(Decoder):
             reads = 2 * WAVES
         if self.kind.code == "steps":
             assert steps is not None, "this decoder has to know its steps"
-            self.most_steps = steps
+            self.max_steps = steps
             reads = -(-latent_dim // max(patches_of(steps, patch_size), 1))
         self.lstm = LSTM(
             reads,
@@ -219,7 +219,7 @@ class LSTMDecoder(Decoder):
         whole_state = 2 * num_layers * self.lstm.state_size
         needs_start = self.kind.code == "state" and latent_dim != whole_state
         self.start = Dense(latent_dim, whole_state, generator) if needs_start else None
-        at_once = self.most_steps if self.kind.flat else (patch_size if patch_size > 1 else None)
+        at_once = self.max_steps if self.kind.flat else (patch_size if patch_size > 1 else None)
         self.head = Head(
             self.lstm.state_size,
             n_features,
@@ -235,8 +235,8 @@ class LSTMDecoder(Decoder):
         code: Tensor,
         steps: int,
         lengths: Tensor | None = None,
-        backwards: Tensor | None = None,
-        guide: Guide | None = None,
+        reversed_input: Tensor | None = None,
+        teacher: TeacherForcing | None = None,
         draw: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Sequences (B, steps, F) of codes (B, L), see `Decoder.forward`.
@@ -248,11 +248,11 @@ class LSTMDecoder(Decoder):
             sequences = self._all_at_once(code, steps)
         else:
             count = patches_of(steps, self.patch_size)
-            guide = self._in_patches(guide, lengths)
-            if self.feeds_back and (guide is None or guide.share < 1):
-                patches = self._one_by_one(code, count, guide, draw)
+            teacher = self._in_patches(teacher, lengths)
+            if self.feeds_back and (teacher is None or teacher.ratio < 1):
+                patches = self._one_by_one(code, count, teacher, draw)
             else:
-                read = self._read(code, count, backwards, guide)
+                read = self._read(code, count, reversed_input, teacher)
                 states, _ = self.lstm(
                     read,
                     lengths_in_patches(lengths, self.patch_size),
@@ -268,7 +268,7 @@ class LSTMDecoder(Decoder):
         self,
         code: Tensor,
         count: int,
-        guide: Guide | None,
+        teacher: TeacherForcing | None,
         draw: Callable[[Tensor], Tensor] | None,
     ) -> Tensor:
         """Sequences (B, steps, F) in the order of writing, each patch fed to the next."""
@@ -283,17 +283,19 @@ class LSTMDecoder(Decoder):
             sequence.append(written)
             # As a step that was read, not one that could be changed.
             read = written.detach().reshape(read.shape)
-            if guide is not None:
-                true = happens(guide.share, (len(code), 1, 1), code, guide.generator)
-                read = torch.where(true, guide.target[:, place : place + 1], read)
+            if teacher is not None:
+                true = bernoulli(teacher.ratio, (len(code), 1, 1), code, teacher.generator)
+                read = torch.where(true, teacher.target[:, place : place + 1], read)
         return torch.cat(sequence, 1) if sequence else code.new_zeros(len(code), 0, features)
 
-    def _in_patches(self, guide: Guide | None, lengths: Tensor | None) -> Guide | None:
-        """The guide by patches, in the order of writing."""
-        if guide is None:
-            return guide
-        target = reverse_within(guide.target, lengths) if self.reverse_target else guide.target
-        return guide._replace(target=patched(target, self.patch_size, lengths))
+    def _in_patches(
+        self, teacher: TeacherForcing | None, lengths: Tensor | None
+    ) -> TeacherForcing | None:
+        """The teacher by patches, in the order of writing."""
+        if teacher is None:
+            return teacher
+        target = reverse_within(teacher.target, lengths) if self.reverse_target else teacher.target
+        return teacher._replace(target=patched(target, self.patch_size, lengths))
 
     def _context(self, code: Tensor) -> Tensor | None:
         return code if self.kind.code == "context" else None
@@ -308,24 +310,28 @@ class LSTMDecoder(Decoder):
         return h, c
 
     def _read(
-        self, code: Tensor, count: int, backwards: Tensor | None, guide: Guide | None
+        self,
+        code: Tensor,
+        count: int,
+        reversed_input: Tensor | None,
+        teacher: TeacherForcing | None,
     ) -> Tensor | None:
         """What the LSTM reads at its steps, (B, count, ·), besides a context."""
         if self.kind.code == "steps":
             return self._pieces(code)[:, :count]
         if self.kind.reads is None:
-            return places(count, code) if self.reads_place else None
+            return patch_positions(count, code) if self.reads_place else None
         if self.kind.reads == "reversed_input":
-            assert backwards is not None, "this decoder needs the input"
-            read = patched(backwards, self.patch_size)[:, :count]
+            assert reversed_input is not None, "this decoder needs the input"
+            read = patched(reversed_input, self.patch_size)[:, :count]
         else:
-            assert guide is not None
-            read = nn.functional.pad(guide.target, (0, 0, 1, 0))[:, :count]
+            assert teacher is not None
+            read = nn.functional.pad(teacher.target, (0, 0, 1, 0))[:, :count]
         return nn.functional.pad(read, (0, 0, 0, count - read.shape[1]))
 
     def _pieces(self, code: Tensor) -> Tensor:
-        assert self.most_steps is not None
-        count = patches_of(self.most_steps, self.patch_size)
+        assert self.max_steps is not None
+        count = patches_of(self.max_steps, self.patch_size)
         width = -(-code.shape[1] // max(count, 1))
         missing = count * width - code.shape[1]
         return nn.functional.pad(code, (0, missing)).view(len(code), count, width)

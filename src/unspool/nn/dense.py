@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Generator, Tensor, nn
 
-from unspool.lstm import rows
+from unspool.lstm import dense
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,
@@ -41,5 +41,5 @@ class Dense(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Vectors (…, O) of vectors x (…, I)."""
         if torch.is_inference_mode_enabled():
-            return rows.linear(x, self.weight, self.bias)
+            return dense.linear(x, self.weight, self.bias)
         return super().forward(x)

@@ -11,12 +11,12 @@ from unspool.blueprint.features import STATISTICS
 from unspool.blueprint.parts import POOLINGS
 from unspool.errors import InputError
 from unspool.lstm.pooling import pooled_parts
-from unspool.nn.kernels import Kernels
 from unspool.nn.normalization import normalised
 from unspool.nn.patches import lengths_in_patches, patched
+from unspool.nn.random_kernels import RandomKernels
 from unspool.nn.recurrent import LSTM, Cell
-from unspool.nn.sampling import normal
-from unspool.nn.standard import Standardized
+from unspool.nn.sampling import standard_normal
+from unspool.nn.standardized import Standardized
 
 
 class Encoder(nn.Module):
@@ -54,7 +54,7 @@ class Encoder(nn.Module):
         self.projection = None if plain else Standardized(width, latent_dim, generator)
         self.log_variance = Standardized(width, latent_dim, generator) if variational else None
 
-    most_steps: int | None = None
+    max_steps: int | None = None
     """Steps of the longest sequence that it can read; None where there is no bound."""
 
     adapts = False
@@ -65,14 +65,14 @@ class Encoder(nn.Module):
     ) -> None:
         """Choose initial weights by training sequences; see `Standardized.start`."""
 
-    def resume(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+    def resume_training(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
         """Prepare for more training from the weights that are there; see `Standardized.resume`."""
 
-    def settle(self) -> None:
+    def finish_training(self) -> None:
         """After training: leave nothing behind that only training needs."""
         for layer in (self.projection, self.log_variance):
             if layer is not None:
-                layer.settle()
+                layer.fold()
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Features (B, S) of sequences (B, T, F)."""
@@ -100,7 +100,7 @@ class Encoder(nn.Module):
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
         if not self.training:
             return mean, divergence
-        return mean + normal(mean, generator) * (0.5 * log_variance).exp(), divergence
+        return mean + standard_normal(mean, generator) * (0.5 * log_variance).exp(), divergence
 
 
 class LSTMEncoder(Encoder):
@@ -176,7 +176,7 @@ class LSTMEncoder(Encoder):
         self.lstm, self.whole_state = lstm, whole_state
         self.normalization, self.patch_size = normalization, patch_size
         self.statistics = POOLINGS[pooling]
-        self.kernels = None if kernels is None else Kernels(kernels, generator)
+        self.kernels = None if kernels is None else RandomKernels(kernels, generator)
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """The pooled states: (B, S · statistics), or the whole final state."""
@@ -274,12 +274,12 @@ class LSTMEncoder(Encoder):
             self.log_variance.standardize(features)
 
     @torch.no_grad()
-    def resume(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+    def resume_training(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
         """Prepare for more training from the weights that are there; see `Standardized.resume`."""
         assert self.projection is not None
-        self.projection.resume(torch.cat([self.features(*batch) for batch in batches]))
+        self.projection.unfold(torch.cat([self.features(*batch) for batch in batches]))
 
-    def by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def encode_by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The codes (B, T, L) that sequences (B, T, F) have after each of their steps.
 
         An encoder that normalises sequences reads each of them anew for every step.

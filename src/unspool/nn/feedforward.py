@@ -7,7 +7,7 @@ from torch import Generator, Tensor, nn
 
 from unspool._padding import without_padding
 from unspool.errors import InputError
-from unspool.nn.decoder import Decoder, Guide, Head
+from unspool.nn.decoder import Decoder, Head, TeacherForcing
 from unspool.nn.dense import ACTIVATIONS, Dense
 from unspool.nn.encoder import Encoder
 
@@ -40,7 +40,7 @@ class DenseEncoder(Encoder):
         generator: Generator | None = None,
     ) -> None:
         super().__init__(latent_dim, latent_dim, variational=variational, generator=generator)
-        self.steps = self.most_steps = steps
+        self.steps = self.max_steps = steps
         names = [activation] * len(units) + [code_activation]
         layers: list[nn.Module] = []
         for (wide, narrow), name in zip(
@@ -51,7 +51,7 @@ class DenseEncoder(Encoder):
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """What the last layer makes of sequences (B, T, F)."""
-        whole = up_to(self.steps, without_padding(x, lengths))
+        whole = pad_to(self.steps, without_padding(x, lengths))
         features: Tensor = self.layers(whole.flatten(1))
         return features
 
@@ -79,7 +79,7 @@ class DenseDecoder(Decoder):
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
-        self.most_steps, self.n_features = steps, n_features
+        self.max_steps, self.n_features = steps, n_features
         self.head: nn.Sequential = Head(
             latent_dim,
             n_features,
@@ -95,15 +95,15 @@ class DenseDecoder(Decoder):
         code: Tensor,
         steps: int,
         lengths: Tensor | None = None,
-        backwards: Tensor | None = None,
-        guide: Guide | None = None,
+        reversed_input: Tensor | None = None,
+        teacher: TeacherForcing | None = None,
     ) -> Tensor:
         """Sequences (B, steps, F) of codes (B, L), see `Decoder.forward`."""
         sequences: Tensor = self.head(code)
         return sequences[:, :steps]
 
 
-def up_to(steps: int, x: Tensor) -> Tensor:
+def pad_to(steps: int, x: Tensor) -> Tensor:
     """Sequences (B, T, F) with zeros added at the end, (B, steps, F)."""
     if x.shape[1] > steps:
         raise InputError(

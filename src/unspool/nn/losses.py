@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unspool._losses import BY_STEP, LEAST, SLOPE
+from unspool._losses import BY_STEP, LEAST, SLOPE, loss_name
 
 Elementwise = Callable[[Tensor, Tensor], Tensor]
 
@@ -94,7 +94,7 @@ def _categorical_accuracy(prediction: Tensor, target: Tensor) -> Tensor:
 def metric(name: str, loss: str) -> Elementwise:
     """The metric `name` of a model trained on `loss`: a loss, or "accuracy"."""
     if name != "accuracy":
-        return LOSSES[name]
+        return LOSSES[loss_name(name)]
     return _categorical_accuracy if loss in BY_STEP else _binary_accuracy
 
 

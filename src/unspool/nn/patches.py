@@ -33,8 +33,8 @@ def unpatched(patches: Tensor, steps: int) -> Tensor:
     return (patches if patches.ndim == 3 else patches.flatten(1, 2))[:, :steps]
 
 
-def places(count: int, code: Tensor) -> Tensor:
-    """The places of `count` patches as sines and cosines, (B, count, 2 · WAVES) for codes (B, L).
+def patch_positions(count: int, code: Tensor) -> Tensor:
+    """The positions of `count` patches as sines and cosines, (B, count, 2 · WAVES) for codes (B, L).
 
     Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.5; here with the
     frequencies of a Fourier series.

@@ -1,4 +1,4 @@
-"""Random numbers, and from outputs that are probabilities to what happens."""
+"""Random numbers, and from outputs that are probabilities to what bernoulli."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from unspool._losses import LEAST
 from unspool.errors import InputError
 
 
-def normal(like: Tensor, generator: Generator | None = None) -> Tensor:
+def standard_normal(like: Tensor, generator: Generator | None = None) -> Tensor:
     """Standard normal numbers of the shape and dtype of `like`, where it is.
 
     Like all random numbers here they are drawn on the CPU in float32, and so are the same
@@ -20,7 +20,7 @@ def normal(like: Tensor, generator: Generator | None = None) -> Tensor:
     return drawn.normal_(generator=generator).to(like)
 
 
-def happens(
+def bernoulli(
     chance: float, shape: Sequence[int], like: Tensor, generator: Generator | None = None
 ) -> Tensor:
     """Truth values of `shape`, each true with probability `chance`, on the device of `like`."""

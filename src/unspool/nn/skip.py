@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from unspool.lstm import rows
+from unspool.lstm import dense
 from unspool.nn.normalization import Level, last_steps, level_of
 
 # Penalties of the ridge regression, as shares of the largest eigenvalue; and the least penalty.
@@ -77,11 +77,11 @@ class Skip(nn.Module):
             forecast: Tensor = read.permute(2, 0, 1) @ self.weight.mT
             return forecast.permute(1, 2, 0)
         none = self.weight.new_zeros(self.weight.shape[1])
-        maps = [rows.linear(read[:, :, i], one, none) for i, one in enumerate(self.weight)]
+        maps = [dense.linear(read[:, :, i], one, none) for i, one in enumerate(self.weight)]
         return torch.stack(maps, 2)
 
 
-class Normal:
+class NormalEquations:
     """The normal equations of linear maps, feature by feature, summed over batches in float64.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Random convolution kernels; `unspool.nn.kernels` in NumPy."""
+"""Random convolution kernels; `unspool.nn.random_kernels` in NumPy."""
 
 from collections.abc import Mapping
 

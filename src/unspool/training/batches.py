@@ -76,7 +76,7 @@ class Batches:
             for start in range(0, len(self.indices), self.batch_size):
                 yield self.gather(self.indices[start : start + self.batch_size])
             return
-        for places in spread(len(self.indices), self.steps, self.batch_size, self.rng):
+        for places in stratified_batches(len(self.indices), self.steps, self.batch_size, self.rng):
             yield self.gather(self.indices[places])
 
     def gather(self, indices: IntArray) -> Batch:
@@ -105,14 +105,16 @@ def take(
     return *source.take(indices), None
 
 
-def spread(n: int, batches: int, size: int, rng: np.random.Generator) -> Iterator[IntArray]:
+def stratified_batches(
+    n: int, batches: int, size: int, rng: np.random.Generator
+) -> Iterator[IntArray]:
     """Deal 0 … n-1 out to batches of at most `size`, each spread over all of them.
 
     Where they do not all fit, as many as do are drawn first: one from each of as many equal parts.
 
     Examples
     --------
-    >>> dealt = list(spread(7, 3, 3, np.random.default_rng(0)))
+    >>> dealt = list(stratified_batches(7, 3, 3, np.random.default_rng(0)))
     >>> sorted(len(batch) for batch in dealt)
     [2, 2, 3]
     """

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
+from unspool.training.divergence import clone_tensors
 from unspool.training.history import History
 from unspool.training.objective import AutoencoderLoss
-from unspool.training.rescue import copied
 
 
 class Callback:
@@ -52,7 +52,7 @@ class KeepBest(Callback):
         watched = history.watched[-1]
         if watched < self.best:
             self.best, history.best_epoch = watched, history.epochs - 1
-            self.weights = copied(model.state_dict())
+            self.weights = clone_tensors(model.state_dict())
         return history.epochs - 1 - history.best_epoch >= self.patience
 
     def on_train_end(self, model: nn.Module, history: History) -> None:
@@ -69,7 +69,7 @@ class ScheduledSampling(Callback):
     Parameters
     ----------
     objective : AutoencoderLoss
-        Whose `share` is set.
+        Whose `teacher_forcing` is set.
     last : float
 
     Source: Bengio et al. 2015, "Scheduled Sampling", section 2.4, linear decay.
@@ -80,12 +80,12 @@ class ScheduledSampling(Callback):
 
     def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
         """Start with true steps only."""
-        self.epochs, self.objective.share = epochs, 1.0
+        self.epochs, self.objective.teacher_forcing = epochs, 1.0
 
     def on_epoch_end(self, model: nn.Module, history: History) -> bool:
         """Set the share of the next epoch."""
         done = history.epochs / max(1, self.epochs - 1)
-        self.objective.share = 1 - (1 - self.last) * min(1.0, done)
+        self.objective.teacher_forcing = 1 - (1 - self.last) * min(1.0, done)
         return False
 
 

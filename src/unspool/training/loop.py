@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from unspool.training.batches import Batch, Batches
 from unspool.training.callbacks import Callback
+from unspool.training.divergence import DivergenceRecovery
 from unspool.training.history import History
 from unspool.training.objective import Objective, Term
-from unspool.training.rescue import Rescue
 
 
 def train(
@@ -27,7 +27,7 @@ def train(
     """Train for `epochs` passes over `batches`, or until a callback ends it.
 
     Each step minimises the sum of the means of the objective's terms, each with its weight. Where
-    the loss diverges (see `Rescue`), training continues from earlier weights with half the
+    the loss diverges (see `DivergenceRecovery`), training continues from earlier weights with half the
     learning rate, and warns.
 
     Parameters
@@ -49,18 +49,18 @@ def train(
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for callback in callbacks:
         callback.on_train_begin(model, epochs, len(batches))
-    rescue = Rescue(model, optimizer)
+    recovery = DivergenceRecovery(model, optimizer)
     try:
         for _ in range(epochs):
             model.train()
-            tally, rate = Tally(), optimizer.param_groups[0]["lr"]
+            tally, rate = RunningMeans(), optimizer.param_groups[0]["lr"]
             for batch in batches:
                 terms = objective(batch)
                 loss = weighted(terms)
                 if loss is None:  # sequences of length 0 only: nothing to learn from
                     continue
                 again = partial(loss_of, objective, batch)
-                while rescue.diverged("loss", float(loss.detach()), history.epochs + 1, again):
+                while recovery.diverged("loss", float(loss.detach()), history.epochs + 1, again):
                     terms = objective(batch)
                     loss = weighted(terms)
                     assert loss is not None
@@ -70,14 +70,14 @@ def train(
                     nn.utils.clip_grad_norm_(parameters, global_clipnorm)
                 optimizer.step()
                 rate = optimizer.param_groups[0]["lr"]
-                rescue.steps_back = 0
+                recovery.steps_back = 0
                 tally.add(terms)
                 for callback in callbacks:
                     callback.on_batch_end()
             history.add(tally.means())
             if validation is not None:
                 means = evaluate(model, objective, validation)
-                while rescue.diverged(
+                while recovery.diverged(
                     "validation loss",
                     means["loss"],
                     history.epochs,
@@ -86,7 +86,7 @@ def train(
                     means = evaluate(model, objective, validation)
                 history.add({f"val_{name}": mean for name, mean in means.items()})
             history.add({"learning_rate": rate})
-            rescue.keep()
+            recovery.keep()
             stops = [callback.on_epoch_end(model, history) for callback in callbacks]
             if any(stops):
                 break
@@ -101,7 +101,7 @@ def train(
 def evaluate(model: nn.Module, objective: Objective, batches: Batches) -> dict[str, float]:
     """Means of the objective's terms over all of `batches`, and of them all the "loss"."""
     model.eval()
-    tally = Tally()
+    tally = RunningMeans()
     for batch in batches:
         tally.add(objective(batch))
     return tally.means()
@@ -119,7 +119,7 @@ def weighted(terms: Mapping[str, Term]) -> Tensor | None:
     return sum(means[1:], means[0]) if means else None
 
 
-class Tally:
+class RunningMeans:
     """Sums of an epoch's terms."""
 
     def __init__(self) -> None:

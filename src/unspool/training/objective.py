@@ -9,11 +9,11 @@ from torch import Generator, Tensor
 
 from unspool.nn import fused
 from unspool.nn.autoencoder import Autoencoder
-from unspool.nn.decoder import Guide
+from unspool.nn.decoder import TeacherForcing
 from unspool.nn.losses import LOSSES, count_values, masked_sum, metric, pinball
-from unspool.nn.sampling import happens, normal
+from unspool.nn.sampling import bernoulli, standard_normal
 from unspool.training.batches import Batch
-from unspool.training.contrast import contrastive_sum, crops
+from unspool.training.contrastive import contrastive_sum, crops
 
 
 class Term(NamedTuple):
@@ -42,7 +42,7 @@ class AutoencoderLoss:
     """The loss of an `Autoencoder` on a batch, with what its options add to it.
 
     In training the input is disturbed, codes are drawn, and decoders that read their previous
-    step are given the true one; in evaluation none of it happens.
+    step are given the true one; in evaluation none of it bernoulli.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ class AutoencoderLoss:
         Share of a code's values that are set to 0, the others enlarged in proportion.
     quantiles : sequence of float
         Those that the decoder "quantiles" gives.
-    share : float
-        Of true previous steps, see `Guide`.
+    teacher_forcing : float
+        Of true previous steps, see `TeacherForcing`.
     generator : torch.Generator, optional
         Source of all that is random here.
 
@@ -94,7 +94,7 @@ class AutoencoderLoss:
     every_step: bool = False
     dropout: float = 0.0
     quantiles: Sequence[float] = ()
-    share: float = 1.0
+    teacher_forcing: float = 1.0
     generator: Generator | None = None
 
     def __call__(self, batch: Batch) -> dict[str, Term]:
@@ -116,8 +116,12 @@ class AutoencoderLoss:
         for name in self.model.decoders:
             target, own = (x, lengths) if name == "reconstruction" else (batch.y, None)
             assert target is not None
-            guide = Guide(target, self.share, self.generator) if self.model.training else None
-            output = self.model.decode(name, code, read, lengths, guide)
+            teacher = (
+                TeacherForcing(target, self.teacher_forcing, self.generator)
+                if self.model.training
+                else None
+            )
+            output = self.model.decode(name, code, read, lengths, teacher)
             terms |= self._terms(name, output, target, own)
         values = max(terms[f"{name}_loss"].size for name in self.model.decoders)
         if self.contrastive_weight and self.model.training:
@@ -145,11 +149,11 @@ class AutoencoderLoss:
         """Outputs after every step and what they should be, (B, T · K, F), and their lengths."""
         assert batch.y is not None
         target = futures(batch.x, batch.lengths, batch.y)
-        guide = None
+        teacher = None
         if self.model.training:
-            guide = Guide(target, self.share, self.generator)
+            teacher = TeacherForcing(target, self.teacher_forcing, self.generator)
         change = self._dropped if self.dropout and self.model.training else None
-        output = self.model.decode_by_step(name, read, batch.lengths, guide, change)
+        output = self.model.decode_by_step(name, read, batch.lengths, teacher, change)
         lengths = None if batch.lengths is None else batch.lengths * target.shape[2]
         return output.flatten(1, 2), target.flatten(1, 2), lengths
 
@@ -181,7 +185,7 @@ class AutoencoderLoss:
 
     def _dropped(self, code: Tensor) -> Tensor:
         """Codes without some of their values."""
-        dropped = happens(self.dropout, code.shape, code, self.generator)
+        dropped = bernoulli(self.dropout, code.shape, code, self.generator)
         return torch.where(dropped, 0.0, code / (1 - self.dropout))
 
     def _disturbed(self, x: Tensor) -> Tensor:
@@ -190,10 +194,10 @@ class AutoencoderLoss:
             shape = x.shape if x.shape[1] == 1 else (*x.shape[:2], 1)
             length = min(self.mask_length, max(1, x.shape[1] // 4))
             begins = 1 - (1 - self.input_dropout) ** (1 / length)
-            gone = happens(begins, (len(x), shape[1] + length - 1, *shape[2:]), x, self.generator)
+            gone = bernoulli(begins, (len(x), shape[1] + length - 1, *shape[2:]), x, self.generator)
             x = x * ~gone.unfold(1, length, 1).any(-1)
         if self.input_noise:
-            x = x + self.input_noise * normal(x, self.generator)
+            x = x + self.input_noise * standard_normal(x, self.generator)
         return x
 
 

@@ -8,15 +8,15 @@ from torch import nn
 
 from unspool.training.callbacks import Callback
 
-UPDATES = 1500  # of the weights, that `epochs="auto"` comes to at least
-LEAST_EPOCHS = 100
-LEAST_PATIENCE = 20
+MIN_UPDATES = 1500  # of the weights, that `epochs="auto"` comes to at least
+MIN_EPOCHS = 100
+MIN_PATIENCE = 20
 WARMUP = 0.1  # share of the updates in which the learning rate rises
 SCHEDULES = ("cosine", "constant")
 
 
 def count_epochs(epochs: Any, batches: int) -> int:
-    """The number of epochs; "auto" makes them enough for `UPDATES`, at least `LEAST_EPOCHS`.
+    """The number of epochs; "auto" makes them enough for `MIN_UPDATES`, at least `MIN_EPOCHS`.
 
     Examples
     --------
@@ -24,7 +24,7 @@ def count_epochs(epochs: Any, batches: int) -> int:
     (1500, 150, 100)
     """
     if epochs == "auto":
-        return max(LEAST_EPOCHS, math.ceil(UPDATES / batches))
+        return max(MIN_EPOCHS, math.ceil(MIN_UPDATES / batches))
     return int(epochs)
 
 
@@ -37,7 +37,7 @@ def count_patience(patience: Any, epochs: int) -> int | None:
     (375, 20, None)
     """
     if patience == "auto":
-        return max(LEAST_PATIENCE, epochs // 4)
+        return max(MIN_PATIENCE, epochs // 4)
     return None if patience is None else int(patience)
 
 
@@ -45,7 +45,7 @@ class WarmupCosine(Callback):
     """Let the learning rate rise in the first tenth of the updates, then fall to 0 as a cosine.
 
     The optimizer's own rate is the largest. Each update multiplies the rate by a factor, so that
-    one that `Rescue` has halved stays halved.
+    one that `DivergenceRecovery` has halved stays halved.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from unspool._optional import optional
+from unspool._optional import import_optional
 from unspool.data.archives import members, open_archive
 from unspool.errors import InputError
 
@@ -55,7 +55,7 @@ def read_archive(path: Path) -> tuple[Any, bytes]:
 
 def _check_weights(blob: bytes) -> None:
     """Check that an HDF5 file consists of groups and contiguous arrays."""
-    h5py = optional("h5py", "keras")
+    h5py = import_optional("h5py", "keras")
     try:
         with h5py.File(io.BytesIO(blob), "r") as file:
             groups, seen = [file["/"]], set()

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from unspool._optional import optional
+from unspool._optional import import_optional
 from unspool.errors import InputError
 
 # Layers without effect at prediction.
@@ -123,7 +123,7 @@ def keras_module() -> ModuleType:
     if "keras" not in sys.modules and not _backend():
         os.environ["KERAS_BACKEND"] = "torch"
     try:
-        return optional("keras", "keras")
+        return import_optional("keras", "keras")
     except InputError:
         raise
     except Exception as error:  # any error of a missing or broken backend

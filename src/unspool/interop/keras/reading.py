@@ -9,13 +9,14 @@ inputs and refuses, by name, unsupported layers and layers that were not visited
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 import unspool
 from unspool import _checks
+from unspool._types import SecondInput, names
 from unspool.errors import InputError
 from unspool.interop.keras.convolution import CONVOLUTIONS, read_conv_model
 from unspool.interop.keras.dense import read_dense_model
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
     Estimator = BaseAutoencoder | LSTMForecaster | EncoderClassifier
 
-SecondInput = Literal["reversed_input", "previous"]
-
 # Keras files do not hold the history of the training.
 NO_HISTORY = {"loss": [math.inf], "best_epoch": 0}
 
@@ -52,7 +51,7 @@ def from_keras(
     """Import a Keras model as a fitted estimator that computes the same outputs.
 
     The model must consist of an encoder of LSTM layers, of dense layers, or of convolutions with
-    max pooling; its code; and a decoder for each output, with the layouts of unspool's estimators.
+    max pooling; its code; and a decoder for each output, with the layouts of the estimators.
     Layers may be nested in models, wrapped in `TimeDistributed` or `Bidirectional`, and without
     bias. A layer or an option that unspool does not have is refused with its name.
 
@@ -121,7 +120,7 @@ def from_keras(
     ('LSTMAutoencoder', 4, 'repeat')
     """
     _checks.raise_all(
-        _checks.choice("second_input", second_input, get_args(SecondInput)),
+        _checks.choice("second_input", second_input, names(SecondInput)),
         None if forecast is None else _checks.truth("forecast", forecast),
         _checks.whole("max_length", max_length, 1, none=True),
     )
@@ -149,8 +148,7 @@ def from_keras(
 
 def _estimator(read: ReadModel) -> "Estimator":
     """Make the fitted estimator of a model that was read."""
-    from unspool.estimators.loading import ESTIMATORS
-    from unspool.estimators.registry import MODELS, class_of
+    from unspool._registry import CLASSIFIER, ESTIMATORS, MODELS, class_of
 
     n_features = read.fitted["n_features"]
     shift, scale = read.scaling or (0.0, 1.0)
@@ -169,11 +167,11 @@ def _estimator(read: ReadModel) -> "Estimator":
         fitted["classes"] = write_labels(np.arange(read.classes))
         fitted["head_history"] = NO_HISTORY
         fitted["autoencoder"] = {**of_encoder, "history": NO_HISTORY}
-        model = "EncoderClassifier"
+        model = CLASSIFIER.name
         outer = class_of(model, ESTIMATORS)(**read.head).get_params(deep=False)
         parameters = {**outer, "autoencoder": of_encoder}
         fitted["part"] = "encoder"
     contents = Contents(model, parameters, fitted, tensors, {"unspool": unspool.__version__})
     contents.check()
-    estimator: Estimator = class_of(model, ESTIMATORS).from_contents(contents, "auto")
+    estimator: Estimator = class_of(model, ESTIMATORS)._from_contents(contents, "auto")
     return estimator

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unspool import _checks
-from unspool._files import check_folder, whole_or_not
+from unspool._files import atomic_write, check_output_path
+from unspool._types import Part, names
 from unspool.blueprint import Blueprint, ConvDecoder, ConvEncoder, LSTMDecoder, LSTMEncoder
 from unspool.errors import InputError
 from unspool.interop.keras.graph import keras_module
 from unspool.interop.keras.writing_layers import LayerWriter
 from unspool.model_file import Contents, Fitted
 from unspool.model_file.contents import contents_of
-from unspool.model_file.fitted import PARTS, Part
 
 if TYPE_CHECKING:
     import keras  # type: ignore[import-untyped]  # Keras ships no types
@@ -114,7 +114,7 @@ def to_keras(
     True
     """
     _checks.raise_all(
-        _checks.choice("part", part, PARTS), _checks.whole("steps", steps, 1, none=True)
+        _checks.choice("part", part, names(Part)), _checks.whole("steps", steps, 1, none=True)
     )
     contents = contents_of(model)
     keras, plan = keras_module(), contents.blueprint
@@ -211,9 +211,9 @@ def export_keras(
     path = Path(path)
     if path.suffix != ".keras":
         raise InputError(f"Expected a file name that ends in .keras, got {path}.")
-    check_folder(path)
+    check_output_path(path)
     keras_model = to_keras(model, part=part)
-    with whole_or_not(path) as file, tempfile.TemporaryDirectory() as folder:
+    with atomic_write(path) as file, tempfile.TemporaryDirectory() as folder:
         complete = Path(folder) / "model.keras"  # Keras needs a path with this ending
         keras_model.save(complete)
         with complete.open("rb") as source:

@@ -7,13 +7,14 @@ are in the units of the data.
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
 import unspool
 from unspool import _checks
-from unspool._files import check_folder, whole_or_not
+from unspool._files import atomic_write, check_output_path
+from unspool._types import ExportPart, names
 from unspool.blueprint import (
     Blueprint,
     ConvDecoder,
@@ -49,7 +50,6 @@ DOCS = {
     "trailing_contributions": "Contribution of each feature to trailing_score.",
     "step_error": "Error of each step, divided by scale_step; 0 past the end of a window.",
 }
-ExportPart = Literal["auto", "model", "encoder", "detector"]
 
 
 def export_onnx(
@@ -142,16 +142,16 @@ def export_onnx(
     >>> [x.name for x in graph.input], [x.name for x in graph.output]
     (['x', 'lengths'], ['code', 'reconstruction'])
     """
-    _checks.raise_all(_checks.choice("part", part, get_args(ExportPart)))
+    _checks.raise_all(_checks.choice("part", part, names(ExportPart)))
     path = Path(path)
-    check_folder(path)
+    check_output_path(path)
     contents = contents_of(model)
     if part == "auto":
         part = "model" if contents.detector is None else "detector"
     if part == "detector":
         check_exportable(contents)
     blob = _proto(contents, part).SerializeToString()
-    with whole_or_not(path) as file:
+    with atomic_write(path) as file:
         file.write(blob)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._optional import optional
+from unspool._optional import import_optional
 
 # `Shape` has had a start and an end since opset 15, and the LSTM has not changed since 14. Opset 17
 # was published with IR version 8 in 2022, and runs in ONNX Runtime 1.12 or newer.
@@ -30,7 +30,7 @@ class Graph:
     """
 
     def __init__(self, root: "Graph | None" = None) -> None:
-        self.onnx: Any = optional("onnx", "onnx")
+        self.onnx: Any = import_optional("onnx", "onnx")
         self.root = root or self
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from unspool._losses import CROSSENTROPIES
-from unspool.anomaly.errors import FURTHEST
+from unspool.anomaly.model_errors import MAX_DISTANCE
 from unspool.anomaly.scores import DECAY, RATIO
 from unspool.errors import InputError
 from unspool.interop.onnx.graph import Graph
@@ -46,7 +46,7 @@ def check_exportable(contents: Contents) -> None:
 
 def clipped(g: Graph, batch: Batch) -> Batch:
     """Clip scaled values to the range of a detector."""
-    return batch._replace(x=g.op("Clip", batch.x, g.real(-FURTHEST), g.real(FURTHEST)))
+    return batch._replace(x=g.op("Clip", batch.x, g.real(-MAX_DISTANCE), g.real(MAX_DISTANCE)))
 
 
 def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> dict[str, list[Any]]:
@@ -65,7 +65,7 @@ def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> di
     reconstruction : str
         Scaled reconstructions (B, T, F).
     """
-    loss, features = contents.parameters["loss"], contents.facts.n_features
+    loss, features = contents.loss, contents.facts.n_features
     detector, (input_batch, input_time) = contents.detector, batch.input_sizes
     assert detector is not None
     scales = {
@@ -153,7 +153,7 @@ def metadata(contents: Contents) -> dict[str, str]:
 
 
 def _errors(g: Graph, loss: str, prediction: str, target: str) -> str:
-    """Return errors (B, T, F) of predictions, as in `unspool.anomaly.errors`."""
+    """Return errors (B, T, F) of predictions, as in `unspool.anomaly.model_errors`."""
     difference = g.op("Sub", prediction, target)
     size = g.op("Abs", difference)
     if loss == "mae":

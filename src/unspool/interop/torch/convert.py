@@ -15,13 +15,13 @@ import torch
 from torch import fx
 
 from unspool import _checks
+from unspool._types import Part, names
 from unspool.blueprint import Kernels, Layers, LSTMDecoder, LSTMEncoder
 from unspool.interop.torch.layers import SATURATED
 from unspool.interop.torch.modules import TraceableModel
 from unspool.model_file import Contents, Fitted
 from unspool.model_file.contents import contents_of
-from unspool.model_file.fitted import PARTS, Part
-from unspool.nn import mode
+from unspool.nn import torch_settings
 
 Weights = Mapping[str, npt.NDArray[Any]]
 Entry = tuple[str, npt.NDArray[Any]]
@@ -29,7 +29,7 @@ Entry = tuple[str, npt.NDArray[Any]]
 ALTERNATIVES = "Use the estimator, unspool.runtime or ONNX."
 
 
-@mode.training()
+@torch_settings.training()
 def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModule:
     """Convert a trained model to a plain PyTorch module, which does not need unspool.
 
@@ -123,16 +123,16 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     >>> {name: tuple(tensor.shape) for name, tensor in outputs.items()}
     {'code': (100, 8), 'forecast': (100, 4, 1)}
     """
-    _checks.raise_all(_checks.choice("part", part, PARTS))
+    _checks.raise_all(_checks.choice("part", part, names(Part)))
     contents = contents_of(model)
     _checks.raise_all(*_complaints(contents, part))
     with torch.device("meta"):  # allocates no weights, since the trained ones are assigned
         traceable = TraceableModel(contents.blueprint, encoder_only=part == "encoder")
-    names = traceable.state_dict()
+    known = traceable.state_dict()
     state = {
         name: torch.from_numpy(np.array(array))
         for name, array in _state(contents)
-        if name in names  # without decoders of an encoder, and parts for training only
+        if name in known  # without decoders of an encoder, and parts for training only
     }
     traceable.load_state_dict(state, assign=True)
     module = fx.GraphModule(traceable, fx.Tracer().trace(traceable))

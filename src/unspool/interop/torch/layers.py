@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from unspool import blueprint as plan
 from unspool.blueprint.parts import PERIOD, VARIANCE_FLOOR, WAVES, Size
-from unspool.nn.build import build_head
+from unspool.nn.from_blueprint import build_head
 
 LARGE = 3e38  # larger than every state
 SATURATED = 1e9  # input of a gate at which its sigmoid is exactly 0 or 1
@@ -138,7 +138,7 @@ class Layers(nn.ModuleList):
 
 
 class Kernels(nn.ModuleList):
-    """Means over time of a hard sigmoid of causal convolutions, as in `unspool.nn.kernels`.
+    """Means over time of a hard sigmoid of causal convolutions, as in `unspool.nn.random_kernels`.
 
     There is one convolution per dilation, and none of them is trained.
     """

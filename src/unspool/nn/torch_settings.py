@@ -1,0 +1,40 @@
+"""PyTorch's global settings during `fit` and inference, whatever the caller has set.
+
+A caller may be inside `torch.no_grad`, `torch.inference_mode` or `torch.autocast`, may have set
+another default device, or may run in a forked process. None of these changes what a model computes,
+and the caller's settings are restored afterwards.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+
+from unspool.lstm import threads
+
+
+@contextmanager
+def training() -> Iterator[None]:
+    """Enable gradients, and leave inference mode, whose tensors cannot have gradients."""
+    with _defaults(), torch.inference_mode(False):
+        yield
+
+
+@contextmanager
+def inference() -> Iterator[None]:
+    """Disable gradients."""
+    with _defaults(), torch.inference_mode():
+        yield
+
+
+@contextmanager
+def _defaults() -> Iterator[None]:
+    """Disable autocast, and create tensors on the CPU unless a device is named."""
+    with ExitStack() as settings:
+        settings.enter_context(threads.within_one_after_fork())
+        for device_type in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device_type):
+                settings.enter_context(torch.autocast(device_type, enabled=False))
+        if torch.empty(0).device.type != "cpu":
+            settings.enter_context(torch.device("cpu"))
+        yield

@@ -1,0 +1,135 @@
+"""What is public is listed once, in docs/api_reference.py, and documented completely."""
+
+import dataclasses
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from collections import defaultdict
+
+import numpydoc.docscrape
+import numpydoc.validate
+import pytest
+
+from docs.api_reference import SECTIONS, SUBPACKAGES
+from docs.generated_pages import members
+
+# numpydoc's checks that hold here (numpydoc.validate.ERROR_MSGS has the texts): sections known and
+# in order, one line of summary that ends with a period, parameters equal to the signature in both
+# directions and in order, each with type and text, and Returns or Yields where there is a result.
+CHECKS = {
+    *("GL06", "GL07", "GL08", "GL10", "SS01", "SS02", "SS03", "SS04", "SS06"),
+    *("PR01", "PR02", "PR03", "PR04", "PR05", "PR06", "PR07", "PR08", "PR09", "PR10"),
+    *("RT01", "RT03", "YD01"),
+}
+
+# Modules whose names, and sections whose docstrings, are not complete yet.
+UNFINISHED_NAMES = {
+    "unspool.nn",
+    "unspool.plots",
+    "unspool.runtime",
+}
+FINISHED_DOCSTRINGS = {
+    "Anomaly detections and events",
+    "Baselines for anomaly detection",
+    "Errors and warnings",
+    "Evaluation of anomaly scores",
+    "Keras",
+    "Model file",
+    "ONNX",
+    "PyTorch",
+    "Thresholds",
+}
+UNFINISHED_DOCSTRINGS = {section.title for section in SECTIONS} - FINISHED_DOCSTRINGS
+
+
+def names_by_module():
+    names = defaultdict(set)
+    for section in SECTIONS:
+        names[section.module].update(section.names, section.constants)
+    names["unspool"].update(SUBPACKAGES)
+    return names
+
+
+def public_objects(section):
+    """Import path and object of every class and function of a section, methods included."""
+    module = importlib.import_module(section.module)
+    found = {}
+    for name in section.names:
+        thing = getattr(module, name)
+        found[f"{section.module}.{name}"] = thing
+        if inspect.isclass(thing):
+            for member in members(thing)[0]:
+                path = f"{section.module}.{name}.{member}"
+                found[path] = getattr(thing, member)
+    return found
+
+
+def is_record(thing):
+    return dataclasses.is_dataclass(thing) or hasattr(thing, "_fields")
+
+
+def complaints(path, thing):
+    """What is wrong with the docstring at an import path."""
+    text = inspect.getdoc(thing) or ""
+    wanted = CHECKS
+    found = []
+    if inspect.isclass(thing) and is_record(thing) and "Parameters\n---" not in text:
+        wanted = CHECKS - {"PR01"}  # the fields of a result are its attributes
+        fields = getattr(thing, "_fields", None) or [
+            field.name for field in dataclasses.fields(thing) if not field.name.startswith("_")
+        ]
+        documented = [
+            name.strip()
+            for entry in numpydoc.docscrape.NumpyDocString(text)["Attributes"]
+            for name in entry.name.split(",")
+        ]
+        if [name for name in documented if name in fields] != list(fields):
+            found.append(f"Attributes {documented} are not the fields {list(fields)}")
+    if inspect.isclass(thing) and issubclass(thing, BaseException):
+        wanted = CHECKS - {"PR01"}  # an error is raised with its message
+    if getattr(thing, "_is_protocol", False):
+        wanted = CHECKS - {"PR01"}  # a protocol is not constructed
+    result = numpydoc.validate.validate(path)
+    found += [f"{code} {message}" for code, message in result["errors"] if code in wanted]
+    if re.search(r"\bAs for `", text):
+        found.append("A docstring is complete without another one ('As for ...')")
+    return found
+
+
+@pytest.mark.parametrize("module", names_by_module())
+def test_dir_of_a_public_module_is_its_part_of_the_list(module):
+    imported = importlib.import_module(module)
+    shown = {name for name in dir(imported) if not name.startswith("_")}
+    everything = set(getattr(imported, "__all__", shown))
+    listed = names_by_module()[module]
+    if module in UNFINISHED_NAMES:
+        assert not shown == everything == listed, f"{module} is finished: take it off the list"
+        return
+    assert shown == listed
+    assert everything == listed
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
+def test_public_docstrings_are_complete(section):
+    found = {path: complaints(path, thing) for path, thing in public_objects(section).items()}
+    lines = [f"{path}: {line}" for path, wrong in found.items() for line in wrong]
+    if section.title in UNFINISHED_DOCSTRINGS:
+        assert lines, f"{section.title} is finished: take it off the list"
+        return
+    assert not lines, "\n" + "\n".join(lines)
+
+
+def test_sections_have_a_sentence_and_no_name_twice():
+    for section in SECTIONS:
+        assert section.text.endswith(".")
+    pairs = [(section.module, name) for section in SECTIONS for name in section.names]
+    assert len(pairs) == len(set(pairs))
+
+
+def test_public_modules_import_no_torch_until_a_name_is_used():
+    light = ["unspool", "unspool.runtime", "unspool.evaluation", "unspool.lstm", "unspool.errors"]
+    code = f"import sys, {', '.join(light)}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,190 @@
+"""What training does when its loss diverges, and what it does not take for divergence."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.training.one_number import Number, batches, sgd
+from unspool.errors import DivergedError, UnstableTrainingWarning
+from unspool.training.callbacks import Callback
+from unspool.training.divergence import MAX_RECOVERIES, DivergenceRecovery
+from unspool.training.loop import train
+from unspool.training.objective import Term
+
+
+def never():
+    raise AssertionError("the loss was measured again without need")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_ends_training_and_callbacks_are_called(value):
+    model, ended = Number(value), []
+
+    class End(Callback):
+        def on_train_end(self, model, history):
+            ended.append(history.epochs)
+
+    with pytest.raises(DivergedError) as caught:
+        train(
+            model, model.objective, batches([[1, 1]]), optimizer=sgd(model), epochs=3,
+            callbacks=[End()],
+        )  # fmt: skip
+    assert str(caught.value) == (
+        f"The loss is {value} with the initial weights, before the first step; look for values too "
+        "large for float32, and scale the data (`scaling`)."
+    )
+    assert ended == [0]
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.UnstableTrainingWarning")
+def test_a_validation_loss_that_is_not_finite_ends_training():
+    model = Number()
+    with pytest.raises(DivergedError, match=r"^The validation loss became nan in epoch 1; lower "):
+        train(
+            model, model.objective, batches([[1, 1]]), optimizer=sgd(model), epochs=3,
+            validation=[batches([[1, 1]]).gather(np.arange(1))._replace(x=torch.tensor(math.nan))],
+        )  # fmt: skip
+
+
+class Unstable(nn.Module):
+    """A number whose loss is finite within 0–2 and NaN outside."""
+
+    def __init__(self):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(0.0))
+        self.seen = []
+
+    def objective(self, batch):
+        inside = 0 <= self.value.item() <= 2
+        self.seen.append(round(self.value.item(), 4))
+        total = (self.value - 1.5) ** 2 if inside else self.value * math.nan
+        return {"loss": Term(total, 1)}
+
+
+def test_training_that_diverges_continues_from_the_last_good_weights_with_half_the_learning_rate():
+    model = Unstable()
+    optimizer = torch.optim.SGD(model.parameters(), 0.8)  # steps of 0.8 · 2 · (1.5 - value)
+    with pytest.warns(UnstableTrainingWarning) as told:
+        history = train(model, model.objective, batches([[1]]), optimizer=optimizer, epochs=3)
+    # 0 → 2.4, which is out: back to the end of the last epoch, which is there too; then to the
+    # beginning, with 0.8 / 4; from there steps of 0.4 · (1.5 - value).
+    assert model.seen == [0.0, 2.4, 2.4, 0.0, 0.6]
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.2)
+    assert model.value.item() == pytest.approx(0.96)
+    assert len(history.loss) == 3
+    assert np.isfinite(history.loss).all()
+    assert [str(one.message) for one in told] == [
+        f"The loss became nan in epoch 2; training continues from earlier weights with a "
+        f"learning rate of {rate}."
+        for rate in ("0.4", "0.2")
+    ]
+
+
+def test_a_loss_is_only_measured_again_when_it_is_far_above_all_that_was_seen_before():
+    recovery = DivergenceRecovery(model := Number(), sgd(model))
+    assert not recovery.diverged("loss", 0.5, 1, never)
+    assert not recovery.diverged("loss", 51, 1, never)
+    assert not recovery.diverged("loss", 5000, 1, lambda: 70.0)  # at most 7001 is sound
+    assert not recovery.diverged("loss", 7001, 1, never)
+
+
+def test_a_loss_a_hundred_times_that_of_earlier_weights_on_the_same_batch_has_diverged():
+    recovery = DivergenceRecovery(model := Number(), sgd(model))
+    assert not recovery.diverged("loss", 0.5, 1, never)
+    assert not recovery.diverged("loss", 101, 1, lambda: 1.0)
+    with pytest.warns(UnstableTrainingWarning):
+        assert recovery.diverged("loss", 101.1, 1, lambda: 1.0)
+
+
+def test_a_loss_that_grows_a_little_in_every_epoch_is_compared_with_the_initial_weights():
+    model = Number()  # whose value is its loss
+    recovery = DivergenceRecovery(model, sgd(model))
+    again = lambda: model.value.item()  # noqa: E731
+    with torch.no_grad():
+        for value in (1.0, 50.0, 2500.0):
+            model.value.fill_(value)
+            if value == 1.0:
+                recovery.initial = recovery._now()
+            if value < 2500:
+                assert not recovery.diverged("loss", value, 1, again)
+                recovery.keep()
+    with pytest.warns(UnstableTrainingWarning):
+        assert recovery.diverged("loss", 2500.0, 1, again)
+    assert model.value.item() == 50.0
+
+
+def test_measuring_again_leaves_weights_mode_and_graph_as_they_were():
+    model = Number(3.0)
+    recovery = DivergenceRecovery(model, sgd(model))
+    with torch.no_grad():
+        model.value.fill_(4.0)
+    (batch,) = batches([[1.0, 1.0]])
+    loss = model.objective(batch)["loss"].total
+    seen = []
+
+    def again():
+        seen.append(model.value.item())
+        model.eval()
+        return 1e9
+
+    assert not recovery.diverged("loss", 1.0, 1, never)
+    assert not recovery.diverged("loss", 1e6, 1, again)
+    assert seen == [3.0, 3.0]
+    assert (model.value.item(), model.training) == (4.0, True)
+    loss.backward()
+    assert model.value.grad.item() == pytest.approx(2 * 2 * (4 - 1))
+
+
+def test_a_rare_large_event_is_no_divergence():
+    values = np.zeros((40, 3))
+    values[17] = 1000.0
+    model = Number()
+    history = train(
+        model, model.objective, batches(values, size=4), optimizer=sgd(model, 1e-4), epochs=3,
+        validation=batches(values[15:20]),
+    )  # fmt: skip
+    assert len(history.loss) == 3
+    assert history.loss[0] == pytest.approx(1000**2 / 40, rel=0.01)
+
+
+def test_a_rescue_brings_back_what_the_optimizer_knew():
+    model = Number()
+    optimizer = torch.optim.Adam(model.parameters(), 0.1)
+    step = train(model, model.objective, batches([[1]]), optimizer=optimizer, epochs=1)
+    recovery, known = DivergenceRecovery(model, optimizer), copy.deepcopy(optimizer.state_dict())
+    assert not recovery.diverged("loss", step.loss[0], 1, never)
+    train(model, model.objective, batches([[5]]), optimizer=optimizer, epochs=3)
+    with pytest.warns(UnstableTrainingWarning):
+        assert recovery.diverged("loss", math.inf, 1, never)
+    now = optimizer.state_dict()
+    assert now["state"][0]["exp_avg"] == known["state"][0]["exp_avg"]
+    assert now["param_groups"][0]["lr"] == 0.05
+    assert model.value.item() == pytest.approx(0.1)
+
+
+def test_rescues_have_an_end():
+    class Hopeless(Number):
+        """Good for nothing after its first step, whatever the learning rate."""
+
+        def objective(self, batch):
+            terms = super().objective(batch)
+            return terms if self.value == 0 else {"loss": Term(self.value * math.inf, 1)}
+
+    model = Hopeless()
+    with pytest.warns(UnstableTrainingWarning) as told, pytest.raises(DivergedError):
+        train(model, model.objective, batches([[1]]), optimizer=sgd(model), epochs=30)
+    assert len(told) == MAX_RECOVERIES
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.UnstableTrainingWarning")
+def test_initial_weights_that_diverge_as_well_end_training():
+    model = Number()
+    recovery = DivergenceRecovery(model, sgd(model))
+    assert not recovery.diverged("loss", 1.0, 1, never)
+    assert [recovery.diverged("loss", math.nan, 1, never) for _ in range(2)] == [True, True]
+    with pytest.raises(DivergedError):
+        recovery.diverged("loss", math.nan, 1, never)
