@@ -106,6 +106,8 @@ def from_keras(
 
     Examples
     --------
+    >>> import os
+    >>> os.environ["KERAS_BACKEND"] = "torch"  # before Keras is imported
     >>> import keras
     >>> from unspool.interop.keras import from_keras
     >>> model = keras.Sequential([

@@ -197,7 +197,6 @@ def export_keras(
     --------
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> import keras
     >>> import numpy as np
     >>> from unspool import DenseAutoencoder
     >>> from unspool.interop.keras import export_keras
@@ -205,6 +204,8 @@ def export_keras(
     >>> trained = DenseAutoencoder(2, epochs=2, verbose=0, random_state=0).fit(X)
     >>> with TemporaryDirectory() as folder:
     ...     export_keras(trained, Path(folder) / "encoder.keras", part="encoder")
+    ...     import keras
+    ...
     ...     keras.models.load_model(Path(folder) / "encoder.keras").output_shape
     (None, 2)
     """
