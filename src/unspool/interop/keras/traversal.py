@@ -182,17 +182,17 @@ class Traversal:
         return InputPath(wire, scaling, masking)
 
 
-def in_scaled_units(input_path: Wire | None, head: Head) -> tuple[Scaling | None, list[Dense]]:
+def in_scaled_units(scaling: Wire | None, head: Head) -> tuple[Scaling | None, list[Dense]]:
     """The scaling of a model, and the dense layers of an output in scaled units.
 
     Unspool models undo their scaling at the output. If a Keras model has no layer for that, its
     last layer has learned it; a linear last layer is then converted to scaled units.
     """
-    if input_path is None:
+    if scaling is None:
         if head.scaling is not None:
             raise refuse(head.scaling.node, "it scales an output, but the input is not scaled.")
         return None, head.layers
-    shift, scale = read_scaling(input_path.node)
+    shift, scale = read_scaling(scaling.node)
     if head.scaling is not None:
         back_shift, back_scale = read_scaling(head.scaling.node)
         # The two must be inverse up to rounding.
@@ -200,11 +200,11 @@ def in_scaled_units(input_path: Wire | None, head: Head) -> tuple[Scaling | None
             np.allclose(back_scale * scale, 1, rtol=1e-6)
             and np.allclose(-back_shift * scale, shift, rtol=1e-6, atol=1e-6 * scale.max())
         ):
-            raise refuse(head.scaling.node, f"it does not undo the scaling of {input_path.node}.")
+            raise refuse(head.scaling.node, f"it does not undo the scaling of {scaling.node}.")
         return (shift, scale), head.layers
     if not head.layers or head.layers[-1].activation != "linear":
         raise refuse(
-            input_path.node,
+            scaling.node,
             "a scaled input needs an output that is scaled back; end the model with "
             "Normalization(invert=True) or with a linear dense layer.",
         )

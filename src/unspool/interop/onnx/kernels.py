@@ -23,4 +23,4 @@ def kernel_means(g: Graph, part: Kernels, weights: Weights, batch: Batch) -> str
     values = g.transpose(g.concat(responses, 1), 0, 2, 1)
     total = g.op("ReduceSum", g.op("Where", batch.real, values, g.real(0)), g.ints(1), keepdims=0)
     count = g.op("Unsqueeze", g.op("Cast", batch.lengths, to=FLOAT), g.ints(1))
-    return g.op("Where", batch.begun, g.op("Div", total, count), g.real(0))
+    return g.op("Where", batch.has_steps, g.op("Div", total, count), g.real(0))

@@ -63,7 +63,7 @@ class Batch(NamedTuple):
     lengths: str  # (B,), int64, at least 1
     lengths32: str  # the lengths as int32
     real: str  # (B, T, 1), True at real steps
-    begun: str  # (B, 1), True if a sequence has a real step
+    has_steps: str  # (B, 1), True if a sequence has a real step
     batch: str  # (1,), B
     time: str  # (1,), T
     input_sizes: tuple[str, str]  # B and T of the inputs, (1,) each
@@ -98,7 +98,7 @@ def in_patches(g: Graph, batch: Batch, size: int) -> Batch:
     if size == 1:
         return batch
     lengths, time = (_patches_of(g, each, size) for each in (batch.lengths, batch.time))
-    real = g.op("And", _real(g, lengths, time), g.op("Unsqueeze", batch.begun, g.ints(2)))
+    real = g.op("And", _real(g, lengths, time), g.op("Unsqueeze", batch.has_steps, g.ints(2)))
     return batch._replace(
         x=patched(g, batch.x, batch.time, size),
         lengths=lengths,

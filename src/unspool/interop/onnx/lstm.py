@@ -20,7 +20,7 @@ from unspool.interop.onnx.layers import (
     patched,
     scalar,
 )
-from unspool.interop.onnx.skip import normalised
+from unspool.interop.onnx.skip import normalized
 
 States = list[tuple[str, str]]  # h and c of every layer
 
@@ -31,13 +31,13 @@ GATES = {"sigmoid": "Sigmoid", "hard_sigmoid": "HardSigmoid"}
 
 def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -> str:
     """Return the pooled states of sequences (B, S · statistics), or the whole final state."""
-    by_step = batch._replace(x=normalised(g, batch, part.normalization))
+    by_step = batch._replace(x=normalized(g, batch, part.normalization))
     batch = in_patches(g, by_step, part.patch_size)
     x = g.transpose(batch.x, 1, 0, 2)
     states, finals = layers(g, part.lstm, weights, "encoder.lstm.", x, batch.lengths32)
     # An empty sequence was run for one step, but its state must be the initial one.
     finals = [
-        (g.op("Where", batch.begun, h, g.real(0)), g.op("Where", batch.begun, c, g.real(0)))
+        (g.op("Where", batch.has_steps, h, g.real(0)), g.op("Where", batch.has_steps, c, g.real(0)))
         for h, c in finals
     ]
     last_states = [finals[-1][0]]
@@ -61,7 +61,7 @@ def _pooled(g: Graph, statistic: str, states: str, batch: Batch) -> str:
         sign = -1 if statistic == "max" else 1
         real = g.op("Where", batch.real, states, g.real(sign * LARGE))
         extreme = g.op("ReduceMax" if sign < 0 else "ReduceMin", real, axes=[1], keepdims=0)
-        return g.op("Where", batch.begun, extreme, g.real(0))
+        return g.op("Where", batch.has_steps, extreme, g.real(0))
     count = g.op("Unsqueeze", g.op("Cast", batch.lengths, to=FLOAT), g.ints(1, 2))
     real = g.op("Where", batch.real, states, g.real(0))
     mean = g.op("Div", g.op("ReduceSum", real, axis, keepdims=1), count)
@@ -70,7 +70,7 @@ def _pooled(g: Graph, statistic: str, states: str, batch: Batch) -> str:
     difference = g.op("Where", batch.real, g.op("Sub", states, mean), g.real(0))
     square = g.op("ReduceSum", g.op("Mul", difference, difference), axis, keepdims=1)
     variance = g.op("Add", g.op("Div", square, count), g.real(VARIANCE_FLOOR))
-    return g.op("Where", batch.begun, g.op("Squeeze", g.op("Sqrt", variance), axis), g.real(0))
+    return g.op("Where", batch.has_steps, g.op("Squeeze", g.op("Sqrt", variance), axis), g.real(0))
 
 
 def layers(

@@ -91,7 +91,7 @@ def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> di
 
     def nan_if_empty(values: str) -> str:
         """Replace the values of empty sequences by NaN."""
-        return g.op("Where", batch.begun, g.op("Cast", values, to=FLOAT), g.real(np.nan))
+        return g.op("Where", batch.has_steps, g.op("Cast", values, to=FLOAT), g.real(np.nan))
 
     relative = g.op("Cast", g.op("Div", errors, scales["step"]), to=FLOAT)
     output(g.first(relative, input_time, 1), "step_error")

@@ -10,7 +10,7 @@ from unspool.interop.onnx.graph import Graph
 from unspool.interop.onnx.layers import FLOAT, Batch, Weights
 
 
-def normalised(g: Graph, batch: Batch, normalization: str) -> str:
+def normalized(g: Graph, batch: Batch, normalization: str) -> str:
     """Subtract the location of each sequence (B, T, F), and divide it by its spread."""
     if normalization == "none":
         return batch.x
@@ -61,7 +61,7 @@ def _level(g: Graph, batch: Batch, normalization: str) -> tuple[str, str]:
     """Return location and spread (B, 1, F) of sequences; "" if there is none."""
     if normalization == "none":
         return "", ""
-    begun = g.op("Unsqueeze", batch.begun, g.ints(1))
+    has_steps = g.op("Unsqueeze", batch.has_steps, g.ints(1))
     if normalization == "last":
         # The last step is the only one whose number equals the length.
         steps = g.op("CumSum", g.op("Cast", batch.real, to=FLOAT), g.constant(1, "int64"))
@@ -74,4 +74,4 @@ def _level(g: Graph, batch: Batch, normalization: str) -> tuple[str, str]:
     difference = g.op("Where", batch.real, g.op("Sub", batch.x, mean), g.real(0))
     square = g.op("ReduceSum", g.op("Mul", difference, difference), g.ints(1), keepdims=1)
     variance = g.op("Add", g.op("Div", square, count), g.real(VARIANCE_FLOOR))
-    return mean, g.op("Where", begun, g.op("Sqrt", variance), g.real(1))
+    return mean, g.op("Where", has_steps, g.op("Sqrt", variance), g.real(1))

@@ -68,18 +68,18 @@ class Batch(NamedTuple):
 
     def pooled(self, statistic: str, x: Tensor) -> Tensor:
         """Return a statistic (B, F) of x (B, T, F) over real steps; see `unspool.lstm.pooling`."""
-        inside, begun = self.inside.unsqueeze(2), (self.lengths > 0).unsqueeze(1)
+        inside, has_steps = self.inside.unsqueeze(2), (self.lengths > 0).unsqueeze(1)
         if statistic == "max":
-            return torch.where(begun, torch.where(inside, x, -LARGE).amax(1), 0.0)
+            return torch.where(has_steps, torch.where(inside, x, -LARGE).amax(1), 0.0)
         if statistic == "min":
-            return torch.where(begun, torch.where(inside, x, LARGE).amin(1), 0.0)
+            return torch.where(has_steps, torch.where(inside, x, LARGE).amin(1), 0.0)
         count = self.lengths.clamp(min=1).unsqueeze(1)
         mean = torch.where(inside, x, 0.0).sum(1) / count
         if statistic == "mean":
             return mean
         difference = torch.where(inside, x - mean.unsqueeze(1), 0.0)
         spread = ((difference * difference).sum(1) / count + VARIANCE_FLOOR).sqrt()
-        return torch.where(begun, spread, 0.0)
+        return torch.where(has_steps, spread, 0.0)
 
 
 class Layers(nn.ModuleList):
@@ -119,14 +119,14 @@ class Layers(nn.ModuleList):
             assert isinstance(layer, nn.ModuleList)
             outputs = []
             for direction, lstm in enumerate(layer):
-                read = self._reversed(x, batch) if direction else x
+                inputs = self._reversed(x, batch) if direction else x
                 if self.holds_state and batch is not None:
                     padding = torch.logical_not(batch.inside).unsqueeze(2).type_as(x)
-                    read = torch.cat([read, padding], 2)
+                    inputs = torch.cat([inputs, padding], 2)
                 i, start = len(states), None
                 if state is not None:
                     start = (state[0][i : i + 1], state[1][i : i + 1])
-                result = lstm(read, start)  # (output, (h, c)), which a trace cannot unpack
+                result = lstm(inputs, start)  # (output, (h, c))
                 states.append((result[0], result[1][1][0]))
                 outputs.append(self._reversed(result[0], batch) if direction else result[0])
             x = torch.cat(outputs, 2)

@@ -25,7 +25,7 @@ from unspool.interop.torch.layers import (
     same_convolution,
     up_to,
 )
-from unspool.interop.torch.skip import Skip, normalised
+from unspool.interop.torch.skip import Skip, normalized
 from unspool.nn.dense import ACTIVATIONS
 
 
@@ -57,7 +57,7 @@ class LSTMEncoder(Encoder):
     def features(self, x: Tensor, batch: Batch) -> Tensor:
         """Return the pooled states of the last layer, or h and c of all layers."""
         size = self.part.patch_size
-        x = normalised(x, batch, self.part.normalization)
+        x = normalized(x, batch, self.part.normalization)
         by_patch = batch.in_patches(size)
         states, layers = self.lstm(patched(x, size), by_patch)
         if self.part.whole_state:
@@ -143,32 +143,32 @@ class LSTMDecoder(nn.Module):
     def _autoregressive(self, code: Tensor, count: int) -> Tensor:
         """Write patches one by one, each of which is fed to the next; a trace unrolls the loop."""
         size, features = self.part.patch_size, self.part.n_features
-        read = code.new_zeros(code.shape[0], 1, size * features)
+        inputs = code.new_zeros(code.shape[0], 1, size * features)
         state, sequence = self._state(code), []
         for _ in range(count):
-            states, layers = self.lstm(self._with_context(code, read, 1), None, state)
+            states, layers = self.lstm(self._with_context(code, inputs, 1), None, state)
             state = torch.stack([h[:, -1] for h, _ in layers]), torch.stack([c for _, c in layers])
             written = self.head(states)
             sequence.append(written.flatten(1, 2) if size > 1 else written)
-            read = written.flatten(1).unsqueeze(1)
+            inputs = written.flatten(1).unsqueeze(1)
         return torch.cat(sequence, 1)
 
     def _inputs(self, code: Tensor, count: int, reversed_x: Tensor | None) -> Tensor:
         """Return the inputs of the LSTM, (B, count, ·)."""
         if self.kind.code == "steps":
             return self._pieces(code)[:, :count]
-        read = None
+        inputs = None
         if self.kind.reads is not None:
             assert reversed_x is not None
-            read = patched(reversed_x, self.part.patch_size)
-            read = functional.pad(read, (0, 0, 0, count))[:, :count]
+            inputs = patched(reversed_x, self.part.patch_size)
+            inputs = functional.pad(inputs, (0, 0, 0, count))[:, :count]
         elif self.part.reads_place:
-            read = positions(code[:, :1].expand(-1, count)).type_as(code)
-        return self._with_context(code, read, count)
+            inputs = positions(code[:, :1].expand(-1, count)).type_as(code)
+        return self._with_context(code, inputs, count)
 
-    def _with_context(self, code: Tensor, read: Tensor | None, count: int) -> Tensor:
+    def _with_context(self, code: Tensor, inputs: Tensor | None, count: int) -> Tensor:
         """Concatenate inputs and the repeated code, if the decoder reads it."""
-        columns = [] if read is None else [read]
+        columns = [] if inputs is None else [inputs]
         if self.kind.code == "context":
             columns.append(code.unsqueeze(1).expand(-1, count, -1))
         if not columns:  # nn.LSTM needs an input

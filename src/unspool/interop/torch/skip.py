@@ -16,15 +16,15 @@ def level_of(x: Tensor, batch: Batch, normalization: str) -> tuple[Tensor, Tenso
         return zero, zero + 1.0
     if normalization == "last":
         return batch.last(x).unsqueeze(1), zero + 1.0
-    inside, begun = batch.inside.unsqueeze(2), (batch.lengths > 0).reshape(-1, 1, 1)
+    inside, has_steps = batch.inside.unsqueeze(2), (batch.lengths > 0).reshape(-1, 1, 1)
     count = batch.lengths.clamp(min=1).reshape(-1, 1, 1)
     mean = torch.where(inside, x, 0.0).sum(1, keepdim=True) / count
     difference = torch.where(inside, x - mean, 0.0)
     spread = ((difference * difference).sum(1, keepdim=True) / count + VARIANCE_FLOOR).sqrt()
-    return mean, torch.where(begun, spread, 1.0)
+    return mean, torch.where(has_steps, spread, 1.0)
 
 
-def normalised(x: Tensor, batch: Batch, normalization: str) -> Tensor:
+def normalized(x: Tensor, batch: Batch, normalization: str) -> Tensor:
     """Subtract the location of each sequence (B, T, F), and divide it by its spread."""
     if normalization == "none":
         return x
