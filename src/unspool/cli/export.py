@@ -17,7 +17,7 @@ EXAMPLE = "unspool export etth1.unspool -o etth1.onnx"
 def _onnx(contents: "Contents", path: Path, part: str) -> None:
     from unspool.interop.onnx import export_onnx
 
-    export_onnx(contents, path, part=part)
+    export_onnx(contents, path, part=part)  # type: ignore[arg-type]  # export_onnx checks it
 
 
 def _keras(contents: "Contents", path: Path, part: str) -> None:
@@ -29,7 +29,8 @@ def _keras(contents: "Contents", path: Path, part: str) -> None:
             f"{path}: a .keras file holds no detector; write an .onnx, or take --part model for "
             "the model without the score."
         )
-    export_keras(contents, path, part="model" if part == "auto" else part)
+    part = "model" if part == "auto" else part
+    export_keras(contents, path, part=part)  # type: ignore[arg-type]  # export_keras checks it
 
 
 FORMATS: Mapping[str, Callable[["Contents", Path, str], None]] = {

@@ -39,6 +39,11 @@ def import_(
     from unspool.interop.keras import from_keras
 
     check_output_path(output)
-    made = from_keras(model, second_input=second_input, forecast=forecast, max_length=max_length)
+    made = from_keras(
+        model,
+        second_input=second_input,  # type: ignore[arg-type]  # from_keras checks it
+        forecast=forecast,
+        max_length=max_length,
+    )
     made.save(output)
     say(f"{output}: {' '.join(repr(made).split())}")

@@ -18,10 +18,10 @@ from torch import nn
 import unspool
 from unspool import _checks, model_file
 from unspool._registry import CLASSIFIER, MODELS
+from unspool._types import Part, names
 from unspool.data.forms import InputForm
 from unspool.errors import InputError, ParametersChangedWarning
 from unspool.model_file import Contents
-from unspool.model_file.fitted import PARTS
 from unspool.nn import torch_settings
 from unspool.nn.device import device_or_cpu, resolve_device
 from unspool.nn.from_blueprint import build
@@ -101,7 +101,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             If `set_params` has changed a parameter since the fit.
         """
         check_is_fitted(self)
-        _checks.raise_all(_checks.choice("part", part, PARTS))
+        _checks.raise_all(_checks.choice("part", part, names(Part)))
         warn_of_changes(self._parameters, plain_parameters(self))
         return self._contents(part)
 
