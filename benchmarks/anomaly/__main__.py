@@ -32,7 +32,7 @@ from unspool.anomaly.baselines import (
     NearestWindow,
     SubPCA,
 )
-from unspool.anomaly.thresholds import fit_quietly
+from unspool.anomaly.thresholds import fit_without_warning
 from unspool.data.convert import as_sequences
 from unspool.errors import NoBetterThanMeanWarning, ThresholdWarning
 from unspool.evaluation import auc_roc, evaluate, vus_pr
@@ -81,7 +81,7 @@ def judged(one: Series, method: str, seed: int) -> Iterator[tuple[str, float]]:
     held_out = one.train[len(one.train) - round(len(one.train) * fitted.calibration_split) :]
     calibration = [fitted.anomaly_scores(held_out, "step")]
     scores = fitted.anomaly_scores(one.test, "step")
-    alarms = scores > fit_quietly("moving", calibration, RATE).over(scores)
+    alarms = scores > fit_without_warning("moving", calibration, RATE).over(scores)
     yield "rate on normal steps, step, moving", float(alarms[normal].mean())
     for kind in ("window", "trailing"):
         found = evaluate(
@@ -93,7 +93,9 @@ def judged(one: Series, method: str, seed: int) -> Iterator[tuple[str, float]]:
         asked = 5 * one.steps_per_day / len(held_out)  # 5 in the held-out part
         for kind in ("window", "step", "trailing"):
             calibration = [fitted.anomaly_scores(held_out, kind)]
-            by_day = fit_quietly("alarms", calibration, asked, steps_per_period=one.steps_per_day)
+            by_day = fit_without_warning(
+                "alarms", calibration, asked, steps_per_period=one.steps_per_day
+            )
             scores = fitted.anomaly_scores(one.test, kind)
             alarms = scores > by_day.over(scores)
             found = evaluate(one.labels, alarms=alarms, steps_per_day=one.steps_per_day)

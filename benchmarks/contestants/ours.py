@@ -5,8 +5,8 @@ import torch
 
 from benchmarks import article
 from benchmarks.contestants import Job, Ready
-from unspool.data.generators import sines
 from unspool.data.scaling import Scaler
+from unspool.datasets import make_sine_classes
 from unspool.lstm import Choice, lstm, threads
 from unspool.training.batches import Batch, Batches
 from unspool.training.loop import train
@@ -58,7 +58,7 @@ def _encode(job: Job) -> Ready:
 def _epoch(job: Job) -> Ready:
     model = article.build(job.how)
     article.load(model, job.inputs)
-    windows = sines().train
+    windows = make_sine_classes().X_train
     as_they_are = Scaler(np.zeros(1), np.ones(1))
     rng = np.random.default_rng(0)
     batches = Batches(windows, as_they_are, np.arange(len(windows)), 500, torch.device("cpu"), rng)

@@ -1,4 +1,4 @@
-"""Simple methods against naive NumPy, and what they do with few, equal and very many windows."""
+"""The baselines against naive NumPy, and with few, equal and very many windows."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 
-from unspool.anomaly import blocks
+from unspool.anomaly import baseline_base
 from unspool.anomaly.baselines import (
     GlobalZ,
     IsolationForestWindows,
@@ -63,7 +63,7 @@ def test_sub_pca_keeps_the_components_that_explain_the_share(variance, n):
     assert len(PCA(variance, svd_solver="full").fit(rows).components_) == len(components)
 
 
-def test_k_means_gives_the_nearest_of_its_centres():
+def test_k_means_reconstructs_each_window_as_the_nearest_of_its_centres():
     windows, new = waves(), waves(9, seed=1)
     model = KMeansAD(5, random_state=3).fit(windows)
     centres = KMeans(5, random_state=3).fit(windows.reshape(60, -1)).cluster_centers_
@@ -72,7 +72,7 @@ def test_k_means_gives_the_nearest_of_its_centres():
     np.testing.assert_allclose(model.reconstruct(new), want, atol=1e-12)
 
 
-def test_the_nearest_window_is_that_of_loops():
+def test_the_nearest_window_is_that_found_by_loops():
     windows, new = waves(), waves(9, seed=1)
     want = windows[nearest_by_loops(new.reshape(9, -1), windows.reshape(60, -1))]
     np.testing.assert_array_equal(NearestWindow().fit(windows).reconstruct(new), want)
@@ -102,7 +102,7 @@ def test_the_first_of_equally_near_windows_is_taken():
         assert near.item() == windows[order][0].item()
 
 
-def test_isolation_forest_is_that_of_scikit_learn_and_larger_is_odder():
+def test_isolation_forest_scores_are_those_of_scikit_learn_with_the_sign_changed():
     windows, new = waves(), waves(9, seed=1)
     new[4] = 9
     scores = IsolationForestWindows(random_state=2).fit(windows).window_scores(new)
@@ -111,7 +111,7 @@ def test_isolation_forest_is_that_of_scikit_learn_and_larger_is_odder():
     assert scores.argmax() == 4
 
 
-def test_global_z():
+def test_global_z_is_the_squared_distance_from_the_training_mean():
     windows = waves(n_features=3) * [1, 5, 0] + [0, 2, 7]
     model = GlobalZ().fit(windows)
     values = windows.reshape(-1, 3)
@@ -122,7 +122,7 @@ def test_global_z():
 
 
 @pytest.mark.parametrize("window", [1, 4, 7, 100])
-def test_moving_z_is_that_of_loops(window):
+def test_moving_z_equals_a_computation_by_loops(window):
     windows = waves()
     model = MovingZ(window).fit(windows)
     mean, std = windows.mean(axis=(0, 1)), windows.std(axis=(0, 1))
@@ -163,7 +163,7 @@ def test_moving_z_is_causal_and_does_not_count_the_step_itself():
     ],
     ids=["one", "three", "1x1", "one feature", "38 features", "constant", "a zero", "two, often"],
 )
-def test_few_equal_and_odd_windows(model, windows):
+def test_few_windows_equal_windows_and_windows_of_one_step_are_scored(model, windows):
     found = outputs(clone(model).fit(windows), windows)
     assert np.isfinite(found).all()
     if hasattr(model, "reconstruct"):
@@ -181,11 +181,11 @@ def test_constant_windows_leave_sub_pca_no_component():
 
 
 @pytest.mark.parametrize("model", ALL, ids=called)
-def test_blocks_change_nothing(model, monkeypatch):
+def test_the_size_of_blocks_changes_no_result(model, monkeypatch):
     windows = waves()
     fitted = clone(model).fit(windows)
     want = outputs(fitted, windows)
-    for name in ("blocks", "baselines"):
+    for name in ("baseline_base", "baselines"):
         monkeypatch.setattr(f"unspool.anomaly.{name}.BLOCK", 50)
     np.testing.assert_allclose(outputs(fitted, windows), want, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(outputs(clone(model).fit(windows), windows), want, rtol=1e-9)
@@ -193,9 +193,11 @@ def test_blocks_change_nothing(model, monkeypatch):
 
 def test_candidates_in_blocks_are_compared_as_a_whole(monkeypatch):
     rows = 1e8 + np.random.default_rng(0).normal(size=(40, 3))  # rounding confuses all of them
-    monkeypatch.setattr(blocks, "BLOCK", 7)
+    monkeypatch.setattr(baseline_base, "BLOCK", 7)
     new = rows[::-1] + 0.01
-    np.testing.assert_array_equal(blocks.nearest(new, rows), nearest_by_loops(new, rows))
+    np.testing.assert_array_equal(
+        baseline_base.nearest_index(new, rows), nearest_by_loops(new, rows)
+    )
 
 
 def test_fitted_windows_are_spread_from_the_first_to_the_last():
@@ -207,16 +209,16 @@ def test_fitted_windows_are_spread_from_the_first_to_the_last():
 
 
 @pytest.mark.parametrize("model", [*RECONSTRUCT, IsolationForestWindows()], ids=called)
-def test_fit_takes_so_many_values_at_most(model, monkeypatch):
+def test_fit_reads_at_most_a_fixed_number_of_values(model, monkeypatch):
     taken = []
-    spread = blocks.spread
+    sample_rows = baseline_base.sample_rows
 
-    def watched(windows, most):
-        taken.append((most, spread(windows, most).shape))
-        return spread(windows, most)
+    def watched(windows, max_windows):
+        taken.append((max_windows, sample_rows(windows, max_windows).shape))
+        return sample_rows(windows, max_windows)
 
-    monkeypatch.setattr(blocks, "MOST_VALUES", 20 * 16)
-    monkeypatch.setattr("unspool.anomaly.baselines.spread", watched)
+    monkeypatch.setattr(baseline_base, "MAX_VALUES", 20 * 16)
+    monkeypatch.setattr("unspool.anomaly.baselines.sample_rows", watched)
     clone(model).fit(waves())
     assert taken == [(10_000, (20, 16))]
 
@@ -266,7 +268,7 @@ def test_a_random_state_repeats_a_fit(model):
     assert not np.array_equal(one, other)
 
 
-def test_parameters_and_their_repr():
+def test_get_params_and_repr_show_the_parameters():
     assert repr(SubPCA(0.9)) == "SubPCA(variance=0.9)"
     assert KMeansAD().get_params() == {"n_clusters": 20, "random_state": None}
     assert NearestWindow().get_params() == {"max_windows": 10_000}
@@ -293,14 +295,14 @@ def test_parameters_and_their_repr():
         (MovingZ(0), "`window` must be a whole number of at least 1, got 0."),
     ],
 )
-def test_parameters_that_cannot_be_are_told_in_fit(model, text):
+def test_fit_refuses_parameters_out_of_range(model, text):
     with pytest.raises(InputError) as caught:
         model.fit(waves())
     assert str(caught.value).startswith(text)
 
 
 @pytest.mark.parametrize("model", ALL, ids=called)
-def test_windows_that_cannot_be_are_told(model):
+def test_windows_of_a_wrong_shape_type_or_with_nan_are_refused(model):
     def error_of(call, windows):
         with pytest.raises(InputError) as caught:
             call(windows)
@@ -308,13 +310,13 @@ def test_windows_that_cannot_be_are_told(model):
 
     fit = clone(model).fit
     assert error_of(fit, waves()[0]) == (
-        "Expected windows (N, w, F) of numbers, got shape (8, 2) of dtype float64."
+        "Expected windows (N, w, F) of numbers, got an array of shape (8, 2) and dtype float64."
     )
     assert error_of(fit, waves()[:0]) == (
         "Expected at least one window of at least one step and feature, got (0, 8, 2)."
     )
-    assert error_of(fit, np.full((3, 2, 1), "a")).endswith("of dtype <U1.")
-    assert error_of(fit, np.full((3, 2, 1), np.nan)).startswith("Expected finite values, got")
+    assert error_of(fit, np.full((3, 2, 1), "a")).endswith("and dtype <U1.")
+    assert error_of(fit, np.full((3, 2, 1), np.nan)).startswith("The data contains NaN or infinity")
     fitted = fit(waves())
     bad = waves(n_features=1)
     text = error_of(lambda windows: outputs(fitted, windows), bad)
@@ -324,6 +326,8 @@ def test_windows_that_cannot_be_are_told(model):
         assert text == "Expected windows (N, 8, 2) as in fit, got shape (60, 8, 1)."
     bad = waves()
     bad[4, 1, 1] = np.inf
-    assert error_of(lambda w: outputs(fitted, w), bad).startswith("Expected finite values, got")
+    assert error_of(lambda w: outputs(fitted, w), bad).startswith(
+        "The data contains NaN or infinity"
+    )
     with pytest.raises(NotFittedError):
         outputs(clone(model), waves())

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.full_disk import FULL, full_disk
-from unspool.anomaly.events import Event, find_events, to_table, write_events
+from unspool.anomaly.events import Event, events_table, find_events, write_events
 from unspool.errors import InputError
 
 SCORES = np.array([0, 5, 7, 0, 0, 6, 0, 0, 0, 9, 9.0])
@@ -37,7 +37,7 @@ def test_an_event_has_the_height_of_its_peak_and_the_threshold_that_it_began_wit
     assert (second.height, second.threshold) == (9, 8)
 
 
-def test_a_score_at_its_threshold_is_no_alarm_and_no_peak():
+def test_a_score_equal_to_its_threshold_is_neither_alarm_nor_peak():
     assert find_events([[4.0, 4.0]], [4.0]) == []
     (event,) = find_events([[5.0, 4.0, 6.0]], [[4.0, 4.0, 4.0]], gap=5)
     assert (event.start, event.peak, event.end, event.height) == (0, 2, 3, 6)
@@ -66,14 +66,14 @@ def test_features_are_shares_over_all_steps_of_the_event_the_largest_first():
     assert event.features == ()
 
 
-def test_events_of_several_series_know_theirs():
+def test_events_of_several_series_have_the_number_of_their_series():
     events = find_events([SCORES, [], [9.0]], [LEVELS, [], 1.0], gap=2)
     assert bounds(events)[-1] == (2, 0, 0, 1)
     assert {one.series for one in events[:-1]} == {0}
 
 
-def test_a_table_has_steps_the_end_included():
-    table = to_table(found(gap=4))
+def test_a_table_has_the_last_step_of_an_event_as_its_end():
+    table = events_table(found(gap=4))
     assert list(table) == ["start", "peak", "end", "steps", "height", "threshold", "features"]
     rows = [tuple(values[i] for values in table.values()) for i in range(2)]
     assert rows[0] == (1, 2, 5, 5, 7, 4, "pressure 75 %, flow 25 %, heat 0 %")
@@ -83,7 +83,7 @@ def test_a_table_has_steps_the_end_included():
 def test_a_table_has_times_and_the_names_of_series():
     events = find_events([SCORES, [0.0, 9.0]], [LEVELS, 1.0], gap=4)
     times = [TIMES, np.array(["2020-01-01", "2020-01-02"], "datetime64[D]")]
-    table = to_table(events, times, ["north", "south"])
+    table = events_table(events, times, ["north", "south"])
     assert table["series"].tolist() == ["north", "north", "south"]
     assert table["end"].tolist() == [
         pd.Timestamp("2014-02-10 00:25"),
@@ -93,7 +93,7 @@ def test_a_table_has_times_and_the_names_of_series():
     assert table["steps"].tolist() == [5, 2, 1]
 
 
-def test_csv(tmp_path):
+def test_a_csv_file_has_the_columns_of_the_table(tmp_path):
     write_events(found(gap=4), tmp_path / "events.csv", times=[TIMES])
     assert (tmp_path / "events.csv").read_text() == (
         "start,peak,end,steps,height,threshold,features\n"
@@ -117,7 +117,7 @@ def test_csv(tmp_path):
         (np.arange(11) / 2, 0.5),
     ],
 )
-def test_json(tmp_path, times, expected):
+def test_a_json_file_has_an_object_for_each_event(tmp_path, times, expected):
     write_events(found(gap=4), tmp_path / "events.json", times=[times], series=["Süd"])
     text = (tmp_path / "events.json").read_text(encoding="utf-8")
     assert '"series": "Süd"' in text
@@ -138,7 +138,7 @@ def test_no_events_are_a_table_of_the_same_columns(tmp_path, capsys):
     write_events([], tmp_path / "events.csv", times=[TIMES], series=["a"])
     header = "series,start,peak,end,steps,height,threshold,features\n"
     assert (tmp_path / "events.csv").read_text() == header
-    table, full = to_table([], [TIMES]), to_table(found(), [TIMES])
+    table, full = events_table([], [TIMES]), events_table(found(), [TIMES])
     assert {name: one.dtype.kind for name, one in table.items()} == {
         name: one.dtype.kind for name, one in full.items()
     }
@@ -149,7 +149,7 @@ def test_no_events_are_a_table_of_the_same_columns(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("ending", ["csv", "json"])
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, ending):
+def test_a_failed_write_leaves_the_old_file_and_no_partial_one(tmp_path, ending):
     path = tmp_path / f"events.{ending}"
     path.write_text("before")
     with full_disk(), pytest.raises(InputError, match=FULL):
@@ -169,10 +169,10 @@ def event(**changed):
             lambda: find_events([[1.0, np.nan]], [0.0]),
             "Expected finite numbers in the scores of series 0, got nan at step 1",
         ),
-        (lambda: find_events([[1.0]], []), "Expected thresholds of 1 series, got 0."),
+        (lambda: find_events([[1.0]], []), "Expected thresholds of 1 series, got those of 0."),
         (
             lambda: find_events([[1.0]], [0.0], []),
-            "Expected contributions of 1 series, got 0.",
+            "Expected contributions of 1 series, got those of 0.",
         ),
         (
             lambda: find_events([[1.0]], [[0.0, 1.0]]),
@@ -199,20 +199,22 @@ def event(**changed):
             "`gap` must be a whole number of at least 0, got -1.",
         ),
         (
-            lambda: to_table([event(series=1)]),
-            "Expected names of the series in `series`, up to number 1, got 0.",
+            lambda: events_table([event(series=1)]),
+            "An event belongs to series 1, but `series` names 0 series; name all of them.",
         ),
         (
-            lambda: to_table([event(series=2)], series=["a", "b"]),
-            "Expected names of the series in `series`, up to number 2, got 2.",
+            lambda: events_table([event(series=2)], series=["a", "b"]),
+            "An event belongs to series 2, but `series` names 2 series; name all of them.",
         ),
         (
-            lambda: to_table([event()], times=[TIMES[:2]]),
-            "Expected the times of at least 3 steps of series 0, got 2.",
+            lambda: events_table([event()], times=[TIMES[:2]]),
+            "An event of series 0 ends at step 3, but `times` has 2 steps of that series; pass the "
+            "times of all steps.",
         ),
         (
-            lambda: to_table([event()], times=[]),
-            "Expected the times of at least 3 steps of series 0, got 0.",
+            lambda: events_table([event()], times=[]),
+            "An event of series 0 ends at step 3, but `times` has 0 steps of that series; pass the "
+            "times of all steps.",
         ),
         (
             lambda: write_events([], "events.txt"),
@@ -224,6 +226,6 @@ def event(**changed):
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(call, message):
+def test_arguments_that_do_not_match_are_refused(call, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         call()

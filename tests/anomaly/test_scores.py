@@ -7,10 +7,10 @@ import pytest
 
 from tests.anomaly.detectors import ODD_LENGTHS, WINDOW, detector, lstm, waves
 from unspool import DenseAutoencoder, LSTMForecaster, Sequences
-from unspool.anomaly import errors
+from unspool.anomaly import model_errors
 from unspool.anomaly.baselines import SubPCA
-from unspool.anomaly.errors import FURTHEST, nearest
-from unspool.anomaly.scores import LEAST_SCALE, counts, overlap_mean
+from unspool.anomaly.model_errors import MAX_DISTANCE, nearest_distances
+from unspool.anomaly.scores import MIN_SCALE, overlap_mean, window_counts
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::unspool.errors.NoBetterThanMeanWarning", "ignore::unspool.errors.ThresholdWarning"
@@ -184,7 +184,7 @@ def test_windows_of_few_steps_have_normal_errors_of_their_own():
         windows = [window_at(held_out[i:], steps - 1, WINDOW) for i in starts]
         errors = window_errors(found.model_, np.array(windows), "mse")
         means = [trailing_mean(one[-steps:], WINDOW) for one in errors]
-        expected[steps - 1] = np.maximum(np.mean(means, axis=0), LEAST_SCALE)
+        expected[steps - 1] = np.maximum(np.mean(means, axis=0), MIN_SCALE)
     np.testing.assert_allclose(scale, expected, rtol=1e-4)
     short = detector(lstm()).fit(waves(), calibration=waves(5, seed=1)).scales_["trailing"]
     assert (short[5:] == short[4]).all()
@@ -289,11 +289,11 @@ def test_a_glitch_of_any_size_has_a_finite_score_that_is_the_highest(make, size)
 def test_values_further_away_than_a_limit_count_as_that():
     found = detector().fit(waves())
     scaler, X = found.model_.scaler_, waves(seed=1)
-    X[50] = scaler.shift + 2 * FURTHEST * scaler.scale
+    X[50] = scaler.shift + 2 * MAX_DISTANCE * scaler.scale
     same = X.copy()
-    same[50] = scaler.shift + FURTHEST * scaler.scale
+    same[50] = scaler.shift + MAX_DISTANCE * scaler.scale
     np.testing.assert_array_equal(found.anomaly_scores(X), found.anomaly_scores(same))
-    same[50] = scaler.shift + FURTHEST / 2 * scaler.scale
+    same[50] = scaler.shift + MAX_DISTANCE / 2 * scaler.scale
     assert found.anomaly_scores(X).max() > found.anomaly_scores(same).max()
 
 
@@ -310,7 +310,7 @@ def test_a_feature_that_never_moved_in_training_is_found_when_it_moves():
 def test_rounding_in_a_constant_series_is_no_anomaly():
     X = np.full((60, 2), 0.1)
     found = detector().fit(X)
-    assert all((one >= LEAST_SCALE).all() for one in found.scales_.values())
+    assert all((one >= MIN_SCALE).all() for one in found.scales_.values())
     assert found.anomaly_scores(X).max() < 0.7
     assert found.anomaly_scores(np.full((60, 2), 0.1 * (1 + 1e-15))).max() < 0.7
     assert not found.detect(X).alarms.any()
@@ -344,7 +344,7 @@ def test_an_overlap_mean_is_that_of_all_windows_that_cover_a_step():
         found = overlap_mean(windows, steps)
         for t in range(steps):
             covering = [i for i in range(n) if i <= t < i + size]
-            assert counts(n, size)[t] == len(covering)
+            assert window_counts(n, size)[t] == len(covering)
             np.testing.assert_allclose(found[t], windows[covering].mean(axis=0))
 
 
@@ -352,14 +352,14 @@ def test_distances_are_those_to_the_nearest():
     rng = np.random.default_rng(0)
     codes, known = rng.normal(size=(30, 4)), rng.normal(size=(7, 4))
     expected = [min(sqrt(sum((c - k) ** 2)) for k in known) for c in codes]
-    np.testing.assert_allclose(nearest(codes, known), expected)
+    np.testing.assert_allclose(nearest_distances(codes, known), expected)
 
 
 @pytest.mark.parametrize("make", [lstm, lambda: LSTMForecaster(3, horizon=2, **QUICK), SubPCA])
 def test_batches_change_nothing(make, monkeypatch):
     found, X = detector(make()).fit(waves()), waves(60, seed=1)
     expected = [found.anomaly_scores(X, kind) for kind in found.thresholds_]
-    monkeypatch.setattr(errors, "BATCH_VALUES", 3 * WINDOW * 2)
+    monkeypatch.setattr(model_errors, "BATCH_VALUES", 3 * WINDOW * 2)
     for kind, scores in zip(found.thresholds_, expected, strict=True):
         np.testing.assert_allclose(found.anomaly_scores(X, kind), scores, rtol=1e-5)
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from scipy.signal import lfilter
 
-from unspool.anomaly.clusters import clusters
+from unspool.anomaly.alarm_clusters import find_clusters
 from unspool.anomaly.thresholds import fit_threshold, from_plain
 from unspool.errors import InputError, ThresholdWarning
 
@@ -28,7 +28,7 @@ def true_rates(kind, distribution, n, rate, draws=30):
     ]
 
 
-def test_the_quantile_keeps_its_promise_on_the_mean_of_small_calibrations():
+def test_the_quantile_keeps_its_rate_on_average_over_small_calibrations():
     rates = true_rates("quantile", stats.expon(), 99, 0.05, draws=400)
     assert np.mean(rates) == pytest.approx(0.05, rel=0.06)  # numpy.quantile: 0.059
 
@@ -41,7 +41,7 @@ def test_peaks_over_threshold_on_known_tails(name, n, rate, within):
     assert rate / within <= low <= high <= rate * within
 
 
-def test_peaks_over_threshold_reach_where_no_score_has_been():
+def test_peaks_over_threshold_extrapolate_beyond_the_largest_score():
     """One in 10,000, asked of 2,000 scores: the largest of them is exceeded by 5 times as many."""
     pareto = np.median(true_rates("pareto", stats.expon(), 2000, 1e-4))
     assert pareto == pytest.approx(1e-4, rel=0.3)
@@ -62,7 +62,7 @@ def test_peaks_over_threshold_of_equal_scores_are_their_level():
 
 
 @pytest.mark.parametrize("drift", [0, 2])
-def test_a_moving_threshold_gives_the_rate_asked_for(drift):
+def test_a_moving_threshold_keeps_the_requested_rate(drift):
     scores = np.random.default_rng(0).exponential(size=31_000)
     scores *= 1 + drift * np.arange(31_000) / 31_000
     threshold = fit_threshold("moving", [scores[:1000]], 0.01, memory=1000)
@@ -85,7 +85,7 @@ def test_a_long_anomaly_becomes_the_new_normal():
 
 
 @pytest.mark.parametrize("steps", [1, 16, 64])
-def test_a_moving_threshold_holds_its_rate_also_for_scores_that_hang_together(steps):
+def test_a_moving_threshold_keeps_its_rate_for_autocorrelated_scores(steps):
     scores = np.random.default_rng(0).exponential(size=30_000)
     scores = np.convolve(scores, np.ones(steps) / steps, "valid")
     threshold = quiet("moving", [scores[:2000]], 0.01)
@@ -112,34 +112,34 @@ def test_a_moving_threshold_begins_with_the_last_scores_of_all_series():
 
 
 @pytest.mark.parametrize("gap", [1, 16])
-def test_alarms_are_as_many_as_asked_for_in_the_scores_at_hand(gap):
+def test_the_calibration_scores_have_the_requested_number_of_alarms(gap):
     scores = [np.random.default_rng(seed).exponential(size=4000) for seed in range(3)]
     threshold = fit_threshold("alarms", scores, 5, gap=gap, steps_per_period=1000)
-    counted = sum(len(clusters(one > threshold.level, gap)) for one in scores)
+    counted = sum(len(find_clusters(one > threshold.level, gap)) for one in scores)
     assert counted == threshold.n_clusters == 60  # 5 · 12,000 / 1,000
     lower = max(one[one < threshold.level].max() for one in scores)
-    assert sum(len(clusters(one > lower, gap)) for one in scores) > 60
+    assert sum(len(find_clusters(one > lower, gap)) for one in scores) > 60
     pooled = np.concatenate(scores)
     for level in pooled[pooled > threshold.level]:  # nowhere further up are they more
-        assert sum(len(clusters(one > level, gap)) for one in scores) <= 60
+        assert sum(len(find_clusters(one > level, gap)) for one in scores) <= 60
 
 
-def test_alarms_of_new_data_are_as_many_as_asked_for():
+def test_new_data_has_about_the_requested_number_of_alarms():
     found = []
     for seed in range(10):
         rng = np.random.default_rng(seed)
         scores = lfilter([1], [1, -0.8], rng.normal(size=40_000))
         threshold = fit_threshold("alarms", [scores[:20_000]], 2, steps_per_period=1000)
-        found.append(len(clusters(scores[20_000:] > threshold.level, 16)) / 20)
+        found.append(len(find_clusters(scores[20_000:] > threshold.level, 16)) / 20)
     assert np.mean(found) == pytest.approx(2, rel=0.15)
     assert max(found) < 4
 
 
-def test_more_alarms_than_there_can_be_do_not_make_one_of_everything():
+def test_a_rate_that_cannot_be_reached_does_not_merge_all_steps_into_one_alarm():
     scores = np.random.default_rng(0).exponential(size=500)
     with pytest.warns(ThresholdWarning, match="are 5,000 over the 500 scores"):
         threshold = fit_threshold("alarms", [scores], 100, gap=16, steps_per_period=10)
-    counts = [len(clusters(scores > level, 16)) for level in scores]
+    counts = [len(find_clusters(scores > level, 16)) for level in scores]
     assert threshold.n_clusters == max(counts) > 10
     with pytest.warns(ThresholdWarning, match="so that the threshold is the largest score"):
         threshold = fit_threshold("alarms", [scores], 0.1, steps_per_period=1000)
@@ -157,45 +157,45 @@ AVERAGED = np.convolve(SCORES, np.ones(64) / 64, "valid")
             "quantile", [SCORES], {"rate": 0.01},
             "500 scores of normal data are worth 500 independent ones, and a false alarm rate of "
             "0.01 within a factor of 2 needs 2,000: the true rate probably lies between 0.0049 and "
-            "0.016. Hold out more normal data, or ask for a rate of at least 0.04.",
+            "0.016. Hold out more normal data, or use a rate of at least 0.04.",
         ),
         (
             "quantile", [AVERAGED], {"rate": 0.001},
             "437 scores of normal data are worth 12 independent ones, and a false alarm rate of "
             "0.001 within a factor of 2 needs 20,000: the true rate probably lies between 0.0084 "
-            "and 0.17. The threshold is the largest of them. Hold out more normal data, or take "
-            "the scores of steps (`kind` 'step'), which are less autocorrelated.",
+            "and 0.17. The threshold is the largest of them. Hold out more normal data, or use "
+            "scores of the `kind` 'step', which are less autocorrelated.",
         ),
         (
             "moving", [AVERAGED], {"rate": 0.01, "memory": 437},
             "A moving threshold for a false alarm rate of 0.01 needs a memory worth 100 "
-            "independent scores, and 437 scores are worth 12: more alarms will come than asked "
-            "for. Take a `memory` of 3,518 scores, or ask for a rate of at least 0.081, or take "
-            "the scores of steps (`kind` 'step'), which are less autocorrelated.",
+            "independent scores, but 437 scores are worth 12: there will be more alarms than "
+            "requested. Use a `memory` of 3,518 scores, or use a rate of at least 0.081, or use "
+            "scores of the `kind` 'step', which are less autocorrelated.",
         ),
         (
             "moving", [SCORES], {"rate": 0.01, "memory": 50},
             "A moving threshold for a false alarm rate of 0.01 needs a memory worth 100 "
-            "independent scores, and 50 scores are worth 50: more alarms will come than asked for. "
-            "Take a `memory` of 100 scores, or ask for a rate of at least 0.02.",
+            "independent scores, but 50 scores are worth 50: there will be more alarms than "
+            "requested. Use a `memory` of 100 scores, or use a rate of at least 0.02.",
         ),
         (
             "alarms", [SCORES], {"rate": 2, "steps_per_period": 100},
             "2 false alarms per period are 10 over the 500 scores of normal data; 20 are needed to "
             "know their number within a factor of 2, and 10 were found. The true number per period "
-            "probably lies between 1.2 and 2.8. Hold out more normal data (1,000 scores), or ask "
-            "for more alarms per period.",
+            "probably lies between 1.2 and 2.8. Hold out more normal data (1,000 scores), or allow "
+            "more alarms per period.",
         ),
     ],
 )  # fmt: skip
-def test_scores_that_cannot_carry_the_rate_are_warned_of_once(kind, scores, options, message):
+def test_too_few_independent_scores_for_the_rate_warn_once(kind, scores, options, message):
     with pytest.warns(ThresholdWarning) as caught:
         fit_threshold(kind, scores, **options)
     assert [str(one.message) for one in caught] == [message]
     assert caught[0].filename == __file__
 
 
-def test_as_much_as_the_warning_advises_is_not_warned_of():
+def test_following_the_advice_of_the_warning_silences_it():
     fit_threshold("quantile", [SCORES], 0.04)
     fit_threshold("pareto", [SCORES], 0.04)
     fit_threshold("moving", [SCORES], 0.01, memory=100)
@@ -213,17 +213,17 @@ def test_scores_of_several_series_are_pooled():
 
 @few
 @pytest.mark.parametrize("kind", ["quantile", "pareto", "moving", "alarms"])
-def test_plain_data_makes_the_same_threshold(kind):
+def test_a_threshold_restored_from_plain_data_is_the_same(kind):
     threshold = fit_threshold(kind, [SCORES], 0.1, memory=np.int64(100), steps_per_period=10)
     plain = threshold.to_plain()
     arrays = {name: one for name, one in plain.items() if isinstance(one, np.ndarray)}
     text = json.dumps({name: one for name, one in plain.items() if name not in arrays})
-    again = from_plain({**json.loads(text), **arrays})
-    assert type(again) is type(threshold)
-    assert json.dumps(again.to_plain(), default=np.ndarray.tolist) == json.dumps(
+    restored = from_plain({**json.loads(text), **arrays})
+    assert type(restored) is type(threshold)
+    assert json.dumps(restored.to_plain(), default=np.ndarray.tolist) == json.dumps(
         plain, default=np.ndarray.tolist
     )
-    np.testing.assert_array_equal(again.over(SCORES), threshold.over(SCORES))
+    np.testing.assert_array_equal(restored.over(SCORES), threshold.over(SCORES))
 
 
 @few
@@ -233,19 +233,23 @@ def test_plain_data_makes_the_same_threshold(kind):
         ("quantile", {"kind": "quartile"}, "unknown `kind` 'quartile': did you mean 'quantile'?"),
         ("quantile", {"level": np.nan}, "`level` must be a number of at least"),
         ("quantile", {"rate": 1.5}, "`rate` must be a number above 0 and below 1, got 1.5."),
-        ("quantile", {"gap": 3}, "Expected level, n_effective, n_scores, rate of a threshold"),
+        (
+            "quantile",
+            {"gap": 3},
+            "A threshold 'quantile' needs level, n_effective, n_scores, rate, got",
+        ),
         ("pareto", {"shape": "1"}, "`shape` must be a number of at least"),
         ("pareto", {"scale": -1}, "`scale` must be a number of at least 0, got -1."),
         ("moving", {"recent": np.ones(101)}, "Expected 1 to 100 scores in `recent`, got 101."),
         ("moving", {"recent": np.ones(0)}, "Expected 1 to 100 scores in `recent`, got 0."),
-        ("moving", {"recent": np.ones(9)}, "Expected the quantile of `recent` in `level`, got"),
+        ("moving", {"recent": np.ones(9)}, "`level` must be the quantile of `recent`, 1.0, got"),
         ("moving", {"recent": [np.nan]}, "Expected finite numbers in `recent`, got nan at step 0"),
         ("moving", {"memory": 0}, "`memory` must be a whole number of at least 1, got 0."),
         ("alarms", {"steps_per_period": 0}, "`steps_per_period` must be a number above 0, got 0."),
         ("alarms", {"n_clusters": 1.5}, "`n_clusters` must be a whole number of at least 0"),
     ],
 )
-def test_plain_data_that_is_no_threshold_is_refused(kind, changed, message):
+def test_plain_data_with_a_missing_or_wrong_part_is_refused(kind, changed, message):
     plain = fit_threshold(kind, [SCORES], 0.1, memory=100, steps_per_period=10).to_plain()
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         from_plain({**plain, **changed})
@@ -268,10 +272,10 @@ def test_plain_data_that_is_no_threshold_is_refused(kind, changed, message):
         ),
         (
             ("quantile", SCORES, 0.1), {},
-            "Expected the scores of series 0 of shape (T,), got ().",
+            "Expected the scores of series 0 of shape (T,), got shape ().",
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_used_is_refused(arguments, options, message):
+def test_unusable_parameters_and_scores_are_refused(arguments, options, message):
     with pytest.raises(InputError, match=re.escape(message)):
         fit_threshold(*arguments, **options)

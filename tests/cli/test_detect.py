@@ -14,8 +14,8 @@ import unspool
 from tests.cli.conftest import MINUTES
 from tests.cli.tables import read_csv, write_csv
 from unspool import AnomalyDetector, Windows, evaluation, plots
-from unspool.anomaly.scores import KINDS
-from unspool.anomaly.threshold_kinds import KINDS as THRESHOLDS
+from unspool.anomaly.scores import SCORE_KINDS
+from unspool.anomaly.threshold_kinds import THRESHOLD_KINDS
 from unspool.cli.compare import rivals
 from unspool.cli.detector import Kind, Threshold
 from unspool.data.files import read_file
@@ -445,8 +445,8 @@ def test_help_says_the_defaults(run):
     assert "remembers; by default as many as its rate needs" in help_
     assert f"one event; {defaults['gap']} by default." in help_
     assert "Exit codes: 0 when done" in help_
-    assert [one.value for one in Kind] == list(KINDS)
-    assert {one.value for one in Threshold} == set(THRESHOLDS)
+    assert [one.value for one in Kind] == list(SCORE_KINDS)
+    assert {one.value for one in Threshold} == set(THRESHOLD_KINDS)
 
 
 @pytest.mark.parametrize(

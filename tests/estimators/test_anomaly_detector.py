@@ -21,7 +21,7 @@ from unspool import (
     StackedAutoencoder,
     Windows,
 )
-from unspool.anomaly.reading import read
+from unspool.anomaly.inputs import read_input
 from unspool.errors import (
     DivergedError,
     InputError,
@@ -452,8 +452,8 @@ def test_a_fit_that_fails_leaves_the_detector_as_it_was(place, monkeypatch):
 
     where = {
         "fit": (LSTMAutoencoder, "fit"),
-        "errors": (unspool.estimators.anomaly_detector, "errors"),
-        "thresholds": (unspool.estimators.anomaly_detector, "fit_quietly"),
+        "errors": (unspool.estimators.anomaly_detector, "series_errors"),
+        "thresholds": (unspool.estimators.anomaly_detector, "fit_without_warning"),
     }
     with monkeypatch.context() as patch:
         patch.setattr(*where[place], fails)
@@ -477,16 +477,16 @@ def test_nothing_of_x_is_changed():
 
 def test_the_default_model_takes_device_and_verbose(capfd):
     found = AnomalyDetector(verbose=2, device="cpu", random_state=0, window=WINDOW)
-    model = detector_training.default_model(found, read(X), WINDOW)
+    model = detector_training.default_model(found, read_input(X), WINDOW)
     assert (model.verbose, model.device) == (2, "cpu")
 
 
 def test_the_default_model_masks_no_input_and_has_no_kernels():
-    model = detector_training.default_model(AnomalyDetector(), read(X), 64)
+    model = detector_training.default_model(AnomalyDetector(), read_input(X), 64)
     given = {"latent_dim": 16, "units": 32, "n_kernels": 0, "input_dropout": 0.0, "patch_size": 8}
     given |= {"steps_per_epoch": 25, "epochs": 30}
     assert {name: model.get_params()[name] for name in given} == given
-    whole = detector_training.default_model(AnomalyDetector(), read(X[None]), 400)
+    whole = detector_training.default_model(AnomalyDetector(), read_input(X[None]), 400)
     assert (whole.epochs, whole.steps_per_epoch, whole.patch_size) == ("auto", None, 13)
 
 

@@ -32,8 +32,8 @@ def test_events_are_runs_of_ones(labels, events):
     assert [tuple(event) for event in found] == events
 
 
-def test_events_are_those_of_one_series():
-    with pytest.raises(InputError, match="`labels` of one series, got 2 series"):
+def test_labels_of_several_series_are_refused():
+    with pytest.raises(InputError, match="`labels` of one series, got those of 2 series"):
         events_of([[0, 1], [1, 0]])
 
 
@@ -63,7 +63,7 @@ def test_steps_in_windows_as_nab_writes_them_are_ones(read):
     assert labels.tolist() == [0, 1, 1, 1]  # both ends belong to a window
 
 
-def test_windows_may_be_numbers_dates_overlapping_and_none():
+def test_windows_may_be_numbers_or_dates_overlap_or_be_empty():
     assert labels_from_windows(np.arange(6), [(1, 2), (2, 3.5)]).tolist() == [0, 1, 1, 1, 0, 0]
     day = datetime.date(2014, 4, 11)
     assert labels_from_windows(TIMES, [(day, day)]).tolist() == [0, 0, 0, 1]
@@ -75,23 +75,31 @@ def test_windows_may_be_numbers_dates_overlapping_and_none():
     ("times", "windows", "message"),
     [
         (TIMES, [("2014-04-10 00:06", "2014-04-10 00:07")], "No step lies in the window from"),
-        ([], [(1, 2)], "`times` are of no step"),
+        ([], [(1, 2)], "`times` are empty"),
         (TIMES, [("2014-04-11", "2014-04-10")], "must not end before it starts"),
-        (TIMES, [(1, 2)], "one kind, got dates and numbers"),
-        ([1, 2], [TIMES[:2]], "one kind, got numbers and dates"),
+        (TIMES, [(1, 2)], "the same kind, got dates and numbers"),
+        ([1, 2], [TIMES[:2]], "the same kind, got numbers and dates"),
         (TIMES, [TIMES[:3]], r"pairs of start and end, got shape \(1, 3\)"),
         (TIMES, TIMES[:2], r"pairs of start and end, got shape \(2,\)"),
         ([TIMES], [TIMES[:2]], r"`times` must be of shape \(T,\), got shape \(1, 4\)"),
         (["yesterday"], [], "`times` must be in ISO 8601.*got 'yesterday'"),
-        (["2014-04-10T00:00Z"], [], "`times` must be without a time zone"),
-        (pd.date_range("2024", periods=2, tz="UTC"), [], "`times` must be without a time zone"),
-        ([1.0, np.nan], [], "`times` must all be known, got nan"),
-        (pd.to_datetime(["2024", None], format="%Y"), [], "`times` must all be known, got NaT"),
-        ([datetime.datetime(2024, 1, 1), pd.NaT], [], "`times` must all be known, got NaT"),
-        ([None, TIMES[0]], [], "`times` must be dates, text in ISO 8601 or numbers, got None"),
-        ([1j], [], "`times` must be dates, text in ISO 8601 or numbers, got complex128"),
+        (["2014-04-10T00:00Z"], [], "`times` must not have a time zone"),
+        (pd.date_range("2024", periods=2, tz="UTC"), [], "`times` must not have a time zone"),
+        ([1.0, np.nan], [], "`times` must not have missing values, got nan"),
+        (
+            pd.to_datetime(["2024", None], format="%Y"),
+            [],
+            "`times` must not have missing values, got NaT",
+        ),
+        (
+            [datetime.datetime(2024, 1, 1), pd.NaT],
+            [],
+            "`times` must not have missing values, got NaT",
+        ),
+        ([None, TIMES[0]], [], "`times` must be dates, strings in ISO 8601 or numbers, got None"),
+        ([1j], [], "`times` must be dates, strings in ISO 8601 or numbers, got complex128"),
     ],
 )
-def test_times_and_windows_that_make_no_sense_are_refused(times, windows, message):
+def test_unusable_times_and_windows_are_refused(times, windows, message):
     with pytest.raises(InputError, match=message):
         labels_from_windows(times, windows)

@@ -1,4 +1,4 @@
-"""What `evaluate` counts is what counting step by step gives."""
+"""`evaluate` against counts made step by step."""
 
 import dataclasses
 import math
@@ -14,7 +14,7 @@ from unspool.evaluation import auc_pr, auc_roc, evaluate, vus_pr
 
 
 def by_hand(labels, alarms, gap, steps_per_day):
-    """Every number that comes from alarms, step by step."""
+    """Compute every number that needs alarms, step by step."""
     found, delays, clusters, false, normal, flagged = 0, [], 0, 0, 0, 0
     n_events = 0
     for one, its in zip(labels, alarms, strict=True):
@@ -67,7 +67,7 @@ def random_flags(rng, steps, n, longest):
 
 
 @pytest.mark.parametrize("gap", [1, 2, 3, 8, 16, 1000])
-def test_counts_are_those_made_by_hand(gap):
+def test_counts_equal_those_of_loops_over_steps(gap):
     for seed in range(60):
         rng = np.random.default_rng(seed)
         steps = [0, 1, 2, 30, 120][seed % 5 :]
@@ -116,20 +116,20 @@ def test_one_alarm_in_a_long_event_does_not_flag_the_rest_of_it():
     assert found.auc_pr == pytest.approx(0.5 / 900 + 0.9 * 899 / 900)
 
 
-def test_an_alarm_that_lasts_for_ever_shows_in_the_share_of_normal_steps():
+def test_an_alarm_that_never_ends_increases_the_share_of_normal_steps():
     labels = np.repeat([0, 1, 0], [50, 10, 40])
     found = evaluate(labels, alarms=np.ones(100), steps_per_day=30)
     assert (found.f1, found.flagged_normal, found.n_false) == (1, 1, 0)
 
 
-def test_false_alarms_are_those_of_a_day_of_normal_steps():
+def test_false_alarms_are_counted_per_day_of_normal_steps():
     labels = np.repeat([0, 1], [60, 940])
     alarms = np.zeros(1000)
     alarms[[5, 45]] = 1
     assert evaluate(labels, alarms=alarms, steps_per_day=30).false_alarms_per_day == 1
 
 
-def test_what_was_not_given_is_none():
+def test_numbers_without_their_input_are_none():
     labels, scores = np.repeat([0, 1, 0], 9), np.arange(27) % 5
     ranked, alarmed = evaluate(labels, scores), evaluate(labels, alarms=scores > 3)
     names = [field.name for field in dataclasses.fields(ranked)]
@@ -140,7 +140,7 @@ def test_what_was_not_given_is_none():
     assert ranked.n_events == alarmed.n_events == 1
 
 
-def test_areas_are_those_of_the_functions():
+def test_the_areas_equal_those_of_the_functions():
     rng = np.random.default_rng(0)
     labels = [random_flags(rng, 80, 3, 9) for _ in range(3)]
     scores = [rng.normal(size=80) for _ in range(3)]
@@ -153,7 +153,7 @@ def test_areas_are_those_of_the_functions():
 
 @pytest.mark.parametrize("label", [0, 1])
 @pytest.mark.parametrize("alarm", [0, 1])
-def test_what_is_undefined_is_nan(label, alarm):
+def test_undefined_numbers_are_nan(label, alarm):
     """Series that are all normal or one event, with no alarm or nothing else."""
     steps = np.ones(10)
     found = evaluate(label * steps, steps, alarm * steps, steps_per_day=5).as_dict()
@@ -194,7 +194,7 @@ def test_the_table_shows_what_was_computed():
     ]
 
 
-def test_a_dictionary_has_every_number_as_a_plain_one():
+def test_as_dict_has_every_number_in_plain_python():
     found = evaluate([0, 1, 1, 0], [1, 2, 3, 0], np.array([0, 1, 0, 0]), steps_per_day=2)
     plain = found.as_dict()
     assert list(plain) == [field.name for field in dataclasses.fields(found)]
@@ -202,7 +202,7 @@ def test_a_dictionary_has_every_number_as_a_plain_one():
     assert plain["auc_pr"] == found.auc_pr
 
 
-def test_a_report_cannot_be_changed():
+def test_a_report_is_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError):
         evaluate([0, 1], [0, 1]).auc_pr = 1.0
 
@@ -212,21 +212,21 @@ def test_a_report_cannot_be_changed():
     [
         ({}, "Expected `scores`, `alarms` or both"),
         ({"alarms": [0, 3]}, "`alarms` must be 0 or 1.* got 3 at step 1"),
-        ({"alarms": [1, -1]}, r"`predict\(X\) == -1` are the alarms of a detector"),
-        ({"alarms": [0]}, "`labels` and `alarms` must have the same steps, got 2 and 1"),
+        ({"alarms": [1, -1]}, r"for a detector use `predict\(X\) == -1`"),
+        ({"alarms": [0]}, "`labels` and `alarms` must have the same number of steps, got 2 and 1"),
         ({"scores": [0, np.nan]}, "`scores` must be a number at every step, got NaN at step 1"),
-        ({"scores": [0]}, "`labels` and `scores` must have the same steps, got 2 and 1"),
+        ({"scores": [0]}, "`labels` and `scores` must have the same number of steps, got 2 and 1"),
         ({"scores": [0, 1], "gap": 0}, "`gap` must be a whole number of at least 1, got 0"),
         ({"scores": [0, 1], "steps_per_day": 0}, "`steps_per_day` must be a number above 0"),
         ({"alarms": [0, 1], "buffer": -1}, "`buffer` must be a whole number of at least 0"),
     ],
 )
-def test_what_cannot_be_evaluated_is_refused(arguments, message):
+def test_unusable_arguments_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         evaluate([0, 1], **arguments)
 
 
-def test_evaluating_needs_numpy_alone():
+def test_evaluation_needs_numpy_alone():
     script = (
         "import sys, numpy as np\n"
         "from unspool import evaluation\n"
@@ -242,6 +242,7 @@ def test_evaluating_needs_numpy_alone():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_names_are_public():
-    for name in ["auc_pr", "auc_roc", "vus_pr", "events_of", "labels_from_windows", "evaluate"]:
-        assert callable(getattr(evaluation, name))
+def test_dir_is_exactly_the_public_names():
+    names = ["Evaluation", "auc_pr", "auc_roc", "evaluate", "events_of", "labels_from_windows"]
+    assert dir(evaluation) == [*names, "vus_pr"]
+    assert evaluation.__all__ == dir(evaluation)

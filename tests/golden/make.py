@@ -28,7 +28,7 @@ from unspool import (
     Windows,
     model_file,
 )
-from unspool.anomaly.scores import KINDS
+from unspool.anomaly.scores import SCORE_KINDS
 from unspool.errors import NoBetterThanMeanWarning, ThresholdWarning
 
 FOLDER = Path(__file__).parent / f"v{model_file.FORMAT_VERSION}"
@@ -127,7 +127,7 @@ def of_detector(detector: Any, values: np.ndarray) -> dict[str, np.ndarray]:
     """Scores of each kind, and thresholds and contributions of the default kind."""
     X = pd.DataFrame(values, columns=NAMES)
     found = detector.detect(X)
-    scores = {kind: detector.anomaly_scores(X, kind) for kind in KINDS}
+    scores = {kind: detector.anomaly_scores(X, kind) for kind in SCORE_KINDS}
     return {**scores, "thresholds": found.thresholds, "contributions": found.contributions}
 
 

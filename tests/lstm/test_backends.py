@@ -11,7 +11,7 @@ import torch
 from tests.close import assert_close
 from tests.lstm.cases import CELLS, RESULTS, SERVED, Case, call, check, draw, expected, run, tensors
 from unspool.lstm import BACKENDS
-from unspool.lstm.backends.compiled import Task
+from unspool.lstm.prepared import PreparedLayer
 
 directions = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 backends = pytest.mark.parametrize("backend", BACKENDS)
@@ -32,8 +32,10 @@ FEW = Case(4, 9, 3, 5, ragged=True)
 
 @pytest.fixture(autouse=True)
 def poisoned(monkeypatch):
-    new = Task.new
-    monkeypatch.setattr(Task, "new", lambda task, *shape: new(task, *shape).fill_(torch.nan))
+    allocate = PreparedLayer.allocate
+    monkeypatch.setattr(
+        PreparedLayer, "allocate", lambda layer, *shape: allocate(layer, *shape).fill_(torch.nan)
+    )
 
 
 @dtypes

@@ -33,7 +33,7 @@ def test_auto_says_what_runs_and_why():
 @pytest.fixture
 def measured(monkeypatch):
     """The library trains faster on fewer than 10 sequences."""
-    monkeypatch.setattr(compiled, "FEWEST_TRAINING", ((16, 0), (math.inf, 10)))
+    monkeypatch.setattr(compiled, "CROSSOVER", ((16, 0), (math.inf, 10)))
 
 
 def test_auto_leaves_training_on_a_small_batch_of_a_wide_layer_to_the_library(measured):

@@ -8,7 +8,7 @@ import torch
 
 from tests.lstm.cases import Case, check
 from tests.lstm.processes import in_process
-from unspool.lstm.backends.compiled import Task
+from unspool.lstm.prepared import PreparedLayer
 
 CASES = [
     Case(B, 4, F, H, C, ragged=ragged, reverse=ragged)
@@ -24,13 +24,13 @@ POST = 12345.0
 def test_nothing_is_written_beside_an_array(case, dtype, monkeypatch):
     fenced = []
 
-    def new(task, *shape):
+    def new(layer, *shape):
         size = math.prod(shape)
-        whole = torch.full((size + 2 * FENCE,), POST, dtype=task.dtype)
+        whole = torch.full((size + 2 * FENCE,), POST, dtype=layer.dtype)
         fenced.append(whole)
         return whole[FENCE : FENCE + size].fill_(torch.nan).view(shape)
 
-    monkeypatch.setattr(Task, "new", new)
+    monkeypatch.setattr(PreparedLayer, "allocate", new)
     check("compiled", case, dtype)
     assert len(fenced) > 10
     for whole in fenced:

@@ -9,9 +9,9 @@ from tests.close import assert_close
 from tests.lstm.cases import Case, call, tensors
 from unspool.errors import InputError
 from unspool.lstm import lstm
-from unspool.lstm.backends.compiled import Task
 from unspool.lstm.pooling import STATISTICS
-from unspool.nn.recurrent import LSTM, Cell
+from unspool.lstm.prepared import PreparedLayer
+from unspool.nn import LSTM, Cell
 
 CASE = Case(5, 4, 3, 2, ragged=True)
 NAMES = ("x", "w_ih", "w_hh", "bias", "context", "w_context", "h0", "c0")
@@ -37,8 +37,10 @@ def arguments(case, *, return_sequences=True, training=True, statistics=()):
     ids=["all", "no lengths", "no input", "no context"],
 )
 def test_the_operator_keeps_the_rules_of_pytorch(case, monkeypatch):
-    new = Task.new  # every number that comes out is compared, also those that nobody writes
-    monkeypatch.setattr(Task, "new", lambda task, *shape: new(task, *shape).zero_())
+    allocate = PreparedLayer.allocate  # all values are compared, also those that nobody writes
+    monkeypatch.setattr(
+        PreparedLayer, "allocate", lambda layer, *shape: allocate(layer, *shape).zero_()
+    )
     given, cotangents = arguments(case)
     torch.library.opcheck(torch.ops.unspool.lstm.default, given)
     pooled = {"return_sequences": False, "statistics": STATISTICS}

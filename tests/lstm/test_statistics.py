@@ -17,9 +17,9 @@ from unspool.blueprint.parts import VARIANCE_FLOOR
 from unspool.errors import InputError
 from unspool.lstm import BACKENDS, lstm, reference
 from unspool.lstm.backends import compiled
-from unspool.lstm.backends.compiled import Task
 from unspool.lstm.pooling import STATISTICS
-from unspool.nn.recurrent import LSTM, Cell
+from unspool.lstm.prepared import PreparedLayer
+from unspool.nn import LSTM, Cell
 
 SUBSETS = [STATISTICS, STATISTICS[::-1], *((name,) for name in STATISTICS), ("mean", "max")]
 FEW = Case(6, 9, 3, 5, ragged=True)
@@ -32,8 +32,10 @@ served = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def poisoned(monkeypatch):
-    new = Task.new
-    monkeypatch.setattr(Task, "new", lambda task, *shape: new(task, *shape).fill_(torch.nan))
+    allocate = PreparedLayer.allocate
+    monkeypatch.setattr(
+        PreparedLayer, "allocate", lambda layer, *shape: allocate(layer, *shape).fill_(torch.nan)
+    )
 
 
 def truth(case, statistics, grad):
@@ -228,8 +230,11 @@ def test_what_is_no_number_stays_so(batch):
 @pytest.mark.parametrize("batch", [3, 40], ids=["few", "many"])
 def test_no_state_is_kept_without_gradients(batch):
     inputs, _, lengths = tensors(replace(FEW, B=batch))
-    shapes, new = [], Task.new
-    with torch.no_grad(), patch.object(Task, "new", lambda s, *n: shapes.append(n) or new(s, *n)):
+    shapes, new = [], PreparedLayer.allocate
+    with (
+        torch.no_grad(),
+        patch.object(PreparedLayer, "allocate", lambda s, *n: shapes.append(n) or new(s, *n)),
+    ):
         call(
             "compiled", inputs, lengths, replace(FEW, B=batch),
             return_sequences=False, statistics=STATISTICS,

@@ -12,7 +12,7 @@ from matplotlib.dates import date2num
 from unspool.anomaly.events import Event, find_events
 from unspool.errors import InputError
 from unspool.plots import AnomalyDisplay
-from unspool.plots._steps import as_numbers
+from unspool.plots._time_axis import as_numbers
 
 T = 200
 RNG = np.random.default_rng(0)

@@ -1,13 +1,14 @@
-"""Simple methods that a network has to beat: estimators over windows (N, w, F).
+"""Simple baselines for anomaly detection: scikit-learn estimators over windows (N, w, F).
 
-All of them read values that the caller has scaled per feature, and are as large where something is
-unusual: `reconstruct` gives windows whose errors say so, `window_scores` a number for each window,
-`step_errors` a number for each value of a series.
+All of them expect values that the caller has scaled per feature (`AnomalyDetector` does so). Each
+has one of three methods, whose result is larger where the data is more unusual: `reconstruct`
+returns windows (the error of the reconstruction is the score), `window_scores` returns one score
+per window, `step_errors` returns one error per value of a series.
 
-Those that keep, group or decompose windows are fitted on at most `MOST_WINDOWS` windows
-(`NearestWindow`: `max_windows`) of at most `blocks.MOST_VALUES` values together, spread evenly over
-those given; all windows are reconstructed and scored, in blocks. So memory stays below 1 GiB beside
-input and output.
+The baselines that keep, cluster or decompose windows are fitted on at most `MAX_WINDOWS` windows
+(`NearestWindow`: `max_windows`) with at most `baseline_base.MAX_VALUES` values in total, evenly
+spaced over the windows passed to `fit`. All windows are reconstructed and scored, in blocks. So
+memory stays below 1 GiB in addition to input and output.
 """
 
 import hashlib
@@ -21,103 +22,157 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from unspool import _checks
-from unspool.anomaly.blocks import (
+from unspool.anomaly.baseline_base import (
     BLOCK,
     Array,
-    OnWindows,
-    Reconstructing,
-    blocks,
-    moments,
-    nearest,
-    one_series,
-    principal,
-    spread,
+    ReconstructingBaseline,
+    WindowBaseline,
+    check_series,
+    mean_and_std,
+    nearest_index,
+    principal_components,
+    row_blocks,
+    sample_rows,
 )
 
-MOST_WINDOWS = 10_000
-LEAST_DEVIATION = 0.1  # of a moving standard deviation, as a share of that in training
+MAX_WINDOWS = 10_000
+MIN_STD_RATIO = 0.1  # lower limit of a moving standard deviation, relative to that of training
 
 
-class SubPCA(Reconstructing):
-    """Principal components of windows: what few of them cannot explain is unusual.
+class SubPCA(ReconstructingBaseline):
+    """Reconstruct windows from their first principal components.
 
-    Good for shapes that break a strong, regular pattern (a daily or weekly cycle, several sensors
-    that move together) and for windows of unusual size. It is blind to what the components can
-    make as well, such as a mean that shifts slowly, and one linear space has to serve all kinds of
+    Finds shapes that break a strong, regular pattern (a daily or weekly cycle, several sensors
+    that move together) and windows of unusual size. Misses whatever the components can also
+    reconstruct, such as a mean that shifts slowly. One linear space has to describe all kinds of
     normal operation.
 
     Parameters
     ----------
     variance : float, default 0.8
-        Share of the variance of the training windows that the components explain, above 0 and
-        below 1: as many as that takes.
+        Share of the variance of the training windows that the components have to explain, above
+        0 and below 1. The smallest sufficient number of components, K, is kept.
 
     Attributes
     ----------
     mean_ : array of shape (w · F,)
+        Mean of the training windows.
     components_ : array of shape (K, w · F)
-        Orthonormal; K is 0 where all training windows are equal.
-    window_shape_, n_features_in_ : (w, F), F
+        Orthonormal principal components; K is 0 if all training windows are equal.
+    window_shape_ : tuple of two int
+        Shape (w, F) of a window: steps and features.
+    n_features_in_ : int
+        Number of features, F.
+
+    See Also
+    --------
+    NearestWindow : Compares with training windows instead of a linear space.
+    AnomalyDetector : Scores, thresholds and events over this baseline.
 
     Notes
     -----
-    Fitted on at most 10,000 windows, fewer where they hold more than 2²⁵ values, spread evenly.
+    `fit` uses at most 10,000 evenly spaced windows, fewer if they hold more than 2²⁵ values.
 
-    Sub-PCA of TSB-UAD takes distances along the components, divided by their variance; here it is
-    the reconstruction error, which shows the features at fault.
+    Sub-PCA in TSB-UAD computes distances along the components, divided by their variance. Here
+    the score is the reconstruction error, which shows the features at fault.
 
     References
     ----------
-    Paparrizos et al., "TSB-UAD: An End-to-End Benchmark Suite for Univariate Time-Series Anomaly
-    Detection", PVLDB 15 (8), 2022.
+    .. [1] J. Paparrizos et al. (2022). "TSB-UAD: An End-to-End Benchmark Suite for Univariate
+       Time-Series Anomaly Detection". PVLDB 15 (8).
+
+    Examples
+    --------
+    >>> from unspool.anomaly import SubPCA
+    >>> t = np.arange(200)[:, None, None] + np.arange(8)[:, None]
+    >>> windows = np.sin(t / 5)
+    >>> model = SubPCA(variance=0.99).fit(windows)
+    >>> model.components_.shape, model.reconstruct(windows).shape
+    ((2, 8), (200, 8, 1))
     """
 
     def __init__(self, variance: float = 0.8) -> None:
         self.variance = variance
 
     def fit(self, windows: Any, y: None = None) -> Self:
-        """Find the components of windows (N, w, F)."""
+        """Find the principal components of normal windows.
+
+        Parameters
+        ----------
+        windows : array of shape (N, w, F)
+            Normal windows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+            The fitted baseline.
+
+        Raises
+        ------
+        InputError
+            If a parameter is out of range, or the windows have another shape or hold NaN.
+        """
         _checks.raise_all(_checks.number("variance", self.variance, 0, 1, open_left=True))
-        rows = spread(self._started(windows), MOST_WINDOWS)
+        rows = sample_rows(self._check_fit_windows(windows), MAX_WINDOWS)
         self.mean_ = rows[0].copy() if (rows == rows[0]).all() else rows.mean(axis=0)
         rows -= self.mean_
-        self.components_ = principal(rows, float(self.variance))
+        self.components_ = principal_components(rows, float(self.variance))
         return self
 
-    def _beside(self) -> int:
+    def _extra_values_per_row(self) -> int:
         return len(self.components_)
 
-    def _of_rows(self, rows: Array) -> Array:
+    def _reconstruct_rows(self, rows: Array) -> Array:
         codes = (rows - self.mean_) @ self.components_.T
         return np.asarray(codes @ self.components_ + self.mean_)
 
 
-class KMeansAD(Reconstructing):
-    """The nearest of a few typical windows, found by k-means.
+class KMeansAD(ReconstructingBaseline):
+    """Reconstruct each window as the nearest k-means centre.
 
-    Good for shapes and levels unlike each of the kinds of normal operation, where these are few.
-    The finer structure of a kind is not in its centre: normal variation hides small changes.
+    Finds shapes and levels that differ from every kind of normal operation, if there are few
+    kinds. A centre lacks the finer structure of its cluster, so normal variation hides small
+    changes.
 
     Parameters
     ----------
     n_clusters : int, default 20
-        Typical windows; of fewer training windows each is one.
+        Number of centres, at least 1. With fewer training windows, each window is a centre.
     random_state : int, RandomState or None, default None
-        Seed of the first centres (k-means++).
+        Seed of the initial centres (k-means++).
 
     Attributes
     ----------
     cluster_centers_ : array of shape (K, w · F)
-    window_shape_, n_features_in_ : (w, F), F
+        The K centres, as rows.
+    window_shape_ : tuple of two int
+        Shape (w, F) of a window: steps and features.
+    n_features_in_ : int
+        Number of features, F.
+
+    See Also
+    --------
+    NearestWindow : Compares with training windows instead of centres.
+    AnomalyDetector : Scores, thresholds and events over this baseline.
 
     Notes
     -----
-    Fitted on at most 10,000 windows, fewer where they hold more than 2²⁵ values, spread evenly.
+    `fit` uses at most 10,000 evenly spaced windows, fewer if they hold more than 2²⁵ values.
 
     References
     ----------
-    Yairi, Kato and Hori, "Fault Detection by Mining Association Rules from House-keeping Data",
-    i-SAIRAS, 2001.
+    .. [1] T. Yairi, Y. Kato and K. Hori (2001). "Fault Detection by Mining Association Rules from
+       House-keeping Data". i-SAIRAS.
+
+    Examples
+    --------
+    >>> from unspool.anomaly import KMeansAD
+    >>> windows = np.repeat([0.0, 5.0], 10)[:, None, None] * np.ones((4, 1))
+    >>> model = KMeansAD(n_clusters=2, random_state=0).fit(windows)
+    >>> model.reconstruct(np.full((1, 4, 1), 4.0)).ravel()
+    array([5., 5., 5., 5.])
     """
 
     def __init__(self, n_clusters: int = 20, random_state: Any = None) -> None:
@@ -125,190 +180,411 @@ class KMeansAD(Reconstructing):
         self.random_state = random_state
 
     def fit(self, windows: Any, y: None = None) -> Self:
-        """Find the typical ones of windows (N, w, F)."""
+        """Cluster normal windows.
+
+        Parameters
+        ----------
+        windows : array of shape (N, w, F)
+            Normal windows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+            The fitted baseline.
+
+        Raises
+        ------
+        InputError
+            If a parameter is out of range, or the windows have another shape or hold NaN.
+        """
         _checks.raise_all(
             _checks.whole("n_clusters", self.n_clusters, 1),
             _checks.seed("random_state", self.random_state),
         )
-        rows = spread(self._started(windows), MOST_WINDOWS)
+        rows = sample_rows(self._check_fit_windows(windows), MAX_WINDOWS)
         kmeans = KMeans(min(self.n_clusters, len(rows)), random_state=self.random_state)
-        with warnings.catch_warnings():  # of windows that repeat, fewer centres differ: no harm
+        with warnings.catch_warnings():  # repeated windows yield fewer distinct centres: harmless
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.cluster_centers_ = kmeans.fit(rows).cluster_centers_
         return self
 
-    def _beside(self) -> int:
+    def _extra_values_per_row(self) -> int:
         return len(self.cluster_centers_)
 
-    def _of_rows(self, rows: Array) -> Array:
-        return np.asarray(self.cluster_centers_[nearest(rows, self.cluster_centers_)])
+    def _reconstruct_rows(self, rows: Array) -> Array:
+        return np.asarray(self.cluster_centers_[nearest_index(rows, self.cluster_centers_)])
 
 
-class NearestWindow(Reconstructing):
-    """The nearest training window, by Euclidean distance.
+class NearestWindow(ReconstructingBaseline):
+    """Reconstruct each window as the nearest training window, by Euclidean distance.
 
-    Good for shapes and levels that were never seen, of any kind and however short the training
-    part; hard to beat where normal operation repeats itself. One odd window in training hides all
-    that are like it, and where normal windows vary in many directions all are far from each other.
+    Finds shapes and levels of any kind that training did not contain, even if the training part
+    is short. It is hard to beat where normal operation repeats itself. One odd training window
+    hides all windows like it, and where normal windows vary in many directions, all are far from
+    each other.
 
     Parameters
     ----------
     max_windows : int, default 10,000
-        The most training windows that are kept; time and memory grow with them.
+        Maximum number of training windows to keep, at least 1. Time and memory are proportional
+        to it.
 
     Attributes
     ----------
     training_windows_ : array of shape (K, w · F)
-        Those kept, each once.
-    window_shape_, n_features_in_ : (w, F), F
+        The training windows kept, without duplicates.
+    window_shape_ : tuple of two int
+        Shape (w, F) of a window: steps and features.
+    n_features_in_ : int
+        Number of features, F.
+
+    See Also
+    --------
+    KMeansAD : Compares with a few centres.
+    AnomalyDetector : Scores, thresholds and events over this baseline.
 
     Notes
     -----
-    Keeps fewer windows than `max_windows` where they hold more than 2²⁵ values. Those kept are
-    spread evenly.
+    The windows kept are evenly spaced. There are fewer than `max_windows` if they hold more than
+    2²⁵ values.
 
-    The nearest window is exact: matrix products find the candidates, and where rounding could
-    confuse several their distances are computed from differences. A window that was kept is
+    The search is exact: matrix products find the candidates, and where rounding could confuse
+    several, their distances are computed from differences. A window that was kept is
     reconstructed to the last bit.
+
+    The distance is that of discords [1]_ without z-normalisation, because levels matter.
 
     References
     ----------
-    The distance is that of discords, without their z-normalisation, since levels matter: Yeh et
-    al., "Matrix Profile I: All Pairs Similarity Joins for Time Series", ICDM, 2016.
+    .. [1] C.-C. M. Yeh et al. (2016). "Matrix Profile I: All Pairs Similarity Joins for Time
+       Series". ICDM.
+
+    Examples
+    --------
+    >>> from unspool.anomaly import NearestWindow
+    >>> windows = np.arange(10.0)[:, None, None] * np.ones((4, 1))
+    >>> model = NearestWindow().fit(windows)
+    >>> model.reconstruct(np.full((1, 4, 1), 6.3)).ravel()
+    array([6., 6., 6., 6.])
     """
 
-    def __init__(self, max_windows: int = MOST_WINDOWS) -> None:
+    def __init__(self, max_windows: int = MAX_WINDOWS) -> None:
         self.max_windows = max_windows
 
     def fit(self, windows: Any, y: None = None) -> Self:
-        """Keep windows (N, w, F)."""
+        """Keep normal windows.
+
+        Parameters
+        ----------
+        windows : array of shape (N, w, F)
+            Normal windows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+            The fitted baseline.
+
+        Raises
+        ------
+        InputError
+            If a parameter is out of range, or the windows have another shape or hold NaN.
+        """
         _checks.raise_all(_checks.whole("max_windows", self.max_windows, 1))
-        rows = spread(self._started(windows), self.max_windows)
-        # Windows that repeat would all be candidates of the same distance.
+        rows = sample_rows(self._check_fit_windows(windows), self.max_windows)
+        # Duplicates would all be candidates at the same distance.
         _, first = np.unique([hashlib.sha256(row).digest() for row in rows], return_index=True)
         self.training_windows_ = rows if len(first) == len(rows) else rows[np.sort(first)]
         return self
 
-    def _beside(self) -> int:
+    def _extra_values_per_row(self) -> int:
         return len(self.training_windows_)
 
-    def _of_rows(self, rows: Array) -> Array:
-        return np.asarray(self.training_windows_[nearest(rows, self.training_windows_)])
+    def _reconstruct_rows(self, rows: Array) -> Array:
+        return np.asarray(self.training_windows_[nearest_index(rows, self.training_windows_)])
 
 
-class IsolationForestWindows(OnWindows):
-    """Isolation Forest on the values of windows.
+class IsolationForestWindows(WindowBaseline):
+    """Score windows with an Isolation Forest over their values.
 
-    Good for windows of extreme values at many steps or in many features at once. A tree looks at a
-    few single values, one after the other, so that short spikes and shapes of ordinary values
-    escape it. It needs no scaling and is fast.
+    Finds windows with extreme values at many steps or in many features at once. A tree inspects
+    a few single values one after the other, so it misses short spikes, and shapes that consist of
+    ordinary values. It needs no scaling and is fast.
 
     Parameters
     ----------
     random_state : int, RandomState or None, default None
+        Seed of the trees.
 
     Attributes
     ----------
     forest_ : sklearn.ensemble.IsolationForest
-        Of 100 trees of 256 windows each, its defaults.
-    window_shape_, n_features_in_ : (w, F), F
+        The fitted forest: 100 trees of 256 windows each, scikit-learn's defaults.
+    window_shape_ : tuple of two int
+        Shape (w, F) of a window: steps and features.
+    n_features_in_ : int
+        Number of features, F.
+
+    See Also
+    --------
+    AnomalyDetector : Scores, thresholds and events over this baseline.
 
     Notes
     -----
-    The trees draw their windows from at most 10,000, fewer where they hold more than 2²⁵ values,
-    spread evenly.
+    The trees sample their windows from at most 10,000 evenly spaced ones, fewer if they hold more
+    than 2²⁵ values.
 
     References
     ----------
-    Liu, Ting and Zhou, "Isolation Forest", ICDM, 2008.
+    .. [1] F. T. Liu, K. M. Ting and Z.-H. Zhou (2008). "Isolation Forest". ICDM.
+
+    Examples
+    --------
+    >>> from unspool.anomaly import IsolationForestWindows
+    >>> windows = np.random.default_rng(0).normal(size=(100, 4, 2))
+    >>> model = IsolationForestWindows(random_state=0).fit(windows)
+    >>> usual, unusual = model.window_scores(np.stack([windows[0], windows[0] + 9]))
+    >>> bool(unusual > usual)
+    True
     """
 
     def __init__(self, random_state: Any = None) -> None:
         self.random_state = random_state
 
     def fit(self, windows: Any, y: None = None) -> Self:
-        """Grow the trees on windows (N, w, F)."""
+        """Grow the trees on normal windows.
+
+        Parameters
+        ----------
+        windows : array of shape (N, w, F)
+            Normal windows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+            The fitted baseline.
+
+        Raises
+        ------
+        InputError
+            If a parameter is out of range, or the windows have another shape or hold NaN.
+        """
         _checks.raise_all(_checks.seed("random_state", self.random_state))
-        rows = spread(self._started(windows), MOST_WINDOWS)
+        rows = sample_rows(self._check_fit_windows(windows), MAX_WINDOWS)
         self.forest_ = IsolationForest(random_state=self.random_state).fit(rows)
         return self
 
     def window_scores(self, windows: Any) -> Array:
-        """Scores (N,) of windows (N, w, F), in (0, 1]: larger where few splits isolate one."""
-        array = self._known(windows)
+        """Score windows.
+
+        Parameters
+        ----------
+        windows : array of shape (N, w, F)
+            Windows with the w steps and F features of those in `fit`; N may be 0.
+
+        Returns
+        -------
+        array of shape (N,), float64
+            Scores in (0, 1], larger for windows that few splits isolate.
+
+        Raises
+        ------
+        InputError
+            If the shape is another than in `fit`, or a value is missing or infinite.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        """
+        array = self._check_windows(windows)
         scores = np.empty(len(array))
-        for start, rows in blocks(array):
+        for start, rows in row_blocks(array):
             scores[start : start + len(rows)] = -self.forest_.score_samples(rows)
         return scores
 
 
-class GlobalZ(OnWindows):
-    """Squared distance of every value from the mean of training, in standard deviations.
+class GlobalZ(WindowBaseline):
+    """Squared z-score of every value with respect to the training data.
 
-    Good for values that are extreme by themselves. Whatever is unusual at its place or time only
-    (a value of noon at midnight, a pattern that stops) escapes it. The trivial answer: what is no
-    better found nothing in the order of the steps.
+    Finds values that are extreme regardless of their neighbours. Misses whatever is unusual only
+    at its place or time (a value of noon at midnight, a pattern that stops). This is the trivial
+    baseline: a method that is no better learned nothing from the order of the steps.
 
     Attributes
     ----------
-    mean_, std_ : arrays of shape (F,)
-        Over all values of all windows of `fit`; a deviation of 0 counts as 1.
-    window_shape_, n_features_in_ : (w, F), F
+    mean_ : array of shape (F,)
+        Mean of each feature over all values of the windows of `fit`.
+    std_ : array of shape (F,)
+        Standard deviation of each feature over the same values; 1 where it is 0.
+    window_shape_ : tuple of two int
+        Shape (w, F) of a window: steps and features.
+    n_features_in_ : int
+        Number of features, F.
+
+    See Also
+    --------
+    MovingZ : Uses mean and standard deviation of the previous steps.
+    AnomalyDetector : Scores, thresholds and events over this baseline.
+
+    Examples
+    --------
+    >>> from unspool.anomaly import GlobalZ
+    >>> model = GlobalZ().fit([[[0.0], [2.0]]])
+    >>> model.step_errors([[1.0], [4.0]])
+    array([[0.],
+           [9.]])
     """
 
     def fit(self, windows: Any, y: None = None) -> Self:
-        """Mean and deviation of the features of windows (N, w, F)."""
-        self.mean_, self.std_ = moments(self._started(windows))
+        """Compute mean and standard deviation of each feature.
+
+        Parameters
+        ----------
+        windows : array of shape (N, w, F)
+            Normal windows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+            The fitted baseline.
+
+        Raises
+        ------
+        InputError
+            If the windows have another shape or hold NaN.
+        """
+        self.mean_, self.std_ = mean_and_std(self._check_fit_windows(windows))
         return self
 
     def step_errors(self, series: Any) -> Array:
-        """Squared z (T, F) of a series (T, F)."""
+        """Compute the squared z-score of every value of a series.
+
+        Parameters
+        ----------
+        series : array of shape (T, F)
+            A series with the F features of `fit`, of any length T.
+
+        Returns
+        -------
+        array of shape (T, F), float64
+            The squared z-scores.
+
+        Raises
+        ------
+        InputError
+            If the number of features is another than in `fit`, or a value is missing or infinite.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        """
         check_is_fitted(self)
-        values = one_series(series, self.n_features_in_)
+        values = check_series(series, self.n_features_in_)
         return np.asarray(((values - self.mean_) / self.std_) ** 2)
 
 
-class MovingZ(OnWindows):
-    """Squared distance of every value from the mean of the steps before it, in their deviations.
+class MovingZ(WindowBaseline):
+    """Squared z-score of every value with respect to the steps before it.
 
-    Good for spikes and sudden jumps on a level that drifts. What lasts becomes normal within the
-    window, and a slow change is never seen. It is causal: later steps change nothing.
+    Finds spikes and sudden jumps on a level that drifts. Whatever lasts longer than `window`
+    becomes normal, and a slow change is never found. It is causal: later steps change nothing.
 
     Parameters
     ----------
     window : int, default 64
-        Steps before a step that its mean and standard deviation are taken over, at least 1.
+        Number of previous steps over which mean and standard deviation are computed, at least 1.
 
     Attributes
     ----------
-    mean_, std_ : arrays of shape (F,)
-        Over all values of all windows of `fit`; a deviation of 0 counts as 1. The steps before the
-        first one of a series are taken to lie one deviation above and below the mean by turns. A
-        moving deviation counts as a tenth of `std_` at least.
-    window_shape_, n_features_in_ : (w, F), F
+    mean_ : array of shape (F,)
+        Mean of each feature over all values of the windows of `fit`.
+    std_ : array of shape (F,)
+        Standard deviation of each feature over the same values; 1 where it is 0.
+    window_shape_ : tuple of two int
+        Shape (w, F) of a window: steps and features.
+    n_features_in_ : int
+        Number of features, F.
+
+    See Also
+    --------
+    GlobalZ : Uses mean and standard deviation of the training data.
+    AnomalyDetector : Scores, thresholds and events over this baseline.
+
+    Notes
+    -----
+    The `window` steps before the first step of a series are assumed to alternate between one
+    standard deviation above and one below the training mean. A moving standard deviation is at
+    least a tenth of `std_`.
+
+    Examples
+    --------
+    >>> from unspool.anomaly import MovingZ
+    >>> series = np.array([0.0, 2.0] * 8 + [9.0])[:, None]
+    >>> model = MovingZ(window=4).fit(series[None, :16])
+    >>> model.step_errors(series)[-1]
+    array([64.])
     """
 
     def __init__(self, window: int = 64) -> None:
         self.window = window
 
     def fit(self, windows: Any, y: None = None) -> Self:
-        """Mean and deviation of the features of windows (N, w, F), of any w."""
+        """Compute mean and standard deviation of each feature.
+
+        Parameters
+        ----------
+        windows : array of shape (N, w, F)
+            Normal windows; w need not equal the parameter `window`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+            The fitted baseline.
+
+        Raises
+        ------
+        InputError
+            If a parameter is out of range, or the windows have another shape or hold NaN.
+        """
         _checks.raise_all(_checks.whole("window", self.window, 1))
-        self.mean_, self.std_ = moments(self._started(windows))
+        self.mean_, self.std_ = mean_and_std(self._check_fit_windows(windows))
         return self
 
     def step_errors(self, series: Any) -> Array:
-        """Squared z (T, F) of a series (T, F)."""
+        """Compute the squared moving z-score of every value of a series.
+
+        Parameters
+        ----------
+        series : array of shape (T, F)
+            A series with the F features of `fit`, of any length T.
+
+        Returns
+        -------
+        array of shape (T, F), float64
+            The squared z-scores.
+
+        Raises
+        ------
+        InputError
+            If the number of features is another than in `fit`, or a value is missing or infinite.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        """
         check_is_fitted(self)
-        values = one_series(series, self.n_features_in_)
-        by_turns = np.where(np.arange(self.window) % 2, -1, 1)[:, None]
-        before = np.concatenate([self.mean_ + by_turns * self.std_, values])
+        values = check_series(series, self.n_features_in_)
+        signs = np.where(np.arange(self.window) % 2, -1, 1)[:, None]
+        padded = np.concatenate([self.mean_ + signs * self.std_, values])
         errors = np.empty(values.shape)
         step = max(BLOCK // (self.window * values.shape[1]), 1)
         for start in range(0, len(values), step):
             now = values[start : start + step]
-            past = before[start : start + len(now) + self.window - 1]
+            past = padded[start : start + len(now) + self.window - 1]
             past = np.lib.stride_tricks.sliding_window_view(past, self.window, axis=0)
-            deviation = np.maximum(past.std(axis=-1), LEAST_DEVIATION * self.std_)
+            deviation = np.maximum(past.std(axis=-1), MIN_STD_RATIO * self.std_)
             errors[start : start + step] = ((now - past.mean(axis=-1)) / deviation) ** 2
         return errors

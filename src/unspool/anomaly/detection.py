@@ -1,4 +1,4 @@
-"""`Detection`: what a detector found."""
+"""`Detection`: the result of `detect`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,28 +9,46 @@ from unspool.anomaly.events import Event, write_events
 
 @dataclass(frozen=True)
 class Detection:
-    """What a detector found in a series, in several, or in sequences.
+    """Result of `AnomalyDetector.detect` and `unspool.runtime.Detector.detect`.
+
+    For one series the arrays have one row per step, T rows. For several series each attribute but
+    `events` is a list with one array per series. For N whole sequences the arrays have one row per
+    sequence, N rows.
 
     Parameters
     ----------
-    scores : array of shape (T,), or a list of such, one for each series
-        Higher is more anomalous. For sequences an array (N,).
-    thresholds : as `scores`
-        The threshold in force at each step.
-    contributions : as `scores`, of shape (T, F), or None
-        What each feature contributes to a score, which is the mean of its row; (N, F) for
-        sequences. None where the model scores windows as a whole.
+    scores : array of shape (T,) or (N,), or list of arrays of shape (T_i,)
+        Anomaly scores, float64; higher is more anomalous.
+    thresholds : array of shape (T,) or (N,), or list of arrays of shape (T_i,)
+        The threshold in force at each step or sequence.
+    contributions : array of shape (T, F) or (N, F), or list of arrays of shape (T_i, F), or None
+        Contribution of each feature to each score; a score is the mean of its row. (For scores of
+        the kind "code", which has no features, these are the contributions to the kind "window".)
+        None if the model scores windows as a whole.
     events : list of Event
-        Alarms that are close together, as one; in the order of the series, and of time.
-    times : array of shape (T,), or None
-        Of the steps of one series, where its index holds times.
-    of_sequences : bool
-        Whether `scores` are of whole sequences, and the `series` of an event is one of these.
+        Alarms, merged if they are close together, by series and time.
+    times : array of shape (T,), or None, default None
+        Times of the steps, if the input was one series whose index holds times.
+    of_sequences : bool, default False
+        Whether the input was whole sequences. The `series` of an event is then the number of a
+        sequence.
 
     Attributes
     ----------
-    alarms : as `scores`, of bool
-        Whether a score is above its threshold.
+    alarms : array of bool of shape (T,) or (N,), or list of arrays of bool of shape (T_i,)
+        Whether each score is above its threshold.
+
+    See Also
+    --------
+    Event : An element of `events`.
+    unspool.plots.AnomalyDisplay : Draws a detection.
+
+    Examples
+    --------
+    >>> from unspool.anomaly import Detection
+    >>> found = Detection(np.array([0.2, 3.0]), np.array([2.0, 2.0]), None, [])
+    >>> found.alarms
+    array([False,  True])
     """
 
     scores: Any
@@ -42,20 +60,26 @@ class Detection:
 
     @property
     def alarms(self) -> Any:
-        """Whether a score is above its threshold."""
+        """Whether each score is above its threshold, in the form of `scores`."""
         if isinstance(self.scores, list):
             pairs = zip(self.scores, self.thresholds, strict=True)
             return [scores > thresholds for scores, thresholds in pairs]
         return self.scores > self.thresholds
 
     def write_events(self, path: str | Path) -> None:
-        """Write the events to a file, whole or not at all.
+        """Write the events to a file. A failure leaves no partial file.
 
         Parameters
         ----------
         path : str or Path
-            `.csv` or `.json`; see `unspool.anomaly.events.write_events`. Of several series, and
-            of sequences, a column `series` has the number of each, from 0.
+            A file that ends in `.csv` or `.json`; see `unspool.anomaly.write_events` for the
+            columns. For several series, and for sequences, the column `series` holds the number of
+            each, from 0.
+
+        Raises
+        ------
+        InputError
+            If the ending is another, or the file cannot be written.
         """
         times = None if self.times is None else [self.times]
         several = self.of_sequences or isinstance(self.scores, list)

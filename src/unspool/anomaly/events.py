@@ -1,6 +1,6 @@
-"""Events: alarms that belong together, with what they are about; as tables and files.
+"""Events: alarms merged if they are close together, as objects, tables and files.
 
-NumPy alone, but for writing CSV.
+NumPy alone, except that writing CSV needs PyArrow.
 """
 
 import json
@@ -14,36 +14,49 @@ import numpy.typing as npt
 
 from unspool import _checks
 from unspool._files import atomic_write, check_output_path
-from unspool.anomaly.clusters import clusters
-from unspool.anomaly.threshold_kinds import finite
+from unspool.anomaly.alarm_clusters import find_clusters
+from unspool.anomaly.threshold_kinds import check_finite_scores
 from unspool.data.sequences import FloatArray, as_floats, check_feature_names
 from unspool.errors import InputError
 
 ENDINGS = (".csv", ".json")
-NAMED = 3  # features in a row of a table
+N_LISTED = 3  # features that a row of a table lists
 
 
 @dataclass(frozen=True)
 class Event:
-    """Steps of a series that are an anomaly together.
+    """An anomaly: consecutive alarms of a series that are close together.
 
     Parameters
     ----------
     series : int
-        Which of the series, from 0.
+        Number of the series (or whole sequence), from 0.
     start : int
-        First step of an alarm.
+        First step, from 0.
     peak : int
-        The step with the highest score, the first of several.
+        Step with the highest score, the first one if there are several.
     end : int
         Step after the last one.
     height : float
-        The score at the peak.
+        Score at the peak.
     threshold : float
-        The threshold at the start.
-    features : tuple of (name, share), the largest first
-        Contributions of the features over all steps of the event, as shares that sum to 1; none
-        where they are not known, or all 0.
+        Threshold at the start.
+    features : tuple of (str, float), default ()
+        Name and share of each feature, largest share first. The shares are the contributions over
+        all steps of the event, divided by their sum. Empty if the contributions are unknown or
+        all 0.
+
+    See Also
+    --------
+    find_events : Finds events in scores.
+    events_table : Arranges events in columns.
+
+    Examples
+    --------
+    >>> from unspool.anomaly import Event
+    >>> event = Event(series=0, start=10, peak=12, end=15, height=4.2, threshold=2.0)
+    >>> event.end - event.start  # steps
+    5
     """
 
     series: int
@@ -63,35 +76,43 @@ def find_events(
     gap: int = 16,
     names: Sequence[str] | None = None,
 ) -> list[Event]:
-    """Merge alarms, steps whose score is above the threshold, into events.
+    """Merge alarms, which are steps with a score above the threshold, into events.
 
-    An event lasts as long as the score is above the threshold that it began with: where the
-    threshold moves, it soon rises above the anomaly itself, and there are no more alarms.
+    An event lasts as long as the score stays above the threshold that it began with. A moving
+    threshold soon rises above the anomaly itself, so that the alarms would end too early.
 
     Parameters
     ----------
-    scores : list of arrays (T_i,), one for each series
-    thresholds : list of arrays (T_i,), or of one number for each series
-        What was in force at each step.
-    contributions : list of arrays (T_i, F), optional
-        How much of the anomaly is in each feature, 0 or more.
+    scores : list of arrays of shape (T_i,), one for each series
+        Anomaly scores; higher is more anomalous.
+    thresholds : list of arrays of shape (T_i,), or list of float, one for each series
+        The threshold in force at each step.
+    contributions : list of arrays of shape (T_i, F), optional
+        How much each feature contributes to the anomaly at each step, at least 0.
     gap : int, default 16
-        What is less than so many steps apart is one event; so are neighbours, always.
+        Alarms fewer than `gap` steps apart are one event. Adjacent alarms always are.
     names : sequence of F strings, optional
-        Names of the features; "feature 0" and so on by default.
+        Feature names; "feature 0", "feature 1", … by default.
 
     Returns
     -------
     list of Event
-        By series, in the order of time.
+        The events, by series and time.
 
     Raises
     ------
     InputError
-        Where they do not fit together, or are not finite.
+        If shapes do not match, a value is NaN or infinite, or a contribution is negative.
+
+    See Also
+    --------
+    AnomalyDetector.detect : Computes scores, thresholds and events.
+    events_table : Arranges events in columns.
+    write_events : Writes events to a file.
 
     Examples
     --------
+    >>> from unspool.anomaly import find_events
     >>> events = find_events([[0, 5, 7, 0, 0, 6]], [4], [np.eye(6)[:, :2] + 1], gap=2)
     >>> [(event.start, event.peak, event.end) for event in events]
     [(1, 2, 3), (5, 5, 6)]
@@ -99,21 +120,23 @@ def find_events(
     (('feature 1', 0.6), ('feature 0', 0.4))
     """
     _checks.raise_all(_checks.whole("gap", gap, 0))
-    for what, given in (("thresholds", thresholds), ("contributions", contributions)):
-        if given is not None and len(given) != len(scores):
-            raise InputError(f"Expected {what} of {len(scores)} series, got {len(given)}.")
+    for what, values in (("thresholds", thresholds), ("contributions", contributions)):
+        if values is not None and len(values) != len(scores):
+            raise InputError(
+                f"Expected {what} of {len(scores)} series, got those of {len(values)}."
+            )
     events = []
     for i, one in enumerate(scores):
-        of_series = finite(one, f"the scores of series {i}")
+        of_series = check_finite_scores(one, f"the scores of series {i}")
         level = _levels(thresholds[i], len(of_series), i)
         parts = None
         if contributions is not None:
             parts = _contributions(contributions[i], len(of_series), i)
-        events += _of_series(i, of_series, level, parts, gap, names)
+        events += _events_of_series(i, of_series, level, parts, gap, names)
     return events
 
 
-def _of_series(
+def _events_of_series(
     series: int,
     scores: FloatArray,
     level: FloatArray,
@@ -121,8 +144,8 @@ def _of_series(
     gap: int,
     names: Sequence[str] | None,
 ) -> list[Event]:
-    flagged = lasting(scores, level)
-    bounds = clusters(flagged, gap)
+    flagged = extend_alarms(scores, level)
+    bounds = find_clusters(flagged, gap)
     if parts is not None:
         names = check_feature_names(names, parts.shape[1])
         names = names or tuple(f"feature {i}" for i in range(parts.shape[1]))
@@ -138,8 +161,8 @@ def _of_series(
     return events
 
 
-def lasting(scores: FloatArray, level: FloatArray) -> npt.NDArray[np.bool_]:
-    """Which steps (T,) are alarms, or follow one with scores still above its threshold."""
+def extend_alarms(scores: FloatArray, level: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return which steps (T,) are alarms, or follow one while scores exceed its threshold."""
     flagged = scores > level
     end = 0
     for start in np.flatnonzero(flagged).tolist():
@@ -153,7 +176,7 @@ def lasting(scores: FloatArray, level: FloatArray) -> npt.NDArray[np.bool_]:
 
 
 def _levels(thresholds: npt.ArrayLike, steps: int, series: int) -> FloatArray:
-    level = finite(np.atleast_1d(thresholds), f"the thresholds of series {series}")
+    level = check_finite_scores(np.atleast_1d(thresholds), f"the thresholds of series {series}")
     if np.ndim(thresholds) == 0:
         return np.full(steps, level)
     if len(level) != steps:
@@ -189,31 +212,46 @@ def _contributions(parts: npt.ArrayLike, steps: int, series: int) -> FloatArray:
     return array
 
 
-def to_table(
+def events_table(
     events: Sequence[Event],
     times: Sequence[npt.ArrayLike] | None = None,
     series: Sequence[Any] | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
-    """Events as columns: series, start, peak, end, steps, height, threshold, features.
+    """Arrange events in columns: series, start, peak, end, steps, height, threshold, features.
 
     Parameters
     ----------
     events : list of Event
-    times : list of arrays (T_i,), one for each series; optional
-        When each step was; start, peak and end are times then, and steps (from 0) by default.
-    series : sequence of names or numbers, optional
-        What the series are called, in a column; without it there is none, for one series.
+        The events, one for each row.
+    times : list of arrays of shape (T_i,), one for each series, optional
+        Times of the steps. With it, start, peak and end are times instead of steps from 0.
+    series : sequence of str or int, optional
+        Names of the series for the column `series`. If omitted, the column is left out, and all
+        events have to be of series 0.
 
     Returns
     -------
-    dict of names to arrays (N,)
-        `end` is the last step of an alarm, not the one after it; `steps` counts from start to
-        end, both included. `features` are the largest three, as "pressure 62 %, flow 21 %".
+    dict of str to array of shape (N,)
+        The columns for N events. `end` is the last step of the event, not the step after it, and
+        `steps` counts from start to end inclusive. `features` lists the three features with the
+        largest shares, for example "pressure 62 %, flow 21 %".
 
     Raises
     ------
     InputError
-        For events of series, or steps, that have no name or no time.
+        If an event belongs to a series without a name, or to a step without a time.
+
+    See Also
+    --------
+    find_events : Finds events in scores.
+    write_events : Writes the table to a file.
+
+    Examples
+    --------
+    >>> from unspool.anomaly import Event, events_table
+    >>> table = events_table([Event(0, 10, 12, 15, 4.2, 2.0)])
+    >>> table["start"], table["end"], table["steps"]
+    (array([10]), array([14]), array([5]))
     """
     _check_places(events, times, series)
     columns: dict[str, npt.NDArray[Any]] = {}
@@ -232,7 +270,7 @@ def to_table(
     columns["steps"] = np.array([one.end - one.start for one in events], dtype=np.int64)
     columns["height"] = np.array([one.height for one in events], dtype=np.float64)
     columns["threshold"] = np.array([one.threshold for one in events], dtype=np.float64)
-    columns["features"] = np.array([_named(one) for one in events], dtype=np.str_)
+    columns["features"] = np.array([_feature_text(one) for one in events], dtype=np.str_)
     return columns
 
 
@@ -243,29 +281,45 @@ def write_events(
     times: Sequence[npt.ArrayLike] | None = None,
     series: Sequence[Any] | None = None,
 ) -> None:
-    """Write events to a file, whole or not at all.
+    """Write events to a CSV or JSON file. A failure leaves no partial file.
 
     Parameters
     ----------
     events : list of Event
+        The events, one for each row.
     path : str, Path or None
-        `.csv` for the columns of `to_table`, which None writes to standard output; `.json` for a
-        list of objects with the same names, times in ISO 8601, and in `features` the names and
-        shares of all features.
-    times, series
-        See `to_table`.
+        A file that ends in `.csv` gets the columns of `events_table`; None writes them to standard
+        output. A file that ends in `.json` gets a list of objects with the same names, times in
+        ISO 8601, and the names and shares of all features in `features`.
+    times : list of arrays of shape (T_i,), one for each series, optional
+        Times of the steps. With it, start, peak and end are times instead of steps from 0.
+    series : sequence of str or int, optional
+        Names of the series for the column `series`. If omitted, the column is left out, and all
+        events have to be of series 0.
 
     Raises
     ------
     InputError
-        For what `to_table` refuses, or a file that cannot be written.
+        If the ending is another, the file cannot be written, or an event belongs to a series
+        without a name or to a step without a time.
+
+    See Also
+    --------
+    events_table : Returns the columns that are written.
+
+    Examples
+    --------
+    >>> from unspool.anomaly import Event, write_events
+    >>> write_events([Event(0, 10, 12, 15, 4.5, 2.0)], None)
+    start,peak,end,steps,height,threshold,features
+    10,12,14,5,4.5,2,
     """
-    columns = to_table(events, times, series)
+    columns = events_table(events, times, series)
     ending = ".csv" if path is None else Path(path).suffix.lower()
     if ending not in ENDINGS:
         raise InputError(f"{path}: {_checks.unknown_name('ending', ending, ENDINGS)}")
     if path is None or ending == ".csv":
-        from unspool.data.write import write_table  # pyarrow, which NumPy's part does without
+        from unspool.data.write import write_table  # needs PyArrow
 
         write_table(columns, path)
         return
@@ -281,17 +335,17 @@ def write_events(
 
 
 def _step(event: Event, name: str) -> int:
-    """A step that a table has: the last one of the event for its end."""
+    """Return a step as a table shows it: the end is the last step of the event."""
     step: int = getattr(event, name)
     return step - 1 if name == "end" else step
 
 
-def _named(event: Event) -> str:
-    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in event.features[:NAMED])
+def _feature_text(event: Event) -> str:
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in event.features[:N_LISTED])
 
 
 def _plain(value: Any) -> Any:
-    """A number, a text, or a time in ISO 8601 with as many digits as it needs."""
+    """Return a number, a string, or a time in ISO 8601 with the digits that it needs."""
     if isinstance(value, np.datetime64):
         if np.isnat(value):
             return None
@@ -311,15 +365,14 @@ def _check_places(
     for one in events:
         if one.series >= known:
             raise InputError(
-                f"Expected names of the series in `series`, up to number {one.series}, got "
-                f"{0 if series is None else known}."
+                f"An event belongs to series {one.series}, but `series` names "
+                f"{0 if series is None else known} series; name all of them."
             )
         if times is not None:
-            steps = (
-                len(np.atleast_1d(np.asarray(times[one.series]))) if one.series < len(times) else 0
-            )
+            known_series = one.series < len(times)
+            steps = len(np.atleast_1d(np.asarray(times[one.series]))) if known_series else 0
             if steps < one.end:
                 raise InputError(
-                    f"Expected the times of at least {one.end} steps of series {one.series}, got "
-                    f"{steps}."
+                    f"An event of series {one.series} ends at step {one.end}, but `times` has "
+                    f"{steps} steps of that series; pass the times of all steps."
                 )

@@ -1,37 +1,40 @@
-"""From the errors of a series to anomaly scores, in NumPy, for the detector and the runtime alike.
+"""Anomaly scores from the errors of a model, with NumPy alone, for the estimator and the runtime.
 
-Dims, beside those of `unspool.data.sequences`: w steps of a window, and N = T - w + 1 windows of a
-series, a step apart; a series shorter than a window is one window. Higher is more anomalous.
+Dimensions in addition to those of `unspool.data.sequences`: a window has w steps, and a series of T
+steps has N = T - w + 1 windows, one starting at each step; a series shorter than a window is one
+window. A higher score is more anomalous.
 """
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from unspool.data.sequences import FloatArray
 
-KINDS = ("window", "step", "trailing", "code")
+ScoreKind = Literal["window", "step", "trailing", "code"]
+SCORE_KINDS: tuple[str, ...] = get_args(ScoreKind)
 
-# The least error, in scaled units, that counts as normal for a feature. A feature that never moved
-# in training is reconstructed almost exactly; without a bound, rounding would be an anomaly.
-LEAST_SCALE = 1e-4
+# Lower limit of the normal error of a feature, in scaled units. A feature that is constant in
+# training is reconstructed almost exactly; without a limit, rounding would be an anomaly.
+MIN_SCALE = 1e-4
 
-# Errors up to so many times the normal one count nearly in proportion, larger ones as logarithms.
-# Over 35 series (NAB, SMD and others) 3 ranks as well as 1, and better where features are many.
+# Errors up to RATIO times the normal error enter nearly in proportion, larger ones logarithmically.
+# On 35 series (NAB, SMD and others) 3 ranks as well as 1, and better with many features.
 RATIO = 3.0
 
-# The weights of a "trailing" score fall to 1 / e from the end of a window over this share of it.
+# The weights of a "trailing" score fall to 1 / e over the last DECAY of a window.
 DECAY = 0.25
 
 
 @dataclass(frozen=True)
-class Errors:
-    """Errors of a series in scaled units, as far as they are needed.
+class SeriesErrors:
+    """Errors of a series in scaled units. Errors that no score needs are None.
 
     Parameters
     ----------
     length : int
-        Steps of the series, T.
+        Number of steps of the series, T.
     windows : array of shape (N, F)
         Mean error of each window.
     steps : array of shape (T, F), optional
@@ -39,7 +42,7 @@ class Errors:
     trailing : array of shape (T, F), optional
         Weighted mean error of the window that ends at each step; see `trailing_weights`.
     distances : array of shape (N,), optional
-        From the code of each window to the nearest code of training.
+        Distance from the code of each window to the nearest code of training.
     """
 
     length: int
@@ -49,43 +52,44 @@ class Errors:
     distances: FloatArray | None = None
 
     def of_kind(self, kind: str) -> FloatArray:
-        """The errors (N, F) or (T, F) that a kind of score is made of."""
-        found = {"step": self.steps, "trailing": self.trailing}.get(kind, self.windows)
-        assert found is not None
-        return found
+        """Return the errors (N, F) or (T, F) from which a kind of score is computed."""
+        errors = {"step": self.steps, "trailing": self.trailing}.get(kind, self.windows)
+        assert errors is not None
+        return errors
 
 
 def trailing_weights(steps: int, window: int) -> FloatArray:
-    """Weights (steps,) of the errors of a window's last steps, the oldest first; their sum is 1.
+    """Return weights (steps,) for the errors of the last steps, oldest first; their sum is 1.
 
-    What has just happened counts most: with equal weights the score of a window of 64 steps rises
-    at an anomaly only when much of it lies within.
+    The latest step weighs most: with equal weights, the score of a window of 64 steps would rise
+    only when much of it lies within the anomaly.
     """
     weights = np.exp(np.arange(1 - steps, 1) / (DECAY * window))
     total: FloatArray = weights / weights.sum()
     return total
 
 
-def normal_scale(kind: str, errors: list[Errors]) -> FloatArray:
-    """The mean error of each feature (F,) over normal series."""
+def normal_scale(kind: str, errors: list[SeriesErrors]) -> FloatArray:
+    """Return the mean error of each feature (F,) over normal series."""
     scale: FloatArray = np.concatenate([one.of_kind(kind) for one in errors]).mean(axis=0)
-    return np.maximum(scale, LEAST_SCALE)
+    return np.maximum(scale, MIN_SCALE)
 
 
-def trailing_scale(errors: list[Errors], first: list[FloatArray], window: int) -> FloatArray:
-    """The normal errors (w, F) of windows of one step, two steps, and so on up to a whole one.
+def trailing_scale(errors: list[SeriesErrors], first: list[FloatArray], window: int) -> FloatArray:
+    """Return the normal errors (w, F) of windows with 1, 2, …, w real steps.
 
-    The first steps of a series are reconstructed worse, in windows that are filled up, so they
-    have normal errors of their own.
+    The first steps of a series are reconstructed worse, because their windows are padded, so they
+    have separate normal errors.
 
     Parameters
     ----------
-    errors : list of Errors
-        Of normal series; what follows their first steps are whole windows.
-    first : list of arrays (n, F), n up to w
+    errors : list of SeriesErrors
+        Errors of normal series. Those after the first w - 1 steps count as errors of whole
+        windows.
+    first : list of arrays of shape (n, F), n up to w
         Errors of the first steps of stretches of normal series.
     window : int
-        Steps of a window, w.
+        Number of steps of a window, w.
     """
     features = errors[0].windows.shape[1]
     total, count = np.zeros((window, features)), np.zeros((window, 1))
@@ -96,51 +100,52 @@ def trailing_scale(errors: list[Errors], first: list[FloatArray], window: int) -
     if sum(map(len, whole)):
         total[-1], count[-1] = np.concatenate(whole).sum(axis=0), sum(map(len, whole))
     known = np.flatnonzero(count)
-    total[known[-1] + 1 :] = total[known[-1]] / count[known[-1]]  # no series has so many steps
-    return np.maximum(total / np.maximum(count, 1), LEAST_SCALE)
+    total[known[-1] + 1 :] = total[known[-1]] / count[known[-1]]  # no series is that long
+    return np.maximum(total / np.maximum(count, 1), MIN_SCALE)
 
 
-def terms(kind: str, errors: Errors, scale: FloatArray) -> FloatArray:
-    """What each feature contributes to the score of each step, (T, F); scores are their means.
+def contributions(kind: str, errors: SeriesErrors, scale: FloatArray) -> FloatArray:
+    """Return what each feature contributes to the score of each step, (T, F).
 
-    An error is divided by that of its feature on normal data, so that features which are hard to
-    reconstruct do not drown the others. Its logarithm keeps one feature with a huge error from
-    doing so.
+    A score is the mean of its contributions. The error of a feature is divided by its error on
+    normal data, so that features which are hard to reconstruct do not dominate. The logarithm
+    keeps one feature with a huge error from dominating.
 
     Parameters
     ----------
-    kind : one of `KINDS`
-        Of "code", which has no features, the terms are those of "window".
-    errors : Errors
-        With what the kind needs.
+    kind : {"window", "step", "trailing", "code"}
+        The kind of score. Codes have no features: for "code", the contributions are those of
+        "window".
+    errors : SeriesErrors
+        Errors of the series, with those that the kind needs.
     scale : array of shape (F,), or (w, F) for the kind "trailing"
-        As from `normal_scale` and `trailing_scale`.
+        Result of `normal_scale` or `trailing_scale`.
     """
     if kind == "trailing":
         scale = scale[np.minimum(np.arange(errors.length), len(scale) - 1)]
-    found = relative(errors.of_kind(kind), scale)
-    return found if kind in ("step", "trailing") else overlap_mean(found, errors.length)
+    ratios = log_ratios(errors.of_kind(kind), scale)
+    return ratios if kind in ("step", "trailing") else overlap_mean(ratios, errors.length)
 
 
-def scores(kind: str, errors: Errors, scale: FloatArray) -> FloatArray:
-    """The score of each step, (T,); parameters are those of `terms`."""
+def step_scores(kind: str, errors: SeriesErrors, scale: FloatArray) -> FloatArray:
+    """Return the score of each step, (T,); the parameters are those of `contributions`."""
     if kind == "code":
         assert errors.distances is not None
         return overlap_mean(errors.distances, errors.length)
-    if kind == "window":  # the mean over features first, which takes less memory
-        return overlap_mean(relative(errors.windows, scale).mean(axis=1), errors.length)
-    found: FloatArray = terms(kind, errors, scale).mean(axis=1)
-    return found
+    if kind == "window":  # averages over features first, which takes less memory
+        return overlap_mean(log_ratios(errors.windows, scale).mean(axis=1), errors.length)
+    scores: FloatArray = contributions(kind, errors, scale).mean(axis=1)
+    return scores
 
 
-def relative(errors: FloatArray, scale: FloatArray) -> FloatArray:
-    """Errors (..., F) as logarithms of 1 + their ratio to `RATIO` times the normal ones."""
-    terms: FloatArray = np.log1p(errors / (RATIO * scale))
-    return terms
+def log_ratios(errors: FloatArray, scale: FloatArray) -> FloatArray:
+    """Return log(1 + errors / (RATIO · scale)) for errors (..., F)."""
+    ratios: FloatArray = np.log1p(errors / (RATIO * scale))
+    return ratios
 
 
 def overlap_mean(windows: FloatArray, steps: int) -> FloatArray:
-    """For each step the mean over the windows that cover it: (N, ...) becomes (T, ...).
+    """Average values of windows (N, ...) over the windows that cover each step, (T, ...).
 
     Sums are taken window by window: a cumulative sum would lose digits over a long series.
     """
@@ -149,11 +154,11 @@ def overlap_mean(windows: FloatArray, steps: int) -> FloatArray:
     total = np.zeros((steps, *windows.shape[1:]))
     for place in range(size):
         total[place : place + n] += windows
-    return total / counts(n, size).reshape(-1, *[1] * (windows.ndim - 1))
+    return total / window_counts(n, size).reshape(-1, *[1] * (windows.ndim - 1))
 
 
-def counts(windows: int, size: int) -> FloatArray:
-    """How many of so many windows cover each step, (T,)."""
+def window_counts(windows: int, size: int) -> FloatArray:
+    """Return how many windows of `size` steps cover each step, (T,)."""
     steps = np.arange(windows + size - 1)
-    fewest = min(windows, size)
-    return np.minimum(np.minimum(steps + 1, steps[::-1] + 1), fewest).astype(np.float64)
+    at_most = min(windows, size)
+    return np.minimum(np.minimum(steps + 1, steps[::-1] + 1), at_most).astype(np.float64)

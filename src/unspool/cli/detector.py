@@ -262,9 +262,9 @@ def unfitted(
 def _default_model(detector: "AnomalyDetector", X: Any) -> Any:
     """The model that a detector would train on `X`."""
     from unspool import _checks
-    from unspool.anomaly.reading import read
+    from unspool.anomaly.inputs import read_input
     from unspool.estimators.detector_training import default_model, split, window_of
 
     _checks.raise_all(*detector._complaints())
-    training, _ = split(read(X), detector.calibration_split)
+    training, _ = split(read_input(X), detector.calibration_split)
     return default_model(detector, training, window_of(training, detector.window))

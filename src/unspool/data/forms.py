@@ -7,11 +7,12 @@ the same messages. The fields of an `InputForm` are those that a model file stor
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal, TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
+from unspool._types import Reads
 from unspool.data.convert import (
     Source,
     as_sequences,
@@ -23,10 +24,6 @@ from unspool.data.frames import check_rows_are_sequences, is_frame, labels_of, n
 from unspool.data.futures import without_future
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
-
-# How a model reads a row of a table: as a sequence of one feature, as one step with all of its
-# features ("rows"), or as an image, if the model knows the shape of its images ("images").
-Reads = Literal["sequences", "rows", "images"]
 
 Shape = tuple[int, ...]
 CheckColumns = Callable[[FloatArray], None]

@@ -8,15 +8,15 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from unspool.anomaly.errors import (
-    OfSteps,
-    OfWindows,
-    check_of_one_length,
-    of_forecasts,
-    of_network,
-    of_rival,
+from unspool.anomaly.inputs import DetectorInput
+from unspool.anomaly.model_errors import (
+    StepErrors,
+    WindowErrors,
+    baseline_errors,
+    check_one_length,
+    forecast_errors,
+    reconstruction_errors,
 )
-from unspool.anomaly.reading import Given
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
 from unspool.data.windows import Windows
@@ -36,7 +36,9 @@ MOST_WINDOWS = 20_000  # that a rival is fitted on, spread evenly
 MOST_VALUES = 1 << 27  # in them
 
 
-def split(given: Given, share: float, window: int | str | None = None) -> tuple[Given, Given]:
+def split(
+    given: DetectorInput, share: float, window: int | str | None = None
+) -> tuple[DetectorInput, DetectorInput]:
     """What to train on, and the last `share` of each series, or of the sequences, held out.
 
     Ends of series that are shorter than the `window` would be scored with padding before them,
@@ -76,7 +78,7 @@ def _cut(length: int, share: float, what: str) -> int:
     return length - held_out
 
 
-def window_of(training: Given, window: int | str) -> int:
+def window_of(training: DetectorInput, window: int | str) -> int:
     """Steps of a window, w; sequences are windows as they are."""
     if training.sequences is not None:
         return training.sequences.max_length
@@ -110,7 +112,7 @@ class Trained:
     codes: npt.NDArray[np.float32] | None
 
 
-def train(detector: Any, training: Given, window: int) -> Trained:
+def train(detector: Any, training: DetectorInput, window: int) -> Trained:
     """Train the model of a detector's parameters, a clone, or the default one."""
     seed = int(check_random_state(detector.random_state).randint(2**31))
     model = detector.model
@@ -122,14 +124,14 @@ def train(detector: Any, training: Given, window: int) -> Trained:
         model.fit(_windows(training, window + (1 if horizon is None else horizon)))
         return Trained(model, None, codes_of(model, training, window))
     source = _windows(training, window)
-    check_of_one_length(source, model)
+    check_one_length(source, model)
     scaler = Scaler.fit("standard", source.chunks(), source.n_features, source.chunks)
     most = min(MOST_WINDOWS, max(1, MOST_VALUES // (window * source.n_features)))
     values, _ = source.take(_spread(len(source), most))
     return Trained(model.fit(scaler.apply(values)), scaler, None)
 
 
-def default_model(detector: Any, training: Given, window: int) -> LSTMAutoencoder:
+def default_model(detector: Any, training: DetectorInput, window: int) -> LSTMAutoencoder:
     """The model that is trained where none was given.
 
     Windows of a series are many and much alike: 750 updates are enough for them. Whole sequences
@@ -150,7 +152,7 @@ def default_model(detector: Any, training: Given, window: int) -> LSTMAutoencode
     )
 
 
-def codes_of(model: Any, training: Given, window: int) -> npt.NDArray[np.float32] | None:
+def codes_of(model: Any, training: DetectorInput, window: int) -> npt.NDArray[np.float32] | None:
     """Codes (M, L) of training windows, spread evenly over them."""
     if not isinstance(model, BaseAutoencoder):
         return None
@@ -159,20 +161,20 @@ def codes_of(model: Any, training: Given, window: int) -> npt.NDArray[np.float32
     return codes
 
 
-def source_of(trained: Trained) -> OfWindows | OfSteps:
+def source_of(trained: Trained) -> WindowErrors | StepErrors:
     """What gives the errors of series."""
     model, scaler = trained.model, trained.scaler
     if scaler is not None:
-        return of_rival(model, scaler)
-    loss = model._parameters["loss"]
+        return baseline_errors(model, scaler)
+    loss = model._loss
     if isinstance(model, LSTMForecaster):
-        return of_forecasts(
+        return forecast_errors(
             lambda source: model._forecasts(model._read(source)),
             model.horizon_,
             model.scaler_,
             loss,
         )
-    return of_network(
+    return reconstruction_errors(
         lambda source: model._reconstructions(model._read(source, unwind=True)),
         model.transform,
         model.scaler_,
@@ -181,7 +183,7 @@ def source_of(trained: Trained) -> OfWindows | OfSteps:
     )
 
 
-def _windows(given: Given, size: int) -> Source:
+def _windows(given: DetectorInput, size: int) -> Source:
     """Windows over the series, or the sequences as they are."""
     if given.sequences is not None:
         return given.sequences

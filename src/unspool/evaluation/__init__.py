@@ -1,4 +1,4 @@
-"""How well scores and alarms find labelled anomalies, with NumPy alone.
+"""Metrics that compare anomaly scores and alarms with labels, with NumPy alone.
 
     from unspool import evaluation
 
@@ -6,13 +6,20 @@
     print(evaluation.evaluate(labels, scores, alarms, steps_per_day=288))
 
 Scores rank steps: the higher, the more anomalous. Alarms are 0 or 1 at every step. No metric here
-adjusts predictions with labels (`evaluate` says why).
+adjusts predictions with labels (`evaluate` explains why).
 """
 
-from unspool.evaluation.curves import auc_pr as auc_pr
-from unspool.evaluation.curves import auc_roc as auc_roc
-from unspool.evaluation.events import events_of as events_of
-from unspool.evaluation.events import labels_from_windows as labels_from_windows
-from unspool.evaluation.report import Evaluation as Evaluation
-from unspool.evaluation.report import evaluate as evaluate
-from unspool.evaluation.volume import vus_pr as vus_pr
+from unspool._lazy import attach as _attach
+
+__getattr__, __dir__, __all__ = _attach(
+    __name__,
+    {
+        "Evaluation": "report",
+        "auc_pr": "auc",
+        "auc_roc": "auc",
+        "evaluate": "report",
+        "events_of": "events",
+        "labels_from_windows": "events",
+        "vus_pr": "vus",
+    },
+)

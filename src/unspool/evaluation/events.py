@@ -1,4 +1,4 @@
-"""Events as runs of steps, from labels and from windows of time."""
+"""Events as runs of steps, from labels and from time windows."""
 
 import datetime
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 
 from unspool.data.values import Array, IntArray, as_array
 from unspool.errors import InputError
-from unspool.evaluation.reading import BoolArray, read_flags
+from unspool.evaluation.inputs import BoolArray, read_flags
 
 
 def events_of(labels: Any) -> IntArray:
-    """Start and end of every event in the labels of one series.
+    """Return start and end of every event in the labels of one series.
 
     Parameters
     ----------
@@ -21,15 +21,20 @@ def events_of(labels: Any) -> IntArray:
     Returns
     -------
     array of shape (n, 2), int64
-        First step, and the step after the last, of each run of ones; n may be 0.
+        First step, and step after the last, of each run of ones; n may be 0.
 
     Raises
     ------
     InputError
-        For labels other than 0 and 1, and for those of several series.
+        If a label is neither 0 nor 1, or the labels are those of several series.
+
+    See Also
+    --------
+    labels_from_windows : Makes labels from time windows.
 
     Examples
     --------
+    >>> from unspool.evaluation import events_of
     >>> events_of([1, 1, 0, 0, 1])
     array([[0, 2],
            [4, 5]])
@@ -37,43 +42,54 @@ def events_of(labels: Any) -> IntArray:
     flags = read_flags("labels", labels)
     if len(flags) > 1:
         raise InputError(
-            f"Expected the `labels` of one series, got {len(flags)} series; call `events_of` for "
-            "each of them."
+            f"Expected the `labels` of one series, got those of {len(flags)} series; call "
+            "`events_of` for each series."
         )
     return runs_of(flags[0])
 
 
 def runs_of(flags: BoolArray) -> IntArray:
-    """Start and end (n, 2), end exclusive, of every run of True in `flags` (T,)."""
+    """Return start and end (exclusive), (n, 2), of every run of True in `flags` (T,)."""
     change = np.diff(flags.astype(np.int8), prepend=0, append=0)
     return np.stack([np.flatnonzero(change == 1), np.flatnonzero(change == -1)], axis=1)
 
 
 def labels_from_windows(times: Any, windows: Any) -> IntArray:
-    """Labels of steps from the windows of time in which events lie.
+    """Make labels of steps from the time windows in which events lie.
 
     Parameters
     ----------
     times : array of shape (T,)
-        The time of every step: datetime64, datetimes, text in ISO 8601 ("2013-12-10 06:25:00"), or
+        Time of every step: datetime64, datetimes, strings in ISO 8601 ("2013-12-10 06:25:00"), or
         numbers.
     windows : list of pairs, or array of shape (n, 2)
-        Start and end of each window, both within it, of the same kind as `times`; as a file's
-        entry in ``combined_windows.json`` of the Numenta Anomaly Benchmark. May be empty.
+        Start and end of each window, both inclusive, of the same kind as `times`. The entries of
+        ``combined_windows.json`` of the Numenta Anomaly Benchmark [1]_ have this form. The list
+        may be empty.
 
     Returns
     -------
     array of shape (T,), int64
-        1 where a step lies in a window, else 0.
+        1 at steps within a window, 0 elsewhere.
 
     Raises
     ------
     InputError
-        For times and windows of different kinds, times with a time zone, a window that ends before
-        it starts, and one in which no step lies.
+        If times and windows are of different kinds, a time has a time zone, a window ends before
+        it starts, or a window contains no step.
+
+    See Also
+    --------
+    events_of : Returns start and end of the events in labels.
+
+    References
+    ----------
+    .. [1] A. Lavin and S. Ahmad (2015). "Evaluating Real-Time Anomaly Detection Algorithms - the
+       Numenta Anomaly Benchmark". ICMLA.
 
     Examples
     --------
+    >>> from unspool.evaluation import labels_from_windows
     >>> times = ["2014-04-01 00:00:00", "2014-04-01 00:05:00", "2014-04-01 00:10:00"]
     >>> labels_from_windows(times, [["2014-04-01 00:04:00", "2014-04-01 00:10:00.000000"]])
     array([0, 1, 1])
@@ -90,16 +106,16 @@ def labels_from_windows(times: Any, windows: Any) -> IntArray:
     if (moments.dtype.kind == "M") != (pairs.dtype.kind == "M"):
         kinds = ["dates" if one.dtype.kind == "M" else "numbers" for one in (moments, pairs)]
         raise InputError(
-            f"`times` and `windows` must be of one kind, got {kinds[0]} and {kinds[1]}."
+            f"`times` and `windows` must be of the same kind, got {kinds[0]} and {kinds[1]}."
         )
     for start, end in pairs:
         if end < start:
             raise InputError(f"A window must not end before it starts, got {start} to {end}.")
         inside = (moments >= start) & (moments <= end)
         if not inside.any():
-            span = f"{moments.min()} to {moments.max()}" if len(moments) else "of no step"
+            span = f"range from {moments.min()} to {moments.max()}" if len(moments) else "are empty"
             raise InputError(
-                f"No step lies in the window from {start} to {end}: `times` are {span}. Leave out "
+                f"No step lies in the window from {start} to {end}: `times` {span}. Leave out "
                 "windows of other times, or cut the labels instead of the times."
             )
         labels[inside] = 1
@@ -107,16 +123,18 @@ def labels_from_windows(times: Any, windows: Any) -> IntArray:
 
 
 def _moments(name: str, values: Any) -> Array:
-    """Times as an array of datetime64 or of numbers, of any shape."""
+    """Return times as an array of datetime64 or of numbers, of any shape."""
     array = as_array(values, f"`{name}`")
     if array.dtype.kind in "OUST":
         moments = [_moment(name, value) for value in array.ravel().tolist()]
         array = np.array(moments, "datetime64[us]").reshape(array.shape)
     if array.dtype.kind not in "Miuf":
-        raise InputError(f"`{name}` must be dates, text in ISO 8601 or numbers, got {array.dtype}.")
+        raise InputError(
+            f"`{name}` must be dates, strings in ISO 8601 or numbers, got {array.dtype}."
+        )
     missing = np.isnat(array) if array.dtype.kind == "M" else np.isnan(array)
     if missing.any():
-        raise InputError(f"`{name}` must all be known, got {array[missing][0]}.")
+        raise InputError(f"`{name}` must not have missing values, got {array[missing][0]}.")
     return array
 
 
@@ -130,9 +148,9 @@ def _moment(name: str, value: Any) -> np.datetime64:
             ) from None
     if isinstance(value, datetime.datetime) and value.tzinfo is not None:
         raise InputError(
-            f"`{name}` must be without a time zone, got {value}; give all of them in UTC, without "
-            "a zone."
+            f"`{name}` must not have a time zone, got {value}; convert all of them to UTC and "
+            "remove the zone."
         )
-    if isinstance(value, datetime.date):  # a datetime, a pandas.Timestamp and NaT are, too
+    if isinstance(value, datetime.date):  # includes datetime, pandas.Timestamp and NaT
         return np.datetime64(value if value == value else "NaT", "us")
-    raise InputError(f"`{name}` must be dates, text in ISO 8601 or numbers, got {value!r}.")
+    raise InputError(f"`{name}` must be dates, strings in ISO 8601 or numbers, got {value!r}.")

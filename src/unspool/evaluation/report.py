@@ -1,4 +1,4 @@
-"""Which events the alarms found, at what cost, and how well the scores rank: one report."""
+"""`evaluate`: a report of the events found, the false alarms, and the ranking of the scores."""
 
 import dataclasses
 import math
@@ -10,46 +10,65 @@ import numpy as np
 from unspool import _checks
 from unspool.data.values import IntArray
 from unspool.errors import InputError
-from unspool.evaluation.curves import auc_pr, auc_roc
+from unspool.evaluation.auc import auc_pr, auc_roc
 from unspool.evaluation.events import runs_of
-from unspool.evaluation.reading import BoolArray, check_same_steps, read_flags
-from unspool.evaluation.volume import vus_pr
+from unspool.evaluation.inputs import BoolArray, check_same_steps, read_flags
+from unspool.evaluation.vus import vus_pr
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found. ``print`` shows a table, `as_dict` gives plain numbers.
+    """Result of `evaluate`: a report on scores and alarms.
 
-    A number is None where what it needs was not given, and NaN where it is undefined.
+    ``print`` shows a table; `as_dict` returns plain numbers. A number is None if its input was not
+    given, and NaN if it is undefined. All numbers that need alarms are None without alarms.
 
-    Parameters
+    Attributes
     ----------
-    auc_pr, auc_roc, vus_pr : float or None
-        As the functions of these names give them; None without scores.
+    auc_pr : float or None
+        Average precision of the scores, see `unspool.evaluation.auc_pr`; None without scores.
+    auc_roc : float or None
+        Area under the ROC curve of the scores, see `unspool.evaluation.auc_roc`; None without
+        scores.
+    vus_pr : float or None
+        Volume under the surface, see `unspool.evaluation.vus_pr`; None without scores.
     n_events : int
-        Events in the labels: runs of ones.
+        Number of events, which are runs of ones in the labels.
     n_found : int or None
-        Events with an alarm at one of their steps; this and all below are None without alarms.
+        Number of events with an alarm at any of their steps.
     recall : float or None
         `n_found` / `n_events`; NaN without events.
     n_alarms : int or None
-        Clusters of alarms: runs of alarmed steps, joined where less than `gap` steps apart.
+        Number of clusters of alarms: alarms fewer than `gap` steps apart are one cluster.
     n_false : int or None
-        Clusters without an alarmed step in any event.
+        Number of clusters without an alarm in any event.
     precision : float or None
-        Share of the clusters that are not false; NaN without alarms.
+        Share of the clusters that are not false; NaN if there are no clusters.
     f1 : float or None
-        Harmonic mean of precision and recall; 0 where there are events and none is found, NaN
-        without events. Without `flagged_normal` beside it, it means nothing: a single alarm
-        over all steps has an F1 of 1.
+        Harmonic mean of precision and recall; 0 if there are events and none is found, NaN without
+        events. Read it together with `flagged_normal`: a single alarm over all steps has an F1 of
+        1.
     flagged_normal : float or None
-        Share of the normal steps, those outside events, that are alarmed; NaN where there are none.
+        Share of the normal steps (those outside events) with an alarm; NaN if there are none.
     false_alarms_per_day : float or None
-        `n_false` per day of normal steps, since no false alarm can begin in an event; NaN where
-        there are none, None without `steps_per_day`.
-    delay_mean, delay_median : float or None
-        Steps from the start of an event to its first alarm, over the events found; NaN where none
-        is. The delay is 0 where the cluster of that alarm began before the event.
+        `n_false` per day of normal steps, since a false alarm cannot begin in an event; NaN if
+        there are no normal steps, None without `steps_per_day`.
+    delay_mean : float or None
+        Mean number of steps from the start of an event to its first alarm, over the events found;
+        NaN if none is. The delay is 0 if the cluster of that alarm began before the event.
+    delay_median : float or None
+        Median of the same delays.
+
+    See Also
+    --------
+    evaluate : Computes the report.
+
+    Examples
+    --------
+    >>> from unspool.evaluation import evaluate
+    >>> report = evaluate([0, 1, 1, 0], alarms=[0, 0, 1, 0], gap=1)
+    >>> report.recall, report.as_dict()["delay_mean"]
+    (1.0, 1.0)
     """
 
     auc_pr: float | None
@@ -68,7 +87,13 @@ class Evaluation:
     delay_median: float | None = None
 
     def as_dict(self) -> dict[str, float | None]:
-        """All numbers by their names, in the order above."""
+        """Return all numbers by name.
+
+        Returns
+        -------
+        dict of str to float, int or None
+            The attributes, in their order.
+        """
         return dataclasses.asdict(self)
 
     def __str__(self) -> str:
@@ -107,47 +132,55 @@ def evaluate(
 
     Parameters
     ----------
-    labels : array of shape (T,), or a list of those
+    labels : array of shape (T,), or list of arrays of shape (T_i,)
         1 or True at every step of an event, 0 or False elsewhere.
-    scores : array of shape (T,), or a list of those, optional
-        The higher, the more anomalous. The areas are means over the series where they are defined.
-    alarms : array of shape (T,), or a list of those, optional
+    scores : array of shape (T,), or list of arrays of shape (T_i,), optional
+        Anomaly scores; higher is more anomalous. For several series, each metric is the mean over
+        the series for which it is defined.
+    alarms : array of shape (T,), or list of arrays of shape (T_i,), optional
         1 or True at every step with an alarm, 0 or False elsewhere. Events, alarms and steps of
-        all series are counted together; no cluster of alarms crosses from one series to the next.
+        all series are counted together. No cluster of alarms extends over two series.
     steps_per_day : float, optional
-        Steps a day has, above 0: 288 for a step every five minutes.
+        Number of steps per day, above 0: 288 for a step every five minutes. It is needed for
+        `false_alarms_per_day`.
     gap : int, default 16
-        Alarmed steps less than `gap` steps apart belong to one cluster, at least 1. Alarms at
-        steps 10 and 25 are one cluster by default, those at steps 10 and 26 are two. A cluster is
-        what somebody is called for once; joining neither finds an event nor flags a step.
+        Alarms fewer than `gap` steps apart belong to one cluster, at least 1. By default, alarms
+        at steps 10 and 25 are one cluster, and alarms at steps 10 and 26 are two. A cluster is one
+        alarm for the person who has to react. Merging neither finds an event nor flags a step.
     buffer : int, default 64
-        The widest buffer of `vus_pr`, in steps.
+        Largest buffer of `vus_pr`, in steps, at least 0.
 
     Returns
     -------
     Evaluation
+        The report.
 
     Raises
     ------
     InputError
-        For NaN, labels or alarms other than 0 and 1, different lengths, or neither scores nor
-        alarms.
+        If a value is NaN, a label or alarm is neither 0 nor 1, the lengths differ, a parameter is
+        out of range, or neither scores nor alarms are given.
+
+    See Also
+    --------
+    vus_pr : The metric to compare scores with.
 
     Notes
     -----
-    Alarms count as they are. *Point adjustment*, common in publications, takes all steps of an
-    event for found as soon as one of them is alarmed, and then computes F1 over steps. Long events
-    so turn a few random alarms into nearly perfect scores: Kim et al. show that random scores
-    beat published detectors by it. Here an event counts once, however long it is, and what
-    finding it costs is reported beside it: `n_false`, `flagged_normal`, `false_alarms_per_day`.
+    The report does not use *point adjustment*, which is common in publications. Point adjustment
+    counts all steps of an event as found if one of them has an alarm, and computes F1 over steps.
+    With long events, a few random alarms then yield a nearly perfect F1: random scores outperform
+    published detectors [1]_. Here an event counts once, regardless of its length, and the cost of
+    finding it is reported too: `n_false`, `flagged_normal` and `false_alarms_per_day`.
 
     References
     ----------
-    S. Kim, K. Choi, H.-S. Choi, B. Lee and S. Yoon, "Towards a Rigorous Evaluation of Time-Series
-    Anomaly Detection", AAAI 36(7), 2022.
+    .. [1] S. Kim, K. Choi, H.-S. Choi, B. Lee and S. Yoon (2022). "Towards a Rigorous Evaluation
+       of Time-Series Anomaly Detection". AAAI 36 (7).
 
     Examples
     --------
+    >>> from unspool.evaluation import evaluate
     >>> labels = np.repeat([0, 1, 0, 1, 0], [40, 10, 40, 10, 100])
     >>> scores = np.zeros(200)
     >>> scores[[43, 44, 150]] = [2, 3, 1]
@@ -171,36 +204,40 @@ def evaluate(
         _checks.whole("buffer", buffer, 0),
     )
     if scores is None and alarms is None:
-        raise InputError("Expected `scores`, `alarms` or both to compare with `labels`, got none.")
+        raise InputError(
+            "Expected `scores`, `alarms` or both to compare with `labels`, got neither."
+        )
     flags = read_flags("labels", labels)
-    areas: tuple[float | None, float | None, float | None] = (None, None, None)
+    metrics: tuple[float | None, float | None, float | None] = (None, None, None)
     if scores is not None:
-        areas = (auc_pr(labels, scores), auc_roc(labels, scores), vus_pr(labels, scores, buffer))
+        metrics = (auc_pr(labels, scores), auc_roc(labels, scores), vus_pr(labels, scores, buffer))
     n_events = sum(len(runs_of(one)) for one in flags)
     if alarms is None:
-        return Evaluation(*areas, n_events=n_events)
-    raised = read_flags("alarms", alarms)
-    check_same_steps(flags, "alarms", raised)
-    return Evaluation(*areas, **_of_alarms(flags, raised, n_events, steps_per_day, gap))
+        return Evaluation(*metrics, n_events=n_events)
+    alarm_flags = read_flags("alarms", alarms)
+    check_same_steps(flags, "alarms", alarm_flags)
+    return Evaluation(*metrics, **_alarm_metrics(flags, alarm_flags, n_events, steps_per_day, gap))
 
 
-def _of_alarms(
+def _alarm_metrics(
     labels: Sequence[BoolArray],
     alarms: Sequence[BoolArray],
     n_events: int,
     steps_per_day: float | None,
     gap: int,
 ) -> dict[str, Any]:
-    """Every field of `Evaluation` that comes from alarms."""
+    """Compute the fields of `Evaluation` that need alarms."""
     n_alarms = n_false = 0
     delays: list[int] = []
-    for one, its in zip(labels, alarms, strict=True):
-        clusters = _clusters(its, gap)
+    for events, flags in zip(labels, alarms, strict=True):
+        clusters = _clusters(flags, gap)
         n_alarms += len(clusters)
-        n_false += int((_counts_in(clusters, its & one) == 0).sum())
-        delays += _delays(runs_of(one), its, clusters)
-    normal = sum(int((~one).sum()) for one in labels)
-    flagged = sum(int((its & ~one).sum()) for one, its in zip(labels, alarms, strict=True))
+        n_false += int((_counts_in(clusters, flags & events) == 0).sum())
+        delays += _delays(runs_of(events), flags, clusters)
+    normal = sum(int((~events).sum()) for events in labels)
+    flagged = sum(
+        int((flags & ~events).sum()) for events, flags in zip(labels, alarms, strict=True)
+    )
     recall = _ratio(len(delays), n_events)
     precision = _ratio(n_alarms - n_false, n_alarms)
     per_day = None if steps_per_day is None else _ratio(n_false * steps_per_day, normal)
@@ -220,22 +257,22 @@ def _of_alarms(
 
 
 def _clusters(alarms: BoolArray, gap: int) -> IntArray:
-    """Start and end (n, 2), end exclusive, of runs of alarms, joined where near each other."""
+    """Return start and end (exclusive), (n, 2), of clusters of alarms."""
     runs = runs_of(alarms)
-    apart = runs[1:, 0] - (runs[:-1, 1] - 1) >= gap
-    first = np.append(True, apart)[: len(runs)]
-    last = np.append(apart, True)[: len(runs)]
+    separate = runs[1:, 0] - (runs[:-1, 1] - 1) >= gap
+    first = np.append(True, separate)[: len(runs)]
+    last = np.append(separate, True)[: len(runs)]
     return np.stack([runs[first, 0], runs[last, 1]], axis=1)
 
 
 def _counts_in(spans: IntArray, flags: BoolArray) -> IntArray:
-    """How many of `flags` (T,) are True in each of `spans` (n, 2)."""
+    """Count the True values of `flags` (T,) in each of `spans` (n, 2)."""
     before = np.append(0, np.cumsum(flags))
     return np.diff(before[spans])[:, 0]
 
 
 def _delays(events: IntArray, alarms: BoolArray, clusters: IntArray) -> list[int]:
-    """Steps from the start of every event that is found to its first alarm."""
+    """Return the steps from the start of every event found to its first alarm."""
     starts = events[_counts_in(events, alarms) > 0, 0]
     alarmed = np.flatnonzero(alarms)
     first = alarmed[np.searchsorted(alarmed, starts)]
@@ -248,7 +285,7 @@ def _ratio(part: float, whole: int) -> float:
 
 
 def _decimals(value: float | None, form: str = "{:.3f}") -> str:
-    """`value` for the table, or nothing where it was not computed."""
+    """Format `value` for the table; an empty string if it was not computed."""
     if value is None:
         return ""
     return "undefined" if math.isnan(value) else form.format(value)

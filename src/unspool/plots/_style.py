@@ -108,7 +108,7 @@ def number_bar(ax: Axes, scale: Colormap, first: int, label: str) -> None:
     bar.minorticks_off()
 
 
-def check_estimator(estimator: Any, method: str, attribute: str | None = None) -> None:
+def check_fitted_with(estimator: Any, method: str, attribute: str | None = None) -> None:
     """Refuse an estimator that is not fitted, or that has no such method."""
     if not hasattr(estimator, method):
         raise InputError(

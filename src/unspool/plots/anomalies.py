@@ -12,12 +12,11 @@ from matplotlib.patches import Patch
 from matplotlib.pyplot import subplots
 
 from unspool import _checks
-from unspool.anomaly.clusters import clusters
+from unspool.anomaly.alarm_clusters import find_clusters
 from unspool.anomaly.events import Event
 from unspool.data.sequences import FloatArray, as_floats, check_feature_names
 from unspool.errors import InputError
-from unspool.evaluation.reading import read_flags
-from unspool.plots._steps import as_numbers, date_axis, extremes
+from unspool.evaluation.inputs import read_flags
 from unspool.plots._style import (
     BLUE,
     GREEN,
@@ -29,6 +28,7 @@ from unspool.plots._style import (
     tidy,
     whole_ticks,
 )
+from unspool.plots._time_axis import as_numbers, date_axis, extremes
 
 SCALES = ("auto", "linear", "log")
 WIDE = 100  # times the median: a largest score above it makes the axis logarithmic
@@ -272,7 +272,7 @@ class AnomalyDisplay:
         low, high = ax.transData.transform([(0, one) for one in ax.get_ylim()])[:, 1]
         room = (0, low - 0.1 * (high - low))
         ax.set_ylim(bottom=float(ax.transData.inverted().transform(room)[1]))
-        spans = self._spans([(a, b) for a, b in clusters(self.labels, 1).tolist()])
+        spans = self._spans([(a, b) for a, b in find_clusters(self.labels, 1).tolist()])
         across = ax.get_xaxis_transform()
         ax.broken_barh(spans, (0, 0.06), transform=across, color=GREEN, linewidth=0.8, zorder=2.5)
 

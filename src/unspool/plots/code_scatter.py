@@ -11,7 +11,15 @@ from sklearn.decomposition import PCA
 
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
-from unspool.plots._style import BLUE, PALETTE, beside, check_codes, check_estimator, one_axes, tidy
+from unspool.plots._style import (
+    BLUE,
+    PALETTE,
+    beside,
+    check_codes,
+    check_fitted_with,
+    one_axes,
+    tidy,
+)
 
 MARKERS = "os^Dv"  # a further shape for every ten classes
 MOST_NAMED = 40  # classes that a legend has room for
@@ -81,7 +89,7 @@ class CodeScatterDisplay:
         **kwargs
             Passed to `plot`.
         """
-        check_estimator(estimator, "transform")
+        check_fitted_with(estimator, "transform")
         return cls(estimator.transform(X), y).plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> "CodeScatterDisplay":

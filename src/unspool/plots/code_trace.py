@@ -13,7 +13,7 @@ from unspool.plots._style import (
     PALETTE,
     beside,
     check_codes,
-    check_estimator,
+    check_fitted_with,
     number_bar,
     one_axes,
     tidy,
@@ -81,7 +81,7 @@ class CodeTraceDisplay:
         **kwargs
             Passed to `plot`.
         """
-        check_estimator(estimator, "transform")
+        check_fitted_with(estimator, "transform")
         return cls(estimator.transform(X), start).plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> "CodeTraceDisplay":

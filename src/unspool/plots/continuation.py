@@ -15,8 +15,8 @@ from unspool.plots._style import (
     BLUE,
     GREY,
     RED,
-    check_estimator,
     check_finite,
+    check_fitted_with,
     chosen_rows,
     feature_label,
     panels,
@@ -120,7 +120,7 @@ class ContinuationDisplay:
         **kwargs
             Passed to `plot`.
         """
-        check_estimator(estimator, "forecast")
+        check_fitted_with(estimator, "forecast")
         _checks.raise_all(_checks.whole("n_sequences", n_sequences, 1))
         source = as_sequences(X)
         features = source.n_features

@@ -19,8 +19,8 @@ from unspool.plots._style import (
     PALETTE,
     RED,
     beside,
-    check_estimator,
     check_finite,
+    check_fitted_with,
     number_bar,
     one_axes,
     tidy,
@@ -112,7 +112,7 @@ class ForecastDisplay:
         **kwargs
             Passed to `plot`.
         """
-        check_estimator(estimator, "forecast")
+        check_fitted_with(estimator, "forecast")
         features = as_sequences(X).n_features
         truth = as_continuations(y, "y", features)
         forecast = as_continuations(estimator.forecast(X), "the forecast", features)
@@ -225,7 +225,7 @@ class ForecastByStepDisplay:
         **kwargs
             Passed to `plot`.
         """
-        check_estimator(estimator, "forecast")
+        check_fitted_with(estimator, "forecast")
         _checks.raise_all(_checks.whole("feature", feature, 0))
         source = as_sequences(X)
         truth = as_continuations(y, "y", source.n_features)

@@ -14,7 +14,7 @@ from sklearn.utils import _safe_indexing
 from unspool import _checks
 from unspool.data.sequences import FloatArray, Sequences, as_floats
 from unspool.errors import InputError
-from unspool.plots._style import WIDTH, check_estimator, chosen_rows, text_width
+from unspool.plots._style import WIDTH, check_fitted_with, chosen_rows, text_width
 
 GAP = 0.07  # between images, as a share of their width
 LARGEST = 1.1  # inches that an image is wide where there is room
@@ -101,7 +101,7 @@ class ImagesDisplay:
         **kwargs
             Passed to `plot`.
         """
-        check_estimator(estimator, "reconstruct")
+        check_fitted_with(estimator, "reconstruct")
         _checks.raise_all(_checks.whole("count", count, 1))
         source = as_floats(X, "X") if isinstance(X, (list, tuple)) else X
         chosen = chosen_rows(len(source), indices, count)
@@ -137,7 +137,7 @@ class ImagesDisplay:
             Passed to `plot`.
         """
         if hasattr(weights, "fit"):
-            check_estimator(weights, "transform")
+            check_fitted_with(weights, "transform")
             weights = _first_weights(weights)
         images = _as_images(weights, image_shape, "weights")
         return cls(_in_rows(images, columns), shared_scale=False).plot(ax, **kwargs)

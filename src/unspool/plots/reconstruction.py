@@ -14,7 +14,7 @@ from unspool.errors import InputError
 from unspool.plots._style import (
     BLUE,
     RED,
-    check_estimator,
+    check_fitted_with,
     chosen_rows,
     feature_label,
     panels,
@@ -100,7 +100,7 @@ class ReconstructionDisplay:
         **kwargs
             Passed to `plot`.
         """
-        check_estimator(estimator, "reconstruct")
+        check_fitted_with(estimator, "reconstruct")
         _checks.raise_all(_checks.whole("n_sequences", n_sequences, 1))
         source = as_sequences(X)
         chosen = chosen_rows(len(source), indices, n_sequences)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
-from unspool.plots._style import BLUE, GREY, RED, check_estimator, one_axes, tidy, whole_ticks
+from unspool.plots._style import BLUE, GREY, RED, check_fitted_with, one_axes, tidy, whole_ticks
 
 CURVES = {"loss": ("training", BLUE), "val_loss": ("validation", RED)}
 
@@ -74,7 +74,7 @@ class TrainingHistoryDisplay:
         **kwargs
             Passed to `plot`.
         """
-        check_estimator(estimator, "fit", "history_")
+        check_fitted_with(estimator, "fit", "history_")
         history = estimator.history_
         return cls(history, history.get("best_epoch")).plot(ax, **kwargs)
 

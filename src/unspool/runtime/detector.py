@@ -6,10 +6,14 @@ from typing import Any
 
 from unspool import model_file
 from unspool.anomaly.detection import Detection
-from unspool.anomaly.errors import OfSteps, OfWindows, of_forecasts, of_network
-from unspool.anomaly.reading import Given, check_same_names
-from unspool.anomaly.reading import read as read_series
-from unspool.anomaly.scorer import Scorer
+from unspool.anomaly.inputs import DetectorInput, check_same_names, read_input
+from unspool.anomaly.model_errors import (
+    StepErrors,
+    WindowErrors,
+    forecast_errors,
+    reconstruction_errors,
+)
+from unspool.anomaly.pipeline import DetectionPipeline
 from unspool.data.convert import Source
 from unspool.data.sequences import IntArray
 from unspool.errors import InputError, ModelFileError
@@ -73,7 +77,7 @@ class Detector:
         self.kind: str = detector["parameters"]["kind"]
         names = detector["feature_names_in"]
         self._names = None if names is None else tuple(names)
-        self._scorer = Scorer(
+        self._scorer = DetectionPipeline(
             self._source(),
             self.window,
             detector["of_sequences"],
@@ -100,9 +104,9 @@ class Detector:
         scorer, model = self._scorer, self.model
         if scorer.of_sequences:
             raise InputError("This detector scores whole sequences, and no series step by step.")
-        loss = self.contents.parameters["loss"]
+        loss = self.contents.loss
         errors: ErrorsOfWindows | ErrorsOfForecasts
-        if isinstance(scorer.source, OfWindows):
+        if isinstance(scorer.source, WindowErrors):
             errors = ErrorsOfWindows(model._reconstructed, model.scaler, loss, self.window)
         else:
             errors = ErrorsOfForecasts(
@@ -111,25 +115,25 @@ class Detector:
         running = scorer.thresholds["trailing"].running()
         return DetectorStream(errors, model.scaler, scorer.scales["trailing"], running, self._names)
 
-    def _read(self, X: Any) -> Given:
-        given = read_series(X)
+    def _read(self, X: Any) -> DetectorInput:
+        given = read_input(X)
         features = self.contents.facts.n_features
         if given.n_features != features:
             raise InputError(f"Expected {features} features, as in `fit`, got {given.n_features}.")
         check_same_names(given.names, self._names)
         return given
 
-    def _source(self) -> OfWindows | OfSteps:
+    def _source(self) -> WindowErrors | StepErrors:
         """What gives errors; as in `AnomalyDetector`."""
-        model, loss = self.model, self.contents.parameters["loss"]
+        model, loss = self.model, self.contents.loss
         if "reconstruction" not in model.decoders:
             forecast = model._forecasts
-            return of_forecasts(forecast, model.horizon, model.scaler, loss)
+            return forecast_errors(forecast, model.horizon, model.scaler, loss)
 
         def reconstructions(source: Source) -> Iterator[tuple[IntArray, Array, Array]]:
             return model._reconstructions(model._read(source, None, unwind=True))
 
-        return of_network(
+        return reconstruction_errors(
             reconstructions,
             model.encode,
             model.scaler,

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unspool.anomaly.errors import ERRORS, filled, limits
-from unspool.anomaly.reading import check_same_names
-from unspool.anomaly.running import RunningThreshold
-from unspool.anomaly.scores import relative, trailing_weights
+from unspool.anomaly.inputs import check_same_names
+from unspool.anomaly.model_errors import ERROR_FUNCTIONS, pad_front, value_limits
+from unspool.anomaly.running_threshold import RunningThreshold
+from unspool.anomaly.scores import log_ratios, trailing_weights
 from unspool.data.frames import names_of
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, as_floats
@@ -55,7 +55,7 @@ class DetectorStream:
         names: tuple[str, ...] | None,
     ) -> None:
         self._errors, self._scale, self._threshold = errors, scale, threshold
-        self._low, self._high = limits(scaler)
+        self._low, self._high = value_limits(scaler)
         self._names = names
         self.steps = 0
 
@@ -74,7 +74,7 @@ class DetectorStream:
         """
         values = np.minimum(np.maximum(self._checked(step), self._low), self._high)
         scale = self._scale[min(self.steps, len(self._scale) - 1)]
-        terms = relative(self._errors.next(values), scale)
+        terms = log_ratios(self._errors.next(values), scale)
         score = float(np.add.reduce(terms)) / len(terms)
         threshold = self._threshold.update(score)  # raises where the score is not finite
         self._errors.keep()
@@ -180,7 +180,7 @@ class Recent:
 
 
 class ErrorsOfWindows:
-    """Weighted mean errors of the window that ends at the latest step, as `OfWindows` has them.
+    """Weighted mean errors of the window that ends at the latest step, as `WindowErrors` has them.
 
     Parameters
     ----------
@@ -199,7 +199,8 @@ class ErrorsOfWindows:
         loss: str,
         window: int,
     ) -> None:
-        self._reconstructed, self._scaler, self._error = reconstructed, scaler, ERRORS[loss]
+        self._reconstructed, self._scaler = reconstructed, scaler
+        self._error = ERROR_FUNCTIONS[loss]
         self._batch = Ragged(np.array([window]), window)
         self._recent = Recent(window, len(scaler.scale), np.float32)
         self._weights = trailing_weights(window, window)
@@ -208,7 +209,7 @@ class ErrorsOfWindows:
         """Weighted mean errors (F,) of the window with one more step (F,), which is not kept."""
         x = self._recent.followed_by(self._scaler.apply(step))
         count = len(x)
-        whole = x[None] if count == self._batch.steps else filled(x, self._batch.steps).values
+        whole = x[None] if count == self._batch.steps else pad_front(x, self._batch.steps).values
         error = self._error(self._reconstructed(whole, self._batch)[0, -count:], x)
         return _weighted(self._weights, error)
 
@@ -228,7 +229,7 @@ class ErrorsOfWindows:
 class ErrorsOfForecasts:
     """Weighted mean errors of the last steps, each against the forecasts made of it before.
 
-    See `anomaly.errors.of_forecasts`.
+    See `anomaly.model_errors.forecast_errors`.
 
     Parameters
     ----------
@@ -250,7 +251,7 @@ class ErrorsOfForecasts:
         loss: str,
         window: int,
     ) -> None:
-        self._forecast, self._scaler, self._error = forecast, scaler, ERRORS[loss]
+        self._forecast, self._scaler, self._error = forecast, scaler, ERROR_FUNCTIONS[loss]
         self._features, self._horizon, self._window = len(scaler.scale), horizon, window
         self._recent = Recent(window, self._features, np.float32)
         self._errors = Recent(window, self._features, np.float64)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks, _collect, model_file
-from unspool._losses import LOSSES, step_errors
+from unspool._losses import ALIASES, LOSSES, step_errors
 from unspool.blueprint.features import check_scales, feature_names
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, as_future
@@ -104,7 +104,7 @@ class Model:
             self.classes = restore_labels(contents.fitted["classes"])
         else:
             loss = contents.parameters.get("loss")
-            _checks.raise_all(_checks.choice("loss", loss, LOSSES))
+            _checks.raise_all(_checks.choice("loss", loss, (*LOSSES, *ALIASES)))
 
     def __repr__(self) -> str:
         features = self.form.n_features
@@ -233,7 +233,7 @@ class Model:
         """
         _collect.check_per(per)
         source = self._read(X, lengths, unwind=True, ends_with_future=True)
-        loss = self.contents.parameters["loss"]
+        loss = self.contents.loss
         pieces = (
             (indices, step_errors(again, x, loss))
             for indices, x, again in self._reconstructions(source)

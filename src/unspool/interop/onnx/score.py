@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from unspool._losses import CROSSENTROPIES
-from unspool.anomaly.errors import FURTHEST
+from unspool.anomaly.model_errors import MAX_DISTANCE
 from unspool.anomaly.scores import DECAY, RATIO
 from unspool.errors import InputError
 from unspool.interop.onnx.graph import Graph
@@ -46,7 +46,7 @@ def check_scores_windows(contents: Contents) -> None:
 
 def nearer(g: Graph, batch: Batch) -> Batch:
     """The same sequences with no value further away than a detector lets it be."""
-    return batch._replace(x=g.op("Clip", batch.x, g.real(-FURTHEST), g.real(FURTHEST)))
+    return batch._replace(x=g.op("Clip", batch.x, g.real(-MAX_DISTANCE), g.real(MAX_DISTANCE)))
 
 
 def score(g: Graph, contents: Contents, batch: Batch, again: str) -> dict[str, list[Any]]:
@@ -63,7 +63,7 @@ def score(g: Graph, contents: Contents, batch: Batch, again: str) -> dict[str, l
     again : str
         Reconstructions (B, T, F), scaled.
     """
-    loss, features = contents.parameters["loss"], contents.facts.n_features
+    loss, features = contents.loss, contents.facts.n_features
     detector, (given_batch, given_time) = contents.detector, batch.asked
     assert detector is not None
     scales = {
@@ -151,7 +151,7 @@ def metadata(contents: Contents) -> dict[str, str]:
 
 
 def _errors(g: Graph, loss: str, prediction: str, target: str) -> str:
-    """Errors (B, T, F) of predictions, as in `unspool.anomaly.errors`."""
+    """Errors (B, T, F) of predictions, as in `unspool.anomaly.model_errors`."""
     apart = g.op("Sub", prediction, target)
     size = g.op("Abs", apart)
     if loss == "mae":

@@ -2,7 +2,7 @@
 
 import numba
 
-from unspool.lstm.compiled.kernel import compiled
+from unspool.lstm.compiled.jit import compiled
 from unspool.lstm.compiled.vector import fma, power_of_two, where_less
 
 

@@ -12,7 +12,7 @@ Source: Welford 1962, "Note on a Method for Calculating Corrected Sums of Square
 
 import math
 
-from unspool.lstm.compiled.kernel import compiled
+from unspool.lstm.compiled.jit import compiled
 from unspool.lstm.compiled.tiles import fill, read_rows, row_starts, write_rows
 from unspool.lstm.compiled.vector import after, fma, lanes_of, load, pointer, store, where_less
 
@@ -23,9 +23,9 @@ PULLING = 2 * STATISTICS  # arrays that `spread_out` fills
 
 
 @compiled
-def places(job):
+def places(args):
     """The place of each of the four among the statistics asked for, -1 where it is not."""
-    return job.mean, job.deviation, job.largest, job.smallest
+    return args.mean, args.deviation, args.largest, args.smallest
 
 
 # Forward.
@@ -48,7 +48,7 @@ def begin(running, state, block):
 
 
 @compiled
-def collect(job, running, state, block, lanes, ends, t, ragged):
+def collect(args, running, state, block, lanes, ends, t, ragged):
     """Take in the states after step `t`; a lane past its end keeps what it has.
 
     Its state is the last one still, so that only the mean has to leave it out.
@@ -57,8 +57,8 @@ def collect(job, running, state, block, lanes, ends, t, ragged):
     if t == 0:
         begin(running, state, block)
         return
-    if job.mean >= 0 or job.deviation >= 0:
-        share, others, squares = 1.0 / (t + 1.0), t / (t + 1.0), job.deviation >= 0
+    if args.mean >= 0 or args.deviation >= 0:
+        share, others, squares = 1.0 / (t + 1.0), t / (t + 1.0), args.deviation >= 0
         rounding, deviations = after(running, ROUNDING * block), after(running, DEVIATION * block)
         for place in range(0, block, size):
             mean, error = load(running, place), load(rounding, place)
@@ -73,12 +73,12 @@ def collect(job, running, state, block, lanes, ends, t, ragged):
             if squares:
                 store(deviations, place, fma(apart * apart, others, load(deviations, place)))
     # Written so that what is not a number stays.
-    if job.largest >= 0:
+    if args.largest >= 0:
         extremes = after(running, LARGEST * block)
         for place in range(0, block, size):
             h, largest = load(state, place), load(extremes, place)
             store(extremes, place, where_less(h, largest, largest, h))
-    if job.smallest >= 0:
+    if args.smallest >= 0:
         extremes = after(running, SMALLEST * block)
         for place in range(0, block, size):
             h, smallest = load(state, place), load(extremes, place)
@@ -92,17 +92,17 @@ def variance(squares, length):
 
 
 @compiled
-def write_statistics(job, running, starts, ends, first, lanes, like):
+def write_statistics(args, running, starts, ends, first, lanes, like):
     """Write the statistics of a tile's sequences, in the place of each, variances for "std"."""
-    hidden, block = job.hidden, job.hidden * lanes
-    pooled = pointer(job.pooled, like[0])
-    row_starts(starts, job.batch, first, lanes, job.statistics * hidden)
-    if job.deviation >= 0:
+    hidden, block = args.hidden, args.hidden * lanes
+    pooled = pointer(args.pooled, like[0])
+    row_starts(starts, args.batch, first, lanes, args.statistics * hidden)
+    if args.deviation >= 0:
         squares = after(running, DEVIATION * block)
         for place in range(block):
             squares[place] = variance(squares[place], math.floor(ends[place % lanes]))
     for k in range(STATISTICS):
-        place = places(job)[k]
+        place = places(args)[k]
         if place >= 0:
             out = after(pooled, place * hidden)
             write_rows(out, starts, after(running, k * block), lanes, hidden)
@@ -112,19 +112,19 @@ def write_statistics(job, running, starts, ends, first, lanes, like):
 
 
 @compiled
-def spread_out(job, pulling, starts, ends, state_grad, first, lanes, like):
+def spread_out(args, pulling, starts, ends, state_grad, first, lanes, like):
     """Get ready what `pull` reads, and give `state_grad` what falls to sequences of no steps.
 
     Pulling are first the gradients: what every step gets alike, what it gets for each unit that it
     lies above the mean, and what the largest and the smallest get; then the four statistics.
     """
     size = lanes_of(pulling)
-    hidden, block, stride = job.hidden, job.hidden * lanes, (job.hidden + size) * lanes
-    pooled, grad = pointer(job.pooled, like[0]), pointer(job.grad_pooled, like[0])
-    row_starts(starts, job.batch, first, lanes, job.statistics * hidden)
+    hidden, block, stride = args.hidden, args.hidden * lanes, (args.hidden + size) * lanes
+    pooled, grad = pointer(args.pooled, like[0]), pointer(args.grad_pooled, like[0])
+    row_starts(starts, args.batch, first, lanes, args.statistics * hidden)
     fill(pulling, block, 0.0)
     for k in range(STATISTICS):
-        place = places(job)[k]
+        place = places(args)[k]
         if place >= 0:
             own = after(pulling, k * stride)
             for source in (grad, pooled):
@@ -137,12 +137,12 @@ def spread_out(job, pulling, starts, ends, state_grad, first, lanes, like):
     for place in range(0, block, size):
         end, even = load(ends, place % lanes), load(pulling, place)
         steps, begun = where_less(0.0, end, end, 1.0), even
-        if job.deviation >= 0:
+        if args.deviation >= 0:
             spread = where_less(0.0, end, load(deviation, place) * steps, 1.0)
             store(slope, place, load(slope, place) / spread)
-        if job.largest >= 0:
+        if args.largest >= 0:
             begun = begun + load(pulling, place + LARGEST * stride)
-        if job.smallest >= 0:
+        if args.smallest >= 0:
             begun = begun + load(pulling, place + SMALLEST * stride)
         store(state_grad, place, load(state_grad, place) + where_less(0.0, end, 0.0, begun))
         store(pulling, place, even / steps)

@@ -299,7 +299,7 @@ def add_products(typingctx, block, numbers, stride, vectors, rows, columns):
     return block(block, numbers, stride, vectors, rows, columns), code
 
 
-# Squares: as many vectors as one has lanes, turned from rows to columns on the way.
+# Squares: as many vectors as one has lanes, transposed from rows to columns on the way.
 
 
 def _first_lanes(builder: Any, count: Any, lanes: int) -> Any:

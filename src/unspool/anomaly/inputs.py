@@ -1,0 +1,162 @@
+"""Reads the `X` of a detector: a long series, several series, or whole sequences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unspool import _checks
+from unspool.data.convert import as_sequences, check_has_columns, plain
+from unspool.data.frames import ARRAYS, check_order_of_time, is_frame, labels_of, names_of
+from unspool.data.sequences import FloatArray, Sequences
+from unspool.data.series import as_series, holds_series
+from unspool.data.windows import Windows
+from unspool.errors import InputError
+
+
+@dataclass(frozen=True)
+class DetectorInput:
+    """The `X` of a detector, checked.
+
+    Parameters
+    ----------
+    series : list of arrays of shape (T_i, F)
+        The series; empty if `X` is whole sequences.
+    sequences : Sequences or None
+        The sequences, if `X` is whole sequences.
+    several : bool
+        Whether `X` is several series, so that results are returned as a list.
+    names : tuple of F strings, or None
+        Feature names.
+    times : array of shape (T,), or None
+        Times of the steps, if `X` is one series whose index holds times.
+    """
+
+    series: list[FloatArray]
+    sequences: Sequences | None
+    several: bool
+    names: tuple[str, ...] | None
+    times: Any = None
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, F."""
+        if self.sequences is not None:
+            return self.sequences.n_features
+        return int(self.series[0].shape[1])
+
+    def restored(self, results: Sequence[Any]) -> Any:
+        """Return one result per series in the form of `X`: a list, or the single result."""
+        return list(results) if self.several else results[0]
+
+
+def read_input(X: Any) -> DetectorInput:
+    """Read `X`.
+
+    Parameters
+    ----------
+    X : array, frame or list of lists of numbers of shape (T, F), or pandas or polars Series (T,)
+        One series: rows are steps. Several series are a list of arrays (T_i, F) or (T_i,), a list
+        of frames, or a frame with the index (instance, time). Whole sequences are `Sequences` or
+        an array of shape (N, T, F).
+
+    Raises
+    ------
+    InputError
+        If `X` is anything else, a series or sequence has no steps, or a value is NaN or infinite.
+    """
+    if isinstance(X, Windows):
+        raise InputError(
+            "Expected series, got Windows; pass the series themselves, and the detector cuts "
+            "windows (its parameter `window`)."
+        )
+    if isinstance(X, Sequences):
+        return DetectorInput([], _with_steps(X), False, X.feature_names)
+    shape = getattr(X, "shape", ())
+    if len(shape) == 3 and not is_frame(X):
+        sequences = as_sequences(X)
+        assert isinstance(sequences, Sequences)
+        return DetectorInput([], _with_steps(sequences), False, sequences.feature_names)
+    levels = getattr(getattr(X, "index", None), "nlevels", 1)
+    if levels > 1 or _lists_series(X):
+        series, names = as_series(X)
+        return DetectorInput(
+            [_finite(one, i, names) for i, one in enumerate(series)], None, True, names
+        )
+    names = names_of(labels_of(X)) if is_frame(X) else None
+    return DetectorInput([_finite(_one(X), None, names)], None, False, names, _times(X))
+
+
+def _with_steps(sequences: Sequences) -> Sequences:
+    """Return sequences, or raise if one of them has no step."""
+    empty = np.flatnonzero(sequences.lengths == 0)
+    if len(empty):
+        raise InputError(f"Sequence {empty[0]} has no step to score; leave it out.")
+    return sequences
+
+
+def _lists_series(X: Any) -> bool:
+    """Return whether `X` is a list of series, not one series as nested lists of numbers."""
+    if not holds_series(X) or hasattr(X, "columns"):
+        return False
+    first = X[0] if len(X) else None
+    return not isinstance(first, (list, tuple)) or any(isinstance(e, (list, tuple)) for e in first)
+
+
+def _one(X: Any) -> FloatArray:
+    """Return one series as an array (T, F)."""
+    if len(getattr(X, "shape", ())) == 1 and not isinstance(X, ARRAYS):
+        (one,), _ = as_series(X)  # a Series of pandas or polars
+        return one
+    if 0 in getattr(X, "shape", ())[:1]:
+        raise InputError(f"Expected at least one step, got none: 0 sample(s) (shape {X.shape}).")
+    check_order_of_time(getattr(X, "index", None), "the series")
+    try:
+        values = plain(X)
+    except InputError as error:
+        if getattr(X, "ndim", 2) == 1 or (isinstance(X, list) and np.ndim(X[:1]) == 1):
+            raise InputError(
+                f"Expected a series as (T, F), rows as steps, got an array of shape ({len(X)},). "
+                "Reshape your data: for one feature use X.reshape(-1, 1)."
+            ) from None
+        raise error
+    if not isinstance(values, np.ndarray) or values.ndim != 2:
+        raise InputError(
+            "Expected a series as (T, F), a list of those, or sequences (N, T, F), got "
+            f"{_checks.shown(X)}."
+        )
+    check_has_columns(values)
+    return values
+
+
+def _times(X: Any) -> Any:
+    """Return the times in the index of a pandas frame or Series, or None."""
+    index: Any = getattr(X, "index", None)
+    if hasattr(index, "to_timestamp"):  # periods
+        index = index.to_timestamp()
+    return np.asarray(index) if getattr(getattr(index, "dtype", None), "kind", "") == "M" else None
+
+
+def _finite(series: FloatArray, number: int | None, names: tuple[str, ...] | None) -> FloatArray:
+    """Return a series, or raise if it has no steps or a value is not finite."""
+    where = "" if number is None else f" in series {number}"
+    if not len(series):
+        raise InputError(f"Expected at least one step, got 0 sample(s){where}.")
+    if series.dtype.kind == "f" and not np.isfinite(series).all():
+        step, feature = np.argwhere(~np.isfinite(series))[0]
+        name = feature if names is None else repr(names[feature])
+        raise InputError(
+            f"Expected finite numbers, got {series[step, feature]} (NaN or infinity) at step "
+            f"{step}, feature {name}{where}; fill or drop such steps."
+        )
+    return series
+
+
+def check_same_names(names: Sequence[str] | None, known: Sequence[str] | None) -> None:
+    """Raise if the feature names are not those of `fit` in the same order."""
+    if names is not None and known is not None and list(names) != list(known):
+        raise InputError(
+            f"Expected the features {', '.join(known)}, in this order, got {', '.join(names)}; "
+            "choose and order them as in `fit`."
+        )

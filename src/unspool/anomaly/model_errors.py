@@ -1,0 +1,333 @@
+"""Errors of series, from a trained network or from a baseline.
+
+`WindowErrors` serves models that reconstruct windows, `StepErrors` models that predict steps.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from unspool._losses import CROSSENTROPIES, LOSSES
+from unspool.anomaly.scores import SeriesErrors, trailing_weights, window_counts
+from unspool.data.convert import Source
+from unspool.data.scaling import Scaler
+from unspool.data.sequences import FloatArray, IntArray, Sequences
+from unspool.data.windows import Windows
+from unspool.errors import InputError
+
+BATCH_VALUES = 1 << 22  # values computed at once
+MAX_DISTANCE = 1e12  # values are clipped to this many scales, so that squares fit in float32
+
+# A cross-entropy is not 0 for a perfect reconstruction, and is undefined outside 0-1.
+ERROR_FUNCTIONS = {**LOSSES, **dict.fromkeys(CROSSENTROPIES, LOSSES["mse"])}
+
+ErrorBatches = Iterator[tuple[IntArray, FloatArray]]
+
+
+class WindowErrors:
+    """Compute errors of windows that the model reconstructs as a whole.
+
+    Parameters
+    ----------
+    errors : callable
+        Called with `Windows` or `Sequences`; yields batches of indices (B,) and errors (B, T, F).
+        The indices of `Windows` ascend without gaps.
+    scaler : Scaler
+        Scaler of the model.
+    distances : callable, optional
+        Called with the same argument; returns the distance (N,) from the code of each window to
+        the nearest code of training.
+    by_feature : bool, default True
+        Whether the errors differ between features.
+    """
+
+    def __init__(
+        self,
+        errors: Callable[[Source], ErrorBatches],
+        scaler: Scaler,
+        distances: Callable[[Source], FloatArray] | None = None,
+        *,
+        by_feature: bool = True,
+    ) -> None:
+        self.errors, self.distances, self.by_feature = errors, distances, by_feature
+        self.scaler = scaler
+
+    def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> SeriesErrors:
+        """Compute the errors of a series (T, F) in windows of `size` steps that `kinds` need.
+
+        If a series is shorter than a window, copies of its first step pad it at the front to the
+        size of a window, because the model was trained on windows of that size. For the
+        "trailing" score the same is done for the first steps of every series. Errors of the
+        padding are ignored.
+        """
+        n, features = max(1, len(series) - size + 1), series.shape[1]
+        source: Source = Windows([series], size) if len(series) >= size else pad_front(series, size)
+        real = min(size, len(series))
+        windows = np.empty((n, features))
+        steps = np.zeros_like(series, np.float64) if "step" in kinds else None
+        trailing = np.empty(series.shape) if "trailing" in kinds else None
+        weights = trailing_weights(real, size)
+        for indices, padded in self.errors(source):
+            errors = padded[:, -real:]
+            windows[indices] = errors.mean(axis=1, dtype=np.float64)
+            if steps is not None:
+                first = indices[0]
+                for place in range(real):
+                    steps[first + place : first + place + len(errors)] += errors[:, place]
+            if trailing is not None:
+                trailing[real - 1 + indices] = _weighted_mean(weights, errors)
+        if steps is not None:
+            steps /= window_counts(n, real)[:, None]
+        if trailing is not None:
+            trailing[: real - 1] = self._leading_errors(series[: real - 1], size)
+        distances = None
+        if "code" in kinds and self.distances is not None:
+            distances = self.distances(source)
+        return SeriesErrors(len(series), windows, steps, trailing, distances)
+
+    def _leading_errors(self, series: FloatArray, size: int) -> FloatArray:
+        """Compute the weighted mean errors (T, F) of the first 1, 2, …, T steps."""
+        means = np.empty(series.shape)
+        for ends in _batches(len(series), size * series.shape[1]):
+            padded = [pad_front(series[: end + 1], size).values for end in ends]
+            for indices, errors in self.errors(Sequences(np.concatenate(padded))):
+                for row, one in zip(ends[indices], errors, strict=True):
+                    real = one[None, -(row + 1) :]
+                    means[row] = _weighted_mean(trailing_weights(row + 1, size), real)[0]
+        return means
+
+    def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[SeriesErrors]:
+        """Compute the errors of sequences of one step or more, each a series of one window."""
+        results: list[SeriesErrors] = [SeriesErrors(0, np.empty((0, 0)))] * len(sequences)
+        distances = None
+        if "code" in kinds and self.distances is not None:
+            distances = self.distances(sequences)[:, None]
+        for indices, padded in self.errors(sequences):
+            for i, length, one in zip(
+                indices, sequences.lengths_of(indices), padded.astype(np.float64), strict=True
+            ):
+                errors = one[:length]
+                window = errors.mean(axis=0, keepdims=True)
+                distance = None if distances is None else distances[i]
+                results[i] = SeriesErrors(int(length), window, errors, distances=distance)
+        return results
+
+
+class StepErrors:
+    """Compute errors of steps that are compared with a prediction from the steps before them.
+
+    The error of a window is the mean error of its steps.
+
+    Parameters
+    ----------
+    errors : callable
+        Called with a series (T, F) and the maximum number of steps, w, that a prediction may
+        depend on; returns the errors (T, F). None of them depends on later steps.
+    scaler : Scaler
+        Scaler of the model.
+    at_first : callable, optional
+        Called with the first w steps of a series; returns errors that are used instead where they
+        are smaller.
+    """
+
+    by_feature = True
+
+    def __init__(
+        self,
+        errors: Callable[[FloatArray, int], FloatArray],
+        scaler: Scaler,
+        at_first: Callable[[FloatArray], FloatArray] | None = None,
+    ) -> None:
+        self.errors, self.scaler, self.at_first = errors, scaler, at_first
+
+    def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> SeriesErrors:
+        """Compute the errors of a series (T, F) in windows of `size` steps."""
+        steps = self.errors(series, size)
+        if self.at_first is not None:
+            first = self.at_first(series[:size])
+            steps[: len(first)] = np.minimum(steps[: len(first)], first)
+        return self._of_steps(steps, size)
+
+    def _of_steps(self, steps: FloatArray, size: int) -> SeriesErrors:
+        trailing, total = np.zeros(steps.shape), np.zeros(len(steps))
+        for ago, weight in enumerate(trailing_weights(size, size)[::-1][: len(steps)]):
+            trailing[ago:] += weight * steps[: len(steps) - ago]
+            total[ago:] += weight
+        size = min(size, len(steps))
+        windows = np.zeros((len(steps) - size + 1, steps.shape[1]))
+        for place in range(size):
+            windows += steps[place : place + len(windows)]
+        return SeriesErrors(len(steps), windows / size, steps, trailing / total[:, None])
+
+    def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[SeriesErrors]:
+        """Compute the errors of sequences of one step or more, each a series of one window."""
+        lengths, rows = sequences.lengths, sequences.values
+        each = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        return [self._of_steps(self.errors(one, len(one)), len(one)) for one in each]
+
+
+def reconstruction_errors(
+    reconstructions: Callable[[Source], Iterator[tuple[IntArray, FloatArray, FloatArray]]],
+    encode: Callable[[Source], FloatArray],
+    scaler: Scaler,
+    loss: str,
+    codes: FloatArray | None,
+) -> WindowErrors:
+    """Return the errors of an autoencoder's reconstructions.
+
+    Parameters
+    ----------
+    reconstructions : callable
+        Called with a source; yields batches of indices (B,), inputs and reconstructions
+        (B, T, F), all scaled.
+    encode : callable
+        Called with a source; returns codes (N, L).
+    scaler : Scaler
+        Scaler of the model.
+    loss : str
+        Loss of the training, which is also the error. For a cross-entropy, the error is the
+        squared difference.
+    codes : array of shape (M, L), optional
+        Codes of training windows, to which distances are measured.
+    """
+
+    def errors(source: Source) -> ErrorBatches:
+        for indices, x, reconstruction in reconstructions(source):
+            yield indices, ERROR_FUNCTIONS[loss](reconstruction, x)
+
+    if codes is None:
+        return WindowErrors(errors, scaler)
+    return WindowErrors(errors, scaler, lambda source: nearest_distances(encode(source), codes))
+
+
+def forecast_errors(
+    forecast: Callable[[Source], FloatArray], horizon: int, scaler: Scaler, loss: str
+) -> StepErrors:
+    """Return the errors of a forecaster, averaged over all forecasts of a step.
+
+    The first w steps of a series are forecast badly, from fewer steps than in training. Their
+    error is limited to that of repeating the previous step; otherwise every series would begin
+    with an alarm. The error of the very first step is 0, because nothing predicts it. For
+    sequences a forecast uses all previous steps, as in training.
+
+    Parameters
+    ----------
+    forecast : callable
+        Called with a source; returns forecasts (N, K, F) in the units of the data.
+    horizon : int
+        Number of steps of a forecast, K.
+    scaler : Scaler
+        Scaler of the model.
+    loss : str
+        Loss of the training, which is also the error. For a cross-entropy, the error is the
+        squared difference.
+    """
+
+    def errors(series: FloatArray, size: int) -> FloatArray:
+        total, count = np.zeros(series.shape), np.zeros(len(series))
+        target = scaler.apply(series)
+        past = series[:-1]
+        short = _batches(min(size - 1, len(past)), size * past.shape[1])
+        parts: Iterator[Source] = (
+            Sequences.from_list([past[: end + 1] for end in ends]) for ends in short
+        )
+        whole = [Windows([past], size)] if len(past) >= size else []
+        first = 1  # first step that the next source forecasts
+        for source in chain(parts, whole):
+            n = len(source)
+            ahead = scaler.apply(forecast(source))
+            for place in range(min(horizon, len(series) - first)):
+                steps = slice(first + place, min(first + place + n, len(series)))
+                forecasts = ahead[: steps.stop - steps.start, place]
+                total[steps] += ERROR_FUNCTIONS[loss](forecasts, target[steps])
+                count[steps] += 1
+            first += n
+        return total / np.maximum(count, 1)[:, None]
+
+    def persistence_errors(series: FloatArray) -> FloatArray:
+        target = scaler.apply(series)
+        previous = np.concatenate([target[:1], target[:-1]])
+        errors_of_previous: FloatArray = ERROR_FUNCTIONS[loss](previous, target)
+        return errors_of_previous
+
+    return StepErrors(errors, scaler, persistence_errors)
+
+
+def baseline_errors(baseline: Any, scaler: Scaler) -> WindowErrors | StepErrors:
+    """Return the errors of a baseline; see `unspool.anomaly.baselines`.
+
+    If a baseline computes only one score for a window, that is the error of every feature.
+    """
+    if hasattr(baseline, "step_errors"):
+        return StepErrors(lambda series, size: baseline.step_errors(scaler.apply(series)), scaler)
+
+    def errors(source: Source) -> ErrorBatches:
+        check_one_length(source, baseline)
+        for indices in _batches(len(source), source.max_length * source.n_features):
+            x = scaler.apply(source.take(indices)[0])
+            if hasattr(baseline, "reconstruct"):
+                yield indices, (baseline.reconstruct(x) - x) ** 2
+            else:
+                yield indices, np.broadcast_to(baseline.window_scores(x)[:, None, None], x.shape)
+
+    return WindowErrors(errors, scaler, by_feature=hasattr(baseline, "reconstruct"))
+
+
+def _weighted_mean(weights: FloatArray, errors: FloatArray) -> FloatArray:
+    """Return weighted means (B, F) of the errors (B, T, F) over steps."""
+    means: FloatArray = np.tensordot(errors, weights, axes=(1, 0))
+    return means
+
+
+def check_one_length(source: Source, baseline: Any) -> None:
+    """Raise for sequences of several lengths: a baseline would treat their padding as data."""
+    if source.min_length < source.max_length:
+        raise InputError(
+            f"{type(baseline).__name__} needs sequences of one length, got {source.min_length} to "
+            f"{source.max_length} steps; cut them to one length, or use a model with LSTM layers."
+        )
+
+
+def clip_to_limits(values: Any, scaler: Scaler) -> Any:
+    """Clip values (..., F) in the units of the data to `MAX_DISTANCE` scales.
+
+    If all values are within the limits, the same array is returned.
+    """
+    low, high = value_limits(scaler)
+    axes = tuple(range(values.ndim - 1))
+    if (values.min(axis=axes) >= low).all() and (values.max(axis=axes) <= high).all():
+        return values
+    return np.clip(values, low, high)
+
+
+def value_limits(scaler: Scaler) -> tuple[FloatArray, FloatArray]:
+    """Return the smallest and the largest value (F,) that `clip_to_limits` does not change."""
+    with np.errstate(over="ignore"):  # an infinite limit clips nothing
+        distance = MAX_DISTANCE * scaler.scale
+        return scaler.shift - distance, scaler.shift + distance
+
+
+def pad_front(series: FloatArray, size: int) -> Sequences:
+    """Return a series (T, F) as one sequence of `size` steps, padded with copies of its first step.
+
+    A model reconstructs sequences shorter than those of training badly, and every series would
+    begin with an alarm. Reflected steps are no better than copies.
+    """
+    return Sequences(np.pad(series, ((size - len(series), 0), (0, 0)), "edge")[None])
+
+
+def nearest_distances(codes: FloatArray, known: FloatArray) -> FloatArray:
+    """Return the distance (N,) from each code (N, L) to the nearest known code (M, L)."""
+    distances = np.empty(len(codes))
+    for batch in _batches(len(codes), known.size):
+        differences = codes[batch, None].astype(np.float64) - known
+        distances[batch] = np.sqrt((differences**2).sum(axis=2).min(axis=1))
+    return distances
+
+
+def _batches(count: int, values_each: int) -> Iterator[IntArray]:
+    """Yield the indices 0 to count - 1 in batches of at most `BATCH_VALUES` values."""
+    size = max(1, BATCH_VALUES // max(1, values_each))
+    return (np.arange(start, min(start + size, count)) for start in range(0, count, size))
