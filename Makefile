@@ -6,6 +6,7 @@
 #             dependencies that pyproject.toml allows
 # make bench  times the recurrence and the first experiment beside other libraries, in .venv-peers;
 #             CASES="train encode" runs those alone
+# make docs   builds the site into docs/_build/html, from this tree; a warning is an error
 # make clean  removes what the others made
 # Each creates .venv with what it needs; a second run installs nothing.
 
@@ -13,11 +14,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.installed-docs
 BOUNDS := .venv-lowest .venv-newest
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 
-.PHONY: demo test test-lowest test-newest fuzz lint bench clean
+.PHONY: demo test test-lowest test-newest fuzz lint bench docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/unspool demo sines
@@ -40,7 +42,11 @@ lint: $(INSTALLED)
 bench: $(INSTALLED) $(PEERS_INSTALLED)
 	$(BIN)/python -m benchmarks $(CASES)
 
+docs: $(DOCS_INSTALLED)
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
 clean:
+	rm -rf docs/_build docs/api docs/gallery docs/cli.md
 	rm -rf $(VENV) $(BOUNDS) $(PEERS) unspool-demo .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -48,6 +54,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train]" --group dev
+	touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
 	touch $@
 
 # uv resolves to the lower bounds, which pip cannot do.

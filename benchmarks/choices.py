@@ -15,9 +15,9 @@ from machine import describe
 from unspool import LSTMAutoencoder, Windows, chronological_split
 from unspool.cli.fit import STEPS_PER_EPOCH
 from unspool.data.files import read_file
-from unspool.data.generators import sines
+from unspool.datasets import make_sine_classes
 from unspool.demos.sines import article
-from unspool.nn import recurrent
+from unspool.nn import lstm_layer
 
 EPOCHS = 30
 
@@ -49,13 +49,13 @@ def transformer(path: Path) -> None:
 
 def two_sines() -> None:
     """Test MSE of the two-sines experiment with a forget bias of 1, five seeds."""
-    data = sines()
-    with mock.patch.object(recurrent, "FORGET_BIAS", 1.0):
+    data = make_sine_classes()
+    with mock.patch.object(lstm_layer, "FORGET_BIAS", 1.0):
         errors = [
             float(
                 article(random_state=seed, verbose=0)
-                .fit(data.train)
-                .reconstruction_error(data.test)
+                .fit(data.X_train)
+                .reconstruction_error(data.X_test)
                 .mean()
             )
             for seed in range(5)

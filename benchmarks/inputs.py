@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from benchmarks import article
 from benchmarks.cases import Shape
-from unspool.data.generators import sines
+from unspool.datasets import make_sine_classes
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 
@@ -29,7 +29,7 @@ def one_layer(shape: Shape) -> Arrays:
 
 def first_article() -> Arrays:
     """All training windows (17802, 100, 1), some of them as a probe, and initial weights."""
-    train = sines().train
+    train = make_sine_classes().X_train
     windows, _ = train.take(np.arange(len(train)))
     windows = windows.astype(np.float32)
     return {"windows": windows, "probe": windows[PROBE], **article.weights(article.build())}

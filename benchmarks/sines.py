@@ -6,7 +6,7 @@ import time
 from machine import describe
 from sklearn.linear_model import LogisticRegression
 
-from unspool.data.generators import sines
+from unspool.datasets import make_sine_classes
 from unspool.demos.sines import article
 
 SEEDS = range(5)
@@ -15,15 +15,15 @@ SEEDS = range(5)
 def main() -> None:
     """Print a row for every seed, and the medians."""
     print(describe())
-    data = sines()
+    data = make_sine_classes()
     rows = []
     for seed in SEEDS:
         start = time.perf_counter()
-        model = article(random_state=seed, verbose=0).fit(data.train)
+        model = article(random_state=seed, verbose=0).fit(data.X_train)
         seconds = time.perf_counter() - start
-        error = float(model.reconstruction_error(data.test).mean())
-        classifier = LogisticRegression().fit(model.transform(data.train), data.y_train)
-        accuracy = classifier.score(model.transform(data.test), data.y_test)
+        error = float(model.reconstruction_error(data.X_test).mean())
+        classifier = LogisticRegression().fit(model.transform(data.X_train), data.y_train)
+        accuracy = classifier.score(model.transform(data.X_test), data.y_test)
         rows.append((error, accuracy, seconds))
         print(f"seed {seed}: test MSE {error:.4f}, accuracy {accuracy:.4f}, fit {seconds:.0f} s")
     errors, accuracies, _ = zip(*rows, strict=True)

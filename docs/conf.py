@@ -4,8 +4,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(HERE.parent))
 
 import unspool  # noqa: E402
 from docs import generated_pages  # noqa: E402
@@ -26,7 +25,8 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 default_role = "py:obj"  # `name` in a docstring is a link where it names something public
-nitpicky = False
+# Links of included files to what is in the repository and no page: their text is shown alone.
+nitpick_ignore_regex = [("myst", r"(\.\./)*(results|examples|benchmarks|src/.*|README\.md)/?")]
 
 autodoc_typehints = "none"  # numpydoc's sections have the types
 autodoc_member_order = "bysource"
@@ -58,17 +58,3 @@ html_theme_options = {
     "footer_end": ["theme-version"],
 }
 html_sidebars = {"index": [], "cli": []}
-
-
-def without_link(app, env, node, contnode):
-    """Show the text of a link that leads to a folder or file of the repository, not to a page."""
-    target = node.get("reftarget", "").partition("#")[0]
-    folders = (HERE, ROOT, ROOT / "benchmarks")
-    if target and any((folder / target).exists() for folder in folders):
-        return contnode
-    return None
-
-
-def setup(app):
-    """Connect what Sphinx calls."""
-    app.connect("missing-reference", without_link)

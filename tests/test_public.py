@@ -29,8 +29,6 @@ UNFINISHED_NAMES = {
     "unspool.interop.keras",
     "unspool.interop.onnx",
     "unspool.interop.torch",
-    "unspool.model_file",
-    "unspool.nn",
     "unspool.runtime",
 }
 FINISHED_DOCSTRINGS = {
@@ -38,6 +36,8 @@ FINISHED_DOCSTRINGS = {
     "Baselines for anomaly detection",
     "Errors and warnings",
     "Evaluation of anomaly scores",
+    "Inspecting a model",
+    "Modules",
     "Plots",
     "PyTorch",
     "Thresholds",

@@ -5,8 +5,8 @@ import torch
 
 from benchmarks import article
 from benchmarks.contestants import Job, Ready
-from unspool.data.generators import sines
 from unspool.data.scaling import Scaler
+from unspool.datasets import make_sine_classes
 from unspool.lstm import Choice, lstm, threads
 from unspool.training.batches import Batch, Batches
 from unspool.training.loop import train
@@ -58,14 +58,14 @@ def _encode(job: Job) -> Ready:
 def _epoch(job: Job) -> Ready:
     model = article.build(job.how)
     article.load(model, job.inputs)
-    windows = sines().train
+    windows = make_sine_classes().X_train
     as_they_are = Scaler(np.zeros(1), np.ones(1))
     rng = np.random.default_rng(0)
     batches = Batches(windows, as_they_are, np.arange(len(windows)), 500, torch.device("cpu"), rng)
     optimizer, objective = make_optimizer("rmsprop", model.parameters()), AutoencoderLoss(model)
 
     def call() -> float:
-        with threads.own_only():  # as `fit` does
+        with threads.pytorch_on_one_thread():  # as `fit` does
             return train(model, objective, batches, optimizer=optimizer, epochs=1).loss[0]
 
     with torch.no_grad():

@@ -8,8 +8,8 @@ import torch
 
 from benchmarks.article import build
 from benchmarks.machine import versions
-from unspool.data.generators import sines
 from unspool.data.scaling import Scaler
+from unspool.datasets import make_sine_classes
 from unspool.lstm import threads
 from unspool.training.batches import Batches
 from unspool.training.loop import evaluate, train
@@ -19,7 +19,7 @@ from unspool.training.optimizers import make_optimizer
 
 def main(epochs: int, seed: int, backend: str) -> None:
     """Train with a validation pass after each epoch, which `article()` leaves out, and test."""
-    data = sines()
+    data = make_sine_classes()
     model = build(backend, seed)
     as_they_are, cpu = Scaler(np.zeros(1), np.ones(1)), torch.device("cpu")
 
@@ -27,19 +27,19 @@ def main(epochs: int, seed: int, backend: str) -> None:
         return Batches(windows, as_they_are, np.arange(len(windows)), 500, cpu, rng)
 
     objective = AutoencoderLoss(model)
-    with threads.own_only():  # as `fit` does
+    with threads.pytorch_on_one_thread():  # as `fit` does
         train(
             model,
             objective,
-            in_batches(data.train, np.random.default_rng(seed)),
+            in_batches(data.X_train, np.random.default_rng(seed)),
             optimizer=make_optimizer("rmsprop", model.parameters()),
             epochs=epochs,
-            validation=in_batches(data.train),
+            validation=in_batches(data.X_train),
         )
-    x, _ = data.test.take(np.arange(len(data.test)))
+    x, _ = data.X_test.take(np.arange(len(data.X_test)))
     (encoder, *_) = model.backends().values()
     answer = {
-        "test_mse": evaluate(model, objective, in_batches(data.test))["loss"],
+        "test_mse": evaluate(model, objective, in_batches(data.X_test))["loss"],
         "sum_of_squares": float(np.square(x).sum()),
         "backend": encoder.partition(" ")[0],
         "versions": versions("unspool", "torch", "numba", "numpy"),

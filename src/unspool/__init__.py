@@ -28,6 +28,7 @@ __getattr__, __dir__, __all__ = _attach(
         "Windows": "data.windows",
         "as_sequences": "data.convert",
         "chronological_split": "data.series",
+        "datasets": "datasets",
         "evaluation": "evaluation",
         "gate_weights": "nn._gates",
         "load": "estimators.loading",

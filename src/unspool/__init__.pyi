@@ -1,3 +1,4 @@
+from . import datasets as datasets
 from . import evaluation as evaluation
 from . import runtime as runtime
 from .data.convert import as_sequences as as_sequences

@@ -32,10 +32,24 @@ LOSSES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "categorical_crossentropy": lambda p, target: -target * np.log(np.maximum(p, LEAST)),
 }
 
+# Keras's long names of losses; `loss_name` replaces them.
+ALIASES: Mapping[str, str] = {"mean_squared_error": "mse", "mean_absolute_error": "mae"}
+
 CROSSENTROPIES = ("binary_crossentropy", "categorical_crossentropy")
 
 # These losses have one value per step, summed over features, and not a mean over features.
 BY_STEP = ("categorical_crossentropy",)
+
+
+def loss_name(name: str) -> str:
+    """The name in `LOSSES` of a loss (or of the metric "accuracy") that may have a long name.
+
+    Examples
+    --------
+    >>> loss_name("mean_squared_error"), loss_name("huber")
+    ('mse', 'huber')
+    """
+    return ALIASES.get(name, name)
 
 
 def step_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:

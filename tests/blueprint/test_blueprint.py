@@ -14,9 +14,10 @@ from unspool import (
     LSTMForecaster,
     StackedAutoencoder,
     Windows,
+    _registry,
     model_file,
 )
-from unspool.blueprint import DECODERS, STRUCTURAL, Facts, Head, blueprint
+from unspool.blueprint import DECODERS, Facts, Head, blueprint
 from unspool.errors import InputError
 from unspool.nn.from_blueprint import build, build_head
 
@@ -110,7 +111,7 @@ def test_the_head_of_a_classifier(units):
 
 
 def test_every_kind_of_model_is_here():
-    assert {name for name, _, _ in plans()} == set(MODELS) == set(STRUCTURAL)
+    assert {name for name, _, _ in plans()} == set(_registry.MODELS)
 
 
 def test_a_bare_state_that_is_no_output():

@@ -115,8 +115,8 @@ def test_other_poolings_are_refused(value):
 @pytest.mark.parametrize("decoder", STATE)
 def test_kernels_are_not_for_a_code_that_is_the_whole_state(decoder):
     expected = (
-        "`n_kernels` has to be 0 for a decoder that starts from the encoder's whole state, got 8; "
-        "set it, or choose another decoder."
+        "`n_kernels` must be 0 for a decoder that starts from the encoder's whole state, got 8; "
+        "set n_kernels=0, or choose another decoder."
     )
     assert message(decoder=decoder, n_kernels=8) == expected
     assert message(horizon=2, forecast_decoder=decoder, n_kernels=8) == expected

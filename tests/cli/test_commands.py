@@ -1,5 +1,8 @@
 """Each command on real files: what it writes, what it says, and that labels only pass through."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -270,11 +273,11 @@ def test_plot_draws_each_picture(run, model, heartbeats, tmp_path, picture):
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # one epoch
 def test_demo_runs_the_first_experiment_whole(run, tmp_path, monkeypatch):
-    from unspool.data import generators
+    from unspool import datasets
     from unspool.demos import sines
 
-    few = generators.sines(cycles=60)
-    monkeypatch.setattr(sines, "sines", lambda *_: few)
+    few = datasets.make_sine_classes(n_cycles=60)
+    monkeypatch.setattr(sines, "make_sine_classes", lambda *_: few)
     done = run("demo", "sines", "-o", tmp_path / "demo", "--epochs", 1)
     assert done.code == 0, done.err
     assert sorted(file.name for file in (tmp_path / "demo").iterdir()) == [
@@ -314,3 +317,10 @@ def test_outputs_of_a_log_with_a_clock_change_have_its_times_row_by_row(
         assert times == clock
     starts = read_csv(run("encode", series_model, path, "--stride", 1).out)["start"]
     assert [time.replace(" ", "T") for time in starts] == clock[: len(starts)]
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "unspool", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == f"unspool {unspool.__version__}"

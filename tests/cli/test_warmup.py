@@ -6,12 +6,12 @@ from pathlib import Path
 from numba.core import config
 
 from unspool.lstm.backends import compiled
-from unspool.lstm.compiled import few, kernels, recurrence, rows, step
-from unspool.lstm.compiled.kernel import Kernel
+from unspool.lstm.compiled import convolutions, dense, recurrence, small_batch, training_step
+from unspool.lstm.compiled.jit import Kernel
 
 KERNELS = [
     (module, name)
-    for module in (few, kernels, recurrence, rows, step)
+    for module in (convolutions, dense, recurrence, small_batch, training_step)
     for name, thing in vars(module).items()
     if isinstance(thing, Kernel) and thing.function.__module__ == module.__name__
 ]
@@ -48,6 +48,6 @@ def test_warmup_without_a_compiler_is_told_in_one_line(run, monkeypatch):
     done = run("warmup")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        "unspool: `backend` 'compiled' is compiled, which NUMBA_DISABLE_JIT forbids; "
-        "take 'auto' or another one.\n"
+        "unspool: `backend` 'compiled' needs Numba's compiler, which NUMBA_DISABLE_JIT switches off; "
+        "use 'auto' or another backend.\n"
     )

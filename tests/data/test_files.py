@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.idx_files import idx_bytes
+from unspool.data.file_data import FileData
 from unspool.data.files import read_file
-from unspool.data.loaded import Loaded, listed
+from unspool.data.messages import listed
 from unspool.data.sequences import Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -172,7 +173,7 @@ def test_tail_stride_and_short_reach_the_windows(tmp_path):
 
 
 def test_loaded_is_frozen_and_names_are_listed_up_to_eight():
-    loaded = Loaded(Sequences(np.zeros((1, 1, 1))), {}, {}, None, ())
+    loaded = FileData(Sequences(np.zeros((1, 1, 1))), {}, {}, None, ())
     with pytest.raises(AttributeError, match="cannot assign to field 'notes'"):
         loaded.notes = ("other",)
     assert listed(["a", "b"]) == "a, b"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import unspool
-from unspool.data import generators
+from unspool import datasets
 from unspool.demos import (
     DEMOS,
     images,
@@ -36,10 +36,12 @@ FILES = {
 
 @pytest.fixture
 def little(monkeypatch):
-    few = generators.moving_ones(60)
-    monkeypatch.setattr(moving_ones, "moving_ones", lambda *_, **__: few)
-    small = images.digits()
-    monkeypatch.setattr(images, "digits", lambda: images.Images(*(part[:200] for part in small)))
+    few = datasets.make_moving_ones(60)
+    monkeypatch.setattr(moving_ones, "make_moving_ones", lambda *_, **__: few)
+    small = images.load_digits()
+    monkeypatch.setattr(
+        images, "load_digits", lambda: images.TrainTest(*(part[:200] for part in small))
+    )
     monkeypatch.setattr(moving_digits, "VIDEOS", 40)
     monkeypatch.setattr(moving_digits, "TEST_VIDEOS", 10)
     monkeypatch.setattr(moving_digits, "UNITS", 8)
@@ -106,7 +108,7 @@ def test_a_result_that_is_no_number_is_not_told(tmp_path):
 
 
 def test_exact_sequences_are_right_at_every_real_value():
-    data = generators.moving_ones(50)
+    data = datasets.make_moving_ones(50)
     values, lengths = data.take(np.arange(50))
     assert moving_ones.exact(values, data) == 1
     wrong = values.copy()

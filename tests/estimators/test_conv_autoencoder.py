@@ -152,26 +152,26 @@ def test_images_of_another_shape_are_refused():
         Sequences(np.zeros((3, 8, 8))), [np.zeros((8, 8)), np.zeros((7, 8))],
     ):  # fmt: skip
         for call in (model.transform, make(**IMAGES).fit):
-            with pytest.raises(InputError, match=r"^Expected images as \(N, 8, 8, 1\), or a table"):
+            with pytest.raises(InputError, match=r"^Expected images of shape \(N, 8, 8, 1\) or"):
                 call(X)
     with pytest.raises(InputError) as caught:
         make(**IMAGES).fit(digits()[:, :60])
     assert str(caught.value) == (
-        "Expected images as (N, 8, 8, 1), or a table (N, 64), got shape (N, 60); images of "
-        "another shape need a model of their own (see `image_shape`)."
+        "Expected images of shape (N, 8, 8, 1) or (N, 8, 8), or a table (N, 64), got shape "
+        "(200, 60); fit another model to images of another shape."
     )
     with pytest.raises(ValueError, match="X has 60 features, but ConvAutoencoder is expecting 64"):
         model.transform(digits()[:, :60])
-    with pytest.raises(InputError, match=r"or a table \(N, 105\), got shape \(N, 35\)"):
+    with pytest.raises(InputError, match=r"or a table \(N, 105\), got shape \(3, 35\)"):
         make().fit(colours()).transform(np.zeros((3, 35)))
-    with pytest.raises(InputError, match=r"or a table \(N, 105\), got shape \(N, 7, 5\)"):
+    with pytest.raises(InputError, match=r"or a table \(N, 105\), got shape \(3, 7, 5\)"):
         make().fit(colours()).transform(np.zeros((3, 7, 5)))
 
 
 def test_an_image_that_ends_in_nan_is_refused():
     X = colours()
     X[7, -1, -1] = np.nan
-    with pytest.raises(InputError, match=r"^Row 7 ends in NaN, and all values of a row"):
+    with pytest.raises(InputError, match=r"^Image 7 ends in NaN, but this model needs every value"):
         make().fit(X)
 
 
@@ -260,11 +260,11 @@ def test_bad_parameters_are_told_together():
         make(**bad, image_shape=(8,)).fit([[1]])
     assert str(caught.value).splitlines() == [
         "`latent_dim` must be a whole number of at least 1 or None, got 0.",
+        "`filters` must have at least one number, got none.",
         "`kernel_size` must be a whole number of at least 1, got 0.",
         "`pool_size` must be a whole number of at least 1, got 1.5.",
         "unknown `activation` 3: known are 'elu', 'gelu', 'linear', 'relu', 'sigmoid', "
         "'softmax', 'tanh'.",
-        "`filters` must have at least one number, got none.",
         "`image_shape` must be (H, W) or (H, W, C), got (8,).",
     ]
     with pytest.raises(InputError, match="`image_shape` must be a list of whole numbers, got 8"):

@@ -88,8 +88,7 @@ def test_a_table_that_ends_in_nan_is_refused():
         with pytest.raises(InputError) as caught:
             call(X)
         assert str(caught.value) == (
-            "Row 7 ends in NaN, and all values of a row have to be known here; fill or drop such "
-            "rows."
+            "Row 7 ends in NaN, but this model needs every value of it; fill or drop it."
         )
 
 
@@ -103,8 +102,8 @@ def test_longer_sequences_than_in_fit_are_refused():
     with pytest.raises(InputError) as caught:
         model.transform(np.concatenate([X, X], axis=1))
     assert str(caught.value) == (
-        "Expected sequences of at most 8 steps, as in `fit`, got 16; DenseAutoencoder with these "
-        "parameters is made for sequences of bounded length."
+        "Expected sequences of at most 8 steps, as in `fit`, got 16; this DenseAutoencoder "
+        "has layers of a fixed number of steps."
     )
     shorter = Sequences(np.pad(X[:, :5], [(0, 0), (0, 3), (0, 0)]), np.full(200, 5))
     assert_close("shorter", model.transform(shorter), model.transform(X[:, :5]))

@@ -122,7 +122,7 @@ def test_the_same_bits_alone_and_among_others(name, fitted):
 
 def test_many_parts_of_short_sequences_take_smaller_batches(fitted, monkeypatch):
     model = fitted("one direction")
-    monkeypatch.setattr("unspool.estimators.base.INFERENCE_VALUES", 1 << 14)
+    monkeypatch.setattr("unspool.estimators.batch_runner.INFERENCE_VALUES", 1 << 14)
     sizes, multiscale = [], model.encoder_.multiscale
     monkeypatch.setattr(
         model.encoder_, "multiscale", lambda x, *more: sizes.append(len(x)) or multiscale(x, *more)

@@ -5,8 +5,23 @@ from functools import cache
 import numpy as np
 import pytest
 
-from tests.forms import LABELS, QUICK, REFUSED, SAME, forecaster, lstm, trained
-from unspool import DenseAutoencoder, EncoderClassifier
+from tests.forms import (
+    CUBE,
+    LABELS,
+    QUICK,
+    REFUSED,
+    SAME,
+    SERIES,
+    TABLE,
+    F,
+    N,
+    T,
+    forecaster,
+    frames_of,
+    lstm,
+    trained,
+)
+from unspool import ConvAutoencoder, DenseAutoencoder, EncoderClassifier, Sequences, runtime
 from unspool.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings(
@@ -68,3 +83,74 @@ def test_what_is_refused_names_the_way_out(form):
         if not name.startswith("dense"):
             with pytest.raises(InputError, match=f"(?s){way_out}"):
                 pytest.fail(f"{name} gave {reader(trained('one feature'), X)!r}")
+
+
+def message_of(call, X):
+    with pytest.raises(InputError) as caught:
+        call(X)
+    return str(caught.value)
+
+
+# scikit-learn compares columns in an estimator; the runtime needs NumPy alone.
+SKLEARN = ("X has ", "The feature names should match")
+
+WRONG_SEQUENCES = {
+    **{name: X for name, (X, _) in REFUSED.items() if name not in ("generator", "map")},
+    "other features": np.zeros((3, T, F + 1)),
+    "features first": np.zeros((3, F, T)),
+    "one series": SERIES,
+    "other names": [frame.rename(columns={"a": "z"}) for frame in frames_of(CUBE)],
+    "infinity": np.where(np.arange(T)[:, None] == 3, np.inf, CUBE),
+}
+
+
+@pytest.mark.parametrize("X", WRONG_SEQUENCES.values(), ids=WRONG_SEQUENCES)
+def test_estimators_and_runtime_refuse_the_same_sequences_in_the_same_words(X):
+    model = on_frames()
+    assert message_of(model.transform, X) == message_of(runtime.Model(model.contents()).encode, X)
+
+
+@pytest.mark.parametrize("kind", ["plain", "dense"])
+@pytest.mark.parametrize("X", WRONG_SEQUENCES.values(), ids=WRONG_SEQUENCES)
+def test_models_of_tables_and_runtime_refuse_the_same_in_the_same_words(X, kind):
+    models = trained("table")
+    estimator, light = getattr(models, kind), getattr(models, f"light_{kind}")
+    try:
+        told = message_of(light.encode, X)
+    except pytest.fail.Exception:  # other columns: the runtime reads sequences of any length
+        assert message_of(estimator.transform, X).startswith(SKLEARN)
+        return
+    expected = message_of(estimator.transform, X)
+    assert told == expected or expected.startswith(SKLEARN)
+
+
+WRONG_IMAGES = {
+    "transposed": np.zeros((2, 2, 3)),
+    "of another size": np.zeros((2, 3, 3)),
+    "of two channels": np.zeros((2, 3, 2, 2)),
+    "of different sizes": [np.zeros((3, 2)), np.zeros((2, 2))],
+    "Sequences": Sequences(np.zeros((2, 3, 2))),
+    "none": np.zeros((0, 3, 2)),
+    "with NaN at the end": np.where(np.arange(6) == 5, np.nan, np.zeros((2, 6))).reshape(2, 3, 2),
+    "with NaN inside": np.where(np.arange(6) == 2, np.nan, np.zeros((2, 6))).reshape(2, 3, 2),
+}
+
+
+@pytest.mark.parametrize("X", WRONG_IMAGES.values(), ids=WRONG_IMAGES)
+def test_estimators_and_runtime_refuse_the_same_images_in_the_same_words(X):
+    model = on_images()
+    light = runtime.Model(model.contents())
+    told = message_of(model.transform, X)
+    assert message_of(light.encode, X) == message_of(light.reconstruct, X) == told
+    assert message_of(model.reconstruct, X) == told
+
+
+@cache
+def on_frames():
+    return lstm().fit(frames_of(CUBE))
+
+
+@cache
+def on_images():
+    images = ConvAutoencoder(3, image_shape=(3, 2), filters=(2,), validation_split=0, **QUICK)
+    return images.fit(TABLE.reshape(N, 3, 2))

@@ -196,6 +196,6 @@ def test_numbers_of_numpy_are_as_good_as_pythons(given, tmp_path):
 
 def test_truth_values_of_numpy_count():
     message = refusal(lambda: quick(decoder="flat", reverse_target=np.True_).fit(X))
-    assert message.startswith("`reverse_target` is not for decoder='flat'")
+    assert message.startswith("decoder='flat' emits all steps at once")
     message = refusal(lambda: LSTMForecaster(every_step=np.True_, bidirectional=np.True_).fit(X))
-    assert message.startswith("`every_step` needs an LSTM that reads in one direction")
+    assert message.startswith("`every_step` needs bidirectional=False, pooling='last'")

@@ -38,7 +38,7 @@ BAD = [
     (
         {"loss": 3},
         "unknown `loss` 3: known are 'binary_crossentropy', 'categorical_crossentropy', 'huber', "
-        "'mae', 'mse'.",
+        "'mae', 'mean_absolute_error', 'mean_squared_error', 'mse'.",
     ),
     (
         {"loss": "categorical_crossentropy"},
@@ -47,8 +47,8 @@ BAD = [
     ({"metrics": "mae"}, "`metrics` must be a list of names, got 'mae'."),
     (
         {"metrics": ["accuracy"]},
-        "`metrics` has 'accuracy', which is for binary_crossentropy and "
-        "categorical_crossentropy, got loss='mse'.",
+        "The metric 'accuracy' needs one of the losses binary_crossentropy and "
+        "categorical_crossentropy, got loss='mse'; remove it from `metrics`.",
     ),
     ({"horizon": 0}, "`horizon` must be a whole number of at least 1 or None, got 0."),
     (
@@ -59,8 +59,18 @@ BAD = [
     ({"loss_weights": 2}, "`loss_weights` must be two numbers, got 2."),
     (
         {"decoder": "flat", "reverse_target": True},
-        "`reverse_target` is not for decoder='flat', which writes all steps at once, or would "
-        "read at every step what it is to write.",
+        "decoder='flat' emits all steps at once, so `reverse_target` has no effect; set "
+        "reverse_target=False.",
+    ),
+    (
+        {"decoder": "dense", "reverse_target": True},
+        "decoder='dense' emits all steps at once, so `reverse_target` has no effect; set "
+        "reverse_target=False.",
+    ),
+    (
+        {"decoder": "reversed_input", "reverse_target": True},
+        "decoder='reversed_input' reads the input backwards, so with `reverse_target` it would "
+        "read at each step the value that it must reconstruct; set reverse_target=False.",
     ),
     (
         {"horizon": 2, "forecast_decoder": "stat"},
@@ -70,8 +80,8 @@ BAD = [
     ),
     (
         {"forecast_decoder": "state"},
-        "`forecast_decoder` is of a forecast, and there is none without `horizon`; set that too, "
-        "or leave it out.",
+        "`forecast_decoder` has no effect without `horizon`; set `horizon` too, or "
+        "forecast_decoder=None.",
     ),
     ({"metrics": 3}, "`metrics` must be a list of names, got 3."),
     ({"input_noise": -1}, "`input_noise` must be a number of at least 0, got -1."),
@@ -84,23 +94,23 @@ BAD = [
     ),
     (
         {"decoder": "dense", "decoder_units": 4},
-        "`decoder_units` is the width of a decoder's LSTM, and a decoder 'dense' has none; "
-        "leave it None.",
+        "`decoder_units` is the width of the decoder's LSTM, which a decoder 'dense' lacks; set "
+        "decoder_units=None.",
     ),
     (
         {"decoder": "dense", "head_units": None},
-        "`head_units` None leaves nothing of a decoder 'dense', which is its dense layers; "
-        "set it to ().",
+        "A decoder 'dense' consists of its dense layers, and `head_units` None removes all of "
+        "them; set head_units=().",
     ),
     (
         {"horizon": 2, "forecast_decoder": "dense", "head_units": None},
-        "`head_units` None leaves nothing of a decoder 'dense', which is its dense layers; "
-        "set it to ().",
+        "A decoder 'dense' consists of its dense layers, and `head_units` None removes all of "
+        "them; set head_units=().",
     ),
     (
         {"head_units": None, "output_activation": "sigmoid"},
-        "`head_units` None leaves no layer for `output_activation` 'sigmoid'; leave one of them "
-        "as it is by default.",
+        "`head_units` None removes the output layer, so `output_activation` 'sigmoid' has no layer "
+        "to apply to; set output_activation='linear', or head_units=().",
     ),
     (
         {"head_units": None},

@@ -19,6 +19,7 @@ from unspool import (
     LSTMForecaster,
     StackedAutoencoder,
 )
+from unspool.estimators.batch_runner import runner
 from unspool.interop.torch import to_torch
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
@@ -144,7 +145,7 @@ def test_what_was_fitted_or_loaded_without_gradients_can_be_trained(how, tmp_pat
 
 def test_between_batches_gradients_are_the_callers_affair():
     model = MODELS["dense"]().fit(X)
-    outputs = model._outputs(model._read(X), lambda batch: model.encoder_(batch.x))
+    outputs = runner(model).outputs(model._read(X), lambda batch: model.encoder_(batch.x))
     for _ in outputs:
         assert not torch.is_inference_mode_enabled()
 

@@ -1,4 +1,4 @@
-"""Compiled code writes and reads where it was told to, and nowhere else."""
+"""Compiled code reads and writes nothing outside of its arrays."""
 
 import math
 import sys
@@ -8,7 +8,7 @@ import torch
 
 from tests.lstm.cases import Case, check
 from tests.lstm.processes import in_process
-from unspool.lstm.backends.compiled import Task
+from unspool.lstm.prepared import PreparedLayer
 
 CASES = [
     Case(B, 4, F, H, C, ragged=ragged, reverse=ragged)
@@ -21,16 +21,16 @@ POST = 12345.0
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_nothing_is_written_beside_an_array(case, dtype, monkeypatch):
+def test_nothing_is_written_outside_of_an_array(case, dtype, monkeypatch):
     fenced = []
 
-    def new(task, *shape):
+    def new(layer, *shape):
         size = math.prod(shape)
-        whole = torch.full((size + 2 * FENCE,), POST, dtype=task.dtype)
+        whole = torch.full((size + 2 * FENCE,), POST, dtype=layer.dtype)
         fenced.append(whole)
         return whole[FENCE : FENCE + size].fill_(torch.nan).view(shape)
 
-    monkeypatch.setattr(Task, "new", new)
+    monkeypatch.setattr(PreparedLayer, "allocate", new)
     check("compiled", case, dtype)
     assert len(fenced) > 10
     for whole in fenced:
@@ -47,7 +47,7 @@ PAGE = mmap.PAGESIZE
 libc = ctypes.CDLL(None)
 
 def at_the_end(array, kept=[]):
-    "A copy of the array that ends where memory does that can be read."
+    "Copy the array to the end of a page that is followed by unreadable memory."
     size = array.numel() * array.itemsize
     pages = -(-size // PAGE)
     memory = mmap.mmap(-1, (pages + 1) * PAGE)
@@ -75,5 +75,5 @@ print("{}")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no mprotect")
-def test_nothing_is_read_beside_an_argument():
+def test_nothing_is_read_past_the_end_of_an_argument():
     in_process(AT_THE_END)

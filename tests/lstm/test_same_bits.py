@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from tests.lstm.cases import RESULTS, Case, assert_same, call, labelled, run, tensors
-from unspool.lstm.backends import compiled
+from unspool.lstm import operators
+from unspool.lstm.compiled import small_batch
+from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.pooling import STATISTICS
+from unspool.lstm.prepared import TILE_VECTORS
 
 CASE = Case(257, 20, 3, 10, 5, ragged=True)
 OWN = ("x", "context", "h0", "c0")  # arguments that each sequence has for itself
@@ -69,7 +72,7 @@ FEW_OPTIONS = [
 @pytest.mark.parametrize("options", FEW_OPTIONS, ids=str)
 @cases
 def test_a_few_sequences_without_gradients_and_many(case, options, dtype):
-    """Few are laid out otherwise, see `compiled.few`."""
+    """Few are laid out otherwise, see `operators.small_batch`."""
     case = replace(case, **options)
     inputs, _, lengths = tensors(case, dtype)
     for more in WANTED:
@@ -78,7 +81,7 @@ def test_a_few_sequences_without_gradients_and_many(case, options, dtype):
             for first, last in ((0, 1), (1, 2), (2, 5), (5, 13), (200, 224), (256, 257)):
                 own = slice(first, last)
                 few = {n: one[own] if n in OWN else one for n, one in inputs.items()}
-                with patch.object(compiled.few, "forward", wraps=compiled.few.forward) as ran:
+                with patch.object(small_batch, "forward", wraps=small_batch.forward) as ran:
                     got = call(
                         "compiled",
                         few,
@@ -86,13 +89,13 @@ def test_a_few_sequences_without_gradients_and_many(case, options, dtype):
                         case,
                         **more,
                     )
-                assert ran.called == (last - first <= compiled.FEW_OF_TILE * lanes(dtype))
+                assert ran.called == (last - first <= operators.SMALL_BATCH * lanes(dtype))
                 for name, one, other in zip(RESULTS, among, got, strict=True):
                     np.testing.assert_array_equal(other, one[own], err_msg=name)
 
 
 def lanes(dtype):
-    return compiled.VECTORS * compiled.BYTES // dtype.itemsize
+    return TILE_VECTORS * BYTES // dtype.itemsize
 
 
 @dtypes

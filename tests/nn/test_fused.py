@@ -7,9 +7,9 @@ import torch
 from tests.close import assert_close
 from unspool.errors import InputError
 from unspool.lstm import threads
-from unspool.nn import LSTM, Autoencoder, LSTMDecoder, LSTMEncoder, fused
+from unspool.lstm.prepared import PreparedLayer
+from unspool.nn import LSTM, Autoencoder, Cell, LSTMDecoder, LSTMEncoder, fused
 from unspool.nn.losses import LOSSES, count_values, masked_sum
-from unspool.nn.recurrent import Cell
 from unspool.training.batches import Batch
 from unspool.training.objective import AutoencoderLoss
 
@@ -162,10 +162,11 @@ def test_padding_changes_no_bit_whatever_it_holds(pooling):
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize(("F", "H"), [(2, 10), (16, 1)])  # gradients in rows with and without a gap
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
-def test_arrays_full_of_any_bits_change_nothing(monkeypatch, pooling):
-    made = model(H=10, head=(3,), decoder="reversed_input", pooling=pooling)
-    x, lengths = batch(257, 6, 2, ragged=True)
+def test_uninitialised_arrays_change_no_bit_and_cause_no_warning(monkeypatch, pooling, F, H):
+    made = model(F=F, H=H, head=(3,), decoder="reversed_input", pooling=pooling)
+    x, lengths = batch(257, 6, F, ragged=True)
 
     def both():
         total = fused.loss_sum(made, x.float(), lengths, "mse")
@@ -176,7 +177,7 @@ def test_arrays_full_of_any_bits_change_nothing(monkeypatch, pooling):
         return torch.from_numpy(bits.view(np.float32))
 
     clean, rng = both(), np.random.default_rng(0)
-    monkeypatch.setattr(fused.Task, "new", of_any_bits)
+    monkeypatch.setattr(PreparedLayer, "allocate", of_any_bits)
     monkeypatch.setattr("unspool.lstm.threads.count", lambda: 4)  # each with rubbish of its own
     for _ in range(20):  # nor does NumPy warn of sums that are no numbers
         for one, other in zip(clean, both(), strict=True):
@@ -258,9 +259,9 @@ def test_frozen_weights_get_no_gradient_and_the_others_theirs():
 def test_pytorch_keeps_to_one_thread_only_while_it_should():
     torch.set_num_threads(2)
     try:
-        with threads.own_only():
+        with threads.pytorch_on_one_thread():
             assert (torch.get_num_threads(), threads.count()) == (1, 2)
-            with threads.own_only():
+            with threads.pytorch_on_one_thread():
                 assert threads.count() == 2
         assert (torch.get_num_threads(), threads.count()) == (2, 2)
         torch.set_num_threads(1)

@@ -132,7 +132,7 @@ def test_codes_are_unwound(name, pairs):
             for unwind in (trained.inverse_transform, model.decode):
                 with pytest.raises(InputError) as caught:
                     unwind(codes, lengths)
-                assert str(caught.value) == "Images are all of one size; leave `lengths` out."
+                assert str(caught.value) == "All images have the same size; leave `lengths` out."
             continue
         close("sequences", trained.inverse_transform(codes, lengths), model.decode(codes, lengths))
 
@@ -202,11 +202,11 @@ def test_a_file_is_read(pairs, tmp_path):
 WRONG = {
     "features": (
         lambda model: model.encode(np.zeros((2, 4, 5))),
-        "Expected 3 features, as in training, got 5.",
+        "X has 5 features, but LSTMAutoencoder is expecting 3 features as input.",
     ),
     "lengths of sequences": (
         lambda model: model.encode(RAGGED, [1] * len(RAGGED)),
-        "Expected `lengths` beside an array; Sequences have their own.",
+        f"`lengths` needs an array (N, T, F), got {RAGGED!r}, which knows its lengths.",
     ),
     "forecast": (
         lambda model: model.forecast(RAGGED),
@@ -247,18 +247,19 @@ def test_what_is_bound_in_length(pairs):
     with pytest.raises(InputError) as caught:
         model.encode(np.zeros((2, STEPS + 1, FEATURES)))
     assert str(caught.value) == (
-        "Expected sequences of at most 9 steps, as in training, got 10; this model is made for "
-        "sequences of bounded length."
+        "Expected sequences of at most 9 steps, as in `fit`, got 10; this DenseAutoencoder "
+        "has layers of a fixed number of steps."
     )
     _, images = pairs("images")
     with pytest.raises(InputError) as caught:
         images.encode(np.zeros((2, 5, 7, 2)))
     assert str(caught.value) == (
-        "Expected images as (N, 7, 5, 2), or a table (N, 70), got shape (2, 5, 7, 2)."
+        "Expected images of shape (N, 7, 5, 2), or a table (N, 70), got shape (2, 5, 7, 2); fit "
+        "another model to images of another shape."
     )
 
 
-def test_a_score_needs_what_it_is_held_against(pairs):
+def test_a_score_needs_labels_or_a_future_of_the_right_shape(pairs):
     _, model = pairs("classifier, lstm")
     with pytest.raises(InputError) as caught:
         model.score(RAGGED)
@@ -282,15 +283,18 @@ def test_images_are_whole_and_at_least_one(pairs):
     )
     pixels = Sequences(X.reshape(11, 35, 2), [35] * 10 + [1])
     raises(
-        f"Expected images as (N, 7, 5, 2), or a table (N, 70), got {pixels!r}.",
+        f"Expected images of shape (N, 7, 5, 2), or a table (N, 70), got {pixels!r}; fit another "
+        "model to images of another shape.",
         model.encode,
         pixels,
     )
-    raises("Images are all of one size; leave `lengths` out.", model.encode, X, lengths=[35] * 11)
+    raises(
+        "All images have the same size; leave `lengths` out.", model.encode, X, lengths=[35] * 11
+    )
     cut = X.copy()
     cut[3, -1, -2:] = np.nan
     raises(
-        "Row 3 ends in NaN, and all values of a row have to be known here; fill or drop such rows.",
+        "Image 3 ends in NaN, but this model needs every value of it; fill or drop it.",
         model.encode,
         cut,
     )
@@ -301,7 +305,7 @@ def test_rows_with_nan_at_their_ends_are_named(pairs):
     cut = rows()
     cut[4, -1] = np.nan
     raises(
-        "Row 4 ends in NaN, and all values of a row have to be known here; fill or drop such rows.",
+        "Row 4 ends in NaN, but this model needs every value of it; fill or drop it.",
         model.encode,
         cut,
     )

@@ -1,15 +1,15 @@
 """What a model is made of, as plain data: kinds and sizes of parts, no weights and no framework.
 
-`parts` has a class for each kind of part, `models` says which parts the parameters of an estimator
-ask for. PyTorch modules (`unspool.nn.from_blueprint`) and NumPy ones (`unspool.runtime`) are both
-built from a `Blueprint`, and a model file's tensors are held against it.
+`parts` has a class for each kind of part. `definitions` lists the parameters of each estimator with
+the values that they accept, and `models` builds a `Blueprint` from parameters. PyTorch modules
+(`unspool.nn.from_blueprint`) and their NumPy counterparts (`unspool.runtime`) are built from the
+same blueprint, and the tensors of a model file are checked against it.
 """
 
+from unspool.blueprint.definitions import blueprint as blueprint
+from unspool.blueprint.definitions import complaints as complaints
+from unspool.blueprint.definitions import definition as definition
 from unspool.blueprint.memory import check_memory as check_memory
-from unspool.blueprint.models import STRUCTURAL as STRUCTURAL
-from unspool.blueprint.models import Facts as Facts
-from unspool.blueprint.models import blueprint as blueprint
-from unspool.blueprint.models import complaints as complaints
 from unspool.blueprint.parts import DECODERS as DECODERS
 from unspool.blueprint.parts import Blueprint as Blueprint
 from unspool.blueprint.parts import ConvDecoder as ConvDecoder
@@ -25,3 +25,4 @@ from unspool.blueprint.parts import LSTMDecoder as LSTMDecoder
 from unspool.blueprint.parts import LSTMEncoder as LSTMEncoder
 from unspool.blueprint.parts import Skip as Skip
 from unspool.blueprint.parts import patches_of as patches_of
+from unspool.blueprint.rules import Facts as Facts

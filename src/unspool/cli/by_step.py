@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool.data.loaded import Loaded
+from unspool.data.file_data import FileData
 from unspool.data.windows import Windows
 
 Column = npt.NDArray[Any]
 
 
-def step_columns(loaded: Loaded) -> dict[str, Column]:
+def step_columns(loaded: FileData) -> dict[str, Column]:
     """A value for every real step of every series or sequence, one after the other.
 
     `id` (of a series) or `sequence` (its number), where there is more than one; `time`, or else

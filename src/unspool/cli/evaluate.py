@@ -63,7 +63,7 @@ def evaluate(
     from unspool.cli.steps import read_steps
     from unspool.cli.truth import labels_of_file, split_key
     from unspool.data.files import TABLES
-    from unspool.data.loaded import naming
+    from unspool.data.messages import errors_naming
     from unspool.data.tables import read_table
     from unspool.errors import InputError
 
@@ -80,7 +80,7 @@ def evaluate(
         check_not_overwriting({"-o": output}, {"--labels": windows})
     if scores.suffix.lower() not in TABLES:
         raise InputError(f"{scores}: {_checks.unknown_name('ending', scores.suffix, TABLES)}")
-    with naming(scores):
+    with errors_naming(scores):
         names = read_table(scores)[0].column_names
     for flag, name in (("--score", score), ("--alarm", alarm), ("--label", label)):
         if name is not None and name not in names:

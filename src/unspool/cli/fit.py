@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from unspool._registry import MODELS
 from unspool.cli import options
 from unspool.cli.options import Data, Reading, reads_data
 
@@ -16,23 +17,9 @@ from unspool.cli.options import Data, Reading, reads_data
 STEPS_PER_EPOCH = 100
 
 
-class Kind(StrEnum):
-    """What to train."""
-
-    lstm = "lstm"
-    forecaster = "forecaster"
-    dense = "dense"
-    stacked = "stacked"
-    conv = "conv"
-
-
-CLASSES = {
-    Kind.lstm: "LSTMAutoencoder",
-    Kind.forecaster: "LSTMForecaster",
-    Kind.dense: "DenseAutoencoder",
-    Kind.stacked: "StackedAutoencoder",
-    Kind.conv: "ConvAutoencoder",
-}
+KINDS = {model.kind: model for model in MODELS.values()}
+Kind = StrEnum("Kind", [(kind, kind) for kind in KINDS])  # type: ignore[misc]  # not a literal
+LSTM = Kind("lstm")
 
 EXAMPLE = "unspool fit ETTh1.csv --window 96 -o etth1.unspool"
 
@@ -46,7 +33,7 @@ def fit(
     latent_dim: Annotated[int | None, typer.Option(help="Length of the code.")] = None,
     kind: Annotated[
         Kind, typer.Option(help="What to train; conv and dense read sequences of bounded length.")
-    ] = Kind.lstm,
+    ] = LSTM,
     decoder: Annotated[
         str | None, typer.Option(help="How codes are unwound: repeat, reversed_input, state, …")
     ] = None,
@@ -87,7 +74,6 @@ def fit(
     from unspool._files import check_output_path
     from unspool._terminal import printable_line
     from unspool.errors import InputError, NoBetterThanMeanWarning, UnstableTrainingWarning
-    from unspool.estimators.registry import MODELS
 
     given = {
         "latent_dim": latent_dim,
@@ -99,12 +85,12 @@ def fit(
         "random_state": seed,
     }
     parameters = {name: value for name, value in given.items() if value is not None}
-    trained = MODELS[CLASSES[kind]](verbose=0 if quiet else 1)
+    trained = KINDS[kind].load()(verbose=0 if quiet else 1)
     known = trained.get_params(deep=False)
     for name in parameters:
         if name not in known:
             flag = name.replace("_", "-")
-            raise InputError(f"{CLASSES[kind]} has no {flag}; leave it out.")
+            raise InputError(f"{KINDS[kind].name} has no {flag}; leave it out.")
     parameters |= parse_settings(settings or [], known)
     trained.set_params(**parameters)
     check_output_path(output)

@@ -16,7 +16,7 @@ from unspool.cli.growing import Growing, Interruptible
 from unspool.cli.options import Columns, say
 from unspool.cli.stream_state import read_state, write_state
 from unspool.data.delimited import DATE, is_data, is_number
-from unspool.data.loaded import listed
+from unspool.data.messages import listed
 from unspool.data.roles import TIME_NAMES
 from unspool.errors import InputError
 from unspool.runtime.detector import Detector

@@ -12,7 +12,7 @@ import typer
 from unspool._terminal import console, printable_line
 
 if TYPE_CHECKING:
-    from unspool.data.loaded import Loaded
+    from unspool.data.file_data import FileData
     from unspool.estimators.base import Model as Trained
 
 Data = Annotated[
@@ -107,7 +107,7 @@ class Reading(Columns):
 
     def read(
         self, data: Path, model: "Trained | None" = None, *, tail: bool = False, more: int = 0
-    ) -> "Loaded":
+    ) -> "FileData":
         """Read the file and say what was taken for what.
 
         With a `model`, its window, stride and feature names stand in for what is not given. A

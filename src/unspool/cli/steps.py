@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.cli.options import Columns, say
+from unspool.data.file_data import Column, FileData
 from unspool.data.files import ARRAYS, TABLES, read_file
-from unspool.data.loaded import Column, Loaded, listed
+from unspool.data.messages import listed
 from unspool.data.roles import as_times
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.data.windows import Windows
@@ -151,7 +152,7 @@ def read_steps(path: Path, columns: Columns, features: Sequence[str] | None = No
     if asked is None and features is not None and ending in TABLES and not columns.rows:
         named = list(features)
 
-    def read(window: int | None) -> Loaded:
+    def read(window: int | None) -> FileData:
         return read_file(
             path,
             window=window,
@@ -185,7 +186,7 @@ def read_steps(path: Path, columns: Columns, features: Sequence[str] | None = No
     return replace(found, names=tuple(features))
 
 
-def _steps(name: str, loaded: Loaded) -> Steps:
+def _steps(name: str, loaded: FileData) -> Steps:
     source = loaded.source
     if isinstance(source, Windows):
         series, ids = list(source.series), loaded.series_ids

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from unspool import _checks
 from unspool.cli.options import say
 from unspool.cli.steps import Steps
+from unspool.data.file_data import Column
 from unspool.data.files import TABLES
-from unspool.data.loaded import Column, listed, naming
+from unspool.data.messages import errors_naming, listed
 from unspool.data.roles import as_times
 from unspool.data.tables import read_table
 from unspool.errors import InputError
@@ -38,7 +39,7 @@ def labels_of_file(given: str, steps: Steps) -> Labels:
         For a file that cannot be read or does not fit.
     """
     path, key = split_key(given)
-    with naming(path):
+    with errors_naming(path):
         if not path.exists():
             raise InputError("there is no such file; check the path.")
         if path.suffix.lower() == ".json":

@@ -7,7 +7,8 @@ Main path: `load_array` finds the values (and lengths and labels), its shape say
 from pathlib import Path
 from typing import Any
 
-from unspool.data.loaded import Column, Cut, Loaded, of_sequences, of_series
+from unspool.data.cutting import WindowOptions, of_sequences, of_series
+from unspool.data.file_data import Column, FileData
 from unspool.data.npy import Npz, read_npy
 from unspool.data.sequences import Sequences
 from unspool.errors import InputError
@@ -18,7 +19,7 @@ LENGTHS = "lengths"
 _SIGNATURES = {".npy": b"\x93NUMPY", ".npz": b"PK"}
 
 
-def load_array(path: Path, cut: Cut, *, rows: bool = False) -> Loaded:
+def load_array(path: Path, options: WindowOptions, *, rows: bool = False) -> FileData:
     """Read a `.npy` or `.npz` file; arguments as in `read_file`.
 
     Raises
@@ -37,14 +38,14 @@ def load_array(path: Path, cut: Cut, *, rows: bool = False) -> Loaded:
     lengths = labels = None
     try:
         if ending == ".npy":
-            values = read_npy(path, mapped=cut.size is not None)
+            values = read_npy(path, mapped=options.size is not None)
         else:
             values, lengths, labels = _entries(Npz(path))
     except (ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"the array cannot be read: {error}.") from None
-    return of_array(values, lengths, labels, cut, rows=rows)
+    return of_array(values, lengths, labels, options, rows=rows)
 
 
 def _entries(file: Npz) -> tuple[Column, Column | None, Column | None]:
@@ -71,8 +72,13 @@ def _entries(file: Npz) -> tuple[Column, Column | None, Column | None]:
 
 
 def of_array(
-    values: Column, lengths: Column | None, labels: Column | None, cut: Cut, *, rows: bool
-) -> Loaded:
+    values: Column,
+    lengths: Column | None,
+    labels: Column | None,
+    options: WindowOptions,
+    *,
+    rows: bool,
+) -> FileData:
     """Take an array for what its shape and the arguments say."""
     if values.dtype.kind not in "fiub":
         raise InputError(f"expected an array of real numbers, got dtype {values.dtype}.")
@@ -81,9 +87,9 @@ def of_array(
     shape = "x".join(f"{size:,}" for size in values.shape)
     if rows and values.ndim != 2:
         raise InputError(f"`rows` reads a 2-D array row by row, got an array of {shape}.")
-    one_series = values.ndim == 1 or (values.ndim == 2 and cut.size is not None and not rows)
+    one_series = values.ndim == 1 or (values.ndim == 2 and options.size is not None and not rows)
     if one_series:
-        return _one_series(values, lengths, labels, cut)
+        return _one_series(values, lengths, labels, options)
     if values.ndim not in (2, 3):
         raise InputError(
             f"expected an array of 1 to 3 dimensions, got {values.ndim} ({shape}); sequences are "
@@ -96,12 +102,14 @@ def of_array(
         notes.append("labels found beside the values")
     index = {} if labels is None else {"label": labels}
     values = values[:, :, None] if values.ndim == 2 else values
-    return of_sequences(Sequences(values, lengths), cut, index=index, notes=notes)
+    return of_sequences(Sequences(values, lengths), options, index=index, notes=notes)
 
 
-def _one_series(values: Column, lengths: Column | None, labels: Column | None, cut: Cut) -> Loaded:
+def _one_series(
+    values: Column, lengths: Column | None, labels: Column | None, options: WindowOptions
+) -> FileData:
     """One long series of shape (T,) or (T, F), referred to and not copied."""
-    if cut.size is None:
+    if options.size is None:
         raise InputError(
             f"one series of {len(values):,} steps; say how to cut it, for example window=96 "
             "(--window 96)."
@@ -122,7 +130,7 @@ def _one_series(values: Column, lengths: Column | None, labels: Column | None, c
         steps["label"] = [labels]
     plural = "s" if series.shape[1] > 1 else ""
     notes = [f"read as one series of {len(series):,} steps, {series.shape[1]:,} feature{plural}"]
-    return of_series([series], cut, steps=steps, notes=notes)
+    return of_series([series], options, steps=steps, notes=notes)
 
 
 def _sequences_note(values: Column) -> str:

@@ -1,13 +1,11 @@
-"""From whatever a user holds to a `Sequences` or a `Windows`.
+"""Convert arrays, lists and frames to `Sequences`.
 
-Main path: `plain` takes what comes to numbers in an array, or to `Sequences` where it says that it
-holds sequences of unequal length; `as_sequences` takes those to `Sequences`. Estimators and the
-runtime start from `plain` too, and ask `axes_of` in which form results go back.
+`plain` converts data to one array, or to `Sequences` if sequences may differ in length;
+`as_sequences` converts both to `Sequences`. Models read `X` through `forms`, which also starts
+with `plain`.
 """
 
 from typing import Any
-
-import numpy as np
 
 from unspool.data.frames import (
     check_axis_of_time,
@@ -31,27 +29,51 @@ Source = Sequences | Windows
 
 
 def as_sequences(X: Any) -> Source:
-    """Read `X` as sequences.
+    """Convert data to sequences.
+
+    Every estimator does this with its ``X``. Call it yourself to look at the result, or before
+    scikit-learn splits a frame with the index (instance, time): scikit-learn splits rows, and
+    would cut instances apart.
 
     Parameters
     ----------
-    X : Sequences or Windows (taken as they are)
-        or array of shape (N, T, F), or (N, T) for one feature
-        or list of N arrays or frames of shape (T_i, F) or (T_i,)
-        or pandas frame with the index (instance, time): every instance is a sequence
-        or frame whose cells hold series: every row is a sequence, every column a feature
-        or another frame of pandas, polars or Arrow: a row is a sequence of one feature, as
-        everywhere in scikit-learn (for a table whose rows are time steps see `Windows` and
-        `sequences_from_table`).
+    X : array, list, frame, Sequences or Windows
+        One of:
+
+        - array of shape (N, T, F), or (N, T) for one feature;
+        - list of N arrays or frames of shape (T_i, F), or (T_i,) for one feature;
+        - pandas frame with the index (instance, time): every instance is a sequence;
+        - frame whose cells contain series: every row is a sequence, every column a feature;
+        - another frame of pandas, polars or Arrow: every row is a sequence of one feature, as in
+          scikit-learn. For a table whose rows are time steps, see `Windows` and
+          `sequences_from_table`;
+        - `Sequences` or `Windows`, which are returned unchanged.
 
         Steps at the end of a sequence that are NaN in every feature are padding. Masked values
-        count as NaN. Where scikit-learn is to split a frame of several series, read it with this
-        function first: it splits rows, and so would cut instances apart.
+        count as NaN.
+
+    Returns
+    -------
+    Sequences or Windows
 
     Raises
     ------
     InputError
-        Where `X` is none of these, empty, or holds NaN or infinity in a real step.
+        If `X` has none of these forms, is empty, or contains NaN or infinity in a real step.
+
+    See Also
+    --------
+    sequences_from_table : Convert a table in which a column says which series a row belongs to.
+    read_file : Read a file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from unspool import as_sequences
+    >>> as_sequences([np.zeros((5, 2)), np.zeros((3, 2))])
+    Sequences(2 sequences of 3 to 5 steps, 2 features)
+    >>> as_sequences(np.zeros((10, 24)))
+    Sequences(10 sequences of 24 steps, 1 feature)
     """
     values = plain(X)
     if isinstance(values, (Sequences, Windows)):
@@ -65,12 +87,12 @@ def as_sequences(X: Any) -> Source:
 
 
 def plain(X: Any) -> Source | FloatArray:
-    """The numbers of `X` as an array of two axes or more, or as `Sequences` or `Windows`.
+    """Convert `X` to an array with at least two axes, or to `Sequences` or `Windows`.
 
     Raises
     ------
     InputError
-        Where there is no array of numbers in `X`, or an empty one.
+        If `X` cannot be converted to an array of numbers, or is empty.
     """
     if isinstance(X, (Sequences, Windows)):
         return X
@@ -103,22 +125,14 @@ def plain(X: Any) -> Source | FloatArray:
     return values
 
 
-def axes_of(X: Any) -> tuple[int, ...]:
-    """The shape of `X` but for N; nothing where it is no array, nor becomes one."""
-    if isinstance(X, np.ndarray) and X.dtype != object:
-        return tuple(X.shape[1:])
-    values = plain(X)
-    return tuple(values.shape[1:]) if isinstance(values, np.ndarray) else ()
-
-
 def check_more_than_a_step(values: FloatArray) -> None:
-    """Refuse a table (N, 1), which is more likely to be one series than N sequences of one step."""
+    """Refuse a table (N, 1), which is more likely one series than N sequences of one step."""
     n, steps = values.shape
     if steps == 1 < n:
         raise InputError(
             f"Expected sequences of more than one step, got shape ({n}, 1), which is {n} sequences "
-            f"of one step (n_features = 1); one series of {n} steps goes in as [X] (X[None] for an "
-            "array), or is cut by Windows(X, size), and sequences of one step go in as "
+            f"of one step (n_features = 1). Give one series of {n} steps as [X] (X[None] for an "
+            "array) or cut it with Windows(X, size); give sequences of one step as "
             "numpy.asarray(X)[:, None]."
         )
 
@@ -127,33 +141,9 @@ def check_has_columns(values: FloatArray) -> None:
     """Refuse a table without a column."""
     if values.shape[1] == 0:
         raise InputError(
-            f"Expected values in every row, but there are 0 feature(s) (shape={values.shape}) "
+            f"Expected at least one column, but there are 0 feature(s) (shape={values.shape}) "
             "while a minimum of 1 is required."
         )
-
-
-def features_hint(shape: tuple[int, ...], features: int) -> str:
-    """What may have happened where an array has other features than a model of so many."""
-    if len(shape) == 2 and shape[1] == features:
-        return (
-            ". A table (N, T) is N sequences of one feature; one series (T, F) goes in as [X] "
-            "(X[None] for an array), or is cut by Windows(X, size)"
-        )
-    if len(shape) == 3 and shape[1] == features:
-        return ". Where features come before steps, (N, F, T), give X.transpose(0, 2, 1)"
-    return ""
-
-
-def whole_rows(source: Source) -> FloatArray:
-    """Values (N, T, F) of rows or images, where NaN at the end of one is no padding."""
-    assert isinstance(source, Sequences)
-    cut = np.flatnonzero(source.lengths < source.values.shape[1])
-    if len(cut):
-        raise InputError(
-            f"Row {cut[0]} ends in NaN, and all values of a row have to be known here; fill or "
-            "drop such rows."
-        )
-    return source.values
 
 
 def _of_other_shape(shape: tuple[int, ...]) -> InputError:
@@ -163,19 +153,19 @@ def _of_other_shape(shape: tuple[int, ...]) -> InputError:
     )
     if len(shape) == 1:
         return InputError(
-            f"{message}one series of {shape[0]} steps goes in as [X] (X[None] for an array), or is "
-            "cut by Windows(X, size)."
+            f"{message}give one series of {shape[0]} steps as [X] (X[None] for an array), or cut "
+            "it with Windows(X, size)."
         )
-    return InputError(f"{message}one series of T steps goes in as (1, T, F).")
+    return InputError(f"{message}give one series of T steps as (1, T, F).")
 
 
 def _is_padded(X: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether X is a list to pad, and not one that makes an array as it is."""
+    """Whether the entries of a list must be padded to make one array."""
     if any(is_frame(one) for one in X):
         return True
     try:
         return len({_shape(one) for one in X}) > 1
-    except InputError:  # nested lists that are ragged further inside
+    except InputError:  # a nested list with entries of unequal length
         return True
 
 

@@ -1,7 +1,7 @@
-"""Text with separators, read as an Arrow table: CSV and its many relatives.
+"""CSV and other delimited text, read as an Arrow table.
 
-Main path: `read_delimited` looks at the first lines to find the separator (comma, semicolon, tab,
-or runs of blanks) and whether there is a header; pyarrow reads the rest and finds the types.
+`read_delimited` finds the separator (comma, semicolon, tab, or runs of blanks) and the header from
+the first lines; pyarrow reads the file and finds the types of the columns.
 """
 
 import contextlib
@@ -17,8 +17,10 @@ from pyarrow import csv as arrow_csv
 
 from unspool.errors import InputError
 
-LOOKED_AT = 50  # lines from which separator and header are told; of long ones only as many as
-ENOUGH = 1 << 20  # this number of bytes takes, and three at least
+# Separator and header are found from the first lines: at most SAMPLE_LINES, and no more after
+# SAMPLE_BYTES, but at least three.
+SAMPLE_LINES = 50
+SAMPLE_BYTES = 1 << 20
 BLOCK = 1 << 20  # bytes that Arrow reads at a time; no line may be longer
 LARGEST_BLOCK = (1 << 31) - 1
 BLANK = " "
@@ -28,9 +30,22 @@ _COMMA_DECIMAL = re.compile(r"[-+]?\d+,\d+")
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the text is written: what separates fields, the names, and lines before the data.
+    """The format of a delimited text.
 
-    `longest` is that of the lines that were looked at, in bytes.
+    Parameters
+    ----------
+    delimiter : str
+        Separator of the fields; " " for runs of blanks.
+    names : list of str
+        Names of the columns.
+    skip : int
+        Number of lines before the data.
+    longest : int
+        Length of the longest of the first lines, in bytes.
+    decimal : str
+        Decimal point of numbers.
+    notes : tuple of str
+        What was found, one line each.
     """
 
     delimiter: str
@@ -42,12 +57,12 @@ class Dialect:
 
 
 def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
-    """Read a text file as a `pyarrow.Table`, and notes on how it was read.
+    """Read a text file as a `pyarrow.Table`; return it with notes on how it was read.
 
     Raises
     ------
     InputError
-        For rows of unequal numbers of fields, bytes that are not UTF-8 text, or no rows.
+        If rows have different numbers of fields, the file is not UTF-8 text, or there are no rows.
     """
     dialect = _dialect(path)
     text = _tabs_for_blanks(path) if dialect.delimiter == BLANK else None
@@ -59,7 +74,8 @@ def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
     def source() -> Any:
         return pa.BufferReader(text) if text else path
 
-    # No line may be longer than a block. Of lines that were not looked at, Arrow finds out.
+    # No line may be longer than a block. If a later line is, Arrow raises, and the file is read
+    # again as one block.
     blocks = [min(size, LARGEST_BLOCK)]
     if dialect.longest < BLOCK < size:
         blocks.insert(0, BLOCK)
@@ -75,20 +91,20 @@ def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
         if "block" in why and size > LARGEST_BLOCK:
             why = "a line has more than 2 GiB; write the data as .npy"
         raise _unequal_rows(source(), read, parse) or InputError(
-            f"the text does not read as a table: {why}."
+            f"the text cannot be read as a table: {why}."
         )
     for field in table.schema:
         if pa.types.is_binary(field.type):
-            raise InputError(_not_text(f"column {field.name!r} holds bytes that are not UTF-8"))
+            raise InputError(_not_text(f"column {field.name!r} contains bytes that are not UTF-8"))
     if table.num_rows == 0:
-        raise InputError("there is a header and no row below it.")
+        raise InputError("the file has a header but no rows; write the data below the header.")
     if table.num_columns > 1 and not dialect.names[-1] and _is_empty(table.columns[-1]):
-        table = table.remove_column(table.num_columns - 1)  # rows that end in a separator
+        table = table.remove_column(table.num_columns - 1)  # every row ends with a separator
     return table, dialect.notes
 
 
 def _tabs_for_blanks(path: Path) -> bytes:
-    """The text with one tab for every run of blanks; Arrow splits at every single blank."""
+    """The text with runs of blanks replaced by one tab, since Arrow splits at every blank."""
     with path.open("rb") as file:
         return b"\n".join(b"\t".join(line.split()) for line in file)
 
@@ -114,22 +130,22 @@ def _dialect(path: Path) -> Dialect:
         ends_empty = all(row[-1].strip() == "" for row in rows[1:])
         names = [*names, ""] if ends_empty else ["", *names]
         if not ends_empty:
-            notes.append("the header is one name short: taken as that of all but the first column")
+            notes.append("the header has one name too few: the first column has no name")
     if len(names) > 2 and names == [str(i) for i in range(len(names))]:
         notes.append(f"first row, {_span(names)}, taken as column names")
     return Dialect(delimiter, names, before + 1, longest, decimal, tuple(notes))
 
 
 def _first_lines(path: Path) -> tuple[list[str], int, int]:
-    """The first lines that hold something, how many empty ones precede them, and the longest."""
+    """The first lines that are not empty, the number of empty ones before, the longest length."""
     raw: list[bytes] = []
     with path.open("rb") as file:
-        for line in islice(file, LOOKED_AT):
+        for line in islice(file, SAMPLE_LINES):
             raw.append(line)
-            if len(raw) >= 3 and sum(map(len, raw)) > ENOUGH:
+            if len(raw) >= 3 and sum(map(len, raw)) > SAMPLE_BYTES:
                 break
     if any(b"\0" in line for line in raw):
-        raise InputError(_not_text("it holds zero bytes"))
+        raise InputError(_not_text("the file contains zero bytes"))
     try:
         text = [line.decode("utf-8-sig") for line in raw]
     except UnicodeDecodeError as error:
@@ -137,14 +153,14 @@ def _first_lines(path: Path) -> tuple[list[str], int, int]:
         raise InputError(_not_text(f"byte 0x{byte:02x} is not UTF-8")) from None
     filled = [line.strip("\r\n") for line in text if line.strip()]
     if not filled:
-        raise InputError("the file holds nothing but blank lines.")
+        raise InputError("the file contains only blank lines; write it again.")
     before = next(i for i, line in enumerate(text) if line.strip())
-    filled[0] = filled[0].removeprefix("#")  # numpy.savetxt writes its header so
+    filled[0] = filled[0].removeprefix("#")  # of a header that numpy.savetxt wrote
     return filled, before, max(map(len, raw))
 
 
 def _split(lines: list[str]) -> tuple[str, list[list[str]]]:
-    """The separator that cuts all lines, or most, into equally many fields; and the fields."""
+    """The separator that splits the most lines into the same number of fields, and the fields."""
     split = {delimiter: _fields(lines, delimiter) for delimiter in ",;\t"}
     split[BLANK] = [line.split() for line in lines]
 
@@ -161,15 +177,15 @@ def _split(lines: list[str]) -> tuple[str, list[list[str]]]:
 def _fields(lines: list[str], delimiter: str) -> list[list[str]]:
     try:
         return list(csv.reader(lines, delimiter=delimiter))
-    except csv.Error:  # a field beyond the module's limit of 131,072 letters
+    except csv.Error:  # a field exceeds the module's limit of 131,072 characters
         return [line.split(delimiter) for line in lines]
 
 
 def is_data(row: list[str], decimal: str) -> bool:
-    """Whether the first row holds data: numbers or dates from its first field on, no names."""
+    """Whether a first row contains data (numbers and dates only) instead of names."""
     fields = [field.strip() for field in row]
     if len(fields) > 2 and fields == [str(i) for i in range(len(fields))]:
-        return False  # what pandas writes above columns that have no names
+        return False  # pandas writes 0, 1, 2, … above columns without names
     return fields[0] != "" and all(
         field == "" or is_number(field.replace(decimal, ".")) or DATE.fullmatch(field)
         for field in fields
@@ -181,7 +197,7 @@ def _has_decimal_commas(rows: list[list[str]]) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Whether the text is a number on its own."""
+    """Whether the whole text is a number."""
     try:
         float(text)
     except ValueError:
@@ -198,18 +214,20 @@ def _span(names: list[str]) -> str:
 
 
 def _not_text(what: str) -> str:
-    return f"{what}, so this is no text table; save it as UTF-8 text, or use the right ending."
+    return (
+        f"{what}, so it is not a text table; save it as UTF-8, or correct the ending of its name."
+    )
 
 
 def _unequal_rows(source: Any, read: Any, parse: Any) -> InputError | None:
-    """The error for the first row with too many or too few fields, if there is one."""
+    """The error for the first row with another number of fields than the header, if any."""
     found: list[Any] = []
 
     def keep(row: Any) -> str:
         found.append(row)
         return "error"
 
-    read.use_threads = False  # only then rows are numbered
+    read.use_threads = False  # Arrow numbers rows in one thread only
     parse.invalid_row_handler = keep
     with contextlib.suppress(pa.ArrowException):
         arrow_csv.read_csv(source, read, parse)
@@ -218,5 +236,5 @@ def _unequal_rows(source: Any, read: Any, parse: Any) -> InputError | None:
     row = found[0]
     return InputError(
         f"expected {row.expected_columns} fields in row {row.number}, got {row.actual_columns}: "
-        f"{row.text[:60]!r}; every row needs as many as the first, empty ones included."
+        f"{row.text[:60]!r}; give every row as many fields as the first, empty ones included."
     )

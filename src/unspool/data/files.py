@@ -1,24 +1,26 @@
-"""`read_file`: a file in, a `Sequences` or a `Windows` out, with what identifies each of its items.
+"""`read_file`: a file as `FileData`.
 
-Main path: `read_file` checks its arguments and the file, then the ending picks a reader (`tables`,
-`ucr`, `arrays` or `idx`); what a reader complains of gets the file's name in front.
+`read_file` checks its arguments and the file; the ending of the path picks a reader (`tables`,
+`ucr`, `arrays` or `idx`). Messages begin with the path.
 """
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from unspool import _checks
-from unspool.data.loaded import Cut as Cut
-from unspool.data.loaded import Loaded as Loaded
-from unspool.data.loaded import naming
+from unspool.data.cutting import WindowOptions
+from unspool.data.file_data import FileData
+from unspool.data.messages import errors_naming
+from unspool.data.windows import Short
 from unspool.errors import InputError
 
 TABLES = (".csv", ".parquet", ".pq", ".txt")
 ARRAYS = (".npy", ".npz")
 ROWS = (".ts", ".tsv")
 IDX = ".idx"
-# What MNIST's files are called, and other spellings of it: a-idx3-ubyte, a.idx1-ubyte, a.idx.gz
+# Names of MNIST's files and their variants: a-idx3-ubyte, a.idx1-ubyte, a.idx.gz
 _IDX_NAME = re.compile(r"(\.idx|[-.]idx\d+-[a-z]+)(\.gz)?$", re.IGNORECASE)
 
 
@@ -33,102 +35,133 @@ def read_file(
     label: str | None = None,
     rows: bool = False,
     tail: bool = False,
-    short: str = "error",
-) -> Loaded:
+    short: Short = "error",
+) -> FileData:
     """Read a file of sequences or of long series.
+
+    The ending of the path selects the format:
+
+    - `.csv`, `.txt`, `.parquet`, `.pq`: a table. Rows are time steps, columns are features.
+    - `.npy`, `.npz`: an array (N, T, F), or (N, T) for one feature; with `window`, one long series
+      (T, F) or (T,).
+    - `.tsv`: a file of the UCR archive, with a label and a sequence in each row.
+    - `.ts`: the format of aeon and sktime.
+    - `.idx`, or names such as `train-images-idx3-ubyte`, also with `.gz`: the format of MNIST. An
+      image (H, W) is a sequence of H steps (its rows) of W features.
 
     Parameters
     ----------
     path : str or Path
-        `.csv`, `.txt`, `.parquet`, `.pq`: a table, rows are steps and columns are features;
-        `.npy`, `.npz`: (N, T, F), (N, T), or with `window` one long series (T, F) or (T,);
-        `.tsv`: the UCR archive, a label and a sequence in each row; `.ts`: aeon and sktime;
-        `.idx`, or `-idx3-ubyte` and the like, also with `.gz`: arrays as in MNIST, where an image
-        (H, W) is a sequence of H steps, its rows, of W features.
+        Path of the file.
     window : int, optional
-        Cut series into windows of so many steps; `stride`, `tail` and `short` as in `Windows`.
-    columns : sequence of strings, optional
-        The features of a table; by default every column that is nothing else.
-    time, id, label : str, optional
-        Columns of a table that are no features: the time of a step, the series it belongs to, its
-        label. By default those with a usual name or, for the time, a date as content.
-        Rows keep the order of the file where the time goes back now and then, as at a clock
-        change; dates from newest to oldest are reversed. `notes` say so.
+        Number of steps of a window. Without it, sequences stay whole, and a table needs `id` or
+        `rows`.
+    stride : int, default 1
+        Number of steps from the start of one window to the start of the next.
+    columns : sequence of str, optional
+        Columns of a table to read as features. By default all columns that are not time, id,
+        label or a row number.
+    time : str, optional
+        Column of a table that holds the time of every step. By default the first column of dates,
+        or else of numbers with a usual name such as "time" or "timestamp". If dates run from the
+        newest to the oldest, rows are reversed; if time goes back rarely, as at a change of
+        clocks, rows keep their order. `notes` say so.
+    id : str, optional
+        Column of a table that says which series a row belongs to. By default the first one with
+        a usual name such as "id" or "series".
+    label : str, optional
+        Column of a table that holds the label of every step. By default the first one with a
+        usual name such as "label" or "anomaly".
     rows : bool, default False
         Read each row of a table or a 2-D array as one sequence of one feature.
+    tail : bool, default False
+        Add a window at the end of every series whose last steps are in no other window.
+    short : {"error", "keep"}, default "error"
+        If a series has fewer than `window` steps: raise an error, or keep it as one shorter window.
 
     Returns
     -------
-    Loaded
-        Its `notes` say which columns were taken for what.
+    FileData
+        Its `source` is a `Sequences` or a `Windows`; its `notes` say how the file was read.
 
     Raises
     ------
     InputError
-        For a file that cannot be read or does not hold what its ending says; the message begins
+        If the file cannot be read, or does not contain what its ending says. The message begins
         with the path.
+
+    See Also
+    --------
+    sequences_from_table : Read a table that is in memory.
+    as_sequences : Read arrays, lists and frames.
 
     Examples
     --------
-    >>> loaded = read_file("ETTh1.csv", window=96)  # doctest: +SKIP
-    >>> loaded.source  # doctest: +SKIP
-    Windows(17325 windows of 96 steps, stride 1, over 1 series, 7 features)
-    >>> loaded.notes[0]  # doctest: +SKIP
-    "column 'date' taken as time, set aside"
+    >>> import tempfile
+    >>> from unspool import read_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "machine.csv")
+    ...     lines = ["time,heat,speed", *(f"{t},{20 + t},{t % 3}" for t in range(100))]
+    ...     _ = path.write_text("\n".join(lines))
+    ...     data = read_file(path, window=24)
+    >>> data.source
+    Windows(77 windows of 24 steps, stride 1, over 1 series, 2 features)
+    >>> data.notes[0]
+    "column 'time' taken as time, set aside"
     """
     path = Path(path)
-    cut = _checked_cut(window, stride, tail, short)
+    options = _window_options(window, stride, tail, short)
     _checks.raise_all(_checks.truth("rows", rows))
     if isinstance(columns, str):
         raise InputError(f"`columns` must be a list of names, got the string {columns!r}.")
     roles = {"columns": columns, "time": time, "id": id, "label": label}
     given = [f"`{name}`" for name, value in roles.items() if value is not None]
 
-    with naming(path):
+    with errors_naming(path):
         ending = _checked_ending(path)
         if given and ending not in TABLES:
             raise InputError(
-                f"{', '.join(given)} cannot be used: a {ending} file has no named columns; "
-                "leave it out."
+                f"{', '.join(given)} cannot be used with a {ending} file, whose columns have no "
+                f"names; leave {'it' if len(given) == 1 else 'them'} out."
             )
-        # Readers are imported at use: pyarrow only where a table is read.
+        # Readers are imported when they are needed: only tables need pyarrow.
         if ending in TABLES:
             from unspool.data.tables import load_table
 
             named = {"time": time, "id": id, "label": label}
-            return load_table(path, cut, columns=columns, named=named, rows=rows)
+            return load_table(path, options, columns=columns, named=named, rows=rows)
         if ending in ARRAYS:
             from unspool.data.arrays import load_array
 
-            return load_array(path, cut, rows=rows)
+            return load_array(path, options, rows=rows)
         if ending == IDX:
             from unspool.data.idx import load_idx
 
-            return load_idx(path, cut, rows=rows)
+            return load_idx(path, options, rows=rows)
         from unspool.data.ucr import load_ts, load_tsv
 
-        return load_tsv(path, cut) if ending == ".tsv" else load_ts(path, cut)
+        return load_tsv(path, options) if ending == ".tsv" else load_ts(path, options)
 
 
-def _checked_cut(window: int | None, stride: int, tail: bool, short: str) -> Cut:
+def _window_options(window: int | None, stride: int, tail: bool, short: Short) -> WindowOptions:
     _checks.raise_all(
         _checks.whole("window", window, 1, none=True),
         _checks.whole("stride", stride, 1),
         _checks.truth("tail", tail),
-        _checks.choice("short", short, ("error", "keep")),
+        _checks.choice("short", short, get_args(Short)),
     )
     if window is None and (stride != 1 or tail or short != "error"):
         raise InputError(
-            "`stride`, `tail` and `short` say how to cut windows, and no `window` was given; "
-            "give its number of steps, or leave them out."
+            "`stride`, `tail` and `short` say how to cut windows, but `window` is not given; set "
+            "it to the number of steps of a window, or leave the others out."
         )
-    return Cut(window, stride, tail, short)
+    return WindowOptions(window, stride, tail, short)
 
 
 def _checked_ending(path: Path) -> str:
-    """The ending in lower case, `.idx` for all of its names, of a file there and not empty."""
+    """The ending in lower case (`.idx` for all names of IDX files), if the file is not empty."""
     if path.is_dir():
-        raise InputError("this is a folder; name one file in it.")
+        raise InputError("this is a folder; give the path of a file in it.")
     if not path.exists():
         raise InputError("there is no such file; check the path.")
     ending = IDX if _IDX_NAME.search(path.name) else path.suffix.lower()
@@ -136,5 +169,5 @@ def _checked_ending(path: Path) -> str:
     if ending not in known:
         raise InputError(_checks.unknown_name("ending", path.suffix, known))
     if path.stat().st_size == 0:
-        raise InputError("the file is empty (0 bytes); nothing was written to it.")
+        raise InputError("the file is empty (0 bytes); write it again.")
     return ending

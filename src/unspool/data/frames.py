@@ -1,7 +1,7 @@
-"""pandas, polars and Arrow frames: their numbers, and what they say of their rows.
+"""pandas, polars and Arrow frames: their numbers, and whether their rows are time steps.
 
-Numbers come through narwhals, which is loaded when something may be a frame. Without narwhals
-(`pip install unspool` brings NumPy alone) NumPy makes an array of a frame.
+Numbers are read with narwhals, which is imported only if an object may be a frame. If narwhals is
+not installed (`pip install unspool` installs NumPy only), NumPy converts the frame.
 """
 
 import re
@@ -38,23 +38,23 @@ _DATE = re.compile(
 def is_frame(X: Any) -> bool:
     """Whether `X` is a frame of pandas, polars, Arrow or another library."""
     if isinstance(X, ARRAYS) or hasattr(X, "detach") or hasattr(X, "collect"):
-        return False  # arrays, tensors, and frames that are still to be computed
+        return False  # arrays, tensors, and lazy frames
     return hasattr(X, "shape") and (hasattr(X, "column_names") or hasattr(X, "columns"))
 
 
 def labels_of(X: Any) -> Labels:
-    """What the columns of a frame are called.
+    """The names of the columns of a frame.
 
     Raises
     ------
     InputError
-        For a name that appears twice, and for columns of several levels.
+        If a name appears twice, or columns have several levels.
     """
-    columns = X.column_names if hasattr(X, "column_names") else X.columns  # Arrow's or others'
+    columns = X.column_names if hasattr(X, "column_names") else X.columns  # Arrow has column_names
     if getattr(columns, "nlevels", 1) > 1:
         raise InputError(
-            f"Expected columns with one name each, got {columns.nlevels} levels of them; join "
-            "the names, or move a level to the index with .stack(level, future_stack=True)."
+            f"Expected columns with one name each, got names of {columns.nlevels} levels; join the "
+            "levels, or move one to the index with .stack(level, future_stack=True)."
         )
     labels = tuple(columns)
     twice = next((label for label, count in Counter(labels).items() if count > 1), None)
@@ -64,17 +64,17 @@ def labels_of(X: Any) -> Labels:
 
 
 def names_of(labels: Labels | None) -> tuple[str, ...] | None:
-    """Labels as names of features, where all of them are strings."""
+    """Labels as names of features, if all of them are strings."""
     return labels if labels and all(isinstance(label, str) for label in labels) else None
 
 
 def frame_values(X: Any, what: str = "the frame") -> Array:
-    """The numbers of a frame, shape (rows, columns), NaN where they are missing.
+    """The numbers of a frame, shape (rows, columns); missing values are NaN.
 
     Raises
     ------
     InputError
-        For a column of dates, of text or of anything else but numbers.
+        If a column contains dates, text or other objects.
     """
     frame = _narwhals(X)
     if frame is None:
@@ -84,20 +84,20 @@ def frame_values(X: Any, what: str = "the frame") -> Array:
             _check_column(frame[label].to_numpy(), label, str(dtype))
     try:
         values = frame.to_numpy()
-    except TypeError:  # older narwhals, where columns of nullable numbers have no names
+    except TypeError:  # older narwhals, for nullable numbers in columns without names
         values = X
     return as_reals(values, what)
 
 
 def series_inside(X: Any) -> list[Array] | None:
-    """The series (T_i, F) that a frame says it holds, or None where its rows are all it has.
+    """The series (T_i, F) of a frame with the index (instance, time) or with series in its cells.
 
-    A frame says so by an index of two levels, (instance, time), or by cells that hold series.
+    None for any other frame.
 
     Raises
     ------
     InputError
-        For an index of other levels, times that go back, or cells that do not fit together.
+        If the index has other levels, times go back, or cells do not fit together.
     """
     levels = getattr(getattr(X, "index", None), "nlevels", 1)
     if levels > 1:
@@ -115,7 +115,7 @@ def series_inside(X: Any) -> list[Array] | None:
 
 
 def series_of_cells(cells: Array, labels: Labels | None = None) -> list[Array] | None:
-    """Series (T_i, F) of objects (N, F) that hold one feature each; None of objects that do not."""
+    """Series (T_i, F) of an array of objects (N, F), if cells are series; else None."""
     nested = np.array([[_is_series(cell) for cell in row] for row in cells])
     if not nested.any():
         return None
@@ -125,8 +125,8 @@ def series_of_cells(cells: Array, labels: Labels | None = None) -> list[Array] |
             column = int(np.argmin(nested[i]))
             name = labels[column] if labels else column
             raise InputError(
-                f"Expected a series in every cell, as in others, got {row[column]!r} in row {i}, "
-                f"column {name!r}; choose the columns that hold series, and fill their gaps."
+                f"Expected a series in every cell, got {row[column]!r} in row {i}, column "
+                f"{name!r}; choose the columns that contain series, and fill their gaps."
             )
         for cell in row:
             check_order_of_time(getattr(cell, "index", None), f"row {i}")
@@ -135,54 +135,54 @@ def series_of_cells(cells: Array, labels: Labels | None = None) -> list[Array] |
         if len(shapes) > 1 or len(next(iter(shapes))) != 1:
             raise InputError(
                 f"Expected series (T,) of one length in the cells of row {i}, got shapes "
-                f"{', '.join(str(feature.shape) for feature in features)}; bring them to the same "
-                "steps first."
+                f"{', '.join(str(feature.shape) for feature in features)}; resample them to the "
+                "same steps."
             )
         series.append(np.stack(features, axis=1))
     return series
 
 
 def check_rows_are_sequences(X: Any) -> None:
-    """Refuse a frame that says that its rows are times, where rows are to be sequences.
+    """Refuse a frame whose rows are time steps, where rows should be sequences.
 
     Raises
     ------
     InputError
-        With what says so, and how such a frame goes in.
+        If the index or a column of times says so. The message says what to do instead.
     """
     if _has_time_index(X):
-        reason, first = "its index holds times", ""
-        rows = ".reset_index(drop=True) says that every row is a sequence"
+        reason, first = "its index contains times", ""
+        rows = "if every row is a sequence, call .reset_index(drop=True)"
     elif is_frame(X) and (time := _time_named(labels_of(X))) is not None:
         reason, first = f"it has a column {time!r}", "drop that column, and "
-        rows = "without that column every row is a sequence"
+        rows = "if every row is a sequence, drop that column only"
     else:
         check_axis_of_time(X, 1)
         return
     raise InputError(
         f"Expected a sequence in every row, but the rows of this frame are steps of time, since "
         f"{reason}; {first}cut it into windows with Windows(frame, size), or give [frame] for one "
-        f"sequence. Of a table with several series see sequences_from_table; {rows}."
+        f"sequence. For a table of several series see sequences_from_table; {rows}."
     )
 
 
 def check_axis_of_time(X: Any, axis: int) -> None:
-    """Refuse an array of xarray whose dimension "time" is another than `axis`."""
+    """Refuse an xarray array whose dimension "time" is not `axis`."""
     dims = getattr(X, "dims", ())
     if isinstance(dims, tuple) and "time" in dims and dims.index("time") != axis:
         raise InputError(
-            f"Expected 'time' as dimension {axis}, got the dimensions {dims}; transpose it. One "
-            "series goes in as X.values[None], or is cut by Windows(X, size)."
+            f"Expected 'time' as dimension {axis}, got the dimensions {dims}; transpose it. Give "
+            "one series as X.values[None], or cut it with Windows(X, size)."
         )
 
 
 def check_order_of_time(index: Any, what: str) -> None:
-    """Refuse times that go back, in an index of times; `what` is called so in the message."""
-    if not _says_time(index) or getattr(index, "inferred_type", "") == "string":
+    """Refuse an index of times that go back; `what` names the data in the message."""
+    if not _is_index_of_time(index) or getattr(index, "inferred_type", "") == "string":
         return
     if not index.is_monotonic_increasing:
         raise InputError(
-            f"Expected times that increase from row to row, but in the index of {what} they go "
+            f"Expected times that increase from row to row, but in the index of {what} times go "
             "back or are missing; call .sort_index() first."
         )
 
@@ -200,18 +200,18 @@ def _check_column(values: Any, label: Any, dtype: str) -> None:
     if dtype.startswith(("Date", "Duration", "Time")):
         raise InputError(
             f"Expected numbers in column {label!r}, got {dtype}; drop it, since dates and times "
-            "are no features. Where rows are steps of time, Windows(frame, size) cuts them and "
-            "[frame] is one sequence; of a table with several series see sequences_from_table."
+            "cannot be features. If rows are steps of time, cut them with Windows(frame, size), or "
+            "give [frame] for one sequence; for a table of several series see sequences_from_table."
         )
     if dtype.startswith(("List", "Array")):
         raise InputError(
-            f"Expected numbers in column {label!r}, got series in its cells; they are read where "
-            "every column holds such, and the frame is not in a list."
+            f"Expected numbers in column {label!r}, got series in its cells; choose the columns "
+            "that contain series, and give the frame itself, not in a list."
         )
     message = f"Expected numbers in column {label!r}, got {dtype}; drop it or choose columns."
     if dtype in ("String", "Categorical") or dtype.startswith("Enum"):
         raise InputError(
-            f"{message} Where it says which series a row belongs to see sequences_from_table."
+            f"{message} If it says which series a row belongs to, see sequences_from_table."
         )
     if dtype not in ("Object", "Unknown"):
         raise InputError(message)
@@ -222,14 +222,14 @@ def _check_column(values: Any, label: Any, dtype: str) -> None:
 
 
 def instances_and_steps(index: Any) -> tuple[Array, Array]:
-    """For every row of an index (instance, time), the number of its instance, and its step in it.
+    """For every row of an index (instance, time), the number of its instance and of its step.
 
     Instances are numbered in the order in which they first appear.
 
     Raises
     ------
     InputError
-        For an index of other levels, with gaps, or with times that go back within an instance.
+        If the index has other levels or gaps, or times go back within an instance.
     """
     if index.nlevels > 2:
         raise InputError(
@@ -237,20 +237,20 @@ def instances_and_steps(index: Any) -> tuple[Array, Array]:
             "levels first, for example with .droplevel(0)."
         )
     if not len(index):
-        raise InputError("Expected at least one instance, got an index (instance, time) of no row.")
+        raise InputError("Expected at least one instance, got an empty index (instance, time).")
     instances, times = index.get_level_values(0), index.get_level_values(1)
-    if _says_time(instances) and not _says_time(times):
+    if _is_index_of_time(instances) and not _is_index_of_time(times):
         raise InputError(
             "Expected an index (instance, time), but its first level holds times; call "
-            ".swaplevel().sort_index() where the second one has the instances, or turn the first "
-            "into other labels where every one of its times is an instance."
+            ".swaplevel().sort_index() if the second level holds the instances, or replace the "
+            "times by other labels if each of them is an instance."
         )
     kind, gaps = times.inferred_type, instances.hasnans or times.hasnans
     if kind not in (*_TIMES, "integer", "floating") or gaps:
         raise InputError(
             "Expected an index (instance, time) without gaps and with numbers or times in its "
-            f"second level, got {kind}{' with gaps' if gaps else ''}; make it such, or call "
-            ".reset_index(drop=True) where every row is a sequence."
+            f"second level, got {kind}{' with gaps' if gaps else ''}; set such an index, or call "
+            ".reset_index(drop=True) if every row is a sequence."
         )
     of = instances.factorize()[0]
     order = np.argsort(of, kind="stable")
@@ -259,7 +259,7 @@ def instances_and_steps(index: Any) -> tuple[Array, Array]:
     if len(back):
         row = int(order[back[0] + 1])
         raise InputError(
-            f"Expected times that increase within an instance, but they go back in row {row}, at "
+            f"Expected times that increase within an instance, but time goes back in row {row}, at "
             f"{tuple(map(str, index[row]))}; call .sort_index() first."
         )
     ends = np.cumsum(np.bincount(of))
@@ -269,7 +269,7 @@ def instances_and_steps(index: Any) -> tuple[Array, Array]:
 
 
 def _by_instance(X: Any) -> list[Array]:
-    """Series of a frame with the index (instance, time), in the order they first appear."""
+    """Series of a frame with the index (instance, time), in the order of their first rows."""
     of, _ = instances_and_steps(X.index)
     rows = frame_values(X) if is_frame(X) else as_reals(X, "the series")[:, None]
     order = np.argsort(of, kind="stable")
@@ -286,24 +286,24 @@ def _is_series(cell: Any) -> bool:
 
 def _has_time_index(X: Any) -> bool:
     index = getattr(X, "index", None)
-    return is_frame(X) and hasattr(index, "inferred_type") and _says_time(index)
+    return is_frame(X) and hasattr(index, "inferred_type") and _is_index_of_time(index)
 
 
 def _time_named(labels: Labels | None) -> Any:
     named = [one for one in labels or () if _is_named(one, TIME_NAMES)]
     exact = [one for one in named if str(one).lower() in TIME_NAMES]
-    if exact or len(named) == 1:  # time_0, time_1, … are the steps of a sequence
+    if exact or len(named) == 1:  # columns time_0, time_1, … are the steps of a sequence
         return (exact or named)[0]
     return None
 
 
 def _is_named(label: Any, names: Sequence[str]) -> bool:
-    """Whether one of the words of `label` is among `names`: "Time (s)" is a time."""
+    """Whether a word of `label` is one of `names`: "Time (s)" is a time."""
     return not set(re.findall("[a-z]+", str(label).lower())).isdisjoint(names)
 
 
-def _says_time(index: Any) -> bool:
-    """Whether an index of pandas holds times, or is called so."""
+def _is_index_of_time(index: Any) -> bool:
+    """Whether a pandas index contains times, or has a name such as "time"."""
     if not hasattr(index, "inferred_type"):
         return False
     named = _is_named(index.name, INDEX_NAMES)

@@ -1,4 +1,4 @@
-"""`Futures`: sequences, each with the steps that come after it."""
+"""`Futures`: sequences, each with the steps that follow it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,20 +14,21 @@ from unspool.errors import InputError
 
 
 class Futures:
-    """Sequences and what comes after them; it answers to what a `Sequences` answers to.
+    """Sequences and their futures, with the methods of `Sequences` that models call.
 
     Parameters
     ----------
     source : Sequences or Windows
+        The sequences.
     horizon : int
-        Steps of the future, K.
+        Number of steps of the future, K.
     future : array of shape (N, K, F), optional
-        Without it the last K steps of every sequence are cut off, and are its future.
+        The futures. By default the last K steps are cut off every sequence and are its future.
 
     Raises
     ------
     InputError
-        Where a sequence would be left without a step.
+        If no step of a sequence would be left.
 
     Examples
     --------
@@ -47,24 +48,24 @@ class Futures:
 
     @property
     def n_features(self) -> int:
-        """Features of a step, F."""
+        """Number of features of a step, F."""
         return self.source.n_features
 
     @property
     def max_length(self) -> int:
-        """Steps of the longest sequence, without its future."""
+        """Number of steps of the longest sequence, without its future."""
         return self.source.max_length - self.cut
 
     @property
     def min_length(self) -> int:
-        """Steps of the shortest sequence, without its future."""
+        """Number of steps of the shortest sequence, without its future."""
         return self.source.min_length - self.cut
 
     def __len__(self) -> int:
         return len(self.source)
 
     def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
-        """Lengths of the sequences at `indices`, without their futures."""
+        """Number of steps of the sequences at `indices`, without their futures."""
         return self.source.lengths_of(indices) - self.cut
 
     def take_with_future(self, indices: npt.ArrayLike) -> tuple[FloatArray, IntArray, FloatArray]:
@@ -82,33 +83,34 @@ class Futures:
         return self.take_with_future(indices)[:2]
 
     def chunks(self) -> Iterator[FloatArray]:
-        """Every real step once, those cut off too, as arrays of shape (steps, F)."""
+        """Iterate over every real step once, cut off or not, as arrays of shape (steps, F)."""
         return self.source.chunks()
 
     def mean_sequence(self) -> FloatArray:
-        """The mean of each step, (T, F), float64."""
+        """Mean sequence without its future, (T, F), float64."""
         return self.source.mean_sequence()[: self.max_length]
 
 
 def without_future(source: Source, horizon: int, longest: int) -> Source:
-    """Sequences as they were encoded in training, where their last `horizon` steps were cut off.
+    """Sequences without their futures, for a model that was trained on sequences cut in this way.
 
-    Where one has more than `longest` steps, the most that were encoded, all of them end with a
-    future, as they did in training, and it is cut off. Otherwise they are taken whole: windows of
-    the length that was encoded, or sequences that are cut already, lose nothing.
+    If a sequence has more than `longest` steps, all sequences are assumed to end with a future, as
+    in training, and their last `horizon` steps are cut off. Otherwise they are returned unchanged:
+    they are windows of the length that was encoded, or have been cut before.
 
     Parameters
     ----------
     source : Sequences or Windows
+        The sequences.
     horizon : int
-        Steps of the future, K.
+        Number of steps of the future, K.
     longest : int
-        Steps of the longest sequence in training, without its future.
+        Number of steps of the longest sequence in training, without its future.
 
     Raises
     ------
     InputError
-        Where a sequence with a future would be left without a step.
+        If no step of a sequence would be left.
     """
     if source.max_length <= longest:
         return source
@@ -117,33 +119,35 @@ def without_future(source: Source, horizon: int, longest: int) -> Source:
 
 
 def check_longer_than(source: Source, horizon: int) -> None:
-    """Refuse sequences that would have no step left without their last `horizon`."""
+    """Refuse sequences of which no step would be left without the last `horizon` steps."""
     if source.min_length <= horizon:
         raise InputError(
-            f"Expected sequences of more than {horizon} steps, the last {horizon} of which are to "
-            f"be predicted, but the shortest has {source.min_length}; leave it out, lower "
-            "`horizon`, or give the future as `y`."
+            f"Expected sequences of more than {horizon} steps, of which the last {horizon} are "
+            f"forecast, but the shortest has {source.min_length}; leave it out, lower `horizon`, "
+            "or give the future as `y`."
         )
 
 
 def as_future(y: Any, names: Sequence[str] | None) -> FloatArray:
-    """The numbers of what comes after sequences, on the axes that `y` has.
+    """The numbers of the futures `y` of sequences, with the axes of `y`.
 
     Parameters
     ----------
-    y : array, frame or anything that holds numbers
-    names : sequence of F strings, optional
-        Of the features; columns that have the same names must have the same order.
+    y : array, list or frame
+        The futures.
+    names : sequence of F str, optional
+        Names of the features. If the columns of `y` have the same names, they must have the same
+        order.
     """
     levels = getattr(getattr(y, "index", None), "nlevels", 1)
     if levels > 1:
         raise InputError(
             f"Expected `y` in the order of the sequences of `X`, got a frame with an index of "
-            f"{levels} levels, which cannot be matched with them; bring it in that order and give "
-            "an array (N, K, F)."
+            f"{levels} levels, which is not compared with `X`; put it in that order and give an "
+            "array (N, K, F)."
         )
     if isinstance(y, (list, tuple)) and any(map(is_frame, y)):
-        y = plain(y)  # with columns in one order
+        y = plain(y)  # puts columns in the order of the first frame
     named = names_of(labels_of(y)) if is_frame(y) else getattr(y, "feature_names", None)
     if named and names and tuple(named) != tuple(names) and set(named) == set(names):
         raise InputError(
@@ -154,5 +158,7 @@ def as_future(y: Any, names: Sequence[str] | None) -> FloatArray:
         source = y
         y, lengths = source.take(np.arange(len(source)))
         if (lengths < y.shape[1]).any():
-            raise InputError("Expected futures of one length in `y`, got others; cut them alike.")
+            raise InputError(
+                "Expected futures of one length in `y`, got different lengths; cut them to one."
+            )
     return as_floats(y, "`y`")

@@ -19,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.data.arrays import of_array
-from unspool.data.loaded import Cut, Loaded, naming
+from unspool.data.cutting import WindowOptions
+from unspool.data.file_data import FileData
+from unspool.data.messages import errors_naming
 from unspool.errors import InputError
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -59,16 +61,16 @@ def read_idx(path: str | Path) -> npt.NDArray[Any]:
     (60000, 28, 28)
     """
     path = Path(path)
-    with naming(path):
+    with errors_naming(path):
         return _read(path)
 
 
-def load_idx(path: Path, cut: Cut, *, rows: bool = False) -> Loaded:
+def load_idx(path: Path, options: WindowOptions, *, rows: bool = False) -> FileData:
     """Read an IDX file as an array of its shape; arguments as in `read_file`."""
     values = _read(path)
     if values.itemsize < 4:  # exact, and half of the float64 that whole numbers become
         values = values.astype(np.float32)
-    loaded = of_array(values, None, None, cut, rows=rows)
+    loaded = of_array(values, None, None, options, rows=rows)
     if values.ndim == 3:
         note = "the rows of an image are its steps, the columns its features"
         loaded = replace(loaded, notes=(*loaded.notes, note))

@@ -1,4 +1,4 @@
-"""Labels of sequences, every one of them known."""
+"""Labels of sequences, none of them missing."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from unspool.errors import InputError
 
 
 def known_labels(y: Any) -> Array:
-    """Labels `y` as an array of any dtype.
+    """Return labels `y` as an array of any dtype.
 
     Raises
     ------
     InputError
-        Where one is missing: masked, NaN, NaT, None or pandas.NA.
+        If a label is missing: masked, NaN, NaT, None or pandas.NA.
     """
     if np.ma.is_masked(y):
         _refuse(np.ma.getmaskarray(y))
@@ -27,12 +27,12 @@ def known_labels(y: Any) -> Array:
 
 
 def labels_like(y: Any, classes: Array) -> Array:
-    """Labels (N,) to compare with `classes`: numbers where these are numbers, and only there.
+    """Return labels (N,) that can be compared with `classes`.
 
     Raises
     ------
     InputError
-        Where one is missing, or they are of another kind.
+        If a label is missing, or only one of labels and classes are numbers.
     """
     labels = known_labels(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -40,8 +40,8 @@ def labels_like(y: Any, classes: Array) -> Array:
     numbers = [np.asarray(one.tolist()).dtype.kind in "iufb" for one in (labels, classes)]
     if labels.size and numbers[0] != numbers[1]:
         raise InputError(
-            f"Expected labels `y` like {classes.tolist()[0]!r}, as in `fit`, got others "
-            f"like {labels.ravel().tolist()[0]!r}."
+            f"Expected labels `y` like {classes.tolist()[0]!r}, as in `fit`, got labels like "
+            f"{labels.ravel().tolist()[0]!r}."
         )
     return labels
 

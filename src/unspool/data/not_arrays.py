@@ -1,4 +1,4 @@
-"""Objects that are no arrays, and what their owner does to get one of them."""
+"""Objects that NumPy cannot convert to an array, and how to get an array of them."""
 
 import array
 import os
@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
-# By an attribute that such objects have, from the most telling on.
+# Advice by an attribute of such objects, the most specific attribute first.
 _BY_ATTRIBUTE = {
     "batch_sizes": "unpack it with torch.nn.utils.rnn.pad_packed_sequence, and give the lengths "
     "with Sequences(values, lengths)",
-    "toarray": "sparse data have to be dense; give X.toarray()",
+    "toarray": "sparse data must be dense; give X.toarray()",
     "toPandas": "give X.toPandas()",
     "collect": "it is not computed yet; give X.collect()",
     "to_pandas": "give X.to_pandas()",
@@ -21,7 +21,7 @@ _BY_ATTRIBUTE = {
 
 
 def is_array_like(X: Any) -> bool:
-    """Whether NumPy makes an array of the values of `X`, and not one that holds `X` itself."""
+    """Whether NumPy converts `X` to an array of its values, not to an array that holds `X`."""
     if hasattr(X, "batch_sizes") or isinstance(X, (str, bytes, bytearray, Mapping)):
         return False
     if isinstance(X, (list, tuple, range, deque)):
@@ -32,11 +32,11 @@ def is_array_like(X: Any) -> bool:
 
 
 def way_out(X: Any) -> str:
-    """What to do with `X`, which is not array-like."""
+    """Say how to get an array from `X`, which is not array-like."""
     if isinstance(X, (str, os.PathLike)):
         return "read_file(path) reads a file"
     if isinstance(X, (bytes, bytearray)):
-        return "make an array of it with numpy.frombuffer"
+        return "convert it with numpy.frombuffer"
     for attribute, cure in _BY_ATTRIBUTE.items():
         if hasattr(X, attribute):
             return cure
@@ -52,5 +52,5 @@ def way_out(X: Any) -> str:
     if hasattr(X, "compute"):
         return "it is not computed yet; give X.compute()"
     if hasattr(X, "__iter__") or hasattr(X, "__getitem__"):
-        return "put what it holds in a list of arrays"
-    return "make an array (N, T, F) of it"
+        return "copy its entries to a list of arrays"
+    return "convert it to an array (N, T, F)"

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unspool import _checks
-from unspool.data.loaded import listed
+from unspool.data.messages import listed
 from unspool.errors import InputError
 
 TIME_NAMES = ("time", "timestamp", "date", "datetime", "ds", "t", "step", "cycle", "index")

@@ -1,8 +1,8 @@
-"""Scaling per feature, learned from real steps only and undone on the way out."""
+"""Scaling of each feature, learned from real steps only and undone in results."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,32 +11,33 @@ from unspool.errors import InputError
 
 Array = npt.NDArray[Any]
 
-SCALINGS = ("standard", "minmax", "none")
+Scaling = Literal["standard", "minmax", "none"]
+SCALINGS: tuple[Scaling, ...] = get_args(Scaling)
 
 FLOAT = np.finfo(np.float64)
-CONSTANT = 0.1  # the scale of a constant feature, as a share of its size
+CONSTANT_SCALE = 0.1  # scale of a constant feature, as a share of its largest absolute value
 
-# What rounding may leave of a constant, as a share of its size: numbers in float64 tend to be
-# computed in many steps, those in smaller types to be measured, and rounded once.
+# Spread that rounding may cause in a constant, as a share of its value. Numbers in float64 are
+# often the result of many operations; those in smaller types are often measured and rounded once.
 ROUNDING, ROUNDING_ONCE = 32 * FLOAT.eps, 4
-JITTER = 1e-6  # the most that a feature may jitter by, as a share of its size
+MAX_JITTER = 1e-6  # largest spread of a feature that only jitters, as a share of its value
 
 
 @dataclass(frozen=True)
 class Scaler:
-    """``scaled = (values - shift) / scale``, feature by feature, computed in float64.
+    """``scaled = (values - shift) / scale`` for each feature, computed in float64.
 
-    The scale is what a feature varies by, however little that is beside its size: float64 data
-    keep all of their digits, and 1e9 + 0.001 sin(t) is scaled as sin(t) is. A feature that is
-    constant but for rounding has the scale ``|value| / 10``, or 1 where it is zero: when it moves
-    later, a tenth of its size counts as one standard deviation.
+    The scale is the spread of a feature, however small it is compared with its values: float64
+    keeps the digits, and 1e9 + 0.001 sin(t) is scaled like sin(t). A feature that is constant
+    except for rounding has the scale ``|value| / 10``, or 1 if it is zero: if it changes later, a
+    tenth of its value counts as one standard deviation.
 
-    Rounding is a spread of up to 32 units of precision (7e-15 of the largest value) in float64, and
-    of 4 in smaller types (5e-7 in float32): there, whatever varies by less is lost in the data.
+    A spread counts as rounding up to 32 units of precision (7e-15 of the largest value) in
+    float64, and up to 4 units in smaller types (5e-7 in float32).
 
-    A sensor that only jitters, by less than a millionth of its size and with steps unrelated to one
-    another, counts as constant too: there is nothing to learn in it, and in units of its jitter any
-    later move would be so large that it hides all other features.
+    A feature that only jitters, by less than a millionth of its value and with unrelated steps,
+    also counts as constant: it contains nothing to learn, and in units of its jitter any later
+    change would be so large that it hides all other features.
 
     Parameters
     ----------
@@ -55,17 +56,19 @@ class Scaler:
         n_features: int,
         in_order: Callable[[], Iterable[Array]] | None = None,
     ) -> "Scaler":
-        """Learn from chunks of real steps, each of shape (steps, F).
+        """Learn shift and scale.
 
         Parameters
         ----------
         kind : {"standard", "minmax", "none"}
-            To mean 0 and variance 1; to 0–1; or not at all.
-        chunks : iterable of arrays
+            Scale to mean 0 and variance 1, to the range 0–1, or not at all.
+        chunks : iterable of arrays of shape (steps, F)
+            All real steps.
         n_features : int
+            Number of features, F.
         in_order : callable, optional
-            Gives the chunks once more, where their rows follow one another in time. Without it
-            jitter counts as what varies little.
+            Returns the chunks again, if their rows are in the order of time. Without it, a feature
+            that jitters does not count as constant.
         """
         if kind == "none":
             return cls(np.zeros(n_features), np.ones(n_features))
@@ -79,13 +82,13 @@ class Scaler:
         return cls(found.low, found.scale_of(np.where(moves, width, 0)))
 
     def apply(self, values: Array) -> Array:
-        """Scale values (..., F) of any real dtype into a new float32 array, by way of float64.
+        """Scale values (..., F) of any real dtype to a new float32 array; computed in float64.
 
         Raises
         ------
         InputError
-            For values that are too large for float32 when scaled, or that come in a dtype in which
-            they cannot be distinguished.
+            If scaled values are too large for float32, or the dtype of `values` has too few digits
+            for the spread of a feature.
         """
         self._check_dtype(np.asarray(values).dtype)
         try:
@@ -93,53 +96,53 @@ class Scaler:
                 return self._applied(values)
         except FloatingPointError:
             raise InputError(
-                f"Expected values of less than {np.finfo(np.float32).max:.1e} after scaling, which "
-                f"is all that float32 can hold, got up to {np.abs(values).max():.1e} before; "
-                "look for outliers, or divide the data."
+                f"Expected values below {np.finfo(np.float32).max:.1e} after scaling, the largest "
+                f"number of float32, got up to {np.abs(values).max():.1e} before scaling; remove "
+                "outliers, or divide the data."
             ) from None
 
     def _check_dtype(self, dtype: np.dtype[Any]) -> None:
         if dtype.kind != "f" or dtype.itemsize >= FLOAT.dtype.itemsize:
             return
-        apart = abs(self.shift) * float(np.finfo(dtype).eps)
-        lost = np.flatnonzero(apart > self.scale)
+        resolution = abs(self.shift) * float(np.finfo(dtype).eps)
+        lost = np.flatnonzero(resolution > self.scale)
         if len(lost):
             one = lost[0]
             raise InputError(
-                f"Expected float64, got {dtype}, which near {self.shift[one]:g} can only hold "
-                f"values about {apart[one]:.1g} apart; feature {one} was fitted on values that "
-                f"vary by {self.scale[one]:.1g}."
+                f"Expected float64, got {dtype}, whose resolution near {self.shift[one]:g} is "
+                f"{resolution[one]:.1g}; feature {one} was fitted on values that vary by "
+                f"{self.scale[one]:.1g}."
             )
 
     def _applied(self, values: Array) -> Array:
-        if not self.shift.any() and (self.scale == 1).all():  # to the bit what comes out below
+        if not self.shift.any() and (self.scale == 1).all():  # same bits as below, but faster
             return np.array(values, np.float32)
         shift, scale = self.shift, self.scale
-        if shift.size == 1:  # NumPy is slow where the last axis has one entry, unless told as here
+        if shift.size == 1:  # NumPy is faster with scalars than with a last axis of length 1
             shift, scale = shift[0], scale[0]
         scaled = np.subtract(values, shift, dtype=np.float64)
         scaled /= scale
         return scaled.astype(np.float32)
 
     def undo(self, scaled: Array) -> Array:
-        """Bring scaled values (..., F) back to their own units, in float64."""
+        """Convert scaled values (..., F) back to the units of the data, in float64."""
         return scaled * self.scale + self.shift
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What `moments` finds, each but `count` an array of shape (F,), float64.
+    """Result of `moments`; arrays have shape (F,) and dtype float64.
 
     Parameters
     ----------
     count : int
-        Steps.
+        Number of steps.
     mean, low, high : array
-        Mean, smallest and largest value; 0 where there are no steps.
+        Mean, smallest and largest value; 0 if there are no steps.
     spread : array
-        Standard deviation; 0 where it is no more than rounding may leave of a constant.
+        Standard deviation; 0 if it is at most `rounding`.
     rounding : array
-        What that is.
+        Largest spread that rounding may cause in a constant.
     """
 
     count: int
@@ -150,20 +153,23 @@ class Moments:
     rounding: Array
 
     def scale_of(self, spread: Array) -> Array:
-        """The scale (F,) of features that vary by `spread`, 0 for a constant."""
+        """Scales (F,) of features with this spread; a spread of 0 means a constant feature."""
         size = np.maximum(abs(self.low), abs(self.high))
-        constant = np.where(size > FLOAT.tiny, CONSTANT * size, 1)
+        constant = np.where(size > FLOAT.tiny, CONSTANT_SCALE * size, 1)
         return np.maximum(np.where(spread > 0, spread, constant), FLOAT.tiny)
 
 
 def moments(chunks: Iterable[Array], n_features: int) -> Moments:
     """Moments of each feature over chunks (steps, F) of any real dtype.
 
-    What is added up are differences from the first step, in units of about the largest value: so
-    neither do a large mean and a small spread lose digits, nor do squares of very large or small
-    values leave the range of float64.
+    Sums are of differences from the first step, in units of about the largest value. A small
+    spread around a large mean therefore keeps its digits, and squares of very large or small
+    values do not overflow or underflow.
 
-    Source: the pairwise update of Chan, Golub & LeVeque 1983, equation 1.5.
+    References
+    ----------
+    .. [1] T. F. Chan, G. H. Golub, R. J. LeVeque (1983). "Algorithms for Computing the Sample
+       Variance: Analysis and Recommendations", The American Statistician 37(3), equation 1.5.
     """
     count, mean, square, first = 0, np.zeros(n_features), np.zeros(n_features), np.zeros(n_features)
     low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
@@ -182,47 +188,50 @@ def moments(chunks: Iterable[Array], n_features: int) -> Moments:
         if not count:
             first = values[0]
         unit = np.ldexp(1.0, -exponent)
-        apart = values * unit
-        apart -= first * unit
-        here = apart.mean(axis=0)
-        apart -= here
-        square += np.square(apart, out=apart).sum(axis=0)
-        square += (here - mean) ** 2 * (count * steps / (count + steps))
-        mean += (here - mean) * (steps / (count + steps))
+        centered = values * unit
+        centered -= first * unit
+        chunk_mean = centered.mean(axis=0)
+        centered -= chunk_mean
+        square += np.square(centered, out=centered).sum(axis=0)
+        square += (chunk_mean - mean) ** 2 * (count * steps / (count + steps))
+        mean += (chunk_mean - mean) * (steps / (count + steps))
         count += steps
     if not count:
         low, high = np.zeros(n_features), np.zeros(n_features)
     spread = np.ldexp(np.sqrt(square / max(count, 1)), exponent)
-    left = rounding * np.maximum(abs(low), abs(high))
+    by_rounding = rounding * np.maximum(abs(low), abs(high))
     mean = np.ldexp(first * np.ldexp(1.0, -exponent) + mean, exponent)
-    return Moments(count, mean, low, high, np.where(spread > left, spread, 0.0), left)
+    spread = np.where(spread > by_rounding, spread, 0.0)
+    return Moments(count, mean, low, high, spread, by_rounding)
 
 
 def jitters(chunks: Callable[[], Iterable[Array]], found: Moments) -> npt.NDArray[np.bool_]:
-    """Which features (F,) vary by less than a millionth of their size, and at random.
+    """Find the features that vary by less than a millionth of their value, and at random: (F,).
 
-    At random means that a step is further from the one before than from the mean: for unrelated
-    steps the ratio of the two mean squares is 2, for what moves slowly it is near 0.
+    A feature varies at random if its steps are further from the step before than from the mean.
+    The ratio of the two mean squares is 2 for unrelated steps, and near 0 for slow changes [1]_.
 
-    Source: von Neumann 1941, "Distribution of the Ratio of the Mean Square Successive Difference
-    to the Variance".
+    References
+    ----------
+    .. [1] J. von Neumann (1941). "Distribution of the Ratio of the Mean Square Successive
+       Difference to the Variance", The Annals of Mathematical Statistics 12(4).
     """
     size = np.maximum(abs(found.low), abs(found.high))
-    near: npt.NDArray[np.bool_] = (found.spread > 0) & (found.spread <= JITTER * size)
+    near: npt.NDArray[np.bool_] = (found.spread > 0) & (found.spread <= MAX_JITTER * size)
     if not near.any():
         return near
     mean, spread = found.mean[near], found.spread[near]
     jumps, pairs = np.zeros(near.sum()), 0
     for chunk in chunks():
-        apart = (chunk[:, near].astype(np.float64) - mean) / spread
-        jumps += (np.diff(apart, axis=0) ** 2).sum(axis=0)
+        scaled = (chunk[:, near].astype(np.float64) - mean) / spread
+        jumps += (np.diff(scaled, axis=0) ** 2).sum(axis=0)
         pairs += max(0, len(chunk) - 1)
     near[near] = jumps > pairs
     return near
 
 
 def _rounding(dtype: np.dtype[Any]) -> float:
-    """What rounding may leave of a constant of size 1 that was stored in `dtype`."""
+    """Largest spread that rounding to `dtype` may cause in a constant of 1."""
     if dtype.kind == "f" and dtype.itemsize < FLOAT.dtype.itemsize:
         return ROUNDING_ONCE * float(np.finfo(dtype).eps)
     return float(ROUNDING)

@@ -1,10 +1,10 @@
-"""`Sequences`: padded values and lengths, what every model eats.
+"""`Sequences`: padded values and lengths, the input of every model.
 
-Main path: `as_sequences` (in `convert`) turns a user's data into a `Sequences` or a `Windows`;
-models then only call `len`, `n_features`, `lengths_of`, `take` and `chunks` on it.
+`as_sequences` (in `convert`) converts a user's data to a `Sequences` or a `Windows`. Models then
+call only `len`, `n_features`, `lengths_of`, `take` and `chunks`.
 
-Dims, for the whole package: N sequences, B batch, T steps, F features, H hidden units,
-L latent size, K forecast horizon.
+Dimensions in the whole package: N sequences, B batch size, T steps, F features, H hidden units,
+L length of the code, K forecast horizon.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,32 +22,59 @@ from unspool.data.values import as_floats as as_floats
 from unspool.data.values import as_reals as as_reals
 from unspool.errors import InputError
 
-CHUNK_VALUES = 1 << 20  # values looked at in one go where a whole array need not be
+CHUNK_VALUES = 1 << 20  # values that are processed at once, to bound memory
 
 
 class Sequences:
-    """N sequences of up to T steps of F features, padded at their ends.
+    """N sequences of up to T steps and F features, padded at their ends.
+
+    Every estimator accepts a `Sequences` as ``X``. Padding never affects codes, losses or
+    gradients.
 
     Parameters
     ----------
     values : array of shape (N, T, F)
-        Real numbers; kept as float32 or float64, other kinds become float64. Not copied unless
-        they are converted, or padding holds something other than zeros.
-    lengths : array of shape (N,), optional
-        Real steps of every sequence, 0 to T. Steps from there on are padding: their values are
-        never looked at. By default all T, less those at the end that are NaN in every feature.
-    feature_names : sequence of F strings, optional
+        Real numbers. float32 and float64 are kept, other dtypes become float64. The array is
+        copied only if it must be converted, or if its padding contains anything but zeros.
+    lengths : array of int, shape (N,), optional
+        Number of real steps of every sequence, from 0 to T. Later steps are padding, and their
+        values are ignored. By default, steps at the end that are NaN in every feature are padding.
+    feature_names : sequence of F str, optional
+        Names of the features.
+
+    Attributes
+    ----------
+    values : array of shape (N, T, F)
+        The values, with zeros as padding.
+    lengths : array of int64, shape (N,)
+        Number of real steps of every sequence.
+    feature_names : tuple of F str, or None
+        Names of the features, if they are known.
 
     Raises
     ------
     InputError
-        Where shapes do not fit, or a real step holds NaN or infinity (the message says which).
+        If shapes do not fit together, or a real step contains NaN or infinity.
+
+    See Also
+    --------
+    as_sequences : Convert arrays, lists and frames.
+    Windows : Sliding windows over long series.
+
+    Notes
+    -----
+    Indexing with an int returns one sequence as an array (T_i, F); a slice, indices or a boolean
+    mask return a `Sequences`. scikit-learn's cross-validation can therefore split a `Sequences`.
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from unspool import Sequences
     >>> ragged = Sequences(np.ones((2, 5, 3)), lengths=[5, 2])
     >>> ragged
     Sequences(2 sequences of 2 to 5 steps, 3 features)
+    >>> ragged[1].shape
+    (2, 3)
     >>> values, lengths = ragged.take([1])
     >>> values.shape
     (1, 2, 3)
@@ -63,7 +90,7 @@ class Sequences:
         if self.values.ndim != 3:
             raise InputError(
                 "Expected sequences of shape (N, T, F), got an array of shape "
-                f"{self.values.shape}; a single sequence goes in as (1, T, F)."
+                f"{self.values.shape}; give a single sequence as (1, T, F)."
             )
         n, steps, features = self.values.shape
         if features == 0:
@@ -79,17 +106,39 @@ class Sequences:
             step, feature = np.argwhere(~np.isfinite(row))[0]
             raise InputError(
                 f"Sequence {i} holds {row[step, feature]} at step {step}, feature {feature}; "
-                "fill or drop such steps (steps that are NaN in every feature up to the end of "
-                "a sequence count as padding)."
+                "fill or drop such steps (only steps at the end that are NaN in every feature "
+                "count as padding)."
             )
 
     @classmethod
     def from_list(
         cls, sequences: Sequence[Any], feature_names: Sequence[str] | None = None
     ) -> "Sequences":
-        """Pad N arrays or frames of shape (T_i, F), or (T_i,) for one feature, to the longest.
+        """Pad N sequences of unequal length to the longest.
 
-        Columns of frames come in the order of the first frame, and name the features.
+        Parameters
+        ----------
+        sequences : list of N arrays or frames of shape (T_i, F), or (T_i,) for one feature
+            If frames have their columns in different orders, they are put in the order of the
+            first frame.
+        feature_names : sequence of F str, optional
+            Names of the features; by default the columns of the frames.
+
+        Returns
+        -------
+        Sequences
+
+        Raises
+        ------
+        InputError
+            If the list is empty, features differ, or a real step contains NaN or infinity.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from unspool import Sequences
+        >>> Sequences.from_list([np.ones((4, 2)), np.ones((3, 2))])
+        Sequences(2 sequences of 3 to 4 steps, 2 features)
         """
         if len(sequences) == 0:
             raise InputError("Expected at least one sequence, got an empty list.")
@@ -119,22 +168,22 @@ class Sequences:
 
     @property
     def n_features(self) -> int:
-        """Features of a step, F."""
+        """Number of features of a step, F."""
         return int(self.values.shape[2])
 
     @property
     def max_length(self) -> int:
-        """Steps of the longest sequence."""
+        """Number of steps of the longest sequence."""
         return int(self.lengths.max(initial=0))
 
     @property
     def min_length(self) -> int:
-        """Steps of the shortest sequence."""
+        """Number of steps of the shortest sequence."""
         return int(self.lengths.min(initial=self.max_length))
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(N, T, F), T with the padding."""
+        """Shape (N, T, F) of `values`; T includes padding."""
         n, steps, features = self.values.shape
         return n, steps, features
 
@@ -150,26 +199,49 @@ class Sequences:
         return f"Sequences({counted(len(self), 'sequence')} of {steps}, {features})"
 
     def __getitem__(self, key: Any) -> Any:
-        """Sequence `i` as (T_i, F); or a `Sequences` of a slice, of indices or of a mask."""
+        """Return sequence `i` as (T_i, F), or a `Sequences` of a slice, indices or a mask."""
         key = row_key(key)
         if isinstance(key, (int, np.integer)):
             return self.values[key, : self.lengths[key]]
         return Sequences(self.values[key], self.lengths[key], self.feature_names)
 
     def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
-        """Lengths of the sequences at `indices`."""
+        """Number of real steps of the sequences at `indices`.
+
+        Parameters
+        ----------
+        indices : array of int, shape (B,), or of bool, shape (N,)
+            Which sequences.
+
+        Returns
+        -------
+        array of int64, shape (B,)
+        """
         lengths: IntArray = self.lengths[np.asarray(indices)]
         return lengths
 
     def take(self, indices: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
-        """Gather a batch: values (B, T, F), cut to the longest of the batch, and lengths (B,)."""
+        """Copy a batch of sequences.
+
+        Parameters
+        ----------
+        indices : array of int, shape (B,), or of bool, shape (N,)
+            Which sequences.
+
+        Returns
+        -------
+        values : array of shape (B, T, F)
+            T is the length of the longest sequence of the batch; padding is zero.
+        lengths : array of int64, shape (B,)
+            Number of real steps of every sequence.
+        """
         lengths = self.lengths_of(indices)
         values = self.values[np.asarray(indices), : lengths.max(initial=0)]
         check_still_finite(values, self)
         return values, lengths
 
     def chunks(self) -> Iterator[FloatArray]:
-        """Every real step once, as arrays of shape (steps, F)."""
+        """Iterate over every real step once, as arrays of shape (steps, F)."""
         size = max(1, CHUNK_VALUES // max(1, self.values[0].size)) if len(self) else 1
         steps = np.arange(self.values.shape[1])
         for start in range(0, len(self), size):
@@ -179,12 +251,15 @@ class Sequences:
             yield values
 
     def without_end(self, steps: int) -> "Sequences":
-        """The same sequences, each without its last `steps`."""
+        """Return these sequences, each without its last `steps` steps (an int)."""
         lengths = self.lengths - steps
         return Sequences(self.values[:, : lengths.max(initial=0)], lengths, self.feature_names)
 
     def mean_sequence(self) -> FloatArray:
-        """The mean of each step over the sequences that reach it, shape (T, F), float64."""
+        """Mean sequence, array of shape (T, F), float64.
+
+        Every step is the mean over the sequences that are long enough to have it.
+        """
         total = self.values.sum(axis=0, dtype=np.float64)  # padding is zero
         reach = (np.arange(self.values.shape[1])[:, None] < self.lengths).sum(axis=1)
         mean: FloatArray = total / np.maximum(reach, 1)[:, None]
@@ -192,11 +267,11 @@ class Sequences:
 
 
 def check_still_finite(values: npt.NDArray[Any], source: Any) -> None:
-    """Refuse values of `source` that were finite when it was made, and are not any more.
+    """Refuse values of `source` that were finite when it was made but are not any more.
 
-    Arrays are referred to, not copied, so that their owner can change them later. Their sum tells
-    in a fraction of the time that a look at every value takes. (A product would wake threads of
-    BLAS, which take the cores that training runs on.)
+    Arrays are not copied, so their owner can change them later. The sum is not finite if a value
+    is not, and is faster to compute than a check of every value. (A dot product would start
+    threads of BLAS, which compete for the cores that training uses.)
     """
     if values.dtype.kind != "f":
         return
@@ -204,18 +279,18 @@ def check_still_finite(values: npt.NDArray[Any], source: Any) -> None:
         total = values.sum()
     if not np.isfinite(total) and not np.isfinite(values).all():
         raise InputError(
-            f"Expected finite values, but the array below {source!r} was changed and holds NaN or "
-            f"infinity now; make a new {type(source).__name__} of it."
+            f"Expected finite values, but the array of {source!r} was changed and holds NaN or "
+            f"infinity now; correct it and make a new {type(source).__name__}."
         )
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 step", "2 steps"."""
+    """A number with a noun in singular or plural: "1 step", "2 steps"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def real_steps(values: FloatArray) -> IntArray:
-    """Steps of (..., T, F) up to the last that is not NaN in every feature, shape (...)."""
+    """Number of steps of (..., T, F) up to the last that is not all NaN, shape (...)."""
     steps = values.shape[-2]
     if not np.isnan(values[..., -1:, :]).all(axis=-1).any():
         return np.full(values.shape[:-2], steps, np.int64)
@@ -224,7 +299,7 @@ def real_steps(values: FloatArray) -> IntArray:
 
 
 def _features_first(arrays: Sequence[FloatArray]) -> str:
-    """A hint, where arrays look like (features, steps)."""
+    """A hint for the message, if arrays look like (features, steps)."""
     first, others = {len(array) for array in arrays}, {array.shape[1:] for array in arrays}
     if len(first) == 1 and len(others) > 1 and all(array.ndim == 2 for array in arrays):
         return "; where features come first, as (F, T), give [x.T for x in X]"
@@ -232,7 +307,7 @@ def _features_first(arrays: Sequence[FloatArray]) -> str:
 
 
 def check_feature_names(names: Sequence[str] | None, features: int) -> tuple[str, ...] | None:
-    """The names as a tuple, after a look at their number."""
+    """Return the names as a tuple, and refuse a wrong number of names."""
     if names is None:
         return None
     if len(names) != features:
@@ -241,7 +316,7 @@ def check_feature_names(names: Sequence[str] | None, features: int) -> tuple[str
 
 
 def row_key(key: Any) -> Any:
-    """The part of an index that picks rows; scikit-learn indexes with `(rows, ...)`."""
+    """The part of an index that selects rows; scikit-learn indexes with `(rows, ...)`."""
     if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
         key = key[0]
     if isinstance(key, (int, np.integer, slice)):
@@ -270,14 +345,14 @@ def _check_lengths(lengths: npt.ArrayLike, n: int, steps: int) -> IntArray:
 
 def _zero_padding(values: FloatArray, lengths: IntArray) -> FloatArray:
     padding = np.arange(values.shape[1]) >= lengths[:, None]
-    if np.any(values[padding] != 0):  # NaN is unequal to zero too
+    if np.any(values[padding] != 0):  # also true for NaN
         values = values.copy()
         values[padding] = 0
     return values
 
 
 def _bad_rows(values: FloatArray) -> Iterator[tuple[int, FloatArray]]:
-    """Sequences that hold a value which is not finite."""
+    """Number and values of every sequence that contains NaN or infinity."""
     size = max(1, CHUNK_VALUES // max(1, values[0].size)) if len(values) else 1
     for start in range(0, len(values), size):
         finite = np.isfinite(values[start : start + size]).all(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""Long series, as arrays that are not copied: from arrays, frames and lists of either."""
+"""Long series of arrays, frames and lists as arrays, without copying."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,9 +25,10 @@ from unspool.errors import InputError
 
 
 def as_series(series: Any) -> tuple[list[Array], tuple[str, ...] | None]:
-    """Read one series or several as arrays (T_i, F) without copying; and the names of columns.
+    """Return one series or several as arrays (T_i, F) without copying, and the column names.
 
-    Several are in a list, in a frame with the index (instance, time), or in the cells of one.
+    Several series are given as a list, as a frame with the index (instance, time), or in the cells
+    of a frame.
     """
     if not holds_series(series):
         cells = _cells(series)
@@ -47,7 +48,7 @@ def as_series(series: Any) -> tuple[list[Array], tuple[str, ...] | None]:
 
 
 def _cells(series: Any) -> list[Any] | None:
-    """The entries of a column of pandas, polars or Arrow whose cells hold series."""
+    """The cells of a pandas, polars or Arrow column, if they contain series."""
     levels = getattr(getattr(series, "index", None), "nlevels", 1)
     if isinstance(series, ARRAYS) or is_frame(series) or levels > 1 or not is_array_like(series):
         return None
@@ -56,7 +57,7 @@ def _cells(series: Any) -> list[Any] | None:
 
 
 def _inside(series: Any) -> tuple[list[Array] | None, Labels | None]:
-    """The series inside one object, where it says that it holds several."""
+    """The series in a frame or an array of objects, if its index or cells say that it has any."""
     if is_frame(series) or getattr(getattr(series, "index", None), "nlevels", 1) > 1:
         labels = labels_of(series) if is_frame(series) else None
         return series_inside(series), labels
@@ -66,11 +67,11 @@ def _inside(series: Any) -> tuple[list[Array] | None, Labels | None]:
 
 
 def read_one(one: Any, what: str) -> tuple[Array, Labels | None]:
-    """One series or sequence as an array, and what its columns are called."""
+    """Return one series or sequence as an array, and the names of its columns."""
     if getattr(getattr(one, "index", None), "nlevels", 1) > 1:
         raise InputError(
-            f"Expected {what} with a plain index, got {one.index.nlevels} levels; a frame with the "
-            "index (instance, time) goes in as it is, and not in a list."
+            f"Expected {what} with a plain index, got {one.index.nlevels} levels; give a frame "
+            "with the index (instance, time) alone, not in a list."
         )
     check_order_of_time(getattr(one, "index", None), what)
     check_axis_of_time(one, 0)
@@ -83,12 +84,12 @@ def read_one(one: Any, what: str) -> tuple[Array, Labels | None]:
 def same_columns(
     read: Sequence[tuple[Array, Labels | None]], noun: str
 ) -> tuple[list[Array], Labels | None]:
-    """Bring arrays (T_i, F) to the order of the first that has names; and those names.
+    """Put the columns of arrays (T_i, F) in the order of the first that has column names.
 
     Raises
     ------
     InputError
-        For one that has other names.
+        If an array has other names.
     """
     known = [labels for _, labels in read if labels is not None]
     first = next(filter(names_of, known), known[0] if known else ())
@@ -102,7 +103,7 @@ def same_columns(
             arrays.append(array)
         else:
             raise InputError(
-                f"Expected the columns {first} of the first in every one, got {labels} in {noun} "
+                f"Expected the columns {first}, as in the first {noun}, got {labels} in {noun} "
                 f"{i}; choose the same columns in all of them."
             )
     return arrays, first
@@ -116,7 +117,7 @@ def _two_axes(array: Array, what: str) -> Array:
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or array.shape[1] == 0:
-        many = "; of several series give list(X)" if array.ndim == 3 else ""
+        many = "; give several series as list(X)" if array.ndim == 3 else ""
         raise InputError(
             f"Expected {what} as (T,) or (T, F) with rows as steps, got shape {array.shape}{many}."
         )
@@ -124,39 +125,53 @@ def _two_axes(array: Array, what: str) -> Array:
 
 
 def holds_series(series: Any) -> bool:
-    """Whether `series` holds series, and is not one of them (a list of numbers is one)."""
+    """Whether `series` contains several series; a list of numbers is one series."""
     if isinstance(series, np.ndarray):
-        return series.dtype == object and series.ndim == 1 and len(series) > 0 and _long(series[0])
+        return (
+            series.dtype == object and series.ndim == 1 and len(series) > 0 and _is_long(series[0])
+        )
     if hasattr(series, "lengths_of") and hasattr(series, "values"):  # Sequences
         return True
     listed = isinstance(series, (list, tuple)) and is_array_like(series)
-    return listed and (not series or _long(series[0]))
+    return listed and (not series or _is_long(series[0]))
 
 
-def _long(one: Any) -> bool:
-    """Whether an entry is more than a number."""
+def _is_long(one: Any) -> bool:
+    """Whether an entry is not a single number."""
     number = one is None or np.isscalar(one) or type(one).__name__ == "NAType"
     return not number and getattr(one, "ndim", 1) > 0
 
 
 def chronological_split(series: Any, test_size: float = 0.25) -> tuple[Any, Any]:
-    """Cut a series, or every series of a list, into its earlier and its later part.
+    """Split a series, or every series of a list, into an earlier and a later part.
 
     Parameters
     ----------
-    series : array of shape (T, ...), a frame, or a list of those
-        With an index (instance, time) every instance is cut.
+    series : array of shape (T, ...), frame, or list of those
+        One series or several. Of a pandas frame with the index (instance, time) every instance is
+        split.
     test_size : float, default 0.25
-        Share of the steps, from the end, that goes into the later part; above 0 and below 1.
+        Share of the steps that are in the later part; above 0 and below 1.
 
     Returns
     -------
-    earlier, later
-        Views where `series` is an array or a list of arrays; the cut is at
-        ``round(T * (1 - test_size))``.
+    earlier, later : same type as `series`
+        The first ``round(T * (1 - test_size))`` steps and the others; views if `series` is an
+        array or a list of arrays.
+
+    Raises
+    ------
+    InputError
+        If `test_size` is not above 0 and below 1.
+
+    See Also
+    --------
+    Windows : Sliding windows over one part.
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from unspool import chronological_split
     >>> earlier, later = chronological_split(np.arange(10), test_size=0.2)
     >>> later
     array([8, 9])

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from unspool import _checks
 from unspool.data.archives import TIGHTEST
 from unspool.data.convert import as_sequences
+from unspool.data.cutting import WindowOptions, of_sequences, of_series
 from unspool.data.delimited import is_number, read_delimited
+from unspool.data.file_data import Column, FileData
 from unspool.data.frames import is_frame
-from unspool.data.loaded import Column, Cut, Loaded, of_sequences, of_series
 from unspool.data.npy import HARMLESS
 from unspool.data.roles import Roles, as_times, find_roles, is_numeric
 from unspool.data.sequences import FloatArray, IntArray, Sequences
@@ -33,12 +34,12 @@ LONGEST_CELL = 60  # letters of a cell in a message
 
 def load_table(
     path: Path,
-    cut: Cut,
+    options: WindowOptions,
     *,
     columns: Sequence[str] | None = None,
     named: Named | None = None,
     rows: bool = False,
-) -> Loaded:
+) -> FileData:
     """Read a CSV or Parquet file; arguments as in `read_file`, `named` for time, id and label.
 
     Raises
@@ -52,8 +53,8 @@ def load_table(
     roles = find_roles(table, named, columns, rows=rows)
     notes += roles.notes
     if rows:
-        return _row_sequences(table, roles, cut, notes)
-    if roles.id is None and cut.size is None:
+        return _row_sequences(table, roles, options, notes)
+    if roles.id is None and options.size is None:
         raise InputError(
             f"one series of {table.num_rows:,} steps; say how to cut it, for example window=96 "
             "(--window 96), or rows=True (--rows) if each row is a sequence of its own."
@@ -79,7 +80,7 @@ def load_table(
         notes += (f"{len(ids):,} series, told apart by column {roles.id!r}",)
     return of_series(
         [values[part] for part in parts],
-        cut,
+        options,
         ids=ids,
         steps=steps,
         names=roles.features,
@@ -209,7 +210,9 @@ def _read_parquet(path: Path) -> Any:
     return table
 
 
-def _row_sequences(table: Any, roles: Roles, cut: Cut, notes: tuple[str, ...]) -> Loaded:
+def _row_sequences(
+    table: Any, roles: Roles, options: WindowOptions, notes: tuple[str, ...]
+) -> FileData:
     """Each row a sequence of one feature; empty cells at its end are padding."""
     values = _features(table, roles.features, ends_empty=True)
     index: dict[str, Column] = {}
@@ -220,7 +223,7 @@ def _row_sequences(table: Any, roles: Roles, cut: Cut, notes: tuple[str, ...]) -
     if roles.label is not None:
         index["label"] = _plain(table[roles.label])
     told = (*notes, f"each of {table.num_rows:,} rows taken as a sequence of one feature")
-    return of_sequences(Sequences(values[:, :, None]), cut, index=index, notes=told)
+    return of_sequences(Sequences(values[:, :, None]), options, index=index, notes=told)
 
 
 def _features(table: Any, names: Sequence[str], *, ends_empty: bool = False) -> FloatArray:

@@ -1,8 +1,8 @@
-"""Whether the times of a file agree with the order of its rows.
+"""Check that the rows of a file are in the order of time.
 
-Main path: `in_order` counts where time goes back within a series. A clock that was set back here
-and there is a note, and rows keep their order; rows from the newest to the oldest are reversed;
-anything else is a complaint, since such rows are several series, or in disorder.
+`in_order` finds where time goes back within a series. If it goes back rarely, as when a clock is
+set back, rows keep their order. If rows run from the newest to the oldest, they are reversed. In
+any other case the rows belong to several series or are unsorted, and the file is refused.
 """
 
 from typing import Any
@@ -15,16 +15,18 @@ from unspool.data.sequences import IntArray
 Column = npt.NDArray[Any]
 Rows = slice | IntArray
 
-FEW = 10  # times that a clock may go back in a series of any length
-RARE = 0.01  # of the rows of a longer one
-LATE = 0.1  # share of rows that may lie before an earlier row's time
-HOUR = 3_600_000_000  # microseconds
+# A clock may be set back MAX_SETBACKS times, in a long series at MAX_SETBACK_SHARE of its rows. At
+# most MAX_LATE_SHARE of the rows may have a time before that of an earlier row.
+MAX_SETBACKS = 10
+MAX_SETBACK_SHARE = 0.01
+MAX_LATE_SHARE = 0.1
+HOUR = 3_600_000_000  # in microseconds
 
 
 def in_order(
     times: Column, parts: list[Rows], name: str, *, named: bool
 ) -> tuple[list[Rows], tuple[str, ...], str | None]:
-    """The rows of every series in the order to read them, notes on it, and what is wrong with it.
+    """Put the rows of every series in the order of time.
 
     Parameters
     ----------
@@ -33,27 +35,36 @@ def in_order(
     parts : list of slices or arrays of row numbers
         The rows of each series.
     name : str
-        What the column of the times is called.
+        Name of the column of times.
     named : bool
-        The user said that it holds the times. Numbers are else only taken for times, and must
-        not go back at all: a falling temperature is no clock.
+        Whether the user named this column. If not, numbers must not decrease at all, since they
+        may be another quantity than time, such as a temperature.
+
+    Returns
+    -------
+    parts : list of slices or arrays of row numbers
+        The rows of each series, in the order in which to read them.
+    notes : tuple of str
+        What was changed or accepted.
+    error : str or None
+        Where time goes back, if that is not accepted.
     """
     dates = times.dtype.kind == "M"
     notes: tuple[str, ...] = ()
     back = goes_back(times, parts, name)
-    if back and dates and not _all_logs(times, parts):
+    if back and dates and not _all_in_order(times, parts):
         turned: list[Rows] = [np.arange(len(times))[part][::-1] for part in parts]
-        if _all_logs(times, turned):
+        if _all_in_order(times, turned):
             notes = (f"time runs from newest to oldest in column {name!r}: rows are reversed",)
             parts, back = turned, goes_back(times, turned, name)
-    if back and (dates or named) and _all_logs(times, parts):
+    if back and (dates or named) and _all_in_order(times, parts):
         order = "reversed order" if notes else "order of the file"
         return parts, (*notes, f"{back}; rows are kept in the {order}"), None
     return parts, notes, back
 
 
 def goes_back(times: Column, parts: list[Rows], name: str) -> str | None:
-    """Where steps of a series lie before the one above them; None where none does."""
+    """Say where time is before that of the row above; None if that is nowhere."""
     found = []
     for part in parts:
         one = times[part]
@@ -70,15 +81,15 @@ def goes_back(times: Column, parts: list[Rows], name: str) -> str | None:
     return f"time goes back {often} in column {name!r}, {place}, from {before} to {after}"
 
 
-def _all_logs(times: Column, parts: list[Rows]) -> bool:
-    return all(_is_log(times[part]) for part in parts)
+def _all_in_order(times: Column, parts: list[Rows]) -> bool:
+    return all(_is_in_order(times[part]) for part in parts)
 
 
-def _is_log(times: Column) -> bool:
-    """Whether rows are in the order of time but for a clock set back here and there.
+def _is_in_order(times: Column) -> bool:
+    """Whether rows are in the order of time, except that a clock was rarely set back.
 
-    Not where time starts over, which is the next series; nor where it goes back often, or many
-    rows lie before an earlier one: those are rows of several series, or in disorder.
+    False if time starts again at the first value (another series begins), goes back often, or is
+    before that of an earlier row in many rows (rows of several series, or unsorted rows).
     """
     if times.dtype.kind == "M":
         times = times.astype("datetime64[us]").astype(np.int64)
@@ -88,14 +99,14 @@ def _is_log(times: Column) -> bool:
         back, unchanged = times[1:] < times[:-1], times
     starts_over = (times[1:][back] == times[0]).any()
     late = unchanged < np.maximum.accumulate(unchanged)
-    rare = back.sum() <= max(FEW, RARE * len(times))
-    return bool(rare and not starts_over and late.mean() <= LATE)
+    rare = back.sum() <= max(MAX_SETBACKS, MAX_SETBACK_SHARE * len(times))
+    return bool(rare and not starts_over and late.mean() <= MAX_LATE_SHARE)
 
 
 def _without_clock_changes(times: IntArray) -> IntArray:
-    """Microseconds with an hour added from every step on at which clocks were set back by one.
+    """Times in microseconds, with an hour added after every change of clocks by an hour.
 
-    In a short file the hour that comes twice is most of the rows.
+    Without this, most rows of a short file could be in the hour that occurs twice.
     """
     steps = np.diff(times)
     if not (steps > 0).any():

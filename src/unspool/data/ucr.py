@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from unspool import _checks
+from unspool.data.cutting import WindowOptions, of_sequences
 from unspool.data.delimited import is_number
-from unspool.data.loaded import Column, Cut, Loaded, of_sequences
+from unspool.data.file_data import Column, FileData
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
 
@@ -34,7 +35,7 @@ class Header:
     target: bool = False
 
 
-def load_tsv(path: Path, cut: Cut) -> Loaded:
+def load_tsv(path: Path, options: WindowOptions) -> FileData:
     """Read a UCR file: a label, then the steps of one sequence; NaN at its end is padding.
 
     Labels are whole numbers where all of them are, else strings.
@@ -60,10 +61,10 @@ def load_tsv(path: Path, cut: Cut) -> Loaded:
         raise InputError("the file holds no sequences.")
     notes = ("first field of each row taken as label",)
     source = Sequences(np.stack(sequences)[:, :, None])
-    return of_sequences(source, cut, index={"label": _labels(labels)}, notes=notes)
+    return of_sequences(source, options, index={"label": _labels(labels)}, notes=notes)
 
 
-def load_ts(path: Path, cut: Cut) -> Loaded:
+def load_ts(path: Path, options: WindowOptions) -> FileData:
     """Read a `.ts` file: channels separated by ':', lengths may differ, labels are strings.
 
     Time stamps are not supported, and missing values only where they pad the end of a sequence.
@@ -87,7 +88,7 @@ def load_ts(path: Path, cut: Cut) -> Loaded:
         index["label"] = np.array(labels, np.float64 if header.target else np.str_)
         kind = "target, a number," if header.target else "label"
         notes.append(f"last field of each line taken as {kind} in column 'label'")
-    return of_sequences(source, cut, index=index, notes=notes)
+    return of_sequences(source, options, index=index, notes=notes)
 
 
 def _lines(path: Path, comment: str | None = None) -> Iterator[tuple[int, str]]:

@@ -1,7 +1,7 @@
-"""`Windows`: sliding windows over long series, gathered a batch at a time and never stored."""
+"""`Windows`: sliding windows over long series, of which only one batch at a time is in memory."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,44 +20,72 @@ from unspool.data.sequences import (
 from unspool.data.series import as_series
 from unspool.errors import InputError
 
-TAKE_VALUES = 1 << 15  # values of windows copied at once: what is held twice stays small
+Short = Literal["error", "keep"]
+
+TAKE_VALUES = 1 << 15  # values copied at once; bounds the memory that is used twice
 
 
 class Windows:
-    """All windows of `size` steps, `stride` apart, over one series or several.
+    """All windows of `size` steps over one long series or several.
 
-    The series are referred to, not copied, and a window exists only while its batch does: the
-    memory of a `Windows` is that of the series. No window crosses from one series to the next.
+    Every estimator accepts a `Windows` as ``X``; each window is one sequence. The series are not
+    copied, and windows are copied only for the batch that needs them, so a `Windows` needs no
+    more memory than its series. No window contains steps of two series.
 
     Parameters
     ----------
-    series : array of shape (T,) or (T, F), a pandas or polars frame, or a list of those
-        Rows are steps. Any real dtype, memory-mapped files included. A frame with the index
-        (instance, time) holds a series for every instance. Columns of frames come in the order
-        of the first frame.
+    series : array of shape (T,) or (T, F), pandas or polars frame, or list of those
+        One long series or several; rows are time steps. Any real dtype is accepted, also
+        memory-mapped arrays. A pandas frame with the index (instance, time) contains one series
+        for every instance. If several frames have their columns in different orders, they are put
+        in the order of the first frame.
     size : int
-        Steps of a window, at least 1.
+        Number of steps of a window, at least 1.
     stride : int, default 1
-        Steps from the start of one window to the start of the next.
+        Number of steps from the start of one window to the start of the next.
     tail : bool, default False
-        Add one window at the end of a series whose last steps no window would reach, so that
-        every step is in some window when `stride` is at most `size`.
+        Add a window at the end of every series whose last steps are in no other window. Every
+        step is then in some window if `stride` is at most `size`.
     short : {"error", "keep"}, default "error"
-        What to do with a series of fewer than `size` steps: refuse it, or take it whole, as one
-        window of its own shorter length.
-    feature_names : sequence of F strings, optional
-        The columns of a frame by default.
+        If a series has fewer than `size` steps: raise an error, or keep the series as one shorter
+        window.
+    feature_names : sequence of F str, optional
+        Names of the features; by default the columns of a frame.
+
+    Attributes
+    ----------
+    series : list of arrays of shape (T_i, F)
+        The series, not copied.
+    size, stride, tail, short
+        The parameters.
+    feature_names : tuple of F str, or None
+        Names of the features, if they are known.
 
     Raises
     ------
     InputError
-        For a series that is too short, of another number of features, or not finite.
+        If a series is too short, has another number of features than the first, or contains NaN
+        or infinity.
+
+    See Also
+    --------
+    Sequences : Sequences of unequal length.
+    chronological_split : Cut series into an earlier and a later part.
+
+    Notes
+    -----
+    Indexing with an int returns one window as an array (size, F); a slice, indices or a boolean
+    mask return a `Windows`. scikit-learn's cross-validation can therefore split a `Windows`.
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from unspool import Windows
     >>> windows = Windows([np.zeros((6, 2)), np.zeros((5, 2))], size=4)
     >>> windows
     Windows(5 windows of 4 steps, stride 1, over 2 series, 2 features)
+    >>> windows[0].shape
+    (4, 2)
     >>> windows[1:3].take([0])[0].shape
     (1, 4, 2)
     """
@@ -69,14 +97,14 @@ class Windows:
         stride: int = 1,
         *,
         tail: bool = False,
-        short: str = "error",
+        short: Short = "error",
         feature_names: Sequence[str] | None = None,
     ) -> None:
         _checks.raise_all(
             _checks.whole("size", size, 1),
             _checks.whole("stride", stride, 1),
             _checks.truth("tail", tail),
-            _checks.choice("short", short, ("error", "keep")),
+            _checks.choice("short", short, get_args(Short)),
         )
         self.series, names = as_series(series)
         self.size, self.stride, self.tail, self.short = int(size), int(stride), tail, short
@@ -86,32 +114,32 @@ class Windows:
         self._check_series()
         steps = np.array([len(one) for one in self.series], np.int64)
         counts = np.array([self._count(length) for length in steps.tolist()], np.int64)
-        self._lengths = np.minimum(self.size, steps)  # of the windows of every series
+        self._lengths = np.minimum(self.size, steps)  # steps of the windows of every series
         self._last = steps - self._lengths  # first step of the last window of every series
-        self._left_out = 0 * steps  # steps that `without_end` took from the windows of each series
+        self._left_out = 0 * steps  # steps that `without_end` removed from the windows of a series
         self._ends = np.cumsum(counts)
         self._begins = self._ends - counts
-        # Which windows of all those possible this object holds: a range until indices pick some.
+        # Numbers of the windows that this object holds: a range until indices select some.
         self._picked: range | IntArray = range(int(self._ends[-1]))
 
     @property
     def n_features(self) -> int:
-        """Features of a step, F."""
+        """Number of features of a step, F."""
         return int(self.series[0].shape[1])
 
     @property
     def max_length(self) -> int:
-        """Steps of a window (fewer only where every series is shorter than that)."""
+        """Number of steps of the longest window: `size`, unless all series are shorter."""
         return int(self._lengths.max())
 
     @property
     def min_length(self) -> int:
-        """Steps of the shortest window: `size`, unless a series is shorter than that."""
+        """Number of steps of the shortest window: `size`, unless a series is shorter."""
         return int(self._lengths.min())
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(N, T, F) of the array these windows would make."""
+        """Shape (N, T, F) of an array of all windows."""
         return len(self), self.max_length, self.n_features
 
     def __len__(self) -> int:
@@ -126,7 +154,7 @@ class Windows:
         )
 
     def __getitem__(self, key: Any) -> Any:
-        """Window `i` as (size, F); or a `Windows` of a slice, of indices or of a mask."""
+        """Return window `i` as an array (size, F), or a `Windows` of a slice, indices or a mask."""
         key = row_key(key)
         if isinstance(key, (int, np.integer)):
             values, lengths = self.take(np.array([key]))
@@ -137,20 +165,57 @@ class Windows:
         return part
 
     def place(self, indices: npt.ArrayLike) -> tuple[IntArray, IntArray]:
-        """Where windows lie: the number of the series and the first step, both of shape (B,)."""
+        """Find the place of windows in their series.
+
+        Parameters
+        ----------
+        indices : array of int, shape (B,), or of bool, shape (N,)
+            Which windows.
+
+        Returns
+        -------
+        series : array of int, shape (B,)
+            Number of the series of every window, counted from 0.
+        start : array of int, shape (B,)
+            First step of every window in its series, counted from 0.
+        """
         number = self._numbers(np.asarray(indices))
         owner = np.searchsorted(self._ends, number, side="right")
         start = np.minimum((number - self._begins[owner]) * self.stride, self._last[owner])
         return owner, start
 
     def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
-        """Steps of the windows at `indices`: `size`, but for series that are shorter."""
+        """Number of steps of the windows at `indices`.
+
+        Parameters
+        ----------
+        indices : array of int, shape (B,), or of bool, shape (N,)
+            Which windows.
+
+        Returns
+        -------
+        array of int, shape (B,)
+            `size`, or less if the series of a window is shorter.
+        """
         owner, _ = self.place(indices)
         lengths: IntArray = self._lengths[owner]
         return lengths
 
     def take(self, indices: npt.ArrayLike) -> tuple[npt.NDArray[Any], IntArray]:
-        """Gather a batch: values (B, T, F) in the dtype of the series, and lengths (B,)."""
+        """Copy a batch of windows.
+
+        Parameters
+        ----------
+        indices : array of int, shape (B,), or of bool, shape (N,)
+            Which windows.
+
+        Returns
+        -------
+        values : array of shape (B, T, F)
+            In the dtype of the series, with zeros past the end of shorter windows.
+        lengths : array of int, shape (B,)
+            Number of steps of every window.
+        """
         owner, start = self.place(indices)
         lengths = self._lengths[owner]
         dtype = np.result_type(*{one.dtype for one in self.series})
@@ -161,7 +226,7 @@ class Windows:
                 row[:length] = self.series[number][first : first + length]
             check_still_finite(values, self)
             return values, lengths
-        for number in numbers:  # many windows of a series at once, through a view of all it has
+        for number in numbers:  # copy many windows of one series at once, through a sliding view
             length = self._lengths[number]
             view = sliding_window_view(self.series[number], length, axis=0).swapaxes(1, 2)
             rows = np.flatnonzero(owner == number)
@@ -172,7 +237,10 @@ class Windows:
         return values, lengths
 
     def chunks(self) -> Iterator[npt.NDArray[Any]]:
-        """Every step from the first window of a series to its last, as arrays (steps, F)."""
+        """Iterate over every step that is in some window once, as arrays of shape (steps, F).
+
+        Steps between windows (if `stride` is larger than `size`) are included.
+        """
         size = max(1, CHUNK_VALUES // self.n_features)
         for one, first, end in zip(self.series, *self._reach(), strict=True):
             for start in range(first, end, size):
@@ -181,28 +249,37 @@ class Windows:
                 yield chunk
 
     def mean_sequence(self) -> FloatArray:
-        """The mean of a window, shape (T, F): that of the steps in `chunks`, at every step."""
+        """Mean of the windows, array of shape (T, F), float64.
+
+        Since windows start anywhere, every step is the mean over all steps in `chunks`.
+        """
         total = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in self.chunks())
         first, end = self._reach()
         return np.tile(np.asarray(total) / max(1, (end - first).sum()), (self.max_length, 1))
 
     def without_end(self, steps: int) -> "Windows":
-        """The same windows, each without its last `steps`."""
+        """Return these windows, each without its last `steps` steps (an int)."""
         part: Windows = self[:]
         part._left_out, part._lengths = self._left_out + steps, self._lengths - steps
         part.size = self.size - steps
         return part
 
     def split(self, fraction: float) -> tuple[IntArray, IntArray]:
-        """Indices of windows before and after a cut in every series; none reaches across it.
+        """Split the windows by time, with one cut in every series.
 
-        The cut leaves at least the last window of a series behind it, and a series too short for
-        a window on either side is left whole before it.
+        A window that contains steps of both sides of a cut is in neither part. At least the last
+        window of a series is after its cut. If a series is too short for a window on both sides,
+        all of its windows are before the cut.
 
         Parameters
         ----------
         fraction : float
-            Share of every series, from its end, that lies after the cut.
+            Share of the steps of every series that lie after the cut, from 0 to 1.
+
+        Returns
+        -------
+        earlier, later : arrays of int
+            Indices of the windows before and after the cut.
         """
         owner, start = self.place(np.arange(len(self)))
         ends = start + self.lengths_of(np.arange(len(self)))
@@ -214,7 +291,7 @@ class Windows:
         return np.flatnonzero(ends <= cut), np.flatnonzero(start >= cut)
 
     def _reach(self) -> tuple[IntArray, IntArray]:
-        """First step of the first window of every series, and the step after the last one's."""
+        """First step of the first window of every series, and the step after the last window."""
         steps = np.array([len(one) for one in self.series])
         if len(self) == self._ends[-1]:
             return np.zeros_like(steps), steps - self._left_out
@@ -225,7 +302,7 @@ class Windows:
         return np.minimum(first, end), end
 
     def _numbers(self, indices: npt.NDArray[Any]) -> IntArray:
-        """The places of `indices` (or of a mask) among all possible windows."""
+        """Numbers of the windows at `indices` (or in a mask), counted over all possible windows."""
         n = len(self)
         if indices.dtype == bool:
             if len(indices) != n:
@@ -259,8 +336,8 @@ class Windows:
             if len(one) == 0 or (len(one) < self.size and self.short == "error"):
                 raise InputError(
                     f"Expected a series of at least {self.size} steps (the window), got "
-                    f"{len(one)} in series {i}; take a smaller window, or short='keep' to take "
-                    "short series whole."
+                    f"{len(one)} in series {i}; choose a smaller window, or keep short series as "
+                    "one window with short='keep'."
                 )
             if one.dtype.kind != "f":
                 continue  # whole numbers are finite
@@ -279,18 +356,18 @@ class Windows:
 def overlap_mean(
     windows: Windows, batches: Iterator[tuple[IntArray, FloatArray]]
 ) -> list[FloatArray]:
-    """Average what was computed on overlapping windows, step by step of the series below them.
+    """Average values of overlapping windows, for every step of their series.
 
     Parameters
     ----------
     windows : Windows
     batches : iterator of (indices (B,), values (B, T, ...))
-        A value for every step of every window, batch by batch; only sums are kept.
+        Values for every step of every window, in batches; only their sums are kept.
 
     Returns
     -------
     list of arrays of shape (T_i, ...)
-        One for every series; NaN at steps that no window covers.
+        One array for every series, with NaN at steps that no window covers.
     """
     sums: list[FloatArray] = []
     counts = [np.zeros(len(one), np.int64) for one in windows.series]
@@ -303,7 +380,7 @@ def overlap_mean(
             sums[number][first : first + length] += value[:length]
             counts[number][first : first + length] += 1
     if not sums:
-        raise InputError("Expected at least one window to average over, got none.")
+        raise InputError("Expected at least one window to average, got none.")
     for total, count in zip(sums, counts, strict=True):
         total[count == 0] = np.nan
         total /= np.maximum(count, 1).reshape(-1, *[1] * (total.ndim - 1))

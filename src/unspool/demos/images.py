@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from unspool.data.images import Images, digits, mnist
+from unspool._types import ActivationName
+from unspool.datasets import TrainTest, load_digits, load_mnist
 from unspool.demos.report import Report
 from unspool.estimators import (
     ConvAutoencoder,
@@ -94,7 +95,7 @@ def convolutional(
     epochs: int = CONV_EPOCHS,
     random_state: int = 0,
     batch_size: int = BATCH,
-    output_activation: str = "sigmoid",
+    output_activation: ActivationName = "sigmoid",
 ) -> ConvAutoencoder:
     """Make the article's third model: 32 filters, pooled and up-sampled, the map is the code."""
     return ConvAutoencoder(
@@ -124,13 +125,13 @@ def run(
     `data` is a folder with the four files of MNIST; without it, scikit-learn's small digits are
     used. The convolutional model trains for at most 10 epochs, as in the article.
     """
-    images = digits() if data is None else mnist(data)
+    images = load_digits() if data is None else load_mnist(data)
     report = Report(folder, "images of digits")
-    shape = images.train.shape[1:]
-    report.fact("images", f"train {images.train.shape}, test {images.test.shape}")
-    flat = Images(
-        images.train.reshape(len(images.train), -1), images.y_train,
-        images.test.reshape(len(images.test), -1), images.y_test,
+    shape = images.X_train.shape[1:]
+    report.fact("images", f"train {images.X_train.shape}, test {images.X_test.shape}")
+    flat = TrainTest(
+        images.X_train.reshape(len(images.X_train), -1), images.y_train,
+        images.X_test.reshape(len(images.X_test), -1), images.y_test,
     )  # fmt: skip
     batch = SMALL_BATCH if data is None else BATCH
     of_dense(report, flat, shape, (epochs, seed, batch))
@@ -139,51 +140,51 @@ def run(
     return report.end()
 
 
-def of_dense(report: Report, flat: Images, shape: tuple[int, int], how: How) -> None:
+def of_dense(report: Report, flat: TrainTest[Any], shape: tuple[int, int], how: How) -> None:
     """Train the dense autoencoder, draw digits and weights."""
     from unspool import plots
 
     with report.timed("dense, fit"):
-        model = dense(*how).fit(flat.train)
-    again = model.reconstruct(flat.test)
-    report.number("dense, test cross-entropy", crossentropy(flat.test, again))
-    report.number("dense, test MSE", np.square(flat.test - again).mean())
+        model = dense(*how).fit(flat.X_train)
+    again = model.reconstruct(flat.X_test)
+    report.number("dense, test cross-entropy", crossentropy(flat.X_test, again))
+    report.number("dense, test MSE", np.square(flat.X_test - again).mean())
     model.save(report.path("dense.unspool"))
-    display = plots.ImagesDisplay.from_estimator(model, flat.test, image_shape=shape)
+    display = plots.ImagesDisplay.from_estimator(model, flat.X_test, image_shape=shape)
     report.keep(display, "dense_reconstruction.png")
     report.keep(plots.ImagesDisplay.from_weights(model, image_shape=shape), "dense_weights.png")
 
 
-def of_stacked(report: Report, flat: Images, how: How) -> None:
+def of_stacked(report: Report, flat: TrainTest[Any], how: How) -> None:
     """Train the stack layer by layer, then the classifiers on it."""
     with report.timed("stacked, fit"):
-        stack = stacked(*how).fit(flat.train)
+        stack = stacked(*how).fit(flat.X_train)
     with report.timed("stacked, classifiers"):
-        frozen = classifier(stack, False, *how).fit(flat.train, flat.y_train)
-        tuned = classifier(stack, True, *how).fit(flat.train, flat.y_train)
-    report.number("stacked, test accuracy on frozen codes", frozen.score(flat.test, flat.y_test))
-    report.number("stacked, test accuracy fine-tuned", tuned.score(flat.test, flat.y_test))
+        frozen = classifier(stack, False, *how).fit(flat.X_train, flat.y_train)
+        tuned = classifier(stack, True, *how).fit(flat.X_train, flat.y_train)
+    report.number("stacked, test accuracy on frozen codes", frozen.score(flat.X_test, flat.y_test))
+    report.number("stacked, test accuracy fine-tuned", tuned.score(flat.X_test, flat.y_test))
     tuned.save(report.path("classifier.unspool"))
 
 
-def of_convolutional(report: Report, images: Images, how: How) -> None:
+def of_convolutional(report: Report, images: TrainTest[Any], how: How) -> None:
     """Train the convolutional autoencoder, with sigmoids and with the article's ReLU outputs."""
     from unspool import plots
 
-    shape, epochs = images.train.shape[1:], how[0]
+    shape, epochs = images.X_train.shape[1:], how[0]
     with report.timed("convolutional, fit"):
-        model = convolutional(shape, *how).fit(images.train)
+        model = convolutional(shape, *how).fit(images.X_train)
     history = model.history_["val_loss"]
     if epochs > 1:
         report.number("convolutional, validation cross-entropy, 2 epochs", history[1])
     report.number(f"convolutional, validation cross-entropy, {epochs} epochs", history[-1])
     model.save(report.path("convolutional.unspool"))
-    relu = convolutional(shape, min(epochs, RELU_EPOCHS), *how[1:], "relu").fit(images.train)
+    relu = convolutional(shape, min(epochs, RELU_EPOCHS), *how[1:], "relu").fit(images.X_train)
     report.number("ReLU outputs, validation cross-entropy", relu.history_["val_loss"][-1])
-    outputs = relu.reconstruct(images.test)
+    outputs = relu.reconstruct(images.X_test)
     report.number("ReLU outputs, share above 1", float((outputs > 1).mean()))
     for name, one in (("convolutional", model), ("relu", relu)):
-        display = plots.ImagesDisplay.from_estimator(one, images.test, image_shape=shape)
+        display = plots.ImagesDisplay.from_estimator(one, images.X_test, image_shape=shape)
         report.keep(display, f"{name}_reconstruction.png")
-    maps = model.feature_maps(images.test[:1])[0]
+    maps = model.feature_maps(images.X_test[:1])[0]
     report.keep(plots.ImagesDisplay.from_maps(maps), "feature_maps.png")

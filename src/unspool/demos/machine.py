@@ -16,12 +16,12 @@ from unspool.anomaly.detection import Detection
 from unspool.anomaly.events import write_events
 from unspool.data.files import read_file
 from unspool.data.windows import Windows
+from unspool.datasets._machine_temperature import FILE as DATA
 from unspool.demos.report import Report
 from unspool.estimators.anomaly_detector import AnomalyDetector
 from unspool.evaluation import evaluate, labels_from_windows, vus_pr
 from unspool.runtime.detector import Detector
 
-DATA = Path(__file__).parent / "data" / "machine_temperature.csv"
 NORMAL_UNTIL = np.datetime64("2013-12-10")
 STEPS_PER_DAY = 288
 LABELLED = (

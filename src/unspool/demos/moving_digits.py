@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool.data.images import digits, mnist
-from unspool.data.moving_digits import moving_digits
+from unspool.datasets import load_digits, load_mnist, make_moving_digits
 from unspool.demos.report import Report
 from unspool.estimators import LSTMAutoencoder, LSTMForecaster
 
@@ -61,10 +60,10 @@ def models(
 def small_images(data: Path | None) -> tuple[Frames, Frames, int]:
     """Digits to move, for training and testing, and the size of a frame."""
     if data is None:
-        small = digits()
-        return small.train, small.test, 20
-    full = mnist(data)
-    halved = [x.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)) for x in (full.train, full.test)]
+        small = load_digits()
+        return small.X_train, small.X_test, 20
+    full = load_mnist(data)
+    halved = [x.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)) for x in (full.X_train, full.X_test)]
     return halved[0], halved[1], 32
 
 
@@ -91,8 +90,10 @@ def run(
     """
     report = Report(folder, "two digits that bounce in a frame")
     train_digits, test_digits, size = small_images(data)
-    train = moving_digits(train_digits, VIDEOS, 2 * FRAMES, size=size, seed=seed)
-    test = moving_digits(test_digits, TEST_VIDEOS, 2 * FRAMES, size=size, seed=seed + 1000)
+    train = make_moving_digits(train_digits, VIDEOS, 2 * FRAMES, frame_size=size, random_state=seed)
+    test = make_moving_digits(
+        test_digits, TEST_VIDEOS, 2 * FRAMES, frame_size=size, random_state=seed + 1000
+    )
     past, future = test[:, :FRAMES], test[:, FRAMES:]
     report.fact("videos", f"train {train.shape}, test {test.shape}")
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from unspool.data.generators import moving_ones
+from unspool._types import DecoderName
 from unspool.data.sequences import FloatArray, Sequences
+from unspool.datasets import make_moving_ones
 from unspool.demos.report import Report
 from unspool.estimators import LSTMAutoencoder, LSTMForecaster
 
 EPOCHS = 60
-DECODERS = ("repeat", "flat", "reshape")
+DECODERS: tuple[DecoderName, ...] = ("repeat", "flat", "reshape")
 
 
 def settings(epochs: int, random_state: int) -> dict[str, Any]:
@@ -41,7 +42,9 @@ def settings(epochs: int, random_state: int) -> dict[str, Any]:
     }
 
 
-def autoencoder(decoder: str, epochs: int = EPOCHS, random_state: int = 0) -> LSTMAutoencoder:
+def autoencoder(
+    decoder: DecoderName, epochs: int = EPOCHS, random_state: int = 0
+) -> LSTMAutoencoder:
     """Make the answer's model: LSTM(20), and one of its decoders."""
     return LSTMAutoencoder(
         latent_dim=20, bidirectional=False, decoder=decoder, metrics=("accuracy",),
@@ -63,7 +66,7 @@ def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
     from unspool import plots
 
     report = Report(folder, "a one that moves, in sequences of 0 to 10 steps")
-    data = moving_ones()
+    data = make_moving_ones()
     report.fact("data", data)
     models = {}
     for decoder in DECODERS:
@@ -96,7 +99,7 @@ def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
             dropout=0.0,
             **settings(epochs, seed),
         ).fit(data[data.lengths > 1])  # a shorter one has nothing to predict
-    whole = moving_ones(1000, seed=seed + 1)
+    whole = make_moving_ones(1000, random_state=seed + 1)
     whole = whole[whole.lengths == 10]
     starts = Sequences(whole.values[:, :3])
     grown = forecaster.generate(starts, 7, temperature=0)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unspool.data.generators import next_values
 from unspool.data.sequences import FloatArray
+from unspool.datasets import make_sine_forecasts
 from unspool.demos.report import Report
 from unspool.estimators import LSTMForecaster
 from unspool.lstm import reference
@@ -62,15 +62,15 @@ def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
     from unspool import plots
 
     report = Report(folder, "the next value of a noisy sine")
-    data = next_values()
-    report.fact("windows", f"train {data.train.shape}, test {data.test.shape}")
+    data = make_sine_forecasts()
+    report.fact("windows", f"train {data.X_train.shape}, test {data.X_test.shape}")
     with report.timed("fit"):
-        model = article(epochs, seed).fit(data.train, data.y_train)
+        model = article(epochs, seed).fit(data.X_train, data.y_train)
     model.save(report.path("next_value.unspool"))
 
-    forecast = model.predict(data.test)
+    forecast = model.predict(data.X_test)
     report.number("test MSE", np.square(forecast - data.y_test).mean())
-    last = data.test[:, -1]
+    last = data.X_test[:, -1]
     report.number("test MSE of the last value seen", np.square(last - data.y_test).mean())
     report.fact("runs on", model.module_.backends()["encoder.lstm.layers.0.0"])
     for layer, by_name in gate_weights(model).items():
@@ -78,7 +78,7 @@ def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
             shapes = ", ".join(f"{gate} {weight.shape}" for gate, weight in by_gate.items())
             report.fact(f"{layer} {name}", shapes)
 
-    by_step = in_numpy(model, data.test)
+    by_step = in_numpy(model, data.X_test)
     apart = np.abs(by_step[:, -1] - forecast[:, 0]).max()
     report.number("forecast in NumPy, largest difference", apart, ".1e")
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import unspool
-from unspool.data.generators import ramp
+from unspool.datasets import make_ramp
 from unspool.demos.report import Report
 from unspool.estimators import LSTMAutoencoder
 
@@ -57,7 +57,7 @@ def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
     from unspool.nn import summary
 
     report = Report(folder, "one sequence, 0.1 … 0.9, and ReLU cells")
-    X = ramp()
+    X = make_ramp()
     shifted = X[:, 1:]
 
     with report.timed("simple, fit"):
@@ -75,8 +75,8 @@ def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
     report.number("encoder alone, difference", np.abs(codes - model.transform(X)).max(), ".0e")
     report.fact("the code", codes.shape)
 
-    several = simple(epochs, seed).fit([ramp(steps)[0] for steps in (4, 6, 8, 10, 12)])
-    others = [ramp(steps) for steps in (5, 7, 9, 11)]
+    several = simple(epochs, seed).fit([make_ramp(steps)[0] for steps in (4, 6, 8, 10, 12)])
+    others = [make_ramp(steps) for steps in (5, 7, 9, 11)]
     worst = max(np.abs(several.reconstruct(other) - other).max() for other in others)
     report.number("trained on 4, 6 … 12 steps, largest error on 5, 7 … 11", worst)
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
-from unspool.data.generators import Sines, sines
 from unspool.data.windows import Windows
+from unspool.datasets import TrainTest, make_sine_classes
 from unspool.demos.report import Report
 from unspool.estimators import LSTMAutoencoder
 from unspool.lstm import reference
@@ -68,18 +68,18 @@ def codes_in_numpy(model: LSTMAutoencoder, windows: Windows) -> npt.NDArray[Any]
 def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
     """Run the experiment, print what came out, and leave model and pictures in `folder`."""
     report = Report(folder, "two sines")
-    data = sines(SAMPLES_PER_CYCLE)
-    report.fact("windows", f"train {data.train.shape}, test {data.test.shape}")
+    data = make_sine_classes(SAMPLES_PER_CYCLE)
+    report.fact("windows", f"train {data.X_train.shape}, test {data.X_test.shape}")
     with report.timed("fit"):
-        model = article(epochs, seed).fit(data.train)
+        model = article(epochs, seed).fit(data.X_train)
     model.save(report.path("sines.unspool"))
 
-    codes, test_codes = model.transform(data.train), model.transform(data.test)
-    apart = float(np.abs(codes_in_numpy(model, data.test) - test_codes).max())
+    codes, test_codes = model.transform(data.X_train), model.transform(data.X_test)
+    apart = float(np.abs(codes_in_numpy(model, data.X_test) - test_codes).max())
     classifier = LogisticRegression().fit(codes, data.y_train)
     accuracy = classifier.score(test_codes, data.y_test)
-    error = float(model.reconstruction_error(data.test).mean())
-    x, _ = data.test.take(np.arange(len(data.test)))
+    error = float(model.reconstruction_error(data.X_test).mean())
+    x, _ = data.X_test.take(np.arange(len(data.X_test)))
     of_mean = float(((x - x.mean()) ** 2).mean())
 
     report.number("test MSE", error)
@@ -92,7 +92,7 @@ def run(folder: Path, epochs: int = EPOCHS, seed: int = 0) -> dict[str, float]:
     return report.end()
 
 
-def draw(model: LSTMAutoencoder, data: Sines, report: Report) -> None:
+def draw(model: LSTMAutoencoder, data: TrainTest[Windows], report: Report) -> None:
     """Draw the data, the history, and by class reconstructions, codes over a cycle, all codes."""
     from matplotlib.figure import Figure
 
@@ -101,7 +101,7 @@ def draw(model: LSTMAutoencoder, data: Sines, report: Report) -> None:
 
     figure = Figure(figsize=(9, 3), layout="constrained")
     ax = figure.subplots()
-    for one, samples in zip(data.train.series, SAMPLES_PER_CYCLE, strict=True):
+    for one, samples in zip(data.X_train.series, SAMPLES_PER_CYCLE, strict=True):
         ax.plot(one[:80, 0], label=f"{samples} samples a cycle")
     ax.set(title="The two classes", xlabel="step", ylabel="value")
     tidy(ax)
@@ -109,12 +109,12 @@ def draw(model: LSTMAutoencoder, data: Sines, report: Report) -> None:
     report.keep(figure, "data.png")
     report.keep(plots.TrainingHistoryDisplay.from_estimator(model), "history.png")
     for number, samples in enumerate(SAMPLES_PER_CYCLE):
-        of_class = data.train[data.y_train == number]
+        of_class = data.X_train[data.y_train == number]
         shown = of_class[:: len(of_class) // 5 - 7][:5]  # 7: no two at the same phase
         display = plots.ReconstructionDisplay.from_estimator(model, shown)
         report.keep(display, f"reconstruction_class{number}.png")
         trace = plots.CodeTraceDisplay.from_estimator(model, of_class[:samples])
         trace.ax_.set_title(f"Codes over one cycle of {samples} windows, class {number}")
         report.keep(trace, f"codes_over_cycle_class{number}.png")
-    scatter = plots.CodeScatterDisplay.from_estimator(model, data.test, data.y_test)
+    scatter = plots.CodeScatterDisplay.from_estimator(model, data.X_test, data.y_test)
     report.keep(scatter, "codes_by_class.png")

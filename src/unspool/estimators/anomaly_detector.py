@@ -6,12 +6,17 @@ import numpy as np
 import torch
 
 from unspool import _checks
+from unspool._types import (
+    Auto,
+    ScoreKind,
+    ThresholdKind,
+)
 from unspool.anomaly import scores as scoring
 from unspool.anomaly.inputs import check_same_names, read_input
 from unspool.anomaly.pipeline import check_same_form, highest_scores, leading_errors, series_errors
 from unspool.anomaly.scores import SCORE_KINDS, SeriesErrors
-from unspool.anomaly.threshold_kinds import THRESHOLD_KINDS
 from unspool.anomaly.thresholds import Threshold, fit_without_warning
+from unspool.blueprint import definition
 from unspool.data.sequences import FloatArray
 from unspool.estimators import detector_file
 from unspool.estimators.autoencoding import BaseAutoencoder
@@ -33,118 +38,130 @@ from unspool.estimators.saving import (
 
 
 class AnomalyDetector(Detects):
-    """Find anomalies in series, or among sequences, with a model of what is normal.
+    """Detector of anomalies in series, or among sequences, with a model of normal data.
 
-    A model is trained on normal data. What it reconstructs badly (or forecasts badly) is an
-    anomaly. The last part of the normal data is held out from training: it says how large errors
-    are on normal data, for each feature, and where the threshold lies. Labels are never used.
+    A model is trained on normal data; whatever it reconstructs or forecasts badly is an anomaly
+    [1]_. The last part of the normal data is held out from training: it determines the usual error
+    of each feature and the threshold. Labels are never used.
 
     ``X`` is one of these:
 
-    - *a series* (T, F): an array, a frame or nested lists. Rows are steps, in the order of time,
-      columns are features (sensors). There is a score for each step. One feature is (T, 1).
-    - *several series*: a list of those, or a frame with the index (instance, time). Results are
-      lists. No window crosses from one to the next.
-    - *sequences*: `Sequences`, or an array of shape (N, T, F). Each is scored as a whole, such as
-      a heartbeat or a production cycle; there is a score for each sequence.
+    - *a series* (T, F): an array, a frame or nested lists. Rows are time steps in order, columns
+      are features (sensors). There is one score per step. A series of one feature is (T, 1).
+    - *several series*: a list of series, or a frame with the index (instance, time). Results are
+      lists, and no window crosses from one series to the next.
+    - *sequences*: `Sequences`, or an array of shape (N, T, F). Each is scored as a whole, such as a
+      heartbeat or a production cycle; there is one score per sequence.
 
     Parameters
     ----------
     model : estimator, optional
-        An autoencoder or a forecaster of unspool, or a rival of `unspool.anomaly.baselines`. A
-        clone of it is trained. In scikit-learn's `FrozenEstimator`, a fitted model of unspool is
-        taken as it is, and all of `X` is held-out data; the score "code" compares with codes of
-        its first part, see `calibration_split`. By default an `LSTMAutoencoder` with a
-        code of 16 numbers.
+        The model to train: an unspool autoencoder or forecaster, or a baseline of
+        `unspool.anomaly.baselines`. `fit` trains a clone of it. A fitted unspool model in
+        scikit-learn's `FrozenEstimator` is used as it is, and all of `X` is held-out data; the
+        score "code" then compares with the codes of the first part of `X`, see `calibration_split`.
+        None means an `LSTMAutoencoder` with a code of 16 numbers.
     window : int or "auto", default "auto"
-        Steps of a window, w, which the model reads as a sequence. "auto" is 64, or a fifth of the
-        steps to train on where that is less, and no more than the longest series has. Sequences
-        are windows as they are, and a fitted model has the windows that it was trained on.
+        Number of steps of a window, w, which the model reads as a sequence. "auto" is 64, or a
+        fifth of the training steps if that is less, and at most the length of the longest series.
+        Sequences are not cut into windows, and a frozen model keeps the window length that it was
+        trained on.
     kind : {"window", "step", "trailing", "code"}, default "window"
-        The kind of score.
+        The kind of anomaly score:
 
-        - "window" is for ranking: the mean score of all windows that cover a step. Where an
-          anomaly lasts for many steps it finds most, but it rises up to w - 1 steps before an
-          anomaly begins, and falls as long after its end.
-        - "step" is for rates and for places: the error of the step itself, averaged over the
-          windows that cover it. Its scores depend little on one another, so that thresholds keep
-          what they promise; it ranks anomalies worse.
-        - "trailing" is for online use: the score of the window that ends at the step, in which
-          the latest errors weigh most. It does not depend on later steps, and `stream` gives the
-          same score step by step.
-        - "code" is the distance of a window's code to the nearest code of training. It sees
-          patterns that are well reconstructed but were never seen before.
+        - "window": the mean score of all windows that cover a step, for ranking. It finds most of
+          an anomaly that lasts for many steps, but rises up to w - 1 steps before the anomaly
+          begins and falls up to w - 1 steps after it ends.
+        - "step": the error of the step alone, averaged over the windows that cover it, for
+          false-alarm rates and exact places. Its scores depend little on one another, so thresholds
+          keep their rate; it ranks anomalies worse.
+        - "trailing": the score of the window that ends at the step, with more weight on the latest
+          errors, for online use. It does not depend on later steps, and `stream` returns the same
+          scores step by step.
+        - "code": the distance from the code of a window to the nearest code of training. It finds
+          patterns that are reconstructed well but were never seen in training.
     threshold : {"moving", "quantile", "pareto", "alarms"}, default "moving"
-        How `detect` sets the threshold; see `unspool.anomaly.thresholds` for what each promises.
-        "moving" is a quantile of the last scores and follows drift; "quantile" is one of held-out
-        scores, and "pareto" extrapolates their tail; "alarms" allows a number of alarms for each
-        `period`.
+        How `detect` sets the threshold, see `unspool.anomaly.thresholds`. "moving" is a quantile of
+        the latest scores and follows drift; "quantile" is a quantile of held-out scores; "pareto"
+        extrapolates their tail; "alarms" allows a number of alarms in each `period`.
     rate : float, default 0.005
-        False alarms that the threshold allows: a share of normal steps, above 0 and below 1; for
-        "alarms" their number in `period` steps.
+        Allowed false alarms, above 0: a share of normal steps, below 1; for "alarms" their number
+        in `period` steps.
     period : float, optional
-        Steps of a period, for the threshold "alarms": 1440 for alarms per day of data by the
-        minute.
+        Number of steps in a period, for the threshold "alarms": 1440 allows `rate` alarms per day
+        of data by the minute.
     memory : int or "auto", default "auto"
-        Scores that the threshold "moving" remembers. "auto": as many as hold one independent score
-        above it, by the autocorrelation of held-out scores, from 500 to 20,000.
+        Number of latest scores that the threshold "moving" uses. "auto" is the number that contains
+        one independent score above the threshold, by the autocorrelation of held-out scores, from
+        500 to 20,000.
     gap : int, default 16
-        Alarms less than so many steps apart are one event.
+        Alarms less than this number of steps apart are one event.
     contamination : float or "auto", default "auto"
-        What sets ``offset_``, the fixed threshold of `predict`. "auto": held-out data. It is the
-        threshold of `detect`, or where that moves, the `rate` quantile of `score_samples` of
-        held-out data. A number in (0, 0.5]: the share of the steps of `X` that `predict` calls
-        anomalies in `fit`'s own data, where these are known to contain some; fewer where scores
-        are equal.
+        How to set ``offset_``, the fixed threshold of `predict`. "auto" uses held-out data: the
+        threshold of `detect`, or for "moving" the `rate` quantile of `score_samples` of held-out
+        data. A number in (0, 0.5] is the share of the steps of the `X` of `fit` that `predict`
+        reports as anomalies; with equal scores, fewer.
     calibration_split : float, default 0.2
-        Share of each series, from its end, that is held out (or of the sequences, the last ones);
-        above 0 and below 1. Where most of these ends would be shorter than a window, the last
-        series are held out as a whole instead, if this share is at least one of them.
-    random_state : int, RandomState or None
-        Makes a fit repeatable, as for the models.
+        Share of each series, from its end, or of the last sequences, to hold out; above 0 and below
+        1. If most of these ends would be shorter than a window and the share is at least one
+        series, the last series are held out as a whole.
+    random_state : int, RandomState or None, default None
+        Seed of the model's training if its `random_state` is None; an integer makes `fit`
+        repeatable.
     device : str or torch.device, default "auto"
-        Where the default model is trained and runs; a `model` has its own.
+        Device of the default model. "auto" uses a GPU if there is one. A given `model` has a
+        separate `device`.
     verbose : int, default 1
-        For the default model: 0 shows no progress bar.
+        0 shows no progress bar for the default model.
 
     Attributes
     ----------
-    model_ : the trained model
+    model_ : estimator
+        The trained model.
     window_ : int
-        Steps of a window, w.
+        Number of steps of a window, w.
     scales_ : dict
-        For each kind of score the mean error of each feature on held-out data, (F,), in the
-        scaled units of the model; for "trailing" that of windows of 1 to w steps, (w, F).
+        Mean error of each feature on held-out data for each kind of score, (F,), in the scaled
+        units of the model; for "trailing" that of windows of 1 to w steps, (w, F).
     thresholds_ : dict
-        The threshold of each kind of score, by its name. ``n_effective`` of one says how many
-        independent scores it was learned from.
+        Threshold of each kind of score, by its name. ``n_effective`` of a threshold is the number
+        of independent scores that it was learned from.
     offset_ : float
-        `decision_function` is `score_samples` less this.
-    codes_ : array of shape (M, L), or None
+        `decision_function` is `score_samples` minus this.
+    codes_ : ndarray of shape (M, L) or None
         Codes of training windows, for the kind "code".
-    n_features_in_, feature_names_in_
-        As in scikit-learn: the number of features of a step, F, and their names.
+    n_features_in_ : int
+        Number of features of a step, F.
+    feature_names_in_ : ndarray of str
+        Names of the features, if `X` has names.
 
     Warns
     -----
     ThresholdWarning
-        By `fit`, where held-out data cannot carry the rate asked for.
+        By `fit`, if the held-out data are too few for the requested rate.
+
+    See Also
+    --------
+    unspool.evaluation.evaluate : Compare scores and alarms with labels.
+    unspool.runtime.load_detector : Run a saved detector with NumPy alone.
 
     Notes
     -----
-    The error e of a window is the mean over its steps of the model's loss (the squared error by
-    default), for each feature; m is the mean of e over held-out windows. The score of a window is
-    the mean over features of log(1 + e / (3 m)), about 0.3 for normal data; the score of a step is
-    the mean over the windows that cover it. The ratio makes up for features that are hard to
-    reconstruct, the logarithm keeps a single feature from drowning the others. The kind "step"
-    takes the errors of steps instead. In "trailing" scores the weights of errors fall to 1 / e over
-    the last quarter of a window, and windows that begin before a series are filled with copies of
+    The error e of a window is the mean over its steps of the model's loss (by default the squared
+    error), for each feature; m is the mean of e over held-out windows. The score of a window is the
+    mean over features of log(1 + e / (3 m)), about 0.3 for normal data; the score of a step is the
+    mean over the windows that cover it. The ratio corrects for features that are hard to
+    reconstruct, and the logarithm keeps one feature from dominating the others. The kind "step"
+    uses the errors of steps instead. For "trailing" scores the weights of errors fall to 1 / e over
+    the last quarter of a window, and windows that begin before a series are padded with copies of
     its first step.
+
+    Unlike in [1]_, `detect` does not assume that errors are Gaussian.
 
     References
     ----------
-    Malhotra et al. 2016, "LSTM-based Encoder-Decoder for Multi-sensor Anomaly Detection", for
-    errors of reconstructions; `detect` has no need of its assumption that they are Gaussian.
+    .. [1] Malhotra, P., et al. (2016). LSTM-based Encoder-Decoder for Multi-sensor Anomaly
+           Detection. ICML Anomaly Detection Workshop.
 
     Examples
     --------
@@ -162,14 +179,14 @@ class AnomalyDetector(Detects):
         self,
         model: Any = None,
         *,
-        window: int | str = "auto",
-        kind: str = "window",
-        threshold: str = "moving",
+        window: int | Auto = "auto",
+        kind: ScoreKind = "window",
+        threshold: ThresholdKind = "moving",
         rate: float = 0.005,
         period: float | None = None,
-        memory: int | str = "auto",
+        memory: int | Auto = "auto",
         gap: int = 16,
-        contamination: float | str = "auto",
+        contamination: float | Auto = "auto",
         calibration_split: float = 0.2,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -190,29 +207,8 @@ class AnomalyDetector(Detects):
         self.verbose = verbose
 
     def _complaints(self) -> list[_checks.Complaint]:
-        alarms = _checks.is_one(self.threshold, ["alarms"])
-        complaints = [
-            _checks.whole("window", self.window, 1, auto=True),
-            _checks.choice("kind", self.kind, SCORE_KINDS),
-            _checks.choice("threshold", self.threshold, THRESHOLD_KINDS),
-            _checks.number("rate", self.rate, 0, np.inf if alarms else 1, open_left=True),
-            _checks.number("period", self.period, 0, none=True, open_left=True),
-            _checks.whole("memory", self.memory, 1, auto=True),
-            _checks.whole("gap", self.gap, 1),
-            _checks.number("calibration_split", self.calibration_split, 0, 1, open_left=True),
-            _checks.seed("random_state", self.random_state),
-            _checks.whole("verbose", self.verbose, 0),
-        ]
-        if not _checks.is_one(self.contamination, ["auto"]) and _checks.number(
-            "contamination", self.contamination, 0, 0.5, open_left=True, closed=True
-        ):
-            shown = _checks.shown(self.contamination)  # scikit-learn's checks ask for the words
-            complaints.append(f"contamination must be in (0, 0.5] or 'auto', got {shown}.")
-        if alarms and self.period is None:
-            complaints.append(
-                "`threshold` 'alarms' needs `period`, the number of steps in which `rate` alarms "
-                "may come."
-            )
+        """What is wrong with the parameters, all of it at once."""
+        complaints = definition("AnomalyDetector").complaints(self.get_params(deep=False))
         inner = unfrozen(self.model)
         ours = isinstance(inner, Model)
         if inner is not self.model and not (ours and inner.__sklearn_is_fitted__()):
@@ -227,29 +223,36 @@ class AnomalyDetector(Detects):
         return complaints
 
     def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:
-        """Train the model on normal data, and learn scales and thresholds from what is held out.
+        """Train the model on normal data, and learn scales and thresholds from held-out data.
 
         Parameters
         ----------
-        X : see the class
-            Normal data. Some anomalies among them do little harm to the model; in the part held
-            out they raise the thresholds.
-        y : ignored
-        calibration : as `X`, optional
-            Normal data to learn scales and thresholds from; the model is then trained on all of
-            `X`. By default the last part of `X`, see `calibration_split`.
+        X : array of shape (T, F) or (N, T, F), frame, list of them, or Sequences
+            Normal data, in one of the forms that the class describes. A few anomalies do little
+            harm to the model; in the held-out part they raise the thresholds.
+        y : None
+            Ignored; it exists for scikit-learn's API.
+        calibration : array, frame, list of them, or Sequences, optional
+            Normal data to learn scales and thresholds from, in the form of `X`; the model is then
+            trained on all of `X`. None holds out the last part of `X`, see `calibration_split`.
 
         Returns
         -------
-        self
+        Self
+            The fitted detector.
 
         Raises
         ------
         InputError
-            For parameters or data that cannot be used.
+            If a parameter or the data cannot be used.
         DivergedError
-            When training diverges and earlier weights do not help. After any error the detector
-            is what it was before.
+            If training diverges and earlier weights do not help. After any error the detector is as
+            it was before.
+
+        Warns
+        -----
+        ThresholdWarning
+            If the held-out data are too few for the requested rate.
         """
         _checks.raise_all(*self._complaints())
         with as_before_if_it_fails(self), python_numbers(self):

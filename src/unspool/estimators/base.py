@@ -5,8 +5,9 @@ say what a fitted model is good for: `autoencoding`, `forecasting`.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any, Self
 
@@ -17,106 +18,96 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from unspool import _checks
-from unspool._losses import BY_STEP, CROSSENTROPIES
-from unspool.blueprint import Facts, blueprint, check_memory
-from unspool.blueprint import complaints as blueprint_complaints
+from unspool._losses import BY_STEP, CROSSENTROPIES, loss_name
+from unspool._registry import MODELS
+from unspool.blueprint import Facts, blueprint, check_memory, definition
 from unspool.data.convert import Source
-from unspool.data.futures import Futures, without_future
-from unspool.data.scaling import SCALINGS, Scaler
-from unspool.data.sequences import FloatArray, IntArray
+from unspool.data.forms import InputForm
+from unspool.data.futures import Futures
+from unspool.data.scaling import Scaler
 from unspool.data.windows import Windows
 from unspool.errors import InputError
+from unspool.estimators.batch_runner import runner
 from unspool.estimators.comparison import warn_if_no_better_than_mean
-from unspool.estimators.reading import is_table, read_as_fitted, read_for_fit, read_future
 from unspool.estimators.saving import (
     Savable,
     as_before_if_it_fails,
     plain_parameters,
     python_numbers,
 )
-from unspool.estimators.training import complaints_about_training, learn, split
-from unspool.lstm import threads
+from unspool.estimators.training import learn, split
+from unspool.estimators.validation import (
+    check_columns,
+    note_columns,
+    note_features,
+    read_future,
+)
 from unspool.nn import Autoencoder, torch_settings
-from unspool.nn.device import resolve_device
+from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.from_blueprint import build
-from unspool.nn.losses import LOSSES
 from unspool.nn.sampling import sampler
-from unspool.training.batches import Batch, Batches, sample
+from unspool.training.batches import Batches, sample
 from unspool.training.callbacks import Callback, ScheduledSampling
 from unspool.training.objective import AutoencoderLoss
-
-# What a batch that needs no gradients may hold: memory, not speed, sets it.
-INFERENCE_STEPS = 1 << 16
-INFERENCE_VALUES = 1 << 22
-ADAPTED = 2048  # training sequences that initial weights are chosen by
-FEW = 16  # sequences that keep no second thread busy
 
 
 class Model(Savable):
     """An encoder with its decoders, as an estimator; see `LSTMAutoencoder`."""
 
-    def _facts(self) -> Facts:
-        """What `fit` has learned of the data by the time that the modules are made."""
-        return Facts(self._n_features, self.max_length_, self.horizon_)
+    @property
+    def _n_features(self) -> int:
+        """Number of features of a step, F."""
+        return self._form.n_features
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
         """Make the modules of this model, their weights drawn from `generator`."""
         parameters = self.get_params(deep=False)
-        plan = blueprint(self._name, parameters, self._facts())
+        form = self._form
+        facts = Facts(form.n_features, form.max_length, self.horizon_, form.image_shape)
+        plan = blueprint(self._name, parameters, facts)
         check_memory(plan.weights(), parameters)
         with torch.device("cpu"):  # where the generator is, whatever PyTorch's default device
             return build(plan, generator, getattr(self, "backend", "auto"))
 
     def _complaints(self) -> list[_checks.Complaint]:
-        """Look at the parameters that all models have."""
-        complaints = [
-            *blueprint_complaints(self._name, self.get_params(deep=False)),
-            _checks.choice("loss", self.loss, LOSSES),
-            *_checks.choices("metrics", self.metrics, ("accuracy", *LOSSES)),
-            *complaints_about_training(self),
-            _checks.whole("steps_per_epoch", self.steps_per_epoch, 1, none=True),
-            _checks.number("validation_split", self.validation_split, 0, 1, auto=True),
-            _checks.whole("validation_steps", self.validation_steps, 1, none=True),
-            _checks.choice("scaling", self.scaling, SCALINGS),
-            _checks.number("input_noise", self.input_noise, 0),
-            _checks.number("input_dropout", self.input_dropout, 0, 1),
+        """What is wrong with the parameters, all of it at once."""
+        return [
+            *definition(self._name).complaints(self.get_params(deep=False)),
+            device_complaint(self.device),
         ]
-        by_step = _checks.is_one(self.loss, BY_STEP)
-        if by_step and not _checks.is_one(self.output_activation, ["softmax"]):
-            complaints.append(
-                f"`loss` {self.loss!r} needs output_activation='softmax', "
-                f"got {_checks.shown(self.output_activation)}."
-            )
-        metrics = self.metrics if isinstance(self.metrics, (list, tuple)) else ()
-        accuracy = any(_checks.is_one(one, ["accuracy"]) for one in metrics)
-        if accuracy and not _checks.is_one(self.loss, CROSSENTROPIES):
-            complaints.append(
-                f"`metrics` has 'accuracy', which is for {' and '.join(CROSSENTROPIES)}, "
-                f"got loss={_checks.shown(self.loss)}."
-            )
-        return complaints
+
+    @property
+    def _loss(self) -> str:
+        """The loss that the model was fitted with, by its short name."""
+        return loss_name(self._parameters["loss"])
 
     def _horizon(self) -> int | None:
         """Steps to forecast as the parameters have it: 0 for none, None for those of `y`."""
         return 0
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on `X`; see the class for what it may be.
+        """Train the model on `X`.
 
         Parameters
         ----------
-        X : (N, T, F) or (N, T) array, list of (T_i, F) arrays, frame, Sequences or Windows
+        X : array of shape (N, T, F) or (N, T), list of arrays (T_i, F), frame, Sequences or Windows
+            The training data; the class describes its forms.
         y : array of shape (N, K, F), (N, K) or (N,), optional
-            For a model that forecasts: the future of every sequence. Without it the last K steps
-            of every sequence are cut off, and are its future. Other models ignore it.
+            For a model that forecasts: the steps that follow each sequence. Without it the last K
+            steps of each sequence are cut off and used as targets. Other models ignore it.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
 
         Raises
         ------
         InputError
-            For parameters or data that cannot be used.
+            If a parameter or the data cannot be used.
         DivergedError
-            When training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is what it was before.
+            If training diverges and earlier weights do not help. After any error, and after an
+            interruption, the estimator is as it was before.
         """
         _checks.raise_all(*self._complaints())
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
@@ -127,9 +118,16 @@ class Model(Savable):
         """Read the data, learn the scaling, build the modules and train them."""
         self.__dict__.pop("history_", None)  # until training ends this is not a fitted model
         self._parameters = plain_parameters(self)
-        with_future = y is not None and self._horizon() != 0
-        whole, table = read_for_fit(self, X, with_future=with_future)
-        whole = self._arranged(whole, table)
+        form, whole = InputForm.of(
+            X,
+            type(self).__name__,
+            MODELS[self._name].reads,
+            image_shape=getattr(self, "image_shape", None),
+            with_future=y is not None and self._horizon() != 0,
+            check_columns=partial(note_columns, self, X),
+        )
+        if not form.table:
+            note_features(self, whole)
         source, self.horizon_ = self._with_future(whole, y)
         random = check_random_state(self.random_state)
         rng = np.random.default_rng(random.randint(2**31))
@@ -146,13 +144,14 @@ class Model(Savable):
         self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
         self._check_range(source)
         self.max_length_ = source.max_length
-        self._n_features, self._table = source.n_features, table
+        cut_off = self.horizon_ if self._y_ndim is None else 0
+        self._form = replace(form, max_length=self.max_length_, cut_off=cut_off)
         self.window_ = None
         if isinstance(whole, Windows):
-            self.window_ = whole.size - (self.horizon_ if self._cut else 0), whole.stride
+            self.window_ = whole.size - cut_off, whole.stride
         self.module_ = self._build(generator).to(device)
         if self.module_.encoder.adapts:
-            with self._some(source, training, rng) as some:
+            with runner(self).initial_sample(source, training, rng) as some:
                 self.module_.encoder.adapt(some, generator)
         self._n_features_out = self.module_.encoder.latent_dim
 
@@ -162,28 +161,11 @@ class Model(Savable):
         validation = None
         if len(held_out):
             watched = sample(held_out, self._validation_size(batches, len(held_out)), rng)
-            size = self._inference_batch(source.max_length)
+            size = runner(self).batch_size(source.max_length)
             validation = Batches(source, self.scaler_, watched, size, device)
         self.history_ = self._learn(batches, validation, generator)
         self.module_.encoder.finish_training()
         warn_if_no_better_than_mean(self, source, batches, validation)
-
-    @contextmanager
-    def _some(
-        self, source: Source | Futures, training: IntArray, rng: np.random.Generator
-    ) -> Iterator[Iterable[tuple[Tensor, Tensor | None]]]:
-        """Batches of some of the training sequences, for an encoder to prepare for training.
-
-        Neighbours are alike, so every batch is spread over the data.
-        """
-        device = next(self.module_.parameters()).device
-        some = sample(training, ADAPTED, rng)
-        size = self._inference_batch(source.max_length)
-        count = -(-len(some) // size)
-        some = np.concatenate([some[first::count] for first in range(count)])
-        batches = Batches(source, self.scaler_, some, size, device)
-        with self._threads(len(some), training=True):
-            yield ((x, lengths) for x, lengths, _ in batches)
 
     def _validation_size(self, batches: Batches, held_out: int) -> int:
         """Sequences to validate on: `validation_steps` batches, or the share that is trained on."""
@@ -207,7 +189,7 @@ class Model(Savable):
         callbacks: list[Callback] = []
         if any(decoder.feeds_back for decoder in module.decoders.values()):
             callbacks.append(ScheduledSampling(objective, self.teacher_forcing))
-        with self._threads(min(self.batch_size, len(batches.indices)), training=True):
+        with runner(self).threads(min(self.batch_size, len(batches.indices)), training=True):
             return learn(
                 self,
                 module,
@@ -217,27 +199,6 @@ class Model(Savable):
                 epochs=self.epochs,
                 callbacks=callbacks,
             )
-
-    @property
-    def _reads_rows(self) -> bool:
-        """Whether the rows of a table are read as they are, and are not sequences of steps."""
-        return False
-
-    def _prepared(self, values: Source | FloatArray) -> Source | FloatArray:
-        """What was read from `X`, in a form that sequences are made of."""
-        return values
-
-    def _arranged(self, source: Source, table: bool) -> Source:
-        """What was read from X as the model takes it; `table` says that X was (N, T)."""
-        return source
-
-    def _as_given(self, values: FloatArray, X: Any = None) -> FloatArray:
-        """Sequences (N, T, F) in the form of `X`, or in the one that `fit` saw."""
-        return values[:, :, 0] if self._is_table(X) else values
-
-    def _is_table(self, X: Any = None) -> bool:
-        """Whether `fit` saw a table, and `X` is one as well."""
-        return self._table and (X is None or is_table(X))
 
     def _with_future(self, source: Source, y: Any) -> tuple[Source | Futures, int]:
         """The sequences with what comes after them, and how many steps that is."""
@@ -249,15 +210,10 @@ class Model(Savable):
         future, self._y_ndim = read_future(y, source, horizon)
         return Futures(source, future.shape[1], future), future.shape[1]
 
-    @property
-    def _cut(self) -> bool:
-        """Whether `fit` cut the futures off the sequences."""
-        return self.horizon_ > 0 and self._y_ndim is None
-
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         return AutoencoderLoss(
             self.module_,
-            self.loss,
+            loss_name(self.loss),
             metrics=tuple(self.metrics),
             input_noise=self.input_noise,
             input_dropout=self.input_dropout,
@@ -287,7 +243,7 @@ class Model(Savable):
 
     @property
     def encoder_(self) -> torch.nn.Module:
-        """The trained encoder, a module ``(x (B, T, F) scaled, lengths) -> code (B, L)``."""
+        """The trained encoder, a module ``(x (B, T, F) scaled, lengths (B,)) -> codes (B, L)``."""
         check_is_fitted(self)
         return self.module_.encoder
 
@@ -306,63 +262,20 @@ class Model(Savable):
         are cut off here too.
         """
         check_is_fitted(self)
-        source = self._arranged(*read_as_fitted(self, X, starts=starts))
+        form = self._form
+        rows_are_sequences = form.reads != "rows" and form.image_shape is None
+        source = form.read(
+            X,
+            one_step=starts,
+            check_columns=partial(check_columns, self, X, rows_are_sequences=rows_are_sequences),
+        )
         if ends_with_future:
-            source = self._without_future(source)
-        bounds = [self.module_.encoder.max_steps]
+            source = form.without_future(source)
+        limits = [self.module_.encoder.max_steps]
         if unwind:
-            bounds.append(self.module_.decoder().max_steps)
-        most = min((bound for bound in bounds if bound is not None), default=source.max_length)
-        if source.max_length > most:
-            raise InputError(
-                f"Expected sequences of at most {most} steps, as in `fit`, got "
-                f"{source.max_length}; {type(self).__name__} with these parameters is made for "
-                "sequences of bounded length."
-            )
+            limits.append(self.module_.decoder().max_steps)
+        form.check_longest(source, limits)
         return source
-
-    def _without_future(self, source: Source) -> Source:
-        """Sequences without the last steps that `fit` cut off as their future."""
-        if not self._cut:
-            return source
-        return without_future(source, self.horizon_, self.max_length_)
-
-    def _inference_batch(self, steps: int, width: int = 0) -> int:
-        """Sequences to a batch; a step of theirs becomes up to `width` numbers."""
-        values = max(1, steps) * max(self._n_features, width)
-        return max(1, min(INFERENCE_STEPS // max(1, steps), INFERENCE_VALUES // values))
-
-    def _outputs(
-        self, source: Source | Futures, compute: Callable[[Batch], Tensor], size: int | None = None
-    ) -> Iterator[tuple[IntArray, Batch, FloatArray]]:
-        """All of `source` in batches, each with its indices (B,) and what `compute` gives for it.
-
-        Sequences of like length are in a batch together, at most `size` of them.
-        """
-        device = next(self.module_.parameters()).device
-        order = np.arange(len(source))
-        if source.min_length < source.max_length:
-            order = np.argsort(source.lengths_of(order), kind="stable")
-        size = size or self._inference_batch(source.max_length)
-        batches = Batches(source, self.scaler_, order, size, device)
-        for start, batch in zip(range(0, len(order), size), batches, strict=True):
-            yield order[start : start + size], batch, self._output(len(batch.x), compute, batch)
-
-    def _output(self, batch: int, compute: Callable[..., Tensor], *inputs: Any) -> FloatArray:
-        """What `compute` gives for `inputs`, which are of `batch` sequences, without gradients."""
-        with torch_settings.inference(), self._threads(batch, training=False):
-            output: FloatArray = compute(*inputs).cpu().numpy()
-        return output
-
-    def _threads(self, batch: int, *, training: bool) -> AbstractContextManager[None]:
-        """Where compiled code does the work, keep PyTorch from taking its cores.
-
-        What PyTorch does on a few sequences it does in one thread anyway.
-        """
-        few = not training and batch <= FEW
-        if few or not self.module_.runs_compiled(batch, training=training):
-            return nullcontext()
-        return threads.own_only()
 
     def __sklearn_is_fitted__(self) -> bool:
         """Only a fit that came to its end counts, not one that was interrupted or diverged."""
@@ -381,3 +294,8 @@ def drawing(
     _checks.raise_all(_checks.number("temperature", temperature, 0))
     seed = int(check_random_state(random_state).randint(2**31))
     return sampler(loss, temperature, torch.Generator().manual_seed(seed))
+
+
+def sequences_of(model: Model, X: Any) -> Source:
+    """Read `X` as sequences that the encoder of a fitted model accepts."""
+    return model._read(X)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from unspool._registry import MODELS, class_of
 from unspool.data.scaling import Scaler, moments
 from unspool.estimators.base import Model
-from unspool.estimators.registry import MODELS, class_of
 from unspool.estimators.saving import (
     Savable,
     plain_history,
@@ -101,7 +101,7 @@ class SavableClassifier(Savable):
         super().__setstate__(state)
 
     @classmethod
-    def from_contents(cls, contents: Contents, device: str) -> Self:
+    def _from_contents(cls, contents: Contents, device: str) -> Self:
         """Make a fitted classifier of a model as plain data, which has been looked at.
 
         The parameter `autoencoder` comes back as it was but for its training: `fit` would train

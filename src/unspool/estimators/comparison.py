@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from unspool._losses import loss_name
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import moments
@@ -28,7 +29,7 @@ def warn_if_no_better_than_mean(
     """Warn where repeating the mean would have done as well as the model, and say what helps."""
     history, best = estimator.history_, estimator.history_["best_epoch"]
     prefix = "" if validation is None else "val_"
-    scaler, loss = estimator.scaler_, estimator.loss
+    scaler, loss = estimator.scaler_, loss_name(estimator.loss)
     mean = moments(source.chunks(), source.n_features).mean
     means = {
         "reconstruction": torch.from_numpy(scaler.apply(source.mean_sequence())),

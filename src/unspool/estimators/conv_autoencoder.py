@@ -6,81 +6,176 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
+from sklearn.utils.validation import check_is_fitted
 
 from unspool import _checks
-from unspool.blueprint import Facts
+from unspool._types import (
+    ActivationName,
+    Auto,
+    LossAlias,
+    LossName,
+    MetricName,
+    OptimizerName,
+    ScalingName,
+    ScheduleName,
+)
 from unspool.blueprint.parts import sizes
-from unspool.data.convert import Source, axes_of, whole_rows
-from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
-from unspool.estimators.autoencoding import BaseAutoencoder, Unwind
-from unspool.model_file import Contents
-from unspool.model_file.contents import image_shape
+from unspool.estimators.autoencoding import BaseAutoencoder
+from unspool.estimators.batch_runner import runner
 from unspool.nn import Autoencoder
-from unspool.nn.convolution import ConvEncoder
+from unspool.nn.conv_encoder import ConvEncoder
 
 LARGE = 16  # side of a kernel or a pool that may be larger than the images
 
 
 class ConvAutoencoder(BaseAutoencoder):
-    """Autoencoder of convolutions and pools, for images and for sequences.
+    """Autoencoder of convolutions and pooling, for images and sequences.
 
-    An array ``X`` of shape (N, H, W, C) is images. With `image_shape` so are (N, H, W) and a
-    table (N, H · W · C), array or frame. Anything else is what `LSTMAutoencoder` takes: sequences
-    (N, T, F), with convolutions over their steps. They may be of unequal length (and are filled
-    up with zeros), but none longer than the longest that `fit` saw.
+    An array ``X`` of shape (N, H, W, C) holds images. With `image_shape`, arrays (N, H, W) and
+    tables (N, H · W · C), arrays or frames, hold images too. Otherwise ``X`` holds sequences (N, T,
+    F) in any form that `LSTMAutoencoder` accepts, and the convolutions run over their steps.
+    Sequences may differ in length (shorter ones are padded with zeros), up to the length of the
+    longest one in `fit`.
 
     Parameters
     ----------
     latent_dim : int or None, default 32
-        Length of the code, L, which dense layers lead to and from. None makes the last map the
-        code, flattened from (H, W, filters).
+        Length of the code, L; dense layers connect it with the feature maps. None flattens the last
+        feature map (H, W, filters) into the code, without dense layers.
     filters : sequence of int, default (32,)
-        Channels after each convolution of the encoder, with a pool after each; the decoder has
-        them in reverse, and enlarges where the encoder pools.
+        Number of channels after each convolution of the encoder, each of which is followed by
+        pooling. The decoder has the same convolutions in reverse order, with upsampling.
     kernel_size : int, default 3
-        Pixels or steps that a convolution reads, in each direction.
+        Width of each convolution kernel, in pixels or steps of each direction.
     pool_size : int, default 2
-        Pixels or steps that a pool makes one, in each direction; 1 for no pools. Sizes that do
-        not divide are rounded up.
+        Factor by which each pooling shrinks the feature maps in each direction, rounded up; 1
+        disables pooling.
     activation : str, default "relu"
-        After each convolution: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
+        Activation after each convolution: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
+        "softmax".
     output_activation : str, default "linear"
-        After the last one; bounded ones need data scaled to their range.
-    image_shape : (H, W) or (H, W, C), optional
-        Of the images in tables or (N, H, W).
-    loss : str, default "mse"
-        "mse", "mae", "huber", or "binary_crossentropy" for values in 0–1 (scaling="none" or
-        "minmax"); means over values, in scaled units.
-    metrics, input_noise, input_dropout, code_l1, kl_weight
-        As for `LSTMAutoencoder`; `input_dropout` is of pixels.
+        Activation of the output: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax". A
+        bounded activation needs data scaled to its range.
+    image_shape : tuple of int, optional
+        Shape (H, W) or (H, W, C) of images that are given as tables (N, H · W · C) or arrays (N, H,
+        W).
+    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
+        Loss in scaled units, averaged over values. Keras's long names "mean_squared_error" and
+        "mean_absolute_error" are accepted too. "binary_crossentropy" needs values between 0 and 1
+        (scaling="none" or "minmax"); "categorical_crossentropy" needs pixels or steps that are
+        distributions and output_activation="softmax".
+    metrics : sequence of str, default ()
+        Further losses to record in ``history_``, by the names that `loss` accepts; for a
+        cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
+        pixels whose most likely feature is correct.
+    input_noise : float, default 0.0
+        Standard deviation of the Gaussian noise that is added to the input in training, in scaled
+        units, at least 0. The target stays clean (a *denoising* autoencoder).
+    input_dropout : float, default 0.0
+        Sets whole pixels or time steps of the input to zero in training, this share of them (below
+        1); the others are not rescaled, unlike in Keras's Dropout layer. The target keeps all of
+        them (a *masked* autoencoder).
+    code_l1 : float, default 0.0
+        Weight of the sum of the absolute values of a code in the loss, at least 0 (a *sparse*
+        autoencoder).
+    kl_weight : float, optional
+        Weight of the divergence (in nats per sequence) of the distribution of codes from the
+        standard normal distribution, next to the loss summed over the values of the sequence. A
+        number makes the autoencoder *variational*: codes are sampled in training, and `transform`
+        returns their means. None means a plain autoencoder.
     optimizer : str, default "adam"
-        As for `LSTMAutoencoder`.
+        Optimizer, with Keras's defaults: "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad",
+        "adadelta" or "sgd".
     learning_rate : float or None, default 0.002
-        Above 0; None is Keras's default for the optimizer.
+        Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
+        the optimizer: 0.01 for "sgd", otherwise 0.001.
+    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+        "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
+        allows, and lowers it to 0 along a cosine. "constant" keeps it.
     global_clipnorm : float or None, default 1.0
-        Largest norm of all gradients together.
+        Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
+        None disables clipping.
     batch_size : int, default 32
-    learning_rate_schedule, epochs, steps_per_epoch, validation_split, validation_steps, patience
-        As for `LSTMAutoencoder`.
+        Number of images or sequences in a training batch.
+    epochs : int or "auto", default "auto"
+        Maximum number of epochs. "auto" is the number that makes 1,500 updates of the weights, and
+        at least 100: 30 sequences, which are one batch, are trained on for 1,500 epochs.
+    steps_per_epoch : int, optional
+        Maximum number of batches in an epoch. If there are more, each epoch draws a fresh sample,
+        spread over the data. Set it for overlapping windows of a long series. None uses all
+        batches.
+    validation_split : float or "auto", default "auto"
+        Share of the sequences to hold out for validation, at least 0 and below 1. Sequences are
+        drawn at random; of windows the last steps of each series are held out, without overlap.
+        "auto" holds out a tenth and at least 5 sequences (or windows side by side), and none if
+        these are more than a quarter of all, so none of fewer than 20 sequences.
+    validation_steps : int, optional
+        Number of batches of `batch_size` sequences to validate on after each epoch, drawn once from
+        the held-out sequences. None validates on the same share of the held-out sequences as an
+        epoch has of the training sequences: on all of them unless `steps_per_epoch` limits the
+        epoch.
+    patience : int, "auto" or None, default "auto"
+        Number of epochs without a lower validation loss (training loss, if nothing is held out)
+        after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at
+        least 20. None trains all epochs and keeps the last weights.
     scaling : {"standard", "minmax", "none"}, default "standard"
-        Per feature, for images per channel; inside the model, and undone on the way out.
-    random_state, device, verbose
-        As for `LSTMAutoencoder`.
-
-    Notes
-    -----
-    What a convolution gives depends a little on the size of the batch: codes of a sequence or image
-    alone and among others agree to about 1e-6 of the largest. All other models give the same.
+        Scaling of each feature (each channel of images) inside the model, undone in its outputs. A
+        feature that is constant except for rounding is scaled by a tenth of its size.
+    random_state : int, RandomState or None, default None
+        Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
+        to the bit each time on the same machine and number of threads. On a GPU results agree to
+        rounding, unless ``torch.use_deterministic_algorithms`` is set.
+    device : str or torch.device, default "auto"
+        Device for training and inference. "auto" uses a GPU if there is one. On NVIDIA GPUs PyTorch
+        rounds products in LSTMs and convolutions to TF32: results differ from the CPU by about
+        0.001 of the largest value, or 0.00001 after ``torch.backends.cudnn.allow_tf32 = False``. A
+        pickled model is restored to this device if it exists, otherwise to the CPU.
+    verbose : int, default 1
+        0 shows no progress bar. A bar only appears if stderr is a terminal.
 
     Attributes
     ----------
-    image_shape_ : (H, W, C), or None for sequences
-    history_, encoder_, decoder_, module_, scaler_, max_length_, n_features_in_
-        As for `LSTMAutoencoder`; an image counts as a sequence of H · W pixels with C features.
+    history_ : dict
+        Training history with one number per epoch in each list: "loss", "val_loss" (if sequences
+        are held out), "learning_rate" of the last update, and each of the `metrics`; the parts of
+        the loss, if there are several ("reconstruction_loss", "code_l1", "divergence"), with "val_"
+        in front for validation. "best_epoch" is the index of the epoch whose weights were kept.
+    image_shape_ : tuple of int or None
+        Shape (H, W, C) of the images that `fit` saw; None for sequences.
+    module_ : torch.nn.Module
+        The trained encoder and decoders.
+    scaler_ : Scaler
+        Scaling of the features, learned by `fit`.
+    max_length_ : int
+        Number of time steps of the longest sequence seen by `fit`; H · W for images.
+    horizon_ : int
+        Always 0: this model does not forecast.
+    window_ : tuple of int or None
+        Size and stride of the `Windows` that `fit` saw; None for other data.
+    n_features_in_ : int
+        Number of features of a step, or of columns of a table; for arrays of images the number of
+        channels.
+    feature_names_in_ : ndarray of str
+        Names of the features, if `X` has names; for a table the names of its columns.
 
-    Source: the article "Autoencoders", its convolutional model, which is ``latent_dim=None`` with
-    ``output_activation="relu"`` and ``loss="binary_crossentropy"``.
+    See Also
+    --------
+    DenseAutoencoder : Dense layers, for rows and small images.
+
+    Notes
+    -----
+    Codes of the same image or sequence, alone and in a batch, agree to about 1e-6 of the largest
+    value; the other autoencoders give the same bits.
+
+    The classic convolutional autoencoder of MNIST digits has ``latent_dim=None``,
+    ``loss="binary_crossentropy"`` and ``scaling="none"``.
+
+    References
+    ----------
+    .. [1] Masci, J., et al. (2011). Stacked Convolutional Auto-Encoders for Hierarchical Feature
+           Extraction. ICANN.
+    .. [2] Kingma, D. P., & Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.
 
     Examples
     --------
@@ -101,26 +196,26 @@ class ConvAutoencoder(BaseAutoencoder):
         filters: Sequence[int] = (32,),
         kernel_size: int = 3,
         pool_size: int = 2,
-        activation: str = "relu",
-        output_activation: str = "linear",
+        activation: ActivationName = "relu",
+        output_activation: ActivationName = "linear",
         image_shape: Sequence[int] | None = None,
-        loss: str = "mse",
-        metrics: Sequence[str] = (),
+        loss: LossName | LossAlias = "mse",
+        metrics: Sequence[MetricName | LossAlias] = (),
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,
-        optimizer: str = "adam",
+        optimizer: OptimizerName = "adam",
         learning_rate: float | None = 2e-3,
-        learning_rate_schedule: str = "cosine",
+        learning_rate_schedule: ScheduleName = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
-        epochs: int | str = "auto",
+        epochs: int | Auto = "auto",
         steps_per_epoch: int | None = None,
-        validation_split: float | str = "auto",
+        validation_split: float | Auto = "auto",
         validation_steps: int | None = None,
-        patience: int | str | None = "auto",
-        scaling: str = "standard",
+        patience: int | Auto | None = "auto",
+        scaling: ScalingName = "standard",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         verbose: int = 1,
@@ -154,19 +249,25 @@ class ConvAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     def feature_maps(self, X: Any, layer: int = 0) -> npt.NDArray[np.float32]:
-        """What a convolution of the encoder makes of `X`, before the pool.
+        """Output of a convolution of the encoder, before pooling.
 
         Parameters
         ----------
-        X : as for `fit`
+        X : array, list, frame, Sequences or Windows
+            Images or sequences in any form that `fit` accepts.
         layer : int, default 0
             Which convolution, counted from the input.
 
         Returns
         -------
-        array of shape (N, filters, H, W), or (N, filters, T) for sequences
-            H, W and T as large as the pools before that convolution leave them; NaN past the end
-            of a sequence.
+        ndarray of shape (N, filters, H, W), or (N, filters, T) for sequences
+            Feature maps, with H, W and T as the poolings before this convolution leave them; NaN
+            after the end of each sequence.
+
+        Raises
+        ------
+        InputError
+            If there is no such `layer`, or if `X` cannot be read.
         """
         source = self._read(X)
         encoder = cast(ConvEncoder, self.module_.encoder)
@@ -177,7 +278,9 @@ class ConvAutoencoder(BaseAutoencoder):
         size = sizes(encoder.shape, encoder.pool.kernel_size, layer)[-1]
         filters, pool = self._parameters["filters"], self._parameters["pool_size"]
         maps = np.empty((len(source), filters[layer], *size), np.float32)
-        outputs = self._outputs(source, lambda one: encoder.feature_maps(one.x, one.lengths, layer))
+        outputs = runner(self).outputs(
+            source, lambda one: encoder.feature_maps(one.x, one.lengths, layer)
+        )
         for indices, _, found in outputs:
             maps[indices] = found.transpose(0, 3, 1, 2)
         if self.image_shape_ is not None:
@@ -186,88 +289,15 @@ class ConvAutoencoder(BaseAutoencoder):
         past = np.arange(size[0]) >= -(-lengths // pool**layer)[:, None]
         return np.where(past[:, None], np.float32(np.nan), maps[..., 0])
 
-    def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:
-        """How far reconstructions are from their input, as `LSTMAutoencoder` has it.
-
-        Parameters
-        ----------
-        X : as for `fit`
-        per : {"sequence", "step"}, default "sequence"
-            Of an image or sequence, or of each of its pixels or steps.
-        merge : bool, default False
-            For `Windows`, as for `LSTMAutoencoder`.
-
-        Returns
-        -------
-        array of shape (N,), or per step (N, H, W) or (N, T)
-        """
-        errors = super().reconstruction_error(X, per=per, merge=merge)
-        if per == "step" and self.image_shape_ is not None:
-            return errors.reshape(-1, *self.image_shape_[:2])
-        return errors
-
-    def _see(self, axes: tuple[int, ...]) -> None:
-        """Note the form of what `fit` is given, by its axes but for N."""
-        self.image_shape_ = image_shape(self.image_shape, axes)
-        self._axes = axes if self.image_shape_ is not None else None
-
     @property
-    def _reads_rows(self) -> bool:
-        return self.image_shape_ is not None
-
-    def _prepared(self, values: Source | FloatArray) -> Source | FloatArray:
-        """Images as (N, H · W, C); tables as they are where `fit` saw one."""
-        axes = axes_of(values)
-        if not self.__sklearn_is_fitted__():  # it is `fit` that asks
-            self._see(axes)
-        if self.image_shape_ is None or len(axes) == len(self._axes or ()) == 1:
-            return values
-        height, width, channels = self.image_shape_
-        self._check_axes(axes)
-        assert isinstance(values, np.ndarray)
-        return values.reshape(-1, height * width, channels)
-
-    def _arranged(self, source: Source, table: bool) -> Source:
-        if self.image_shape_ is None:
-            return source
-        height, width, channels = self.image_shape_
-        values = whole_rows(source)
-        if table:
-            self._check_axes(values.shape[1:2])
-        return Sequences(values.reshape(len(values), height * width, channels))
-
-    def _check_axes(self, axes: tuple[int, ...]) -> None:
-        height, width, channels = self.image_shape_ or ()
-        forms = [(height, width, channels), (height * width * channels,), (height, width)]
-        if axes in forms[: 3 if channels == 1 else 2]:
-            return
-        got = f"shape (N, {', '.join(map(str, axes))})" if axes else "something else"
-        raise InputError(
-            f"Expected images as (N, {height}, {width}, {channels}), or a table (N, "
-            f"{height * width * channels}), got {got}; images of another shape need a model of "
-            "their own (see `image_shape`)."
-        )
-
-    def _unwound(self, X: Any, lengths: npt.ArrayLike | None, unwind: Unwind) -> FloatArray:
-        if self.image_shape_ is not None and lengths is not None:
-            raise InputError("Images are all of one size; leave `lengths` out.")
-        return super()._unwound(X, lengths, unwind)
-
-    def _as_given(self, values: FloatArray, X: Any = None) -> FloatArray:
-        if self.image_shape_ is None:
-            return super()._as_given(values, X)
-        axes = self._axes if X is None else axes_of(X)
-        assert axes is not None
-        return values.reshape(len(values), *axes)
-
-    def _recall(self, contents: Contents) -> None:
-        axes = contents.fitted["axes"]
-        self._see(tuple(axes or ()))
-        if self.image_shape_ is not None:
-            self._check_axes(self._axes or ())
+    def image_shape_(self) -> tuple[int, ...] | None:
+        """Shape (H, W, C) of the images, or None for a model of sequences."""
+        check_is_fitted(self)
+        return self._form.image_shape
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
-        side = max((self.max_length_, 1) if self.image_shape_ is None else self.image_shape_[:2])
+        image = self._form.image_shape
+        side = max((self.max_length_, 1) if image is None else image[:2])
         for name, most in (("kernel_size", max(LARGE, 2 * side)), ("pool_size", max(LARGE, side))):
             if getattr(self, name) > most:
                 raise InputError(
@@ -275,6 +305,3 @@ class ConvAutoencoder(BaseAutoencoder):
                     f"pixels or steps a side, got {_checks.shown(getattr(self, name))}."
                 )
         return super()._build(generator)
-
-    def _facts(self) -> Facts:
-        return super()._facts()._replace(image_shape=self.image_shape_)

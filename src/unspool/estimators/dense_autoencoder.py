@@ -1,74 +1,161 @@
 """`DenseAutoencoder`: rows, images or short sequences wound onto a small vector by dense layers."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
-from unspool.data.convert import Source, whole_rows
-from unspool.data.sequences import FloatArray, Sequences
+from unspool._types import (
+    ActivationName,
+    Auto,
+    LossAlias,
+    LossName,
+    MetricName,
+    OptimizerName,
+    ScalingName,
+    ScheduleName,
+)
 from unspool.estimators.autoencoding import BaseAutoencoder
 
 
-class OfRows(BaseAutoencoder):
-    """An autoencoder that reads a sequence at once, and a row of a table as one step of it."""
+class DenseAutoencoder(BaseAutoencoder):
+    """Autoencoder of dense layers for rows, images and short sequences.
 
-    @property
-    def _reads_rows(self) -> bool:
-        return True
+    Dense layers encode each row as a vector of `latent_dim` numbers, and others reconstruct the row
+    from it.
 
-    def _arranged(self, source: Source, table: bool) -> Source:
-        return Sequences(whole_rows(source).transpose(0, 2, 1)) if table else source
-
-    def _as_given(self, values: FloatArray, X: Any = None) -> FloatArray:
-        return values[:, 0] if self._is_table(X) else values
-
-
-class DenseAutoencoder(OfRows):
-    """Autoencoder of dense layers: every row becomes a code of `latent_dim` numbers and back.
-
-    ``X`` is a table (N, D), array or frame, whose columns are D features; or anything that
-    `LSTMAutoencoder` takes, sequences (N, T, F) of which all T · F values are read at once. They
-    may be of unequal length (and are filled up with zeros), but none longer than the longest that
-    `fit` saw. Images go in as (N, H · W) or (N, H, W).
+    ``X`` may be a table (N, D), an array or a frame, whose columns are D features; or sequences (N,
+    T, F) in any form that `LSTMAutoencoder` accepts, whose T · F values are read at once. Sequences
+    may differ in length (shorter ones are padded with zeros), up to the length of the longest one
+    in `fit`. Images may have the shape (N, H · W) or (N, H, W).
 
     Parameters
     ----------
     latent_dim : int, default 32
         Length of the code, L.
     hidden_units : sequence of int, default ()
-        Widths of layers between input and code; the decoder has them in reverse.
-    activation, code_activation : str, default "relu"
-        Of those layers, and of the code: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
-        "softmax".
+        Widths of the dense layers between the input and the code. The decoder has the same layers
+        in reverse order.
+    activation : str, default "relu"
+        Activation of the `hidden_units` layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu"
+        or "softmax".
+    code_activation : str, default "relu"
+        Activation of the code: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
     output_activation : str, default "linear"
-        Of the last layer, one of the same; bounded ones need data scaled to their range.
-    loss : str, default "mse"
-        "mse", "mae", "huber", or "binary_crossentropy" for values in 0–1 (scaling="none" or
-        "minmax"); means over values, in scaled units.
-    metrics, input_noise, input_dropout, code_l1, kl_weight
-        As for `LSTMAutoencoder`; of a table's row `input_dropout` takes single values.
+        Activation of the output layer: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
+        "softmax". A bounded activation needs data scaled to its range.
+    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
+        Loss in scaled units, averaged over values. Keras's long names "mean_squared_error" and
+        "mean_absolute_error" are accepted too. "binary_crossentropy" needs values between 0 and 1
+        (scaling="none" or "minmax"); "categorical_crossentropy" needs rows or steps that are
+        distributions and output_activation="softmax".
+    metrics : sequence of str, default ()
+        Further losses to record in ``history_``, by the names that `loss` accepts; for a
+        cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
+        rows whose most likely feature is correct.
+    input_noise : float, default 0.0
+        Standard deviation of the Gaussian noise that is added to the input in training, in scaled
+        units, at least 0. The target stays clean (a *denoising* autoencoder).
+    input_dropout : float, default 0.0
+        Sets whole time steps of the input to zero in training (in rows of a table: single values),
+        this share of them (below 1); the others are not rescaled, unlike in Keras's Dropout layer.
+        The target keeps all values (a *masked* autoencoder).
+    code_l1 : float, default 0.0
+        Weight of the sum of the absolute values of a code in the loss, at least 0 (a *sparse*
+        autoencoder).
+    kl_weight : float, optional
+        Weight of the divergence (in nats per sequence) of the distribution of codes from the
+        standard normal distribution, next to the loss summed over the values of the sequence. A
+        number makes the autoencoder *variational*: codes are sampled in training, and `transform`
+        returns their means. None means a plain autoencoder.
     optimizer : str, default "adam"
-        As for `LSTMAutoencoder`.
+        Optimizer, with Keras's defaults: "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad",
+        "adadelta" or "sgd".
     learning_rate : float or None, default 0.002
-        Above 0; None is Keras's default for the optimizer (Keras 2's for "adadelta" was 1.0).
+        Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
+        the optimizer: 0.01 for "sgd", otherwise 0.001.
+    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+        "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
+        allows, and lowers it to 0 along a cosine. "constant" keeps it.
     global_clipnorm : float or None, default 1.0
-        Largest norm of all gradients together.
+        Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
+        None disables clipping.
     batch_size : int, default 32
-    learning_rate_schedule, epochs, steps_per_epoch, validation_split, validation_steps, patience
-        As for `LSTMAutoencoder`.
+        Number of rows or sequences in a training batch.
+    epochs : int or "auto", default "auto"
+        Maximum number of epochs. "auto" is the number that makes 1,500 updates of the weights, and
+        at least 100: 30 sequences, which are one batch, are trained on for 1,500 epochs.
+    steps_per_epoch : int, optional
+        Maximum number of batches in an epoch. If there are more, each epoch draws a fresh sample,
+        spread over the data. Set it for overlapping windows of a long series. None uses all
+        batches.
+    validation_split : float or "auto", default "auto"
+        Share of the sequences to hold out for validation, at least 0 and below 1. Sequences are
+        drawn at random; of windows the last steps of each series are held out, without overlap.
+        "auto" holds out a tenth and at least 5 sequences (or windows side by side), and none if
+        these are more than a quarter of all, so none of fewer than 20 sequences.
+    validation_steps : int, optional
+        Number of batches of `batch_size` sequences to validate on after each epoch, drawn once from
+        the held-out sequences. None validates on the same share of the held-out sequences as an
+        epoch has of the training sequences: on all of them unless `steps_per_epoch` limits the
+        epoch.
+    patience : int, "auto" or None, default "auto"
+        Number of epochs without a lower validation loss (training loss, if nothing is held out)
+        after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at
+        least 20. None trains all epochs and keeps the last weights.
     scaling : {"standard", "minmax", "none"}, default "standard"
-        Per feature, for a table per column; inside the model, and undone on the way out.
-    random_state, device, verbose
-        As for `LSTMAutoencoder`.
+        Scaling of each feature (each column of a table) inside the model, undone in its outputs. A
+        feature that is constant except for rounding is scaled by a tenth of its size.
+    random_state : int, RandomState or None, default None
+        Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
+        to the bit each time on the same machine and number of threads. On a GPU results agree to
+        rounding, unless ``torch.use_deterministic_algorithms`` is set.
+    device : str or torch.device, default "auto"
+        Device for training and inference. "auto" uses a GPU if there is one. On NVIDIA GPUs PyTorch
+        rounds products in LSTMs and convolutions to TF32: results differ from the CPU by about
+        0.001 of the largest value, or 0.00001 after ``torch.backends.cudnn.allow_tf32 = False``. A
+        pickled model is restored to this device if it exists, otherwise to the CPU.
+    verbose : int, default 1
+        0 shows no progress bar. A bar only appears if stderr is a terminal.
 
     Attributes
     ----------
-    history_, encoder_, decoder_, module_, scaler_, max_length_, n_features_in_
-        As for `LSTMAutoencoder`.
+    history_ : dict
+        Training history with one number per epoch in each list: "loss", "val_loss" (if rows are
+        held out), "learning_rate" of the last update, and each of the `metrics`; the parts of the
+        loss, if there are several ("reconstruction_loss", "code_l1", "divergence"), with "val_" in
+        front for validation. "best_epoch" is the index of the epoch whose weights were kept.
+    module_ : torch.nn.Module
+        The trained encoder and decoders.
+    scaler_ : Scaler
+        Scaling of the features, learned by `fit`.
+    max_length_ : int
+        Number of time steps of the longest sequence seen by `fit`; 1 for a table.
+    horizon_ : int
+        Always 0: this model does not forecast.
+    window_ : tuple of int or None
+        Size and stride of the `Windows` that `fit` saw; None for other data.
+    n_features_in_ : int
+        Number of columns of a table, or of features of a step.
+    feature_names_in_ : ndarray of str
+        Names of the features, if `X` has names; for a table the names of its columns.
 
-    Source: the article "Autoencoders", its first model: 784 values, 32 ReLU units, 784 sigmoid.
+    See Also
+    --------
+    StackedAutoencoder : The same layers, trained one after the other.
+    ConvAutoencoder : Convolutions, for images and sequences.
+
+    Notes
+    -----
+    The classic autoencoder of MNIST digits has 784 inputs, a code of 32 ReLU units and 784 sigmoid
+    outputs: the defaults with ``output_activation="sigmoid"``, ``loss="binary_crossentropy"`` and
+    ``scaling="none"``.
+
+    References
+    ----------
+    .. [1] Hinton, G. E., & Salakhutdinov, R. R. (2006). Reducing the Dimensionality of Data with
+           Neural Networks. Science, 313.
+    .. [2] Kingma, D. P., & Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.
 
     Examples
     --------
@@ -85,26 +172,26 @@ class DenseAutoencoder(OfRows):
         latent_dim: int = 32,
         *,
         hidden_units: Sequence[int] = (),
-        activation: str = "relu",
-        code_activation: str = "relu",
-        output_activation: str = "linear",
-        loss: str = "mse",
-        metrics: Sequence[str] = (),
+        activation: ActivationName = "relu",
+        code_activation: ActivationName = "relu",
+        output_activation: ActivationName = "linear",
+        loss: LossName | LossAlias = "mse",
+        metrics: Sequence[MetricName | LossAlias] = (),
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,
-        optimizer: str = "adam",
+        optimizer: OptimizerName = "adam",
         learning_rate: float | None = 2e-3,
-        learning_rate_schedule: str = "cosine",
+        learning_rate_schedule: ScheduleName = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
-        epochs: int | str = "auto",
+        epochs: int | Auto = "auto",
         steps_per_epoch: int | None = None,
-        validation_split: float | str = "auto",
+        validation_split: float | Auto = "auto",
         validation_steps: int | None = None,
-        patience: int | str | None = "auto",
-        scaling: str = "standard",
+        patience: int | Auto | None = "auto",
+        scaling: ScalingName = "standard",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         verbose: int = 1,

@@ -8,9 +8,9 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
 from unspool import _checks
+from unspool._registry import MODELS, class_of
 from unspool.errors import InputError
 from unspool.estimators.base import Model
-from unspool.estimators.registry import MODELS, class_of
 from unspool.estimators.saving import is_seed, plain_parameters, unfrozen, with_parameters
 from unspool.model_file import Contents
 from unspool.model_file.detector import PREFIX, plain_thresholds, restored_thresholds, scales_of
@@ -61,7 +61,7 @@ def restored(cls: type[T], contents: Contents, device: str) -> T:
     """The fitted detector that `contents_of` made plain."""
     learned, tensors = contents.detector, contents.tensors
     assert learned is not None
-    inner = class_of(contents.model, MODELS).from_contents(contents, device)
+    inner = class_of(contents.model, MODELS)._from_contents(contents, device)
     parameters = dict(learned["parameters"])
     given = parameters["model"]
     if given is not None:

@@ -166,7 +166,7 @@ def source_of(trained: Trained) -> WindowErrors | StepErrors:
     model, scaler = trained.model, trained.scaler
     if scaler is not None:
         return baseline_errors(model, scaler)
-    loss = model._parameters["loss"]
+    loss = model._loss
     if isinstance(model, LSTMForecaster):
         return forecast_errors(
             lambda source: model._forecasts(model._read(source)),

@@ -13,12 +13,20 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from unspool import _checks, blueprint
+from unspool._types import (
+    ActivationName,
+    Auto,
+    OptimizerName,
+    ScheduleName,
+)
+from unspool.blueprint import definition
 from unspool.data.convert import Source
 from unspool.data.labels import labels_like
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import IntArray, Sequences
 from unspool.errors import InputError
-from unspool.estimators.base import Model
+from unspool.estimators.base import Model, sequences_of
+from unspool.estimators.batch_runner import runner
 from unspool.estimators.classifying import (
     CrossEntropy,
     EncoderWithHead,
@@ -35,10 +43,9 @@ from unspool.estimators.saving import (
     python_numbers,
     unfrozen,
 )
-from unspool.estimators.training import complaints_about_training, learn
+from unspool.estimators.training import learn
 from unspool.nn import Head, torch_settings
-from unspool.nn.dense import ACTIVATIONS
-from unspool.nn.device import resolve_device
+from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.from_blueprint import build_head
 from unspool.training.batches import Batch, Batches
 
@@ -49,77 +56,94 @@ class EncoderClassifier(
 ):
     """Classifier of sequences: dense layers and a softmax on the codes of a trained encoder.
 
-    The encoder is that of any model of unspool's that has one: dense, stacked, convolutional or
-    LSTM, an autoencoder's or a forecaster's. The head is trained on its codes, and with
-    `fine_tune` encoder and head are then trained on together.
+    The encoder belongs to an unspool model of any class. The head is trained on its codes; with
+    `fine_tune`, encoder and head are then trained together.
 
-    ``X`` is what the model takes whose encoder it is; ``y`` holds a label for every sequence, of
-    any kind that can be sorted: numbers, strings, truth values.
+    ``X`` has any form that the model with the encoder accepts; ``y`` holds one label per sequence,
+    of any type that can be sorted: numbers, strings, truth values.
 
     Parameters
     ----------
-    autoencoder : estimator of unspool's, optional
-        One that is fitted is used as it is: its encoder is copied, and it is never changed. One
-        that is not is cloned and fitted on ``X``, without ``y``; where its `random_state` is None
-        it is given one drawn from this `random_state`. None is ``LSTMAutoencoder()``.
+    autoencoder : estimator, optional
+        The unspool model whose encoder is used: an autoencoder or an `LSTMForecaster`. If it is
+        fitted, its encoder is copied and the model itself never changes. If it is not fitted, a
+        clone is fitted on ``X`` without ``y``; its `random_state`, if None, is derived from the one
+        here. None means ``LSTMAutoencoder()``.
 
-        scikit-learn clones estimators in cross-validation and grid searches, and what is cloned
-        is not fitted any more: the encoder is then trained anew on the training part of every
-        fold, and learns nothing of the part held out. To keep a trained one through all that,
-        wrap it: ``FrozenEstimator(autoencoder)``, from `sklearn.frozen`.
+        scikit-learn clones estimators in cross-validation and grid searches, and a clone is not
+        fitted: the encoder is then trained again on the training part of each fold. To keep a
+        trained encoder, wrap the model: ``FrozenEstimator(autoencoder)``, from `sklearn.frozen`.
     fine_tune : bool, default False
-        Train encoder and head together, after the head has been trained on the encoder as it is.
+        Whether to train encoder and head together after the head has been trained.
     head_units : sequence of int, default ()
-        Widths of dense layers between the code and the softmax.
+        Widths of dense layers between the code and the softmax layer.
     head_activation : str, default "relu"
-        Of those layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
+        Activation of the `head_units` layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
+        "softmax".
     optimizer : str, default "adam"
-        As for `LSTMAutoencoder`.
+        Optimizer, with Keras's defaults: "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad",
+        "adadelta" or "sgd".
     learning_rate : float or None, default 0.002
-        Above 0; None is Keras's default for the optimizer.
+        Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
+        the optimizer: 0.01 for "sgd", otherwise 0.001.
     learning_rate_schedule : {"cosine", "constant"}, default "cosine"
-        As for `LSTMAutoencoder`, of the head's training and of fine-tuning each.
+        "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
+        allows, and lowers it to 0 along a cosine, once for the head and once for fine-tuning.
+        "constant" keeps it.
     global_clipnorm : float or None, default 1.0
-        Largest norm of all gradients together.
+        Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
+        None disables clipping.
     batch_size : int, default 32
+        Number of sequences in a training batch.
     epochs : int or "auto", default "auto"
-        Most passes over the training sequences' codes, for the head. "auto" as for
-        `LSTMAutoencoder`: as many as 1,500 updates need, at least 100.
-    fine_tune_epochs : int or None, default None
-        Most passes over the training sequences in fine-tuning; as many as `epochs` by default.
+        Maximum number of epochs of the head. "auto" is the number that makes 1,500 updates of the
+        weights, and at least 100.
+    fine_tune_epochs : int, optional
+        Maximum number of epochs of fine-tuning. None means `epochs`.
     validation_split : float, default 0.0
-        Share of the sequences held out to watch, drawn at random and of every class alike; the
-        last of a class is never held out. Of windows, the last steps of every series. 0 holds
-        out none: labelled sequences tend to be few, and a few of those are a poor guide.
+        Share of the sequences to hold out for validation, at least 0 and below 1, drawn at random
+        from each class; the last sequence of a class is never held out. Of windows the last steps
+        of each series are held out. 0 holds out none, because labelled sequences tend to be few,
+        and a few of them are a poor guide.
     patience : int, "auto" or None, default "auto"
-        Epochs without a better validation loss (training loss, where none is held out) after
-        which to stop; the best weights are kept. "auto" is a quarter of the epochs, at least 20.
-        None trains all epochs and keeps the last weights.
-    random_state : int, RandomState or None
-        Makes a fit repeatable, as for `LSTMAutoencoder`.
+        Number of epochs without a lower validation loss (training loss, if nothing is held out)
+        after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at
+        least 20. None trains all epochs and keeps the last weights.
+    random_state : int, RandomState or None, default None
+        Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
+        to the bit each time on the same machine, for the backend "compiled" with any number of
+        threads. The rounding of PyTorch's kernels may depend on the number of threads and, on a
+        GPU, on the run (see ``torch.use_deterministic_algorithms``).
     device : str or torch.device, default "auto"
-        As for `LSTMAutoencoder`; the copied encoder moves to it.
+        Device for training and inference; the copied encoder moves to it. "auto" uses a GPU if
+        there is one. A pickled model is restored to this device if it exists, otherwise to the CPU.
     verbose : int, default 1
-        0 shows no progress bar; nor does anything where stderr is not a terminal.
+        0 shows no progress bar. A bar only appears if stderr is a terminal.
 
     Attributes
     ----------
-    classes_ : array of shape (C,)
+    classes_ : ndarray of shape (C,)
         The labels, sorted.
-    autoencoder_ : fitted estimator
-        A copy of the model that was given, or of what was fitted, with the encoder alone; its
-        `transform` gives the codes that the head sees.
-    module_ : torch module ``(x (B, T, F) scaled, lengths) -> logits (B, C)``
+    autoencoder_ : estimator
+        Fitted copy of the model with its encoder alone; its `transform` returns the codes that the
+        head reads.
+    module_ : torch.nn.Module
+        Encoder and head: ``(x (B, T, F) scaled, lengths) -> logits (B, C)``.
     history_ : dict
-        Of the last stage: "loss" (the cross-entropy) and "accuracy", a number for every epoch,
-        the same with "val_" before it, and "best_epoch", the index of the one whose weights were
-        kept.
+        Training history of the last stage, with one number per epoch in each list: "loss" (the
+        cross-entropy), "accuracy", "learning_rate", and "val_loss" and "val_accuracy" if sequences
+        are held out. "best_epoch" is the index of the epoch whose weights were kept.
     head_history_ : dict
-        The same, of the head on the encoder as it was; `history_` itself without fine-tuning.
-    n_features_in_, feature_names_in_
-        As the model has them whose encoder it is.
+        The history of the head's training; equal to ``history_`` without fine-tuning.
 
-    Source: the article "Autoencoders", the last two steps of its stacked model.
+    See Also
+    --------
+    LSTMAutoencoder : The model whose encoder is used by default.
+
+    References
+    ----------
+    .. [1] Hinton, G. E., & Salakhutdinov, R. R. (2006). Reducing the Dimensionality of Data with
+           Neural Networks. Science, 313.
 
     Examples
     --------
@@ -141,16 +165,16 @@ class EncoderClassifier(
         *,
         fine_tune: bool = False,
         head_units: Sequence[int] = (),
-        head_activation: str = "relu",
-        optimizer: str = "adam",
+        head_activation: ActivationName = "relu",
+        optimizer: OptimizerName = "adam",
         learning_rate: float | None = 2e-3,
-        learning_rate_schedule: str = "cosine",
+        learning_rate_schedule: ScheduleName = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
-        epochs: int | str = "auto",
+        epochs: int | Auto = "auto",
         fine_tune_epochs: int | None = None,
         validation_split: float = 0.0,
-        patience: int | str | None = "auto",
+        patience: int | Auto | None = "auto",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         verbose: int = 1,
@@ -173,13 +197,10 @@ class EncoderClassifier(
         self.verbose = verbose
 
     def _complaints(self) -> list[_checks.Complaint]:
+        """What is wrong with the parameters, all of it at once."""
         complaints = [
-            _checks.truth("fine_tune", self.fine_tune),
-            *_checks.wholes("head_units", self.head_units, 1),
-            _checks.choice("head_activation", self.head_activation, ACTIVATIONS),
-            *complaints_about_training(self),
-            _checks.number("validation_split", self.validation_split, 0, 1),
-            _checks.whole("fine_tune_epochs", self.fine_tune_epochs, 1, none=True),
+            *definition(self._name).complaints(self.get_params(deep=False)),
+            device_complaint(self.device),
         ]
         inner = unfrozen(self.autoencoder)
         frozen = inner is not self.autoencoder
@@ -201,16 +222,23 @@ class EncoderClassifier(
 
         Parameters
         ----------
-        X : N sequences, in any form that the model takes whose encoder it is
-        y : labels of shape (N,)
+        X : array, list, frame, Sequences or Windows
+            N sequences in any form that the model with the encoder accepts.
+        y : array of shape (N,)
+            One label per sequence.
+
+        Returns
+        -------
+        Self
+            The fitted classifier.
 
         Raises
         ------
         InputError
-            For parameters, data or labels that cannot be used.
+            If a parameter, the data or the labels cannot be used.
         DivergedError
-            When training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is what it was before.
+            If training diverges and earlier weights do not help. After any error, and after an
+            interruption, the estimator is as it was before.
         """
         _checks.raise_all(*self._complaints())
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
@@ -228,11 +256,13 @@ class EncoderClassifier(
         device = resolve_device(self.device)
         self.classes_ = classes
         self.autoencoder_ = encoder_alone(self._trained(X, int(random.randint(2**31))), self.device)
-        source = self.autoencoder_._read(X)
+        source = sequences_of(self.autoencoder_, X)
         halves = split_by_class(source, indices, self.validation_split, rng)
         fit = partial(self._learn, indices, halves, rng, device)
 
-        codes = self._codes(source)  # once: the encoder does not change while the head learns
+        codes = runner(self.autoencoder_).codes(
+            source
+        )  # once: the encoder does not change while the head learns
         scaler = code_scaler(codes[halves[0]])
         head = self._head(generator).to(device)
         self.head_history_ = history = fit(
@@ -243,7 +273,7 @@ class EncoderClassifier(
         if self.fine_tune:
             encoder = self.autoencoder_.module_.encoder
             if encoder.adapts:
-                with self.autoencoder_._some(source, halves[0], rng) as some:
+                with runner(self.autoencoder_).initial_sample(source, halves[0], rng) as some:
                     encoder.resume_training(some)
             history = fit(
                 self.module_,
@@ -269,7 +299,7 @@ class EncoderClassifier(
 
     def _head(self, generator: torch.Generator) -> Head:
         plan = blueprint.Head(
-            self.autoencoder_._n_features_out,
+            runner(self.autoencoder_).code_length,
             len(self.classes_),
             tuple(self.head_units),
             activation=self.head_activation,
@@ -292,11 +322,12 @@ class EncoderClassifier(
     ) -> dict[str, Any]:
         """Train `model` to give the logits of the right classes; what came of it by epoch."""
         training, held_out = halves
-        size = self.autoencoder_._inference_batch(source.max_length)
+        run = runner(self.autoencoder_)
+        size = run.batch_size(source.max_length)
         validation = None
         if len(held_out):
             validation = Batches(source, scaler, held_out, size, device, classes=classes)
-        with self.autoencoder_._threads(min(self.batch_size, len(training)), training=True):
+        with run.threads(min(self.batch_size, len(training)), training=True):
             return learn(
                 self,
                 model,
@@ -306,46 +337,72 @@ class EncoderClassifier(
                 epochs=epochs,
             )
 
-    def _codes(self, source: Source) -> npt.NDArray[np.float32]:
-        """Codes of sequences, (N, L)."""
-        inner = self.autoencoder_
-        codes = np.empty((len(source), inner._n_features_out), np.float32)
-        encoder = inner.module_.encoder
-        for indices, _, code in inner._outputs(source, lambda one: encoder(one.x, one.lengths)):
-            codes[indices] = code
-        return codes
-
     @torch_settings.inference()
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
-        """How likely every class is for every sequence.
+        """Probabilities of the classes of each sequence.
 
         Parameters
         ----------
-        X : as for `fit`
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
 
         Returns
         -------
-        array of shape (N, C)
-            In the order of ``classes_``; rows add up to 1.
+        ndarray of shape (N, C), float32
+            Probabilities in the order of ``classes_``; each row sums to 1.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, or has other features than the `X` of `fit`.
         """
         likely: npt.NDArray[np.float32] = self._logits(X).softmax(1).numpy()
         return likely
 
     @torch_settings.inference()
     def predict(self, X: Any) -> Labels:
-        """The likeliest class of every sequence: labels of shape (N,)."""
+        """Most likely class of each sequence.
+
+        Parameters
+        ----------
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
+
+        Returns
+        -------
+        ndarray of shape (N,)
+            Labels from ``classes_``.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, or has other features than the `X` of `fit`.
+        """
         likeliest = self._logits(X).argmax(1).numpy()
         labels: Labels = self.classes_[likeliest]
         return labels
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share of the labels `y`, of shape (N,), that `predict` gives.
+        """Accuracy: the share of the labels `y` that `predict` returns.
 
         Parameters
         ----------
-        X : as for `fit`
-        y : labels of shape (N,)
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
+        y : array of shape (N,)
+            The true labels.
         sample_weight : array of shape (N,), optional
+            Weights of the sequences.
+
+        Returns
+        -------
+        float
+            A share from 0 to 1.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, or if `y` has another shape than (N,).
         """
         predicted = self.predict(X)
         labels = labels_like(y, self.classes_)
@@ -357,22 +414,22 @@ class EncoderClassifier(
         """Logits (N, C)."""
         check_is_fitted(self)
         inner, module = self.autoencoder_, self.module_
-        source = inner._read(X)
+        source = sequences_of(inner, X)
         logits = np.empty((len(source), len(self.classes_)), np.float32)
-        outputs = inner._outputs(source, lambda one: module(one.x, one.lengths))
+        outputs = runner(inner).outputs(source, lambda one: module(one.x, one.lengths))
         for indices, _, some in outputs:
             logits[indices] = some
         return torch.from_numpy(logits)
 
     @property
     def n_features_in_(self) -> int:
-        """Columns of a table, or features of a step, as the encoder's model counts them."""
+        """Number of features of a step; for a table (N, T) its number of columns."""
         number: int = self.autoencoder_.n_features_in_
         return number
 
     @property
     def feature_names_in_(self) -> npt.NDArray[np.object_]:
-        """Their names, where they are known."""
+        """Names of the features, if `X` has names; for a table the names of its columns."""
         names: npt.NDArray[np.object_] = self.autoencoder_.feature_names_in_
         return names
 

@@ -5,51 +5,74 @@ import os
 import torch
 
 from unspool import model_file
+from unspool._registry import CLASSIFIER, MODELS, class_of
 from unspool.errors import UnspoolError
 from unspool.estimators.anomaly_detector import AnomalyDetector
+from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.encoder_classifier import EncoderClassifier
-from unspool.estimators.registry import MODELS, class_of
-from unspool.estimators.saving import Savable
+from unspool.estimators.lstm_forecaster import LSTMForecaster
 from unspool.model_file.format import MALFORMED_ERRORS, unusable
 from unspool.nn.device import resolve_device
 
-ESTIMATORS: dict[str, type[Savable]] = {**MODELS, "EncoderClassifier": EncoderClassifier}
+Loaded = BaseAutoencoder | LSTMForecaster | EncoderClassifier | AnomalyDetector
 
 
-def load(
-    path: str | os.PathLike[str], *, device: str | torch.device = "auto"
-) -> Savable | AnomalyDetector:
-    """Read a model that `save` wrote.
+def load(path: str | os.PathLike[str], *, device: str | torch.device = "auto") -> Loaded:
+    """Read a fitted estimator that `save` wrote.
 
     Parameters
     ----------
-    path : path of the file
+    path : str or path
+        The model file.
     device : str or torch.device, default "auto"
-        Where the model shall run; it becomes the model's parameter `device`.
+        Where the model will run; it becomes the model's parameter `device`. "auto" uses a GPU if
+        there is one.
 
     Returns
     -------
-    The fitted estimator, of the class that was saved.
+    LSTMAutoencoder, StackedAutoencoder, ConvAutoencoder, DenseAutoencoder, LSTMForecaster, \
+EncoderClassifier or AnomalyDetector
+        A fitted estimator of the class that was saved.
 
     Raises
     ------
     ModelFileError
-        For a file that is missing, cut short, not a model of unspool's, of a newer format, or
-        whose parts do not fit together.
+        If the file is missing, incomplete, not an unspool model, of a newer format, or if its
+        parts do not fit together.
     InputError
-        For a `device` that cannot be used.
+        If `device` cannot be used.
+
+    See Also
+    --------
+    unspool.runtime.load : Load the same file without PyTorch, in NumPy.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from unspool import DenseAutoencoder, load
+    >>> X = np.random.default_rng(0).normal(size=(40, 3)) @ np.ones((3, 5))
+    >>> model = DenseAutoencoder(latent_dim=3, epochs=5, random_state=0, verbose=0).fit(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/model.unspool")
+    ...     loaded = load(f"{folder}/model.unspool")
+    >>> bool((loaded.transform(X) == model.transform(X)).all())
+    True
     """
     contents = model_file.read(path)
     resolve_device(device)
     device = str(device)
     try:
         if contents.detector is not None:
-            return AnomalyDetector.from_contents(contents, device)
-        return class_of(contents.model, ESTIMATORS).from_contents(contents, device)
+            return AnomalyDetector._from_contents(contents, device)
+        loaded: Loaded = class_of(
+            contents.model, {**MODELS, CLASSIFIER.name: CLASSIFIER}
+        )._from_contents(contents, device)
     except UnspoolError as error:
         raise unusable(path, error) from None
-    except (*MALFORMED_ERRORS, RuntimeError) as error:  # that of recursion is one of them
+    except (*MALFORMED_ERRORS, RuntimeError) as error:  # RecursionError is a RuntimeError
         reason = " ".join(str(error).split())
         raise unusable(
             path, f"{type(error).__name__}: {reason}; train and save it again."
         ) from None
+    return loaded

@@ -5,7 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from unspool import _checks
+from unspool._types import (
+    ActivationName,
+    Auto,
+    BackendName,
+    CellActivationName,
+    DecoderName,
+    GateActivationName,
+    LossAlias,
+    LossName,
+    MetricName,
+    OptimizerName,
+    PoolingName,
+    ScalingName,
+    ScheduleName,
+)
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.forecasting import Forecasts
 from unspool.estimators.recurrent import LSTMModel
@@ -13,195 +27,240 @@ from unspool.training.objective import AutoencoderLoss
 
 
 class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
-    """LSTM autoencoder: every sequence becomes a code of `latent_dim` numbers and back.
+    """LSTM autoencoder that encodes each sequence as a vector of `latent_dim` numbers.
 
-    An encoder LSTM reads a sequence, its final state is the code; a decoder LSTM unwinds the code
-    into a sequence of the same length. Sequences may differ in length, and may have any length
-    later on: padding changes no code, no loss and no gradient. With `horizon`, a second decoder
-    forecasts what comes after the sequence, and both are trained together (the *composite* model).
+    An encoder LSTM reads a sequence and its states become the code; a decoder LSTM reconstructs a
+    sequence of the same length from it. Sequences may differ in length, also from those seen by
+    `fit`: padding affects no code, loss or gradient. With `horizon`, a second decoder forecasts the
+    steps that follow the sequence, and both are trained together (the *composite* model of [1]_).
 
-    ``X`` may be an array (N, T, F), or (N, T) for N sequences of one feature; a list of arrays or
-    frames (T_i, F); a pandas frame with the index (instance, time); another frame of pandas or
-    polars with a sequence in every row; `Sequences`; or ``Windows(series, size, stride)`` over long
-    series. Steps that are NaN in every feature up to the end of a sequence are padding; any other
-    NaN or infinity is an error that names it.
+    ``X`` may be an array (N, T, F); an array (N, T) of N sequences of one feature; a list of arrays
+    or frames (T_i, F); a pandas frame with the index (instance, time); another pandas or polars
+    frame with one sequence per row; `Sequences`; or ``Windows(series, size, stride)`` over long
+    series. Steps at the end of a sequence that are NaN in every feature are padding; any other NaN
+    or infinity raises an error that names its place.
 
     Parameters
     ----------
     latent_dim : int, default 32
         Length of the code, L.
     units : int, optional
-        LSTM units of every layer (and direction), H; `latent_dim` by default, and the final state
-        is then the code itself. Otherwise a linear layer leads from one to the other.
+        Units of each LSTM layer and direction, H. None means `latent_dim`. See `pooling` for how
+        the code is made from the states.
     pooling : {"auto", "last", "mean", "max", "mean_max", "all"}, default "auto"
-        Which statistics of the states of the encoder's last layer over the real steps the code is
-        made of: the final state; the mean, the maximum, or both; or final state, mean, maximum,
-        minimum and standard deviation. "auto" is "all", and "last" for a decoder that starts from
-        the encoder's whole state, which allows no other. Where these are not `latent_dim` numbers
-        by themselves, a linear layer leads from them to the code; it starts as their principal
-        components over training sequences, unless it is the final state alone.
+        Statistics over the real steps of the states of the last encoder layer, from which the code
+        is made: the final state; the mean; the maximum; mean and maximum; or final state, mean,
+        maximum, minimum and standard deviation ("all"). "auto" is "last" for a decoder that starts
+        from the state, which needs "last", otherwise "all". If the statistics are not `latent_dim`
+        numbers, a linear layer maps them to the code; unless it reads the final state alone, it
+        starts as their principal components over training sequences.
     n_kernels : int or "auto", default "auto"
-        About how many random convolution kernels the encoder reads a sequence with beside its
-        LSTM, K, shared out over dilations 1, 2, 4, … up to the length of the longest sequence.
-        They are not trained; the code is made of their mean activations over the real steps as
-        well. They tell shapes apart that differ little in squared error, and help whatever is
-        learned from codes; without them (0) a code of the same length reconstructs somewhat
-        better. "auto" is 512, and 0 for a decoder that starts from the encoder's whole state.
+        Approximate number of random convolution kernels that read the sequence in addition to the
+        LSTM, K, distributed over the dilations 1, 2, 4, … up to the length of the longest sequence.
+        They are not trained; their mean activations over the real steps are part of the input of
+        the code. They distinguish shapes that differ little in squared error, which helps whatever
+        learns from codes; without them (0) a code of the same length reconstructs somewhat better.
+        "auto" is 512, or 0 for a decoder that starts from the state.
     patch_size : int or "auto", default "auto"
-        Consecutive steps that the LSTM reads, and its decoder writes, at once: p steps of F
-        features are one step of p · F numbers, so a sequence of T steps takes T / p, rounded up.
-        1 reads step by step. "auto" is 1 where the longest sequence has at most 64 steps, and for
-        `head_units` None; otherwise the smallest p for which it has at most 32 patches. Patches
-        begin with the first step. The last one is filled up with zeros (in scaled units), of which
-        nothing counts in the loss. A patch of the forecast is never longer than `horizon`.
+        Consecutive steps that the LSTM reads, and its decoder emits, at once, p: p steps of F
+        features become one step of p · F numbers, so the LSTM takes T / p steps (rounded up) for T.
+        1 reads step by step. "auto" is 1 if the longest sequence has at most 64 steps or
+        `head_units` is None; otherwise it is the smallest p that gives at most 32 patches. The last
+        patch is padded with zeros (in scaled units), which the loss ignores. A patch of the
+        forecast is never longer than `horizon`.
     decoder_units : int, optional
-        LSTM units of the decoder's layers, where they are to be others; None for a decoder
-        "dense", which has no LSTM.
+        Units of each LSTM layer of the decoder. None means `units`. A decoder "dense" has no LSTM
+        and needs None.
     num_layers : int, default 1
-        LSTM layers in the encoder, and in the decoder.
+        Number of LSTM layers in the encoder, and in each decoder.
     bidirectional : bool, default True
-        Let the encoder read in both directions, and the decoder write so, unless its steps depend
-        on one another.
+        Whether the encoder reads sequences in both directions. The decoder then runs in both
+        directions too, unless it reads its previous output or emits all steps at once.
     decoder : str, default "repeat"
-        How a code is unwound. "repeat": the decoder is given it at every step. "reversed_input":
-        and beside it the input read backwards (it cannot run without the input). "previous": and
-        beside it the step before, the true one in training and later its own output. "state",
-        "state_reversed_input", "state_previous": the same, but the code is made of the encoder's
-        whole state (h and c of all layers) and the decoder starts from it; with ``latent_dim ==
-        2 * num_layers * units``, times 2 for both directions, it is that state itself. "reshape":
-        the code is cut into as many pieces as there are steps. "flat": so it is, but the final
-        state gives all steps at once. "dense": dense layers alone. The last three are bound to
-        the longest sequence seen by `fit`.
+        How the decoder receives the code, and what it reads at each step:
+
+        ======================  =====================  =========================================
+        decoder                 the code is            the decoder also reads
+        ======================  =====================  =========================================
+        "repeat"                repeated at each step  nothing
+        "reversed_input"        repeated at each step  the input from its last step to its first
+        "previous"              repeated at each step  the previous step
+        "state"                 the initial state      nothing
+        "state_reversed_input"  the initial state      the input from its last step to its first
+        "state_previous"        the initial state      the previous step
+        "reshape"               cut into steps         nothing
+        "flat"                  cut into steps         nothing; its last state gives all steps
+        "dense"                 read by dense layers   nothing; they emit all steps at once
+        ======================  =====================  =========================================
+
+        "previous" decoders read the true previous step in training (see `teacher_forcing`) and
+        their own output afterwards. Decoders that read the input can `reconstruct`, but not decode
+        codes alone. A decoder that starts from the state gets its code from the whole encoder state
+        (h and c of all layers and directions); if `latent_dim` equals the length of that state, the
+        code is the state. "reshape", "flat" and "dense" only accept sequences up to the length of
+        the longest one in `fit`.
     reverse_target : bool, default False
-        Let the decoder write sequences from the last step to the first, as in the paper.
+        Whether the decoder emits sequences from the last step to the first, as in [1]_.
     horizon : int, optional
-        Steps to forecast, K. `fit` takes them from `y`, or cuts the last K steps off every
-        sequence.
+        Number of time steps to forecast, K. `fit` takes them from `y`; without `y` it cuts the last
+        K steps off each sequence and uses them as targets. None means no forecast.
     forecast_decoder : str, optional
-        As `decoder`, for the forecast; the same by default.
+        Decoder of the forecast; accepts the same names as `decoder`. None means `decoder`.
     loss_weights : pair of float, default (1.0, 1.0)
-        Of the losses of reconstruction and forecast, where there is a horizon.
+        Weights of the losses of reconstruction and forecast, at least 0 and not both 0. They are
+        used if the model forecasts.
     teacher_forcing : float, default 1.0
-        For a decoder that reads its previous step: the share of true steps it is given in the
-        last epoch, 0 to 1. It falls to that linearly from 1 in the first (scheduled sampling).
+        For a decoder that reads its previous output: the share of previous steps, from 0 to 1, that
+        are true values instead of outputs in the last epoch of training. The share starts at 1 and
+        falls linearly (scheduled sampling).
     head_units : sequence of int or None, default ()
-        Widths of dense layers between the decoder's state and the output, applied to every step.
-        None leaves out the output layer as well: the state is the output, and has to be as wide;
-        not for a decoder "dense".
+        Widths of dense layers between the decoder's state and the output layer, applied at each
+        step. None also removes the output layer: the state is the output and needs its width. A
+        decoder "dense" does not accept None.
     head_activation : str, default "relu"
-        Of those layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
+        Activation of the `head_units` layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
+        "softmax".
     output_activation : str, default "linear"
-        Of the last layer, one of the same; bounded ones need data scaled to their range.
-    activation, recurrent_activation : str, default "tanh" and "sigmoid"
-        Of the LSTM cells ("tanh", "relu") and their gates ("sigmoid", "hard_sigmoid").
-    loss : str, default "mse"
-        "mse", "mae", "huber", or "binary_crossentropy" for values in 0–1: means over real steps
-        and features, in scaled units; or "categorical_crossentropy" for steps that are
-        distributions, with a softmax at the output: a mean over real steps.
+        Activation of the output layer: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
+        "softmax". A bounded activation needs data scaled to its range.
+    activation : {"tanh", "relu"}, default "tanh"
+        Activation of the LSTM cells.
+    recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
+        Activation of the LSTM gates.
+    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
+        Loss in scaled units, averaged over real steps and features. Keras's long names
+        "mean_squared_error" and "mean_absolute_error" are accepted too. "binary_crossentropy" needs
+        values between 0 and 1; "categorical_crossentropy" needs steps that are distributions and
+        output_activation="softmax", and is averaged over steps.
     metrics : sequence of str, default ()
-        What to record beside the loss: any of the losses, or "accuracy" where the loss is a
-        cross-entropy: the share of values on the right side of 0.5, or of steps whose likeliest
-        feature is right.
+        Further losses to record in ``history_``, by the names that `loss` accepts; for a
+        cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
+        steps whose most likely feature is correct.
     input_noise : float, default 0.0
-        Standard deviation of noise added to the input in training, in scaled units; what is to be
-        reconstructed stays clean (a *denoising* autoencoder).
+        Standard deviation of the Gaussian noise that is added to the input in training, in scaled
+        units, at least 0. The target stays clean (a *denoising* autoencoder).
     input_dropout : float, default 0.15
-        Share of the input's steps that are set to 0 in training, below 1; what is to be
-        reconstructed keeps them (a *masked* autoencoder).
+        Sets whole time steps of the input to zero in training, this share of them (below 1); the
+        other steps are not rescaled, unlike in Keras's Dropout layer. The target keeps all steps (a
+        *masked* autoencoder).
     mask_length : int, default 8
-        Consecutive steps that are set to 0 together; at most a quarter of the longest sequence of
-        a batch.
+        Number of consecutive steps that `input_dropout` sets to zero together; at most a quarter of
+        the longest sequence in a batch.
     contrastive_weight : float, default 0.0
-        Weight of a contrastive loss: the codes of two crops of a sequence are to be more alike
-        than those of crops of other sequences of the batch. It takes two more passes of the
-        encoder, and brought nothing on the public sets that it was tried on.
+        Weight of a contrastive loss, which makes the codes of two crops of a sequence more alike
+        than those of crops of other sequences in the batch. It costs two more encoder passes, and
+        improved none of the public data sets that it was tried on.
     code_l1 : float, default 0.0
-        Weight of the sum of a code's absolute values in the loss (a *sparse* autoencoder).
+        Weight of the sum of the absolute values of a code in the loss, at least 0 (a *sparse*
+        autoencoder).
     kl_weight : float, optional
-        Makes the autoencoder *variational*: codes are drawn from normal distributions, whose
-        divergence from the standard one (nats for every sequence) has this weight beside the loss
-        summed over the sequence's values. `transform` gives their means.
+        Weight of the divergence (in nats per sequence) of the distribution of codes from the
+        standard normal distribution, next to the loss summed over the values of the sequence. A
+        number makes the autoencoder *variational*: codes are sampled in training, and `transform`
+        returns their means. None means a plain autoencoder.
     optimizer : str, default "adam"
-        "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "adadelta" or "sgd", each with
-        Keras's defaults.
+        Optimizer, with Keras's defaults: "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad",
+        "adadelta" or "sgd".
     learning_rate : float or None, default 0.005
-        Above 0; None is Keras's default for the optimizer (0.001, for "sgd" 0.01). With the
-        schedule "cosine" it is the largest that an update takes.
+        Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
+        the optimizer: 0.01 for "sgd", otherwise 0.001.
     learning_rate_schedule : {"cosine", "constant"}, default "cosine"
-        The learning rate of each update. "cosine": it rises linearly in the first tenth of all
-        updates that `epochs` allows, and falls to 0 from there as a cosine does. "constant": it
-        stays the same.
+        "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
+        allows, and lowers it to 0 along a cosine. "constant" keeps it.
     global_clipnorm : float or None, default 1.0
-        Largest norm of all gradients together.
+        Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
+        None disables clipping.
     batch_size : int, default 32
+        Number of sequences in a training batch.
     epochs : int or "auto", default "auto"
-        Most passes over the training sequences. "auto": as many as 1,500 updates of the weights
-        need, one for every batch of an epoch, and at least 100. So 30 sequences, which are one
-        batch, are passed over 1,500 times.
-    steps_per_epoch : int or None, default None
-        Most batches in an epoch. Where there are more, each epoch is over another sample, spread
-        over the data: what to set for the windows of a long series, which are many and alike.
+        Maximum number of epochs. "auto" is the number that makes 1,500 updates of the weights, and
+        at least 100: 30 sequences, which are one batch, are trained on for 1,500 epochs.
+    steps_per_epoch : int, optional
+        Maximum number of batches in an epoch. If there are more, each epoch draws a fresh sample,
+        spread over the data. Set it for overlapping windows of a long series. None uses all
+        batches.
     validation_split : float or "auto", default "auto"
-        Share of the sequences held out to watch, drawn at random; of windows, the last steps of
-        every series, without overlap. 0 holds out none. "auto" holds out a tenth, and at least 5
-        sequences (5 windows side by side), since a loss on fewer is mostly chance; none where
-        these would be more than a quarter of all, so of fewer than 20.
-    validation_steps : int or None, default None
-        Batches of `batch_size` sequences to validate on after each epoch. Where more sequences are
-        held out, as many are drawn once, spread over them, and used after every epoch. None
-        validates on the same share of the held-out sequences as an epoch has of the training
-        sequences (at least one batch): on all of them unless `steps_per_epoch` limits the epoch.
+        Share of the sequences to hold out for validation, at least 0 and below 1. Sequences are
+        drawn at random; of windows the last steps of each series are held out, without overlap.
+        "auto" holds out a tenth and at least 5 sequences (or windows side by side), and none if
+        these are more than a quarter of all, so none of fewer than 20 sequences.
+    validation_steps : int, optional
+        Number of batches of `batch_size` sequences to validate on after each epoch, drawn once from
+        the held-out sequences. None validates on the same share of the held-out sequences as an
+        epoch has of the training sequences: on all of them unless `steps_per_epoch` limits the
+        epoch.
     patience : int, "auto" or None, default "auto"
-        Epochs without a better validation loss (training loss, where none is held out) after
-        which to stop; the best weights are kept. "auto" is a quarter of the epochs, at least 20.
-        None trains all epochs and keeps the last weights.
+        Number of epochs without a lower validation loss (training loss, if nothing is held out)
+        after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at
+        least 20. None trains all epochs and keeps the last weights.
     scaling : {"standard", "minmax", "none"}, default "standard"
-        Per feature, inside the model; undone on the way out. A feature is scaled by what it
-        varies by; one that is constant but for rounding by a tenth of its size, so that when it
-        moves later it is seen, in proportion.
-    random_state : int, RandomState or None
-        Makes a fit repeatable: on the CPU to the bit, on one machine and thread count; on a GPU to
-        rounding, since not every operation there adds up in the same order each time
-        (``torch.use_deterministic_algorithms`` changes that).
+        Scaling of each feature inside the model, undone in its outputs. A feature that is constant
+        except for rounding is scaled by a tenth of its size, so that a later change of it is
+        visible.
+    random_state : int, RandomState or None, default None
+        Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
+        to the bit each time on the same machine, for the backend "compiled" with any number of
+        threads. The rounding of PyTorch's kernels may depend on the number of threads and, on a
+        GPU, on the run (see ``torch.use_deterministic_algorithms``).
     device : str or torch.device, default "auto"
-        A torch device; "auto" takes a GPU where there is one. On NVIDIA's, PyTorch rounds the
-        products in LSTMs and convolutions to TF32: results differ from those of the CPU by some
-        0.001 of the largest, and by some 0.00001 after ``torch.backends.cudnn.allow_tf32 =
-        False``. In a pickle the weights are on the CPU, so that it opens anywhere; they go to
-        this device where it is there, and otherwise stay on the CPU, with a warning unless it is
-        "auto".
+        Device for training and inference. "auto" uses a GPU if there is one. On NVIDIA GPUs PyTorch
+        rounds products in LSTMs and convolutions to TF32: results differ from the CPU by about
+        0.001 of the largest value, or 0.00001 after ``torch.backends.cudnn.allow_tf32 = False``. A
+        pickled model is restored to this device if it exists, otherwise to the CPU.
     backend : {"auto", "compiled", "torch", "stepwise"}, default "auto"
-        What runs the recurrence, see `unspool.lstm`.
+        Implementation of the LSTM recurrence, see `unspool.lstm`. "auto" chooses the fastest one
+        that supports the device.
     verbose : int, default 1
-        0 shows no progress bar; nor does anything where stderr is not a terminal.
+        0 shows no progress bar. A bar only appears if stderr is a terminal.
 
     Attributes
     ----------
     history_ : dict
-        "loss" and "val_loss", a number for every epoch, "learning_rate", that of its last update,
-        and "best_epoch", the index of the one whose weights were kept. Metrics by their names, and
-        where the loss has more than one part these too ("reconstruction_loss", "forecast_loss",
-        "code_l1", "divergence"); each with "val_" before it as well; "contrastive_loss" is of
-        training alone.
-    encoder_, decoder_ : torch modules
-        Parts of ``module_``, the whole.
-    patch_size_ : int
-        Steps of a patch, p.
+        Training history with one number per epoch in each list: "loss", "val_loss" (if sequences
+        are held out), "learning_rate" of the last update, and each of the `metrics`; the parts of
+        the loss, if there are several ("reconstruction_loss", "forecast_loss", "code_l1",
+        "divergence", "contrastive_loss"), with "val_" in front for validation. "best_epoch" is the
+        index of the epoch whose weights were kept.
+    module_ : torch.nn.Module
+        The trained encoder and decoders.
     scaler_ : Scaler
+        Scaling of the features, learned by `fit`.
     max_length_ : int
-        Steps of the longest sequence seen, less what was cut off as its future.
+        Number of time steps of the longest sequence seen by `fit`, without the steps that were cut
+        off as targets.
     horizon_ : int
-        Steps of the forecast, 0 for none.
-    window_ : (size, stride) or None
-        Of the `Windows` it was fitted on; the size less what was cut off as their future.
-    n_features_in_, feature_names_in_
-        As scikit-learn has them: for a table (N, T) its T columns, else the F features.
+        Number of forecast steps, K; 0 for none.
+    window_ : tuple of int or None
+        Size and stride of the `Windows` that `fit` saw, the size without the steps that were cut
+        off as targets; None for sequences.
+    n_features_in_ : int
+        Number of features of a step; for a table (N, T) its number of columns.
+    feature_names_in_ : ndarray of str
+        Names of the features, if `X` has names; for a table the names of its columns.
 
-    Source: Srivastava, Mansimov & Salakhutdinov 2015, "Unsupervised Learning of Video
-    Representations using LSTMs", section 2; initial weights as in Keras; patches of a series as
-    in Nie et al. 2023, "A Time Series is Worth 64 Words", without overlap. Random kernels:
-    Dempster, Petitjean & Webb 2020, "ROCKET". Contrastive loss: Chen et al. 2020, "A Simple
-    Framework for Contrastive Learning of Visual Representations".
+    See Also
+    --------
+    StackedAutoencoder : Dense layers that are trained one after the other.
+    LSTMForecaster : The same encoder, with a decoder of the future alone.
+    EncoderClassifier : A classifier on the codes.
+
+    Notes
+    -----
+    Initial weights are those of Keras. Patches are those of [2]_ without overlap, random kernels
+    those of [3]_, the contrastive loss that of [4]_, and the variational loss that of [5]_.
+
+    References
+    ----------
+    .. [1] Srivastava, N., Mansimov, E., & Salakhutdinov, R. (2015). Unsupervised Learning of Video
+           Representations using LSTMs. ICML.
+    .. [2] Nie, Y., et al. (2023). A Time Series is Worth 64 Words: Long-term Forecasting with
+           Transformers. ICLR.
+    .. [3] Dempster, A., Petitjean, F., & Webb, G. I. (2020). ROCKET: Exceptionally Fast and
+           Accurate Time Series Classification Using Random Convolutional Kernels. Data Mining and
+           Knowledge Discovery, 34.
+    .. [4] Chen, T., et al. (2020). A Simple Framework for Contrastive Learning of Visual
+           Representations. ICML.
+    .. [5] Kingma, D. P., & Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.
 
     Examples
     --------
@@ -211,6 +270,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     >>> model = LSTMAutoencoder(latent_dim=4, epochs=2, random_state=0).fit(X)
     >>> model.transform(X).shape
     (100, 4)
+    >>> model.reconstruct(X).shape
+    (100, 40)
     """
 
     def __init__(
@@ -218,45 +279,45 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         latent_dim: int = 32,
         *,
         units: int | None = None,
-        pooling: str = "auto",
-        n_kernels: int | str = "auto",
-        patch_size: int | str = "auto",
+        pooling: Auto | PoolingName = "auto",
+        n_kernels: int | Auto = "auto",
+        patch_size: int | Auto = "auto",
         decoder_units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = True,
-        decoder: str = "repeat",
+        decoder: DecoderName = "repeat",
         reverse_target: bool = False,
         horizon: int | None = None,
-        forecast_decoder: str | None = None,
+        forecast_decoder: DecoderName | None = None,
         loss_weights: Sequence[float] = (1.0, 1.0),
         teacher_forcing: float = 1.0,
         head_units: Sequence[int] | None = (),
-        head_activation: str = "relu",
-        output_activation: str = "linear",
-        activation: str = "tanh",
-        recurrent_activation: str = "sigmoid",
-        loss: str = "mse",
-        metrics: Sequence[str] = (),
+        head_activation: ActivationName = "relu",
+        output_activation: ActivationName = "linear",
+        activation: CellActivationName = "tanh",
+        recurrent_activation: GateActivationName = "sigmoid",
+        loss: LossName | LossAlias = "mse",
+        metrics: Sequence[MetricName | LossAlias] = (),
         input_noise: float = 0.0,
         input_dropout: float = 0.15,
         mask_length: int = 8,
         contrastive_weight: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,
-        optimizer: str = "adam",
+        optimizer: OptimizerName = "adam",
         learning_rate: float | None = 5e-3,
-        learning_rate_schedule: str = "cosine",
+        learning_rate_schedule: ScheduleName = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
-        epochs: int | str = "auto",
+        epochs: int | Auto = "auto",
         steps_per_epoch: int | None = None,
-        validation_split: float | str = "auto",
+        validation_split: float | Auto = "auto",
         validation_steps: int | None = None,
-        patience: int | str | None = "auto",
-        scaling: str = "standard",
+        patience: int | Auto | None = "auto",
+        scaling: ScalingName = "standard",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
-        backend: str = "auto",
+        backend: Auto | BackendName = "auto",
         verbose: int = 1,
     ) -> None:
         self.latent_dim = latent_dim
@@ -301,29 +362,6 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.device = device
         self.backend = backend
         self.verbose = verbose
-
-    def _complaints(self) -> list[_checks.Complaint]:
-        weights = self.loss_weights
-        pair = isinstance(weights, Sequence) and len(weights) == 2
-        complaints = [
-            *super()._complaints(),
-            _checks.whole("horizon", self.horizon, 1, none=True),
-            _checks.whole("mask_length", self.mask_length, 1),
-            _checks.number("contrastive_weight", self.contrastive_weight, 0),
-            *(
-                (_checks.number("loss_weights", weight, 0) for weight in weights)
-                if pair
-                else [f"`loss_weights` must be two numbers, got {_checks.shown(weights)}."]
-            ),
-        ]
-        if self.forecast_decoder is not None and self.horizon is None:
-            complaints.append(
-                "`forecast_decoder` is of a forecast, and there is none without `horizon`; set "
-                "that too, or leave it out."
-            )
-        if pair and all(weight == 0 for weight in weights):
-            complaints.append(f"`loss_weights` needs one above 0, got {_checks.shown(weights)}.")
-        return complaints
 
     def _horizon(self) -> int | None:
         return self.horizon or 0

@@ -1,111 +1,259 @@
 """`LSTMForecaster`: what comes next after a sequence."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
-from sklearn.utils import Tags
-from torch import Tensor
-from torch.nn import functional
 
-from unspool import _checks
-from unspool._losses import CROSSENTROPIES
-from unspool.data.futures import Futures, as_future
-from unspool.data.sequences import FloatArray
-from unspool.errors import InputError
-from unspool.estimators.base import drawing
-from unspool.estimators.forecasting import Forecasts
+from unspool._types import (
+    ActivationName,
+    Auto,
+    BackendName,
+    CellActivationName,
+    DecoderName,
+    GateActivationName,
+    LossAlias,
+    LossName,
+    MetricName,
+    NormalizationName,
+    OptimizerName,
+    PoolingName,
+    ScalingName,
+    ScheduleName,
+)
+from unspool.estimators.base_forecaster import BaseForecaster
 from unspool.estimators.linear_maps import silence, solve
-from unspool.estimators.recurrent import LSTMModel
 from unspool.lstm import threads
-from unspool.training.batches import Batch, Batches
+from unspool.training.batches import Batches
 from unspool.training.loop import evaluate
 from unspool.training.objective import AutoencoderLoss
 
-NOT_EVERY_STEP = ("state", "state_previous", "state_reversed_input", "reversed_input")
 
+class LSTMForecaster(BaseForecaster):
+    """LSTM forecaster of the steps that follow a sequence.
 
-class LSTMForecaster(
-    RegressorMixin,  # type: ignore[misc]  # scikit-learn ships no types
-    Forecasts,
-    LSTMModel,
-):
-    """LSTM that reads a sequence and forecasts the next step, or the next K steps.
+    The encoder of `LSTMAutoencoder` with one decoder, of the future (the *future predictor* of
+    [1]_). By default the decoder is a dense layer on the final state of the encoder, and the model
+    forecasts the change from the last value: a linear map of the last steps makes a first forecast,
+    and the LSTM learns its error.
 
-    The encoder of `LSTMAutoencoder` with a decoder for the future alone (the *future predictor* of
-    the paper). By default that is a dense layer on the encoder's final state, and the model
-    forecasts the change from the last value: a linear map of the last steps gives a first answer,
-    and the LSTM learns what that misses.
+    ``X`` may be an array (N, T, F); an array (N, T) of N sequences of one feature; a list of arrays
+    or frames (T_i, F); a pandas frame with the index (instance, time); another pandas or polars
+    frame with one sequence per row; `Sequences`; or ``Windows(series, size, stride)`` over long
+    series. Steps at the end of a sequence that are NaN in every feature are padding; any other NaN
+    or infinity raises an error that names its place.
 
-    ``X`` is what it is for `LSTMAutoencoder`. `fit` takes the future as ``y``, of shape (N, K, F),
-    or (N, K) for one feature, (N, F) for one step, or (N,) for both; without ``y`` the last K steps
-    of every sequence or window are cut off and predicted.
+    `fit` takes the future as ``y``, of shape (N, K, F), or (N, K) for one feature, (N, F) for one
+    step, or (N,) for both. Without ``y`` the last K steps of each sequence or window are cut off
+    and used as targets.
 
     Parameters
     ----------
     latent_dim : int, default 32
-        Length of the code, L; with `units` left out also the LSTM units.
+        Length of the code, L; also the number of LSTM units if `units` is None.
     horizon : int, optional
-        Steps to forecast, K: those of ``y`` by default, or 1 where there is none.
-    units, pooling, decoder_units, num_layers, bidirectional
-        As for `LSTMAutoencoder`, but that it reads in one direction by default.
+        Number of time steps to forecast, K. None means the number of steps in ``y``, or 1 without
+        ``y``.
+    units : int, optional
+        Units of each LSTM layer and direction, H. None means `latent_dim`. See `pooling` for how
+        the code is made from the states.
+    pooling : {"last", "mean", "max", "mean_max", "all"}, default "last"
+        Statistics over the real steps of the states of the last encoder layer, from which the code
+        is made: the final state; the mean; the maximum; mean and maximum; or final state, mean,
+        maximum, minimum and standard deviation ("all"). If they are not `latent_dim` numbers, a
+        linear layer maps them to the code.
     patch_size : int or "auto", default 1
-        As for `LSTMAutoencoder`, but that it reads step by step by default: forecasts lose by
-        patches. "auto" is 1 with `every_step`, too. Patches begin with the first step, so windows
-        whose size is a multiple of it end with a patch that is complete.
+        Consecutive steps that the LSTM reads at once, p: p steps of F features become one step of p
+        · F numbers. 1 reads step by step, which gives better forecasts. "auto" is 1 if the longest
+        sequence has at most 64 steps, with `every_step`, and for `head_units` None; otherwise it is
+        the smallest p that gives at most 32 patches. Patches begin at the first step, so the last
+        one is complete if the size of the windows is a multiple of p. A patch of the forecast is
+        never longer than `horizon`.
+    decoder_units : int, optional
+        Units of each LSTM layer of the decoder. None means `units`. A decoder "dense" has no LSTM
+        and needs None.
+    num_layers : int, default 1
+        Number of LSTM layers in the encoder, and in each decoder.
+    bidirectional : bool, default False
+        Whether the encoder reads sequences in both directions. The decoder then runs in both
+        directions too, unless it reads its previous output or emits all steps at once.
     decoder : str, default "dense"
-        How a code becomes the future, see `LSTMAutoencoder`.
+        How the decoder receives the code, and what it reads at each step:
+
+        ======================  =====================  =========================================
+        decoder                 the code is            the decoder also reads
+        ======================  =====================  =========================================
+        "repeat"                repeated at each step  nothing
+        "reversed_input"        repeated at each step  the input from its last step to its first
+        "previous"              repeated at each step  the previous step
+        "state"                 the initial state      nothing
+        "state_reversed_input"  the initial state      the input from its last step to its first
+        "state_previous"        the initial state      the previous step
+        "reshape"               cut into steps         nothing
+        "flat"                  cut into steps         nothing; its last state gives all steps
+        "dense"                 read by dense layers   nothing; they emit all steps at once
+        ======================  =====================  =========================================
+
+        "previous" decoders read the true previous step in training (see `teacher_forcing`) and
+        their own output afterwards. A decoder that starts from the state gets its code from the
+        whole encoder state (h and c of all layers and directions); if `latent_dim` equals the
+        length of that state, the code is the state.
     every_step : bool, default False
-        Learn to forecast after every step of a sequence and not after its last alone; for
-        sequences to be continued from any start (`generate`). In one direction, step by step and
-        with pooling="last" only, and not with a decoder that starts from the whole state or reads
-        the input.
+        Whether to learn to forecast after every step of a sequence, and not only after its last
+        step; use it to continue sequences from any start (`generate`). It needs
+        bidirectional=False, patch_size=1, pooling="last", and a decoder that neither starts from
+        the state nor reads the input.
     normalization : {"none", "last", "standard"}, default "last"
-        What every sequence is reduced to before it is encoded, undone on its forecast: "last"
-        subtracts its last value, so that the model forecasts the change from there; "standard"
-        subtracts its mean and divides by its standard deviation over its steps (RevIN). Take
-        "none" where what comes next depends on the level itself, or where `every_step`,
-        `forecast_by_step` or a stream have to be fast: normalised sequences are encoded anew for
-        every step.
+        Normalization of each sequence before it is encoded, undone in its forecast. "last"
+        subtracts the last value, so that the model forecasts the change from it; "standard"
+        subtracts the mean of the steps and divides by their standard deviation [4]_. Use "none" if
+        the future depends on the level itself, or if `every_step`, `forecast_by_step` or a stream
+        must be fast: normalized sequences are encoded anew at each step.
     linear_steps : int, default 512
-        Last steps of a sequence, at most those of the longest one, of which a linear map for each
-        feature makes a first forecast; 0 for none. The map is solved for before training (ridge
-        regression, penalised by generalised cross-validation), and the network learns what it
-        misses. Where that lowers the loss of the held-out sequences at no epoch, forecasts are
-        those of the map.
+        Number of last steps of a sequence from which a linear map for each feature makes a first
+        forecast [3]_, at most the length of the longest sequence; 0 means no map. The map is solved
+        before training by ridge regression, with the penalty chosen by generalized
+        cross-validation, and the network learns its error. If no epoch lowers the loss of the
+        held-out sequences, the forecasts are those of the map.
     quantiles : sequence of float, default ()
-        Quantiles of the forecast to learn besides, rising, each between 0 and 1; see
-        `predict_quantiles`. (0.1, 0.5, 0.9) gives the median and an interval of 80 %.
+        Quantiles of the forecast to learn in addition, increasing, each between 0 and 1; see
+        `predict_quantiles`. (0.1, 0.5, 0.9) gives the median and an 80 % interval.
     dropout : float, default 0.3
-        Share of the code's values set to 0 in training, the others enlarged in proportion.
-    teacher_forcing, head_units, head_activation, output_activation
-        As for `LSTMAutoencoder`; `output_activation` has to be "linear", and `loss` no
-        cross-entropy, unless normalization="none", linear_steps=0 and quantiles=().
-    activation, recurrent_activation : str, default "tanh" and "sigmoid"
-        Of the LSTM cells ("tanh", "relu") and their gates ("sigmoid", "hard_sigmoid").
-    loss, metrics, input_noise, input_dropout
-        As for `LSTMAutoencoder`.
-    optimizer, learning_rate, learning_rate_schedule, global_clipnorm, batch_size, epochs
-        As for `LSTMAutoencoder`.
-    steps_per_epoch
-        As for `LSTMAutoencoder`.
-    validation_split, validation_steps, patience, scaling, random_state, device, backend, verbose
-        As for `LSTMAutoencoder`.
+        Share of the values of the code, below 1, that are set to zero in training; the others are
+        rescaled, as in Keras's Dropout layer.
+    teacher_forcing : float, default 1.0
+        For a decoder that reads its previous output: the share of previous steps, from 0 to 1, that
+        are true values instead of outputs in the last epoch of training. The share starts at 1 and
+        falls linearly (scheduled sampling).
+    head_units : sequence of int or None, default ()
+        Widths of dense layers between the decoder's state and the output layer, applied at each
+        step. None also removes the output layer: the state is the output and needs its width. A
+        decoder "dense" does not accept None.
+    head_activation : str, default "relu"
+        Activation of the `head_units` layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
+        "softmax".
+    output_activation : str, default "linear"
+        Activation of the output layer: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
+        "softmax". All but "linear" need normalization="none", linear_steps=0 and quantiles=().
+    activation : {"tanh", "relu"}, default "tanh"
+        Activation of the LSTM cells.
+    recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
+        Activation of the LSTM gates.
+    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
+        Loss of the forecast in scaled units, averaged over steps and features. Keras's long names
+        "mean_squared_error" and "mean_absolute_error" are accepted too. A cross-entropy needs
+        normalization="none", linear_steps=0 and quantiles=(): "binary_crossentropy" for values
+        between 0 and 1, "categorical_crossentropy" for steps that are distributions, with
+        output_activation="softmax".
+    metrics : sequence of str, default ()
+        Further losses to record in ``history_``, by the names that `loss` accepts; for a
+        cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
+        steps whose most likely feature is correct.
+    input_noise : float, default 0.0
+        Standard deviation of the Gaussian noise that is added to the input in training, in scaled
+        units, at least 0.
+    input_dropout : float, default 0.0
+        Sets whole time steps of the input to zero in training, this share of them (below 1); the
+        other steps are not rescaled, unlike in Keras's Dropout layer.
+    optimizer : str, default "adam"
+        Optimizer, with Keras's defaults: "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad",
+        "adadelta" or "sgd".
+    learning_rate : float or None, default 0.005
+        Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
+        the optimizer: 0.01 for "sgd", otherwise 0.001.
+    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+        "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
+        allows, and lowers it to 0 along a cosine. "constant" keeps it.
+    global_clipnorm : float or None, default 1.0
+        Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
+        None disables clipping.
+    batch_size : int, default 32
+        Number of sequences in a training batch.
+    epochs : int or "auto", default "auto"
+        Maximum number of epochs. "auto" is the number that makes 1,500 updates of the weights, and
+        at least 100: 30 sequences, which are one batch, are trained on for 1,500 epochs.
+    steps_per_epoch : int, optional
+        Maximum number of batches in an epoch. If there are more, each epoch draws a fresh sample,
+        spread over the data. Set it for overlapping windows of a long series. None uses all
+        batches.
+    validation_split : float or "auto", default "auto"
+        Share of the sequences to hold out for validation, at least 0 and below 1. Sequences are
+        drawn at random; of windows the last steps of each series are held out, without overlap.
+        "auto" holds out a tenth and at least 5 sequences (or windows side by side), and none if
+        these are more than a quarter of all, so none of fewer than 20 sequences.
+    validation_steps : int, optional
+        Number of batches of `batch_size` sequences to validate on after each epoch, drawn once from
+        the held-out sequences. None validates on the same share of the held-out sequences as an
+        epoch has of the training sequences: on all of them unless `steps_per_epoch` limits the
+        epoch.
+    patience : int, "auto" or None, default "auto"
+        Number of epochs without a lower validation loss (training loss, if nothing is held out)
+        after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at
+        least 20. None trains all epochs and keeps the last weights.
+    scaling : {"standard", "minmax", "none"}, default "standard"
+        Scaling of each feature inside the model, undone in its outputs. A feature that is constant
+        except for rounding is scaled by a tenth of its size, so that a later change of it is
+        visible.
+    random_state : int, RandomState or None, default None
+        Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
+        to the bit each time on the same machine, for the backend "compiled" with any number of
+        threads. The rounding of PyTorch's kernels may depend on the number of threads and, on a
+        GPU, on the run (see ``torch.use_deterministic_algorithms``).
+    device : str or torch.device, default "auto"
+        Device for training and inference. "auto" uses a GPU if there is one. On NVIDIA GPUs PyTorch
+        rounds products in LSTMs and convolutions to TF32: results differ from the CPU by about
+        0.001 of the largest value, or 0.00001 after ``torch.backends.cudnn.allow_tf32 = False``. A
+        pickled model is restored to this device if it exists, otherwise to the CPU.
+    backend : {"auto", "compiled", "torch", "stepwise"}, default "auto"
+        Implementation of the LSTM recurrence, see `unspool.lstm`. "auto" chooses the fastest one
+        that supports the device.
+    verbose : int, default 1
+        0 shows no progress bar. A bar only appears if stderr is a terminal.
 
     Attributes
     ----------
-    history_, encoder_, module_, patch_size_, scaler_, max_length_, horizon_, window_
-        As for `LSTMAutoencoder`. With `quantiles` the history has "forecast_loss", that of `loss`,
-        and "quantiles_loss", the mean pinball loss; "loss" is their sum.
+    history_ : dict
+        Training history with one number per epoch in each list: "loss", "val_loss" (if sequences
+        are held out), "learning_rate" of the last update, and each of the `metrics`. With
+        `quantiles`, "forecast_loss" is the `loss`, "quantiles_loss" the mean pinball loss [5]_, and
+        "loss" their sum; each has a list with "val_" in front for validation. "best_epoch" is the
+        index of the epoch whose weights were kept.
+    module_ : torch.nn.Module
+        The trained encoder and decoders.
+    scaler_ : Scaler
+        Scaling of the features, learned by `fit`.
+    max_length_ : int
+        Number of time steps of the longest sequence seen by `fit`, without the steps that were cut
+        off as targets.
+    horizon_ : int
+        Number of forecast steps, K.
+    window_ : tuple of int or None
+        Size and stride of the `Windows` that `fit` saw, the size without the steps that were cut
+        off as targets; None for sequences.
+    n_features_in_ : int
+        Number of features of a step; for a table (N, T) its number of columns.
+    feature_names_in_ : ndarray of str
+        Names of the features, if `X` has names; for a table the names of its columns.
 
-    Source: the article "Implement Keras LSTM feedforward with numpy"; Srivastava, Mansimov &
-    Salakhutdinov 2015, section 2.3; Zeng et al. 2023, "Are Transformers Effective for Time Series
-    Forecasting?" for the linear map of differences from the last value; Kim et al. 2022,
-    "Reversible Instance Normalization"; Koenker & Bassett 1978, "Regression Quantiles".
+    See Also
+    --------
+    LSTMAutoencoder : Codes and reconstructions, with an optional forecast.
+
+    Notes
+    -----
+    Patches are those of [2]_ without overlap.
+
+    References
+    ----------
+    .. [1] Srivastava, N., Mansimov, E., & Salakhutdinov, R. (2015). Unsupervised Learning of Video
+           Representations using LSTMs. ICML.
+    .. [2] Nie, Y., et al. (2023). A Time Series is Worth 64 Words: Long-term Forecasting with
+           Transformers. ICLR.
+    .. [3] Zeng, A., et al. (2023). Are Transformers Effective for Time Series Forecasting? AAAI.
+    .. [4] Kim, T., et al. (2022). Reversible Instance Normalization for Accurate Time-Series
+           Forecasting against Distribution Shift. ICLR.
+    .. [5] Koenker, R., & Bassett, G. (1978). Regression Quantiles. Econometrica, 46(1).
 
     Examples
     --------
@@ -123,41 +271,41 @@ class LSTMForecaster(
         *,
         horizon: int | None = None,
         units: int | None = None,
-        pooling: str = "last",
-        patch_size: int | str = 1,
+        pooling: PoolingName = "last",
+        patch_size: int | Auto = 1,
         decoder_units: int | None = None,
         num_layers: int = 1,
         bidirectional: bool = False,
-        decoder: str = "dense",
+        decoder: DecoderName = "dense",
         every_step: bool = False,
-        normalization: str = "last",
+        normalization: NormalizationName = "last",
         linear_steps: int = 512,
         quantiles: Sequence[float] = (),
         dropout: float = 0.3,
         teacher_forcing: float = 1.0,
         head_units: Sequence[int] | None = (),
-        head_activation: str = "relu",
-        output_activation: str = "linear",
-        activation: str = "tanh",
-        recurrent_activation: str = "sigmoid",
-        loss: str = "mse",
-        metrics: Sequence[str] = (),
+        head_activation: ActivationName = "relu",
+        output_activation: ActivationName = "linear",
+        activation: CellActivationName = "tanh",
+        recurrent_activation: GateActivationName = "sigmoid",
+        loss: LossName | LossAlias = "mse",
+        metrics: Sequence[MetricName | LossAlias] = (),
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
-        optimizer: str = "adam",
+        optimizer: OptimizerName = "adam",
         learning_rate: float | None = 5e-3,
-        learning_rate_schedule: str = "cosine",
+        learning_rate_schedule: ScheduleName = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
-        epochs: int | str = "auto",
+        epochs: int | Auto = "auto",
         steps_per_epoch: int | None = None,
-        validation_split: float | str = "auto",
+        validation_split: float | Auto = "auto",
         validation_steps: int | None = None,
-        patience: int | str | None = "auto",
-        scaling: str = "standard",
+        patience: int | Auto | None = "auto",
+        scaling: ScalingName = "standard",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
-        backend: str = "auto",
+        backend: Auto | BackendName = "auto",
         verbose: int = 1,
     ) -> None:
         self.latent_dim = latent_dim
@@ -200,46 +348,6 @@ class LSTMForecaster(
         self.backend = backend
         self.verbose = verbose
 
-    def _complaints(self) -> list[_checks.Complaint]:
-        complaints = [
-            *super()._complaints(),
-            _checks.whole("horizon", self.horizon, 1, none=True),
-            _checks.truth("every_step", self.every_step),
-            _checks.number("dropout", self.dropout, 0, 1),
-            self._bounded_complaint(),
-        ]
-        other = (
-            _checks.is_true(self.bidirectional)
-            or not _checks.is_one(self.pooling, ("last",))
-            or _checks.is_one(self.decoder, NOT_EVERY_STEP)
-        )
-        if _checks.is_true(self.every_step) and other:
-            complaints.append(
-                "`every_step` needs an LSTM that reads in one direction, pooling='last' and a "
-                "decoder of the code alone, got "
-                f"bidirectional={_checks.shown(self.bidirectional)}, "
-                f"pooling={_checks.shown(self.pooling)}, decoder={_checks.shown(self.decoder)}."
-            )
-        return complaints
-
-    def _bounded_complaint(self) -> _checks.Complaint:
-        """Look at outputs that are shares or have bounds, which nothing can be added to."""
-        bounded = not _checks.is_one(self.output_activation, ("linear",))
-        shares = _checks.is_one(self.loss, CROSSENTROPIES)
-        plain = _checks.is_one(self.normalization, ("none",)) and self.linear_steps == 0
-        if not (bounded or shares) or (plain and not self.quantiles):
-            return None
-        what = f"`loss` {self.loss!r}"
-        if bounded:
-            what = f"`output_activation` {_checks.shown(self.output_activation)}"
-        return (
-            f"{what} makes the output of the decoder the forecast itself, which needs "
-            "normalization='none', linear_steps=0 and quantiles=(), got "
-            f"normalization={_checks.shown(self.normalization)}, "
-            f"linear_steps={_checks.shown(self.linear_steps)}, "
-            f"quantiles={_checks.shown(self.quantiles)}; set these."
-        )
-
     def _horizon(self) -> int | None:
         return self.horizon
 
@@ -253,7 +361,7 @@ class LSTMForecaster(
         decoders = self.module_.decoders
         for decoder in decoders.values():
             silence(decoder)
-        with threads.own_only():
+        with threads.pytorch_on_one_thread():
             solve(skip, batches, every_step=self.every_step)
         first = None if validation is None else evaluate(self.module_, objective, validation)
         history = self._train(objective, batches, validation)
@@ -267,161 +375,3 @@ class LSTMForecaster(
         objective.every_step, objective.dropout = self.every_step, self.dropout
         objective.quantiles = tuple(self.quantiles)
         return objective
-
-    def predict(self, X: Any) -> FloatArray:
-        """What comes after sequences, as `forecast`; scikit-learn's name for it."""
-        return self.forecast(X)
-
-    def predict_quantiles(self, X: Any) -> FloatArray:
-        """The `quantiles` of what comes after sequences, each no less than the one before.
-
-        Parameters
-        ----------
-        X : as for `forecast`
-
-        Returns
-        -------
-        array of shape (N, K, F, Q)
-            In the units of the data, in the order of `quantiles`, whatever form `y` had.
-
-        Raises
-        ------
-        InputError
-            For a model that was fitted without `quantiles`.
-        """
-        source = self._read(X)
-        count = len(self._parameters["quantiles"])
-        if not count:
-            raise InputError("This model has no quantiles; set `quantiles` and fit it again.")
-        values = np.empty((len(source), self.horizon_, self._n_features, count))
-        outputs = self._outputs(
-            source, lambda one: self.module_.run_decoder("quantiles", one.x, one.lengths)
-        )
-        for indices, _, scaled in outputs:
-            values[indices] = self.scaler_.undo(scaled.swapaxes(2, 3)).swapaxes(2, 3)
-        return values
-
-    def forecast_by_step(self, X: Any) -> FloatArray:
-        """The forecasts that stand after every step of sequences, as more of them is read.
-
-        Parameters
-        ----------
-        X : as for `fit`
-
-        Returns
-        -------
-        array of shape (N, T, K, F)
-            In the units of the data, NaN past the end of a sequence; ``[:, -1]`` of sequences of
-            full length is their forecast.
-
-        Raises
-        ------
-        InputError
-            For an encoder that reads both ways or by patches, or makes its code of the whole
-            state.
-        """
-        source = self._read(X)
-        shape = (len(source), source.max_length, self.horizon_, self._n_features)
-        values = np.full(shape, np.nan)
-        outputs = self._outputs(
-            source, lambda one: self.module_.decode_by_step("forecast", one.x, one.lengths)
-        )
-        for indices, _, scaled in outputs:
-            values[indices, : scaled.shape[1]] = self.scaler_.undo(scaled)
-        lengths = source.lengths_of(np.arange(len(source)))
-        values[np.arange(source.max_length) >= lengths[:, None]] = np.nan
-        return values
-
-    def generate(
-        self,
-        X: Any,
-        steps: int,
-        *,
-        temperature: float | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> FloatArray:
-        """Go on after the end of sequences for as long as is wanted, one forecast after the other.
-
-        Every forecast is added to its sequence and the next one made from that, from as many of
-        its last steps as the longest sequence seen by `fit` had.
-
-        Parameters
-        ----------
-        X : as for `fit`
-            The starts; a start may be as short as one step, or none.
-        steps : int
-            How many to add.
-        temperature : float, optional
-            Draw every step from its probabilities, where the loss is a cross-entropy: log-odds
-            are divided by it, 0 takes the likeliest. Without it forecasts are fed back as they
-            are.
-        random_state : int, RandomState or None
-            Of the draws.
-
-        Returns
-        -------
-        array of shape (N, steps, F), or (N, steps) for a table
-            What was added, in the units of the data.
-        """
-        _checks.raise_all(_checks.whole("steps", steps, 0))
-        draw = None
-        if temperature is not None:
-            draw = drawing(self._parameters["loss"], temperature, random_state)
-        source = self._read(X, starts=True)
-        values = np.empty((len(source), steps, self._n_features))
-        outputs = self._outputs(source, lambda one: self._continued(one, steps, draw))
-        for indices, _, scaled in outputs:
-            values[indices] = self.scaler_.undo(scaled)
-        return self._as_given(values, X)
-
-    def _continued(
-        self, batch: Batch, steps: int, draw: Callable[[Tensor], Tensor] | None
-    ) -> Tensor:
-        """The next `steps` (B, steps, F) after the sequences of a batch."""
-        x, lengths, _ = batch
-        starts = x.new_full((len(x),), x.shape[1]).long() if lengths is None else lengths
-        table = functional.pad(x, (0, 0, 0, steps + self.horizon_))
-        for done in range(0, steps, self.horizon_):
-            ends = starts + done
-            first = (ends - max(1, self.max_length_)).clamp(min=0)
-            recent = _rows(table, first, int((ends - first).max()))
-            step = self.module_.run_decoder("forecast", recent, ends - first)
-            places = ends[:, None] + torch.arange(self.horizon_, device=x.device)
-            step = step if draw is None else draw(step)
-            table = table.scatter(1, places[:, :, None].expand_as(step), step)
-        return _rows(table, starts, steps)
-
-    def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
-        """R² of the forecast, over all its values.
-
-        Parameters
-        ----------
-        X : as for `fit`
-        y : the future, as for `fit`
-            Without it the last K steps of every sequence are cut off and compared.
-        sample_weight : array of shape (N,), optional
-        """
-        source = self._read(X)
-        if y is not None:
-            predicted, truth = self.forecast(X), as_future(y, source.feature_names)
-        else:
-            futures = Futures(source, self.horizon_)
-            _, _, truth = futures.take_with_future(np.arange(len(source)))
-            predicted = self._forecasts(futures)
-        if predicted.shape != truth.shape:
-            raise InputError(f"Expected `y` of shape {predicted.shape}, got {truth.shape}.")
-        flat = [values.reshape(len(values), -1) for values in (truth, predicted)]
-        return float(r2_score(*flat, sample_weight=sample_weight))
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = False
-        tags.target_tags.multi_output = True
-        tags.regressor_tags.poor_score = True  # its target goes on where X ends, in X's units
-        return tags
-
-
-def _rows(table: Tensor, first: Tensor, count: int) -> Tensor:
-    """Steps (B, count, F) of a table (B, T, F), from `first` (B,) on."""
-    places = first[:, None] + torch.arange(count, device=table.device)
-    return table.gather(1, places[:, :, None].expand(-1, -1, table.shape[2]))

@@ -17,10 +17,10 @@ from torch import nn
 
 import unspool
 from unspool import _checks, model_file
-from unspool.blueprint import STRUCTURAL
+from unspool._registry import CLASSIFIER, MODELS
+from unspool.data.forms import InputForm
 from unspool.errors import InputError, ParametersChangedWarning
 from unspool.model_file import Contents
-from unspool.model_file.contents import CLASSIFIER
 from unspool.model_file.fitted import PARTS
 from unspool.nn import torch_settings
 from unspool.nn.device import device_or_cpu, resolve_device
@@ -36,6 +36,7 @@ NOT_OF_THE_MODEL = ("random_state", "device", "verbose")  # parameters that chan
 class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """A fitted estimator that goes to a file and comes back; see `unspool.model_file`."""
 
+    _form: InputForm
     _parameters: dict[str, Any]  # those that it was fitted with, whatever `set_params` says since
 
     @property
@@ -45,33 +46,59 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
 
     @classmethod
     def _kind(cls) -> type[BaseEstimator]:
-        return next(one for one in cls.__mro__ if one.__name__ in (*STRUCTURAL, CLASSIFIER))
+        return next(one for one in cls.__mro__ if one.__name__ in (*MODELS, CLASSIFIER.name))
 
     def save(self, path: str | os.PathLike[str], *, part: str = "model") -> None:
-        """Write the model to one safetensors file; `unspool.load` reads it back.
+        """Write the fitted model to one safetensors file, which `unspool.load` reads.
 
-        The file is written under a temporary name and renamed, so that an older one at `path`
-        is replaced whole or not at all. A subclass of your own is written as the class of
-        unspool's below it, and comes back as that.
+        The file is written under a temporary name and renamed, so an older file at `path` is
+        replaced as a whole or not at all. A subclass is written as the unspool class that it
+        inherits from, and is loaded as that class.
 
         Parameters
         ----------
-        path : path of the file
+        path : str or path
+            The model file.
         part : {"model", "encoder"}, default "model"
-            The encoder alone makes codes and nothing else; its file holds no decoder.
-        """
-        model_file.write(path, self.contents(part))
+            Whether to write the whole model or its encoder alone, which can only encode.
 
-    def contents(self, part: str = "model") -> Contents:
-        """The trained model as plain data, as a file holds it; arguments are those of `save`.
-
-        `unspool.runtime.Model` runs it, `unspool.interop` writes it for others. Its parameters are
-        those that the model was fitted with.
+        Raises
+        ------
+        InputError
+            If `part` is another name, or if `path` cannot be written.
 
         Warns
         -----
         ParametersChangedWarning
-            Where `set_params` has changed some of them since.
+            If `set_params` has changed a parameter since the fit.
+        """
+        model_file.write(path, self.contents(part))
+
+    def contents(self, part: str = "model") -> Contents:
+        """Return the fitted model as plain data, as a model file contains it.
+
+        `unspool.runtime.Model` runs it, and `unspool.interop` converts it. Its parameters are those
+        that the model was fitted with.
+
+        Parameters
+        ----------
+        part : {"model", "encoder"}, default "model"
+            Whether to return the whole model or its encoder alone.
+
+        Returns
+        -------
+        unspool.model_file.Contents
+            Parameters, results of the fit, and weights.
+
+        Raises
+        ------
+        InputError
+            If `part` is another name.
+
+        Warns
+        -----
+        ParametersChangedWarning
+            If `set_params` has changed a parameter since the fit.
         """
         check_is_fitted(self)
         _checks.raise_all(_checks.choice("part", part, PARTS))
@@ -109,14 +136,14 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         names = getattr(self, "feature_names_in_", None)
         fitted = {
             "part": part,
-            "n_features": self._n_features,
-            "table": self._table,
+            "n_features": self._form.n_features,
+            "table": self._form.table,
             "n_features_in": self.n_features_in_,
             "feature_names_in": None if names is None else list(names),
             "max_length": self.max_length_,
             "horizon": self.horizon_,
             "y_ndim": self._y_ndim,
-            "axes": getattr(self, "_axes", None),
+            "axes": self._form.axes,
             "window": self.window_,
             "history": plain_history(self.history_),
         }
@@ -126,11 +153,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
                 tensors[f"module.{name}"] = weight.detach().cpu().numpy().copy()
         return Contents(self._name, self._parameters, fitted, tensors, made_by())
 
-    def _recall(self, contents: Contents) -> None:
-        """Take back what only this kind of model remembers."""
-
     @classmethod
-    def from_contents(cls, contents: Contents, device: str) -> Self:
+    def _from_contents(cls, contents: Contents, device: str) -> Self:
         """Make a fitted estimator of a model as plain data, which has been looked at.
 
         Raises
@@ -152,7 +176,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         fitted = contents.fitted
         model = with_parameters(cls, parameters, device)
         model._parameters = plain_parameters(model)
-        model._n_features, model._table = fitted["n_features"], fitted["table"]
+        model._form = contents.form
         model.horizon_ = fitted["horizon"]
         model._y_ndim = fitted["y_ndim"]
         model.n_features_in_ = fitted["n_features_in"]
@@ -162,7 +186,6 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         model.window_ = None if fitted["window"] is None else tuple(fitted["window"])
         model.history_ = restored_history(history)
         model.scaler_ = contents.scaler
-        model._recall(contents)
         with torch.device("meta"):  # the weights are there already
             module = build(contents.blueprint, torch.Generator(), getattr(model, "backend", "auto"))
         model._n_features_out = module.encoder.latent_dim

@@ -7,70 +7,172 @@ import numpy as np
 import torch
 from torch import nn
 
-from unspool import _checks
+from unspool._losses import loss_name
+from unspool._types import (
+    ActivationName,
+    Auto,
+    ElementwiseLossName,
+    LossAlias,
+    LossName,
+    MetricName,
+    OptimizerName,
+    ScalingName,
+    ScheduleName,
+)
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
-from unspool.estimators.dense_autoencoder import OfRows
+from unspool.estimators.autoencoding import BaseAutoencoder
+from unspool.estimators.batch_runner import runner
 from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder, torch_settings
 from unspool.training.batches import Batches
 from unspool.training.history import History
 from unspool.training.loop import evaluate
 from unspool.training.objective import AutoencoderLoss
 
-INNER_LOSSES = ("mse", "mae", "huber", "binary_crossentropy")
 
-
-class StackedAutoencoder(OfRows):
+class StackedAutoencoder(BaseAutoencoder):
     """Autoencoder of dense layers that are trained greedily, from the outermost to the code.
 
-    Each layer is trained with one that undoes it, as an autoencoder of its own: the first on
-    ``X``, every other on the codes of the one before. Put together they are one autoencoder,
-    which `fine_tune` trains as a whole. ``X`` is what `DenseAutoencoder` takes.
+    Each encoder layer is trained together with the decoder layer that inverts it, as a separate
+    autoencoder: the first pair on ``X``, each other pair on the codes of the one before [1]_.
+    Joined, the pairs are one autoencoder, which `fine_tune` trains as a whole.
+
+    ``X`` may be a table (N, D), an array or a frame, whose columns are D features; or sequences (N,
+    T, F) in any form that `LSTMAutoencoder` accepts, whose T · F values are read at once. Sequences
+    may differ in length (shorter ones are padded with zeros), up to the length of the longest one
+    in `fit`. Images may have the shape (N, H · W) or (N, H, W).
 
     Parameters
     ----------
     latent_dim : int, default 64
-        Length of the code, L: the width of the last layer.
+        Length of the code, L: the width of the last layer of the encoder.
     hidden_units : sequence of int, default (128,)
-        Widths of the layers before it; the decoder has them in reverse.
+        Widths of the layers before the code. The decoder has the same layers in reverse order.
     activation : str, default "relu"
-        Of each layer on the way to the code, and of the code: "linear", "relu", "tanh",
-        "sigmoid", "elu", "gelu" or "softmax".
-    output_activation, loss : str, default "linear" and "mse"
-        Of the outermost autoencoder, and of the whole, as for `DenseAutoencoder`.
+        Activation of each encoder layer, and of the code: "linear", "relu", "tanh", "sigmoid",
+        "elu", "gelu" or "softmax".
+    output_activation : str, default "linear"
+        Activation of the output of the outermost autoencoder, and of the whole: "linear", "relu",
+        "tanh", "sigmoid", "elu", "gelu" or "softmax". A bounded activation needs data scaled to its
+        range.
+    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
+        Loss of the outermost autoencoder and of the whole, in scaled units, averaged over values.
+        Keras's long names "mean_squared_error" and "mean_absolute_error" are accepted too.
+        "binary_crossentropy" needs values between 0 and 1 (scaling="none" or "minmax");
+        "categorical_crossentropy" needs rows or steps that are distributions and
+        output_activation="softmax".
     inner_output_activation : str, default "linear"
-        Of what each of the others gives back: codes, as `activation` leaves them.
+        Activation of the output of each inner autoencoder, which reconstructs the codes of the one
+        before: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
     inner_loss : {"mse", "mae", "huber", "binary_crossentropy"}, default "mse"
-        Of the others; the last is for codes in 0–1, which activation="sigmoid" gives.
+        Loss of the inner autoencoders; Keras's long names are accepted too. "binary_crossentropy"
+        needs codes between 0 and 1, so activation="sigmoid".
     fine_tune : bool, default False
-        Train all layers together, once each of them has been trained.
-    metrics : sequence of str
-        Of the outermost autoencoder, and of the whole, as for `LSTMAutoencoder`.
-    input_noise, input_dropout : float
-        As for `LSTMAutoencoder`, on what each autoencoder reads.
-    code_l1 : float
-        As for `LSTMAutoencoder`, on the codes of every autoencoder.
+        Whether to train all layers together after each of them has been trained.
+    metrics : sequence of str, default ()
+        Further losses of the outermost autoencoder and of the whole to record in ``history_``, by
+        the names that `loss` accepts; for a cross-entropy loss also "accuracy": the share of values
+        on the correct side of 0.5, or of rows whose most likely feature is correct.
+    input_noise : float, default 0.0
+        Standard deviation of the Gaussian noise that is added to the input of each autoencoder in
+        training, in scaled units, at least 0. The target stays clean (a *denoising* autoencoder
+        [2]_).
+    input_dropout : float, default 0.0
+        Sets whole time steps of the input to zero in training (in rows of a table: single values),
+        this share of them (below 1); the others are not rescaled, unlike in Keras's Dropout layer.
+        The target keeps all values (a *masked* autoencoder).
+    code_l1 : float, default 0.0
+        Weight of the sum of the absolute values of a code in the loss of each autoencoder, at least
+        0 (a *sparse* autoencoder).
     kl_weight : float, optional
-        As for `LSTMAutoencoder`, on the innermost codes; the other autoencoders are plain ones.
-    optimizer, learning_rate, learning_rate_schedule, global_clipnorm, batch_size
-        As for `DenseAutoencoder`, in each training.
-    epochs, steps_per_epoch, patience
-        As for `DenseAutoencoder`, in each training.
-    validation_split, validation_steps, scaling, random_state, device, verbose
-        As for `DenseAutoencoder`.
+        Weight of the divergence (in nats per sequence) of the distribution of codes from the
+        standard normal distribution, next to the loss summed over the values of the sequence. A
+        number makes the innermost autoencoder *variational*: codes are sampled in training, and
+        `transform` returns their means. None means a plain autoencoder.
+    optimizer : str, default "adam"
+        Optimizer, with Keras's defaults: "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad",
+        "adadelta" or "sgd".
+    learning_rate : float or None, default 0.002
+        Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
+        the optimizer: 0.01 for "sgd", otherwise 0.001.
+    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+        "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
+        allows, and lowers it to 0 along a cosine. "constant" keeps it.
+    global_clipnorm : float or None, default 1.0
+        Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
+        None disables clipping.
+    batch_size : int, default 32
+        Number of rows or sequences in a training batch.
+    epochs : int or "auto", default "auto"
+        Maximum number of epochs of each training. "auto" is the number that makes 1,500 updates of
+        the weights, and at least 100: 30 sequences, which are one batch, are trained on for 1,500
+        epochs.
+    steps_per_epoch : int, optional
+        Maximum number of batches in an epoch. If there are more, each epoch draws a fresh sample,
+        spread over the data. Set it for overlapping windows of a long series. None uses all
+        batches.
+    validation_split : float or "auto", default "auto"
+        Share of the sequences to hold out for validation, at least 0 and below 1. Sequences are
+        drawn at random; of windows the last steps of each series are held out, without overlap.
+        "auto" holds out a tenth and at least 5 sequences (or windows side by side), and none if
+        these are more than a quarter of all, so none of fewer than 20 sequences.
+    validation_steps : int, optional
+        Number of batches of `batch_size` sequences to validate on after each epoch, drawn once from
+        the held-out sequences. None validates on the same share of the held-out sequences as an
+        epoch has of the training sequences: on all of them unless `steps_per_epoch` limits the
+        epoch.
+    patience : int, "auto" or None, default "auto"
+        Number of epochs without a lower validation loss (training loss, if nothing is held out)
+        after which a training stops; the best weights are kept. "auto" is a quarter of the epochs,
+        at least 20. None trains all epochs and keeps the last weights.
+    scaling : {"standard", "minmax", "none"}, default "standard"
+        Scaling of each feature (each column of a table) inside the model, undone in its outputs. A
+        feature that is constant except for rounding is scaled by a tenth of its size.
+    random_state : int, RandomState or None, default None
+        Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
+        to the bit each time on the same machine and number of threads. On a GPU results agree to
+        rounding, unless ``torch.use_deterministic_algorithms`` is set.
+    device : str or torch.device, default "auto"
+        Device for training and inference. "auto" uses a GPU if there is one. On NVIDIA GPUs PyTorch
+        rounds products in LSTMs and convolutions to TF32: results differ from the CPU by about
+        0.001 of the largest value, or 0.00001 after ``torch.backends.cudnn.allow_tf32 = False``. A
+        pickled model is restored to this device if it exists, otherwise to the CPU.
+    verbose : int, default 1
+        0 shows no progress bar. A bar only appears if stderr is a terminal.
 
     Attributes
     ----------
     history_ : dict
-        As for `LSTMAutoencoder`, of the whole: by epoch of the fine-tuning, or without it one
-        number for what the layers give once they are put together. "layers" is a list of
-        histories, one for each autoencoder.
-    encoder_, decoder_, module_, scaler_, max_length_, n_features_in_
-        As for `LSTMAutoencoder`.
+        Training history of the whole, with one number per epoch of the fine-tuning in each list, or
+        without fine-tuning one number for the assembled layers: "loss", "val_loss" (if rows are
+        held out), and each of the `metrics`. "layers" is the list of the histories of the
+        autoencoders, from the outermost to the innermost. "best_epoch" is the index of the epoch
+        whose weights were kept.
+    module_ : torch.nn.Module
+        The trained encoder and decoders.
+    scaler_ : Scaler
+        Scaling of the features, learned by `fit`.
+    max_length_ : int
+        Number of time steps of the longest sequence seen by `fit`; 1 for a table.
+    horizon_ : int
+        Always 0: this model does not forecast.
+    window_ : tuple of int or None
+        Size and stride of the `Windows` that `fit` saw; None for other data.
+    n_features_in_ : int
+        Number of columns of a table, or of features of a step.
+    feature_names_in_ : ndarray of str
+        Names of the features, if `X` has names; for a table the names of its columns.
 
-    Source: the article "Autoencoders", its second model (784 values, 128, 64); greedy training
-    is that of Bengio et al. 2006, "Greedy Layer-Wise Training of Deep Networks", and with
-    `input_noise` that of Vincent et al. 2010, "Stacked Denoising Autoencoders".
+    See Also
+    --------
+    DenseAutoencoder : The same layers, trained together.
+
+    References
+    ----------
+    .. [1] Bengio, Y., et al. (2006). Greedy Layer-Wise Training of Deep Networks. NeurIPS.
+    .. [2] Vincent, P., et al. (2010). Stacked Denoising Autoencoders: Learning Useful
+           Representations in a Deep Network with a Local Denoising Criterion. JMLR, 11.
+    .. [3] Kingma, D. P., & Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.
 
     Examples
     --------
@@ -87,28 +189,28 @@ class StackedAutoencoder(OfRows):
         latent_dim: int = 64,
         *,
         hidden_units: Sequence[int] = (128,),
-        activation: str = "relu",
-        output_activation: str = "linear",
-        loss: str = "mse",
-        inner_output_activation: str = "linear",
-        inner_loss: str = "mse",
+        activation: ActivationName = "relu",
+        output_activation: ActivationName = "linear",
+        loss: LossName | LossAlias = "mse",
+        inner_output_activation: ActivationName = "linear",
+        inner_loss: ElementwiseLossName | LossAlias = "mse",
         fine_tune: bool = False,
-        metrics: Sequence[str] = (),
+        metrics: Sequence[MetricName | LossAlias] = (),
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,
-        optimizer: str = "adam",
+        optimizer: OptimizerName = "adam",
         learning_rate: float | None = 2e-3,
-        learning_rate_schedule: str = "cosine",
+        learning_rate_schedule: ScheduleName = "cosine",
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
-        epochs: int | str = "auto",
+        epochs: int | Auto = "auto",
         steps_per_epoch: int | None = None,
-        validation_split: float | str = "auto",
+        validation_split: float | Auto = "auto",
         validation_steps: int | None = None,
-        patience: int | str | None = "auto",
-        scaling: str = "standard",
+        patience: int | Auto | None = "auto",
+        scaling: ScalingName = "standard",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         verbose: int = 1,
@@ -141,20 +243,6 @@ class StackedAutoencoder(OfRows):
         self.device = device
         self.verbose = verbose
 
-    def _complaints(self) -> list[_checks.Complaint]:
-        complaints = [
-            *super()._complaints(),
-            _checks.choice("inner_loss", self.inner_loss, INNER_LOSSES),
-            _checks.truth("fine_tune", self.fine_tune),
-        ]
-        cross = _checks.is_one(self.inner_loss, ["binary_crossentropy"])
-        if cross and not _checks.is_one(self.activation, ["sigmoid"]):
-            complaints.append(
-                "`inner_loss` 'binary_crossentropy' needs codes in 0–1, so activation='sigmoid', "
-                f"got {_checks.shown(self.activation)}."
-            )
-        return complaints
-
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator
     ) -> dict[str, Any]:
@@ -166,7 +254,7 @@ class StackedAutoencoder(OfRows):
             innermost = depth == len(self.hidden_units)
             objective = AutoencoderLoss(
                 pair,
-                self.inner_loss if depth else self.loss,
+                loss_name(self.inner_loss if depth else self.loss),
                 metrics=() if depth else tuple(self.metrics),
                 input_noise=self.input_noise,
                 input_dropout=self.input_dropout,
@@ -208,7 +296,7 @@ class StackedAutoencoder(OfRows):
     def _codes(self, pair: Autoencoder, read: Batches) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Codes (N, L) of all that `read` draws from, those held out as well."""
         everything = np.arange(len(read.source))
-        size = self._inference_batch(read.source.max_length)
+        size = runner(self).batch_size(read.source.max_length)
         found = [
             pair.encoder(batch.x, batch.lengths).cpu().numpy()
             for batch in Batches(read.source, read.scaler, everything, size, read.device)

@@ -6,39 +6,20 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from unspool import _checks
 from unspool.data.convert import Source
 from unspool.data.sequences import IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
-from unspool.nn.device import device_complaint
 from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, KeepBest, ProgressBar
 from unspool.training.loop import train
 from unspool.training.objective import Objective
-from unspool.training.optimizers import OPTIMIZERS, make_optimizer
-from unspool.training.schedule import SCHEDULES, WarmupCosine, count_epochs, count_patience
+from unspool.training.optimizers import make_optimizer
+from unspool.training.schedule import WarmupCosine, count_epochs, count_patience
 
 SHARE = 0.1  # of the sequences, that `validation_split="auto"` holds out
 LEAST = 5  # sequences that "auto" holds out, or none where these are more than MOST of all
 MOST = 0.25
-
-
-def complaints_about_training(estimator: Any) -> list[_checks.Complaint]:
-    """Look at the parameters that say how to train, which all estimators have."""
-    rate, norm = estimator.learning_rate, estimator.global_clipnorm
-    return [
-        _checks.choice("optimizer", estimator.optimizer, OPTIMIZERS),
-        _checks.number("learning_rate", rate, 0, none=True, open_left=True),
-        _checks.choice("learning_rate_schedule", estimator.learning_rate_schedule, SCHEDULES),
-        _checks.number("global_clipnorm", norm, 0, none=True, open_left=True),
-        _checks.whole("batch_size", estimator.batch_size, 1),
-        _checks.seed("random_state", estimator.random_state),
-        device_complaint(estimator.device),
-        _checks.whole("epochs", estimator.epochs, 1, auto=True),
-        _checks.whole("patience", estimator.patience, 1, none=True, auto=True),
-        _checks.whole("verbose", estimator.verbose, 0),
-    ]
 
 
 def learn(

@@ -9,7 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
-from unspool.blueprint import STRUCTURAL, Blueprint, Facts, Head, blueprint, complaints
+from unspool._losses import loss_name
+from unspool._registry import CLASSIFIER, MODELS
+from unspool.blueprint import Blueprint, Facts, Head, blueprint, complaints
+from unspool.data.forms import InputForm, image_shape_of
 from unspool.data.scaling import Scaler
 from unspool.errors import InputError
 from unspool.model_file.detector import PREFIX, check_detector
@@ -21,8 +24,6 @@ from unspool.model_file.fitted import (
     check_images,
     check_mapping,
 )
-
-CLASSIFIER = "EncoderClassifier"
 
 
 @dataclass(frozen=True)
@@ -98,24 +99,45 @@ class Contents:
 
         For an `EncoderClassifier` this is the autoencoder it was given, otherwise the model.
         """
-        if self.model != CLASSIFIER:
+        if self.model != CLASSIFIER.name:
             return self.model, self.parameters
         inner = self.fitted["autoencoder"]
         return inner["model"], inner["parameters"]
 
     @property
+    def loss(self) -> str:
+        """The loss of the model, by its short name."""
+        return loss_name(self.parameters["loss"])
+
+    @property
+    def form(self) -> InputForm:
+        """Form of the data that the model was fitted on."""
+        fitted = self.fitted
+        model, parameters = self.of_encoder
+        names, axes = fitted["feature_names_in"], fitted["axes"]
+        return InputForm(
+            model,
+            MODELS[model].reads,
+            fitted["table"],
+            fitted["n_features"],
+            fitted["max_length"],
+            None if names is None else tuple(names),
+            image_shape_of(parameters.get("image_shape"), axes),
+            None if axes is None else tuple(axes),
+            fitted["horizon"] if fitted["y_ndim"] is None else 0,
+        )
+
+    @property
     def facts(self) -> Facts:
         """Sizes that the model took from its training data: features, steps, horizon, image."""
-        fitted = self.fitted
-        _, parameters = self.of_encoder
-        image = image_shape(parameters.get("image_shape"), fitted["axes"])
-        return Facts(fitted["n_features"], fitted["max_length"], fitted["horizon"], image)
+        form = self.form
+        return Facts(form.n_features, form.max_length, self.fitted["horizon"], form.image_shape)
 
     @cached_property
     def blueprint(self) -> Blueprint:
         """Layers and sizes of the model, from which its modules are built."""
         whole = blueprint(*self.of_encoder, self.facts)
-        if self.model == CLASSIFIER:
+        if self.model == CLASSIFIER.name:
             units, activation = self.parameters["head_units"], self.parameters["head_activation"]
             classes = len(self.fitted["classes"]["values"])
             head = Head(whole.encoder.latent_dim, classes, tuple(units), activation=activation)
@@ -156,15 +178,15 @@ class Contents:
         KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError
             If a field is missing or has another type than expected.
         """
-        _checks.raise_all(_checks.choice("model", self.model, (*STRUCTURAL, CLASSIFIER)))
+        _checks.raise_all(_checks.choice("model", self.model, (*MODELS, CLASSIFIER.name)))
         check_mapping("parameters", self.parameters)
-        check_fitted(self.fitted, classifier=self.model == CLASSIFIER)
+        check_fitted(self.fitted, classifier=self.model == CLASSIFIER.name)
         check_mapping("versions", self.versions)
         if not all(isinstance(value, str) for pair in self.versions.items() for value in pair):
             raise InputError(
                 f"Expected `versions` to map names of packages to versions, got {self.versions!r}."
             )
-        if self.model == CLASSIFIER:
+        if self.model == CLASSIFIER.name:
             check_classifier(self.parameters, self.fitted)
         _checks.raise_all(*complaints(*self.of_encoder))
         check_horizon(*self.of_encoder, self.fitted)
@@ -234,18 +256,3 @@ def contents_of(model: Contents | Fitted) -> Contents:
             "`unspool.model_file.read` returns the contents of a file."
         )
     return model.contents()
-
-
-def image_shape(given: Any, axes: Any) -> tuple[int, ...] | None:
-    """(H, W, C) of images, or None for sequences.
-
-    Parameters
-    ----------
-    given : (H, W) or (H, W, C), optional
-        The parameter `image_shape`.
-    axes : tuple of int, optional
-        The shape of what `fit` was given, but for N.
-    """
-    if given is not None:
-        return (*given, 1)[:3]
-    return tuple(axes) if axes is not None and len(axes) == 3 else None

@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
+from unspool._registry import MODELS
 from unspool.anomaly.scores import SCORE_KINDS
 from unspool.anomaly.thresholds import Threshold, from_plain
-from unspool.blueprint import STRUCTURAL, Blueprint, Facts
+from unspool.blueprint import Blueprint, Facts
 from unspool.errors import InputError
 from unspool.model_file.fitted import check_fields, check_mapping
 
@@ -144,6 +145,6 @@ def _check_model(model: Any) -> None:
     check_fields("model", model, ("model", "parameters", "frozen"))
     check_mapping("parameters", model["parameters"])
     _checks.raise_all(
-        _checks.choice("model", model["model"], STRUCTURAL),
+        _checks.choice("model", model["model"], MODELS),
         _checks.truth("frozen", model["frozen"]),
     )

@@ -5,8 +5,9 @@ from math import prod
 from typing import Any, Literal, get_args
 
 from unspool import _checks
-from unspool.blueprint import STRUCTURAL, Facts
-from unspool.blueprint.models import ACTIVATIONS
+from unspool._registry import CLASSIFIER, MODELS
+from unspool.blueprint import Facts, complaints
+from unspool.data.forms import forms_of_image
 from unspool.errors import InputError
 from unspool.model_file.labels import restore_labels
 
@@ -93,10 +94,7 @@ def check_features(fitted: Mapping[str, Any]) -> None:
 
 def check_classifier(parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> None:
     """Check the further fields of a classifier, and the model that its encoder comes from."""
-    _checks.raise_all(
-        *_checks.wholes("head_units", parameters["head_units"], 1),
-        _checks.choice("head_activation", parameters["head_activation"], ACTIVATIONS),
-    )
+    _checks.raise_all(*complaints(CLASSIFIER.name, parameters))
     if parameters["autoencoder"] is not None:
         check_fields("autoencoder", parameters["autoencoder"], ("model", "parameters"))
         check_mapping("parameters", parameters["autoencoder"]["parameters"])
@@ -107,14 +105,13 @@ def check_classifier(parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -
     check_fields("autoencoder", inner, ("model", "parameters", "history"))
     check_history(inner["history"])
     check_mapping("parameters", inner["parameters"])
-    _checks.raise_all(_checks.choice("model", inner["model"], STRUCTURAL))
+    _checks.raise_all(_checks.choice("model", inner["model"], MODELS))
 
 
 def check_horizon(model: str, parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> None:
     """The fitted `horizon` is that of the parameters."""
     parameter, horizon = parameters.get("horizon"), fitted["horizon"]
-    _checks.raise_all(_checks.whole("horizon", parameter, 1, none=True))
-    from_y = model == "LSTMForecaster" and parameter is None
+    from_y = MODELS[model].learns_horizon and parameter is None
     if (horizon < 1) if from_y else horizon != (parameter or 0):
         expected = "of at least 1" if from_y else f"of {parameter or 0}"
         raise InputError(f"Expected a fitted `horizon` {expected} steps, got {horizon}.")
@@ -127,7 +124,7 @@ def check_images(
 ) -> None:
     """`axes` fit the image, and `pool_size` is not larger than any that training could use."""
     axes = fitted["axes"]
-    if model != "ConvAutoencoder" or facts.image_shape is None:
+    if MODELS[model].reads != "images" or facts.image_shape is None:
         if axes is not None:
             raise InputError(f"Expected `axes` null in a model without images, got {axes!r}.")
         side = facts.max_length
@@ -141,8 +138,10 @@ def check_images(
             )
         if axes is None or prod(axes) != values:
             raise InputError(f"Expected `axes` whose product is {values}, got {axes!r}.")
+        if tuple(axes) not in forms_of_image(shape):
+            raise InputError(f"Expected `axes` of images of shape {shape}, got {axes!r}.")
         side = max(height, width)
-    if model == "ConvAutoencoder" and parameters["pool_size"] > max(side, MAX_POOL_SIZE):
+    if MODELS[model].reads == "images" and parameters["pool_size"] > max(side, MAX_POOL_SIZE):
         # The shape of no tensor depends on it, but the decoder upsamples by it.
         raise InputError(
             f"Expected a `pool_size` of at most {max(side, MAX_POOL_SIZE)}, "

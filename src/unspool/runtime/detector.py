@@ -104,7 +104,7 @@ class Detector:
         scorer, model = self._scorer, self.model
         if scorer.of_sequences:
             raise InputError("This detector scores whole sequences, and no series step by step.")
-        loss = self.contents.parameters["loss"]
+        loss = self.contents.loss
         errors: ErrorsOfWindows | ErrorsOfForecasts
         if isinstance(scorer.source, WindowErrors):
             errors = ErrorsOfWindows(model._reconstructed, model.scaler, loss, self.window)
@@ -125,13 +125,13 @@ class Detector:
 
     def _source(self) -> WindowErrors | StepErrors:
         """What gives errors; as in `AnomalyDetector`."""
-        model, loss = self.model, self.contents.parameters["loss"]
+        model, loss = self.model, self.contents.loss
         if "reconstruction" not in model.decoders:
             forecast = model._forecasts
             return forecast_errors(forecast, model.horizon, model.scaler, loss)
 
         def reconstructions(source: Source) -> Iterator[tuple[IntArray, Array, Array]]:
-            return model._reconstructions(model._read(source, None, unwind=True)[0])
+            return model._reconstructions(model._read(source, None, unwind=True))
 
         return reconstruction_errors(
             reconstructions,

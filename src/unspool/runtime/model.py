@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks, _collect, model_file
-from unspool._losses import LOSSES, step_errors
+from unspool._losses import ALIASES, LOSSES, step_errors
 from unspool.blueprint.features import check_scales, feature_names
 from unspool.data.convert import Source
-from unspool.data.futures import Futures, as_future, without_future
+from unspool.data.futures import Futures, as_future
 from unspool.data.labels import labels_like
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError, ModelFileError
@@ -20,7 +20,6 @@ from unspool.model_file.labels import restore_labels
 from unspool.runtime.decoders import Ahead, Decoder, make_decoder
 from unspool.runtime.dense import DenseLayers
 from unspool.runtime.encoders import LSTMEncoder, make_encoder, within
-from unspool.runtime.reading import form_of_fit, read
 from unspool.runtime.recurrence import Array, Ragged
 from unspool.runtime.skip import Skip
 from unspool.runtime.stream import Stream
@@ -90,7 +89,7 @@ class Model:
 
     def __init__(self, contents: Contents) -> None:
         plan, weights = contents.blueprint, contents.weights
-        self.contents, self.scaler = contents, contents.scaler
+        self.contents, self.form, self.scaler = contents, contents.form, contents.scaler
         self.latent_dim, self.horizon = plan.encoder.latent_dim, plan.horizon
         self.encoder = make_encoder(plan.encoder, within(weights, "encoder."))
         self.decoders = {
@@ -105,15 +104,15 @@ class Model:
             self.classes = restore_labels(contents.fitted["classes"])
         else:
             loss = contents.parameters.get("loss")
-            _checks.raise_all(_checks.choice("loss", loss, LOSSES))
+            _checks.raise_all(_checks.choice("loss", loss, (*LOSSES, *ALIASES)))
 
     def __repr__(self) -> str:
-        features = self.contents.facts.n_features
+        features = self.form.n_features
         return f"Model({self.contents.model}, {features} features, codes of {self.latent_dim})"
 
     def encode(self, X: Any, lengths: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
         """Codes of sequences, (N, L)."""
-        source, _ = self._read(X, lengths)
+        source = self._read(X, lengths)
         codes = np.empty((len(source), self.latent_dim), np.float32)
         for indices, x, batch in self._batches(source):
             codes[indices] = self.encoder(x, batch)
@@ -132,7 +131,7 @@ class Model:
         """
         scales = check_scales(scales)
         encoder, names = self._lstm_encoder(), self.feature_names(scales)
-        source, _ = self._read(X, lengths)
+        source = self._read(X, lengths)
         features = np.empty((len(source), len(names)), np.float32)
         values = encoder.part.lstm.width * max(source.max_length, *scales)
         for indices, x, batch in self._batches(source, values):
@@ -175,19 +174,17 @@ class Model:
                 "The decoder of this model reads the input beside the code, so codes alone cannot "
                 "be decoded; use `reconstruct`."
             )
-        facts = self.contents.facts
-        if facts.image_shape is not None and lengths is not None:
-            raise InputError("Images are all of one size; leave `lengths` out.")
+        self.form.check_lengths(lengths)
         codes, steps = _collect.codes_and_lengths(
-            codes, lengths, self.latent_dim, facts.max_length, decoder.most_steps
+            codes, lengths, self.latent_dim, self.form.max_length, decoder.most_steps
         )
         longest = int(steps.max(initial=0))
-        values = np.full((len(codes), longest, facts.n_features), np.nan)
+        values = np.full((len(codes), longest, self.form.n_features), np.nan)
         for indices in _longest_first(steps, longest * decoder.width):
             batch = Ragged(steps[indices], longest)
             values[indices] = self.scaler.undo(decoder(codes[indices], batch))
         values[np.arange(longest) >= steps[:, None]] = np.nan
-        return form_of_fit(self.contents)(values)
+        return self.form.restore(values)
 
     def reconstruct(
         self, X: Any, lengths: npt.ArrayLike | None = None, *, merge: bool = False
@@ -204,12 +201,12 @@ class Model:
             In the units of the data, NaN past the end of a sequence. With `merge`, for `Windows`,
             a list of arrays (T_i, F), one for every series: averages of overlapping windows.
         """
-        source, form = self._read(X, lengths, unwind=True, ends_with_future=True)
+        source = self._read(X, lengths, unwind=True, ends_with_future=True)
         pieces = ((indices, again) for indices, _, again in self._reconstructions(source))
         if merge:
             undo = self.scaler.undo
             return _collect.merged(source, ((indices, undo(again)) for indices, again in pieces))
-        return form(_collect.sequences(source, pieces, self.scaler))
+        return self.form.restore(_collect.sequences(source, pieces, self.scaler), X)
 
     def reconstruction_error(
         self,
@@ -235,17 +232,14 @@ class Model:
             length 0. With `merge`, a list of arrays (T_i,).
         """
         _collect.check_per(per)
-        source, _ = self._read(X, lengths, unwind=True, ends_with_future=True)
-        loss = self.contents.parameters["loss"]
+        source = self._read(X, lengths, unwind=True, ends_with_future=True)
+        loss = self.contents.loss
         pieces = (
             (indices, step_errors(again, x, loss))
             for indices, x, again in self._reconstructions(source)
         )
         errors = _collect.errors(source, pieces, per, merge=merge)
-        image = self.contents.facts.image_shape
-        if per == "step" and image is not None:
-            return errors.reshape(len(source), *image[:2])
-        return errors
+        return self.form.restore_steps(errors) if per == "step" and not merge else errors
 
     def forecast(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
         """What comes after sequences, (N, K, F).
@@ -253,14 +247,14 @@ class Model:
         Where the model was trained on a `y` its number of axes is kept, (N,) or (N, K); on a
         table without one, a table (N, K) is given.
         """
-        source, _ = self._read(X, lengths)
+        source = self._read(X, lengths)
         fitted = self.contents.fitted
         values = self._forecasts(source)
         return _collect.futures_shaped(values, fitted["y_ndim"], table=fitted["table"])
 
     def predict_quantiles(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
         """The quantiles of what comes after sequences, (N, K, F, Q), as the estimator's."""
-        source, _ = self._read(X, lengths)
+        source = self._read(X, lengths)
         return self._forecasts(source, "quantiles")
 
     def predict_proba(
@@ -302,7 +296,7 @@ class Model:
             if not np.isfinite(truth).all():
                 raise InputError("Expected finite numbers in `y`, got others.")
         else:
-            source, _ = self._read(X, lengths)
+            source = self._read(X, lengths)
             futures = Futures(source, self.horizon)
             _, _, truth = futures.take_with_future(np.arange(len(source)))
             predicted = self._forecasts(futures)
@@ -317,7 +311,7 @@ class Model:
         return self._scores(X, y, lengths).skill
 
     def _scores(self, X: Any, y: Any, lengths: npt.ArrayLike | None) -> _collect.Scores:
-        source, _ = self._read(X, lengths, unwind=True, ends_with_future=y is None)
+        source = self._read(X, lengths, unwind=True, ends_with_future=y is None)
         return _collect.scores(source, self._reconstructions(source), self.scaler)
 
     def stream(self, series: int | None = None) -> Stream:
@@ -338,25 +332,20 @@ class Model:
         *,
         unwind: bool = False,
         ends_with_future: bool = False,
-    ) -> tuple[Source, Any]:
-        """Read `X` as sequences that the encoder can take, and the form to give them back in.
+    ) -> Source:
+        """Read `X` as sequences that the encoder can take.
 
         With `unwind`, the decoder has to be able to reconstruct them; with `ends_with_future`, the
         last steps that training cut off are cut off here too.
         """
-        source, form = read(self.contents, X, lengths)
-        if ends_with_future and self.horizon and self.contents.fitted["y_ndim"] is None:
-            source = without_future(source, self.horizon, self.contents.facts.max_length)
-        bounds = [self.encoder.most_steps]
+        source = self.form.read(X, lengths)
+        if ends_with_future:
+            source = self.form.without_future(source)
+        limits = [self.encoder.most_steps]
         if unwind:
-            bounds.append(self._decoder("reconstruction").most_steps)
-        most = min((bound for bound in bounds if bound is not None), default=source.max_length)
-        if source.max_length > most:
-            raise InputError(
-                f"Expected sequences of at most {most} steps, as in training, got "
-                f"{source.max_length}; this model is made for sequences of bounded length."
-            )
-        return source, form
+            limits.append(self._decoder("reconstruction").most_steps)
+        self.form.check_longest(source, limits)
+        return source
 
     def _lstm_encoder(self) -> LSTMEncoder:
         if not isinstance(self.encoder, LSTMEncoder):

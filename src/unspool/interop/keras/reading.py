@@ -114,8 +114,7 @@ def from_keras(
 
 def _estimator(found: Found) -> Any:
     """The fitted estimator of what was found."""
-    from unspool.estimators.loading import ESTIMATORS
-    from unspool.estimators.registry import MODELS, class_of
+    from unspool._registry import CLASSIFIER, ESTIMATORS, MODELS, class_of
 
     n_features = found.fitted["n_features"]
     shift, scale = found.scaling or (0.0, 1.0)
@@ -134,10 +133,10 @@ def _estimator(found: Found) -> Any:
         fitted["classes"] = write_labels(np.arange(found.classes))
         fitted["head_history"] = NO_HISTORY
         fitted["autoencoder"] = {**of_encoder, "history": NO_HISTORY}
-        model = "EncoderClassifier"
+        model = CLASSIFIER.name
         outer = class_of(model, ESTIMATORS)(**found.head).get_params(deep=False)
         parameters = {**outer, "autoencoder": of_encoder}
         fitted["part"] = "encoder"
     contents = Contents(model, parameters, fitted, tensors, {"unspool": unspool.__version__})
     contents.check()
-    return class_of(model, ESTIMATORS).from_contents(contents, "auto")
+    return class_of(model, ESTIMATORS)._from_contents(contents, "auto")

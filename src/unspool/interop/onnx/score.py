@@ -63,7 +63,7 @@ def score(g: Graph, contents: Contents, batch: Batch, again: str) -> dict[str, l
     again : str
         Reconstructions (B, T, F), scaled.
     """
-    loss, features = contents.parameters["loss"], contents.facts.n_features
+    loss, features = contents.loss, contents.facts.n_features
     detector, (given_batch, given_time) = contents.detector, batch.asked
     assert detector is not None
     scales = {

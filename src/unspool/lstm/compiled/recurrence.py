@@ -1,9 +1,9 @@
-"""The recurrence in compiled code: forward and backward for a range of tiles.
+"""The recurrence in compiled code: forward and backward passes over a range of tiles.
 
-Sequences are cut into **tiles** of a few vectors' lanes, one sequence to a lane. A tile runs all
-its steps before the next begins, so that weights and state stay in the cache. Inside a tile every
-array is ``[row][lane]``, rows being units, gates or features; arrays outside are turned on the way
-in and out. A step is
+The batch is cut into **tiles** of a few vectors' lanes, one sequence per lane. A tile runs all its
+steps before the next tile begins, so that weights and state stay in the cache. Inside a tile every
+array is ``[row][lane]``, where rows are units, gates or features; other arrays are transposed on
+the way in and out. One step is
 
     forward:   gates = constant + W [h; x]       product
                c, h from the gates               activate
@@ -12,13 +12,12 @@ in and out. A step is
                dW += gate gradients [h; x]ᵀ      outer_sum
                [dh; dx] = Wᵀ gate gradients      product
 
-with gates in the order i, f, c, o and ``constant = bias + V k`` for a context k (see
-`unspool.lstm.reference`, whose equations these are).
+with gates in the order i, f, c, o and ``constant = bias + V k`` for a context k; the equations are
+in `unspool.lstm.reference`. Statistics of the states (`statistics`) are computed if requested.
 
-Statistics of the states over the steps (`statistics`) are taken where they are asked for.
-
-A sequence's numbers depend on no other lane. Sums over sequences go to a segment's own partial
-sum, and segments are cut by the batch alone: neither the threads nor their timing change a bit.
+The numbers of a sequence do not depend on other lanes. Sums over sequences are kept per segment,
+and segments depend on the batch alone, so neither the number of threads nor their timing changes a
+bit of the result.
 """
 
 from typing import NamedTuple
@@ -27,13 +26,13 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.lstm.compiled.activations import cell_activation, cell_slope, gate_slope, gates_of
-from unspool.lstm.compiled.kernel import Kernel, compiled
+from unspool.lstm.compiled.jit import Kernel, compiled
 from unspool.lstm.compiled.statistics import (
-    PULLING,
+    GRADIENT_TERMS,
     begin,
     collect,
-    pull,
-    spread_out,
+    gradient_terms,
+    state_gradient,
     write_statistics,
 )
 from unspool.lstm.compiled.tiles import (
@@ -64,11 +63,12 @@ from unspool.lstm.compiled.vector import (
 Record = npt.NDArray[np.void]
 
 
-class Job(NamedTuple):
-    """What the kernels are told: sizes, flags, and where arrays begin, as addresses.
+class Arguments(NamedTuple):
+    """Arguments of the kernels: sizes, flags, and the addresses of arrays.
 
     Strides count values, not bytes. An address of 0 means that there is no such array. Kernels
-    get it as a record, which costs them less to take in than a tuple of as many numbers.
+    receive the arguments as a record, which takes Numba less time to unpack than a tuple of this
+    length.
     """
 
     batch: int
@@ -80,9 +80,9 @@ class Job(NamedTuple):
     hard: int
     reverse: int
     segments: int
-    turned: int = 0  # x is read from the other end than the steps
-    local: int = 0  # h, its gradient and the reserve hold one tile, not the batch
-    # Inputs. Features and units of a step lie side by side.
+    flip_x: int = 0  # read x in the order opposite to that of the states
+    one_tile: int = 0  # h, its gradient and the reserve hold one tile instead of the batch
+    # Inputs. The features of a step are contiguous, and so are its units.
     w_hh: int = 0
     w_ih: int = 0
     w_context: int = 0
@@ -94,7 +94,7 @@ class Job(NamedTuple):
     c0: int = 0
     lengths: int = 0
     bias: int = 0
-    packed: int = 0  # [w_hh, w_ih], for a product
+    packed: int = 0  # [w_hh, w_ih], packed for a product
     packed_context: int = 0
     # Outputs.
     h: int = 0
@@ -103,8 +103,8 @@ class Job(NamedTuple):
     h_n: int = 0
     c_n: int = 0
     reserve: int = 0  # gates and c of every tile and step, for the backward pass
-    # Statistics of the states, (B, K, H): how many, K, and the place of each, -1 where it is not
-    # wanted. Gradients of the deviation need the mean.
+    # Statistics of the states, (B, K, H): the array, their number K, and the index of each among
+    # them, -1 if it is not requested. The gradient of the deviation needs the mean.
     pooled: int = 0
     statistics: int = 0
     mean: int = -1
@@ -124,78 +124,81 @@ class Job(NamedTuple):
     grad_context: int = 0
     grad_h0: int = 0
     grad_c0: int = 0
-    partial: int = 0  # of [w_hh, w_ih], of w_context and of the bias, one after the other
-    packed_back: int = 0  # w_hh transposed, for a product
-    packed_back_x: int = 0  # and w_ih
+    partial: int = 0  # per segment: gradients of [w_hh, w_ih], of w_context and of the bias
+    packed_back: int = 0  # w_hh transposed and packed
+    packed_back_x: int = 0  # w_ih transposed and packed
     packed_back_context: int = 0
-    # What the dense layers after a decoder are to give.
+    # The target of the dense layers that follow a decoder (`training_step`).
     target: int = 0
     target_batch: int = 0
     target_step: int = 0
 
 
-RECORD = np.dtype([(name, np.int64) for name in Job._fields])
+RECORD = np.dtype([(name, np.int64) for name in Arguments._fields])
 
 
-def as_record(job: Job) -> Record:
-    """`job` as kernels take it: an array of one record."""
-    return np.array([job], RECORD)
+def as_record(args: Arguments) -> Record:
+    """Return `args` as the kernels receive them: an array of one record."""
+    return np.array([args], RECORD)
 
 
 @Kernel
 def pack_forward(record, like):
     """Pack the weights that `forward` multiplies by."""
-    job = record[0]
-    gates, depth = 4 * job.hidden, job.hidden + job.features
-    packed, context = pointer(job.packed, like[0]), pointer(job.packed_context, like[0])
-    w_hh, w_ih = pointer(job.w_hh, like[0]), pointer(job.w_ih, like[0])
-    w_context, width = pointer(job.w_context, like[0]), job.context_size
-    pack(packed, depth, 0, w_hh, gates, job.hidden, job.hidden, 1)
-    pack(packed, depth, job.hidden, w_ih, gates, job.features, job.features, 1)
+    args = record[0]
+    gates, depth = 4 * args.hidden, args.hidden + args.features
+    packed, context = pointer(args.packed, like[0]), pointer(args.packed_context, like[0])
+    w_hh, w_ih = pointer(args.w_hh, like[0]), pointer(args.w_ih, like[0])
+    w_context, width = pointer(args.w_context, like[0]), args.context_size
+    pack(packed, depth, 0, w_hh, gates, args.hidden, args.hidden, 1)
+    pack(packed, depth, args.hidden, w_ih, gates, args.features, args.features, 1)
     pack(context, width, 0, w_context, gates, width, width, 1)
 
 
 @Kernel
 def pack_backward(record, like):
     """Pack the transposed weights that `backward` multiplies by."""
-    job = record[0]
-    gates, hidden = 4 * job.hidden, job.hidden
-    packed, packed_x = pointer(job.packed_back, like[0]), pointer(job.packed_back_x, like[0])
-    context = pointer(job.packed_back_context, like[0])
-    w_hh, w_ih = pointer(job.w_hh, like[0]), pointer(job.w_ih, like[0])
-    w_context = pointer(job.w_context, like[0])
+    args = record[0]
+    gates, hidden = 4 * args.hidden, args.hidden
+    packed, packed_x = pointer(args.packed_back, like[0]), pointer(args.packed_back_x, like[0])
+    context = pointer(args.packed_back_context, like[0])
+    w_hh, w_ih = pointer(args.w_hh, like[0]), pointer(args.w_ih, like[0])
+    w_context = pointer(args.w_context, like[0])
     pack(packed, gates, 0, w_hh, hidden, gates, 1, hidden)
-    if job.grad_x:
-        pack(packed_x, gates, 0, w_ih, job.features, gates, 1, job.features)
-    pack(context, gates, 0, w_context, job.context_size, gates, 1, job.context_size)
+    if args.grad_x:
+        pack(packed_x, gates, 0, w_ih, args.features, gates, 1, args.features)
+    pack(context, gates, 0, w_context, args.context_size, gates, 1, args.context_size)
 
 
 @compiled
-def tiles_of(job, like):
-    """How many tiles the batch is."""
+def tiles_of(args, like):
+    """Return the number of tiles in the batch."""
     lanes = len(like) * lanes_of(pointer(0, like[0]))
-    return (job.batch + lanes - 1) // lanes
+    return (args.batch + lanes - 1) // lanes
 
 
 # Forward.
 
 
 @compiled
-def constants(out, job, starts, scratch, first, lanes, like):
-    """The part of the gates that is the same at every step: the bias, and V k."""
-    bias = pointer(job.bias, like[0])
-    for gate in range(4 * job.hidden):
+def constants(out, args, starts, scratch, first, lanes, like):
+    """Compute the part of the gates that is the same at every step: the bias plus V k."""
+    bias = pointer(args.bias, like[0])
+    for gate in range(4 * args.hidden):
         fill(after(out, gate * lanes), lanes, bias[gate])
-    if job.context_size:
-        row_starts(starts, job.batch, first, lanes, job.context_size)
-        read_rows(scratch, lanes, pointer(job.context, like[0]), starts, job.context_size)
-        packed = pointer(job.packed_context, like[0])
-        product(out, out, packed, scratch, 4 * job.hidden, job.context_size, like)
+    if args.context_size:
+        row_starts(starts, args.batch, first, lanes, args.context_size)
+        read_rows(scratch, lanes, pointer(args.context, like[0]), starts, args.context_size)
+        packed = pointer(args.packed_context, like[0])
+        product(out, out, packed, scratch, 4 * args.hidden, args.context_size, like)
 
 
 @compiled
 def activate(gates, state, c_old, c_new, hidden, lanes, relu, hard, ends, t, ragged):
-    """From what the gates add up to, to the gates, c and h; h goes to `state`."""
+    """Apply the activations to the sums in `gates`, and compute c and h; h is written to `state`.
+
+    In a ragged step, lanes past their end keep their state.
+    """
     size, block = lanes_of(gates), hidden * lanes
     for place in range(0, block, size):
         i, f, g, o = gates_of(
@@ -222,83 +225,83 @@ def activate(gates, state, c_old, c_new, hidden, lanes, relu, hard, ends, t, rag
 
 
 @compiled
-def forward_tile(job, tile, workspace, like):
+def forward_tile(args, tile, workspace, like):
     """Run the sequences of a tile through all their steps.
 
-    `workspace` is the address of `workspace_size` values; `like` is a tuple of numbers of the
-    arrays' type, as many as a tile has vectors.
+    `workspace` is the address of `workspace_size` values. `like` is a tuple with one number per
+    vector of a tile, whose type is that of the arrays.
     """
     size = lanes_of(pointer(0, like[0]))
     lanes = len(like) * size
-    first, hidden, block = tile * lanes, job.hidden, job.hidden * lanes
-    depth = hidden + job.features
+    first, hidden, block = tile * lanes, args.hidden, args.hidden * lanes
+    depth = hidden + args.features
     starts = pointer(workspace, 1)
     x_starts, h_starts = after(starts, lanes), after(starts, 2 * lanes)
     constant = after(pointer(workspace, like[0]), 6 * lanes)
-    own_gates = after(constant, 4 * block)
-    state = after(own_gates, 4 * block)
-    own_c = after(state, (depth + size) * lanes)
-    scratch = after(own_c, (hidden + size) * lanes)
-    ends = after(scratch, (job.context_size + size) * lanes)
+    step_gates = after(constant, 4 * block)
+    state = after(step_gates, 4 * block)
+    initial_c = after(state, (depth + size) * lanes)
+    scratch = after(initial_c, (hidden + size) * lanes)
+    ends = after(scratch, (args.context_size + size) * lanes)
     running = after(ends, lanes)
-    x, packed = pointer(job.x, like[0]), pointer(job.packed, like[0])
-    h, reserve = pointer(job.h, like[0]), pointer(job.reserve, like[0])
-    if job.local:
-        h = after(h, -first * job.h_batch)
+    x, packed = pointer(args.x, like[0]), pointer(args.packed, like[0])
+    h, reserve = pointer(args.h, like[0]), pointer(args.reserve, like[0])
+    if args.one_tile:
+        h = after(h, -first * args.h_batch)
     else:
-        reserve = after(reserve, tile * job.steps * 5 * block)
+        reserve = after(reserve, tile * args.steps * 5 * block)
 
-    shortest, longest = lengths_in(job, first, lanes, ends)
-    constants(constant, job, starts, scratch, first, lanes, like)
-    row_starts(starts, job.batch, first, lanes, hidden)
-    row_starts(x_starts, job.batch, first, lanes, job.x_batch)
-    row_starts(h_starts, job.batch, first, lanes, job.h_batch)
-    read_rows(state, lanes, pointer(job.h0, like[0]), starts, hidden)
-    read_rows(own_c, lanes, pointer(job.c0, like[0]), starts, hidden)
-    if job.pooled:
+    shortest, longest = lengths_in(args, first, lanes, ends)
+    constants(constant, args, starts, scratch, first, lanes, like)
+    row_starts(starts, args.batch, first, lanes, hidden)
+    row_starts(x_starts, args.batch, first, lanes, args.x_batch)
+    row_starts(h_starts, args.batch, first, lanes, args.h_batch)
+    read_rows(state, lanes, pointer(args.h0, like[0]), starts, hidden)
+    read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
+    if args.pooled:
         begin(running, state, block)
-    c_old = own_c
-    for t in range(job.steps):
+    c_old = initial_c
+    for t in range(args.steps):
         if t < longest:
-            gates, c_new = own_gates, own_c
-            if job.reserve:
+            gates, c_new = step_gates, initial_c
+            if args.reserve:
                 gates = after(reserve, t * 5 * block)
                 c_new = after(gates, 4 * block)
-            if job.features:
+            if args.features:
                 shift = step_starts(
-                    x_starts, job, first, lanes, t, job.reverse != job.turned,
-                    job.x_batch, job.x_step, True,
+                    x_starts, args, first, lanes, t, args.reverse != args.flip_x,
+                    args.x_batch, args.x_step, True,
                 )  # fmt: skip
-                read_rows(after(state, block), lanes, after(x, shift), x_starts, job.features)
+                read_rows(after(state, block), lanes, after(x, shift), x_starts, args.features)
             product(gates, constant, packed, state, 4 * hidden, depth, like)
             activate(
-                gates, state, c_old, c_new, hidden, lanes, job.relu, job.hard,
+                gates, state, c_old, c_new, hidden, lanes, args.relu, args.hard,
                 ends, t, t >= shortest,
             )  # fmt: skip
-            if job.pooled:
-                collect(job, running, state, block, lanes, ends, t, t >= shortest)
+            if args.pooled:
+                collect(args, running, state, block, lanes, ends, t, t >= shortest)
             c_old = c_new
-        elif not job.h:
+        elif not args.h:
             break
-        if job.h:
+        if args.h:
             shift = step_starts(
-                h_starts, job, first, lanes, t, job.reverse, job.h_batch, job.h_step, False
+                h_starts, args, first, lanes, t, args.reverse, args.h_batch, args.h_step, False
             )
             write_rows(after(h, shift), h_starts, state, lanes, hidden)
-    write_rows(pointer(job.h_n, like[0]), starts, state, lanes, hidden)
-    write_rows(pointer(job.c_n, like[0]), starts, c_old, lanes, hidden)
-    if job.pooled:
-        write_statistics(job, running, starts, ends, first, lanes, like)
+    write_rows(pointer(args.h_n, like[0]), starts, state, lanes, hidden)
+    write_rows(pointer(args.c_n, like[0]), starts, c_old, lanes, hidden)
+    if args.pooled:
+        write_statistics(args, running, starts, ends, first, lanes, like)
 
 
 @Kernel
 def forward(record, first_segment, last_segment, workspace, like):
     """Run the tiles of the segments from `first_segment` to before `last_segment`."""
-    job = record[0]
-    tiles = tiles_of(job, like)
-    first_tile = first_segment * tiles // job.segments
-    for tile in range(first_tile, last_segment * tiles // job.segments):
-        forward_tile(job, tile, workspace, like)
+    args = record[0]
+    tiles = tiles_of(args, like)
+    first_tile = first_segment * tiles // args.segments
+    for tile in range(first_tile, last_segment * tiles // args.segments):
+        forward_tile(args, tile, workspace, like)
 
 
 # Backward.
@@ -306,16 +309,16 @@ def forward(record, first_segment, last_segment, workspace, like):
 
 @compiled
 def derive(
-    job, gates, c_old, grad_gates, sums, grad_h, incoming, grad_c, pulling, lanes, ends, t, ragged
+    args, gates, c_old, grad_gates, sums, grad_h, incoming, grad_c, terms, lanes, ends, t, ragged
 ):  # fmt: skip
-    """From the gradients of h and c after a step to those of its gates and of c before it.
+    """Compute the gradients of the gates, and of c before the step, from those of h and c after it.
 
-    `grad_h` takes in what came in for this step, and leaves holding what passes the step by: zero,
-    but where a sequence has ended already.
+    `incoming` is added to `grad_h`. Afterwards `grad_h` is zero, except in lanes past their end,
+    whose gradient passes the step unchanged.
     """
-    size, block = lanes_of(gates), job.hidden * lanes
-    relu, hard, pooled, stride = job.relu, job.hard, job.grad_pooled, block + size * lanes
-    deviation, largest, smallest = job.deviation >= 0, job.largest >= 0, job.smallest >= 0
+    size, block = lanes_of(gates), args.hidden * lanes
+    relu, hard, pooled, stride = args.relu, args.hard, args.grad_pooled, block + size * lanes
+    deviation, largest, smallest = args.deviation >= 0, args.largest >= 0, args.smallest >= 0
     for place in range(0, block, size):
         i = load(gates, place)
         f = load(gates, place + block)
@@ -324,8 +327,8 @@ def derive(
         y = cell_activation(load(gates, place + 4 * block), relu)
         dh, dc = load(grad_h, place) + load(incoming, place), load(grad_c, place)
         if pooled:
-            dh = dh + pull(
-                o * y, pulling, place, stride, deviation, largest, smallest, ends, lanes, t, ragged
+            dh = dh + state_gradient(
+                o * y, terms, place, stride, deviation, largest, smallest, ends, lanes, t, ragged
             )
         do = dh * y * gate_slope(o, hard)
         through = fma(dh * o, cell_slope(y, relu), dc)
@@ -351,19 +354,19 @@ def derive(
 
 
 @compiled
-def partial_size(job, size):
-    """Values in a partial sum of the weights' gradients, whose rows are whole vectors."""
-    width = rounded(job.hidden + job.features, size) + rounded(job.context_size, size)
-    return 4 * job.hidden * (width + 1)
+def partial_size(args, size):
+    """Return the number of values of a segment's weight gradients, whose rows are whole vectors."""
+    width = rounded(args.hidden + args.features, size) + rounded(args.context_size, size)
+    return 4 * args.hidden * (width + 1)
 
 
 @compiled
-def backward_tile(job, tile, partial, workspace, like):
-    """Take the gradients back through what `forward_tile` ran; add the weights' to `partial`."""
+def backward_tile(args, tile, partial, workspace, like):
+    """Backpropagate through a tile after `forward_tile`; add the weight gradients to `partial`."""
     size = lanes_of(pointer(0, like[0]))
     lanes = len(like) * size
-    first, hidden, block = tile * lanes, job.hidden, job.hidden * lanes
-    features, context_size = job.features, job.context_size
+    first, hidden, block = tile * lanes, args.hidden, args.hidden * lanes
+    features, context_size = args.features, args.context_size
     width, context_width = rounded(hidden + features, size), rounded(context_size, size)
     starts = pointer(workspace, 1)
     x_starts, h_starts = after(starts, lanes), after(starts, 2 * lanes)
@@ -373,43 +376,43 @@ def backward_tile(job, tile, partial, workspace, like):
     state_grad = after(sums, 4 * block)
     incoming = after(state_grad, (hidden + size) * lanes)
     c_grad = after(incoming, (hidden + size) * lanes)
-    own_c = after(c_grad, (hidden + size) * lanes)
-    x_grad = after(own_c, (hidden + size) * lanes)
+    initial_c = after(c_grad, (hidden + size) * lanes)
+    x_grad = after(initial_c, (hidden + size) * lanes)
     context_grad = after(x_grad, (features + size) * lanes)
     rows = after(context_grad, (context_size + size) * lanes)
     ends = after(rows, (max(width, context_width) + size) * lanes)
-    pulling = after(ends, lanes)
+    terms = after(ends, lanes)
 
-    x, h = pointer(job.x, like[0]), pointer(job.h, like[0])
-    reserve, grad_h = pointer(job.reserve, like[0]), pointer(job.grad_h, like[0])
+    x, h = pointer(args.x, like[0]), pointer(args.h, like[0])
+    reserve, grad_h = pointer(args.reserve, like[0]), pointer(args.grad_h, like[0])
     weights_sum = partial
     context_sum = after(weights_sum, 4 * hidden * width)
     bias_sum = after(context_sum, 4 * hidden * context_width)
-    if job.local:
-        h = after(h, -first * job.h_batch)
-        grad_h = after(grad_h, -first * job.grad_h_batch)
+    if args.one_tile:
+        h = after(h, -first * args.h_batch)
+        grad_h = after(grad_h, -first * args.grad_h_batch)
     else:
-        reserve = after(reserve, tile * job.steps * 5 * block)
+        reserve = after(reserve, tile * args.steps * 5 * block)
 
-    shortest, longest = lengths_in(job, first, lanes, ends)
-    row_starts(starts, job.batch, first, lanes, hidden)
-    read_rows(state_grad, lanes, pointer(job.grad_h_n, like[0]), starts, hidden)
-    if job.grad_pooled:
-        spread_out(job, pulling, starts, ends, state_grad, first, lanes, like)
-        row_starts(starts, job.batch, first, lanes, hidden)
-    row_starts(x_starts, job.batch, first, lanes, job.x_batch)
-    row_starts(h_starts, job.batch, first, lanes, job.h_batch)
-    row_starts(grad_starts, job.batch, first, lanes, job.grad_h_batch)
-    row_starts(grad_x_starts, job.batch, first, lanes, job.grad_x_batch)
+    shortest, longest = lengths_in(args, first, lanes, ends)
+    row_starts(starts, args.batch, first, lanes, hidden)
+    read_rows(state_grad, lanes, pointer(args.grad_h_n, like[0]), starts, hidden)
+    if args.grad_pooled:
+        gradient_terms(args, terms, starts, ends, state_grad, first, lanes, like)
+        row_starts(starts, args.batch, first, lanes, hidden)
+    row_starts(x_starts, args.batch, first, lanes, args.x_batch)
+    row_starts(h_starts, args.batch, first, lanes, args.h_batch)
+    row_starts(grad_starts, args.batch, first, lanes, args.grad_h_batch)
+    row_starts(grad_x_starts, args.batch, first, lanes, args.grad_x_batch)
     fill(sums, 4 * block, 0.0)
     fill(incoming, block, 0.0)
-    read_rows(own_c, lanes, pointer(job.c0, like[0]), starts, hidden)
-    read_rows(c_grad, lanes, pointer(job.grad_c_n, like[0]), starts, hidden)
-    for t in range(job.steps - 1, -1, -1):
-        if job.grad_h:
+    read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
+    read_rows(c_grad, lanes, pointer(args.grad_c_n, like[0]), starts, hidden)
+    for t in range(args.steps - 1, -1, -1):
+        if args.grad_h:
             shift = step_starts(
-                grad_starts, job, first, lanes, t, job.reverse,
-                job.grad_h_batch, job.grad_h_step, False,
+                grad_starts, args, first, lanes, t, args.reverse,
+                args.grad_h_batch, args.grad_h_step, False,
             )  # fmt: skip
             read_rows(incoming, lanes, after(grad_h, shift), grad_starts, hidden)
         if t >= longest:
@@ -418,69 +421,69 @@ def backward_tile(job, tile, partial, workspace, like):
                 store(state_grad, place, passing)
             continue
         gates = after(reserve, t * 5 * block)
-        c_old = after(gates, -block) if t else own_c
+        c_old = after(gates, -block) if t else initial_c
         derive(
-            job, gates, c_old, gates_grad, sums, state_grad, incoming, c_grad, pulling, lanes,
+            args, gates, c_old, gates_grad, sums, state_grad, incoming, c_grad, terms, lanes,
             ends, t, t >= shortest,
         )  # fmt: skip
-        before, before_starts = pointer(job.h0, like[0]), starts
+        before, before_starts = pointer(args.h0, like[0]), starts
         if t:
             shift = step_starts(
-                h_starts, job, first, lanes, t - 1, job.reverse, job.h_batch, job.h_step, False
+                h_starts, args, first, lanes, t - 1, args.reverse, args.h_batch, args.h_step, False
             )
             before, before_starts = after(h, shift), h_starts
         shift = step_starts(
-            x_starts, job, first, lanes, t, job.reverse != job.turned,
-            job.x_batch, job.x_step, True,
+            x_starts, args, first, lanes, t, args.reverse != args.flip_x,
+            args.x_batch, args.x_step, True,
         )  # fmt: skip
         for lane in range(lanes):
             row = after(rows, lane * width)
             copy_row(row, before, before_starts[lane], hidden)
             copy_row(after(row, hidden), after(x, shift), x_starts[lane], features)
         outer_sum(weights_sum, width, gates_grad, 4 * hidden, rows, lanes, like)
-        packed = pointer(job.packed_back, like[0])
+        packed = pointer(args.packed_back, like[0])
         product(state_grad, state_grad, packed, gates_grad, hidden, 4 * hidden, like)
-        if job.grad_x:
+        if args.grad_x:
             fill(x_grad, padded(features) * lanes, 0.0)
-            packed = pointer(job.packed_back_x, like[0])
+            packed = pointer(args.packed_back_x, like[0])
             product(x_grad, x_grad, packed, gates_grad, features, 4 * hidden, like)
-            grad_x = pointer(job.grad_x, like[0])
+            grad_x = pointer(args.grad_x, like[0])
             shift = step_starts(
-                grad_x_starts, job, first, lanes, t, job.reverse != job.turned,
-                job.grad_x_batch, job.grad_x_step, True,
+                grad_x_starts, args, first, lanes, t, args.reverse != args.flip_x,
+                args.grad_x_batch, args.grad_x_step, True,
             )  # fmt: skip
             write_rows(after(grad_x, shift), grad_x_starts, x_grad, lanes, features)
-    if job.grad_h0:
-        write_rows(pointer(job.grad_h0, like[0]), starts, state_grad, lanes, hidden)
-        write_rows(pointer(job.grad_c0, like[0]), starts, c_grad, lanes, hidden)
+    if args.grad_h0:
+        write_rows(pointer(args.grad_h0, like[0]), starts, state_grad, lanes, hidden)
+        write_rows(pointer(args.grad_c0, like[0]), starts, c_grad, lanes, hidden)
     for gate in range(4 * hidden):
         for place in range(gate * lanes, (gate + 1) * lanes, size):
             bias_sum[gate] += total(load(sums, place))
     if context_size:
-        row_starts(starts, job.batch, first, lanes, context_size)
-        context = pointer(job.context, like[0])
+        row_starts(starts, args.batch, first, lanes, context_size)
+        context = pointer(args.context, like[0])
         for lane in range(lanes):
             copy_row(after(rows, lane * context_width), context, starts[lane], context_size)
         outer_sum(context_sum, context_width, sums, 4 * hidden, rows, lanes, like)
         fill(context_grad, padded(context_size) * lanes, 0.0)
-        packed = pointer(job.packed_back_context, like[0])
+        packed = pointer(args.packed_back_context, like[0])
         product(context_grad, context_grad, packed, sums, context_size, 4 * hidden, like)
-        write_rows(pointer(job.grad_context, like[0]), starts, context_grad, lanes, context_size)
+        write_rows(pointer(args.grad_context, like[0]), starts, context_grad, lanes, context_size)
 
 
 @Kernel
 def backward(record, first_segment, last_segment, workspace, like):
-    """Take the gradients back through what `forward` ran, to a partial sum for every segment."""
-    job = record[0]
-    tiles, size = tiles_of(job, like), partial_size(job, lanes_of(pointer(0, like[0])))
+    """Backpropagate through the segments after `forward`; write the sums of each segment."""
+    args = record[0]
+    tiles, size = tiles_of(args, like), partial_size(args, lanes_of(pointer(0, like[0])))
     for segment in range(first_segment, last_segment):
-        partial = after(pointer(job.partial, like[0]), segment * size)
+        partial = after(pointer(args.partial, like[0]), segment * size)
         fill(partial, size, 0.0)
-        for tile in range(segment * tiles // job.segments, (segment + 1) * tiles // job.segments):
-            backward_tile(job, tile, partial, workspace, like)
+        for tile in range(segment * tiles // args.segments, (segment + 1) * tiles // args.segments):
+            backward_tile(args, tile, partial, workspace, like)
 
 
-def workspace_size(job: Job, lanes: int, size: int) -> int:
-    """Values of workspace for one thread: `lanes` a tile, `size` a vector."""
-    values = lanes * (13 * job.hidden + 3 * (job.features + job.context_size) + 16 * size)
-    return values + (lanes * PULLING * (job.hidden + size) if job.pooled else 0)
+def workspace_size(args: Arguments, lanes: int, size: int) -> int:
+    """Return the values of workspace per thread, for tiles of `lanes` and vectors of `size`."""
+    values = lanes * (13 * args.hidden + 3 * (args.features + args.context_size) + 16 * size)
+    return values + (lanes * GRADIENT_TERMS * (args.hidden + size) if args.pooled else 0)

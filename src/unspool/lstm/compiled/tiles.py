@@ -1,9 +1,9 @@
-"""Products inside a tile, and the way into it and out.
+"""Products inside a tile, and copying into and out of a tile.
 
-A tile is ``[row][lane]``: a lane to each sequence, rows being units, gates or features.
+A tile is ``[row][lane]``: one lane per sequence, where rows are units, gates or features.
 """
 
-from unspool.lstm.compiled.kernel import compiled
+from unspool.lstm.compiled.jit import compiled
 from unspool.lstm.compiled.vector import (
     MANY_REGISTERS,
     add_products,
@@ -18,8 +18,8 @@ from unspool.lstm.compiled.vector import (
     store_block,
 )
 
-FEW = 4  # rows of a small block; gates come in fours
-MANY = 8 if MANY_REGISTERS else 4  # rows of a large one, two vectors wide
+SMALL_BLOCK = 4  # rows of a small block; the number of gates is a multiple of it
+LARGE_BLOCK = 8 if MANY_REGISTERS else 4  # rows of a large block, which is two vectors wide
 
 
 # Products.
@@ -27,19 +27,19 @@ MANY = 8 if MANY_REGISTERS else 4  # rows of a large one, two vectors wide
 
 @compiled
 def padded(rows):
-    """Rows of a product, with those that fill its last block."""
-    return (rows + FEW - 1) // FEW * FEW
+    """Return the number of rows of a product, rounded up to whole blocks."""
+    return (rows + SMALL_BLOCK - 1) // SMALL_BLOCK * SMALL_BLOCK
 
 
 @compiled
 def pack(out, depth, first, source, rows, columns, row_stride, column_stride):
-    """Lay columns of a matrix out for `product`, as its columns from `first` on, of `depth`.
+    """Write columns of a matrix in the layout of `product`, as its columns from `first` on.
 
-    Blocks of MANY rows come first, then blocks of FEW, each column by column; rows that fill the
-    last block are zero.
+    Blocks of LARGE_BLOCK rows come first, then blocks of SMALL_BLOCK rows, each column by column;
+    the packed matrix has `depth` columns. Rows that fill the last block are zero.
     """
     for row in range(padded(rows)):
-        height = MANY if row < rows // MANY * MANY else FEW
+        height = LARGE_BLOCK if row < rows // LARGE_BLOCK * LARGE_BLOCK else SMALL_BLOCK
         block = row // height * height
         for column in range(columns):
             value = source[row * row_stride + column * column_stride] if row < rows else 0.0
@@ -48,108 +48,118 @@ def pack(out, depth, first, source, rows, columns, row_stride, column_stride):
 
 @compiled
 def product(out, start, packed, vectors, rows, depth, like):
-    """out[r] = start[r] + Σ_k packed[r, k] vectors[k], for `rows` rows and those that pad them.
+    """out[r] = start[r] + Σ_k packed[r, k] vectors[k], for `rows` rows and their padding.
 
-    `like` is a tuple of as many numbers as a tile has vectors.
+    `like` is a tuple with one number per vector of a tile.
     """
     lanes = len(like) * lanes_of(out)
-    large = rows // MANY * MANY
-    for row in range(0, large, MANY):
-        block = load_block(after(start, row * lanes), lanes, MANY, like)
+    large = rows // LARGE_BLOCK * LARGE_BLOCK
+    for row in range(0, large, LARGE_BLOCK):
+        block = load_block(after(start, row * lanes), lanes, LARGE_BLOCK, like)
         weights = after(packed, row * depth)
         for k in range(depth):
             block = add_products(
-                block, after(weights, k * MANY), 1, after(vectors, k * lanes), MANY, like
+                block,
+                after(weights, k * LARGE_BLOCK),
+                1,
+                after(vectors, k * lanes),
+                LARGE_BLOCK,
+                like,
             )
-        store_block(after(out, row * lanes), lanes, MANY, like, block)
-    for row in range(large, rows, FEW):
-        block = load_block(after(start, row * lanes), lanes, FEW, like)
+        store_block(after(out, row * lanes), lanes, LARGE_BLOCK, like, block)
+    for row in range(large, rows, SMALL_BLOCK):
+        block = load_block(after(start, row * lanes), lanes, SMALL_BLOCK, like)
         weights = after(packed, row * depth)
         for k in range(depth):
             block = add_products(
-                block, after(weights, k * FEW), 1, after(vectors, k * lanes), FEW, like
+                block,
+                after(weights, k * SMALL_BLOCK),
+                1,
+                after(vectors, k * lanes),
+                SMALL_BLOCK,
+                like,
             )
-        store_block(after(out, row * lanes), lanes, FEW, like, block)
+        store_block(after(out, row * lanes), lanes, SMALL_BLOCK, like, block)
 
 
 @compiled
 def outer_sum(out, width, gates, count, rows, lanes, like):
     """out[j] += Σ_b gates[j, b] rows[b], for `count` gates and rows of `width` values.
 
-    `count` is a multiple of FEW, `width` of a vector.
+    `count` is a multiple of SMALL_BLOCK, and `width` a multiple of a vector.
     """
     size = lanes_of(out)
     pair, single = (like[0], like[0]), (like[0],)
-    large = count // MANY * MANY
-    for first in range(0, large, MANY):
+    large = count // LARGE_BLOCK * LARGE_BLOCK
+    for first in range(0, large, LARGE_BLOCK):
         numbers = after(gates, first * lanes)
         for column in range(0, width - size, 2 * size):
             there = after(out, first * width + column)
-            block = load_block(there, width, MANY, pair)
+            block = load_block(there, width, LARGE_BLOCK, pair)
             for lane in range(lanes):
                 block = add_products(
                     block,
                     after(numbers, lane),
                     lanes,
                     after(rows, lane * width + column),
-                    MANY,
+                    LARGE_BLOCK,
                     pair,
                 )
-            store_block(there, width, MANY, pair, block)
+            store_block(there, width, LARGE_BLOCK, pair, block)
         if width // size % 2:
             there = after(out, first * width + width - size)
-            block = load_block(there, width, MANY, single)
+            block = load_block(there, width, LARGE_BLOCK, single)
             for lane in range(lanes):
                 block = add_products(
                     block,
                     after(numbers, lane),
                     lanes,
                     after(rows, lane * width + width - size),
-                    MANY,
+                    LARGE_BLOCK,
                     single,
                 )
-            store_block(there, width, MANY, single, block)
-    for first in range(large, count, FEW):
+            store_block(there, width, LARGE_BLOCK, single, block)
+    for first in range(large, count, SMALL_BLOCK):
         numbers = after(gates, first * lanes)
         for column in range(0, width, size):
             there = after(out, first * width + column)
-            block = load_block(there, width, FEW, single)
+            block = load_block(there, width, SMALL_BLOCK, single)
             for lane in range(lanes):
                 block = add_products(
                     block,
                     after(numbers, lane),
                     lanes,
                     after(rows, lane * width + column),
-                    FEW,
+                    SMALL_BLOCK,
                     single,
                 )
-            store_block(there, width, FEW, single, block)
+            store_block(there, width, SMALL_BLOCK, single, block)
 
 
-# Into a tile, and out of it.
+# Copying into and out of a tile.
 
 
 @compiled
 def row_starts(starts, batch, first, lanes, stride):
-    """Where each lane's row begins in an array with one every `stride`; -1 where there is none."""
+    """Set where each lane's row begins in an array with a row every `stride`; -1 if it has none."""
     for lane in range(lanes):
         starts[lane] = (first + lane) * stride if first + lane < batch else -1
 
 
 @compiled
-def step_starts(starts, job, first, lanes, t, backwards, batch_stride, step_stride, absent):
-    """Set `starts` to where each lane's step `t` begins; return how far to move them, all alike.
+def step_starts(starts, args, first, lanes, t, backwards, batch_stride, step_stride, absent):
+    """Set `starts` to where step `t` of each lane begins; return an offset to add to all of them.
 
-    Where `backwards`, a sequence is read from its own end. Past a sequence's end a step stands in
-    its own place or, where `absent`, nowhere. Without lengths `starts` stay as `row_starts` gave
-    them.
+    With `backwards`, a sequence is read from its last real step. Past the end of a sequence, the
+    step is its own position, or -1 with `absent`. Without lengths, `starts` remain as `row_starts`
+    set them.
     """
-    if not job.lengths:
-        return (job.steps - 1 - t if backwards else t) * step_stride
-    lengths = pointer(job.lengths, 1)
+    if not args.lengths:
+        return (args.steps - 1 - t if backwards else t) * step_stride
+    lengths = pointer(args.lengths, 1)
     for lane in range(lanes):
         sequence, start = first + lane, -1
-        if sequence < job.batch:
+        if sequence < args.batch:
             length = lengths[sequence]
             step = length - 1 - t if backwards and t < length else t
             if t < length or not absent:
@@ -160,12 +170,12 @@ def step_starts(starts, job, first, lanes, t, backwards, batch_stride, step_stri
 
 @compiled
 def read_rows(out, lanes, source, starts, count):
-    """out[k][lane] = source[starts[lane] + k], zeros where there is none.
+    """out[k][lane] = source[starts[lane] + k], zeros in lanes without a row.
 
-    Rows up to a multiple of a vector are written.
+    `out` is written up to a multiple of a vector.
     """
     size = lanes_of(out)
-    if count < FEW:
+    if count < SMALL_BLOCK:
         for k in range(count):
             for lane in range(lanes):
                 start = starts[lane]
@@ -184,7 +194,7 @@ def read_rows(out, lanes, source, starts, count):
 
 @compiled
 def write_rows(out, starts, source, lanes, count):
-    """out[starts[lane] + k] = source[k][lane], where there is such a row."""
+    """out[starts[lane] + k] = source[k][lane], in lanes that have a row."""
     size = lanes_of(out)
     for k in range(0, count, size):
         for lane in range(0, lanes, size):
@@ -199,9 +209,9 @@ def write_rows(out, starts, source, lanes, count):
 
 @compiled
 def copy_row(out, source, start, count):
-    """Copy `count` values from `start` on, or zeros where it is negative, in whole vectors.
+    """Copy `count` values from `start` on in whole vectors, or zeros if `start` is negative.
 
-    What follows the row in `out` is overwritten, up to a vector's length.
+    Up to a vector's length after the row is overwritten in `out`.
     """
     size = lanes_of(out)
     for k in range(0, count, size):
@@ -211,7 +221,7 @@ def copy_row(out, source, start, count):
 
 @compiled
 def rounded(count, size):
-    """`count` made a multiple of `size`."""
+    """Return `count` rounded up to a multiple of `size`."""
     return (count + size - 1) // size * size
 
 
@@ -223,17 +233,17 @@ def fill(out, count, value):
 
 
 @compiled
-def lengths_in(job, first, lanes, ends):
+def lengths_in(args, first, lanes, ends):
     """Write each lane's length to `ends`; return the shortest and the longest.
 
     A lane without a sequence has length 0.
     """
-    lengths = pointer(job.lengths, 1)
-    shortest, longest = job.steps, 0
+    lengths = pointer(args.lengths, 1)
+    shortest, longest = args.steps, 0
     for lane in range(lanes):
         length = 0
-        if first + lane < job.batch:
-            length = lengths[first + lane] if job.lengths else job.steps
+        if first + lane < args.batch:
+            length = lengths[first + lane] if args.lengths else args.steps
         shortest, longest = min(shortest, length), max(longest, length)
         ends[lane] = length
     return shortest, longest

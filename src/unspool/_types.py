@@ -1,0 +1,49 @@
+"""The names that parameters accept, as types: `decoder="repeet"` is an error for a type checker.
+
+Each list is written here once. `names` turns it into the tuple that checks at run time use.
+"""
+
+from typing import Any, Literal, get_args
+
+Auto = Literal["auto"]
+
+LSTMDecoderName = Literal[
+    "repeat",
+    "reversed_input",
+    "previous",
+    "state",
+    "state_reversed_input",
+    "state_previous",
+    "reshape",
+    "flat",
+]
+DecoderName = Literal[LSTMDecoderName, "dense"]
+PoolingName = Literal["last", "mean", "max", "mean_max", "all"]
+StatisticName = Literal["last", "mean", "max", "min", "std"]
+NormalizationName = Literal["none", "last", "standard"]
+ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"]
+CellActivationName = Literal["tanh", "relu"]
+GateActivationName = Literal["sigmoid", "hard_sigmoid"]
+
+LossAlias = Literal["mean_squared_error", "mean_absolute_error"]
+ElementwiseLossName = Literal["mse", "mae", "huber", "binary_crossentropy"]
+LossName = Literal[ElementwiseLossName, "categorical_crossentropy"]
+MetricName = Literal[LossName, "accuracy"]
+
+OptimizerName = Literal["adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "adadelta", "sgd"]
+ScheduleName = Literal["cosine", "constant"]
+ScalingName = Literal["standard", "minmax", "none"]
+BackendName = Literal["compiled", "torch", "stepwise"]
+
+ScoreKind = Literal["window", "step", "trailing", "code"]
+ThresholdKind = Literal["moving", "quantile", "pareto", "alarms"]
+
+Reads = Literal["sequences", "rows", "images"]
+Part = Literal["model", "encoder"]
+Per = Literal["sequence", "step"]
+
+
+def names(literal: Any) -> tuple[str, ...]:
+    """The names in a `Literal` type, in their order."""
+    found: tuple[str, ...] = get_args(literal)
+    return found

@@ -1,0 +1,207 @@
+"""The parameters of every estimator with the values that they accept, declared once.
+
+`fit` and `load` check all parameters of an estimator; a model file is checked for those that its
+blueprint depends on. What each parameter means is written in the docstring of the estimator's
+class, and a test compares that with the tables here.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from unspool import _types
+from unspool._checks import Complaint
+from unspool._registry import ESTIMATORS
+from unspool._types import names
+from unspool.blueprint import models, relations
+from unspool.blueprint.parts import Blueprint
+from unspool.blueprint.rules import (
+    Definition,
+    Facts,
+    Parameters,
+    Rule,
+    checked_by_estimator,
+    number,
+    one_of,
+    seed,
+    size,
+    some_of,
+    true_or_false,
+    whole,
+    wholes,
+)
+
+ACTIVATION = one_of(names(_types.ActivationName))
+DECODER = one_of(names(_types.DecoderName))
+ALIASES = names(_types.LossAlias)
+
+COMMON: Mapping[str, Rule] = {
+    "optimizer": one_of(names(_types.OptimizerName)),
+    "learning_rate": number(0, none=True, open_left=True),
+    "learning_rate_schedule": one_of(names(_types.ScheduleName)),
+    "global_clipnorm": number(0, none=True, open_left=True),
+    "batch_size": whole(1),
+    "epochs": whole(1, auto=True),
+    "patience": whole(1, none=True, auto=True),
+    "random_state": seed(),
+    "device": checked_by_estimator("str or torch.device"),
+    "verbose": whole(0),
+}
+TRAINING: Mapping[str, Rule] = {
+    "loss": one_of(names(_types.LossName), aliases=ALIASES),
+    "metrics": some_of(names(_types.MetricName), aliases=ALIASES),
+    "input_noise": number(0),
+    "input_dropout": number(0, 1),
+    **COMMON,
+    "steps_per_epoch": whole(1, none=True),
+    "validation_split": number(0, 1, auto=True),
+    "validation_steps": whole(1, none=True),
+    "scaling": one_of(names(_types.ScalingName)),
+}
+# Rows and images need no loss of distributions.
+ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
+LSTM: Mapping[str, Rule] = {
+    "latent_dim": size(),
+    "horizon": whole(1, none=True),
+    "units": size(none=True),
+    "patch_size": size(auto=True),
+    "decoder_units": size(none=True),
+    "num_layers": size(),
+    "bidirectional": true_or_false(),
+    "decoder": DECODER,
+    "head_units": wholes(1, none=True),
+    "head_activation": ACTIVATION,
+    "output_activation": ACTIVATION,
+    "activation": one_of(names(_types.CellActivationName)),
+    "recurrent_activation": one_of(names(_types.GateActivationName)),
+}
+LSTM_TRAINING: Mapping[str, Rule] = {
+    **TRAINING,
+    "teacher_forcing": number(0, 1, closed=True),
+    "backend": one_of(("auto", *names(_types.BackendName))),
+}
+FEEDFORWARD: Mapping[str, Rule] = {
+    "latent_dim": size(),
+    "hidden_units": wholes(1),
+    "activation": ACTIVATION,
+    "output_activation": ACTIVATION,
+    "kl_weight": number(0, none=True),
+}
+CODES: Mapping[str, Rule] = {"code_l1": number(0)}
+
+LSTM_AUTOENCODER = Definition(
+    structure={
+        **LSTM,
+        "pooling": one_of(("auto", *names(_types.PoolingName))),
+        "n_kernels": size(least=0, auto=True),
+        "reverse_target": true_or_false(),
+        "forecast_decoder": one_of(names(_types.DecoderName), none=True),
+        "kl_weight": number(0, none=True),
+    },
+    training={
+        **LSTM_TRAINING,
+        **CODES,
+        "loss_weights": Rule("pair of float", relations.check_loss_weights),
+        "mask_length": whole(1),
+        "contrastive_weight": number(0),
+    },
+    relations=(*relations.LSTM_AUTOENCODER, *relations.LOSSES),
+    build=models.lstm_autoencoder,
+)
+LSTM_FORECASTER = Definition(
+    structure={
+        **LSTM,
+        "pooling": one_of(names(_types.PoolingName)),
+        "every_step": true_or_false(),
+        "normalization": one_of(names(_types.NormalizationName)),
+        "linear_steps": whole(0),
+        "quantiles": Rule("sequence of float", relations.check_quantiles),
+    },
+    training={**LSTM_TRAINING, "dropout": number(0, 1)},
+    relations=(*relations.LSTM_FORECASTER, *relations.LOSSES),
+    build=models.lstm_forecaster,
+)
+DENSE_AUTOENCODER = Definition(
+    structure={**FEEDFORWARD, "code_activation": ACTIVATION},
+    training={**TRAINING, **CODES},
+    relations=relations.LOSSES,
+    build=models.dense,
+)
+STACKED_AUTOENCODER = Definition(
+    structure={**FEEDFORWARD, "inner_output_activation": ACTIVATION},
+    training={**TRAINING, **CODES, "inner_loss": ELEMENTWISE, "fine_tune": true_or_false()},
+    relations=(*relations.LOSSES, *relations.STACKED),
+    build=models.stacked,
+)
+CONV_AUTOENCODER = Definition(
+    structure={
+        "latent_dim": size(none=True),
+        "filters": Rule("list of int of at least 1", relations.check_filters),
+        "kernel_size": size(),
+        "pool_size": size(),
+        "activation": ACTIVATION,
+        "output_activation": ACTIVATION,
+        "image_shape": Rule("(H, W), (H, W, C) or None", relations.check_image_shape),
+        "kl_weight": number(0, none=True),
+    },
+    training={**TRAINING, **CODES},
+    relations=relations.LOSSES,
+    build=models.conv,
+)
+ENCODER_CLASSIFIER = Definition(
+    structure={"head_units": wholes(1), "head_activation": ACTIVATION},
+    training={
+        **COMMON,
+        "autoencoder": checked_by_estimator("estimator or None"),
+        "fine_tune": true_or_false(),
+        "fine_tune_epochs": whole(1, none=True),
+        "validation_split": number(0, 1),
+    },
+)
+ANOMALY_DETECTOR = Definition(
+    structure={},
+    training={
+        "model": checked_by_estimator("estimator or None"),
+        "window": whole(1, auto=True),
+        "kind": one_of(names(_types.ScoreKind)),
+        "threshold": one_of(names(_types.ThresholdKind)),
+        "rate": number(0, math.inf, open_left=True),
+        "period": number(0, none=True, open_left=True),
+        "memory": whole(1, auto=True),
+        "gap": whole(1),
+        "contamination": Rule(
+            'float above 0 and at most 0.5 or "auto"', relations.check_contamination
+        ),
+        "calibration_split": number(0, 1, open_left=True),
+        "random_state": seed(),
+        "device": checked_by_estimator("str or torch.device"),
+        "verbose": whole(0),
+    },
+    relations=relations.DETECTOR,
+)
+
+
+def definition(estimator: str) -> Definition:
+    """The parameters of an estimator, by the name of its class."""
+    found: Definition = globals()[ESTIMATORS[estimator].definition]
+    return found
+
+
+def blueprint(model: str, parameters: Parameters, facts: Facts) -> Blueprint:
+    """What a model is made of.
+
+    Parameters
+    ----------
+    model : str
+        Name of the estimator's class.
+    parameters : mapping
+        Its parameters, as `get_params` returns them, after a check with `complaints`.
+    facts : Facts
+        What `fit` learned from the data.
+    """
+    return definition(model).build(parameters, facts)
+
+
+def complaints(estimator: str, parameters: Mapping[str, Any]) -> list[Complaint]:
+    """What is wrong with the parameters that a model file's blueprint depends on."""
+    return definition(estimator).complaints(parameters, structure_only=True)

@@ -1,0 +1,252 @@
+"""Rules between parameters: each function returns what is wrong with valid values, or None."""
+
+from itertools import pairwise
+from typing import Any
+
+from unspool import _checks
+from unspool._checks import Complaint, shown
+from unspool._losses import BY_STEP, CROSSENTROPIES
+from unspool.blueprint.parts import DECODERS
+from unspool.blueprint.rules import Parameters, Relation
+
+
+def starts_from_state(name: str) -> bool:
+    """Whether a decoder of this name starts from the encoder's whole state."""
+    return name in DECODERS and DECODERS[name].code == "state"
+
+
+def _decoders(p: Parameters) -> list[str]:
+    """The names of the decoders that a model with these parameters has."""
+    if p.get("forecast_decoder") is None or p["horizon"] is None:
+        return [p["decoder"]]
+    return [p["decoder"], p["forecast_decoder"]]
+
+
+def _head_without_layers(p: Parameters) -> Complaint:
+    if p["head_units"] is not None:
+        return None
+    if "dense" in _decoders(p):
+        return (
+            "A decoder 'dense' consists of its dense layers, and `head_units` None removes all of "
+            "them; set head_units=()."
+        )
+    if p["output_activation"] != "linear":
+        return (
+            "`head_units` None removes the output layer, so `output_activation` "
+            f"{shown(p['output_activation'])} has no layer to apply to; set "
+            "output_activation='linear', or head_units=()."
+        )
+    return None
+
+
+def _units_of_dense_decoder(p: Parameters) -> Complaint:
+    if p["decoder_units"] is None or set(_decoders(p)) != {"dense"}:
+        return None
+    return (
+        "`decoder_units` is the width of the decoder's LSTM, which a decoder 'dense' lacks; "
+        "set decoder_units=None."
+    )
+
+
+def _pooling_of_state(p: Parameters) -> Complaint:
+    if p["pooling"] in ("auto", "last") or not any(map(starts_from_state, _decoders(p))):
+        return None
+    return (
+        "`pooling` must be 'last' for a decoder that starts from the encoder's whole state, got "
+        f"{shown(p['pooling'])}; set pooling='last', or choose another decoder."
+    )
+
+
+def _kernels_of_state(p: Parameters) -> Complaint:
+    if p["n_kernels"] in ("auto", 0) or not any(map(starts_from_state, _decoders(p))):
+        return None
+    return (
+        "`n_kernels` must be 0 for a decoder that starts from the encoder's whole state, got "
+        f"{shown(p['n_kernels'])}; set n_kernels=0, or choose another decoder."
+    )
+
+
+def _reversed_target(p: Parameters) -> Complaint:
+    if not p["reverse_target"]:
+        return None
+    name = p["decoder"]
+    if name == "dense" or DECODERS[name].flat:
+        return (
+            f"decoder={name!r} emits all steps at once, so `reverse_target` has no effect; set "
+            "reverse_target=False."
+        )
+    if DECODERS[name].reads == "reversed_input":
+        return (
+            f"decoder={name!r} reads the input backwards, so with `reverse_target` it would read "
+            "at each step the value that it must reconstruct; set reverse_target=False."
+        )
+    return None
+
+
+def _decoder_without_forecast(p: Parameters) -> Complaint:
+    if p["forecast_decoder"] is None or p["horizon"] is not None:
+        return None
+    return (
+        "`forecast_decoder` has no effect without `horizon`; set `horizon` too, or "
+        "forecast_decoder=None."
+    )
+
+
+def _patches_by_step(p: Parameters) -> Complaint:
+    if not p["every_step"] or p["patch_size"] in ("auto", 1):
+        return None
+    return (
+        "`every_step` needs the encoder's state after every step, which an LSTM that reads patches "
+        f"of {p['patch_size']} steps does not have; set patch_size=1."
+    )
+
+
+def _forecasts_by_step(p: Parameters) -> Complaint:
+    name = p["decoder"]
+    reads_input = name in DECODERS and DECODERS[name].reads == "reversed_input"
+    of_code_alone = not starts_from_state(name) and not reads_input
+    one_way = not p["bidirectional"] and p["pooling"] == "last"
+    if not p["every_step"] or (one_way and of_code_alone):
+        return None
+    return (
+        "`every_step` needs bidirectional=False, pooling='last' and a decoder that reads neither "
+        "the encoder's whole state nor the input, got "
+        f"bidirectional={shown(p['bidirectional'])}, pooling={shown(p['pooling'])}, "
+        f"decoder={shown(name)}."
+    )
+
+
+def _bounded_forecast(p: Parameters) -> Complaint:
+    bounded, crossentropy = p["output_activation"] != "linear", p["loss"] in CROSSENTROPIES
+    if not (bounded or crossentropy):
+        return None
+    if p["normalization"] == "none" and p["linear_steps"] == 0 and not len(p["quantiles"]):
+        return None
+    what = f"`output_activation` {p['output_activation']!r}" if bounded else f"`loss` {p['loss']!r}"
+    return (
+        f"{what} needs the decoder's output to be the whole forecast, so it needs "
+        "normalization='none', linear_steps=0 and quantiles=(), got "
+        f"normalization={shown(p['normalization'])}, linear_steps={shown(p['linear_steps'])}, "
+        f"quantiles={shown(p['quantiles'])}."
+    )
+
+
+def _distributions(p: Parameters) -> Complaint:
+    if p["loss"] not in BY_STEP or p["output_activation"] == "softmax":
+        return None
+    return (
+        f"`loss` {p['loss']!r} needs output_activation='softmax', got "
+        f"{shown(p['output_activation'])}."
+    )
+
+
+def _accuracy(p: Parameters) -> Complaint:
+    if "accuracy" not in p["metrics"] or p["loss"] in CROSSENTROPIES:
+        return None
+    return (
+        f"The metric 'accuracy' needs one of the losses {' and '.join(CROSSENTROPIES)}, got "
+        f"loss={shown(p['loss'])}; remove it from `metrics`."
+    )
+
+
+def _inner_crossentropy(p: Parameters) -> Complaint:
+    if p["inner_loss"] != "binary_crossentropy" or p["activation"] == "sigmoid":
+        return None
+    return (
+        "`inner_loss` 'binary_crossentropy' needs codes between 0 and 1, so activation='sigmoid', "
+        f"got {shown(p['activation'])}."
+    )
+
+
+def _rate(p: Parameters) -> Complaint:
+    if p["threshold"] == "alarms":
+        return None
+    return _checks.number("rate", p["rate"], 0, 1, open_left=True)
+
+
+def _period(p: Parameters) -> Complaint:
+    if p["threshold"] != "alarms" or p["period"] is not None:
+        return None
+    return (
+        "`threshold` 'alarms' needs `period`, the number of steps in which `rate` false alarms are "
+        "allowed."
+    )
+
+
+def _of_decoders(*decoders: str) -> tuple[Relation, ...]:
+    """What `decoders`, the parameters that name them, rule out in an LSTM model."""
+    return (
+        Relation(("head_units", "output_activation", *decoders), _head_without_layers),
+        Relation(("decoder_units", *decoders), _units_of_dense_decoder),
+        Relation(("pooling", *decoders), _pooling_of_state),
+    )
+
+
+LSTM_AUTOENCODER = (
+    *_of_decoders("decoder", "forecast_decoder", "horizon"),
+    Relation(("n_kernels", "decoder", "forecast_decoder", "horizon"), _kernels_of_state),
+    Relation(("reverse_target", "decoder"), _reversed_target),
+    Relation(("forecast_decoder", "horizon"), _decoder_without_forecast),
+)
+LSTM_FORECASTER = (
+    *_of_decoders("decoder"),
+    Relation(("every_step", "patch_size"), _patches_by_step),
+    Relation(("every_step", "bidirectional", "pooling", "decoder"), _forecasts_by_step),
+    Relation(
+        ("output_activation", "loss", "normalization", "linear_steps", "quantiles"),
+        _bounded_forecast,
+    ),
+)
+LOSSES = (
+    Relation(("loss", "output_activation"), _distributions),
+    Relation(("metrics", "loss"), _accuracy),
+)
+STACKED = (Relation(("inner_loss", "activation"), _inner_crossentropy),)
+DETECTOR = (
+    Relation(("threshold", "rate"), _rate),
+    Relation(("threshold", "period"), _period),
+)
+
+
+def check_quantiles(name: str, value: Any) -> list[Complaint]:
+    """Quantiles are numbers between 0 and 1, each larger than the one before."""
+    if not isinstance(value, (list, tuple)):
+        return [f"`{name}` must be a list of numbers, got {shown(value)}."]
+    found = [_checks.number(name, q, 0, 1, open_left=True) for q in value]
+    if not any(found) and any(low >= high for low, high in pairwise(value)):
+        found.append(f"`{name}` must increase from each to the next, got {shown(value)}.")
+    return found
+
+
+def check_loss_weights(name: str, value: Any) -> list[Complaint]:
+    """The weights of two losses, not both zero."""
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        return [f"`{name}` must be two numbers, got {shown(value)}."]
+    found = [_checks.number(name, weight, 0) for weight in value]
+    if not any(found) and not any(value):
+        found.append(f"`{name}` must have at least one number above 0, got {shown(value)}.")
+    return found
+
+
+def check_filters(name: str, value: Any) -> list[Complaint]:
+    """At least one whole number."""
+    if isinstance(value, (list, tuple)) and not value:
+        return [f"`{name}` must have at least one number, got none."]
+    return _checks.wholes(name, value, 1)
+
+
+def check_image_shape(name: str, value: Any) -> list[Complaint]:
+    """Height and width, with the number of channels or without it; or None."""
+    if value is None:
+        return []
+    if isinstance(value, (list, tuple)) and len(value) not in (2, 3):
+        return [f"`{name}` must be (H, W) or (H, W, C), got {shown(value)}."]
+    return _checks.wholes(name, value, 1)
+
+
+def check_contamination(name: str, value: Any) -> list[Complaint]:
+    """A share above 0 and at most 0.5, or "auto"."""
+    if _checks.number(name, value, 0, 0.5, auto=True, open_left=True, closed=True) is None:
+        return []
+    # scikit-learn's estimator checks expect this wording.
+    return [f"{name} must be in (0, 0.5] or 'auto', got {shown(value)}."]

@@ -1,0 +1,111 @@
+"""Long series and sequences from a file become `FileData`, cut into windows if requested.
+
+A reader finds series or sequences in a file and passes them to `of_series` or `of_sequences`,
+with the columns that describe them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unspool.data.file_data import Column, FileData
+from unspool.data.sequences import IntArray, Sequences
+from unspool.data.windows import Short, Windows
+from unspool.errors import InputError
+
+
+@dataclass(frozen=True)
+class WindowOptions:
+    """How to cut series into windows, as for `Windows`; with a `size` of None they stay whole."""
+
+    size: int | None = None
+    stride: int = 1
+    tail: bool = False
+    short: Short = "error"
+
+    def windows(self, series: Sequence[Column], names: Sequence[str] | None = None) -> Windows:
+        """Windows over `series`, arrays of shape (T_i, F)."""
+        return Windows(
+            list(series),
+            self.size or 0,
+            self.stride,
+            tail=self.tail,
+            short=self.short,
+            feature_names=names,
+        )
+
+
+def of_series(
+    series: Sequence[Column],
+    options: WindowOptions,
+    *,
+    ids: Sequence[Any] | None = None,
+    steps: dict[str, list[Column]] | None = None,
+    names: Sequence[str] | None = None,
+    notes: Sequence[str] = (),
+) -> FileData:
+    """Series of shape (T_i, F) with columns for their steps, cut or whole.
+
+    Without a window every series becomes one sequence, and its label is that of its last step.
+    """
+    steps = steps or {}
+    notes = list(notes)
+    source: Sequences | Windows
+    index: dict[str, Column] = {}
+    if options.size is None:
+        source = Sequences.from_list(series, names)
+        owner, last = np.arange(len(series)), np.array([len(one) - 1 for one in series])
+    else:
+        source = options.windows(series, names)
+        owner, start = source.place(np.arange(len(source)))
+        last = start + source.lengths_of(np.arange(len(source))) - 1
+    if ids is not None:
+        index["id"] = np.asarray(ids)[owner]
+    if options.size is not None:
+        index["start"] = _at(steps["time"], owner, start) if "time" in steps else start
+    if "label" in steps:
+        index["label"] = _at(steps["label"], owner, last)
+        notes.append(_label_note(options, steps["label"]))
+    return FileData(source, index, steps, None if ids is None else list(ids), tuple(notes))
+
+
+def of_sequences(
+    sequences: Sequences,
+    options: WindowOptions,
+    *,
+    index: dict[str, Column] | None = None,
+    notes: Sequence[str] = (),
+) -> FileData:
+    """N sequences with columns of shape (N,), whole or cut into windows."""
+    index = index or {}
+    for name, column in index.items():
+        if column.shape != (len(sequences),):
+            raise InputError(
+                f"Expected {name} as {len(sequences)} values, one for each sequence, "
+                f"got shape {column.shape}."
+            )
+    if options.size is None:
+        return FileData(sequences, index, {}, None, tuple(notes))
+    ids = index.get("id", np.arange(len(sequences)))
+    windows = options.windows([sequences[i] for i in range(len(sequences))])
+    owner, start = windows.place(np.arange(len(windows)))
+    columns = {"id": ids[owner], "start": start}
+    columns |= {name: column[owner] for name, column in index.items() if name != "id"}
+    note = f"windows are cut from each of the {len(sequences):,} sequences, none across two"
+    return FileData(windows, columns, {}, ids.tolist(), (*notes, note))
+
+
+def _at(columns: list[Column], owner: IntArray, step: IntArray) -> Column:
+    """The value at one step of each of N sequences, from the columns of their series."""
+    ends = np.cumsum([len(one) for one in columns])
+    first = ends - [len(one) for one in columns]
+    return np.concatenate(columns)[first[owner] + step]
+
+
+def _label_note(options: WindowOptions, labels: list[Column]) -> str:
+    if options.size is not None:
+        return "the label of a window is the one at its last step"
+    constant = all((one == one[0]).all() for one in labels)
+    return f"the label of a series is {'constant' if constant else 'the one at its last step'}"

@@ -1,0 +1,45 @@
+"""`FileData`: what `read_file` returns."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from unspool.data.convert import Source
+
+Column = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class FileData:
+    """The content of a file: sequences or windows, and columns that describe them.
+
+    `read_file` returns it; there is no need to make one.
+
+    Attributes
+    ----------
+    source : Sequences or Windows
+        N sequences or windows. Every estimator accepts it as ``X``.
+    index : dict of str to array of shape (N,)
+        Columns that describe each sequence or window, to be put in front of outputs: "id" if
+        there are several series; "start" for windows, the time of the first step or its number,
+        counted from 0; "time" if each row of a table is a sequence and has a time; "label" if the
+        file has labels.
+    steps : dict of str to list of arrays of shape (T_i,)
+        "time" and "label" of every step, one array for each series. It is empty for files of
+        sequences.
+    series_ids : list or None
+        Name of every series, if there are several or a column names them.
+    notes : tuple of str
+        How the file was read, for example which column was taken as the time; one line each.
+
+    See Also
+    --------
+    read_file : Read a file of sequences or of long series.
+    """
+
+    source: Source
+    index: dict[str, Column]
+    steps: dict[str, list[Column]]
+    series_ids: list[Any] | None
+    notes: tuple[str, ...]

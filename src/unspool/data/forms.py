@@ -1,0 +1,307 @@
+"""`InputForm`: what a trained model accepts as `X`, and the form in which it returns sequences.
+
+Estimators and `unspool.runtime` both read `X` here, so that they accept the same forms and raise
+the same messages. The fields of an `InputForm` are those that a model file stores.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool._types import Reads
+from unspool.data.convert import (
+    Source,
+    as_sequences,
+    check_has_columns,
+    check_more_than_a_step,
+    plain,
+)
+from unspool.data.frames import check_rows_are_sequences, is_frame, labels_of, names_of
+from unspool.data.futures import without_future
+from unspool.data.sequences import FloatArray, Sequences
+from unspool.errors import InputError
+
+Shape = tuple[int, ...]
+CheckColumns = Callable[[FloatArray], None]
+
+
+@dataclass(frozen=True)
+class InputForm:
+    """The form of the data that a model was fitted on.
+
+    Parameters
+    ----------
+    model : str
+        Class of the estimator, for messages.
+    reads : {"sequences", "rows", "images"}
+        How the model reads a row of a table.
+    table : bool
+        Whether `fit` read a table (N, T).
+    n_features : int
+        Number of features of a step, F.
+    max_length : int
+        Number of steps of the longest sequence.
+    names : tuple of str, optional
+        Names of the F features; if `fit` read a table, of its columns.
+    image_shape : (H, W, C), optional
+        None for a model of sequences.
+    axes : tuple of int, optional
+        Shape in which `fit` read an image: (H, W, C), (H, W) or (H · W · C,).
+    cut_off : int, default 0
+        Number of steps that `fit` cut off the end of every sequence, to forecast them.
+    """
+
+    model: str
+    reads: Reads
+    table: bool
+    n_features: int
+    max_length: int
+    names: tuple[str, ...] | None = None
+    image_shape: Shape | None = None
+    axes: Shape | None = None
+    cut_off: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        X: Any,
+        model: str,
+        reads: Reads,
+        *,
+        image_shape: Sequence[int] | None = None,
+        with_future: bool = False,
+        check_columns: CheckColumns | None = None,
+    ) -> tuple["InputForm", Source]:
+        """Read `X` for `fit`: return its form and its sequences.
+
+        Parameters
+        ----------
+        X : as for `as_sequences`, or images (N, H, W, C)
+        model, reads
+            See the class.
+        image_shape : (H, W) or (H, W, C), optional
+            The parameter of a model that reads images.
+        with_future : bool, default False
+            Whether `fit` was also given the future of every row, so that rows are sequences.
+        check_columns : callable, optional
+            Called with the values (N, T) of a table.
+
+        Raises
+        ------
+        InputError
+            If `X` is not in one of the forms, or has no step.
+        """
+        values = plain(X)
+        axes = _axes(values)
+        shape = image_shape_of(image_shape, axes) if reads == "images" else None
+        if table := _is_table(values):
+            check_has_columns(values)
+            if check_columns is not None:
+                check_columns(values)
+            if shape is None and reads != "rows":
+                check_rows_are_sequences(X)
+                if not with_future:
+                    check_more_than_a_step(values)
+        source = _arranged(values, shape, rows=table and reads == "rows")
+        if source.max_length == 0:
+            raise InputError(
+                f"Expected a sequence with at least one step to learn from, got {source!r}; all "
+                "their values are missing."
+            )
+        names = _column_names(X) if table else source.feature_names
+        axes_of_images = None if shape is None else axes
+        sizes = source.n_features, source.max_length
+        return cls(model, reads, table, *sizes, names, shape, axes_of_images), source
+
+    def read(
+        self,
+        X: Any,
+        lengths: npt.ArrayLike | None = None,
+        *,
+        one_step: bool = False,
+        check_columns: CheckColumns | None = None,
+    ) -> Source:
+        """Read `X` as sequences of the features that the model was fitted on.
+
+        Parameters
+        ----------
+        X : as for `of`
+        lengths : array of shape (N,), optional
+            Number of real steps of every sequence, if `X` is an array (N, T, F).
+        one_step : bool, default False
+            Accept a table (N, 1) although `fit` saw longer sequences.
+        check_columns : callable, optional
+            Called with the values of a table, if `fit` read one too and cut nothing off it. By
+            default the names of its columns are compared with those of `fit`, and a table of
+            sequences may have any number of columns.
+
+        Raises
+        ------
+        InputError
+            If `X` is not in one of the forms, or has other features.
+        """
+        self.check_lengths(lengths)
+        values = plain(X)
+        axes = _axes(values)
+        if lengths is not None:
+            if not isinstance(values, np.ndarray):
+                raise InputError(
+                    f"`lengths` needs an array (N, T, F), got {values!r}, which knows its lengths."
+                )
+            return self._checked(Sequences(values, lengths))
+        if table := _is_table(values):
+            whole = self.image_shape is not None or (self.reads == "rows" and self.table)
+            check_has_columns(values)
+            if not whole:
+                check_rows_are_sequences(X)
+            if self.table and not self.cut_off:
+                if check_columns is not None:
+                    check_columns(values)
+                else:
+                    self._check_names(_column_names(X))
+            if not whole and self.max_length > 1 and not one_step:
+                check_more_than_a_step(values)
+        rows = table and self.table and self.reads == "rows"
+        return self._checked(_arranged(values, self.image_shape, rows=rows), axes)
+
+    def restore(self, values: FloatArray, X: Any = None) -> FloatArray:
+        """Sequences (N, T, F) in the form of `X`, by default in that of the data of `fit`."""
+        if self.image_shape is not None:
+            axes = self.axes if X is None else _axes_of(X)
+            assert axes is not None
+            return values.reshape(len(values), *axes)
+        if not self.table or (X is not None and len(_axes_of(X)) != 1):
+            return values
+        return values[:, 0] if self.reads == "rows" else values[:, :, 0]
+
+    def restore_steps(self, values: FloatArray) -> FloatArray:
+        """A value for every step (N, T); for images, for every pixel (N, H, W)."""
+        if self.image_shape is None:
+            return values
+        return values.reshape(len(values), *self.image_shape[:2])
+
+    def without_future(self, source: Source) -> Source:
+        """Sequences without the last steps, if `fit` cut off such steps to forecast them."""
+        return without_future(source, self.cut_off, self.max_length) if self.cut_off else source
+
+    def check_lengths(self, lengths: npt.ArrayLike | None) -> None:
+        """Refuse `lengths` for images."""
+        if self.image_shape is not None and lengths is not None:
+            raise InputError("All images have the same size; leave `lengths` out.")
+
+    def check_longest(self, source: Source, limits: Iterable[int | None]) -> None:
+        """Refuse sequences with more steps than one of the `limits`; None is no limit."""
+        most = min((limit for limit in limits if limit is not None), default=source.max_length)
+        if source.max_length > most:
+            raise InputError(
+                f"Expected sequences of at most {most} steps, as in `fit`, got "
+                f"{source.max_length}; this {self.model} has layers of a fixed number of steps."
+            )
+
+    def _checked(self, source: Source, axes: Shape = ()) -> Source:
+        """`source`, read from an array of shape (N, *axes), if it has the features of `fit`."""
+        if source.n_features != self.n_features:
+            raise InputError(
+                f"X has {source.n_features} features, but {self.model} is expecting "
+                f"{self.n_features} features as input{_hint(axes, self.n_features)}."
+            )
+        if not self.table:
+            self._check_names(source.feature_names)
+        return source
+
+    def _check_names(self, names: tuple[str, ...] | None) -> None:
+        if names and self.names and names != self.names:
+            raise InputError(
+                f"Expected the features {', '.join(self.names)}, in this order, got "
+                f"{', '.join(names)}; choose and order them as in `fit`."
+            )
+
+
+def image_shape_of(given: Sequence[int] | None, axes: Sequence[int] | None) -> Shape | None:
+    """Shape (H, W, C) of images, or None for sequences.
+
+    Parameters
+    ----------
+    given : (H, W) or (H, W, C), optional
+        The parameter `image_shape`.
+    axes : sequence of int, optional
+        Shape of what `fit` was given, without N.
+    """
+    if given is not None:
+        return (*given, 1)[:3]
+    return tuple(axes) if axes is not None and len(axes) == 3 else None
+
+
+def forms_of_image(image: Shape) -> tuple[Shape, ...]:
+    """The shapes in which an image (H, W, C) may be given."""
+    height, width, channels = image
+    return (image, *([(height, width)] if channels == 1 else []), (prod(image),))
+
+
+def _is_table(values: Source | FloatArray) -> TypeGuard[FloatArray]:
+    return isinstance(values, np.ndarray) and values.ndim == 2
+
+
+def _axes(values: Source | FloatArray) -> Shape:
+    """Shape of an array without N; () for `Sequences` and `Windows`."""
+    return tuple(values.shape[1:]) if isinstance(values, np.ndarray) else ()
+
+
+def _axes_of(X: Any) -> Shape:
+    is_numeric = isinstance(X, np.ndarray) and X.dtype != object
+    return _axes(X if is_numeric else plain(X))
+
+
+def _column_names(X: Any) -> tuple[str, ...] | None:
+    return names_of(labels_of(X)) if is_frame(X) else None
+
+
+def _arranged(values: Source | FloatArray, image: Shape | None, *, rows: bool) -> Source:
+    """Sequences (N, T, F) of `values`: an image is H · W steps, with `rows` a row is one step."""
+    if image is not None:
+        return _pixels(values, image)
+    source = as_sequences(values)
+    return Sequences(_whole(source, "Row").transpose(0, 2, 1)) if rows else source
+
+
+def _pixels(values: Source | FloatArray, image: Shape) -> Sequences:
+    height, width, channels = image
+    forms = forms_of_image(image)
+    if not isinstance(values, np.ndarray) or values.shape[1:] not in forms:
+        listed = [f"(N, {', '.join(map(str, form))})" for form in forms]
+        got = f"shape {values.shape}" if isinstance(values, np.ndarray) else repr(values)
+        raise InputError(
+            f"Expected images of shape {' or '.join(listed[:-1])}, or a table {listed[-1]}, got "
+            f"{got}; fit another model to images of another shape."
+        )
+    pixels = Sequences(values.reshape(len(values), height * width, channels))
+    _whole(pixels, "Image")
+    return pixels
+
+
+def _whole(source: Source, noun: str) -> FloatArray:
+    """Values (N, T, F) of rows or images, in which NaN at the end is not padding."""
+    assert isinstance(source, Sequences)
+    incomplete = np.flatnonzero(source.lengths < source.values.shape[1])
+    if len(incomplete):
+        raise InputError(
+            f"{noun} {incomplete[0]} ends in NaN, but this model needs every value of it; fill or "
+            "drop it."
+        )
+    return source.values
+
+
+def _hint(axes: Shape, features: int) -> str:
+    """What may be wrong with an array (N, *axes) for a model of so many features."""
+    if axes == (features,):
+        return (
+            ". A table (N, T) is N sequences of one feature; give one series (T, F) as [X] "
+            "(X[None] for an array), or cut it with Windows(X, size)"
+        )
+    if len(axes) == 2 and axes[0] == features:
+        return ". Where features come before steps, (N, F, T), give X.transpose(0, 2, 1)"
+    return ""

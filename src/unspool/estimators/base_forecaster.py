@@ -1,0 +1,227 @@
+"""What a fitted forecaster can do: forecasts, quantiles, continuations, a score."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import Tags
+from torch import Tensor
+from torch.nn import functional
+
+from unspool import _checks
+from unspool.data.futures import Futures, as_future
+from unspool.data.sequences import FloatArray
+from unspool.errors import InputError
+from unspool.estimators.base import drawing
+from unspool.estimators.batch_runner import runner
+from unspool.estimators.forecasting import Forecasts
+from unspool.estimators.recurrent import LSTMModel
+from unspool.training.batches import Batch
+
+
+class BaseForecaster(
+    RegressorMixin,  # type: ignore[misc]  # scikit-learn ships no types
+    Forecasts,
+    LSTMModel,
+):
+    """A model with scikit-learn's API of a regressor; see `LSTMForecaster`."""
+
+    def predict(self, X: Any) -> FloatArray:
+        """Forecast the steps that follow sequences: scikit-learn's name for `forecast`.
+
+        Parameters
+        ----------
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts. They are the past: no steps are cut off.
+
+        Returns
+        -------
+        ndarray of shape (N, K, F)
+            Forecasts in the units of the data. If `fit` was given `y`, the result has the number of
+            axes of that, (N,) or (N, K); otherwise (N, K) for a table (N, T).
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, or has other features than the `X` of `fit`.
+        """
+        return self.forecast(X)
+
+    def predict_quantiles(self, X: Any) -> FloatArray:
+        """Forecast the `quantiles` of the steps that follow sequences.
+
+        Parameters
+        ----------
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts. They are the past: no steps are cut off.
+
+        Returns
+        -------
+        ndarray of shape (N, K, F, Q)
+            Forecasts in the units of the data, in the order of `quantiles`; none is below the one
+            before. The shape does not depend on that of `y` in `fit`.
+
+        Raises
+        ------
+        InputError
+            If the model was fitted without `quantiles`, or if `X` cannot be read.
+        """
+        source = self._read(X)
+        count = len(self._parameters["quantiles"])
+        if not count:
+            raise InputError("This model has no quantiles; set `quantiles` and fit it again.")
+        values = np.empty((len(source), self.horizon_, self._n_features, count))
+        outputs = runner(self).outputs(
+            source, lambda one: self.module_.run_decoder("quantiles", one.x, one.lengths)
+        )
+        for indices, _, scaled in outputs:
+            values[indices] = self.scaler_.undo(scaled.swapaxes(2, 3)).swapaxes(2, 3)
+        return values
+
+    def forecast_by_step(self, X: Any) -> FloatArray:
+        """Forecast after each step of sequences, from the steps up to it.
+
+        Parameters
+        ----------
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
+
+        Returns
+        -------
+        ndarray of shape (N, T, K, F)
+            Forecasts in the units of the data, NaN after the end of each sequence; ``[:, -1]`` of
+            sequences of full length equals `forecast`.
+
+        Raises
+        ------
+        InputError
+            If the encoder reads in both directions or patches, if its code is the whole state, or
+            if `X` cannot be read.
+        """
+        source = self._read(X)
+        shape = (len(source), source.max_length, self.horizon_, self._n_features)
+        values = np.full(shape, np.nan)
+        outputs = runner(self).outputs(
+            source, lambda one: self.module_.decode_by_step("forecast", one.x, one.lengths)
+        )
+        for indices, _, scaled in outputs:
+            values[indices, : scaled.shape[1]] = self.scaler_.undo(scaled)
+        lengths = source.lengths_of(np.arange(len(source)))
+        values[np.arange(source.max_length) >= lengths[:, None]] = np.nan
+        return values
+
+    def generate(
+        self,
+        X: Any,
+        steps: int,
+        *,
+        temperature: float | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> FloatArray:
+        """Continue sequences for any number of steps, forecast by forecast.
+
+        Each forecast is appended to its sequence, and the next one is made from the last
+        ``max_length_`` steps.
+
+        Parameters
+        ----------
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts. A sequence may have one step, or none.
+        steps : int
+            Number of steps to append, at least 0.
+        temperature : float, optional
+            Draw each step from its probabilities, if the loss is a cross-entropy, with log-odds
+            divided by this; 0 draws the most likely value. None appends the forecasts themselves.
+        random_state : int, RandomState or None, default None
+            Seed of the draws.
+
+        Returns
+        -------
+        ndarray of shape (N, steps, F), or (N, steps) for a table
+            The appended steps, in the units of the data.
+
+        Raises
+        ------
+        InputError
+            If `steps` or `temperature` is not such a number, if a `temperature` is given for
+            another loss, or if `X` cannot be read.
+        """
+        _checks.raise_all(_checks.whole("steps", steps, 0))
+        draw = None
+        if temperature is not None:
+            draw = drawing(self._parameters["loss"], temperature, random_state)
+        source = self._read(X, starts=True)
+        values = np.empty((len(source), steps, self._n_features))
+        outputs = runner(self).outputs(source, lambda one: self._continued(one, steps, draw))
+        for indices, _, scaled in outputs:
+            values[indices] = self.scaler_.undo(scaled)
+        return self._form.restore(values, X)
+
+    def _continued(
+        self, batch: Batch, steps: int, draw: Callable[[Tensor], Tensor] | None
+    ) -> Tensor:
+        """The next `steps` (B, steps, F) after the sequences of a batch."""
+        x, lengths, _ = batch
+        starts = x.new_full((len(x),), x.shape[1]).long() if lengths is None else lengths
+        table = functional.pad(x, (0, 0, 0, steps + self.horizon_))
+        for done in range(0, steps, self.horizon_):
+            ends = starts + done
+            first = (ends - max(1, self.max_length_)).clamp(min=0)
+            recent = _rows(table, first, int((ends - first).max()))
+            step = self.module_.run_decoder("forecast", recent, ends - first)
+            places = ends[:, None] + torch.arange(self.horizon_, device=x.device)
+            step = step if draw is None else draw(step)
+            table = table.scatter(1, places[:, :, None].expand_as(step), step)
+        return _rows(table, starts, steps)
+
+    def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
+        """R² of the forecast, as scikit-learn's `r2_score` computes it over the K · F values.
+
+        Parameters
+        ----------
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
+        y : array, optional
+            The steps that follow each sequence, as for `fit`. None cuts the last K steps off each
+            sequence and compares the forecast with them.
+        sample_weight : array of shape (N,), optional
+            Weights of the sequences.
+
+        Returns
+        -------
+        float
+            R², at most 1.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, or if `y` has another shape than the forecast.
+        """
+        source = self._read(X)
+        if y is not None:
+            predicted, truth = self.forecast(X), as_future(y, source.feature_names)
+        else:
+            futures = Futures(source, self.horizon_)
+            _, _, truth = futures.take_with_future(np.arange(len(source)))
+            predicted = self._forecasts(futures)
+        if predicted.shape != truth.shape:
+            raise InputError(f"Expected `y` of shape {predicted.shape}, got {truth.shape}.")
+        flat = [values.reshape(len(values), -1) for values in (truth, predicted)]
+        return float(r2_score(*flat, sample_weight=sample_weight))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = True  # its target goes on where X ends, in X's units
+        return tags
+
+
+def _rows(table: Tensor, first: Tensor, count: int) -> Tensor:
+    """Steps (B, count, F) of a table (B, T, F), from `first` (B,) on."""
+    places = first[:, None] + torch.arange(count, device=table.device)
+    return table.gather(1, places[:, :, None].expand(-1, -1, table.shape[2]))

@@ -1,0 +1,115 @@
+"""How a fitted model runs on sequences, batch by batch; what a classifier uses of its encoder."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from unspool.data.convert import Source
+from unspool.data.futures import Futures
+from unspool.data.scaling import Scaler
+from unspool.data.sequences import FloatArray, IntArray
+from unspool.lstm import threads
+from unspool.nn import Autoencoder, torch_settings
+from unspool.training.batches import Batch, Batches, sample
+
+# Limits of a batch without gradients: they bound the memory, and hardly affect the speed.
+INFERENCE_STEPS = 1 << 16
+INFERENCE_VALUES = 1 << 22
+INITIAL_SAMPLE = 2048  # training sequences that initial weights are computed from
+SINGLE_THREAD_BATCH = 16  # largest batch that PyTorch runs in one thread anyway
+
+
+@dataclass(frozen=True)
+class BatchRunner:
+    """Runs the module of a model on sequences.
+
+    Parameters
+    ----------
+    module : Autoencoder
+    scaler : Scaler
+        Scales the sequences before the module reads them.
+    n_features : int
+        Features of a time step, F.
+    """
+
+    module: Autoencoder
+    scaler: Scaler
+    n_features: int
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return next(self.module.parameters()).device
+
+    @property
+    def code_length(self) -> int:
+        """Length of a code, L."""
+        return self.module.encoder.latent_dim
+
+    def batch_size(self, steps: int, width: int = 0) -> int:
+        """Sequences of `steps` steps in a batch, where each step becomes up to `width` numbers."""
+        values = max(1, steps) * max(self.n_features, width)
+        return max(1, min(INFERENCE_STEPS // max(1, steps), INFERENCE_VALUES // values))
+
+    def outputs(
+        self, source: Source | Futures, compute: Callable[[Batch], Tensor], size: int | None = None
+    ) -> Iterator[tuple[IntArray, Batch, FloatArray]]:
+        """Yield the indices (B,) of each batch, the batch, and what `compute` returns for it.
+
+        Sequences of similar length share a batch of at most `size` sequences.
+        """
+        order = np.arange(len(source))
+        if source.min_length < source.max_length:
+            order = np.argsort(source.lengths_of(order), kind="stable")
+        size = size or self.batch_size(source.max_length)
+        batches = Batches(source, self.scaler, order, size, self.device)
+        for start, batch in zip(range(0, len(order), size), batches, strict=True):
+            yield order[start : start + size], batch, self.output(len(batch.x), compute, batch)
+
+    def output(self, batch: int, compute: Callable[..., Tensor], *inputs: Any) -> FloatArray:
+        """What `compute` returns for the `inputs` of `batch` sequences, without gradients."""
+        with torch_settings.inference(), self.threads(batch, training=False):
+            output: FloatArray = compute(*inputs).cpu().numpy()
+        return output
+
+    def codes(self, source: Source) -> npt.NDArray[np.float32]:
+        """Codes of sequences, (N, L)."""
+        codes = np.empty((len(source), self.code_length), np.float32)
+        encoder = self.module.encoder
+        for indices, _, code in self.outputs(source, lambda one: encoder(one.x, one.lengths)):
+            codes[indices] = code
+        return codes
+
+    def threads(self, batch: int, *, training: bool) -> AbstractContextManager[None]:
+        """Keep PyTorch from using the cores where compiled code does the work on a batch."""
+        single = not training and batch <= SINGLE_THREAD_BATCH
+        if single or not self.module.runs_compiled(batch, training=training):
+            return nullcontext()
+        return threads.pytorch_on_one_thread()
+
+    @contextmanager
+    def initial_sample(
+        self, source: Source | Futures, training: IntArray, rng: np.random.Generator
+    ) -> Iterator[Iterable[tuple[Tensor, Tensor | None]]]:
+        """Batches of some training sequences, from which an encoder computes initial weights.
+
+        Neighbouring sequences are alike, so every batch is spread over the data.
+        """
+        some = sample(training, INITIAL_SAMPLE, rng)
+        size = self.batch_size(source.max_length)
+        count = -(-len(some) // size)
+        some = np.concatenate([some[first::count] for first in range(count)])
+        batches = Batches(source, self.scaler, some, size, self.device)
+        with self.threads(len(some), training=True):
+            yield ((x, lengths) for x, lengths, _ in batches)
+
+
+def runner(model: Any) -> BatchRunner:
+    """The runner of a model whose module has been made."""
+    return BatchRunner(model.module_, model.scaler_, model._n_features)

@@ -1,0 +1,51 @@
+"""Compiling functions, and keeping the compiled code on disk."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+OPTIONS = {"nogil": True, "error_model": "numpy"}  # division by zero gives infinity
+
+compiled = numba.njit(**OPTIONS)
+
+
+class Kernel:
+    """A function that is compiled when it is first called, and kept on disk if possible.
+
+    If the folder cannot be written, or a file in it is damaged, the function is compiled anew.
+    Kernels and the functions they call are all in this folder, so kept code is out of date if any
+    file here has changed.
+    """
+
+    STAMP = tuple(
+        (file.name, file.stat().st_mtime, file.stat().st_size)
+        for file in sorted(Path(__file__).parent.glob("*.py"))
+    )
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        self.function = function
+        try:
+            self.run = numba.njit(cache=True, **OPTIONS)(function)
+        except RuntimeError:  # Numba found no folder that can be written
+            self.run = numba.njit(**OPTIONS)(function)
+        kept = getattr(getattr(self.run, "_cache", None), "_cache_file", None)
+        if kept is not None:  # Numba would check the file of the function alone
+            kept._source_stamp = self.STAMP
+
+    def __call__(self, *args: Any) -> None:
+        """Run the kernel.
+
+        Kernels raise no errors; any error comes from the cache, and the function is compiled anew.
+        """
+        try:
+            self.run(*args)
+        except Exception:
+            self.run = numba.njit(**OPTIONS)(self.function)
+            self.run(*args)
+
+    @property
+    def folder(self) -> str | None:
+        """The folder that keeps the compiled code, or None."""
+        return getattr(getattr(self.run, "_cache", None), "cache_path", None)

@@ -1,0 +1,285 @@
+"""The compiled recurrence as PyTorch operators, ``unspool::lstm`` and ``unspool::lstm_backward``.
+
+This file allocates results and gradients, runs the kernels through `PreparedLayer`, and registers
+with PyTorch what it needs to trace and differentiate the operators.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import define, impl, register_autograd, register_fake
+
+from unspool.errors import InputError
+from unspool.lstm.compiled import recurrence, small_batch
+from unspool.lstm.compiled.vector import BYTES
+from unspool.lstm.pooling import deviation
+from unspool.lstm.prepared import TILE_VECTORS, PreparedLayer
+
+SMALL_BATCH = 0.75  # up to this share of a tile's lanes, `small_batch` is faster
+
+
+def _lstm(
+    x: Tensor | None,
+    w_ih: Tensor | None,
+    w_hh: Tensor,
+    bias: Tensor,
+    context: Tensor | None,
+    w_context: Tensor | None,
+    h0: Tensor,
+    c0: Tensor,
+    lengths: Tensor | None,
+    steps: int,
+    flags: list[bool],
+    statistics: list[str],
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Run the layer forward; see `PreparedLayer` for the arguments.
+
+    ``flags`` are whether the cell is ReLU, whether its gates are hard sigmoids, `reverse`,
+    `return_sequences` and `training`.
+
+    Returns
+    -------
+    h : tensor of shape (T, B, H)
+        The states; (0, B, H) if they are neither requested nor needed by a backward pass.
+    h_n, c_n : tensors of shape (B, H)
+    pooled : tensor of shape (B, K, H)
+        The K `statistics` of the states.
+    reserve : tensor
+        Gates and cell states, which only the backward pass reads.
+    """
+    relu, hard_sigmoid, reverse, return_sequences, training = flags
+    layer = PreparedLayer(
+        x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps,
+        relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse,
+    )  # fmt: skip
+    batch, hidden = layer.batch, layer.hidden
+    h = layer.allocate(steps if return_sequences or training else 0, batch, hidden)
+    h_n, c_n = layer.allocate(batch, hidden), layer.allocate(batch, hidden)
+    pooled = layer.allocate(batch, len(statistics), hidden)
+    reserve = layer.allocate(
+        _reserve_size(layer.tiles, steps, hidden, layer.vector_size) if training else 0
+    )
+    by_units = not training and batch <= SMALL_BATCH * layer.lanes
+    layer.prepare_forward(bias, by_units=by_units)
+    layer.set_arrays(h_n=h_n, c_n=c_n, reserve=reserve if training else None)
+    layer.set_states("h", h if len(h) else None)
+    layer.set_statistics(statistics, pooled=pooled)
+    if by_units:
+        layer.run(small_batch.pack, small_batch.forward, by_units=True)
+    else:
+        layer.run(recurrence.pack_forward, recurrence.forward)
+    for k, name in enumerate(statistics):
+        values = pooled[:, k]
+        if name == "last":
+            values.copy_(h_n)
+        elif name == "std":  # the kernels write the variance
+            values.copy_(deviation(values) if steps else values)
+            if lengths is not None:
+                values.masked_fill_((lengths == 0)[:, None], 0)
+    return h, h_n, c_n, pooled, reserve
+
+
+def _reserve_size(tiles: int, steps: int, hidden: int, size: int) -> int:
+    """Number of values of `reserve`: four gates and c, and a tile's lanes of padding.
+
+    The padding is needed because the last states are read in whole vectors.
+    """
+    return TILE_VECTORS * size * (tiles * steps * 5 * hidden + size)
+
+
+def _lstm_backward(
+    grad_h: Tensor | None,
+    grad_h_n: Tensor | None,
+    grad_c_n: Tensor | None,
+    grad_pooled: Tensor | None,
+    x: Tensor | None,
+    w_ih: Tensor | None,
+    w_hh: Tensor,
+    context: Tensor | None,
+    w_context: Tensor | None,
+    h0: Tensor,
+    c0: Tensor,
+    lengths: Tensor | None,
+    h: Tensor,
+    pooled: Tensor,
+    reserve: Tensor,
+    flags: list[bool],
+    statistics: list[str],
+    x_wanted: bool,
+) -> tuple[Tensor, ...]:
+    """Return the gradients of x, w_ih, w_hh, bias, context, w_context, h0 and c0.
+
+    A gradient is empty if the argument was None, or for x if `x_wanted` is False.
+    """
+    relu, hard_sigmoid, reverse, *_ = flags
+    steps = len(h)
+    layer = PreparedLayer(
+        x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps,
+        relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse,
+    )  # fmt: skip
+    batch, hidden = layer.batch, layer.hidden
+    if len(reserve) != _reserve_size(layer.tiles, steps, hidden, layer.vector_size):
+        raise InputError(
+            "The backward pass needs a forward pass that ran with `training`; this one did not."
+        )
+    if grad_pooled is not None:
+        for k, name in enumerate(statistics):
+            if name == "last":
+                grad = grad_pooled[:, k]
+                grad_h_n = grad if grad_h_n is None else grad_h_n + grad
+        layer.set_statistics(statistics, pooled=pooled, grad_pooled=grad_pooled)
+    zeros = None
+    if grad_h_n is None or grad_c_n is None:
+        zeros = h.new_zeros(batch, hidden)
+    grad_x = layer.allocate(batch, steps, layer.features if x_wanted else 0)
+    if lengths is not None:
+        grad_x.zero_()  # the kernels write real steps only
+    grad_context = layer.allocate(batch, layer.context_size)
+    grad_h0, grad_c0 = layer.allocate(batch, hidden), layer.allocate(batch, hidden)
+    layer.prepare_backward()
+    layer.set_states("h", h)
+    layer.set_states("grad_h", grad_h)
+    layer.set_sequences("grad_x", grad_x if x_wanted else None)
+    layer.set_arrays(
+        reserve=reserve,
+        grad_h_n=zeros if grad_h_n is None else grad_h_n,
+        grad_c_n=zeros if grad_c_n is None else grad_c_n,
+        grad_context=grad_context,
+        grad_h0=grad_h0,
+        grad_c0=grad_c0,
+    )
+    layer.run(recurrence.pack_backward, recurrence.backward)
+    grad_w_ih, grad_w_hh, grad_bias, grad_w_context = layer.weight_gradients()
+    return (
+        grad_x,
+        grad_w_ih,
+        grad_w_hh,
+        grad_bias,
+        grad_context,
+        grad_w_context,
+        grad_h0,
+        grad_c0,
+    )
+
+
+# Registration with PyTorch: signatures, implementations, shapes for tracing, derivatives.
+
+define(
+    "unspool::lstm",
+    "(Tensor? x, Tensor? w_ih, Tensor w_hh, Tensor bias, Tensor? context, Tensor? w_context, "
+    "Tensor h0, Tensor c0, Tensor? lengths, int steps, bool[] flags, str[] statistics) -> "
+    "(Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
+define(
+    "unspool::lstm_backward",
+    "(Tensor? grad_h, Tensor? grad_h_n, Tensor? grad_c_n, Tensor? grad_pooled, Tensor? x, "
+    "Tensor? w_ih, Tensor w_hh, Tensor? context, Tensor? w_context, Tensor h0, Tensor c0, "
+    "Tensor? lengths, Tensor h, Tensor pooled, Tensor reserve, bool[] flags, str[] statistics, "
+    "bool x_wanted) -> "
+    "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
+impl("unspool::lstm", "CPU", _lstm)
+impl("unspool::lstm_backward", "CPU", _lstm_backward)
+
+
+@register_fake("unspool::lstm")  # type: ignore[untyped-decorator]
+def _(
+    x: Tensor | None,
+    w_ih: Tensor | None,
+    w_hh: Tensor,
+    bias: Tensor,
+    context: Tensor | None,
+    w_context: Tensor | None,
+    h0: Tensor,
+    c0: Tensor,
+    lengths: Tensor | None,
+    steps: int,
+    flags: list[bool],
+    statistics: list[str],
+) -> tuple[Tensor, ...]:
+    *_, return_sequences, training = flags
+    (batch, hidden), size = h0.shape, BYTES // w_hh.itemsize
+    lanes = TILE_VECTORS * size
+    return (
+        w_hh.new_empty(steps if return_sequences or training else 0, batch, hidden),
+        w_hh.new_empty(batch, hidden),
+        w_hh.new_empty(batch, hidden),
+        w_hh.new_empty(batch, len(statistics), hidden),
+        w_hh.new_empty(_reserve_size(-(-batch // lanes), steps, hidden, size) if training else 0),
+    )
+
+
+@register_fake("unspool::lstm_backward")  # type: ignore[untyped-decorator]
+def _(
+    grad_h: Tensor | None,
+    grad_h_n: Tensor | None,
+    grad_c_n: Tensor | None,
+    grad_pooled: Tensor | None,
+    x: Tensor | None,
+    w_ih: Tensor | None,
+    w_hh: Tensor,
+    context: Tensor | None,
+    w_context: Tensor | None,
+    h0: Tensor,
+    c0: Tensor,
+    lengths: Tensor | None,
+    h: Tensor,
+    pooled: Tensor,
+    reserve: Tensor,
+    flags: list[bool],
+    statistics: list[str],
+    x_wanted: bool,
+) -> tuple[Tensor, ...]:
+    (batch, hidden), new = h0.shape, w_hh.new_empty
+    features = 0 if x is None else x.shape[2]
+    context_size = 0 if context is None else context.shape[1]
+    return (
+        new(batch, len(h), features if x_wanted else 0),
+        new(4 * hidden, features),
+        new(4 * hidden, hidden),
+        new(4 * hidden),
+        new(batch, context_size),
+        new(4 * hidden, context_size),
+        new(batch, hidden),
+        new(batch, hidden),
+    )
+
+
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    x, w_ih, w_hh, _, context, w_context, h0, c0, lengths, _, ctx.flags, ctx.statistics = inputs
+    h, _, _, pooled, reserve = output
+    ctx.mark_non_differentiable(reserve)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(x, w_ih, w_hh, context, w_context, h0, c0, lengths, h, pooled, reserve)
+
+
+def _differentiate(
+    ctx: Any,
+    grad_h: Tensor | None,
+    grad_h_n: Tensor | None,
+    grad_c_n: Tensor | None,
+    grad_pooled: Tensor | None,
+    _: Tensor | None,
+) -> tuple[Tensor | None, ...]:
+    wanted = ctx.needs_input_grad[:8]
+    gradients = torch.ops.unspool.lstm_backward(
+        grad_h,
+        grad_h_n,
+        grad_c_n,
+        grad_pooled,
+        *ctx.saved_tensors,
+        ctx.flags,
+        ctx.statistics,
+        wanted[0],
+    )
+    chosen = [g if want else None for g, want in zip(gradients, wanted, strict=True)]
+    return (*chosen, None, None, None, None)
+
+
+def _refuse_second_derivative(ctx: Any, *_: Tensor | None) -> None:
+    raise InputError("`backend` 'compiled' has no second derivative; use backend='stepwise'.")
+
+
+register_autograd("unspool::lstm", _differentiate, setup_context=_save_for_backward)
+register_autograd("unspool::lstm_backward", _refuse_second_derivative)
