@@ -101,7 +101,7 @@ def test_the_legend_is_never_outside_of_the_figure(layout):
         (
             [["a"]],
             None,
-            "Expected real numbers in codes, got dtype <U1; turn text into numbers with "
+            "Expected real numbers in codes, got dtype <U1; convert text to numbers with "
             "X.astype(float).",
         ),
         (
