@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from unspool._padding import without_padding
-from unspool.blueprint.parts import Size, sizes
+from unspool.blueprint.layers import Size, sizes
 from unspool.nn.decoder import Decoder, TeacherForcing
 from unspool.nn.dense import ACTIVATIONS, Dense
 from unspool.nn.encoder import Encoder

@@ -12,8 +12,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from unspool._padding import reverse_within
-from unspool.blueprint.parts import DECODERS as DECODERS
-from unspool.blueprint.parts import WAVES, patches_of
+from unspool.blueprint.layers import DECODERS as DECODERS
+from unspool.blueprint.layers import WAVES, patches_of
 from unspool.nn.dense import ACTIVATIONS, Dense
 from unspool.nn.patches import lengths_in_patches, patch_positions, patched, unpatched
 from unspool.nn.recurrent import LSTM, Cell

@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from unspool import blueprint as plan
 from unspool.blueprint.features import STATISTICS
-from unspool.blueprint.parts import POOLINGS
+from unspool.blueprint.layers import POOLINGS
 from unspool.errors import InputError
 from unspool.lstm.pooling import pooled_parts
 from unspool.nn.normalization import normalised

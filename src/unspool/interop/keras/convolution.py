@@ -8,7 +8,7 @@ convolution.
 import math
 from typing import Any
 
-from unspool.blueprint.parts import sizes
+from unspool.blueprint.layers import sizes
 from unspool.interop.keras.feedforward import only_output, unmasked
 from unspool.interop.keras.graph import Graph, Step, Wire, refuse, unread
 from unspool.interop.keras.layers import (

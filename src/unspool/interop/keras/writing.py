@@ -156,9 +156,9 @@ def _shape(contents: Contents, plan: Blueprint, steps: int) -> tuple[int | None,
         return steps if "reconstruction" in plan.decoders else None, encoder.n_features
     if facts.image_shape is not None and isinstance(encoder, ConvEncoder):
         return facts.image_shape
-    if contents.fitted["table"] and encoder.most_steps == 1:
+    if contents.fitted["table"] and encoder.max_steps == 1:
         return (encoder.n_features,)
-    return encoder.most_steps, encoder.n_features
+    return encoder.max_steps, encoder.n_features
 
 
 def _complain(contents: Contents, plan: Blueprint, steps: int | None) -> None:
@@ -187,8 +187,8 @@ def _complain(contents: Contents, plan: Blueprint, steps: int | None) -> None:
         return
     if again is None or not isinstance(plan.encoder, LSTMEncoder):
         raise InputError("`steps` are those of a reconstruction by LSTM layers; leave them out.")
-    if again.most_steps is not None and steps > again.most_steps:
+    if again.max_steps is not None and steps > again.max_steps:
         raise InputError(
-            f"`steps` must be at most {again.most_steps}, as in `fit`, got {steps}; this decoder "
+            f"`steps` must be at most {again.max_steps}, as in `fit`, got {steps}; this decoder "
             "is made for sequences of bounded length."
         )

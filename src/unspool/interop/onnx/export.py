@@ -163,9 +163,9 @@ def _metadata(contents: Contents, part: str) -> dict[str, str]:
 
 def _bound(plan: Blueprint, part: str) -> int | None:
     """Steps of the longest sequence that the graph takes; None where there is no bound."""
-    bounds = [plan.encoder.most_steps]
+    bounds = [plan.encoder.max_steps]
     if part != "encoder" and "reconstruction" in plan.decoders:
-        bounds.append(plan.decoders["reconstruction"].most_steps)
+        bounds.append(plan.decoders["reconstruction"].max_steps)
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
@@ -236,7 +236,7 @@ def _code(g: Graph, plan: Blueprint, weights: Weights, batch: Batch) -> str:
 
 def _of_bounded(g: Graph, part: DenseEncoder | ConvEncoder, weights: Weights, batch: Batch) -> str:
     """Features of sequences that are made as long as the longest; running it fails for longer."""
-    missing = g.op("Sub", g.ints(part.most_steps), batch.time)
+    missing = g.op("Sub", g.ints(part.max_steps), batch.time)
     none = g.zeros(batch.batch, missing, g.ints(part.n_features))
     x = g.op("Concat", batch.x, none, axis=1)
     if isinstance(part, ConvEncoder):
@@ -262,4 +262,4 @@ def _decoded(
     else:
         assert isinstance(part, ConvDecoder)
         sequences = conv_decoder(g, part, weights, name, code)
-    return sequences if steps else g.first_of(sequences, batch.time, part.most_steps, 1)
+    return sequences if steps else g.first_of(sequences, batch.time, part.max_steps, 1)

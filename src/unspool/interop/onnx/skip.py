@@ -5,7 +5,7 @@ sequence or a feature is added to them as to a forecast.
 """
 
 from unspool.blueprint import Skip
-from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.interop.onnx.graph import Graph
 from unspool.interop.onnx.layers import FLOAT, Batch, Weights
 
