@@ -29,19 +29,17 @@ UNFINISHED_NAMES = {
     "unspool.interop.keras",
     "unspool.interop.onnx",
     "unspool.interop.torch",
-    "unspool.nn",
-    "unspool.plots",
     "unspool.runtime",
 }
-FINISHED_DOCSTRINGS = {
-    "Anomaly detections and events",
-    "Baselines for anomaly detection",
-    "Errors and warnings",
-    "Evaluation of anomaly scores",
-    "PyTorch",
-    "Thresholds",
+UNFINISHED_DOCSTRINGS = {
+    "Estimators",
+    "Keras",
+    "Model file",
+    "ONNX",
+    "Runtime",
+    "Sequences and files",
+    "The recurrence",
 }
-UNFINISHED_DOCSTRINGS = {section.title for section in SECTIONS} - FINISHED_DOCSTRINGS
 
 
 def names_by_module():
@@ -127,7 +125,8 @@ def test_sections_have_a_sentence_and_no_name_twice():
 
 
 def test_public_modules_import_no_torch_until_a_name_is_used():
-    light = ["unspool", "unspool.runtime", "unspool.evaluation", "unspool.lstm", "unspool.errors"]
+    light = ["unspool", "unspool.runtime", "unspool.evaluation", "unspool.datasets"]
+    light += ["unspool.anomaly", "unspool.lstm", "unspool.errors"]
     code = f"import sys, {', '.join(light)}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -419,7 +419,7 @@ def test_the_encoder_alone_makes_the_same_codes_and_nothing_else(options, tmp_pa
         (encoder.score, "reconstruction"),
         (encoder.forecast, "forecast"),
     ]:
-        told = f"This model has no decoder for a {what}, it holds an encoder alone."
+        told = f"This model has no decoder {what!r}; it has an encoder only."
         assert message(method, X) == told
     assert message(encoder.inverse_transform, np.zeros((2, 5))).startswith("This model has no")
     assert message(model.save, tmp_path / "x", part="decoder") == (

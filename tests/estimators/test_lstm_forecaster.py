@@ -172,13 +172,13 @@ def test_forecasts_by_step_need_codes_after_every_step(decoder):
 def test_forecasts_by_step_need_a_decoder_of_the_code_alone_and_one_direction():
     reading = quick(decoder="reversed_input").fit(data())
     assert message(reading.forecast_by_step, data()) == (
-        "Forecasts after every step need a decoder of the code alone; this one reads the input "
-        "beside it."
+        "Forecasts after every step need a decoder that reads only the code, but this one reads "
+        "the input too. Fit with another decoder, such as decoder='dense'."
     )
     both = quick(bidirectional=True).fit(data())
     assert message(both.forecast_by_step, data()) == (
-        "Codes after every step need an encoder that reads in one direction, with "
-        "pooling='last' and a code made of its last layer's h; this one is another."
+        "Codes after every step need an encoder with bidirectional=False, pooling='last', "
+        "n_kernels=0, and no decoder that starts from its state ('state', …)."
     )
 
 
@@ -270,8 +270,8 @@ def test_temperature_0_and_seeds_repeat():
 def test_temperature_needs_probabilities():
     model = quick().fit(data())
     assert message(model.generate, data(), 3, temperature=1.0) == (
-        "`temperature` is for outputs that are probabilities (a cross-entropy), but this model "
-        "was trained on 'mse'; leave it out."
+        "`temperature` needs outputs that are probabilities (a cross-entropy loss), but this model "
+        "was trained with loss='mse'. Leave `temperature` out."
     )
     assert message(model.generate, data(), 3, temperature="hot") == (
         "`temperature` must be a number of at least 0, got 'hot'."
@@ -329,7 +329,7 @@ def test_the_encoder_alone_does_not_forecast(tmp_path):
     model = quick().fit(data())
     model.save(tmp_path / "part", part="encoder")
     encoder = unspool.load(tmp_path / "part")
-    told = "This model has no decoder for a forecast, it holds an encoder alone."
+    told = "This model has no decoder 'forecast'; it has an encoder only."
     for method in (encoder.forecast, encoder.forecast_by_step, encoder.score):
         assert message(method, data()) == told
     assert message(encoder.generate, data(), 2) == told

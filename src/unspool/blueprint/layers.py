@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
+from unspool._types import ActivationName, CellActivationName, GateActivationName, StatisticName
+
 Size = tuple[int, int]  # height and width of an image, a kernel or a pool
 Weights = Iterator[tuple[str, tuple[int, ...]]]
 
@@ -39,7 +41,7 @@ DECODERS: Mapping[str, Kind] = {
 
 
 # Statistics of an encoder's states over the steps of a sequence, by the name of the pooling.
-POOLINGS: Mapping[str, tuple[str, ...]] = {
+POOLINGS: Mapping[str, tuple[StatisticName, ...]] = {
     "last": ("last",),
     "mean": ("mean",),
     "max": ("max",),
@@ -73,8 +75,8 @@ class Layers:
     num_layers: int = 1
     bidirectional: bool = False
     context: int = 0
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
+    activation: CellActivationName = "tanh"
+    recurrent_activation: GateActivationName = "sigmoid"
 
     @property
     def directions(self) -> int:
@@ -125,8 +127,8 @@ class Head:
     outputs: int
     units: tuple[int, ...] | None = ()
     steps: int | None = None
-    activation: str = "relu"
-    output_activation: str = "linear"
+    activation: ActivationName = "relu"
+    output_activation: ActivationName = "linear"
 
     @property
     def widths(self) -> list[int]:
@@ -139,7 +141,8 @@ class Head:
     def activations(self) -> list[str]:
         """Activation of each layer."""
         between = len(self.widths) - 2
-        return [*[self.activation] * between, self.output_activation][: between + 1]
+        activations: list[str] = [*[self.activation] * between, self.output_activation]
+        return activations[: between + 1]
 
     def weights(self) -> Weights:
         """Yield names and shapes; every second module of the `Sequential` is an activation."""

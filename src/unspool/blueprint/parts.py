@@ -4,6 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from unspool._types import (
+    ActivationName,
+    LSTMDecoderName,
+    NormalizationName,
+    PoolingName,
+    StatisticName,
+)
 from unspool.blueprint.layers import (
     DECODERS,
     POOLINGS,
@@ -33,15 +40,15 @@ class LSTMEncoder:
     lstm: Layers
     whole_state: bool = False
     variational: bool = False
-    pooling: str = "last"
+    pooling: PoolingName = "last"
     kernels: Kernels | None = None
     patch_size: int = 1
-    normalization: str = "none"
+    normalization: NormalizationName = "none"
 
     max_steps = None
 
     @property
-    def statistics(self) -> tuple[str, ...]:
+    def statistics(self) -> tuple[StatisticName, ...]:
         """Statistics of the states of the last layer over the steps of a sequence."""
         return POOLINGS[self.pooling]
 
@@ -69,8 +76,8 @@ class DenseEncoder:
     latent_dim: int
     steps: int
     units: tuple[int, ...] = ()
-    activation: str = "relu"
-    code_activation: str = "relu"
+    activation: ActivationName = "relu"
+    code_activation: ActivationName = "relu"
     variational: bool = False
 
     @property
@@ -111,7 +118,7 @@ class ConvEncoder:
     filters: tuple[int, ...]
     kernel: Size
     pool: Size
-    activation: str = "relu"
+    activation: ActivationName = "relu"
     variational: bool = False
 
     @property
@@ -140,7 +147,7 @@ class LSTMDecoder:
     The LSTM runs one step for each patch of `patch_size` steps; the head turns it into the steps.
     """
 
-    name: str
+    name: LSTMDecoderName
     n_features: int
     latent_dim: int
     lstm: Layers
@@ -210,8 +217,8 @@ class ConvDecoder:
     filters: tuple[int, ...]  # in the encoder's order
     kernel: Size
     pool: Size
-    activation: str = "relu"
-    output_activation: str = "linear"
+    activation: ActivationName = "relu"
+    output_activation: ActivationName = "linear"
 
     @property
     def max_steps(self) -> int:
@@ -262,7 +269,7 @@ class Skip:
     n_features: int
     horizon: int
     steps: int
-    normalization: str
+    normalization: NormalizationName
 
     def weights(self) -> Weights:
         """Yield the factors of the outputs, and the linear maps to each step of the forecast."""

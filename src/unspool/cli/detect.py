@@ -168,7 +168,7 @@ def detect(
             detector = unfitted(detecting, trained, before, device=device, quiet=quiet)
             detector.fit(before.X)
         kind = None if detecting.kind is None else detecting.kind.value
-        found = detector.detect(after.X, kind)
+        found = detector.detect(after.X, kind)  # type: ignore[arg-type]  # a word of `Kind`
     seconds = perf_counter() - start
     if save is not None:
         detector.save(save)

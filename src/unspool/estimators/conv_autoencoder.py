@@ -24,7 +24,7 @@ from unspool.errors import InputError
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.batch_runner import runner
 from unspool.nn import Autoencoder
-from unspool.nn.convolution import ConvEncoder
+from unspool.nn.conv_encoder import ConvEncoder
 
 MAX_SIDE = 16  # of a kernel or a pool, unless the images are larger
 

@@ -74,8 +74,9 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             If `X` cannot be read or has other features than the `X` of `fit`, or if the model does
             not have that `kind` of score.
         """
-        given, kind = self._requested(X, kind)
-        return self._scorer().scores(given, kind)
+        given, chosen = self._requested(X, kind)
+        scores: Scores = self._scorer().scores(given, chosen)
+        return scores
 
     def contributions(self, X: Any, kind: ScoreKind | None = None) -> Scores:
         """Contribution of each feature to the score of each step.
@@ -101,7 +102,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             If `X` cannot be read or has other features than the `X` of `fit`, if the model does not
             have that `kind` of score, or if the model is a baseline that scores windows as a whole.
         """
-        found = self._detected(X, kind).contributions
+        found: Scores | None = self._detected(X, kind).contributions
         if found is None:
             raise InputError(
                 f"{type(self.model_).__name__} scores windows as a whole, without contributions of "
@@ -127,7 +128,8 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         InputError
             If `X` cannot be read or has other features than the `X` of `fit`.
         """
-        return _each(self.anomaly_scores(X), np.negative)
+        scores: Scores = _each(self.anomaly_scores(X), np.negative)
+        return scores
 
     def decision_function(self, X: Any) -> Scores:
         """`score_samples` minus ``offset_``: negative values are anomalies.
@@ -148,7 +150,8 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         InputError
             If `X` cannot be read or has other features than the `X` of `fit`.
         """
-        return _each(self.score_samples(X), lambda scores: scores - self.offset_)
+        values: Scores = _each(self.score_samples(X), lambda scores: scores - self.offset_)
+        return values
 
     def predict(self, X: Any) -> IntArray | list[IntArray]:
         """Classify each step, or each sequence, as an anomaly (-1) or as normal (1).
@@ -171,7 +174,10 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         InputError
             If `X` cannot be read or has other features than the `X` of `fit`.
         """
-        return _each(self.decision_function(X), lambda values: np.where(values < 0, -1, 1))
+        signs: IntArray | list[IntArray] = _each(
+            self.decision_function(X), lambda values: np.where(values < 0, -1, 1)
+        )
+        return signs
 
     def detect(self, X: Any, kind: ScoreKind | None = None) -> Detection:
         """Detect anomalies: scores above the `threshold`, merged into events.
