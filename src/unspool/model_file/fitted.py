@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from math import prod
-from typing import Any, Literal, get_args
+from typing import Any
 
 from unspool import _checks
 from unspool._registry import CLASSIFIER, MODELS
+from unspool._types import Part, names
 from unspool.blueprint import Facts, complaints
 from unspool.data.forms import forms_of_image
 from unspool.errors import InputError
 from unspool.model_file.labels import restore_labels
 
-Part = Literal["model", "encoder"]
-PARTS: tuple[Part, ...] = get_args(Part)
+PARTS = names(Part)
 
 MAX_POOL_SIZE = 1024  # pixels or steps, unless an image or a sequence is larger
 
