@@ -8,7 +8,7 @@ and convolution.
 import math
 from typing import Any
 
-from unspool.blueprint.parts import sizes
+from unspool.blueprint.layers import sizes
 from unspool.interop.keras.dense import check_unmasked, only_output
 from unspool.interop.keras.graph import Graph, Node, Wire, check_all_read, refuse
 from unspool.interop.keras.reading_layers import (

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from unspool.blueprint.parts import DECODERS
+from unspool.blueprint.layers import DECODERS
 from unspool.interop.keras.graph import Wire, refuse
 from unspool.interop.keras.reading_layers import Array, Dense, Recurrent, read_scaling
 from unspool.interop.keras.traversal import (

@@ -233,9 +233,9 @@ def _shape(contents: Contents, plan: Blueprint, steps: int) -> tuple[int | None,
         return steps if "reconstruction" in plan.decoders else None, encoder.n_features
     if facts.image_shape is not None and isinstance(encoder, ConvEncoder):
         return facts.image_shape
-    if contents.fitted["table"] and encoder.most_steps == 1:
+    if contents.fitted["table"] and encoder.max_steps == 1:
         return (encoder.n_features,)
-    return encoder.most_steps, encoder.n_features
+    return encoder.max_steps, encoder.n_features
 
 
 def _refuse_unsupported(plan: Blueprint) -> None:
@@ -268,8 +268,8 @@ def _check_steps(plan: Blueprint, steps: int) -> None:
         raise InputError(
             "`steps` is for models with LSTM layers and a reconstruction; leave it None."
         )
-    if decoder.most_steps is not None and steps > decoder.most_steps:
+    if decoder.max_steps is not None and steps > decoder.max_steps:
         raise InputError(
-            f"`steps` must be at most {decoder.most_steps}, the longest sequence in `fit`, because "
+            f"`steps` must be at most {decoder.max_steps}, the longest sequence in `fit`, because "
             f"this decoder has a fixed length; got {steps}."
         )

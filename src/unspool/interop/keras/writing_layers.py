@@ -18,7 +18,8 @@ from unspool.blueprint import (
     LSTMDecoder,
     LSTMEncoder,
 )
-from unspool.blueprint.parts import VARIANCE_FLOOR, Size, projects, sizes
+from unspool.blueprint.layers import VARIANCE_FLOOR, Size, sizes
+from unspool.blueprint.parts import projects
 from unspool.data.scaling import Scaler
 from unspool.errors import InputError
 

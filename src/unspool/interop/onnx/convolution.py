@@ -1,7 +1,7 @@
 """Convolutional encoders and decoders as ONNX operators, on images of shape (B, C, H, W)."""
 
 from unspool.blueprint import ConvDecoder, ConvEncoder
-from unspool.blueprint.parts import Size, sizes
+from unspool.blueprint.layers import Size, sizes
 from unspool.interop.onnx.graph import Graph
 from unspool.interop.onnx.layers import Weights, activate, dense
 
@@ -32,7 +32,7 @@ def conv_decoder(g: Graph, part: ConvDecoder, weights: Weights, name: str, code:
         # Surplus pixels are cropped after the convolution, which reads them.
         images = g.op("Slice", images, g.ints(0, 0), g.ints(height, width), g.ints(2, 3))
     images = activate(g, part.output_activation, images, 1)
-    return g.reshape(g.transpose(images, 0, 2, 3, 1), 0, part.most_steps, part.n_features)
+    return g.reshape(g.transpose(images, 0, 2, 3, 1), 0, part.max_steps, part.n_features)
 
 
 def _convolution(g: Graph, weights: Weights, prefix: str, kernel: Size, images: str) -> str:

@@ -208,9 +208,9 @@ def _metadata(contents: Contents, part: str) -> dict[str, str]:
 
 def _bound(plan: Blueprint, part: str) -> int | None:
     """Return the largest number of steps of a sequence; None without a bound."""
-    bounds = [plan.encoder.most_steps]
+    bounds = [plan.encoder.max_steps]
     if part != "encoder" and "reconstruction" in plan.decoders:
-        bounds.append(plan.decoders["reconstruction"].most_steps)
+        bounds.append(plan.decoders["reconstruction"].max_steps)
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
@@ -283,7 +283,7 @@ def _features_of_padded(
     g: Graph, part: DenseEncoder | ConvEncoder, weights: Weights, batch: Batch
 ) -> str:
     """Return features of sequences padded to the model's bound; longer ones fail at run time."""
-    missing = g.op("Sub", g.ints(part.most_steps), batch.time)
+    missing = g.op("Sub", g.ints(part.max_steps), batch.time)
     zeros = g.zeros(batch.batch, missing, g.ints(part.n_features))
     x = g.op("Concat", batch.x, zeros, axis=1)
     if isinstance(part, ConvEncoder):
@@ -309,4 +309,4 @@ def _decoded(
     else:
         assert isinstance(part, ConvDecoder)
         sequences = conv_decoder(g, part, weights, name, code)
-    return sequences if steps else g.split_first(sequences, batch.time, part.most_steps, 1)
+    return sequences if steps else g.split_first(sequences, batch.time, part.max_steps, 1)

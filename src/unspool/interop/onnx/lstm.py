@@ -7,7 +7,7 @@ directions.
 import numpy as np
 
 from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
-from unspool.blueprint.parts import PERIOD, VARIANCE_FLOOR, WAVES
+from unspool.blueprint.layers import PERIOD, VARIANCE_FLOOR, WAVES
 from unspool.interop.onnx.graph import Array, Graph
 from unspool.interop.onnx.kernels import kernel_means
 from unspool.interop.onnx.layers import (

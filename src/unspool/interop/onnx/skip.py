@@ -5,7 +5,7 @@ Quantiles have shape (B, Q, K, F) inside the graph, so that a level (B, 1, F) or
 """
 
 from unspool.blueprint import Skip
-from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.interop.onnx.graph import Graph
 from unspool.interop.onnx.layers import FLOAT, Batch, Weights
 

@@ -14,7 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unspool import blueprint as plan
-from unspool.blueprint.parts import PERIOD, VARIANCE_FLOOR, WAVES, Size
+from unspool.blueprint.layers import (
+    PERIOD,
+    VARIANCE_FLOOR,
+    WAVES,
+    Size,
+)
 from unspool.nn.from_blueprint import build_head
 
 LARGE = 3e38  # larger than every state

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unspool import blueprint as plan
-from unspool.blueprint.parts import projects, sizes
+from unspool.blueprint.layers import sizes
+from unspool.blueprint.parts import projects
 from unspool.interop.torch.layers import (
     Batch,
     Kernels,
@@ -97,7 +98,7 @@ class ConvEncoder(Encoder):
 
     def features(self, x: Tensor, batch: Batch) -> Tensor:
         """Return the last map of sequences, flattened as (H, W, filters)."""
-        images = up_to(self.part.most_steps, x).reshape(-1, *self.part.shape, self.part.n_features)
+        images = up_to(self.part.max_steps, x).reshape(-1, *self.part.shape, self.part.n_features)
         for convolution in self.convolutions:
             maps = self.activation(same_convolution(convolution, images, self.part.kernel))
             images = self.pool(maps.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
@@ -311,7 +312,7 @@ class TraceableModel(nn.Module):
         parts: list[Any] = [self.part.encoder]
         if "reconstruction" in self.decoders:
             parts.append(self.part.decoders["reconstruction"])
-        bounds = [part.most_steps for part in parts if part.most_steps is not None]
+        bounds = [part.max_steps for part in parts if part.max_steps is not None]
         if bounds:
             limit = min(bounds)
             message = f"This model accepts sequences of at most {limit} steps; shorten them."
