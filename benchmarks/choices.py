@@ -17,7 +17,7 @@ from unspool.cli.fit import STEPS_PER_EPOCH
 from unspool.data.files import read_file
 from unspool.datasets import make_sine_classes
 from unspool.demos.sines import article
-from unspool.nn import recurrent
+from unspool.nn import lstm_layer
 
 EPOCHS = 30
 
@@ -50,7 +50,7 @@ def transformer(path: Path) -> None:
 def two_sines() -> None:
     """Test MSE of the two-sines experiment with a forget bias of 1, five seeds."""
     data = make_sine_classes()
-    with mock.patch.object(recurrent, "FORGET_BIAS", 1.0):
+    with mock.patch.object(lstm_layer, "FORGET_BIAS", 1.0):
         errors = [
             float(
                 article(random_state=seed, verbose=0)

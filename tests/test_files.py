@@ -1,4 +1,4 @@
-"""Files written whole or not at all: by many at once, on full disks, under long names."""
+"""Atomic writing of files: by many writers at once, on full disks, with long names."""
 
 import multiprocessing
 import os
@@ -57,14 +57,14 @@ def at_the_same_time(path, content, n):
     return faults
 
 
-def test_threads_that_write_to_one_path_each_write_a_whole_file(tmp_path):
+def test_threads_that_write_to_one_path_each_write_a_complete_file(tmp_path):
     path, content = tmp_path / "model", [bytes([65 + i]) * 1000 * (i + 1) for i in range(6)]
     assert at_the_same_time(path, content, 6) == []
     assert path.read_bytes() in [one * 8 for one in content]
     assert names(tmp_path) == ["model"]
 
 
-def test_two_machines_with_the_same_process_number_do_not_meet(tmp_path, monkeypatch):
+def test_two_machines_with_the_same_process_id_use_different_temporary_files(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getpid", lambda: 1)  # as in containers that share a volume
     with atomic_write(tmp_path / "model") as slow:
         slow.write(b"first")
@@ -74,7 +74,7 @@ def test_two_machines_with_the_same_process_number_do_not_meet(tmp_path, monkeyp
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_child_that_was_forked_draws_a_name_of_its_own(tmp_path):
+def test_a_forked_process_uses_another_temporary_file(tmp_path):
     context = multiprocessing.get_context("fork")
     children = [context.Process(target=write, args=(tmp_path / "model",)) for _ in range(2)]
     with atomic_write(tmp_path / "model") as file:
@@ -95,7 +95,7 @@ def abandoned(folder, name, hours=2.0):
     return name
 
 
-def test_what_killed_writers_left_goes_with_the_next_write_to_that_path(tmp_path):
+def test_temporary_files_of_killed_writers_are_removed_by_the_next_write_to_the_path(tmp_path):
     abandoned(tmp_path, ".model.4711.part")  # as versions before this one called them
     abandoned(tmp_path, ".model.0123456789abcdef.part")
     kept = [
@@ -111,7 +111,7 @@ def test_what_killed_writers_left_goes_with_the_next_write_to_that_path(tmp_path
     assert names(tmp_path) == sorted([*kept, ".model.0a.part", "model"])
 
 
-def test_a_writer_that_lives_keeps_its_file_however_old(tmp_path):
+def test_the_temporary_file_of_a_running_writer_is_never_removed(tmp_path):
     with atomic_write(tmp_path / "model") as slow:
         (part,) = names(tmp_path)
         os.utime(tmp_path / part, (0, 0))
@@ -146,7 +146,7 @@ def test_a_new_file_gets_the_permissions_of_the_umask(tmp_path):
     assert mode(tmp_path / "model") == 0o640
 
 
-def test_a_link_stays_one_and_the_permissions_are_those_of_where_it_leads(tmp_path):
+def test_a_link_remains_a_link_and_its_target_keeps_its_permissions(tmp_path):
     (tmp_path / "to").mkdir()
     inner = tmp_path / "to" / "model"
     inner.touch()
@@ -175,19 +175,19 @@ def test_longer_names_are_refused(tmp_path, name):
     with pytest.raises(InputError) as caught:
         check_output_path(tmp_path / name)
     assert str(caught.value) == (
-        f"{tmp_path / name}: the name of the file has {len(name.encode())} bytes, and {tmp_path} "
-        "takes names of at most 255; choose a shorter one."
+        f"{tmp_path / name}: the file name has {len(name.encode())} bytes, but {tmp_path} "
+        "allows at most 255; choose a shorter name."
     )
 
 
-def test_paths_that_lead_nowhere_are_refused_in_words(tmp_path):
+def test_paths_that_cannot_be_written_are_refused_with_a_reason(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     os.mkfifo(tmp_path / "pipe")
     for path, reason in {
         tmp_path / "loop" / "model": "there is no folder",
         tmp_path / "pipe": "this is a device or a pipe; name a file.",
         Path(os.devnull): "this is a device or a pipe; name a file.",
-        tmp_path / "a\0b": "no name of a file can hold a zero byte",
+        tmp_path / "a\0b": "a file name cannot contain a zero byte",
         Path(tmp_path, *["folder"] * 1000, "model"): "cannot be written: File name too long.",
         tmp_path / ("a" * 300) / "model": "cannot be written: File name too long.",
     }.items():
@@ -198,7 +198,7 @@ def test_paths_that_lead_nowhere_are_refused_in_words(tmp_path):
         write(tmp_path / "loop")
 
 
-def test_another_error_passes_as_it_is_and_leaves_nothing(tmp_path):
+def test_another_error_is_not_converted_and_no_file_remains(tmp_path):
     (tmp_path / "model").write_bytes(b"before")
     with pytest.raises(TypeError):
         write(tmp_path / "model", "no bytes")
@@ -223,7 +223,7 @@ def writers(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
-def test_every_writer_names_its_file_where_the_disk_is_full(tmp_path):
+def test_every_writer_names_its_file_if_the_disk_is_full(tmp_path):
     for name, writer in writers(tmp_path).items():
         path = tmp_path / name
         path.write_bytes(b"before")
@@ -235,7 +235,7 @@ def test_every_writer_names_its_file_where_the_disk_is_full(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
-def test_the_command_line_names_its_file_where_the_disk_is_full(run, tmp_path):
+def test_the_command_line_names_its_file_if_the_disk_is_full(run, tmp_path):
     model = tmp_path / "a.unspool"
     writers(tmp_path)["a.unspool"](model)
     np.save(tmp_path / "X.npy", np.ones((9, 12)))
@@ -261,12 +261,12 @@ def test_the_command_line_names_its_file_where_the_disk_is_full(run, tmp_path):
         assert names(tmp_path) == before
 
 
-def test_a_name_that_no_file_can_have_is_refused(tmp_path):
-    with pytest.raises(InputError, match="this system has no bytes for such a name"):
+def test_a_name_that_cannot_be_encoded_is_refused(tmp_path):
+    with pytest.raises(InputError, match="this system cannot encode the name"):
         check_output_path(tmp_path / "\ud800.unspool")
 
 
-def test_a_path_that_is_too_long_is_no_model_file():
+def test_a_path_that_is_too_long_is_not_a_model_file():
     for path in ("x" * 300, "/".join(["x" * 200] * 30)):
         with pytest.raises(ModelFileError, match="File name too long"):
             model_file.read(path)

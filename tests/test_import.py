@@ -25,7 +25,7 @@ def loaded_after(code):
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    return set(done.stdout.split("\n")[-2].split())  # the last line: help comes before it
+    return set(done.stdout.split("\n")[-2].split())  # the last line, after the help
 
 
 def test_import_loads_nothing_heavy():
@@ -43,7 +43,7 @@ def test_the_command_line_helps_without_torch():
 
 
 @pytest.mark.parametrize("name", unspool.__all__)
-def test_every_public_name_is_there(name):
+def test_every_public_name_can_be_imported(name):
     assert getattr(unspool, name) is not None
 
 

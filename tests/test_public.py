@@ -33,16 +33,12 @@ UNFINISHED_NAMES = {
     "unspool.runtime",
 }
 UNFINISHED_DOCSTRINGS = {
-    "Estimators",
-    "Inspecting a model",
     "Keras",
     "Model file",
-    "Modules",
     "ONNX",
     "Plots",
     "Runtime",
     "Sequences and files",
-    "The recurrence",
 }
 
 

@@ -1,4 +1,4 @@
-"""Checks of arguments: each returns a complaint or nothing, so that all are told at once."""
+"""Checks of arguments. Each returns a message or None, so that all are reported at once."""
 
 import difflib
 import math
@@ -11,34 +11,38 @@ from unspool.errors import InputError
 
 Complaint = str | None
 
-LISTED = 30  # names told of many
-SHOWN = 400  # characters of a value
-LARGEST = float(np.finfo(np.float32).max)  # that any number may be
-MOST = 2**31 - 1  # that any whole number may be: what counts or sizes something stays below it
+MAX_NAMES = 30  # listed in a message
+MAX_CHARACTERS = 400  # of a value in a message
+LARGEST = float(np.finfo(np.float32).max)  # allowed number
+MAX_WHOLE = 2**31 - 1  # allowed whole number, since they are counts and sizes
 
 
 def shown(value: object) -> str:
-    """`value` as in Python code, in one line, cut where it is long; its type where it has none."""
+    """Write `value` as in Python code, on one line and shortened; its type if it has no `repr`."""
     try:
         text = " ".join(repr(value).split())
-    except Exception:  # of a class of somebody else's, or a whole number of too many digits
+    except Exception:  # a class with a broken `repr`, or an int with too many digits
         text = f"<{type(value).__name__}>"
-    return text if len(text) <= SHOWN else f"{text[: SHOWN // 2]}…{text[-SHOWN // 2 :]}"
+    return (
+        text
+        if len(text) <= MAX_CHARACTERS
+        else f"{text[: MAX_CHARACTERS // 2]}…{text[-MAX_CHARACTERS // 2 :]}"
+    )
 
 
 def unknown_name(what: str, name: object, known: Iterable[str]) -> str:
-    """Say that `name` is not a known `what`, and which one was probably meant."""
+    """Write a message that `name` is not a known `what`, with the most similar known name."""
     options = sorted(map(str, known))
     close = difflib.get_close_matches(name, options, n=1) if isinstance(name, str) else []
     hint = f"did you mean {close[0]!r}? Known are" if close else "known are"
-    listed = ", ".join(map(repr, options[:LISTED]))
-    if len(options) > LISTED:
-        listed += f" and {len(options) - LISTED:,} more"
+    listed = ", ".join(map(repr, options[:MAX_NAMES]))
+    if len(options) > MAX_NAMES:
+        listed += f" and {len(options) - MAX_NAMES:,} more"
     return f"unknown {what} {shown(name)}: {hint} {listed}."
 
 
 def choice(name: str, value: object, known: Iterable[str]) -> Complaint:
-    """`value` is one of the names in `known`."""
+    """Check that `value` is one of the names in `known`."""
     known = list(known)
     if isinstance(value, str) and value in known:
         return None
@@ -46,7 +50,7 @@ def choice(name: str, value: object, known: Iterable[str]) -> Complaint:
 
 
 def choices(name: str, values: Any, known: Iterable[str]) -> list[Complaint]:
-    """`values` are names in `known`, in a list or tuple."""
+    """Check that `values` is a list or tuple of names in `known`."""
     if not isinstance(values, (list, tuple)):
         return [f"`{name}` must be a list of names, got {shown(values)}."]
     known = list(known)
@@ -58,14 +62,14 @@ def whole(
     value: Any,
     least: int,
     *,
-    most: float = MOST,
+    most: float = MAX_WHOLE,
     none: bool = False,
     auto: bool = False,
 ) -> Complaint:
-    """`value` is a whole number from `least` to `most` (or None or "auto", where allowed)."""
+    """Check that `value` is a whole number in [least, most] (or None or "auto", if allowed)."""
     if (none and value is None) or (auto and is_one(value, ["auto"])):
         return None
-    also, number = _besides(none=none, auto=auto), isinstance(value, (int, np.integer))
+    also, number = _alternatives(none=none, auto=auto), isinstance(value, (int, np.integer))
     if number and not isinstance(value, (bool, np.timedelta64)):
         if least <= value <= most:
             return None
@@ -75,7 +79,7 @@ def whole(
 
 
 def wholes(name: str, values: Any, least: int) -> list[Complaint]:
-    """`values` are whole numbers of at least `least`, in a list or tuple."""
+    """Check that `values` is a list or tuple of whole numbers of at least `least`."""
     if not isinstance(values, (list, tuple)):
         return [f"`{name}` must be a list of whole numbers, got {shown(values)}."]
     return [whole(name, value, least, most=math.inf) for value in values]
@@ -92,9 +96,10 @@ def number(
     open_left: bool = False,
     closed: bool = False,
 ) -> Complaint:
-    """`value` is a finite number in [least, below), less `least` with `open_left`.
+    """Check that `value` is a finite number in [least, below).
 
-    With `closed`, it may be `below` too; None and "auto" may be allowed besides.
+    `open_left` excludes `least`, `closed` includes `below`. None and "auto" are allowed with `none`
+    and `auto`.
     """
     if (none and value is None) or (auto and is_one(value, ["auto"])):
         return None
@@ -112,12 +117,12 @@ def number(
     bounds = f"{'above' if open_left else 'of at least'} {least:g}"
     if below < math.inf:
         bounds += f" and {'at most' if closed else 'below'} {below:g}"
-    also = _besides(none=none, auto=auto)
+    also = _alternatives(none=none, auto=auto)
     return f"`{name}` must be a number {bounds}{also}, got {shown(value)}."
 
 
-def _besides(*, none: bool, auto: bool) -> str:
-    """What is allowed beside numbers, for a message."""
+def _alternatives(*, none: bool, auto: bool) -> str:
+    """Write what is allowed in addition to numbers."""
     if none and auto:
         return ", 'auto' or None"
     return " or None" if none else " or 'auto'" if auto else ""
@@ -126,29 +131,29 @@ def _besides(*, none: bool, auto: bool) -> str:
 def _is_finite(value: Any) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # a whole number that no float can hold
+    except OverflowError:  # an int that is too large for a float
         return False
 
 
 def truth(name: str, value: object) -> Complaint:
-    """`value` is True or False."""
+    """Check that `value` is True or False."""
     if isinstance(value, (bool, np.bool_)):
         return None
     return f"`{name}` must be True or False, got {shown(value)}."
 
 
 def is_true(value: object) -> bool:
-    """Whether `value` is True, of Python or of NumPy; what is no truth value is not."""
+    """Whether `value` is True (Python's or NumPy's); False for anything that is not a bool."""
     return isinstance(value, (bool, np.bool_)) and bool(value)
 
 
 def is_one(value: object, known: Iterable[str]) -> bool:
-    """Whether `value` is a name in `known`; what is no name is not."""
+    """Whether `value` is a string in `known`; False for anything that is not a string."""
     return isinstance(value, str) and value in known
 
 
 def seed(name: str, value: object) -> Complaint:
-    """`value` is what scikit-learn makes a random state of."""
+    """Check that `value` is a random state as scikit-learn accepts it."""
     if value is None or value is np.random or isinstance(value, np.random.RandomState):
         return None
     if whole(name, value, 0, most=2**32 - 1) is None:
@@ -160,7 +165,7 @@ def seed(name: str, value: object) -> Complaint:
 
 
 def plain(value: Any) -> Any:
-    """`value` with Python's numbers for NumPy's, which overflow; lists and tuples of them too."""
+    """Convert NumPy numbers, which overflow, to Python numbers; also in lists and tuples."""
     if type(value) in (list, tuple):
         return type(value)(map(plain, value))
     if isinstance(value, np.floating):
@@ -169,7 +174,7 @@ def plain(value: Any) -> Any:
 
 
 def raise_all(*complaints: Complaint) -> None:
-    """Raise one `InputError` with every complaint, or return if there is none."""
-    told = [complaint for complaint in complaints if complaint]
-    if told:
-        raise InputError("\n".join(told))
+    """Raise one `InputError` with all messages; do nothing if there are none."""
+    messages = [complaint for complaint in complaints if complaint]
+    if messages:
+        raise InputError("\n".join(messages))

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files: a file is written completely or not at all."""
 
 import contextlib
 import errno
@@ -15,26 +15,27 @@ from unspool.errors import InputError
 
 try:
     import fcntl
-except ImportError:  # Windows, where an open file cannot be removed
+except ImportError:  # Windows, which does not remove open files
     fcntl = None  # type: ignore[assignment]
 
-ABANDONED = 3600  # seconds after its last byte at which an unfinished file counts as left behind
-LONGEST_NAME = 255  # bytes, where the system does not say
+ABANDONED = 3600  # seconds after the last write at which an unfinished file counts as abandoned
+MAX_NAME = 255  # bytes of a file name, if the system does not say
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 def check_output_path(path: str | Path) -> None:
-    """Raise an `InputError` where no file could be written at `path`, whatever its ending."""
+    """Raise an `InputError` if no file can be written at `path`."""
     path = Path(path)
     if "\0" in str(path):
-        raise InputError(f"{str(path)!r}: no name of a file can hold a zero byte; leave it out.")
-    with _told(path):
-        target = _target(path)
-        folder, size, most = target.parent, len(os.fsencode(target.name)), _longest(target.parent)
-        if size > most:
+        raise InputError(f"{str(path)!r}: a file name cannot contain a zero byte; leave it out.")
+    with _named_errors(path):
+        target = _resolve(path)
+        folder, size = target.parent, len(os.fsencode(target.name))
+        limit = _max_name(folder)
+        if size > limit:
             raise InputError(
-                f"{path}: the name of the file has {size} bytes, and {folder} takes names of at "
-                f"most {most}; choose a shorter one."
+                f"{path}: the file name has {size} bytes, but {folder} allows at most {limit}; "
+                "choose a shorter name."
             )
         if path.is_dir():
             raise InputError(f"{path}: this is a folder; name a file in it.")
@@ -49,11 +50,12 @@ def check_output_path(path: str | Path) -> None:
 def check_not_overwriting(
     outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]
 ) -> None:
-    """Raise an `InputError` where a file that is read would be overwritten.
+    """Raise an `InputError` if an output would overwrite a file that is read.
 
     Parameters
     ----------
-    outputs, inputs : dict of names, such as flags, to paths
+    outputs, inputs : dict of str to Path or None
+        Paths by the name of the argument, such as a flag.
     """
     for flag, path in outputs.items():
         for name, read in inputs.items():
@@ -61,110 +63,111 @@ def check_not_overwriting(
                 continue
             if os.path.samefile(path, read):
                 raise InputError(
-                    f"{path}: {flag} would overwrite the file of {name}, which is read; give "
-                    f"another file with {flag}."
+                    f"{path}: {flag} would overwrite the file of {name}, which is read; choose "
+                    f"another file for {flag}."
                 )
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write to that takes the place of `path` only if all went well.
+    """Open a file for writing that replaces `path` only if everything succeeds.
 
-    Until then it lies beside `path` under a name that no other writer has, be it a thread, a
-    process or another machine: the last one to finish stays, whole. What a killed process has left
-    there goes with a later write to the same path. A file that was there before keeps its
-    permissions, and a link stays a link. The bytes are on the disk (fsync) before the file gets
-    its name, so that even a power cut leaves the old file or the new one.
+    Until then it is a temporary file in the same folder, with a name that no other writer uses, be
+    it a thread, a process or another machine. If several write at once, the last one to finish
+    replaces the file as a whole. Temporary files of killed processes are removed by a later write
+    to the same path. An existing file keeps its permissions, and a link remains a link. The bytes
+    are on the disk (fsync) before the file gets its name, so that even a power cut leaves either
+    the old file or the new one.
 
     Raises
     ------
     InputError
-        Where the system refuses, as on a full disk. The message names `path`.
+        If the system refuses, for example because the disk is full. The message names `path`.
     """
-    with _told(path):
-        target = _target(path)
+    with _named_errors(path):
+        target = _resolve(path)
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
-        part = target.with_name(f"{_beginning(target)}{secrets.token_hex(8)}.part")
-        descriptor = os.open(part, NEW, 0o666 if mode is None else mode)
+        temporary = target.with_name(f"{_temporary_prefix(target)}{secrets.token_hex(8)}.part")
+        descriptor = os.open(temporary, NEW, 0o666 if mode is None else mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 _lock(descriptor)
                 _remove_abandoned(target, now=os.fstat(descriptor).st_mtime)
                 if mode is not None:
-                    with contextlib.suppress(OSError):  # file systems without permissions
-                        part.chmod(mode)  # the umask may have taken some of it
+                    with contextlib.suppress(OSError):  # a file system without permissions
+                        temporary.chmod(mode)  # the umask may have removed permissions
                 yield file
                 file.flush()
                 os.fsync(descriptor)
-            part.replace(target)
+            temporary.replace(target)
         finally:
-            part.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Make an `InputError` that names `path` of what the system complains of."""
+def _named_errors(path: Path) -> Iterator[None]:
+    """Convert errors of the system to an `InputError` that names `path`."""
     try:
         yield
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}.") from None
     except UnicodeEncodeError:
         raise InputError(
-            f"{str(path)!r}: this system has no bytes for such a name; choose another."
+            f"{str(path)!r}: this system cannot encode the name; choose another one."
         ) from None
 
 
-def _target(path: Path) -> Path:
-    """Where links lead."""
+def _resolve(path: Path) -> Path:
+    """Follow links."""
     target = Path(os.path.realpath(path))
-    if os.path.islink(target):  # one that leads to itself
+    if os.path.islink(target):  # a link to itself
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     return target
 
 
-def _longest(folder: Path) -> int:
-    """Bytes that the name of a file may have in `folder`."""
+def _max_name(folder: Path) -> int:
+    """Return the maximum length of a file name in `folder`, in bytes."""
     try:
         return os.pathconf(folder, "PC_NAME_MAX")
-    except (AttributeError, OSError, ValueError):  # Windows, a folder that is not there
-        return LONGEST_NAME
+    except (AttributeError, OSError, ValueError):  # Windows, or a missing folder
+        return MAX_NAME
 
 
-def _beginning(target: Path) -> str:
-    """What the names of unfinished files for `target` begin with."""
-    room = _longest(target.parent) - len("..0123456789abcdef.part")
+def _temporary_prefix(target: Path) -> str:
+    """Return the prefix of temporary files for `target`."""
+    room = _max_name(target.parent) - len("..0123456789abcdef.part")
     return f".{os.fsencode(target.name)[:room].decode(errors='ignore')}."
 
 
 def _lock(descriptor: int) -> bool:
-    """Mark an open file as being written, as long as it is open; False where it already was."""
+    """Lock a file until it is closed; return False if another process has locked it."""
     if fcntl is not None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError:  # a file system without locks: its age alone tells
+        except OSError:  # a file system without locks: only the age of the file counts
             return True
     return True
 
 
 def _remove_abandoned(target: Path, *, now: float) -> None:
-    """Remove unfinished files for `target` that nobody has written to for an hour and nobody holds.
+    """Remove unlocked temporary files for `target` that are more than an hour old.
 
-    `now` is the time of the file system, whose clock need not be that of this machine.
+    `now` is the time of the file system, whose clock may differ from that of this machine.
     """
-    name = re.compile(re.escape(_beginning(target)) + r"[0-9a-f]+\.part")
+    name = re.compile(re.escape(_temporary_prefix(target)) + r"[0-9a-f]+\.part")
     with os.scandir(target.parent) as entries:
-        left = [one for one in entries if name.fullmatch(one.name)]
-    for entry in left:
-        with contextlib.suppress(OSError):  # gone, or another user's
+        found = [entry for entry in entries if name.fullmatch(entry.name)]
+    for entry in found:
+        with contextlib.suppress(OSError):  # already removed, or owned by another user
             old = now - entry.stat(follow_symlinks=False).st_mtime > ABANDONED
-            if old and entry.is_file(follow_symlinks=False) and not _held(entry.path):
+            if old and entry.is_file(follow_symlinks=False) and not _is_locked(entry.path):
                 os.unlink(entry.path)
 
 
-def _held(path: str) -> bool:
-    """Whether a process that lives is writing the file at `path`."""
+def _is_locked(path: str) -> bool:
+    """Whether a running process is writing the file at `path`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         return not _lock(descriptor)

@@ -1,4 +1,4 @@
-"""Public names that load at first use, and say what to install where that fails."""
+"""Public names that are imported at first use, with an error that says what to install."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -8,15 +8,15 @@ from typing import Any
 def attach(
     package: str, homes: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Make ``__getattr__``, ``__dir__`` and ``__all__`` of a package.
+    """Create ``__getattr__``, ``__dir__`` and ``__all__`` of a package.
 
     Parameters
     ----------
     package : str
-        Its ``__name__``.
-    homes : mapping
-        From every public name to the module in the package that it is defined in; a module of
-        the package has its own name for a home. The types stand in the package's `.pyi`.
+        ``__name__`` of the package.
+    homes : dict of str to str
+        For every public name, the module of the package that defines it. A public module maps to
+        its name. The types are in the package's `.pyi` file.
     """
     names = sorted(homes)
 

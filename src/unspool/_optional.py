@@ -1,4 +1,4 @@
-"""Packages that only some of unspool needs: imported at use."""
+"""Optional packages, imported when they are used."""
 
 import importlib
 from types import ModuleType
@@ -7,24 +7,24 @@ from unspool.errors import InputError
 
 
 def import_optional(module: str, extra: str) -> ModuleType:
-    """Import `module`, or say which extra of unspool's brings it.
+    """Import `module`, or raise an error that says which extra of unspool installs it.
 
     Parameters
     ----------
     module : str
-        Its full name.
+        Full name of the module.
     extra : str
-        One of ``[project.optional-dependencies]``.
+        Name of the extra in ``[project.optional-dependencies]``.
 
     Raises
     ------
     InputError
-        Where the package is not installed.
+        If the package is not installed.
     """
     package = module.partition(".")[0]
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != package:
-            raise  # it is there, and lacks something itself
+            raise  # the package is installed, but one of its dependencies is not
         raise InputError(f'This needs {package}: pip install "unspool[{extra}]"') from None

@@ -1,11 +1,11 @@
-"""Padded sequences: read backwards, each from its own end, and cleared past it."""
+"""Reverse padded sequences within their lengths, and set padding to zero."""
 
 import torch
 from torch import Tensor
 
 
 def reverse_within(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Turn round the real steps of every sequence (B, T, F) and leave its padding in place."""
+    """Reverse the real steps of every sequence (B, T, F); padding stays at the end."""
     if lengths is None:
         return x.flip(1)
     steps = torch.arange(x.shape[1], device=x.device)
@@ -14,7 +14,7 @@ def reverse_within(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def without_padding(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Sequences (B, T, F) with zeros past their ends."""
+    """Set the padding of sequences (B, T, F) to zero."""
     if lengths is None:
         return x
     real = torch.arange(x.shape[1], device=x.device) < lengths[:, None]

@@ -1,26 +1,26 @@
-"""What a terminal is shown: text whose control characters are written out, so that none acts.
+"""Safe output to terminals: control characters are escaped.
 
-Names of files and columns, values of cells and what a model file says come from others. An escape
-sequence in one of them could change what has been shown already, or what the terminal types.
+Names of files and columns, cell values and texts in model files come from other people. An escape
+sequence in one of them could change what the terminal shows, or type into it.
 """
 
 import unicodedata
 from typing import Any
 
-JOINERS = "\u200c\u200d"  # format characters that words and emoji are spelled with
+JOINERS = "\u200c\u200d"  # format characters that are part of words and emoji
 
 
 def printable(text: object) -> str:
-    """`text` with its control characters as Python's strings have them, ``\\x1b`` and the like.
+    r"""Escape the control characters of `text` as Python does, such as ``\x1b``.
 
-    So are those that turn the direction of writing or show nothing, and lone surrogates, which no
-    encoding has. Line breaks stay.
+    Characters that change the direction of writing, invisible characters and lone surrogates, which
+    cannot be encoded, are escaped too. Line breaks are kept.
     """
     return "".join(map(_character, str(text)))
 
 
 def printable_line(text: object) -> str:
-    """The same of what is to stay in one line."""
+    """Escape the control characters of `text` and its line breaks."""
     return printable(text).replace("\n", "\\n")
 
 
@@ -29,19 +29,19 @@ def _character(character: str) -> str:
         return character
     if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
         return character.encode("unicode_escape").decode()
-    return character  # spaces, and letters that this Python does not know
+    return character  # spaces, and letters that are newer than this Python
 
 
 def console(*, stderr: bool = False) -> Any:
-    """A `rich.console.Console` that shows every string, in tables too, as `printable` has it.
+    """Create a `rich.console.Console` that escapes all strings, also those in tables.
 
-    It takes no ``[markup]`` and no ``:emoji:`` in them: brackets and colons stand in many a name.
+    ``[markup]`` and ``:emoji:`` are not interpreted, since names may contain brackets and colons.
     """
     from rich.console import Console
     from rich.text import Text
 
     class Plain(Console):
-        """All strings that are printed, and the cells of tables, come by `render_str`."""
+        """A console whose `render_str`, which all printed strings pass, escapes them."""
 
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(printable(text), **options)

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 Auto = Literal["auto"]
 
-DecoderName = Literal[
+LSTMDecoderName = Literal[
     "repeat",
     "reversed_input",
     "previous",
@@ -16,9 +16,10 @@ DecoderName = Literal[
     "state_previous",
     "reshape",
     "flat",
-    "dense",
 ]
+DecoderName = Literal[LSTMDecoderName, "dense"]
 PoolingName = Literal["last", "mean", "max", "mean_max", "all"]
+StatisticName = Literal["last", "mean", "max", "min", "std"]
 NormalizationName = Literal["none", "last", "standard"]
 ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"]
 CellActivationName = Literal["tanh", "relu"]

@@ -1,33 +1,112 @@
-"""What unspool raises and warns of; every message says what was expected, what came, what to do."""
+"""Errors and warnings of unspool.
+
+Every message says what was expected, what was given, and what to do. ``except UnspoolError``
+catches all errors that unspool raises on purpose.
+"""
 
 
 class UnspoolError(Exception):
-    """Base of every error that unspool raises on purpose."""
+    """Base class of the errors that unspool raises on purpose.
+
+    See Also
+    --------
+    InputError : Invalid data, parameters or paths.
+    ModelFileError : Invalid model files.
+    DivergedError : Training that diverged.
+    """
 
 
 class InputError(UnspoolError, ValueError):
-    """Data, a parameter or a file that cannot be used as it is."""
+    """Raised if data, a parameter or a path cannot be used.
+
+    The message names the argument, what was expected, what was given, and what to do. Several
+    invalid parameters are reported together, one per line. It is a `ValueError` too, as
+    scikit-learn expects.
+
+    See Also
+    --------
+    ModelFileError : Raised for invalid model files instead.
+
+    Examples
+    --------
+    >>> from unspool import Windows
+    >>> from unspool.errors import InputError
+    >>> try:
+    ...     Windows([1.0, 2.0, 3.0], 0)
+    ... except InputError as error:
+    ...     print(error)
+    `size` must be a whole number of at least 1, got 0.
+    """
 
 
 class ModelFileError(UnspoolError, ValueError):
-    """A model file that is missing, damaged, not one, or of another format version."""
+    """Raised if a model file is missing, damaged, not a model file, or of an unknown version.
+
+    Files of older versions can be read. For a file of a newer version, update unspool; a damaged
+    file must be replaced by a good copy or a new fit.
+
+    See Also
+    --------
+    unspool.load : Load an estimator.
+    unspool.model_file.FORMAT_VERSION : The version that this release writes.
+    """
 
 
 class DivergedError(UnspoolError, ArithmeticError):
-    """Training whose loss became infinite or not a number."""
+    """Raised by `fit` if the loss is infinite or NaN, and earlier weights diverge too.
+
+    Lower `learning_rate`, set `global_clipnorm`, or scale the data (`scaling`). If it happens
+    before the first step, the data contain values that are too large.
+
+    See Also
+    --------
+    UnstableTrainingWarning : Training that diverged and recovered.
+    """
 
 
 class NoBetterThanMeanWarning(UserWarning):
-    """A trained model that reconstructs no better than the mean sequence would."""
+    """Issued by `fit` if the model reconstructs no better than the mean sequence.
+
+    The model has learned little about the data. Train for more epochs, with a larger `latent_dim`
+    or a different `learning_rate`, or with more data.
+
+    See Also
+    --------
+    UnstableTrainingWarning : Training that diverged and recovered.
+    """
 
 
 class UnstableTrainingWarning(UserWarning):
-    """Training that blew up and went on from earlier weights with a lower learning rate."""
+    """Issued by `fit` if training diverged and continues from earlier weights.
+
+    The learning rate is halved. The result is usable; to avoid the warning, lower `learning_rate`
+    or set `global_clipnorm`.
+
+    See Also
+    --------
+    DivergedError : Raised if training diverges again and again.
+    """
 
 
 class ParametersChangedWarning(UserWarning):
-    """A model saved with its parameters of the fit, which `set_params` has changed since."""
+    """Issued by `save` if `set_params` changed parameters after `fit`.
+
+    The file contains the parameters of the fit, which match the weights. Call `fit` again to apply
+    the changed parameters.
+
+    See Also
+    --------
+    ModelFileError : Raised for invalid model files.
+    """
 
 
 class ThresholdWarning(UserWarning):
-    """A threshold from too few independent scores for the false alarm rate asked for."""
+    """Issued by an anomaly detector if there are too few scores to choose its threshold from.
+
+    The false alarm rate that was requested needs more independent scores of normal data. Fit with
+    more normal data, or request a higher rate.
+
+    See Also
+    --------
+    unspool.AnomalyDetector : The detector.
+    """

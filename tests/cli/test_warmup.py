@@ -48,6 +48,6 @@ def test_warmup_without_a_compiler_is_told_in_one_line(run, monkeypatch):
     done = run("warmup")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        "unspool: `backend` 'compiled' is compiled, which NUMBA_DISABLE_JIT forbids; "
-        "take 'auto' or another one.\n"
+        "unspool: `backend` 'compiled' needs Numba's compiler, which NUMBA_DISABLE_JIT switches off; "
+        "use 'auto' or another backend.\n"
     )

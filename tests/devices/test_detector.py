@@ -32,7 +32,7 @@ def check_same(one, other):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_scores_are_those_of_the_cpu(name, tmp_path, monkeypatch):
+def test_scores_equal_those_of_the_cpu(name, tmp_path, monkeypatch):
     found = detector(MODELS[name]()).fit(X)
     assert device_of(found) == {resolve_device("auto").type}
     check_same(found, detector(MODELS[name]().set_params(device="cpu")).fit(X))
@@ -40,9 +40,9 @@ def test_scores_are_those_of_the_cpu(name, tmp_path, monkeypatch):
     streamed = [stream.update(step).score for step in OTHER]
     np.testing.assert_allclose(streamed, found.anomaly_scores(OTHER, "trailing"), **CLOSE)
     found.save(tmp_path / "m")
-    again = unspool.load(tmp_path / "m")
-    assert device_of(again) == device_of(found)
-    check_same(again, found)
+    loaded = unspool.load(tmp_path / "m")
+    assert device_of(loaded) == device_of(found)
+    check_same(loaded, found)
     on_cpu = unspool.load(tmp_path / "m", device="cpu")
     assert device_of(on_cpu) == {"cpu"}
     assert on_cpu.device == "cpu"
@@ -60,6 +60,6 @@ def test_the_default_model_is_on_the_device_of_the_detector():
         assert device_of(found) == {resolve_device(where).type}
 
 
-def test_a_frozen_model_stays_where_it_is():
+def test_a_frozen_model_stays_on_its_device():
     model = DenseAutoencoder(3, device="cpu", **QUICK).fit(Windows(X, 8))
     assert device_of(detector(FrozenEstimator(model)).fit(X)) == {"cpu"}

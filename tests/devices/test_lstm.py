@@ -52,7 +52,7 @@ def run(case, backend, dtype=torch.float64, change=lambda name, tensor: tensor):
 
 
 def with_gaps(name, tensor):
-    """The same numbers, one beside each of which lies another in memory."""
+    """Copies of the same numbers that are not contiguous in memory."""
     if tensor.ndim < 1:
         return tensor
     return torch.stack([tensor, tensor.neg()], -1)[..., 0]
@@ -61,7 +61,7 @@ def with_gaps(name, tensor):
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case}-{'+'.join(case.left_out)}")
 @pytest.mark.parametrize("change", [lambda name, tensor: tensor, with_gaps], ids=["whole", "gaps"])
-def test_the_library_equals_the_reference(case, reverse, change):
+def test_the_torch_backend_equals_the_reference(case, reverse, change):
     case = replace(case, reverse=reverse)
     got = run(case, "torch", change=change)
     for label, one in expected(case).items():
@@ -77,17 +77,17 @@ def test_every_cell_equals_the_reference(cell):
             assert_close(label, one, got[label])
 
 
-def test_auto_takes_the_library_and_for_other_cells_the_equations():
+def test_auto_chooses_torch_and_for_other_cells_stepwise():
     there = resolve_device("auto")
     arguments = {name: one.to(there) for name, one in tensors(FEW)[0].items()}
     first, named = split(arguments)
-    told = []
+    choices = []
     for activation in ("tanh", "relu"):
-        lstm(*first, **named, activation=activation, on_choice=told.append)
-    assert [choice.name for choice in told] == ["torch", "stepwise"]
+        lstm(*first, **named, activation=activation, on_choice=choices.append)
+    assert [choice.name for choice in choices] == ["torch", "stepwise"]
 
 
-def test_without_gradients_too_there_is_no_warning():
+def test_inference_issues_no_warning():
     there = resolve_device("auto")
     first, named = split({n: t.detach().to(there) for n, t in tensors(FEW)[0].items()})
     with warnings.catch_warnings(record=True) as caught, torch.inference_mode():

@@ -44,7 +44,7 @@ def there():
 
 
 def outputs(model, case):
-    """All that a fitted model gives for its data, by name."""
+    """All outputs of a fitted model for its data, by name."""
     X, y, found = case.X, case.y, {}
     if isinstance(model, EncoderClassifier):
         return {"probabilities": model.predict_proba(X), "score": model.score(X, y)}
@@ -73,19 +73,19 @@ def outputs(model, case):
 
 
 @pytest.mark.parametrize("case", KINDS.values(), ids=KINDS)
-def test_a_model_trains_and_runs_as_on_the_cpu(case, monkeypatch):
+def test_training_and_inference_equal_those_on_the_cpu(case, monkeypatch):
     monkeypatch.setattr(fakegpu, "without_float64", True)
-    model, twin = (
+    model, on_cpu = (
         case.train(**{name: where for name in DEVICES if name in case.parameters()})
         for where in ("auto", "cpu")
     )
     assert {weight.device.type for weight in model.module_.parameters()} == {there()}
-    for name, expected in twin.history_.items():
+    for name, expected in on_cpu.history_.items():
         if name != "layers":
             assert model.history_[name] == pytest.approx(expected, rel=1e-3), name
-    twin.module_.load_state_dict(redraw(model).module_.state_dict())
+    on_cpu.module_.load_state_dict(redraw(model).module_.state_dict())
     found = outputs(model, case)
-    for name, expected in outputs(twin, case).items():
+    for name, expected in outputs(on_cpu, case).items():
         scale = max(1e-3, np.nanmax(np.abs(expected)))
         np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-4 * scale, err_msg=name)
 
@@ -112,7 +112,7 @@ def test_the_default_device_of_pytorch_changes_nothing(name):
 
 
 @one_epoch
-def test_a_classifier_takes_an_encoder_from_another_device():
+def test_a_classifier_accepts_an_encoder_on_another_device():
     model = ALL["classifier, dense"].make().autoencoder.set_params(device="cpu").fit(rows())
     for where in ("auto", "cpu"):
         tuned = EncoderClassifier(model, fine_tune=True, epochs=2, verbose=0, device=where)
@@ -144,15 +144,15 @@ def test_weights_and_tables_are_read_from_the_device():
     model = ALL["state"].fit()
     assert len(gate_weights(model)) == 2
     assert "LSTM 5 tanh" in str(summary(model))
-    twin = model.encoder_.lstm.to_torch()
-    assert next(twin.parameters()).device.type == there()
+    in_torch = model.encoder_.lstm.to_torch()
+    assert next(in_torch.parameters()).device.type == there()
     x = torch.from_numpy(RAGGED.values).float().to(there())
     expected, _ = model.encoder_.lstm(x)
-    torch.testing.assert_close(twin(x)[0].cpu(), expected.cpu(), rtol=0, atol=1e-5)
+    torch.testing.assert_close(in_torch(x)[0].cpu(), expected.cpu(), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["state", "flat", "composite", "images", "classifier, lstm"])
-def test_plain_modules_and_graphs_are_those_of_the_cpu(name, tmp_path):
+def test_exports_equal_those_of_the_cpu(name, tmp_path):
     from unspool.interop.onnx import export_onnx
     from unspool.interop.torch import to_torch
 

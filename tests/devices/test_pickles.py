@@ -27,19 +27,19 @@ def kinds_of_device(model):
 
 
 @pytest.mark.parametrize("name", [*NAMES, *CLASSIFIERS])
-def test_a_pickle_comes_back_on_the_device_and_opens_without_it(name, tmp_path, monkeypatch):
+def test_a_pickle_is_restored_on_its_device_or_without_it_on_the_cpu(name, tmp_path, monkeypatch):
     model, X = ALL[name].fit(), ALL[name].X
     expected, there = answer(model, X), resolve_device("auto").type
     content = pickle.dumps(model)
     joblib.dump(model, tmp_path / "model.joblib")
     assert kinds_of_device(model) == {there}
-    for again in (pickle.loads(content), joblib.load(tmp_path / "model.joblib")):
-        assert kinds_of_device(again) == {there}
-        np.testing.assert_array_equal(answer(again, X), expected)
+    for restored in (pickle.loads(content), joblib.load(tmp_path / "model.joblib")):
+        assert kinds_of_device(restored) == {there}
+        np.testing.assert_array_equal(answer(restored, X), expected)
     monkeypatch.setattr(devices, "automatic", lambda: "cpu")
-    again = pickle.loads(content)
-    assert kinds_of_device(again) == {"cpu"}
-    np.testing.assert_allclose(answer(again, X), expected, rtol=0, atol=1e-4)
+    restored = pickle.loads(content)
+    assert kinds_of_device(restored) == {"cpu"}
+    np.testing.assert_allclose(answer(restored, X), expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", [*NAMES, *CLASSIFIERS])
@@ -58,13 +58,13 @@ def test_a_copy_stays_on_the_device(name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_a_classifier_and_its_model_share_the_encoder_in_a_pickle_too(name):
+def test_a_classifier_and_its_model_share_the_encoder_after_unpickling(name):
     model = pickle.loads(pickle.dumps(ALL[name].fit()))
     assert model.module_.encoder is model.autoencoder_.module_.encoder
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # one epoch
-def test_a_process_without_the_device_opens_the_pickle(tmp_path):
+def test_a_process_without_the_device_can_unpickle(tmp_path):
     X = RAGGED
     for name, device in (("auto", "auto"), ("named", str(resolve_device("auto")))):
         case = ALL["classifier, lstm"]
@@ -84,15 +84,17 @@ for name in ("auto", "named"):
         warnings.simplefilter("default")
         with open(f"{tmp_path}/{{name}}.pickle", "rb") as file:
             model = pickle.load(file)
-    apart = abs(model.predict_proba(RAGGED) - np.load(f"{tmp_path}/{{name}}.npy")).max()
+    difference = abs(model.predict_proba(RAGGED) - np.load(f"{tmp_path}/{{name}}.npy")).max()
     device = str(next(model.module_.parameters()).device)
-    found.append([device, float(apart), [str(one.message) for one in caught]])
+    found.append([device, float(difference), [str(one.message) for one in caught]])
 print(json.dumps(found))
 """
     )
-    (device, apart, told), (named_device, named_apart, named_told) = found
+    (device, difference, warned), (named_device, named_difference, named_warnings) = found
     assert (device, named_device) == ("cpu", "cpu")
-    assert max(apart, named_apart) < 1e-4
-    assert told == []
-    assert len(named_told) == 1
-    assert named_told[0].startswith(f"`device` {str(resolve_device('auto'))!r} cannot be used (")
+    assert max(difference, named_difference) < 1e-4
+    assert warned == []
+    assert len(named_warnings) == 1
+    assert named_warnings[0].startswith(
+        f"`device` {str(resolve_device('auto'))!r} cannot be used ("
+    )

@@ -127,7 +127,7 @@ def test_a_sequence_that_is_all_future_is_refused_as_in_fit():
     model = short(horizon=K).fit(sines(n=30, steps=9))
     X = Sequences(sines(n=5, steps=9), [9, 3, 9, 9, 9])
     expected = (
-        "Expected sequences of more than 3 steps, the last 3 of which are to be predicted, but the "
+        "Expected sequences of more than 3 steps, of which the last 3 are forecast, but the "
         "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
     )
     for one in (model, runtime.Model(model.contents())):
@@ -159,9 +159,14 @@ def test_all_decoders_train_forecast_save_and_load(decoder, reverse_target, tmp_
     options = {"decoder": decoder, "horizon": K, "num_layers": 2, "head_units": (4,)}
     bound = ("dense", "flat", "reversed_input", "state_reversed_input")
     if reverse_target and decoder in bound:
+        reason = (
+            "reads the input backwards, so with `reverse_target` it would read at each step the "
+            "value that it must reconstruct"
+            if "reversed_input" in decoder
+            else "emits all steps at once, so `reverse_target` has no effect"
+        )
         assert message(short(**options, reverse_target=True).fit, X) == (
-            f"`reverse_target` is not for decoder={decoder!r}, which writes all steps at once, or "
-            "would read at every step what it is to write."
+            f"decoder={decoder!r} {reason}; set reverse_target=False."
         )
         return
     model = short(**options, epochs=4, reverse_target=reverse_target).fit(X)
@@ -237,7 +242,7 @@ def test_loss_weights_weigh_the_losses():
     parts = (np.array(history[f"{name}_loss"]) for name in ("reconstruction", "forecast"))
     np.testing.assert_allclose(history["loss"], np.dot((0.25, 3), list(parts)))
     assert message(short(horizon=K, loss_weights=(0, 0.0)).fit, sines()) == (
-        "`loss_weights` needs one above 0, got (0, 0.0)."
+        "`loss_weights` must have at least one number above 0, got (0, 0.0)."
     )
 
 
@@ -414,7 +419,7 @@ def test_the_encoder_alone_makes_the_same_codes_and_nothing_else(options, tmp_pa
         (encoder.score, "reconstruction"),
         (encoder.forecast, "forecast"),
     ]:
-        told = f"This model has no decoder for a {what}, it holds an encoder alone."
+        told = f"This model has no decoder {what!r}; it has an encoder only."
         assert message(method, X) == told
     assert message(encoder.inverse_transform, np.zeros((2, 5))).startswith("This model has no")
     assert message(model.save, tmp_path / "x", part="decoder") == (
@@ -451,7 +456,7 @@ def test_without_a_horizon_nothing_is_forecast_and_y_is_left_alone():
 def test_sequences_too_short_for_the_horizon_are_told():
     X = [np.ones((9, 1)), np.ones((3, 1)), *sines(n=20, steps=9)]
     assert message(short(horizon=K).fit, X) == (
-        "Expected sequences of more than 3 steps, the last 3 of which are to be predicted, but the "
+        "Expected sequences of more than 3 steps, of which the last 3 are forecast, but the "
         "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
     )
 
@@ -495,8 +500,8 @@ def test_sequences_of_no_step_at_all_are_refused():
 @pytest.mark.parametrize("decoder", ["state", "state_previous", "state_reversed_input"])
 def test_pooling_is_not_for_a_code_that_is_the_whole_state(decoder):
     expected = (
-        "`pooling` has to be 'last' for a decoder that starts from the encoder's whole state, got "
-        "'mean'; set it, or choose another decoder."
+        "`pooling` must be 'last' for a decoder that starts from the encoder's whole state, got "
+        "'mean'; set pooling='last', or choose another decoder."
     )
     assert message(short(decoder=decoder, pooling="mean").fit, sines()) == expected
     two = short(horizon=K, forecast_decoder=decoder, pooling="mean")

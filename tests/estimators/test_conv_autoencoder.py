@@ -260,11 +260,11 @@ def test_bad_parameters_are_told_together():
         make(**bad, image_shape=(8,)).fit([[1]])
     assert str(caught.value).splitlines() == [
         "`latent_dim` must be a whole number of at least 1 or None, got 0.",
+        "`filters` must have at least one number, got none.",
         "`kernel_size` must be a whole number of at least 1, got 0.",
         "`pool_size` must be a whole number of at least 1, got 1.5.",
         "unknown `activation` 3: known are 'elu', 'gelu', 'linear', 'relu', 'sigmoid', "
         "'softmax', 'tanh'.",
-        "`filters` must have at least one number, got none.",
         "`image_shape` must be (H, W) or (H, W, C), got (8,).",
     ]
     with pytest.raises(InputError, match="`image_shape` must be a list of whole numbers, got 8"):

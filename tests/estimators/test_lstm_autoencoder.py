@@ -17,7 +17,7 @@ from tests.close import assert_close
 from tests.estimators.quick import quick, sines
 from unspool import LSTMAutoencoder, Sequences, Windows
 from unspool.errors import DivergedError, InputError, NoBetterThanMeanWarning
-from unspool.estimators import base
+from unspool.estimators import base, batch_runner
 from unspool.nn.random_kernels import RandomKernels
 
 # Most fits here are far too short to be any good.
@@ -482,7 +482,7 @@ def test_a_sensor_that_hardly_moved_in_training_does_not_drown_the_others_when_i
 def test_kernels_are_adapted_to_sequences_from_all_over_the_data(monkeypatch):
     seen = []
     monkeypatch.setattr(RandomKernels, "adapt", lambda self, x, *_: seen.append(x))
-    monkeypatch.setattr(base, "INFERENCE_STEPS", 60)  # batches of 10 sequences
+    monkeypatch.setattr(batch_runner, "INFERENCE_STEPS", 60)  # batches of 10 sequences
     X = np.arange(40.0)[:, None] * np.ones(6)
     quick(n_kernels=8, epochs=1, scaling="none", validation_split=0.0).fit(X)
     assert [sorted(x[:, 0, 0].tolist()) for x in seen] == [list(range(0, 40, 4))]

@@ -172,13 +172,13 @@ def test_forecasts_by_step_need_codes_after_every_step(decoder):
 def test_forecasts_by_step_need_a_decoder_of_the_code_alone_and_one_direction():
     reading = quick(decoder="reversed_input").fit(data())
     assert message(reading.forecast_by_step, data()) == (
-        "Forecasts after every step need a decoder of the code alone; this one reads the input "
-        "beside it."
+        "Forecasts after every step need a decoder that reads only the code, but this one reads "
+        "the input too. Fit with another decoder, such as decoder='dense'."
     )
     both = quick(bidirectional=True).fit(data())
     assert message(both.forecast_by_step, data()) == (
-        "Codes after every step need an encoder that reads in one direction, with "
-        "pooling='last' and a code made of its last layer's h; this one is another."
+        "Codes after every step need an encoder with bidirectional=False, pooling='last', "
+        "n_kernels=0, and no decoder that starts from its state ('state', …)."
     )
 
 
@@ -270,8 +270,8 @@ def test_temperature_0_and_seeds_repeat():
 def test_temperature_needs_probabilities():
     model = quick().fit(data())
     assert message(model.generate, data(), 3, temperature=1.0) == (
-        "`temperature` is for outputs that are probabilities (a cross-entropy), but this model "
-        "was trained on 'mse'; leave it out."
+        "`temperature` needs outputs that are probabilities (a cross-entropy loss), but this model "
+        "was trained with loss='mse'. Leave `temperature` out."
     )
     assert message(model.generate, data(), 3, temperature="hot") == (
         "`temperature` must be a number of at least 0, got 'hot'."
@@ -329,7 +329,7 @@ def test_the_encoder_alone_does_not_forecast(tmp_path):
     model = quick().fit(data())
     model.save(tmp_path / "part", part="encoder")
     encoder = unspool.load(tmp_path / "part")
-    told = "This model has no decoder for a forecast, it holds an encoder alone."
+    told = "This model has no decoder 'forecast'; it has an encoder only."
     for method in (encoder.forecast, encoder.forecast_by_step, encoder.score):
         assert message(method, data()) == told
     assert message(encoder.generate, data(), 2) == told
@@ -376,7 +376,7 @@ def test_what_cannot_be_scored_or_learned_is_told():
         "Expected `y` of shape (24, 3, 2), got (24, 7, 2)."
     )
     assert message(model.score, data(2)[:, :K]) == (
-        "Expected sequences of more than 3 steps, the last 3 of which are to be predicted, but the "
+        "Expected sequences of more than 3 steps, of which the last 3 are forecast, but the "
         "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
     )
     y = np.zeros((N, K, 2))
@@ -400,8 +400,9 @@ def test_what_cannot_be_scored_or_learned_is_told():
 def test_every_step_needs_one_direction_the_last_state_and_a_decoder_of_the_code(options):
     given = {"bidirectional": False, "pooling": "last", "decoder": "dense"} | options
     assert message(quick(every_step=True, **options).fit, data()) == (
-        "`every_step` needs an LSTM that reads in one direction, pooling='last' and a decoder of "
-        f"the code alone, got bidirectional={given['bidirectional']!r}, "
+        "`every_step` needs bidirectional=False, pooling='last' and a decoder that reads neither "
+        "the encoder's whole state nor the input, got "
+        f"bidirectional={given['bidirectional']!r}, "
         f"pooling={given['pooling']!r}, decoder={given['decoder']!r}."
     )
     assert message(quick(every_step="yes").fit, data()) == (
@@ -516,24 +517,24 @@ def test_dropout_is_of_training_alone():
         ({"quantiles": (0.5, 1.0)}, "`quantiles` must be a number above 0 and below 1, got 1.0."),
         (
             {"quantiles": (0.5, 0.1)},
-            "`quantiles` must rise from each to the next, got (0.5, 0.1).",
+            "`quantiles` must increase from each to the next, got (0.5, 0.1).",
         ),
         ({"normalization": "mean"}, "unknown `normalization` 'mean'"),
         ({"linear_steps": -1}, "`linear_steps` must be a whole number of at least 0, got -1."),
         ({"dropout": 1.0}, "`dropout` must be a number of at least 0 and below 1, got 1.0."),
         (
             {"output_activation": "sigmoid"},
-            "`output_activation` 'sigmoid' makes the output of the decoder the forecast itself, "
-            "which needs normalization='none', linear_steps=0 and quantiles=(), got "
-            "normalization='last', linear_steps=512, quantiles=(); set these.",
+            "`output_activation` 'sigmoid' needs the decoder's output to be the whole forecast, so "
+            "it needs normalization='none', linear_steps=0 and quantiles=(), got "
+            "normalization='last', linear_steps=512, quantiles=().",
         ),
         (
             {"loss": "binary_crossentropy", "normalization": "none"},
-            "`loss` 'binary_crossentropy' makes the output of the decoder the forecast itself",
+            "`loss` 'binary_crossentropy' needs the decoder's output to be the whole forecast",
         ),
         (
             BINARY | {"quantiles": (0.5,)},
-            "`output_activation` 'sigmoid' makes the output of the decoder the forecast itself",
+            "`output_activation` 'sigmoid' needs the decoder's output to be the whole forecast",
         ),
     ],
     ids=str,

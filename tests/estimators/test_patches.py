@@ -68,7 +68,7 @@ def test_a_patch_of_the_forecast_is_no_longer_than_the_forecast():
 @pytest.mark.parametrize("value", [0, -1, 2.0, None, True, "eight", "AUTO", [4]], ids=str)
 def test_other_values_are_refused(value):
     assert message(LSTMAutoencoder(patch_size=value).fit, sines()) == (
-        f"`patch_size` must be 'auto' or a whole number of at least 1, got {value!r}."
+        f"`patch_size` must be a whole number of at least 1 or 'auto', got {value!r}."
     )
 
 

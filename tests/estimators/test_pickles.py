@@ -14,8 +14,8 @@ NAMES = ["repeat, both ways, two layers", "stacked", "images", "forecaster, dens
 CLASSIFIERS = ["classifier, lstm", "classifier, images"]
 TOLD = (
     "`device` 'cuda:99' cannot be used (",
-    "); take 'auto' or 'cpu'. The model was loaded to the CPU and runs there; set `device` before "
-    "another fit.",
+    "). Use 'auto' or 'cpu'. The model was loaded to the CPU. Set `device` before you fit it "
+    "again.",
 )
 
 

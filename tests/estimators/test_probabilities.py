@@ -6,7 +6,7 @@ import torch
 
 from tests.estimators.quick import quick, sines
 from unspool.errors import InputError
-from unspool.nn.decoder import TeacherForcing
+from unspool.nn import TeacherForcing
 
 # Most fits here are far too short to be any good.
 pytestmark = [
@@ -129,8 +129,8 @@ def test_generation_comes_in_the_units_of_the_data():
 def test_generation_needs_probabilities():
     model = short().fit(sines(n=20, steps=6))
     assert message(model.generate, np.zeros((2, 5))) == (
-        "`temperature` is for outputs that are probabilities (a cross-entropy), but this model "
-        "was trained on 'mse'; leave it out."
+        "`temperature` needs outputs that are probabilities (a cross-entropy loss), but this model "
+        "was trained with loss='mse'. Leave `temperature` out."
     )
     bits = short(**BINARY).fit(BITS)
     assert message(bits.generate, np.zeros((2, 5)), temperature=-1) == (

@@ -78,9 +78,7 @@ def test_dimensions_with_names_say_what_is_time():
     whole = DataArray(TABLE, "instance", "time")
     np.testing.assert_array_equal(model.transform(whole), model.transform(TABLE))
     for turned in (DataArray(TABLE.T, "time", "instance"), DataArray(CUBE, "time", "a", "b")):
-        with pytest.raises(
-            InputError, match=r"transpose it. One series goes in as X.values\[None\]"
-        ):
+        with pytest.raises(InputError, match=r"transpose it. Give one series as X.values\[None\]"):
             model.transform(turned)
 
 
@@ -103,7 +101,9 @@ DATES = np.arange("2024", "2032", dtype="M8[Y]").reshape(N, 1, 1)
 
 
 @pytest.mark.parametrize(
-    ("y", "message"), [(HIDDEN, "NaN|finite"), (DATES, "no features")], ids=["masked", "dates"]
+    ("y", "message"),
+    [(HIDDEN, "NaN|finite"), (DATES, "cannot be features")],
+    ids=["masked", "dates"],
 )
 def test_what_is_no_number_in_a_future_is_refused(y, message):
     X, models = CUBE[:, :, :1], trained("one feature")
@@ -263,7 +263,7 @@ def test_values_that_turn_nan_later_are_refused(make):
         models.light_plain.encode,
     ):
         with pytest.raises(
-            InputError, match=r"was changed and holds NaN or infinity now; make a new"
+            InputError, match=r"was changed and holds NaN or infinity now; correct it and make"
         ):
             call(source)
     values[30] = np.finfo(np.float64).max  # a sum that is too large is no fault

@@ -149,7 +149,7 @@ def test_a_file_whose_layers_have_no_proper_history_is_refused(tmp_path):
         header["fitted"]["history"]["layers"][1]["loss"] = ["low", "lower"]
 
     rewrite(tmp_path / "model", spoil)
-    with pytest.raises(ModelFileError, match="'loss' in the history to be a number for every"):
+    with pytest.raises(ModelFileError, match="one number per epoch for 'loss' in the history"):
         unspool.load(tmp_path / "model")
 
 
@@ -202,7 +202,7 @@ def test_inner_crossentropy_is_for_sigmoid_codes():
     with pytest.raises(InputError) as caught:
         make(**given).fit(X)
     assert str(caught.value) == (
-        "`inner_loss` 'binary_crossentropy' needs codes in 0–1, so activation='sigmoid', "
+        "`inner_loss` 'binary_crossentropy' needs codes between 0 and 1, so activation='sigmoid', "
         "got 'relu'."
     )
 
@@ -214,6 +214,7 @@ def test_bad_parameters_are_told_together():
     assert str(caught.value).splitlines() == [
         "`latent_dim` must be a whole number of at least 1, got 0.",
         "`hidden_units` must be a list of whole numbers, got 5.",
-        "unknown `inner_loss` 'bce': known are 'binary_crossentropy', 'huber', 'mae', 'mse'.",
+        "unknown `inner_loss` 'bce': known are 'binary_crossentropy', 'huber', 'mae', "
+        "'mean_absolute_error', 'mean_squared_error', 'mse'.",
         "`fine_tune` must be True or False, got 1.",
     ]

@@ -6,7 +6,7 @@ import pytest
 from tests.estimators.quick import LAST, sines
 from unspool import DenseAutoencoder, LSTMAutoencoder, LSTMForecaster, StackedAutoencoder, Windows
 from unspool.errors import InputError
-from unspool.estimators import base
+from unspool.estimators import base, batch_runner
 from unspool.training.batches import Batches
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
@@ -27,6 +27,7 @@ def read(monkeypatch):
             return super().__iter__()
 
     monkeypatch.setattr(base, "Batches", Seen)
+    monkeypatch.setattr(batch_runner, "Batches", Seen)
     return passes
 
 
@@ -84,7 +85,7 @@ def test_one_seed_draws_the_same_sequences(read):
 def test_initial_weights_are_chosen_by_some_of_the_training_sequences(
     read, monkeypatch, most, expected
 ):
-    monkeypatch.setattr(base, "ADAPTED", most)
+    monkeypatch.setattr(batch_runner, "INITIAL_SAMPLE", most)
     LSTMAutoencoder(**QUICK).fit(X)
     assert len(set(read[0])) == expected
     assert not set(read[0]) & set(read[1])  # those held out

@@ -7,7 +7,7 @@ import torch
 from tests.close import assert_close
 from unspool.blueprint.parts import POOLINGS, VARIANCE_FLOOR
 from unspool.lstm import pooling
-from unspool.nn.encoder import LSTMEncoder
+from unspool.nn import LSTMEncoder
 from unspool.runtime.pooling import RunningPool, pooled, pooled_parts
 
 STATISTICS = POOLINGS["all"]
@@ -169,7 +169,7 @@ def test_before_the_first_step():
 @pytest.mark.parametrize("name", POOLINGS)
 @pytest.mark.parametrize("backend", ["compiled", "torch", "stepwise"])
 def test_an_encoder_gives_the_same_on_every_backend(name, backend):
-    from unspool.nn.recurrent import Cell
+    from unspool.nn import Cell
 
     def encoder(backend):
         return LSTMEncoder(

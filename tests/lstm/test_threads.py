@@ -71,13 +71,13 @@ def test_an_error_in_a_thread_is_raised_when_nobody_works_any_more(guilty):
 
 
 def test_pytorch_keeps_to_one_thread_while_compiled_code_has_its_own(two_threads):
-    with threads.own_only():
+    with threads.pytorch_on_one_thread():
         assert (threads.count(), torch.get_num_threads()) == (2, 1)
-        with threads.own_only():
+        with threads.pytorch_on_one_thread():
             assert (threads.count(), torch.get_num_threads()) == (2, 1)
         assert (threads.count(), torch.get_num_threads()) == (2, 1)
     assert (threads.count(), torch.get_num_threads()) == (2, 2)
-    with pytest.raises(ValueError, match="as foreseen"), threads.own_only():
+    with pytest.raises(ValueError, match="as foreseen"), threads.pytorch_on_one_thread():
         raise ValueError("as foreseen")
     assert (threads.count(), torch.get_num_threads()) == (2, 2)
 
@@ -88,7 +88,7 @@ def in_new_thread(work):
 
 
 def test_threads_that_begin_meanwhile_have_pytorchs_number(two_threads):
-    with threads.own_only():
+    with threads.pytorch_on_one_thread():
         assert in_new_thread(torch.get_num_threads) == 2
     assert in_new_thread(torch.get_num_threads) == 2
 
@@ -99,7 +99,7 @@ def test_two_threads_enter_and_leave_in_any_order(first_out, two_threads):
     leave = [threading.Event(), threading.Event()]
 
     def caller(number):
-        with threads.own_only():
+        with threads.pytorch_on_one_thread():
             during = torch.get_num_threads()
             inside[number].set()
             assert leave[number].wait(PATIENCE)
@@ -127,7 +127,7 @@ def test_a_thread_with_a_number_of_its_own_gets_that_back_and_gives_it_to_nobody
         torch.set_num_threads(5)
         assert torch.get_num_threads() == 5  # only from here on is it this thread's own
         in_new_thread(lambda: torch.set_num_threads(3))  # that threads begin with from now on
-        with threads.own_only():
+        with threads.pytorch_on_one_thread():
             assert (threads.count(), torch.get_num_threads()) == (5, 1)
         return torch.get_num_threads()
 

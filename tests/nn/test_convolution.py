@@ -1,4 +1,4 @@
-"""Convolutional modules, held against plain convolutions of images that are really enlarged."""
+"""Convolutional modules, compared with plain convolutions of upsampled images."""
 
 import math
 
@@ -7,8 +7,11 @@ import torch
 from torch.nn import functional
 
 from tests.close import assert_close
+from unspool.blueprint.parts import sizes
 from unspool.errors import InputError
-from unspool.nn.convolution import ConvDecoder, ConvEncoder, Convolution, Pool, sizes
+from unspool.nn.conv_decoder import ConvDecoder
+from unspool.nn.conv_encoder import ConvEncoder
+from unspool.nn.convolution import Convolution, Pool
 from unspool.nn.losses import LOSSES
 
 
@@ -21,7 +24,7 @@ def enlarged(images, up):
 
 
 def convolved(images, convolution):
-    """What Keras's padding "same" gives: the odd zero of an even kernel goes to the far edge."""
+    """Pad as Keras's "same": the odd zero of an even kernel is at the far edge."""
     (height, width), weight = convolution.kernel_size, convolution.weight
     pads = ((width - 1) // 2, width // 2, (height - 1) // 2, height // 2)
     read = functional.pad(images.permute(0, 3, 1, 2), pads)
@@ -37,7 +40,7 @@ def with_biases(module):
 
 @pytest.mark.parametrize("up", [(1, 1), (2, 2), (3, 3), (2, 1), (1, 3)], ids=str)
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (4, 4), (5, 2), (7, 1)], ids=str)
-def test_a_convolution_is_that_of_the_enlarged_image(kernel, up):
+def test_a_convolution_with_upsampling_equals_that_of_the_upsampled_image(kernel, up):
     convolution = with_biases(Convolution(3, 5, kernel, up=up, generator=generator()))
     images = torch.randn(2, 6, 5, 3, dtype=torch.float64, generator=generator())
     ours = images.clone().requires_grad_()
@@ -61,12 +64,12 @@ def test_weights_start_as_in_keras():
     limit = math.sqrt(6 / (3 * 5 * 8 + 3 * 5 * 16))  # Glorot: fans count the pixels of the kernel
     assert 0.98 * limit < convolution.weight.abs().max() < limit
     assert not convolution.bias.any()
-    again, other = (Convolution(8, 16, (3, 5), generator=generator(seed)) for seed in (0, 1))
-    assert torch.equal(convolution.weight, again.weight)
+    same, other = (Convolution(8, 16, (3, 5), generator=generator(seed)) for seed in (0, 1))
+    assert torch.equal(convolution.weight, same.weight)
     assert not torch.equal(convolution.weight, other.weight)
 
 
-def test_pools_take_what_is_cut_off_at_the_far_edge():
+def test_pooling_counts_incomplete_blocks_at_the_far_edges():
     images = torch.arange(15.0).view(1, 3, 5, 1)
     assert Pool((2, 2))(images)[0, :, :, 0].tolist() == [[6, 8, 9], [11, 13, 14]]
     assert Pool((1, 1))(images) is images
@@ -86,7 +89,7 @@ def by_hand(encoder, images):
 
 
 @pytest.mark.parametrize("activation", ["relu", "elu", "gelu", "tanh", "softmax"])
-def test_an_encoder_is_convolution_activation_pool(activation):
+def test_an_encoder_applies_convolution_activation_and_pooling(activation):
     encoder = with_biases(
         ConvEncoder(2, (7, 5), filters=(4, 3), activation=activation, generator=generator())
     )
@@ -98,7 +101,7 @@ def test_an_encoder_is_convolution_activation_pool(activation):
     assert encoder.latent_dim == 2 * 2 * 3
 
 
-def test_a_latent_dim_leads_through_dense_layers():
+def test_with_a_latent_dim_dense_layers_map_the_feature_map_to_the_code_and_back():
     encoder = ConvEncoder(1, (6, 6), 5, filters=(4,), generator=generator())
     x = torch.randn(2, 36, 1, generator=generator())
     _, last = by_hand(encoder, x.view(2, 6, 6, 1))
@@ -112,7 +115,7 @@ def test_a_latent_dim_leads_through_dense_layers():
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (7, 5), (1, 1), (9, 1)], ids=str)
-def test_a_decoder_convolves_enlarges_and_cuts_off(shape):
+def test_a_decoder_convolves_upsamples_and_crops(shape):
     kernel, pool = ((3, 1), (2, 1)) if shape[1] == 1 else ((3, 3), (2, 2))
     decoder = with_biases(
         ConvDecoder(
@@ -135,7 +138,7 @@ def test_a_decoder_convolves_enlarges_and_cuts_off(shape):
     assert_close("cut", expected[:, :1], decoder(code, 1))
 
 
-def test_the_model_of_the_article_has_its_weights():
+def test_the_model_of_the_article_has_as_many_weights_as_in_keras():
     encoder, decoder = ConvEncoder(1, (28, 28)), ConvDecoder(None, 1, (28, 28))
     count = sum(w.numel() for part in (encoder, decoder) for w in part.parameters())
     assert count == (9 + 1) * 32 + (9 * 32 + 1) * 32 + (9 * 32 + 1)
@@ -148,12 +151,12 @@ def test_relu_outputs_have_a_gradient_at_the_start_even_where_the_image_is_black
         bias = decoder.convolutions[-1].bias
         assert (bias > 0).all() == alive
     decoder = ConvDecoder(None, 1, (6, 6), output_activation="relu")
-    images = decoder(torch.zeros(1, 9 * 32), 36)  # what an encoder makes of a black image
+    images = decoder(torch.zeros(1, 9 * 32), 36)  # the code of a black image
     (gradient,) = torch.autograd.grad(images.sum(), decoder.convolutions[-1].bias)
     assert gradient == 36
 
 
-def test_crossentropy_leads_relu_outputs_above_one_back():
+def test_crossentropy_has_a_gradient_for_relu_outputs_above_one():
     decoder = ConvDecoder(None, 1, (4, 4), filters=(2,), output_activation="relu")
     bias = decoder.convolutions[-1].bias
     torch.nn.init.constant_(bias, 3.0)
@@ -164,7 +167,7 @@ def test_crossentropy_leads_relu_outputs_above_one_back():
     assert gradient > 1  # cut off at 1, as in Keras, it would be 0 for good
 
 
-def test_the_amount_of_padding_and_what_stands_there_change_nothing():
+def test_amount_and_values_of_padding_change_nothing():
     encoder = ConvEncoder(2, (9, 1), 4, kernel=(3, 1), pool=(2, 1), generator=generator())
     lengths = torch.tensor([9, 4, 0])
     x = torch.randn(3, 9, 2, generator=generator())
@@ -175,13 +178,13 @@ def test_the_amount_of_padding_and_what_stands_there_change_nothing():
     assert torch.equal(encoder(x[1:, :4], lengths[1:]), encoder(x, lengths)[1:])
 
 
-def test_longer_sequences_than_it_was_made_for_are_refused():
+def test_sequences_longer_than_the_shape_are_refused():
     encoder = ConvEncoder(2, (9, 1), 4, kernel=(3, 1), pool=(2, 1))
-    with pytest.raises(InputError, match=r"^Expected sequences of at most 9 steps, got 10;"):
+    with pytest.raises(InputError, match=r"^Expected sequences of at most 9 steps, got 10\."):
         encoder(torch.zeros(1, 10, 2))
 
 
-def test_a_variational_encoder_has_both_heads_on_the_map():
+def test_a_variational_encoder_computes_mean_and_variance_from_the_feature_map():
     encoder = ConvEncoder(1, (4, 4), 3, filters=(2,), variational=True, generator=generator())
     assert encoder.projection.weight.shape == encoder.log_variance.weight.shape == (3, 8)
     map_sized = ConvEncoder(1, (4, 4), filters=(2,), variational=True)

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from tests.close import assert_close
+from unspool.blueprint import DECODERS
 from unspool.errors import InputError
 from unspool.lstm import reference
-from unspool.nn import Autoencoder, DenseDecoder, LSTMDecoder, LSTMEncoder
-from unspool.nn.decoder import DECODERS, TeacherForcing
+from unspool.nn import Autoencoder, DenseDecoder, LSTMDecoder, LSTMEncoder, TeacherForcing
 from unspool.nn.losses import masked_sum
 
 B, T, F, H, L = 4, 5, 2, 3, 7  # 7 numbers are no whole number of pieces for 5 steps
@@ -67,7 +67,7 @@ def pieces(code, steps=T):
     return filled.reshape(len(code), steps, width)
 
 
-def unwound(decoder, code, read):
+def decoded(decoder, code, read):
     """A decoder in one direction, step after step; ``read(step, written)`` is what it reads."""
     code = code.numpy()
     h, c = start(decoder, code) or ([np.zeros((len(code), H))] * 2, [np.zeros((len(code), H))] * 2)
@@ -89,7 +89,7 @@ def unwound(decoder, code, read):
 
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("name", [*ONE_BY_ONE, *(f"{name}, own" for name in FEEDING)])
-def test_every_step_reads_what_the_name_says(name, num_layers):
+def test_every_step_reads_what_the_table_of_decoders_says(name, num_layers):
     name, _, own = name.partition(",")
     decoder = make(name, num_layers=num_layers)
     code, reversed_input, target = normal(B, L), normal(B, T, F, seed=2), normal(B, T, F, seed=3)
@@ -108,7 +108,7 @@ def test_every_step_reads_what_the_name_says(name, num_layers):
 
     teacher = None if own else TeacherForcing(target)
     assert_close(
-        name, unwound(decoder, code, read), decoder(code, T, None, reversed_input, teacher)
+        name, decoded(decoder, code, read), decoder(code, T, None, reversed_input, teacher)
     )
 
 
@@ -133,10 +133,10 @@ def test_both_directions_start_and_read_at_their_own_ends(name):
 
 
 @pytest.mark.parametrize("latent_dim", [L, 15, 3])
-def test_flat_gives_all_steps_at_once_from_the_final_state(latent_dim):
+def test_flat_maps_the_final_state_to_all_steps_at_once(latent_dim):
     decoder = make("flat", latent_dim, bidirectional=True)
     code = normal(B, latent_dim)
-    (layer,) = decoder.lstm.stack()[0]  # one direction, whatever was asked for
+    (layer,) = decoder.lstm.stack()[0]  # one direction, whatever was requested
     _, final, _ = reference.forward(pieces(code.numpy()), **layer.weights())
     expected = head(decoder, final).reshape(B, T, F)
     assert_close("flat", expected, decoder(code, T))
@@ -149,7 +149,7 @@ def test_reshape_reads_a_piece_of_the_code_at_every_step_and_zeros_where_none_is
     code = normal(B, latent_dim)
     assert decoder.lstm.stack()[0][0].input_size == -(-latent_dim // T)
     read = pieces(code.numpy())
-    expected = unwound(decoder, code, lambda step, written: read[:, step])
+    expected = decoded(decoder, code, lambda step, written: read[:, step])
     assert_close("reshape", expected, decoder(code, T))
     assert_close("fewer steps", expected[:, :2], decoder(code, 2))
 
@@ -185,26 +185,26 @@ def test_a_state_decoder_of_another_width_starts_through_a_linear_layer():
 
 @pytest.mark.parametrize("reverse_target", [False, True])
 @pytest.mark.parametrize("name", FEEDING)
-def test_told_its_own_output_it_writes_what_it_writes_by_itself(name, reverse_target):
+def test_teacher_forcing_with_its_own_output_changes_nothing(name, reverse_target):
     decoder = make(name, reverse_target=reverse_target)
     code = normal(B, L)
     alone = decoder(code, T, LENGTHS).detach()
-    told = decoder(code, T, LENGTHS, None, TeacherForcing(alone))
+    forced = decoder(code, T, LENGTHS, None, TeacherForcing(alone))
     other = decoder(code, T, LENGTHS, None, TeacherForcing(alone + 1))
     for i, length in enumerate(LENGTHS):
-        assert_close(name, alone[i, :length], told[i, :length])
+        assert_close(name, alone[i, :length], forced[i, :length])
     assert not torch.allclose(alone[0], other[0])
 
 
 @pytest.mark.parametrize("name", FEEDING)
-def test_what_it_wrote_itself_is_read_as_a_step_that_cannot_be_changed(name):
+def test_no_gradient_flows_through_the_fed_back_output(name):
     decoder, code, target = make(name), normal(B, L), normal(B, T, F, seed=2)
     gradients = []
     for teacher in (None, TeacherForcing(decoder(code, T).detach())):
         loss = ((decoder(code, T, None, None, teacher) - target) ** 2).sum()
         gradients.append(torch.autograd.grad(loss, list(decoder.parameters())))
-    for (label, _), own, told in zip(decoder.named_parameters(), *gradients, strict=True):
-        assert_close(label, told, own)
+    for (label, _), expected, gradient in zip(decoder.named_parameters(), *gradients, strict=True):
+        assert_close(label, gradient, expected)
 
 
 def what_was_read(decoder, code, teacher):
@@ -218,7 +218,7 @@ def what_was_read(decoder, code, teacher):
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
 @pytest.mark.parametrize("name", FEEDING)
-def test_a_share_of_steps_is_true_drawn_for_every_sequence_and_step(name, share):
+def test_the_teacher_forcing_ratio_applies_to_every_sequence_and_step(name, share):
     decoder = make(name)
     code, target = normal(300, L), normal(300, 9, F, seed=2)
     read, written = what_was_read(decoder, code, TeacherForcing(target, share, generator()))
@@ -230,13 +230,13 @@ def test_a_share_of_steps_is_true_drawn_for_every_sequence_and_step(name, share)
     if share == 0.3:  # neither whole steps nor whole sequences
         assert true.double().mean(0).max() < 0.45
         assert true.double().mean(1).max() < 1
-        again, _ = what_was_read(decoder, code, TeacherForcing(target, share, generator()))
+        same, _ = what_was_read(decoder, code, TeacherForcing(target, share, generator()))
         other, _ = what_was_read(decoder, code, TeacherForcing(target, share, generator(1)))
-        assert torch.equal(again, read)
+        assert torch.equal(same, read)
         assert not torch.equal(other, read)
 
 
-def test_what_is_drawn_is_written_and_read_next():
+def test_a_drawn_output_is_returned_and_read_next():
     decoder = make("previous")
     code, read = normal(B, L), []
     decoder.lstm.register_forward_pre_hook(lambda module, args: read.append(args[0]))
@@ -248,7 +248,7 @@ def test_what_is_drawn_is_written_and_read_next():
 @pytest.mark.parametrize("name", ["repeat", "state", "reshape", *FEEDING])
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "ragged"])
 @pytest.mark.parametrize("share", [1.0, 0.5, None], ids=["true", "mixed", "own"])
-def test_a_reversed_target_is_written_from_its_own_last_step(name, lengths, share):
+def test_a_reversed_target_is_decoded_from_the_last_real_step(name, lengths, share):
     code, target = normal(B, L), normal(B, T, F, seed=2)
 
     def teacher(x):
@@ -265,7 +265,7 @@ def test_a_reversed_target_is_written_from_its_own_last_step(name, lengths, shar
 @pytest.mark.parametrize("horizon", [2, T, 8])
 @pytest.mark.parametrize("name", ["reversed_input", "state_reversed_input"])
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "ragged"])
-def test_a_forecast_reads_the_input_backwards_and_then_zeros(name, horizon, lengths):
+def test_a_forecast_reads_the_reversed_input_and_then_zeros(name, horizon, lengths):
     decoder = make(name)
     model = Autoencoder(LSTMEncoder(F, L).double(), {"forecast": decoder}, horizon)
     code, x = normal(B, L), normal(B, T, F, seed=2)
@@ -296,7 +296,7 @@ def test_generation_does_not_depend_on_padding_or_on_others(name, reverse_target
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("reverse_target", [False, True])
 @pytest.mark.parametrize("name", [*DECODERS, *(f"{name}, own" for name in FEEDING), "dense"])
-def test_every_weight_and_the_code_get_a_gradient(name, bidirectional, reverse_target):
+def test_every_weight_and_the_code_have_a_gradient(name, bidirectional, reverse_target):
     name, _, own = name.partition(",")
     options = {"bidirectional": bidirectional, "reverse_target": reverse_target, "num_layers": 2}
     tanh = {"head_activation": "tanh"}  # a ReLU may be off for all there is here
@@ -314,7 +314,7 @@ def test_every_weight_and_the_code_get_a_gradient(name, bidirectional, reverse_t
 
 
 @pytest.mark.parametrize("name", [*DECODERS, "dense"])
-def test_no_steps_are_a_sequence_of_none(name):
+def test_zero_steps_are_decoded_to_empty_sequences(name):
     decoder = make(name) if name != "dense" else dense()
     code, target = normal(B, L), normal(B, 0, F)
     assert decoder(code, 0, None, target).shape == (B, 0, F)
@@ -322,10 +322,10 @@ def test_no_steps_are_a_sequence_of_none(name):
 
 
 @pytest.mark.parametrize("name", [*DECODERS, "dense"])
-def test_decoders_tell_what_they_need(name):
+def test_needs_input_feeds_back_and_max_steps_match_the_table_of_decoders(name):
     decoder = make(name) if name != "dense" else dense()
-    told = (decoder.needs_input, decoder.feeds_back, decoder.max_steps)
-    assert told == {
+    properties = (decoder.needs_input, decoder.feeds_back, decoder.max_steps)
+    assert properties == {
         "reversed_input": (True, False, None),
         "state_reversed_input": (True, False, None),
         "previous": (False, True, None),
@@ -341,7 +341,7 @@ def dense(**options):
     return DenseDecoder(L, F, T, **{**given, **options}).double()
 
 
-def test_a_dense_decoder_is_its_layers_reshaped():
+def test_a_dense_decoder_reshapes_the_output_of_its_layers():
     decoder = dense()
     code = normal(B, L)
     expected = head(decoder, code.numpy()).reshape(B, T, F)
@@ -350,7 +350,7 @@ def test_a_dense_decoder_is_its_layers_reshaped():
 
 
 @pytest.mark.parametrize("name", [*DECODERS, "dense"])
-def test_a_code_may_lie_in_memory_as_it_likes(name):
+def test_the_memory_layout_of_a_code_changes_nothing(name):
     decoder = make(name) if name != "dense" else dense()
     code, reversed_input = normal(L, L).T, normal(L, T, F, seed=2)
     expected = decoder(code.contiguous(), T, None, reversed_input)
@@ -365,15 +365,15 @@ def test_softmax_is_over_the_features_of_a_step(name):
     assert_close("sums", torch.ones(B, T, dtype=torch.float64), out.sum(2))
 
 
-def test_a_decoder_that_is_not_there_is_named():
+def test_a_missing_decoder_is_named_with_those_that_exist():
     encoder = LSTMEncoder(F, L).double()
     with pytest.raises(InputError) as caught:
         Autoencoder(encoder, {"reconstruction": dense()}).decoder("forecast")
     assert str(caught.value) == (
-        "This model has no decoder for a forecast, it holds reconstruction."
+        "This model has no decoder 'forecast'; its decoders are 'reconstruction'."
     )
     with pytest.raises(InputError) as caught:
         Autoencoder(encoder, {})(normal(B, T, F))
     assert str(caught.value) == (
-        "This model has no decoder for a reconstruction, it holds an encoder alone."
+        "This model has no decoder 'reconstruction'; it has an encoder only."
     )

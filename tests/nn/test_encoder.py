@@ -40,7 +40,7 @@ def torch_finals(encoder, x):
 @LAYERS
 @DIRECTIONS
 @pytest.mark.parametrize("whole", [False, True], ids=["last h", "whole state"])
-def test_the_code_is_the_state_it_is_said_to_be(num_layers, bidirectional, whole):
+def test_the_code_is_the_final_or_the_whole_state(num_layers, bidirectional, whole):
     directions = 1 + bidirectional
     width = H * directions * (2 * num_layers if whole else 1)
     shape = {"num_layers": num_layers, "bidirectional": bidirectional, "whole_state": whole}
@@ -58,7 +58,7 @@ def test_the_code_is_the_state_it_is_said_to_be(num_layers, bidirectional, whole
 
 @LAYERS
 @pytest.mark.parametrize("latent_dim", [H, L], ids=["state", "projected"])
-def test_the_code_after_a_step_is_that_of_the_sequence_cut_there(latent_dim, num_layers):
+def test_the_code_after_a_step_equals_that_of_the_prefix(latent_dim, num_layers):
     encoder = make(latent_dim, num_layers=num_layers)
     x = normal(B, T, F)
     codes = encoder.encode_by_step(x, LENGTHS)
@@ -72,17 +72,17 @@ def test_the_code_after_a_step_is_that_of_the_sequence_cut_there(latent_dim, num
 @pytest.mark.parametrize(
     "options", [{"bidirectional": True}, {"whole_state": True}, {"pooling": "mean"}], ids=str
 )
-def test_codes_after_every_step_need_one_direction_and_one_state(options):
+def test_encode_by_step_refuses_two_directions_pooling_and_whole_states(options):
     with pytest.raises(InputError) as caught:
         make(**options).encode_by_step(normal(B, T, F))
     assert str(caught.value) == (
-        "Codes after every step need an encoder that reads in one direction, with pooling='last' "
-        "and a code made of its last layer's h; this one is another."
+        "Codes after every step need an encoder with bidirectional=False, pooling='last', "
+        "n_kernels=0, and no decoder that starts from its state ('state', …)."
     )
 
 
 @pytest.mark.parametrize("name", ["dense", "repeat", "previous", "reshape", "flat"])
-def test_forecasts_after_every_step_are_those_of_the_sequences_cut_there(name):
+def test_forecasts_after_every_step_equal_those_of_the_prefixes(name):
     steps = {"steps": 3}
     decoder = DenseDecoder(L, F, **steps) if name == "dense" else LSTMDecoder(name, L, F, **steps)
     model = Autoencoder(make(), {"forecast": decoder.double()}, 3)
@@ -97,21 +97,26 @@ def test_forecasts_after_every_step_are_those_of_the_sequences_cut_there(name):
 
 def test_forecasts_after_every_step_need_an_lstm_and_a_decoder_of_the_code_alone():
     dense = Autoencoder(DenseEncoder(F, T, L), {"forecast": DenseDecoder(L, F, 1)}, 1)
-    with pytest.raises(InputError, match=r"^Forecasts after every step need an LSTM, not DenseEnc"):
+    with pytest.raises(
+        InputError,
+        match=r"^Forecasts after every step need an LSTMEncoder, but .* a DenseEncoder\.$",
+    ):
         dense.decode_by_step("forecast", torch.zeros(B, T, F))
     reading = Autoencoder(make(), {"forecast": LSTMDecoder("reversed_input", L, F).double()}, 1)
-    with pytest.raises(InputError, match=r"^Forecasts after every step need a decoder of the code"):
+    with pytest.raises(
+        InputError, match=r"^Forecasts after every step need a decoder that reads only "
+    ):
         reading.decode_by_step("forecast", normal(B, T, F))
 
 
 @pytest.mark.parametrize("shape", [(0, T, F), (B, 0, F)])
-def test_forecasts_after_no_step_are_none(shape):
+def test_empty_sequences_have_no_forecasts_by_step(shape):
     model = Autoencoder(make(), {"forecast": DenseDecoder(L, F, 3).double()}, 3)
     assert model.decode_by_step("forecast", normal(*shape)).shape == (*shape[:2], 3, F)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "dense"])
-def test_an_encoder_that_is_not_variational_draws_nothing(kind):
+def test_sample_of_an_encoder_that_is_not_variational_returns_the_code(kind):
     encoder = make() if kind == "lstm" else DenseEncoder(F, T, L).double()
     x = normal(B, T, F)
     code, divergence = encoder.train().sample(x, LENGTHS, generator())
@@ -140,7 +145,7 @@ def test_the_divergence_is_that_from_the_standard_normal(kind, training):
 
 
 @pytest.mark.parametrize("kind", ["lstm", "dense"])
-def test_out_of_training_a_variational_code_is_its_mean(kind):
+def test_in_evaluation_a_variational_code_is_its_mean(kind):
     encoder = variational(kind).eval()
     x, noise = normal(B, T, F), generator()
     before = noise.get_state()
@@ -160,24 +165,24 @@ def test_codes_are_drawn_with_their_means_and_spreads(kind):
         drawn, _ = encoder.sample(x, None, generator())
         features = encoder.features(one, None)
         spread = (encoder.log_variance(features)[0] / 2).exp()
-    apart = (drawn - encoder(one).detach()) / spread
-    assert apart.mean(0).abs().max() < 0.03
-    assert_close("spread", torch.ones(2, dtype=torch.float64), apart.std(0), scale=2e10)
-    assert abs(np.corrcoef(apart.T.numpy())[0, 1]) < 0.03
-    again, _ = encoder.sample(x, None, generator())
+    noise = (drawn - encoder(one).detach()) / spread
+    assert noise.mean(0).abs().max() < 0.03
+    assert_close("spread", torch.ones(2, dtype=torch.float64), noise.std(0), scale=2e10)
+    assert abs(np.corrcoef(noise.T.numpy())[0, 1]) < 0.03
+    same, _ = encoder.sample(x, None, generator())
     other, _ = encoder.sample(x, None, generator(1))
-    assert torch.equal(again, drawn)
+    assert torch.equal(same, drawn)
     assert not torch.equal(other, drawn)
 
 
-def test_a_variational_code_is_always_a_layer_of_its_own():
+def test_a_variational_encoder_always_has_a_projection():
     encoder = make(H, variational=True)
     assert encoder.projection.weight.shape == encoder.log_variance.weight.shape == (H, H)
     assert make(H).log_variance is None
 
 
 @pytest.mark.parametrize("units", [(), (7, 4)], ids=str)
-def test_a_dense_encoder_is_its_layers_on_all_values_at_once(units):
+def test_a_dense_encoder_applies_its_layers_to_all_values_at_once(units):
     encoder = DenseEncoder(
         F, T, L, units=units, activation="relu", code_activation="tanh", generator=generator()
     ).double()
@@ -195,10 +200,10 @@ def test_a_dense_encoder_is_its_layers_on_all_values_at_once(units):
     assert_close("fewer steps", values[1], encoder(x[1:2, :3], LENGTHS[1:2])[0])
 
 
-def test_a_dense_encoder_is_bound_to_its_steps():
+def test_a_dense_encoder_refuses_longer_sequences():
     message = (
-        "Expected sequences of at most 6 steps, got 7; dense and convolutional models are bound "
-        "to the longest sequence they were made for."
+        "Expected sequences of at most 6 steps, got 7. Dense and convolutional models cannot "
+        "read longer sequences than in `fit`; fit it again, or cut the sequences."
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         DenseEncoder(F, T, L)(torch.zeros(B, T + 1, F))

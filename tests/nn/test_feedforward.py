@@ -1,4 +1,4 @@
-"""Dense modules, held against products written out."""
+"""Dense modules, compared with explicit matrix products."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def with_biases(module):
     return module.double()
 
 
-def test_an_encoder_is_its_layers_on_the_whole_sequence():
+def test_an_encoder_applies_its_layers_to_the_whole_sequence():
     encoder = with_biases(
         DenseEncoder(
             2, 5, 3, units=(7, 4), activation="tanh", code_activation="relu", generator=generator()
@@ -39,7 +39,7 @@ def test_an_encoder_is_its_layers_on_the_whole_sequence():
     assert encoder.projection is None
 
 
-def test_a_decoder_is_its_layers_and_gives_all_steps():
+def test_a_decoder_returns_all_steps_of_its_last_layer():
     decoder = with_biases(
         DenseDecoder(
             3, 2, 5, units=(4,), activation="relu", output_activation="tanh", generator=generator()
@@ -53,7 +53,7 @@ def test_a_decoder_is_its_layers_and_gives_all_steps():
     assert_close("fewer steps", expected[:, :2], decoder(code, 2))
 
 
-def test_the_amount_of_padding_and_what_stands_there_change_nothing():
+def test_amount_and_values_of_padding_change_nothing():
     encoder = DenseEncoder(2, 9, 4, generator=generator())
     lengths = torch.tensor([9, 4, 0])
     x = torch.randn(3, 9, 2, generator=generator())
@@ -64,19 +64,19 @@ def test_the_amount_of_padding_and_what_stands_there_change_nothing():
     assert_close("cut", encoder(x, lengths)[1:], encoder(x[1:, :4], lengths[1:]))
 
 
-def test_sequences_are_filled_up_at_their_end():
+def test_sequences_are_padded_at_their_ends():
     x = torch.ones(2, 3, 1)
     assert pad_to(5, x)[:, :, 0].tolist() == [[1, 1, 1, 0, 0]] * 2
     assert torch.equal(pad_to(3, x), x)
     with pytest.raises(InputError) as caught:
         pad_to(2, x)
     assert str(caught.value) == (
-        "Expected sequences of at most 2 steps, got 3; dense and convolutional models are bound "
-        "to the longest sequence they were made for."
+        "Expected sequences of at most 2 steps, got 3. Dense and convolutional models cannot "
+        "read longer sequences than in `fit`; fit it again, or cut the sequences."
     )
 
 
-def test_a_variational_encoder_has_both_heads_on_the_last_layer():
+def test_a_variational_encoder_computes_mean_and_variance_from_the_last_layer():
     encoder = with_biases(
         DenseEncoder(1, 4, 3, units=(6,), variational=True, generator=generator())
     )
@@ -89,7 +89,7 @@ def test_a_variational_encoder_has_both_heads_on_the_last_layer():
     assert_close("divergence", expected, divergence)
 
 
-def test_the_generator_decides_the_weights():
+def test_the_same_seed_makes_the_same_weights():
     def weights(seed):
         parts = (DenseEncoder(2, 3, 4, generator=generator(seed)),
                  DenseDecoder(4, 2, 3, generator=generator(seed)))  # fmt: skip

@@ -8,9 +8,8 @@ from tests.close import assert_close
 from unspool.errors import InputError
 from unspool.lstm import threads
 from unspool.lstm.prepared import PreparedLayer
-from unspool.nn import LSTM, Autoencoder, LSTMDecoder, LSTMEncoder, fused
+from unspool.nn import LSTM, Autoencoder, Cell, LSTMDecoder, LSTMEncoder, fused
 from unspool.nn.losses import LOSSES, count_values, masked_sum
-from unspool.nn.recurrent import Cell
 from unspool.training.batches import Batch
 from unspool.training.objective import AutoencoderLoss
 
@@ -260,9 +259,9 @@ def test_frozen_weights_get_no_gradient_and_the_others_theirs():
 def test_pytorch_keeps_to_one_thread_only_while_it_should():
     torch.set_num_threads(2)
     try:
-        with threads.own_only():
+        with threads.pytorch_on_one_thread():
             assert (torch.get_num_threads(), threads.count()) == (1, 2)
-            with threads.own_only():
+            with threads.pytorch_on_one_thread():
                 assert threads.count() == 2
         assert (torch.get_num_threads(), threads.count()) == (2, 2)
         torch.set_num_threads(1)

@@ -48,7 +48,7 @@ def test_categorical_crossentropy_is_torchs_inside_0_to_1():
         assert_close("loss", expected, errors.sum(2))
 
 
-def test_in_0_to_1_the_logarithm_ends_where_kerass_does():
+def test_probabilities_are_clipped_as_in_keras():
     p = np.array([0.0, 1e-12, 0.5 * LEAST, LEAST, 0.3, 1 - LEAST, 1.0])
     cut = np.clip(p, 1e-7, 1 - 1e-7)  # keras.backend.epsilon()
     for t in (0.0, 0.25, 1.0):
@@ -61,7 +61,7 @@ def test_in_0_to_1_the_logarithm_ends_where_kerass_does():
 
 @pytest.mark.parametrize("target", [0.0, 0.2, 0.9, 1.0])
 @pytest.mark.parametrize("outside", [-1e6, -3.0, -1e-3, 1.001, 4.0, 1e6])
-def test_outside_0_to_1_the_loss_is_finite_and_its_slope_leads_back(outside, target):
+def test_outside_0_to_1_the_loss_is_finite_and_its_gradient_points_back(outside, target):
     p = torch.tensor(outside, dtype=torch.float64, requires_grad=True)
     loss = LOSSES[BINARY](p, torch.tensor(target, dtype=torch.float64))
     loss.backward()
@@ -82,13 +82,13 @@ def test_crossentropy_has_the_gradient_of_its_formula_inside(loss):
     assert_close("gradient", expected, prediction.grad, scale=10)
 
 
-def test_the_other_losses_are_those_of_their_names():
+def test_the_other_losses_equal_their_definitions():
     prediction, target = 6 * uniform(4, 5, 3) - 3, uniform(4, 5, 3, seed=1)
-    apart = (prediction - target).numpy()
+    difference = (prediction - target).numpy()
     expected = {
-        "mse": apart**2,
-        "mae": np.abs(apart),
-        "huber": np.where(np.abs(apart) < 1, apart**2 / 2, np.abs(apart) - 0.5),
+        "mse": difference**2,
+        "mae": np.abs(difference),
+        "huber": np.where(np.abs(difference) < 1, difference**2 / 2, np.abs(difference) - 0.5),
     }
     assert {*expected, BINARY, CATEGORICAL} == set(LOSSES)
     for name, errors in expected.items():
@@ -132,7 +132,7 @@ def test_sums_and_counts_are_over_real_steps(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_padding_pulls_at_nothing_whatever_it_holds(name):
+def test_values_in_padding_have_no_gradient(name):
     prediction = shares(4, 5, 3).requires_grad_()
     target = shares(4, 5, 3, seed=1)
     past = torch.arange(5) >= LENGTHS[:, None]

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tests.close import assert_close
+from unspool.blueprint import DECODERS
+from unspool.errors import InputError
 from unspool.nn import LSTM, Autoencoder, Head, LSTMDecoder, LSTMEncoder, LSTMLayer
-from unspool.nn.decoder import DECODERS
 from unspool.nn.losses import LOSSES
 from unspool.training.batches import Batch
 from unspool.training.objective import AutoencoderLoss
@@ -31,7 +32,7 @@ def test_weights_start_as_in_keras_but_for_the_forget_bias():
     assert not head[0].bias.any()
 
 
-def test_the_generator_decides_the_weights():
+def test_the_same_seed_makes_the_same_weights():
     def make(seed):
         return torch.cat(
             [w.flatten() for w in LSTMEncoder(2, 3, generator=generator(seed)).parameters()]
@@ -41,7 +42,7 @@ def test_the_generator_decides_the_weights():
     assert not torch.equal(make(1), make(2))
 
 
-def test_a_stack_is_its_layers_one_after_the_other():
+def test_a_stack_runs_its_layers_one_after_the_other():
     stack = LSTM(3, 4, num_layers=2, bidirectional=True, context_size=2, generator=generator())
     x, context = torch.randn(5, 7, 3), torch.randn(5, 2)
     states, (finals, _) = stack(x, context=context)
@@ -53,7 +54,7 @@ def test_a_stack_is_its_layers_one_after_the_other():
     assert_close("the backward half ends at the first step", g[:, 0], g_n)
 
 
-def test_the_code_is_the_state_where_both_are_as_wide():
+def test_the_code_is_the_state_if_both_have_the_same_size():
     assert LSTMEncoder(2, 6).projection is None
     assert LSTMEncoder(2, 6, units=3, bidirectional=True).projection is None
     wide = LSTMEncoder(2, 6, units=4, generator=generator())
@@ -110,7 +111,7 @@ def test_two_paddings_give_the_same_codes_losses_and_gradients(decoder, bidirect
     results = []
     for padding in (0, 13):
         x = torch.nn.functional.pad(values, (0, 0, 0, padding))
-        # whatever stands there
+        # whatever the padding contains
         x[torch.arange(9 + padding) >= lengths[:, None]] = 0.5 if loss != "mse" else 1e3
         terms = AutoencoderLoss(model, loss)(Batch(x, lengths, future))
         assert {name: term.size for name, term in terms.items()} == {
@@ -126,17 +127,36 @@ def test_two_paddings_give_the_same_codes_losses_and_gradients(decoder, bidirect
         assert one.abs().max() > 0, f"{name} is zero: nothing was compared"
 
 
-def test_losses_are_those_of_their_names():
+def test_losses_equal_their_definitions():
     prediction, target = torch.tensor([0.0, 0.5, 3.0]), torch.zeros(3)
     assert LOSSES["mse"](prediction, target).tolist() == [0, 0.25, 9]
     assert LOSSES["mae"](prediction, target).tolist() == [0, 0.5, 3]
     assert LOSSES["huber"](prediction, target).tolist() == [0, 0.125, 2.5]
 
 
-def test_gates_of_a_layer():
+def test_gates_are_the_rows_of_the_weights_in_the_order_i_f_c_o():
     layer = LSTMLayer(2, 3, generator=generator())
     gates = layer.gates()
     assert gates["w_ih"]["i"].shape == (3, 2)
     assert gates["w_hh"]["o"].shape == (3, 3)
     assert gates["bias"]["f"].tolist() == [2, 2, 2]
     assert_close("c", layer.weight_hh[6:9], gates["w_hh"]["c"])
+
+
+@pytest.mark.parametrize(
+    ("make", "start"),
+    [
+        (lambda: LSTMDecoder("repeet", 4, 2), "unknown decoder 'repeet': did you mean 'repeat'?"),
+        (lambda: LSTMEncoder(2, 4, pooling="men"), "unknown pooling 'men': did you mean 'mean'?"),
+        (lambda: Head(4, 2, units=(3,), activation="rleu"), "unknown activation 'rleu': did you"),
+        (lambda: LSTMDecoder("flat", 4, 2), "Decoder 'flat' needs `steps`, the maximum number"),
+        (
+            lambda: LSTMDecoder("reversed_input", 4, 2)(torch.zeros(1, 4), 3),
+            "This decoder reads the input; give `reversed_input`.",
+        ),
+    ],
+)
+def test_invalid_arguments_of_modules_are_refused_with_a_reason(make, start):
+    with pytest.raises(InputError) as caught:
+        make()
+    assert str(caught.value).startswith(start)

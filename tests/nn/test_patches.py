@@ -7,8 +7,7 @@ import torch
 from tests.close import assert_close
 from unspool.blueprint import DECODERS
 from unspool.errors import InputError
-from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
-from unspool.nn.decoder import TeacherForcing
+from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder, TeacherForcing
 from unspool.nn.losses import LOSSES, masked_sum
 from unspool.nn.patches import lengths_in_patches, patch_positions, patched, unpatched
 from unspool.runtime import patches as runtime
@@ -41,14 +40,14 @@ def autoencoder(decoder, size=P, **options):
     given = {"latent_dim": L, "units": 4, "num_layers": 2, "generator": generator()}
     both = {"patch_size": size, **given}
     encoder = LSTMEncoder(F, whole_state=DECODERS[decoder].code == "state", **both)
-    again = LSTMDecoder(decoder, n_features=F, steps=T, **{**both, **options})
-    return Autoencoder(encoder, {"reconstruction": again}).double()
+    decoder = LSTMDecoder(decoder, n_features=F, steps=T, **{**both, **options})
+    return Autoencoder(encoder, {"reconstruction": decoder}).double()
 
 
 @pytest.mark.parametrize("size", [2, 3, 7, 9])
-def test_a_patch_holds_its_steps_side_by_side(size):
+def test_a_patch_is_the_concatenation_of_its_steps(size):
     x = normal(B, T, F)
-    x[torch.arange(T) >= LENGTHS[:, None]] = torch.nan  # is not looked at
+    x[torch.arange(T) >= LENGTHS[:, None]] = torch.nan  # is not read
     expected = by_hand(x, LENGTHS, size)
     np.testing.assert_array_equal(patched(x, size, LENGTHS), expected)
     counted = [-(-int(length) // size) for length in LENGTHS]
@@ -61,13 +60,13 @@ def test_a_patch_holds_its_steps_side_by_side(size):
     assert batch.steps == -(-T // size)
 
 
-def test_patches_are_taken_apart_again():
+def test_unpatched_inverts_patched():
     x = normal(B, T, F)
-    again = unpatched(patched(x, P).view(B, 3, P, F), T)
-    assert torch.equal(again, x)
+    joined = unpatched(patched(x, P).view(B, 3, P, F), T)
+    assert torch.equal(joined, x)
 
 
-def test_the_place_of_a_patch_is_waves_of_16_lengths():
+def test_the_position_of_a_patch_is_encoded_as_waves_of_16_lengths():
     found = patch_positions(70, normal(2, L))
     assert found.shape == (2, 70, 32)
     for k in (0, 1, 5, 63, 69):
@@ -75,14 +74,14 @@ def test_the_place_of_a_patch_is_waves_of_16_lengths():
         expected = [*map(np.sin, waves), *map(np.cos, waves)]
         for one in found[:, k]:
             np.testing.assert_allclose(one, expected, atol=1e-12)
-    twin = runtime.places(70, 2)
-    assert twin.dtype == np.float32
-    np.testing.assert_allclose(twin.transpose(2, 0, 1), found, atol=1e-6)
+    in_numpy = runtime.places(70, 2)
+    assert in_numpy.dtype == np.float32
+    np.testing.assert_allclose(in_numpy.transpose(2, 0, 1), found, atol=1e-6)
     assert len(np.unique(found[0, :64].numpy().round(6), axis=0)) == 64
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_what_would_read_nothing_reads_the_place(decoder):
+def test_decoders_without_input_read_the_position_of_the_patch(decoder):
     made, kind = autoencoder(decoder).decoder(), DECODERS[decoder]
     assert made.reads_place == (kind.reads is None and kind.code != "steps")
     alone = autoencoder(decoder, size=1).decoder()
@@ -96,7 +95,7 @@ def test_a_patch_of_one_step_is_the_step():
     assert unpatched(x, T).shape == x.shape
 
 
-def test_an_encoder_of_patches_is_one_that_reads_wider_steps():
+def test_an_encoder_of_patches_reads_them_as_wider_steps():
     encoder = LSTMEncoder(F, L, units=4, bidirectional=True, patch_size=P, pooling="all",
                           generator=generator()).double()  # fmt: skip
     wide = LSTMEncoder(P * F, L, units=4, bidirectional=True, pooling="all").double()
@@ -107,7 +106,7 @@ def test_an_encoder_of_patches_is_one_that_reads_wider_steps():
 
 
 @pytest.mark.parametrize("reverse_target", [False, True], ids=["in order", "reversed"])
-def test_a_decoder_of_patches_writes_the_steps_of_each(reverse_target):
+def test_a_decoder_of_patches_decodes_the_steps_of_each(reverse_target):
     given = {"units": 4, "head_units": (3,), "reverse_target": reverse_target}
     decoder = LSTMDecoder("repeat", L, F, patch_size=P, generator=generator(), **given).double()
     code = normal(B, L)
@@ -120,7 +119,7 @@ def test_a_decoder_of_patches_writes_the_steps_of_each(reverse_target):
         assert_close(f"sequence {i}", expected, steps[i, :length])
 
 
-def test_the_input_backwards_is_read_from_its_last_step():
+def test_the_reversed_input_starts_with_the_last_step():
     """Whatever the length: the first patch read has the last steps, the last step first."""
     decoder = LSTMDecoder("reversed_input", L, F, units=4, patch_size=P, generator=generator())
     decoder = decoder.double()
@@ -136,7 +135,7 @@ def test_the_input_backwards_is_read_from_its_last_step():
 
 
 @pytest.mark.parametrize("decoder", ["previous", "state_previous"])
-def test_the_patch_before_is_read(decoder):
+def test_previous_decoders_read_the_previous_patch(decoder):
     """In training the true one, so that no output depends on steps of its own patch or later."""
     made = autoencoder(decoder).decoder()
     code, target = normal(1, L), normal(1, T, F)
@@ -167,14 +166,14 @@ def test_padding_changes_no_output_and_no_gradient(decoder, options):
         results.append([loss, *torch.autograd.grad(loss, list(made.parameters()))])
     for one, other in zip(*results, strict=True):
         assert torch.equal(one, other)
-    again = made(x, LENGTHS)
+    together = made(x, LENGTHS)
     for i, length in enumerate(LENGTHS.tolist()):
         alone = made(x[i : i + 1, :length])[0]
-        assert_close(f"sequence {i} alone", alone, again[i, :length])
+        assert_close(f"sequence {i} alone", alone, together[i, :length])
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_gradients_are_those_of_finite_differences(decoder):
+def test_gradients_equal_finite_differences(decoder):
     made = autoencoder(decoder)
     x = normal(B, T, F)
 
@@ -197,10 +196,10 @@ def test_gradients_are_those_of_finite_differences(decoder):
         assert float(slope) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
-def test_codes_after_every_step_are_refused():
+def test_encode_by_step_refuses_patches():
     with pytest.raises(InputError) as error:
         LSTMEncoder(F, L, patch_size=4).encode_by_step(normal(B, T, F))
     assert str(error.value) == (
-        "Codes after every step need an encoder that reads step by step; this one reads patches "
-        "of 4 steps. Fit it with patch_size=1, or push the steps to a stream of `unspool.runtime`."
+        "Codes after every step need an encoder that reads step by step, but this one reads "
+        "patches of 4 steps. Fit it with patch_size=1, or use a stream of `unspool.runtime`."
     )

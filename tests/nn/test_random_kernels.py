@@ -41,7 +41,7 @@ def test_kernels_have_mean_0_and_norm_1_and_read_one_to_nine_features():
     assert len({tuple(row) for row in (weight != 0).any(2).tolist()}) > 400
 
 
-def test_adapting_gives_responses_a_spread_and_puts_biases_at_their_quantiles():
+def test_adapt_scales_responses_and_sets_biases_to_their_quantiles():
     rng = np.random.default_rng(0)
     lengths = torch.from_numpy(rng.integers(20, 41, 50))
     lengths[3] = 0
@@ -92,7 +92,7 @@ def test_rounding_errors_in_responses_to_constant_sequences_are_not_enlarged(ste
     np.testing.assert_allclose(bank.weight.flatten(1).norm(dim=1), 6 * SLOPE, rtol=1e-5)
 
 
-def test_nothing_of_them_is_trained():
+def test_kernels_have_no_trainable_parameters():
     bank = RandomKernels(Part(1, (1,), 8), seeded())
     assert not list(bank.parameters())
     assert set(bank.state_dict()) == {"weight", "bias"}

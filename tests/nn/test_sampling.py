@@ -1,4 +1,4 @@
-"""Draws from outputs that are probabilities, by how often they fall."""
+"""Samples from outputs that are probabilities, by their frequencies."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from unspool.errors import InputError
 from unspool.nn.sampling import sampler
 
 BINARY, CATEGORICAL = "binary_crossentropy", "categorical_crossentropy"
-CHANCES = torch.tensor([0.6, 0.3, 0.1])
+PROBABILITIES = torch.tensor([0.6, 0.3, 0.1])
 
 
 def generator(seed=0):
@@ -16,17 +16,17 @@ def generator(seed=0):
 
 
 def many(n=20000):
-    return CHANCES.expand(n // 10, 10, 3)
+    return PROBABILITIES.expand(n // 10, 10, 3)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("loss", [BINARY, CATEGORICAL])
-def test_draws_fall_as_often_as_they_should(loss, temperature):
+def test_samples_have_the_requested_frequencies(loss, temperature):
     drawn = sampler(loss, temperature, generator())(many())
     assert drawn.shape == many().shape
     assert drawn.dtype == many().dtype
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
-    p = CHANCES.numpy().astype(np.float64)
+    p = PROBABILITIES.numpy().astype(np.float64)
     if loss == CATEGORICAL:
         assert (drawn.sum(2) == 1).all()
         expected = p ** (1 / temperature) / (p ** (1 / temperature)).sum()
@@ -41,7 +41,7 @@ def test_draws_fall_as_often_as_they_should(loss, temperature):
 @pytest.mark.parametrize(
     ("loss", "expected"), [(BINARY, [1.0, 0.0, 0.0]), (CATEGORICAL, [1.0, 0.0, 0.0])]
 )
-def test_temperature_0_takes_the_likeliest(loss, expected):
+def test_temperature_0_returns_the_most_likely_outcome(loss, expected):
     noise = generator()
     before = noise.get_state()
     drawn = sampler(loss, 0, noise)(many(20))
@@ -51,13 +51,13 @@ def test_temperature_0_takes_the_likeliest(loss, expected):
     assert torch.equal(almost, torch.tensor(expected).expand_as(almost))
 
 
-def test_binary_draws_of_temperature_0_may_be_none_or_all():
+def test_binary_samples_of_temperature_0_may_be_all_zeros_or_all_ones():
     draw = sampler(BINARY, 0)
     assert draw(torch.tensor([[0.4, 0.2], [0.9, 0.51]])).tolist() == [[0, 0], [1, 1]]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.3, 1.0, 3.0])
-def test_what_is_certain_happens_and_what_is_outside_0_to_1_is_as_certain(temperature):
+def test_probabilities_of_at_most_0_or_at_least_1_are_certain(temperature):
     certain = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.7, -0.4]]).repeat(300, 1)
     for loss in (BINARY, CATEGORICAL):
         drawn = sampler(loss, temperature, generator())(certain)
@@ -66,9 +66,9 @@ def test_what_is_certain_happens_and_what_is_outside_0_to_1_is_as_certain(temper
 
 
 @pytest.mark.parametrize("loss", [BINARY, CATEGORICAL])
-def test_the_generator_decides(loss):
-    one, again, other = (sampler(loss, 1.0, generator(seed))(many(200)) for seed in (0, 0, 1))
-    assert torch.equal(one, again)
+def test_the_same_seed_draws_the_same_samples(loss):
+    one, same, other = (sampler(loss, 1.0, generator(seed))(many(200)) for seed in (0, 0, 1))
+    assert torch.equal(one, same)
     assert not torch.equal(one, other)
 
 
@@ -81,10 +81,10 @@ def test_any_number_of_axes_and_of_steps(loss, temperature, shape):
 
 
 @pytest.mark.parametrize("loss", ["mse", "huber"])
-def test_outputs_that_are_no_probabilities_cannot_be_drawn(loss):
+def test_samples_need_a_cross_entropy_loss(loss):
     with pytest.raises(InputError) as caught:
         sampler(loss, 1.0)
     assert str(caught.value) == (
-        "`temperature` is for outputs that are probabilities (a cross-entropy), but this model "
-        f"was trained on {loss!r}; leave it out."
+        "`temperature` needs outputs that are probabilities (a cross-entropy loss), but this model "
+        f"was trained with loss={loss!r}. Leave `temperature` out."
     )

@@ -1,4 +1,4 @@
-"""What is normalised of a sequence, undone on its forecast, and the linear map beside the code."""
+"""The normalisation of a sequence, its inverse on the forecast, and the linear map."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_a_constant_sequence_becomes_zeros(normalization):
 @pytest.mark.parametrize("normalization", ["none", "last", "standard"])
 @pytest.mark.parametrize("steps", [0, 1, 3, 9])
 @pytest.mark.parametrize("ragged", [False, True])
-def test_a_forecast_is_level_and_linear_map_and_output(normalization, steps, ragged):
+def test_a_forecast_is_the_sum_of_level_linear_map_and_output(normalization, steps, ragged):
     rng = np.random.default_rng(1)
     x, horizon = batch(), 3
     lengths = LENGTHS if ragged else None
@@ -73,8 +73,8 @@ def test_a_forecast_is_level_and_linear_map_and_output(normalization, steps, rag
         location, spread = level(one, normalization)
         forecast = location + spread * [0.5, 3.0] * extra
         for feature in range(2) if steps else ():
-            apart = one[-steps:, feature] - location[feature]
-            read = np.concatenate([np.zeros(steps - len(apart)), apart])
+            difference = one[-steps:, feature] - location[feature]
+            read = np.concatenate([np.zeros(steps - len(difference)), difference])
             if normalization != "none":
                 read = np.append(read, location[feature])
             forecast[:, feature] += skip.weight[feature].numpy() @ read
@@ -90,7 +90,7 @@ def test_a_forecast_is_level_and_linear_map_and_output(normalization, steps, rag
     np.testing.assert_allclose(quantiles[..., 1], skip(output + 1, x, lengths), rtol=1e-9)
 
 
-def test_sequences_of_no_steps_have_a_forecast():
+def test_empty_sequences_have_a_forecast():
     skip = Skip(2, 3, 4, "last")
     output = torch.ones(5, 3, 2)
     for lengths in (None, torch.zeros(5, dtype=torch.int64)):
@@ -110,7 +110,7 @@ def by_cross_validation(Z, Y):
 
 @pytest.mark.parametrize("normalization", ["none", "last", "standard"])
 @pytest.mark.parametrize("noise", [0.1, 3.0])
-def test_maps_are_those_of_ridge_regression_by_cross_validation(normalization, noise):
+def test_maps_equal_ridge_regression_with_generalised_cross_validation(normalization, noise):
     rng = np.random.default_rng(0)
     x = torch.from_numpy(rng.normal(size=(60, 5, 2)).cumsum(1))
     mixed = x.numpy()[:, [-1, 2]] * 0.7 + noise * rng.normal(size=(60, 2, 2))
@@ -128,14 +128,14 @@ def test_maps_are_those_of_ridge_regression_by_cross_validation(normalization, n
         np.testing.assert_allclose(got[feature], by_cross_validation(Z, Y), rtol=1e-4, atol=1e-5)
 
 
-def test_a_feature_that_never_moves_and_fewer_sequences_than_steps_can_be_solved_for():
+def test_constant_features_and_few_sequences_have_finite_maps():
     for x in (torch.zeros(5, 4, 1), torch.ones(1, 4, 1), torch.arange(8.0).view(2, 4, 1)):
         normal = NormalEquations(Skip(1, 2, 4, "last"))
         normal.add(x, None, torch.ones(len(x), 2, 1))
         assert normal.solve().isfinite().all()
 
 
-def test_the_pinball_loss_is_least_at_the_quantile():
+def test_the_pinball_loss_is_minimal_at_the_quantile():
     target = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 4001, 1)))
     guesses = np.linspace(-2, 2, 401)
     for q in (0.1, 0.5, 0.8):

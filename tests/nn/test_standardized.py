@@ -23,7 +23,7 @@ def started(outputs=4, inputs=INPUTS):
     return layer
 
 
-def test_it_starts_as_the_principal_components_with_a_small_spread():
+def test_outputs_start_as_principal_components_with_a_small_standard_deviation():
     codes = started()(INPUTS).detach().numpy()
     expected = PCA(4).fit_transform(StandardScaler().fit_transform(INPUTS.double().numpy()))
     expected *= CODE_STD / np.sqrt(expected.var(axis=0).mean())
@@ -31,7 +31,7 @@ def test_it_starts_as_the_principal_components_with_a_small_spread():
     np.testing.assert_allclose(codes.var(axis=0).mean(), CODE_STD**2, rtol=1e-4)
 
 
-def test_what_varies_too_little_counts_for_nothing():
+def test_nearly_constant_inputs_have_zero_weights():
     inputs = INPUTS.clone()
     inputs[:, 3] = 5 + 1e-5 * torch.arange(50)
     layer = started(inputs=inputs)
@@ -49,12 +49,12 @@ def test_outputs_beyond_the_components_are_0_and_can_learn():
     assert layer.weight.grad[7:].abs().max() > 0
 
 
-def test_equal_inputs_give_0():
+def test_equal_inputs_are_mapped_to_0():
     layer = started(inputs=torch.ones(5, 90))
     assert not layer(torch.ones(3, 90)).any()
 
 
-def test_settling_changes_no_output_and_leaves_a_plain_layer():
+def test_folding_changes_no_output_and_leaves_a_plain_layer():
     layer = started()
     before = layer(INPUTS)
     layer.fold()
@@ -68,7 +68,7 @@ def test_settling_changes_no_output_and_leaves_a_plain_layer():
     assert torch.equal(layer.weight, settled)
 
 
-def test_training_that_resumes_starts_from_the_same_outputs():
+def test_unfolding_changes_no_output():
     torch.manual_seed(0)
     layer = Standardized(90, 4)
     before = layer(INPUTS).detach()
@@ -87,7 +87,7 @@ def test_training_that_resumes_starts_from_the_same_outputs():
     assert not layer.weight[:, 3].any()
 
 
-def test_a_step_of_adam_moves_the_output_as_little_as_in_a_layer_of_64_inputs():
+def test_a_step_of_adam_changes_the_output_as_in_a_layer_of_64_inputs():
     layer = started()
     before = layer(INPUTS)
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.005)

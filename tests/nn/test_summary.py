@@ -1,4 +1,4 @@
-"""The table of a model: hand-made counts, shapes of real outputs, and a model left as it was."""
+"""The table of a model: counts by hand, shapes of real outputs, and an unchanged model."""
 
 import copy
 import functools
@@ -62,7 +62,7 @@ def table(model, steps=None, **options):
     ]
 
 
-def test_the_articles_model_in_the_order_in_which_data_flows():
+def test_rows_are_in_the_order_in_which_data_flows():
     assert table(fitted(**SIMPLE)) == [
         ("input", "input", "", ("N", 9, 1), 0),
         ("encoder", "lstm", "LSTM 100 relu", ("N", 100), lstm_count(100, 1)),
@@ -98,17 +98,17 @@ def test_shapes_are_those_of_real_outputs_and_counts_add_up(name, steps):
     hook = stack.register_forward_hook(lambda _, given, output: states.append(output[0]))
     with torch.no_grad():
         code = model.module_.encoder(x)
-        again = model.module_(x)
+        output = model.module_(x)
     hook.remove()
     shapes = {(row.part, row.name): row.output_shape for row in result.rows}
     assert shapes["input", "input"] == ("N", *x.shape[1:])
     assert shapes["code", "code"] == ("N", *code.shape[1:])
     *_, last = (row for row in result.rows if row.name.startswith("lstm"))
     assert last.output_shape == ("N", *states[0].shape[1:])
-    assert result.rows[-1].output_shape == ("N", *again.shape[1:])
+    assert result.rows[-1].output_shape == ("N", *output.shape[1:])
 
 
-def test_a_second_decoder_is_a_part_of_its_own_as_long_as_its_horizon():
+def test_a_forecast_decoder_is_a_part_with_as_many_steps_as_its_horizon():
     model = copy.deepcopy(fitted(features=2, latent_dim=4))
     model.module_.decoders["forecast"] = copy.deepcopy(model.module_.decoders["reconstruction"])
     model.module_.horizon = 6
@@ -131,7 +131,7 @@ def test_a_forecast_alone_needs_no_reconstruction():
     assert table(model)[-1] == ("forecast", "head", "Dense 2 linear", ("N", 6, 2), 10)
 
 
-def test_a_layer_that_runs_a_step_at_a_time_is_told_with_all_steps():
+def test_a_layer_that_runs_step_by_step_is_listed_with_all_steps():
     class StepByStep(nn.Module):
         def __init__(self):
             super().__init__()
@@ -150,13 +150,13 @@ def test_a_layer_that_runs_a_step_at_a_time_is_told_with_all_steps():
     ]  # fmt: skip
 
 
-def test_an_activation_that_several_layers_share_is_told_with_each():
+def test_an_activation_that_several_layers_share_is_listed_with_each():
     relu = nn.ReLU()
     model = nn.Sequential(nn.Linear(2, 3), relu, nn.Linear(3, 2), relu)
     assert [row[2] for row in table(model)] == ["", "Dense 3 relu", "Dense 2 relu"]
 
 
-def test_parts_are_those_of_any_model_with_an_encoder():
+def test_any_model_with_an_encoder_is_listed_by_parts():
     class Classifier(nn.Module):
         def __init__(self):
             super().__init__()
@@ -175,12 +175,12 @@ def test_parts_are_those_of_any_model_with_an_encoder():
     ]
 
 
-def test_decoders_that_read_the_input_are_told():
+def test_decoders_that_read_the_input_are_listed():
     assert summary(fitted(**SIMPLE)).reads_input == ()
     assert summary(fitted(**REVERSED_INPUT)).reads_input == ("reconstruction",)
 
 
-def test_encoder_and_decoder_alone():
+def test_an_encoder_or_a_decoder_alone_can_be_summarised():
     model = fitted(**REVERSED_INPUT).module_
     assert table(model.encoder, 7) == [
         ("input", "input", "", ("N", 7, 3), 0),
@@ -200,7 +200,7 @@ def test_encoder_and_decoder_alone():
     assert table(plain, 4)[1][3:] == (("N", 4, 100), lstm_count(100, 0, 100))
 
 
-def test_a_decoder_whose_code_its_layers_do_not_tell_is_given_its_shape():
+def test_a_decoder_with_an_unknown_code_length_needs_input_shape():
     class Decoder(nn.Module):
         def __init__(self):
             super().__init__()
@@ -212,15 +212,17 @@ def test_a_decoder_whose_code_its_layers_do_not_tell_is_given_its_shape():
     with pytest.raises(InputError) as caught:
         summary(Decoder(), 5)
     assert str(caught.value) == (
-        "The layers of Decoder do not tell the width of a code; give it as `input_shape`, (L,)."
+        "The layers of Decoder do not determine the length of a code. Give `input_shape`, (L,)."
     )
     assert [row[3] for row in table(Decoder(), 5, input_shape=(15,))] == [("N", 15), ("N", 5, 4)]
     with pytest.raises(InputError) as caught:
         summary(Decoder())
-    assert str(caught.value) == "Expected the `steps` to unwind for Decoder, got None."
+    assert str(caught.value) == (
+        "Decoder is a decoder. Give `steps`, the number of steps to decode."
+    )
 
 
-def test_convolutions_pooling_and_up_sampling():
+def test_convolutions_pooling_and_upsampling_of_other_models_are_listed():
     model = nn.Sequential(
         nn.Conv2d(1, 32, 3, padding="same"), nn.ReLU(), nn.MaxPool2d(2),
         nn.Upsample(scale_factor=2), nn.Conv2d(32, 1, (3, 5), padding="same"), nn.Sigmoid(),
@@ -240,7 +242,7 @@ def test_convolutions_pooling_and_up_sampling():
     )
 
 
-def test_dense_layers_tell_their_own_input():
+def test_dense_layers_determine_the_shape_of_the_input():
     model = nn.Sequential(nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 784), nn.Sigmoid())
     assert [row[3:] for row in table(model)] == [
         (("N", 784), 0), (("N", 32), 784 * 32 + 32), (("N", 784), 32 * 784 + 784),
@@ -248,7 +250,7 @@ def test_dense_layers_tell_their_own_input():
     assert table(nn.Linear(2, 3), 5)[1][3] == ("N", 5, 3)
 
 
-def test_only_what_directly_follows_is_told_with_a_layer():
+def test_an_activation_belongs_to_a_layer_only_if_it_directly_follows():
     class Model(nn.Module):
         def __init__(self):
             super().__init__()
@@ -289,7 +291,7 @@ def test_weights_outside_of_layers_and_layers_that_do_not_run_are_counted():
     assert "not run" in str(summary(Model(), input_shape=(3,)))
 
 
-def test_a_batch_taken_together_with_its_steps_is_told_apart():
+def test_batch_and_steps_that_share_an_axis_are_separated():
     class Merged(nn.Module):
         def __init__(self):
             super().__init__()
@@ -306,7 +308,7 @@ class Noisy(nn.Linear):
         return super().forward(x + torch.randn_like(x))
 
 
-def test_the_model_stays_as_it_was():
+def test_the_model_is_not_changed():
     model = nn.Sequential(LSTMEncoder(1, 4), Noisy(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
     model.train()
     model[3].eval()
@@ -323,7 +325,7 @@ def test_the_model_stays_as_it_was():
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_a_fitted_estimator_is_told_for_the_longest_sequence_it_saw():
+def test_steps_default_to_the_longest_sequence_of_fit():
     model = clone(fitted(features=2, latent_dim=3))
     with pytest.raises(NotFittedError):
         summary(model)
@@ -333,16 +335,16 @@ def test_a_fitted_estimator_is_told_for_the_longest_sequence_it_saw():
     assert table(model, 30)[-1][3] == ("N", 30, 2)
 
 
-def test_a_run_of_zeros_compiles_nothing(monkeypatch):
+def test_a_summary_compiles_nothing(monkeypatch):
     for backend in (compiled, torch_lstm):
         monkeypatch.setattr(backend, "run", None)
     assert summary(LSTMEncoder(1, 4), 9).total == lstm_count(4, 1)
 
 
 def test_the_table_is_aligned_and_ends_with_the_total():
-    told = summary(fitted(**REVERSED_INPUT))
-    assert repr(told) == str(told)
-    assert str(told).split("\n") == [
+    result = summary(fitted(**REVERSED_INPUT))
+    assert repr(result) == str(result)
+    assert str(result).split("\n") == [
         "LSTMAutoencoder",
         "───────────────────────────────────────────────────────────────",
         "part            layer  kind            output shape  parameters",
@@ -366,37 +368,42 @@ class Unfit:
     [
         (
             Unfit(), {},
-            "Expected a fitted estimator with a `module_`, or a torch module, got Unfit.",
+            "Expected a fitted estimator with the attribute `module_`, or a torch module, got "
+            "Unfit.",
         ),
         (LSTM(1, 3), {"steps": 0}, "`steps` must be a whole number of at least 1 or None, got 0."),
         (
             LSTM(1, 3), {"input_shape": (0, 1)},
             "`input_shape` must be a whole number of at least 1, got 0.",
         ),
-        (LSTM(1, 3), {}, "Expected the `steps` of a sequence for LSTM, got None."),
+        (
+            LSTM(1, 3), {},
+            "The layers of LSTM do not determine the number of steps. Give `steps`, the number of "
+            "steps of a sequence.",
+        ),
         (
             LSTM(1, 3), {"steps": 3, "input_shape": (3, 1)},
-            "Expected `steps` or `input_shape`, got both; leave one out.",
+            "Expected `steps` or `input_shape`, got both. Leave one of them out.",
         ),
         (
             nn.Conv1d(1, 1, 3), {"steps": 9},
-            "The layers of Conv1d do not tell the shape of its input; give it as `input_shape`, "
-            "that of one input.",
+            "The layers of Conv1d do not determine the shape of its input. Give `input_shape`, the "
+            "shape of one input.",
         ),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused(model, options, message):
+def test_invalid_arguments_are_refused(model, options, message):
     with pytest.raises(InputError) as caught:
         summary(model, **options)
     assert str(caught.value) == message
 
 
-def test_an_input_that_the_model_does_not_take_is_told_with_its_shape():
+def test_an_input_that_the_model_cannot_read_is_named_with_its_shape():
     with pytest.raises(InputError) as caught:
         summary(nn.Linear(3, 2), input_shape=(9, 4))
-    told = str(caught.value)
-    assert told.startswith("Linear does not run on inputs of shape (N, 9, 4): mat1 and mat2 ")
-    assert told.endswith(". Give `steps` or `input_shape` as the model reads them.")
+    message = str(caught.value)
+    assert message.startswith("Linear cannot run on inputs of shape (N, 9, 4): mat1 and mat2 ")
+    assert message.endswith(". Set `steps` or `input_shape` to what the model expects.")
 
 
 def kinds(model):
@@ -404,7 +411,7 @@ def kinds(model):
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # one epoch
-def test_convolutions_pools_and_enlargements_have_their_sizes():
+def test_convolutions_pools_and_upsampling_are_listed_with_their_sizes():
     X = np.random.default_rng(0).random((12, 6, 5, 1))
     model = unspool.ConvAutoencoder(None, filters=(3,), epochs=1, verbose=0, random_state=0).fit(X)
     assert kinds(model) == [
@@ -417,7 +424,7 @@ def test_convolutions_pools_and_enlargements_have_their_sizes():
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # one epoch
-def test_a_dense_layer_that_gives_steps_is_one_layer(tmp_path):
+def test_a_dense_layer_that_returns_all_steps_is_one_layer(tmp_path):
     X = np.random.default_rng(0).random((12, 7))
     model = unspool.LSTMAutoencoder(
         latent_dim=3, bidirectional=False, decoder="dense", epochs=1, verbose=0, **LAST
@@ -430,7 +437,7 @@ def test_a_dense_layer_that_gives_steps_is_one_layer(tmp_path):
     assert kinds(classifier) == [("LSTM 3 tanh", ("N", 3)), ("Dense 3 linear", ("N", 3))]
 
 
-def test_a_default_model_has_statistics_of_states_and_kernels():
+def test_a_default_model_pools_states_and_has_random_kernels():
     X = np.random.default_rng(0).normal(size=(6, 9, 2))
     model = LSTMAutoencoder(4, units=3, epochs=1, verbose=0).fit(X)
     encoder = [
@@ -442,7 +449,7 @@ def test_a_default_model_has_statistics_of_states_and_kernels():
     assert [row[1:] for row in table(model.encoder_, 9)][1:] == encoder
 
 
-def test_patches():
+def test_a_model_with_patches_is_listed_with_patches_as_steps():
     X = np.random.default_rng(0).normal(size=(6, 9, 2))
     patches = {"patch_size": 4, "decoder": "reversed_input", "epochs": 1, "verbose": 0, **LAST}
     model = LSTMAutoencoder(8, units=4, **patches)

@@ -53,7 +53,7 @@ def test_crops_of_every_length_from_the_first_step_to_the_last():
     assert len(set(firsts.tolist())) == T - T // 2
 
 
-def test_no_step_and_a_single_step_are_their_own_crops():
+def test_sequences_of_at_most_one_step_are_their_own_crops():
     x = counted(2)
     cropped, kept = crops(x, torch.tensor([0, 1]), generator())
     assert kept.tolist() == [0, 1]
@@ -63,9 +63,9 @@ def test_no_step_and_a_single_step_are_their_own_crops():
     assert (cropped.shape, kept.tolist()) == ((3, 0, 1), [0, 0, 0])
 
 
-def test_the_generator_decides():
-    one, again, other = (crops(counted(9), None, generator(seed)) for seed in (0, 0, 1))
-    assert all(map(torch.equal, one, again))
+def test_the_same_seed_draws_the_same_crops():
+    one, same, other = (crops(counted(9), None, generator(seed)) for seed in (0, 0, 1))
+    assert all(map(torch.equal, one, same))
     assert not torch.equal(one[0], other[0])
 
 
@@ -84,13 +84,13 @@ def by_hand(first, second):
 
 
 @pytest.mark.parametrize("n", [2, 7])
-def test_the_loss_is_that_of_equation_1(n):
+def test_the_loss_equals_equation_1_of_the_paper(n):
     first, second = np.random.default_rng(n).normal(size=(2, n, 5)) * [1, 2, 3, 4, 5]
     got = contrastive_sum(torch.from_numpy(first), torch.from_numpy(second))
     assert_close("contrastive", by_hand(first, second), got)
 
 
-def test_with_a_single_sequence_it_is_0():
+def test_the_loss_of_a_single_sequence_is_0():
     codes = torch.randn(2, 1, 5, generator=generator(), requires_grad=True)
     loss = contrastive_sum(*codes)
     loss.backward()
@@ -111,7 +111,7 @@ def test_the_term_is_the_loss_of_two_crops_of_the_sequences_that_have_steps():
 
 
 @pytest.mark.parametrize("lengths", [[0, 0, 0], [0, 6, 0]], ids=str)
-def test_less_than_two_sequences_with_steps_count_for_nothing(lengths):
+def test_fewer_than_two_sequences_with_steps_do_not_count(lengths):
     batch = Batch(torch.sin(counted(3)), torch.tensor(lengths))
     made = model()
     terms = AutoencoderLoss(made, contrastive_weight=1.0, generator=generator())(batch)
@@ -120,14 +120,14 @@ def test_less_than_two_sequences_with_steps_count_for_nothing(lengths):
     assert loss == plain is None or loss.item() == pytest.approx(plain.item())
 
 
-def test_evaluation_has_no_such_term():
+def test_evaluation_has_no_contrastive_term():
     made = model().eval()
     terms = AutoencoderLoss(made, contrastive_weight=1.0)(Batch(counted(4), None))
     assert set(terms) == {"reconstruction_loss"}
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # few epochs
-def test_the_history_has_it_of_training_alone_and_it_is_part_of_the_loss():
+def test_the_history_has_the_contrastive_loss_of_training_as_part_of_the_loss():
     lengths = np.arange(60) % 31
     X = Sequences(sines(), lengths)
     history = quick(contrastive_weight=0.5, epochs=4).fit(X).history_

@@ -17,7 +17,7 @@ from unspool.training.objective import Term
 
 
 def never():
-    raise AssertionError("the loss was measured again without need")
+    raise AssertionError("the loss was recomputed without need")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -68,7 +68,7 @@ class Unstable(nn.Module):
 def test_training_that_diverges_continues_from_the_last_good_weights_with_half_the_learning_rate():
     model = Unstable()
     optimizer = torch.optim.SGD(model.parameters(), 0.8)  # steps of 0.8 · 2 · (1.5 - value)
-    with pytest.warns(UnstableTrainingWarning) as told:
+    with pytest.warns(UnstableTrainingWarning) as warned:
         history = train(model, model.objective, batches([[1]]), optimizer=optimizer, epochs=3)
     # 0 → 2.4, which is out: back to the end of the last epoch, which is there too; then to the
     # beginning, with 0.8 / 4; from there steps of 0.4 · (1.5 - value).
@@ -77,14 +77,14 @@ def test_training_that_diverges_continues_from_the_last_good_weights_with_half_t
     assert model.value.item() == pytest.approx(0.96)
     assert len(history.loss) == 3
     assert np.isfinite(history.loss).all()
-    assert [str(one.message) for one in told] == [
+    assert [str(one.message) for one in warned] == [
         f"The loss became nan in epoch 2; training continues from earlier weights with a "
         f"learning rate of {rate}."
         for rate in ("0.4", "0.2")
     ]
 
 
-def test_a_loss_is_only_measured_again_when_it_is_far_above_all_that_was_seen_before():
+def test_a_loss_is_recomputed_only_if_it_is_far_above_all_earlier_losses():
     recovery = DivergenceRecovery(model := Number(), sgd(model))
     assert not recovery.diverged("loss", 0.5, 1, never)
     assert not recovery.diverged("loss", 51, 1, never)
@@ -103,21 +103,21 @@ def test_a_loss_a_hundred_times_that_of_earlier_weights_on_the_same_batch_has_di
 def test_a_loss_that_grows_a_little_in_every_epoch_is_compared_with_the_initial_weights():
     model = Number()  # whose value is its loss
     recovery = DivergenceRecovery(model, sgd(model))
-    again = lambda: model.value.item()  # noqa: E731
+    recompute = lambda: model.value.item()  # noqa: E731
     with torch.no_grad():
         for value in (1.0, 50.0, 2500.0):
             model.value.fill_(value)
             if value == 1.0:
-                recovery.initial = recovery._now()
+                recovery.initial = recovery._snapshot()
             if value < 2500:
-                assert not recovery.diverged("loss", value, 1, again)
+                assert not recovery.diverged("loss", value, 1, recompute)
                 recovery.keep()
     with pytest.warns(UnstableTrainingWarning):
-        assert recovery.diverged("loss", 2500.0, 1, again)
+        assert recovery.diverged("loss", 2500.0, 1, recompute)
     assert model.value.item() == 50.0
 
 
-def test_measuring_again_leaves_weights_mode_and_graph_as_they_were():
+def test_recomputing_a_loss_does_not_change_weights_mode_or_graph():
     model = Number(3.0)
     recovery = DivergenceRecovery(model, sgd(model))
     with torch.no_grad():
@@ -126,20 +126,20 @@ def test_measuring_again_leaves_weights_mode_and_graph_as_they_were():
     loss = model.objective(batch)["loss"].total
     seen = []
 
-    def again():
+    def recompute():
         seen.append(model.value.item())
         model.eval()
         return 1e9
 
     assert not recovery.diverged("loss", 1.0, 1, never)
-    assert not recovery.diverged("loss", 1e6, 1, again)
+    assert not recovery.diverged("loss", 1e6, 1, recompute)
     assert seen == [3.0, 3.0]
     assert (model.value.item(), model.training) == (4.0, True)
     loss.backward()
     assert model.value.grad.item() == pytest.approx(2 * 2 * (4 - 1))
 
 
-def test_a_rare_large_event_is_no_divergence():
+def test_a_batch_with_a_rare_large_event_has_not_diverged():
     values = np.zeros((40, 3))
     values[17] = 1000.0
     model = Number()
@@ -151,7 +151,7 @@ def test_a_rare_large_event_is_no_divergence():
     assert history.loss[0] == pytest.approx(1000**2 / 40, rel=0.01)
 
 
-def test_a_rescue_brings_back_what_the_optimizer_knew():
+def test_a_recovery_restores_the_state_of_the_optimizer():
     model = Number()
     optimizer = torch.optim.Adam(model.parameters(), 0.1)
     step = train(model, model.objective, batches([[1]]), optimizer=optimizer, epochs=1)
@@ -166,7 +166,7 @@ def test_a_rescue_brings_back_what_the_optimizer_knew():
     assert model.value.item() == pytest.approx(0.1)
 
 
-def test_rescues_have_an_end():
+def test_the_number_of_recoveries_is_limited():
     class Hopeless(Number):
         """Good for nothing after its first step, whatever the learning rate."""
 
@@ -175,9 +175,9 @@ def test_rescues_have_an_end():
             return terms if self.value == 0 else {"loss": Term(self.value * math.inf, 1)}
 
     model = Hopeless()
-    with pytest.warns(UnstableTrainingWarning) as told, pytest.raises(DivergedError):
+    with pytest.warns(UnstableTrainingWarning) as warned, pytest.raises(DivergedError):
         train(model, model.objective, batches([[1]]), optimizer=sgd(model), epochs=30)
-    assert len(told) == MAX_RECOVERIES
+    assert len(warned) == MAX_RECOVERIES
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.UnstableTrainingWarning")

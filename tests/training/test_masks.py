@@ -36,9 +36,7 @@ def runs_inside(masked):
     ("steps", "length", "shortest"),
     [(40, 8, 8), (32, 8, 8), (31, 8, 7), (12, 8, 3), (7, 8, 1), (3, 8, 1), (40, 1, 1), (40, 3, 3)],
 )
-def test_blocks_are_as_long_as_they_are_to_be_but_a_quarter_of_the_steps_at_most(
-    steps, length, shortest
-):
+def test_masked_blocks_have_mask_length_but_at_most_a_quarter_of_the_steps(steps, length, shortest):
     read = disturbed(steps, length=length)
     masked = (read == 0).all(2)
     assert ((read == 0) == masked[..., None]).all()
@@ -47,13 +45,13 @@ def test_blocks_are_as_long_as_they_are_to_be_but_a_quarter_of_the_steps_at_most
 
 @pytest.mark.parametrize("dropout", [0.15, 0.5])
 @pytest.mark.parametrize("steps", [2, 12, 40])
-def test_the_share_of_masked_steps_is_the_same_at_every_step(steps, dropout):
+def test_every_step_is_masked_equally_often(steps, dropout):
     shares = (disturbed(steps, dropout) == 0)[..., 0].double().mean(0)
     assert shares.mean().item() == pytest.approx(dropout, abs=0.02)
     assert (shares - dropout).abs().max() < 0.04
 
 
-def test_of_a_row_single_values_are_masked_whatever_the_length():
+def test_single_values_of_a_table_row_are_masked():
     read = disturbed(1)
     assert torch.equal(read, disturbed(1, length=1))
     gone = (read == 0)[:, 0].double()
@@ -61,10 +59,10 @@ def test_of_a_row_single_values_are_masked_whatever_the_length():
     assert (gone.sum(1) == 1).any()
 
 
-def test_the_generator_decides():
+def test_the_same_seed_draws_the_same_masks():
     assert torch.equal(disturbed(40), disturbed(40))
     assert not torch.equal(disturbed(40), disturbed(40, seed=1))
 
 
-def test_a_batch_of_empty_sequences_has_nothing_to_mask():
+def test_a_batch_of_empty_sequences_is_not_masked():
     assert disturbed(0).shape == (N, 0, F)

@@ -8,9 +8,9 @@ import torch
 
 from tests.close import assert_close
 from unspool import Sequences
+from unspool.blueprint import DECODERS
 from unspool.data.scaling import Scaler
-from unspool.nn import Autoencoder, DenseDecoder, LSTMDecoder, LSTMEncoder, fused
-from unspool.nn.decoder import DECODERS, TeacherForcing
+from unspool.nn import Autoencoder, DenseDecoder, LSTMDecoder, LSTMEncoder, TeacherForcing, fused
 from unspool.nn.losses import LOSSES, masked_sum
 from unspool.training import objective as objective_module
 from unspool.training.batches import Batch, Batches
@@ -111,7 +111,7 @@ def test_terms_are_the_losses_of_the_decoders(decoder, training, lengths):
     ],
     ids=str,
 )
-def test_terms_by_name(names, options, expected):
+def test_terms_have_the_names_of_decoders_losses_and_metrics(names, options, expected):
     terms = AutoencoderLoss(model(*names, variational="kl_weight" in options), **options)(batch())
     assert list(terms) == expected
     watched = [term.weight for name, term in terms.items() if name.endswith(("mae", "huber"))]
@@ -119,7 +119,7 @@ def test_terms_by_name(names, options, expected):
 
 
 @RAGGED
-def test_metrics_are_means_of_their_own_and_teach_nothing(lengths):
+def test_metrics_are_means_with_weight_0_in_the_loss(lengths):
     made = model(*BOTH, output_activation="softmax")
     x, _, y = given = batch(lengths)._replace(
         x=torch.softmax(normal(B, T, F), -1), y=torch.softmax(normal(B, K, F, seed=2), -1)
@@ -140,7 +140,7 @@ def test_metrics_are_means_of_their_own_and_teach_nothing(lengths):
 
 
 @pytest.mark.parametrize("decoder", ["repeat", "reversed_input", "previous"])
-def test_noise_is_on_what_is_read_and_the_target_stays_clean(decoder):
+def test_noise_is_added_to_the_input_and_not_to_the_target(decoder):
     made = model(decoder=decoder)
     seen, x = what_is_read(made), normal(400, T, F)
     given = Batch(x, LENGTHS.repeat(80))
@@ -156,7 +156,7 @@ def test_noise_is_on_what_is_read_and_the_target_stays_clean(decoder):
     assert_close("clean target", masked_sum((output - x) ** 2, given.lengths), term.total)
 
 
-def test_dropped_steps_are_whole_and_others_are_as_they_were():
+def test_input_dropout_zeroes_whole_steps_and_does_not_rescale():
     made = model()
     seen, given = what_is_read(made), batch(None, (600, T, F))
     AutoencoderLoss(made, input_dropout=0.25, generator=generator())(given)
@@ -178,14 +178,14 @@ def test_only_training_is_disturbed_and_the_generator_decides(options, every_ste
     for seed in (0, 0, 1):
         AutoencoderLoss(made, **options, every_step=every_step, generator=generator(seed))(given)
     clean = [x for x in seen if torch.equal(x, given.x)]
-    one, again, other = seen[-3:]
-    assert torch.equal(one, again)
+    one, same, other = seen[-3:]
+    assert torch.equal(one, same)
     assert not torch.equal(one, other)
     # An evaluation that needs no terms of its own may run in one call, without the module.
     assert len(clean) == len(seen) - 3
 
 
-def test_the_same_draws_make_the_same_loss():
+def test_the_same_seed_makes_the_same_loss():
     given = batch(LENGTHS)
 
     def total(seed):
@@ -214,7 +214,7 @@ def test_code_l1_is_the_mean_sum_of_absolute_codes():
 @RAGGED
 @pytest.mark.parametrize("loss", ["mse", "categorical_crossentropy"])
 @pytest.mark.parametrize("metrics", [(), ("mse",), ("mae", "accuracy")], ids=str)
-def test_the_divergence_stands_beside_the_summed_loss(lengths, loss, metrics):
+def test_the_divergence_is_weighted_against_the_summed_loss(lengths, loss, metrics):
     if loss == "mse" and "accuracy" in metrics:
         metrics = ("mae",)
     made = model(variational=True, output_activation="softmax").eval()
@@ -227,7 +227,7 @@ def test_the_divergence_stands_beside_the_summed_loss(lengths, loss, metrics):
     assert_close("bound", bound / main.size, weighted(terms))
 
 
-def test_codes_are_drawn_in_training_alone():
+def test_codes_are_sampled_only_in_training():
     made = model(variational=True)
     codes, decode = [], made.decode
     made.decode = lambda name, code, *rest: codes.append(code) or decode(name, code, *rest)
@@ -243,7 +243,7 @@ def test_codes_are_drawn_in_training_alone():
 
 @pytest.mark.parametrize("decoder", ["previous", "state_previous"])
 @pytest.mark.parametrize("name", BOTH)
-def test_the_share_of_true_steps_reaches_the_decoder_in_training(decoder, name):
+def test_the_teacher_forcing_ratio_reaches_the_decoder_in_training(decoder, name):
     made = model(name, decoder=decoder)
     given = batch(LENGTHS)
     target = given.x if name == "reconstruction" else given.y
@@ -272,7 +272,7 @@ def expected_futures(x, lengths, y):
 
 
 @RAGGED
-def test_every_step_has_the_future_that_follows_it(lengths):
+def test_the_target_of_a_step_is_the_future_that_follows_it(lengths):
     x, _, y = batch(lengths)
     expected = expected_futures(x, lengths, y)
     got = futures(x, lengths, y).view(expected.shape)
@@ -281,7 +281,7 @@ def test_every_step_has_the_future_that_follows_it(lengths):
     assert real.sum() == (B * T if lengths is None else 16) * K * F
 
 
-def test_no_step_has_no_future():
+def test_sequences_without_steps_have_no_futures():
     assert futures(normal(B, 0, F), torch.zeros(B, dtype=torch.int64), normal(B, K, F)).numel() == 0
 
 
@@ -324,7 +324,7 @@ def test_the_accuracy_of_every_step_is_of_every_step_of_its_forecast(lengths):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """How often the one call for a whole training step was made, and gave a loss."""
+    """The losses that the fused training step returned."""
     made, loss_sum = [], fused.loss_sum
 
     def spy(*args):
@@ -341,7 +341,7 @@ def calls(monkeypatch):
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
 @pytest.mark.parametrize("decoder", ["repeat", "reversed_input"])
-def test_a_plain_loss_runs_in_one_call_and_is_the_same(calls, decoder, loss, training, lengths):
+def test_the_fused_training_step_computes_the_same_loss(calls, decoder, loss, training, lengths):
     made = model(decoder=decoder).train(training)
     given = batch(lengths)
     fast = AutoencoderLoss(made, loss)(given)
@@ -367,7 +367,9 @@ def test_a_plain_loss_runs_in_one_call_and_is_the_same(calls, decoder, loss, tra
     ],
     ids=str,
 )
-def test_one_call_is_used_where_it_says_it_all(calls, options, in_training, in_evaluation):
+def test_the_fused_training_step_is_used_if_the_loss_has_no_other_terms(
+    calls, options, in_training, in_evaluation
+):
     made = model().train()
     AutoencoderLoss(made, **options)(batch(LENGTHS))
     assert len(calls) == in_training
@@ -376,7 +378,7 @@ def test_one_call_is_used_where_it_says_it_all(calls, options, in_training, in_e
     assert len(calls) - in_training == in_evaluation
 
 
-def test_weights_hold_for_a_single_decoder_too():
+def test_loss_weights_apply_to_a_single_decoder_too():
     given = batch(LENGTHS)
     one, three = (
         weighted(AutoencoderLoss(model(), weights=weights)(given))
@@ -389,7 +391,7 @@ def test_weights_hold_for_a_single_decoder_too():
     ("epochs", "last", "expected"),
     [(5, 0.2, [1, 0.8, 0.6, 0.4, 0.2]), (3, 0.0, [1, 0.5, 0]), (3, 1.0, [1, 1, 1]), (1, 0.0, [1])],
 )
-def test_the_share_of_true_steps_falls_linearly(epochs, last, expected):
+def test_the_teacher_forcing_ratio_decreases_linearly(epochs, last, expected):
     objective, seen = AutoencoderLoss(model(), teacher_forcing=0.7), []
 
     def record(given):
@@ -417,27 +419,25 @@ def test_the_loss_of_a_batch_is_the_weighted_sum_of_means():
 
 
 def test_the_means_of_an_epoch_are_over_all_its_batches():
-    tally = RunningMeans()
-    assert (
-        tally.add({"a": Term(torch.tensor(6.0), 3, 2.0), "m": Term(torch.tensor(1.0), 4, 0)}) == 6
+    means_of_epoch = RunningMeans()
+    means_of_epoch.add({"a": Term(torch.tensor(6.0), 3, 2.0), "m": Term(torch.tensor(1.0), 4, 0)})
+    means_of_epoch.add({"a": Term(torch.tensor(4.0), 1, 2.0), "m": Term(torch.tensor(3.0), 4, 0)})
+    assert means_of_epoch.means() == {"loss": 5.0, "a": 2.5, "m": 0.5}
+
+
+def test_an_infinite_metric_does_not_change_the_loss():
+    means_of_epoch = RunningMeans()
+    means_of_epoch.add(
+        {"loss": Term(torch.tensor(6.0), 3), "m": Term(torch.tensor(math.inf), 3, 0)}
     )
-    assert (
-        tally.add({"a": Term(torch.tensor(4.0), 1, 2.0), "m": Term(torch.tensor(3.0), 4, 0)}) == 10
-    )
-    assert tally.means() == {"loss": 5.0, "a": 2.5, "m": 0.5}
+    assert means_of_epoch.means() == {"loss": 2.0, "m": math.inf}
 
 
-def test_a_metric_that_is_infinite_spoils_no_loss():
-    tally = RunningMeans()
-    tally.add({"loss": Term(torch.tensor(6.0), 3), "m": Term(torch.tensor(math.inf), 3, 0)})
-    assert tally.means() == {"loss": 2.0, "m": math.inf}
-
-
-def test_an_epoch_without_a_step_has_a_loss_of_0_that_is_a_float():
+def test_an_epoch_of_empty_sequences_has_the_loss_0():
     assert isinstance(RunningMeans().means()["loss"], float)
 
 
-def test_evaluation_gives_every_term_and_their_sum():
+def test_evaluate_returns_every_term_and_the_loss():
     made = model(*BOTH).eval()
     source = [batch(LENGTHS), batch(LENGTHS)]
     means = evaluate(made, AutoencoderLoss(made, weights={"forecast": 0.5}), source)
@@ -447,4 +447,4 @@ def test_evaluation_gives_every_term_and_their_sum():
     )
     history = History()
     history.add({f"val_{name}": mean for name, mean in means.items()})
-    assert history.watched == [means["loss"]]
+    assert history.monitored == [means["loss"]]

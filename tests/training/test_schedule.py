@@ -1,4 +1,4 @@
-"""Epochs, patience and the learning rate of each update, beside PyTorch's own schedules."""
+"""Epochs, patience, and the learning rate of each step, compared with PyTorch's schedules."""
 
 import math
 
@@ -27,7 +27,7 @@ from unspool.training.schedule import WarmupCosine, count_epochs, count_patience
         (np.int64(3), 5000, 3),
     ],
 )
-def test_epochs(epochs, batches, expected):
+def test_auto_epochs_depend_on_the_number_of_batches(epochs, batches, expected):
     assert count_epochs(epochs, batches) == expected
 
 
@@ -35,7 +35,7 @@ def test_epochs(epochs, batches, expected):
     ("patience", "epochs", "expected"),
     [("auto", 1500, 375), ("auto", 100, 25), ("auto", 80, 20), ("auto", 3, 20), (7, 1500, 7)],
 )
-def test_patience(patience, epochs, expected):
+def test_auto_patience_is_a_quarter_of_the_epochs_but_at_least_20(patience, epochs, expected):
     assert count_patience(patience, epochs) == expected
     assert count_patience(None, epochs) is None
 
@@ -84,7 +84,7 @@ def test_the_rate_rises_and_falls_as_a_cosine(epochs, sequences):
     assert history.series["learning_rate"] == rates[per_epoch - 1 :: per_epoch]
 
 
-def test_a_constant_rate_is_recorded_as_well():
+def test_a_constant_learning_rate_is_in_the_history_too():
     model = Number()
     history = train(
         model, model.objective, batches([[1.0]]), optimizer=sgd(model, 0.25), epochs=3
@@ -103,7 +103,7 @@ class Exploding(Number):
         return {"loss": Term(loss * math.inf if self.calls == self.when else loss, 1)}
 
 
-def test_a_rate_halved_by_a_rescue_stays_half_of_the_schedule():
+def test_a_learning_rate_halved_by_a_recovery_stays_half_of_the_schedule():
     model = Exploding()
     optimizer = sgd(model, 0.1)
     seen = Rates(optimizer)

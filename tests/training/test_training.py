@@ -37,7 +37,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_values_not_over_batches():
     assert history.loss == [pytest.approx(61 / 5)] * 2
 
 
-def test_sequences_of_no_step_teach_nothing():
+def test_empty_sequences_do_not_change_the_weights():
     model = Number(1.0)
     data = batches([[0, 0], [0, 0]], size=1, lengths=[0, 0])
     history = train(model, model.objective, data, optimizer=sgd(model), epochs=1)
@@ -61,7 +61,7 @@ def test_validation_neither_trains_nor_keeps_gradients():
     assert not model.training
 
 
-def test_clipping_is_by_the_norm_of_all_gradients():
+def test_gradients_are_clipped_to_their_global_norm():
     model = Number()
     train(
         model, model.objective, batches([[9, 9]]), optimizer=sgd(model, 1.0), epochs=1,
@@ -70,7 +70,7 @@ def test_clipping_is_by_the_norm_of_all_gradients():
     assert model.value.item() == pytest.approx(0.5)
 
 
-def test_batches_cover_everything_once_and_shuffle_anew():
+def test_every_epoch_has_each_sequence_once_in_a_new_order():
     values = np.arange(10)[:, None] * np.ones(3)
     data = batches(values, size=4, rng=np.random.default_rng(0))
     passes = [np.concatenate([batch.x[:, 0, 0] for batch in data]) for _ in range(2)]
@@ -89,11 +89,11 @@ def test_shuffled_batches_are_spread_over_the_data(n, size):
     assert sorted(np.concatenate(dealt)) == list(range(n))
     assert max(map(len, dealt)) <= size
     assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
-    for batch in dealt:  # one of every run of as many as there are batches
+    for batch in dealt:  # one of every run of neighbours
         assert [int(value) // len(dealt) for value in batch] == list(range(len(batch)))
 
 
-def test_an_epoch_of_so_many_steps_is_a_sample_spread_over_the_data_and_drawn_anew():
+def test_an_epoch_with_a_limit_of_steps_is_a_fresh_sample_spread_over_the_data():
     values = np.arange(1000)[:, None] * np.ones(2)
     data = batches(values, 4, np.random.default_rng(0))
     data = Batches(data.source, data.scaler, data.indices, 4, CPU, data.rng, steps=5)
@@ -116,7 +116,7 @@ def test_batches_are_scaled_and_padding_is_zero():
     assert batch.lengths.tolist() == [4, 2]
 
 
-def test_lengths_are_left_out_where_nothing_is_padded():
+def test_lengths_are_none_without_padding():
     windows = Windows(np.arange(10.0), 4)
     data = Batches(windows, Scaler(np.zeros(1), np.ones(1)), np.arange(7), 7, CPU)
     (batch,) = data
@@ -141,7 +141,7 @@ class Scripted(Callback):
     ("patience", "epochs", "best", "weights"),
     [(2, 5, 2, 3), (1, 2, 0, 1), (9, 6, 2, 3), (None, 6, 5, 6)],
 )
-def test_keep_best_stops_and_puts_the_best_weights_back(patience, epochs, best, weights):
+def test_keep_best_stops_and_restores_the_best_weights(patience, epochs, best, weights):
     model = Number()
     history = train(
         model, model.objective, batches([[1, 1]]), optimizer=sgd(model, 0.0), epochs=6,
@@ -150,13 +150,13 @@ def test_keep_best_stops_and_puts_the_best_weights_back(patience, epochs, best, 
     assert (history.epochs, history.best_epoch, model.value.item()) == (epochs, best, weights)
 
 
-def test_the_training_loss_is_watched_where_nothing_is_held_out():
+def test_the_training_loss_is_monitored_without_validation_data():
     history = History({"loss": [3.0, 2.0]})
-    assert history.watched == [3, 2]
+    assert history.monitored == [3, 2]
     assert history.as_dict() == {"loss": [3, 2], "best_epoch": 0}
     for loss in (9.0, 8.0):
         history.add({"val_loss": loss})
-    assert history.watched == [9, 8]
+    assert history.monitored == [9, 8]
     assert history.as_dict()["val_loss"] == [9, 8]
 
 
@@ -166,7 +166,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("stream", "shown"), [(Terminal, True), (io.StringIO, False)])
-def test_the_progress_bar_is_for_terminals(monkeypatch, stream, shown):
+def test_the_progress_bar_is_shown_only_in_terminals(monkeypatch, stream, shown):
     stderr = stream()
     monkeypatch.setattr(callbacks_module.sys, "stderr", stderr)
     monkeypatch.setenv("TERM", "xterm")

@@ -80,7 +80,12 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
 
 
 def _lstm_decoder(
-    p: Parameters, facts: Facts, name: str, *, ahead: bool = False, reverse_target: bool = False
+    p: Parameters,
+    facts: Facts,
+    name: DecoderName,
+    *,
+    ahead: bool = False,
+    reverse_target: bool = False,
 ) -> Decoder:
     latent_dim, n_features = p["latent_dim"], facts.n_features
     steps = facts.horizon if ahead else facts.max_length
@@ -152,7 +157,9 @@ def stacked(p: Parameters, facts: Facts) -> Blueprint:
     return _feedforward(p, facts, p["activation"], p["inner_output_activation"])
 
 
-def _feedforward(p: Parameters, facts: Facts, code: str, between: str) -> Blueprint:
+def _feedforward(
+    p: Parameters, facts: Facts, code: ActivationName, between: ActivationName
+) -> Blueprint:
     """Dense layers to a code with the activation `code`, and back with `between` on the way."""
     latent_dim, n_features, steps = p["latent_dim"], facts.n_features, facts.max_length
     units = tuple(p["hidden_units"])

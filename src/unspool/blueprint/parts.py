@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
-from unspool._types import NormalizationName, names
+from unspool._types import (
+    ActivationName,
+    CellActivationName,
+    GateActivationName,
+    LSTMDecoderName,
+    NormalizationName,
+    PoolingName,
+    StatisticName,
+    names,
+)
 
 Size = tuple[int, int]  # of an image, a kernel or a pool: height and width
 Weights = Iterator[tuple[str, tuple[int, ...]]]
@@ -41,7 +50,7 @@ DECODERS: Mapping[str, Kind] = {
 
 
 # Statistics of an encoder's states over the steps of a sequence, by the name of the pooling.
-POOLINGS: Mapping[str, tuple[str, ...]] = {
+POOLINGS: Mapping[str, tuple[StatisticName, ...]] = {
     "last": ("last",),
     "mean": ("mean",),
     "max": ("max",),
@@ -78,8 +87,8 @@ class Layers:
     num_layers: int = 1
     bidirectional: bool = False
     context: int = 0
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
+    activation: CellActivationName = "tanh"
+    recurrent_activation: GateActivationName = "sigmoid"
 
     @property
     def directions(self) -> int:
@@ -130,8 +139,8 @@ class Head:
     outputs: int
     units: tuple[int, ...] | None = ()
     steps: int | None = None
-    activation: str = "relu"
-    output_activation: str = "linear"
+    activation: ActivationName = "relu"
+    output_activation: ActivationName = "linear"
 
     @property
     def widths(self) -> list[int]:
@@ -144,7 +153,8 @@ class Head:
     def activations(self) -> list[str]:
         """Of each layer."""
         between = len(self.widths) - 2
-        return [*[self.activation] * between, self.output_activation][: between + 1]
+        activations: list[str] = [*[self.activation] * between, self.output_activation]
+        return activations[: between + 1]
 
     def weights(self) -> Weights:
         """Every second module of a `torch.nn.Sequential` is an activation."""
@@ -203,15 +213,15 @@ class LSTMEncoder:
     lstm: Layers
     whole_state: bool = False
     variational: bool = False
-    pooling: str = "last"
+    pooling: PoolingName = "last"
     kernels: Kernels | None = None
     patch_size: int = 1
-    normalization: str = "none"
+    normalization: NormalizationName = "none"
 
     most_steps = None
 
     @property
-    def statistics(self) -> tuple[str, ...]:
+    def statistics(self) -> tuple[StatisticName, ...]:
         """What is taken of the last layer's states over the steps of a sequence."""
         return POOLINGS[self.pooling]
 
@@ -239,8 +249,8 @@ class DenseEncoder:
     latent_dim: int
     steps: int
     units: tuple[int, ...] = ()
-    activation: str = "relu"
-    code_activation: str = "relu"
+    activation: ActivationName = "relu"
+    code_activation: ActivationName = "relu"
     variational: bool = False
 
     @property
@@ -281,7 +291,7 @@ class ConvEncoder:
     filters: tuple[int, ...]
     kernel: Size
     pool: Size
-    activation: str = "relu"
+    activation: ActivationName = "relu"
     variational: bool = False
 
     @property
@@ -310,7 +320,7 @@ class LSTMDecoder:
     The LSTM runs a step for every patch of `patch_size` steps, of which the head makes the steps.
     """
 
-    name: str
+    name: LSTMDecoderName
     n_features: int
     latent_dim: int
     lstm: Layers
@@ -380,8 +390,8 @@ class ConvDecoder:
     filters: tuple[int, ...]  # of the encoder
     kernel: Size
     pool: Size
-    activation: str = "relu"
-    output_activation: str = "linear"
+    activation: ActivationName = "relu"
+    output_activation: ActivationName = "linear"
 
     @property
     def most_steps(self) -> int:
@@ -430,7 +440,7 @@ class Skip:
     n_features: int
     horizon: int
     steps: int
-    normalization: str
+    normalization: NormalizationName
 
     def weights(self) -> Weights:
         """What outputs are multiplied with, and the linear maps: to every step of the forecast."""

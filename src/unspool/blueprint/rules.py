@@ -74,7 +74,7 @@ def some_of(names: tuple[str, ...], *, aliases: tuple[str, ...] = ()) -> Rule:
 
 
 def whole(
-    least: int, *, most: float = _checks.MOST, none: bool = False, auto: bool = False
+    least: int, *, most: float = _checks.MAX_WHOLE, none: bool = False, auto: bool = False
 ) -> Rule:
     """Accept a whole number from `least` to `most`."""
     return Rule(

@@ -223,29 +223,36 @@ class AnomalyDetector(Detects):
         return complaints
 
     def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:
-        """Train the model on normal data, and learn scales and thresholds from what is held out.
+        """Train the model on normal data, and learn scales and thresholds from held-out data.
 
         Parameters
         ----------
-        X : see the class
-            Normal data. Some anomalies among them do little harm to the model; in the part held
-            out they raise the thresholds.
-        y : ignored
-        calibration : as `X`, optional
-            Normal data to learn scales and thresholds from; the model is then trained on all of
-            `X`. By default the last part of `X`, see `calibration_split`.
+        X : array of shape (T, F) or (N, T, F), frame, list of them, or Sequences
+            Normal data, in one of the forms that the class describes. A few anomalies do little
+            harm to the model; in the held-out part they raise the thresholds.
+        y : None
+            Ignored; it exists for scikit-learn's API.
+        calibration : array, frame, list of them, or Sequences, optional
+            Normal data to learn scales and thresholds from, in the form of `X`; the model is then
+            trained on all of `X`. None holds out the last part of `X`, see `calibration_split`.
 
         Returns
         -------
-        self
+        Self
+            The fitted detector.
 
         Raises
         ------
         InputError
-            For parameters or data that cannot be used.
+            If a parameter or the data cannot be used.
         DivergedError
-            When training diverges and earlier weights do not help. After any error the detector
-            is what it was before.
+            If training diverges and earlier weights do not help. After any error the detector is as
+            it was before.
+
+        Warns
+        -----
+        ThresholdWarning
+            If the held-out data are too few for the requested rate.
         """
         _checks.raise_all(*self._complaints())
         with as_before_if_it_fails(self), python_numbers(self):

@@ -38,31 +38,47 @@ class BaseAutoencoder(
         return objective
 
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
-        """Codes of sequences: array of shape (N, L)."""
+        """Encode sequences.
+
+        Parameters
+        ----------
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
+
+        Returns
+        -------
+        ndarray of shape (N, L), float32
+            The codes; in the container that `set_output` has chosen.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, or has other features than the `X` of `fit`.
+        """
         source = self._read(X)
         check_container(self, X)
         return runner(self).codes(source)
 
     def inverse_transform(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
-        """Sequences of codes.
+        """Decode codes.
 
         Parameters
         ----------
         X : array of shape (N, L)
             Codes.
         lengths : int or array of shape (N,), optional
-            Steps to unwind; those of the longest sequence seen by `fit` by default.
+            Number of steps to decode, by default the length of the longest sequence in `fit`.
 
         Returns
         -------
-        array of shape (N, T, F)
-            In the units of the data, NaN past the end of a sequence; (N, T) where `fit` saw a
-            table of that shape.
+        ndarray of shape (N, T, F)
+            Sequences in the units of the data, NaN after the end of each sequence; (N, T) if `fit`
+            read a table of that shape.
 
         Raises
         ------
         InputError
-            Where the decoder needs more than the code, or X is not (N, L).
+            If the decoder reads the input in addition to the code, or if `X` is not (N, L).
         """
         check_is_fitted(self)
         decoder = self.module_.decoder()
@@ -76,27 +92,31 @@ class BaseAutoencoder(
         temperature: float = 1.0,
         random_state: int | np.random.RandomState | None = None,
     ) -> FloatArray:
-        """Sequences drawn from codes, where outputs are probabilities.
+        """Draw sequences from codes, for a model whose outputs are probabilities.
 
-        A decoder that reads its previous step is given what was drawn there.
+        A decoder that reads its previous output reads what was drawn there.
 
         Parameters
         ----------
         X : array of shape (N, L)
             Codes.
-        lengths : as for `inverse_transform`
+        lengths : int or array of shape (N,), optional
+            Number of steps to decode, by default the length of the longest sequence in `fit`.
         temperature : float, default 1.0
-            What log-odds are divided by; 0 takes the likeliest.
-        random_state : int, RandomState or None
+            Divisor of the log-odds, at least 0; 0 always draws the most likely value.
+        random_state : int, RandomState or None, default None
+            Seed of the draws.
 
         Returns
         -------
-        array as from `inverse_transform`
+        ndarray of shape (N, T, F)
+            Sequences as `inverse_transform` returns them.
 
         Raises
         ------
         InputError
-            For a model that was not trained on a cross-entropy; or as `inverse_transform` does.
+            If the loss of the model is not a cross-entropy, if the decoder reads the input in
+            addition to the code, or if `X` is not (N, L).
         """
         check_is_fitted(self)
         decoder, draw = (
@@ -140,23 +160,30 @@ class BaseAutoencoder(
         return self._form.restore(values)
 
     def reconstruct(self, X: Any, *, merge: bool = False) -> Any:
-        """Wind sequences onto their codes and unwind them again.
+        """Encode sequences and decode them again.
 
         Parameters
         ----------
-        X : as for `fit`
-            Where `fit` cut a future off (`horizon` without ``y``), so does this: where
-            the longest sequence has more than ``max_length_`` steps, all are reconstructed
-            without their last K.
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts. If `fit` cut the last K steps off (`horizon`
+            without ``y``) and the longest sequence has more than ``max_length_`` steps, they are
+            cut off here too.
         merge : bool, default False
-            For `Windows`: average overlapping windows into the series below them.
+            For `Windows`: whether to average overlapping windows into reconstructions of the
+            series.
 
         Returns
         -------
-        array of shape (N, T, F)
-            In the units of the data, NaN past the end of a sequence; (N, T) for a table of that
-            shape. With `merge`, a list of arrays (T_i, F), one for every series, NaN at steps
-            that no window covers.
+        ndarray of shape (N, T, F), or list of ndarray of shape (T_i, F)
+            Sequences in the units of the data, NaN after the end of each sequence; (N, T) for a
+            table of that shape. With `merge`, one array for each series, NaN at steps that no
+            window covers.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, has other features than the `X` of `fit`, or is longer than the
+            decoder allows; or with `merge`, if `X` is not `Windows`.
         """
         source = self._read(X, unwind=True, ends_with_future=True)
         pieces = ((indices, again) for indices, _, again in self._reconstructions(source))
@@ -166,25 +193,36 @@ class BaseAutoencoder(
         return self._form.restore(_collect.sequences(source, pieces, self.scaler_), X)
 
     def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:
-        """How far reconstructions are from their input, by the loss of the model.
+        """Error of the reconstruction of each sequence, by the loss of the model.
 
-        Errors are means over features in the scaled units of the model, in which every feature
-        counts the same: with ``scaling="standard"`` and ``loss="mse"``, 1 is about the error of
-        reconstructing the mean.
+        Errors are means over features in the scaled units of the model, in which each feature has
+        the same weight: with ``scaling="standard"`` and ``loss="mse"``, reconstructing the mean has
+        an error of about 1.
 
         Parameters
         ----------
-        X : as for `reconstruct`
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts. If `fit` cut the last K steps off (`horizon`
+            without ``y``) and the longest sequence has more than ``max_length_`` steps, they are
+            cut off here too.
         per : {"sequence", "step"}, default "sequence"
+            Whether to return one error for each sequence or for each step.
         merge : bool, default False
-            For `Windows` with ``per="step"``: average overlapping windows into an error for
-            every step of the series below them.
+            For `Windows` with ``per="step"``: whether to average overlapping windows into errors of
+            the steps of the series.
 
         Returns
         -------
-        array of shape (N,), or (N, T) per step, of images (N, H, W)
-            NaN past the end of a sequence, and for one of length 0. With `merge`, a list of
-            arrays (T_i,), NaN at steps that no window covers.
+        ndarray of shape (N,) or (N, T), or list of ndarray of shape (T_i,)
+            Errors, NaN after the end of each sequence and for a sequence without steps; (N, H, W)
+            for the pixels of images. With `merge`, one array for each series, NaN at steps that no
+            window covers.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, has other features than the `X` of `fit`, or is longer than the
+            decoder allows; or with `merge`, if `X` is not `Windows`.
         """
         _collect.check_per(per)
         source = self._read(X, unwind=True, ends_with_future=True)
@@ -197,44 +235,72 @@ class BaseAutoencoder(
         return self._form.restore_steps(errors) if per == "step" and not merge else errors
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Share of the variance of X that its reconstruction explains: R².
+        """R² of the reconstruction: the share of the variance of `X` that it explains.
 
-        It is 1 - (sum of squared errors) / (sum of squared differences from the mean), both over
-        the real steps and features of all sequences together, in scaled units, in which features
-        count the same. The mean is that of every feature, over all steps of all sequences of
-        `X`. 1 is a perfect reconstruction; 0 is that of a model that always gives the mean; below
-        0 it is worse than that. (scikit-learn's `r2_score` takes the mean of every column of a
-        table, which makes it `skill_score` where all columns vary alike.)
+        R² is 1 - (sum of squared errors) / (sum of squared differences from the mean), over all
+        real steps and features of all sequences, in scaled units, in which each feature has the
+        same weight. The mean is that of each feature over all steps of all sequences of `X`. 1 is a
+        perfect reconstruction, 0 that of a model that always returns the mean; below 0 is worse
+        than that.
 
-        Where sequences are alike, their mean sequence explains most of the variance, and R² is
-        near 1 for a model that has learned nothing else; `skill_score` compares with that.
-
-        Parameters
-        ----------
-        X : as for `reconstruct`
-        y : the future, as for `fit`, optional
-            Where it is given, nothing is cut off X. It is not scored.
-        """
-        return self._scores(X, y).explained
-
-    def skill_score(self, X: Any, y: Any = None) -> float:
-        """How much better reconstructions of X are than its mean sequence.
-
-        It is 1 - (sum of squared errors) / (sum of squared differences from the mean sequence),
-        as for `score`, but the mean is that of every step and feature, over all sequences of `X`
-        (for `Windows`, which begin anywhere, that of every feature). 1 is a perfect
-        reconstruction; 0 is no better than repeating the mean sequence.
+        If the sequences are alike, their mean sequence explains most of the variance, and R² is
+        near 1 for a model that has learned nothing else; `skill_score` compares with the mean
+        sequence.
 
         Parameters
         ----------
-        X, y : as for `score`
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
+        y : array, optional
+            The steps that follow each sequence, as for `fit`. It is not scored, but if it is given,
+            no steps are cut off `X`.
 
         Returns
         -------
         float
-            NaN where fewer than two sequences have a step.
+            R², at most 1.
 
-        Source: Murphy 1988, "Skill Scores Based on the Mean Square Error", equation 4.
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, or has other features than the `X` of `fit`.
+
+        Notes ----- scikit-learn's `r2_score` uses the mean of each column of a table. It equals
+        `skill_score` if all columns have the same variance.
+        """
+        return self._scores(X, y).explained
+
+    def skill_score(self, X: Any, y: Any = None) -> float:
+        """Skill of the reconstruction compared with the mean sequence of `X`.
+
+        It is 1 - (sum of squared errors) / (sum of squared differences from the mean sequence), as
+        in `score`, but with the mean of each step and feature over all sequences of `X` (for
+        `Windows`, which may begin anywhere, the mean of each feature) [1]_. 1 is a perfect
+        reconstruction; 0 is no better than the mean sequence.
+
+        Parameters
+        ----------
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
+        y : array, optional
+            The steps that follow each sequence, as for `fit`. It is not scored, but if it is given,
+            no steps are cut off `X`.
+
+        Returns
+        -------
+        float
+            The skill, at most 1; NaN if fewer than two sequences have a step.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, or has other features than the `X` of `fit`.
+
+        References
+        ----------
+        .. [1] Murphy, A. H. (1988). Skill Scores Based on the Mean Square Error and Their
+               Relationships to the Correlation Coefficient. Monthly Weather Review, 116. Equation
+               4.
         """
         return self._scores(X, y).skill
 
@@ -244,7 +310,7 @@ class BaseAutoencoder(
 
     @property
     def decoder_(self) -> torch.nn.Module:
-        """The trained decoder, a module ``(code, steps, lengths, …) -> (B, steps, F)``."""
+        """The trained decoder, a module ``(code (B, L), steps, lengths (B,), …) -> x (B, steps, F)``."""
         check_is_fitted(self)
         return self.module_.decoder()
 

@@ -86,22 +86,28 @@ class Model(Savable):
         return 0
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on `X`; see the class for what it may be.
+        """Train the model on `X`.
 
         Parameters
         ----------
-        X : (N, T, F) or (N, T) array, list of (T_i, F) arrays, frame, Sequences or Windows
+        X : array of shape (N, T, F) or (N, T), list of arrays (T_i, F), frame, Sequences or Windows
+            The training data; the class describes its forms.
         y : array of shape (N, K, F), (N, K) or (N,), optional
-            For a model that forecasts: the future of every sequence. Without it the last K steps
-            of every sequence are cut off, and are its future. Other models ignore it.
+            For a model that forecasts: the steps that follow each sequence. Without it the last K
+            steps of each sequence are cut off and used as targets. Other models ignore it.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
 
         Raises
         ------
         InputError
-            For parameters or data that cannot be used.
+            If a parameter or the data cannot be used.
         DivergedError
-            When training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is what it was before.
+            If training diverges and earlier weights do not help. After any error, and after an
+            interruption, the estimator is as it was before.
         """
         _checks.raise_all(*self._complaints())
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
@@ -237,7 +243,7 @@ class Model(Savable):
 
     @property
     def encoder_(self) -> torch.nn.Module:
-        """The trained encoder, a module ``(x (B, T, F) scaled, lengths) -> code (B, L)``."""
+        """The trained encoder, a module ``(x (B, T, F) scaled, lengths (B,)) -> codes (B, L)``."""
         check_is_fitted(self)
         return self.module_.encoder
 

@@ -31,25 +31,44 @@ class BaseForecaster(
     """A model with scikit-learn's API of a regressor; see `LSTMForecaster`."""
 
     def predict(self, X: Any) -> FloatArray:
-        """What comes after sequences, as `forecast`; scikit-learn's name for it."""
-        return self.forecast(X)
-
-    def predict_quantiles(self, X: Any) -> FloatArray:
-        """The `quantiles` of what comes after sequences, each no less than the one before.
+        """Forecast the steps that follow sequences: scikit-learn's name for `forecast`.
 
         Parameters
         ----------
-        X : as for `forecast`
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts. They are the past: no steps are cut off.
 
         Returns
         -------
-        array of shape (N, K, F, Q)
-            In the units of the data, in the order of `quantiles`, whatever form `y` had.
+        ndarray of shape (N, K, F)
+            Forecasts in the units of the data. If `fit` was given `y`, the result has the number of
+            axes of that, (N,) or (N, K); otherwise (N, K) for a table (N, T).
 
         Raises
         ------
         InputError
-            For a model that was fitted without `quantiles`.
+            If `X` cannot be read, or has other features than the `X` of `fit`.
+        """
+        return self.forecast(X)
+
+    def predict_quantiles(self, X: Any) -> FloatArray:
+        """Forecast the `quantiles` of the steps that follow sequences.
+
+        Parameters
+        ----------
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts. They are the past: no steps are cut off.
+
+        Returns
+        -------
+        ndarray of shape (N, K, F, Q)
+            Forecasts in the units of the data, in the order of `quantiles`; none is below the one
+            before. The shape does not depend on that of `y` in `fit`.
+
+        Raises
+        ------
+        InputError
+            If the model was fitted without `quantiles`, or if `X` cannot be read.
         """
         source = self._read(X)
         count = len(self._parameters["quantiles"])
@@ -64,23 +83,24 @@ class BaseForecaster(
         return values
 
     def forecast_by_step(self, X: Any) -> FloatArray:
-        """The forecasts that stand after every step of sequences, as more of them is read.
+        """Forecast after each step of sequences, from the steps up to it.
 
         Parameters
         ----------
-        X : as for `fit`
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
 
         Returns
         -------
-        array of shape (N, T, K, F)
-            In the units of the data, NaN past the end of a sequence; ``[:, -1]`` of sequences of
-            full length is their forecast.
+        ndarray of shape (N, T, K, F)
+            Forecasts in the units of the data, NaN after the end of each sequence; ``[:, -1]`` of
+            sequences of full length equals `forecast`.
 
         Raises
         ------
         InputError
-            For an encoder that reads both ways or by patches, or makes its code of the whole
-            state.
+            If the encoder reads in both directions or patches, if its code is the whole state, or
+            if `X` cannot be read.
         """
         source = self._read(X)
         shape = (len(source), source.max_length, self.horizon_, self._n_features)
@@ -102,28 +122,33 @@ class BaseForecaster(
         temperature: float | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> FloatArray:
-        """Go on after the end of sequences for as long as is wanted, one forecast after the other.
+        """Continue sequences for any number of steps, forecast by forecast.
 
-        Every forecast is added to its sequence and the next one made from that, from as many of
-        its last steps as the longest sequence seen by `fit` had.
+        Each forecast is appended to its sequence, and the next one is made from the last
+        ``max_length_`` steps.
 
         Parameters
         ----------
-        X : as for `fit`
-            The starts; a start may be as short as one step, or none.
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts. A sequence may have one step, or none.
         steps : int
-            How many to add.
+            Number of steps to append, at least 0.
         temperature : float, optional
-            Draw every step from its probabilities, where the loss is a cross-entropy: log-odds
-            are divided by it, 0 takes the likeliest. Without it forecasts are fed back as they
-            are.
-        random_state : int, RandomState or None
-            Of the draws.
+            Draw each step from its probabilities, if the loss is a cross-entropy, with log-odds
+            divided by this; 0 draws the most likely value. None appends the forecasts themselves.
+        random_state : int, RandomState or None, default None
+            Seed of the draws.
 
         Returns
         -------
-        array of shape (N, steps, F), or (N, steps) for a table
-            What was added, in the units of the data.
+        ndarray of shape (N, steps, F), or (N, steps) for a table
+            The appended steps, in the units of the data.
+
+        Raises
+        ------
+        InputError
+            If `steps` or `temperature` is not such a number, if a `temperature` is given for
+            another loss, or if `X` cannot be read.
         """
         _checks.raise_all(_checks.whole("steps", steps, 0))
         draw = None
@@ -154,14 +179,27 @@ class BaseForecaster(
         return _rows(table, starts, steps)
 
     def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
-        """R² of the forecast, over all its values.
+        """R² of the forecast, as scikit-learn's `r2_score` computes it over the K · F values.
 
         Parameters
         ----------
-        X : as for `fit`
-        y : the future, as for `fit`
-            Without it the last K steps of every sequence are cut off and compared.
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
+        y : array, optional
+            The steps that follow each sequence, as for `fit`. None cuts the last K steps off each
+            sequence and compares the forecast with them.
         sample_weight : array of shape (N,), optional
+            Weights of the sequences.
+
+        Returns
+        -------
+        float
+            R², at most 1.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, or if `y` has another shape than the forecast.
         """
         source = self._read(X)
         if y is not None:

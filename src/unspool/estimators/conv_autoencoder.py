@@ -24,7 +24,7 @@ from unspool.errors import InputError
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.batch_runner import runner
 from unspool.nn import Autoencoder
-from unspool.nn.convolution import ConvEncoder
+from unspool.nn.conv_encoder import ConvEncoder
 
 LARGE = 16  # side of a kernel or a pool that may be larger than the images
 
@@ -249,19 +249,25 @@ class ConvAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     def feature_maps(self, X: Any, layer: int = 0) -> npt.NDArray[np.float32]:
-        """What a convolution of the encoder makes of `X`, before the pool.
+        """Output of a convolution of the encoder, before pooling.
 
         Parameters
         ----------
-        X : as for `fit`
+        X : array, list, frame, Sequences or Windows
+            Images or sequences in any form that `fit` accepts.
         layer : int, default 0
             Which convolution, counted from the input.
 
         Returns
         -------
-        array of shape (N, filters, H, W), or (N, filters, T) for sequences
-            H, W and T as large as the pools before that convolution leave them; NaN past the end
-            of a sequence.
+        ndarray of shape (N, filters, H, W), or (N, filters, T) for sequences
+            Feature maps, with H, W and T as the poolings before this convolution leave them; NaN
+            after the end of each sequence.
+
+        Raises
+        ------
+        InputError
+            If there is no such `layer`, or if `X` cannot be read.
         """
         source = self._read(X)
         encoder = cast(ConvEncoder, self.module_.encoder)

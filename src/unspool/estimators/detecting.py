@@ -47,47 +47,53 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             warnings.warn(weak, ThresholdWarning, stacklevel=4)
 
     def anomaly_scores(self, X: Any, kind: str | None = None) -> Any:
-        """How anomalous each step is, or each sequence; higher is more.
+        """Anomaly score of each step, or of each sequence; a higher score is more anomalous.
 
         Parameters
         ----------
-        X : see the class
+        X : array of shape (T, F) or (N, T, F), frame, list of them, or Sequences
+            Data in one of the forms that the class describes.
         kind : {"window", "step", "trailing", "code"}, optional
-            The kind of score; the parameter `kind` by default.
+            The kind of score; None means the parameter `kind`.
 
         Returns
         -------
-        array of shape (T,), float64, or a list of such where `X` is several series
-            For sequences an array (N,): the highest score of their steps.
+        ndarray of shape (T,), or list of ndarray
+            Scores, float64; a list if `X` is several series. For sequences an array (N,) of the
+            highest score of their steps.
 
         Raises
         ------
         InputError
-            For an `X` that cannot be read, or has other features than that of `fit`; for a kind
-            that the model does not have.
+            If `X` cannot be read or has other features than the `X` of `fit`, or if the model does
+            not have that `kind` of score.
         """
         given, kind = self._asked(X, kind)
         return self._scorer().scores(given, kind)
 
     def contributions(self, X: Any, kind: str | None = None) -> Any:
-        """What each feature contributes to the score of each step: which sensor it is.
+        """Contribution of each feature to the score of each step.
 
         Parameters
         ----------
-        X, kind : as for `anomaly_scores`
+        X : array of shape (T, F) or (N, T, F), frame, list of them, or Sequences
+            Data in one of the forms that the class describes.
+        kind : {"window", "step", "trailing", "code"}, optional
+            The kind of score; None means the parameter `kind`.
 
         Returns
         -------
-        array of shape (T, F), float64, or a list of such
-            A score is the mean of its row; for the kind "code", which has no features, these are
-            the contributions to the score "window". For sequences an array (N, F): those of the
-            step with the highest score.
+        ndarray of shape (T, F), or list of ndarray
+            Contributions, float64; a list if `X` is several series. The score of a step is the mean
+            of its row; for the kind "code", whose score has no features, these are the
+            contributions to the score "window". For sequences an array (N, F) of the step with the
+            highest score.
 
         Raises
         ------
         InputError
-            As `anomaly_scores` does; and where the model is a rival that scores windows as a
-            whole.
+            If `X` cannot be read or has other features than the `X` of `fit`, if the model does not
+            have that `kind` of score, or if the model is a baseline that scores windows as a whole.
         """
         found = self._detected(X, kind).contributions
         if found is None:
@@ -98,53 +104,78 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return found
 
     def score_samples(self, X: Any) -> Any:
-        """How normal each step is, or each sequence: `anomaly_scores` with the opposite sign.
+        """Normality of each step, or of each sequence: `anomaly_scores` with the opposite sign.
 
         Parameters
         ----------
-        X : see the class
+        X : array of shape (T, F) or (N, T, F), frame, list of them, or Sequences
+            Data in one of the forms that the class describes.
 
         Returns
         -------
-        array of shape (T,), or a list of such; (N,) for sequences
+        ndarray of shape (T,), or list of ndarray
+            Negative scores; a list if `X` is several series, an array (N,) for sequences.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read or has other features than the `X` of `fit`.
         """
         return _each(self.anomaly_scores(X), np.negative)
 
     def decision_function(self, X: Any) -> Any:
-        """`score_samples` less ``offset_``: below 0 where `predict` gives -1.
+        """`score_samples` minus ``offset_``: negative values are anomalies.
 
         Parameters
         ----------
-        X : see the class
+        X : array of shape (T, F) or (N, T, F), frame, list of them, or Sequences
+            Data in one of the forms that the class describes.
 
         Returns
         -------
-        array of shape (T,), or a list of such; (N,) for sequences
+        ndarray of shape (T,), or list of ndarray
+            Values that are negative if `predict` returns -1; a list if `X` is several series, an
+            array (N,) for sequences.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read or has other features than the `X` of `fit`.
         """
         return _each(self.score_samples(X), lambda scores: scores - self.offset_)
 
     def predict(self, X: Any) -> Any:
-        """-1 for each step (or sequence) that is an anomaly by the fixed ``offset_``, else 1.
+        """Classify each step, or each sequence, as an anomaly (-1) or as normal (1).
 
-        As in scikit-learn, all are compared with one number. `detect` compares with
-        `threshold`, which may move along a series.
+        As in scikit-learn, all scores are compared with one number, ``offset_``. `detect` compares
+        them with `threshold`, which may move along a series.
 
         Parameters
         ----------
-        X : see the class
+        X : array of shape (T, F) or (N, T, F), frame, list of them, or Sequences
+            Data in one of the forms that the class describes.
 
         Returns
         -------
-        array of int of shape (T,), or a list of such; (N,) for sequences
+        ndarray of shape (T,) of int, or list of ndarray
+            -1 or 1; a list if `X` is several series, an array (N,) for sequences.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read or has other features than the `X` of `fit`.
         """
         return _each(self.decision_function(X), lambda apart: np.where(apart < 0, -1, 1))
 
     def detect(self, X: Any, kind: str | None = None) -> Detection:
-        """Find anomalies: scores above the `threshold`, merged into events.
+        """Detect anomalies: scores above the `threshold`, merged into events.
 
         Parameters
         ----------
-        X, kind : as for `anomaly_scores`
+        X : array of shape (T, F) or (N, T, F), frame, list of them, or Sequences
+            Data in one of the forms that the class describes.
+        kind : {"window", "step", "trailing", "code"}, optional
+            The kind of score; None means the parameter `kind`.
 
         Returns
         -------
@@ -154,13 +185,13 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         Raises
         ------
         InputError
-            As `anomaly_scores` does.
+            If `X` cannot be read or has other features than the `X` of `fit`, or if the model does
+            not have that `kind` of score.
 
         Warns
         -----
         ThresholdWarning
-            For another kind of score than the parameter's, where held-out data cannot carry the
-            rate asked for.
+            If `kind` differs from the parameter, and the held-out data are too few for its rate.
         """
         return self._detected(X, kind)
 
@@ -173,47 +204,63 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return found
 
     def stream(self) -> Any:
-        """Score a series a step at a time, in NumPy; see `unspool.runtime.DetectorStream`.
+        """Return a stream that scores a series step by step, in NumPy.
 
         Scores and thresholds are those of the kind "trailing".
+
+        Returns
+        -------
+        unspool.runtime.DetectorStream
+            A stream before its first step.
 
         Raises
         ------
         InputError
-            For a detector of whole sequences, and for one over a rival.
+            If the detector scores whole sequences, or if its model is a baseline.
         """
         from unspool.runtime.detector import Detector
 
         return Detector(self.contents()).stream()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the detector with its model to one file; `unspool.load` reads it back.
+        """Write the fitted detector with its model to one file, which `unspool.load` reads.
 
-        Commands and functions that need a model read the file too, as that of the model.
+        Commands and functions that need a model read the model from the file.
 
         Parameters
         ----------
-        path : path of the file
+        path : str or path
+            The model file.
 
         Raises
         ------
         InputError
-            For a detector over a rival, and for a path that cannot be written to.
-        """
-        model_file.write(path, self.contents())
-
-    def contents(self) -> Contents:
-        """The detector and its model as plain data, as a file holds them.
-
-        Raises
-        ------
-        InputError
-            For a detector over a rival.
+            If the model of the detector is a baseline, or if `path` cannot be written.
 
         Warns
         -----
         ParametersChangedWarning
-            Where `set_params` has changed some parameters since the fit.
+            If `set_params` has changed a parameter since the fit.
+        """
+        model_file.write(path, self.contents())
+
+    def contents(self) -> Contents:
+        """Return the fitted detector and its model as plain data, as a model file contains them.
+
+        Returns
+        -------
+        unspool.model_file.Contents
+            Parameters, results of the fit, weights and thresholds.
+
+        Raises
+        ------
+        InputError
+            If the model of the detector is a baseline.
+
+        Warns
+        -----
+        ParametersChangedWarning
+            If `set_params` has changed a parameter since the fit.
         """
         check_is_fitted(self)
         contents = detector_file.contents_of(self)

@@ -222,16 +222,23 @@ class EncoderClassifier(
 
         Parameters
         ----------
-        X : N sequences, in any form that the model takes whose encoder it is
-        y : labels of shape (N,)
+        X : array, list, frame, Sequences or Windows
+            N sequences in any form that the model with the encoder accepts.
+        y : array of shape (N,)
+            One label per sequence.
+
+        Returns
+        -------
+        Self
+            The fitted classifier.
 
         Raises
         ------
         InputError
-            For parameters, data or labels that cannot be used.
+            If a parameter, the data or the labels cannot be used.
         DivergedError
-            When training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is what it was before.
+            If training diverges and earlier weights do not help. After any error, and after an
+            interruption, the estimator is as it was before.
         """
         _checks.raise_all(*self._complaints())
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
@@ -332,35 +339,70 @@ class EncoderClassifier(
 
     @torch_settings.inference()
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
-        """How likely every class is for every sequence.
+        """Probabilities of the classes of each sequence.
 
         Parameters
         ----------
-        X : as for `fit`
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
 
         Returns
         -------
-        array of shape (N, C)
-            In the order of ``classes_``; rows add up to 1.
+        ndarray of shape (N, C), float32
+            Probabilities in the order of ``classes_``; each row sums to 1.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, or has other features than the `X` of `fit`.
         """
         likely: npt.NDArray[np.float32] = self._logits(X).softmax(1).numpy()
         return likely
 
     @torch_settings.inference()
     def predict(self, X: Any) -> Labels:
-        """The likeliest class of every sequence: labels of shape (N,)."""
+        """Most likely class of each sequence.
+
+        Parameters
+        ----------
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
+
+        Returns
+        -------
+        ndarray of shape (N,)
+            Labels from ``classes_``.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, or has other features than the `X` of `fit`.
+        """
         likeliest = self._logits(X).argmax(1).numpy()
         labels: Labels = self.classes_[likeliest]
         return labels
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share of the labels `y`, of shape (N,), that `predict` gives.
+        """Accuracy: the share of the labels `y` that `predict` returns.
 
         Parameters
         ----------
-        X : as for `fit`
-        y : labels of shape (N,)
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts.
+        y : array of shape (N,)
+            The true labels.
         sample_weight : array of shape (N,), optional
+            Weights of the sequences.
+
+        Returns
+        -------
+        float
+            A share from 0 to 1.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read, or if `y` has another shape than (N,).
         """
         predicted = self.predict(X)
         labels = labels_like(y, self.classes_)
@@ -381,13 +423,13 @@ class EncoderClassifier(
 
     @property
     def n_features_in_(self) -> int:
-        """Columns of a table, or features of a step, as the encoder's model counts them."""
+        """Number of features of a step; for a table (N, T) its number of columns."""
         number: int = self.autoencoder_.n_features_in_
         return number
 
     @property
     def feature_names_in_(self) -> npt.NDArray[np.object_]:
-        """Their names, where they are known."""
+        """Names of the features, if `X` has names; for a table the names of its columns."""
         names: npt.NDArray[np.object_] = self.autoencoder_.feature_names_in_
         return names
 

@@ -17,23 +17,23 @@ class Forecasts(Model):
     """A model with a decoder named "forecast"."""
 
     def forecast(self, X: Any) -> FloatArray:
-        """What comes after sequences.
+        """Forecast the steps that follow sequences.
 
         Parameters
         ----------
-        X : as for `fit`
-            The past; nothing is cut off its end here.
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts. They are the past: no steps are cut off.
 
         Returns
         -------
-        array of shape (N, K, F)
-            In the units of the data. Where `fit` was given `y` its number of axes is kept, (N,)
-            or (N, K); without it a table (N, T) gives a table (N, K).
+        ndarray of shape (N, K, F)
+            Forecasts in the units of the data. If `fit` was given `y`, the result has the number of
+            axes of that, (N,) or (N, K); otherwise (N, K) for a table (N, T).
 
         Raises
         ------
         InputError
-            For a model that was fitted without a horizon.
+            If the model was fitted without a horizon, or if `X` cannot be read.
         """
         source = self._read(X)
         if not self.horizon_:

@@ -361,7 +361,7 @@ class LSTMForecaster(BaseForecaster):
         decoders = self.module_.decoders
         for decoder in decoders.values():
             silence(decoder)
-        with threads.own_only():
+        with threads.pytorch_on_one_thread():
             solve(skip, batches, every_step=self.every_step)
         first = None if validation is None else evaluate(self.module_, objective, validation)
         history = self._train(objective, batches, validation)

@@ -20,7 +20,7 @@ class LSTMModel(Model):
 
     @property
     def patch_size_(self) -> int:
-        """Steps that the LSTM reads at once."""
+        """Number of steps that the LSTM reads at once, p."""
         check_is_fitted(self)
         return cast(LSTMEncoder, self.module_.encoder).patch_size
 
@@ -29,37 +29,39 @@ class LSTMModel(Model):
         return super()._build(generator)
 
     def features(self, X: Any, *, scales: Sequence[int] = (1,)) -> npt.NDArray[np.float32]:
-        """Features of sequences for a classifier or a regression, beside the code.
+        """Features of sequences for a classifier or a regression, in addition to the code.
 
-        They are statistics of all states of the encoder's last layer over the whole sequence and
-        over parts of it, and the means of the random kernels where the model has any
-        (`n_kernels`). Their number does not depend on the lengths of the sequences.
+        They are statistics of all states of the last encoder layer over the whole sequence and over
+        parts of it, and the means of the random kernels, if the model has any (`n_kernels`). Their
+        number does not depend on the lengths of the sequences.
 
         Parameters
         ----------
-        X : as for `fit`
-            Sequences are read whole, as by `forecast`: no future is cut off.
-        scales : list or tuple of int, default (1,)
-            Into how many parts a sequence is cut, distinct numbers from 1 to 1,024: (1, 2, 4)
-            takes statistics of the whole, of its halves and of its quarters. Finer scales help
-            where it matters *when* something happens.
+        X : array, list, frame, Sequences or Windows
+            Sequences in any form that `fit` accepts. They are read as a whole, as by `forecast`: no
+            steps are cut off.
+        scales : sequence of int, default (1,)
+            Numbers of equal parts of a sequence, distinct and from 1 to 1,024: (1, 2, 4) uses the
+            whole, its halves and its quarters. Finer scales help if it matters *when* something
+            happens.
 
         Returns
         -------
-        array of shape (N, D), float32
-            D = 4 · S · sum(scales) + number of kernels, for states of width S (`units`, twice that
-            where the encoder reads in both directions). For each k in `scales`, in their order,
-            and each of the k parts: the mean, the maximum, the minimum and the standard deviation
-            (the root of the variance plus 1e-6) of the S states over the real steps of the part;
-            then the kernels' means over the whole sequence, 0 to 1. Part i, from 0, of n steps
-            consists of the steps from ``i * n // k`` up to, but not including,
-            ``(i + 1) * n // k``, and of the first of these where there are none (n < k). A
-            sequence of no steps has zeros.
+        ndarray of shape (N, D), float32
+            D = 4 · S · sum(scales) + number of kernels, for states of width S (`units`, or twice
+            that for a bidirectional encoder). For each k in `scales`, in their order, and each of
+            the k parts: the mean, the maximum, the minimum and the standard deviation (the root of
+            the variance plus 1e-6) of the S states over the real steps of the part; then the means
+            of the kernels over the whole sequence, from 0 to 1.
 
         Raises
         ------
         InputError
-            For `scales` that are not such numbers; for an X that the model cannot read.
+            If `scales` are other numbers, or if `X` cannot be read.
+
+        Notes ----- Part i (from 0) of n steps consists of the steps from ``i * n // k`` up to, but
+        not including, ``(i + 1) * n // k``, or of the first of these if there are none (n < k). The
+        features of a sequence without steps are zeros.
         """
         scales = check_scales(scales)
         source = self._read(X)
@@ -75,16 +77,26 @@ class LSTMModel(Model):
         return features
 
     def feature_names(self, scales: Sequence[int] = (1,)) -> npt.NDArray[np.object_]:
-        """Names of the columns of `features`: array of shape (D,), of strings.
+        """Names of the columns of `features`.
 
-        Counted from 0, "state3_mean" is the mean of state 3 over the whole sequence and
-        "kernel17" the mean of kernel 17; "state3_max_2of4" is the maximum of state 3 over the
-        second quarter. (`get_feature_names_out` names the columns of the code.)
+        Counted from 0, "state3_mean" is the mean of state 3 over the whole sequence, "kernel17" the
+        mean of kernel 17, and "state3_max_2of4" the maximum of state 3 over the second quarter.
+        (`get_feature_names_out` returns names of the columns of the code.)
 
         Parameters
         ----------
-        scales : list or tuple of int, default (1,)
-            As for `features`.
+        scales : sequence of int, default (1,)
+            The `scales` that `features` was called with.
+
+        Returns
+        -------
+        ndarray of shape (D,), of str
+            One name for each column.
+
+        Raises
+        ------
+        InputError
+            If `scales` are not distinct whole numbers from 1 to 1,024.
         """
         check_is_fitted(self)
         encoder = cast(LSTMEncoder, self.module_.encoder)

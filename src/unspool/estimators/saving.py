@@ -49,30 +49,56 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         return next(one for one in cls.__mro__ if one.__name__ in (*MODELS, CLASSIFIER.name))
 
     def save(self, path: str | os.PathLike[str], *, part: str = "model") -> None:
-        """Write the model to one safetensors file; `unspool.load` reads it back.
+        """Write the fitted model to one safetensors file, which `unspool.load` reads.
 
-        The file is written under a temporary name and renamed, so that an older one at `path`
-        is replaced whole or not at all. A subclass of your own is written as the class of
-        unspool's below it, and comes back as that.
+        The file is written under a temporary name and renamed, so an older file at `path` is
+        replaced as a whole or not at all. A subclass is written as the unspool class that it
+        inherits from, and is loaded as that class.
 
         Parameters
         ----------
-        path : path of the file
+        path : str or path
+            The model file.
         part : {"model", "encoder"}, default "model"
-            The encoder alone makes codes and nothing else; its file holds no decoder.
-        """
-        model_file.write(path, self.contents(part))
+            Whether to write the whole model or its encoder alone, which can only encode.
 
-    def contents(self, part: str = "model") -> Contents:
-        """The trained model as plain data, as a file holds it; arguments are those of `save`.
-
-        `unspool.runtime.Model` runs it, `unspool.interop` writes it for others. Its parameters are
-        those that the model was fitted with.
+        Raises
+        ------
+        InputError
+            If `part` is another name, or if `path` cannot be written.
 
         Warns
         -----
         ParametersChangedWarning
-            Where `set_params` has changed some of them since.
+            If `set_params` has changed a parameter since the fit.
+        """
+        model_file.write(path, self.contents(part))
+
+    def contents(self, part: str = "model") -> Contents:
+        """Return the fitted model as plain data, as a model file contains it.
+
+        `unspool.runtime.Model` runs it, and `unspool.interop` converts it. Its parameters are those
+        that the model was fitted with.
+
+        Parameters
+        ----------
+        part : {"model", "encoder"}, default "model"
+            Whether to return the whole model or its encoder alone.
+
+        Returns
+        -------
+        unspool.model_file.Contents
+            Parameters, results of the fit, and weights.
+
+        Raises
+        ------
+        InputError
+            If `part` is another name.
+
+        Warns
+        -----
+        ParametersChangedWarning
+            If `set_params` has changed a parameter since the fit.
         """
         check_is_fitted(self)
         _checks.raise_all(_checks.choice("part", part, PARTS))

@@ -11,26 +11,29 @@ encodes, an LSTM layer that decodes, and dense layers on each step of the decode
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unspool import _checks
+from unspool._types import CellActivationName, GateActivationName, StatisticName
 from unspool.errors import InputError
 from unspool.lstm import threads
 from unspool.lstm.compiled import recurrence, training_step
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.prepared import PreparedLayer, padded_rows, sum_segments
 
-ACTIVATIONS = {
+DenseActivation = Literal["linear", "relu", "tanh", "sigmoid"]
+
+ACTIVATIONS: Mapping[DenseActivation, int] = {
     "linear": training_step.LINEAR,
     "relu": training_step.RELU,
     "tanh": training_step.TANH,
     "sigmoid": training_step.SIGMOID,
 }
-LOSSES = {
+LOSSES: Mapping[str, int] = {
     "mse": training_step.SQUARED,
     "mae": training_step.ABSOLUTE,
     "huber": training_step.HUBER,
@@ -61,11 +64,11 @@ class LSTMStage(NamedTuple):
     w_hh: Tensor
     bias: Tensor
     w_context: Tensor | None = None
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
+    activation: CellActivationName = "tanh"
+    recurrent_activation: GateActivationName = "sigmoid"
     reads: str | None = None
     reads_backwards: bool = False
-    emits: str | None = None
+    emits: StatisticName | None = None
 
     @property
     def weights(self) -> tuple[Tensor | None, ...]:
@@ -84,7 +87,7 @@ class DenseStage(NamedTuple):
 
     weight: Tensor
     bias: Tensor
-    activation: str = "linear"
+    activation: DenseActivation = "linear"
 
     @property
     def weights(self) -> tuple[Tensor | None, ...]:
@@ -143,17 +146,18 @@ def loss_and_gradients(
     Raises
     ------
     InputError
-        If the stages are not served, or if shapes, dtypes or devices do not match.
+        If the stages or the loss are not served, or if shapes, dtypes or devices do not match.
     """
     encoder, decoder, dense = _split(stages)
+    _checks.raise_all(_checks.choice("loss", loss, LOSSES))
     codes, grad_codes = (
         batch.target.new_empty(len(batch.target), encoder.w_hh.shape[1]) for _ in range(2)
     )
     layers = [_prepared(encoder, batch), _prepared(decoder, batch, context=codes)]
     if encoder.emits == "last":
         layers[0].set_arrays(h_n=codes, grad_h_n=grad_codes)
-    else:
-        layers[0].set_statistics([str(encoder.emits)], pooled=codes, grad_pooled=grad_codes)
+    elif encoder.emits is not None:
+        layers[0].set_statistics([encoder.emits], pooled=codes, grad_pooled=grad_codes)
     layers[1].set_arrays(grad_context=grad_codes)
     head = _DenseLayers(dense, layers[1], batch.target, loss, gradients=gradients)
 
@@ -184,7 +188,7 @@ def _split(stages: Stages) -> tuple[LSTMStage, LSTMStage, list[DenseStage]]:
     lstms = [stage for stage in stages[:2] if isinstance(stage, LSTMStage)]
     dense = [stage for stage in stages[2:] if isinstance(stage, DenseStage)]
     served = len(lstms) == 2 and dense and len(dense) == len(stages) - 2
-    if not served or lstms[0].emits is None or lstms[1].emits is not None:
+    if not served or lstms[0].emits in (None, "std") or lstms[1].emits is not None:
         raise InputError(
             "Expected an LSTM stage that emits a code, an LSTM stage that emits none, and dense "
             f"stages; got {', '.join(type(stage).__name__ for stage in stages) or 'no stage'}."

@@ -13,11 +13,16 @@ Only the names in `__all__` are public. The modules of this package are internal
 from unspool.nn._gates import gate_weights
 from unspool.nn._summary import Row, Summary, summary
 from unspool.nn.autoencoder import Autoencoder
-from unspool.nn.convolution import ConvDecoder, ConvEncoder
-from unspool.nn.decoder import Decoder, Head, LSTMDecoder, TeacherForcing
-from unspool.nn.encoder import Encoder, LSTMEncoder
+from unspool.nn.conv_decoder import ConvDecoder
+from unspool.nn.conv_encoder import ConvEncoder
+from unspool.nn.decoder import Decoder, TeacherForcing
+from unspool.nn.encoder import Encoder
 from unspool.nn.feedforward import DenseDecoder, DenseEncoder
-from unspool.nn.recurrent import LSTM, Cell, LSTMLayer
+from unspool.nn.head import Head
+from unspool.nn.lstm_decoder import LSTMDecoder
+from unspool.nn.lstm_encoder import LSTMEncoder
+from unspool.nn.lstm_layer import Cell, LSTMLayer
+from unspool.nn.lstm_stack import LSTM
 from unspool.nn.skip import Skip
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The weights of LSTM layers, gate by gate."""
+"""The weights of LSTM layers, split by gate."""
 
 from typing import Any
 
@@ -6,40 +6,48 @@ from torch import nn
 
 from unspool.errors import InputError
 from unspool.lstm.reference import Array
-from unspool.nn.recurrent import LSTMLayer
+from unspool.nn.lstm_layer import LSTMLayer
 
 
 def gate_weights(model: Any) -> dict[str, dict[str, dict[str, Array]]]:
-    """Split the weights of every LSTM layer by its gates: i, f, c and o.
+    """Return the weights of every LSTM layer of a model, split by gate.
 
     Parameters
     ----------
-    model : fitted estimator, or module
+    model : fitted estimator, or torch.nn.Module
+        Model whose LSTM layers are read.
 
     Returns
     -------
-    dict
-        By the layer's name in the module, the weight's name in `unspool.lstm.reference.forward`
-        ("w_ih" (H, F), "w_hh" (H, H), "bias" (H,), "w_context" (H, C)) and the gate: copies, in
-        NumPy. Rows are units; Keras's kernels are these transposed.
+    dict of str to dict of str to dict of str to array
+        ``weights[layer][name][gate]``: the layer's name in the module, the weight's name ("w_ih"
+        (H, F), "w_hh" (H, H), "bias" (H,) or "w_context" (H, C)), and the gate ("i", "f", "c" or
+        "o"). Arrays are copies. Rows are units; the kernels of Keras are the transposes.
 
     Raises
     ------
     InputError
-        For what is neither, or an estimator that was not fitted.
+        If `model` is neither a module nor a fitted estimator.
+
+    See Also
+    --------
+    summary : List the layers of a model.
+    unspool.lstm.reference.forward : The equations that use these weights.
 
     Examples
     --------
-    >>> from unspool.nn import LSTMEncoder
+    >>> from unspool.nn import LSTMEncoder, gate_weights
     >>> weights = gate_weights(LSTMEncoder(n_features=3, latent_dim=5))
+    >>> list(weights)
+    ['lstm.layers.0.0']
     >>> weights["lstm.layers.0.0"]["w_ih"]["f"].shape
     (5, 3)
     """
     module = getattr(model, "module_", model)
     if not isinstance(module, nn.Module):
         raise InputError(
-            f"Expected a fitted estimator or a torch module, got {type(model).__name__}; call "
-            "`fit` first."
+            "Expected a fitted estimator or a torch module, got "
+            f"{type(model).__name__}. Call `fit` before this function."
         )
     layers = module.named_modules()
     return {name: layer.gates() for name, layer in layers if isinstance(layer, LSTMLayer)}

@@ -1,7 +1,7 @@
-"""A model as a table: its layers, what comes out of them, and how many parameters they have.
+"""A model as a table of its layers, output shapes and numbers of parameters.
 
-`summary` runs a copy of the model on zeros, twice, under the hooks of `watch`, and makes rows of
-what these noted. The model itself is never run: its hooks, modes and notes stay as they are.
+`summary` runs a copy of the model on zeros, twice with different batch sizes, and makes the rows of
+the table from what a `CallRecorder` recorded. The model itself is not run or changed.
 """
 
 import copy
@@ -16,32 +16,47 @@ from torch import Tensor, nn
 
 from unspool import _checks
 from unspool.errors import InputError
-from unspool.nn._hooks import Seen, has_weights, layers
-from unspool.nn.encoder import LSTMEncoder
-from unspool.nn.recurrent import LSTMLayer
+from unspool.nn._hooks import CallRecorder, has_weights, layers
+from unspool.nn.lstm_encoder import LSTMEncoder
+from unspool.nn.lstm_layer import LSTMLayer
 
 Shape = tuple[str | int, ...]
 
-BATCHES = (2, 3)  # the axis that grows between the runs is the batch's, wherever a layer has it
+BATCH_SIZES = (2, 3)  # of the two runs: the axis whose size differs is the batch axis
 
 
 @dataclass(frozen=True)
 class Row:
-    """A layer; or the input, or the code, where they stand between layers.
+    """A row of a `Summary`: a layer, the input or the code.
 
     Parameters
     ----------
     name : str
-        Where it sits in its part: "lstm", "head_2", ...
+        Name of the layer within its part, such as "lstm" or "head_2".
     kind : str
-        What it computes: "LSTM 100 relu", "LSTM 2 × 50 tanh" in both directions, "Dense 1 linear",
-        "Conv2D 32 3×3 relu", ...
-    output_shape : tuple
-        Of numbers, behind "N" for the batch; empty for a layer that does not run.
+        Type and size of the layer, such as "LSTM 100 relu", "LSTM 2 × 50 tanh" (two directions),
+        "Dense 1 linear" or "Conv2D 32 3×3 relu".
+    output_shape : tuple of str and int
+        Shape of the output, with "N" for the batch size; empty for a layer that is not run.
     parameters : int
-        Those that no row above has counted already.
+        Number of parameters, without those counted in an earlier row.
     part : str
-        "input", "encoder", "code", or the name of a decoder; "" in a module without an encoder.
+        "input", "encoder", "code", or the name of a decoder; "" for a module without an encoder.
+
+    Attributes
+    ----------
+    is_layer : bool
+        Whether the row is a layer, and not the input or the code.
+
+    See Also
+    --------
+    summary : Create the table.
+
+    Examples
+    --------
+    >>> from unspool.nn import LSTMEncoder, summary
+    >>> summary(LSTMEncoder(1, 100), steps=9).rows[1].kind
+    'LSTM 100 tanh'
     """
 
     name: str
@@ -52,22 +67,37 @@ class Row:
 
     @property
     def is_layer(self) -> bool:
-        """Whether this is a layer, and not the input or the code."""
+        """Whether the row is a layer, and not the input or the code."""
         return self.part != self.name
 
 
 @dataclass(frozen=True, repr=False)
 class Summary:
-    """The table that `summary` makes; print it to see it.
+    """The layers of a model, as returned by `summary`; `print` shows a table.
 
     Parameters
     ----------
     model : str
         Name of the model's class.
     rows : tuple of Row
-        In the order in which data flows: input, encoder, code, each decoder with its head.
-    reads_input : tuple of str
-        Decoders that read the input beside the code.
+        Input, layers of the encoder, code, and layers of each decoder, in this order.
+    reads_input : tuple of str, default ()
+        Names of the decoders that read the input in addition to the code.
+
+    Attributes
+    ----------
+    total : int
+        Number of parameters; shared parameters count once.
+
+    See Also
+    --------
+    summary : Create the table.
+
+    Examples
+    --------
+    >>> from unspool.nn import LSTMEncoder, summary
+    >>> summary(LSTMEncoder(1, 100), steps=9).total
+    40800
     """
 
     model: str
@@ -76,17 +106,17 @@ class Summary:
 
     @property
     def total(self) -> int:
-        """All parameters, those that layers share once."""
+        """Number of parameters; shared parameters count once."""
         return sum(row.parameters for row in self.rows)
 
     def __str__(self) -> str:
         lines = [("part", "layer", "kind", "output shape", "parameters")]
-        before = ""
+        previous = ""
         for row in self.rows:
-            part = "" if row.part == before else row.part
+            part = "" if row.part == previous else row.part
             name, count = (row.name, f"{row.parameters:,}") if row.is_layer else ("", "")
             lines.append((part, name, row.kind, shape_text(row.output_shape), count))
-            before = row.part
+            previous = row.part
         lines.append(("total", "", "", "", f"{self.total:,}"))
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         cells = [
@@ -102,7 +132,7 @@ class Summary:
 
 
 def shape_text(shape: Shape) -> str:
-    """A shape as it is printed: "(N, 9, 100)"."""
+    """Write a shape as "(N, 9, 100)"."""
     return f"({', '.join(map(str, shape))})" if shape else "not run"
 
 
@@ -113,23 +143,36 @@ def summary(
 
     Parameters
     ----------
-    model : fitted estimator, or torch module
-        An autoencoder, an encoder or a decoder alone, or any other module of one input.
+    model : fitted estimator, or torch.nn.Module
+        An autoencoder, an encoder or a decoder alone, or any other module with one input.
     steps : int, optional
-        Steps of the sequences that the shapes are told for; by default those of the longest
-        sequence that `fit` saw.
+        Number of steps of the input sequences, or of the sequences that a decoder returns.
+        Default: the longest sequence of `fit`.
     input_shape : tuple of int, optional
-        Shape of one input, in place of `steps`, where the layers do not tell it. For a decoder
-        alone it is that of a code, beside `steps`.
+        Shape of one input without the batch axis, instead of `steps`, if the layers do not
+        determine it. For a decoder alone, shape of one code, in addition to `steps`. Default:
+        determined from the layers.
+
+    Returns
+    -------
+    Summary
+        The table; `print` shows it.
 
     Raises
     ------
     InputError
-        Where the shape of the input is not known, or the model does not run on it.
+        If the shape of the input is unknown, or the model cannot run on it.
+    sklearn.exceptions.NotFittedError
+        If an estimator is not fitted.
+
+    See Also
+    --------
+    gate_weights : The weights of LSTM layers, split by gate.
+    unspool.plots : Displays, among them a diagram of the layers.
 
     Examples
     --------
-    >>> from unspool.nn import LSTMEncoder
+    >>> from unspool.nn import LSTMEncoder, summary
     >>> print(summary(LSTMEncoder(1, 100), steps=9))
     LSTMEncoder
     ─────────────────────────────────────────────────────
@@ -145,35 +188,35 @@ def summary(
         *(_checks.whole("input_shape", size, 1) for size in input_shape or ()),
     )
     module = _module_of(model)
-    feed = _feed(getattr(model, "autoencoder_", model), module, steps, input_shape)
+    dummy = _dummy_input(getattr(model, "autoencoder_", model), module, steps, input_shape)
     copied = copy.deepcopy(module).eval()
     for layer in copied.modules():
-        if isinstance(layer, LSTMLayer):  # nothing is worth compiling for a run of zeros
+        if isinstance(layer, LSTMLayer):  # compiling takes longer than this run
             layer.cell = replace(layer.cell, backend="stepwise")
     try:
-        first, second = (_run(copied, feed, batch) for batch in BATCHES)
+        first, second = (_run(copied, dummy, batch) for batch in BATCH_SIZES)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(
-            f"{type(model).__name__} does not run on inputs of shape "
-            f"{shape_text(('N', *feed.shape))}: {reason}. Give `steps` or `input_shape` as the "
-            "model reads them."
+            f"{type(model).__name__} cannot run on inputs of shape "
+            f"{shape_text(('N', *dummy.shape))}: {reason}. Set `steps` or `input_shape` to what "
+            "the model expects."
         ) from error
     decoders = _children(copied, "decoders")
     return Summary(
         type(model).__name__,
-        tuple(_rows(copied, feed, first, second)),
+        tuple(_rows(copied, dummy, first, second)),
         tuple(name for name, one in decoders.items() if getattr(one, "needs_input", False)),
     )
 
 
 @dataclass(frozen=True)
-class _Feed:
-    """What a model is run on."""
+class _DummyInput:
+    """The zeros that a model is run on: the shape of one input, or of one code."""
 
-    shape: tuple[int, ...]  # of one input, or of one code
-    steps: int = 0  # to unwind a code into; 0 for a model that reads inputs
-    features: int = 0  # of the input that a decoder alone reads beside the code
+    shape: tuple[int, ...]
+    steps: int = 0  # number of steps to decode; 0 for a model that reads inputs
+    features: int = 0  # of the input that a decoder reads in addition to the code
 
     def arguments(self, batch: int, like: Tensor) -> tuple[Any, ...]:
         data = like.new_zeros(batch, *self.shape)
@@ -191,54 +234,57 @@ def _module_of(model: Any) -> nn.Module:
     module = getattr(model, "module_", None)
     if not isinstance(module, nn.Module):
         raise InputError(
-            "Expected a fitted estimator with a `module_`, or a torch module, got "
+            "Expected a fitted estimator with the attribute `module_`, or a torch module, got "
             f"{type(model).__name__}."
         )
     return module
 
 
-def _feed(
+def _dummy_input(
     model: Any, module: nn.Module, steps: int | None, input_shape: tuple[int, ...] | None
-) -> _Feed:
-    """The shape of one input: as given, as `fit` saw it, or as the first layer reads it."""
+) -> _DummyInput:
+    """Find the shape of one input: the given one, that of `fit`, or that of the first layer."""
     reads = getattr(module, "encoder", module)
-    reads = reads.lstm if isinstance(reads, LSTMEncoder) else module  # before its dense layers
+    reads = (
+        reads.lstm if isinstance(reads, LSTMEncoder) else module
+    )  # its dense layers come first in `modules`
     first = next(filter(has_weights, reads.modules()), None)
     if "code" in inspect.signature(module.forward).parameters:
-        return _feed_of_decoder(module, first, steps, input_shape)
+        return _dummy_code(module, first, steps, input_shape)
     if input_shape is not None:
         if steps is not None:
-            raise InputError("Expected `steps` or `input_shape`, got both; leave one out.")
-        return _Feed(tuple(input_shape))
+            raise InputError("Expected `steps` or `input_shape`, got both. Leave one of them out.")
+        return _DummyInput(tuple(input_shape))
     if steps is None and hasattr(model, "max_length_"):
         steps = max(1, model.max_length_)
     features: int | None = getattr(model, "_n_features", None)
     if isinstance(first, LSTMLayer):
         if steps is None:
             raise InputError(
-                f"Expected the `steps` of a sequence for {type(model).__name__}, got None."
+                f"The layers of {type(model).__name__} do not determine the number of steps. Give "
+                "`steps`, the number of steps of a sequence."
             )
         features = first.input_size // _patch_size(module)
     elif isinstance(first, nn.Linear) and features is None:
-        return _Feed((first.in_features,) if steps is None else (steps, first.in_features))
+        return _DummyInput((first.in_features,) if steps is None else (steps, first.in_features))
     if features is None or steps is None:
         raise InputError(
-            f"The layers of {type(model).__name__} do not tell the shape of its input; give it as "
-            "`input_shape`, that of one input."
+            f"The layers of {type(model).__name__} do not determine the shape of its input. Give "
+            "`input_shape`, the shape of one input."
         )
-    return _Feed((steps, features))
+    return _DummyInput((steps, features))
 
 
-def _feed_of_decoder(
+def _dummy_code(
     decoder: nn.Module,
     first: nn.Module | None,
     steps: int | None,
     input_shape: tuple[int, ...] | None,
-) -> _Feed:
-    """A code, and steps to unwind it into."""
+) -> _DummyInput:
+    """Find the shape of one code, and the number of steps to decode."""
     name = type(decoder).__name__
     if steps is None:
-        raise InputError(f"Expected the `steps` to unwind for {name}, got None.")
+        raise InputError(f"{name} is a decoder. Give `steps`, the number of steps to decode.")
     width, features = 0, 0
     if isinstance(first, LSTMLayer):
         width = first.context_size
@@ -248,46 +294,48 @@ def _feed_of_decoder(
         width = first.in_features
     if input_shape is None and not width:
         raise InputError(
-            f"The layers of {name} do not tell the width of a code; give it as `input_shape`, (L,)."
+            f"The layers of {name} do not determine the length of a code. Give `input_shape`, (L,)."
         )
-    return _Feed(tuple(input_shape or (width,)), steps, features)
+    return _DummyInput(tuple(input_shape or (width,)), steps, features)
 
 
 def _patch_size(module: nn.Module) -> int:
-    """Steps that the first LSTM layer of a model or part reads at once."""
+    """Return the number of steps that the first LSTM layer of a model or part reads at once."""
     size: int = getattr(getattr(module, "encoder", module), "patch_size", 1)
     return size
 
 
-def _run(module: nn.Module, feed: _Feed, batch: int) -> Seen:
-    """Run `module` on a batch of zeros and note what its modules do."""
-    seen = Seen()
-    hooks = [each.register_forward_hook(seen.note) for each in module.modules()]
+def _run(module: nn.Module, dummy: _DummyInput, batch: int) -> CallRecorder:
+    """Run `module` on a batch of zeros and record the calls of its submodules."""
+    recorder = CallRecorder()
+    hooks = [each.register_forward_hook(recorder.record) for each in module.modules()]
     like = next(module.parameters(), torch.empty(0))
-    arguments = feed.arguments(batch, like)
+    arguments = dummy.arguments(batch, like)
     devices = [like.device] if like.is_cuda else []
     encoder, decoders = _children(module).get("encoder"), _children(module, "decoders")
-    with torch.random.fork_rng(devices), torch.no_grad():  # a layer may draw noise
+    with torch.random.fork_rng(devices), torch.no_grad():  # for layers with random noise
         if encoder is not None and hasattr(module, "decoders") and not decoders:
             encoder(*arguments)
         elif encoder is None or not decoders:
             module(*arguments)
-        else:  # forward runs one of the decoders, if that
+        else:  # `forward` runs at most one of the decoders
             (x,) = arguments
             code = encoder(x)
             for name, decoder in decoders.items():
-                ahead = getattr(module, "horizon", 0) if name != "reconstruction" else 0
-                steps = ahead or x.shape[1]
+                horizon = getattr(module, "horizon", 0) if name != "reconstruction" else 0
+                steps = horizon or x.shape[1]
                 decoder(code, steps, None, x.new_zeros(batch, steps, *x.shape[2:]))
     for hook in hooks:
         hook.remove()
-    return seen
+    return recorder
 
 
-def _rows(module: nn.Module, feed: _Feed, first: Seen, second: Seen) -> Iterator[Row]:
-    """The table's rows, from the notes of two runs."""
-    start = "code" if feed.steps else "input"
-    rows = {start: [Row(start, "", ("N", *feed.shape), 0, start)]}
+def _rows(
+    module: nn.Module, dummy: _DummyInput, first: CallRecorder, second: CallRecorder
+) -> Iterator[Row]:
+    """Yield the rows of the table from the records of two runs."""
+    start = "code" if dummy.steps else "input"
+    rows = {start: [Row(start, "", ("N", *dummy.shape), 0, start)]}
     paths = {each: path for path, each in module.named_modules()}
     encoder = _children(module).get("encoder")
     if encoder is not None:
@@ -297,7 +345,7 @@ def _rows(module: nn.Module, feed: _Feed, first: Seen, second: Seen) -> Iterator
             rows["code"] = [Row("code", "", shape, 0, "code")]
     counted: set[Tensor] = set()
     for layer in layers(module, first):
-        part, path = _place(paths[layer.modules[0]], encoder is not None)
+        part, path = _split_path(paths[layer.modules[0]], encoder is not None)
         new = {p for each in layer.modules for p in each.parameters(recurse=False)} - counted
         counted |= new
         shapes = [
@@ -306,9 +354,9 @@ def _rows(module: nn.Module, feed: _Feed, first: Seen, second: Seen) -> Iterator
             if each in first.shapes
         ]
         shape = shapes[0] if shapes else ()
-        if len(shape) == 3 and shape[1] == 1:  # it may have been run a step at a time
+        if len(shape) == 3 and shape[1] == 1:  # the layer may have run step by step
             shape = ("N", first.count(layer.modules[0]), *shape[2:])
-        if len(shapes) > 1:  # directions lie side by side
+        if len(shapes) > 1:  # the states of both directions are concatenated
             shape = (*shape[:-1], sum(int(one[-1]) for one in shapes))
         row = Row(path, layer.kind, shape, sum(p.numel() for p in new), part)
         rows.setdefault(part, []).append(row)
@@ -316,17 +364,17 @@ def _rows(module: nn.Module, feed: _Feed, first: Seen, second: Seen) -> Iterator
 
 
 def _with_batch(first: tuple[int, ...], second: tuple[int, ...]) -> Shape:
-    """The shape of one output behind "N", whichever axis of the two runs is the batch's."""
-    for axis, (few, more) in enumerate(zip(first, second, strict=True)):
-        if few != more:
-            each = (more - few) // (BATCHES[1] - BATCHES[0])
-            inner = [each] if each > 1 else []  # steps that the batch is taken together with
+    """Replace the axis that differs between the two runs, the batch axis, by a leading "N"."""
+    for axis, (size, larger) in enumerate(zip(first, second, strict=True)):
+        if size != larger:
+            per_sample = (larger - size) // (BATCH_SIZES[1] - BATCH_SIZES[0])
+            inner = [per_sample] if per_sample > 1 else []  # batch and steps share the axis
             return ("N", *first[:axis], *inner, *first[axis + 1 :])
     return first
 
 
-def _place(path: str, parts: bool) -> tuple[str, str]:
-    """The part that a module belongs to, and its path there."""
+def _split_path(path: str, parts: bool) -> tuple[str, str]:
+    """Split the path of a module into its part of the model and the path within it."""
     if not parts:
         return "", path
     part, _, rest = path.partition(".")
@@ -336,7 +384,7 @@ def _place(path: str, parts: bool) -> tuple[str, str]:
 
 
 def _named(rows: list[Row]) -> list[Row]:
-    """Rows of a part by short names, with numbers where several have the same."""
+    """Shorten the names of the rows of a part, and number equal ones."""
     stems = [_stem(row) for row in rows]
     names = [
         f"{stem}_{stems[: i + 1].count(stem)}" if stems.count(stem) > 1 else stem
@@ -351,6 +399,6 @@ def _stem(row: Row) -> str:
 
 
 def _children(module: nn.Module, name: str = "") -> dict[str, nn.Module]:
-    """Children by their names, of `module` or of one of its children."""
+    """Return the children of `module`, or of its child `name`, by name."""
     child = getattr(module, name, None) if name else module
     return dict(child.named_children()) if isinstance(child, nn.Module) else {}

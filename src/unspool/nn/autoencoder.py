@@ -1,4 +1,4 @@
-"""The one wiring: encoder → code → decoders."""
+"""The autoencoder: one encoder, and the decoders of its code."""
 
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -12,27 +12,57 @@ from unspool.lstm import Call
 from unspool.lstm.backends.compiled import refusal
 from unspool.nn.convolution import Convolution
 from unspool.nn.decoder import Decoder, TeacherForcing
-from unspool.nn.encoder import Encoder, LSTMEncoder
-from unspool.nn.recurrent import LSTMLayer
+from unspool.nn.encoder import Encoder
+from unspool.nn.lstm_encoder import LSTMEncoder
+from unspool.nn.lstm_layer import LSTMLayer
 from unspool.nn.skip import Skip
 
 
 class Autoencoder(nn.Module):
-    """An encoder and the decoders that unwind its codes.
+    """An encoder and one or more decoders.
 
-    They stay modules of their own, which share their weights with the whole: training this trains
-    them, and each can be called alone.
+    Encoder and decoders are modules of their own with shared weights: training the autoencoder
+    trains them, and each can be called alone.
 
     Parameters
     ----------
-    encoder : Encoder, ``(x (B, T, F), lengths) -> code (B, L)``
-    decoders : mapping of names to `Decoder`, ``(code, steps, lengths, …) -> (B, steps, F)``
-        "reconstruction" gives the input back, "forecast" goes on after its end, "quantiles"
-        (B, K, F · Q) says how sure that is.
+    encoder : Encoder
+        Encoder: ``encoder(x, lengths)`` with ``x`` (B, T, F) returns codes (B, L).
+    decoders : dict of str to Decoder
+        Decoders by what they return: "reconstruction" returns the input (B, T, F), "forecast" the
+        K steps after its end (B, K, F), and "quantiles" the quantiles of these steps
+        (B, K, F · Q).
     horizon : int, default 0
-        Steps of the forecast, K.
+        Number of forecast steps, K.
     skip : Skip, optional
-        Leads from a sequence to its forecast beside the code.
+        Path from the input to its forecast that bypasses the code. Default: the forecast is made
+        from the code alone.
+
+    Attributes
+    ----------
+    encoder : Encoder
+        The encoder.
+    decoders : torch.nn.ModuleDict
+        The decoders by name.
+    horizon : int
+        Number of forecast steps, K.
+    skip : Skip or None
+        The path that bypasses the code.
+
+    See Also
+    --------
+    LSTMEncoder, DenseEncoder, ConvEncoder : Encoders.
+    LSTMDecoder, DenseDecoder, ConvDecoder : Decoders.
+    unspool.summary : Print the layers of an autoencoder.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
+    >>> model = Autoencoder(LSTMEncoder(3, 8), {"reconstruction": LSTMDecoder("repeat", 8, 3)})
+    >>> x = torch.zeros(2, 10, 3)
+    >>> model.encoder(x).shape, model(x).shape
+    (torch.Size([2, 8]), torch.Size([2, 10, 3]))
     """
 
     def __init__(
@@ -47,24 +77,73 @@ class Autoencoder(nn.Module):
         self.decoders = nn.ModuleDict(dict(decoders))
 
     def decoder(self, name: str = "reconstruction") -> Decoder:
-        """The decoder of that name.
+        """Return the decoder `name`.
+
+        Parameters
+        ----------
+        name : {"reconstruction", "forecast", "quantiles"}, default "reconstruction"
+            What the decoder returns.
+
+        Returns
+        -------
+        Decoder
+            The decoder.
 
         Raises
         ------
         InputError
-            Where the model has none.
+            If the model has no decoder of this name.
         """
         if name not in self.decoders:
-            held = ", ".join(self.decoders) or "an encoder alone"
-            raise InputError(f"This model has no decoder for a {name}, it holds {held}.")
+            known = ", ".join(map(repr, self.decoders))
+            held = f"its decoders are {known}" if known else "it has an encoder only"
+            raise InputError(f"This model has no decoder {name!r}; {held}.")
         return cast(Decoder, self.decoders[name])
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Reconstruct sequences (B, T, F); what stands past the end of one has no meaning."""
+        """Reconstruct sequences.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+            Sequences.
+        lengths : int tensor of shape (B,), optional
+            Number of real steps of each sequence. Default: all steps are real.
+
+        Returns
+        -------
+        tensor of shape (B, T, F)
+            Reconstructions; values at padded steps are arbitrary.
+
+        Raises
+        ------
+        InputError
+            If the model has no decoder "reconstruction".
+        """
         return self.run_decoder("reconstruction", x, lengths)
 
     def run_decoder(self, name: str, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """What the decoder `name` makes of sequences (B, T, F), see `decode`."""
+        """Encode sequences, and decode them with the decoder `name`.
+
+        Parameters
+        ----------
+        name : {"reconstruction", "forecast", "quantiles"}
+            Which decoder to run.
+        x : tensor of shape (B, T, F)
+            Sequences.
+        lengths : int tensor of shape (B,), optional
+            Number of real steps of each sequence. Default: all steps are real.
+
+        Returns
+        -------
+        tensor of shape (B, T, F), (B, K, F) or (B, K, F, Q)
+            Reconstruction, forecast, or quantiles of the forecast in ascending order.
+
+        Raises
+        ------
+        InputError
+            If the model has no decoder of this name.
+        """
         return self.decode(name, self.encoder(x, lengths), x, lengths)
 
     def decode(
@@ -75,15 +154,36 @@ class Autoencoder(nn.Module):
         lengths: Tensor | None = None,
         teacher: TeacherForcing | None = None,
     ) -> Tensor:
-        """What the decoder `name` makes of the codes (B, L) of sequences (B, T, F).
+        """Decode codes with the decoder `name`.
 
-        A reconstruction is (B, T, F), a forecast (B, K, F), and quantiles are (B, K, F, Q), each
-        no less than the one before.
+        Parameters
+        ----------
+        name : {"reconstruction", "forecast", "quantiles"}
+            Which decoder to run.
+        code : tensor of shape (B, L)
+            Codes of the sequences `x`.
+        x : tensor of shape (B, T, F)
+            Sequences: read by decoders with `Decoder.needs_input` and by `skip`. Otherwise only
+            its shape is used.
+        lengths : int tensor of shape (B,), optional
+            Number of real steps of each sequence. Default: all steps are real.
+        teacher : TeacherForcing, optional
+            True outputs to read in training, for decoders with `Decoder.feeds_back`.
+
+        Returns
+        -------
+        tensor of shape (B, T, F), (B, K, F) or (B, K, F, Q)
+            Reconstruction, forecast, or quantiles of the forecast in ascending order.
+
+        Raises
+        ------
+        InputError
+            If the model has no decoder of this name.
         """
         decoder, skip = self.decoder(name), self.skip
         if name == "quantiles":
-            apart = decoder(code, self.horizon).unflatten(2, (x.shape[2], -1)).sort(3).values
-            return cast(Tensor, apart if skip is None else skip.quantiles(apart, x, lengths))
+            values = decoder(code, self.horizon).unflatten(2, (x.shape[2], -1)).sort(3).values
+            return cast(Tensor, values if skip is None else skip.quantiles(values, x, lengths))
         reversed_input = None
         if decoder.needs_input:
             reversed_input = reverse_within(without_padding(x, lengths), lengths)
@@ -102,48 +202,94 @@ class Autoencoder(nn.Module):
         teacher: TeacherForcing | None = None,
         change: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """Forecasts (B, T, K, F), or their quantiles (B, T, K, F, Q), after each step of sequences.
+        """Forecast after every step of sequences.
 
-        The target of `teacher` is then (B, T, K, F). `change` makes of the codes (B, T, L) those
-        that are decoded, for dropout.
+        Parameters
+        ----------
+        name : {"forecast", "quantiles"}
+            Which decoder to run.
+        x : tensor of shape (B, T, F)
+            Sequences.
+        lengths : int tensor of shape (B,), optional
+            Number of real steps of each sequence. Default: all steps are real.
+        teacher : TeacherForcing, optional
+            True outputs (B, T, K, F) to read in training, for decoders with
+            `Decoder.feeds_back`.
+        change : callable, optional
+            Function from codes (B, T, L) to the codes that are decoded, for example dropout.
+            Default: codes are decoded unchanged.
+
+        Returns
+        -------
+        tensor of shape (B, T, K, F) or (B, T, K, F, Q)
+            Forecasts after 1, 2, …, T steps, or their quantiles.
 
         Raises
         ------
         InputError
-            For an encoder that has no code after every step, or a decoder that reads the input.
+            If the encoder has no code after every step (see `LSTMEncoder.encode_by_step`), or if
+            the decoder reads the input.
         """
         if not isinstance(self.encoder, LSTMEncoder):
-            raise InputError(f"Forecasts after every step need an LSTM, not {self.encoder}.")
+            raise InputError(
+                "Forecasts after every step need an LSTMEncoder, but this model has a "
+                f"{type(self.encoder).__name__}."
+            )
         if self.decoder(name).needs_input:
             raise InputError(
-                "Forecasts after every step need a decoder of the code alone; this one reads the "
-                "input beside it."
+                "Forecasts after every step need a decoder that reads only the code, but this one "
+                "reads the input too. Fit with another decoder, such as decoder='dense'."
             )
         codes = self.encoder.encode_by_step(x, lengths)
         codes = codes if change is None else change(codes)
-        if self.skip is None or not x.shape[1]:  # nothing is read but the code
+        if self.skip is None or not x.shape[1]:  # the decoder reads nothing but the code
             if teacher is not None:
                 teacher = teacher._replace(target=teacher.target.flatten(0, 1))
-            every = self.decode(name, codes.flatten(0, 1), x.flatten(0, 1)[:, None], None, teacher)
-            return every.view(*codes.shape[:2], *every.shape[1:])
+            output = self.decode(name, codes.flatten(0, 1), x.flatten(0, 1)[:, None], None, teacher)
+            return output.view(*codes.shape[:2], *output.shape[1:])
         ends = x.new_full((len(x),), x.shape[1]).long() if lengths is None else lengths
-        found = []
+        outputs = []
         for step in range(x.shape[1]):
-            own = None if teacher is None else teacher._replace(target=teacher.target[:, step])
+            now = None if teacher is None else teacher._replace(target=teacher.target[:, step])
             until = ends.clamp(max=step + 1)
-            found.append(self.decode(name, codes[:, step], x[:, : step + 1], until, own))
-        return torch.stack(found, 1)
+            outputs.append(self.decode(name, codes[:, step], x[:, : step + 1], until, now))
+        return torch.stack(outputs, 1)
 
     def backends(self) -> dict[str, str]:
-        """Which backend ran each LSTM layer, or would, and why, by the layer's name."""
+        """List the backend of each LSTM layer.
+
+        Returns
+        -------
+        dict of str to str
+            By the name of the layer, the backend of its last run and the reason why it was chosen,
+            such as "compiled (…)". Before the first run, the backend that would be chosen.
+
+        See Also
+        --------
+        unspool.lstm.choose : Choose a backend.
+        """
         return {
             name: f"{layer.backend.name} ({layer.backend.reason})" for name, layer in self._lstm()
         }
 
     def runs_compiled(self, batch: int, *, training: bool) -> bool:
-        """Whether compiled code would do most of the work, on `batch` sequences."""
+        """Whether compiled code would do most of the computation.
+
+        Parameters
+        ----------
+        batch : int
+            Batch size.
+        training : bool
+            Whether gradients are computed.
+
+        Returns
+        -------
+        bool
+            Whether the compiled backend would run all LSTM layers; without LSTM layers, whether
+            compiled matrix products would run inference.
+        """
         layers = self._lstm()
-        if not training and not any(isinstance(one, Convolution) for one in self.modules()):
+        if not training and not any(isinstance(module, Convolution) for module in self.modules()):
             weight = next(self.parameters())
             if refusal(Call(device=weight.device.type, dtype=weight.dtype)) is not None:
                 return False
@@ -152,4 +298,5 @@ class Autoencoder(nn.Module):
         return all(layer.choice(batch, training=training).name == "compiled" for _, layer in layers)
 
     def _lstm(self) -> list[tuple[str, LSTMLayer]]:
-        return [(n, module) for n, module in self.named_modules() if isinstance(module, LSTMLayer)]
+        modules = self.named_modules()
+        return [(name, module) for name, module in modules if isinstance(module, LSTMLayer)]

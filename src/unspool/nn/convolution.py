@@ -1,45 +1,33 @@
-"""Convolutional encoders and decoders, of images and of sequences.
+"""Convolution and pooling layers, for images and sequences.
 
-A sequence of T steps is an image of T pixels by one, so that there is one kind of convolution.
-Images lie as (B, H, W, C), channels last: what oneDNN is quickest with, and what a sequence of
-H · W pixels is already.
+A sequence of T steps is treated as an image of height T and width 1, so that one kind of
+convolution serves both. Images have the shape (B, H, W, C), channels last: oneDNN is fastest with
+it, and it is a view of a sequence of H · W pixels.
 """
-
-from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from unspool._padding import without_padding
-from unspool.blueprint.parts import Size, sizes
-from unspool.nn.decoder import Decoder, TeacherForcing
-from unspool.nn.dense import ACTIVATIONS, Dense
-from unspool.nn.encoder import Encoder
-from unspool.nn.feedforward import pad_to
-
-# These never turn an order round: the largest of a pool is the same before them and after.
-MONOTONE = ("linear", "relu", "tanh", "sigmoid", "elu")
-
-# The bias that a ReLU output starts from. From zero, a network that happens to be negative
-# wherever an image is not black gives zeros and gets no gradient: 2 of 64 seeds stayed there on
-# MNIST, of 128 with this none.
-RELU_OUTPUT_BIAS = 0.3
+from unspool.blueprint.parts import Size
 
 
 class Convolution(nn.Module):
-    """A convolution with stride 1 whose output is as large as its input, as Keras's "same".
+    """A convolution with stride 1 and output as large as the input (Keras's padding "same").
 
     Parameters
     ----------
-    inputs, outputs : int
-        Channels.
+    inputs : int
+        Number of input channels.
+    outputs : int
+        Number of output channels.
     kernel : (int, int)
+        Height and width of the kernel.
     up : (int, int), default (1, 1)
-        Enlarge the image before that, each pixel to as many of the same value.
+        Upsample the input by these factors before the convolution, by repeating pixels.
     generator : torch.Generator, optional
-        Source of the initial weights: Glorot-uniform, zero bias, as in Keras.
+        Random number generator for the initial weights, which are Glorot-uniform as in Keras.
+        Default: PyTorch's global one.
     """
 
     def __init__(
@@ -58,11 +46,11 @@ class Convolution(nn.Module):
         nn.init.xavier_uniform_(self.weight, generator=generator)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, H · up, W · up, outputs) of images (B, H, W, inputs).
+        """Map images (B, H, W, inputs) to images (B, H · up, W · up, outputs).
 
-        The large image is never made. Its pixels are copies, so that each pixel of the result is
-        a sum over few pixels of the small one: as many convolutions of the small image as `up`
-        has pixels, run as one, whose outputs are laid side by side.
+        The upsampled image is never stored. Its pixels are copies, so that each output pixel is a
+        sum over few input pixels. For each of the ``up`` offsets there is a convolution of the
+        small image; all run as one, and their outputs are interleaved.
         """
         (tall, wide), (height, width) = self.up, self.kernel_size
         rows, above, below = taps(height, tall)
@@ -84,14 +72,14 @@ class Convolution(nn.Module):
 
 
 def taps(kernel: int, up: int) -> tuple[Tensor, int, int]:
-    """Which pixels of a row each tap of a kernel meets, once the row is `up` times as long.
+    """Find which pixels of a row each kernel weight reads after upsampling by `up`.
 
     Returns
     -------
     reads : tensor of shape (up, kernel, M)
-        1 where output r of the `up` outputs of a pixel reads by tap d the m-th of its M neighbours.
+        1 if output r of the `up` outputs of a pixel reads neighbour m of M through weight d.
     before, after : int
-        Neighbours on either side, M = before + 1 + after.
+        Numbers of neighbours on either side; M = before + 1 + after.
 
     Examples
     --------
@@ -100,19 +88,20 @@ def taps(kernel: int, up: int) -> tuple[Tensor, int, int]:
     ([[1, 2, 0], [0, 2, 1]], 1, 1)
     """
     pixels, ends = torch.arange(up, device="cpu"), torch.arange(kernel, device="cpu")
-    place = pixels[:, None] + ends - (kernel - 1) // 2
-    neighbour = place.div(up, rounding_mode="floor")
+    offset = pixels[:, None] + ends - (kernel - 1) // 2
+    neighbour = offset.div(up, rounding_mode="floor")
     first = -((-((kernel - 1) // 2)) // up)
     last = (up - 1 + kernel // 2) // up
     return functional.one_hot(neighbour + first, first + 1 + last), first, last
 
 
 class Pool(nn.Module):
-    """The largest of every so many pixels; those cut off at the far edges count as well.
+    """Max pooling; incomplete blocks at the far edges count too.
 
     Parameters
     ----------
     kernel_size : (int, int)
+        Height and width of a block.
     """
 
     def __init__(self, kernel_size: Size) -> None:
@@ -120,146 +109,8 @@ class Pool(nn.Module):
         self.kernel_size = kernel_size
 
     def forward(self, images: Tensor) -> Tensor:
-        """Smaller images (B, H, W, C) of images."""
+        """Map images (B, H, W, C) to smaller images."""
         if self.kernel_size == (1, 1):
             return images
         read = images.permute(0, 3, 1, 2)
         return functional.max_pool2d(read, self.kernel_size, ceil_mode=True).permute(0, 2, 3, 1)
-
-
-class ConvEncoder(Encoder):
-    """Wind images or sequences onto codes: convolutions, each followed by a pool.
-
-    Parameters
-    ----------
-    n_features : int
-        Channels, C.
-    shape : (int, int)
-        H and W of an image; T and 1 for sequences of at most T steps, which end in zeros.
-    latent_dim : int, optional
-        None makes the last map the code, flattened as (H, W, filters). Otherwise a linear layer
-        leads from it to the code.
-    filters : sequence of int, default (32,)
-        Of each convolution.
-    kernel, pool : (int, int)
-    activation : str, default "relu"
-        After each convolution, a name in `unspool.nn.dense.ACTIVATIONS`.
-    variational, generator
-        As for `Encoder`.
-    """
-
-    def __init__(
-        self,
-        n_features: int,
-        shape: Size,
-        latent_dim: int | None = None,
-        *,
-        filters: Sequence[int] = (32,),
-        kernel: Size = (3, 3),
-        pool: Size = (2, 2),
-        activation: str = "relu",
-        variational: bool = False,
-        generator: Generator | None = None,
-    ) -> None:
-        height, width = sizes(shape, pool, len(filters))[-1]
-        flat = height * width * filters[-1]
-        super().__init__(flat, latent_dim or flat, variational=variational, generator=generator)
-        self.shape, self.pixels = shape, shape[0] * shape[1]
-        self.max_steps = self.pixels
-        self.convolutions = nn.ModuleList(
-            Convolution(wide, narrow, kernel, generator=generator)
-            for wide, narrow in pairwise([n_features, *filters])
-        )
-        self.pool = Pool(pool)
-        self.activation = ACTIVATIONS[activation]()
-        self.pool_first = activation in MONOTONE  # there is less to do then
-
-    def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """The last map of sequences (B, T, F), flattened."""
-        images = self._images(x, lengths)
-        for convolution in self.convolutions:
-            if self.pool_first:
-                images = self.activation(self.pool(convolution(images)))
-            else:
-                images = self.pool(self.activation(convolution(images)))
-        return images.flatten(1)
-
-    def feature_maps(self, x: Tensor, lengths: Tensor | None = None, layer: int = 0) -> Tensor:
-        """What convolution `layer` makes of sequences (B, T, F), before the pool: (B, H, W, C)."""
-        images = self._images(x, lengths)
-        for convolution in self.convolutions[:layer]:
-            images = self.pool(self.activation(convolution(images)))
-        found: Tensor = self.activation(self.convolutions[layer](images))
-        return found
-
-    def _images(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Sequences (B, T, F) as images (B, H, W, F)."""
-        whole = pad_to(self.pixels, without_padding(x, lengths))
-        return whole.view(len(x), *self.shape, -1)
-
-
-class ConvDecoder(Decoder):
-    """Unwind codes to images or sequences: convolutions, before all but the first an enlargement.
-
-    It is a `ConvEncoder` with these parameters turned round: a convolution with as many outputs
-    as the last filters have, then for each pool an enlargement and a convolution, the last with
-    the channels of the image. What pools had to round up is cut off again.
-
-    Parameters
-    ----------
-    latent_dim : int or None
-        None for codes that are the flattened map. Otherwise a dense layer leads from them to it.
-    n_features, shape, filters, kernel, pool, activation, generator
-        As for `ConvEncoder`.
-    output_activation : str, default "linear"
-        With "relu" the last bias starts above zero, so that there is a gradient.
-    """
-
-    def __init__(
-        self,
-        latent_dim: int | None,
-        n_features: int,
-        shape: Size,
-        *,
-        filters: Sequence[int] = (32,),
-        kernel: Size = (3, 3),
-        pool: Size = (2, 2),
-        activation: str = "relu",
-        output_activation: str = "linear",
-        generator: Generator | None = None,
-    ) -> None:
-        super().__init__()
-        self.max_steps = shape[0] * shape[1]
-        *self.larger, smallest = sizes(shape, pool, len(filters))
-        self.map_shape = (*smallest, filters[-1])
-        flat = smallest[0] * smallest[1] * filters[-1]
-        own = latent_dim not in (None, flat)
-        self.start = Dense(latent_dim or flat, flat, generator) if own else None
-        channels = [filters[-1], *reversed(filters), n_features]
-        convolutions = [
-            Convolution(wide, narrow, kernel, up=pool if i else (1, 1), generator=generator)
-            for i, (wide, narrow) in enumerate(pairwise(channels))
-        ]
-        if output_activation == "relu":
-            nn.init.constant_(convolutions[-1].bias, RELU_OUTPUT_BIAS)
-        self.convolutions = nn.ModuleList(convolutions)
-        self.activation = ACTIVATIONS[activation]()
-        self.output_activation = ACTIVATIONS[output_activation]()
-
-    def forward(
-        self,
-        code: Tensor,
-        steps: int,
-        lengths: Tensor | None = None,
-        reversed_input: Tensor | None = None,
-        teacher: TeacherForcing | None = None,
-    ) -> Tensor:
-        """Sequences (B, steps, F) of codes (B, L), see `Decoder.forward`."""
-        if self.start is not None:
-            code = self.activation(self.start(code))
-        first, *others = self.convolutions
-        images = first(code.view(len(code), *self.map_shape))
-        for convolution, (height, width) in zip(others, reversed(self.larger), strict=True):
-            images = convolution(self.activation(images))[:, :height, :width]
-        sequences: Tensor = self.output_activation(images.flatten(1, 2))
-        return sequences[:, :steps]

@@ -1,4 +1,4 @@
-"""Dense layers and their activations, by their Keras names."""
+"""Dense layers, and their activations by Keras's names."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -6,6 +6,9 @@ from functools import partial
 import torch
 from torch import Generator, Tensor, nn
 
+from unspool import _checks
+from unspool._types import ActivationName
+from unspool.errors import InputError
 from unspool.lstm import dense
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
@@ -19,27 +22,37 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 }
 
 
-class Dense(nn.Linear):
-    """A linear layer, initialised as Keras does it: Glorot-uniform kernel, zero bias.
+def make_activation(name: ActivationName) -> nn.Module:
+    """Create the activation `name`; raise an `InputError` if there is no such activation."""
+    if name not in ACTIVATIONS:
+        raise InputError(_checks.unknown_name("activation", name, ACTIVATIONS))
+    return ACTIVATIONS[name]()
 
-    In inference mode what it gives for a vector is the same to the bit alone and among others.
-    Like all modules here it is made in float32, whatever PyTorch's default dtype is.
+
+class Dense(nn.Linear):
+    """A linear layer with Keras's initial weights: Glorot-uniform weights and zero biases.
+
+    In inference mode the output for a vector does not depend on the other vectors of the batch, to
+    the last bit. The weights are float32, whatever PyTorch's default dtype is.
 
     Parameters
     ----------
-    inputs, outputs : int
+    inputs : int
+        Size of an input vector.
+    outputs : int
+        Size of an output vector.
     generator : torch.Generator, optional
-        Source of the initial weights.
+        Random number generator for the initial weights. Default: PyTorch's global one.
     """
 
     def __init__(self, inputs: int, outputs: int, generator: Generator | None = None) -> None:
-        super().__init__(inputs, outputs, device="meta")  # its weights are drawn below
+        super().__init__(inputs, outputs, device="meta")  # no weights: they are drawn below
         self.weight = nn.Parameter(torch.empty(outputs, inputs, dtype=torch.float32))
         self.bias = nn.Parameter(torch.zeros(outputs, dtype=torch.float32))
         nn.init.xavier_uniform_(self.weight, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Vectors (…, O) of vectors x (…, I)."""
+        """Map vectors (…, inputs) to vectors (…, outputs)."""
         if torch.is_inference_mode_enabled():
             return dense.linear(x, self.weight, self.bias)
         return super().forward(x)

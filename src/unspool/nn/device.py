@@ -1,4 +1,4 @@
-"""Where tensors live."""
+"""The device that a model is trained and run on."""
 
 import warnings
 
@@ -9,12 +9,12 @@ from unspool.errors import InputError
 
 
 def automatic() -> str:
-    """Name the device that "auto" stands for: a GPU where there is one."""
+    """Return the device that "auto" selects: a CUDA GPU if there is one, otherwise the CPU."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def device_complaint(device: object) -> _checks.Complaint:
-    """Look whether `device` can name one at all."""
+    """Check the type of `device`."""
     if isinstance(device, (str, torch.device)):
         return None
     return (
@@ -24,12 +24,12 @@ def device_complaint(device: object) -> _checks.Complaint:
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """Find the torch device of a name, and make sure that it computes.
+    """Return the torch device of a name, after a test computation on it.
 
     Raises
     ------
     InputError
-        For a device that is not there, or that holds no numbers, as "meta".
+        If the device is missing, or stores no numbers, as "meta".
     """
     _checks.raise_all(device_complaint(device))
     if device == "auto":
@@ -39,22 +39,21 @@ def resolve_device(device: str | torch.device) -> torch.device:
         if not probe.is_meta:
             probe.item()
             return probe.device
-        reason = "it holds shapes and no numbers"
+        reason = "it stores no numbers"
     except NotImplementedError:
         reason = "this PyTorch cannot compute there"
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
-    raise InputError(f"`device` {str(device)!r} cannot be used ({reason}); take 'auto' or 'cpu'.")
+    raise InputError(f"`device` {str(device)!r} cannot be used ({reason}). Use 'auto' or 'cpu'.")
 
 
 def device_or_cpu(device: str | torch.device) -> torch.device:
-    """Find the device of a model that comes from elsewhere; the CPU where it is not there."""
+    """Return the device of a model from another machine; fall back to the CPU with a warning."""
     try:
         return resolve_device(device)
     except InputError as error:
         warnings.warn(
-            f"{error} The model was loaded to the CPU and runs there; set `device` before another "
-            "fit.",
+            f"{error} The model was loaded to the CPU. Set `device` before you fit it again.",
             stacklevel=2,
         )
         return torch.device("cpu")

@@ -1,4 +1,4 @@
-"""Dense encoders and decoders: a whole sequence, or image, or row of a table, at once."""
+"""Encoder and decoder with dense layers, which read or return all steps at once."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -6,25 +6,64 @@ from itertools import pairwise
 from torch import Generator, Tensor, nn
 
 from unspool._padding import without_padding
+from unspool._types import ActivationName
 from unspool.errors import InputError
-from unspool.nn.decoder import Decoder, Head, TeacherForcing
-from unspool.nn.dense import ACTIVATIONS, Dense
+from unspool.nn.decoder import Decoder, TeacherForcing
+from unspool.nn.dense import Dense, make_activation
 from unspool.nn.encoder import Encoder
+from unspool.nn.head import Head
 
 
 class DenseEncoder(Encoder):
-    """Wind sequences of bounded length onto codes through dense layers.
+    """Encode sequences, images or table rows with dense layers that read all steps at once.
+
+    Sequences may be shorter than `steps`: they are padded with zeros.
 
     Parameters
     ----------
-    n_features, steps, latent_dim : int
-        `steps` of the longest sequence; shorter ones end in zeros.
+    n_features : int
+        Number of features per step, F.
+    steps : int
+        Maximum number of steps, T.
+    latent_dim : int
+        Length of the code, L.
     units : sequence of int, default ()
-        Widths of the layers before the code.
-    activation, code_activation : str, default "relu"
-        Of these layers, and of the code; names in `unspool.nn.dense.ACTIVATIONS`.
-    variational, generator
-        As for `Encoder`.
+        Sizes of the layers before the code.
+    activation : {"linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"}, default "relu"
+        Activation of the layers of `units`.
+    code_activation : str, default "relu"
+        Activation of the code layer; accepts the same names as `activation`.
+    variational : bool, default False
+        Learn a normal distribution for every code. `forward` returns its mean, `sample` draws
+        from it.
+    generator : torch.Generator, optional
+        Random number generator for the initial weights. Default: PyTorch's global one.
+
+    Attributes
+    ----------
+    layers : torch.nn.Sequential
+        The dense layers and their activations.
+    steps : int
+        Maximum number of steps.
+    max_steps : int
+        The same number; every encoder has this attribute.
+
+    Raises
+    ------
+    InputError
+        If an activation is unknown.
+
+    See Also
+    --------
+    DenseDecoder : Decode codes with dense layers.
+    unspool.DenseAutoencoder : Estimator with this encoder.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unspool.nn import DenseEncoder
+    >>> DenseEncoder(3, 10, 8, units=[16])(torch.zeros(2, 10, 3)).shape
+    torch.Size([2, 8])
     """
 
     def __init__(
@@ -34,8 +73,8 @@ class DenseEncoder(Encoder):
         latent_dim: int,
         *,
         units: Sequence[int] = (),
-        activation: str = "relu",
-        code_activation: str = "relu",
+        activation: ActivationName = "relu",
+        code_activation: ActivationName = "relu",
         variational: bool = False,
         generator: Generator | None = None,
     ) -> None:
@@ -46,25 +85,78 @@ class DenseEncoder(Encoder):
         for (wide, narrow), name in zip(
             pairwise([steps * n_features, *units, latent_dim]), names, strict=True
         ):
-            layers += [Dense(wide, narrow, generator), ACTIVATIONS[name]()]
+            layers += [Dense(wide, narrow, generator), make_activation(name)]
         self.layers = nn.Sequential(*layers)
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """What the last layer makes of sequences (B, T, F)."""
+        """Apply the dense layers.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+            Sequences of at most `steps` steps.
+        lengths : int tensor of shape (B,) or None
+            Number of real steps of each sequence; None if all are real.
+
+        Returns
+        -------
+        tensor of shape (B, L)
+            Output of the last layer.
+
+        Raises
+        ------
+        InputError
+            If the sequences have more than `steps` steps.
+        """
         whole = pad_to(self.steps, without_padding(x, lengths))
         features: Tensor = self.layers(whole.flatten(1))
         return features
 
 
 class DenseDecoder(Decoder):
-    """Unwind codes through dense layers, all steps at once.
+    """Decode codes with dense layers that return all steps at once.
 
     Parameters
     ----------
-    latent_dim, n_features, steps : int
-        `steps` of the longest sequence it can give.
-    units, activation, output_activation, generator
-        The dense layers, see `Head`.
+    latent_dim : int
+        Length of the code, L.
+    n_features : int
+        Number of features of the decoded sequences, F.
+    steps : int
+        Maximum number of steps, T.
+    units : sequence of int, default ()
+        Sizes of the layers before the output layer.
+    activation : {"linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"}, default "relu"
+        Activation of the layers of `units`.
+    output_activation : str, default "linear"
+        Activation of the output layer; accepts the same names as `activation`. "softmax" is over
+        the features of a step.
+    generator : torch.Generator, optional
+        Random number generator for the initial weights. Default: PyTorch's global one.
+
+    Attributes
+    ----------
+    head : Head
+        The dense layers.
+    max_steps : int
+        Maximum number of steps.
+
+    Raises
+    ------
+    InputError
+        If an activation is unknown.
+
+    See Also
+    --------
+    DenseEncoder : Encode sequences with dense layers.
+    LSTMDecoder : Decode codes with LSTM layers.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unspool.nn import DenseDecoder
+    >>> DenseDecoder(8, 3, 10, units=[16])(torch.zeros(2, 8), steps=10).shape
+    torch.Size([2, 10, 3])
     """
 
     def __init__(
@@ -74,8 +166,8 @@ class DenseDecoder(Decoder):
         steps: int,
         *,
         units: Sequence[int] = (),
-        activation: str = "relu",
-        output_activation: str = "linear",
+        activation: ActivationName = "relu",
+        output_activation: ActivationName = "linear",
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
@@ -98,17 +190,38 @@ class DenseDecoder(Decoder):
         reversed_input: Tensor | None = None,
         teacher: TeacherForcing | None = None,
     ) -> Tensor:
-        """Sequences (B, steps, F) of codes (B, L), see `Decoder.forward`."""
+        """Decode codes to sequences.
+
+        Parameters
+        ----------
+        code : tensor of shape (B, L)
+            Codes.
+        steps : int
+            Number of steps to return, at most `max_steps`.
+        lengths : int tensor of shape (B,), optional
+            Number of real steps of each sequence. It has no effect: outputs at padded steps are
+            arbitrary.
+        reversed_input : tensor of shape (B, T, F), optional
+            The reversed input. It has no effect: only the code is read.
+        teacher : TeacherForcing, optional
+            True outputs. They have no effect: only the code is read.
+
+        Returns
+        -------
+        tensor of shape (B, steps, F)
+            Decoded sequences.
+        """
         sequences: Tensor = self.head(code)
         return sequences[:, :steps]
 
 
 def pad_to(steps: int, x: Tensor) -> Tensor:
-    """Sequences (B, T, F) with zeros added at the end, (B, steps, F)."""
+    """Pad sequences (B, T, F) with zeros at their ends to (B, steps, F)."""
     if x.shape[1] > steps:
         raise InputError(
-            f"Expected sequences of at most {steps} steps, got {x.shape[1]}; dense and "
-            "convolutional models are bound to the longest sequence they were made for."
+            f"Expected sequences of at most {steps} steps, got {x.shape[1]}. Dense and "
+            "convolutional models cannot read longer sequences than in `fit`; fit it again, or cut "
+            "the sequences."
         )
     if x.shape[1] == steps:
         return x

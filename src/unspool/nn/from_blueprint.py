@@ -1,21 +1,28 @@
-"""From a blueprint to its PyTorch modules."""
+"""Build the PyTorch modules that a blueprint describes."""
 
 from torch import Generator
 
 from unspool import blueprint as plan
+from unspool._types import Auto, BackendName
 from unspool.nn.autoencoder import Autoencoder
-from unspool.nn.convolution import ConvDecoder, ConvEncoder
-from unspool.nn.decoder import Decoder, Head, LSTMDecoder
-from unspool.nn.encoder import Encoder, LSTMEncoder
+from unspool.nn.conv_decoder import ConvDecoder
+from unspool.nn.conv_encoder import ConvEncoder
+from unspool.nn.decoder import Decoder
+from unspool.nn.encoder import Encoder
 from unspool.nn.feedforward import DenseDecoder, DenseEncoder
-from unspool.nn.recurrent import Cell
+from unspool.nn.head import Head
+from unspool.nn.lstm_decoder import LSTMDecoder
+from unspool.nn.lstm_encoder import LSTMEncoder
+from unspool.nn.lstm_layer import Cell
 from unspool.nn.skip import Skip
 
 
 def build(
-    blueprint: plan.Blueprint, generator: Generator | None = None, backend: str = "auto"
+    blueprint: plan.Blueprint,
+    generator: Generator | None = None,
+    backend: BackendName | Auto = "auto",
 ) -> Autoencoder:
-    """Make the modules of a model, its weights drawn from `generator`."""
+    """Build the modules of a model, with initial weights from `generator`."""
     encoder = build_encoder(blueprint.encoder, generator, backend)
     decoders = {
         name: build_decoder(decoder, generator, backend)
@@ -25,8 +32,10 @@ def build(
     return Autoencoder(encoder, decoders, blueprint.horizon, skip)
 
 
-def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str) -> Encoder:
-    """Make an encoder."""
+def build_encoder(
+    part: plan.Encoder, generator: Generator | None, backend: BackendName | Auto
+) -> Encoder:
+    """Build an encoder."""
     if isinstance(part, plan.LSTMEncoder):
         return LSTMEncoder(
             part.n_features,
@@ -67,8 +76,10 @@ def build_encoder(part: plan.Encoder, generator: Generator | None, backend: str)
     )
 
 
-def build_decoder(part: plan.Decoder, generator: Generator | None, backend: str) -> Decoder:
-    """Make a decoder."""
+def build_decoder(
+    part: plan.Decoder, generator: Generator | None, backend: BackendName | Auto
+) -> Decoder:
+    """Build a decoder."""
     if isinstance(part, plan.LSTMDecoder):
         return LSTMDecoder(
             part.name,
@@ -110,7 +121,7 @@ def build_decoder(part: plan.Decoder, generator: Generator | None, backend: str)
 
 
 def build_head(part: plan.Head, generator: Generator | None = None) -> Head:
-    """Make the layers of a classifier."""
+    """Build the dense layers of a classifier."""
     return Head(
         part.inputs,
         part.outputs,
@@ -122,5 +133,5 @@ def build_head(part: plan.Head, generator: Generator | None = None) -> Head:
     )
 
 
-def _cell(layers: plan.Layers, backend: str) -> Cell:
+def _cell(layers: plan.Layers, backend: BackendName | Auto) -> Cell:
     return Cell(layers.activation, layers.recurrent_activation, backend)

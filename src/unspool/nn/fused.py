@@ -3,19 +3,28 @@
 `parts_of` decides whether a model is served; `loss_sum` computes its loss and its gradients.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
+from unspool._types import StatisticName
+from unspool.blueprint.parts import DECODERS
 from unspool.lstm import Choice, fused
 from unspool.nn.autoencoder import Autoencoder
-from unspool.nn.decoder import DECODERS, LSTMDecoder
-from unspool.nn.encoder import LSTMEncoder
+from unspool.nn.lstm_decoder import LSTMDecoder
+from unspool.nn.lstm_encoder import LSTMEncoder
+from unspool.nn.lstm_layer import LSTMLayer
+from unspool.nn.lstm_stack import LSTM
 from unspool.nn.patches import lengths_in_patches, patch_positions, patched
-from unspool.nn.recurrent import LSTM, LSTMLayer
 
-ACTIVATIONS = {nn.Identity: "linear", nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
+ACTIVATIONS: Mapping[type[nn.Module], fused.DenseActivation] = {
+    nn.Identity: "linear",
+    nn.ReLU: "relu",
+    nn.Tanh: "tanh",
+    nn.Sigmoid: "sigmoid",
+}
 DECODER_KINDS = (DECODERS["repeat"], DECODERS["reversed_input"])
 RAN = Choice("compiled", "in one call with the whole training step")
 
@@ -121,7 +130,7 @@ def _dense_stages(decoder: LSTMDecoder) -> list[fused.DenseStage] | None:
 
 
 def _lstm_stage(
-    layer: LSTMLayer, *, reads: str | None, emits: str | None = None
+    layer: LSTMLayer, *, reads: str | None, emits: StatisticName | None = None
 ) -> fused.LSTMStage:
     return fused.LSTMStage(
         layer.weight_ih,

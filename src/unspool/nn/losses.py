@@ -1,4 +1,7 @@
-"""Losses over the real steps of padded batches, as sums and counts so that means stay honest."""
+"""Losses over the real steps of padded batches.
+
+They are sums and counts: the mean over several batches is the sum of sums by the sum of counts.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -26,10 +29,11 @@ def _huber(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 class _BinaryCrossentropy(torch.autograd.Function):
-    """Written out, since autograd takes three times as long over its dozen small operations.
+    """Binary cross-entropy with its gradient; autograd takes three times as long.
 
-    With p the prediction, t the target and q = p clamped to 0–1: ``-t log q - (1 - t) log(1 - q)``,
-    whose slope is ``(q - t) / (q (1 - q))``; beyond 0–1 a line of slope `SLOPE` away from it.
+    With prediction p, target t, and q = p clipped to [0, 1], the loss is
+    ``-t log q - (1 - t) log(1 - q)`` with the slope ``(q - t) / (q (1 - q))``. Outside [0, 1] it
+    is linear, with slope `SLOPE` away from the interval.
     """
 
     @staticmethod
@@ -50,10 +54,10 @@ class _BinaryCrossentropy(torch.autograd.Function):
 
 
 def _binary_crossentropy(prediction: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of numbers that should be in 0–1, and a slope back where they are not.
+    """Compute binary cross-entropy, with a gradient for predictions outside [0, 1] too.
 
-    An output that is not bounded (ReLU, as in the article on convolutional autoencoders) leaves
-    0–1. Keras cuts it off there, and with it the gradient, so that nothing brings it back.
+    Unbounded outputs (ReLU, as in convolutional autoencoders) can leave [0, 1]. Keras clips them
+    there, which removes the gradient, so that nothing brings them back.
     """
     return cast(Tensor, _BinaryCrossentropy.apply(prediction, target))  # type: ignore[no-untyped-call]
 
@@ -72,13 +76,13 @@ LOSSES: Mapping[str, Elementwise] = {
 
 
 def pinball(prediction: Tensor, target: Tensor, quantiles: Sequence[float]) -> Tensor:
-    """Pinball losses (B, K, F) of quantiles (B, K, F, Q), their mean over `quantiles` (Q).
+    """Compute pinball losses (B, K, F) of quantiles (B, K, F, Q): the mean over `quantiles` (Q).
 
-    Source: Koenker & Bassett 1978, "Regression Quantiles", equation 3.1.
+    Koenker & Bassett 1978, "Regression Quantiles", equation 3.1.
     """
-    apart = target[..., None] - prediction
-    shares = apart.new_tensor(quantiles)
-    return torch.maximum(shares * apart, (shares - 1) * apart).mean(-1)
+    difference = target[..., None] - prediction
+    levels = difference.new_tensor(quantiles)
+    return torch.maximum(levels * difference, (levels - 1) * difference).mean(-1)
 
 
 def _binary_accuracy(prediction: Tensor, target: Tensor) -> Tensor:
@@ -86,20 +90,20 @@ def _binary_accuracy(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def _categorical_accuracy(prediction: Tensor, target: Tensor) -> Tensor:
-    """1 at the true feature where it is the likeliest, so that sums over features are right."""
+    """1 at the first feature if the most likely feature is the true one, so that sums count."""
     hit = prediction.argmax(-1, keepdim=True) == target.argmax(-1, keepdim=True)
     return functional.pad(hit.float(), (0, target.shape[-1] - 1))
 
 
 def metric(name: str, loss: str) -> Elementwise:
-    """The metric `name` of a model trained on `loss`: a loss, or "accuracy"."""
+    """Return the function of a metric (a loss, or "accuracy") for a model trained on `loss`."""
     if name != "accuracy":
         return LOSSES[loss_name(name)]
     return _categorical_accuracy if loss in BY_STEP else _binary_accuracy
 
 
 def masked_sum(errors: Tensor, lengths: Tensor | None) -> Tensor:
-    """Add up errors (B, T, F) over real steps."""
+    """Sum errors (B, T, F) over real steps."""
     if lengths is None:
         return errors.sum()
     real = torch.arange(errors.shape[1], device=errors.device) < lengths[:, None]
@@ -107,6 +111,6 @@ def masked_sum(errors: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def count_values(x: Tensor, lengths: Tensor | None, loss: str = "mse") -> int:
-    """How many values of x (B, T, F) are real, or how many steps where `loss` goes by steps."""
+    """Count the real values of x (B, T, F), or the real steps if `loss` has one value per step."""
     steps = math.prod(x.shape[:2]) if lengths is None else int(lengths.sum())
     return steps if loss in BY_STEP else steps * x.shape[2]

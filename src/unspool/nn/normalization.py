@@ -1,4 +1,4 @@
-"""Normalisation of each sequence, and what is undone of it on its forecast."""
+"""Normalisation of each sequence."""
 
 from typing import NamedTuple
 
@@ -6,17 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unspool._types import NormalizationName
 from unspool.blueprint.parts import VARIANCE_FLOOR
 from unspool.lstm.pooling import total
 
 
 class Level(NamedTuple):
-    """Location and spread of sequences: ``normalised = (x - location) / spread``.
-
-    Parameters
-    ----------
-    location, spread : tensors of shape (B, 1, F)
-    """
+    """Location and spread (B, 1, F) of sequences: ``normalised = (x - location) / spread``."""
 
     location: Tensor
     spread: Tensor
@@ -26,14 +22,17 @@ class Level(NamedTuple):
         return (x - self.location) / self.spread
 
 
-def level_of(x: Tensor, lengths: Tensor | None, normalization: str) -> Level:
-    """The level of sequences x (B, T, F) over their real steps; 0 and 1 of one without any.
+def level_of(x: Tensor, lengths: Tensor | None, normalization: NormalizationName) -> Level:
+    """Compute location and spread of sequences x (B, T, F) over their real steps.
+
+    They are 0 and 1 for a sequence without real steps.
 
     Parameters
     ----------
     normalization : {"none", "last", "standard"}
-        Nothing, the last value, or mean and standard deviation. The latter is the square root of
-        the variance plus a small constant, so that a constant sequence becomes zeros.
+        "none": 0 and 1. "last": the last value and 1. "standard": the mean and the standard
+        deviation, which is the square root of the variance plus a small constant, so that a
+        constant sequence becomes zeros.
     """
     zeros = x.new_zeros(len(x), 1, x.shape[2])
     level = Level(zeros, torch.ones_like(zeros))
@@ -51,21 +50,22 @@ def level_of(x: Tensor, lengths: Tensor | None, normalization: str) -> Level:
     count = lengths.clamp(min=1)[:, None, None]
     mean = total(torch.where(real, x, 0.0))[:, None] / count
     square = total(torch.where(real, x - mean, 0.0).square())[:, None] / count
-    begun = (lengths > 0)[:, None, None]
-    return Level(mean, torch.where(begun, (square + VARIANCE_FLOOR).sqrt(), 1.0))
+    has_steps = (lengths > 0)[:, None, None]
+    return Level(mean, torch.where(has_steps, (square + VARIANCE_FLOOR).sqrt(), 1.0))
 
 
-def normalised(x: Tensor, lengths: Tensor | None, normalization: str) -> Tensor:
-    """Sequences (B, T, F), each less its location and divided by its spread."""
+def normalised(x: Tensor, lengths: Tensor | None, normalization: NormalizationName) -> Tensor:
+    """Normalise each of the sequences (B, T, F)."""
     if normalization == "none":
         return x
     return level_of(x, lengths, normalization).apply(x)
 
 
 def last_steps(x: Tensor, lengths: Tensor | None, count: int) -> tuple[Tensor, Tensor | None]:
-    """The last `count` real steps (B, count, F) of sequences (B, T, F), zeros before their start.
+    """Take the last `count` real steps (B, count, F) of sequences (B, T, F).
 
-    The second tensor (B, count, 1) says which of them are real; None where all are.
+    Steps before the start of a sequence are zeros. The second tensor (B, count, 1) is True at real
+    steps; it is None if all are real.
     """
     if lengths is None:
         missing = count - x.shape[1]
@@ -73,9 +73,9 @@ def last_steps(x: Tensor, lengths: Tensor | None, count: int) -> tuple[Tensor, T
             return x[:, -missing:], None
         real = torch.arange(count, device=x.device)[None, :, None] >= missing
         return functional.pad(x, (0, 0, missing, 0)), real.expand(len(x), -1, -1)
-    places = lengths[:, None] - count + torch.arange(count, device=x.device)
-    real = (places >= 0)[:, :, None]
+    indices = lengths[:, None] - count + torch.arange(count, device=x.device)
+    real = (indices >= 0)[:, :, None]
     if not x.shape[1]:
         return x.new_zeros(len(x), count, x.shape[2]), real
-    steps = x.gather(1, places.clamp(min=0)[:, :, None].expand(-1, -1, x.shape[2]))
+    steps = x.gather(1, indices.clamp(min=0)[:, :, None].expand(-1, -1, x.shape[2]))
     return torch.where(real, steps, 0.0), real

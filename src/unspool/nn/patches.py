@@ -1,4 +1,4 @@
-"""Sequences by patches: consecutive steps side by side, as one step of what reads them."""
+"""Patches: consecutive steps of a sequence, concatenated to one vector."""
 
 import torch
 from torch import Tensor
@@ -9,35 +9,35 @@ from unspool.blueprint.parts import PERIOD, WAVES, patches_of
 
 
 def patched(x: Tensor, size: int, lengths: Tensor | None = None) -> Tensor:
-    """Patches (B, P, size · F) of sequences (B, T, F), zeros where a last one is incomplete.
+    """Cut sequences (B, T, F) into patches (B, P, size · F).
 
-    P is T / size, rounded up.
+    P is T / size, rounded up; an incomplete last patch is padded with zeros.
     """
     if size == 1:
         return x
     batch, steps, features = x.shape
     count = patches_of(steps, size)
-    whole = functional.pad(without_padding(x, lengths), (0, 0, 0, count * size - steps))
-    return whole.reshape(batch, count, size * features)
+    padded = functional.pad(without_padding(x, lengths), (0, 0, 0, count * size - steps))
+    return padded.reshape(batch, count, size * features)
 
 
 def lengths_in_patches(lengths: Tensor | None, size: int) -> Tensor | None:
-    """The patches (B,) of sequences of `lengths` (B,) steps."""
+    """Compute the number of patches (B,) of sequences with `lengths` (B,) steps."""
     if lengths is None or size == 1:
         return lengths
     return (lengths + (size - 1)).div(size, rounding_mode="floor")
 
 
 def unpatched(patches: Tensor, steps: int) -> Tensor:
-    """The first `steps` (B, steps, F) of patches (B, P, size, F), or of single steps (B, P, F)."""
+    """Join patches (B, P, size, F), or single steps (B, P, F), and cut them to (B, steps, F)."""
     return (patches if patches.ndim == 3 else patches.flatten(1, 2))[:, :steps]
 
 
 def patch_positions(count: int, code: Tensor) -> Tensor:
-    """The positions of `count` patches as sines and cosines, (B, count, 2 · WAVES) for codes (B, L).
+    """Encode the positions of `count` patches as sines and cosines, (B, count, 2 · WAVES).
 
-    Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.5; here with the
-    frequencies of a Fourier series.
+    As in Vaswani et al. 2017, "Attention Is All You Need", section 3.5, but with the frequencies
+    of a Fourier series. `code` (B, L) determines batch size, device and dtype.
     """
     steps = torch.arange(count, dtype=torch.float64, device="cpu")
     waves = torch.arange(1, WAVES + 1, dtype=torch.float64, device="cpu")

@@ -1,4 +1,4 @@
-"""Random convolution kernels of many dilations, which the encoder reads a sequence with."""
+"""Random convolution kernels with many dilations, as features of a sequence."""
 
 import torch
 from torch import Generator, Tensor, nn
@@ -6,27 +6,36 @@ from torch import Generator, Tensor, nn
 from unspool import blueprint as plan
 from unspool.lstm.convolutions import convolved, kernel_means
 
-SLOPE = 2.0  # of the activation at 0, beside a response with standard deviation 1
-SERIES = 64  # that the responses' spread and the biases are taken from
-ROUNDING = 1e-5  # spread of responses that are rounding errors, as a share of the largest possible
+SLOPE = 2.0  # of the hard sigmoid at 0, for responses with standard deviation 1
+MAX_SEQUENCES = 64  # training sequences that scales and biases are computed from
+# Responses with a smaller standard deviation, relative to the largest possible response, are
+# rounding errors.
+ROUNDING = 1e-5
 
 
 class RandomKernels(nn.Module):
-    """How large a share of the time each of many random patterns is there, (B, K).
+    """Features (B, K): the proportion of time steps at which each of K random patterns occurs.
 
-    A kernel is a pattern of nine values, `dilation` steps apart. What it gives for a sequence is
-    the mean over the real steps of a hard sigmoid of its response: a smooth version of ROCKET's
-    "proportion of positive values". The kernels are drawn once and are not trained.
+    A kernel is a pattern of nine values, `dilation` steps apart. Its feature is the mean over the
+    real steps of a hard sigmoid of its response: a smooth version of the "proportion of positive
+    values" of ROCKET [1]_. The kernels are drawn once and are not trained. A kernel reads up to
+    nine features, chosen at random; its weights are normal, with mean 0 for every feature and
+    norm 1.
 
     Parameters
     ----------
-    part : Kernels of a blueprint
+    part : unspool.blueprint.Kernels
+        Number of features, number of kernels and dilations.
     generator : torch.Generator, optional
-        Source of the kernels: normal weights with mean 0 for every feature and norm 1, on up to
-        nine features drawn at random for every kernel.
+        Random number generator for the kernels. Default: PyTorch's global one.
 
-    Source: Dempster, Petitjean & Webb 2020, "ROCKET", and Dempster, Schmidt & Webb 2021,
-    "MiniRocket", whose biases are quantiles of the responses to training sequences, as here.
+    References
+    ----------
+    .. [1] A. Dempster, F. Petitjean, G. I. Webb (2020). ROCKET: exceptionally fast and accurate
+       time series classification using random convolutional kernels. Data Mining and Knowledge
+       Discovery 34.
+    .. [2] A. Dempster, D. F. Schmidt, G. I. Webb (2021). MiniRocket. KDD. (Biases are quantiles of
+       the responses to training sequences, as here.)
     """
 
     weight: Tensor
@@ -37,62 +46,65 @@ class RandomKernels(nn.Module):
         self.dilations = part.dilations
         count, features, taps = part.width, part.n_features, part.TAPS
         weight = torch.randn(count, features, taps, generator=generator, dtype=torch.float32)
-        weight *= _chosen(count, features, taps, generator)
+        weight *= _feature_mask(count, features, taps, generator)
         weight -= weight.mean(2, keepdim=True)
         weight /= weight.flatten(1).norm(dim=1)[:, None, None]
         self.register_buffer("weight", weight)
         self.register_buffer("bias", torch.zeros(count, dtype=torch.float32))
 
     @property
-    def each(self) -> int:
-        """Kernels of a dilation."""
+    def per_dilation(self) -> int:
+        """Number of kernels for each dilation."""
         return len(self.weight) // len(self.dilations)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Shares of time (B, K), 0 to 1, of sequences (B, T, F)."""
+        """Compute the features (B, K), from 0 to 1, of sequences (B, T, F)."""
         return kernel_means(x, lengths, self.weight, self.bias, self.dilations)
 
     @torch.no_grad()
     def adapt(self, x: Tensor, lengths: Tensor | None, generator: Generator | None) -> None:
-        """Scale the kernels by their responses to sequences (B, T, F), and choose biases.
+        """Scale the kernels, and choose their biases, from training sequences (B, T, F).
 
-        Responses get the standard deviation 1, unless they are rounding errors, as those to
-        constant sequences. A bias is less a quantile, drawn at random, of the responses of its
-        kernel to a sequence drawn at random.
+        Responses get the standard deviation 1, unless they are rounding errors, as for constant
+        sequences. The negative bias of a kernel is a random quantile of its responses to a random
+        sequence.
         """
         steps = x.shape[1]
         ends = torch.full((len(x),), steps) if lengths is None else lengths.cpu()
-        some = (ends > 0).nonzero()[:, 0]
-        if not len(some):
+        used = (ends > 0).nonzero()[:, 0]
+        if not len(used):
             return
-        some = some[torch.randperm(len(some), generator=generator)[:SERIES]]
-        x, ends = x[some.to(x.device)], ends[some]
+        used = used[torch.randperm(len(used), generator=generator)[:MAX_SEQUENCES]]
+        x, ends = x[used.to(x.device)], ends[used]
         real = (torch.arange(steps) < ends[:, None]).to(x.device)[:, None]
         count, largest = real.sum(), x.abs().amax((0, 1))
         for first, dilation in zip(
-            range(0, len(self.weight), self.each), self.dilations, strict=True
+            range(0, len(self.weight), self.per_dilation), self.dilations, strict=True
         ):
-            own = slice(first, first + self.each)
-            response = convolved(x, self.weight[own], dilation).masked_fill(~real, 0)
+            group = slice(first, first + self.per_dilation)
+            response = convolved(x, self.weight[group], dilation).masked_fill(~real, 0)
             mean = response.sum((0, 2), keepdim=True) / count
             square = (response - mean).masked_fill(~real, 0).square().sum((0, 2)) / count
-            spread, most = square.sqrt(), self.weight[own].abs().sum(2) @ largest
-            scale = 6 * SLOPE / torch.where(spread > ROUNDING * most, spread, 1.0)
-            self.weight[own] *= scale[:, None, None]
-            chosen = torch.randint(len(x), (self.each,), generator=generator)
-            place = torch.rand(self.each, generator=generator, dtype=torch.float32)
-            lines = response[chosen.to(x.device), torch.arange(self.each, device=x.device)]
-            beyond = ~real[chosen.to(x.device), 0]
-            ordered = lines.masked_fill(beyond, torch.inf).sort(1).values  # (each, T)
-            rank = (place * ends[chosen]).long()
+            spread = square.sqrt()
+            bound = self.weight[group].abs().sum(2) @ largest
+            scale = 6 * SLOPE / torch.where(spread > ROUNDING * bound, spread, 1.0)
+            self.weight[group] *= scale[:, None, None]
+            chosen = torch.randint(len(x), (self.per_dilation,), generator=generator)
+            level = torch.rand(self.per_dilation, generator=generator, dtype=torch.float32)
+            responses = response[
+                chosen.to(x.device), torch.arange(self.per_dilation, device=x.device)
+            ]
+            padding = ~real[chosen.to(x.device), 0]
+            ordered = responses.masked_fill(padding, torch.inf).sort(1).values  # (per_dilation, T)
+            rank = (level * ends[chosen]).long()
             quantile = ordered.gather(1, rank[:, None].to(x.device))[:, 0]
-            self.bias[own] = -scale * quantile
+            self.bias[group] = -scale * quantile
 
 
-def _chosen(count: int, features: int, taps: int, generator: Generator | None) -> Tensor:
-    """Which features each kernel reads, (count, features, 1): 1, up to as many as taps."""
-    most = min(features, taps)
+def _feature_mask(count: int, features: int, taps: int, generator: Generator | None) -> Tensor:
+    """Choose which features each kernel reads, at most `taps`: ones in (count, features, 1)."""
+    max_size = min(features, taps)
     drawn = torch.rand(count, features + 1, generator=generator, dtype=torch.float32)
-    sizes = (most + 1) ** drawn[:, 0]
+    sizes = (max_size + 1) ** drawn[:, 0]
     order = drawn[:, 1:].argsort(1).argsort(1)
-    return (order < sizes.long().clamp(1, most)[:, None]).float()[..., None]
+    return (order < sizes.long().clamp(1, max_size)[:, None]).float()[..., None]

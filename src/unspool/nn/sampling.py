@@ -1,4 +1,4 @@
-"""Random numbers, and from outputs that are probabilities to what bernoulli."""
+"""Random numbers, and samples from outputs that are probabilities."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,56 +11,57 @@ from unspool.errors import InputError
 
 
 def standard_normal(like: Tensor, generator: Generator | None = None) -> Tensor:
-    """Standard normal numbers of the shape and dtype of `like`, where it is.
+    """Draw standard normal numbers with shape, dtype and device of `like`.
 
-    Like all random numbers here they are drawn on the CPU in float32, and so are the same
-    everywhere.
+    All random numbers are drawn on the CPU in float32, so that they are the same on all devices.
     """
     drawn = torch.empty(like.shape, dtype=torch.float32, device="cpu")
     return drawn.normal_(generator=generator).to(like)
 
 
 def bernoulli(
-    chance: float, shape: Sequence[int], like: Tensor, generator: Generator | None = None
+    probability: float, shape: Sequence[int], like: Tensor, generator: Generator | None = None
 ) -> Tensor:
-    """Truth values of `shape`, each true with probability `chance`, on the device of `like`."""
+    """Draw booleans of `shape`, each True with `probability`, on the device of `like`."""
     drawn = torch.rand(*shape, generator=generator, dtype=torch.float32, device="cpu")
-    return (drawn < chance).to(like.device)
+    return (drawn < probability).to(like.device)
 
 
 def sampler(
     loss: str, temperature: float, generator: Generator | None = None
 ) -> Callable[[Tensor], Tensor]:
-    """Make a function that draws values (…, F) from probabilities (…, F).
+    """Create a function that draws values (…, F) from probabilities (…, F).
 
     Parameters
     ----------
     loss : {"binary_crossentropy", "categorical_crossentropy"}
-        What the outputs were trained on: every feature is 0 or 1 by itself, or one of them is 1.
+        Loss of the outputs: with the first, each feature is drawn as 0 or 1; with the second, one
+        of the features is drawn as 1.
     temperature : float
-        What log-odds are divided by: 1 draws from the probabilities as they are, less makes the
-        likely likelier, and 0 takes the likeliest.
+        Divisor of the log-odds: 1 samples from the probabilities, smaller values prefer the most
+        likely outcome, and 0 always returns it.
     generator : torch.Generator, optional
+        Random number generator on the CPU. Default: PyTorch's global one.
 
     Raises
     ------
     InputError
-        For another loss, whose outputs are no probabilities.
+        If `loss` is another loss, whose outputs are not probabilities.
     """
     if loss not in ("binary_crossentropy", "categorical_crossentropy"):
         raise InputError(
-            f"`temperature` is for outputs that are probabilities (a cross-entropy), but this "
-            f"model was trained on {loss!r}; leave it out."
+            "`temperature` needs outputs that are probabilities (a cross-entropy loss), but this "
+            f"model was trained with loss={loss!r}. Leave `temperature` out."
         )
-    one_of_all = loss == "categorical_crossentropy"
+    categorical = loss == "categorical_crossentropy"
 
     def draw(probability: Tensor) -> Tensor:
         logs = probability.clamp(LEAST, 1).log()
-        if one_of_all:
+        if categorical:
             if temperature:
-                chances = functional.softmax(logs / temperature, -1).cpu()
-                chances = chances.reshape(-1, logs.shape[-1])
-                picked = torch.multinomial(chances, 1, generator=generator).to(logs.device)
+                probabilities = functional.softmax(logs / temperature, -1).cpu()
+                probabilities = probabilities.reshape(-1, logs.shape[-1])
+                picked = torch.multinomial(probabilities, 1, generator=generator).to(logs.device)
                 picked = picked.view(logs.shape[:-1])
             else:
                 picked = logs.argmax(-1)
@@ -68,7 +69,7 @@ def sampler(
         if not temperature:
             return (probability > 0.5).to(probability)
         odds = logs - (1 - probability).clamp(LEAST, 1).log()
-        chance = torch.sigmoid(odds / temperature).cpu()
-        return torch.bernoulli(chance, generator=generator).to(probability)
+        adjusted = torch.sigmoid(odds / temperature).cpu()
+        return torch.bernoulli(adjusted, generator=generator).to(probability)
 
     return draw

@@ -1,62 +1,153 @@
-"""What leads from a sequence to its forecast beside the code: its level, and a linear map."""
+"""The path from a sequence to its forecast that bypasses the code: level and linear map."""
 
 import torch
 from torch import Tensor, nn
 
+from unspool._types import NormalizationName
 from unspool.lstm import dense
 from unspool.nn.normalization import Level, last_steps, level_of
 
-# Penalties of the ridge regression, as shares of the largest eigenvalue; and the least penalty.
+# Penalties of the ridge regression, relative to the largest eigenvalue; MIN_PENALTY is absolute.
 PENALTIES = tuple(10.0 ** (half / 2) for half in range(-14, 9))
-LEAST = 1e-100
+MIN_PENALTY = 1e-100
 
 
 class Skip(nn.Module):
-    """Add a sequence's level and a linear map of its last steps to what a decoder makes.
+    """Add the level of a sequence and a linear map of its last steps to a decoder's output.
 
-    With location m and spread s of a sequence x (see `level_of`) its forecast is
-    ``m + s · scale · output + W [x - m, m]``, with a matrix W (K, steps + 1) for each feature;
-    steps before the start of a sequence count as m. So the decoder learns what is left over, in
-    units (`scale`) of about as much. Without a normalization m is 0, and W (K, steps).
+    A sequence x with location m and scale s (see `normalization`) has the forecast
+    ``m + s · scale · output + W [x - m, m]``, where W (K, steps + 1) is a matrix for each feature
+    and x here means its last `steps` steps. Steps before the start of a sequence count as m. With
+    ``normalization="none"``, m is 0, s is 1, and W is (K, steps). The decoder thus learns only the
+    residual of the linear map, in units of its standard deviation (`scale`).
 
     Parameters
     ----------
-    n_features, horizon : int
+    n_features : int
+        Number of features per step, F.
+    horizon : int
+        Number of forecast steps, K.
     steps : int
-        Last steps of a sequence that the linear maps read; 0 for no such maps.
+        Number of last steps that the linear maps read; 0 for no linear maps.
     normalization : {"none", "last", "standard"}
+        Location and scale of a sequence: 0 and 1, its last value and 1, or its mean and standard
+        deviation.
 
-    Source: Zeng, Chen, Zhang & Xu 2023, "Are Transformers Effective for Time Series Forecasting?"
-    (a linear map of the differences from the last value is their NLinear); Kim et al. 2022,
-    "Reversible Instance Normalization", for "standard".
+    Attributes
+    ----------
+    weight : tensor of shape (F, K, steps + 1) or (F, K, steps), or None
+        The linear maps. They are a buffer: computed by ridge regression, not trained.
+    scale : tensor of shape (F,)
+        Scale of the decoder's output.
+
+    See Also
+    --------
+    unspool.LSTMForecaster : Estimator that uses it.
+
+    References
+    ----------
+    .. [1] A. Zeng, M. Chen, L. Zhang, Q. Xu (2023). Are Transformers Effective for Time Series
+       Forecasting? AAAI. (A linear map of the differences from the last value is their NLinear.)
+    .. [2] T. Kim, J. Kim, Y. Tae, C. Park, J.-H. Choi, J. Choo (2022). Reversible Instance
+       Normalization for Accurate Time-Series Forecasting against Distribution Shift. ICLR.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unspool.nn import Skip
+    >>> skip = Skip(n_features=3, horizon=4, steps=6, normalization="last")
+    >>> skip(torch.zeros(2, 4, 3), torch.ones(2, 10, 3))[0, :, 0]
+    tensor([1., 1., 1., 1.])
     """
 
-    def __init__(self, n_features: int, horizon: int, steps: int, normalization: str) -> None:
+    def __init__(
+        self, n_features: int, horizon: int, steps: int, normalization: NormalizationName
+    ) -> None:
         super().__init__()
         self.steps, self.normalization = steps, normalization
         self.scale: Tensor
         self.register_buffer("scale", torch.ones(n_features, dtype=torch.float32))
-        self.weight: Tensor | None  # a buffer: it is solved for, see `solve`, and not trained
+        self.weight: Tensor | None
         shape = n_features, horizon, steps + (normalization != "none")
         self.register_buffer("weight", torch.zeros(shape, dtype=torch.float32) if steps else None)
 
     def forward(self, output: Tensor, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Forecasts (B, K, F) of a decoder's outputs (B, K, F) and sequences (B, T, F)."""
+        """Compute forecasts from a decoder's outputs.
+
+        Parameters
+        ----------
+        output : tensor of shape (B, K, F)
+            Outputs of the decoder.
+        x : tensor of shape (B, T, F)
+            Sequences.
+        lengths : int tensor of shape (B,), optional
+            Number of real steps of each sequence. Default: all steps are real.
+
+        Returns
+        -------
+        tensor of shape (B, K, F)
+            Forecasts.
+        """
         location, spread = self.level(x, lengths)
         return location + spread * output
 
     def quantiles(self, output: Tensor, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Quantiles (B, K, F, Q) of a decoder's outputs (B, K, F, Q)."""
+        """Compute quantiles of the forecasts from a decoder's outputs.
+
+        Parameters
+        ----------
+        output : tensor of shape (B, K, F, Q)
+            Outputs of the decoder.
+        x : tensor of shape (B, T, F)
+            Sequences.
+        lengths : int tensor of shape (B,), optional
+            Number of real steps of each sequence. Default: all steps are real.
+
+        Returns
+        -------
+        tensor of shape (B, K, F, Q)
+            Quantiles.
+        """
         location, spread = self.level(x, lengths)
         return location[..., None] + spread[..., None] * output
 
     def inverse(self, forecast: Tensor, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The outputs (B, K, F) of which `forward` would make these forecasts."""
+        """Compute the outputs for which `forward` returns given forecasts.
+
+        Parameters
+        ----------
+        forecast : tensor of shape (B, K, F)
+            Forecasts.
+        x : tensor of shape (B, T, F)
+            Sequences.
+        lengths : int tensor of shape (B,), optional
+            Number of real steps of each sequence. Default: all steps are real.
+
+        Returns
+        -------
+        tensor of shape (B, K, F)
+            Outputs of a decoder.
+        """
         location, spread = self.level(x, lengths)
         return (forecast - location) / spread
 
     def level(self, x: Tensor, lengths: Tensor | None) -> Level:
-        """What is added to outputs (B, 1 or K, F), and what they are multiplied with (B, 1, F)."""
+        """Compute what outputs are multiplied by, and what is added to them.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+            Sequences.
+        lengths : int tensor of shape (B,) or None
+            Number of real steps of each sequence; None if all are real.
+
+        Returns
+        -------
+        location : tensor of shape (B, 1, F) or (B, K, F)
+            Added to the outputs: the location of each sequence plus its linear maps.
+        spread : tensor of shape (B, 1, F)
+            Factor of the outputs.
+        """
         location, spread = level_of(x, lengths, self.normalization)
         spread = spread * self.scale
         if self.weight is None:
@@ -64,11 +155,26 @@ class Skip(nn.Module):
         return Level(location + self._linear(x, lengths, location), spread)
 
     def columns(self, x: Tensor, lengths: Tensor | None, level: Tensor) -> Tensor:
-        """What the linear maps read (B, columns, F): steps less the level (B, 1, F), and it."""
+        """Compute the inputs of the linear maps.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+            Sequences.
+        lengths : int tensor of shape (B,) or None
+            Number of real steps of each sequence; None if all are real.
+        level : tensor of shape (B, 1, F)
+            Location of each sequence.
+
+        Returns
+        -------
+        tensor of shape (B, steps + 1, F) or (B, steps, F)
+            Last steps minus the level, and the level if there is a normalisation.
+        """
         steps, real = last_steps(x, lengths, self.steps)
-        apart = steps - level
-        apart = apart if real is None else torch.where(real, apart, 0.0)
-        return apart if self.normalization == "none" else torch.cat([apart, level], 1)
+        difference = steps - level
+        difference = difference if real is None else torch.where(real, difference, 0.0)
+        return difference if self.normalization == "none" else torch.cat([difference, level], 1)
 
     def _linear(self, x: Tensor, lengths: Tensor | None, level: Tensor) -> Tensor:
         assert self.weight is not None
@@ -76,19 +182,15 @@ class Skip(nn.Module):
         if not torch.is_inference_mode_enabled():
             forecast: Tensor = read.permute(2, 0, 1) @ self.weight.mT
             return forecast.permute(1, 2, 0)
-        none = self.weight.new_zeros(self.weight.shape[1])
-        maps = [dense.linear(read[:, :, i], one, none) for i, one in enumerate(self.weight)]
-        return torch.stack(maps, 2)
+        bias = self.weight.new_zeros(self.weight.shape[1])
+        outputs = [
+            dense.linear(read[:, :, i], weight, bias) for i, weight in enumerate(self.weight)
+        ]
+        return torch.stack(outputs, 2)
 
 
 class NormalEquations:
-    """The normal equations of linear maps, feature by feature, summed over batches in float64.
-
-    Parameters
-    ----------
-    skip : Skip
-        Whose maps are solved for.
-    """
+    """Normal equations of the linear maps of a `Skip`, summed over batches in float64."""
 
     def __init__(self, skip: Skip) -> None:
         self.skip, self.count = skip, 0
@@ -97,7 +199,7 @@ class NormalEquations:
         self.square: Tensor | float = 0.0  # (F,)
 
     def add(self, x: Tensor, lengths: Tensor | None, y: Tensor) -> None:
-        """Add sequences x (B, T, F) and what comes after them, y (B, K, F)."""
+        """Add sequences x (B, T, F) and their futures y (B, K, F)."""
         level = level_of(x, lengths, self.skip.normalization).location
         read = self.skip.columns(x, lengths, level).double().permute(2, 0, 1)
         target = (y - level).double().permute(2, 0, 1)
@@ -107,28 +209,28 @@ class NormalEquations:
         self.count += len(x)
 
     def solve(self) -> Tensor:
-        """The maps (F, K, columns) of ridge regression, the penalty of each feature from PENALTIES.
+        """Solve for the maps (F, K, columns) by ridge regression.
 
-        The penalty is the one of the least generalised cross-validation error.
-
-        Source: Golub, Heath & Wahba 1979, "Generalized Cross-Validation as a Method for Choosing
-        a Good Ridge Parameter", equation 1.4.
+        Each feature has the penalty from `PENALTIES` with the smallest error of generalised
+        cross-validation: Golub, Heath & Wahba 1979, "Generalized Cross-Validation as a Method for
+        Choosing a Good Ridge Parameter", equation 1.4.
         """
         assert isinstance(self.gram, Tensor)
         values, vectors = torch.linalg.eigh(self.gram)
         values = values.clamp(min=0)
-        turned = vectors.mT @ self.moment  # (F, columns, K)
-        power = turned.square().sum(2)
+        rotated = vectors.mT @ self.moment  # (F, columns, K)
+        power = rotated.square().sum(2)
         largest = values[:, -1:]
         best = torch.full_like(largest[:, 0], torch.inf)
-        found = torch.zeros_like(turned)
+        solution = torch.zeros_like(rotated)
         for penalty in PENALTIES:
-            ridge = values + penalty * largest + LEAST
-            left = self.square - ((2 * ridge - values) * power / ridge.square()).sum(1)
+            ridge = values + penalty * largest + MIN_PENALTY
+            residual = self.square - ((2 * ridge - values) * power / ridge.square()).sum(1)
             free = 1 - (values / ridge).sum(1) / self.count
-            error = left.clamp(min=0) / free.square()
+            error = residual.clamp(min=0) / free.square()
             better = (free > 0) & (error < best)
             best = torch.where(better, error, best)
-            found = torch.where(better[:, None, None], turned / ridge[:, :, None], found)
-        maps: Tensor = vectors @ found
+            candidate = rotated / ridge[:, :, None]
+            solution = torch.where(better[:, None, None], candidate, solution)
+        maps: Tensor = vectors @ solution
         return maps.mT.float()

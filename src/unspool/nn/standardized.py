@@ -1,22 +1,22 @@
-"""A linear layer on features that are standardised while it is trained."""
+"""A linear layer whose inputs are standardised during training."""
 
 import torch
 from torch import Generator, Tensor
 
 from unspool.nn.dense import Dense
 
-MIN_STD = 1e-3  # standard deviation of a feature that says something
-REFERENCE_INPUTS = 64  # inputs of a layer that learning rates are chosen for
-CODE_STD = 0.5  # standard deviation that codes start with; with 1, decoders may saturate at once
+MIN_STD = 1e-3  # features with a smaller standard deviation are treated as constant
+REFERENCE_INPUTS = 64  # number of inputs of a layer for which usual learning rates are chosen
+CODE_STD = 0.5  # initial standard deviation of codes; with 1, decoders may saturate at once
 
 
 class Standardized(Dense):
     """A linear layer that can start as principal components and train on standardised inputs.
 
-    Adam moves every weight by the learning rate, whatever its input is like. Inputs far from zero,
-    or many of them, let the output jump; so after `start` inputs are centred, and scaled to what
-    `REFERENCE_INPUTS` inputs would move the output by. `fold` makes this a part of the weights, and what
-    is left is a linear layer like any other.
+    Adam changes every weight by the learning rate, whatever the size of its input. If inputs are
+    far from zero or many, the output jumps. After `start`, inputs are therefore centred, and
+    scaled so that a step changes the output as much as in a layer with `REFERENCE_INPUTS` inputs.
+    `fold` merges the standardisation into the weights, which leaves a plain linear layer.
     """
 
     shift: Tensor | None
@@ -28,7 +28,7 @@ class Standardized(Dense):
         self.register_buffer("scale", None, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Vectors (B, O) of vectors x (B, I)."""
+        """Map vectors (B, inputs) to vectors (B, outputs)."""
         if self.shift is None or self.scale is None:
             return super().forward(x)
         return super().forward((x - self.shift) * self.scale)
@@ -39,8 +39,8 @@ class Standardized(Dense):
 
     @torch.no_grad()
     def standardize(self, inputs: Tensor) -> Tensor:
-        """Centre and scale by the inputs (N, I) of training sequences; these on the CPU."""
-        wide = inputs.cpu().double()  # not every device has float64
+        """Set shift and scale from training inputs (N, I); return these standardised on the CPU."""
+        wide = inputs.cpu().double()  # some devices do not support float64
         mean, spread = wide.mean(0), wide.std(0, correction=0)
         inverse = torch.where(spread > MIN_STD, 1 / spread, 0.0)
         gain = self._gain
@@ -49,13 +49,12 @@ class Standardized(Dense):
 
     @torch.no_grad()
     def start(self, inputs: Tensor) -> None:
-        """Make the outputs the principal components of the inputs (N, I) of training sequences.
+        """Make the outputs the principal components of training inputs (N, I).
 
-        Their mean variance is the square of `CODE_STD`. Where there are fewer components than
-        outputs, the rest is 0.
+        Their mean variance is ``CODE_STD ** 2``. Surplus outputs are 0.
         """
-        standard = self.standardize(inputs)
-        variances, components = _principal(standard, len(self.weight))
+        standardized = self.standardize(inputs)
+        variances, components = _principal_components(standardized, len(self.weight))
         components *= (variances > 1e-10 * variances[0])[:, None]
         components *= components.gather(1, components.abs().argmax(1, True)).sign()
         total = (variances.clamp(min=0).sum() / len(self.weight)).sqrt()
@@ -68,10 +67,7 @@ class Standardized(Dense):
 
     @torch.no_grad()
     def unfold(self, inputs: Tensor) -> None:
-        """Train on standardised inputs again, from the weights that are there.
-
-        For the inputs (N, I) of training sequences the outputs stay what they are.
-        """
+        """Undo `fold`: standardise by training inputs (N, I) without changing the outputs."""
         self.standardize(inputs)
         assert self.shift is not None
         assert self.scale is not None
@@ -81,7 +77,7 @@ class Standardized(Dense):
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Make centring and scaling a part of the weights."""
+        """Merge the standardisation into the weights, without changing the outputs."""
         if self.shift is None or self.scale is None:
             return
         weight = self.weight.cpu().double() * self.scale.cpu().double()
@@ -90,16 +86,17 @@ class Standardized(Dense):
         self.shift = self.scale = None
 
 
-def _principal(centred: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """The largest variances (K,) of data (N, I) and their directions (K, I), at most `most`.
+def _principal_components(centred: Tensor, max_count: int) -> tuple[Tensor, Tensor]:
+    """Compute the largest variances (K,) of data (N, I) and their directions (K, I).
 
-    The smaller of the two matrices of products is diagonalised.
+    K is at most `max_count`. The smaller one of the two matrices of products is diagonalised.
     """
     count, inputs = centred.shape
     small = centred.T @ centred if inputs <= count else centred @ centred.T
     squares, vectors = torch.linalg.eigh(small)  # ascending
-    squares, vectors = squares.flip(0)[:most].clamp(min=0), vectors.flip(1)[:, :most]
+    squares = squares.flip(0)[:max_count].clamp(min=0)
+    vectors = vectors.flip(1)[:, :max_count]
     if inputs <= count:
         return squares / count, vectors.T
-    lengths = squares.sqrt()[:, None]
-    return squares / count, torch.where(lengths > 0, vectors.T @ centred / lengths, 0.0)
+    norms = squares.sqrt()[:, None]
+    return squares / count, torch.where(norms > 0, vectors.T @ centred / norms, 0.0)

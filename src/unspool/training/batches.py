@@ -1,4 +1,4 @@
-"""Batches of scaled sequences as tensors, gathered in one step each."""
+"""Batches of scaled sequences as tensors."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,9 +14,10 @@ from unspool.data.sequences import FloatArray, IntArray
 
 
 class Batch(NamedTuple):
-    """Sequences x (B, T, F), scaled; lengths (B,), or None where every sequence fills all T.
+    """A batch of sequences.
 
-    y is what is to be learned besides: the future (B, K, F), scaled, or classes (B,).
+    `x` (B, T, F) is scaled. `lengths` (B,) is None if all steps are real. `y` is the second target,
+    if there is one: the scaled future (B, K, F), or classes (B,).
     """
 
     x: Tensor
@@ -25,29 +26,34 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The sequences at `indices`, batch by batch; shuffled anew at each pass where `rng` is given.
+    """Iterate over the sequences at `indices` in batches, shuffled if `rng` is given.
 
-    A shuffled pass has every sequence once, and in every batch a sample spread over all of the
-    data: the sequences are cut, in their order, into runs as long as there are batches, and each
-    batch draws one from every run. Neighbours are alike (windows of one series, a file sorted by
-    class), so such batches differ less from one another than those of a plain permutation, and
-    so do their gradients.
+    A shuffled epoch has every sequence once, and every batch is a sample spread over all of the
+    data: the sequences, in their order, are cut into runs with as many sequences as there are
+    batches, and each batch gets one of every run. Neighbours are similar (windows of one series, a
+    file sorted by class), so such batches, and their gradients, differ less from one another than
+    those of a plain permutation.
 
     Parameters
     ----------
     source : Sequences, Windows or Futures
+        The sequences.
     scaler : Scaler
+        Scaling that is applied to them.
     indices : array of shape (N,)
+        Indices of the sequences to use.
     batch_size : int
-        Most sequences in a batch. In order, all batches but the last have as many; shuffled, they
-        are of equal size, give or take one.
+        Maximum batch size. In order, only the last batch may be smaller. Shuffled, the sizes of
+        batches differ by at most one.
     device : torch.device
-    rng : numpy Generator, optional
-    classes : whole-number array of shape (len(source),), optional
-        The y of a batch. Without it that is the future, for a source that is `Futures`.
+        Device of the tensors.
+    rng : numpy.random.Generator, optional
+        Random number generator; shuffles the sequences in every epoch. Default: no shuffling.
     steps : int, optional
-        Most batches in a shuffled pass. Where there are more, a pass is over a sample, spread
-        over the data and drawn anew each time.
+        Maximum number of batches of a shuffled epoch. If there are more, every epoch uses a fresh
+        sample spread over the data. Default: no limit.
+    classes : int array of shape (len(source),), optional
+        Classes, the `y` of a batch. Default: `y` is the future if `source` is a `Futures`.
     """
 
     def __init__(
@@ -76,11 +82,13 @@ class Batches:
             for start in range(0, len(self.indices), self.batch_size):
                 yield self.gather(self.indices[start : start + self.batch_size])
             return
-        for places in stratified_batches(len(self.indices), self.steps, self.batch_size, self.rng):
-            yield self.gather(self.indices[places])
+        for positions in stratified_batches(
+            len(self.indices), self.steps, self.batch_size, self.rng
+        ):
+            yield self.gather(self.indices[positions])
 
     def gather(self, indices: IntArray) -> Batch:
-        """One batch of the sequences at `indices`."""
+        """Return the sequences at `indices` as one batch."""
         values, lengths, future = take(self.source, indices)
         y = None
         if self.classes is not None:
@@ -99,7 +107,7 @@ class Batches:
 def take(
     source: Source | Futures, indices: IntArray
 ) -> tuple[FloatArray, IntArray, FloatArray | None]:
-    """Values, lengths, and the future where `source` has one."""
+    """Return values, lengths, and the future if `source` has one."""
     if isinstance(source, Futures):
         return source.take_with_future(indices)
     return *source.take(indices), None
@@ -108,14 +116,14 @@ def take(
 def stratified_batches(
     n: int, batches: int, size: int, rng: np.random.Generator
 ) -> Iterator[IntArray]:
-    """Deal 0 … n-1 out to batches of at most `size`, each spread over all of them.
+    """Distribute 0 … n-1 over batches of at most `size`, each of which is spread over the range.
 
-    Where they do not all fit, as many as do are drawn first: one from each of as many equal parts.
+    If the batches are too small for all, a sample is distributed (see `sample`).
 
     Examples
     --------
-    >>> dealt = list(stratified_batches(7, 3, 3, np.random.default_rng(0)))
-    >>> sorted(len(batch) for batch in dealt)
+    >>> batches = list(stratified_batches(7, 3, 3, np.random.default_rng(0)))
+    >>> sorted(len(batch) for batch in batches)
     [2, 2, 3]
     """
     drawn = sample(np.arange(n), batches * size, rng)
@@ -126,7 +134,7 @@ def stratified_batches(
 
 
 def sample(indices: IntArray, count: int, rng: np.random.Generator) -> IntArray:
-    """Draw `count` of `indices`, one from each of as many equal parts; all where there are fewer.
+    """Draw `count` of `indices`, one of each of `count` equal parts; return all if they are fewer.
 
     Examples
     --------

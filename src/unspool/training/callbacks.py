@@ -1,4 +1,4 @@
-"""What is called around training: early stopping, the best weights, the progress bar."""
+"""Callbacks of the training loop: early stopping, scheduled sampling, the progress bar."""
 
 import math
 import sys
@@ -13,30 +13,30 @@ from unspool.training.objective import AutoencoderLoss
 
 
 class Callback:
-    """Called by `train`; every method may be left as it is."""
+    """Base class of callbacks, whose methods `train` calls; they do nothing by default."""
 
     def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
-        """Before the first epoch; `batches` is how many an epoch has."""
+        """Called before the first epoch; `batches` is the number of batches per epoch."""
 
     def on_batch_end(self) -> None:
-        """After each step of the optimizer."""
+        """Called after each optimizer step."""
 
     def on_epoch_end(self, model: nn.Module, history: History) -> bool:
-        """After each epoch and its validation; True ends the training."""
+        """Called after each epoch and its validation; return True to stop training."""
         return False
 
     def on_train_end(self, model: nn.Module, history: History) -> None:
-        """After the last epoch; also called when training breaks off with an error."""
+        """Called after the last epoch, also if an error ends training."""
 
 
 class KeepBest(Callback):
-    """Keep the weights of the best epoch, and stop when none has been better for a while.
+    """Early stopping: keep the weights of the best epoch, and stop if none is better.
 
     Parameters
     ----------
     patience : int or None
-        Epochs without a better one after which to stop; None trains to the last epoch and keeps
-        its weights.
+        Number of epochs without improvement after which training stops. None trains to the last
+        epoch and keeps its weights.
     """
 
     def __init__(self, patience: int | None) -> None:
@@ -45,52 +45,52 @@ class KeepBest(Callback):
         self.weights: dict[str, object] | None = None
 
     def on_epoch_end(self, model: nn.Module, history: History) -> bool:
-        """Look at the validation loss, or the training loss where nothing is held out."""
+        """Compare the validation loss (or the training loss, if there is none) with the best."""
         if self.patience is None:
             history.best_epoch = history.epochs - 1
             return False
-        watched = history.watched[-1]
-        if watched < self.best:
-            self.best, history.best_epoch = watched, history.epochs - 1
+        monitored = history.monitored[-1]
+        if monitored < self.best:
+            self.best, history.best_epoch = monitored, history.epochs - 1
             self.weights = clone_tensors(model.state_dict())
         return history.epochs - 1 - history.best_epoch >= self.patience
 
     def on_train_end(self, model: nn.Module, history: History) -> None:
-        """Put the best weights back."""
+        """Restore the best weights."""
         if self.weights is not None:
             model.load_state_dict(self.weights)
 
 
 class ScheduledSampling(Callback):
-    """Let a decoder that reads its previous step read more and more of its own output.
+    """Scheduled sampling: reduce the teacher forcing ratio linearly, from 1 to `last`.
 
-    The share of true steps falls linearly, from 1 in the first epoch to `last` in the last one.
+    The ratio is 1 in the first epoch and `last` in the last one. Bengio et al. 2015, "Scheduled
+    Sampling", section 2.4, linear decay.
 
     Parameters
     ----------
     objective : AutoencoderLoss
-        Whose `teacher_forcing` is set.
+        Loss whose `teacher_forcing` is set.
     last : float
-
-    Source: Bengio et al. 2015, "Scheduled Sampling", section 2.4, linear decay.
+        Ratio of the last epoch, from 0 to 1.
     """
 
     def __init__(self, objective: AutoencoderLoss, last: float) -> None:
         self.objective, self.last = objective, last
 
     def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
-        """Start with true steps only."""
+        """Set the ratio of the first epoch to 1."""
         self.epochs, self.objective.teacher_forcing = epochs, 1.0
 
     def on_epoch_end(self, model: nn.Module, history: History) -> bool:
-        """Set the share of the next epoch."""
+        """Set the ratio of the next epoch."""
         done = history.epochs / max(1, self.epochs - 1)
         self.objective.teacher_forcing = 1 - (1 - self.last) * min(1.0, done)
         return False
 
 
 class ProgressBar(Callback):
-    """A bar of epochs on stderr with the losses beside it; nothing where that is no terminal."""
+    """A progress bar of epochs and losses on stderr; disabled if stderr is not a terminal."""
 
     def __init__(self) -> None:
         self.progress = Progress(
@@ -105,13 +105,13 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
         """Show the bar."""
-        self.share = 1 / batches
+        self.epochs_per_batch = 1 / batches
         self.task = self.progress.add_task("fit", total=epochs, losses="")
         self.progress.start()
 
     def on_batch_end(self) -> None:
-        """Move on by a batch's share of an epoch."""
-        self.progress.advance(self.task, self.share)
+        """Advance the bar by one batch."""
+        self.progress.advance(self.task, self.epochs_per_batch)
 
     def on_epoch_end(self, model: nn.Module, history: History) -> bool:
         """Show the losses of the epoch."""
@@ -122,5 +122,5 @@ class ProgressBar(Callback):
         return False
 
     def on_train_end(self, model: nn.Module, history: History) -> None:
-        """Leave the bar as it stands."""
+        """Stop updating the bar."""
         self.progress.stop()

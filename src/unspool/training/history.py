@@ -1,4 +1,4 @@
-"""What training leaves behind."""
+"""The losses and metrics of a training run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from typing import Any
 
 @dataclass
 class History:
-    """Losses and metrics by epoch, means over real steps and features, in scaled units.
+    """Losses and metrics of every epoch: means over real steps and features, in scaled units.
 
     Parameters
     ----------
-    series : dict of lists of float
-        By name, a number for every epoch. "loss" is the training loss, gathered while the weights
-        were changing; what begins with "val_" was measured on held-out sequences after each epoch.
+    series : dict of str to list of float
+        Values by name, one for each epoch. "loss" is the training loss, accumulated while the
+        weights change; names with "val_" are measured on validation data after each epoch.
     best_epoch : int
         Index of the epoch whose weights were kept.
     """
@@ -22,30 +22,30 @@ class History:
     best_epoch: int = 0
 
     def add(self, means: Mapping[str, float]) -> None:
-        """Add the numbers of an epoch, by name."""
+        """Append the values of an epoch, by name."""
         for name, mean in means.items():
             self.series.setdefault(name, []).append(mean)
 
     @property
     def loss(self) -> list[float]:
-        """The training loss."""
+        """Training loss of every epoch."""
         return self.series.get("loss", [])
 
     @property
     def val_loss(self) -> list[float]:
-        """The loss on held-out sequences; empty where there are none."""
+        """Validation loss of every epoch; empty without validation data."""
         return self.series.get("val_loss", [])
 
     @property
     def epochs(self) -> int:
-        """Epochs done."""
+        """Number of finished epochs."""
         return len(self.loss)
 
     @property
-    def watched(self) -> list[float]:
-        """The losses that say which epoch is best."""
+    def monitored(self) -> list[float]:
+        """Losses that determine the best epoch: validation losses if there are any."""
         return self.val_loss or self.loss
 
     def as_dict(self) -> dict[str, Any]:
-        """The history as plain lists by name, and "best_epoch"."""
+        """Return the lists by name, and "best_epoch"."""
         return {**self.series, "best_epoch": self.best_epoch}

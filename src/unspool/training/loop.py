@@ -1,4 +1,4 @@
-"""The training loop: `train` runs epochs, `evaluate` measures, neither knows which model it is."""
+"""The training loop: `train` runs epochs, `evaluate` computes means, for any model."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -24,26 +24,45 @@ def train(
     global_clipnorm: float | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> History:
-    """Train for `epochs` passes over `batches`, or until a callback ends it.
+    """Train for `epochs` epochs, or until a callback stops training.
 
-    Each step minimises the sum of the means of the objective's terms, each with its weight. Where
-    the loss diverges (see `DivergenceRecovery`), training continues from earlier weights with half the
+    Each step minimises the weighted sum of the means of the objective's terms. If the loss
+    diverges (see `DivergenceRecovery`), training continues from earlier weights with half the
     learning rate, and warns.
 
     Parameters
     ----------
+    model : torch.nn.Module
+        Model that is trained in place.
+    objective : callable
+        Computes the terms of the loss of a `Batch`, by name.
+    batches : Batches
+        Training data.
+    optimizer : torch.optim.Optimizer
+        Optimizer of the model's parameters.
+    epochs : int
+        Maximum number of epochs.
+    validation : Batches, optional
+        Validation data, evaluated after each epoch.
     global_clipnorm : float, optional
-        Largest norm that all gradients together may have.
+        Gradients are clipped to this global norm.
+    callbacks : sequence of Callback, default ()
+        Called in this order.
+
+    Returns
+    -------
+    History
+        Losses and metrics of every epoch.
 
     Raises
     ------
     DivergedError
-        When earlier weights do not help.
+        If training diverges from earlier weights too.
 
     Warns
     -----
     UnstableTrainingWarning
-        When training continues from earlier weights.
+        If training continues from earlier weights.
     """
     history = History()
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -53,14 +72,16 @@ def train(
     try:
         for _ in range(epochs):
             model.train()
-            tally, rate = RunningMeans(), optimizer.param_groups[0]["lr"]
+            sums, rate = RunningMeans(), optimizer.param_groups[0]["lr"]
             for batch in batches:
                 terms = objective(batch)
                 loss = weighted(terms)
-                if loss is None:  # sequences of length 0 only: nothing to learn from
+                if loss is None:  # all sequences are empty
                     continue
-                again = partial(loss_of, objective, batch)
-                while recovery.diverged("loss", float(loss.detach()), history.epochs + 1, again):
+                recompute = partial(loss_of, objective, batch)
+                while recovery.diverged(
+                    "loss", float(loss.detach()), history.epochs + 1, recompute
+                ):
                     terms = objective(batch)
                     loss = weighted(terms)
                     assert loss is not None
@@ -70,11 +91,11 @@ def train(
                     nn.utils.clip_grad_norm_(parameters, global_clipnorm)
                 optimizer.step()
                 rate = optimizer.param_groups[0]["lr"]
-                recovery.steps_back = 0
-                tally.add(terms)
+                recovery.attempts = 0
+                sums.add(terms)
                 for callback in callbacks:
                     callback.on_batch_end()
-            history.add(tally.means())
+            history.add(sums.means())
             if validation is not None:
                 means = evaluate(model, objective, validation)
                 while recovery.diverged(
@@ -99,45 +120,44 @@ def train(
 
 @torch.no_grad()
 def evaluate(model: nn.Module, objective: Objective, batches: Batches) -> dict[str, float]:
-    """Means of the objective's terms over all of `batches`, and of them all the "loss"."""
+    """Compute the means of the objective's terms over all batches, and the "loss"."""
     model.eval()
-    tally = RunningMeans()
+    sums = RunningMeans()
     for batch in batches:
-        tally.add(objective(batch))
-    return tally.means()
+        sums.add(objective(batch))
+    return sums.means()
 
 
 def loss_of(objective: Objective, batch: Batch) -> float:
-    """The loss of a batch as a number; 0 where there is nothing in it to learn from."""
+    """Compute the loss of a batch as a float; 0 if all its sequences are empty."""
     loss = weighted(objective(batch))
     return 0.0 if loss is None else float(loss.detach())
 
 
 def weighted(terms: Mapping[str, Term]) -> Tensor | None:
-    """The loss of a batch; None where there is nothing in it to learn from."""
+    """Compute the loss of a batch from its terms; None if all its sequences are empty."""
     means = [t.total / t.size * t.weight for t in terms.values() if t.weight and t.size]
     return sum(means[1:], means[0]) if means else None
 
 
 class RunningMeans:
-    """Sums of an epoch's terms."""
+    """Means of terms over the batches of an epoch."""
 
     def __init__(self) -> None:
         self.totals: dict[str, float] = {}
         self.sizes: dict[str, int] = {}
         self.weights: dict[str, float] = {}
 
-    def add(self, terms: Mapping[str, Term]) -> float:
-        """Add a batch's terms; the sum of all totals so far that have a weight."""
+    def add(self, terms: Mapping[str, Term]) -> None:
+        """Add the terms of a batch."""
         for name, (total, size, weight) in terms.items():
             self.totals[name] = self.totals.get(name, 0.0) + float(total.detach())
             self.sizes[name] = self.sizes.get(name, 0) + size
             self.weights[name] = weight
-        return sum(total for name, total in self.totals.items() if self.weights[name])
 
     def means(self) -> dict[str, float]:
-        """The mean of each term, and before them "loss", the sum of those with weight."""
+        """Return the mean of each term, after "loss", the weighted sum of the means."""
         means = {name: total / max(self.sizes[name], 1) for name, total in self.totals.items()}
-        weighty = [name for name in means if self.weights[name]]
-        loss = sum((means[name] * self.weights[name] for name in weighty), 0.0)
+        in_loss = [name for name in means if self.weights[name]]
+        loss = sum((means[name] * self.weights[name] for name in in_loss), 0.0)
         return {"loss": loss, **{name: mean for name, mean in means.items() if name != "loss"}}

@@ -1,4 +1,4 @@
-"""What training minimises: the distance of what is unwound from what it should be."""
+"""The training objective: losses of the decoders, penalties and metrics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,15 +17,16 @@ from unspool.training.contrastive import contrastive_sum, crops
 
 
 class Term(NamedTuple):
-    """A part of the loss of a batch, or something that is only watched.
+    """A term of the loss of a batch, or a metric.
 
     Parameters
     ----------
-    total : tensor, a number
+    total : scalar tensor
+        Sum of the values.
     size : int
-        What to divide it by for a mean.
+        Number of values; the term is ``total / size``.
     weight : float, default 1.0
-        Of the mean in the loss; 0 for what is only watched.
+        Weight of the term in the loss; 0 for a metric.
     """
 
     total: Tensor
@@ -33,52 +34,56 @@ class Term(NamedTuple):
     weight: float = 1.0
 
 
-# A batch's terms by name. A single one is called "loss".
+# Returns the terms of a batch by name. If there is only one, its name is "loss".
 Objective = Callable[[Batch], Mapping[str, Term]]
 
 
 @dataclass
 class AutoencoderLoss:
-    """The loss of an `Autoencoder` on a batch, with what its options add to it.
+    """The loss of an `Autoencoder` on a batch, with optional penalties and metrics.
 
-    In training the input is disturbed, codes are drawn, and decoders that read their previous
-    step are given the true one; in evaluation none of it bernoulli.
+    In training mode noise and dropout are applied to the input, codes are sampled, and decoders
+    that read the previous step get the true one. In evaluation mode none of this happens.
 
     Parameters
     ----------
     model : Autoencoder
+        Model that is trained.
     loss : str
-        A name in `unspool.nn.losses.LOSSES`.
-    weights : mapping of decoders' names to float
-        Of their losses; 1 where there is none.
+        Loss of the reconstruction and the forecast, a name in `unspool.nn.losses.LOSSES`.
+    weights : dict of str to float
+        Weights of the losses by decoder; 1 by default.
     metrics : sequence of str
-        Names for `unspool.nn.losses.metric`.
+        Metrics, names for `unspool.nn.losses.metric`.
     input_noise : float
         Standard deviation of normal noise on the input, in scaled units.
     input_dropout : float
-        Share of the input's steps that are set to 0; of its values where it is a single step.
+        Proportion of the input's steps that are set to 0; of its values if it is a single step.
     mask_length : int
-        Consecutive steps that are set to 0 together; at most a quarter of those of the batch.
+        Number of consecutive steps that are set to 0 together; at most a quarter of all steps.
     contrastive_weight : float
-        Weight of the contrastive loss of two crops of every sequence, see `contrast`; in training.
+        Weight of the contrastive loss (see `contrastive`), which is computed only in training.
     code_l1 : float
-        Weight of the sum of the absolute values of a code.
+        Weight of the sum of a code's absolute values (Keras's `activity_regularizer`).
     kl_weight : float or None
-        Weight of the divergence of a variational code from the standard normal distribution, in
-        nats for every sequence, beside the loss summed over its values.
+        Weight of the Kullback-Leibler divergence of a variational code from the standard normal
+        distribution, in nats per sequence, relative to the loss summed over a sequence's values.
     every_step : bool
-        Forecast after every step of a sequence, not after the last alone.
+        Forecast after every step of a sequence, instead of after the last only.
     dropout : float
-        Share of a code's values that are set to 0, the others enlarged in proportion.
+        Proportion of a code's values that are set to 0; the others are scaled up.
     quantiles : sequence of float
-        Those that the decoder "quantiles" gives.
+        Quantiles that the decoder "quantiles" returns.
     teacher_forcing : float
-        Of true previous steps, see `TeacherForcing`.
+        Probability of reading the true previous step, see `TeacherForcing`.
     generator : torch.Generator, optional
-        Source of all that is random here.
+        Random number generator on the CPU. Default: PyTorch's global one.
 
-    Source: denoising, Vincent et al. 2008; the L1 penalty on codes as in Keras's
-    `activity_regularizer`; the variational bound, Kingma & Welling 2014, equation 10.
+    References
+    ----------
+    .. [1] P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol (2008). Extracting and Composing
+       Robust Features with Denoising Autoencoders. ICML. (Noise and dropout on the input.)
+    .. [2] D. P. Kingma, M. Welling (2014). Auto-Encoding Variational Bayes. ICLR. Equation 10.
     """
 
     model: Autoencoder
@@ -98,9 +103,9 @@ class AutoencoderLoss:
     generator: Generator | None = None
 
     def __call__(self, batch: Batch) -> dict[str, Term]:
-        """Terms of the batch's loss, and metrics, by name."""
+        """Compute the terms of the batch's loss, and the metrics, by name."""
         x, lengths = batch.x, batch.lengths
-        if self._is_plain:
+        if self._can_be_fused:
             total = fused.loss_sum(self.model, x, lengths, self.loss)
             if total is not None:
                 return {"loss": Term(total, count_values(x, lengths))}
@@ -109,12 +114,12 @@ class AutoencoderLoss:
         if self.every_step:
             for name in self.model.decoders:
                 terms |= self._terms(name, *self._by_step(name, batch, read))
-            return alone(terms)
+            return name_single_loss(terms)
         code, divergence = self.model.encoder.sample(read, lengths, self.generator)
         if self.dropout and self.model.training:
             code = self._dropped(code)
         for name in self.model.decoders:
-            target, own = (x, lengths) if name == "reconstruction" else (batch.y, None)
+            target, ends = (x, lengths) if name == "reconstruction" else (batch.y, None)
             assert target is not None
             teacher = (
                 TeacherForcing(target, self.teacher_forcing, self.generator)
@@ -122,7 +127,7 @@ class AutoencoderLoss:
                 else None
             )
             output = self.model.decode(name, code, read, lengths, teacher)
-            terms |= self._terms(name, output, target, own)
+            terms |= self._terms(name, output, target, ends)
         values = max(terms[f"{name}_loss"].size for name in self.model.decoders)
         if self.contrastive_weight and self.model.training:
             terms["contrastive_loss"] = self._contrast(x, lengths)
@@ -130,10 +135,10 @@ class AutoencoderLoss:
             terms["code_l1"] = Term(code.abs().sum(), len(x), self.code_l1)
         if self.kl_weight is not None:
             terms["divergence"] = Term(divergence.sum(), values, self.kl_weight)
-        return terms if self.contrastive_weight else alone(terms)
+        return terms if self.contrastive_weight else name_single_loss(terms)
 
     def _contrast(self, x: Tensor, lengths: Tensor | None) -> Term:
-        """The contrastive loss of two crops of every sequence that has steps."""
+        """Compute the contrastive loss of two crops of every sequence that has steps."""
         if lengths is not None:
             x, lengths = x[lengths > 0], lengths[lengths > 0]
         first, second = (
@@ -146,7 +151,7 @@ class AutoencoderLoss:
     def _by_step(
         self, name: str, batch: Batch, read: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Outputs after every step and what they should be, (B, T · K, F), and their lengths."""
+        """Compute outputs and targets after every step, (B, T · K, F), and their lengths."""
         assert batch.y is not None
         target = futures(batch.x, batch.lengths, batch.y)
         teacher = None
@@ -160,7 +165,7 @@ class AutoencoderLoss:
     def _terms(
         self, name: str, output: Tensor, target: Tensor, lengths: Tensor | None
     ) -> dict[str, Term]:
-        """Loss and metrics of one decoder's output (B, T, F)."""
+        """Compute loss and metrics of one decoder's output (B, T, F)."""
         if name == "quantiles":
             total = masked_sum(pinball(output, target, self.quantiles), lengths)
             return {f"{name}_loss": Term(total, count_values(target, lengths))}
@@ -168,15 +173,17 @@ class AutoencoderLoss:
         count = count_values(target, lengths, self.loss)
         terms = {f"{name}_loss": Term(total, count, self.weights.get(name, 1.0))}
         prefix = f"{name}_" if len({*self.model.decoders} - {"quantiles"}) > 1 else ""
-        for watched in self.metrics:
+        for metric_name in self.metrics:
             with torch.no_grad():
-                total = masked_sum(metric(watched, self.loss)(output, target), lengths)
-            count = count_values(target, lengths, self.loss if watched == "accuracy" else watched)
-            terms[prefix + watched] = Term(total, count, 0)
+                total = masked_sum(metric(metric_name, self.loss)(output, target), lengths)
+            count = count_values(
+                target, lengths, self.loss if metric_name == "accuracy" else metric_name
+            )
+            terms[prefix + metric_name] = Term(total, count, 0)
         return terms
 
     @property
-    def _is_plain(self) -> bool:
+    def _can_be_fused(self) -> bool:
         disturbed = self.model.training and (self.input_noise or self.input_dropout)
         added = (
             self.code_l1 or self.contrastive_weight or self.metrics or self.kl_weight is not None
@@ -184,37 +191,40 @@ class AutoencoderLoss:
         return not (disturbed or added or self.weights)
 
     def _dropped(self, code: Tensor) -> Tensor:
-        """Codes without some of their values."""
+        """Apply dropout to codes."""
         dropped = bernoulli(self.dropout, code.shape, code, self.generator)
         return torch.where(dropped, 0.0, code / (1 - self.dropout))
 
     def _disturbed(self, x: Tensor) -> Tensor:
+        """Apply dropout and noise to the input."""
         if self.input_dropout and x.shape[1]:
-            # Of a row, which is a single step, single values go.
+            # A table row is one step, so drop single features.
             shape = x.shape if x.shape[1] == 1 else (*x.shape[:2], 1)
             length = min(self.mask_length, max(1, x.shape[1] // 4))
-            begins = 1 - (1 - self.input_dropout) ** (1 / length)
-            gone = bernoulli(begins, (len(x), shape[1] + length - 1, *shape[2:]), x, self.generator)
-            x = x * ~gone.unfold(1, length, 1).any(-1)
+            start_probability = 1 - (1 - self.input_dropout) ** (1 / length)
+            dropped = bernoulli(
+                start_probability, (len(x), shape[1] + length - 1, *shape[2:]), x, self.generator
+            )
+            x = x * ~dropped.unfold(1, length, 1).any(-1)
         if self.input_noise:
             x = x + self.input_noise * standard_normal(x, self.generator)
         return x
 
 
-def alone(terms: dict[str, Term]) -> dict[str, Term]:
-    """The same terms; where only one has weight, it is "loss"."""
-    weighty = [name for name, term in terms.items() if term.weight]
-    if len(weighty) == 1 and terms[weighty[0]].weight == 1:
-        return {"loss" if name == weighty[0] else name: term for name, term in terms.items()}
+def name_single_loss(terms: dict[str, Term]) -> dict[str, Term]:
+    """Rename the term with weight to "loss" if it is the only one and its weight is 1."""
+    in_loss = [name for name, term in terms.items() if term.weight]
+    if len(in_loss) == 1 and terms[in_loss[0]].weight == 1:
+        return {"loss" if name == in_loss[0] else name: term for name, term in terms.items()}
     return terms
 
 
 def futures(x: Tensor, lengths: Tensor | None, y: Tensor) -> Tensor:
-    """What follows each step (B, T, K, F) of x (B, T, F), whose future is y (B, K, F)."""
+    """Return the K steps (B, T, K, F) after each step of x (B, T, F) with future y (B, K, F)."""
     (batch, steps, features), horizon = x.shape, y.shape[1]
     ends = x.new_full((batch,), steps, dtype=torch.int64) if lengths is None else lengths
-    places = ends[:, None] + torch.arange(horizon, device=x.device)
+    indices = ends[:, None] + torch.arange(horizon, device=x.device)
     joined = torch.nn.functional.pad(x, (0, 0, 0, horizon))
-    joined = joined.scatter(1, places[:, :, None].expand(-1, -1, features), y)
+    joined = joined.scatter(1, indices[:, :, None].expand(-1, -1, features), y)
     after = 1 + torch.arange(steps, device=x.device)[:, None]
     return joined[:, after + torch.arange(horizon, device=x.device)]

@@ -5,7 +5,7 @@ from functools import partial
 
 from torch import nn, optim
 
-# Keras 3's defaults, where they differ from PyTorch's. One difference stays: Keras adds RMSprop's
+# Keras 3's defaults, where they differ from PyTorch's. One difference remains: Keras adds RMSprop's
 # epsilon inside the square root, PyTorch outside.
 OPTIMIZERS: Mapping[str, Callable[..., optim.Optimizer]] = {
     "rmsprop": partial(optim.RMSprop, lr=1e-3, alpha=0.9, eps=1e-7),
@@ -22,6 +22,6 @@ OPTIMIZERS: Mapping[str, Callable[..., optim.Optimizer]] = {
 def make_optimizer(
     name: str, parameters: Iterable[nn.Parameter], learning_rate: float | None = None
 ) -> optim.Optimizer:
-    """Build the optimizer `name`; `learning_rate` None is Keras's default for it."""
-    given = {} if learning_rate is None else {"lr": learning_rate}
-    return OPTIMIZERS[name](parameters, foreach=True, **given)  # all tensors of a kind at once
+    """Create the optimizer `name`; `learning_rate=None` uses Keras's default."""
+    options = {} if learning_rate is None else {"lr": learning_rate}
+    return OPTIMIZERS[name](parameters, foreach=True, **options)  # one kernel for many tensors

@@ -1,4 +1,4 @@
-"""How long a fit trains: epochs by the size of the data, patience, and the rate of each update."""
+"""Number of epochs, patience, and learning rate schedule."""
 
 import math
 from typing import Any
@@ -8,15 +8,15 @@ from torch import nn
 
 from unspool.training.callbacks import Callback
 
-MIN_UPDATES = 1500  # of the weights, that `epochs="auto"` comes to at least
+MIN_UPDATES = 1500  # optimizer steps that `epochs="auto"` trains for at least
 MIN_EPOCHS = 100
 MIN_PATIENCE = 20
-WARMUP = 0.1  # share of the updates in which the learning rate rises
+WARMUP = 0.1  # proportion of the optimizer steps in which the learning rate rises
 SCHEDULES = ("cosine", "constant")
 
 
 def count_epochs(epochs: Any, batches: int) -> int:
-    """The number of epochs; "auto" makes them enough for `MIN_UPDATES`, at least `MIN_EPOCHS`.
+    """Return the number of epochs; "auto" means at least `MIN_UPDATES` steps and `MIN_EPOCHS`.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def count_epochs(epochs: Any, batches: int) -> int:
 
 
 def count_patience(patience: Any, epochs: int) -> int | None:
-    """The epochs to wait for a better one; "auto" is a quarter of all, at least 20.
+    """Return the patience in epochs; "auto" is a quarter of `epochs`, but at least 20.
 
     Examples
     --------
@@ -42,45 +42,46 @@ def count_patience(patience: Any, epochs: int) -> int | None:
 
 
 class WarmupCosine(Callback):
-    """Let the learning rate rise in the first tenth of the updates, then fall to 0 as a cosine.
+    """Linear warmup over the first tenth of the steps, then cosine decay of the learning rate to 0.
 
-    The optimizer's own rate is the largest. Each update multiplies the rate by a factor, so that
-    one that `DivergenceRecovery` has halved stays halved.
+    The optimizer's learning rate is the maximum. Each step multiplies the rate by a factor, so that
+    a rate that `DivergenceRecovery` has halved remains halved.
+
+    Loshchilov & Hutter 2017, "SGDR", equation 5, a single period; Goyal et al. 2017, "Accurate,
+    Large Minibatch SGD", section 2.2, gradual warmup.
 
     Parameters
     ----------
-    optimizer : torch optimizer
-
-    Source: Loshchilov & Hutter 2017, "SGDR", equation 5, a single period; Goyal et al. 2017,
-    "Accurate, Large Minibatch SGD", section 2.2, gradual warmup.
+    optimizer : torch.optim.Optimizer
+        Optimizer whose learning rate is set.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self.optimizer = optimizer
 
     def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
-        """Set the rate of the first update."""
+        """Set the learning rate of the first step."""
         self.done, self.updates = 0, epochs * batches
-        self._multiply(rate_share(0, self.updates))
+        self._multiply(rate_factor(0, self.updates))
 
     def on_batch_end(self) -> None:
-        """Set the rate of the next update."""
+        """Set the learning rate of the next step."""
         self.done += 1
         if self.done < self.updates:
-            last = rate_share(self.done - 1, self.updates)
-            self._multiply(rate_share(self.done, self.updates) / last)
+            last = rate_factor(self.done - 1, self.updates)
+            self._multiply(rate_factor(self.done, self.updates) / last)
 
     def _multiply(self, factor: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
 
 
-def rate_share(update: int, updates: int) -> float:
-    """Share of the largest learning rate that `update` takes, counted from 0; above 0, up to 1.
+def rate_factor(update: int, updates: int) -> float:
+    """Return the factor, in (0, 1], of the maximum learning rate at step `update` (from 0).
 
     Examples
     --------
-    >>> [round(rate_share(update, 10), 2) for update in range(10)]
+    >>> [round(rate_factor(update, 10), 2) for update in range(10)]
     [1.0, 1.0, 0.97, 0.88, 0.75, 0.59, 0.41, 0.25, 0.12, 0.03]
     """
     rising = int(WARMUP * updates)

@@ -17,7 +17,7 @@ from torch import fx
 from unspool import _checks
 from unspool.blueprint import Kernels, Layers, LSTMDecoder, LSTMEncoder
 from unspool.interop.torch.parts import Whole
-from unspool.lstm.backends.torch_lstm import SHUT
+from unspool.lstm.backends.torch_lstm import GATE_CLOSED
 from unspool.model_file import Contents, Fitted
 from unspool.model_file.contents import contents_of
 from unspool.model_file.fitted import PARTS
@@ -180,7 +180,7 @@ def _lstm(prefix: str, plan: Layers, weights: Weights, *, holds: bool = False) -
             bias = own["bias"]
             reads = [own[name] for name in ("weight_ih", "weight_context") if name in own]
             if holds:
-                shut = np.array([-SHUT, SHUT, 0, 0], bias.dtype)
+                shut = np.array([-GATE_CLOSED, GATE_CLOSED, 0, 0], bias.dtype)
                 reads.append(shut.repeat(plan.units)[:, None])
             nothing = np.zeros((len(bias), 1), bias.dtype)
             yield f"{theirs}weight_ih_l0", np.concatenate(reads or [nothing], 1)

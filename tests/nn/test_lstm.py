@@ -1,4 +1,4 @@
-"""Stacks of LSTM layers beside `torch.nn.LSTM`, and the way from one to the other."""
+"""Stacks of LSTM layers, compared with `torch.nn.LSTM` and converted from and to it."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from tests.close import assert_close
 from unspool.errors import InputError
 from unspool.lstm import BACKENDS
-from unspool.nn.recurrent import LSTM, Cell
+from unspool.nn import LSTM, Cell
 
 SHAPES = [(1, False), (2, False), (1, True), (2, True)]
 shapes = pytest.mark.parametrize(("num_layers", "bidirectional"), SHAPES)
@@ -38,7 +38,7 @@ def start(module, dtype=torch.float64):
 @pytest.mark.parametrize("backend", ["auto", *BACKENDS])
 @dtypes
 @shapes
-def test_states_and_gradients_are_those_of_torch(num_layers, bidirectional, dtype, backend):
+def test_states_and_gradients_equal_those_of_torch(num_layers, bidirectional, dtype, backend):
     module = theirs(num_layers, bidirectional, dtype)
     layer = LSTM.from_torch(module, backend=backend)
     x, state = start(module, dtype)
@@ -54,7 +54,7 @@ def test_states_and_gradients_are_those_of_torch(num_layers, bidirectional, dtyp
         assert {each.ran.name for each, _ in layer._with_suffixes()} == {backend}
 
 
-def test_gradients_of_the_weights_are_those_of_torch():
+def test_gradients_of_the_weights_equal_those_of_torch():
     module = theirs()
     layer = LSTM.from_torch(module)
     x, _ = start(module)
@@ -67,7 +67,7 @@ def test_gradients_of_the_weights_are_those_of_torch():
 
 
 @shapes
-def test_lengths_are_those_of_packed_sequences(num_layers, bidirectional):
+def test_lengths_have_the_effect_of_packed_sequences(num_layers, bidirectional):
     module = theirs(num_layers, bidirectional)
     x, state = start(module)
     lengths = torch.tensor([7, 5, 5, 1])
@@ -94,13 +94,13 @@ def test_without_sequences_the_final_states_are_the_same(num_layers, bidirection
 
 @dtypes
 @shapes
-def test_there_and_back_gives_the_same_weights(num_layers, bidirectional, dtype):
+def test_from_torch_restores_the_weights_of_to_torch(num_layers, bidirectional, dtype):
     layer = ours(num_layers, bidirectional).to(dtype)
-    again = LSTM.from_torch(layer.to_torch())
-    assert again.state_dict().keys() == layer.state_dict().keys()
+    restored = LSTM.from_torch(layer.to_torch())
+    assert restored.state_dict().keys() == layer.state_dict().keys()
     for name, weight in layer.state_dict().items():
-        assert again.state_dict()[name].dtype == dtype
-        assert torch.equal(again.state_dict()[name], weight), name
+        assert restored.state_dict()[name].dtype == dtype
+        assert torch.equal(restored.state_dict()[name], weight), name
 
 
 @shapes
@@ -118,11 +118,11 @@ def test_to_torch_computes_the_same(num_layers, bidirectional):
 def test_weights_are_copies():
     layer = ours()
     module = layer.to_torch()
-    again = LSTM.from_torch(module)
+    restored = LSTM.from_torch(module)
     with torch.no_grad():
         for weight in module.parameters():
             weight.zero_()
-    assert all(weight.any() for weight in again.parameters())
+    assert all(weight.any() for weight in restored.parameters())
     assert all(weight.any() for weight in layer.parameters())
 
 
@@ -135,7 +135,7 @@ def test_two_biases_become_their_sum():
     assert not back.bias_hh_l0.any()
 
 
-def test_no_bias_becomes_zeros():
+def test_a_module_without_biases_becomes_one_with_zero_biases():
     module = theirs(bias=False)
     layer = LSTM.from_torch(module)
     x, state = start(module)
@@ -143,7 +143,7 @@ def test_no_bias_becomes_zeros():
     assert_close("h", module(x, state)[0], layer(x, state=state)[0])
 
 
-def test_a_module_with_steps_first_gives_one_with_sequences_first():
+def test_from_torch_expects_the_batch_axis_first_even_if_the_module_does_not():
     module = theirs(batch_first=False)
     x, state = start(module)
     expected, _ = module(x.transpose(0, 1), state)
@@ -151,24 +151,29 @@ def test_a_module_with_steps_first_gives_one_with_sequences_first():
 
 
 @pytest.mark.parametrize(("name", "value"), [("proj_size", 2), ("dropout", 0.5)])
-def test_modules_of_torch_with_more_than_there_is_here_are_refused(name, value):
+def test_from_torch_refuses_projections_and_dropout(name, value):
     with pytest.raises(InputError) as caught:
         LSTM.from_torch(theirs(**{name: value}))
     assert str(caught.value) == (
-        f"Expected a torch.nn.LSTM without `{name}`, not one with {value}; "
-        "there is no such thing here."
+        f"Expected a torch.nn.LSTM with {name}=0, got {name}={value}, which `unspool.nn.LSTM` "
+        "does not support."
     )
 
 
-def test_stacks_with_more_than_torch_has_are_refused():
+def test_to_torch_refuses_cells_and_inputs_that_torch_does_not_support():
     with pytest.raises(InputError) as caught:
         ours(cell=Cell("relu", "hard_sigmoid")).to_torch()
     assert str(caught.value) == (
-        "torch.nn.LSTM has tanh cells with sigmoid gates only, not relu with hard_sigmoid."
+        "torch.nn.LSTM supports only tanh cells with sigmoid gates, but these are relu cells with "
+        "hard_sigmoid gates."
     )
-    for stack in (ours(context_size=2), LSTM(0, 5, context_size=2), LSTM(0, 5)):
+    for stack, reason in (
+        (ours(context_size=2), "have a context"),
+        (LSTM(0, 5, context_size=2), "have a context"),
+        (LSTM(0, 5), "read no input at their steps"),
+    ):
         with pytest.raises(InputError) as caught:
             stack.to_torch()
         assert str(caught.value) == (
-            "torch.nn.LSTM reads a sequence and no context; this one does not."
+            f"torch.nn.LSTM reads one input sequence, but these layers {reason}."
         )

@@ -1,0 +1,155 @@
+"""The encoder with convolutions."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Generator, Tensor, nn
+
+from unspool._padding import without_padding
+from unspool._types import ActivationName
+from unspool.blueprint.parts import Size, sizes
+from unspool.nn.convolution import Convolution, Pool
+from unspool.nn.dense import make_activation
+from unspool.nn.encoder import Encoder
+from unspool.nn.feedforward import pad_to
+
+# These activations are monotonic, so that max pooling before or after them is the same.
+MONOTONIC = ("linear", "relu", "tanh", "sigmoid", "elu")
+
+
+class ConvEncoder(Encoder):
+    """Encode images or sequences with convolutions, each followed by max pooling.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of channels, C (features per step of a sequence, F).
+    shape : (int, int)
+        Height and width of an image; (T, 1) for sequences of at most T steps. Shorter sequences
+        are padded with zeros.
+    latent_dim : int, optional
+        Length of the code, L. Default: the code is the last feature map, flattened. Otherwise a
+        linear layer maps the feature map to the code.
+    filters : sequence of int, default (32,)
+        Number of filters of each convolution.
+    kernel : (int, int), default (3, 3)
+        Height and width of the kernels.
+    pool : (int, int), default (2, 2)
+        Height and width of the pooling blocks.
+    activation : {"linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"}, default "relu"
+        Activation of each convolution.
+    variational : bool, default False
+        Learn a normal distribution for every code. `forward` returns its mean, `sample` draws
+        from it.
+    generator : torch.Generator, optional
+        Random number generator for the initial weights. Default: PyTorch's global one.
+
+    Attributes
+    ----------
+    convolutions : torch.nn.ModuleList
+        The convolutions.
+    latent_dim : int
+        Length of the code.
+    max_steps : int
+        Maximum number of steps or pixels, H · W.
+
+    Raises
+    ------
+    InputError
+        If the activation is unknown.
+
+    See Also
+    --------
+    ConvDecoder : Decode codes with convolutions.
+    unspool.ConvAutoencoder : Estimator with this encoder.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unspool.nn import ConvEncoder
+    >>> encoder = ConvEncoder(1, (28, 28), latent_dim=16, filters=[32, 16])
+    >>> encoder(torch.zeros(2, 28 * 28, 1)).shape
+    torch.Size([2, 16])
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        shape: Size,
+        latent_dim: int | None = None,
+        *,
+        filters: Sequence[int] = (32,),
+        kernel: Size = (3, 3),
+        pool: Size = (2, 2),
+        activation: ActivationName = "relu",
+        variational: bool = False,
+        generator: Generator | None = None,
+    ) -> None:
+        height, width = sizes(shape, pool, len(filters))[-1]
+        flat = height * width * filters[-1]
+        super().__init__(flat, latent_dim or flat, variational=variational, generator=generator)
+        self.shape, self.pixels = shape, shape[0] * shape[1]
+        self.max_steps = self.pixels
+        self.convolutions = nn.ModuleList(
+            Convolution(wide, narrow, kernel, generator=generator)
+            for wide, narrow in pairwise([n_features, *filters])
+        )
+        self.pool = Pool(pool)
+        self.activation = make_activation(activation)
+        self.pool_first = activation in MONOTONIC  # fewer values
+
+    def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Compute the last feature map.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+            Sequences, or images as sequences of T = H · W pixels, row by row.
+        lengths : int tensor of shape (B,) or None
+            Number of real steps of each sequence; None if all are real.
+
+        Returns
+        -------
+        tensor of shape (B, S)
+            The feature map, flattened.
+
+        Raises
+        ------
+        InputError
+            If T is larger than H · W.
+        """
+        images = self._images(x, lengths)
+        for convolution in self.convolutions:
+            if self.pool_first:
+                images = self.activation(self.pool(convolution(images)))
+            else:
+                images = self.pool(self.activation(convolution(images)))
+        return images.flatten(1)
+
+    def feature_maps(self, x: Tensor, lengths: Tensor | None = None, layer: int = 0) -> Tensor:
+        """Compute the feature maps of one convolution, before pooling.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+            Sequences, or images as sequences of T = H · W pixels, row by row.
+        lengths : int tensor of shape (B,), optional
+            Number of real steps of each sequence. Default: all steps are real.
+        layer : int, default 0
+            Index of the convolution.
+
+        Returns
+        -------
+        tensor of shape (B, H, W, C)
+            Feature maps; H and W are those of the image after the pooling of earlier layers.
+        """
+        images = self._images(x, lengths)
+        for convolution in self.convolutions[:layer]:
+            images = self.pool(self.activation(convolution(images)))
+        maps: Tensor = self.activation(self.convolutions[layer](images))
+        return maps
+
+    def _images(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """View sequences (B, T, F) as images (B, H, W, F)."""
+        whole = pad_to(self.pixels, without_padding(x, lengths))
+        return whole.view(len(x), *self.shape, -1)

@@ -1,0 +1,321 @@
+"""The decoder with LSTM layers; `DECODERS` lists its variants."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Generator, Tensor, nn
+
+from unspool import _checks
+from unspool._padding import reverse_within
+from unspool._types import ActivationName, LSTMDecoderName
+from unspool.blueprint.parts import DECODERS, WAVES, patches_of
+from unspool.errors import InputError
+from unspool.nn.decoder import Decoder, TeacherForcing
+from unspool.nn.dense import Dense
+from unspool.nn.head import Head
+from unspool.nn.lstm_layer import Cell
+from unspool.nn.lstm_stack import LSTM
+from unspool.nn.patches import lengths_in_patches, patch_positions, patched, unpatched
+from unspool.nn.sampling import bernoulli
+
+
+class LSTMDecoder(Decoder):
+    """Decode codes with LSTM layers and a head that is applied to every step.
+
+    ======================== ================================ ==================================
+    name                     how the code enters              what else is read at each step
+    ======================== ================================ ==================================
+    ``repeat``               repeated at every step           nothing
+    ``reversed_input``       repeated at every step           the reversed input
+    ``previous``             repeated at every step           the previous step: the true one in
+                                                              training (teacher forcing), then
+                                                              the decoder's own output
+    ``state``                initial h and c                  nothing
+    ``state_reversed_input`` initial h and c                  the reversed input
+    ``state_previous``       initial h and c                  the previous step
+    ``reshape``              split into one piece per step    nothing
+    ``flat``                 split into one piece per step    nothing; the head maps the final
+                                                              state to all steps at once
+    ======================== ================================ ==================================
+
+    Parameters
+    ----------
+    name : str
+        A name of the table.
+    latent_dim : int
+        Length of the code, L.
+    n_features : int
+        Number of features of the decoded sequences, F.
+    steps : int, optional
+        Maximum number of steps. Required for "reshape" and "flat".
+    units : int, optional
+        Hidden units of each layer and direction, H. Default: `latent_dim`.
+    num_layers : int, default 1
+        Number of LSTM layers.
+    bidirectional : bool, default False
+        Add a second direction to every layer, which runs from the last step to the first. Ignored
+        by "previous", "state_previous" and "flat", which can only run forwards.
+    reverse_target : bool, default False
+        Decode each sequence from its last step to its first. The returned sequences are in their
+        original order.
+    patch_size : int, default 1
+        Number of steps decoded at once. The LSTM runs once per patch, and the head maps its state
+        to the steps of the patch. The reversed input or the previous output is read as patches
+        too. With ``patch_size > 1``, "repeat" and "state" read the position of the patch, as sines
+        and cosines.
+    head_units : sequence of int or None, default ()
+        Sizes of the dense layers before the output layer; None removes the output layer too.
+    head_activation : str, default "relu"
+        Activation of the layers of `head_units`: "linear", "relu", "tanh", "sigmoid", "elu",
+        "gelu" or "softmax".
+    output_activation : str, default "linear"
+        Activation of the output layer; accepts the same names as `head_activation`.
+    cell : Cell, optional
+        Activations and backend of the LSTM layers. Default: ``Cell()``.
+    generator : torch.Generator, optional
+        Random number generator for the initial weights. Default: PyTorch's global one.
+
+    Attributes
+    ----------
+    lstm : LSTM
+        The LSTM layers.
+    head : Head
+        The dense layers.
+    start : torch.nn.Linear or None
+        Layer from the code to the initial h and c, if their sizes differ.
+    needs_input : bool
+        Whether the decoder reads the reversed input in addition to the code.
+    feeds_back : bool
+        Whether the decoder reads its output of the previous step.
+    max_steps : int or None
+        `steps` for "reshape" and "flat", otherwise None.
+
+    Raises
+    ------
+    InputError
+        If `name` or an activation is unknown, or if `steps` is missing for "reshape" or "flat".
+
+    See Also
+    --------
+    DenseDecoder : Decode with dense layers only.
+    TeacherForcing : The true outputs that "previous" reads in training.
+
+    Notes
+    -----
+    If `latent_dim` differs from the size of h and c of all layers together, a linear layer maps
+    the code to them. "reshape" and "flat" pad a code with zeros if its length is not a multiple of
+    the number of pieces.
+
+    No gradient flows through the fed-back output.
+
+    "repeat" is what Keras calls ``RepeatVector``. "state" and "state_previous" are the
+    unconditional and the conditional decoder of [1]_, section 2.2, where the target is reversed.
+
+    References
+    ----------
+    .. [1] N. Srivastava, E. Mansimov, R. Salakhutdinov (2015). Unsupervised Learning of Video
+       Representations using LSTMs. ICML.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unspool.nn import LSTMDecoder
+    >>> decoder = LSTMDecoder("repeat", latent_dim=4, n_features=3, units=16)
+    >>> decoder(torch.zeros(2, 4), steps=10).shape
+    torch.Size([2, 10, 3])
+    """
+
+    def __init__(
+        self,
+        name: LSTMDecoderName,
+        latent_dim: int,
+        n_features: int,
+        *,
+        steps: int | None = None,
+        units: int | None = None,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        reverse_target: bool = False,
+        patch_size: int = 1,
+        head_units: Sequence[int] | None = (),
+        head_activation: ActivationName = "relu",
+        output_activation: ActivationName = "linear",
+        cell: Cell | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if name not in DECODERS:
+            raise InputError(_checks.unknown_name("decoder", name, DECODERS))
+        self.kind, self.n_features, self.reverse_target = DECODERS[name], n_features, reverse_target
+        self.needs_input = self.kind.reads == "reversed_input"
+        self.feeds_back, self.patch_size = self.kind.reads == "previous", patch_size
+        reads = patch_size * n_features if self.kind.reads else 0
+        self.reads_place = patch_size > 1 and not reads and self.kind.code != "steps"
+        if self.reads_place:
+            reads = 2 * WAVES
+        if self.kind.code == "steps":
+            if steps is None:
+                raise InputError(f"Decoder {name!r} needs `steps`, the maximum number of steps.")
+            self.max_steps = steps
+            reads = -(-latent_dim // max(patches_of(steps, patch_size), 1))
+        self.lstm = LSTM(
+            reads,
+            units or latent_dim,
+            num_layers=num_layers,
+            bidirectional=bidirectional and self.kind.both_ways,
+            context_size=latent_dim if self.kind.code == "context" else 0,
+            cell=cell,
+            generator=generator,
+        )
+        whole_state = 2 * num_layers * self.lstm.state_size
+        needs_start = self.kind.code == "state" and latent_dim != whole_state
+        self.start = Dense(latent_dim, whole_state, generator) if needs_start else None
+        at_once = self.max_steps if self.kind.flat else (patch_size if patch_size > 1 else None)
+        self.head = Head(
+            self.lstm.state_size,
+            n_features,
+            units=head_units,
+            steps=at_once,
+            activation=head_activation,
+            output_activation=output_activation,
+            generator=generator,
+        )
+
+    def forward(
+        self,
+        code: Tensor,
+        steps: int,
+        lengths: Tensor | None = None,
+        reversed_input: Tensor | None = None,
+        teacher: TeacherForcing | None = None,
+        draw: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
+        """Decode codes to sequences.
+
+        Parameters
+        ----------
+        code : tensor of shape (B, L)
+            Codes.
+        steps : int
+            Number of steps to return, T.
+        lengths : int tensor of shape (B,), optional
+            Number of real steps of each sequence. Default: all steps are real. Outputs at padded
+            steps are arbitrary.
+        reversed_input : tensor of shape (B, T', F), optional
+            The encoder's input, each sequence reversed within its length. Required if
+            `needs_input`. If T' is smaller than `steps`, zeros are read at the missing steps.
+        teacher : TeacherForcing, optional
+            True outputs to read in training, if `feeds_back`. Default: the decoder reads its own
+            outputs only.
+        draw : callable, optional
+            For a decoder that feeds back: maps an output (B, patch_size, F) to what is returned
+            and read next, for example a sample from probabilities. Default: the output itself.
+
+        Returns
+        -------
+        tensor of shape (B, steps, F)
+            Decoded sequences.
+
+        Raises
+        ------
+        InputError
+            If the decoder needs `reversed_input` and it is missing.
+        """
+        if self.kind.flat:
+            sequences = self._all_at_once(code, steps)
+        else:
+            count = patches_of(steps, self.patch_size)
+            teacher = self._in_patches(teacher, lengths)
+            if self.feeds_back and (teacher is None or teacher.ratio < 1):
+                patches = self._one_by_one(code, count, teacher, draw)
+            else:
+                read = self._read(code, count, reversed_input, teacher)
+                states, _ = self.lstm(
+                    read,
+                    lengths_in_patches(lengths, self.patch_size),
+                    context=self._context(code),
+                    state=self._state(code),
+                    steps=count,
+                )
+                patches = self.head(states)
+            sequences = unpatched(patches, steps)
+        return reverse_within(sequences, lengths) if self.reverse_target else sequences
+
+    def _one_by_one(
+        self,
+        code: Tensor,
+        count: int,
+        teacher: TeacherForcing | None,
+        draw: Callable[[Tensor], Tensor] | None,
+    ) -> Tensor:
+        """Decode patch by patch, each reading the previous one; (B, steps, F) in decoding order."""
+        size, features = self.patch_size, self.n_features
+        read = code.new_zeros(len(code), 1, size * features)
+        state, context = self._state(code), self._context(code)
+        outputs: list[Tensor] = []
+        for position in range(count):
+            states, state = self.lstm(read, context=context, state=state)
+            output = self.head(states).reshape(len(code), size, features)
+            if draw is not None:
+                output = draw(output)
+            outputs.append(output)
+            # No gradient flows through the fed-back output.
+            read = output.detach().reshape(read.shape)
+            if teacher is not None:
+                use_target = bernoulli(teacher.ratio, (len(code), 1, 1), code, teacher.generator)
+                read = torch.where(use_target, teacher.target[:, position : position + 1], read)
+        return torch.cat(outputs, 1) if outputs else code.new_zeros(len(code), 0, features)
+
+    def _in_patches(
+        self, teacher: TeacherForcing | None, lengths: Tensor | None
+    ) -> TeacherForcing | None:
+        """Arrange the targets in patches, in decoding order."""
+        if teacher is None:
+            return teacher
+        target = reverse_within(teacher.target, lengths) if self.reverse_target else teacher.target
+        return teacher._replace(target=patched(target, self.patch_size, lengths))
+
+    def _context(self, code: Tensor) -> Tensor | None:
+        return code if self.kind.code == "context" else None
+
+    def _state(self, code: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Initial h and c, each (layers · directions, B, H)."""
+        if self.kind.code != "state":
+            return None
+        whole = code if self.start is None else self.start(code)
+        n_layers = sum(map(len, self.lstm.stack()))
+        h, c = whole.view(len(code), 2, n_layers, -1).permute(1, 2, 0, 3)
+        return h, c
+
+    def _read(
+        self,
+        code: Tensor,
+        count: int,
+        reversed_input: Tensor | None,
+        teacher: TeacherForcing | None,
+    ) -> Tensor | None:
+        """Inputs (B, count, ·) of the LSTM in addition to the repeated code; None for no inputs."""
+        if self.kind.code == "steps":
+            return self._pieces(code)[:, :count]
+        if self.kind.reads is None:
+            return patch_positions(count, code) if self.reads_place else None
+        if self.kind.reads == "reversed_input":
+            if reversed_input is None:
+                raise InputError("This decoder reads the input; give `reversed_input`.")
+            read = patched(reversed_input, self.patch_size)[:, :count]
+        else:
+            assert teacher is not None
+            read = nn.functional.pad(teacher.target, (0, 0, 1, 0))[:, :count]
+        return nn.functional.pad(read, (0, 0, 0, count - read.shape[1]))
+
+    def _pieces(self, code: Tensor) -> Tensor:
+        assert self.max_steps is not None
+        count = patches_of(self.max_steps, self.patch_size)
+        width = -(-code.shape[1] // max(count, 1))
+        missing = count * width - code.shape[1]
+        return nn.functional.pad(code, (0, missing)).view(len(code), count, width)
+
+    def _all_at_once(self, code: Tensor, steps: int) -> Tensor:
+        _, (h_n, _) = self.lstm(self._pieces(code), return_sequences=False)
+        sequences: Tensor = self.head(h_n[-1])
+        return sequences[:, :steps]

@@ -1,0 +1,325 @@
+"""The encoder with LSTM layers."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from unspool import _checks
+from unspool import blueprint as plan
+from unspool._types import NormalizationName, PoolingName
+from unspool.blueprint.features import STATISTICS
+from unspool.blueprint.parts import POOLINGS
+from unspool.errors import InputError
+from unspool.lstm.pooling import pooled_parts
+from unspool.nn.encoder import Encoder
+from unspool.nn.lstm_layer import Cell
+from unspool.nn.lstm_stack import LSTM
+from unspool.nn.normalization import normalised
+from unspool.nn.patches import lengths_in_patches, patched
+from unspool.nn.random_kernels import RandomKernels
+
+
+class LSTMEncoder(Encoder):
+    """Encode sequences with LSTM layers whose states are pooled over time.
+
+    With ``pooling="last"``, ``units=latent_dim`` and one direction, the code is the final hidden
+    state, like the output of Keras's ``LSTM(latent_dim)``.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features per step, F.
+    latent_dim : int
+        Length of the code, L.
+    units : int, optional
+        Hidden units of each layer and direction, H. Default: `latent_dim`.
+    num_layers : int, default 1
+        Number of LSTM layers.
+    bidirectional : bool, default False
+        Add a second direction to every layer, which reads from the last step to the first.
+    whole_state : bool, default False
+        Make the code from h and c of all layers instead of the last layer's h alone, as in [1]_,
+        section 2.1. These are 2 · num_layers · directions · H values.
+    pooling : {"last", "mean", "max", "mean_max", "all"}, default "last"
+        Statistics of the last layer's hidden states over the real steps: the final state, the
+        mean, the maximum, mean and maximum, or "all": final state, mean, maximum, minimum and
+        standard deviation.
+    kernels : unspool.blueprint.Kernels, optional
+        Random convolution kernels whose means over time are features in addition to the states.
+        Default: no kernels.
+    patch_size : int, default 1
+        Number of steps that the LSTM reads at once, as one vector of ``patch_size * n_features``
+        values. An incomplete last patch is padded with zeros.
+    normalization : {"none", "last", "standard"}, default "none"
+        Normalisation of each sequence: none, subtract its last value, or subtract its mean and
+        divide by its standard deviation.
+    variational : bool, default False
+        Learn a normal distribution for every code. `forward` returns its mean, `sample` draws
+        from it.
+    cell : Cell, optional
+        Activations and backend of the LSTM layers. Default: ``Cell()``.
+    generator : torch.Generator, optional
+        Random number generator for the initial weights. Default: PyTorch's global one.
+
+    Attributes
+    ----------
+    lstm : LSTM
+        The LSTM layers.
+    kernels : torch.nn.Module or None
+        The random kernels.
+    projection : torch.nn.Linear or None
+        Layer from the pooled states to the code, if their sizes differ.
+    log_variance : torch.nn.Linear or None
+        Layer from the pooled states to the logarithm of the code's variance, in a variational
+        encoder.
+    adapts : bool
+        Whether `adapt` chooses initial weights from training data.
+
+    Raises
+    ------
+    InputError
+        If `pooling` is unknown.
+
+    See Also
+    --------
+    LSTMDecoder : Decode codes with LSTM layers.
+    unspool.LSTMAutoencoder : Estimator with this encoder.
+
+    References
+    ----------
+    .. [1] N. Srivastava, E. Mansimov, R. Salakhutdinov (2015). Unsupervised Learning of Video
+       Representations using LSTMs. ICML.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unspool.nn import LSTMEncoder
+    >>> encoder = LSTMEncoder(n_features=3, latent_dim=8)
+    >>> encoder(torch.zeros(2, 10, 3), lengths=torch.tensor([10, 4])).shape
+    torch.Size([2, 8])
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        latent_dim: int,
+        *,
+        units: int | None = None,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        whole_state: bool = False,
+        pooling: PoolingName = "last",
+        kernels: plan.Kernels | None = None,
+        patch_size: int = 1,
+        normalization: NormalizationName = "none",
+        variational: bool = False,
+        cell: Cell | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        if pooling not in POOLINGS:
+            raise InputError(_checks.unknown_name("pooling", pooling, POOLINGS))
+        lstm = LSTM(
+            patch_size * n_features,
+            units or latent_dim,
+            num_layers=num_layers,
+            bidirectional=bidirectional,
+            cell=cell,
+            generator=generator,
+        )
+        width = lstm.state_size * len(POOLINGS[pooling])
+        if whole_state:
+            width = 2 * num_layers * lstm.state_size
+        if kernels is not None:
+            width += kernels.width
+        super().__init__(
+            width,
+            latent_dim,
+            variational=variational,
+            projects=kernels is not None,
+            generator=generator,
+        )
+        self.lstm, self.whole_state = lstm, whole_state
+        self.normalization, self.patch_size = normalization, patch_size
+        self.statistics = POOLINGS[pooling]
+        self.kernels = None if kernels is None else RandomKernels(kernels, generator)
+
+    def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Compute the pooled states, and the means of the kernels if there are any.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+            Sequences.
+        lengths : int tensor of shape (B,) or None
+            Number of real steps of each sequence; None if all are real.
+
+        Returns
+        -------
+        tensor of shape (B, S)
+            Statistics of the states side by side; or h and c of all layers, with `whole_state`.
+        """
+        statistics = () if self.statistics == ("last",) else self.statistics
+        pooled, (h_n, c_n), _ = self.states(
+            x, lengths, return_sequences=False, statistics=statistics
+        )
+        if self.whole_state:
+            return torch.cat([*h_n, *c_n], 1)
+        features: Tensor
+        if statistics:
+            features = pooled.flatten(1)
+        else:
+            features = torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
+        if self.kernels is None:
+            return features
+        return torch.cat([features, self.kernels(x, lengths)], 1)
+
+    def states(
+        self, x: Tensor, lengths: Tensor | None, **wanted: Any
+    ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor | None]:
+        """Run the LSTM layers.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+            Sequences.
+        lengths : int tensor of shape (B,) or None
+            Number of real steps of each sequence; None if all are real.
+        **wanted
+            `return_sequences` and `statistics` of `LSTM.forward`.
+
+        Returns
+        -------
+        states : tensor of shape (B, P, S), or (B, K, S) for K statistics
+            Hidden states of the last layer after each of P patches (steps, if `patch_size` is 1);
+            S is H, or 2H in both directions.
+        finals : pair of tensors of shape (num_layers · directions, B, H)
+            Final h and c of all layers.
+        lengths : tensor of shape (B,) or None
+            Number of real patches of each sequence.
+        """
+        size, x = self.patch_size, normalised(x, lengths, self.normalization)
+        read, ends = patched(x, size, lengths), lengths_in_patches(lengths, size)
+        states, finals = self.lstm(read, ends, **wanted)
+        return states, finals, ends
+
+    def multiscale(self, x: Tensor, lengths: Tensor | None, scales: tuple[int, ...]) -> Tensor:
+        """Compute statistics of the states over parts of the sequences, at several scales.
+
+        For every k in `scales`, a sequence is divided into k parts of equal length (to a step).
+        For each part the mean, maximum, minimum and standard deviation of the last layer's states
+        are computed.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+            Sequences.
+        lengths : int tensor of shape (B,) or None
+            Number of real steps of each sequence; None if all are real.
+        scales : tuple of int
+            Numbers of parts.
+
+        Returns
+        -------
+        tensor of shape (B, D)
+            The statistics in the order of `scales`, then the means of the kernels.
+        """
+        found = {}
+        if 1 in scales:  # the backend may compute these without storing the states
+            found[1], *_ = self.states(x, lengths, return_sequences=False, statistics=STATISTICS)
+        if found.keys() != set(scales):
+            states, _, ends = self.states(x, lengths)
+            for count in set(scales) - {1}:
+                found[count] = pooled_parts(STATISTICS, states, count, ends)
+        features = [found[count].flatten(1) for count in scales]
+        if self.kernels is not None:
+            features.append(self.kernels(x, lengths))
+        return torch.cat(features, 1)
+
+    @property
+    def adapts(self) -> bool:  # type: ignore[override]
+        """Whether `adapt` chooses initial weights: if the code is a projection of statistics."""
+        return self.projection is not None and (
+            self.kernels is not None or self.statistics != ("last",)
+        )
+
+    @torch.no_grad()
+    def adapt(
+        self, batches: Iterable[tuple[Tensor, Tensor | None]], generator: Generator | None
+    ) -> None:
+        """Scale the kernels, and initialise the projection with principal components.
+
+        Parameters
+        ----------
+        batches : iterable of (tensor (B, T, F), int tensor (B,) or None)
+            Scaled training sequences with their lengths. The kernels are scaled by the first
+            batch.
+        generator : torch.Generator or None
+            Random number generator. None uses PyTorch's global one.
+        """
+        found = []
+        for number, (x, lengths) in enumerate(batches):
+            if number == 0 and self.kernels is not None:
+                self.kernels.adapt(x, lengths, generator)
+            found.append(self.features(x, lengths))
+        features = torch.cat(found)
+        assert self.projection is not None
+        self.projection.start(features)
+        if self.log_variance is not None:
+            self.log_variance.standardize(features)
+
+    @torch.no_grad()
+    def resume_training(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+        """Standardise the features again for more training; codes do not change.
+
+        Parameters
+        ----------
+        batches : iterable of (tensor (B, T, F), int tensor (B,) or None)
+            Scaled training sequences with their lengths.
+        """
+        assert self.projection is not None
+        self.projection.unfold(torch.cat([self.features(*batch) for batch in batches]))
+
+    def encode_by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Encode every sequence up to each of its steps.
+
+        With a `normalization`, every prefix of a sequence is normalised and read anew.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+            Sequences.
+        lengths : int tensor of shape (B,), optional
+            Number of real steps of each sequence. Default: all steps are real.
+
+        Returns
+        -------
+        tensor of shape (B, T, L)
+            Codes of the first 1, 2, …, T steps.
+
+        Raises
+        ------
+        InputError
+            If the encoder reads both directions or patches, pools states, uses kernels, or makes
+            its code from the whole state.
+        """
+        if self.patch_size > 1:
+            raise InputError(
+                f"Codes after every step need an encoder that reads step by step, but this one "
+                f"reads patches of {self.patch_size} steps. Fit it with patch_size=1, or use a "
+                "stream of `unspool.runtime`."
+            )
+        pools = self.statistics != ("last",) or self.kernels is not None
+        if self.whole_state or pools or len(self.lstm.stack()[-1]) > 1:
+            raise InputError(
+                "Codes after every step need an encoder with bidirectional=False, pooling='last', "
+                "n_kernels=0, and no decoder that starts from its state ('state', …)."
+            )
+        if self.normalization != "none":
+            ends = x.new_full((len(x),), x.shape[1]).long() if lengths is None else lengths
+            prefixes = ((x[:, :end], ends.clamp(max=end)) for end in range(1, x.shape[1] + 1))
+            codes = [self(*prefix) for prefix in prefixes]
+            return torch.stack(codes, 1) if codes else x.new_zeros(len(x), 0, self.latent_dim)
+        states, *_ = self.states(x, lengths)
+        return states if self.projection is None else self.projection(states)

@@ -1,0 +1,257 @@
+"""A stack of LSTM layers in one or both directions, as a module."""
+
+from collections.abc import Iterable, Sequence
+from typing import Self, cast
+
+import torch
+from torch import Generator, Tensor, nn
+
+from unspool._types import Auto, BackendName, StatisticName
+from unspool.errors import InputError
+from unspool.nn.lstm_layer import Cell, LSTMLayer
+
+
+class LSTM(nn.Module):
+    """A stack of LSTM layers, similar to `torch.nn.LSTM`.
+
+    Differences: the batch axis comes first (``batch_first``), layers have one bias instead of two,
+    sequences may have different lengths, and the first layer can read a context, an input that is
+    the same at every step.
+
+    Parameters
+    ----------
+    input_size : int
+        Number of features per step, F; 0 for layers without inputs per step.
+    units : int
+        Number of hidden units of each layer and direction, H.
+    num_layers : int, default 1
+        Number of layers.
+    bidirectional : bool, default False
+        Add a second direction to every layer, which reads from the last step to the first. Its
+        states follow those of the first direction, so that S = 2H.
+    context_size : int, default 0
+        Size C of the context.
+    cell : Cell, optional
+        Activations and backend. Default: ``Cell()``.
+    generator : torch.Generator, optional
+        Random number generator for the initial weights. Default: PyTorch's global one.
+
+    Attributes
+    ----------
+    layers : torch.nn.ModuleList of torch.nn.ModuleList of LSTMLayer
+        Layers, each with its one or two directions.
+    state_size : int
+        Size of the last layer's states, S: H, or 2H in both directions.
+
+    See Also
+    --------
+    LSTMLayer : One layer in one direction.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unspool.nn import LSTM
+    >>> lstm = LSTM(3, 8, num_layers=2, bidirectional=True)
+    >>> states, (h_n, c_n) = lstm(torch.zeros(2, 10, 3), torch.tensor([10, 4]))
+    >>> states.shape, h_n.shape
+    (torch.Size([2, 10, 16]), torch.Size([4, 2, 8]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        units: int,
+        *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        context_size: int = 0,
+        cell: Cell | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.state_size = units * (1 + bidirectional)
+        self.layers = nn.ModuleList()
+        for depth in range(num_layers):
+            directions = [
+                LSTMLayer(
+                    self.state_size if depth else input_size,
+                    units,
+                    context_size=0 if depth else context_size,
+                    reverse=reverse,
+                    cell=cell,
+                    generator=generator,
+                )
+                for reverse in ([False, True] if bidirectional else [False])
+            ]
+            self.layers.append(nn.ModuleList(directions))
+
+    def forward(
+        self,
+        x: Tensor | None,
+        lengths: Tensor | None = None,
+        *,
+        context: Tensor | None = None,
+        state: tuple[Tensor, Tensor] | None = None,
+        steps: int | None = None,
+        return_sequences: bool = True,
+        statistics: Sequence[StatisticName] = (),
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Run the layers on a batch.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F), or None
+            Input sequences; None for layers without inputs per step.
+        lengths : int tensor of shape (B,), optional
+            Number of real steps of each sequence. Default: all steps are real.
+        context : tensor of shape (B, C), optional
+            Input of the first layer that is the same at every step. Required if `context_size` is
+            not 0.
+        state : pair of tensors of shape (num_layers · directions, B, H), optional
+            Initial h and c, ordered as in `torch.nn.LSTM`: by layer, forward before backward.
+            Default: zeros.
+        steps : int, optional
+            Number of steps T. Required if `x` is None.
+        return_sequences : bool, default True
+            Whether to return the hidden state after every step.
+        statistics : sequence of str, default ()
+            Statistics of the last layer's hidden states over real steps, to return instead of the
+            states: "last", "mean", "max", "min" or "std".
+
+        Returns
+        -------
+        states : tensor of shape (B, T, S), or (B, K, S) for K statistics
+            Hidden states of the last layer; T is 0 without `return_sequences`.
+        finals : pair of tensors of shape (num_layers · directions, B, H)
+            Final h and c of all layers, ordered as `state`.
+        """
+        finals: list[tuple[Tensor, Tensor]] = []
+        for depth, directions in enumerate(self.stack()):
+            inner = depth < len(self.layers) - 1
+            outputs = []
+            for layer in directions:
+                start = None if state is None else (state[0][len(finals)], state[1][len(finals)])
+                h, final = layer(
+                    x,
+                    lengths,
+                    context=context,
+                    state=start,
+                    steps=steps,
+                    return_sequences=inner or return_sequences,
+                    statistics=() if inner else statistics,
+                )
+                outputs.append(h)
+                finals.append(final)
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+            context = None
+        assert x is not None
+        h_n, c_n = (torch.stack(states) for states in zip(*finals, strict=True))
+        return x, (h_n, c_n)
+
+    def stack(self) -> list[list[LSTMLayer]]:
+        """List the layers.
+
+        Returns
+        -------
+        list of list of LSTMLayer
+            Layers from first to last, each with its one or two directions.
+        """
+        return [list(cast("Iterable[LSTMLayer]", layer)) for layer in self.layers]
+
+    @classmethod
+    def from_torch(cls, module: nn.LSTM, *, backend: BackendName | Auto = "auto") -> Self:
+        """Copy a `torch.nn.LSTM`; its two biases become their sum.
+
+        The new module expects the batch axis first, whatever the old module's `batch_first` is.
+
+        Parameters
+        ----------
+        module : torch.nn.LSTM
+            Module without projection and without dropout between its layers.
+        backend : {"auto", "compiled", "torch", "stepwise"}, default "auto"
+            Implementation of the recurrence.
+
+        Returns
+        -------
+        LSTM
+            New module with copies of the weights.
+
+        Raises
+        ------
+        InputError
+            If the module has `proj_size` or `dropout`.
+        """
+        for name in ("proj_size", "dropout"):
+            if getattr(module, name):
+                raise InputError(
+                    f"Expected a torch.nn.LSTM with {name}=0, got {name}={getattr(module, name)}, "
+                    "which `unspool.nn.LSTM` does not support."
+                )
+        lstm = cls(
+            module.input_size,
+            module.hidden_size,
+            num_layers=module.num_layers,
+            bidirectional=module.bidirectional,
+            cell=Cell(backend=backend),
+        ).to(cast(Tensor, module.weight_hh_l0))
+        weights = module.state_dict()
+        with torch.no_grad():
+            for layer, suffix in lstm._with_suffixes():
+                assert layer.weight_ih is not None
+                layer.weight_ih.copy_(weights[f"weight_ih_{suffix}"])
+                layer.weight_hh.copy_(weights[f"weight_hh_{suffix}"])
+                layer.bias.zero_()
+                if module.bias:
+                    layer.bias.copy_(weights[f"bias_ih_{suffix}"] + weights[f"bias_hh_{suffix}"])
+        return lstm
+
+    def to_torch(self) -> nn.LSTM:
+        """Copy the layers to a `torch.nn.LSTM` with ``batch_first=True``.
+
+        Its second bias is zero, so that `from_torch` restores the same weights.
+
+        Returns
+        -------
+        torch.nn.LSTM
+            New module with copies of the weights.
+
+        Raises
+        ------
+        InputError
+            If the cells are not tanh cells with sigmoid gates, if there is a context, or if there
+            are no inputs per step.
+        """
+        (first, *second), *_ = self.stack()
+        cell = (first.cell.activation, first.cell.recurrent_activation)
+        if cell != ("tanh", "sigmoid"):
+            raise InputError(
+                "torch.nn.LSTM supports only tanh cells with sigmoid gates, but these are "
+                f"{cell[0]} cells with {cell[1]} gates."
+            )
+        if first.context_size or not first.input_size:
+            reason = "have a context" if first.context_size else "read no input at their steps"
+            raise InputError(f"torch.nn.LSTM reads one input sequence, but these layers {reason}.")
+        module = nn.LSTM(
+            first.input_size,
+            first.units,
+            num_layers=len(self.layers),
+            bidirectional=bool(second),
+            batch_first=True,
+        ).to(first.weight_hh)
+        weights: dict[str, Tensor] = {}
+        for layer, suffix in self._with_suffixes():
+            assert layer.weight_ih is not None
+            weights[f"weight_ih_{suffix}"] = layer.weight_ih
+            weights[f"weight_hh_{suffix}"] = layer.weight_hh
+            weights[f"bias_ih_{suffix}"] = layer.bias
+            weights[f"bias_hh_{suffix}"] = torch.zeros_like(layer.bias)
+        module.load_state_dict(weights)
+        return module
+
+    def _with_suffixes(self) -> list[tuple[LSTMLayer, str]]:
+        """Layers, with the suffixes of their weights' names in `torch.nn.LSTM`."""
+        return [
+            (layer, f"l{depth}" + "_reverse" * layer.reverse)
+            for depth, directions in enumerate(self.stack())
+            for layer in directions
+        ]
