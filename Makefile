@@ -1,4 +1,4 @@
-# make demo   trains the first experiment and leaves model and pictures in unspool-demo/sines
+# make demo   trains a first model and leaves it and pictures in unspool-demo/two_sines
 # make test   runs the tests
 # make fuzz   runs the tests that take minutes: thousands of odd parameters, every check at defaults
 # make lint   checks format, lint and types
@@ -22,7 +22,7 @@ PEERS_INSTALLED := $(PEERS)/.installed
 .PHONY: demo test test-lowest test-newest fuzz lint bench docs clean
 
 demo: $(INSTALLED)
-	$(BIN)/unspool demo sines
+	$(BIN)/unspool demo two_sines
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

@@ -29,14 +29,12 @@ UNFINISHED_NAMES = {
     "unspool.interop.keras",
     "unspool.interop.onnx",
     "unspool.interop.torch",
-    "unspool.plots",
     "unspool.runtime",
 }
 UNFINISHED_DOCSTRINGS = {
     "Keras",
     "Model file",
     "ONNX",
-    "Plots",
     "Runtime",
     "Sequences and files",
 }

@@ -272,27 +272,29 @@ def test_plot_draws_each_picture(run, model, heartbeats, tmp_path, picture):
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # one epoch
-def test_demo_runs_the_first_experiment_whole(run, tmp_path, monkeypatch):
-    from unspool import datasets
-    from unspool.demos import sines
-
-    few = datasets.make_sine_classes(n_cycles=60)
-    monkeypatch.setattr(sines, "make_sine_classes", lambda *_: few)
-    done = run("demo", "sines", "-o", tmp_path / "demo", "--epochs", 1)
+def test_demo_runs_a_script_with_its_options(run, tmp_path):
+    done = run("demo", "forecast_in_numpy", "-o", tmp_path / "demo", "--epochs", 1, "--seed", 3)
     assert done.code == 0, done.err
-    assert sorted(file.name for file in (tmp_path / "demo").iterdir()) == [
-        "codes_by_class.png",
-        "codes_over_cycle_class0.png",
-        "codes_over_cycle_class1.png",
-        "data.png",
+    assert {file.name for file in (tmp_path / "demo").iterdir()} == {
+        "forecast.png",
+        "forecast.unspool",
+        "forecast_by_step.png",
         "history.png",
-        "reconstruction_class0.png",
-        "reconstruction_class1.png",
-        "sines.unspool",
-    ]
-    assert unspool.load(tmp_path / "demo" / "sines.unspool").latent_dim == 10
-    for told in ("test MSE", "largest difference", "test accuracy"):
-        assert told in done.out
+    }
+    model = unspool.load(tmp_path / "demo" / "forecast.unspool")
+    assert (model.latent_dim, model.epochs, model.random_state) == (100, 1, 3)
+    for result in ("test MSE", "largest difference"):
+        assert result in done.out
+
+
+def test_demo_refuses_options_that_it_does_not_have(run):
+    for option, value in (("--epochs", 1), ("--mnist", ".")):
+        done = run("demo", "machine_temperature", option, value)
+        assert done.code == 1
+        assert (
+            done.err == f"unspool: The demo 'machine_temperature' has no {option}; leave it out.\n"
+        )
+    assert "'two_sines'" in run("demo", "two_sins").err
 
 
 def test_version(run):

@@ -155,10 +155,11 @@ def test_a_model_that_cannot_be_written_is_told_in_one_line(run, heartbeats, tmp
     assert not (tmp_path / "m").exists()
 
 
-def test_unknown_demo(run):
-    done = run("demo", "sine")
+def test_an_unknown_demo_is_refused_with_the_names_of_all(run):
+    done = run("demo", "two_sins")
     assert done.code == 1
     assert done.err == (
-        "unspool: unknown demo 'sine': did you mean 'sines'? Known are 'images', 'machine', "
-        "'moving_digits', 'moving_ones', 'next_value', 'ramp', 'sines'.\n"
+        "unspool: unknown demo 'two_sins': did you mean 'two_sines'? Known are 'digit_images', "
+        "'forecast_in_numpy', 'machine_temperature', 'moving_mnist', 'padded_sequences', "
+        "'ramp_composite', 'two_sines'.\n"
     )

@@ -71,7 +71,10 @@ def test_one_dimension_is_a_series_of_one_feature(tmp_path):
     assert loaded.notes == ("read as one series of 9 steps, 1 feature",)
     refused(
         npy(tmp_path, np.arange(2000.0)),
-        "one series of 2,000 steps; say how to cut it, for example window=96 (--window 96).",
+        (
+            "the array is one series of 2,000 steps; cut it into windows, for example with "
+            "window=96 (--window 96)."
+        ),
     )
 
 
@@ -92,7 +95,7 @@ def test_rows_reads_two_dimensions_as_sequences_under_a_window_too(tmp_path):
     assert loaded.notes[0] == "array of 3x6 read as 3 sequences of 6 steps, one feature"
     refused(
         npy(tmp_path, numbers(3, 6, 2)),
-        "`rows` reads a 2-D array row by row, got an array of 3x6x2.",
+        "`rows` (--rows) reads the rows of a 2-D array, got an array of 3x6x2; leave `rows` out.",
         rows=True,
     )
 
@@ -106,7 +109,7 @@ def test_npz_by_its_usual_names(tmp_path, values, labels):
     assert loaded.source.lengths.tolist() == [4, 2, 0]
     np.testing.assert_array_equal(loaded.source[1], array[1, :2])
     assert loaded.index["label"].tolist() == [0, 1, 2]
-    assert loaded.notes[-1] == "labels found beside the values"
+    assert loaded.notes[-1] == "the file has labels"
 
 
 def test_npz_with_a_label_for_every_step_of_a_long_series(tmp_path):
@@ -125,26 +128,27 @@ def test_npz_with_a_label_for_every_step_of_a_long_series(tmp_path):
     [
         (
             {"train": np.ones((2, 3)), "test": np.ones((2, 3))},
-            "expected the values as 'X' or 'values' or as the only array, with 'lengths' and 'y' "
-            "or 'labels' beside it, and found 'test', 'train'; save it with such names.",
+            "expected the values as 'X' or 'values' (or as the only array), and optionally "
+            "'lengths' and 'y' or 'labels', got 'test', 'train'; save the arrays with these "
+            "names.",
         ),
         (
             {"X": np.ones((2, 3)), "ids": np.arange(2)},
-            "expected the values as 'X' or 'values' or as the only array, with 'lengths' and 'y' "
-            "or 'labels' beside it, and found 'ids'; save it with such names.",
+            "expected the values as 'X' or 'values' (or as the only array), and optionally "
+            "'lengths' and 'y' or 'labels', got 'ids'; save the arrays with these names.",
         ),
         (
             {"y": np.arange(2)},
-            "expected the values as 'X' or 'values' or as the only array, with 'lengths' and 'y' "
-            "or 'labels' beside it, and found no values; save it with such names.",
+            "expected the values as 'X' or 'values' (or as the only array), and optionally "
+            "'lengths' and 'y' or 'labels', got no values; save the arrays with these names.",
         ),
         (
             {"X": np.ones((2, 3)), "values": np.ones((2, 3))},
-            "both 'X' and 'values' could be the values; keep one.",
+            "both 'X' and 'values' may be the values; keep one.",
         ),
         (
             {"X": np.ones((2, 3)), "y": np.arange(2), "labels": np.arange(2)},
-            "both 'y' and 'labels' could be the labels; keep one.",
+            "both 'y' and 'labels' may be the labels; keep one.",
         ),
         (
             {"X": np.ones((2, 3)), "y": np.arange(3)},
@@ -163,8 +167,8 @@ def test_npz_that_does_not_say_what_is_what(tmp_path, arrays, told):
 def test_lengths_beside_one_long_series_are_refused(tmp_path):
     refused(
         npz(tmp_path, X=numbers(6, 2), lengths=np.arange(6)),
-        "'lengths' belongs to sequences, and with a window the array is one series; leave "
-        "'lengths' out, or read the rows as sequences with rows=True (--rows).",
+        "the file has 'lengths' of sequences, but with a window the array is read as one "
+        "series; leave 'lengths' out, or read rows as sequences with rows=True (--rows).",
         window=2,
     )
 
@@ -173,8 +177,8 @@ def test_lengths_beside_one_long_series_are_refused(tmp_path):
 def test_pickled_objects_are_refused(tmp_path, window):
     ragged = np.array([np.ones(2), np.ones(3)], dtype=object)
     told = (
-        "it holds pickled Python objects, which can run code when loaded and are not read; save "
-        "numbers: an array (N, T, F), or .npz with `X` and `lengths`."
+        "the file contains pickled Python objects, which can run code when they are loaded and "
+        "are not read; save numbers: an array (N, T, F), or .npz with `X` and `lengths`."
     )
     refused(npy(tmp_path, ragged), told, window=window)
     refused(npz(tmp_path, X=ragged), told, window=window)
@@ -183,33 +187,36 @@ def test_pickled_objects_are_refused(tmp_path, window):
 def test_arrays_that_are_no_sequences_are_told(tmp_path):
     refused(
         npy(tmp_path, np.ones((2, 2, 2, 2))),
-        "expected an array of 1 to 3 dimensions, got 4 (2x2x2x2); sequences are (N, T, F).",
+        "expected an array of 1 to 3 dimensions, got 4 (2x2x2x2); reshape it to (N, T, F).",
     )
     refused(
         npy(tmp_path, np.array(1.0)),
-        "expected an array of 1 to 3 dimensions, got 0 (); sequences are (N, T, F).",
+        "expected an array of 1 to 3 dimensions, got 0 (); reshape it to (N, T, F).",
     )
-    refused(npy(tmp_path, np.ones((0, 3))), "the array is empty, of shape (0, 3).")
-    refused(npy(tmp_path, np.array(["a"])), "expected an array of real numbers, got dtype <U1.")
+    refused(npy(tmp_path, np.ones((0, 3))), "the array of shape (0, 3) is empty; write it again.")
+    refused(
+        npy(tmp_path, np.array(["a"])),
+        "expected an array of real numbers, got dtype <U1; convert it to numbers.",
+    )
     refused(
         npy(tmp_path, np.ones((2, 2), complex)),
-        "expected an array of real numbers, got dtype complex128.",
+        "expected an array of real numbers, got dtype complex128; convert it to numbers.",
     )
     values = numbers(2, 3, 2)
     values[1, 1, 0] = np.nan
     refused(
         npy(tmp_path, values),
-        "Sequence 1 holds nan at step 1, feature 0; fill or drop such steps (steps that are NaN "
-        "in every feature up to the end of a sequence count as padding).",
+        "Sequence 1 holds nan at step 1, feature 0; fill or drop such steps (only steps at the "
+        "end that are NaN in every feature count as padding).",
     )
 
 
 def test_files_that_are_not_what_their_ending_says(tmp_path):
     (tmp_path / "a.npy").write_text("1,2\n")
-    told = "this is no .npy file (it does not begin like one); write it with numpy.save."
+    told = "this is not a .npy file (its first bytes differ); write it with numpy.save."
     refused(tmp_path / "a.npy", told)
     (tmp_path / "a.npz").write_text("1,2\n")
-    told = "this is no .npz file (it does not begin like one); write it with numpy.savez."
+    told = "this is not a .npz file (its first bytes differ); write it with numpy.savez."
     refused(tmp_path / "a.npz", told)
     path = npy(tmp_path, numbers(9, 9))
     path.write_bytes(path.read_bytes()[:-8])

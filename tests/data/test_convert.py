@@ -45,8 +45,8 @@ def test_nan_at_the_ends_is_padding():
 
 def test_nan_before_a_real_step_is_an_error():
     assert error_of(as_sequences, [[1.0, 2.0], [NAN, 3.0]]) == (
-        "Sequence 1 holds nan at step 0, feature 0; fill or drop such steps (steps that are NaN "
-        "in every feature up to the end of a sequence count as padding)."
+        "Sequence 1 holds nan at step 0, feature 0; fill or drop such steps (only steps at the "
+        "end that are NaN in every feature count as padding)."
     )
 
 
@@ -101,14 +101,14 @@ def test_float32_frames_stay_float32():
 
 
 SHAPES = (
-    "Expected sequences as (N, T, F) or (N, T), a list of (T_i, F), a frame, or "
-    "Windows(series, size), got an array of shape {}. Reshape your data: one series of T steps "
-    "goes in as (1, T, F)."
+    "Expected sequences as (N, T, F) or (N, T), a list of (T_i, F), a frame, or Windows(series, "
+    "size), got an array of shape {}. Reshape your data: give one series of T steps as (1, T, "
+    "F)."
 )
 ONE_SERIES = SHAPES.replace("one series of T", "one series of {}").replace(
-    "as (1, T, F).", "as [X] (X[None] for an array), or is cut by Windows(X, size)."
+    "as (1, T, F).", "as [X] (X[None] for an array), or cut it with Windows(X, size)."
 )
-TEXT = "; turn text into numbers with X.astype(float)."
+TEXT = "; convert text to numbers with X.astype(float)."
 
 
 @pytest.mark.parametrize(
@@ -131,12 +131,13 @@ TEXT = "; turn text into numbers with X.astype(float)."
         (
             np.ones((2, 3), complex),
             "Expected real numbers in X, got dtype complex128. Complex data not supported: give "
-            "real and imaginary parts as two features, or their size with numpy.abs.",
+            "real and imaginary parts as two features, or the absolute values with numpy.abs.",
         ),
         (
             np.array([["2020-01-01"]], "M8[D]"),
-            "Expected real numbers in X, got dtype datetime64[D]; dates and times are no features: "
-            "leave them out, or turn them into numbers, such as hours since the first.",
+            "Expected real numbers in X, got dtype datetime64[D]; dates and times cannot be "
+            "features: leave them out, or convert them to numbers, such as hours since the "
+            "first.",
         ),
         (
             {"a": 1},
@@ -146,14 +147,14 @@ TEXT = "; turn text into numbers with X.astype(float)."
         ),
         (
             pd.DataFrame({"a": [1.0], "b": ["x"]}),
-            "Expected numbers in column 'b', got String; drop it or choose columns. Where it says "
-            "which series a row belongs to see sequences_from_table.",
+            "Expected numbers in column 'b', got String; drop it or choose columns. If it says "
+            "which series a row belongs to, see sequences_from_table.",
         ),
         (
             [[[1, 2], [3]], [[4, 5], [6, 7]]],
-            "Expected numbers in sequence 0, got what is not: setting an array element with a "
-            "sequence. The requested array has an inhomogeneous shape after 1 dimensions. The "
-            "detected shape was (2,) + inhomogeneous part.",
+            "Expected numbers in sequence 0, but NumPy cannot read them: setting an array "
+            "element with a sequence. The requested array has an inhomogeneous shape after 1 "
+            "dimensions. The detected shape was (2,) + inhomogeneous part.",
         ),
     ],
     ids=lambda value: None if isinstance(value, str) else type(value).__name__,
@@ -207,8 +208,8 @@ def test_the_columns_of_frames_name_the_features():
         ([], "Expected at least one series, got an empty list."),
         (
             np.ones((2, 3, 4)),
-            "Expected a series as (T,) or (T, F) with rows as steps, got shape (2, 3, 4); of "
-            "several series give list(X).",
+            "Expected a series as (T,) or (T, F) with rows as steps, got shape (2, 3, 4); give "
+            "several series as list(X).",
         ),
         (
             np.ones((2, 0)),
@@ -216,26 +217,26 @@ def test_the_columns_of_frames_name_the_features():
         ),
         (
             [np.ones(3), np.ones((1, 1, 1))],
-            "Expected series 1 as (T,) or (T, F) with rows as steps, got shape (1, 1, 1); of "
-            "several series give list(X).",
+            "Expected series 1 as (T,) or (T, F) with rows as steps, got shape (1, 1, 1); give "
+            "several series as list(X).",
         ),
         (["a", "b"], "Expected real numbers in a series, got dtype <U1" + TEXT),
         ([np.ones(2), ["a"]], "Expected real numbers in series 1, got dtype <U1" + TEXT),
         (
             pd.DataFrame({"t": ["x"]}),
-            "Expected numbers in column 't', got String; drop it or choose columns. Where it says "
-            "which series a row belongs to see sequences_from_table.",
+            "Expected numbers in column 't', got String; drop it or choose columns. If it says "
+            "which series a row belongs to, see sequences_from_table.",
         ),
         (
             [pl.DataFrame({"a": [1], "b": [2]}), pl.DataFrame({"b": [2], "c": [1]})],
-            "Expected the columns ('a', 'b') of the first in every one, got ('b', 'c') in series "
+            "Expected the columns ('a', 'b'), as in the first series, got ('b', 'c') in series "
             "1; choose the same columns in all of them.",
         ),
         (
             [[[1, 2], [3]]],
-            "Expected numbers in series 0, got what is not: setting an array element with a "
-            "sequence. The requested array has an inhomogeneous shape after 1 dimensions. The "
-            "detected shape was (2,) + inhomogeneous part.",
+            "Expected numbers in series 0, but NumPy cannot read them: setting an array element "
+            "with a sequence. The requested array has an inhomogeneous shape after 1 "
+            "dimensions. The detected shape was (2,) + inhomogeneous part.",
         ),
     ],
     ids=lambda value: None if isinstance(value, str) else type(value).__name__,

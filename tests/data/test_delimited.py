@@ -100,7 +100,7 @@ def test_a_header_one_name_short_leaves_out_the_row_number(tmp_path):
     loaded = read_file(written(tmp_path, '"a","b"\n"7",1,2\n"8",3,4\n', "a.txt"), window=1)
     np.testing.assert_array_equal(loaded.source.series[0], [[1, 2], [3, 4]])
     assert loaded.notes == (
-        "the header is one name short: taken as that of all but the first column",
+        "the header has one name too few: the first column has no name",
         "the column without a name taken as row number, set aside",
         "2 columns as features: a, b",
     )
@@ -132,24 +132,32 @@ def test_rows_of_unequal_numbers_of_fields_are_told(tmp_path, separator):
     row = "5 6 7".replace(" ", "\t" if separator == " " else separator)
     refused(
         path,
-        f"expected 2 fields in row 4, got 3: {row!r}; every row needs as many as the first, "
-        "empty ones included.",
+        f"expected 2 fields in row 4, got 3: {row!r}; give every row as many fields as the "
+        "first, empty ones included.",
         window=1,
     )
 
 
 def test_text_that_is_no_utf8_is_told(tmp_path):
-    end = "so this is no text table; save it as UTF-8 text, or use the right ending."
+    end = "so it is not a text table; save it as UTF-8, or correct the ending of its name."
     latin = "a,b\n1,2\n".replace("a", "°C").encode("latin-1")
     refused(written(tmp_path, latin), f"byte 0xb0 is not UTF-8, {end}", window=1)
-    refused(written(tmp_path, b"PK\0\0,1\n"), f"it holds zero bytes, {end}", window=1)
+    refused(written(tmp_path, b"PK\0\0,1\n"), f"the file contains zero bytes, {end}", window=1)
     late = b"a,b\n" + b"1,2\n" * 60 + b"\xb0,2\n"
-    refused(written(tmp_path, late), f"column 'a' holds bytes that are not UTF-8, {end}", window=1)
+    refused(
+        written(tmp_path, late), f"column 'a' contains bytes that are not UTF-8, {end}", window=1
+    )
 
 
 def test_a_header_alone_and_blank_lines_alone_are_told(tmp_path):
-    refused(written(tmp_path, "a,b\n"), "there is a header and no row below it.", window=1)
-    refused(written(tmp_path, "\n  \n"), "the file holds nothing but blank lines.", window=1)
+    refused(
+        written(tmp_path, "a,b\n"),
+        ("the file has a header but no rows; write the data below the header."),
+        window=1,
+    )
+    refused(
+        written(tmp_path, "\n  \n"), "the file contains only blank lines; write it again.", window=1
+    )
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t", " "])
@@ -174,7 +182,7 @@ def test_so_may_lines_far_down_and_all_lines(tmp_path):
 def test_what_arrow_cannot_read_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("unspool.data.delimited.LARGEST_BLOCK", 2_000_000)
     path = written(tmp_path, "a\n1\n" + "x" * 6_000_000 + "\n1\n")
-    told = "the text does not read as a table: a line has more than 2 GiB; write the data as .npy."
+    told = "the text cannot be read as a table: a line has more than 2 GiB; write the data as .npy."
     refused(path, told, window=1)
 
 

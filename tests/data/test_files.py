@@ -74,14 +74,14 @@ def test_an_unknown_ending_is_told_with_the_known_ones(tmp_path, name, text):
 def test_a_missing_file_and_a_folder_are_told(tmp_path):
     refused(tmp_path / "no.csv", "there is no such file; check the path.")
     (tmp_path / "folder.csv").mkdir()
-    refused(tmp_path / "folder.csv", "this is a folder; name one file in it.")
+    refused(tmp_path / "folder.csv", "this is a folder; give the path of a file in it.")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_an_empty_file_is_told(tmp_path, ending):
     path = tmp_path / f"empty{ending}"
     path.touch()
-    refused(path, "the file is empty (0 bytes); nothing was written to it.", window=2)
+    refused(path, "the file is empty (0 bytes); write it again.", window=2)
 
 
 # Text cut in the middle of a row may still be whole, so only noise is tried there.
@@ -105,7 +105,10 @@ def test_columns_are_refused_where_a_file_has_none(tmp_path, ending):
     path = two_sequences(tmp_path / f"two{ending}")
     refused(
         path,
-        f"`columns`, `label` cannot be used: a {ending} file has no named columns; leave it out.",
+        (
+            f"`columns`, `label` cannot be used with a {ending} file, whose columns have no names; "
+            "leave them out."
+        ),
         columns=["a"],
         label="b",
     )
@@ -130,8 +133,8 @@ def test_faulty_arguments_are_told_together(tmp_path):
 @pytest.mark.parametrize("argument", [{"stride": 2}, {"tail": True}, {"short": "keep"}])
 def test_how_to_cut_is_refused_where_nothing_is_cut(tmp_path, argument):
     text = (
-        "`stride`, `tail` and `short` say how to cut windows, and no `window` was given; "
-        "give its number of steps, or leave them out."
+        "`stride`, `tail` and `short` say how to cut windows, but `window` is not given; set it "
+        "to the number of steps of a window, or leave the others out."
     )
     with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
         read_file(two_sequences(tmp_path / "two.tsv"), **argument)
@@ -140,8 +143,8 @@ def test_how_to_cut_is_refused_where_nothing_is_cut(tmp_path, argument):
 def test_what_windows_complain_of_gets_the_name_of_the_file(tmp_path):
     refused(
         two_sequences(tmp_path / "two.npy"),
-        "Expected a series of at least 9 steps (the window), got 2 in series 0; take a smaller "
-        "window, or short='keep' to take short series whole.",
+        "Expected a series of at least 9 steps (the window), got 2 in series 0; choose a "
+        "smaller window, or keep short series as one window with short='keep'.",
         window=9,
     )
 
@@ -160,7 +163,7 @@ def test_sequences_are_cut_one_by_one_and_keep_their_labels(tmp_path, ending):
         assert loaded.index["label"].tolist() == names
     assert loaded.series_ids == [0, 1]
     assert loaded.steps == {}
-    assert loaded.notes[-1] == "windows are cut from each of the 2 sequences by itself"
+    assert loaded.notes[-1] == "windows are cut from each of the 2 sequences, none across two"
 
 
 def test_tail_stride_and_short_reach_the_windows(tmp_path):

@@ -24,13 +24,13 @@ WRITTEN = [
 
 @pytest.mark.parametrize("written", WRITTEN)
 def test_dates_as_text_in_the_index(written):
-    with pytest.raises(InputError, match="since its index holds times; cut it into windows"):
+    with pytest.raises(InputError, match="since its index contains times; cut it into windows"):
         as_sequences(frame(HOURS.strftime(written)))
 
 
 @pytest.mark.parametrize("name", ["t", "step", "Time (s)", "seconds"])
 def test_an_index_of_numbers_that_is_called_so(name):
-    with pytest.raises(InputError, match="since its index holds times"):
+    with pytest.raises(InputError, match="since its index contains times"):
         as_sequences(frame(pd.Index(np.arange(12) / 2, name=name)))
 
 
@@ -57,7 +57,7 @@ def test_windows_over_a_column_whose_cells_are_series():
 
 def test_times_that_go_back_in_a_list_of_columns_of_one_length():
     one = pd.Series(VALUES[:, 0], index=HOURS)
-    with pytest.raises(InputError, match="in the index of sequence 1 they go back"):
+    with pytest.raises(InputError, match="in the index of sequence 1 times go back"):
         as_sequences([one, one[::-1]])
 
 

@@ -69,18 +69,19 @@ def test_a_file_larger_than_a_chunk(tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "this is no IDX file: it begins with nothing, not with 00 00; check that it is what "
-         "its name says."),
-        (b"PK\3\4", "this is no IDX file: it begins with 50 4b, not with 00 00; check that it is "
-         "what its name says."),
-        (b"\0\0\x0a\1", "this is no IDX file: its third byte is 0a, expected a type, one of "
-         "08 09 0b 0c 0d 0e; check that it is what its name says."),
-        (b"\0\0\x08\x21" + bytes(132), "expected at most 32 dimensions, got 33; reshape it where "
-         "it was written."),
-        (b"\0\0\x08", "the file ends within its header; get the file again."),
-        (header(2, 3)[:-1], "the file ends within its header; get the file again."),
-        (header(0, *[2**32 - 1] * 3), "its header promises 0x4294967295x4294967295x4294967295 "
-         "values of 1 byte, 20 bytes in all, a shape that no array can have; get the file again."),
+        (b"", "this is not an IDX file: it begins with nothing, not with 00 00; check the "
+              "ending of its name."),
+        (b"PK\3\4", "this is not an IDX file: it begins with 50 4b, not with 00 00; check the "
+                    "ending of its name."),
+        (b"\0\0\x0a\1", "this is not an IDX file: its third byte is 0a, not one of the types 08 "
+                        "09 0b 0c 0d 0e; check the ending of its name."),
+        (b"\0\0\x08\x21" + bytes(132), "expected at most 32 dimensions, got 33; reshape the "
+                                       "array and write it again."),
+        (b"\0\0\x08", "the file ends within its header; download the file again."),
+        (header(2, 3)[:-1], "the file ends within its header; download the file again."),
+        (header(0, *[2**32 - 1] * 3), "its header says 0x4294967295x4294967295x4294967295 "
+                                      "values of 1 byte, 20 bytes in all, a shape that no array "
+                                      "can have; download the file again."),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("gzipped", [False, True])
@@ -88,14 +89,14 @@ def test_a_header_that_says_nothing_usable(tmp_path, content, told, gzipped):
     refused(written(tmp_path, gzip.compress(content) if gzipped else content), told)
 
 
-def test_fewer_or_more_bytes_than_promised(tmp_path):
+def test_fewer_or_more_bytes_than_declaredd(tmp_path):
     content = idx_bytes(np.ones((2, 3), np.int32))
-    promise = "its header promises 2x3 values of 4 bytes, 36 bytes in all, and"
-    again = "get the file again."
+    declared = "its header says 2x3 values of 4 bytes, 36 bytes in all, but"
+    again = "download the file again."
     for other, length in [(content[:-1], 35), (content[:12], 12), (content + b"\0", 37)]:
-        refused(written(tmp_path, other), f"{promise} the file has {length}; {again}")
+        refused(written(tmp_path, other), f"{declared} the file has {length}; {again}")
         found = "more" if length > 36 else f"only {length}"
-        refused(written(tmp_path, gzip.compress(other)), f"{promise} there are {found}; {again}")
+        refused(written(tmp_path, gzip.compress(other)), f"{declared} there are {found}; {again}")
 
 
 def test_gzip_that_is_cut_or_damaged(tmp_path):
@@ -112,8 +113,8 @@ def test_gzip_that_is_cut_or_damaged(tmp_path):
         nonsense,
     ):
         path = written(tmp_path, content)
-        told = re.escape(f"{path}: its gzip is damaged or cut off (")
-        with pytest.raises(InputError, match=rf"^{told}.+\); get the file again\.$"):
+        told = re.escape(f"{path}: its gzip data are damaged or cut off (")
+        with pytest.raises(InputError, match=rf"^{told}.+\); download the file again\.$"):
             read_idx(path)
 
 
@@ -122,27 +123,29 @@ def test_an_absurd_size_takes_no_memory(tmp_path, shape):
     path = written(tmp_path, header(*shape) + b"few")
     values = "x".join(map(str, shape))
     size = np.prod(np.array(shape, object)) + 4 + 4 * len(shape)
-    promise = f"its header promises {values} values of 1 byte, {size:,} bytes in all"
+    declared = f"its header says {values} values of 1 byte, {size:,} bytes in all"
     tracemalloc.start()
     try:
-        refused(path, f"{promise}, and the file has {path.stat().st_size}; get the file again.")
+        refused(
+            path, (f"{declared}, but the file has {path.stat().st_size}; download the file again.")
+        )
         length = path.write_bytes(gzip.compress(path.read_bytes()))
         refused(
             path,
-            f"{promise}, more than 200 times the {length} of the file; if that is meant, unpack it "
-            "(gunzip) and read the result.",
+            f"{declared}, more than 200 times the {length} of the file; if that is intended, "
+            "unpack it (gunzip) and read the result.",
         )
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
 
 
-def test_a_promise_that_gzip_could_keep_takes_memory_only_as_it_is_kept(tmp_path):
+def test_a_declared_that_gzip_could_keep_takes_memory_only_as_it_is_kept(tmp_path):
     path = written(tmp_path, gzip.compress(header(60_000_000) + b"few"))
-    promise = "its header promises 60000000 values of 1 byte, 60,000,008 bytes in all"
+    declared = "its header says 60000000 values of 1 byte, 60,000,008 bytes in all"
     tracemalloc.start()
     try:
-        refused(path, f"{promise}, and there are only 11; get the file again.")
+        refused(path, f"{declared}, but there are only 11; download the file again.")
         assert tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:
         tracemalloc.stop()
@@ -155,8 +158,8 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path):
     try:
         refused(
             path,
-            "its header promises 10 values of 1 byte, 18 bytes in all, and there are more; get the "
-            "file again.",
+            "its header says 10 values of 1 byte, 18 bytes in all, but there are more; download "
+            "the file again.",
         )
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
@@ -183,7 +186,7 @@ def test_images_become_sequences_of_their_rows(tmp_path):
     assert loaded.index == {}
     assert loaded.notes == (
         "array of 3x4x5 read as 3 sequences of 4 steps, 5 features",
-        "the rows of an image are its steps, the columns its features",
+        "the rows of an image are read as steps, its columns as features",
     )
 
 
@@ -198,11 +201,14 @@ def test_other_shapes_are_read_like_arrays(tmp_path):
     assert len(loaded.notes) == 1
     refused(
         written(tmp_path, idx_bytes(np.arange(9, dtype=np.uint8))),
-        "one series of 9 steps; say how to cut it, for example window=96 (--window 96).",
+        (
+            "the array is one series of 9 steps; cut it into windows, for example with window=96 "
+            "(--window 96)."
+        ),
         read_file,
     )
     refused(
         written(tmp_path, idx_bytes(np.ones((0, 4, 4), np.uint8))),
-        "the array is empty, of shape (0, 4, 4).",
+        "the array of shape (0, 4, 4) is empty; write it again.",
         read_file,
     )

@@ -165,7 +165,7 @@ def test_every_guess_is_told():
         "2 columns as features: a, b",
     )
     assert find_roles(frame, NOTHING, ["b"]).notes[-2:] == (
-        "columns not asked for are left out: a",
+        "columns that are not in `columns` are left out: a",
         "1 column as feature: b",
     )
     assert find_roles(frame, NOTHING, None, rows=True).notes[-1] == "2 columns as steps: a, b"
@@ -183,22 +183,22 @@ def test_unknown_names_are_told_together_with_the_nearest():
 def test_names_that_contradict_each_other_are_told():
     frame = table(a=[1, 2], time=[0, 1])
     assert error_of(frame, columns=["a"], label="a") == (
-        "column 'a' is named as `label` and again as `columns`."
+        "column 'a' is given as `label` and as `columns`; leave one out."
     )
     assert error_of(frame, columns=["a", "a"]) == (
-        "column 'a' is named as `columns` and again as `columns`."
+        "column 'a' is given as `columns` and as `columns`; leave one out."
     )
     assert error_of(frame, columns=[]) == (
-        "`columns` is empty; name at least one feature, or leave it out."
+        "`columns` is empty; name at least one feature, or leave `columns` out."
     )
     assert error_of(frame.drop(["a"])) == (
         "no column is left as a feature: column 'time' taken as time, set aside. "
-        "Name the features with `columns`."
+        "Name the features with `columns` (--columns)."
     )
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
     assert error_of(twice) == (
-        "column name 'a' appears twice; rename one of the columns, or name the features with "
-        "`columns` and leave it out."
+        "column name 'a' appears twice; rename all but one of the columns, or name other features "
+        "with `columns` (--columns)."
     )
 
 
@@ -213,4 +213,4 @@ def test_a_name_that_is_there_twice_does_no_harm_where_it_is_left_out():
             find_roles(table, {**named, "id": role}, columns)
     roles = find_roles(table, named, ["time"])
     assert roles.features == ["time"]
-    assert roles.notes[0] == "columns not asked for are left out: a, b"
+    assert roles.notes[0] == "columns that are not in `columns` are left out: a, b"

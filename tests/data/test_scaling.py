@@ -176,8 +176,8 @@ def test_float32_in_which_values_cannot_be_told_apart_is_refused(kind, vary):
     with pytest.raises(InputError) as caught:
         scaler.apply(values.astype(np.float32))
     assert str(caught.value) == (
-        "Expected float64, got float32, which near 1e+09 can only hold values about 1e+02 apart; "
-        f"feature 1 was fitted on values that vary by {vary}."
+        "Expected float64, got float32, whose resolution near 1e+09 is 1e+02; feature 1 was "
+        f"fitted on values that vary by {vary}."
     )
 
 

@@ -66,8 +66,8 @@ def test_a_step_at_the_end_that_is_nan_in_one_feature_is_an_error():
     values[1, 2, 0] = np.nan
     values[0, 2] = np.nan  # padding, beside it
     assert error_of(Sequences, values) == (
-        "Sequence 1 holds nan at step 2, feature 0; fill or drop such steps (steps that are NaN "
-        "in every feature up to the end of a sequence count as padding)."
+        "Sequence 1 holds nan at step 2, feature 0; fill or drop such steps (only steps at the "
+        "end that are NaN in every feature count as padding)."
     )
 
 
@@ -77,8 +77,8 @@ def test_a_message_names_the_sequence_and_the_step_that_is_not_finite(bad, monke
     values = np.ones((9, 4, 1))
     values[7, 1] = bad
     assert error_of(Sequences, values) == (
-        f"Sequence 7 holds {bad} at step 1, feature 0; fill or drop such steps (steps that are "
-        "NaN in every feature up to the end of a sequence count as padding)."
+        f"Sequence 7 holds {bad} at step 1, feature 0; fill or drop such steps (only steps at "
+        "the end that are NaN in every feature count as padding)."
     )
 
 
@@ -93,8 +93,8 @@ def test_given_lengths_say_what_is_padding_and_nan_within_them_is_an_error():
     [
         (
             {"values": np.ones((4, 3))},
-            "Expected sequences of shape (N, T, F), got an array of shape (4, 3); a single "
-            "sequence goes in as (1, T, F).",
+            "Expected sequences of shape (N, T, F), got an array of shape (4, 3); give a single "
+            "sequence as (1, T, F).",
         ),
         (
             {"values": np.ones((4, 3, 0))},
@@ -122,18 +122,19 @@ def test_given_lengths_say_what_is_padding_and_nan_within_them_is_an_error():
         ),
         (
             {"values": [[["a"], ["b"]]]},
-            "Expected real numbers in sequences, got dtype <U1; turn text into numbers with "
+            "Expected real numbers in sequences, got dtype <U1; convert text to numbers with "
             "X.astype(float).",
         ),
         (
             {"values": np.ones((2, 3, 1), complex)},
-            "Expected real numbers in sequences, got dtype complex128. Complex data not supported: "
-            "give real and imaginary parts as two features, or their size with numpy.abs.",
+            "Expected real numbers in sequences, got dtype complex128. Complex data not "
+            "supported: give real and imaginary parts as two features, or the absolute values "
+            "with numpy.abs.",
         ),
         (
             {"values": [[[{}]]]},
-            "Expected numbers in sequences, got what is not: float() argument must be a string "
-            "or a real number, not 'dict'.",
+            "Expected numbers in sequences, but NumPy cannot read them: float() argument must "
+            "be a string or a real number, not 'dict'.",
         ),
     ],
 )
@@ -197,13 +198,13 @@ def test_from_list_takes_nan_at_the_end_of_a_sequence_as_padding():
         ),
         (
             [[1.0, 2.0], ["a"]],
-            "Expected real numbers in sequence 1, got dtype <U1; turn text into numbers with "
+            "Expected real numbers in sequence 1, got dtype <U1; convert text to numbers with "
             "X.astype(float).",
         ),
         (
             [[1.0, 2.0], [1.0, None, np.inf, 3.0]],
-            "Sequence 1 holds nan at step 1, feature 0; fill or drop such steps (steps that are "
-            "NaN in every feature up to the end of a sequence count as padding).",
+            "Sequence 1 holds nan at step 1, feature 0; fill or drop such steps (only steps at "
+            "the end that are NaN in every feature count as padding).",
         ),
     ],
 )

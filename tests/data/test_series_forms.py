@@ -98,8 +98,8 @@ OF_NO_SERIES = {
     "hidden numbers": (hidden(PADDED[2]), r"Series 0 holds nan at step 5, feature 0"),
     "missing numbers": (FRAME.astype("Int64", errors="ignore").replace(0, pd.NA), r"holds nan"),
     "times that go back": (FRAME.set_index(DAYS[::-1]), r"times that increase.*sort_index"),
-    "array of series": (CUBE, r"of several series give list\(X\)"),
-    "Windows": (Windows(SERIES, 4), r"got Windows; put what it holds in a list"),
+    "array of series": (CUBE, r"give several series as list\(X\)"),
+    "Windows": (Windows(SERIES, 4), r"got Windows; copy its entries to a list"),
 }
 
 

@@ -13,7 +13,7 @@ from unspool.data.tables import sequences_from_table
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
-WAY_OUT = "; fill or drop such rows, or leave the column out with `columns`."
+WAY_OUT = "; fill or drop such rows, or name other features with `columns` (--columns)."
 
 
 def written(tmp_path, text):
@@ -52,8 +52,8 @@ def test_without_a_time_windows_start_at_numbers(tmp_path):
 def test_one_series_that_nothing_cuts_is_refused(tmp_path):
     refused(
         written(tmp_path, "a\n" + "1\n" * 1234),
-        "one series of 1,234 steps; say how to cut it, for example window=96 (--window 96), or "
-        "rows=True (--rows) if each row is a sequence of its own.",
+        "the table is one series of 1,234 steps; cut it into windows, for example with "
+        "window=96 (--window 96), or, if each row is a sequence, set rows=True (--rows).",
     )
 
 
@@ -70,7 +70,7 @@ def test_an_id_makes_sequences_in_the_order_of_first_appearance(tmp_path, mixed)
     assert loaded.index["id"].tolist() == ["z", "a"]
     assert loaded.series_ids == ["z", "a"]
     assert [one.tolist() for one in loaded.steps["time"]] == [[0, 1, 2], [0, 1]]
-    assert loaded.notes[-1] == "2 series, told apart by column 'id'"
+    assert loaded.notes[-1] == "2 series, by column 'id'"
 
 
 @pytest.mark.parametrize("mixed", [False, True])
@@ -113,7 +113,7 @@ def test_rows_are_sequences_and_empty_ends_are_padding(tmp_path):
     assert loaded.index["id"].tolist() == ["u", "v"]
     assert loaded.index["label"].tolist() == ["a", "b"]
     assert loaded.index["time"][0] == np.datetime64("2024-02-01")
-    assert loaded.notes[-1] == "each of 2 rows taken as a sequence of one feature"
+    assert loaded.notes[-1] == "each of 2 rows read as a sequence of one feature"
 
 
 def test_an_empty_cell_within_a_row_is_refused(tmp_path):
@@ -136,30 +136,39 @@ def test_nan_in_parquet_is_told_as_nan(tmp_path):
 
 
 def test_what_is_no_number_is_told_with_an_example_and_the_way_out(tmp_path):
-    way_out = "name the features with `columns`, or 'b' as `time`, `id` or `label`."
-    text = f"column 'b' holds text such as 'red'; {way_out}"
+    way_out = (
+        "name the features with `columns` (--columns), or this column with `time`, `id` or `label` "
+        "(--time, --id, --label)."
+    )
+    text = f"column 'b' contains text such as 'red', not numbers; {way_out}"
     refused(written(tmp_path, "a,b\n1,red\n2,blue\n"), text, window=1)
-    text = f"column 'b' mixes numbers and text: 'x1' in data row 2; correct the file, or {way_out}"
+    text = f"column 'b' mixes numbers and text, 'x1' in data row 2; correct the file, or {way_out}"
     refused(written(tmp_path, "a,b\n1,5\n2,x1\n3,?\n"), text, window=1)
-    text = f"column 'b' holds no numbers but date32[day], such as '2024-01-01'; {way_out}"
+    text = f"column 'b' contains date32[day] such as '2024-01-01', not numbers; {way_out}"
     path = written(tmp_path, "date,b,v\n2024-01-01,2024-01-01,1\n2024-01-02,2024-01-02,1\n")
     refused(path, text, window=1)
 
 
 def test_a_text_column_may_be_left_out(tmp_path):
     loaded = read_file(written(tmp_path, "a,b\n1,red\n2,blue\n"), window=1, columns=["a"])
-    assert loaded.notes == ("columns not asked for are left out: b", "1 column as feature: a")
+    assert loaded.notes == (
+        "columns that are not in `columns` are left out: b",
+        "1 column as feature: a",
+    )
 
 
 def test_every_row_needs_its_time_and_its_series(tmp_path):
     path = written(tmp_path, "id,t,v\na,0,1\na,1,2\nb,,3\n")
-    refused(path, "time column 't' is empty in data row 3; every row needs its time.")
+    refused(path, "time column 't' is empty in data row 3; fill it, since every row needs a time.")
     path = written(tmp_path, "unit,v\n1,1\n1,2\n,3\n")
-    refused(path, "id column 'unit' is empty in data row 3; every row needs its series.")
+    refused(
+        path,
+        ("id column 'unit' is empty in data row 3; fill it, since every row belongs to a series."),
+    )
     path = written(tmp_path, "when,v\nnoon,1\nnight,2\n")
     text = (
-        "column 'when' does not read as numbers or as dates and times (its first value is "
-        "'noon'); write them like 2024-01-31 13:00:00."
+        "column 'when' cannot be read as numbers or as dates and times (its first value is "
+        "'noon'); write times like 2024-01-31 13:00:00."
     )
     refused(path, text, time="when", window=1)
 
@@ -211,7 +220,7 @@ def test_parquet_decimals_are_numbers_and_a_table_without_rows_is_told(tmp_path)
     pq.write_table(pa.table({"a": pa.array([1, 2]).cast(pa.decimal128(21, 2))}), path)
     np.testing.assert_array_equal(read_file(path, window=1).source.series[0], [[1], [2]])
     pq.write_table(pa.table({"a": pa.array([], pa.float64())}), path)
-    refused(path, "the table holds no rows.", window=1)
+    refused(path, "the table has no rows; write it again.", window=1)
 
 
 @pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
@@ -236,7 +245,7 @@ def test_frames_that_make_no_sequences_are_told():
 
     frame = pd.DataFrame({"id": [1, 1], "t": [1, 0], "label": ["x", "y"]})
     assert error_of(frame, time="t", columns=["t"]) == (
-        "column 't' is named as `time` and again as `columns`."
+        "column 't' is given as `time` and as `columns`; leave one out."
     )
     assert error_of(frame, columns=["t"], time="tt") == (
         "`time`: unknown column 'tt': did you mean 't'? Known are 'id', 'label', 't'."
@@ -245,12 +254,13 @@ def test_frames_that_make_no_sequences_are_told():
         "time goes back once in column 't', at data row 2, from 1 to 0; sort the table by 't'."
     )
     assert error_of(frame) == (
-        "column 'label' holds text such as 'x'; name the features with `columns`, or 'label' as "
-        "`time`, `id` or `label`."
+        "column 'label' contains text such as 'x', not numbers; name the features with "
+        "`columns` (--columns), or this column with `time`, `id` or `label` (--time, --id, "
+        "--label)."
     )
     assert error_of(frame.iloc[:0], columns=["t"]) == (
-        "Expected at least one row, got a table without any."
+        "Expected at least one row, got an empty table."
     )
     assert error_of([[1, 2]]).startswith(
-        "Expected a pandas or polars DataFrame or a pyarrow Table, got list that does not read as"
+        "Expected a pandas or polars DataFrame or a pyarrow Table, got list, which cannot be read"
     )

@@ -35,10 +35,10 @@ def test_time_that_stands_still_is_fine_and_rows_out_of_order_are_not(tmp_path):
     path = written(tmp_path, "when,v\n2024-01-01,1\n2024-01-01,2\n2024-01-03,3\n2024-01-02,4\n")
     back = "time goes back once in column 'when', at data row 4, from 2024-01-03 to 2024-01-02"
     ways = (
-        "if it holds several series, name the column that tells them apart with `id` (--id); "
+        "if the file contains several series, name the column of their ids with `id` (--id); "
         "otherwise sort the file by 'when'"
     )
-    way_out = ", or name the features with `columns` to do without"
+    way_out = ", or name the features with `columns` (--columns) to ignore it"
     refused(path, f"{back}; {ways}{way_out}.", window=1)
     refused(path, f"{back}; {ways}.", window=1, time="when", columns=["v"])
     loaded = read_file(path, window=2, columns=["v"])
@@ -52,8 +52,8 @@ def test_time_need_only_be_in_order_within_a_series(tmp_path):
     assert len(read_file(written(tmp_path, text.format(2))).source) == 2
     refused(
         written(tmp_path, text.format(0)),
-        "time goes back once in column 't', at data row 4, from 1 to 0; sort the file by 't', or "
-        "name the features with `columns` to do without.",
+        "time goes back once in column 't', at data row 4, from 1 to 0; sort the file by 't', "
+        "or name the features with `columns` (--columns) to ignore it.",
     )
 
 
@@ -82,7 +82,10 @@ def test_how_often_time_goes_back_is_counted_over_all_series(tmp_path):
     # Numbers that nobody called times may be anything, such as a temperature called T.
     refused(
         path,
-        f"{back}; sort the file by 't', or name the features with `columns` to do without.",
+        (
+            f"{back}; sort the file by 't', or name the features with `columns` (--columns) to "
+            "ignore it."
+        ),
         window=4,
     )
 

@@ -59,30 +59,33 @@ def test_tsv_with_nan_at_the_end_is_padded(tmp_path):
     [
         (
             "1\t1\tNaN\t3\n",
-            "line 1: nan at step 1 of channel 0; fill or drop it (only NaN in every channel up to "
+            "line 1: step 1 of channel 0 is nan; fill or drop it (only NaN in every channel at "
             "the end of a sequence is padding).",
         ),
         (
             "1\t1\t2\n\n2\t1\tinf\n",
-            "line 3: inf at step 1 of channel 0; fill or drop it (only NaN in every channel up to "
+            "line 3: step 1 of channel 0 is inf; fill or drop it (only NaN in every channel at "
             "the end of a sequence is padding).",
         ),
-        ("1\tNaN\tNaN\n", "line 1: the sequence holds no value; drop the line."),
+        ("1\tNaN\tNaN\n", "line 1: the sequence has no value; drop the line."),
         (
             "1\t1\t2\n2\t3\n",
-            "line 2: expected 2 steps like the first line, got 1; shorter sequences end in NaN.",
+            (
+                "line 2: expected 2 steps as in the first line, got 1; pad shorter sequences with "
+                "NaN."
+            ),
         ),
         (
             "time\tvalue\n0\t1\n",
-            "line 1: expected a number at step 0, got 'value'; a table with a header goes into a "
-            ".csv or .txt file.",
+            "line 1: expected a number at step 0, got 'value'; correct it, or give a table with "
+            "a header the ending .csv or .txt.",
         ),
         (
             "1,2,3\n",
-            "line 1: expected a label and steps, separated by tabs, got '1,2,3'; a table with "
-            "other separators is read from a .csv or .txt file.",
+            "line 1: expected a label and steps, separated by tabs, got '1,2,3'; give a table "
+            "with other separators the ending .csv or .txt.",
         ),
-        ("\n\n", "the file holds no sequences."),
+        ("\n\n", "the file contains no sequences; write it again."),
     ],
 )
 def test_tsv_faults_are_told_with_their_line(tmp_path, text, told):
@@ -131,13 +134,13 @@ def test_ts_without_dimensions_takes_those_of_the_first_line(tmp_path):
     path = ts(tmp_path, MULTI.replace("@dimensions 2\n", "") + "1:2:3:up\n1:2:up\n")
     refused(
         path,
-        "line 9: expected 3 channels, got 2; channels and the label are separated by ':'.",
+        "line 9: expected 3 channels, got 2; separate the channels and the label by ':'.",
     )
 
 
 @pytest.mark.parametrize(("header", "dimensions", "line"), [(MULTI, 2, 9), (UNI, 1, 8)])
 def test_ts_with_other_channels_than_declared(tmp_path, header, dimensions, line):
-    told = f"expected {dimensions} channels, got 3; channels and the label are separated by ':'."
+    told = f"expected {dimensions} channels, got 3; separate the channels and the label by ':'."
     refused(ts(tmp_path, header + "1:2:3:up\n"), f"line {line}: {told}")
 
 
@@ -146,7 +149,7 @@ def test_ts_with_other_channels_than_declared(tmp_path, header, dimensions, line
     [
         (
             "@univariate true\n",
-            "there is no line `@data`; it stands between the header and the sequences.",
+            "there is no line `@data`; write it between the header and the sequences.",
         ),
         (
             "@univariate true\n1,2:up\n",
@@ -176,11 +179,14 @@ def test_ts_with_other_channels_than_declared(tmp_path, header, dimensions, line
         ),
         (
             "#\n@timestamps true\n@data\n",
-            "line 2: `@timeStamps true` is not supported; write the values without their times, "
-            "at equal distances, and `@timeStamps false`.",
+            "line 2: `@timeStamps true` is not supported; write values without times, equally "
+            "spaced in time, and `@timeStamps false`.",
         ),
-        ("@classLabel true\n@data\n", "line 1: expected the labels after `@classLabel true`."),
-        ("@univariate true\n@data\n\n", "there is no sequence below `@data`."),
+        (
+            "@classLabel true\n@data\n",
+            ("line 1: expected labels after `@classLabel true`, got none; list them."),
+        ),
+        ("@univariate true\n@data\n\n", "there is no sequence below `@data`; write one per line."),
     ],
 )
 def test_faults_in_a_ts_header_are_told_with_their_line(tmp_path, header, told):
@@ -190,25 +196,31 @@ def test_faults_in_a_ts_header_are_told_with_their_line(tmp_path, header, told):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("1,2:3:up", "expected 2 steps in channel 0 like in channel 0, got 1."),
+        (
+            "1,2:3:up",
+            (
+                "expected 2 steps in channel 1, as in channel 0, got 1; write the same "
+                "number of values."
+            ),
+        ),
         (
             "1,2:3,4:5,6:up",
-            "expected 2 channels, got 3; channels and the label are separated by ':'.",
+            "expected 2 channels, got 3; separate the channels and the label by ':'.",
         ),
-        ("1,2:up", "expected 2 channels, got 1; channels and the label are separated by ':'."),
+        ("1,2:up", "expected 2 channels, got 1; separate the channels and the label by ':'."),
         ("1,x:3,4:up", "expected a number at channel 0, step 1, got 'x'; correct it."),
         (
             "1,2:?,4:up",
-            "nan at step 0 of channel 1; fill or drop it (only NaN in every channel up to the end "
+            "step 0 of channel 1 is nan; fill or drop it (only NaN in every channel at the end "
             "of a sequence is padding).",
         ),
         (
             "1,2:3,?:up",
-            "nan at step 1 of channel 1; fill or drop it (only NaN in every channel up to the end "
+            "step 1 of channel 1 is nan; fill or drop it (only NaN in every channel at the end "
             "of a sequence is padding).",
         ),
         ("1,2:3,4:dwn", "unknown label 'dwn': did you mean 'down'? Known are 'down', 'up'."),
-        ("?,?:?,?:up", "the sequence holds no value; drop the line."),
+        ("?,?:?,?:up", "the sequence has no value; drop the line."),
     ],
 )
 def test_faults_in_a_ts_sequence_are_told_with_their_line(tmp_path, line, told):
@@ -218,7 +230,7 @@ def test_faults_in_a_ts_sequence_are_told_with_their_line(tmp_path, line, told):
 
 def test_ts_that_breaks_its_promise_of_equal_lengths(tmp_path):
     header = UNI.replace("@data", "@equalLength true\n@data")
-    told = "steps as `@equalLength true` promises, got 1."
+    told = "steps, since the header has `@equalLength true`, got 1; correct the header or the line."
     refused(ts(tmp_path, header + "1,2:up\n3:up\n"), f"line 10: expected 2 {told}")
     header = header.replace("@data", "@seriesLength 3\n@data")
     refused(ts(tmp_path, header + "1:up\n"), f"line 10: expected 3 {told}")
@@ -226,6 +238,6 @@ def test_ts_that_breaks_its_promise_of_equal_lengths(tmp_path):
 
 def test_ts_targets_and_bytes_that_do_not_read(tmp_path):
     path = ts(tmp_path, "@targetlabel true\n@data\n1,2:high\n")
-    refused(path, "line 3: expected a number as target, got 'high'.")
+    refused(path, "line 3: expected a number as target, got 'high'; correct it.")
     path = ts(tmp_path, UNI.encode() + b"1,2:\xb0\n")
     refused(path, "line 8: byte 0xb0 is not UTF-8 text; save the file as UTF-8.")

@@ -216,8 +216,8 @@ def test_chunks_hold_every_step_once_and_their_mean_is_the_mean_sequence(chunk_v
 
 
 SHORT = (
-    "Expected a series of at least {} steps (the window), got {} in series {}; take a smaller "
-    "window, or short='keep' to take short series whole."
+    "Expected a series of at least {} steps (the window), got {} in series {}; choose a smaller "
+    "window, or keep short series as one window with short='keep'."
 )
 
 
@@ -373,7 +373,7 @@ def test_overlap_mean_averages_what_lies_on_a_step(trailing):
 
 
 def test_overlap_mean_of_nothing_is_refused():
-    message = "Expected at least one window to average over, got none."
+    message = "Expected at least one window to average, got none."
     assert error_of(overlap_mean, Windows(np.arange(9), 4), iter([])) == message
 
 

@@ -102,9 +102,9 @@ def test_npy_holds_the_array_or_the_numeric_columns(tmp_path):
 
 
 def test_npy_without_numbers_is_told_and_leaves_nothing(tmp_path):
-    told = "A .npy file holds numbers, and no column is numeric; write .csv."
+    told = "A .npy file contains numbers, but no column is numeric; write .csv."
     refused(told, write_table, {"id": ["a"]}, tmp_path / "a.npy")
-    told = "A .npy file holds numbers here, got dtype object; write .csv."
+    told = "A .npy file contains numbers, but the array has dtype object; write .csv."
     array = np.array([None])
     refused(told, write_table, {"n": [1]}, tmp_path / "a.npy", array=array)
     assert os.listdir(tmp_path) == []
@@ -168,8 +168,8 @@ def test_columns_that_make_no_table_are_told(tmp_path):
     path = tmp_path / "a.csv"
     refused("Expected at least one column to write, got none.", write_table, {}, path)
     told = (
-        "Expected column 'b' of shape (2,) like 'a', got (3,).\n"
-        "Expected column 'c' of shape (2,) like 'a', got (2, 1)."
+        "Expected column 'b' of shape (2,), as 'a', got (3,).\nExpected column 'c' of shape "
+        "(2,), as 'a', got (2, 1)."
     )
     ragged = {"a": [1, 2], "b": [1, 2, 3], "c": [[1], [2]]}
     refused(told, write_table, ragged, path)

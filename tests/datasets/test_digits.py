@@ -103,8 +103,8 @@ def test_files_that_hold_something_else_are_refused(tmp_path):
     folder_of(tmp_path, contents)
     (tmp_path / NAMES[3]).write_bytes(idx_bytes(y_test)[:-1])
     assert_refused(
-        f"{tmp_path / NAMES[3]}: its header promises 3 values of 1 byte, 11 bytes in all, and the "
-        "file has 10; get the file again.",
+        f"{tmp_path / NAMES[3]}: its header says 3 values of 1 byte, 11 bytes in all, but the "
+        "file has 10; download the file again.",
         load_mnist,
         tmp_path,
     )

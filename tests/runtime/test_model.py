@@ -441,7 +441,10 @@ def test_a_future_that_is_unknown_or_no_number_has_no_score(pairs):
     y[2, 1] = np.nan
     raises("Expected finite numbers in `y`, got others.", model.score, rows(), y)
     raises(
-        "Expected real numbers in `y`, got dtype <U1; turn text into numbers with X.astype(float).",
+        (
+            "Expected real numbers in `y`, got dtype <U1; convert text to numbers with "
+            "X.astype(float)."
+        ),
         model.score,
         rows(),
         [["a"]] * 20,

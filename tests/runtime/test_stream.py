@@ -158,7 +158,7 @@ def test_a_bad_step_is_refused_and_not_read(models):
         ),
         (
             ["abc"],
-            "Expected real numbers in a step, got dtype <U3; turn text into numbers with "
+            "Expected real numbers in a step, got dtype <U3; convert text to numbers with "
             "X.astype(float).",
         ),
     ]:

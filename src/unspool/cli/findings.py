@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unspool import _checks
-from unspool._files import atomic_write, check_not_overwriting, check_output_path
+from unspool._files import check_not_overwriting, check_output_path
 from unspool.anomaly import events
 from unspool.cli import options
-from unspool.cli.plot import ENDINGS
+from unspool.cli.pictures import PICTURE_ENDINGS, save_picture
 from unspool.data.write import check_writable, write_table
 from unspool.errors import InputError
 
@@ -47,7 +47,7 @@ class Outputs:
         """
         for path, what, endings in (
             (self.events, "ending", events.ENDINGS),
-            (self.plot, "ending of a picture", ENDINGS),
+            (self.plot, "ending of a picture", PICTURE_ENDINGS),
         ):
             if path is not None and path.suffix.lower() not in endings:
                 raise InputError(f"{path}: {_checks.unknown_name(what, path.suffix, endings)}")
@@ -131,7 +131,6 @@ def _draw(path: Path, found: "Detection", steps: "Steps", labels: Any) -> None:
     )
     if "time" not in steps.columns:
         display.ax_[-1].set_xlabel("step", fontsize=9)
-    with atomic_write(path) as file:
-        display.figure_.savefig(file, format=path.suffix[1:].lower(), dpi=150)
+    save_picture(display, path)
     told = f", of the series {called}, whose score is highest" if called is not None else ""
     options.say(f"wrote {path}{told}")

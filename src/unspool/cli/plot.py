@@ -9,10 +9,9 @@ import typer
 
 from unspool.cli import options
 from unspool.cli.options import Model, Reading, able, load_model, reads_data
+from unspool.cli.pictures import PICTURE_ENDINGS, save_picture
 
 EXAMPLE = "unspool plot reconstruction etth1.unspool ETTh1.csv -o again.png"
-
-ENDINGS = (".png", ".svg", ".pdf", ".jpg")
 
 
 class Picture(StrEnum):
@@ -64,7 +63,7 @@ def plot(
 
     matplotlib.use("Agg")
     from unspool import _checks, plots
-    from unspool._files import atomic_write, check_output_path
+    from unspool._files import check_output_path
     from unspool.errors import InputError
 
     _checks.raise_all(
@@ -77,8 +76,10 @@ def plot(
         raise InputError(f"A picture of the {picture.value} takes no --start; leave it out.")
     if picture in OF_THE_MODEL and (data is not None or reading != Reading()):
         raise InputError(f"A picture of the {picture.value} takes no DATA and no options for it.")
-    if output.suffix.lower() not in ENDINGS:
-        raise InputError(_checks.unknown_name("ending of a picture", output.suffix, ENDINGS))
+    if output.suffix.lower() not in PICTURE_ENDINGS:
+        raise InputError(
+            _checks.unknown_name("ending of a picture", output.suffix, PICTURE_ENDINGS)
+        )
     check_output_path(output)
     trained = load_model(model)
     display: Any
@@ -99,7 +100,7 @@ def plot(
                 trained, source, n_sequences=count or 5
             )
         elif picture is Picture.images:
-            display = plots.ImagesDisplay.from_estimator(trained, source, count=count or 5)
+            display = plots.ImagesDisplay.from_estimator(trained, source, n_images=count or 5)
         elif picture is Picture.forecast:
             display = _continuations(able(trained, "forecast"), source, count or 5)
         elif picture is Picture.trace:
@@ -112,8 +113,7 @@ def plot(
             display = plots.CodeScatterDisplay.from_estimator(
                 trained, source, loaded.index.get("label")
             )
-    with atomic_write(output) as file:
-        display.figure_.savefig(file, format=output.suffix[1:].lower(), dpi=150)
+    save_picture(display, output)
     options.say(f"wrote {output}")
 
 

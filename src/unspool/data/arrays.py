@@ -1,7 +1,7 @@
-"""NumPy files: `.npy`, memory-mapped where windows are cut from it, and `.npz` with lengths.
+"""NumPy files: `.npy`, memory-mapped if windows are cut from it, and `.npz` with lengths.
 
-Main path: `load_array` finds the values (and lengths and labels), its shape says what they are:
-(N, T, F) sequences; (N, T) sequences of one feature, or with a window one series (T, F).
+`load_array` finds the values (and lengths and labels). An array (N, T, F) or (N, T) is N
+sequences; with a window, an array of two axes is one series (T, F).
 """
 
 from pathlib import Path
@@ -20,19 +20,18 @@ _SIGNATURES = {".npy": b"\x93NUMPY", ".npz": b"PK"}
 
 
 def load_array(path: Path, options: WindowOptions, *, rows: bool = False) -> FileData:
-    """Read a `.npy` or `.npz` file; arguments as in `read_file`.
+    """Read a `.npy` or `.npz` file; arguments are those of `read_file`.
 
     Raises
     ------
     InputError
-        For pickled objects, arrays that are no numbers or of other shapes, and entries of a
-        `.npz` file whose names say nothing.
+        If the file contains pickled objects, or arrays of other dtypes, shapes or names.
     """
     ending = path.suffix.lower()
     with path.open("rb") as file:
         if not file.read(6).startswith(_SIGNATURES[ending]):
             raise InputError(
-                f"this is no {ending} file (it does not begin like one); write it with "
+                f"this is not a {ending} file (its first bytes differ); write it with "
                 f"numpy.{'save' if ending == '.npy' else 'savez'}."
             )
     lengths = labels = None
@@ -44,12 +43,12 @@ def load_array(path: Path, options: WindowOptions, *, rows: bool = False) -> Fil
     except (ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"the array cannot be read: {error}.") from None
+        raise InputError(f"the array cannot be read: {error}; write it again.") from None
     return of_array(values, lengths, labels, options, rows=rows)
 
 
 def _entries(file: Npz) -> tuple[Column, Column | None, Column | None]:
-    """Values, lengths and labels of a `.npz` file; nothing is read of one that has others too."""
+    """Values, lengths and labels of a `.npz` file; a file with other arrays is refused unread."""
     found: dict[str, list[str]] = {
         "labels": [name for name in LABELS if name in file.names],
         "values": [name for name in VALUES if name in file.names],
@@ -59,12 +58,12 @@ def _entries(file: Npz) -> tuple[Column, Column | None, Column | None]:
         found["values"], others = others, []
     for kind, names in found.items():
         if len(names) > 1:
-            raise InputError(f"both {names[0]!r} and {names[1]!r} could be the {kind}; keep one.")
+            raise InputError(f"both {names[0]!r} and {names[1]!r} may be the {kind}; keep one.")
     if others or not found["values"]:
         held = ", ".join(map(repr, sorted(others))) or "no values"
         raise InputError(
-            f"expected the values as 'X' or 'values' or as the only array, with 'lengths' and "
-            f"'y' or 'labels' beside it, and found {held}; save it with such names."
+            "expected the values as 'X' or 'values' (or as the only array), and optionally "
+            f"'lengths' and 'y' or 'labels', got {held}; save the arrays with these names."
         )
     lengths = file[LENGTHS] if LENGTHS in file.names else None
     labels = file[found["labels"][0]] if found["labels"] else None
@@ -79,27 +78,32 @@ def of_array(
     *,
     rows: bool,
 ) -> FileData:
-    """Take an array for what its shape and the arguments say."""
+    """Read an array as sequences or as one series, by its shape and the arguments."""
     if values.dtype.kind not in "fiub":
-        raise InputError(f"expected an array of real numbers, got dtype {values.dtype}.")
+        raise InputError(
+            f"expected an array of real numbers, got dtype {values.dtype}; convert it to numbers."
+        )
     if values.size == 0:
-        raise InputError(f"the array is empty, of shape {values.shape}.")
+        raise InputError(f"the array of shape {values.shape} is empty; write it again.")
     shape = "x".join(f"{size:,}" for size in values.shape)
     if rows and values.ndim != 2:
-        raise InputError(f"`rows` reads a 2-D array row by row, got an array of {shape}.")
+        raise InputError(
+            f"`rows` (--rows) reads the rows of a 2-D array, got an array of {shape}; leave `rows` "
+            "out."
+        )
     one_series = values.ndim == 1 or (values.ndim == 2 and options.size is not None and not rows)
     if one_series:
         return _one_series(values, lengths, labels, options)
     if values.ndim not in (2, 3):
         raise InputError(
-            f"expected an array of 1 to 3 dimensions, got {values.ndim} ({shape}); sequences are "
+            f"expected an array of 1 to 3 dimensions, got {values.ndim} ({shape}); reshape it to "
             "(N, T, F)."
         )
     notes = [f"array of {shape} read as {_sequences_note(values)}"]
     if values.ndim == 2 and not rows:
         notes[0] += f"; with a window: one series of {values.shape[1]:,} features"
     if labels is not None:
-        notes.append("labels found beside the values")
+        notes.append("the file has labels")
     index = {} if labels is None else {"label": labels}
     values = values[:, :, None] if values.ndim == 2 else values
     return of_sequences(Sequences(values, lengths), options, index=index, notes=notes)
@@ -108,16 +112,16 @@ def of_array(
 def _one_series(
     values: Column, lengths: Column | None, labels: Column | None, options: WindowOptions
 ) -> FileData:
-    """One long series of shape (T,) or (T, F), referred to and not copied."""
+    """Read one long series of shape (T,) or (T, F), without copying it."""
     if options.size is None:
         raise InputError(
-            f"one series of {len(values):,} steps; say how to cut it, for example window=96 "
-            "(--window 96)."
+            f"the array is one series of {len(values):,} steps; cut it into windows, for example "
+            "with window=96 (--window 96)."
         )
     if lengths is not None:
         raise InputError(
-            "'lengths' belongs to sequences, and with a window the array is one series; leave "
-            "'lengths' out, or read the rows as sequences with rows=True (--rows)."
+            "the file has 'lengths' of sequences, but with a window the array is read as one "
+            "series; leave 'lengths' out, or read rows as sequences with rows=True (--rows)."
         )
     series = values[:, None] if values.ndim == 1 else values
     steps: dict[str, list[Any]] = {}

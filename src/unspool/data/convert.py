@@ -31,7 +31,7 @@ Source = Sequences | Windows
 def as_sequences(X: Any) -> Source:
     """Convert data to sequences.
 
-    Every estimator does this with its ``X``. Call it yourself to look at the result, or before
+    Every estimator does this with its ``X``. Call it yourself to check the result, or before
     scikit-learn splits a frame with the index (instance, time): scikit-learn splits rows, and
     would cut instances apart.
 

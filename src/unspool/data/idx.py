@@ -1,10 +1,10 @@
 """IDX files, the format of MNIST, gzipped or not.
 
-Main path: `read_idx` reads the header, holds what it promises against the size of the file before
-any memory is taken, and then reads as many bytes. `load_idx` is what `read_file` makes of them.
+`read_idx` reads the header and compares it with the size of the file before any memory is
+allocated for the values. `load_idx` returns them as `FileData`.
 
-The header is two zero bytes, a type, the number of dimensions, and each dimension in four bytes.
-All numbers are big-endian.
+A header consists of two zero bytes, a type, the number of dimensions, and each dimension in four
+bytes. All numbers are big-endian.
 """
 
 import gzip
@@ -18,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from unspool.data.archives import MAX_COMPRESSION
 from unspool.data.arrays import of_array
 from unspool.data.cutting import WindowOptions
 from unspool.data.file_data import FileData
@@ -26,34 +27,34 @@ from unspool.errors import InputError
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
-MOST_DIMENSIONS = 32  # of a NumPy array before NumPy 2
-# Files below so many bytes unpacked are harmless; larger ones that gzip packed tighter than this
-# are not images (MNIST's are packed 5 to 1, zeros 1,000 to 1).
-SMALL = 1 << 26
-TIGHTEST = 200
+MAX_DIMENSIONS = 32  # of an array before NumPy 2
+HARMLESS = 1 << 26  # bytes that any gzip file may unpack to, however small it is
 CHUNK = 1 << 20
 
 
 def read_idx(path: str | Path) -> npt.NDArray[Any]:
-    """Read an IDX file, gzipped or not; its content tells which, whatever it is called.
+    """Read an IDX file, gzipped or not; its first bytes decide which.
 
     Parameters
     ----------
     path : str or Path
+        Path of the file.
 
     Returns
     -------
     array
-        Of the file's shape and type, in this machine's byte order; writable.
+        The values, in the shape and dtype of the file and in native byte order.
 
     Raises
     ------
     InputError
-        For a file that cannot be read, is no IDX file, or holds fewer or more bytes than its
-        header promises; and for gzip that would unpack to over 64 MiB and 200 times its size. The
-        message begins with the path.
+        If the file cannot be read, is not an IDX file, has fewer or more bytes than its header
+        says, or would unpack to more than 64 MiB and 200 times its size. The message begins with
+        the path.
 
-    Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
+    References
+    ----------
+    .. [1] Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
 
     Examples
     --------
@@ -66,13 +67,13 @@ def read_idx(path: str | Path) -> npt.NDArray[Any]:
 
 
 def load_idx(path: Path, options: WindowOptions, *, rows: bool = False) -> FileData:
-    """Read an IDX file as an array of its shape; arguments as in `read_file`."""
+    """Read an IDX file as `FileData`; arguments are those of `read_file`."""
     values = _read(path)
-    if values.itemsize < 4:  # exact, and half of the float64 that whole numbers become
+    if values.itemsize < 4:  # float32 is exact here, and half as large as the default float64
         values = values.astype(np.float32)
     loaded = of_array(values, None, None, options, rows=rows)
     if values.ndim == 3:
-        note = "the rows of an image are its steps, the columns its features"
+        note = "the rows of an image are read as steps, its columns as features"
         loaded = replace(loaded, notes=(*loaded.notes, note))
     return loaded
 
@@ -89,7 +90,7 @@ def _read(path: Path) -> npt.NDArray[Any]:
                 return _array(unpacked, length, packed)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise InputError(
-                f"its gzip is damaged or cut off ({error}); get the file again."
+                f"its gzip data are damaged or cut off ({error}); download the file again."
             ) from None
 
 
@@ -98,58 +99,58 @@ def _array(stream: IO[bytes] | gzip.GzipFile, length: int, packed: bool) -> npt.
     dtype, shape = _header(stream)
     header = 4 + 4 * len(shape)
     size = math.prod(shape) * dtype.itemsize
-    promise = (
-        f"its header promises {'x'.join(map(str, shape)) or '1'} values of "
+    declared = (
+        f"its header says {'x'.join(map(str, shape)) or '1'} values of "
         f"{dtype.itemsize} byte{'s' if dtype.itemsize > 1 else ''}, {header + size:,} bytes in all"
     )
     if not packed and length != header + size:
-        raise InputError(f"{promise}, and the file has {length:,}; get the file again.")
-    if packed and size > max(SMALL, TIGHTEST * length):
+        raise InputError(f"{declared}, but the file has {length:,}; download the file again.")
+    if packed and size > max(HARMLESS, MAX_COMPRESSION * length):
         raise InputError(
-            f"{promise}, more than {TIGHTEST} times the {length:,} of the file; if that is meant, "
-            "unpack it (gunzip) and read the result."
+            f"{declared}, more than {MAX_COMPRESSION} times the {length:,} of the file; if that is "
+            "intended, unpack it (gunzip) and read the result."
         )
-    body = bytearray()  # grows with what is there, not with what is promised
+    body = bytearray()  # grows with the bytes that are read, whatever the header says
     while chunk := stream.read(min(CHUNK, size - len(body))):
         body += chunk
-    # Behind the last value, gzip also checks its sum.
+    # Reading past the last value makes gzip verify its checksum.
     if len(body) < size or stream.read(1):
         found = "more" if len(body) == size else f"only {header + len(body):,}"
-        raise InputError(f"{promise}, and there are {found}; get the file again.")
+        raise InputError(f"{declared}, but there are {found}; download the file again.")
     try:
         values = np.frombuffer(body, dtype).reshape(shape)
-    except ValueError:  # empty, with other dimensions beyond what NumPy counts to
+    except ValueError:  # an empty array with other dimensions that are too large for NumPy
         raise InputError(
-            f"{promise}, a shape that no array can have; get the file again."
+            f"{declared}, a shape that no array can have; download the file again."
         ) from None
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _header(stream: IO[bytes] | gzip.GzipFile) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """The type and the shape that the file says it holds."""
+    """The dtype and the shape in the header."""
     magic = stream.read(4)
     if magic[:2] != b"\0\0":
         raise InputError(
-            f"this is no IDX file: it begins with {_hexed(magic[:2])}, not with 00 00; check that "
-            "it is what its name says."
+            f"this is not an IDX file: it begins with {_hex(magic[:2])}, not with 00 00; check "
+            "the ending of its name."
         )
     if len(magic) == 4:
         kind, dimensions = magic[2:]
         if kind not in DTYPES:
             raise InputError(
-                f"this is no IDX file: its third byte is {_hexed(magic[2:3])}, expected a type, "
-                f"one of {_hexed(bytes(DTYPES))}; check that it is what its name says."
+                f"this is not an IDX file: its third byte is {_hex(magic[2:3])}, not one of the "
+                f"types {_hex(bytes(DTYPES))}; check the ending of its name."
             )
-        if dimensions > MOST_DIMENSIONS:
+        if dimensions > MAX_DIMENSIONS:
             raise InputError(
-                f"expected at most {MOST_DIMENSIONS} dimensions, got {dimensions}; reshape it "
-                "where it was written."
+                f"expected at most {MAX_DIMENSIONS} dimensions, got {dimensions}; reshape the "
+                "array and write it again."
             )
         sizes = stream.read(4 * dimensions)
         if len(sizes) == 4 * dimensions:
             return np.dtype(DTYPES[kind]), struct.unpack(f">{dimensions}I", sizes)
-    raise InputError("the file ends within its header; get the file again.")
+    raise InputError("the file ends within its header; download the file again.")
 
 
-def _hexed(part: bytes) -> str:
+def _hex(part: bytes) -> str:
     return part.hex(" ") or "nothing"

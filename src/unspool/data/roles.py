@@ -1,7 +1,8 @@
-"""What the columns of a table are: time, id, label, features, or a row number.
+"""The roles of the columns of a table: time, id, label, feature, or row number.
 
-Main path: `find_roles` takes what the user named, then looks for a time by content and for time,
-id and label by their usual names; all else are features. Every guess is told in a note.
+`find_roles` starts from the columns that the user named. It finds a column of dates by its content,
+and time, id and label by their usual names; all other columns are features. Notes report every
+guess.
 """
 
 from collections import Counter
@@ -25,16 +26,16 @@ ID_NAMES = (
     *("device_id", "subject_id", "sensor_id", "unique_id", "unit_number", "engine_number"),
 )
 LABEL_NAMES = ("label", "labels", "class", "anomaly", "is_anomaly", "target_class")
-UNNAMED = ("", "Unnamed: 0", "__index_level_0__")  # a frame's index, as pandas writes it
+UNNAMED = ("", "Unnamed: 0", "__index_level_0__")  # names that pandas writes for an index
 
-# After ISO 8601, which Arrow reads itself. Where both could be meant, the month comes first.
+# Tried after ISO 8601, which Arrow reads. If day and month could be exchanged, the month is first.
 _DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y")
 _FORMATS = [day + clock for day in _DAYS for clock in ("", " %H:%M", " %H:%M:%S")]
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Names of the columns by what they are."""
+    """Names of the columns by their role, and notes on how they were found."""
 
     time: str | None
     id: str | None
@@ -50,17 +51,18 @@ def find_roles(
     *,
     rows: bool = False,
 ) -> Roles:
-    """Tell what each column of a `pyarrow.Table` is.
+    """Find the role of each column of a `pyarrow.Table`.
 
     Parameters
     ----------
     table : pyarrow.Table
+        The table.
     named : dict with the keys "time", "id" and "label"
-        Columns the user named, or None where one is to be looked for.
-    columns : sequence of strings, optional
-        The features, where the user named them.
-    rows : bool
-        Each row is a sequence of its own, so that an id may differ in every row.
+        Columns that the user named; for None, the column is searched for.
+    columns : sequence of str, optional
+        The features, if the user named them.
+    rows : bool, default False
+        Whether each row is one sequence, so that an id may differ in every row.
     """
     _check_names(table.column_names, named, columns)
     found = dict(named)
@@ -81,11 +83,11 @@ def find_roles(
     if found["label"] is None:
         found["label"] = _usual(by_name, LABEL_NAMES)
     notes += [
-        f"{_called(name)} taken as {role}, set aside"
+        f"{_column(name)} taken as {role}, set aside"
         for role, name in found.items()
         if name is not None
     ]
-    notes += [f"{_called(name)} taken as row number, set aside" for name in numbers]
+    notes += [f"{_column(name)} taken as row number, set aside" for name in numbers]
     taken = {*numbers, *(name for name in found.values() if name is not None)}
     if columns is None:
         features = [name for name in table.column_names if name not in taken]
@@ -93,10 +95,11 @@ def find_roles(
         features = list(columns)
         rest = [name for name in counts if name not in kept and name not in taken]
         if rest:
-            notes.append(f"columns not asked for are left out: {listed(rest)}")
+            notes.append(f"columns that are not in `columns` are left out: {listed(rest)}")
     if not features:
         raise InputError(
-            f"no column is left as a feature: {'; '.join(notes)}. Name the features with `columns`."
+            f"no column is left as a feature: {'; '.join(notes)}. Name the features with `columns` "
+            "(--columns)."
         )
     plural = "s" if len(features) > 1 else ""
     kind = "step" if rows else "feature"
@@ -105,7 +108,7 @@ def find_roles(
 
 
 def as_times(column: Any) -> npt.NDArray[np.datetime64] | None:
-    """A column of timestamps, dates, or text that reads as such, as datetime64; else None."""
+    """A column of timestamps, dates, or text that can be read as dates, as datetime64; or None."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
@@ -121,7 +124,7 @@ def as_times(column: Any) -> npt.NDArray[np.datetime64] | None:
             continue  # not ISO 8601
     for form in _FORMATS:
         if _parsed(text[:1], form).null_count:
-            continue  # spares reading a long column of other text
+            continue  # do not read a long column of other text
         times = _parsed(text, form)
         if times.null_count == 0:
             return np.asarray(times.to_numpy())
@@ -143,13 +146,13 @@ def _check_names(
     asked = [(role, name) for role, name in named.items() if name is not None]
     asked += [("columns", name) for name in columns or ()]
     wanted = set(names) if columns is None else {name for _, name in asked}
-    _check_twice({name: n for name, n in Counter(names).items() if n > 1 and name in wanted})
+    _check_duplicates({name: n for name, n in Counter(names).items() if n > 1 and name in wanted})
     if columns is not None and not columns:
-        raise InputError("`columns` is empty; name at least one feature, or leave it out.")
+        raise InputError("`columns` is empty; name at least one feature, or leave `columns` out.")
     lacking = [name for name in columns or () if name not in names]
     if len(lacking) > 1:
         raise InputError(
-            f"`columns`: there are no columns {listed(lacking)}; those there are: {listed(names)}."
+            f"`columns`: there are no columns {listed(lacking)}; the file has {listed(names)}."
         )
     _checks.raise_all(
         *(
@@ -161,25 +164,28 @@ def _check_names(
     used: dict[str, str] = {}
     for role, name in asked:
         if name in used:
-            raise InputError(f"column {name!r} is named as `{used[name]}` and again as `{role}`.")
+            raise InputError(
+                f"column {name!r} is given as `{used[name]}` and as `{role}`; leave one out."
+            )
         used[name] = role
 
 
-def _check_twice(counts: dict[str, int]) -> None:
-    """Refuse names that more than one column has."""
+def _check_duplicates(counts: dict[str, int]) -> None:
+    """Refuse names of more than one column."""
     if not counts:
         return
-    told = f"column names {listed(list(map(repr, counts)))} appear more than once"
+    reason = f"column names {listed(list(map(repr, counts)))} appear more than once"
     if len(counts) == 1:
         ((name, count),) = counts.items()
-        told = f"column name {name!r} appears {'twice' if count == 2 else f'{count} times'}"
+        reason = f"column name {name!r} appears {'twice' if count == 2 else f'{count} times'}"
     raise InputError(
-        f"{told}; rename one of the columns, or name the features with `columns` and leave it out."
+        f"{reason}; rename all but one of the columns, or name other features with `columns` "
+        "(--columns)."
     )
 
 
 def _time_column(table: Any, free: list[str]) -> str | None:
-    """The first column of dates; or else the first of numbers with a usual name."""
+    """The first column of dates, or else the first column of numbers with a usual name."""
     for name in free:
         if as_times(table[name]) is not None:
             return name
@@ -194,5 +200,5 @@ def _all_differ(column: Any) -> bool:
     return len(column) > 1 and pc.count_distinct(column, mode="all").as_py() == len(column)
 
 
-def _called(name: str) -> str:
+def _column(name: str) -> str:
     return f"column {name!r}" if name else "the column without a name"

@@ -1,8 +1,8 @@
-"""Tables of long series: rows are time steps, columns are features, an id may tell series apart.
+"""Tables of long series: rows are time steps, columns are features.
 
-Main path: `load_table` reads text (`delimited`) or Parquet into an Arrow table, `find_roles`
-(`roles`) tells what its columns are, the features land in one array (T, F), and `_series` cuts
-that by id. `sequences_from_table` takes a frame the same way.
+`load_table` reads delimited text (`delimited`) or Parquet as an Arrow table, and `find_roles`
+(`roles`) finds the roles of its columns. The features become one array (T, F), which `_series`
+splits by the column of ids. `sequences_from_table` does the same with a frame.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unspool import _checks
-from unspool.data.archives import TIGHTEST
+from unspool.data.archives import MAX_COMPRESSION
 from unspool.data.convert import as_sequences
 from unspool.data.cutting import WindowOptions, of_sequences, of_series
 from unspool.data.delimited import is_number, read_delimited
@@ -29,7 +29,7 @@ from unspool.errors import InputError
 
 Named = dict[str, str | None]
 
-LONGEST_CELL = 60  # letters of a cell in a message
+LONGEST_CELL = 60  # characters of a cell in a message
 
 
 def load_table(
@@ -40,13 +40,13 @@ def load_table(
     named: Named | None = None,
     rows: bool = False,
 ) -> FileData:
-    """Read a CSV or Parquet file; arguments as in `read_file`, `named` for time, id and label.
+    """Read a CSV or Parquet file; `named` contains the arguments time, id and label of `read_file`.
 
     Raises
     ------
     InputError
-        For columns that are not there or hold no numbers, missing values, times out of order, or
-        one long series without a word on how to cut it. Data rows are counted from 1.
+        If columns are missing or contain no numbers, values are missing, time goes back, or a
+        series is to be read without a window. Messages count data rows from 1.
     """
     table, notes = read_table(path)
     named = named or {"time": None, "id": None, "label": None}
@@ -56,8 +56,9 @@ def load_table(
         return _row_sequences(table, roles, options, notes)
     if roles.id is None and options.size is None:
         raise InputError(
-            f"one series of {table.num_rows:,} steps; say how to cut it, for example window=96 "
-            "(--window 96), or rows=True (--rows) if each row is a sequence of its own."
+            f"the table is one series of {table.num_rows:,} steps; cut it into windows, for "
+            "example with window=96 (--window 96), or, if each row is a sequence, set rows=True "
+            "(--rows)."
         )
     values = _features(table, roles.features)
     ids, parts = _series(table, roles.id)
@@ -65,11 +66,11 @@ def load_table(
     if roles.time is not None:
         times = _times(table, roles.time)
         guess = named["time"] is None
-        parts, told, back = in_order(times, parts, roles.time, named=not guess)
-        notes += told
+        parts, order_notes, back = in_order(times, parts, roles.time, named=not guess)
+        notes += order_notes
         if not back:
             steps["time"] = [times[part] for part in parts]
-        elif guess and columns is not None:  # the features are named: no harm is done
+        elif guess and columns is not None:  # the user named all features, so this is not one
             notes += (f"{back}: steps are numbered instead",)
         else:
             raise InputError(f"{back}; {_ways_out(roles, guess)}.")
@@ -77,7 +78,7 @@ def load_table(
         labels = _plain(table[roles.label])
         steps["label"] = [labels[part] for part in parts]
     if ids is not None:
-        notes += (f"{len(ids):,} series, told apart by column {roles.id!r}",)
+        notes += (f"{len(ids):,} series, by column {roles.id!r}",)
     return of_series(
         [values[part] for part in parts],
         options,
@@ -89,7 +90,7 @@ def load_table(
 
 
 def read_table(path: Path) -> tuple[Any, tuple[str, ...]]:
-    """A CSV or Parquet file as a `pyarrow.Table`, and notes on how it was read."""
+    """Read a CSV or Parquet file as a `pyarrow.Table`; return it with notes on how it was read."""
     if path.suffix.lower() in (".parquet", ".pq"):
         return _read_parquet(path), ()
     return read_delimited(path)
@@ -102,33 +103,42 @@ def sequences_from_table(
     time: str | None = None,
     columns: Sequence[str] | None = None,
 ) -> Sequences:
-    """Sequences from a long table: all rows of one id, in their order, are one sequence.
+    """Convert a long table to sequences: the rows of one id are one sequence.
 
     Parameters
     ----------
     frame : pandas or polars DataFrame, or pyarrow Table
-        Rows are time steps.
+        The table; rows are time steps. Rows of a sequence keep their order.
     id : str, optional
-        The column that tells series apart; sequences come in the order in which ids first appear.
-        A pandas frame with the index (instance, time) needs none.
+        Column (or level of a pandas index) that says which sequence a row belongs to. A pandas
+        frame with the index (instance, time) does not need it.
     time : str, optional
-        A column that must not decrease within a series; it is no feature. For both, a level of
-        the index may be named as well.
-    columns : sequence of strings, optional
-        The features; by default all columns but `id` and `time`.
+        Column (or level of a pandas index) of times. It is checked that they do not decrease
+        within a sequence; they are not a feature.
+    columns : sequence of str, optional
+        Columns to use as features. By default all columns except `id` and `time`.
 
     Returns
     -------
     Sequences
-        (N, T, F), N the number of ids and T the rows of the most frequent one.
+        N sequences in the order in which their ids first appear, T the number of rows of the most
+        frequent id, F the number of columns.
 
     Raises
     ------
     InputError
-        As for files; rows are counted from 1.
+        If a column does not exist or contains no numbers, a value is missing, or time goes back.
+        Messages count data rows from 1.
+
+    See Also
+    --------
+    as_sequences : Convert arrays, lists and frames.
+    read_file : Read a table from a file.
 
     Examples
     --------
+    >>> import pyarrow as pa
+    >>> from unspool import sequences_from_table
     >>> table = pa.table({"engine": ["a", "a", "b"], "heat": [1.0, 2.0, 3.0]})
     >>> sequences_from_table(table, id="engine")
     Sequences(2 sequences of 1 to 2 steps, 1 feature)
@@ -139,8 +149,8 @@ def sequences_from_table(
         return _of_instances(frame, columns)
     if id is None:
         raise InputError(
-            "Expected `id`, the column that tells series apart; a frame that is one series goes in "
-            "as [frame], or is cut by Windows(frame, size)."
+            "Expected `id`, the column that says which sequence a row belongs to; give a frame "
+            "that is one series as [frame], or cut it with Windows(frame, size)."
         )
     asked = [name for name in levels if name is not None and name in (id, time)]
     try:
@@ -158,15 +168,15 @@ def sequences_from_table(
         raise
     except (TypeError, ValueError, pa.ArrowException, nw.exceptions.NarwhalsError) as error:
         raise InputError(
-            f"Expected a pandas or polars DataFrame or a pyarrow Table, got {type(frame).__name__} "
-            f"that does not read as one: {error}."
+            "Expected a pandas or polars DataFrame or a pyarrow Table, got "
+            f"{type(frame).__name__}, which cannot be read: {error}."
         ) from None
     if columns is None:
         columns = [name for name in table.column_names if name not in (id, time)]
     named: Named = {"time": time, "id": id, "label": None}
     roles = find_roles(table, named, columns)
     if table.num_rows == 0:
-        raise InputError("Expected at least one row, got a table without any.")
+        raise InputError("Expected at least one row, got an empty table.")
     values = _features(table, roles.features)
     _, parts = _series(table, id)
     if time is not None:
@@ -179,7 +189,7 @@ def sequences_from_table(
 
 def _of_instances(frame: Any, columns: Sequence[str] | None) -> Sequences:
     """Sequences of a frame with the index (instance, time)."""
-    if not is_frame(frame):  # a column of one
+    if not is_frame(frame):  # a pandas Series
         frame = frame.to_frame()
     lacking = [name for name in columns or () if name not in frame.columns]
     if lacking:
@@ -196,24 +206,24 @@ def _read_parquet(path: Path) -> Any:
             about, groups = file.metadata, range(file.metadata.num_row_groups)
             packed = sum(about.row_group(i).total_byte_size for i in groups)
             total = max(packed, 8 * about.num_rows * about.num_columns)
-            if total > max(HARMLESS, TIGHTEST * size):
+            if total > max(HARMLESS, MAX_COMPRESSION * size):
                 raise InputError(
-                    f"the file has {size:,} bytes and holds {about.num_rows:,} rows of "
-                    f"{about.num_columns:,} columns, about {total:,} bytes in memory, over "
-                    f"{TIGHTEST} times as many; if that is meant, write it as .npy."
+                    f"the file has {size:,} bytes and contains {about.num_rows:,} rows of "
+                    f"{about.num_columns:,} columns, about {total:,} bytes in memory, more than "
+                    f"{MAX_COMPRESSION} times its size; if that is intended, write it as .npy."
                 )
             table = file.read()
     except pa.ArrowException as error:
-        raise InputError(f"it does not read as Parquet: {error}.") from None
+        raise InputError(f"the file cannot be read as Parquet: {error}.") from None
     if table.num_rows == 0:
-        raise InputError("the table holds no rows.")
+        raise InputError("the table has no rows; write it again.")
     return table
 
 
 def _row_sequences(
     table: Any, roles: Roles, options: WindowOptions, notes: tuple[str, ...]
 ) -> FileData:
-    """Each row a sequence of one feature; empty cells at its end are padding."""
+    """Read each row as a sequence of one feature; empty cells at its end are padding."""
     values = _features(table, roles.features, ends_empty=True)
     index: dict[str, Column] = {}
     if roles.id is not None:
@@ -222,12 +232,12 @@ def _row_sequences(
         index["time"] = _times(table, roles.time)
     if roles.label is not None:
         index["label"] = _plain(table[roles.label])
-    told = (*notes, f"each of {table.num_rows:,} rows taken as a sequence of one feature")
-    return of_sequences(Sequences(values[:, :, None]), options, index=index, notes=told)
+    notes = (*notes, f"each of {table.num_rows:,} rows read as a sequence of one feature")
+    return of_sequences(Sequences(values[:, :, None]), options, index=index, notes=notes)
 
 
 def _features(table: Any, names: Sequence[str], *, ends_empty: bool = False) -> FloatArray:
-    """The columns as one array of shape (rows, F); rows may end in empty cells."""
+    """The columns as one array (rows, F); with `ends_empty`, rows may end in empty cells."""
     kinds = {table.schema.field(name).type for name in names}
     dtype = np.float32 if kinds == {pa.float32()} else np.float64
     values = np.empty((table.num_rows, len(names)), dtype)
@@ -235,14 +245,14 @@ def _features(table: Any, names: Sequence[str], *, ends_empty: bool = False) -> 
         values[:, i] = _numbers(table[name], name)
     missing = ~np.isfinite(values)
     if ends_empty:
-        # NaN from here to the end of the row
+        # A value is padding if all values from it to the end of the row are NaN.
         missing &= ~np.logical_and.accumulate(np.isnan(values)[:, ::-1], axis=1)[:, ::-1]
     if missing.any():
         row, i = np.argwhere(missing)[0]
         empty = not table[names[i]][int(row)].is_valid
         raise InputError(
             f"column {names[i]!r} {'is empty' if empty else f'holds {values[row, i]}'} in data row "
-            f"{row + 1}; fill or drop such rows, or leave the column out with `columns`."
+            f"{row + 1}; fill or drop such rows, or name other features with `columns` (--columns)."
         )
     return values
 
@@ -253,37 +263,43 @@ def _numbers(column: Any, name: str) -> FloatArray:
     if is_numeric(kind) or decimal or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         whole = kind if pa.types.is_floating(kind) else pa.float64()
         return np.asarray(column.cast(whole, safe=False).to_numpy())
-    way_out = f"name the features with `columns`, or {name!r} as `time`, `id` or `label`"
+    way_out = (
+        "name the features with `columns` (--columns), or this column with `time`, `id` or `label` "
+        "(--time, --id, --label)"
+    )
     values = column.to_pylist()
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         numeric = [value is None or is_number(value) for value in values]
         row = numeric.index(False) if False in numeric else 0
         if any(numeric) and not all(numeric):
             raise InputError(
-                f"column {name!r} mixes numbers and text: {_short(values[row])} in data row "
+                f"column {name!r} mixes numbers and text, {_short(values[row])} in data row "
                 f"{row + 1}; correct the file, or {way_out}."
             )
-        raise InputError(f"column {name!r} holds text such as {_short(values[row])}; {way_out}.")
+        raise InputError(
+            f"column {name!r} contains text such as {_short(values[row])}, not numbers; {way_out}."
+        )
     example = next((value for value in values if value is not None), None)
     raise InputError(
-        f"column {name!r} holds no numbers but {kind}, such as {_short(str(example))}; {way_out}."
+        f"column {name!r} contains {kind} such as {_short(str(example))}, not numbers; {way_out}."
     )
 
 
 def _short(text: str) -> str:
-    """A cell as it stands in messages."""
+    """The text of a cell for a message, cut if it is long."""
     return repr(text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…")
 
 
 def _series(table: Any, id: str | None) -> tuple[list[Any] | None, list[slice | IntArray]]:
-    """Ids in the order they first appear, and the rows of each; slices where they lie together."""
+    """Ids in the order in which they first appear, and the rows of each, as slices if possible."""
     if id is None:
         return None, [slice(0, table.num_rows)]
     column = table[id]
     if column.null_count:
         row = next(i for i, value in enumerate(column) if not value.is_valid)
         raise InputError(
-            f"id column {id!r} is empty in data row {row + 1}; every row needs its series."
+            f"id column {id!r} is empty in data row {row + 1}; fill it, since every row belongs "
+            "to a series."
         )
     names, first, code = np.unique(_plain(column), return_index=True, return_inverse=True)
     order = np.argsort(first)
@@ -304,27 +320,29 @@ def _times(table: Any, name: str) -> Column:
         times = column.to_numpy()
     if times is None:
         raise InputError(
-            f"column {name!r} does not read as numbers or as dates and times (its first value is "
-            f"{_short(str(column[0].as_py()))}); write them like 2024-01-31 13:00:00."
+            f"column {name!r} cannot be read as numbers or as dates and times (its first value is "
+            f"{_short(str(column[0].as_py()))}); write times like 2024-01-31 13:00:00."
         )
     missing = np.isnat(times) if times.dtype.kind == "M" else np.isnan(times)
     if missing.any():
         raise InputError(
-            f"time column {name!r} is empty in data row {missing.argmax() + 1}; every row needs "
-            "its time."
+            f"time column {name!r} is empty in data row {missing.argmax() + 1}; fill it, since "
+            "every row needs a time."
         )
     return np.asarray(times)
 
 
 def _ways_out(roles: Roles, guess: bool) -> str:
-    """What to do about rows that are not in the order of time."""
+    """Say what to do if rows are not in the order of time."""
     ways = f"sort the file by {roles.time!r}"
     if roles.id is None:
         ways = (
-            "if it holds several series, name the column that tells them apart with `id` (--id); "
+            "if the file contains several series, name the column of their ids with `id` (--id); "
             f"otherwise {ways}"
         )
-    return f"{ways}, or name the features with `columns` to do without" if guess else ways
+    return (
+        f"{ways}, or name the features with `columns` (--columns) to ignore it" if guess else ways
+    )
 
 
 def _plain(column: Any) -> Column:

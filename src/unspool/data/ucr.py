@@ -1,7 +1,7 @@
-"""The two text formats of time series archives: UCR's `.tsv`, and `.ts` of aeon and sktime.
+"""Two text formats of time series archives: `.tsv` of UCR, and `.ts` of aeon and sktime.
 
-Both hold one labelled sequence in a line. `load_tsv` and `load_ts` return the sequences; what is
-wrong in a file is told with its line, counted from 1.
+Both contain one labelled sequence per line. Messages of `load_tsv` and `load_ts` name the line,
+counted from 1.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ SPELLED = {name.lower(): name for name in DIRECTIVES}
 
 @dataclass
 class Header:
-    """What the lines above `@data` say; `labels` is None where sequences have none."""
+    """What the lines above `@data` declare; `labels` is None if sequences have no labels."""
 
     dimensions: int | None = None
     length: int | None = None
@@ -36,9 +36,9 @@ class Header:
 
 
 def load_tsv(path: Path, options: WindowOptions) -> FileData:
-    """Read a UCR file: a label, then the steps of one sequence; NaN at its end is padding.
+    """Read a UCR file: each line is a label and the steps of a sequence; NaN at the end is padding.
 
-    Labels are whole numbers where all of them are, else strings.
+    Labels are whole numbers if all of them can be, else strings.
     """
     labels: list[str] = []
     sequences: list[FloatArray] = []
@@ -47,27 +47,27 @@ def load_tsv(path: Path, options: WindowOptions) -> FileData:
         if not steps:
             raise InputError(
                 f"line {number}: expected a label and steps, separated by tabs, got {line[:40]!r}; "
-                "a table with other separators is read from a .csv or .txt file."
+                "give a table with other separators the ending .csv or .txt."
             )
         if sequences and len(steps) != len(sequences[0]):
             raise InputError(
-                f"line {number}: expected {len(sequences[0])} steps like the first line, got "
-                f"{len(steps)}; shorter sequences end in NaN."
+                f"line {number}: expected {len(sequences[0])} steps as in the first line, got "
+                f"{len(steps)}; pad shorter sequences with NaN."
             )
         labels.append(label.strip())
         sequences.append(_numbers(steps, number))
         _real_steps(sequences[-1][None], number)
     if not sequences:
-        raise InputError("the file holds no sequences.")
+        raise InputError("the file contains no sequences; write it again.")
     notes = ("first field of each row taken as label",)
     source = Sequences(np.stack(sequences)[:, :, None])
     return of_sequences(source, options, index={"label": _labels(labels)}, notes=notes)
 
 
 def load_ts(path: Path, options: WindowOptions) -> FileData:
-    """Read a `.ts` file: channels separated by ':', lengths may differ, labels are strings.
+    """Read a `.ts` file: channels are separated by ':', lengths may differ, labels are strings.
 
-    Time stamps are not supported, and missing values only where they pad the end of a sequence.
+    Time stamps are not supported; missing values are supported only as padding at the end.
     """
     lines = _lines(path, comment="#")
     header = _header(lines)
@@ -80,7 +80,7 @@ def load_ts(path: Path, options: WindowOptions) -> FileData:
             labels.append(_label(last.strip(), header, number))
         sequences.append(_sequence(channels, header, number))
     if not sequences:
-        raise InputError("there is no sequence below `@data`.")
+        raise InputError("there is no sequence below `@data`; write one per line.")
     source = Sequences.from_list(sequences)
     index: dict[str, Column] = {}
     notes = [f"{len(source):,} sequences of {source.n_features} channels"]
@@ -92,7 +92,7 @@ def load_ts(path: Path, options: WindowOptions) -> FileData:
 
 
 def _lines(path: Path, comment: str | None = None) -> Iterator[tuple[int, str]]:
-    """Lines that hold something, with their numbers; the bytes of comments may be anything."""
+    """Numbers and text of lines that are not empty; comments may contain any bytes."""
     with path.open("rb") as file:
         for number, raw in enumerate(file, 1):
             raw = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
@@ -126,11 +126,11 @@ def _header(lines: Iterator[tuple[int, str]]) -> Header:
         if key == "data":
             return header
         _directive(header, key, words, number)
-    raise InputError("there is no line `@data`; it stands between the header and the sequences.")
+    raise InputError("there is no line `@data`; write it between the header and the sequences.")
 
 
 def _directive(header: Header, key: str, words: list[str], number: int) -> None:
-    """Take one line of the header over into `header`."""
+    """Store one line of the header in `header`."""
     name = f"@{SPELLED[key]}"
     if key == "problemname":
         return
@@ -152,8 +152,8 @@ def _directive(header: Header, key: str, words: list[str], number: int) -> None:
     truth = words[0].lower() == "true"
     if key == "timestamps" and truth:
         raise InputError(
-            f"line {number}: `@timeStamps true` is not supported; write the values without their "
-            "times, at equal distances, and `@timeStamps false`."
+            f"line {number}: `@timeStamps true` is not supported; write values without times, "
+            "equally spaced in time, and `@timeStamps false`."
         )
     if key == "univariate" and truth:
         header.dimensions = 1
@@ -161,7 +161,9 @@ def _directive(header: Header, key: str, words: list[str], number: int) -> None:
         header.equal = truth
     elif key == "classlabel" and truth:
         if not words[1:]:
-            raise InputError(f"line {number}: expected the labels after `@classLabel true`.")
+            raise InputError(
+                f"line {number}: expected labels after `@classLabel true`, got none; list them."
+            )
         header.labels = tuple(words[1:])
     elif key == "targetlabel":
         header.target = truth
@@ -170,25 +172,25 @@ def _directive(header: Header, key: str, words: list[str], number: int) -> None:
 def _sequence(channels: Sequence[str], header: Header, number: int) -> FloatArray:
     """The channels of one line as an array of shape (T_i, F)."""
     if header.dimensions is None:
-        header.dimensions = len(channels)  # not declared: as many as the first line has
+        header.dimensions = len(channels)  # if not declared, those of the first line
     if len(channels) != header.dimensions:
         raise InputError(
-            f"line {number}: expected {header.dimensions} channels, got {len(channels)}; channels "
-            "and the label are separated by ':'."
+            f"line {number}: expected {header.dimensions} channels, got {len(channels)}; separate "
+            "the channels and the label by ':'."
         )
     arrays = [_numbers(channel.split(","), number, i) for i, channel in enumerate(channels)]
     for i, array in enumerate(arrays):
         if len(array) != len(arrays[0]):
             raise InputError(
-                f"line {number}: expected {len(arrays[0])} steps in channel {i} like in channel 0, "
-                f"got {len(array)}."
+                f"line {number}: expected {len(arrays[0])} steps in channel {i}, as in channel 0, "
+                f"got {len(array)}; write the same number of values."
             )
     if header.equal:
         header.length = header.length or len(arrays[0])
         if len(arrays[0]) != header.length:
             raise InputError(
-                f"line {number}: expected {header.length} steps as `@equalLength true` promises, "
-                f"got {len(arrays[0])}."
+                f"line {number}: expected {header.length} steps, since the header has "
+                f"`@equalLength true`, got {len(arrays[0])}; correct the header or the line."
             )
     values = np.stack(arrays)
     return values[:, : _real_steps(values, number)].T
@@ -196,7 +198,7 @@ def _sequence(channels: Sequence[str], header: Header, number: int) -> FloatArra
 
 def _label(text: str, header: Header, number: int) -> str:
     if header.target and not is_number(text):
-        raise InputError(f"line {number}: expected a number as target, got {text!r}.")
+        raise InputError(f"line {number}: expected a number as target, got {text!r}; correct it.")
     if header.labels is not None and text not in header.labels:
         raise InputError(f"line {number}: {_checks.unknown_name('label', text, header.labels)}")
     return text
@@ -211,30 +213,31 @@ def _numbers(fields: Sequence[str], number: int, channel: int | None = None) -> 
         step = next((i for i, text in enumerate(texts) if not is_number(text)), 0)
         where, way_out = f"channel {channel}, step {step}", "correct it"
         if channel is None:
-            where, way_out = f"step {step}", "a table with a header goes into a .csv or .txt file"
+            where = f"step {step}"
+            way_out = "correct it, or give a table with a header the ending .csv or .txt"
         raise InputError(
             f"line {number}: expected a number at {where}, got {fields[step].strip()!r}; {way_out}."
         ) from None
 
 
 def _real_steps(values: FloatArray, number: int) -> int:
-    """Steps of (F, T_i) without the padding; raises where one of them is not finite."""
+    """Number of steps of (F, T_i) without padding; raises if one of them is not finite."""
     real = np.asarray(~np.isnan(values).all(axis=0))
     if not real.any():
-        raise InputError(f"line {number}: the sequence holds no value; drop the line.")
+        raise InputError(f"line {number}: the sequence has no value; drop the line.")
     steps = len(real) - int(real[::-1].argmax())
     bad = np.argwhere(~np.isfinite(values[:, :steps]))
     if len(bad):
         channel, step = bad[0]
         raise InputError(
-            f"line {number}: {values[channel, step]} at step {step} of channel {channel}; fill or "
-            "drop it (only NaN in every channel up to the end of a sequence is padding)."
+            f"line {number}: step {step} of channel {channel} is {values[channel, step]}; fill or "
+            "drop it (only NaN in every channel at the end of a sequence is padding)."
         )
     return steps
 
 
 def _labels(texts: Sequence[str]) -> Column:
-    """Whole numbers where all labels are, else strings."""
+    """Labels as whole numbers if all of them can be, else as strings."""
     if all(is_number(text) and float(text).is_integer() for text in texts):
         return np.array([int(float(text)) for text in texts], np.int64)
     return np.array(texts, np.str_)

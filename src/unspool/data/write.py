@@ -1,7 +1,7 @@
-"""`write_table`: columns out, to `.csv`, `.parquet`, `.npy` or standard output.
+"""`write_table`: write columns to `.csv`, `.parquet`, `.npy` or standard output.
 
-A file appears whole or not at all: it is written under another name in the same folder and
-renamed at the end.
+Files are written under a temporary name in the same folder and renamed at the end, so that a file
+is complete or does not exist.
 """
 
 import csv
@@ -26,7 +26,7 @@ _MUST_QUOTE = frozenset(',"\r\n')
 
 
 def check_writable(path: str | Path | None) -> None:
-    """Raise an `InputError` where `write_table` could not write to `path`; before long work."""
+    """Raise an `InputError` if `write_table` could not write to `path`, before long work."""
     if path is None:
         return
     path = Path(path)
@@ -45,19 +45,19 @@ def write_table(
 
     Parameters
     ----------
-    columns : mapping from names to arrays of shape (N,)
-        Numbers, truth values, strings or dates.
+    columns : mapping of str to array of shape (N,)
+        Numbers, booleans, strings or dates.
     path : str, Path or None
-        The ending says the format: `.csv`, `.parquet` (or `.pq`), `.npy`. None writes CSV to
-        standard output. Floats in CSV have as many digits as it takes to read them back equal.
+        The ending selects the format: `.csv`, `.parquet` (or `.pq`), `.npy`. None writes CSV to
+        standard output. Floats in CSV have enough digits to be read back exactly.
     array : array of any shape, optional
-        What goes into a `.npy` file; by default the numeric columns side by side, (N, columns).
+        Content of a `.npy` file; by default the numeric columns, (N, columns).
 
     Raises
     ------
     InputError
-        For an ending, a folder or columns that cannot be written. Nothing is left behind, and a
-        file that was there before stays as it was.
+        If the ending is unknown, the folder cannot be written to, or columns cannot be written. A
+        file that existed before is then unchanged.
     """
     check_writable(path)
     arrays = _checked_columns(columns)
@@ -84,7 +84,7 @@ def _checked_columns(columns: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDAr
     first, length = next((name, len(np.atleast_1d(one))) for name, one in arrays.items())
     _checks.raise_all(
         *(
-            f"Expected column {name!r} of shape ({length},) like {first!r}, got {one.shape}."
+            f"Expected column {name!r} of shape ({length},), as {first!r}, got {one.shape}."
             for name, one in arrays.items()
             if one.shape != (length,)
         )
@@ -96,7 +96,7 @@ def _table(arrays: dict[str, npt.NDArray[Any]]) -> Any:
     converted = {}
     for name, values in arrays.items():
         if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] in ("Y", "M", "h", "m"):
-            values = values.astype("datetime64[s]")  # units that Arrow does not have
+            values = values.astype("datetime64[s]")  # Arrow does not have such units
         try:
             converted[name] = pa.array(values)
         except pa.ArrowException as error:
@@ -105,7 +105,7 @@ def _table(arrays: dict[str, npt.NDArray[Any]]) -> Any:
 
 
 def _write_csv(arrays: dict[str, npt.NDArray[Any]], file: IO[bytes]) -> None:
-    """Header and rows; quotes only in files where some text needs them."""
+    """Write header and rows; text is quoted only if a file contains text that needs quotes."""
     table = _table({name: _shortest_dates(values) for name, values in arrays.items()})
     header = io.StringIO()
     csv.writer(header, lineterminator="\n").writerow(arrays)
@@ -116,7 +116,7 @@ def _write_csv(arrays: dict[str, npt.NDArray[Any]], file: IO[bytes]) -> None:
 
 
 def _write_npy(array: npt.NDArray[Any], file: IO[bytes]) -> None:
-    """As `numpy.save`, which does not say why where the disk is full."""
+    """Like `numpy.save`, which raises an error without a reason if the disk is full."""
     array = np.asarray(array, order="C")
     header = np.lib.format.header_data_from_array_1_0(array)
     np.lib.format.write_array_header_1_0(file, header)
@@ -124,7 +124,7 @@ def _write_npy(array: npt.NDArray[Any], file: IO[bytes]) -> None:
 
 
 def _shortest_dates(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Dates in the coarsest unit that loses nothing: Arrow writes all digits of a unit."""
+    """Dates in the coarsest unit that is exact, since Arrow writes all digits of a unit."""
     if values.dtype.kind == "M":
         for unit in ("s", "ms", "us"):
             coarse = values.astype(f"datetime64[{unit}]")
@@ -145,8 +145,10 @@ def _as_array(
     if array is None:
         numeric = [values for values in arrays.values() if values.dtype.kind in "fiub"]
         if not numeric:
-            raise InputError("A .npy file holds numbers, and no column is numeric; write .csv.")
+            raise InputError("A .npy file contains numbers, but no column is numeric; write .csv.")
         array = np.column_stack(numeric)
     if array.dtype.kind not in "fiub":
-        raise InputError(f"A .npy file holds numbers here, got dtype {array.dtype}; write .csv.")
+        raise InputError(
+            f"A .npy file contains numbers, but the array has dtype {array.dtype}; write .csv."
+        )
     return array

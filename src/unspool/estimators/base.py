@@ -270,12 +270,16 @@ class Model(Savable):
             check_columns=partial(check_columns, self, X, rows_are_sequences=rows_are_sequences),
         )
         if ends_with_future:
-            source = form.without_future(source)
+            source = self._without_future(source)
         limits = [self.module_.encoder.max_steps]
         if unwind:
             limits.append(self.module_.decoder().max_steps)
         form.check_longest(source, limits)
         return source
+
+    def _without_future(self, source: Source) -> Source:
+        """Sequences without the last steps, if `fit` cut off such steps to forecast them."""
+        return self._form.without_future(source)
 
     def __sklearn_is_fitted__(self) -> bool:
         """Only a fit that came to its end counts, not one that was interrupted or diverged."""
