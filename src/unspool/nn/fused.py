@@ -106,7 +106,7 @@ def parts_of(model: Autoencoder, batch_size: int) -> Parts | None:
     if any(layer.choice(batch_size).name != "compiled" for layer in (first, second)):
         return None
     reads = "x" if decoder.needs_input else "positions" if decoder.reads_place else None
-    stages = [
+    stages: list[fused.LSTMStage | fused.DenseStage] = [
         _lstm_stage(first, reads="x", emits=encoder.statistics[0]),
         _lstm_stage(second, reads=reads, reads_backwards=decoder.needs_input),
         *dense,
