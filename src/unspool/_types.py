@@ -40,6 +40,7 @@ ThresholdKind = Literal["moving", "quantile", "pareto", "alarms"]
 Reads = Literal["sequences", "rows", "images"]
 Part = Literal["model", "encoder"]
 Per = Literal["sequence", "step"]
+Short = Literal["error", "keep"]
 
 
 def names(literal: Any) -> tuple[str, ...]:

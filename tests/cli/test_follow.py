@@ -13,7 +13,7 @@ from tests.cli.tables import read_csv
 from unspool.cli import growing
 from unspool.cli.growing import Interruptible
 from unspool.data.files import read_file
-from unspool.runtime.detector import load_detector
+from unspool.runtime import load_detector
 
 
 @pytest.fixture
