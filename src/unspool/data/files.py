@@ -37,7 +37,7 @@ def read_file(
     tail: bool = False,
     short: Short = "error",
 ) -> FileData:
-    """Read a file of sequences or of long series.
+    r"""Read a file of sequences or of long series.
 
     The ending of the path selects the format:
 

@@ -1,4 +1,4 @@
-"""`LSTMForecaster`: what comes next after a sequence."""
+"""`LSTMForecaster`: forecasts of the steps that follow a sequence."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -354,7 +354,7 @@ class LSTMForecaster(BaseForecaster):
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator
     ) -> dict[str, Any]:
-        """Solve for the linear maps, then train what is left over; see `linear_maps`."""
+        """Solve for the linear maps, then train the network on their error; see `linear_maps`."""
         skip, objective = self.module_.skip, self._objective(generator)
         if skip is None:
             return self._train(objective, batches, validation)
