@@ -8,14 +8,14 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 
-from unspool.anomaly import baseline_base
-from unspool.anomaly.baselines import (
+from unspool.anomaly import (
     GlobalZ,
     IsolationForestWindows,
     KMeansAD,
     MovingZ,
     NearestWindow,
     SubPCA,
+    baseline_base,
 )
 from unspool.errors import InputError
 
@@ -187,7 +187,7 @@ def test_the_size_of_blocks_changes_no_result(model, monkeypatch):
     windows = waves()
     fitted = clone(model).fit(windows)
     want = outputs(fitted, windows)
-    for name in ("baseline_base", "baselines"):
+    for name in ("baseline_base", "z_scores"):
         monkeypatch.setattr(f"unspool.anomaly.{name}.BLOCK", 50)
     np.testing.assert_allclose(outputs(fitted, windows), want, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(outputs(clone(model).fit(windows), windows), want, rtol=1e-9)

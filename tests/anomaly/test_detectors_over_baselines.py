@@ -10,7 +10,7 @@ from sklearn.base import clone
 from tests.anomaly.detectors import ODD_LENGTHS, WINDOW, detector, waves
 from tests.anomaly.test_scores import mean, trailing_mean, window_at
 from unspool import Sequences
-from unspool.anomaly.baselines import (
+from unspool.anomaly import (
     GlobalZ,
     IsolationForestWindows,
     KMeansAD,

@@ -7,8 +7,7 @@ import pytest
 
 from tests.anomaly.detectors import ODD_LENGTHS, WINDOW, detector, lstm, waves
 from unspool import DenseAutoencoder, LSTMForecaster, Sequences
-from unspool.anomaly import model_errors
-from unspool.anomaly.baselines import SubPCA
+from unspool.anomaly import SubPCA, model_errors
 from unspool.anomaly.model_errors import MAX_DISTANCE, nearest_distances
 from unspool.anomaly.scores import MIN_SCALE, overlap_mean, window_counts
 
