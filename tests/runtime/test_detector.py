@@ -184,7 +184,7 @@ def test_a_state_is_a_copy():
     assert [one[:3] for one in run(stream, X[30:50])] == [one[:3] for one in later]
 
 
-@pytest.mark.parametrize("name", ["lstm, one way", "dense", "forecaster, 3 steps"])
+@pytest.mark.parametrize("name", ["lstm, unidirectional", "dense", "forecaster, 3 steps"])
 def test_a_stream_takes_no_more_memory_with_time(name, fitted):
     stream = fitted(name).stream()
     steps = waves(3000, seed=2)
