@@ -40,6 +40,8 @@ ThresholdKind = Literal["moving", "quantile", "pareto", "alarms"]
 
 Reads = Literal["sequences", "rows", "images"]
 Part = Literal["model", "encoder"]
+ExportPart = Literal["auto", Part, "detector"]
+SecondInput = Literal["reversed_input", "previous"]
 Per = Literal["sequence", "step"]
 
 

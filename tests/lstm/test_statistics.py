@@ -13,7 +13,7 @@ import torch
 
 from tests.close import assert_close
 from tests.lstm.cases import SERVED, Case, call, draw, expected, split, tensors
-from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.errors import InputError
 from unspool.lstm import BACKENDS, lstm, reference
 from unspool.lstm.backends import compiled
@@ -248,14 +248,14 @@ def test_no_gradient_of_the_states_is_made():
     inputs, _, lengths = tensors(FEW)
     more = {"return_sequences": False, "statistics": STATISTICS}
     pooled, *_ = call("compiled", inputs, lengths, FEW, **more)
-    told = []
+    records = []
     as_record = compiled.recurrence.as_record
     with patch.object(
-        compiled.recurrence, "as_record", lambda job: told.append(job) or as_record(job)
+        compiled.recurrence, "as_record", lambda args: records.append(args) or as_record(args)
     ):
         pooled.sum().backward()
-    assert told[0].grad_pooled
-    assert not told[0].grad_h
+    assert records[0].grad_pooled
+    assert not records[0].grad_h
 
 
 def test_a_stack_gives_those_of_its_last_layer():

@@ -126,7 +126,7 @@ def test_codes_are_unwound(name, pairs):
         with pytest.raises(InputError, match="codes alone cannot be decoded"):
             model.decode(codes)
         return
-    most = model.decoders["reconstruction"].most_steps
+    most = model.decoders["reconstruction"].max_steps
     for lengths in (None, np.arange(len(codes)) % (3 if most is None else min(most, 2) + 1)):
         if lengths is not None and "images" in name:
             for unwind in (trained.inverse_transform, model.decode):

@@ -151,7 +151,7 @@ def loss_and_gradients(
     encoder, decoder, dense = _split(stages)
     _checks.raise_all(_checks.choice("loss", loss, LOSSES))
     codes, grad_codes = (
-        batch.target.new_empty(len(batch.target), encoder.w_hh.shape[1]) for _ in range(2)
+        encoder.w_hh.new_empty(len(batch.target), encoder.w_hh.shape[1]) for _ in range(2)
     )
     layers = [_prepared(encoder, batch), _prepared(decoder, batch, context=codes)]
     if encoder.emits == "last":

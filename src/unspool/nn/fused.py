@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from unspool._types import StatisticName
-from unspool.blueprint.parts import DECODERS
+from unspool.blueprint.layers import DECODERS
 from unspool.lstm import Choice, fused
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.lstm_decoder import LSTMDecoder

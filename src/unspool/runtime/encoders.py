@@ -31,7 +31,7 @@ class Encoder:
     """
 
     def __init__(self, part: plan.Encoder, weights: Weights) -> None:
-        self.latent_dim, self.most_steps = part.latent_dim, part.most_steps
+        self.latent_dim, self.max_steps = part.latent_dim, part.max_steps
         self.width = part.n_features  # most numbers that a step becomes, where all steps are held
         self.projection = Dense(weights, "projection.") if projects(part) else None
 
@@ -124,7 +124,7 @@ class ConvEncoder(Encoder):
 
     def features(self, x: Array, batch: Ragged) -> Array:
         """The last map of sequences, flattened."""
-        images = up_to(self.part.most_steps, x).reshape(len(x), *self.part.shape, -1)
+        images = up_to(self.part.max_steps, x).reshape(len(x), *self.part.shape, -1)
         for convolution in self.convolutions:
             images = pool(self.activation(convolution(images)), self.part.pool)
         return images.reshape(len(images), -1)

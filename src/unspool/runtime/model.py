@@ -176,7 +176,7 @@ class Model:
             )
         self.form.check_lengths(lengths)
         codes, steps = _collect.codes_and_lengths(
-            codes, lengths, self.latent_dim, self.form.max_length, decoder.most_steps
+            codes, lengths, self.latent_dim, self.form.max_length, decoder.max_steps
         )
         longest = int(steps.max(initial=0))
         values = np.full((len(codes), longest, self.form.n_features), np.nan)
@@ -341,9 +341,9 @@ class Model:
         source = self.form.read(X, lengths)
         if ends_with_future:
             source = self.form.without_future(source)
-        limits = [self.encoder.most_steps]
+        limits = [self.encoder.max_steps]
         if unwind:
-            limits.append(self._decoder("reconstruction").most_steps)
+            limits.append(self._decoder("reconstruction").max_steps)
         self.form.check_longest(source, limits)
         return source
 
