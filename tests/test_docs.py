@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
 import unspool
 from tests.documents import agree, blocks, commands, documents, run_document
