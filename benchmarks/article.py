@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 
 from unspool import demos
+from unspool.data.forms import InputForm
 from unspool.nn import Autoencoder
 
 Array = npt.NDArray[np.float32]
@@ -30,7 +31,8 @@ NAMES = {
 def build(backend: str = "auto", seed: int = 0) -> Autoencoder:
     """Make the untrained model."""
     model = demos.load("two_sines").make_model(random_state=seed).set_params(backend=backend)
-    model._n_features, model.max_length_, model.horizon_ = 1, 100, 0  # what `fit` would find out
+    # What `fit` would set: one feature, windows of 100 steps, no forecast.
+    model._form, model.horizon_ = InputForm("LSTMAutoencoder", "sequences", False, 1, 100), 0
     return model._build(torch.Generator().manual_seed(seed))
 
 

@@ -120,7 +120,7 @@ def main(output="unspool-demo/digit_images", epochs=50, random_state=0, mnist=No
     }
     for name, value in results.items():
         print(f"{name:<51} {value:.4g}")
-    print(f"The models and the pictures are in {output}.")
+    print(f"The models and the pictures are in {str(output)!r}.")
     return results
 
 

@@ -109,7 +109,7 @@ def main(output="unspool-demo/forecast_in_numpy", epochs=15, random_state=0):
     display.figure_.savefig(output / "forecast_by_step.png", dpi=150)
     display = TrainingHistoryDisplay.from_estimator(model)
     display.figure_.savefig(output / "history.png", dpi=150)
-    print(f"The model and the pictures are in {output}.")
+    print(f"The model and the pictures are in {str(output)!r}.")
     return results
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from unspool import AnomalyDetector
-from unspool.anomaly.baselines import GlobalZ, NearestWindow, SubPCA
+from unspool.anomaly import GlobalZ, NearestWindow, SubPCA
 from unspool.datasets import load_machine_temperature
 from unspool.evaluation import evaluate, vus_pr
 from unspool.plots import AnomalyDisplay
@@ -85,7 +85,7 @@ def main(output="unspool-demo/machine_temperature", random_state=0):
         detection, machine.values[cut:], labels=labels, times=times, feature_names=["temperature"]
     )
     display.figure_.savefig(output / "anomalies.png", dpi=150)
-    print(f"The detector, the events and the picture are in {output}.")
+    print(f"The detector, the events and the picture are in {str(output)!r}.")
     return results
 
 

@@ -140,7 +140,7 @@ def main(output="unspool-demo/moving_mnist", epochs=20, random_state=0, mnist=No
     display.figure_.savefig(output / "history.png", dpi=150)
     display = ModelDiagramDisplay.from_estimator(composite)
     display.figure_.savefig(output / "composite.png", dpi=150)
-    print(f"The model and the pictures are in {output}.")
+    print(f"The model and the pictures are in {str(output)!r}.")
     return results
 
 

@@ -1,8 +1,8 @@
 """Encode padded sequences of 0 to 10 steps as vectors of length 20, decode them, generate new ones.
 
-In each sequence a single 1 moves from feature to feature. Three decoders are compared: the code
-repeated at every step, dense layers that emit all steps at once ("flat"), and the code split into
-one piece per step ("reshape"). Padding is masked, so any amount of it gives the same codes.
+In each sequence a single 1 moves from feature to feature. Three decoders are compared: "repeat"
+reads the code at every step; "flat" emits all steps at once, as its final state; "reshape" reads
+one piece of the code at every step. Padding is masked, so any amount of it gives the same codes.
 Sequences are then generated step by step: from codes, and from the first three steps.
 
 Source: "LSTM Autoencoder", Stack Overflow, 2017 (https://stackoverflow.com/questions/44647258), the
@@ -132,7 +132,7 @@ def main(output="unspool-demo/padded_sequences", epochs=60, random_state=0):
     titles = ["a sequence", "generated from its first 3 steps"]
     display = ImagesDisplay(images, None, titles).plot(cmap="Blues")
     display.figure_.savefig(output / "generated.png", dpi=150)
-    print(f"The model and the pictures are in {output}.")
+    print(f"The model and the pictures are in {str(output)!r}.")
     return results
 
 

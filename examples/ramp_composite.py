@@ -101,7 +101,7 @@ def main(output="unspool-demo/ramp_composite", epochs=300, random_state=0):
     display = ModelDiagramDisplay.from_estimator(composite)
     display.figure_.savefig(output / "composite.png", dpi=150)
     display.figure_.savefig(output / "composite.svg")
-    print(f"The models and the pictures are in {output}.")
+    print(f"The models and the pictures are in {str(output)!r}.")
     return results
 
 

@@ -107,7 +107,7 @@ def main(output="unspool-demo/two_sines", epochs=30, random_state=0):
     for name, value in results.items():
         print(f"{name:<43} {value:.4g}")
     draw(model, data, output)
-    print(f"The model and the pictures are in {output}.")
+    print(f"The model and the pictures are in {str(output)!r}.")
     return results
 
 

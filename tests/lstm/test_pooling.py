@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.close import assert_close
-from unspool.blueprint.parts import POOLINGS, VARIANCE_FLOOR
+from unspool.blueprint.layers import POOLINGS, VARIANCE_FLOOR
 from unspool.lstm import pooling
 from unspool.nn import LSTMEncoder
 from unspool.runtime.pooling import RunningPool, pooled, pooled_parts

@@ -13,7 +13,7 @@ import torch
 
 from tests.close import assert_close
 from tests.lstm.cases import SERVED, Case, call, draw, expected, split, tensors
-from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.errors import InputError
 from unspool.lstm import BACKENDS, lstm, prepared, reference
 from unspool.lstm.pooling import STATISTICS

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unspool.blueprint.parts import POOLINGS, VARIANCE_FLOOR
+from unspool.blueprint.layers import POOLINGS, VARIANCE_FLOOR
 
 STATISTICS = POOLINGS["all"]
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from unspool.blueprint.parts import DECODERS
+from unspool.blueprint.layers import DECODERS
 from unspool.lstm import Choice, fused
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.lstm_decoder import LSTMDecoder
