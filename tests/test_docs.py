@@ -8,6 +8,7 @@ import re
 import shlex
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
