@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
 import unspool
 from tests.documents import agree, blocks, commands, documents, run_document

@@ -1,4 +1,4 @@
-"""The losses in NumPy: a value for every feature of every step, before any mean."""
+"""The losses in NumPy: one value for each feature of each step, before any mean."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,30 +6,31 @@ import numpy as np
 
 from unspool.data.sequences import FloatArray
 
-# Probabilities are clipped to [LEAST, 1 - LEAST], as in Keras; beyond, the loss has slope SLOPE.
-LEAST = 1e-7
-SLOPE = 10.0
+# Probabilities are clipped to [MIN_PROBABILITY, 1 - MIN_PROBABILITY], as in Keras. Outside 0 to 1
+# the loss increases with the slope OUTSIDE_SLOPE.
+MIN_PROBABILITY = 1e-7
+OUTSIDE_SLOPE = 10.0
 
 
-def _huber(apart: FloatArray) -> FloatArray:
-    size = abs(apart)
+def _huber(difference: FloatArray) -> FloatArray:
+    size = abs(difference)
     return np.where(size < 1, 0.5 * size**2, size - 0.5)
 
 
 def _binary_crossentropy(prediction: FloatArray, target: FloatArray) -> FloatArray:
-    inside = np.clip(prediction, LEAST, 1 - LEAST)
+    inside = np.clip(prediction, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     beyond = abs(prediction - inside)
     logit = np.log(inside / (1 - inside))
-    return np.asarray(beyond * SLOPE - logit * target - np.log1p(-inside))
+    return np.asarray(beyond * OUTSIDE_SLOPE - logit * target - np.log1p(-inside))
 
 
-# As `unspool.nn.losses`, which says why.
+# The same losses as in `unspool.nn.losses`, which gives the reasons.
 LOSSES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "mse": lambda prediction, target: (prediction - target) ** 2,
     "mae": lambda prediction, target: abs(prediction - target),
     "huber": lambda prediction, target: _huber(prediction - target),
     "binary_crossentropy": _binary_crossentropy,
-    "categorical_crossentropy": lambda p, target: -target * np.log(np.maximum(p, LEAST)),
+    "categorical_crossentropy": lambda p, target: -target * np.log(np.maximum(p, MIN_PROBABILITY)),
 }
 
 # Keras's long names of losses; `loss_name` replaces them.

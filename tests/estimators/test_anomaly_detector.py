@@ -117,7 +117,7 @@ def test_forecasters_are_trained_on_windows_and_what_comes_after():
     assert found.model_.max_length_ == found.window_ == WINDOW
 
 
-def test_the_default_model_and_window():
+def test_the_default_model_is_small_and_reads_windows_of_64_steps():
     found = AnomalyDetector(random_state=0, verbose=0)
     assert found.fit(waves(350)).window_ == 56  # a fifth of 280 steps
     assert type(found.model_) is LSTMAutoencoder
@@ -290,7 +290,7 @@ def test_warnings_name_the_line_of_the_caller(method):
     assert names == [__file__]
 
 
-def test_methods_agree():
+def test_predict_decision_function_and_score_samples_agree():
     found = detector(kind="step", threshold="quantile", rate=0.1).fit(X)
     other = waves(seed=1) * 1.3
     scores = found.anomaly_scores(other)
@@ -374,11 +374,11 @@ def test_what_is_saved_after_set_params_is_what_was_fitted_and_that_is_said(tmp_
     scores = found.anomaly_scores(X)
     found.set_params(kind="step", verbose=1, device="cpu")
     found.set_params(model__latent_dim=7, model__verbose=1)
-    with pytest.warns(ParametersChangedWarning) as told:
+    with pytest.warns(ParametersChangedWarning) as reported:
         found.save(tmp_path / "model")
-    assert str(told[0].message) == (
-        "The model is written as it was fitted, but `kind` was 'window' and is 'step' now, "
-        "`model__latent_dim` was 3 and is 7 now; call `fit` again to apply the change."
+    assert str(reported[0].message) == (
+        "The model is saved as it was fitted, but `kind` was 'window' and is now 'step', "
+        "`model__latent_dim` was 3 and is now 7; call `fit` again to apply the change."
     )
     again = unspool.load(tmp_path / "model")
     assert again.kind == "window"

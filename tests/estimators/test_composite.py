@@ -37,7 +37,7 @@ def composite():
     return quick(horizon=4).fit(sines(n=80, steps=16, features=2))
 
 
-def test_both_are_learned(composite):
+def test_reconstruction_and_forecast_are_both_learned(composite):
     unseen = sines(n=40, steps=16, features=2, seed=1)
     past, future = unseen[:, :12], unseen[:, 12:]
     assert composite.score(past) > 0.7
@@ -237,7 +237,7 @@ def test_without_the_weight_of_the_forecast_it_is_a_plain_autoencoder():
     np.testing.assert_allclose(both.history_["loss"], plain.history_["loss"], rtol=1e-5)
 
 
-def test_loss_weights_weigh_the_losses():
+def test_the_loss_is_the_weighted_sum_of_both_losses():
     history = short(horizon=K, loss_weights=(0.25, 3)).fit(sines(n=30, steps=9)).history_
     parts = (np.array(history[f"{name}_loss"]) for name in ("reconstruction", "forecast"))
     np.testing.assert_allclose(history["loss"], np.dot((0.25, 3), list(parts)))
@@ -419,8 +419,8 @@ def test_the_encoder_alone_makes_the_same_codes_and_nothing_else(options, tmp_pa
         (encoder.score, "reconstruction"),
         (encoder.forecast, "forecast"),
     ]:
-        told = f"This model has no decoder {what!r}; it has an encoder only."
-        assert message(method, X) == told
+        reported = f"This model has no decoder {what!r}; it has an encoder only."
+        assert message(method, X) == reported
     assert message(encoder.inverse_transform, np.zeros((2, 5))).startswith("This model has no")
     assert message(model.save, tmp_path / "x", part="decoder") == (
         "unknown `part` 'decoder': did you mean 'encoder'? Known are 'encoder', 'model'."
@@ -453,7 +453,7 @@ def test_without_a_horizon_nothing_is_forecast_and_y_is_left_alone():
     )
 
 
-def test_sequences_too_short_for_the_horizon_are_told():
+def test_sequences_too_short_for_the_horizon_are_reported():
     X = [np.ones((9, 1)), np.ones((3, 1)), *sines(n=20, steps=9)]
     assert message(short(horizon=K).fit, X) == (
         "Expected sequences of more than 3 steps, of which the last 3 are forecast, but the "
@@ -464,13 +464,13 @@ def test_sequences_too_short_for_the_horizon_are_told():
 @pytest.mark.parametrize("decoder", ["reshape", "flat", "dense"])
 def test_bound_decoders_tell_their_bound(decoder):
     model = short(decoder=decoder, horizon=K).fit(sines(n=20, steps=9))
-    told = (
+    reported = (
         "Expected sequences of at most 6 steps, as in `fit`, got 7; this LSTMAutoencoder "
         "has layers of a fixed number of steps."
     )
     longer = sines(n=4, steps=7)
     for method in (model.reconstruct, model.reconstruction_error, model.score):
-        assert message(method, sines(n=4, steps=7 + K)) == told
+        assert message(method, sines(n=4, steps=7 + K)) == reported
     assert model.transform(longer).shape == (4, 5)
     assert model.forecast(longer).shape == (4, K, 1)
     assert message(model.inverse_transform, np.zeros((4, 5)), 7) == (
@@ -483,13 +483,13 @@ def test_bound_decoders_tell_their_bound(decoder):
     )
 
 
-def test_a_forecast_no_better_than_the_mean_is_told_by_name():
+def test_a_forecast_no_better_than_the_mean_is_reported_by_name():
     X = np.concatenate([sines(n=60), np.random.default_rng(0).normal(size=(60, K, 1))], 1)
     with pytest.warns(NoBetterThanMeanWarning) as caught:
         quick(horizon=K, loss_weights=(1, 1e-6), epochs=15).fit(X)
-    told = [str(warning.message) for warning in caught]
-    assert len(told) == 1
-    assert told[0].startswith("The forecast is no better than the mean sequence (loss ")
+    reported = [str(warning.message) for warning in caught]
+    assert len(reported) == 1
+    assert reported[0].startswith("The forecast is no better than the mean sequence (loss ")
 
 
 def test_sequences_of_no_step_at_all_are_refused():

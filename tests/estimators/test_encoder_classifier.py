@@ -95,7 +95,7 @@ def test_fine_tuning_of_a_default_encoder_starts_where_the_head_ended(data, trai
     assert (projection.shift, projection.scale) == (None, None)
 
 
-def test_digits():
+def test_digits_are_classified():
     X, y = load_digits(return_X_y=True)
     X, test, y, truth = train_test_split(X, y, test_size=0.3, random_state=0)
     autoencoder = DenseAutoencoder(64, hidden_units=(128,), epochs=8, random_state=0, verbose=0)
@@ -182,7 +182,7 @@ ENCODERS = {
 
 @pytest.mark.parametrize("autoencoder", ENCODERS.values(), ids=ENCODERS)
 @pytest.mark.parametrize("fitted", [True, False], ids=["fitted", "not fitted"])
-def test_any_encoder(autoencoder, fitted):
+def test_every_kind_of_model_can_be_the_encoder(autoencoder, fitted):
     X, y = labelled(features=2)
     if fitted:
         autoencoder = clone(autoencoder).fit(X)
@@ -347,7 +347,7 @@ BAD_LABELS = [
 
 
 @pytest.mark.parametrize(("y", "message"), BAD_LABELS, ids=[m for _, m in BAD_LABELS])
-def test_bad_labels_are_told_before_anything_is_trained(data, y, message, monkeypatch):
+def test_bad_labels_are_reported_before_anything_is_trained(data, y, message, monkeypatch):
     def fail(*_):
         raise AssertionError("trained on bad labels")
 
@@ -472,7 +472,7 @@ def test_a_fit_that_diverges_leaves_the_model_as_it_was(data, trained):
     np.testing.assert_array_equal(model.predict_proba(data[0]), before)
 
 
-def test_windows_of_long_series():
+def test_windows_of_long_series_are_classified():
     rng = np.random.default_rng(0)
     series = [np.sin(np.arange(200) * speed)[:, None] for speed in (0.3, 0.9)]
     windows = Windows([one + rng.normal(0, 0.1, one.shape) for one in series], 20, 2)
@@ -482,7 +482,7 @@ def test_windows_of_long_series():
     assert model.autoencoder_.window_ == (20, 2)
 
 
-def test_names_of_features(data):
+def test_names_of_features_are_those_of_the_encoder(data):
     table, y = pd.DataFrame(data[0][:, :, 0]).add_prefix("t"), data[1]
     model = quick(small()).fit(table, y)
     assert list(model.feature_names_in_) == list(table.columns)
@@ -584,13 +584,13 @@ BAD = [
 
 
 @pytest.mark.parametrize(("parameters", "message"), BAD, ids=[m for _, m in BAD])
-def test_bad_parameters_are_told_at_fit(data, parameters, message):
+def test_bad_parameters_are_reported_by_fit(data, parameters, message):
     with pytest.raises(InputError) as caught:
         EncoderClassifier(**parameters).fit(*data)
     assert str(caught.value) == message
 
 
-def test_unknown_names_are_told_with_what_was_meant(data):
+def test_unknown_names_are_reported_with_what_was_meant(data):
     with pytest.raises(InputError, match="did you mean 'relu'"):
         quick(head_activation="rellu").fit(*data)
     with pytest.raises(InputError, match="did you mean 'adam'"):
@@ -619,7 +619,7 @@ def test_clone_pickle_and_nested_parameters(data):
     assert copied.fit(X, y).autoencoder_.transform(X).shape == (60, 3)
 
 
-def test_grid_search_and_pipeline(data):
+def test_it_works_in_grid_searches_and_pipelines(data):
     X, y = data[0][:, :, 0], data[1]
     search = GridSearchCV(
         make_pipeline(StandardScaler(), quick(small())),
@@ -654,7 +654,7 @@ def name(estimator, check):
 
 
 @pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=[name(*check) for check in CHECKS])
-def test_scikit_learn(estimator, check):
+def test_pipelines_clones_and_searches_work(estimator, check):
     if name(estimator, check).endswith("check_array_api_input"):
         pytest.skip("needs SCIPY_ARRAY_API=1 before scipy is imported")
     check(estimator)

@@ -49,7 +49,7 @@ def learned(request):
     return model.fit(sines(n=80, steps=20))
 
 
-def test_it_learns(learned):
+def test_the_error_after_training_is_small(learned):
     unseen = sines(n=40, steps=20, seed=1)
     assert learned.score(unseen) > 0.7
     assert learned.score(unseen[:, :16], unseen[:, 16:]) == pytest.approx(learned.score(unseen))
@@ -278,7 +278,7 @@ def test_temperature_needs_probabilities():
     )
 
 
-def test_frames_and_windows_go_in():
+def test_frames_and_windows_are_accepted():
     table = data()[:, :, 0]
     model = quick(horizon=2).fit(table)
     columns = [f"t{i}" for i in range(T)]
@@ -304,7 +304,7 @@ def test_frames_and_windows_go_in():
     )
 
 
-def test_it_has_scikit_learns_manners():
+def test_it_follows_scikit_learns_api():
     X = data()
     scores = cross_val_score(quick(), X[:, :, 0], X[:, 0, 0], cv=2)
     assert scores.shape == (2,)
@@ -329,48 +329,48 @@ def test_the_encoder_alone_does_not_forecast(tmp_path):
     model = quick().fit(data())
     model.save(tmp_path / "part", part="encoder")
     encoder = unspool.load(tmp_path / "part")
-    told = "This model has no decoder 'forecast'; it has an encoder only."
+    reported = "This model has no decoder 'forecast'; it has an encoder only."
     for method in (encoder.forecast, encoder.forecast_by_step, encoder.score):
-        assert message(method, data()) == told
-    assert message(encoder.generate, data(), 2) == told
+        assert message(method, data()) == reported
+    assert message(encoder.generate, data(), 2) == reported
     x = torch.from_numpy(model.scaler_.apply(data()))
     assert torch.equal(encoder.encoder_(x), model.encoder_(x))
 
 
 @pytest.mark.parametrize(
-    ("options", "shape", "told"),
+    ("options", "shape", "reported"),
     [
         ({}, (N - 1, K, 2), (
-            "Found input variables with inconsistent numbers of samples: [24, 23]; expected in "
-            "`y` what comes after each sequence of `X`."
+            "Found input variables with inconsistent numbers of samples: [24, 23]; `y` must have "
+            "the steps that follow each sequence of `X`."
         )),
         ({}, (N, K, 1), (
-            "Expected `y` of shape (24, K, 2), the next K steps of every sequence, got (24, 3, 1)."
+            "Expected `y` of shape (24, K, 2), the K steps that follow each sequence, got (24, 3, 1)."
         )),
         ({}, (N, K), (
-            "Expected `y` of shape (24, K, 2), the next K steps of every sequence, got (24, 3)."
+            "Expected `y` of shape (24, K, 2), the K steps that follow each sequence, got (24, 3)."
         )),
         ({}, (N,), (
-            "Expected `y` of shape (24, K, 2), the next K steps of every sequence, got (24,)."
+            "Expected `y` of shape (24, K, 2), the K steps that follow each sequence, got (24,)."
         )),
         ({"horizon": K}, (N, K + 1, 2), (
-            "Expected `y` of shape (24, 3, 2), the next 3 steps of every sequence, got (24, 4, 2)."
+            "Expected `y` of shape (24, 3, 2), the 3 steps that follow each sequence, got (24, 4, 2)."
         )),
         ({}, (N, 0, 2), (
-            "Expected `y` of shape (24, K, 2), the next K steps of every sequence, got (24, 0, 2)."
+            "Expected `y` of shape (24, K, 2), the K steps that follow each sequence, got (24, 0, 2)."
         )),
         ({}, (N, K, 2, 1), (
-            "Expected `y` of shape (24, K, 2), the next K steps of every sequence, got "
+            "Expected `y` of shape (24, K, 2), the K steps that follow each sequence, got "
             "(24, 3, 2, 1)."
         )),
     ],
     ids=str,
 )  # fmt: skip
-def test_a_future_that_does_not_fit_is_told(options, shape, told):
-    assert message(quick(**options).fit, data(2), np.zeros(shape)) == told
+def test_a_future_that_does_not_fit_is_reported(options, shape, reported):
+    assert message(quick(**options).fit, data(2), np.zeros(shape)) == reported
 
 
-def test_what_cannot_be_scored_or_learned_is_told():
+def test_what_cannot_be_scored_or_learned_is_reported():
     model = quick(horizon=K).fit(data(2))
     assert message(model.score, data(2), data(2)) == (
         "Expected `y` of shape (24, 3, 2), got (24, 7, 2)."
@@ -539,5 +539,5 @@ def test_dropout_is_of_training_alone():
     ],
     ids=str,
 )
-def test_what_cannot_be_forecast_is_told(parameters, expected):
+def test_what_cannot_be_forecast_is_reported(parameters, expected):
     assert expected in message(quick(**parameters).fit, data())

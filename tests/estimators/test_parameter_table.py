@@ -21,7 +21,6 @@ from unspool.nn import dense as dense_modules
 from unspool.nn import losses as torch_losses
 from unspool.runtime import dense as dense_functions
 from unspool.training.optimizers import OPTIMIZERS
-from unspool.training.schedule import SCHEDULES
 
 CLASSES = {name: entry.load() for name, entry in ESTIMATORS.items()}
 EVERY_PARAMETER = [
@@ -112,7 +111,6 @@ IMPLEMENTED = {
     "LossName": _losses.LOSSES,
     "LossAlias": _losses.ALIASES,
     "OptimizerName": OPTIMIZERS,
-    "ScheduleName": SCHEDULES,
     "ScalingName": SCALINGS,
     "BackendName": BACKENDS,
     "ScoreKind": scores.SCORE_KINDS,

@@ -1,13 +1,14 @@
 """`Windows`: sliding windows over long series, of which only one batch at a time is in memory."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from unspool import _checks
+from unspool._types import Short, names
 from unspool.data.sequences import (
     CHUNK_VALUES,
     FloatArray,
@@ -19,8 +20,6 @@ from unspool.data.sequences import (
 )
 from unspool.data.series import as_series
 from unspool.errors import InputError
-
-Short = Literal["error", "keep"]
 
 TAKE_VALUES = 1 << 15  # values copied at once; bounds the memory that is used twice
 
@@ -104,12 +103,12 @@ class Windows:
             _checks.whole("size", size, 1),
             _checks.whole("stride", stride, 1),
             _checks.truth("tail", tail),
-            _checks.choice("short", short, get_args(Short)),
+            _checks.choice("short", short, names(Short)),
         )
-        self.series, names = as_series(series)
+        self.series, columns = as_series(series)
         self.size, self.stride, self.tail, self.short = int(size), int(stride), tail, short
         self.feature_names = check_feature_names(
-            names if feature_names is None else feature_names, self.n_features
+            columns if feature_names is None else feature_names, self.n_features
         )
         self._check_series()
         steps = np.array([len(one) for one in self.series], np.int64)
