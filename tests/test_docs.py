@@ -8,7 +8,6 @@ import re
 import shlex
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib import pyplot
@@ -30,6 +29,13 @@ MODULES = [
     importlib.import_module(info.name)
     for info in pkgutil.walk_packages(unspool.__path__, "unspool.")
 ]
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """Close the figures that examples open."""
+    yield
+    pyplot.close("all")
 
 
 @pytest.mark.cpu
