@@ -31,6 +31,13 @@ MODULES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """Close the figures that examples open."""
+    yield
+    pyplot.close("all")
+
+
 @pytest.mark.cpu
 @pytest.mark.filterwarnings(KERAS)
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # two epochs

@@ -218,7 +218,7 @@ class AnomalyDetector(Detects):
         elif not is_model and inner is not None and not _is_baseline(inner):
             complaints.append(
                 "`model` must be an unspool autoencoder or forecaster, a baseline of "
-                f"unspool.anomaly.baselines, or None, got {_checks.shown(self.model)}."
+                f"unspool.anomaly, or None, got {_checks.shown(self.model)}."
             )
         return complaints
 
