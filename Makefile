@@ -1,4 +1,4 @@
-# make demo   trains the first experiment and leaves model and pictures in unspool-demo/sines
+# make demo   trains a first model and leaves it and pictures in unspool-demo/two_sines
 # make test   runs the tests
 # make fuzz   runs the tests that take minutes: thousands of odd parameters, every check at defaults
 # make lint   checks format, lint and types
@@ -22,7 +22,7 @@ PEERS_INSTALLED := $(PEERS)/.installed
 .PHONY: demo test test-lowest test-newest fuzz lint bench docs clean
 
 demo: $(INSTALLED)
-	$(BIN)/unspool demo sines
+	$(BIN)/unspool demo two_sines
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
@@ -46,7 +46,7 @@ docs: $(DOCS_INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf docs/_build docs/api docs/gallery docs/cli.md
+	rm -rf docs/_build docs/_examples docs/api docs/gallery docs/cli.md
 	rm -rf $(VENV) $(BOUNDS) $(PEERS) unspool-demo .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from unspool.demos.sines import article
+from unspool import demos
+from unspool.data.forms import InputForm
 from unspool.nn import Autoencoder
 
 Array = npt.NDArray[np.float32]
@@ -29,8 +30,9 @@ NAMES = {
 
 def build(backend: str = "auto", seed: int = 0) -> Autoencoder:
     """Make the untrained model."""
-    model = article(random_state=seed).set_params(backend=backend)
-    model._n_features, model.max_length_, model.horizon_ = 1, 100, 0  # what `fit` would find out
+    model = demos.load("two_sines").make_model(random_state=seed).set_params(backend=backend)
+    # What `fit` would set: one feature, windows of 100 steps, no forecast.
+    model._form, model.horizon_ = InputForm("LSTMAutoencoder", "sequences", False, 1, 100), 0
     return model._build(torch.Generator().manual_seed(seed))
 
 

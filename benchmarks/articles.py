@@ -16,20 +16,20 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.machine import commit, describe
+from unspool import demos
 
 RESULTS = Path(__file__).parent / "results" / "articles.csv"
 FIELDS = ("experiment", "seed", "number", "value", "commit", "machine")
-NAMES = ("sines", "ramp", "moving_ones", "next_value", "images", "moving_digits")
-WITH_IMAGES = ("images", "moving_digits")
+NAMES = tuple(name for name in demos.DEMOS if name != "machine_temperature")
+WITH_IMAGES = ("digit_images", "moving_mnist")
 
 ONE_RUN = """
 import json, sys, warnings
-from importlib import import_module
-from pathlib import Path
+from unspool import demos
 name, folder, seed, *data = sys.argv[1:]
-given = {"data": Path(data[0])} if data else {}
-numbers = import_module(f"unspool.demos.{name}").run(Path(folder), seed=int(seed), **given)
-print(json.dumps(numbers))
+given = {"mnist": data[0]} if data else {}
+results = demos.load(name).main(folder, random_state=int(seed), **given)
+print(json.dumps({name: float(value) for name, value in results.items()}))
 """
 
 

@@ -12,11 +12,10 @@ from unittest import mock
 import numpy as np
 from machine import describe
 
-from unspool import LSTMAutoencoder, Windows, chronological_split
+from unspool import LSTMAutoencoder, Windows, chronological_split, demos
 from unspool.cli.fit import STEPS_PER_EPOCH
 from unspool.data.files import read_file
 from unspool.datasets import make_sine_classes
-from unspool.demos.sines import article
 from unspool.nn import lstm_layer
 
 EPOCHS = 30
@@ -48,12 +47,12 @@ def transformer(path: Path) -> None:
 
 
 def two_sines() -> None:
-    """Test MSE of the two-sines experiment with a forget bias of 1, five seeds."""
-    data = make_sine_classes()
+    """Print the test MSE of the demo two_sines with a forget bias of 1, for five random seeds."""
+    data, make_model = make_sine_classes(), demos.load("two_sines").make_model
     with mock.patch.object(lstm_layer, "FORGET_BIAS", 1.0):
         errors = [
             float(
-                article(random_state=seed, verbose=0)
+                make_model(random_state=seed)
                 .fit(data.X_train)
                 .reconstruction_error(data.X_test)
                 .mean()

@@ -47,9 +47,9 @@ def unspool_pass(images: np.ndarray) -> Callable[[], object]:
     """The same with unspool's modules, batches and loop."""
     import torch
 
+    from unspool import demos
     from unspool.data.scaling import Scaler
     from unspool.data.sequences import Sequences
-    from unspool.demos.images import convolutional
     from unspool.training.batches import Batches
     from unspool.training.loop import train
     from unspool.training.objective import AutoencoderLoss
@@ -57,7 +57,11 @@ def unspool_pass(images: np.ndarray) -> Callable[[], object]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # random images: no model is better than their mean
-        model = convolutional((28, 28), epochs=1).set_params(device="cpu")
+        model = (
+            demos.load("digit_images")
+            .make_convolutional((28, 28), epochs=1)
+            .set_params(device="cpu")
+        )
         model = model.fit(images[:300]).module_
     source, plain = Sequences(images.reshape(len(images), -1, 1)), Scaler(np.zeros(1), np.ones(1))
     everything, rng = np.arange(len(images)), np.random.default_rng(0)

@@ -111,6 +111,25 @@ SECTIONS = (
         ),
     ),
     Section(
+        "Data sets",
+        "unspool.datasets",
+        "Data for examples and experiments: `make_` generates, `load_` reads, `fetch_` downloads.",
+        (
+            "make_sine_classes",
+            "make_sine_forecasts",
+            "make_noisy_sine",
+            "make_ramp",
+            "make_moving_ones",
+            "make_moving_digits",
+            "load_machine_temperature",
+            "load_digits",
+            "load_mnist",
+            "fetch_mnist",
+            "TrainTest",
+            "MachineTemperature",
+        ),
+    ),
+    Section(
         "Evaluation of anomaly scores",
         "unspool.evaluation",
         "Metrics that compare anomaly scores and alarms with labels; they need NumPy alone.",
@@ -183,9 +202,9 @@ SECTIONS = (
             "LSTM",
             "LSTMLayer",
             "Cell",
+            "summary",
             "Summary",
             "Row",
-            "summary",
             "gate_weights",
         ),
     ),
@@ -214,4 +233,4 @@ SECTIONS = (
 )
 
 # Packages that `import unspool` offers as attributes.
-SUBPACKAGES = ("evaluation", "runtime")
+SUBPACKAGES = ("datasets", "evaluation", "runtime")

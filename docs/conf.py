@@ -22,11 +22,15 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_examples"]
 default_role = "py:obj"  # `name` in a docstring is a link where it names something public
-# Links of included files to what is in the repository and no page: their text is shown alone.
-nitpick_ignore_regex = [("myst", r"(\.\./)*(results|examples|benchmarks|src/.*|README\.md)/?")]
+# Links to what is in the repository and no page of the site: their text is shown alone.
+nitpick_ignore_regex = [
+    ("myst", r"(\.\./)*(benchmarks/)?(results|examples|benchmarks|src/.*|README\.md)/?"),
+    ("myst", r"SECURITY\.md"),
+]
 
 autodoc_typehints = "none"  # numpydoc's sections have the types
 autodoc_member_order = "bysource"
@@ -43,6 +47,24 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 copybutton_only_copy_prompt_lines = False
 
+# Examples that run in less than a minute; the code of the others is shown without pictures.
+QUICK = (
+    "two_sines",
+    "ramp_composite",
+    "padded_sequences",
+    "forecast_in_numpy",
+    "digit_images",
+    "machine_temperature",
+)
+sphinx_gallery_conf = {
+    "examples_dirs": "_examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": rf"/({'|'.join(QUICK)})\.py$",
+    "download_all_examples": False,
+    "show_memory": False,
+    "write_computation_times": False,
+}
+
 html_theme = "pydata_sphinx_theme"
 html_title = "unspool"
 html_static_path = ["_static"]
@@ -58,3 +80,21 @@ html_theme_options = {
     "footer_end": ["theme-version"],
 }
 html_sidebars = {"index": [], "cli": []}
+
+# Files outside this folder that a page includes, and that page.
+PAGES_OF_FILES = {
+    "../CONTRIBUTING.md": "contributing.md",
+    "../CHANGELOG.md": "changelog.md",
+    "../benchmarks/RESULTS.md": "benchmarks.md",
+}
+
+
+def link_to_pages(app, name, source):
+    """Let links to a file that a page includes lead to that page."""
+    for file, page in PAGES_OF_FILES.items():
+        source[0] = source[0].replace(f"]({file}", f"]({page}")
+
+
+def setup(app):
+    """Connect what Sphinx calls for each page that it reads."""
+    app.connect("source-read", link_to_pages)

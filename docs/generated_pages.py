@@ -1,8 +1,9 @@
-"""Write the pages that are generated: the API reference and the command-line reference.
+"""Write the pages that are generated: API reference, command-line reference, examples.
 
 `docs/conf.py` calls `write` before Sphinx reads any page. The pages of the API come from
-`api_reference.SECTIONS`, one for each section and one for each name; those of the command line from
-the help texts of the commands.
+`api_reference.SECTIONS`, one for each section and one for each name; that of the command line from
+the help texts of the commands. The examples are copied to `_examples/` with the first line of their
+docstring as a heading, as sphinx-gallery wants them.
 """
 
 import importlib
@@ -14,18 +15,30 @@ from typing import Any
 
 from docs.api_reference import SECTIONS, Section
 
+GENERATED = ("api", "_examples")  # folders that hold generated files alone
+
+GALLERY_HEADER = """\
+Examples
+========
+
+Scripts to copy and change, one for each published experiment that unspool repeats. Each is a file
+of the folder ``examples``, and a command ``unspool demo NAME``. Pictures and output are shown for
+those that run in less than a minute.
+"""
+
 
 def write(docs: Path) -> None:
-    """Write `api/` and `cli.md` under the folder of the documentation."""
-    pages = dict(_api()) | {"cli.md": _command_line()}
+    """Write the generated pages under the folder of the documentation."""
+    pages = dict(_api()) | {"cli.md": _command_line()} | dict(_examples(docs.parent / "examples"))
     for name, text in pages.items():
         path = docs / name
         path.parent.mkdir(exist_ok=True)
         if not path.exists() or path.read_text() != text:  # Sphinx rereads only what has changed
             path.write_text(text)
-    for path in (docs / "api").iterdir():
-        if f"api/{path.name}" not in pages:
-            path.unlink()
+    for folder in GENERATED:
+        for path in (docs / folder).iterdir():
+            if path.is_file() and f"{folder}/{path.name}" not in pages:
+                path.unlink()
 
 
 def _api() -> Iterator[tuple[str, str]]:
@@ -149,6 +162,15 @@ def _option(parameter: Any, context: Any) -> str:
         return ""
     names, text = (re.sub(r"\s+", " ", str(part)).replace("|", r"\|") for part in record)
     return f"| `{names}` | {text} |"
+
+
+def _examples(folder: Path) -> Iterator[tuple[str, str]]:
+    """Return the scripts of a folder, each with a heading in its docstring."""
+    yield "_examples/GALLERY_HEADER.rst", GALLERY_HEADER
+    for path in sorted(folder.glob("*.py")):
+        first, rest = path.read_text().split("\n", 1)
+        title = first.removeprefix('"""').rstrip(".")
+        yield f"_examples/{path.name}", f'"""\n{_heading(title, "=")}\n{rest}'
 
 
 def _heading(text: str, line: str) -> str:

@@ -1,7 +1,5 @@
 import os
 import re
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -38,20 +36,6 @@ def pytest_runtest_setup(item):
     on_cpu = item.get_closest_marker("cpu") is not None
     name = "cpu" if on_cpu else item.config.getoption("device")
     device.automatic = lambda: name
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Callable[[str], Path]:
-    """Finds a file of the real data sets, which are not part of the project; skips without it."""
-    root = os.environ.get("UNSPOOL_DATA") or Path(__file__).parents[2] / "shared" / "data"
-
-    def find(name: str) -> Path:
-        path = Path(root) / name
-        if not path.exists():
-            pytest.skip(f"data set {name} is absent from {root} (UNSPOOL_DATA names the folder)")
-        return path
-
-    return find
 
 
 class Result:

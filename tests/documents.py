@@ -50,7 +50,7 @@ class Block(NamedTuple):
 
 def documents() -> list[str]:
     """Paths of all documents with code, from the root; generated pages are not among them."""
-    generated = {"_build", "api", "gallery", "cli.md"}
+    generated = {"_build", "_examples", "api", "gallery", "cli.md"}
     pages = [path.relative_to(ROOT) for path in sorted((ROOT / "docs").rglob("*.md"))]
     pages = [page for page in pages if page.parts[1] not in generated]
     names = ["README.md", *map(str, pages)]

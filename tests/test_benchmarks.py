@@ -12,8 +12,7 @@ from benchmarks.contestants import Job
 from benchmarks.inputs import one_layer
 from benchmarks.truth import encode, errors
 from benchmarks.worker import Desk
-from unspool.demos import DEMOS
-from unspool.demos import sines as demo
+from unspool import demos
 from unspool.training.batches import Batch
 from unspool.training.objective import AutoencoderLoss
 
@@ -23,7 +22,12 @@ def test_the_model_that_is_timed_is_that_of_the_demo():
     model = article.build(seed=3)
     assert article.weights(model).keys() == article.NAMES.keys()
     X = np.sin(np.arange(12) / 3 + np.arange(20)[:, None])[:, :, None]
-    fitted = demo.article(epochs=1, random_state=3, verbose=0).set_params(scaling="standard").fit(X)
+    fitted = (
+        demos.load("two_sines")
+        .make_model(epochs=1, random_state=3)
+        .set_params(scaling="standard")
+        .fit(X)
+    )
     shapes = {name: weight.shape for name, weight in fitted.module_.state_dict().items()}
     assert {name: weight.shape for name, weight in model.state_dict().items()} == shapes
     terms = AutoencoderLoss(model)(Batch(torch.zeros(2, 5, 1), None))
@@ -31,7 +35,9 @@ def test_the_model_that_is_timed_is_that_of_the_demo():
 
 
 def test_every_demo_is_measured():
-    assert {*articles.NAMES, "machine"} == set(DEMOS)  # `benchmarks.anomaly` measures that one
+    assert {*articles.NAMES, "machine_temperature"} == set(
+        demos.DEMOS
+    )  # `benchmarks.anomaly` measures that one
 
 
 def test_rows_of_an_experiment_replace_its_older_ones(tmp_path, monkeypatch):

@@ -21,6 +21,9 @@ DOCUMENTS = documents()
 # Their models train for minutes as they are written; the guides are written to be quick.
 DEFAULT_EPOCHS = {"README.md", "docs/anomalies.md"}
 
+# Keras converts torch parameters with an `__array__` that lacks the `copy` of NumPy 2.
+KERAS = "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+
 MODULES = [
     importlib.import_module(info.name)
     for info in pkgutil.walk_packages(unspool.__path__, "unspool.")
@@ -28,6 +31,7 @@ MODULES = [
 
 
 @pytest.mark.cpu
+@pytest.mark.filterwarnings(KERAS)
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # two epochs
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_examples_in_docstrings(module):
@@ -133,6 +137,7 @@ def two_epochs(monkeypatch):
 
 
 @pytest.mark.cpu
+@pytest.mark.filterwarnings(KERAS)
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 @pytest.mark.filterwarnings("ignore::unspool.errors.ThresholdWarning")
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -14,8 +14,8 @@ import unspool
 from tests.full_disk import FULL, full_disk
 from unspool import model_file
 from unspool._files import atomic_write, check_output_path
+from unspool.cli.pictures import save_picture
 from unspool.data.write import write_table
-from unspool.demos.report import Report
 from unspool.errors import InputError, ModelFileError
 from unspool.interop.onnx import export_onnx
 from unspool.plots import TrainingHistoryDisplay
@@ -209,16 +209,14 @@ def writers(tmp_path):
     X = np.sin(np.arange(12) / 2 + np.arange(20)[:, None])
     model = unspool.LSTMAutoencoder(8, epochs=1, random_state=0, verbose=0).fit(X)
     history, table = TrainingHistoryDisplay.from_estimator(model), {"n": np.arange(9000) / 7}
-    report = Report(tmp_path, "title")
     return {
         "a.unspool": model.save,
         "a.onnx": lambda path: export_onnx(model, path),
         "a.csv": lambda path: write_table(table, path),
         "a.parquet": lambda path: write_table(table, path),
         "a.npy": lambda path: write_table(table, path),
-        "a.png": lambda path: report.keep(history, path.name),
-        "a.svg": lambda path: report.keep(history, path.name),
-        "a.txt": lambda path: report.text("text" * 1000, path.name),
+        "a.png": lambda path: save_picture(history, path),
+        "a.svg": lambda path: save_picture(history, path),
     }
 
 

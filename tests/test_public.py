@@ -25,25 +25,8 @@ CHECKS = {
 }
 
 # Modules whose names, and sections whose docstrings, are not complete yet.
-UNFINISHED_NAMES = {
-    "unspool.interop.keras",
-    "unspool.interop.onnx",
-    "unspool.interop.torch",
-    "unspool.plots",
-}
-FINISHED_DOCSTRINGS = {
-    "Anomaly detections and events",
-    "Baselines for anomaly detection",
-    "Errors and warnings",
-    "Evaluation of anomaly scores",
-    "Inspecting a model",
-    "Modules",
-    "PyTorch",
-    "Runtime",
-    "Sequences and files",
-    "Thresholds",
-}
-UNFINISHED_DOCSTRINGS = {section.title for section in SECTIONS} - FINISHED_DOCSTRINGS
+UNFINISHED_NAMES: set[str] = set()
+UNFINISHED_DOCSTRINGS: set[str] = set()
 
 
 def names_by_module():
@@ -91,6 +74,8 @@ def complaints(path, thing):
             found.append(f"Attributes {documented} are not the fields {list(fields)}")
     if inspect.isclass(thing) and issubclass(thing, BaseException):
         wanted = CHECKS - {"PR01"}  # an error is raised with its message
+    if getattr(thing, "_is_protocol", False):
+        wanted = CHECKS - {"PR01"}  # a protocol is not constructed
     result = numpydoc.validate.validate(path)
     found += [f"{code} {message}" for code, message in result["errors"] if code in wanted]
     if re.search(r"\bAs for `", text):
@@ -129,7 +114,8 @@ def test_sections_have_a_sentence_and_no_name_twice():
 
 
 def test_public_modules_import_no_torch_until_a_name_is_used():
-    light = ["unspool", "unspool.runtime", "unspool.evaluation", "unspool.lstm", "unspool.errors"]
+    light = ["unspool", "unspool.runtime", "unspool.evaluation", "unspool.datasets"]
+    light += ["unspool.anomaly", "unspool.lstm", "unspool.errors"]
     code = f"import sys, {', '.join(light)}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -65,7 +65,7 @@ def _epoch(job: Job) -> Ready:
     optimizer, objective = make_optimizer("rmsprop", model.parameters()), AutoencoderLoss(model)
 
     def call() -> float:
-        with threads.own_only():  # as `fit` does
+        with threads.pytorch_on_one_thread():  # as `fit` does
             return train(model, objective, batches, optimizer=optimizer, epochs=1).loss[0]
 
     with torch.no_grad():

@@ -27,7 +27,7 @@ def main(epochs: int, seed: int, backend: str) -> None:
         return Batches(windows, as_they_are, np.arange(len(windows)), 500, cpu, rng)
 
     objective = AutoencoderLoss(model)
-    with threads.own_only():  # as `fit` does
+    with threads.pytorch_on_one_thread():  # as `fit` does
         train(
             model,
             objective,

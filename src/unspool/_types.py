@@ -19,6 +19,7 @@ LSTMDecoderName = Literal[
 ]
 DecoderName = Literal[LSTMDecoderName, "dense"]
 PoolingName = Literal["last", "mean", "max", "mean_max", "all"]
+StatisticName = Literal["last", "mean", "max", "min", "std"]
 NormalizationName = Literal["none", "last", "standard"]
 ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"]
 CellActivationName = Literal["tanh", "relu"]
@@ -39,6 +40,8 @@ ThresholdKind = Literal["moving", "quantile", "pareto", "alarms"]
 
 Reads = Literal["sequences", "rows", "images"]
 Part = Literal["model", "encoder"]
+ExportPart = Literal["auto", Part, "detector"]
+SecondInput = Literal["reversed_input", "previous"]
 Per = Literal["sequence", "step"]
 Short = Literal["error", "keep"]
 

@@ -93,11 +93,11 @@ def test_a_blueprint_has_the_weights_and_the_bounds_of_its_modules():
         expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
         assert dict(weights) == expected, told
         assert len(weights) == len(expected), told
-        assert plan.encoder.most_steps == module.encoder.max_steps, told
+        assert plan.encoder.max_steps == module.encoder.max_steps, told
         assert plan.encoder.latent_dim == module.encoder.latent_dim, told
         assert list(plan.decoders) == list(module.decoders), told
         for key, decoder in plan.decoders.items():
-            assert decoder.most_steps == module.decoders[key].max_steps, told
+            assert decoder.max_steps == module.decoders[key].max_steps, told
         count += 1
     assert count > 600
 

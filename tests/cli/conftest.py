@@ -4,9 +4,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib import pyplot
 
 from tests.cli.tables import write_csv
 from unspool import AnomalyDetector, LSTMAutoencoder
+
+
+@pytest.fixture(autouse=True)
+def closed_pictures():
+    """Close the pictures that commands leave open; a process of the command line just ends."""
+    yield
+    pyplot.close("all")
 
 
 @pytest.fixture
@@ -26,7 +34,7 @@ def series(tmp_path):
 
 @pytest.fixture
 def heartbeats(tmp_path):
-    """Sequences of one feature in the UCR archive's form, a label first."""
+    """Sequences of one feature in the format of the UCR archive, the label first."""
     rng = np.random.default_rng(0)
     values = np.sin(np.arange(12) / 2 + rng.uniform(0, 6, (20, 1)))
     rows = [[i % 2 + 1, *row] for i, row in enumerate(values)]
@@ -61,7 +69,7 @@ MINUTES = np.datetime64("2024-01-01") + np.arange(400) * np.timedelta64(1, "m")
 
 @pytest.fixture
 def machine(tmp_path):
-    """A machine's log of two sensors, by the minute, that fails at step 340."""
+    """A log of two sensors, one value per minute, with a failure at step 340."""
     t = np.arange(400)
     values = np.stack([np.sin(t / 4), np.cos(t / 5) * 10 + 50], axis=1)
     values += np.random.default_rng(0).normal(size=values.shape) * [0.05, 0.5]
@@ -83,7 +91,7 @@ TINY += ["--set", "epochs=2", "--set", "units=4", "--set", "latent_dim=2"]
 
 @pytest.fixture
 def tiny():
-    """Options with which a detector is trained in no time."""
+    """Options with which a detector is trained quickly."""
     return TINY
 
 
@@ -105,7 +113,7 @@ def trained_detector(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def detector(trained_detector, tmp_path) -> Path:
-    """The same file, in a folder of this test's own."""
+    """A copy of that file in the folder of the test."""
     path = tmp_path / "machine.unspool"
     path.write_bytes(trained_detector.read_bytes())
     return path

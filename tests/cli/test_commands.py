@@ -1,4 +1,4 @@
-"""Each command on real files: what it writes, what it says, and that labels only pass through."""
+"""Each command on real files: its outputs, its messages, and that labels are only passed on."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.cli.tables import read_csv, write_csv
 from unspool.data.files import read_file
 
 
-def test_fit_writes_a_model_and_says_what_it_took_for_what(run, series, tmp_path):
+def test_fit_writes_a_model_and_prints_the_role_of_each_column(run, series, tmp_path):
     path = tmp_path / "m.unspool"
     done = run(
         "fit", series, "--window", 8, "-o", path, "--epochs", 2, "--latent-dim", 3,
@@ -34,17 +34,17 @@ def test_fit_writes_a_model_and_says_what_it_took_for_what(run, series, tmp_path
     assert model.window_ == (8, 1)
 
 
-def test_an_epoch_over_windows_is_bounded_unless_told_otherwise(run, series, tmp_path):
+def test_an_epoch_over_windows_is_bounded_by_default(run, series, tmp_path):
     call = ["fit", series, "--window", 16, "-o", tmp_path / "m", "--epochs", 1]
     done = run(*call)
-    assert "an epoch is 100 batches of windows at most" in done.err
+    assert "an epoch has at most 100 batches of windows" in done.err
     assert unspool.load(tmp_path / "m").steps_per_epoch == 100
     done = run(*call, "--set", "steps_per_epoch=null")
-    assert "an epoch is" not in done.err
+    assert "an epoch has" not in done.err
     assert unspool.load(tmp_path / "m").steps_per_epoch is None
 
 
-def test_fit_says_when_the_model_is_no_better_than_the_mean(run, tmp_path):
+def test_fit_warns_if_the_model_is_no_better_than_the_mean(run, tmp_path):
     data = write_csv(tmp_path / "far_from_zero.csv", {"a": 9 + np.sin(np.arange(60))})
     done = run("fit", data, "--window", 8, "-o", tmp_path / "m", "--epochs", 1,
                "--set", "learning_rate=1e-9", "--set", "scaling=none")  # fmt: skip
@@ -114,10 +114,10 @@ def test_encode_writes_features_under_their_names(run, model, heartbeats, tmp_pa
     assert list(table) == ["label", *trained.feature_names()]
 
 
-def test_encode_says_who_has_no_features(run, heartbeats, model, tmp_path):
+def test_encode_refuses_models_without_features(run, heartbeats, model, tmp_path):
     done = run("encode", model, heartbeats, "--scales", "1,2")
     assert (done.code, done.out) == (1, "")
-    assert "--scales is of --features; give that too, or leave it out." in done.err
+    assert "--scales needs --features; add that, or leave --scales out." in done.err
     for scales in ("1,1", "0", "two", "1 2", ""):
         done = run("encode", model, heartbeats, "--features", "--scales", scales)
         assert (done.code, done.out) == (1, "")
@@ -126,7 +126,7 @@ def test_encode_says_who_has_no_features(run, heartbeats, model, tmp_path):
     run("fit", heartbeats, "-o", dense, "--kind", "dense", "--epochs", 1)
     done = run("encode", dense, heartbeats, "--features")
     assert (done.code, done.out) == (1, "")
-    assert "`features` is not for a DenseAutoencoder, which this file holds" in done.err
+    assert "a model that has an LSTM encoder, but this file holds a DenseAutoencoder" in done.err
     forecaster = tmp_path / "forecaster.unspool"
     run("fit", heartbeats, "-o", forecaster, "--kind", "forecaster", "--epochs", 1)
     assert run("encode", forecaster, heartbeats, "--features").code == 0
@@ -157,9 +157,7 @@ def test_score_of_sequences_is_an_error_for_each(run, model, heartbeats):
     np.testing.assert_allclose(np.array(table["error"], float), expected)
 
 
-def test_score_says_what_is_explained_and_how_much_of_it_the_mean_sequence_does(
-    run, model, heartbeats
-):
+def test_score_prints_r2_and_the_skill_beyond_the_mean_sequence(run, model, heartbeats):
     trained, source = unspool.load(model), read_file(heartbeats).source
     said = run("score", model, heartbeats).err
     assert (
@@ -178,7 +176,7 @@ def test_epochs_may_be_auto(run, heartbeats, tmp_path, monkeypatch):
     assert len(model.history_["loss"]) == 3
 
 
-def test_reconstruct_gives_a_long_series_back_step_by_step(run, series_model, series, tmp_path):
+def test_reconstruct_writes_one_row_per_step_of_a_long_series(run, series_model, series, tmp_path):
     table = read_csv(run("reconstruct", series_model, series).out)
     assert list(table) == ["time", "label", "a", "b"]
     windows = read_file(series, window=8, stride=3, tail=True).source
@@ -188,7 +186,7 @@ def test_reconstruct_gives_a_long_series_back_step_by_step(run, series_model, se
     np.testing.assert_array_equal(np.load(tmp_path / "again.npy"), expected)
 
 
-def test_reconstruct_gives_sequences_back_one_after_the_other(run, model, heartbeats, tmp_path):
+def test_reconstruct_writes_sequences_one_after_the_other(run, model, heartbeats, tmp_path):
     table = read_csv(run("reconstruct", model, heartbeats).out)
     assert list(table) == ["sequence", "step", "label", "feature_0"]
     assert table["sequence"][10:14] == ["0", "0", "1", "1"]
@@ -234,7 +232,7 @@ def test_several_series_are_scored_step_by_step(run, tmp_path):
     assert table["step"] == [str(i) for n in (20, 30) for i in range(n)]
 
 
-def test_short_series_are_taken_whole_on_request(run, series_model, series, tmp_path):
+def test_keep_short_keeps_series_shorter_than_the_window(run, series_model, series, tmp_path):
     short = tmp_path / "short.csv"
     short.write_text("".join(series.read_text().splitlines(True)[:6]))
     assert run("score", series_model, short).code == 1
@@ -242,10 +240,10 @@ def test_short_series_are_taken_whole_on_request(run, series_model, series, tmp_
     assert len(table["error"]) == 5
 
 
-def test_inspect_tells_what_a_model_is(run, series_model):
+def test_inspect_prints_parameters_features_shapes_and_backends(run, series_model):
     done = run("inspect", series_model)
     assert (done.code, done.err) == (0, "")
-    for told in (
+    for part in (
         "LSTMAutoencoder",
         "latent_dim=3",
         "2: a, b",
@@ -255,7 +253,7 @@ def test_inspect_tells_what_a_model_is(run, series_model):
         "compiled (first choice for this cell)",
         f"unspool {unspool.__version__}, torch ",
     ):
-        assert told in done.out
+        assert part in done.out
     model = unspool.load(series_model)
     total = sum(weight.numel() for weight in model.module_.parameters())
     assert f"{total:,}" in done.out
@@ -272,30 +270,32 @@ def test_plot_draws_each_picture(run, model, heartbeats, tmp_path, picture):
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # one epoch
-def test_demo_runs_the_first_experiment_whole(run, tmp_path, monkeypatch):
-    from unspool import datasets
-    from unspool.demos import sines
-
-    few = datasets.make_sine_classes(n_cycles=60)
-    monkeypatch.setattr(sines, "make_sine_classes", lambda *_: few)
-    done = run("demo", "sines", "-o", tmp_path / "demo", "--epochs", 1)
+def test_demo_runs_a_script_with_its_options(run, tmp_path):
+    done = run("demo", "forecast_in_numpy", "-o", tmp_path / "demo", "--epochs", 1, "--seed", 3)
     assert done.code == 0, done.err
-    assert sorted(file.name for file in (tmp_path / "demo").iterdir()) == [
-        "codes_by_class.png",
-        "codes_over_cycle_class0.png",
-        "codes_over_cycle_class1.png",
-        "data.png",
+    assert {file.name for file in (tmp_path / "demo").iterdir()} == {
+        "forecast.png",
+        "forecast.unspool",
+        "forecast_by_step.png",
         "history.png",
-        "reconstruction_class0.png",
-        "reconstruction_class1.png",
-        "sines.unspool",
-    ]
-    assert unspool.load(tmp_path / "demo" / "sines.unspool").latent_dim == 10
-    for told in ("test MSE", "largest difference", "test accuracy"):
-        assert told in done.out
+    }
+    model = unspool.load(tmp_path / "demo" / "forecast.unspool")
+    assert (model.latent_dim, model.epochs, model.random_state) == (100, 1, 3)
+    for result in ("test MSE", "largest difference"):
+        assert result in done.out
 
 
-def test_version(run):
+def test_demo_refuses_options_that_it_does_not_have(run):
+    for option, value in (("--epochs", 1), ("--mnist", ".")):
+        done = run("demo", "machine_temperature", option, value)
+        assert done.code == 1
+        assert (
+            done.err == f"unspool: The demo 'machine_temperature' has no {option}; leave it out.\n"
+        )
+    assert "'two_sines'" in run("demo", "two_sins").err
+
+
+def test_version_is_printed(run):
     assert run("--version").out == f"unspool {unspool.__version__}\n"
 
 

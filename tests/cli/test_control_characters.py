@@ -1,4 +1,4 @@
-"""What is shown of names and values that come from others: no control character is left in it."""
+"""Names and values from files are printed without control characters."""
 
 import warnings
 
@@ -20,8 +20,8 @@ T = np.arange(30)
 
 
 @pytest.fixture
-def told(capsys, monkeypatch):
-    """Run a command line: what it gives to stdout and stderr, to the byte."""
+def output_of(capsys, monkeypatch):
+    """Run a command line, and return its whole output to stdout and stderr."""
     monkeypatch.setenv("COLUMNS", "500")
 
     def call(*arguments):
@@ -39,7 +39,7 @@ def check(text, *expected):
         assert one in text, text
 
 
-def test_control_characters_are_written_out_and_other_letters_stay():
+def test_control_characters_are_escaped_and_other_characters_are_unchanged():
     assert printable("Größe 字 é [red] :smile: \\") == "Größe 字 é [red] :smile: \\"
     assert printable("a\x1b[31mb\r\t\0\x7f\x9b") == "a\\x1b[31mb\\r\\t\\x00\\x7f\\x9b"
     assert printable("\u202eab\u2066\u2028\ufeff\udc80\U000e0041") == (
@@ -54,12 +54,12 @@ COLUMN = f"a{ESC}[red]:smile:"
 
 
 @pytest.mark.parametrize("color", [None, "1"], ids=["plain", "colors"])
-def test_column_names_and_file_names(told, tmp_path, monkeypatch, color):
+def test_column_names_and_file_names_are_escaped(output_of, tmp_path, monkeypatch, color):
     if color:
         monkeypatch.setenv("FORCE_COLOR", color)
     path = tmp_path / f"a{ESC}\n.parquet"
     pq.write_table(pa.table({COLUMN: np.sin(T), "b\nc": np.cos(T)}), path)
-    text = told("fit", path, "--window", 8, "-o", tmp_path / f"m{ESC}", "--epochs", 1)
+    text = output_of("fit", path, "--window", 8, "-o", tmp_path / f"m{ESC}", "--epochs", 1)
     assert ESC not in text
     assert "\x1b]" not in text
     assert f"a{printable(ESC)}[red]:smile:, b\\nc" in text
@@ -67,7 +67,7 @@ def test_column_names_and_file_names(told, tmp_path, monkeypatch, color):
     assert f"m{printable(ESC)}" in text
 
 
-def test_errors(told, tmp_path):
+def test_errors_are_escaped(output_of, tmp_path):
     path = write_csv(tmp_path / f"a{ESC}.csv", {COLUMN: np.sin(T), "time": T[::-1]})
     for arguments in (
         ["fit", path, "--window", 8, "-o", tmp_path / "m", "--columns", "aa"],
@@ -77,44 +77,44 @@ def test_errors(told, tmp_path):
         ["plot", "history", path, "-o", f"a{ESC}.png"],
         ["export", path, "-o", f"a{ESC}.onnx"],
         ["import", f"a{ESC}.keras", "-o", tmp_path / "m"],
-        ["demo", f"sines{ESC}"],
+        ["demo", f"two_sines{ESC}"],
         ["encode", path, path, "-o", f"a{ESC}"],
     ):
-        check(told(*arguments), "\\x1b", "unspool: ")
+        check(output_of(*arguments), "\\x1b", "unspool: ")
 
 
-def test_calls_that_are_put_wrongly(told):
+def test_wrong_usage_is_escaped(output_of):
     for arguments in (
         ["inspect", "a", f"b{ESC}[red]"],  # as where *.unspool finds two files
         [f"fit{ESC}"],
         ["fit", "a", f"--option{ESC}"],
         ["plot", f"history{ESC}", "a"],
     ):
-        check(told(*arguments), "\\x1b", "unspool: ", " --help")
+        check(output_of(*arguments), "\\x1b", "unspool: ", " --help")
 
 
-def test_what_a_model_file_says(told, tmp_path):
+def test_the_content_of_a_model_file_is_escaped(output_of, tmp_path):
     X = np.sin(T + np.arange(12)[:, None])
     labels = np.array([f"ok{ESC}", "bad[red]\n"])[np.arange(12) % 2]
     unspool.EncoderClassifier(
         unspool.DenseAutoencoder(2, epochs=1, verbose=0), epochs=1, verbose=0
     ).fit(X, labels).save(tmp_path / "classifier")
-    check(told("inspect", tmp_path / "classifier"), f"bad[red]\\n, ok{printable(ESC)}")
+    check(output_of("inspect", tmp_path / "classifier"), f"bad[red]\\n, ok{printable(ESC)}")
 
     frame = unspool.Windows(X, 4, feature_names=[f"f{i}{ESC}[b]\n" for i in range(30)])
     unspool.LSTMAutoencoder(2, epochs=1, verbose=0).fit(frame).save(tmp_path / "names")
     rewrite(tmp_path / "names", changed(versions={f"torch{ESC}": f"1{ESC}[i]"}))
     check(
-        told("inspect", tmp_path / "names"),
+        output_of("inspect", tmp_path / "names"),
         f"f0{printable(ESC)}[b]\\n, f1",
         f"1{printable(ESC)}[i]",
     )
 
     rewrite(tmp_path / "names", changed(fitted__part=f"model{ESC}"))
-    check(told("inspect", tmp_path / "names"), "unspool: ")
+    check(output_of("inspect", tmp_path / "names"), "unspool: ")
 
 
-def test_warnings(told, tmp_path, monkeypatch):
+def test_warnings_are_escaped(output_of, tmp_path, monkeypatch):
     def read(path):
         warnings.warn(f"about {ESC}", UserWarning, stacklevel=1)
         raise unspool.errors.InputError("enough")
@@ -122,16 +122,16 @@ def test_warnings(told, tmp_path, monkeypatch):
     monkeypatch.setattr("unspool.model_file.read", read)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        text = told("export", tmp_path / "a", "-o", tmp_path / "a.onnx")
+        text = output_of("export", tmp_path / "a", "-o", tmp_path / "a.onnx")
     assert text == f"unspool: warning: about {printable(ESC)}\nunspool: enough\n"
 
 
-def test_the_folder_of_a_demo(told, tmp_path):
-    text = told("demo", "ramp", "-o", tmp_path / f"d{ESC}[red]", "--epochs", 1)
-    check(text, f"d{printable(ESC)}[red]:")
+def test_the_folder_of_a_demo_is_escaped(output_of, tmp_path):
+    text = output_of("demo", "forecast_in_numpy", "-o", tmp_path / f"d{ESC}[red]", "--epochs", 1)
+    check(text, f"d{printable(ESC)}[red]'.")
 
 
-def test_data_goes_to_stdout_as_it_is(run, tmp_path):
+def test_data_on_stdout_is_unchanged(run, tmp_path):
     path = write_csv(tmp_path / "a.csv", {COLUMN: np.sin(T)})
     run("fit", path, "--window", 8, "-o", tmp_path / "m", "--epochs", 1, "--latent-dim", 2)
     assert COLUMN in run("reconstruct", tmp_path / "m", path).out.splitlines()[0]

@@ -1,4 +1,4 @@
-"""`unspool detect`: what is normal and what is scored, the files it writes, and what it refuses."""
+"""`unspool detect`: normal and scored data, the files it writes, and the calls it refuses."""
 
 import inspect
 import json
@@ -16,8 +16,8 @@ from tests.cli.tables import read_csv, write_csv
 from unspool import AnomalyDetector, Windows, evaluation, plots
 from unspool.anomaly.scores import SCORE_KINDS
 from unspool.anomaly.threshold_kinds import THRESHOLD_KINDS
-from unspool.cli.compare import rivals
-from unspool.cli.detector import Kind, Threshold
+from unspool.cli.compare import simple_methods
+from unspool.cli.detector_options import Kind, Threshold
 from unspool.data.files import read_file
 from unspool.errors import ThresholdWarning
 
@@ -26,19 +26,19 @@ FIXED = ["--threshold", "quantile", "--kind", "step"]  # finds the failure with 
 
 
 def values_of(path, start=0, names=("flow", "heat")):
-    """The series in a file, from a step on, as a detector takes it."""
+    """Return the series in a file, from a step on, as input of a detector."""
     values = np.asarray(read_file(path, window=1).source.series[0])[start:]
     return [pa.table({name: values[:, i] for i, name in enumerate(names)})]
 
 
 def without(path, *names):
-    """The table without some of its columns."""
+    """Return the table without some of its columns."""
     table = read_csv(path.read_text())
     kept = {name: values for name, values in table.items() if name not in names}
     return write_csv(path.with_name("fewer.csv"), kept)
 
 
-def test_what_comes_before_a_time_is_normal_and_the_rest_is_scored(run, machine, tiny, tmp_path):
+def test_data_before_a_time_is_normal_and_the_rest_is_scored(run, machine, tiny, tmp_path):
     scores, saved = tmp_path / "scores.csv", tmp_path / "saved.unspool"
     done = run("detect", machine, *UNTIL, *tiny, "--scores", scores, "--save", saved)
     assert done.code == 0, done.err
@@ -74,7 +74,7 @@ def test_the_detector_is_trained_on_the_normal_part_alone(run, machine, tiny, tm
     assert one.offset_ == two.offset_
 
 
-def test_series_are_cut_one_by_one(run, machine, tiny, tmp_path):
+def test_each_series_is_split_at_the_time(run, machine, tiny, tmp_path):
     table = read_csv(machine.read_text())
     del table["label"]
     twice = {name: values + values[:300] for name, values in table.items()}
@@ -89,7 +89,7 @@ def test_series_are_cut_one_by_one(run, machine, tiny, tmp_path):
     failed = [(one, peak[11:16]) for one, peak in zip(events["series"], events["peak"], strict=True)
               if peak[11:16] >= "05:00"]  # fmt: skip
     assert [one for one, peak in failed if "05:35" <= peak <= "05:54"] == ["a"]
-    assert f"wrote {picture}, of the series a" in done.err
+    assert f"wrote {picture}, which shows the series with the highest score, a" in done.err
     assert picture.stat().st_size > 10_000
 
 
@@ -105,14 +105,14 @@ def test_steps_are_counted_from_the_beginning_of_the_file(run, machine, tiny, tm
     assert run(*call, "--normal-until", "noon").code == 1
 
 
-def test_the_first_fifth_is_normal_where_nothing_is_said(run, machine, tiny, tmp_path):
+def test_the_first_fifth_is_normal_by_default(run, machine, tiny, tmp_path):
     scores = tmp_path / "scores.csv"
     done = run("detect", machine, *tiny, "--scores", scores)
     assert "machine.csv: the first fifth is taken as normal and the rest is scored" in done.err
     assert len(read_csv(scores.read_text())["score"]) == 320
 
 
-def test_normal_data_from_a_file_of_its_own(run, machine, tiny, tmp_path):
+def test_normal_data_is_read_from_another_file(run, machine, tiny, tmp_path):
     lines = machine.read_text().splitlines(keepends=True)
     normal, rest = tmp_path / "normal.csv", tmp_path / "rest.csv"
     normal.write_text("".join(lines[:241]))
@@ -124,7 +124,7 @@ def test_normal_data_from_a_file_of_its_own(run, machine, tiny, tmp_path):
     assert "normal.csv: 1 series of 240 steps, 2 features" in two.err
 
 
-def test_a_detector_is_used_as_it_is(run, machine, tiny, tmp_path):
+def test_a_saved_detector_is_used_unchanged(run, machine, tiny, tmp_path):
     saved = tmp_path / "saved.unspool"
     run("detect", machine, *UNTIL, *tiny, "--memory", 50, "--save", saved)
     scores = tmp_path / "scores.csv"
@@ -143,7 +143,7 @@ def test_a_detector_is_used_as_it_is(run, machine, tiny, tmp_path):
         assert f"leave out {option[0]}," in refused.err
 
 
-def test_a_fitted_model_gets_scales_and_thresholds(run, machine, tiny, tmp_path):
+def test_a_fitted_model_gets_scales_and_thresholds_from_normal_data(run, machine, tiny, tmp_path):
     model, saved = tmp_path / "model.unspool", tmp_path / "saved.unspool"
     fit = ["fit", machine, "--window", 8, "--epochs", 1, "--latent-dim", 2, "--seed", 0]
     assert run(*fit, "-o", model, "--quiet").code == 0
@@ -158,7 +158,7 @@ def test_a_fitted_model_gets_scales_and_thresholds(run, machine, tiny, tmp_path)
     assert detector.thresholds_["window"].n_scores == 240
     refused = run("detect", machine, "--model", model, "--window", 9)
     assert refused.code == 1
-    assert "--window is for a model to be trained" in refused.err
+    assert "--window is for a model that is trained" in refused.err
     refused = run("detect", machine, "--model", model, "--set", "epochs=9")
     assert "unknown parameter 'epochs'" in refused.err
 
@@ -174,7 +174,7 @@ def test_a_classifier_is_refused(run, machine, heartbeats, tmp_path):
     assert "holds an EncoderClassifier" in done.err
 
 
-def test_alarms_per_day(run, machine, tiny, tmp_path):
+def test_alarms_per_day_set_rate_and_period(run, machine, tiny, tmp_path):
     saved = tmp_path / "saved.unspool"
     done = run("detect", machine, *UNTIL, *tiny, "--alarms-per-day", 20, "--save", saved)
     assert done.code == 0, done.err
@@ -184,7 +184,7 @@ def test_alarms_per_day(run, machine, tiny, tmp_path):
     timeless = without(machine, "time")
     done = run("detect", timeless, *tiny, "--normal-until", 240, "--alarms-per-day", 20)
     assert done.code == 1
-    assert "--alarms-per-day needs dates, to know the steps of a day" in done.err
+    assert "--alarms-per-day needs dates, but fewer.csv has none" in done.err
     call = ["detect", timeless, *tiny, "--normal-until", 240, "--threshold", "alarms"]
     assert "give --alarms-per-day N" in run(*call).err
     assert run(*call, "--rate", 20, "--set", "period=1440").code == 0
@@ -207,12 +207,11 @@ def test_settings_reach_the_detector_and_the_model(run, machine, tiny, tmp_path)
     assert (odd.code, "did you mean 'units'?" in odd.err) == (1, True)
 
 
-def test_messages_name_flags(run, machine, tiny):
+def test_messages_name_flags_instead_of_parameters(run, machine, tiny):
     done = run("detect", machine, *UNTIL, *tiny, "--memory", 50)
-    told = [line for line in done.err.splitlines() if line.startswith("warning: A moving")]
-    assert len(told) == 1
-    assert "--memory" in told[0]
-    assert "`" not in told[0]
+    (line,) = [one for one in done.err.splitlines() if one.startswith("warning: A moving")]
+    assert "--memory" in line
+    assert "`" not in line
     for option, value in (("--memory", 0), ("--window", 0), ("--set", "calibration_split=2")):
         done = run("detect", machine, *UNTIL, *tiny, option, value)
         assert done.code == 1
@@ -238,27 +237,29 @@ def test_a_flag_that_was_not_given_is_not_blamed(run, machine, tiny, tmp_path):
     assert "nothing is normal; give --normal or --normal-until." in done.err
 
 
-def test_what_a_rate_cannot_rest_on_is_said(run, machine, tiny):
+def test_too_few_normal_scores_for_the_rate_are_reported(run, machine, tiny):
     done = run("detect", machine, *UNTIL, *tiny)
-    assert "the threshold begins with 48 normal scores, worth " in done.err
+    assert "the threshold starts from 48 normal scores, which are worth " in done.err
     assert (
-        "; a rate of 0.005 needs 200: at first the share of alarms may be several times that"
+        "; a rate of 0.005 needs 200, so at first the share of alarms may be several times the rate"
         in done.err
     )
-    assert "begins with" not in run("detect", machine, *UNTIL, *tiny, "--rate", 0.9).err
-    assert "begins with" not in run("detect", machine, *UNTIL, *tiny, *FIXED).err
+    assert "starts from" not in run("detect", machine, *UNTIL, *tiny, "--rate", 0.9).err
+    assert "starts from" not in run("detect", machine, *UNTIL, *tiny, *FIXED).err
 
 
-def test_data_that_are_not_like_the_normal_part(run, machine, tiny, tmp_path):
+def test_data_that_differs_from_the_normal_data_is_reported(run, machine, tiny, tmp_path):
     table = read_csv(machine.read_text())
     table["heat"] = [float(one) + 90 * (i >= 240) for i, one in enumerate(table["heat"])]
     moved = write_csv(tmp_path / "moved.csv", table)
-    words = "more than half of all steps are above the threshold: they differ from the normal data"
+    words = (
+        "more than half of all steps are above the threshold, so they differ from the normal data"
+    )
     assert words in run("detect", moved, *UNTIL, *tiny, *FIXED).err
     assert words not in run("detect", machine, *UNTIL, *tiny, *FIXED).err
 
 
-def test_exit_code(run, machine, tiny, detector, tmp_path):
+def test_exit_code_is_3_if_there_are_events(run, machine, tiny, detector, tmp_path):
     call = ["detect", machine, "--model", detector, "-o", tmp_path / "events.csv"]
     assert run(*call).code == 0
     assert run(*call, "--exit-code").code == 3
@@ -292,7 +293,7 @@ def test_labels_change_nothing(run, machine, tiny):
     assert one.out == two.out
 
 
-def test_compare(run, machine, tiny, tmp_path):
+def test_compare_prints_the_results_of_all_methods(run, machine, tiny, tmp_path):
     scores = tmp_path / "scores.csv"
     call = [*UNTIL, *tiny, *FIXED, "--compare", "--scores", scores]
     done = run("detect", machine, *call)
@@ -302,7 +303,7 @@ def test_compare(run, machine, tiny, tmp_path):
     row = {}
     for head in heads:
         rows = [re.split(r"\s{2,}", line.strip()) for line in lines[head : head + 8]]
-        assert [one[0] for one in rows[1:]] == ["LSTMAutoencoder", *rivals(None)]
+        assert [one[0] for one in rows[1:]] == ["LSTMAutoencoder", *simple_methods(None)]
         assert all(len(line) <= 80 for line in lines[head : head + 8])
         row |= dict(zip(*rows[:2], strict=True))
     table = read_csv(scores.read_text())
@@ -324,20 +325,22 @@ def test_compare(run, machine, tiny, tmp_path):
     assert ("VUS-PR" in done.err, "VUS-PR" in unlabelled) == (True, False)
 
 
-def test_labels_that_are_classes(run, machine, tiny, tmp_path):
+def test_labels_that_are_classes_are_not_used(run, machine, tiny, tmp_path):
     table = read_csv(machine.read_text())
     table["label"] = ["7"] * 400
     data = write_csv(tmp_path / "classes.csv", table)
     done = run("detect", data, *UNTIL, *tiny, "--compare")
     assert done.code == 0, done.err
-    assert "labels are left out of the table and the picture: Labels must be 0 or 1" in done.err
+    assert "labels are not used in the table and the picture: Labels must be 0 or 1" in done.err
     assert "VUS-PR" not in done.err
     done = run("detect", data, *UNTIL, *tiny, "--compare", "--label", "label")
     assert (done.code, done.out) == (1, "")
     assert run("detect", data, *UNTIL, *tiny, "--label", "label").code == 0
 
 
-def test_compare_fits_rivals_like_the_detector(run, machine, tiny, tmp_path, monkeypatch):
+def test_compare_fits_simple_methods_with_the_detector_s_parameters(
+    run, machine, tiny, tmp_path, monkeypatch
+):
     fitted = []
     fit = AnomalyDetector.fit
     monkeypatch.setattr(AnomalyDetector, "fit", lambda self, X: fitted.append(self) or fit(self, X))
@@ -346,7 +349,7 @@ def test_compare_fits_rivals_like_the_detector(run, machine, tiny, tmp_path, mon
     run("detect", machine, *UNTIL, *tiny, *given, "--save", saved)
     done = run("detect", machine, *UNTIL, "--model", saved, "--compare", "--kind", "step")
     assert done.code == 0, done.err
-    assert len(fitted) == 1 + len(rivals(None))
+    assert len(fitted) == 1 + len(simple_methods(None))
     for one in fitted[1:]:
         assert (one.kind, one.rate, one.gap, one.window_) == ("step", 0.07, 3, 8)
         assert one.thresholds_["step"].n_scores == 48
@@ -372,7 +375,7 @@ def test_sequences_have_one_score_each(run, tiny, tmp_path):
     assert (refused.code, "--plot draws series" in refused.err) == (1, True)
 
 
-def test_wrong_calls(run, machine, detector):
+def test_options_that_exclude_each_other_are_refused(run, machine, detector):
     call = ["detect", machine]
     assert run(*call, *UNTIL, "--normal", machine).code == 2
     assert run(*call, "--compare", "--kind", "code").code == 2
@@ -381,7 +384,7 @@ def test_wrong_calls(run, machine, detector):
     assert run("detect", "-", "--model", detector).code == 2
 
 
-def test_files_are_looked_at_before_anything_is_trained(run, machine, tmp_path, monkeypatch):
+def test_files_are_checked_before_anything_is_trained(run, machine, tmp_path, monkeypatch):
     monkeypatch.setattr(AnomalyDetector, "fit", lambda *_: pytest.fail("trained"))
     cases = [
         (["-o", tmp_path / "events.cvs"], "did you mean '.csv'?"),
@@ -390,7 +393,7 @@ def test_files_are_looked_at_before_anything_is_trained(run, machine, tmp_path, 
         (["--save", tmp_path / "absent" / "d"], "there is no folder"),
         (["-o", tmp_path / "a.csv", "--scores", tmp_path / "a.csv"], "the same file"),
         (["--normal-until", "2023-01-01"], "nothing is normal"),
-        (["--normal-until", "2025-01-01"], "nothing is left to be scored"),
+        (["--normal-until", "2025-01-01"], "nothing is left to score"),
         (["--normal-until", "240"], "must be a time like 2024-01-01"),
         (["--columns", "flaw"], "did you mean 'flow'?"),
     ]
@@ -426,7 +429,7 @@ def test_columns_with_other_names_are_read_in_place_of_the_features(
     assert "--columns: " in without.err
     done = run("detect", renamed, "--model", detector, "--columns", "Q,T1")
     assert done.code == 0, done.err
-    assert "read as features of the model: Q as flow, T1 as heat" in done.err
+    assert "read as the model's features: Q as flow, T1 as heat" in done.err
     assert done.out == run("detect", machine, "--model", detector).out
     normal = ["--normal", renamed, "--columns", "T1,Q", "--compare", "-o", tmp_path / "events.csv"]
     assert run("detect", renamed, "--model", detector, *normal).code == 0
@@ -434,7 +437,7 @@ def test_columns_with_other_names_are_read_in_place_of_the_features(
         assert run("detect", machine, "--model", detector, *options).code == 1
 
 
-def test_help_says_the_defaults(run):
+def test_help_names_the_defaults(run):
     parameters = inspect.signature(AnomalyDetector).parameters
     defaults = {name: one.default for name, one in parameters.items()}
     help_ = " ".join(run("detect", "--help").out.replace("│", " ").split())
@@ -442,9 +445,9 @@ def test_help_says_the_defaults(run):
     assert f"{defaults['threshold']} (the default)" in help_
     assert f"{defaults['rate']} by default" in help_
     assert defaults["memory"] == "auto"
-    assert "remembers; by default as many as its rate needs" in help_
+    assert "remembers; by default enough for the rate" in help_
     assert f"one event; {defaults['gap']} by default." in help_
-    assert "Exit codes: 0 when done" in help_
+    assert "Exit codes: 0 on success" in help_
     assert [one.value for one in Kind] == list(SCORE_KINDS)
     assert {one.value for one in Threshold} == set(THRESHOLD_KINDS)
 
@@ -469,20 +472,20 @@ def test_commands_that_need_a_model_read_a_detector(run, command, detector, mach
         assert written[0] == written[1]
 
 
-def test_export_names_its_flags(run, detector, tmp_path):
+def test_export_refuses_an_unknown_part_by_its_flag(run, detector, tmp_path):
     done = run("export", detector, "-o", tmp_path / "m.onnx", "--part", "encode")
     assert (done.code, "unknown --part 'encode'" in done.err) == (1, True)
 
 
-def test_inspect_says_how_a_detector_is_set(run, detector):
+def test_inspect_prints_the_score_and_threshold_of_a_detector(run, detector):
     out = run("inspect", detector).out
-    assert "score window, windows of 8 steps, events 16 steps apart" in out
-    assert "moving, rate 0.005, memory 50; " in out
-    assert "of 48 normal scores worth" in out
+    assert "score window of windows of 8 steps; events are at least 16 steps apart" in out
+    assert "moving, rate 0.005, memory 50; it starts at " in out
+    assert "from 48 normal scores, which are worth" in out
     assert "2: flow, heat" in out
 
 
-def test_only_the_kind_asked_for_warns(run, machine):
+def test_only_the_requested_kind_of_score_warns(run, machine):
     X = np.asarray(read_file(machine, window=1).source.series[0])[:240]
     model = unspool.LSTMAutoencoder(2, units=4, epochs=1, verbose=0)
     with warnings.catch_warnings(record=True) as caught:

@@ -18,7 +18,7 @@ def table(tmp_path, **columns):
     return write_csv(tmp_path / "bad.csv", {"a": np.sin(T), **columns})
 
 
-def test_bad_data_is_told_and_nothing_is_written(run, tmp_path):
+def test_bad_data_is_refused_with_one_message_and_nothing_is_written(run, tmp_path):
     nan, inf = np.cos(T).tolist(), np.cos(T).tolist()
     nan[7], inf[9] = "", "inf"
     mixed = [*T[:30], "oops", *T[31:]]
@@ -59,24 +59,26 @@ def check(run, tmp_path, name, path, reason, *options, window=8):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--latent-dim", 0], "`latent_dim` must be a whole number of at least 1, got 0."),
+        (["--latent-dim", 0], "--latent-dim must be a whole number of at least 1, got 0."),
         (["--decoder", "repeet"], "did you mean 'repeat'?"),
         (["--set", "unitz=3"], "did you mean 'units'?"),
         (["--set", "units"], "Expected --set name=value, got 'units'."),
         (["--set", "optimizer=adm"], "did you mean 'adam'?"),
+        (["--set", "units=0"], "--set units must be a whole number of at least 1"),
         (["--columns", "aa"], "did you mean 'a'?"),
         (["--label", "lable"], "did you mean 'label'?"),
     ],
     ids=str,
 )
-def test_bad_options(run, series, tmp_path, options, message):
+def test_a_bad_option_is_refused_by_its_flag(run, series, tmp_path, options, message):
     done = run("fit", series, "--window", 8, "-o", tmp_path / "m", *options)
     assert done.code == 1
     assert message in done.err
+    assert "`" not in done.err
     assert not (tmp_path / "m").exists()
 
 
-def test_a_bad_call_is_a_usage_error(run, series):
+def test_wrong_usage_exits_with_2(run, series):
     assert run("fit", series).code == 2
     done = run("fit", series, "-o", "m", "--epochs", "many")
     assert done.code == 2
@@ -85,7 +87,9 @@ def test_a_bad_call_is_a_usage_error(run, series):
 
 
 @pytest.mark.parametrize("command", ["encode", "score", "reconstruct"])
-def test_bad_models_and_outputs(run, model, heartbeats, tmp_path, command):
+def test_unreadable_models_and_unwritable_outputs_are_refused(
+    run, model, heartbeats, tmp_path, command
+):
     out = tmp_path / "out.csv"
     whole = model.read_bytes()
     cases = [
@@ -107,7 +111,9 @@ def test_bad_models_and_outputs(run, model, heartbeats, tmp_path, command):
     assert not out.exists()
 
 
-def test_other_features_than_the_model_was_trained_on(run, series_model, series, tmp_path):
+def test_features_that_the_model_was_not_trained_on_are_refused(
+    run, series_model, series, tmp_path
+):
     other = tmp_path / "other.csv"
     other.write_text(series.read_text().replace("time,a,b", "time,a,c", 1))
     done = run("score", series_model, other)
@@ -116,7 +122,7 @@ def test_other_features_than_the_model_was_trained_on(run, series_model, series,
     other.write_text(series.read_text().replace("time,a,b", "time,c,d", 1))
     done = run("score", series_model, other)
     assert done.err == (
-        f"unspool: {other}: --columns: there are no columns a, b; those there are: time, c, d, "
+        f"unspool: {other}: --columns: there are no columns a, b; the file has time, c, d, "
         "label. The model was trained on the features a, b.\n"
     )
     wide = np.zeros((40, 3))
@@ -126,39 +132,43 @@ def test_other_features_than_the_model_was_trained_on(run, series_model, series,
     assert "X has 3 features, but LSTMAutoencoder is expecting 2 features as input." in done.err
 
 
-def test_plot_errors(run, model, tmp_path):
+def test_plot_refuses_options_that_the_picture_does_not_have(run, model, tmp_path):
     done = run("plot", "scatter", model, "-o", tmp_path / "p.png")
-    assert (done.code, "needs DATA behind MODEL" in done.err) == (1, True)
+    assert (done.code, "needs DATA; name a file after MODEL" in done.err) == (1, True)
     done = run("plot", "history", model, "-o", tmp_path / "p.pgn")
     assert (done.code, "did you mean '.png'?" in done.err) == (1, True)
     assert run("plot", "histry", model).code == 2
     for call, reason in (
-        (["scatter", model, model, "--count", 3], "of the scatter takes no --count"),
-        (["reconstruction", model, model, "--start", 3], "of the reconstruction takes no --start"),
-        (["history", model, model], "of the history takes no DATA"),
-        (["history", model, "--window", 3], "of the history takes no DATA"),
+        (["scatter", model, model, "--count", 3], "The picture scatter has no --count"),
+        (
+            ["reconstruction", model, model, "--start", 3],
+            "The picture reconstruction has no --start",
+        ),
+        (["history", model, model], "The picture history needs no DATA"),
+        (["history", model, "--window", 3], "The picture history needs no DATA"),
     ):
         done = run("plot", *call, "-o", tmp_path / "p.png")
         assert (done.code, reason in done.err) == (1, True), done.err
     assert not (tmp_path / "p.png").exists()
 
 
-def test_a_model_that_cannot_be_written_is_told_in_one_line(run, heartbeats, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_in_one_line(run, heartbeats, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     done = run("fit", heartbeats, "-o", tmp_path / "m", "--epochs", 1)
     assert done.code == 1
-    told = f"unspool: {tmp_path / 'm'}: cannot be written: No space left on device.\n"
-    assert done.err.endswith(told)
+    message = f"unspool: {tmp_path / 'm'}: cannot be written: No space left on device.\n"
+    assert done.err.endswith(message)
     assert not (tmp_path / "m").exists()
 
 
-def test_unknown_demo(run):
-    done = run("demo", "sine")
+def test_an_unknown_demo_is_refused_with_the_names_of_all(run):
+    done = run("demo", "two_sins")
     assert done.code == 1
     assert done.err == (
-        "unspool: unknown demo 'sine': did you mean 'sines'? Known are 'images', 'machine', "
-        "'moving_digits', 'moving_ones', 'next_value', 'ramp', 'sines'.\n"
+        "unspool: unknown demo 'two_sins': did you mean 'two_sines'? Known are 'digit_images', "
+        "'forecast_in_numpy', 'machine_temperature', 'moving_mnist', 'padded_sequences', "
+        "'ramp_composite', 'two_sines'.\n"
     )

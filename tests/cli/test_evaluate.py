@@ -1,4 +1,4 @@
-"""`unspool evaluate`: scores of a file, with labels beside them or as windows of time."""
+"""`unspool evaluate`: scores in a file, with labels in a column or as windows in a file."""
 
 import json
 
@@ -27,7 +27,7 @@ def expected(**given):
 
 
 @pytest.mark.parametrize("kind", ["numbers", "names", "truth", "empty"])
-def test_labels_in_a_column(run, tmp_path, kind):
+def test_labels_are_read_from_a_column(run, tmp_path, kind):
     labels = {
         "numbers": TRUTH,
         "names": np.where(TRUTH, "pump", "Normal"),
@@ -41,7 +41,7 @@ def test_labels_in_a_column(run, tmp_path, kind):
     assert "column 'label' taken as label" in done.err
 
 
-def test_other_names_of_columns(run, tmp_path):
+def test_columns_with_other_names_are_named_by_options(run, tmp_path):
     columns = {"a": SCORES, "b": ALARMS, "c": TRUTH, "text": ["x"] * 200}
     data = write_csv(tmp_path / "scores.csv", columns)
     done = run("evaluate", data, "--score", "a", "--alarm", "b", "--label", "c")
@@ -49,10 +49,10 @@ def test_other_names_of_columns(run, tmp_path):
     assert "per day" not in done.out
     done = run("evaluate", data, "--score", "a", "--label", "c")
     assert done.out == f"{evaluation.evaluate(TRUTH, SCORES)}\n"
-    assert "only scores count" in done.err
+    assert "only scores are evaluated" in done.err
 
 
-def test_a_json_file_too(run, scores, tmp_path):
+def test_results_are_also_written_to_a_json_file(run, scores, tmp_path):
     output = tmp_path / "found.json"
     write_csv(tmp_path / "windows.csv", {"start": [SHOWN[40]], "end": [SHOWN[49]]})
     run("evaluate", scores, "--labels", tmp_path / "windows.csv", "-o", output)
@@ -70,16 +70,16 @@ def windows():
     return [[SHOWN[40], SHOWN[49]], [SHOWN[80], SHOWN[84]]]
 
 
-def test_labels_as_windows_in_a_table(run, scores, tmp_path):
+def test_labels_are_read_as_windows_from_a_table(run, scores, tmp_path):
     early = ["2023-12-01", "2023-12-02T10:00:00"]
     starts, ends = zip(early, *windows(), strict=True)
     path = write_csv(tmp_path / "windows.csv", {"start": starts, "end": ends})
     done = run("evaluate", scores, "--labels", path)
     assert done.out == f"{expected()}\n"
-    assert "windows.csv: no step of scores.csv lies in 1 of 3 windows" in done.err
+    assert "windows.csv: 1 of 3 windows contain no step of scores.csv" in done.err
 
 
-def test_labels_as_steps_in_a_table(run, tmp_path):
+def test_windows_of_data_without_times_are_step_numbers(run, tmp_path):
     columns = {"step": np.arange(100, 300), "score": SCORES, "alarm": ALARMS}
     data = write_csv(tmp_path / "scores.csv", columns)
     path = write_csv(tmp_path / "windows.csv", {"start": [140, 180], "end": [149, 184]})
@@ -87,7 +87,7 @@ def test_labels_as_steps_in_a_table(run, tmp_path):
     assert done.out == f"{expected(steps_per_day=None)}\n"
 
 
-def test_windows_of_several_series(run, tmp_path):
+def test_windows_of_several_series_need_an_id(run, tmp_path):
     columns = {"id": ["a"] * 200 + ["b"] * 200, "time": SHOWN * 2}
     columns |= {"score": np.tile(SCORES, 2), "alarm": np.tile(ALARMS, 2)}
     data = write_csv(tmp_path / "scores.csv", columns)
@@ -98,12 +98,14 @@ def test_windows_of_several_series(run, tmp_path):
     found = evaluation.evaluate([first, second], [SCORES] * 2, [ALARMS] * 2, steps_per_day=144)
     assert done.out == f"{found}\n"
     nameless = write_csv(tmp_path / "nameless.csv", {"start": [a, c], "end": [b, d]})
-    assert "add a column id that says whose" in run("evaluate", data, "--labels", nameless).err
+    assert (
+        "add a column id that names the series" in run("evaluate", data, "--labels", nameless).err
+    )
     odd = write_csv(tmp_path / "odd.csv", {"id": ["c"], "start": [a], "end": [b]})
     assert "there is no series 'c'" in run("evaluate", data, "--labels", odd).err
 
 
-def test_windows_of_nab(run, scores, tmp_path):
+def test_windows_are_read_from_a_json_file_by_key(run, scores, tmp_path):
     path = tmp_path / "combined.json"
     known = {"x/machine.csv": windows(), "y/other_machine.csv": [], "y/scores.csv": windows()[:1]}
     path.write_text(json.dumps(known))
@@ -112,7 +114,7 @@ def test_windows_of_nab(run, scores, tmp_path):
     own = evaluation.evaluate(TRUTH * (np.arange(200) < 60), SCORES, ALARMS, steps_per_day=144)
     assert run("evaluate", scores, "--labels", path).out == f"{own}\n"
     two = run("evaluate", scores, "--labels", f"{path}:achine.csv")
-    assert (two.code, "2 entries end with 'achine.csv'; say which is meant" in two.err) == (1, True)
+    assert (two.code, "2 entries end with 'achine.csv'; select one" in two.err) == (1, True)
     none = run("evaluate", scores, "--labels", f"{path}:pump.csv")
     assert "no entry ends with 'pump.csv'" in none.err
     path.write_text(json.dumps({"z.csv": windows()}))
@@ -121,7 +123,7 @@ def test_windows_of_nab(run, scores, tmp_path):
     assert run("evaluate", scores, "--labels", path).out == full
 
 
-def test_what_cannot_be_used(run, scores, tmp_path):
+def test_unusable_scores_and_labels_are_refused(run, scores, tmp_path):
     broken = tmp_path / "broken.json"
     broken.write_text("{")
     pairs = tmp_path / "pairs.json"
@@ -131,12 +133,12 @@ def test_what_cannot_be_used(run, scores, tmp_path):
     classes = write_csv(tmp_path / "classes.csv", {"score": SCORES, "label": TRUTH + 1})
     gaps = {"score": [*SCORES[:9], "", *SCORES[10:]], "label": TRUTH}
     cases = [
-        ([scores], "there is no column of labels; name one with --label"),
+        ([scores], "there is no label column; name one with --label"),
         ([scores, "--label", "lable"], "--label: unknown column 'lable'"),
         ([scores, "--score", "scor"], "did you mean 'score'?"),
         ([scores, "--labels", tmp_path / "absent.csv"], "there is no such file"),
-        ([scores, "--labels", broken], "does not read as JSON"),
-        ([scores, "--labels", pairs], "expected windows as pairs"),
+        ([scores, "--labels", broken], "this is not valid JSON"),
+        ([scores, "--labels", pairs], "expected a list of windows, each a pair"),
         ([scores, "--labels", numbers], "column 'start' must hold dates"),
         ([scores, "--labels", named], "unknown column 'start'"),
         ([classes], "Labels must be 0 or 1"),
@@ -175,4 +177,7 @@ def test_a_file_of_events_has_no_scores(run, machine, detector, tmp_path):
     events = tmp_path / "events.csv"
     assert run("detect", machine, "--model", detector, "-o", events).code == 0
     done = run("evaluate", events)
-    assert (done.code, "that `unspool detect --scores` wrote" in done.err) == (1, True)
+    assert (done.code, "`unspool detect --scores` writes a file with scores" in done.err) == (
+        1,
+        True,
+    )

@@ -1,4 +1,4 @@
-"""`unspool detect --follow`: a line in, a score out, from stdin and from a file that grows."""
+"""`unspool detect --follow`: a score for each line of stdin or of a growing file."""
 
 import io
 import os
@@ -10,8 +10,8 @@ import pytest
 
 import unspool
 from tests.cli.tables import read_csv
-from unspool.cli import growing
-from unspool.cli.growing import Interruptible
+from unspool.cli import followed_file
+from unspool.cli.followed_file import InterruptBetweenLines
 from unspool.data.files import read_file
 from unspool.runtime import load_detector
 
@@ -27,7 +27,7 @@ def log(machine, tmp_path):
 
 @pytest.fixture
 def follow(run, monkeypatch, detector):
-    """Run `detect - --follow` on a text, and give what it says, and its rows as a table."""
+    """Run `detect - --follow` on a text, and return its output, with its rows as a table."""
 
     def call(text, *options, model=detector):
         data = text.encode() if isinstance(text, str) else text
@@ -41,16 +41,16 @@ def follow(run, monkeypatch, detector):
 
 @pytest.fixture
 def pauses(monkeypatch):
-    """What happens, in turn, when a file has no more lines; then Ctrl-C."""
-    acts = []
+    """Actions that happen, in turn, when a file has no more lines; then Ctrl-C."""
+    actions = []
 
     def pause(seconds):
-        if not acts:
+        if not actions:
             raise KeyboardInterrupt
-        acts.pop(0)()
+        actions.pop(0)()
 
-    monkeypatch.setattr(growing.time, "sleep", pause)
-    return acts
+    monkeypatch.setattr(followed_file.time, "sleep", pause)
+    return actions
 
 
 def batch(detector, log):
@@ -62,7 +62,7 @@ def columns(table):
     return [np.array(table[name], float) for name in ("score", "threshold", "alarm")]
 
 
-def test_each_line_gets_the_score_and_threshold_of_the_whole(follow, detector, log):
+def test_each_line_has_the_score_and_threshold_of_the_whole_series(follow, detector, log):
     done = follow(log.read_text())
     assert (done.code, done.err) == (0, "")
     assert list(done.table) == ["time", "score", "threshold", "alarm"]
@@ -74,19 +74,25 @@ def test_each_line_gets_the_score_and_threshold_of_the_whole(follow, detector, l
     np.testing.assert_array_equal(alarm, score > threshold)
 
 
-def test_a_line_that_cannot_be_read_is_told_and_skipped(follow, log):
+def test_a_line_that_cannot_be_read_is_reported_and_has_no_score(follow, log):
     lines = log.read_text().splitlines()
     bad = ["2024-01-01 00:09:30,1", "2024-01-01 00:09:40,,3", "2024-01-01 00:09:50,1,off", "1",
            "2024-01-01 00:09:55,1,inf", "2024-01-01 00:09:56,1,2,3", "\xff,\xfe,1"]  # fmt: skip
     text = "\n".join(lines[:11] + bad + lines[11:]) + "\n"
     done = follow(text.encode("latin-1"))
     assert done.code == 0
-    told = done.err.splitlines()
-    reasons = ["Expected 3 fields, got 2.", "Column 'heat'", "Column 'heat' holds 'off'", "got 1.",
-               "inf", "got 4.", "Column 'flow'"]  # fmt: skip
-    reasons[1] = "Column 'flow' is empty."
-    assert len(told) == len(bad)
-    for number, (line, reason) in enumerate(zip(told, reasons, strict=True), 12):
+    messages = done.err.splitlines()
+    reasons = [
+        "Expected 3 fields, got 2.",
+        "Column 'flow' is empty.",
+        "Expected a number in column 'heat', got 'off'.",
+        "got 1.",
+        "inf",
+        "got 4.",
+        "column 'flow'",
+    ]
+    assert len(messages) == len(bad)
+    for number, (line, reason) in enumerate(zip(messages, reasons, strict=True), 12):
         assert line.startswith(f"stdin, line {number}: ")
         assert reason in line
     assert len(done.table["score"]) == 40 + len(bad)
@@ -97,19 +103,19 @@ def test_a_line_that_cannot_be_read_is_told_and_skipped(follow, log):
     assert done.table["threshold"][17:] == alone["threshold"][10:]
 
 
-def test_empty_lines_are_no_data(follow, log):
+def test_empty_lines_are_skipped(follow, log):
     lines = log.read_text().splitlines()
     done = follow("\n".join([*lines[:11], "", "  ", *lines[11:], "", ""]))
     assert (done.code, done.err) == (0, "")
     assert done.table == follow(log.read_text()).table
-    told = follow("\n".join([*lines[:11], "", "1,2"])).err
-    assert told.startswith("stdin, line 13: ")
+    message = follow("\n".join([*lines[:11], "", "1,2"])).err
+    assert message.startswith("stdin, line 13: ")
 
 
 @pytest.mark.parametrize(
     "form", ["order", "semicolons", "tabs", "no header", "no header, no time", "windows", "named"]
 )
-def test_lines_of_many_forms(follow, log, form):
+def test_lines_are_read_in_many_formats(follow, log, form):
     expected = follow(log.read_text()).table
     rows = [line.split(",") for line in log.read_text().splitlines()]
     options = []
@@ -139,24 +145,24 @@ def test_lines_of_many_forms(follow, log, form):
         assert done.table["time"] == expected["time"]
 
 
-def test_columns_that_are_not_there(follow, log):
+def test_missing_and_repeated_columns_are_refused(follow, log):
     text = log.read_text()
     done = follow(text.replace("heat", "hat"))
     assert (done.code, done.out) == (1, "")
     assert "stdin: there is no column heat, which the detector reads" in done.err
-    assert "those there are: time, flow, hat" in done.err
+    assert "the columns are time, flow, hat" in done.err
     assert "--time: unknown column 'tim'" in follow(text, "--time", "tim").err
     assert "the detector has 2 features, got 1" in follow(text, "--columns", "flow").err
     doubled = follow(text.replace("time,flow,heat", "flow,flow,heat"))
     assert (doubled.code, doubled.out) == (1, "")
-    assert "stdin: 2 columns are called 'flow'" in doubled.err
+    assert "stdin: 2 columns have the name 'flow'" in doubled.err
     swapped = follow(text, "--columns", "heat,flow")
     assert (swapped.code, swapped.out) == (1, "")
     assert "features flow, heat, in this order, got heat, flow" in swapped.err
     assert "reads 2 features" in follow("1,2,3,4,5\n").err
 
 
-def test_a_detector_can_be_trained_first(run, machine, log, tiny, tmp_path, monkeypatch):
+def test_a_detector_is_trained_on_normal_data_first(run, machine, log, tiny, tmp_path, monkeypatch):
     saved = tmp_path / "saved.unspool"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(log.read_bytes())))
     done = run("detect", "-", "--follow", "--normal", machine, *tiny, "--save", saved)
@@ -167,7 +173,7 @@ def test_a_detector_can_be_trained_first(run, machine, log, tiny, tmp_path, monk
     np.testing.assert_allclose(columns(read_csv(done.out))[0], expected, rtol=1e-5)
 
 
-def test_a_file_that_grows(run, detector, log, pauses):
+def test_lines_that_are_appended_to_a_file_are_scored(run, detector, log, pauses):
     whole = log.read_text()
     lines = whole.splitlines(keepends=True)
     log.write_text("".join(lines[:20]) + lines[20][:25])
@@ -183,23 +189,23 @@ def test_a_file_that_grows(run, detector, log, pauses):
     np.testing.assert_allclose(columns(table)[0], batch(detector, log).scores, rtol=1e-5)
 
 
-def test_output_comes_line_by_line(run, detector, log, pauses, monkeypatch):
+def test_output_is_flushed_after_every_line(run, detector, log, pauses, monkeypatch):
     written, seen = io.BytesIO(), []
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written))  # keeps what is not flushed
 
-    def look():
+    def count_lines_and_append():
         seen.append(written.getvalue().count(b"\n"))
         with log.open("a") as file:
             file.write("2024-01-01 00:40:00,1,50\n")
 
-    pauses += [look, look]
+    pauses += [count_lines_and_append] * 2
     run("detect", log, "--follow", "--model", detector)
     assert seen == [41, 42]
 
 
 @pytest.mark.parametrize("what", ["truncated", "replaced", "removed"])
-def test_a_file_that_is_not_the_same_any_more(run, detector, log, pauses, tmp_path, what):
-    def act():
+def test_a_file_that_was_replaced_ends_the_run(run, detector, log, pauses, tmp_path, what):
+    def change():
         if what == "truncated":
             log.write_text("time,flow,heat\n")
         elif what == "removed":
@@ -209,7 +215,7 @@ def test_a_file_that_is_not_the_same_any_more(run, detector, log, pauses, tmp_pa
             other.write_text(log.read_text() * 2)
             other.replace(log)
 
-    pauses.append(act)
+    pauses.append(change)
     done = run("detect", log, "--follow", "--model", detector, "--state", tmp_path / "state.npz")
     assert done.code == 1
     assert f"log.csv: the file was {what}" in done.err
@@ -217,7 +223,7 @@ def test_a_file_that_is_not_the_same_any_more(run, detector, log, pauses, tmp_pa
     assert (tmp_path / "state.npz").exists()
 
 
-def test_a_state_goes_on_where_it_stopped(follow, log, tmp_path):
+def test_a_run_continues_from_the_state_of_an_earlier_run(follow, log, tmp_path):
     whole = follow(log.read_text())
     lines = log.read_text().splitlines(keepends=True)
     state = tmp_path / "state.npz"
@@ -235,10 +241,10 @@ def test_steps_are_numbered_over_all_runs(follow, log, tmp_path):
     assert follow("\n".join(rows[7:9]), "--state", state).table["step"] == ["7", "8"]
 
 
-def test_a_state_knows_how_far_a_file_was_read(
+def test_a_state_holds_the_position_in_the_file(
     run, detector, log, pauses, tmp_path, follow, monkeypatch
 ):
-    monkeypatch.setattr(growing, "BEGINNING", 100)
+    monkeypatch.setattr(followed_file, "BEGINNING", 100)
     whole = follow(log.read_text()).table
     text = log.read_text()
     lines = text.splitlines(keepends=True)
@@ -248,35 +254,35 @@ def test_a_state_knows_how_far_a_file_was_read(
     one = run(*call)
     log.write_text(text.replace("\n2024-01-01 00:38,", "\n2024-01-01 00:38,x"))
     two = run(*call)
-    assert "log.csv: goes on after line 19" in two.err
-    assert "log.csv, line 40: Column 'flow' holds" in two.err
+    assert "log.csv: continues after line 19" in two.err
+    assert "log.csv, line 40: Expected a number in column 'flow'" in two.err
     scores = read_csv(one.out)["score"] + read_csv(two.out)["score"]
     assert scores[:38] == whole["score"][:38]
     assert scores[38] == ""
     other = "time,heat,flow\n" + lines[1].replace(",", ",1").replace("\n", "0\n") * 80
     log.write_text(other)  # the next log file, longer than the first
     three = run(*call)
-    assert "goes on" not in three.err
+    assert "continues" not in three.err
     assert len(read_csv(three.out)["score"]) == 80
 
 
-def test_states_that_cannot_be_used(follow, log, detector, tmp_path, run, machine, tiny):
+def test_unusable_states_are_refused(follow, log, detector, tmp_path, run, machine, tiny):
     text, state = log.read_text(), tmp_path / "state.npz"
     state.write_bytes(b"no state")
     done = follow(text, "--state", state)
-    assert (done.code, "this is no state that --follow wrote" in done.err) == (1, True)
+    assert (done.code, "this is not a state file of --follow" in done.err) == (1, True)
     assert state.read_bytes() == b"no state"
     np.savez(state, rows=1)
-    assert "this is no state" in follow(text, "--state", state).err
+    assert "this is not a state" in follow(text, "--state", state).err
     state.unlink()
     assert follow(text, "--state", state).code == 0
     other = tmp_path / "other.unspool"
     assert run("detect", machine, *tiny, "--save", other).code == 0
     done = follow(text, "--state", state, model=other)
-    assert (done.code, "that of another detector" in done.err) == (1, True)
+    assert (done.code, "the state of another detector" in done.err) == (1, True)
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(run, detector, log, tmp_path, monkeypatch):
+def test_a_closed_pipe_ends_the_run_without_a_message(run, detector, log, tmp_path, monkeypatch):
     class Pipe(io.StringIO):
         def write(self, text):
             if self.getvalue().count("\n") > 5:
@@ -292,11 +298,11 @@ def test_a_reader_that_goes_away_ends_it_quietly(run, detector, log, tmp_path, m
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_waits_until_a_line_is_done_with(number):
+def test_a_signal_waits_until_a_line_is_processed(number):
     before, done = signal.getsignal(number), []
 
-    def read_a_line(interruptible):
-        with interruptible.held_off():
+    def read_a_line(interrupts):
+        with interrupts.deferred():
             os.kill(os.getpid(), number)
             done.append("line")
 
@@ -304,15 +310,15 @@ def test_a_signal_waits_until_a_line_is_done_with(number):
         os.kill(os.getpid(), number)
         done.append("more")
 
-    with Interruptible() as interruptible, pytest.raises(KeyboardInterrupt):
-        read_a_line(interruptible)
-    with Interruptible(), pytest.raises(KeyboardInterrupt):
+    with InterruptBetweenLines() as interrupts, pytest.raises(KeyboardInterrupt):
+        read_a_line(interrupts)
+    with InterruptBetweenLines(), pytest.raises(KeyboardInterrupt):
         wait()
     assert done == ["line"]
     assert signal.getsignal(number) is before
 
 
-def test_wrong_calls(run, detector, log, tmp_path):
+def test_options_that_follow_does_not_have_are_refused(run, detector, log, tmp_path):
     call = ["detect", log, "--follow"]
     assert "--follow: it needs a detector" in run(*call).err.replace("'", "")
     assert run(*call).code == 2
@@ -330,7 +336,7 @@ def test_wrong_calls(run, detector, log, tmp_path):
     assert (absent.code, "absent.csv: cannot be read" in absent.err) == (1, True)
 
 
-def test_a_detector_of_sequences_follows_nothing(run, log, tiny, tmp_path):
+def test_a_detector_of_sequences_is_refused(run, log, tiny, tmp_path):
     data, saved = tmp_path / "cycles.npy", tmp_path / "saved.unspool"
     np.save(data, np.sin(np.arange(12)[:, None] / 2 + np.arange(40)[:, None, None]))
     assert run("detect", data, *tiny[2:], "--save", saved).code == 0

@@ -23,7 +23,7 @@ def forecaster(run, series, tmp_path):
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
 
-def test_windows_get_their_future_in_addition(run, series, forecaster):
+def test_windows_are_lengthened_by_the_horizon(run, series, forecaster):
     model = unspool.load(forecaster)
     assert type(model).__name__ == "LSTMForecaster"
     assert (model.window_, model.max_length_, model.horizon_) == ((8, 1), 8, 4)
@@ -31,7 +31,7 @@ def test_windows_get_their_future_in_addition(run, series, forecaster):
     assert "8 steps, stride 1" in done.out
 
 
-def test_forecast_goes_on_after_the_end_of_a_series(run, series, forecaster):
+def test_forecast_continues_after_the_end_of_a_series(run, series, forecaster):
     table = read_csv(run("forecast", forecaster, series).out)
     assert list(table) == ["ahead", "a", "b"]
     assert table["ahead"] == ["1", "2", "3", "4"]
@@ -40,7 +40,7 @@ def test_forecast_goes_on_after_the_end_of_a_series(run, series, forecaster):
     np.testing.assert_allclose(np.array([table["a"], table["b"]], float).T, expected)
 
 
-def test_quantiles_are_columns_of_their_own(run, series, tmp_path):
+def test_quantiles_are_additional_columns(run, series, tmp_path):
     path = tmp_path / "m.unspool"
     options = ["--kind", "forecaster", "--window", 8, "--horizon", 4, "-o", path, *QUICK]
     assert run("fit", series, *options, "--set", "quantiles=[0.1,0.5]").code == 0
@@ -60,7 +60,7 @@ def test_quantiles_are_columns_of_their_own(run, series, tmp_path):
     np.testing.assert_allclose(np.load(array), expected)
 
 
-def test_forecast_after_every_window(run, series, forecaster, tmp_path):
+def test_every_forecasts_after_every_window(run, series, forecaster, tmp_path):
     path = tmp_path / "all.npy"
     assert run("forecast", forecaster, series, "--every", "-o", path).code == 0
     windows = read_file(series, window=8).source
@@ -82,7 +82,7 @@ def test_a_composite_model_of_sequences_forecasts_each(run, heartbeats, tmp_path
     np.testing.assert_allclose(np.array(table["feature_0"], float), model.forecast(source).ravel())
 
 
-def test_a_composite_model_reconstructs_and_scores_what_comes_before_the_future(
+def test_a_composite_model_reconstructs_and_scores_without_the_target_of_the_forecast(
     run, heartbeats, tmp_path
 ):
     path = tmp_path / "m.unspool"
@@ -101,7 +101,7 @@ def test_a_composite_model_reconstructs_and_scores_what_comes_before_the_future(
 
 
 @pytest.mark.parametrize("picture", ["forecast", "diagram"])
-def test_pictures_of_a_forecaster(run, series, forecaster, tmp_path, picture):
+def test_plot_draws_a_forecaster(run, series, forecaster, tmp_path, picture):
     data = [series] if picture == "forecast" else []
     path = tmp_path / "picture.svg"
     done = run("plot", picture, forecaster, *data, "-o", path)
@@ -109,21 +109,24 @@ def test_pictures_of_a_forecaster(run, series, forecaster, tmp_path, picture):
     assert b"<svg" in path.read_bytes()
 
 
-def test_what_a_model_cannot_do_is_told(run, model, series, forecaster, heartbeats):
+def test_a_model_that_cannot_do_it_is_refused(run, model, series, forecaster, heartbeats):
     done = run("score", forecaster, series)
     assert (done.code, done.err) == (
         1,
-        "unspool: `reconstruction_error` is not for a LSTMForecaster, which this file holds; fit "
-        "a model that can do it, see `unspool fit --help`.\n",
+        "unspool: `score` needs a model that reconstructs, but this file holds an LSTMForecaster; "
+        "`unspool fit --help` lists the kinds of models.\n",
     )
     done = run("forecast", model, heartbeats)
     assert done.code == 1
     assert done.err.endswith("This model does not forecast; set `horizon` and fit it again.\n")
     done = run("fit", heartbeats, "--kind", "dense", "--horizon", 3, "-o", "never.unspool")
-    assert (done.code, done.err) == (1, "unspool: DenseAutoencoder has no horizon; leave it out.\n")
+    assert (done.code, done.err) == (
+        1,
+        "unspool: DenseAutoencoder has no --horizon; leave it out.\n",
+    )
 
 
-def test_patches(run, heartbeats, tmp_path):
+def test_a_patch_size_is_a_number_or_auto(run, heartbeats, tmp_path):
     path = tmp_path / "m.unspool"
     assert run("fit", heartbeats, "--patch-size", 5, "-o", path, *QUICK).code == 0
     assert unspool.load(path).get_params()["patch_size"] == 5
@@ -135,10 +138,10 @@ def test_patches(run, heartbeats, tmp_path):
     done = run("fit", heartbeats, "--patch-size", "many", "-o", "never.unspool")
     assert "Invalid value for --patch-size: expected a whole number or auto, got 'many'" in done.err
     done = run("fit", heartbeats, "--kind", "dense", "--patch-size", 3, "-o", "never.unspool")
-    assert done.err == "unspool: DenseAutoencoder has no patch-size; leave it out.\n"
+    assert done.err == "unspool: DenseAutoencoder has no --patch-size; leave it out.\n"
 
 
-def test_images_and_weights_of_a_dense_model(run, tmp_path):
+def test_plot_draws_images_and_weights_of_a_dense_model(run, tmp_path):
     data = tmp_path / "images.npy"
     np.save(data, np.random.default_rng(0).random((30, 16)))
     path, picture = tmp_path / "m.unspool", tmp_path / "picture.png"
@@ -150,15 +153,18 @@ def test_images_and_weights_of_a_dense_model(run, tmp_path):
         assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
-def test_inspect_tells_of_a_classifier_and_encode_that_it_has_no_codes(run, heartbeats, tmp_path):
+def test_inspect_describes_a_classifier_and_encode_refuses_it(run, heartbeats, tmp_path):
     source = read_file(heartbeats).source
     inner = unspool.LSTMAutoencoder(latent_dim=3, epochs=1, random_state=0, verbose=0)
     path = tmp_path / "classifier.unspool"
     unspool.EncoderClassifier(inner, epochs=2, verbose=0).fit(source, ["b", "a"] * 10).save(path)
     done = run("inspect", path)
     assert (done.code, done.err) == (0, "")
-    for told in ("EncoderClassifier", "encoder of", "LSTMAutoencoder", "a, b", "2 epochs"):
-        assert told in done.out
+    for part in ("EncoderClassifier", "encoder of", "LSTMAutoencoder", "a, b", "2 epochs"):
+        assert part in done.out
     done = run("encode", path, heartbeats)
     assert done.code == 1
-    assert "`transform` is not for a EncoderClassifier" in done.err
+    assert (
+        "`encode` needs a model that encodes sequences, but this file holds an EncoderClassifier"
+        in done.err
+    )

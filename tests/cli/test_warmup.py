@@ -1,4 +1,4 @@
-"""`unspool warmup` compiles, says how long it took and where the result is kept."""
+"""`unspool warmup` compiles the kernels, and prints its time and the cache folder."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ KERNELS = [
 ]
 
 
-def test_warmup_compiles_or_loads_every_kernel_and_says_where_they_are_kept(run, monkeypatch):
+def test_warmup_compiles_or_loads_every_kernel_and_prints_the_cache_folder(run, monkeypatch):
     fresh = {one: Kernel(getattr(*one).function) for one in KERNELS}
     for (module, name), kernel in fresh.items():
         monkeypatch.setattr(module, name, kernel)
@@ -25,29 +25,29 @@ def test_warmup_compiles_or_loads_every_kernel_and_says_where_they_are_kept(run,
     done = run("warmup")
     assert (done.code, done.out) == (0, "")
     took, where = done.err.splitlines()
-    assert re.fullmatch(r"compiled code is ready after \d+\.\d s", took)
-    folder = Path(where.removeprefix("it is kept in "))
+    assert re.fullmatch(r"the compiled kernels are ready after \d+\.\d s", took)
+    folder = Path(where.removeprefix("they are cached in "))
     assert list(folder.glob("recurrence.forward*.nbi"))
     for name, kernel in fresh.items():
         assert len(kernel.run.signatures) == 1, name
         assert kernel.folder == str(folder), name
 
 
-def test_warmup_says_so_where_nothing_can_be_kept(run, monkeypatch):
+def test_warmup_reports_that_no_cache_folder_is_writable(run, monkeypatch):
     monkeypatch.setattr(compiled, "warmup", lambda: None)
     done = run("warmup")
     assert done.code == 0
     assert done.err.splitlines()[1] == (
-        "it is not kept: no folder for it can be written, and every run compiles anew; "
-        "the variable NUMBA_CACHE_DIR can name a folder"
+        "they are not cached, since no cache folder is writable, and every process compiles them "
+        "again; set the variable NUMBA_CACHE_DIR to a writable folder"
     )
 
 
-def test_warmup_without_a_compiler_is_told_in_one_line(run, monkeypatch):
+def test_warmup_without_a_compiler_is_refused_in_one_line(run, monkeypatch):
     monkeypatch.setattr(config, "DISABLE_JIT", True)
     done = run("warmup")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        "unspool: `backend` 'compiled' is compiled, which NUMBA_DISABLE_JIT forbids; "
-        "take 'auto' or another one.\n"
+        "unspool: `backend` 'compiled' needs Numba's compiler, which NUMBA_DISABLE_JIT switches "
+        "off; use 'auto' or another backend.\n"
     )

@@ -1,4 +1,3 @@
-import mmap
 import re
 
 import numpy as np
@@ -223,20 +222,3 @@ def test_files_that_are_not_what_their_ending_says(tmp_path):
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(InputError, match=f"^{re.escape(str(path))}: the array cannot be read: "):
         read_file(path)
-
-
-def test_smd_is_mapped_and_not_copied(shared_data):
-    path = shared_data("smd/machine-1-2_train.npy")
-    loaded = read_file(path, window=100)
-    (series,) = loaded.source.series
-    assert series.shape == (23694, 38)
-    owner = series
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    assert isinstance(owner, mmap.mmap)
-
-
-def test_ecg5000_test_is_an_array_like_any_other(shared_data):
-    loaded = read_file(shared_data("ucr/ECG5000/ECG5000_TEST.npy"))
-    assert loaded.source.shape == (4499, 141, 1)
-    assert loaded.index == {}

@@ -159,13 +159,3 @@ def test_a_clock_set_back_now_and_then_is_read(tmp_path, kind):
 def test_series_that_nothing_tells_apart_are_refused_with_the_way_out(tmp_path, kind):
     with pytest.raises(InputError, match=r"time goes back .* with `id` \(--id\); otherwise sort"):
         read_file(table_of(tmp_path, minutes(*NOT_LOGS[kind].astype(int))), window=4)
-
-
-def test_nab_with_a_clock_change(shared_data):
-    path = shared_data("nab/data/realKnownCause/machine_temperature_system_failure.csv")
-    loaded = read_file(path, window=64)
-    assert len(loaded.steps["time"][0]) == len(loaded.source.series[0]) == 22_695
-    assert loaded.notes[-1] == (
-        "time goes back once in column 'timestamp', at data row 10150, from 2014-01-07T02:55:00 "
-        "to 2014-01-07T02:00:00; rows are kept in the order of the file"
-    )

@@ -241,28 +241,3 @@ def test_ts_targets_and_bytes_that_do_not_read(tmp_path):
     refused(path, "line 3: expected a number as target, got 'high'; correct it.")
     path = ts(tmp_path, UNI.encode() + b"1,2:\xb0\n")
     refused(path, "line 8: byte 0xb0 is not UTF-8 text; save the file as UTF-8.")
-
-
-def test_japanese_vowels(shared_data):
-    name = "variable_length/JapaneseVowels/JapaneseVowels{}_TRAIN.ts"
-    loaded = read_file(shared_data(name.format("")))
-    assert loaded.source.shape == (270, 26, 12)
-    assert loaded.source.lengths.min() == 7
-    assert sorted(set(loaded.index["label"])) == list("123456789")
-    equal = read_file(shared_data(name.format("_eq")))
-    assert set(equal.source.lengths) == {25}
-    assert equal.source.n_features == 12  # its header does not say so
-
-
-def test_pickup_gesture(shared_data):
-    name = "variable_length/PickupGestureWiimoteZ/PickupGestureWiimoteZ_TRAIN.ts"
-    loaded = read_file(shared_data(name))
-    assert len(loaded.source) == 50
-    assert loaded.source.n_features == 1
-    assert loaded.source.lengths.max() == 361
-
-
-def test_ecg5000(shared_data):
-    loaded = read_file(shared_data("ucr/ECG5000/ECG5000_TRAIN.tsv"))
-    assert loaded.source.shape == (500, 140, 1)
-    assert np.bincount(loaded.index["label"]).tolist() == [0, 292, 177, 10, 19, 2]

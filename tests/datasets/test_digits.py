@@ -1,7 +1,5 @@
 """MNIST from files and from OpenML, and the digits that scikit-learn ships."""
 
-import gzip
-import hashlib
 import re
 from http.client import IncompleteRead
 from types import SimpleNamespace
@@ -11,7 +9,6 @@ import pytest
 import sklearn.datasets
 
 from tests.data.idx_files import idx_bytes
-from unspool.data.files import read_file
 from unspool.datasets import fetch_mnist, load_digits, load_mnist
 from unspool.errors import InputError
 
@@ -179,28 +176,3 @@ def test_every_fifth_digit_of_a_class_is_a_test_image():
     assert got.y_test.tolist() == y_test
     assert np.bincount(got.y_test).tolist() == [35, 36, 35, 36, 36, 36, 36, 35, 34, 36]
     assert got.X_train.max() == 1
-
-
-def test_mnist_has_the_published_counts_mean_and_bytes(shared_data):
-    path = shared_data("mnist/train-images-idx3-ubyte.gz")
-    images = load_mnist(path.parent)
-    assert images.X_train.shape == (60_000, 28, 28)
-    assert images.X_test.shape == (10_000, 28, 28)
-    train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert np.bincount(images.y_train).tolist() == train
-    test = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert np.bincount(images.y_test).tolist() == test
-    assert images.y_train[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]
-    # The mean and standard deviation with which MNIST is commonly normalised.
-    assert abs(images.X_train.mean(dtype=np.float64) - 0.1307) < 5e-5
-    assert abs(images.X_train.std(dtype=np.float64) - 0.3081) < 5e-5
-    content = gzip.decompress(path.read_bytes())
-    assert hashlib.sha256(content).hexdigest().startswith("ba891046e6505d7a")
-    pixels = np.rint(images.X_train * 255).astype(np.uint8).tobytes()
-    assert pixels == content[16:]
-
-
-def test_images_are_read_as_sequences_of_rows(shared_data):
-    loaded = read_file(shared_data("mnist/t10k-images-idx3-ubyte.gz"))
-    assert loaded.source.shape == (10_000, 28, 28)
-    assert loaded.source.values.max() == 255

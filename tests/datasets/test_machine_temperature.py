@@ -1,8 +1,11 @@
 """The shipped series of temperatures is that of the Numenta Anomaly Benchmark."""
 
+import hashlib
+
 import numpy as np
 
-from unspool.datasets import load_machine_temperature
+from unspool.data.files import read_file
+from unspool.datasets import _machine_temperature, load_machine_temperature
 
 
 def test_the_series_has_a_value_every_five_minutes():
@@ -26,8 +29,16 @@ def test_four_stretches_are_labelled_as_anomalies():
     assert machine.labels.sum() == 4 * 567
 
 
-def test_the_file_is_unchanged(shared_data):
-    from unspool.datasets import _machine_temperature
+def test_the_file_is_that_of_the_benchmark():
+    # NAB, data/realKnownCause/machine_temperature_system_failure.csv
+    found = hashlib.sha256(_machine_temperature.FILE.read_bytes()).hexdigest()
+    assert found == "92bf5b87fc7f9bba8ca0b7ec63ccaac8cb4a1371a258e8c29a10ae9c018d82a4"
 
-    path = shared_data("nab/data/realKnownCause/machine_temperature_system_failure.csv")
-    assert _machine_temperature.FILE.read_bytes() == path.read_bytes()
+
+def test_the_clock_of_the_machine_is_set_back_once():
+    loaded = read_file(_machine_temperature.FILE, window=64)
+    assert len(loaded.steps["time"][0]) == len(loaded.source.series[0]) == 22_695
+    assert loaded.notes[-1] == (
+        "time goes back once in column 'timestamp', at data row 10150, from 2014-01-07T02:55:00 "
+        "to 2014-01-07T02:00:00; rows are kept in the order of the file"
+    )

@@ -158,9 +158,10 @@ def test_images_as_large_as_a_frame_do_not_move():
          "divide by their largest value, which is 255 for bytes."),
         (np.ones((1, 8, 65)), "Images of 8x65 do not fit into a frame of 64x64 (`frame_size`); use "
          "a larger frame."),
-        (np.ones((1, 2, 2), complex), "Expected real numbers in `images`, got dtype "
-            "complex128. Complex data not supported: give real and imaginary parts as two "
-            "features, or the absolute values with numpy.abs."),
+         (np.ones((1, 2, 2), complex), "Expected real numbers in `images`, got dtype complex128. "
+                                       "Complex data not supported: give real and imaginary "
+                                       "parts as two features, or the absolute values with "
+                                       "numpy.abs."),
     ],
 )  # fmt: skip
 def test_unsuitable_images_are_refused(images, message):

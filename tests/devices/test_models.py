@@ -126,17 +126,16 @@ def test_a_classifier_accepts_an_encoder_on_another_device():
 
 @one_epoch
 def test_demos_compute_their_models_in_numpy():
+    from unspool import demos
     from unspool.datasets import make_sine_classes, make_sine_forecasts
-    from unspool.demos import next_value
-    from unspool.demos import sines as of_sines
 
-    data = make_sine_forecasts()
-    model = next_value.article(epochs=1).fit(data.X_train, data.y_train)
-    by_step = next_value.in_numpy(model, data.X_test)
+    script, data = demos.load("forecast_in_numpy"), make_sine_forecasts()
+    model = script.make_model(epochs=1).fit(data.X_train, data.y_train)
+    by_step = script.forecast_in_numpy(model, data.X_test)
     np.testing.assert_allclose(by_step[:, -1], model.predict(data.X_test)[:, 0], atol=1e-5)
-    windows = make_sine_classes().X_train[:2000]
-    model = of_sines.article(epochs=1, verbose=0).fit(windows)
-    codes = of_sines.codes_in_numpy(model, windows)
+    script, windows = demos.load("two_sines"), make_sine_classes().X_train[:2000]
+    model = script.make_model(epochs=1).fit(windows)
+    codes = script.encode_in_numpy(model, windows.take(np.arange(2000))[0])
     np.testing.assert_allclose(codes, model.transform(windows), atol=1e-5)
 
 

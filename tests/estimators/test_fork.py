@@ -22,7 +22,7 @@ torch.set_num_threads(2)
 def imports_unspool(_):
     from unspool.lstm import threads
 
-    with threads.within_one_after_fork():
+    with threads.pytorch_on_one_thread_after_fork():
         return torch.get_num_threads()
 
 with multiprocessing.get_context("fork").Pool(1) as pool:
@@ -62,7 +62,7 @@ def use(model):
 
 def numbers():
     assert torch.get_num_threads() == threads.count() == 2
-    with threads.within_one_after_fork():
+    with threads.pytorch_on_one_thread_after_fork():
         assert (torch.get_num_threads(), threads.count()) == (1, 2)
     assert torch.get_num_threads() == 2
 
@@ -94,7 +94,7 @@ def while_held(lock, work):
     return in_children({"work": work}, 5)
 
 def sets_threads():
-    with threads.own_only():
+    with threads.pytorch_on_one_thread():
         pass
 
 def searches():
@@ -111,7 +111,7 @@ bad = {
     "memory": while_held(memory._lock, lambda: memory.block(1 << 20, np.float32)),
     "setting": while_held(threads._setting, sets_threads),
 }
-with threads.within_one_after_fork():  # nothing was forked here
+with threads.pytorch_on_one_thread_after_fork():  # nothing was forked here
     bad["in the parent"] = torch.get_num_threads() != 2
 bad["late import"] = in_late_import != 1 and os.path.exists("/proc/self/stat")
 if not bad["fit"]:

@@ -1,6 +1,6 @@
-"""Every backend of the recurrence against the NumPy reference: results and all gradients.
+"""Results and all gradients of every backend, compared with the NumPy reference.
 
-The arrays that compiled code fills are full of NaN before, and what it leaves out is seen.
+The arrays that compiled code fills contain NaN before, so that values it leaves out are noticed.
 """
 
 from dataclasses import replace
@@ -44,9 +44,9 @@ def poisoned(monkeypatch):
 @served
 def test_results_and_gradients_equal_the_reference(backend, cell, reverse, case, dtype):
     if dtype == torch.float32 and cell != CELLS[0] and case.B * case.T * case.H > 2000:
-        # Among many numbers some lie so near to a kink that rounding takes them past it.
+        # Among many values some are so near to a kink that rounding moves them across it.
         case = replace(case, B=2, T=min(case.T, 20))
-    # A gate that is nearly shut or open has a slope of a few roundings.
+    # The slope of a gate that is nearly closed or open consists of rounding errors.
     check(backend, replace(case, cell=cell, reverse=reverse), dtype, 1 if case.scale == 1 else 5)
 
 
@@ -64,14 +64,14 @@ def test_results_and_gradients_equal_the_reference(backend, cell, reverse, case,
 )
 @directions
 @backends
-def test_parts_may_be_left_out(backend, left_out, reverse):
+def test_inputs_and_initial_states_may_be_left_out(backend, left_out, reverse):
     check(backend, replace(FEW, left_out=left_out, reverse=reverse))
     check(backend, replace(FEW, left_out=left_out, reverse=reverse, ragged=False))
 
 
 @pytest.mark.parametrize("case", [replace(FEW, T=0), replace(FEW, B=0)], ids=str)
 @backends
-def test_nothing_to_do(backend, case):
+def test_empty_batches_and_sequences_are_served(backend, case):
     check(backend, case)
 
 
@@ -94,7 +94,7 @@ def test_without_sequences_the_final_states_and_their_gradients_are_the_same(
 
 @pytest.mark.parametrize("result", RESULTS)
 @backends
-def test_gradients_of_one_result_alone(backend, result):
+def test_gradients_of_a_single_result_are_those_of_stepwise(backend, result):
     inputs, cotangents, lengths = tensors(FEW)
     place = RESULTS.index(result)
     got = torch.autograd.grad(
@@ -127,7 +127,7 @@ def test_lengths_equal_running_each_sequence_alone(backend, reverse):
 
 
 @backends
-def test_what_stands_in_the_padding_changes_nothing(backend):
+def test_values_in_the_padding_change_nothing(backend):
     inputs, _, lengths = tensors(FEW)
     past = torch.arange(FEW.T)[:, None] >= lengths[:, None, None]
     other = torch.where(past, 1e15, inputs["x"].detach()).requires_grad_()
@@ -138,7 +138,7 @@ def test_what_stands_in_the_padding_changes_nothing(backend):
 
 
 @backends
-def test_arguments_stay_as_they_were(backend):
+def test_arguments_are_not_modified(backend):
     inputs, cotangents, lengths = tensors(FEW)
     results = call(backend, inputs, lengths, FEW)
     torch.autograd.grad(results, list(inputs.values()), cotangents)

@@ -1,4 +1,4 @@
-"""Means over time of dilated convolutions, against loops in NumPy and PyTorch's convolutions."""
+"""Means over time of dilated convolutions, compared with loops in NumPy."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def drawn(shape, dtype, *, ragged=True):
 
 
 def by_loops(x, lengths, weight, bias, dilations):
-    """Every mean by its definition, in float64."""
+    """Compute every mean by its definition, in float64."""
     x, weight, bias = (one.double().numpy() for one in (x, weight, bias))
     (batch, steps, _), (count, _, taps) = x.shape, weight.shape
     found = np.zeros((batch, count))
@@ -68,7 +68,7 @@ def test_means_are_those_of_the_definition(compute, shape, dtype):
 
 @dtypes
 @shapes
-def test_a_sequence_has_the_same_bits_alone_and_among_others(shape, dtype):
+def test_a_sequence_has_the_same_bits_alone_and_in_a_batch(shape, dtype):
     x, lengths, *kernels = drawn(shape, dtype)
     together = kernel_means(x, lengths, *kernels)
     for b, length in enumerate(lengths):
@@ -76,10 +76,10 @@ def test_a_sequence_has_the_same_bits_alone_and_among_others(shape, dtype):
         assert torch.equal(alone[0], together[b])
 
 
-def test_threads_change_nothing(monkeypatch):
+def test_the_number_of_threads_changes_no_bit(monkeypatch):
     given = drawn(SHAPES[1], torch.float32)
     alone = kernel_means(*given)
-    monkeypatch.setattr(convolutions, "PRODUCTS", 1)
+    monkeypatch.setattr(convolutions, "PRODUCTS_PER_THREAD", 1)
     monkeypatch.setattr(convolutions.threads, "count", lambda: 3)
     assert torch.equal(kernel_means(*given), alone)
 
@@ -91,7 +91,7 @@ def test_padding_is_not_read():
     assert torch.equal(kernel_means(x, lengths, *kernels), expected)
 
 
-def test_gradients_come_from_pytorch_where_they_are_asked_for():
+def test_gradients_are_computed_by_pytorch():
     x, lengths, *kernels = drawn((2, 6, 2, 2, (1, 2), 3), torch.float64)
     for one in (x, *kernels[:2]):
         one.requires_grad_()
@@ -101,21 +101,21 @@ def test_gradients_come_from_pytorch_where_they_are_asked_for():
     )
 
 
-def test_no_sequences_and_no_steps():
+def test_empty_batches_and_sequences_are_served():
     _, _, *kernels = drawn(SHAPES[0], torch.float32)
     assert kernel_means(torch.zeros(0, 4, 1), None, *kernels).shape == (0, 6)
     assert not kernel_means(torch.zeros(3, 0, 1), None, *kernels).any()
     assert not convolved_means(torch.zeros(3, 0, 1), None, *kernels).any()
 
 
-def test_the_operator_keeps_the_rules_of_pytorch():
+def test_the_operator_passes_the_checks_of_pytorch():
     x, lengths, weight, bias, dilations = drawn(SHAPES[0], torch.float32)
     given = (x, lengths, weight, bias, list(dilations))
     torch.library.opcheck(torch.ops.unspool.kernel_means.default, given)
 
 
 @pytest.mark.parametrize("wrong", ["weight", "bias", "dilations", "lengths", "count"])
-def test_what_does_not_fit_is_refused(wrong):
+def test_arguments_that_do_not_match_raise(wrong):
     x, lengths, weight, bias, dilations = drawn(SHAPES[0], torch.float32)
     given = {"weight": weight, "bias": bias, "dilations": list(dilations), "lengths": lengths}
     given[wrong] = {

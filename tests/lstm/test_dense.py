@@ -1,4 +1,4 @@
-"""Dense layers in inference: each row by itself, whatever stands beside it."""
+"""Dense layers in inference: the result for a row does not depend on the other rows."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def draw(count, inputs, outputs, dtype=torch.float32):
 
 @dtypes
 @shapes
-def test_a_row_alone_and_among_others(inputs, outputs, dtype):
+def test_a_row_has_the_same_bits_alone_and_in_a_batch(inputs, outputs, dtype):
     x, weight, bias = draw(200, inputs, outputs, dtype)
     among = dense.linear(x, weight, bias)
     for first, last in [(0, 1), (1, 3), (3, 6), (6, 13), (13, 21), (21, 52), (52, 200)]:
@@ -31,7 +31,7 @@ def test_a_row_alone_and_among_others(inputs, outputs, dtype):
 
 @dtypes
 @shapes
-def test_it_is_the_product(inputs, outputs, dtype):
+def test_the_result_is_the_product_up_to_rounding(inputs, outputs, dtype):
     arguments = draw(50, inputs, outputs, dtype)
     x, weight, bias = (one.numpy().astype(np.longdouble) for one in arguments)
     error = abs(dense.linear(*arguments).numpy() - (x @ weight.T + bias))
@@ -45,7 +45,7 @@ def test_a_large_bias_costs_no_digits_of_the_sum():
     np.testing.assert_array_equal(dense.linear(x, weight, torch.full((3,), 1e4)), product + 1e4)
 
 
-def test_the_number_of_threads():
+def test_the_number_of_threads_changes_no_bit():
     x, weight, bias = draw(3000, 100, 65)
     before, found = torch.get_num_threads(), []
     try:
@@ -59,23 +59,23 @@ def test_the_number_of_threads():
 
 
 @pytest.mark.parametrize("shape", [(0,), (7, 0), (4, 6), (2, 3, 4), ()])
-def test_vectors_of_any_shape(shape):
+def test_vectors_may_have_any_leading_shape(shape):
     x, weight, bias = draw(int(np.prod(shape)), 5, 3)
     expected = dense.linear(x, weight, bias).view(*shape, 3)
     np.testing.assert_array_equal(dense.linear(x.view(*shape, 5), weight, bias), expected)
 
 
-def test_how_arguments_lie_in_memory():
+def test_the_memory_layout_of_arguments_changes_nothing():
     x, weight, bias = draw(20, 5, 3)
-    apart = torch.full((5, 40), torch.nan)[:, ::2].T.copy_(x)
-    turned = weight.T.contiguous().T
+    strided = torch.full((5, 40), torch.nan)[:, ::2].T.copy_(x)
+    transposed = weight.T.contiguous().T
     expected = dense.linear(x, weight, bias)
     np.testing.assert_array_equal(
-        dense.linear(apart, turned, torch.stack([bias, bias], 1)[:, 1]), expected
+        dense.linear(strided, transposed, torch.stack([bias, bias], 1)[:, 1]), expected
     )
 
 
-def test_what_does_not_fit_is_refused():
+def test_shapes_and_dtypes_that_do_not_match_raise():
     x, weight, bias = draw(20, 5, 3)
     for bad in (
         (x, weight.double(), bias),
@@ -85,10 +85,10 @@ def test_what_does_not_fit_is_refused():
         with pytest.raises(InputError, match=r"^Expected weights \(3, 5\) and a bias \(3,\) in"):
             dense.linear(*bad)
     with pytest.raises(InputError, match=r"^Expected weights"):
-        torch.ops.unspool.rows(x[:, :4], weight, bias)
+        torch.ops.unspool.dense(x[:, :4], weight, bias)
 
 
-def test_a_layer_takes_this_way_in_inference_alone():
+def test_a_layer_uses_the_operator_in_inference_only():
     layer, (x, _, _) = Dense(128, 64), draw(1, 128, 64)
     among = torch.cat([x, x.flip(1)])
     plain = torch.nn.functional.linear(x, layer.weight, layer.bias)
@@ -98,5 +98,5 @@ def test_a_layer_takes_this_way_in_inference_alone():
         np.testing.assert_array_equal(layer(x), dense.linear(x, layer.weight, layer.bias))
 
 
-def test_the_operator_is_one_of_pytorchs():
-    torch.library.opcheck(torch.ops.unspool.rows, tuple(draw(20, 5, 3)))
+def test_the_operator_passes_the_checks_of_pytorch():
+    torch.library.opcheck(torch.ops.unspool.dense, tuple(draw(20, 5, 3)))

@@ -1,4 +1,4 @@
-"""Compiled functions and what is kept of them on disk: no trouble there stops them from running."""
+"""Compiled functions and their cache on disk: no fault there stops them from running."""
 
 import numba
 import numpy as np
@@ -33,7 +33,7 @@ def kept(folder, ending):
     return list(folder.rglob(f"*.{ending}"))
 
 
-def test_a_kernel_is_kept_and_found_again(folder):
+def test_compiled_code_is_kept_on_disk_and_loaded_again(folder):
     first, second = Kernel(double), Kernel(double)
     assert_right(first)
     assert_right(second)
@@ -43,7 +43,7 @@ def test_a_kernel_is_kept_and_found_again(folder):
     assert first.folder == second.folder == str(index.parent)
 
 
-def test_a_change_in_any_file_compiles_again(folder, monkeypatch):
+def test_a_change_in_any_file_of_the_folder_compiles_again(folder, monkeypatch):
     assert_right(Kernel(double))
     monkeypatch.setattr(Kernel, "STAMP", (*Kernel.STAMP[:-1], ("vector.py", 0.0, 1)))
     changed = Kernel(double)
@@ -54,7 +54,7 @@ def test_a_change_in_any_file_compiles_again(folder, monkeypatch):
 
 @pytest.mark.parametrize("ending", ["nbi", "nbc"])
 @pytest.mark.parametrize("damage", [b"", b"not a kernel", None], ids=["empty", "other", "cut"])
-def test_a_damaged_file_compiles_again(folder, ending, damage):
+def test_a_damaged_cache_file_compiles_again(folder, ending, damage):
     assert_right(Kernel(double))
     for path in kept(folder, ending):
         content = path.read_bytes()
@@ -62,7 +62,7 @@ def test_a_damaged_file_compiles_again(folder, ending, damage):
     assert_right(Kernel(double))
 
 
-def test_a_folder_that_vanished(folder):
+def test_a_kernel_runs_although_its_folder_was_removed(folder):
     kernel = Kernel(double)
     for path in folder.iterdir():
         path.rmdir()
@@ -70,7 +70,7 @@ def test_a_folder_that_vanished(folder):
     assert_right(kernel)
 
 
-def test_no_folder_at_all(monkeypatch):
+def test_a_kernel_runs_without_any_folder(monkeypatch):
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
     with pytest.raises(RuntimeError, match="cannot cache"):
         numba.njit(cache=True)(double)
@@ -80,7 +80,7 @@ def test_no_folder_at_all(monkeypatch):
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "denied"), OSError(28, "disk full")])
-def test_a_folder_that_can_be_written_no_more(folder, monkeypatch, error):
+def test_a_kernel_runs_although_its_folder_cannot_be_written(folder, monkeypatch, error):
     def fail(*_):
         raise error
 
@@ -97,7 +97,7 @@ def test_without_compilation_a_kernel_is_the_function_itself(monkeypatch):
     assert Kernel(double).folder is None
 
 
-def test_warmup_gives_no_folder_where_a_kernel_is_not_kept(monkeypatch):
+def test_warmup_returns_no_folder_if_a_kernel_is_not_kept(monkeypatch):
     assert compiled.warmup() == recurrence.forward.folder
     monkeypatch.setattr(Kernel, "folder", None)
     assert compiled.warmup() is None

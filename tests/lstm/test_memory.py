@@ -1,4 +1,4 @@
-"""Compiled code writes and reads where it was told to, and nowhere else."""
+"""Compiled code reads and writes nothing outside of its arrays."""
 
 import math
 import sys
@@ -21,7 +21,7 @@ POST = 12345.0
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_nothing_is_written_beside_an_array(case, dtype, monkeypatch):
+def test_nothing_is_written_outside_of_an_array(case, dtype, monkeypatch):
     fenced = []
 
     def new(layer, *shape):
@@ -47,7 +47,7 @@ PAGE = mmap.PAGESIZE
 libc = ctypes.CDLL(None)
 
 def at_the_end(array, kept=[]):
-    "A copy of the array that ends where memory does that can be read."
+    "Copy the array to the end of a page that is followed by unreadable memory."
     size = array.numel() * array.itemsize
     pages = -(-size // PAGE)
     memory = mmap.mmap(-1, (pages + 1) * PAGE)
@@ -75,5 +75,5 @@ print("{}")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no mprotect")
-def test_nothing_is_read_beside_an_argument():
+def test_nothing_is_read_past_the_end_of_an_argument():
     in_process(AT_THE_END)

@@ -1,4 +1,4 @@
-"""Memory that is used again: never while anybody has it."""
+"""Memory blocks are reused, but never while an array or a view still uses them."""
 
 import gc
 
@@ -25,25 +25,25 @@ def test_blocks_begin_at_multiples_of_64_bytes_and_can_be_written():
         values[:] = 1
 
 
-def test_memory_is_used_again_when_the_last_view_is_gone():
+def test_memory_is_reused_when_the_last_view_is_gone():
     first = memory.block(1 << 20, np.float32)
     where = address(first)
     tensor = torch.from_numpy(first.reshape(1 << 10, -1)[3:])[1:]
     del first
     gc.collect()
     other = memory.block(1 << 20, np.float32)
-    assert address(other) != where  # the tensor still has it
+    assert address(other) != where  # the tensor still uses it
     del tensor
     gc.collect()
-    again = memory.block(900_000, np.float32)  # somewhat smaller will do
-    assert address(again) == where
+    smaller = memory.block(900_000, np.float32)
+    assert address(smaller) == where
     assert not memory._free
 
 
-def test_a_block_much_too_large_is_left_alone():
-    del_me = memory.block(1 << 20, np.float32)
-    where = address(del_me)
-    del del_me
+def test_a_block_that_is_much_too_large_is_not_reused():
+    large = memory.block(1 << 20, np.float32)
+    where = address(large)
+    del large
     gc.collect()
     assert len(memory._free) == 1
     assert address(memory.block(1 << 19, np.float32)) != where
@@ -56,8 +56,8 @@ def test_small_blocks_are_not_kept():
     assert memory._free == []
 
 
-def test_what_is_kept_has_a_limit(monkeypatch):
-    monkeypatch.setattr(memory, "KEPT", 10 << 20)
+def test_unused_blocks_are_dropped_beyond_a_limit(monkeypatch):
+    monkeypatch.setattr(memory, "MAX_KEPT", 10 << 20)
     blocks = [memory.block(1 << 20, np.float32) for _ in range(4)]
     del blocks
     gc.collect()

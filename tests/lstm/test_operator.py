@@ -1,4 +1,4 @@
-"""The compiled backend as a PyTorch operator: traced, differentiated, refusing what is unfit."""
+"""The compiled backend as a PyTorch operator: tracing, gradients, and what it refuses."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def arguments(case, *, return_sequences=True, training=True, statistics=()):
     ],
     ids=["all", "no lengths", "no input", "no context"],
 )
-def test_the_operator_keeps_the_rules_of_pytorch(case, monkeypatch):
+def test_the_operators_pass_the_checks_of_pytorch(case, monkeypatch):
     allocate = PreparedLayer.allocate  # all values are compared, also those that nobody writes
     monkeypatch.setattr(
         PreparedLayer, "allocate", lambda layer, *shape: allocate(layer, *shape).zero_()
@@ -56,11 +56,11 @@ def test_the_operator_keeps_the_rules_of_pytorch(case, monkeypatch):
         h, _, _, pooled, reserve = torch.ops.unspool.lstm(*given[:-1], list(STATISTICS))
     x, w_ih, w_hh, _, *others = (one.detach() if hasattr(one, "detach") else one for one in given)
     flags = given[-2]
-    for wanted, grad_pooled in ((True, None), (False, None), (True, torch.ones_like(pooled))):
+    for needed, grad_pooled in ((True, None), (False, None), (True, torch.ones_like(pooled))):
         torch.library.opcheck(
             torch.ops.unspool.lstm_backward.default,
             (*cotangents, grad_pooled, x, w_ih, w_hh, *others[:-3], h, pooled, reserve, flags,
-             list(STATISTICS), wanted),
+             list(STATISTICS), needed),
         )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def test_the_operator_keeps_the_rules_of_pytorch(case, monkeypatch):
 @pytest.mark.parametrize("lengths", [None, torch.tensor([4, 0, 3, 1, 4])], ids=["full", "ragged"])
 @pytest.mark.parametrize("statistics", [(), STATISTICS, ("std",)], ids="-".join)
 def test_a_module_compiled_by_pytorch_gives_the_same_numbers(compiler, lengths, statistics):
-    torch.compiler.reset()  # which otherwise gives up after so many compilations
+    torch.compiler.reset()  # else PyTorch stops compiling after a number of compilations
     torch.manual_seed(0)
     module = LSTM(3, 2, num_layers=2, bidirectional=True, cell=Cell(backend="compiled"))
     compiled = torch.compile(module, backend=compiler, fullgraph=True)
@@ -91,7 +91,7 @@ def test_a_second_derivative_is_refused():
     with pytest.raises(InputError) as caught:
         torch.autograd.grad(gradient.sum(), inputs["w_hh"])
     assert str(caught.value) == (
-        "`backend` 'compiled' has no second derivative; take 'stepwise', which has."
+        "`backend` 'compiled' has no second derivative; use backend='stepwise'."
     )
 
 
@@ -101,7 +101,7 @@ def test_a_gradient_of_what_ran_without_training_is_refused():
     with pytest.raises(InputError) as caught:
         h.sum().backward()
     assert str(caught.value) == (
-        "Expected a forward pass that ran with `training`; this one did not."
+        "The backward pass needs a forward pass that ran with `training`; this one did not."
     )
 
 
@@ -169,16 +169,16 @@ def test_an_input_without_its_weights_is_refused(missing, pair):
     assert str(caught.value) == f"Expected {pair} together, or neither."
 
 
-def test_half_precision_is_refused_by_name_and_taken_by_another_backend():
+def test_half_precision_runs_on_another_backend_and_raises_if_compiled_is_requested():
     inputs, *_ = tensors(CASE, torch.bfloat16)
     first = [inputs[name] for name in NAMES[:4]]
-    told = []
-    h, *_ = lstm(*first, on_choice=told.append)
+    choices = []
+    h, *_ = lstm(*first, on_choice=choices.append)
     assert h.dtype == torch.bfloat16
-    assert told[0].name != "compiled"
+    assert choices[0].name != "compiled"
     with pytest.raises(InputError) as caught:
         lstm(*first, backend="compiled")
     assert str(caught.value) == (
         "`backend` 'compiled' computes in float32 or float64, not in bfloat16; "
-        "take 'auto' or another one."
+        "use 'auto' or another backend."
     )

@@ -70,7 +70,7 @@ RUNS = {
         CHECKED + "check_all(torch.float32); print(threads.count())",
         {"OMP_NUM_THREADS": "1"},
     ),
-    "no folder": (  # a file stands where it should be, which stops even the superuser
+    "no folder": (  # a file is in its place, which stops even the superuser
         CHECKED + "check_all(torch.float32); print('[]')",
         {"NUMBA_CACHE_DIR": os.path.join(__file__, "kernels")},
     ),
@@ -100,30 +100,30 @@ def printed():
         yield lambda name: runs[name].result() if name in runs else pytest.skip("not here")
 
 
-def test_a_fork_after_use(printed):
+def test_forked_children_compute_right_after_the_parent_used_threads(printed):
     assert printed("fork") == [0, 1]
 
 
-def test_one_thread_of_openmp(printed):
+def test_it_runs_on_one_thread_of_openmp(printed):
     assert printed("one thread") == 1
 
 
-def test_a_folder_that_cannot_be_written(printed):
+def test_it_runs_without_a_folder_for_compiled_code(printed):
     assert printed("no folder") == []
 
 
-def test_without_compilation_another_backend_is_taken(printed):
+def test_without_a_compiler_another_backend_runs(printed):
     assert printed("not compiled") == [
         "torch",
-        "compiled is compiled, which NUMBA_DISABLE_JIT forbids",
-        "`backend` 'compiled' is compiled, which NUMBA_DISABLE_JIT forbids; "
-        "take 'auto' or another one.",
+        "compiled needs Numba's compiler, which NUMBA_DISABLE_JIT switches off",
+        "`backend` 'compiled' needs Numba's compiler, which NUMBA_DISABLE_JIT switches off; "
+        "use 'auto' or another backend.",
     ]
 
 
-def test_a_processor_with_avx2(printed):
+def test_it_runs_on_a_processor_with_avx2(printed):
     assert printed("avx2") == [32, False]
 
 
-def test_a_processor_with_sse2_alone(printed):
+def test_it_runs_on_a_processor_with_sse2_alone(printed):
     assert printed("sse2") == [16, False]

@@ -1,7 +1,7 @@
-"""Statistics of the states that a call of the recurrence gives in place of them.
+"""Statistics of the states, which `lstm` returns instead of the states.
 
-The truth is NumPy's: statistics of the states of the reference, one sequence at a time, and their
-gradients sent back through the reference as gradients of these states.
+They are compared with NumPy: with statistics of the reference's states, one sequence at a time,
+whose gradients are backpropagated through the reference.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ import torch
 
 from tests.close import assert_close
 from tests.lstm.cases import SERVED, Case, call, draw, expected, split, tensors
-from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.errors import InputError
 from unspool.lstm import BACKENDS, lstm, reference
 from unspool.lstm.backends import compiled
@@ -73,7 +73,7 @@ def truth(case, statistics, grad):
 
 
 def run(backend, case, statistics, grad, dtype):
-    """The same from a backend."""
+    """Return the statistics and the gradients that a backend computes."""
     inputs, (_, *finals), lengths = tensors(case, dtype)
     results = call(backend, inputs, lengths, case, return_sequences=False, statistics=statistics)
     cotangents = [torch.tensor(grad, dtype=dtype), *finals]
@@ -124,25 +124,25 @@ def test_statistics_and_gradients_are_those_of_the_reference(backend, cell, reve
     ids=str,
 )
 @directions
-def test_many_sequences(case, reverse):
-    # A gate that is nearly shut or open has a slope of a few roundings.
+def test_statistics_of_a_large_batch_are_those_of_the_reference(case, reverse):
+    # The slope of a gate that is nearly closed or open consists of rounding errors.
     check("compiled", replace(case, reverse=reverse), scale=5)
 
 
 @pytest.mark.parametrize("statistics", SUBSETS, ids="-".join)
 @backends
-def test_any_of_them_in_any_order(backend, statistics):
+def test_any_statistics_in_any_order(backend, statistics):
     check(backend, FEW, statistics)
     check(backend, replace(FEW, reverse=True, ragged=False), statistics)
 
 
 @pytest.mark.parametrize("case", [replace(FEW, T=0, ragged=False), replace(FEW, B=0)], ids=str)
 @backends
-def test_nothing_to_do(backend, case):
+def test_empty_batches_and_sequences_are_served(backend, case):
     check(backend, case)
 
 
-def test_gradients_against_finite_differences():
+def test_gradients_are_those_of_finite_differences():
     inputs, _, lengths = tensors(Case(5, 4, 2, 2, ragged=True))
     more = {"lengths": lengths, "return_sequences": False, "statistics": STATISTICS}
 
@@ -155,7 +155,7 @@ def test_gradients_against_finite_differences():
 
 @pytest.mark.parametrize("statistics", SUBSETS, ids="-".join)
 def test_gradients_of_statistics_alone(statistics):
-    """No final state has a gradient."""
+    """The final states have no gradient here."""
     inputs, _, lengths = tensors(FEW)
     more = {"return_sequences": False, "statistics": statistics}
     got = [
@@ -169,7 +169,7 @@ def test_gradients_of_statistics_alone(statistics):
 
 
 def steady(T, dtype, level):
-    """States near `level` that hardly move: their input, and weights of one unit."""
+    """Inputs and weights of one unit whose states stay near `level`."""
     values = np.random.default_rng(3).normal(size=(2, T, 1))
     x = torch.tensor(level + 0.01 * np.sign(level) * values, dtype=dtype)
     w_ih = torch.tensor([[0.0], [0.0], [1.0], [0.0]], dtype=dtype)
@@ -181,7 +181,7 @@ def steady(T, dtype, level):
 @pytest.mark.parametrize("batch", [2, 40], ids=["few", "many"])
 @pytest.mark.parametrize("T", [1, 100, 20_000])
 @pytest.mark.parametrize("level", [3.0, -3.0, 0.0])
-def test_states_that_hardly_move_are_as_in_float64(level, T, batch):
+def test_statistics_of_nearly_constant_states_are_those_of_float64(level, T, batch):
     found = []
     for dtype in (torch.float64, torch.float32):
         x, *weights = steady(T, dtype, level)
@@ -194,7 +194,7 @@ def test_states_that_hardly_move_are_as_in_float64(level, T, batch):
             )  # fmt: skip
         found.append((pooled.double().numpy(), h.double().numpy()))
     (pooled, _), (got, h) = found
-    assert np.abs(got[:, 0] - h.mean(1)).max() < 1e-7  # of the very states: a rounding
+    assert np.abs(got[:, 0] - h.mean(1)).max() < 1e-7  # of the same states, up to rounding
     np.testing.assert_allclose(got[:, 1], np.sqrt(h.var(1) + VARIANCE_FLOOR), rtol=2e-5)
     np.testing.assert_allclose(got, pooled, rtol=1e-4, atol=1e-6)
 
@@ -203,7 +203,7 @@ def test_states_that_hardly_move_are_as_in_float64(level, T, batch):
     ("backend", "shares"), [("compiled", [0, 0, 1]), ("stepwise", [1 / 3, 1 / 3, 1 / 3])]
 )
 @pytest.mark.parametrize("name", ["max", "min"])
-def test_who_gets_the_gradient_of_equal_states(backend, shares, name):
+def test_equal_extreme_states_share_the_gradient_or_the_last_one_receives_it(backend, shares, name):
     x, *weights = steady(3, torch.float64, 0.0)
     x = torch.full_like(x, 0.5).requires_grad_()
     pooled, *_ = lstm(x, *weights, backend=backend, return_sequences=False, statistics=(name,))
@@ -214,7 +214,7 @@ def test_who_gets_the_gradient_of_equal_states(backend, shares, name):
 
 
 @pytest.mark.parametrize("batch", [3, 40], ids=["few", "many"])
-def test_what_is_no_number_stays_so(batch):
+def test_nan_states_give_nan_statistics(batch):
     x, *weights = steady(5, torch.float32, 0.0)
     x, w_hh = x[:1].repeat(batch, 1, 1), torch.ones(4, 1)
     x[0, 3] = torch.nan
@@ -228,7 +228,7 @@ def test_what_is_no_number_stays_so(batch):
 
 
 @pytest.mark.parametrize("batch", [3, 40], ids=["few", "many"])
-def test_no_state_is_kept_without_gradients(batch):
+def test_without_gradients_no_state_is_kept(batch):
     inputs, _, lengths = tensors(replace(FEW, B=batch))
     shapes, new = [], PreparedLayer.allocate
     with (
@@ -248,14 +248,14 @@ def test_no_gradient_of_the_states_is_made():
     inputs, _, lengths = tensors(FEW)
     more = {"return_sequences": False, "statistics": STATISTICS}
     pooled, *_ = call("compiled", inputs, lengths, FEW, **more)
-    told = []
+    records = []
     as_record = compiled.recurrence.as_record
     with patch.object(
-        compiled.recurrence, "as_record", lambda job: told.append(job) or as_record(job)
+        compiled.recurrence, "as_record", lambda args: records.append(args) or as_record(args)
     ):
         pooled.sum().backward()
-    assert told[0].grad_pooled
-    assert not told[0].grad_h
+    assert records[0].grad_pooled
+    assert not records[0].grad_h
 
 
 def test_a_stack_gives_those_of_its_last_layer():
@@ -276,8 +276,7 @@ def test_a_stack_gives_those_of_its_last_layer():
     [
         (
             {"statistics": ("mean",)},
-            "Expected `return_sequences` False with `statistics`, which come in place of the "
-            "states.",
+            "`statistics` are returned instead of the states; they need return_sequences=False.",
         ),
         (
             {"statistics": ("median",), "return_sequences": False},
@@ -286,7 +285,7 @@ def test_a_stack_gives_those_of_its_last_layer():
         ),
     ],
 )
-def test_what_cannot_be_given_is_refused(more, message):
+def test_unknown_statistics_and_statistics_of_sequences_raise(more, message):
     inputs, _, lengths = tensors(FEW)
     first, named = split(inputs)
     with pytest.raises(InputError) as caught:

@@ -12,7 +12,7 @@ from matplotlib.dates import date2num
 from unspool.anomaly.events import Event, find_events
 from unspool.errors import InputError
 from unspool.plots import AnomalyDisplay
-from unspool.plots._time_axis import as_numbers
+from unspool.plots._time_axis import times_as_numbers
 
 T = 200
 RNG = np.random.default_rng(0)
@@ -42,10 +42,10 @@ def boxes(ax, color):
 RED, GREEN = "#c8321f", "#2d7f3f"
 
 
-def test_the_features_most_at_fault_come_first_and_the_score_last():
+def test_features_are_sorted_by_contribution_with_the_score_last():
     shown = display().plot()
     assert shown.order.tolist() == [2, 4, 0, 1, 3]
-    assert [ax.get_ylabel() for ax in shown.ax_] == ["c", "e", "a", "score"]
+    assert [ax.get_ylabel() for ax in shown.ax_] == ["c", "e", "a", "anomaly score"]
     for ax, feature in zip(shown.ax_, (2, 4, 0), strict=False):
         np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), SERIES[:, feature])
     score, level, peaks = shown.ax_[-1].get_lines()
@@ -54,23 +54,24 @@ def test_the_features_most_at_fault_come_first_and_the_score_last():
     assert level.is_dashed()
     np.testing.assert_array_equal(peaks.get_xdata(), [50, 120])
     assert shown.figure_.get_suptitle() == (
-        "Anomalies: 2 events (3 of 5 features, those most at fault)"
+        "Anomalies: 2 events (3 of 5 features: largest contributions)"
     )
 
 
-def test_without_features_of_events_they_are_shown_in_their_order():
+def test_without_contributions_features_are_shown_in_their_order():
     events = [replace(one, features=()) for one in EVENTS[:1]]
     shown = AnomalyDisplay(SERIES, SCORES, 2.0, events, name="pump 3").plot(max_features=2)
-    assert [ax.get_ylabel() for ax in shown.ax_] == ["feature 0", "feature 1", "score"]
+    assert [ax.get_ylabel() for ax in shown.ax_] == ["feature 0", "feature 1", "anomaly score"]
     assert (
-        shown.figure_.get_suptitle() == "Anomalies in pump 3: 1 event (2 of 5 features, the first)"
+        shown.figure_.get_suptitle()
+        == "Anomalies in pump 3: 1 event (2 of 5 features: the first ones)"
     )
     none = AnomalyDisplay(SERIES[:, 0], SCORES, 2.0).plot()
     assert none.figure_.get_suptitle() == "Anomalies: no events"
-    assert [ax.get_ylabel() for ax in none.ax_] == ["value", "score"]
+    assert [ax.get_ylabel() for ax in none.ax_] == ["value", "anomaly score"]
 
 
-def test_events_are_shaded_and_known_anomalies_marked():
+def test_events_are_shaded_and_labelled_anomalies_marked():
     labels = np.zeros(T, bool)
     labels[[49, 50, 199]] = True
     shown = display(labels=labels).plot()
@@ -80,7 +81,7 @@ def test_events_are_shaded_and_known_anomalies_marked():
     assert boxes(shown.ax_[0], GREEN) == []
     (legend,) = shown.figure_.legends
     names = [text.get_text() for text in legend.get_texts()]
-    assert names == ["score", "threshold", "event", "peak", "known anomaly"]
+    assert names == ["score", "threshold", "event", "peak", "labelled anomaly"]
     bars = shown.ax_[-1].collections[-1].get_paths()[0].vertices
     top = shown.ax_[-1].get_xaxis_transform().transform(bars)[:, 1].max()
     lowest = shown.ax_[-1].transData.transform([0, SCORES.min()])[1]
@@ -114,7 +115,7 @@ def test_times_make_an_axis_of_dates():
         pd.DatetimeIndex(TIMES, tz="UTC").tz_convert("Europe/Berlin"),
     ],
 )
-def test_dates_come_in_many_forms(times):
+def test_dates_may_be_strings_datetimes_timestamps_and_datetime64(times):
     shown = display(times=times).plot()
     np.testing.assert_array_equal(shown.ax_[0].get_lines()[0].get_xdata(), date2num(TIMES))
 
@@ -128,7 +129,7 @@ def test_times_may_be_numbers_and_unevenly_spread():
     )
 
 
-def test_of_many_steps_no_spike_is_lost():
+def test_a_long_series_keeps_every_spike():
     steps = 30_001
     series, scores = np.zeros(steps), np.ones(steps)
     series[[7, 20_000]], scores[[11_111, 30_000]] = (-5, 8), (40, 50)
@@ -157,7 +158,9 @@ def test_the_axis_of_the_score_is_logarithmic_where_scores_differ_much():
     zero = AnomalyDisplay(SERIES, np.where(wide < 1, 0, wide), 2.0)
     assert zero.plot().ax_[-1].get_yscale() == "linear"
     plt.close("all")
-    with pytest.raises(InputError, match="needs scores and thresholds above 0; use linear"):
+    with pytest.raises(
+        InputError, match="needs scores and thresholds above 0; use `score_scale='linear'`"
+    ):
         zero.plot(score_scale="log")
     assert plt.get_fignums() == []
 
@@ -168,7 +171,7 @@ def test_labels_other_than_0_and_1_are_refused(bad):
         display(labels=np.where(np.arange(T) == 3, bad, 1))
 
 
-def test_labels_below_a_logarithmic_score():
+def test_labels_are_drawn_below_a_logarithmic_score():
     labels = np.zeros(T, bool)
     labels[5] = True
     ax = display(labels=labels).plot(score_scale="log").ax_[-1]
@@ -196,7 +199,7 @@ def test_drawing_onto_given_axes_opens_no_figure():
         display().plot(axes)
 
 
-def test_a_series_of_a_detection():
+def test_from_detection_draws_the_series_with_its_index():
     other = [replace(EVENTS[0], series=1), EVENTS[1]]
     detection = SimpleNamespace(
         scores=[SCORES + 1, SCORES], thresholds=[LEVELS + 1, LEVELS], events=other
@@ -229,15 +232,16 @@ def test_a_series_of_a_detection():
         ),
         (
             (SERIES[:100], SCORES[:100], 1, EVENTS),
-            "Expected events within the 100 steps of the series, got others.",
+            "Expected events within the 100 steps of the series, but one is outside; pass the "
+            "events of this series only.",
         ),
         (
             (SERIES, SCORES, 1, EVENTS),
-            "Expected `feature_names` that name the features of the events, 'c' among them, got",
+            "`feature_names` must contain 'c', a feature of the events, got",
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(arguments, message):
+def test_arguments_that_do_not_match_are_refused(arguments, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         AnomalyDisplay(*arguments)
 
@@ -252,7 +256,7 @@ def test_options_are_checked_before_a_figure_is_made():
 def test_a_clock_that_was_set_back_stays_until_its_time_comes_again():
     times = TIMES.copy()
     times[100:] -= np.timedelta64(3, "h")
-    (shown, dates), (whole, _) = as_numbers(times), as_numbers(TIMES)
+    (shown, dates), (whole, _) = times_as_numbers(times), times_as_numbers(TIMES)
     assert dates
     assert (np.diff(shown) >= 0).all()
     np.testing.assert_array_equal(shown[:100], whole[:100])

@@ -36,7 +36,7 @@ def test_one_dimension_is_drawn_over_the_sequences():
     ax = CodeScatterDisplay([[0.5], [0.1]]).plot().ax_
     ((_, _, points),) = drawn(ax)
     assert points.tolist() == [[0, 0.5], [1, 0.1]]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("sequence", "code")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("sequence index", "code")
 
 
 def test_more_dimensions_are_drawn_in_the_plane_of_most_variance():
@@ -51,7 +51,7 @@ def test_more_dimensions_are_drawn_in_the_plane_of_most_variance():
     assert display.ax_.get_ylabel() == f"principal component 2 ({shares[1]:.0%} of the variance)"
 
 
-def test_codes_that_are_all_the_same_have_no_variance_to_share():
+def test_equal_codes_have_no_share_of_the_variance():
     display = CodeScatterDisplay(np.ones((4, 3)))
     assert display.axis_names[0] == "principal component 1 (0% of the variance)"
     np.testing.assert_allclose(display.points, 0, atol=1e-12)
@@ -92,7 +92,7 @@ def test_no_two_classes_look_the_same():
     assert len(looks) == 25
 
 
-def test_more_classes_than_a_legend_holds_get_none():
+def test_more_classes_than_fit_in_a_legend_have_no_legend():
     y = np.arange(41)
     assert CodeScatterDisplay(codes_of(41, 2), y).plot().ax_.get_legend() is None
     assert CodeScatterDisplay(codes_of(41, 2), y % 40).plot().ax_.get_legend() is not None
@@ -128,16 +128,17 @@ def test_the_legend_is_never_outside_of_the_figure(layout):
     ("codes", "y", "message"),
     [
         (np.ones((4, 2, 1)), None, "Expected codes of shape (N, L), got shape (4, 2, 1)."),
-        ([[1.0, np.inf]], None, "Code 0 holds inf in dimension 1."),
+        ([[1.0, np.inf]], None, "Expected finite codes, got inf in dimension 1 of code 0."),
         (np.ones((4, 2)), [1, 2, 3], "Expected one label for each of 4 codes, got 3."),
         (
             np.ones((1, 3)),
             None,
-            "Expected at least 2 codes to find the plane in which 3 dimensions vary most, got 1.",
+            "Expected at least 2 codes for a projection of 3 dimensions onto principal "
+            "components, got 1.",
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(codes, y, message):
+def test_arguments_that_do_not_match_are_refused(codes, y, message):
     with pytest.raises(InputError) as caught:
         CodeScatterDisplay(codes, y)
     assert str(caught.value) == message

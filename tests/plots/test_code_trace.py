@@ -15,7 +15,7 @@ def codes_of(n, dimensions):
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 10, 11, 64])
-def test_a_line_a_dimension_over_the_windows(dimensions):
+def test_each_dimension_is_a_line_over_the_windows(dimensions):
     codes = codes_of(80, dimensions)
     lines = CodeTraceDisplay(codes).plot().ax_.get_lines()
     assert len(lines) == dimensions
@@ -39,16 +39,16 @@ def test_few_dimensions_get_a_legend_and_many_a_colour_bar():
     assert ticks == [0, 2, 4, 6, 8, 10]
 
 
-def test_titles_and_axes_say_what_is_seen():
+def test_title_and_axis_labels():
     ax = CodeTraceDisplay(codes_of(80, 10)).plot().ax_
-    assert ax.get_title() == "Code of 10 dimensions over 80 windows"
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("window", "code")
+    assert ax.get_title() == "Code with 10 dimensions over 80 windows"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("window index", "code")
 
 
-def test_start_places_the_windows():
+def test_start_sets_the_position_of_the_windows():
     ax = CodeTraceDisplay(codes_of(3, 2), start=[0, 12, 24]).plot().ax_
     assert ax.get_lines()[1].get_xdata().tolist() == [0, 12, 24]
-    assert ax.get_xlabel() == "first step of the window"
+    assert ax.get_xlabel() == "first time step of the window"
 
 
 def test_a_single_window_is_visible_points():
@@ -64,7 +64,7 @@ def test_from_estimator_encodes_the_windows(autoencoder):
     assert {line.get_linewidth() for line in display.ax_.get_lines()} == {3}
 
 
-def test_frames_go_to_the_estimator_as_they_are_and_come_back_as_codes(autoencoder):
+def test_frames_are_passed_to_the_estimator_unchanged(autoencoder):
     transform, asked = autoencoder.transform, []
     autoencoder.transform = lambda X: asked.append(X) or pd.DataFrame(transform(X))
     X = pd.DataFrame(np.ones((4, 5)))
@@ -104,7 +104,11 @@ def test_the_legend_is_never_outside_of_the_figure(layout):
             "Expected real numbers in codes, got dtype <U1; convert text to numbers with "
             "X.astype(float).",
         ),
-        ([[1.0, 2.0], [3.0, np.nan]], None, "Code 1 holds nan in dimension 1."),
+        (
+            [[1.0, 2.0], [3.0, np.nan]],
+            None,
+            "Expected finite codes, got nan in dimension 1 of code 1.",
+        ),
         (
             np.ones((3, 2)),
             [0, 1],
@@ -112,7 +116,7 @@ def test_the_legend_is_never_outside_of_the_figure(layout):
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(codes, start, message):
+def test_arguments_that_do_not_match_are_refused(codes, start, message):
     with pytest.raises(InputError) as caught:
         CodeTraceDisplay(codes, start)
     assert str(caught.value) == message
@@ -121,7 +125,10 @@ def test_what_does_not_fit_is_refused(codes, start, message):
 def test_an_estimator_that_cannot_encode_or_is_not_fitted_is_refused(unfitted):
     with pytest.raises(InputError) as caught:
         CodeTraceDisplay.from_estimator(object(), np.ones((4, 5)))
-    assert str(caught.value) == "Expected an estimator with `transform`, got object without it."
+    assert (
+        str(caught.value)
+        == "Expected an estimator with the method `transform`, but object has none."
+    )
     for estimator in (unfitted, PCA()):
         with pytest.raises(NotFittedError) as caught:
             CodeTraceDisplay.from_estimator(estimator, np.ones((4, 5)))

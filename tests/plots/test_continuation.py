@@ -56,7 +56,7 @@ def curves(panel):
     }
 
 
-def test_truth_and_forecast_go_on_where_the_past_ends():
+def test_truth_and_forecast_begin_where_the_past_ends():
     past, truth, forecast = np.array([[5.0], [6.0]]), [[[7.0], [8.0]]], [[[6.5], [9.0]]]
     display = ContinuationDisplay([past], forecast, truth).plot()
     assert curves(display.ax_[0, 0]) == {
@@ -71,7 +71,7 @@ def test_truth_and_forecast_go_on_where_the_past_ends():
     assert [np.argmax(color) for color in colors[1:]] == [2, 0]
 
 
-def test_a_row_of_panels_a_sequence_and_a_column_a_feature():
+def test_there_is_a_row_of_panels_per_sequence_and_a_column_per_feature():
     model = Repeats().fit()
     display = ContinuationDisplay.from_estimator(model, ragged(), future(), slice(None))
     assert display.ax_.shape == (7, 2)
@@ -101,7 +101,7 @@ def test_the_legend_names_all_lines_even_where_a_sequence_has_no_past():
     assert [text.get_text() for text in legend.get_texts()] == ["past", "truth", "forecast"]
 
 
-def test_five_sequences_spread_over_x_are_shown_and_no_other_forecast():
+def test_five_evenly_spaced_sequences_are_forecast_and_shown():
     X = np.arange(400.0).reshape(100, 4)
     model = Repeats(1).fit()
     display = ContinuationDisplay.from_estimator(model, X, X[:, 0])
@@ -112,7 +112,7 @@ def test_five_sequences_spread_over_x_are_shown_and_no_other_forecast():
     assert display.names == [0, 99]
 
 
-def test_futures_of_fewer_axes_are_read():
+def test_continuations_may_have_fewer_axes():
     X = np.ones((3, 4, 2))
     one_step = ContinuationDisplay.from_estimator(Repeats(1).fit(), X, np.ones((3, 2)))
     assert one_step.truths.shape == (3, 1, 2)
@@ -120,7 +120,7 @@ def test_futures_of_fewer_axes_are_read():
     assert one_feature.truths.shape == (3, 3, 1)
 
 
-def test_panels_name_their_feature_and_steps_and_leave_out_the_rest():
+def test_panels_are_labelled_and_only_the_first_features_shown():
     names = ["volts", "temperature_of_the_wall", "c", "d"]
     X = Sequences.from_list(ragged(4), feature_names=names)
     display = ContinuationDisplay.from_estimator(Repeats().fit(), X, future(4))
@@ -128,7 +128,7 @@ def test_panels_name_their_feature_and_steps_and_leave_out_the_rest():
     assert display.figure_.get_suptitle() == "Past and forecast (first 3 of 4 features)"
     assert [ax.get_xlabel() for ax in display.ax_[:, 0]] == [
         *[""] * 4,
-        "step after the last one read",
+        "time steps after the input",
     ]
     display = ContinuationDisplay.from_estimator(Repeats().fit(), X, max_features=1)
     assert display.ax_.shape == (5, 1)
@@ -182,11 +182,11 @@ ONE = np.ones((1, 2, 1))
             ([ONE[0]], ONE * np.nan),
             "Expected finite numbers in the forecasts, got nan at (0, 0, 0).",
         ),
-        (([], ONE), "Expected a past for each of 1 forecasts, got 0."),
+        (([], ONE), "Expected 1 sequences in `pasts`, one for each forecast, got 0."),
         (
             ([np.ones((3, 2))], ONE),
-            "Expected every past as (steps, 1), of as many features as the forecasts, got shape "
-            "(3, 2) for sequence 0.",
+            "Expected every past of shape (steps, 1), with the features of the forecasts, got "
+            "shape (3, 2) for sequence 0.",
         ),
         (
             ([ONE[0]], ONE, np.ones((1, 3, 1))),
@@ -199,11 +199,11 @@ ONE = np.ones((1, 2, 1))
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(arguments, message):
+def test_arguments_that_do_not_match_are_refused(arguments, message):
     assert error_of(ContinuationDisplay, *arguments) == message
 
 
-def test_arguments_of_an_estimators_picture_are_checked():
+def test_arguments_of_from_estimator_are_checked():
     call, model = ContinuationDisplay.from_estimator, Repeats().fit()
     assert error_of(call, model, ragged(), future()[:5]) == (
         "Expected 7 continuations in `y`, got 5."
@@ -215,7 +215,7 @@ def test_arguments_of_an_estimators_picture_are_checked():
         "`max_features` must be a whole number of at least 1, got 0."
     )
     assert error_of(call, PCA(), ragged()) == (
-        "Expected an estimator with `forecast`, got PCA without it."
+        "Expected an estimator with the method `forecast`, but PCA has none."
     )
     with pytest.raises(NotFittedError):
         call(Repeats(), ragged())

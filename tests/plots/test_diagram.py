@@ -49,10 +49,10 @@ def arrows(ax):
     return [(a._path_original.vertices.tolist(), a.get_linestyle() != "solid") for a in drawn]
 
 
-def test_a_box_tells_name_kind_shape_and_parameters():
-    told = texts(ModelDiagramDisplay(SIMPLE).plot().ax_)
-    assert told[0] == "LSTMAutoencoder · 121,201 parameters"
-    assert told[1:] == [
+def test_a_box_shows_name_kind_shape_and_parameters():
+    shown = texts(ModelDiagramDisplay(SIMPLE).plot().ax_)
+    assert shown[0] == "LSTMAutoencoder · 121,201 parameters"
+    assert shown[1:] == [
         "input", "(N, 9, 1)",
         "encoder", "lstm", "(N, 100)", "LSTM 100 relu", "40,800 parameters",
         "code", "(N, 100)",
@@ -92,8 +92,8 @@ def test_a_composite_model_branches_after_the_code():
 def test_a_decoder_that_reads_the_input_gets_a_dashed_arrow_around_the_encoder():
     plain = ModelDiagramDisplay(COMPOSITE).plot().ax_
     assert not any(dashed for _, dashed in arrows(plain))
-    told = Summary("Model", COMPOSITE.rows, reads_input=("forecast",))
-    ax = ModelDiagramDisplay(told).plot().ax_
+    summary = Summary("Model", COMPOSITE.rows, reads_input=("forecast",))
+    ax = ModelDiagramDisplay(summary).plot().ax_
     ((points, _),) = [arrow for arrow in arrows(ax) if arrow[1]]
     drawn = boxes(ax)
     assert points[0][1] == pytest.approx((drawn[0][1] + drawn[0][2]) / 2)
@@ -105,7 +105,7 @@ def test_a_decoder_that_reads_the_input_gets_a_dashed_arrow_around_the_encoder()
 
 
 @pytest.mark.parametrize(
-    "told",
+    "summary",
     [
         SIMPLE,
         COMPOSITE,
@@ -114,8 +114,8 @@ def test_a_decoder_that_reads_the_input_gets_a_dashed_arrow_around_the_encoder()
         Summary("A", (*TRUNK, Row("dense", "Dense 1", ("N", 1), 1, "a_decoder_of_a_long_name"))),
     ],
 )
-def test_all_that_is_drawn_is_inside_of_the_figure_and_texts_do_not_touch(told):
-    display = ModelDiagramDisplay(told).plot()
+def test_all_that_is_drawn_is_inside_of_the_figure_and_texts_do_not_touch(summary):
+    display = ModelDiagramDisplay(summary).plot()
     figure = display.figure_
     figure.canvas.draw()
     extents = [text.get_window_extent() for text in display.ax_.texts]
@@ -140,8 +140,8 @@ def test_a_long_name_of_a_part_stays_left_of_the_arrow():
 
 def test_layers_that_do_not_run_are_left_out():
     idle = Row("log_variance", "Dense 5", (), 30, "encoder")
-    told = Summary("Model", (*TRUNK[:2], idle, TRUNK[2]))
-    ax = ModelDiagramDisplay(told).plot().ax_
+    summary = Summary("Model", (*TRUNK[:2], idle, TRUNK[2]))
+    ax = ModelDiagramDisplay(summary).plot().ax_
     assert "log_variance" not in texts(ax)
     assert texts(ax)[0] == "Model · 40,830 parameters"
 
@@ -155,7 +155,7 @@ def test_from_estimator_draws_the_rows_of_its_summary():
     assert texts(display.ax_)[-4:] == ["maxpool1d", "(N, 4, 5)", "MaxPool1D 2", ""]
 
 
-def test_in_given_axes_it_shrinks_and_opens_no_figure():
+def test_in_given_axes_the_diagram_shrinks_and_opens_no_figure():
     figure, axes = plt.subplots(1, 2, figsize=(4, 3))
     display = ModelDiagramDisplay(COMPOSITE).plot(axes[0])
     assert display.ax_ is axes[0]
@@ -171,7 +171,7 @@ def test_in_given_axes_it_shrinks_and_opens_no_figure():
 
 
 @pytest.mark.parametrize("ending", ["svg", "png"])
-def test_it_can_be_saved(ending):
+def test_the_diagram_can_be_saved(ending):
     file = io.BytesIO()
     ModelDiagramDisplay(COMPOSITE).plot().figure_.savefig(file, format=ending)
     assert file.tell() > 5000

@@ -60,7 +60,7 @@ def test_truth_is_blue_the_first_prediction_red_the_second_dashed_green():
     assert labels_of(ax) == ["truth", "unspool · MSE 0.25", "NumPy · MSE 1"]
 
 
-def test_any_number_of_predictions_is_told_apart():
+def test_any_number_of_predictions_can_be_distinguished():
     display = ForecastDisplay(TRUTH, {str(i): TRUTH + i for i in range(9)}).plot()
     looks = {(line.get_color(), str(line.get_linestyle())) for line in display.ax_.get_lines()}
     assert len(looks) == 10
@@ -101,7 +101,7 @@ def test_a_step_of_the_horizon_and_a_feature_are_chosen():
     assert display.ax_.get_lines()[0].get_color() == "black"
 
 
-def test_a_single_step_of_several_features_may_come_as_a_table():
+def test_a_single_step_of_several_features_may_be_a_table():
     X, y = np.ones((5, 4, 2)), np.random.default_rng(1).normal(size=(5, 2))
     display = ForecastDisplay.from_estimator(SumSoFar(axes=2).fit(), X, y, feature=1)
     np.testing.assert_array_equal(display.truth, y[:, 1])
@@ -124,12 +124,15 @@ def test_a_line_for_every_step_from_light_blue_to_purple_over_a_red_truth():
     np.testing.assert_allclose(display.errors, np.mean((by_step - TRUTH) ** 2, axis=1))
 
 
-def test_many_steps_get_a_colour_bar_that_counts_from_one():
+def test_many_steps_have_a_colour_bar_that_counts_from_one():
     display = ForecastByStepDisplay(TRUTH, np.tile(TRUTH, (11, 1))).plot()
     assert labels_of(display.ax_) == ["truth"]
     _, bar = display.figure_.axes
-    assert bar.get_ylabel() == "t, steps read"
+    assert bar.get_ylabel() == "t (number of steps read)"
     assert bar.get_ylim() == (0.5, 11.5)
+    display.figure_.draw_without_rendering()
+    legend = display.ax_.get_legend().get_window_extent()
+    assert legend.y0 >= display.ax_.get_window_extent().y1  # above the data
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
@@ -145,7 +148,7 @@ def test_from_estimator_forecasts_after_every_step_read(axes):
     assert [line.get_linewidth() for line in display.ax_.get_lines()[1:]] == [7] * 4
 
 
-def test_the_first_step_of_a_longer_horizon_is_read_out():
+def test_the_first_step_of_a_longer_horizon_is_shown():
     X, y = np.ones((5, 4, 2)), np.random.default_rng(1).normal(size=(5, 3, 2))
     display = ForecastByStepDisplay.from_estimator(SumSoFar(3).fit(), X, y, feature=1)
     np.testing.assert_array_equal(display.truth, y[:, 0, 1])
@@ -176,10 +179,13 @@ def test_drawing_onto_given_axes_opens_no_figure(display):
             ForecastDisplay, ([1.0, np.nan], {"a": [1.0, 1.0]}),
             "Expected finite numbers in the truth, got nan at (1,).",
         ),
-        (ForecastDisplay, ([1.0], {}), "Expected at least one prediction by its name, got none."),
+        (
+            ForecastDisplay, ([1.0], {}),
+            "Expected at least one forecast in `predictions`, got none.",
+        ),
         (
             ForecastDisplay, ([1.0, 2.0], {"a": [1.0]}),
-            "Expected 2 values in the prediction 'a' as in the truth, got 1.",
+            "Expected 2 values in the prediction 'a', as in the truth, got 1.",
         ),
         (
             ForecastByStepDisplay, ([1.0], [1.0]),
@@ -187,11 +193,11 @@ def test_drawing_onto_given_axes_opens_no_figure(display):
         ),
         (
             ForecastByStepDisplay, ([1.0], [[1.0, 2.0]]),
-            "Expected 1 values in each row of `by_step` as in the truth, got 2.",
+            "Expected 1 values in each row of `by_step`, as in the truth, got 2.",
         ),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused(call, arguments, message):
+def test_arguments_that_do_not_match_are_refused(call, arguments, message):
     assert error_of(call, *arguments) == message
 
 
@@ -208,7 +214,7 @@ X, Y = np.ones((5, 4)), np.ones(5)
         ),
         (
             ForecastDisplay.from_estimator, np.ones((5, 1, 2)), {},
-            "Expected y of shape (N, K, F) with F = 1, of fewer axes where K or F is 1, got shape "
+            "Expected y of shape (N, K, F) with F = 1, or of fewer axes if K or F is 1, got shape "
             "(5, 1, 2).",
         ),
         (
@@ -238,14 +244,14 @@ X, Y = np.ones((5, 4)), np.ones(5)
         ),
     ],
 )  # fmt: skip
-def test_arguments_of_an_estimators_picture_are_checked(call, y, options, message):
+def test_arguments_of_from_estimator_are_checked(call, y, options, message):
     assert error_of(call, SumSoFar().fit(), X, y, **options) == message
 
 
 @pytest.mark.parametrize("display", [ForecastDisplay, ForecastByStepDisplay])
 def test_an_estimator_that_cannot_forecast_or_is_not_fitted_is_refused(display):
     assert error_of(display.from_estimator, PCA(), X, Y) == (
-        "Expected an estimator with `forecast`, got PCA without it."
+        "Expected an estimator with the method `forecast`, but PCA has none."
     )
     with pytest.raises(NotFittedError):
         display.from_estimator(SumSoFar(), X, Y)

@@ -66,7 +66,7 @@ def test_images_lie_in_their_rows_and_columns_with_nothing_between():
     assert np.isnan(between).all()
 
 
-def test_names_stand_beside_the_middle_of_rows_and_columns():
+def test_names_are_at_the_middle_of_rows_and_columns():
     display = ImagesDisplay(images_of(2, 3, 5, 4), ["in", "out"], ["a", "b", "c"]).plot()
     ax = display.ax_
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["in", "out"]
@@ -95,7 +95,7 @@ def test_nothing_is_cut_off_and_images_keep_their_proportions(names, columns):
     assert shown.width / shown.height == pytest.approx(wide / high)
 
 
-def test_the_scale_is_shared_or_each_images_own():
+def test_the_scale_is_shared_or_separate_for_each_image():
     images = np.array([[[[0.0, 1.0]], [[2.0, 6.0]]]])
     got, _ = places(ImagesDisplay(images).plot(), 1, 2, (1, 2))
     np.testing.assert_array_equal(got, images)
@@ -107,7 +107,7 @@ def test_the_scale_is_shared_or_each_images_own():
     np.testing.assert_array_equal(flat, np.zeros((1, 1, 2, 2)))
 
 
-def test_colours_are_brought_between_0_and_1_and_the_rest_is_white():
+def test_colours_are_scaled_to_0_to_1_and_the_rest_is_white():
     images = images_of(1, 2, 3, 3, 3) * 255
     images[0, 1] = np.nan
     got, between = places(ImagesDisplay(images).plot(), 1, 2, (3, 3))
@@ -127,9 +127,9 @@ def test_colours_are_brought_between_0_and_1_and_the_rest_is_white():
         ((20, 2, 8), {"image_shape": (2, 8)}),
     ],
 )
-def test_a_few_images_over_their_reconstructions_and_no_other_reconstructed(shape, options):
+def test_only_the_images_shown_are_reconstructed(shape, options):
     model, X = Halves().fit(), images_of(*shape)
-    display = ImagesDisplay.from_estimator(model, X, count=3, **options)
+    display = ImagesDisplay.from_estimator(model, X, n_images=3, **options)
     chosen = X[[0, 10, 19]]  # 9.5 is rounded to even
     (asked,) = model.asked_
     np.testing.assert_array_equal(asked, chosen)
@@ -160,7 +160,7 @@ def test_sequences_frames_and_lists_are_read():
     assert model.asked_[-1].index.tolist() == [4, 1]  # a frame goes to the estimator as a frame
 
 
-def test_weights_of_units_are_images_on_their_own_scale():
+def test_weights_of_units_are_images_with_separate_scales():
     weights = images_of(10, 12) * np.arange(1, 11)[:, None]
     display = ImagesDisplay.from_weights(weights, image_shape=(3, 4), columns=4)
     got, _ = places(display, 3, 4, (3, 4))
@@ -195,7 +195,7 @@ def test_an_encoder_that_does_not_begin_with_a_dense_layer_has_no_weight_images(
     )
 
 
-def test_maps_lie_in_rows_of_eight():
+def test_feature_maps_are_arranged_in_rows_of_eight():
     maps = images_of(32, 5, 5)
     display = ImagesDisplay.from_maps(maps)
     assert display.images.shape == (4, 8, 5, 5)
@@ -242,11 +242,11 @@ def test_drawing_onto_given_axes_opens_no_figure_and_passes_options():
         ),
         (
             ImagesDisplay, {"images": np.full((1, 1, 4, 4), np.inf)},
-            "Expected images of finite numbers, got infinity, or nothing but NaN.",
+            "Expected images of finite numbers, got infinity, or only NaN.",
         ),
         (
             ImagesDisplay, {"images": np.full((1, 1, 4, 4), np.nan)},
-            "Expected images of finite numbers, got infinity, or nothing but NaN.",
+            "Expected images of finite numbers, got infinity, or only NaN.",
         ),
         (
             ImagesDisplay, {"images": np.ones((2, 1, 4, 4)), "row_names": ["a"]},
@@ -262,7 +262,7 @@ def test_drawing_onto_given_axes_opens_no_figure_and_passes_options():
         ),
         (
             ImagesDisplay.from_weights, {"weights": np.ones((2, 10))},
-            "Expected weights of 3 × 3 numbers for an image, got 10; give the `image_shape`.",
+            "Expected weights of 3 × 3 numbers per image, got 10; set `image_shape`.",
         ),
         (
             ImagesDisplay.from_weights, {"weights": np.ones((2, 9)), "columns": 0},
@@ -278,24 +278,24 @@ def test_drawing_onto_given_axes_opens_no_figure_and_passes_options():
         ),
         (
             ImagesDisplay.from_frames, {"videos": {}},
-            "Expected at least one video by its name, got none.",
+            "Expected at least one video in `videos`, got none.",
         ),
         (
             ImagesDisplay.from_frames,
             {"videos": {"a": np.ones((2, 3, 3)), "b": np.ones((2, 3, 4))}},
-            "Expected every video as (steps, H, W), of frames as large as the first's, got shape "
-            "(2, 3, 4) for 'b'.",
+            "Expected every video of shape (steps, H, W), with the frame size of the first, got "
+            "shape (2, 3, 4) for 'b'.",
         ),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused(call, arguments, message):
+def test_arguments_that_do_not_match_are_refused(call, arguments, message):
     assert error_of(call, **arguments) == message
 
 
-def test_arguments_of_an_estimators_images_are_checked():
+def test_arguments_of_from_estimator_are_checked():
     model, call = Halves().fit(), ImagesDisplay.from_estimator
-    assert error_of(call, model, images_of(3, 4, 4), count=0) == (
-        "`count` must be a whole number of at least 1, got 0."
+    assert error_of(call, model, images_of(3, 4, 4), n_images=0) == (
+        "`n_images` must be a whole number of at least 1, got 0."
     )
     assert error_of(call, model, images_of(3, 4, 4), []) == (
         "Expected at least one sequence to show, got none."
@@ -308,7 +308,7 @@ def test_arguments_of_an_estimators_images_are_checked():
         "Expected the reconstruction as images of shape (N, 4, 4), got (3, 5, 5)."
     )
     assert error_of(call, PCA(), images_of(3, 4, 4)) == (
-        "Expected an estimator with `reconstruct`, got PCA without it."
+        "Expected an estimator with the method `reconstruct`, but PCA has none."
     )
     for unfitted in (call, ImagesDisplay.from_weights):
         arguments = (Halves(), images_of(3, 4, 4)) if unfitted is call else (Halves(),)

@@ -24,7 +24,7 @@ def error_of(call, *args, **kwargs):
     return str(caught.value)
 
 
-def test_a_row_of_panels_a_sequence_and_a_column_a_feature_with_both_lines(autoencoder):
+def test_there_is_a_row_of_panels_per_sequence_and_a_column_per_feature(autoencoder):
     display = ReconstructionDisplay.from_estimator(autoencoder, ragged(), slice(None))
     assert display.ax_.shape == (7, 2)
     for panels, one in zip(display.ax_, ragged(), strict=True):
@@ -47,7 +47,7 @@ def test_input_is_blue_and_reconstruction_red_and_the_legend_says_so(autoencoder
     assert [line.get_color() for line in legend.get_lines()] == [given, reconstructed]
 
 
-def test_five_sequences_spread_over_x_are_shown_and_no_other_reconstructed(autoencoder):
+def test_five_evenly_spaced_sequences_are_reconstructed_and_shown(autoencoder):
     windows = Windows(np.arange(20_000.0), 4)
     display = ReconstructionDisplay.from_estimator(autoencoder, windows)
     assert display.names == [0, 4999, 9998, 14997, 19996]
@@ -66,7 +66,7 @@ def test_five_sequences_spread_over_x_are_shown_and_no_other_reconstructed(autoe
         (np.array(LENGTHS) > 5, [1, 3, 5]),
     ],
 )
-def test_the_chosen_sequences_are_shown_under_their_own_number(autoencoder, indices, shown):
+def test_the_chosen_sequences_are_titled_with_their_index(autoencoder, indices, shown):
     display = ReconstructionDisplay.from_estimator(autoencoder, ragged(), indices)
     assert len(autoencoder.asked[0]) == len(shown)
     for panel, number in zip(display.ax_[:, 0], shown, strict=True):
@@ -75,13 +75,13 @@ def test_the_chosen_sequences_are_shown_under_their_own_number(autoencoder, indi
         assert panel.get_title(loc="left") == f"sequence {number} · MSE {error:.3g}"
 
 
-def test_fewer_sequences_than_asked_for_are_all_shown(autoencoder):
+def test_fewer_sequences_than_requested_are_all_shown(autoencoder):
     assert ReconstructionDisplay.from_estimator(autoencoder, ragged()[:2]).ax_.shape == (2, 2)
     display = ReconstructionDisplay.from_estimator(autoencoder, ragged(), n_sequences=3)
     assert display.names == [0, 3, 6]
 
 
-def test_errors_are_over_every_feature_shown_or_not():
+def test_errors_include_features_that_are_not_shown():
     inputs = [np.zeros((3, 4)), np.zeros((0, 4))]
     outputs = [np.arange(12.0).reshape(3, 4), np.zeros((0, 4))]
     display = ReconstructionDisplay(inputs, outputs).plot(max_features=1)
@@ -89,7 +89,7 @@ def test_errors_are_over_every_feature_shown_or_not():
     assert display.ax_[1, 0].get_title(loc="left") == "sequence 1 · no steps"
 
 
-def test_a_reconstruction_in_other_forms_is_read(autoencoder):
+def test_a_reconstruction_may_be_a_list_or_have_one_axis_less(autoencoder):
     expected = [one / 2 for one in ragged(1)]
     flat = np.full((7, 9), np.nan)
     for row, one in zip(flat, expected, strict=True):
@@ -109,12 +109,12 @@ def test_only_the_first_features_are_shown_and_the_title_says_so(autoencoder):
     assert display.figure_.get_suptitle() == "Input and reconstruction"
 
 
-def test_panels_name_their_feature_and_steps(autoencoder):
+def test_panels_are_labelled(autoencoder):
     names = ["volts", "temperature_of_the_wall"]
     X = Sequences.from_list(ragged(), feature_names=names)
     display = ReconstructionDisplay.from_estimator(autoencoder, X)
     assert [ax.get_ylabel() for ax in display.ax_[2]] == ["volts", "temperature_of…"]
-    assert [ax.get_xlabel() for ax in display.ax_[:, 0]] == ["", "", "", "", "step"]
+    assert [ax.get_xlabel() for ax in display.ax_[:, 0]] == ["", "", "", "", "time step"]
     display = ReconstructionDisplay.from_estimator(autoencoder, ragged())
     assert [ax.get_ylabel() for ax in display.ax_[0]] == ["feature 0", "feature 1"]
     display = ReconstructionDisplay.from_estimator(autoencoder, ragged(1))
@@ -153,29 +153,31 @@ def test_drawing_onto_given_axes_opens_no_figure(autoencoder):
     [
         (
             ([], []),
-            "Expected as many reconstructions as inputs, at least one, got 0 for 0.",
+            "Expected one reconstruction for each input, and at least one input, got 0 "
+            "reconstructions for 0 inputs.",
         ),
         (
             ([np.ones((3, 2))], []),
-            "Expected as many reconstructions as inputs, at least one, got 0 for 1.",
+            "Expected one reconstruction for each input, and at least one input, got 0 "
+            "reconstructions for 1 inputs.",
         ),
         (
             ([np.ones(3)], [np.ones(3)]),
-            "Expected every input as (steps, features), of as many features as the first, got "
+            "Expected every input of shape (steps, features) with the features of the first, got "
             "shape (3,) for sequence 0.",
         ),
         (
             ([np.ones((3, 2)), np.ones((3, 1))], [np.ones((3, 2)), np.ones((3, 1))]),
-            "Expected every input as (steps, features), of as many features as the first, got "
+            "Expected every input of shape (steps, features) with the features of the first, got "
             "shape (3, 1) for sequence 1.",
         ),
         (
             ([np.ones((3, 2)), np.ones((4, 2))], [np.ones((3, 2)), np.ones((3, 2))]),
-            "Expected a reconstruction of shape (4, 2) like its input, got (3, 2) for sequence 1.",
+            "Expected a reconstruction of shape (4, 2), as its input, got (3, 2) for sequence 1.",
         ),
         (
             ([np.ones((3, 2))], [np.ones((3, 1))]),
-            "Expected a reconstruction of shape (3, 2) like its input, got (3, 1) for sequence 0.",
+            "Expected a reconstruction of shape (3, 2), as its input, got (3, 1) for sequence 0.",
         ),
         (
             ([np.ones((3, 2))], [np.ones((3, 2))], ["a", "b"]),
@@ -187,11 +189,11 @@ def test_drawing_onto_given_axes_opens_no_figure(autoencoder):
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(arguments, message):
+def test_arguments_that_do_not_match_are_refused(arguments, message):
     assert error_of(ReconstructionDisplay, *arguments) == message
 
 
-def test_arguments_of_the_picture_are_checked(autoencoder):
+def test_arguments_of_from_estimator_and_plot_are_checked(autoencoder):
     call = ReconstructionDisplay.from_estimator
     assert error_of(call, autoencoder, ragged(), []) == (
         "Expected at least one sequence to show, got none."
@@ -203,10 +205,10 @@ def test_arguments_of_the_picture_are_checked(autoencoder):
         "`max_features` must be a whole number of at least 1, got 0."
     )
     assert error_of(call, autoencoder, ragged(), [0, 1], ax=[None]) == (
-        "Expected 2 × 2 axes (a row a sequence, a column a feature), got 1."
+        "Expected 2 × 2 axes (one row per sequence, one column per feature), got 1."
     )
     assert error_of(call, PCA(), ragged()) == (
-        "Expected an estimator with `reconstruct`, got PCA without it."
+        "Expected an estimator with the method `reconstruct`, but PCA has none."
     )
 
 

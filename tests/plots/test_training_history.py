@@ -12,7 +12,7 @@ def labels_of(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
-def test_a_curve_each_over_epochs_counted_from_one():
+def test_each_loss_is_a_curve_over_epochs_from_one():
     ax = TrainingHistoryDisplay(HISTORY).plot().ax_
     training, validation = ax.get_lines()
     assert training.get_xdata().tolist() == validation.get_xdata().tolist() == [1, 2, 3, 4]
@@ -29,20 +29,23 @@ def test_without_validation_there_is_one_curve():
 
 
 def test_a_single_epoch_is_a_visible_point():
-    (line,) = TrainingHistoryDisplay({"loss": [0.9]}).plot().ax_.get_lines()
+    ax = TrainingHistoryDisplay({"loss": [0.9]}).plot().ax_
+    (line,) = ax.get_lines()
     assert line.get_marker() == "o"
+    left, right = ax.get_xlim()
+    assert [tick for tick in ax.get_xticks() if left <= tick <= right] == [1]
 
 
 @pytest.mark.parametrize(
     ("history", "curve", "value"),
     [(HISTORY, "val_loss", "0.5"), ({"loss": HISTORY["loss"]}, "loss", "0.4")],
 )
-def test_the_kept_epoch_is_marked_on_the_curve_that_chose_it(history, curve, value):
+def test_the_best_epoch_is_marked_on_the_curve_that_chose_it(history, curve, value):
     ax = TrainingHistoryDisplay(history, best_epoch=2).plot().ax_
     vertical, point = ax.get_lines()[-2:]
     assert vertical.get_xdata() == [3, 3]
     assert (point.get_xdata()[0], point.get_ydata()[0]) == (3, history[curve][2])
-    assert labels_of(ax)[-1] == f"weights kept: epoch 3, {value}"
+    assert labels_of(ax)[-1] == f"best epoch: 3 (loss {value})"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +118,7 @@ def test_every_plot_without_axes_opens_one_figure():
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(history, best_epoch, message):
+def test_arguments_that_do_not_match_are_refused(history, best_epoch, message):
     with pytest.raises(InputError) as caught:
         TrainingHistoryDisplay(history, best_epoch)
     assert str(caught.value) == message

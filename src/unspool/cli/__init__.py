@@ -1,7 +1,8 @@
-"""The command line: thin over the library, one file for every command.
+"""The command line: a thin layer over the library, with one module for each command.
 
-Data goes to stdout or to the file of `-o`, everything said about it to stderr. Exit codes: 0; 1 for
-input that cannot be used, told in a line with the next step; 2 for a call that is put wrongly.
+Results are printed to stdout or written to the file of `-o`; messages are printed to stderr. Exit
+codes: 0 on success, 1 for input that cannot be used (with a message that says what to do), 2 for
+wrong usage.
 """
 
 import re
@@ -12,7 +13,7 @@ from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line, and turn errors into exit codes."""
+    """Run the command line, and exit with a code that says how it ended."""
     from unspool.errors import UnspoolError
 
     try:
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("unspool"):
             raise
-        _tell(
+        _report(
             f"the command line needs {error.name}, which is not installed: "
             'pip install "unspool[train]".'
         )
@@ -33,35 +34,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if message := error.format_message():
             context = getattr(error, "ctx", None)
             command = "unspool" if context is None else context.command_path
-            _tell(f"{message.rstrip('.')}; see `{command} --help`.")
+            _report(f"{message.rstrip('.')}; see `{command} --help`.")
         sys.exit(error.exit_code)
     except UnspoolError as error:
-        _tell(_in_flags(" ".join([str(error), *getattr(error, "__notes__", ())])))
+        _report(_in_flags(" ".join([str(error), *getattr(error, "__notes__", ())])))
         sys.exit(1)
-    except Abort:  # Ctrl-C, for versions of typer that do not say 130 themselves
+    except Abort:  # Ctrl-C, for versions of typer that do not return 130 themselves
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our stdout, such as `head`, has gone
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has ended
         sys.stderr.close()
         sys.exit(1)
-    except OSError as error:  # a full disk behind stdout, say
-        _tell(error)
+    except OSError as error:  # for example, stdout is a file on a full disk
+        _report(error)
         sys.exit(1)
     sys.exit(code or 0)
 
 
 def _in_flags(text: str) -> str:
-    """A message with flags where it names parameters that have one."""
+    """Replace the parameters in a message by their flags, where they have one."""
     text = re.sub(r"`(--[\w-]+)`", r"\1", text)
     return re.sub(r"`(columns|time|id|label|rows|part)`( \(--id\))?", r"--\1", text)
 
 
-def _tell(message: object) -> None:
-    """Say on stderr why nothing came of it."""
+def _report(message: object) -> None:
+    """Print an error or a warning to stderr."""
     from unspool._terminal import printable
 
     print(f"unspool: {printable(message)}", file=sys.stderr)
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Say a warning as Python's `warnings.showwarning` would."""
-    _tell(f"warning: {message}")
+    """Print a warning in one line, in place of `warnings.showwarning`."""
+    _report(f"warning: {message}")

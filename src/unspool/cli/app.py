@@ -1,4 +1,4 @@
-"""The commands in one place; each is a function of a module of its own."""
+"""All commands; each is a function in a separate module."""
 
 from typing import Annotated, Any
 
@@ -23,7 +23,8 @@ from unspool.cli import (
 
 app = typer.Typer(
     name="unspool",
-    help="Wind sequences onto a small vector and unwind them again.",
+    help="Train autoencoders of sequences; compute codes, reconstructions, forecasts and "
+    "anomalies.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-# What a call that is put wrongly raises, whichever copy of click it is that typer brings.
+# The error of wrong usage, of whichever copy of click typer uses.
 UsageError: Any = typer.BadParameter.__mro__[1]
 Abort = typer.Abort
 
@@ -65,7 +66,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Wind sequences onto a small vector and unwind them again."""
+    """Train autoencoders of sequences; compute codes, reconstructions, forecasts and anomalies."""

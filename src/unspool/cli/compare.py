@@ -1,4 +1,4 @@
-"""`unspool detect --compare`: what simple methods find in the same data."""
+"""`unspool detect --compare`: a table of the detector and of simple methods on the same data."""
 
 import math
 import warnings
@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from unspool._terminal import console
 from unspool.anomaly import baselines
-from unspool.cli.steps import Steps
+from unspool.cli.detection_data import DetectionData
 from unspool.errors import ThresholdWarning
 from unspool.evaluation import Evaluation, evaluate
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from unspool.anomaly.detection import Detection
     from unspool.estimators.anomaly_detector import AnomalyDetector
 
-WIDTH = 100  # columns of a page that is no terminal, so that no cell is cut off
+MIN_WIDTH = 100  # of the output, so that no cell is cut off where it is not a terminal
 
 
-def rivals(seed: Any) -> dict[str, Any]:
-    """Simple methods by the names that a table has for them."""
+def simple_methods(seed: Any) -> dict[str, Any]:
+    """Return the simple methods by the names that the table shows."""
     return {
         "Sub-PCA": baselines.SubPCA(),
         "KMeansAD": baselines.KMeansAD(random_state=seed),
@@ -36,30 +36,30 @@ def rivals(seed: Any) -> dict[str, Any]:
 def print_comparison(
     detector: "AnomalyDetector",
     kind: str | None,
-    before: Steps,
-    after: Steps,
+    normal: DetectionData,
+    scored: DetectionData,
     labels: Any,
     found: "Detection",
     seconds: float,
 ) -> None:
-    """Fit simple methods to the same normal data, and print a row for each, on stderr.
+    """Fit simple methods to the same normal data, and print a row for each to stderr.
 
     Parameters
     ----------
     detector : AnomalyDetector
-        Fitted; the rivals have its window and parameters.
+        A fitted detector; the simple methods use its window and parameters.
     kind : str or None
-        The kind of score, where it is not the detector's.
-    before, after : Steps
-        Normal data, and those that were scored.
+        The kind of score, or None for that of the detector.
+    normal, scored : DetectionData
+        The normal data, and the data that is scored.
     labels : list of arrays (T_i,), or None
-        Which steps of `after` are known to be anomalies.
+        The steps of `scored` that are labelled as anomalies.
     found : Detection
-        What the detector found in `after`.
+        The result of the detector on `scored`.
     seconds : float
-        What that took, training included.
+        Time of training and detection.
     """
-    per_day = after.per_day()
+    per_day = scored.steps_per_day()
     alarms = _table("method", "events", "also found", "above", "seconds")
     ranks = _table("method", "VUS-PR", "AUC-PR", "found", "precision", "recall", "F1", "steps late")
     if labels is not None:
@@ -69,10 +69,10 @@ def print_comparison(
         )
     gap = detector._parameters["gap"]
 
-    def add(name: str, its: "Detection", took: float) -> None:
+    def add(name: str, its: "Detection", its_seconds: float) -> None:
         flags = _listed(its.alarms)
-        same = _found_too(found, its)
-        cells = [f"{len(its.events):,}", f"{same:,} of {len(found.events):,}"]
+        shared = _n_shared_events(found, its)
+        cells = [f"{len(its.events):,}", f"{shared:,} of {len(found.events):,}"]
         cells.append(f"{np.concatenate(flags).mean():.2%}")
         if labels is not None:
             judged = evaluate(labels, _listed(its.scores), flags, steps_per_day=per_day, gap=gap)
@@ -80,19 +80,24 @@ def print_comparison(
             if per_day is not None:
                 cells.append(_decimals(judged.false_alarms_per_day, "{:.2g}"))
             ranks.add_row(name, *_cells(judged))
-        alarms.add_row(name, *cells, f"{took:.1f}")
+        alarms.add_row(name, *cells, f"{its_seconds:.1f}")
 
     add(type(detector.model_).__name__, found, seconds)
-    wanted: dict[str, Any] = {"window": detector.window_}
-    wanted["kind"] = detector._parameters["kind"] if kind is None else kind
-    for name, rival in rivals(detector._parameters["random_state"]).items():
+    parameters: dict[str, Any] = {"window": detector.window_}
+    parameters["kind"] = detector._parameters["kind"] if kind is None else kind
+    for name, method in simple_methods(detector._parameters["random_state"]).items():
         start = perf_counter()
-        with warnings.catch_warnings():  # the detector has warned already
+        with warnings.catch_warnings():  # the detector has already warned
             warnings.simplefilter("ignore", ThresholdWarning)
-            its = clone(detector).set_params(model=rival, **wanted).fit(before.X).detect(after.X)
+            its = (
+                clone(detector)
+                .set_params(model=method, **parameters)
+                .fit(normal.X)
+                .detect(scored.X)
+            )
         add(name, its, perf_counter() - start)
     page = console(stderr=True)
-    page.width = max(page.width, WIDTH)
+    page.width = max(page.width, MIN_WIDTH)
     page.print(alarms)
     if labels is not None:
         page.print()
@@ -100,7 +105,7 @@ def print_comparison(
 
 
 def _table(first: str, *others: str) -> Any:
-    """A table of one row for each method; numbers are aligned on the right."""
+    """Return an empty table; all columns but the first are aligned on the right."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -110,19 +115,19 @@ def _table(first: str, *others: str) -> Any:
     return table
 
 
-def _found_too(ours: "Detection", others: "Detection") -> int:
-    """How many of our events another detector has an event in as well."""
+def _n_shared_events(one: "Detection", other: "Detection") -> int:
+    """Return the number of events of `one` that overlap with an event of `other`."""
     return sum(
         any(
-            other.series == one.series and other.start < one.end and one.start < other.end
-            for other in others.events
+            second.series == first.series and second.start < first.end and first.start < second.end
+            for second in other.events
         )
-        for one in ours.events
+        for first in one.events
     )
 
 
 def _listed(values: Any) -> list[Any]:
-    """One array for each series; sequences are the steps of one."""
+    """Return one array for each series; sequences are treated as the steps of one series."""
     return values if isinstance(values, list) else [values]
 
 

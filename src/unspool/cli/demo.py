@@ -1,53 +1,62 @@
-"""`unspool demo`: whole experiments, from the data to the pictures."""
+"""`unspool demo`: complete experiments, from the data to the pictures."""
 
-import importlib
 import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-EXAMPLE = "unspool demo sines -o sines-demo"
+EXAMPLE = "unspool demo two_sines"
 
 
 def demo(
     name: Annotated[
         str,
         typer.Argument(
-            help="sines, ramp, moving_ones, next_value, images (of the articles), "
-            "moving_digits (of the paper), or machine (anomalies in a temperature)."
+            help="two_sines: codes of sine waves, and a classifier. ramp_composite: reconstruction "
+            "and forecast of one short sequence. padded_sequences: three decoders, and generated "
+            "sequences. forecast_in_numpy: a forecaster and its forward pass. digit_images: dense, "
+            "stacked and convolutional models, and a classifier. moving_mnist: reconstruction and "
+            "prediction of videos. machine_temperature: anomalies in a series."
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="Where files go.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FOLDER",
+            help="Folder for models and pictures; unspool-demo/NAME by default.",
+        ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the data; those of the article by default.")
+        int | None, typer.Option(help="Number of epochs; by default that of the experiment.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     mnist: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="The four files of MNIST, for images and moving_digits; small digits otherwise.",
+            help="Folder with the four files of MNIST, for digit_images and moving_mnist; by "
+            "default they use the small digits of scikit-learn.",
         ),
     ] = None,
 ) -> None:
-    """Run an experiment whole: data, training, numbers, pictures and the model."""
-    from unspool import _checks
-    from unspool.demos import DEMOS
+    """Run an experiment: data, training, results, pictures and the model.
+
+    Each experiment is one script that can be copied and changed; they are in the folder `examples`
+    of the repository.
+    """
+    from unspool import _checks, demos
     from unspool.errors import InputError
 
-    if name not in DEMOS:
-        raise InputError(_checks.unknown_name("demo", name, DEMOS))
     _checks.raise_all(
         _checks.whole("--epochs", epochs, 1, none=True), _checks.whole("--seed", seed, 0)
     )
-    run = importlib.import_module(f"unspool.demos.{name}").run
-    given: dict[str, Any] = {"epochs": epochs, "data": mnist, "seed": seed}
+    main = demos.load(name).main
+    given: dict[str, Any] = {"epochs": epochs, "mnist": mnist}
     given = {key: value for key, value in given.items() if value is not None}
-    if mnist is not None and "data" not in inspect.signature(run).parameters:
-        raise InputError(f"The demo {name!r} has no use for --mnist; leave it out.")
-    if epochs is not None and "epochs" not in inspect.signature(run).parameters:
-        raise InputError(f"The demo {name!r} has no use for --epochs; leave it out.")
-    run(output or Path("unspool-demo") / name, **given)
+    for key in given:
+        if key not in inspect.signature(main).parameters:
+            raise InputError(f"The demo {name!r} has no --{key}; leave it out.")
+    main(output or Path("unspool-demo") / name, random_state=seed, **given)

@@ -1,4 +1,4 @@
-"""`unspool detect`: anomalies in series, as events, scores and a picture."""
+"""`unspool detect`: find anomalies; write events, scores and a picture."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unspool.cli import options
-from unspool.cli.detector import Detecting
-from unspool.cli.options import Columns, Data, Device, reads_data
+from unspool.cli.detector_options import DetectorOptions
+from unspool.cli.options import Columns, Data, Device, Quiet, reads_data
 
 if TYPE_CHECKING:
-    from unspool.cli.steps import Steps
+    from unspool.cli.detection_data import DetectionData
     from unspool.model_file import Contents
 
 EXAMPLE = "unspool detect machine.csv --normal-until 2013-12-10 -o events.csv --plot machine.png"
 
-SHARE = 5  # a fifth of each series is normal where nothing is said
-FOUND = 3  # exit code of --exit-code
+DEFAULT_NORMAL = 5  # by default a fifth of each series is taken as normal
+EXIT_CODE_EVENTS = 3  # exit code of --exit-code
 
 
 @reads_data
@@ -28,19 +28,20 @@ def detect(
         Path | None,
         typer.Option(
             metavar="MODEL",
-            help="A detector that --save wrote, used as it is; or a model that `unspool fit` "
-            "wrote: normal data set its scales and thresholds. By default one is trained.",
+            help="A detector that --save wrote, which is used unchanged; or a model that `unspool "
+            "fit` wrote, whose scales and thresholds are set by the normal data. By default a "
+            "model is trained on the normal data.",
         ),
     ] = None,
     normal: Annotated[
-        Path | None, typer.Option(metavar="DATA2", help="A file of normal data.")
+        Path | None, typer.Option(metavar="DATA2", help="A file of normal data, without anomalies.")
     ] = None,
     normal_until: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Steps of DATA before TIME are normal (in each series), the rest is scored. For "
-            "data without times give a number of rows.",
+            help="The steps of DATA before TIME are normal (in each series), and the rest is "
+            "scored. For data without times, TIME is a number of rows.",
         ),
     ] = None,
     output: Annotated[
@@ -49,254 +50,276 @@ def detect(
             "-o",
             "--output",
             metavar="EVENTS",
-            help="A .csv or .json file; CSV on stdout by default.",
+            help="Write the events to this .csv or .json file; by default, CSV is printed to "
+            "stdout.",
         ),
     ] = None,
     scores: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A .csv, .parquet or .npy file: score, threshold and alarm of each step.",
+            help="Write score, threshold and alarm of each step to this .csv, .parquet or .npy "
+            "file.",
         ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="PICTURE", help="A .png, .svg, .pdf or .jpg file.")
+        Path | None,
+        typer.Option(
+            metavar="PICTURE", help="Draw series and scores to this .png, .svg, .pdf or .jpg file."
+        ),
     ] = None,
     save: Annotated[
-        Path | None, typer.Option(metavar="DETECTOR", help="A file for --model, next time.")
+        Path | None,
+        typer.Option(metavar="DETECTOR", help="Write the detector to this file, for --model."),
     ] = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Print a table with simple methods on the same data.")
+        bool, typer.Option("--compare", help="Compare with simple methods on the same data.")
     ] = False,
     follow: Annotated[
         bool,
         typer.Option(
-            "--follow", help="DATA grows, or is - for stdin: a line in, a score out. See above."
+            "--follow",
+            help="Score lines as they arrive: DATA is a growing CSV file, or - for stdin; see "
+            "above.",
         ),
     ] = False,
     state: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="With --follow: go on where the run that wrote FILE stopped; it is written anew "
+            help="With --follow: continue where the run that wrote FILE stopped; FILE is rewritten "
             "at the end.",
         ),
     ] = None,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 3 where there are events.")
+        bool, typer.Option("--exit-code", help="Exit with code 3 if there are events.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
     device: Device = "auto",
     *,
-    detecting: Detecting,
+    detecting: DetectorOptions,
     columns: Columns,
 ) -> None:
-    """Find anomalies in DATA, with a model of what is normal, and write them as events.
+    """Find anomalies in DATA with a model of normal data, and write them as events.
 
-    Rows of a table are time steps and its columns features (sensors); a time column, an id column
-    and labels are recognised and set aside. --normal or --normal-until gives the normal data; by
-    default they are the first fifth of each series. Their last fifth trains no model: it sets the
-    scales and the threshold. Labels (0 and 1, or names, of which an empty one, 0 and normal mean
-    normal) are shown in the picture and used by --compare; they change no score.
+    Rows of a table are time steps, and columns are features (sensors); a time column, an id column
+    and labels are recognised and are not features. --normal or --normal-until says which data is
+    normal; by default it is the first fifth of each series. The last fifth of the normal data is
+    not used for training: it sets the scales and the threshold. Labels (0 and 1, or words of which
+    an empty one, 0 and normal mean normal) are shown in the picture and used by --compare; they
+    never change a score.
 
-    Events have start, peak and end (their last step; times, or steps counted from 0), steps,
-    height, threshold, and the features with the largest shares of the error. An event lasts as long
-    as the score is above the threshold that it began with. Each sequence (.ts, .tsv, --rows) gets
-    one score.
+    An event has a start, a peak and an end (its last step), each as a time or as a step counted
+    from 0, the number of its steps, its height, its threshold, and the features with the largest
+    shares of the error. It lasts as long as the score is above the threshold at its start. Each
+    whole sequence (.ts, .tsv, --rows) has one score.
 
-    --compare prints a row for the network and for each simple method, with the same window, score
-    and threshold: its events, how many events of the network it found too, the share of steps
-    above the threshold, seconds; and with labels what `unspool evaluate` computes.
+    --compare prints one row for the detector and one for each simple method, with the same window,
+    kind of score and threshold: number of events, how many events of the detector it also found,
+    share of steps above the threshold, seconds; and with labels the results of `unspool evaluate`.
 
-    --follow reads CSV lines, with or without a header, and writes a line for each at once: time (or
-    step), score (trailing), threshold, alarm (0 or 1). It takes a detector from --model, or trains
-    one on --normal, and runs it on the CPU. For a line that cannot be read it writes an empty score
-    and prints the reason on stderr; empty lines are skipped. It ends at Ctrl-C and at the end of
-    stdin; at the end of a file it waits for more.
+    --follow reads CSV lines, with or without a header, and prints one line for each at once: time
+    (or step), score (trailing), threshold, alarm (0 or 1). It uses a detector from --model, or
+    trains one on --normal, and runs on the CPU. For a line that cannot be read, the score is empty
+    and the reason is printed to stderr; empty lines are skipped. It ends at Ctrl-C and at the end
+    of stdin; at the end of a file it waits for more lines.
 
-    Exit codes: 0 when done, whatever was found; 1 for input that cannot be used; 2 for a wrong
-    call; with --exit-code 3 where there are events.
+    Exit codes: 0 on success, with or without events; 1 for input that cannot be used; 2 for wrong
+    usage; with --exit-code, 3 if there are events.
     """
     from unspool._files import check_not_overwriting
-    from unspool.cli.findings import Outputs, summary
+    from unspool.cli.detect_outputs import Outputs, summary
 
-    out = Outputs(output, scores, plot, save)
+    outputs = Outputs(output, scores, plot, save)
     inputs = {"DATA": data, "--normal": normal, "--model": model}
-    out.check(inputs)
+    outputs.check(inputs)
     check_not_overwriting({"--state": state}, inputs)
     _check_call(detecting, model, normal, normal_until, compare=compare)
     if follow:
-        from unspool.cli.follow import check_alone, follow_lines, open_lines
+        from unspool.cli.follow import follow_lines, open_followed, refuse_other_options
 
-        asked = {"--normal-until": normal_until, "--compare": compare, "--exit-code": exit_code}
-        check_alone([*out.given(), *(name for name, value in asked.items() if value)], columns)
-        with open_lines(data, state) as growing:
-            contents = _for_lines(model, normal, detecting, columns, device, quiet=quiet)
+        others = {"--normal-until": normal_until, "--compare": compare, "--exit-code": exit_code}
+        given = [*outputs.given(), *(name for name, value in others.items() if value)]
+        refuse_other_options(given, columns)
+        with open_followed(data, state) as followed:
+            contents = _detector_to_follow(model, normal, detecting, columns, device, quiet=quiet)
             if save is not None:
                 from unspool import model_file
 
                 model_file.write(save, contents)
-            follow_lines(growing, contents, columns, state)
+            follow_lines(followed, contents, columns, state)
         return
     if state is not None:
-        raise typer.BadParameter("it is for --follow; leave it out", param_hint="--state")
+        raise typer.BadParameter("it needs --follow; leave it out", param_hint="--state")
     if str(data) == "-":
-        raise typer.BadParameter("- (stdin) needs --follow; name a file", param_hint="DATA")
+        raise typer.BadParameter("stdin (-) needs --follow; name a file", param_hint="DATA")
 
-    from unspool.cli.detector import in_flags, stored, unfitted
-    from unspool.cli.steps import read_steps
+    from unspool.cli.detection_data import read_detection_data
+    from unspool.cli.detector_options import (
+        flag_messages,
+        load_detector_or_model,
+        make_detector,
+    )
     from unspool.errors import InputError
 
-    ready, trained = (None, None) if model is None else stored(model, device)
-    _check_detector(ready, detecting, normal, normal_until, compare=compare)
-    known = getattr(trained if ready is None else ready, "feature_names_in_", None)
-    given = read_steps(data, columns, known)
-    wanted_normal = ready is None or compare
-    before, after = _parts(given, normal, normal_until, columns) if wanted_normal else (None, given)
-    labels = _labels(after, columns.label) if plot is not None or compare else None
-    if plot is not None and after.sequences is not None:
+    saved, trained = (None, None) if model is None else load_detector_or_model(model, device)
+    if saved is not None:
+        _check_options_of_saved(detecting, normal, normal_until, compare=compare)
+    known = getattr(trained if saved is None else saved, "feature_names_in_", None)
+    given_data = read_detection_data(data, columns, known)
+    if saved is None or compare:
+        normal_data, scored = _normal_and_scored(given_data, normal, normal_until, columns)
+    else:
+        normal_data, scored = None, given_data
+    labels = _labels(scored, columns.label) if plot is not None or compare else None
+    if plot is not None and scored.sequences is not None:
         raise InputError(
-            "--plot draws series, and these are sequences with one score each; leave it out, and "
-            "see `unspool plot reconstruction`."
+            "--plot draws series, but DATA holds sequences, each with one score; leave --plot out, "
+            "and see `unspool plot reconstruction`."
         )
     start = perf_counter()
-    with in_flags(per_day=detecting.alarms_per_day is not None):
-        if ready is not None:
-            detector = ready
+    with flag_messages(per_day=detecting.alarms_per_day is not None):
+        if saved is not None:
+            detector = saved
         else:
-            assert before is not None
-            detector = unfitted(detecting, trained, before, device=device, quiet=quiet)
-            detector.fit(before.X)
+            assert normal_data is not None
+            detector = make_detector(detecting, trained, normal_data, device=device, quiet=quiet)
+            detector.fit(normal_data.X)
         kind = None if detecting.kind is None else detecting.kind.value
-        found = detector.detect(after.X, kind)
+        found = detector.detect(scored.X, kind)  # type: ignore[arg-type]  # a word of `Kind`
     seconds = perf_counter() - start
     if save is not None:
         detector.save(save)
-    out.write(found, after, labels)
+    outputs.write(found, scored, labels)
     for line in summary(detector, found, kind):
         options.say(line)
     if compare:
         from unspool.cli.compare import print_comparison
 
-        assert before is not None
-        print_comparison(detector, kind, before, after, labels, found, seconds)
+        assert normal_data is not None
+        print_comparison(detector, kind, normal_data, scored, labels, found, seconds)
     if exit_code and found.events:
-        raise typer.Exit(FOUND)
+        raise typer.Exit(EXIT_CODE_EVENTS)
 
 
 def _check_call(
-    detecting: Detecting,
+    detecting: DetectorOptions,
     model: Path | None,
     normal: Path | None,
     normal_until: str | None,
     *,
     compare: bool,
 ) -> None:
-    """Refuse options that do not go together."""
+    """Refuse options that exclude each other."""
     if normal is not None and normal_until is not None:
         raise typer.BadParameter(
-            "both say what is normal; leave one of them out", param_hint="--normal-until"
+            "--normal and --normal-until both give the normal data; leave one of them out",
+            param_hint="--normal-until",
         )
     if compare and detecting.kind == "code":
         raise typer.BadParameter(
-            "simple methods have no codes, leave out --kind code", param_hint="--compare"
+            "simple methods have no codes; leave out --kind code", param_hint="--compare"
         )
 
 
-def _check_detector(
-    ready: object,
-    detecting: Detecting,
+def _check_options_of_saved(
+    detecting: DetectorOptions,
     normal: Path | None,
     normal_until: str | None,
     *,
     compare: bool,
 ) -> None:
-    """Refuse options that a detector from a file has no use for."""
+    """Refuse options that would change a saved detector, which is used unchanged."""
     from unspool.errors import InputError
 
-    if ready is None:
-        return
     flags = [name for name in detecting.given() if name != "--kind"]
     if not compare:
-        asked = {"--normal": normal, "--normal-until": normal_until}
-        flags += [name for name, value in asked.items() if value is not None]
+        normal_flags = {"--normal": normal, "--normal-until": normal_until}
+        flags += [name for name, value in normal_flags.items() if value is not None]
     if flags:
         raise InputError(
-            f"The file of --model is a detector, which is used as it is; leave out "
-            f"{', '.join(flags)}, or give a file that `unspool fit` wrote."
+            f"The file of --model holds a detector, which is used unchanged; leave out "
+            f"{', '.join(flags)}, or give a model file that `unspool fit` wrote."
         )
 
 
-def _parts(
-    given: "Steps", normal: Path | None, normal_until: str | None, columns: Columns
-) -> "tuple[Steps, Steps]":
-    """The normal part, and what is to be scored."""
-    from unspool.cli.steps import normal_until as places
-    from unspool.cli.steps import read_steps
+def _normal_and_scored(
+    data: "DetectionData", normal: Path | None, normal_until: str | None, columns: Columns
+) -> "tuple[DetectionData, DetectionData]":
+    """Return the normal data, and the data to score."""
+    from unspool.cli.detection_data import n_before, read_detection_data
     from unspool.errors import InputError
 
     if normal is not None:
-        return read_steps(normal, columns, given.names), given
+        return read_detection_data(normal, columns, data.names), data
     if normal_until is not None:
-        at = places(given, normal_until)
+        at = n_before(data, normal_until)
     else:
-        at = [length // SHARE for length in given.lengths]
+        at = [length // DEFAULT_NORMAL for length in data.lengths]
         what = "first fifth" if len(at) == 1 else "first fifth of each series"
         options.say(
-            f"{given.name}: the {what} is taken as normal and the rest is scored; --normal-until "
-            "or --normal says otherwise"
+            f"{data.name}: the {what} is taken as normal and the rest is scored; use "
+            "--normal-until "
+            "or --normal to change that"
         )
-    before, after = given.cut(at)
-    another = "--normal or --normal-until" if normal_until is None else "another --normal-until"
-    for part, lacks in ((before, "normal"), (after, "left to be scored")):
+    first, rest = data.split(at)
+    remedy = "--normal or --normal-until" if normal_until is None else "another --normal-until"
+    for part, what in ((first, "normal"), (rest, "left to score")):
         if not part.lengths or not sum(part.lengths):
-            raise InputError(f"{given.name}: nothing is {lacks}; give {another}.")
-    return before, after
+            raise InputError(f"{data.name}: nothing is {what}; give {remedy}.")
+    return first, rest
 
 
-def _labels(steps: "Steps", named: str | None) -> Any:
-    """Which steps are known to be anomalies; None where no column says so."""
+def _labels(data: "DetectionData", named: str | None) -> Any:
+    """Return the steps that are labelled as anomalies; None without usable labels."""
     from unspool.errors import InputError
 
     try:
-        return steps.labels
+        return data.labels
     except InputError as error:
         if named is not None:
             raise
-        options.say(f"{steps.name}: its labels are left out of the table and the picture: {error}")
+        options.say(f"{data.name}: its labels are not used in the table and the picture: {error}")
         return None
 
 
-def _for_lines(
+def _detector_to_follow(
     model: Path | None,
     normal: Path | None,
-    detecting: Detecting,
+    detecting: DetectorOptions,
     columns: Columns,
     device: str,
     *,
     quiet: bool,
 ) -> "Contents":
-    """The detector for --follow."""
+    """Return the detector for --follow: a saved one, or one that is trained on normal data."""
     from unspool import model_file
-    from unspool.cli.detector import Kind, in_flags, stored, unfitted
-    from unspool.cli.steps import read_steps
+    from unspool.cli.detection_data import read_detection_data
+    from unspool.cli.detector_options import (
+        Kind,
+        flag_messages,
+        load_detector_or_model,
+        make_detector,
+    )
 
     if detecting.kind not in (None, Kind.trailing):
         raise typer.BadParameter(
-            "--follow computes the score trailing; leave it out", param_hint="--kind"
+            "--follow always computes the kind trailing; leave --kind out", param_hint="--kind"
         )
     if model is not None:
         contents = model_file.read(model)
         if contents.detector is not None:
-            _check_detector(True, detecting, normal, None, compare=False)
+            _check_options_of_saved(detecting, normal, None, compare=False)
             return contents
     if normal is None:
         raise typer.BadParameter(
-            "it needs a detector: --model with a file of --save, or --normal", param_hint="--follow"
+            "it needs a detector: give --model with a file that --save wrote, or --normal",
+            param_hint="--follow",
         )
-    trained = None if model is None else stored(model, device)[1]
-    before = read_steps(normal, columns, getattr(trained, "feature_names_in_", None))
-    wanted = replace(detecting, kind=Kind.trailing)
-    with in_flags(per_day=detecting.alarms_per_day is not None):
-        made = unfitted(wanted, trained, before, device=device, quiet=quiet)
-        return made.fit(before.X).contents()
+    trained = None if model is None else load_detector_or_model(model, device)[1]
+    known = getattr(trained, "feature_names_in_", None)
+    normal_data = read_detection_data(normal, columns, known)
+    given = replace(detecting, kind=Kind.trailing)
+    with flag_messages(per_day=detecting.alarms_per_day is not None):
+        detector = make_detector(given, trained, normal_data, device=device, quiet=quiet)
+        return detector.fit(normal_data.X).contents()

@@ -1,10 +1,19 @@
-"""`unspool encode`: sequences in, their codes out."""
+"""`unspool encode`: write the codes of sequences."""
 
 from typing import Annotated
 
 import typer
 
-from unspool.cli.options import Data, Device, Model, Output, Reading, able, load_model, reads_data
+from unspool.cli.options import (
+    Data,
+    Device,
+    Model,
+    Output,
+    ReadingForModel,
+    load_model,
+    reads_data,
+    require,
+)
 
 EXAMPLE = "unspool encode etth1.unspool ETTh1.csv -o codes.parquet"
 
@@ -18,33 +27,37 @@ def encode(
         bool,
         typer.Option(
             "--features",
-            help="Statistics of the LSTM's states and of its random kernels, not the code.",
+            help="Write statistics of the LSTM's hidden states and of its random kernels instead "
+            "of the "
+            "code.",
         ),
     ] = False,
     scales: Annotated[
         str | None,
         typer.Option(
             metavar="1,2,…",
-            help="With --features: of the whole sequence (1), its halves (2), its quarters (4), …; "
-            "1 if left out.",
+            help="With --features: statistics of the whole sequence (1), of its halves (2), of its "
+            "quarters (4), …; 1 by default.",
         ),
     ] = None,
     device: Device = "auto",
     *,
-    reading: Reading,
+    reading: ReadingForModel,
 ) -> None:
     """Write the code of every sequence, or of every window, of DATA.
 
-    A table has a column for each number of the code, behind the label, the id and the start of the
-    window where there are any; an .npy file has the codes alone, (N, L). With --features these
-    are the columns, under their names (state3_mean, state3_max_2of4, kernel17), in place of the
-    code's.
+    A table has one row for each sequence or window, and one column for each number of the code.
+    Before them it has columns for the label, the id and the start of the window, if there are any.
+    An .npy file has only the codes, in an array of shape (N, L). With --features, the columns are
+    features instead of the code, with names such as state3_mean, state3_max_2of4 and kernel17.
     """
     from unspool.data.write import check_writable, write_table
 
     check_writable(output)
     parts = _parts(scales, features=features)
-    trained = able(load_model(model, device=device), "features" if features else "transform")
+    trained = require(
+        load_model(model, device=device), "features" if features else "transform", "encode"
+    )
     loaded = reading.read(data, trained)
     if features:
         found = trained.features(loaded.source, scales=parts)
@@ -56,14 +69,14 @@ def encode(
 
 
 def _parts(scales: str | None, *, features: bool) -> tuple[int, ...]:
-    """The numbers in --scales, `scales`."""
+    """Parse the text of --scales."""
     from unspool.blueprint.features import check_scales
     from unspool.errors import InputError
 
     if scales is None:
         return (1,)
     if not features:
-        raise InputError("--scales is of --features; give that too, or leave it out.")
+        raise InputError("--scales needs --features; add that, or leave --scales out.")
     try:
         return check_scales([int(one) for one in scales.split(",")])
     except ValueError:  # an InputError is one

@@ -1,4 +1,4 @@
-"""`unspool evaluate`: how well scores and alarms find labelled anomalies."""
+"""`unspool evaluate`: compare anomaly scores and alarms with labels."""
 
 import json
 import math
@@ -16,52 +16,71 @@ def evaluate(
     scores: Annotated[
         Path,
         typer.Argument(
-            metavar="SCORES", help="What `detect --scores` wrote; or any .csv or .parquet file."
+            metavar="SCORES",
+            help="A file that `unspool detect --scores` wrote, or any other .csv or .parquet file "
+            "with a "
+            "column of scores.",
         ),
     ],
     label: Annotated[
         str | None,
         typer.Option(
-            help="Column of labels: 0 and 1, or names; one with a usual name if left out."
+            help="Name of the label column: 0 and 1, or words of which an empty one, 0 and normal "
+            "mean "
+            "normal. By default recognised by name."
         ),
     ] = None,
     labels: Annotated[
         str | None,
         typer.Option(
             metavar="FILE[:KEY]",
-            help="Labels as windows of time: a table with the columns start and end (both "
-            "anomalous; and id, of several series), or NAB's combined_windows.json, of which KEY "
-            "is the end of an entry's name.",
+            help="Labels as periods of time: a table with the columns start and end (both steps "
+            "are "
+            "anomalous) and, for several series, id; or a JSON file such as NAB's "
+            "combined_windows.json, in which KEY is the end of an entry's name.",
         ),
     ] = None,
-    score: Annotated[str, typer.Option(help="Column of scores, higher where more anomalous.")] = (
-        "score"
-    ),
+    score: Annotated[
+        str, typer.Option(help="Name of the score column; higher scores are more anomalous.")
+    ] = ("score"),
     alarm: Annotated[
         str | None,
-        typer.Option(help="Column of alarms, 0 or 1; alarm if there is one and it is left out."),
+        typer.Option(
+            help="Name of the alarm column, 0 or 1; by default alarm, if there is such a column."
+        ),
     ] = None,
     gap: Annotated[
-        int, typer.Option(metavar="N", help="Alarms less than N steps apart are one.")
+        int, typer.Option(metavar="N", help="Alarms less than N steps apart are one event.")
     ] = 16,
-    time: Annotated[str | None, typer.Option(help="Column that is the time.")] = None,
-    id: Annotated[str | None, typer.Option(help="Column that separates series.")] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(help="Name of the time column; by default recognised by name or content."),
+    ] = None,
+    id: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the column that separates series; by default recognised by name."
+        ),
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="OUT", help="A .json file, as well.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="OUT", help="Also write the results to this .json file."
+        ),
     ] = None,
 ) -> None:
-    """Print how well SCORES, and the alarms beside them, find labelled anomalies.
+    """Print how well the scores and alarms in SCORES find labelled anomalies.
 
-    AUC-PR, AUC-ROC and VUS-PR rank steps by their scores. Alarms are counted as they are, without
-    point adjustment: events found, precision, recall and F1 of events, with the share of normal
-    steps flagged, false alarms a day (where the times are dates) and the delay, without which an
-    F1 says nothing.
+    AUC-PR, AUC-ROC and VUS-PR measure how well the scores rank anomalous above normal steps. Alarms
+    are evaluated without point adjustment: events found; precision, recall and F1 of events; the
+    share of normal steps with an alarm; false alarms per day, if the times are dates; and the delay
+    of the first alarm.
     """
     from unspool import _checks, evaluation
     from unspool._files import atomic_write, check_not_overwriting, check_output_path
+    from unspool.cli.detection_data import read_detection_data
+    from unspool.cli.label_windows import labels_from_file, split_key
     from unspool.cli.options import Columns
-    from unspool.cli.steps import read_steps
-    from unspool.cli.truth import labels_of_file, split_key
     from unspool.data.files import TABLES
     from unspool.data.messages import errors_naming
     from unspool.data.tables import read_table
@@ -69,7 +88,9 @@ def evaluate(
 
     _checks.raise_all(_checks.whole("--gap", gap, 1))
     if label is not None and labels is not None:
-        raise typer.BadParameter("both are labels; leave --label out", param_hint="--labels")
+        raise typer.BadParameter(
+            "--label and --labels both give labels; leave one of them out", param_hint="--labels"
+        )
     if output is not None:
         if output.suffix.lower() != ".json":
             raise InputError(
@@ -84,24 +105,26 @@ def evaluate(
         names = read_table(scores)[0].column_names
     for flag, name in (("--score", score), ("--alarm", alarm), ("--label", label)):
         if name is not None and name not in names:
-            hint = " Scores are in the file that `unspool detect --scores` wrote."
+            hint = " `unspool detect --scores` writes a file with scores."
             unknown = _checks.unknown_name("column", name, names)
             raise InputError(f"{scores}: {flag}: {unknown}{hint if flag == '--score' else ''}")
     if alarm is None and "alarm" in names and score != "alarm":
         alarm = "alarm"
     wanted = [score] if alarm is None else [score, alarm]
-    steps = read_steps(scores, Columns(columns=",".join(wanted), time=time, id=id, label=label))
-    truth = steps.labels if labels is None else labels_of_file(labels, steps)
+    data = read_detection_data(
+        scores, Columns(columns=",".join(wanted), time=time, id=id, label=label)
+    )
+    truth = data.labels if labels is None else labels_from_file(labels, data)
     if truth is None:
         raise InputError(
-            f"{scores}: there is no column of labels; name one with --label, or give their windows "
+            f"{scores}: there is no label column; name one with --label, or give a file of labels "
             "with --labels."
         )
     found = evaluation.evaluate(
         truth,
-        [one[:, 0] for one in steps.series],
-        None if alarm is None else [one[:, 1] for one in steps.series],
-        steps_per_day=steps.per_day(),
+        [one[:, 0] for one in data.series],
+        None if alarm is None else [one[:, 1] for one in data.series],
+        steps_per_day=data.steps_per_day(),
         gap=gap,
     )
     if output is not None:
@@ -110,9 +133,11 @@ def evaluate(
             file.write(f"{text}\n".encode())
     print(found)
     if alarm is None:
-        options.say(f"{scores.name}: there is no column of alarms (--alarm): only scores count")
+        options.say(
+            f"{scores.name}: there is no alarm column (--alarm), so only scores are evaluated"
+        )
 
 
 def _plain(value: Any) -> Any:
-    """A number as JSON has it: what is undefined is null there."""
+    """Return a value for JSON: None in place of NaN."""
     return None if isinstance(value, float) and math.isnan(value) else value

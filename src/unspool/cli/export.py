@@ -1,4 +1,4 @@
-"""`unspool export`: a model in the format of another runtime."""
+"""`unspool export`: write a model in the format of another runtime."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ EXAMPLE = "unspool export etth1.unspool -o etth1.onnx"
 def _onnx(contents: "Contents", path: Path, part: str) -> None:
     from unspool.interop.onnx import export_onnx
 
-    export_onnx(contents, path, part=part)
+    export_onnx(contents, path, part=part)  # type: ignore[arg-type]  # export_onnx checks it
 
 
 def _keras(contents: "Contents", path: Path, part: str) -> None:
@@ -26,10 +26,12 @@ def _keras(contents: "Contents", path: Path, part: str) -> None:
 
     if part == "detector" or (part == "auto" and contents.detector is not None):
         raise InputError(
-            f"{path}: a .keras file holds no detector; write an .onnx, or take --part model for "
-            "the model without the score."
+            f"{path}: a .keras file cannot hold a detector; write an .onnx file, or use --part "
+            "model "
+            "for the model without its score."
         )
-    export_keras(contents, path, part="model" if part == "auto" else part)
+    part = "model" if part == "auto" else part
+    export_keras(contents, path, part=part)  # type: ignore[arg-type]  # export_keras checks it
 
 
 FORMATS: Mapping[str, Callable[["Contents", Path, str], None]] = {
@@ -48,21 +50,22 @@ def export(
         str,
         typer.Option(
             "--part",
-            help="model; encoder for the codes alone; detector for the score of a detector "
-            "(.onnx). auto is detector where MODEL is one, else model.",
+            help="Part to export: model; encoder, which returns only codes; detector, which "
+            "returns "
+            "anomaly scores (.onnx). auto: detector if MODEL is one, else model.",
         ),
     ] = "auto",
 ) -> None:
-    """Write MODEL for a runtime that has no unspool; the ending of OUT says which format.
+    """Write MODEL for a runtime without unspool; the ending of OUT selects the format.
 
-    An .onnx takes `x` (batch, time, features), in the units of the data, and `lengths` (batch),
-    the real steps of every sequence. It gives what the model gives: `code`, `reconstruction`,
-    `forecast`, `probabilities`. Of a detector it gives `reconstruction`, and `score`,
-    `trailing_score`, their contributions and `step_error` of every window; the metadata say where
-    thresholds start.
+    An .onnx model reads `x` (batch, time, features), in the units of the data, and `lengths`
+    (batch), the number of real steps of each sequence. It returns the outputs that MODEL has:
+    `code`, `reconstruction`, `forecast`, `probabilities`. For a detector it returns, for each
+    window, `reconstruction`, `score`, `trailing_score`, their contributions and `step_error`; the
+    metadata contain the initial thresholds.
 
-    A .keras loads in plain Keras 3. An LSTM model takes `x` and `mask` (batch, time), true at real
-    steps.
+    A .keras model loads in Keras 3 without unspool. An LSTM model reads `x` and `mask` (batch,
+    time), which is true at real steps.
     """
     from unspool import _checks, model_file
     from unspool.errors import InputError

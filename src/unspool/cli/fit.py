@@ -1,4 +1,4 @@
-"""`unspool fit`: data in, a trained model out."""
+"""`unspool fit`: train a model on data, and write it to a file."""
 
 import json
 from enum import StrEnum
@@ -9,11 +9,11 @@ import typer
 
 from unspool._registry import MODELS
 from unspool.cli import options
-from unspool.cli.options import Data, Reading, reads_data
+from unspool.cli.options import SEED_HELP, Data, Quiet, Reading, reads_data
 
-# Windows a step apart are many and nearly the same; an epoch over a sample of them teaches as much,
-# in minutes instead of hours. (Windows further apart would be fewer too, but all at the same times
-# of the day: on ETTh1, 12 hours apart, the error on what came later more than doubled.)
+# Windows with a stride of 1 are many and nearly equal. An epoch over a sample of them teaches as
+# much, in minutes instead of hours. A larger stride would also leave fewer windows, but all at the
+# same times of the day: on ETTh1, with a stride of 12 hours, the test error more than doubled.
 STEPS_PER_EPOCH = 100
 
 
@@ -32,50 +32,65 @@ def fit(
     ],
     latent_dim: Annotated[int | None, typer.Option(help="Length of the code.")] = None,
     kind: Annotated[
-        Kind, typer.Option(help="What to train; conv and dense read sequences of bounded length.")
+        Kind,
+        typer.Option(
+            help="Kind of model to train. All but lstm and forecaster later refuse sequences that "
+            "are longer than the longest in DATA."
+        ),
     ] = LSTM,
     decoder: Annotated[
-        str | None, typer.Option(help="How codes are unwound: repeat, reversed_input, state, …")
+        str | None,
+        typer.Option(
+            help="How the decoder receives the code: repeat, reversed_input, previous, state, "
+            "reshape, flat, dense, …"
+        ),
     ] = None,
     patch_size: Annotated[
-        str | None, typer.Option(help="Steps that an LSTM reads and writes at once, or auto.")
+        str | None,
+        typer.Option(
+            metavar="N|auto", help="Number of time steps that an LSTM reads and writes at once."
+        ),
     ] = None,
     horizon: Annotated[
         int | None,
-        typer.Option(help="Steps to forecast; windows get so many more, the ends of sequences."),
+        typer.Option(
+            help="Forecast this many steps. Each window is lengthened by them, and they become the "
+            "target; without --window they are the last steps of each sequence."
+        ),
     ] = None,
     epochs: Annotated[
         str | None,
-        typer.Option(metavar="N|auto", help="Most passes over the data; auto for 1,500 updates."),
+        typer.Option(
+            metavar="N|auto", help="Maximum number of epochs; auto: enough for 1,500 updates."
+        ),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Sequences in a step of training.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Makes the run repeatable.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Batch size.")] = None,
+    seed: Annotated[int | None, typer.Option(help=SEED_HELP)] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Any other parameter of the model's class; repeatable.",
+            help="Any other parameter of the model's class; may be given several times.",
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
     *,
     reading: Reading,
 ) -> None:
     """Train a model on DATA and write it to one file.
 
-    Rows of a table are time steps and its columns features; --window cuts a long series into
-    sequences. A time column, an id column and labels are recognised and set aside.
+    Rows of a table are time steps, and columns are features; --window cuts a long series into
+    sequences. A time column, an id column and labels are recognised and are not features.
     """
-    import warnings
-
     from rich.table import Table
 
     from unspool._files import check_output_path
     from unspool._terminal import printable_line
-    from unspool.errors import InputError, NoBetterThanMeanWarning, UnstableTrainingWarning
+    from unspool.cli.flags import flag, messages_with_flags
+    from unspool.errors import InputError
 
-    given = {
+    flags = {
         "latent_dim": latent_dim,
         "decoder": decoder,
         "patch_size": None if patch_size is None else whole_or_auto("--patch-size", patch_size),
@@ -84,13 +99,12 @@ def fit(
         "batch_size": batch_size,
         "random_state": seed,
     }
-    parameters = {name: value for name, value in given.items() if value is not None}
+    parameters = {name: value for name, value in flags.items() if value is not None}
     trained = KINDS[kind].load()(verbose=0 if quiet else 1)
     known = trained.get_params(deep=False)
     for name in parameters:
         if name not in known:
-            flag = name.replace("_", "-")
-            raise InputError(f"{KINDS[kind].name} has no {flag}; leave it out.")
+            raise InputError(f"{KINDS[kind].name} has no {flag(name)}; leave it out.")
     parameters |= parse_settings(settings or [], known)
     trained.set_params(**parameters)
     check_output_path(output)
@@ -98,16 +112,13 @@ def fit(
     if reading.window is not None and "steps_per_epoch" not in parameters:
         trained.set_params(steps_per_epoch=STEPS_PER_EPOCH)
         options.say(
-            f"an epoch is {STEPS_PER_EPOCH} batches of windows at most, drawn anew each time; "
-            "--set steps_per_epoch=null takes all of them"
+            f"an epoch has at most {STEPS_PER_EPOCH} batches of windows, drawn anew for each "
+            "epoch; "
+            "--set steps_per_epoch=null uses all windows"
         )
-    with warnings.catch_warnings(record=True) as caught:
-        for category in (NoBetterThanMeanWarning, UnstableTrainingWarning):
-            warnings.simplefilter("always", category)
+    with messages_with_flags(flags, known):
         trained.fit(loaded.source)
     trained.save(output)
-    for warning in caught:
-        options.say(f"warning: {warning.message}")
 
     history = trained.history_
     best = history["best_epoch"]
@@ -121,7 +132,7 @@ def fit(
 
 
 def whole_or_auto(option: str, text: str) -> int | str:
-    """A whole number, or "auto"; anything else is a wrong call."""
+    """Return a whole number or "auto"; any other text is wrong usage."""
     if text == "auto":
         return text
     try:
@@ -133,7 +144,7 @@ def whole_or_auto(option: str, text: str) -> int | str:
 
 
 def parse_settings(settings: list[str], known: dict[str, Any]) -> dict[str, Any]:
-    """Read ``name=value`` pairs; a value is JSON, or else the text itself."""
+    """Parse ``name=value`` pairs; a value is JSON, or else text."""
     from unspool import _checks
     from unspool.errors import InputError
 
@@ -143,7 +154,7 @@ def parse_settings(settings: list[str], known: dict[str, Any]) -> dict[str, Any]
         if not sign:
             raise InputError(f"Expected --set name=value, got {setting!r}.")
         if name not in known:
-            raise InputError(_checks.unknown_name("parameter", name, known))
+            raise InputError(f"--set: {_checks.unknown_name('parameter', name, known)}")
         try:
             parsed[name] = json.loads(text)
         except json.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""`unspool detect --follow`: CSV lines in, a line with the score out for each, at once."""
+"""`unspool detect --follow`: read CSV lines, and print the score of each at once."""
 
 import contextlib
 import csv
@@ -12,7 +12,7 @@ import typer
 
 from unspool import _checks
 from unspool._files import check_output_path
-from unspool.cli.growing import Growing, Interruptible
+from unspool.cli.followed_file import FollowedFile, InterruptBetweenLines
 from unspool.cli.options import Columns, say
 from unspool.cli.stream_state import read_state, write_state
 from unspool.data.delimited import DATE, is_data, is_number
@@ -25,132 +25,135 @@ if TYPE_CHECKING:
     from unspool.model_file import Contents
     from unspool.runtime.detector_stream import DetectorStream
 
-DELIMITERS = (";", "\t")  # before commas, which may be in numbers then
+DELIMITERS = (";", "\t")  # tried before the comma, which may then be a decimal comma
 
 
-def check_alone(given: list[str], columns: Columns) -> None:
-    """Refuse options that --follow has no use for; `given` are those that were given."""
-    asked = {"--id": columns.id, "--label": columns.label, "--rows": columns.rows or None}
-    given = given + [name for name, value in asked.items() if value is not None]
+def refuse_other_options(given: list[str], columns: Columns) -> None:
+    """Refuse the options in `given` and in `columns` that do not go with --follow."""
+    others = {"--id": columns.id, "--label": columns.label, "--rows": columns.rows or None}
+    given = given + [name for name, value in others.items() if value is not None]
     if given:
         raise typer.BadParameter(
-            f"it reads one series and writes scores to stdout; leave out {', '.join(given)}",
+            f"it reads one series and prints its scores to stdout; leave out {', '.join(given)}",
             param_hint="--follow",
         )
 
 
-def open_lines(data: Path, state: Path | None) -> Growing:
-    """Open what is to be followed, `-` for stdin, and look at --state; before long work."""
+def open_followed(data: Path, state: Path | None) -> FollowedFile:
+    """Open the file to follow (`-` for stdin), and check --state, before any training."""
     if state is not None:
         check_output_path(state)
-    return Growing(data)
+    return FollowedFile(data)
 
 
 def follow_lines(
-    growing: Growing, contents: "Contents", columns: Columns, state: Path | None
+    followed: FollowedFile, contents: "Contents", columns: Columns, state: Path | None
 ) -> None:
-    """Score each line of a file that grows, or of stdin, until they end or Ctrl-C comes.
+    """Score each line of a growing file or of stdin, until its end or Ctrl-C.
 
     Parameters
     ----------
-    growing : Growing
+    followed : FollowedFile
+        The file, or stdin.
     contents : Contents
-        Of a detector.
+        Contents of a detector's file.
     columns : Columns
-        The options; `columns` and `time` count.
+        The options `columns` and `time`.
     state : Path, optional
-        File that says where an earlier run stopped, if it is there; it is written at the end.
+        State file. If it exists, the run continues from it; it is written at the end.
     """
     stream = Detector(contents).stream()
-    lines = Lines(stream, contents, columns, growing.name)
+    lines = LineScorer(stream, contents, columns, followed.name)
     if state is not None:
-        lines.rows, read = read_state(state, contents, stream, growing)
-        if growing.position:
-            lines.skip(growing.first_line(), read)
-            say(f"{growing.name}: goes on after line {read:,}")
+        lines.rows, line = read_state(state, contents, stream, followed)
+        if followed.position:
+            lines.skip(followed.first_line(), line)
+            say(f"{followed.name}: continues after line {line:,}")
     try:
-        with Interruptible() as interruptible, contextlib.suppress(KeyboardInterrupt):
-            for line in growing:
-                with interruptible.held_off():
-                    lines.read(line)
-                    growing.done(line)
-    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
-        _let_stdout_go()
+        with InterruptBetweenLines() as interrupts, contextlib.suppress(KeyboardInterrupt):
+            for text in followed:
+                with interrupts.deferred():
+                    lines.read(text)
+                    followed.mark_processed(text)
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has ended
+        _discard_stdout()
     finally:
         if state is not None:
-            write_state(state, contents, stream, growing, lines.rows, lines.line)
+            write_state(state, contents, stream, followed, lines.rows, lines.line)
 
 
-def _let_stdout_go() -> None:
-    """What is still in its buffer shall not be written to a pipe that is gone."""
-    with contextlib.suppress(OSError, ValueError):  # it need not be a file of the system
+def _discard_stdout() -> None:
+    """Discard what is still buffered, which would be written to a closed pipe at exit."""
+    with contextlib.suppress(OSError, ValueError):  # stdout may have no file descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class Lines:
-    """Reads lines, and writes a line with the score for each.
+class LineScorer:
+    """Read lines of CSV, and print a line with the score for each.
 
     Parameters
     ----------
     stream : DetectorStream
+        Computes the scores.
     contents : Contents
-        Of the detector.
+        Contents of the detector's file.
     columns : Columns
+        The options `columns` and `time`.
     name : str
-        Of the file, for messages.
+        Name of the file, for messages.
 
     Attributes
     ----------
     line : int
         Number of the latest line in the file.
     rows : int
-        Lines of data, over all runs; it numbers the steps.
+        Number of lines of data, over all runs, by which steps are numbered.
     """
 
     def __init__(
         self, stream: "DetectorStream", contents: "Contents", columns: Columns, name: str
     ) -> None:
         self._stream, self._columns, self._name = stream, columns, name
-        self._features = contents.facts.n_features
-        own = None if contents.detector is None else contents.detector["feature_names_in"]
-        asked = columns.names()
-        if asked and own and asked != list(own) and set(asked) == set(own):
+        self._n_features = contents.facts.n_features
+        trained = None if contents.detector is None else contents.detector["feature_names_in"]
+        given = columns.names()
+        if given and trained and given != list(trained) and set(given) == set(trained):
             raise InputError(
-                f"--columns: expected the detector's features {listed(own)}, in this order, got "
-                f"{listed(asked)}; reorder them, or leave --columns out."
+                f"--columns: expected the detector's features {listed(trained)}, in this order, "
+                f"got {listed(given)}; reorder them, or leave --columns out."
             )
-        self._known: list[str] | None = asked or own
+        self._feature_names: list[str] | None = given or trained
         self.rows = self.line = 0
         self._delimiter = ","
-        self._names: list[str] | None = None  # of the columns, once the first line is read
-        self._places: list[int] = []  # of the features
-        self._time: int | None = None  # place of the time
-        self._written = False
+        self._names: list[str] | None = None  # of all columns, once the first line is read
+        self._feature_columns: list[int] = []
+        self._time: int | None = None  # index of the time column
+        self._header_written = False
 
     def skip(self, first: bytes, line: int) -> None:
-        """Go on after a number of lines of which the first that is not empty is `first`."""
+        """Continue after a number of lines, of which `first` is the first that is not empty."""
         self._begin(_text(first))
         self.line = line
 
     def read(self, line: bytes) -> None:
-        """Read a line; write one for it, but for a header and for empty lines."""
+        """Read a line, and print one for it unless it is a header or empty."""
         text = _text(line)
         self.line += 1
         if not text.strip() or (self._names is None and self._begin(text)):
             return
         fields = self._split(text)
-        if not self._written:
+        if not self._header_written:
             self._write_header(fields)
         try:
             scored = self._stream.update(self._step(fields))
             row: list[Any] = [scored.score, scored.threshold, int(scored.alarm)]
         except InputError as error:
-            say(f"{self._name}, line {self.line}: {error} No score is given for it.")
+            say(f"{self._name}, line {self.line}: {error} Its score is left empty.")
             row = ["", "", ""]
-        when: Any = self.rows
+        time: Any = self.rows
         if self._time is not None:
-            when = fields[self._time] if self._time < len(fields) else ""
-        self._write([when, *row])
+            time = fields[self._time] if self._time < len(fields) else ""
+        self._write([time, *row])
         self.rows += 1
 
     def _split(self, text: str) -> list[str]:
@@ -158,20 +161,20 @@ class Lines:
         return [one.strip() for one in fields]
 
     def _begin(self, text: str) -> bool:
-        """Find the columns in the first line, and say whether that is a header."""
+        """Find the columns in the first line, and return whether it is a header."""
         self._delimiter = next((one for one in DELIMITERS if one in text), ",")
         fields = self._split(text)
         header = not is_data(fields, self._decimal)
         self._names = fields if header else [str(i) for i in range(len(fields))]
-        named = self._columns.time
-        if named is not None:
-            if named not in self._names:
-                unknown = _checks.unknown_name("column", named, self._names)
+        time = self._columns.time
+        if time is not None:
+            if time not in self._names:
+                unknown = _checks.unknown_name("column", time, self._names)
                 raise InputError(f"{self._name}: --time: {unknown}")
-            self._time = self._names.index(named)
-        self._places = self._found(self._names, header=header)
+            self._time = self._names.index(time)
+        self._feature_columns = self._find_features(self._names, header=header)
         if self._time is None:
-            usual = [i for i in self._others() if self._names[i].lower() in TIME_NAMES]
+            usual = [i for i in self._other_columns() if self._names[i].lower() in TIME_NAMES]
             self._time = next(iter(usual), None)
         return header
 
@@ -179,24 +182,24 @@ class Lines:
     def _decimal(self) -> str:
         return "," if self._delimiter == ";" else "."
 
-    def _found(self, names: list[str], *, header: bool) -> list[int]:
-        """Where the features are."""
-        count, known = self._features, self._known
+    def _find_features(self, names: list[str], *, header: bool) -> list[int]:
+        """Return the indices of the feature columns."""
+        count, known = self._n_features, self._feature_names
         if known is not None and len(known) != count:
             raise InputError(f"--columns: the detector has {count} features, got {len(known)}.")
         if known is not None and (header or set(known) <= set(names) or self._columns.columns):
-            lacking = [name for name in known if name not in names]
-            if lacking:
+            missing = [name for name in known if name not in names]
+            if missing:
                 raise InputError(
-                    f"{self._name}: there is no column {listed(lacking)}, which the detector "
-                    f"reads; those there are: {listed(names)}. Name others with --columns, in the "
-                    "detector's order."
+                    f"{self._name}: there is no column {listed(missing)}, which the detector "
+                    f"reads; the columns are {listed(names)}. Name other columns with --columns, "
+                    "in the detector's order."
                 )
-            twice = next((name for name in known if names.count(name) > 1), None)
-            if twice is not None:
+            repeated = next((name for name in known if names.count(name) > 1), None)
+            if repeated is not None:
                 raise InputError(
-                    f"{self._name}: {names.count(twice)} columns are called {twice!r}, which the "
-                    "detector reads; give the others another name."
+                    f"{self._name}: {names.count(repeated)} columns have the name {repeated!r}, "
+                    "which the detector reads; rename the others."
                 )
             return [names.index(name) for name in known]
         rest = [i for i in range(len(names)) if i != self._time]
@@ -206,38 +209,40 @@ class Lines:
             rest = [i for i in rest if i != self._time]
         if len(rest) != count:
             raise InputError(
-                f"{self._name}: the detector reads {count} features, and the first line has "
+                f"{self._name}: the detector reads {count} features, but the first line has "
                 f"{len(names)} fields ({listed(names)}); name the features with --columns, in the "
                 "detector's order."
             )
         return rest
 
-    def _others(self) -> list[int]:
+    def _other_columns(self) -> list[int]:
         assert self._names is not None
-        return [i for i in range(len(self._names)) if i not in self._places]
+        return [i for i in range(len(self._names)) if i not in self._feature_columns]
 
     def _write_header(self, fields: list[str]) -> None:
-        """Write the names of the columns; a column of dates is the time where none was named."""
+        """Print the header; if there is no time column yet, a column of dates becomes it."""
         if self._time is None:
-            dates = [i for i in self._others() if i < len(fields) and DATE.fullmatch(fields[i])]
+            dates = [
+                i for i in self._other_columns() if i < len(fields) and DATE.fullmatch(fields[i])
+            ]
             self._time = next(iter(dates), None)
         self._write(["step" if self._time is None else "time", "score", "threshold", "alarm"])
-        self._written = True
+        self._header_written = True
 
     def _step(self, fields: list[str]) -> list[float]:
-        """The features of a line of data."""
+        """Return the features of a line of data."""
         assert self._names is not None
         if len(fields) != len(self._names):
             raise InputError(f"Expected {len(self._names)} fields, got {len(fields)}.")
         values = []
-        for place in self._places:
-            text, name = fields[place], self._names[place]
+        for column in self._feature_columns:
+            text, name = fields[column], self._names[column]
             if not text:
                 raise InputError(f"Column {name!r} is empty.")
             text = text.replace(self._decimal, ".")
             if not is_number(text):
                 raise InputError(
-                    f"Column {name!r} holds {_checks.shown(text)}, and a number was expected."
+                    f"Expected a number in column {name!r}, got {_checks.shown(text)}."
                 )
             values.append(float(text))
         return values

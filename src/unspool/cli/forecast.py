@@ -1,11 +1,20 @@
-"""`unspool forecast`: what comes after the end of series or sequences."""
+"""`unspool forecast`: forecast the steps after the end of series or sequences."""
 
 from typing import Annotated
 
 import numpy as np
 import typer
 
-from unspool.cli.options import Data, Device, Model, Output, Reading, able, load_model, reads_data
+from unspool.cli.options import (
+    Data,
+    Device,
+    Model,
+    Output,
+    ReadingForModel,
+    load_model,
+    reads_data,
+    require,
+)
 
 EXAMPLE = "unspool forecast etth1.unspool ETTh1.csv -o next_day.csv"
 
@@ -17,24 +26,27 @@ def forecast(
     output: Output = None,
     every: Annotated[
         bool,
-        typer.Option("--every", help="After every window of a long series, not the last alone."),
+        typer.Option(
+            "--every", help="Forecast after every window of a long series, not only after the last."
+        ),
     ] = False,
     device: Device = "auto",
     *,
-    reading: Reading,
+    reading: ReadingForModel,
 ) -> None:
-    """Write the steps that come after DATA, a row for each, in the units of the data.
+    """Write a forecast of the steps after DATA, one row per step, in the units of the data.
 
-    They come after the end of every series, made from its last window, or of every sequence. The
-    column `ahead` counts them from 1. The model has to be one trained with a horizon. Quantiles
-    (`--set quantiles=[0.1,0.5,0.9]` in fit) are columns of their own, NAME_q0.1 and so on. An .npy
-    file has the features alone, (N, K, F), or with their quantiles behind them, (N, K, F, 1 + Q).
+    The forecast of a long series is computed from its last window. The column `ahead` counts the
+    steps from 1. MODEL must have been trained with --horizon. Quantiles (`--set
+    quantiles=[0.1,0.5,0.9]` in fit) are additional columns, NAME_q0.1 and so on. An .npy file has
+    only the features, in an array of shape (N, K, F), or (N, K, F, 1 + Q) with Q quantiles after
+    each feature.
     """
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
 
     check_writable(output)
-    trained = able(load_model(model, device=device), "forecast")
+    trained = require(load_model(model, device=device), "forecast", "forecast")
     loaded = reading.read(data, trained)
     source, index = loaded.source, loaded.index
     if isinstance(source, Windows) and not every:

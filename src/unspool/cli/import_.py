@@ -1,4 +1,4 @@
-"""`unspool import`: a model of another framework made a model file."""
+"""`unspool import`: convert a Keras model to a model file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,30 +15,39 @@ def import_(
     ],
     second_input: Annotated[
         str,
-        typer.Option(help="What a decoder's own input is: reversed_input or previous."),
+        typer.Option(
+            help="What a decoder reads in addition to the code: reversed_input or previous."
+        ),
     ] = "reversed_input",
     forecast: Annotated[
         bool | None,
         typer.Option(
             "--forecast/--no-forecast",
-            help="Whether the output goes on after the end of the input; by its shape if left out.",
+            help="Whether the output continues after the end of the input; by default decided by "
+            "its "
+            "shape.",
         ),
     ] = None,
     max_length: Annotated[
         int | None,
-        typer.Option(help="Steps of the longest sequence, where the model leaves it open."),
+        typer.Option(help="Length of the longest sequence, if the Keras model does not fix it."),
     ] = None,
 ) -> None:
-    """Make a Keras model a model of unspool's, which gives the same numbers.
+    """Convert a Keras model to an unspool model that returns the same numbers.
 
-    Encoders and decoders of LSTM, dense and convolutional layers can be had; a layer that has no
-    counterpart is named. Needs Keras: pip install "unspool[keras]".
+    Encoders and decoders may consist of LSTM, dense and convolutional layers; any other layer is
+    refused by its name. This needs Keras: pip install "unspool[keras]".
     """
     from unspool._files import check_output_path
     from unspool.cli.options import say
     from unspool.interop.keras import from_keras
 
     check_output_path(output)
-    made = from_keras(model, second_input=second_input, forecast=forecast, max_length=max_length)
-    made.save(output)
-    say(f"{output}: {' '.join(repr(made).split())}")
+    converted = from_keras(
+        model,
+        second_input=second_input,  # type: ignore[arg-type]  # from_keras checks it
+        forecast=forecast,
+        max_length=max_length,
+    )
+    converted.save(output)
+    say(f"{output}: {' '.join(repr(converted).split())}")

@@ -1,4 +1,4 @@
-"""`unspool inspect`: what a model file holds."""
+"""`unspool inspect`: print what a model file holds."""
 
 from math import isfinite
 from typing import Any
@@ -9,9 +9,9 @@ EXAMPLE = "unspool inspect etth1.unspool"
 
 
 def inspect(model: Model) -> None:
-    """Print what a model is: parameters, features, layers with their sizes, training, backends.
+    """Print a model's parameters, features, training, layers with their shapes, and backends.
 
-    Of a detector (`unspool detect --save`) also how it scores, and its threshold.
+    For a detector (`unspool detect --save`), its kind of score and its threshold are printed too.
     """
     from rich.table import Table
 
@@ -26,18 +26,18 @@ def inspect(model: Model) -> None:
     detector = whole if isinstance(whole, AnomalyDetector) else None
     whole = whole if detector is None else detector.model_
     defaults = type(whole)().get_params(deep=False)
-    trained: Any = getattr(whole, "autoencoder_", whole)  # what a classifier reads its codes from
+    trained: Any = getattr(whole, "autoencoder_", whole)  # the encoder of a classifier
     changed = {
         name: value
         for name, value in whole.get_params(deep=False).items()
-        if value != defaults[name] and name not in ("device", "verbose")  # of a run, not a model
+        if value != defaults[name] and name not in ("device", "verbose")  # of a run, not of a model
     }
     facts = {"model": type(whole).__name__}
     if whole is not trained:
         facts["encoder of"] = type(trained).__name__
         facts["classes"] = ", ".join(map(str, whole.classes_))
     parameters = ", ".join(f"{k}={v!r}" for k, v in changed.items())
-    facts["parameters"] = parameters or "all as by default"
+    facts["parameters"] = parameters or "all at their defaults"
     names = getattr(trained, "feature_names_in_", None)
     features = f"{trained.scaler_.shift.size}"
     if names is not None and len(names) == trained.scaler_.shift.size:
@@ -45,20 +45,20 @@ def inspect(model: Model) -> None:
     facts["features"] = features
     if trained.window_ is not None:
         facts["windows"] = f"{trained.window_[0]} steps, stride {trained.window_[1]}"
-    facts["longest seen"] = f"{trained.max_length_} steps"
+    facts["longest sequence"] = f"{trained.max_length_} steps"
     if getattr(trained, "patch_size_", 1) > 1:
         facts["patches"] = f"{trained.patch_size_} steps"
     history, best = whole.history_, whole.history_["best_epoch"]
     losses = f"loss {history['loss'][best]:.4g}"
     if "val_loss" in history:
         losses += f", validation {history['val_loss'][best]:.4g}"
-    known = f"{len(history['loss'])} epochs, kept {best + 1}: {losses}"
-    if not isfinite(history["loss"][best]):  # as `from_keras` has it
-        known = "not known, the model comes from elsewhere"
-    facts["training"] = known
+    training = f"{len(history['loss'])} epochs, weights of epoch {best + 1} kept: {losses}"
+    if not isfinite(history["loss"][best]):  # `from_keras` sets NaN
+        training = "unknown, the model was imported"
+    facts["training"] = training
     if detector is not None:
         facts |= _of_detector(detector)
-    facts["made by"] = ", ".join(f"{name} {v}" for name, v in contents.versions.items())
+    facts["written by"] = ", ".join(f"{name} {v}" for name, v in contents.versions.items())
 
     backends = Table("layer", "runs on", box=None, pad_edge=False)
     for name, backend in trained.module_.backends().items():
@@ -75,19 +75,23 @@ def inspect(model: Model) -> None:
 
 
 def _of_detector(detector: Any) -> dict[str, str]:
-    """How a detector scores, and what its threshold is."""
+    """Return how a detector scores, and its threshold."""
     parameters = detector._parameters
     threshold = detector.thresholds_[parameters["kind"]]
-    of = "sequences as wholes" if detector._of_sequences else f"windows of {detector.window_} steps"
+    of = "whole sequences" if detector._of_sequences else f"windows of {detector.window_} steps"
     rate = f"rate {threshold.rate:g}"
     if threshold.kind == "alarms":
         rate = f"{threshold.rate:g} alarms in {threshold.steps_per_period:g} steps"
     if threshold.kind == "moving":
         rate += f", memory {threshold.memory:,}"
     return {
-        "detector": f"score {parameters['kind']}, {of}, events {parameters['gap']} steps apart",
+        "detector": (
+            f"score {parameters['kind']} of {of}; events are at least {parameters['gap']} steps "
+            "apart"
+        ),
         "threshold": (
-            f"{threshold.kind}, {rate}; {threshold.start:.4g} at first, of {threshold.n_scores:,} "
-            f"normal scores worth {threshold.n_effective:,.3g} independent ones"
+            f"{threshold.kind}, {rate}; it starts at {threshold.start:.4g}, from "
+            f"{threshold.n_scores:,} normal scores, which are worth {threshold.n_effective:,.3g} "
+            "independent ones"
         ),
     }

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and the data they lead to."""
+"""Arguments and options that several commands share, and how the commands read data and models."""
 
 import inspect
 from collections.abc import Callable
@@ -25,27 +25,53 @@ Model = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="A file that `unspool fit` wrote, or `unspool detect --save`: the model in it.",
+        help="A model file that `unspool fit` wrote; or a detector that `unspool detect --save` "
+        "wrote, of which the model is used.",
     ),
 ]
 Output = Annotated[
     Path | None,
     typer.Option(
-        "-o", "--output", metavar="OUT", help="A .csv, .parquet or .npy file; stdout otherwise."
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="A .csv, .parquet or .npy file; by default, CSV is printed to stdout.",
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="A torch device; auto takes a GPU if any.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", help="PyTorch device such as cpu or cuda; auto uses a GPU if there is one."
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Do not show a progress bar.")]
+SEED_HELP = "Random seed; runs with the same seed give the same result."
+
+# What a model has to do for a command, by the method that the command calls.
+ABILITIES = {
+    "transform": "encodes sequences",
+    "features": "has an LSTM encoder",
+    "reconstruct": "reconstructs",
+    "reconstruction_error": "reconstructs",
+    "forecast": "forecasts",
+}
 
 stderr = console(stderr=True)
 
 
 def say(message: str) -> None:
-    """Say something about the data, on stderr, in one line."""
+    """Print a message to stderr, in one line."""
     stderr.print(printable_line(message))
 
 
+def with_article(class_name: str) -> str:
+    """Return the name of a class with "a" or "an" before it."""
+    an = class_name[0] in "AEIOU" or class_name.startswith("LSTM")
+    return f"{'an' if an else 'a'} {class_name}"
+
+
 def load_model(path: Path, device: str = "auto") -> "Trained":
-    """The model in a file; of a file with a detector, the model that it rests on."""
+    """Load the model in a file; if it holds a detector, return the detector's model."""
     from unspool.estimators.anomaly_detector import AnomalyDetector
     from unspool.estimators.loading import load
 
@@ -55,63 +81,80 @@ def load_model(path: Path, device: str = "auto") -> "Trained":
     return cast("Trained", loaded)
 
 
-def able(trained: "Trained", method: str) -> "Trained":
-    """`trained`, if it has that method."""
+def require(trained: "Trained", method: str, command: str) -> "Trained":
+    """Return the model, or raise an `InputError` if it lacks the method that a command needs."""
     from unspool.errors import InputError
 
     if not hasattr(trained, method):
+        held = with_article(type(trained).__name__)
         raise InputError(
-            f"`{method}` is not for a {type(trained).__name__}, which this file holds; fit a "
-            "model that can do it, see `unspool fit --help`."
+            f"`{command}` needs a model that {ABILITIES[method]}, but this file holds {held}; "
+            "`unspool fit --help` lists the kinds of models."
         )
     return trained
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of DATA are: the options of every command with data."""
+    """The roles of the columns of DATA: options of every command that reads data."""
 
     columns: Annotated[
-        str | None, typer.Option(metavar="A,B,…", help="Columns that are features.")
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Names of the feature columns. By default: with a model, those it was trained on; "
+            "else all columns that have no other role.",
+        ),
     ] = None
-    time: Annotated[str | None, typer.Option(help="Column that is the time.")] = None
-    id: Annotated[str | None, typer.Option(help="Column that separates series.")] = None
+    time: Annotated[
+        str | None,
+        typer.Option(help="Name of the time column; by default recognised by name or content."),
+    ] = None
+    id: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the column that separates series; by default recognised by name."
+        ),
+    ] = None
     label: Annotated[
         str | None,
-        typer.Option(help="Column that is the label: carried along, never trained on."),
+        typer.Option(
+            help="Name of the label column; by default recognised by name. Labels are passed on "
+            "to the output and never used for training."
+        ),
     ] = None
-    rows: Annotated[bool, typer.Option("--rows", help="Each row of the file is one sequence.")] = (
-        False
-    )
+    rows: Annotated[bool, typer.Option("--rows", help="Each row of DATA is one sequence.")] = False
 
     def names(self) -> list[str] | None:
-        """The columns that are features, where they were named."""
+        """Return the names in --columns, or None without that option."""
         return None if self.columns is None else [one.strip() for one in self.columns.split(",")]
 
 
 @dataclass(frozen=True)
 class Reading(Columns):
-    """How to read DATA as sequences, or as windows of long series."""
+    """How DATA is read for training: as sequences, or as windows of long series."""
 
     window: Annotated[
-        int | None,
-        typer.Option(help="Cut long series into windows of so many steps; as in fit if left out."),
+        int | None, typer.Option(help="Cut long series into windows of this many steps.")
     ] = None
     stride: Annotated[
-        int | None,
-        typer.Option(help="Steps from one window to the next; 1 if left out, or as in fit."),
+        int | None, typer.Option(help="Steps from one window to the next; 1 by default.")
     ] = None
     keep_short: Annotated[
-        bool, typer.Option("--keep-short", help="Take series shorter than the window whole.")
+        bool,
+        typer.Option(
+            "--keep-short",
+            help="Keep series that are shorter than the window, each as one sequence.",
+        ),
     ] = False
 
     def read(
         self, data: Path, model: "Trained | None" = None, *, tail: bool = False, more: int = 0
     ) -> "FileData":
-        """Read the file and say what was taken for what.
+        """Read the file, and print the role of each column.
 
-        With a `model`, its window, stride and feature names stand in for what is not given. A
-        window gets `more` steps than asked for: its future.
+        Options that are not given are taken from the `model`: window, stride and feature names.
+        Each window is lengthened by `more` steps, which are its future.
         """
         from unspool.data.files import TABLES, read_file
         from unspool.errors import InputError
@@ -147,10 +190,26 @@ class Reading(Columns):
         return loaded
 
 
-def reads_data(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that are the fields of its arguments' dataclasses.
+@dataclass(frozen=True)
+class ReadingForModel(Reading):
+    """How DATA is read for a trained model: by default as in training."""
 
-    An argument annotated with `Reading`, say, is made of the options that `Reading` has.
+    window: Annotated[
+        int | None,
+        typer.Option(
+            help="Cut long series into windows of this many steps; by default as in training."
+        ),
+    ] = None
+    stride: Annotated[
+        int | None,
+        typer.Option(help="Steps from one window to the next; by default as in training."),
+    ] = None
+
+
+def reads_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Add to a command the options that are fields of its dataclass arguments.
+
+    An argument annotated with `Reading`, for example, is built from the options of `Reading`.
     """
     signature = inspect.signature(command)
     groups: dict[str, Any] = {
@@ -158,7 +217,7 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
         for name, one in signature.parameters.items()
         if is_dataclass(one.annotation)
     }
-    own = [one for name, one in signature.parameters.items() if name not in groups]
+    plain = [one for name, one in signature.parameters.items() if name not in groups]
     shared = [
         inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
@@ -175,9 +234,9 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
         }
         command(**given, **made)
 
-    # typer looks at the signature and at the annotations.
+    # typer reads the signature and the annotations.
     with_groups.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *shared]
+        parameters=[*(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in plain), *shared]
     )
-    with_groups.__annotations__ = {one.name: one.annotation for one in [*own, *shared]}
+    with_groups.__annotations__ = {one.name: one.annotation for one in [*plain, *shared]}
     return with_groups

@@ -1,4 +1,4 @@
-"""`unspool plot`: pictures of a model and of what it makes of data."""
+"""`unspool plot`: draw a model, its reconstructions, codes and forecasts."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -8,15 +8,14 @@ import numpy as np
 import typer
 
 from unspool.cli import options
-from unspool.cli.options import Model, Reading, able, load_model, reads_data
+from unspool.cli.options import Model, ReadingForModel, load_model, reads_data, require
+from unspool.cli.pictures import PICTURE_ENDINGS, save_picture
 
-EXAMPLE = "unspool plot reconstruction etth1.unspool ETTh1.csv -o again.png"
-
-ENDINGS = (".png", ".svg", ".pdf", ".jpg")
+EXAMPLE = "unspool plot reconstruction etth1.unspool ETTh1.csv -o picture.png"
 
 
 class Picture(StrEnum):
-    """What to draw."""
+    """The kinds of pictures."""
 
     history = "history"
     reconstruction = "reconstruction"
@@ -28,8 +27,8 @@ class Picture(StrEnum):
     diagram = "diagram"
 
 
-OF_THE_MODEL = (Picture.history, Picture.weights, Picture.diagram)
-COUNTED = (Picture.reconstruction, Picture.trace, Picture.forecast, Picture.images)
+WITHOUT_DATA = (Picture.history, Picture.weights, Picture.diagram)
+WITH_COUNT = (Picture.reconstruction, Picture.trace, Picture.forecast, Picture.images)
 
 
 @reads_data
@@ -37,48 +36,59 @@ def plot(
     picture: Annotated[
         Picture,
         typer.Argument(
-            help="history: losses by epoch. reconstruction: input and reconstruction. trace: the "
-            "numbers of the code over consecutive windows. scatter: the codes in two dimensions, "
-            "by class. forecast: sequences, how they go on, and the forecast. images: images over "
-            "their reconstructions. weights: those of the first dense layer, as images. diagram: "
-            "the layers of the model."
+            help="history: losses per epoch. reconstruction: sequences and their reconstructions. "
+            "trace: codes of consecutive windows. scatter: codes in two dimensions, coloured by "
+            "class. forecast: sequences, their continuations, and the forecasts. images: images "
+            "above their reconstructions. weights: weights of the first dense layer, as images. "
+            "diagram: layers of the model."
         ),
     ],
     model: Model,
     data: Annotated[
-        Path | None, typer.Argument(metavar="[DATA]", help="What to draw a picture of.")
+        Path | None,
+        typer.Argument(
+            metavar="[DATA]", help="Data for all pictures but history, weights and diagram."
+        ),
     ] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="OUT", help="A .png, .svg, .pdf or .jpg file.")
     ] = Path("unspool.png"),
     count: Annotated[
         int | None,
-        typer.Option(help="Sequences to show: 200 in a trace, else 5 by default."),
+        typer.Option(
+            help="Number of sequences to show; by default 200 in a trace and 5 in other pictures."
+        ),
     ] = None,
-    start: Annotated[int | None, typer.Option(help="The first sequence of a trace.")] = None,
+    start: Annotated[
+        int | None, typer.Option(help="Index of the first sequence of a trace, from 0.")
+    ] = None,
     *,
-    reading: Reading,
+    reading: ReadingForModel,
 ) -> None:
-    """Draw a picture of MODEL, or of what it makes of DATA, into a file."""
+    """Draw a picture of MODEL, or of its results on DATA, and write it to a file."""
     import matplotlib
 
     matplotlib.use("Agg")
     from unspool import _checks, plots
-    from unspool._files import atomic_write, check_output_path
+    from unspool._files import check_output_path
     from unspool.errors import InputError
 
     _checks.raise_all(
         _checks.whole("--count", count, 1, none=True),
         _checks.whole("--start", start, 0, none=True),
     )
-    if count is not None and picture not in COUNTED:
-        raise InputError(f"A picture of the {picture.value} takes no --count; leave it out.")
+    if count is not None and picture not in WITH_COUNT:
+        raise InputError(f"The picture {picture.value} has no --count; leave it out.")
     if start is not None and picture is not Picture.trace:
-        raise InputError(f"A picture of the {picture.value} takes no --start; leave it out.")
-    if picture in OF_THE_MODEL and (data is not None or reading != Reading()):
-        raise InputError(f"A picture of the {picture.value} takes no DATA and no options for it.")
-    if output.suffix.lower() not in ENDINGS:
-        raise InputError(_checks.unknown_name("ending of a picture", output.suffix, ENDINGS))
+        raise InputError(f"The picture {picture.value} has no --start; leave it out.")
+    if picture in WITHOUT_DATA and (data is not None or reading != ReadingForModel()):
+        raise InputError(
+            f"The picture {picture.value} needs no DATA; leave out DATA and its options."
+        )
+    if output.suffix.lower() not in PICTURE_ENDINGS:
+        raise InputError(
+            _checks.unknown_name("ending of a picture", output.suffix, PICTURE_ENDINGS)
+        )
     check_output_path(output)
     trained = load_model(model)
     display: Any
@@ -89,7 +99,7 @@ def plot(
     elif picture is Picture.diagram:
         display = plots.ModelDiagramDisplay.from_estimator(trained)
     elif data is None:
-        raise InputError(f"A picture of the {picture.value} needs DATA behind MODEL.")
+        raise InputError(f"The picture {picture.value} needs DATA; name a file after MODEL.")
     else:
         more = trained.horizon_ if picture is Picture.forecast else 0
         loaded = reading.read(data, trained, more=more)
@@ -99,26 +109,29 @@ def plot(
                 trained, source, n_sequences=count or 5
             )
         elif picture is Picture.images:
-            display = plots.ImagesDisplay.from_estimator(trained, source, count=count or 5)
+            display = plots.ImagesDisplay.from_estimator(trained, source, n_images=count or 5)
         elif picture is Picture.forecast:
-            display = _continuations(able(trained, "forecast"), source, count or 5)
+            display = _continuations(
+                require(trained, "forecast", "plot forecast"), source, count or 5
+            )
         elif picture is Picture.trace:
             start = start or 0
             shown = source[start : start + (count or 200)]
             if not len(shown):
-                raise InputError(f"Expected --start below {len(source)}, got {start}.")
+                raise InputError(
+                    f"--start must be below {len(source)}, the number of sequences, got {start}."
+                )
             display = plots.CodeTraceDisplay.from_estimator(trained, shown)
         else:
             display = plots.CodeScatterDisplay.from_estimator(
                 trained, source, loaded.index.get("label")
             )
-    with atomic_write(output) as file:
-        display.figure_.savefig(file, format=output.suffix[1:].lower(), dpi=150)
+    save_picture(display, output)
     options.say(f"wrote {output}")
 
 
 def _continuations(trained: Any, source: Any, count: int) -> Any:
-    """Some sequences, spread over all of them, without their ends; the ends; and the forecasts."""
+    """Draw some sequences without their last steps, these steps, and the forecasts of them."""
     from unspool import plots
     from unspool.data.futures import Futures
     from unspool.data.sequences import Sequences

@@ -1,12 +1,21 @@
-"""`unspool reconstruct`: sequences in, what the model makes of them out."""
+"""`unspool reconstruct`: write the reconstructions of sequences."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from unspool.cli.options import Data, Device, Model, Output, Reading, able, load_model, reads_data
+from unspool.cli.options import (
+    Data,
+    Device,
+    Model,
+    Output,
+    ReadingForModel,
+    load_model,
+    reads_data,
+    require,
+)
 
-EXAMPLE = "unspool reconstruct etth1.unspool ETTh1.csv -o again.csv"
+EXAMPLE = "unspool reconstruct etth1.unspool ETTh1.csv -o reconstruction.csv"
 
 
 @reads_data
@@ -16,21 +25,21 @@ def reconstruct(
     output: Output = None,
     device: Device = "auto",
     *,
-    reading: Reading,
+    reading: ReadingForModel,
 ) -> None:
-    """Write the reconstruction of DATA, a row for every time step, in the units of the data.
+    """Write the reconstruction of DATA, one row per time step, in the units of the data.
 
-    Where the data is long series, overlapping windows are averaged and the rows are those of the
-    series. An .npy file has the features alone: (rows, F) for long series, else (N, T, F) with
-    NaN past the end of a sequence. A model whose training cut the last steps off every sequence
-    (--horizon) reconstructs what comes before them.
+    For long series, overlapping windows are averaged, and the rows are the steps of the series. An
+    .npy file has only the features, in an array of shape (rows, F) for long series, else (N, T, F)
+    with NaN after the end of a sequence. If training with --horizon took the last steps
+    of each sequence as the target of a forecast, only the steps before them are reconstructed.
     """
-    from unspool.cli.by_step import step_columns
+    from unspool.cli.step_columns import step_columns
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
 
     check_writable(output)
-    trained = able(load_model(model, device=device), "reconstruct")
+    trained = require(load_model(model, device=device), "reconstruct", "reconstruct")
     loaded = reading.read(data, trained, tail=True)
     loaded = replace(loaded, source=trained._without_future(loaded.source))
     source = loaded.source

@@ -1,4 +1,4 @@
-"""`unspool score`: how badly the model reconstructs each sequence, or each step."""
+"""`unspool score`: write the reconstruction error of each sequence, or of each step."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from unspool.cli.options import (
     Device,
     Model,
     Output,
-    Reading,
-    able,
+    ReadingForModel,
     load_model,
     reads_data,
+    require,
     say,
 )
 
@@ -24,25 +24,25 @@ def score(
     output: Output = None,
     device: Device = "auto",
     *,
-    reading: Reading,
+    reading: ReadingForModel,
 ) -> None:
     """Write the reconstruction error of every sequence, or of every time step of long series.
 
-    For long series the errors of overlapping windows are averaged step by step, and a last window
-    is laid at the end of each series, so that every step has one, but for the last ones where
-    --window adds the steps of a forecast. Errors are in the model's scaled
-    units: about 1 is what the mean would do.
+    For long series, the errors of overlapping windows are averaged at each step. The last window
+    ends at the end of the series, so every step has an error; a model with a horizon has none for
+    the last steps. Errors are in the model's scaled units, in which a model that always returns the
+    mean has an error of about 1.
 
-    Two scores of all of it go to stderr, 1 where reconstructions are perfect: R² is 0 for a model
-    that always gives the mean of every feature, the skill score for one that gives the mean
-    sequence.
+    Two scores of the whole data are printed to stderr. Both are 1 for perfect reconstructions. R²
+    is 0 for a model that always returns the mean of every feature; the skill score is 0 for a model
+    that always returns the mean sequence.
     """
-    from unspool.cli.by_step import step_columns
+    from unspool.cli.step_columns import step_columns
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
 
     check_writable(output)
-    trained = able(load_model(model, device=device), "reconstruction_error")
+    trained = require(load_model(model, device=device), "reconstruction_error", "score")
     loaded = reading.read(data, trained, tail=True)
     if isinstance(loaded.source, Windows):
         by_step = trained.reconstruction_error(loaded.source, per="step", merge=True)

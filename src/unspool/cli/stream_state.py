@@ -1,4 +1,4 @@
-"""Where `unspool detect --follow` stopped, in a file, so that it can go on from there."""
+"""The state file of `unspool detect --follow`, from which a later run continues."""
 
 import hashlib
 import zipfile
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool._files import atomic_write
-from unspool.cli.growing import Growing, digest_of
+from unspool.cli.followed_file import FollowedFile, digest_of
 from unspool.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,50 +23,54 @@ def write_state(
     path: Path,
     contents: "Contents",
     stream: "DetectorStream",
-    growing: Growing,
+    followed: FollowedFile,
     rows: int,
     line: int,
 ) -> None:
-    """Write what `read_state` reads.
+    """Write the state of a run, which `read_state` reads.
 
     Parameters
     ----------
     path : Path
+        Path of the state file.
     contents : Contents
-        Of the detector.
+        Contents of the detector's file.
     stream : DetectorStream
-    growing : Growing
-        What was followed.
-    rows, line : int
-        Lines of data over all runs, and the number of the last line in the file.
+        The stream that scored the lines.
+    followed : FollowedFile
+        The file that was followed.
+    rows : int
+        Number of lines of data, over all runs.
+    line : int
+        Number of the last line in the followed file.
     """
     arrays: dict[str, npt.NDArray[Any]] = {PREFIX + k: v for k, v in stream.state().items()}
     arrays["detector"] = _digest_of(contents)
     arrays["rows"], arrays["line"] = np.array(rows), np.array(line)
-    if growing.grows:
-        arrays["position"] = np.array(growing.position)
-        arrays["beginning"] = np.frombuffer(digest_of(growing.beginning), np.uint8)
+    if followed.grows:
+        arrays["position"] = np.array(followed.position)
+        arrays["beginning"] = np.frombuffer(digest_of(followed.beginning), np.uint8)
     with atomic_write(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def read_state(
-    path: Path, contents: "Contents", stream: "DetectorStream", growing: Growing
+    path: Path, contents: "Contents", stream: "DetectorStream", followed: FollowedFile
 ) -> tuple[int, int]:
-    """Take up the state of an earlier run, if there is one.
+    """Restore the state of an earlier run, if its file exists.
 
-    Where the same file is followed again it is read on from the line that came next; it is known
-    by its first bytes. Another one, such as a new log file, is read from its beginning.
+    If the same file is followed again, which is recognised by its first bytes, it is continued at
+    the next line. Another file, such as a new log file, is read from its beginning.
 
     Returns
     -------
     int, int
-        As `write_state` has them; 0 where there is no such file.
+        `rows` and `line` of `write_state`; 0 if there is no state file.
 
     Raises
     ------
     InputError
-        For a file that holds no such state, or that of another detector.
+        If the file does not hold a state, or the state of another detector.
     """
     if not path.exists():
         return 0, 0
@@ -79,24 +83,24 @@ def read_state(
         beginning = arrays.get("beginning")
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         raise InputError(
-            f"{path}: this is no state that --follow wrote; remove it, or give another --state."
+            f"{path}: this is not a state file of --follow; remove it, or give another --state."
         ) from None
     if not np.array_equal(detector, _digest_of(contents)):
         raise InputError(
-            f"{path}: the state is that of another detector; give the same one with --model, or "
+            f"{path}: this is the state of another detector; give that detector with --model, or "
             "another --state."
         )
     try:
         stream.restore(state)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    if growing.grows and beginning is not None:
-        growing.go_on(position, beginning.tobytes())
+    if followed.grows and beginning is not None:
+        followed.resume(position, beginning.tobytes())
     return rows, line
 
 
 def _digest_of(contents: "Contents") -> npt.NDArray[np.uint8]:
-    """Tells detectors apart: by all of their arrays."""
+    """Return a digest of all arrays of a detector, by which it is recognised."""
     hasher = hashlib.sha256()
     for name in sorted(contents.tensors):
         tensor = np.ascontiguousarray(contents.tensors[name])

@@ -1,10 +1,10 @@
-"""`unspool warmup`: compile what training and encoding run on, before they do."""
+"""`unspool warmup`: compile the kernels before their first use."""
 
 EXAMPLE = "unspool warmup"
 
 
 def warmup() -> None:
-    """Compile what models run on and keep it, so that no later run has to wait for it."""
+    """Compile the kernels that models run on, and cache them, so that no later run has to wait."""
     from time import perf_counter
 
     import torch
@@ -24,11 +24,12 @@ def warmup() -> None:
     with torch.inference_mode():
         model(torch.zeros(1, 1, 1))
         LSTMEncoder(1, 1, kernels=Kernels.of(1, 1, 1))(torch.zeros(1, 1, 1))
-    say(f"compiled code is ready after {perf_counter() - start:.1f} s")
+    say(f"the compiled kernels are ready after {perf_counter() - start:.1f} s")
     if folder is None:
         say(
-            "it is not kept: no folder for it can be written, and every run compiles anew; "
-            "the variable NUMBA_CACHE_DIR can name a folder"
+            "they are not cached, since no cache folder is writable, and every process compiles "
+            "them "
+            "again; set the variable NUMBA_CACHE_DIR to a writable folder"
         )
     else:
-        say(f"it is kept in {folder}")
+        say(f"they are cached in {folder}")

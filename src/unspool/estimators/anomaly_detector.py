@@ -1,4 +1,4 @@
-"""`AnomalyDetector`: scores, thresholds and events over any model of unspool or a simple rival."""
+"""`AnomalyDetector`: scores, thresholds and events, with an unspool model or a baseline."""
 
 from typing import Any, Self
 
@@ -210,14 +210,14 @@ class AnomalyDetector(Detects):
         """What is wrong with the parameters, all of it at once."""
         complaints = definition("AnomalyDetector").complaints(self.get_params(deep=False))
         inner = unfrozen(self.model)
-        ours = isinstance(inner, Model)
-        if inner is not self.model and not (ours and inner.__sklearn_is_fitted__()):
+        is_model = isinstance(inner, Model)
+        if inner is not self.model and not (is_model and inner.__sklearn_is_fitted__()):
             complaints.append(
-                "`model` is a FrozenEstimator, which must hold a fitted model of unspool."
+                "`model` is a FrozenEstimator, which must hold a fitted unspool model."
             )
-        elif not ours and inner is not None and not _is_rival(inner):
+        elif not is_model and inner is not None and not _is_baseline(inner):
             complaints.append(
-                "`model` must be an autoencoder or a forecaster of unspool, a rival of "
+                "`model` must be an unspool autoencoder or forecaster, a baseline of "
                 f"unspool.anomaly.baselines, or None, got {_checks.shown(self.model)}."
             )
         return complaints
@@ -261,7 +261,7 @@ class AnomalyDetector(Detects):
 
     def _fit(self, X: Any, calibration: Any) -> None:
         """Train on one part of the data, learn scales and thresholds from the other."""
-        self.__dict__.pop("scales_", None)  # until all is learned this is not a fitted detector
+        self.__dict__.pop("scales_", None)  # the detector counts as fitted once all is learned
         self._parameters = detector_file.parameters_of(self)
         given = read_input(X)
         self._note_features(X, given)
@@ -270,7 +270,7 @@ class AnomalyDetector(Detects):
         ready = inner is not self.model
         if ready:
             known = getattr(inner, "feature_names_in_", ())
-            if len(known) == given.n_features:  # those of a table (N, T) are of its steps
+            if len(known) == given.n_features:  # the names of a table (N, T) are those of steps
                 check_same_names(given.names, known)
         without = {"trailing"} if self._of_sequences else set()
         if inner is not None and not isinstance(inner, BaseAutoencoder):
@@ -280,7 +280,7 @@ class AnomalyDetector(Detects):
         if calibration is not None:
             training, held_out = given, self._like_fit(read_input(calibration), calibration)
             check_same_form(held_out, of_sequences=self._of_sequences)
-            unseen = held_out  # by the codes, to which a window of theirs has no distance
+            unseen = held_out  # by the codes: a training window has no distance to its code
         elif ready:
             training = held_out = unseen = given
             if "code" in kinds:
@@ -312,7 +312,7 @@ class AnomalyDetector(Detects):
         self.offset_ = self._offset(X, normal[self.kind])
 
     def _offset(self, X: Any, normal: list[FloatArray]) -> float:
-        """The fixed threshold of `predict`, from the data of `fit` or scores of held-out data."""
+        """The fixed threshold of `predict`, from the data of `fit` or from held-out scores."""
         if not isinstance(self.contamination, str):
             scores = self.score_samples(X)
             each = scores if isinstance(scores, list) else [scores]
@@ -322,7 +322,7 @@ class AnomalyDetector(Detects):
         return float(np.percentile(-np.concatenate(normal), 100 * self.rate))
 
     def _normal(self, kind: str, found: list[SeriesErrors], scale: FloatArray) -> list[FloatArray]:
-        """Scores of held-out data, from their errors: a list of one array for sequences."""
+        """Scores of held-out data from their errors; a list of one array for sequences."""
         scores = [scoring.step_scores(kind, one, scale) for one in found]
         return [highest_scores(scores)] if self._of_sequences else scores
 
@@ -338,6 +338,6 @@ class AnomalyDetector(Detects):
         )
 
 
-def _is_rival(model: Any) -> bool:
+def _is_baseline(model: Any) -> bool:
     names = ("reconstruct", "window_scores", "step_errors")
     return not isinstance(model, type) and any(hasattr(model, name) for name in names)

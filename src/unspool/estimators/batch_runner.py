@@ -91,7 +91,7 @@ class BatchRunner:
         single = not training and batch <= SINGLE_THREAD_BATCH
         if single or not self.module.runs_compiled(batch, training=training):
             return nullcontext()
-        return threads.own_only()
+        return threads.pytorch_on_one_thread()
 
     @contextmanager
     def initial_sample(

@@ -1,4 +1,4 @@
-"""`DenseAutoencoder`: rows, images or short sequences wound onto a small vector by dense layers."""
+"""`DenseAutoencoder`: dense layers encode rows, images or short sequences as short vectors."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""`LSTMAutoencoder`: sequences wound onto a small vector by an LSTM, and unwound by another."""
+"""`LSTMAutoencoder`: an LSTM encodes sequences as short vectors, and another decodes them."""
 
 from collections.abc import Sequence
 

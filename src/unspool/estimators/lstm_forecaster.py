@@ -1,4 +1,4 @@
-"""`LSTMForecaster`: what comes next after a sequence."""
+"""`LSTMForecaster`: forecasts of the steps that follow a sequence."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -354,14 +354,14 @@ class LSTMForecaster(BaseForecaster):
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator
     ) -> dict[str, Any]:
-        """Solve for the linear maps, then train what is left over; see `linear_maps`."""
+        """Solve for the linear maps, then train the network on their error; see `linear_maps`."""
         skip, objective = self.module_.skip, self._objective(generator)
         if skip is None:
             return self._train(objective, batches, validation)
         decoders = self.module_.decoders
         for decoder in decoders.values():
             silence(decoder)
-        with threads.own_only():
+        with threads.pytorch_on_one_thread():
             solve(skip, batches, every_step=self.every_step)
         first = None if validation is None else evaluate(self.module_, objective, validation)
         history = self._train(objective, batches, validation)

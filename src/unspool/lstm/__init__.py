@@ -1,17 +1,24 @@
-"""The recurrence: one contract, a table of backends that keep it.
+"""The LSTM recurrence: one function, `lstm`, and a table of backends that compute it.
 
-`lstm` (in `dispatch`) runs whole sequences through the backend that `choose` names:
+`lstm` runs a batch of whole sequences through one layer, on the backend that `choose` selects:
 
-========== ============================================= =====================================
-backend    what                                          serves
-========== ============================================= =====================================
-compiled   compiled kernels of our own, on a CPU         every cell
-torch      torch's own LSTM: oneDNN on a CPU, cuDNN      tanh cells with sigmoid gates
-stepwise   the equations, a step at a time, in autograd  every cell; slow
-========== ============================================= =====================================
+========== ================================================= ==================================
+backend    implementation                                    serves
+========== ================================================= ==================================
+compiled   kernels compiled by Numba, on the CPU             all cells, float32 and float64
+torch      torch's LSTM: oneDNN on a CPU, cuDNN on a GPU     tanh cells with sigmoid gates
+stepwise   the equations step by step, under autograd; slow  all cells, all dtypes and devices
+========== ================================================= ==================================
 
-`reference` holds the equations in NumPy: what every backend is held against, and the forward pass
-of a trained model outside PyTorch. It loads without PyTorch, the others with their first use.
+`unspool.lstm.reference` contains the equations in NumPy, forward and backward. All backends are
+tested against it.
+
+To add a backend, write a module in ``lstm/backends/`` with the two functions of
+`unspool.lstm.backends.Backend`, ``refusal`` and ``run``, and enter it in `BACKENDS` by its name, at
+its place in the order of preference. ``tests/lstm/test_backends.py`` then compares its results and
+gradients with the reference, and fails first.
+
+`reference` needs NumPy alone. The names of this package load PyTorch when they are first used.
 """
 
 from unspool._lazy import attach as _attach

@@ -1,31 +1,53 @@
-"""What a backend of the recurrence is asked for, beyond the numbers."""
+"""The description of a call of `lstm` that backends decide upon."""
 
 from dataclasses import dataclass
 
 import torch
 
+from unspool._types import CellActivationName, GateActivationName, StatisticName
+
 
 @dataclass(frozen=True)
 class Call:
-    """What a backend is asked for; see `unspool.lstm.dispatch.lstm`.
+    """Everything about a call of `lstm` that decides which backend can run it.
 
     Parameters
     ----------
-    activation, recurrent_activation : str
-    reverse, return_sequences : bool
-    training : bool
-        Whether gradients are wanted.
-    device : str
-        Kind of device, such as "cpu" or "cuda".
-    dtype : torch.dtype
-    batch, hidden : int, optional
-        Sequences, and units; None where they are not known yet.
+    activation : {"tanh", "relu"}, default "tanh"
+        Activation of the cell.
+    recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
+        Activation of the gates.
+    reverse : bool, default False
+        Whether each sequence is read from its last real step to its first.
+    return_sequences : bool, default True
+        Whether the states of all steps are returned, or the final states only.
+    training : bool, default True
+        Whether gradients will be computed.
+    device : str, default "cpu"
+        Type of the device, such as "cpu" or "cuda".
+    dtype : torch.dtype, default torch.float32
+        Type of the weights.
+    batch : int, optional
+        Number of sequences, B. None if it is not known yet.
+    hidden : int, optional
+        Number of hidden units, H. None if it is not known yet.
     statistics : tuple of {"last", "mean", "max", "min", "std"}, default ()
-        Of the states over the real steps; a backend gives them in place of the states.
+        Statistics of the states over the real steps that are returned instead of the states.
+
+    See Also
+    --------
+    choose : Name the backend that runs a call.
+    lstm : Run a call.
+
+    Examples
+    --------
+    >>> from unspool.lstm import Call, choose
+    >>> choose(Call(activation="relu")).name
+    'compiled'
     """
 
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
+    activation: CellActivationName = "tanh"
+    recurrent_activation: GateActivationName = "sigmoid"
     reverse: bool = False
     return_sequences: bool = True
     training: bool = True
@@ -33,4 +55,4 @@ class Call:
     dtype: torch.dtype = torch.float32
     batch: int | None = None
     hidden: int | None = None
-    statistics: tuple[str, ...] = ()
+    statistics: tuple[StatisticName, ...] = ()

@@ -1,7 +1,7 @@
 """Means over time of dilated convolutions, as a PyTorch operator ``unspool::kernel_means``.
 
-It is fast because the convolutions' values at the steps are never in memory, and each sequence is
-computed by itself, so that it has the same numbers alone and among others.
+It is fast because the values of the convolutions at the steps are never written to memory. Each
+sequence is computed independently, so that it has the same bits alone and in a batch.
 """
 
 import numpy as np
@@ -18,27 +18,29 @@ from unspool.lstm.compiled import convolutions
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.prepared import LIKE
 
-PRODUCTS = 1 << 21  # that are worth a thread
+PRODUCTS_PER_THREAD = 1 << 21  # at least, before another thread pays off
 
 
 def kernel_means(
     x: Tensor, lengths: Tensor | None, weight: Tensor, bias: Tensor, dilations: tuple[int, ...]
 ) -> Tensor:
-    """Means (B, K) over the real steps of ``hard_sigmoid(bias + weight * x)``.
+    """Return the means (B, K) over the real steps of ``hard_sigmoid(bias + weight * x)``.
 
-    The convolutions are causal, copies of its first step precede a sequence, so that a kernel with
-    mean 0 does not respond to where it begins. A sequence of no steps gives zeros.
-    Compiled code runs where it can (the CPU, no gradient asked for), PyTorch elsewhere.
+    The convolutions are causal. Copies of the first step precede a sequence, so that a kernel with
+    mean 0 does not respond to the level at which it begins. For a sequence without steps the means
+    are 0. Compiled code computes them on a CPU if no gradients are needed, else PyTorch.
 
     Parameters
     ----------
     x : tensor of shape (B, T, F)
-        What it holds past the end of a sequence has no effect; it has to be finite.
+        Values past the end of a sequence have no effect; they have to be finite.
     lengths : whole-number tensor of shape (B,), optional
+        Number of real steps of each sequence, all T by default.
     weight : tensor of shape (K, F, taps)
     bias : tensor of shape (K,)
     dilations : tuple of int
-        In steps; the first K / len(dilations) kernels have the first, and so on.
+        Dilations in steps. The first K / len(dilations) kernels have the first dilation, the next
+        ones the second, and so on.
     """
     grad = torch.is_grad_enabled() and any(one.requires_grad for one in (x, weight, bias))
     if grad or refusal(Call(device=x.device.type, dtype=x.dtype)) is not None:
@@ -48,7 +50,7 @@ def kernel_means(
 
 
 def convolved(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
-    """Causal convolutions (B, K, T) of sequences (B, T, F) with kernels (K, F, taps)."""
+    """Return causal convolutions (B, K, T) of sequences (B, T, F) with kernels (K, F, taps)."""
     before = (weight.shape[2] - 1) * dilation
     padded = functional.pad(x.transpose(1, 2), (before, 0), mode="replicate")
     return functional.conv1d(padded, weight, None, 1, 0, dilation)
@@ -57,7 +59,7 @@ def convolved(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
 def convolved_means(
     x: Tensor, lengths: Tensor | None, weight: Tensor, bias: Tensor, dilations: tuple[int, ...]
 ) -> Tensor:
-    """The same by PyTorch's operations, with gradients."""
+    """Return the result of `kernel_means`, computed by PyTorch with gradients."""
     (batch, steps, _), each = x.shape, len(weight) // len(dilations)
     if not steps:
         return x.new_zeros(batch, len(weight))
@@ -66,12 +68,12 @@ def convolved_means(
     if lengths is not None:
         count = lengths.clamp(min=1).to(x.dtype)[:, None]
         real = (torch.arange(steps, device=x.device) < lengths[:, None])[:, None]
-    found = []
+    means = []
     weights, biases = torch.split(weight, each), torch.split(bias, each)
-    for dilation, own, shift in zip(dilations, weights, biases, strict=True):
-        values = functional.hardsigmoid(convolved(x, own, dilation) + shift[:, None])
-        found.append((values if real is None else values.masked_fill(~real, 0)).sum(2) / count)
-    return torch.cat(found, 1)
+    for dilation, kernels, shift in zip(dilations, weights, biases, strict=True):
+        values = functional.hardsigmoid(convolved(x, kernels, dilation) + shift[:, None])
+        means.append((values if real is None else values.masked_fill(~real, 0)).sum(2) / count)
+    return torch.cat(means, 1)
 
 
 def _means(
@@ -79,10 +81,10 @@ def _means(
 ) -> Tensor:
     (batch, steps, features), (count, _, taps) = x.shape, weight.shape
     like, groups = LIKE[x.dtype], len(dilations)
-    sound = count == groups * (count // max(groups, 1)) and min(dilations, default=0) > 0
+    divisible = count == groups * (count // max(groups, 1)) and min(dilations, default=0) > 0
     given = [(tuple(one.shape), one.dtype) for one in (weight, bias)]
-    if not sound or given != [((count, features, taps), x.dtype), ((count,), x.dtype)]:
-        raise InputError(  # memory is at stake
+    if not divisible or given != [((count, features, taps), x.dtype), ((count,), x.dtype)]:
+        raise InputError(  # the kernel would leave the arrays
             f"Expected kernels (K, {features}, taps) and a bias (K,) in {x.dtype} with K a "
             f"multiple of the number of dilations, got {given} and {dilations}."
         )
@@ -96,7 +98,7 @@ def _means(
     weight = weight.transpose(1, 2).contiguous()  # (K, taps, F)
     spread = torch.tensor(dilations)
     out = x.new_empty(batch, count)
-    job = convolutions.Arguments(
+    arguments = convolutions.Arguments(
         batch,
         steps,
         features,
@@ -110,10 +112,12 @@ def _means(
         spread.data_ptr(),
         out.data_ptr(),
     )
-    record = np.array([tuple(job)], convolutions.RECORD)
-    workers = max(1, min(threads.count(), batch, batch * steps * weight.numel() // PRODUCTS))
+    record = np.array([tuple(arguments)], convolutions.RECORD)
+    workers = max(
+        1, min(threads.count(), batch, batch * steps * weight.numel() // PRODUCTS_PER_THREAD)
+    )
     size = BYTES // x.itemsize
-    values = convolutions.workspace_size(job, max(dilations), len(like) * size, size)
+    values = convolutions.workspace_size(arguments, max(dilations), len(like) * size, size)
     workspaces = [x.new_empty(values) for _ in range(workers)]
     threads.run(
         lambda first, last, thread: convolutions.means(

@@ -1,8 +1,8 @@
-"""Dense layers in inference, as a PyTorch operator ``unspool::rows``.
+"""Dense layers in inference, as a PyTorch operator ``unspool::dense``.
 
-What PyTorch gives for a row in float32 depends on how many rows there are: its library computes a
-few in another way than many. Here all rows are computed alike, so that a sequence has the same
-numbers alone and among others.
+PyTorch's float32 result for a row depends on the number of rows: its library computes small and
+large batches differently. Here all rows are computed in the same way, so that a sequence has the
+same bits alone and in a batch.
 """
 
 import numpy as np
@@ -18,26 +18,32 @@ from unspool.lstm.compiled import dense
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.prepared import LIKE
 
-ROWS, PRODUCTS = 256, 1 << 21  # that are worth a thread
+ROWS_PER_THREAD, PRODUCTS_PER_THREAD = 256, 1 << 21  # at least, before another thread pays off
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``x @ weight.T + bias`` of vectors x (…, I), without gradients.
+    """Return ``x @ weight.T + bias`` (…, O) for vectors x (…, I), without gradients.
 
-    Where compiled code cannot run (a GPU, another dtype) PyTorch computes it.
+    If compiled code cannot run (on a GPU, in another dtype), PyTorch computes it.
+
+    Parameters
+    ----------
+    x : tensor of shape (…, I)
+    weight : tensor of shape (O, I)
+    bias : tensor of shape (O,)
     """
     if refusal(Call(device=x.device.type, dtype=x.dtype)) is not None:
         return torch.nn.functional.linear(x, weight, bias)
     flat = x.reshape(-1, weight.shape[1])
-    out: Tensor = torch.ops.unspool.rows(flat, weight, bias)
+    out: Tensor = torch.ops.unspool.dense(flat, weight, bias)
     return out.view(*x.shape[:-1], len(weight))
 
 
-def _rows(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """(N, O) of x (N, I), weight (O, I) and bias (O,)."""
+def _dense(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Compute (N, O) from x (N, I), weight (O, I) and bias (O,)."""
     (count, inputs), outputs, like = x.shape, len(weight), LIKE[x.dtype]
     given = [(one.shape, one.dtype) for one in (weight, bias)]
-    if given != [((outputs, inputs), x.dtype), ((outputs,), x.dtype)]:  # memory is at stake
+    if given != [((outputs, inputs), x.dtype), ((outputs,), x.dtype)]:  # else memory errors follow
         raise InputError(
             f"Expected weights ({outputs}, {inputs}) and a bias ({outputs},) in {x.dtype}, got "
             f"{', '.join(f'{tuple(shape)} in {dtype}' for shape, dtype in given)}."
@@ -46,7 +52,9 @@ def _rows(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     out = x.new_empty(count, outputs)
     addresses = [one.data_ptr() for one in (x, weight, bias, out)]
     record = np.array([(inputs, outputs, *addresses)], dense.RECORD)
-    workers = min(threads.count(), count // ROWS, count * inputs * outputs // PRODUCTS)
+    workers = min(
+        threads.count(), count // ROWS_PER_THREAD, count * inputs * outputs // PRODUCTS_PER_THREAD
+    )
     size = BYTES // x.itemsize
     values = dense.workspace_size(inputs, len(like) * size, size)
     workspaces = [x.new_empty(values) for _ in range(max(1, workers))]
@@ -60,10 +68,10 @@ def _rows(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return out
 
 
-define("unspool::rows", "(Tensor x, Tensor weight, Tensor bias) -> Tensor")
-impl("unspool::rows", "CPU", _rows)
+define("unspool::dense", "(Tensor x, Tensor weight, Tensor bias) -> Tensor")
+impl("unspool::dense", "CPU", _dense)
 
 
-@register_fake("unspool::rows")  # type: ignore[untyped-decorator]
+@register_fake("unspool::dense")  # type: ignore[untyped-decorator]
 def _(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return x.new_empty(len(x), len(weight))

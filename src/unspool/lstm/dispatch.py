@@ -1,6 +1,6 @@
-"""The contract of the recurrence, and the choice of the backend that keeps it."""
+"""The function `lstm`, and the choice of the backend that runs it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -8,36 +8,78 @@ import torch
 from torch import Tensor
 
 from unspool import _checks
+from unspool._types import Auto, BackendName, CellActivationName, GateActivationName, StatisticName
 from unspool.errors import InputError
 from unspool.lstm import reference
-from unspool.lstm.backends import compiled, stepwise, torch_lstm
+from unspool.lstm.backends import Backend, compiled, stepwise, torch_lstm
 from unspool.lstm.call import Call
 from unspool.lstm.pooling import STATISTICS, pooled
 
 
 class Choice(NamedTuple):
-    """The backend that runs a call, and why that one."""
+    """The backend that runs a call, and the reason for it.
+
+    Parameters
+    ----------
+    name : str
+        A name in `BACKENDS`.
+    reason : str
+        Why this backend was chosen: that it was requested, that it is the first choice, or why
+        the backends before it were not chosen.
+
+    See Also
+    --------
+    choose : Return the choice for a call.
+    """
 
     name: str
     reason: str
 
 
-# In order of preference. Each module has `refusal(call)`, the reason it cannot serve a call or
-# None, and `run(...)` with the arguments of `lstm`, all of them given. Only `compiled` is asked for
-# statistics; the others give the states, and they are taken of these.
-BACKENDS = {"compiled": compiled, "torch": torch_lstm, "stepwise": stepwise}
+BACKENDS: Mapping[str, Backend] = {
+    "compiled": compiled,
+    "torch": torch_lstm,
+    "stepwise": stepwise,
+}
+"""The backends by name, in the order in which "auto" prefers them.
+
+Each is a module with the functions of `unspool.lstm.backends.Backend`.
+"""
 
 
-def choose(call: Call, backend: str = "auto") -> Choice:
-    """Name the backend that will run `call`.
+def choose(call: Call, backend: BackendName | Auto = "auto") -> Choice:
+    """Name the backend that runs `call`.
 
-    "auto" takes the first that can serve it, in the order of `BACKENDS`, but leaves out `compiled`
-    where `torch` was measured to be faster.
+    Parameters
+    ----------
+    call : Call
+        The call, see `Call`.
+    backend : {"auto", "compiled", "torch", "stepwise"}, default "auto"
+        With "auto", the first backend in `BACKENDS` that serves the call is chosen. In training,
+        "compiled" is passed over for small batches of wide layers, where "torch" was measured to
+        be faster. A backend requested by name is never replaced by another one.
+
+    Returns
+    -------
+    Choice
+        The name of the backend, and the reason.
 
     Raises
     ------
     InputError
-        Where `backend` is unknown, or asked for by name and cannot serve the call.
+        If `backend` is unknown, or if it is requested by name and cannot serve the call.
+
+    See Also
+    --------
+    lstm : Run a call on the backend that this function names.
+
+    Examples
+    --------
+    >>> from unspool.lstm import Call, choose
+    >>> choose(Call())
+    Choice(name='compiled', reason='first choice for this cell')
+    >>> choose(Call(device="cuda"))
+    Choice(name='torch', reason='compiled runs on the CPU, not on cuda')
     """
     if backend == "auto":
         refusals: list[str] = []
@@ -52,8 +94,8 @@ def choose(call: Call, backend: str = "auto") -> Choice:
     _checks.raise_all(_checks.choice("backend", backend, ["auto", *BACKENDS]))
     refusal = BACKENDS[backend].refusal(call)
     if refusal is not None:
-        raise InputError(f"`backend` {backend!r} {refusal}; take 'auto' or another one.")
-    return Choice(backend, "asked for by name")
+        raise InputError(f"`backend` {backend!r} {refusal}; use 'auto' or another backend.")
+    return Choice(backend, "requested by name")
 
 
 def lstm(
@@ -68,59 +110,105 @@ def lstm(
     c0: Tensor | None = None,
     lengths: Tensor | None = None,
     steps: int | None = None,
-    activation: str = "tanh",
-    recurrent_activation: str = "sigmoid",
+    activation: CellActivationName = "tanh",
+    recurrent_activation: GateActivationName = "sigmoid",
     reverse: bool = False,
     return_sequences: bool = True,
-    statistics: Sequence[str] = (),
-    backend: str = "auto",
+    statistics: Sequence[StatisticName] = (),
+    backend: BackendName | Auto = "auto",
     on_choice: Callable[[Choice], None] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run a batch of whole sequences through one LSTM layer, in one direction.
+    """Run a batch of whole sequences through one LSTM layer in one direction.
 
-    Gates lie in the order i, f, c, o (see `unspool.lstm.reference`, where the equations are).
+    The gates are ordered i, f, c, o along the first axis of every weight, as in Keras and PyTorch;
+    `unspool.lstm.reference` states the equations. Autograd computes the gradients of all tensors.
 
     Parameters
     ----------
     x : tensor of shape (B, T, F), or None
-        None for a layer that reads nothing at its steps; `steps` says how many there are then.
-    w_ih, w_hh, bias : tensors of shape (4H, F), (4H, H), (4H,)
-        `w_ih` is None where `x` is.
-    context, w_context : tensors of shape (B, C) and (4H, C), optional
-        An input that is the same at every step, such as a repeated code, and its weights. A
-        backend may multiply the two once per sequence.
+        The sequences. If None, the layer reads nothing at its steps, and `steps` is required.
+    w_ih : tensor of shape (4H, F), or None
+        Weights of the input. None if `x` is None.
+    w_hh : tensor of shape (4H, H)
+        Weights of the hidden state.
+    bias : tensor of shape (4H,)
+        Bias of the gates.
+    context : tensor of shape (B, C), optional
+        An input that is the same at every step, such as a repeated code. Backends may multiply it
+        by its weights once per sequence instead of at every step.
+    w_context : tensor of shape (4H, C), optional
+        Weights of the context.
     h0, c0 : tensors of shape (B, H), optional
-        The initial state, zeros by default.
+        Initial hidden state and cell state, zeros by default.
     lengths : whole-number tensor of shape (B,), optional
-        Real steps of every sequence. Later ones leave the state as it was, whatever `x` holds
-        there (it must be finite): the amount of padding changes no output and no gradient.
+        Number of real steps of each sequence, all T by default. Later steps are padding: they
+        keep the state and affect no output and no gradient, whatever finite values `x` has there.
+    steps : int, optional
+        Number of steps T; required if `x` is None, ignored otherwise.
+    activation : {"tanh", "relu"}, default "tanh"
+        Activation of the cell.
+    recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
+        Activation of the gates. "hard_sigmoid" is ``x / 6 + 0.5``, clipped to 0–1.
     reverse : bool, default False
-        Read every sequence from its own last real step to its first. ``h[:, t]`` still belongs
-        to step t.
+        If True, each sequence is read from its last real step to its first. ``h[:, t]`` still
+        belongs to step t.
     return_sequences : bool, default True
-        Without it only the final states are wanted, and `h` comes back empty, (B, 0, H).
+        If False, only the final states are computed, and `h` is empty, (B, 0, H).
     statistics : sequence of {"last", "mean", "max", "min", "std"}, default ()
-        With ``return_sequences=False``: `h` comes back as these statistics of the states over the
-        real steps of each sequence, (B, K, H) for K of them, as `unspool.lstm.pooling` defines
-        them. Where several steps have the largest or the smallest state, `compiled` gives its
-        gradient to the one read last, the other backends to all of them in equal parts.
-    activation, recurrent_activation : str
-        Of the cell ("tanh", "relu") and of its gates ("sigmoid", "hard_sigmoid").
-    backend : str, default "auto"
-        A name in `BACKENDS`; one asked for by name serves the call or raises, it never gives way.
+        Requires ``return_sequences=False``. `h` then contains these K statistics of the states
+        over the real steps, (B, K, H), see Notes.
+    backend : {"auto", "compiled", "torch", "stepwise"}, default "auto"
+        Which backend runs the layer, see `choose`.
     on_choice : callable, optional
-        Called with the `Choice`: the backend that runs, and why.
+        Is called with the `Choice` before the layer runs.
 
     Returns
     -------
     h : tensor of shape (B, T, H)
-        The state after each step; past the end of a sequence, its last one. Or statistics.
-    h_n, c_n : tensors of shape (B, H)
-        The state after the last real step read; the initial state where the length is 0.
+        The hidden state after each step; past the end of a sequence, its final state. With
+        `statistics`, these instead, (B, K, H).
+    h_n : tensor of shape (B, H)
+        The hidden state after the last real step that was read; `h0` if the length is 0.
+    c_n : tensor of shape (B, H)
+        The cell state after the same step; `c0` if the length is 0.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, if arguments are missing, if the requested backend cannot serve the
+        call, or, on "compiled", if shapes, dtypes or devices do not match.
+
+    See Also
+    --------
+    choose : Name the backend without running it.
+    unspool.lstm.reference.forward : The same function in NumPy.
+    unspool.nn.LSTM : Layers in a stack, as a module.
+
+    Notes
+    -----
+    The standard deviation divides by the number of steps, and 1e-6 is added to the variance, which
+    keeps its gradient finite. A sequence without steps has `h0` as its last, mean, largest and
+    smallest state, and a standard deviation of 0. If several steps have the largest or smallest
+    state, "compiled" assigns its gradient to the one that was read last; the other backends divide
+    it equally.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from unspool.lstm import lstm
+    >>> x = torch.ones(2, 3, 1)  # two sequences of three steps with one feature
+    >>> w_ih, w_hh, bias = torch.ones(20, 1), torch.zeros(20, 5), torch.zeros(20)
+    >>> h, h_n, c_n = lstm(x, w_ih, w_hh, bias, lengths=torch.tensor([3, 1]))
+    >>> h.shape, h_n.shape
+    (torch.Size([2, 3, 5]), torch.Size([2, 5]))
+    >>> torch.equal(h[1, 2], h[1, 0])  # padding keeps the state
+    True
     """
-    known = next((tensor for tensor in (x, context, h0) if tensor is not None), None)
-    if known is None or (x is None and steps is None):
-        raise InputError("Expected `x`, or `steps` with a `context` or an initial state.")
+    batched = next((tensor for tensor in (x, context, h0) if tensor is not None), None)
+    if batched is None or (x is None and steps is None):
+        raise InputError(
+            "`x` is None; then `steps` is required, and `context` or `h0` for the batch size."
+        )
     _checks.raise_all(
         _checks.choice("activation", activation, reference.ACTIVATIONS),
         _checks.choice(
@@ -131,8 +219,7 @@ def lstm(
         _checks.raise_all(*_checks.choices("statistics", statistics, STATISTICS))
     if statistics and return_sequences:
         raise InputError(
-            "Expected `return_sequences` False with `statistics`, which come in place of the "
-            "states."
+            "`statistics` are returned instead of the states; they need return_sequences=False."
         )
     inputs = (x, w_ih, w_hh, bias, context, w_context, h0, c0)
     call = Call(
@@ -143,17 +230,17 @@ def lstm(
         training=torch.is_grad_enabled() and any(i is not None and i.requires_grad for i in inputs),
         device=w_hh.device.type,
         dtype=w_hh.dtype,
-        batch=len(known),
+        batch=len(batched),
         hidden=w_hh.shape[1],
         statistics=tuple(statistics),
     )
     choice = choose(call, backend)
     if on_choice is not None:
         on_choice(choice)
-    outside = bool(call.statistics) and choice.name != "compiled"
-    if outside:
+    pool_states = bool(call.statistics) and choice.name != "compiled"
+    if pool_states:
         call = replace(call, return_sequences=True, statistics=())
-    zeros = torch.zeros(len(known), w_hh.shape[1], dtype=w_hh.dtype, device=w_hh.device)
+    zeros = torch.zeros(len(batched), w_hh.shape[1], dtype=w_hh.dtype, device=w_hh.device)
     h, h_n, c_n = BACKENDS[choice.name].run(
         x,
         w_ih,
@@ -167,4 +254,4 @@ def lstm(
         int(steps or 0) if x is None else x.shape[1],
         call,
     )
-    return pooled(statistics, h, h_n, lengths) if outside else h, h_n, c_n
+    return pooled(statistics, h, h_n, lengths) if pool_states else h, h_n, c_n

@@ -1,7 +1,7 @@
-"""Statistics of states over the steps of a sequence: their definition, for any tensors.
+"""Statistics of the states over the steps of a sequence, in PyTorch.
 
-The compiled backend takes the same statistics while it runs (`unspool.lstm.compiled.statistics`);
-what the other backends give goes through `pooled`.
+`lstm` applies `pooled` to the states of all backends except "compiled", which computes the same
+statistics while it runs (`unspool.lstm.compiled.statistics`).
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unspool.blueprint.parts import POOLINGS, VARIANCE_FLOOR
+from unspool.blueprint.layers import POOLINGS, VARIANCE_FLOOR
 
 STATISTICS = POOLINGS["all"]
 
@@ -18,49 +18,55 @@ STATISTICS = POOLINGS["all"]
 def pooled(
     statistics: Sequence[str], states: Tensor, last: Tensor, lengths: Tensor | None = None
 ) -> Tensor:
-    """Statistics (B, K, S) of states (B, T, S) over the real steps of each sequence.
+    """Return statistics (B, K, S) of states (B, T, S) over the real steps of each sequence.
 
-    A sequence of no steps has its initial state for the last, the mean, the largest and the
-    smallest state, and 0 for the standard deviation.
+    For a sequence without steps, `last` is also the mean, the largest and the smallest state, and
+    the standard deviation is 0.
 
     Parameters
     ----------
     statistics : sequence of {"last", "mean", "max", "min", "std"}
-        K of them. "std" is that of `deviation`. Where several steps have the largest or the
-        smallest state, they share its gradient.
+        The K statistics. "std" is defined by `deviation`. If several steps have the largest or
+        the smallest state, they share its gradient equally.
     states : tensor of shape (B, T, S)
-        What they hold past the end of a sequence has no effect; it has to be finite.
+        Values past the end of a sequence have no effect; they have to be finite.
     last : tensor of shape (B, S)
         The final states.
     lengths : whole-number tensor of shape (B,), optional
+        Number of real steps of each sequence, all T by default.
     """
-    instead = torch.stack([0 * last if name == "std" else last for name in statistics], 1)
+    without_steps = torch.stack([0 * last if name == "std" else last for name in statistics], 1)
     if not states.shape[1]:
-        return instead
+        return without_steps
     real = None
     if lengths is not None:
         real = (torch.arange(states.shape[1], device=states.device) < lengths[:, None])[..., None]
-    found = [last if name == "last" else _over(name, states, real) for name in statistics]
+    result = torch.stack(
+        [last if name == "last" else _over_steps(name, states, real) for name in statistics], 1
+    )
     if lengths is None:
-        return torch.stack(found, 1)
-    return torch.where((lengths == 0)[:, None, None], instead, torch.stack(found, 1))
+        return result
+    return torch.where((lengths == 0)[:, None, None], without_steps, result)
 
 
 def pooled_parts(
     statistics: Sequence[str], states: Tensor, count: int, lengths: Tensor | None = None
 ) -> Tensor:
-    """Statistics (B, count · K, S) of states (B, T, S) over each of `count` parts of a sequence.
+    """Return statistics (B, count · K, S) of states (B, T, S) over `count` parts of each sequence.
 
-    Part i of a sequence of n steps consists of the steps from ``i * n // count`` up to, but not
-    including, ``(i + 1) * n // count``, and of the first of these where there are none; of a
-    sequence of no steps all statistics are 0.
+    Part i of a sequence of n steps has the steps from ``i * n // count`` up to, but not including,
+    ``(i + 1) * n // count``; if that is no step, it has the first of these. For a sequence without
+    steps all statistics are 0.
 
     Parameters
     ----------
     statistics : sequence of {"mean", "max", "min", "std"}
+        The K statistics.
     states : tensor of shape (B, T, S)
     count : int
+        Number of parts.
     lengths : whole-number tensor of shape (B,), optional
+        Number of real steps of each sequence, all T by default.
     """
     batch, steps, width = states.shape
     if lengths is None:
@@ -68,24 +74,26 @@ def pooled_parts(
     ends = torch.arange(count + 1, device=states.device) * lengths.long()[:, None] // count
     first = ends[:, :-1]  # (B, count)
     sizes = torch.minimum((ends[:, 1:] - first).clamp(min=1), lengths[:, None])
-    own = torch.arange(int(sizes.max()) if batch else 0, device=states.device)
-    places = (first[..., None] + own).clamp(max=max(steps - 1, 0))  # (B, count, steps of a part)
+    within = torch.arange(int(sizes.max()) if batch else 0, device=states.device)
+    indices = (first[..., None] + within).clamp(
+        max=max(steps - 1, 0)
+    )  # (B, count, steps of a part)
     rows = torch.arange(batch, device=states.device)[:, None, None]
-    parts = states[rows, places].flatten(0, 1)
-    nothing = states.new_zeros(batch * count, width)
-    return pooled(statistics, parts, nothing, sizes.flatten()).view(batch, -1, width)
+    parts = states[rows, indices].flatten(0, 1)
+    zeros = states.new_zeros(batch * count, width)
+    return pooled(statistics, parts, zeros, sizes.flatten()).view(batch, -1, width)
 
 
 def deviation(variance: Tensor) -> Tensor:
-    """The standard deviation: the root of the variance (over T steps, not T - 1) plus a constant.
+    """Return the standard deviation, the root of the variance plus `VARIANCE_FLOOR`.
 
-    The constant keeps the gradient finite.
+    The variance divides by T, not by T - 1. The constant keeps the gradient finite.
     """
     return (variance + VARIANCE_FLOOR).sqrt()
 
 
-def _over(name: str, states: Tensor, real: Tensor | None) -> Tensor:
-    """One statistic over the steps that are real."""
+def _over_steps(name: str, states: Tensor, real: Tensor | None) -> Tensor:
+    """Return one statistic (B, S) over the real steps."""
     if name in ("max", "min"):
         sign = 1 if name == "max" else -1
         if real is not None:
@@ -98,16 +106,17 @@ def _over(name: str, states: Tensor, real: Tensor | None) -> Tensor:
     mean = total(states) / count
     if name == "mean":
         return mean
-    apart = states - mean[:, None]
+    difference = states - mean[:, None]
     if real is not None:
-        apart = apart.masked_fill(~real, 0)
-    return deviation(total(apart.square()) / count)
+        difference = difference.masked_fill(~real, 0)
+    return deviation(total(difference.square()) / count)
 
 
 def total(values: Tensor) -> Tensor:
-    """Sums (B, S) over the steps of (B, T, S), with the same bits whatever the batch or padding.
+    """Return the sums (B, S) over the steps of (B, T, S), with the same bits for any batch size.
 
-    Neighbours are added up until one is left. Zeros at the end change nothing in that order.
+    Neighbouring steps are added until one is left. In this order, zeros that pad the end change
+    no bit either.
     """
     while values.shape[1] > 1:
         if values.shape[1] % 2:

@@ -1,7 +1,7 @@
-"""The LSTM in NumPy, readable as the equations; every backend is held against it.
+"""The LSTM in NumPy, readable as the equations; all backends are tested against it.
 
 Gates lie in the order **i, f, c, o** (input, forget, cell candidate, output) along the first axis
-of every weight: Keras's order, and PyTorch's, which calls the third one g. Written down here once:
+of every weight: Keras's order, and PyTorch's, which calls the third one g. The equations are
 
     i = σ(W_i x + V_i k + U_i h + b_i)         W  w_ih       (4H, F)   x  the input of the step
     f = σ(W_f x + V_f k + U_f h + b_f)         V  w_context  (4H, C)   k  the context, the same
@@ -12,9 +12,9 @@ of every weight: Keras's order, and PyTorch's, which calls the third one g. Writ
 
 σ is `recurrent_activation`, φ is `activation`. `forward` runs them.
 
-`backward` runs the steps from the last to the first. ∂y is the gradient of a loss with respect
-to y, and δ is the one with respect to what stands inside the brackets of σ and φ; h₋ and c₋ are
-the state before the step. ∂h and ∂c start as the gradients of the final state; then, at each step,
+`backward` runs the steps from the last to the first [3]_. ∂y is the gradient of a loss with respect
+to y, and δ is the gradient with respect to the argument of σ or φ; h₋ and c₋ are the state before
+the step. ∂h and ∂c start as the gradients of the final state; then, at each step,
 
     ∂h ← ∂h + the gradient of `h` at this step
     ∂c ← ∂c + ∂h o φ'(c)
@@ -24,11 +24,20 @@ the state before the step. ∂h and ∂c start as the gradients of the final sta
     δ_o = ∂h φ(c) σ'     ∂b += δ           ∂c ← f ∂c
 
 where ∂h and ∂c end as the gradients of the initial state. Past the end of a sequence the state
-stays as it was, so δ is 0 there and ∂h and ∂c pass through.
+does not change, so δ is 0 there and ∂h and ∂c pass through.
 
-Sources: Hochreiter & Schmidhuber 1997, with the forget gate of Gers, Schmidhuber & Cummins 2000;
-no peepholes. Backpropagation through time: Werbos 1990; the gradient is whole, as in Graves &
-Schmidhuber 2005, not cut short as in 1997.
+The cell has the forget gate of [2]_ and no peepholes. The gradient is exact, as in [4]_, not
+truncated as in [1]_.
+
+References
+----------
+.. [1] S. Hochreiter, J. Schmidhuber (1997). Long short-term memory. Neural Computation 9(8).
+.. [2] F. A. Gers, J. Schmidhuber, F. Cummins (2000). Learning to forget: continual prediction with
+   LSTM. Neural Computation 12(10).
+.. [3] P. J. Werbos (1990). Backpropagation through time: what it does and how to do it. Proceedings
+   of the IEEE 78(10).
+.. [4] A. Graves, J. Schmidhuber (2005). Framewise phoneme classification with bidirectional LSTM
+   and other neural network architectures. Neural Networks 18(5–6).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +46,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from unspool._types import CellActivationName, GateActivationName
+
 Array = npt.NDArray[np.floating[Any]]
 Lengths = npt.NDArray[np.integer[Any]]
 
@@ -44,7 +55,7 @@ GATES = ("i", "f", "c", "o")
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), by way of tanh, which cannot overflow."""
+    """Return 1 / (1 + exp(-x)), computed by tanh, which cannot overflow."""
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))
 
 
@@ -66,17 +77,17 @@ SLOPES: Mapping[str, Callable[[Array], Array]] = {
 
 
 def split_gates(weight: Array) -> dict[str, Array]:
-    """Cut a weight (4H, ...) into its gates, ``{"i": (H, ...), "f": ..., "c": ..., "o": ...}``."""
+    """Split a weight (4H, ...) by gate: ``{"i": (H, ...), "f": ..., "c": ..., "o": ...}``."""
     return dict(zip(GATES, np.split(weight, 4), strict=True))
 
 
 def join_gates(gates: Mapping[str, Mapping[str, Array]]) -> dict[str, Any]:
-    """Put weights split by gate together again, ready for `forward`: ``forward(x, **joined)``."""
+    """Join weights that were split by gate, as arguments of `forward`: ``forward(x, **joined)``."""
     return {name: np.concatenate([by[gate] for gate in GATES]) for name, by in gates.items()}
 
 
 def reverse_within(x: Array, lengths: Lengths) -> Array:
-    """Turn round the real steps of every sequence (B, T, ...) and leave its padding in place."""
+    """Reverse the real steps of each sequence (B, T, ...) and leave its padding in place."""
     steps = np.arange(x.shape[1])
     source = np.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)
     return x[np.arange(len(x))[:, None], source]
@@ -94,20 +105,64 @@ def forward(
     c0: Array | None = None,
     lengths: Lengths | None = None,
     steps: int | None = None,
-    activation: str = "tanh",
-    recurrent_activation: str = "sigmoid",
+    activation: CellActivationName = "tanh",
+    recurrent_activation: GateActivationName = "sigmoid",
     reverse: bool = False,
 ) -> tuple[Array, Array, Array]:
-    """Run whole sequences; the arguments are those of `unspool.lstm.lstm`, as NumPy arrays.
+    """Run a batch of whole sequences through one LSTM layer in one direction.
 
-    What stands in the padding of `x` is never read; it may be NaN.
+    Parameters
+    ----------
+    x : array of shape (B, T, F), or None
+        The sequences. If None, the layer reads nothing at its steps, and `steps` is required. The
+        padding is never read; it may be NaN.
+    w_ih : array of shape (4H, F), or None
+        Weights of the input. None if `x` is None.
+    w_hh : array of shape (4H, H)
+        Weights of the hidden state.
+    bias : array of shape (4H,)
+        Bias of the gates.
+    context : array of shape (B, C), optional
+        An input that is the same at every step.
+    w_context : array of shape (4H, C), optional
+        Weights of the context.
+    h0, c0 : arrays of shape (B, H), optional
+        Initial hidden state and cell state, zeros by default.
+    lengths : integer array of shape (B,), optional
+        Number of real steps of each sequence, all T by default.
+    steps : int, optional
+        Number of steps T; required if `x` is None, ignored otherwise.
+    activation : {"tanh", "relu"}, default "tanh"
+        Activation of the cell, φ.
+    recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
+        Activation of the gates, σ.
+    reverse : bool, default False
+        If True, each sequence is read from its last real step to its first.
 
     Returns
     -------
     h : array of shape (B, T, H)
-        The state after each step; past the end of a sequence, its last one.
-    h_n, c_n : arrays of shape (B, H)
-        The state after the last real step; the initial state where the length is 0.
+        The hidden state after each step; past the end of a sequence, its final state.
+    h_n : array of shape (B, H)
+        The hidden state after the last real step that was read; `h0` if the length is 0.
+    c_n : array of shape (B, H)
+        The cell state after the same step; `c0` if the length is 0.
+
+    See Also
+    --------
+    backward : Gradients of the arguments.
+    unspool.lstm.lstm : The same function in PyTorch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from unspool.lstm import reference
+    >>> x = np.ones((2, 3, 1))  # two sequences of three steps with one feature
+    >>> w_ih, w_hh, bias = np.ones((4, 1)), np.zeros((4, 1)), np.zeros(4)
+    >>> h, h_n, c_n = reference.forward(x, w_ih, w_hh, bias, lengths=np.array([3, 1]))
+    >>> h[:, :, 0].round(3)
+    array([[0.37 , 0.545, 0.622],
+           [0.37 , 0.37 , 0.37 ]])
     """
     full = _fill_in(x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps, reverse)
     h, c = full.h0, full.c0
@@ -133,31 +188,69 @@ def backward(
     c0: Array | None = None,
     lengths: Lengths | None = None,
     steps: int | None = None,
-    activation: str = "tanh",
-    recurrent_activation: str = "sigmoid",
+    activation: CellActivationName = "tanh",
+    recurrent_activation: GateActivationName = "sigmoid",
     reverse: bool = False,
 ) -> dict[str, Array]:
-    """Take the gradient of a loss back from the results of `forward` to its arguments.
+    """Compute the gradients of a loss from its gradients with respect to the results of `forward`.
 
     Parameters
     ----------
+    x : array of shape (B, T, F), or None
+        The sequences. If None, the layer reads nothing at its steps, and `steps` is required. The
+        padding is never read; it may be NaN.
+    w_ih : array of shape (4H, F), or None
+        Weights of the input. None if `x` is None.
+    w_hh : array of shape (4H, H)
+        Weights of the hidden state.
+    bias : array of shape (4H,)
+        Bias of the gates.
     grad_h : array of shape (B, T, H), optional
-        The gradient with respect to `h`; zeros by default. Past the end of a sequence it belongs
-        to the last state, which stands there.
+        Gradient with respect to `h`, zeros by default. Past the end of a sequence it adds to the
+        gradient of the final state, which `h` repeats there.
     grad_h_n, grad_c_n : arrays of shape (B, H), optional
-        The gradients with respect to `h_n` and `c_n`; zeros by default.
-
-    The other arguments are those of `forward`, which is run again.
+        Gradients with respect to `h_n` and `c_n`, zeros by default.
+    context : array of shape (B, C), optional
+        An input that is the same at every step.
+    w_context : array of shape (4H, C), optional
+        Weights of the context.
+    h0, c0 : arrays of shape (B, H), optional
+        Initial hidden state and cell state, zeros by default.
+    lengths : integer array of shape (B,), optional
+        Number of real steps of each sequence, all T by default.
+    steps : int, optional
+        Number of steps T; required if `x` is None, ignored otherwise.
+    activation : {"tanh", "relu"}, default "tanh"
+        Activation of the cell, φ.
+    recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
+        Activation of the gates, σ.
+    reverse : bool, default False
+        If True, each sequence is read from its last real step to its first.
 
     Returns
     -------
-    dict of arrays
-        The gradient of each argument, by its name and in its shape: "w_hh", "bias", "h0" and
-        "c0" always, "x" and "w_ih", "context" and "w_context" where they were given. "x" is 0 in
-        the padding.
+    dict of str to array
+        The gradient of each argument by its name, in its shape: "w_hh", "bias", "h0" and "c0"
+        always, "x" and "w_ih", "context" and "w_context" if they were given. "x" is 0 in the
+        padding.
+
+    See Also
+    --------
+    forward : The forward pass, which this function runs again.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from unspool.lstm import reference
+    >>> x, w_ih, w_hh, bias = np.ones((2, 3, 1)), np.ones((4, 1)), np.zeros((4, 1)), np.zeros(4)
+    >>> gradients = reference.backward(x, w_ih, w_hh, bias, grad_h_n=np.ones((2, 1)))
+    >>> sorted(gradients)
+    ['bias', 'c0', 'h0', 'w_hh', 'w_ih', 'x']
+    >>> gradients["x"].shape
+    (2, 3, 1)
     """
     full = _fill_in(x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps, reverse)
-    taken = list(_unroll(full, w_hh, bias, activation, recurrent_activation))
+    unrolled = list(_unroll(full, w_hh, bias, activation, recurrent_activation))
     phi_slope, sigma_slope = SLOPES[activation], SLOPES[recurrent_activation]
     if grad_h is None:
         grad_h = np.zeros((*full.real.shape, w_hh.shape[1]), w_hh.dtype)
@@ -169,8 +262,8 @@ def backward(
     d_w_hh, d_bias = np.zeros_like(w_hh), np.zeros_like(bias)
     d_h = np.zeros_like(full.h0) if grad_h_n is None else grad_h_n
     d_c = np.zeros_like(full.c0) if grad_c_n is None else grad_c_n
-    for t in reversed(range(len(taken))):
-        i, f, g, o, phi_c, h_before, c_before, *_ = taken[t]
+    for t in reversed(range(len(unrolled))):
+        i, f, g, o, phi_c, h_before, c_before, *_ = unrolled[t]
         real = full.real[:, t, None]
         d_h = d_h + grad_h[:, t]
         d_new_c = d_c + d_h * o * phi_slope(phi_c)
@@ -199,7 +292,7 @@ def backward(
 
 
 class _Arguments(NamedTuple):
-    """The arguments of a call, none left out: an input that was has a width of 0."""
+    """The arguments of a call, all of them present: an input that was left out has a width of 0."""
 
     x: Array  # (B, T, F), in the order it is read, 0 in the padding
     w_ih: Array  # (4H, F)
@@ -212,7 +305,7 @@ class _Arguments(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """What one step computes, all of shape (B, H)."""
+    """The values of one step, all of shape (B, H)."""
 
     i: Array
     f: Array
@@ -221,8 +314,8 @@ class _Step(NamedTuple):
     phi_c: Array  # φ(c)
     h_before: Array
     c_before: Array
-    h: Array  # past the end of a sequence, still the state before
-    c: Array
+    h: Array  # past the end of a sequence, h_before
+    c: Array  # past the end of a sequence, c_before
 
 
 def _fill_in(
@@ -237,7 +330,7 @@ def _fill_in(
     steps: int | None,
     reverse: bool,
 ) -> _Arguments:
-    """Give every argument that was left out a value that changes nothing."""
+    """Replace every argument that was left out by a value that changes no result."""
     batch = next(len(array) for array in (x, context, h0) if array is not None)
     gates, hidden = w_hh.shape
     zeros = np.zeros((batch, hidden), w_hh.dtype)
@@ -263,7 +356,7 @@ def _fill_in(
 def _unroll(
     full: _Arguments, w_hh: Array, bias: Array, activation: str, recurrent_activation: str
 ) -> Iterator[_Step]:
-    """Take one step of the equations after the other."""
+    """Compute the equations step by step."""
     phi, sigma = ACTIVATIONS[activation], RECURRENT_ACTIVATIONS[recurrent_activation]
     constant = full.context @ full.w_context.T + bias
     inputs = full.x @ full.w_ih.T

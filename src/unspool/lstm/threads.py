@@ -1,11 +1,11 @@
-"""A few threads for compiled code, and how many PyTorch may use meanwhile.
+"""Threads for compiled code, and the number of threads that PyTorch may use meanwhile.
 
-None of Numba's threading layers is used: the one that is always there aborts the process when two
-Python threads meet in it, and the OpenMP one kills a forked child. Python's own threads do here,
-since compiled code holds no lock; a forked child makes its own.
+Numba's threading layers are not used: "workqueue" aborts the process when two Python threads enter
+it, and "omp" kills a forked child. Python's threads suffice, since compiled code releases the GIL;
+a forked child creates new ones.
 
-PyTorch's threads are those of OpenMP, and GNU's OpenMP cannot make new ones in a forked child: an
-operation that wants them waits for ever. `within_one_after_fork` keeps our work from that.
+PyTorch uses OpenMP, and GNU's OpenMP cannot create threads in a forked child: an operation that
+needs them would wait forever. `pytorch_on_one_thread_after_fork` prevents that.
 """
 
 import os
@@ -19,49 +19,48 @@ from pathlib import Path
 import numpy as np
 import torch
 
-PIECES = 4  # that a thread's share comes in
-TINY = np.finfo(np.float32).tiny  # half of it is denormal
+PIECES_PER_THREAD = 4  # work items per thread
+SMALLEST_NORMAL = np.finfo(np.float32).tiny
 
-FORKED = 0x40  # of Linux's flags of a process: forked, and no other program started since
+PF_FORKNOEXEC = 0x40  # Linux's flag of a process that was forked and has not called exec since
 
-_pool: tuple[int, ThreadPoolExecutor] | None = None  # and the process it belongs to
-_own = threading.local()  # .count, where `own_only` holds
+_pool: tuple[int, ThreadPoolExecutor] | None = None  # the process it belongs to, and the pool
+_reserved = threading.local()  # .count is the number of threads inside `pytorch_on_one_thread`
 _setting = threading.Lock()  # held while `_set_here` works
 
 
 def count() -> int:
-    """How many threads compiled code uses: as many as PyTorch (`torch.set_num_threads`)."""
-    return getattr(_own, "count", 0) or torch.get_num_threads()
+    """Return the number of threads of compiled code: that of `torch.set_num_threads`."""
+    return getattr(_reserved, "count", 0) or torch.get_num_threads()
 
 
 @contextmanager
-def own_only() -> Iterator[None]:
-    """Leave the processor to compiled code: PyTorch keeps to one thread here meanwhile.
+def pytorch_on_one_thread() -> Iterator[None]:
+    """Leave the processor to compiled code: PyTorch uses one thread within this context.
 
-    Its workers spin for some milliseconds after every parallel operation, however small, and take
-    the cores that compiled code runs on. Other threads, and those that begin meanwhile, notice
-    nothing.
+    PyTorch's workers spin for some milliseconds after every parallel operation, however small, and
+    would occupy the cores that compiled code runs on. Only the calling thread is affected.
     """
-    before, outside = torch.get_num_threads(), getattr(_own, "count", 0)
-    _own.count = outside or before
+    before, outside = torch.get_num_threads(), getattr(_reserved, "count", 0)
+    _reserved.count = outside or before
     try:
         _set_here(1)
         yield
     finally:
         _set_here(before)
-        _own.count = outside
+        _reserved.count = outside
 
 
-def within_one_after_fork() -> AbstractContextManager[None]:
-    """In a forked child, PyTorch keeps to one thread, as its data loaders' workers do."""
-    return own_only() if _forked else nullcontext()
+def pytorch_on_one_thread_after_fork() -> AbstractContextManager[None]:
+    """In a forked child, let PyTorch use one thread, as workers of its data loaders do."""
+    return pytorch_on_one_thread() if _forked else nullcontext()
 
 
 def _set_here(count: int) -> None:
-    """Set how many threads PyTorch uses in this thread, and in no other.
+    """Set the number of PyTorch's threads for the calling thread alone.
 
-    `torch.set_num_threads` also sets what every thread begins with. One that begins here notes
-    that number first, and puts it back.
+    `torch.set_num_threads` also sets the number that new threads begin with. A helper thread notes
+    that number first, and restores it afterwards.
     """
     if torch.get_num_threads() == count:
         return
@@ -86,19 +85,18 @@ def _set_here(count: int) -> None:
 
 
 def run(work: Callable[[int, int, int], None], amount: int, count: int) -> None:
-    """Call ``work(first, last, thread)`` until 0 … amount-1 is done, in `count` threads at once.
+    """Call ``work(first, last, thread)`` for all of 0 … amount-1, in `count` threads at once.
 
-    Each takes a piece whenever it is free, so that a slower core does not hold up the others; this
-    thread is number 0. The first error is raised when nobody works any more.
+    Each thread takes a piece whenever it is free, so that a slower core does not hold up the
+    others. The calling thread is number 0. The first error is raised when all threads have ended.
     """
-    edges = [piece * amount // (count * PIECES) for piece in range(count * PIECES + 1)]
-    if count == 1:
-        edges = [0, amount]
+    pieces_in_all = count * PIECES_PER_THREAD if count > 1 else 1
+    edges = [piece * amount // pieces_in_all for piece in range(pieces_in_all + 1)]
     pieces = iter([(first, last) for first, last in pairwise(edges) if first < last])
 
     def take(thread: int) -> None:
         with _without_denormals():
-            for first, last in pieces:  # one list's iterator, which threads may share
+            for first, last in pieces:  # a list's iterator, which threads may share
                 work(first, last, thread)
 
     others = [_executor().submit(take, thread) for thread in range(1, count)]
@@ -113,12 +111,12 @@ def run(work: Callable[[int, int, int], None], amount: int, count: int) -> None:
 
 @contextmanager
 def _without_denormals() -> Iterator[None]:
-    """Let this thread take numbers too small for a full mantissa for zero.
+    """Round denormal numbers to zero in this thread.
 
-    What decays over many steps, as the state of ReLU cells does, ends there, and processors need a
-    hundred times as long for such numbers.
+    Values that decay over many steps, such as the states of ReLU cells, end as denormals, for which
+    processors need a hundred times as long.
     """
-    before = bool(np.float32(TINY) * np.float32(0.5) == 0)
+    before = bool(np.float32(SMALLEST_NORMAL) * np.float32(0.5) == 0)
     torch.set_flush_denormal(True)
     try:
         yield
@@ -134,10 +132,10 @@ def _executor() -> ThreadPoolExecutor:
 
 
 def _is_forked() -> bool:
-    """Whether this process was forked and runs its parent's program, as far as Linux tells."""
+    """Return whether this process was forked without exec; False where Linux does not say."""
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        return bool(int(fields[6]) & FORKED)
+        return bool(int(fields[6]) & PF_FORKNOEXEC)
     except (OSError, IndexError, ValueError):
         return False
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from unspool._types import Auto, BackendName, CellActivationName, GateActivationName
+from unspool._types import Auto, BackendName, CellActivationName, GateActivationName, StatisticName
 from unspool.lstm import Call, Choice, choose, lstm
 from unspool.lstm.reference import Array, split_gates
 
@@ -132,7 +132,7 @@ class LSTMLayer(nn.Module):
         state: tuple[Tensor, Tensor] | None = None,
         steps: int | None = None,
         return_sequences: bool = True,
-        statistics: Sequence[str] = (),
+        statistics: Sequence[StatisticName] = (),
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Run the layer on a batch.
 

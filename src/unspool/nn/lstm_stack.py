@@ -6,7 +6,7 @@ from typing import Self, cast
 import torch
 from torch import Generator, Tensor, nn
 
-from unspool._types import Auto, BackendName
+from unspool._types import Auto, BackendName, StatisticName
 from unspool.errors import InputError
 from unspool.nn.lstm_layer import Cell, LSTMLayer
 
@@ -94,7 +94,7 @@ class LSTM(nn.Module):
         state: tuple[Tensor, Tensor] | None = None,
         steps: int | None = None,
         return_sequences: bool = True,
-        statistics: Sequence[str] = (),
+        statistics: Sequence[StatisticName] = (),
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Run the layers on a batch.
 

@@ -31,7 +31,7 @@ def inference() -> Iterator[None]:
 def _defaults() -> Iterator[None]:
     """Disable autocast, and create tensors on the CPU unless a device is named."""
     with ExitStack() as settings:
-        settings.enter_context(threads.within_one_after_fork())
+        settings.enter_context(threads.pytorch_on_one_thread_after_fork())
         for device_type in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device_type):
                 settings.enter_context(torch.autocast(device_type, enabled=False))

@@ -1,20 +1,28 @@
-"""Pictures, in the manner of scikit-learn's displays.
+"""Displays of training, codes, reconstructions, forecasts and anomalies, in scikit-learn's style.
 
     from unspool.plots import ReconstructionDisplay
 
     ReconstructionDisplay.from_estimator(autoencoder, X).figure_.savefig("reconstruction.png")
 
-A display keeps the numbers it shows as attributes; `plot` draws them, into a new figure or onto
-given axes, as often as you like, and leaves `ax_` and `figure_` for finishing touches.
+A display stores the numbers that it shows as attributes. `plot` draws them into a new figure or
+into given axes, any number of times, and sets `ax_` and `figure_`, which you can change further.
+The displays need matplotlib.
 """
 
-from unspool.plots.anomalies import AnomalyDisplay as AnomalyDisplay
-from unspool.plots.code_scatter import CodeScatterDisplay as CodeScatterDisplay
-from unspool.plots.code_trace import CodeTraceDisplay as CodeTraceDisplay
-from unspool.plots.continuation import ContinuationDisplay as ContinuationDisplay
-from unspool.plots.diagram import ModelDiagramDisplay as ModelDiagramDisplay
-from unspool.plots.forecast import ForecastByStepDisplay as ForecastByStepDisplay
-from unspool.plots.forecast import ForecastDisplay as ForecastDisplay
-from unspool.plots.images import ImagesDisplay as ImagesDisplay
-from unspool.plots.reconstruction import ReconstructionDisplay as ReconstructionDisplay
-from unspool.plots.training_history import TrainingHistoryDisplay as TrainingHistoryDisplay
+from unspool._lazy import attach as _attach
+
+__getattr__, __dir__, __all__ = _attach(
+    __name__,
+    {
+        "AnomalyDisplay": "anomalies",
+        "CodeScatterDisplay": "code_scatter",
+        "CodeTraceDisplay": "code_trace",
+        "ContinuationDisplay": "continuation",
+        "ForecastByStepDisplay": "forecast",
+        "ForecastDisplay": "forecast",
+        "ImagesDisplay": "images",
+        "ModelDiagramDisplay": "diagram",
+        "ReconstructionDisplay": "reconstruction",
+        "TrainingHistoryDisplay": "training_history",
+    },
+)

@@ -1,4 +1,4 @@
-"""The look that all pictures share, and the checks at their doors."""
+"""The style that all displays share, and the checks of their arguments."""
 
 from typing import Any
 
@@ -19,19 +19,19 @@ from unspool.errors import InputError
 
 BLUE, RED, GREEN, GREY = "#3f78b5", "#c8321f", "#2d7f3f", "#6b6b6b"
 
-# Ten colours that stay apart for colour-blind eyes: Petroff, "Accessible color sequences for data
-# visualization", arXiv 2107.02270 (`petroff10` in matplotlib from 3.10 on).
+# Ten colours that colour-blind people can distinguish: Petroff, "Accessible color sequences for
+# data visualization", arXiv 2107.02270 (`petroff10` in matplotlib from 3.10 on).
 PALETTE = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 
-LONGEST_NAME = 15  # characters of a feature's name that fit beside a panel
+MAX_LABEL = 15  # characters of a feature name that fit next to a panel
 WIDTH = 9.0  # inches; 900 pixels at matplotlib's 100 dots per inch
 
 
 def one_axes(ax: Axes | None, height: float) -> tuple[Figure | SubFigure, Axes]:
-    """The axes to draw on and their figure: those given, or new ones."""
+    """Return the figure and the axes to draw on: the given axes, or new ones."""
     if ax is not None:
         return ax.figure, ax
     figure, ax = plt.subplots(figsize=(WIDTH, height), layout="constrained")
@@ -39,7 +39,7 @@ def one_axes(ax: Axes | None, height: float) -> tuple[Figure | SubFigure, Axes]:
 
 
 def panels(ax: Any, rows: int, columns: int) -> tuple[Figure | SubFigure, npt.NDArray[Any]]:
-    """A row of axes a sequence and a column a feature, and their figure: those given, or new."""
+    """Return figure and axes, one row per sequence and one column per feature."""
     if ax is None:
         figure, new = plt.subplots(
             rows,
@@ -54,14 +54,14 @@ def panels(ax: Any, rows: int, columns: int) -> tuple[Figure | SubFigure, npt.ND
     given = np.asarray(ax, dtype=object)
     if given.size != rows * columns:
         raise InputError(
-            f"Expected {rows} × {columns} axes (a row a sequence, a column a feature), "
+            f"Expected {rows} × {columns} axes (one row per sequence, one column per feature), "
             f"got {given.size}."
         )
     return given.flat[0].figure, given.reshape(rows, columns)
 
 
 def tidy(ax: Axes) -> None:
-    """Thin spines on two sides only, small ticks, a faint grid behind the data."""
+    """Style axes: thin spines on two sides, small ticks, a light grid behind the data."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_linewidth(0.6)
     ax.tick_params(width=0.6, labelsize=9)
@@ -69,20 +69,20 @@ def tidy(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-def whole_ticks(most: int = 10) -> MaxNLocator:
-    """Ticks at whole numbers, 1, 2 or 5 (times ten) apart."""
-    return MaxNLocator(most, integer=True, steps=[1, 2, 5, 10])
+def integer_ticks(max_count: int = 10) -> MaxNLocator:
+    """Return ticks at integers, 1, 2 or 5 (times a power of ten) apart."""
+    return MaxNLocator(max_count, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
 
 
-def beside(ax: Axes) -> dict[str, Any]:
-    """Where a legend goes: right of the axes if the layout makes room for it, or inside."""
+def legend_place(ax: Axes) -> dict[str, Any]:
+    """Return where to put a legend: right of the axes if the layout makes room, else inside."""
     if ax.figure.get_layout_engine() is None:
         return {"loc": "upper right"}
     return {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False}
 
 
 def text_width(text: str, points: float, *, bold: bool = False) -> float:
-    """Inches that a line of text takes."""
+    """Return the width of a line of text in inches."""
     if not text:
         return 0.0
     font = FontProperties(weight="bold" if bold else "normal")
@@ -90,46 +90,49 @@ def text_width(text: str, points: float, *, bold: bool = False) -> float:
 
 
 def feature_label(names: tuple[str, ...] | None, features: int, column: int) -> str:
-    """What the axis of a feature is called."""
+    """Return the axis label of a feature."""
     if names is None:
         return f"feature {column}" if features > 1 else "value"
     name = names[column]
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    return name if len(name) <= MAX_LABEL else name[: MAX_LABEL - 1] + "…"
 
 
 def number_bar(ax: Axes, scale: Colormap, first: int, label: str) -> None:
-    """A colour bar for lines that are numbered from `first` on, a colour of `scale` each."""
+    """Draw a colour bar for lines numbered from `first` on, each with one colour of `scale`."""
     edges = np.arange(scale.N + 1) + first - 0.5
     bar = ax.figure.colorbar(
         ScalarMappable(BoundaryNorm(edges, scale.N), scale), ax=ax, label=label, pad=0.02
     )
     bar.outline.set_visible(False)
-    bar.set_ticks(whole_ticks(8))
+    bar.set_ticks(integer_ticks(8))
     bar.minorticks_off()
 
 
 def check_fitted_with(estimator: Any, method: str, attribute: str | None = None) -> None:
-    """Refuse an estimator that is not fitted, or that has no such method."""
+    """Raise if an estimator has no such method or is not fitted."""
     if not hasattr(estimator, method):
         raise InputError(
-            f"Expected an estimator with `{method}`, got {type(estimator).__name__} without it."
+            f"Expected an estimator with the method `{method}`, but {type(estimator).__name__} has "
+            "none."
         )
     check_is_fitted(estimator, attribute)
 
 
 def check_codes(codes: npt.ArrayLike) -> FloatArray:
-    """Codes as finite numbers of shape (N, L), neither of them 0."""
+    """Return codes as finite numbers of shape (N, L), where N and L are not 0."""
     array = as_floats(codes, "codes")
     if array.ndim != 2 or 0 in array.shape:
         raise InputError(f"Expected codes of shape (N, L), got shape {array.shape}.")
     if not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]
-        raise InputError(f"Code {row} holds {array[row, column]} in dimension {column}.")
+        raise InputError(
+            f"Expected finite codes, got {array[row, column]} in dimension {column} of code {row}."
+        )
     return array
 
 
 def chosen_rows(total: int, indices: npt.ArrayLike | slice | None, count: int) -> IntArray:
-    """Which of `total` sequences to show: those asked for, or `count` evenly spread over them."""
+    """Return the indices of the sequences to show; by default `count` evenly spaced ones."""
     if indices is None:
         chosen = np.linspace(0, total - 1, min(count, total)).round().astype(int)
     else:
@@ -140,11 +143,11 @@ def chosen_rows(total: int, indices: npt.ArrayLike | slice | None, count: int) -
 
 
 def check_finite(values: npt.ArrayLike, what: str, shape: str) -> FloatArray:
-    """`values` as finite numbers of as many axes as `shape`, such as "(N, K)", none of them 0."""
+    """Return `values` as finite numbers with the axes of `shape`, such as "(N, K)", none empty."""
     array = as_floats(values, what)
     if array.ndim != shape.count(",") + (not shape.endswith(",)")) or 0 in array.shape:
         raise InputError(f"Expected {what} of shape {shape}, got shape {array.shape}.")
     if not np.isfinite(array).all():
-        place = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
-        raise InputError(f"Expected finite numbers in {what}, got {array[place]} at {place}.")
+        index = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
+        raise InputError(f"Expected finite numbers in {what}, got {array[index]} at {index}.")
     return array

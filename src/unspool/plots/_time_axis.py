@@ -1,4 +1,4 @@
-"""Many steps in few pixels, and times on an axis."""
+"""Draws long series in few pixels, and puts times on an axis."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,11 +8,11 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from unspool.data.sequences import FloatArray, as_floats
 from unspool.errors import InputError
 
-PIECES = 1500  # of a long series; each shows its smallest and its largest value
+PIECES = 1500  # a long series is cut into so many pieces, each drawn by two of its values
 
 
-def extremes(values: FloatArray) -> npt.NDArray[np.intp]:
-    """Steps to draw: all, or of each of many pieces those with the smallest and largest value."""
+def steps_to_draw(values: FloatArray) -> npt.NDArray[np.intp]:
+    """Return all steps, or for a long series those with the extreme values of each piece."""
     size = -(-len(values) // PIECES)
     if size <= 2:
         return np.arange(len(values))
@@ -24,30 +24,30 @@ def extremes(values: FloatArray) -> npt.NDArray[np.intp]:
     return np.unique(both)
 
 
-def as_numbers(times: npt.ArrayLike) -> tuple[FloatArray, bool]:
-    """Times as ascending numbers, and whether they are dates; those with a time zone in UTC.
+def times_as_numbers(times: npt.ArrayLike) -> tuple[FloatArray, bool]:
+    """Return times as ascending numbers, and whether they are dates; time zones become UTC.
 
-    Where a clock was set back, the latest time before stays until it is reached again.
+    If a clock was set back, the latest previous time is repeated until it is reached again.
     """
     array = np.asarray(times)
     dates = array.dtype.kind in "MOUS"
     try:
         if array.dtype.kind in "US":
             array = array.astype("datetime64[ns]")
-        found = date2num(array) if dates else as_floats(array, "`times`")  # type: ignore[no-untyped-call]
+        numbers = date2num(array) if dates else as_floats(array, "`times`")  # type: ignore[no-untyped-call]
     except (AttributeError, TypeError, ValueError):
         raise InputError(f"Expected dates or numbers in `times`, got {array[:1]}.") from None
-    numbers = np.asarray(found, np.float64)
+    numbers = np.asarray(numbers, np.float64)
     if numbers.ndim != 1 or not np.isfinite(numbers).all():
-        raise InputError("Expected `times` of shape (T,), none of them missing.")
+        raise InputError("Expected `times` of shape (T,) without missing values.")
     return np.maximum.accumulate(numbers), dates
 
 
 def date_axis(ax: Axes) -> None:
-    """Ticks at whole hours, days or months, each with its month or day, the year beside them."""
+    """Put ticks at whole hours, days or months, and the year at the end of the axis."""
     ticks = AutoDateLocator(minticks=4, maxticks=10)  # type: ignore[no-untyped-call]
-    names = ConciseDateFormatter(ticks)  # type: ignore[no-untyped-call]
-    names.formats[2] = "%b %d"  # of days, instead of "15"
-    names.offset_formats[2] = "%Y"  # instead of the last month
+    labels = ConciseDateFormatter(ticks)  # type: ignore[no-untyped-call]
+    labels.formats[2] = "%b %d"  # for days, instead of "15"
+    labels.offset_formats[2] = "%Y"  # instead of the last month
     ax.xaxis.set_major_locator(ticks)
-    ax.xaxis.set_major_formatter(names)
+    ax.xaxis.set_major_formatter(labels)

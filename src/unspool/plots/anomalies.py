@@ -1,7 +1,7 @@
-"""`AnomalyDisplay`: a series, its score with the threshold, and the events found in it."""
+"""`AnomalyDisplay`: a series, its anomaly score with the threshold, and the events."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -25,51 +25,67 @@ from unspool.plots._style import (
     WIDTH,
     check_finite,
     feature_label,
+    integer_ticks,
     tidy,
-    whole_ticks,
 )
-from unspool.plots._time_axis import as_numbers, date_axis, extremes
+from unspool.plots._time_axis import date_axis, steps_to_draw, times_as_numbers
 
-SCALES = ("auto", "linear", "log")
-WIDE = 100  # times the median: a largest score above it makes the axis logarithmic
+ScoreScale = Literal["auto", "linear", "log"]
+LOG_RATIO = 100  # the axis is logarithmic if the largest score exceeds so many medians
 
 
 class AnomalyDisplay:
-    """The features most at fault (blue), the score below, its threshold, and events (red).
+    """Plot a series with its anomaly score, the threshold and the events.
+
+    The features with the largest contributions are drawn in blue, one panel each. The last panel
+    shows the score in grey and the threshold in red. Events are shaded red.
 
     Parameters
     ----------
     series : array of shape (T, F) or (T,)
-        NaN where samples are missing.
+        The series: T steps of F features; NaN where values are missing.
     scores : array of shape (T,)
-    thresholds : array of shape (T,), or a number
-        In force at each step.
-    events : list of Event, optional
-        As `unspool.anomaly.events.find_events` gives them, of this series alone.
+        Anomaly score of each step.
+    thresholds : array of shape (T,), or float
+        Threshold in force at each step.
+    events : sequence of Event, default ()
+        Events of this series, as `unspool.anomaly.find_events` returns them.
     labels : array of shape (T,), optional
-        1 or True at every step that is known to be an anomaly, 0 or False elsewhere.
+        1 or True at every step that is labelled as an anomaly, 0 or False elsewhere.
     times : array of shape (T,), optional
-        When each step was: dates (UTC where they have a time zone), or numbers; ascending. Steps,
-        from 0, by default.
+        Ascending time of each step: dates (those with a time zone are shown in UTC) or numbers.
+        Steps from 0 by default.
     feature_names : sequence of F strings, optional
+        Axis labels of the features.
     name : str, optional
-        What the series is called, for the title.
+        Name of the series for the title.
 
     Attributes
     ----------
     order : array of shape (F,)
-        The features, the most at fault over all events first; as they are without events.
-    ax_ : array of Axes of shape (shown features + 1,)
-    figure_
-        Where `plot` drew.
+        Indices of the features, sorted by their share in all events, largest first. Without
+        events the order is that of `series`.
+    ax_ : array of Axes of shape (n + 1,)
+        The axes of the n features shown, and last that of the score.
+    figure_ : Figure
+        The figure that contains the axes.
+
+    See Also
+    --------
+    AnomalyDetector.detect : Computes scores, thresholds and events.
+    unspool.evaluation.evaluate : Compares scores and alarms with labels.
 
     Examples
     --------
-    >>> from unspool.anomaly.events import find_events
+    >>> from unspool.anomaly import find_events
+    >>> from unspool.plots import AnomalyDisplay
     >>> scores = [0.0, 3.0, 0.0]
     >>> events = find_events([scores], [2.0], [[[0, 0], [1, 2], [0, 0]]])
-    >>> AnomalyDisplay(np.zeros((3, 2)), scores, 2.0, events).order
+    >>> display = AnomalyDisplay(np.zeros((3, 2)), scores, 2.0, events)
+    >>> display.order
     array([1, 0])
+    >>> display.plot().ax_.shape
+    (3,)
     """
 
     ax_: npt.NDArray[Any]
@@ -96,8 +112,8 @@ class AnomalyDisplay:
         if self.thresholds.ndim == 0:
             self.thresholds = np.full(steps, self.thresholds)
         self.thresholds = check_finite(self.thresholds, "the thresholds", "(T,)")
-        self.labels = None if labels is None else _flags(labels)
-        self.times = None if times is None else as_numbers(times)
+        self.labels = None if labels is None else _as_flags(labels)
+        self.times = None if times is None else times_as_numbers(times)
         for what, one in (
             ("scores", self.scores),
             ("thresholds", self.thresholds),
@@ -111,10 +127,13 @@ class AnomalyDisplay:
                 )
         self.events = list(events)
         if any(not 0 <= one.start <= one.peak < one.end <= steps for one in self.events):
-            raise InputError(f"Expected events within the {steps} steps of the series, got others.")
+            raise InputError(
+                f"Expected events within the {steps} steps of the series, but one is outside; pass "
+                "the events of this series only."
+            )
         self.feature_names = check_feature_names(feature_names, features)
         self.name = name
-        self.order = _most_at_fault(self.events, self.feature_names, features)
+        self.order = _by_contribution(self.events, self.feature_names, features)
 
     @classmethod
     def from_detection(
@@ -130,22 +149,47 @@ class AnomalyDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> "AnomalyDisplay":
-        """Draw one of the series in which a detector has looked for anomalies.
+        """Draw one series of a detection.
 
         Parameters
         ----------
         detection : Detection
-            What the detector's `detect` gave for one series or several.
+            Result of a detector's `detect` for one series or several.
         series : array of shape (T, F) or (T,)
-            The series itself.
+            The series with that index in the data of `detect`.
         index : int, default 0
-            Which of the detection's series it is.
-        labels, times, feature_names, name
-            See `AnomalyDisplay`.
-        ax : array of Axes, optional
-            See `plot`.
+            Index of the series in the detection.
+        labels : array of shape (T,), optional
+            1 or True at every step that is labelled as an anomaly, 0 or False elsewhere.
+        times : array of shape (T,), optional
+            Ascending time of each step; by default the times of the detection, or steps from 0.
+        feature_names : sequence of F strings, optional
+            Axis labels of the features.
+        name : str, optional
+            Name of the series for the title.
+        ax : array of min(F, max_features) + 1 Axes, optional
+            Axes to draw into, the score last; a new figure by default.
         **kwargs
             Passed to `plot`.
+
+        Returns
+        -------
+        AnomalyDisplay
+            The display, already drawn.
+
+        Raises
+        ------
+        InputError
+            If `index` is out of range, or the series does not match the detection.
+
+        Examples
+        --------
+        >>> from unspool.anomaly import Detection
+        >>> from unspool.plots import AnomalyDisplay
+        >>> found = Detection(np.array([0.2, 3.0]), np.array([2.0, 2.0]), None, [])
+        >>> display = AnomalyDisplay.from_detection(found, [[1.0], [7.0]], name="pump")
+        >>> display.figure_.get_suptitle()
+        'Anomalies in pump: no events'
         """
         scores, thresholds = detection.scores, detection.thresholds
         if not isinstance(scores, list):
@@ -163,34 +207,46 @@ class AnomalyDisplay:
         ax: Any = None,
         *,
         max_features: int = 3,
-        score_scale: str = "auto",
+        score_scale: ScoreScale = "auto",
         series_kw: dict[str, Any] | None = None,
         score_kw: dict[str, Any] | None = None,
     ) -> "AnomalyDisplay":
-        """Draw a panel for each of the features most at fault, and one for the score.
+        """Draw a panel for each feature shown, and one for the score.
 
-        Of more than 3,000 steps each of 1,500 pieces shows its smallest and its largest value, so
-        that no spike is lost.
+        A series of more than 3,000 steps is cut into 1,500 pieces, of which the smallest and the
+        largest value are drawn, so that every spike is visible.
 
         Parameters
         ----------
         ax : array of min(F, max_features) + 1 Axes, optional
-            Where to draw, the score last; a new figure by default.
+            Axes to draw into, the score last; a new figure by default.
         max_features : int, default 3
-            Features shown.
+            Maximum number of features to show: those with the largest contributions.
         score_scale : {"auto", "linear", "log"}, default "auto"
-            Axis of the score. "auto" is logarithmic for scores above 0 of which the largest is
-            more than 100 times the median.
-        series_kw, score_kw : dict, optional
-            Passed to `Axes.plot` for the features and for the score.
+            Scale of the score axis. "auto" is logarithmic if all scores are above 0 and the
+            largest exceeds 100 times the median.
+        series_kw : dict, optional
+            Passed to `Axes.plot` for the features.
+        score_kw : dict, optional
+            Passed to `Axes.plot` for the score.
+
+        Returns
+        -------
+        AnomalyDisplay
+            The same display, with `ax_` and `figure_` set.
+
+        Raises
+        ------
+        InputError
+            If an argument is out of range, or the number of axes is wrong.
         """
         _checks.raise_all(
             _checks.whole("max_features", max_features, 1),
-            _checks.choice("score_scale", score_scale, SCALES),
+            _checks.choice("score_scale", score_scale, get_args(ScoreScale)),
         )
         shown, scale = self.order[:max_features], self._scale(score_scale)
         self.figure_, self.ax_ = _column(ax, len(shown) + 1)
-        *panels, below = self.ax_
+        *panels, score_panel = self.ax_
         features = self.series.shape[1]
         for panel, feature in zip(panels, shown, strict=True):
             style = {"color": BLUE, "linewidth": 0.9, **(series_kw or {})}
@@ -199,12 +255,12 @@ class AnomalyDisplay:
             panel.set_ylabel(label, fontsize=9)
             self._shade(panel)
             tidy(panel)
-        self._draw_score(below, scale, {"color": GREY, "linewidth": 0.9, **(score_kw or {})})
-        self._mark_labels(below)
+        self._draw_score(score_panel, scale, {"color": GREY, "linewidth": 0.9, **(score_kw or {})})
+        self._mark_labels(score_panel)
         for panel in self.ax_:
             self._draw_axis(panel)
-        below.set_xlabel("time" if self.times is not None else "step", fontsize=9)
-        handles = self._handles(below)
+        score_panel.set_xlabel("time" if self.times is not None else "time step", fontsize=9)
+        handles = self._handles(score_panel)
         if ax is not None:
             self.ax_[0].legend(handles=handles, ncols=len(handles), frameon=False, fontsize=8,
                                loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2,
@@ -218,30 +274,30 @@ class AnomalyDisplay:
         return self
 
     def _line(self, ax: Axes, values: FloatArray, style: dict[str, Any]) -> None:
-        """Values over time, those that a picture can show."""
-        steps = extremes(values)
+        """Draw values over time, at most two for each piece of a long series."""
+        steps = steps_to_draw(values)
         marker = "o" if len(values) == 1 else None
-        ax.plot(self._places()[steps], values[steps], **{"marker": marker, **style})
+        ax.plot(self._positions()[steps], values[steps], **{"marker": marker, **style})
 
-    def _places(self) -> FloatArray:
-        """Where each step is on the axis (T,)."""
+    def _positions(self) -> FloatArray:
+        """Return the position of each step on the time axis, (T,)."""
         return np.arange(len(self.series), dtype=float) if self.times is None else self.times[0]
 
     def _spans(self, bounds: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
-        """Left end and width of steps (start, end), half a step wider on both sides."""
-        at = self._places()
-        half = np.diff(at) / 2 if len(at) > 1 else np.array([0.5])
-        edges = np.concatenate([at - np.append(half[:1], half), [at[-1] + half[-1]]])
-        if len(at) == 1:
-            edges = np.array([at[0] - 0.5, at[0] + 0.5])
+        """Return left end and width of steps (start, end), widened by half a step on both sides."""
+        centres = self._positions()
+        half = np.diff(centres) / 2 if len(centres) > 1 else np.array([0.5])
+        edges = np.concatenate([centres - np.append(half[:1], half), [centres[-1] + half[-1]]])
+        if len(centres) == 1:
+            edges = np.array([centres[0] - 0.5, centres[0] + 0.5])
         return [(float(edges[a]), float(edges[b] - edges[a])) for a, b in bounds]
 
     def _shade(self, ax: Axes) -> None:
-        """The events, however short: a thin edge is always visible."""
+        """Shade the events; a thin edge keeps short ones visible."""
         spans = self._spans([(one.start, one.end) for one in self.events])
-        across = ax.get_xaxis_transform()
+        transform = ax.get_xaxis_transform()
         ax.broken_barh(
-            spans, (0, 1), transform=across, color=RED, alpha=0.2, linewidth=0.8, zorder=0.5
+            spans, (0, 1), transform=transform, color=RED, alpha=0.2, linewidth=0.8, zorder=0.5
         )
 
     def _draw_score(self, ax: Axes, scale: str, style: dict[str, Any]) -> None:
@@ -249,42 +305,49 @@ class AnomalyDisplay:
         level = {"color": RED, "linewidth": 1.2, "linestyle": (0, (4, 2)), "marker": ""}
         self._line(ax, self.thresholds, level)
         peaks = [one.peak for one in self.events]
-        ax.plot(self._places()[peaks], self.scores[peaks], "o", color=RED, markersize=3, zorder=3)
+        ax.plot(
+            self._positions()[peaks], self.scores[peaks], "o", color=RED, markersize=3, zorder=3
+        )
         ax.set_yscale(scale)
         self._shade(ax)
-        ax.set_ylabel("score", fontsize=9)
+        ax.set_ylabel("anomaly score", fontsize=9)
         tidy(ax)
 
-    def _scale(self, asked: str) -> str:
-        """Of the axis of the score."""
+    def _scale(self, requested: str) -> str:
+        """Return the scale of the score axis."""
         positive = self.scores.min() > 0 and self.thresholds.min() > 0
-        if asked == "auto":
-            wide = positive and self.scores.max() > WIDE * np.median(self.scores)
-            return "log" if wide else "linear"
-        if asked == "log" and not positive:
-            raise InputError("A logarithmic axis needs scores and thresholds above 0; use linear.")
-        return asked
+        if requested == "auto":
+            varied = positive and self.scores.max() > LOG_RATIO * np.median(self.scores)
+            return "log" if varied else "linear"
+        if requested == "log" and not positive:
+            raise InputError(
+                "A logarithmic axis needs scores and thresholds above 0; use "
+                "`score_scale='linear'`."
+            )
+        return requested
 
     def _mark_labels(self, ax: Axes) -> None:
-        """Bars along the bottom for the steps that are known to be anomalies."""
+        """Draw bars along the bottom at the steps that are labelled as anomalies."""
         if self.labels is None:
             return
         low, high = ax.transData.transform([(0, one) for one in ax.get_ylim()])[:, 1]
-        room = (0, low - 0.1 * (high - low))
-        ax.set_ylim(bottom=float(ax.transData.inverted().transform(room)[1]))
+        bottom = (0, low - 0.1 * (high - low))
+        ax.set_ylim(bottom=float(ax.transData.inverted().transform(bottom)[1]))
         spans = self._spans([(a, b) for a, b in find_clusters(self.labels, 1).tolist()])
-        across = ax.get_xaxis_transform()
-        ax.broken_barh(spans, (0, 0.06), transform=across, color=GREEN, linewidth=0.8, zorder=2.5)
+        transform = ax.get_xaxis_transform()
+        ax.broken_barh(
+            spans, (0, 0.06), transform=transform, color=GREEN, linewidth=0.8, zorder=2.5
+        )
 
     def _draw_axis(self, ax: Axes) -> None:
         ax.margins(x=0.01)
         if self.times is not None and self.times[1]:
             date_axis(ax)
         elif self.times is None:
-            ax.xaxis.set_major_locator(whole_ticks())
+            ax.xaxis.set_major_locator(integer_ticks())
 
-    def _handles(self, below: Axes) -> list[Any]:
-        score, threshold = below.get_lines()[:2]
+    def _handles(self, score_panel: Axes) -> list[Any]:
+        score, threshold = score_panel.get_lines()[:2]
         score.set_label("score")
         threshold.set_label("threshold")
         handles: list[Any] = [score, threshold]
@@ -293,7 +356,7 @@ class AnomalyDisplay:
             handles.append(Line2D([], [], color=RED, marker="o", markersize=3, linewidth=0,
                                   label="peak"))  # fmt: skip
         if self.labels is not None:
-            handles.append(Patch(color=GREEN, label="known anomaly"))
+            handles.append(Patch(color=GREEN, label="labelled anomaly"))
         return handles
 
     def _title(self, shown: int) -> str:
@@ -301,19 +364,20 @@ class AnomalyDisplay:
         count = len(self.events)
         found = f"{count:,} event{'' if count == 1 else 's'}" if count else "no events"
         where = f" in {self.name}" if self.name else ""
-        which = "those most at fault" if any(one.features for one in self.events) else "the first"
-        left_out = f" ({shown} of {features} features, {which})" if shown < features else ""
+        ranked = any(one.features for one in self.events)
+        which = "largest contributions" if ranked else "the first ones"
+        left_out = f" ({shown} of {features} features: {which})" if shown < features else ""
         return f"Anomalies{where}: {found}{left_out}"
 
 
-def _flags(labels: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Labels (T,) as truth values; -1, and what is missing, would count as True."""
+def _as_flags(labels: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Return labels (T,) as booleans; -1 and missing labels raise instead of counting as True."""
     (flags,) = read_flags("labels", [labels])
     return flags
 
 
 def _column(ax: Any, rows: int) -> tuple[Figure | SubFigure, npt.NDArray[Any]]:
-    """Axes above each other and their figure: those given, or new ones, the last one higher."""
+    """Return figure and axes, one above the other; the last of new ones is higher."""
     if ax is None:
         heights = [1.0] * (rows - 1) + [1.5]
         figure, new = subplots(
@@ -334,18 +398,18 @@ def _column(ax: Any, rows: int) -> tuple[Figure | SubFigure, npt.NDArray[Any]]:
     return given[0].figure, given
 
 
-def _most_at_fault(
+def _by_contribution(
     events: Sequence[Event], names: tuple[str, ...] | None, features: int
 ) -> npt.NDArray[np.intp]:
-    """The features by the sum of their shares in the events, the largest first."""
+    """Return the features sorted by the sum of their shares in the events, largest first."""
     known = names or tuple(f"feature {i}" for i in range(features))
     shares = dict.fromkeys(known, 0.0)
     for event in events:
         for name, share in event.features:
             if name not in shares:
                 raise InputError(
-                    f"Expected `feature_names` that name the features of the events, {name!r} "
-                    f"among them, got {', '.join(known[:10])}."
+                    f"`feature_names` must contain {name!r}, a feature of the events, got "
+                    f"{', '.join(known[:10])}."
                 )
             shares[name] += share
     return np.argsort([-shares[name] for name in known], kind="stable")

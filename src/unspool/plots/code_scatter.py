@@ -14,43 +14,59 @@ from unspool.errors import InputError
 from unspool.plots._style import (
     BLUE,
     PALETTE,
-    beside,
     check_codes,
     check_fitted_with,
+    legend_place,
     one_axes,
     tidy,
 )
 
-MARKERS = "os^Dv"  # a further shape for every ten classes
-MOST_NAMED = 40  # classes that a legend has room for
+MARKERS = "os^Dv"  # another shape for every ten classes
+MAX_LEGEND = 40  # classes that fit in a legend
 
 
 class CodeScatterDisplay:
-    """Codes as points, coloured by class where labels are given.
+    """Plot codes as points in two dimensions, coloured by class.
 
-    Codes of more than two dimensions are shown in the plane of their first two principal
-    components; codes of one dimension over the number of their sequence.
+    Codes with more than two dimensions are projected onto their first two principal components.
+    Codes with one dimension are drawn over the index of their sequence.
 
     Parameters
     ----------
     codes : array of shape (N, L)
-    y : N labels of any type, optional
+        The codes (latent vectors) of N sequences, with L dimensions.
+    y : iterable of N labels, optional
+        Class of each sequence, of any type. Without it, all points have one colour.
 
     Attributes
     ----------
+    codes : array of shape (N, L)
+        The codes.
     points : array of shape (N, 2)
-        What is drawn.
-    axis_names : tuple of two strings
-    classes : list of strings
-        The different labels, sorted; empty without labels.
-    ax_, figure_
-        Where `plot` drew.
+        The coordinates drawn.
+    axis_names : tuple of two str
+        Labels of the x and y axis.
+    labels : array of N str, or None
+        Class of each point.
+    classes : list of str
+        The distinct labels, sorted; empty without labels.
+    ax_ : Axes
+        The axes drawn into.
+    figure_ : Figure
+        The figure that contains the axes.
+
+    See Also
+    --------
+    CodeTraceDisplay : Plots the codes of consecutive windows over time.
 
     Examples
     --------
+    >>> from unspool.plots import CodeScatterDisplay
     >>> display = CodeScatterDisplay(np.eye(4), y=["a", "b", "a", "b"])
     >>> display.points.shape, display.classes
     ((4, 2), ['a', 'b'])
+    >>> display.plot().ax_.get_title()
+    '4 codes of 2 classes'
     """
 
     ax_: Axes
@@ -81,26 +97,54 @@ class CodeScatterDisplay:
 
         Parameters
         ----------
-        estimator : fitted estimator with `transform`
-        X : whatever its `transform` reads
-        y : N labels of any type, optional
+        estimator : estimator
+            A fitted estimator with the method `transform`.
+        X : array of shape (N, T, F), or other input of `transform`
+            The sequences to encode.
+        y : iterable of N labels, optional
+            Class of each sequence, of any type.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         **kwargs
             Passed to `plot`.
+
+        Returns
+        -------
+        CodeScatterDisplay
+            The display, already drawn.
+
+        Raises
+        ------
+        InputError
+            If the estimator has no `transform`, or the number of labels is wrong.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> from sklearn.decomposition import PCA
+        >>> from unspool.plots import CodeScatterDisplay
+        >>> X = np.random.default_rng(0).normal(size=(20, 6))
+        >>> CodeScatterDisplay.from_estimator(PCA(2).fit(X), X).points.shape
+        (20, 2)
         """
         check_fitted_with(estimator, "transform")
         return cls(estimator.transform(X), y).plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> "CodeScatterDisplay":
-        """Draw the points, a colour a class (and from the eleventh class on, another shape).
+        """Draw the points; each class has a colour, and every ten classes another shape.
 
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         **kwargs
             Passed to `Axes.scatter`.
+
+        Returns
+        -------
+        CodeScatterDisplay
+            The same display, with `ax_` and `figure_` set.
         """
         self.figure_, self.ax_ = _, ax = one_axes(ax, height=5.2)
         n = len(self.points)
@@ -117,16 +161,16 @@ class CodeScatterDisplay:
                 }
                 ax.scatter(*self.points[self.labels == name].T, **{**look, **style, **kwargs})
             title += f" of {len(self.classes)} class{'es' * (len(self.classes) > 1)}"
-        if 0 < len(self.classes) <= MOST_NAMED:
+        if 0 < len(self.classes) <= MAX_LEGEND:
             legend = ax.legend(
                 ax.collections[-len(self.classes) :],
                 map(str, range(len(self.classes))),
-                **beside(ax),
+                **legend_place(ax),
                 ncols=1 + (len(self.classes) - 1) // 20,
-                markerscale=np.sqrt(36 / style["s"]),  # as readable for a million points as for ten
+                markerscale=np.sqrt(36 / style["s"]),  # the same size for any number of points
             )
             for text, name in zip(legend.get_texts(), self.classes, strict=True):
-                text.set_text(name)  # given as a label, a name like "_other" would be left out
+                text.set_text(name)  # matplotlib leaves out labels such as "_other"
         ax.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1], title=title)
         tidy(ax)
         return self
@@ -135,15 +179,15 @@ class CodeScatterDisplay:
 def _in_two_dimensions(codes: FloatArray) -> tuple[FloatArray, tuple[str, str]]:
     n, dimensions = codes.shape
     if dimensions == 1:
-        return np.column_stack([np.arange(n), codes]), ("sequence", "code")
+        return np.column_stack([np.arange(n), codes]), ("sequence index", "code")
     if dimensions == 2:
         return codes, ("code, dimension 0", "code, dimension 1")
     if n < 2:
         raise InputError(
-            f"Expected at least 2 codes to find the plane in which {dimensions} dimensions vary "
-            "most, got 1."
+            f"Expected at least 2 codes for a projection of {dimensions} dimensions onto principal "
+            "components, got 1."
         )
-    with np.errstate(invalid="ignore"):  # codes that are all the same have no variance to share
+    with np.errstate(invalid="ignore"):  # equal codes have no variance
         pca = PCA(2, random_state=0).fit(codes)
     first, second = (
         f"principal component {i} ({share:.0%} of the variance)"
@@ -153,9 +197,9 @@ def _in_two_dimensions(codes: FloatArray) -> tuple[FloatArray, tuple[str, str]]:
 
 
 def _sorted_names(labels: list[Any]) -> list[str]:
-    """The different labels as strings, in the order of the labels where they have one."""
-    named = {str(label): label for label in labels}
+    """Return the distinct labels as strings, in the order of the labels if they have one."""
+    by_name = {str(label): label for label in labels}
     try:
-        return sorted(named, key=named.__getitem__)
-    except TypeError:  # of several types
-        return sorted(named)
+        return sorted(by_name, key=by_name.__getitem__)
+    except TypeError:  # labels of several types
+        return sorted(by_name)

@@ -1,4 +1,4 @@
-"""`CodeTraceDisplay`: how the code moves from window to window."""
+"""`CodeTraceDisplay`: the codes of consecutive windows over time."""
 
 from typing import Any
 
@@ -11,36 +11,48 @@ from matplotlib.figure import Figure, SubFigure
 from unspool.errors import InputError
 from unspool.plots._style import (
     PALETTE,
-    beside,
     check_codes,
     check_fitted_with,
+    integer_ticks,
+    legend_place,
     number_bar,
     one_axes,
     tidy,
-    whole_ticks,
 )
 
 
 class CodeTraceDisplay:
-    """The dimensions of the code, a line each, over consecutive windows.
+    """Plot each dimension of the code as a line over consecutive windows.
 
-    Windows of a periodic signal come back to where they were after one cycle, so one cycle of
-    windows shows all of the movement.
+    For a periodic signal the codes repeat after one cycle, so the windows of one cycle show the
+    whole trajectory.
 
     Parameters
     ----------
     codes : array of shape (N, L)
+        The codes (latent vectors) of N consecutive windows, with L dimensions.
     start : array of shape (N,), optional
-        First step of every window, as in ``windows.place(range(len(windows)))[1]``; the number
-        of the window by default.
+        First time step of every window, as in ``windows.place(range(len(windows)))[1]``. The
+        index of the window by default.
 
     Attributes
     ----------
-    ax_, figure_
-        Where `plot` drew.
+    codes : array of shape (N, L)
+        The codes.
+    start : array of shape (N,), or None
+        First time step of every window.
+    ax_ : Axes
+        The axes drawn into.
+    figure_ : Figure
+        The figure that contains the axes.
+
+    See Also
+    --------
+    CodeScatterDisplay : Plots codes as points in two dimensions.
 
     Examples
     --------
+    >>> from unspool.plots import CodeTraceDisplay
     >>> display = CodeTraceDisplay(np.zeros((80, 10))).plot()
     >>> len(display.ax_.get_lines())
     10
@@ -72,27 +84,55 @@ class CodeTraceDisplay:
 
         Parameters
         ----------
-        estimator : fitted estimator with `transform`
-        X : whatever its `transform` reads, in the order of time
+        estimator : estimator
+            A fitted estimator with the method `transform`.
+        X : Windows, array of shape (N, T, F), or other input of `transform`
+            The windows to encode, in the order of time.
         start : array of shape (N,), optional
-            First step of every window.
+            First time step of every window; the index of the window by default.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         **kwargs
             Passed to `plot`.
+
+        Returns
+        -------
+        CodeTraceDisplay
+            The display, already drawn.
+
+        Raises
+        ------
+        InputError
+            If the estimator has no `transform`, or `start` has a wrong shape.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> from sklearn.decomposition import PCA
+        >>> from unspool.plots import CodeTraceDisplay
+        >>> windows = np.sin(np.arange(50)[:, None] + np.arange(6))
+        >>> display = CodeTraceDisplay.from_estimator(PCA(2).fit(windows), windows)
+        >>> display.codes.shape
+        (50, 2)
         """
         check_fitted_with(estimator, "transform")
         return cls(estimator.transform(X), start).plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> "CodeTraceDisplay":
-        """Draw the lines; up to ten get a legend, more a colour bar.
+        """Draw a line for each dimension, with a legend for up to ten and a colour bar for more.
 
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         **kwargs
             Passed to `Axes.plot` for every line.
+
+        Returns
+        -------
+        CodeTraceDisplay
+            The same display, with `ax_` and `figure_` set.
         """
         self.figure_, self.ax_ = _, ax = one_axes(ax, height=4.2)
         n, dimensions = self.codes.shape
@@ -105,14 +145,14 @@ class CodeTraceDisplay:
             ax.plot(x, self.codes[:, i], **{"color": color, "label": str(i), **style, **kwargs})
         ax.margins(x=0.01)
         if few:
-            ax.legend(title="dimension", **beside(ax))
+            ax.legend(title="dimension", **legend_place(ax))
         else:
             number_bar(ax, scale, 0, "dimension")
-        ax.xaxis.set_major_locator(whole_ticks())
+        ax.xaxis.set_major_locator(integer_ticks())
         ax.set(
-            xlabel="window" if self.start is None else "first step of the window",
+            xlabel="window index" if self.start is None else "first time step of the window",
             ylabel="code",
-            title=f"Code of {dimensions} dimension{'s' * (dimensions > 1)} over {n} windows",
+            title=f"Code with {dimensions} dimension{'s' * (dimensions > 1)} over {n} windows",
         )
         tidy(ax)
         return self

@@ -1,4 +1,4 @@
-"""`ContinuationDisplay`: sequences, what came after them, and what a model forecast."""
+"""`ContinuationDisplay`: sequences, their forecasts, and the true continuations."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,37 +19,48 @@ from unspool.plots._style import (
     check_fitted_with,
     chosen_rows,
     feature_label,
+    integer_ticks,
     panels,
     tidy,
-    whole_ticks,
 )
 from unspool.plots.forecast import as_continuations
 
 
 class ContinuationDisplay:
-    """Past (grey), truth (blue) and forecast (red): a row of panels a sequence, a column a feature.
+    """Plot sequences (grey) with their forecasts (red) and true continuations (blue).
+
+    The panels have one row per sequence and one column per feature.
 
     Parameters
     ----------
     pasts : list of N arrays of shape (T_i, F)
-        What the model read.
+        The sequences that the model read.
     forecasts : array of shape (N, K, F)
+        Forecast of the K steps after each sequence.
     truths : array of shape (N, K, F), optional
-        What came after.
-    names : sequence of N names or numbers, optional
-        What the titles call the sequences; 0, 1, ... by default.
+        True values of those steps.
+    names : sequence of N str or int, optional
+        Names of the sequences for the titles; 0, 1, … by default.
     feature_names : sequence of F strings, optional
+        Axis labels of the features.
 
     Attributes
     ----------
-    errors : array of shape (N,)
-        Mean squared error of every forecast over its steps and features; None without the truth.
-    ax_ : array of Axes of shape (N, shown features)
-    figure_
-        Where `plot` drew.
+    errors : array of shape (N,), or None
+        Mean squared error of every forecast over its steps and features; None without `truths`.
+    ax_ : array of Axes of shape (N, min(F, max_features))
+        The axes drawn into.
+    figure_ : Figure
+        The figure that contains the axes.
+
+    See Also
+    --------
+    ForecastDisplay : Plots one forecast step over all windows of a series.
+    LSTMForecaster.forecast : Computes the forecasts.
 
     Examples
     --------
+    >>> from unspool.plots import ContinuationDisplay
     >>> display = ContinuationDisplay([np.zeros((4, 1))], np.ones((1, 2, 1)), np.zeros((1, 2, 1)))
     >>> display.errors
     array([1.])
@@ -71,11 +82,13 @@ class ContinuationDisplay:
         self.truths = None if truths is None else check_finite(truths, "the truths", "(N, K, F)")
         n, _, features = self.forecasts.shape
         if len(self.pasts) != n:
-            raise InputError(f"Expected a past for each of {n} forecasts, got {len(self.pasts)}.")
+            raise InputError(
+                f"Expected {n} sequences in `pasts`, one for each forecast, got {len(self.pasts)}."
+            )
         for i, past in enumerate(self.pasts):
             if past.ndim != 2 or past.shape[1] != features:
                 raise InputError(
-                    f"Expected every past as (steps, {features}), of as many features as the "
+                    f"Expected every past of shape (steps, {features}), with the features of the "
                     f"forecasts, got shape {past.shape} for sequence {i}."
                 )
         if self.truths is not None and self.truths.shape != self.forecasts.shape:
@@ -89,8 +102,8 @@ class ContinuationDisplay:
         self.feature_names = check_feature_names(feature_names, features)
         self.errors = None
         if self.truths is not None:
-            apart = np.square(self.truths - self.forecasts, dtype=np.float64)
-            self.errors = np.mean(apart, axis=(1, 2))
+            squares = np.square(self.truths - self.forecasts, dtype=np.float64)
+            self.errors = np.mean(squares, axis=(1, 2))
 
     @classmethod
     def from_estimator(
@@ -104,21 +117,47 @@ class ContinuationDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> "ContinuationDisplay":
-        """Forecast a few sequences of `X`, and only those, and draw them.
+        """Forecast the sequences that are shown, and draw them.
 
         Parameters
         ----------
-        estimator : fitted estimator with `forecast`
-        X : whatever `as_sequences` reads
-        y : array of shape (N, K, F), or (N, K), (N, F) or (N,) where K or F is 1; optional
-            What came after each sequence.
-        indices : indices, a slice or a mask, optional
-            Which sequences to show; `n_sequences`, evenly spread over `X`, by default.
+        estimator : estimator
+            A fitted estimator with the method `forecast`.
+        X : array of shape (N, T, F), or other input of `as_sequences`
+            The sequences to choose from.
+        y : array of shape (N, K, F), optional
+            True values of the K steps after each sequence. The shapes (N, K), (N, F) and (N,) are
+            accepted if K or F is 1.
+        indices : array of int, slice or mask, optional
+            Indices of the sequences to show; by default `n_sequences` evenly spaced ones.
         n_sequences : int, default 5
-        ax : array of Axes, optional
-            See `plot`.
+            Number of sequences to show if `indices` is not given.
+        ax : array of N × min(F, max_features) Axes, optional
+            Axes to draw into; a new figure by default.
         **kwargs
             Passed to `plot`.
+
+        Returns
+        -------
+        ContinuationDisplay
+            The display, already drawn.
+
+        Raises
+        ------
+        InputError
+            If the estimator has no `forecast`, or the arguments do not match.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> from unspool import LSTMForecaster
+        >>> from unspool.plots import ContinuationDisplay
+        >>> X = np.sin(np.arange(30)[:, None, None] + np.arange(8)[:, None])
+        >>> model = LSTMForecaster(units=4, epochs=1, verbose=0, random_state=0).fit(X)
+        >>> display = ContinuationDisplay.from_estimator(model, X[:, :-1], X[:, -1])
+        >>> display.errors.shape
+        (5,)
         """
         check_fitted_with(estimator, "forecast")
         _checks.raise_all(_checks.whole("n_sequences", n_sequences, 1))
@@ -147,18 +186,32 @@ class ContinuationDisplay:
         truth_kw: dict[str, Any] | None = None,
         forecast_kw: dict[str, Any] | None = None,
     ) -> "ContinuationDisplay":
-        """Draw a row of panels for every sequence, a column for every feature.
+        """Draw one row of panels per sequence and one column per feature.
 
-        The past ends at step 0, the last one that the model read; the forecast begins at 1.
+        Step 0 is the last step that the model read; the forecast begins at step 1.
 
         Parameters
         ----------
         ax : array of N × min(F, max_features) Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         max_features : int, default 3
-            Features shown, the first ones.
-        past_kw, truth_kw, forecast_kw : dict, optional
-            Passed to `Axes.plot` for each of the three.
+            Maximum number of features to show, the first ones.
+        past_kw : dict, optional
+            Passed to `Axes.plot` for the sequences.
+        truth_kw : dict, optional
+            Passed to `Axes.plot` for the true continuations.
+        forecast_kw : dict, optional
+            Passed to `Axes.plot` for the forecasts.
+
+        Returns
+        -------
+        ContinuationDisplay
+            The same display, with `ax_` and `figure_` set.
+
+        Raises
+        ------
+        InputError
+            If `max_features` is below 1, or the number of axes is wrong.
         """
         _checks.raise_all(_checks.whole("max_features", max_features, 1))
         n, _, features = self.forecasts.shape
@@ -177,14 +230,15 @@ class ContinuationDisplay:
                         marker = "o" if len(values) == 1 else None
                         panel.plot(steps, values, **{"marker": marker, **style})
                 panel.axvline(0, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
-                panel.xaxis.set_major_locator(whole_ticks(6 if columns > 1 else 10))
+                panel.xaxis.set_major_locator(integer_ticks(6 if columns > 1 else 10))
                 panel.set_ylabel(feature_label(self.feature_names, features, column), fontsize=9)
                 panel.margins(x=0.01)
                 tidy(panel)
-            told = "" if self.errors is None else f" · MSE {self.errors[row]:.3g}"
-            self.ax_[row, 0].set_title(f"sequence {self.names[row]}{told}", loc="left", fontsize=10)
+            error = "" if self.errors is None else f" · MSE {self.errors[row]:.3g}"
+            title = f"sequence {self.names[row]}{error}"
+            self.ax_[row, 0].set_title(title, loc="left", fontsize=10)
         for panel in self.ax_[-1]:
-            panel.set_xlabel("step after the last one read", fontsize=9)
+            panel.set_xlabel("time steps after the input", fontsize=9)
         longest = int(np.argmax([len(past) for past in self.pasts]))
         handles = self.ax_[longest, 0].get_lines()[:-1]
         if ax is not None:
@@ -198,7 +252,7 @@ class ContinuationDisplay:
     def _lines(
         self, row: int, column: int
     ) -> list[tuple[npt.NDArray[Any], npt.NDArray[np.floating[Any]]]]:
-        """Steps and values of past, truth and forecast; these two go on from the past's end."""
+        """Return steps and values of past, truth and forecast; the latter two continue the past."""
         past = self.pasts[row][:, column]
         lines = [(np.arange(1 - len(past), 1), past)]
         for values in (self.truths, self.forecasts):

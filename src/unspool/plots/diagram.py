@@ -1,6 +1,7 @@
-"""`ModelDiagramDisplay`: a model drawn as boxes and arrows, from input over code to decoders.
+"""`ModelDiagramDisplay`: a model as boxes and arrows, from the input to the decoders.
 
-`plot` places boxes (`_stack`, all lengths in inches), then draws panels, arrows and boxes.
+`plot` computes the positions of the boxes (`_stack`), then draws panels, arrows and boxes. All
+lengths are in inches.
 """
 
 from itertools import groupby, pairwise
@@ -14,22 +15,26 @@ from matplotlib.path import Path
 
 from unspool.plots._style import BLUE, GREEN, GREY, RED, text_width
 
-if TYPE_CHECKING:  # this room needs no torch
+if TYPE_CHECKING:  # plots load no torch before it is needed
     from unspool.nn._summary import Row, Summary
 
-HEIGHT, BETWEEN, PADDING = 0.54, 0.34, 0.13  # of a box, to the next, from its edge to its text
-PANEL, TITLE = 0.15, 0.24  # around the boxes of a part, and for the part's name above them
-APART, LANE = 0.7, 0.24  # between panels, and from a panel to an arrow that passes it
+HEIGHT = 0.54  # of a box
+GAP = 0.34  # between a box and the next one below
+PADDING = 0.13  # between the edge of a box and its text
+PANEL = 0.15  # between the boxes of a part and the edge of its panel
+TITLE = 0.24  # height of the part's name above its boxes
+PANEL_GAP = 0.7  # between panels side by side
+LANE = 0.24  # between a panel and an arrow that passes it
 MARGIN = 0.2
-POINTS, SMALL = 9.0, 8.0  # sizes of text
+POINTS, SMALL = 9.0, 8.0  # font sizes
 
-# The fill of boxes and panels, and their edges.
+# Fill and edge colours of boxes and panels.
 PLAIN, ENCODER, CODE = ("#f6f6f6", "#8f8f8f"), ("#e3edf6", BLUE), ("#fce8c8", "#d98a1f")
 DECODERS = (("#f9e4e0", RED), ("#e1f0e4", GREEN), ("#ebe2f3", "#832db6"))
 
 
 class _Box(NamedTuple):
-    """Where a row is drawn: the middle of its upper edge."""
+    """A box: a row of the summary, and the middle of its upper edge."""
 
     row: "Row"
     x: float
@@ -45,25 +50,34 @@ class _Box(NamedTuple):
 
 
 class ModelDiagramDisplay:
-    """A model as boxes: input, the encoder's layers, the code, and a column for each decoder.
+    """Draw a model as boxes: input, layers of the encoder, code, and a column for each decoder.
 
-    A box tells name and kind of a layer, the shape of its output and its number of parameters. A
-    dashed arrow leads from the input to a decoder that reads it beside the code. Layers that run in
-    training alone are left out.
+    A box shows name and kind of a layer, the shape of its output and its number of parameters. A
+    dashed arrow leads from the input to each decoder that reads the input in addition to the code.
+    Layers that run only in training are left out.
 
     Parameters
     ----------
     summary : Summary
-        What `unspool.summary` makes of a model.
+        Result of `unspool.summary` for a model.
 
     Attributes
     ----------
-    ax_, figure_
-        Where `plot` drew.
+    summary : Summary
+        The summary.
+    ax_ : Axes
+        The axes drawn into.
+    figure_ : Figure
+        The figure that contains the axes.
+
+    See Also
+    --------
+    unspool.summary : Prints the same layers as a table.
 
     Examples
     --------
     >>> from unspool.nn import LSTMEncoder
+    >>> from unspool.plots import ModelDiagramDisplay
     >>> display = ModelDiagramDisplay.from_estimator(LSTMEncoder(1, 100), steps=9)
     >>> [text.get_text() for text in display.ax_.texts]
     ['LSTMEncoder · 40,800 parameters', 'input', '(N, 9, 1)', 'lstm', '(N, 100)', \
@@ -89,38 +103,65 @@ class ModelDiagramDisplay:
 
         Parameters
         ----------
-        estimator, steps, input_shape
-            As for `unspool.summary`.
+        estimator : estimator or torch.nn.Module
+            A fitted estimator, or a module such as those of `unspool.nn`.
+        steps : int, optional
+            Number of steps of the input, T, for the shapes; see `unspool.summary`.
+        input_shape : tuple of int, optional
+            Shape of one input, for modules that do not read sequences; see `unspool.summary`.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
+
+        Returns
+        -------
+        ModelDiagramDisplay
+            The display, already drawn.
+
+        Raises
+        ------
+        InputError
+            If `unspool.summary` cannot run the model.
+
+        Examples
+        --------
+        >>> from unspool.nn import LSTMEncoder
+        >>> from unspool.plots import ModelDiagramDisplay
+        >>> display = ModelDiagramDisplay.from_estimator(LSTMEncoder(3, 8), steps=5)
+        >>> display.ax_.texts[0].get_text()
+        'LSTMEncoder · 384 parameters'
         """
         from unspool.nn import summary
 
         return cls(summary(estimator, steps, input_shape=input_shape)).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> "ModelDiagramDisplay":
-        """Draw the diagram; in axes too small for it, it shrinks.
+        """Draw the diagram; it is scaled down if the axes are too small.
 
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default, as large as the diagram.
+            Axes to draw into; by default a new figure of the size of the diagram.
+
+        Returns
+        -------
+        ModelDiagramDisplay
+            The same display, with `ax_` and `figure_` set.
         """
-        ran = [row for row in self.summary.rows if row.output_shape]
-        parts = [list(rows) for _, rows in groupby(ran, key=lambda row: row.part)]
+        rows_run = [row for row in self.summary.rows if row.output_shape]
+        parts = [list(rows) for _, rows in groupby(rows_run, key=lambda row: row.part)]
         names = [rows[0].part for rows in parts]
         fork = names.index("code") + 1 if "code" in names else len(parts)
-        texts = max(map(_text_width, ran))
+        texts = max(map(_text_width, rows_run))
         titles = 2 * max(text_width(name, POINTS, bold=True) for name in names)  # left of the arrow
         self._box = 2 * PADDING + max(texts, titles)
-        column = self._box + 2 * PANEL + APART
+        column = self._box + 2 * PANEL + PANEL_GAP
         trunk, bottom = self._stack(parts[:fork], 0.0, -MARGIN - TITLE)
         columns = []
         for i, rows in enumerate(parts[fork:]):
             x = (i - (len(parts) - fork - 1) / 2) * column
             columns.append(self._stack([rows], x, bottom))
-        height = MARGIN - BETWEEN - min([bottom, *(low for _, low in columns)])
-        width = max(1, len(columns)) * column - APART + 2 * MARGIN
+        height = MARGIN - GAP - min([bottom, *(low for _, low in columns)])
+        width = max(1, len(columns)) * column - PANEL_GAP + 2 * MARGIN
         if self.summary.reads_input:
             width += 4 * LANE
         width = max(width, text_width(self._title(), POINTS, bold=True) + 2 * MARGIN)
@@ -140,14 +181,14 @@ class ModelDiagramDisplay:
         return f"{self.summary.model} · {self.summary.total:,} parameters"
 
     def _stack(self, parts: list[list["Row"]], x: float, y: float) -> tuple[list[_Box], float]:
-        """Boxes from `y` down, and where the next one would begin."""
+        """Return boxes from `y` downwards, and the top of the next one."""
         boxes = []
         for rows in parts:
             inset = PANEL if rows[0].is_layer else 0.0
             y -= inset + (TITLE if inset and rows[0].part else 0.0)
             for row in rows:
                 boxes.append(_Box(row, x, y))
-                y -= HEIGHT + BETWEEN
+                y -= HEIGHT + GAP
             y -= inset
         return boxes, y
 
@@ -157,7 +198,7 @@ class ModelDiagramDisplay:
         return fixed.get(row.part) or DECODERS[list(parts).index(row.part) % len(DECODERS)]
 
     def _draw(self, ax: Axes, boxes: list[_Box]) -> None:
-        """The boxes of a column, the panels behind them, and the arrows between them."""
+        """Draw the boxes of a column, the panels behind them, and the arrows between them."""
         for part, group in groupby(boxes, key=lambda box: box.row.part):
             of_part = list(group)
             if of_part[0].row.is_layer:
@@ -174,7 +215,7 @@ class ModelDiagramDisplay:
         low = boxes[-1].bottom - PANEL
         ax.add_patch(_rounded(left, low, self._box + 2 * PANEL, top - low, fill, "none"))
         if part:
-            # Left of the arrow that comes in from above.
+            # The name is left of the arrow that enters from above.
             ax.text(left + PANEL, boxes[0].top + PANEL / 2 + TITLE / 2, part, color=edge,
                     weight="bold", va="center", size=POINTS * self._scale)  # fmt: skip
 
@@ -194,9 +235,9 @@ class ModelDiagramDisplay:
             ax.text(right, lower, count, va="center", ha="right", color=GREY, size=small)
 
     def _branch(self, ax: Axes, trunk: list[_Box], column: list[_Box]) -> None:
-        """Arrows to a decoder: from the code, and from the input where it is read too."""
+        """Draw arrows to a decoder: from the code, and from the input if the decoder reads it."""
         last, first = trunk[-1], column[0]
-        bend = last.bottom - BETWEEN / 2
+        bend = last.bottom - GAP / 2
         self._arrow(
             ax, [(last.x, last.bottom), (last.x, bend), (first.x, bend), (first.x, first.top)]
         )
@@ -232,7 +273,7 @@ class ModelDiagramDisplay:
 
 
 def _axes(ax: Axes | None, width: float, height: float) -> tuple[Figure | SubFigure, Axes]:
-    """The axes given, or new ones that fill a figure; one unit of data is an inch."""
+    """Return figure and axes; one data unit is one inch."""
     if ax is None:
         ax = plt.figure(figsize=(width, height)).add_axes((0, 0, 1, 1))
     ax.set(xlim=(-width / 2, width / 2), ylim=(-height, 0), aspect="equal")
@@ -255,7 +296,7 @@ def _rounded(
 
 
 def _lines(row: "Row") -> tuple[tuple[str, str], tuple[str, str]]:
-    """What a box tells: name and shape, kind and number of parameters."""
+    """Return the two lines of a box: name and shape, kind and number of parameters."""
     from unspool.nn._summary import shape_text
 
     count = f"{row.parameters:,} parameter{'s' * (row.parameters != 1)}" if row.parameters else ""
@@ -263,7 +304,7 @@ def _lines(row: "Row") -> tuple[tuple[str, str], tuple[str, str]]:
 
 
 def _text_width(row: "Row") -> float:
-    """Inches that the longer line of a box takes."""
+    """Return the width of the longer line of a box in inches."""
     (name, shape), (kind, count) = _lines(row)
     upper = text_width(name, POINTS, bold=True) + text_width(shape, POINTS)
     return 0.25 + max(upper, text_width(kind, SMALL) + text_width(count, SMALL))

@@ -1,4 +1,4 @@
-"""`ReconstructionDisplay`: sequences and what a model makes of them, over each other."""
+"""`ReconstructionDisplay`: sequences and their reconstructions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,37 +17,50 @@ from unspool.plots._style import (
     check_fitted_with,
     chosen_rows,
     feature_label,
+    integer_ticks,
     panels,
     tidy,
-    whole_ticks,
 )
 
 
 class ReconstructionDisplay:
-    """Input (blue) and reconstruction (red): a row of panels a sequence, a column a feature.
+    """Plot sequences (blue) and their reconstructions (red).
+
+    The panels have one row per sequence and one column per feature.
 
     Parameters
     ----------
     inputs : list of N arrays of shape (T_i, F)
+        The sequences.
     reconstructions : list of N arrays of shape (T_i, F), or array of shape (N, T, F)
-        Steps past the end of the input are left out.
-    names : sequence of N names or numbers, optional
-        What the titles call the sequences; 0, 1, ... by default.
+        Their reconstructions. Steps after the end of a sequence are ignored.
+    names : sequence of N str or int, optional
+        Names of the sequences for the titles; 0, 1, … by default.
     feature_names : sequence of F strings, optional
+        Axis labels of the features.
 
     Attributes
     ----------
     errors : array of shape (N,)
-        Mean squared error of every sequence over its steps and features; NaN where it has no step.
-    ax_ : array of Axes of shape (N, shown features)
-    figure_
-        Where `plot` drew.
+        Mean squared error of every sequence over its steps and features; NaN without steps.
+    ax_ : array of Axes of shape (N, min(F, max_features))
+        The axes drawn into.
+    figure_ : Figure
+        The figure that contains the axes.
+
+    See Also
+    --------
+    LSTMAutoencoder.reconstruct : Computes reconstructions.
+    ImagesDisplay : Plots images and their reconstructions.
 
     Examples
     --------
+    >>> from unspool.plots import ReconstructionDisplay
     >>> display = ReconstructionDisplay([np.zeros((4, 1))], [np.ones((4, 1))])
     >>> display.errors
     array([1.])
+    >>> display.plot().ax_.shape
+    (1, 1)
     """
 
     ax_: npt.NDArray[Any]
@@ -86,19 +99,44 @@ class ReconstructionDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> "ReconstructionDisplay":
-        """Reconstruct a few sequences of `X`, and only those, and draw them.
+        """Reconstruct the sequences that are shown, and draw them.
 
         Parameters
         ----------
-        estimator : fitted estimator with `reconstruct`
-        X : whatever `as_sequences` reads
-        indices : indices, a slice or a mask, optional
-            Which sequences to show; `n_sequences`, evenly spread over `X`, by default.
+        estimator : estimator
+            A fitted estimator with the method `reconstruct`.
+        X : array of shape (N, T, F), or other input of `as_sequences`
+            The sequences to choose from.
+        indices : array of int, slice or mask, optional
+            Indices of the sequences to show; by default `n_sequences` evenly spaced ones.
         n_sequences : int, default 5
-        ax : array of Axes, optional
-            See `plot`.
+            Number of sequences to show if `indices` is not given.
+        ax : array of N × min(F, max_features) Axes, optional
+            Axes to draw into; a new figure by default.
         **kwargs
             Passed to `plot`.
+
+        Returns
+        -------
+        ReconstructionDisplay
+            The display, already drawn.
+
+        Raises
+        ------
+        InputError
+            If the estimator has no `reconstruct`, or no sequence is chosen.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> from unspool import DenseAutoencoder
+        >>> from unspool.plots import ReconstructionDisplay
+        >>> X = np.sin(np.arange(30)[:, None, None] + np.arange(8)[:, None])
+        >>> model = DenseAutoencoder(2, epochs=1, verbose=0, random_state=0).fit(X)
+        >>> display = ReconstructionDisplay.from_estimator(model, X, n_sequences=3)
+        >>> display.names, display.errors.shape
+        ([0, 14, 29], (3,))
         """
         check_fitted_with(estimator, "reconstruct")
         _checks.raise_all(_checks.whole("n_sequences", n_sequences, 1))
@@ -120,16 +158,28 @@ class ReconstructionDisplay:
         input_kw: dict[str, Any] | None = None,
         reconstruction_kw: dict[str, Any] | None = None,
     ) -> "ReconstructionDisplay":
-        """Draw a row of panels for every sequence, a column for every feature.
+        """Draw one row of panels per sequence and one column per feature.
 
         Parameters
         ----------
         ax : array of N × min(F, max_features) Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         max_features : int, default 3
-            Features shown, the first ones.
-        input_kw, reconstruction_kw : dict, optional
-            Passed to `Axes.plot` for the input and for the reconstruction.
+            Maximum number of features to show, the first ones.
+        input_kw : dict, optional
+            Passed to `Axes.plot` for the input.
+        reconstruction_kw : dict, optional
+            Passed to `Axes.plot` for the reconstruction.
+
+        Returns
+        -------
+        ReconstructionDisplay
+            The same display, with `ax_` and `figure_` set.
+
+        Raises
+        ------
+        InputError
+            If `max_features` is below 1, or the number of axes is wrong.
         """
         _checks.raise_all(_checks.whole("max_features", max_features, 1))
         features = self.inputs[0].shape[1]
@@ -150,13 +200,13 @@ class ReconstructionDisplay:
                 for values, style in zip(self._pair(row), styles, strict=True):
                     marker = "o" if len(values) == 1 else None
                     panel.plot(values[:, column], **{"marker": marker, **style})
-                panel.xaxis.set_major_locator(whole_ticks(6 if columns > 1 else 10))
+                panel.xaxis.set_major_locator(integer_ticks(6 if columns > 1 else 10))
                 panel.set_ylabel(feature_label(self.feature_names, features, column), fontsize=9)
                 panel.margins(x=0.01)
                 tidy(panel)
             self.ax_[row, 0].set_title(self._title(row), loc="left", fontsize=10)
         for panel in self.ax_[-1]:
-            panel.set_xlabel("step", fontsize=9)
+            panel.set_xlabel("time step", fontsize=9)
         handles = self.ax_[0, 0].get_lines()
         if ax is not None:
             self.ax_[0, -1].legend(handles=handles, frameon=False, fontsize=9)
@@ -170,25 +220,25 @@ class ReconstructionDisplay:
         return self.inputs[row], self.reconstructions[row]
 
     def _title(self, row: int) -> str:
-        told = f"MSE {self.errors[row]:.3g}" if len(self.inputs[row]) else "no steps"
-        return f"sequence {self.names[row]} · {told}"
+        error = f"MSE {self.errors[row]:.3g}" if len(self.inputs[row]) else "no steps"
+        return f"sequence {self.names[row]} · {error}"
 
 
 def _check_pairs(inputs: list[npt.NDArray[Any]], reconstructions: Any) -> None:
     if not inputs or len(inputs) != len(reconstructions):
         raise InputError(
-            "Expected as many reconstructions as inputs, at least one, got "
-            f"{len(reconstructions)} for {len(inputs)}."
+            "Expected one reconstruction for each input, and at least one input, got "
+            f"{len(reconstructions)} reconstructions for {len(inputs)} inputs."
         )
     for i, (one, other) in enumerate(zip(inputs, reconstructions, strict=True)):
         if one.ndim != 2 or one.shape[1:] != inputs[0].shape[1:]:
             raise InputError(
-                "Expected every input as (steps, features), of as many features as the first, "
+                "Expected every input of shape (steps, features) with the features of the first, "
                 f"got shape {one.shape} for sequence {i}."
             )
         shape = np.shape(other)
         if len(shape) != 2 or shape[0] < len(one) or shape[1] != one.shape[1]:
             raise InputError(
-                f"Expected a reconstruction of shape {one.shape} like its input, got {shape} for "
+                f"Expected a reconstruction of shape {one.shape}, as its input, got {shape} for "
                 f"sequence {i}."
             )

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from unspool.blueprint.parts import Size
+from unspool.blueprint.layers import Size
 
 Array = npt.NDArray[np.float32]
 

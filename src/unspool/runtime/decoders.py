@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from unspool import blueprint as plan
-from unspool.blueprint.parts import sizes
+from unspool.blueprint.layers import sizes
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray
 from unspool.runtime.convolution import Convolution, upsample
@@ -24,7 +24,7 @@ class Decoder:
     needs_input = False
 
     def __init__(self, part: plan.Decoder) -> None:
-        self.max_steps = part.most_steps
+        self.max_steps = part.max_steps
         self.width = part.n_features  # widest activation per step; bounds the memory of a batch
 
     def __call__(self, code: Array, batch: BatchLengths, backwards: Array | None = None) -> Array:

@@ -32,7 +32,7 @@ class Encoder:
     """
 
     def __init__(self, part: plan.Encoder, weights: Weights) -> None:
-        self.latent_dim, self.max_steps = part.latent_dim, part.most_steps
+        self.latent_dim, self.max_steps = part.latent_dim, part.max_steps
         self.width = part.n_features  # widest activation per step; bounds the memory of a batch
         self.projection = Dense(weights, "projection.") if projects(part) else None
 
@@ -125,7 +125,7 @@ class ConvEncoder(Encoder):
 
     def features(self, x: Array, batch: BatchLengths) -> Array:
         """The last feature map, flattened, (B, S)."""
-        images = padded_to(self.part.most_steps, x).reshape(len(x), *self.part.shape, -1)
+        images = padded_to(self.part.max_steps, x).reshape(len(x), *self.part.shape, -1)
         for convolution in self.convolutions:
             images = pool(self.activation(convolution(images)), self.part.pool)
         return images.reshape(len(images), -1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unspool.blueprint.parts import PERIOD, WAVES, patches_of
+from unspool.blueprint.layers import PERIOD, WAVES, patches_of
 from unspool.runtime.recurrence import Array, BatchLengths
 
 

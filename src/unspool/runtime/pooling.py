@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.runtime.recurrence import Array, Lengths
 
 

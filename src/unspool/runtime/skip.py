@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from unspool import blueprint as plan
-from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.runtime.recurrence import Array, BatchLengths
 
 

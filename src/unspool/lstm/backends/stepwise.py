@@ -1,4 +1,4 @@
-"""The equations a step at a time under autograd: slow, but it serves every cell in every dtype."""
+"""The backend "stepwise": the equations step by step under autograd; slow, but for every cell."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,13 +11,13 @@ from unspool.lstm.call import Call
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 RECURRENT_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
-    # Not hardsigmoid, whose gradient is off by 5e-9 in float64: its 1/6 is a float32.
+    # torch's hardsigmoid has a float32 for 1/6, so its gradient is off by 5e-9 in float64.
     "hard_sigmoid": lambda x: torch.nn.functional.relu6(x + 3) / 6,
 }
 
 
 def refusal(call: Call) -> str | None:
-    """Say why this backend cannot serve `call`: it never refuses."""
+    """Return None: this backend serves every call."""
     return None
 
 
@@ -34,7 +34,7 @@ def run(
     steps: int,
     call: Call,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the sequences; arguments and results as in `dispatch.lstm`."""
+    """Run the sequences; see `unspool.lstm.dispatch.lstm` for arguments and results."""
     phi, sigma = ACTIVATIONS[call.activation], RECURRENT_ACTIVATIONS[call.recurrent_activation]
     constant = bias
     if context is not None and w_context is not None:

@@ -1,11 +1,11 @@
-"""torch's own LSTM behind the contract: oneDNN on a CPU, cuDNN on a GPU.
+"""The backend "torch": torch's LSTM, which runs on oneDNN on a CPU and on cuDNN on a GPU.
 
-Its kernels know neither a context nor lengths (packed sequences leave the fast path), so both
-become columns of the input:
+These kernels support neither a context nor lengths (packed sequences are slower), so both become
+columns of the input:
 
-- the context is repeated at every step, as it would be in a hand-written model;
-- past the end of a sequence an extra column opens the forget gate fully and shuts the input gate,
-  which holds c exactly; h is then read from the last real step.
+- the context is repeated at every step, as a hand-written model would do;
+- past the end of a sequence, an extra column opens the forget gate completely and closes the input
+  gate, which keeps c exactly; h is then read from the last real step.
 """
 
 import torch
@@ -14,11 +14,11 @@ from torch import Tensor
 from unspool._padding import reverse_within
 from unspool.lstm.call import Call
 
-SHUT = 1e9  # whatever else a gate adds up, its σ is exactly 0 or 1
+GATE_CLOSED = 1e9  # added to a gate's sum (or subtracted), it makes its σ exactly 1 (or 0)
 
 
 def refusal(call: Call) -> str | None:
-    """Say why this backend cannot serve `call`."""
+    """Say why this backend cannot serve `call`, or return None if it can."""
     if call.activation != "tanh" or call.recurrent_activation != "sigmoid":
         return (
             "runs tanh cells with sigmoid gates only, not "
@@ -40,7 +40,7 @@ def run(
     steps: int,
     call: Call,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the sequences; arguments and results as in `dispatch.lstm`."""
+    """Run the sequences; see `unspool.lstm.dispatch.lstm` for arguments and results."""
     batch, hidden = h0.shape
     if steps == 0:
         return h0.new_zeros(batch, 0, hidden), h0, c0
@@ -58,7 +58,7 @@ def run(
         weights.append(w_context)
     if past is not None:
         columns.append(past.to(h0.dtype).transpose(0, 1))
-        i_f_c_o = torch.tensor([-SHUT, SHUT, 0, 0], dtype=h0.dtype, device=h0.device)
+        i_f_c_o = torch.tensor([-GATE_CLOSED, GATE_CLOSED, 0, 0], dtype=h0.dtype, device=h0.device)
         weights.append(i_f_c_o.repeat_interleave(hidden)[:, None])
     if not columns:
         columns.append(h0.new_zeros(steps, batch, 1))
@@ -67,8 +67,8 @@ def run(
     parameters = [kernel, w_hh, bias, torch.zeros_like(bias)]
     h, h_n, c_n = torch.lstm(
         columns[0] if len(columns) == 1 else torch.cat(columns, 2),
-        (h0[None].contiguous(), c0[None].contiguous()),  # cuDNN refuses others
-        parameters if call.device == "cpu" else in_one_chunk(parameters),
+        (h0[None].contiguous(), c0[None].contiguous()),  # cuDNN refuses gaps
+        parameters if call.device == "cpu" else contiguous_weights(parameters),
         has_biases=True,
         num_layers=1,
         dropout=0.0,
@@ -78,7 +78,7 @@ def run(
     )
     h = h.transpose(0, 1)
     if lengths is None:
-        h_n = h_n[0]  # not h[:, -1], whose gradient would be as large as h
+        h_n = h_n[0]  # the gradient of h[:, -1] would be as large as h
     else:
         last = torch.arange(steps, device=h0.device).minimum(lengths[:, None] - 1)
         if not call.return_sequences:
@@ -93,12 +93,12 @@ def run(
     return h, h_n, c_n[0]
 
 
-def in_one_chunk(parameters: list[Tensor]) -> list[Tensor]:
-    """Lay weights one behind the other in memory, as views that gradients flow through.
+def contiguous_weights(parameters: list[Tensor]) -> list[Tensor]:
+    """Return views of `parameters` in one chunk of memory, through which gradients flow.
 
-    cuDNN wants them so. Otherwise it warns at every call, and copies them itself. A chunk that is
-    kept from call to call would have to notice every change of the weights, in whatever way it is
-    made; the copy is one kernel. On a CPU it would cost as much as a call of one step.
+    cuDNN needs one chunk; otherwise it warns at every call and copies the weights itself. The
+    chunk is not kept between calls, since the weights may change in ways that cannot be noticed.
+    Copying is one kernel; on a CPU it would cost as much as a call of one step.
     """
     chunk = torch.cat([each.flatten() for each in parameters])
     pieces = chunk.split_with_sizes([each.numel() for each in parameters])

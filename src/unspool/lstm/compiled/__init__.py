@@ -1,1 +1,1 @@
-"""Compiled code of the recurrence, in Numba; `unspool.lstm.backends.compiled` is its door."""
+"""Numba kernels of the recurrence; other code calls them through `unspool.lstm.prepared`."""

@@ -1,4 +1,4 @@
-"""The activations of an LSTM on vectors, from numbers to numbers: no input overflows."""
+"""The activations of an LSTM on vectors. No finite input overflows."""
 
 import numba
 
@@ -8,9 +8,13 @@ from unspool.lstm.compiled.vector import fma, power_of_two, where_less
 
 @compiled
 def exponential(x):
-    """e to the `x`, in float64, for x from -700 to 700 (Taylor, to the last bit or two)."""
+    """Return e to the power `x` in float64, for x from -700 to 700.
+
+    A Taylor polynomial, after a multiple of log 2 was subtracted; within two units in the last
+    place.
+    """
     n = x * 1.4426950408889634
-    n = (n + 6755399441055744.0) - 6755399441055744.0  # to the nearest whole number
+    n = (n + 6755399441055744.0) - 6755399441055744.0  # rounds to the nearest whole number
     r = fma(n, -0.693147180369123816490, x)
     r = fma(n, -1.90821492927058770002e-10, r)
     p = fma(r, 1.6059043836821613e-10, 2.08767569878681e-09)
@@ -31,10 +35,10 @@ def exponential(x):
 
 @compiled
 def fraction(x, end):
-    """Numerator and denominator of tanh in float32, the same from ±`end` on, at most 8.01773357.
+    """Return numerator and denominator of tanh in float32; beyond ±`end` it is constant.
 
-    x + x³P(x²) over Q(x²), the coefficients of Eigen's rational approximation. The denominator
-    lies between 1 and 240.
+    They are x + x³P(x²) and Q(x²), with the coefficients of Eigen's rational approximation, which
+    holds up to `end` = 8.01773357. The denominator lies between 1 and 240.
     """
     x = where_less(end, x, end, x)
     x = where_less(x, -end, -end, x)
@@ -52,16 +56,17 @@ def fraction(x, end):
 
 @compiled
 def tanh_32(x):
-    """In float32, within 6 units in the last place."""
+    """Return tanh in float32, within 6 units in the last place."""
     p, q = fraction(x, 8.01773357)
     return p / q
 
 
 @compiled
 def four_tanh_32(a, b, c, d):
-    """Four for one division, the slowest thing a processor does with a vector; within 8 units.
+    """Return four tanh in float32 with a single division, within 8 units in the last place.
 
-    They end early, so far below 1 that rounding does not take them past it.
+    Division is a processor's slowest operation on vectors. The approximation ends at 7.86, where
+    it is far enough below 1 that rounding does not exceed 1.
     """
     pa, qa = fraction(a, 7.86)
     pb, qb = fraction(b, 7.86)
@@ -75,7 +80,7 @@ def four_tanh_32(a, b, c, d):
 
 @compiled
 def tanh_64(x):
-    """In float64, within 4e-16."""
+    """Return tanh in float64, within 4e-16."""
     x = where_less(20.0, x, 20.0, x)
     x = where_less(x, -20.0, -20.0, x)
     return 1.0 - 2.0 / (exponential(x + x) + 1.0)
@@ -83,16 +88,16 @@ def tanh_64(x):
 
 @compiled
 def four_tanh_64(a, b, c, d):
-    """Four in float64."""
+    """Return four tanh in float64."""
     return tanh_64(a), tanh_64(b), tanh_64(c), tanh_64(d)
 
 
 def tanh(x):
-    """Hyperbolic tangent, compiled for the type of `x`."""
+    """Return the hyperbolic tangent; compiled for the type of `x`."""
 
 
 def four_tanh(a, b, c, d):
-    """Four of them, compiled for their type."""
+    """Return four hyperbolic tangents; compiled for their type."""
 
 
 @numba.extending.overload(tanh)
@@ -109,7 +114,7 @@ def _four_tanh(a, b, c, d):
 
 @compiled
 def cell_activation(x, relu):
-    """The cell's φ: tanh, or the positive part."""
+    """Return the activation φ of the cell: ReLU or tanh."""
     if relu:
         return where_less(x, 0.0, 0.0, x)
     return tanh(x)
@@ -117,7 +122,7 @@ def cell_activation(x, relu):
 
 @compiled
 def cell_slope(y, relu):
-    """The derivative of φ where it is `y`."""
+    """Return the derivative of φ where its value is `y`."""
     if relu:
         return where_less(0.0, y, 1.0, y * 0.0)
     return 1.0 - y * y
@@ -125,7 +130,7 @@ def cell_slope(y, relu):
 
 @compiled
 def hard_sigmoid(x):
-    """The hard sigmoid: a line from 0 at -3 to 1 at 3."""
+    """Return the hard sigmoid, which rises linearly from 0 at -3 to 1 at 3."""
     y = fma(x, 0.16666666666666666, 0.5)
     y = where_less(y, 0.0, 0.0, y)
     return where_less(1.0, y, 1.0, y)
@@ -133,7 +138,7 @@ def hard_sigmoid(x):
 
 @compiled
 def gates_of(i, f, g, o, relu, hard):
-    """The gates from what they add up to: φ for the third, σ for the others."""
+    """Return the gates from their sums: φ of the third, σ of the others."""
     if not (relu or hard):
         i, f, g, o = four_tanh(i * 0.5, f * 0.5, g, o * 0.5)
         return fma(i, 0.5, 0.5), fma(f, 0.5, 0.5), g, fma(o, 0.5, 0.5)
@@ -146,7 +151,7 @@ def gates_of(i, f, g, o, relu, hard):
 
 @compiled
 def gate_slope(y, hard):
-    """The derivative of σ where it is `y`."""
+    """Return the derivative of σ where its value is `y`."""
     if hard:
         inside = where_less(0.0, y, 0.16666666666666666, y * 0.0)
         return where_less(y, 1.0, inside, y * 0.0)

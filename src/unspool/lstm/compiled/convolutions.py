@@ -1,4 +1,4 @@
-"""Means over time of dilated convolutions, each sequence by itself."""
+"""Means over time of dilated convolutions, computed for each sequence independently."""
 
 from typing import NamedTuple
 
@@ -26,8 +26,8 @@ class Arguments(NamedTuple):
     steps: int
     features: int
     taps: int
-    each: int  # kernels of a dilation
-    dilations: int  # how many
+    each: int  # number of kernels of each dilation
+    dilations: int  # number of dilations
     x: int  # (batch, steps, features)
     lengths: int  # (batch,), int64, or 0
     weight: int  # (dilations · each, taps, features)
@@ -43,9 +43,9 @@ RECORD = np.dtype([(name, np.int64) for name in Arguments._fields])
 def means(record, first, last, workspace, like):
     """out[b, k] = mean over real steps of hard_sigmoid(bias[k] + weight[k] * x[b]).
 
-    The convolution is causal: copies of its first step precede a sequence. As many kernels at a
-    time as the vectors in the tuple `like` have lanes; their weights are transposed once,
-    ``[input][kernel]``, for the sequences from `first` to before `last`.
+    The convolution is causal: copies of its first step precede a sequence. Kernels are processed in
+    panels, one kernel for each lane of the vectors in the tuple `like`. The weights of a panel are
+    transposed once, ``[input][kernel]``, for the sequences from `first` to before `last`.
     """
     args = record[0]
     features, inputs = args.features, args.taps * args.features
@@ -55,9 +55,9 @@ def means(record, first, last, workspace, like):
     size = lanes_of(x)
     width = len(like) * size
     starts = pointer(workspace, 1)
-    own_bias = after(pointer(workspace, like[0]), 2 * width)
-    sums, block_sums = after(own_bias, width), after(own_bias, 2 * width)
-    scratch = after(own_bias, 3 * width)
+    panel_bias = after(pointer(workspace, like[0]), 2 * width)
+    sums, block_sums = after(panel_bias, width), after(panel_bias, 2 * width)
+    scratch = after(panel_bias, 3 * width)
     start = after(scratch, LARGE_BLOCK * width)
     panel = after(start, LARGE_BLOCK * width)
     padded = after(panel, rounded(inputs, size) * width)
@@ -68,12 +68,12 @@ def means(record, first, last, workspace, like):
             kernel, there = group * args.each + column, min(width, args.each - column)
             row_starts(starts, group * args.each + args.each, kernel, width, inputs)
             read_rows(panel, width, weight, starts, inputs)
-            fill(own_bias, width, 0.0)
+            fill(panel_bias, width, 0.0)
             for k in range(there):
-                own_bias[k] = bias[kernel + k]
+                panel_bias[k] = bias[kernel + k]
             for row in range(LARGE_BLOCK):
                 for lane in range(0, width, size):
-                    store(start, row * width + lane, load(own_bias, lane))
+                    store(start, row * width + lane, load(panel_bias, lane))
             for sequence in range(first, last):
                 length = args.steps
                 if args.lengths:
@@ -113,7 +113,7 @@ def means(record, first, last, workspace, like):
 
 
 def workspace_size(args: Arguments, largest_dilation: int, width: int, size: int) -> int:
-    """Values of workspace for one thread, for kernels `width` at a time in vectors of `size`."""
+    """Return the values of workspace per thread, for panels of `width` and vectors of `size`."""
     inputs = args.taps * args.features
     padded = (args.taps - 1) * largest_dilation + args.steps + LARGE_BLOCK
     whole: int = width * (5 + 2 * LARGE_BLOCK + rounded.py_func(inputs, size))

@@ -1,4 +1,4 @@
-"""Rows times a matrix, each row by itself: the same bits alone and among others."""
+"""Products of rows and a matrix, with the same bits for a row alone and in a batch."""
 
 from typing import NamedTuple
 
@@ -34,9 +34,9 @@ RECORD = np.dtype([(name, np.int64) for name in Arguments._fields])
 def multiply(record, first, last, workspace, like):
     """out[r] = weight times x[r] + bias, for rows from `first` to before `last`.
 
-    As many outputs at a time as the vectors in the tuple `like` have lanes; their weights are
-    transposed once, ``[input][output]``, and stay in the cache for all rows. The bias comes last: a
-    large one would cost digits in every sum before.
+    Outputs are processed in panels, one output for each lane of the vectors in the tuple `like`.
+    The weights of a panel are transposed once, ``[input][output]``, and stay in the cache for all
+    rows. The bias is added last: added first, a large one would cost digits in every sum.
     """
     args = record[0]
     inputs, outputs = args.inputs, args.outputs
@@ -46,7 +46,7 @@ def multiply(record, first, last, workspace, like):
     width = len(like) * size
     starts = pointer(workspace, 1)
     zeros = after(pointer(workspace, like[0]), 2 * width)
-    own_bias, ones = after(zeros, width), after(zeros, 2 * width)
+    panel_bias, ones = after(zeros, width), after(zeros, 2 * width)
     scratch = after(zeros, 3 * width)
     panel = after(scratch, LARGE_BLOCK * width)
     fill(zeros, width, 0.0)
@@ -55,9 +55,9 @@ def multiply(record, first, last, workspace, like):
         there = min(width, outputs - column)
         row_starts(starts, outputs, column, width, inputs)
         read_rows(panel, width, weight, starts, inputs)
-        fill(own_bias, width, 0.0)
+        fill(panel_bias, width, 0.0)
         for k in range(there):
-            own_bias[k] = bias[column + k]
+            panel_bias[k] = bias[column + k]
         row = first
         while row < last:
             numbers, place = after(x, row * inputs), after(out, row * outputs + column)
@@ -69,7 +69,7 @@ def multiply(record, first, last, workspace, like):
                     block = add_products(
                         block, after(numbers, k), inputs, after(panel, k * width), LARGE_BLOCK, like
                     )
-                block = add_products(block, ones, 0, own_bias, LARGE_BLOCK, like)
+                block = add_products(block, ones, 0, panel_bias, LARGE_BLOCK, like)
                 store_block(target, stride, LARGE_BLOCK, like, block)
             else:
                 height = 1
@@ -78,7 +78,7 @@ def multiply(record, first, last, workspace, like):
                     single = add_products(
                         single, after(numbers, k), inputs, after(panel, k * width), 1, like
                     )
-                single = add_products(single, ones, 0, own_bias, 1, like)
+                single = add_products(single, ones, 0, panel_bias, 1, like)
                 store_block(target, stride, 1, like, single)
             if there < width:
                 for one in range(height):
@@ -88,5 +88,5 @@ def multiply(record, first, last, workspace, like):
 
 
 def workspace_size(inputs: int, width: int, size: int) -> int:
-    """Values of workspace for one thread, for outputs `width` at a time in vectors of `size`."""
+    """Return the values of workspace per thread, for panels of `width` and vectors of `size`."""
     return width * (5 + LARGE_BLOCK + rounded.py_func(inputs, size))

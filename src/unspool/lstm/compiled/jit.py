@@ -1,4 +1,4 @@
-"""How a function becomes compiled code, and what of it is kept on disk."""
+"""Compiling functions, and keeping the compiled code on disk."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,17 +6,17 @@ from typing import Any
 
 import numba
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}  # division by zero is infinity, as in NumPy
+OPTIONS = {"nogil": True, "error_model": "numpy"}  # division by zero gives infinity
 
 compiled = numba.njit(**OPTIONS)
 
 
 class Kernel:
-    """A function compiled when first called, and kept on disk where that can be.
+    """A function that is compiled when it is first called, and kept on disk if possible.
 
-    A folder that cannot be written, or a damaged file in it, costs the time of compiling, nothing
-    else. Kernels and what they call are in this folder: what was kept is out of date when any
-    file in it has changed.
+    If the folder cannot be written, or a file in it is damaged, the function is compiled anew.
+    Kernels and the functions they call are all in this folder, so kept code is out of date if any
+    file here has changed.
     """
 
     STAMP = tuple(
@@ -28,14 +28,17 @@ class Kernel:
         self.function = function
         try:
             self.run = numba.njit(cache=True, **OPTIONS)(function)
-        except RuntimeError:  # Numba found no folder for it
+        except RuntimeError:  # Numba found no folder that can be written
             self.run = numba.njit(**OPTIONS)(function)
         kept = getattr(getattr(self.run, "_cache", None), "_cache_file", None)
-        if kept is not None:  # Numba itself looks at the file of the function alone
+        if kept is not None:  # Numba would check the file of the function alone
             kept._source_stamp = self.STAMP
 
     def __call__(self, *args: Any) -> None:
-        """Run it. Kernels raise nothing themselves: what is raised comes from the cache."""
+        """Run the kernel.
+
+        Kernels raise no errors; any error comes from the cache, and the function is compiled anew.
+        """
         try:
             self.run(*args)
         except Exception:
@@ -44,5 +47,5 @@ class Kernel:
 
     @property
     def folder(self) -> str | None:
-        """Where it is kept on disk, or None."""
+        """The folder that keeps the compiled code, or None."""
         return getattr(getattr(self.run, "_cache", None), "cache_path", None)

@@ -28,11 +28,11 @@ import numpy.typing as npt
 from unspool.lstm.compiled.activations import cell_activation, cell_slope, gate_slope, gates_of
 from unspool.lstm.compiled.jit import Kernel, compiled
 from unspool.lstm.compiled.statistics import (
-    PULLING,
+    GRADIENT_TERMS,
     begin,
     collect,
-    pull,
-    spread_out,
+    gradient_terms,
+    state_gradient,
     write_statistics,
 )
 from unspool.lstm.compiled.tiles import (
@@ -238,10 +238,10 @@ def forward_tile(args, tile, workspace, like):
     starts = pointer(workspace, 1)
     x_starts, h_starts = after(starts, lanes), after(starts, 2 * lanes)
     constant = after(pointer(workspace, like[0]), 6 * lanes)
-    own_gates = after(constant, 4 * block)
-    state = after(own_gates, 4 * block)
-    own_c = after(state, (depth + size) * lanes)
-    scratch = after(own_c, (hidden + size) * lanes)
+    step_gates = after(constant, 4 * block)
+    state = after(step_gates, 4 * block)
+    initial_c = after(state, (depth + size) * lanes)
+    scratch = after(initial_c, (hidden + size) * lanes)
     ends = after(scratch, (args.context_size + size) * lanes)
     running = after(ends, lanes)
     x, packed = pointer(args.x, like[0]), pointer(args.packed, like[0])
@@ -257,13 +257,13 @@ def forward_tile(args, tile, workspace, like):
     row_starts(x_starts, args.batch, first, lanes, args.x_batch)
     row_starts(h_starts, args.batch, first, lanes, args.h_batch)
     read_rows(state, lanes, pointer(args.h0, like[0]), starts, hidden)
-    read_rows(own_c, lanes, pointer(args.c0, like[0]), starts, hidden)
+    read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
     if args.pooled:
         begin(running, state, block)
-    c_old = own_c
+    c_old = initial_c
     for t in range(args.steps):
         if t < longest:
-            gates, c_new = own_gates, own_c
+            gates, c_new = step_gates, initial_c
             if args.reserve:
                 gates = after(reserve, t * 5 * block)
                 c_new = after(gates, 4 * block)
@@ -309,7 +309,7 @@ def forward(record, first_segment, last_segment, workspace, like):
 
 @compiled
 def derive(
-    args, gates, c_old, grad_gates, sums, grad_h, incoming, grad_c, pulling, lanes, ends, t, ragged
+    args, gates, c_old, grad_gates, sums, grad_h, incoming, grad_c, terms, lanes, ends, t, ragged
 ):  # fmt: skip
     """Compute the gradients of the gates, and of c before the step, from those of h and c after it.
 
@@ -327,8 +327,8 @@ def derive(
         y = cell_activation(load(gates, place + 4 * block), relu)
         dh, dc = load(grad_h, place) + load(incoming, place), load(grad_c, place)
         if pooled:
-            dh = dh + pull(
-                o * y, pulling, place, stride, deviation, largest, smallest, ends, lanes, t, ragged
+            dh = dh + state_gradient(
+                o * y, terms, place, stride, deviation, largest, smallest, ends, lanes, t, ragged
             )
         do = dh * y * gate_slope(o, hard)
         through = fma(dh * o, cell_slope(y, relu), dc)
@@ -376,12 +376,12 @@ def backward_tile(args, tile, partial, workspace, like):
     state_grad = after(sums, 4 * block)
     incoming = after(state_grad, (hidden + size) * lanes)
     c_grad = after(incoming, (hidden + size) * lanes)
-    own_c = after(c_grad, (hidden + size) * lanes)
-    x_grad = after(own_c, (hidden + size) * lanes)
+    initial_c = after(c_grad, (hidden + size) * lanes)
+    x_grad = after(initial_c, (hidden + size) * lanes)
     context_grad = after(x_grad, (features + size) * lanes)
     rows = after(context_grad, (context_size + size) * lanes)
     ends = after(rows, (max(width, context_width) + size) * lanes)
-    pulling = after(ends, lanes)
+    terms = after(ends, lanes)
 
     x, h = pointer(args.x, like[0]), pointer(args.h, like[0])
     reserve, grad_h = pointer(args.reserve, like[0]), pointer(args.grad_h, like[0])
@@ -398,7 +398,7 @@ def backward_tile(args, tile, partial, workspace, like):
     row_starts(starts, args.batch, first, lanes, hidden)
     read_rows(state_grad, lanes, pointer(args.grad_h_n, like[0]), starts, hidden)
     if args.grad_pooled:
-        spread_out(args, pulling, starts, ends, state_grad, first, lanes, like)
+        gradient_terms(args, terms, starts, ends, state_grad, first, lanes, like)
         row_starts(starts, args.batch, first, lanes, hidden)
     row_starts(x_starts, args.batch, first, lanes, args.x_batch)
     row_starts(h_starts, args.batch, first, lanes, args.h_batch)
@@ -406,7 +406,7 @@ def backward_tile(args, tile, partial, workspace, like):
     row_starts(grad_x_starts, args.batch, first, lanes, args.grad_x_batch)
     fill(sums, 4 * block, 0.0)
     fill(incoming, block, 0.0)
-    read_rows(own_c, lanes, pointer(args.c0, like[0]), starts, hidden)
+    read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
     read_rows(c_grad, lanes, pointer(args.grad_c_n, like[0]), starts, hidden)
     for t in range(args.steps - 1, -1, -1):
         if args.grad_h:
@@ -421,9 +421,9 @@ def backward_tile(args, tile, partial, workspace, like):
                 store(state_grad, place, passing)
             continue
         gates = after(reserve, t * 5 * block)
-        c_old = after(gates, -block) if t else own_c
+        c_old = after(gates, -block) if t else initial_c
         derive(
-            args, gates, c_old, gates_grad, sums, state_grad, incoming, c_grad, pulling, lanes,
+            args, gates, c_old, gates_grad, sums, state_grad, incoming, c_grad, terms, lanes,
             ends, t, t >= shortest,
         )  # fmt: skip
         before, before_starts = pointer(args.h0, like[0]), starts
@@ -486,4 +486,4 @@ def backward(record, first_segment, last_segment, workspace, like):
 def workspace_size(args: Arguments, lanes: int, size: int) -> int:
     """Return the values of workspace per thread, for tiles of `lanes` and vectors of `size`."""
     values = lanes * (13 * args.hidden + 3 * (args.features + args.context_size) + 16 * size)
-    return values + (lanes * PULLING * (args.hidden + size) if args.pooled else 0)
+    return values + (lanes * GRADIENT_TERMS * (args.hidden + size) if args.pooled else 0)

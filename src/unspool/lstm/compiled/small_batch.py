@@ -19,7 +19,7 @@ from unspool.lstm.compiled.statistics import (
     STATISTICS,
     begin,
     collect,
-    places,
+    positions,
     variance,
 )
 from unspool.lstm.compiled.tiles import LARGE_BLOCK, SMALL_BLOCK, fill, rounded
@@ -104,7 +104,7 @@ def copy_statistics(args, out, running, high, length):
     """Write the statistics of a sequence; for "std" the variance."""
     hidden = args.hidden
     for k in range(STATISTICS):
-        place = places(args)[k]
+        place = positions(args)[k]
         for unit in range(hidden if place >= 0 else 0):
             value = running[k * high + unit]
             if k == DEVIATION:

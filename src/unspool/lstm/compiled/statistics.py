@@ -1,13 +1,17 @@
-"""Statistics of the states over the steps, taken while the steps run, and their gradients.
+"""Statistics of the states over the steps, computed while the steps run, and their gradients.
 
-No state is kept for them. Mean and squared deviations are Welford's, which hold where all states
-lie close together and far from zero; the mean carries its rounding error along (Kahan), since
-after many steps a single state changes it by less than one unit in the last place.
+No state is kept for them. The mean and the squared deviations follow Welford [1]_, which is
+accurate if all states are close together and far from zero. The mean carries its rounding error
+along (Kahan summation): after many steps, a single state changes it by less than one unit in the
+last place.
 
-Arrays are ``[row][lane]`` as in `recurrence`, or the units of one sequence as in `few`; every
-operation is element by element, so that both give the same bits.
+Arrays are ``[row][lane]`` as in `recurrence`, or the units of one sequence as in `small_batch`.
+Every operation is element-wise, so that both give the same bits.
 
-Source: Welford 1962, "Note on a Method for Calculating Corrected Sums of Squares".
+References
+----------
+.. [1] B. P. Welford (1962). Note on a method for calculating corrected sums of squares and
+   products. Technometrics 4(3).
 """
 
 import math
@@ -16,15 +20,15 @@ from unspool.lstm.compiled.jit import compiled
 from unspool.lstm.compiled.tiles import fill, read_rows, row_starts, write_rows
 from unspool.lstm.compiled.vector import after, fma, lanes_of, load, pointer, store, where_less
 
-MEAN, DEVIATION, LARGEST, SMALLEST, ROUNDING = range(5)  # arrays of what `collect` keeps
-RUNNING = 5
-STATISTICS = 4  # that have a place and a gradient: all but the rounding error
-PULLING = 2 * STATISTICS  # arrays that `spread_out` fills
+MEAN, DEVIATION, LARGEST, SMALLEST, ROUNDING = range(5)  # the arrays that `collect` updates
+RUNNING = 5  # number of these arrays
+STATISTICS = 4  # those that can be requested: all but the rounding error
+GRADIENT_TERMS = 2 * STATISTICS  # number of arrays that `gradient_terms` fills
 
 
 @compiled
-def places(args):
-    """The place of each of the four among the statistics asked for, -1 where it is not."""
+def positions(args):
+    """Return the position of each of the four among the requested statistics, or -1."""
     return args.mean, args.deviation, args.largest, args.smallest
 
 
@@ -33,10 +37,10 @@ def places(args):
 
 @compiled
 def begin(running, state, block):
-    """Set the statistics to those of the states alone, `block` values in whole vectors.
+    """Initialise the statistics with the first states.
 
-    Running are the mean, the sum of squared deviations, the largest and the smallest state, and
-    the mean's rounding error, `block` values each.
+    `running` has the mean, the sum of squared deviations, the largest and the smallest state, and
+    the rounding error of the mean, each `block` values in whole vectors.
     """
     for place in range(0, block, lanes_of(running)):
         h = load(state, place)
@@ -49,9 +53,10 @@ def begin(running, state, block):
 
 @compiled
 def collect(args, running, state, block, lanes, ends, t, ragged):
-    """Take in the states after step `t`; a lane past its end keeps what it has.
+    """Update the statistics with the states after step `t`.
 
-    Its state is the last one still, so that only the mean has to leave it out.
+    A lane past its end keeps its statistics. Since its state is still the final one, only the mean
+    and the deviations need a mask.
     """
     size = lanes_of(running)
     if t == 0:
@@ -62,17 +67,22 @@ def collect(args, running, state, block, lanes, ends, t, ragged):
         rounding, deviations = after(running, ROUNDING * block), after(running, DEVIATION * block)
         for place in range(0, block, size):
             mean, error = load(running, place), load(rounding, place)
-            apart = load(state, place) - mean
+            difference = load(state, place) - mean
             if ragged:
                 end = load(ends, place % lanes)
-                apart, error = where_less(t, end, apart, 0.0), where_less(t, end, error, 0.0)
-            step = fma(apart, share, error)
+                difference, error = (
+                    where_less(t, end, difference, 0.0),
+                    where_less(t, end, error, 0.0),
+                )
+            step = fma(difference, share, error)
             moved = mean + step
             store(running, place, moved)
             store(rounding, place, step - (moved - mean))
             if squares:
-                store(deviations, place, fma(apart * apart, others, load(deviations, place)))
-    # Written so that what is not a number stays.
+                store(
+                    deviations, place, fma(difference * difference, others, load(deviations, place))
+                )
+    # The comparisons are written so that NaN stays NaN.
     if args.largest >= 0:
         extremes = after(running, LARGEST * block)
         for place in range(0, block, size):
@@ -87,13 +97,13 @@ def collect(args, running, state, block, lanes, ends, t, ragged):
 
 @compiled
 def variance(squares, length):
-    """From squared deviations added up over `length` steps, which may be none."""
+    """Return the variance from squared deviations summed over `length` steps, which may be 0."""
     return squares / max(length, 1)
 
 
 @compiled
 def write_statistics(args, running, starts, ends, first, lanes, like):
-    """Write the statistics of a tile's sequences, in the place of each, variances for "std"."""
+    """Write the statistics of a tile's sequences; for "std" the variance."""
     hidden, block = args.hidden, args.hidden * lanes
     pooled = pointer(args.pooled, like[0])
     row_starts(starts, args.batch, first, lanes, args.statistics * hidden)
@@ -102,7 +112,7 @@ def write_statistics(args, running, starts, ends, first, lanes, like):
         for place in range(block):
             squares[place] = variance(squares[place], math.floor(ends[place % lanes]))
     for k in range(STATISTICS):
-        place = places(args)[k]
+        place = positions(args)[k]
         if place >= 0:
             out = after(pooled, place * hidden)
             write_rows(out, starts, after(running, k * block), lanes, hidden)
@@ -112,66 +122,69 @@ def write_statistics(args, running, starts, ends, first, lanes, like):
 
 
 @compiled
-def spread_out(args, pulling, starts, ends, state_grad, first, lanes, like):
-    """Get ready what `pull` reads, and give `state_grad` what falls to sequences of no steps.
+def gradient_terms(args, terms, starts, ends, state_grad, first, lanes, like):
+    """Prepare what `state_gradient` reads, for all steps of a tile.
 
-    Pulling are first the gradients: what every step gets alike, what it gets for each unit that it
-    lies above the mean, and what the largest and the smallest get; then the four statistics.
+    The gradients of sequences without steps are added to `state_grad`.
+
+    `terms` first has the gradients: the part that is equal for all steps, the factor of a state's
+    difference from the mean, and the gradients of the largest and the smallest state; then it has
+    the four statistics.
     """
-    size = lanes_of(pulling)
+    size = lanes_of(terms)
     hidden, block, stride = args.hidden, args.hidden * lanes, (args.hidden + size) * lanes
     pooled, grad = pointer(args.pooled, like[0]), pointer(args.grad_pooled, like[0])
     row_starts(starts, args.batch, first, lanes, args.statistics * hidden)
-    fill(pulling, block, 0.0)
+    fill(terms, block, 0.0)
     for k in range(STATISTICS):
-        place = places(args)[k]
+        place = positions(args)[k]
         if place >= 0:
-            own = after(pulling, k * stride)
+            out = after(terms, k * stride)
             for source in (grad, pooled):
-                read_rows(own, lanes, after(source, place * hidden), starts, hidden)
-                own = after(own, STATISTICS * stride)
+                read_rows(out, lanes, after(source, place * hidden), starts, hidden)
+                out = after(out, STATISTICS * stride)
     slope, deviation = (
-        after(pulling, DEVIATION * stride),
-        after(pulling, (STATISTICS + DEVIATION) * stride),
+        after(terms, DEVIATION * stride),
+        after(terms, (STATISTICS + DEVIATION) * stride),
     )
     for place in range(0, block, size):
-        end, even = load(ends, place % lanes), load(pulling, place)
+        end, even = load(ends, place % lanes), load(terms, place)
         steps, begun = where_less(0.0, end, end, 1.0), even
         if args.deviation >= 0:
             spread = where_less(0.0, end, load(deviation, place) * steps, 1.0)
             store(slope, place, load(slope, place) / spread)
         if args.largest >= 0:
-            begun = begun + load(pulling, place + LARGEST * stride)
+            begun = begun + load(terms, place + LARGEST * stride)
         if args.smallest >= 0:
-            begun = begun + load(pulling, place + SMALLEST * stride)
+            begun = begun + load(terms, place + SMALLEST * stride)
         store(state_grad, place, load(state_grad, place) + where_less(0.0, end, 0.0, begun))
-        store(pulling, place, even / steps)
+        store(terms, place, even / steps)
 
 
 @compiled
-def pull(h, pulling, place, stride, deviation, largest, smallest, ends, lanes, t, ragged):
-    """The statistics' gradient of the states `h` after step `t`.
+def state_gradient(h, terms, place, stride, deviation, largest, smallest, ends, lanes, t, ragged):
+    """Return the gradient of the statistics with respect to the states `h` after step `t`.
 
-    The largest state's goes to the step that was read last, of those that have it, and likewise
-    the smallest one's.
+    If several steps have the largest or the smallest state, its gradient is assigned to the one
+    that was read last.
     """
-    added, high, low = load(pulling, place), h, h
+    added, high, low = load(terms, place), h, h
     values = place + STATISTICS * stride
     if deviation:
-        apart = h - load(pulling, values)
-        added = fma(load(pulling, place + DEVIATION * stride), apart, added)
+        difference = h - load(terms, values)
+        added = fma(load(terms, place + DEVIATION * stride), difference, added)
     if ragged:
         end = load(ends, place % lanes)
         added = where_less(t, end, added, 0.0)
         high, low = where_less(t, end, h, -math.inf), where_less(t, end, h, math.inf)
     if largest:
-        bound = load(pulling, values + LARGEST * stride)
-        grad = load(pulling, place + LARGEST * stride)
+        bound = load(terms, values + LARGEST * stride)
+        grad = load(terms, place + LARGEST * stride)
         added = added + where_less(high, bound, 0.0, grad)
-        store(pulling, place + LARGEST * stride, where_less(high, bound, grad, 0.0))
+        store(terms, place + LARGEST * stride, where_less(high, bound, grad, 0.0))
     if smallest:
-        bound = load(pulling, values + SMALLEST * stride)
-        grad = load(pulling, place + SMALLEST * stride)
+        bound = load(terms, values + SMALLEST * stride)
+        grad = load(terms, place + SMALLEST * stride)
         added = added + where_less(bound, low, 0.0, grad)
-        store(pulling, place + SMALLEST * stride, where_less(bound, low, grad, 0.0))
+        store(terms, place + SMALLEST * stride, where_less(bound, low, grad, 0.0))
     return added

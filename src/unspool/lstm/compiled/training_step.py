@@ -1,10 +1,11 @@
 """A whole training step of an autoencoder of two LSTM layers, tile by tile.
 
-For every tile: the encoder, the decoder, the dense layers on each step with the loss and its
-gradient, and back through all of it. What a tile needs of its states and gates stays in the
-cache; a step run layer by layer writes them all to memory and reads them again.
+For each tile: the encoder, the decoder, the dense layers on each step with the loss and its
+gradient, and the backward pass through all of them. The states and gates of the tile stay in the
+cache; a training step that runs layer by layer writes all of them to memory and reads them again.
 
-The recurrence is `unspool.lstm.compiled.recurrence`; here is the rest.
+The recurrence is that of `unspool.lstm.compiled.recurrence`; this file adds the dense layers, the
+loss and the order.
 """
 
 from typing import NamedTuple
@@ -42,28 +43,28 @@ SQUARED, ABSOLUTE, HUBER = range(3)
 
 
 class DenseArguments(NamedTuple):
-    """The dense layers on each step: addresses of a table and of what it speaks of.
+    """Arguments of the kernels for the dense layers and the loss.
 
-    The table has a row for each layer: inputs, outputs, activation, and the addresses of weights,
-    bias, and of the weights packed for a product, as they are and transposed.
+    The table has a row of `FIELDS` numbers for each layer: inputs, outputs, activation, and the
+    addresses of the weight, of the bias, of the packed weight and of the packed transposed weight.
     """
 
     layers: int
-    table: int
-    widest: int  # most inputs or outputs of a layer
-    partial: int  # sums of gradients: of each layer's weights, in whole vectors, then of its bias
+    table: int  # address
+    widest: int  # largest number of inputs or outputs of a layer
+    partial: int  # per segment: gradients of each layer's weight, in whole vectors, and bias
     partial_size: int
     loss: int  # SQUARED, ABSOLUTE or HUBER
-    losses: int  # a sum for every segment
-    gradients: int  # whether they are wanted beside the loss
+    losses: int  # per segment: the sum of the losses
+    gradients: int  # whether to compute gradients as well
 
 
-FIELDS = 7  # of a row of the table
+FIELDS = 7  # numbers in a row of the table
 
 
 @compiled
 def activated(x, activation):
-    """An activation by its number."""
+    """Return the activation with this number."""
     if activation == RELU:
         return where_less(0.0, x, x, 0.0)
     if activation == TANH:
@@ -75,7 +76,7 @@ def activated(x, activation):
 
 @compiled
 def slope(y, activation):
-    """The derivative of an activation where it is `y`."""
+    """Return the derivative of an activation where its value is `y`."""
     if activation == RELU:
         return where_less(0.0, y, 1.0, 0.0 * y)
     if activation == TANH:
@@ -87,7 +88,7 @@ def slope(y, activation):
 
 @compiled
 def loss_of(error, kind):
-    """A loss by its number, and its derivative."""
+    """Return the loss with this number, and its derivative."""
     size = where_less(error, 0.0, 0.0 - error, error)
     sign = where_less(error, 0.0, -1.0, where_less(0.0, error, 1.0, error * 0.0))
     if kind == ABSOLUTE:
@@ -100,7 +101,7 @@ def loss_of(error, kind):
 
 @compiled
 def add_up(sums, values, count):
-    """sums[k] += values[k], `count` of them, whole vectors."""
+    """sums[k] += values[k] for `count` values in whole vectors."""
     for place in range(0, count, lanes_of(sums)):
         store(sums, place, load(sums, place) + load(values, place))
 
@@ -118,10 +119,10 @@ def pack_dense(dense, like):
 
 @compiled
 def dense_tile(args, dense, tile, partial, workspace, like):
-    """From the decoder's states to the loss, and back to their gradients.
+    """Run the dense layers on the decoder's states, and backpropagate the loss to these states.
 
-    `args` is the decoder's, whose `grad_h` is written; the target is read from first
-    step to last. Returns the loss of the tile, added up.
+    `args` are those of the decoder, whose `grad_h` is written. The target is read from the first
+    step to the last. Returns the summed loss of the tile.
     """
     size = lanes_of(pointer(0, like[0]))
     lanes = len(like) * size
@@ -131,7 +132,7 @@ def dense_tile(args, dense, tile, partial, workspace, like):
     wide = (rounded(dense.widest, size) + size) * lanes
     starts = pointer(workspace, 1)
     x_starts, row_places = after(starts, lanes), after(starts, 2 * lanes)
-    values = after(pointer(workspace, like[0]), 6 * lanes)  # of every layer, the states first
+    values = after(pointer(workspace, like[0]), 6 * lanes)  # states, then outputs of each layer
     constant = after(values, (layers + 1) * wide)
     sums = after(constant, layers * wide)
     slopes = after(sums, layers * wide)
@@ -228,7 +229,7 @@ def dense_tile(args, dense, tile, partial, workspace, like):
 
 @Kernel
 def train(records, dense, first_segment, last_segment, workspace, like):
-    """Loss and gradients of the tiles of the segments, sums of their own for every segment.
+    """Compute loss and gradients of the tiles of the segments, summed per segment.
 
     `records` are the jobs of the encoder and of the decoder.
     """
@@ -256,6 +257,6 @@ def train(records, dense, first_segment, last_segment, workspace, like):
 
 
 def workspace_size(dense: DenseArguments, lanes: int, size: int) -> int:
-    """Values of workspace that the dense layers need."""
+    """Return the values of workspace per thread that the dense layers need."""
     wide = (dense.widest + 2 * size) * lanes
     return (3 * dense.layers + 5) * wide + 8 * lanes

@@ -1,12 +1,12 @@
 """A processor's vector as a Numba type, with the few operations that the kernels need.
 
-Numba turns loops over arrays into vector instructions where LLVM can; it cannot keep a block of
-results in registers while it adds products to them, which is worth a factor of two to four. So a
-`Vector` is a value of its own here: loaded, stored, added and multiplied by name, and as many of
-them as a block needs held in a tuple.
+Numba turns loops over arrays into vector instructions where LLVM can. It cannot keep a block of
+results in registers while it adds products to them, which makes the kernels two to four times as
+fast. So `Vector` is a type of values here: vectors are loaded, stored, added and multiplied
+explicitly, and a block is a tuple of them.
 
-As wide as the processor's registers: 16 float32 with AVX-512, 8 with AVX, 4 otherwise (NEON, SSE).
-Nothing here reassociates a sum: the same operations give the same bits wherever they stand.
+A vector is as wide as the processor's registers: 16 float32 with AVX-512, 8 with AVX, 4 otherwise
+(NEON, SSE). No operation reorders a sum, so the same operations always give the same bits.
 """
 
 import operator
@@ -23,9 +23,9 @@ INT64 = ir.IntType(64)
 
 
 def _processor() -> tuple[int, bool]:
-    """Bytes in a vector register, and whether there are 32 of them (16 otherwise)."""
-    told = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
-    features = {name[1:] for name in told.split(",") if name.startswith("+")}
+    """Return the bytes of a vector register, and whether there are 32 registers (16 otherwise)."""
+    listed = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    features = {name[1:] for name in listed.split(",") if name.startswith("+")}
     if "avx512f" in features:
         return 64, True
     return (32, False) if "avx" in features else (16, "neon" in features)
@@ -35,7 +35,7 @@ BYTES, MANY_REGISTERS = _processor()
 
 
 class Vector(types.Type):  # type: ignore[misc]
-    """As many values of `dtype` as a register holds."""
+    """A register full of values of `dtype`."""
 
     def __init__(self, dtype: types.Float) -> None:
         self.dtype = dtype
@@ -50,7 +50,7 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, kind, ir.VectorType(element, kind.lanes))
 
 
-# Arithmetic: vector with vector, or with a number, which then stands in every lane.
+# Arithmetic between two vectors, or a vector and a number, which is used in every lane.
 ARITHMETIC = {
     operator.add: "fadd",
     operator.sub: "fsub",
@@ -60,7 +60,7 @@ ARITHMETIC = {
 
 
 def _in_every_lane(context: Any, builder: Any, value: Any, kind: Any, vector: Vector) -> Any:
-    """`value` of type `kind`, a number or already a vector, as a vector."""
+    """Return `value` of type `kind`, a number or a vector, as a vector."""
     if isinstance(kind, Vector):
         return value
     number = context.cast(builder, value, kind, vector.dtype)
@@ -107,7 +107,7 @@ def _multiply_add(builder: Any, shape: Any, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic
 def fma(typingctx, a, b, c):
-    """``a * b + c`` with one rounding; numbers stand in every lane."""
+    """Return ``a * b + c`` with one rounding; numbers are used in every lane."""
     vector = next(kind for kind in (a, b, c) if isinstance(kind, Vector))
 
     def code(context, builder, sig, args):
@@ -122,7 +122,7 @@ def fma(typingctx, a, b, c):
 
 @intrinsic
 def where_less(typingctx, a, b, yes, no):
-    """`yes` in the lanes where ``a < b``, `no` in the others, and where either is not a number."""
+    """Return `yes` in the lanes where ``a < b``, and `no` in the others; NaN counts as not less."""
     vector = next(kind for kind in (a, b, yes, no) if isinstance(kind, Vector))
 
     def code(context, builder, sig, args):
@@ -137,7 +137,7 @@ def where_less(typingctx, a, b, yes, no):
 
 @intrinsic
 def power_of_two(typingctx, n):
-    """2 to the whole number `n`, -1022 to 1023, in float64."""
+    """Return 2 to the power of the whole number `n`, from -1022 to 1023, in float64."""
 
     def code(context, builder, sig, args):
         whole = ir.VectorType(INT64, n.lanes)
@@ -151,7 +151,7 @@ def power_of_two(typingctx, n):
 
 @intrinsic
 def total(typingctx, vector):
-    """The lanes added up, first to last."""
+    """Return the sum of the lanes, added from first to last."""
 
     def code(context, builder, sig, args):
         lanes = [
@@ -166,12 +166,12 @@ def total(typingctx, vector):
     return vector.dtype(vector), code
 
 
-# Memory. Pointers are to single values and need no alignment.
+# Memory. Pointers point to single values and need no alignment.
 
 
 @intrinsic
 def pointer(typingctx, address, like):
-    """The `address` as a pointer to values of the type of `like`."""
+    """Return `address` as a pointer to values of the type of `like`."""
 
     def code(context, builder, sig, args):
         return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
@@ -181,7 +181,7 @@ def pointer(typingctx, address, like):
 
 @intrinsic
 def after(typingctx, start, count):
-    """The pointer `count` values after `start`."""
+    """Return the pointer `count` values after `start`."""
 
     def code(context, builder, sig, args):
         return builder.gep(args[0], [args[1]])
@@ -191,7 +191,7 @@ def after(typingctx, start, count):
 
 @intrinsic
 def lanes_of(typingctx, start):
-    """How many values a vector of what `start` points to has."""
+    """Return the lanes of a vector of the type that `start` points to."""
     lanes = Vector(start.dtype).lanes
 
     def code(context, builder, sig, args):
@@ -214,7 +214,7 @@ def _plus(builder: Any, start: Any, count: int) -> Any:
 
 @intrinsic
 def load(typingctx, start, index):
-    """The vector whose first lane stands `index` values after `start`."""
+    """Return the vector that begins `index` values after `start`."""
     vector = Vector(start.dtype)
 
     def code(context, builder, sig, args):
@@ -226,7 +226,7 @@ def load(typingctx, start, index):
 
 @intrinsic
 def store(typingctx, start, index, vector):
-    """Write `vector` with its first lane `index` values after `start`."""
+    """Write `vector` to memory from `index` values after `start` on."""
 
     def code(context, builder, sig, args):
         _store(builder, args[2], builder.gep(args[0], [args[1]]))
@@ -235,12 +235,12 @@ def store(typingctx, start, index, vector):
     return types.none(start, index, vector), code
 
 
-# Blocks: tuples of vectors, rows times columns, that live in registers.
+# Blocks: tuples of vectors, rows times columns, that stay in registers.
 
 
 @intrinsic(prefer_literal=True)
 def load_block(typingctx, start, stride, rows, columns):
-    """`rows` times as many vectors as the tuple `columns` has, rows `stride` values apart."""
+    """Return a block of ``len(columns)`` vectors in each of `rows` rows, `stride` values apart."""
     vector, height, width = Vector(start.dtype), rows.literal_value, len(columns)
     block = types.UniTuple(vector, height * width)
 
@@ -258,7 +258,7 @@ def load_block(typingctx, start, stride, rows, columns):
 
 @intrinsic(prefer_literal=True)
 def store_block(typingctx, start, stride, rows, columns, block):
-    """Write what `load_block` reads."""
+    """Write a block to where `load_block` reads it."""
     height, width = rows.literal_value, len(columns)
 
     def code(context, builder, sig, args):
@@ -275,9 +275,9 @@ def store_block(typingctx, start, stride, rows, columns, block):
 
 @intrinsic(prefer_literal=True)
 def add_products(typingctx, block, numbers, stride, vectors, rows, columns):
-    """`block` plus the outer product of a column of numbers and a row of vectors.
+    """Return `block` plus the outer product of a column of numbers and a row of vectors.
 
-    The numbers stand `stride` values apart, the vectors one after the other.
+    The numbers are `stride` values apart; the vectors are contiguous.
     """
     vector, height, width = block.dtype, rows.literal_value, len(columns)
 
@@ -299,11 +299,11 @@ def add_products(typingctx, block, numbers, stride, vectors, rows, columns):
     return block(block, numbers, stride, vectors, rows, columns), code
 
 
-# Squares: as many vectors as one has lanes, transposed from rows to columns on the way.
+# Squares of vectors, transposed between rows and columns.
 
 
 def _first_lanes(builder: Any, count: Any, lanes: int) -> Any:
-    """The mask of the first `count` lanes."""
+    """Return the mask of the first `count` lanes."""
     whole = ir.VectorType(INT64, lanes)
     nothing = ir.Constant(whole, ir.Undefined)
     first = builder.insert_element(nothing, count, ir.Constant(ir.IntType(32), 0))
@@ -313,7 +313,7 @@ def _first_lanes(builder: Any, count: Any, lanes: int) -> Any:
 
 
 def _masked(builder: Any, shape: Any, kind: str) -> Any:
-    """LLVM's masked load or store; its name and arguments are those of opaque pointers."""
+    """Return LLVM's masked load or store, named as for opaque pointers."""
     mask, place = ir.VectorType(ir.IntType(1), shape.count), shape.as_pointer()
     bits = 32 if isinstance(shape.element, ir.FloatType) else 64
     function = (
@@ -326,8 +326,8 @@ def _masked(builder: Any, shape: Any, kind: str) -> Any:
     )
 
 
-def _turned(builder: Any, rows: list[Any]) -> list[Any]:
-    """The columns of a square of vectors: halves change places at distances 1, 2, 4, …"""
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """Return the columns of a square of vectors by swapping halves at distances 1, 2, 4, …"""
     lanes = len(rows)
     distance = 1
     while distance < lanes:
@@ -349,10 +349,10 @@ ALIGN = ir.Constant(ir.IntType(32), 4)
 
 @intrinsic
 def rows_to_columns(typingctx, out, stride, source, starts, count):
-    """Turn a square: lane b of column k is ``source[starts[b] + k]`` for k < `count`, or zero.
+    """Transpose a square: lane b of column k is ``source[starts[b] + k]`` for k < `count`, else 0.
 
-    Column k is written `stride` * k values after `out`, all columns of the square. Where
-    ``starts[b]`` is negative there is no row, and zeros stand in for it.
+    Column k is written ``stride * k`` values after `out`; all columns of the square are written.
+    If ``starts[b]`` is negative, row b is zero.
     """
     vector = Vector(source.dtype)
 
@@ -365,11 +365,11 @@ def rows_to_columns(typingctx, out, stride, source, starts, count):
         for lane in range(lanes):
             start = builder.load(_plus(builder, starts, lane))
             there = builder.icmp_signed(">=", start, ir.Constant(INT64, 0))
-            seen = builder.select(there, count, ir.Constant(INT64, 0))
+            present = builder.select(there, count, ir.Constant(INT64, 0))
             where = builder.bitcast(builder.gep(source, [start]), shape.as_pointer())
-            mask = _first_lanes(builder, seen, lanes)
+            mask = _first_lanes(builder, present, lanes)
             rows.append(builder.call(load, [where, ALIGN, mask, zeros]))
-        for place, column in enumerate(_turned(builder, rows)):
+        for place, column in enumerate(_transposed(builder, rows)):
             below = builder.mul(stride, ir.Constant(INT64, place))
             _store(builder, column, builder.gep(out, [below]))
         return context.get_dummy_value()
@@ -379,9 +379,9 @@ def rows_to_columns(typingctx, out, stride, source, starts, count):
 
 @intrinsic
 def columns_to_rows(typingctx, out, starts, source, stride, count):
-    """Turn a square back: ``out[starts[b] + k]`` is lane b of column k, for k < `count`.
+    """Transpose a square back: ``out[starts[b] + k]`` is lane b of column k, for k < `count`.
 
-    Rows with a negative start are left out.
+    Rows with a negative start are not written.
     """
     vector = Vector(source.dtype)
 
@@ -394,12 +394,12 @@ def columns_to_rows(typingctx, out, starts, source, stride, count):
             below = builder.mul(stride, ir.Constant(INT64, place))
             columns.append(_load(builder, builder.gep(source, [below]), shape))
         store = _masked(builder, shape, "store")
-        for lane, row in enumerate(_turned(builder, columns)):
+        for lane, row in enumerate(_transposed(builder, columns)):
             start = builder.load(_plus(builder, starts, lane))
             there = builder.icmp_signed(">=", start, ir.Constant(INT64, 0))
-            seen = builder.select(there, count, ir.Constant(INT64, 0))
+            present = builder.select(there, count, ir.Constant(INT64, 0))
             where = builder.bitcast(builder.gep(out, [start]), shape.as_pointer())
-            mask = _first_lanes(builder, seen, lanes)
+            mask = _first_lanes(builder, present, lanes)
             builder.call(store, [row, where, ALIGN, mask])
         return context.get_dummy_value()
 
@@ -408,7 +408,7 @@ def columns_to_rows(typingctx, out, starts, source, stride, count):
 
 @intrinsic
 def load_first(typingctx, start, index, count):
-    """Like `load`, but for the lanes from `count` on, which are zero and not read."""
+    """Return a vector like `load`, but lanes from `count` on are not read and are zero."""
     vector = Vector(start.dtype)
 
     def code(context, builder, sig, args):

@@ -1,4 +1,4 @@
-"""The steps of a file as an anomaly detector reads them, and which of them are normal."""
+"""The data that an anomaly detector reads from a file, with times, labels and names of series."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,28 +18,30 @@ from unspool.data.windows import Windows
 from unspool.errors import InputError
 
 DAY = np.timedelta64(1, "D")
-NORMAL = ("", "0", "normal", "false")  # labels of steps that are no anomalies
+NORMAL_LABELS = ("", "0", "normal", "false")
 
 
 @dataclass(frozen=True)
-class Steps:
-    """Long series, or whole sequences, with what says which step or sequence a row is.
+class DetectionData:
+    """Long series, or whole sequences, with the times, labels and names of their rows.
 
     Parameters
     ----------
     name : str
-        Of the file.
+        Name of the file.
     series : list of arrays (T_i, F)
-        Empty where there are sequences.
+        The series; empty if the file holds sequences.
     sequences : Sequences or None
+        The sequences, if the file holds sequences.
     first : list of int
-        The number in the file of the first step of each series (of the sequences, of the first).
+        Number in the file of the first step of each series, or of the first sequence.
     names : tuple of F strings, or None
-        Of the features.
+        Names of the features.
     ids : list or None
-        What the series are called.
+        Names of the series.
     columns : dict of names to lists of arrays (T_i,)
-        Of the steps: `time` and `label`, where there are any; of sequences one array (N,) each.
+        Values of the steps: `time` and `label`, if there are any. For sequences, lists of one
+        array (N,).
     """
 
     name: str
@@ -52,10 +54,7 @@ class Steps:
 
     @property
     def X(self) -> Any:
-        """What a detector takes: sequences, or a list of series, with names where they are known.
-
-        Without names, columns of tables are matched by nothing but their number.
-        """
+        """The input of a detector: sequences, or a list of series, as tables if they have names."""
         if self.sequences is not None or self.names is None:
             return self.series if self.sequences is None else self.sequences
         import pyarrow as pa
@@ -66,28 +65,31 @@ class Steps:
 
     @property
     def lengths(self) -> list[int]:
-        """Steps of each series, or the number of sequences."""
+        """Number of steps of each series, or a list with the number of sequences."""
         if self.sequences is not None:
             return [len(self.sequences)]
         return [len(one) for one in self.series]
 
     @property
     def times(self) -> list[Column]:
-        """What says when each step was: its time, or its number in the file."""
+        """The time of each step, or else its number in the file."""
         numbers = zip(self.first, self.lengths, strict=True)
         return self.columns.get("time") or [np.arange(at, at + n) for at, n in numbers]
 
     @property
     def labels(self) -> list[npt.NDArray[np.bool_]] | None:
-        """Which steps (or sequences) are labelled as anomalies."""
+        """The steps (or sequences) that are labelled as anomalies; None without labels."""
         found = self.columns.get("label")
         return None if found is None else [flags_of(one) for one in found]
 
-    def cut(self, at: Sequence[int]) -> tuple["Steps", "Steps"]:
-        """The first `at` steps of each series (or sequences), and the rest; no empty series."""
+    def split(self, at: Sequence[int]) -> tuple["DetectionData", "DetectionData"]:
+        """Return the first `at` steps of each series (or sequences), and the rest.
+
+        Series of which a part has no steps are left out of that part.
+        """
         return self._part([slice(one) for one in at]), self._part([slice(one, None) for one in at])
 
-    def _part(self, parts: Sequence[slice]) -> "Steps":
+    def _part(self, parts: Sequence[slice]) -> "DetectionData":
         kept = [i for i, part in enumerate(parts) if len(range(self.lengths[i])[part])]
         found = replace(
             self,
@@ -105,51 +107,57 @@ class Steps:
         )
 
     def index(self) -> dict[str, Column]:
-        """Columns that say which step (or sequence) each row of an output is, see `by_step`."""
+        """Return columns that say which step (or sequence) each row of an output belongs to."""
         if self.sequences is not None:
             known = {name: values[0] for name, values in self.columns.items()}
-            return known if "id" in known else {"sequence": self.called(), **known}
+            return known if "id" in known else {"sequence": self.row_names(), **known}
         columns: dict[str, Column] = {}
         if self.ids is not None:
-            columns["id"] = np.repeat(self.called(), self.lengths)
+            columns["id"] = np.repeat(self.row_names(), self.lengths)
         columns["time" if "time" in self.columns else "step"] = np.concatenate(self.times)
         if "label" in self.columns:
             columns["label"] = np.concatenate(self.columns["label"])
         return columns
 
-    def called(self) -> Column:
-        """What the series, or the sequences, are called."""
+    def row_names(self) -> Column:
+        """Return the names of the series or sequences, or else their numbers."""
         if self.sequences is not None:
             ids = self.columns.get("id")
             return self.first[0] + np.arange(self.lengths[0]) if ids is None else ids[0]
         return np.asarray(self.ids if self.ids is not None else np.arange(len(self.series)))
 
-    def per_day(self) -> float | None:
-        """Steps of a day, from the median time between two steps; None without dates."""
+    def steps_per_day(self) -> float | None:
+        """Return the number of steps in a day, by the median distance of two steps.
+
+        Without dates it is None.
+        """
         times = self.columns.get("time", [])
         if self.sequences is not None or not times or times[0].dtype.kind != "M":
             return None
-        apart = np.concatenate([np.diff(one) for one in times])
-        apart = apart[apart > np.timedelta64(0)]
-        return float(DAY / np.median(apart)) if len(apart) else None
+        distances = np.concatenate([np.diff(one) for one in times])
+        distances = distances[distances > np.timedelta64(0)]
+        return float(DAY / np.median(distances)) if len(distances) else None
 
 
-def read_steps(path: Path, columns: Columns, features: Sequence[str] | None = None) -> Steps:
-    """Read a file, and say what was taken for what.
+def read_detection_data(
+    path: Path, columns: Columns, features: Sequence[str] | None = None
+) -> DetectionData:
+    """Read a file, and print the role of each column.
 
     Parameters
     ----------
     path : Path
+        A table, an array or a file of sequences.
     columns : Columns
-        The options.
+        The options for columns.
     features : sequence of strings, optional
-        The features of a model, for a table where `columns` names none. As many others that
-        `columns` names are read in their place, in their order.
+        Feature names of a model. They are the columns to read if `columns` names none. If
+        `columns` names the same number of other columns, these are read as the features, in order.
     """
     ending = path.suffix.lower()
-    asked = columns.names()
-    named = asked
-    if asked is None and features is not None and ending in TABLES and not columns.rows:
+    given = columns.names()
+    named = given
+    if given is None and features is not None and ending in TABLES and not columns.rows:
         named = list(features)
 
     def read(window: int | None) -> FileData:
@@ -167,70 +175,70 @@ def read_steps(path: Path, columns: Columns, features: Sequence[str] | None = No
     try:
         loaded = read(1 if long else None)
         if ending in ARRAYS and loaded.series_ids is not None:
-            loaded = read(None)  # it holds sequences (N, T, F), which are scored whole
+            loaded = read(None)  # an array (N, T, F) holds sequences, each with one score
     except InputError as error:
-        if asked is None and named is not None and "`columns`" in str(error):
+        if given is None and named is not None and "`columns`" in str(error):
             error.add_note(f"The model was trained on the features {', '.join(named)}.")
         raise
     for note in loaded.notes:
-        if not note.startswith("the label of"):  # those are of windows and whole sequences
+        if not note.startswith("the label of"):  # a note about windows and whole sequences
             say(f"{path.name}: {note}")
-    found = _steps(path.name, loaded)
+    found = _detection_data(path.name, loaded)
     say(f"{path.name}: {_described(found)}")
-    if asked is None or features is None or set(asked) == set(features):
+    if given is None or features is None or set(given) == set(features):
         return found
-    if ending not in TABLES or len(asked) != len(features):
+    if ending not in TABLES or len(given) != len(features):
         return found
-    pairs = [f"{one} as {other}" for one, other in zip(asked, features, strict=True)]
-    say(f"{path.name}: columns of --columns are read as features of the model: {listed(pairs)}")
+    pairs = [f"{one} as {other}" for one, other in zip(given, features, strict=True)]
+    say(f"{path.name}: the columns of --columns are read as the model's features: {listed(pairs)}")
     return replace(found, names=tuple(features))
 
 
-def _steps(name: str, loaded: FileData) -> Steps:
+def _detection_data(name: str, loaded: FileData) -> DetectionData:
     source = loaded.source
     if isinstance(source, Windows):
         series, ids = list(source.series), loaded.series_ids
         names = source.feature_names
-        return Steps(name, series, None, [0] * len(series), names, ids, loaded.steps)
+        return DetectionData(name, series, None, [0] * len(series), names, ids, loaded.steps)
     columns = {key: [values] for key, values in loaded.index.items()}
-    return Steps(name, [], source, [0], source.feature_names, None, columns)
+    return DetectionData(name, [], source, [0], source.feature_names, None, columns)
 
 
-def _described(steps: Steps) -> str:
-    if steps.sequences is not None:
-        return f"{steps.sequences!r}"
-    lengths = steps.lengths
+def _described(data: DetectionData) -> str:
+    if data.sequences is not None:
+        return f"{data.sequences!r}"
+    lengths = data.lengths
     short, long = min(lengths), max(lengths)
     counted = f"{long:,}" if short == long else f"{short:,} to {long:,}"
-    features = steps.series[0].shape[1]
+    features = data.series[0].shape[1]
     return (
         f"{len(lengths):,} series of {counted} steps, {features:,} "
         f"feature{'' if features == 1 else 's'}"
     )
 
 
-def normal_until(steps: Steps, text: str) -> list[int]:
-    """How many steps of each series (or sequences) lie before a time, or a number of rows."""
-    times = steps.columns.get("time")
-    if times is None or steps.sequences is not None:
+def n_before(data: DetectionData, text: str) -> list[int]:
+    """Return how many steps of each series (or sequences) come before a time or a row."""
+    times = data.columns.get("time")
+    if times is None or data.sequences is not None:
         if not text.isdecimal():
-            what = "sequences" if steps.sequences is not None else "rows, since it has no times"
+            what = "sequences" if data.sequences is not None else "rows, since it has no times"
             raise InputError(
-                f"{steps.name}: --normal-until must be a whole number of {what}, got {text!r}."
+                f"{data.name}: --normal-until must be a whole number of {what}, got {text!r}."
             )
-        return [min(int(text), length) for length in steps.lengths]
+        return [min(int(text), length) for length in data.lengths]
     at = _time(text, times[0].dtype.kind)
     if at is None:
         example = times[0][0]
         raise InputError(
-            f"{steps.name}: --normal-until must be a time like {example}, got {text!r}."
+            f"{data.name}: --normal-until must be a time like {example}, got {text!r}."
         )
     later = [one >= at for one in times]
     return [int(one.argmax()) if one.any() else len(one) for one in later]
 
 
 def _time(text: str, kind: str) -> Any:
-    """A time as those of a column, dates or numbers; None for another text."""
+    """Parse a date if `kind` is "M", else a number; return None for any other text."""
     if kind == "M":
         import pyarrow as pa
 
@@ -243,20 +251,20 @@ def _time(text: str, kind: str) -> Any:
 
 
 def flags_of(column: Column) -> npt.NDArray[np.bool_]:
-    """Which steps a column of labels calls anomalies.
+    """Return which steps a label column marks as anomalies.
 
-    Numbers are 0 or 1, or missing; of names, an empty one, 0, normal and false are normal.
+    Numbers must be 0, 1 or missing. Of words, an empty one, 0, normal and false mean normal.
     """
     if column.dtype.kind == "b":
         return np.asarray(column, dtype=bool)
     if column.dtype.kind not in "iuf":
         texts = [str(one).strip().lower() for one in column.tolist()]
-        return np.array([text not in NORMAL for text in texts], dtype=bool)
+        return np.array([text not in NORMAL_LABELS for text in texts], dtype=bool)
     values = np.nan_to_num(column.astype(np.float64))
-    odd = (values != 0) & (values != 1)
-    if odd.any():
+    other = (values != 0) & (values != 1)
+    if other.any():
         raise InputError(
-            "Labels must be 0 or 1, or names of which an empty one, 0 and normal mean normal, got "
-            f"{values[odd][0]:g}; name another column with --label."
+            "Labels must be 0 or 1, or words of which an empty one, 0 and normal mean normal, got "
+            f"{values[other][0]:g}; name another column with --label."
         )
     return np.asarray(values == 1)

@@ -1,4 +1,4 @@
-"""What `unspool detect` found, as files and in a line."""
+"""The output files of `unspool detect`, and its summary in one line."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unspool import _checks
-from unspool._files import atomic_write, check_not_overwriting, check_output_path
+from unspool._files import check_not_overwriting, check_output_path
 from unspool.anomaly import events
 from unspool.cli import options
-from unspool.cli.plot import ENDINGS
+from unspool.cli.pictures import PICTURE_ENDINGS, save_picture
 from unspool.data.write import check_writable, write_table
 from unspool.errors import InputError
 
 if TYPE_CHECKING:
     from unspool.anomaly.detection import Detection
-    from unspool.cli.steps import Steps
+    from unspool.cli.detection_data import DetectionData
     from unspool.estimators.anomaly_detector import AnomalyDetector
 
-HALF = 0.5
+MANY_ALARMS = 0.5  # share of steps with an alarm that the summary warns of
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files to write."""
+    """The paths of the files to write; None for a file that was not requested."""
 
     events: Path | None
     scores: Path | None
@@ -33,21 +33,21 @@ class Outputs:
     save: Path | None
 
     def given(self) -> list[str]:
-        """The flags that were given, but for --save."""
+        """Return the flags that were given, without --save."""
         flags = {"-o": self.events, "--scores": self.scores, "--plot": self.plot}
         return [name for name, path in flags.items() if path is not None]
 
     def check(self, inputs: Mapping[str, Path | None]) -> None:
-        """Raise an `InputError` where one could not be written; before long work.
+        """Raise an `InputError` if a file could not be written; called before any training.
 
         Parameters
         ----------
         inputs : dict of flags to paths
-            Files that are read, and must not be overwritten.
+            The files that are read; they must not be overwritten.
         """
         for path, what, endings in (
             (self.events, "ending", events.ENDINGS),
-            (self.plot, "ending of a picture", ENDINGS),
+            (self.plot, "ending of a picture", PICTURE_ENDINGS),
         ):
             if path is not None and path.suffix.lower() not in endings:
                 raise InputError(f"{path}: {_checks.unknown_name(what, path.suffix, endings)}")
@@ -57,32 +57,32 @@ class Outputs:
             check_output_path(path)
         if len({path.absolute() for path in given}) < len(given):
             raise InputError(
-                "Two of -o, --scores, --plot and --save name the same file; give each its own."
+                "Two of -o, --scores, --plot and --save name the same file; name different files."
             )
         flags = {"-o": self.events, "--scores": self.scores, "--plot": self.plot}
         check_not_overwriting(flags | {"--save": self.save}, inputs)
 
-    def write(self, found: "Detection", steps: "Steps", labels: Any) -> None:
-        """Write all of them, but for the detector; `labels` are for the picture."""
+    def write(self, found: "Detection", data: "DetectionData", labels: Any) -> None:
+        """Write all files but the detector; `labels` are shown in the picture."""
         if self.plot is not None:
-            _draw(self.plot, found, steps, labels)
+            _draw(self.plot, found, data, labels)
         if self.scores is not None:
-            index = steps.index()
-            if steps.sequences is None:
+            index = data.index()
+            if data.sequences is None:
                 score, threshold = np.concatenate(found.scores), np.concatenate(found.thresholds)
             else:
                 score, threshold = found.scores, found.thresholds
             alarm = (score > threshold).astype(np.int8)
             table = {**index, "score": score, "threshold": threshold, "alarm": alarm}
             write_table(table, self.scores, array=np.column_stack([score, threshold, alarm]))
-        times = None if steps.sequences is not None else steps.times
-        many = steps.ids is not None or steps.sequences is not None
-        named = list(steps.called()) if many else None
-        events.write_events(found.events, self.events, times=times, series=named)
+        times = None if data.sequences is not None else data.times
+        has_names = data.ids is not None or data.sequences is not None
+        names = list(data.row_names()) if has_names else None
+        events.write_events(found.events, self.events, times=times, series=names)
 
 
 def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -> Iterator[str]:
-    """What was found, in a line; and lines on what makes it doubtful."""
+    """Yield the result in one line, after lines about what makes it unreliable."""
     alarms = found.alarms
     flags = np.concatenate(alarms) if isinstance(alarms, list) else alarms
     kind = detector._parameters["kind"] if kind is None else kind
@@ -93,15 +93,15 @@ def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -
         rate = f"{threshold.rate:g} alarms in {threshold.steps_per_period:g} steps"
     if threshold.kind == "moving" and threshold.n_effective * threshold.rate < 1:
         yield (
-            f"the threshold begins with {threshold.n_scores:,} normal scores, worth "
+            f"the threshold starts from {threshold.n_scores:,} normal scores, which are worth "
             f"{threshold.n_effective:,.2g} independent ones; a rate of {threshold.rate:g} needs "
-            f"{1 / threshold.rate:,.0f}: at first the share of alarms may be several times that. "
-            "More normal data help."
+            f"{1 / threshold.rate:,.0f}, so at first the share of alarms may be several times the "
+            "rate; more normal data helps"
         )
-    if flags.mean() > HALF:
+    if flags.mean() > MANY_ALARMS:
         yield (
-            f"more than half of all {unit} are above the threshold: they differ from the normal "
-            "data; give normal data that resemble them (--normal, --normal-until)"
+            f"more than half of all {unit} are above the threshold, so they differ from the normal "
+            "data; give normal data that is similar to them (--normal, --normal-until)"
         )
     yield (
         f"{count:,} event{'' if count == 1 else 's'}, {flags.mean():.2%} of {len(flags):,} {unit} "
@@ -109,29 +109,29 @@ def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -
     )
 
 
-def _draw(path: Path, found: "Detection", steps: "Steps", labels: Any) -> None:
-    """A picture of the series with the highest score above its threshold."""
+def _draw(path: Path, found: "Detection", data: "DetectionData", labels: Any) -> None:
+    """Draw the series in which a score exceeds its threshold the most."""
     import matplotlib
 
     matplotlib.use("Agg")
     from unspool import plots
 
-    over = [(one - level).max() for one, level in zip(found.scores, found.thresholds, strict=True)]
-    worst = int(np.argmax(over))
-    called = str(steps.called()[worst]) if len(over) > 1 else None
-    times = np.maximum.accumulate(steps.times[worst])  # a clock may have been set back
+    pairs = zip(found.scores, found.thresholds, strict=True)
+    excess = [(scores - thresholds).max() for scores, thresholds in pairs]
+    worst = int(np.argmax(excess))
+    name = str(data.row_names()[worst]) if len(excess) > 1 else None
+    times = np.maximum.accumulate(data.times[worst])  # a clock may have been set back
     display: Any = plots.AnomalyDisplay.from_detection(
         found,
-        steps.series[worst],
+        data.series[worst],
         worst,
         labels=None if labels is None else labels[worst],
         times=times,
-        feature_names=steps.names,
-        name=called,
+        feature_names=data.names,
+        name=name,
     )
-    if "time" not in steps.columns:
+    if "time" not in data.columns:
         display.ax_[-1].set_xlabel("step", fontsize=9)
-    with atomic_write(path) as file:
-        display.figure_.savefig(file, format=path.suffix[1:].lower(), dpi=150)
-    told = f", of the series {called}, whose score is highest" if called is not None else ""
-    options.say(f"wrote {path}{told}")
+    save_picture(display, path)
+    which = "" if name is None else f", which shows the series with the highest score, {name}"
+    options.say(f"wrote {path}{which}")

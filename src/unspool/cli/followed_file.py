@@ -1,4 +1,4 @@
-"""Lines of a file that grows, or of stdin, and signals that wait until a line is done with."""
+"""Lines of a growing file or of stdin, and signals that wait until a line is processed."""
 
 import hashlib
 import os
@@ -15,34 +15,34 @@ from typing import IO, Any, Self
 
 from unspool.errors import InputError
 
-PAUSE = 0.2  # seconds between two looks at a file that had no more
+POLL_SECONDS = 0.2  # pause before a file is read again after its end
 STDIN = "-"
-BEGINNING = 4096  # bytes
+BEGINNING = 4096  # bytes by which a file is recognised
 
 
 def digest_of(data: bytes) -> bytes:
-    """Tells data from others, in 32 bytes."""
+    """Return the SHA-256 digest of data."""
     return hashlib.sha256(data).digest()
 
 
-class Growing:
-    """A file that others append lines to, or stdin.
+class FollowedFile:
+    """A file to which other programs append lines, or stdin.
 
     Parameters
     ----------
     path : Path
-        `-` is stdin. A pipe ends where its writer ends, as stdin does.
+        Path of the file, or `-` for stdin. A named pipe ends when its writer ends, like stdin.
 
     Attributes
     ----------
     name : str
-        For messages.
+        Name for messages.
     position : int
-        Bytes of lines that are done with, see `done`.
+        Number of bytes of the processed lines; see `mark_processed`.
     beginning : bytes
-        The first `BEGINNING` of them, by which the file is known again.
+        The first `BEGINNING` of these bytes, by which the file is recognised in a later run.
     grows : bool
-        Whether it is a file of the disk, which has no end.
+        Whether it is a regular file, which is polled for more lines at its end.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +67,7 @@ class Growing:
             self._file.close()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Lines with their ends; the last line of a stream may lack one."""
+        """Yield the lines with their line ends; the last line of a stream may have none."""
         line = b""
         while True:
             line += self._file.readline()
@@ -80,26 +80,27 @@ class Growing:
                 return
             else:
                 self._check_same(self.position + len(line))
-                time.sleep(PAUSE)
+                time.sleep(POLL_SECONDS)
 
-    def done(self, line: bytes) -> None:
-        """Count a line as done with."""
+    def mark_processed(self, line: bytes) -> None:
+        """Count a line as processed."""
         self.position += len(line)
         self.beginning += line[: BEGINNING - len(self.beginning)]
 
     def first_line(self) -> bytes:
-        """The first line that is not empty."""
+        """Return the first line that is not empty."""
         with self.path.open("rb") as file:
             return next((line for line in file if line.strip()), b"")
 
-    def go_on(self, position: int, digest: bytes) -> None:
-        """Read on at a place that an earlier run reached, if this is the file that it read.
+    def resume(self, position: int, digest: bytes) -> None:
+        """Continue at the position of an earlier run, if this is the file that it read.
 
         Parameters
         ----------
         position : int
+            Number of bytes that the earlier run processed.
         digest : bytes
-            What `digest_of` gave for its beginning.
+            `digest_of` the first of these bytes.
         """
         beginning = self._file.read(min(position, BEGINNING))
         size = os.fstat(self._file.fileno()).st_size
@@ -110,35 +111,35 @@ class Growing:
         self.position, self.beginning = position, beginning
 
     def _check_same(self, read: int) -> None:
-        """Raise where the file is not the one that was opened, or has lost bytes that were read."""
+        """Raise if the file was removed, replaced, or truncated to fewer bytes than were read."""
         now: Any = None
-        own = os.fstat(self._file.fileno())
+        opened = os.fstat(self._file.fileno())
         try:
             now = self.path.stat()
         except FileNotFoundError:
             happened = "removed"
         else:
-            happened = "replaced by another file" if not os.path.samestat(now, own) else ""
+            happened = "replaced by another file" if not os.path.samestat(now, opened) else ""
         if not happened and now.st_size < read:
             happened = f"truncated, from {read:,} bytes to {now.st_size:,}"
         if happened:
             raise InputError(
                 f"{self.path}: the file was {happened} while it was followed; start again to "
-                "follow what is there now."
+                "follow the current file."
             )
 
 
-class Interruptible:
-    """Ctrl-C, and the signal that asks a process to end, as `KeyboardInterrupt` between lines."""
+class InterruptBetweenLines:
+    """Raise `KeyboardInterrupt` for SIGINT and SIGTERM, but not while a line is processed."""
 
     def __init__(self) -> None:
-        self._held = self._came = False
+        self._deferred = self._received = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # others get no signals
-            for one in (signal.SIGINT, signal.SIGTERM):
-                self._before[one] = signal.signal(one, self._handle)
+        if threading.current_thread() is threading.main_thread():  # only it receives signals
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -146,17 +147,17 @@ class Interruptible:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not self._held:
+        if not self._deferred:
             raise KeyboardInterrupt
-        self._came = True
+        self._received = True
 
     @contextmanager
-    def held_off(self) -> Iterator[None]:
-        """Let what is done here come to its end first."""
-        self._held = True
+    def deferred(self) -> Iterator[None]:
+        """Defer signals until the end of the block."""
+        self._deferred = True
         try:
             yield
         finally:
-            self._held = False
-        if self._came:
+            self._deferred = False
+        if self._received:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Columns that say which step a row of an output is."""
+"""Columns that say which time step each row of an output belongs to."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ Column = npt.NDArray[Any]
 
 
 def step_columns(loaded: FileData) -> dict[str, Column]:
-    """A value for every real step of every series or sequence, one after the other.
+    """Return columns with one value for every real step of every series or sequence.
 
-    `id` (of a series) or `sequence` (its number), where there is more than one; `time`, or else
-    `step`, counted from 0; `label` where there is one.
+    If there are several series or sequences: `id`, or else `sequence`, its number. Always `time`,
+    or else `step`, counted from 0. If there are labels: `label`.
     """
     source = loaded.source
     if isinstance(source, Windows):
@@ -41,5 +41,5 @@ def step_columns(loaded: FileData) -> dict[str, Column]:
 
 
 def _of_steps(columns: list[Column], lengths: Column) -> Column:
-    """The values at the first `lengths` steps of every series, one after the other."""
+    """Join the values at the first `lengths` steps of every series."""
     return np.concatenate([one[:length] for one, length in zip(columns, lengths, strict=True)])

@@ -1,0 +1,229 @@
+"""The options of `unspool detect` that set up its detector, and the detector they give."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from unspool.cli.options import SEED_HELP, with_article
+
+if TYPE_CHECKING:
+    from unspool.cli.detection_data import DetectionData
+    from unspool.estimators.anomaly_detector import AnomalyDetector
+
+# Parameters of `AnomalyDetector` that are given with --set.
+SETTINGS = ("calibration_split", "contamination", "period")
+
+
+class Kind(StrEnum):
+    """The kind of score."""
+
+    window = "window"
+    step = "step"
+    trailing = "trailing"
+    code = "code"
+
+
+class Threshold(StrEnum):
+    """The kind of threshold."""
+
+    moving = "moving"
+    quantile = "quantile"
+    pareto = "pareto"
+    alarms = "alarms"
+
+
+@dataclass(frozen=True)
+class DetectorOptions:
+    """The options that become parameters of an `AnomalyDetector`."""
+
+    kind: Annotated[
+        Kind | None,
+        typer.Option(
+            help="Kind of score. window (the default) ranks anomalies best. step locates them best "
+            "and keeps to the rate. trailing does not depend on later steps. code finds patterns "
+            "that the normal data does not contain."
+        ),
+    ] = None
+    threshold: Annotated[
+        Threshold | None,
+        typer.Option(
+            help="Kind of threshold. moving (the default) is a quantile of the latest scores. "
+            "quantile and pareto are computed from normal scores only. alarms is the threshold of "
+            "--alarms-per-day."
+        ),
+    ] = None
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of normal steps that may be above the threshold; 0.005 by default."
+        ),
+    ] = None
+    alarms_per_day: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="Allow N false alarms per day, instead of --rate; the normal data must have "
+            "dates.",
+        ),
+    ] = None
+    memory: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Number of scores that a moving threshold remembers; by default enough for the "
+            "rate.",
+        ),
+    ] = None
+    gap: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Alarms less than N steps apart are one event; 16 by default."
+        ),
+    ] = None
+    window: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Length of the windows that the model reads; 64 by default, less for short data.",
+        ),
+    ] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any other parameter of the model (an LSTMAutoencoder) or of AnomalyDetector; may "
+            "be given several times.",
+        ),
+    ] = None
+    seed: Annotated[int | None, typer.Option(help=SEED_HELP)] = None
+
+    def given(self) -> list[str]:
+        """Return the flags that were given."""
+        from unspool.cli.flags import flag
+
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return [flag(name) for name, value in values.items() if value not in (None, [], ())]
+
+    def parameters(self, steps_per_day: float | None, name: str) -> dict[str, Any]:
+        """Return the parameters of the `AnomalyDetector`.
+
+        Parameters
+        ----------
+        steps_per_day : float or None
+            Number of steps in a day of the normal data, if it has dates.
+        name : str
+            Name of the file of normal data.
+        """
+        from unspool import _checks
+        from unspool.errors import InputError
+
+        found: dict[str, Any] = {
+            "kind": self.kind and self.kind.value,
+            "threshold": self.threshold and self.threshold.value,
+            "rate": self.rate,
+            "memory": self.memory,
+            "gap": self.gap,
+            "window": self.window,
+            "random_state": self.seed,
+        }
+        if self.alarms_per_day is not None:
+            if self.rate is not None or self.threshold not in (None, Threshold.alarms):
+                raise InputError(
+                    "--alarms-per-day replaces --rate and --threshold; leave out --rate and "
+                    "--threshold."
+                )
+            _checks.raise_all(
+                _checks.number("--alarms-per-day", self.alarms_per_day, 0, open_left=True)
+            )
+            if steps_per_day is None:
+                raise InputError(
+                    f"--alarms-per-day needs dates, but {name} has none: name their column with "
+                    "--time, or give the number of steps in a day: --threshold alarms --rate N "
+                    "--set period=STEPS."
+                )
+            found |= {"threshold": "alarms", "rate": self.alarms_per_day, "period": steps_per_day}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def flag_messages(*, per_day: bool) -> AbstractContextManager[None]:
+    """Print warnings and raise errors of a detector with flags in place of parameters."""
+    from unspool.cli.flags import messages_with_flags
+    from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
+
+    flags = {one.name for one in fields(DetectorOptions)} | {"random_state", "device", "model"}
+    settings = {*SETTINGS, *LSTMAutoencoder().get_params(deep=False)} - flags
+    return messages_with_flags(flags, settings, per_day=per_day)
+
+
+def load_detector_or_model(path: Path, device: str) -> "tuple[AnomalyDetector | None, Any]":
+    """Load a file; return (detector, None) if it holds a detector, else (None, model)."""
+    from unspool.errors import InputError
+    from unspool.estimators.anomaly_detector import AnomalyDetector
+    from unspool.estimators.base import Model
+    from unspool.estimators.loading import load
+
+    loaded: Any = load(path, device=device)
+    if isinstance(loaded, AnomalyDetector):
+        return loaded, None
+    if not isinstance(loaded, Model):
+        raise InputError(
+            f"{path} holds {with_article(type(loaded).__name__)}, which does not reconstruct; give "
+            "the file of an autoencoder, a forecaster or a detector with --model, or leave --model "
+            "out."
+        )
+    return None, loaded
+
+
+def make_detector(
+    given: DetectorOptions, model: Any, normal: "DetectionData", *, device: str, quiet: bool
+) -> "AnomalyDetector":
+    """Return an unfitted detector with the given options.
+
+    It uses the fitted `model`, or without one trains a model on `normal`.
+    """
+    from sklearn.frozen import FrozenEstimator
+
+    from unspool.cli.fit import parse_settings
+    from unspool.errors import InputError
+    from unspool.estimators.anomaly_detector import AnomalyDetector
+    from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
+
+    parameters = given.parameters(normal.steps_per_day(), normal.name)
+    detector = AnomalyDetector(**parameters, device=device, verbose=0 if quiet else 1)
+    of_detector = dict.fromkeys(SETTINGS)
+    of_model = {} if model is not None else LSTMAutoencoder().get_params(deep=False)
+    settings = parse_settings(given.settings or [], {**of_detector, **of_model})
+    for_detector = {key: value for key, value in settings.items() if key in of_detector}
+    for_model = {key: value for key, value in settings.items() if key not in of_detector}
+    detector.set_params(**for_detector)
+    if detector.threshold == "alarms" and detector.period is None:
+        raise InputError(
+            "--threshold alarms needs a number of alarms: give --alarms-per-day N, or --rate N and "
+            "--set period=STEPS."
+        )
+    if for_model:
+        detector.set_params(model=_default_model(detector, normal.X).set_params(**for_model))
+    if model is not None:
+        if given.window is not None:
+            raise InputError(
+                "--window is for a model that is trained; the model of --model has a fixed window: "
+                "leave --window out."
+            )
+        detector.set_params(model=FrozenEstimator(model))
+    return detector
+
+
+def _default_model(detector: "AnomalyDetector", X: Any) -> Any:
+    """Return the model that the detector would train on `X`, unfitted."""
+    from unspool import _checks
+    from unspool.anomaly.inputs import read_input
+    from unspool.estimators.detector_training import default_model, split, window_of
+
+    _checks.raise_all(*detector._complaints())
+    training, _ = split(read_input(X), detector.calibration_split)
+    return default_model(detector, training, window_of(training, detector.window))
