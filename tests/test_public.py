@@ -24,6 +24,9 @@ CHECKS = {
     *("RT01", "RT03", "YD01"),
 }
 
+# Classes that nobody constructs, besides errors, protocols and records of results.
+NO_EXAMPLE = {"unspool.nn.Encoder", "unspool.nn.Decoder"}
+
 
 def names_by_module():
     names = defaultdict(set)
@@ -51,6 +54,21 @@ def is_record(thing):
     return dataclasses.is_dataclass(thing) or hasattr(thing, "_fields")
 
 
+def is_protocol(thing):
+    return getattr(thing, "_is_protocol", False)
+
+
+def is_error(thing):
+    return inspect.isclass(thing) and issubclass(thing, BaseException)
+
+
+def needs_example(path, thing):
+    """Whether an object is a name of the list that users call."""
+    listed = {f"{section.module}.{name}" for section in SECTIONS for name in section.names}
+    called = not (is_record(thing) or is_protocol(thing) or is_error(thing))
+    return path in listed - NO_EXAMPLE and called
+
+
 def complaints(path, thing):
     """What is wrong with the docstring at an import path."""
     text = inspect.getdoc(thing) or ""
@@ -68,12 +86,14 @@ def complaints(path, thing):
         ]
         if [name for name in documented if name in fields] != list(fields):
             found.append(f"Attributes {documented} are not the fields {list(fields)}")
-    if inspect.isclass(thing) and issubclass(thing, BaseException):
-        wanted = CHECKS - {"PR01"}  # an error is raised with its message
-    if getattr(thing, "_is_protocol", False):
-        wanted = CHECKS - {"PR01"}  # a protocol is not constructed
+    if is_error(thing) or is_protocol(thing):
+        wanted = CHECKS - {
+            "PR01"
+        }  # an error is raised with its message, a protocol not constructed
     result = numpydoc.validate.validate(path)
     found += [f"{code} {message}" for code, message in result["errors"] if code in wanted]
+    if needs_example(path, thing) and ">>>" not in text:
+        found.append("EX01 No examples section found")
     if re.search(r"\bAs for `", text):
         found.append("A docstring is complete without another one ('As for ...')")
     return found
