@@ -32,8 +32,8 @@ MODULES = [
 
 
 @pytest.fixture(autouse=True)
-def _close_figures():
-    """Close the figures that examples open."""
+def figures_are_closed():
+    """Close what examples have drawn; pyplot keeps figures, and warns of the twenty-first."""
     yield
     pyplot.close("all")
 
