@@ -1,9 +1,9 @@
-"""Where torch's own LSTM overtakes the compiled kernels: small batches of wide layers.
+"""Where torch's LSTM is faster than the compiled kernels: small batches of wide layers.
 
-In training, \"auto\" chooses by the table in `unspool.lstm.backends.compiled`, which this script
-measures. Encoding always runs on `compiled`; the second table shows what that costs. Rows are
-units, columns sequences; a number is the time of `torch` over that of `compiled`, so 2 means that
-`compiled` is twice as fast.
+In training, "auto" chooses by the table `CROSSOVER` in `unspool.lstm.backends.compiled`, which is
+based on this script. Encoding always runs on "compiled"; the second table shows the cost of that.
+Rows are units, columns are batch sizes. A number is the time of "torch" divided by the time of
+"compiled": 2 means that "compiled" is twice as fast.
 """
 
 import statistics
@@ -13,16 +13,17 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.machine import describe
+from unspool._types import BackendName
 from unspool.lstm import lstm
 
 UNITS = (10, 32, 64, 128, 256)
 SEQUENCES = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 FEATURES, STEPS, TURNS = 8, 100, 3
-PAUSE = 0.02  # seconds in which the workers of the one before fall asleep
+PAUSE = 0.02  # seconds until the threads of the previous measurement have stopped spinning
 
 
-def work(batch: int, units: int, backend: str, training: bool) -> Callable[[], None]:
-    """Make a pass of one layer: forward and backward, or forward to the last state alone."""
+def make_pass(batch: int, units: int, backend: BackendName, training: bool) -> Callable[[], None]:
+    """Return a pass of one layer: forward and backward, or forward to the final state only."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(batch, STEPS, FEATURES, generator=generator)
     shapes = [(4 * units, FEATURES), (4 * units, units), (4 * units,)]
@@ -41,7 +42,7 @@ def work(batch: int, units: int, backend: str, training: bool) -> Callable[[], N
 
 
 def seconds(run: Callable[[], None]) -> float:
-    """Median of a few calls, after one that does not count."""
+    """Return the median time of five calls, after one that is not counted."""
     time.sleep(PAUSE)
     times = []
     for _ in range(6):
@@ -60,8 +61,9 @@ def main() -> None:
         for units in UNITS:
             ratios = []
             for batch in SEQUENCES:
-                ours, theirs = (work(batch, units, b, training) for b in ("compiled", "torch"))
-                turns = [seconds(theirs) / seconds(ours) for _ in range(TURNS)]
+                compiled = make_pass(batch, units, "compiled", training)
+                torchs = make_pass(batch, units, "torch", training)
+                turns = [seconds(torchs) / seconds(compiled) for _ in range(TURNS)]
                 ratios.append(statistics.median(turns))
             print(f"{units:5d}", *(f"{ratio:6.2f}" for ratio in ratios), flush=True)
 

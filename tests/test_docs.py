@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
 import unspool
 from tests.documents import agree, blocks, commands, documents, run_document
@@ -21,13 +22,24 @@ DOCUMENTS = documents()
 # Their models train for minutes as they are written; the guides are written to be quick.
 DEFAULT_EPOCHS = {"README.md", "docs/anomalies.md"}
 
+# Keras converts torch parameters with an `__array__` that lacks the `copy` of NumPy 2.
+KERAS = "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+
 MODULES = [
     importlib.import_module(info.name)
     for info in pkgutil.walk_packages(unspool.__path__, "unspool.")
 ]
 
 
+@pytest.fixture(autouse=True)
+def figures_are_closed():
+    """Close what examples have drawn; pyplot keeps figures, and warns of the twenty-first."""
+    yield
+    pyplot.close("all")
+
+
 @pytest.mark.cpu
+@pytest.mark.filterwarnings(KERAS)
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # two epochs
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_examples_in_docstrings(module):
@@ -133,6 +145,7 @@ def two_epochs(monkeypatch):
 
 
 @pytest.mark.cpu
+@pytest.mark.filterwarnings(KERAS)
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 @pytest.mark.filterwarnings("ignore::unspool.errors.ThresholdWarning")
 @pytest.mark.parametrize("document", DOCUMENTS)

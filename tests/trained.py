@@ -17,8 +17,8 @@ from unspool import (
     StackedAutoencoder,
 )
 from unspool.blueprint import DECODERS
+from unspool.blueprint.layers import POOLINGS
 from unspool.blueprint.models import ACTIVATIONS
-from unspool.blueprint.parts import POOLINGS
 from unspool.errors import NoBetterThanMeanWarning
 
 STEPS, FEATURES = 9, 3

@@ -1,1 +1,1 @@
-"""How good anomaly scores are, next to simple methods; see `__main__`."""
+"""Benchmark of anomaly scores against simple methods; see `__main__`."""

@@ -1,14 +1,16 @@
-"""How good anomaly scores are: ``python -m benchmarks.anomaly FOLDER``.
+"""Benchmark of anomaly scores: ``python -m benchmarks.anomaly FOLDER``.
 
-FOLDER holds the sets that are there of ``nab/`` (data/ and labels/), ``smd/``, ``ucr/ECG5000/`` and
-``cmapss/``. One default configuration for all; the rivals have the same windows, held-out data,
-scores and thresholds. A method is trained on the given part, its last fifth held out, and judged on
-what comes after. Labels are used to judge alone.
+FOLDER contains some or all of the data sets ``nab/`` (with data/ and labels/), ``smd/``,
+``ucr/ECG5000/`` and ``cmapss/``. All series use the same default configuration, and the baselines
+use the same windows, held-out data, scores and thresholds. A method is trained on the training part
+without its last fifth, which is held out, and evaluated on the part after it. Labels are used for
+evaluation only.
 
-Series: VUS-PR with a buffer of the first peak of the training part's autocorrelation (at most 100),
-for each kind of score and for its centred mean over 64 steps, which helps simple scores most; the
-share of normal steps above the moving threshold for which 1 in 100 was asked; events by the
-defaults of `unspool detect`. Means are over series within a group, then over groups.
+For series the benchmark reports: VUS-PR, with the first peak of the training part's autocorrelation
+as its buffer (at most 100), for each kind of score and for its centred mean over 64 steps, which
+improves simple scores most; the share of normal steps above the moving threshold at a rate of 1 in
+100; and events with the defaults of `unspool detect`. Means are over the series of a group, then
+over groups.
 """
 
 import argparse
@@ -24,7 +26,7 @@ import numpy as np
 from benchmarks.anomaly.data import DEGRADES, HEALTHY, Series, cmapss, ecg5000, first_peak, nab, smd
 from benchmarks.machine import describe
 from unspool import AnomalyDetector
-from unspool.anomaly.baselines import (
+from unspool.anomaly import (
     GlobalZ,
     IsolationForestWindows,
     KMeansAD,
@@ -37,8 +39,8 @@ from unspool.data.convert import as_sequences
 from unspool.errors import NoBetterThanMeanWarning, ThresholdWarning
 from unspool.evaluation import auc_roc, evaluate, vus_pr
 
-RATE = 0.01  # asked for where false alarms on step scores are counted
-SMOOTHED = 64
+RATE = 0.01  # requested rate of false alarms on step scores
+SMOOTHED = 64  # steps
 ROW = ("set", "group", "name", "method", "seed", "measure", "value")
 
 METHODS: dict[str, Any] = {
@@ -50,25 +52,25 @@ METHODS: dict[str, Any] = {
     "global z": lambda seed: GlobalZ(),
     "moving z": lambda seed: MovingZ(),
 }
-RANDOM = ("unspool", "KMeansAD", "Isolation Forest")  # methods in which the seed matters
+RANDOM = ("unspool", "KMeansAD", "Isolation Forest")  # methods that depend on the seed
 
 Row = tuple[Any, ...]
 
 
 def detector(method: str, seed: int, **parameters: Any) -> AnomalyDetector:
-    """The detector with its defaults over a method."""
+    """Return a detector with default parameters over a method."""
     return AnomalyDetector(METHODS[method](seed), random_state=seed, verbose=0, **parameters)
 
 
 def smoothed(scores: np.ndarray) -> np.ndarray:
-    """The centred mean over 64 steps, over fewer at the ends."""
+    """Return the centred mean over 64 steps, or fewer at the ends."""
     ones = np.ones(SMOOTHED)
     weight = np.convolve(np.ones(len(scores)), ones, "same")
     return np.convolve(scores, ones, "same") / weight
 
 
-def judged(one: Series, method: str, seed: int) -> Iterator[tuple[str, float]]:
-    """What a method reaches on a series, by the name of the measure."""
+def measures(one: Series, method: str, seed: int) -> Iterator[tuple[str, float]]:
+    """Yield name and value of each measure of a method on a series."""
     start = time.perf_counter()
     fitted = detector(method, seed).fit(one.train)
     yield "seconds to fit", time.perf_counter() - start
@@ -90,29 +92,29 @@ def judged(one: Series, method: str, seed: int) -> Iterator[tuple[str, float]]:
         for measure in ("recall", "precision", "f1", "flagged_normal", "false_alarms_per_day"):
             yield f"{measure}, {kind}, moving", getattr(found, measure)
     if one.steps_per_day and one.group == "SMD":
-        asked = 5 * one.steps_per_day / len(held_out)  # 5 in the held-out part
+        requested = 5 * one.steps_per_day / len(held_out)  # 5 alarms in the held-out part
         for kind in ("window", "step", "trailing"):
             calibration = [fitted.anomaly_scores(held_out, kind)]
             by_day = fit_without_warning(
-                "alarms", calibration, asked, steps_per_period=one.steps_per_day
+                "alarms", calibration, requested, steps_per_period=one.steps_per_day
             )
             scores = fitted.anomaly_scores(one.test, kind)
             alarms = scores > by_day.over(scores)
             found = evaluate(one.labels, alarms=alarms, steps_per_day=one.steps_per_day)
-            yield f"false alarms a day / asked, {kind}", found.false_alarms_per_day / asked
+            yield f"false alarms a day / asked, {kind}", found.false_alarms_per_day / requested
 
 
-def of_series(name: str, every: list[Series], seeds: int) -> Iterator[Row]:
-    """Every number of each method on each series."""
+def series_rows(name: str, every: list[Series], seeds: int) -> Iterator[Row]:
+    """Yield all measures of each method on each series."""
     for one in every:
         for method in METHODS:
             for seed in range(seeds if method in RANDOM else 1):
-                for measure, value in judged(one, method, seed):
+                for measure, value in measures(one, method, seed):
                     yield name, one.group, one.name, method, seed, measure, value
 
 
-def of_heartbeats(folder: Path, seeds: int) -> Iterator[Row]:
-    """ECG5000: trained on normal heartbeats, AUC of the others among those of the test part."""
+def heartbeat_rows(folder: Path, seeds: int) -> Iterator[Row]:
+    """Yield the AUC on ECG5000, after training on normal heartbeats."""
     train, test, labels = ecg5000(folder)
     for method in METHODS:
         for seed in range(seeds if method in RANDOM else 1):
@@ -122,12 +124,13 @@ def of_heartbeats(folder: Path, seeds: int) -> Iterator[Row]:
                 yield "ECG5000", "ECG5000", "ECG5000", method, seed, f"AUC, {kind}", value
 
 
-def of_engines(folder: Path, seeds: int) -> Iterator[Row]:
-    """C-MAPSS: how long before the end the first lasting alarm comes, at 1 in 100 when healthy.
+def engine_rows(folder: Path, seeds: int) -> Iterator[Row]:
+    """Yield lead times on C-MAPSS: cycles from the first lasting alarm to the end of an engine.
 
-    Trained on the first 60 cycles of engines 1 to 40, the threshold from those of 41 to 60, judged
-    on 61 to 100. An alarm lasts where the trailing score is above it in 5 cycles on end. Wear shows
-    in the last 130 cycles or so; a method that is alarmed before that has found something else.
+    Models are trained on the first 60 cycles of engines 1 to 40. The threshold has a rate of 1 in
+    100 on those of engines 41 to 60. Engines 61 to 100 are evaluated. An alarm is lasting if the
+    trailing score is above the threshold in 5 consecutive cycles. Wear is visible in about the last
+    130 cycles; earlier alarms have another cause.
     """
     engines = cmapss(folder)
     healthy = [one[:HEALTHY] for one in engines]
@@ -152,27 +155,28 @@ def of_engines(folder: Path, seeds: int) -> Iterator[Row]:
                 yield "C-MAPSS", "FD001", "FD001", method, seed, measure, float(value)
 
 
-def kept(path: Path) -> Iterator[Row]:
-    """The rows of an earlier run."""
+def read_rows(path: Path) -> Iterator[Row]:
+    """Read the rows of an earlier run."""
     with path.open(newline="") as file:
         for row in list(csv.reader(file))[1:]:
             yield (*row[:4], int(row[4]), row[5], float(row[6]))
 
 
 def summary(rows: list[Row]) -> Iterator[str]:
-    """Means over groups, by set, measure and method; lowest and highest over seeds in brackets."""
+    """Yield means over groups by set, measure and method, with the range over seeds in brackets."""
     for name in dict.fromkeys(row[0] for row in rows):
         of_set = [row for row in rows if row[0] == name]
         for measure in dict.fromkeys(row[5] for row in of_set):
             yield f"\n{name}: {measure}"
             for method in METHODS:
-                own = [row for row in of_set if (row[3], row[5]) == (method, measure)]
-                by_seed = [_mean([r for r in own if r[4] == seed]) for seed in {r[4] for r in own}]
+                chosen = [row for row in of_set if (row[3], row[5]) == (method, measure)]
+                seeds = {row[4] for row in chosen}
+                by_seed = [_mean([row for row in chosen if row[4] == seed]) for seed in seeds]
                 if not by_seed:
                     continue
                 groups = ", ".join(
-                    f"{group} {_mean([r for r in own if r[1] == group]):.3f}"
-                    for group in dict.fromkeys(r[1] for r in own)
+                    f"{group} {_mean([row for row in chosen if row[1] == group]):.3f}"
+                    for group in dict.fromkeys(row[1] for row in chosen)
                 )
                 spread = f" ({min(by_seed):.3f}-{max(by_seed):.3f})" if len(by_seed) > 1 else ""
                 yield f"  {method:17} {np.mean(by_seed):.3f}{spread}  {groups}"
@@ -181,7 +185,7 @@ def summary(rows: list[Row]) -> Iterator[str]:
 
 
 def _mean(rows: list[Row]) -> float:
-    """The mean over groups of the means over their series."""
+    """Return the mean over groups of the means over their series."""
     groups: dict[str, list[float]] = {}
     for row in rows:
         if not np.isnan(row[6]):
@@ -198,40 +202,40 @@ def _within(rows: list[Row], measure: str) -> Iterator[str]:
 
 
 def main() -> None:
-    """Run what was asked for, and print means and spread."""
+    """Run the benchmark and print means and spread."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--only", nargs="*", default=("nab", "nab-official", "smd", "ecg", "cmapss")
     )
-    parser.add_argument("--rows", type=Path, help="a CSV with all numbers")
-    parser.add_argument("--read", type=Path, nargs="*", help="rows of earlier runs, summed up")
-    asked = parser.parse_args()
-    if asked.read:
-        print(*summary([row for path in asked.read for row in kept(path)]), sep="\n")
+    parser.add_argument("--rows", type=Path, help="write all numbers to this CSV file")
+    parser.add_argument("--read", type=Path, nargs="*", help="summarise the rows of earlier runs")
+    arguments = parser.parse_args()
+    if arguments.read:
+        print(*summary([row for path in arguments.read for row in read_rows(path)]), sep="\n")
         return
     warnings.simplefilter("ignore", ThresholdWarning)
     warnings.simplefilter("ignore", NoBetterThanMeanWarning)
-    folder, seeds, rows = asked.folder, asked.seeds, []
+    folder, seeds, rows = arguments.folder, arguments.seeds, []
     series = []
-    if "nab" in asked.only:
+    if "nab" in arguments.only:
         series += nab(folder / "nab", official=False)
-    if "smd" in asked.only:
+    if "smd" in arguments.only:
         series += smd(folder / "smd")
     print(describe(), flush=True)
-    parts = [of_series("series", series, seeds)]
-    if "nab-official" in asked.only:
+    parts = [series_rows("series", series, seeds)]
+    if "nab-official" in arguments.only:
         official = list(nab(folder / "nab", official=True))
-        parts.append(of_series("NAB, probation of 750 steps", official, seeds))
-    if "ecg" in asked.only:
-        parts.append(of_heartbeats(folder / "ucr" / "ECG5000", seeds))
-    if "cmapss" in asked.only:
-        parts.append(of_engines(folder / "cmapss", seeds))
+        parts.append(series_rows("NAB, probation of 750 steps", official, seeds))
+    if "ecg" in arguments.only:
+        parts.append(heartbeat_rows(folder / "ucr" / "ECG5000", seeds))
+    if "cmapss" in arguments.only:
+        parts.append(engine_rows(folder / "cmapss", seeds))
     for part in parts:
         rows += part
-    if asked.rows:
-        with asked.rows.open("w", newline="") as file:
+    if arguments.rows:
+        with arguments.rows.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(ROW)
             writer.writerows((*row[:6], f"{row[6]:.4g}") for row in rows)

@@ -1,4 +1,4 @@
-"""The sets: series with a part to train on and labels of what comes after; ECG5000; C-MAPSS."""
+"""The data sets: series with a training part and a labelled test part, ECG5000 and C-MAPSS."""
 
 import csv
 import json
@@ -10,14 +10,14 @@ import numpy as np
 
 from unspool.evaluation import labels_from_windows
 
-PROBATION = 750  # steps that NAB trains on at most
-DEGRADES = 130  # cycles before the end in which an engine wears out, as published work has it
-HEALTHY = 60  # first cycles of an engine of C-MAPSS, long before its end
+PROBATION = 750  # maximum number of training steps in NAB
+DEGRADES = 130  # last cycles of an engine, in which it wears out, as in published work
+HEALTHY = 60  # first cycles of an engine of C-MAPSS, in which it is healthy
 
 
 @dataclass(frozen=True)
 class Series:
-    """A series to train on and to test on.
+    """A series with a training part and a test part.
 
     Parameters
     ----------
@@ -37,20 +37,20 @@ class Series:
 
 
 def nab(folder: Path, *, official: bool) -> Iterator[Series]:
-    """Each labelled series of the Numenta Anomaly Benchmark in `folder`.
+    """Yield each labelled series of the Numenta Anomaly Benchmark in `folder`.
 
-    The first 15 % are to train on, with `official` at most 750 steps, which is NAB's probation.
+    The training part is the first 15 %; with `official`, it is at most 750 steps, NAB's probation.
     """
     windows = json.loads((folder / "labels" / "combined_windows.json").read_text())
     for path in sorted((folder / "data").glob("*/*.csv")):
-        own = windows.get(f"{path.parent.name}/{path.name}")
-        if not own:
+        labelled = windows.get(f"{path.parent.name}/{path.name}")
+        if not labelled:
             continue
         with path.open() as file:
             rows = list(csv.DictReader(file))
         times = np.array([row["timestamp"] for row in rows], "datetime64[s]")
         values = np.array([[float(row["value"])] for row in rows])
-        labels = labels_from_windows(times, own)
+        labels = labels_from_windows(times, labelled)
         cut = int(0.15 * len(values))
         cut = min(cut, PROBATION) if official else cut
         day = 86_400 / float(np.median(np.diff(times).astype(float)))
@@ -58,7 +58,7 @@ def nab(folder: Path, *, official: bool) -> Iterator[Series]:
 
 
 def smd(folder: Path) -> Iterator[Series]:
-    """The machines of the Server Machine Dataset in `folder`, a step a minute."""
+    """Yield the machines of the Server Machine Dataset in `folder`, with one step per minute."""
     for path in sorted(folder.glob("*_train.npy")):
         name = path.stem.removesuffix("_train")
         test, labels = (np.load(folder / f"{name}_{part}.npy") for part in ("test", "test_label"))
@@ -66,7 +66,7 @@ def smd(folder: Path) -> Iterator[Series]:
 
 
 def ecg5000(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Normal heartbeats to train on (N, 140, 1), those to test on, and 1 where one is abnormal."""
+    """Return normal training heartbeats (N, 140, 1), test heartbeats, and 1 for abnormal ones."""
     tables = []
     for part in ("TRAIN", "TEST"):
         path = folder / f"ECG5000_{part}.tsv"
@@ -77,18 +77,18 @@ def ecg5000(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def cmapss(folder: Path) -> list[np.ndarray]:
-    """The 21 sensors of each engine of FD001, run to its end: arrays (cycles, 21)."""
+    """Return the 21 sensors of each engine of FD001 until its end: arrays (cycles, 21)."""
     table = np.loadtxt(folder / "train_FD001.txt")
     return [table[table[:, 0] == engine, 5:] for engine in np.unique(table[:, 0])]
 
 
-def first_peak(series: np.ndarray, most: int = 400) -> int:
-    """The lag of the first peak of the autocorrelation of the first feature, or 64 without one."""
+def first_peak(series: np.ndarray, max_lag: int = 400) -> int:
+    """Return the lag of the first autocorrelation peak of the first feature, or 64 without one."""
     x = series[:20_000, 0] - series[:20_000, 0].mean()
     if not x.any():
         return 64
     power = np.abs(np.fft.rfft(x, 2 * len(x))) ** 2
-    correlation = np.fft.irfft(power)[: min(most, len(x) // 2)]
+    correlation = np.fft.irfft(power)[: min(max_lag, len(x) // 2)]
     correlation /= correlation[0]
     inner = correlation[1:-1]
     peaks = np.flatnonzero((inner > correlation[:-2]) & (inner >= correlation[2:]) & (inner > 0.1))

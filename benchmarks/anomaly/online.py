@@ -1,7 +1,8 @@
-"""How fast a `DetectorStream` is, in how much memory: ``python -m benchmarks.anomaly.online``.
+"""Speed and memory of `DetectorStream`: ``python -m benchmarks.anomaly.online``.
 
-A million steps of one sensor on one thread (set OMP_NUM_THREADS=1): the default detector, and one
-over a dense autoencoder. Memory is the largest of the process after 20,000 steps and at the end.
+The benchmark streams a million steps of one sensor on one thread (set OMP_NUM_THREADS=1), with the
+default detector and with one over a dense autoencoder. Memory is the peak of the process after
+20,000 steps and at the end.
 """
 
 import resource
@@ -23,7 +24,7 @@ MODELS = {
 
 
 def mebibytes() -> int:
-    """The most memory that this process has had."""
+    """Return the peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 

@@ -1,13 +1,13 @@
-"""unspool winds sequences onto a small vector, the code, and unwinds them again.
+"""Autoencoders of sequences: compress each sequence to a short vector, the code, and back.
 
     from unspool import LSTMAutoencoder
 
-    autoencoder = LSTMAutoencoder(latent_dim=16).fit(X)     # X: (N, T, F), (N, T) or a ragged list
-    codes = autoencoder.transform(X)                        # (N, 16)
-    again = autoencoder.reconstruct(X)                      # as X
+    autoencoder = LSTMAutoencoder(latent_dim=16).fit(X)  # X: (N, T, F), (N, T) or a ragged list
+    codes = autoencoder.transform(X)                     # (N, 16)
+    reconstruction = autoencoder.reconstruct(X)          # same shape as X
 
-The names below load at first use, so that `import unspool` is quick and brings no torch with it;
-`unspool.runtime`, `unspool.evaluation` and the data classes need NumPy alone.
+The names below are imported at first use, so that `import unspool` is fast and does not import
+torch. `unspool.runtime`, `unspool.evaluation` and the data classes need only NumPy.
 """
 
 from unspool._lazy import attach as _attach
@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = _attach(
         "ConvAutoencoder": "estimators.conv_autoencoder",
         "DenseAutoencoder": "estimators.dense_autoencoder",
         "EncoderClassifier": "estimators.encoder_classifier",
+        "FileData": "data.file_data",
         "LSTMAutoencoder": "estimators.lstm_autoencoder",
         "LSTMForecaster": "estimators.lstm_forecaster",
         "Sequences": "data.sequences",

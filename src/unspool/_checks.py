@@ -142,11 +142,6 @@ def truth(name: str, value: object) -> Complaint:
     return f"`{name}` must be True or False, got {shown(value)}."
 
 
-def is_true(value: object) -> bool:
-    """Whether `value` is True (Python's or NumPy's); False for anything that is not a bool."""
-    return isinstance(value, (bool, np.bool_)) and bool(value)
-
-
 def is_one(value: object, known: Iterable[str]) -> bool:
     """Whether `value` is a string in `known`; False for anything that is not a string."""
     return isinstance(value, str) and value in known

@@ -1,4 +1,4 @@
-"""The losses in NumPy: a value for every feature of every step, before any mean."""
+"""The losses in NumPy: one value for every feature of every step, before any mean."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,30 +6,31 @@ import numpy as np
 
 from unspool.data.sequences import FloatArray
 
-# Probabilities are clipped to [LEAST, 1 - LEAST], as in Keras; beyond, the loss has slope SLOPE.
-LEAST = 1e-7
-SLOPE = 10.0
+# Probabilities are clipped to [MIN_PROBABILITY, 1 - MIN_PROBABILITY], as in Keras. Outside of this
+# range the loss is linear with slope OUTSIDE_SLOPE.
+MIN_PROBABILITY = 1e-7
+OUTSIDE_SLOPE = 10.0
 
 
-def _huber(apart: FloatArray) -> FloatArray:
-    size = abs(apart)
+def _huber(difference: FloatArray) -> FloatArray:
+    size = abs(difference)
     return np.where(size < 1, 0.5 * size**2, size - 0.5)
 
 
 def _binary_crossentropy(prediction: FloatArray, target: FloatArray) -> FloatArray:
-    inside = np.clip(prediction, LEAST, 1 - LEAST)
-    beyond = abs(prediction - inside)
-    logit = np.log(inside / (1 - inside))
-    return np.asarray(beyond * SLOPE - logit * target - np.log1p(-inside))
+    clipped = np.clip(prediction, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    outside = abs(prediction - clipped)
+    logit = np.log(clipped / (1 - clipped))
+    return np.asarray(outside * OUTSIDE_SLOPE - logit * target - np.log1p(-clipped))
 
 
-# As `unspool.nn.losses`, which says why.
+# The same as in `unspool.nn.losses`, which explains them.
 LOSSES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "mse": lambda prediction, target: (prediction - target) ** 2,
     "mae": lambda prediction, target: abs(prediction - target),
     "huber": lambda prediction, target: _huber(prediction - target),
     "binary_crossentropy": _binary_crossentropy,
-    "categorical_crossentropy": lambda p, target: -target * np.log(np.maximum(p, LEAST)),
+    "categorical_crossentropy": lambda p, target: -target * np.log(np.maximum(p, MIN_PROBABILITY)),
 }
 
 # Keras's long names of losses; `loss_name` replaces them.
@@ -53,7 +54,7 @@ def loss_name(name: str) -> str:
 
 
 def step_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:
-    """Errors of steps (B, T), float64: means over features, or the loss of a step."""
+    """Errors of steps (B, T), float64: means over features, or the loss of the step (`BY_STEP`)."""
     values = LOSSES[loss](prediction, target)
     by_step: FloatArray = values.sum(2, dtype=np.float64)
     return by_step if loss in BY_STEP else by_step / values.shape[2]

@@ -40,7 +40,10 @@ ThresholdKind = Literal["moving", "quantile", "pareto", "alarms"]
 
 Reads = Literal["sequences", "rows", "images"]
 Part = Literal["model", "encoder"]
+ExportPart = Literal["auto", Part, "detector"]
+SecondInput = Literal["reversed_input", "previous"]
 Per = Literal["sequence", "step"]
+Short = Literal["error", "keep"]
 
 
 def names(literal: Any) -> tuple[str, ...]:

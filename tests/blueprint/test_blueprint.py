@@ -88,22 +88,22 @@ def test_a_blueprint_has_the_weights_and_the_bounds_of_its_modules():
         plan = planned(name, given, facts)
         with torch.device("meta"):
             module = build(plan)
-        told = name, given, facts
+        reported = name, given, facts
         weights = list(plan.weights())
         expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-        assert dict(weights) == expected, told
-        assert len(weights) == len(expected), told
-        assert plan.encoder.most_steps == module.encoder.max_steps, told
-        assert plan.encoder.latent_dim == module.encoder.latent_dim, told
-        assert list(plan.decoders) == list(module.decoders), told
+        assert dict(weights) == expected, reported
+        assert len(weights) == len(expected), reported
+        assert plan.encoder.max_steps == module.encoder.max_steps, reported
+        assert plan.encoder.latent_dim == module.encoder.latent_dim, reported
+        assert list(plan.decoders) == list(module.decoders), reported
         for key, decoder in plan.decoders.items():
-            assert decoder.most_steps == module.decoders[key].max_steps, told
+            assert decoder.max_steps == module.decoders[key].max_steps, reported
         count += 1
     assert count > 600
 
 
 @pytest.mark.parametrize("units", [(), (4,), (4, 2)], ids=str)
-def test_the_head_of_a_classifier(units):
+def test_the_weights_of_a_head_are_those_of_its_module(units):
     plan = Head(5, 3, units)
     expected = {key: tuple(value.shape) for key, value in build_head(plan).state_dict().items()}
     assert dict(plan.weights()) == expected
@@ -114,7 +114,7 @@ def test_every_kind_of_model_is_here():
     assert {name for name, _, _ in plans()} == set(_registry.MODELS)
 
 
-def test_a_bare_state_that_is_no_output():
+def test_a_state_of_another_width_than_the_output_is_an_error():
     given = {"latent_dim": 4, "head_units": None, "bidirectional": False}
     with pytest.raises(InputError) as caught:
         planned("LSTMAutoencoder", given, SEQUENCES)

@@ -49,6 +49,5 @@ def test_warmup_without_a_compiler_is_refused_in_one_line(run, monkeypatch):
     assert (done.code, done.out) == (1, "")
     assert done.err == (
         "unspool: `backend` 'compiled' needs Numba's compiler, which NUMBA_DISABLE_JIT switches "
-        "off; "
-        "use 'auto' or another backend.\n"
+        "off; use 'auto' or another backend.\n"
     )

@@ -95,8 +95,8 @@ def test_the_warning_names_what_was_changed_and_no_other():
     with pytest.warns(ParametersChangedWarning) as caught:
         model.contents()
     assert [str(one.message) for one in caught] == [
-        "The model is written as it was fitted, but `activation` was 'tanh' and is 'relu' now, "
-        "`latent_dim` was 3 and is 9 now; call `fit` again to apply the change."
+        "The model is saved as it was fitted, but `activation` was 'tanh' and is now 'relu', "
+        "`latent_dim` was 3 and is now 9; call `fit` again to apply the change."
     ]
     assert clone(model).latent_dim == 9
 

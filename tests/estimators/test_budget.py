@@ -41,7 +41,7 @@ def test_an_epoch_that_is_limited_counts_as_what_it_is():
     assert len(model.history_["loss"]) == 150
 
 
-def test_a_number_means_that_many():
+def test_a_number_of_epochs_is_not_changed():
     assert len(dense(epochs=3).fit(X[:20]).history_["loss"]) == 3
 
 

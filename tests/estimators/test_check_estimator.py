@@ -60,7 +60,7 @@ filtered = pytest.mark.filterwarnings(
 
 @filtered
 @parameters(checks)
-def test_scikit_learn(estimator, check):
+def test_pipelines_clones_and_searches_work(estimator, check):
     run(estimator, check)
 
 

@@ -1,4 +1,4 @@
-"""A classifier in a model file: it comes back as it was, and damage is told."""
+"""A classifier in a model file: it comes back as it was, and damage is reported."""
 
 import copy
 
@@ -95,7 +95,7 @@ def test_the_loaded_parameter_is_not_fitted_and_a_new_fit_trains_it(path, model)
     np.testing.assert_array_equal(again.fit(X, Y).predict_proba(X), model.predict_proba(X))
 
 
-def test_the_device_is_that_of_load(path):
+def test_the_device_of_load_becomes_the_models_parameter(path):
     for device in ("cpu", "auto"):
         again = unspool.load(path, device=device)
         assert again.device == again.autoencoder.device == again.autoencoder_.device == device
@@ -376,7 +376,7 @@ UNUSABLE = {
     ),
     "another parameter": (
         changed(fitted__autoencoder__parameters__epochs=...),
-        "Expected the parameter 'epochs', but there is none.",
+        "The parameter 'epochs' is missing.",
     ),
 }
 

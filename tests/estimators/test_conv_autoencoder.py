@@ -36,7 +36,7 @@ def colours(n=40, shape=(7, 5, 3)):
     return np.random.default_rng(0).uniform(size=(n, *shape)).cumsum(axis=1) * [1, 10, 100]
 
 
-def test_it_learns():
+def test_the_error_after_training_is_small():
     X = digits(600)
     model = make(**IMAGES, latent_dim=16, filters=(16,), epochs=12, learning_rate=0.005)
     model.fit(X[:500])
@@ -175,7 +175,7 @@ def test_an_image_that_ends_in_nan_is_refused():
         make().fit(X)
 
 
-def test_sequences_in_every_form():
+def test_sequences_of_every_form_give_the_same_codes():
     check_shapes_of_sequences(make)
     assert make().fit(digits().reshape(-1, 8, 8)).image_shape_ is None  # three axes: sequences
     table = make().fit(digits())
@@ -250,11 +250,11 @@ def test_a_file_with_another_shape_of_images_is_refused(tmp_path):
     [{}, {"filters": (2, 3), "kl_weight": 0.1, "code_l1": 0.1, "input_noise": 0.1}],
     ids=str,
 )
-def test_scikit_learn(given):
+def test_pipelines_clones_and_searches_work(given):
     check_scikit_learn(ConvAutoencoder(**{"latent_dim": 2, "filters": (4,), "epochs": 2, **given}))
 
 
-def test_bad_parameters_are_told_together():
+def test_bad_parameters_are_reported_together():
     bad = {"latent_dim": 0, "filters": (), "kernel_size": 0, "pool_size": 1.5, "activation": 3}
     with pytest.raises(InputError) as caught:
         make(**bad, image_shape=(8,)).fit([[1]])

@@ -30,7 +30,7 @@ def make(**parameters):
     return DenseAutoencoder(**{**QUICK, **parameters})
 
 
-def test_it_learns():
+def test_the_error_after_training_is_small():
     X = digits(600)
     model = make(latent_dim=16, epochs=30, code_activation="linear", learning_rate=0.01)
     model.fit(X[:500])
@@ -92,7 +92,7 @@ def test_a_table_that_ends_in_nan_is_refused():
         )
 
 
-def test_sequences_in_every_form():
+def test_sequences_of_every_form_give_the_same_codes():
     check_shapes_of_sequences(make)
 
 
@@ -135,11 +135,11 @@ def test_saving_loading_pickling_and_cloning(given, tmp_path):
 
 
 @pytest.mark.parametrize("given", [{}, OPTIONS[1]], ids=str)
-def test_scikit_learn(given):
+def test_pipelines_clones_and_searches_work(given):
     check_scikit_learn(DenseAutoencoder(latent_dim=2, epochs=2, **given))
 
 
-def test_bad_parameters_are_told_together():
+def test_bad_parameters_are_reported_together():
     with pytest.raises(InputError) as caught:
         make(latent_dim=None, hidden_units=(3, 0), activation="swish", code_activation=1).fit([[1]])
     assert str(caught.value).splitlines() == [

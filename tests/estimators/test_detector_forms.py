@@ -80,9 +80,9 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_data_that_cannot_be_used_are_refused(name):
     data, reason = HOSTILE[name]
-    with pytest.raises(InputError, match=f"(?s){reason}") as told:
+    with pytest.raises(InputError, match=f"(?s){reason}") as reported:
         detector().fit(data)
-    assert len(str(told.value)) < 700
+    assert len(str(reported.value)) < 700
 
 
 def test_what_is_scored_is_what_was_fitted():
@@ -141,10 +141,10 @@ def test_parameters_are_looked_at_by_fit_and_each_is_named(name, value):
     assert not found.__sklearn_is_fitted__()
 
 
-def test_all_faults_are_told_at_once():
-    with pytest.raises(InputError) as told:
+def test_all_faults_are_reported_at_once():
+    with pytest.raises(InputError) as reported:
         detector(window=0, rate=2, gap=0).fit(X)
-    assert all(name in str(told.value) for name in ("`window`", "`rate`", "`gap`"))
+    assert all(name in str(reported.value) for name in ("`window`", "`rate`", "`gap`"))
 
 
 def test_the_threshold_of_alarms_needs_a_period():

@@ -9,7 +9,7 @@ import torch
 from tests.estimators.quick import quick, sines
 from tests.trained import ALL, FEATURES, forecaster, lstm, redraw
 from unspool import DenseAutoencoder, LSTMAutoencoder, Sequences
-from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings(

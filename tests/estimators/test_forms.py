@@ -116,12 +116,12 @@ def test_models_of_tables_and_runtime_refuse_the_same_in_the_same_words(X, kind)
     models = trained("table")
     estimator, light = getattr(models, kind), getattr(models, f"light_{kind}")
     try:
-        told = message_of(light.encode, X)
+        reported = message_of(light.encode, X)
     except pytest.fail.Exception:  # other columns: the runtime reads sequences of any length
         assert message_of(estimator.transform, X).startswith(SKLEARN)
         return
     expected = message_of(estimator.transform, X)
-    assert told == expected or expected.startswith(SKLEARN)
+    assert reported == expected or expected.startswith(SKLEARN)
 
 
 WRONG_IMAGES = {
@@ -140,9 +140,9 @@ WRONG_IMAGES = {
 def test_estimators_and_runtime_refuse_the_same_images_in_the_same_words(X):
     model = on_images()
     light = runtime.Model(model.contents())
-    told = message_of(model.transform, X)
-    assert message_of(light.encode, X) == message_of(light.reconstruct, X) == told
-    assert message_of(model.reconstruct, X) == told
+    reported = message_of(model.transform, X)
+    assert message_of(light.encode, X) == message_of(light.reconstruct, X) == reported
+    assert message_of(model.reconstruct, X) == reported
 
 
 @cache

@@ -29,7 +29,7 @@ def fitted():
     return quick().fit(sines(features=2))
 
 
-def test_it_learns():
+def test_the_error_after_training_is_small():
     model = quick(epochs=60).fit(sines(features=2))
     assert model.score(sines(features=2, seed=1)) > 0.5
     assert model.history_["val_loss"][0] > 2 * min(model.history_["val_loss"])
@@ -194,7 +194,7 @@ def test_options_train_save_and_load(parameters, tmp_path):
     np.testing.assert_array_equal(again.reconstruct(X), model.reconstruct(X))
 
 
-def test_options_change_the_modules():
+def test_parameters_change_the_modules():
     def sizes(**parameters):
         module = quick(epochs=1, **parameters).fit(sines(n=20, steps=5, features=2)).module_
         return {name: tuple(weight.shape) for name, weight in module.named_parameters()}
@@ -315,7 +315,7 @@ def test_merge_needs_windows_and_steps(fitted):
         fitted.reconstruct(X, merge=True)
     with pytest.raises(InputError) as caught:
         fitted.reconstruction_error(X, merge=True)
-    assert str(caught.value) == "`merge` averages errors of steps; it needs per='step'."
+    assert str(caught.value) == "`merge` averages errors of steps; set per='step'."
 
 
 def test_works_in_a_pipeline_and_a_grid_search():
@@ -339,7 +339,7 @@ def test_set_output_names_the_codes(fitted):
         assert list(codes.columns) == names
 
 
-def test_clone_and_pickle(fitted):
+def test_clones_are_unfitted_and_pickles_keep_the_model(fitted):
     X = sines(features=2)
     copy = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(copy.transform(X), fitted.transform(X))
@@ -354,7 +354,7 @@ def test_warns_when_it_is_no_better_than_the_mean_sequence():
         quick(epochs=1, learning_rate=1e-4).fit(noise)
     message = str(caught[0].message)
     assert message.startswith("The reconstruction is no better than the mean sequence (loss ")
-    assert message.endswith("train for more `epochs`: 5 updates of the weights were few.")
+    assert message.endswith("5 updates of the weights were few. Train for more `epochs`.")
 
 
 def test_the_mean_sequence_is_no_excuse_for_ragged_data_or_windows():
@@ -374,7 +374,7 @@ def test_constant_data_trains_without_a_warning():
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.UnstableTrainingWarning")
-def test_a_loss_that_explodes_beyond_rescue_is_told():
+def test_a_loss_that_explodes_beyond_rescue_is_reported():
     model = quick(
         activation="relu", optimizer="sgd", learning_rate=1e6, global_clipnorm=None, epochs=50
     )
@@ -433,7 +433,7 @@ def test_refitting_forgets_the_features_of_before():
     assert model.n_features_in_ == 1
 
 
-def test_nan_inside_is_told_with_its_place(fitted):
+def test_nan_inside_is_reported_with_its_place(fitted):
     X = sines(features=2)
     X[4, 7, 1] = np.nan
     with pytest.raises(InputError, match=r"^Sequence 4 holds nan at step 7, feature 1; "):
@@ -457,7 +457,7 @@ def test_codes_have_to_fit(fitted):
 def test_codes_and_lengths_are_looked_at(fitted):
     codes = np.zeros((3, 6))
     codes[1, 2] = np.nan
-    with pytest.raises(InputError, match=r"^Expected finite codes, got others in row 1\.$"):
+    with pytest.raises(InputError, match=r"^Codes contain NaN or infinity \(first in row 1\)"):
         fitted.inverse_transform(codes)
     for lengths in ([4, 5], -1, [1.5, 2, 3], [[1], [2], [3]]):
         with pytest.raises(InputError, match=r"^Expected `lengths` as one whole number of"):

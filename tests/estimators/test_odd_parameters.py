@@ -144,7 +144,7 @@ def test_arrays_lists_and_other_things_for_names(name, what):
 
 
 @pytest.mark.parametrize("what", ["array of names", "numbers", "tensor", "unprintable"])
-def test_all_of_them_at_once(what):
+def test_every_odd_value_is_reported_at_once(what):
     model = quick()
     odd = dict.fromkeys(model.get_params(deep=False), ARRAYS[what])
     message = refusal(lambda: quick(**odd).fit(X))

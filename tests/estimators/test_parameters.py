@@ -1,4 +1,4 @@
-"""Bad parameters are told at `fit`, all of them at once."""
+"""Bad parameters are reported by `fit`, all of them at once."""
 
 import numpy as np
 import pytest
@@ -121,13 +121,13 @@ BAD = [
 
 
 @pytest.mark.parametrize(("parameters", "message"), BAD, ids=[str(p) for p, _ in BAD])
-def test_bad_parameters_are_told_at_fit(parameters, message):
+def test_bad_parameters_are_reported_by_fit(parameters, message):
     with pytest.raises(InputError) as caught:
         LSTMAutoencoder(**parameters).fit(sines())
     assert str(caught.value) == message
 
 
-def test_all_bad_parameters_are_told_at_once():
+def test_all_bad_parameters_are_reported_at_once():
     with pytest.raises(InputError) as caught:
         LSTMAutoencoder(latent_dim=0, epochs=0).fit(sines())
     assert str(caught.value).splitlines() == [
@@ -136,7 +136,7 @@ def test_all_bad_parameters_are_told_at_once():
     ]
 
 
-def test_a_device_that_is_not_there():
+def test_a_missing_device_is_an_error():
     with pytest.raises(InputError, match=r"^`device` 'cuda:99' cannot be used \("):
         quick(device="cuda:99").fit(sines())
 

@@ -78,8 +78,8 @@ def test_forecasts_at_every_step_need_steps():
         "patches of 4 steps does not have; set patch_size=1."
     )
     model = LSTMForecaster(3, patch_size=4, **QUICK).fit(sines())
-    told = message(model.forecast_by_step, sines())
-    assert "Fit it with patch_size=1" in told
+    reported = message(model.forecast_by_step, sines())
+    assert "Fit it with patch_size=1" in reported
 
 
 def test_a_state_that_is_the_output_has_to_be_as_wide_as_a_patch():
@@ -116,7 +116,7 @@ def test_a_classifier_reads_patches():
     assert model.predict(X).shape == (12,)
 
 
-def test_long_sequences_are_learned():
+def test_long_sequences_are_reconstructed_with_patches():
     """Waves of a few patches too, which a decoder that does not know the place learns hardly."""
     X = sines(40, 640)
     given = {"epochs": 200, "patience": None, "random_state": 0, "verbose": 0}

@@ -12,7 +12,7 @@ from tests.trained import ALL
 
 NAMES = ["repeat, both ways, two layers", "stacked", "images", "forecaster, dense"]
 CLASSIFIERS = ["classifier, lstm", "classifier, images"]
-TOLD = (
+WARNING_TEXT = (
     "`device` 'cuda:99' cannot be used (",
     "). Use 'auto' or 'cpu'. The model was loaded to the CPU. Set `device` before you fit it "
     "again.",
@@ -42,9 +42,9 @@ def test_a_pickle_of_a_model_whose_device_is_not_there_runs_on_the_cpu_and_says_
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         again = pickle.loads(content)
-    (told,) = (str(one.message) for one in caught)
-    assert told.startswith(TOLD[0])
-    assert told.endswith(TOLD[1])
+    (reported,) = (str(one.message) for one in caught)
+    assert reported.startswith(WARNING_TEXT[0])
+    assert reported.endswith(WARNING_TEXT[1])
     assert again.get_params()["device"] == "cuda:99"
     np.testing.assert_array_equal(answer(again, X), answer(model, X))
 

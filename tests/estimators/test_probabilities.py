@@ -58,7 +58,7 @@ RANGE = (
 )
 
 
-def test_crossentropies_need_shares():
+def test_crossentropies_need_values_between_0_and_1():
     assert message(short(**BINARY).fit, 3 * BITS) == RANGE.format("0 to 3")
     assert message(short(**BINARY).fit, BITS - 0.5) == RANGE.format("-0.5 to 0.5")
     assert message(short(**CATEGORICAL).fit, BITS) == (
@@ -69,7 +69,7 @@ def test_crossentropies_need_shares():
     short(**CATEGORICAL).fit(np.where(np.arange(8)[:, None] < 6, HOT, 0))
 
 
-def test_the_future_has_to_be_shares_too():
+def test_a_future_outside_0_to_1_is_refused_too():
     given = 5 * BITS[:, :2]
     assert message(short(**BINARY, horizon=2).fit, BITS, given) == RANGE.format("0 to 5")
 
@@ -100,8 +100,8 @@ def test_generation_feeds_what_was_drawn_to_the_next_step(bits):
     else:
         written = torch.zeros(5, 8, 2)
         for step in range(8):
-            told = TeacherForcing(written)
-            written[:, step] = (decoder(code, 8, teacher=told)[:, step] > 0.5).float()
+            previous = TeacherForcing(written)
+            written[:, step] = (decoder(code, 8, teacher=previous)[:, step] > 0.5).float()
         expected = written
     np.testing.assert_array_equal(drawn, expected.double().numpy())
 

@@ -58,7 +58,7 @@ def trained(monkeypatch):
     return seen
 
 
-def test_it_learns_and_fine_tuning_helps():
+def test_fine_tuning_lowers_the_error():
     X = digits(600)
     given = {"hidden_units": (32,), "latent_dim": 16, "epochs": 12, "learning_rate": 0.005}
     greedy = make(**given, scaling="none").fit(X[:500])
@@ -167,7 +167,7 @@ def test_the_history_is_of_the_whole_and_of_its_layers():
     assert tuned["loss"][1] < tuned["loss"][0]
 
 
-def test_sequences_in_every_form():
+def test_sequences_of_every_form_give_the_same_codes():
     check_shapes_of_sequences(make)
 
 
@@ -190,7 +190,7 @@ def test_saving_loading_pickling_and_cloning(given, tmp_path):
     [{}, {"fine_tune": True, "kl_weight": 0.1, "code_l1": 0.1, "input_noise": 0.1}],
     ids=str,
 )
-def test_scikit_learn(given):
+def test_pipelines_clones_and_searches_work(given):
     check_scikit_learn(StackedAutoencoder(2, hidden_units=(5,), epochs=2, **given))
 
 
@@ -207,7 +207,7 @@ def test_inner_crossentropy_is_for_sigmoid_codes():
     )
 
 
-def test_bad_parameters_are_told_together():
+def test_bad_parameters_are_reported_together():
     bad = {"latent_dim": 0, "hidden_units": 5, "fine_tune": 1, "inner_loss": "bce"}
     with pytest.raises(InputError) as caught:
         make(**bad).fit([[1]])

@@ -19,7 +19,7 @@ import torch
 from tests.trained import ALL
 from unspool import Sequences, runtime
 from unspool.blueprint import LSTMEncoder
-from unspool.blueprint.parts import POOLINGS
+from unspool.blueprint.layers import POOLINGS
 from unspool.interop.keras import to_keras
 from unspool.interop.onnx import export_onnx
 from unspool.interop.torch import to_torch

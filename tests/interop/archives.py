@@ -1,4 +1,4 @@
-"""A sound .keras file taken apart, and put together again with something else in it."""
+"""Take a valid .keras file apart, and write it again with other members."""
 
 import json
 import re
@@ -16,7 +16,7 @@ X = data(7, 6, 2)
 
 
 def model():
-    """One with all that can have something within."""
+    """A model with every kind of layer that contains others."""
     read, code = Input((6, 2)), Input((6,))
     both = {"return_sequences": True, "kernel_regularizer": "l2"}
     backward = L.LSTM(3, go_backwards=True, **both)
@@ -31,7 +31,7 @@ def model():
 
 
 def unpack(path):
-    """What the file at `path` holds, by name."""
+    """The members of the file at `path`, by name."""
     with zipfile.ZipFile(path) as file:
         return {name: file.read(name) for name in file.namelist()}
 
@@ -44,9 +44,9 @@ def pack(path, members, method=zipfile.ZIP_STORED):
     return path
 
 
-def refused(path, told=""):
-    """The file cannot be loaded, for a reason that matches `told`."""
-    with pytest.raises(InputError, match=f"^{re.escape(str(path))} cannot be loaded: {told}"):
+def refused(path, message=""):
+    """Importing the file is refused with a reason that matches `message`."""
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))} cannot be loaded: {message}"):
         from_keras(path)
 
 

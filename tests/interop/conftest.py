@@ -2,9 +2,9 @@ import os
 
 import pytest
 
-os.environ["KERAS_BACKEND"] = "torch"  # before Keras is imported; TensorFlow may not be there
+os.environ["KERAS_BACKEND"] = "torch"  # before Keras is imported, since TensorFlow may be missing
 
-# Keras takes torch's parameters through an `__array__` that does not know NumPy 2's `copy`.
+# Keras converts torch parameters with an `__array__` that lacks the `copy` of NumPy 2.
 KERAS = "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 
 

@@ -1,4 +1,4 @@
-"""One small model of every kind, with random weights and a scaler that is not trivial."""
+"""A small model of every kind, with random weights and a scaler that is not trivial."""
 
 import copy
 from functools import cache
@@ -121,7 +121,7 @@ CLASSIFIED = ["repeat", "state", "variational", "dense model", "sequences"]
 
 @cache
 def _fitted(model):
-    """The model, its sizes those of data of 9 steps (images as many as they have), 2 features."""
+    """Fit the model on sequences of 9 steps, or on images, with 2 features."""
     rng = np.random.default_rng(0)
     shape = getattr(model, "image_shape", None)
     cut = getattr(model, "horizon", None) or 0
@@ -131,7 +131,7 @@ def _fitted(model):
 
 
 def randomised(model, scaler=SCALER):
-    """The model, fitted, with weights of its own; ReLU cells have smaller ones, or they explode."""
+    """Fit the model, and replace its weights by random ones; ReLU cells get smaller ones."""
     model = copy.deepcopy(_fitted(model))
     rng = np.random.default_rng(5)
     spread = 0.25 if getattr(model, "activation", "") == "relu" else 0.6

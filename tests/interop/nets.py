@@ -1,4 +1,4 @@
-"""Keras models with random weights, and numbers to compare them by."""
+"""Keras models with random weights, and functions to compare them."""
 
 import numpy as np
 from keras import Input, Model, Sequential
@@ -6,7 +6,7 @@ from keras import layers as L
 
 
 def randomised(model, seed=0, scale=0.4):
-    """The model with every weight drawn anew, biases too."""
+    """The model with random weights and biases."""
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         if "seed_generator" not in weight.path:
@@ -15,7 +15,7 @@ def randomised(model, seed=0, scale=0.4):
 
 
 def predicted(model, *inputs):
-    """What a Keras model makes of arrays."""
+    """The outputs of a Keras model for arrays."""
     return model.predict(list(inputs) if len(inputs) > 1 else inputs[0], verbose=0)
 
 
@@ -33,7 +33,7 @@ def data(*shape, seed=1):
 
 
 def conditional(steps=9, latent=4):
-    """The first article's: the code repeated, beside the input backwards."""
+    """A decoder that reads the repeated code together with the reversed input."""
     read, backwards = Input((steps, 1)), Input((steps, 1))
     hidden = L.RepeatVector(steps)(L.LSTM(latent)(read))
     states = L.LSTM(latent, return_sequences=True)(L.Concatenate()([hidden, backwards]))
@@ -42,7 +42,7 @@ def conditional(steps=9, latent=4):
 
 
 def simple(steps=9, latent=5, **cell):
-    """The second article's, and the layers a user may put in besides."""
+    """LSTM encoder and decoder with ReLU cells, and TimeDistributed dense layers."""
     return randomised(
         Sequential(
             [
@@ -69,7 +69,7 @@ def composite(steps=9, ahead=8, latent=5):
 
 
 def nested(kind, steps=6, features=5, latent=12):
-    """The question's: encoder and decoder are models of their own, within a third."""
+    """Encoder and decoder as nested models; the code is split into one piece per step."""
     read, code = Input((steps, features)), Input((latent,))
     encoder = Model(read, L.LSTM(latent)(read), name="encoder")
     pieces = L.Reshape((steps, latent // steps))(code)
@@ -87,7 +87,7 @@ def forecaster(steps=5, latent=6):
 
 
 def dense(*widths, activations, size=20):
-    """Layers of these widths, every second activation a layer of its own."""
+    """Dense layers of these widths; every second activation is a separate layer."""
     layers = [Input((size,))]
     for i, (width, name) in enumerate(zip(widths, activations, strict=True)):
         layers += [L.Dense(width), L.Activation(name)] if i % 2 else [L.Dense(width, name)]
@@ -95,7 +95,7 @@ def dense(*widths, activations, size=20):
 
 
 def pooled(filters=(4,), shape=(8, 6, 1), out="relu"):
-    """The fourth article's: a pool for every convolution, and back."""
+    """Convolutions with max pooling, mirrored by upsampling."""
     layers = [Input(shape)]
     for n in filters:
         layers += [L.Conv2D(n, 3, padding="same", activation="relu"), L.MaxPooling2D(2)]
@@ -105,7 +105,7 @@ def pooled(filters=(4,), shape=(8, 6, 1), out="relu"):
 
 
 def stacked_both_ways(steps=None, features=2, units=3):
-    """Two layers in both directions, a linear layer to the code, and what training alone needs."""
+    """Two bidirectional layers, a linear layer to the code, and dropout and noise."""
     read = Input((steps, features))
     x = L.GaussianNoise(0.5)(read)
     for last in (False, True):

@@ -1,4 +1,4 @@
-"""Files of Keras models that are made to run code: nothing in them runs, wherever it stands."""
+"""Keras files that try to run code: nothing in them runs, wherever it is placed."""
 
 import base64
 import json
@@ -22,18 +22,18 @@ pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMean
 
 @pytest.fixture(scope="module")
 def members(tmp_path_factory):
-    """What a sound file holds."""
+    """The members of a valid file."""
     path = tmp_path_factory.mktemp("sound") / "model.keras"
     model().save(path)
     return unpack(path)
 
 
-# What runs where Keras builds it, by what it leaves: a file.
+# Payloads that create a file if Keras builds or runs them.
 
 
 @keras.saving.register_keras_serializable("tests")
 class Marker:
-    """Of the user's own, known to Keras by name."""
+    """A custom class that is registered with Keras."""
 
     where = None
 
@@ -95,7 +95,7 @@ def payloads(ran):
     }
 
 
-# Where it is put. What only training needs is left out, so that the file is read without it.
+# Where a payload is placed. Places that only training needs are ignored, so the file is imported.
 PLACES = {
     "the model": lambda whole, _: whole,
     "a layer": lambda _, found: found["out"],
@@ -131,7 +131,7 @@ LEFT_OUT = {
 
 
 @pytest.mark.parametrize("kind", payloads(""))
-def test_nothing_is_run_wherever_it_stands(members, tmp_path, monkeypatch, kind):
+def test_no_payload_runs_wherever_it_is_placed(members, tmp_path, monkeypatch, kind):
     ran = Marker.where = tmp_path / "ran"
     (tmp_path / "keras_cv").mkdir()
     (tmp_path / "keras_cv" / "__init__.py").write_text(f"open({str(ran)!r}, 'w')")
@@ -142,7 +142,7 @@ def test_nothing_is_run_wherever_it_stands(members, tmp_path, monkeypatch, kind)
         holder, key = where if isinstance(where, tuple) else (where, None)
         target = holder(whole, parts(whole, {}))
         if key is None:
-            for name in ("name", "inbound_nodes"):  # a layer is called all the same
+            for name in ("name", "inbound_nodes"):  # so that Keras would call the layer
                 payload |= {name: target[name]} if name in target else {}
             target.clear()
             target.update(payload)
@@ -157,7 +157,7 @@ def test_nothing_is_run_wherever_it_stands(members, tmp_path, monkeypatch, kind)
         assert "keras_cv" not in sys.modules
 
 
-def test_a_process_as_a_layer_is_not_started(members, tmp_path):
+def test_a_subprocess_as_a_layer_is_not_started(members, tmp_path):
     ran = tmp_path / "ran"
     layer = {
         "module": "subprocess",
@@ -170,36 +170,36 @@ def test_a_process_as_a_layer_is_not_started(members, tmp_path):
     whole = json.loads(members["config.json"])
     whole["config"]["layers"].append(layer)
     path = pack(tmp_path / "model.keras", {**members, "config.json": whole})
-    refused(path, "function 'Popen' of subprocess is no layer that can be carried over, and nothi")
+    refused(path, "function 'Popen' of subprocess is not a layer that can be imported, and nothin")
     assert not ran.exists()
 
 
-def test_names_of_classes_of_the_users_own_are_not_looked_up(members, tmp_path):
+def test_names_of_registered_classes_are_refused(members, tmp_path):
     Marker.where = tmp_path / "ran"
     name = "tests>Marker"
-    for change, told in (
+    for change, message in (
         (lambda found: found["decoder"]["config"]["layers"].insert(1, name), "the layers within a"),
         (lambda found: found["decoder"]["config"].update(layers=name), "the layers within a "),
         (lambda found: found["each"]["config"].update(layer=name), "the layers within a TimeDistr"),
-        (lambda found: found["out"]["config"].update(activation=name), "an activation is 'tests>"),
-        (lambda found: found["both layer"]["config"].update(recurrent_activation=name), "an act"),
-        (lambda found: found["out"]["config"].update(dtype=name), "a dtype is 'tests>Marker'"),
+        (lambda found: found["out"]["config"].update(activation=name), "the activation 'tests>"),
+        (lambda found: found["both layer"]["config"].update(recurrent_activation=name), "the act"),
+        (lambda found: found["out"]["config"].update(dtype=name), "the dtype 'tests>Marker'"),
     ):
         whole = json.loads(members["config.json"])
         change(parts(whole, {}))
-        refused(pack(tmp_path / "model.keras", {**members, "config.json": whole}), told)
+        refused(pack(tmp_path / "model.keras", {**members, "config.json": whole}), message)
         assert not Marker.where.exists()
 
 
-def test_what_is_refused_is_named(members, tmp_path):
+def test_a_refused_layer_is_named(members, tmp_path):
     sound = Sequential([Input((9,)), L.Lambda(lambda x: x, name="odd"), L.Dense(9)])
     sound.save(tmp_path / "a.keras")
-    refused(tmp_path / "a.keras", "Lambda 'odd' of keras.layers is no layer that can be carried")
+    refused(tmp_path / "a.keras", "Lambda 'odd' of keras.layers is not a layer that can be impo")
     Sequential([Input((6, 2)), L.GRU(4, name="odd")]).save(tmp_path / "a.keras")
-    refused(tmp_path / "a.keras", "GRU 'odd' of keras.layers is no layer that can be carried over")
+    refused(tmp_path / "a.keras", "GRU 'odd' of keras.layers is not a layer that can be imported")
 
 
-def test_a_sound_file_is_read_as_before_packed_or_not(members, tmp_path):
+def test_a_valid_file_is_imported_compressed_or_not(members, tmp_path):
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         path = pack(tmp_path / "model.keras", members, method)
         near(from_keras(path).reconstruct(X), predicted(model(), X))

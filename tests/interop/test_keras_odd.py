@@ -1,4 +1,4 @@
-"""Keras models that look like what can be read and are not, and files that are damaged."""
+"""Keras models that look supported but are not, and damaged files."""
 
 import zipfile
 
@@ -18,17 +18,17 @@ ROWS = data(7, 9)
 
 
 def relu(x):
-    """Named as one of Keras's."""
+    """Has the name of a Keras function or layer."""
     return x * 0.1
 
 
 def sigmoid(x):
-    """Named as one of Keras's."""
+    """Has the name of a Keras function or layer."""
     return x * 0.5
 
 
 def tanh(x):
-    """Named as one of Keras's."""
+    """Has the name of a Keras function or layer."""
     return x * 0.5
 
 
@@ -70,77 +70,77 @@ def test_a_function_with_the_name_of_an_activation_is_refused(case):
     assert f"activation is a function named {name!r} that is not keras.activations.{name}" in str(
         caught.value
     )
-    assert "'odd' cannot be carried over" in str(caught.value)
+    assert "'odd' cannot be imported" in str(caught.value)
 
 
-def test_such_a_function_in_one_of_two_directions_is_refused():
-    message = "Bidirectional 'odd' cannot be carried over: its two layers differ in `activation`"
+def test_a_custom_function_in_one_of_two_directions_is_refused():
+    message = "Bidirectional 'odd' cannot be imported: its two layers differ in `activation`"
     backward = L.LSTM(2, go_backwards=True, activation=tanh)
     with pytest.raises(InputError, match=message):
         from_keras(recurrent(L.Bidirectional(L.LSTM(2), backward_layer=backward, name="odd")))
 
 
-def test_the_same_function_by_another_way_is_read():
+def test_an_activation_from_keras_ops_is_imported():
     theirs = randomised(dense(L.Dense(4, activation=keras.ops.relu)))
     near(from_keras(theirs).reconstruct(ROWS), predicted(theirs, ROWS))
 
 
-def test_a_layer_of_the_users_own_on_every_step_is_refused():
+def test_a_custom_layer_within_time_distributed_is_refused():
     class Dense(L.Dense):
-        """Named as one of Keras's."""
+        """Has the name of a Keras function or layer."""
 
     head = L.TimeDistributed(Dense(2), name="odd")
     back = L.LSTM(4, return_sequences=True)
     model = Sequential([Input((6, 2)), L.LSTM(4), L.RepeatVector(6), back, head])
-    with pytest.raises(InputError, match=r"'odd' cannot be carried over: it applies a .*\.Dense "):
+    with pytest.raises(InputError, match=r"'odd' cannot be imported: it applies a .*\.Dense to"):
         from_keras(model)
 
 
 def nested(read, **options):
-    """An encoder and a decoder as models of their own; `options` are for calling the encoder."""
+    """A nested encoder and a nested decoder; the encoder is called with `options`."""
     encoder = Sequential([Input((6, 2)), L.LSTM(4), L.Dropout(0.5)], name="inner")
     decoder = Sequential([Input((4,)), L.RepeatVector(6), L.LSTM(4, return_sequences=True)])
     return L.Dense(2)(decoder(encoder(read, **options)))
 
 
 @pytest.mark.filterwarnings("ignore:Layer 'inner' .* was passed an input with a mask:UserWarning")
-def test_a_mask_that_a_nested_model_is_called_with_is_refused():
+def test_a_mask_given_to_a_nested_model_is_refused():
     read, mask = Input((6, 2)), Input((6,), dtype="bool")
     behind = Model(read, nested(L.Masking()(read)))
     for model in (behind, Model([read, mask], nested(read, mask=mask))):
         with pytest.raises(InputError) as caught:
             from_keras(model)
         assert str(caught.value) == (
-            "Sequential 'inner' is called with a mask, or comes behind a Masking layer, which "
-            "cannot be followed into a model within a model; mask inside of it, or leave the mask "
-            "out."
+            "Sequential 'inner' is called with a mask, or follows a Masking layer; masks of nested "
+            "models cannot be imported. Put the Masking layer inside the nested model, or remove "
+            "it."
         )
 
 
-def test_a_nested_model_that_is_called_in_training_is_refused():
+def test_a_nested_model_called_with_training_is_refused():
     read = Input((6, 2))
-    with pytest.raises(InputError, match="Sequential 'inner' is called with training=True, and so"):
+    with pytest.raises(InputError, match="Sequential 'inner' is called with training=True, which"):
         from_keras(Model(read, nested(read, training=True)))
     from_keras(Model(read, nested(read, training=False)))
 
 
-def test_a_nested_model_may_be_given_its_input_by_name():
+def test_a_nested_model_may_be_called_with_a_keyword():
     encoder = Sequential([Input((9,)), L.Dense(4)])
     read = Input((9,))
     theirs = randomised(Model(read, L.Dense(9)(encoder(inputs=read))))
     near(from_keras(theirs).reconstruct(ROWS), predicted(theirs, ROWS))
 
 
-def test_a_model_whose_graph_keras_could_not_make_counts_as_not_built():
+def test_a_model_without_a_graph_counts_as_not_built():
     class Moody(L.Layer):
-        """Runs on numbers alone."""
+        """A layer that cannot be called on symbolic tensors."""
 
         def call(self, x):
             raise NotImplementedError
 
     model = Sequential([Input((9,)), Moody(), L.Dense(9)], name="odd")
-    model.built = True  # as Keras has it for float16 where the backend cannot draw the weights
-    with pytest.raises(InputError, match="but 'odd' has not been built"):
+    model.built = True  # as in Keras for float16, if the backend cannot initialize it
+    with pytest.raises(InputError, match="but 'odd' has no weights yet"):
         from_keras(model)
 
 
@@ -157,7 +157,7 @@ def test_a_damaged_file_is_refused_in_one_sentence(tmp_path):
 
 
 def changed(model, path, *pairs):
-    """The file of a model in whose configuration one text stands for another."""
+    """Save a model, and replace texts in the configuration of the file."""
     model.save(path)
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}

@@ -26,7 +26,7 @@ from unspool.interop.keras import export_keras, from_keras, graph, to_keras
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
-# A shift that is a million times the spread, a length of 0, and a last step that one alone has.
+# A mean that is a million times the spread, a length of 0, and only one sequence of full length.
 MEAN, SPREAD, STEPS = np.array([3e5, -2.0]), np.array([0.3, 5.0]), 6
 LENGTHS = np.array([6, 4, 1, 0, 2, 5, 3])
 MASK = np.arange(STEPS) < LENGTHS[:, None]
@@ -42,7 +42,7 @@ RAGGED = Sequences(X, LENGTHS)
 
 
 def shaken(model, seed=2):
-    """The model with weights that are not those it started from."""
+    """The model with random weights."""
     rng = np.random.default_rng(seed)
     with torch.no_grad():
         for weight in model.module_.parameters():
@@ -51,7 +51,7 @@ def shaken(model, seed=2):
 
 
 def given(model, theirs, fill=np.nan):
-    """What a Keras model is given of X: `fill` in the padding, but for the reversed input."""
+    """The inputs of a Keras model for X, with `fill` in the padding of `x`."""
     padded = np.where(MASK[:, :, None], X, fill)
     backwards = np.tile(model.scaler_.shift, (*MASK.shape, 1))
     for i, n in enumerate(LENGTHS):
@@ -61,7 +61,7 @@ def given(model, theirs, fill=np.nan):
 
 
 def called(theirs, inputs):
-    """Its outputs as a list of arrays; `predict` would round what comes in to float32."""
+    """The outputs as a list of arrays; `predict` would round the inputs to float32."""
     made = theirs(inputs if len(inputs) > 1 else inputs[0])
     made = made if isinstance(made, (list, tuple)) else [made]
     return [one.detach().cpu().numpy() for one in made]
@@ -73,8 +73,8 @@ def same(model, expected, got, real=None):
     real = np.isfinite(expected) if real is None else real
     assert np.ptp((expected - MEAN if expected.shape[-1] == 2 else expected)[real]) > 1e-3
     scale = np.broadcast_to(model.scaler_.scale, expected.shape)
-    apart = np.abs(expected - got)[real] / scale[real]
-    assert apart.max() < 1e-5
+    difference = np.abs(expected - got)[real] / scale[real]
+    assert difference.max() < 1e-5
 
 
 def alike(model, expected, got):
@@ -108,7 +108,7 @@ LSTM_MODELS = {
     "bare": {"head_units": None, "decoder_units": 1},
     "variational": {"kl_weight": 0.1},
 }
-ONE_WAY = {  # what slices a state, fills up a code or turns an output round is not read again
+EXPORT_ONLY = {  # exports that slice a state, pad a code or reverse an output are not imported
     "state",
     "the state otherwise",
     "state_reversed_input",
@@ -133,7 +133,7 @@ def lstm_models():
 
 
 @pytest.mark.parametrize("name", LSTM_MODELS)
-def test_lstm_autoencoders(name, lstm_models):
+def test_exported_lstm_autoencoders_compute_the_same_outputs(name, lstm_models):
     model = lstm_models[name]
     theirs = to_keras(model)
     (got,) = called(theirs, given(model, theirs))
@@ -144,21 +144,21 @@ def test_lstm_autoencoders(name, lstm_models):
     assert np.ptp(code) > 0.1
 
 
-@pytest.mark.parametrize("name", sorted(set(LSTM_MODELS) - ONE_WAY))
-def test_what_goes_out_comes_in_again(name, lstm_models):
+@pytest.mark.parametrize("name", sorted(set(LSTM_MODELS) - EXPORT_ONLY))
+def test_exported_models_can_be_imported_again(name, lstm_models):
     model = lstm_models[name]
     again = from_keras(to_keras(model))
     assert again.contents().blueprint == model.contents().blueprint
     same(model, model.reconstruct(RAGGED), again.reconstruct(RAGGED))
 
 
-def test_no_mask_takes_all_steps_for_real(lstm_models):
+def test_without_a_mask_all_steps_are_real(lstm_models):
     model = lstm_models["repeat"]
     (got,) = called(to_keras(model), [X, None])
     same(model, model.reconstruct(X), got)
 
 
-def test_another_number_of_steps(lstm_models):
+def test_a_reconstruction_may_have_another_number_of_steps(lstm_models):
     longer = values(4, 9, 2)
     (got,) = called(to_keras(lstm_models["repeat"], steps=9), [longer, None])
     same(lstm_models["repeat"], lstm_models["repeat"].reconstruct(longer), got)
@@ -169,8 +169,8 @@ def test_another_number_of_steps(lstm_models):
         with pytest.raises(InputError) as caught:
             to_keras(model, steps=7)
         assert str(caught.value) == (
-            "`steps` must be at most 6, as in `fit`, got 7; this decoder is made for sequences of "
-            "bounded length."
+            "`steps` must be at most 6, the longest sequence in `fit`, because this decoder has a "
+            "fixed length; got 7."
         )
 
 
@@ -183,7 +183,7 @@ def test_another_number_of_steps(lstm_models):
         ("state", "reshape", 3),
     ],
 )
-def test_composite_models(decoder, forecast_decoder, horizon):
+def test_exported_composite_models_compute_the_same_outputs(decoder, forecast_decoder, horizon):
     model = LSTMAutoencoder(
         4, decoder=decoder, forecast_decoder=forecast_decoder, horizon=horizon, **QUICK
     )
@@ -194,22 +194,24 @@ def test_composite_models(decoder, forecast_decoder, horizon):
     same(model, model.forecast(RAGGED), forecast)
 
 
-def test_what_a_forecast_has_beside_the_code_is_refused():
+def test_normalization_linear_maps_and_quantiles_are_refused():
     future = values(20, 3, 2)
     normalised = LSTMForecaster(4, horizon=3, **QUICK).fit(TRAINING, future)
     for part in ("model", "encoder"):
-        with pytest.raises(InputError, match=r"normalises every sequence \('last'\), for which"):
+        with pytest.raises(
+            InputError, match=r"normalizes each sequence \(normalization='last'\), for w"
+        ):
             to_keras(normalised, part=part)
     for more in ({"linear_steps": 2}, {"linear_steps": 0, "quantiles": (0.5,)}):
         model = LSTMForecaster(4, horizon=3, normalization="none", **more, **QUICK)
         model.fit(TRAINING, future)
-        with pytest.raises(InputError, match="a linear map beside the LSTM, or quantiles"):
+        with pytest.raises(InputError, match="a linear map of the last steps or with quantiles"):
             to_keras(model)
         assert to_keras(model, part="encoder").outputs[0].shape == (None, 4)
 
 
 @pytest.mark.parametrize("decoder", ["dense", "repeat", "state", "reversed_input"])
-def test_forecasters(decoder):
+def test_exported_forecasters_compute_the_same_outputs(decoder):
     plain = {"normalization": "none", "linear_steps": 0}
     model = LSTMForecaster(4, decoder=decoder, horizon=3, **plain, **QUICK)
     shaken(model.fit(TRAINING, values(20, 3, 2)))
@@ -236,7 +238,7 @@ FEEDFORWARD = {
 
 
 @pytest.mark.parametrize("name", FEEDFORWARD)
-def test_feedforward_models(name):
+def test_exported_models_without_lstm_compute_the_same_outputs(name):
     model, data = FEEDFORWARD[name]
     shaken(model.fit(data))
     theirs = to_keras(model)
@@ -254,7 +256,7 @@ def test_feedforward_models(name):
 
 
 @pytest.mark.parametrize("of", ["series", "rows"])
-def test_classifiers(of):
+def test_exported_classifiers_compute_the_same_outputs(of):
     inner = LSTMAutoencoder(4, **QUICK) if of == "series" else DenseAutoencoder(4, **QUICK)
     data = TRAINING if of == "series" else ROWS
     model = EncoderClassifier(inner, head_units=(5,), head_activation="tanh", **QUICK)
@@ -280,7 +282,7 @@ for name in sys.argv[2:]:
 """
 
 
-def test_files_load_where_there_is_no_unspool(lstm_models, tmp_path):
+def test_exported_files_load_without_unspool(lstm_models, tmp_path):
     models = {
         name.replace(" ", "-"): lstm_models[name]
         for name in ("reversed_input", "state", "reverse_target, reshape", "flat, bare")
@@ -313,8 +315,8 @@ def test_a_decoder_that_reads_its_own_output_is_refused(decoder, tmp_path):
     with pytest.raises(InputError) as caught:
         export_keras(model.contents(), tmp_path / "model.keras")
     assert str(caught.value) == (
-        f"The decoder {decoder!r} reads its own output of the step before, which is no graph of "
-        "Keras layers; export the encoder alone (part='encoder'), or fit with another decoder."
+        f"decoder={decoder!r} reads its own previous output, which a graph of Keras layers cannot "
+        "do; export only the encoder (part='encoder'), or fit with another decoder."
     )
     assert list(tmp_path.iterdir()) == []
     encoder = to_keras(model, part="encoder")
@@ -322,45 +324,47 @@ def test_a_decoder_that_reads_its_own_output_is_refused(decoder, tmp_path):
     np.testing.assert_allclose(code, model.transform(RAGGED), atol=1e-5)
 
 
-def test_other_faults_are_told(lstm_models, tmp_path):
+def test_wrong_paths_parts_and_steps_are_refused(lstm_models, tmp_path):
     contents = lstm_models["repeat"].contents()
     with pytest.raises(InputError, match=r"Expected a file name that ends in .keras, got .*m.h5"):
         export_keras(contents, tmp_path / "m.h5")
     with pytest.raises(InputError, match="unknown `part` 'decoder'"):
         to_keras(contents, part="decoder")
-    with pytest.raises(InputError, match="`steps` are those of a reconstruction by LSTM layers"):
+    with pytest.raises(
+        InputError, match="`steps` is for models with LSTM layers and a reconstruction"
+    ):
         to_keras(contents, part="encoder", steps=3)
 
 
-def test_keras_is_asked_for_where_it_is_missing(lstm_models, monkeypatch):
+def test_a_missing_keras_is_reported_with_its_extra(lstm_models, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", None)
     with pytest.raises(InputError, match=r'needs keras: pip install "unspool\[keras\]"'):
         to_keras(lstm_models["repeat"])
 
 
 @pytest.mark.parametrize(
-    ("own", "file", "imported", "backend"),
+    ("variable", "file", "imported", "backend"),
     [
         (None, None, False, "torch"),
-        (None, "tensorflow", False, "torch"),  # Keras writes that file itself, with this in it
+        (None, "tensorflow", False, "torch"),  # the default that Keras writes
         (None, "jax", False, None),
         ("jax", None, False, "jax"),
         (None, None, True, None),
-        ("", None, False, "torch"),  # as Keras takes it
+        ("", None, False, "torch"),  # Keras ignores an empty value, too
     ],
 )
-def test_keras_comes_on_torch_unless_told_otherwise(
-    own, file, imported, backend, tmp_path, monkeypatch
+def test_keras_uses_torch_unless_another_backend_is_configured(
+    variable, file, imported, backend, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("KERAS_BACKEND", own or "")
-    if own is None:
+    monkeypatch.setenv("KERAS_BACKEND", variable or "")
+    if variable is None:
         monkeypatch.delenv("KERAS_BACKEND")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     if file is not None:
         (tmp_path / "keras.json").write_text(json.dumps({"backend": file}))
     if not imported:
         monkeypatch.delitem(sys.modules, "keras")
-    monkeypatch.setattr(graph, "optional", lambda *named: named)
+    monkeypatch.setattr(graph, "import_optional", lambda *named: named)
     assert graph.keras_module() == ("keras", "keras")
     assert os.environ.get("KERAS_BACKEND") == backend
 
@@ -377,7 +381,7 @@ for _ in range(2):
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "nonsense"])
-def test_a_backend_that_is_not_installed_is_told(backend, lstm_models, tmp_path):
+def test_a_backend_that_is_not_installed_is_reported(backend, lstm_models, tmp_path):
     if importlib.util.find_spec(backend):
         pytest.skip(f"{backend} is installed")
     lstm_models["repeat"].save(tmp_path / "m.unspool")
@@ -397,13 +401,13 @@ def test_a_backend_that_is_not_installed_is_told(backend, lstm_models, tmp_path)
                 f"unspool: Keras cannot be imported with its backend {backend!r} ("
             )
             assert line.endswith(
-                "); install that backend, or name one that is installed in the environment "
-                "variable KERAS_BACKEND (torch, jax or tensorflow), and start Python anew."
+                "); install that backend, or set the environment variable KERAS_BACKEND to an "
+                "installed one (torch, jax or tensorflow) and restart Python."
             )
         assert done.stderr.count("\n") == 2
 
 
-def test_the_command_line_exports(run, lstm_models, tmp_path):
+def test_the_export_command_writes_a_keras_file(run, lstm_models, tmp_path):
     from keras.saving import load_model
 
     model = lstm_models["repeat"]
@@ -420,7 +424,7 @@ def test_the_command_line_exports(run, lstm_models, tmp_path):
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max", "mean_max", "all"])
-def test_pooled_states_are_loaded_again_by_keras(pooling, tmp_path):
+def test_exported_pooled_states_load_in_keras_but_not_in_unspool(pooling, tmp_path):
     from keras.saving import load_model
 
     model = LSTMAutoencoder(4, pooling=pooling, n_kernels=12, **QUICK).fit(TRAINING)
@@ -428,16 +432,16 @@ def test_pooled_states_are_loaded_again_by_keras(pooling, tmp_path):
     theirs = load_model(tmp_path / "m.keras")
     (got,) = called(theirs, given(model, theirs))
     same(model, model.reconstruct(RAGGED), got)
-    for given_again in (theirs, tmp_path / "m.keras"):
+    for source in (theirs, tmp_path / "m.keras"):
         with pytest.raises(InputError) as caught:
-            from_keras(given_again)
+            from_keras(source)
         assert str(caught.value).endswith(
-            "operations on arrays, which an export from unspool has for `pooling` and "
-            "`n_kernels`, cannot be read; load the model file (.unspool) that was exported."
+            "array operations cannot be imported; if unspool exported this model, load its model "
+            "file (.unspool) instead."
         )
 
 
-def test_a_full_disk_is_told_with_the_path(lstm_models, tmp_path):
+def test_a_full_disk_is_reported_with_the_path(lstm_models, tmp_path):
     path = tmp_path / "m.keras"
     path.write_bytes(b"before")
     with full_disk(), pytest.raises(InputError) as caught:
@@ -447,13 +451,13 @@ def test_a_full_disk_is_told_with_the_path(lstm_models, tmp_path):
     assert path.read_bytes() == b"before"
 
 
-def test_patches_are_refused(tmp_path):
-    told = (
-        "An LSTM that reads patches of 4 steps cannot be written for Keras, whose layers have no "
-        "mask for a patch that is incomplete; fit the model with patch_size=1, or export to ONNX."
+def test_models_that_read_patches_are_refused(tmp_path):
+    message = (
+        "The LSTM reads patches of 4 steps, but a Keras mask cannot mark an incomplete patch; fit "
+        "with patch_size=1, or export to ONNX."
     )
     for part in ("model", "encoder"):
         model = LSTMAutoencoder(4, patch_size=4, **QUICK).fit(TRAINING)
         with pytest.raises(InputError) as caught:
             export_keras(model, tmp_path / "m.keras", part=part)
-        assert str(caught.value) == told
+        assert str(caught.value) == message

@@ -35,13 +35,13 @@ from unspool.interop.onnx import export_onnx
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
-# float32 on both sides, a few hundred sums deep; relative to values of about 1 in scaled units.
+# Both sides compute in float32; scaled values are of about 1.
 TOLERANCE = 1e-5
 LENGTHS = np.array([9, 4, 0, 1, 7, 9, 2])
 
 
 def ragged(model, lengths, steps, seed=1):
-    """Sequences in the units of the model's data, float32, with NaN past their ends."""
+    """Float32 sequences in the units of the model's data, with NaN in their padding."""
     rng = np.random.default_rng(seed)
     scaled = rng.normal(size=(len(lengths), steps, model.scaler_.shift.size))
     x = model.scaler_.undo(scaled).astype(np.float32)
@@ -50,7 +50,7 @@ def ragged(model, lengths, steps, seed=1):
 
 
 def given(x, lengths):
-    """The same for an estimator."""
+    """The sequences in a form that an estimator accepts."""
     return Sequences(np.nan_to_num(x, nan=0), lengths)
 
 
@@ -147,7 +147,7 @@ def test_images_are_sequences_of_their_pixels(name, tmp_path):
 
 
 @pytest.mark.parametrize("make", [DenseAutoencoder, LSTMAutoencoder])
-def test_tables_come_as_their_model_reads_them(make, tmp_path):
+def test_rows_of_a_table_are_sequences_of_one_feature_or_one_step(make, tmp_path):
     """Rows are one step of many features to dense layers, many steps of one feature to an LSTM."""
     X = np.random.default_rng(0).normal(3, 2, size=(20, 6)).astype(np.float32)
     model = make(latent_dim=3, epochs=1, random_state=0, verbose=0).fit(X)
@@ -162,7 +162,7 @@ SCALER_OF_ONE = Scaler(np.zeros(1), np.ones(1))
 
 
 @pytest.mark.parametrize("name", ["repeat", "previous, two layers", "dense model", "sequences"])
-def test_what_stands_past_the_end_is_not_read(name, tmp_path):
+def test_values_in_the_padding_are_ignored(name, tmp_path):
     model = randomised(AUTOENCODERS[name])
     runs = exported(model, tmp_path)
     x = ragged(model, LENGTHS, 9)
@@ -174,35 +174,35 @@ def test_what_stands_past_the_end_is_not_read(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", [*AUTOENCODERS, "forecaster, dense"])
-def test_no_sequences_and_no_steps_are_fine(name, tmp_path):
-    """ONNX Runtime 1.32 crashes on an LSTM with an empty batch; the graph never gives it one."""
+def test_an_empty_batch_and_empty_sequences_are_accepted(name, tmp_path):
+    """ONNX Runtime 1.32 crashes on an LSTM with an empty batch, so the graph avoids one."""
     model = randomised({**AUTOENCODERS, **FORECASTERS}[name])
     runs = exported(model, tmp_path)
-    nothing = outputs(runs, np.zeros((0, 5, 2)), [])
+    no_batch = outputs(runs, np.zeros((0, 5, 2)), [])
     no_steps = outputs(runs, np.zeros((3, 0, 2)), [0, 0, 0])
     empty = outputs(runs, np.ones((3, 4, 2)), [0, 0, 0])
-    assert {key: array.shape[0] for key, array in nothing.items()} == dict.fromkeys(nothing, 0)
+    assert {key: array.shape[0] for key, array in no_batch.items()} == dict.fromkeys(no_batch, 0)
     for key, array in no_steps.items():
         if key == "reconstruction":
-            assert (nothing[key].shape, array.shape) == ((0, 5, 2), (3, 0, 2))
+            assert (no_batch[key].shape, array.shape) == ((0, 5, 2), (3, 0, 2))
         else:
             np.testing.assert_array_equal(array, empty[key])
 
 
-def test_large_shifts_lose_nothing(tmp_path):
-    """In float32 the shift alone would be off by more than a hundredth of the scale."""
+def test_a_large_shift_is_subtracted_in_float64(tmp_path):
+    """In float32 the shift would be off by more than a hundredth of the scale."""
     scaler = Scaler(np.array([1e5 + 0.003, -3e4 - 0.0007]), np.array([0.02, 0.11]))
     model = randomised(AUTOENCODERS["repeat"], scaler)
     x = ragged(model, LENGTHS, 9)
     got = outputs(exported(model, tmp_path), x, LENGTHS)
     assert_same("code", model.transform(given(x, LENGTHS)), got["code"])
-    again = model.reconstruct(given(x, LENGTHS))
-    real = ~np.isnan(again)
-    np.testing.assert_array_equal(got["reconstruction"][real], again[real].astype(np.float32))
+    expected = model.reconstruct(given(x, LENGTHS))
+    real = ~np.isnan(expected)
+    np.testing.assert_array_equal(got["reconstruction"][real], expected[real].astype(np.float32))
 
 
 def test_a_constant_that_float32_cannot_hold_stays_zero_when_scaled(tmp_path):
-    """As 123456789 it comes in as 123456792, three times the scale too high."""
+    """In float32, 123456789 becomes 123456792, which is off by three times the scale."""
     scaler = Scaler(np.array([123456789.0, 5.0]), np.array([1.0, 2.0]))
     model = randomised(AUTOENCODERS["repeat"], scaler)
     x = scaler.undo(np.random.default_rng(1).normal(size=(len(LENGTHS), 9, 2)))
@@ -211,31 +211,31 @@ def test_a_constant_that_float32_cannot_hold_stays_zero_when_scaled(tmp_path):
     assert_same("code", model.transform(given(x, LENGTHS)), got["code"])
 
 
-def test_no_scaling_leaves_no_trace(tmp_path):
-    nothing = Scaler(np.zeros(2), np.ones(2))
-    model = randomised(AUTOENCODERS["repeat"], nothing)
+def test_an_identity_scaling_adds_no_operators(tmp_path):
+    identity = Scaler(np.zeros(2), np.ones(2))
+    model = randomised(AUTOENCODERS["repeat"], identity)
     runs = exported(model, tmp_path)
     kinds = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
     assert kinds.isdisjoint({"Div", "Mul"})
     x = ragged(model, LENGTHS, 9)
-    again = model.reconstruct(given(x, LENGTHS))
-    assert_same("again", again, outputs(runs, x, LENGTHS)["reconstruction"], nothing)
+    expected = model.reconstruct(given(x, LENGTHS))
+    assert_same("reconstruction", expected, outputs(runs, x, LENGTHS)["reconstruction"], identity)
 
 
 @pytest.mark.parametrize("part", ["shift", "scale"])
-def test_a_shift_or_a_scale_alone_counts(part, tmp_path):
+def test_a_shift_or_a_scale_alone_is_applied(part, tmp_path):
     parts = {"shift": np.zeros(2), "scale": np.ones(2), part: np.array([3.0, 0.2])}
     model = randomised(AUTOENCODERS["repeat"], Scaler(**parts))
     x = ragged(model, LENGTHS, 9)
     got, source = outputs(exported(model, tmp_path), x, LENGTHS), given(x, LENGTHS)
     assert_same("code", model.transform(source), got["code"])
-    assert_same("again", model.reconstruct(source), got["reconstruction"], model.scaler_)
+    assert_same("reconstruction", model.reconstruct(source), got["reconstruction"], model.scaler_)
 
 
 @pytest.mark.parametrize("name", ["dense model", "sequences", "reshape", "flat", "dense decoder"])
 def test_sequences_beyond_the_bound_of_a_model_are_refused(name, tmp_path):
     runs = exported(randomised(AUTOENCODERS[name]), tmp_path)
-    assert runs.get_modelmeta().custom_metadata_map["most_steps"] == "9"
+    assert runs.get_modelmeta().custom_metadata_map["max_steps"] == "9"
     with pytest.raises((Fail, InvalidArgument)):
         outputs(runs, np.ones((2, 10, 2)), [9, 9])
 
@@ -243,39 +243,41 @@ def test_sequences_beyond_the_bound_of_a_model_are_refused(name, tmp_path):
 @pytest.mark.parametrize("name", ["dense model", "sequences"])
 def test_sequences_beyond_the_bound_of_an_encoder_are_refused(name, tmp_path):
     runs = exported(randomised(AUTOENCODERS[name]), tmp_path, part="encoder")
-    assert runs.get_modelmeta().custom_metadata_map["most_steps"] == "9"
+    assert runs.get_modelmeta().custom_metadata_map["max_steps"] == "9"
     with pytest.raises((Fail, InvalidArgument)):
         outputs(runs, np.ones((2, 10, 2)), [9, 9])
 
 
 @pytest.mark.parametrize("decoder", ["reshape", "flat", "dense"])
-def test_a_bound_of_one_step_is_not_stretched(decoder, tmp_path):
+def test_a_bound_of_one_step_is_not_broadcast(decoder, tmp_path):
     X = np.random.default_rng(0).normal(size=(10, 1, 2))
     model = LSTMAutoencoder(3, decoder=decoder, epochs=1, verbose=0).fit(X)
     runs = exported(model, tmp_path)
     x = X.astype(np.float32)
-    again = outputs(runs, x, [1] * 10)["reconstruction"]
-    assert_same("again", model.reconstruct(x), again, model.scaler_)
+    got = outputs(runs, x, [1] * 10)["reconstruction"]
+    assert_same("reconstruction", model.reconstruct(x), got, model.scaler_)
     with pytest.raises((Fail, InvalidArgument)):
         outputs(runs, np.ones((2, 3, 2)), [1, 1])
 
 
 @pytest.mark.parametrize("name", ["repeat", "reversed input", "repeat, reversed target"])
-def test_operators_are_never_told_a_length_of_zero(name, tmp_path):
-    """Not all runtimes take it, and ONNX Runtime has no initial state then; see `Batch`."""
+def test_operators_never_receive_a_length_of_zero(name, tmp_path):
+    """Some runtimes refuse it, and ONNX Runtime ignores the initial state then; see `Batch`."""
     export_onnx(randomised(AUTOENCODERS[name]), tmp_path / "model.onnx")
     proto = onnx.load(tmp_path / "model.onnx")
     place = {"LSTM": 4, "ReverseSequence": 1}
-    told = {node.input[place[node.op_type]] for node in proto.graph.node if node.op_type in place}
-    assert len(told) == (1 if name == "repeat" else 2)
+    lengths = {
+        node.input[place[node.op_type]] for node in proto.graph.node if node.op_type in place
+    }
+    assert len(lengths) == (1 if name == "repeat" else 2)
     integers = {"int32": onnx.TensorProto.INT32, "int64": onnx.TensorProto.INT64}
-    kinds = {one: integers["int32" if "Cast" in one else "int64"] for one in told}
+    kinds = {one: integers["int32" if "Cast" in one else "int64"] for one in lengths}
     proto.graph.output.extend(
         onnx.helper.make_tensor_value_info(one, kind, ["B"]) for one, kind in kinds.items()
     )
     onnx.save(proto, tmp_path / "watched.onnx")
     got = outputs(session(tmp_path / "watched.onnx"), np.ones((3, 4, 2)), [0, 3, 4])
-    for one in told:
+    for one in lengths:
         assert got[one].tolist() == [1, 3, 4]
 
 
@@ -294,19 +296,19 @@ def test_the_encoder_alone_has_codes_and_no_decoder(tmp_path):
     assert_same("code", model.transform(given(x, LENGTHS)), got["code"])
     graph = onnx.load(tmp_path / "model.onnx").graph
     assert not [one.name for one in graph.initializer if one.name.startswith("decoders.")]
-    # The same from a file that holds the encoder alone, asked for as a whole.
+    # A file of the encoder alone leads to the same graph.
     model.save(tmp_path / "encoder", part="encoder")
     alone = exported(model_file.read(tmp_path / "encoder"), tmp_path)
     np.testing.assert_array_equal(outputs(alone, x, LENGTHS)["code"], got["code"])
 
 
 @pytest.mark.parametrize("name", AUTOENCODERS)
-def test_files_hold_standard_operators_and_nothing_that_is_not_used(name, tmp_path):
+def test_graphs_have_standard_operators_and_nothing_unused(name, tmp_path):
     export_onnx(randomised(AUTOENCODERS[name]), tmp_path / "model.onnx")
     assert_standard_and_all_of_it_used(tmp_path / "model.onnx")
 
 
-def test_metadata_and_docs_say_what_a_file_is(tmp_path):
+def test_metadata_and_descriptions_are_written(tmp_path):
     windows = unspool.Windows(
         np.random.default_rng(0).normal(size=(40, 2)), 8, 4, feature_names=["load", "oil"]
     )
@@ -327,8 +329,8 @@ def test_metadata_and_docs_say_what_a_file_is(tmp_path):
     assert "units of the data" in docs["x"]
 
 
-def test_what_is_no_model_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"Expected a fitted estimator of unspool's .* got dict"):
+def test_wrong_models_parts_and_paths_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"Expected a fitted unspool estimator .* got dict"):
         export_onnx({}, tmp_path / "model.onnx")
     model = randomised(AUTOENCODERS["repeat"])
     with pytest.raises(InputError, match="unknown `part` 'decoder'"):
@@ -338,11 +340,11 @@ def test_what_is_no_model_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_bound_to_no_steps_is_refused(tmp_path):
+def test_a_model_of_empty_sequences_is_refused(tmp_path):
     model = LSTMAutoencoder(2, decoder="reshape", epochs=1, verbose=0, validation_split=0)
-    contents = model.fit(np.zeros((3, 1, 1))).contents()  # only an older file has no steps
+    contents = model.fit(np.zeros((3, 1, 1))).contents()  # only older files have max_length 0
     model = replace(contents, fitted={**contents.fitted, "max_length": 0})
-    with pytest.raises(InputError, match="fitted on sequences of no steps alone"):
+    with pytest.raises(InputError, match="fitted on empty sequences only"):
         export_onnx(model, tmp_path / "model.onnx")
     export_onnx(model, tmp_path / "model.onnx", part="encoder")
 
@@ -356,16 +358,16 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     assert path.read_bytes() == b"older"
 
 
-def test_a_missing_package_is_told_with_the_way_to_it(tmp_path, monkeypatch):
+def test_a_missing_package_is_reported_with_its_extra(tmp_path, monkeypatch):
     model = randomised(AUTOENCODERS["repeat"])
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as caught:
         export_onnx(model, tmp_path / "model.onnx")
-    assert str(told.value) == 'This needs onnx: pip install "unspool[onnx]"'
+    assert str(caught.value) == 'This needs onnx: pip install "unspool[onnx]"'
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_package_that_lacks_something_itself_says_so(tmp_path, monkeypatch):
+def test_a_package_with_a_missing_dependency_names_that_dependency(tmp_path, monkeypatch):
     (tmp_path / "halfway.py").write_text("import missing_backend")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="missing_backend"):

@@ -33,7 +33,7 @@ TRAILING = ["trailing_score", "trailing_contributions"]
 
 
 def series(model, steps, seed=1):
-    """A series in the units of the model's data, in float32, that becomes wilder."""
+    """A float32 series in the units of the model's data, whose spread grows."""
     rng = np.random.default_rng(seed)
     scaled = rng.normal(size=(steps, model.scaler_.shift.size))
     scaled *= np.linspace(0.5, 2, steps)[:, None]
@@ -41,7 +41,7 @@ def series(model, steps, seed=1):
 
 
 def over(model, **parameters):
-    """A detector over a model as it is."""
+    """A detector with a frozen model."""
     detector = AnomalyDetector(FrozenEstimator(model), **parameters)
     return detector.fit(series(model, 60, seed=0))
 
@@ -63,7 +63,7 @@ def of_steps(windows, steps):
 
 
 def overlapping(windows, steps):
-    """The same for what windows (N, F) have as wholes."""
+    """For each step and feature the mean over the windows that cover the step, of values (N, F)."""
     return np.stack([of_steps(one, steps) for one in windows.T], axis=1)
 
 
@@ -81,21 +81,21 @@ def test_scores_of_a_series_are_those_of_detector_and_runtime(name, tmp_path):
     assert list(got) == [*NAMES, *TRAILING]
     for one in (detector, twin):
         near(got["trailing_score"], one.anomaly_scores(X, "trailing")[8:], "trailing")
-        found = one.detect(X, "trailing").contributions[8:]
-        near(got["trailing_contributions"], found, "contributions")
+        expected = one.detect(X, "trailing").contributions[8:]
+        near(got["trailing_contributions"], expected, "contributions")
         near(overlapping(got["contributions"], 40), one.detect(X, "window").contributions)
         near(of_steps(got["score"], 40), one.anomaly_scores(X, "window"), "window")
-        found = np.log1p(of_steps(got["step_error"], 40)).mean(axis=1)
-        near(found, one.anomaly_scores(X, "step"), "step")
+        scores = np.log1p(of_steps(got["step_error"], 40)).mean(axis=1)
+        near(scores, one.anomaly_scores(X, "step"), "step")
     scaler = detector.model_.scaler_
-    again = scaler.apply(detector.model_.reconstruct(Sequences(windows)))
-    near(scaler.apply(got["reconstruction"]), again, "reconstruction")
+    expected = scaler.apply(detector.model_.reconstruct(Sequences(windows)))
+    near(scaler.apply(got["reconstruction"]), expected, "reconstruction")
     assert {array.dtype for array in got.values()} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("name", ["repeat", "defaults", "patches", "dense model", "sequences"])
-def test_the_first_steps_of_a_series_follow_from_the_errors_of_steps(name, tmp_path):
-    """Padded at the front with copies of the first, which do not count."""
+def test_scores_of_the_first_steps_follow_from_step_errors(name, tmp_path):
+    """The first steps are padded at the front with copies of the first one, which do not count."""
     detector = over(randomised(AUTOENCODERS[name]))
     X = series(detector.model_, 8)  # shorter than a window
     padded = [np.pad(X[:end], ((9 - end, 0), (0, 0)), "edge") for end in range(1, 9)]
@@ -109,10 +109,10 @@ def test_the_first_steps_of_a_series_follow_from_the_errors_of_steps(name, tmp_p
     means = [
         np.average(one[-end:], axis=0, weights=weights[-end:]) for end, one in enumerate(errors, 1)
     ]
-    found = np.log1p(means / trailing[:8]).mean(axis=1)
-    near(found, detector.anomaly_scores(X, "trailing"), "trailing")
-    found = np.log1p(errors[-1, -8:].mean(axis=0) / window).mean()
-    np.testing.assert_allclose(detector.anomaly_scores(X, "window"), found, TOLERANCE)
+    scores = np.log1p(means / trailing[:8]).mean(axis=1)
+    near(scores, detector.anomaly_scores(X, "trailing"), "trailing")
+    score = np.log1p(errors[-1, -8:].mean(axis=0) / window).mean()
+    np.testing.assert_allclose(detector.anomaly_scores(X, "window"), score, TOLERANCE)
 
 
 LOSSES = {
@@ -126,7 +126,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize(
-    ("name", "features"),  # a distribution of one feature has no error
+    ("name", "features"),  # a distribution over one feature has no error
     [
         (name, features)
         for name in LOSSES
@@ -135,8 +135,8 @@ LOSSES = {
     ],
 )
 @pytest.mark.parametrize("make", [LSTMAutoencoder, DenseAutoencoder])
-def test_errors_are_values_of_the_loss(name, make, features, tmp_path):
-    """Against the losses of training as well; cross-entropies have squares in their place."""
+def test_step_errors_are_values_of_the_loss(name, make, features, tmp_path):
+    """They are compared with the losses of training; cross-entropies are replaced by squares."""
     loss = name.partition(",")[0]
     rng = np.random.default_rng(0)
     X = (rng.gamma(0.5, size=(90, features)) * 10.0 ** np.arange(features)).astype(np.float32)
@@ -144,7 +144,7 @@ def test_errors_are_values_of_the_loss(name, make, features, tmp_path):
         X /= X.sum(axis=1, keepdims=True)
     model = make(3, loss=loss, **LOSSES[name], **QUICK)
     detector = AnomalyDetector(model, window=6, random_state=0).fit(X)
-    with torch.no_grad():  # outputs on both sides of 0 and 1, and far from what is meant
+    with torch.no_grad():  # outputs below 0, above 1 and far from the target
         for weight in detector.model_.module_.parameters():
             weight.copy_(torch.from_numpy(rng.normal(0, 0.7, size=weight.shape)))
     windows = cut(X, 6)
@@ -157,17 +157,17 @@ def test_errors_are_values_of_the_loss(name, make, features, tmp_path):
         )
     scaler = detector.model_.scaler_
     target = torch.from_numpy(scaler.apply(windows.astype(np.float64))).float()
-    again = detector.model_.reconstruct(Sequences(windows.astype(np.float64)))
-    prediction = torch.from_numpy(scaler.apply(again)).float()
+    reconstruction = detector.model_.reconstruct(Sequences(windows.astype(np.float64)))
+    prediction = torch.from_numpy(scaler.apply(reconstruction)).float()
     if "beyond" in name:
         assert (prediction < -0.1).any()
         assert (prediction > 1.1).any()
     if loss == "huber":
-        apart = abs(prediction - target)
-        assert (apart < 1).any()
-        assert (apart > 1).any()
-    own = "mse" if "crossentropy" in loss else loss
-    expected = losses.LOSSES[own](prediction, target).numpy() / (RATIO * detector.scales_["step"])
+        difference = abs(prediction - target)
+        assert (difference < 1).any()
+        assert (difference > 1).any()
+    used = "mse" if "crossentropy" in loss else loss
+    expected = losses.LOSSES[used](prediction, target).numpy() / (RATIO * detector.scales_["step"])
     np.testing.assert_allclose(got["step_error"], expected, 1e-4, 1e-4 * expected.std())
     assert expected.std() > 0.1
 
@@ -176,7 +176,7 @@ RAGGED = np.array([9, 4, 1, 7, 9, 2])
 
 
 def of_sequences(model, lengths=RAGGED, seed=0):
-    """A detector of whole sequences, and sequences with NaN past their ends."""
+    """A detector of whole sequences, and sequences with NaN in their padding."""
     values = np.stack([series(model, 9, seed + i) for i in range(len(lengths))])
     detector = AnomalyDetector(FrozenEstimator(model)).fit(Sequences(values, lengths))
     values[np.arange(9) >= lengths[:, None]] = np.nan
@@ -201,7 +201,7 @@ def test_sequences_are_scored_over_their_real_steps(name, tmp_path):
         near(got["contributions"], one.detect(given, "window").contributions, "contributions")
         highest = np.log1p(got["step_error"]).mean(axis=2).max(axis=1)
         near(highest, one.anomaly_scores(given, "step"), "step")
-    for row, length in enumerate(RAGGED):  # each alone, as long as it is
+    for row, length in enumerate(RAGGED):  # each one alone, without padding
         alone = outputs(runs, x[row : row + 1, :length], [length])
         for key in ("score", "contributions"):
             np.testing.assert_allclose(alone[key][0], got[key][row], TOLERANCE)
@@ -214,7 +214,7 @@ def test_sequences_are_scored_over_their_real_steps(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["repeat", "patches, previous", "dense model", "sequences"])
-def test_what_has_no_steps_has_no_score(name, tmp_path):
+def test_empty_sequences_have_the_score_nan(name, tmp_path):
     runs = exported(over(randomised(AUTOENCODERS[name])), tmp_path)
     got = outputs(runs, np.full((3, 4, 2), 5.0), [0, 3, 0])
     for key in ("score", "contributions", *TRAILING):
@@ -226,12 +226,12 @@ def test_what_has_no_steps_has_no_score(name, tmp_path):
     no_steps = outputs(runs, np.zeros((3, 0, 2)), [0, 0, 0])
     assert np.isnan(no_steps["score"]).tolist() == [True] * 3
     assert no_steps["step_error"].shape == (3, 0, 2)
-    nothing = outputs(runs, np.zeros((0, 5, 2)), [])
-    assert [nothing[key].shape for key in NAMES] == [(0, 5, 2), (0,), (0, 2), (0, 5, 2)]
+    no_batch = outputs(runs, np.zeros((0, 5, 2)), [])
+    assert [no_batch[key].shape for key in NAMES] == [(0, 5, 2), (0,), (0, 2), (0, 5, 2)]
 
 
 @pytest.mark.parametrize("name", ["reversed input", "dense model", "sequences"])
-def test_what_stands_past_the_end_is_not_read(name, tmp_path):
+def test_values_in_the_padding_are_ignored(name, tmp_path):
     detector, x = of_sequences(randomised(AUTOENCODERS[name]))
     runs = exported(detector, tmp_path)
     expected = outputs(runs, x, RAGGED)
@@ -240,7 +240,7 @@ def test_what_stands_past_the_end_is_not_read(name, tmp_path):
             np.testing.assert_array_equal(array, expected[label], err_msg=label)
 
 
-def test_a_feature_that_never_moves_and_a_huge_error_are_finite(tmp_path):
+def test_scores_of_a_constant_feature_and_of_a_huge_error_are_finite(tmp_path):
     rng = np.random.default_rng(0)
     X = np.stack([rng.normal(size=80), np.full(80, 3.0)], axis=1).astype(np.float32)
     detector = AnomalyDetector(LSTMAutoencoder(2, **QUICK), window=6, random_state=0).fit(X)
@@ -252,7 +252,7 @@ def test_a_feature_that_never_moves_and_a_huge_error_are_finite(tmp_path):
     near(got["trailing_score"], expected, "trailing")
 
 
-def test_a_value_out_of_all_bounds_has_a_finite_score(tmp_path):
+def test_an_absurdly_large_value_has_a_finite_score(tmp_path):
     detector = over(randomised(AUTOENCODERS["repeat"]))
     X = series(detector.model_, 12)
     X[8, 0] = 1e30
@@ -263,18 +263,18 @@ def test_a_value_out_of_all_bounds_has_a_finite_score(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["repeat", "patches, previous", "dense model", "composite"])
-def test_files_hold_standard_operators_and_nothing_that_is_not_used(name, tmp_path):
+def test_graphs_have_standard_operators_and_nothing_unused(name, tmp_path):
     export_onnx(over(randomised(AUTOENCODERS[name])), tmp_path / "model.onnx")
     assert_standard_and_all_of_it_used(tmp_path / "model.onnx")
 
 
-def test_the_bound_of_a_model_is_that_of_its_detector(tmp_path):
+def test_the_bound_of_a_model_is_in_the_metadata_of_its_detector(tmp_path):
     runs = exported(over(randomised(AUTOENCODERS["dense decoder"])), tmp_path)
-    assert runs.get_modelmeta().custom_metadata_map["most_steps"] == "9"
+    assert runs.get_modelmeta().custom_metadata_map["max_steps"] == "9"
 
 
 @pytest.mark.parametrize("threshold", ["moving", "quantile"])
-def test_metadata_and_docs_say_what_a_file_is(threshold, tmp_path):
+def test_metadata_and_descriptions_are_written(threshold, tmp_path):
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 2)), columns=["load", "oil"])
     model = LSTMAutoencoder(2, **QUICK)
     options = {"window": 8, "kind": "step", "threshold": threshold, "random_state": 0}
@@ -317,14 +317,14 @@ def test_metadata_and_docs_say_what_a_file_is(threshold, tmp_path):
 
 
 @pytest.mark.parametrize("part", ["model", "encoder"])
-def test_parts_of_the_model_are_those_of_the_model_alone(part, tmp_path):
+def test_part_model_of_a_detector_writes_the_file_of_its_model(part, tmp_path):
     model = randomised(AUTOENCODERS["repeat"])
     export_onnx(over(model), tmp_path / "below.onnx", part=part)
     export_onnx(model, tmp_path / "alone.onnx", part=part)
     assert (tmp_path / "below.onnx").read_bytes() == (tmp_path / "alone.onnx").read_bytes()
 
 
-def test_a_file_gives_what_the_detector_gives(tmp_path):
+def test_a_model_file_of_a_detector_is_exported_like_the_detector(tmp_path):
     detector = over(randomised(AUTOENCODERS["repeat"]))
     detector.save(tmp_path / "d.unspool")
     export_onnx(model_file.read(tmp_path / "d.unspool"), tmp_path / "read.onnx")
@@ -332,29 +332,29 @@ def test_a_file_gives_what_the_detector_gives(tmp_path):
     assert (tmp_path / "read.onnx").read_bytes() == (tmp_path / "given.onnx").read_bytes()
 
 
-def test_what_has_no_score_of_windows_is_refused(tmp_path):
+def test_detectors_whose_score_needs_more_than_one_window_are_refused(tmp_path):
     composite = randomised(AUTOENCODERS["composite"])
     whole = AnomalyDetector(FrozenEstimator(composite)).fit(
         np.stack([series(composite, 13, seed) for seed in range(6)])
     )
     refused = {
-        "no detector": (randomised(AUTOENCODERS["repeat"]), "without one; export the part 'model'"),
-        "forecasts": (over(randomised(FORECASTERS["forecaster, dense"])), "over an autoencoder"),
+        "no detector": (randomised(AUTOENCODERS["repeat"]), "needs an AnomalyDetector"),
+        "forecasts": (over(randomised(FORECASTERS["forecaster, dense"])), "with an autoencoder"),
         "codes": (over(randomised(AUTOENCODERS["repeat"]), kind="code"), "another `kind`"),
         "the end is forecast": (whole, "without their last 4 steps"),
     }
     for label, (model, message) in refused.items():
         for part in ("detector",) if label == "no detector" else ("detector", "auto"):
-            with pytest.raises(InputError, match=message) as told:
+            with pytest.raises(InputError, match=message) as caught:
                 export_onnx(model, tmp_path / "model.onnx", part=part)
-            assert "the part 'model'" in str(told.value), label
+            assert "part='model'" in str(caught.value), label
         assert list(tmp_path.iterdir()) == []
     for label, (model, _) in refused.items():
         export_onnx(model, tmp_path / f"{label}.onnx", part="model")
 
 
-def test_a_composite_model_of_windows_and_of_a_future_of_its_own_is_scored_whole(tmp_path):
-    """Only a model that was fitted on sequences with their ends leaves these out."""
+def test_a_composite_model_with_a_separate_future_scores_whole_sequences(tmp_path):
+    """Only a model that was fitted without `y` leaves the end of each sequence out."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(12, 9, 2)).astype(np.float32), rng.normal(size=(12, 3, 2))
     model = LSTMAutoencoder(3, horizon=3, **QUICK).fit(X, y)
@@ -362,7 +362,7 @@ def test_a_composite_model_of_windows_and_of_a_future_of_its_own_is_scored_whole
     near(outputs(exported(detector, tmp_path), X, [9] * 12)["score"], detector.anomaly_scores(X))
 
 
-def test_the_command_writes_a_detector_where_there_is_one(run, tmp_path):
+def test_the_command_exports_a_detector_by_default(run, tmp_path):
     model = randomised(AUTOENCODERS["repeat"])
     detector = over(model)
     detector.save(tmp_path / "d.unspool")
@@ -375,16 +375,16 @@ def test_the_command_writes_a_detector_where_there_is_one(run, tmp_path):
         assert (done.code, done.out, done.err) == (0, "", "")
         export_onnx(detector, tmp_path / "same.onnx", part=part)
         assert (tmp_path / "d.onnx").read_bytes() == (tmp_path / "same.onnx").read_bytes()
-    done = run("export", "--help")
-    assert "auto is detector where MODEL is one" in " ".join(done.out.replace("│", " ").split())
+    text = " ".join(run("export", "--help").out.replace("│", " ").split())
+    assert "auto: detector if MODEL is one, else model" in text
 
 
 @pytest.mark.parametrize("options", [(), ("--part", "detector")])
-def test_the_command_writes_no_keras_file_of_a_detector(options, run, tmp_path):
+def test_the_command_refuses_a_keras_file_of_a_detector(options, run, tmp_path):
     over(randomised(AUTOENCODERS["repeat"])).save(tmp_path / "d.unspool")
     done = run("export", tmp_path / "d.unspool", "-o", tmp_path / "d.keras", *options)
     assert done.code == 1
-    assert "a .keras file holds no detector" in done.err
+    assert "a .keras file cannot hold a detector" in done.err
     assert "--part model" in done.err
     assert [one.name for one in tmp_path.iterdir()] == ["d.unspool"]
 

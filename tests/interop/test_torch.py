@@ -37,7 +37,7 @@ CASES = {**{name: case for name, case in ALL.items() if name not in REFUSED}, **
 
 @pytest.fixture(scope="module")
 def pairs():
-    """Models and their plain modules, each made once."""
+    """A function that returns a model and its plain module; each is made once."""
     made = {}
 
     def pair(name):
@@ -50,13 +50,13 @@ def pairs():
 
 
 def known(name, model):
-    """What a model is given: for a module, `x` is the past, of which nothing is cut off."""
+    """The input of a model without the future, which a module does not cut off."""
     X = {**ALL, **MORE}[name].X
     return model._without_future(X) if getattr(model, "horizon_", 0) else X
 
 
 def inputs(name, model):
-    """x and lengths for a module; what stands past the end of a sequence is no number."""
+    """x and lengths for a module, with NaN in the padding."""
     X = known(name, model)
     if isinstance(X, Sequences):
         values, lengths = X.values.copy(), X.lengths
@@ -68,7 +68,7 @@ def inputs(name, model):
 
 
 def outputs(name, model):
-    """What the estimator gives, by the names that a module has for it."""
+    """The outputs of the estimator, by the keys of the module."""
     X = known(name, model)
     found = {}
     if name in CLASSIFIERS:
@@ -85,7 +85,7 @@ def outputs(name, model):
 
 
 def assert_same(name, model, got):
-    """To 1e-5 of a feature's spread; "code" is not looked at where an estimator has none."""
+    """Equal to 1e-5 of a feature's spread; "code" is not compared if the estimator has none."""
     expected = outputs(name, model)
     assert set(got) == {*expected, "code"}
     for what, one in expected.items():
@@ -98,13 +98,13 @@ def assert_same(name, model, got):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_gives_what_the_estimator_gives(name, pairs):
+def test_the_module_computes_the_outputs_of_the_estimator(name, pairs):
     model, module = pairs(name)
     assert_same(name, model, module(*inputs(name, model)))
 
 
 @pytest.mark.parametrize("name", [*MORE, "composite that reads", "images", "classifier, lstm"])
-def test_the_encoder_alone_gives_codes(name, pairs):
+def test_the_encoder_alone_returns_the_same_codes(name, pairs):
     model, module = pairs(name)
     encoder = to_torch(model, part="encoder")
     x, lengths = inputs(name, model)
@@ -115,16 +115,16 @@ def test_the_encoder_alone_gives_codes(name, pairs):
 
 
 @pytest.mark.parametrize("name", ["reversed_input, both ways, two layers", "state", "variational"])
-def test_steps_are_free_and_padding_says_nothing(name, pairs):
+def test_any_number_of_steps_is_accepted_and_padding_is_ignored(name, pairs):
     _, module = pairs(name)
     x, lengths = torch.from_numpy(RAGGED.values), torch.from_numpy(RAGGED.lengths)
     longer = torch.cat([x, torch.full((len(x), 4, FEATURES), torch.inf)], 1)
     expected, got = module(x, lengths), module(longer, lengths.int())
     torch.testing.assert_close(got["code"], expected["code"], rtol=1e-6, atol=1e-6)
-    again = got["reconstruction"]
-    torch.testing.assert_close(again[:, :STEPS], expected["reconstruction"], rtol=1e-5, atol=1e-5)
-    assert not again[:, STEPS:].any()
-    assert not again[0].any()  # a sequence without a step
+    sequences, target = got["reconstruction"], expected["reconstruction"]
+    torch.testing.assert_close(sequences[:, :STEPS], target, rtol=1e-5, atol=1e-5)
+    assert not sequences[:, STEPS:].any()
+    assert not sequences[0].any()  # an empty sequence
     one = module(x[1:2], lengths[1:2])["code"]
     torch.testing.assert_close(one, expected["code"][1:2], rtol=1e-5, atol=1e-6)
 
@@ -145,7 +145,7 @@ print(json.dumps(found))
 """
 
 
-def test_a_pickled_module_runs_where_there_is_no_unspool(pairs, tmp_path):
+def test_a_pickled_module_runs_without_unspool(pairs, tmp_path):
     paths = []
     for i, name in enumerate(SAVED):
         model, module = pairs(name)
@@ -205,12 +205,12 @@ STATES = {
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_states_have_the_names_that_are_promised(name, pairs):
+def test_state_dicts_have_the_documented_names(name, pairs):
     _, module = pairs(name)
     assert sorted(module.state_dict()) == sorted(["shift", "scale", *STATES[name]])
 
 
-def test_the_weights_are_those_of_an_lstm(pairs):
+def test_the_weights_load_into_a_torch_lstm(pairs):
     model, module = pairs("reversed_input, both ways, two layers")
     trained = copy.deepcopy(model.module_).cpu()
     state, ours = module.state_dict(), trained.state_dict()
@@ -226,7 +226,7 @@ def test_the_weights_are_those_of_an_lstm(pairs):
             getattr(encoder, f"{name}_l0{end}").data = state[
                 f"encoder.lstm.0.{direction}.{name}_l0"
             ]
-    x = torch.from_numpy(RAGGED.values[1:2])  # of all steps
+    x = torch.from_numpy(RAGGED.values[1:2])  # without padding
     scaled = ((x - state["shift"]) / state["scale"]).float()
     states, _ = trained.encoder.lstm.stack()[0][0](scaled)
     torch.testing.assert_close(encoder(scaled)[0][..., :3], states, rtol=1e-5, atol=1e-6)
@@ -236,13 +236,13 @@ def test_the_weights_are_those_of_an_lstm(pairs):
     assert not state["encoder.lstm.0.0.bias_hh_l0"].any()
 
 
-def test_modules_are_those_of_torch(pairs):
+def test_all_submodules_are_classes_of_torch(pairs):
     for name in SAVED:
         kinds = {type(module).__module__ for module in pairs(name)[1].modules()}
         assert {kind.partition(".")[0] for kind in kinds} == {"torch"}
 
 
-def test_it_learns_on(pairs):
+def test_gradients_reach_all_weights(pairs):
     _, module = pairs("state")
     x, lengths = torch.from_numpy(RAGGED.values), torch.from_numpy(RAGGED.lengths)
     inside = torch.arange(STEPS) < lengths[:, None]
@@ -254,7 +254,7 @@ def test_it_learns_on(pairs):
     module.zero_grad()
 
 
-def test_it_runs_in_double_precision():
+def test_the_module_runs_in_double_precision():
     model = ALL["state"].fit()
     x, lengths = inputs("state", model)
     codes = to_torch(model, part="encoder").double()(x, lengths)
@@ -262,7 +262,7 @@ def test_it_runs_in_double_precision():
     np.testing.assert_allclose(codes.detach(), model.transform(RAGGED), rtol=1e-5, atol=1e-6)
 
 
-def test_a_module_is_made_of_contents_as_well(pairs):
+def test_contents_are_converted_like_their_estimator(pairs):
     model, module = pairs("composite")
     x, lengths = inputs("composite", model)
     for contents, part, names in [
@@ -277,13 +277,12 @@ def test_a_module_is_made_of_contents_as_well(pairs):
 
 
 PREVIOUS = (
-    "A reconstruction by decoder={!r} reads its own output for as many steps as the input has, "
-    "which no plain module can; part='encoder' leaves it out. Use the estimator, or "
-    "`unspool.runtime`."
+    "decoder={!r} reads its own output step by step, but a traced module needs a fixed number of "
+    "steps; part='encoder' converts the encoder alone. Use the estimator, unspool.runtime or ONNX."
 )
 CELLS = (
-    "PyTorch's LSTM has tanh cells with sigmoid gates only; this model has activation={!r} with "
-    "recurrent_activation={!r}. Use the estimator, or `unspool.runtime`."
+    "torch.nn.LSTM supports activation='tanh' and recurrent_activation='sigmoid' only, but this "
+    "model has {!r} and {!r}. Use the estimator, unspool.runtime or ONNX."
 )
 
 
@@ -296,27 +295,27 @@ CELLS = (
         ("hard gates", CELLS.format("tanh", "hard_sigmoid")),
     ],
 )
-def test_what_cannot_be_plain_is_refused_by_name(name, message):
+def test_unsupported_decoders_and_cells_are_refused(name, message):
     with pytest.raises(InputError) as caught:
         to_torch(ALL[name].fit())
     assert str(caught.value) == message
 
 
-def test_of_a_model_that_reads_its_own_output_the_encoder_is_plain():
+def test_the_encoder_of_an_autoregressive_model_is_converted():
     model = ALL["previous"].fit()
     for of in (model, model.contents()):
         codes = to_torch(of, part="encoder")(*inputs("previous", model))
         np.testing.assert_allclose(codes.detach(), model.transform(RAGGED), rtol=1e-5, atol=1e-6)
-    with pytest.raises(InputError, match="PyTorch's LSTM has tanh cells"):
+    with pytest.raises(InputError, match=r"torch.nn.LSTM supports activation='tanh'"):
         to_torch(ALL["relu"].fit(), part="encoder")
 
 
-def test_bounds_and_parts_are_looked_at(pairs):
+def test_too_long_sequences_and_unknown_parts_are_refused(pairs):
     model, module = pairs("dense sequences")
     x = torch.zeros(2, STEPS + 1, FEATURES)
     with pytest.raises(AssertionError) as caught:
         module(x, torch.tensor([1, 2]))
-    assert str(caught.value) == "Expected sequences of at most 9 steps, got more."
+    assert str(caught.value) == "This model accepts sequences of at most 9 steps; shorten them."
     with pytest.raises(InputError, match=r"unknown `part` 'decoder'"):
         to_torch(model, part="decoder")
     short = module(x[:, :2] + 1, torch.tensor([1, 2]))["reconstruction"]

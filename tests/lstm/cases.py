@@ -1,8 +1,8 @@
 """An LSTM layer with random arguments, run by a backend and by the NumPy reference.
 
-Every run gives the three results and, for random gradients of these, the gradient of every
-argument, as NumPy arrays by name. Numbers are drawn as float32, so that one reference, computed in
-float64, is the truth for both dtypes.
+Every run returns the three results and, for random gradients of these, the gradient of every
+argument, as NumPy arrays by name. Values are drawn as float32, so that one reference, computed in
+float64, holds for both dtypes.
 """
 
 import functools
@@ -28,9 +28,9 @@ SERVED = [
 
 @dataclass(frozen=True)
 class Case:
-    """What to run: batch, steps, features, units and context; `scale` is that of x.
+    """What to run: batch, steps, features, units and width of the context; `scale` multiplies x.
 
-    With `ragged` the first sequence has no step and the last one all of them.
+    With `ragged`, the first sequence has no step and the last one has all steps.
     """
 
     B: int
@@ -62,7 +62,7 @@ def draw(case):
     """Draw the arguments, a gradient for every result, and the lengths."""
     rng = np.random.default_rng([case.B, case.T, case.H])
     B, T, F, H, C = case.B, case.T, case.F, case.H, case.C
-    small = 0.3 if "relu" in case.cell else 1.0  # their states grow from step to step
+    small = 0.3 if "relu" in case.cell else 1.0  # the states of ReLU cells grow at every step
 
     def normal(*shape, scale=1.0):
         return (scale * rng.normal(size=shape)).astype(np.float32).astype(np.float64)
@@ -89,7 +89,7 @@ def draw(case):
 
 @functools.cache
 def expected(case):
-    """What the reference says."""
+    """Results and gradients of the reference."""
     arguments, cotangents, lengths = draw(case)
     first, named = split(arguments)
     more = {"lengths": lengths, "steps": case.T, **case.options}
@@ -99,7 +99,7 @@ def expected(case):
 
 
 def tensors(case, dtype=torch.float64):
-    """The same as tensors: those that have gradients, the gradients of the results, the lengths."""
+    """Return the arguments, the gradients of the results and the lengths of a case as tensors."""
     arguments, cotangents, lengths = draw(case)
     return (
         {n: torch.tensor(a, dtype=dtype, requires_grad=True) for n, a in arguments.items()},
@@ -109,19 +109,19 @@ def tensors(case, dtype=torch.float64):
 
 
 def call(backend, inputs, lengths, case, **more):
-    """Run the backend, and make sure that it is the one that ran."""
+    """Run the backend, and make sure that no other backend ran."""
     first, named = split(inputs)
     module = BACKENDS[backend]
     with patch.object(module, "run", wraps=module.run) as ran:
         results = lstm(
             *first, **named, lengths=lengths, steps=case.T, **case.options, backend=backend, **more
         )
-    assert ran.call_count == 1, f"{backend} was asked for and did not run"
+    assert ran.call_count == 1, f"{backend} was requested and did not run"
     return results
 
 
 def run(backend, case, dtype=torch.float64, **replaced):
-    """Results and gradients of a backend; `replaced` are other arguments than the case draws."""
+    """Return results and gradients of a backend; `replaced` are used instead of drawn arguments."""
     inputs, cotangents, lengths = tensors(case, dtype)
     inputs |= replaced
     results = call(backend, inputs, lengths, case)
@@ -136,7 +136,7 @@ def run(backend, case, dtype=torch.float64, **replaced):
 
 
 def check(backend, case, dtype=torch.float64, scale=1.0):
-    """Compare a backend with the reference, and the compiled one without gradients with itself."""
+    """Compare a backend with the reference, and "compiled" also with itself without gradients."""
     got = run(backend, case, dtype)
     if backend == "compiled":
         inputs, _, lengths = tensors(case, dtype)
@@ -148,7 +148,7 @@ def check(backend, case, dtype=torch.float64, scale=1.0):
 
 
 def assert_same(one, other):
-    """Hold two runs against each other: equal to the last bit."""
+    """Assert that two runs are equal to the last bit."""
     assert one.keys() == other.keys()
     for label in one:
         np.testing.assert_array_equal(other[label], one[label], err_msg=label)

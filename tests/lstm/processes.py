@@ -1,4 +1,4 @@
-"""Python code run in a process of its own."""
+"""Python code in another process."""
 
 import json
 import os
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def in_process(code, **environment):
-    """Run `code` with these variables of the environment; what its last line prints, as JSON."""
+    """Run `code` with these environment variables; return its last printed line, read as JSON."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The compiled activations: how near they are to the truth, and what becomes of extremes."""
+"""The compiled activations: their accuracy, and their values at extremes and NaN."""
 
 import numba
 import numpy as np
@@ -16,7 +16,7 @@ gate_functions = pytest.mark.parametrize("hard", [0, 1], ids=["sigmoid", "hard_s
 
 @numba.njit(error_model="numpy")
 def all_of(gates, out, count, relu, hard, like):
-    """Rows of `out`: the four gates, φ of the third alone, and the slopes at what came out."""
+    """Fill the rows of `out`: four gates, φ of the third sum, and the slopes there."""
     x, y = pointer(gates, like), pointer(out, like)
     for k in range(0, count, lanes_of(x)):
         i, f, g, o = gates_of(
@@ -38,7 +38,7 @@ def run(i, f, g, o, relu=0, hard=0):
 
 
 def dense(dtype, count=1 << 16):
-    """Four rows of the same numbers, each in an order of its own."""
+    """Return four rows of the same numbers, each in another order."""
     rng = np.random.default_rng(0)
     ends = [np.linspace(-25, 25, count // 2), np.geomspace(1e-42, 40, count // 4)]
     numbers = np.concatenate([*ends, -ends[1]]).astype(dtype)
@@ -53,14 +53,14 @@ def ulps(expected, got):
     return np.abs((got - expected) / np.spacing(np.abs(expected).astype(got.dtype))).max()
 
 
-def test_tanh_in_float32_is_right_to_a_few_units_in_the_last_place():
+def test_tanh_in_float32_is_accurate_to_a_few_units_in_the_last_place():
     gates = dense(np.float32)
     got, expected = run(*gates), np.tanh(gates[2].astype(np.float64))
     assert ulps(expected, got["φ"]) < 6
     assert ulps(expected, got["g"]) < 8
 
 
-def test_tanh_in_float64_is_right_to_rounding():
+def test_tanh_in_float64_is_accurate_to_rounding():
     gates = dense(np.float64)
     got, expected = run(*gates), np.tanh(gates[2].astype(np.longdouble))
     for name in ("φ", "g"):
@@ -69,7 +69,7 @@ def test_tanh_in_float64_is_right_to_rounding():
 
 @functions
 @pytest.mark.parametrize(("dtype", "allowed"), [(np.float32, 3e-7), (np.float64, 2e-16)])
-def test_sigmoid_is_right_to_rounding(dtype, allowed, relu):
+def test_sigmoid_is_accurate_to_rounding(dtype, allowed, relu):
     i, f, g, o = dense(dtype)
     got = run(i, f, g, o, relu)
     for name, x in (("i", i), ("f", f), ("o", o)):
@@ -78,7 +78,7 @@ def test_sigmoid_is_right_to_rounding(dtype, allowed, relu):
 
 @functions
 @dtypes
-def test_the_hard_sigmoid_is_right_to_rounding(dtype, relu):
+def test_the_hard_sigmoid_is_accurate_to_rounding(dtype, relu):
     i, f, g, o = dense(dtype)
     got = run(i, f, g, o, relu, hard=1)
     for name, x in (("i", i), ("f", f), ("o", o)):
@@ -97,8 +97,8 @@ def test_relu_is_exact(dtype, hard):
 
 @gate_functions
 @dtypes
-def test_nothing_leaves_its_range(dtype, hard):
-    for factor in (1, 30):  # rounding goes up for one in some thousands only
+def test_values_stay_within_their_range(dtype, hard):
+    for factor in (1, 30):  # only one in some thousands is rounded up
         got = run(*(factor * x for x in dense(dtype, 1 << 20)), hard=hard)
         for name in ("g", "φ"):
             assert np.abs(got[name]).max() <= 1
@@ -110,7 +110,7 @@ def test_nothing_leaves_its_range(dtype, hard):
 @functions
 @gate_functions
 @dtypes
-def test_extremes(dtype, relu, hard):
+def test_extreme_inputs_give_the_limits(dtype, relu, hard):
     for sign in (1, -1):
         x = np.array([*EXTREMES, 0, 0, 0], dtype) * dtype(sign)
         got = run(x, x, x, x, relu, hard)
@@ -124,7 +124,7 @@ def test_extremes(dtype, relu, hard):
 @functions
 @gate_functions
 @dtypes
-def test_what_is_not_a_number_stays_so(dtype, relu, hard):
+def test_nan_stays_nan(dtype, relu, hard):
     x = np.linspace(-5, 5, 32, dtype=dtype)
     x[7] = np.nan
     got = run(x, x, x, x, relu, hard)
@@ -136,7 +136,7 @@ def test_what_is_not_a_number_stays_so(dtype, relu, hard):
 @functions
 @gate_functions
 @dtypes
-def test_slopes_are_those_of_what_came_out(dtype, relu, hard):
+def test_slopes_are_those_at_the_values(dtype, relu, hard):
     got = run(*dense(dtype), relu, hard)
     i, phi = got["i"], got["φ"]
     expected = ((i > 0) & (i < 1)) / dtype(6) if hard else i * (1 - i)

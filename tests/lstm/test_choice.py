@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from tests.lstm.cases import Case, split, tensors
+from unspool import _types
 from unspool.errors import InputError
-from unspool.lstm import BACKENDS, Call, Choice, choose, lstm
+from unspool.lstm import BACKENDS, Call, Choice, choose, lstm, reference
 from unspool.lstm.backends import compiled
+from unspool.lstm.pooling import STATISTICS
 from unspool.nn import LSTMLayer
 
 
@@ -119,3 +121,17 @@ def test_without_x_the_number_of_steps_is_required():
     assert str(caught.value) == (
         "`x` is None; then `steps` is required, and `context` or `h0` for the batch size."
     )
+
+
+@pytest.mark.parametrize(
+    ("literal", "served"),
+    [
+        (_types.BackendName, BACKENDS),
+        (_types.CellActivationName, reference.ACTIVATIONS),
+        (_types.GateActivationName, reference.RECURRENT_ACTIVATIONS),
+        (_types.StatisticName, STATISTICS),
+    ],
+    ids=["backends", "activations", "recurrent activations", "statistics"],
+)
+def test_the_types_of_names_list_all_names_that_are_served(literal, served):
+    assert sorted(_types.names(literal)) == sorted(served)

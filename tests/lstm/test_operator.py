@@ -1,4 +1,4 @@
-"""The compiled backend as a PyTorch operator: traced, differentiated, refusing what does not fit."""
+"""The compiled backend as a PyTorch operator: tracing, gradients, and what it refuses."""
 
 from dataclasses import replace
 
@@ -56,11 +56,11 @@ def test_the_operators_pass_the_checks_of_pytorch(case, monkeypatch):
         h, _, _, pooled, reserve = torch.ops.unspool.lstm(*given[:-1], list(STATISTICS))
     x, w_ih, w_hh, _, *others = (one.detach() if hasattr(one, "detach") else one for one in given)
     flags = given[-2]
-    for wanted, grad_pooled in ((True, None), (False, None), (True, torch.ones_like(pooled))):
+    for needed, grad_pooled in ((True, None), (False, None), (True, torch.ones_like(pooled))):
         torch.library.opcheck(
             torch.ops.unspool.lstm_backward.default,
             (*cotangents, grad_pooled, x, w_ih, w_hh, *others[:-3], h, pooled, reserve, flags,
-             list(STATISTICS), wanted),
+             list(STATISTICS), needed),
         )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.close import assert_close
-from unspool.blueprint.parts import POOLINGS, VARIANCE_FLOOR
+from unspool.blueprint.layers import POOLINGS, VARIANCE_FLOOR
 from unspool.lstm import pooling
 from unspool.nn import LSTMEncoder
 from unspool.runtime.pooling import RunningPool, pooled, pooled_parts
@@ -16,15 +16,15 @@ B, T, S = len(LENGTHS), 7, 3
 
 
 def states(dtype=torch.float64, seed=0):
-    """States whose last real one is held past the end of a sequence, and the last ones."""
+    """Draw states, and take the last real one of each sequence."""
     generator = torch.Generator().manual_seed(seed)
     h = torch.randn(B, T, S, generator=generator, dtype=dtype)
     last = torch.stack([one[max(n - 1, 0)] * (n > 0) for one, n in zip(h, LENGTHS, strict=True)])
     return h, last
 
 
-def defined(statistics, h, last, lengths=None):
-    """Side by side, as an encoder has them."""
+def by_torch(statistics, h, last, lengths=None):
+    """Return the statistics concatenated, as an encoder uses them."""
     return pooling.pooled(statistics, h, last, lengths).flatten(1)
 
 
@@ -41,7 +41,7 @@ def by_hand(h, last, statistics=STATISTICS):
 @pytest.mark.parametrize("name", POOLINGS)
 def test_each_statistic_is_that_of_the_real_steps(name):
     h, last = states()
-    found = defined(POOLINGS[name], h, last, torch.from_numpy(LENGTHS))
+    found = by_torch(POOLINGS[name], h, last, torch.from_numpy(LENGTHS))
     np.testing.assert_allclose(found, by_hand(h, last, POOLINGS[name]), rtol=1e-12, atol=1e-12)
 
 
@@ -49,18 +49,18 @@ def test_without_lengths_all_steps_are_real():
     h, last = states()
     full = torch.full((B,), T)
     np.testing.assert_allclose(
-        defined(STATISTICS, h, last), defined(STATISTICS, h, last, full), rtol=1e-12
+        by_torch(STATISTICS, h, last), by_torch(STATISTICS, h, last, full), rtol=1e-12
     )
 
 
-def test_what_stands_past_the_end_changes_neither_value_nor_gradient():
+def test_states_past_the_end_change_neither_value_nor_gradient():
     results = []
-    for rubbish in (0.0, 1e6):
+    for filling in (0.0, 1e6):
         h, last = states()
         past = torch.arange(T) >= torch.from_numpy(LENGTHS)[:, None]
-        h[past] = rubbish
+        h[past] = filling
         h.requires_grad_()
-        found = defined(STATISTICS, h, last, torch.from_numpy(LENGTHS))
+        found = by_torch(STATISTICS, h, last, torch.from_numpy(LENGTHS))
         (found * torch.arange(found.numel()).reshape(found.shape)).sum().backward()
         assert (h.grad[past] == 0).all()
         results.append((found.detach().numpy(), h.grad.numpy()))
@@ -68,29 +68,29 @@ def test_what_stands_past_the_end_changes_neither_value_nor_gradient():
     np.testing.assert_array_equal(*[gradient for _, gradient in results])
 
 
-def test_gradients_against_finite_differences():
+def test_gradients_are_those_of_finite_differences():
     h, last = states()
     lengths = torch.from_numpy(LENGTHS)
     torch.autograd.gradcheck(
-        lambda h, last: defined(STATISTICS, h, last, lengths), (h.requires_grad_(), last)
+        lambda h, last: by_torch(STATISTICS, h, last, lengths), (h.requires_grad_(), last)
     )
 
 
 def test_constant_states_have_a_finite_gradient():
     h = torch.ones(2, T, S, requires_grad=True)
-    defined(("std",), h, h[:, -1]).sum().backward()
+    by_torch(("std",), h, h[:, -1]).sum().backward()
     assert torch.isfinite(h.grad).all()
 
 
 @pytest.mark.parametrize("steps", [0, 1])
-def test_short_batches(steps):
+def test_sequences_without_steps_have_the_last_state_and_no_deviation(steps):
     h = torch.ones(2, steps, S)
-    found = defined(STATISTICS, h, torch.full((2, S), 2.0), torch.zeros(2, dtype=torch.int64))
+    found = by_torch(STATISTICS, h, torch.full((2, S), 2.0), torch.zeros(2, dtype=torch.int64))
     np.testing.assert_array_equal(found, np.repeat([[2, 2, 2, 2, 0]], 2, 0).repeat(S, 1))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_the_same_bits_alone_and_among_others_and_whatever_the_padding(dtype):
+def test_a_sequence_has_the_same_bits_alone_and_in_a_padded_batch(dtype):
     generator = torch.Generator().manual_seed(0)
     h = torch.randn(60, 70, 5, generator=generator, dtype=dtype)
     lengths = torch.arange(60) + 11
@@ -102,7 +102,7 @@ def test_the_same_bits_alone_and_among_others_and_whatever_the_padding(dtype):
             np.testing.assert_array_equal(found[0], among[row])
 
 
-PARTS = {  # of sequences of these lengths, cut into three: first steps and ends
+PARTS = {  # first step and end of three parts, for sequences of these lengths
     7: [(0, 2), (2, 4), (4, 7)],
     4: [(0, 1), (1, 2), (2, 4)],
     2: [(0, 1), (0, 1), (1, 2)],
@@ -110,7 +110,7 @@ PARTS = {  # of sequences of these lengths, cut into three: first steps and ends
 }
 
 
-def test_statistics_of_parts():
+def test_statistics_of_parts_are_those_of_their_steps():
     h, _ = states()
     names = ("mean", "max", "min", "std")
     found = pooling.pooled_parts(names, h, 3, torch.from_numpy(LENGTHS))
@@ -138,9 +138,9 @@ def test_parts_of_no_steps_are_zero(steps):
     np.testing.assert_array_equal(twin, np.zeros((2, 6 * S)))
 
 
-def test_numpy_gives_the_same():
+def test_the_runtime_computes_the_same_statistics():
     h, last = (each.float() for each in states())
-    expected = defined(STATISTICS, h, last, torch.from_numpy(LENGTHS))
+    expected = by_torch(STATISTICS, h, last, torch.from_numpy(LENGTHS))
     past = np.arange(T)[:, None] >= LENGTHS
     columns = np.where(past[:, None], 0, h.numpy().transpose(1, 2, 0)).astype(np.float32)
     found = pooled(STATISTICS, columns, last.numpy(), LENGTHS)
@@ -149,7 +149,7 @@ def test_numpy_gives_the_same():
 
 
 @pytest.mark.parametrize("series", [None, 2])
-def test_one_step_at_a_time_gives_the_same(series):
+def test_running_statistics_are_those_of_the_steps_so_far(series):
     h = np.random.default_rng(0).normal(size=(T, S, 2)).astype(np.float32) + 100
     pool = RunningPool(STATISTICS)
     which = 0 if series is None else slice(None)
@@ -161,14 +161,14 @@ def test_one_step_at_a_time_gives_the_same(series):
         np.testing.assert_allclose(pool.pooled(last), expected, rtol=1e-4)
 
 
-def test_before_the_first_step():
+def test_before_the_first_step_running_statistics_are_zero():
     found = RunningPool(STATISTICS).pooled(np.zeros((1, S), np.float32))
     np.testing.assert_array_equal(found, np.zeros((1, 5 * S)))
 
 
 @pytest.mark.parametrize("name", POOLINGS)
 @pytest.mark.parametrize("backend", ["compiled", "torch", "stepwise"])
-def test_an_encoder_gives_the_same_on_every_backend(name, backend):
+def test_an_encoder_computes_the_same_codes_on_every_backend(name, backend):
     from unspool.nn import Cell
 
     def encoder(backend):

@@ -70,7 +70,7 @@ RUNS = {
         CHECKED + "check_all(torch.float32); print(threads.count())",
         {"OMP_NUM_THREADS": "1"},
     ),
-    "no folder": (  # a file stands where it should be, which stops even the superuser
+    "no folder": (  # a file is in its place, which stops even the superuser
         CHECKED + "check_all(torch.float32); print('[]')",
         {"NUMBA_CACHE_DIR": os.path.join(__file__, "kernels")},
     ),

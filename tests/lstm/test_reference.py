@@ -1,4 +1,4 @@
-"""The reference itself: the equations gate by gate, finite differences, torch.nn.LSTM."""
+"""The reference compared with equations gate by gate, finite differences and torch.nn.LSTM."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from unspool.lstm import reference
 
 B, T, F, C, H = 4, 6, 2, 3, 3
 RAGGED = np.array([T, 0, 4, 1])
-# Central differences over 1e-5 are right to about 1e-9: from the third derivative, and from the
-# rounding of a loss of about 10. The tolerance is then 1e-8.
+# Central differences over 1e-5 are accurate to about 1e-9, limited by the third derivative and by
+# the rounding of a loss of about 10. The tolerance is then 1e-8.
 STEP, DIFFERENCES = 1e-5, 1e4
 
 cells = pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_one_step_is_the_equations_with_gates_in_the_order_i_f_c_o():
     assert_close("h", sigma(o) * np.tanh(c), h_n[0, 0])
 
 
-def test_equals_torch_nn_lstm():
+def test_results_equal_those_of_torch_nn_lstm():
     torch.manual_seed(0)
     module = torch.nn.LSTM(3, 5, batch_first=True, dtype=torch.float64)
     x = torch.randn(4, 9, 3, dtype=torch.float64)
@@ -78,7 +78,7 @@ def test_sigmoid_never_overflows(x):
 
 
 def draw(T=T, seed=0):
-    """Draw every argument, and a gradient for every result."""
+    """Draw all arguments, and a gradient for each result."""
     rng = np.random.default_rng(seed)
     shapes = {
         "x": (B, T, F),
@@ -104,7 +104,7 @@ def call(function, arguments, **more):
 
 
 def differences(arguments, cotangents, **options):
-    """Central differences of Σ results × cotangents, one number of one argument at a time."""
+    """Compute central differences of Σ results × cotangents for each number of each argument."""
 
     def loss():
         results = call(reference.forward, arguments, **options)
@@ -234,12 +234,12 @@ def test_gradients_equal_those_of_torch_nn_lstm():
 
 
 @directions
-@pytest.mark.parametrize("rubbish", [np.nan, np.inf, 1e300])
-def test_what_stands_in_the_padding_is_never_read(rubbish, reverse):
+@pytest.mark.parametrize("filling", [np.nan, np.inf, 1e300])
+def test_values_in_the_padding_are_never_read(filling, reverse):
     arguments, cotangents = draw()
     options = {"lengths": RAGGED, "reverse": reverse}
     padding = np.arange(T) >= RAGGED[:, None]
-    poisoned = dict(arguments, x=np.where(padding[:, :, None], rubbish, arguments["x"]))
+    poisoned = dict(arguments, x=np.where(padding[:, :, None], filling, arguments["x"]))
 
     results = [call(reference.forward, one, **options) for one in (arguments, poisoned)]
     for label, one, other in zip(("h", "h_n", "c_n"), *results, strict=True):
@@ -256,7 +256,7 @@ def test_what_stands_in_the_padding_is_never_read(rubbish, reverse):
 @directions
 @cells
 def test_the_amount_of_padding_changes_no_gradient(cell, reverse):
-    """A gradient of `h` past the end of a sequence counts as one of its last state."""
+    """A gradient of `h` past the end of a sequence adds to that of its final state."""
     arguments, cotangents = draw()
     options = {**cell, "reverse": reverse, "lengths": RAGGED}
     more = np.random.default_rng(1).normal(size=(B, 3, H))
@@ -333,7 +333,7 @@ def test_slopes_are_those_of_autograd_and_are_zero_at_a_kink(name, torch_functio
     assert_close(f"slope of {name}", x.grad, reference.SLOPES[name](got))
 
 
-def test_backward_leaves_what_it_was_given_as_it_was():
+def test_backward_does_not_modify_its_arguments():
     arguments, cotangents = draw()
     everything = arguments | cotangents
     before = {name: array.copy() for name, array in everything.items()}

@@ -1,4 +1,4 @@
-"""What must not change a bit of what the compiled backend computes."""
+"""What must not change a bit of the results of the compiled backend."""
 
 from dataclasses import replace
 from unittest.mock import patch
@@ -15,7 +15,7 @@ from unspool.lstm.pooling import STATISTICS
 from unspool.lstm.prepared import TILE_VECTORS
 
 CASE = Case(257, 20, 3, 10, 5, ragged=True)
-OWN = ("x", "context", "h0", "c0")  # arguments that each sequence has for itself
+PER_SEQUENCE = ("x", "context", "h0", "c0")  # arguments with a row for each sequence
 cases = pytest.mark.parametrize(
     "case",
     [
@@ -39,17 +39,17 @@ def threads():
 
 @dtypes
 @cases
-def test_a_sequence_alone_and_among_others(case, dtype):
+def test_a_sequence_has_the_same_bits_alone_and_in_a_batch(case, dtype):
     among = run("compiled", case, dtype)
     inputs, cotangents, lengths = tensors(case, dtype)
     for row in (0, 1, 31, 32, 100, 256):
-        own = slice(row, row + 1)
-        alone = {n: one[own] if n in OWN else one for n, one in inputs.items()}
-        results = call("compiled", alone, None if lengths is None else lengths[own], case)
-        wanted = [alone[name] for name in OWN]
-        gradients = torch.autograd.grad(results, wanted, [one[own] for one in cotangents])
-        got = labelled(results, dict(zip(OWN, gradients, strict=True)))
-        assert_same({label: among[label][own] for label in got}, got)
+        rows = slice(row, row + 1)
+        alone = {n: one[rows] if n in PER_SEQUENCE else one for n, one in inputs.items()}
+        results = call("compiled", alone, None if lengths is None else lengths[rows], case)
+        needed = [alone[name] for name in PER_SEQUENCE]
+        gradients = torch.autograd.grad(results, needed, [one[rows] for one in cotangents])
+        got = labelled(results, dict(zip(PER_SEQUENCE, gradients, strict=True)))
+        assert_same({label: among[label][rows] for label in got}, got)
 
 
 WANTED = [
@@ -71,27 +71,27 @@ FEW_OPTIONS = [
 @dtypes
 @pytest.mark.parametrize("options", FEW_OPTIONS, ids=str)
 @cases
-def test_a_few_sequences_without_gradients_and_many(case, options, dtype):
-    """Few are laid out otherwise, see `operators.small_batch`."""
+def test_without_gradients_a_small_batch_has_the_bits_of_a_large_one(case, options, dtype):
+    """Small batches have another layout, see `small_batch`."""
     case = replace(case, **options)
     inputs, _, lengths = tensors(case, dtype)
     for more in WANTED:
         with torch.no_grad():
             among = call("compiled", inputs, lengths, case, **more)
             for first, last in ((0, 1), (1, 2), (2, 5), (5, 13), (200, 224), (256, 257)):
-                own = slice(first, last)
-                few = {n: one[own] if n in OWN else one for n, one in inputs.items()}
+                rows = slice(first, last)
+                few = {n: one[rows] if n in PER_SEQUENCE else one for n, one in inputs.items()}
                 with patch.object(small_batch, "forward", wraps=small_batch.forward) as ran:
                     got = call(
                         "compiled",
                         few,
-                        None if lengths is None else lengths[own],
+                        None if lengths is None else lengths[rows],
                         case,
                         **more,
                     )
                 assert ran.called == (last - first <= operators.SMALL_BATCH * lanes(dtype))
                 for name, one, other in zip(RESULTS, among, got, strict=True):
-                    np.testing.assert_array_equal(other, one[own], err_msg=name)
+                    np.testing.assert_array_equal(other, one[rows], err_msg=name)
 
 
 def lanes(dtype):
@@ -100,7 +100,7 @@ def lanes(dtype):
 
 @dtypes
 @cases
-def test_the_number_of_threads(case, dtype, threads):
+def test_the_number_of_threads_changes_no_bit(case, dtype, threads):
     threads(1)
     one = run("compiled", case, dtype)
     for number in (2, 5):
@@ -110,13 +110,17 @@ def test_the_number_of_threads(case, dtype, threads):
 
 @dtypes
 @cases
-def test_statistics_alone_and_among_others_on_any_number_of_threads(case, dtype, threads):
+def test_statistics_have_the_same_bits_in_any_batch_and_on_any_number_of_threads(
+    case, dtype, threads
+):
     threads(1)
     among = pooled(case, dtype)
     for number, rows in ((2, slice(None)), (5, slice(None)), (1, slice(31, 32)), (1, slice(9, 99))):
         threads(number)
         got = pooled(case, dtype, rows)
-        for name in got if rows == slice(None) else ("pooled", *(f"gradient of {n}" for n in OWN)):
+        for name in (
+            got if rows == slice(None) else ("pooled", *(f"gradient of {n}" for n in PER_SEQUENCE))
+        ):
             right = among[name] if rows == slice(None) else among[name][rows]
             np.testing.assert_array_equal(got[name], right, err_msg=name)
 
@@ -125,7 +129,8 @@ def pooled(case, dtype, rows=slice(None), padding=0):
     """Statistics of some of the sequences, and the gradients of all arguments."""
     inputs, cotangents, lengths = tensors(case, dtype)
     given = {
-        n: (one[rows] if n in OWN else one).detach().requires_grad_() for n, one in inputs.items()
+        n: (one[rows] if n in PER_SEQUENCE else one).detach().requires_grad_()
+        for n, one in inputs.items()
     }
     if padding:
         lengths = torch.full((case.B,), case.T) if lengths is None else lengths
@@ -142,7 +147,7 @@ def pooled(case, dtype, rows=slice(None), padding=0):
 
 
 @cases
-def test_statistics_whatever_the_amount_of_padding(case):
+def test_the_amount_of_padding_changes_no_bit_of_statistics(case):
     expected, got = pooled(case, torch.float32), pooled(case, torch.float32, padding=13)
     assert not got["gradient of x"][:, case.T :].any()
     got["gradient of x"] = got["gradient of x"][:, : case.T]
@@ -150,7 +155,7 @@ def test_statistics_whatever_the_amount_of_padding(case):
 
 
 @cases
-def test_the_amount_of_padding(case):
+def test_the_amount_of_padding_changes_no_bit(case):
     inputs, cotangents, lengths = tensors(case, torch.float32)
     if lengths is None:
         lengths = torch.full((case.B,), case.T)
@@ -173,7 +178,7 @@ def test_the_amount_of_padding(case):
 
 @pytest.mark.parametrize("filling", [torch.nan, torch.inf, -1e30])
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-def test_what_stands_in_the_padding(reverse, filling):
+def test_values_in_the_padding_change_no_bit(reverse, filling):
     case = replace(CASE, reverse=reverse)
     inputs, _, lengths = tensors(case)
     past = torch.arange(case.T)[:, None] >= lengths[:, None, None]
@@ -181,18 +186,18 @@ def test_what_stands_in_the_padding(reverse, filling):
     assert_same(run("compiled", case), run("compiled", case, x=other))
 
 
-def test_which_gradients_are_wanted():
+def test_a_gradient_does_not_depend_on_which_others_are_computed():
     expected = run("compiled", CASE)
-    for wanted in ("x", "w_ih", "w_hh", "bias", "context", "w_context", "h0", "c0"):
+    for needed in ("x", "w_ih", "w_hh", "bias", "context", "w_context", "h0", "c0"):
         inputs, cotangents, lengths = tensors(CASE)
-        frozen = {name: one if name == wanted else one.detach() for name, one in inputs.items()}
+        frozen = {name: one if name == needed else one.detach() for name, one in inputs.items()}
         results = call("compiled", frozen, lengths, CASE)
-        (gradient,) = torch.autograd.grad(results, [frozen[wanted]], cotangents)
-        got = labelled(results, {wanted: gradient})
+        (gradient,) = torch.autograd.grad(results, [frozen[needed]], cotangents)
+        got = labelled(results, {needed: gradient})
         assert_same({label: expected[label] for label in got}, got)
 
 
-def test_whether_gradients_and_sequences_are_wanted():
+def test_results_do_not_depend_on_whether_gradients_and_sequences_are_requested():
     expected = run("compiled", CASE)
     inputs, _, lengths = tensors(CASE)
     with torch.no_grad():
@@ -204,8 +209,8 @@ def test_whether_gradients_and_sequences_are_wanted():
     np.testing.assert_array_equal(c_n, expected["c_n"])
 
 
-def apart(array):
-    """The same numbers with room between them, in another order."""
+def strided(array):
+    """Copy the values to a tensor with gaps and reversed axes."""
     spread = torch.full([2 * n for n in reversed(array.shape)], torch.nan, dtype=array.dtype)
     view = spread[tuple(slice(None, None, 2) for _ in array.shape)].permute(
         *reversed(range(array.ndim))
@@ -213,31 +218,31 @@ def apart(array):
     return view.copy_(array.detach())
 
 
-def test_how_arguments_lie_in_memory():
+def test_the_memory_layout_of_arguments_changes_no_bit():
     inputs, cotangents, lengths = tensors(CASE)
-    spread = {name: apart(array).requires_grad_() for name, array in inputs.items()}
+    spread = {name: strided(array).requires_grad_() for name, array in inputs.items()}
     scattered = torch.full((CASE.B, 3), -1)
     scattered[:, 1] = lengths
     results = call("compiled", spread, scattered[:, 1], CASE)
     gradients = torch.autograd.grad(
-        results, list(spread.values()), [apart(one) for one in cotangents]
+        results, list(spread.values()), [strided(one) for one in cotangents]
     )
     got = labelled(results, dict(zip(inputs, gradients, strict=True)))
     assert_same(run("compiled", CASE), got)
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.uint8], ids=str)
-def test_the_type_of_the_lengths(dtype):
+def test_the_dtype_of_the_lengths_changes_no_bit(dtype):
     inputs, _, lengths = tensors(CASE)
     one = call("compiled", inputs, lengths, CASE)
     other = call("compiled", inputs, lengths.to(dtype), CASE)
     assert_same(labelled(one, {}), labelled(other, {}))
 
 
-def test_one_row_for_all_sequences():
+def test_expanded_arguments_give_the_bits_of_repeated_ones():
     case = replace(CASE, ragged=False)
     inputs, *_ = tensors(case)
-    shared = {n: one[:1].expand_as(one) if n in OWN else one for n, one in inputs.items()}
+    shared = {n: one[:1].expand_as(one) if n in PER_SEQUENCE else one for n, one in inputs.items()}
     repeated = {n: one.clone() for n, one in shared.items()}
     results = [labelled(call("compiled", each, None, case), {}) for each in (repeated, shared)]
     assert_same(*results)

@@ -1,4 +1,4 @@
-"""The threads of compiled code: who does what, errors, and callers that are threads themselves."""
+"""The threads of compiled code: division of work, errors, and callers in several threads."""
 
 import os
 import threading
@@ -25,7 +25,7 @@ def two_threads():
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("amount", [0, 1, 2, 7, 32])
-def test_everything_is_done_once(amount, count):
+def test_all_work_is_done_exactly_once(amount, count):
     done, by_thread = [], {0: {threading.get_ident()}}
 
     def work(first, last, thread):
@@ -38,12 +38,12 @@ def test_everything_is_done_once(amount, count):
     assert all(len(idents) == 1 for idents in by_thread.values())
 
 
-def test_threads_work_at_once():
+def test_threads_run_at_the_same_time():
     meeting = threading.Barrier(2, timeout=PATIENCE)
     threads.run(lambda *_: meeting.wait(), 2, 2)
 
 
-def test_where_the_others_are_busy_this_thread_does_everything():
+def test_if_all_other_threads_are_busy_the_calling_thread_does_all_work():
     stop, done = threading.Event(), []
     busy = [threads._executor().submit(stop.wait, PATIENCE) for _ in range(os.cpu_count() or 1)]
     threads.run(lambda first, last, thread: done.append(thread), 8, 2)
@@ -53,7 +53,7 @@ def test_where_the_others_are_busy_this_thread_does_everything():
 
 
 @pytest.mark.parametrize("guilty", [0, 1], ids=["this one", "another one"])
-def test_an_error_in_a_thread_is_raised_when_nobody_works_any_more(guilty):
+def test_an_error_in_a_thread_is_raised_when_all_threads_have_ended(guilty):
     meeting, working = threading.Barrier(2, timeout=PATIENCE), set()
 
     def work(first, last, thread):
@@ -63,22 +63,22 @@ def test_an_error_in_a_thread_is_raised_when_nobody_works_any_more(guilty):
             time.sleep(0.2)
         working.remove(thread)
         if thread == guilty:
-            raise ValueError("as foreseen")
+            raise ValueError("expected")
 
-    with pytest.raises(ValueError, match="as foreseen"):
+    with pytest.raises(ValueError, match="expected"):
         threads.run(work, 2, 2)
     assert not working
 
 
-def test_pytorch_keeps_to_one_thread_while_compiled_code_has_its_own(two_threads):
+def test_pytorch_uses_one_thread_while_compiled_code_uses_several(two_threads):
     with threads.pytorch_on_one_thread():
         assert (threads.count(), torch.get_num_threads()) == (2, 1)
         with threads.pytorch_on_one_thread():
             assert (threads.count(), torch.get_num_threads()) == (2, 1)
         assert (threads.count(), torch.get_num_threads()) == (2, 1)
     assert (threads.count(), torch.get_num_threads()) == (2, 2)
-    with pytest.raises(ValueError, match="as foreseen"), threads.pytorch_on_one_thread():
-        raise ValueError("as foreseen")
+    with pytest.raises(ValueError, match="expected"), threads.pytorch_on_one_thread():
+        raise ValueError("expected")
     assert (threads.count(), torch.get_num_threads()) == (2, 2)
 
 
@@ -87,14 +87,14 @@ def in_new_thread(work):
         return pool.submit(work).result(PATIENCE)
 
 
-def test_threads_that_begin_meanwhile_have_pytorchs_number(two_threads):
+def test_new_threads_begin_with_pytorchs_number_of_threads(two_threads):
     with threads.pytorch_on_one_thread():
         assert in_new_thread(torch.get_num_threads) == 2
     assert in_new_thread(torch.get_num_threads) == 2
 
 
 @pytest.mark.parametrize("first_out", [0, 1])
-def test_two_threads_enter_and_leave_in_any_order(first_out, two_threads):
+def test_two_threads_may_enter_and_leave_in_any_order(first_out, two_threads):
     inside = [threading.Event(), threading.Event()]
     leave = [threading.Event(), threading.Event()]
 
@@ -104,7 +104,7 @@ def test_two_threads_enter_and_leave_in_any_order(first_out, two_threads):
             inside[number].set()
             assert leave[number].wait(PATIENCE)
             if number == first_out:
-                raise ValueError("as foreseen")
+                raise ValueError("expected")
             during = max(during, torch.get_num_threads())
         return during, torch.get_num_threads(), threads.count()
 
@@ -122,10 +122,10 @@ def test_two_threads_enter_and_leave_in_any_order(first_out, two_threads):
     assert torch.get_num_threads() == in_new_thread(torch.get_num_threads) == 2
 
 
-def test_a_thread_with_a_number_of_its_own_gets_that_back_and_gives_it_to_nobody(two_threads):
+def test_a_thread_with_another_number_of_threads_gets_it_back_without_changing_others(two_threads):
     def caller():
         torch.set_num_threads(5)
-        assert torch.get_num_threads() == 5  # only from here on is it this thread's own
+        assert torch.get_num_threads() == 5  # since this call, the number belongs to this thread
         in_new_thread(lambda: torch.set_num_threads(3))  # that threads begin with from now on
         with threads.pytorch_on_one_thread():
             assert (threads.count(), torch.get_num_threads()) == (5, 1)
@@ -136,7 +136,7 @@ def test_a_thread_with_a_number_of_its_own_gets_that_back_and_gives_it_to_nobody
     assert torch.get_num_threads() == 2
 
 
-def test_eight_threads_call_at_once(two_threads):
+def test_eight_calls_in_parallel_have_the_same_bits(two_threads):
     case = Case(100, 7, 3, 10, ragged=True)
     expected = run("compiled", case, torch.float32)
     meeting = threading.Barrier(8, timeout=PATIENCE)
@@ -159,7 +159,7 @@ def test_eight_threads_call_at_once(two_threads):
 
 
 @pytest.mark.parametrize("before", [False, True])
-def test_work_sees_no_denormal_numbers_and_the_caller_what_it_saw_before(before):
+def test_denormals_are_zero_during_work_and_the_setting_is_restored(before):
     def half_of_the_smallest():
         return float(np.finfo(np.float32).tiny * np.float32(0.5))
 

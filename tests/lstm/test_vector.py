@@ -1,4 +1,4 @@
-"""How wide vectors are."""
+"""The width of vectors on different processors."""
 
 import pytest
 from numba.core import config
@@ -17,14 +17,12 @@ from unspool.lstm.compiled import vector
         ("", (16, False)),
     ],
 )
-def test_vectors_are_as_wide_as_the_registers_that_numba_is_told_of(
-    features, expected, monkeypatch
-):
+def test_vectors_are_as_wide_as_the_registers_of_the_processor(features, expected, monkeypatch):
     monkeypatch.setattr(config, "CPU_FEATURES", features)
     assert vector._processor() == expected
 
 
-def test_numba_may_be_told_to_leave_avx_alone(monkeypatch):
+def test_disabling_avx_in_numba_makes_vectors_narrower(monkeypatch):
     monkeypatch.setattr(config, "CPU_FEATURES", None)
     assert vector._processor() == (vector.BYTES, vector.MANY_REGISTERS)
     monkeypatch.setattr(config, "ENABLE_AVX", 0)

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from tests.close import assert_close
-from unspool.blueprint.parts import sizes
+from unspool.blueprint.layers import sizes
 from unspool.errors import InputError
 from unspool.nn.conv_decoder import ConvDecoder
 from unspool.nn.conv_encoder import ConvEncoder

@@ -1,4 +1,4 @@
-"""The training step in one call, against the modules run one after the other."""
+"""The training step in one call, compared with the modules run one after the other."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.training.batches import Batch
 from unspool.training.objective import AutoencoderLoss
 
-TURNED = "reversed_input"
+REVERSED = "reversed_input"
 
 
 def model(
@@ -65,11 +65,11 @@ def by_modules(made, x, lengths, loss):
             {"H": 10, "decoder": "reversed_input", "head": (10,), "output": "tanh"},
         ),
         ((70, 9, 3), "mae", {"H": 6, "units": 5}),
-        ((33, 2, 17), "huber", {"H": 20, "units": 33, "decoder": TURNED, "head": (4, 9)}),
+        ((33, 2, 17), "huber", {"H": 20, "units": 33, "decoder": REVERSED, "head": (4, 9)}),
         ((3, 20, 2), "mse", {"units": 3, "head": (18,), "output": "sigmoid"}),
         ((1, 4, 2), "mse", {"output": "relu", "cell": Cell("relu", "hard_sigmoid")}),
         ((70, 9, 3), "mse", {"H": 6, "pooling": "mean"}),
-        ((40, 7, 2), "mae", {"H": 10, "pooling": "max", "decoder": TURNED, "head": (4,)}),
+        ((40, 7, 2), "mae", {"H": 10, "pooling": "max", "decoder": REVERSED, "head": (4,)}),
     ],
     ids=["article", "no head", "wide", "deep", "relu", "mean", "max"],
 )
@@ -96,7 +96,7 @@ def test_loss_and_gradients_are_those_of_the_modules(dtype, shape, loss, options
     ids=["full", "whole patches", "an incomplete patch"],
 )
 @pytest.mark.parametrize("head", [(), (9,)], ids=["no head", "head"])
-def test_patches_are_served_where_they_are_complete(lengths, served, head):
+def test_patches_are_served_if_they_are_complete(lengths, served, head):
     made = model(patch_size=4, head=head, output="tanh").double()
     x, _ = batch(4, 12, 2)
     lengths = None if lengths is None else torch.tensor(lengths)
@@ -115,11 +115,11 @@ def test_patches_are_served_where_they_are_complete(lengths, served, head):
 def test_patches_of_sequences_that_end_within_one_are_not_served():
     x, _ = batch(4, 13, 2)
     assert fused.loss_sum(model(patch_size=4).double(), x, None, "mse") is None
-    reads = model(patch_size=4, decoder=TURNED).double()
+    reads = model(patch_size=4, decoder=REVERSED).double()
     assert fused.loss_sum(reads, x[:, :12], None, "mse") is None
 
 
-def test_the_gradient_is_scaled_by_what_follows():
+def test_gradients_are_scaled_by_the_gradient_of_the_loss():
     made = model()
     x, _ = batch(4, 6, 2)
     bias = made.encoder.lstm.layers[0][0].bias
@@ -148,7 +148,7 @@ def test_the_number_of_threads_changes_no_bit(used, pooling):
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
-def test_padding_changes_no_bit_whatever_it_holds(pooling):
+def test_padding_changes_no_bit(pooling):
     made = model(decoder="reversed_input", pooling=pooling)
     x, lengths = batch(5, 9, 2, ragged=True)
     longer = torch.full((5, 14, 2), torch.nan)
@@ -172,19 +172,19 @@ def test_uninitialised_arrays_change_no_bit_and_cause_no_warning(monkeypatch, po
         total = fused.loss_sum(made, x.float(), lengths, "mse")
         return [total, *torch.autograd.grad(total, list(made.parameters()))]
 
-    def of_any_bits(self, *shape):
+    def allocate(layer, *shape):
         bits = rng.integers(0, 1 << 32, shape, dtype=np.uint32)
         return torch.from_numpy(bits.view(np.float32))
 
     clean, rng = both(), np.random.default_rng(0)
-    monkeypatch.setattr(PreparedLayer, "allocate", of_any_bits)
-    monkeypatch.setattr("unspool.lstm.threads.count", lambda: 4)  # each with rubbish of its own
-    for _ in range(20):  # nor does NumPy warn of sums that are no numbers
+    monkeypatch.setattr(PreparedLayer, "allocate", allocate)
+    monkeypatch.setattr("unspool.lstm.threads.count", lambda: 4)  # each with other random bits
+    for _ in range(20):  # a RuntimeWarning of NumPy would be an error
         for one, other in zip(clean, both(), strict=True):
             assert torch.equal(one, other)
 
 
-def test_models_of_another_kind_are_left_to_their_modules():
+def test_other_models_are_not_served():
     x, _ = batch(4, 6, 2)
     x = x.float()
     plain = model()
@@ -233,8 +233,8 @@ def test_models_of_another_kind_are_left_to_their_modules():
         fused.loss_sum(plain, x.to("meta"), None, "mse")
 
 
-@pytest.mark.parametrize("made", [model(), model(output="elu")], ids=["whole", "modules"])
-def test_the_objective_is_the_same_either_way(made):
+@pytest.mark.parametrize("made", [model(), model(output="elu")], ids=["fused", "modules"])
+def test_the_objective_is_the_same_for_models_that_are_served_and_others(made):
     x, lengths = batch(6, 7, 2, ragged=True)
     total, count, _ = AutoencoderLoss(made)(Batch(x.float(), lengths))["loss"]
     expected, _ = by_modules(made, x.float(), lengths, "mse")
@@ -242,7 +242,7 @@ def test_the_objective_is_the_same_either_way(made):
     assert count == count_values(x, lengths) == int(lengths.sum()) * 2
 
 
-def test_frozen_weights_get_no_gradient_and_the_others_theirs():
+def test_frozen_weights_receive_no_gradient_and_the_others_do():
     made = model()
     for weight in made.encoder.parameters():
         weight.requires_grad_(False)
@@ -256,7 +256,7 @@ def test_frozen_weights_get_no_gradient_and_the_others_theirs():
         assert_close("gradient", gradient, weight.grad)
 
 
-def test_pytorch_keeps_to_one_thread_only_while_it_should():
+def test_pytorch_uses_one_thread_within_the_context_only():
     torch.set_num_threads(2)
     try:
         with threads.pytorch_on_one_thread():

@@ -6,14 +6,13 @@ window. A higher score is more anomalous.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
+from unspool._types import ScoreKind, names
 from unspool.data.sequences import FloatArray
 
-ScoreKind = Literal["window", "step", "trailing", "code"]
-SCORE_KINDS: tuple[str, ...] = get_args(ScoreKind)
+SCORE_KINDS = names(ScoreKind)
 
 # Lower limit of the normal error of a feature, in scaled units. A feature that is constant in
 # training is reconstructed almost exactly; without a limit, rounding would be an anomaly.

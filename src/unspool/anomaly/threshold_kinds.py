@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
+from unspool._types import ThresholdKind
 from unspool.anomaly.running_threshold import RunningQuantile, RunningThreshold
 from unspool.data.sequences import FloatArray, as_floats
 from unspool.errors import InputError
-
-ThresholdKind = Literal["quantile", "pareto", "moving", "alarms"]
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ NumPy alone, except that "pareto" needs SciPy.
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
+from unspool._types import Auto, ThresholdKind
 from unspool.anomaly.alarm_clusters import count_clusters_by_level
 from unspool.anomaly.effective_size import n_effective as n_effective
 from unspool.anomaly.pareto_tail import fit_tail
@@ -23,7 +23,6 @@ from unspool.anomaly.threshold_kinds import (
     MovingThreshold,
     ParetoThreshold,
     QuantileThreshold,
-    ThresholdKind,
     check_finite_scores,
 )
 from unspool.anomaly.threshold_kinds import Threshold as Threshold
@@ -40,7 +39,7 @@ def fit_threshold(
     calibration: Sequence[npt.ArrayLike],
     rate: float,
     *,
-    memory: int | Literal["auto"] = "auto",
+    memory: int | Auto = "auto",
     gap: int = 16,
     steps_per_period: float | None = None,
 ) -> Threshold:
@@ -149,7 +148,7 @@ def fit_without_warning(
 def _pareto(
     pooled: FloatArray, rate: float, sizes: tuple[int, float], quantile: float
 ) -> ParetoThreshold:
-    """Fit the tail of sorted scores. If `rate` lies below the tail, use the quantile."""
+    """Fit the tail of sorted scores. If the quantile lies below the tail, return the quantile."""
     n = len(pooled)
     start = float(pooled[math.ceil(TAIL * n) - 1])
     above = pooled[pooled > start] - start

@@ -9,8 +9,12 @@ same blueprint, and the tensors of a model file are checked against it.
 from unspool.blueprint.definitions import blueprint as blueprint
 from unspool.blueprint.definitions import complaints as complaints
 from unspool.blueprint.definitions import definition as definition
+from unspool.blueprint.layers import DECODERS as DECODERS
+from unspool.blueprint.layers import Head as Head
+from unspool.blueprint.layers import Kernels as Kernels
+from unspool.blueprint.layers import Layers as Layers
+from unspool.blueprint.layers import patches_of as patches_of
 from unspool.blueprint.memory import check_memory as check_memory
-from unspool.blueprint.parts import DECODERS as DECODERS
 from unspool.blueprint.parts import Blueprint as Blueprint
 from unspool.blueprint.parts import ConvDecoder as ConvDecoder
 from unspool.blueprint.parts import ConvEncoder as ConvEncoder
@@ -18,11 +22,7 @@ from unspool.blueprint.parts import Decoder as Decoder
 from unspool.blueprint.parts import DenseDecoder as DenseDecoder
 from unspool.blueprint.parts import DenseEncoder as DenseEncoder
 from unspool.blueprint.parts import Encoder as Encoder
-from unspool.blueprint.parts import Head as Head
-from unspool.blueprint.parts import Kernels as Kernels
-from unspool.blueprint.parts import Layers as Layers
 from unspool.blueprint.parts import LSTMDecoder as LSTMDecoder
 from unspool.blueprint.parts import LSTMEncoder as LSTMEncoder
 from unspool.blueprint.parts import Skip as Skip
-from unspool.blueprint.parts import patches_of as patches_of
 from unspool.blueprint.rules import Facts as Facts

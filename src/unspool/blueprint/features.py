@@ -1,4 +1,4 @@
-"""The features of a sequence beside its code: what they are made of, and their names."""
+"""The features of a sequence in addition to its code: statistics, and names of columns."""
 
 from typing import Any
 
@@ -7,25 +7,25 @@ import numpy.typing as npt
 
 from unspool import _checks
 
-# Statistics of the states over the steps of each part of a sequence.
+# Statistics of the states over the steps of each part of a sequence, in order.
 STATISTICS = ("mean", "max", "min", "std")
-MOST_PARTS = 1024  # that a sequence is cut into: memory is at stake
+MAX_PARTS = 1024  # parts of a sequence; more would need too much memory
 
 
 def check_scales(scales: Any) -> tuple[int, ...]:
-    """`scales` as a tuple of Python's whole numbers.
+    """Return `scales` as a tuple of Python integers.
 
     Raises
     ------
     InputError
-        Where they are not distinct whole numbers from 1 to `MOST_PARTS`, at least one of them.
+        If they are not distinct whole numbers from 1 to `MAX_PARTS`, or if there are none.
     """
     if not isinstance(scales, (list, tuple)) or not scales:
         _checks.raise_all(
             "`scales` must be a list of whole numbers, such as (1, 2, 4), got "
             f"{_checks.shown(scales)}."
         )
-    _checks.raise_all(*(_checks.whole("scales", one, 1, most=MOST_PARTS) for one in scales))
+    _checks.raise_all(*(_checks.whole("scales", one, 1, most=MAX_PARTS) for one in scales))
     if len(set(scales)) < len(scales):
         _checks.raise_all(f"`scales` must be distinct, got {_checks.shown(scales)}.")
     return tuple(map(int, scales))
@@ -37,11 +37,11 @@ def feature_names(width: int, n_kernels: int, scales: tuple[int, ...]) -> npt.ND
     Parameters
     ----------
     width : int
-        Of the encoder's last-layer states.
+        Width of the states of the last encoder layer.
     n_kernels : int
-        Random kernels of the encoder, 0 for none.
+        Number of random kernels of the encoder.
     scales : tuple of int
-        From `check_scales`.
+        The result of `check_scales`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Whether the weights of a model can be held at all, before any of them is made."""
+"""Check that the weights of a model fit into memory, before they are allocated."""
 
 import math
 import os
@@ -8,11 +8,11 @@ from typing import Any
 from unspool import _checks
 from unspool.errors import InputError
 
-BYTES = 4 * 4  # float32, with a gradient and an optimizer's two moments
-UNKNOWN = 1 << 40  # bytes, where a system does not tell
-ARRAYS = 10_000  # of weights, which already take minutes to make
+BYTES = 4 * 4  # of a float32 weight, its gradient and two moments of the optimizer
+UNKNOWN = 1 << 40  # bytes, if the system does not report its memory
+MAX_ARRAYS = 10_000  # of weights; allocating these takes minutes
 
-# Parameters that the sizes of weights grow with.
+# Parameters that increase the sizes of weights.
 SIZES = (
     *("latent_dim", "units", "decoder_units", "head_units", "hidden_units", "filters"),
     *("kernel_size", "num_layers", "horizon", "patch_size", "n_kernels"),
@@ -20,7 +20,7 @@ SIZES = (
 
 
 def memory() -> int:
-    """Bytes of memory that this machine has."""
+    """Return the number of bytes of memory of this machine."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -30,25 +30,25 @@ def memory() -> int:
 def check_memory(
     weights: Iterable[tuple[str, tuple[int, ...]]], parameters: Mapping[str, Any]
 ) -> None:
-    """Raise an `InputError` where `weights` (names and shapes) take more memory than there is.
+    """Raise an `InputError` if `weights` (names and shapes) need more memory than there is.
 
-    It names the largest of the `parameters` that they grow with.
+    The message names the largest of the `parameters` that increase their sizes.
     """
-    most, total = memory() // BYTES, 0
+    limit, total = memory() // BYTES, 0
     largest: tuple[int, ...] = (0,)
     for count, (_, shape) in enumerate(weights, 1):
         total += math.prod(shape)
         largest = max(largest, shape, key=math.prod)
-        if total > most or count > ARRAYS:
+        if total > limit or count > MAX_ARRAYS:
             break
     else:
         return
-    asked = {name: parameters[name] for name in SIZES if parameters.get(name)}
-    given = {name: value for name, value in asked.items() if not isinstance(value, str)}
+    requested = {name: parameters[name] for name in SIZES if parameters.get(name)}
+    given = {name: value for name, value in requested.items() if not isinstance(value, str)}
     name = max(given, key=lambda one: max(_numbers(given[one])))
     of_shape = _checks.shown(largest)
     raise InputError(
-        f"Expected a model of at most {ARRAYS:,} arrays of weights that can be trained in "
+        f"Expected a model of at most {MAX_ARRAYS:,} arrays of weights that can be trained in "
         f"{_size(memory())} of memory, got one of at least {count:,} that need at least "
         f"{_size(total * BYTES)}, with weights of shape {of_shape}; lower `{name}`, which is "
         f"{_checks.shown(given[name])}, or make the sequences shorter."
@@ -56,7 +56,7 @@ def check_memory(
 
 
 def _size(count: int) -> str:
-    """Bytes in words; a float may not hold their number."""
+    """A number of bytes in words; it may be too large for a float."""
     return f"{count // 10**9:,} GB" if count < 10**18 else "1,000,000,000 GB"
 
 

@@ -8,23 +8,25 @@ from unspool._types import (
     GateActivationName,
     names,
 )
-from unspool.blueprint.parts import (
+from unspool.blueprint.layers import (
     DECODERS,
     WAVES,
+    Head,
+    Kernels,
+    Layers,
+    patches_of,
+    sizes,
+)
+from unspool.blueprint.parts import (
     Blueprint,
     ConvDecoder,
     ConvEncoder,
     Decoder,
     DenseDecoder,
     DenseEncoder,
-    Head,
-    Kernels,
-    Layers,
     LSTMDecoder,
     LSTMEncoder,
     Skip,
-    patches_of,
-    sizes,
 )
 from unspool.blueprint.relations import starts_from_state
 from unspool.blueprint.rules import Facts, Parameters

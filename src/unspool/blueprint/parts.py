@@ -1,211 +1,38 @@
-"""The kinds of parts: what each is told, how wide it is, and the weights it has.
+"""The parts of a model, encoders and decoders: their sizes and the weights that they have."""
 
-`weights` of a part gives name and shape of each, as in the `state_dict` of its PyTorch module;
-these names are part of the file format (docs/model-file.md).
-"""
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, NamedTuple
 
 from unspool._types import (
     ActivationName,
-    CellActivationName,
-    GateActivationName,
     LSTMDecoderName,
     NormalizationName,
     PoolingName,
     StatisticName,
-    names,
 )
-
-Size = tuple[int, int]  # of an image, a kernel or a pool: height and width
-Weights = Iterator[tuple[str, tuple[int, ...]]]
-
-
-class Kind(NamedTuple):
-    """How a decoder gets its code, and what it reads besides."""
-
-    code: str  # "context": at every step; "state": to start from; "steps": cut into steps
-    reads: str | None = None  # "reversed_input", "previous", or nothing
-    flat: bool = False  # all steps at once from the final state
-
-    @property
-    def both_ways(self) -> bool:
-        """Whether it could run from the last step back as well."""
-        return self.reads != "previous" and not self.flat
-
-
-DECODERS: Mapping[str, Kind] = {
-    "repeat": Kind("context"),
-    "reversed_input": Kind("context", "reversed_input"),
-    "previous": Kind("context", "previous"),
-    "state": Kind("state"),
-    "state_reversed_input": Kind("state", "reversed_input"),
-    "state_previous": Kind("state", "previous"),
-    "reshape": Kind("steps"),
-    "flat": Kind("steps", flat=True),
-}
-
-
-# Statistics of an encoder's states over the steps of a sequence, by the name of the pooling.
-POOLINGS: Mapping[str, tuple[StatisticName, ...]] = {
-    "last": ("last",),
-    "mean": ("mean",),
-    "max": ("max",),
-    "mean_max": ("mean", "max"),
-    "all": ("last", "mean", "max", "min", "std"),
-}
-VARIANCE_FLOOR = 1e-6  # is added to a variance before its root is taken
-
-# The place of patch k is the sine and the cosine of 2π · j · k / PERIOD for j = 1 … WAVES.
-WAVES, PERIOD = 16, 64
-# What is subtracted from every sequence before it is encoded and added to its forecast: nothing,
-# its last value, or its mean (and then it is divided and multiplied by its standard deviation).
-NORMALIZATIONS = names(NormalizationName)
-
-
-@dataclass(frozen=True)
-class Layers:
-    """A stack of LSTM layers.
-
-    Parameters
-    ----------
-    inputs : int
-        Features that the first layer reads at each step; 0 for none.
-    units : int
-    num_layers : int
-    bidirectional : bool
-    context : int
-        Width of what the first layer is given at every step; 0 for nothing.
-    activation, recurrent_activation : str
-    """
-
-    inputs: int
-    units: int
-    num_layers: int = 1
-    bidirectional: bool = False
-    context: int = 0
-    activation: CellActivationName = "tanh"
-    recurrent_activation: GateActivationName = "sigmoid"
-
-    @property
-    def directions(self) -> int:
-        """1, or 2 where every layer reads both ways."""
-        return 1 + self.bidirectional
-
-    @property
-    def width(self) -> int:
-        """Of the last layer's states at a step."""
-        return self.units * self.directions
-
-    @property
-    def whole_state(self) -> int:
-        """Numbers in h and c of all layers."""
-        return 2 * self.num_layers * self.width
-
-    def weights(self) -> Weights:
-        """Gates in the order i, f, c, o along the first axis."""
-        gates = 4 * self.units
-        for depth in range(self.num_layers):
-            inputs, context = (0, 0) if depth else (self.inputs, self.context)
-            for direction in range(self.directions):
-                prefix = f"layers.{depth}.{direction}."
-                if context:
-                    yield f"{prefix}weight_context", (gates, context)
-                if depth or inputs:
-                    yield f"{prefix}weight_ih", (gates, self.width if depth else inputs)
-                yield f"{prefix}weight_hh", (gates, self.units)
-                yield f"{prefix}bias", (gates,)
-
-
-@dataclass(frozen=True)
-class Head:
-    """Dense layers, applied to every step or to a vector.
-
-    Parameters
-    ----------
-    inputs, outputs : int
-    units : tuple of int, or None
-        Widths of the layers in between; None for no layer at all, when what comes in goes out.
-    steps : int, optional
-        As many steps, of `outputs` each, are made of one vector.
-    activation, output_activation : str
-        Of the layers in between, and of the last.
-    """
-
-    inputs: int
-    outputs: int
-    units: tuple[int, ...] | None = ()
-    steps: int | None = None
-    activation: ActivationName = "relu"
-    output_activation: ActivationName = "linear"
-
-    @property
-    def widths(self) -> list[int]:
-        """Of what comes in, and after each layer."""
-        if self.units is None:
-            return [self.inputs]
-        return [self.inputs, *self.units, self.outputs * (1 if self.steps is None else self.steps)]
-
-    @property
-    def activations(self) -> list[str]:
-        """Of each layer."""
-        between = len(self.widths) - 2
-        activations: list[str] = [*[self.activation] * between, self.output_activation]
-        return activations[: between + 1]
-
-    def weights(self) -> Weights:
-        """Every second module of a `torch.nn.Sequential` is an activation."""
-        for depth, (wide, narrow) in enumerate(pairwise(self.widths)):
-            yield f"{2 * depth}.weight", (narrow, wide)
-            yield f"{2 * depth}.bias", (narrow,)
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """Random convolution kernels of `TAPS` values, as many for every dilation.
-
-    Parameters
-    ----------
-    n_features : int
-    dilations : tuple of int
-        Steps from one value of a kernel to the next.
-    each : int
-        Kernels of a dilation.
-    """
-
-    n_features: int
-    dilations: tuple[int, ...]
-    each: int
-
-    TAPS: ClassVar[int] = 9
-
-    @classmethod
-    def of(cls, count: int, n_features: int, steps: int) -> "Kernels":
-        """About `count` kernels with dilations 1, 2, 4, … that span at most `steps` steps."""
-        most = max(1, (steps - 1) // (cls.TAPS - 1))
-        dilations = tuple(1 << power for power in range(most.bit_length()))
-        return cls(n_features, dilations, max(1, count // len(dilations)))
-
-    @property
-    def width(self) -> int:
-        """Kernels of all dilations."""
-        return len(self.dilations) * self.each
-
-    def weights(self) -> Weights:
-        """Those of the kernels, which are not trained."""
-        yield "weight", (self.width, self.n_features, self.TAPS)
-        yield "bias", (self.width,)
+from unspool.blueprint.layers import (
+    DECODERS,
+    POOLINGS,
+    Head,
+    Kernels,
+    Kind,
+    Layers,
+    Size,
+    Weights,
+    linear_weights,
+    patches_of,
+    prefixed,
+    sizes,
+)
 
 
 @dataclass(frozen=True)
 class LSTMEncoder:
-    """LSTM layers whose states are pooled; `whole_state` takes the final h and c of all layers.
+    """LSTM layers whose states are pooled; with `whole_state` the final h and c of all layers.
 
-    The LSTM reads patches of `patch_size` steps: patch_size · F numbers at each of its own steps.
-    `kernels` read the sequence step by step beside it, and the code is made of what both give.
+    The LSTM reads patches of `patch_size` steps: patch_size · F numbers at each of its steps.
+    `kernels` read the sequence step by step, and the code is made from the features of both.
     """
 
     n_features: int
@@ -218,32 +45,32 @@ class LSTMEncoder:
     patch_size: int = 1
     normalization: NormalizationName = "none"
 
-    most_steps = None
+    max_steps = None
 
     @property
     def statistics(self) -> tuple[StatisticName, ...]:
-        """What is taken of the last layer's states over the steps of a sequence."""
+        """Statistics of the states of the last layer over the steps of a sequence."""
         return POOLINGS[self.pooling]
 
     @property
     def features(self) -> int:
-        """Numbers that the code is made of."""
+        """Length of the features that the code is made from."""
         if self.whole_state:
             return self.lstm.whole_state
-        beside = 0 if self.kernels is None else self.kernels.width
-        return self.lstm.width * len(self.statistics) + beside
+        kernels = 0 if self.kernels is None else self.kernels.width
+        return self.lstm.width * len(self.statistics) + kernels
 
     def weights(self) -> Weights:
-        """Those of the LSTM and the kernels, then what leads to the code."""
-        yield from _prefixed("lstm.", self.lstm.weights())
+        """Yield the weights of the LSTM, the kernels, and the projection to the code."""
+        yield from prefixed("lstm.", self.lstm.weights())
         if self.kernels is not None:
-            yield from _prefixed("kernels.", self.kernels.weights())
+            yield from prefixed("kernels.", self.kernels.weights())
         yield from _to_code(self)
 
 
 @dataclass(frozen=True)
 class DenseEncoder:
-    """Dense layers on a whole sequence of at most `steps` steps."""
+    """Dense layers that read a whole sequence of at most `steps` steps."""
 
     n_features: int
     latent_dim: int
@@ -254,13 +81,13 @@ class DenseEncoder:
     variational: bool = False
 
     @property
-    def most_steps(self) -> int:
-        """Steps of the longest sequence that it can read."""
+    def max_steps(self) -> int:
+        """Number of steps of the longest sequence that the encoder accepts."""
         return self.steps
 
     @property
     def features(self) -> int:
-        """Numbers that the code is made of."""
+        """Length of the features that the code is made from."""
         return self.latent_dim
 
     @property
@@ -276,14 +103,14 @@ class DenseEncoder:
         )
 
     def weights(self) -> Weights:
-        """Those of the layers, then what leads to the code."""
-        yield from _prefixed("layers.", self.layers.weights())
+        """Yield the weights of the layers, and of the projection to the code."""
+        yield from prefixed("layers.", self.layers.weights())
         yield from _to_code(self)
 
 
 @dataclass(frozen=True)
 class ConvEncoder:
-    """Convolutions, each followed by a pool; the code is made of the last map."""
+    """Convolutions, each followed by pooling; the code is made from the last feature map."""
 
     n_features: int
     latent_dim: int
@@ -295,18 +122,18 @@ class ConvEncoder:
     variational: bool = False
 
     @property
-    def most_steps(self) -> int:
-        """Pixels of an image, or steps of the longest sequence that it can read."""
+    def max_steps(self) -> int:
+        """Number of pixels of an image, or of steps of the longest accepted sequence."""
         return self.shape[0] * self.shape[1]
 
     @property
     def features(self) -> int:
-        """Numbers that the code is made of: the last map's."""
+        """Length of the features that the code is made from: the size of the last feature map."""
         height, width = sizes(self.shape, self.pool, len(self.filters))[-1]
         return height * width * self.filters[-1]
 
     def weights(self) -> Weights:
-        """Those of the convolutions, then what leads to the code."""
+        """Yield the weights of the convolutions, and of the projection to the code."""
         for depth, (wide, narrow) in enumerate(pairwise([self.n_features, *self.filters])):
             yield f"convolutions.{depth}.weight", (narrow, wide, *self.kernel)
             yield f"convolutions.{depth}.bias", (narrow,)
@@ -315,9 +142,9 @@ class ConvEncoder:
 
 @dataclass(frozen=True)
 class LSTMDecoder:
-    """LSTM layers that decode a code, with dense layers on every step; `name` as in `DECODERS`.
+    """LSTM layers that decode a code, with dense layers on each step; `name` is in `DECODERS`.
 
-    The LSTM runs a step for every patch of `patch_size` steps, of which the head makes the steps.
+    The LSTM runs one step for each patch of `patch_size` steps; the head turns it into the steps.
     """
 
     name: LSTMDecoderName
@@ -331,94 +158,94 @@ class LSTMDecoder:
 
     @property
     def kind(self) -> Kind:
-        """How it gets its code, and what it reads besides."""
+        """How the decoder receives its code, and what else it reads."""
         return DECODERS[self.name]
 
     @property
-    def most_steps(self) -> int | None:
-        """Steps of the longest sequence that it can give; None where there is no bound."""
+    def max_steps(self) -> int | None:
+        """Number of steps of the longest sequence that it can emit; None means no limit."""
         return self.steps if self.kind.code == "steps" else None
 
     @property
     def pieces(self) -> int:
-        """How many pieces a code is cut into, one for each step of the LSTM."""
+        """Number of pieces that a code is cut into, one for each step of the LSTM."""
         return patches_of(self.steps, self.patch_size)
 
     @property
     def reads_place(self) -> bool:
-        """Whether it reads the place of each patch, since it reads nothing else there."""
+        """Whether the LSTM reads the position of each patch, because it reads nothing else."""
         return self.patch_size > 1 and self.kind.reads is None and self.kind.code != "steps"
 
     @property
     def starts(self) -> bool:
-        """Whether a linear layer leads from the code to the state it starts from."""
+        """Whether a linear layer maps the code to the initial state."""
         return self.kind.code == "state" and self.latent_dim != self.lstm.whole_state
 
     def weights(self) -> Weights:
-        """Those of the LSTM, of what leads to its initial state, and of the head."""
-        yield from _prefixed("lstm.", self.lstm.weights())
+        """Yield the weights of the LSTM, of the map to its initial state, and of the head."""
+        yield from prefixed("lstm.", self.lstm.weights())
         if self.starts:
-            yield from _linear("start.", self.latent_dim, self.lstm.whole_state)
-        yield from _prefixed("head.", self.head.weights())
+            yield from linear_weights("start.", self.latent_dim, self.lstm.whole_state)
+        yield from prefixed("head.", self.head.weights())
 
 
 @dataclass(frozen=True)
 class DenseDecoder:
-    """Dense layers that give all steps at once."""
+    """Dense layers that emit all steps at once."""
 
     n_features: int
     latent_dim: int
     head: Head
 
     @property
-    def most_steps(self) -> int:
-        """Steps of the longest sequence that it can give."""
+    def max_steps(self) -> int:
+        """Number of steps of the longest sequence that the decoder can emit."""
         return self.head.steps or 0
 
     def weights(self) -> Weights:
-        """Those of the layers."""
-        return _prefixed("head.", self.head.weights())
+        """Yield the weights of the layers."""
+        return prefixed("head.", self.head.weights())
 
 
 @dataclass(frozen=True)
 class ConvDecoder:
-    """A convolution, then for each pool of the encoder an enlargement and a convolution."""
+    """A convolution, then upsampling and a convolution for each pooling of the encoder."""
 
     n_features: int
     latent_dim: int
     shape: Size
-    filters: tuple[int, ...]  # of the encoder
+    filters: tuple[int, ...]  # in the encoder's order
     kernel: Size
     pool: Size
     activation: ActivationName = "relu"
     output_activation: ActivationName = "linear"
 
     @property
-    def most_steps(self) -> int:
-        """Pixels of an image, or steps of the longest sequence that it can give."""
+    def max_steps(self) -> int:
+        """Number of pixels of an image, or of steps of the longest sequence that it can emit."""
         return self.shape[0] * self.shape[1]
 
     @property
     def map_shape(self) -> tuple[int, int, int]:
-        """Of what the first convolution reads, (H, W, filters)."""
+        """Shape of the first feature map, (H, W, filters)."""
         return *sizes(self.shape, self.pool, len(self.filters))[-1], self.filters[-1]
 
     @property
     def starts(self) -> bool:
-        """Whether a dense layer leads from the code to the first map."""
+        """Whether a dense layer maps the code to the first feature map."""
         height, width, filters = self.map_shape
         return self.latent_dim != height * width * filters
 
     @property
     def channels(self) -> list[int]:
-        """What each convolution reads, and what the last one gives."""
+        """Number of channels of the input of each convolution, and of the last output."""
         return [self.filters[-1], *reversed(self.filters), self.n_features]
 
     def weights(self) -> Weights:
-        """Those of what leads to the first map, and of the convolutions."""
+        """Yield the weights of the map to the first feature map, and of the convolutions."""
         if self.starts:
             height, width, filters = self.map_shape
-            yield from _linear("start.", self.latent_dim, height * width * filters)
+            yield from linear_weights("start.", self.latent_dim, height * width * filters)
         for depth, (wide, narrow) in enumerate(pairwise(self.channels)):
             yield f"convolutions.{depth}.weight", (narrow, wide, *self.kernel)
             yield f"convolutions.{depth}.bias", (narrow,)
@@ -426,15 +253,17 @@ class ConvDecoder:
 
 @dataclass(frozen=True)
 class Skip:
-    """What leads from a sequence to its forecast beside the code.
+    """The part of a forecast that does not pass through the code.
 
     Parameters
     ----------
     n_features, horizon : int
     steps : int
-        Last steps of a sequence that a linear map for each feature reads; 0 for no such map.
+        Number of last steps of a sequence that a linear map of each feature reads; 0 means no map.
     normalization : str
-        What is undone on the forecast, as in `NORMALIZATIONS`.
+        "last" subtracts the last value of each sequence before it is encoded and adds it to the
+        forecast; "standard" does so with the mean, and divides and multiplies by the standard
+        deviation; "none" does nothing.
     """
 
     n_features: int
@@ -443,16 +272,16 @@ class Skip:
     normalization: NormalizationName
 
     def weights(self) -> Weights:
-        """What outputs are multiplied with, and the linear maps: to every step of the forecast."""
+        """Yield the factors of the outputs, and the linear maps to each step of the forecast."""
         yield "scale", (self.n_features,)
         if self.steps:
             yield "weight", (self.n_features, self.horizon, self.columns)
 
     @property
     def columns(self) -> int:
-        """Numbers that the linear map of a feature reads: steps, and the level where there is one.
+        """Length of the input of the linear map of a feature.
 
-        The steps are read less the level, the last value or the mean.
+        It reads the steps minus the level (the last value or the mean), and the level.
         """
         return self.steps + (self.normalization != "none")
 
@@ -470,11 +299,11 @@ class Blueprint:
     encoder : Encoder
     decoders : mapping of "reconstruction", "forecast" and "quantiles" to Decoder
     horizon : int
-        Steps of the forecast, 0 for none.
+        Number of forecast steps; 0 means no forecast.
     skip : Skip, optional
-        From the sequence to its forecast, beside the code.
+        The part of the forecast that does not pass through the code.
     head : Head, optional
-        From the code to the classes of a classifier.
+        The layers from the code to the classes of a classifier.
     """
 
     encoder: Encoder
@@ -484,47 +313,24 @@ class Blueprint:
     head: Head | None = None
 
     def weights(self) -> Weights:
-        """All weights, by their names in the whole module."""
-        yield from _prefixed("encoder.", self.encoder.weights())
+        """Yield all weights by their names in the whole module."""
+        yield from prefixed("encoder.", self.encoder.weights())
         for name, decoder in self.decoders.items():
-            yield from _prefixed(f"decoders.{name}.", decoder.weights())
+            yield from prefixed(f"decoders.{name}.", decoder.weights())
         if self.skip is not None:
-            yield from _prefixed("skip.", self.skip.weights())
+            yield from prefixed("skip.", self.skip.weights())
         if self.head is not None:
-            yield from _prefixed("head.", self.head.weights())
-
-
-def patches_of(steps: int, patch_size: int) -> int:
-    """How many patches so many steps fill; the last one may be incomplete."""
-    return -(-steps // patch_size)
-
-
-def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
-    """Of an image of `shape`, and after each of as many pools."""
-    found = [shape]
-    for _ in range(times):
-        height, width = found[-1]
-        found.append((-(-height // pool[0]), -(-width // pool[1])))
-    return found
+            yield from prefixed("head.", self.head.weights())
 
 
 def projects(encoder: Encoder) -> bool:
-    """Whether a linear layer leads from an encoder's features to its code."""
-    beside = isinstance(encoder, LSTMEncoder) and encoder.kernels is not None
-    return encoder.features != encoder.latent_dim or encoder.variational or beside
+    """Whether a linear layer maps the features of an encoder to its code."""
+    kernels = isinstance(encoder, LSTMEncoder) and encoder.kernels is not None
+    return encoder.features != encoder.latent_dim or encoder.variational or kernels
 
 
 def _to_code(encoder: Encoder) -> Weights:
     if projects(encoder):
-        yield from _linear("projection.", encoder.features, encoder.latent_dim)
+        yield from linear_weights("projection.", encoder.features, encoder.latent_dim)
     if encoder.variational:
-        yield from _linear("log_variance.", encoder.features, encoder.latent_dim)
-
-
-def _linear(prefix: str, inputs: int, outputs: int) -> Weights:
-    yield f"{prefix}weight", (outputs, inputs)
-    yield f"{prefix}bias", (outputs,)
-
-
-def _prefixed(prefix: str, weights: Weights) -> Weights:
-    return ((prefix + name, shape) for name, shape in weights)
+        yield from linear_weights("log_variance.", encoder.features, encoder.latent_dim)

@@ -6,7 +6,7 @@ from typing import Any
 from unspool import _checks
 from unspool._checks import Complaint, shown
 from unspool._losses import BY_STEP, CROSSENTROPIES
-from unspool.blueprint.parts import DECODERS
+from unspool.blueprint.layers import DECODERS
 from unspool.blueprint.rules import Parameters, Relation
 
 

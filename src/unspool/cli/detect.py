@@ -186,7 +186,7 @@ def detect(
             detector = make_detector(detecting, trained, normal_data, device=device, quiet=quiet)
             detector.fit(normal_data.X)
         kind = None if detecting.kind is None else detecting.kind.value
-        found = detector.detect(scored.X, kind)
+        found = detector.detect(scored.X, kind)  # type: ignore[arg-type]  # a word of `Kind`
     seconds = perf_counter() - start
     if save is not None:
         detector.save(save)

@@ -17,7 +17,7 @@ EXAMPLE = "unspool export etth1.unspool -o etth1.onnx"
 def _onnx(contents: "Contents", path: Path, part: str) -> None:
     from unspool.interop.onnx import export_onnx
 
-    export_onnx(contents, path, part=part)
+    export_onnx(contents, path, part=part)  # type: ignore[arg-type]  # export_onnx checks it
 
 
 def _keras(contents: "Contents", path: Path, part: str) -> None:
@@ -30,7 +30,8 @@ def _keras(contents: "Contents", path: Path, part: str) -> None:
             "model "
             "for the model without its score."
         )
-    export_keras(contents, path, part="model" if part == "auto" else part)
+    part = "model" if part == "auto" else part
+    export_keras(contents, path, part=part)  # type: ignore[arg-type]  # export_keras checks it
 
 
 FORMATS: Mapping[str, Callable[["Contents", Path, str], None]] = {

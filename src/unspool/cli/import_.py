@@ -44,7 +44,10 @@ def import_(
 
     check_output_path(output)
     converted = from_keras(
-        model, second_input=second_input, forecast=forecast, max_length=max_length
+        model,
+        second_input=second_input,  # type: ignore[arg-type]  # from_keras checks it
+        forecast=forecast,
+        max_length=max_length,
     )
     converted.save(output)
     say(f"{output}: {' '.join(repr(converted).split())}")

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from unspool._types import ScalingName, names
 from unspool.errors import InputError
 
 Array = npt.NDArray[Any]
 
-Scaling = Literal["standard", "minmax", "none"]
-SCALINGS: tuple[Scaling, ...] = get_args(Scaling)
+SCALINGS = names(ScalingName)
 
 FLOAT = np.finfo(np.float64)
 CONSTANT_SCALE = 0.1  # scale of a constant feature, as a share of its largest absolute value
@@ -51,7 +51,7 @@ class Scaler:
     @classmethod
     def fit(
         cls,
-        kind: str,
+        kind: ScalingName,
         chunks: Iterable[Array],
         n_features: int,
         in_order: Callable[[], Iterable[Array]] | None = None,

@@ -1,4 +1,4 @@
-"""`AnomalyDetector`: scores, thresholds and events over any model of unspool or a simple rival."""
+"""`AnomalyDetector`: scores, thresholds and events, with an unspool model or a baseline."""
 
 from typing import Any, Self
 
@@ -57,7 +57,7 @@ class AnomalyDetector(Detects):
     ----------
     model : estimator, optional
         The model to train: an unspool autoencoder or forecaster, or a baseline of
-        `unspool.anomaly.baselines`. `fit` trains a clone of it. A fitted unspool model in
+        `unspool.anomaly`. `fit` trains a clone of it. A fitted unspool model in
         scikit-learn's `FrozenEstimator` is used as it is, and all of `X` is held-out data; the
         score "code" then compares with the codes of the first part of `X`, see `calibration_split`.
         None means an `LSTMAutoencoder` with a code of 16 numbers.
@@ -81,9 +81,9 @@ class AnomalyDetector(Detects):
         - "code": the distance from the code of a window to the nearest code of training. It finds
           patterns that are reconstructed well but were never seen in training.
     threshold : {"moving", "quantile", "pareto", "alarms"}, default "moving"
-        How `detect` sets the threshold, see `unspool.anomaly.thresholds`. "moving" is a quantile of
-        the latest scores and follows drift; "quantile" is a quantile of held-out scores; "pareto"
-        extrapolates their tail; "alarms" allows a number of alarms in each `period`.
+        How `detect` sets the threshold, see `unspool.anomaly.fit_threshold`. "moving" is a quantile
+        of the latest scores and follows drift; "quantile" is a quantile of held-out scores;
+        "pareto" extrapolates their tail; "alarms" allows a number of alarms in each `period`.
     rate : float, default 0.005
         Allowed false alarms, above 0: a share of normal steps, below 1; for "alarms" their number
         in `period` steps.
@@ -166,11 +166,12 @@ class AnomalyDetector(Detects):
     Examples
     --------
     >>> import numpy as np
-    >>> from unspool import AnomalyDetector
+    >>> from unspool import AnomalyDetector, DenseAutoencoder
     >>> X = np.sin(np.arange(3000) / 9)[:, None]
     >>> X += np.random.default_rng(0).normal(size=X.shape) / 10
     >>> X[2500:2510] += 2
-    >>> detector = AnomalyDetector(rate=0.2, random_state=0, verbose=0).fit(X[:2000])
+    >>> model = DenseAutoencoder(8, epochs=20, verbose=0)  # the default is an LSTMAutoencoder
+    >>> detector = AnomalyDetector(model, rate=0.2, random_state=0, verbose=0).fit(X[:2000])
     >>> int(detector.anomaly_scores(X[2000:]).argmax()) in range(490, 520)
     True
     """
@@ -210,15 +211,15 @@ class AnomalyDetector(Detects):
         """What is wrong with the parameters, all of it at once."""
         complaints = definition("AnomalyDetector").complaints(self.get_params(deep=False))
         inner = unfrozen(self.model)
-        ours = isinstance(inner, Model)
-        if inner is not self.model and not (ours and inner.__sklearn_is_fitted__()):
+        is_model = isinstance(inner, Model)
+        if inner is not self.model and not (is_model and inner.__sklearn_is_fitted__()):
             complaints.append(
-                "`model` is a FrozenEstimator, which must hold a fitted model of unspool."
+                "`model` is a FrozenEstimator, which must hold a fitted unspool model."
             )
-        elif not ours and inner is not None and not _is_rival(inner):
+        elif not is_model and inner is not None and not _is_baseline(inner):
             complaints.append(
-                "`model` must be an autoencoder or a forecaster of unspool, a rival of "
-                f"unspool.anomaly.baselines, or None, got {_checks.shown(self.model)}."
+                "`model` must be an unspool autoencoder or forecaster, a baseline of "
+                f"unspool.anomaly, or None, got {_checks.shown(self.model)}."
             )
         return complaints
 
@@ -261,7 +262,7 @@ class AnomalyDetector(Detects):
 
     def _fit(self, X: Any, calibration: Any) -> None:
         """Train on one part of the data, learn scales and thresholds from the other."""
-        self.__dict__.pop("scales_", None)  # until all is learned this is not a fitted detector
+        self.__dict__.pop("scales_", None)  # the detector counts as fitted once all is learned
         self._parameters = detector_file.parameters_of(self)
         given = read_input(X)
         self._note_features(X, given)
@@ -270,7 +271,7 @@ class AnomalyDetector(Detects):
         ready = inner is not self.model
         if ready:
             known = getattr(inner, "feature_names_in_", ())
-            if len(known) == given.n_features:  # those of a table (N, T) are of its steps
+            if len(known) == given.n_features:  # the names of a table (N, T) are those of steps
                 check_same_names(given.names, known)
         without = {"trailing"} if self._of_sequences else set()
         if inner is not None and not isinstance(inner, BaseAutoencoder):
@@ -280,7 +281,7 @@ class AnomalyDetector(Detects):
         if calibration is not None:
             training, held_out = given, self._like_fit(read_input(calibration), calibration)
             check_same_form(held_out, of_sequences=self._of_sequences)
-            unseen = held_out  # by the codes, to which a window of theirs has no distance
+            unseen = held_out  # by the codes: a training window has no distance to its code
         elif ready:
             training = held_out = unseen = given
             if "code" in kinds:
@@ -312,7 +313,7 @@ class AnomalyDetector(Detects):
         self.offset_ = self._offset(X, normal[self.kind])
 
     def _offset(self, X: Any, normal: list[FloatArray]) -> float:
-        """The fixed threshold of `predict`, from the data of `fit` or scores of held-out data."""
+        """The fixed threshold of `predict`, from the data of `fit` or from held-out scores."""
         if not isinstance(self.contamination, str):
             scores = self.score_samples(X)
             each = scores if isinstance(scores, list) else [scores]
@@ -322,7 +323,7 @@ class AnomalyDetector(Detects):
         return float(np.percentile(-np.concatenate(normal), 100 * self.rate))
 
     def _normal(self, kind: str, found: list[SeriesErrors], scale: FloatArray) -> list[FloatArray]:
-        """Scores of held-out data, from their errors: a list of one array for sequences."""
+        """Scores of held-out data from their errors; a list of one array for sequences."""
         scores = [scoring.step_scores(kind, one, scale) for one in found]
         return [highest_scores(scores)] if self._of_sequences else scores
 
@@ -338,6 +339,6 @@ class AnomalyDetector(Detects):
         )
 
 
-def _is_rival(model: Any) -> bool:
+def _is_baseline(model: Any) -> bool:
     names = ("reconstruct", "window_scores", "step_errors")
     return not isinstance(model, type) and any(hasattr(model, name) for name in names)

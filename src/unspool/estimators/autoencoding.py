@@ -1,7 +1,7 @@
-"""What an autoencoder is good for: codes, sequences of codes, reconstructions and their errors."""
+"""What a fitted autoencoder can do: encode, decode, reconstruct, and measure errors."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +13,17 @@ from torch import Tensor
 
 from unspool import _collect
 from unspool._losses import step_errors
+from unspool._types import Per
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
-from unspool.estimators.base import Model, drawing
+from unspool.estimators.base import Model, draw_function
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.validation import check_container
 from unspool.nn import LSTMDecoder
 from unspool.training.objective import AutoencoderLoss
 
-Unwind = Callable[[Tensor, int, Tensor], Tensor]
+Decode = Callable[[Tensor, int, Tensor], Tensor]
 
 
 class BaseAutoencoder(
@@ -30,7 +31,7 @@ class BaseAutoencoder(
     TransformerMixin,  # type: ignore[misc]
     Model,
 ):
-    """An autoencoder over sequences with scikit-learn's manners; see `LSTMAutoencoder`."""
+    """An autoencoder with scikit-learn's API of a transformer; see `LSTMAutoencoder`."""
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         objective = super()._objective(generator)
@@ -82,7 +83,7 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         decoder = self.module_.decoder()
-        return self._unwound(X, lengths, lambda code, steps, own: decoder(code, steps, own))
+        return self._decoded(X, lengths, lambda code, steps, lengths: decoder(code, steps, lengths))
 
     def generate(
         self,
@@ -121,27 +122,29 @@ class BaseAutoencoder(
         check_is_fitted(self)
         decoder, draw = (
             self.module_.decoder(),
-            drawing(self._loss, temperature, random_state),
+            draw_function(self._loss, temperature, random_state),
         )
         if isinstance(decoder, LSTMDecoder) and decoder.feeds_back:
-            return self._unwound(
-                X, lengths, lambda code, steps, own: decoder(code, steps, own, draw=draw)
+            return self._decoded(
+                X, lengths, lambda code, steps, lengths: decoder(code, steps, lengths, draw=draw)
             )
-        return self._unwound(X, lengths, lambda code, steps, own: draw(decoder(code, steps, own)))
+        return self._decoded(
+            X, lengths, lambda code, steps, lengths: draw(decoder(code, steps, lengths))
+        )
 
-    def _unwound(
+    def _decoded(
         self,
         X: Any,
         lengths: npt.ArrayLike | None,
-        unwind: Unwind,
+        decode: Decode,
     ) -> FloatArray:
-        """What `unwind` makes of codes, the steps of a batch, and its sequences' lengths."""
+        """Sequences that `decode` returns for codes, a number of steps, and lengths."""
         decoder = self.module_.decoder()
         if decoder.needs_input:
             name = self._parameters["decoder"]
             raise InputError(
-                f"The decoder {name!r} reads the input beside the code, so codes alone cannot be "
-                "decoded; use `reconstruct`, or fit with decoder='repeat'."
+                f"decoder={name!r} reads the input in addition to the code, so codes alone cannot "
+                "be decoded; use `reconstruct`, or fit with decoder='repeat'."
             )
         self._form.check_lengths(lengths)
         codes, steps = _collect.codes_and_lengths(
@@ -154,12 +157,21 @@ class BaseAutoencoder(
         for start in range(0, len(codes), size):
             rows = slice(start, start + size)
             code = torch.from_numpy(codes[rows]).to(run.device)
-            own = torch.from_numpy(steps[rows]).to(run.device)
-            values[rows] = self.scaler_.undo(run.output(len(code), unwind, code, longest, own))
+            length = torch.from_numpy(steps[rows]).to(run.device)
+            values[rows] = self.scaler_.undo(run.output(len(code), decode, code, longest, length))
         values[np.arange(longest) >= steps[:, None]] = np.nan
         return self._form.restore(values)
 
-    def reconstruct(self, X: Any, *, merge: bool = False) -> Any:
+    @overload
+    def reconstruct(self, X: Any, *, merge: Literal[False] = False) -> FloatArray: ...
+
+    @overload
+    def reconstruct(self, X: Any, *, merge: Literal[True]) -> list[FloatArray]: ...
+
+    @overload
+    def reconstruct(self, X: Any, *, merge: bool) -> FloatArray | list[FloatArray]: ...
+
+    def reconstruct(self, X: Any, *, merge: bool = False) -> FloatArray | list[FloatArray]:
         """Encode sequences and decode them again.
 
         Parameters
@@ -185,14 +197,31 @@ class BaseAutoencoder(
             If `X` cannot be read, has other features than the `X` of `fit`, or is longer than the
             decoder allows; or with `merge`, if `X` is not `Windows`.
         """
-        source = self._read(X, unwind=True, ends_with_future=True)
-        pieces = ((indices, again) for indices, _, again in self._reconstructions(source))
+        source = self._read(X, decodes=True, ends_with_future=True)
+        pieces = ((indices, output) for indices, _, output in self._reconstructions(source))
         if merge:
             undo = self.scaler_.undo
-            return _collect.merged(source, ((indices, undo(again)) for indices, again in pieces))
+            return _collect.merged(source, ((indices, undo(output)) for indices, output in pieces))
         return self._form.restore(_collect.sequences(source, pieces, self.scaler_), X)
 
-    def reconstruction_error(self, X: Any, *, per: str = "sequence", merge: bool = False) -> Any:
+    @overload
+    def reconstruction_error(
+        self, X: Any, *, per: Per = "sequence", merge: Literal[False] = False
+    ) -> FloatArray: ...
+
+    @overload
+    def reconstruction_error(
+        self, X: Any, *, per: Per = "sequence", merge: Literal[True]
+    ) -> list[FloatArray]: ...
+
+    @overload
+    def reconstruction_error(
+        self, X: Any, *, per: Per = "sequence", merge: bool
+    ) -> FloatArray | list[FloatArray]: ...
+
+    def reconstruction_error(
+        self, X: Any, *, per: Per = "sequence", merge: bool = False
+    ) -> FloatArray | list[FloatArray]:
         """Error of the reconstruction of each sequence, by the loss of the model.
 
         Errors are means over features in the scaled units of the model, in which each feature has
@@ -225,11 +254,11 @@ class BaseAutoencoder(
             decoder allows; or with `merge`, if `X` is not `Windows`.
         """
         _collect.check_per(per)
-        source = self._read(X, unwind=True, ends_with_future=True)
+        source = self._read(X, decodes=True, ends_with_future=True)
         loss = self._loss
         pieces = (
-            (indices, step_errors(again, x, loss))
-            for indices, x, again in self._reconstructions(source)
+            (indices, step_errors(output, x, loss))
+            for indices, x, output in self._reconstructions(source)
         )
         errors = _collect.errors(source, pieces, per, merge=merge)
         return self._form.restore_steps(errors) if per == "step" and not merge else errors
@@ -305,22 +334,22 @@ class BaseAutoencoder(
         return self._scores(X, y).skill
 
     def _scores(self, X: Any, y: Any = None) -> _collect.Scores:
-        source = self._read(X, unwind=True, ends_with_future=y is None)
+        source = self._read(X, decodes=True, ends_with_future=y is None)
         return _collect.scores(source, self._reconstructions(source), self.scaler_)
 
     @property
     def decoder_(self) -> torch.nn.Module:
-        """The trained decoder, a module ``(code (B, L), steps, lengths (B,), …) -> x (B, steps, F)``."""
+        """The trained decoder, a module ``(codes (B, L), steps, …) -> (B, steps, F)``."""
         check_is_fitted(self)
         return self.module_.decoder()
 
     def _reconstructions(self, source: Source) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
-        """Indices (B,), input and reconstruction (B, T, F), scaled, batch by batch."""
+        """Yield indices (B,), and scaled inputs and reconstructions (B, T, F), batch by batch."""
         outputs = runner(self).outputs(source, lambda one: self.module_(one.x, one.lengths))
-        for indices, batch, again in outputs:
-            yield indices, batch.x.cpu().numpy(), again
+        for indices, batch, output in outputs:
+            yield indices, batch.x.cpu().numpy(), output
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # codes are float32, whatever comes in
+        tags.transformer_tags.preserves_dtype = []  # codes are float32 for input of any dtype
         return tags

@@ -1,7 +1,7 @@
-"""What all models share: fitting, batches of what comes in, the manners of an estimator.
+"""`Model`, the base of all estimators with an encoder: `fit`, and reading `X` afterwards.
 
-`fit` reads X, learns the scaling, has the subclass build its modules, and trains them. Subclasses
-say what a fitted model is good for: `autoencoding`, `forecasting`.
+`fit` reads `X`, learns the scaling, builds the modules and trains them. Subclasses add what a
+fitted model can do: `autoencoding`, `forecasting`.
 """
 
 import math
@@ -60,13 +60,13 @@ class Model(Savable):
         return self._form.n_features
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
-        """Make the modules of this model, their weights drawn from `generator`."""
+        """Build the modules of this model, with weights drawn from `generator`."""
         parameters = self.get_params(deep=False)
         form = self._form
         facts = Facts(form.n_features, form.max_length, self.horizon_, form.image_shape)
         plan = blueprint(self._name, parameters, facts)
         check_memory(plan.weights(), parameters)
-        with torch.device("cpu"):  # where the generator is, whatever PyTorch's default device
+        with torch.device("cpu"):  # the generator's device; PyTorch's default may differ
             return build(plan, generator, getattr(self, "backend", "auto"))
 
     def _complaints(self) -> list[_checks.Complaint]:
@@ -82,7 +82,7 @@ class Model(Savable):
         return loss_name(self._parameters["loss"])
 
     def _horizon(self) -> int | None:
-        """Steps to forecast as the parameters have it: 0 for none, None for those of `y`."""
+        """Steps to forecast by the parameters: 0 means none, None means the steps of `y`."""
         return 0
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -116,7 +116,7 @@ class Model(Savable):
 
     def _fit(self, X: Any, y: Any) -> None:
         """Read the data, learn the scaling, build the modules and train them."""
-        self.__dict__.pop("history_", None)  # until training ends this is not a fitted model
+        self.__dict__.pop("history_", None)  # the model counts as fitted once training has ended
         self._parameters = plain_parameters(self)
         form, whole = InputForm.of(
             X,
@@ -136,11 +136,11 @@ class Model(Savable):
         training, held_out = split(whole, self.validation_split, rng)
         if not whole.lengths_of(training).any():
             raise InputError(
-                f"`validation_split` {self.validation_split} leaves no step to train on, since "
-                "all sequences but those held out are empty; leave empty ones out."
+                f"`validation_split` {self.validation_split} leaves no step to train on, because "
+                "all sequences except those held out are empty; remove the empty ones."
             )
 
-        in_order = source.chunks if source.max_length > 2 else None  # rows of a table have none
+        in_order = source.chunks if source.max_length > 2 else None  # table rows have no order
         self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
         self._check_range(source)
         self.max_length_ = source.max_length
@@ -168,7 +168,7 @@ class Model(Savable):
         warn_if_no_better_than_mean(self, source, batches, validation)
 
     def _validation_size(self, batches: Batches, held_out: int) -> int:
-        """Sequences to validate on: `validation_steps` batches, or the share that is trained on."""
+        """Number of sequences to validate on: `validation_steps` batches, or an epoch's share."""
         batch_size = int(self.batch_size)
         if self.validation_steps is not None:
             return min(held_out, int(self.validation_steps) * batch_size)
@@ -178,13 +178,13 @@ class Model(Savable):
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator
     ) -> dict[str, Any]:
-        """Train what `_build` made; the history of it."""
+        """Train the module, and return the history."""
         return self._train(self._objective(generator), batches, validation)
 
     def _train(
         self, objective: AutoencoderLoss, batches: Batches, validation: Batches | None
     ) -> dict[str, Any]:
-        """Train the model of `objective` as the parameters say; the history of it."""
+        """Train the model of `objective` by the parameters, and return the history."""
         module = objective.model
         callbacks: list[Callback] = []
         if any(decoder.feeds_back for decoder in module.decoders.values()):
@@ -201,7 +201,7 @@ class Model(Savable):
             )
 
     def _with_future(self, source: Source, y: Any) -> tuple[Source | Futures, int]:
-        """The sequences with what comes after them, and how many steps that is."""
+        """The sequences with the steps that follow them, and the number of these steps."""
         horizon, self._y_ndim = self._horizon(), None
         if horizon == 0:
             return source, 0
@@ -221,7 +221,7 @@ class Model(Savable):
         )
 
     def _check_range(self, source: Source | Futures) -> None:
-        """Cross-entropy is between shares: what it is to give has to be in 0–1."""
+        """Raise where a cross-entropy has targets that are not between 0 and 1."""
         if self.loss not in CROSSENTROPIES:
             return
         chunks = source.chunks()
@@ -231,14 +231,15 @@ class Model(Savable):
             low, high = chunk.min(initial=0), chunk.max(initial=0)
             if low < -1e-6 or high > 1 + 1e-6:
                 raise InputError(
-                    f"`loss` {self.loss!r} needs values in 0–1, got {low:g} to {high:g} after "
-                    f"scaling={self.scaling!r}; take 'minmax', or 'none' for data in 0–1."
+                    f"`loss` {self.loss!r} needs values between 0 and 1, got {low:g} to {high:g} "
+                    f"after scaling={self.scaling!r}; set scaling='minmax', or 'none' for data "
+                    "between 0 and 1."
                 )
             sums = chunk.sum(axis=1)
             if self.loss in BY_STEP and (np.minimum(abs(sums), abs(sums - 1)) > 1e-3).any():
                 raise InputError(
-                    f"`loss` {self.loss!r} needs every step to be a distribution, with a sum of 1 "
-                    "(or all zeros, which count for nothing); take 'binary_crossentropy'."
+                    f"`loss` {self.loss!r} needs each step to be a distribution, with a sum of 1 "
+                    "(or all zeros, which do not count); set loss='binary_crossentropy'."
                 )
 
     @property
@@ -251,15 +252,15 @@ class Model(Savable):
         self,
         X: Any,
         *,
-        unwind: bool = False,
+        decodes: bool = False,
         starts: bool = False,
         ends_with_future: bool = False,
     ) -> Source:
-        """Read `X` as sequences that the encoder can take.
+        """Read `X` as sequences that the encoder accepts.
 
-        With `unwind`, the decoder has to be able to reconstruct them; with `starts`, they are to be
-        continued and may have one step; with `ends_with_future`, the last steps that `fit` cut off
-        are cut off here too.
+        With `decodes`, they must not be too long for the decoder either; with `starts`, they are
+        to be continued and may have one step; with `ends_with_future`, the last steps are cut off
+        if `fit` cut them off.
         """
         check_is_fitted(self)
         form = self._form
@@ -272,7 +273,7 @@ class Model(Savable):
         if ends_with_future:
             source = self._without_future(source)
         limits = [self.module_.encoder.max_steps]
-        if unwind:
+        if decodes:
             limits.append(self.module_.decoder().max_steps)
         form.check_longest(source, limits)
         return source
@@ -282,7 +283,7 @@ class Model(Savable):
         return self._form.without_future(source)
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Only a fit that came to its end counts, not one that was interrupted or diverged."""
+        """Whether a fit has ended, neither interrupted nor diverged."""
         return hasattr(self, "history_")
 
     def __sklearn_tags__(self) -> Tags:
@@ -291,10 +292,10 @@ class Model(Savable):
         return tags
 
 
-def drawing(
+def draw_function(
     loss: str, temperature: float, random_state: int | np.random.RandomState | None
 ) -> Callable[[Tensor], Tensor]:
-    """A function that draws from the outputs of a model trained on `loss`."""
+    """Return a function that draws values from the outputs of a model trained on `loss`."""
     _checks.raise_all(_checks.number("temperature", temperature, 0))
     seed = int(check_random_state(random_state).randint(2**31))
     return sampler(loss, temperature, torch.Generator().manual_seed(seed))

@@ -16,7 +16,7 @@ from unspool import _checks
 from unspool.data.futures import Futures, as_future
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
-from unspool.estimators.base import drawing
+from unspool.estimators.base import draw_function
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.forecasting import Forecasts
 from unspool.estimators.recurrent import LSTMModel
@@ -73,7 +73,9 @@ class BaseForecaster(
         source = self._read(X)
         count = len(self._parameters["quantiles"])
         if not count:
-            raise InputError("This model has no quantiles; set `quantiles` and fit it again.")
+            raise InputError(
+                "This model was fitted without quantiles; set `quantiles` and call `fit` again."
+            )
         values = np.empty((len(source), self.horizon_, self._n_features, count))
         outputs = runner(self).outputs(
             source, lambda one: self.module_.run_decoder("quantiles", one.x, one.lengths)
@@ -153,7 +155,7 @@ class BaseForecaster(
         _checks.raise_all(_checks.whole("steps", steps, 0))
         draw = None
         if temperature is not None:
-            draw = drawing(self._parameters["loss"], temperature, random_state)
+            draw = draw_function(self._parameters["loss"], temperature, random_state)
         source = self._read(X, starts=True)
         values = np.empty((len(source), steps, self._n_features))
         outputs = runner(self).outputs(source, lambda one: self._continued(one, steps, draw))
@@ -217,7 +219,7 @@ class BaseForecaster(
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
         tags.target_tags.multi_output = True
-        tags.regressor_tags.poor_score = True  # its target goes on where X ends, in X's units
+        tags.regressor_tags.poor_score = True  # its target continues X, in units of X
         return tags
 
 

@@ -1,4 +1,4 @@
-"""What a classifier on an encoder is made of, and how that goes to a model file and back."""
+"""The parts of an `EncoderClassifier`, and how they are saved and restored."""
 
 import copy
 from collections.abc import Callable
@@ -46,7 +46,7 @@ class EncoderWithHead(nn.Module):
 
 @dataclass
 class CrossEntropy:
-    """The cross-entropy of a batch's logits (B, C), and how many of them are right."""
+    """The cross-entropy of the logits (B, C) of a batch, and the number of correct ones."""
 
     logits: Callable[[Batch], Tensor]
 
@@ -62,10 +62,10 @@ class CrossEntropy:
 
 
 class SavableClassifier(Savable):
-    """A classifier that goes to a file and comes back, with the encoder of its model alone."""
+    """A classifier that can be saved and loaded, with the encoder of its model alone."""
 
     def _contents(self, part: str) -> Contents:
-        """The encoder as its model would write it, with the head and the labels."""
+        """The contents of the encoder's model, with the head and the labels."""
         inner: Contents = self.autoencoder_._contents("encoder")
         if part == "encoder":
             return inner
@@ -88,7 +88,7 @@ class SavableClassifier(Savable):
         return Contents(self._name, self._parameters, fitted, tensors, inner.versions)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: of the module the head alone, as `autoencoder_` has the encoder."""
+        """What is pickled: only the head of the module, because `autoencoder_` has the encoder."""
         state = super().__getstate__()
         if "module_" in state:
             state["module_"] = state["module_"].head
@@ -102,10 +102,10 @@ class SavableClassifier(Savable):
 
     @classmethod
     def _from_contents(cls, contents: Contents, device: str) -> Self:
-        """Make a fitted classifier of a model as plain data, which has been looked at.
+        """Restore a fitted classifier from checked contents.
 
-        The parameter `autoencoder` comes back as it was but for its training: `fit` would train
-        it anew. The trained encoder is that of ``autoencoder_``.
+        The parameter `autoencoder` is restored unfitted, so `fit` would train it again. The trained
+        encoder is that of ``autoencoder_``.
         """
         parameters, fitted = contents.parameters, contents.fitted
         given = parameters["autoencoder"]
@@ -118,7 +118,7 @@ class SavableClassifier(Savable):
         model.autoencoder_ = class_of(name, MODELS)._restored(contents, inner, history, device)
         model.classes_ = restore_labels(fitted["classes"])
         assert contents.blueprint.head is not None
-        with torch.device("meta"):  # the weights are there already
+        with torch.device("meta"):  # the weights come from the file
             head = build_head(contents.blueprint.head)
         weights = {
             name.removeprefix("head."): array
@@ -142,7 +142,7 @@ def encoder_alone(model: Model, device: str | torch.device) -> Model:
 
 
 def code_scaler(codes: npt.NDArray[np.float32]) -> Scaler:
-    """Standardises codes (N, L); what is constant but for rounding is only shifted."""
+    """Standardise codes (N, L); those that are constant except for rounding are only shifted."""
     found = moments([codes], codes.shape[1])
     varies = found.spread > 1e-5 * abs(found.mean)
     return Scaler(found.mean, np.where(varies, found.spread, 1.0))
@@ -150,7 +150,7 @@ def code_scaler(codes: npt.NDArray[np.float32]) -> Scaler:
 
 @torch.no_grad()
 def unscale(head: Head, scaler: Scaler) -> None:
-    """Let a head that has learned from standardised codes give the same for the codes."""
+    """Make a head that was trained on standardised codes return the same for the codes."""
     first = cast(nn.Linear, head[0])
     weight = first.weight.cpu().double() / torch.from_numpy(scaler.scale)
     first.bias.sub_((weight @ torch.from_numpy(scaler.shift)).to(first.bias))

@@ -1,4 +1,4 @@
-"""The comparison that ends a fit: with the mean sequence, and what helps where that is no worse."""
+"""The comparison of a fitted model with the mean sequence, and advice if that is no worse."""
 
 import warnings
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.training.batches import Batches
 from unspool.training.schedule import MIN_UPDATES
 
-EQUAL = 0.001  # share of a constant's loss that the mean sequence has where sequences hardly differ
-TRUSTED = 10  # sequences held out, whose loss says something about others
-JUMP = 1.5  # a loss so many times that of the epoch before has jumped
-STILL = 0.03  # share of the first loss that training has to take off, or it has hardly moved
-STEADY = 0.2  # share of the epochs in which a loss may rise that falls steadily, but too slowly
+ALIKE = 0.001  # the mean sequence has less than this share of a constant's loss: all are alike
+TRUSTED = 10  # held-out sequences whose mean loss is meaningful
+JUMP = 1.5  # ratio of the losses of two epochs from which the loss has jumped
+MIN_DECREASE = 0.03  # smaller shares of the first loss mean that training has hardly moved
+MAX_RISES = 0.2  # share of epochs with a higher loss up to which the loss falls steadily
 
 
 def warn_if_no_better_than_mean(
     estimator: Any, source: Source | Futures, batches: Batches, validation: Batches | None
 ) -> None:
-    """Warn where repeating the mean would have done as well as the model, and say what helps."""
+    """Warn if the mean is as good as the model, and say what helps."""
     history, best = estimator.history_, estimator.history_["best_epoch"]
     prefix = "" if validation is None else "val_"
     scaler, loss = estimator.scaler_, loss_name(estimator.loss)
@@ -35,7 +35,7 @@ def warn_if_no_better_than_mean(
         "reconstruction": torch.from_numpy(scaler.apply(source.mean_sequence())),
         "forecast": torch.from_numpy(scaler.apply(mean[None])),
     }
-    trained = history.get("layers", [history])[0]  # of a stack the outermost, on the data itself
+    trained = history.get("layers", [history])[0]  # of a stack, that of the outermost pair
     for name in [one for one in estimator.module_.decoders if one in means]:
 
         def of_mean(some: Batches, name: str = name) -> float:
@@ -56,22 +56,22 @@ def warn_if_no_better_than_mean(
                 held_out=None if validation is None else len(validation.indices),
             )
             warnings.warn(
-                f"The {name} is no better than the mean sequence (loss {reached:.4g} "
-                f"against {guessed:.4g}); {helps}",
+                f"The {name} is no better than the mean sequence (loss {reached:.4g}, of the mean "
+                f"{guessed:.4g}); {helps}",
                 NoBetterThanMeanWarning,
                 stacklevel=5,
             )
 
 
 def _loss_of(mean: torch.Tensor, name: str, batches: Batches, loss: str) -> float:
-    """The loss of guessing `mean` (T, F) for what a decoder is to give; 0 where that is nothing."""
+    """The loss of predicting `mean` (T, F) for the targets of a decoder; 0 without targets."""
     total, count = 0.0, 0
     for x, lengths, y in batches:
-        target, own = (x, lengths) if name == "reconstruction" else (y, None)
+        target, steps = (x, lengths) if name == "reconstruction" else (y, None)
         assert target is not None
         guess = mean[: target.shape[1]].to(x.device).expand_as(target)
-        total += float(masked_sum(LOSSES[loss](guess, target), own))
-        count += count_values(target, own, loss)
+        total += float(masked_sum(LOSSES[loss](guess, target), steps))
+        count += count_values(target, steps, loss)
     return total / max(1, count)
 
 
@@ -84,56 +84,56 @@ def advice(
     updates: int,
     held_out: int | None,
 ) -> str:
-    """What helps a model that is no better than the mean sequence.
+    """What may help a model that is no better than the mean sequence.
 
     Parameters
     ----------
     losses : sequence of float
-        The training loss by epoch.
+        Training loss of each epoch.
     of_mean : float
-        The loss of the mean sequence on the training data.
+        Loss of the mean sequence on the training data.
     rates : sequence of float
-        The learning rate by epoch.
+        Learning rate of each epoch.
     of_constant : float
-        The same of the mean of every feature, over all steps.
+        Loss of the mean of each feature over all steps, on the training data.
     updates : int
-        Of the weights, in all epochs.
+        Number of updates of the weights in all epochs.
     held_out : int or None
-        Sequences that were validated on.
+        Number of sequences that were validated on.
 
     Returns
     -------
     str
-        The end of a sentence, and maybe another one.
+        The end of a sentence, and possibly another sentence.
     """
     rate, lowest = max(rates), min(losses)
-    if of_mean < EQUAL * of_constant:
+    if of_mean < ALIKE * of_constant:
         return (
-            f"the sequences hardly differ, their mean takes off {1 - of_mean / of_constant:.2%} of "
-            "the loss of a constant: subtract it (X - X.mean(axis=0)), and fit what is left."
+            f"the sequences hardly differ: their mean removes {1 - of_mean / of_constant:.2%} of "
+            "the loss of a constant. Subtract it (X - X.mean(axis=0)), and fit the rest."
         )
     if held_out is not None and lowest < 0.9 * of_mean:
         if held_out < TRUSTED:
             return (
                 f"the training loss is {lowest:.4g}, so {held_out} sequences may be too few to "
-                "validate on: set validation_split=0, or hold out more."
+                "validate on. Set validation_split=0, or hold out more."
             )
         return (
-            f"the training loss is {lowest:.4g}, so it does not carry over to sequences held "
-            "out: give `fit` more sequences, or lower `latent_dim` and `units`."
+            f"the training loss is {lowest:.4g}, so the model does not generalise to held-out "
+            "sequences. Give `fit` more sequences, or lower `latent_dim` and `units`."
         )
     if any(after > JUMP * before for before, after in pairwise(losses)):
-        return f"the training loss jumped: lower `learning_rate`, to {rate / 3:.1g} say."
+        return f"the training loss jumped. Lower `learning_rate`, for example to {rate / 3:.1g}."
     if updates < MIN_UPDATES:
-        return f"train for more `epochs`: {updates} updates of the weights were few."
-    half = losses[: len(losses) // 2]  # later the learning rate may have fallen
+        return f"{updates} updates of the weights were few. Train for more `epochs`."
+    half = losses[: len(losses) // 2]  # the learning rate may fall later
     rises = sum(after > before for before, after in pairwise(half))
-    if lowest > (1 - STILL) * losses[0] or rises < STEADY * len(half):
+    if lowest > (1 - MIN_DECREASE) * losses[0] or rises < MAX_RISES * len(half):
         return (
-            f"the training loss fell slowly: raise `learning_rate`, to {10 * rate:.1g} say, or "
-            "train for more `epochs`; or look at the scale of the data."
+            f"the training loss fell slowly. Raise `learning_rate`, for example to "
+            f"{10 * rate:.1g}, train for more `epochs`, or check the scale of the data."
         )
     return (
-        f"the training loss stalled at {lowest:.4g}: lower `learning_rate`, to {rate / 3:.1g} "
-        "say, or raise `latent_dim`."
+        f"the training loss stalled at {lowest:.4g}. Lower `learning_rate`, for example to "
+        f"{rate / 3:.1g}, or raise `latent_dim`."
     )

@@ -1,4 +1,4 @@
-"""`ConvAutoencoder`: images, and sequences in one dimension, through convolutions and pools."""
+"""`ConvAutoencoder`: convolutions and pooling encode images and sequences."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -19,14 +19,14 @@ from unspool._types import (
     ScalingName,
     ScheduleName,
 )
-from unspool.blueprint.parts import sizes
+from unspool.blueprint.layers import sizes
 from unspool.errors import InputError
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.batch_runner import runner
 from unspool.nn import Autoencoder
 from unspool.nn.conv_encoder import ConvEncoder
 
-LARGE = 16  # side of a kernel or a pool that may be larger than the images
+MAX_SIDE = 16  # of a kernel or a pool, unless the images are larger
 
 
 class ConvAutoencoder(BaseAutoencoder):
@@ -139,7 +139,7 @@ class ConvAutoencoder(BaseAutoencoder):
     history_ : dict
         Training history with one number per epoch in each list: "loss", "val_loss" (if sequences
         are held out), "learning_rate" of the last update, and each of the `metrics`; the parts of
-        the loss, if there are several ("reconstruction_loss", "code_l1", "divergence"), with "val_"
+        the loss, if there are several ("reconstruction_loss", "code_l1", "divergence"), with `val_`
         in front for validation. "best_epoch" is the index of the epoch whose weights were kept.
     image_shape_ : tuple of int or None
         Shape (H, W, C) of the images that `fit` saw; None for sequences.
@@ -274,7 +274,9 @@ class ConvAutoencoder(BaseAutoencoder):
         depth = len(encoder.convolutions)
         _checks.raise_all(_checks.whole("layer", layer, 0))
         if layer >= depth:
-            raise InputError(f"`layer` must be below {depth}, the convolutions, got {layer}.")
+            raise InputError(
+                f"`layer` must be below {depth}, the number of convolutions, got {layer}."
+            )
         size = sizes(encoder.shape, encoder.pool.kernel_size, layer)[-1]
         filters, pool = self._parameters["filters"], self._parameters["pool_size"]
         maps = np.empty((len(source), filters[layer], *size), np.float32)
@@ -298,10 +300,13 @@ class ConvAutoencoder(BaseAutoencoder):
     def _build(self, generator: torch.Generator) -> Autoencoder:
         image = self._form.image_shape
         side = max((self.max_length_, 1) if image is None else image[:2])
-        for name, most in (("kernel_size", max(LARGE, 2 * side)), ("pool_size", max(LARGE, side))):
-            if getattr(self, name) > most:
+        for name, limit in (
+            ("kernel_size", max(MAX_SIDE, 2 * side)),
+            ("pool_size", max(MAX_SIDE, side)),
+        ):
+            if getattr(self, name) > limit:
                 raise InputError(
-                    f"`{name}` must be at most {most} for images or sequences of up to {side} "
+                    f"`{name}` must be at most {limit} for images or sequences of up to {side} "
                     f"pixels or steps a side, got {_checks.shown(getattr(self, name))}."
                 )
         return super()._build(generator)

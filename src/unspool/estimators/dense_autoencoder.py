@@ -1,4 +1,4 @@
-"""`DenseAutoencoder`: rows, images or short sequences wound onto a small vector by dense layers."""
+"""`DenseAutoencoder`: dense layers encode rows, images or short sequences as short vectors."""
 
 from collections.abc import Sequence
 
@@ -123,7 +123,7 @@ class DenseAutoencoder(BaseAutoencoder):
     history_ : dict
         Training history with one number per epoch in each list: "loss", "val_loss" (if rows are
         held out), "learning_rate" of the last update, and each of the `metrics`; the parts of the
-        loss, if there are several ("reconstruction_loss", "code_l1", "divergence"), with "val_" in
+        loss, if there are several ("reconstruction_loss", "code_l1", "divergence"), with `val_` in
         front for validation. "best_epoch" is the index of the epoch whose weights were kept.
     module_ : torch.nn.Module
         The trained encoder and decoders.

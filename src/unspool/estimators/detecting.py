@@ -1,9 +1,9 @@
-"""What a fitted anomaly detector can do: scores, contributions, events, a stream, a file."""
+"""What a fitted anomaly detector can do: score, detect, stream and save."""
 
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from unspool import model_file
+from unspool._types import ScoreKind
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.inputs import DetectorInput, check_same_names, read_input
 from unspool.anomaly.pipeline import DetectionPipeline
@@ -19,16 +20,21 @@ from unspool.anomaly.rate_warning import rate_warning
 from unspool.anomaly.thresholds import Threshold
 from unspool.data.frames import is_frame
 from unspool.data.scaling import Scaler
-from unspool.data.sequences import FloatArray
+from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError, ThresholdWarning
 from unspool.estimators import detector_file
 from unspool.estimators.detector_training import Trained, source_of
 from unspool.estimators.saving import warn_of_changes
 from unspool.model_file import Contents
 
+if TYPE_CHECKING:
+    from unspool.runtime.detector_stream import DetectorStream
+
+Scores = FloatArray | list[FloatArray]
+
 
 class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
-    """A detector with scikit-learn's outlier contract; see `AnomalyDetector`."""
+    """A detector with scikit-learn's API of outlier detectors; see `AnomalyDetector`."""
 
     model_: Any
     window_: int
@@ -38,15 +44,15 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     codes_: npt.NDArray[np.float32] | None
     _scaler: Scaler | None
     _of_sequences: bool
-    _parameters: dict[str, Any]  # those of the fit, whatever `set_params` says since
+    _parameters: dict[str, Any]  # those of the fit; `set_params` may have changed them since
 
     def _warn_if_weak(self, kind: str) -> None:
-        """Warn the caller of `fit` or `detect` where a threshold cannot keep the rate asked for."""
+        """Warn the caller of `fit` or `detect` if a threshold cannot keep the requested rate."""
         weak = rate_warning(self.thresholds_[kind])
         if weak is not None:
             warnings.warn(weak, ThresholdWarning, stacklevel=4)
 
-    def anomaly_scores(self, X: Any, kind: str | None = None) -> Any:
+    def anomaly_scores(self, X: Any, kind: ScoreKind | None = None) -> Scores:
         """Anomaly score of each step, or of each sequence; a higher score is more anomalous.
 
         Parameters
@@ -68,10 +74,11 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             If `X` cannot be read or has other features than the `X` of `fit`, or if the model does
             not have that `kind` of score.
         """
-        given, kind = self._asked(X, kind)
-        return self._scorer().scores(given, kind)
+        given, chosen = self._requested(X, kind)
+        scores: Scores = self._scorer().scores(given, chosen)
+        return scores
 
-    def contributions(self, X: Any, kind: str | None = None) -> Any:
+    def contributions(self, X: Any, kind: ScoreKind | None = None) -> Scores:
         """Contribution of each feature to the score of each step.
 
         Parameters
@@ -95,15 +102,15 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             If `X` cannot be read or has other features than the `X` of `fit`, if the model does not
             have that `kind` of score, or if the model is a baseline that scores windows as a whole.
         """
-        found = self._detected(X, kind).contributions
+        found: Scores | None = self._detected(X, kind).contributions
         if found is None:
             raise InputError(
-                f"{type(self.model_).__name__} scores windows as a whole, and does not say what "
-                "each feature contributes; take another model."
+                f"{type(self.model_).__name__} scores windows as a whole, without contributions of "
+                "features; use another model."
             )
         return found
 
-    def score_samples(self, X: Any) -> Any:
+    def score_samples(self, X: Any) -> Scores:
         """Normality of each step, or of each sequence: `anomaly_scores` with the opposite sign.
 
         Parameters
@@ -121,9 +128,10 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         InputError
             If `X` cannot be read or has other features than the `X` of `fit`.
         """
-        return _each(self.anomaly_scores(X), np.negative)
+        scores: Scores = _each(self.anomaly_scores(X), np.negative)
+        return scores
 
-    def decision_function(self, X: Any) -> Any:
+    def decision_function(self, X: Any) -> Scores:
         """`score_samples` minus ``offset_``: negative values are anomalies.
 
         Parameters
@@ -142,9 +150,10 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         InputError
             If `X` cannot be read or has other features than the `X` of `fit`.
         """
-        return _each(self.score_samples(X), lambda scores: scores - self.offset_)
+        values: Scores = _each(self.score_samples(X), lambda scores: scores - self.offset_)
+        return values
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any) -> IntArray | list[IntArray]:
         """Classify each step, or each sequence, as an anomaly (-1) or as normal (1).
 
         As in scikit-learn, all scores are compared with one number, ``offset_``. `detect` compares
@@ -165,9 +174,12 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         InputError
             If `X` cannot be read or has other features than the `X` of `fit`.
         """
-        return _each(self.decision_function(X), lambda apart: np.where(apart < 0, -1, 1))
+        signs: IntArray | list[IntArray] = _each(
+            self.decision_function(X), lambda values: np.where(values < 0, -1, 1)
+        )
+        return signs
 
-    def detect(self, X: Any, kind: str | None = None) -> Detection:
+    def detect(self, X: Any, kind: ScoreKind | None = None) -> Detection:
         """Detect anomalies: scores above the `threshold`, merged into events.
 
         Parameters
@@ -196,14 +208,14 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return self._detected(X, kind)
 
     def _detected(self, X: Any, kind: str | None) -> Detection:
-        """See `detect`."""
-        given, kind = self._asked(X, kind)
+        """Detect anomalies; `detect` describes the arguments."""
+        given, kind = self._requested(X, kind)
         found = self._scorer().detect(given, kind)
-        if kind != self._parameters["kind"]:  # of which `fit` has warned
+        if kind != self._parameters["kind"]:  # `fit` has warned of that one
             self._warn_if_weak(kind)
         return found
 
-    def stream(self) -> Any:
+    def stream(self) -> "DetectorStream":
         """Return a stream that scores a series step by step, in NumPy.
 
         Scores and thresholds are those of the kind "trailing".
@@ -269,15 +281,14 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
 
     @classmethod
     def _from_contents(cls, contents: Contents, device: str) -> Self:
-        """Make a fitted detector of plain data, which has been checked.
+        """Restore a fitted detector from checked contents.
 
-        The parameter `model` comes back as it was but for its training; the trained one is
-        ``model_``.
+        The parameter `model` is restored unfitted; the trained model is ``model_``.
         """
         return detector_file.restored(cls, contents, device)
 
     def _scorer(self) -> DetectionPipeline:
-        """What runs this detector."""
+        """The scorer of this detector."""
         return DetectionPipeline(
             source_of(Trained(self.model_, self._scaler, self.codes_)),
             self.window_,
@@ -288,13 +299,13 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             self._names(),
         )
 
-    def _asked(self, X: Any, kind: str | None) -> tuple[DetectorInput, str]:
-        """What `X` holds, as in `fit`, and the kind of score, by default that of `fit`."""
+    def _requested(self, X: Any, kind: str | None) -> tuple[DetectorInput, str]:
+        """Read `X` in the form of `fit`, and return it with the kind of score."""
         check_is_fitted(self)
         return self._like_fit(read_input(X), X), self._parameters["kind"] if kind is None else kind
 
     def _like_fit(self, given: DetectorInput, X: Any) -> DetectorInput:
-        """`given`, read from `X`, if it has the features of `fit`."""
+        """Return `given`, read from `X`, after a check that it has the features of `fit`."""
         if given.sequences is None and not given.several:
             self._check_columns(X, given, reset=False)
         elif given.n_features != self.n_features_in_:
@@ -306,7 +317,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return given
 
     def _note_features(self, X: Any, given: DetectorInput) -> None:
-        """Set ``n_features_in_``, and ``feature_names_in_`` where names are known."""
+        """Set ``n_features_in_``, and ``feature_names_in_`` if names are known."""
         self.__dict__.pop("feature_names_in_", None)  # those of an earlier fit
         if given.sequences is None and not given.several:
             self._check_columns(X, given, reset=True)
@@ -316,7 +327,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             self.feature_names_in_ = np.array(given.names, dtype=object)
 
     def _check_columns(self, X: Any, given: DetectorInput, *, reset: bool) -> None:
-        """Look at the number and the names of columns as scikit-learn does, or note them."""
+        """Check number and names of columns as scikit-learn does; with `reset`, store them."""
         try:
             rows = X if is_frame(X) else given.series[0]
             validate_data(self, rows, reset=reset, skip_check_array=True)
@@ -328,7 +339,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return None if names is None else tuple(names)
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Only a fit that came to its end counts."""
+        """Whether a fit has ended."""
         return hasattr(self, "scales_")
 
     def __sklearn_tags__(self) -> Tags:

@@ -1,4 +1,4 @@
-"""How a fitted `AnomalyDetector` becomes the contents of a model file, and back."""
+"""Saving a fitted `AnomalyDetector` as the contents of a model file, and restoring it."""
 
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ T = TypeVar("T", bound=BaseEstimator)
 
 
 def parameters_of(detector: Any) -> dict[str, Any]:
-    """The parameters of a detector as a model file holds them."""
+    """The parameters of a detector as a model file contains them."""
     given = detector.get_params(deep=False)
     plain = {name: _checks.plain(value) for name, value in given.items()}
     model = unfrozen(detector.model)
@@ -37,8 +37,8 @@ def contents_of(detector: Any) -> Contents:
     """A fitted detector and its model as plain data."""
     if not isinstance(detector.model_, Model):
         raise InputError(
-            f"A detector over {type(detector.model_).__name__} cannot be saved, since files hold "
-            "the models of unspool alone; fit it again where it is needed, or pickle it."
+            f"A detector with the model {type(detector.model_).__name__} cannot be saved, because "
+            "model files only hold unspool models; pickle it, or fit it again."
         )
     inner = detector.model_.contents()
     numbers, tensors = plain_thresholds(detector.thresholds_)
@@ -58,7 +58,7 @@ def contents_of(detector: Any) -> Contents:
 
 
 def restored(cls: type[T], contents: Contents, device: str) -> T:
-    """The fitted detector that `contents_of` made plain."""
+    """The fitted detector in `contents`."""
     learned, tensors = contents.detector, contents.tensors
     assert learned is not None
     inner = class_of(contents.model, MODELS)._from_contents(contents, device)

@@ -1,4 +1,4 @@
-"""What an `AnomalyDetector` trains on: the part held out, the windows, and the model."""
+"""How an `AnomalyDetector` trains: held-out data, windows, and the model."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,24 +26,24 @@ from unspool.estimators.base import Model
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 from unspool.estimators.lstm_forecaster import LSTMForecaster
 
-WINDOW = 64  # steps of a window, or a fifth of the steps to train on where that is less
-SHARE = 5
-FEWEST = 20  # steps to train on, below which a window is one step
-PATCH = 8  # steps that the default model reads at once, or more for sequences of many steps
-MOST_PATCHES = 32
-MOST_CODES = 512  # that the "code" score compares with, spread evenly over the training windows
-MOST_WINDOWS = 20_000  # that a rival is fitted on, spread evenly
-MOST_VALUES = 1 << 27  # in them
+# `window` "auto" is MAX_WINDOW steps, or a WINDOWS-th of the training steps if that is less; with
+# fewer than MIN_STEPS training steps a window is one step.
+MAX_WINDOW, WINDOWS, MIN_STEPS = 64, 5, 20
+# The default model reads patches of MIN_PATCH steps, or longer ones for more than MAX_PATCHES.
+MIN_PATCH, MAX_PATCHES = 8, 32
+MAX_CODES = 512  # training codes that the score "code" compares with
+MAX_WINDOWS = 20_000  # training windows of a baseline
+MAX_VALUES = 1 << 27  # values in these windows
 
 
 def split(
     given: DetectorInput, share: float, window: int | str | None = None
 ) -> tuple[DetectorInput, DetectorInput]:
-    """What to train on, and the last `share` of each series, or of the sequences, held out.
+    """Split into training data and the last `share` of each series, or of the sequences.
 
     Ends of series that are shorter than the `window` would be scored with padding before them,
-    unlike the series to come. Where most are, the last series are held out as a whole, if `share`
-    is at least one of them.
+    unlike later series. If most ends are shorter, the last series are held out as a whole instead,
+    if `share` is at least one series.
     """
     if given.sequences is not None:
         at = _cut(len(given.sequences), share, "sequences")
@@ -68,43 +68,43 @@ def split(
 
 
 def _cut(length: int, share: float, what: str) -> int:
-    """Where the last `share` of so many steps, series or sequences begins."""
+    """Index at which the last `share` of `length` steps, series or sequences begins."""
     held_out = max(1, round(length * share))
     if held_out >= length:
         raise InputError(
-            f"Expected more {what}, got n_samples={length}, of which `calibration_split` "
-            f"{share:g} leaves none to train on; give more normal data."
+            f"Expected more {what}, got n_samples={length}, of which `calibration_split` {share:g} "
+            "leaves none to train on; give more normal data."
         )
     return length - held_out
 
 
 def window_of(training: DetectorInput, window: int | str) -> int:
-    """Steps of a window, w; sequences are windows as they are."""
+    """Number of steps of a window, w; for sequences, of the longest sequence."""
     if training.sequences is not None:
         return training.sequences.max_length
     longest = max(len(one) for one in training.series)
     if isinstance(window, str):
         steps = sum(len(one) for one in training.series)
-        return max(1, min(WINDOW, steps // SHARE, longest)) if steps >= FEWEST else 1
+        return max(1, min(MAX_WINDOW, steps // WINDOWS, longest)) if steps >= MIN_STEPS else 1
     if window > longest:
         raise InputError(
-            f"Expected a series of at least `window` {window} steps to train on, got {longest} "
-            "without the part that is held out; give more normal data, or take a smaller window."
+            f"Expected a series of at least {window} training steps, the `window`, got {longest} "
+            "without the held-out part; give more normal data, or set a smaller `window`."
         )
     return window
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that was trained on normal data, with what a detector needs of it.
+    """A model that was trained on normal data, with its scaler and codes.
 
     Parameters
     ----------
-    model : Model or a rival
+    model : Model or baseline
     scaler : Scaler or None
-        Of a rival, which has none of its own.
+        Scaling for a baseline; an unspool model contains a scaler.
     codes : array of shape (M, L), or None
-        Of training windows; None where the model has no codes.
+        Codes of training windows; None if the model has no codes.
     """
 
     model: Any
@@ -113,7 +113,7 @@ class Trained:
 
 
 def train(detector: Any, training: DetectorInput, window: int) -> Trained:
-    """Train the model of a detector's parameters, a clone, or the default one."""
+    """Train a clone of the detector's `model`, or the default model."""
     seed = int(check_random_state(detector.random_state).randint(2**31))
     model = detector.model
     model = default_model(detector, training, window) if model is None else clone(model)
@@ -126,16 +126,16 @@ def train(detector: Any, training: DetectorInput, window: int) -> Trained:
     source = _windows(training, window)
     check_one_length(source, model)
     scaler = Scaler.fit("standard", source.chunks(), source.n_features, source.chunks)
-    most = min(MOST_WINDOWS, max(1, MOST_VALUES // (window * source.n_features)))
+    most = min(MAX_WINDOWS, max(1, MAX_VALUES // (window * source.n_features)))
     values, _ = source.take(_spread(len(source), most))
     return Trained(model.fit(scaler.apply(values)), scaler, None)
 
 
 def default_model(detector: Any, training: DetectorInput, window: int) -> LSTMAutoencoder:
-    """The model that is trained where none was given.
+    """The model that is trained if `model` is None.
 
-    Windows of a series are many and much alike: 750 updates are enough for them. Whole sequences
-    get as many as an autoencoder has by default.
+    Windows of a series are numerous and similar: 750 updates are enough. For sequences the number
+    of updates is the default of the autoencoder.
     """
     budget: dict[str, Any] = (
         {} if training.sequences is not None else {"steps_per_epoch": 25, "epochs": 30}
@@ -143,7 +143,7 @@ def default_model(detector: Any, training: DetectorInput, window: int) -> LSTMAu
     return LSTMAutoencoder(
         16,
         units=32,
-        patch_size=max(PATCH, -(-window // MOST_PATCHES)) if window >= 2 * PATCH else 1,
+        patch_size=max(MIN_PATCH, -(-window // MAX_PATCHES)) if window >= 2 * MIN_PATCH else 1,
         n_kernels=0,
         input_dropout=0.0,
         device=detector.device,
@@ -153,16 +153,16 @@ def default_model(detector: Any, training: DetectorInput, window: int) -> LSTMAu
 
 
 def codes_of(model: Any, training: DetectorInput, window: int) -> npt.NDArray[np.float32] | None:
-    """Codes (M, L) of training windows, spread evenly over them."""
+    """Codes (M, L) of training windows, at even distances."""
     if not isinstance(model, BaseAutoencoder):
         return None
     source = _windows(training, window)
-    codes: npt.NDArray[np.float32] = model.transform(source[_spread(len(source), MOST_CODES)])
+    codes: npt.NDArray[np.float32] = model.transform(source[_spread(len(source), MAX_CODES)])
     return codes
 
 
 def source_of(trained: Trained) -> WindowErrors | StepErrors:
-    """What gives the errors of series."""
+    """The source of the errors of series."""
     model, scaler = trained.model, trained.scaler
     if scaler is not None:
         return baseline_errors(model, scaler)
@@ -175,7 +175,7 @@ def source_of(trained: Trained) -> WindowErrors | StepErrors:
             loss,
         )
     return reconstruction_errors(
-        lambda source: model._reconstructions(model._read(source, unwind=True)),
+        lambda source: model._reconstructions(model._read(source, decodes=True)),
         model.transform,
         model.scaler_,
         loss,
@@ -184,20 +184,20 @@ def source_of(trained: Trained) -> WindowErrors | StepErrors:
 
 
 def _windows(given: DetectorInput, size: int) -> Source:
-    """Windows over the series, or the sequences as they are."""
+    """Windows over the series, or the sequences themselves."""
     if given.sequences is not None:
         return given.sequences
     long_enough = [one for one in given.series if len(one) >= size]
     if not long_enough:
         longest = max(len(one) for one in given.series)
         raise InputError(
-            f"Expected a series of at least {size} steps to train on (a window and what is "
-            f"forecast), got {longest} at most without the part that is held out; give longer "
-            "ones, or take a smaller `window`."
+            f"Expected a series of at least {size} training steps (a window and its forecast), got "
+            f"at most {longest} without the held-out part; give longer series, or set a smaller "
+            "`window`."
         )
     return Windows(long_enough, size, feature_names=given.names)
 
 
 def _spread(n: int, most: int) -> npt.NDArray[np.int64]:
-    """At most so many of n indices, evenly."""
+    """At most `most` of n indices, at even distances."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))

@@ -1,4 +1,4 @@
-"""`EncoderClassifier`: a softmax on the codes of a trained encoder, which may be trained on."""
+"""`EncoderClassifier`: a softmax on the codes of a trained encoder, with optional fine-tuning."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -152,8 +152,8 @@ class EncoderClassifier(
     >>> y = np.repeat(["slow", "fast"], 50)
     >>> X = np.sin(np.arange(40) / np.where(y == "slow", 6, 3)[:, None] + np.arange(100)[:, None])
     >>> autoencoder = LSTMAutoencoder(latent_dim=8, epochs=5, random_state=0).fit(X)
-    >>> model = EncoderClassifier(autoencoder, fine_tune=True, random_state=0).fit(X, y)
-    >>> model.predict_proba(X).shape
+    >>> model = EncoderClassifier(autoencoder, fine_tune=True, epochs=20, random_state=0)
+    >>> model.fit(X, y).predict_proba(X).shape
     (100, 2)
     >>> model.score(X, y)
     1.0
@@ -207,12 +207,12 @@ class EncoderClassifier(
         if isinstance(inner, Model):
             if frozen and not inner.__sklearn_is_fitted__():
                 complaints.append(
-                    "`autoencoder` is a FrozenEstimator of a model that is not fitted; fit that "
+                    "`autoencoder` is a FrozenEstimator, whose model is not fitted; fit the model "
                     "first."
                 )
         elif frozen or inner is not None:
             complaints.append(
-                "`autoencoder` must be an autoencoder or a forecaster of unspool's, or None, got "
+                "`autoencoder` must be an unspool autoencoder or forecaster, or None, got "
                 f"{_checks.shown(self.autoencoder)}."
             )
         return complaints
@@ -246,8 +246,8 @@ class EncoderClassifier(
         return self
 
     def _fit(self, X: Any, y: Any) -> None:
-        """Train the encoder where it is not trained, then the head, then both."""
-        self.__dict__.pop("history_", None)  # until training ends this is not a fitted model
+        """Train the encoder unless it is trained, then the head, and with `fine_tune` both."""
+        self.__dict__.pop("history_", None)  # the model counts as fitted once training has ended
         self._parameters = plain_parameters(self)
         classes, indices = read_labels(y, X)
         random = check_random_state(self.random_state)
@@ -262,7 +262,7 @@ class EncoderClassifier(
 
         codes = runner(self.autoencoder_).codes(
             source
-        )  # once: the encoder does not change while the head learns
+        )  # the encoder does not change while the head is trained
         scaler = code_scaler(codes[halves[0]])
         head = self._head(generator).to(device)
         self.head_history_ = history = fit(
@@ -286,7 +286,7 @@ class EncoderClassifier(
         self.history_ = history
 
     def _trained(self, X: Any, seed: int) -> Model:
-        """The model that was given, where it is fitted; or else a clone of it, fitted on `X`."""
+        """The given model if it is fitted, otherwise a clone of it, fitted on `X`."""
         inner = unfrozen(self.autoencoder)
         if inner is None:
             inner = LSTMAutoencoder(device=self.device, verbose=self.verbose)
@@ -305,7 +305,7 @@ class EncoderClassifier(
             activation=self.head_activation,
         )
         blueprint.check_memory(plan.weights(), self.get_params(deep=False))
-        with torch.device("cpu"):  # as in `Model._build`
+        with torch.device("cpu"):  # the generator's device
             return build_head(plan, generator)
 
     def _learn(
@@ -320,7 +320,7 @@ class EncoderClassifier(
         scaler: Scaler,
         epochs: int | str,
     ) -> dict[str, Any]:
-        """Train `model` to give the logits of the right classes; what came of it by epoch."""
+        """Train `model` on the cross-entropy of its logits, and return the history."""
         training, held_out = halves
         run = runner(self.autoencoder_)
         size = run.batch_size(source.max_length)
@@ -407,7 +407,10 @@ class EncoderClassifier(
         predicted = self.predict(X)
         labels = labels_like(y, self.classes_)
         if labels.shape != predicted.shape:
-            raise InputError(f"Expected `y` of shape {predicted.shape}, got {labels.shape}.")
+            raise InputError(
+                f"`y` must have the shape {predicted.shape}, one label per sequence, got "
+                f"{labels.shape}."
+            )
         return float(np.average(predicted == labels, weights=sample_weight))
 
     def _logits(self, X: Any) -> Tensor:
@@ -434,7 +437,7 @@ class EncoderClassifier(
         return names
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Only a fit that came to its end counts, not one that was interrupted or diverged."""
+        """Whether a fit has ended, neither interrupted nor diverged."""
         return hasattr(self, "history_")
 
     def __sklearn_tags__(self) -> Tags:

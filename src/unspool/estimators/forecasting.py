@@ -1,4 +1,4 @@
-"""What a model with a horizon is good for: the steps after the end of a sequence."""
+"""`forecast`, for models with a horizon."""
 
 from typing import Any
 
@@ -37,7 +37,9 @@ class Forecasts(Model):
         """
         source = self._read(X)
         if not self.horizon_:
-            raise InputError("This model does not forecast; set `horizon` and fit it again.")
+            raise InputError(
+                "This model was fitted without a forecast; set `horizon` and call `fit` again."
+            )
         return _collect.futures_shaped(
             self._forecasts(source), self._y_ndim, table=self._form.table
         )

@@ -1,4 +1,4 @@
-"""Labels of sequences: read, and split by class."""
+"""Reading labels of sequences, and splitting sequences by class."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ Labels = npt.NDArray[Any]
 
 
 def read_labels(y: Any, X: Any) -> tuple[Labels, IntArray]:
-    """The classes in the labels `y` of `X`, sorted, and the class of every sequence by its index.
+    """Return the sorted classes in the labels `y` of `X`, and the class index of each sequence.
 
     Returns
     -------
@@ -30,19 +30,19 @@ def read_labels(y: Any, X: Any) -> tuple[Labels, IntArray]:
     Raises
     ------
     InputError, ValueError
-        Where labels are missing, not one for each sequence, not finite, continuous, of kinds that
-        cannot be sorted, or all the same.
+        If labels are missing, not one per sequence, not finite, continuous, of types that cannot
+        be sorted, or all equal.
     """
     if y is None:
         raise InputError(
             "EncoderClassifier requires y to be passed, but the target y is None; "
-            "give a label for every sequence."
+            "give one label per sequence."
         )
     y = column_or_1d(known_labels(y), warn=True)
     assert_all_finite(y, input_name="y")
     _check_number(X, y)
     if not len(y):
-        raise InputError("Expected at least one sequence with its label, got none.")
+        raise InputError("Expected at least one sequence with a label, got none.")
     if y.dtype != object:
         check_classification_targets(y)
     elif all(isinstance(label, (float, np.floating)) for label in y):
@@ -51,8 +51,8 @@ def read_labels(y: Any, X: Any) -> tuple[Labels, IntArray]:
         classes, indices = np.unique(y, return_inverse=True)
     except TypeError as error:
         raise InputError(
-            f"Expected labels of one kind that can be sorted, got others ({error}); "
-            "turn them all into strings."
+            f"Expected labels of one type that can be sorted, got other labels ({error}); convert "
+            "all of them to strings."
         ) from None
     if len(classes) < 2:
         (only,) = classes.tolist()
@@ -63,7 +63,7 @@ def read_labels(y: Any, X: Any) -> tuple[Labels, IntArray]:
 
 
 def _check_number(X: Any, y: Labels) -> None:
-    """There are as many sequences as labels; where there are not, rows may be steps of time."""
+    """Check that there is one label per sequence; if not, rows of `X` may be time steps."""
     values = plain(X)
     if len(values) != len(y) and isinstance(values, np.ndarray) and values.ndim == 2:
         check_rows_are_sequences(X)
@@ -74,19 +74,19 @@ def _check_number(X: Any, y: Labels) -> None:
 def split_by_class(
     source: Source, classes: IntArray, share: float, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
-    """Indices to train on and to validate on, of every class about the same share.
+    """Indices to train on and to validate on, with about the same share of each class held out.
 
-    At least one sequence of every class is trained on, so that where no class has two of them
-    none is held out. Windows are split by time; those of a class that would be missing from the
-    earlier part stay in it.
+    At least one sequence of each class is trained on, so if no class has two sequences, none is
+    held out. Windows are split by time; windows of a class that the earlier part lacks are moved
+    to it.
 
     Parameters
     ----------
     source : Sequences or Windows
     classes : array of shape (N,)
-        The class of each, 0 to C - 1.
+        Class index of each sequence, 0 to C - 1.
     share : float
-        To validate on, 0 and more, below 1.
+        Share to validate on, at least 0 and below 1.
     rng : numpy Generator
     """
     if isinstance(source, Windows) and share:
@@ -96,7 +96,7 @@ def split_by_class(
     counts = np.bincount(classes)
     exact = counts * share
     taken = exact.astype(np.int64)
-    # What is left over goes to the classes that rounding took most from.
+    # The remainder is taken from the classes that rounding down affected most.
     left = max(1, round(len(classes) * share)) - taken.sum() if share else 0
     order = rng.permutation(len(counts))
     order = order[np.argsort(-(exact - taken)[order], kind="stable")]

@@ -1,7 +1,7 @@
-"""How a forecaster starts: its linear maps are solved for, and its network is silent.
+"""How a forecaster is initialised: its linear maps are solved for, and its network outputs zero.
 
-Training then begins at the forecast of the maps, and the network learns what they miss, in units of
-about as much: however well they do, its first steps are no larger than what is left to learn.
+Training then starts from the forecast of the maps, and the network learns their error. Its outputs
+are scaled by the size of that error, so the first updates do not exceed it.
 """
 
 import copy
@@ -15,34 +15,34 @@ from unspool.nn.skip import NormalEquations, Skip
 from unspool.training.batches import Batches
 from unspool.training.objective import futures
 
-SEQUENCES = 8192  # that maps are solved for, spread over the data
-AT_ONCE = 64  # of them whose steps are gathered together
-VALUES = 1 << 24  # of the equations of several features, held together
+MAX_SEQUENCES = 8192  # that the maps are solved for, spread over the data
+BATCH = 64
+MAX_VALUES = 1 << 24  # of the equations of several features in memory
 
 
 def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
     """Set the linear maps of `skip` to those of ridge regression on the sequences of `batches`.
 
-    Its scale becomes the standard deviation of what they miss of the future after the last step.
+    Its scale becomes the standard deviation of their error after the last step.
 
     Parameters
     ----------
     skip : Skip
     batches : Batches
-        Of sequences with their futures.
+        Sequences with the steps that follow them.
     every_step : bool
-        Fit the future after every step of a sequence, and not after its last alone.
+        Whether to fit the steps after every step of a sequence, and not only after its last.
     """
     count = len(batches.indices)
-    most = SEQUENCES // max(1, batches.source.max_length) if every_step else SEQUENCES
+    most = MAX_SEQUENCES // max(1, batches.source.max_length) if every_step else MAX_SEQUENCES
     places = np.linspace(0, count - 1, min(count, max(1, most))).astype(np.int64)
     drawn = batches.indices[places]
-    # Not every device knows float64.
+    # Some devices have no float64.
     found, cpu = copy.deepcopy(skip).cpu(), torch.device("cpu")
-    some = Batches(batches.source, batches.scaler, drawn, AT_ONCE, cpu)
+    some = Batches(batches.source, batches.scaler, drawn, BATCH, cpu)
     if found.weight is not None:
         features, _, columns = found.weight.shape
-        together = max(1, VALUES // columns**2)
+        together = max(1, MAX_VALUES // columns**2)
         for first in range(0, features, together):
             normal, part = NormalEquations(found), slice(first, first + together)
             for x, lengths, y in some:
@@ -62,7 +62,7 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
 def _add(
     normal: NormalEquations, x: Tensor, lengths: Tensor | None, y: Tensor, *, every_step: bool
 ) -> None:
-    """Add sequences x (B, T, F) and what comes after them, y (B, K, F), to the equations."""
+    """Add sequences x (B, T, F) and the steps that follow them, y (B, K, F), to the equations."""
     if not every_step:
         normal.add(x, lengths, y)
         return
@@ -73,7 +73,7 @@ def _add(
 
 
 def silence(decoder: nn.Module) -> None:
-    """Make what a decoder gives zero; one without dense layers stays as it is."""
+    """Make a decoder output zeros; a decoder without dense layers is not changed."""
     dense = [one for one in decoder.modules() if isinstance(one, Dense)]
     if dense and dense[-1] in list(decoder.head):  # type: ignore[arg-type]
         nn.init.zeros_(dense[-1].weight)

@@ -1,4 +1,4 @@
-"""`LSTMForecaster`: what comes next after a sequence."""
+"""`LSTMForecaster`: forecasts of the steps that follow a sequence."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -217,7 +217,7 @@ class LSTMForecaster(BaseForecaster):
         Training history with one number per epoch in each list: "loss", "val_loss" (if sequences
         are held out), "learning_rate" of the last update, and each of the `metrics`. With
         `quantiles`, "forecast_loss" is the `loss`, "quantiles_loss" the mean pinball loss [5]_, and
-        "loss" their sum; each has a list with "val_" in front for validation. "best_epoch" is the
+        "loss" their sum; each has a list with `val_` in front for validation. "best_epoch" is the
         index of the epoch whose weights were kept.
     module_ : torch.nn.Module
         The trained encoder and decoders.
@@ -354,7 +354,7 @@ class LSTMForecaster(BaseForecaster):
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator
     ) -> dict[str, Any]:
-        """Solve for the linear maps, then train what is left over; see `linear_maps`."""
+        """Solve for the linear maps, then train the network on their error; see `linear_maps`."""
         skip, objective = self.module_.skip, self._objective(generator)
         if skip is None:
             return self._train(objective, batches, validation)

@@ -1,4 +1,4 @@
-"""What models with LSTM layers have of their own: the backend that runs these, and `features`."""
+"""What models with an LSTM encoder add: the check of the backend, and `features`."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -16,7 +16,7 @@ from unspool.nn import Autoencoder, LSTMEncoder
 
 
 class LSTMModel(Model):
-    """A model whose encoder is an LSTM; see `LSTMAutoencoder` for the parameters."""
+    """A model whose encoder is an LSTM; see `LSTMAutoencoder`."""
 
     @property
     def patch_size_(self) -> int:
@@ -66,7 +66,7 @@ class LSTMModel(Model):
         scales = check_scales(scales)
         source = self._read(X)
         encoder = cast(LSTMEncoder, self.module_.encoder)
-        width = 0 if scales == (1,) else 2 * encoder.lstm.state_size  # states, copied by parts
+        width = 0 if scales == (1,) else 2 * encoder.lstm.state_size  # the parts copy the states
         size = runner(self).batch_size(max(source.max_length, *scales), width)
         features = np.empty((len(source), len(self.feature_names(scales))), np.float32)
         outputs = runner(self).outputs(

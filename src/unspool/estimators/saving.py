@@ -1,4 +1,4 @@
-"""How a fitted estimator becomes the contents of a model file, and is made of them again."""
+"""How fitted estimators are saved, pickled, and restored from the contents of a model file."""
 
 import copy
 import os
@@ -18,37 +18,37 @@ from torch import nn
 import unspool
 from unspool import _checks, model_file
 from unspool._registry import CLASSIFIER, MODELS
+from unspool._types import Part, names
 from unspool.data.forms import InputForm
 from unspool.errors import InputError, ParametersChangedWarning
 from unspool.model_file import Contents
-from unspool.model_file.fitted import PARTS
 from unspool.nn import torch_settings
 from unspool.nn.device import device_or_cpu, resolve_device
 from unspool.nn.from_blueprint import build
 
 T = TypeVar("T", bound="Savable")
 
-# Parameters that meet tensors as real numbers.
+# Parameters that PyTorch computes with as real numbers.
 REAL = ("learning_rate", "global_clipnorm", "kl_weight", "code_l1", "input_noise", "loss_weights")
-NOT_OF_THE_MODEL = ("random_state", "device", "verbose")  # parameters that change no fitted model
+IGNORED_CHANGES = ("random_state", "device", "verbose")  # they change no fitted model
 
 
 class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
-    """A fitted estimator that goes to a file and comes back; see `unspool.model_file`."""
+    """An estimator that can be saved and loaded; see `unspool.model_file`."""
 
     _form: InputForm
-    _parameters: dict[str, Any]  # those that it was fitted with, whatever `set_params` says since
+    _parameters: dict[str, Any]  # those of the fit; `set_params` may have changed them since
 
     @property
     def _name(self) -> str:
-        """The class of unspool's that this is; a subclass may have another name."""
+        """Name of the unspool class; that of a subclass may differ."""
         return self._kind().__name__
 
     @classmethod
     def _kind(cls) -> type[BaseEstimator]:
         return next(one for one in cls.__mro__ if one.__name__ in (*MODELS, CLASSIFIER.name))
 
-    def save(self, path: str | os.PathLike[str], *, part: str = "model") -> None:
+    def save(self, path: str | os.PathLike[str], *, part: Part = "model") -> None:
         """Write the fitted model to one safetensors file, which `unspool.load` reads.
 
         The file is written under a temporary name and renamed, so an older file at `path` is
@@ -74,7 +74,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         """
         model_file.write(path, self.contents(part))
 
-    def contents(self, part: str = "model") -> Contents:
+    def contents(self, part: Part = "model") -> Contents:
         """Return the fitted model as plain data, as a model file contains it.
 
         `unspool.runtime.Model` runs it, and `unspool.interop` converts it. Its parameters are those
@@ -101,7 +101,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             If `set_params` has changed a parameter since the fit.
         """
         check_is_fitted(self)
-        _checks.raise_all(_checks.choice("part", part, PARTS))
+        _checks.raise_all(_checks.choice("part", part, names(Part)))
         warn_of_changes(self._parameters, plain_parameters(self))
         return self._contents(part)
 
@@ -117,14 +117,14 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         if not known <= set(state):
             raise InputError(
                 f"This {type(self).__name__} was pickled by another version of unspool; unpickle "
-                "it there, and write it with `save`, whose files every later version reads."
+                "it with that version and call `save`, whose files all later versions read."
             )
         super().__setstate__(state)
         if "module_" in state:
             self.module_.to(device_or_cpu(self.device))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Copy a model where it is, with weights of its own that can be trained."""
+        """Copy the model on its device, with separate weights that can be trained."""
         memo[id(self)] = copied = type(self).__new__(type(self))
         with torch_settings.training():
             copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
@@ -132,7 +132,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
 
     def _contents(self, part: str) -> Contents:
         if not self.module_.decoders:
-            part = "encoder"  # all there is
+            part = "encoder"  # there are no decoders
         names = getattr(self, "feature_names_in_", None)
         fitted = {
             "part": part,
@@ -155,7 +155,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
 
     @classmethod
     def _from_contents(cls, contents: Contents, device: str) -> Self:
-        """Make a fitted estimator of a model as plain data, which has been looked at.
+        """Restore a fitted estimator from checked contents.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         model.window_ = None if fitted["window"] is None else tuple(fitted["window"])
         model.history_ = restored_history(history)
         model.scaler_ = contents.scaler
-        with torch.device("meta"):  # the weights are there already
+        with torch.device("meta"):  # the weights come from the file
             module = build(contents.blueprint, torch.Generator(), getattr(model, "backend", "auto"))
         model._n_features_out = module.encoder.latent_dim
         weights = {k: v for k, v in contents.weights.items() if not k.startswith("head.")}
@@ -196,7 +196,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
 
 @torch_settings.training()
 def with_weights(module: nn.Module, weights: Mapping[str, Any], device: str) -> nn.Module:
-    """Give a module on the "meta" device its weights, copies of arrays."""
+    """Give a module on the "meta" device copies of `weights`."""
     tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
     module.load_state_dict(tensors, assign=True)
     for weight in module.parameters():
@@ -205,7 +205,7 @@ def with_weights(module: nn.Module, weights: Mapping[str, Any], device: str) -> 
 
 
 def on_cpu(module: nn.Module) -> nn.Module:
-    """The module, or a copy of it with its weights on the CPU where they are elsewhere."""
+    """The module, or a copy with weights on the CPU if they are on another device."""
     weights = [*module.parameters(), *module.buffers()]
     if all(weight.device.type == "cpu" for weight in weights):
         return module
@@ -216,7 +216,7 @@ def on_cpu(module: nn.Module) -> nn.Module:
 
 
 def made_by() -> dict[str, str]:
-    """The versions of the packages that train."""
+    """Versions of the packages that trained the model."""
     return {
         "unspool": unspool.__version__,
         "torch": torch.__version__,
@@ -225,26 +225,26 @@ def made_by() -> dict[str, str]:
 
 
 def warn_of_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Name the parameters that are not those of the fit any more."""
+    """Warn of parameters that have changed since the fit."""
     present = dict(_each_parameter(now))
     changes = [
-        f"`{name}` was {_checks.shown(fitted)} and is {_checks.shown(present[name])} now"
+        f"`{name}` was {_checks.shown(fitted)} and is now {_checks.shown(present[name])}"
         for name, fitted in _each_parameter(before)
-        if name in present  # one of another class of model has other parameters
-        and name.rpartition("__")[2] not in NOT_OF_THE_MODEL
+        if name in present  # a model of another class has other parameters
+        and name.rpartition("__")[2] not in IGNORED_CHANGES
         and repr(_computable(name, present[name])) != repr(_computable(name, fitted))
     ]
     if changes:
         warnings.warn(
-            f"The model is written as it was fitted, but {', '.join(changes)}; call `fit` "
-            "again to apply the change.",
+            f"The model is saved as it was fitted, but {', '.join(changes)}; call `fit` again to "
+            "apply the change.",
             ParametersChangedWarning,
             stacklevel=3,
         )
 
 
 def _each_parameter(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Names and values, those of a model within as scikit-learn names them."""
+    """Yield names and values; names of an inner model have its prefix, as in scikit-learn."""
     for name, value in parameters.items():
         if isinstance(value, Mapping):
             yield name, value["model"]
@@ -256,11 +256,11 @@ def _each_parameter(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 @contextmanager
 def as_before_if_it_fails(estimator: BaseEstimator) -> Iterator[None]:
-    """Give an estimator all of its attributes back when what is done to it fails."""
+    """Restore all attributes of an estimator if an error is raised inside."""
     before = dict(vars(estimator))
     try:
         yield
-    except BaseException:  # an interruption as well
+    except BaseException:  # including KeyboardInterrupt
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
@@ -268,7 +268,7 @@ def as_before_if_it_fails(estimator: BaseEstimator) -> Iterator[None]:
 
 @contextmanager
 def python_numbers(estimator: BaseEstimator) -> Iterator[None]:
-    """Let parameters be Python's numbers meanwhile where they are NumPy's, which can overflow."""
+    """Replace NumPy numbers, which can overflow, by Python's in the parameters inside."""
     given = estimator.get_params(deep=False)
     vars(estimator).update({name: _computable(name, value) for name, value in given.items()})
     try:
@@ -278,7 +278,7 @@ def python_numbers(estimator: BaseEstimator) -> Iterator[None]:
 
 
 def _computable(name: str, value: Any) -> Any:
-    """A parameter as PyTorch can compute with it: numbers are Python's, and vast ones floats."""
+    """A parameter that PyTorch can compute with: a Python number, a float if it is huge."""
     if name in REAL and isinstance(value, (tuple, list)):
         return [_computable(name, one) for one in value]
     value = _checks.plain(value)
@@ -286,10 +286,10 @@ def _computable(name: str, value: Any) -> Any:
 
 
 def plain_parameters(estimator: Savable) -> dict[str, Any]:
-    """Copies of the parameters that its class in unspool has, as a model file holds them.
+    """Copies of the parameters of its unspool class, as a model file contains them.
 
-    A random state that is not a number becomes None, and an estimator its class and parameters:
-    those that it was fitted with, where it is fitted.
+    A random state that is not an integer becomes None. An estimator becomes its class and
+    parameters; those of a fitted one are the parameters of the fit.
     """
 
     def plain(name: str) -> Any:
@@ -308,18 +308,18 @@ def plain_parameters(estimator: Savable) -> dict[str, Any]:
 
 
 def unfrozen(estimator: Any) -> Any:
-    """The estimator in a `FrozenEstimator`; anything else as it is."""
+    """The estimator inside a `FrozenEstimator`; anything else unchanged."""
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
 def is_seed(value: Any) -> bool:
-    """Whether scikit-learn takes it for the number that random states begin with."""
+    """Whether `value` is an integer that scikit-learn accepts as a seed."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     return whole and 0 <= value < 2**32
 
 
 def plain_history(history: Mapping[str, Any]) -> dict[str, Any]:
-    """A history with None for what JSON has no number for; it shall keep no model from a file."""
+    """A history with None for NaN and infinity, which JSON cannot represent."""
 
     def plain(loss: Any) -> Any:
         return None if isinstance(loss, float) and not isfinite(loss) else loss
@@ -328,12 +328,12 @@ def plain_history(history: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def restored_history(history: Mapping[str, Any]) -> dict[str, Any]:
-    """The history that `plain_history` made plain; what was infinite is not a number now."""
+    """The history before `plain_history`, with NaN for None."""
     return each_loss(history, lambda loss: nan if loss is None else loss)
 
 
 def each_loss(history: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """A history with every loss changed, those of its layers as well."""
+    """A history with `change` applied to each loss, including those of its layers."""
     found = {
         name: [change(loss) for loss in losses]
         for name, losses in history.items()
@@ -341,11 +341,11 @@ def each_loss(history: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[
     }
     if "layers" in history:
         found["layers"] = [each_loss(layer, change) for layer in history["layers"]]
-    return {name: found.get(name, history[name]) for name in history}  # in the order they had
+    return {name: found.get(name, history[name]) for name in history}  # in their order
 
 
 def with_parameters(cls: type[T], parameters: Mapping[str, Any], device: str) -> T:
-    """An estimator with parameters that come from a file, each looked at."""
+    """An estimator with the parameters of a file, after a check of each."""
     model = cls()
     known = model.get_params(deep=False)
     for name in parameters:
@@ -353,7 +353,7 @@ def with_parameters(cls: type[T], parameters: Mapping[str, Any], device: str) ->
             raise InputError(_checks.unknown_name("parameter", name, known))
     for name in known:
         if name not in parameters:
-            raise InputError(f"Expected the parameter {name!r}, but there is none.")
+            raise InputError(f"The parameter {name!r} is missing.")
     given = {  # JSON has no tuples
         name: tuple(value) if isinstance(value, list) else value
         for name, value in parameters.items()

@@ -1,4 +1,4 @@
-"""`StackedAutoencoder`: dense layers trained one after the other, each on the codes before it."""
+"""`StackedAutoencoder`: dense layers that are trained one after the other."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -246,7 +246,7 @@ class StackedAutoencoder(BaseAutoencoder):
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator
     ) -> dict[str, Any]:
-        """Train the pairs one after the other, and the whole where that is asked for."""
+        """Train the pairs one after the other, and with `fine_tune` the whole."""
         whole, layers = self._objective(generator), []
         read, held_out = batches, validation
         for depth in range(len(self.hidden_units) + 1):
@@ -265,8 +265,8 @@ class StackedAutoencoder(BaseAutoencoder):
             layers.append(self._train(objective, read, held_out))
             if not innermost:
                 codes = Sequences(self._codes(pair, read)[:, None])
-                read = _of(codes, read)
-                held_out = held_out and _of(codes, held_out)
+                read = _batches_of_codes(codes, read)
+                held_out = held_out and _batches_of_codes(codes, held_out)
         if self.fine_tune:
             history = self._train(whole, batches, validation)
         else:
@@ -274,27 +274,27 @@ class StackedAutoencoder(BaseAutoencoder):
         return {**history, "layers": layers}
 
     def _pair(self, depth: int) -> Autoencoder:
-        """A layer of the stack and the one that undoes it, which keep sharing their weights."""
+        """An encoder layer and the decoder layer that inverts it, with the weights of the whole."""
         stack = cast(DenseEncoder, self.module_.encoder)
-        undoing = cast(DenseDecoder, self.module_.decoder())
+        inverse = cast(DenseDecoder, self.module_.decoder())
         units = (*self.hidden_units, self.latent_dim)
         innermost = len(units) - 1
         steps, features = (1, units[depth - 1]) if depth else (self.max_length_, self._n_features)
-        with torch.device("meta"):  # its layers are those of the stack
+        with torch.device("meta"):  # the layers of the stack replace these
             encoder = DenseEncoder(features, steps, units[depth])
             decoder = DenseDecoder(units[depth], features, steps)
         encoder.layers = nn.Sequential(*list(stack.layers)[2 * depth : 2 * depth + 2])
         if depth == innermost:
             encoder.projection, encoder.log_variance = stack.projection, stack.log_variance
-        layers = list(undoing.head)[2 * (innermost - depth) :]
-        if depth:  # only the outermost ends in steps already
+        layers = list(inverse.head)[2 * (innermost - depth) :]
+        if depth:  # the outermost pair ends in steps already
             layers = [*layers[:2], nn.Unflatten(-1, (steps, features))]
         decoder.head = nn.Sequential(*layers)
         return Autoencoder(encoder, {"reconstruction": decoder})
 
     @torch_settings.inference()
     def _codes(self, pair: Autoencoder, read: Batches) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Codes (N, L) of all that `read` draws from, those held out as well."""
+        """Codes (N, L) of all sequences of `read.source`, including those held out."""
         everything = np.arange(len(read.source))
         size = runner(self).batch_size(read.source.max_length)
         found = [
@@ -304,8 +304,8 @@ class StackedAutoencoder(BaseAutoencoder):
         return np.concatenate(found)
 
 
-def _of(codes: Sequences, read: Batches) -> Batches:
-    """Batches of `codes` as `read` has them of what the codes were made of."""
+def _batches_of_codes(codes: Sequences, read: Batches) -> Batches:
+    """Batches of `codes`, drawn as `read` draws the sequences that they encode."""
     scaler = Scaler.fit("none", (), codes.n_features)
     return Batches(codes, scaler, read.indices, read.batch_size, read.device, read.rng, read.steps)
 
@@ -313,7 +313,7 @@ def _of(codes: Sequences, read: Batches) -> Batches:
 def _measured(
     objective: AutoencoderLoss, batches: Batches, validation: Batches | None
 ) -> dict[str, Any]:
-    """The history of a model that is not trained any more: its losses as it is."""
+    """The history of a model without further training: its present losses."""
     history = History()
     history.add(evaluate(objective.model, objective, batches))
     if validation is not None:

@@ -1,4 +1,4 @@
-"""How every estimator trains: its parameters looked at, data to validate on, and the loop run."""
+"""How every estimator trains: it holds out data for validation and runs the training loop."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,9 +17,9 @@ from unspool.training.objective import Objective
 from unspool.training.optimizers import make_optimizer
 from unspool.training.schedule import WarmupCosine, count_epochs, count_patience
 
-SHARE = 0.1  # of the sequences, that `validation_split="auto"` holds out
-LEAST = 5  # sequences that "auto" holds out, or none where these are more than MOST of all
-MOST = 0.25
+# `validation_split` "auto" holds out AUTO_SHARE of the sequences and at least MIN_HELD_OUT; none if
+# these are more than MAX_SHARE of all.
+AUTO_SHARE, MIN_HELD_OUT, MAX_SHARE = 0.1, 5, 0.25
 
 
 def learn(
@@ -32,7 +32,7 @@ def learn(
     epochs: int | str,
     callbacks: Sequence[Callback] = (),
 ) -> dict[str, Any]:
-    """Train `model` as the parameters of `estimator` say; the history of it."""
+    """Train `model` by the parameters of `estimator`, and return the history."""
     count = count_epochs(epochs, len(batches))
     optimizer = make_optimizer(estimator.optimizer, model.parameters(), estimator.learning_rate)
     also: list[Callback] = [KeepBest(count_patience(estimator.patience, count))]
@@ -56,7 +56,7 @@ def learn(
 def split(
     source: Source, share: float | str, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
-    """Indices to train on and to validate on: at random, or by time for windows."""
+    """Indices to train on and to validate on: drawn at random, or split by time for windows."""
     everything = np.arange(len(source))
     auto = isinstance(share, str)
     share = share_for(source) if isinstance(share, str) else share
@@ -69,21 +69,21 @@ def split(
         count = max(1, round(len(order) * share))
         training, held_out = np.sort(order[count:]), np.sort(order[:count])
     if not len(training) or not len(held_out):
-        if auto:  # series without room for a window on either side
+        if auto:  # no window fits on both sides of the split
             return everything, everything[:0]
         raise InputError(
-            f"`validation_split` {share:g} leaves {len(training)} sequences "
-            f"to train on and {len(held_out)} to validate on, got n_samples={len(source)}; "
-            "set it to 0 to train on all of them."
+            f"`validation_split` {share:g} leaves {len(training)} sequences to train on and "
+            f"{len(held_out)} to validate on, got n_samples={len(source)}; set "
+            "validation_split=0 to train on all of them."
         )
     return training, held_out
 
 
 def share_for(source: Source) -> float:
-    """The share that "auto" holds out: a tenth, or what `LEAST` sequences are; or 0.
+    """The share that "auto" holds out, or 0.
 
-    Windows that overlap count as those that fit side by side.
+    Only as many windows count as fit next to each other without overlap.
     """
-    apart = min(1.0, source.stride / source.size) if isinstance(source, Windows) else 1.0
-    least = LEAST / max(1.0, len(source) * apart)
-    return 0.0 if least > MOST else max(SHARE, least)
+    distinct = min(1.0, source.stride / source.size) if isinstance(source, Windows) else 1.0
+    least = MIN_HELD_OUT / max(1.0, len(source) * distinct)
+    return 0.0 if least > MAX_SHARE else max(AUTO_SHARE, least)

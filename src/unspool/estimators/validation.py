@@ -38,7 +38,7 @@ def check_columns(estimator: Any, X: Any, values: FloatArray, *, rows_are_sequen
     """
     hint = ""
     if values.shape[1] == 1 and rows_are_sequences:
-        hint = f" One series of {len(values)} steps goes in as X.T, or with Windows(X, size)."
+        hint = f" Give one series of {len(values)} steps as X.T, or as Windows(X, size)."
     _validate(estimator, X, values, reset=False, hint=hint)
 
 
@@ -52,7 +52,7 @@ def note_features(estimator: Any, source: Source) -> None:
 
 
 def read_future(y: Any, source: Source, horizon: int | None) -> tuple[FloatArray, int]:
-    """Read what comes after the sequences, as (N, K, F), and how many axes `y` had.
+    """Read the steps that follow the sequences, as (N, K, F), and the number of axes of `y`.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def read_future(y: Any, source: Source, horizon: int | None) -> tuple[FloatArray
     source : Sequences or Windows
         The sequences.
     horizon : int, optional
-        K, where it is to be that.
+        The required number of steps, K.
     """
     n, n_features = len(source), source.n_features
     y = as_future(y, source.feature_names)
@@ -68,7 +68,7 @@ def read_future(y: Any, source: Source, horizon: int | None) -> tuple[FloatArray
     if len(y) != n:
         raise InputError(
             f"Found input variables with inconsistent numbers of samples: [{n}, {len(y)}]; "
-            "expected in `y` what comes after each sequence of `X`."
+            "`y` must have the steps that follow each sequence of `X`."
         )
     by_step = y.ndim == 2 and n_features > 1
     future = y[:, None] if by_step else y.reshape(n, -1, 1) if y.ndim < 3 else y
@@ -76,23 +76,23 @@ def read_future(y: Any, source: Source, horizon: int | None) -> tuple[FloatArray
     if not fits or horizon not in (None, future.shape[1]):
         steps = "K" if horizon is None else horizon
         raise InputError(
-            f"Expected `y` of shape ({n}, {steps}, {n_features}), the next {steps} steps of every "
-            f"sequence, got {y.shape}."
+            f"Expected `y` of shape ({n}, {steps}, {n_features}), the {steps} steps that follow "
+            f"each sequence, got {y.shape}."
         )
     return future, y.ndim
 
 
 def check_container(estimator: Any, X: Any) -> None:
-    """Refuse to put codes in a frame where the rows of `X` are not its sequences.
+    """Refuse to return codes as a frame if the rows of `X` are not its sequences.
 
-    scikit-learn gives that frame the index of `X` (`set_output`).
+    scikit-learn gives such a frame the index of `X` (`set_output`).
     """
-    asked = getattr(estimator, "_sklearn_output_config", {}).get("transform")
+    requested = getattr(estimator, "_sklearn_output_config", {}).get("transform")
     rows = getattr(getattr(X, "index", None), "nlevels", 1) == 1
-    if not rows and (asked or get_config()["transform_output"]) != "default":
+    if not rows and (requested or get_config()["transform_output"]) != "default":
         raise InputError(
-            "Expected a sequence in every row for `set_output`, which gives codes the index of X, "
-            "got an index (instance, time); give as_sequences(X), or leave `set_output` out."
+            "`set_output` gives codes the index of X, so it needs one sequence per row, but X has "
+            "an index (instance, time); give as_sequences(X), or do not call `set_output`."
         )
 
 

@@ -106,11 +106,11 @@ def _lstm_backward(
     reserve: Tensor,
     flags: list[bool],
     statistics: list[str],
-    x_wanted: bool,
+    x_needed: bool,
 ) -> tuple[Tensor, ...]:
     """Return the gradients of x, w_ih, w_hh, bias, context, w_context, h0 and c0.
 
-    A gradient is empty if the argument was None, or for x if `x_wanted` is False.
+    A gradient is empty if the argument was None, or for x if `x_needed` is False.
     """
     relu, hard_sigmoid, reverse, *_ = flags
     steps = len(h)
@@ -132,7 +132,7 @@ def _lstm_backward(
     zeros = None
     if grad_h_n is None or grad_c_n is None:
         zeros = h.new_zeros(batch, hidden)
-    grad_x = layer.allocate(batch, steps, layer.features if x_wanted else 0)
+    grad_x = layer.allocate(batch, steps, layer.features if x_needed else 0)
     if lengths is not None:
         grad_x.zero_()  # the kernels write real steps only
     grad_context = layer.allocate(batch, layer.context_size)
@@ -140,7 +140,7 @@ def _lstm_backward(
     layer.prepare_backward()
     layer.set_states("h", h)
     layer.set_states("grad_h", grad_h)
-    layer.set_sequences("grad_x", grad_x if x_wanted else None)
+    layer.set_sequences("grad_x", grad_x if x_needed else None)
     layer.set_arrays(
         reserve=reserve,
         grad_h_n=zeros if grad_h_n is None else grad_h_n,
@@ -176,7 +176,7 @@ define(
     "(Tensor? grad_h, Tensor? grad_h_n, Tensor? grad_c_n, Tensor? grad_pooled, Tensor? x, "
     "Tensor? w_ih, Tensor w_hh, Tensor? context, Tensor? w_context, Tensor h0, Tensor c0, "
     "Tensor? lengths, Tensor h, Tensor pooled, Tensor reserve, bool[] flags, str[] statistics, "
-    "bool x_wanted) -> "
+    "bool x_needed) -> "
     "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 impl("unspool::lstm", "CPU", _lstm)
@@ -229,13 +229,13 @@ def _(
     reserve: Tensor,
     flags: list[bool],
     statistics: list[str],
-    x_wanted: bool,
+    x_needed: bool,
 ) -> tuple[Tensor, ...]:
     (batch, hidden), new = h0.shape, w_hh.new_empty
     features = 0 if x is None else x.shape[2]
     context_size = 0 if context is None else context.shape[1]
     return (
-        new(batch, len(h), features if x_wanted else 0),
+        new(batch, len(h), features if x_needed else 0),
         new(4 * hidden, features),
         new(4 * hidden, hidden),
         new(4 * hidden),
@@ -262,7 +262,7 @@ def _differentiate(
     grad_pooled: Tensor | None,
     _: Tensor | None,
 ) -> tuple[Tensor | None, ...]:
-    wanted = ctx.needs_input_grad[:8]
+    needed = ctx.needs_input_grad[:8]
     gradients = torch.ops.unspool.lstm_backward(
         grad_h,
         grad_h_n,
@@ -271,9 +271,9 @@ def _differentiate(
         *ctx.saved_tensors,
         ctx.flags,
         ctx.statistics,
-        wanted[0],
+        needed[0],
     )
-    chosen = [g if want else None for g, want in zip(gradients, wanted, strict=True)]
+    chosen = [g if need else None for g, need in zip(gradients, needed, strict=True)]
     return (*chosen, None, None, None, None)
 
 

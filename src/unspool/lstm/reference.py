@@ -161,7 +161,7 @@ def forward(
     >>> w_ih, w_hh, bias = np.ones((4, 1)), np.zeros((4, 1)), np.zeros(4)
     >>> h, h_n, c_n = reference.forward(x, w_ih, w_hh, bias, lengths=np.array([3, 1]))
     >>> h[:, :, 0].round(3)
-    array([[0.37 , 0.548, 0.635],
+    array([[0.37 , 0.545, 0.622],
            [0.37 , 0.37 , 0.37 ]])
     """
     full = _fill_in(x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps, reverse)

@@ -60,6 +60,10 @@ class Contents:
         Sizes that the model took from its training data.
     feature_names : tuple of str or None
         Names of the F features.
+    form : unspool.data.forms.InputForm
+        Form of the data that the model was fitted on.
+    loss : str
+        Short name of the loss, such as "mse".
     of_encoder : tuple of (str, mapping)
         Class name and parameters of the model that the encoder belongs to.
     scaler : unspool.data.scaling.Scaler
@@ -237,6 +241,7 @@ class Fitted(Protocol):
         Returns
         -------
         Contents
+            Parameters, fitted values and weights.
         """
 
 

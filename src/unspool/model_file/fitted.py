@@ -2,17 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from math import prod
-from typing import Any, Literal, get_args
+from typing import Any
 
 from unspool import _checks
 from unspool._registry import CLASSIFIER, MODELS
+from unspool._types import Part, names
 from unspool.blueprint import Facts, complaints
 from unspool.data.forms import forms_of_image
 from unspool.errors import InputError
 from unspool.model_file.labels import restore_labels
-
-Part = Literal["model", "encoder"]
-PARTS: tuple[Part, ...] = get_args(Part)
 
 MAX_POOL_SIZE = 1024  # pixels or steps, unless an image or a sequence is larger
 
@@ -52,7 +50,7 @@ def check_fields(name: str, value: Any, fields: Iterable[str]) -> None:
 def check_fitted(fitted: Mapping[str, Any], *, classifier: bool) -> None:
     """Check the type and range of every field of `fitted`."""
     check_fields("fitted", fitted, (*FITTED, *(FITTED_CLASSIFIER if classifier else ())))
-    names, window, axes = fitted["feature_names_in"], fitted["window"], fitted["axes"]
+    feature_names, window, axes = fitted["feature_names_in"], fitted["window"], fitted["axes"]
     _checks.raise_all(
         _checks.whole("n_features", fitted["n_features"], 1),
         _checks.whole("n_features_in", fitted["n_features_in"], 1),
@@ -60,7 +58,7 @@ def check_fitted(fitted: Mapping[str, Any], *, classifier: bool) -> None:
         _checks.whole("horizon", fitted["horizon"], 0),
         _checks.whole("y_ndim", fitted["y_ndim"], 1, none=True),
         _checks.truth("table", fitted["table"]),
-        _checks.choice("part", fitted["part"], PARTS),
+        _checks.choice("part", fitted["part"], names(Part)),
         *([] if axes is None else _checks.wholes("axes", axes, 1)),
         *([] if window is None else _checks.wholes("window", window, 1)),
     )
@@ -70,13 +68,17 @@ def check_fitted(fitted: Mapping[str, Any], *, classifier: bool) -> None:
         )
     if fitted["y_ndim"] not in (None, 1, 2, 3):
         raise InputError(f"Expected `y_ndim` from 1 to 3, got {fitted['y_ndim']}.")
-    if names is not None and not (
-        isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
+    if feature_names is not None and not (
+        isinstance(feature_names, (list, tuple))
+        and all(isinstance(name, str) for name in feature_names)
     ):
-        raise InputError(f"Expected `feature_names_in` to be a list of strings, got {names!r}.")
-    if names is not None and len(names) != fitted["n_features_in"]:
         raise InputError(
-            f"Expected {fitted['n_features_in']} names in `feature_names_in`, got {len(names)}."
+            f"Expected `feature_names_in` to be a list of strings, got {feature_names!r}."
+        )
+    if feature_names is not None and len(feature_names) != fitted["n_features_in"]:
+        raise InputError(
+            f"Expected {fitted['n_features_in']} names in `feature_names_in`, got "
+            f"{len(feature_names)}."
         )
     check_history(fitted["history"])
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Generator, Tensor, nn
 
 from unspool._types import ActivationName
-from unspool.blueprint.parts import Size, sizes
+from unspool.blueprint.layers import Size, sizes
 from unspool.nn.convolution import Convolution
 from unspool.nn.decoder import Decoder, TeacherForcing
 from unspool.nn.dense import Dense, make_activation

@@ -7,7 +7,7 @@ from torch import Generator, Tensor, nn
 
 from unspool._padding import without_padding
 from unspool._types import ActivationName
-from unspool.blueprint.parts import Size, sizes
+from unspool.blueprint.layers import Size, sizes
 from unspool.nn.convolution import Convolution, Pool
 from unspool.nn.dense import make_activation
 from unspool.nn.encoder import Encoder

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from unspool.blueprint.parts import Size
+from unspool.blueprint.layers import Size
 
 
 class Convolution(nn.Module):

@@ -11,8 +11,8 @@ from unspool.nn.standardized import Standardized
 class Encoder(nn.Module):
     """Base class of the encoders: a subclass computes features, this class maps them to the code.
 
-    If the features are as many as the code has values, they are the code. Otherwise, and always in
-    a variational encoder, a linear layer maps the features to the code.
+    If the number of features equals the length of the code, the features are the code. Otherwise,
+    and always in a variational encoder, a linear layer maps the features to the code.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ def build_decoder(
         return DenseDecoder(
             part.latent_dim,
             part.n_features,
-            part.most_steps,
+            part.max_steps,
             units=part.head.units or (),
             activation=part.head.activation,
             output_activation=part.head.output_activation,

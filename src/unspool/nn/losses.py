@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unspool._losses import BY_STEP, LEAST, SLOPE, loss_name
+from unspool._losses import BY_STEP, MIN_PROBABILITY, OUTSIDE_SLOPE, loss_name
 
 Elementwise = Callable[[Tensor, Tensor], Tensor]
 
@@ -33,22 +33,22 @@ class _BinaryCrossentropy(torch.autograd.Function):
 
     With prediction p, target t, and q = p clipped to [0, 1], the loss is
     ``-t log q - (1 - t) log(1 - q)`` with the slope ``(q - t) / (q (1 - q))``. Outside [0, 1] it
-    is linear, with slope `SLOPE` away from the interval.
+    is linear, with slope `OUTSIDE_SLOPE` away from the interval.
     """
 
     @staticmethod
     def forward(ctx: Any, prediction: Tensor, target: Tensor) -> Tensor:
-        inside = prediction.clamp(LEAST, 1 - LEAST)
+        inside = prediction.clamp(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         ctx.save_for_backward(prediction, inside, target)
         beyond = (prediction - inside).abs_()
         loss = torch.logit(inside).mul_(target).add_(torch.log1p(-inside)).neg_()
-        return loss.add_(beyond, alpha=SLOPE)
+        return loss.add_(beyond, alpha=OUTSIDE_SLOPE)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         prediction, inside, target = ctx.saved_tensors
         slope = (inside - target).div_((1 - inside).mul_(inside))
-        beyond = (prediction - inside).sign_().mul_(SLOPE)
+        beyond = (prediction - inside).sign_().mul_(OUTSIDE_SLOPE)
         slope = torch.where(beyond == 0, slope, beyond)
         return slope.mul_(grads[0]), None
 
@@ -63,7 +63,7 @@ def _binary_crossentropy(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def _categorical_crossentropy(prediction: Tensor, target: Tensor) -> Tensor:
-    return -target * torch.log(prediction.clamp(min=LEAST))
+    return -target * torch.log(prediction.clamp(min=MIN_PROBABILITY))
 
 
 LOSSES: Mapping[str, Elementwise] = {

@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 from unspool import _checks
 from unspool._padding import reverse_within
 from unspool._types import ActivationName, LSTMDecoderName
-from unspool.blueprint.parts import DECODERS, WAVES, patches_of
+from unspool.blueprint.layers import DECODERS, WAVES, patches_of
 from unspool.errors import InputError
 from unspool.nn.decoder import Decoder, TeacherForcing
 from unspool.nn.dense import Dense

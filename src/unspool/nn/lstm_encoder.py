@@ -10,7 +10,7 @@ from unspool import _checks
 from unspool import blueprint as plan
 from unspool._types import NormalizationName, PoolingName
 from unspool.blueprint.features import STATISTICS
-from unspool.blueprint.parts import POOLINGS
+from unspool.blueprint.layers import POOLINGS
 from unspool.errors import InputError
 from unspool.lstm.pooling import pooled_parts
 from unspool.nn.encoder import Encoder

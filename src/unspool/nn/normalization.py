@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unspool._types import NormalizationName
-from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.lstm.pooling import total
 
 

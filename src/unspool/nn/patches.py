@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unspool._padding import without_padding
-from unspool.blueprint.parts import PERIOD, WAVES, patches_of
+from unspool.blueprint.layers import PERIOD, WAVES, patches_of
 
 
 def patched(x: Tensor, size: int, lengths: Tensor | None = None) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from unspool._losses import LEAST
+from unspool._losses import MIN_PROBABILITY
 from unspool.errors import InputError
 
 
@@ -56,7 +56,7 @@ def sampler(
     categorical = loss == "categorical_crossentropy"
 
     def draw(probability: Tensor) -> Tensor:
-        logs = probability.clamp(LEAST, 1).log()
+        logs = probability.clamp(MIN_PROBABILITY, 1).log()
         if categorical:
             if temperature:
                 probabilities = functional.softmax(logs / temperature, -1).cpu()
@@ -68,7 +68,7 @@ def sampler(
             return functional.one_hot(picked, logs.shape[-1]).to(probability)
         if not temperature:
             return (probability > 0.5).to(probability)
-        odds = logs - (1 - probability).clamp(LEAST, 1).log()
+        odds = logs - (1 - probability).clamp(MIN_PROBABILITY, 1).log()
         adjusted = torch.sigmoid(odds / temperature).cpu()
         return torch.bernoulli(adjusted, generator=generator).to(probability)
 

@@ -12,7 +12,6 @@ MIN_UPDATES = 1500  # optimizer steps that `epochs="auto"` trains for at least
 MIN_EPOCHS = 100
 MIN_PATIENCE = 20
 WARMUP = 0.1  # proportion of the optimizer steps in which the learning rate rises
-SCHEDULES = ("cosine", "constant")
 
 
 def count_epochs(epochs: Any, batches: int) -> int:

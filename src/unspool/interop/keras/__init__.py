@@ -1,10 +1,16 @@
-"""Keras both ways: `reading` makes a Keras model one of ours, `writing` one of ours a Keras model.
+"""Keras models: `from_keras` imports them, `to_keras` and `export_keras` write them.
 
-Reading goes by way of `graph`, `trail` and `layers`, with a reader for each family of models, to
-`assembly`; a file first by way of `archive`, `configuration` and `loading`, so that nothing in it
-is run. Writing goes by way of `parts`.
+Importing: `archive`, `configuration` and `loading` read a file without running anything in it;
+`graph` and `traversal` walk through the model; `reading_layers` reads single layers; `recurrent`,
+`convolution` and `dense` read the three families of models; `reading` makes the estimator.
+Exporting: `writing` builds the model of layers that `writing_layers` makes.
 """
 
-from unspool.interop.keras.reading import from_keras as from_keras
-from unspool.interop.keras.writing import export_keras as export_keras
-from unspool.interop.keras.writing import to_keras as to_keras
+from unspool.interop.keras.reading import from_keras
+from unspool.interop.keras.writing import export_keras, to_keras
+
+__all__ = ["export_keras", "from_keras", "to_keras"]
+
+
+def __dir__() -> list[str]:
+    return __all__

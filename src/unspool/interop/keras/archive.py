@@ -1,8 +1,8 @@
-"""A .keras file as it lies on disk: its configuration and its weights, each looked at.
+"""Reading the bytes of a .keras file: configuration and weights, both checked.
 
-It is a zip of three members: what the model is made of (config.json), the weights (HDF5), and who
-wrote it (metadata.json), which nobody needs. HDF5 can refer to other files, and say that it holds
-far more than it does; Keras writes plain arrays.
+The file is a zip archive of three members: the configuration (config.json), the weights
+(model.weights.h5, HDF5) and metadata.json, which is not needed. HDF5 can refer to other files, and
+can declare far more data than it holds; Keras writes plain arrays only.
 """
 
 import io
@@ -17,32 +17,32 @@ from unspool.errors import InputError
 
 CONFIGURATION, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = {CONFIGURATION, WEIGHTS, "metadata.json"}
-# Bytes. A layer takes about a thousand, a feature of a Normalization forty.
-LARGEST_CONFIGURATION = 1 << 23
-HARMLESS = 1 << 26  # that a small file may unpack to
-REWRITE = "load it with Keras where it comes from, and save it again"
+# In bytes. A layer needs about a thousand, a feature of a Normalization forty.
+MAX_CONFIGURATION = 1 << 23
+MAX_UNPACKED = 1 << 26  # of a small file
+REWRITE = "load it with Keras where it was made, and save it again"
 
 
 def read_archive(path: Path) -> tuple[Any, bytes]:
-    """The configuration, as JSON has it, and the weights of the file at `path`.
+    """Return the parsed configuration and the HDF5 bytes of the file at `path`.
 
     Raises
     ------
     InputError
-        For an archive that is damaged, holds anything else or less, or unpacks to too much; for
-        weights that are not plain arrays within it.
+        If the archive is damaged, misses a member or has another one, or unpacks to too many bytes,
+        or if the weights are not plain arrays.
     """
     with open_archive(path) as archive:
-        found = members(archive, path, harmless=HARMLESS, instead=REWRITE)
-        for name in sorted(MEMBERS ^ found.keys()):
+        entries = members(archive, path, harmless=MAX_UNPACKED, instead=REWRITE)
+        for name in sorted(MEMBERS ^ entries.keys()):
             if name not in MEMBERS:
-                raise InputError(f"it holds {name!r}, which no model needs that can be read here.")
+                raise InputError(f"it contains {name!r}, which is not part of a .keras file.")
             if name in (CONFIGURATION, WEIGHTS):
-                raise InputError(f"it holds no {name}; {REWRITE}.")
-        if found[CONFIGURATION].file_size > LARGEST_CONFIGURATION:
+                raise InputError(f"it contains no {name}; {REWRITE}.")
+        if entries[CONFIGURATION].file_size > MAX_CONFIGURATION:
             raise InputError(
-                f"its {CONFIGURATION} has {found[CONFIGURATION].file_size:,} bytes, expected at "
-                f"most {LARGEST_CONFIGURATION:,}."
+                f"its {CONFIGURATION} has {entries[CONFIGURATION].file_size:,} bytes, expected at "
+                f"most {MAX_CONFIGURATION:,}."
             )
         text, weights = archive.read(CONFIGURATION), archive.read(WEIGHTS)
     try:
@@ -54,38 +54,38 @@ def read_archive(path: Path) -> tuple[Any, bytes]:
 
 
 def _check_weights(blob: bytes) -> None:
-    """Walk through an HDF5 file: groups, and in them arrays that lie there as a whole."""
+    """Check that an HDF5 file consists of groups and contiguous arrays."""
     h5py = import_optional("h5py", "keras")
     try:
         with h5py.File(io.BytesIO(blob), "r") as file:
-            left, seen = [file["/"]], set()
-            while left:
-                group = left.pop()
+            groups, seen = [file["/"]], set()
+            while groups:
+                group = groups.pop()
                 place = h5py.h5o.get_info(group.id).addr
                 for name in group if place not in seen else ():
                     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                        raise InputError(f"its weights have a link at {name!r}; {REWRITE}.")
+                        raise InputError(f"its weights contain a link at {name!r}; {REWRITE}.")
                     item = group[name]
                     if isinstance(item, h5py.Group):
-                        left.append(item)
+                        groups.append(item)
                     elif not isinstance(item, h5py.Dataset) or not _is_plain(h5py, item):
                         raise InputError(
-                            f"its weights at {item.name!r} are no plain array in the file, as "
-                            f"Keras writes them; {REWRITE}."
+                            f"its weights at {item.name!r} are not a plain array within the file; "
+                            f"{REWRITE}."
                         )
                 seen.add(place)
     except InputError:
         raise
-    except Exception as error:  # whatever h5py raises for a file that is not HDF5
+    except Exception as error:  # h5py raises many types for a file that is not HDF5
         raise InputError(f"its {WEIGHTS} cannot be read: {error}.") from None
 
 
 def _is_plain(h5py: Any, item: Any) -> bool:
-    """Numbers in one piece, all of them within the file."""
-    how, dtype = item.id.get_create_plist(), item.dtype
-    whole = how.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
-    numbers = dtype.kind in "fiub" or dtype.str == "|V2"  # so bfloat16 is written
+    """Whether a dataset is one contiguous block of numbers within the file."""
+    layout, dtype = item.id.get_create_plist(), item.dtype
+    contiguous = layout.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
+    numbers = dtype.kind in "fiub" or dtype.str == "|V2"  # "|V2" is bfloat16
     return bool(
-        (whole and how.get_external_count() == 0 and numbers and item.shape is not None)
+        (contiguous and layout.get_external_count() == 0 and numbers and item.shape is not None)
         and math.prod(item.shape) * dtype.itemsize <= item.id.get_storage_size()
     )

@@ -1,14 +1,14 @@
-"""The configuration of a Keras model, made anew of what is known in it before Keras sees any.
+"""Cleaning the configuration of a .keras file before Keras builds anything from it.
 
-Keras builds each class that a configuration names and calls it with the arguments that are there.
-In release after release that has run code from files: a function of any module as a layer (3.8), a
-pickle in a wrapper (3.11), and Keras's list of what it must not run is still growing. So it gets
-no file of another's. It gets a configuration that is written here, in which
+Keras instantiates each class that a configuration names, with the arguments given there. Several
+releases could be made to run code from a file in this way: a function of any module as a layer
+(3.8), a pickle in a wrapper (3.11). Therefore Keras never receives the configuration of a file, but
+a copy in which
 
-- a class is one of the layers that can be read, from the module that it has in Keras;
-- what only training needs is left out: initial values, penalties, constraints, compilation.
-  Weights start from `STORED`, which takes no more memory than the file has weights;
-- all else is plain: numbers, strings, lists, and arrays of numbers.
+- every class is a supported layer, from its module in Keras;
+- initializers, regularizers, constraints and the compilation are removed. Weights are initialized
+  by `STORED`, which allocates no more memory than the weights in the file need;
+- everything else is a number, a string, a list or an array of numbers.
 """
 
 import math
@@ -16,21 +16,21 @@ import re
 from typing import Any
 
 from unspool.errors import InputError
-from unspool.interop.keras.graph import IDLE
+from unspool.interop.keras.graph import IGNORED_LAYERS
 from unspool.interop.keras.supported import KNOWN, MASKS, what_helps
 
-# Class: the modules that files of Keras 3 have for it; the first is passed on to Keras.
+# Modules that files of Keras 3 name for a class; the first one is passed on to Keras.
 MODELS = {
     "Functional": ("keras.src.models.functional",),
     "Sequential": ("keras", "keras.models"),
 }
 MODULES = {
-    **dict.fromkeys(KNOWN | IDLE, ("keras.layers",)),
+    **dict.fromkeys(KNOWN | IGNORED_LAYERS, ("keras.layers",)),
     **dict.fromkeys(MASKS, ("keras.src.ops.numpy",)),
     **MODELS,
     "DTypePolicy": ("keras", "keras.dtype_policies"),
 }
-PLAIN = ("__keras_tensor__", "__numpy__", "__tensor__")  # values that JSON has no form for
+PLAIN = ("__keras_tensor__", "__numpy__", "__tensor__")  # classes that encode values, not layers
 KEPT = ("build_config", "inbound_nodes", "name")
 STORED: dict[str, Any] = {
     "module": None,
@@ -40,52 +40,53 @@ STORED: dict[str, Any] = {
 }
 _DTYPE = re.compile(r"(mixed_)?b?float\d\d|u?int\d\d?|bool")
 
-MOST_STEPS = 1000  # layers that run, each as often as it is called
+MAX_CALLS = 1000  # calls of layers in the whole model
 
 
 class Configuration:
-    """One walk through a configuration.
+    """Cleans a configuration.
 
     Parameters
     ----------
     values : int
-        As many as there are weights in the file, or more.
+        Upper bound of the number of weights in the file.
     """
 
     def __init__(self, values: int) -> None:
         self.values = values
-        self.steps = 0
+        self.calls = 0
 
-    def known(self, value: Any) -> Any:
-        """What is known of `value`, in the same form.
+    def cleaned(self, value: Any) -> Any:
+        """Return the supported parts of `value`, which has the form of a configuration.
 
         Raises
         ------
         InputError
-            For a class that cannot be read, and whatever could take more than the file has.
+            If a class is not supported, or if building it could need more memory than the weights
+            in the file.
         """
         if isinstance(value, list):
-            return [self.known(one) for one in value]
+            return [self.cleaned(item) for item in value]
         if not isinstance(value, dict):
             return value
         if "class_name" not in value:
-            return {key: self.known(one) for key, one in value.items()}
+            return {key: self.cleaned(item) for key, item in value.items()}
         name, config = value["class_name"], value.get("config")
         if name in PLAIN and isinstance(config, dict):
             _check_dtype(config.get("dtype"))
-            return {"class_name": name, "config": self.known(config)}
+            return {"class_name": name, "config": self.cleaned(config)}
         modules = MODULES.get(name, ()) if isinstance(name, str) else ()
-        own = value.get("registered_name") in (None, name)  # none of a user's under that name
-        if value.get("module") not in modules or not own or not isinstance(config, dict):
-            raise _unknown(value)
-        within = config.get("layers", []) if name in MODELS else [config.get("layer", {})]
-        if not (isinstance(within, list) and all(isinstance(one, dict) for one in within)):
+        builtin = value.get("registered_name") in (None, name)  # no custom class of that name
+        if value.get("module") not in modules or not builtin or not isinstance(config, dict):
+            raise _unsupported(value)
+        layers = config.get("layers", []) if name in MODELS else [config.get("layer", {})]
+        if not (isinstance(layers, list) and all(isinstance(layer, dict) for layer in layers)):
             raise InputError(
-                f"the layers within a {name} are {str(within)[:200]}, none of Keras's."
+                f"the layers within a {name} are {str(layers)[:200]}, not Keras layers."
             )
-        before = self.steps
-        made = {key: self.known(value[key]) for key in KEPT if key in value}
-        made["config"] = {key: self._argument(key, one) for key, one in config.items()}
+        before = self.calls
+        made = {key: self.cleaned(value[key]) for key in KEPT if key in value}
+        made["config"] = {key: self._argument(key, item) for key, item in config.items()}
         if name == "DTypePolicy":
             _check_dtype(config.get("name"))
         else:
@@ -95,31 +96,33 @@ class Configuration:
         return {**made, "class_name": name, "module": modules[0], "registered_name": None}
 
     def _argument(self, key: str, value: Any) -> Any:
-        """An argument of a layer."""
+        """Clean an argument of a layer."""
         if key.endswith("_initializer"):
             return None if value is None else STORED
         if key.endswith(("_regularizer", "_constraint")):
             return None
         if key in ("lora_rank", "quantization_config") and value:
-            raise InputError("weights are quantized, or have LoRA parts; plain ones are needed.")
+            raise InputError(
+                "weights are quantized or have LoRA parts; plain float weights are supported."
+            )
         if key == "dtype" and isinstance(value, str):
             _check_dtype(value)
         if key.endswith("activation") and isinstance(value, str) and not value.isidentifier():
-            raise InputError(f"an activation is {value[:200]!r}, none of Keras's.")
-        return self.known(value)
+            raise InputError(f"the activation {value[:200]!r} is not a name of a Keras activation.")
+        return self.cleaned(value)
 
     def _count(self, before: int, value: dict[str, Any]) -> None:
-        """Count the layers within `value`, which run whenever it is called, and itself."""
+        """Count the calls of a layer and of all layers within it, each time it is called."""
         calls = value.get("inbound_nodes")
         times = len(calls) if isinstance(calls, list) else 1
-        self.steps = before + (self.steps - before + 1) * max(1, times)
-        if self.steps > MOST_STEPS:
-            raise InputError(f"it has more than {MOST_STEPS:,} layers, or calls of layers.")
+        self.calls = before + (self.calls - before + 1) * max(1, times)
+        if self.calls > MAX_CALLS:
+            raise InputError(f"it has more than {MAX_CALLS:,} calls of layers.")
 
     def _check_scaling(self, value: dict[str, Any]) -> None:
-        """Refuse a `Normalization` of more features than the file has numbers for.
+        """Refuse a `Normalization` with more features than the file has weights.
 
-        Its weights do not start from `STORED`. They have the shape it is built with.
+        Its weights have the shape it is built with, and are not initialized by `STORED`.
         """
         if value["config"].get("mean") is not None:
             return
@@ -128,17 +131,18 @@ class Configuration:
         if not isinstance(shape, list) or not shape or type(shape[-1]) is not int:
             shape = [math.inf]
         if shape[-1] > self.values:
-            raise InputError("a Normalization does not say of how many features it has numbers.")
+            raise InputError("a Normalization does not give its number of features.")
         if axis not in (-1, [-1], len(shape) - 1, [len(shape) - 1]):
-            raise InputError("a Normalization has to scale each feature by itself (axis=-1).")
+            raise InputError("a Normalization must scale each feature separately (axis=-1).")
 
 
 def _check_dtype(name: Any) -> None:
     if not (isinstance(name, str) and _DTYPE.fullmatch(name)):
-        raise InputError(f"a dtype is {name!r}; those of plain numbers can be read.")
+        raise InputError(f"the dtype {name!r} is not supported; use a plain number type.")
 
 
-def _unknown(value: dict[str, Any]) -> InputError:
+def _unsupported(value: dict[str, Any]) -> InputError:
+    """Return the error that names a class which is not supported."""
     config = value.get("config")
     name = config.get("name") if isinstance(config, dict) else config
     message = (
@@ -146,6 +150,6 @@ def _unknown(value: dict[str, Any]) -> InputError:
     )
     module = str(value.get("module"))[:100]
     return InputError(
-        f"{message[:200]} of {module} is no layer that can be carried over, and nothing else is "
-        f"built or run from a file; {what_helps(module)}"
+        f"{message[:200]} of {module} is not a layer that can be imported, and nothing else in a "
+        f"file is built or run; {what_helps(module)}"
     )

@@ -1,7 +1,7 @@
-"""A Keras model as plain steps: nested models flattened, what only training needs left out.
+"""The graph of a Keras model as plain nodes: nested models are flattened, dropout is left out.
 
-`graph` walks from the outputs back to the inputs. What it gives, `Graph`, holds every layer that
-the outputs depend on, so that a reader that has passed every step has left out nothing.
+`graph` walks from the outputs back to the inputs. The `Graph` that it returns holds every layer
+that the outputs depend on, so a reader that has visited every node has left out nothing.
 """
 
 import json
@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from unspool._optional import import_optional
 from unspool.errors import InputError
 
-# Disturbances of training, and layers that only pass things on.
-IDLE = {
+# Layers without effect at prediction.
+IGNORED_LAYERS = {
     "ActivityRegularization",
     "AlphaDropout",
     "Dropout",
@@ -31,39 +31,42 @@ IDLE = {
 
 RECURRENT = ("LSTM", "Bidirectional")
 
-Key = tuple[Any, int, int]  # operation, which of its calls, which of the outputs
+Key = tuple[Any, int, int]  # operation, index of the call, index of the output
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """A layer at one place of the graph.
+class Node:
+    """One call of a layer.
 
     Parameters
     ----------
     layer : keras.layers.Layer or keras.Operation
+        The layer.
     kind : str
-        Its class; "InputLayer" where data comes in.
+        Class name of the layer; "InputLayer" for an input.
     name : str
-    reads : tuple of Wire
-        What it is called with.
+        Name of the layer.
+    inputs : tuple of Wire
+        Tensors that the layer is called with.
     states : tuple of Wire
-        The initial state it is given.
+        Initial state, if one is given.
     mask : Wire, optional
+        Mask, if one is given.
     shapes : tuple of shapes
-        Of each of its outputs, the batch left out.
+        Shape of each output without the batch axis.
     """
 
     layer: Any
     kind: str
     name: str
-    reads: tuple["Wire", ...]
+    inputs: tuple["Wire", ...]
     states: tuple["Wire", ...]
     mask: "Wire | None"
     shapes: tuple[tuple[int | None, ...], ...]
 
     @property
     def config(self) -> dict[str, Any]:
-        """The layer's arguments."""
+        """Arguments of the layer."""
         return config_of(self.layer)
 
     def __str__(self) -> str:
@@ -71,24 +74,24 @@ class Step:
 
 
 class Wire(NamedTuple):
-    """One output of a step."""
+    """One output of a node."""
 
-    step: Step
+    node: Node
     output: int = 0
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """Without the batch."""
-        return self.step.shapes[self.output]
+        """Shape without the batch axis."""
+        return self.node.shapes[self.output]
 
     @property
     def kind(self) -> str:
-        """The class of the layer it comes from."""
-        return self.step.kind
+        """Class name of the layer."""
+        return self.node.kind
 
 
 def config_of(layer: Any) -> dict[str, Any]:
-    """The arguments of a layer, which may hold functions of the user's; nothing is saved here."""
+    """Arguments of a layer; no warning about lambdas, since nothing is saved here."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
         config: dict[str, Any] = layer.get_config()
@@ -96,26 +99,26 @@ def config_of(layer: Any) -> dict[str, Any]:
 
 
 def kind_of(layer: Any) -> str:
-    """The class of a layer, with its module where it is not Keras's own."""
+    """Class name of a layer, with the module if it is not from Keras."""
     name, module = type(layer).__name__, type(layer).__module__
     return name if module.partition(".")[0] == "keras" else f"{module}.{name}"
 
 
 class Graph(NamedTuple):
-    """A model: its inputs and outputs, and all steps between them."""
+    """Inputs and outputs of a model, and all nodes between them."""
 
     inputs: list[Wire]
     outputs: list[Wire]
-    steps: set[Step]
+    nodes: set[Node]
 
 
 def keras_module() -> ModuleType:
-    """Import Keras; where nothing says which backend it shall have, on PyTorch, which is there.
+    """Import Keras, on the backend PyTorch unless another one is configured.
 
     Raises
     ------
     InputError
-        Where Keras is not installed, or its backend is not.
+        If Keras or its backend is not installed.
     """
     if "keras" not in sys.modules and not _backend():
         os.environ["KERAS_BACKEND"] = "torch"
@@ -123,20 +126,23 @@ def keras_module() -> ModuleType:
         return import_optional("keras", "keras")
     except InputError:
         raise
-    except Exception as error:  # what a backend raises that is not there, or not whole
+    except Exception as error:  # any error of a missing or broken backend
         reason = " ".join(str(error).split())
         raise InputError(
             f"Keras cannot be imported with its backend {_backend()!r} ({reason[:300]}); install "
-            "that backend, or name one that is installed in the environment variable "
-            "KERAS_BACKEND (torch, jax or tensorflow), and start Python anew."
+            "that backend, or set the environment variable KERAS_BACKEND to an installed one "
+            "(torch, jax or tensorflow) and restart Python."
         ) from None
 
 
 def _backend() -> str | None:
-    """The backend that is asked for; what Keras writes into its own file by itself is not."""
-    own = os.environ.get("KERAS_BACKEND")
-    if own:
-        return own
+    """The configured backend, or None.
+
+    "tensorflow" in keras.json does not count, because Keras writes it there by default.
+    """
+    name = os.environ.get("KERAS_BACKEND")
+    if name:
+        return name
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
         backend = json.loads((home / "keras.json").read_text())["backend"]
@@ -151,121 +157,123 @@ def graph(model: Any) -> Graph:
     Raises
     ------
     InputError
-        Where it has none, or a layer is called in a way that has no counterpart here.
+        If the model has no graph, or a layer is called in a way that cannot be imported.
     """
     keras = keras_module()
-    read = keras.Input((1,))
-    functional = keras.Sequential, type(keras.Model(read, keras.layers.Identity()(read)))
+    x = keras.Input((1,))
+    functional = keras.Sequential, type(keras.Model(x, keras.layers.Identity()(x)))
     if type(model) not in functional:
         raise InputError(
             f"Expected a Sequential or functional Keras model, got {type(model).__name__} "
-            f"{getattr(model, 'name', model)!r}; a model that is a class of its own has no graph "
-            "to read."
+            f"{getattr(model, 'name', model)!r}; a subclass of keras.Model has no graph to read."
         )
-    if not (model.built and hasattr(model, "outputs")):  # built without a graph, if that failed
+    if not (model.built and hasattr(model, "outputs")):  # no outputs if Keras could not build it
         raise InputError(
-            f"Expected a Keras model with its weights, but {model.name!r} has not been built; "
-            "give it a keras.Input, or call it once."
+            f"Expected a built Keras model, but {model.name!r} has no weights yet; add a "
+            "keras.Input, or call it once."
         )
     walk, root = _Walk(functional), Scope()
     try:
         outputs = [walk.wire(tensor, root) for tensor in model.outputs]
         inputs = [walk.wire(tensor, root) for tensor in model.inputs]
     except RecursionError:
-        raise InputError(f"{model.name!r} has too many layers behind one another.") from None
-    return Graph(inputs, outputs, walk.steps)
+        raise InputError(f"{model.name!r} has too many layers in a row to be read.") from None
+    return Graph(inputs, outputs, walk.nodes)
 
 
 class Scope(dict[Key, Wire]):
-    """What the inputs of a nested model stand for, at one of its calls."""
+    """Where the inputs of a nested model come from, at one of its calls."""
 
-    __hash__ = object.__hash__  # type: ignore[assignment]  # each call is its own
+    __hash__ = object.__hash__  # type: ignore[assignment]  # every call is distinct
 
 
 class _Walk:
-    """One walk through a model, which meets every layer once for each place it stands at."""
+    """A walk through a model, which makes one node of every call of a layer."""
 
     def __init__(self, functional: tuple[type, ...]) -> None:
         self.functional = functional
-        self.steps: set[Step] = set()
+        self.nodes: set[Node] = set()
         self.scopes: dict[tuple[int, int, Scope], Scope] = {}
-        self.known: dict[tuple[int, int, Scope], Step | Wire] = {}
+        self.known: dict[tuple[int, int, Scope], Node | Wire] = {}
 
     def wire(self, tensor: Any, scope: Scope) -> Wire:
-        """Where a symbolic tensor of a model comes from."""
+        """The output of a node that a symbolic tensor of a model is."""
         operation, place, output = key = _key(tensor)
         if key in scope:
             return scope[key]
-        once, node = (id(operation), place, scope), operation._inbound_nodes[place]
+        place_key, call = (id(operation), place, scope), operation._inbound_nodes[place]
         if type(operation) in self.functional:
-            if once not in self.scopes:
-                _plainly_called(operation, node)
-                pairs = zip(operation.inputs, node.input_tensors, strict=True)
-                inner = Scope((_key(own), self.wire(given, scope)) for own, given in pairs)
-                self.scopes[once] = inner
-            return self.wire(operation.outputs[output], self.scopes[once])
-        if once not in self.known:
-            self.known[once] = self._step(operation, node, scope)
-        found = self.known[once]
-        return found if isinstance(found, Wire) else Wire(found, output)
+            if place_key not in self.scopes:
+                _check_nested_call(operation, call)
+                pairs = zip(operation.inputs, call.input_tensors, strict=True)
+                inner = Scope((_key(input_), self.wire(x, scope)) for input_, x in pairs)
+                self.scopes[place_key] = inner
+            return self.wire(operation.outputs[output], self.scopes[place_key])
+        if place_key not in self.known:
+            self.known[place_key] = self._node(operation, call, scope)
+        node = self.known[place_key]
+        return node if isinstance(node, Wire) else Wire(node, output)
 
-    def _step(self, operation: Any, node: Any, scope: Scope) -> Step | Wire:
-        """A layer where it is called, or what it passes on unchanged."""
+    def _node(self, operation: Any, call: Any, scope: Scope) -> Node | Wire:
+        """The node of a call of a layer, or its input if the layer has no effect."""
         kind = kind_of(operation)
-        first, *others = node.arguments.args or [None]
-        options = dict(node.arguments.kwargs)
+        first, *others = call.arguments.args or [None]
+        options = dict(call.arguments.kwargs)
         mask, states = options.pop("mask", None), options.pop("initial_state", None)
         if others and kind in RECURRENT:
             states = others.pop(0)
         if options.pop("training", None):
             raise InputError(
-                f"{kind} {operation.name!r} is called with training=True, and so disturbs what it "
-                "reads when the model predicts as well; call it without."
+                f"{kind} {operation.name!r} is called with training=True, which makes predictions "
+                "random; call it without."
             )
-        reads = tuple(self.wire(one, scope) for one in _tensors(first))
+        inputs = tuple(self.wire(one, scope) for one in _tensors(first))
         more = [*others, *options.values()] if hasattr(operation, "get_weights") else []
         if any(value is not None for value in more):
-            raise InputError(f"{kind} {operation.name!r} is called with more than one input.")
-        if kind in IDLE:
-            return reads[0]
-        step = Step(
+            raise InputError(
+                f"{kind} {operation.name!r} is called with more than one input, which cannot be "
+                "imported."
+            )
+        if kind in IGNORED_LAYERS:
+            return inputs[0]
+        node = Node(
             operation,
             kind,
             operation.name,
-            reads,
+            inputs,
             tuple(self.wire(one, scope) for one in _tensors(states)),
             None if mask is None else self.wire(mask, scope),
-            tuple(tuple(one.shape[1:]) for one in node.output_tensors),
+            tuple(tuple(one.shape[1:]) for one in call.output_tensors),
         )
-        self.steps.add(step)
-        return step
+        self.nodes.add(node)
+        return node
 
 
-def _plainly_called(model: Any, node: Any) -> None:
-    """Refuse a nested model that is called with more than what it reads."""
-    _, *others = node.arguments.args or [None]
-    options = {k: v for k, v in node.arguments.kwargs.items() if k != "inputs"}
-    told = f"{type(model).__name__} {model.name!r}"
+def _check_nested_call(model: Any, call: Any) -> None:
+    """Refuse a nested model that is called with training=True or with a mask."""
+    _, *others = call.arguments.args or [None]
+    options = {k: v for k, v in call.arguments.kwargs.items() if k != "inputs"}
+    called = f"{type(model).__name__} {model.name!r}"
     if options.pop("training", None):
         raise InputError(
-            f"{told} is called with training=True, and so disturbs what it reads when the model "
-            "predicts as well; call it without."
+            f"{called} is called with training=True, which makes predictions random; call it "
+            "without."
         )
     if any(value is not None and value is not False for value in (*others, *options.values())):
         raise InputError(
-            f"{told} is called with a mask, or comes behind a Masking layer, which cannot be "
-            "followed into a model within a model; mask inside of it, or leave the mask out."
+            f"{called} is called with a mask, or follows a Masking layer; masks of nested models "
+            "cannot be imported. Put the Masking layer inside the nested model, or remove it."
         )
 
 
-WANTED = (
-    "what can be read is an LSTM, dense or convolutional encoder, its code, and decoders of the "
-    "same kind."
+READABLE = (
+    "models that can be imported consist of an LSTM, dense or convolutional encoder, its code, and "
+    "decoders of the same kind."
 )
 
 
 def _tensors(value: Any) -> Iterator[Any]:
-    """The symbolic tensors of an argument, or of a list of them."""
+    """The symbolic tensors in an argument, which may be a list."""
     if isinstance(value, (list, tuple)):
         for one in value:
             yield from _tensors(one)
@@ -277,13 +285,13 @@ def _key(tensor: Any) -> Key:
     return tensor._keras_history  # type: ignore[no-any-return]  # a named tuple
 
 
-def refuse(step: Step, why: str) -> InputError:
-    """An error that names the layer in the way."""
-    return InputError(f"{step} cannot be carried over: {why}")
+def refuse(node: Node, why: str) -> InputError:
+    """Return the error that names the layer, and why it cannot be imported."""
+    return InputError(f"{node} cannot be imported: {why}")
 
 
-def unread(graph: Graph, read: Iterable[Step]) -> None:
-    """Refuse a graph of which a step has not been read."""
-    left = graph.steps - set(read)
-    for step in sorted(left, key=lambda step: step.name):
-        raise refuse(step, f"it stands where no such layer is known; {WANTED}")
+def check_all_read(graph: Graph, read: Iterable[Node]) -> None:
+    """Refuse a graph that has a node not in `read`."""
+    left = graph.nodes - set(read)
+    for node in sorted(left, key=lambda node: node.name):
+        raise refuse(node, f"no {node.kind} is expected at this place; {READABLE}")

@@ -1,4 +1,4 @@
-"""From a .keras file to the Keras model in it, of which Keras sees only what is known to be one."""
+"""Loading a Keras model from a .keras file without running anything in the file."""
 
 import json
 import math
@@ -15,26 +15,26 @@ from unspool.model_file.format import shortened
 
 
 def load_keras(path: Path) -> Any:
-    """The model of a .keras file, built of layers of Keras's own alone.
+    """Return the model of a .keras file, built of supported Keras layers only.
 
     Raises
     ------
     InputError
-        For a file that is none, is damaged, or holds anything else, which is not run.
+        If the file does not exist, is damaged, or contains anything but supported layers.
     """
     if path.suffix != ".keras":
         raise InputError(
-            f"Expected a .keras file, got {path}; load another format with Keras, and give the "
-            "model itself."
+            f"Expected a .keras file, got {path}; load other formats with Keras, and pass the "
+            "model."
         )
     if not path.is_file():
         raise InputError(f"{path}: there is no such file.")
     keras = keras_module()
     try:
         configuration, weights = read_archive(path)
-        values = len(weights) // 2  # one takes two bytes, or more
-        known = Configuration(values).known(configuration)
-        return _built(keras, known, weights, values)
+        values = len(weights) // 2  # a weight needs at least two bytes
+        cleaned = Configuration(values).cleaned(configuration)
+        return _build(keras, cleaned, weights, values)
     except (InputError, OSError) as error:
         raise InputError(f"{path} cannot be loaded: {shortened(error)}") from None
     except (RecursionError, MemoryError):
@@ -43,9 +43,9 @@ def load_keras(path: Path) -> Any:
         ) from None
 
 
-def _built(keras: ModuleType, configuration: Any, weights: bytes, values: int) -> Any:
-    """Build a Keras model from a known configuration, with weights that are plain arrays."""
-    stored = _stored(keras, 4 * values)  # Bidirectional builds its layers more than once
+def _build(keras: ModuleType, configuration: Any, weights: bytes, values: int) -> Any:
+    """Build a Keras model from a cleaned configuration and plain weights."""
+    stored = _stored_initializer(keras, 4 * values)  # Bidirectional builds its layers repeatedly
     try:
         text, named = json.dumps(configuration), {STORED["class_name"]: stored}
         model = keras.models.model_from_json(text, named)
@@ -53,21 +53,21 @@ def _built(keras: ModuleType, configuration: Any, weights: bytes, values: int) -
             file = Path(folder) / WEIGHTS
             file.write_bytes(weights)
             model.load_weights(file)
-    except Exception as error:  # Keras raises all kinds for what does not fit together
+    except Exception as error:  # Keras raises many types for parts that do not fit together
         if stored.left < 0:
-            raise InputError("its layers have more weights than it holds.") from None
+            raise InputError("its layers have more weights than the file contains.") from None
         raise InputError(" ".join(str(error).split())) from None
     return model
 
 
-def _stored(keras: ModuleType, most: int) -> Any:
-    """What weights start from that are in the file, `most` of them altogether.
+def _stored_initializer(keras: ModuleType, limit: int) -> Any:
+    """Return an initializer class for weights in the file, `limit` numbers altogether.
 
-    It is not a number, so that a weight that Keras did not find there is noticed.
+    It initializes with NaN, so a weight that Keras does not load from the file is noticed.
     """
 
     class Stored(keras.initializers.Initializer):  # type: ignore[misc, name-defined]
-        left = most
+        left = limit
 
         def __call__(self, shape: Any, dtype: Any = None, **_: Any) -> Any:
             Stored.left -= math.prod(shape)

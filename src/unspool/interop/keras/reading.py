@@ -1,142 +1,179 @@
-"""Keras models made estimators: `from_keras`.
+"""Importing Keras models as estimators: `from_keras`.
 
-The model's graph is made plain (`graph`), then read by what it is made of: LSTM layers
-(`recurrent`), convolutions (`convolution`), or dense layers alone (`feedforward`).
-Each reader walks from the outputs back to the inputs and refuses, by name, a layer that has no
-counterpart here; one that it did not come past is refused as well. What they found becomes
-`Contents`, and that an estimator.
+The graph of the model is read by the reader of its family: LSTM layers (`recurrent`), convolutions
+(`convolution`), or dense layers only (`dense`). Each reader walks from the outputs back to the
+inputs and refuses, by name, unsupported layers and layers that were not visited. The result becomes
+`Contents`, and these an estimator.
 """
 
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 import unspool
 from unspool import _checks
+from unspool._types import SecondInput, names
 from unspool.errors import InputError
 from unspool.interop.keras.convolution import CONVOLUTIONS, read_conv_model
-from unspool.interop.keras.feedforward import read_dense_model
+from unspool.interop.keras.dense import read_dense_model
 from unspool.interop.keras.graph import RECURRENT, graph, refuse
 from unspool.interop.keras.loading import load_keras
 from unspool.interop.keras.recurrent import read_recurrent_model
 from unspool.interop.keras.supported import KNOWN, MASKS, what_helps
-from unspool.interop.keras.traversal import Found
+from unspool.interop.keras.traversal import ReadModel
 from unspool.model_file import Contents
 from unspool.model_file.labels import write_labels
 
-SECOND_INPUTS = ("reversed_input", "previous")
+if TYPE_CHECKING:
+    import keras  # type: ignore[import-untyped]  # Keras ships no types
 
-# There was no training here, and Keras's files do not say how theirs went.
+    from unspool.estimators.autoencoding import BaseAutoencoder
+    from unspool.estimators.encoder_classifier import EncoderClassifier
+    from unspool.estimators.lstm_forecaster import LSTMForecaster
+
+    Estimator = BaseAutoencoder | LSTMForecaster | EncoderClassifier
+
+# Keras files do not hold the history of the training.
 NO_HISTORY = {"loss": [math.inf], "best_epoch": 0}
 
 
 def from_keras(
-    model: Any,
+    model: "keras.Model | str | os.PathLike[str]",
     *,
-    second_input: str = "reversed_input",
+    second_input: SecondInput = "reversed_input",
     forecast: bool | None = None,
     max_length: int | None = None,
-) -> Any:
-    """Make a Keras model an estimator of unspool's that gives the same numbers.
+) -> "Estimator":
+    """Import a Keras model as a fitted estimator that computes the same outputs.
 
-    What can be read: an encoder of LSTM layers, of dense layers, or of convolutions and pools, its
-    code, and a decoder for each output, as the estimators have them. The layers may be nested in
-    models of their own, stand in `TimeDistributed` or `Bidirectional`, or be without bias.
-
-    What does nothing when a model predicts is left out: `Dropout` and its kin, noise, the
-    ``dropout`` and ``recurrent_dropout`` of an LSTM layer. A `Masking` layer in front is left out
-    as well, since lengths do its work: give sequences of unequal length with NaN behind their
-    ends, or as a list. A masked step *within* a sequence, which Keras would skip, is a step here.
-
-    A `Normalization` or `Rescaling` in front becomes the scaler. All other models read and write
-    the data as it is (``scaling="none"``). Layers that share weights get a copy each. All is
-    computed in float32; a model of half or mixed precision gives fewer of the same digits in Keras.
+    The model must consist of an encoder of LSTM layers, of dense layers, or of convolutions with
+    max pooling; its code; and a decoder for each output, with the layouts of the estimators.
+    Layers may be nested in models, wrapped in `TimeDistributed` or `Bidirectional`, and without
+    bias. A layer or an option that unspool does not have is refused with its name.
 
     Parameters
     ----------
     model : keras.Model or path of a .keras file
-        Of a file nothing is run: Keras is shown what is built of its own layers, as far as they
-        can be read here. Initial weights, penalties and the compilation are left out; anything
-        else, as custom layers and `Lambda`, is refused. A model in memory may hold all of these.
+        A built Sequential or functional model with its weights, or a file of Keras 3. No code in a
+        file is run: only known Keras layers are built from it. Initializers, regularizers,
+        constraints and the compilation are ignored; custom layers and `Lambda` are refused.
     second_input : {"reversed_input", "previous"}, default "reversed_input"
-        What a decoder with an input of its own is given there: the sequence backwards, or each
-        step's predecessor.
-    forecast : bool, optional
-        Whether the one output is a forecast. By default it is, unless it has as many steps as the
-        input, or the input leaves them open. Of two outputs the second is. A dense layer behind
-        the LSTM leads to a forecast; with False it makes the code of an encoder.
-    max_length : int, optional
-        Steps of the longest sequence, where the model leaves it open.
+        Meaning of a decoder's second input: the reversed sequence, or the previous step.
+    forecast : bool or None, default None
+        For a model with one output: whether it is a forecast. None means True, unless the output
+        has the number of steps of the input or the input has an open number of steps. False also
+        makes a dense layer after an LSTM encoder its code instead of a forecast. Of two outputs,
+        one is the reconstruction and the other the forecast; then `forecast` must be None.
+    max_length : int or None, default None
+        Number of steps of the longest sequence; needed only if no axis of the model has it.
 
     Returns
     -------
-    LSTMAutoencoder, LSTMForecaster, DenseAutoencoder, StackedAutoencoder or ConvAutoencoder
-        Fitted, on the device "auto". An encoder alone can `transform` and no more. Its parameters
-        build the same model again in `fit`; those of training are as by default, the loss too.
-        ``history_["loss"]`` is ``[inf]``: nothing is known of its training.
-    or EncoderClassifier
-        For a softmax behind an encoder; the classes are 0, 1, ….
+    estimator : autoencoder, LSTMForecaster or EncoderClassifier
+        The fitted estimator, with ``device="auto"``. LSTM layers become an `LSTMAutoencoder` or, if
+        the only output is a forecast, an `LSTMForecaster`; dense layers a `DenseAutoencoder` or
+        `StackedAutoencoder`; convolutions a `ConvAutoencoder`. A model that ends with its code
+        becomes an autoencoder that can only `transform`. A softmax on a code becomes an
+        `EncoderClassifier` with the classes 0, 1, …. `clone` and `fit` train the same architecture;
+        parameters of the training, including the loss, have their defaults. The history of the
+        training is unknown: ``history_["loss"]`` is ``[inf]``.
 
     Raises
     ------
     InputError
-        For a model that has a layer without counterpart, which is named; for a file that is none.
+        If a layer or one of its options is not supported, if the model is not built, if the file
+        is damaged or contains anything but known layers, or if Keras is not installed.
+
+    See Also
+    --------
+    to_keras : Convert a trained model to a Keras model.
+    unspool.load : Read a model file of unspool.
+
+    Notes
+    -----
+    Layers without effect at prediction are left out: `Dropout` and its variants, noise, and the
+    ``dropout`` and ``recurrent_dropout`` of LSTM layers. A `Masking` layer after the input is left
+    out, because unspool uses the lengths of the sequences: give sequences of different length as a
+    list, or padded with NaN. A masked step within a sequence, which Keras skips, is not skipped.
+
+    A `Normalization` or `Rescaling` after the input becomes the scaler; other models get
+    ``scaling="none"``. Layers that share weights become separate layers. All computations use
+    float32, so the outputs of a model of half or mixed precision differ by its rounding.
+
+    Examples
+    --------
+    >>> import os
+    >>> os.environ["KERAS_BACKEND"] = "torch"  # before Keras is imported
+    >>> import keras
+    >>> from unspool.interop.keras import from_keras
+    >>> model = keras.Sequential([
+    ...     keras.Input((9, 1)),
+    ...     keras.layers.LSTM(4),
+    ...     keras.layers.RepeatVector(9),
+    ...     keras.layers.LSTM(4, return_sequences=True),
+    ...     keras.layers.Dense(1),
+    ... ])
+    >>> autoencoder = from_keras(model)
+    >>> type(autoencoder).__name__, autoencoder.latent_dim, autoencoder.decoder
+    ('LSTMAutoencoder', 4, 'repeat')
     """
     _checks.raise_all(
-        _checks.choice("second_input", second_input, SECOND_INPUTS),
+        _checks.choice("second_input", second_input, names(SecondInput)),
         None if forecast is None else _checks.truth("forecast", forecast),
         _checks.whole("max_length", max_length, 1, none=True),
     )
     path = Path(model) if isinstance(model, (str, os.PathLike)) else None
     try:
         plain = graph(model if path is None else load_keras(path))
-    except AttributeError as error:  # something else where a file should have a tensor
+    except AttributeError as error:  # a file may hold another value in place of a tensor
         if path is None:
             raise
         raise InputError(f"{path} cannot be read: {error}; save the model again.") from None
-    for step in sorted(plain.steps, key=lambda step: step.name):
-        if step.kind not in KNOWN | MASKS:
-            known = what_helps(type(step.layer).__module__)
-            raise refuse(step, f"there is no such layer here; {known}")
-    kinds = {step.kind for step in plain.steps}
+    for node in sorted(plain.nodes, key=lambda node: node.name):
+        if node.kind not in KNOWN | MASKS:
+            raise refuse(
+                node, f"unspool has no such layer; {what_helps(type(node.layer).__module__)}"
+            )
+    kinds = {node.kind for node in plain.nodes}
     if kinds & {*RECURRENT}:
-        found = read_recurrent_model(plain, second_input, forecast, max_length)
+        read = read_recurrent_model(plain, second_input, forecast, max_length)
     elif kinds & {*CONVOLUTIONS}:
-        found = read_conv_model(plain)
+        read = read_conv_model(plain)
     else:
-        found = read_dense_model(plain)
-    return _estimator(found)
+        read = read_dense_model(plain)
+    return _estimator(read)
 
 
-def _estimator(found: Found) -> Any:
-    """The fitted estimator of what was found."""
+def _estimator(read: ReadModel) -> "Estimator":
+    """Make the fitted estimator of a model that was read."""
     from unspool._registry import CLASSIFIER, ESTIMATORS, MODELS, class_of
 
-    n_features = found.fitted["n_features"]
-    shift, scale = found.scaling or (0.0, 1.0)
+    n_features = read.fitted["n_features"]
+    shift, scale = read.scaling or (0.0, 1.0)
     tensors: dict[str, npt.NDArray[Any]] = {
         "scaler.shift": np.broadcast_to(np.float64(shift), n_features).copy(),
         "scaler.scale": np.broadcast_to(np.float64(scale), n_features).copy(),
-        **{f"module.{name}": weight for name, weight in found.weights.items()},
+        **{f"module.{name}": weight for name, weight in read.weights.items()},
     }
-    scaling = "none" if found.scaling is None else "standard"
-    inner = class_of(found.model, MODELS)(scaling=scaling, **found.parameters)
-    model, parameters = found.model, inner.get_params(deep=False)
+    scaling = "none" if read.scaling is None else "standard"
+    inner = class_of(read.model, MODELS)(scaling=scaling, **read.parameters)
+    model, parameters = read.model, inner.get_params(deep=False)
     absent = dict.fromkeys(("feature_names_in", "y_ndim", "axes", "window"))
-    fitted = {**absent, "horizon": 0, "history": NO_HISTORY, **found.fitted}
-    if found.classes:
+    fitted = {**absent, "horizon": 0, "history": NO_HISTORY, **read.fitted}
+    if read.classes:
         of_encoder = {"model": model, "parameters": parameters}
-        fitted["classes"] = write_labels(np.arange(found.classes))
+        fitted["classes"] = write_labels(np.arange(read.classes))
         fitted["head_history"] = NO_HISTORY
         fitted["autoencoder"] = {**of_encoder, "history": NO_HISTORY}
         model = CLASSIFIER.name
-        outer = class_of(model, ESTIMATORS)(**found.head).get_params(deep=False)
+        outer = class_of(model, ESTIMATORS)(**read.head).get_params(deep=False)
         parameters = {**outer, "autoencoder": of_encoder}
         fitted["part"] = "encoder"
     contents = Contents(model, parameters, fitted, tensors, {"unspool": unspool.__version__})
     contents.check()
-    return class_of(model, ESTIMATORS)._from_contents(contents, "auto")
+    estimator: Estimator = class_of(model, ESTIMATORS)._from_contents(contents, "auto")
+    return estimator

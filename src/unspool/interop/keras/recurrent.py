@@ -1,280 +1,315 @@
-"""Reading Keras models with LSTM layers: an encoder, its code, and a decoder for each output.
+"""Reading the graph of Keras models with LSTM layers: encoder, code, and decoders.
 
-From every output the way leads back over dense layers to LSTM layers. If these read the input,
-they are the encoder; if they read a repeated or reshaped code, or start from a state, they are a
-decoder, and the encoder is behind that.
+From every output, the reader walks back over dense layers to LSTM layers. If these read the input,
+they are the encoder. If they read a repeated or reshaped code, or start from a state, they are a
+decoder, and the encoder precedes it.
 """
 
 from unspool.errors import InputError
-from unspool.interop.keras.assembly import Branch, Encoder, assembled, classifier
-from unspool.interop.keras.graph import WANTED, Graph, Wire, refuse, unread
-from unspool.interop.keras.layers import Recurrent
-from unspool.interop.keras.traversal import SCALINGS, STACKED, Found, Head, Trail, scaled_alike
+from unspool.interop.keras.graph import READABLE, Graph, Wire, check_all_read, refuse
+from unspool.interop.keras.reading_layers import Recurrent
+from unspool.interop.keras.recurrent_parameters import (
+    Branch,
+    Encoder,
+    build_classifier,
+    build_model,
+)
+from unspool.interop.keras.traversal import (
+    SCALINGS,
+    STACKED,
+    Head,
+    ReadModel,
+    Traversal,
+    check_same_scaling,
+)
 
 
 def read_recurrent_model(
     graph: Graph, second_input: str, forecast: bool | None, max_length: int | None
-) -> Found:
+) -> ReadModel:
     """Read a model with LSTM layers."""
-    trail = Trail()
-    branches = [_branch(trail, output, second_input) for output in graph.outputs]
+    traversal = Traversal()
+    branches = [_branch(traversal, output, second_input) for output in graph.outputs]
     _share_code(branches, forecast)
     codes = {branch.code for branch in branches}
     if len(codes) > 1:
-        raise refuse(graph.outputs[1].step, "the outputs do not come from one code.")
-    encoder = _encoder(trail, codes.pop(), branches)
-    _check_seconds(trail, encoder, branches)
+        raise refuse(
+            graph.outputs[1].node,
+            "the outputs have different codes; all decoders must start from the same one.",
+        )
+    encoder = _encoder(traversal, codes.pop(), branches)
+    _check_second_inputs(traversal, encoder, branches)
     classifies = len(branches) == 1 and _is_classifier(branches[0], encoder, forecast)
     if not classifies:
-        _tell_forecasts(branches, encoder, forecast)
-    _masks(trail, encoder, branches)
-    unread(graph, trail.read)
-    steps = [branch.steps for branch in branches if branch.decoder and not branch.forecast]
-    read = [encoder.front.input.shape[0], *steps, max_length]
-    known = [one for one in read if one is not None]
+        _mark_forecasts(branches, encoder, forecast)
+    _check_masks(traversal, encoder, branches)
+    check_all_read(graph, traversal.read)
+    written = [branch.steps for branch in branches if branch.decoder and not branch.forecast]
+    candidates = [encoder.input_path.input.shape[0], *written, max_length]
+    known = [steps for steps in candidates if steps is not None]
     if not known:
         raise InputError(
-            "The model does not say how long its sequences are (its time axis is None); tell the "
-            "steps of the longest one with `max_length`."
+            "The time axis of the model is None; give the number of steps of the longest sequence "
+            "as `max_length`."
         )
     if classifies:
-        return classifier(encoder, branches[0].head, known[0])
-    return assembled(encoder, branches, known[0])
+        return build_classifier(encoder, branches[0].head, known[0])
+    return build_model(encoder, branches, known[0])
 
 
-def _branch(trail: Trail, output: Wire, second_input: str) -> Branch:
-    head = trail.head(output)
+def _branch(traversal: Traversal, output: Wire, second_input: str) -> Branch:
+    """Read the layers from an output back to the code."""
+    head = traversal.head(output)
     base = head.base
     if base.kind not in STACKED:
-        raise refuse(base.step, f"it stands where an LSTM was expected; {WANTED}")
-    layers, source = trail.stack(base)
-    states = tuple(wire for layer in layers for wire in layer.step.states)
+        raise refuse(base.node, f"an LSTM was expected at this place; {READABLE}")
+    layers, source = traversal.stack(base)
+    states = tuple(wire for layer in layers for wire in layer.node.states)
     if states:
-        return _from_state(trail, head, layers, source, states, second_input)
+        return _from_state(traversal, head, layers, source, states, second_input)
     if source.kind == "RepeatVector":
-        code = trail.back(source)
-        return Branch("repeat", (code,), layers, head, source.step.config["n"])
+        code = traversal.back(source)
+        return Branch("repeat", (code,), layers, head, source.node.config["n"])
     if source.kind == "Concatenate":
-        return _beside_input(trail, head, layers, source, second_input)
-    if source.kind == "Reshape" and len(source.step.reads[0].shape) == 1:
-        code = trail.back(source)
+        return _with_second_input(traversal, head, layers, source, second_input)
+    if source.kind == "Reshape" and len(source.node.inputs[0].shape) == 1:
+        code = traversal.back(source)
         name = "reshape" if layers[-1].sequences else "flat"
         return Branch(name, (code,), layers, head, source.shape[0], pieces=source.shape[0])
     if source.kind not in (*SCALINGS, "InputLayer", "Masking"):
         raise refuse(
-            source.step,
-            "an LSTM reads it; an encoder reads an input, a decoder a RepeatVector or Reshape of "
-            "the code.",
+            source.node,
+            "it is the input of an LSTM; an encoder must read a model input, and a decoder a "
+            "RepeatVector or Reshape of the code.",
         )
     if layers[-1].sequences:
         raise refuse(
-            layers[-1].step,
-            "it gives the states of all steps to the output, and so leaves no code; the encoder's "
-            "last layer needs return_sequences=False.",
+            layers[-1].node,
+            "it passes the states of all steps on, so the model has no code; the encoder's last "
+            "layer needs return_sequences=False.",
         )
     return Branch("dense" if head.layers else None, (base,), [], head)
 
 
 def _from_state(
-    trail: Trail,
+    traversal: Traversal,
     head: Head,
     layers: list[Recurrent],
     source: Wire,
     states: tuple[Wire, ...],
     second_input: str,
 ) -> Branch:
-    """A decoder that starts from the encoder's state."""
-    if any(not layer.step.states for layer in layers):
-        raise refuse(layers[-1].step, "some layers of its stack start from a state, others do not.")
+    """Read a decoder that starts from the encoder's state."""
+    if any(not layer.node.states for layer in layers):
+        raise refuse(
+            layers[-1].node,
+            "only some layers of its stack have an initial state; give one to all or none.",
+        )
     if source.kind != "RepeatVector":
         steps = source.shape[0]
         return Branch(f"state_{second_input}", states, layers, head, steps, source)
-    if any(half.w_ih.any() for half in layers[0].halves):
-        raise refuse(layers[0].step, "it is given the code both as a state and at every step.")
-    trail.read.add(trail.back(source).step)
-    return Branch("state", states, layers, head, source.step.config["n"])
+    if any(part.w_ih.any() for part in layers[0].directions):
+        raise refuse(
+            layers[0].node,
+            "it receives the code both as its initial state and at every step; use one of them.",
+        )
+    traversal.read.add(traversal.back(source).node)
+    return Branch("state", states, layers, head, source.node.config["n"])
 
 
-def _beside_input(
-    trail: Trail, head: Head, layers: list[Recurrent], source: Wire, second_input: str
+def _with_second_input(
+    traversal: Traversal, head: Head, layers: list[Recurrent], source: Wire, second_input: str
 ) -> Branch:
-    """A decoder that is given the code at every step, and a second input."""
-    repeated = [wire for wire in source.step.reads if wire.kind == "RepeatVector"]
-    others = [wire for wire in source.step.reads if wire.kind != "RepeatVector"]
-    if len(repeated) != 1 or len(others) != 1 or source.step.config["axis"] not in (-1, 2):
-        raise refuse(source.step, "expected a repeated code and a second input side by side.")
-    trail.read.add(source.step)
+    """Read a decoder that receives the code at every step, and a second input."""
+    repeated = [wire for wire in source.node.inputs if wire.kind == "RepeatVector"]
+    others = [wire for wire in source.node.inputs if wire.kind != "RepeatVector"]
+    if len(repeated) != 1 or len(others) != 1 or source.node.config["axis"] not in (-1, 2):
+        raise refuse(
+            source.node,
+            "expected a RepeatVector of the code and a second input, concatenated on axis -1.",
+        )
+    traversal.read.add(source.node)
     return Branch(
         second_input,
-        (trail.back(repeated[0]),),
+        (traversal.back(repeated[0]),),
         layers,
         head,
-        repeated[0].step.config["n"],
+        repeated[0].node.config["n"],
         others[0],
-        code_last=source.step.reads[0] is others[0],
+        code_last=source.node.inputs[0] is others[0],
     )
 
 
-def _check_seconds(trail: Trail, encoder: Encoder, branches: list[Branch]) -> None:
-    """What decoders read besides the code is an input of its own, as wide as the first."""
-    found: dict[str, Wire] = {}
+def _check_second_inputs(traversal: Traversal, encoder: Encoder, branches: list[Branch]) -> None:
+    """A decoder's second input is a model input, with as many features as the first."""
+    reversed_inputs: dict[str, Wire] = {}
     for branch in branches:
         if branch.second is None:
             continue
-        second, name = trail.front(branch.second), str(branch.decoder)
-        if second.input == encoder.front.input:
+        second, name = traversal.input_path(branch.second), str(branch.decoder)
+        if second.input == encoder.input_path.input:
             raise refuse(
-                branch.layers[0].step,
-                "it reads the encoder's input as it is; what can be had is the input backwards or "
-                "the step before, as an input of its own.",
+                branch.layers[0].node,
+                "it reads the encoder's input unchanged; give the reversed input or the previous "
+                "step as a separate input of the model.",
             )
         if second.masking is not None:
-            raise refuse(second.masking.step, "only the encoder's input can be masked.")
-        scaled_alike(encoder.front, second)
+            raise refuse(second.masking.node, "only the encoder's input may be masked.")
+        check_same_scaling(encoder.input_path, second)
         if second.input.shape[-1] != encoder.n_features:
-            raise refuse(second.input.step, f"expected {encoder.n_features} features in it.")
-        if "reversed" in name and found.setdefault(name, second.input) != second.input:
-            raise refuse(second.input.step, "the outputs have to share the input read backwards.")
+            raise refuse(
+                second.input.node, f"expected {encoder.n_features} features, as in the first input."
+            )
+        if "reversed" in name and reversed_inputs.setdefault(name, second.input) != second.input:
+            raise refuse(second.input.node, "all decoders must share one reversed input.")
 
 
 def _share_code(branches: list[Branch], forecast: bool | None) -> None:
-    """Tell a dense layer that makes the code from those of a dense decoder behind it.
+    """Distinguish a dense layer that computes the code from the layers of a dense decoder.
 
-    It makes the code where another output starts from there, where it is all there is and is no
-    forecast, or where it is linear and layers behind it are not.
+    A dense layer computes the code if another output starts from it, if it is the only layer and
+    not a forecast, or if it is linear and layers after it are not.
     """
-    others = {one.step for branch in branches for one in branch.code}
+    others = {one.node for branch in branches for one in branch.code}
     for branch in branches:
         layers = branch.head.layers
         if branch.decoder != "dense":
             continue
-        shared = [depth for depth, layer in enumerate(layers) if layer.behind.step in others]
-        bent = any(layer.activation != "linear" for layer in layers[1:-1])
-        if shared or (bent and layers[0].activation == "linear"):
+        shared = [depth for depth, layer in enumerate(layers) if layer.output_wire.node in others]
+        nonlinear = any(layer.activation != "linear" for layer in layers[1:-1])
+        if shared or (nonlinear and layers[0].activation == "linear"):
             count = 1 + max(shared, default=0)
         elif len(branches) == len(layers) == 1 and forecast is False:
             count = 1
         else:
             continue
-        branch.code = (layers[count - 1].behind,)
+        branch.code = (layers[count - 1].output_wire,)
         branch.head = branch.head._replace(layers=layers[count:])
         branch.decoder = "dense" if layers[count:] else None
 
 
-def _encoder(trail: Trail, code: tuple[Wire, ...], branches: list[Branch]) -> Encoder:
-    """The encoder of a code."""
+def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch]) -> Encoder:
+    """Read the encoder of a code."""
     projection, wire = None, code[0]
     if len(code) == 1:
-        projection, wire = trail.dense(wire)
+        projection, wire = traversal.dense(wire)
     else:
-        wire = Wire(code[-1].step)
-    layers, source = trail.stack(wire)
+        wire = Wire(code[-1].node)
+    layers, source = traversal.stack(wire)
     if not layers:
-        raise refuse(wire.step, "it stands where the final state of an LSTM encoder was expected.")
-    if any(layer.step.states for layer in layers):
-        raise refuse(layers[0].step, "an encoder cannot start from a state.")
+        raise refuse(wire.node, "the final state of an LSTM encoder was expected at this place.")
+    if any(layer.node.states for layer in layers):
+        raise refuse(layers[0].node, "an encoder must not have an initial state.")
     if len(code) > 1:
-        expected = [(layer.step, 1 + i) for layer in layers for i in range(2 * len(layer.halves))]
-        if expected != [(one.step, one.output) for one in code]:
+        expected = [
+            (layer.node, 1 + i) for layer in layers for i in range(2 * len(layer.directions))
+        ]
+        if expected != [(one.node, one.output) for one in code]:
             raise refuse(
-                branches[0].layers[0].step,
-                "it has to start from h and c of the encoder's layers, each from its own.",
+                branches[0].layers[0].node,
+                "each of its layers must start from h and c of the same layer of the encoder.",
             )
     elif layers[-1].sequences:
-        raise refuse(
-            layers[-1].step, "it is the encoder's last layer, which needs return_sequences=False."
-        )
-    elif wire.output > 1 or (wire.output and len(layers[-1].halves) > 1):
-        raise refuse(layers[-1].step, "the code has to be its h, not its c.")
+        raise refuse(layers[-1].node, "the last layer of an encoder needs return_sequences=False.")
+    elif wire.output > 1 or (wire.output and len(layers[-1].directions) > 1):
+        raise refuse(layers[-1].node, "the code must be its state h, not its state c.")
     if projection is not None and projection.activation != "linear":
-        raise refuse(projection.step, "what leads from LSTM to code has to be linear.")
-    front = trail.front(source)
-    if len(front.input.shape) != 2:
-        raise refuse(front.input.step, "sequences (steps, features) were expected.")
-    encoder = Encoder(layers, projection, front)
-    width = layers[-1].units * len(layers[-1].halves)
+        raise refuse(projection.node, "the dense layer between LSTM and code must be linear.")
+    input_path = traversal.input_path(source)
+    if len(input_path.input.shape) != 2:
+        raise refuse(input_path.input.node, "expected an input of shape (steps, features).")
+    encoder = Encoder(layers, projection, input_path)
+    width = layers[-1].units * len(layers[-1].directions)
     if projection is not None and projection.width == width:
         raise refuse(
-            projection.step,
-            f"a linear layer leads from LSTM to code only where their widths differ, both are "
-            f"{width}; leave it out, or make it wider or narrower.",
+            projection.node,
+            f"the dense layer between LSTM and code must change the width, but both are {width}; "
+            "remove it, or give it another number of units.",
         )
     return encoder
 
 
-def _masks(trail: Trail, encoder: Encoder, branches: list[Branch]) -> None:
-    """Lengths stand in for a mask, which has to be that of the encoder throughout."""
-    masks = [layer.step.mask for layer in encoder.layers]
+def _check_masks(traversal: Traversal, encoder: Encoder, branches: list[Branch]) -> None:
+    """All layers have the mask of the encoder, since unspool replaces masks by lengths."""
+    masks = [layer.node.mask for layer in encoder.layers]
     mask = masks[0]
     if any(other != mask for other in masks):
-        raise refuse(encoder.layers[-1].step, "its mask is not that of the first layer.")
+        raise refuse(encoder.layers[-1].node, "it has another mask than the first layer.")
     if mask is not None:
-        _check_mask(trail, mask, encoder)
-    elif encoder.front.masking is not None:
-        raise refuse(encoder.front.masking.step, "nothing reads its mask.")
+        _check_mask(traversal, mask, encoder)
+    elif encoder.input_path.masking is not None:
+        raise refuse(encoder.input_path.masking.node, "no layer uses its mask; remove it.")
     for branch in branches:
         for layer in branch.layers:
-            own = layer.step.mask
-            if own is not None and own != mask:
-                raise refuse(layer.step, "its mask is not that of the encoder.")
-            if own != mask and len(layer.halves) > 1 and not branch.forecast:
+            layer_mask = layer.node.mask
+            if layer_mask is not None and layer_mask != mask:
+                raise refuse(layer.node, "it has another mask than the encoder.")
+            if layer_mask != mask and len(layer.directions) > 1 and not branch.forecast:
                 raise refuse(
-                    layer.step,
-                    "it writes from both ends without a mask, while the encoder has one; give it "
-                    "the encoder's.",
+                    layer.node,
+                    "it is bidirectional and has no mask, while the encoder has one; give it the "
+                    "mask of the encoder.",
                 )
-        for layer_ in branch.head.layers:
-            if layer_.step.mask is not None and layer_.step.mask != mask:
-                raise refuse(layer_.step, "its mask is not that of the encoder.")
+        for dense in branch.head.layers:
+            if dense.node.mask is not None and dense.node.mask != mask:
+                raise refuse(dense.node, "it has another mask than the encoder.")
 
 
-def _check_mask(trail: Trail, mask: Wire, encoder: Encoder) -> None:
-    """A mask is an input of its own, or what `Masking` makes of the first one."""
-    masking = encoder.front.masking
+def _check_mask(traversal: Traversal, mask: Wire, encoder: Encoder) -> None:
+    """A mask is a separate input, or the result of `Masking` on the first input."""
+    masking = encoder.input_path.masking
     if mask.kind == "InputLayer":
-        trail.read.add(mask.step)
+        traversal.read.add(mask.node)
         return
-    of = mask.step.reads[0] if mask.kind == "Any" else mask
-    if masking is None or of.kind != "NotEqual" or of.step.reads[0] != masking.step.reads[0]:
-        raise refuse(mask.step, "masks come from a Masking layer in front, or are an input.")
-    trail.read |= {mask.step, of.step}
+    of = mask.node.inputs[0] if mask.kind == "Any" else mask
+    if masking is None or of.kind != "NotEqual" or of.node.inputs[0] != masking.node.inputs[0]:
+        raise refuse(
+            mask.node, "a mask must come from a Masking layer after the input, or be an input."
+        )
+    traversal.read |= {mask.node, of.node}
 
 
 def _is_classifier(branch: Branch, encoder: Encoder, forecast: bool | None) -> bool:
+    """Whether an output is a softmax over classes, and not over the features of a step."""
     layers = branch.head.layers
     if branch.decoder != "dense" or branch.head.shape is not None or forecast:
         return False
     return layers[-1].activation == "softmax" and layers[-1].width != encoder.n_features
 
 
-def _tell_forecasts(branches: list[Branch], encoder: Encoder, forecast: bool | None) -> None:
-    """Say which of the outputs are forecasts, and in which order."""
+def _mark_forecasts(branches: list[Branch], encoder: Encoder, forecast: bool | None) -> None:
+    """Mark forecasts among the outputs, and put the reconstruction first."""
     if len(branches) > 2:
         raise InputError(
             f"Expected a reconstruction, a forecast or both, got {len(branches)} outputs; make a "
-            "keras.Model of the ones that matter."
+            "keras.Model with those outputs."
         )
-    read = encoder.front.input.shape[0]
+    input_steps = encoder.input_path.input.shape[0]
     for branch in branches:
         branch.steps = branch.head.shape[0] if branch.head.shape else branch.steps
     if len(branches) == 2:
-        if branches[0].steps != read and branches[1].steps == read is not None:
+        if branches[0].steps != input_steps and branches[1].steps == input_steps is not None:
             branches.reverse()
         branches[1].forecast = True
         if forecast is not None:
-            raise InputError("`forecast` is for models with one output, this one has two.")
+            raise InputError("`forecast` must be None for a model with two outputs.")
         if branches[0].decoder is None or branches[1].decoder is None:
-            raise InputError("Expected a reconstruction and a forecast, but an output is the code.")
+            raise InputError(
+                "Expected a reconstruction and a forecast, but one output is the code; make a "
+                "keras.Model without it."
+            )
         return
     (branch,) = branches
     if branch.decoder is None:
         if forecast:
-            raise InputError("The output is the encoder's state, not a forecast.")
+            raise InputError(
+                "The output is the encoder's state, not a forecast; leave `forecast` None."
+            )
         return
-    unlike = branch.steps is None or (read is not None and branch.steps != read)
-    branch.forecast = unlike if forecast is None else forecast
-    if unlike and not branch.forecast:
+    differs = branch.steps is None or (input_steps is not None and branch.steps != input_steps)
+    branch.forecast = differs if forecast is None else forecast
+    if differs and not branch.forecast:
         raise InputError(
-            f"An autoencoder gives back as many steps as it reads, this model reads {read} and "
-            f"gives {branch.steps or 'a vector'}; it may be a forecast (forecast=True)."
+            f"A reconstruction has the number of steps of the input, {input_steps}, but the output "
+            f"has {branch.steps or 'no steps'}; use forecast=True if it is a forecast."
         )

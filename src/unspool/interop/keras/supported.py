@@ -1,7 +1,7 @@
-"""The Keras layers that can be read."""
+"""The Keras layers that can be imported."""
 
 from unspool.interop.keras.convolution import CONVOLUTIONS
-from unspool.interop.keras.graph import IDLE, RECURRENT
+from unspool.interop.keras.graph import IGNORED_LAYERS, RECURRENT
 from unspool.interop.keras.traversal import ACTIVATION_LAYERS, SCALINGS
 
 KNOWN = {
@@ -9,15 +9,15 @@ KNOWN = {
     *("Flatten", "Reshape", *ACTIVATION_LAYERS, *SCALINGS, "InputLayer", *CONVOLUTIONS),
     *("MaxPooling1D", "MaxPooling2D", "UpSampling1D", "UpSampling2D", "Cropping1D", "Cropping2D"),
 }
-MASKS = {"Any", "NotEqual"}  # what a Masking layer becomes in Keras's graph
-LISTED = ", ".join(sorted(KNOWN | IDLE))
+MASKS = {"Any", "NotEqual"}  # operations of a Masking layer in the graph
+LISTED = ", ".join(sorted(KNOWN | IGNORED_LAYERS))
 
 
 def what_helps(module: str) -> str:
-    """The end of a message on a class of `module` that cannot be read."""
+    """The end of a message about a class of `module` that cannot be imported."""
     if module.startswith("keras.src.ops"):
         return (
-            "operations on arrays, which an export from unspool has for `pooling` and `n_kernels`, "
-            "cannot be read; load the model file (.unspool) that was exported."
+            "array operations cannot be imported; if unspool exported this model, load its model "
+            "file (.unspool) instead."
         )
-    return f"known are {LISTED}."
+    return f"supported are {LISTED}."

@@ -1,4 +1,4 @@
-"""Walking back through the graph of a Keras model, and what is found on the way."""
+"""Walking back through the graph of a Keras model, and the parts that are read on the way."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.errors import InputError
-from unspool.interop.keras.graph import Step, Wire, refuse
-from unspool.interop.keras.layers import (
+from unspool.interop.keras.graph import Node, Wire, refuse
+from unspool.interop.keras.reading_layers import (
     Array,
     Dense,
     Recurrent,
@@ -27,22 +27,25 @@ Scaling = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 
 @dataclass
-class Found:
-    """A model as it was read.
+class ReadModel:
+    """What a reader returns: everything that an estimator is made of.
 
     Parameters
     ----------
     model : str
-        The estimator's class.
+        Class name of the estimator; for a classifier, of the model its encoder belongs to.
     parameters : dict
-        Those that are not as by default.
+        Parameters of that estimator which differ from their defaults.
     fitted : dict
-        What `fit` would have learned, see `unspool.model_file`.
+        What `fit` would have learned; see `unspool.model_file`.
     weights : dict of arrays
-        By their names in the module.
+        Weights by their names in the module.
     scaling : (shift, scale), optional
+        Scaling in front of the model.
     classes : int
-        Of a classifier, else 0; `model` and `parameters` are then those of its encoder.
+        Number of classes of a classifier, otherwise 0.
+    head : dict
+        Parameters of a classifier's head.
     """
 
     model: str
@@ -53,20 +56,20 @@ class Found:
     classes: int = 0
     head: dict[str, Any] = field(default_factory=dict)
 
-    def with_classes(self, head: "Head") -> "Found":
-        """The same encoder with the layers of a classifier behind it."""
+    def with_classes(self, head: "Head") -> "ReadModel":
+        """Add the head of a classifier to this encoder."""
         *between, last = head.layers
         self.classes = last.width
         self.head = {
             "head_units": tuple(layer.width for layer in between),
-            "head_activation": one_activation(between, "dense layers before the last", "relu"),
+            "head_activation": common_activation(between, "dense layers before the last", "relu"),
         }
         self.weights |= dense_weights("head.", head.layers)
         return self
 
 
-class Front(NamedTuple):
-    """Where data comes in, and what is done to it first."""
+class InputPath(NamedTuple):
+    """An input with the scaling and the masking that follow it."""
 
     input: Wire
     scaling: Wire | None
@@ -74,7 +77,7 @@ class Front(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The dense layers at an output, first to last, and how it is shaped after them."""
+    """The dense layers at an output, first to last, followed by a reshape and a scaling."""
 
     layers: list[Dense]
     shape: tuple[int | None, ...] | None
@@ -82,42 +85,45 @@ class Head(NamedTuple):
     base: Wire
 
 
-class Trail:
-    """A walk from outputs to inputs; `read` has all steps that it has made something of."""
+class Traversal:
+    """A walk from outputs to inputs; `read` holds every node that was read."""
 
     def __init__(self) -> None:
-        self.read: set[Step] = set()
+        self.read: set[Node] = set()
 
     def back(self, wire: Wire) -> Wire:
-        """What the layer at the end of `wire`, which has been read, reads itself."""
-        self.read.add(wire.step)
-        if len(wire.step.reads) != 1:
-            raise refuse(wire.step, f"it reads {len(wire.step.reads)} tensors, expected one.")
-        return wire.step.reads[0]
+        """Mark the layer at the end of `wire` as read, and return its only input."""
+        self.read.add(wire.node)
+        if len(wire.node.inputs) != 1:
+            raise refuse(wire.node, f"it has {len(wire.node.inputs)} inputs; expected one.")
+        return wire.node.inputs[0]
 
     def dense(self, wire: Wire) -> tuple[Dense | None, Wire]:
-        """A dense layer, with an activation that may stand behind it; None for another layer."""
+        """A dense layer with the activation layer that follows it; None for another layer."""
         name, before, passed = self.activation(wire)
         if before.kind not in ("Dense", "TimeDistributed"):
             return None, wire
-        layer = read_dense(before.step)
+        layer = read_dense(before.node)
         if name is not None:
             if layer.activation != "linear":
-                raise refuse(wire.step, f"{layer.step} before it has an activation already.")
+                raise refuse(
+                    wire.node,
+                    f"{layer.node} before it has an activation already; remove one of the two.",
+                )
             layer = layer._replace(activation=name)
-        layer = layer._replace(behind=wire)
+        layer = layer._replace(output_wire=wire)
         self.read |= passed
         return layer, self.back(before)
 
     def head(self, wire: Wire) -> Head:
-        """What stands at an output: dense layers, a `Reshape`, a scaling that is undone."""
+        """The layers at an output: dense layers, a `Reshape`, a scaling that is undone."""
         scaling, shape, late, after = None, None, None, wire
         if wire.kind in SCALINGS:
             scaling, after = wire, self.back(wire)
         name, before, passed = self.activation(after)
-        if before.kind == "Reshape" and len(before.step.reads[0].shape) == 1:
+        if before.kind == "Reshape" and len(before.node.inputs[0].shape) == 1:
             self.read |= passed
-            shape, late, last = before.shape, name, after.step
+            shape, late, last = before.shape, name, after.node
             after = self.back(before)
         layers: list[Dense] = []
         layer, after = self.dense(after)
@@ -126,40 +132,40 @@ class Trail:
             layer, after = self.dense(after)
         if late is not None and late != "linear":
             if not layers or layers[-1].activation != "linear":
-                raise refuse(last, "there is no linear dense layer before it to belong to.")
+                raise refuse(last, "no linear dense layer precedes it.")
             layers[-1] = layers[-1]._replace(activation=late)
         elif shape and shape[0] != 1 and layers and layers[-1].activation == "softmax":
             raise refuse(
-                layers[-1].step,
-                "its softmax is over all steps at once; put Activation('softmax') behind the "
-                "Reshape, for one over the features of each step.",
+                layers[-1].node,
+                "its softmax runs over all steps at once; use Activation('softmax') after the "
+                "Reshape to run over the features of each step.",
             )
         return Head(layers, shape, scaling, after)
 
-    def activation(self, wire: Wire) -> tuple[str | None, Wire, set[Step]]:
-        """The activation layers at the end of `wire`, and what is before them."""
+    def activation(self, wire: Wire) -> tuple[str | None, Wire, set[Node]]:
+        """The activation at the end of `wire`, the wire before it, and the nodes between."""
         name, passed = None, set()
         while wire.kind in ACTIVATION_LAYERS:
-            own = activation_of(wire.step)
-            if own != "linear":
+            activation = activation_of(wire.node)
+            if activation != "linear":
                 if name is not None:
-                    raise refuse(wire.step, "another activation follows it.")
-                name = own
-            passed.add(wire.step)
-            wire = wire.step.reads[0]
+                    raise refuse(wire.node, "another activation follows it.")
+                name = activation
+            passed.add(wire.node)
+            wire = wire.node.inputs[0]
         return name, wire, passed
 
     def stack(self, wire: Wire) -> tuple[list[Recurrent], Wire]:
-        """Layers of LSTM, first to last, and what the first of them reads."""
+        """LSTM layers, first to last, and the input of the first one."""
         layers: list[Recurrent] = []
         while wire.kind in STACKED:
-            layers.insert(0, read_recurrent(wire.step))
+            layers.insert(0, read_recurrent(wire.node))
             if len(layers) > 1 and not layers[0].sequences:
-                raise refuse(wire.step, "another LSTM reads it; it needs return_sequences=True.")
+                raise refuse(wire.node, "another LSTM follows it; it needs return_sequences=True.")
             wire = self.back(wire)
         return layers, wire
 
-    def front(self, wire: Wire) -> Front:
+    def input_path(self, wire: Wire) -> InputPath:
         """Follow `wire` to the input, past scaling and masking."""
         scaling = masking = None
         while wire.kind in (*SCALINGS, "Masking"):
@@ -168,39 +174,39 @@ class Trail:
             elif scaling is None:
                 scaling = wire
             else:
-                raise refuse(wire.step, "data is scaled twice; once is enough.")
+                raise refuse(wire.node, "the input is scaled twice; keep one of the two layers.")
             wire = self.back(wire)
         if wire.kind != "InputLayer":
-            raise refuse(wire.step, "it stands where an input was expected.")
-        self.read.add(wire.step)
-        return Front(wire, scaling, masking)
+            raise refuse(wire.node, "an input was expected at this place.")
+        self.read.add(wire.node)
+        return InputPath(wire, scaling, masking)
 
 
-def unscaled(front: Wire | None, head: Head) -> tuple[Scaling | None, list[Dense]]:
+def in_scaled_units(scaling: Wire | None, head: Head) -> tuple[Scaling | None, list[Dense]]:
     """The scaling of a model, and the dense layers of an output in scaled units.
 
-    Ours is undone at the output. Where Keras does not do so, the last layer, if it is linear, has
-    learned to; it is then brought to scaled units itself.
+    Unspool models undo their scaling at the output. If a Keras model has no layer for that, its
+    last layer has learned it; a linear last layer is then converted to scaled units.
     """
-    if front is None:
+    if scaling is None:
         if head.scaling is not None:
-            raise refuse(head.scaling.step, "it scales an output whose input is not scaled so.")
+            raise refuse(head.scaling.node, "it scales an output, but the input is not scaled.")
         return None, head.layers
-    shift, scale = read_scaling(front.step)
+    shift, scale = read_scaling(scaling.node)
     if head.scaling is not None:
-        back_shift, back_scale = read_scaling(head.scaling.step)
-        # Each is the other's inverse but for rounding.
+        back_shift, back_scale = read_scaling(head.scaling.node)
+        # The two must be inverse up to rounding.
         if not (
             np.allclose(back_scale * scale, 1, rtol=1e-6)
-            and np.allclose(-back_shift * scale, shift * 1, rtol=1e-6, atol=1e-6 * scale.max())
+            and np.allclose(-back_shift * scale, shift, rtol=1e-6, atol=1e-6 * scale.max())
         ):
-            raise refuse(head.scaling.step, f"it does not undo {front.step}.")
+            raise refuse(head.scaling.node, f"it does not undo the scaling of {scaling.node}.")
         return (shift, scale), head.layers
     if not head.layers or head.layers[-1].activation != "linear":
         raise refuse(
-            front.step,
-            "what is scaled has to be unscaled at the output, by Normalization(invert=True) or by "
-            "a linear dense layer.",
+            scaling.node,
+            "a scaled input needs an output that is scaled back; end the model with "
+            "Normalization(invert=True) or with a linear dense layer.",
         )
     *others, last = head.layers
     repeats = last.width // len(scale) if last.width % len(scale) == 0 else 1
@@ -210,17 +216,17 @@ def unscaled(front: Wire | None, head: Head) -> tuple[Scaling | None, list[Dense
     return (shift, scale), [*others, last._replace(weight=weight, bias=bias)]
 
 
-def scaled_alike(front: Front, other: Front) -> None:
-    """Refuse a second input that is not scaled as the first."""
-    if front.scaling is None and other.scaling is None:
+def check_same_scaling(input_path: InputPath, other: InputPath) -> None:
+    """Refuse a second input that is not scaled like the first."""
+    if input_path.scaling is None and other.scaling is None:
         return
-    if front.scaling and other.scaling and same_scaling(front.scaling, other.scaling):
+    if input_path.scaling and other.scaling and same_scaling(input_path.scaling, other.scaling):
         return
-    raise refuse(other.input.step, "this input has to be scaled as the first one.")
+    raise refuse(other.input.node, "it must be scaled like the first input.")
 
 
 def dense_weights(prefix: str, layers: list[Dense]) -> dict[str, Array]:
-    """Weights of layers by their names in a `torch.nn.Sequential` with activations between."""
+    """Weights of dense layers by their names in a `torch.nn.Sequential` with activations."""
     named = {}
     for i, layer in enumerate(layers):
         named[f"{prefix}{2 * i}.weight"] = layer.weight
@@ -228,19 +234,19 @@ def dense_weights(prefix: str, layers: list[Dense]) -> dict[str, Array]:
     return named
 
 
-def one_activation(layers: list[Any], of: str, default: str) -> str:
+def common_activation(layers: list[Any], of: str, default: str) -> str:
     """The activation that `layers` share."""
     names = {layer.activation for layer in layers}
     if len(names) > 1:
         raise refuse(
-            layers[-1].step,
-            f"the {of} have the activations {', '.join(sorted(names))}; they have to be alike.",
+            layers[-1].node,
+            f"the {of} have the activations {', '.join(sorted(names))}; they must be the same.",
         )
     return names.pop() if names else default
 
 
-def number_of(size: int | None, step: Step, what: str) -> int:
-    """A size that has to be known."""
+def known_size(size: int | None, node: Node, what: str) -> int:
+    """`size`, which must not be None."""
     if size is None:
-        raise InputError(f"{step} leaves open its {what}; give it a number there.")
+        raise InputError(f"{node} has {what} None; build the model with a number.")
     return size

@@ -1,7 +1,7 @@
-"""Trained models as ONNX files, for runtimes without unspool.
+"""Exporting trained models to ONNX files: `export_onnx`.
 
-A file holds operators of the standard alone (ai.onnx). Its graph takes sequences in the units of
-the data, scaling is part of it.
+The graphs consist of standard operators (ai.onnx) and include the scaling, so inputs and outputs
+are in the units of the data.
 """
 
 import json
@@ -14,6 +14,7 @@ import numpy as np
 import unspool
 from unspool import _checks
 from unspool._files import atomic_write, check_output_path
+from unspool._types import ExportPart, names
 from unspool.blueprint import (
     Blueprint,
     ConvDecoder,
@@ -30,89 +31,132 @@ from unspool.interop.onnx.convolution import conv_decoder, conv_features
 from unspool.interop.onnx.graph import IR_VERSION, OPSET, Graph
 from unspool.interop.onnx.layers import Batch, Weights, dense, head, read, unscaled
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
-from unspool.interop.onnx.score import check_scores_windows, metadata, nearer, score
-from unspool.interop.onnx.skip import each_sorted, skip
+from unspool.interop.onnx.score import check_exportable, clipped, metadata, score
+from unspool.interop.onnx.skip import skip, sorted_quantiles
 from unspool.model_file import Contents, Fitted
 from unspool.model_file.contents import contents_of
-from unspool.model_file.fitted import PARTS
 
 DOCS = {
-    "x": "Sequences in the units of the data. What stands past the end of one is not read.",
-    "lengths": "Real steps of every sequence, 0 to time.",
-    "code": "The code of every sequence.",
-    "reconstruction": "The sequences again, in the units of the data; 0 past the end of one.",
-    "forecast": "What comes after every sequence, in the units of the data.",
-    "quantiles": "Quantiles of the forecast, in the units of the data, from the lowest.",
-    "probabilities": "How likely every class is; the classes are in the metadata.",
-    "score": "How anomalous every window is, the mean of its contributions; NaN without steps.",
-    "contributions": "Of each feature: log(1 + mean error of a window / scale_window).",
-    "trailing_score": "The same with errors that count the more the nearer they are to the end.",
-    "trailing_contributions": "Of each feature to trailing_score, with scale_trailing.",
-    "step_error": "Errors of steps, divided by scale_step; 0 past the end of a window.",
+    "x": "Sequences in the units of the data. Steps past the end of a sequence are ignored.",
+    "lengths": "Number of real steps of each sequence, from 0 to time.",
+    "code": "Code of each sequence.",
+    "reconstruction": "Reconstructed sequences in the units of the data; 0 past the end.",
+    "forecast": "Forecast of each sequence in the units of the data.",
+    "quantiles": "Quantiles of the forecast in the units of the data, in ascending order.",
+    "probabilities": "Probability of each class; the classes are in the metadata.",
+    "score": "Anomaly score of each window: the mean of its contributions; NaN without steps.",
+    "contributions": "For each feature, log(1 + mean error of the window / scale_window).",
+    "trailing_score": "Anomaly score with errors weighted towards the end of the window.",
+    "trailing_contributions": "Contribution of each feature to trailing_score.",
+    "step_error": "Error of each step, divided by scale_step; 0 past the end of a window.",
 }
-ALL_PARTS = ("auto", *PARTS, "detector")
 
 
 def export_onnx(
-    model: Contents | Fitted, path: str | os.PathLike[str], *, part: str = "auto"
+    model: Contents | Fitted, path: str | os.PathLike[str], *, part: ExportPart = "auto"
 ) -> None:
-    """Write a trained model to an ONNX file, whole or not at all.
+    """Write a trained model or detector to an ONNX file.
 
-    The graph takes ``x`` (batch, time, F), float32, and ``lengths`` (batch,), int64, the real
-    steps of every sequence, from 0 to time, of which none is cut off; both axes may be of any
-    length, where the model is not bound to one. Images are sequences of H · W steps, and rows
-    of a table sequences of one feature, or of one step, as for the estimator. It gives ``code``
-    (batch, L) and, where the model has them, ``reconstruction`` (batch, time, F), ``forecast``
-    (batch, K, F), ``quantiles`` (batch, K, F, Q) and ``probabilities`` (batch, C). A variational
-    code is its mean. What goes in and comes out is float32: of data far from zero, compared to how
-    they vary, it leaves few digits.
-
-    An `AnomalyDetector` gives its score with the reconstruction, in one graph: ``x`` are windows
-    (or sequences, where it was fitted on those), and out come ``reconstruction``; ``score``
-    (batch,) and ``contributions`` (batch, F), of which it is the mean; for windows
-    ``trailing_score`` and ``trailing_contributions``, the score of the kind "trailing" at the last
-    step of a window; and ``step_error`` (batch, time, F), errors of steps divided by
-    ``scale_step``. Averaged over the windows that cover a step, ``score`` is that of the kind
-    "window", and ``step_error`` leads to that of the kind "step", the mean over features of
-    log(1 + it). Thresholds are not part of the graph. Where they start is in the metadata, for
-    each kind of score, as ``threshold_trailing``, ``threshold_window`` and ``threshold_step``,
-    beside what errors are divided by, ``scale_trailing`` and so on; ``window`` is the number of
-    steps of a window there.
-
-    The metadata has the model's class, the names of features and classes as JSON, the bound on
-    time, and the version of unspool that trained it.
+    The graph consists of standard operators (opset 17, IR version 8), which ONNX Runtime 1.12 and
+    newer run. It includes the scaling. The file is written under a temporary name and then renamed,
+    so an older file at `path` is replaced completely or not at all.
 
     Parameters
     ----------
-    model : a fitted estimator or detector, or Contents
-        `unspool.model_file.read` gives the contents of a file; no torch is needed for that.
-    path : path of the file
+    model : fitted estimator, AnomalyDetector or unspool.model_file.Contents
+        The trained model. `unspool.model_file.read` returns the contents of a model file; with
+        them, the export needs no PyTorch.
+    path : str or path-like
+        Path of the file; its folder must exist.
     part : {"auto", "model", "encoder", "detector"}, default "auto"
-        "auto" is "detector" for a detector, else "model". The encoder alone gives codes and nothing
-        else; "model" and "encoder" of a detector are those of its model.
+        "model" writes code, reconstruction, forecast and class probabilities, as far as the model
+        has them; "encoder" writes the code only; "detector" writes reconstruction and anomaly
+        scores of an `AnomalyDetector`. "auto" is "detector" for a detector, otherwise "model". For
+        a detector, "model" and "encoder" write its model.
 
     Raises
     ------
     InputError
-        For another kind of object, a file that cannot be written, a model made for sequences of
-        no steps, or where the package `onnx` is missing. For a detector over a forecaster, of
-        the kind "code", or of sequences of which a composite model forecasts the end.
+        If the package onnx is not installed, `model` is not a trained model, or the file cannot be
+        written; if a detector cannot be exported, because its model is a forecaster, its `kind` is
+        "code", or it scores sequences whose end a composite model forecasts (run it with
+        `unspool.runtime`, or export ``part="model"``); or if the model was fitted on empty
+        sequences only.
+
+    See Also
+    --------
+    unspool.runtime.load : Run a model file with NumPy.
+    unspool.interop.keras.export_keras : Write a .keras file.
+    unspool.interop.torch.to_torch : Make a plain PyTorch module.
+
+    Notes
+    -----
+    B is the batch size and T the number of steps, which are both open; F is the number of features,
+    L the length of the code, K the horizon, Q the number of quantiles and C the number of classes.
+    Inputs:
+
+    - ``x`` (B, T, F), float32: sequences in the units of the data. An image is a sequence of H · W
+      steps. A row of a table is a sequence of one feature, or of one step for the dense models.
+    - ``lengths`` (B,), int64: number of real steps of each sequence, from 0 to T. Steps past the
+      end are ignored.
+
+    Outputs of a model, float32, in the units of the data:
+
+    - ``code`` (B, L), the mean if the encoder is variational;
+    - ``reconstruction`` (B, T, F), 0 past the end of a sequence;
+    - ``forecast`` (B, K, F) and ``quantiles`` (B, K, F, Q), in ascending order;
+    - ``probabilities`` (B, C).
+
+    Outputs of a detector, whose ``x`` are windows, or sequences if it was fitted on these:
+
+    - ``reconstruction`` (B, T, F);
+    - ``score`` (B,), the mean of ``contributions`` (B, F). Averaged over all windows that cover a
+      step, it is the score of the kind "window";
+    - ``trailing_score`` (B,) and ``trailing_contributions`` (B, F), for windows only: the score of
+      the kind "trailing" at the last step of the window;
+    - ``step_error`` (B, T, F), the errors divided by ``scale_step``. The score of the kind "step"
+      is the mean over features of log(1 + e), where e is the average over all windows that cover
+      the step.
+
+    The metadata holds text: ``model``, ``part``, ``unspool_version``, and as far as they apply
+    ``feature_names`` and ``classes`` (JSON lists) and ``max_steps``, the largest T. For a detector
+    also ``window``, ``scores``, ``kind``, ``threshold``, and for each kind of score the start of
+    its threshold (such as ``threshold_step``) and the divisor of its errors (``scale_step``).
+
+    Float32 has 7 digits: if the mean of the data is large compared with its spread, subtract a
+    constant before `fit` and before running the graph.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> import onnx
+    >>> from unspool import LSTMAutoencoder
+    >>> from unspool.interop.onnx import export_onnx
+    >>> X = np.sin(np.arange(12) / 3 + np.arange(50)[:, None])[:, :, None]
+    >>> model = LSTMAutoencoder(4, epochs=2, verbose=0, random_state=0).fit(X)
+    >>> with TemporaryDirectory() as folder:
+    ...     export_onnx(model, Path(folder) / "model.onnx")
+    ...     graph = onnx.load(Path(folder) / "model.onnx").graph
+    >>> [x.name for x in graph.input], [x.name for x in graph.output]
+    (['x', 'lengths'], ['code', 'reconstruction'])
     """
-    _checks.raise_all(_checks.choice("part", part, ALL_PARTS))
+    _checks.raise_all(_checks.choice("part", part, names(ExportPart)))
     path = Path(path)
     check_output_path(path)
     contents = contents_of(model)
     if part == "auto":
         part = "model" if contents.detector is None else "detector"
     if part == "detector":
-        check_scores_windows(contents)
+        check_exportable(contents)
     blob = _proto(contents, part).SerializeToString()
     with atomic_write(path) as file:
         file.write(blob)
 
 
 def _proto(contents: Contents, part: str) -> Any:
-    """The model as ONNX has it."""
+    """Return the ONNX model."""
     g, plan = Graph(), contents.blueprint
     _check_bound(plan, part)
     outputs = _outputs(g, contents, plan, part)
@@ -127,7 +171,7 @@ def _proto(contents: Contents, part: str) -> Any:
         [g.typed(name, dtype, shape, DOCS[name]) for name, dtype, shape in inputs],
         [g.typed(name, np.float32, shape, DOCS[name]) for name, shape in outputs.items()],
         constants,
-        f"{contents.model} of unspool, trained; float32.",
+        f"Trained {contents.model} of unspool.",
     )
     model = g.onnx.helper.make_model(
         graph,
@@ -141,7 +185,8 @@ def _proto(contents: Contents, part: str) -> Any:
 
 
 def _metadata(contents: Contents, part: str) -> dict[str, str]:
-    found = {
+    """Return the metadata of the file."""
+    entries = {
         "model": contents.model,
         "part": part,
         "unspool_version": contents.versions.get("unspool", unspool.__version__),
@@ -150,48 +195,48 @@ def _metadata(contents: Contents, part: str) -> dict[str, str]:
     if part == "detector":
         assert contents.detector is not None
         names = contents.detector["feature_names_in"]
-        found |= metadata(contents)
+        entries |= metadata(contents)
     if names:
-        found["feature_names"] = json.dumps(names)
+        entries["feature_names"] = json.dumps(names)
     bound = _bound(contents.blueprint, part)
     if bound is not None:
-        found["most_steps"] = str(bound)
+        entries["max_steps"] = str(bound)
     if contents.blueprint.head is not None and part == "model":
-        found["classes"] = json.dumps(contents.fitted["classes"]["values"])
-    return found
+        entries["classes"] = json.dumps(contents.fitted["classes"]["values"])
+    return entries
 
 
 def _bound(plan: Blueprint, part: str) -> int | None:
-    """Steps of the longest sequence that the graph takes; None where there is no bound."""
-    bounds = [plan.encoder.most_steps]
+    """Return the largest number of steps of a sequence; None without a bound."""
+    bounds = [plan.encoder.max_steps]
     if part != "encoder" and "reconstruction" in plan.decoders:
-        bounds.append(plan.decoders["reconstruction"].most_steps)
+        bounds.append(plan.decoders["reconstruction"].max_steps)
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
 def _check_bound(plan: Blueprint, part: str) -> None:
-    """A layer of no inputs is nothing that ONNX has."""
+    """Refuse models of empty sequences, since ONNX has no layer without inputs."""
     if _bound(plan, part) == 0:
         raise InputError(
-            "Expected a model of sequences, but this one was fitted on sequences of no steps "
-            "alone, and is bound to them; fit it on others."
+            "This model was fitted on empty sequences only and accepts no others; fit it on "
+            "sequences with at least one step."
         )
 
 
 def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[str, list[Any]]:
-    """Put the graph together; the names of its outputs, with their shapes."""
+    """Build the graph, and return the names and shapes of its outputs."""
     weights, scaler = contents.weights, contents.scaler
     batch = read(g, scaler)
     if part == "detector":
-        batch = nearer(g, batch)
+        batch = clipped(g, batch)
     code = _code(g, plan, weights, batch)
-    given_batch, given_time = batch.asked
+    input_batch, input_time = batch.input_sizes
     shapes: dict[str, list[Any]] = {}
     decoders = dict(plan.decoders) if part != "encoder" else {}
     if part == "detector":
         decoders = {"reconstruction": decoders["reconstruction"]}
     else:
-        g.op("Slice", code, g.ints(0), given_batch, g.ints(0), out="code")
+        g.op("Slice", code, g.ints(0), input_batch, g.ints(0), out="code")
         shapes["code"] = ["batch", plan.encoder.latent_dim]
     for name, decoder in decoders.items():
         ahead = name != "reconstruction"
@@ -200,48 +245,50 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[s
         outputs = decoder.n_features
         if name == "quantiles":
             outputs = plan.encoder.n_features
-            sequences = each_sorted(g, sequences, outputs, decoder.n_features // outputs)
+            sequences = sorted_quantiles(g, sequences, outputs, decoder.n_features // outputs)
         if ahead and plan.skip is not None:
-            sequences = skip(g, plan.skip, weights, sequences, batch, spread=name == "quantiles")
+            sequences = skip(g, plan.skip, weights, sequences, batch, quantiles=name == "quantiles")
         if part == "detector":
             scores = score(g, contents, batch, sequences)
         sequences = unscaled(g, scaler, sequences)
         if not ahead:
             sequences = g.op("Where", batch.real, sequences, g.real(0))
-            sequences = g.first(sequences, given_time, 1)
+            sequences = g.first(sequences, input_time, 1)
         if name == "quantiles":
-            sequences = g.turned(sequences, 0, 2, 3, 1)
-        g.op("Slice", sequences, g.ints(0), given_batch, g.ints(0), out=name)
+            sequences = g.transpose(sequences, 0, 2, 3, 1)
+        g.op("Slice", sequences, g.ints(0), input_batch, g.ints(0), out=name)
         shapes[name] = ["batch", plan.horizon if ahead else "time", outputs]
         if name == "quantiles":
             shapes[name].append(decoder.n_features // outputs)
     if part == "detector":
         shapes |= scores
     if plan.head is not None and part == "model":
-        likely = g.op("Softmax", head(g, plan.head, weights, "head.", code), axis=1)
-        g.op("Slice", likely, g.ints(0), given_batch, g.ints(0), out="probabilities")
+        probabilities = g.op("Softmax", head(g, plan.head, weights, "head.", code), axis=1)
+        g.op("Slice", probabilities, g.ints(0), input_batch, g.ints(0), out="probabilities")
         shapes["probabilities"] = ["batch", plan.head.outputs]
     return shapes
 
 
 def _code(g: Graph, plan: Blueprint, weights: Weights, batch: Batch) -> str:
-    """Codes (B, L)."""
+    """Return codes (B, L)."""
     encoder = plan.encoder
     if isinstance(encoder, LSTMEncoder):
         features = lstm_features(g, encoder, weights, batch)
     else:
-        features = _of_bounded(g, encoder, weights, batch)
+        features = _features_of_padded(g, encoder, weights, batch)
     return dense(g, weights, "encoder.projection.", features) if projects(encoder) else features
 
 
-def _of_bounded(g: Graph, part: DenseEncoder | ConvEncoder, weights: Weights, batch: Batch) -> str:
-    """Features of sequences that are made as long as the longest; running it fails for longer."""
-    missing = g.op("Sub", g.ints(part.most_steps), batch.time)
-    none = g.zeros(batch.batch, missing, g.ints(part.n_features))
-    x = g.op("Concat", batch.x, none, axis=1)
+def _features_of_padded(
+    g: Graph, part: DenseEncoder | ConvEncoder, weights: Weights, batch: Batch
+) -> str:
+    """Return features of sequences padded to the model's bound; longer ones fail at run time."""
+    missing = g.op("Sub", g.ints(part.max_steps), batch.time)
+    zeros = g.zeros(batch.batch, missing, g.ints(part.n_features))
+    x = g.op("Concat", batch.x, zeros, axis=1)
     if isinstance(part, ConvEncoder):
         return conv_features(g, part, weights, x)
-    flat = g.shaped(x, 0, part.steps * part.n_features)
+    flat = g.reshape(x, 0, part.steps * part.n_features)
     return head(g, part.layers, weights, "encoder.layers.", flat)
 
 
@@ -254,7 +301,7 @@ def _decoded(
     batch: Batch,
     steps: str | None,
 ) -> str:
-    """Sequences (B, steps, F), scaled; without `steps` those of the batch, T."""
+    """Decode codes to scaled sequences (B, steps, F); if `steps` is None, to T steps."""
     if isinstance(part, LSTMDecoder):
         return lstm_decoder(g, part, weights, name, code, batch, steps)
     if isinstance(part, DenseDecoder):
@@ -262,4 +309,4 @@ def _decoded(
     else:
         assert isinstance(part, ConvDecoder)
         sequences = conv_decoder(g, part, weights, name, code)
-    return sequences if steps else g.first_of(sequences, batch.time, part.most_steps, 1)
+    return sequences if steps else g.split_first(sequences, batch.time, part.max_steps, 1)

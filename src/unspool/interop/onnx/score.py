@@ -1,4 +1,4 @@
-"""An anomaly detector as ONNX operators: from reconstructions to the scores of windows."""
+"""The scores of an anomaly detector as ONNX operators on reconstructions of windows."""
 
 import json
 from typing import Any
@@ -15,86 +15,88 @@ from unspool.model_file import Contents
 from unspool.model_file.detector import restored_thresholds, scales_of
 
 
-def check_scores_windows(contents: Contents) -> None:
-    """Refuse what is no detector, and one whose score is not made of reconstructions."""
-    detector, rest = contents.detector, "the part 'model' is its model without the score."
+def check_exportable(contents: Contents) -> None:
+    """Refuse models without a detector, and detectors whose score needs more than one window."""
+    detector, alternative = contents.detector, "part='model' exports its model without the score."
     if detector is None:
         raise InputError(
-            f"Expected an AnomalyDetector for the part 'detector', got {contents.model} without "
-            "one; export the part 'model', or save the detector and not its model."
+            f"part='detector' needs an AnomalyDetector, but this holds {contents.model} alone; use "
+            "part='model', or save the detector instead of its model."
         )
     if "reconstruction" not in contents.blueprint.decoders:
         raise InputError(
-            f"A detector over {contents.model} reconstructs no window: it compares every step with "
-            "forecasts from the steps before it, and the graph has no place for these. Run it with "
-            f"unspool.runtime, or fit it over an autoencoder; {rest}"
+            f"A detector with the model {contents.model} compares each step with earlier "
+            "forecasts, which a graph of single windows cannot do. Run it with unspool.runtime, or "
+            f"fit a detector with an autoencoder; {alternative}"
         )
     if detector["parameters"]["kind"] == "code":
         raise InputError(
-            "A detector of the kind 'code' compares codes with those of training, which the graph "
-            "does not hold. Run it with unspool.runtime, or fit it with another `kind`, such as "
-            f"'trailing'; {rest}"
+            "A detector with kind='code' compares codes with those of the training data, which the "
+            "graph does not contain. Run it with unspool.runtime, or fit it with another `kind`, "
+            f"such as 'trailing'; {alternative}"
         )
     fitted = contents.fitted
     if detector["of_sequences"] and fitted["horizon"] and fitted["y_ndim"] is None:
         raise InputError(
             f"This detector scores sequences without their last {fitted['horizon']} steps, which "
-            "its model forecasts, and the graph would score them whole. Run it with "
-            f"unspool.runtime, or fit it over a model without `horizon`; {rest}"
+            "its model forecasts, but the graph would score all steps. Run it with "
+            f"unspool.runtime, or fit it with a model without `horizon`; {alternative}"
         )
 
 
-def nearer(g: Graph, batch: Batch) -> Batch:
-    """The same sequences with no value further away than a detector lets it be."""
+def clipped(g: Graph, batch: Batch) -> Batch:
+    """Clip scaled values to the range of a detector."""
     return batch._replace(x=g.op("Clip", batch.x, g.real(-MAX_DISTANCE), g.real(MAX_DISTANCE)))
 
 
-def score(g: Graph, contents: Contents, batch: Batch, again: str) -> dict[str, list[Any]]:
-    """Put the score together; the names of its outputs, with their shapes.
+def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> dict[str, list[Any]]:
+    """Build the score, and return the names and shapes of its outputs.
 
-    As in `unspool.anomaly.scores`: errors are float32, what is made of them is float64.
+    As in `unspool.anomaly.scores`, errors are float32, and scores are computed in float64.
 
     Parameters
     ----------
     g : Graph
+        The graph, to which the operators are added.
     contents : Contents
-        With a detector.
+        A model with a detector.
     batch : Batch
-    again : str
-        Reconstructions (B, T, F), scaled.
+        Scaled windows (B, T, F).
+    reconstruction : str
+        Scaled reconstructions (B, T, F).
     """
     loss, features = contents.loss, contents.facts.n_features
-    detector, (given_batch, given_time) = contents.detector, batch.asked
+    detector, (input_batch, input_time) = contents.detector, batch.input_sizes
     assert detector is not None
     scales = {
         kind: g.weight(f"detector.scales.{kind}", scale[-1] if kind == "trailing" else scale)
         for kind, scale in _scales(contents).items()
     }
-    kept = g.op("Where", batch.real, _errors(g, loss, again, batch.x), g.real(0))
-    errors = g.op("Cast", kept, to=DOUBLE)
+    real_errors = g.op("Where", batch.real, _errors(g, loss, reconstruction, batch.x), g.real(0))
+    errors = g.op("Cast", real_errors, to=DOUBLE)
 
-    def each_feature(weighted: str, weights: str, kind: str) -> str:
-        """log(1 + error / scale), (B, F), of sums (B, F) and what the weights (B, 1) sum to."""
-        relative = g.op("Div", g.op("Div", weighted, weights), scales[kind])
+    def contributions(weighted_sum: str, weight_sum: str, kind: str) -> str:
+        """Return log(1 + mean error / scale), (B, F), of sums (B, F) and sums of weights (B, 1)."""
+        relative = g.op("Div", g.op("Div", weighted_sum, weight_sum), scales[kind])
         return g.op("Log", g.op("Add", relative, g.constant(1, np.float64)))
 
     def mean(terms: str) -> str:
         return g.op("ReduceMean", terms, axes=[1], keepdims=1)
 
     count = g.op("Cast", g.op("Unsqueeze", batch.lengths, g.ints(1)), to=DOUBLE)
-    terms = each_feature(g.op("ReduceSum", errors, g.ints(1), keepdims=0), count, "window")
+    terms = contributions(g.op("ReduceSum", errors, g.ints(1), keepdims=0), count, "window")
 
-    def asked(values: str, out: str) -> None:
-        g.op("Slice", values, g.ints(0), given_batch, g.ints(0), out=out)
+    def output(values: str, name: str) -> None:
+        g.op("Slice", values, g.ints(0), input_batch, g.ints(0), out=name)
 
-    def begun(values: str) -> str:
-        """NaN for a sequence of no steps: it has no score."""
-        return g.op("Where", batch.begun, g.op("Cast", values, to=FLOAT), g.real(np.nan))
+    def nan_if_empty(values: str) -> str:
+        """Replace the values of empty sequences by NaN."""
+        return g.op("Where", batch.has_steps, g.op("Cast", values, to=FLOAT), g.real(np.nan))
 
     relative = g.op("Cast", g.op("Div", errors, scales["step"]), to=FLOAT)
-    asked(g.first(relative, given_time, 1), "step_error")
-    asked(begun(terms), "contributions")
-    asked(g.op("Squeeze", begun(mean(terms)), g.ints(1)), "score")
+    output(g.first(relative, input_time, 1), "step_error")
+    output(nan_if_empty(terms), "contributions")
+    output(g.op("Squeeze", nan_if_empty(mean(terms)), g.ints(1)), "score")
     shapes: dict[str, list[Any]] = {
         "score": ["batch"],
         "contributions": ["batch", features],
@@ -104,33 +106,33 @@ def score(g: Graph, contents: Contents, batch: Batch, again: str) -> dict[str, l
         weights = _trailing_weights(g, batch, detector["window"])
         weighted = g.op("ReduceSum", g.op("Mul", errors, weights), g.ints(1), keepdims=0)
         total = g.op("ReduceSum", weights, g.ints(1), keepdims=0)
-        terms = each_feature(weighted, total, "trailing")
-        asked(begun(terms), "trailing_contributions")
-        asked(g.op("Squeeze", begun(mean(terms)), g.ints(1)), "trailing_score")
+        terms = contributions(weighted, total, "trailing")
+        output(nan_if_empty(terms), "trailing_contributions")
+        output(g.op("Squeeze", nan_if_empty(mean(terms)), g.ints(1)), "trailing_score")
         shapes |= {"trailing_score": ["batch"], "trailing_contributions": ["batch", features]}
     return shapes
 
 
 def _trailing_weights(g: Graph, batch: Batch, window: int) -> str:
-    """Weights (B, T, 1) of steps, 1 at the end of a window and less before; 0 past the end."""
+    """Return weights (B, T, 1) of steps: 1 at the end of a window, less before, 0 after it."""
     real = g.op("Cast", batch.real, to=DOUBLE)
-    place = g.op("CumSum", real, g.constant(1, np.int64))
+    position = g.op("CumSum", real, g.constant(1, np.int64))
     lengths = g.op("Cast", g.op("Unsqueeze", batch.lengths, g.ints(1, 2)), to=DOUBLE)
-    ago = g.op("Sub", place, lengths)  # 0 at the end, -1 a step before
+    ago = g.op("Sub", position, lengths)  # 0 at the last step, -1 at the one before
     decayed = g.op("Exp", g.op("Div", ago, g.constant(DECAY * window, np.float64)))
-    # A sequence of no steps has a length of 1 here, and must not divide by 0.
+    # An empty sequence must not lead to a division by 0.
     return g.op("Mul", decayed, g.op("Max", real, g.constant(1e-300, np.float64)))
 
 
 def _scales(contents: Contents) -> dict[str, Any]:
-    """What errors (F,) are divided by, by kind of score; (w, F) for "trailing"."""
+    """Return the divisors of errors (F,) by kind of score; (w, F) for "trailing"."""
     assert contents.detector is not None
     kinds = [kind for kind in contents.detector["thresholds"] if kind != "code"]
     return {kind: RATIO * scale for kind, scale in scales_of(contents.tensors, kinds).items()}
 
 
 def metadata(contents: Contents) -> dict[str, str]:
-    """What of a detector is no part of its graph: windows, and where thresholds start."""
+    """Return the metadata of a detector: windows, thresholds and scales."""
     detector = contents.detector
     assert detector is not None
     thresholds = restored_thresholds(detector["thresholds"], contents.tensors)
@@ -140,8 +142,8 @@ def metadata(contents: Contents) -> dict[str, str]:
         "kind": detector["parameters"]["kind"],
         "threshold": thresholds[detector["parameters"]["kind"]].kind,
         **{
-            f"threshold_{kind}": repr(float(one.start))
-            for kind, one in thresholds.items()
+            f"threshold_{kind}": repr(float(threshold.start))
+            for kind, threshold in thresholds.items()
             if kind != "code"
         },
         **{
@@ -151,12 +153,12 @@ def metadata(contents: Contents) -> dict[str, str]:
 
 
 def _errors(g: Graph, loss: str, prediction: str, target: str) -> str:
-    """Errors (B, T, F) of predictions, as in `unspool.anomaly.model_errors`."""
-    apart = g.op("Sub", prediction, target)
-    size = g.op("Abs", apart)
+    """Return errors (B, T, F) of predictions, as in `unspool.anomaly.model_errors`."""
+    difference = g.op("Sub", prediction, target)
+    size = g.op("Abs", difference)
     if loss == "mae":
         return size
-    square = g.op("Mul", apart, apart)
+    square = g.op("Mul", difference, difference)
     if loss in ("mse", *CROSSENTROPIES):
         return square
     assert loss == "huber"

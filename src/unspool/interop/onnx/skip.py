@@ -1,75 +1,77 @@
-"""Normalisation of sequences and what leads to a forecast beside the code, as ONNX operators.
+"""Normalization of sequences, and the linear path to a forecast, as ONNX operators.
 
-The quantiles of a forecast lie in front, (B, Q, K, F), until they are given: so all that is of a
-sequence or a feature is added to them as to a forecast.
+Quantiles have shape (B, Q, K, F) inside the graph, so that a level (B, 1, F) or a forecast
+(B, K, F) is added to them by broadcasting.
 """
 
 from unspool.blueprint import Skip
-from unspool.blueprint.parts import VARIANCE_FLOOR
+from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.interop.onnx.graph import Graph
 from unspool.interop.onnx.layers import FLOAT, Batch, Weights
 
 
-def normalised(g: Graph, batch: Batch, normalization: str) -> str:
-    """Sequences (B, T, F), each less its location and divided by its spread."""
+def normalized(g: Graph, batch: Batch, normalization: str) -> str:
+    """Subtract the location of each sequence (B, T, F), and divide it by its spread."""
     if normalization == "none":
         return batch.x
     location, spread = _level(g, batch, normalization)
-    apart = g.op("Sub", batch.x, location)
-    apart = g.op("Div", apart, spread) if spread else apart
-    return g.op("Where", batch.real, apart, g.real(0))
+    x = g.op("Sub", batch.x, location)
+    x = g.op("Div", x, spread) if spread else x
+    return g.op("Where", batch.real, x, g.real(0))
 
 
-def skip(g: Graph, part: Skip, weights: Weights, output: str, batch: Batch, *, spread: bool) -> str:
-    """Forecasts (B, K, F) of outputs (B, K, F); with `spread`, quantiles, both (B, Q, K, F)."""
-    location, own = _level(g, batch, part.normalization)
+def skip(
+    g: Graph, part: Skip, weights: Weights, output: str, batch: Batch, *, quantiles: bool
+) -> str:
+    """Scale an output (B, K, F), or quantiles (B, Q, K, F), and add level and linear map."""
+    location, spread = _level(g, batch, part.normalization)
     scale = g.weight("skip.scale", weights["skip.scale"])
-    scale = g.op("Mul", own, scale) if own else scale
+    scale = g.op("Mul", spread, scale) if spread else scale
     if part.steps:
-        # The last steps of a sequence, less its level; zeros before its start.
-        none = g.zeros(batch.batch, g.ints(part.steps), g.ints(part.n_features))
-        apart = g.op("Sub", batch.x, location) if location else batch.x
-        apart = g.op("Where", batch.real, apart, g.real(0))
-        padded = g.op("Concat", none, apart, axis=1)
+        # The last steps of each sequence without its level, preceded by zeros.
+        zeros = g.zeros(batch.batch, g.ints(part.steps), g.ints(part.n_features))
+        centred = g.op("Sub", batch.x, location) if location else batch.x
+        centred = g.op("Where", batch.real, centred, g.real(0))
+        padded = g.op("Concat", zeros, centred, axis=1)
         from_end = g.constant(range(part.steps), "int64")
-        # A sequence of no steps has a length of 1 here, and a zero for its step.
-        places = g.op("Add", g.op("Unsqueeze", batch.lengths, g.ints(1)), from_end)
-        places = g.op("Unsqueeze", places, g.ints(2))
+        # An empty sequence has length 1 here, and a zero for its step.
+        indices = g.op("Add", g.op("Unsqueeze", batch.lengths, g.ints(1)), from_end)
+        indices = g.op("Unsqueeze", indices, g.ints(2))
         shape = g.op("Concat", batch.batch, g.ints(part.steps, part.n_features), axis=0)
-        read = g.op("GatherElements", padded, g.op("Expand", places, shape), axis=1)
-        read = g.op("Concat", read, location, axis=1) if location else read
+        last = g.op("GatherElements", padded, g.op("Expand", indices, shape), axis=1)
+        last = g.op("Concat", last, location, axis=1) if location else last
         maps = g.weight("skip.weight", weights["skip.weight"].swapaxes(1, 2))
-        linear = g.turned(g.op("MatMul", g.turned(read, 2, 0, 1), maps), 1, 2, 0)
+        linear = g.transpose(g.op("MatMul", g.transpose(last, 2, 0, 1), maps), 1, 2, 0)
         location = g.op("Add", linear, location) if location else linear
-    if spread:
+    if quantiles:
         location = g.op("Unsqueeze", location, g.ints(1)) if location else ""
-        scale = g.op("Unsqueeze", scale, g.ints(1)) if own else scale
+        scale = g.op("Unsqueeze", scale, g.ints(1)) if spread else scale
     output = g.op("Mul", output, scale)
     return g.op("Add", output, location) if location else output
 
 
-def each_sorted(g: Graph, output: str, features: int, quantiles: int) -> str:
-    """Quantiles (B, Q, K, F), rising, of a decoder's outputs (B, K, F · Q)."""
-    apart = g.shaped(output, 0, 0, features, quantiles)
-    rising = g.ops(2, "TopK", apart, g.ints(quantiles), axis=3, largest=0, sorted=1)[0]
-    return g.turned(rising, 0, 3, 1, 2)
+def sorted_quantiles(g: Graph, output: str, features: int, quantiles: int) -> str:
+    """Sort a decoder's outputs (B, K, F · Q) into quantiles (B, Q, K, F)."""
+    split = g.reshape(output, 0, 0, features, quantiles)
+    rising = g.ops(2, "TopK", split, g.ints(quantiles), axis=3, largest=0, sorted=1)[0]
+    return g.transpose(rising, 0, 3, 1, 2)
 
 
 def _level(g: Graph, batch: Batch, normalization: str) -> tuple[str, str]:
-    """Location and spread (B, 1, F) of sequences; "" for what changes nothing."""
+    """Return location and spread (B, 1, F) of sequences; "" if there is none."""
     if normalization == "none":
         return "", ""
-    begun = g.op("Unsqueeze", batch.begun, g.ints(1))
+    has_steps = g.op("Unsqueeze", batch.has_steps, g.ints(1))
     if normalization == "last":
-        # Padding is zero, so the last step is the sum of what is not before it.
+        # The last step is the only one whose number equals the length.
         steps = g.op("CumSum", g.op("Cast", batch.real, to=FLOAT), g.constant(1, "int64"))
         ends = g.op("Cast", g.op("Unsqueeze", batch.lengths, g.ints(1, 2)), to=FLOAT)
         last = g.op("And", g.op("Equal", steps, ends), batch.real)
-        found = g.op("Where", last, batch.x, g.real(0))
-        return g.op("ReduceSum", found, g.ints(1), keepdims=1), ""
+        values = g.op("Where", last, batch.x, g.real(0))
+        return g.op("ReduceSum", values, g.ints(1), keepdims=1), ""
     count = g.op("Cast", g.op("Unsqueeze", batch.lengths, g.ints(1, 2)), to=FLOAT)
     mean = g.op("Div", g.op("ReduceSum", batch.x, g.ints(1), keepdims=1), count)
-    apart = g.op("Where", batch.real, g.op("Sub", batch.x, mean), g.real(0))
-    square = g.op("ReduceSum", g.op("Mul", apart, apart), g.ints(1), keepdims=1)
+    difference = g.op("Where", batch.real, g.op("Sub", batch.x, mean), g.real(0))
+    square = g.op("ReduceSum", g.op("Mul", difference, difference), g.ints(1), keepdims=1)
     variance = g.op("Add", g.op("Div", square, count), g.real(VARIANCE_FLOOR))
-    return mean, g.op("Where", begun, g.op("Sqrt", variance), g.real(1))
+    return mean, g.op("Where", has_steps, g.op("Sqrt", variance), g.real(1))

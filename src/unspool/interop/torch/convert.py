@@ -1,9 +1,9 @@
-"""Trained models as plain PyTorch modules, which need unspool no more.
+"""Converting trained models to plain PyTorch modules: `to_torch`.
 
-`to_torch` puts a model together of PyTorch's own modules (`parts`), gives them the trained
-weights, and traces the whole with `torch.fx`. What comes out is a `torch.fx.GraphModule`: `.code`
-shows it as Python, and it is pickled without a class of ours. TorchScript would do that too, but
-PyTorch gives it up; `torch.export` has no modules and no pickle.
+`to_torch` builds a model of standard PyTorch modules (`modules`), loads the trained weights, and
+traces it with `torch.fx`. The result is a `torch.fx.GraphModule`: its `.code` is Python source, and
+its pickle contains no class of unspool. TorchScript would do that too, but it is deprecated;
+`torch.export` has neither submodules nor a pickle.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,81 +15,100 @@ import torch
 from torch import fx
 
 from unspool import _checks
+from unspool._types import Part, names
 from unspool.blueprint import Kernels, Layers, LSTMDecoder, LSTMEncoder
-from unspool.interop.torch.parts import Whole
-from unspool.lstm.backends.torch_lstm import GATE_CLOSED
+from unspool.interop.torch.layers import SATURATED
+from unspool.interop.torch.modules import TraceableModel
 from unspool.model_file import Contents, Fitted
 from unspool.model_file.contents import contents_of
-from unspool.model_file.fitted import PARTS
 from unspool.nn import torch_settings
 
 Weights = Mapping[str, npt.NDArray[Any]]
 Entry = tuple[str, npt.NDArray[Any]]
 
-ELSEWHERE = "Use the estimator, or `unspool.runtime`."
+ALTERNATIVES = "Use the estimator, unspool.runtime or ONNX."
 
 
 @torch_settings.training()
-def to_torch(model: Contents | Fitted, *, part: str = "model") -> fx.GraphModule:
-    """Make a plain PyTorch module of a trained model.
-
-    It is called as ``module(x, lengths)`` with x (B, T, F) in the units of the data, best as
-    float64, and lengths (B,), the real steps of each sequence, 0 to T; T is at least 1. What
-    stands past the end of a sequence is not looked at. An image is a sequence of H · W pixels,
-    row by row, with its C channels; a row of a table is one step for a `DenseAutoencoder` or
-    `StackedAutoencoder`, and otherwise a sequence of one feature.
-
-    An encoder gives the codes (B, L). A whole model gives a dict of
-
-    - ``"code"`` (B, L);
-    - ``"reconstruction"`` (B, T, F), in the units of the data, zeros past the end of a sequence;
-    - ``"forecast"`` (B, K, F), in the units of the data;
-    - ``"quantiles"`` (B, K, F, Q) of the forecast, likewise;
-    - ``"probabilities"`` (B, C) of the classes, in the order of `classes_`;
-
-    of which it holds those that the model has. ``torch.save`` and
-    ``torch.load(..., weights_only=False)`` keep the module. Gradients flow through it.
+def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModule:
+    """Convert a trained model to a plain PyTorch module, which does not need unspool.
 
     Parameters
     ----------
-    model : estimator or Contents
-        A fitted estimator, or what its `contents` gives, as `unspool.model_file.read` does.
+    model : fitted estimator or unspool.model_file.Contents
+        The trained model. Of an `AnomalyDetector`, the model is converted and not the score.
     part : {"model", "encoder"}, default "model"
+        Whether to convert the whole model, or only the encoder, whose output is the code.
 
     Returns
     -------
     torch.fx.GraphModule
-        On the CPU. The names in its `state_dict`, H units, S the width of a layer's states:
-
-        - ``shift``, ``scale`` (F,), float64: scaled values are (x - shift) / scale;
-        - ``encoder.lstm.{layer}.{direction}.*``, the weights of an `nn.LSTM` of one layer;
-          direction 1 reads backwards. ``weight_ih_l0`` (4H, F) or (4H, S), ``weight_hh_l0``
-          (4H, H), ``bias_ih_l0`` (4H,), and ``bias_hh_l0`` (4H,), which is zero. Where the code is
-          made of the whole state, ``weight_ih_l0`` has one more column: it holds c in the padding;
-        - ``encoder.layers.{2i}.weight``, ``.bias`` of dense layer i;
-        - ``encoder.convolutions.{i}.weight`` (filters, channels, height, width), ``.bias``;
-        - ``encoder.kernels.{i}.weight`` (kernels, F, 9), ``.bias`` of the random kernels of
-          dilation i, which are not trained;
-        - ``encoder.projection.weight``, ``.bias``: from features to the code;
-        - ``decoders.{name}.lstm.…`` as in the encoder, name "reconstruction" or "forecast";
-          columns for what is read at each step come before those for the code. A decoder that
-          reads nothing has one column of zeros;
-        - ``decoders.{name}.start.weight``, ``.bias``: from the code to a state or a map;
-        - ``decoders.{name}.head.{2i}.weight``, ``.bias``: the dense layers on every step;
-        - ``decoders.{name}.convolutions.{i}.weight``, ``.bias``;
-        - ``skip.scale`` (F,): what the outputs of these decoders are multiplied with;
-        - ``skip.weight`` (F, K, steps), or one column more for the level: the linear maps to the
-          forecast;
-        - ``head.{2i}.weight``, ``.bias``: from the code to the classes.
-
-        Of an encoder alone the names are the same.
+        A module on the CPU, in evaluation mode, with one method to call, ``module(x, lengths)``.
+        The notes describe its arguments, its result and its state.
 
     Raises
     ------
     InputError
-        For cells other than tanh with sigmoid gates, which `nn.LSTM` does not have, and for a
-        reconstruction whose decoder reads its own output, of which no one knows beforehand how
-        many steps there are. (Of a forecast it is known.)
+        If PyTorch has no modules for a part of the model:
+
+        - an LSTM with another `activation` than "tanh" or another `recurrent_activation` than
+          "sigmoid", which `torch.nn.LSTM` does not have: fit with these, or use `export_onnx`;
+        - a reconstruction whose decoder reads its own output ("previous", "state_previous"), since
+          a trace needs a fixed number of steps: use ``part="encoder"``, another `decoder`, or
+          `export_onnx`. A forecast has a fixed number of steps and may use these decoders.
+
+    See Also
+    --------
+    unspool.interop.onnx.export_onnx : Write an ONNX file, which supports every model.
+    unspool.runtime.load : Run a model file with NumPy.
+
+    Notes
+    -----
+    B is the batch size, T >= 1 the number of steps, F the number of features, L the length of the
+    code, K the horizon, Q the number of quantiles and C the number of classes. The module is called
+    with
+
+    - ``x`` (B, T, F), floating point, preferably float64: sequences in the units of the data. An
+      image is a sequence of H · W pixels, row by row. A row of a table is one step for a
+      `DenseAutoencoder` or `StackedAutoencoder`, otherwise a sequence of one feature;
+    - ``lengths`` (B,), integer: number of real steps of each sequence, from 0 to T. Steps past the
+      end are ignored.
+
+    With ``part="encoder"``, it returns the codes (B, L), otherwise a dict with those of these keys
+    that the model has:
+
+    - ``"code"`` (B, L);
+    - ``"reconstruction"`` (B, T, F), in the units of the data, 0 past the end of a sequence;
+    - ``"forecast"`` (B, K, F), in the units of the data;
+    - ``"quantiles"`` (B, K, F, Q), in the units of the data, in ascending order;
+    - ``"probabilities"`` (B, C), in the order of ``classes_``.
+
+    Gradients flow through the module. ``torch.save(module, path)`` and
+    ``torch.load(path, weights_only=False)`` keep it.
+
+    The names of its `state_dict` are stable. H is the number of units, and S the width of the
+    states of a layer:
+
+    - ``shift``, ``scale`` (F,), float64: scaled values are (x - shift) / scale;
+    - ``encoder.lstm.{layer}.{direction}.*``: weights of an `nn.LSTM` of one layer; direction 1
+      reads backwards. ``weight_ih_l0`` (4H, F) or (4H, S), ``weight_hh_l0`` (4H, H), ``bias_ih_l0``
+      (4H,), and ``bias_hh_l0`` (4H,), which is zero. If the code is computed from the whole state,
+      ``weight_ih_l0`` has one more column, which keeps c constant in the padding;
+    - ``encoder.layers.{2i}.weight``, ``.bias``: dense layer i;
+    - ``encoder.convolutions.{i}.weight`` (filters, channels, height, width), ``.bias``;
+    - ``encoder.kernels.{i}.weight`` (kernels, F, 9), ``.bias``: random kernels of dilation i, which
+      are not trained;
+    - ``encoder.projection.weight``, ``.bias``: from features to the code;
+    - ``decoders.{name}.lstm.…``: as in the encoder; the name is "reconstruction" or "forecast".
+      Columns for the inputs of a step precede those for the code. A decoder without inputs has one
+      column of zeros;
+    - ``decoders.{name}.start.weight``, ``.bias``: from the code to a state or a map;
+    - ``decoders.{name}.head.{2i}.weight``, ``.bias``: dense layers applied to every step;
+    - ``decoders.{name}.convolutions.{i}.weight``, ``.bias``;
+    - ``skip.scale`` (F,): factor of the decoder's outputs;
+    - ``skip.weight`` (F, K, steps), with one more column for the level if there is a
+      `normalization`: linear maps of the last steps to the forecast;
+    - ``head.{2i}.weight``, ``.bias``: from the code to the classes.
 
     Examples
     --------
@@ -100,31 +119,32 @@ def to_torch(model: Contents | Fitted, *, part: str = "model") -> fx.GraphModule
     >>> X = np.sin(np.arange(40) / 3 + np.arange(100)[:, None])[:, :, None]
     >>> trained = LSTMForecaster(8, horizon=4, epochs=2, random_state=0).fit(X)
     >>> module = to_torch(trained)
-    >>> found = module(torch.from_numpy(X), torch.full((100,), 40))
-    >>> {name: tuple(tensor.shape) for name, tensor in found.items()}
+    >>> outputs = module(torch.from_numpy(X), torch.full((100,), 40))
+    >>> {name: tuple(tensor.shape) for name, tensor in outputs.items()}
     {'code': (100, 8), 'forecast': (100, 4, 1)}
     """
-    _checks.raise_all(_checks.choice("part", part, PARTS))
+    _checks.raise_all(_checks.choice("part", part, names(Part)))
     contents = contents_of(model)
     _checks.raise_all(*_complaints(contents, part))
-    with torch.device("meta"):  # the weights are there already
-        whole = Whole(contents.blueprint, bare=part == "encoder")
-    known = whole.state_dict()
+    with torch.device("meta"):  # allocates no weights, since the trained ones are assigned
+        traceable = TraceableModel(contents.blueprint, encoder_only=part == "encoder")
+    known = traceable.state_dict()
     state = {
         name: torch.from_numpy(np.array(array))
         for name, array in _state(contents)
-        if name in known  # an encoder has no decoders, nor what only training needs
+        if name in known  # without decoders of an encoder, and parts for training only
     }
-    whole.load_state_dict(state, assign=True)
-    module = fx.GraphModule(whole, fx.Tracer().trace(whole))
+    traceable.load_state_dict(state, assign=True)
+    module = fx.GraphModule(traceable, fx.Tracer().trace(traceable))
     module.graph.eliminate_dead_code()
     module.recompile()
     return module.eval()
 
 
 def _complaints(contents: Contents, part: str) -> Iterator[_checks.Complaint]:
+    """Yield reasons why the model cannot be converted."""
     plan = contents.blueprint
-    parts = [plan.encoder, *plan.decoders.values()]  # all have the same cells
+    parts = [plan.encoder, *plan.decoders.values()]
     cells = {
         (p.lstm.activation, p.lstm.recurrent_activation)
         for p in parts
@@ -132,27 +152,29 @@ def _complaints(contents: Contents, part: str) -> Iterator[_checks.Complaint]:
     }
     for activation, gates in cells - {("tanh", "sigmoid")}:
         yield (
-            "PyTorch's LSTM has tanh cells with sigmoid gates only; this model has "
-            f"activation={activation!r} with recurrent_activation={gates!r}. {ELSEWHERE}"
+            "torch.nn.LSTM supports activation='tanh' and recurrent_activation='sigmoid' only, "
+            f"but this model has {activation!r} and {gates!r}. {ALTERNATIVES}"
         )
     decoder = plan.decoders.get("reconstruction") if part == "model" else None
     if isinstance(decoder, LSTMDecoder) and decoder.kind.reads == "previous":
         yield (
-            f"A reconstruction by decoder={decoder.name!r} reads its own output for as many steps "
-            "as the input has, which no plain module can; part='encoder' leaves it out. "
-            f"{ELSEWHERE}"
+            f"decoder={decoder.name!r} reads its own output step by step, but a traced module "
+            "needs a fixed number of steps; part='encoder' converts the encoder alone. "
+            f"{ALTERNATIVES}"
         )
 
 
 def _state(contents: Contents) -> Iterator[Entry]:
-    """The weights by their names here."""
+    """Yield the weights by their names in the module."""
     plan, weights = contents.blueprint, contents.weights
     yield "shift", contents.scaler.shift
     yield "scale", contents.scaler.scale
     prefixes = []
     if isinstance(plan.encoder, LSTMEncoder):
         prefixes.append("encoder.lstm.")
-        yield from _lstm(prefixes[-1], plan.encoder.lstm, weights, holds=plan.encoder.whole_state)
+        yield from _lstm(
+            prefixes[-1], plan.encoder.lstm, weights, holds_state=plan.encoder.whole_state
+        )
         if plan.encoder.kernels is not None:
             prefixes.append("encoder.kernels.")
             yield from _kernels(prefixes[-1], plan.encoder.kernels, weights)
@@ -164,26 +186,28 @@ def _state(contents: Contents) -> Iterator[Entry]:
 
 
 def _kernels(prefix: str, plan: Kernels, weights: Weights) -> Iterator[Entry]:
-    """Those of the kernels of each dilation."""
-    for place in range(len(plan.dilations)):
-        own = slice(place * plan.each, (place + 1) * plan.each)
+    """Yield the random kernels of each dilation."""
+    for i in range(len(plan.dilations)):
+        kernels = slice(i * plan.each, (i + 1) * plan.each)
         for name in ("weight", "bias"):
-            yield f"{prefix}{place}.{name}", weights[f"{prefix}{name}"][own]
+            yield f"{prefix}{i}.{name}", weights[f"{prefix}{name}"][kernels]
 
 
-def _lstm(prefix: str, plan: Layers, weights: Weights, *, holds: bool = False) -> Iterator[Entry]:
-    """Those of LSTM layers: the gates i, f, c, o lie in PyTorch's order already."""
+def _lstm(
+    prefix: str, plan: Layers, weights: Weights, *, holds_state: bool = False
+) -> Iterator[Entry]:
+    """Yield the weights of LSTM layers; PyTorch has the same order of gates, i, f, c, o."""
     for depth in range(plan.num_layers):
         for direction in range(plan.directions):
-            ours, theirs = f"{prefix}layers.{depth}.{direction}.", f"{prefix}{depth}.{direction}."
-            own = {n.removeprefix(ours): w for n, w in weights.items() if n.startswith(ours)}
-            bias = own["bias"]
-            reads = [own[name] for name in ("weight_ih", "weight_context") if name in own]
-            if holds:
-                shut = np.array([-GATE_CLOSED, GATE_CLOSED, 0, 0], bias.dtype)
-                reads.append(shut.repeat(plan.units)[:, None])
-            nothing = np.zeros((len(bias), 1), bias.dtype)
-            yield f"{theirs}weight_ih_l0", np.concatenate(reads or [nothing], 1)
-            yield f"{theirs}weight_hh_l0", own["weight_hh"]
-            yield f"{theirs}bias_ih_l0", bias
-            yield f"{theirs}bias_hh_l0", np.zeros_like(bias)
+            source, target = f"{prefix}layers.{depth}.{direction}.", f"{prefix}{depth}.{direction}."
+            layer = {n.removeprefix(source): w for n, w in weights.items() if n.startswith(source)}
+            bias = layer["bias"]
+            columns = [layer[name] for name in ("weight_ih", "weight_context") if name in layer]
+            if holds_state:  # see `layers.Layers`
+                gates = np.array([-SATURATED, SATURATED, 0, 0], bias.dtype)
+                columns.append(gates.repeat(plan.units)[:, None])
+            zeros = np.zeros((len(bias), 1), bias.dtype)
+            yield f"{target}weight_ih_l0", np.concatenate(columns or [zeros], 1)
+            yield f"{target}weight_hh_l0", layer["weight_hh"]
+            yield f"{target}bias_ih_l0", bias
+            yield f"{target}bias_hh_l0", np.zeros_like(bias)

@@ -18,22 +18,25 @@ from unspool.blueprint import (
     LSTMDecoder,
     LSTMEncoder,
 )
-from unspool.blueprint.parts import VARIANCE_FLOOR, Size, projects, sizes
+from unspool.blueprint.layers import VARIANCE_FLOOR, Size, sizes
+from unspool.blueprint.parts import projects
 from unspool.data.scaling import Scaler
 from unspool.errors import InputError
 
-LOWEST = -3.0e38  # below everything in float32: a pool never takes it
+LOWEST = -3.0e38  # near the lowest float32, so max pooling never returns it
 
 
-class Parts:
-    """Makes layers on symbolic tensors.
+class LayerWriter:
+    """Makes Keras layers, applied to symbolic tensors, for the parts of a model.
 
     Parameters
     ----------
     keras : module
-    weights : mapping of names to arrays
-        By their names in the blueprint.
+        The imported package.
+    weights : mapping of str to ndarray
+        Weights by their names in the blueprint.
     scaler : Scaler
+        Scaling of inputs and outputs.
     """
 
     def __init__(self, keras: ModuleType, weights: Mapping[str, Any], scaler: Scaler) -> None:
@@ -41,14 +44,14 @@ class Parts:
         self.scales = bool(scaler.shift.any() or (scaler.scale != 1).any())
 
     def input(self, shape: tuple[int | None, ...], name: str) -> Any:
-        """An input in the units of the data."""
+        """Make an input in the units of the data."""
         dtype = "float64" if self.scales else "float32"
         return self.keras.Input(shape, name=name, dtype=dtype)
 
     def scaled(self, values: Any) -> Any:
-        """Values of the data in the units of the model.
+        """Scale values from the units of the data to those of the model.
 
-        `Rescaling` and not `Normalization`, which rounds its mean to float32.
+        `Normalization` would round its mean to float32; `Rescaling` does not.
         """
         if not self.scales:
             return values
@@ -56,26 +59,27 @@ class Parts:
         return self.layers.Rescaling(1 / scale, -shift / scale, dtype="float64")(values)
 
     def unscaled(self, values: Any) -> Any:
-        """Values of the model in the units of the data."""
+        """Scale values from the units of the model to those of the data."""
         if not self.scales:
             return values
         shift, scale = self.scaler.shift, self.scaler.scale
         return self.layers.Rescaling(scale, shift, dtype="float64")(values)
 
     def dense(self, name: str, x: Any, activation: str = "linear") -> Any:
-        """A dense layer."""
+        """Make a dense layer."""
         weight = self.weights[f"{name}.weight"]
         layer = self.layers.Dense(len(weight), activation=activation)
         return self._with(layer, [weight.T, self.weights[f"{name}.bias"]], x)
 
     def head(self, prefix: str, part: Head, x: Any, last: str | None = None) -> Any:
-        """Dense layers; `last` is another activation for the last of them."""
+        """Make dense layers; `last` replaces the activation of the last one."""
         activations = part.activations
         if last is not None:
             activations[-1] = last
         for depth, name in enumerate(activations):
-            late = part.steps is not None and depth == len(activations) - 1
-            x = self.dense(f"{prefix}{2 * depth}", x, "linear" if late else name)
+            # The last activation follows the reshape.
+            reshaped = part.steps is not None and depth == len(activations) - 1
+            x = self.dense(f"{prefix}{2 * depth}", x, "linear" if reshaped else name)
         if part.steps is None:
             return x
         x = self.layers.Reshape((part.steps, part.outputs))(x)
@@ -83,11 +87,11 @@ class Parts:
         return x if final == "linear" else self.layers.Activation(final)(x)
 
     def encoder(self, part: Encoder, x: Any, mask: Any) -> tuple[Any, list[list[Any]]]:
-        """The code, and the final states of the LSTM layers where the code is made of them all."""
+        """Return the code, and the final states of all LSTM layers if the code consists of them."""
         states: list[list[Any]] = []
         if isinstance(part, LSTMEncoder):
             _refuse_patches(part)
-            pools, read = part.statistics != ("last",), x
+            pools, sequences = part.statistics != ("last",), x
             x, states = self._stack(
                 "encoder.lstm.",
                 part.lstm,
@@ -96,14 +100,14 @@ class Parts:
                 sequences=pools,
                 states=part.whole_state or pools,
             )
-            found = self._pooled(part, x, states[-1], mask) if pools else [x]
+            features = self._pooled(part, x, states[-1], mask) if pools else [x]
             if part.kernels is not None:
-                found += self._kernel_means(part.kernels, read, mask)
-            x = self.layers.Concatenate()(found) if len(found) > 1 else found[0]
+                features += self._kernel_means(part.kernels, sequences, mask)
+            x = self.layers.Concatenate()(features) if len(features) > 1 else features[0]
             if part.whole_state:
-                halves = [*(s for one in states for s in one[::2])]
-                halves += [s for one in states for s in one[1::2]]
-                x = self.layers.Concatenate()(halves)
+                hidden = [state for layer in states for state in layer[::2]]
+                cells = [state for layer in states for state in layer[1::2]]
+                x = self.layers.Concatenate()(hidden + cells)
         elif isinstance(part, DenseEncoder):
             if len(x.shape) > 2:
                 x = self.layers.Flatten()(x)
@@ -113,31 +117,31 @@ class Parts:
         return (self.dense("encoder.projection", x) if projects(part) else x), states
 
     def _pooled(self, part: LSTMEncoder, x: Any, final: list[Any], mask: Any) -> list[Any]:
-        """Statistics (N, S) of states (N, T, S) over real steps; `final` are those of the end."""
+        """Return statistics (N, S) of states (N, T, S) over real steps, one by one."""
         ops = self.keras.ops
         real = ops.expand_dims(mask, -1)
 
-        def over(name: str) -> Any:
+        def statistic(name: str) -> Any:
             if name == "last":
                 return self.layers.Concatenate()(final[::2]) if final[2:] else final[0]
             if name in ("max", "min"):
-                beyond, largest = (LOWEST, ops.max) if name == "max" else (-LOWEST, ops.min)
-                found = largest(ops.where(real, x, beyond), axis=1)
-                return ops.where(ops.any(real, axis=1), found, 0.0)
+                padding, reduce = (LOWEST, ops.max) if name == "max" else (-LOWEST, ops.min)
+                extreme = reduce(ops.where(real, x, padding), axis=1)
+                return ops.where(ops.any(real, axis=1), extreme, 0.0)
             mean = self._mean(x, real)
             if name == "mean":
                 return mean
             square = self._mean(ops.square(x - ops.expand_dims(mean, 1)), real)
             return ops.where(ops.any(real, axis=1), ops.sqrt(square + VARIANCE_FLOOR), 0.0)
 
-        return [over(name) for name in part.statistics]
+        return [statistic(name) for name in part.statistics]
 
     def _kernel_means(self, part: Kernels, x: Any, mask: Any) -> list[Any]:
-        """Means (N, kernels of a dilation) over real steps, for every dilation."""
+        """Return, for every dilation, the means of its kernels (N, kernels) over real steps."""
         ops, weight = self.keras.ops, self.weights["encoder.kernels.weight"].transpose(2, 1, 0)
-        bias, found = self.weights["encoder.kernels.bias"], []
-        for place, dilation in enumerate(part.dilations):
-            own = slice(place * part.each, (place + 1) * part.each)
+        bias, means = self.weights["encoder.kernels.bias"], []
+        for i, dilation in enumerate(part.dilations):
+            kernels = slice(i * part.each, (i + 1) * part.each)
             layer = self.layers.Conv1D(
                 part.each,
                 part.TAPS,
@@ -147,18 +151,18 @@ class Parts:
             )
             first = ops.repeat(x[:, :1], (part.TAPS - 1) * dilation, axis=1)
             padded = ops.concatenate([first, x], axis=1)
-            values = self._with(layer, [weight[..., own], bias[own]], padded)
-            found.append(self._mean(values, ops.expand_dims(mask, -1)))
-        return found
+            values = self._with(layer, [weight[..., kernels], bias[kernels]], padded)
+            means.append(self._mean(values, ops.expand_dims(mask, -1)))
+        return means
 
     def _mean(self, x: Any, real: Any) -> Any:
-        """Means (N, S) of x (N, T, S) over the steps that are `real` (N, T, 1); 0 for none."""
+        """Return means (N, S) of x (N, T, S) over the steps where `real` (N, T, 1); 0 if none."""
         ops = self.keras.ops
         count = ops.maximum(ops.sum(ops.cast(real, x.dtype), axis=1), 1.0)
         return ops.sum(ops.where(real, x, 0.0), axis=1) / count
 
     def _convolutions(self, part: ConvEncoder, x: Any) -> Any:
-        """The last map of a convolutional encoder, flattened."""
+        """Make a convolutional encoder, whose last map is flattened."""
         image = len(x.shape) == 4
         for depth, shape in enumerate(sizes(part.shape, part.pool, len(part.filters))[:-1]):
             name = f"encoder.convolutions.{depth}"
@@ -167,6 +171,7 @@ class Parts:
         return self.layers.Flatten()(x)
 
     def _convolution(self, name: str, x: Any, activation: str) -> Any:
+        """Make a convolution of images, or of sequences."""
         weight = self.weights[f"{name}.weight"]
         kernel = weight.transpose(2, 3, 1, 0)
         make = self.layers.Conv2D
@@ -177,41 +182,41 @@ class Parts:
         return self._with(layer, [kernel, self.weights[f"{name}.bias"]], x)
 
     def _pool(self, x: Any, shape: Size, pool: Size, *, image: bool) -> Any:
-        """The largest of every so many pixels; what is left over is at the far edges.
+        """Make a max pooling layer, which pools an incomplete window at the far edges.
 
-        Keras's "same" has it there too, but for a pool that lacks two pixels or more: it puts one
-        of them in front.
+        padding="same" does that too if one pixel is missing. If more are missing, Keras pads on
+        both sides, so the image is padded here first.
         """
         if pool == (1, 1):
             return x
         axes = 2 if image else 1
         missing = [-pixels % size for pixels, size in zip(shape, pool, strict=True)][:axes]
         if max(missing) > 1:
-            edges = [(0, 0), *((0, more) for more in missing), (0, 0)]
+            edges = [(0, 0), *((0, count) for count in missing), (0, 0)]
             x = self.keras.ops.pad(x, edges, mode="constant", constant_values=LOWEST)
         make = self.layers.MaxPooling2D if image else self.layers.MaxPooling1D
         return make(pool[:axes], padding="same")(x)
 
     def conv_decoder(self, prefix: str, part: ConvDecoder, code: Any, *, image: bool) -> Any:
-        """Images, or sequences."""
+        """Make a convolutional decoder of images or sequences."""
         axes = 2 if image else 1
         if part.starts:
             code = self.dense(f"{prefix}start", code, part.activation)
         *shape, filters = part.map_shape
         x = self.layers.Reshape((*shape[:axes], filters))(code)
         larger = sizes(part.shape, part.pool, len(part.filters))[-2::-1]
-        enlarge = self.layers.UpSampling2D if image else self.layers.UpSampling1D
+        upsample = self.layers.UpSampling2D if image else self.layers.UpSampling1D
         crop = self.layers.Cropping2D if image else self.layers.Cropping1D
         for depth in range(len(larger) + 1):
             if depth and part.pool != (1, 1):
-                x = enlarge(part.pool if image else part.pool[0])(x)
+                x = upsample(part.pool if image else part.pool[0])(x)
             last = depth == len(larger)
-            name = part.output_activation if last else part.activation
-            x = self._convolution(f"{prefix}convolutions.{depth}", x, name)
-            over = [a - b for a, b in zip(x.shape[1:-1], larger[depth - 1], strict=False)]
-            if depth and any(over):
-                cut = tuple((0, more) for more in over)
-                x = crop(cut if image else cut[0])(x)
+            activation = part.output_activation if last else part.activation
+            x = self._convolution(f"{prefix}convolutions.{depth}", x, activation)
+            surplus = [a - b for a, b in zip(x.shape[1:-1], larger[depth - 1], strict=False)]
+            if depth and any(surplus):
+                cropping = tuple((0, count) for count in surplus)
+                x = crop(cropping if image else cropping[0])(x)
         return x
 
     def lstm_decoder(
@@ -222,25 +227,24 @@ class Parts:
         states: list[list[Any]],
         steps: int,
         mask: Any,
-        backwards: Any,
+        reversed_x: Any,
     ) -> Any:
-        """Sequences of `steps` steps; `states` are those of the encoder, if they are the code."""
+        """Make a decoder; `states` are those of the encoder, if the code consists of them."""
         _refuse_patches(part)
         kind = part.kind
         if kind.code == "steps":
-            read = self._pieces(code, part.steps)
-            read = read if kind.flat else self.up_to(read, steps)
+            x = self._pieces(code, part.steps)
+            x = x if kind.flat else self.up_to(x, steps)
         else:
-            read = self.layers.RepeatVector(steps)(code)
+            x = self.layers.RepeatVector(steps)(code)
         if kind.reads:
-            beside = self.up_to(backwards, steps)
-            both = kind.code == "context"
-            read = self.layers.Concatenate()([read, beside]) if both else beside
+            second = self.up_to(reversed_x, steps)
+            x = self.layers.Concatenate()([x, second]) if kind.code == "context" else second
         start = self._start(prefix, part, code, states) if kind.code == "state" else None
         x, _ = self._stack(
             f"{prefix}lstm.",
             part.lstm,
-            read,
+            x,
             None if kind.flat else mask,
             start=start,
             sequences=not kind.flat,
@@ -251,14 +255,14 @@ class Parts:
         return self._reversed(x, mask) if part.reverse_target else x
 
     def up_to(self, x: Any, steps: int) -> Any:
-        """Sequences cut, or filled up with zeros, to so many steps."""
-        over = x.shape[1] - steps
-        if over > 0:
-            return self.layers.Cropping1D((0, over))(x)
-        return self.layers.ZeroPadding1D((0, -over))(x) if over else x
+        """Crop sequences, or pad them with zeros, to `steps` steps."""
+        surplus = x.shape[1] - steps
+        if surplus > 0:
+            return self.layers.Cropping1D((0, surplus))(x)
+        return self.layers.ZeroPadding1D((0, -surplus))(x) if surplus else x
 
     def _pieces(self, code: Any, steps: int) -> Any:
-        """A code in as many pieces as there are steps, zeros behind what does not divide."""
+        """Split a code into one piece per step, padded with zeros at the end."""
         missing = -code.shape[1] % steps
         if missing:
             code = self.layers.Reshape((code.shape[1], 1))(code)
@@ -268,17 +272,17 @@ class Parts:
     def _start(
         self, prefix: str, part: LSTMDecoder, code: Any, states: list[list[Any]]
     ) -> list[list[Any]]:
-        """States to start from, those of a layer together, h before c in each direction."""
+        """Return the initial states of each layer: h and c of each direction in turn."""
         layers, units = part.lstm, part.lstm.units
         whole = self.dense(f"{prefix}start", code) if part.starts else code
-        alike = [tuple(one.shape) for given in states for one in given]
+        shapes = [tuple(state.shape) for layer in states for state in layer]
         count = layers.num_layers * layers.directions
-        if whole is code and alike == [(None, units)] * (2 * count) and _wired(states, layers):
+        if whole is code and shapes == [(None, units)] * (2 * count) and _fits(states, layers):
             return states
         pieces = [whole[:, k * units : (k + 1) * units] for k in range(2 * count)]
         pairs = [pieces[k // 2 + k % 2 * count] for k in range(2 * count)]
-        wide = 2 * layers.directions
-        return [pairs[k : k + wide] for k in range(0, 2 * count, wide)]
+        per_layer = 2 * layers.directions
+        return [pairs[k : k + per_layer] for k in range(0, 2 * count, per_layer)]
 
     def _stack(
         self,
@@ -291,8 +295,8 @@ class Parts:
         states: bool = False,
         start: list[list[Any]] | None = None,
     ) -> tuple[Any, list[list[Any]]]:
-        """LSTM layers, and the final states of each where they are asked for."""
-        found = []
+        """Make LSTM layers; return their output and, with `states`, the final states of each."""
+        final_states = []
         for depth in range(part.num_layers):
             inner = depth < part.num_layers - 1
             layer = self.layers.LSTM(
@@ -304,32 +308,31 @@ class Parts:
             )
             if part.bidirectional:
                 layer = self.layers.Bidirectional(layer)
-            given = None if start is None else start[depth]
-            wide = x.shape[-1]
-            x = layer(x, mask=mask, initial_state=given)
-            halves = [layer]
+            width = x.shape[-1]
+            x = layer(x, mask=mask, initial_state=None if start is None else start[depth])
+            directions = [layer]
             if part.bidirectional:
-                halves = [layer.forward_layer, layer.backward_layer]
-            for direction, half in enumerate(halves):
-                half.set_weights(self._of_half(f"{prefix}layers.{depth}.{direction}.", wide))
+                directions = [layer.forward_layer, layer.backward_layer]
+            for i, direction in enumerate(directions):
+                direction.set_weights(self._direction(f"{prefix}layers.{depth}.{i}.", width))
             if states:
                 x, *final = x
-                found.append(list(final))
-        return x, found
+                final_states.append(list(final))
+        return x, final_states
 
-    def _of_half(self, prefix: str, wide: int) -> list[npt.NDArray[Any]]:
-        """Kernel, recurrent kernel and bias of one direction of a layer.
+    def _direction(self, prefix: str, width: int) -> list[npt.NDArray[Any]]:
+        """Return kernel, recurrent kernel and bias of one direction of a layer.
 
-        A kernel that there is none of is zero: Keras's layers always read something.
+        A layer without input weights gets a kernel of zeros, since Keras layers need an input.
         """
         names = [f"{prefix}{name}" for name in ("weight_context", "weight_ih")]
         kernels = [self.weights[name].T for name in names if name in self.weights]
         recurrent = self.weights[f"{prefix}weight_hh"].T
-        kernel = np.concatenate(kernels) if kernels else np.zeros((wide, recurrent.shape[1]))
+        kernel = np.concatenate(kernels) if kernels else np.zeros((width, recurrent.shape[1]))
         return [kernel, recurrent, self.weights[f"{prefix}bias"]]
 
     def _reversed(self, x: Any, mask: Any) -> Any:
-        """Sequences turned round, each within its own length (in a forecast, the whole)."""
+        """Reverse sequences, each within its length; without a mask, over all steps."""
         ops = self.keras.ops
         if mask is None:
             return ops.flip(x, axis=1)
@@ -341,21 +344,21 @@ class Parts:
         return ops.take_along_axis(x, source, axis=1)
 
     def _with(self, layer: Any, weights: list[npt.NDArray[Any]], x: Any) -> Any:
-        """What a layer with these weights makes of `x`."""
-        made = layer(x)
+        """Apply a layer with these weights to `x`."""
+        output = layer(x)  # builds the layer
         layer.set_weights(weights)
-        return made
+        return output
 
 
 def _refuse_patches(part: LSTMEncoder | LSTMDecoder) -> None:
+    """Refuse LSTM layers that read several steps at a time."""
     if part.patch_size > 1:
         raise InputError(
-            f"An LSTM that reads patches of {part.patch_size} steps cannot be written for Keras, "
-            "whose layers have no mask for a patch that is incomplete; fit the model with "
-            "patch_size=1, or export to ONNX."
+            f"The LSTM reads patches of {part.patch_size} steps, but a Keras mask cannot mark an "
+            "incomplete patch; fit with patch_size=1, or export to ONNX."
         )
 
 
-def _wired(states: list[list[Any]], layers: Layers) -> bool:
-    """Whether there is a state for every layer and direction."""
-    return [len(one) for one in states] == [2 * layers.directions] * layers.num_layers
+def _fits(states: list[list[Any]], layers: Layers) -> bool:
+    """Whether there are states for every layer and direction."""
+    return [len(layer) for layer in states] == [2 * layers.directions] * layers.num_layers

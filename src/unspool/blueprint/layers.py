@@ -1,0 +1,213 @@
+"""The layers that parts are made of: their sizes, and the names and shapes of their weights.
+
+`weights` yields the name and the shape of each weight, as in the `state_dict` of the PyTorch
+module; these names are part of the file format (docs/model-file.md).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar, NamedTuple
+
+from unspool._types import ActivationName, CellActivationName, GateActivationName, StatisticName
+
+Size = tuple[int, int]  # height and width of an image, a kernel or a pool
+Weights = Iterator[tuple[str, tuple[int, ...]]]
+
+
+class Kind(NamedTuple):
+    """How a decoder receives its code, and what else it reads."""
+
+    code: str  # "context": at each step; "state": as initial state; "steps": cut into steps
+    reads: str | None = None  # "reversed_input", "previous" or None
+    flat: bool = False  # the final state gives all steps at once
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether the decoder can run in both directions."""
+        return self.reads != "previous" and not self.flat
+
+
+DECODERS: Mapping[str, Kind] = {
+    "repeat": Kind("context"),
+    "reversed_input": Kind("context", "reversed_input"),
+    "previous": Kind("context", "previous"),
+    "state": Kind("state"),
+    "state_reversed_input": Kind("state", "reversed_input"),
+    "state_previous": Kind("state", "previous"),
+    "reshape": Kind("steps"),
+    "flat": Kind("steps", flat=True),
+}
+
+
+# Statistics of an encoder's states over the steps of a sequence, by the name of the pooling.
+POOLINGS: Mapping[str, tuple[StatisticName, ...]] = {
+    "last": ("last",),
+    "mean": ("mean",),
+    "max": ("max",),
+    "mean_max": ("mean", "max"),
+    "all": ("last", "mean", "max", "min", "std"),
+}
+VARIANCE_FLOOR = 1e-6  # added to a variance before its root is computed
+
+# The position of patch k is the sine and the cosine of 2π · j · k / PERIOD for j = 1 … WAVES.
+WAVES, PERIOD = 16, 64
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A stack of LSTM layers.
+
+    Parameters
+    ----------
+    inputs : int
+        Number of features that the first layer reads at each step.
+    units : int
+    num_layers : int
+    bidirectional : bool
+    context : int
+        Width of the constant input of the first layer, the code; 0 if there is none.
+    activation, recurrent_activation : str
+    """
+
+    inputs: int
+    units: int
+    num_layers: int = 1
+    bidirectional: bool = False
+    context: int = 0
+    activation: CellActivationName = "tanh"
+    recurrent_activation: GateActivationName = "sigmoid"
+
+    @property
+    def directions(self) -> int:
+        """Number of directions in which each layer reads, 1 or 2."""
+        return 1 + self.bidirectional
+
+    @property
+    def width(self) -> int:
+        """Width of the states of the last layer at one step."""
+        return self.units * self.directions
+
+    @property
+    def whole_state(self) -> int:
+        """Length of the whole state: h and c of all layers and directions."""
+        return 2 * self.num_layers * self.width
+
+    def weights(self) -> Weights:
+        """Yield names and shapes; the first axis has the gates in the order i, f, c, o."""
+        gates = 4 * self.units
+        for depth in range(self.num_layers):
+            inputs, context = (0, 0) if depth else (self.inputs, self.context)
+            for direction in range(self.directions):
+                prefix = f"layers.{depth}.{direction}."
+                if context:
+                    yield f"{prefix}weight_context", (gates, context)
+                if depth or inputs:
+                    yield f"{prefix}weight_ih", (gates, self.width if depth else inputs)
+                yield f"{prefix}weight_hh", (gates, self.units)
+                yield f"{prefix}bias", (gates,)
+
+
+@dataclass(frozen=True)
+class Head:
+    """Dense layers, applied to each step or to a vector.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+    units : tuple of int, or None
+        Widths of the hidden layers; None means no layer at all, so the output is the input.
+    steps : int, optional
+        Number of steps, of `outputs` numbers each, that one vector becomes.
+    activation, output_activation : str
+        Activations of the hidden layers and of the last layer.
+    """
+
+    inputs: int
+    outputs: int
+    units: tuple[int, ...] | None = ()
+    steps: int | None = None
+    activation: ActivationName = "relu"
+    output_activation: ActivationName = "linear"
+
+    @property
+    def widths(self) -> list[int]:
+        """Widths of the input and after each layer."""
+        if self.units is None:
+            return [self.inputs]
+        return [self.inputs, *self.units, self.outputs * (1 if self.steps is None else self.steps)]
+
+    @property
+    def activations(self) -> list[str]:
+        """Activation of each layer."""
+        between = len(self.widths) - 2
+        activations: list[str] = [*[self.activation] * between, self.output_activation]
+        return activations[: between + 1]
+
+    def weights(self) -> Weights:
+        """Yield names and shapes; every second module of the `Sequential` is an activation."""
+        for depth, (wide, narrow) in enumerate(pairwise(self.widths)):
+            yield f"{2 * depth}.weight", (narrow, wide)
+            yield f"{2 * depth}.bias", (narrow,)
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Random convolution kernels of `TAPS` values, the same number for each dilation.
+
+    Parameters
+    ----------
+    n_features : int
+    dilations : tuple of int
+        Steps between two values of a kernel.
+    each : int
+        Number of kernels of each dilation.
+    """
+
+    n_features: int
+    dilations: tuple[int, ...]
+    each: int
+
+    TAPS: ClassVar[int] = 9
+
+    @classmethod
+    def of(cls, count: int, n_features: int, steps: int) -> "Kernels":
+        """About `count` kernels with dilations 1, 2, 4, … that span at most `steps` steps."""
+        largest = max(1, (steps - 1) // (cls.TAPS - 1))
+        dilations = tuple(1 << power for power in range(largest.bit_length()))
+        return cls(n_features, dilations, max(1, count // len(dilations)))
+
+    @property
+    def width(self) -> int:
+        """Number of kernels of all dilations."""
+        return len(self.dilations) * self.each
+
+    def weights(self) -> Weights:
+        """Yield names and shapes of the kernels, which are not trained."""
+        yield "weight", (self.width, self.n_features, self.TAPS)
+        yield "bias", (self.width,)
+
+
+def patches_of(steps: int, patch_size: int) -> int:
+    """Number of patches of a number of steps; the last one may be incomplete."""
+    return -(-steps // patch_size)
+
+
+def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
+    """Sizes of an image of `shape` and after each of `times` poolings."""
+    found = [shape]
+    for _ in range(times):
+        height, width = found[-1]
+        found.append((-(-height // pool[0]), -(-width // pool[1])))
+    return found
+
+
+def linear_weights(prefix: str, inputs: int, outputs: int) -> Weights:
+    """Names and shapes of the weights of a linear layer."""
+    yield f"{prefix}weight", (outputs, inputs)
+    yield f"{prefix}bias", (outputs,)
+
+
+def prefixed(prefix: str, weights: Weights) -> Weights:
+    """The `weights` with a prefix to their names."""
+    return ((prefix + name, shape) for name, shape in weights)

@@ -1,0 +1,147 @@
+"""Reading Keras models of dense layers only: one chain from input to output."""
+
+import math
+
+from unspool.errors import InputError
+from unspool.interop.keras.graph import Graph, Wire, check_all_read, refuse
+from unspool.interop.keras.reading_layers import Dense, read_scaling
+from unspool.interop.keras.traversal import (
+    Head,
+    InputPath,
+    ReadModel,
+    Traversal,
+    common_activation,
+    dense_weights,
+    in_scaled_units,
+    known_size,
+)
+
+SHAPES = ("Flatten", "Reshape")
+
+
+def read_dense_model(graph: Graph) -> ReadModel:
+    """Read a model of dense layers only."""
+    traversal, output = Traversal(), only_output(graph)
+    head = traversal.head(output)
+    wire = head.base
+    while wire.kind in SHAPES:
+        wire = traversal.back(wire)
+    input_path = traversal.input_path(wire)
+    check_all_read(graph, traversal.read)
+    check_unmasked(input_path)
+    shape = tuple(
+        known_size(one, input_path.input.node, "an axis of its shape")
+        for one in input_path.input.shape
+    )
+    if not head.layers or len(shape) not in (1, 2):
+        raise refuse(
+            (head.layers[0].node if head.layers else input_path.input.node),
+            f"expected an input of shape (values,) or (steps, features), got {shape}.",
+        )
+    if len(head.layers[0].node.inputs[0].shape) != 1:
+        raise refuse(head.layers[0].node, "it is applied to every step; put a Flatten before it.")
+    steps, n_features = (1, *shape)[-2:]
+    model = ReadModel(
+        "DenseAutoencoder",
+        {},
+        {
+            "part": "model",
+            "n_features": n_features,
+            "n_features_in": n_features,
+            "table": len(shape) == 1,
+            "max_length": steps,
+        },
+        {},
+        None if input_path.scaling is None else read_scaling(input_path.scaling.node),
+    )
+    values = math.prod(shape)
+    if head.shape is not None and head.shape != shape:
+        raise refuse(
+            output.node,
+            f"its shape is {head.shape}, but the input has {shape}; both must be the same.",
+        )
+    if head.layers[-1].width == values:
+        return _with_decoder(model, input_path, head)
+    if head.shape is not None or head.scaling is not None:
+        raise refuse(
+            output.node,
+            f"the input has {values} values, but the output another number; both must be the same.",
+        )
+    if head.layers[-1].activation == "softmax":
+        if len(head.layers) == 1:
+            raise refuse(
+                head.layers[0].node,
+                "no layer precedes this softmax; an encoder was expected before it.",
+            )
+        return _with_encoder(model, head.layers[:-1]).with_classes(
+            head._replace(layers=head.layers[-1:])
+        )
+    return _with_encoder(model, head.layers)
+
+
+def only_output(graph: Graph) -> Wire:
+    """The output of a model, which must have one input and one output."""
+    if len(graph.outputs) != 1 or len(graph.inputs) != 1:
+        raise InputError(
+            f"Expected one input and one output in a model without LSTM layers, got "
+            f"{len(graph.inputs)} and {len(graph.outputs)}; make a keras.Model with one of each."
+        )
+    return graph.outputs[0]
+
+
+def check_unmasked(input_path: InputPath) -> None:
+    """Refuse a Masking layer in a model without LSTM layers."""
+    if input_path.masking is not None:
+        raise refuse(
+            input_path.masking.node,
+            "only LSTM layers use a mask; remove it from a model without them.",
+        )
+
+
+def _with_encoder(model: ReadModel, layers: list[Dense]) -> ReadModel:
+    """Add an encoder of dense layers to `model`."""
+    *hidden, code = layers
+    model.parameters = {
+        "latent_dim": code.width,
+        "hidden_units": tuple(layer.width for layer in hidden),
+        "activation": common_activation(hidden, "layers before the code", "relu"),
+        "code_activation": code.activation,
+    }
+    model.fitted["part"] = "encoder"
+    model.weights = dense_weights("encoder.layers.", layers)
+    return model
+
+
+def _with_decoder(model: ReadModel, input_path: InputPath, head: Head) -> ReadModel:
+    """Add an encoder and a decoder, which has the widths of the encoder in reverse."""
+    layers = head.layers
+    middle = len(layers) // 2
+    widths = [layer.width for layer in layers]
+    if len(layers) % 2 or widths[: middle - 1] != widths[middle:-1][::-1]:
+        raise refuse(
+            layers[-1].node,
+            f"the layers have the widths {', '.join(map(str, widths))}; after the code, the widths "
+            "before it must follow in reverse.",
+        )
+    _, scaled = in_scaled_units(input_path.scaling, head)
+    _with_encoder(model, layers[:middle])
+    model.fitted["part"] = "model"
+    model.weights |= dense_weights("decoders.reconstruction.head.", scaled[middle:])
+    parameters, code = model.parameters, layers[middle - 1]
+    parameters["output_activation"] = layers[-1].activation
+    after_code = common_activation(
+        layers[middle:-1], "layers after the code", str(parameters["activation"])
+    )
+    if after_code == parameters["activation"] or middle == 1:
+        return model
+    if code.activation != parameters["activation"]:
+        raise refuse(
+            layers[-2].node,
+            f"its activation is {after_code}, but the layers before the code have "
+            f"{parameters['activation']}; both must be the same.",
+        )
+    # A StackedAutoencoder has a separate parameter for the activation after the code.
+    model.model = "StackedAutoencoder"
+    parameters["inner_output_activation"] = after_code
+    del parameters["code_activation"]
+    return model

@@ -1,0 +1,266 @@
+"""Reading single Keras layers: their weights as NumPy arrays, and which options are unsupported.
+
+Keras stores a kernel as (inputs, outputs), unspool as (outputs, inputs). Both use the order i, f,
+c, o for the gates of an LSTM (`unspool.lstm.reference`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool.blueprint.models import ACTIVATIONS, CELLS, GATES
+from unspool.interop.keras.graph import Node, Wire, config_of, keras_module, kind_of, refuse
+
+Array = npt.NDArray[np.float32]
+
+
+class Dense(NamedTuple):
+    """A dense layer: weight (outputs, inputs), bias (outputs,), and the wire at its output."""
+
+    node: Node
+    weight: Array
+    bias: Array
+    activation: str
+    output_wire: Wire
+
+    @property
+    def width(self) -> int:
+        """Number of outputs."""
+        return len(self.bias)
+
+
+class DirectionWeights(NamedTuple):
+    """Weights of one direction of an LSTM layer: w_ih (4H, F), w_hh (4H, H), bias (4H,)."""
+
+    w_ih: Array
+    w_hh: Array
+    bias: Array
+
+
+class Recurrent(NamedTuple):
+    """An LSTM layer with one or two directions."""
+
+    node: Node
+    directions: tuple[DirectionWeights, ...]
+    activation: str
+    recurrent_activation: str
+    sequences: bool
+
+    @property
+    def units(self) -> int:
+        """Number of units of each direction."""
+        units: int = self.directions[0].w_hh.shape[1]
+        return units
+
+
+class Conv(NamedTuple):
+    """A convolution: weight (outputs, inputs, height, width), bias (outputs,)."""
+
+    node: Node
+    weight: Array
+    bias: Array
+    activation: str
+
+
+def activation_of(node: Node) -> str:
+    """The activation of a layer, or the activation that an activation layer applies."""
+    config, name = node.config, ""
+    if node.kind == "ReLU":
+        plain = config["max_value"] is None and not config["negative_slope"]
+        name = "relu" if plain and not config["threshold"] else "a leaky or bounded ReLU"
+    elif node.kind == "ELU":
+        name = "elu" if config["alpha"] == 1 else f"ELU with alpha {config['alpha']:g}"
+    elif node.kind == "Softmax":
+        name = "softmax" if config["axis"] in (-1, [-1]) else "softmax over another axis"
+    else:
+        name = _function(node.layer)
+    if name not in ACTIVATIONS:
+        raise refuse(
+            node, f"its activation is {_shown(name)}; supported are {', '.join(ACTIVATIONS)}."
+        )
+    return name
+
+
+def _function(layer: Any, argument: str = "activation") -> Any:
+    """The name of a layer's activation, if it is the Keras function of that name."""
+    name, function = config_of(layer)[argument] or "linear", getattr(layer, argument)
+    keras = keras_module()
+    # keras.ops.gelu is an approximation, unlike keras.activations.gelu.
+    homes = [keras.activations] if name == "gelu" else [keras.activations, keras.ops]
+    named = isinstance(name, str) and name in {*ACTIVATIONS, *CELLS, *GATES}
+    if named and all(function is not getattr(home, name, None) for home in homes):
+        return f"a function named {name!r} that is not keras.activations.{name}"
+    return name
+
+
+def read_dense(node: Node) -> Dense:
+    """A `Dense` layer, bare or within `TimeDistributed`."""
+    layer = node.layer.layer if node.kind == "TimeDistributed" else node.layer
+    inner = kind_of(layer)
+    if inner != "Dense":
+        raise refuse(node, f"it applies a {inner} to every step; only Dense is supported.")
+    config = config_of(layer)
+    if config.get("lora_rank") or getattr(layer, "quantization_mode", None):
+        raise refuse(
+            node,
+            "its weights are quantized or have LoRA parts; plain float weights are supported.",
+        )
+    weights = [np.asarray(one, np.float32) for one in layer.get_weights()]
+    kernel = weights[0]
+    bias = weights[1] if config["use_bias"] else np.zeros(kernel.shape[1], np.float32)
+    name = _function(layer)
+    if name not in ACTIVATIONS:
+        raise refuse(
+            node, f"its activation is {_shown(name)}; supported are {', '.join(ACTIVATIONS)}."
+        )
+    return Dense(node, np.ascontiguousarray(kernel.T), bias, name, Wire(node))
+
+
+def read_recurrent(node: Node) -> Recurrent:
+    """An `LSTM` layer, bare or within `Bidirectional`."""
+    if node.kind == "LSTM":
+        first, config = node.layer, node.config
+        if config["go_backwards"]:
+            raise refuse(node, "go_backwards=True is supported only within Bidirectional.")
+        directions: tuple[DirectionWeights, ...] = (_read_direction(node, node.layer),)
+    else:
+        first, config = node.layer.forward_layer, _shared_config(node)
+        directions = (
+            _read_direction(node, node.layer.forward_layer),
+            _read_direction(node, node.layer.backward_layer),
+        )
+    activation, gates = _function(first), _function(first, "recurrent_activation")
+    if activation not in CELLS:
+        known = " and ".join(CELLS)
+        raise refuse(node, f"its activation is {_shown(activation)}; supported are {known}.")
+    if gates not in GATES:
+        known = " and ".join(GATES)
+        raise refuse(node, f"its recurrent_activation is {_shown(gates)}; supported are {known}.")
+    return Recurrent(node, directions, activation, gates, config["return_sequences"])
+
+
+def _shared_config(node: Node) -> dict[str, Any]:
+    """The arguments of the two layers of a `Bidirectional`, which must be the same."""
+    forward, backward = node.layer.forward_layer, node.layer.backward_layer
+    for layer in (forward, backward):
+        if kind_of(layer) != "LSTM":
+            raise refuse(node, f"it wraps a {kind_of(layer)}; only LSTM is supported.")
+    merge = node.config["merge_mode"]
+    if merge != "concat":
+        raise refuse(node, f"its merge_mode is {merge!r}; only 'concat' is supported.")
+    one, other = config_of(forward), config_of(backward)
+    for name in ("units", "activation", "recurrent_activation"):
+        unlike = name != "units" and _function(forward, name) != _function(backward, name)
+        if one[name] != other[name] or unlike:
+            raise refuse(node, f"its two layers differ in `{name}`; they must be the same.")
+    return one
+
+
+def _read_direction(node: Node, layer: Any) -> DirectionWeights:
+    config = config_of(layer)
+    if config["stateful"]:
+        raise refuse(
+            node,
+            "it is stateful, but unspool starts every sequence from a zero state; build it with "
+            "stateful=False.",
+        )
+    weights = [np.asarray(one, np.float32) for one in layer.get_weights()]
+    bias = weights[2] if config["use_bias"] else np.zeros(4 * config["units"], np.float32)
+    kernel, recurrent = (np.ascontiguousarray(one.T) for one in weights[:2])
+    return DirectionWeights(kernel, recurrent, bias)
+
+
+def read_conv(node: Node) -> Conv:
+    """A `Conv1D` or `Conv2D` layer; a Conv1D becomes a convolution of images one pixel wide."""
+    config = node.config
+    wanted: Mapping[str, Any] = {
+        "strides": 1,
+        "dilation_rate": 1,
+        "groups": 1,
+        "padding": "same",
+        "data_format": "channels_last",
+    }
+    _check_arguments(node, wanted)
+    kernel, *bias = (np.asarray(one, np.float32) for one in node.layer.get_weights())
+    if kernel.ndim == 3:
+        kernel = kernel[:, None]
+    weight = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+    zeros = np.zeros(len(weight), np.float32)
+    return Conv(node, weight, bias[0] if config["use_bias"] else zeros, activation_of(node))
+
+
+def read_pool(node: Node) -> tuple[int, ...]:
+    """The size of a `MaxPooling` layer whose windows do not overlap."""
+    size = tuple(np.atleast_1d(node.config["pool_size"]).tolist())
+    _check_arguments(node, {"strides": list(size), "data_format": "channels_last"})
+    for pixels, pooled in zip(node.inputs[0].shape, size, strict=False):
+        missing = -(pixels or 0) % pooled
+        if missing and (node.config["padding"] != "same" or missing > 1):
+            raise refuse(
+                node,
+                f"its input of {pixels} is not a multiple of its pool size {pooled}; unspool pools "
+                "the rest at the far end, as padding='same' does for a rest of one pixel.",
+            )
+    return size
+
+
+def read_up(node: Node) -> tuple[int, ...]:
+    """The size of an `UpSampling` layer that repeats pixels."""
+    config = node.config
+    wanted = {"data_format": "channels_last", "interpolation": "nearest"}
+    _check_arguments(node, {name: value for name, value in wanted.items() if name in config})
+    return tuple(np.atleast_1d(config["size"]).tolist())
+
+
+def _check_arguments(node: Node, wanted: Mapping[str, Any]) -> None:
+    """Refuse a layer that has another value for one of these arguments."""
+    for name, value in wanted.items():
+        got = node.config[name]
+        if isinstance(got, (list, tuple)):
+            fits = list(got) == (value if isinstance(value, list) else [value] * len(got))
+        else:
+            fits = got == (value[0] if isinstance(value, list) else value)
+        if not fits:
+            raise refuse(node, f"its `{name}` is {got!r}; only {value!r} is supported.")
+
+
+def read_scaling(node: Node) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Shift and scale of a `Normalization` or `Rescaling`, which computes (x - shift) / scale."""
+    if node.kind == "Rescaling":
+        factor, offset = (
+            np.atleast_1d(np.asarray(one, np.float64)).reshape(-1)
+            for one in (node.layer.scale, node.layer.offset)
+        )
+        if not (factor > 0).all():
+            raise refuse(node, "its scale must be positive.")
+        return -offset / factor, 1 / factor
+    if tuple(np.atleast_1d(node.config["axis"]).tolist()) not in ((-1,), (len(node.shapes[0]),)):
+        raise refuse(node, "it must scale each feature separately (axis=-1).")
+    mean, variance = (
+        np.asarray(_numpy(one), np.float64).reshape(-1)
+        for one in (node.layer.mean, node.layer.variance)
+    )
+    shift, scale = mean, np.maximum(np.sqrt(variance), 1e-7)  # the lower bound of Keras
+    return (-shift / scale, 1 / scale) if node.config["invert"] else (shift, scale)
+
+
+def _numpy(tensor: Any) -> Any:
+    return tensor.detach().cpu().numpy() if hasattr(tensor, "detach") else np.asarray(tensor)
+
+
+def _shown(name: Any) -> str:
+    """The name of an activation for a message; a custom function is a mapping in Keras's config."""
+    if isinstance(name, Mapping):
+        name = name.get("config", {})
+        name = name.get("name", "a custom function") if isinstance(name, Mapping) else name
+    return repr(name) if isinstance(name, str) and name.isidentifier() else str(name)
+
+
+def same_scaling(one: Wire, other: Wire) -> bool:
+    """Whether two scaling layers have the same shift and scale."""
+    return all(
+        np.array_equal(a, b)
+        for a, b in zip(read_scaling(one.node), read_scaling(other.node), strict=True)
+    )
