@@ -31,6 +31,13 @@ MODULES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def figures_are_closed():
+    """Close what examples have drawn; pyplot keeps figures, and warns of the twenty-first."""
+    yield
+    pyplot.close("all")
+
+
 @pytest.mark.cpu
 @pytest.mark.filterwarnings(KERAS)
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # two epochs

@@ -1,24 +1,18 @@
 """`EncoderClassifier` as a user meets it: any encoder, any labels, frozen or fine-tuned."""
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, cross_validate, train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import estimator_checks_generator
+from sklearn.model_selection import cross_validate, train_test_split
 
-import unspool
-from tests.estimators.quick import FIXED, LAST, sines
+from tests.estimators.classifiers import labelled, quick, small
+from tests.estimators.quick import LAST
 from unspool import (
     DenseAutoencoder,
     EncoderClassifier,
@@ -32,27 +26,6 @@ from unspool.estimators import encoder_classifier, training
 
 # The autoencoders here are far too small and short-trained to be any good.
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
-
-
-def labelled(n=60, steps=20, features=1, seed=0):
-    """Sines of two speeds, in noise, and which is which."""
-    rng = np.random.default_rng(seed)
-    y = np.where(rng.permutation(n) % 3 > 0, "slow", "fast")
-    speed = np.where(y == "slow", 0.3, 0.5)[:, None, None]
-    phase = rng.uniform(0, 6, (n, 1, features))
-    X = np.sin(np.arange(steps)[:, None] * speed + phase)
-    return X + rng.normal(0, 0.3, X.shape), y
-
-
-def quick(autoencoder=None, **parameters):
-    given = {**FIXED, "learning_rate": 0.02, "epochs": 10}
-    given |= {"random_state": 0, "verbose": 0}
-    return EncoderClassifier(autoencoder, **{**given, **parameters})
-
-
-def small(**parameters):
-    given = {"latent_dim": 5, "epochs": 2, "batch_size": 10, "random_state": 0, "verbose": 0}
-    return LSTMAutoencoder(**{**given, **parameters})
 
 
 def weights(model):
@@ -270,95 +243,6 @@ def test_padding_changes_no_probability():
 
 # -- labels ---------------------------------------------------------------------------------------
 
-TWO = np.arange(60) % 2
-THREE = np.arange(60) % 3
-LABELS = {
-    "int": THREE - 7,
-    "uint8": THREE.astype(np.uint8),
-    "bool": TWO.astype(bool),
-    "float": THREE.astype(np.float32),
-    "str": np.array(["a", "bb", "ccc"])[THREE],
-    "str objects": np.array(["a", "bb", "ccc"], object)[THREE],
-    "int objects": np.array([3, 10**30, -4], object)[THREE],
-    "many": np.arange(60) // 4,
-}
-TUPLES = np.empty(60, object)
-TUPLES[:] = [(i % 2, "a") for i in range(60)]
-
-
-@pytest.mark.parametrize("y", LABELS.values(), ids=LABELS)
-def test_labels_of_any_type_come_back_as_they_are(data, trained, y, tmp_path):
-    X = data[0]
-    model = quick(trained, epochs=2).fit(X, y)
-    assert model.classes_.dtype == y.dtype
-    assert model.classes_.tolist() == sorted(set(y.tolist()))
-    assert model.predict_proba(X).shape == (60, len(set(y.tolist())))
-    assert model.predict(X).dtype == y.dtype
-    assert set(model.predict(X).tolist()) <= set(y.tolist())
-    model.save(tmp_path / "m")
-    again = unspool.load(tmp_path / "m")
-    assert again.classes_.dtype == y.dtype
-    np.testing.assert_array_equal(again.classes_, model.classes_)
-    assert {type(label) for label in again.predict(X)} == {type(y[0])}
-
-
-def test_labels_of_other_types_are_classes_too(data, trained):
-    model = quick(trained, epochs=2).fit(data[0], TUPLES)
-    assert model.classes_.tolist() == [(0, "a"), (1, "a")]
-    assert set(model.predict(data[0])) <= {(0, "a"), (1, "a")}
-
-
-def test_labels_in_a_list_or_a_column(data, trained):
-    X, y = data
-    expected = quick(trained).fit(X, y).predict_proba(X)
-    for form in (list(y), pd.Series(y), pd.Series(y, dtype="category"), pd.Series(y).array):
-        np.testing.assert_array_equal(quick(trained).fit(X, form).predict_proba(X), expected)
-    with pytest.warns(DataConversionWarning):
-        quick(trained).fit(X, y[:, None])
-
-
-BAD_LABELS = [
-    (
-        None,
-        "EncoderClassifier requires y to be passed, but the target y is None; give a label for "
-        "every sequence.",
-    ),
-    (np.ones(60), "Expected labels of at least two classes in `y`, got one class: 1.0."),
-    (["a"] * 60, "Expected labels of at least two classes in `y`, got one class: 'a'."),
-    (
-        THREE[:-1],
-        "Found input variables with inconsistent numbers of samples: [60, 59]",
-    ),
-    (
-        np.where(TWO, np.nan, 1),
-        "Expected a label in `y` for every sequence, but it contains NaN or another missing",
-    ),
-    (np.where(TWO, np.inf, 1), "Input y contains infinity"),
-    (np.linspace(0, 1, 60), "Unknown label type: continuous"),
-    (np.linspace(0, 1, 60).astype(object), "Unknown label type: continuous"),
-    (np.ones((60, 2)), "y should be a 1d array, got an array of shape (60, 2) instead."),
-    (
-        np.array([1, "a"], object)[TWO],
-        "Expected labels of one kind that can be sorted, got others ('<' not supported between "
-        "instances of 'str' and 'int'); turn them all into strings.",
-    ),
-    ([], "Found input variables with inconsistent numbers of samples: [60, 0]"),
-]
-
-
-@pytest.mark.parametrize(("y", "message"), BAD_LABELS, ids=[m for _, m in BAD_LABELS])
-def test_bad_labels_are_reported_before_anything_is_trained(data, y, message, monkeypatch):
-    def fail(*_):
-        raise AssertionError("trained on bad labels")
-
-    monkeypatch.setattr(LSTMAutoencoder, "fit", fail)
-    with pytest.raises(ValueError) as caught:  # noqa: PT011
-        quick().fit(data[0], y)
-    assert str(caught.value).startswith(message)
-
-
-# -- training -------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("fine_tune", [False, True])
 def test_history_is_the_cross_entropy_and_the_share_that_is_right(
@@ -495,56 +379,6 @@ def test_names_of_features_are_those_of_the_encoder(data):
 # -- splitting ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("counts", "share", "held_out"),
-    [
-        ([50, 50], 0.1, [5, 5]),
-        ([90, 10], 0.1, [9, 1]),
-        ([28, 2], 0.1, [3, 0]),
-        ([5, 5], 0.3, None),  # 3 of 10: 1 and 2, or 2 and 1
-        ([1, 1, 1], 0.5, [0, 0, 0]),
-        ([1, 9], 0.5, [0, 5]),
-        ([3, 3], 0.99, [2, 2]),
-        ([20, 20], 0.0, [0, 0]),
-        ([2] * 10, 0.1, None),  # 2 of 20
-    ],
-)
-def test_every_class_is_trained_on_and_held_out_in_its_share(counts, share, held_out):
-    classes = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
-    X, seen = Sequences(np.zeros((len(classes), 1, 1))), set()
-    for seed in range(5):
-        training, held = encoder_classifier.split_by_class(
-            X, classes, share, np.random.default_rng(seed)
-        )
-        assert sorted([*training, *held]) == list(range(len(classes)))
-        assert set(classes[training]) == set(classes)
-        got = np.bincount(classes[held], minlength=len(counts)).tolist()
-        assert got == held_out if held_out else sum(got) == round(share * len(classes))
-        seen.add(tuple(held))
-    assert len(seen) > 1 or sum(held_out or [1]) == 0
-
-
-def test_windows_are_held_out_by_time_unless_a_class_would_be_missing():
-    windows = Windows(np.zeros((100, 1)), 10, 1)
-    rng = np.random.default_rng(0)
-    alike = np.arange(91) % 2
-    training, held_out = encoder_classifier.split_by_class(windows, alike, 0.2, rng)
-    assert training.max() + 10 <= held_out.min()
-    late = (np.arange(91) > 85).astype(int)
-    training, held_out = encoder_classifier.split_by_class(windows, late, 0.2, rng)
-    assert set(late[training]) == {0, 1}
-    assert set(late[held_out]) == {0}
-
-
-def test_data_too_small_to_hold_any_out():
-    X = sines(n=3)
-    model = quick(small(validation_split=0)).fit(X, ["a", "b", "c"])
-    assert "val_loss" not in model.history_
-    assert model.predict_proba(X).shape == (3, 3)
-
-
-# -- parameters -----------------------------------------------------------------------------------
-
 BAD = [
     ({"fine_tune": 1}, "`fine_tune` must be True or False, got 1."),
     ({"head_units": (3, 0)}, "`head_units` must be a whole number of at least 1, got 0."),
@@ -600,65 +434,3 @@ def test_unknown_names_are_reported_with_what_was_meant(data):
 
 
 # -- scikit-learn ---------------------------------------------------------------------------------
-
-
-def test_clone_pickle_and_nested_parameters(data):
-    X, y = data
-    model = quick(small(), head_units=(3,)).fit(X, y)
-    copied = clone(model)
-    assert copied.get_params()["autoencoder__latent_dim"] == 5
-    assert {k: v for k, v in copied.get_params().items() if k != "autoencoder"} == {
-        k: v for k, v in model.get_params().items() if k != "autoencoder"
-    }
-    with pytest.raises(NotFittedError):
-        copied.predict(X)
-    again = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
-    assert again.autoencoder_.module_.encoder is again.module_.encoder
-    copied.set_params(autoencoder__latent_dim=3, autoencoder__units=4, epochs=1)
-    assert copied.fit(X, y).autoencoder_.transform(X).shape == (60, 3)
-
-
-def test_it_works_in_grid_searches_and_pipelines(data):
-    X, y = data[0][:, :, 0], data[1]
-    search = GridSearchCV(
-        make_pipeline(StandardScaler(), quick(small())),
-        {
-            "encoderclassifier__autoencoder__latent_dim": [2, 4],
-            "encoderclassifier__fine_tune": [True],
-        },
-        cv=2,
-    ).fit(X, y)
-    best = search.best_estimator_[-1].autoencoder_.latent_dim
-    assert best == search.best_params_["encoderclassifier__autoencoder__latent_dim"]
-    assert set(search.predict(X)) <= {"slow", "fast"}
-
-
-# Few epochs of a small encoder: the checks ask for a contract, and for 5 right of 6 blobs.
-QUICKEST = EncoderClassifier(
-    LSTMAutoencoder(latent_dim=8, epochs=1), epochs=10, learning_rate=0.05, patience=None
-)
-OF_DENSE = EncoderClassifier(
-    DenseAutoencoder(latent_dim=8, epochs=5), epochs=10, learning_rate=0.05, fine_tune=True
-)
-CHECKS = [
-    (kind, check)
-    for kind in (QUICKEST, OF_DENSE)
-    for _, check in estimator_checks_generator(kind, legacy=True)
-]
-
-
-def name(estimator, check):
-    named = check.func.__name__ if hasattr(check, "func") else str(check)
-    return f"{type(estimator.autoencoder).__name__}-{named}"
-
-
-@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=[name(*check) for check in CHECKS])
-def test_pipelines_clones_and_searches_work(estimator, check):
-    if name(estimator, check).endswith("check_array_api_input"):
-        pytest.skip("needs SCIPY_ARRAY_API=1 before scipy is imported")
-    check(estimator)
-
-
-def test_no_check_went_missing():
-    assert len(CHECKS) > 2 * 50

@@ -405,3 +405,18 @@ for i in range(3):
         detector.anomaly_scores([series, series[:3]], kind)
 print(json.dumps([whole, streamed, [name for name in {HEAVY!r} if name in sys.modules]]))
 """
+
+
+def test_methods_have_the_names_and_the_results_of_the_estimator(fitted):
+    found = fitted("lstm")
+    light, data = Detector(found.contents()), waves(70, seed=9)
+    assert light.offset_ == found.offset_
+    for method in ("score_samples", "decision_function", "contributions"):
+        np.testing.assert_allclose(
+            getattr(light, method)(data), getattr(found, method)(data), **CLOSE
+        )
+    assert set(np.unique(found.predict(data))) <= {-1, 1}
+    np.testing.assert_array_equal(light.predict(data), found.predict(data))
+    several = light.predict([data, data[:50]])
+    assert [len(one) for one in several] == [70, 50]
+    np.testing.assert_array_equal(several[0], light.predict(data))

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 
 from tests.trained import (
     ALL,
@@ -420,7 +421,11 @@ def test_values_that_float32_cannot_hold_are_refused_at_the_door(pairs):
     stream = model.stream()
     raises(message, stream.push, [1, 1e300, 0])
     assert not np.any(stream.state)
-    raises("Expected finite codes, got others in row 1.", model.decode, [[0] * 5, [1e300] * 5])
+    raises(
+        "Codes contain NaN or infinity (first in row 1); leave such rows out.",
+        model.decode,
+        [[0] * 5, [1e300] * 5],
+    )
 
 
 def test_labels_that_are_not_like_those_of_fit_are_no_score_of_zero(pairs):
@@ -466,3 +471,30 @@ def test_a_file_without_a_loss_is_a_damaged_one(tmp_path):
     model_file.write(tmp_path / "m", replace(contents, parameters=parameters))
     with pytest.raises(ModelFileError, match=r"does not hold a usable model: .*`loss`"):
         runtime.load(tmp_path / "m")
+
+
+def test_methods_have_the_names_of_the_estimators_too(pairs):
+    _, model = pairs("repeat")
+    codes = model.encode(RAGGED)
+    np.testing.assert_array_equal(model.transform(RAGGED), codes)
+    np.testing.assert_array_equal(model.inverse_transform(codes), model.decode(codes))
+    assert model.classes_ is model.classes is None
+    _, model = pairs("classifier, lstm")
+    assert model.classes_.tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_method_of_an_estimator_that_needs_no_torch_is_there(name, pairs):
+    trained, model = pairs(name)
+    by_training = {"fit", "fit_transform", "save", "contents", "from_contents"}
+    random = {"generate"}  # draws with PyTorch
+    inspection = {"feature_maps", "forecast_by_step"}
+    of_sklearn = {name for name in dir(BaseEstimator) if not name.startswith("_")}
+    of_sklearn |= {"set_output", "get_feature_names_out"}
+    left_out = by_training | random | inspection | of_sklearn
+    methods = {
+        method
+        for method in dir(type(trained))
+        if not method.startswith(("_", "set_")) and callable(getattr(type(trained), method))
+    }
+    assert {method for method in methods - left_out if not hasattr(model, method)} == set()

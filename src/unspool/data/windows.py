@@ -236,9 +236,14 @@ class Windows:
         return values, lengths
 
     def chunks(self) -> Iterator[npt.NDArray[Any]]:
-        """Iterate over every step that is in some window once, as arrays of shape (steps, F).
+        """Iterate once over every step from the first window of each series to its last.
 
         Steps between windows (if `stride` is larger than `size`) are included.
+
+        Yields
+        ------
+        array of shape (steps, F)
+            Consecutive steps of one series.
         """
         size = max(1, CHUNK_VALUES // self.n_features)
         for one, first, end in zip(self.series, *self._reach(), strict=True):
@@ -248,16 +253,30 @@ class Windows:
                 yield chunk
 
     def mean_sequence(self) -> FloatArray:
-        """Mean of the windows, array of shape (T, F), float64.
+        """Compute the mean window.
 
-        Since windows start anywhere, every step is the mean over all steps in `chunks`.
+        Returns
+        -------
+        array of shape (T, F), float64
+            Since windows start anywhere, every step is the mean over all steps in `chunks`.
         """
         total = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in self.chunks())
         first, end = self._reach()
         return np.tile(np.asarray(total) / max(1, (end - first).sum()), (self.max_length, 1))
 
     def without_end(self, steps: int) -> "Windows":
-        """Return these windows, each without its last `steps` steps (an int)."""
+        """Remove the last steps of every window.
+
+        Parameters
+        ----------
+        steps : int
+            Number of steps to remove, at most the length of the shortest window.
+
+        Returns
+        -------
+        Windows
+            The shorter windows.
+        """
         part: Windows = self[:]
         part._left_out, part._lengths = self._left_out + steps, self._lengths - steps
         part.size = self.size - steps

@@ -166,11 +166,12 @@ class AnomalyDetector(Detects):
     Examples
     --------
     >>> import numpy as np
-    >>> from unspool import AnomalyDetector
+    >>> from unspool import AnomalyDetector, DenseAutoencoder
     >>> X = np.sin(np.arange(3000) / 9)[:, None]
     >>> X += np.random.default_rng(0).normal(size=X.shape) / 10
     >>> X[2500:2510] += 2
-    >>> detector = AnomalyDetector(rate=0.2, random_state=0, verbose=0).fit(X[:2000])
+    >>> model = DenseAutoencoder(8, epochs=20, verbose=0)  # the default is an LSTMAutoencoder
+    >>> detector = AnomalyDetector(model, rate=0.2, random_state=0, verbose=0).fit(X[:2000])
     >>> int(detector.anomaly_scores(X[2000:]).argmax()) in range(490, 520)
     True
     """
@@ -218,7 +219,7 @@ class AnomalyDetector(Detects):
         elif not is_model and inner is not None and not _is_baseline(inner):
             complaints.append(
                 "`model` must be an unspool autoencoder or forecaster, a baseline of "
-                f"unspool.anomaly.baselines, or None, got {_checks.shown(self.model)}."
+                f"unspool.anomaly, or None, got {_checks.shown(self.model)}."
             )
         return complaints
 

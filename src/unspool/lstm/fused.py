@@ -22,6 +22,7 @@ from unspool._types import CellActivationName, GateActivationName, StatisticName
 from unspool.errors import InputError
 from unspool.lstm import threads
 from unspool.lstm.compiled import recurrence, training_step
+from unspool.lstm.compiled.record import RECORD, Arguments, Record, as_record
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.prepared import PreparedLayer, padded_rows, sum_segments
 
@@ -167,7 +168,7 @@ def loss_and_gradients(
     decoding.set_sequences("target", batch.target)
 
     like, arguments = encoding.like, [encoding.arguments(), decoding.arguments()]
-    for record in map(recurrence.as_record, arguments):
+    for record in map(as_record, arguments):
         recurrence.pack_forward(record, like)
         recurrence.pack_backward(record, like)
     training_step.pack_dense(head.arguments, like)
@@ -229,9 +230,9 @@ def _prepared(stage: LSTMStage, batch: Batch, context: Tensor | None = None) -> 
 
 def _records_by_thread(
     layer: PreparedLayer,
-    arguments: list[recurrence.Arguments],
+    arguments: list[Arguments],
     head: training_step.DenseArguments,
-) -> list[tuple[recurrence.Record, int]]:
+) -> list[tuple[Record, int]]:
     """Return the records of both layers and the address of a workspace for each thread.
 
     Each thread has its own gates, states and gradients of one tile, which lie in its workspace.
@@ -245,7 +246,7 @@ def _records_by_thread(
     offsets = [0, *accumulate(-(-n // size) * size for n in sizes)]
     by_thread = []
     for workspace in layer.workspaces(offsets[-1]):
-        records = np.array(arguments, recurrence.RECORD)
+        records = np.array(arguments, RECORD)
         addresses = [workspace + offset * BYTES // size for offset in offsets]
         records["one_tile"] = 1
         records["h_batch"] = records["grad_h_batch"] = records["hidden"]
