@@ -376,7 +376,7 @@ UNUSABLE = {
     ),
     "another parameter": (
         changed(fitted__autoencoder__parameters__epochs=...),
-        "Expected the parameter 'epochs', but there is none.",
+        "The parameter 'epochs' is missing.",
     ),
 }
 

@@ -172,7 +172,7 @@ def test_codes_of_instances_have_no_place_in_a_frame_of_steps():
     model = lstm().fit(X)
     assert model.transform(X).shape[0] == len(CUBE)
     model.set_output(transform="pandas")
-    with pytest.raises(InputError, match="leave `set_output` out"):
+    with pytest.raises(InputError, match="do not call `set_output`"):
         model.transform(X)
     assert len(model.transform(as_sequences(X))) == len(CUBE)
 
@@ -185,7 +185,7 @@ def test_a_classifier_scores_labels_in_every_form_that_it_was_fitted_on():
         assert model.score(CUBE, labels) == expected
     with pytest.raises(InputError, match="Expected labels `y` like 0"):
         model.score(CUBE, np.array(["a"] * len(y)))
-    with pytest.raises(InputError, match="Expected `y` of shape"):
+    with pytest.raises(InputError, match="`y` must have the shape"):
         model.score(CUBE, y[:-1])
 
 

@@ -190,7 +190,7 @@ PARAMETERS = [
         {"random_state": 2**32},
         "`random_state` must be a whole number from 0 to 4294967295 or None, got 4294967296.",
     ),
-    ({"epochs": ...}, "Expected the parameter 'epochs', but there is none."),
+    ({"epochs": ...}, "The parameter 'epochs' is missing."),
 ]
 
 

@@ -122,7 +122,7 @@ def test_a_detector_over_a_foreign_model_says_why_it_cannot_be_saved(tmp_path):
 
     found = detector(Zero()).fit(X)
     for call in (lambda: found.save(tmp_path / "m"), found.contents, found.stream):
-        with pytest.raises(InputError, match="A detector over Zero cannot be saved"):
+        with pytest.raises(InputError, match="A detector with the model Zero cannot be saved"):
             call()
     assert not (tmp_path / "m").exists()
 
