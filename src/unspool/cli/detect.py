@@ -134,7 +134,7 @@ def detect(
     inputs = {"DATA": data, "--normal": normal, "--model": model}
     outputs.check(inputs)
     check_not_overwriting({"--state": state}, inputs)
-    _check_call(detecting, model, normal, normal_until, compare=compare)
+    _check_call(detecting, normal, normal_until, compare=compare)
     if follow:
         from unspool.cli.follow import follow_lines, open_followed, refuse_other_options
 
@@ -204,7 +204,6 @@ def detect(
 
 def _check_call(
     detecting: DetectorOptions,
-    model: Path | None,
     normal: Path | None,
     normal_until: str | None,
     *,
