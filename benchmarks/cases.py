@@ -181,7 +181,7 @@ CASES = {
         rounds=3,
     ),
     "peak": Case(
-        "What `train` makes of the machine: its products alone, counted by the formula, against "
+        "The share of the machine that `train` uses: its products, counted by the formula, against "
         "the multiply-adds that the same threads reach in registers.",
         ("multiply-add", "unspool", "torch"),
         (lstm(256, 64), lstm(256, 128)),

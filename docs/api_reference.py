@@ -48,6 +48,7 @@ SECTIONS = (
             "Windows",
             "as_sequences",
             "read_file",
+            "FileData",
             "sequences_from_table",
             "chronological_split",
         ),

@@ -39,6 +39,8 @@ def write(docs: Path) -> None:
         for path in (docs / folder).iterdir():
             if path.is_file() and f"{folder}/{path.name}" not in pages:
                 path.unlink()
+                for page in (docs / "gallery").glob(f"{path.stem}.*"):  # of a deleted example
+                    page.unlink()
 
 
 def _api() -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from unspool import AnomalyDetector
-from unspool.anomaly.baselines import GlobalZ, NearestWindow, SubPCA
+from unspool.anomaly import GlobalZ, NearestWindow, SubPCA
 from unspool.datasets import load_machine_temperature
 from unspool.evaluation import evaluate, vus_pr
 from unspool.plots import AnomalyDisplay

@@ -10,6 +10,7 @@ comment in the line above:
 
 import contextlib
 import io
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -152,6 +153,15 @@ def _labels(path: Path) -> None:
     path.write_text("start,end\n2013-12-15 00:00:00,2013-12-15 12:00:00\n")
 
 
+def _keras_model(path: Path) -> None:
+    os.environ.setdefault("KERAS_BACKEND", "torch")  # before Keras is imported
+    from keras import Sequential, layers
+
+    parts = (layers.LSTM(4), layers.RepeatVector(10), layers.LSTM(4, return_sequences=True))
+    head = layers.TimeDistributed(layers.Dense(1))
+    Sequential([layers.Input((10, 1)), *parts, head]).save(path)
+
+
 # Small files of the form of those that the documents name.
 MADE = {
     "ETTh1.csv": _hourly,
@@ -159,4 +169,5 @@ MADE = {
     "new.csv": _temperature,
     "log.csv": _temperature,
     "windows.csv": _labels,
+    "model.keras": _keras_model,
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
 import unspool
 from tests.documents import agree, blocks, commands, documents, run_document
@@ -28,6 +29,13 @@ MODULES = [
     importlib.import_module(info.name)
     for info in pkgutil.walk_packages(unspool.__path__, "unspool.")
 ]
+
+
+@pytest.fixture(autouse=True)
+def figures_are_closed():
+    """Close what examples have drawn; pyplot keeps figures, and warns of the twenty-first."""
+    yield
+    pyplot.close("all")
 
 
 @pytest.mark.cpu

@@ -19,7 +19,7 @@ PRIVATE = {
     r"\bis had\b": "is available",
     r"\bwhat \S+ makes? of\b": "the result of",
     r"\bis no number\b": "is NaN",
-    r"\bof ours\b|\bof unspool's\b": "an unspool model",
+    r"\bof ours\b|\bone of unspool's\b": "an unspool model",
     r"\bmanners?\b": "style, API",
     r"\bof its own\b|\bby itself\b": "separate, alone",
 }

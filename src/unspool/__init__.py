@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = _attach(
         "ConvAutoencoder": "estimators.conv_autoencoder",
         "DenseAutoencoder": "estimators.dense_autoencoder",
         "EncoderClassifier": "estimators.encoder_classifier",
+        "FileData": "data.file_data",
         "LSTMAutoencoder": "estimators.lstm_autoencoder",
         "LSTMForecaster": "estimators.lstm_forecaster",
         "Sequences": "data.sequences",

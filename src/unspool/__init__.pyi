@@ -2,6 +2,7 @@ from . import datasets as datasets
 from . import evaluation as evaluation
 from . import runtime as runtime
 from .data.convert import as_sequences as as_sequences
+from .data.file_data import FileData as FileData
 from .data.files import read_file as read_file
 from .data.sequences import Sequences as Sequences
 from .data.series import chronological_split as chronological_split

@@ -1,7 +1,7 @@
-"""From what a model gave, batch by batch, to arrays over all sequences, errors and scores.
+"""Collect the outputs of a model, batch by batch, into arrays, errors and scores.
 
-NumPy alone: the estimators and `unspool.runtime` both end here. `pieces` are iterators over
-batches, each with the indices (B,) of its sequences.
+The estimators and `unspool.runtime` both use it, and it needs NumPy alone. `pieces` are iterators
+over batches, whose first entry is the indices (B,) of the sequences of the batch.
 """
 
 import math
@@ -19,7 +19,7 @@ from unspool.data.values import as_array
 from unspool.data.windows import Windows, overlap_mean
 from unspool.errors import InputError
 
-SAME = 1e-12  # share of squares by which sequences differ through rounding alone
+ROUNDING_SHARE = 1e-12  # share of the sum of squares that rounding may cause
 
 
 def sequences(
@@ -27,14 +27,14 @@ def sequences(
 ) -> FloatArray:
     """Sequences (N, T, F) in the units of the data, NaN past their ends."""
     values = np.full((len(source), source.max_length, source.n_features), np.nan)
-    for indices, again in pieces:
-        values[indices, : again.shape[1]] = scaler.undo(again)
+    for indices, outputs in pieces:
+        values[indices, : outputs.shape[1]] = scaler.undo(outputs)
     values[past_the_end(source)] = np.nan
     return values
 
 
 def merged(source: Source, pieces: Iterator[tuple[IntArray, FloatArray]]) -> list[FloatArray]:
-    """Averages of overlapping windows, one array for every series below them."""
+    """Averages of overlapping windows, one array for every series."""
     if not isinstance(source, Windows):
         raise InputError(f"`merge` needs Windows(series, size), got {source!r}.")
     return overlap_mean(source, pieces)
@@ -48,7 +48,7 @@ def errors(
     With `merge`, a list of arrays (T_i,) as from `merged`.
     """
     if merge and per != "step":
-        raise InputError("`merge` averages errors of steps; it needs per='step'.")
+        raise InputError("`merge` averages errors of steps; set per='step'.")
     if merge:
         return merged(source, pieces)
     if per == "sequence":
@@ -67,18 +67,18 @@ def errors(
 
 
 class Scores(NamedTuple):
-    """How good reconstructions are: 1 is perfect, 0 no better than a guess.
+    """Scores of reconstructions: 1 is perfect, 0 is no better than a mean.
 
-    Both are 1 - (sum of squared errors) / (that of the guess), over the real steps and features
-    of all sequences together, in scaled units.
+    Both are 1 - (sum of squared errors) / (sum of squared differences from the mean), over the
+    real steps and features of all sequences, in scaled units.
 
     Parameters
     ----------
     explained : float
-        R²: the guess is the mean of every feature, over all steps of all sequences.
+        R²: the mean is that of each feature, over all steps of all sequences.
     skill : float
-        The guess is the mean sequence: of every step and feature, over all sequences. NaN where
-        fewer than two of them have a step.
+        The mean is the mean sequence, of each step and feature over all sequences. NaN if fewer
+        than two sequences have a step.
     """
 
     explained: float
@@ -90,58 +90,65 @@ def scores(
 ) -> Scores:
     """Scores of reconstructions, from pieces with input and reconstruction (B, T, F), scaled."""
     mean = scaler.apply(source.mean_sequence()).astype(np.float64)
-    missed = apart = size = 0.0
+    errors = differences = squares = 0.0
     steps = real_sequences = 0
-    for indices, x, again in pieces:
+    for indices, x, reconstruction in pieces:
         real = np.arange(x.shape[1]) < source.lengths_of(indices)[:, None]
-        missed += float(((again - x)[real].astype(np.float64) ** 2).sum())
-        apart += float(((x - mean[: x.shape[1]])[real] ** 2).sum())
-        size += float((x[real].astype(np.float64) ** 2).sum())
+        errors += float(((reconstruction - x)[real].astype(np.float64) ** 2).sum())
+        differences += float(((x - mean[: x.shape[1]])[real] ** 2).sum())
+        squares += float((x[real].astype(np.float64) ** 2).sum())
         steps += int(real.sum())
         real_sequences += int(real.any(axis=1).sum())
     if not steps:
         raise InputError(f"Expected at least one step to compare with, got none in {source!r}.")
     spread = moments(source.chunks(), source.n_features).spread / scaler.scale
-    explained = _share(missed, steps * float((spread**2).sum()))
+    explained = _explained(errors, steps * float((spread**2).sum()))
     if real_sequences < 2:
         return Scores(explained, math.nan)
-    return Scores(explained, _share(missed, apart if apart > SAME * size else 0.0))
+    differences = differences if differences > ROUNDING_SHARE * squares else 0.0
+    return Scores(explained, _explained(errors, differences))
 
 
-def _share(missed: float, total: float) -> float:
-    """What is not missed of `total`, as a share; of nothing, all or none."""
+def _explained(errors: float, total: float) -> float:
+    """The share of `total` that is left after subtracting `errors`; for 0 / 0 it is 1."""
     if total == 0:
-        return 1.0 if missed == 0 else 0.0
-    return 1 - missed / total
+        return 1.0 if errors == 0 else 0.0
+    return 1 - errors / total
 
 
 def codes_and_lengths(
     X: Any, lengths: npt.ArrayLike | None, latent_dim: int, default: int, most: int | None
 ) -> tuple[npt.NDArray[np.float32], IntArray]:
-    """Codes (N, L) to unwind, and the steps (N,) that each is to become.
+    """Check codes (N, L) and the number of steps (N,) to decode for each.
 
     Parameters
     ----------
     X : array of shape (N, L)
+        Codes.
     lengths : int or array of shape (N,), optional
+        Number of steps to decode.
     latent_dim : int
+        Length of a code, L.
     default : int
-        Steps where `lengths` is None.
+        Number of steps if `lengths` is None.
     most : int, optional
-        Steps that the decoder can give.
+        Largest number of steps that the decoder can output.
 
     Raises
     ------
     InputError
-        Where they are not such codes or lengths.
+        If codes or lengths are not of this form.
     """
-    with np.errstate(over="ignore"):  # what is too large for float32 is told below
+    with np.errstate(over="ignore"):  # numbers that are too large for float32 are refused below
         codes = as_floats(X, "codes").astype(np.float32)
     if codes.ndim != 2 or codes.shape[1] != latent_dim:
         raise InputError(f"Expected codes of shape (N, {latent_dim}), got {codes.shape}.")
     finite = np.isfinite(codes).all(axis=1)
     if not finite.all():
-        raise InputError(f"Expected finite codes, got others in row {int(np.argmin(finite))}.")
+        raise InputError(
+            f"Codes contain NaN or infinity (first in row {int(np.argmin(finite))}); leave such "
+            "rows out."
+        )
     steps = as_array(default if lengths is None else lengths, "`lengths`")
     fits = steps.shape in ((), (len(codes),)) and steps.dtype.kind in "iu"
     if not fits or steps.min(initial=0) < 0:
@@ -152,19 +159,19 @@ def codes_and_lengths(
     longest = int(steps.max(initial=0))
     if most is not None and longest > most:
         raise InputError(
-            f"Expected `lengths` of at most {most}, as in `fit`, got {longest}; "
-            "this decoder is made for sequences of bounded length."
+            f"Expected `lengths` of at most {most}, as in `fit`, got {longest}; this decoder has "
+            "layers of a fixed number of steps."
         )
     return codes, np.broadcast_to(steps, len(codes)).astype(np.int64)
 
 
 def check_per(per: object) -> None:
-    """Raise an `InputError` where errors are not `per` sequence or step."""
+    """Raise an `InputError` if `per` is not "sequence" or "step"."""
     _checks.raise_all(_checks.choice("per", per, ("sequence", "step")))
 
 
 def futures_shaped(values: FloatArray, y_ndim: int | None, *, table: bool) -> FloatArray:
-    """Futures (N, K, F) with as many axes as `fit` was given them."""
+    """Futures (N, K, F) with the number of axes that `fit` was given."""
     axes = y_ndim or (2 if table else 3)
     if axes == 1:
         return values[:, 0, 0]
@@ -174,6 +181,6 @@ def futures_shaped(values: FloatArray, y_ndim: int | None, *, table: bool) -> Fl
 
 
 def past_the_end(source: Source) -> npt.NDArray[np.bool_]:
-    """Which steps (N, T) are padding."""
+    """Mask (N, T) of the steps that are padding."""
     lengths = source.lengths_of(np.arange(len(source)))
     return np.arange(source.max_length) >= lengths[:, None]

@@ -1,4 +1,4 @@
-"""The losses in NumPy: one value for each feature of each step, before any mean."""
+"""The losses in NumPy: one value for every feature of every step, before any mean."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from unspool.data.sequences import FloatArray
 
-# Probabilities are clipped to [MIN_PROBABILITY, 1 - MIN_PROBABILITY], as in Keras. Outside 0 to 1
-# the loss increases with the slope OUTSIDE_SLOPE.
+# Probabilities are clipped to [MIN_PROBABILITY, 1 - MIN_PROBABILITY], as in Keras. Outside of this
+# range the loss is linear with slope OUTSIDE_SLOPE.
 MIN_PROBABILITY = 1e-7
 OUTSIDE_SLOPE = 10.0
 
@@ -18,13 +18,13 @@ def _huber(difference: FloatArray) -> FloatArray:
 
 
 def _binary_crossentropy(prediction: FloatArray, target: FloatArray) -> FloatArray:
-    inside = np.clip(prediction, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
-    beyond = abs(prediction - inside)
-    logit = np.log(inside / (1 - inside))
-    return np.asarray(beyond * OUTSIDE_SLOPE - logit * target - np.log1p(-inside))
+    clipped = np.clip(prediction, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    outside = abs(prediction - clipped)
+    logit = np.log(clipped / (1 - clipped))
+    return np.asarray(outside * OUTSIDE_SLOPE - logit * target - np.log1p(-clipped))
 
 
-# The same losses as in `unspool.nn.losses`, which gives the reasons.
+# The same as in `unspool.nn.losses`, which explains them.
 LOSSES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "mse": lambda prediction, target: (prediction - target) ** 2,
     "mae": lambda prediction, target: abs(prediction - target),
@@ -54,7 +54,7 @@ def loss_name(name: str) -> str:
 
 
 def step_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:
-    """Errors of steps (B, T), float64: means over features, or the loss of a step."""
+    """Errors of steps (B, T), float64: means over features, or the loss of the step (`BY_STEP`)."""
     values = LOSSES[loss](prediction, target)
     by_step: FloatArray = values.sum(2, dtype=np.float64)
     return by_step if loss in BY_STEP else by_step / values.shape[2]

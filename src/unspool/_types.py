@@ -43,6 +43,7 @@ Part = Literal["model", "encoder"]
 ExportPart = Literal["auto", Part, "detector"]
 SecondInput = Literal["reversed_input", "previous"]
 Per = Literal["sequence", "step"]
+Short = Literal["error", "keep"]
 
 
 def names(literal: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Detectors for tests: small series, small models of every kind, and how they are fitted."""
+"""Small series and small models of every kind for tests of detectors."""
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,11 @@ from unspool import (
 
 QUICK = {"epochs": 1, "steps_per_epoch": 2, "random_state": 0, "verbose": 0}
 WINDOW = 8
-ODD_LENGTHS = (30, 9, 8, 7, 2, 1)  # of series beside a window
+ODD_LENGTHS = (30, 9, 8, 7, 2, 1)  # lengths of series, longer and shorter than a window
 
 
 def waves(steps=90, features=2, seed=0):
-    """A series (T, F) with levels and units of its own for each feature."""
+    """Return a series (T, F) whose features have different levels and units."""
     rng = np.random.default_rng(seed)
     wave = np.sin(np.arange(steps)[:, None] / (2 + np.arange(features) % 5))
     noise = rng.normal(size=(steps, features)) / 10
@@ -41,11 +41,11 @@ def detector(model=None, **parameters):
 
 AUTOENCODERS = {
     "lstm": lambda: LSTMAutoencoder(3, **QUICK),
-    "lstm, one way": lstm,
+    "lstm, unidirectional": lstm,
     "lstm, patches": lambda: lstm(patch_size=3, bidirectional=True),
     "lstm, composite": lambda: lstm(horizon=2),
     "lstm, reads the input": lambda: lstm(decoder="reversed_input"),
-    "lstm, reads what it wrote": lambda: lstm(decoder="state_previous", reverse_target=True),
+    "lstm, reads its previous output": lambda: lstm(decoder="state_previous", reverse_target=True),
     "lstm, flat": lambda: lstm(decoder="flat"),
     "lstm, dense decoder": lambda: lstm(decoder="dense"),
     "lstm, variational": lambda: lstm(kl_weight=0.1),
@@ -58,7 +58,7 @@ AUTOENCODERS = {
     "dense, variational": lambda: DenseAutoencoder(3, kl_weight=0.1, **QUICK),
     "stacked": lambda: StackedAutoencoder(3, hidden_units=(5,), **QUICK),
     "conv": lambda: ConvAutoencoder(3, filters=(2, 2), **QUICK),
-    "conv, without a code": lambda: ConvAutoencoder(None, filters=(2,), **QUICK),
+    "conv, no code": lambda: ConvAutoencoder(None, filters=(2,), **QUICK),
 }
 FORECASTERS = {
     "forecaster": lambda: LSTMForecaster(3, **QUICK),

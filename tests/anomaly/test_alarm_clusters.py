@@ -26,7 +26,7 @@ def test_flagged_steps_less_than_a_gap_apart_are_one_cluster(flags, gap, expecte
 
 
 @pytest.mark.parametrize("gap", [0, 1, 3, 16])
-def test_clusters_above_every_level_are_those_counted_one_by_one(gap):
+def test_cluster_counts_equal_those_found_level_by_level(gap):
     rng = np.random.default_rng(gap)
     scores = [rng.integers(0, 40, size).astype(float) for size in (60, 0, 1, 90)]
     levels, counts = count_clusters_by_level(scores, gap)

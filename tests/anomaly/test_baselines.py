@@ -8,14 +8,14 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 
-from unspool.anomaly import baseline_base
-from unspool.anomaly.baselines import (
+from unspool.anomaly import (
     GlobalZ,
     IsolationForestWindows,
     KMeansAD,
     MovingZ,
     NearestWindow,
     SubPCA,
+    baseline_base,
 )
 from unspool.errors import InputError
 
@@ -23,19 +23,19 @@ RECONSTRUCT = [SubPCA(), KMeansAD(random_state=0), NearestWindow()]
 ALL = [*RECONSTRUCT, IsolationForestWindows(random_state=0), GlobalZ(), MovingZ()]
 
 
-def called(model):
+def class_name(model):
     return type(model).__name__
 
 
 def waves(n=60, w=8, n_features=2, *, seed=0):
-    """Windows of noisy waves."""
+    """Return windows of noisy waves."""
     rng = np.random.default_rng(seed)
     phases = rng.uniform(0, 6, (n, 1, n_features))
     return np.sin(np.arange(w)[:, None] / 2 + phases) + 0.1 * rng.normal(size=(n, w, n_features))
 
 
 def outputs(model, windows):
-    """What a fitted model has to say on windows, whichever method it has."""
+    """Return reconstructions, scores or errors, depending on the methods of the model."""
     if hasattr(model, "reconstruct"):
         return model.reconstruct(windows)
     if hasattr(model, "window_scores"):
@@ -127,7 +127,9 @@ def test_moving_z_equals_a_computation_by_loops(window):
     model = MovingZ(window).fit(windows)
     mean, std = windows.mean(axis=(0, 1)), windows.std(axis=(0, 1))
     series = np.random.default_rng(0).normal(size=(40, 2)).cumsum(axis=0)
-    series[10:25, 0] = 3  # stands still for longer than some windows: its deviation has a floor
+    series[10:25, 0] = (
+        3  # constant for longer than some windows, so the lower limit of the deviation applies
+    )
     before = [mean + std * (-1) ** k for k in range(window)]
     want = []
     for step in series:
@@ -148,7 +150,7 @@ def test_moving_z_is_causal_and_does_not_count_the_step_itself():
     assert b[30] > 1e4
 
 
-@pytest.mark.parametrize("model", ALL, ids=called)
+@pytest.mark.parametrize("model", ALL, ids=class_name)
 @pytest.mark.parametrize(
     "windows",
     [
@@ -180,12 +182,12 @@ def test_constant_windows_leave_sub_pca_no_component():
     np.testing.assert_array_equal(model.reconstruct(np.ones((3, 6, 2))), np.full((3, 6, 2), 0.1))
 
 
-@pytest.mark.parametrize("model", ALL, ids=called)
+@pytest.mark.parametrize("model", ALL, ids=class_name)
 def test_the_size_of_blocks_changes_no_result(model, monkeypatch):
     windows = waves()
     fitted = clone(model).fit(windows)
     want = outputs(fitted, windows)
-    for name in ("baseline_base", "baselines"):
+    for name in ("baseline_base", "z_scores"):
         monkeypatch.setattr(f"unspool.anomaly.{name}.BLOCK", 50)
     np.testing.assert_allclose(outputs(fitted, windows), want, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(outputs(clone(model).fit(windows), windows), want, rtol=1e-9)
@@ -208,7 +210,7 @@ def test_fitted_windows_are_spread_from_the_first_to_the_last():
     assert len(kept) == 999
 
 
-@pytest.mark.parametrize("model", [*RECONSTRUCT, IsolationForestWindows()], ids=called)
+@pytest.mark.parametrize("model", [*RECONSTRUCT, IsolationForestWindows()], ids=class_name)
 def test_fit_reads_at_most_a_fixed_number_of_values(model, monkeypatch):
     taken = []
     sample_rows = baseline_base.sample_rows
@@ -223,7 +225,7 @@ def test_fit_reads_at_most_a_fixed_number_of_values(model, monkeypatch):
     assert taken == [(10_000, (20, 16))]
 
 
-@pytest.mark.parametrize("model", RECONSTRUCT, ids=called)
+@pytest.mark.parametrize("model", RECONSTRUCT, ids=class_name)
 def test_reconstructions_have_the_type_of_the_windows(model):
     windows = waves()
     fitted = clone(model).fit(windows.astype(np.float32))
@@ -236,7 +238,7 @@ def test_reconstructions_have_the_type_of_the_windows(model):
         np.testing.assert_array_equal(single, windows.astype(np.float32))
 
 
-@pytest.mark.parametrize("model", ALL, ids=called)
+@pytest.mark.parametrize("model", ALL, ids=class_name)
 def test_float32_and_whole_numbers_are_computed_in_float64(model):
     for windows in (waves().astype(np.float32), (9 * waves()).astype(int)):
         wide = windows.astype(np.float64)
@@ -246,7 +248,7 @@ def test_float32_and_whole_numbers_are_computed_in_float64(model):
         )
 
 
-@pytest.mark.parametrize("model", ALL, ids=called)
+@pytest.mark.parametrize("model", ALL, ids=class_name)
 def test_windows_are_not_written_to(model):
     windows = waves()
     windows.flags.writeable = False
@@ -258,7 +260,7 @@ def test_windows_are_not_written_to(model):
     outputs(clone(model).fit(view), view)
 
 
-@pytest.mark.parametrize("model", [KMeansAD(4), IsolationForestWindows()], ids=called)
+@pytest.mark.parametrize("model", [KMeansAD(4), IsolationForestWindows()], ids=class_name)
 def test_a_random_state_repeats_a_fit(model):
     one, two, other = (
         outputs(clone(model).set_params(random_state=seed).fit(waves()), waves())
@@ -301,7 +303,7 @@ def test_fit_refuses_parameters_out_of_range(model, text):
     assert str(caught.value).startswith(text)
 
 
-@pytest.mark.parametrize("model", ALL, ids=called)
+@pytest.mark.parametrize("model", ALL, ids=class_name)
 def test_windows_of_a_wrong_shape_type_or_with_nan_are_refused(model):
     def error_of(call, windows):
         with pytest.raises(InputError) as caught:

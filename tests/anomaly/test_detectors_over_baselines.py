@@ -1,4 +1,4 @@
-"""Detectors over simple methods: the same scores, scales and thresholds as over a network."""
+"""Detectors over baselines: the same scores, scales and thresholds as over a network."""
 
 import copy
 import pickle
@@ -10,7 +10,7 @@ from sklearn.base import clone
 from tests.anomaly.detectors import ODD_LENGTHS, WINDOW, detector, waves
 from tests.anomaly.test_scores import mean, trailing_mean, window_at
 from unspool import Sequences
-from unspool.anomaly.baselines import (
+from unspool.anomaly import (
     GlobalZ,
     IsolationForestWindows,
     KMeansAD,
@@ -23,7 +23,7 @@ from unspool.errors import InputError
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.ThresholdWarning")
 X = waves()
 BEATS = waves(360).reshape(30, 12, 2)
-RIVALS = {
+BASELINES = {
     "sub-pca": SubPCA,
     "k-means": lambda: KMeansAD(5),
     "nearest": NearestWindow,
@@ -40,8 +40,8 @@ def score_of(errors, scale):
 
 
 @pytest.mark.parametrize("name", OF_WINDOWS)
-def test_scores_of_windows_are_those_of_the_definition(name):
-    found = detector(RIVALS[name]()).fit(X)
+def test_scores_of_window_baselines_equal_their_definition(name):
+    found = detector(BASELINES[name]()).fit(X)
     rival, scaler = found.model_, found._scaler
     np.testing.assert_allclose(scaler.shift, X[:72].mean(axis=0), rtol=0.1)
 
@@ -55,11 +55,11 @@ def test_scores_of_windows_are_those_of_the_definition(name):
         series, real = waves(steps, seed=steps), min(steps, WINDOW)
         ends = list(range(WINDOW - 1, steps)) or [steps - 1]
         errors = errors_of(np.array([window_at(series, end, WINDOW) for end in ends]))[:, -real:]
-        own = [score_of(one.mean(axis=0), found.scales_["window"]) for one in errors]
+        by_window = [score_of(one.mean(axis=0), found.scales_["window"]) for one in errors]
         covering = [
             [n for n, end in enumerate(ends) if end - real < t <= end] for t in range(steps)
         ]
-        expected = [mean([own[n] for n in covering[t]]) for t in range(steps)]
+        expected = [mean([by_window[n] for n in covering[t]]) for t in range(steps)]
         close = {"rtol": 1e-3, "atol": 1e-4}
         np.testing.assert_allclose(found.anomaly_scores(series, "window"), expected, **close)
         expected = [
@@ -82,13 +82,13 @@ def test_scores_of_windows_are_those_of_the_definition(name):
 
 
 @pytest.mark.parametrize("name", OF_STEPS)
-def test_scores_of_steps_are_those_of_the_definition(name):
-    found = detector(RIVALS[name]()).fit(X)
+def test_scores_of_step_baselines_equal_their_definition(name):
+    found = detector(BASELINES[name]()).fit(X)
     for steps in ODD_LENGTHS:
         series, real = waves(steps, seed=steps), min(steps, WINDOW)
         error = found.model_.step_errors(found._scaler.apply(series))
-        own = [score_of(one, found.scales_["step"]) for one in error]
-        np.testing.assert_allclose(found.anomaly_scores(series, "step"), own, rtol=1e-6)
+        expected = [score_of(one, found.scales_["step"]) for one in error]
+        np.testing.assert_allclose(found.anomaly_scores(series, "step"), expected, rtol=1e-6)
         expected = [
             score_of(
                 trailing_mean(error[max(0, t + 1 - WINDOW) : t + 1], WINDOW),
@@ -97,21 +97,24 @@ def test_scores_of_steps_are_those_of_the_definition(name):
             for t in range(steps)
         ]
         np.testing.assert_allclose(found.anomaly_scores(series, "trailing"), expected, rtol=1e-6)
-        own = [
+        by_window = [
             score_of(error[n : n + real].mean(axis=0), found.scales_["window"])
             for n in range(steps - real + 1)
         ]
         expected = [
-            mean([own[n] for n in range(len(own)) if n <= t < n + real]) for t in range(steps)
+            mean([by_window[n] for n in range(len(by_window)) if n <= t < n + real])
+            for t in range(steps)
         ]
         np.testing.assert_allclose(found.anomaly_scores(series, "window"), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", RIVALS)
-def test_what_is_held_out_is_not_fitted_on(name):
+@pytest.mark.parametrize("name", BASELINES)
+def test_held_out_data_is_not_used_for_fitting(name):
     other = X.copy()
     other[72:] *= 1.5
-    one, two = (detector(clone(RIVALS[name]())).fit(data, calibration=None) for data in (X, other))
+    one, two = (
+        detector(clone(BASELINES[name]())).fit(data, calibration=None) for data in (X, other)
+    )
     assert (one.scales_["window"] != two.scales_["window"]).all()
     windows = np.array([X[i : i + WINDOW] for i in range(20)], np.float32)
     for method in ("reconstruct", "window_scores"):
@@ -123,23 +126,25 @@ def test_what_is_held_out_is_not_fitted_on(name):
         np.testing.assert_array_equal(one.model_.step_errors(X), two.model_.step_errors(X))
 
 
-@pytest.mark.parametrize("name", RIVALS)
-def test_detectors_over_rivals_are_detectors(name):
-    rival = RIVALS[name]()
+@pytest.mark.parametrize("name", BASELINES)
+def test_detectors_over_baselines_are_complete_detectors(name):
+    rival = BASELINES[name]()
     found = detector(rival, contamination=0.1).fit(X)
     assert found.model_ is not rival
     assert not hasattr(rival, "n_features_in_")
     assert set(found.thresholds_) == {"window", "step", "trailing"}
-    again = detector(RIVALS[name](), contamination=0.1).fit(X)  # the detector's seed is theirs
-    for own in (again, pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
-        np.testing.assert_array_equal(own.anomaly_scores(X), found.anomaly_scores(X))
+    refitted = detector(BASELINES[name](), contamination=0.1).fit(
+        X
+    )  # the detector's seed is passed on
+    for copied in (refitted, pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        np.testing.assert_array_equal(copied.anomaly_scores(X), found.anomaly_scores(X))
     assert abs((found.predict(X) == -1).sum() - 9) <= 1
     glitch = X.copy()
     glitch[40] = -1e300
     for kind in found.thresholds_:
         scores = found.anomaly_scores(glitch, kind)
         assert np.isfinite(scores).all()
-        if name != "forest":  # short spikes escape it
+        if name != "forest":  # it misses short spikes
             assert 40 - WINDOW < scores.argmax() < 40 + max(WINDOW, 11)
     if name == "forest":
         assert found.detect(X).contributions is None
@@ -154,9 +159,9 @@ def test_detectors_over_rivals_are_detectors(name):
         found.contents()
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_sequences_of_one_length_are_scored_and_others_refused(name):
-    found = detector(RIVALS[name]()).fit(BEATS)
+    found = detector(BASELINES[name]()).fit(BEATS)
     other = BEATS[:10].copy()
     other[3, 5] += 1000
     for kind in ("window", "step"):
@@ -170,4 +175,4 @@ def test_sequences_of_one_length_are_scored_and_others_refused(name):
         with pytest.raises(InputError, match=r"Expected windows \(N, 12, 2\) as in fit"):
             found.anomaly_scores(BEATS[:, :9])
     with pytest.raises(InputError, match="needs sequences of one length"):
-        detector(RIVALS[name]()).fit(ragged)
+        detector(BASELINES[name]()).fit(ragged)

@@ -27,7 +27,7 @@ def test_means_over_windows_are_worth_one_score_a_window(window):
         assert found == pytest.approx(10_000 / window, rel=0.3)
 
 
-def test_a_few_extreme_scores_do_not_hide_that_the_others_hang_together():
+def test_a_few_extreme_scores_do_not_hide_the_autocorrelation_of_the_others():
     scores = autoregressive(0.8, 5000, 0)
     spoilt = scores.copy()
     spoilt[::1000] = 1e6
@@ -42,14 +42,14 @@ def test_scores_that_alternate_are_worth_no_more_than_their_number():
     ("scores", "expected"),
     [([], 0), ([3], 1), ([1, 2], 2), ([2, 2], 1), ([7] * 500, 1)],
 )
-def test_of_hardly_any_or_equal_scores(scores, expected):
+def test_equal_scores_and_very_few_scores(scores, expected):
     assert n_effective([np.array(scores, float)]) == expected
 
 
-def test_numbers_of_several_series_are_added_up():
+def test_the_sizes_of_several_series_are_added():
     one, other = autoregressive(0.5, 300, 1), autoregressive(0.9, 700, 2)
-    apart = n_effective([one]) + n_effective([other])
-    assert n_effective([one, np.empty(0), other + 100]) == apart
+    total = n_effective([one]) + n_effective([other])
+    assert n_effective([one, np.empty(0), other + 100]) == total
 
 
 @pytest.mark.parametrize(("exceedances", "n"), [(1, 8.5), (1, 1), (3.4, 460.0), (19.9, 1e6)])

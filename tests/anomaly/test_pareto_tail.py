@@ -7,7 +7,7 @@ from unspool.anomaly.pareto_tail import Tail, fit_tail
 
 @pytest.mark.parametrize("shape", [-0.3, 0.0, 0.2, 0.7])
 @pytest.mark.parametrize("scale", [1.0, 1e-6])
-def test_the_most_likely_shape_and_scale_are_those_of_scipy(shape, scale):
+def test_shape_and_scale_equal_those_of_scipy(shape, scale):
     exceedances = stats.genpareto(shape, scale=scale).rvs(400, random_state=3)
     tail = fit_tail(exceedances)
     expected = stats.genpareto.fit(exceedances / scale, floc=0)
@@ -35,7 +35,7 @@ def test_the_tail_of_a_uniform_distribution_ends_at_the_largest():
     assert tail.level(1e-9) == pytest.approx(exceedances.max(), rel=0.01)
 
 
-def test_few_exceedances_and_equal_ones():
+def test_few_exceedances_are_exponential_and_equal_ones_bounded():
     exceedances = stats.genpareto(0.7).rvs(50, random_state=0)
     assert fit_tail(exceedances[1:]) == Tail(0.0, pytest.approx(exceedances[1:].mean()))
     assert fit_tail(exceedances).shape > 0.3

@@ -29,7 +29,9 @@ def test_the_rank_is_that_of_conformal_prediction(n, rate, expected):
     assert conformal_rank(n, rate) == expected
 
 
-@pytest.mark.filterwarnings("ignore::unspool.errors.ThresholdWarning")  # of a memory of 1
+@pytest.mark.filterwarnings(
+    "ignore::unspool.errors.ThresholdWarning"
+)  # the memory of 1 is too short
 @pytest.mark.parametrize(("memory", "held_out"), [(50, 80), (50, 50), (50, 20), (1, 3)])
 @pytest.mark.parametrize("values", ["continuous", "few"])
 def test_the_quantile_of_the_last_scores_by_sorting_them_at_every_step(memory, held_out, values):
@@ -49,7 +51,7 @@ def test_the_quantile_of_the_last_scores_by_sorting_them_at_every_step(memory, h
 
 
 @pytest.mark.parametrize("kind", ["quantile", "pareto", "moving", "alarms"])
-def test_a_score_at_a_time_and_all_at_once_are_the_same_bits(kind):
+def test_one_score_at_a_time_and_all_at_once_are_the_same_bits(kind):
     rng = np.random.default_rng(1)
     calibration, scores = rng.exponential(size=5000), rng.exponential(size=700)
     rate, period = (25, 5000) if kind == "alarms" else (0.05, None)
@@ -60,7 +62,7 @@ def test_a_score_at_a_time_and_all_at_once_are_the_same_bits(kind):
     assert found[0] == threshold.start
 
 
-def test_the_threshold_of_a_step_does_not_know_its_score():
+def test_the_threshold_of_a_step_does_not_depend_on_its_score():
     threshold = moving()
     one, other = np.ones(50), np.ones(50)
     other[20:] = 100
@@ -69,7 +71,7 @@ def test_the_threshold_of_a_step_does_not_know_its_score():
     assert not same[-1]
 
 
-def test_every_series_starts_anew():
+def test_every_series_starts_with_the_calibration_scores():
     threshold = moving()
     scores = np.random.default_rng(5).exponential(size=100)
     first = threshold.over(scores)
@@ -77,7 +79,7 @@ def test_every_series_starts_anew():
     np.testing.assert_array_equal(threshold.over(scores), first)
 
 
-def test_a_state_written_down_in_the_middle_goes_on_with_the_same_bits():
+def test_a_restored_state_continues_with_the_same_bits():
     threshold, scores = moving(), np.random.default_rng(3).exponential(size=400)
     running = threshold.running()
     for one in scores[:150]:
@@ -86,10 +88,10 @@ def test_a_state_written_down_in_the_middle_goes_on_with_the_same_bits():
     text = json.dumps({name: values.tolist() for name, values in state.items()})
     for one in scores[150:]:  # the state is a copy
         running.update(one)
-    again = threshold.running()
-    again.restore({name: np.array(values) for name, values in json.loads(text).items()})
-    assert [again.update(one) for one in scores[150:]] == threshold.over(scores)[150:].tolist()
-    np.testing.assert_array_equal(again.state()["recent"], running.state()["recent"])
+    restored = threshold.running()
+    restored.restore({name: np.array(values) for name, values in json.loads(text).items()})
+    assert [restored.update(one) for one in scores[150:]] == threshold.over(scores)[150:].tolist()
+    np.testing.assert_array_equal(restored.state()["recent"], running.state()["recent"])
 
 
 @pytest.mark.parametrize("quiet", [np.full(100_000, 0.3), np.arange(100_000.0) % 5 < 3])
@@ -147,7 +149,7 @@ def test_a_score_that_is_not_finite_is_refused_and_not_read(kind, bad):
         ),
     ],
 )
-def test_a_state_that_is_none_is_refused(state, message):
+def test_an_invalid_state_is_refused(state, message):
     running = RunningQuantile(0.5, 5, [1.0, 2.0])
     with pytest.raises(InputError, match=message):
         running.restore(state)

@@ -7,8 +7,7 @@ import pytest
 
 from tests.anomaly.detectors import ODD_LENGTHS, WINDOW, detector, lstm, waves
 from unspool import DenseAutoencoder, LSTMForecaster, Sequences
-from unspool.anomaly import model_errors
-from unspool.anomaly.baselines import SubPCA
+from unspool.anomaly import SubPCA, model_errors
 from unspool.anomaly.model_errors import MAX_DISTANCE, nearest_distances
 from unspool.anomaly.scores import MIN_SCALE, overlap_mean, window_counts
 
@@ -17,28 +16,28 @@ pytestmark = pytest.mark.filterwarnings(
 )
 QUICK = {"epochs": 1, "steps_per_epoch": 2, "random_state": 0, "verbose": 0}
 LOSSES = {
-    "mse": lambda apart: apart**2,
+    "mse": lambda d: d**2,
     "mae": abs,
-    "huber": lambda apart: apart**2 / 2 if abs(apart) < 1 else abs(apart) - 0.5,
+    "huber": lambda d: d**2 / 2 if abs(d) < 1 else abs(d) - 0.5,
 }
 
 
 def window_at(series, end, size):
-    """The window (w, F) that ends after step `end`; the first step stands for those before it."""
+    """Return the window (w, F) before step `end`, padded with copies of the first step."""
     return np.array([series[max(0, i)] for i in range(end + 1 - size, end + 1)])
 
 
 def window_errors(model, windows, loss):
-    """Errors (N, w, F) in scaled units, one value at a time."""
-    again, scale = model.reconstruct(windows), model.scaler_.scale
+    """Compute errors (N, w, F) in scaled units, one value at a time."""
+    reconstruction, scale = model.reconstruct(windows), model.scaler_.scale
     errors = np.empty(windows.shape)
     for n, t, f in np.ndindex(*windows.shape):
-        errors[n, t, f] = LOSSES[loss]((again[n, t, f] - windows[n, t, f]) / scale[f])
+        errors[n, t, f] = LOSSES[loss]((reconstruction[n, t, f] - windows[n, t, f]) / scale[f])
     return errors
 
 
 def score_of(errors, scale):
-    """Errors of features become a score."""
+    """Compute a score from the errors of the features."""
     return sum(log(1 + e / (3 * m)) for e, m in zip(errors, scale, strict=True)) / len(scale)
 
 
@@ -47,24 +46,24 @@ def mean(values):
 
 
 def trailing_mean(errors, size):
-    """Of the errors of the last steps of a window, the latest last; a quarter window weighs 1/e."""
+    """Average errors of the last steps; the weight falls to 1 / e in a quarter of a window."""
     weights = [exp(-ago / (size / 4)) for ago in reversed(range(len(errors)))]
     return sum(w * e for w, e in zip(weights, errors, strict=True)) / sum(weights)
 
 
 def by_definition(kind, found, series, size, loss="mse"):
-    """Scores (T,) of a fitted detector over an autoencoder."""
+    """Compute the scores (T,) of a fitted detector over an autoencoder."""
     steps, features = series.shape
     scale = found.scales_[kind]
     ends = range(size - 1, steps) if steps >= size else [steps - 1]
     windows = np.array([window_at(series, end, size) for end in ends])
     errors = window_errors(found.model_, windows, loss)
-    real = min(size, steps)  # what stands before a short series does not count
+    real = min(size, steps)  # padding before a short series is ignored
     error = [[mean(one[-real:, f]) for f in range(features)] for one in errors]
-    own = [score_of(one, scale) for one in error] if kind in ("window", "code") else []
+    by_window = [score_of(one, scale) for one in error] if kind in ("window", "code") else []
     covering = [[n for n, end in enumerate(ends) if end - real < t <= end] for t in range(steps)]
     if kind == "window":
-        return [mean([own[n] for n in covering[t]]) for t in range(steps)]
+        return [mean([by_window[n] for n in covering[t]]) for t in range(steps)]
     if kind == "code":
         codes = found.model_.transform(windows).astype(float)
         near = [min(sqrt(sum((c - k) ** 2)) for k in found.codes_) for c in codes]
@@ -93,17 +92,17 @@ def by_definition(kind, found, series, size, loss="mse"):
 
 
 def forecasts_by_definition(kind, found, series, size, horizon):
-    """Scores (T,) of a fitted detector over a forecaster."""
+    """Compute the scores (T,) of a fitted detector over a forecaster."""
     steps, features = series.shape
     scale, normal = found.model_.scaler_.scale, found.scales_[kind]
     error = np.zeros((steps, features))
     for t in range(1, steps):
-        apart = []
+        squares = []
         for ahead in range(1, min(horizon, t) + 1):
             known = series[max(0, t - ahead + 1 - size) : t - ahead + 1]
             forecast = found.model_._forecasts(Sequences(known[None]))[0, ahead - 1]
-            apart.append(((forecast - series[t]) / scale) ** 2)
-        error[t] = np.mean(apart, axis=0)
+            squares.append(((forecast - series[t]) / scale) ** 2)
+        error[t] = np.mean(squares, axis=0)
         if t < size:  # no larger than those of repeating the step before
             error[t] = np.minimum(error[t], ((series[t] - series[t - 1]) / scale) ** 2)
     real = min(size, steps)
@@ -116,8 +115,13 @@ def forecasts_by_definition(kind, found, series, size, horizon):
             )
             for t in range(steps)
         ]
-    own = [score_of(error[n : n + real].mean(axis=0), normal) for n in range(steps - real + 1)]
-    return [mean([own[n] for n in range(len(own)) if n <= t < n + real]) for t in range(steps)]
+    by_window = [
+        score_of(error[n : n + real].mean(axis=0), normal) for n in range(steps - real + 1)
+    ]
+    return [
+        mean([by_window[n] for n in range(len(by_window)) if n <= t < n + real])
+        for t in range(steps)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -140,26 +144,26 @@ def fitted():
     ("loss", "size", "features"),
     [("mse", WINDOW, 1), ("mse", WINDOW, 3), ("mae", 5, 2), ("huber", 1, 2), ("mse", 3, 38)],
 )
-def test_scores_are_those_of_the_definition(fitted, kind, loss, size, features):
+def test_scores_equal_their_definition(fitted, kind, loss, size, features):
     found = fitted(loss, size, features)
     series = [waves(steps, features, seed=steps) * 1.1 for steps in ODD_LENGTHS]
     scores = found.anomaly_scores(series, kind)
-    for one, own in zip(series, scores, strict=True):
-        assert own.shape == (len(one),)
-        assert own.dtype == np.float64
+    for one, scored in zip(series, scores, strict=True):
+        assert scored.shape == (len(one),)
+        assert scored.dtype == np.float64
         expected = by_definition(kind, found, one, size, loss)
-        np.testing.assert_allclose(own, expected, rtol=2e-4, atol=1e-6)
+        np.testing.assert_allclose(scored, expected, rtol=2e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["window", "step", "trailing"])
 @pytest.mark.parametrize(("horizon", "size"), [(1, 5), (3, 5), (2, 1)])
-def test_scores_of_forecasts_are_those_of_the_definition(kind, horizon, size):
+def test_scores_of_forecasters_equal_their_definition(kind, horizon, size):
     found = detector(LSTMForecaster(3, horizon=horizon, **QUICK), window=size).fit(waves(60))
     for steps in ODD_LENGTHS:
         series = waves(steps, seed=steps) * 1.1
         expected = forecasts_by_definition(kind, found, series, size, horizon)
-        own = found.anomaly_scores(series, kind)
-        np.testing.assert_allclose(own, expected, rtol=2e-4, atol=1e-6)
+        scored = found.anomaly_scores(series, kind)
+        np.testing.assert_allclose(scored, expected, rtol=2e-4, atol=1e-6)
 
 
 def test_the_scale_is_the_mean_error_of_held_out_windows():
@@ -175,10 +179,10 @@ def test_the_scale_is_the_mean_error_of_held_out_windows():
     np.testing.assert_allclose(found.scales_["window"], np.mean(errors, axis=0), rtol=1e-4)
 
 
-def test_windows_of_few_steps_have_normal_errors_of_their_own():
+def test_windows_of_few_steps_have_separate_normal_errors():
     found = detector(lstm(), random_state=0).fit(waves())
     held_out, scale = waves()[72:], found.scales_["trailing"]
-    starts = range(len(held_out) - WINDOW + 1)  # fewer than are taken of a longer part
+    starts = range(len(held_out) - WINDOW + 1)  # a longer part is sampled
     expected = np.empty((WINDOW, 2))
     for steps in range(1, WINDOW + 1):
         windows = [window_at(held_out[i:], steps - 1, WINDOW) for i in starts]
@@ -202,7 +206,7 @@ def test_codes_are_those_of_the_training_windows():
     np.testing.assert_allclose(found.codes_, found.model_.transform(np.array(windows)), atol=1e-6)
 
 
-def test_no_more_codes_are_kept_than_512_from_the_first_window_to_the_last():
+def test_at_most_512_evenly_spaced_codes_are_kept():
     X = waves(1000)
     found = detector().fit(X)
     assert len(found.codes_) == 512
@@ -217,10 +221,10 @@ def test_scores_are_the_means_of_contributions(make):
     for kind in found.thresholds_:
         parts = found.contributions(series, kind)
         scores = found.anomaly_scores(series, "window" if kind == "code" else kind)
-        for own, score in zip(parts, scores, strict=True):
-            assert own.shape == (len(score), 2)
-            np.testing.assert_allclose(own.mean(axis=1), score, atol=1e-12)
-            assert (own >= 0).all()
+        for scored, score in zip(parts, scores, strict=True):
+            assert scored.shape == (len(score), 2)
+            np.testing.assert_allclose(scored.mean(axis=1), score, atol=1e-12)
+            assert (scored >= 0).all()
 
 
 def test_the_feature_at_fault_contributes_most():
@@ -231,21 +235,21 @@ def test_the_feature_at_fault_contributes_most():
         assert found.contributions(X, kind)[40].argmax() == 1
 
 
-def test_other_dtypes_give_the_same_scores(tmp_path):
-    X = np.round(waves() * 4)  # numbers that whole numbers and float32 hold too
+def test_other_dtypes_have_the_same_scores(tmp_path):
+    X = np.round(waves() * 4)  # values that integers and float32 represent exactly
     found = detector().fit(X)
     mapped = np.memmap(tmp_path / "series", np.float64, "w+", shape=X.shape)
     mapped[:] = X
     for kind in found.thresholds_:
         expected = found.anomaly_scores(X, kind)
         for other in (X.astype(np.float32), X.astype(np.int64), mapped, np.asfortranarray(X)):
-            own = found.anomaly_scores(other, kind)
-            assert type(own) is np.ndarray
-            np.testing.assert_array_equal(own, expected)
+            scored = found.anomaly_scores(other, kind)
+            assert type(scored) is np.ndarray
+            np.testing.assert_array_equal(scored, expected)
             assert type(found.contributions(other, kind)) is np.ndarray
 
 
-def test_a_window_knows_nothing_of_the_series_beside_it():
+def test_a_window_never_extends_into_the_next_series():
     found = detector().fit(waves())
     one, other = waves(30, seed=1), waves(40, seed=2) * 5
     for kind in found.thresholds_:
@@ -256,7 +260,7 @@ def test_a_window_knows_nothing_of_the_series_beside_it():
 
 
 @pytest.mark.parametrize("make", [lstm, lambda: LSTMForecaster(3, horizon=2, **QUICK)])
-def test_a_trailing_score_knows_nothing_of_later_steps(make):
+def test_a_trailing_score_does_not_depend_on_later_steps(make):
     found = detector(make()).fit(waves())
     X = waves(30, seed=1)
     later = X.copy()
@@ -286,7 +290,7 @@ def test_a_glitch_of_any_size_has_a_finite_score_that_is_the_highest(make, size)
         assert np.isfinite(found.detect(X, kind).thresholds).all()
 
 
-def test_values_further_away_than_a_limit_count_as_that():
+def test_values_beyond_the_limit_are_clipped():
     found = detector().fit(waves())
     scaler, X = found.model_.scaler_, waves(seed=1)
     X[50] = scaler.shift + 2 * MAX_DISTANCE * scaler.scale
@@ -317,26 +321,26 @@ def test_rounding_in_a_constant_series_is_no_anomaly():
     assert found.anomaly_scores(X + 1).min() > 2
 
 
-def test_a_level_far_from_zero_changes_nothing():
+def test_a_level_far_from_zero_changes_no_score():
     X = waves(features=2)
     near, far = detector().fit(X), detector().fit(X + 1e9)
     found = far.anomaly_scores(X + 1e9)
     np.testing.assert_allclose(found, near.anomaly_scores(X), rtol=1e-3)
 
 
-@pytest.mark.parametrize("apart", [-3, 3])
-def test_a_crossentropy_is_no_measure_outside_0_to_1(apart):
+@pytest.mark.parametrize("shift", [-3, 3])
+def test_a_crossentropy_model_scores_values_outside_0_to_1(shift):
     model = lstm(loss="binary_crossentropy", output_activation="sigmoid", scaling="minmax")
     found = detector(model).fit(waves())
     X = waves(seed=1)
-    X[50:60] += apart * np.ptp(X, axis=0)
+    X[50:60] += shift * np.ptp(X, axis=0)
     for kind in found.thresholds_:
         scores = found.anomaly_scores(X, kind)
         assert np.isfinite(scores).all()
         assert 50 - WINDOW < scores.argmax() < 60 + WINDOW
 
 
-def test_an_overlap_mean_is_that_of_all_windows_that_cover_a_step():
+def test_overlap_mean_averages_all_windows_that_cover_a_step():
     rng = np.random.default_rng(0)
     for steps, size in ((9, 4), (9, 9), (9, 1), (5, 4), (7, 5)):
         n = steps - size + 1
@@ -348,7 +352,7 @@ def test_an_overlap_mean_is_that_of_all_windows_that_cover_a_step():
             np.testing.assert_allclose(found[t], windows[covering].mean(axis=0))
 
 
-def test_distances_are_those_to_the_nearest():
+def test_distances_are_measured_to_the_nearest_code():
     rng = np.random.default_rng(0)
     codes, known = rng.normal(size=(30, 4)), rng.normal(size=(7, 4))
     expected = [min(sqrt(sum((c - k) ** 2)) for k in known) for c in codes]
@@ -356,7 +360,7 @@ def test_distances_are_those_to_the_nearest():
 
 
 @pytest.mark.parametrize("make", [lstm, lambda: LSTMForecaster(3, horizon=2, **QUICK), SubPCA])
-def test_batches_change_nothing(make, monkeypatch):
+def test_the_batch_size_changes_no_score(make, monkeypatch):
     found, X = detector(make()).fit(waves()), waves(60, seed=1)
     expected = [found.anomaly_scores(X, kind) for kind in found.thresholds_]
     monkeypatch.setattr(model_errors, "BATCH_VALUES", 3 * WINDOW * 2)

@@ -42,7 +42,7 @@ def test_peaks_over_threshold_on_known_tails(name, n, rate, within):
 
 
 def test_peaks_over_threshold_extrapolate_beyond_the_largest_score():
-    """One in 10,000, asked of 2,000 scores: the largest of them is exceeded by 5 times as many."""
+    """Fit a rate of 1 in 10,000 to 2,000 scores, whose largest is exceeded at 1 in 2,000."""
     pareto = np.median(true_rates("pareto", stats.expon(), 2000, 1e-4))
     assert pareto == pytest.approx(1e-4, rel=0.3)
     assert np.mean(true_rates("quantile", stats.expon(), 2000, 1e-4)) > 3e-4
@@ -68,7 +68,7 @@ def test_a_moving_threshold_keeps_the_requested_rate(drift):
     threshold = fit_threshold("moving", [scores[:1000]], 0.01, memory=1000)
     alarms = scores[1000:] > threshold.over(scores[1000:])
     assert alarms.mean() == pytest.approx(0.01, rel=0.15)
-    assert alarms[-10_000:].mean() == pytest.approx(0.01, rel=0.15)  # it does not sink
+    assert alarms[-10_000:].mean() == pytest.approx(0.01, rel=0.15)  # the threshold does not sink
     if drift:
         fixed = fit_threshold("quantile", [scores[:1000]], 0.02).level
         assert (scores[-10_000:] > fixed).mean() > 0.1
@@ -120,7 +120,7 @@ def test_the_calibration_scores_have_the_requested_number_of_alarms(gap):
     lower = max(one[one < threshold.level].max() for one in scores)
     assert sum(len(find_clusters(one > lower, gap)) for one in scores) > 60
     pooled = np.concatenate(scores)
-    for level in pooled[pooled > threshold.level]:  # nowhere further up are they more
+    for level in pooled[pooled > threshold.level]:  # no higher level has more clusters
         assert sum(len(find_clusters(one > level, gap)) for one in scores) <= 60
 
 

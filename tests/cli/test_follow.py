@@ -13,7 +13,7 @@ from tests.cli.tables import read_csv
 from unspool.cli import followed_file
 from unspool.cli.followed_file import InterruptBetweenLines
 from unspool.data.files import read_file
-from unspool.runtime.detector import load_detector
+from unspool.runtime import load_detector
 
 
 @pytest.fixture

@@ -118,7 +118,9 @@ def test_a_model_that_cannot_do_it_is_refused(run, model, series, forecaster, he
     )
     done = run("forecast", model, heartbeats)
     assert done.code == 1
-    assert done.err.endswith("This model does not forecast; set `horizon` and fit it again.\n")
+    assert done.err.endswith(
+        "This model was fitted without a forecast; set `horizon` and call `fit` again.\n"
+    )
     done = run("fit", heartbeats, "--kind", "dense", "--horizon", 3, "-o", "never.unspool")
     assert (done.code, done.err) == (
         1,

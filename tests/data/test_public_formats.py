@@ -36,7 +36,8 @@ def test_etth1_has_hourly_dates_and_seven_features(tmp_path):
         "7 columns as features: HUFL, HULL, MUFL, MULL, LUFL, LULL, OT",
     )
     message = (
-        f"{path}: one series of 120 steps; say how to cut it, for example window=96 (--window 96)"
+        f"{path}: the table is one series of 120 steps; cut it into windows, for example with "
+        "window=96 (--window 96)"
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         read_file(path)

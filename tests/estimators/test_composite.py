@@ -398,8 +398,8 @@ def test_bound_decoders_tell_their_bound(decoder):
     assert model.transform(longer).shape == (4, 5)
     assert model.forecast(longer).shape == (4, K, 1)
     assert message(model.inverse_transform, np.zeros((4, 5)), 7) == (
-        "Expected `lengths` of at most 6, as in `fit`, got 7; this decoder is made for sequences "
-        "of bounded length."
+        "Expected `lengths` of at most 6, as in `fit`, got 7; this decoder has layers of a fixed "
+        "number of steps."
     )
     codes = model.transform(longer[:, :4])
     np.testing.assert_allclose(

@@ -315,7 +315,7 @@ def test_merge_needs_windows_and_steps(fitted):
         fitted.reconstruct(X, merge=True)
     with pytest.raises(InputError) as caught:
         fitted.reconstruction_error(X, merge=True)
-    assert str(caught.value) == "`merge` averages errors of steps; it needs per='step'."
+    assert str(caught.value) == "`merge` averages errors of steps; set per='step'."
 
 
 def test_works_in_a_pipeline_and_a_grid_search():
@@ -457,7 +457,7 @@ def test_codes_have_to_fit(fitted):
 def test_codes_and_lengths_are_looked_at(fitted):
     codes = np.zeros((3, 6))
     codes[1, 2] = np.nan
-    with pytest.raises(InputError, match=r"^Expected finite codes, got others in row 1\.$"):
+    with pytest.raises(InputError, match=r"^Codes contain NaN or infinity \(first in row 1\)"):
         fitted.inverse_transform(codes)
     for lengths in ([4, 5], -1, [1.5, 2, 3], [[1], [2], [3]]):
         with pytest.raises(InputError, match=r"^Expected `lengths` as one whole number of"):

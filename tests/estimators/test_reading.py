@@ -185,7 +185,7 @@ def test_a_classifier_scores_labels_in_every_form_that_it_was_fitted_on():
         assert model.score(CUBE, labels) == expected
     with pytest.raises(InputError, match="Expected labels `y` like 0"):
         model.score(CUBE, np.array(["a"] * len(y)))
-    with pytest.raises(InputError, match="`y` must have the shape"):
+    with pytest.raises(InputError, match=r"^`y` must have the shape \(8,\)"):
         model.score(CUBE, y[:-1])
 
 

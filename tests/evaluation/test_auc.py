@@ -1,4 +1,4 @@
-"""Areas under curves are scikit-learn's, and say NaN where there is nothing to measure."""
+"""`auc_pr` and `auc_roc` against scikit-learn, and where they are undefined."""
 
 import math
 

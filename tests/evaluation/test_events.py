@@ -1,4 +1,4 @@
-"""Events from labels, and labels from the windows in which events lie."""
+"""Events from labels, and labels from time windows."""
 
 import datetime
 import json

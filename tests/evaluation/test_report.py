@@ -13,31 +13,31 @@ from unspool.errors import InputError
 from unspool.evaluation import auc_pr, auc_roc, evaluate, vus_pr
 
 
-def by_hand(labels, alarms, gap, steps_per_day):
+def by_loops(labels, alarms, gap, steps_per_day):
     """Compute every number that needs alarms, step by step."""
     found, delays, clusters, false, normal, flagged = 0, [], 0, 0, 0, 0
     n_events = 0
-    for one, its in zip(labels, alarms, strict=True):
-        steps = len(one)
+    for events, flags in zip(labels, alarms, strict=True):
+        steps = len(events)
         groups = []
         for t in range(steps):
-            if its[t]:
+            if flags[t]:
                 if groups and t - groups[-1][-1] in range(1, max(gap, 2)):
                     groups[-1].append(t)
                 else:
                     groups.append([t])
         clusters += len(groups)
-        false += sum(not any(one[t] for t in group) for group in groups)
-        normal += sum(not label for label in one)
-        flagged += sum(bool(its[t] and not one[t]) for t in range(steps))
+        false += sum(not any(events[t] for t in group) for group in groups)
+        normal += sum(not label for label in events)
+        flagged += sum(bool(flags[t] and not events[t]) for t in range(steps))
         for start in range(steps):
-            if not one[start] or (start > 0 and one[start - 1]):
+            if not events[start] or (start > 0 and events[start - 1]):
                 continue
             n_events += 1
             t = start
-            while t < steps and one[t] and not its[t]:
+            while t < steps and events[t] and not flags[t]:
                 t += 1
-            if t < steps and one[t]:
+            if t < steps and events[t]:
                 found += 1
                 [group] = [group for group in groups if t in group]
                 delays.append(0 if group[0] < start else t - start)
@@ -74,7 +74,7 @@ def test_counts_equal_those_of_loops_over_steps(gap):
         labels = [random_flags(rng, n, rng.integers(0, 5), 12) for n in steps]
         alarms = [random_flags(rng, n, rng.integers(0, 9), 4) for n in steps]
         found = evaluate(labels, alarms=alarms, steps_per_day=7, gap=gap)
-        for name, expected in by_hand(labels, alarms, gap, 7).items():
+        for name, expected in by_loops(labels, alarms, gap, 7).items():
             assert getattr(found, name) == pytest.approx(expected, abs=1e-12, nan_ok=True), name
 
 
@@ -107,7 +107,7 @@ def test_the_delay_runs_from_the_start_of_an_event_to_its_first_alarm():
 
 
 def test_one_alarm_in_a_long_event_does_not_flag_the_rest_of_it():
-    """Point adjustment would."""
+    """With point adjustment, one alarm would flag the whole event."""
     labels = np.repeat([0, 1], [100, 900])
     alarms = np.zeros(1000)
     alarms[[50, 500]] = 1
@@ -144,7 +144,7 @@ def test_the_areas_equal_those_of_the_functions():
     rng = np.random.default_rng(0)
     labels = [random_flags(rng, 80, 3, 9) for _ in range(3)]
     scores = [rng.normal(size=80) for _ in range(3)]
-    found = evaluate(labels, scores, [its > 2 for its in scores], buffer=10)
+    found = evaluate(labels, scores, [one > 2 for one in scores], buffer=10)
     assert found.auc_pr == auc_pr(labels, scores)
     assert found.auc_roc == auc_roc(labels, scores)
     assert found.vus_pr == vus_pr(labels, scores, 10) != vus_pr(labels, scores)
@@ -154,7 +154,7 @@ def test_the_areas_equal_those_of_the_functions():
 @pytest.mark.parametrize("label", [0, 1])
 @pytest.mark.parametrize("alarm", [0, 1])
 def test_undefined_numbers_are_nan(label, alarm):
-    """Series that are all normal or one event, with no alarm or nothing else."""
+    """All steps are normal or one event, and all or none are alarms."""
     steps = np.ones(10)
     found = evaluate(label * steps, steps, alarm * steps, steps_per_day=5).as_dict()
     undefined = {name for name, value in found.items() if value != value}

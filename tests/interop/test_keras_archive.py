@@ -73,10 +73,10 @@ def test_members_that_unpack_to_too_many_bytes_are_refused(members, tmp_path, mo
         pack(path, {**members, name: b" " * size}, deflated)
         message = "its config.json has 30,000,000 bytes, expected at most 8,388,608"
         if name != "config.json":
-            message = r"the archive has [\d,]+ bytes and would unpack to [\d,]+, over 200 times"
+            message = r"the archive has [\d,]+ bytes and would unpack to [\d,]+, more than 200"
         cheaply_refused(path, message)
     pack(path, {**members, "model.weights.h5": bytes(70_000_000)}, deflated)
-    cheaply_refused(path, r"the archive has [\d,]+ bytes and would unpack to [\d,]+, over 200")
+    cheaply_refused(path, r"the archive has [\d,]+ bytes and would unpack to [\d,]+, more than 200")
     pack(path, members)
     blob = bytearray(path.read_bytes())
     entry = blob.rindex(b"PK\1\2")  # the size of the weights in the directory
@@ -122,7 +122,7 @@ def test_damaged_or_unusual_archives_are_refused(members, tmp_path):
         file.writestr("config.json", members["config.json"])
         with pytest.warns(UserWarning, match="Duplicate name"):
             file.writestr("config.json", b"{}")
-    refused(path, "the archive holds 'config.json' twice")
+    refused(path, "the archive contains 'config.json' twice")
     pack(path, members, zipfile.ZIP_LZMA)
     refused(path, "'metadata.json' is packed in an unusual way")
 

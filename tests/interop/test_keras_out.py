@@ -364,7 +364,7 @@ def test_keras_uses_torch_unless_another_backend_is_configured(
         (tmp_path / "keras.json").write_text(json.dumps({"backend": file}))
     if not imported:
         monkeypatch.delitem(sys.modules, "keras")
-    monkeypatch.setattr(graph, "optional", lambda *named: named)
+    monkeypatch.setattr(graph, "import_optional", lambda *named: named)
     assert graph.keras_module() == ("keras", "keras")
     assert os.environ.get("KERAS_BACKEND") == backend
 

@@ -375,8 +375,8 @@ def test_the_command_exports_a_detector_by_default(run, tmp_path):
         assert (done.code, done.out, done.err) == (0, "", "")
         export_onnx(detector, tmp_path / "same.onnx", part=part)
         assert (tmp_path / "d.onnx").read_bytes() == (tmp_path / "same.onnx").read_bytes()
-    done = run("export", "--help")
-    assert "auto is detector where MODEL is one" in " ".join(done.out.replace("│", " ").split())
+    text = " ".join(run("export", "--help").out.replace("│", " ").split())
+    assert "auto: detector if MODEL is one, else model" in text
 
 
 @pytest.mark.parametrize("options", [(), ("--part", "detector")])
@@ -384,7 +384,7 @@ def test_the_command_refuses_a_keras_file_of_a_detector(options, run, tmp_path):
     over(randomised(AUTOENCODERS["repeat"])).save(tmp_path / "d.unspool")
     done = run("export", tmp_path / "d.unspool", "-o", tmp_path / "d.keras", *options)
     assert done.code == 1
-    assert "a .keras file holds no detector" in done.err
+    assert "a .keras file cannot hold a detector" in done.err
     assert "--part model" in done.err
     assert [one.name for one in tmp_path.iterdir()] == ["d.unspool"]
 

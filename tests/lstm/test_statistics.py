@@ -15,8 +15,7 @@ from tests.close import assert_close
 from tests.lstm.cases import SERVED, Case, call, draw, expected, split, tensors
 from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.errors import InputError
-from unspool.lstm import BACKENDS, lstm, reference
-from unspool.lstm.backends import compiled
+from unspool.lstm import BACKENDS, lstm, prepared, reference
 from unspool.lstm.pooling import STATISTICS
 from unspool.lstm.prepared import PreparedLayer
 from unspool.nn import LSTM, Cell
@@ -244,21 +243,19 @@ def test_without_gradients_no_state_is_kept(batch):
     assert (FEW.T, batch, FEW.H) not in shapes
 
 
-def test_no_gradient_of_the_states_is_made():
+def test_statistics_need_no_array_of_state_gradients():
     inputs, _, lengths = tensors(FEW)
     more = {"return_sequences": False, "statistics": STATISTICS}
     pooled, *_ = call("compiled", inputs, lengths, FEW, **more)
     records = []
-    as_record = compiled.recurrence.as_record
-    with patch.object(
-        compiled.recurrence, "as_record", lambda args: records.append(args) or as_record(args)
-    ):
+    as_record = prepared.as_record
+    with patch.object(prepared, "as_record", lambda args: records.append(args) or as_record(args)):
         pooled.sum().backward()
     assert records[0].grad_pooled
     assert not records[0].grad_h
 
 
-def test_a_stack_gives_those_of_its_last_layer():
+def test_a_stack_returns_the_statistics_of_its_last_layer():
     torch.manual_seed(0)
     module = LSTM(3, 4, num_layers=2, bidirectional=True, cell=Cell(backend="compiled"))
     x, lengths = torch.randn(6, 9, 3), torch.tensor([9, 0, 1, 4, 9, 2])

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from tests.close import assert_close
-from unspool._losses import LEAST
+from unspool._losses import MIN_PROBABILITY
 from unspool.nn.losses import (
     LOSSES,
     count_values,
@@ -49,7 +49,9 @@ def test_categorical_crossentropy_is_torchs_inside_0_to_1():
 
 
 def test_probabilities_are_clipped_as_in_keras():
-    p = np.array([0.0, 1e-12, 0.5 * LEAST, LEAST, 0.3, 1 - LEAST, 1.0])
+    p = np.array(
+        [0.0, 1e-12, 0.5 * MIN_PROBABILITY, MIN_PROBABILITY, 0.3, 1 - MIN_PROBABILITY, 1.0]
+    )
     cut = np.clip(p, 1e-7, 1 - 1e-7)  # keras.backend.epsilon()
     for t in (0.0, 0.25, 1.0):
         keras = -(t * np.log(cut) + (1 - t) * np.log(1 - cut))

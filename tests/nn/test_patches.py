@@ -11,7 +11,7 @@ from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder, TeacherForcing
 from unspool.nn.losses import LOSSES, masked_sum
 from unspool.nn.patches import lengths_in_patches, patch_positions, patched, unpatched
 from unspool.runtime import patches as runtime
-from unspool.runtime.recurrence import Ragged
+from unspool.runtime.recurrence import BatchLengths
 
 B, T, F, L, P = 5, 7, 2, 6, 3
 LENGTHS = torch.tensor([7, 0, 1, 3, 5])
@@ -55,7 +55,7 @@ def test_a_patch_is_the_concatenation_of_its_steps(size):
     clean = np.nan_to_num(x.numpy())
     np.testing.assert_array_equal(runtime.patched(clean, size), expected)
     order = np.argsort(-LENGTHS.numpy(), kind="stable")
-    batch = runtime.in_patches(Ragged(LENGTHS.numpy()[order], T), size)
+    batch = runtime.in_patches(BatchLengths(LENGTHS.numpy()[order], T), size)
     assert batch.lengths.tolist() == sorted(counted, reverse=True)
     assert batch.steps == -(-T // size)
 

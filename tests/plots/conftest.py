@@ -7,30 +7,30 @@ from unspool.data.convert import as_sequences
 
 @pytest.fixture(autouse=True)
 def _drawn_without_a_screen():
-    """The Agg backend, and no figure left behind for the next test."""
+    """Use the Agg backend, and close all figures after a test."""
     plt.switch_backend("Agg")
     yield
     plt.close("all")
 
 
 class FakeAutoencoder(BaseEstimator):
-    """A fitted estimator that halves its input and keeps what it was asked."""
+    """A fitted estimator that halves its input and stores its inputs."""
 
     def __init__(self):
-        self.asked = []
+        self.inputs = []
 
     def fit(self, X, y=None):
         self.history_ = {"loss": [0.4, 0.2, 0.3]}
         return self
 
     def transform(self, X):
-        """The mean, and the first value, of every sequence, for every feature."""
+        """Return codes of three numbers: means of the first and the last feature."""
         X = as_sequences(X)
         values, lengths = X.take(range(len(X)))
         return (values.sum(axis=1) / lengths[:, None])[:, [0, 0, -1]] * [1, 2, 3]
 
     def reconstruct(self, X):
-        self.asked.append(X)
+        self.inputs.append(X)
         values, lengths = X.take(range(len(X)))
         values = values / 2
         for row, length in zip(values, lengths, strict=True):

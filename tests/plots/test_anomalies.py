@@ -31,7 +31,7 @@ def display(**named):
 
 
 def boxes(ax, color):
-    """Left and right ends of what has been filled with a colour, from bottom to top."""
+    """Return left and right ends of the areas filled with a colour."""
     found = []
     for one in ax.collections:
         if to_rgb(one.get_facecolor()[0]) == to_rgb(color):
@@ -85,7 +85,7 @@ def test_events_are_shaded_and_labelled_anomalies_marked():
     bars = shown.ax_[-1].collections[-1].get_paths()[0].vertices
     top = shown.ax_[-1].get_xaxis_transform().transform(bars)[:, 1].max()
     lowest = shown.ax_[-1].transData.transform([0, SCORES.min()])[1]
-    assert top < lowest  # the bars lie below the score
+    assert top < lowest  # the bars are below the score
 
 
 def test_times_make_an_axis_of_dates():

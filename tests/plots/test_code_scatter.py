@@ -14,8 +14,8 @@ def codes_of(n, dimensions):
     return np.random.default_rng(0).normal(size=(n, dimensions)) * np.arange(1, dimensions + 1)
 
 
-def drawn(ax):
-    """Label, colour and points of every collection."""
+def collections(ax):
+    """Return label, colour and points of every collection."""
     return [
         (one.get_label(), to_hex(one.get_facecolor()[0]), np.asarray(one.get_offsets()))
         for one in ax.collections
@@ -25,7 +25,7 @@ def drawn(ax):
 def test_two_dimensions_are_drawn_as_they_are():
     codes = codes_of(9, 2)
     ax = CodeScatterDisplay(codes).plot().ax_
-    ((_, _, points),) = drawn(ax)
+    ((_, _, points),) = collections(ax)
     np.testing.assert_array_equal(points, codes)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("code, dimension 0", "code, dimension 1")
     assert ax.get_title() == "9 codes"
@@ -34,7 +34,7 @@ def test_two_dimensions_are_drawn_as_they_are():
 
 def test_one_dimension_is_drawn_over_the_sequences():
     ax = CodeScatterDisplay([[0.5], [0.1]]).plot().ax_
-    ((_, _, points),) = drawn(ax)
+    ((_, _, points),) = collections(ax)
     assert points.tolist() == [[0, 0.5], [1, 0.1]]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("sequence index", "code")
 
@@ -42,7 +42,7 @@ def test_one_dimension_is_drawn_over_the_sequences():
 def test_more_dimensions_are_drawn_in_the_plane_of_most_variance():
     codes = codes_of(50, 6)
     display = CodeScatterDisplay(codes).plot()
-    ((_, _, points),) = drawn(display.ax_)
+    ((_, _, points),) = collections(display.ax_)
     _, singular, axes = np.linalg.svd(codes - codes.mean(axis=0), full_matrices=False)
     expected = (codes - codes.mean(axis=0)) @ axes[:2].T
     np.testing.assert_allclose(np.abs(points), np.abs(expected), rtol=1e-8)
@@ -74,7 +74,7 @@ def test_labels_of_any_type_are_classes_in_their_order(y, classes):
     codes = codes_of(4, 2)
     display = CodeScatterDisplay(codes, y).plot()
     assert display.classes == classes
-    groups = drawn(display.ax_)
+    groups = collections(display.ax_)
     names = [str(one) for one in y]
     for name, (_, _, points) in zip(classes, groups, strict=True):
         np.testing.assert_array_equal(points, codes[[one == name for one in names]])
@@ -88,7 +88,7 @@ def test_no_two_classes_look_the_same():
     y = np.arange(50) % 25
     ax = CodeScatterDisplay(codes_of(50, 2), y).plot().ax_
     shapes = [one.get_paths()[0].vertices.tobytes() for one in ax.collections]
-    looks = {(color, shape) for (_, color, _), shape in zip(drawn(ax), shapes, strict=True)}
+    looks = {(color, shape) for (_, color, _), shape in zip(collections(ax), shapes, strict=True)}
     assert len(looks) == 25
 
 
@@ -103,7 +103,7 @@ def test_from_estimator_encodes_and_colours(autoencoder):
     display = CodeScatterDisplay.from_estimator(autoencoder, windows, list("aabbab"), marker="x")
     np.testing.assert_allclose(display.codes, np.outer(np.arange(6) + 1.5, [1, 2, 3]))
     assert display.axis_names[0] == "principal component 1 (100% of the variance)"
-    assert [len(points) for _, _, points in drawn(display.ax_)] == [3, 3]
+    assert [len(points) for _, _, points in collections(display.ax_)] == [3, 3]
 
 
 def test_drawing_onto_given_axes_opens_no_figure():
@@ -120,8 +120,8 @@ def test_the_legend_is_never_outside_of_the_figure(layout):
     legend = CodeScatterDisplay(codes_of(5, 3), list("abcab")).plot(ax).ax_.get_legend()
     figure.canvas.draw()
     assert figure.bbox.x1 >= legend.get_window_extent().x1
-    beside = legend.get_window_extent().x0 >= ax.get_window_extent().x1
-    assert beside == (layout == "constrained")
+    outside = legend.get_window_extent().x0 >= ax.get_window_extent().x1
+    assert outside == (layout == "constrained")
 
 
 @pytest.mark.parametrize(

@@ -65,11 +65,11 @@ def test_from_estimator_encodes_the_windows(autoencoder):
 
 
 def test_frames_are_passed_to_the_estimator_unchanged(autoencoder):
-    transform, asked = autoencoder.transform, []
-    autoencoder.transform = lambda X: asked.append(X) or pd.DataFrame(transform(X))
+    transform, inputs = autoencoder.transform, []
+    autoencoder.transform = lambda X: inputs.append(X) or pd.DataFrame(transform(X))
     X = pd.DataFrame(np.ones((4, 5)))
     display = CodeTraceDisplay.from_estimator(autoencoder, X, start=[1, 2, 3, 4])
-    assert asked[0] is X  # a frame stays one: its columns are checked against those of `fit`
+    assert inputs[0] is X  # the estimator checks the columns of a frame
     np.testing.assert_allclose(display.codes, [[1, 2, 3]] * 4)
     assert display.start.tolist() == [1, 2, 3, 4]
 
@@ -88,8 +88,8 @@ def test_the_legend_is_never_outside_of_the_figure(layout):
     legend = CodeTraceDisplay(codes_of(5, 3)).plot(ax).ax_.get_legend()
     figure.canvas.draw()
     assert figure.bbox.x1 >= legend.get_window_extent().x1
-    beside = legend.get_window_extent().x0 >= ax.get_window_extent().x1
-    assert beside == (layout == "constrained")
+    outside = legend.get_window_extent().x0 >= ax.get_window_extent().x1
+    assert outside == (layout == "constrained")
 
 
 @pytest.mark.parametrize(

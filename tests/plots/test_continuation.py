@@ -15,17 +15,17 @@ LENGTHS = [4, 9, 1, 6, 0, 7, 3]
 
 
 class Repeats(BaseEstimator):
-    """Forecasts the sum of a sequence, K times, and keeps what it was asked."""
+    """Forecasts the sum of a sequence, K times, and stores its inputs."""
 
     def __init__(self, horizon=3):
         self.horizon = horizon
 
     def fit(self, X=None):
-        self.asked_ = []
+        self.inputs_ = []
         return self
 
     def forecast(self, X):
-        self.asked_.append(X)
+        self.inputs_.append(X)
         source = as_sequences(X)
         values, _ = source.take(range(len(source)))
         return np.repeat(values.sum(axis=1)[:, None], self.horizon, axis=1)
@@ -48,7 +48,7 @@ def error_of(call, *args, **kwargs):
 
 
 def curves(panel):
-    """What is drawn by its label, but for the mark of the last step read."""
+    """Return the lines by label, without the vertical line at step 0."""
     return {
         line.get_label(): (list(line.get_xdata()), list(line.get_ydata()))
         for line in panel.get_lines()
@@ -106,7 +106,7 @@ def test_five_evenly_spaced_sequences_are_forecast_and_shown():
     model = Repeats(1).fit()
     display = ContinuationDisplay.from_estimator(model, X, X[:, 0])
     assert display.names == [0, 25, 50, 74, 99]
-    assert [one[0, 0] for one in model.asked_[0]] == [0, 100, 200, 296, 396]
+    assert [one[0, 0] for one in model.inputs_[0]] == [0, 100, 200, 296, 396]
     np.testing.assert_array_equal(display.truths[:, 0, 0], X[display.names, 0])
     display = ContinuationDisplay.from_estimator(model, X, n_sequences=2)
     assert display.names == [0, 99]

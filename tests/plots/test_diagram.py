@@ -34,7 +34,7 @@ def texts(ax):
 
 
 def boxes(ax):
-    """Boxes of layers, input and code: those with an edge. (x of the middle, bottom, top)."""
+    """Return (x of the middle, bottom, top) of the boxes with an edge: layers, input and code."""
     drawn = [p for p in ax.patches if isinstance(p, FancyBboxPatch) and p.get_edgecolor()[3]]
     return [(b.get_x() + b.get_width() / 2, b.get_y(), b.get_y() + b.get_height()) for b in drawn]
 
@@ -44,7 +44,7 @@ def panels(ax):
 
 
 def arrows(ax):
-    """The corners of each arrow, and whether it is dashed."""
+    """Return the corners of each arrow, and whether it is dashed."""
     drawn = [patch for patch in ax.patches if isinstance(patch, FancyArrowPatch)]
     return [(a._path_original.vertices.tolist(), a.get_linestyle() != "solid") for a in drawn]
 

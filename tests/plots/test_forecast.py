@@ -13,7 +13,7 @@ from unspool.plots import ForecastByStepDisplay, ForecastDisplay
 
 
 class SumSoFar(BaseEstimator):
-    """Forecasts, k steps ahead, the sum of a sequence plus k, and keeps the lengths it read."""
+    """Forecasts the sum of a sequence plus k for step k, and stores the lengths it read."""
 
     def __init__(self, horizon=1, axes=3):
         self.horizon, self.axes = horizon, axes
@@ -138,7 +138,7 @@ def test_many_steps_have_a_colour_bar_that_counts_from_one():
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_from_estimator_forecasts_after_every_step_read(axes):
     X = np.random.default_rng(0).normal(size=(6, 4))
-    X[2, 3:] = np.nan  # a sequence of three steps has nothing more to read
+    X[2, 3:] = np.nan  # a sequence of three steps
     y = np.arange(6.0)
     model = SumSoFar(axes=axes).fit()
     display = ForecastByStepDisplay.from_estimator(model, X, y, linewidth=7)

@@ -13,17 +13,17 @@ from unspool.plots import ImagesDisplay
 
 
 class Halves(BaseEstimator):
-    """Halves images of any shape, and keeps what it was asked."""
+    """Halves images of any shape, and stores its inputs."""
 
     def fit(self, X=None):
-        self.asked_ = []
+        self.inputs_ = []
         return self
 
     def transform(self, X):
         return X
 
     def reconstruct(self, X):
-        self.asked_.append(X)
+        self.inputs_.append(X)
         return (X.values if isinstance(X, Sequences) else np.asarray(X)) / 2
 
 
@@ -39,7 +39,7 @@ def error_of(call, *args, **kwargs):
 
 
 def places(display, rows, columns, size, gap=1):
-    """The drawn sheet, cut into its images; what is between them."""
+    """Return the images cut from the drawn sheet, and the values between them."""
     (drawn,) = display.ax_.images
     sheet = np.ma.filled(np.ma.asarray(drawn.get_array(), float), np.nan)
     height, width = size
@@ -99,8 +99,8 @@ def test_the_scale_is_shared_or_separate_for_each_image():
     images = np.array([[[[0.0, 1.0]], [[2.0, 6.0]]]])
     got, _ = places(ImagesDisplay(images).plot(), 1, 2, (1, 2))
     np.testing.assert_array_equal(got, images)
-    own, _ = places(ImagesDisplay(images, shared_scale=False).plot(), 1, 2, (1, 2))
-    np.testing.assert_array_equal(own, [[[[0, 1]], [[0, 1]]]])
+    scaled, _ = places(ImagesDisplay(images, shared_scale=False).plot(), 1, 2, (1, 2))
+    np.testing.assert_array_equal(scaled, [[[[0, 1]], [[0, 1]]]])
     flat, _ = places(
         ImagesDisplay(np.full((1, 1, 2, 2), 7.0), shared_scale=False).plot(), 1, 1, (2, 2)
     )
@@ -131,8 +131,8 @@ def test_only_the_images_shown_are_reconstructed(shape, options):
     model, X = Halves().fit(), images_of(*shape)
     display = ImagesDisplay.from_estimator(model, X, n_images=3, **options)
     chosen = X[[0, 10, 19]]  # 9.5 is rounded to even
-    (asked,) = model.asked_
-    np.testing.assert_array_equal(asked, chosen)
+    (inputs,) = model.inputs_
+    np.testing.assert_array_equal(inputs, chosen)
     size = options.get("image_shape", (4, 4))
     expected = chosen.reshape(3, *size)
     np.testing.assert_array_equal(display.images, [expected, expected / 2])
@@ -157,7 +157,7 @@ def test_sequences_frames_and_lists_are_read():
     frame = pd.DataFrame(X)
     display = ImagesDisplay.from_estimator(model, frame, [4, 1])
     np.testing.assert_allclose(display.images, expected)
-    assert model.asked_[-1].index.tolist() == [4, 1]  # a frame goes to the estimator as a frame
+    assert model.inputs_[-1].index.tolist() == [4, 1]  # the estimator receives a frame
 
 
 def test_weights_of_units_are_images_with_separate_scales():
@@ -166,8 +166,8 @@ def test_weights_of_units_are_images_with_separate_scales():
     got, _ = places(display, 3, 4, (3, 4))
     for unit, image in enumerate(got.reshape(12, 12)):
         if unit < 10:
-            own = weights[unit]
-            np.testing.assert_allclose(image, (own - own.min()) / (own.max() - own.min()))
+            expected = weights[unit]
+            np.testing.assert_allclose(image, (expected - expected.min()) / np.ptp(expected))
         else:
             assert np.isnan(image).all()
 

@@ -51,9 +51,9 @@ def test_five_evenly_spaced_sequences_are_reconstructed_and_shown(autoencoder):
     windows = Windows(np.arange(20_000.0), 4)
     display = ReconstructionDisplay.from_estimator(autoencoder, windows)
     assert display.names == [0, 4999, 9998, 14997, 19996]
-    (asked,) = autoencoder.asked
-    assert len(asked) == 5
-    assert [one[0, 0] for one in asked] == display.names
+    (inputs,) = autoencoder.inputs
+    assert len(inputs) == 5
+    assert [one[0, 0] for one in inputs] == display.names
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_five_evenly_spaced_sequences_are_reconstructed_and_shown(autoencoder):
 )
 def test_the_chosen_sequences_are_titled_with_their_index(autoencoder, indices, shown):
     display = ReconstructionDisplay.from_estimator(autoencoder, ragged(), indices)
-    assert len(autoencoder.asked[0]) == len(shown)
+    assert len(autoencoder.inputs[0]) == len(shown)
     for panel, number in zip(display.ax_[:, 0], shown, strict=True):
         np.testing.assert_array_equal(panel.get_lines()[0].get_ydata(), ragged()[number][:, 0])
         error = np.mean((ragged()[number] / 2) ** 2)

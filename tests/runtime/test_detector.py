@@ -91,8 +91,8 @@ def test_it_reads_all_forms_and_says_what_it_is():
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (X[:, :1], "Expected 2 features, as in `fit`, got 1"),
-        ([X[:, :1]], "Expected 2 features, as in `fit`, got 1"),
+        (X[:, :1], "X has 1 features, but AnomalyDetector is expecting 2"),
+        ([X[:, :1]], "X has 1 features, but AnomalyDetector is expecting 2"),
         (
             pd.DataFrame(X, columns=["b", "a"]),
             "Expected the features a, b, in this order, got b, a",
@@ -184,7 +184,7 @@ def test_a_state_is_a_copy():
     assert [one[:3] for one in run(stream, X[30:50])] == [one[:3] for one in later]
 
 
-@pytest.mark.parametrize("name", ["lstm, one way", "dense", "forecaster, 3 steps"])
+@pytest.mark.parametrize("name", ["lstm, unidirectional", "dense", "forecaster, 3 steps"])
 def test_a_stream_takes_no_more_memory_with_time(name, fitted):
     stream = fitted(name).stream()
     steps = waves(3000, seed=2)
@@ -249,11 +249,11 @@ def test_a_score_that_is_not_finite_is_refused_and_changes_nothing():
     stream = detector(threshold="moving").fit(X).stream()
     run(stream, X[:20])
     before = stream.state()
-    network = stream._errors._reconstructed
-    stream._errors._reconstructed = lambda x, batch: network(x, batch) * np.nan
+    reconstruct = stream._errors._reconstruct
+    stream._errors._reconstruct = lambda x, batch: reconstruct(x, batch) * np.nan
     with pytest.raises(InputError, match="finite score"):
         stream.update(X[20])
-    stream._errors._reconstructed = network
+    stream._errors._reconstruct = reconstruct
     for name, value in stream.state().items():
         np.testing.assert_array_equal(value, before[name])
 
@@ -339,7 +339,7 @@ def test_a_state_of_forecasts_is_looked_at(spoil, fitted):
 
 def test_streams_are_for_series_and_each_is_its_own():
     found = detector(lstm()).fit(BEATS)
-    with pytest.raises(InputError, match="scores whole sequences, and no series step by step"):
+    with pytest.raises(InputError, match="was fitted on sequences and cannot score a series"):
         found.stream()
     found = detector(lstm()).fit(X)
     one, two = found.stream(), found.stream()
@@ -405,3 +405,18 @@ for i in range(3):
         detector.anomaly_scores([series, series[:3]], kind)
 print(json.dumps([whole, streamed, [name for name in {HEAVY!r} if name in sys.modules]]))
 """
+
+
+def test_methods_have_the_names_and_the_results_of_the_estimator(fitted):
+    found = fitted("lstm")
+    light, data = Detector(found.contents()), waves(70, seed=9)
+    assert light.offset_ == found.offset_
+    for method in ("score_samples", "decision_function", "contributions"):
+        np.testing.assert_allclose(
+            getattr(light, method)(data), getattr(found, method)(data), **CLOSE
+        )
+    assert set(np.unique(found.predict(data))) <= {-1, 1}
+    np.testing.assert_array_equal(light.predict(data), found.predict(data))
+    several = light.predict([data, data[:50]])
+    assert [len(one) for one in several] == [70, 50]
+    np.testing.assert_array_equal(several[0], light.predict(data))

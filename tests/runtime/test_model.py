@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 
 from tests.trained import (
     ALL,
@@ -99,7 +100,9 @@ def test_features_beside_the_code(name, scales, pairs):
     trained = getattr(trained, "autoencoder_", trained)
     if not hasattr(trained, "features"):
         for call in (partial(model.features, ALL[name].X), model.feature_names):
-            with pytest.raises(InputError, match="Features are statistics of an LSTM encoder's"):
+            with pytest.raises(
+                InputError, match="Features are statistics of the states of an LSTM encoder"
+            ):
                 call(scales=scales)
         return
     got = model.features(ALL[name].X, scales=scales)
@@ -122,11 +125,11 @@ def test_features_of_sequences_with_lengths_beside_them(pairs):
 def test_codes_are_unwound(name, pairs):
     trained, model = pairs(name)
     codes = trained.transform(ALL[name].X)
-    if model.decoders["reconstruction"].needs_input:
+    if model._network.decoders["reconstruction"].needs_input:
         with pytest.raises(InputError, match="codes alone cannot be decoded"):
             model.decode(codes)
         return
-    most = model.decoders["reconstruction"].max_steps
+    most = model._network.decoders["reconstruction"].max_steps
     for lengths in (None, np.arange(len(codes)) % (3 if most is None else min(most, 2) + 1)):
         if lengths is not None and "images" in name:
             for unwind in (trained.inverse_transform, model.decode):
@@ -156,7 +159,7 @@ def test_a_list_is_read_as_well(pairs):
 def test_many_sequences_go_in_batches(pairs, monkeypatch):
     _, model = pairs("repeat, both ways, two layers")
     whole = model.reconstruct(RAGGED)
-    monkeypatch.setattr("unspool.runtime.model.BATCH", 4)
+    monkeypatch.setattr("unspool.runtime.network.BATCH", 4)
     close("reconstruction", whole, model.reconstruct(RAGGED), 1e-6)
 
 
@@ -195,7 +198,7 @@ def test_a_file_is_read(pairs, tmp_path):
     np.testing.assert_array_equal(encoder.encode(LONG), model.encode(LONG))
     assert repr(encoder) == "Model(LSTMAutoencoder, 3 features, codes of 5)"
     for call in (encoder.reconstruct, encoder.forecast, encoder.score):
-        with pytest.raises(InputError, match="it holds an encoder alone"):
+        with pytest.raises(InputError, match="it has an encoder alone"):
             call(LONG)
 
 
@@ -210,11 +213,11 @@ WRONG = {
     ),
     "forecast": (
         lambda model: model.forecast(RAGGED),
-        "This model has no decoder for a forecast, it holds reconstruction.",
+        "This LSTMAutoencoder has no decoder for a forecast; it has reconstruction.",
     ),
     "classes": (
         lambda model: model.predict_proba(RAGGED),
-        "This model is no classifier but of LSTMAutoencoder.",
+        "`predict_proba` needs an EncoderClassifier, but this model is of class LSTMAutoencoder.",
     ),
     "per": (
         lambda model: model.reconstruction_error(RAGGED, per="steps"),
@@ -371,7 +374,7 @@ def test_several_threads_may_use_one_model(pairs):
 def test_a_model_keeps_its_weights_when_the_estimator_changes(name):
     trained, X = ALL[name].fit(), ALL[name].X
     model = runtime.Model(trained.contents())
-    calls = [model.encode, model.reconstruct if model.head is None else model.predict_proba]
+    calls = [model.encode, model.reconstruct if model.classes is None else model.predict_proba]
     before = [call(X) for call in calls]
     for weight in trained.module_.parameters():
         weight.data += 1
@@ -398,33 +401,37 @@ def test_memory_is_bounded_by_what_steps_become(pairs, monkeypatch):
     many = runtime.Model(replace(ALL["images"], make=convolved).fit().contents())
     features = partial(wide.features, scales=(300,))
     for call, X, factor in [
-        (wide.reconstruct, sequences, 8),
+        (wide.reconstruct, sequences, 7),
         (many.reconstruct, images(60), 8),
         (features, sequences[:, :10], 2),
     ]:
-        monkeypatch.setattr("unspool.runtime.model.BATCH_VALUES", 1 << 30)
+        monkeypatch.setattr("unspool.runtime.network.BATCH_VALUES", 1 << 30)
         unbounded = peak(call, X)
-        monkeypatch.setattr("unspool.runtime.model.BATCH_VALUES", 1 << 16)
+        monkeypatch.setattr("unspool.runtime.network.BATCH_VALUES", 1 << 16)
         assert peak(call, X) < unbounded / factor
 
 
 def test_values_that_float32_cannot_hold_are_refused_at_the_door(pairs):
     _, model = pairs("repeat")
     message = (
-        "Expected values of less than 3.4e+38 after scaling, which is all that float32 can hold, "
-        "got up to 1.0e+300 before; look for outliers, or divide the data."
+        "Expected values below 3.4e+38 after scaling, the largest number of float32, got up to "
+        "1.0e+300 before scaling; remove outliers, or divide the data."
     )
     raises(message, model.encode, np.full((1, 2, FEATURES), 1e300))
     stream = model.stream()
     raises(message, stream.push, [1, 1e300, 0])
     assert not np.any(stream.state)
-    raises("Expected finite codes, got others in row 1.", model.decode, [[0] * 5, [1e300] * 5])
+    raises(
+        "Codes contain NaN or infinity (first in row 1); leave such rows out.",
+        model.decode,
+        [[0] * 5, [1e300] * 5],
+    )
 
 
 def test_labels_that_are_not_like_those_of_fit_are_no_score_of_zero(pairs):
     for name, given, kind in [
-        ("classifier, lstm", [0] * len(RAGGED), "'a', as in `fit`, got others like 0."),
-        ("classifier, dense", ["0"] * 20, "0, as in `fit`, got others like '0'."),
+        ("classifier, lstm", [0] * len(RAGGED), "'a', as in `fit`, got labels like 0."),
+        ("classifier, dense", ["0"] * 20, "0, as in `fit`, got labels like '0'."),
     ]:
         _, model = pairs(name)
         raises(f"Expected labels `y` like {kind}", model.score, ALL[name].X, given)
@@ -439,7 +446,12 @@ def test_a_future_that_is_unknown_or_no_number_has_no_score(pairs):
     _, model = pairs("forecaster of tables")
     y = rows(features=4)
     y[2, 1] = np.nan
-    raises("Expected finite numbers in `y`, got others.", model.score, rows(), y)
+    raises(
+        "`y` contains NaN or infinity (first at index 2); fill it or drop the sequence.",
+        model.score,
+        rows(),
+        y,
+    )
     raises(
         (
             "Expected real numbers in `y`, got dtype <U1; convert text to numbers with "
@@ -459,3 +471,30 @@ def test_a_file_without_a_loss_is_a_damaged_one(tmp_path):
     model_file.write(tmp_path / "m", replace(contents, parameters=parameters))
     with pytest.raises(ModelFileError, match=r"does not hold a usable model: .*`loss`"):
         runtime.load(tmp_path / "m")
+
+
+def test_methods_have_the_names_of_the_estimators_too(pairs):
+    _, model = pairs("repeat")
+    codes = model.encode(RAGGED)
+    np.testing.assert_array_equal(model.transform(RAGGED), codes)
+    np.testing.assert_array_equal(model.inverse_transform(codes), model.decode(codes))
+    assert model.classes_ is model.classes is None
+    _, model = pairs("classifier, lstm")
+    assert model.classes_.tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_method_of_an_estimator_that_needs_no_torch_is_there(name, pairs):
+    trained, model = pairs(name)
+    by_training = {"fit", "fit_transform", "save", "contents", "from_contents"}
+    random = {"generate"}  # draws with PyTorch
+    inspection = {"feature_maps", "forecast_by_step"}
+    of_sklearn = {name for name in dir(BaseEstimator) if not name.startswith("_")}
+    of_sklearn |= {"set_output", "get_feature_names_out"}
+    left_out = by_training | random | inspection | of_sklearn
+    methods = {
+        method
+        for method in dir(type(trained))
+        if not method.startswith(("_", "set_")) and callable(getattr(type(trained), method))
+    }
+    assert {method for method in methods - left_out if not hasattr(model, method)} == set()

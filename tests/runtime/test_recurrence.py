@@ -7,7 +7,7 @@ from tests.close import assert_close
 from unspool.blueprint import Layers
 from unspool.lstm import reference
 from unspool.runtime import recurrence
-from unspool.runtime.recurrence import LSTM, Ragged
+from unspool.runtime.recurrence import LSTM, BatchLengths
 
 # A vector, and a long one; a few; a stack of small products; a product that OpenBLAS may share.
 SIZES = {"one": (5, 1), "wide": (256, 1), "few": (5, 7), "stacked": (32, 100), "large": (96, 96)}
@@ -21,7 +21,7 @@ def test_states_are_those_of_the_reference(size, directions, cell):
     rng = np.random.default_rng(0)
     plan = Layers(3, units, 1, directions == 2, 2, *cell)
     work = 4 * units * (units + 4) * batch
-    kind = (work > recurrence.ALONE) + (work >= recurrence.TOGETHER)
+    kind = (work > recurrence.ONE_THREAD_WORK) + (work >= recurrence.MANY_THREADS_WORK)
     assert kind == {"one": 0, "wide": 1, "few": 0, "stacked": 1, "large": 2}[size]
     weights = {
         name: np.float32(rng.normal(size=shape) / np.sqrt(units)) for name, shape in plan.weights()
@@ -31,7 +31,7 @@ def test_states_are_those_of_the_reference(size, directions, cell):
     x = rng.normal(size=(batch, 6, 3)).astype(np.float32)
     context = rng.normal(size=(batch, 2)).astype(np.float32)
     states, (h, c) = LSTM(plan, weights)(
-        np.ascontiguousarray(x.transpose(1, 2, 0)), Ragged(lengths, 6), context=context.T
+        np.ascontiguousarray(x.transpose(1, 2, 0)), BatchLengths(lengths, 6), context=context.T
     )
     for half in range(directions):
         named = {

@@ -65,7 +65,7 @@ def test_a_normalising_model_knows_as_many_steps_as_the_longest_sequence_had(nam
         np.testing.assert_allclose(codes, model.encode(known), rtol=1e-5, atol=1e-6)
         expected = model.forecast(known)
         np.testing.assert_allclose(stream.forecast(), expected, rtol=1e-5, atol=1e-4)
-        if "quantiles" in model.decoders:
+        if "quantiles" in model._network.decoders:
             expected = model.predict_quantiles(known)
             np.testing.assert_allclose(stream.quantiles(), expected, rtol=1e-5, atol=1e-4)
         else:
@@ -102,7 +102,7 @@ def test_the_state_is_that_of_the_layers(models):
         stream.push(step)
     h, c = stream.state
     np.testing.assert_allclose(
-        model.encoder.code(h[-1:]), model.encode(SERIES[None]), rtol=1e-5, atol=1e-6
+        model._network.encoder.code(h[-1:]), model.encode(SERIES[None]), rtol=1e-5, atol=1e-6
     )
     assert not np.allclose(h, c)
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_streamed(models):
     for name in ("repeat", "forecaster, reversed_input"):
         stream = models(name).stream()
         stream.push(SERIES[0])
-        with pytest.raises(InputError, match="This model has no forecast made of the code alone"):
+        with pytest.raises(InputError, match="This model does not forecast from the code alone"):
             stream.forecast()
     with pytest.raises(InputError, match="`series` must be a whole number of at least 1 or None"):
         models("repeat").stream(series=0)

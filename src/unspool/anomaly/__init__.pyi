@@ -1,7 +1,5 @@
-from .baselines import GlobalZ as GlobalZ
 from .baselines import IsolationForestWindows as IsolationForestWindows
 from .baselines import KMeansAD as KMeansAD
-from .baselines import MovingZ as MovingZ
 from .baselines import NearestWindow as NearestWindow
 from .baselines import SubPCA as SubPCA
 from .detection import Detection as Detection
@@ -17,5 +15,7 @@ from .threshold_kinds import ParetoThreshold as ParetoThreshold
 from .threshold_kinds import QuantileThreshold as QuantileThreshold
 from .threshold_kinds import Threshold as Threshold
 from .thresholds import fit_threshold as fit_threshold
+from .z_scores import GlobalZ as GlobalZ
+from .z_scores import MovingZ as MovingZ
 
 __all__: list[str]

@@ -256,7 +256,7 @@ def forecast_errors(
 
 
 def baseline_errors(baseline: Any, scaler: Scaler) -> WindowErrors | StepErrors:
-    """Return the errors of a baseline; see `unspool.anomaly.baselines`.
+    """Return the errors of a baseline; see `baselines` and `z_scores`.
 
     If a baseline computes only one score for a window, that is the error of every feature.
     """

@@ -148,7 +148,7 @@ def fit_without_warning(
 def _pareto(
     pooled: FloatArray, rate: float, sizes: tuple[int, float], quantile: float
 ) -> ParetoThreshold:
-    """Fit the tail of sorted scores. If `rate` lies below the tail, use the quantile."""
+    """Fit the tail of sorted scores. If the quantile lies below the tail, return the quantile."""
     n = len(pooled)
     start = float(pooled[math.ceil(TAIL * n) - 1])
     above = pooled[pooled > start] - start

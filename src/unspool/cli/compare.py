@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
+from unspool import anomaly
 from unspool._terminal import console
-from unspool.anomaly import baselines
 from unspool.cli.detection_data import DetectionData
 from unspool.errors import ThresholdWarning
 from unspool.evaluation import Evaluation, evaluate
@@ -24,12 +24,12 @@ MIN_WIDTH = 100  # of the output, so that no cell is cut off where it is not a t
 def simple_methods(seed: Any) -> dict[str, Any]:
     """Return the simple methods by the names that the table shows."""
     return {
-        "Sub-PCA": baselines.SubPCA(),
-        "KMeansAD": baselines.KMeansAD(random_state=seed),
-        "nearest window": baselines.NearestWindow(),
-        "Isolation Forest": baselines.IsolationForestWindows(random_state=seed),
-        "moving z": baselines.MovingZ(),
-        "global z": baselines.GlobalZ(),
+        "Sub-PCA": anomaly.SubPCA(),
+        "KMeansAD": anomaly.KMeansAD(random_state=seed),
+        "nearest window": anomaly.NearestWindow(),
+        "Isolation Forest": anomaly.IsolationForestWindows(random_state=seed),
+        "moving z": anomaly.MovingZ(),
+        "global z": anomaly.GlobalZ(),
     }
 
 

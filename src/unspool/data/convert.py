@@ -55,6 +55,7 @@ def as_sequences(X: Any) -> Source:
     Returns
     -------
     Sequences or Windows
+        The sequences; `Windows` only if `X` is one.
 
     Raises
     ------

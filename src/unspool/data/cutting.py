@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from unspool._types import Short
 from unspool.data.file_data import Column, FileData
 from unspool.data.sequences import IntArray, Sequences
-from unspool.data.windows import Short, Windows
+from unspool.data.windows import Windows
 from unspool.errors import InputError
 
 

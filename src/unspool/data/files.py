@@ -7,13 +7,12 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 from unspool import _checks
+from unspool._types import Short, names
 from unspool.data.cutting import WindowOptions
 from unspool.data.file_data import FileData
 from unspool.data.messages import errors_naming
-from unspool.data.windows import Short
 from unspool.errors import InputError
 
 TABLES = (".csv", ".parquet", ".pq", ".txt")
@@ -98,6 +97,7 @@ def read_file(
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from unspool import read_file
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "machine.csv")
@@ -148,7 +148,7 @@ def _window_options(window: int | None, stride: int, tail: bool, short: Short) -
         _checks.whole("window", window, 1, none=True),
         _checks.whole("stride", stride, 1),
         _checks.truth("tail", tail),
-        _checks.choice("short", short, get_args(Short)),
+        _checks.choice("short", short, names(Short)),
     )
     if window is None and (stride != 1 or tail or short != "error"):
         raise InputError(

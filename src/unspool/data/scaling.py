@@ -51,7 +51,7 @@ class Scaler:
     @classmethod
     def fit(
         cls,
-        kind: str,
+        kind: ScalingName,
         chunks: Iterable[Array],
         n_features: int,
         in_order: Callable[[], Iterable[Array]] | None = None,

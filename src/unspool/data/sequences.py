@@ -127,6 +127,7 @@ class Sequences:
         Returns
         -------
         Sequences
+            The padded sequences.
 
         Raises
         ------
@@ -216,6 +217,7 @@ class Sequences:
         Returns
         -------
         array of int64, shape (B,)
+            Number of real steps of each.
         """
         lengths: IntArray = self.lengths[np.asarray(indices)]
         return lengths
@@ -241,7 +243,13 @@ class Sequences:
         return values, lengths
 
     def chunks(self) -> Iterator[FloatArray]:
-        """Iterate over every real step once, as arrays of shape (steps, F)."""
+        """Iterate over every real step once.
+
+        Yields
+        ------
+        array of shape (steps, F)
+            Steps of one or more sequences.
+        """
         size = max(1, CHUNK_VALUES // max(1, self.values[0].size)) if len(self) else 1
         steps = np.arange(self.values.shape[1])
         for start in range(0, len(self), size):
@@ -251,14 +259,28 @@ class Sequences:
             yield values
 
     def without_end(self, steps: int) -> "Sequences":
-        """Return these sequences, each without its last `steps` steps (an int)."""
+        """Remove the last steps of every sequence.
+
+        Parameters
+        ----------
+        steps : int
+            Number of steps to remove, at most the length of the shortest sequence.
+
+        Returns
+        -------
+        Sequences
+            The shorter sequences.
+        """
         lengths = self.lengths - steps
         return Sequences(self.values[:, : lengths.max(initial=0)], lengths, self.feature_names)
 
     def mean_sequence(self) -> FloatArray:
-        """Mean sequence, array of shape (T, F), float64.
+        """Compute the mean sequence.
 
-        Every step is the mean over the sequences that are long enough to have it.
+        Returns
+        -------
+        array of shape (T, F), float64
+            Every step is the mean over the sequences that are long enough to have it.
         """
         total = self.values.sum(axis=0, dtype=np.float64)  # padding is zero
         reach = (np.arange(self.values.shape[1])[:, None] < self.lengths).sum(axis=1)

@@ -1,13 +1,14 @@
 """`Windows`: sliding windows over long series, of which only one batch at a time is in memory."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from unspool import _checks
+from unspool._types import Short, names
 from unspool.data.sequences import (
     CHUNK_VALUES,
     FloatArray,
@@ -19,8 +20,6 @@ from unspool.data.sequences import (
 )
 from unspool.data.series import as_series
 from unspool.errors import InputError
-
-Short = Literal["error", "keep"]
 
 TAKE_VALUES = 1 << 15  # values copied at once; bounds the memory that is used twice
 
@@ -104,12 +103,12 @@ class Windows:
             _checks.whole("size", size, 1),
             _checks.whole("stride", stride, 1),
             _checks.truth("tail", tail),
-            _checks.choice("short", short, get_args(Short)),
+            _checks.choice("short", short, names(Short)),
         )
-        self.series, names = as_series(series)
+        self.series, columns = as_series(series)
         self.size, self.stride, self.tail, self.short = int(size), int(stride), tail, short
         self.feature_names = check_feature_names(
-            names if feature_names is None else feature_names, self.n_features
+            columns if feature_names is None else feature_names, self.n_features
         )
         self._check_series()
         steps = np.array([len(one) for one in self.series], np.int64)
@@ -237,9 +236,14 @@ class Windows:
         return values, lengths
 
     def chunks(self) -> Iterator[npt.NDArray[Any]]:
-        """Iterate over every step that is in some window once, as arrays of shape (steps, F).
+        """Iterate once over every step from the first window of each series to its last.
 
         Steps between windows (if `stride` is larger than `size`) are included.
+
+        Yields
+        ------
+        array of shape (steps, F)
+            Consecutive steps of one series.
         """
         size = max(1, CHUNK_VALUES // self.n_features)
         for one, first, end in zip(self.series, *self._reach(), strict=True):
@@ -249,16 +253,30 @@ class Windows:
                 yield chunk
 
     def mean_sequence(self) -> FloatArray:
-        """Mean of the windows, array of shape (T, F), float64.
+        """Compute the mean window.
 
-        Since windows start anywhere, every step is the mean over all steps in `chunks`.
+        Returns
+        -------
+        array of shape (T, F), float64
+            Since windows start anywhere, every step is the mean over all steps in `chunks`.
         """
         total = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in self.chunks())
         first, end = self._reach()
         return np.tile(np.asarray(total) / max(1, (end - first).sum()), (self.max_length, 1))
 
     def without_end(self, steps: int) -> "Windows":
-        """Return these windows, each without its last `steps` steps (an int)."""
+        """Remove the last steps of every window.
+
+        Parameters
+        ----------
+        steps : int
+            Number of steps to remove, at most the length of the shortest window.
+
+        Returns
+        -------
+        Windows
+            The shorter windows.
+        """
         part: Windows = self[:]
         part._left_out, part._lengths = self._left_out + steps, self._lengths - steps
         part.size = self.size - steps

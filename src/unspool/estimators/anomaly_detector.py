@@ -57,7 +57,7 @@ class AnomalyDetector(Detects):
     ----------
     model : estimator, optional
         The model to train: an unspool autoencoder or forecaster, or a baseline of
-        `unspool.anomaly.baselines`. `fit` trains a clone of it. A fitted unspool model in
+        `unspool.anomaly`. `fit` trains a clone of it. A fitted unspool model in
         scikit-learn's `FrozenEstimator` is used as it is, and all of `X` is held-out data; the
         score "code" then compares with the codes of the first part of `X`, see `calibration_split`.
         None means an `LSTMAutoencoder` with a code of 16 numbers.
@@ -81,9 +81,9 @@ class AnomalyDetector(Detects):
         - "code": the distance from the code of a window to the nearest code of training. It finds
           patterns that are reconstructed well but were never seen in training.
     threshold : {"moving", "quantile", "pareto", "alarms"}, default "moving"
-        How `detect` sets the threshold, see `unspool.anomaly.thresholds`. "moving" is a quantile of
-        the latest scores and follows drift; "quantile" is a quantile of held-out scores; "pareto"
-        extrapolates their tail; "alarms" allows a number of alarms in each `period`.
+        How `detect` sets the threshold, see `unspool.anomaly.fit_threshold`. "moving" is a quantile
+        of the latest scores and follows drift; "quantile" is a quantile of held-out scores;
+        "pareto" extrapolates their tail; "alarms" allows a number of alarms in each `period`.
     rate : float, default 0.005
         Allowed false alarms, above 0: a share of normal steps, below 1; for "alarms" their number
         in `period` steps.
@@ -166,11 +166,12 @@ class AnomalyDetector(Detects):
     Examples
     --------
     >>> import numpy as np
-    >>> from unspool import AnomalyDetector
+    >>> from unspool import AnomalyDetector, DenseAutoencoder
     >>> X = np.sin(np.arange(3000) / 9)[:, None]
     >>> X += np.random.default_rng(0).normal(size=X.shape) / 10
     >>> X[2500:2510] += 2
-    >>> detector = AnomalyDetector(rate=0.2, random_state=0, verbose=0).fit(X[:2000])
+    >>> model = DenseAutoencoder(8, epochs=20, verbose=0)  # the default is an LSTMAutoencoder
+    >>> detector = AnomalyDetector(model, rate=0.2, random_state=0, verbose=0).fit(X[:2000])
     >>> int(detector.anomaly_scores(X[2000:]).argmax()) in range(490, 520)
     True
     """
@@ -218,7 +219,7 @@ class AnomalyDetector(Detects):
         elif not is_model and inner is not None and not _is_baseline(inner):
             complaints.append(
                 "`model` must be an unspool autoencoder or forecaster, a baseline of "
-                f"unspool.anomaly.baselines, or None, got {_checks.shown(self.model)}."
+                f"unspool.anomaly, or None, got {_checks.shown(self.model)}."
             )
         return complaints
 

@@ -139,7 +139,7 @@ class ConvAutoencoder(BaseAutoencoder):
     history_ : dict
         Training history with one number per epoch in each list: "loss", "val_loss" (if sequences
         are held out), "learning_rate" of the last update, and each of the `metrics`; the parts of
-        the loss, if there are several ("reconstruction_loss", "code_l1", "divergence"), with "val_"
+        the loss, if there are several ("reconstruction_loss", "code_l1", "divergence"), with `val_`
         in front for validation. "best_epoch" is the index of the epoch whose weights were kept.
     image_shape_ : tuple of int or None
         Shape (H, W, C) of the images that `fit` saw; None for sequences.

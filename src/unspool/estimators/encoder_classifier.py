@@ -152,8 +152,8 @@ class EncoderClassifier(
     >>> y = np.repeat(["slow", "fast"], 50)
     >>> X = np.sin(np.arange(40) / np.where(y == "slow", 6, 3)[:, None] + np.arange(100)[:, None])
     >>> autoencoder = LSTMAutoencoder(latent_dim=8, epochs=5, random_state=0).fit(X)
-    >>> model = EncoderClassifier(autoencoder, fine_tune=True, random_state=0).fit(X, y)
-    >>> model.predict_proba(X).shape
+    >>> model = EncoderClassifier(autoencoder, fine_tune=True, epochs=20, random_state=0)
+    >>> model.fit(X, y).predict_proba(X).shape
     (100, 2)
     >>> model.score(X, y)
     1.0

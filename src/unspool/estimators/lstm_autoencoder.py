@@ -219,7 +219,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         Training history with one number per epoch in each list: "loss", "val_loss" (if sequences
         are held out), "learning_rate" of the last update, and each of the `metrics`; the parts of
         the loss, if there are several ("reconstruction_loss", "forecast_loss", "code_l1",
-        "divergence", "contrastive_loss"), with "val_" in front for validation. "best_epoch" is the
+        "divergence", "contrastive_loss"), with `val_` in front for validation. "best_epoch" is the
         index of the epoch whose weights were kept.
     module_ : torch.nn.Module
         The trained encoder and decoders.

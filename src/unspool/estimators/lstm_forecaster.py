@@ -217,7 +217,7 @@ class LSTMForecaster(BaseForecaster):
         Training history with one number per epoch in each list: "loss", "val_loss" (if sequences
         are held out), "learning_rate" of the last update, and each of the `metrics`. With
         `quantiles`, "forecast_loss" is the `loss`, "quantiles_loss" the mean pinball loss [5]_, and
-        "loss" their sum; each has a list with "val_" in front for validation. "best_epoch" is the
+        "loss" their sum; each has a list with `val_` in front for validation. "best_epoch" is the
         index of the epoch whose weights were kept.
     module_ : torch.nn.Module
         The trained encoder and decoders.

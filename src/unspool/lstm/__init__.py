@@ -14,9 +14,10 @@ stepwise   the equations step by step, under autograd; slow  all cells, all dtyp
 tested against it.
 
 To add a backend, write a module in ``lstm/backends/`` with the two functions of
-`unspool.lstm.backends.Backend`, ``refusal`` and ``run``, and enter it in `BACKENDS` by its name, at
-its place in the order of preference. ``tests/lstm/test_backends.py`` then compares its results and
-gradients with the reference, and fails first.
+`unspool.lstm.backends.Backend`, ``refusal`` and ``run``; enter it in `BACKENDS` at its place in the
+order of preference, and its name in ``BackendName`` (``unspool/_types.py``). The tests in
+``tests/lstm/test_backends.py`` then compare its results and gradients with the reference, and fail
+first.
 
 `reference` needs NumPy alone. The names of this package load PyTorch when they are first used.
 """

@@ -5,7 +5,7 @@ forward and backward, before the next tile begins, so that its states and gates 
 and PyTorch runs nothing in between. The numbers equal those of the layers run one after the other,
 up to rounding.
 
-This file knows tensors and names, not modules. Served today is one program: an LSTM layer that
+This file knows tensors and names, no modules. One program is served: an LSTM layer that
 encodes, an LSTM layer that decodes, and dense layers on each step of the decoder.
 """
 
@@ -22,6 +22,7 @@ from unspool._types import CellActivationName, GateActivationName, StatisticName
 from unspool.errors import InputError
 from unspool.lstm import threads
 from unspool.lstm.compiled import recurrence, training_step
+from unspool.lstm.compiled.record import RECORD, Arguments, Record, as_record
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.prepared import PreparedLayer, padded_rows, sum_segments
 
@@ -82,7 +83,8 @@ class DenseStage(NamedTuple):
     Parameters
     ----------
     weight, bias : tensors of shape (O, I), (O,)
-    activation : {"linear", "relu", "tanh", "sigmoid"}
+        I is the number of units of the LSTM stage or of outputs of the dense stage before.
+    activation : {"linear", "relu", "tanh", "sigmoid"}, default "linear"
     """
 
     weight: Tensor
@@ -132,8 +134,11 @@ def loss_and_gradients(
         Served are an LSTM stage that emits a code, an LSTM stage that does not, and one dense
         stage or more.
     batch : Batch
+        The sequences.
     loss : {"mse", "mae", "huber"}
+        Loss of each value; it is summed.
     gradients : bool, default True
+        If False, only the loss is computed.
 
     Returns
     -------
@@ -153,33 +158,34 @@ def loss_and_gradients(
     codes, grad_codes = (
         encoder.w_hh.new_empty(len(batch.target), encoder.w_hh.shape[1]) for _ in range(2)
     )
-    layers = [_prepared(encoder, batch), _prepared(decoder, batch, context=codes)]
+    encoding, decoding = _prepared(encoder, batch), _prepared(decoder, batch, context=codes)
     if encoder.emits == "last":
-        layers[0].set_arrays(h_n=codes, grad_h_n=grad_codes)
+        encoding.set_arrays(h_n=codes, grad_h_n=grad_codes)
     elif encoder.emits is not None:
-        layers[0].set_statistics([encoder.emits], pooled=codes, grad_pooled=grad_codes)
-    layers[1].set_arrays(grad_context=grad_codes)
-    head = _DenseLayers(dense, layers[1], batch.target, loss, gradients=gradients)
+        encoding.set_statistics([encoder.emits], pooled=codes, grad_pooled=grad_codes)
+    decoding.set_arrays(grad_context=grad_codes)
+    head = _DenseLayers(dense, decoding, batch.target, loss, gradients=gradients)
+    decoding.set_sequences("target", batch.target)
 
-    like, arguments = layers[0].like, [layer.arguments() for layer in layers]
-    for record in map(recurrence.as_record, arguments):
+    like, arguments = encoding.like, [encoding.arguments(), decoding.arguments()]
+    for record in map(as_record, arguments):
         recurrence.pack_forward(record, like)
         recurrence.pack_backward(record, like)
     training_step.pack_dense(head.arguments, like)
-    by_thread = _records_by_thread(layers[0], arguments, head.arguments)
+    by_thread = _records_by_thread(encoding, arguments, head.arguments)
 
     def work(first: int, last: int, thread: int) -> None:
         records, workspace = by_thread[thread]
         training_step.train(records, head.arguments, first, last, workspace, like)
 
-    threads.run(work, layers[0].segments, len(by_thread))
+    threads.run(work, encoding.segments, len(by_thread))
     total = head.losses.sum()
     if not gradients:
         return total, []
-    found = [g for layer in layers for g in layer.weight_gradients()] + head.gradients()
+    sums = [*encoding.weight_gradients(), *decoding.weight_gradients(), *head.gradients()]
     return total, [
         None if weight is None else gradient
-        for weight, gradient in zip(weights_of(stages), found, strict=True)
+        for weight, gradient in zip(weights_of(stages), sums, strict=True)
     ]
 
 
@@ -224,9 +230,9 @@ def _prepared(stage: LSTMStage, batch: Batch, context: Tensor | None = None) -> 
 
 def _records_by_thread(
     layer: PreparedLayer,
-    arguments: list[recurrence.Arguments],
+    arguments: list[Arguments],
     head: training_step.DenseArguments,
-) -> list[tuple[recurrence.Record, int]]:
+) -> list[tuple[Record, int]]:
     """Return the records of both layers and the address of a workspace for each thread.
 
     Each thread has its own gates, states and gradients of one tile, which lie in its workspace.
@@ -240,20 +246,23 @@ def _records_by_thread(
     offsets = [0, *accumulate(-(-n // size) * size for n in sizes)]
     by_thread = []
     for workspace in layer.workspaces(offsets[-1]):
-        records = np.array(arguments, recurrence.RECORD)
-        places = [workspace + offset * BYTES // size for offset in offsets]
+        records = np.array(arguments, RECORD)
+        addresses = [workspace + offset * BYTES // size for offset in offsets]
         records["one_tile"] = 1
         records["h_batch"] = records["grad_h_batch"] = records["hidden"]
         records["h_step"] = records["grad_h_step"] = lanes * records["hidden"]
-        records["reserve"] = (places[1], places[4]) if head.gradients else 0
-        records["h"] = places[2], places[5]
-        records["grad_h"] = 0, places[6]  # only the code of the encoder has a gradient
+        records["reserve"] = (addresses[1], addresses[4]) if head.gradients else 0
+        records["h"] = addresses[2], addresses[5]
+        records["grad_h"] = 0, addresses[6]  # only the code of the encoder has a gradient
         by_thread.append((records, workspace))
     return by_thread
 
 
 class _DenseLayers:
-    """The dense stages and the loss: what the kernels read, and the gradients they write."""
+    """The dense stages and the loss: the arguments of the kernels, and the gradients they write.
+
+    Shapes, dtypes and devices of the stages and of the target are checked.
+    """
 
     def __init__(
         self,
@@ -273,7 +282,6 @@ class _DenseLayers:
             complaints.append(decoder.mismatch("weight", stage.weight, height, width))
             complaints.append(decoder.mismatch("bias", stage.bias, height))
         _checks.raise_all(*complaints)
-        decoder.set_sequences("target", target)
         self._table = np.empty((len(stages), training_step.FIELDS), np.int64)
         for row, stage, width, height in zip(self._table, stages, inputs, outputs, strict=False):
             arrays = (

@@ -55,8 +55,8 @@ def pooled_parts(
     """Return statistics (B, count · K, S) of states (B, T, S) over `count` parts of each sequence.
 
     Part i of a sequence of n steps has the steps from ``i * n // count`` up to, but not including,
-    ``(i + 1) * n // count``; if that is no step, it has the first of these. For a sequence without
-    steps all statistics are 0.
+    ``(i + 1) * n // count``; if this range is empty, step ``i * n // count`` alone. For a sequence
+    without steps all statistics are 0.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from unspool.errors import InputError
 from unspool.lstm import memory, threads
 from unspool.lstm.compiled import recurrence, small_batch
 from unspool.lstm.compiled.jit import Kernel
+from unspool.lstm.compiled.record import Arguments, as_record
 from unspool.lstm.compiled.tiles import SMALL_BLOCK
 from unspool.lstm.compiled.vector import BYTES
 
@@ -29,7 +30,7 @@ LIKE = {
     torch.float32: (np.float32(0),) * TILE_VECTORS,
     torch.float64: (np.float64(0),) * TILE_VECTORS,
 }
-# The field of `recurrence.Arguments` that holds the position of each statistic.
+# The field of `Arguments` that holds the position of each statistic.
 STATISTIC_FIELDS = {"mean": "mean", "std": "deviation", "max": "largest", "min": "smallest"}
 
 
@@ -141,7 +142,7 @@ class PreparedLayer:
         return array.data_ptr()
 
     def set(self, **fields: int) -> None:
-        """Set fields of `recurrence.Arguments`."""
+        """Set fields of `Arguments`."""
         self._arguments |= fields
 
     def set_arrays(self, **arrays: Tensor | None) -> None:
@@ -234,14 +235,14 @@ class PreparedLayer:
 
     # Running.
 
-    def arguments(self) -> recurrence.Arguments:
+    def arguments(self) -> Arguments:
         """Return all that was set, as the kernels name it."""
-        return recurrence.Arguments(**self._arguments)
+        return Arguments(**self._arguments)
 
     def run(self, pack: Kernel, kernel: Kernel, *, by_units: bool = False) -> None:
         """Pack the weights, then run `kernel` over all segments, or `by_units` over sequences."""
         arguments = self.arguments()
-        record = recurrence.as_record(arguments)
+        record = as_record(arguments)
         pack(record, self.like)
         values = recurrence.workspace_size(arguments, self.lanes, self.vector_size)
         if by_units:

@@ -123,6 +123,21 @@ def read(path: str | os.PathLike[str]) -> Contents:
     unspool.load : Read the file as an estimator.
     unspool.runtime.load : Read the file as a model that needs NumPy only.
     write : Write a model file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from unspool import DenseAutoencoder
+    >>> from unspool.model_file import read
+    >>> X = np.sin(np.arange(12) / 3 + np.arange(50)[:, None])
+    >>> model = DenseAutoencoder(2, epochs=2, verbose=0, random_state=0).fit(X)
+    >>> with TemporaryDirectory() as folder:
+    ...     model.save(Path(folder) / "model.unspool")
+    ...     contents = read(Path(folder) / "model.unspool")
+    >>> contents.model, sorted(contents.weights)[0]
+    ('DenseAutoencoder', 'decoders.reconstruction.head.0.bias')
     """
     path = Path(path)
     try:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 
 class TeacherForcing(NamedTuple):
-    """The true outputs that a decoder reads in training instead of its own.
+    """The true outputs that a decoder reads in training instead of its outputs.
 
     Only decoders with `Decoder.feeds_back` use it: they read the previous step at every step.
 

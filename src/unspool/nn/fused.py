@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from unspool._types import StatisticName
 from unspool.blueprint.layers import DECODERS
 from unspool.lstm import Choice, fused
 from unspool.nn.autoencoder import Autoencoder
@@ -33,8 +32,9 @@ class Parts(NamedTuple):
     """A model that is served, as stages of `unspool.lstm.fused`."""
 
     stages: list[fused.LSTMStage | fused.DenseStage]
-    layers: tuple[LSTMLayer, LSTMLayer]  # the encoder's and the decoder's
+    layers: tuple[LSTMLayer, LSTMLayer]  # of the encoder and of the decoder
     patch_size: int
+    reads_positions: bool  # whether the decoder reads the positions of the patches
 
 
 def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -> Tensor | None:
@@ -47,9 +47,13 @@ def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -
     Parameters
     ----------
     model : Autoencoder
+        The model, which reconstructs `x`.
     x : tensor of shape (B, T, F)
+        The sequences.
     lengths : whole-number tensor of shape (B,), optional
+        Number of real steps of each sequence, all T by default.
     loss : str
+        Name of the loss.
     """
     if x.requires_grad or not len(x) or loss not in fused.LOSSES:
         return None
@@ -63,9 +67,7 @@ def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -
             return None
         x, lengths = patched(x, size, lengths), lengths_in_patches(lengths, size)
     inputs = {"x": x}
-    if any(
-        isinstance(stage, fused.LSTMStage) and stage.reads == "positions" for stage in parts.stages
-    ):
+    if parts.reads_positions:
         inputs["positions"] = patch_positions(x.shape[1], x)
     for layer in parts.layers:
         layer.ran = RAN
@@ -103,13 +105,13 @@ def parts_of(model: Autoencoder, batch_size: int) -> Parts | None:
         return None
     if any(layer.choice(batch_size).name != "compiled" for layer in (first, second)):
         return None
-    stages = [
+    reads = "x" if decoder.needs_input else "positions" if decoder.reads_place else None
+    stages: list[fused.LSTMStage | fused.DenseStage] = [
         _lstm_stage(first, reads="x", emits=encoder.statistics[0]),
-        _lstm_stage(second, reads="positions" if decoder.reads_place else None),
+        _lstm_stage(second, reads=reads, reads_backwards=decoder.needs_input),
+        *dense,
     ]
-    if decoder.needs_input:
-        stages[1] = stages[1]._replace(reads="x", reads_backwards=True)
-    return Parts([*stages, *dense], (first, second), size)
+    return Parts(stages, (first, second), size, reads == "positions")
 
 
 def _only_layer(lstm: LSTM) -> LSTMLayer | None:
@@ -129,9 +131,8 @@ def _dense_stages(decoder: LSTMDecoder) -> list[fused.DenseStage] | None:
     return stages
 
 
-def _lstm_stage(
-    layer: LSTMLayer, *, reads: str | None, emits: StatisticName | None = None
-) -> fused.LSTMStage:
+def _lstm_stage(layer: LSTMLayer, **options: Any) -> fused.LSTMStage:
+    """Return a layer as a stage; `options` are those of `LSTMStage`."""
     return fused.LSTMStage(
         layer.weight_ih,
         layer.weight_hh,
@@ -139,8 +140,7 @@ def _lstm_stage(
         layer.weight_context,
         layer.cell.activation,
         layer.cell.recurrent_activation,
-        reads=reads,
-        emits=emits,
+        **options,
     )
 
 

@@ -1,11 +1,11 @@
-"""A trained model with NumPy alone: no PyTorch, no Numba, no scikit-learn.
+"""Trained models and detectors with NumPy alone: no PyTorch, no Numba, no scikit-learn.
 
     from unspool import runtime
 
     model = runtime.load("model.unspool")
     codes = model.encode(X)                     # (N, L)
-    again = model.reconstruct(X)                # as X
-    stream = model.stream()                     # a step at a time
+    reconstruction = model.reconstruct(X)       # in the form of X
+    stream = model.stream()                     # step by step
     code = stream.push(step)
 
     detector = runtime.load_detector("detector.unspool")
@@ -13,15 +13,22 @@
     stream = detector.stream()
     score, threshold, alarm, contributions = stream.update(step)
 
-`model` has what a trained model can do, `stream` the same step by step; `detector` is an anomaly
-detector over a model, `detector_stream` that step by step. Below them are the twins of
-`unspool.nn`: `encoders`, `decoders`, `dense`, `convolution`, and `recurrence`, the LSTM.
+`model`, `stream`, `detector` and `detector_stream` are public. `network` runs the layers of a
+model, which are NumPy versions of those in `unspool.nn`: `encoders`, `decoders`, `recurrence` (the
+LSTM), `dense`, `convolution`, `kernels`, `pooling`, `patches` and `skip`.
 """
 
-from unspool.runtime.detector import Detector as Detector
-from unspool.runtime.detector import load_detector as load_detector
-from unspool.runtime.detector_stream import DetectorStream as DetectorStream
-from unspool.runtime.detector_stream import Scored as Scored
-from unspool.runtime.model import Model as Model
-from unspool.runtime.model import load as load
-from unspool.runtime.stream import Stream as Stream
+from unspool._lazy import attach as _attach
+
+__getattr__, __dir__, __all__ = _attach(
+    __name__,
+    {
+        "Detector": "detector",
+        "DetectorStream": "detector_stream",
+        "Model": "model",
+        "Scored": "detector_stream",
+        "Stream": "stream",
+        "load": "loading",
+        "load_detector": "loading",
+    },
+)

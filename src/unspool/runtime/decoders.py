@@ -1,4 +1,4 @@
-"""Decoders in NumPy: from codes (B, L) to scaled sequences (B, steps, F)."""
+"""Decoders in NumPy: codes (B, L) to scaled sequences (B, steps, F)."""
 
 from collections.abc import Mapping
 
@@ -8,42 +8,43 @@ from unspool import blueprint as plan
 from unspool.blueprint.layers import sizes
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray
-from unspool.runtime.convolution import Convolution, enlarge
+from unspool.runtime.convolution import Convolution, upsample
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
 from unspool.runtime.encoders import batch_last, within
-from unspool.runtime.patches import in_patches, patched, places, unpatched
-from unspool.runtime.recurrence import LSTM, Array, Ragged, State
+from unspool.runtime.patches import in_patches, patch_positions, patched, unpatched
+from unspool.runtime.recurrence import LSTM, Array, BatchLengths, State
 from unspool.runtime.skip import Skip
 
 Weights = Mapping[str, Array]
 
 
 class Decoder:
-    """What every decoder tells of itself, and how it is called."""
+    """Base class of decoders."""
 
     needs_input = False
 
     def __init__(self, part: plan.Decoder) -> None:
         self.max_steps = part.max_steps
-        self.width = part.n_features  # most numbers that a step becomes
+        self.width = part.n_features  # widest activation per step; bounds the memory of a batch
 
-    def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
-        """Sequences (B, T, F) of codes (B, L).
+    def __call__(self, code: Array, batch: BatchLengths, backwards: Array | None = None) -> Array:
+        """Decode codes to scaled sequences (B, T, F).
 
         Parameters
         ----------
         code : array of shape (B, L)
-        batch : Ragged
-            Lengths, the longest first, and T; what is given past an end has no meaning.
+            Codes.
+        batch : BatchLengths
+            Number of steps to decode, the most first. Values past them are arbitrary.
         backwards : array of shape (B, T', F), optional
-            The encoder's input, each sequence turned round within its own length, for a decoder
-            that `needs_input`.
+            Input of the encoder, each sequence reversed within its length, for a decoder that
+            `needs_input`.
         """
         raise NotImplementedError
 
 
 class LSTMDecoder(Decoder):
-    """LSTM layers with dense layers on every step; `unspool.nn.LSTMDecoder` has a table of it."""
+    """LSTM layers with dense layers on every step; `unspool.nn.LSTMDecoder` lists the kinds."""
 
     def __init__(self, part: plan.LSTMDecoder, weights: Weights) -> None:
         super().__init__(part)
@@ -55,10 +56,10 @@ class LSTMDecoder(Decoder):
         if not self.kind.flat:
             self.width = max(self.width, -(-max(part.head.widths) // part.patch_size))
 
-    def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
+    def __call__(self, code: Array, batch: BatchLengths, backwards: Array | None = None) -> Array:
         """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
         if self.kind.flat:
-            everything = Ragged(np.full(len(code), self.part.pieces), self.part.pieces)
+            everything = BatchLengths(np.full(len(code), self.part.pieces), self.part.pieces)
             _, (h, _) = self.lstm(self._pieces(code), everything, return_sequences=False)
             return self.head(h[-1].T)[:, : batch.steps]
         by_patch = in_patches(batch, self.part.patch_size)
@@ -76,9 +77,9 @@ class LSTMDecoder(Decoder):
         return sequences.transpose(1, 0, 2)
 
     def _one_by_one(self, code: Array, count: int) -> Array:
-        """Patches (count, B, ·), each fed to the next."""
-        one, context, state = Ragged(np.ones(len(code), np.int64), 1), self._context(code), None
-        state = self._state(code)
+        """Decode patches (count, B, size, F) one by one; each is the input of the next."""
+        one = BatchLengths(np.ones(len(code), np.int64), 1)
+        context, state = self._context(code), self._state(code)
         size, features = self.part.patch_size, self.part.n_features
         patches = np.empty((count, len(code), size, features), np.float32)
         read = np.zeros((1, size * features, len(code)), np.float32)
@@ -93,7 +94,7 @@ class LSTMDecoder(Decoder):
         return np.ascontiguousarray(code.T) if self.kind.code == "context" else None
 
     def _state(self, code: Array) -> State | None:
-        """h and c (layers · directions, H, B) to start from."""
+        """Initial state (h, c), each (layers · directions, H, B)."""
         if self.kind.code != "state":
             return None
         whole = code if self.start is None else self.start(code)
@@ -102,12 +103,12 @@ class LSTMDecoder(Decoder):
         return h, c
 
     def _read(self, code: Array, count: int, backwards: Array | None) -> Array | None:
-        """What the LSTM reads at its steps, (P, ·, B), besides a context."""
+        """Input of the LSTM at every patch, (P, ·, B)."""
         if self.kind.code == "steps":
             return self._pieces(code)[:count]
         if self.kind.reads is None:
-            return places(count, len(code)) if self.part.reads_place else None
-        assert backwards is not None, "this decoder needs the input"
+            return patch_positions(count, len(code)) if self.part.reads_place else None
+        assert backwards is not None, "this decoder needs the input of the encoder"
         read = patched(backwards, self.part.patch_size)[:, :count]
         return batch_last(np.pad(read, ((0, 0), (0, count - read.shape[1]), (0, 0))))
 
@@ -118,19 +119,19 @@ class LSTMDecoder(Decoder):
 
 
 class DenseDecoder(Decoder):
-    """Dense layers that give all steps at once."""
+    """Dense layers that output all steps at once."""
 
     def __init__(self, part: plan.DenseDecoder, weights: Weights) -> None:
         super().__init__(part)
         self.head = DenseLayers(part.head, weights, "head.")
 
-    def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
+    def __call__(self, code: Array, batch: BatchLengths, backwards: Array | None = None) -> Array:
         """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
         return self.head(code)[:, : batch.steps]
 
 
 class ConvDecoder(Decoder):
-    """Convolutions, before all but the first an enlargement."""
+    """Convolutions; all but the first are preceded by upsampling."""
 
     def __init__(self, part: plan.ConvDecoder, weights: Weights) -> None:
         super().__init__(part)
@@ -144,7 +145,7 @@ class ConvDecoder(Decoder):
         ]
         self.width = max(convolution.width for convolution in self.convolutions)
 
-    def __call__(self, code: Array, batch: Ragged, backwards: Array | None = None) -> Array:
+    def __call__(self, code: Array, batch: BatchLengths, backwards: Array | None = None) -> Array:
         """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
         if self.start is not None:
             code = self.activation(self.start(code))
@@ -152,23 +153,27 @@ class ConvDecoder(Decoder):
         images = first(code.reshape(len(code), *self.part.map_shape))
         *larger, _ = sizes(self.part.shape, self.part.pool, len(self.part.filters))
         for convolution, (height, width) in zip(others, reversed(larger), strict=True):
-            images = convolution(enlarge(self.activation(images), self.part.pool))
+            images = convolution(upsample(self.activation(images), self.part.pool))
             images = images[:, :height, :width]
         sequences = images.reshape(len(images), -1, images.shape[3])
         return self.output_activation(sequences)[:, : batch.steps]
 
 
-class Ahead:
-    """A decoder of forecasts, or of their quantiles, with what leads to them beside the code.
+class Forecaster:
+    """A decoder of forecasts or of their quantiles, with level, linear map and scaling.
 
     Parameters
     ----------
     decoder : Decoder
+        The decoder.
     horizon : int
+        Number of steps of the forecast, K.
     skip : Skip, optional
-    quantiles : bool
-        Whether the decoder gives several numbers for each feature.
+        Level and linear map that are added to the output of the decoder.
     scaler : Scaler
+        Scaling of the model.
+    quantiles : bool
+        Whether the decoder outputs several quantiles of each feature.
     """
 
     def __init__(
@@ -178,20 +183,22 @@ class Ahead:
         self.scaler, self.quantiles = scaler, quantiles
 
     def __call__(
-        self, code: Array, x: Array, batch: Ragged, backwards: Array | None = None
+        self, code: Array, x: Array, batch: BatchLengths, backwards: Array | None = None
     ) -> FloatArray:
         """Forecasts (B, K, F), or quantiles (B, K, F, Q), in the units of the data.
 
         Parameters
         ----------
         code : array of shape (B, L)
+            Codes.
         x : array of shape (B, T, F)
             The sequences, scaled, zero past their ends.
-        batch : Ragged
+        batch : BatchLengths
             Their lengths.
-        backwards : as for `Decoder`
+        backwards : array of shape (B, T, F), optional
+            The sequences, each reversed within its length, for a decoder that `needs_input`.
         """
-        ahead = Ragged(np.full(len(code), self.horizon), self.horizon)
+        ahead = BatchLengths(np.full(len(code), self.horizon), self.horizon)
         output = self.decoder(code, ahead, backwards)
         if self.quantiles:
             output = np.sort(output.reshape(*output.shape[:2], x.shape[2], -1))
@@ -202,7 +209,7 @@ class Ahead:
 
 
 def make_decoder(part: plan.Decoder, weights: Weights) -> Decoder:
-    """The decoder of a blueprint, with its weights."""
+    """Make the decoder of a blueprint with these weights."""
     if isinstance(part, plan.LSTMDecoder):
         return LSTMDecoder(part, weights)
     if isinstance(part, plan.DenseDecoder):

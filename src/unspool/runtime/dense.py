@@ -32,17 +32,17 @@ def _elu(x: Array) -> Array:
 
 
 def _gelu(x: Array) -> Array:
-    """x times the normal distribution up to x; NumPy has no error function, Python has."""
+    """x times the cumulative normal distribution; `math` has the error function, NumPy has not."""
     return np.asarray(x * (0.5 * _erfc(x * -math.sqrt(0.5))).astype(x.dtype))
 
 
 def _softmax(x: Array) -> Array:
-    """Over the last axis."""
+    """Softmax over the last axis."""
     powers = np.exp(x - x.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-# Functions with names, so that models can be pickled.
+# These are named functions, so that models can be pickled.
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
     "linear": _linear,
     "relu": _relu,
@@ -59,16 +59,17 @@ class Dense:
 
     Parameters
     ----------
-    weights : mapping of names to arrays
+    weights : mapping of str to array
+        Weights of the model.
     prefix : str
-        What the names of this layer's weights start with.
+        Prefix of the names of the weights of this layer.
     """
 
     def __init__(self, weights: Weights, prefix: str) -> None:
         self.weight, self.bias = weights[f"{prefix}weight"], weights[f"{prefix}bias"]
 
     def __call__(self, x: Array) -> Array:
-        """(…, O) of (…, I)."""
+        """Outputs (…, O) for inputs (…, I)."""
         return np.asarray(x @ self.weight.T + self.bias)
 
 
@@ -77,9 +78,12 @@ class DenseLayers:
 
     Parameters
     ----------
-    plan : Head
-    weights : mapping of names to arrays
+    plan : blueprint.Head
+        Blueprint of the layers.
+    weights : mapping of str to array
+        Weights of the model.
     prefix : str
+        Prefix of the names of the weights of these layers.
     """
 
     def __init__(self, plan: Head, weights: Weights, prefix: str) -> None:
@@ -90,12 +94,14 @@ class DenseLayers:
         ]
 
     def __call__(self, x: Array) -> Array:
-        """(…, O) of (…, I), or (…, steps, O) where one vector makes steps."""
+        """Outputs (…, O) for inputs (…, I), or (…, steps, O) if a vector becomes a sequence."""
         steps, outputs = self.plan.steps, self.plan.outputs
         for i, (layer, activation) in enumerate(self.layers, 1):
             x = layer(x)
             if steps is not None and i == len(self.layers):
-                x = x.reshape(*x.shape[:-1], steps, outputs)  # softmax is over a step's features
+                x = x.reshape(
+                    *x.shape[:-1], steps, outputs
+                )  # softmax applies to the features of a step
             x = activation(x)
         if steps is not None and not self.layers:
             x = x.reshape(*x.shape[:-1], steps, outputs)

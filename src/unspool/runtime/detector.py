@@ -1,10 +1,11 @@
-"""`Detector`: a fitted anomaly detector with NumPy alone, over whole data or a step at a time."""
+"""`Detector`: a fitted anomaly detector that runs with NumPy."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from unspool import model_file
+import numpy as np
+
+from unspool._types import ScoreKind
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.inputs import DetectorInput, check_same_names, read_input
 from unspool.anomaly.model_errors import (
@@ -15,66 +16,80 @@ from unspool.anomaly.model_errors import (
 )
 from unspool.anomaly.pipeline import DetectionPipeline
 from unspool.data.convert import Source
-from unspool.data.sequences import IntArray
-from unspool.errors import InputError, ModelFileError
+from unspool.data.sequences import FloatArray, IntArray
+from unspool.errors import InputError
 from unspool.model_file import Contents
 from unspool.model_file.detector import PREFIX, restored_thresholds, scales_of
-from unspool.runtime.detector_stream import DetectorStream, ErrorsOfForecasts, ErrorsOfWindows
+from unspool.runtime.detector_stream import DetectorStream
 from unspool.runtime.model import Model
 from unspool.runtime.recurrence import Array
-
-
-def load_detector(path: str | os.PathLike[str]) -> "Detector":
-    """Read a detector that `AnomalyDetector.save` or `unspool detect` wrote.
-
-    Raises
-    ------
-    ModelFileError
-        For a file that is missing, damaged, not a model of unspool's, or holds no detector.
-    """
-    contents = model_file.read(path)
-    try:
-        return Detector(contents)
-    except InputError as error:
-        raise ModelFileError(f"{path} does not hold a usable detector: {error}") from None
+from unspool.runtime.stream_errors import ErrorsOfForecasts, ErrorsOfWindows
 
 
 class Detector:
-    """A fitted anomaly detector.
+    """A fitted anomaly detector that runs with NumPy alone.
 
-    `X` is what it was for `fit`, see `AnomalyDetector`. All values are in the units of the data.
+    The results are those of `AnomalyDetector`, up to rounding. Its methods have the same names.
 
     Parameters
     ----------
     contents : Contents
-        As from ``detector.contents()``; a file's come from `load_detector`.
+        The fitted detector as plain data, from ``detector.contents()``; `load_detector` reads it
+        from a file.
 
     Attributes
     ----------
     contents : Contents
+        The fitted detector as plain data.
     model : Model
-        The model below it.
+        The model that the scores come from.
     window : int
-        Steps of a window, w.
-    kind : str
-        The kind of score that is taken where none is named.
+        Number of steps of a window, w.
+    kind : {"window", "step", "trailing", "code"}
+        Kind of score that methods compute by default.
+    offset_ : float
+        Threshold of `decision_function` and `predict`, as in `AnomalyDetector`.
 
     Raises
     ------
     InputError
-        For contents without a detector.
+        If `contents` are those of a model without a detector.
+
+    See Also
+    --------
+    load_detector : Read a detector from a file.
+    DetectorStream : The same detector, step by step.
+
+    Notes
+    -----
+    `X` may have all forms that `AnomalyDetector` accepts: a long series (T, F), an array or a
+    frame; a list of series; or sequences (N, T, F), if the detector was fitted on sequences. All
+    values are in the units of the data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from unspool import AnomalyDetector, LSTMAutoencoder, runtime
+    >>> X = np.sin(np.arange(600) / 5)[:, None]
+    >>> model = LSTMAutoencoder(4, epochs=1, random_state=0, verbose=0)
+    >>> fitted = AnomalyDetector(model, window=20).fit(X)
+    >>> detector = runtime.Detector(fitted.contents())
+    >>> detector.anomaly_scores(X).shape
+    (600,)
     """
 
     def __init__(self, contents: Contents) -> None:
         detector = contents.detector
         if detector is None:
             raise InputError(
-                "Expected the contents of an AnomalyDetector, got those of a model alone; fit a "
-                "detector over it."
+                f"Expected the contents of an AnomalyDetector, got those of {contents.model} "
+                "without a detector; fit an AnomalyDetector with this model."
             )
         self.contents, self.model = contents, Model(contents)
+        self._network = self.model._network
         self.window: int = detector["window"]
-        self.kind: str = detector["parameters"]["kind"]
+        self.kind: ScoreKind = detector["parameters"]["kind"]
+        self.offset_: float = detector["offset"]
         names = detector["feature_names_in"]
         self._names = None if names is None else tuple(names)
         self._scorer = DetectionPipeline(
@@ -88,55 +103,183 @@ class Detector:
         )
 
     def __repr__(self) -> str:
-        features = self.contents.facts.n_features
+        features = self.contents.form.n_features
         return f"Detector({self.contents.model}, {features} features, windows of {self.window})"
 
-    def anomaly_scores(self, X: Any, kind: str | None = None) -> Any:
-        """How anomalous each step or sequence is, as `AnomalyDetector.anomaly_scores`."""
+    def anomaly_scores(self, X: Any, kind: ScoreKind | None = None) -> Any:
+        """Compute the anomaly score of every step or sequence.
+
+        Parameters
+        ----------
+        X : array, frame or list
+            A series (T, F), several series, or sequences, as described in the class.
+        kind : {"window", "step", "trailing", "code"}, optional
+            Kind of score; by default that of the detector.
+
+        Returns
+        -------
+        array of shape (T,), or list of such arrays
+            Scores, higher is more anomalous; one array for each series. For sequences an array
+            (N,), the highest score of their steps.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read or has other features, or the detector has no such score.
+        """
         return self._scorer.scores(self._read(X), self.kind if kind is None else kind)
 
-    def detect(self, X: Any, kind: str | None = None) -> Detection:
-        """Find anomalies, as `AnomalyDetector.detect`."""
+    def contributions(self, X: Any, kind: ScoreKind | None = None) -> Any:
+        """Compute what each feature contributes to the anomaly scores.
+
+        Parameters
+        ----------
+        X : array, frame or list
+            A series (T, F), several series, or sequences, as described in the class.
+        kind : {"window", "step", "trailing", "code"}, optional
+            Kind of score; by default that of the detector. Contributions to "code" are those to
+            "window".
+
+        Returns
+        -------
+        array of shape (T, F), or list of such arrays
+            Contributions; a score is the mean of its row. For sequences an array (N, F), those of
+            the step with the highest score.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read or has other features, or the detector has no such score.
+        """
+        return self.detect(X, kind).contributions
+
+    def score_samples(self, X: Any) -> Any:
+        """Compute `anomaly_scores` with the opposite sign: scikit-learn's score of normality.
+
+        Parameters
+        ----------
+        X : array, frame or list
+            A series (T, F), several series, or sequences, as described in the class.
+
+        Returns
+        -------
+        array of shape (T,), or list of such arrays
+            Scores, lower is more anomalous; (N,) for sequences.
+        """
+        return _each(self.anomaly_scores(X), np.negative)
+
+    def decision_function(self, X: Any) -> Any:
+        """Compute `score_samples` minus `offset_`, which is negative for anomalies.
+
+        Parameters
+        ----------
+        X : array, frame or list
+            A series (T, F), several series, or sequences, as described in the class.
+
+        Returns
+        -------
+        array of shape (T,), or list of such arrays
+            Differences from the threshold; (N,) for sequences.
+        """
+        return _each(self.score_samples(X), lambda scores: scores - self.offset_)
+
+    def predict(self, X: Any) -> Any:
+        """Predict which steps or sequences are anomalies, by the fixed threshold `offset_`.
+
+        Parameters
+        ----------
+        X : array, frame or list
+            A series (T, F), several series, or sequences, as described in the class.
+
+        Returns
+        -------
+        array of int, shape (T,), or list of such arrays
+            -1 for anomalies, else 1; (N,) for sequences.
+        """
+        return _each(self.decision_function(X), lambda signed: np.where(signed < 0, -1, 1))
+
+    def detect(self, X: Any, kind: ScoreKind | None = None) -> Detection:
+        """Find anomalies: scores above the threshold, merged into events.
+
+        Parameters
+        ----------
+        X : array, frame or list
+            A series (T, F), several series, or sequences, as described in the class.
+        kind : {"window", "step", "trailing", "code"}, optional
+            Kind of score; by default that of the detector.
+
+        Returns
+        -------
+        Detection
+            Scores, thresholds, alarms, contributions and events.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read or has other features, or the detector has no such score.
+        """
         return self._scorer.detect(self._read(X), self.kind if kind is None else kind)
 
     def stream(self) -> DetectorStream:
-        """Score a series a step at a time, see `DetectorStream`."""
-        scorer, model = self._scorer, self.model
+        """Start scoring a series step by step.
+
+        Returns
+        -------
+        DetectorStream
+            A stream before its first step.
+
+        Raises
+        ------
+        InputError
+            If the detector was fitted on sequences.
+        """
+        scorer = self._scorer
         if scorer.of_sequences:
-            raise InputError("This detector scores whole sequences, and no series step by step.")
-        loss = self.contents.loss
+            raise InputError(
+                "This detector was fitted on sequences and cannot score a series step by step; fit "
+                "one on a series."
+            )
+        network, loss = self._network, self.contents.loss
         errors: ErrorsOfWindows | ErrorsOfForecasts
         if isinstance(scorer.source, WindowErrors):
-            errors = ErrorsOfWindows(model._reconstructed, model.scaler, loss, self.window)
+            errors = ErrorsOfWindows(network.reconstruct, network.scaler, loss, self.window)
         else:
             errors = ErrorsOfForecasts(
-                model._forecast_of, model.horizon, model.scaler, loss, self.window
+                network.forecast, network.horizon, network.scaler, loss, self.window
             )
-        running = scorer.thresholds["trailing"].running()
-        return DetectorStream(errors, model.scaler, scorer.scales["trailing"], running, self._names)
+        threshold = scorer.thresholds["trailing"].running()
+        scale = scorer.scales["trailing"]
+        return DetectorStream(errors, network.scaler, scale, threshold, self._names)
 
     def _read(self, X: Any) -> DetectorInput:
-        given = read_input(X)
-        features = self.contents.facts.n_features
-        if given.n_features != features:
-            raise InputError(f"Expected {features} features, as in `fit`, got {given.n_features}.")
-        check_same_names(given.names, self._names)
-        return given
+        data = read_input(X)
+        features = self.contents.form.n_features
+        if data.n_features != features:
+            raise InputError(
+                f"X has {data.n_features} features, but AnomalyDetector is expecting {features} "
+                "features as input."
+            )
+        check_same_names(data.names, self._names)
+        return data
 
     def _source(self) -> WindowErrors | StepErrors:
-        """What gives errors; as in `AnomalyDetector`."""
-        model, loss = self.model, self.contents.loss
-        if "reconstruction" not in model.decoders:
-            forecast = model._forecasts
-            return forecast_errors(forecast, model.horizon, model.scaler, loss)
+        """The source of errors, as in `AnomalyDetector`."""
+        network, loss = self._network, self.contents.loss
+        if "reconstruction" not in network.decoders:
+            return forecast_errors(network.forecasts, network.horizon, network.scaler, loss)
 
         def reconstructions(source: Source) -> Iterator[tuple[IntArray, Array, Array]]:
-            return model._reconstructions(model._read(source, None, unwind=True))
+            return network.reconstructions(self.model._read(source, decoded=True))
 
         return reconstruction_errors(
             reconstructions,
-            model.encode,
-            model.scaler,
+            self.model.encode,
+            network.scaler,
             loss,
             self.contents.tensors.get(f"{PREFIX}codes"),
         )
+
+
+def _each(scores: Any, change: Callable[[FloatArray], Any]) -> Any:
+    """Apply `change` to an array of scores, or to each array of a list."""
+    return [change(one) for one in scores] if isinstance(scores, list) else change(scores)

@@ -1,36 +1,39 @@
-"""`DetectorStream`: an anomaly detector that reads a series a step at a time."""
+"""`DetectorStream`: an anomaly detector that reads a series step by step."""
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from unspool.anomaly.inputs import check_same_names
-from unspool.anomaly.model_errors import ERROR_FUNCTIONS, pad_front, value_limits
+from unspool.anomaly.model_errors import value_limits
 from unspool.anomaly.running_threshold import RunningThreshold
-from unspool.anomaly.scores import log_ratios, trailing_weights
+from unspool.anomaly.scores import log_ratios
 from unspool.data.frames import names_of
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, as_floats
 from unspool.errors import InputError
-from unspool.runtime.recurrence import Array, Ragged
+from unspool.runtime.stream_errors import ErrorsOfForecasts, ErrorsOfWindows
 
 
 class Scored(NamedTuple):
-    """What a step came to.
+    """Score of one step, returned by `DetectorStream.update`.
 
-    Parameters
+    Attributes
     ----------
     score : float
-        The "trailing" score, higher is more anomalous.
+        Anomaly score of the kind "trailing"; higher is more anomalous.
     threshold : float
-        The threshold in force, from the steps before.
+        Threshold for this step, computed from the steps before it.
     alarm : bool
-        Whether the score is above it.
+        Whether the score is above the threshold.
     contributions : array of shape (F,)
-        Of each feature; the score is their mean.
+        Contribution of each feature; the score is their mean.
+
+    See Also
+    --------
+    DetectorStream : The stream that returns it.
     """
 
     score: float
@@ -40,15 +43,52 @@ class Scored(NamedTuple):
 
 
 class DetectorStream:
-    """A detector that reads a series a step at a time, at constant time and memory for a step.
+    """An anomaly detector that reads a series step by step.
 
-    Scores are those of the kind "trailing" of the whole series, and thresholds those of `detect`.
-    Made by `Detector.stream`.
+    `Detector.stream` makes a stream. Its scores are those of the kind "trailing" for the whole
+    series, and its thresholds those of `Detector.detect`. Every step costs the same time and
+    memory.
+
+    Parameters
+    ----------
+    errors : errors of the runtime
+        Computes the errors of the latest window or forecast.
+    scaler : Scaler
+        Scaling of the model.
+    scale : array of shape (w, F)
+        Typical errors by step and feature, by which errors are divided.
+    threshold : running threshold
+        Computes the threshold from the scores so far.
+    names : tuple of F str, optional
+        Names of the features.
+
+    Attributes
+    ----------
+    steps : int
+        Number of steps read since the start.
+
+    See Also
+    --------
+    Detector.stream : Make a stream.
+    Scored : What `update` returns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from unspool import AnomalyDetector, LSTMAutoencoder, runtime
+    >>> X = np.sin(np.arange(600) / 5)[:, None]
+    >>> model = LSTMAutoencoder(4, epochs=1, random_state=0, verbose=0)
+    >>> fitted = AnomalyDetector(model, window=20).fit(X)
+    >>> stream = runtime.Detector(fitted.contents()).stream()
+    >>> for step in X[:50]:
+    ...     scored = stream.update(step)
+    >>> scored.contributions.shape, stream.steps
+    ((1,), 50)
     """
 
     def __init__(
         self,
-        errors: "ErrorsOfWindows | ErrorsOfForecasts",
+        errors: ErrorsOfWindows | ErrorsOfForecasts,
         scaler: Scaler,
         scale: FloatArray,
         threshold: RunningThreshold,
@@ -64,13 +104,18 @@ class DetectorStream:
 
         Parameters
         ----------
-        step : array of shape (F,), or a row of a frame
-            In the units of the data.
+        step : array of shape (F,), or row of a frame
+            The values in the units of the data.
+
+        Returns
+        -------
+        Scored
+            Score, threshold, alarm and contributions of the step.
 
         Raises
         ------
         InputError
-            For a step of another shape, or with values that are not finite; it is not read.
+            If the step has another shape, or contains NaN or infinity; it is then not read.
         """
         values = np.minimum(np.maximum(self._checked(step), self._low), self._high)
         scale = self._scale[min(self.steps, len(self._scale) - 1)]
@@ -82,7 +127,13 @@ class DetectorStream:
         return Scored(score, threshold, score > threshold, terms)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """All that it remembers, as arrays by name; `restore` takes it up again."""
+        """Return the state of the stream, for `restore`.
+
+        Returns
+        -------
+        dict of str to array
+            Everything that the stream remembers of the steps so far.
+        """
         return {
             "steps": np.array(self.steps),
             **{f"errors.{name}": value for name, value in self._errors.state().items()},
@@ -90,12 +141,17 @@ class DetectorStream:
         }
 
     def restore(self, state: Mapping[str, npt.ArrayLike]) -> None:
-        """Go on from a state that a stream of the same detector gave.
+        """Continue from a state that a stream of the same detector returned.
+
+        Parameters
+        ----------
+        state : mapping of str to array
+            The result of `state`.
 
         Raises
         ------
         InputError
-            For a state that is not such a one; nothing is changed then.
+            If it is not the state of such a stream; the stream is then unchanged.
         """
         before = self.state()
         try:
@@ -114,12 +170,12 @@ class DetectorStream:
         self._threshold.restore(part("threshold."))
         steps = np.asarray(state["steps"])
         if steps.shape != () or steps.dtype.kind not in "iu" or steps < 0:
-            raise InputError(f"a whole number of `steps` was expected, not {steps!r}.")
+            raise InputError(f"`steps` must be a whole number, got {steps!r}.")
         self.steps = int(steps)
 
     def _checked(self, step: npt.ArrayLike) -> FloatArray:
         if not isinstance(step, np.ndarray):
-            named = names_of(tuple(getattr(step, "keys", tuple)()))  # of a row of a frame
+            named = names_of(tuple(getattr(step, "keys", tuple)()))  # names in a row of a frame
             check_same_names(named, self._names)
         values = as_floats(step, "a step")
         if values.shape != self._low.shape:
@@ -132,176 +188,3 @@ class DetectorStream:
                 "the last value again."
             )
         return values
-
-
-class Recent:
-    """The last rows (n, F), one after the other in memory.
-
-    Parameters
-    ----------
-    most : int
-        How many are kept; twice as many are held, so that they move once in so many rows.
-    features : int
-    dtype : NumPy dtype
-    """
-
-    def __init__(self, most: int, features: int, dtype: Any) -> None:
-        self._most = most
-        self._held = np.empty((2 * most, features), dtype)
-        self._end = 0
-
-    @property
-    def rows(self) -> FloatArray:
-        """Those kept, a view."""
-        return self._held[max(0, self._end - self._most) : self._end]
-
-    def followed_by(self, row: FloatArray) -> FloatArray:
-        """The last rows with a new one, a view; `keep` says that it is kept."""
-        if self._end == len(self._held):
-            self._held[: self._most] = self.rows
-            self._end = self._most
-        self._held[self._end] = row
-        return self._held[max(0, self._end + 1 - self._most) : self._end + 1]
-
-    def keep(self) -> None:
-        """Keep the row that was given last."""
-        self._end += 1
-
-    def restore(self, rows: npt.ArrayLike) -> None:
-        """Take a copy of finite rows (n, F), at most so many."""
-        array = np.array(rows, self._held.dtype)
-        features = self._held.shape[1]
-        if array.ndim != 2 or len(array) > self._most or array.shape[1] != features:
-            raise InputError(f"at most {self._most} rows of {features} features were expected.")
-        if not np.isfinite(array).all():
-            raise InputError("finite numbers were expected.")
-        self._end = len(array)
-        self._held[: self._end] = array
-
-
-class ErrorsOfWindows:
-    """Weighted mean errors of the window that ends at the latest step, as `WindowErrors` has them.
-
-    Parameters
-    ----------
-    reconstructed : callable
-        Takes sequences (1, w, F), scaled, and their lengths; gives them reconstructed.
-    scaler : Scaler
-    loss : str
-    window : int
-        Steps of a window, w; memory is that of so many steps.
-    """
-
-    def __init__(
-        self,
-        reconstructed: Callable[[Array, Ragged], Array],
-        scaler: Scaler,
-        loss: str,
-        window: int,
-    ) -> None:
-        self._reconstructed, self._scaler = reconstructed, scaler
-        self._error = ERROR_FUNCTIONS[loss]
-        self._batch = Ragged(np.array([window]), window)
-        self._recent = Recent(window, len(scaler.scale), np.float32)
-        self._weights = trailing_weights(window, window)
-
-    def next(self, step: FloatArray) -> FloatArray:
-        """Weighted mean errors (F,) of the window with one more step (F,), which is not kept."""
-        x = self._recent.followed_by(self._scaler.apply(step))
-        count = len(x)
-        whole = x[None] if count == self._batch.steps else pad_front(x, self._batch.steps).values
-        error = self._error(self._reconstructed(whole, self._batch)[0, -count:], x)
-        return _weighted(self._weights, error)
-
-    def keep(self) -> None:
-        """Keep the step that was given last."""
-        self._recent.keep()
-
-    def state(self) -> dict[str, FloatArray]:
-        """The last steps, `recent` (n, F), scaled, the oldest first."""
-        return {"recent": self._recent.rows.copy()}
-
-    def restore(self, state: Mapping[str, npt.ArrayLike]) -> None:
-        """Remember what `state` gave."""
-        self._recent.restore(state["recent"])
-
-
-class ErrorsOfForecasts:
-    """Weighted mean errors of the last steps, each against the forecasts made of it before.
-
-    See `anomaly.model_errors.forecast_errors`.
-
-    Parameters
-    ----------
-    forecast : callable
-        Takes a sequence (1, n, F), scaled, and its length, gives what comes after it, (1, K, F),
-        in the units of the data.
-    horizon : int
-        K.
-    scaler : Scaler
-    loss : str
-    window : int
-    """
-
-    def __init__(
-        self,
-        forecast: Callable[[Array, Ragged], FloatArray],
-        horizon: int,
-        scaler: Scaler,
-        loss: str,
-        window: int,
-    ) -> None:
-        self._forecast, self._scaler, self._error = forecast, scaler, ERROR_FUNCTIONS[loss]
-        self._features, self._horizon, self._window = len(scaler.scale), horizon, window
-        self._recent = Recent(window, self._features, np.float32)
-        self._errors = Recent(window, self._features, np.float64)
-        self._ahead: deque[Array] = deque(maxlen=horizon)  # scaled, each (K, F)
-        self._weights = trailing_weights(window, window)
-
-    def next(self, step: FloatArray) -> FloatArray:
-        """The weighted mean errors (F,) of the last steps with one more (F,), which is not kept."""
-        target = self._scaler.apply(step)
-        before = self._recent.rows
-        x = self._recent.followed_by(target)
-        ahead = self._forecast(x[None], Ragged(np.array([len(x)]), len(x)))
-        self._next = self._scaler.apply(ahead[0])
-        error = np.zeros(self._features)
-        if self._ahead:  # there is none for the first step
-            due = np.array([one[ago] for ago, one in enumerate(reversed(self._ahead))])
-            error = self._error(due, target).mean(axis=0, dtype=np.float64)
-            if len(before) < self._window:
-                error = np.minimum(error, self._error(before[-1], target))
-        return _weighted(self._weights, self._errors.followed_by(error))
-
-    def keep(self) -> None:
-        """Keep the step that was given last."""
-        self._recent.keep()
-        self._errors.keep()
-        self._ahead.append(self._next)
-
-    def state(self) -> dict[str, FloatArray]:
-        """The last steps `recent` (n, F), their `errors`, forecasts `ahead` (m, K, F); scaled."""
-        return {
-            "recent": self._recent.rows.copy(),
-            "errors": self._errors.rows.copy(),
-            "ahead": np.array(self._ahead, np.float32).reshape(-1, self._horizon, self._features),
-        }
-
-    def restore(self, state: Mapping[str, npt.ArrayLike]) -> None:
-        """Remember what `state` gave."""
-        ahead = np.asarray(state["ahead"], np.float32)
-        recent, errors = np.asarray(state["recent"]), np.asarray(state["errors"])
-        if ahead.shape[1:] != (self._horizon, self._features) or len(recent) != len(errors):
-            raise InputError(f"got forecasts of shape {ahead.shape}, {len(errors)} errors.")
-        if len(ahead) > self._horizon or not np.isfinite(ahead).all():
-            raise InputError(f"at most {self._horizon} finite forecasts were expected.")
-        self._recent.restore(recent)
-        self._errors.restore(errors)
-        self._ahead = deque(ahead.copy(), maxlen=self._horizon)
-
-
-def _weighted(weights: FloatArray, errors: FloatArray) -> FloatArray:
-    """The mean of errors (n, F), with the last n of the weights of a whole window."""
-    own = weights[-len(errors) :]
-    mean: FloatArray = own @ errors / own.sum()
-    return mean

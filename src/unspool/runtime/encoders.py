@@ -1,4 +1,4 @@
-"""Encoders in NumPy: from scaled sequences (B, T, F) to codes (B, L)."""
+"""Encoders in NumPy: scaled sequences (B, T, F) to codes (B, L)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,33 +14,34 @@ from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
 from unspool.runtime.kernels import Kernels
 from unspool.runtime.patches import in_patches, patched
 from unspool.runtime.pooling import pooled, pooled_parts
-from unspool.runtime.recurrence import LSTM, Array, Lengths, Ragged, State
+from unspool.runtime.recurrence import LSTM, Array, BatchLengths, Lengths, State
 from unspool.runtime.skip import normalised
 
 Weights = Mapping[str, Array]
 
 
 class Encoder:
-    """What every encoder shares: what leads from features to the code.
+    """Base class of encoders, with the linear layer from features to the code.
 
     Parameters
     ----------
-    part : a blueprint's encoder
-    weights : mapping of names to arrays
-        By the names that the part has for them.
+    part : blueprint.Encoder
+        Blueprint of the encoder.
+    weights : mapping of str to array
+        Weights by their names in the blueprint.
     """
 
     def __init__(self, part: plan.Encoder, weights: Weights) -> None:
         self.latent_dim, self.max_steps = part.latent_dim, part.max_steps
-        self.width = part.n_features  # most numbers that a step becomes, where all steps are held
+        self.width = part.n_features  # widest activation per step; bounds the memory of a batch
         self.projection = Dense(weights, "projection.") if projects(part) else None
 
-    def features(self, x: Array, batch: Ragged) -> Array:
-        """Features (B, S) of sequences (B, T, F), the longest first, zeros in their padding."""
+    def features(self, x: Array, batch: BatchLengths) -> Array:
+        """Features (B, S) of sequences (B, T, F), the longest first, whose padding is zero."""
         raise NotImplementedError
 
-    def __call__(self, x: Array, batch: Ragged) -> Array:
-        """Codes (B, L) of sequences (B, T, F), the longest first, zeros in their padding."""
+    def __call__(self, x: Array, batch: BatchLengths) -> Array:
+        """Codes (B, L) of sequences (B, T, F), the longest first, whose padding is zero."""
         return self.code(self.features(x, batch))
 
     def code(self, features: Array) -> Array:
@@ -49,7 +50,7 @@ class Encoder:
 
 
 class LSTMEncoder(Encoder):
-    """LSTM layers whose states are pooled, with random kernels beside them."""
+    """LSTM layers whose states are pooled, together with random kernels."""
 
     def __init__(self, part: plan.LSTMEncoder, weights: Weights) -> None:
         super().__init__(part, weights)
@@ -63,27 +64,27 @@ class LSTMEncoder(Encoder):
         if part.lstm.num_layers > 1 or self.pools:
             self.width = max(self.width, part.lstm.width)
 
-    def features(self, x: Array, batch: Ragged) -> Array:
-        """The pooled states: (B, S · statistics), or the whole final state."""
+    def features(self, x: Array, batch: BatchLengths) -> Array:
+        """The pooled states (B, S · statistics), or the whole final state."""
         states, state, lengths = self.states(x, batch, return_sequences=self.pools)
         last = self.of_state(*state)
         found = last if states is None else pooled(self.part.statistics, states, last, lengths)
         return found if self.kernels is None else np.concatenate([found, self.kernels(x, batch)], 1)
 
     def states(
-        self, x: Array, batch: Ragged, *, return_sequences: bool = True
+        self, x: Array, batch: BatchLengths, *, return_sequences: bool = True
     ) -> tuple[Array | None, State, Lengths]:
-        """The last layer's states after each step or patch (T, S, B), all final states, lengths.
+        """States of the last layer (T, S, B), final states of all layers, and lengths.
 
-        The lengths say how many of a sequence's states are real.
+        States are those after each step or patch; lengths are the numbers of real states.
         """
         size, x = self.part.patch_size, normalised(x, batch, self.part.normalization)
         read, patches = batch_last(patched(x, size)), in_patches(batch, size)
         states, state = self.lstm(read, patches, return_sequences=return_sequences)
         return states, state, patches.lengths
 
-    def multiscale(self, x: Array, batch: Ragged, scales: tuple[int, ...]) -> Array:
-        """Statistics of the states over the parts of sequences, and the kernels' means, (B, D)."""
+    def multiscale(self, x: Array, batch: BatchLengths, scales: tuple[int, ...]) -> Array:
+        """Statistics of the states over parts of sequences, and the means of kernels, (B, D)."""
         states, _, lengths = self.states(x, batch)
         assert states is not None
         features = [pooled_parts(STATISTICS, states, count, lengths) for count in scales]
@@ -92,26 +93,26 @@ class LSTMEncoder(Encoder):
         return np.concatenate(features, axis=1)
 
     def of_state(self, h: Array, c: Array) -> Array:
-        """The final state (B, S) from states (layers · directions, H, B)."""
+        """The final state (B, S) of states (layers · directions, H, B)."""
         last = [*h, *c] if self.part.whole_state else list(h[-self.part.lstm.directions :])
         return np.concatenate(last).T
 
 
 class DenseEncoder(Encoder):
-    """Dense layers on a whole sequence."""
+    """Dense layers that read a whole sequence at once."""
 
     def __init__(self, part: plan.DenseEncoder, weights: Weights) -> None:
         super().__init__(part, weights)
         self.steps, self.layers = part.steps, DenseLayers(part.layers, weights, "layers.")
 
-    def features(self, x: Array, batch: Ragged) -> Array:
-        """What the last layer makes of sequences."""
-        whole = up_to(self.steps, x)
+    def features(self, x: Array, batch: BatchLengths) -> Array:
+        """Outputs (B, S) of the last layer."""
+        whole = padded_to(self.steps, x)
         return self.layers(whole.reshape(len(whole), -1))
 
 
 class ConvEncoder(Encoder):
-    """Convolutions, each followed by a pool."""
+    """Convolutions, each followed by max pooling."""
 
     def __init__(self, part: plan.ConvEncoder, weights: Weights) -> None:
         super().__init__(part, weights)
@@ -122,16 +123,16 @@ class ConvEncoder(Encoder):
         ]
         self.width = max(convolution.width for convolution in self.convolutions)
 
-    def features(self, x: Array, batch: Ragged) -> Array:
-        """The last map of sequences, flattened."""
-        images = up_to(self.part.max_steps, x).reshape(len(x), *self.part.shape, -1)
+    def features(self, x: Array, batch: BatchLengths) -> Array:
+        """The last feature map, flattened, (B, S)."""
+        images = padded_to(self.part.max_steps, x).reshape(len(x), *self.part.shape, -1)
         for convolution in self.convolutions:
             images = pool(self.activation(convolution(images)), self.part.pool)
         return images.reshape(len(images), -1)
 
 
 def make_encoder(part: plan.Encoder, weights: Weights) -> Encoder:
-    """The encoder of a blueprint, with its weights."""
+    """Make the encoder of a blueprint with these weights."""
     if isinstance(part, plan.LSTMEncoder):
         return LSTMEncoder(part, weights)
     if isinstance(part, plan.DenseEncoder):
@@ -140,7 +141,7 @@ def make_encoder(part: plan.Encoder, weights: Weights) -> Encoder:
 
 
 def within(weights: Weights, prefix: str) -> dict[str, Array]:
-    """Those weights whose names start with `prefix`, by the rest of their names."""
+    """The weights whose names start with `prefix`, by the rest of their names."""
     return {
         name.removeprefix(prefix): weight
         for name, weight in weights.items()
@@ -153,8 +154,8 @@ def batch_last(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.ascontiguousarray(x.transpose(1, 2, 0))
 
 
-def up_to(steps: int, x: Array) -> Array:
-    """Sequences (B, T, F) with zeros added at the end, (B, steps, F)."""
+def padded_to(steps: int, x: Array) -> Array:
+    """Sequences (B, T, F) padded with zeros to (B, steps, F)."""
     if x.shape[1] == steps:
         return x
     return np.pad(x, ((0, 0), (0, steps - x.shape[1]), (0, 0)))

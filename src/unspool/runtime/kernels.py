@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import blueprint as plan
-from unspool.runtime.recurrence import Array, Ragged
+from unspool.runtime.recurrence import Array, BatchLengths
 
 
 class Kernels:
@@ -14,8 +14,9 @@ class Kernels:
 
     Parameters
     ----------
-    part : Kernels of a blueprint
-    weights : mapping of names to arrays
+    part : blueprint.Kernels
+        Blueprint of the kernels.
+    weights : mapping of str to array
         "weight" (K, F, taps) and "bias" (K,).
     """
 
@@ -23,10 +24,10 @@ class Kernels:
         self.part = part
         rows = weights["weight"].transpose(2, 1, 0).reshape(-1, part.width)  # (taps · F, K)
         self.weight, self.bias = np.ascontiguousarray(rows), weights["bias"]
-        self.width = len(self.weight) + part.each  # numbers that a step becomes
+        self.width = len(self.weight) + part.each  # largest number of values per step
 
-    def __call__(self, x: Array, batch: Ragged) -> Array:
-        """Means (B, K) of sequences (B, T, F), zeros in their padding."""
+    def __call__(self, x: Array, batch: BatchLengths) -> Array:
+        """Means (B, K) of sequences (B, T, F) whose padding is zero."""
         part, size, steps = self.part, *x.shape[:2]
         means = np.zeros((size, part.width), np.float32)
         if not steps:
@@ -34,25 +35,26 @@ class Kernels:
         real = np.arange(steps) < batch.lengths[:, None]
         count = np.maximum(batch.lengths, 1).astype(np.float32)[:, None]
         for place, dilation in enumerate(part.dilations):
-            own = slice(place * part.each, (place + 1) * part.each)
+            columns = slice(place * part.each, (place + 1) * part.each)
             before = (part.TAPS - 1) * dilation
             padded = np.pad(x, ((0, 0), (before, 0), (0, 0)), mode="edge")
             taps = [padded[:, tap * dilation :][:, :steps] for tap in range(part.TAPS)]
             read = np.concatenate(taps, axis=2)
-            values = hard_sigmoid(read @ self.weight[:, own] + self.bias[own])
+            values = hard_sigmoid(read @ self.weight[:, columns] + self.bias[columns])
             values[~real] = 0
-            means[:, own] = values.sum(axis=1) / count
+            means[:, columns] = values.sum(axis=1) / count
         return means
 
 
 class RunningKernels:
-    """The means of a sequence whose steps come one at a time, as `Kernels` has them of all.
+    """The means that `Kernels` computes, updated step by step.
 
     Parameters
     ----------
     kernels : Kernels
+        The kernels.
     series : int
-        Sequences side by side.
+        Number of sequences that are read in parallel.
     """
 
     def __init__(self, kernels: Kernels, series: int) -> None:
@@ -65,15 +67,15 @@ class RunningKernels:
     def add(self, x: Array) -> None:
         """Read the next step (series, F), scaled."""
         part = self.kernels.part
-        if not self.steps:  # copies of the first step precede it
+        if not self.steps:  # the steps before the first are copies of it
             self.past[:] = x
         self.past[self.steps % len(self.past)] = x
         for place, dilation in enumerate(part.dilations):
-            own = slice(place * part.each, (place + 1) * part.each)
+            columns = slice(place * part.each, (place + 1) * part.each)
             steps = self.steps - dilation * np.arange(part.TAPS)[::-1]
             read = np.concatenate(list(self.past[steps % len(self.past)]), axis=1)
-            response = read @ self.kernels.weight[:, own] + self.kernels.bias[own]
-            self.sums[:, own] += hard_sigmoid(response)
+            response = read @ self.kernels.weight[:, columns] + self.kernels.bias[columns]
+            self.sums[:, columns] += hard_sigmoid(response)
         self.steps += 1
 
     @property
@@ -83,6 +85,6 @@ class RunningKernels:
 
 
 def hard_sigmoid(x: Array) -> Array:
-    """A line from 0 at -3 to 1 at 3."""
+    """Hard sigmoid: 0 below -3, 1 above 3, linear in between."""
     clipped: Array = np.clip(x / np.float32(6) + np.float32(0.5), 0, 1)
     return clipped

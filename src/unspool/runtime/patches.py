@@ -1,15 +1,15 @@
-"""Sequences by patches, in NumPy; `unspool.nn.patches` has the same for PyTorch."""
+"""Patches of sequences in NumPy; `unspool.nn.patches` is the same in PyTorch."""
 
 import numpy as np
 
 from unspool.blueprint.layers import PERIOD, WAVES, patches_of
-from unspool.runtime.recurrence import Array, Ragged
+from unspool.runtime.recurrence import Array, BatchLengths
 
 
 def patched(x: Array, size: int) -> Array:
-    """Patches (B, P, size · F) of sequences (B, T, F), zeros where a last one is incomplete.
+    """Patches (B, P, size · F) of sequences (B, T, F), the last one filled up with zeros.
 
-    What stands past the end of a sequence has to be zero.
+    Values past the end of a sequence must be zero.
     """
     if size == 1:
         return x
@@ -20,11 +20,11 @@ def patched(x: Array, size: int) -> Array:
     return whole.reshape(batch, count, size * features)
 
 
-def in_patches(batch: Ragged, size: int) -> Ragged:
-    """The lengths of a batch, counted in patches."""
+def in_patches(batch: BatchLengths, size: int) -> BatchLengths:
+    """Lengths of a batch in patches."""
     if size == 1:
         return batch
-    return Ragged(-(-batch.lengths // size), patches_of(batch.steps, size))
+    return BatchLengths(-(-batch.lengths // size), patches_of(batch.steps, size))
 
 
 def unpatched(patches: Array, steps: int) -> Array:
@@ -35,8 +35,8 @@ def unpatched(patches: Array, steps: int) -> Array:
     return patches[:steps]
 
 
-def places(count: int, batch: int) -> Array:
-    """The places of patches (count, 2 · WAVES, batch), see `unspool.nn.patches`."""
+def patch_positions(count: int, batch: int) -> Array:
+    """Positions of patches as sines and cosines, (count, 2 · WAVES, batch)."""
     waves = 2 * np.pi / PERIOD * np.arange(1, WAVES + 1)
     angles = np.arange(count)[:, None] * waves
     each = np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Statistics of an encoder's states over the steps: `unspool.lstm.pooling` in NumPy."""
+"""Statistics of the states of an encoder over the steps; `unspool.lstm.pooling` in NumPy."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,17 +13,18 @@ from unspool.runtime.recurrence import Array, Lengths
 def pooled(statistics: Sequence[str], states: Array, last: Array, lengths: Lengths) -> Array:
     """Statistics (B, S · number of statistics) of states (T, S, B) over the real steps.
 
-    A sequence of no steps has its initial state for the last, the mean, the largest and the
-    smallest state.
+    For a sequence without steps, last, mean, maximum and minimum are its initial state.
 
     Parameters
     ----------
     statistics : sequence of {"last", "mean", "max", "min", "std"}
+        The statistics.
     states : array of shape (T, S, B)
-        Zero past the end of a sequence.
+        States, zero past the end of a sequence.
     last : array of shape (B, S)
-        The final states.
+        Final states.
     lengths : array of shape (B,)
+        Number of steps of every sequence.
     """
     real = (np.arange(len(states))[:, None] < lengths)[:, None]  # (T, 1, B)
     count = np.maximum(lengths, 1).astype(np.float32)
@@ -34,8 +35,8 @@ def pooled(statistics: Sequence[str], states: Array, last: Array, lengths: Lengt
         if name == "mean":
             found = mean
         elif name == "std":
-            apart = np.where(real, states - mean, np.float32(0))
-            found = np.sqrt((apart * apart).sum(axis=0) / count + np.float32(VARIANCE_FLOOR))
+            centered = np.where(real, states - mean, np.float32(0))
+            found = np.sqrt((centered * centered).sum(axis=0) / count + np.float32(VARIANCE_FLOOR))
         elif name == "max":
             found = states.max(axis=0, where=real, initial=-np.inf)
         elif name == "min":
@@ -43,9 +44,10 @@ def pooled(statistics: Sequence[str], states: Array, last: Array, lengths: Lengt
         return found.T
 
     found = np.concatenate([over(name) for name in statistics], axis=1)
-    none = [0 * last if name == "std" else last for name in statistics]
-    begun = (lengths > 0)[:, None]
-    return np.where(begun, found, np.concatenate(none, axis=1)).astype(np.float32, copy=False)
+    without_steps = [0 * last if name == "std" else last for name in statistics]
+    has_steps = (lengths > 0)[:, None]
+    values = np.where(has_steps, found, np.concatenate(without_steps, axis=1))
+    return values.astype(np.float32, copy=False)
 
 
 def pooled_parts(statistics: Sequence[str], states: Array, count: int, lengths: Lengths) -> Array:
@@ -54,38 +56,45 @@ def pooled_parts(statistics: Sequence[str], states: Array, count: int, lengths: 
     Parameters
     ----------
     statistics : sequence of {"mean", "max", "min", "std"}
+        The statistics.
     states : array of shape (T, S, B)
+        States, zero past the end of a sequence.
     count : int
-        Parts, cut as `unspool.lstm.pooling.pooled_parts` says.
+        Number of parts, cut as in `unspool.lstm.pooling.pooled_parts`.
     lengths : array of shape (B,)
+        Number of steps of every sequence.
     """
     (steps, width, size), ends = states.shape, np.arange(count + 1) * lengths[:, None] // count
     first = ends[:, :-1]  # (B, count)
     sizes = np.minimum(np.maximum(ends[:, 1:] - first, 1), lengths[:, None])
-    own = np.arange(sizes.max(initial=0))[:, None, None]
-    places = np.minimum(first + own, max(steps - 1, 0))  # (steps of a part, B, count)
+    within = np.arange(sizes.max(initial=0))[:, None, None]
+    places = np.minimum(first + within, max(steps - 1, 0))  # (steps of a part, B, count)
     parts = states.transpose(0, 2, 1)[places, np.arange(size)[:, None]]
-    parts = parts * (own < sizes)[..., None]
-    parts = parts.reshape(len(own), size * count, width).transpose(0, 2, 1)
+    parts = parts * (within < sizes)[..., None]
+    parts = parts.reshape(len(within), size * count, width).transpose(0, 2, 1)
     nothing = np.zeros((size * count, width), np.float32)
     return pooled(statistics, parts, nothing, sizes.ravel()).reshape(size, -1)
 
 
 class RunningPool:
-    """The statistics of states that come one step at a time, as `pooled` has them of all.
+    """The statistics that `pooled` computes, updated step by step [1]_.
 
     Parameters
     ----------
     statistics : sequence of {"last", "mean", "max", "min", "std"}
+        The statistics.
 
-    Source: Welford 1962, "Note on a Method for Calculating Corrected Sums of Squares".
+    References
+    ----------
+    .. [1] B. P. Welford (1962). "Note on a Method for Calculating Corrected Sums of Squares and
+       Products", Technometrics 4(3).
     """
 
     def __init__(self, statistics: Sequence[str]) -> None:
         self.statistics, self.steps = tuple(statistics), 0
 
     def add(self, h: Array) -> None:
-        """Read the state (S, B), or (S,), after the next step."""
+        """Add the state (S, B), or (S,), after the next step."""
         if self.statistics == ("last",):
             return
         self.steps += 1
@@ -95,17 +104,17 @@ class RunningPool:
             return
         np.maximum(self.largest, h, out=self.largest)
         np.minimum(self.smallest, h, out=self.smallest)
-        apart = h - self.mean
-        self.mean += apart / self.steps
-        self.square += apart * (h - self.mean)
+        difference = h - self.mean
+        self.mean += difference / self.steps
+        self.square += difference * (h - self.mean)
 
     def pooled(self, last: Array) -> Array:
         """Statistics (B, S · number of statistics), with the final states `last` (B, S)."""
         if self.statistics == ("last",):
             return last
         if not self.steps:
-            none = [0 * last if name == "std" else last for name in self.statistics]
-            return np.concatenate(none, axis=1)
+            without_steps = [0 * last if name == "std" else last for name in self.statistics]
+            return np.concatenate(without_steps, axis=1)
         spread = np.sqrt(self.square / self.steps + VARIANCE_FLOOR)
         found: dict[str, npt.NDArray[np.floating[Any]]] = {
             "last": last.T,

@@ -1,16 +1,17 @@
-"""LSTM layers in NumPy, quick: what `unspool.lstm.reference` computes, arranged for speed.
+"""LSTM layers in NumPy: a fast implementation of the equations in `unspool.lstm.reference`.
 
-Inside the runtime sequences lie time-major with the batch last, (T, F, B): the gates of a step are
-then blocks of whole rows, and one matrix product gives all of them. What a step costs beside that
-product is calls of NumPy and passes over memory, so (`Cells`):
+Arrays are (T, F, B), with time first and the batch last. The gates of a step are then blocks of
+rows, and one matrix product computes all of them. The other costs of a step are calls of NumPy and
+passes over memory, so `Cells` reduces both:
 
-- state, input and a row of ones stand in one array, which one product with one matrix reads;
-- σ(x) = ½ + ½ tanh(x/2): with the halves in the weights, one call of tanh serves all four gates;
-- c stands under its candidate, as the gate f under i: one product of two blocks gives both terms
-  of the new c;
-- a single sequence is a vector, for which NumPy and BLAS have less to ask;
-- sequences are sorted by length, so that those which have ended are the last columns, and a step
-  computes the columns before them, views that BLAS takes as they are: padding costs nothing.
+- State, input and a row of ones are in one array, so that one product adds the bias as well.
+- Since σ(x) = ½ + ½ tanh(x/2), the weights of sigmoid gates are halved, and one call of tanh serves
+  all four gates.
+- c follows its candidate in memory, as gate f follows gate i, so that one product of two blocks
+  computes both terms of the new c.
+- A single sequence is a vector, for which NumPy and BLAS do fewer checks.
+- Sequences are sorted by length, so that sequences that have ended are the last columns. A step
+  computes only the columns before them, and padding costs nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,9 +25,10 @@ import numpy.typing as npt
 
 from unspool.blueprint import Layers
 
-# OpenBLAS shares a product of more multiplications than this among threads, whose meeting costs
-# more than they save up to the second number; a stack of small products it runs as they come.
-ALONE, TOGETHER = 1 << 18, 3 << 20
+# OpenBLAS uses several threads for products of more than ONE_THREAD_WORK multiplications, but below
+# MANY_THREADS_WORK synchronising them costs more than it saves. A batched matmul stays in one
+# thread, so it is used in between.
+ONE_THREAD_WORK, MANY_THREADS_WORK = 1 << 18, 3 << 20
 
 Array = npt.NDArray[np.float32]
 Lengths = npt.NDArray[np.int64]
@@ -35,18 +37,23 @@ State = tuple[Array, Array]  # h and c, each (layers · directions, H, B)
 
 @dataclass(frozen=True)
 class Layer:
-    """One LSTM layer in one direction, its weights arranged for `run`.
+    """One LSTM layer in one direction.
 
     Parameters
     ----------
     matrix : array of shape (4H, H + F + 1)
-        Gates in the order i, f, o, c; columns for the state, the input and the bias. The rows of
-        sigmoid gates are halved.
+        Weights of the gates i, f, o and the candidate, for the state, the input and the bias. The
+        rows of sigmoid gates are halved.
     context : array of shape (4H, C), optional
-        The same rows.
+        Weights for an input that is the same at every step, with the same rows.
     units : int
-    activation, recurrent_activation : str
+        Number of units, H.
+    activation : {"tanh", "relu"}
+        Activation of the candidate and the output.
+    recurrent_activation : {"sigmoid", "hard_sigmoid"}
+        Activation of the gates.
     reverse : bool
+        Whether the layer reads sequences from their end.
     """
 
     matrix: Array
@@ -57,10 +64,10 @@ class Layer:
     reverse: bool
 
     @classmethod
-    def arranged(
+    def from_weights(
         cls, weights: Mapping[str, Array], prefix: str, plan: Layers, *, reverse: bool
     ) -> "Layer":
-        """Arrange the weights whose names start with `prefix`."""
+        """Make a layer of the weights whose names start with `prefix`."""
         units = plan.units
         order = np.r_[0 : 2 * units, 3 * units : 4 * units, 2 * units : 3 * units]
         scale = np.ones((4 * units, 1), np.float32)
@@ -82,7 +89,7 @@ class Layer:
 
     @property
     def inputs(self) -> int:
-        """Features read at each step."""
+        """Number of features of its input."""
         return int(self.matrix.shape[1]) - self.units - 1
 
     def run(
@@ -94,26 +101,28 @@ class Layer:
         state: tuple[Array, Array] | None,
         outputs: Array | None,
     ) -> tuple[Array, Array]:
-        """Run a batch whose longest sequences come first.
+        """Run a batch of sequences, the longest first.
 
         Parameters
         ----------
         x : array of shape (T, F, B), optional
-            In the order of reading.
+            The input, in the order of reading.
         active : array of shape (T,)
-            How many sequences have each step.
+            Number of sequences that have each step.
         batch : int
+            Number of sequences, B.
         context : array of shape (C, B), optional
-        state : h and c, each (H, B), optional
-            Zeros by default.
+            Input that is the same at every step.
+        state : (h, c), each (H, B), optional
+            Initial state, by default zeros.
         outputs : array of shape (T, H, B), optional
-            Where the states of every step go, in the order of reading; what is past an end is
-            left as it was.
+            Array that the state of every step is written to, in the order of reading. Steps past
+            the end of a sequence are not written.
 
         Returns
         -------
         h, c : arrays of shape (H, B)
-            After the last step of each sequence.
+            State after the last step of each sequence.
         """
         cells = Cells.of(self, batch)
         if state is not None:
@@ -138,21 +147,23 @@ class Layer:
 
 
 class Cells:
-    """A layer's state for a batch, and the arithmetic of its steps, in place.
+    """The state of a layer for a batch; `step` updates it in place.
 
     Parameters
     ----------
     layer : Layer
+        The layer.
     both : array of shape (H + F + 1, B)
-        State, input and ones.
+        Memory of h, the input and a row of ones.
     rows : array of shape (5H, B)
-        Gates i, f, o, the candidate for c, and c.
+        Memory of the gates i, f, o, the candidate for c, and c.
     pair : array of shape (2H, B)
-        For the terms of c.
+        Memory of the two terms of the new c.
 
     Attributes
     ----------
     h, c : arrays of shape (H, B)
+        The state.
     """
 
     def __init__(self, layer: Layer, both: Array, rows: Array, pair: Array) -> None:
@@ -169,30 +180,30 @@ class Cells:
         self.product = self._product(layer.matrix)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Cells, (self.layer, *self.whole)  # copied one by one, views would part
+        return Cells, (self.layer, *self.whole)  # separate copies would no longer be views
 
     @classmethod
     def of(cls, layer: Layer, batch: int) -> "Cells":
-        """Those of `batch` sequences before their first step."""
+        """The state of `batch` sequences before their first step."""
         both = np.zeros((layer.matrix.shape[1], batch), np.float32)
         both[-1] = 1
         rows = np.zeros((5 * layer.units, batch), np.float32)
         return cls(layer, both, rows, np.empty((2 * layer.units, batch), np.float32))
 
     def cut(self, which: int | slice) -> "Cells":
-        """Some of the batch, or one sequence as vectors; its steps are steps of these."""
+        """A view of some sequences of the batch, or of one as vectors."""
         both, rows, pair = (each[:, which] for each in self.whole)
         return Cells(self.layer, both, rows, pair)
 
     def step(self, x: Array | None, constant: Array | None = None) -> None:
-        """Go on to the next state.
+        """Compute the next state.
 
         Parameters
         ----------
         x : array of shape (F, B), optional
-            What is read.
+            Input of this step.
         constant : array of shape (4H, B), optional
-            What is added to the sums of the gates.
+            Term that is added to the gates before their activation.
         """
         if x is not None:
             self.read[...] = x
@@ -215,16 +226,17 @@ class Cells:
         np.multiply(self.o, self.new, out=self.h)
 
     def _product(self, matrix: Array) -> Callable[[], Array]:
-        """What makes the sums of a step, in the quickest of three ways."""
-        if self.both.ndim == 2 and ALONE < matrix.size * self.both.shape[1] < TOGETHER:
-            rows = self.sums.reshape(-1, 4, self.sums.shape[-1])  # a view, of columns too
+        """The function that computes the matrix product of a step, the fastest of three."""
+        work = matrix.size * (self.both.shape[1] if self.both.ndim == 2 else 1)
+        if self.both.ndim == 2 and ONE_THREAD_WORK < work < MANY_THREADS_WORK:
+            rows = self.sums.reshape(-1, 4, self.sums.shape[-1])  # a view
             return partial(np.matmul, matrix.reshape(-1, 4, len(self.both)), self.both, out=rows)
-        # `dot` takes half the time of `matmul` on a vector, but wants an output without gaps.
+        # For a vector, `dot` takes half the time of `matmul`, but needs a contiguous output.
         product = matrix.dot if self.sums.flags.c_contiguous else partial(np.matmul, matrix)
         return partial(product, self.both, out=self.sums)
 
     def _activate(self) -> None:
-        """The gates and the candidate, of other cells than tanh with sigmoid gates."""
+        """Activate gates and candidate of cells other than tanh with sigmoid gates."""
         if self.smooth:
             np.tanh(self.sigmas, out=self.sigmas)
         else:  # hard_sigmoid
@@ -238,20 +250,21 @@ class Cells:
 
 
 class LSTM:
-    """Layers of LSTM, each reading the states of the one before; `unspool.nn.LSTM` in NumPy.
+    """LSTM layers, each of which reads the states of the layer before; `unspool.nn.LSTM` in NumPy.
 
     Parameters
     ----------
     plan : Layers
-    weights : mapping of names to arrays
-        By the names that the plan has for them.
+        Blueprint of the layers.
+    weights : mapping of str to array
+        Weights by their names in the blueprint.
     """
 
     def __init__(self, plan: Layers, weights: Mapping[str, Array]) -> None:
         self.plan = plan
         self.layers = [
             [
-                Layer.arranged(
+                Layer.from_weights(
                     weights, f"layers.{depth}.{direction}.", plan, reverse=bool(direction)
                 )
                 for direction in range(plan.directions)
@@ -262,22 +275,33 @@ class LSTM:
     def __call__(
         self,
         x: Array | None,
-        batch: "Ragged",
+        batch: "BatchLengths",
         *,
         context: Array | None = None,
         state: State | None = None,
         return_sequences: bool = True,
     ) -> tuple[Array | None, State]:
-        """Run a batch: the states of the last layer (T, S, B), and the final h and c of all.
+        """Run a batch of sequences.
 
         Parameters
         ----------
         x : array of shape (T, F, B), optional
-        batch : Ragged
-            How many sequences and steps there are; all arrays are in its order.
+            The input; without it, the layers read only their state and `context`.
+        batch : BatchLengths
+            Lengths of the sequences; all arrays are in its order.
         context : array of shape (C, B), optional
-        state : h and c, optional
+            Input of the first layer that is the same at every step.
+        state : (h, c), each (layers · directions, H, B), optional
+            Initial state, by default zeros.
         return_sequences : bool, default True
+            Whether to return the states of all steps.
+
+        Returns
+        -------
+        states : array of shape (T, S, B), or None
+            States of the last layer at every step.
+        state : (h, c), each (layers · directions, H, B)
+            Final state of all layers.
         """
         finals: list[tuple[Array, Array]] = []
         for depth, directions in enumerate(self.layers):
@@ -298,15 +322,15 @@ class LSTM:
         return x, (h, c)
 
 
-class Ragged:
-    """The lengths of a batch, sequences with the longest first.
+class BatchLengths:
+    """Lengths of the sequences of a batch, the longest first.
 
     Parameters
     ----------
     lengths : array of shape (B,)
-        Sorted, the longest first.
+        Number of steps of every sequence, in descending order.
     steps : int
-        T.
+        Number of steps of the arrays, T.
     """
 
     def __init__(self, lengths: Lengths, steps: int) -> None:
@@ -318,10 +342,10 @@ class Ragged:
             self.active = np.searchsorted(-lengths, -np.arange(steps), side="left")
 
     def reversed(self, x: Array) -> Array:
-        """Sequences (T, F, B), each turned round within its own length."""
+        """Sequences (T, F, B), each reversed within its length."""
         if self.whole:
             return x[::-1]
         steps = np.arange(self.steps)[:, None]
         source = np.where(steps < self.lengths, self.lengths - 1 - steps, steps)
-        turned: npt.NDArray[Any] = np.take_along_axis(x, source[:, None], axis=0)
-        return turned
+        reversed_steps: npt.NDArray[Any] = np.take_along_axis(x, source[:, None], axis=0)
+        return reversed_steps

@@ -1,4 +1,4 @@
-"""What a forecast keeps of its sequence beside the code; `unspool.nn.skip` in NumPy."""
+"""Level and linear map that forecasts use in addition to the code; `unspool.nn.skip` in NumPy."""
 
 from collections.abc import Mapping
 
@@ -6,20 +6,22 @@ import numpy as np
 
 from unspool import blueprint as plan
 from unspool.blueprint.layers import VARIANCE_FLOOR
-from unspool.runtime.recurrence import Array, Ragged
+from unspool.runtime.recurrence import Array, BatchLengths
 
 
-def level_of(x: Array, batch: Ragged, normalization: str) -> tuple[Array, Array]:
+def level_of(x: Array, batch: BatchLengths, normalization: str) -> tuple[Array, Array]:
     """Location and spread (B, 1, F) of sequences (B, T, F) over their real steps.
 
-    They are 0 and 1 of a sequence of no steps, and without a normalization.
+    They are 0 and 1 for a sequence without steps, and for normalization "none".
 
     Parameters
     ----------
     x : array of shape (B, T, F)
-        Zero past the end of a sequence.
-    batch : Ragged
+        Sequences, zero past their ends.
+    batch : BatchLengths
+        Their lengths.
     normalization : {"none", "last", "standard"}
+        The last value, or mean and standard deviation.
     """
     location = np.zeros((len(x), 1, x.shape[2]), np.float32)
     spread = np.ones_like(location)
@@ -32,13 +34,13 @@ def level_of(x: Array, batch: Ragged, normalization: str) -> tuple[Array, Array]
     count = np.maximum(ends, 1).astype(np.float32)
     mean = x.sum(axis=1, keepdims=True) / count
     real = np.arange(x.shape[1])[:, None] < ends
-    apart = np.where(real, x - mean, np.float32(0))
-    square = (apart * apart).sum(axis=1, keepdims=True) / count
+    centered = np.where(real, x - mean, np.float32(0))
+    square = (centered * centered).sum(axis=1, keepdims=True) / count
     return mean, np.where(ends > 0, np.sqrt(square + np.float32(VARIANCE_FLOOR)), spread)
 
 
-def normalised(x: Array, batch: Ragged, normalization: str) -> Array:
-    """Sequences (B, T, F), each less its location and divided by its spread; zero past its end."""
+def normalised(x: Array, batch: BatchLengths, normalization: str) -> Array:
+    """Sequences (B, T, F), each minus its location, divided by its spread; zero past its end."""
     if normalization == "none":
         return x
     location, spread = level_of(x, batch, normalization)
@@ -47,18 +49,20 @@ def normalised(x: Array, batch: Ragged, normalization: str) -> Array:
 
 
 class Skip:
-    """Add a sequence's level and a linear map of its last steps to what a decoder makes.
+    """Adds the level of a sequence and a linear map of its last steps to the output of a decoder.
 
     Parameters
     ----------
-    part : blueprint's Skip
-    weights : mapping of names to arrays
+    part : blueprint.Skip
+        Blueprint of the map.
+    weights : mapping of str to array
+        "scale" (F,) and, for a map, "weight".
     """
 
     def __init__(self, part: plan.Skip, weights: Mapping[str, Array]) -> None:
         self.part, self.scale, self.weight = part, weights["scale"], weights.get("weight")
 
-    def __call__(self, output: Array, x: Array, batch: Ragged) -> Array:
+    def __call__(self, output: Array, x: Array, batch: BatchLengths) -> Array:
         """Forecasts (B, K, F) of outputs (B, K, F), or quantiles of outputs (B, K, F, Q)."""
         location, spread = level_of(x, batch, self.part.normalization)
         spread = spread * self.scale
@@ -68,12 +72,12 @@ class Skip:
             location, spread = location[..., None], spread[..., None]
         return np.asarray(location + spread * output, np.float32)
 
-    def _linear(self, x: Array, batch: Ragged, level: Array) -> Array:
-        """What the maps make (B, K, F) of the last steps less the level."""
+    def _linear(self, x: Array, batch: BatchLengths, level: Array) -> Array:
+        """The linear map (B, K, F) of the last steps minus the level."""
         assert self.weight is not None
         steps = self.part.steps
         places = (batch.lengths[:, None] - steps + np.arange(steps))[:, :, None]
-        if not x.shape[1]:  # no steps, and a level of 0
+        if not x.shape[1]:  # without steps the level is 0
             return np.zeros((len(x), self.part.horizon, x.shape[2]), np.float32)
         read = np.take_along_axis(x, np.maximum(places, 0), axis=1) - level
         read = np.where(places >= 0, read, np.float32(0))

@@ -1,4 +1,4 @@
-"""`Stream`: a trained model that reads one step at a time."""
+"""`Stream`: a trained model that reads series step by step."""
 
 import copy
 from collections import deque
@@ -13,28 +13,54 @@ from unspool.data.frames import names_of
 from unspool.data.sequences import FloatArray, as_floats
 from unspool.errors import InputError
 from unspool.model_file import Contents
-from unspool.runtime.decoders import Ahead
+from unspool.runtime.decoders import Forecaster
 from unspool.runtime.encoders import Encoder, LSTMEncoder
 from unspool.runtime.kernels import RunningKernels
 from unspool.runtime.pooling import RunningPool
-from unspool.runtime.recurrence import Array, Cells, Ragged
+from unspool.runtime.recurrence import Array, BatchLengths, Cells
 from unspool.runtime.skip import normalised
 
 
 class Stream:
-    """What a model knows of a series so far; each step pushed costs the same.
+    """A trained model that reads one series, or several in parallel, step by step.
 
-    After t steps, code and forecast are those of the whole sequence of t steps. Where the encoder
-    reads patches, a patch that is still incomplete is read again with each of its steps. A model
-    that normalises sequences (the `normalization` of `LSTMForecaster`) encodes its last steps anew
-    for each step pushed, as many as the longest sequence of training had, and code and forecast
-    are those of the sequence of these. Made by `Model.stream`.
+    `Model.stream` makes a stream. After t steps, its code and its forecast are those of the whole
+    sequence of t steps. Every step costs the same time and memory.
+
+    Parameters
+    ----------
+    contents : Contents
+        The trained model as plain data.
+    encoder : encoder of the runtime
+        The encoder of the model.
+    decoders : mapping of str to decoder of the runtime
+        The decoders of the model for forecasts, by their names.
+    series : int, optional
+        Number of series that are read in parallel; by default one, whose steps have no axis for
+        the series.
+
+    Attributes
+    ----------
+    steps : int
+        Number of steps read since the start.
 
     Raises
     ------
     InputError
-        For a model whose encoder is no LSTM, or reads backwards as well: it would have to know
-        the end.
+        If the encoder is not an LSTM, or also reads sequences from their end.
+
+    See Also
+    --------
+    Model.stream : Make a stream.
+    DetectorStream : An anomaly detector that reads a series step by step.
+
+    Notes
+    -----
+    If the encoder reads patches, an incomplete patch is read again with each of its steps.
+
+    A model that normalises sequences (`normalization` of `LSTMForecaster`) encodes its last steps
+    again at every step. Their number is that of the longest sequence in training, and code and
+    forecast are those of the sequence of these steps.
 
     Examples
     --------
@@ -53,7 +79,7 @@ class Stream:
         self,
         contents: Contents,
         encoder: Encoder,
-        decoders: Mapping[str, Ahead],
+        decoders: Mapping[str, Forecaster],
         series: int | None = None,
     ) -> None:
         _checks.raise_all(_checks.whole("series", series, 1, none=True))
@@ -73,14 +99,14 @@ class Stream:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all steps."""
+        """Forget all steps and start again."""
         self._recent: deque[Array] = deque(maxlen=self._kept)  # scaled, each (series, F)
         self.steps = 0
         self._begin()
 
     def _begin(self) -> None:
-        """Bring the encoder back to the start of a sequence."""
-        which = 0 if self._size == 1 else slice(None)  # of one series vectors, as in `Layer.run`
+        """Reset the encoder to the start of a sequence."""
+        which = 0 if self._size == 1 else slice(None)  # vectors for one series, as in `Layer.run`
         layers = [layer for (layer,) in self._encoder.lstm.layers]
         self._cells = [Cells.of(layer, self._size).cut(which) for layer in layers]
         self._pool = RunningPool(self._encoder.part.statistics)
@@ -96,22 +122,24 @@ class Stream:
         Parameters
         ----------
         step : array of shape (F,), or (series, F)
-            In the units of the data.
+            The values in the units of the data. A row of a pandas frame must have the features in
+            the order of training.
 
         Returns
         -------
-        The code of all that was read, (L,) or (series, L).
+        array of shape (L,), or (series, L), float32
+            The code of all steps so far.
 
         Raises
         ------
         InputError
-            For a step of another shape, or with values that are not finite; it is not read.
+            If the step has another shape, or contains NaN or infinity; it is then not read.
         """
-        named = names_of(tuple(getattr(step, "keys", tuple)()))  # of a row of a frame
+        named = names_of(tuple(getattr(step, "keys", tuple)()))  # names in a row of a frame
         if named and self._names and named != self._names:
             raise InputError(
                 f"Expected the features {', '.join(self._names)}, in this order, got "
-                f"{', '.join(named)}; order them as in training."
+                f"{', '.join(named)}; order them as in `fit`."
             )
         values = as_floats(step, "a step")
         shape = (self._features,) if self._series is None else (self._series, self._features)
@@ -137,7 +165,7 @@ class Stream:
         return self._shaped(self._code())
 
     def _read(self, x: Array) -> None:
-        """Let the encoder read a step (F,), or (series, F)."""
+        """Read a scaled step (F,), or (series, F), with the encoder."""
         if self._kernels is not None:
             self._kernels.add(x.reshape(self._size, -1))
         x = x.T
@@ -149,16 +177,16 @@ class Stream:
         self._pool.add(x)
         self._read_steps += 1
 
-    def _sequence(self) -> tuple[Array, Ragged]:
-        """The last steps, scaled, (series, T, F), and their number."""
+    def _sequence(self) -> tuple[Array, BatchLengths]:
+        """The last steps, scaled, (series, T, F), and their lengths."""
         count = len(self._recent)
         steps = np.zeros((self._size, count, self._features), np.float32)
         for place, one in enumerate(self._recent):
             steps[:, place] = one
-        return steps, Ragged(np.full(self._size, count), count)
+        return steps, BatchLengths(np.full(self._size, count), count)
 
     def _in_patch(self, x: Array) -> Array:
-        """The patch of which `x` is the latest step; all is again as before the patch began."""
+        """Add a step to the patch, and reset the encoder to its state before the patch."""
         place = self._read_steps % self._patch_size
         if place == 0:
             self._patch[:] = 0
@@ -175,38 +203,48 @@ class Stream:
 
     @property
     def state(self) -> tuple[Array, Array]:
-        """h and c of all layers, each (layers, H), or (layers, series, H)."""
+        """Hidden and cell state (h, c) of all layers, each (layers, H) or (layers, series, H)."""
         h, c = (each.transpose(0, 2, 1) for each in self._halves())
         return (h[:, 0], c[:, 0]) if self._series is None else (h, c)
 
     @property
     def code(self) -> npt.NDArray[np.float32]:
-        """The code of all that was read, (L,) or (series, L)."""
+        """The code of all steps so far, array of shape (L,) or (series, L)."""
         return self._shaped(self._code())
 
     def forecast(self) -> FloatArray:
-        """What comes next, (K, F) or (series, K, F), in the units of the data.
+        """Forecast the next steps.
+
+        Returns
+        -------
+        array of shape (K, F), or (series, K, F)
+            Forecasts in the units of the data.
 
         Raises
         ------
         InputError
-            For a model without a forecast, or whose forecast reads the input again.
+            If the model does not forecast, or its decoder reads the input in addition to the code.
         """
         ahead = self._decoders.get("forecast")
         if ahead is None or ahead.decoder.needs_input:
             raise InputError(
-                "This model has no forecast made of the code alone; train one with `horizon`, and "
-                "a decoder other than 'reversed_input'."
+                "This model does not forecast from the code alone; train one with `horizon` and a "
+                "decoder other than 'reversed_input'."
             )
         return np.asarray(self._shaped(ahead(self._code(), *self._sequence())))
 
     def quantiles(self) -> FloatArray:
-        """The quantiles of what comes next, (K, F, Q) or (series, K, F, Q).
+        """Forecast the quantiles of the next steps.
+
+        Returns
+        -------
+        array of shape (K, F, Q), or (series, K, F, Q)
+            Quantiles in the units of the data, in the order of the parameter `quantiles`.
 
         Raises
         ------
         InputError
-            For a model without `quantiles`.
+            If the model was trained without `quantiles`.
         """
         if "quantiles" not in self._decoders:
             raise InputError("This model has no quantiles; train one with `quantiles`.")

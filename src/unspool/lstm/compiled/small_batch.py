@@ -12,7 +12,8 @@ Every sum adds its terms in the order of `tiles.product`, so that both give the 
 """
 
 from unspool.lstm.compiled.jit import Kernel, compiled
-from unspool.lstm.compiled.recurrence import Arguments, activate
+from unspool.lstm.compiled.record import Arguments
+from unspool.lstm.compiled.recurrence import activate
 from unspool.lstm.compiled.statistics import (
     DEVIATION,
     RUNNING,

@@ -1,0 +1,96 @@
+"""Reading of models and detectors from files."""
+
+import os
+
+from unspool import model_file
+from unspool.errors import InputError, ModelFileError
+from unspool.runtime.detector import Detector
+from unspool.runtime.model import Model
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Read a trained model from a file.
+
+    Parameters
+    ----------
+    path : str or path
+        Path of a file that `save` or ``unspool fit`` wrote. The file of an `AnomalyDetector` is
+        read as the model in it; `load_detector` reads the detector.
+
+    Returns
+    -------
+    Model
+        The model.
+
+    Raises
+    ------
+    ModelFileError
+        If the file does not exist, is damaged, is not an unspool model, or has a newer format.
+
+    See Also
+    --------
+    unspool.load : Read a file as an estimator, with PyTorch.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from unspool import DenseAutoencoder, runtime
+    >>> X = np.random.default_rng(0).normal(size=(100, 3)) @ np.ones((3, 12))
+    >>> trained = DenseAutoencoder(4, epochs=2, random_state=0).fit(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     trained.save(Path(folder, "rows.unspool"))
+    ...     model = runtime.load(Path(folder, "rows.unspool"))
+    >>> model
+    Model(DenseAutoencoder, 12 features, codes of 4)
+    """
+    contents = model_file.read(path)
+    try:
+        return Model(contents)
+    except InputError as error:
+        raise ModelFileError(f"{path} does not hold a usable model: {error}") from None
+
+
+def load_detector(path: str | os.PathLike[str]) -> Detector:
+    """Read an anomaly detector from a file.
+
+    Parameters
+    ----------
+    path : str or path
+        Path of a file that `AnomalyDetector.save` or ``unspool detect`` wrote.
+
+    Returns
+    -------
+    Detector
+        The detector.
+
+    Raises
+    ------
+    ModelFileError
+        If the file does not exist, is damaged, is not an unspool model, or contains no detector.
+
+    See Also
+    --------
+    unspool.load : Read a file as an estimator, with PyTorch.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from unspool import AnomalyDetector, LSTMAutoencoder, runtime
+    >>> X = np.sin(np.arange(600) / 5)[:, None]
+    >>> model = LSTMAutoencoder(4, epochs=1, random_state=0, verbose=0)
+    >>> fitted = AnomalyDetector(model, window=20).fit(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fitted.save(Path(folder, "sine.unspool"))
+    ...     detector = runtime.load_detector(Path(folder, "sine.unspool"))
+    >>> detector
+    Detector(LSTMAutoencoder, 1 features, windows of 20)
+    """
+    contents = model_file.read(path)
+    try:
+        return Detector(contents)
+    except InputError as error:
+        raise ModelFileError(f"{path} does not hold a usable detector: {error}") from None

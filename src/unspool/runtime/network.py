@@ -1,0 +1,165 @@
+"""`Network`: the layers of a trained model in NumPy, run over batches of sequences."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from unspool.data.convert import Source
+from unspool.data.futures import Futures
+from unspool.data.sequences import FloatArray, IntArray
+from unspool.errors import InputError
+from unspool.model_file import Contents
+from unspool.runtime.decoders import Decoder, Forecaster, make_decoder
+from unspool.runtime.dense import DenseLayers
+from unspool.runtime.encoders import LSTMEncoder, make_encoder, within
+from unspool.runtime.recurrence import Array, BatchLengths
+from unspool.runtime.skip import Skip
+
+# A batch has at most BATCH sequences, so that the states of one step stay in the cache. Its widest
+# activations have at most BATCH_VALUES values, which bounds memory for long sequences and images.
+BATCH = 256
+BATCH_VALUES = 1 << 25
+
+Batch = tuple[IntArray, Array, BatchLengths]
+
+
+class Network:
+    """The encoder, decoders and head of a trained model.
+
+    Sequences are arrays (B, T, F), scaled, the longest first, with zeros as padding.
+
+    Parameters
+    ----------
+    contents : Contents
+        The trained model as plain data.
+    """
+
+    def __init__(self, contents: Contents) -> None:
+        plan, weights = contents.blueprint, contents.weights
+        self.model, self.scaler, self.horizon = contents.model, contents.scaler, plan.horizon
+        self.n_quantiles = len(contents.of_encoder[1].get("quantiles", ()))
+        self.latent_dim = plan.encoder.latent_dim
+        self.encoder = make_encoder(plan.encoder, within(weights, "encoder."))
+        self.decoders: Mapping[str, Decoder] = {
+            name: make_decoder(part, within(weights, f"decoders.{name}."))
+            for name, part in plan.decoders.items()
+        }
+        skip = plan.skip
+        self.skip = None if skip is None else Skip(skip, within(weights, "skip."))
+        self.head = None if plan.head is None else DenseLayers(plan.head, weights, "head.")
+
+    def decoder(self, name: str) -> Decoder:
+        """The decoder `name`.
+
+        Raises
+        ------
+        InputError
+            If the model does not have it.
+        """
+        if name not in self.decoders:
+            held = ", ".join(self.decoders) or "an encoder alone"
+            raise InputError(f"This {self.model} has no decoder for a {name}; it has {held}.")
+        return self.decoders[name]
+
+    def lstm_encoder(self) -> LSTMEncoder:
+        """The encoder, if it is an LSTM.
+
+        Raises
+        ------
+        InputError
+            If it is not.
+        """
+        if not isinstance(self.encoder, LSTMEncoder):
+            raise InputError(
+                f"Features are statistics of the states of an LSTM encoder, and this {self.model} "
+                "has another encoder; use `encode`."
+            )
+        return self.encoder
+
+    def forecaster(self, name: str) -> Forecaster:
+        """The decoder `name` and everything else that its forecasts are computed from."""
+        quantiles = name == "quantiles"
+        return Forecaster(
+            self.decoder(name), self.horizon, self.skip, self.scaler, quantiles=quantiles
+        )
+
+    def codes(self, source: Source) -> Array:
+        """Codes (N, L)."""
+        codes = np.empty((len(source), self.latent_dim), np.float32)
+        for indices, x, batch in self.batches(source):
+            codes[indices] = self.encoder(x, batch)
+        return codes
+
+    def features(self, source: Source, scales: tuple[int, ...], width: int) -> Array:
+        """Features (N, width) at these scales."""
+        encoder = self.lstm_encoder()
+        features = np.empty((len(source), width), np.float32)
+        values = encoder.part.lstm.width * max(source.max_length, *scales)
+        for indices, x, batch in self.batches(source, values):
+            features[indices] = encoder.multiscale(x, batch, scales)
+        return features
+
+    def decode(self, codes: Array, steps: IntArray) -> FloatArray:
+        """Sequences (N, T, F) of codes (N, L), in the units of the data, NaN past their ends."""
+        decoder, longest = self.decoder("reconstruction"), int(steps.max(initial=0))
+        values = np.full((len(codes), longest, len(self.scaler.scale)), np.nan)
+        for indices in _longest_first(steps, longest * decoder.width):
+            batch = BatchLengths(steps[indices], longest)
+            values[indices] = self.scaler.undo(decoder(codes[indices], batch))
+        values[np.arange(longest) >= steps[:, None]] = np.nan
+        return values
+
+    def reconstructions(self, source: Source) -> Iterator[tuple[IntArray, Array, Array]]:
+        """Indices (B,), inputs and reconstructions (B, T, F), scaled, batch by batch."""
+        decoder = self.decoder("reconstruction")
+        for indices, x, batch in self.batches(source, source.max_length * decoder.width):
+            yield indices, x, self.reconstruct(x, batch)
+
+    def reconstruct(self, x: Array, batch: BatchLengths) -> Array:
+        """Reconstructions (B, T, F) of sequences, scaled."""
+        decoder = self.decoder("reconstruction")
+        return decoder(self.encoder(x, batch), batch, _reversed(x, batch, decoder))
+
+    def forecasts(self, source: Source | Futures, name: str = "forecast") -> FloatArray:
+        """Forecasts (N, K, F), or their quantiles (N, K, F, Q), in the units of the data."""
+        forecaster = self.forecaster(name)
+        quantiles = (self.n_quantiles,) if forecaster.quantiles else ()
+        values = np.empty((len(source), self.horizon, source.n_features, *quantiles))
+        for indices, x, batch in self.batches(source, self.horizon * forecaster.decoder.width):
+            values[indices] = self.forecast(x, batch, forecaster)
+        return values
+
+    def forecast(
+        self, x: Array, batch: BatchLengths, forecaster: Forecaster | None = None
+    ) -> FloatArray:
+        """Forecasts (B, K, F) of sequences, in the units of the data."""
+        forecaster = forecaster or self.forecaster("forecast")
+        backwards = _reversed(x, batch, forecaster.decoder)
+        return forecaster(self.encoder(x, batch), x, batch, backwards)
+
+    def batches(self, source: Source | Futures, decoded: int = 0) -> Iterator[Batch]:
+        """Indices (B,), sequences and their lengths, in batches.
+
+        `decoded` is the number of values that the decoder needs for one sequence.
+        """
+        lengths = source.lengths_of(np.arange(len(source)))
+        values = max(decoded, source.max_length * self.encoder.width)
+        for indices in _longest_first(lengths, values):
+            x, steps = source.take(indices)
+            x = self.scaler.apply(x)
+            x[np.arange(x.shape[1]) >= steps[:, None]] = 0
+            yield indices, x, BatchLengths(steps, x.shape[1])
+
+
+def _longest_first(lengths: IntArray, values: int) -> Iterator[IntArray]:
+    """Indices of sequences in batches, the longest first; `values` is the memory of one."""
+    size = max(1, min(BATCH, BATCH_VALUES // max(1, values)))
+    order = np.argsort(-lengths, kind="stable")
+    return (order[start : start + size] for start in range(0, len(order), size))
+
+
+def _reversed(x: Array, batch: BatchLengths, decoder: Decoder) -> Array | None:
+    """Sequences (B, T, F), each reversed within its length, if the decoder reads them."""
+    if not decoder.needs_input:
+        return None
+    return batch.reversed(x.transpose(1, 2, 0)).transpose(2, 0, 1)

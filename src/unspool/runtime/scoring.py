@@ -1,0 +1,36 @@
+"""Scores of forecasts and labels, in NumPy."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool.data.sequences import FloatArray
+from unspool.errors import InputError
+
+
+def check_shapes(predicted: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:
+    """Refuse a `y` of another shape than the predictions."""
+    if predicted.shape != truth.shape:
+        raise InputError(f"Expected `y` of shape {predicted.shape}, got {truth.shape}.")
+
+
+def check_finite(y: FloatArray) -> None:
+    """Refuse a `y` (N, ...) that contains NaN or infinity."""
+    finite = np.isfinite(y).reshape(len(y), -1).all(axis=1)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        raise InputError(
+            f"`y` contains NaN or infinity (first at index {first}); fill it or drop the sequence."
+        )
+
+
+def r2(truth: FloatArray, predicted: FloatArray) -> float:
+    """The mean of R² over columns, as in scikit-learn's `r2_score`; NaN for one row."""
+    if len(truth) < 2:
+        return float("nan")
+    squares = ((truth - predicted) ** 2).sum(axis=0)
+    total = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
+    constant = np.where(squares == 0, 1.0, 0.0)
+    share = np.where(total > 0, 1 - squares / np.where(total > 0, total, 1), constant)
+    return float(share.mean())

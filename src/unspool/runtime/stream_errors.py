@@ -1,0 +1,202 @@
+"""Errors of a model that are updated step by step, for `DetectorStream`."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool.anomaly.model_errors import ERROR_FUNCTIONS, pad_front
+from unspool.anomaly.scores import trailing_weights
+from unspool.data.scaling import Scaler
+from unspool.data.sequences import FloatArray
+from unspool.errors import InputError
+from unspool.runtime.recurrence import Array, BatchLengths
+
+
+class Recent:
+    """The last rows (n, F) of a stream, contiguous in memory.
+
+    Parameters
+    ----------
+    size : int
+        Number of rows that are kept. Memory is that of twice as many, so that rows are moved only
+        once in `size` rows.
+    features : int
+        Number of features, F.
+    dtype : dtype
+        Type of the values.
+    """
+
+    def __init__(self, size: int, features: int, dtype: Any) -> None:
+        self._size = size
+        self._memory = np.empty((2 * size, features), dtype)
+        self._end = 0
+
+    @property
+    def rows(self) -> FloatArray:
+        """The rows that are kept, a view."""
+        return self._memory[max(0, self._end - self._size) : self._end]
+
+    def followed_by(self, row: FloatArray) -> FloatArray:
+        """The last rows and a new one, a view; `keep` keeps the new one."""
+        if self._end == len(self._memory):
+            self._memory[: self._size] = self.rows
+            self._end = self._size
+        self._memory[self._end] = row
+        return self._memory[max(0, self._end + 1 - self._size) : self._end + 1]
+
+    def keep(self) -> None:
+        """Keep the latest row."""
+        self._end += 1
+
+    def restore(self, rows: npt.ArrayLike) -> None:
+        """Replace the rows by a copy of these, finite and at most `size`."""
+        array = np.array(rows, self._memory.dtype)
+        features = self._memory.shape[1]
+        if array.ndim != 2 or len(array) > self._size or array.shape[1] != features:
+            raise InputError(
+                f"at most {self._size} rows of {features} features are expected, not shape "
+                f"{array.shape}."
+            )
+        if not np.isfinite(array).all():
+            raise InputError("it contains NaN or infinity.")
+        self._end = len(array)
+        self._memory[: self._end] = array
+
+
+class ErrorsOfWindows:
+    """Weighted mean errors of the window that ends at the latest step, as in `WindowErrors`.
+
+    Parameters
+    ----------
+    reconstruct : callable
+        Reconstructs sequences (1, w, F), scaled, of given lengths.
+    scaler : Scaler
+        Scaling of the model.
+    loss : str
+        Loss of the model.
+    window : int
+        Number of steps of a window, w.
+    """
+
+    def __init__(
+        self,
+        reconstruct: Callable[[Array, BatchLengths], Array],
+        scaler: Scaler,
+        loss: str,
+        window: int,
+    ) -> None:
+        self._reconstruct, self._scaler = reconstruct, scaler
+        self._error = ERROR_FUNCTIONS[loss]
+        self._batch = BatchLengths(np.array([window]), window)
+        self._recent = Recent(window, len(scaler.scale), np.float32)
+        self._weights = trailing_weights(window, window)
+
+    def next(self, step: FloatArray) -> FloatArray:
+        """Weighted mean errors (F,) of the window and one more step (F,); `keep` keeps it."""
+        x = self._recent.followed_by(self._scaler.apply(step))
+        count = len(x)
+        whole = x[None] if count == self._batch.steps else pad_front(x, self._batch.steps).values
+        error = self._error(self._reconstruct(whole, self._batch)[0, -count:], x)
+        return _weighted(self._weights, error)
+
+    def keep(self) -> None:
+        """Keep the latest step."""
+        self._recent.keep()
+
+    def state(self) -> dict[str, FloatArray]:
+        """The last steps, `recent` (n, F), scaled, the oldest first."""
+        return {"recent": self._recent.rows.copy()}
+
+    def restore(self, state: Mapping[str, npt.ArrayLike]) -> None:
+        """Restore what `state` returned."""
+        self._recent.restore(state["recent"])
+
+
+class ErrorsOfForecasts:
+    """Weighted mean errors of the forecasts of the last steps.
+
+    See `anomaly.model_errors.forecast_errors`.
+
+    Parameters
+    ----------
+    forecast : callable
+        Forecasts the steps (1, K, F) after a scaled sequence (1, n, F) of a given length, in the
+        units of the data.
+    horizon : int
+        Number of steps of a forecast, K.
+    scaler : Scaler
+        Scaling of the model.
+    loss : str
+        Loss of the model.
+    window : int
+        Number of steps of a window, w.
+    """
+
+    def __init__(
+        self,
+        forecast: Callable[[Array, BatchLengths], FloatArray],
+        horizon: int,
+        scaler: Scaler,
+        loss: str,
+        window: int,
+    ) -> None:
+        self._forecast, self._scaler, self._error = forecast, scaler, ERROR_FUNCTIONS[loss]
+        self._features, self._horizon, self._window = len(scaler.scale), horizon, window
+        self._recent = Recent(window, self._features, np.float32)
+        self._errors = Recent(window, self._features, np.float64)
+        self._ahead: deque[Array] = deque(maxlen=horizon)  # scaled, each (K, F)
+        self._weights = trailing_weights(window, window)
+
+    def next(self, step: FloatArray) -> FloatArray:
+        """Weighted mean errors (F,) of the last steps and one more (F,); `keep` keeps it."""
+        target = self._scaler.apply(step)
+        before = self._recent.rows
+        x = self._recent.followed_by(target)
+        ahead = self._forecast(x[None], BatchLengths(np.array([len(x)]), len(x)))
+        self._next = self._scaler.apply(ahead[0])
+        error = np.zeros(self._features)
+        if self._ahead:  # the first step has no forecast
+            due = np.array([one[ago] for ago, one in enumerate(reversed(self._ahead))])
+            error = self._error(due, target).mean(axis=0, dtype=np.float64)
+            if len(before) < self._window:
+                error = np.minimum(error, self._error(before[-1], target))
+        return _weighted(self._weights, self._errors.followed_by(error))
+
+    def keep(self) -> None:
+        """Keep the latest step."""
+        self._recent.keep()
+        self._errors.keep()
+        self._ahead.append(self._next)
+
+    def state(self) -> dict[str, FloatArray]:
+        """The last steps `recent` (n, F), their `errors`, forecasts `ahead` (m, K, F); scaled."""
+        return {
+            "recent": self._recent.rows.copy(),
+            "errors": self._errors.rows.copy(),
+            "ahead": np.array(self._ahead, np.float32).reshape(-1, self._horizon, self._features),
+        }
+
+    def restore(self, state: Mapping[str, npt.ArrayLike]) -> None:
+        """Restore what `state` returned."""
+        ahead = np.asarray(state["ahead"], np.float32)
+        recent, errors = np.asarray(state["recent"]), np.asarray(state["errors"])
+        if ahead.shape[1:] != (self._horizon, self._features) or len(recent) != len(errors):
+            raise InputError(
+                f"it has forecasts of shape {ahead.shape}, and {len(errors)} errors of "
+                f"{len(recent)} steps."
+            )
+        if len(ahead) > self._horizon or not np.isfinite(ahead).all():
+            raise InputError(f"at most {self._horizon} finite forecasts are expected.")
+        self._recent.restore(recent)
+        self._errors.restore(errors)
+        self._ahead = deque(ahead.copy(), maxlen=self._horizon)
+
+
+def _weighted(weights: FloatArray, errors: FloatArray) -> FloatArray:
+    """The mean of errors (n, F), with the last n of the weights of a whole window."""
+    last = weights[-len(errors) :]
+    mean: FloatArray = last @ errors / last.sum()
+    return mean
