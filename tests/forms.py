@@ -1,4 +1,4 @@
-"""The forms that an X may have, and what is none of them, for the tests of what reads it.
+"""Forms that an X may have, and objects that are refused, for tests of everything that reads X.
 
 `SAME` has forms of data that are there as plain arrays too, `REFUSED` has what is no such data,
 with the words of the message that say what to do. `trained` gives models that read them.
@@ -52,7 +52,7 @@ def in_other_orders(sequences):
 
 
 def by_instance(sequences, times=None):
-    """A frame with the index (instance, time); instances are no sorted names."""
+    """A frame with the index (instance, time), whose instances are not sorted."""
     times = DAYS if times is None else times
     names = [f"m{9 - i}" for i in range(len(sequences))]
     pairs = [(name, times[i]) for name, one in zip(names, sequences, strict=True)
@@ -62,7 +62,7 @@ def by_instance(sequences, times=None):
 
 
 def by_time(sequences):
-    """The same with all instances of a time together, as they come in from a plant."""
+    """The same with rows sorted by time, as a plant would record them."""
     frame = by_instance(sequences)
     step = frame.groupby(level=0).cumcount()
     return frame.iloc[np.argsort(step.to_numpy(), kind="stable")]
@@ -80,7 +80,7 @@ def objects(things):
 
 
 def hidden(values):
-    """Masked where `values` is NaN, with numbers under the mask that would ruin a model."""
+    """Masked where `values` is NaN, with extreme numbers under the mask."""
     return np.ma.MaskedArray(np.nan_to_num(values, nan=-9999.0), np.isnan(values))
 
 
@@ -89,7 +89,7 @@ def tensors(sequences, **options):
 
 
 def missing_at_the_ends(kind):
-    """Tables whose last value is missing in two rows."""
+    """A table whose last value is missing in two rows."""
     values = TABLE.copy()
     values[[1, 4], -1] = np.nan
     columns = {str(i): values[:, i] for i in range(T)}
@@ -345,7 +345,7 @@ def forecaster():
 
 @cache
 def trained(kind):
-    """Models by the kind of data that they were fitted on; and what runs them without PyTorch."""
+    """Models that were fitted on this kind of data, and their runtime models."""
     X = {"one feature": CUBE[:, :, :1], "table": TABLE}.get(kind.partition(" with")[0], CUBE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

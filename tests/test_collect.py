@@ -1,4 +1,4 @@
-"""What is made of a model's outputs, in NumPy; results over real models are tested with these."""
+"""Errors and scores of the outputs of models; results of real models are tested elsewhere."""
 
 import numpy as np
 import pytest

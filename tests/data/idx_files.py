@@ -1,4 +1,4 @@
-"""IDX files for tests, written a number at a time."""
+"""Makes IDX files for tests."""
 
 import gzip
 import struct

@@ -160,11 +160,11 @@ def test_npz_with_a_label_for_every_step_of_a_long_series(tmp_path):
         ),
     ],
 )
-def test_npz_that_does_not_say_what_is_what(tmp_path, arrays, told):
+def test_npz_with_other_names_is_refused(tmp_path, arrays, told):
     refused(npz(tmp_path, **arrays), told)
 
 
-def test_lengths_beside_one_long_series_are_refused(tmp_path):
+def test_lengths_with_one_long_series_are_refused(tmp_path):
     refused(
         npz(tmp_path, X=numbers(6, 2), lengths=np.arange(6)),
         "the file has 'lengths' of sequences, but with a window the array is read as one "
@@ -184,7 +184,7 @@ def test_pickled_objects_are_refused(tmp_path, window):
     refused(npz(tmp_path, X=ragged), told, window=window)
 
 
-def test_arrays_that_are_no_sequences_are_told(tmp_path):
+def test_arrays_of_other_shapes_or_dtypes_are_refused(tmp_path):
     refused(
         npy(tmp_path, np.ones((2, 2, 2, 2))),
         "expected an array of 1 to 3 dimensions, got 4 (2x2x2x2); reshape it to (N, T, F).",

@@ -1,4 +1,4 @@
-"""Small files that say they are large: nothing is taken from memory that is not there on disk."""
+"""Small files whose header declares large contents are refused before memory is allocated."""
 
 import io
 import re
@@ -18,7 +18,7 @@ from unspool.errors import InputError
 
 
 def refused(path, told, **arguments):
-    """Refused in words that match `told`, at no cost."""
+    """Assert that a file is refused with a message that matches `told`, without using memory."""
     tracemalloc.start()
     try:
         with pytest.raises(InputError, match=f"^{re.escape(str(path))}: {told}"):
@@ -29,14 +29,14 @@ def refused(path, told, **arguments):
 
 
 def header(shape, dtype="'<f8'", version=1):
-    """The header of an array with whatever shape and type."""
+    """The header of an array with any shape and dtype."""
     text = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
     form = "<H" if version == 1 else "<I"
     return b"\x93NUMPY" + bytes([version, 0]) + struct.pack(form, len(text)) + text
 
 
 def members(path, **content):
-    """A zip of these, packed."""
+    """A compressed zip archive of these members."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, blob in content.items():
             file.writestr(f"{name}.npy", blob)
@@ -59,7 +59,7 @@ FORGED = {
 
 @pytest.mark.parametrize("window", [None, 2])
 @pytest.mark.parametrize("case", FORGED)
-def test_headers_that_promise_what_is_not_there(tmp_path, case, window):
+def test_npy_headers_that_do_not_match_the_file_are_refused(tmp_path, case, window):
     blob = header(*FORGED[case]) + np.ones((3, 3)).tobytes()
     path = tmp_path / "a.npy"
     path.write_bytes(blob)
@@ -93,7 +93,7 @@ def test_headers_that_promise_what_is_not_there(tmp_path, case, window):
     ],
     ids=lambda blob: ascii(blob[:20]),
 )
-def test_headers_that_are_none(tmp_path, blob):
+def test_damaged_npy_headers_are_refused(tmp_path, blob):
     (tmp_path / "a.npy").write_bytes(blob)
     refused(tmp_path / "a.npy", "the array cannot be read: its header is damaged")
     path = members(tmp_path / "a.npz", X=blob)
@@ -136,7 +136,7 @@ def test_npz_files_that_unpack_to_far_too_much(tmp_path, monkeypatch):
 
 
 def forged_size(path, size):
-    """The zip with `size` in its directory, as that of its one member."""
+    """Write `size` into the directory of a zip archive as the size of its only member."""
     blob = bytearray(path.read_bytes())
     entry = blob.rindex(b"PK\1\2")
     blob[entry + 24 : entry + 28] = struct.pack("<I", size)
@@ -166,7 +166,7 @@ def test_nothing_is_unpacked_where_the_names_do_not_say_what_is_what(tmp_path):
     refused(path, "expected the values as 'X'")
 
 
-def test_archives_that_are_odd(tmp_path):
+def test_odd_archives_are_refused(tmp_path):
     blob = header("(3, 3)") + np.ones((3, 3)).tobytes()
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as file:
@@ -228,13 +228,13 @@ def test_parquet_that_unpacks_to_far_too_much(tmp_path, monkeypatch):
     assert archives.MAX_COMPRESSION == 200
 
 
-def test_parquet_columns_with_one_name_are_told(tmp_path):
+def test_parquet_columns_with_one_name_are_refused(tmp_path):
     table = pa.Table.from_arrays([pa.array([1.0, 2]), pa.array([3.0, 4])], names=["a", "a"])
     pq.write_table(table, tmp_path / "a.parquet")
     refused(tmp_path / "a.parquet", "column name 'a' appears twice; rename all but", window=2)
 
 
-def test_what_does_not_fit_into_memory_is_told(tmp_path, monkeypatch):
+def test_a_file_that_does_not_fit_into_memory_is_refused(tmp_path, monkeypatch):
     def full(*_, **__):
         raise MemoryError
 

@@ -22,7 +22,7 @@ def error_of(call, *args):
 
 
 @pytest.mark.parametrize("X", [Sequences(np.ones((2, 3, 1))), Windows(np.arange(9), 4)])
-def test_what_is_read_already_is_taken_as_it_is(X):
+def test_sequences_and_windows_are_returned_unchanged(X):
     assert as_sequences(X) is X
 
 
@@ -68,7 +68,7 @@ def test_nan_before_a_real_step_is_an_error():
     ],
     ids=lambda value: None if isinstance(value, (list, int)) else type(value).__name__,
 )
-def test_lists_of_every_kind(X, lengths, features):
+def test_a_list_is_padded_to_the_longest_sequence(X, lengths, features):
     source = as_sequences(X)
     assert source.lengths.tolist() == lengths
     assert source.n_features == features
@@ -164,7 +164,7 @@ def test_what_cannot_be_sequences_is_refused(X, message):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int16, np.uint8, bool])
-def test_a_series_is_referred_to_in_its_own_dtype(dtype):
+def test_a_series_is_not_copied_and_keeps_its_dtype(dtype):
     values = np.ones((6, 2), dtype)
     (series,), names = as_series(values)
     assert series.dtype == dtype

@@ -120,13 +120,13 @@ def test_whole_numbers_that_turn_into_fractions_far_down(tmp_path):
     assert values[-1] == 2.5
 
 
-def test_a_row_wider_than_the_csv_module_takes(tmp_path):
+def test_a_row_may_be_longer_than_the_limit_of_the_csv_module(tmp_path):
     path = written(tmp_path, ",".join(["0.125" + "0" * 60] * 2500) + "\n")
     assert read_file(path, rows=True).source.shape == (1, 2500, 1)
 
 
 @pytest.mark.parametrize("separator", [",", " "])
-def test_rows_of_unequal_numbers_of_fields_are_told(tmp_path, separator):
+def test_rows_with_different_numbers_of_fields_are_refused(tmp_path, separator):
     rows = [["a", "b"], ["1", "2"], ["3", "4"], ["5", "6", "7"], ["8"]]
     path = written(tmp_path, "\n".join(separator.join(row) for row in rows) + "\n", "a.txt")
     row = "5 6 7".replace(" ", "\t" if separator == " " else separator)
@@ -138,7 +138,7 @@ def test_rows_of_unequal_numbers_of_fields_are_told(tmp_path, separator):
     )
 
 
-def test_text_that_is_no_utf8_is_told(tmp_path):
+def test_text_that_is_not_utf8_is_refused(tmp_path):
     end = "so it is not a text table; save it as UTF-8, or correct the ending of its name."
     latin = "a,b\n1,2\n".replace("a", "°C").encode("latin-1")
     refused(written(tmp_path, latin), f"byte 0xb0 is not UTF-8, {end}", window=1)
@@ -149,7 +149,7 @@ def test_text_that_is_no_utf8_is_told(tmp_path):
     )
 
 
-def test_a_header_alone_and_blank_lines_alone_are_told(tmp_path):
+def test_a_file_of_a_header_only_or_of_blank_lines_is_refused(tmp_path):
     refused(
         written(tmp_path, "a,b\n"),
         ("the file has a header but no rows; write the data below the header."),
@@ -179,7 +179,7 @@ def test_so_may_lines_far_down_and_all_lines(tmp_path):
     assert loaded.source.values[:, :, 0].tolist() == [[1, 2], [3, 1], [1, 2], [4, 5]]
 
 
-def test_what_arrow_cannot_read_is_told(tmp_path, monkeypatch):
+def test_text_that_arrow_cannot_read_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("unspool.data.delimited.LARGEST_BLOCK", 2_000_000)
     path = written(tmp_path, "a\n1\n" + "x" * 6_000_000 + "\n1\n")
     told = "the text cannot be read as a table: a line has more than 2 GiB; write the data as .npy."

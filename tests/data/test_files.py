@@ -25,7 +25,7 @@ def refused(path, text, **arguments):
 
 
 def two_sequences(path):
-    """Writes [1, 2, 3] and [4, 5, 6] in the format of the ending."""
+    """Write [1, 2, 3] and [4, 5, 6] in the format of the ending."""
     values = np.array([[1.0, 2, 3], [4, 5, 6]])
     ending = path.suffix.lower()
     if ending in (".parquet", ".pq"):
@@ -65,20 +65,20 @@ def test_a_path_may_be_a_string(tmp_path):
         ("a-idx", f"unknown ending '': known are {KNOWN}."),
     ],
 )
-def test_an_unknown_ending_is_told_with_the_known_ones(tmp_path, name, text):
+def test_an_unknown_ending_is_refused_with_the_known_ones(tmp_path, name, text):
     path = tmp_path / name
     path.write_text("1,2\n")
     refused(path, text)
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path):
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     refused(tmp_path / "no.csv", "there is no such file; check the path.")
     (tmp_path / "folder.csv").mkdir()
     refused(tmp_path / "folder.csv", "this is a folder; give the path of a file in it.")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_an_empty_file_is_told(tmp_path, ending):
+def test_an_empty_file_is_refused(tmp_path, ending):
     path = tmp_path / f"empty{ending}"
     path.touch()
     refused(path, "the file is empty (0 bytes); write it again.", window=2)
@@ -114,7 +114,7 @@ def test_columns_are_refused_where_a_file_has_none(tmp_path, ending):
     )
 
 
-def test_faulty_arguments_are_told_together(tmp_path):
+def test_all_wrong_arguments_are_reported_together(tmp_path):
     text = (
         "`window` must be a whole number of at least 1 or None, got 0.\n"
         "`stride` must be a whole number of at least 1, got 0.5.\n"

@@ -1,4 +1,4 @@
-"""Frames that say, by an index or a column, that their rows are times, and frames that do not."""
+"""Frames whose index or column says that rows are time steps, and other frames."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Sequences with what comes after them, cut off or given."""
+"""Sequences with futures that are cut off or given."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_the_last_steps_of_each_are_cut_off_and_are_its_future(make, horizon):
 
 
 @pytest.mark.parametrize("make", [sequences, windows], ids=["Sequences", "Windows"])
-def test_a_future_that_is_given_goes_with_its_sequence(make):
+def test_a_given_future_belongs_to_its_sequence(make):
     source = make()
     future = np.random.default_rng(1).normal(size=(len(source), 20, 2))  # longer than any past
     given = Futures(source, 20, future)

@@ -1,4 +1,4 @@
-"""IDX files: every type and shape, and nothing believed that the file does not hold."""
+"""IDX files of every dtype and shape; wrong headers are refused."""
 
 import gzip
 import re
@@ -31,7 +31,7 @@ def header(*shape, code=8):
 
 @pytest.mark.parametrize("gzipped", [False, True])
 @pytest.mark.parametrize("dtype", TYPES)
-def test_every_type_comes_back_in_the_machine_s_byte_order(tmp_path, dtype, gzipped):
+def test_every_dtype_is_read_in_native_byte_order(tmp_path, dtype, gzipped):
     kind = np.dtype(dtype)
     extremes = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
     values = np.array([[0, 1, 2], [extremes.min, extremes.max, 100]], kind)
@@ -52,7 +52,7 @@ def test_every_number_of_dimensions(tmp_path, shape):
     np.testing.assert_array_equal(got, values)
 
 
-def test_gzip_is_told_by_its_content_and_not_by_the_name(tmp_path):
+def test_gzip_is_recognised_by_content_not_by_name(tmp_path):
     values = np.arange(6, dtype=np.uint8)
     for name, gzipped in [("a", True), ("a.idx.gz", False)]:
         path = written(tmp_path, idx_bytes(values, gzipped=gzipped), name)
@@ -85,11 +85,11 @@ def test_a_file_larger_than_a_chunk(tmp_path):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("gzipped", [False, True])
-def test_a_header_that_says_nothing_usable(tmp_path, content, told, gzipped):
+def test_unusable_idx_headers_are_refused(tmp_path, content, told, gzipped):
     refused(written(tmp_path, gzip.compress(content) if gzipped else content), told)
 
 
-def test_fewer_or_more_bytes_than_declaredd(tmp_path):
+def test_files_with_fewer_or_more_bytes_than_declared_are_refused(tmp_path):
     content = idx_bytes(np.ones((2, 3), np.int32))
     declared = "its header says 2x3 values of 4 bytes, 36 bytes in all, but"
     again = "download the file again."
@@ -99,7 +99,7 @@ def test_fewer_or_more_bytes_than_declaredd(tmp_path):
         refused(written(tmp_path, gzip.compress(other)), f"{declared} there are {found}; {again}")
 
 
-def test_gzip_that_is_cut_or_damaged(tmp_path):
+def test_cut_or_damaged_gzip_is_refused(tmp_path):
     values = np.random.default_rng(0).integers(0, 256, 5000, np.uint8)
     packed = idx_bytes(values, gzipped=True)
     wrong_sum = packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
@@ -119,7 +119,7 @@ def test_gzip_that_is_cut_or_damaged(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(2**32 - 1,) * 4, (2**30,), (70_000_000,)])
-def test_an_absurd_size_takes_no_memory(tmp_path, shape):
+def test_a_header_of_absurd_size_allocates_no_memory(tmp_path, shape):
     path = written(tmp_path, header(*shape) + b"few")
     values = "x".join(map(str, shape))
     size = np.prod(np.array(shape, object)) + 4 + 4 * len(shape)
@@ -140,7 +140,7 @@ def test_an_absurd_size_takes_no_memory(tmp_path, shape):
         tracemalloc.stop()
 
 
-def test_a_declared_that_gzip_could_keep_takes_memory_only_as_it_is_kept(tmp_path):
+def test_memory_grows_with_the_bytes_of_a_gzip_file_not_with_its_header(tmp_path):
     path = written(tmp_path, gzip.compress(header(60_000_000) + b"few"))
     declared = "its header says 60000000 values of 1 byte, 60,000,008 bytes in all"
     tracemalloc.start()
@@ -172,7 +172,7 @@ def test_zeros_packed_tightly_are_read_while_they_are_few(tmp_path):
     assert read_idx(path).shape == (3_000_000,)
 
 
-def test_a_file_that_is_not_there_or_a_folder(tmp_path):
+def test_a_missing_file_or_a_folder_is_refused(tmp_path):
     refused(tmp_path / "a", "cannot be read: No such file or directory.")
     refused(tmp_path, "cannot be read: Is a directory.")
 
@@ -190,7 +190,7 @@ def test_images_become_sequences_of_their_rows(tmp_path):
     )
 
 
-def test_other_shapes_are_read_like_arrays(tmp_path):
+def test_other_shapes_are_read_like_npy_files(tmp_path):
     path = written(tmp_path, idx_bytes(np.arange(8, dtype=np.int32).reshape(4, 2)))
     loaded = read_file(path, window=3)
     np.testing.assert_array_equal(loaded.source[1], [[2, 3], [4, 5], [6, 7]])

@@ -120,7 +120,7 @@ def test_dates_of_every_arrow_kind_are_time():
     assert as_times(texts)[0] == days[0]
 
 
-def test_only_one_time_is_taken_and_dates_come_before_usual_names():
+def test_only_one_column_is_the_time_and_dates_precede_usual_names():
     frame = table(t=[0, 1], when=["2024-01-01", "2024-01-02"], step=[0, 1], a=[1.0, 2.0])
     assert roles_of(frame) == ("when", None, None, ["t", "step", "a"])
     assert roles_of(frame.drop(["when"])) == ("t", None, None, ["step", "a"])
@@ -146,7 +146,7 @@ def test_the_index_of_a_frame_is_a_row_number_or_the_time(name):
     assert roles_of(table(**{name: [0, 1], "a": [1.0, 2.0]}), time=name)[0] == name
 
 
-def test_what_the_user_names_goes_before_what_is_guessed():
+def test_names_of_the_user_precede_guesses():
     frame = table(time=[0, 1], id=[1, 1], label=[0, 1], a=[1.0, 2.0], b=[3, 4], c=[5, 5])
     assert roles_of(frame) == ("time", "id", "label", ["a", "b", "c"])
     named = {"time": "b", "id": "c", "label": "id"}
@@ -155,7 +155,7 @@ def test_what_the_user_names_goes_before_what_is_guessed():
     assert roles_of(frame, columns=["b", "a"]) == ("time", "id", "label", ["b", "a"])
 
 
-def test_every_guess_is_told():
+def test_every_guess_is_in_the_notes():
     frame = table(**{"": [0, 1]}, time=[0, 1], id=[1, 1], label=[0, 1], a=[1.0, 2.0], b=[3, 4])
     assert find_roles(frame, NOTHING, None).notes == (
         "column 'time' taken as time, set aside",
@@ -171,7 +171,7 @@ def test_every_guess_is_told():
     assert find_roles(frame, NOTHING, None, rows=True).notes[-1] == "2 columns as steps: a, b"
 
 
-def test_unknown_names_are_told_together_with_the_nearest():
+def test_unknown_names_are_refused_with_the_nearest_known_name():
     frame = table(date=[1, 2], OT=[1, 2])
     assert error_of(frame, columns=["ot", "OT"], time="dat", id="unit") == (
         "`time`: unknown column 'dat': did you mean 'date'? Known are 'OT', 'date'.\n"
@@ -180,7 +180,7 @@ def test_unknown_names_are_told_together_with_the_nearest():
     )
 
 
-def test_names_that_contradict_each_other_are_told():
+def test_contradictory_names_are_refused():
     frame = table(a=[1, 2], time=[0, 1])
     assert error_of(frame, columns=["a"], label="a") == (
         "column 'a' is given as `label` and as `columns`; leave one out."

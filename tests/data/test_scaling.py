@@ -1,4 +1,4 @@
-"""Scaling: learned in chunks, exact on hard numbers, undone on the way out."""
+"""Scaling is learned in chunks, exact for difficult numbers, and can be undone."""
 
 import warnings
 
@@ -94,7 +94,7 @@ def test_the_mean_of_many_steps_loses_no_digits():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
 @pytest.mark.parametrize("size", [5.0, 0.1, -300.0, 1e-3, 30000.0])
 def test_a_constant_and_one_that_rounding_moved_are_alike(kind, dtype, size):
-    """And when they move later, it is seen: a tenth of their size counts as one."""
+    """If they change later, a tenth of their value counts as one standard deviation."""
     constant = np.full((100, 1), size, dtype)
     rounded = constant.copy()
     rounded[::3] = np.nextafter(dtype(size), dtype(0))
@@ -170,7 +170,7 @@ def test_small_differences_on_a_large_offset_survive():
 
 
 @pytest.mark.parametrize(("kind", "vary"), [("standard", "0.0007"), ("minmax", "0.002")])
-def test_float32_in_which_values_cannot_be_told_apart_is_refused(kind, vary):
+def test_float32_whose_resolution_is_too_coarse_is_refused(kind, vary):
     values = np.concatenate([SIN, 1e9 + 1e-3 * SIN], 1)
     scaler = fitted(kind, values)
     with pytest.raises(InputError) as caught:
@@ -193,7 +193,7 @@ def test_float32_that_a_scaler_was_fitted_on_is_never_refused(kind):
 
 
 @pytest.mark.parametrize("kind", ["standard", "minmax", "none"])
-def test_no_steps_at_all(kind):
+def test_without_steps_nothing_is_scaled(kind):
     scaler = Scaler.fit(kind, [np.zeros((0, 2))], 2)
     assert scaler.shift.tolist() == [0, 0]
     assert scaler.scale.tolist() == [1, 1]
@@ -212,7 +212,7 @@ def test_no_scaling_is_a_copy_in_float32_to_the_bit():
 
 
 def still_at(value, kind, rng=None):
-    """A sensor that stays at `value` but for something small, (1000, 1)."""
+    """A sensor that stays at `value` except for a small change, (1000, 1)."""
     rng = np.random.default_rng(0)
     values = np.full((1000, 1), value)
     if kind == "noise":

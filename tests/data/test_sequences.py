@@ -138,7 +138,7 @@ def test_given_lengths_say_what_is_padding_and_nan_within_them_is_an_error():
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(arguments, message):
+def test_arguments_that_do_not_fit_are_refused(arguments, message):
     assert error_of(Sequences, **arguments) == message
 
 
@@ -149,7 +149,7 @@ def test_from_list_pads_to_the_longest():
     np.testing.assert_array_equal(sequences.values, padded(ragged()))
 
 
-def test_from_list_keeps_float32_even_beside_a_bare_empty_list():
+def test_from_list_keeps_float32_even_with_an_empty_list():
     sequences = Sequences.from_list([*ragged(np.float32), []])
     assert sequences.values.dtype == np.float32
     assert sequences.lengths.tolist() == [*LENGTHS, 0]
@@ -208,7 +208,7 @@ def test_from_list_takes_nan_at_the_end_of_a_sequence_as_padding():
         ),
     ],
 )
-def test_from_list_refuses(sequences, message):
+def test_from_list_refuses_what_cannot_be_padded(sequences, message):
     assert error_of(Sequences.from_list, sequences) == message
 
 

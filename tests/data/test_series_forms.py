@@ -1,4 +1,4 @@
-"""What a long series may be: every form of one or several is read as plain arrays are."""
+"""Every form of one long series or several is read like plain arrays."""
 
 import numpy as np
 import pandas as pd

@@ -125,17 +125,17 @@ def test_an_empty_cell_within_a_row_is_refused(tmp_path):
     ("cell", "told"),
     [("", "is empty"), ("NaN", "is empty"), ("inf", "holds inf"), ("-inf", "holds -inf")],
 )
-def test_a_value_that_is_not_finite_is_told_with_its_place(tmp_path, cell, told):
+def test_a_value_that_is_not_finite_is_reported_with_its_place(tmp_path, cell, told):
     path = written(tmp_path, f"a,b\n1,2\n3,4\n5,{cell}\n")
     refused(path, f"column 'b' {told} in data row 3{WAY_OUT}", window=1)
 
 
-def test_nan_in_parquet_is_told_as_nan(tmp_path):
+def test_nan_in_parquet_is_reported_as_nan(tmp_path):
     pq.write_table(pa.table({"a": [1.0, np.nan]}), tmp_path / "a.parquet")
     refused(tmp_path / "a.parquet", f"column 'a' holds nan in data row 2{WAY_OUT}", window=1)
 
 
-def test_what_is_no_number_is_told_with_an_example_and_the_way_out(tmp_path):
+def test_columns_without_numbers_are_refused_with_an_example_and_advice(tmp_path):
     way_out = (
         "name the features with `columns` (--columns), or this column with `time`, `id` or `label` "
         "(--time, --id, --label)."
@@ -215,7 +215,7 @@ def test_text_that_is_missing_in_a_label_is_empty_text(tmp_path, encoded):
     assert loaded.index["label"].tolist() == ["x", "", "y"]
 
 
-def test_parquet_decimals_are_numbers_and_a_table_without_rows_is_told(tmp_path):
+def test_parquet_decimals_are_numbers_and_a_table_without_rows_is_refused(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"a": pa.array([1, 2]).cast(pa.decimal128(21, 2))}), path)
     np.testing.assert_array_equal(read_file(path, window=1).source.series[0], [[1], [2]])
@@ -237,7 +237,7 @@ def test_a_frame_becomes_the_same_sequences(kind):
     assert only.feature_names == ("w",)
 
 
-def test_frames_that_make_no_sequences_are_told():
+def test_frames_that_cannot_be_sequences_are_refused():
     def error_of(frame, **arguments):
         with pytest.raises(InputError) as caught:
             sequences_from_table(frame, id="id", **arguments)

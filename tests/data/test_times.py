@@ -1,4 +1,4 @@
-"""Files whose time goes back: which are read, in which order, and what is said of it."""
+"""Files whose time goes back: which are read, in which order, and with which notes."""
 
 import re
 
@@ -21,7 +21,7 @@ def refused(path, text, **arguments):
 
 
 def minutes(*numbers):
-    """Times of 2014, so many minutes after midnight."""
+    """Times in 2014, given in minutes after midnight."""
     return np.datetime64("2014-01-07T00:00:00") + np.array(numbers, "m8[m]")
 
 
@@ -31,7 +31,7 @@ def table_of(tmp_path, times, name="when"):
     return written(tmp_path, f"{name},v\n" + rows)
 
 
-def test_time_that_stands_still_is_fine_and_rows_out_of_order_are_not(tmp_path):
+def test_equal_times_are_accepted_and_unsorted_rows_are_refused(tmp_path):
     path = written(tmp_path, "when,v\n2024-01-01,1\n2024-01-01,2\n2024-01-03,3\n2024-01-02,4\n")
     back = "time goes back once in column 'when', at data row 4, from 2024-01-03 to 2024-01-02"
     ways = (
@@ -58,7 +58,7 @@ def test_time_need_only_be_in_order_within_a_series(tmp_path):
 
 
 @pytest.mark.parametrize("columns", [None, ["v"]])
-def test_a_clock_change_keeps_rows_and_their_times_and_is_told(tmp_path, columns):
+def test_a_clock_change_keeps_rows_and_times_and_is_in_the_notes(tmp_path, columns):
     times = minutes(*range(60, 180, 5), *range(120, 240, 5))  # 02:00 to 02:55 comes twice
     loaded = read_file(table_of(tmp_path, times), window=4, columns=columns)
     np.testing.assert_array_equal(loaded.steps["time"][0], times)

@@ -88,7 +88,7 @@ def test_tsv_with_nan_at_the_end_is_padded(tmp_path):
         ("\n\n", "the file contains no sequences; write it again."),
     ],
 )
-def test_tsv_faults_are_told_with_their_line(tmp_path, text, told):
+def test_errors_in_a_tsv_file_are_reported_with_their_line(tmp_path, text, told):
     refused(tsv(tmp_path, text), told)
 
 
@@ -130,7 +130,7 @@ def test_ts_padding_is_missing_in_all_channels_up_to_the_end(tmp_path):
     np.testing.assert_array_equal(loaded.source[0], [[1, 3], [2, 4]])
 
 
-def test_ts_without_dimensions_takes_those_of_the_first_line(tmp_path):
+def test_ts_without_dimensions_uses_those_of_the_first_line(tmp_path):
     path = ts(tmp_path, MULTI.replace("@dimensions 2\n", "") + "1:2:3:up\n1:2:up\n")
     refused(
         path,
@@ -189,7 +189,7 @@ def test_ts_with_other_channels_than_declared(tmp_path, header, dimensions, line
         ("@univariate true\n@data\n\n", "there is no sequence below `@data`; write one per line."),
     ],
 )
-def test_faults_in_a_ts_header_are_told_with_their_line(tmp_path, header, told):
+def test_errors_in_a_ts_header_are_reported_with_their_line(tmp_path, header, told):
     refused(ts(tmp_path, header), told)
 
 
@@ -223,7 +223,7 @@ def test_faults_in_a_ts_header_are_told_with_their_line(tmp_path, header, told):
         ("?,?:?,?:up", "the sequence has no value; drop the line."),
     ],
 )
-def test_faults_in_a_ts_sequence_are_told_with_their_line(tmp_path, line, told):
+def test_errors_in_a_ts_sequence_are_reported_with_their_line(tmp_path, line, told):
     told = told.replace("in channel 0 like", "in channel 1 like")
     refused(ts(tmp_path, MULTI + f"1:2:up\n{line}\n"), f"line 10: {told}")
 
@@ -236,7 +236,7 @@ def test_ts_that_breaks_its_promise_of_equal_lengths(tmp_path):
     refused(ts(tmp_path, header + "1:up\n"), f"line 10: expected 3 {told}")
 
 
-def test_ts_targets_and_bytes_that_do_not_read(tmp_path):
+def test_unreadable_targets_and_bytes_of_a_ts_file_are_refused(tmp_path):
     path = ts(tmp_path, "@targetlabel true\n@data\n1,2:high\n")
     refused(path, "line 3: expected a number as target, got 'high'; correct it.")
     path = ts(tmp_path, UNI.encode() + b"1,2:\xb0\n")

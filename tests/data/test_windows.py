@@ -13,7 +13,7 @@ from unspool.errors import InputError
 
 
 def naive(series, size, stride=1, tail=False):
-    """Windows one by one, by the definition; a series of fewer than `size` steps whole."""
+    """Windows by definition, one by one; a series of fewer than `size` steps is one window."""
     cut = []
     for one in series:
         starts = list(range(0, max(1, len(one) - size + 1), stride))
@@ -70,7 +70,7 @@ def test_windows_are_the_naive_ones_and_never_cross_series(lengths, stride, tail
 
 
 @pytest.mark.parametrize("lengths", [(3,), (2, 9, 1), (2, 3)])
-def test_short_series_are_taken_whole_when_asked(lengths):
+def test_short_series_are_kept_whole_if_requested(lengths):
     series = numbered(*lengths)
     windows = Windows(series, 5, short="keep")
     assert_holds(windows, naive(series, 5))
@@ -260,7 +260,7 @@ def spoilt(value, names=None):
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(arguments, message, monkeypatch):
+def test_arguments_that_do_not_fit_are_refused(arguments, message, monkeypatch):
     monkeypatch.setattr("unspool.data.windows.CHUNK_VALUES", 8)  # a few chunks, not one
     assert error_of(Windows, **arguments) == message
 
@@ -334,7 +334,7 @@ def test_chronological_split_cuts_at_the_rounded_step(series):
     np.testing.assert_array_equal(np.asarray(later), np.asarray(series)[7:])
 
 
-def test_chronological_split_takes_every_series_of_a_list():
+def test_chronological_split_splits_every_series_of_a_list():
     series = [np.arange(8), np.arange(12.0).reshape(6, 2)]
     earlier, later = chronological_split(series)
     assert [len(one) for one in earlier] == [6, round(4.5)]

@@ -33,7 +33,7 @@ TEXT = "id,start,n,z0,ok\na,2024-01-01 10:00:00,1,0.1,true\nb,2024-01-01 11:00:0
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.CSV"])
-def test_csv(tmp_path, name):
+def test_csv_is_written_with_a_header_and_exact_numbers(tmp_path, name):
     write_table(columns(), tmp_path / name)
     assert (tmp_path / name).read_text() == TEXT
     assert os.listdir(tmp_path) == [name]
@@ -101,7 +101,7 @@ def test_npy_holds_the_array_or_the_numeric_columns(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), [[1, 0.1, 1], [2, -1e-20, 0]])
 
 
-def test_npy_without_numbers_is_told_and_leaves_nothing(tmp_path):
+def test_npy_without_numbers_is_refused_and_leaves_no_file(tmp_path):
     told = "A .npy file contains numbers, but no column is numeric; write .csv."
     refused(told, write_table, {"id": ["a"]}, tmp_path / "a.npy")
     told = "A .npy file contains numbers, but the array has dtype object; write .csv."
@@ -138,7 +138,7 @@ def test_a_link_stays_a_link_and_the_mode_is_that_of_any_new_file(tmp_path):
     assert (tmp_path / "to" / "b.csv").stat().st_mode == (tmp_path / "c.csv").stat().st_mode
 
 
-def test_a_place_that_cannot_be_written_is_told_up_front_and_by_writing(tmp_path):
+def test_a_path_that_cannot_be_written_is_refused_before_and_while_writing(tmp_path):
     for call in (check_writable, lambda path: write_table({"n": [1]}, path)):
         path = tmp_path / "a.cvs"
         told = f"{path}: unknown ending '.cvs': did you mean '.csv'? Known are {KNOWN}."
@@ -151,7 +151,7 @@ def test_a_place_that_cannot_be_written_is_told_up_front_and_by_writing(tmp_path
     assert os.listdir(tmp_path) == ["folder.csv"]
 
 
-def test_a_folder_without_the_right_to_write_is_told(tmp_path, monkeypatch):
+def test_a_folder_that_is_not_writable_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
     told = f"{tmp_path / 'a'}: the folder {tmp_path} cannot be written to; choose another."
     refused(told, check_output_path, tmp_path / "a")
@@ -164,7 +164,7 @@ def test_a_place_that_can_be_written_passes_and_stays_empty(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_columns_that_make_no_table_are_told(tmp_path):
+def test_columns_of_different_lengths_are_refused(tmp_path):
     path = tmp_path / "a.csv"
     refused("Expected at least one column to write, got none.", write_table, {}, path)
     told = (

@@ -74,7 +74,7 @@ def test_the_position_of_a_patch_is_encoded_as_waves_of_16_lengths():
         expected = [*map(np.sin, waves), *map(np.cos, waves)]
         for one in found[:, k]:
             np.testing.assert_allclose(one, expected, atol=1e-12)
-    in_numpy = runtime.places(70, 2)
+    in_numpy = runtime.patch_positions(70, 2)
     assert in_numpy.dtype == np.float32
     np.testing.assert_allclose(in_numpy.transpose(2, 0, 1), found, atol=1e-6)
     assert len(np.unique(found[0, :64].numpy().round(6), axis=0)) == 64

@@ -1,4 +1,4 @@
-"""The runtime alone: NumPy and safetensors are all that it loads, and all that it needs."""
+"""The runtime imports and needs only NumPy and safetensors."""
 
 import json
 import subprocess

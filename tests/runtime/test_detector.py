@@ -1,4 +1,4 @@
-"""The detector in NumPy, whole and step by step, gives what `AnomalyDetector` gives."""
+"""`Detector` and `DetectorStream` agree with `AnomalyDetector`."""
 
 import io
 import json
@@ -152,7 +152,7 @@ def test_a_stream_of_any_threshold_and_window(threshold, size):
 
 @pytest.mark.parametrize("cut", [0, 1, 3, WINDOW, 2 * WINDOW, 2 * WINDOW + 1, 37])
 @pytest.mark.parametrize("name", ["lstm", "dense", "forecaster", "forecaster, 3 steps"])
-def test_a_stream_goes_on_from_a_state_that_was_saved(name, cut, fitted):
+def test_a_stream_continues_from_a_saved_state(name, cut, fitted):
     found, series = fitted(name), waves(50, seed=1)
     first = found.stream()
     run(first, series[:cut])
@@ -185,7 +185,7 @@ def test_a_state_is_a_copy():
 
 
 @pytest.mark.parametrize("name", ["lstm, unidirectional", "dense", "forecaster, 3 steps"])
-def test_a_stream_takes_no_more_memory_with_time(name, fitted):
+def test_memory_of_a_stream_does_not_grow(name, fitted):
     stream = fitted(name).stream()
     steps = waves(3000, seed=2)
     run(stream, steps[:500])
@@ -260,7 +260,7 @@ def test_a_score_that_is_not_finite_is_refused_and_changes_nothing():
 
 @pytest.mark.parametrize("size", [1e10, 1e30, 1e100, 1e308])
 @pytest.mark.parametrize("name", ["lstm", "dense", "forecaster, 3 steps"])
-def test_a_glitch_of_any_size_is_an_alarm_and_the_stream_goes_on(name, size, fitted):
+def test_a_glitch_of_any_size_is_an_alarm_and_the_stream_continues(name, size, fitted):
     found, series = fitted(name), waves(60, seed=1)
     series[30, 0] = size
     results = run(found.stream(), series)
@@ -327,7 +327,7 @@ def test_a_state_that_is_none_is_refused_and_changes_nothing(spoil, model, fitte
         lambda state: {**state, "errors.errors": np.zeros((2, 2))},
     ],
 )
-def test_a_state_of_forecasts_is_looked_at(spoil, fitted):
+def test_a_state_with_wrong_forecasts_is_refused(spoil, fitted):
     stream = fitted("forecaster, 3 steps").stream()
     run(stream, X[:20])
     before = stream.state()
@@ -337,7 +337,7 @@ def test_a_state_of_forecasts_is_looked_at(spoil, fitted):
         np.testing.assert_array_equal(value, before[name])
 
 
-def test_streams_are_for_series_and_each_is_its_own():
+def test_streams_need_a_series_and_are_independent():
     found = detector(lstm()).fit(BEATS)
     with pytest.raises(InputError, match="was fitted on sequences and cannot score a series"):
         found.stream()

@@ -1,4 +1,4 @@
-"""A model in NumPy alone gives what PyTorch gives, for every kind of model."""
+"""`runtime.Model` agrees with the estimator, for every kind of model."""
 
 import pickle
 import sys
@@ -32,7 +32,7 @@ from unspool.errors import InputError, ModelFileError
 
 @pytest.fixture(scope="module")
 def pairs():
-    """Models and their twins, each made once."""
+    """Estimators with their runtime models, each made once."""
     made = {}
 
     def pair(name):
@@ -52,7 +52,7 @@ def close(what, expected, got, rtol=1e-5):
 
 
 @pytest.mark.parametrize("name", AUTOENCODERS)
-def test_an_autoencoder(name, pairs):
+def test_an_autoencoder_agrees_with_the_estimator(name, pairs):
     trained, model = pairs(name)
     X = ALL[name].X
     close("codes", trained.transform(X), model.encode(X))
@@ -67,7 +67,7 @@ def test_an_autoencoder(name, pairs):
 
 
 @pytest.mark.parametrize("name", FORECASTERS)
-def test_a_forecaster(name, pairs):
+def test_a_forecaster_agrees_with_the_estimator(name, pairs):
     trained, model = pairs(name)
     X, y = ALL[name].X, ALL[name].y
     close("forecast", trained.forecast(X), model.forecast(X))
@@ -84,7 +84,7 @@ def test_a_forecaster(name, pairs):
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_a_classifier(name, pairs):
+def test_a_classifier_agrees_with_the_estimator(name, pairs):
     trained, model = pairs(name)
     X, y = ALL[name].X, ALL[name].y
     close("probabilities", trained.predict_proba(X), model.predict_proba(X))
@@ -95,7 +95,7 @@ def test_a_classifier(name, pairs):
 
 @pytest.mark.parametrize("scales", [(1,), (3, 1, 20)], ids=str)
 @pytest.mark.parametrize("name", [name for name in ALL if not name.startswith("stacked")])
-def test_features_beside_the_code(name, scales, pairs):
+def test_features_agree_with_the_estimator(name, scales, pairs):
     trained, model = pairs(name)
     trained = getattr(trained, "autoencoder_", trained)
     if not hasattr(trained, "features"):
@@ -111,7 +111,7 @@ def test_features_beside_the_code(name, scales, pairs):
     np.testing.assert_array_equal(model.feature_names(scales), trained.feature_names(scales))
 
 
-def test_features_of_sequences_with_lengths_beside_them(pairs):
+def test_features_ignore_values_past_the_lengths(pairs):
     trained, model = pairs("kernels, pooling")
     values = RAGGED.values.copy()
     values[np.arange(STEPS) >= RAGGED.lengths[:, None]] = np.inf
@@ -122,7 +122,7 @@ def test_features_of_sequences_with_lengths_beside_them(pairs):
 
 
 @pytest.mark.parametrize("name", AUTOENCODERS)
-def test_codes_are_unwound(name, pairs):
+def test_decoded_codes_agree_with_the_estimator(name, pairs):
     trained, model = pairs(name)
     codes = trained.transform(ALL[name].X)
     if model._network.decoders["reconstruction"].needs_input:
@@ -140,7 +140,7 @@ def test_codes_are_unwound(name, pairs):
         close("sequences", trained.inverse_transform(codes, lengths), model.decode(codes, lengths))
 
 
-def test_lengths_stand_beside_an_array_and_padding_is_never_looked_at(pairs):
+def test_values_past_the_lengths_are_ignored(pairs):
     _, model = pairs("reversed_input")
     values, lengths = RAGGED.values.copy(), RAGGED.lengths
     values[np.arange(STEPS) >= lengths[:, None]] = np.nan
@@ -236,7 +236,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("call", WRONG.values(), ids=WRONG)
-def test_what_cannot_be_read(call, pairs):
+def test_wrong_calls_are_refused_with_a_whole_message(call, pairs):
     contents = ALL["repeat"].fit().contents()
     fitted = {**contents.fitted, "feature_names_in": ["a", "b", "c"]}
     model = runtime.Model(replace(contents, fitted=fitted))
@@ -245,7 +245,7 @@ def test_what_cannot_be_read(call, pairs):
     assert str(caught.value) == call[1]
 
 
-def test_what_is_bound_in_length(pairs):
+def test_longer_sequences_than_in_fit_are_refused(pairs):
     _, model = pairs("dense sequences")
     with pytest.raises(InputError) as caught:
         model.encode(np.zeros((2, STEPS + 1, FEATURES)))
@@ -342,7 +342,7 @@ def test_a_table_whose_last_columns_were_cut_off_may_have_any_columns():
     close("forecast", trained.forecast(after), model.forecast(after))
 
 
-def test_sequences_come_back_in_the_form_that_the_estimator_gives_them(pairs):
+def test_reconstructions_have_the_form_that_the_estimator_returns(pairs):
     one = replace(ALL["repeat"], X=rows()[:, :, None]).fit()
     again = runtime.Model(one.contents()).reconstruct(rows())
     close("sequences of one feature", one.reconstruct(rows()), again)
@@ -387,7 +387,7 @@ def convolved():
 
 
 def peak(call, *arguments):
-    """Bytes that a call takes at most."""
+    """Peak memory of a call in bytes."""
     tracemalloc.start()
     call(*arguments)
     _, most = tracemalloc.get_traced_memory()
@@ -395,7 +395,7 @@ def peak(call, *arguments):
     return most
 
 
-def test_memory_is_bounded_by_what_steps_become(pairs, monkeypatch):
+def test_batches_bound_memory_by_the_widest_activation(pairs, monkeypatch):
     wide = runtime.Model(replace(ALL["repeat"], make=lstm(decoder_units=64)).fit().contents())
     sequences = np.zeros((200, 100, FEATURES), np.float32)
     many = runtime.Model(replace(ALL["images"], make=convolved).fit().contents())
@@ -442,7 +442,7 @@ def test_labels_that_are_not_like_those_of_fit_are_no_score_of_zero(pairs):
     assert model.score(RAGGED, labels.astype(object)) == model.score(RAGGED, labels)
 
 
-def test_a_future_that_is_unknown_or_no_number_has_no_score(pairs):
+def test_a_future_with_missing_values_is_refused(pairs):
     _, model = pairs("forecaster of tables")
     y = rows(features=4)
     y[2, 1] = np.nan

@@ -1,4 +1,4 @@
-"""The quick recurrence against the readable one, for every way its products are made."""
+"""The fast recurrence agrees with the reference, for every way to compute its products."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from unspool.lstm import reference
 from unspool.runtime import recurrence
 from unspool.runtime.recurrence import LSTM, BatchLengths
 
-# A vector, and a long one; a few; a stack of small products; a product that OpenBLAS may share.
+# A vector; a long vector; a small batch; a batched product; a product that OpenBLAS may thread.
 SIZES = {"one": (5, 1), "wide": (256, 1), "few": (5, 7), "stacked": (32, 100), "large": (96, 96)}
 
 

@@ -1,4 +1,4 @@
-"""A stream knows after each step what the whole model knows of all steps so far."""
+"""After each step, a stream agrees with the model on all steps so far."""
 
 import copy
 
@@ -128,7 +128,7 @@ def test_what_was_given_is_not_changed_by_the_next_step(models):
     np.testing.assert_array_equal(state, kept[1])
 
 
-def test_a_copy_goes_on_by_itself(models):
+def test_a_copy_of_a_stream_is_independent(models):
     stream = models("forecaster, two layers").stream()
     stream.push(SERIES[0])
     other = copy.deepcopy(stream)
