@@ -185,6 +185,6 @@ def test_a_pickle_of_another_version_is_refused_in_words(missing):
     with pytest.raises(InputError) as caught:
         pickle.loads(blob)
     assert str(caught.value) == (
-        "This LSTMAutoencoder was pickled by another version of unspool; unpickle it there, and "
-        "write it with `save`, whose files every later version reads."
+        "This LSTMAutoencoder was pickled by another version of unspool; unpickle it with "
+        "that version and call `save`, whose files all later versions read."
     )

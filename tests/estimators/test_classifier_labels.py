@@ -98,8 +98,8 @@ BAD_LABELS = [
     (np.ones((60, 2)), "y should be a 1d array, got an array of shape (60, 2) instead."),
     (
         np.array([1, "a"], object)[TWO],
-        "Expected labels of one kind that can be sorted, got others ('<' not supported between "
-        "instances of 'str' and 'int'); turn them all into strings.",
+        "Expected labels of one type that can be sorted, got other labels ('<' not supported "
+        "between instances of 'str' and 'int'); convert all of them to strings.",
     ),
     ([], "Found input variables with inconsistent numbers of samples: [60, 0]"),
 ]

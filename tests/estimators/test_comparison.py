@@ -58,7 +58,7 @@ def test_what_the_warning_says_helps(name):
     parameters, expected = CURES[name]
     message = fit(parameters, X)
     assert re.match(
-        r"The reconstruction is no better than the mean sequence \(loss \S+ against \S+\); ",
+        r"The reconstruction is no better than the mean sequence \(loss \S+, of the mean \S+\); ",
         message,
     )
     assert expected in message
@@ -74,7 +74,7 @@ def test_of_sequences_that_hardly_differ_what_is_left_of_them_is_learned():
     alike = (X + 200 * np.sin(np.arange(12)))[:, :, None]
     parameters = {"epochs": 40, "learning_rate": 0.01}
     message = fit(parameters, alike)
-    assert "subtract it (X - X.mean(axis=0)), and fit what is left" in message
+    assert "Subtract it (X - X.mean(axis=0)), and fit the rest" in message
     assert fit(parameters, alike - alike.mean(axis=0)) is None
 
 

@@ -373,7 +373,7 @@ def test_without_a_horizon_nothing_is_forecast_and_y_is_left_alone():
     assert model.horizon_ == 0
     assert list(model.module_.decoders) == ["reconstruction"]
     assert message(model.forecast, X) == (
-        "This model does not forecast; set `horizon` and fit it again."
+        "This model was fitted without a forecast; set `horizon` and call `fit` again."
     )
 
 

@@ -202,7 +202,7 @@ def test_feature_maps_are_the_outputs_of_the_convolutions():
         assert_close(f"layer {layer}", maps, model.feature_maps(X, layer))
         images = functional.max_pool2d(maps, 2, ceil_mode=True)
     for layer, message in {
-        2: "`layer` must be below 2, the convolutions, got 2.",
+        2: "`layer` must be below 2, the number of convolutions, got 2.",
         -1: "`layer` must be a whole number of at least 0, got -1.",
     }.items():
         with pytest.raises(InputError) as caught:

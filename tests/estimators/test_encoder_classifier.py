@@ -398,21 +398,21 @@ BAD = [
     ({"verbose": -1}, "`verbose` must be a whole number of at least 0, got -1."),
     (
         {"autoencoder": "lstm"},
-        "`autoencoder` must be an autoencoder or a forecaster of unspool's, or None, got 'lstm'.",
+        "`autoencoder` must be an unspool autoencoder or forecaster, or None, got 'lstm'.",
     ),
     (
         {"autoencoder": LogisticRegression()},
-        "`autoencoder` must be an autoencoder or a forecaster of unspool's, or None, got "
+        "`autoencoder` must be an unspool autoencoder or forecaster, or None, got "
         "LogisticRegression().",
     ),
     (
         {"autoencoder": FrozenEstimator(None)},
-        "`autoencoder` must be an autoencoder or a forecaster of unspool's, or None, got "
+        "`autoencoder` must be an unspool autoencoder or forecaster, or None, got "
         "FrozenEstimator(estimator=None).",
     ),
     (
         {"autoencoder": FrozenEstimator(LSTMAutoencoder())},
-        "`autoencoder` is a FrozenEstimator of a model that is not fitted; fit that first.",
+        "`autoencoder` is a FrozenEstimator, whose model is not fitted; fit the model first.",
     ),
 ]
 

@@ -104,7 +104,7 @@ def test_quantiles_are_saved_and_keep_their_axes(tmp_path):
     np.testing.assert_array_equal(loaded.predict_quantiles(X), model.predict_quantiles(X))
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
     assert message(quick().fit(X).predict_quantiles, X) == (
-        "This model has no quantiles; set `quantiles` and fit it again."
+        "This model was fitted without quantiles; set `quantiles` and call `fit` again."
     )
 
 

@@ -153,8 +153,8 @@ def test_inverse_transform_says_that_reversed_input_needs_the_input():
     with pytest.raises(InputError) as caught:
         model.inverse_transform(np.zeros((2, 6)))
     assert str(caught.value) == (
-        "The decoder 'reversed_input' reads the input beside the code, so codes alone cannot be "
-        "decoded; use `reconstruct`, or fit with decoder='repeat'."
+        "decoder='reversed_input' reads the input in addition to the code, so codes alone cannot "
+        "be decoded; use `reconstruct`, or fit with decoder='repeat'."
     )
 
 
@@ -404,7 +404,7 @@ def test_one_sequence_cannot_be_split():
         quick().fit(sines(n=1))
     assert str(caught.value) == (
         "`validation_split` 0.1 leaves 0 sequences to train on and 1 to validate on, got "
-        "n_samples=1; set it to 0 to train on all of them."
+        "n_samples=1; set validation_split=0 to train on all of them."
     )
     assert quick(validation_split=0, epochs=1).fit(sines(n=1)).transform(sines(n=1)).shape == (1, 6)
 

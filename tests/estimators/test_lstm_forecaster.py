@@ -389,8 +389,8 @@ def test_what_cannot_be_scored_or_learned_is_reported():
     with pytest.raises(ValueError, match="Input y contains NaN"):
         quick().fit(data(2), y)
     assert message(quick(**BINARY, scaling="none").fit, HOT[:, :-1], 2 * HOT[:, -1:]) == (
-        "`loss` 'binary_crossentropy' needs values in 0–1, got 0 to 2 after scaling='none'; take "
-        "'minmax', or 'none' for data in 0–1."
+        "`loss` 'binary_crossentropy' needs values between 0 and 1, got 0 to 2 after "
+        "scaling='none'; set scaling='minmax', or 'none' for data between 0 and 1."
     )
 
 

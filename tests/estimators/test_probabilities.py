@@ -53,8 +53,8 @@ def test_crossentropies_learn_shares(X, loss, decoder):
 
 
 RANGE = (
-    "`loss` 'binary_crossentropy' needs values in 0–1, got {} after scaling='none'; take "
-    "'minmax', or 'none' for data in 0–1."
+    "`loss` 'binary_crossentropy' needs values between 0 and 1, got {} after scaling='none'; set "
+    "scaling='minmax', or 'none' for data between 0 and 1."
 )
 
 
@@ -62,8 +62,8 @@ def test_crossentropies_need_values_between_0_and_1():
     assert message(short(**BINARY).fit, 3 * BITS) == RANGE.format("0 to 3")
     assert message(short(**BINARY).fit, BITS - 0.5) == RANGE.format("-0.5 to 0.5")
     assert message(short(**CATEGORICAL).fit, BITS) == (
-        "`loss` 'categorical_crossentropy' needs every step to be a distribution, with a sum of 1 "
-        "(or all zeros, which count for nothing); take 'binary_crossentropy'."
+        "`loss` 'categorical_crossentropy' needs each step to be a distribution, with a sum of 1 "
+        "(or all zeros, which do not count); set loss='binary_crossentropy'."
     )
     short(**BINARY | {"scaling": "minmax"}).fit(7 * BITS - 2)
     short(**CATEGORICAL).fit(np.where(np.arange(8)[:, None] < 6, HOT, 0))
@@ -141,6 +141,6 @@ def test_generation_needs_probabilities():
     )
     reading = short(**BINARY, decoder="state_reversed_input").fit(BITS)
     assert message(reading.generate, np.zeros((2, 5))) == (
-        "The decoder 'state_reversed_input' reads the input beside the code, so codes alone cannot "
-        "be decoded; use `reconstruct`, or fit with decoder='repeat'."
+        "decoder='state_reversed_input' reads the input in addition to the code, so codes alone "
+        "cannot be decoded; use `reconstruct`, or fit with decoder='repeat'."
     )

@@ -172,7 +172,7 @@ def test_codes_of_instances_have_no_place_in_a_frame_of_steps():
     model = lstm().fit(X)
     assert model.transform(X).shape[0] == len(CUBE)
     model.set_output(transform="pandas")
-    with pytest.raises(InputError, match="leave `set_output` out"):
+    with pytest.raises(InputError, match="do not call `set_output`"):
         model.transform(X)
     assert len(model.transform(as_sequences(X))) == len(CUBE)
 

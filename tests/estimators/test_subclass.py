@@ -1,4 +1,4 @@
-"""A subclass of the user's own goes to a file as the model of unspool's that it is."""
+"""A user's subclass is saved as the unspool model that it inherits from."""
 
 import numpy as np
 import pytest

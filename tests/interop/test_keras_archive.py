@@ -124,7 +124,7 @@ def test_damaged_or_unusual_archives_are_refused(members, tmp_path):
             file.writestr("config.json", b"{}")
     refused(path, "the archive contains 'config.json' twice")
     pack(path, members, zipfile.ZIP_LZMA)
-    refused(path, "'metadata.json' is packed in an unusual way")
+    refused(path, "'metadata.json' is compressed by an unusual method")
 
 
 def deep(levels):

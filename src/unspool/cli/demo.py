@@ -13,11 +13,12 @@ def demo(
     name: Annotated[
         str,
         typer.Argument(
+            metavar="NAME",
             help="two_sines: codes of sine waves, and a classifier. ramp_composite: reconstruction "
             "and forecast of one short sequence. padded_sequences: three decoders, and generated "
             "sequences. forecast_in_numpy: a forecaster and its forward pass. digit_images: dense, "
             "stacked and convolutional models, and a classifier. moving_mnist: reconstruction and "
-            "prediction of videos. machine_temperature: anomalies in a series."
+            "prediction of videos. machine_temperature: anomalies in a series.",
         ),
     ],
     output: Annotated[

@@ -43,17 +43,19 @@ class DetectorOptions:
     kind: Annotated[
         Kind | None,
         typer.Option(
+            metavar="KIND",
             help="Kind of score. window (the default) ranks anomalies best. step locates them best "
             "and keeps to the rate. trailing does not depend on later steps. code finds patterns "
-            "that the normal data does not contain."
+            "that the normal data does not contain.",
         ),
     ] = None
     threshold: Annotated[
         Threshold | None,
         typer.Option(
+            metavar="KIND",
             help="Kind of threshold. moving (the default) is a quantile of the latest scores. "
             "quantile and pareto are computed from normal scores only. alarms is the threshold of "
-            "--alarms-per-day."
+            "--alarms-per-day.",
         ),
     ] = None
     rate: Annotated[

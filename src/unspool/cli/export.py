@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unspool.cli.options import Model
+from unspool.cli.options import ModelOrDetector
 
 if TYPE_CHECKING:
     from unspool.model_file import Contents
@@ -41,7 +41,7 @@ FORMATS: Mapping[str, Callable[["Contents", Path, str], None]] = {
 
 
 def export(
-    model: Model,
+    model: ModelOrDetector,
     output: Annotated[
         Path,
         typer.Option("-o", "--output", metavar="OUT", help="The file to write, .onnx or .keras."),

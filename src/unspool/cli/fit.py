@@ -34,8 +34,9 @@ def fit(
     kind: Annotated[
         Kind,
         typer.Option(
-            help="Kind of model to train. All but lstm and forecaster later refuse sequences that "
-            "are longer than the longest in DATA."
+            metavar="KIND",
+            help="Kind of model: lstm, forecaster, dense, stacked or conv. The last three read no "
+            "sequences that are longer than the longest in DATA.",
         ),
     ] = LSTM,
     decoder: Annotated[

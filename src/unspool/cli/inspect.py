@@ -3,12 +3,12 @@
 from math import isfinite
 from typing import Any
 
-from unspool.cli.options import Model
+from unspool.cli.options import ModelOrDetector
 
 EXAMPLE = "unspool inspect etth1.unspool"
 
 
-def inspect(model: Model) -> None:
+def inspect(model: ModelOrDetector) -> None:
     """Print a model's parameters, features, training, layers with their shapes, and backends.
 
     For a detector (`unspool detect --save`), its kind of score and its threshold are printed too.

@@ -29,6 +29,14 @@ Model = Annotated[
         "wrote, of which the model is used.",
     ),
 ]
+ModelOrDetector = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model file that `unspool fit` wrote, or a detector that `unspool detect --save` "
+        "wrote.",
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -134,6 +142,13 @@ class Columns:
 class Reading(Columns):
     """How DATA is read for training: as sequences, or as windows of long series."""
 
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Names of the feature columns; by default all columns that have no other role.",
+        ),
+    ] = None
     window: Annotated[
         int | None, typer.Option(help="Cut long series into windows of this many steps.")
     ] = None
@@ -185,7 +200,7 @@ class Reading(Columns):
                 error.add_note(f"The model was trained on the features {', '.join(columns)}.")
             raise
         for note in loaded.notes:
-            say(f"{data.name}: {note}")
+            say(f"{data.name}: {note}".replace("`columns`", "--columns"))
         say(f"{data.name}: {loaded.source!r}")
         return loaded
 
@@ -194,6 +209,13 @@ class Reading(Columns):
 class ReadingForModel(Reading):
     """How DATA is read for a trained model: by default as in training."""
 
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Names of the feature columns; by default those that the model was trained on.",
+        ),
+    ] = None
     window: Annotated[
         int | None,
         typer.Option(

@@ -36,11 +36,12 @@ def plot(
     picture: Annotated[
         Picture,
         typer.Argument(
+            metavar="PICTURE",
             help="history: losses per epoch. reconstruction: sequences and their reconstructions. "
             "trace: codes of consecutive windows. scatter: codes in two dimensions, coloured by "
             "class. forecast: sequences, their continuations, and the forecasts. images: images "
             "above their reconstructions. weights: weights of the first dense layer, as images. "
-            "diagram: layers of the model."
+            "diagram: layers of the model.",
         ),
     ],
     model: Model,

@@ -103,10 +103,17 @@ def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
     return table, dialect.notes
 
 
-def _tabs_for_blanks(path: Path) -> bytes:
-    """The text with runs of blanks replaced by one tab, since Arrow splits at every blank."""
+def _tabs_for_blanks(path: Path) -> Any:
+    """The text with runs of blanks replaced by one tab, since Arrow splits at every blank.
+
+    The buffer is Arrow's. A thread of Arrow that frees one of Python's while the interpreter ends
+    would abort the process.
+    """
+    stream = pa.BufferOutputStream()
     with path.open("rb") as file:
-        return b"\n".join(b"\t".join(line.split()) for line in file)
+        for line in file:
+            stream.write(b"\t".join(line.split()) + b"\n")
+    return stream.getvalue()
 
 
 def _dialect(path: Path) -> Dialect:
