@@ -1,4 +1,4 @@
-"""The experiments of the articles with three seeds each, for the table in docs/results.md.
+"""The results of the scripts in `examples`, with three random seeds each, for docs/results.md.
 
     python -m benchmarks.articles --mnist FOLDER [NAME …] [--seeds 3]
 

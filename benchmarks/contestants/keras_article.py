@@ -1,4 +1,4 @@
-"""The two-sines model in Keras, as in the article; KERAS_BACKEND selects the backend."""
+"""The model of "Implement LSTM AutoEncoder in Keras"; KERAS_BACKEND selects the backend."""
 
 import os
 from collections.abc import Mapping

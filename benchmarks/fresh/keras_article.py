@@ -14,7 +14,7 @@ Array = npt.NDArray[np.float32]
 
 
 def sines(cycles: int = 200, timesteps: int = 100) -> tuple[Array, Array]:
-    """The windows for training and testing, as the article cuts them."""
+    """The windows of "Implement LSTM AutoEncoder in Keras", for training and testing."""
     random = np.random.RandomState(0)
     parts: tuple[list[Array], list[Array]] = ([], [])
     for samples in (20, 80):
@@ -30,7 +30,7 @@ def sines(cycles: int = 200, timesteps: int = 100) -> tuple[Array, Array]:
 
 
 def main(epochs: int, seed: int) -> None:
-    """Train with a validation pass after each epoch, as in the article, and test."""
+    """Train with a validation pass after each epoch, as in that article, and test."""
     use_threads(threads())
     keras.utils.set_random_seed(seed)
     train, test = sines()

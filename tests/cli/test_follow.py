@@ -341,4 +341,4 @@ def test_a_detector_of_sequences_is_refused(run, log, tiny, tmp_path):
     np.save(data, np.sin(np.arange(12)[:, None] / 2 + np.arange(40)[:, None, None]))
     assert run("detect", data, *tiny[2:], "--save", saved).code == 0
     done = run("detect", log, "--follow", "--model", saved)
-    assert (done.code, "was fitted on sequences" in done.err) == (1, True)
+    assert (done.code, "was fitted on sequences and cannot score" in done.err) == (1, True)

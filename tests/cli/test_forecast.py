@@ -118,7 +118,11 @@ def test_a_model_that_cannot_do_it_is_refused(run, model, series, forecaster, he
     )
     done = run("forecast", model, heartbeats)
     assert done.code == 1
-    assert done.err.endswith("This model does not forecast; set `horizon` and fit it again.\n")
+    assert done.err == (
+        "unspool: `forecast` needs a model with a horizon, but this LSTMAutoencoder has none; "
+        "train "
+        "it with `unspool fit --horizon N`.\n"
+    )
     done = run("fit", heartbeats, "--kind", "dense", "--horizon", 3, "-o", "never.unspool")
     assert (done.code, done.err) == (
         1,

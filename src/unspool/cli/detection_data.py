@@ -182,7 +182,7 @@ def read_detection_data(
         raise
     for note in loaded.notes:
         if not note.startswith("the label of"):  # a note about windows and whole sequences
-            say(f"{path.name}: {note}")
+            say(f"{path.name}: {note}".replace("`columns`", "--columns"))
     found = _detection_data(path.name, loaded)
     say(f"{path.name}: {_described(found)}")
     if given is None or features is None or set(given) == set(features):

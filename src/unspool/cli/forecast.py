@@ -44,9 +44,15 @@ def forecast(
     """
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
+    from unspool.errors import InputError
 
     check_writable(output)
     trained = require(load_model(model, device=device), "forecast", "forecast")
+    if not trained.horizon_:
+        raise InputError(
+            f"`forecast` needs a model with a horizon, but this {type(trained).__name__} has none; "
+            "train it with `unspool fit --horizon N`."
+        )
     loaded = reading.read(data, trained)
     source, index = loaded.source, loaded.index
     if isinstance(source, Windows) and not every:

@@ -200,7 +200,7 @@ class Reading(Columns):
                 error.add_note(f"The model was trained on the features {', '.join(columns)}.")
             raise
         for note in loaded.notes:
-            say(f"{data.name}: {note}")
+            say(f"{data.name}: {note}".replace("`columns`", "--columns"))
         say(f"{data.name}: {loaded.source!r}")
         return loaded
 
