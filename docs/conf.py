@@ -1,10 +1,12 @@
 """The settings of the documentation site; `make docs` builds it."""
 
+import re
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
 
 import unspool  # noqa: E402
 from docs import generated_pages  # noqa: E402
@@ -25,12 +27,8 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "_examples"]
+smartquotes = False  # "auto" in a text is what one types
 default_role = "py:obj"  # `name` in a docstring is a link where it names something public
-# Links to what is in the repository and no page of the site: their text is shown alone.
-nitpick_ignore_regex = [
-    ("myst", r"(\.\./)*(benchmarks/)?(results|examples|benchmarks|src/.*|README\.md)/?"),
-    ("myst", r"SECURITY\.md"),
-]
 
 autodoc_typehints = "none"  # numpydoc's sections have the types
 autodoc_member_order = "bysource"
@@ -81,20 +79,50 @@ html_theme_options = {
 }
 html_sidebars = {"index": [], "cli": []}
 
-# Files outside this folder that a page includes, and that page.
-PAGES_OF_FILES = {
-    "../CONTRIBUTING.md": "contributing.md",
-    "../CHANGELOG.md": "changelog.md",
-    "../benchmarks/RESULTS.md": "benchmarks.md",
+# Files outside this folder, each with the page that includes it.
+PAGE_OF_FILE = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "benchmarks/README.md": "benchmark-method.md",
+    "benchmarks/RESULTS.md": "benchmarks.md",
 }
+LINK = re.compile(r"(!?)\[([^\]]+)\]\(([^)#:\s]+)(#[^)]*)?\)")
 
 
-def link_to_pages(app, name, source):
-    """Let links to a file that a page includes lead to that page."""
-    for file, page in PAGES_OF_FILES.items():
-        source[0] = source[0].replace(f"]({file}", f"]({page}")
+def link_to_pages(text, folder):
+    """Let the links of a file of the repository, in `folder`, lead to pages of the site.
+
+    Links to folders and to files that are no page become text.
+    """
+
+    def link(match):
+        image, label, target, anchor = match.groups()
+        path = (folder / target).resolve()
+        if image or not path.exists():
+            return match[0]
+        file = path.relative_to(ROOT).as_posix()
+        page = PAGE_OF_FILE.get(file, file.removeprefix("docs/"))
+        if (HERE / page).is_file() and page.endswith((".md", ".rst")):
+            return f"[{label}](/{page}{anchor or ''})"
+        return label
+
+    return LINK.sub(link, text)
+
+
+def on_read(app, name, source):
+    """Change the links of a page."""
+    path = app.env.doc2path(name)
+    if str(path).endswith(".md"):
+        source[0] = link_to_pages(source[0], path.parent)
+
+
+def on_include(app, path, name, source):
+    """Change the links of an included file."""
+    source[0] = link_to_pages(source[0], (HERE / path).resolve().parent)
 
 
 def setup(app):
-    """Connect what Sphinx calls for each page that it reads."""
-    app.connect("source-read", link_to_pages)
+    """Connect what Sphinx calls for each page and included file that it reads."""
+    app.connect("source-read", on_read)
+    app.connect("include-read", on_include)
