@@ -12,8 +12,8 @@ Source: "Autoencoders: Implementing (Deep)Auto-encoders with keeas and tensor-fl
 
 FOLDER holds the four files of MNIST; without it, the small digits of scikit-learn are used. The
 script prints test errors and accuracies. It writes models and pictures to
-unspool-demo/digit_images. It runs for about 30 seconds with the small digits and for 15 minutes
-with MNIST.
+unspool-demo/digit_images. It runs for about a minute with the small digits, and longer with
+MNIST.
 """
 
 import sys

@@ -79,8 +79,8 @@ def test_labels_in_a_list_or_a_column(data, trained):
 BAD_LABELS = [
     (
         None,
-        "EncoderClassifier requires y to be passed, but the target y is None; give a label for "
-        "every sequence.",
+        "EncoderClassifier requires y to be passed, but the target y is None; give one label "
+        "per sequence.",
     ),
     (np.ones(60), "Expected labels of at least two classes in `y`, got one class: 1.0."),
     (["a"] * 60, "Expected labels of at least two classes in `y`, got one class: 'a'."),

@@ -73,7 +73,7 @@ HOSTILE = {
     "complex numbers": (X.astype(complex), "real numbers"),
     "cells": (pd.DataFrame({"a": [pd.Series(X[:, 0])] * 3}), r"Expected a series as \(T, F\)"),
     "times that go back": (FRAME.set_index(HOURS)[::-1], "sort_index"),
-    "a window of data too few": (X[:9], "`window` 8"),
+    "a window of data too few": (X[:9], "8 training steps, the `window`"),
 }
 
 
@@ -179,13 +179,13 @@ def test_what_cannot_be_used_is_refused(tmp_path):
         detector(FrozenEstimator(images)).fit(X)
     lstm().fit(Windows(X, WINDOW)).save(tmp_path / "encoder", part="encoder")
     encoder = unspool.load(tmp_path / "encoder")
-    with pytest.raises(InputError, match="no decoder for a reconstruction"):
+    with pytest.raises(InputError, match="no decoder 'reconstruction'"):
         detector(FrozenEstimator(encoder)).fit(X)
     with pytest.raises(InputError, match="X has 3 features"):
         detector(FrozenEstimator(lstm().fit(Windows(X, 8)))).fit(waves(features=3))
     with pytest.raises(InputError, match=r"at most 10 steps, as in `fit`, got 12"):
         detector(lstm(horizon=2, decoder="flat")).fit(BEATS)
-    with pytest.raises(InputError, match="at least 78 steps to train on"):
+    with pytest.raises(InputError, match="at least 78 training steps"):
         detector(LSTMForecaster(3, horizon=70, **QUICK)).fit(X)
 
 

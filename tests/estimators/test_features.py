@@ -77,7 +77,7 @@ def kernel_means(kernels, x):
     """Step by step: a causal, dilated kernel, a hard sigmoid, the mean."""
     weight, bias = kernels.weight.double(), kernels.bias.double()
     for j, own in enumerate(weight):  # (F, taps)
-        dilation, shares = kernels.dilations[j // kernels.each], []
+        dilation, shares = kernels.dilations[j * len(kernels.dilations) // len(kernels.weight)], []
         for t in range(len(x)):
             response = bias[j]
             for tap in range(own.shape[1]):

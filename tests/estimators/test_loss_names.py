@@ -16,7 +16,6 @@ from unspool import (
     StackedAutoencoder,
     runtime,
 )
-from unspool._losses import ALIASES
 from unspool.interop.onnx import export_onnx
 from unspool.interop.torch import to_torch
 from unspool.plots import TrainingHistoryDisplay
@@ -37,7 +36,7 @@ MODELS = {
     "stacked": StackedAutoencoder(**QUICK, hidden_units=(5,)),
     "conv": ConvAutoencoder(**QUICK, filters=(4,)),
 }
-LONG = {short: long for long, short in ALIASES.items()}
+LONG = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
 
 
 def fitted(model, loss, **parameters):

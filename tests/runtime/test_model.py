@@ -209,7 +209,7 @@ WRONG = {
     ),
     "lengths of sequences": (
         lambda model: model.encode(RAGGED, [1] * len(RAGGED)),
-        f"`lengths` needs an array (N, T, F), got {RAGGED!r}, which knows its lengths.",
+        f"`lengths` needs an array (N, T, F), got {RAGGED!r}; leave `lengths` out.",
     ),
     "forecast": (
         lambda model: model.forecast(RAGGED),

@@ -106,7 +106,7 @@ class InputForm:
                 check_rows_are_sequences(X)
                 if not with_future:
                     check_more_than_a_step(values)
-        source = _arranged(values, shape, rows=table and reads == "rows")
+        source = _to_sequences(values, shape, rows=table and reads == "rows")
         if source.max_length == 0:
             raise InputError(
                 f"Expected a sequence with at least one step to learn from, got {source!r}; all "
@@ -150,9 +150,9 @@ class InputForm:
         if lengths is not None:
             if not isinstance(values, np.ndarray):
                 raise InputError(
-                    f"`lengths` needs an array (N, T, F), got {values!r}, which knows its lengths."
+                    f"`lengths` needs an array (N, T, F), got {values!r}; leave `lengths` out."
                 )
-            return self._checked(Sequences(values, lengths))
+            return self._check_features(Sequences(values, lengths))
         if table := _is_table(values):
             whole = self.image_shape is not None or (self.reads == "rows" and self.table)
             check_has_columns(values)
@@ -166,7 +166,7 @@ class InputForm:
             if not whole and self.max_length > 1 and not one_step:
                 check_more_than_a_step(values)
         rows = table and self.table and self.reads == "rows"
-        return self._checked(_arranged(values, self.image_shape, rows=rows), axes)
+        return self._check_features(_to_sequences(values, self.image_shape, rows=rows), axes)
 
     def restore(self, values: FloatArray, X: Any = None) -> FloatArray:
         """Sequences (N, T, F) in the form of `X`, by default in that of the data of `fit`."""
@@ -202,7 +202,7 @@ class InputForm:
                 f"{source.max_length}; this {self.model} has layers of a fixed number of steps."
             )
 
-    def _checked(self, source: Source, axes: Shape = ()) -> Source:
+    def _check_features(self, source: Source, axes: Shape = ()) -> Source:
         """`source`, read from an array of shape (N, *axes), if it has the features of `fit`."""
         if source.n_features != self.n_features:
             raise InputError(
@@ -260,12 +260,12 @@ def _column_names(X: Any) -> tuple[str, ...] | None:
     return names_of(labels_of(X)) if is_frame(X) else None
 
 
-def _arranged(values: Source | FloatArray, image: Shape | None, *, rows: bool) -> Source:
+def _to_sequences(values: Source | FloatArray, image: Shape | None, *, rows: bool) -> Source:
     """Sequences (N, T, F) of `values`: an image is H · W steps, with `rows` a row is one step."""
     if image is not None:
         return _pixels(values, image)
     source = as_sequences(values)
-    return Sequences(_whole(source, "Row").transpose(0, 2, 1)) if rows else source
+    return Sequences(_complete_values(source, "Row").transpose(0, 2, 1)) if rows else source
 
 
 def _pixels(values: Source | FloatArray, image: Shape) -> Sequences:
@@ -279,11 +279,11 @@ def _pixels(values: Source | FloatArray, image: Shape) -> Sequences:
             f"{got}; fit another model to images of another shape."
         )
     pixels = Sequences(values.reshape(len(values), height * width, channels))
-    _whole(pixels, "Image")
+    _complete_values(pixels, "Image")
     return pixels
 
 
-def _whole(source: Source, noun: str) -> FloatArray:
+def _complete_values(source: Source, noun: str) -> FloatArray:
     """Values (N, T, F) of rows or images, in which NaN at the end is not padding."""
     assert isinstance(source, Sequences)
     incomplete = np.flatnonzero(source.lengths < source.values.shape[1])
@@ -296,12 +296,12 @@ def _whole(source: Source, noun: str) -> FloatArray:
 
 
 def _hint(axes: Shape, features: int) -> str:
-    """What may be wrong with an array (N, *axes) for a model of so many features."""
+    """Advice if an array (N, *axes) may have its axes in another order than the model expects."""
     if axes == (features,):
         return (
             ". A table (N, T) is N sequences of one feature; give one series (T, F) as [X] "
             "(X[None] for an array), or cut it with Windows(X, size)"
         )
     if len(axes) == 2 and axes[0] == features:
-        return ". Where features come before steps, (N, F, T), give X.transpose(0, 2, 1)"
+        return ". If features are before steps, (N, F, T), give X.transpose(0, 2, 1)"
     return ""

@@ -16,9 +16,11 @@ from unspool.data.scaling import Scaler, moments
 from unspool.estimators.base import Model
 from unspool.estimators.saving import (
     Savable,
+    encoder_contents,
     plain_history,
     plain_parameters,
     restored_history,
+    restored_model,
     with_parameters,
     with_weights,
 )
@@ -66,7 +68,7 @@ class SavableClassifier(Savable):
 
     def _contents(self, part: str) -> Contents:
         """The contents of the encoder's model, with the head and the labels."""
-        inner: Contents = self.autoencoder_._contents("encoder")
+        inner = encoder_contents(self.autoencoder_)
         if part == "encoder":
             return inner
         fitted = {
@@ -115,7 +117,7 @@ class SavableClassifier(Savable):
         model._parameters = plain_parameters(model)
         name, inner = contents.of_encoder
         history = fitted["autoencoder"]["history"]
-        model.autoencoder_ = class_of(name, MODELS)._restored(contents, inner, history, device)
+        model.autoencoder_ = restored_model(name, contents, inner, history, device)
         model.classes_ = restore_labels(fitted["classes"])
         assert contents.blueprint.head is not None
         with torch.device("meta"):  # the weights come from the file

@@ -17,7 +17,7 @@ from torch import nn
 
 import unspool
 from unspool import _checks, model_file
-from unspool._registry import CLASSIFIER, MODELS
+from unspool._registry import CLASSIFIER, MODELS, class_of
 from unspool._types import Part, names
 from unspool.data.forms import InputForm
 from unspool.errors import InputError, ParametersChangedWarning
@@ -192,6 +192,22 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         weights = {k: v for k, v in contents.weights.items() if not k.startswith("head.")}
         model.module_ = with_weights(module, weights, device)
         return model
+
+
+def encoder_contents(model: Savable) -> Contents:
+    """The contents of the encoder of a fitted model alone."""
+    return model._contents("encoder")
+
+
+def restored_model(
+    name: str,
+    contents: Contents,
+    parameters: Mapping[str, Any],
+    history: dict[str, Any],
+    device: str,
+) -> Any:
+    """The model of the class `name` whose encoder `contents` has."""
+    return class_of(name, MODELS)._restored(contents, parameters, history, device)
 
 
 @torch_settings.training()
