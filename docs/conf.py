@@ -59,6 +59,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": rf"/({'|'.join(QUICK)})\.py$",
     "download_all_examples": False,
+    "remove_config_comments": True,
     "show_memory": False,
     "write_computation_times": False,
 }

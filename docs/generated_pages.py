@@ -17,6 +17,8 @@ from docs.api_reference import SECTIONS, Section
 
 GENERATED = ("api", "_examples")  # folders that hold generated files alone
 
+THUMBNAILS = {"moving_mnist": "frames.png"}  # of examples that take minutes and are not run
+
 GALLERY_HEADER = """\
 Examples
 ========
@@ -170,7 +172,10 @@ def _examples(folder: Path) -> Iterator[tuple[str, str]]:
     """Return the scripts of a folder, each with a heading in its docstring."""
     yield "_examples/GALLERY_HEADER.rst", GALLERY_HEADER
     for path in sorted(folder.glob("*.py")):
-        first, rest = path.read_text().split("\n", 1)
+        text = path.read_text().replace("docs/references.md", ":doc:`/references`")
+        if path.stem in THUMBNAILS:
+            text += f"\n# sphinx_gallery_thumbnail_path = {THUMBNAILS[path.stem]!r}\n"
+        first, rest = text.split("\n", 1)
         title = first.removeprefix('"""').rstrip(".")
         yield f"_examples/{path.name}", f'"""\n{_heading(title, "=")}\n{rest}'
 
