@@ -264,9 +264,13 @@ class StackedAutoencoder(BaseAutoencoder):
             )
             layers.append(self._train(objective, read, held_out))
             if not innermost:
-                codes = Sequences(self._codes(pair, read)[:, None])
+                codes = self._codes(pair, read)
+                if held_out is not None:
+                    same = held_out.source is read.source
+                    held_out = _batches_of_codes(
+                        codes if same else self._codes(pair, held_out), held_out
+                    )
                 read = _batches_of_codes(codes, read)
-                held_out = held_out and _batches_of_codes(codes, held_out)
         if self.fine_tune:
             history = self._train(whole, batches, validation)
         else:
@@ -293,15 +297,15 @@ class StackedAutoencoder(BaseAutoencoder):
         return Autoencoder(encoder, {"reconstruction": decoder})
 
     @torch_settings.inference()
-    def _codes(self, pair: Autoencoder, read: Batches) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Codes (N, L) of all sequences of `read.source`, including those held out."""
+    def _codes(self, pair: Autoencoder, read: Batches) -> Sequences:
+        """Codes of all sequences of `read.source`, including those held out, as one step each."""
         everything = np.arange(len(read.source))
         size = runner(self).batch_size(read.source.max_length)
         found = [
             pair.encoder(batch.x, batch.lengths).cpu().numpy()
             for batch in Batches(read.source, read.scaler, everything, size, read.device)
         ]
-        return np.concatenate(found)
+        return Sequences(np.concatenate(found)[:, None])
 
 
 def _batches_of_codes(codes: Sequences, read: Batches) -> Batches:
