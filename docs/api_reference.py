@@ -226,6 +226,7 @@ SECTIONS = (
             "DivergedError",
             "NoBetterThanMeanWarning",
             "UnstableTrainingWarning",
+            "OverlapWarning",
             "ParametersChangedWarning",
             "ThresholdWarning",
         ),

@@ -12,10 +12,10 @@ from unspool.data.windows import Windows
 
 PAIRS = 32  # neighbouring rows that are compared
 ENOUGH = 0.9  # share of them that must have the same shift
+MAX_SHIFTS = 100  # of a pair, that are tried where many steps are equal
 MIN_ROWS = 9  # fewer rows are no evidence
 MIN_DISTINCT = 4  # different steps in an overlap that is no coincidence
 SAMPLE = 128  # validation sequences that are searched for in the training data
-SEQUENCES_PER_STEP = 4  # of the sample, that are compared where many share a step
 MAX_COMPARED = 10_000  # pairs of sequences
 
 
@@ -40,6 +40,7 @@ def window_shift(source: Source) -> int | None:
     if isinstance(source, Windows):
         return None
     rows = _features_as_steps(source)
+    assert isinstance(rows, Sequences)
     n, steps, _ = rows.shape
     if n < MIN_ROWS or rows.max_length != steps or rows.min_length != steps or steps < 3:
         return None
@@ -55,7 +56,9 @@ def window_shift(source: Source) -> int | None:
 def _shift(one: FloatArray, other: FloatArray) -> int:
     """Steps by which `other` begins after `one` (before it, if negative); 0 without an overlap."""
     for earlier, later, sign in ((one, other, 1), (other, one, -1)):
-        for start in np.flatnonzero((earlier[1:-1] == later[0]).all(axis=1)) + 1:
+        begins = (earlier[1:-1] == later[0]).all(axis=1) & (earlier[2:] == later[1]).all(axis=1)
+        ends = (later[-2:0:-1] == earlier[-1]).all(axis=1)
+        for start in np.flatnonzero(begins & ends)[:MAX_SHIFTS] + 1:
             if _is_overlap(earlier[start:], later[: len(earlier) - start]):
                 return sign * int(start)
     return 0
@@ -88,7 +91,7 @@ def shared(training: Source, validation: Source) -> Shared:
     >>> series = np.random.default_rng(0).normal(size=100)
     >>> rows = Sequences(np.lib.stride_tricks.sliding_window_view(series, 8)[:, :, None])
     >>> shared(rows[:80], rows[80:])
-    Shared(checked=13, equal=0, overlapping=7)
+    Shared(checked=13, equal=0, overlapping=6)
     >>> shared(rows[:80], rows[70:80])
     Shared(checked=10, equal=10, overlapping=0)
     """
@@ -119,10 +122,11 @@ def _overlapping(training: Source, sample: list[FloatArray]) -> set[int]:
     if len(set(starts)) < len(starts) / 2:
         return set()
     places: dict[bytes, list[tuple[int, int]]] = {}
+    longest = max(map(len, sample), default=0)  # as many windows of a series share a step
     for i, one in enumerate(sample):
         for step, key in enumerate(_keys(one)):
             known = places.setdefault(key, [])
-            if len(known) < SEQUENCES_PER_STEP:
+            if len(known) < longest:
                 known.append((i, step))
     found: set[int] = set()
     compared = 0

@@ -114,9 +114,10 @@ class EncoderClassifier(
         Maximum number of epochs of fine-tuning. None means `epochs`.
     validation_split : float, default 0.0
         Share of the sequences to hold out for validation, at least 0 and below 1, drawn at random
-        from each class; the last sequence of a class is never held out. Of windows the last steps
-        of each series are held out. 0 holds out none, because labelled sequences tend to be few,
-        and a few of them are a poor guide.
+        from each class; the last sequence of a class is never held out. Whole groups are drawn
+        with the `groups` of `fit`; of windows the last steps of each series are held out. The
+        `validation_data` of `fit` replace it. 0 holds out none, because labelled sequences tend to
+        be few, and a few of them are a poor guide.
     patience : int, "auto" or None, default "auto"
         Number of epochs without a lower validation loss (training loss, if nothing is held out)
         after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at

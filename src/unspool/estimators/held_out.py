@@ -176,23 +176,18 @@ def split_by_group(
         classes = np.zeros(len(groups), np.int64)
     counts = np.zeros((groups.max() + 1, classes.max() + 1))
     np.add.at(counts, (groups, classes), 1)
-    target, left = share * counts.sum(axis=0), counts.sum(axis=0)
+    left = counts.sum(axis=0)
+    missing = share * left
     taken: list[int] = []
-    order = rng.permutation(len(counts))
-    for _ in range(2):
-        missing = target.copy()
-        for one in order:
-            spares = (left - counts[one] >= 1).all()
-            closer = ((missing - counts[one]) ** 2).sum() < (missing**2).sum()
-            if spares and closer:
-                taken.append(int(one))
-                left, missing = left - counts[one], missing - counts[one]
-        if taken:
-            break
-        # All groups are too large: one of the smallest is held out nevertheless.
-        order = [one for one in order if (left - counts[one] >= 1).all()]
-        order = sorted(order, key=lambda one: counts[one].sum())[:1]
-        target = sum((counts[one] for one in order), np.zeros_like(target))
+    order = rng.permutation(len(counts)).tolist()
+    for one in order:
+        closer = ((missing - counts[one]) ** 2).sum() < (missing**2).sum()
+        if closer and (left - counts[one] >= 1).all():
+            taken.append(one)
+            left, missing = left - counts[one], missing - counts[one]
+    if not taken:  # each group is more than twice the share, so the smallest is held out
+        spared = [one for one in order if (left - counts[one] >= 1).all()]
+        taken = sorted(spared, key=lambda one: float(counts[one].sum()))[:1]
     is_held_out = np.isin(groups, taken)
     training, held_out = np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
     if isinstance(source, Windows):

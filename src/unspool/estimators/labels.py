@@ -125,7 +125,14 @@ def split_by_class(
         Number of the group of each sequence, 0 to G - 1.
     """
     if share and groups is not None:
-        return split_by_group(source, groups, share, rng, classes)
+        training, held_out = split_by_group(source, groups, share, rng, classes)
+        if len(np.unique(classes[training])) < len(np.unique(classes)):
+            raise InputError(
+                "`groups` leaves no sequence of some class to train on, because windows of other "
+                "groups overlap them; give all windows of a series the same group, or set "
+                "validation_split=0."
+            )
+        return training, held_out
     if share and (isinstance(source, Windows) or window_shift(source) is not None):
         training, held_out = split(source, share, rng)
         missing = ~np.isin(classes[held_out], classes[training])
