@@ -68,6 +68,8 @@ def test_sizes_of_which_no_memory_holds_the_weights(name, value, shown, monkeypa
         (lambda: quick(latent_dim=2**31 - 1), "`latent_dim`, which is 2147483647,"),
         (lambda: quick(head_units=(3, 10**9)), "`head_units`, which is (3, 1000000000),"),
         (lambda: quick(units=20_000, num_layers=1000), "`units`, which is 20000,"),
+        (lambda: quick(units=(3, 10**6)), "`units`, which is (3, 1000000),"),
+        (lambda: quick(decoder_units=(2,) * 9999), "`decoder_units`, which is (2, 2, "),
         (lambda: quick(num_layers=9999), "`num_layers`, which is 9999,"),
         (lambda: DenseAutoencoder(10**9), "`latent_dim`, which is 1000000000,"),
         (lambda: DenseAutoencoder(3, hidden_units=[10**6, 10**5]), "`hidden_units`, which is ["),

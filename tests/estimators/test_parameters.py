@@ -14,7 +14,32 @@ BAD = [
     ({"latent_dim": 0}, "`latent_dim` must be a whole number of at least 1, got 0."),
     ({"latent_dim": 2.5}, "`latent_dim` must be a whole number of at least 1, got 2.5."),
     ({"epochs": True}, "`epochs` must be a whole number of at least 1 or 'auto', got True."),
-    ({"units": 0}, "`units` must be a whole number of at least 1 or None, got 0."),
+    *(
+        (
+            {name: value},
+            f"`{name}` must be a whole number of at least 1, a list with one for each layer, or "
+            f"None, got {value!r}.",
+        )
+        for name in ("units", "decoder_units")
+        for value in (0, (), "many", 2.5)
+    ),
+    ({"units": (3, 0)}, "`units` must be a whole number of at least 1, got 0."),
+    ({"decoder_units": [3, "4"]}, "`decoder_units` must be a whole number of at least 1, got '4'."),
+    (
+        {"units": (4, 3, 2), "num_layers": 2},
+        "`units` (4, 3, 2) is 3 layers, but `num_layers` is 2; leave num_layers=1, or make both "
+        "the same number.",
+    ),
+    (
+        {"units": 4, "decoder_units": (3, 4), "num_layers": 3},
+        "`decoder_units` (3, 4) is 2 layers, but `num_layers` is 3; leave num_layers=1, or make "
+        "both the same number.",
+    ),
+    (
+        {"decoder": "dense", "units": (4, 3), "decoder_units": (3, 4)},
+        "`decoder_units` is the width of the decoder's LSTM, which a decoder 'dense' lacks; set "
+        "decoder_units=None.",
+    ),
     ({"head_units": (3, 0)}, "`head_units` must be a whole number of at least 1, got 0."),
     ({"head_units": 3.5}, "`head_units` must be a list of whole numbers, got 3.5."),
     (
@@ -88,10 +113,6 @@ BAD = [
     ({"input_dropout": 1}, "`input_dropout` must be a number of at least 0 and below 1, got 1."),
     ({"code_l1": "much"}, "`code_l1` must be a number of at least 0, got 'much'."),
     ({"kl_weight": -1}, "`kl_weight` must be a number of at least 0 or None, got -1."),
-    (
-        {"decoder_units": 0},
-        "`decoder_units` must be a whole number of at least 1 or None, got 0.",
-    ),
     (
         {"decoder": "dense", "decoder_units": 4},
         "`decoder_units` is the width of the decoder's LSTM, which a decoder 'dense' lacks; set "

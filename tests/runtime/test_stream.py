@@ -107,6 +107,15 @@ def test_the_state_is_that_of_the_layers(models):
     assert not np.allclose(h, c)
 
 
+def test_layers_of_different_units_have_states_of_different_lengths(models):
+    stream = models("forecaster, repeat, narrowing").stream()
+    for step in SERIES:
+        stream.push(step)
+    for half in stream.state:
+        assert [layer.shape for layer in half] == [(6,), (4,)]
+        assert all(layer.all() for layer in half)
+
+
 @pytest.mark.parametrize("name", ["forecaster, repeat", "forecaster, repeat, patches"])
 def test_series_side_by_side_do_not_see_each_other(name, models):
     model = models(name)

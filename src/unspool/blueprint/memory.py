@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from unspool import _checks
+from unspool.blueprint.layers import MAX_ARRAYS
 from unspool.errors import InputError
 
 BYTES = 4 * 4  # of a float32 weight, its gradient and two moments of the optimizer
 UNKNOWN = 1 << 40  # bytes, if the system does not report its memory
-MAX_ARRAYS = 10_000  # of weights; allocating these takes minutes
 
 # Parameters that increase the sizes of weights.
 SIZES = (
@@ -61,4 +61,5 @@ def _size(count: int) -> str:
 
 
 def _numbers(value: Any) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    """The numbers that make weights larger or more: those of a sequence, and its length."""
+    return (*value, len(value)) if isinstance(value, (list, tuple)) else (value,)

@@ -1,5 +1,7 @@
 """From the parameters of an estimator to its blueprint: a function for each model."""
 
+from collections.abc import Sequence
+
 from unspool import _checks
 from unspool._types import (
     ActivationName,
@@ -16,6 +18,7 @@ from unspool.blueprint.layers import (
     Layers,
     patches_of,
     sizes,
+    units_of_layers,
 )
 from unspool.blueprint.parts import (
     Blueprint,
@@ -65,8 +68,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         p["latent_dim"],
         Layers(
             patch_size * facts.n_features,
-            p["units"] or p["latent_dim"],
-            p["num_layers"],
+            units_of_layers(p["units"] or p["latent_dim"], p["num_layers"]),
             p["bidirectional"],
             0,
             p["activation"],
@@ -79,6 +81,15 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         patch_size,
         p.get("normalization", "none"),
     )
+
+
+def _decoder_units(p: Parameters) -> int | Sequence[int]:
+    """Units of the layers of a decoder; by default those of the encoder, from last to first."""
+    if p["decoder_units"] is not None:
+        units: int | Sequence[int] = p["decoder_units"]
+        return units
+    units = p["units"] or p["latent_dim"]
+    return units[::-1] if isinstance(units, (list, tuple)) else units
 
 
 def _lstm_decoder(
@@ -106,8 +117,7 @@ def _lstm_decoder(
         reads = 2 * WAVES
     lstm = Layers(
         reads,
-        p["decoder_units"] or p["units"] or latent_dim,
-        p["num_layers"],
+        units_of_layers(_decoder_units(p), p["num_layers"]),
         p["bidirectional"] and kind.both_ways and not reverse_target,
         latent_dim if kind.code == "context" else 0,
         p["activation"],

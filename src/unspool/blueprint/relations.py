@@ -48,6 +48,17 @@ def _units_of_dense_decoder(p: Parameters) -> Complaint:
     )
 
 
+def _layers_of_units(p: Parameters) -> Complaint:
+    for name in ("units", "decoder_units"):
+        units = p[name]
+        if isinstance(units, (list, tuple)) and p["num_layers"] not in (1, len(units)):
+            return (
+                f"`{name}` {shown(units)} is {len(units)} layers, but `num_layers` is "
+                f"{shown(p['num_layers'])}; leave num_layers=1, or make both the same number."
+            )
+    return None
+
+
 def _pooling_of_state(p: Parameters) -> Complaint:
     if p["pooling"] in ("auto", "last") or not any(map(starts_from_state, _decoders(p))):
         return None
@@ -178,6 +189,7 @@ def _of_decoders(*decoders: str) -> tuple[Relation, ...]:
     return (
         Relation(("head_units", "output_activation", *decoders), _head_without_layers),
         Relation(("decoder_units", *decoders), _units_of_dense_decoder),
+        Relation(("units", "decoder_units", "num_layers"), _layers_of_units),
         Relation(("pooling", *decoders), _pooling_of_state),
     )
 

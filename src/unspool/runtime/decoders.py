@@ -94,12 +94,12 @@ class LSTMDecoder(Decoder):
         return np.ascontiguousarray(code.T) if self.kind.code == "context" else None
 
     def _state(self, code: Array) -> State | None:
-        """Initial state (h, c), each (layers · directions, H, B)."""
+        """Initial state (h, c), each with an array (H, B) for every layer and direction."""
         if self.kind.code != "state":
             return None
         whole = code if self.start is None else self.start(code)
-        halves = self.part.lstm.num_layers * self.part.lstm.directions
-        h, c = whole.reshape(len(code), 2, halves, -1).transpose(1, 2, 3, 0)
+        ends = np.cumsum(self.part.lstm.state_sizes)[:-1]
+        h, c = (np.split(half, ends) for half in np.split(whole.T, 2))
         return h, c
 
     def _read(self, code: Array, count: int, backwards: Array | None) -> Array | None:

@@ -1,6 +1,6 @@
 """Encoders in NumPy: scaled sequences (B, T, F) to codes (B, L)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ class LSTMEncoder(Encoder):
             self.width = max(self.width, self.kernels.width)
         self.pools = part.statistics != ("last",)
         if part.lstm.num_layers > 1 or self.pools:
-            self.width = max(self.width, part.lstm.width)
+            self.width = max(self.width, *part.lstm.widths)
 
     def features(self, x: Array, batch: BatchLengths) -> Array:
         """The pooled states (B, S · statistics), or the whole final state."""
@@ -92,8 +92,8 @@ class LSTMEncoder(Encoder):
             features.append(self.kernels(x, batch))
         return np.concatenate(features, axis=1)
 
-    def of_state(self, h: Array, c: Array) -> Array:
-        """The final state (B, S) of states (layers · directions, H, B)."""
+    def of_state(self, h: Sequence[Array], c: Sequence[Array]) -> Array:
+        """The final state (B, S) of states (H, B) of every layer and direction."""
         last = [*h, *c] if self.part.whole_state else list(h[-self.part.lstm.directions :])
         return np.concatenate(last).T
 

@@ -17,7 +17,7 @@ from unspool.runtime.decoders import Forecaster
 from unspool.runtime.encoders import Encoder, LSTMEncoder
 from unspool.runtime.kernels import RunningKernels
 from unspool.runtime.pooling import RunningPool
-from unspool.runtime.recurrence import Array, BatchLengths, Cells
+from unspool.runtime.recurrence import Array, BatchLengths, Cells, State
 from unspool.runtime.skip import normalised
 
 
@@ -202,10 +202,16 @@ class Stream:
         return self._patch
 
     @property
-    def state(self) -> tuple[Array, Array]:
-        """Hidden and cell state (h, c) of all layers, each (layers, H) or (layers, series, H)."""
-        h, c = (each.transpose(0, 2, 1) for each in self._halves())
-        return (h[:, 0], c[:, 0]) if self._series is None else (h, c)
+    def state(self) -> tuple[Array | list[Array], Array | list[Array]]:
+        """Hidden and cell state (h, c) of all layers, each (layers, H) or (layers, series, H).
+
+        If the layers have different units, h and c are lists with an array (H,) or (series, H) for
+        each layer.
+        """
+        h, c = ([self._shaped(layer.T) for layer in half] for half in self._halves())
+        if len(set(self._encoder.part.lstm.units)) > 1:
+            return h, c
+        return np.stack(h), np.stack(c)
 
     @property
     def code(self) -> npt.NDArray[np.float32]:
@@ -258,11 +264,10 @@ class Stream:
             features = np.concatenate([features, self._kernels.means], axis=1)
         return self._encoder.code(features)
 
-    def _halves(self) -> tuple[Array, Array]:
-        """h and c of all layers, copies (layers, H, series)."""
-        shape = (len(self._cells), -1, self._size)
-        h = np.array([cells.h for cells in self._cells]).reshape(shape)
-        return h, np.array([cells.c for cells in self._cells]).reshape(shape)
+    def _halves(self) -> State:
+        """h and c of all layers, copies (H, series)."""
+        h = [cells.h.reshape(-1, self._size).copy() for cells in self._cells]
+        return h, [cells.c.reshape(-1, self._size).copy() for cells in self._cells]
 
     def _shaped(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values[0] if self._series is None else values

@@ -126,11 +126,6 @@ def _fitted(encoder: Encoder, max_length: int, *, part: str) -> dict[str, Any]:
 
 def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, Any]:
     layers, last = encoder.layers, encoder.layers[-1]
-    if any(layer.units != last.units for layer in layers):
-        widths = ", ".join(str(layer.units) for layer in layers)
-        raise refuse(
-            last.node, f"the encoder's layers have {widths} units; all must have the same number."
-        )
     if any(len(layer.directions) != len(last.directions) for layer in layers):
         raise refuse(
             last.node,
@@ -138,7 +133,9 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
         )
     whole = any(len(branch.code) > 1 for branch in branches)
     width = last.units * len(last.directions)
-    latent = 2 * len(layers) * width if whole else width
+    latent = width
+    if whole:
+        latent = 2 * len(last.directions) * sum(layer.units for layer in layers)
     if encoder.projection is not None:
         latent = encoder.projection.width
     every = [*layers, *(layer for branch in branches for layer in branch.layers)]
@@ -149,8 +146,7 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
         )
     return {
         "latent_dim": latent,
-        "units": None if last.units == latent else last.units,
-        "num_layers": len(layers),
+        **_units(encoder, latent, branches),
         "bidirectional": len(last.directions) == 2,
         "patch_size": 1,
         "pooling": "last",
@@ -166,14 +162,6 @@ def _decoder_parameters(encoder: Encoder, named: dict[str, Branch]) -> dict[str,
     if not named:
         return {}
     first, *others = named.values()
-    layers = [layer for branch in named.values() for layer in branch.layers]
-    units = {layer.units for layer in layers} - {encoder.layers[-1].units}
-    if units and len({layer.units for layer in layers}) > 1:
-        widths = ", ".join(str(layer.units) for layer in layers)
-        raise refuse(
-            layers[-1].node,
-            f"the decoder's layers have {widths} units; all must have the same number.",
-        )
     heads = {_head_parameters(branch.head) for branch in named.values()}
     if len(heads) > 1:
         raise refuse(
@@ -184,7 +172,6 @@ def _decoder_parameters(encoder: Encoder, named: dict[str, Branch]) -> dict[str,
     head_units, head_activation, output_activation = heads.pop()
     parameters = {
         "decoder": first.decoder,
-        "decoder_units": units.pop() if units else None,
         "head_units": head_units,
         "head_activation": head_activation,
         "output_activation": output_activation,
@@ -192,6 +179,38 @@ def _decoder_parameters(encoder: Encoder, named: dict[str, Branch]) -> dict[str,
     if others and others[0].decoder != first.decoder:
         parameters["forecast_decoder"] = others[0].decoder
     return parameters
+
+
+def _units(encoder: Encoder, latent: int, branches: list[Branch]) -> dict[str, Any]:
+    """`units`, `decoder_units` and `num_layers`: numbers if all layers of a part are alike."""
+    own = tuple(layer.units for layer in encoder.layers)
+    stacks = {tuple(layer.units for layer in one.layers): one for one in branches if one.layers}
+    if len(stacks) > 1:
+        first, second = stacks
+        raise refuse(
+            stacks[second].layers[-1].node,
+            f"the LSTM layers of the two outputs have {_listed(first)} and {_listed(second)} "
+            "units; they must be the same.",
+        )
+    decoder = next(iter(stacks), None)
+    if len(set(own)) == 1 and (decoder is None or _alike(own, decoder)):
+        wider = decoder is not None and decoder[0] != own[0]
+        return {
+            "units": None if own[0] == latent else own[0],
+            "num_layers": len(own),
+            "decoder_units": decoder[0] if decoder is not None and wider else None,
+        }
+    mirrored = decoder is None or decoder == own[::-1]
+    return {"units": own, "num_layers": 1, "decoder_units": None if mirrored else decoder}
+
+
+def _alike(encoder: tuple[int, ...], decoder: tuple[int, ...]) -> bool:
+    """Whether a decoder's layers are as many as the encoder's, and all of one width."""
+    return len(set(decoder)) == 1 and len(encoder) == len(decoder)
+
+
+def _listed(units: tuple[int, ...]) -> str:
+    return ", ".join(map(str, units))
 
 
 def _head_parameters(head: Head) -> tuple[tuple[int, ...] | None, str, str]:
@@ -204,17 +223,11 @@ def _head_parameters(head: Head) -> tuple[tuple[int, ...] | None, str, str]:
 
 
 def _check_stack(encoder: Encoder, branch: Branch) -> None:
-    """A decoder has the number of layers and directions of the encoder."""
+    """A decoder has the directions of the encoder, and emits what its kind emits."""
     if not branch.layers:
         return
     assert branch.decoder is not None
     kind, last = DECODERS[branch.decoder], branch.layers[-1]
-    if len(branch.layers) != len(encoder.layers):
-        raise refuse(
-            last.node,
-            f"the decoder has {len(branch.layers)} LSTM layers, the encoder {len(encoder.layers)}; "
-            "both must have the same number.",
-        )
     directions = len(encoder.layers[0].directions) if kind.both_ways else 1
     for layer in branch.layers:
         if len(layer.directions) != directions:

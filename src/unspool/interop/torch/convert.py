@@ -205,7 +205,7 @@ def _lstm(
             columns = [layer[name] for name in ("weight_ih", "weight_context") if name in layer]
             if holds_state:  # see `layers.Layers`
                 gates = np.array([-SATURATED, SATURATED, 0, 0], bias.dtype)
-                columns.append(gates.repeat(plan.units)[:, None])
+                columns.append(gates.repeat(plan.units[depth])[:, None])
             zeros = np.zeros((len(bias), 1), bias.dtype)
             yield f"{target}weight_ih_l0", np.concatenate(columns or [zeros], 1)
             yield f"{target}weight_hh_l0", layer["weight_hh"]
