@@ -24,6 +24,7 @@ MODELS = {
     "lstm, two layers, from the state": lambda: LSTMAutoencoder(
         20, num_layers=2, decoder="state", **SHORT
     ),
+    "lstm, narrowing": lambda: LSTMAutoencoder(20, units=(40, 17), **SHORT),
     "lstm, fed back": lambda: LSTMAutoencoder(20, decoder="previous", **SHORT),
     "lstm, flat": lambda: LSTMAutoencoder(20, decoder="flat", **SHORT),
     "lstm, relu": lambda: LSTMAutoencoder(

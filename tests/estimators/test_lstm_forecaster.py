@@ -124,7 +124,7 @@ def test_the_forecast_is_of_the_units_of_the_data():
 
 
 @pytest.mark.parametrize("decoder", DECODER_NAMES)
-@pytest.mark.parametrize("units", [None, 4])
+@pytest.mark.parametrize("units", [None, 4, (5, 3)])
 def test_a_sequence_is_forecast_the_same_alone_and_among_others(decoder, units):
     model = quick(decoder=decoder, units=units, horizon=K).fit(data())
     among = model.forecast(ragged())
@@ -143,10 +143,12 @@ def test_a_dense_forecast_does_not_depend_on_the_size_of_the_batch():
     np.testing.assert_allclose(among, alone, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("every_step", [False, True])
+@pytest.mark.parametrize(
+    ("every_step", "units"), [(False, None), (True, None), (True, (5, 3))], ids=str
+)
 @pytest.mark.parametrize("decoder", EVERY_STEP)
-def test_the_forecast_after_a_step_is_that_of_the_sequence_cut_there(decoder, every_step):
-    model = quick(decoder=decoder, every_step=every_step, horizon=K).fit(data(2))
+def test_the_forecast_after_a_step_is_that_of_the_sequence_cut_there(decoder, every_step, units):
+    model = quick(decoder=decoder, every_step=every_step, units=units, horizon=K).fit(data(2))
     X = ragged(2)
     by_step = model.forecast_by_step(X)
     assert by_step.shape == (N, T, K, 2)

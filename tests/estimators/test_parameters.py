@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from tests.estimators.quick import quick, sines
-from unspool import LSTMAutoencoder
+from unspool import LSTMAutoencoder, gate_weights
 from unspool.blueprint import DECODERS
 from unspool.errors import InputError
 
@@ -173,6 +174,54 @@ def test_a_decoder_has_a_width_of_its_own(decoder):
     assert set(widths) == {3}
     assert {layer.units for layer in model.encoder_.modules() if hasattr(layer, "units")} == {6}
     assert clone(model).get_params() == model.get_params()
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize(
+    ("given", "encoder", "decoders"),
+    [
+        ({"units": (6, 4)}, [6, 4], [4, 6]),
+        ({"units": [6, 4], "num_layers": 2}, [6, 4], [4, 6]),
+        ({"units": (6, 4), "decoder_units": (3, 5, 7)}, [6, 4], [3, 5, 7]),
+        ({"units": (6, 4), "decoder_units": 3}, [6, 4], [3]),
+        ({"units": (6, 4), "decoder_units": 3, "num_layers": 2}, [6, 4], [3, 3]),
+        ({"units": 6, "decoder_units": (3, 5)}, [6], [3, 5]),
+        ({"decoder_units": (3, 5), "num_layers": 2}, [4, 4], [3, 5]),
+    ],
+    ids=str,
+)
+def test_a_sequence_has_the_units_of_each_layer(given, encoder, decoders, decoder):
+    model = quick(
+        latent_dim=4, epochs=1, horizon=2, decoder=decoder, **{"units": None, **given}
+    ).fit(sines())
+
+    def units(part):
+        return [layer.units for layer, *_ in part.lstm.stack()]
+
+    assert units(model.encoder_) == encoder
+    assert {name: units(part) for name, part in model.module_.decoders.items()} == {
+        "reconstruction": decoders,
+        "forecast": decoders,
+    }
+    weights = gate_weights(model)
+    for depth, width in enumerate(encoder):
+        assert weights[f"encoder.lstm.layers.{depth}.0"]["w_hh"]["o"].shape == (width, width)
+    assert clone(model).get_params() == model.get_params()
+
+
+@pytest.mark.cpu
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+@pytest.mark.parametrize("several", [(3,), (3, 3)], ids=str)
+def test_equal_units_in_a_sequence_train_the_same_weights_as_one_number(several):
+    one = {"units": 3, "num_layers": len(several)}
+    first, second = (
+        quick(epochs=2, **given).fit(sines()).module_.state_dict()
+        for given in (one, {"units": several})
+    )
+    assert first.keys() == second.keys()
+    for name, weight in first.items():
+        assert torch.equal(weight, second[name]), name
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")

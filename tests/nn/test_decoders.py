@@ -177,6 +177,21 @@ def test_a_state_decoder_starts_from_the_encoders_own_h_and_c(name, num_layers, 
     assert len(torch.cat([h_n, c_n])[:, 0, 0].unique()) == 2 * len(h_n)
 
 
+@pytest.mark.parametrize("name", ["state", "state_reversed_input", "state_previous"])
+def test_a_state_decoder_of_different_units_starts_from_slices_of_the_code(name):
+    decoder = make(name, 16, units=(5, 3), bidirectional=False)
+    assert decoder.start is None
+    code, seen = normal(B, 16), []
+    decoder.lstm.register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(kwargs["state"]), with_kwargs=True
+    )
+    decoder(code, 1, reversed_input=normal(B, 1, F))
+    (h, c), *_ = seen
+    for place, state in zip((0, 5, 8, 13), (*h, *c), strict=True):
+        assert torch.equal(state, code[:, place : place + state.shape[1]])
+    assert make(name, 15, units=(5, 3), bidirectional=False).start.weight.shape == (16, 15)
+
+
 def test_a_state_decoder_of_another_width_starts_through_a_linear_layer():
     assert make("state", 2 * H).start is None
     assert make("state", 2 * H + 1).start.weight.shape == (2 * H, 2 * H + 1)

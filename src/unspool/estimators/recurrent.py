@@ -48,11 +48,11 @@ class LSTMModel(Model):
         Returns
         -------
         ndarray of shape (N, D), float32
-            D = 4 · S · sum(scales) + number of kernels, for states of width S (`units`, or twice
-            that for a bidirectional encoder). For each k in `scales`, in their order, and each of
-            the k parts: the mean, the maximum, the minimum and the standard deviation (the root of
-            the variance plus 1e-6) of the S states over the real steps of the part; then the means
-            of the kernels over the whole sequence, from 0 to 1.
+            D = 4 · S · sum(scales) + number of kernels, for states of width S (units of the
+            last layer, or twice that for a bidirectional encoder). For each k in `scales`, in their
+            order, and each of the k parts: the mean, the maximum, the minimum and the standard
+            deviation (the root of the variance plus 1e-6) of the S states over the real steps of
+            the part; then the means of the kernels over the whole sequence, from 0 to 1.
 
         Raises
         ------

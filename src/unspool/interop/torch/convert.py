@@ -86,8 +86,8 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     Gradients flow through the module. ``torch.save(module, path)`` and
     ``torch.load(path, weights_only=False)`` keep it.
 
-    The names of its `state_dict` are stable. H is the number of units, and S the width of the
-    states of a layer:
+    The names of its `state_dict` are stable. H is the number of units of a layer, and S the width
+    of the states of the layer before:
 
     - ``shift``, ``scale`` (F,), float64: scaled values are (x - shift) / scale;
     - ``encoder.lstm.{layer}.{direction}.*``: weights of an `nn.LSTM` of one layer; direction 1
