@@ -205,10 +205,7 @@ class Kernels:
 
 def units_of_layers(units: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
     """Units of each layer: those of a sequence, or the same number for all `num_layers` layers."""
-    if isinstance(units, (list, tuple)):
-        return tuple(units)
-    assert isinstance(units, int)
-    return (units,) * min(num_layers, MAX_ARRAYS)  # `check_memory` refuses more
+    return tuple(units) if isinstance(units, Sequence) else (units,) * num_layers
 
 
 def patches_of(steps: int, patch_size: int) -> int:

@@ -12,6 +12,7 @@ from unspool._types import (
 )
 from unspool.blueprint.layers import (
     DECODERS,
+    MAX_ARRAYS,
     WAVES,
     Head,
     Kernels,
@@ -68,7 +69,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         p["latent_dim"],
         Layers(
             patch_size * facts.n_features,
-            units_of_layers(p["units"] or p["latent_dim"], p["num_layers"]),
+            _units_of_layers(p["units"] or p["latent_dim"], p),
             p["bidirectional"],
             0,
             p["activation"],
@@ -81,6 +82,11 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         patch_size,
         p.get("normalization", "none"),
     )
+
+
+def _units_of_layers(units: int | Sequence[int], p: Parameters) -> tuple[int, ...]:
+    """Units of each layer; `check_memory` refuses MAX_ARRAYS layers, so more are not listed."""
+    return units_of_layers(units, min(p["num_layers"], MAX_ARRAYS))
 
 
 def _decoder_units(p: Parameters) -> int | Sequence[int]:
@@ -117,7 +123,7 @@ def _lstm_decoder(
         reads = 2 * WAVES
     lstm = Layers(
         reads,
-        units_of_layers(_decoder_units(p), p["num_layers"]),
+        _units_of_layers(_decoder_units(p), p),
         p["bidirectional"] and kind.both_ways and not reverse_target,
         latent_dim if kind.code == "context" else 0,
         p["activation"],
