@@ -17,7 +17,8 @@ def test_fit_writes_a_model_and_prints_the_role_of_each_column(run, series, tmp_
     done = run(
         "fit", series, "--window", 8, "-o", path, "--epochs", 2, "--latent-dim", 3,
         "--batch-size", 7,
-        "--decoder", "reversed_input", "--seed", 5, "--set", "units=[4, 3]", "--set", "scaling=minmax",
+        "--decoder", "reversed_input", "--seed", 5, "--set", "units=[4, 3]",
+        "--set", "scaling=minmax",
     )  # fmt: skip
     assert (done.code, done.out) == (0, "")
     assert "series.csv: column 'time' taken as time, set aside" in done.err
