@@ -143,7 +143,7 @@ def truth(name: str, value: object) -> Complaint:
 
 
 def is_one(value: object, known: Iterable[str]) -> bool:
-    """Whether `value` is a string in `known`; False for anything that is not a string."""
+    """Return whether `value` is a string in `known`."""
     return isinstance(value, str) and value in known
 
 

@@ -56,7 +56,7 @@ def check_memory(
 
 
 def _size(count: int) -> str:
-    """A number of bytes in words; it may be too large for a float."""
+    """Return a number of bytes as text; the number may be too large for a float."""
     return f"{count // 10**9:,} GB" if count < 10**18 else "1,000,000,000 GB"
 
 

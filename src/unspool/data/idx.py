@@ -127,7 +127,7 @@ def _array(stream: IO[bytes] | gzip.GzipFile, length: int, packed: bool) -> npt.
 
 
 def _header(stream: IO[bytes] | gzip.GzipFile) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """The dtype and the shape in the header."""
+    """Return the dtype and the shape in the header."""
     magic = stream.read(4)
     if magic[:2] != b"\0\0":
         raise InputError(

@@ -86,7 +86,7 @@ def _all_in_order(times: Column, parts: list[Rows]) -> bool:
 
 
 def _is_in_order(times: Column) -> bool:
-    """Whether rows are in the order of time, except that a clock was rarely set back.
+    """Return whether rows are in the order of time, except that a clock was rarely set back.
 
     False if time starts again at the first value (another series begins), goes back often, or is
     before that of an earlier row in many rows (rows of several series, or unsorted rows).
@@ -104,7 +104,7 @@ def _is_in_order(times: Column) -> bool:
 
 
 def _without_clock_changes(times: IntArray) -> IntArray:
-    """Times in microseconds, with an hour added after every change of clocks by an hour.
+    """Return times in microseconds, with an hour added after every change of clocks by an hour.
 
     Without this, most rows of a short file could be in the hour that occurs twice.
     """

@@ -91,7 +91,7 @@ def _array(values: Any, what: str) -> Array:
 
 
 def _is_plain(values: Any) -> bool:
-    """Whether a list contains only numbers and lists of numbers, which NumPy converts itself."""
+    """Return whether a list contains only numbers and lists of numbers."""
     kinds = set(map(type, values))
     return kinds <= _PLAIN or (kinds <= {list, tuple} and all(map(_is_plain, values)))
 

@@ -208,7 +208,7 @@ class AnomalyDetector(Detects):
         self.verbose = verbose
 
     def _complaints(self) -> list[_checks.Complaint]:
-        """What is wrong with the parameters, all of it at once."""
+        """List everything that is wrong with the parameters."""
         complaints = definition("AnomalyDetector").complaints(self.get_params(deep=False))
         inner = unfrozen(self.model)
         is_model = isinstance(inner, Model)
@@ -313,7 +313,7 @@ class AnomalyDetector(Detects):
         self.offset_ = self._offset(X, normal[self.kind])
 
     def _offset(self, X: Any, normal: list[FloatArray]) -> float:
-        """The fixed threshold of `predict`, from the data of `fit` or from held-out scores."""
+        """Return the fixed threshold of `predict`, from the data of `fit` or held-out scores."""
         if not isinstance(self.contamination, str):
             scores = self.score_samples(X)
             each = scores if isinstance(scores, list) else [scores]
@@ -323,12 +323,12 @@ class AnomalyDetector(Detects):
         return float(np.percentile(-np.concatenate(normal), 100 * self.rate))
 
     def _normal(self, kind: str, found: list[SeriesErrors], scale: FloatArray) -> list[FloatArray]:
-        """Scores of held-out data from their errors; a list of one array for sequences."""
+        """Return the scores of held-out data from their errors, as a list of arrays."""
         scores = [scoring.step_scores(kind, one, scale) for one in found]
         return [highest_scores(scores)] if self._of_sequences else scores
 
     def _calibrated(self, normal: list[FloatArray]) -> Threshold:
-        """The threshold for a kind of score, learned from its scores of held-out data."""
+        """Return the threshold for a kind of score, learned from its scores of held-out data."""
         return fit_without_warning(
             self.threshold,
             normal,

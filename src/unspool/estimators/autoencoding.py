@@ -138,7 +138,7 @@ class BaseAutoencoder(
         lengths: npt.ArrayLike | None,
         decode: Decode,
     ) -> FloatArray:
-        """Sequences that `decode` returns for codes, a number of steps, and lengths."""
+        """Return sequences that `decode` returns for codes, a number of steps, and lengths."""
         decoder = self.module_.decoder()
         if decoder.needs_input:
             name = self._parameters["decoder"]
@@ -222,7 +222,7 @@ class BaseAutoencoder(
     def reconstruction_error(
         self, X: Any, *, per: Per = "sequence", merge: bool = False
     ) -> FloatArray | list[FloatArray]:
-        """Error of the reconstruction of each sequence, by the loss of the model.
+        """Return the error of the reconstruction of each sequence, by the loss of the model.
 
         Errors are means over features in the scaled units of the model, in which each feature has
         the same weight: with ``scaling="standard"`` and ``loss="mse"``, reconstructing the mean has
@@ -264,7 +264,7 @@ class BaseAutoencoder(
         return self._form.restore_steps(errors) if per == "step" and not merge else errors
 
     def score(self, X: Any, y: Any = None) -> float:
-        """R² of the reconstruction: the share of the variance of `X` that it explains.
+        """Return R² of the reconstruction: the share of the variance of `X` that it explains.
 
         R² is 1 - (sum of squared errors) / (sum of squared differences from the mean), over all
         real steps and features of all sequences, in scaled units, in which each feature has the
@@ -300,7 +300,7 @@ class BaseAutoencoder(
         return self._scores(X, y).explained
 
     def skill_score(self, X: Any, y: Any = None) -> float:
-        """Skill of the reconstruction compared with the mean sequence of `X`.
+        """Return the skill of the reconstruction compared with the mean sequence of `X`.
 
         It is 1 - (sum of squared errors) / (sum of squared differences from the mean sequence), as
         in `score`, but with the mean of each step and feature over all sequences of `X` (for

@@ -64,7 +64,7 @@ def warn_if_no_better_than_mean(
 
 
 def _loss_of(mean: torch.Tensor, name: str, batches: Batches, loss: str) -> float:
-    """The loss of predicting `mean` (T, F) for the targets of a decoder; 0 without targets."""
+    """Return the loss of predicting `mean` (T, F) for a decoder's targets; 0 without targets."""
     total, count = 0.0, 0
     for x, lengths, y in batches:
         target, steps = (x, lengths) if name == "reconstruction" else (y, None)
@@ -84,7 +84,7 @@ def advice(
     updates: int,
     held_out: int | None,
 ) -> str:
-    """What may help a model that is no better than the mean sequence.
+    """Return what may help a model that is no better than the mean sequence.
 
     Parameters
     ----------

@@ -249,7 +249,7 @@ class ConvAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     def feature_maps(self, X: Any, layer: int = 0) -> npt.NDArray[np.float32]:
-        """Output of a convolution of the encoder, before pooling.
+        """Return the output of a convolution of the encoder, before pooling.
 
         Parameters
         ----------

@@ -53,7 +53,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             warnings.warn(weak, ThresholdWarning, stacklevel=4)
 
     def anomaly_scores(self, X: Any, kind: ScoreKind | None = None) -> Scores:
-        """Anomaly score of each step, or of each sequence; a higher score is more anomalous.
+        """Return the anomaly score of each step or sequence; a higher score is more anomalous.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return scores
 
     def contributions(self, X: Any, kind: ScoreKind | None = None) -> Scores:
-        """Contribution of each feature to the score of each step.
+        """Return the contribution of each feature to the score of each step.
 
         Parameters
         ----------
@@ -111,7 +111,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return found
 
     def score_samples(self, X: Any) -> Scores:
-        """Normality of each step, or of each sequence: `anomaly_scores` with the opposite sign.
+        """Return the normality of each step or sequence: `anomaly_scores` with the opposite sign.
 
         Parameters
         ----------
@@ -288,7 +288,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return detector_file.restored(cls, contents, device)
 
     def _scorer(self) -> DetectionPipeline:
-        """The scorer of this detector."""
+        """Return the scorer of this detector."""
         return DetectionPipeline(
             source_of(Trained(self.model_, self._scaler, self.codes_)),
             self.window_,
@@ -339,7 +339,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return None if names is None else tuple(names)
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether a fit has ended."""
+        """Return whether a fit has ended."""
         return hasattr(self, "scales_")
 
     def __sklearn_tags__(self) -> Tags:

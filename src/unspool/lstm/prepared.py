@@ -228,7 +228,7 @@ class PreparedLayer:
         return w_ih, w_hh, bias, w_context
 
     def _gradient_widths(self) -> tuple[int, int]:
-        """Row lengths of the gradients of [w_hh, w_ih] and of w_context, in whole vectors."""
+        """Return the row lengths, in vectors, of the gradients of [w_hh, w_ih] and of w_context."""
         size = self.vector_size
         depth = self.hidden + self.features
         return -(-depth // size) * size, -(-self.context_size // size) * size

@@ -35,7 +35,7 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
 
 
 def _models(header: dict[str, Any]) -> list[dict[str, Any]]:
-    """Mappings with `model` and `parameters` of every model in a file except the classifier."""
+    """Return `model` and `parameters` of every model in a file except the classifier."""
     if header["model"] != "EncoderClassifier":
         return [header]
     parameter, fitted = header["parameters"]["autoencoder"], header["fitted"]["autoencoder"]

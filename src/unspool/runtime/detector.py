@@ -263,7 +263,7 @@ class Detector:
         return data
 
     def _source(self) -> WindowErrors | StepErrors:
-        """The source of errors, as in `AnomalyDetector`."""
+        """Return the source of errors, as in `AnomalyDetector`."""
         network, loss = self._network, self.contents.loss
         if "reconstruction" not in network.decoders:
             return forecast_errors(network.forecasts, network.horizon, network.scaler, loss)

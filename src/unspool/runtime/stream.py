@@ -178,7 +178,7 @@ class Stream:
         self._read_steps += 1
 
     def _sequence(self) -> tuple[Array, BatchLengths]:
-        """The last steps, scaled, (series, T, F), and their lengths."""
+        """Return the last steps, scaled, (series, T, F), and their lengths."""
         count = len(self._recent)
         steps = np.zeros((self._size, count, self._features), np.float32)
         for place, one in enumerate(self._recent):

@@ -81,7 +81,7 @@ def _check_weights(blob: bytes) -> None:
 
 
 def _is_plain(h5py: Any, item: Any) -> bool:
-    """Whether a dataset is one contiguous block of numbers within the file."""
+    """Return whether a dataset is one contiguous block of numbers within the file."""
     layout, dtype = item.id.get_create_plist(), item.dtype
     contiguous = layout.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
     numbers = dtype.kind in "fiub" or dtype.str == "|V2"  # "|V2" is bfloat16

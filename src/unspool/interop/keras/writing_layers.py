@@ -360,5 +360,5 @@ def _refuse_patches(part: LSTMEncoder | LSTMDecoder) -> None:
 
 
 def _fits(states: list[list[Any]], layers: Layers) -> bool:
-    """Whether there are states for every layer and direction."""
+    """Return whether there are states for every layer and direction."""
     return [len(layer) for layer in states] == [2 * layers.directions] * layers.num_layers
