@@ -75,9 +75,10 @@ class Scores(NamedTuple):
     Parameters
     ----------
     explained : float
-        R²: the mean is that of each feature, over all steps of all sequences.
+        R²; the mean is the mean of each feature over all steps of all sequences.
     skill : float
-        The mean is the mean sequence, of each step and feature over all sequences. NaN if fewer
+        Skill score; the mean is the mean sequence: the mean of each step and feature over all
+        sequences. NaN if fewer
         than two sequences have a step.
     """
 

@@ -24,7 +24,7 @@ def _binary_crossentropy(prediction: FloatArray, target: FloatArray) -> FloatArr
     return np.asarray(outside * OUTSIDE_SLOPE - logit * target - np.log1p(-clipped))
 
 
-# The same as in `unspool.nn.losses`, which explains them.
+# These losses are defined as in `unspool.nn.losses`, which explains them.
 LOSSES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "mse": lambda prediction, target: (prediction - target) ** 2,
     "mae": lambda prediction, target: abs(prediction - target),

@@ -127,7 +127,7 @@ def test_a_sequence_that_is_all_future_is_refused_as_in_fit():
     model = short(horizon=K).fit(sines(n=30, steps=9))
     X = Sequences(sines(n=5, steps=9), [9, 3, 9, 9, 9])
     expected = (
-        "Expected sequences of more than 3 steps, of which the last 3 are forecast, but the "
+        "Expected sequences of more than 3 steps, because the last 3 are forecast, but the "
         "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
     )
     for one in (model, runtime.Model(model.contents())):
@@ -380,7 +380,7 @@ def test_without_a_horizon_nothing_is_forecast_and_y_is_left_alone():
 def test_sequences_too_short_for_the_horizon_are_reported():
     X = [np.ones((9, 1)), np.ones((3, 1)), *sines(n=20, steps=9)]
     assert message(short(horizon=K).fit, X) == (
-        "Expected sequences of more than 3 steps, of which the last 3 are forecast, but the "
+        "Expected sequences of more than 3 steps, because the last 3 are forecast, but the "
         "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
     )
 

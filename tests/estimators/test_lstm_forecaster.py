@@ -381,7 +381,7 @@ def test_what_cannot_be_scored_or_learned_is_reported():
         "Expected `y` of shape (24, 3, 2), got (24, 7, 2)."
     )
     assert message(model.score, data(2)[:, :K]) == (
-        "Expected sequences of more than 3 steps, of which the last 3 are forecast, but the "
+        "Expected sequences of more than 3 steps, because the last 3 are forecast, but the "
         "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
     )
     y = np.zeros((N, K, 2))

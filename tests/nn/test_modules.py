@@ -152,7 +152,7 @@ def test_gates_are_the_rows_of_the_weights_in_the_order_i_f_c_o():
         (lambda: LSTMDecoder("flat", 4, 2), "Decoder 'flat' needs `steps`, the maximum number"),
         (
             lambda: LSTMDecoder("reversed_input", 4, 2)(torch.zeros(1, 4), 3),
-            "This decoder reads the input; give `reversed_input`.",
+            "This decoder reads the input; pass `reversed_input`.",
         ),
     ],
 )

@@ -20,7 +20,7 @@ class Kind(NamedTuple):
 
     code: str  # "context": at each step; "state": as initial state; "steps": cut into steps
     reads: str | None = None  # "reversed_input", "previous" or None
-    flat: bool = False  # the final state gives all steps at once
+    flat: bool = False  # the final state produces all steps at once
 
     @property
     def both_ways(self) -> bool:

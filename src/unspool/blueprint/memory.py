@@ -8,9 +8,9 @@ from typing import Any
 from unspool import _checks
 from unspool.errors import InputError
 
-BYTES = 4 * 4  # of a float32 weight, its gradient and two moments of the optimizer
+BYTES = 4 * 4  # bytes of a float32 weight, its gradient and two moments of the optimizer
 UNKNOWN = 1 << 40  # bytes, if the system does not report its memory
-MAX_ARRAYS = 10_000  # of weights; allocating these takes minutes
+MAX_ARRAYS = 10_000  # bytes of weights; allocating these takes minutes
 
 # Parameters that increase the sizes of weights.
 SIZES = (

@@ -36,7 +36,7 @@ CELLS = names(CellActivationName)
 GATES = names(GateActivationName)
 ACTIVATIONS = names(ActivationName)
 DECODER_NAMES = names(DecoderName)
-USUAL_KERNELS = 512  # of `n_kernels` "auto"
+USUAL_KERNELS = 512  # number of kernels for `n_kernels` "auto"
 
 # With `patch_size` "auto", sequences of at most LONGEST_BY_STEP steps are read step by step; longer
 # ones are read as at most MOST_PATCHES patches. Files depend on both (docs/model-file.md).
@@ -97,7 +97,7 @@ def _lstm_decoder(
         head = Head(latent_dim, n_features, units, steps, *activations)
         return DenseDecoder(n_features, latent_dim, head)
     kind, patch_size = DECODERS[name], _patch_size(p, facts)
-    if ahead:  # of a known number of steps
+    if ahead:  # the number of steps to write is known
         patch_size = min(patch_size, steps)
     pieces = max(1, patches_of(steps, patch_size))
     piece = -(-latent_dim // pieces) if kind.code == "steps" else 0

@@ -49,7 +49,7 @@ def of_series(
 ) -> FileData:
     """Return series of shape (T_i, F) with columns for their steps, cut or whole.
 
-    Without a window every series becomes one sequence, and its label is that of its last step.
+    Without a window every series becomes one sequence, with the label of its last step.
     """
     steps = steps or {}
     notes = list(notes)

@@ -162,7 +162,7 @@ def _first_lines(path: Path) -> tuple[list[str], int, int]:
     if not filled:
         raise InputError("the file contains only blank lines; write it again.")
     before = next(i for i, line in enumerate(text) if line.strip())
-    filled[0] = filled[0].removeprefix("#")  # of a header that numpy.savetxt wrote
+    filled[0] = filled[0].removeprefix("#")  # numpy.savetxt writes this before a header
     return filled, before, max(map(len, raw))
 
 
@@ -243,5 +243,5 @@ def _unequal_rows(source: Any, read: Any, parse: Any) -> InputError | None:
     row = found[0]
     return InputError(
         f"expected {row.expected_columns} fields in row {row.number}, got {row.actual_columns}: "
-        f"{row.text[:60]!r}; give every row as many fields as the first, empty ones included."
+        f"{row.text[:60]!r}; write the same number of fields in every row, empty ones included."
     )

@@ -119,10 +119,10 @@ def without_future(source: Source, horizon: int, longest: int) -> Source:
 
 
 def check_longer_than(source: Source, horizon: int) -> None:
-    """Refuse sequences of which no step would be left without the last `horizon` steps."""
+    """Refuse sequences that have no step before their last `horizon` steps."""
     if source.min_length <= horizon:
         raise InputError(
-            f"Expected sequences of more than {horizon} steps, of which the last {horizon} are "
+            f"Expected sequences of more than {horizon} steps, because the last {horizon} are "
             f"forecast, but the shortest has {source.min_length}; leave it out, lower `horizon`, "
             "or give the future as `y`."
         )

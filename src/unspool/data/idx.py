@@ -27,7 +27,7 @@ from unspool.errors import InputError
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
-MAX_DIMENSIONS = 32  # of an array before NumPy 2
+MAX_DIMENSIONS = 32  # largest number of axes before NumPy 2
 HARMLESS = 1 << 26  # bytes that any gzip file may unpack to, however small it is
 CHUNK = 1 << 20
 

@@ -172,7 +172,7 @@ def _directive(header: Header, key: str, words: list[str], number: int) -> None:
 def _sequence(channels: Sequence[str], header: Header, number: int) -> FloatArray:
     """Return the channels of one line as an array of shape (T_i, F)."""
     if header.dimensions is None:
-        header.dimensions = len(channels)  # if not declared, those of the first line
+        header.dimensions = len(channels)  # if not declared, the number in the first line
     if len(channels) != header.dimensions:
         raise InputError(
             f"line {number}: expected {header.dimensions} channels, got {len(channels)}; separate "

@@ -52,7 +52,7 @@ def as_floats(values: Any, what: str) -> FloatArray:
     array = as_reals(values, what)
     if array.dtype in (np.float32, np.float64):
         return array
-    with np.errstate(over="ignore"):  # of longdouble; callers refuse infinity
+    with np.errstate(over="ignore"):  # longdouble may overflow; callers refuse infinity
         return array.astype(np.float64)
 
 

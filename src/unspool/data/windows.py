@@ -1,4 +1,4 @@
-"""`Windows`: sliding windows over long series, of which only one batch at a time is in memory."""
+"""`Windows`: sliding windows over long series; only one batch at a time is in memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -122,7 +122,7 @@ class AnomalyDetector(Detects):
         Number of steps of a window, w.
     scales_ : dict
         Mean error of each feature on held-out data for each kind of score, (F,), in the scaled
-        units of the model; for "trailing" that of windows of 1 to w steps, (w, F).
+        units of the model; for "trailing" the mean errors of windows of 1 to w steps, (w, F).
     thresholds_ : dict
         Threshold of each kind of score, by its name. ``n_effective`` of a threshold is the number
         of independent scores that it was learned from.
@@ -271,7 +271,7 @@ class AnomalyDetector(Detects):
         ready = inner is not self.model
         if ready:
             known = getattr(inner, "feature_names_in_", ())
-            if len(known) == given.n_features:  # the names of a table (N, T) are those of steps
+            if len(known) == given.n_features:  # the names of a table (N, T) name steps
                 check_same_names(given.names, known)
         without = {"trailing"} if self._of_sequences else set()
         if inner is not None and not isinstance(inner, BaseAutoencoder):

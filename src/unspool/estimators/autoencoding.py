@@ -268,9 +268,9 @@ class BaseAutoencoder(
 
         R² is 1 - (sum of squared errors) / (sum of squared differences from the mean), over all
         real steps and features of all sequences, in scaled units, in which each feature has the
-        same weight. The mean is that of each feature over all steps of all sequences of `X`. 1 is a
-        perfect reconstruction, 0 that of a model that always returns the mean; below 0 is worse
-        than that.
+        same weight. The mean is the mean of each feature over all steps of all sequences of `X`.
+        1 means a perfect reconstruction; a model that always returns the mean has 0, and a worse
+        model has a negative R².
 
         If the sequences are alike, their mean sequence explains most of the variance, and R² is
         near 1 for a model that has learned nothing else; `skill_score` compares with the mean

@@ -63,7 +63,7 @@ class BaseForecaster(
         -------
         ndarray of shape (N, K, F, Q)
             Forecasts in the units of the data, in the order of `quantiles`; none is below the one
-            before. The shape does not depend on that of `y` in `fit`.
+            before. The shape does not depend on the shape of `y` in `fit`.
 
         Raises
         ------

@@ -21,7 +21,7 @@ from unspool.training.batches import Batch, Batches, sample
 # Limits of a batch without gradients: they bound the memory, and hardly affect the speed.
 INFERENCE_STEPS = 1 << 16
 INFERENCE_VALUES = 1 << 22
-INITIAL_SAMPLE = 2048  # training sequences that initial weights are computed from
+INITIAL_SAMPLE = 2048  # number of training sequences from which initial weights are computed
 SINGLE_THREAD_BATCH = 16  # largest batch that PyTorch runs in one thread anyway
 
 

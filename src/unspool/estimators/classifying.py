@@ -106,8 +106,8 @@ class SavableClassifier(Savable):
     def _from_contents(cls, contents: Contents, device: str) -> Self:
         """Restore a fitted classifier from checked contents.
 
-        The parameter `autoencoder` is restored unfitted, so `fit` would train it again. The trained
-        encoder is that of ``autoencoder_``.
+        The parameter `autoencoder` is restored unfitted, so `fit` would train it again.
+        ``autoencoder_`` has the trained encoder.
         """
         parameters, fitted = contents.parameters, contents.fitted
         given = parameters["autoencoder"]

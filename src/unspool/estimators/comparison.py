@@ -35,7 +35,9 @@ def warn_if_no_better_than_mean(
         "reconstruction": torch.from_numpy(scaler.apply(source.mean_sequence())),
         "forecast": torch.from_numpy(scaler.apply(mean[None])),
     }
-    trained = history.get("layers", [history])[0]  # of a stack, that of the outermost pair
+    trained = history.get("layers", [history])[
+        0
+    ]  # a stack has several histories; the first is of the outermost pair
     for name in [one for one in estimator.module_.decoders if one in means]:
 
         def of_mean(some: Batches, name: str = name) -> float:

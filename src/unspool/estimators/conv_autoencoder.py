@@ -26,7 +26,7 @@ from unspool.estimators.batch_runner import runner
 from unspool.nn import Autoencoder
 from unspool.nn.conv_encoder import ConvEncoder
 
-MAX_SIDE = 16  # of a kernel or a pool, unless the images are larger
+MAX_SIDE = 16  # largest size of a kernel or a pool, unless the images are larger
 
 
 class ConvAutoencoder(BaseAutoencoder):
@@ -166,7 +166,7 @@ class ConvAutoencoder(BaseAutoencoder):
     Notes
     -----
     Codes of the same image or sequence, alone and in a batch, agree to about 1e-6 of the largest
-    value; the other autoencoders give the same bits.
+    value; the other autoencoders return the same bits.
 
     The classic convolutional autoencoder of MNIST digits has ``latent_dim=None``,
     ``loss="binary_crossentropy"`` and ``scaling="none"``.

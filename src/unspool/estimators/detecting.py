@@ -44,7 +44,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     codes_: npt.NDArray[np.float32] | None
     _scaler: Scaler | None
     _of_sequences: bool
-    _parameters: dict[str, Any]  # those of the fit; `set_params` may have changed them since
+    _parameters: dict[str, Any]  # the parameters at `fit`; `set_params` may have changed them since
 
     def _warn_if_weak(self, kind: str) -> None:
         """Warn the caller of `fit` or `detect` if a threshold cannot keep the requested rate."""
@@ -218,7 +218,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     def stream(self) -> "DetectorStream":
         """Return a stream that scores a series step by step, in NumPy.
 
-        Scores and thresholds are those of the kind "trailing".
+        The stream computes scores and thresholds of the kind "trailing".
 
         Returns
         -------
@@ -318,7 +318,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
 
     def _note_features(self, X: Any, given: DetectorInput) -> None:
         """Set ``n_features_in_``, and ``feature_names_in_`` if names are known."""
-        self.__dict__.pop("feature_names_in_", None)  # those of an earlier fit
+        self.__dict__.pop("feature_names_in_", None)  # remove the attributes of an earlier fit
         if given.sequences is None and not given.several:
             self._check_columns(X, given, reset=True)
             return

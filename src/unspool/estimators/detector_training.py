@@ -72,7 +72,7 @@ def _cut(length: int, share: float, what: str) -> int:
     held_out = max(1, round(length * share))
     if held_out >= length:
         raise InputError(
-            f"Expected more {what}, got n_samples={length}, of which `calibration_split` {share:g} "
+            f"Expected more {what}, got n_samples={length}; `calibration_split` {share:g} "
             "leaves none to train on; give more normal data."
         )
     return length - held_out

@@ -37,11 +37,11 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
     """An estimator that can be saved and loaded; see `unspool.model_file`."""
 
     _form: InputForm
-    _parameters: dict[str, Any]  # those of the fit; `set_params` may have changed them since
+    _parameters: dict[str, Any]  # the parameters at `fit`; `set_params` may have changed them since
 
     @property
     def _name(self) -> str:
-        """Name of the unspool class; that of a subclass may differ."""
+        """Name of the unspool class; a subclass may have another name."""
         return self._kind().__name__
 
     @classmethod

@@ -82,7 +82,7 @@ def split(
 def share_for(source: Source) -> float:
     """Return the share that "auto" holds out, or 0.
 
-    Only as many windows count as fit next to each other without overlap.
+    Overlapping windows count in part: as if they were next to each other without overlap.
     """
     distinct = min(1.0, source.stride / source.size) if isinstance(source, Windows) else 1.0
     least = MIN_HELD_OUT / max(1.0, len(source) * distinct)

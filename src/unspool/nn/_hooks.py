@@ -80,7 +80,7 @@ def layers(module: nn.Module, recorder: CallRecorder) -> list[Layer]:
 
 
 def has_weights(module: nn.Module) -> bool:
-    """Return whether a module has parameters that are not those of a submodule."""
+    """Return whether a module has parameters outside of its submodules."""
     return any(True for _ in module.parameters(recurse=False))
 
 

@@ -301,7 +301,7 @@ class LSTMDecoder(Decoder):
             return patch_positions(count, code) if self.reads_place else None
         if self.kind.reads == "reversed_input":
             if reversed_input is None:
-                raise InputError("This decoder reads the input; give `reversed_input`.")
+                raise InputError("This decoder reads the input; pass `reversed_input`.")
             read = patched(reversed_input, self.patch_size)[:, :count]
         else:
             assert teacher is not None

@@ -59,8 +59,8 @@ class Stream:
     If the encoder reads patches, an incomplete patch is read again with each of its steps.
 
     A model that normalises sequences (`normalization` of `LSTMForecaster`) encodes its last steps
-    again at every step. Their number is that of the longest sequence in training, and code and
-    forecast are those of the sequence of these steps.
+    again at every step. It encodes at most the length of the longest training
+    sequence, and code and forecast belong to these steps alone.
 
     Examples
     --------

@@ -21,8 +21,8 @@ class Recent:
     Parameters
     ----------
     size : int
-        Number of rows that are kept. Memory is that of twice as many, so that rows are moved only
-        once in `size` rows.
+        Number of rows that are kept. There is memory for twice this number, so that rows are moved
+        only once in `size` rows.
     features : int
         Number of features, F.
     dtype : dtype

@@ -19,7 +19,7 @@ CONFIGURATION, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = {CONFIGURATION, WEIGHTS, "metadata.json"}
 # In bytes. A layer needs about a thousand, a feature of a Normalization forty.
 MAX_CONFIGURATION = 1 << 23
-MAX_UNPACKED = 1 << 26  # of a small file
+MAX_UNPACKED = 1 << 26  # bytes that any file may unpack to, however small it is
 REWRITE = "load it with Keras where it was made, and save it again"
 
 
