@@ -61,7 +61,7 @@ def test_learning_at_every_step_is_good_after_few_steps(learned):
     assert early > 0.6 if learned.every_step else early < 0.6
 
 
-def test_it_goes_on_for_as_long_as_is_wanted(learned):
+def test_generate_continues_for_any_number_of_steps(learned):
     unseen = sines(n=40, steps=24, seed=1)
     assert r2_score(unseen[:, 16:, 0], learned.generate(unseen[:, :16], 8)[:, :, 0]) > 0.6
 

@@ -81,7 +81,7 @@ def test_a_model_that_no_memory_holds(make, named, monkeypatch):
     assert f"; lower {named}" in message
 
 
-def test_the_head_of_a_classifier_that_no_memory_holds():
+def test_a_classifier_head_too_large_for_memory_is_refused():
     model = EncoderClassifier(quick(epochs=1), head_units=(10**6, 10**6), verbose=0)
     message = refusal(lambda: model.fit(X, np.arange(20) % 2))
     assert "lower `head_units`, which is (1000000, 1000000)" in message

@@ -67,7 +67,7 @@ def test_the_operators_pass_the_checks_of_pytorch(case, monkeypatch):
 @pytest.mark.parametrize("compiler", ["eager", "aot_eager"])
 @pytest.mark.parametrize("lengths", [None, torch.tensor([4, 0, 3, 1, 4])], ids=["full", "ragged"])
 @pytest.mark.parametrize("statistics", [(), STATISTICS, ("std",)], ids="-".join)
-def test_a_module_compiled_by_pytorch_gives_the_same_numbers(compiler, lengths, statistics):
+def test_a_module_compiled_by_pytorch_computes_the_same_numbers(compiler, lengths, statistics):
     torch.compiler.reset()  # else PyTorch stops compiling after a number of compilations
     torch.manual_seed(0)
     module = LSTM(3, 2, num_layers=2, bidirectional=True, cell=Cell(backend="compiled"))

@@ -89,7 +89,7 @@ def test_the_repeat_decoder_reads_nothing_but_the_code():
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("loss", ["mse", "binary_crossentropy"])
-def test_two_paddings_give_the_same_codes_losses_and_gradients(decoder, bidirectional, loss):
+def test_codes_losses_and_gradients_do_not_depend_on_padding(decoder, bidirectional, loss):
     lengths = torch.tensor([9, 0, 4, 1, 7])
     values = torch.rand(5, 9, 2, dtype=torch.float64, generator=generator())
     future = torch.rand(5, 3, 2, dtype=torch.float64, generator=generator(1))
