@@ -118,8 +118,8 @@ def test_a_gradient_after_the_lengths_were_changed_is_refused():
     [
         ([5, 4, 3, 2, 1], "Expected `lengths` from 0 to 4 steps, not 1 to 5."),
         ([4, -1, 3, 2, 1], "Expected `lengths` from 0 to 4 steps, not -1 to 4."),
-        ([4, 4], "Expected `lengths` of shape (5,), one a sequence, not (2,)."),
-        ([[4]] * 5, "Expected `lengths` of shape (5,), one a sequence, not (5, 1)."),
+        ([4, 4], "Expected `lengths` of shape (5,), one per sequence, not (2,)."),
+        ([[4]] * 5, "Expected `lengths` of shape (5,), one per sequence, not (5, 1)."),
         ([1.5] * 5, "Expected `lengths` in whole numbers, not in torch.float32."),
     ],
     ids=str,

@@ -68,12 +68,12 @@ def test_what_needs_more_says_what_to_install():
         (
             "import unspool; unspool.LSTMAutoencoder",
             "unspool.LSTMAutoencoder needs torch, which is not installed: pip install "
-            '"unspool[train]" brings all that training needs.',
+            '"unspool[train]" installs everything that training needs.',
         ),
         (
             "from unspool.lstm import lstm",
             "unspool.lstm.lstm needs torch, which is not installed: pip install "
-            '"unspool[train]" brings all that training needs.',
+            '"unspool[train]" installs everything that training needs.',
         ),
     ]:
         done = run(code)

@@ -47,7 +47,7 @@ def load_tsv(path: Path, options: WindowOptions) -> FileData:
         if not steps:
             raise InputError(
                 f"line {number}: expected a label and steps, separated by tabs, got {line[:40]!r}; "
-                "give a table with other separators the ending .csv or .txt."
+                "if the table has other separators, rename it to end in .csv or .txt."
             )
         if sequences and len(steps) != len(sequences[0]):
             raise InputError(
@@ -214,7 +214,9 @@ def _numbers(fields: Sequence[str], number: int, channel: int | None = None) -> 
         where, way_out = f"channel {channel}, step {step}", "correct it"
         if channel is None:
             where = f"step {step}"
-            way_out = "correct it, or give a table with a header the ending .csv or .txt"
+            way_out = (
+                "correct it; if the file is a table with a header, rename it to end in .csv or .txt"
+            )
         raise InputError(
             f"line {number}: expected a number at {where}, got {fields[step].strip()!r}; {way_out}."
         ) from None

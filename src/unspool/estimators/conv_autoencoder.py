@@ -307,6 +307,6 @@ class ConvAutoencoder(BaseAutoencoder):
             if getattr(self, name) > limit:
                 raise InputError(
                     f"`{name}` must be at most {limit} for images or sequences of up to {side} "
-                    f"pixels or steps a side, got {_checks.shown(getattr(self, name))}."
+                    f"pixels or steps per side, got {_checks.shown(getattr(self, name))}."
                 )
         return super()._build(generator)

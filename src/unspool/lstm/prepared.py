@@ -294,7 +294,7 @@ def _checked_lengths(lengths: Tensor, batch: int, steps: int) -> Tensor:
         raise InputError(f"Expected `lengths` in whole numbers, not in {lengths.dtype}.")
     if lengths.shape != (batch,):
         raise InputError(
-            f"Expected `lengths` of shape ({batch},), one a sequence, not {tuple(lengths.shape)}."
+            f"Expected `lengths` of shape ({batch},), one per sequence, not {tuple(lengths.shape)}."
         )
     low, high = (int(end) for end in lengths.aminmax()) if batch else (0, 0)
     if low < 0 or high > steps:

@@ -200,8 +200,8 @@ def read_pool(node: Node) -> tuple[int, ...]:
         if missing and (node.config["padding"] != "same" or missing > 1):
             raise refuse(
                 node,
-                f"its input of {pixels} is not a multiple of its pool size {pooled}; unspool pools "
-                "the rest at the far end, as padding='same' does for a rest of one pixel.",
+                f"its input of {pixels} is not a multiple of its pool size {pooled}, and Keras and "
+                "unspool treat the surplus pixels differently; use a multiple as the input size.",
             )
     return size
 
