@@ -95,8 +95,8 @@ def test_where_a_system_does_not_tell_of_its_memory(monkeypatch):
 
 def test_pools_and_kernels_larger_than_what_they_read():
     assert refusal(lambda: ConvAutoencoder(pool_size=17, verbose=0).fit(X)) == (
-        "`pool_size` must be at most 16 for images or sequences of up to 6 pixels or steps per side, "
-        "got 17."
+        "`pool_size` must be at most 16 for images or sequences of up to 6 pixels or steps per "
+        "side, got 17."
     )
     images = np.zeros((9, 20, 30, 1))
     assert refusal(lambda: ConvAutoencoder(pool_size=10**9, verbose=0).fit(images)) == (

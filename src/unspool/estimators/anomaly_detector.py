@@ -73,8 +73,8 @@ class AnomalyDetector(Detects):
           an anomaly that lasts for many steps, but rises up to w - 1 steps before the anomaly
           begins and falls up to w - 1 steps after it ends.
         - "step": the error of the step alone, averaged over the windows that cover it, for
-          false-alarm rates and exact places. Its scores depend little on one another, so thresholds
-          keep their rate; it ranks anomalies worse.
+          false-alarm rates and exact positions. Its scores are only weakly correlated, so
+          thresholds keep their rate; it ranks anomalies worse.
         - "trailing": the score of the window that ends at the step, with more weight on the latest
           errors, for online use. It does not depend on later steps, and `stream` returns the same
           scores step by step.
