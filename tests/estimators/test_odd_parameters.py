@@ -100,11 +100,11 @@ def test_pools_and_kernels_larger_than_what_they_read():
     )
     images = np.zeros((9, 20, 30, 1))
     assert refusal(lambda: ConvAutoencoder(pool_size=10**9, verbose=0).fit(images)) == (
-        "`pool_size` must be at most 30 for images or sequences of up to 30 pixels or steps a "
+        "`pool_size` must be at most 30 for images or sequences of up to 30 pixels or steps per "
         "side, got 1000000000."
     )
     assert refusal(lambda: ConvAutoencoder(kernel_size=2**31, verbose=0).fit(images)) == (
-        "`kernel_size` must be at most 60 for images or sequences of up to 30 pixels or steps a "
+        "`kernel_size` must be at most 60 for images or sequences of up to 30 pixels or steps per "
         "side, got 2147483648."
     )
 
