@@ -89,7 +89,7 @@ class AnomalyDetector(Detects):
         in `period` steps.
     period : float, optional
         Number of steps in a period, for the threshold "alarms": 1440 allows `rate` alarms per day
-        of data by the minute.
+        if there is one step per minute.
     memory : int or "auto", default "auto"
         Number of latest scores that the threshold "moving" uses. "auto" is the number that contains
         one independent score above the threshold, by the autocorrelation of held-out scores, from
