@@ -14,8 +14,8 @@ from typing import NamedTuple
 class Section(NamedTuple):
     """One page of the API reference.
 
-    `names` are classes and functions, which have docstrings; `constants` are plain values, each with
-    the text that describes it.
+    `names` are classes and functions, which have docstrings; `constants` are plain values, each
+    with the text that describes it.
     """
 
     title: str
@@ -183,7 +183,9 @@ SECTIONS = (
         "Reading and writing of the model file, and the plain data that it holds.",
         ("read", "write", "Contents", "Fitted"),
         {
-            "FORMAT_VERSION": "Version of the format that `write` writes. `read` reads it and all older ones."
+            "FORMAT_VERSION": (
+                "Version of the format that `write` writes. `read` reads it and all older ones."
+            )
         },
     ),
     Section(
