@@ -20,7 +20,7 @@ class Kind(NamedTuple):
 
     code: str  # "context": at each step; "state": as initial state; "steps": cut into steps
     reads: str | None = None  # "reversed_input", "previous" or None
-    flat: bool = False  # the final state gives all steps at once
+    flat: bool = False  # the final state produces all steps at once
 
     @property
     def both_ways(self) -> bool:
@@ -48,7 +48,7 @@ POOLINGS: Mapping[str, tuple[StatisticName, ...]] = {
     "mean_max": ("mean", "max"),
     "all": ("last", "mean", "max", "min", "std"),
 }
-MAX_ARRAYS = 10_000  # of weights in a model; allocating these takes minutes
+MAX_ARRAYS = 10_000  # arrays of weights in a model; allocating these takes minutes
 VARIANCE_FLOOR = 1e-6  # added to a variance before its root is computed
 
 # The position of patch k is the sine and the cosine of 2π · j · k / PERIOD for j = 1 … WAVES.
@@ -204,17 +204,17 @@ class Kernels:
 
 
 def units_of_layers(units: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
-    """Units of each layer: those of a sequence, or the same number for all `num_layers` layers."""
+    """Return the units of each layer: a sequence as it is, a number for all `num_layers` layers."""
     return tuple(units) if isinstance(units, Sequence) else (units,) * num_layers
 
 
 def patches_of(steps: int, patch_size: int) -> int:
-    """Number of patches of a number of steps; the last one may be incomplete."""
+    """Return the number of patches of a number of steps; the last one may be incomplete."""
     return -(-steps // patch_size)
 
 
 def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
-    """Sizes of an image of `shape` and after each of `times` poolings."""
+    """Return the sizes of an image of `shape` and after each of `times` poolings."""
     found = [shape]
     for _ in range(times):
         height, width = found[-1]
@@ -223,11 +223,11 @@ def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
 
 
 def linear_weights(prefix: str, inputs: int, outputs: int) -> Weights:
-    """Names and shapes of the weights of a linear layer."""
+    """Yield the names and shapes of the weights of a linear layer."""
     yield f"{prefix}weight", (outputs, inputs)
     yield f"{prefix}bias", (outputs,)
 
 
 def prefixed(prefix: str, weights: Weights) -> Weights:
-    """The `weights` with a prefix to their names."""
+    """Return the `weights` with a prefix to their names."""
     return ((prefix + name, shape) for name, shape in weights)

@@ -42,8 +42,7 @@ class LSTMEncoder(Encoder):
         Add a second direction to every layer, which reads from the last step to the first.
     whole_state : bool, default False
         Make the code from h and c of all layers instead of the last layer's h alone, as in [1]_,
-        section 2.1. These are 2 · num_layers · directions · H values if all
-        layers have H units.
+        section 2.1. These are 2 · num_layers · directions · H values, if all layers have H units.
     pooling : {"last", "mean", "max", "mean_max", "all"}, default "last"
         Statistics of the last layer's hidden states over the real steps: the final state, the
         mean, the maximum, mean and maximum, or "all": final state, mean, maximum, minimum and

@@ -158,7 +158,7 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
 
 
 def _decoder_parameters(encoder: Encoder, named: dict[str, Branch]) -> dict[str, Any]:
-    """Parameters of the decoders, which share everything except `decoder`."""
+    """Return the parameters of the decoders, which share everything except `decoder`."""
     if not named:
         return {}
     first, *others = named.values()
@@ -182,30 +182,30 @@ def _decoder_parameters(encoder: Encoder, named: dict[str, Branch]) -> dict[str,
 
 
 def _units(encoder: Encoder, latent: int, branches: list[Branch]) -> dict[str, Any]:
-    """`units`, `decoder_units` and `num_layers`: numbers if all layers of a part are alike."""
-    own = tuple(layer.units for layer in encoder.layers)
+    """Return `units`, `decoder_units` and `num_layers`: numbers if possible."""
+    encoder_units = tuple(layer.units for layer in encoder.layers)
     stacks = {tuple(layer.units for layer in one.layers): one for one in branches if one.layers}
     if len(stacks) > 1:
-        first, second = stacks
+        first, second, *_ = stacks
         raise refuse(
             stacks[second].layers[-1].node,
             f"the LSTM layers of the two outputs have {_listed(first)} and {_listed(second)} "
             "units; they must be the same.",
         )
     decoder = next(iter(stacks), None)
-    if len(set(own)) == 1 and (decoder is None or _alike(own, decoder)):
-        wider = decoder is not None and decoder[0] != own[0]
+    if len(set(encoder_units)) == 1 and (decoder is None or _alike(encoder_units, decoder)):
+        differs = decoder is not None and decoder[0] != encoder_units[0]
         return {
-            "units": None if own[0] == latent else own[0],
-            "num_layers": len(own),
-            "decoder_units": decoder[0] if decoder is not None and wider else None,
+            "units": None if encoder_units[0] == latent else encoder_units[0],
+            "num_layers": len(encoder_units),
+            "decoder_units": decoder[0] if decoder is not None and differs else None,
         }
-    mirrored = decoder is None or decoder == own[::-1]
-    return {"units": own, "num_layers": 1, "decoder_units": None if mirrored else decoder}
+    mirrored = decoder is None or decoder == encoder_units[::-1]
+    return {"units": encoder_units, "num_layers": 1, "decoder_units": None if mirrored else decoder}
 
 
 def _alike(encoder: tuple[int, ...], decoder: tuple[int, ...]) -> bool:
-    """Whether a decoder's layers are as many as the encoder's, and all of one width."""
+    """Return whether a decoder has the encoder's number of layers, all of one width."""
     return len(set(decoder)) == 1 and len(encoder) == len(decoder)
 
 
@@ -223,7 +223,7 @@ def _head_parameters(head: Head) -> tuple[tuple[int, ...] | None, str, str]:
 
 
 def _check_stack(encoder: Encoder, branch: Branch) -> None:
-    """A decoder has the directions of the encoder, and emits what its kind emits."""
+    """Check that a decoder has the directions of the encoder, and emits what its kind emits."""
     if not branch.layers:
         return
     assert branch.decoder is not None
@@ -240,7 +240,7 @@ def _check_stack(encoder: Encoder, branch: Branch) -> None:
 
 
 def _written(branch: Branch, n_features: int) -> tuple[int, int]:
-    """Number of steps of an output, and its number of axes with the batch."""
+    """Return the number of steps of an output, and its number of axes with the batch."""
     head, last = branch.head, branch.head.base.node
     width = len(branch.layers[-1].directions) * branch.layers[-1].units if branch.layers else 0
     width = head.layers[-1].width if head.layers else width
@@ -275,7 +275,7 @@ def _written(branch: Branch, n_features: int) -> tuple[int, int]:
 
 
 def encoder_weights(encoder: Encoder) -> dict[str, Array]:
-    """Weights of the encoder by their names in the module."""
+    """Return the weights of the encoder by their names in the module."""
     weights = {}
     for depth, layer in enumerate(encoder.layers):
         for direction, part in enumerate(layer.directions):
@@ -290,7 +290,7 @@ def encoder_weights(encoder: Encoder) -> dict[str, Array]:
 
 
 def _decoder_weights(prefix: str, branch: Branch, n_features: int) -> dict[str, Array]:
-    """Weights of a decoder's LSTM layers; a kernel may be split into those of code and input."""
+    """Return the weights of a decoder's LSTM; a kernel may be split into code and input."""
     weights = {}
     for depth, layer in enumerate(branch.layers):
         for direction, part in enumerate(layer.directions):
