@@ -122,7 +122,7 @@ def test_former_names_of_backends_are_read(tmp_path, kind, former, backend):
     if kind == "classifier":
         made = EncoderClassifier(made, **quick).fit(X, np.arange(40) % 2)
     elif kind == "detector":
-        made = AnomalyDetector(made, **quick).fit(X)
+        made = AnomalyDetector(made, random_state=0, verbose=0).fit(X)
     else:
         made.fit(X)
     path = tmp_path / "m.unspool"
