@@ -66,6 +66,8 @@ def check(run, tmp_path, name, path, reason, *options, window=8):
         (["--set", "optimizer=adm"], "did you mean 'adam'?"),
         (["--set", "units=0"], "--set units must be a whole number of at least 1"),
         (["--columns", "aa"], "did you mean 'a'?"),
+        (["--stride", 0], "--stride must be a whole number of at least 1, got 0."),
+        (["--window", 0], "--window must be a whole number of at least 1 or None, got 0."),
         (["--label", "lable"], "did you mean 'label'?"),
     ],
     ids=str,
