@@ -138,7 +138,7 @@ class BaseAutoencoder(
         lengths: npt.ArrayLike | None,
         decode: Decode,
     ) -> FloatArray:
-        """Sequences that `decode` returns for codes, a number of steps, and lengths."""
+        """Return sequences that `decode` returns for codes, a number of steps, and lengths."""
         decoder = self.module_.decoder()
         if decoder.needs_input:
             name = self._parameters["decoder"]
@@ -222,7 +222,7 @@ class BaseAutoencoder(
     def reconstruction_error(
         self, X: Any, *, per: Per = "sequence", merge: bool = False
     ) -> FloatArray | list[FloatArray]:
-        """Error of the reconstruction of each sequence, by the loss of the model.
+        """Return the error of the reconstruction of each sequence, by the loss of the model.
 
         Errors are means over features in the scaled units of the model, in which each feature has
         the same weight: with ``scaling="standard"`` and ``loss="mse"``, reconstructing the mean has
@@ -264,13 +264,13 @@ class BaseAutoencoder(
         return self._form.restore_steps(errors) if per == "step" and not merge else errors
 
     def score(self, X: Any, y: Any = None) -> float:
-        """R² of the reconstruction: the share of the variance of `X` that it explains.
+        """Return R² of the reconstruction: the share of the variance of `X` that it explains.
 
         R² is 1 - (sum of squared errors) / (sum of squared differences from the mean), over all
         real steps and features of all sequences, in scaled units, in which each feature has the
-        same weight. The mean is that of each feature over all steps of all sequences of `X`. 1 is a
-        perfect reconstruction, 0 that of a model that always returns the mean; below 0 is worse
-        than that.
+        same weight. The mean is the mean of each feature over all steps of all sequences of `X`.
+        1 means a perfect reconstruction; a model that always returns the mean has 0, and a worse
+        model has a negative R².
 
         If the sequences are alike, their mean sequence explains most of the variance, and R² is
         near 1 for a model that has learned nothing else; `skill_score` compares with the mean
@@ -294,13 +294,15 @@ class BaseAutoencoder(
         InputError
             If `X` cannot be read, or has other features than the `X` of `fit`.
 
-        Notes ----- scikit-learn's `r2_score` uses the mean of each column of a table. It equals
-        `skill_score` if all columns have the same variance.
+        Notes
+        -----
+        scikit-learn's `r2_score` uses the mean of each column of a table. It equals `skill_score`
+        if all columns have the same variance.
         """
         return self._scores(X, y).explained
 
     def skill_score(self, X: Any, y: Any = None) -> float:
-        """Skill of the reconstruction compared with the mean sequence of `X`.
+        """Return the skill of the reconstruction compared with the mean sequence of `X`.
 
         It is 1 - (sum of squared errors) / (sum of squared differences from the mean sequence), as
         in `score`, but with the mean of each step and feature over all sequences of `X` (for
