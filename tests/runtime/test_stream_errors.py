@@ -70,6 +70,28 @@ def test_the_error_changes_neither_code_nor_forecast():
         np.testing.assert_array_equal(watched.forecast(), other.forecast())
 
 
+def test_forecasts_and_errors_read_different_numbers_of_steps():
+    model = model_of("forecaster, normalization none, linear 3")
+    contents, network = model.contents, model._network
+    assert 3 < contents.facts.max_length < len(SERIES)
+    read = []
+
+    def doubled(x, lengths):
+        read.append((x, lengths.steps))
+        return 2 * x
+
+    decoders = {"forecast": network.forecaster("forecast")}
+    stream = runtime.Stream(contents, network.encoder, decoders, reconstruct=doubled)
+    for step in SERIES:
+        stream.push(step)
+    close(stream.forecast(), model.forecast(SERIES[None])[0])
+    scaled = contents.scaler.apply(SERIES)
+    close(stream.reconstruction_error(per=BOTH), scaled[-1].astype(float) ** 2)
+    ((x, steps),) = read
+    assert steps == contents.facts.max_length
+    np.testing.assert_array_equal(x[0], scaled[-steps:])
+
+
 def test_a_copy_and_a_reset_stream_have_their_own_errors():
     stream = model_of("repeat").stream()
     stream.push(SERIES[0])
