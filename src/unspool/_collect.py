@@ -32,7 +32,7 @@ ROUNDING_SHARE = 1e-12  # share of the sum of squares that rounding may cause
 def sequences(
     source: Source, pieces: Iterable[tuple[IntArray, FloatArray]], scaler: Scaler
 ) -> FloatArray:
-    """Sequences (N, T, F) in the units of the data, NaN past their ends."""
+    """Return sequences (N, T, F) in the units of the data, NaN past their ends."""
     values = np.full((len(source), source.max_length, source.n_features), np.nan)
     for indices, outputs in pieces:
         values[indices, : outputs.shape[1]] = scaler.undo(outputs)
@@ -41,7 +41,7 @@ def sequences(
 
 
 def merged(source: Source, pieces: Iterator[tuple[IntArray, FloatArray]]) -> list[FloatArray]:
-    """Averages of overlapping windows, one array for every series."""
+    """Return averages of overlapping windows, one array for every series."""
     if not isinstance(source, Windows):
         raise InputError(f"`merge` needs Windows(series, size), got {source!r}.")
     return overlap_mean(source, pieces)
@@ -56,7 +56,7 @@ def errors(
     *,
     merge: bool,
 ) -> Any:
-    """Errors of reconstructions.
+    """Return errors of reconstructions.
 
     Parameters
     ----------
@@ -108,9 +108,10 @@ class Scores(NamedTuple):
     Parameters
     ----------
     explained : float
-        R²: the mean is that of each feature, over all steps of all sequences.
+        R²; the mean is the mean of each feature over all steps of all sequences.
     skill : float
-        The mean is the mean sequence, of each step and feature over all sequences. NaN if fewer
+        Skill score; the mean is the mean sequence: the mean of each step and feature over all
+        sequences. NaN if fewer
         than two sequences have a step.
     """
 
@@ -121,7 +122,7 @@ class Scores(NamedTuple):
 def scores(
     source: Source, pieces: Iterable[tuple[IntArray, FloatArray, FloatArray]], scaler: Scaler
 ) -> Scores:
-    """Scores of reconstructions, from pieces with input and reconstruction (B, T, F), scaled."""
+    """Return the scores of reconstructions, from pieces with scaled inputs and reconstructions."""
     mean = scaler.apply(source.mean_sequence()).astype(np.float64)
     errors = differences = squares = 0.0
     steps = real_sequences = 0
@@ -143,7 +144,7 @@ def scores(
 
 
 def _explained(errors: float, total: float) -> float:
-    """The share of `total` that is left after subtracting `errors`; for 0 / 0 it is 1."""
+    """Return the share of `total` that `errors` do not contain; 1 for 0 / 0."""
     if total == 0:
         return 1.0 if errors == 0 else 0.0
     return 1 - errors / total
@@ -206,7 +207,7 @@ def check_per(per: object, known: Sequence[Per] = PER) -> None:
 
 
 def error_function(per: Per, loss: str) -> Callable[[FloatArray, FloatArray], FloatArray]:
-    """The function from reconstructions and inputs (B, T, F) to errors (B, T) or (B, T, F)."""
+    """Return the function that computes errors (B, T) or (B, T, F) of reconstructions of inputs."""
     if not has_features(per):
         return partial(step_errors, loss=loss)
     check_has_feature_errors(loss, "use per='step'")
@@ -223,12 +224,12 @@ def check_has_feature_errors(loss: str, advice: str) -> None:
 
 
 def has_features(per: Per) -> bool:
-    """Whether errors have an axis of features."""
+    """Return whether errors have an axis of features."""
     return per in ("feature", STEP_AND_FEATURE)
 
 
 def futures_shaped(values: FloatArray, y_ndim: int | None, *, table: bool) -> FloatArray:
-    """Futures (N, K, F) with the number of axes that `fit` was given."""
+    """Return futures (N, K, F) with the number of axes that `fit` was given."""
     axes = y_ndim or (2 if table else 3)
     if axes == 1:
         return values[:, 0, 0]

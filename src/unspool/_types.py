@@ -49,6 +49,6 @@ Short = Literal["error", "keep"]
 
 
 def names(literal: Any) -> tuple[str, ...]:
-    """The names in a `Literal` type, in their order."""
+    """Return the names in a `Literal` type, in their order."""
     found: tuple[str, ...] = get_args(literal)
     return found

@@ -161,7 +161,7 @@ def built(monkeypatch):
 
 
 @pytest.mark.parametrize("fit", FITTED.values(), ids=FITTED)
-def test_a_file_gives_the_blueprint_that_its_model_was_built_from(fit, built, tmp_path):
+def test_the_blueprint_from_a_file_is_the_one_that_its_model_was_built_from(fit, built, tmp_path):
     model = fit()
     (plan,) = built
     model.save(tmp_path / "m")

@@ -62,7 +62,7 @@ def check(run, tmp_path, name, path, reason, *options, window=8):
         (["--latent-dim", 0], "--latent-dim must be a whole number of at least 1, got 0."),
         (["--decoder", "repeet"], "did you mean 'repeat'?"),
         (["--set", "unitz=3"], "did you mean 'units'?"),
-        (["--set", "units"], "Expected --set name=value, got 'units'."),
+        (["--set", "units"], "Expected --set NAME=VALUE, got 'units'."),
         (["--set", "optimizer=adm"], "did you mean 'adam'?"),
         (["--set", "units=0"], "--set units must be a whole number of at least 1"),
         (["--columns", "aa"], "did you mean 'a'?"),

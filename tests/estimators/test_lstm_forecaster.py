@@ -61,7 +61,7 @@ def test_learning_at_every_step_is_good_after_few_steps(learned):
     assert early > 0.6 if learned.every_step else early < 0.6
 
 
-def test_it_goes_on_for_as_long_as_is_wanted(learned):
+def test_generate_continues_for_any_number_of_steps(learned):
     unseen = sines(n=40, steps=24, seed=1)
     assert r2_score(unseen[:, 16:, 0], learned.generate(unseen[:, :16], 8)[:, :, 0]) > 0.6
 
@@ -381,7 +381,7 @@ def test_what_cannot_be_scored_or_learned_is_reported():
         "Expected `y` of shape (24, 3, 2), got (24, 7, 2)."
     )
     assert message(model.score, data(2)[:, :K]) == (
-        "Expected sequences of more than 3 steps, of which the last 3 are forecast, but the "
+        "Expected sequences of more than 3 steps, because the last 3 are forecast, but the "
         "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
     )
     y = np.zeros((N, K, 2))

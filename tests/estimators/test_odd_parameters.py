@@ -81,7 +81,7 @@ def test_a_model_that_no_memory_holds(make, named, monkeypatch):
     assert f"; lower {named}" in message
 
 
-def test_the_head_of_a_classifier_that_no_memory_holds():
+def test_a_classifier_head_too_large_for_memory_is_refused():
     model = EncoderClassifier(quick(epochs=1), head_units=(10**6, 10**6), verbose=0)
     message = refusal(lambda: model.fit(X, np.arange(20) % 2))
     assert "lower `head_units`, which is (1000000, 1000000)" in message
@@ -95,16 +95,16 @@ def test_where_a_system_does_not_tell_of_its_memory(monkeypatch):
 
 def test_pools_and_kernels_larger_than_what_they_read():
     assert refusal(lambda: ConvAutoencoder(pool_size=17, verbose=0).fit(X)) == (
-        "`pool_size` must be at most 16 for images or sequences of up to 6 pixels or steps a side, "
-        "got 17."
+        "`pool_size` must be at most 16 for images or sequences of up to 6 pixels or steps per "
+        "side, got 17."
     )
     images = np.zeros((9, 20, 30, 1))
     assert refusal(lambda: ConvAutoencoder(pool_size=10**9, verbose=0).fit(images)) == (
-        "`pool_size` must be at most 30 for images or sequences of up to 30 pixels or steps a "
+        "`pool_size` must be at most 30 for images or sequences of up to 30 pixels or steps per "
         "side, got 1000000000."
     )
     assert refusal(lambda: ConvAutoencoder(kernel_size=2**31, verbose=0).fit(images)) == (
-        "`kernel_size` must be at most 60 for images or sequences of up to 30 pixels or steps a "
+        "`kernel_size` must be at most 60 for images or sequences of up to 30 pixels or steps per "
         "side, got 2147483648."
     )
 

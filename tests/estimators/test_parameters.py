@@ -143,7 +143,7 @@ def test_a_missing_device_is_an_error():
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 @pytest.mark.parametrize("decoder", [*DECODERS, "dense"])
-def test_a_decoder_has_a_width_of_its_own(decoder):
+def test_a_decoder_may_have_another_width_than_the_encoder(decoder):
     model = quick(decoder="repeat", horizon=2, forecast_decoder=decoder, decoder_units=3, epochs=1)
     model.fit(sines())
     decoders = model.module_.decoders

@@ -181,7 +181,7 @@ REFUSED = {
             [Input((7, 6, 1)), L.Conv2D(2, 3, padding="same"), L.MaxPooling2D(2, name="odd")]
         ),
         "MaxPooling2D 'odd' cannot be imported: its input of 7 is not a multiple of its pool size "
-        "2; unspool pools the rest",
+        "2, and Keras and unspool treat the surplus pixels differently",
     ),
     "a map is no code": (
         lambda: Sequential(

@@ -79,7 +79,7 @@ def test_a_normalising_model_knows_as_many_steps_as_the_longest_sequence_had(nam
 
 
 @pytest.mark.parametrize("name", STREAMED)
-def test_every_step_gives_what_the_sequence_so_far_gives(name, models):
+def test_code_and_forecast_after_every_step_equal_those_of_the_sequence_so_far(name, models):
     model = models(name)
     stream = model.stream()
     for t, step in enumerate(SERIES, 1):

@@ -182,13 +182,13 @@ ANOMALY_DETECTOR = Definition(
 
 
 def definition(estimator: str) -> Definition:
-    """The parameters of an estimator, by the name of its class."""
+    """Return the parameters of an estimator, by the name of its class."""
     found: Definition = globals()[ESTIMATORS[estimator].definition]
     return found
 
 
 def blueprint(model: str, parameters: Parameters, facts: Facts) -> Blueprint:
-    """What a model is made of.
+    """Return what a model is made of.
 
     Parameters
     ----------
@@ -203,5 +203,5 @@ def blueprint(model: str, parameters: Parameters, facts: Facts) -> Blueprint:
 
 
 def complaints(estimator: str, parameters: Mapping[str, Any]) -> list[Complaint]:
-    """What is wrong with the parameters that a model file's blueprint depends on."""
+    """List what is wrong with the parameters that a model file's blueprint depends on."""
     return definition(estimator).complaints(parameters, structure_only=True)

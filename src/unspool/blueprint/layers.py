@@ -20,7 +20,7 @@ class Kind(NamedTuple):
 
     code: str  # "context": at each step; "state": as initial state; "steps": cut into steps
     reads: str | None = None  # "reversed_input", "previous" or None
-    flat: bool = False  # the final state gives all steps at once
+    flat: bool = False  # the final state produces all steps at once
 
     @property
     def both_ways(self) -> bool:
@@ -189,12 +189,12 @@ class Kernels:
 
 
 def patches_of(steps: int, patch_size: int) -> int:
-    """Number of patches of a number of steps; the last one may be incomplete."""
+    """Return the number of patches of a number of steps; the last one may be incomplete."""
     return -(-steps // patch_size)
 
 
 def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
-    """Sizes of an image of `shape` and after each of `times` poolings."""
+    """Return the sizes of an image of `shape` and after each of `times` poolings."""
     found = [shape]
     for _ in range(times):
         height, width = found[-1]
@@ -203,11 +203,11 @@ def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
 
 
 def linear_weights(prefix: str, inputs: int, outputs: int) -> Weights:
-    """Names and shapes of the weights of a linear layer."""
+    """Yield the names and shapes of the weights of a linear layer."""
     yield f"{prefix}weight", (outputs, inputs)
     yield f"{prefix}bias", (outputs,)
 
 
 def prefixed(prefix: str, weights: Weights) -> Weights:
-    """The `weights` with a prefix to their names."""
+    """Return the `weights` with a prefix to their names."""
     return ((prefix + name, shape) for name, shape in weights)

@@ -36,7 +36,7 @@ CELLS = names(CellActivationName)
 GATES = names(GateActivationName)
 ACTIVATIONS = names(ActivationName)
 DECODER_NAMES = names(DecoderName)
-USUAL_KERNELS = 512  # of `n_kernels` "auto"
+USUAL_KERNELS = 512  # number of kernels for `n_kernels` "auto"
 
 # With `patch_size` "auto", sequences of at most LONGEST_BY_STEP steps are read step by step; longer
 # ones are read as at most MOST_PATCHES patches. Files depend on both (docs/model-file.md).
@@ -44,7 +44,7 @@ LONGEST_BY_STEP, MOST_PATCHES = 64, 32
 
 
 def _patch_size(p: Parameters, facts: Facts) -> int:
-    """Steps that the LSTM reads, and its decoder writes, at once."""
+    """Return the number of steps that the LSTM reads, and its decoder writes, at once."""
     if p["patch_size"] != "auto":
         return int(p["patch_size"])
     by_step = p.get("every_step", False) or p["head_units"] is None
@@ -97,7 +97,7 @@ def _lstm_decoder(
         head = Head(latent_dim, n_features, units, steps, *activations)
         return DenseDecoder(n_features, latent_dim, head)
     kind, patch_size = DECODERS[name], _patch_size(p, facts)
-    if ahead:  # of a known number of steps
+    if ahead:  # the number of steps to write is known
         patch_size = min(patch_size, steps)
     pieces = max(1, patches_of(steps, patch_size))
     piece = -(-latent_dim // pieces) if kind.code == "steps" else 0
@@ -126,7 +126,7 @@ def _lstm_decoder(
 
 
 def lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:
-    """The blueprint of an `LSTMAutoencoder`."""
+    """Return the blueprint of an `LSTMAutoencoder`."""
     name, forecast = p["decoder"], p["forecast_decoder"] or p["decoder"]
     decoders = {"reconstruction": _lstm_decoder(p, facts, name, reverse_target=p["reverse_target"])}
     if facts.horizon:
@@ -136,7 +136,7 @@ def lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:
 
 
 def lstm_forecaster(p: Parameters, facts: Facts) -> Blueprint:
-    """The blueprint of an `LSTMForecaster`."""
+    """Return the blueprint of an `LSTMForecaster`."""
     decoders = {"forecast": _lstm_decoder(p, facts, p["decoder"], ahead=True)}
     if p["quantiles"]:
         outputs = facts.n_features * len(p["quantiles"])
@@ -150,19 +150,19 @@ def lstm_forecaster(p: Parameters, facts: Facts) -> Blueprint:
 
 
 def dense(p: Parameters, facts: Facts) -> Blueprint:
-    """The blueprint of a `DenseAutoencoder`."""
+    """Return the blueprint of a `DenseAutoencoder`."""
     return _feedforward(p, facts, p["code_activation"], p["activation"])
 
 
 def stacked(p: Parameters, facts: Facts) -> Blueprint:
-    """The blueprint of a `StackedAutoencoder`."""
+    """Return the blueprint of a `StackedAutoencoder`."""
     return _feedforward(p, facts, p["activation"], p["inner_output_activation"])
 
 
 def _feedforward(
     p: Parameters, facts: Facts, code: ActivationName, between: ActivationName
 ) -> Blueprint:
-    """Dense layers to a code with the activation `code`, and back with `between` on the way."""
+    """Return dense layers to a code with the activation `code`, and back through `between`."""
     latent_dim, n_features, steps = p["latent_dim"], facts.n_features, facts.max_length
     units = tuple(p["hidden_units"])
     variational = p["kl_weight"] is not None
@@ -172,7 +172,7 @@ def _feedforward(
 
 
 def conv(p: Parameters, facts: Facts) -> Blueprint:
-    """The blueprint of a `ConvAutoencoder`."""
+    """Return the blueprint of a `ConvAutoencoder`."""
     image = facts.image_shape
     shape = (max(1, facts.max_length), 1) if image is None else (image[0], image[1])
     kernel = (p["kernel_size"], p["kernel_size"] if image else 1)

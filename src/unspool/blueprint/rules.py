@@ -178,7 +178,7 @@ class Definition:
         return {**self.structure, **self.training}
 
     def complaints(self, given: Parameters, *, structure_only: bool = False) -> list[Complaint]:
-        """What is wrong with the values of parameters, all of it at once.
+        """List everything that is wrong with the values of parameters.
 
         A relation is checked where each of its parameters is valid alone.
         """

@@ -25,8 +25,8 @@ Model = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="A model file that `unspool fit` wrote; or a detector that `unspool detect --save` "
-        "wrote, of which the model is used.",
+        help="A model file that `unspool fit` wrote. If it is a detector that `unspool detect "
+        "--save` wrote, its model is used.",
     ),
 ]
 ModelOrDetector = Annotated[

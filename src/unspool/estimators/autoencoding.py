@@ -137,7 +137,7 @@ class BaseAutoencoder(
         lengths: npt.ArrayLike | None,
         decode: Decode,
     ) -> FloatArray:
-        """Sequences that `decode` returns for codes, a number of steps, and lengths."""
+        """Return sequences that `decode` returns for codes, a number of steps, and lengths."""
         decoder = self.module_.decoder()
         if decoder.needs_input:
             name = self._parameters["decoder"]
@@ -221,10 +221,11 @@ class BaseAutoencoder(
     def reconstruction_error(
         self, X: Any, *, per: Per = "sequence", merge: bool = False
     ) -> FloatArray | list[FloatArray]:
-        """Error of the reconstruction of each sequence, step or feature, by the loss of the model.
+        """Return the error of the reconstruction of each sequence, step or feature.
 
-        Errors are in the scaled units of the model, in which each feature has the same weight: with
-        ``scaling="standard"`` and ``loss="mse"``, reconstructing the mean has an error of about 1.
+        Errors are values of the loss of the model in its scaled units, in which each feature has
+        the same weight: with ``scaling="standard"`` and ``loss="mse"``, reconstructing
+        the mean has an error of about 1.
 
         Parameters
         ----------
@@ -275,13 +276,13 @@ class BaseAutoencoder(
         return errors
 
     def score(self, X: Any, y: Any = None) -> float:
-        """R² of the reconstruction: the share of the variance of `X` that it explains.
+        """Return R² of the reconstruction: the share of the variance of `X` that it explains.
 
         R² is 1 - (sum of squared errors) / (sum of squared differences from the mean), over all
         real steps and features of all sequences, in scaled units, in which each feature has the
-        same weight. The mean is that of each feature over all steps of all sequences of `X`. 1 is a
-        perfect reconstruction, 0 that of a model that always returns the mean; below 0 is worse
-        than that.
+        same weight. The mean is the mean of each feature over all steps of all sequences of `X`.
+        1 means a perfect reconstruction; a model that always returns the mean has 0, and a worse
+        model has a negative R².
 
         If the sequences are alike, their mean sequence explains most of the variance, and R² is
         near 1 for a model that has learned nothing else; `skill_score` compares with the mean
@@ -311,7 +312,7 @@ class BaseAutoencoder(
         return self._scores(X, y).explained
 
     def skill_score(self, X: Any, y: Any = None) -> float:
-        """Skill of the reconstruction compared with the mean sequence of `X`.
+        """Return the skill of the reconstruction compared with the mean sequence of `X`.
 
         It is 1 - (sum of squared errors) / (sum of squared differences from the mean sequence), as
         in `score`, but with the mean of each step and feature over all sequences of `X` (for

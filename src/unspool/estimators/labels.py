@@ -74,7 +74,7 @@ def _check_number(X: Any, y: Labels) -> None:
 def split_by_class(
     source: Source, classes: IntArray, share: float, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
-    """Indices to train on and to validate on, with about the same share of each class held out.
+    """Split indices into training and validation, with about the same share of each class.
 
     At least one sequence of each class is trained on, so if no class has two sequences, none is
     held out. Windows are split by time; windows of a class that the earlier part lacks are moved

@@ -29,7 +29,7 @@ class LSTMModel(Model):
         return super()._build(generator)
 
     def features(self, X: Any, *, scales: Sequence[int] = (1,)) -> npt.NDArray[np.float32]:
-        """Features of sequences for a classifier or a regression, in addition to the code.
+        """Return features of sequences for a classifier or a regression, in addition to the code.
 
         They are statistics of all states of the last encoder layer over the whole sequence and over
         parts of it, and the means of the random kernels, if the model has any (`n_kernels`). Their
@@ -77,7 +77,7 @@ class LSTMModel(Model):
         return features
 
     def feature_names(self, scales: Sequence[int] = (1,)) -> npt.NDArray[np.object_]:
-        """Names of the columns of `features`.
+        """Return the names of the columns of `features`.
 
         Counted from 0, "state3_mean" is the mean of state 3 over the whole sequence, "kernel17" the
         mean of kernel 17, and "state3_max_2of4" the maximum of state 3 over the second quarter.

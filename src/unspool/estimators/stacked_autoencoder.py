@@ -274,7 +274,7 @@ class StackedAutoencoder(BaseAutoencoder):
         return {**history, "layers": layers}
 
     def _pair(self, depth: int) -> Autoencoder:
-        """An encoder layer and the decoder layer that inverts it, with the weights of the whole."""
+        """Return an encoder layer and the decoder layer that inverts it, sharing their weights."""
         stack = cast(DenseEncoder, self.module_.encoder)
         inverse = cast(DenseDecoder, self.module_.decoder())
         units = (*self.hidden_units, self.latent_dim)
@@ -294,7 +294,7 @@ class StackedAutoencoder(BaseAutoencoder):
 
     @torch_settings.inference()
     def _codes(self, pair: Autoencoder, read: Batches) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Codes (N, L) of all sequences of `read.source`, including those held out."""
+        """Return codes (N, L) of all sequences of `read.source`, including those held out."""
         everything = np.arange(len(read.source))
         size = runner(self).batch_size(read.source.max_length)
         found = [
@@ -305,7 +305,7 @@ class StackedAutoencoder(BaseAutoencoder):
 
 
 def _batches_of_codes(codes: Sequences, read: Batches) -> Batches:
-    """Batches of `codes`, drawn as `read` draws the sequences that they encode."""
+    """Return batches of `codes`, drawn as `read` draws the sequences that they encode."""
     scaler = Scaler.fit("none", (), codes.n_features)
     return Batches(codes, scaler, read.indices, read.batch_size, read.device, read.rng, read.steps)
 
@@ -313,7 +313,7 @@ def _batches_of_codes(codes: Sequences, read: Batches) -> Batches:
 def _measured(
     objective: AutoencoderLoss, batches: Batches, validation: Batches | None
 ) -> dict[str, Any]:
-    """The history of a model without further training: its present losses."""
+    """Return the history of a model without further training: its present losses."""
     history = History()
     history.add(evaluate(objective.model, objective, batches))
     if validation is not None:

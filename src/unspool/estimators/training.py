@@ -56,7 +56,7 @@ def learn(
 def split(
     source: Source, share: float | str, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
-    """Indices to train on and to validate on: drawn at random, or split by time for windows."""
+    """Split indices into training and validation, at random, or by time for windows."""
     everything = np.arange(len(source))
     auto = isinstance(share, str)
     share = share_for(source) if isinstance(share, str) else share
@@ -80,9 +80,9 @@ def split(
 
 
 def share_for(source: Source) -> float:
-    """The share that "auto" holds out, or 0.
+    """Return the share that "auto" holds out, or 0.
 
-    Only as many windows count as fit next to each other without overlap.
+    Overlapping windows count in part: as if they were next to each other without overlap.
     """
     distinct = min(1.0, source.stride / source.size) if isinstance(source, Windows) else 1.0
     least = MIN_HELD_OUT / max(1.0, len(source) * distinct)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Changes header and tensors of a file, in place, to those of the next version.
+# Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
 
 
@@ -35,7 +35,7 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
 
 
 def _models(header: dict[str, Any]) -> list[dict[str, Any]]:
-    """Mappings with `model` and `parameters` of every model in a file except the classifier."""
+    """Return `model` and `parameters` of every model in a file except the classifier."""
     if header["model"] != "EncoderClassifier":
         return [header]
     parameter, fitted = header["parameters"]["autoencoder"], header["fitted"]["autoencoder"]

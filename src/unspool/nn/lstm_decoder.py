@@ -279,7 +279,7 @@ class LSTMDecoder(Decoder):
         return code if self.kind.code == "context" else None
 
     def _state(self, code: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Initial h and c, each (layers · directions, B, H)."""
+        """Return the initial h and c, each (layers · directions, B, H)."""
         if self.kind.code != "state":
             return None
         whole = code if self.start is None else self.start(code)
@@ -294,14 +294,14 @@ class LSTMDecoder(Decoder):
         reversed_input: Tensor | None,
         teacher: TeacherForcing | None,
     ) -> Tensor | None:
-        """Inputs (B, count, ·) of the LSTM in addition to the repeated code; None for no inputs."""
+        """Return inputs (B, count, ·) of the LSTM next to the repeated code, or None."""
         if self.kind.code == "steps":
             return self._pieces(code)[:, :count]
         if self.kind.reads is None:
             return patch_positions(count, code) if self.reads_place else None
         if self.kind.reads == "reversed_input":
             if reversed_input is None:
-                raise InputError("This decoder reads the input; give `reversed_input`.")
+                raise InputError("This decoder reads the input; pass `reversed_input`.")
             read = patched(reversed_input, self.patch_size)[:, :count]
         else:
             assert teacher is not None

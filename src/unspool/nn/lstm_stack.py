@@ -249,7 +249,7 @@ class LSTM(nn.Module):
         return module
 
     def _with_suffixes(self) -> list[tuple[LSTMLayer, str]]:
-        """Layers, with the suffixes of their weights' names in `torch.nn.LSTM`."""
+        """Return layers, with the suffixes of their weights' names in `torch.nn.LSTM`."""
         return [
             (layer, f"l{depth}" + "_reverse" * layer.reverse)
             for depth, directions in enumerate(self.stack())

@@ -167,7 +167,7 @@ class Model:
         codes : array of shape (N, L)
             Codes.
         lengths : int or array of int, shape (N,), optional
-            Number of steps to decode, by default that of the longest sequence in training.
+            Number of steps to decode; by default the length of the longest training sequence.
 
         Returns
         -------

@@ -184,14 +184,14 @@ class Cells:
 
     @classmethod
     def of(cls, layer: Layer, batch: int) -> "Cells":
-        """The state of `batch` sequences before their first step."""
+        """Return the state of `batch` sequences before their first step."""
         both = np.zeros((layer.matrix.shape[1], batch), np.float32)
         both[-1] = 1
         rows = np.zeros((5 * layer.units, batch), np.float32)
         return cls(layer, both, rows, np.empty((2 * layer.units, batch), np.float32))
 
     def cut(self, which: int | slice) -> "Cells":
-        """A view of some sequences of the batch, or of one as vectors."""
+        """Return a view of some sequences of the batch, or of one as vectors."""
         both, rows, pair = (each[:, which] for each in self.whole)
         return Cells(self.layer, both, rows, pair)
 
@@ -226,7 +226,7 @@ class Cells:
         np.multiply(self.o, self.new, out=self.h)
 
     def _product(self, matrix: Array) -> Callable[[], Array]:
-        """The function that computes the matrix product of a step, the fastest of three."""
+        """Return the function that computes the matrix product of a step, the fastest of three."""
         work = matrix.size * (self.both.shape[1] if self.both.ndim == 2 else 1)
         if self.both.ndim == 2 and ONE_THREAD_WORK < work < MANY_THREADS_WORK:
             rows = self.sums.reshape(-1, 4, self.sums.shape[-1])  # a view
@@ -342,7 +342,7 @@ class BatchLengths:
             self.active = np.searchsorted(-lengths, -np.arange(steps), side="left")
 
     def reversed(self, x: Array) -> Array:
-        """Sequences (T, F, B), each reversed within its length."""
+        """Return sequences (T, F, B), each reversed within its length."""
         if self.whole:
             return x[::-1]
         steps = np.arange(self.steps)[:, None]

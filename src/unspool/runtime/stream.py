@@ -66,8 +66,8 @@ class Stream:
     If the encoder reads patches, an incomplete patch is read again with each of its steps.
 
     A model that normalises sequences (`normalization` of `LSTMForecaster`) encodes its last steps
-    again at every step. Their number is that of the longest sequence in training, and code and
-    forecast are those of the sequence of these steps.
+    again at every step. It encodes at most the length of the longest training
+    sequence, and code and forecast belong to these steps alone.
 
     Examples
     --------
@@ -189,7 +189,7 @@ class Stream:
         self._read_steps += 1
 
     def _sequence(self, most: int) -> tuple[Array, BatchLengths]:
-        """The last steps, at most `most` of them, scaled, (series, T, F), and their lengths."""
+        """Return the last steps, at most `most`, scaled, (series, T, F), and their lengths."""
         count = min(most, len(self._recent))
         steps = np.zeros((self._size, count, self._features), np.float32)
         for place, one in enumerate(islice(self._recent, len(self._recent) - count, None)):

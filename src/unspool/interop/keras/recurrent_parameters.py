@@ -162,7 +162,7 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
 
 
 def _decoder_parameters(encoder: Encoder, named: dict[str, Branch]) -> dict[str, Any]:
-    """Parameters of the decoders, which share everything except `decoder`."""
+    """Return the parameters of the decoders, which share everything except `decoder`."""
     if not named:
         return {}
     first, *others = named.values()
@@ -204,7 +204,7 @@ def _head_parameters(head: Head) -> tuple[tuple[int, ...] | None, str, str]:
 
 
 def _check_stack(encoder: Encoder, branch: Branch) -> None:
-    """A decoder has the number of layers and directions of the encoder."""
+    """Check that a decoder has the number of layers and directions of the encoder."""
     if not branch.layers:
         return
     assert branch.decoder is not None
@@ -227,7 +227,7 @@ def _check_stack(encoder: Encoder, branch: Branch) -> None:
 
 
 def _written(branch: Branch, n_features: int) -> tuple[int, int]:
-    """Number of steps of an output, and its number of axes with the batch."""
+    """Return the number of steps of an output, and its number of axes with the batch."""
     head, last = branch.head, branch.head.base.node
     width = len(branch.layers[-1].directions) * branch.layers[-1].units if branch.layers else 0
     width = head.layers[-1].width if head.layers else width
@@ -262,7 +262,7 @@ def _written(branch: Branch, n_features: int) -> tuple[int, int]:
 
 
 def encoder_weights(encoder: Encoder) -> dict[str, Array]:
-    """Weights of the encoder by their names in the module."""
+    """Return the weights of the encoder by their names in the module."""
     weights = {}
     for depth, layer in enumerate(encoder.layers):
         for direction, part in enumerate(layer.directions):
@@ -277,7 +277,7 @@ def encoder_weights(encoder: Encoder) -> dict[str, Array]:
 
 
 def _decoder_weights(prefix: str, branch: Branch, n_features: int) -> dict[str, Array]:
-    """Weights of a decoder's LSTM layers; a kernel may be split into those of code and input."""
+    """Return the weights of a decoder's LSTM; a kernel may be split into code and input."""
     weights = {}
     for depth, layer in enumerate(branch.layers):
         for direction, part in enumerate(layer.directions):

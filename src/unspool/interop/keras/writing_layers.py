@@ -49,7 +49,7 @@ class LayerWriter:
         return self.keras.Input(shape, name=name, dtype=dtype)
 
     def scaled(self, values: Any) -> Any:
-        """Scale values from the units of the data to those of the model.
+        """Scale values from the units of the data to the units of the model.
 
         `Normalization` would round its mean to float32; `Rescaling` does not.
         """
@@ -59,7 +59,7 @@ class LayerWriter:
         return self.layers.Rescaling(1 / scale, -shift / scale, dtype="float64")(values)
 
     def unscaled(self, values: Any) -> Any:
-        """Scale values from the units of the model to those of the data."""
+        """Scale values from the units of the model to the units of the data."""
         if not self.scales:
             return values
         shift, scale = self.scaler.shift, self.scaler.scale
@@ -360,5 +360,5 @@ def _refuse_patches(part: LSTMEncoder | LSTMDecoder) -> None:
 
 
 def _fits(states: list[list[Any]], layers: Layers) -> bool:
-    """Whether there are states for every layer and direction."""
+    """Return whether there are states for every layer and direction."""
     return [len(layer) for layer in states] == [2 * layers.directions] * layers.num_layers

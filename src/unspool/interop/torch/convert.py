@@ -132,7 +132,7 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     state = {
         name: torch.from_numpy(np.array(array))
         for name, array in _state(contents)
-        if name in known  # without decoders of an encoder, and parts for training only
+        if name in known  # not decoders for an encoder, nor parts for training
     }
     traceable.load_state_dict(state, assign=True)
     module = fx.GraphModule(traceable, fx.Tracer().trace(traceable))
