@@ -94,6 +94,8 @@ def complaints(path, thing):
     found += [f"{code} {message}" for code, message in result["errors"] if code in wanted]
     if needs_example(path, thing) and ">>>" not in text:
         found.append("EX01 No examples section found")
+    if re.search(r"^[^-`|]*\w -{3,} ", text, re.MULTILINE):
+        found.append("The heading of a section is on one line with its text ('Notes ----- ...')")
     if re.search(r"\bAs for `", text):
         found.append("A docstring is complete without another one ('As for ...')")
     return found
@@ -118,7 +120,7 @@ def test_public_docstrings_are_complete(section):
 
 def test_sections_have_a_sentence_and_no_name_twice():
     for section in SECTIONS:
-        assert section.text.endswith(".")
+        assert all(text.endswith(".") for text in (section.text, *section.constants.values()))
     pairs = [(section.module, name) for section in SECTIONS for name in section.names]
     assert len(pairs) == len(set(pairs))
 

@@ -23,6 +23,8 @@ SAMPLE_LINES = 50
 SAMPLE_BYTES = 1 << 20
 BLOCK = 1 << 20  # bytes that Arrow reads at a time; no line may be longer
 LARGEST_BLOCK = (1 << 31) - 1
+# Before version 23 the threaded reader may wait forever after an error (apache/arrow, GH-48741).
+THREADS = int(pa.__version__.partition(".")[0]) >= 23
 BLANK = " "
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?")
 _COMMA_DECIMAL = re.compile(r"[-+]?\d+,\d+")
@@ -66,7 +68,9 @@ def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
     """
     dialect = _dialect(path)
     text = _tabs_for_blanks(path) if dialect.delimiter == BLANK else None
-    read = arrow_csv.ReadOptions(column_names=dialect.names, skip_rows=dialect.skip)
+    read = arrow_csv.ReadOptions(
+        column_names=dialect.names, skip_rows=dialect.skip, use_threads=THREADS
+    )
     parse = arrow_csv.ParseOptions(delimiter="\t" if text else dialect.delimiter)
     convert = arrow_csv.ConvertOptions(decimal_point=dialect.decimal)
     size = len(text) if text else path.stat().st_size

@@ -306,8 +306,10 @@ class BaseAutoencoder(
         InputError
             If `X` cannot be read, or has other features than the `X` of `fit`.
 
-        Notes ----- scikit-learn's `r2_score` uses the mean of each column of a table. It equals
-        `skill_score` if all columns have the same variance.
+        Notes
+        -----
+        scikit-learn's `r2_score` uses the mean of each column of a table. It equals `skill_score`
+        if all columns have the same variance.
         """
         return self._scores(X, y).explained
 

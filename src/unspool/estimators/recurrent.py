@@ -59,8 +59,10 @@ class LSTMModel(Model):
         InputError
             If `scales` are other numbers, or if `X` cannot be read.
 
-        Notes ----- Part i (from 0) of n steps consists of the steps from ``i * n // k`` up to, but
-        not including, ``(i + 1) * n // k``, or of the first of these if there are none (n < k). The
+        Notes
+        -----
+        Part i (from 0) of n steps consists of the steps from ``i * n // k`` up to, but not
+        including, ``(i + 1) * n // k``, or of the first of these if there are none (n < k). The
         features of a sequence without steps are zeros.
         """
         scales = check_scales(scales)
