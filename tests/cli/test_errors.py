@@ -152,6 +152,7 @@ def test_plot_refuses_options_that_the_picture_does_not_have(run, model, tmp_pat
             ["reconstruction", model, model, "--start", 3],
             "The picture reconstruction has no --start",
         ),
+        (["images", model, model, "--per-feature"], "The picture images has no --per-feature"),
         (["history", model, model], "The picture history needs no DATA"),
         (["history", model, "--window", 3], "The picture history needs no DATA"),
     ):
