@@ -96,20 +96,3 @@ def test_the_docstring_of_a_function_begins_with_a_verb():
 def test_a_docstring_without_a_verb_is_found():
     tree = ast.parse('def f():\n    """Number of steps."""')
     assert list(without_verb(tree)) == ["f: Number of steps."]
-
-
-PACKAGE = ROOT / "src" / "unspool"
-IN_BACKTICKS = re.compile(
-    r"`((?:src|tests|docs|benchmarks|examples)/[\w./-]*|(?:[a-z_]+/)+[a-z_]+)`"
-)
-
-
-@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "README.md", "docs/design.md"])
-def test_the_files_that_a_page_names_exist(name):
-    folders = ROOT, PACKAGE, PACKAGE / "lstm"
-    missing = [
-        path
-        for path in IN_BACKTICKS.findall((ROOT / name).read_text())
-        if not any((one / path).exists() or (one / f"{path}.py").exists() for one in folders)
-    ]
-    assert not missing

@@ -131,3 +131,20 @@ def test_public_modules_import_no_torch_until_a_name_is_used():
     code = f"import sys, {', '.join(light)}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
+def test_the_default_in_a_docstring_is_that_of_the_signature(section):
+    wrong = []
+    for path, thing in public_objects(section).items():
+        if not callable(thing) or is_error(thing):
+            continue
+        defaults = {name: one.default for name, one in inspect.signature(thing).parameters.items()}
+        text = numpydoc.docscrape.NumpyDocString(inspect.getdoc(thing) or "")
+        for entry in text["Parameters"]:
+            _, stated, default = entry.type.rpartition(", default ")
+            for name in entry.name.split(", ") if stated else ():
+                value = repr(defaults[name]).replace("<factory>", "{}")  # of a dataclass
+                if default.replace('"', "'") != value:
+                    wrong.append(f"{path}: {name} is {value} by default, not {default}")
+    assert not wrong, "\n".join(wrong)

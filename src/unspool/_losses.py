@@ -58,3 +58,11 @@ def step_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatA
     values = LOSSES[loss](prediction, target)
     by_step: FloatArray = values.sum(2, dtype=np.float64)
     return by_step if loss in BY_STEP else by_step / values.shape[2]
+
+
+def feature_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:
+    """Return errors of the features of steps (B, T, F), float64; their means are `step_errors`.
+
+    Losses in `BY_STEP` have none.
+    """
+    return LOSSES[loss](prediction, target).astype(np.float64)

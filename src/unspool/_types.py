@@ -42,7 +42,9 @@ Reads = Literal["sequences", "rows", "images"]
 Part = Literal["model", "encoder"]
 ExportPart = Literal["auto", Part, "detector"]
 SecondInput = Literal["reversed_input", "previous"]
-Per = Literal["sequence", "step"]
+PerStepAndFeature = tuple[Literal["step"], Literal["feature"]]
+Per = Literal["sequence", "step", "feature"] | PerStepAndFeature
+PerNewestStep = Literal["step"] | PerStepAndFeature
 Short = Literal["error", "keep"]
 
 

@@ -72,6 +72,8 @@ def check(run, tmp_path, name, path, reason, *options, window=8):
         (["--set", "optimizer=adm"], "did you mean 'adam'?"),
         (["--set", "units=0"], "--set units must be a whole number of at least 1"),
         (["--columns", "aa"], "did you mean 'a'?"),
+        (["--stride", 0], "--stride must be a whole number of at least 1, got 0."),
+        (["--window", 0], "--window must be a whole number of at least 1 or None, got 0."),
         (["--label", "lable"], "did you mean 'label'?"),
     ],
     ids=str,
@@ -150,6 +152,7 @@ def test_plot_refuses_options_that_the_picture_does_not_have(run, model, tmp_pat
             ["reconstruction", model, model, "--start", 3],
             "The picture reconstruction has no --start",
         ),
+        (["images", model, model, "--per-feature"], "The picture images has no --per-feature"),
         (["history", model, model], "The picture history needs no DATA"),
         (["history", model, "--window", 3], "The picture history needs no DATA"),
     ):

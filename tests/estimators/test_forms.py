@@ -38,6 +38,7 @@ READERS = {
     "transform": lambda m, X: m.plain.transform(X),
     "reconstruct": lambda m, X: m.plain.reconstruct(X),
     "reconstruction_error": lambda m, X: m.plain.reconstruction_error(X, per="step"),
+    "error by feature": lambda m, X: m.plain.reconstruction_error(X, per=("step", "feature")),
     "score": lambda m, X: m.plain.score(X),
     "forecast": lambda m, X: m.composite.forecast(X),
     "score a forecaster": lambda m, X: m.forecaster.score(X),

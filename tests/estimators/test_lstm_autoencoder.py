@@ -315,7 +315,9 @@ def test_merge_needs_windows_and_steps(fitted):
         fitted.reconstruct(X, merge=True)
     with pytest.raises(InputError) as caught:
         fitted.reconstruction_error(X, merge=True)
-    assert str(caught.value) == "`merge` averages errors of steps; set per='step'."
+    assert str(caught.value) == (
+        "`merge` averages errors of steps; set per='step' or per=('step', 'feature')."
+    )
 
 
 def test_works_in_a_pipeline_and_a_grid_search():

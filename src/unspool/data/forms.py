@@ -179,10 +179,10 @@ class InputForm:
         return values[:, 0] if self.reads == "rows" else values[:, :, 0]
 
     def restore_steps(self, values: FloatArray) -> FloatArray:
-        """Return one value for every step (N, T), or for every pixel (N, H, W) of images."""
+        """Return values for every step (N, T, …); for images, for every pixel (N, H, W, …)."""
         if self.image_shape is None:
             return values
-        return values.reshape(len(values), *self.image_shape[:2])
+        return values.reshape(len(values), *self.image_shape[:2], *values.shape[2:])
 
     def without_future(self, source: Source) -> Source:
         """Return sequences without the last steps, if `fit` cut off such steps to forecast them."""

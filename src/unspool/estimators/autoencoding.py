@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from unspool import _collect
-from unspool._losses import step_errors
 from unspool._types import Per
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
@@ -222,11 +221,11 @@ class BaseAutoencoder(
     def reconstruction_error(
         self, X: Any, *, per: Per = "sequence", merge: bool = False
     ) -> FloatArray | list[FloatArray]:
-        """Return the error of the reconstruction of each sequence, by the loss of the model.
+        """Return the error of the reconstruction of each sequence, step or feature.
 
-        Errors are means over features in the scaled units of the model, in which each feature has
-        the same weight: with ``scaling="standard"`` and ``loss="mse"``, reconstructing the mean has
-        an error of about 1.
+        Errors are values of the loss of the model in its scaled units, in which each feature has
+        the same weight: with ``scaling="standard"`` and ``loss="mse"``, reconstructing
+        the mean has an error of about 1.
 
         Parameters
         ----------
@@ -234,34 +233,47 @@ class BaseAutoencoder(
             Sequences in any form that `fit` accepts. If `fit` cut the last K steps off (`horizon`
             without ``y``) and the longest sequence has more than ``max_length_`` steps, they are
             cut off here too.
-        per : {"sequence", "step"}, default "sequence"
-            Whether to return one error for each sequence or for each step.
+        per : {"sequence", "step", "feature"} or ("step", "feature"), default "sequence"
+            Whether to return one error for each sequence (a mean over its steps and features), each
+            step (a mean over features), each feature (a mean over steps), or each feature of each
+            step.
         merge : bool, default False
-            For `Windows` with ``per="step"``: whether to average overlapping windows into errors of
-            the steps of the series.
+            For `Windows` with ``per="step"`` or ``per=("step", "feature")``: whether to average
+            overlapping windows into errors of the steps of the series.
 
         Returns
         -------
-        ndarray of shape (N,) or (N, T), or list of ndarray of shape (T_i,)
-            Errors, NaN after the end of each sequence and for a sequence without steps; (N, H, W)
-            for the pixels of images. With `merge`, one array for each series, NaN at steps that no
-            window covers.
+        ndarray of shape (N,), (N, T), (N, F) or (N, T, F), or list of ndarray
+            Errors, NaN after the end of each sequence and for a sequence without steps. The pixels
+            of images are steps, (N, H, W) or (N, H, W, F), and their channels features. A model of
+            rows has one step, and the columns are features. With `merge`, one array (T_i,) or
+            (T_i, F) for each series, NaN at steps that no window covers.
 
         Raises
         ------
         InputError
             If `X` cannot be read, has other features than the `X` of `fit`, or is longer than the
-            decoder allows; or with `merge`, if `X` is not `Windows`.
+            decoder allows; with `merge`, if `X` is not `Windows`; or for errors by feature, if the
+            loss is "categorical_crossentropy", which has one value for all features of a step.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from unspool import DenseAutoencoder
+        >>> X = np.random.default_rng(0).normal(size=(30, 8, 3))
+        >>> model = DenseAutoencoder(2, epochs=1, verbose=0, random_state=0).fit(X)
+        >>> by_feature = model.reconstruction_error(X, per="feature")
+        >>> by_feature.shape
+        (30, 3)
+        >>> bool(np.allclose(by_feature.mean(axis=1), model.reconstruction_error(X)))
+        True
         """
         _collect.check_per(per)
         source = self._read(X, decodes=True, ends_with_future=True)
-        loss = self._loss
-        pieces = (
-            (indices, step_errors(output, x, loss))
-            for indices, x, output in self._reconstructions(source)
+        errors: FloatArray | list[FloatArray] = _collect.errors(
+            source, self._reconstructions(source), self._loss, self._form, per, merge=merge
         )
-        errors = _collect.errors(source, pieces, per, merge=merge)
-        return self._form.restore_steps(errors) if per == "step" and not merge else errors
+        return errors
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return R² of the reconstruction: the share of the variance of `X` that it explains.
