@@ -6,21 +6,23 @@ names and no others, and every docstring is complete. A name that is not in this
 and may change in any release.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 
 class Section(NamedTuple):
     """One page of the API reference.
 
-    `names` are classes and functions with docstrings of their own; `constants` are plain values,
-    which the text of the page describes.
+    `names` are classes and functions, which have docstrings; `constants` are plain values, each
+    with the text that describes it.
     """
 
     title: str
     module: str
     text: str
     names: tuple[str, ...]
-    constants: tuple[str, ...] = ()
+    constants: Mapping[str, str] = MappingProxyType({})
 
 
 SECTIONS = (
@@ -180,7 +182,11 @@ SECTIONS = (
         "unspool.model_file",
         "Reading and writing of the model file, and the plain data that it holds.",
         ("read", "write", "Contents", "Fitted"),
-        ("FORMAT_VERSION",),
+        {
+            "FORMAT_VERSION": (
+                "Version of the format that `write` writes. `read` reads it and all older ones."
+            )
+        },
     ),
     Section(
         "Modules",
@@ -213,7 +219,7 @@ SECTIONS = (
         "unspool.lstm",
         "The LSTM as one function, and the choice among its backends.",
         ("lstm", "choose", "Choice", "Call"),
-        ("BACKENDS",),
+        {"BACKENDS": 'The backends by name, in the order in which "auto" prefers them.'},
     ),
     Section(
         "Errors and warnings",

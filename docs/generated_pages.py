@@ -64,7 +64,10 @@ def _api() -> Iterator[tuple[str, str]]:
                 _heading(section.title, "="),
                 text,
                 table,
-                *(f".. autodata:: {section.module}.{name}" for name in section.constants),
+                *(
+                    f".. py:data:: {section.module}.{name}\n\n   {_rst(meaning)}"
+                    for name, meaning in section.constants.items()
+                ),
                 _toctree(f"{section.module}.{name}" for name in section.names),
             ),
         )
@@ -91,6 +94,8 @@ def _page(section: Section, name: str) -> str:
         return _joined(*head, f".. autoexception:: {name}")
     own, inherited = members(thing)
     parts = [*head, f".. autoclass:: {name}"]
+    if getattr(thing, "_is_protocol", False):  # nobody constructs it
+        parts[-1] += "()"
     if own:
         parts += [
             ".. rubric:: Methods and properties",
@@ -173,6 +178,7 @@ def _examples(folder: Path) -> Iterator[tuple[str, str]]:
     yield "_examples/GALLERY_HEADER.rst", GALLERY_HEADER
     for path in sorted(folder.glob("*.py")):
         text = path.read_text().replace("docs/references.md", ":doc:`/references`")
+        text = text.replace("\n    python ", "\n.. code-block:: console\n\n    python ", 1)
         if path.stem in THUMBNAILS:
             text += f"\n# sphinx_gallery_thumbnail_path = {THUMBNAILS[path.stem]!r}\n"
         first, rest = text.split("\n", 1)

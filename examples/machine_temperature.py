@@ -1,9 +1,9 @@
 """Find anomalies in the temperature of a machine.
 
 A detector is trained on the first week, which is taken as normal, and scores the rest of the
-series. Its alarms are compared with four labelled anomalies, of which the last is a failure of the
-machine, and its scores with those of three simple methods. The saved detector is then loaded with
-NumPy alone and scores the series step by step, as it would online.
+series. Its alarms are compared with four labelled anomalies (the last one is a failure of
+the machine), and its scores with those of three simple methods. The saved detector is then loaded
+with NumPy alone and scores the series step by step, as it would online.
 
 Source: a series of the Numenta Anomaly Benchmark (https://arxiv.org/abs/1510.03336).
 

@@ -1,9 +1,10 @@
 """Encode padded sequences of 0 to 10 steps as vectors of length 20, decode them, generate new ones.
 
 In each sequence a single 1 moves from feature to feature. Three decoders are compared: "repeat"
-reads the code at every step; "flat" emits all steps at once, as its final state; "reshape" reads
-one piece of the code at every step. Padding is masked, so any amount of it gives the same codes.
-Sequences are then generated step by step: from codes, and from the first three steps.
+reads the code at every step; "reshape" reads one piece of the code at every step; "flat" does, too,
+but computes all steps at once from its final state. Padding is masked, so its amount does not
+change the codes. Sequences are then generated step by step: from codes, and from the first three
+steps.
 
 Source: "LSTM Autoencoder", Stack Overflow, 2017 (https://stackoverflow.com/questions/44647258), the
 question and its accepted answer.

@@ -31,7 +31,7 @@ def test_an_error_of_a_step_is_a_mean_over_features_or_the_loss_of_the_step():
         np.testing.assert_allclose(_losses.step_errors(INSIDE, TARGET, name), by_step, rtol=1e-6)
 
 
-def test_what_is_explained_is_one_minus_the_share_of_squares_that_is_missed():
+def test_explained_is_one_minus_the_share_of_the_squared_error():
     X = Sequences(RNG.normal(5, 3, size=(6, 7, 2)), [7, 0, 3, 5, 7, 1])
     scaler = Scaler(np.array([4.0, 5.0]), np.array([2.0, 3.0]))
     values, lengths = X.take(np.arange(6))

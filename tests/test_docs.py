@@ -166,3 +166,25 @@ def test_the_makefile_has_the_commands_of_the_readme():
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     told = set(re.findall(r"make (\w+)", README))
     assert {"demo", "test"} <= told <= set(targets)
+
+
+PATH = re.compile(r"`([A-Za-z_.][\w.-]*/[\w./<>-]*)`|\]\((?!https?:)([^)#]+)")
+WRITTEN_IN = ["*.md", "docs/*.md", "docs/guides/*.md", "benchmarks/*.md", ".github/*.md"]
+GENERATED = re.compile(r"(\.\./|docs/)?(api|gallery|cli\.md|_build)\b")
+FOLDERS = ["", "benchmarks", "src/unspool", "src/unspool/lstm"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    sorted(page for pattern in WRITTEN_IN for page in ROOT.glob(pattern) if page.name != "cli.md"),
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_every_path_that_a_page_names_exists(page):
+    """`lstm/pooling` may lack the ending .py, and `<name>` is for the reader to fill in."""
+    for match in PATH.finditer(page.read_text()):
+        named = (match[1] or match[2]).split("<")[0]
+        if GENERATED.match(named):
+            continue
+        folders = [page.parent, *(ROOT / folder for folder in FOLDERS)]
+        names = [named, f"{named}.py", f"{named.partition('.')[0]}.py"]
+        assert any((folder / name).exists() for folder in folders for name in names), named

@@ -1,5 +1,6 @@
 """The text that people read uses the field's words: no private word comes back."""
 
+import ast
 import io
 import re
 import tokenize
@@ -63,3 +64,35 @@ def test_no_private_word_is_in(path):
 @pytest.mark.parametrize("sentence", ["It is told so.", "a loss that is no number", "one of ours"])
 def test_private_words_are_found(sentence):
     assert any(re.search(pattern, sentence) for pattern in PRIVATE)
+
+
+# A docstring of a function that begins with one of these has no verb, or its verb comes late.
+NOUNS = frozenset(
+    {"A", "All", "An", "Arguments", "Codes", "Copies", "Features", "Forecasts", "Index", "Indices"}
+    | {"Kind", "Labels", "Lengths", "Most", "Names", "Number", "Numbers", "Outputs", "Parameters"}
+    | {"Sequences", "Series", "Shape", "Sizes", "States", "Statistics", "The", "Values"}
+    | {"Versions", "Weights", "What", "Whether", "Which", "Windows"}
+)
+
+
+def without_verb(tree):
+    """The first lines of functions' docstrings that begin with a noun; properties may."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and (text := ast.get_docstring(node)):
+            is_property = any("property" in ast.unparse(one) for one in node.decorator_list)
+            if not is_property and text.split()[0].rstrip(".,:;") in NOUNS:
+                yield f"{node.name}: {text.splitlines()[0]}"
+
+
+def test_the_docstring_of_a_function_begins_with_a_verb():
+    found = [
+        f"{path.relative_to(ROOT)}: {one}"
+        for path in ROOT.glob("src/**/*.py")
+        for one in without_verb(ast.parse(path.read_text()))
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_a_docstring_without_a_verb_is_found():
+    tree = ast.parse('def f():\n    """Number of steps."""')
+    assert list(without_verb(tree)) == ["f: Number of steps."]

@@ -94,6 +94,8 @@ def complaints(path, thing):
     found += [f"{code} {message}" for code, message in result["errors"] if code in wanted]
     if needs_example(path, thing) and ">>>" not in text:
         found.append("EX01 No examples section found")
+    if re.search(r"^[^-`|]*\w -{3,} ", text, re.MULTILINE):
+        found.append("The heading of a section is on one line with its text ('Notes ----- ...')")
     if re.search(r"\bAs for `", text):
         found.append("A docstring is complete without another one ('As for ...')")
     return found
@@ -118,7 +120,7 @@ def test_public_docstrings_are_complete(section):
 
 def test_sections_have_a_sentence_and_no_name_twice():
     for section in SECTIONS:
-        assert section.text.endswith(".")
+        assert all(text.endswith(".") for text in (section.text, *section.constants.values()))
     pairs = [(section.module, name) for section in SECTIONS for name in section.names]
     assert len(pairs) == len(set(pairs))
 
@@ -129,3 +131,20 @@ def test_public_modules_import_no_torch_until_a_name_is_used():
     code = f"import sys, {', '.join(light)}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
+def test_the_default_in_a_docstring_is_that_of_the_signature(section):
+    wrong = []
+    for path, thing in public_objects(section).items():
+        if not callable(thing) or is_error(thing):
+            continue
+        defaults = {name: one.default for name, one in inspect.signature(thing).parameters.items()}
+        text = numpydoc.docscrape.NumpyDocString(inspect.getdoc(thing) or "")
+        for entry in text["Parameters"]:
+            _, stated, default = entry.type.rpartition(", default ")
+            for name in entry.name.split(", ") if stated else ():
+                value = repr(defaults[name]).replace("<factory>", "{}")  # of a dataclass
+                if default.replace('"', "'") != value:
+                    wrong.append(f"{path}: {name} is {value} by default, not {default}")
+    assert not wrong, "\n".join(wrong)

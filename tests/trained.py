@@ -105,6 +105,27 @@ AUTOENCODERS = {
         )
         for name in (*DECODERS, "dense")
     },
+    **{
+        f"{name}, narrowing": Case(
+            lstm(decoder=name, units=(6, 4), bidirectional=True, pooling="last"), RAGGED
+        )
+        for name in (*DECODERS, "dense")
+    },
+    **{
+        f"{name}, narrowing, other depth": Case(
+            lstm(decoder=name, units=(4, 2, 3), decoder_units=(3, 5), patch_size=2), RAGGED
+        )
+        for name in DECODERS
+    },
+    "narrowing, pooling": Case(
+        lstm(units=(6, 3), pooling="all", bidirectional=True, n_kernels=20), RAGGED
+    ),
+    "narrowing, composite": Case(
+        lstm(units=(4, 3), horizon=2, decoder="state", forecast_decoder="previous"), LONG
+    ),
+    "narrowing, state that is the code": Case(
+        lstm(decoder="state", latent_dim=14, units=(4, 3), decoder_units=(4, 3)), RAGGED
+    ),
     "state that is the code": Case(lstm(decoder="state", latent_dim=8, units=4), RAGGED),
     "relu": Case(lstm(activation="relu"), RAGGED),
     "hard gates": Case(lstm(recurrent_activation="hard_sigmoid", bidirectional=True), RAGGED),
@@ -196,6 +217,10 @@ FORECASTERS = {
         )
         for name in (*DECODERS, "dense")
     },
+    **{
+        f"forecaster, {name}, narrowing": Case(forecaster(decoder=name, units=(6, 4)), LONG)
+        for name in ("repeat", "state_previous", "dense")
+    },
     "forecaster, two layers": Case(forecaster(num_layers=2, decoder="repeat", units=4), LONG),
     **{
         f"forecaster, normalization {name}, linear {steps}": Case(
@@ -246,6 +271,7 @@ FORECASTERS = {
 }
 CLASSIFIERS = {
     "classifier, lstm": Case(classifier(lstm(bidirectional=True)), RAGGED, LABELS),
+    "classifier, narrowing": Case(classifier(lstm(units=(4, 3))), RAGGED, LABELS),
     "classifier, dense": Case(
         classifier(lambda: DenseAutoencoder(3, **QUICK)), rows(), np.arange(20) % 3
     ),

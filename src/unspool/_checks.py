@@ -11,10 +11,10 @@ from unspool.errors import InputError
 
 Complaint = str | None
 
-MAX_NAMES = 30  # listed in a message
-MAX_CHARACTERS = 400  # of a value in a message
-LARGEST = float(np.finfo(np.float32).max)  # allowed number
-MAX_WHOLE = 2**31 - 1  # allowed whole number, since they are counts and sizes
+MAX_NAMES = 30  # number of names listed in a message
+MAX_CHARACTERS = 400  # characters of a value in a message
+LARGEST = float(np.finfo(np.float32).max)  # largest number that is allowed
+MAX_WHOLE = 2**31 - 1  # largest whole number; these are counts and sizes
 
 
 def shown(value: object) -> str:
@@ -143,7 +143,7 @@ def truth(name: str, value: object) -> Complaint:
 
 
 def is_one(value: object, known: Iterable[str]) -> bool:
-    """Whether `value` is a string in `known`; False for anything that is not a string."""
+    """Return whether `value` is a string in `known`."""
     return isinstance(value, str) and value in known
 
 

@@ -5,27 +5,34 @@ over batches, whose first entry is the indices (B,) of the sequences of the batc
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
+from unspool._losses import BY_STEP, feature_errors, step_errors
+from unspool._types import Per, PerNewestStep, PerStepAndFeature
 from unspool.data.convert import Source
+from unspool.data.forms import InputForm
 from unspool.data.scaling import Scaler, moments
 from unspool.data.sequences import FloatArray, IntArray, as_floats
 from unspool.data.values import as_array
 from unspool.data.windows import Windows, overlap_mean
 from unspool.errors import InputError
 
+STEP_AND_FEATURE: PerStepAndFeature = ("step", "feature")
+PER: tuple[Per, ...] = ("sequence", "step", "feature", STEP_AND_FEATURE)
+PER_NEWEST_STEP: tuple[PerNewestStep, ...] = ("step", STEP_AND_FEATURE)
 ROUNDING_SHARE = 1e-12  # share of the sum of squares that rounding may cause
 
 
 def sequences(
     source: Source, pieces: Iterable[tuple[IntArray, FloatArray]], scaler: Scaler
 ) -> FloatArray:
-    """Sequences (N, T, F) in the units of the data, NaN past their ends."""
+    """Return sequences (N, T, F) in the units of the data, NaN past their ends."""
     values = np.full((len(source), source.max_length, source.n_features), np.nan)
     for indices, outputs in pieces:
         values[indices, : outputs.shape[1]] = scaler.undo(outputs)
@@ -34,36 +41,62 @@ def sequences(
 
 
 def merged(source: Source, pieces: Iterator[tuple[IntArray, FloatArray]]) -> list[FloatArray]:
-    """Averages of overlapping windows, one array for every series."""
+    """Return averages of overlapping windows, one array for every series."""
     if not isinstance(source, Windows):
         raise InputError(f"`merge` needs Windows(series, size), got {source!r}.")
     return overlap_mean(source, pieces)
 
 
 def errors(
-    source: Source, pieces: Iterator[tuple[IntArray, FloatArray]], per: str, *, merge: bool
+    source: Source,
+    reconstructions: Iterable[tuple[IntArray, FloatArray, FloatArray]],
+    loss: str,
+    form: InputForm,
+    per: Per,
+    *,
+    merge: bool,
 ) -> Any:
-    """Errors of sequences (N,) or of their steps (N, T), from pieces with errors of steps (B, T).
+    """Return errors of reconstructions.
 
-    With `merge`, a list of arrays (T_i,) as from `merged`.
+    Parameters
+    ----------
+    source : Sequences or Windows
+        The N sequences.
+    reconstructions : iterable of arrays
+        Batches of indices (B,), inputs and reconstructions (B, T, F), scaled.
+    loss : str
+        Loss that is the error.
+    form : InputForm
+        Form of the data; steps of images are their pixels (H, W).
+    per : "sequence", "step", "feature" or ("step", "feature")
+        Whether the result has the shape (N,), (N, T), (N, F) or (N, T, F).
+    merge : bool
+        Return a list of arrays (T_i,) or (T_i, F), as `merged` does.
     """
-    if merge and per != "step":
-        raise InputError("`merge` averages errors of steps; set per='step'.")
+    has_steps = per in ("step", STEP_AND_FEATURE)
+    if merge and not has_steps:
+        raise InputError(
+            "`merge` averages errors of steps; set per='step' or per=('step', 'feature')."
+        )
+    measure = error_function(per, loss)
+    pieces = ((indices, measure(output, x)) for indices, x, output in reconstructions)
     if merge:
         return merged(source, pieces)
-    if per == "sequence":
-        found = np.full(len(source), np.nan)
+    features = (source.n_features,) if has_features(per) else ()
+    if not has_steps:
+        means = np.full((len(source), *features), np.nan)
         for indices, by_step in pieces:
-            lengths = source.lengths_of(indices)
-            real = np.arange(by_step.shape[1]) < lengths[:, None]
-            total = by_step.sum(axis=1, where=real)
-            found[indices] = np.where(lengths > 0, total / np.maximum(lengths, 1), np.nan)
-        return found
-    table = np.full((len(source), source.max_length), np.nan)
+            # (B,) and (T,), with another axis if there are features
+            lengths = source.lengths_of(indices).reshape(-1, *[1] * len(features))
+            places = np.arange(by_step.shape[1]).reshape(-1, *[1] * len(features))
+            total = by_step.sum(axis=1, where=places < lengths[:, None])
+            means[indices] = np.where(lengths > 0, total / np.maximum(lengths, 1), np.nan)
+        return means
+    table = np.full((len(source), source.max_length, *features), np.nan)
     for indices, by_step in pieces:
         table[indices, : by_step.shape[1]] = by_step
     table[past_the_end(source)] = np.nan
-    return table
+    return form.restore_steps(table)
 
 
 class Scores(NamedTuple):
@@ -75,9 +108,10 @@ class Scores(NamedTuple):
     Parameters
     ----------
     explained : float
-        R²: the mean is that of each feature, over all steps of all sequences.
+        R²; the mean is the mean of each feature over all steps of all sequences.
     skill : float
-        The mean is the mean sequence, of each step and feature over all sequences. NaN if fewer
+        Skill score; the mean is the mean sequence: the mean of each step and feature over all
+        sequences. NaN if fewer
         than two sequences have a step.
     """
 
@@ -88,7 +122,7 @@ class Scores(NamedTuple):
 def scores(
     source: Source, pieces: Iterable[tuple[IntArray, FloatArray, FloatArray]], scaler: Scaler
 ) -> Scores:
-    """Scores of reconstructions, from pieces with input and reconstruction (B, T, F), scaled."""
+    """Return the scores of reconstructions, from pieces with scaled inputs and reconstructions."""
     mean = scaler.apply(source.mean_sequence()).astype(np.float64)
     errors = differences = squares = 0.0
     steps = real_sequences = 0
@@ -110,7 +144,7 @@ def scores(
 
 
 def _explained(errors: float, total: float) -> float:
-    """The share of `total` that is left after subtracting `errors`; for 0 / 0 it is 1."""
+    """Return the share of `total` that `errors` do not contain; 1 for 0 / 0."""
     if total == 0:
         return 1.0 if errors == 0 else 0.0
     return 1 - errors / total
@@ -165,13 +199,37 @@ def codes_and_lengths(
     return codes, np.broadcast_to(steps, len(codes)).astype(np.int64)
 
 
-def check_per(per: object) -> None:
-    """Raise an `InputError` if `per` is not "sequence" or "step"."""
-    _checks.raise_all(_checks.choice("per", per, ("sequence", "step")))
+def check_per(per: object, known: Sequence[Per] = PER) -> None:
+    """Raise an `InputError` if `per` is not one of the `known`."""
+    if not isinstance(per, (str, tuple)) or per not in known:
+        *others, last = map(repr, known)
+        raise InputError(f"`per` must be {', '.join(others)} or {last}, got {_checks.shown(per)}.")
+
+
+def error_function(per: Per, loss: str) -> Callable[[FloatArray, FloatArray], FloatArray]:
+    """Return the function that computes errors (B, T) or (B, T, F) of reconstructions of inputs."""
+    if not has_features(per):
+        return partial(step_errors, loss=loss)
+    check_has_feature_errors(loss, "use per='step'")
+    return partial(feature_errors, loss=loss)
+
+
+def check_has_feature_errors(loss: str, advice: str) -> None:
+    """Raise an `InputError` with advice if the loss has one value for all features of a step."""
+    if loss in BY_STEP:
+        raise InputError(
+            f"The loss {loss!r} has one value for all features of a step, so there are no errors "
+            f"by feature; {advice}."
+        )
+
+
+def has_features(per: Per) -> bool:
+    """Return whether errors have an axis of features."""
+    return per in ("feature", STEP_AND_FEATURE)
 
 
 def futures_shaped(values: FloatArray, y_ndim: int | None, *, table: bool) -> FloatArray:
-    """Futures (N, K, F) with the number of axes that `fit` was given."""
+    """Return futures (N, K, F) with the number of axes that `fit` was given."""
     axes = y_ndim or (2 if table else 3)
     if axes == 1:
         return values[:, 0, 0]

@@ -167,7 +167,7 @@ def _remove_abandoned(target: Path, *, now: float) -> None:
 
 
 def _is_locked(path: str) -> bool:
-    """Whether a running process is writing the file at `path`."""
+    """Return whether a running process is writing the file at `path`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         return not _lock(descriptor)

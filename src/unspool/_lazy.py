@@ -30,7 +30,7 @@ def attach(
                 raise
             raise ModuleNotFoundError(
                 f"{package}.{name} needs {error.name}, which is not installed: "
-                'pip install "unspool[train]" brings all that training needs.',
+                'pip install "unspool[train]" installs everything that training needs.',
                 name=error.name,
             ) from None
         return home if homes[name] == name else getattr(home, name)

@@ -24,7 +24,7 @@ def _binary_crossentropy(prediction: FloatArray, target: FloatArray) -> FloatArr
     return np.asarray(outside * OUTSIDE_SLOPE - logit * target - np.log1p(-clipped))
 
 
-# The same as in `unspool.nn.losses`, which explains them.
+# These losses are defined as in `unspool.nn.losses`, which explains them.
 LOSSES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "mse": lambda prediction, target: (prediction - target) ** 2,
     "mae": lambda prediction, target: abs(prediction - target),
@@ -43,7 +43,7 @@ BY_STEP = ("categorical_crossentropy",)
 
 
 def loss_name(name: str) -> str:
-    """The name in `LOSSES` of a loss (or of the metric "accuracy") that may have a long name.
+    """Return the name in `LOSSES` of a loss or metric, which may be given by its long name.
 
     Examples
     --------
@@ -54,7 +54,15 @@ def loss_name(name: str) -> str:
 
 
 def step_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:
-    """Errors of steps (B, T), float64: means over features, or the loss of the step (`BY_STEP`)."""
+    """Return the errors of steps (B, T), float64: means over features, or `BY_STEP` losses."""
     values = LOSSES[loss](prediction, target)
     by_step: FloatArray = values.sum(2, dtype=np.float64)
     return by_step if loss in BY_STEP else by_step / values.shape[2]
+
+
+def feature_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:
+    """Return errors of the features of steps (B, T, F), float64; their means are `step_errors`.
+
+    Losses in `BY_STEP` have none.
+    """
+    return LOSSES[loss](prediction, target).astype(np.float64)

@@ -42,11 +42,13 @@ Reads = Literal["sequences", "rows", "images"]
 Part = Literal["model", "encoder"]
 ExportPart = Literal["auto", Part, "detector"]
 SecondInput = Literal["reversed_input", "previous"]
-Per = Literal["sequence", "step"]
+PerStepAndFeature = tuple[Literal["step"], Literal["feature"]]
+Per = Literal["sequence", "step", "feature"] | PerStepAndFeature
+PerNewestStep = Literal["step"] | PerStepAndFeature
 Short = Literal["error", "keep"]
 
 
 def names(literal: Any) -> tuple[str, ...]:
-    """The names in a `Literal` type, in their order."""
+    """Return the names in a `Literal` type, in their order."""
     found: tuple[str, ...] = get_args(literal)
     return found

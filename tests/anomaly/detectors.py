@@ -44,6 +44,7 @@ AUTOENCODERS = {
     "lstm, unidirectional": lstm,
     "lstm, patches": lambda: lstm(patch_size=3, bidirectional=True),
     "lstm, composite": lambda: lstm(horizon=2),
+    "lstm, narrowing": lambda: lstm(units=(5, 4), bidirectional=True),
     "lstm, reads the input": lambda: lstm(decoder="reversed_input"),
     "lstm, reads its previous output": lambda: lstm(decoder="state_previous", reverse_target=True),
     "lstm, flat": lambda: lstm(decoder="flat"),

@@ -169,10 +169,10 @@ def event(**changed):
             lambda: find_events([[1.0, np.nan]], [0.0]),
             "Expected finite numbers in the scores of series 0, got nan at step 1",
         ),
-        (lambda: find_events([[1.0]], []), "Expected thresholds of 1 series, got those of 0."),
+        (lambda: find_events([[1.0]], []), "Expected thresholds of 1 series, got thresholds of 0."),
         (
             lambda: find_events([[1.0]], [0.0], []),
-            "Expected contributions of 1 series, got those of 0.",
+            "Expected contributions of 1 series, got contributions of 0.",
         ),
         (
             lambda: find_events([[1.0]], [[0.0, 1.0]]),

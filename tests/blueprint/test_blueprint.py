@@ -38,6 +38,11 @@ FUTURES = Facts(n_features=3, max_length=7, horizon=4)
 IMAGES = Facts(n_features=2, max_length=30, image_shape=(6, 5, 2))
 WIDTHS = ({}, {"units": 4}, {"decoder_units": 6}, {"units": 4, "decoder_units": 6})
 LAYERS = ({}, {"num_layers": 3})
+UNITS = (
+    {"units": (6, 4)},
+    {"units": (4, 2, 3), "decoder_units": (2, 5)},
+    {"decoder_units": (2, 5)},
+)
 HEADS = ({}, {"head_units": (4, 2)})
 CODES = ({}, {"kl_weight": 0.5})
 
@@ -64,6 +69,10 @@ def plans():
         yield "LSTMForecaster", given, FUTURES
         for facts, head in product((SEQUENCES, FUTURES), HEADS):
             yield "LSTMAutoencoder", {**given, **head}, facts
+    for decoder, way, units, code in product(DECODERS, ways, UNITS, CODES):
+        given = {"latent_dim": 5, "decoder": decoder, **way, **units, **code}
+        yield "LSTMAutoencoder", {**given, "patch_size": 2}, FUTURES
+    yield "LSTMForecaster", {"latent_dim": 5, "decoder": "dense", "units": (6, 4)}, FUTURES
     bare = {"latent_dim": 4, "decoder_units": 3, "bidirectional": False, "head_units": None}
     yield "LSTMAutoencoder", bare, SEQUENCES
     yield "LSTMAutoencoder", {**bare, "decoder": "flat", "decoder_units": 21}, SEQUENCES
@@ -161,7 +170,7 @@ def built(monkeypatch):
 
 
 @pytest.mark.parametrize("fit", FITTED.values(), ids=FITTED)
-def test_a_file_gives_the_blueprint_that_its_model_was_built_from(fit, built, tmp_path):
+def test_the_blueprint_from_a_file_is_the_one_that_its_model_was_built_from(fit, built, tmp_path):
     model = fit()
     (plan,) = built
     model.save(tmp_path / "m")

@@ -17,7 +17,8 @@ def test_fit_writes_a_model_and_prints_the_role_of_each_column(run, series, tmp_
     done = run(
         "fit", series, "--window", 8, "-o", path, "--epochs", 2, "--latent-dim", 3,
         "--batch-size", 7,
-        "--decoder", "reversed_input", "--seed", 5, "--set", "units=4", "--set", "scaling=minmax",
+        "--decoder", "reversed_input", "--seed", 5, "--set", "units=[4, 3]",
+        "--set", "scaling=minmax",
     )  # fmt: skip
     assert (done.code, done.out) == (0, "")
     assert "series.csv: column 'time' taken as time, set aside" in done.err
@@ -28,7 +29,7 @@ def test_fit_writes_a_model_and_prints_the_role_of_each_column(run, series, tmp_
     assert done.err.splitlines()[-1].split() == ["model", str(path)]
     model = unspool.load(path)
     changed = {"latent_dim": 3, "epochs": 2, "batch_size": 7, "decoder": "reversed_input"}
-    changed |= {"random_state": 5, "units": 4, "scaling": "minmax"}
+    changed |= {"random_state": 5, "units": (4, 3), "scaling": "minmax"}
     assert {name: model.get_params()[name] for name in changed} == changed
     assert list(model.feature_names_in_) == ["a", "b"]
     assert model.window_ == (8, 1)

@@ -158,7 +158,7 @@ def test_a_fitted_model_gets_scales_and_thresholds_from_normal_data(run, machine
     assert detector.thresholds_["window"].n_scores == 240
     refused = run("detect", machine, "--model", model, "--window", 9)
     assert refused.code == 1
-    assert "--window is for a model that is trained" in refused.err
+    assert "--window applies to a model that is trained now" in refused.err
     refused = run("detect", machine, "--model", model, "--set", "epochs=9")
     assert "unknown parameter 'epochs'" in refused.err
 

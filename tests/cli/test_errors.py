@@ -44,6 +44,12 @@ def test_bad_data_is_refused_with_one_message_and_nothing_is_written(run, tmp_pa
     check(run, tmp_path, "no window", table(tmp_path), "--window", window=None)
 
 
+def test_a_message_names_a_flag_once(run, tmp_path):
+    gap = ["", *np.cos(T)[1:].tolist()]
+    done = run("fit", table(tmp_path, b=gap), "-o", tmp_path / "m.unspool", "--window", 8)
+    assert done.err.endswith("fill or drop such rows, or name other features with --columns.\n")
+
+
 def check(run, tmp_path, name, path, reason, *options, window=8):
     before = sorted(tmp_path.iterdir())
     given = options or (() if window is None or path.suffix == ".ts" else ("--window", window))
@@ -62,10 +68,12 @@ def check(run, tmp_path, name, path, reason, *options, window=8):
         (["--latent-dim", 0], "--latent-dim must be a whole number of at least 1, got 0."),
         (["--decoder", "repeet"], "did you mean 'repeat'?"),
         (["--set", "unitz=3"], "did you mean 'units'?"),
-        (["--set", "units"], "Expected --set name=value, got 'units'."),
+        (["--set", "units"], "Expected --set NAME=VALUE, got 'units'."),
         (["--set", "optimizer=adm"], "did you mean 'adam'?"),
         (["--set", "units=0"], "--set units must be a whole number of at least 1"),
         (["--columns", "aa"], "did you mean 'a'?"),
+        (["--stride", 0], "--stride must be a whole number of at least 1, got 0."),
+        (["--window", 0], "--window must be a whole number of at least 1 or None, got 0."),
         (["--label", "lable"], "did you mean 'label'?"),
     ],
     ids=str,
@@ -144,6 +152,7 @@ def test_plot_refuses_options_that_the_picture_does_not_have(run, model, tmp_pat
             ["reconstruction", model, model, "--start", 3],
             "The picture reconstruction has no --start",
         ),
+        (["images", model, model, "--per-feature"], "The picture images has no --per-feature"),
         (["history", model, model], "The picture history needs no DATA"),
         (["history", model, "--window", 3], "The picture history needs no DATA"),
     ):

@@ -190,7 +190,7 @@ def test_odd_archives_are_refused(tmp_path):
     refused(path, r"the archive is damaged \(File is not a zip file\); download or write")
 
 
-def test_damage_at_any_byte_gives_an_array_or_an_error_in_words(tmp_path):
+def test_a_file_damaged_at_any_byte_is_read_or_refused_with_a_message(tmp_path):
     values = np.arange(12.0).reshape(4, 3)
     np.save(tmp_path / "a.npy", values)
     np.savez_compressed(tmp_path / "a.npz", X=values)

@@ -132,8 +132,8 @@ def test_rows_with_different_numbers_of_fields_are_refused(tmp_path, separator):
     row = "5 6 7".replace(" ", "\t" if separator == " " else separator)
     refused(
         path,
-        f"expected 2 fields in row 4, got 3: {row!r}; give every row as many fields as the "
-        "first, empty ones included.",
+        f"expected 2 fields in row 4, got 3: {row!r}; write the same number of fields in "
+        "every row, empty ones included.",
         window=1,
     )
 

@@ -29,13 +29,13 @@ def test_dates_as_text_in_the_index(written):
 
 
 @pytest.mark.parametrize("name", ["t", "step", "Time (s)", "seconds"])
-def test_an_index_of_numbers_that_is_called_so(name):
+def test_an_index_of_numbers_whose_name_means_time_is_a_time(name):
     with pytest.raises(InputError, match="since its index contains times"):
         as_sequences(frame(pd.Index(np.arange(12) / 2, name=name)))
 
 
 @pytest.mark.parametrize("name", ["time", "Timestamp", "Time (s)"])
-def test_a_column_that_is_called_so_is_dropped_first(name):
+def test_the_advice_for_a_column_whose_name_means_time_drops_it_first(name):
     with pytest.raises(InputError, match="drop that column, and cut it into windows"):
         as_sequences(frame(columns=("a", name, "c")))
 

@@ -69,7 +69,7 @@ def test_a_past_of_at_least_one_step_is_left(horizon):
     with pytest.raises(InputError) as caught:
         Futures(sequences(), horizon)
     assert str(caught.value) == (
-        f"Expected sequences of more than {horizon} steps, of which the last {horizon} are "
+        f"Expected sequences of more than {horizon} steps, because the last {horizon} are "
         "forecast, but the shortest has 4; leave it out, lower `horizon`, or give the future as "
         "`y`."
     )

@@ -59,7 +59,7 @@ def test_gzip_is_recognised_by_content_not_by_name(tmp_path):
         np.testing.assert_array_equal(read_idx(str(path)), values)
 
 
-def test_a_file_larger_than_a_chunk(tmp_path):
+def test_a_file_larger_than_a_chunk_is_read(tmp_path):
     values = np.random.default_rng(0).integers(0, 256, (1500, 1000), np.uint8)
     content = header(1500, 1000) + values.tobytes()
     for packed in (content, gzip.compress(content, 1)):

@@ -188,7 +188,7 @@ def test_series_that_lie_together_are_views_of_one_array(tmp_path):
     assert first.base is second.base
 
 
-def test_parquet_gives_what_csv_gives_and_keeps_float32(tmp_path):
+def test_parquet_is_read_like_csv_and_keeps_float32(tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         rng.normal(size=(9, 2)).astype(np.float32),

@@ -77,13 +77,13 @@ def test_tsv_with_nan_at_the_end_is_padded(tmp_path):
         ),
         (
             "time\tvalue\n0\t1\n",
-            "line 1: expected a number at step 0, got 'value'; correct it, or give a table with "
-            "a header the ending .csv or .txt.",
+            "line 1: expected a number at step 0, got 'value'; correct it; if the file is a "
+            "table with a header, rename it to end in .csv or .txt.",
         ),
         (
             "1,2,3\n",
-            "line 1: expected a label and steps, separated by tabs, got '1,2,3'; give a table "
-            "with other separators the ending .csv or .txt.",
+            "line 1: expected a label and steps, separated by tabs, got '1,2,3'; if the table "
+            "has other separators, rename it to end in .csv or .txt.",
         ),
         ("\n\n", "the file contains no sequences; write it again."),
     ],

@@ -48,7 +48,7 @@ def error_of(call, *args, **kwargs):
 
 
 @pytest.mark.parametrize("features", [1, 3])
-def test_one_series_gives_what_numpys_sliding_windows_give(features):
+def test_windows_of_one_series_equal_numpys_sliding_windows(features):
     (series,) = numbered(50, features=features)
     expected = sliding_window_view(series, 7, axis=0).swapaxes(1, 2)
     windows = Windows(series, 7)
@@ -148,7 +148,7 @@ def test_a_mask_must_be_as_long_as_the_windows():
     assert str(caught.value) == "Expected a mask of 6 windows, got one of 4."
 
 
-def test_iteration_gives_every_window_once():
+def test_iteration_yields_every_window_once():
     series = numbered(6, 5)
     for got, one in zip(Windows(series, 4), naive(series, 4), strict=True):
         np.testing.assert_array_equal(got, one)

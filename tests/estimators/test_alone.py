@@ -24,6 +24,7 @@ MODELS = {
     "lstm, two layers, from the state": lambda: LSTMAutoencoder(
         20, num_layers=2, decoder="state", **SHORT
     ),
+    "lstm, narrowing": lambda: LSTMAutoencoder(20, units=(40, 17), **SHORT),
     "lstm, fed back": lambda: LSTMAutoencoder(20, decoder="previous", **SHORT),
     "lstm, flat": lambda: LSTMAutoencoder(20, decoder="flat", **SHORT),
     "lstm, relu": lambda: LSTMAutoencoder(
@@ -84,14 +85,14 @@ PARTS = [slice(0, 1), slice(1, 3), slice(3, 8), slice(8, 39), slice(39, 70), sli
 
 @pytest.mark.parametrize("steps", [2, 3, 20])
 @pytest.mark.parametrize("name", MODELS)
-def test_the_same_to_the_bit(name, steps):
+def test_a_sequence_alone_and_in_a_batch_have_the_same_bits(name, steps):
     X = sines(70, steps, features=2)
     for what, alone, expected in compared(MODELS[name], X, PARTS):
         np.testing.assert_array_equal(alone, expected, err_msg=what)
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if n.startswith(("lstm", "dense", "class"))])
-def test_the_same_to_the_bit_whatever_the_lengths(name):
+def test_sequences_of_any_lengths_have_the_same_bits_alone_and_in_a_batch(name):
     lengths = np.random.default_rng(0).integers(2, 13, 70)
     X = Sequences(sines(70, 12), lengths)
     for what, alone, expected in compared(MODELS[name], X, PARTS):
@@ -99,7 +100,7 @@ def test_the_same_to_the_bit_whatever_the_lengths(name):
 
 
 @pytest.mark.parametrize("name", ROUGHLY)
-def test_the_same_but_for_the_last_digit(name):
+def test_a_sequence_alone_and_in_a_batch_differ_at_most_in_the_last_digit(name):
     X = sines(70, 20)
     for what, alone, expected in compared(ROUGHLY[name], X, PARTS):
         np.testing.assert_allclose(alone, expected, rtol=2e-7, atol=2e-7, err_msg=what)

@@ -264,7 +264,7 @@ def test_a_frozen_model_keeps_the_order_of_its_features():
         detector(model).fit([frame[["b", "a"]]])
 
 
-def test_a_frozen_model_of_tables_knows_no_names_of_features():
+def test_a_frozen_model_of_tables_has_no_feature_names():
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 6)), columns=list("abcdef"))
     found = detector(FrozenEstimator(lstm().fit(table)))
     assert found.fit(pd.DataFrame({"x": X[:, 0]})).window_ == 6
@@ -301,7 +301,7 @@ def test_predict_decision_function_and_score_samples_agree():
 
 
 @pytest.mark.parametrize("kind", ["window", "step"])
-def test_offset_beside_a_moving_threshold_is_a_quantile_of_the_part_held_out(kind):
+def test_offset_with_a_moving_threshold_is_a_quantile_of_the_held_out_part(kind):
     found = detector(kind=kind, rate=0.1).fit(X)
     assert found.offset_ == np.percentile(found.score_samples(X[72:]), 10)
     assert (found.predict(X[72:]) == -1).sum() == 2  # of 18
@@ -337,7 +337,7 @@ def test_parameters_of_thresholds_arrive_there():
 @pytest.mark.parametrize(
     ("data", "share"), [(X, 0.1), (X, 0.5), (BEATS, 0.1), ([X, waves(10, seed=1)], 0.25)]
 )
-def test_contamination_is_the_share_of_its_own_data_that_predict_flags(data, share):
+def test_contamination_is_the_share_of_the_data_of_fit_that_predict_flags(data, share):
     found = detector(lstm(), kind="step", contamination=share)
     labels = found.fit_predict(data)
     labels = np.concatenate(labels) if isinstance(labels, list) else labels

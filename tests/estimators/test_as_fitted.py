@@ -129,7 +129,7 @@ def test_a_fitted_model_given_to_a_classifier_is_written_with_what_it_was_fitted
     assert contents.fitted["autoencoder"]["parameters"]["activation"] == "tanh"
 
 
-def test_the_runtime_gives_the_numbers_of_the_model_that_was_fitted():
+def test_the_runtime_computes_the_numbers_of_the_model_that_was_fitted():
     model = LSTMForecaster(3, horizon=2, **QUICK).fit(rows())
     expected = model.forecast(rows())
     model.set_params(activation="relu", decoder="repeat")

@@ -36,7 +36,7 @@ def test_few_sequences_get_as_many_updates_as_they_need(n, batch_size, expected)
     assert len(model.history_["loss"]) == expected
 
 
-def test_an_epoch_that_is_limited_counts_as_what_it_is():
+def test_an_epoch_with_a_limit_counts_only_its_updates():
     model = dense(patience=None, batch_size=2, steps_per_epoch=10).fit(X[:60])
     assert len(model.history_["loss"]) == 150
 

@@ -84,7 +84,7 @@ def run(estimator, check):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda one: type(one).__name__)
-def test_no_check_went_missing(estimator):
+def test_no_group_of_checks_is_missing(estimator):
     own = [name(check) for one, check in checks if one is estimator]
     assert len(own) > 40
     assert ("check_regressors_train" in own) == isinstance(estimator, LSTMForecaster)

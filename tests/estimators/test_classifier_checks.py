@@ -90,5 +90,5 @@ def test_pipelines_clones_and_searches_work(estimator, check):
     check(estimator)
 
 
-def test_no_check_went_missing():
+def test_no_group_of_checks_is_missing():
     assert len(CHECKS) > 2 * 50

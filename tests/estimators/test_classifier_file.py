@@ -124,7 +124,7 @@ def test_a_model_that_is_an_encoder_alone_is_saved_as_one(model, tmp_path):
     np.testing.assert_array_equal(again.transform(X), model.autoencoder_.transform(X))
 
 
-def test_a_random_state_that_is_no_number_is_left_out(tmp_path):
+def test_a_random_state_that_is_a_generator_is_not_saved(tmp_path):
     random = np.random.RandomState(0)
     given = LSTMAutoencoder(**{**SMALL, "random_state": random})
     classifier(given, random_state=random).fit(X, Y).save(tmp_path / "m")
@@ -348,7 +348,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize(("change", "reason"), DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_file(path, change, reason):
+def test_a_damaged_file_is_refused(path, change, reason):
     rewrite(path, change)
     for read in (model_file.read, unspool.load):
         with pytest.raises(ModelFileError) as caught:
@@ -405,7 +405,7 @@ def test_integers_too_large_for_their_dtype(path):
         unspool.load(path)
 
 
-def test_losses_that_are_no_numbers_come_back_as_nan(model, tmp_path):
+def test_losses_that_are_nan_are_loaded_as_nan(model, tmp_path):
     other = copy.deepcopy(model)
     other.history_ = {"loss": [float("inf")], "best_epoch": 0}
     other.head_history_ = {"loss": [float("nan")], "best_epoch": 0}

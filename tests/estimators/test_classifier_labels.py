@@ -160,7 +160,7 @@ def test_windows_are_held_out_by_time_unless_a_class_would_be_missing():
     assert set(late[held_out]) == {0}
 
 
-def test_data_too_small_to_hold_any_out():
+def test_if_data_is_too_small_nothing_is_held_out():
     X = sines(n=3)
     model = quick(small(validation_split=0)).fit(X, ["a", "b", "c"])
     assert "val_loss" not in model.history_

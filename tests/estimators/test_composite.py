@@ -127,7 +127,7 @@ def test_a_sequence_that_is_all_future_is_refused_as_in_fit():
     model = short(horizon=K).fit(sines(n=30, steps=9))
     X = Sequences(sines(n=5, steps=9), [9, 3, 9, 9, 9])
     expected = (
-        "Expected sequences of more than 3 steps, of which the last 3 are forecast, but the "
+        "Expected sequences of more than 3 steps, because the last 3 are forecast, but the "
         "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
     )
     for one in (model, runtime.Model(model.contents())):
@@ -246,7 +246,7 @@ def test_the_loss_is_the_weighted_sum_of_both_losses():
     )
 
 
-def test_a_reversed_target_is_learned_and_comes_out_in_its_own_order():
+def test_a_reversed_target_is_learned_and_returned_in_the_order_of_the_data():
     ramps = [np.linspace(0, 1, 6 + i % 4)[:, None] * (1 + i % 3) for i in range(40)]
     model = quick(reverse_target=True, decoder="state").fit(ramps)
     decoder = model.module_.decoder()
@@ -294,7 +294,7 @@ def test_teacher_forcing_changes_what_is_learned():
     assert not np.allclose(*codes, atol=1e-4)
 
 
-def test_metrics_are_recorded_beside_the_loss():
+def test_metrics_are_recorded_in_addition_to_the_loss():
     X = sines(n=30, steps=9, features=2) * [1, 50]
     still = {"optimizer": "sgd", "learning_rate": 1e-30, "validation_split": 0, "epochs": 1}
     model = short(metrics=["mae", "mse"], loss="huber", **still).fit(X)
@@ -380,7 +380,7 @@ def test_without_a_horizon_nothing_is_forecast_and_y_is_left_alone():
 def test_sequences_too_short_for_the_horizon_are_reported():
     X = [np.ones((9, 1)), np.ones((3, 1)), *sines(n=20, steps=9)]
     assert message(short(horizon=K).fit, X) == (
-        "Expected sequences of more than 3 steps, of which the last 3 are forecast, but the "
+        "Expected sequences of more than 3 steps, because the last 3 are forecast, but the "
         "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
     )
 

@@ -175,7 +175,7 @@ def test_an_image_that_ends_in_nan_is_refused():
         make().fit(X)
 
 
-def test_sequences_of_every_form_give_the_same_codes():
+def test_sequences_in_every_form_have_the_same_codes():
     check_shapes_of_sequences(make)
     assert make().fit(digits().reshape(-1, 8, 8)).image_shape_ is None  # three axes: sequences
     table = make().fit(digits())
@@ -232,7 +232,7 @@ def test_feature_maps_of_sequences_are_nan_past_their_ends():
     ],
     ids=["table", "colours", "stack", "sequences", "map"],
 )
-def test_saving_loading_pickling_and_cloning(given, X, tmp_path):
+def test_saved_pickled_and_cloned_models_equal_the_original(given, X, tmp_path):
     check_saving(make(**given).fit(X), X, tmp_path)
 
 

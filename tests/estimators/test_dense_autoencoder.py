@@ -92,7 +92,7 @@ def test_a_table_that_ends_in_nan_is_refused():
         )
 
 
-def test_sequences_of_every_form_give_the_same_codes():
+def test_sequences_in_every_form_have_the_same_codes():
     check_shapes_of_sequences(make)
 
 
@@ -130,7 +130,7 @@ def test_input_dropout_of_a_row_takes_single_values():
 
 
 @pytest.mark.parametrize("given", OPTIONS, ids=str)
-def test_saving_loading_pickling_and_cloning(given, tmp_path):
+def test_saved_pickled_and_cloned_models_equal_the_original(given, tmp_path):
     check_saving(make(**given).fit(digits()), digits(), tmp_path)
 
 

@@ -83,7 +83,7 @@ def test_digits_are_classified():
 # -- the encoder ----------------------------------------------------------------------------------
 
 
-def test_a_fitted_autoencoder_is_used_as_it_is_and_stays_so(data, trained):
+def test_a_fitted_autoencoder_is_used_and_not_changed(data, trained):
     X, y = data
     before, history, codes = weights(trained), dict(trained.history_), trained.transform(X)
     frozen = quick(trained).fit(X, y)
@@ -134,7 +134,7 @@ def test_cross_validation_trains_the_encoder_on_the_training_part_alone(data, tr
         assert model.autoencoder_.scaler_.shift == pytest.approx(X[train].mean())
 
 
-def test_a_frozen_estimator_goes_through_cross_validation_as_it_is(data, trained):
+def test_cross_validation_does_not_train_a_frozen_estimator(data, trained):
     X, y = data
     model = quick(FrozenEstimator(trained), epochs=1)
     done = cross_validate(model, X, y, cv=3, return_estimator=True)
@@ -317,7 +317,7 @@ CHANGES = [
 ]
 
 
-def test_every_parameter_changes_what_comes_out(data, trained):
+def test_every_parameter_changes_the_result(data, trained):
     X, y = data
     results = {}
     for parameters in [{}, *CHANGES]:
@@ -326,7 +326,7 @@ def test_every_parameter_changes_what_comes_out(data, trained):
     assert len(set(results.values())) == len(CHANGES) + 1
 
 
-def test_the_same_random_state_gives_the_same_bits(data):
+def test_the_same_random_state_leads_to_the_same_bits(data):
     one, other = (quick(small(), fine_tune=True, random_state=3).fit(*data) for _ in range(2))
     np.testing.assert_array_equal(one.predict_proba(data[0]), other.predict_proba(data[0]))
 

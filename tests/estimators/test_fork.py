@@ -131,7 +131,7 @@ def test_forked_children_end(what, bad):
 
 
 @pytest.mark.parametrize("what", ["memory", "setting"])
-def test_a_fork_while_another_thread_holds_a_lock(what, bad):
+def test_a_fork_while_another_thread_holds_a_lock_does_not_block(what, bad):
     assert bad[what] == []
 
 
@@ -139,5 +139,5 @@ def test_a_process_that_was_not_forked_keeps_its_threads(bad):
     assert not bad["in the parent"]
 
 
-def test_a_child_that_imports_unspool_after_the_fork(bad):
+def test_a_child_can_import_unspool_after_the_fork(bad):
     assert not bad["late import"]

@@ -38,6 +38,7 @@ READERS = {
     "transform": lambda m, X: m.plain.transform(X),
     "reconstruct": lambda m, X: m.plain.reconstruct(X),
     "reconstruction_error": lambda m, X: m.plain.reconstruction_error(X, per="step"),
+    "error by feature": lambda m, X: m.plain.reconstruction_error(X, per=("step", "feature")),
     "score": lambda m, X: m.plain.score(X),
     "forecast": lambda m, X: m.composite.forecast(X),
     "score a forecaster": lambda m, X: m.forecaster.score(X),
@@ -70,7 +71,7 @@ def plain_results(kind):
 @pytest.mark.parametrize(
     ("kind", "form"), [(kind, form) for kind in SAME for form in SAME[kind][1]]
 )
-def test_a_form_gives_the_numbers_of_plain_arrays(kind, form):
+def test_every_form_has_the_results_of_plain_arrays(kind, form):
     for name, expected in plain_results(kind).items():
         found = READERS[name](trained(kind), SAME[kind][1][form]())
         np.testing.assert_array_equal(found, expected, err_msg=name)

@@ -66,7 +66,7 @@ def test_scaling_is_inside_the_model(scaling):
     np.testing.assert_allclose(model.reconstruction_error(X), error, rtol=1e-4)
 
 
-def test_every_form_of_the_same_data_gives_the_same_codes(fitted):
+def test_every_form_of_the_same_data_has_the_same_codes(fitted):
     X = sines(features=2, seed=2)
     codes = fitted.transform(X)
     padded = np.concatenate([X, np.full((60, 4, 2), np.nan)], axis=1)
@@ -111,7 +111,7 @@ def test_a_fit_on_ragged_data_does_not_depend_on_its_padding():
     np.testing.assert_array_equal(one.transform(tight), other.transform(tight))
 
 
-def test_reconstruction_of_ragged_data_is_nan_past_the_end_and_goes_back_in():
+def test_a_reconstruction_is_nan_past_the_end_of_a_sequence_and_can_be_encoded_again():
     ragged = [one[:length] for one, length in zip(sines(features=2), [30, 7, 12] * 20, strict=True)]
     model = quick(epochs=1).fit(ragged)
     again = model.reconstruct(ragged)
@@ -226,7 +226,7 @@ def test_random_state_repeats_a_fit_to_the_bit():
     assert not np.allclose(one.transform(X), different.transform(X))
 
 
-def test_the_same_sequence_gives_the_same_code_alone_and_among_others(fitted):
+def test_a_sequence_has_the_same_code_alone_and_in_a_batch(fitted):
     X = sines(features=2)
     alone = np.concatenate([fitted.transform(X[i : i + 1]) for i in range(len(X))])
     np.testing.assert_allclose(alone, fitted.transform(X), atol=1e-6)
@@ -315,7 +315,9 @@ def test_merge_needs_windows_and_steps(fitted):
         fitted.reconstruct(X, merge=True)
     with pytest.raises(InputError) as caught:
         fitted.reconstruction_error(X, merge=True)
-    assert str(caught.value) == "`merge` averages errors of steps; set per='step'."
+    assert str(caught.value) == (
+        "`merge` averages errors of steps; set per='step' or per=('step', 'feature')."
+    )
 
 
 def test_works_in_a_pipeline_and_a_grid_search():

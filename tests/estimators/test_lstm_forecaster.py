@@ -61,7 +61,7 @@ def test_learning_at_every_step_is_good_after_few_steps(learned):
     assert early > 0.6 if learned.every_step else early < 0.6
 
 
-def test_it_goes_on_for_as_long_as_is_wanted(learned):
+def test_generate_continues_for_any_number_of_steps(learned):
     unseen = sines(n=40, steps=24, seed=1)
     assert r2_score(unseen[:, 16:, 0], learned.generate(unseen[:, :16], 8)[:, :, 0]) > 0.6
 
@@ -124,7 +124,7 @@ def test_the_forecast_is_of_the_units_of_the_data():
 
 
 @pytest.mark.parametrize("decoder", DECODER_NAMES)
-@pytest.mark.parametrize("units", [None, 4])
+@pytest.mark.parametrize("units", [None, 4, (5, 3)])
 def test_a_sequence_is_forecast_the_same_alone_and_among_others(decoder, units):
     model = quick(decoder=decoder, units=units, horizon=K).fit(data())
     among = model.forecast(ragged())
@@ -143,10 +143,12 @@ def test_a_dense_forecast_does_not_depend_on_the_size_of_the_batch():
     np.testing.assert_allclose(among, alone, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("every_step", [False, True])
+@pytest.mark.parametrize(
+    ("every_step", "units"), [(False, None), (True, None), (True, (5, 3))], ids=str
+)
 @pytest.mark.parametrize("decoder", EVERY_STEP)
-def test_the_forecast_after_a_step_is_that_of_the_sequence_cut_there(decoder, every_step):
-    model = quick(decoder=decoder, every_step=every_step, horizon=K).fit(data(2))
+def test_the_forecast_after_a_step_is_that_of_the_sequence_cut_there(decoder, every_step, units):
+    model = quick(decoder=decoder, every_step=every_step, units=units, horizon=K).fit(data(2))
     X = ragged(2)
     by_step = model.forecast_by_step(X)
     assert by_step.shape == (N, T, K, 2)
@@ -381,7 +383,7 @@ def test_what_cannot_be_scored_or_learned_is_reported():
         "Expected `y` of shape (24, 3, 2), got (24, 7, 2)."
     )
     assert message(model.score, data(2)[:, :K]) == (
-        "Expected sequences of more than 3 steps, of which the last 3 are forecast, but the "
+        "Expected sequences of more than 3 steps, because the last 3 are forecast, but the "
         "shortest has 3; leave it out, lower `horizon`, or give the future as `y`."
     )
     y = np.zeros((N, K, 2))

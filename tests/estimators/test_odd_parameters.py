@@ -68,6 +68,8 @@ def test_sizes_of_which_no_memory_holds_the_weights(name, value, shown, monkeypa
         (lambda: quick(latent_dim=2**31 - 1), "`latent_dim`, which is 2147483647,"),
         (lambda: quick(head_units=(3, 10**9)), "`head_units`, which is (3, 1000000000),"),
         (lambda: quick(units=20_000, num_layers=1000), "`units`, which is 20000,"),
+        (lambda: quick(units=(3, 10**6)), "`units`, which is (3, 1000000),"),
+        (lambda: quick(decoder_units=(2,) * 9999), "`decoder_units`, which is (2, 2, "),
         (lambda: quick(num_layers=9999), "`num_layers`, which is 9999,"),
         (lambda: DenseAutoencoder(10**9), "`latent_dim`, which is 1000000000,"),
         (lambda: DenseAutoencoder(3, hidden_units=[10**6, 10**5]), "`hidden_units`, which is ["),
@@ -81,7 +83,7 @@ def test_a_model_that_no_memory_holds(make, named, monkeypatch):
     assert f"; lower {named}" in message
 
 
-def test_the_head_of_a_classifier_that_no_memory_holds():
+def test_a_classifier_head_too_large_for_memory_is_refused():
     model = EncoderClassifier(quick(epochs=1), head_units=(10**6, 10**6), verbose=0)
     message = refusal(lambda: model.fit(X, np.arange(20) % 2))
     assert "lower `head_units`, which is (1000000, 1000000)" in message
@@ -95,16 +97,16 @@ def test_where_a_system_does_not_tell_of_its_memory(monkeypatch):
 
 def test_pools_and_kernels_larger_than_what_they_read():
     assert refusal(lambda: ConvAutoencoder(pool_size=17, verbose=0).fit(X)) == (
-        "`pool_size` must be at most 16 for images or sequences of up to 6 pixels or steps a side, "
-        "got 17."
+        "`pool_size` must be at most 16 for images or sequences of up to 6 pixels or steps per "
+        "side, got 17."
     )
     images = np.zeros((9, 20, 30, 1))
     assert refusal(lambda: ConvAutoencoder(pool_size=10**9, verbose=0).fit(images)) == (
-        "`pool_size` must be at most 30 for images or sequences of up to 30 pixels or steps a "
+        "`pool_size` must be at most 30 for images or sequences of up to 30 pixels or steps per "
         "side, got 1000000000."
     )
     assert refusal(lambda: ConvAutoencoder(kernel_size=2**31, verbose=0).fit(images)) == (
-        "`kernel_size` must be at most 60 for images or sequences of up to 30 pixels or steps a "
+        "`kernel_size` must be at most 60 for images or sequences of up to 30 pixels or steps per "
         "side, got 2147483648."
     )
 

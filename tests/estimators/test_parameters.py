@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from tests.estimators.quick import quick, sines
-from unspool import LSTMAutoencoder
+from unspool import LSTMAutoencoder, gate_weights
 from unspool.blueprint import DECODERS
 from unspool.errors import InputError
 
@@ -14,7 +15,32 @@ BAD = [
     ({"latent_dim": 0}, "`latent_dim` must be a whole number of at least 1, got 0."),
     ({"latent_dim": 2.5}, "`latent_dim` must be a whole number of at least 1, got 2.5."),
     ({"epochs": True}, "`epochs` must be a whole number of at least 1 or 'auto', got True."),
-    ({"units": 0}, "`units` must be a whole number of at least 1 or None, got 0."),
+    *(
+        (
+            {name: value},
+            f"`{name}` must be a whole number of at least 1, a list with one for each layer, or "
+            f"None, got {value!r}.",
+        )
+        for name in ("units", "decoder_units")
+        for value in (0, (), "many", 2.5)
+    ),
+    ({"units": (3, 0)}, "`units` must be a whole number of at least 1, got 0."),
+    ({"decoder_units": [3, "4"]}, "`decoder_units` must be a whole number of at least 1, got '4'."),
+    (
+        {"units": (4, 3, 2), "num_layers": 2},
+        "`units` (4, 3, 2) is 3 layers, but `num_layers` is 2; leave num_layers=1, or make both "
+        "the same number.",
+    ),
+    (
+        {"units": 4, "decoder_units": (3, 4), "num_layers": 3},
+        "`decoder_units` (3, 4) is 2 layers, but `num_layers` is 3; leave num_layers=1, or make "
+        "both the same number.",
+    ),
+    (
+        {"decoder": "dense", "units": (4, 3), "decoder_units": (3, 4)},
+        "`decoder_units` is the width of the decoder's LSTM, which a decoder 'dense' lacks; set "
+        "decoder_units=None.",
+    ),
     ({"head_units": (3, 0)}, "`head_units` must be a whole number of at least 1, got 0."),
     ({"head_units": 3.5}, "`head_units` must be a list of whole numbers, got 3.5."),
     (
@@ -89,10 +115,6 @@ BAD = [
     ({"code_l1": "much"}, "`code_l1` must be a number of at least 0, got 'much'."),
     ({"kl_weight": -1}, "`kl_weight` must be a number of at least 0 or None, got -1."),
     (
-        {"decoder_units": 0},
-        "`decoder_units` must be a whole number of at least 1 or None, got 0.",
-    ),
-    (
         {"decoder": "dense", "decoder_units": 4},
         "`decoder_units` is the width of the decoder's LSTM, which a decoder 'dense' lacks; set "
         "decoder_units=None.",
@@ -143,7 +165,7 @@ def test_a_missing_device_is_an_error():
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 @pytest.mark.parametrize("decoder", [*DECODERS, "dense"])
-def test_a_decoder_has_a_width_of_its_own(decoder):
+def test_a_decoder_may_have_another_width_than_the_encoder(decoder):
     model = quick(decoder="repeat", horizon=2, forecast_decoder=decoder, decoder_units=3, epochs=1)
     model.fit(sines())
     decoders = model.module_.decoders
@@ -152,6 +174,54 @@ def test_a_decoder_has_a_width_of_its_own(decoder):
     assert set(widths) == {3}
     assert {layer.units for layer in model.encoder_.modules() if hasattr(layer, "units")} == {6}
     assert clone(model).get_params() == model.get_params()
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize(
+    ("given", "encoder", "decoders"),
+    [
+        ({"units": (6, 4)}, [6, 4], [4, 6]),
+        ({"units": [6, 4], "num_layers": 2}, [6, 4], [4, 6]),
+        ({"units": (6, 4), "decoder_units": (3, 5, 7)}, [6, 4], [3, 5, 7]),
+        ({"units": (6, 4), "decoder_units": 3}, [6, 4], [3]),
+        ({"units": (6, 4), "decoder_units": 3, "num_layers": 2}, [6, 4], [3, 3]),
+        ({"units": 6, "decoder_units": (3, 5)}, [6], [3, 5]),
+        ({"decoder_units": (3, 5), "num_layers": 2}, [4, 4], [3, 5]),
+    ],
+    ids=str,
+)
+def test_a_sequence_has_the_units_of_each_layer(given, encoder, decoders, decoder):
+    model = quick(
+        latent_dim=4, epochs=1, horizon=2, decoder=decoder, **{"units": None, **given}
+    ).fit(sines())
+
+    def units(part):
+        return [layer.units for layer, *_ in part.lstm.stack()]
+
+    assert units(model.encoder_) == encoder
+    assert {name: units(part) for name, part in model.module_.decoders.items()} == {
+        "reconstruction": decoders,
+        "forecast": decoders,
+    }
+    weights = gate_weights(model)
+    for depth, width in enumerate(encoder):
+        assert weights[f"encoder.lstm.layers.{depth}.0"]["w_hh"]["o"].shape == (width, width)
+    assert clone(model).get_params() == model.get_params()
+
+
+@pytest.mark.cpu
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+@pytest.mark.parametrize("several", [(3,), (3, 3)], ids=str)
+def test_equal_units_in_a_sequence_train_the_same_weights_as_one_number(several):
+    one = {"units": 3, "num_layers": len(several)}
+    first, second = (
+        quick(epochs=2, **given).fit(sines()).module_.state_dict()
+        for given in (one, {"units": several})
+    )
+    assert first.keys() == second.keys()
+    for name, weight in first.items():
+        assert torch.equal(weight, second[name]), name
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")

@@ -32,7 +32,7 @@ def message(call, *arguments):
     ("steps", "expected"),
     [(1, 1), (LONGEST_BY_STEP, 1), (LONG, 3), (32 * 8, 8), (32 * 8 + 1, 9), (1000, 32)],
 )
-def test_auto_goes_by_the_longest_sequence(steps, expected):
+def test_auto_depends_on_the_longest_sequence(steps, expected):
     lengths = [steps, 1, *[max(1, steps // 3)] * 8]
     model = LSTMAutoencoder(3, **QUICK).fit(Sequences(sines(10, steps), lengths))
     assert model.patch_size_ == expected
@@ -96,7 +96,7 @@ def test_sequences_may_have_other_lengths_than_in_fit():
         assert model.inverse_transform(model.transform(X), steps).shape == X.shape
 
 
-def test_a_saved_model_and_the_runtime_give_the_same(tmp_path):
+def test_a_saved_model_and_the_runtime_compute_the_same(tmp_path):
     X = Sequences(sines(steps=LONG + 4), np.arange(12) * 4 + 25)
     model = LSTMAutoencoder(3, horizon=4, **QUICK).fit(X)
     model.save(tmp_path / "m.unspool")

@@ -105,7 +105,7 @@ DATES = np.arange("2024", "2032", dtype="M8[Y]").reshape(N, 1, 1)
     [(HIDDEN, "NaN|finite"), (DATES, "cannot be features")],
     ids=["masked", "dates"],
 )
-def test_what_is_no_number_in_a_future_is_refused(y, message):
+def test_nan_or_infinity_in_a_future_is_refused(y, message):
     X, models = CUBE[:, :, :1], trained("one feature")
     for call in (forecaster().fit, models.forecaster.score, models.light_forecaster.score):
         with pytest.raises(ValueError, match=message):

@@ -17,7 +17,7 @@ def dense(**parameters):
 
 @pytest.mark.parametrize("scaling", ["standard", "minmax"])
 @pytest.mark.parametrize(("offset", "amplitude"), [(1e9, 1e-3), (0, 1e300), (0, 1e-300)])
-def test_the_same_score_whatever_the_size(offset, amplitude, scaling):
+def test_the_score_does_not_depend_on_the_size_of_the_values(offset, amplitude, scaling):
     X = sines()
     scaled = offset + amplitude * X
     model = dense(epochs=20, scaling=scaling)

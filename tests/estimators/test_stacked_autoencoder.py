@@ -167,7 +167,7 @@ def test_the_history_is_of_the_whole_and_of_its_layers():
     assert tuned["loss"][1] < tuned["loss"][0]
 
 
-def test_sequences_of_every_form_give_the_same_codes():
+def test_sequences_in_every_form_have_the_same_codes():
     check_shapes_of_sequences(make)
 
 
@@ -181,7 +181,7 @@ def test_tables_come_back_as_tables():
 
 
 @pytest.mark.parametrize("given", OPTIONS, ids=str)
-def test_saving_loading_pickling_and_cloning(given, tmp_path):
+def test_saved_pickled_and_cloned_models_equal_the_original(given, tmp_path):
     check_saving(make(**given).fit(digits()), digits(), tmp_path)
 
 

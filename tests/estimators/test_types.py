@@ -21,8 +21,11 @@ reveal_type(model.reconstruct([[1.0]]))
 reveal_type(model.reconstruct([[1.0]], merge=True))
 reveal_type(model.reconstruction_error([[1.0]], per="step"))
 reveal_type(load("model.unspool"))
+model.reconstruction_error([[1.0]], per=("step", "feature"), merge=True)
+model.reconstruction_error([[1.0]], per=("feature", "step"))
+model.reconstruction_error([[1.0]], per="features")
 """
-WRONG = (4, 5, 6, 7, 8, 9, 10)
+WRONG = (4, 5, 6, 7, 8, 9, 10, 17, 18)
 
 
 @pytest.mark.slow

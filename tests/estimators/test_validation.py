@@ -91,7 +91,7 @@ def test_initial_weights_are_chosen_by_some_of_the_training_sequences(
     assert not set(read[0]) & set(read[1])  # those held out
 
 
-def test_none_or_a_whole_number():
+def test_validation_steps_is_none_or_a_whole_number():
     with pytest.raises(InputError) as caught:
         LSTMAutoencoder(validation_steps=0).fit(X)
     assert str(caught.value) == (

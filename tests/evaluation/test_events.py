@@ -33,7 +33,7 @@ def test_events_are_runs_of_ones(labels, events):
 
 
 def test_labels_of_several_series_are_refused():
-    with pytest.raises(InputError, match="`labels` of one series, got those of 2 series"):
+    with pytest.raises(InputError, match="`labels` of one series, got labels of 2 series"):
         events_of([[0, 1], [1, 0]])
 
 

@@ -140,7 +140,7 @@ def test_numbers_without_their_input_are_none():
     assert ranked.n_events == alarmed.n_events == 1
 
 
-def test_the_areas_equal_those_of_the_functions():
+def test_the_areas_equal_the_results_of_the_functions():
     rng = np.random.default_rng(0)
     labels = [random_flags(rng, 80, 3, 9) for _ in range(3)]
     scores = [rng.normal(size=80) for _ in range(3)]

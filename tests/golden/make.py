@@ -53,6 +53,8 @@ def models() -> Iterator[tuple[str, Any, str, np.ndarray]]:
         **QUICK, units=3, num_layers=2, decoder="state_previous", head_units=(5,), loss="huber"
     ).fit(table[:, :, None])
     yield "lstm-two-layers-both-ways", both, "model", table[:5, :, None]
+    narrow = LSTMAutoencoder(**QUICK, units=(5, 3), decoder_units=(2, 3, 5), decoder="state")
+    yield "lstm-narrowing", narrow.fit(table), "model", table[:5]
     yield "lstm-encoder", both, "encoder", table[:5, :, None]
     bounded = LSTMAutoencoder(
         **QUICK, bidirectional=False, decoder="flat", activation="relu", kl_weight=0.01

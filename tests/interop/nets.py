@@ -117,6 +117,20 @@ def stacked_both_ways(steps=None, features=2, units=3):
     return randomised(Model(read, L.Dense(features)(L.Dense(7, activation="elu")(x))))
 
 
+def narrowing(encoder, decoder, steps=6, features=2, directions=1, **cell):
+    """LSTM layers of these units to the code and back, with a TimeDistributed dense layer."""
+
+    def layer(units, **options):
+        made = L.LSTM(units, **options, **cell)
+        return L.Bidirectional(made) if directions == 2 else made
+
+    layers = [layer(units, return_sequences=True) for units in encoder[:-1]]
+    layers += [layer(encoder[-1]), L.RepeatVector(steps)]
+    layers += [layer(units, return_sequences=True) for units in decoder]
+    layers.append(L.TimeDistributed(L.Dense(features)))
+    return randomised(Sequential([Input((steps, features)), *layers]))
+
+
 def from_states(features=2, units=4, directions=1):
     """A decoder that starts from h and c of the encoder, and reads a second input."""
     read, second = Input((6, features)), Input((6, features))

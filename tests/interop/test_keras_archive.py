@@ -179,7 +179,7 @@ def test_layers_larger_than_the_file_are_not_built(tmp_path, layer, key, value):
     pack(path, {**members, "config.json": whole})
     message = {
         "lora_rank": "weights are quantized or have LoRA parts; plain float weights are supported",
-        None: "a Normalization does not give its number of features",
+        None: "a Normalization does not contain its number of features",
     }.get(key, "its layers have more weights than the file contains")
     refused(path, message)
 

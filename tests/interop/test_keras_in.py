@@ -10,7 +10,7 @@ import unspool
 from tests.interop import nets
 from tests.interop.nets import data, near, predicted, randomised
 from unspool.errors import InputError
-from unspool.interop.keras import from_keras
+from unspool.interop.keras import from_keras, to_keras
 from unspool.nn import gate_weights
 
 pytestmark = [
@@ -216,6 +216,54 @@ def test_bidirectional_stacks_with_dropout_and_regularizers_are_imported(tmp_pat
     code = Model(theirs.inputs, next(x for x in theirs.layers if isinstance(x, L.Dense)).output)
     near(ours.transform(PAIRS), predicted(code, PAIRS))
     assert (ours.num_layers, ours.bidirectional, ours.max_length_) == (2, True, 6)
+    check_rebuilt(ours, PAIRS, tmp_path=tmp_path)
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+def test_layers_that_narrow_and_widen_again_are_imported(directions, tmp_path):
+    theirs = nets.narrowing((7, 4), (4, 7), directions=directions)
+    ours = saved(theirs, tmp_path)
+    assert (ours.units, ours.decoder_units, ours.num_layers) == ((7, 4), None, 1)
+    assert (ours.latent_dim, ours.decoder) == (4 * directions, "repeat")
+    near(ours.reconstruct(PAIRS), predicted(theirs, PAIRS))
+    near(ours.transform(PAIRS), predicted(Model(theirs.inputs, theirs.layers[1].output), PAIRS))
+    check_rebuilt(ours, PAIRS, tmp_path=tmp_path)
+    assert ours.contents().blueprint == from_keras(to_keras(ours)).contents().blueprint
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "parameters"),
+    [
+        ((7, 5, 4), (4, 7), ((7, 5, 4), (4, 7), 1)),
+        ((4,), (4, 4), ((4,), (4, 4), 1)),
+        ((5, 4), (5, 4), ((5, 4), (5, 4), 1)),
+        ((5, 5), (4, 4), (None, 4, 2)),
+        ((5, 5), (4, 3), ((5, 5), (4, 3), 1)),
+        ((4, 4), (4, 4), (None, None, 2)),
+    ],
+    ids=str,
+)
+def test_the_units_of_imported_layers_become_parameters(encoder, decoder, parameters, tmp_path):
+    theirs = nets.narrowing(encoder, decoder, activation="relu")
+    ours = from_keras(theirs)
+    assert (ours.units, ours.decoder_units, ours.num_layers) == parameters
+    near(ours.reconstruct(PAIRS), predicted(theirs, PAIRS))
+    check_rebuilt(ours, PAIRS, tmp_path=tmp_path)
+
+
+def test_layers_that_narrow_and_start_from_states_are_imported(tmp_path):
+    read, second, states = Input((6, 2)), Input((6, 2)), []
+    x = read
+    for units in (5, 3):
+        x, *state = L.LSTM(units, return_sequences=True, return_state=True)(x)
+        states.append(state)
+    x = second
+    for units, state in zip((5, 3), states, strict=True):
+        x = L.LSTM(units, return_sequences=True)(x, initial_state=state)
+    theirs = randomised(Model([read, second], L.Dense(2)(x)))
+    ours = from_keras(theirs)
+    assert (ours.units, ours.decoder_units, ours.latent_dim) == ((5, 3), (5, 3), 16)
+    near(ours.reconstruct(PAIRS), predicted(theirs, PAIRS, PAIRS[:, ::-1]))
     check_rebuilt(ours, PAIRS, tmp_path=tmp_path)
 
 

@@ -107,6 +107,16 @@ LSTM_MODELS = {
     "relu": {"activation": "relu", "recurrent_activation": "hard_sigmoid"},
     "bare": {"head_units": None, "decoder_units": 1},
     "variational": {"kl_weight": 0.1},
+    "narrowing": {"units": (6, 4)},
+    "narrowing, other depth": {"units": (4, 2, 3), "decoder_units": (3, 5)},
+    "narrowing, pooling": {"units": (6, 4), "pooling": "all"},
+    "narrowing, state": {"decoder": "state", "units": (4, 3)},
+    "narrowing, the state itself": {
+        "decoder": "state_reversed_input",
+        "latent_dim": 28,
+        "units": (4, 3),
+        "decoder_units": (4, 3),
+    },
 }
 EXPORT_ONLY = {  # exports that slice a state, pad a code or reverse an output are not imported
     "state",
@@ -117,6 +127,8 @@ EXPORT_ONLY = {  # exports that slice a state, pad a code or reverse an output a
     "reverse_target",
     "reverse_target, reshape",
     "variational",
+    "narrowing, pooling",
+    "narrowing, state",
 }
 
 

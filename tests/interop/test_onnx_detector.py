@@ -73,7 +73,7 @@ def near(got, expected, label=""):
 
 
 @pytest.mark.parametrize("name", AUTOENCODERS)
-def test_scores_of_a_series_are_those_of_detector_and_runtime(name, tmp_path):
+def test_scores_of_a_series_equal_those_of_detector_and_runtime(name, tmp_path):
     detector = over(randomised(AUTOENCODERS[name]))
     twin, X = Detector(detector.contents()), series(detector.model_, 40)
     windows = cut(X, 9)

@@ -110,7 +110,7 @@ def test_values_stay_within_their_range(dtype, hard):
 @functions
 @gate_functions
 @dtypes
-def test_extreme_inputs_give_the_limits(dtype, relu, hard):
+def test_activations_reach_their_limits_at_extreme_inputs(dtype, relu, hard):
     for sign in (1, -1):
         x = np.array([*EXTREMES, 0, 0, 0], dtype) * dtype(sign)
         got = run(x, x, x, x, relu, hard)

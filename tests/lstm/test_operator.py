@@ -67,7 +67,7 @@ def test_the_operators_pass_the_checks_of_pytorch(case, monkeypatch):
 @pytest.mark.parametrize("compiler", ["eager", "aot_eager"])
 @pytest.mark.parametrize("lengths", [None, torch.tensor([4, 0, 3, 1, 4])], ids=["full", "ragged"])
 @pytest.mark.parametrize("statistics", [(), STATISTICS, ("std",)], ids="-".join)
-def test_a_module_compiled_by_pytorch_gives_the_same_numbers(compiler, lengths, statistics):
+def test_a_module_compiled_by_pytorch_computes_the_same_numbers(compiler, lengths, statistics):
     torch.compiler.reset()  # else PyTorch stops compiling after a number of compilations
     torch.manual_seed(0)
     module = LSTM(3, 2, num_layers=2, bidirectional=True, cell=Cell(backend="compiled"))
@@ -118,8 +118,8 @@ def test_a_gradient_after_the_lengths_were_changed_is_refused():
     [
         ([5, 4, 3, 2, 1], "Expected `lengths` from 0 to 4 steps, not 1 to 5."),
         ([4, -1, 3, 2, 1], "Expected `lengths` from 0 to 4 steps, not -1 to 4."),
-        ([4, 4], "Expected `lengths` of shape (5,), one a sequence, not (2,)."),
-        ([[4]] * 5, "Expected `lengths` of shape (5,), one a sequence, not (5, 1)."),
+        ([4, 4], "Expected `lengths` of shape (5,), one per sequence, not (2,)."),
+        ([[4]] * 5, "Expected `lengths` of shape (5,), one per sequence, not (5, 1)."),
         ([1.5] * 5, "Expected `lengths` in whole numbers, not in torch.float32."),
     ],
     ids=str,

@@ -213,7 +213,7 @@ def test_equal_extreme_states_share_the_gradient_or_the_last_one_receives_it(bac
 
 
 @pytest.mark.parametrize("batch", [3, 40], ids=["few", "many"])
-def test_nan_states_give_nan_statistics(batch):
+def test_statistics_of_nan_states_are_nan(batch):
     x, *weights = steady(5, torch.float32, 0.0)
     x, w_hh = x[:1].repeat(batch, 1, 1), torch.ones(4, 1)
     x[0, 3] = torch.nan

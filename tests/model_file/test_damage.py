@@ -120,7 +120,7 @@ def outputs(model, X):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", GOOD)
-def test_a_damaged_file_is_refused_or_read_as_it_says(name, kind, good, tmp_path):
+def test_a_damaged_file_is_refused_or_read_by_its_header(name, kind, good, tmp_path):
     blob, original, X = good(name)
     path = tmp_path / "m"
     for description, damaged in spoilt(name, kind, blob):

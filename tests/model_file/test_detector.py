@@ -129,7 +129,9 @@ def test_a_detector_over_a_foreign_model_says_why_it_cannot_be_saved(tmp_path):
 
 def test_a_file_without_a_detector_is_refused_as_a_detector(tmp_path):
     lstm().fit(Windows(X, 5)).save(tmp_path / "m")
-    with pytest.raises(ModelFileError, match="contents of an AnomalyDetector, got those of LSTMAu"):
+    with pytest.raises(
+        ModelFileError, match="contents of an AnomalyDetector, got contents of LSTMAu"
+    ):
         runtime.load_detector(tmp_path / "m")
     with pytest.raises(ModelFileError, match="does not exist"):
         runtime.load_detector(tmp_path / "none")

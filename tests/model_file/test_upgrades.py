@@ -6,7 +6,7 @@ import pytest
 import unspool
 from tests.model_file.files import changed, rewrite
 from tests.trained import LAST
-from unspool import LSTMAutoencoder, model_file
+from unspool import AnomalyDetector, EncoderClassifier, LSTMAutoencoder, model_file
 from unspool.errors import ModelFileError
 from unspool.model_file.format import FORMAT_VERSION, UPGRADES
 
@@ -112,6 +112,41 @@ def test_a_long_model_of_version_1_still_reads_one_step_at_a_time(tmp_path):
     loaded = unspool.load(tmp_path / "m.unspool")
     assert loaded.get_params()["patch_size"] == 1
     np.testing.assert_array_equal(loaded.transform(long), made.transform(long))
+
+
+@pytest.mark.parametrize(("former", "backend"), [("cpu", "compiled"), ("library", "torch")])
+@pytest.mark.parametrize("kind", ["model", "classifier", "detector"])
+def test_former_names_of_backends_are_read(tmp_path, kind, former, backend):
+    quick = {"epochs": 1, "random_state": 0, "verbose": 0}
+    made = LSTMAutoencoder(latent_dim=3, **quick, **LAST)
+    if kind == "classifier":
+        made = EncoderClassifier(made, **quick).fit(X, np.arange(40) % 2)
+    elif kind == "detector":
+        made = AnomalyDetector(made, random_state=0, verbose=0).fit(X)
+    else:
+        made.fit(X)
+    path = tmp_path / "m.unspool"
+    made.save(path)
+    methods = {"model": "transform", "classifier": "predict_proba", "detector": "score_samples"}
+    renamed = []
+
+    def rename(mapping):
+        for name, value in mapping.items():
+            if name == "backend":
+                mapping[name] = former
+                renamed.append(name)
+            elif isinstance(value, dict):
+                rename(value)
+
+    rewrite(path, lambda header, tensors: rename(header))
+    loaded = unspool.load(path)
+    names = [v for name, v in loaded.get_params().items() if name.endswith("backend")]
+    assert names == [backend]
+    assert len(renamed) == (1 if kind == "model" else 2)
+    found, expected = (getattr(one, methods[kind])(X) for one in (loaded, made))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    load = unspool.runtime.load_detector if kind == "detector" else unspool.runtime.load
+    load(path)
 
 
 def test_the_checksum_of_an_older_format_is_checked_before_the_upgrade(path, monkeypatch):

@@ -172,9 +172,24 @@ def test_a_state_decoder_starts_from_the_encoders_own_h_and_c(name, num_layers, 
     x = normal(B, T, F)
     Autoencoder(encoder, {"reconstruction": decoder})(x, LENGTHS)
     _, (h_n, c_n) = encoder.lstm(x, LENGTHS)
-    assert_close("h", h_n, seen[0][0])
-    assert_close("c", c_n, seen[0][1])
+    assert_close("h", h_n, torch.stack(seen[0][0]))
+    assert_close("c", c_n, torch.stack(seen[0][1]))
     assert len(torch.cat([h_n, c_n])[:, 0, 0].unique()) == 2 * len(h_n)
+
+
+@pytest.mark.parametrize("name", ["state", "state_reversed_input", "state_previous"])
+def test_a_state_decoder_of_different_units_starts_from_slices_of_the_code(name):
+    decoder = make(name, 16, units=(5, 3), bidirectional=False)
+    assert decoder.start is None
+    code, seen = normal(B, 16), []
+    decoder.lstm.register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(kwargs["state"]), with_kwargs=True
+    )
+    decoder(code, 1, reversed_input=normal(B, 1, F))
+    (h, c), *_ = seen
+    for place, state in zip((0, 5, 8, 13), (*h, *c), strict=True):
+        assert torch.equal(state, code[:, place : place + state.shape[1]])
+    assert make(name, 15, units=(5, 3), bidirectional=False).start.weight.shape == (16, 15)
 
 
 def test_a_state_decoder_of_another_width_starts_through_a_linear_layer():

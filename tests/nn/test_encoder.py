@@ -56,10 +56,25 @@ def test_the_code_is_the_final_or_the_whole_state(num_layers, bidirectional, who
     assert_close("another width", linear, other(x, LENGTHS))
 
 
-@LAYERS
+@DIRECTIONS
+def test_the_whole_state_of_layers_of_different_units_has_all_h_before_all_c(bidirectional):
+    directions, x = 1 + bidirectional, normal(B, T, F)
+    shape = {"units": (5, 3), "bidirectional": bidirectional, "whole_state": True}
+    encoder = make(16 * directions, **shape)
+    _, (h_n, c_n) = encoder.lstm(x, LENGTHS)
+    assert encoder.projection is None
+    assert [state.shape[1] for state in h_n] == [5] * directions + [3] * directions
+    assert_close("code", torch.cat([*h_n, *c_n], 1), encoder(x, LENGTHS))
+    last = make(3 * directions, **{**shape, "whole_state": False})
+    assert last.projection is None
+    _, (h_n, _) = last.lstm(x, LENGTHS)
+    assert_close("last h", torch.cat(list(h_n[-directions:]), 1), last(x, LENGTHS))
+
+
+@pytest.mark.parametrize("units", [H, (H,), (H, H), (3, 7, H)], ids=str)
 @pytest.mark.parametrize("latent_dim", [H, L], ids=["state", "projected"])
-def test_the_code_after_a_step_equals_that_of_the_prefix(latent_dim, num_layers):
-    encoder = make(latent_dim, num_layers=num_layers)
+def test_the_code_after_a_step_equals_that_of_the_prefix(latent_dim, units):
+    encoder = make(latent_dim, units=units)
     x = normal(B, T, F)
     codes = encoder.encode_by_step(x, LENGTHS)
     assert codes.shape == (B, T, latent_dim)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from tests.close import assert_close
 from unspool.errors import InputError
@@ -52,6 +53,72 @@ def test_states_and_gradients_equal_those_of_torch(num_layers, bidirectional, dt
         assert_close(name, expected, got)
     if backend != "auto":
         assert {each.ran.name for each, _ in layer._with_suffixes()} == {backend}
+
+
+@pytest.mark.parametrize("backend", ["auto", *BACKENDS])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_layers_of_different_units_equal_a_chain_of_torch_modules(bidirectional, backend):
+    torch.manual_seed(0)
+    layer = LSTM(3, (5, 2, 4), bidirectional=bidirectional, cell=Cell(backend=backend)).double()
+    directions = 1 + bidirectional
+    x = torch.randn(4, 7, 3, dtype=torch.float64, requires_grad=True)
+    h0, c0 = (
+        [torch.randn(4, n, dtype=torch.float64, requires_grad=True) for n in layer.state_sizes]
+        for _ in range(2)
+    )
+    chain = nn.ModuleList(
+        nn.LSTM(
+            inputs * (directions if depth else 1),
+            units,
+            bidirectional=bidirectional,
+            batch_first=True,
+            dtype=torch.float64,
+        )
+        for depth, (inputs, units) in enumerate([(3, 5), (5, 2), (2, 4)])
+    )
+    h, finals = x, []
+    for depth, module in enumerate(chain):
+        for direction, each in enumerate(layer.stack()[depth]):
+            suffix = "l0" + "_reverse" * direction
+            with torch.no_grad():
+                getattr(module, f"weight_ih_{suffix}").copy_(each.weight_ih)
+                getattr(module, f"weight_hh_{suffix}").copy_(each.weight_hh)
+                getattr(module, f"bias_ih_{suffix}").copy_(each.bias)
+                getattr(module, f"bias_hh_{suffix}").zero_()
+        own = slice(depth * directions, (depth + 1) * directions)
+        h, state = module(h, (torch.stack(h0[own]), torch.stack(c0[own])))
+        finals.append(state)
+    expected = [h, *(one for pair in finals for half in pair for one in half)]
+    got, (h_n, c_n) = layer(x, state=(tuple(h0), tuple(c0)))
+    results = [got]
+    for depth in range(3):
+        own = slice(depth * directions, (depth + 1) * directions)
+        results += [*h_n[own], *c_n[own]]
+    for outputs in (expected, results):
+        loss = sum((one**3).sum() for one in outputs)
+        outputs += torch.autograd.grad(loss, [x, *h0, *c0])
+    for place, (one, other) in enumerate(zip(expected, results, strict=True)):
+        assert_close(f"result {place}", one, other)
+
+
+def test_numbers_of_layers_that_disagree_are_refused():
+    assert len(LSTM(3, (5, 2), num_layers=2).layers) == 2
+    with pytest.raises(InputError) as caught:
+        LSTM(3, (5, 2), num_layers=3)
+    assert str(caught.value) == (
+        "`units` (5, 2) is 2 layers, but `num_layers` is 3; leave num_layers=1, or make both the "
+        "same number."
+    )
+
+
+def test_torch_has_no_stack_of_different_units():
+    with pytest.raises(InputError) as caught:
+        LSTM(3, (5, 2)).to_torch()
+    assert str(caught.value) == (
+        "The layers of a torch.nn.LSTM have the same number of units, but these have 5, 2. Convert "
+        "a whole model with `unspool.interop.torch.to_torch`, which makes an nn.LSTM of each layer."
+    )
+    assert LSTM(3, (5, 5)).to_torch().num_layers == 2
 
 
 def test_gradients_of_the_weights_equal_those_of_torch():

@@ -89,7 +89,7 @@ def test_the_repeat_decoder_reads_nothing_but_the_code():
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("loss", ["mse", "binary_crossentropy"])
-def test_two_paddings_give_the_same_codes_losses_and_gradients(decoder, bidirectional, loss):
+def test_codes_losses_and_gradients_do_not_depend_on_padding(decoder, bidirectional, loss):
     lengths = torch.tensor([9, 0, 4, 1, 7])
     values = torch.rand(5, 9, 2, dtype=torch.float64, generator=generator())
     future = torch.rand(5, 3, 2, dtype=torch.float64, generator=generator(1))
@@ -152,7 +152,7 @@ def test_gates_are_the_rows_of_the_weights_in_the_order_i_f_c_o():
         (lambda: LSTMDecoder("flat", 4, 2), "Decoder 'flat' needs `steps`, the maximum number"),
         (
             lambda: LSTMDecoder("reversed_input", 4, 2)(torch.zeros(1, 4), 3),
-            "This decoder reads the input; give `reversed_input`.",
+            "This decoder reads the input; pass `reversed_input`.",
         ),
     ],
 )

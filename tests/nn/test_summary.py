@@ -72,6 +72,18 @@ def test_rows_are_in_the_order_in_which_data_flows():
     ]
 
 
+def test_layers_of_different_units_have_their_own_widths():
+    assert table(fitted(2, latent_dim=3, units=(7, 5), decoder_units=(4,)), 6) == [
+        ("input", "input", "", ("N", 6, 2), 0),
+        ("encoder", "lstm_1", "LSTM 7 tanh", ("N", 6, 7), lstm_count(7, 2)),
+        ("encoder", "lstm_2", "LSTM 5 tanh", ("N", 5), lstm_count(5, 7)),
+        ("encoder", "projection", "Dense 3", ("N", 3), 5 * 3 + 3),
+        ("code", "code", "", ("N", 3), 0),
+        ("reconstruction", "lstm", "LSTM 4 tanh", ("N", 6, 4), lstm_count(4, 0, 3)),
+        ("reconstruction", "head", "Dense 2 linear", ("N", 6, 2), 4 * 2 + 2),
+    ]
+
+
 def test_both_directions_are_one_layer_and_dense_layers_have_their_activation():
     assert table(fitted(**BIDIRECTIONAL), 7) == [
         ("input", "input", "", ("N", 7, 3), 0),

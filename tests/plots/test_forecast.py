@@ -107,7 +107,7 @@ def test_a_single_step_of_several_features_may_be_a_table():
     np.testing.assert_array_equal(display.truth, y[:, 1])
 
 
-def test_a_line_for_every_step_from_light_blue_to_purple_over_a_red_truth():
+def test_every_step_has_a_line_from_light_blue_to_purple_over_a_red_truth():
     by_step = TRUTH * np.linspace(0.2, 1, 5)[:, None]
     display = ForecastByStepDisplay(TRUTH, by_step).plot()
     truth, *steps = display.ax_.get_lines()

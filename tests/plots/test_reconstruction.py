@@ -219,3 +219,80 @@ def test_an_estimator_that_is_not_fitted_is_refused(unfitted):
         "This FakeAutoencoder instance is not fitted yet. Call 'fit' with appropriate arguments "
         "before using this estimator."
     )
+
+
+def widths(panel):
+    """The widths of the bars by the labels of the features."""
+    labels = [tick.get_text() for tick in panel.get_yticklabels()]
+    return dict(zip(labels, [bar.get_width() for bar in panel.patches], strict=True))
+
+
+def test_errors_of_features_are_bars_next_to_each_sequence(autoencoder):
+    seen = []
+
+    def reconstruction_error(X, *, per):
+        seen.append((len(X), per))
+        return np.arange(14.0).reshape(7, 2)
+
+    autoencoder.reconstruction_error = reconstruction_error
+    X = Sequences.from_list(ragged(), feature_names=["volts", "amperes"])
+    display = ReconstructionDisplay.from_estimator(autoencoder, X, slice(None), errors=True)
+    assert seen == [(7, "feature")]
+    assert display.ax_.shape == (7, 3)
+    for row, panel in enumerate(display.ax_[:, -1]):
+        assert widths(panel) == {"volts": 2 * row, "amperes": 2 * row + 1}
+        assert panel.yaxis_inverted()
+    assert [ax.get_xlabel() for ax in display.ax_[-1]] == ["time step", "time step", "error"]
+    for column, panel in enumerate(display.ax_[3]):
+        first = display.ax_[0, column]
+        assert panel.get_xlim() == first.get_xlim()
+        assert panel.get_ylim() == first.get_ylim()
+    assert len(autoencoder.inputs) == 1
+
+
+def test_by_default_errors_of_features_are_mean_squares_and_are_not_drawn():
+    inputs = [np.zeros((3, 2)), np.zeros((0, 2))]
+    outputs = [np.arange(6.0).reshape(3, 2), np.zeros((0, 2))]
+    display = ReconstructionDisplay(inputs, outputs)
+    expected = [[20 / 3, 35 / 3], [np.nan, np.nan]]
+    np.testing.assert_allclose(display.feature_errors, expected)
+    assert display.plot().ax_.shape == (2, 2)
+    drawn = display.plot(errors=True).ax_[:, -1]
+    np.testing.assert_allclose([*widths(drawn[0]).values()], expected[0])
+    assert [*widths(drawn[1]).values()] == [0, 0]
+
+
+def test_only_the_largest_errors_of_many_features_are_drawn():
+    errors = np.array([[5, 1, 9, 2, 8, 7, 3, 6, 4, 0.5]])
+    display = ReconstructionDisplay([np.zeros((3, 10))], [np.ones((3, 10))], feature_errors=errors)
+    panel = display.plot(errors=True).ax_[0, -1]
+    assert widths(panel) == {f"feature {i}": errors[0, i] for i in range(10) if errors[0, i] > 1}
+
+
+def test_given_axes_include_those_of_the_errors():
+    display = ReconstructionDisplay([np.zeros((3, 2))], [np.ones((3, 2))])
+    _, given = plt.subplots(1, 3)
+    assert display.plot(given, errors=True).ax_[0, 2].patches
+    plt.close("all")
+    _, given = plt.subplots(1, 2)
+    with pytest.raises(InputError) as caught:
+        display.plot(given, errors=True)
+    assert str(caught.value) == (
+        "Expected 1 × 3 axes (one row per sequence, one column per feature, and one for the "
+        "errors), got 2."
+    )
+
+
+def test_errors_of_features_that_do_not_fit_are_refused(autoencoder):
+    pair = [np.zeros((3, 2))], [np.ones((3, 2))]
+    assert error_of(ReconstructionDisplay, *pair, feature_errors=[1, 2]) == (
+        "Expected `feature_errors` of shape (1, 2), one for each feature of each sequence, got "
+        "(2,)."
+    )
+    assert error_of(ReconstructionDisplay.from_estimator, autoencoder, ragged(), errors=1) == (
+        "`errors` must be True or False, got 1."
+    )
+    assert error_of(ReconstructionDisplay.from_estimator, autoencoder, ragged(), errors=True) == (
+        "Expected an estimator with the method `reconstruction_error`, but FakeAutoencoder has "
+        "none."
+    )

@@ -68,12 +68,12 @@ def test_what_needs_more_says_what_to_install():
         (
             "import unspool; unspool.LSTMAutoencoder",
             "unspool.LSTMAutoencoder needs torch, which is not installed: pip install "
-            '"unspool[train]" brings all that training needs.',
+            '"unspool[train]" installs everything that training needs.',
         ),
         (
             "from unspool.lstm import lstm",
             "unspool.lstm.lstm needs torch, which is not installed: pip install "
-            '"unspool[train]" brings all that training needs.',
+            '"unspool[train]" installs everything that training needs.',
         ),
     ]:
         done = run(code)
@@ -94,7 +94,7 @@ def test_what_needs_more_says_what_to_install():
         *("anomaly.thresholds", "anomaly.events"),
     ],
 )
-def test_these_load_without_anything_heavy(module):
+def test_these_modules_load_without_torch_numba_or_scikit_learn(module):
     code = f"import sys, unspool.{module}; print([m for m in sys.modules if m in {HEAVY!r}])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

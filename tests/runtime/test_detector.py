@@ -52,7 +52,7 @@ def check_agree(found, light, data):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_runtime_gives_the_scores_of_the_estimator(name, fitted):
+def test_the_runtime_computes_the_scores_of_the_estimator(name, fitted):
     found = fitted(name)
     light = Detector(found.contents())
     for steps in (60, *ODD_LENGTHS):
@@ -70,7 +70,7 @@ def test_sequences_and_frozen_models_too(name):
     check_agree(frozen, Detector(frozen.contents()), waves(20, seed=1))
 
 
-def test_it_reads_all_forms_and_says_what_it_is():
+def test_a_detector_reads_all_forms_of_data():
     frame = pd.DataFrame(X, columns=["a", "b"])
     found = detector(kind="step").fit(frame)
     light = Detector(found.contents())
@@ -137,7 +137,7 @@ def check_stream(found, results, series, start=0):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_stream_gives_the_trailing_scores_of_the_whole_series(name, fitted):
+def test_a_stream_computes_the_trailing_scores_of_the_whole_series(name, fitted):
     found, series = fitted(name), waves(50, seed=1) * 1.2
     check_stream(found, run(found.stream(), series), series)
 

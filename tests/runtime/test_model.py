@@ -57,7 +57,7 @@ def test_an_autoencoder_agrees_with_the_estimator(name, pairs):
     X = ALL[name].X
     close("codes", trained.transform(X), model.encode(X))
     close("reconstruction", trained.reconstruct(X), model.reconstruct(X))
-    for per in ("sequence", "step"):
+    for per in ("sequence", "step", "feature", ("step", "feature")):
         errors = model.reconstruction_error(X, per=per)
         close(f"error per {per}", trained.reconstruction_error(X, per=per), errors, 1e-4)
     close("score", trained.score(X), model.score(X), 1e-5)
@@ -221,7 +221,7 @@ WRONG = {
     ),
     "per": (
         lambda model: model.reconstruction_error(RAGGED, per="steps"),
-        "unknown `per` 'steps': did you mean 'step'? Known are 'sequence', 'step'.",
+        "`per` must be 'sequence', 'step', 'feature' or ('step', 'feature'), got 'steps'.",
     ),
     "merge": (
         lambda model: model.reconstruct(RAGGED, merge=True),

@@ -19,7 +19,7 @@ SIZES = {"one": (5, 1), "wide": (256, 1), "few": (5, 7), "stacked": (32, 100), "
 def test_states_are_those_of_the_reference(size, directions, cell):
     units, batch = SIZES[size]
     rng = np.random.default_rng(0)
-    plan = Layers(3, units, 1, directions == 2, 2, *cell)
+    plan = Layers(3, (units,), directions == 2, 2, *cell)
     work = 4 * units * (units + 4) * batch
     kind = (work > recurrence.ONE_THREAD_WORK) + (work >= recurrence.MANY_THREADS_WORK)
     assert kind == {"one": 0, "wide": 1, "few": 0, "stacked": 1, "large": 2}[size]

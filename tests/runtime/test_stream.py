@@ -79,7 +79,7 @@ def test_a_normalising_model_knows_as_many_steps_as_the_longest_sequence_had(nam
 
 
 @pytest.mark.parametrize("name", STREAMED)
-def test_every_step_gives_what_the_sequence_so_far_gives(name, models):
+def test_code_and_forecast_after_every_step_equal_those_of_the_sequence_so_far(name, models):
     model = models(name)
     stream = model.stream()
     for t, step in enumerate(SERIES, 1):
@@ -105,6 +105,15 @@ def test_the_state_is_that_of_the_layers(models):
         model._network.encoder.code(h[-1:]), model.encode(SERIES[None]), rtol=1e-5, atol=1e-6
     )
     assert not np.allclose(h, c)
+
+
+def test_layers_of_different_units_have_states_of_different_lengths(models):
+    stream = models("forecaster, repeat, narrowing").stream()
+    for step in SERIES:
+        stream.push(step)
+    for half in stream.state:
+        assert [layer.shape for layer in half] == [(6,), (4,)]
+        assert all(layer.all() for layer in half)
 
 
 @pytest.mark.parametrize("name", ["forecaster, repeat", "forecaster, repeat, patches"])

@@ -221,7 +221,7 @@ class NearestWindow(ReconstructingBaseline):
 
     Parameters
     ----------
-    max_windows : int, default 10,000
+    max_windows : int, default 10000
         Maximum number of training windows to keep, at least 1. Time and memory are proportional
         to it.
 

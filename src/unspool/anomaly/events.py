@@ -123,7 +123,7 @@ def find_events(
     for what, values in (("thresholds", thresholds), ("contributions", contributions)):
         if values is not None and len(values) != len(scores):
             raise InputError(
-                f"Expected {what} of {len(scores)} series, got those of {len(values)}."
+                f"Expected {what} of {len(scores)} series, got {what} of {len(values)}."
             )
     events = []
     for i, one in enumerate(scores):

@@ -27,7 +27,7 @@ class Threshold:
         Rate of false alarms that the threshold allows: a share of the steps, above 0 and below 1.
         For `AlarmsThreshold` the number of alarms per period, above 0.
     level : float
-        The threshold; for `MovingThreshold` that of the first step.
+        The threshold; for `MovingThreshold` the threshold at the first step.
     n_scores : int
         Number of scores of normal data to which the threshold was fitted.
     n_effective : float
@@ -203,9 +203,9 @@ class ParetoThreshold(Threshold):
     Notes
     -----
     In addition to the assumption of `QuantileThreshold`, scores above their 90 % quantile have to
-    follow a generalised Pareto distribution. It is fitted by maximum likelihood, and exponential
-    with fewer than 50 exceedances. It does not compensate for few scores: the true rate is about
-    as uncertain as that of the quantile.
+    follow a generalised Pareto distribution. It is fitted by maximum likelihood; with fewer
+    than 50 exceedances it is exponential. It does not compensate for few scores: the true rate is
+    about as uncertain as with a quantile.
 
     Examples
     --------
@@ -348,7 +348,7 @@ class AlarmsThreshold(Threshold):
     gap : int
         Alarms fewer than `gap` steps apart are one cluster.
     steps_per_period : float
-        Number of steps of a period, for example those of a day.
+        Number of steps of a period, for example of a day.
     n_clusters : int
         Number of clusters above the threshold in the scores to which it was fitted.
 

@@ -18,7 +18,9 @@ from unspool.anomaly.baseline_base import (
     mean_and_std,
 )
 
-MIN_STD_RATIO = 0.1  # lower limit of a moving standard deviation, relative to that of training
+MIN_STD_RATIO = (
+    0.1  # lower limit of a moving standard deviation, relative to the one of the training data
+)
 
 
 class GlobalZ(WindowBaseline):

@@ -25,6 +25,7 @@ from unspool.blueprint.rules import (
     one_of,
     seed,
     size,
+    size_of_layers,
     some_of,
     true_or_false,
     whole,
@@ -63,9 +64,9 @@ ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
 LSTM: Mapping[str, Rule] = {
     "latent_dim": size(),
     "horizon": whole(1, none=True),
-    "units": size(none=True),
+    "units": size_of_layers(),
     "patch_size": size(auto=True),
-    "decoder_units": size(none=True),
+    "decoder_units": size_of_layers(),
     "num_layers": size(),
     "bidirectional": true_or_false(),
     "decoder": DECODER,
@@ -182,13 +183,13 @@ ANOMALY_DETECTOR = Definition(
 
 
 def definition(estimator: str) -> Definition:
-    """The parameters of an estimator, by the name of its class."""
+    """Return the parameters of an estimator, by the name of its class."""
     found: Definition = globals()[ESTIMATORS[estimator].definition]
     return found
 
 
 def blueprint(model: str, parameters: Parameters, facts: Facts) -> Blueprint:
-    """What a model is made of.
+    """Return what a model is made of.
 
     Parameters
     ----------
@@ -203,5 +204,5 @@ def blueprint(model: str, parameters: Parameters, facts: Facts) -> Blueprint:
 
 
 def complaints(estimator: str, parameters: Mapping[str, Any]) -> list[Complaint]:
-    """What is wrong with the parameters that a model file's blueprint depends on."""
+    """List what is wrong with the parameters that a model file's blueprint depends on."""
     return definition(estimator).complaints(parameters, structure_only=True)

@@ -32,7 +32,7 @@ def check_scales(scales: Any) -> tuple[int, ...]:
 
 
 def feature_names(width: int, n_kernels: int, scales: tuple[int, ...]) -> npt.NDArray[np.object_]:
-    """Names of the features (D,), in their order.
+    """Return the names of the features (D,), in their order.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@
 module; these names are part of the file format (docs/model-file.md).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
@@ -20,7 +20,7 @@ class Kind(NamedTuple):
 
     code: str  # "context": at each step; "state": as initial state; "steps": cut into steps
     reads: str | None = None  # "reversed_input", "previous" or None
-    flat: bool = False  # the final state gives all steps at once
+    flat: bool = False  # the final state produces all steps at once
 
     @property
     def both_ways(self) -> bool:
@@ -48,6 +48,7 @@ POOLINGS: Mapping[str, tuple[StatisticName, ...]] = {
     "mean_max": ("mean", "max"),
     "all": ("last", "mean", "max", "min", "std"),
 }
+MAX_ARRAYS = 10_000  # arrays of weights in a model; allocating these takes minutes
 VARIANCE_FLOOR = 1e-6  # added to a variance before its root is computed
 
 # The position of patch k is the sine and the cosine of 2π · j · k / PERIOD for j = 1 … WAVES.
@@ -62,8 +63,8 @@ class Layers:
     ----------
     inputs : int
         Number of features that the first layer reads at each step.
-    units : int
-    num_layers : int
+    units : tuple of int
+        Number of units of each layer, in each direction.
     bidirectional : bool
     context : int
         Width of the constant input of the first layer, the code; 0 if there is none.
@@ -71,12 +72,16 @@ class Layers:
     """
 
     inputs: int
-    units: int
-    num_layers: int = 1
+    units: tuple[int, ...]
     bidirectional: bool = False
     context: int = 0
     activation: CellActivationName = "tanh"
     recurrent_activation: GateActivationName = "sigmoid"
+
+    @property
+    def num_layers(self) -> int:
+        """Number of layers."""
+        return len(self.units)
 
     @property
     def directions(self) -> int:
@@ -84,27 +89,37 @@ class Layers:
         return 1 + self.bidirectional
 
     @property
+    def widths(self) -> list[int]:
+        """Width of the states of each layer at one step."""
+        return [units * self.directions for units in self.units]
+
+    @property
     def width(self) -> int:
         """Width of the states of the last layer at one step."""
-        return self.units * self.directions
+        return self.units[-1] * self.directions
+
+    @property
+    def state_sizes(self) -> list[int]:
+        """Length of h (and of c) of each layer and direction."""
+        return [units for units in self.units for _ in range(self.directions)]
 
     @property
     def whole_state(self) -> int:
         """Length of the whole state: h and c of all layers and directions."""
-        return 2 * self.num_layers * self.width
+        return 2 * sum(self.widths)
 
     def weights(self) -> Weights:
         """Yield names and shapes; the first axis has the gates in the order i, f, c, o."""
-        gates = 4 * self.units
-        for depth in range(self.num_layers):
+        for depth, units in enumerate(self.units):
+            gates = 4 * units
             inputs, context = (0, 0) if depth else (self.inputs, self.context)
             for direction in range(self.directions):
                 prefix = f"layers.{depth}.{direction}."
                 if context:
                     yield f"{prefix}weight_context", (gates, context)
                 if depth or inputs:
-                    yield f"{prefix}weight_ih", (gates, self.width if depth else inputs)
-                yield f"{prefix}weight_hh", (gates, self.units)
+                    yield f"{prefix}weight_ih", (gates, self.widths[depth - 1] if depth else inputs)
+                yield f"{prefix}weight_hh", (gates, units)
                 yield f"{prefix}bias", (gates,)
 
 
@@ -188,13 +203,18 @@ class Kernels:
         yield "bias", (self.width,)
 
 
+def units_of_layers(units: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
+    """Return the units of each layer: a sequence as it is, a number for all `num_layers` layers."""
+    return tuple(units) if isinstance(units, Sequence) else (units,) * num_layers
+
+
 def patches_of(steps: int, patch_size: int) -> int:
-    """Number of patches of a number of steps; the last one may be incomplete."""
+    """Return the number of patches of a number of steps; the last one may be incomplete."""
     return -(-steps // patch_size)
 
 
 def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
-    """Sizes of an image of `shape` and after each of `times` poolings."""
+    """Return the sizes of an image of `shape` and after each of `times` poolings."""
     found = [shape]
     for _ in range(times):
         height, width = found[-1]
@@ -203,11 +223,11 @@ def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
 
 
 def linear_weights(prefix: str, inputs: int, outputs: int) -> Weights:
-    """Names and shapes of the weights of a linear layer."""
+    """Yield the names and shapes of the weights of a linear layer."""
     yield f"{prefix}weight", (outputs, inputs)
     yield f"{prefix}bias", (outputs,)
 
 
 def prefixed(prefix: str, weights: Weights) -> Weights:
-    """The `weights` with a prefix to their names."""
+    """Return the `weights` with a prefix to their names."""
     return ((prefix + name, shape) for name, shape in weights)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from unspool import _checks
+from unspool.blueprint.layers import MAX_ARRAYS
 from unspool.errors import InputError
 
-BYTES = 4 * 4  # of a float32 weight, its gradient and two moments of the optimizer
+BYTES = 4 * 4  # bytes of a float32 weight, its gradient and two moments of the optimizer
 UNKNOWN = 1 << 40  # bytes, if the system does not report its memory
-MAX_ARRAYS = 10_000  # of weights; allocating these takes minutes
 
 # Parameters that increase the sizes of weights.
 SIZES = (
@@ -56,9 +56,10 @@ def check_memory(
 
 
 def _size(count: int) -> str:
-    """A number of bytes in words; it may be too large for a float."""
+    """Return a number of bytes as text; the number may be too large for a float."""
     return f"{count // 10**9:,} GB" if count < 10**18 else "1,000,000,000 GB"
 
 
 def _numbers(value: Any) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    """Return the numbers that make weights larger or more: those of a sequence, and its length."""
+    return (*value, len(value)) if isinstance(value, (list, tuple)) else (value,)

@@ -1,5 +1,7 @@
 """From the parameters of an estimator to its blueprint: a function for each model."""
 
+from collections.abc import Sequence
+
 from unspool import _checks
 from unspool._types import (
     ActivationName,
@@ -10,12 +12,14 @@ from unspool._types import (
 )
 from unspool.blueprint.layers import (
     DECODERS,
+    MAX_ARRAYS,
     WAVES,
     Head,
     Kernels,
     Layers,
     patches_of,
     sizes,
+    units_of_layers,
 )
 from unspool.blueprint.parts import (
     Blueprint,
@@ -36,7 +40,7 @@ CELLS = names(CellActivationName)
 GATES = names(GateActivationName)
 ACTIVATIONS = names(ActivationName)
 DECODER_NAMES = names(DecoderName)
-USUAL_KERNELS = 512  # of `n_kernels` "auto"
+USUAL_KERNELS = 512  # number of kernels for `n_kernels` "auto"
 
 # With `patch_size` "auto", sequences of at most LONGEST_BY_STEP steps are read step by step; longer
 # ones are read as at most MOST_PATCHES patches. Files depend on both (docs/model-file.md).
@@ -44,7 +48,7 @@ LONGEST_BY_STEP, MOST_PATCHES = 64, 32
 
 
 def _patch_size(p: Parameters, facts: Facts) -> int:
-    """Steps that the LSTM reads, and its decoder writes, at once."""
+    """Return the number of steps that the LSTM reads, and its decoder writes, at once."""
     if p["patch_size"] != "auto":
         return int(p["patch_size"])
     by_step = p.get("every_step", False) or p["head_units"] is None
@@ -65,8 +69,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         p["latent_dim"],
         Layers(
             patch_size * facts.n_features,
-            p["units"] or p["latent_dim"],
-            p["num_layers"],
+            _units_of_layers(p["units"] or p["latent_dim"], p),
             p["bidirectional"],
             0,
             p["activation"],
@@ -79,6 +82,20 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         patch_size,
         p.get("normalization", "none"),
     )
+
+
+def _units_of_layers(units: int | Sequence[int], p: Parameters) -> tuple[int, ...]:
+    """Return the units of each layer; `check_memory` refuses models of MAX_ARRAYS layers."""
+    return units_of_layers(units, min(p["num_layers"], MAX_ARRAYS))
+
+
+def _decoder_units(p: Parameters) -> int | Sequence[int]:
+    """Return the units of a decoder, by default those of the encoder from last to first."""
+    if p["decoder_units"] is not None:
+        units: int | Sequence[int] = p["decoder_units"]
+        return units
+    units = p["units"] or p["latent_dim"]
+    return units[::-1] if isinstance(units, (list, tuple)) else units
 
 
 def _lstm_decoder(
@@ -97,7 +114,7 @@ def _lstm_decoder(
         head = Head(latent_dim, n_features, units, steps, *activations)
         return DenseDecoder(n_features, latent_dim, head)
     kind, patch_size = DECODERS[name], _patch_size(p, facts)
-    if ahead:  # of a known number of steps
+    if ahead:  # the number of steps to write is known
         patch_size = min(patch_size, steps)
     pieces = max(1, patches_of(steps, patch_size))
     piece = -(-latent_dim // pieces) if kind.code == "steps" else 0
@@ -106,8 +123,7 @@ def _lstm_decoder(
         reads = 2 * WAVES
     lstm = Layers(
         reads,
-        p["decoder_units"] or p["units"] or latent_dim,
-        p["num_layers"],
+        _units_of_layers(_decoder_units(p), p),
         p["bidirectional"] and kind.both_ways and not reverse_target,
         latent_dim if kind.code == "context" else 0,
         p["activation"],
@@ -126,7 +142,7 @@ def _lstm_decoder(
 
 
 def lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:
-    """The blueprint of an `LSTMAutoencoder`."""
+    """Return the blueprint of an `LSTMAutoencoder`."""
     name, forecast = p["decoder"], p["forecast_decoder"] or p["decoder"]
     decoders = {"reconstruction": _lstm_decoder(p, facts, name, reverse_target=p["reverse_target"])}
     if facts.horizon:
@@ -136,7 +152,7 @@ def lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:
 
 
 def lstm_forecaster(p: Parameters, facts: Facts) -> Blueprint:
-    """The blueprint of an `LSTMForecaster`."""
+    """Return the blueprint of an `LSTMForecaster`."""
     decoders = {"forecast": _lstm_decoder(p, facts, p["decoder"], ahead=True)}
     if p["quantiles"]:
         outputs = facts.n_features * len(p["quantiles"])
@@ -150,19 +166,19 @@ def lstm_forecaster(p: Parameters, facts: Facts) -> Blueprint:
 
 
 def dense(p: Parameters, facts: Facts) -> Blueprint:
-    """The blueprint of a `DenseAutoencoder`."""
+    """Return the blueprint of a `DenseAutoencoder`."""
     return _feedforward(p, facts, p["code_activation"], p["activation"])
 
 
 def stacked(p: Parameters, facts: Facts) -> Blueprint:
-    """The blueprint of a `StackedAutoencoder`."""
+    """Return the blueprint of a `StackedAutoencoder`."""
     return _feedforward(p, facts, p["activation"], p["inner_output_activation"])
 
 
 def _feedforward(
     p: Parameters, facts: Facts, code: ActivationName, between: ActivationName
 ) -> Blueprint:
-    """Dense layers to a code with the activation `code`, and back with `between` on the way."""
+    """Return dense layers to a code with the activation `code`, and back through `between`."""
     latent_dim, n_features, steps = p["latent_dim"], facts.n_features, facts.max_length
     units = tuple(p["hidden_units"])
     variational = p["kl_weight"] is not None
@@ -172,7 +188,7 @@ def _feedforward(
 
 
 def conv(p: Parameters, facts: Facts) -> Blueprint:
-    """The blueprint of a `ConvAutoencoder`."""
+    """Return the blueprint of a `ConvAutoencoder`."""
     image = facts.image_shape
     shape = (max(1, facts.max_length), 1) if image is None else (image[0], image[1])
     kernel = (p["kernel_size"], p["kernel_size"] if image else 1)

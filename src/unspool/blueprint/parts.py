@@ -324,7 +324,7 @@ class Blueprint:
 
 
 def projects(encoder: Encoder) -> bool:
-    """Whether a linear layer maps the features of an encoder to its code."""
+    """Return whether a linear layer maps the features of an encoder to its code."""
     kernels = isinstance(encoder, LSTMEncoder) and encoder.kernels is not None
     return encoder.features != encoder.latent_dim or encoder.variational or kernels
 

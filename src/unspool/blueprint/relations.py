@@ -11,12 +11,12 @@ from unspool.blueprint.rules import Parameters, Relation
 
 
 def starts_from_state(name: str) -> bool:
-    """Whether a decoder of this name starts from the encoder's whole state."""
+    """Return whether a decoder of this name starts from the encoder's whole state."""
     return name in DECODERS and DECODERS[name].code == "state"
 
 
 def _decoders(p: Parameters) -> list[str]:
-    """The names of the decoders that a model with these parameters has."""
+    """Return the names of the decoders that a model with these parameters has."""
     if p.get("forecast_decoder") is None or p["horizon"] is None:
         return [p["decoder"]]
     return [p["decoder"], p["forecast_decoder"]]
@@ -46,6 +46,17 @@ def _units_of_dense_decoder(p: Parameters) -> Complaint:
         "`decoder_units` is the width of the decoder's LSTM, which a decoder 'dense' lacks; "
         "set decoder_units=None."
     )
+
+
+def _layers_of_units(p: Parameters) -> Complaint:
+    for name in ("units", "decoder_units"):
+        units = p[name]
+        if isinstance(units, (list, tuple)) and p["num_layers"] not in (1, len(units)):
+            return (
+                f"`{name}` {shown(units)} is {len(units)} layers, but `num_layers` is "
+                f"{shown(p['num_layers'])}; leave num_layers=1, or make both the same number."
+            )
+    return None
 
 
 def _pooling_of_state(p: Parameters) -> Complaint:
@@ -174,10 +185,11 @@ def _period(p: Parameters) -> Complaint:
 
 
 def _of_decoders(*decoders: str) -> tuple[Relation, ...]:
-    """What `decoders`, the parameters that name them, rule out in an LSTM model."""
+    """List what the decoders of an LSTM model rule out; `decoders` are the parameters."""
     return (
         Relation(("head_units", "output_activation", *decoders), _head_without_layers),
         Relation(("decoder_units", *decoders), _units_of_dense_decoder),
+        Relation(("units", "decoder_units", "num_layers"), _layers_of_units),
         Relation(("pooling", *decoders), _pooling_of_state),
     )
 
@@ -209,7 +221,7 @@ DETECTOR = (
 
 
 def check_quantiles(name: str, value: Any) -> list[Complaint]:
-    """Quantiles are numbers between 0 and 1, each larger than the one before."""
+    """Check that quantiles are numbers between 0 and 1, each larger than the one before."""
     if not isinstance(value, (list, tuple)):
         return [f"`{name}` must be a list of numbers, got {shown(value)}."]
     found = [_checks.number(name, q, 0, 1, open_left=True) for q in value]
@@ -219,7 +231,7 @@ def check_quantiles(name: str, value: Any) -> list[Complaint]:
 
 
 def check_loss_weights(name: str, value: Any) -> list[Complaint]:
-    """The weights of two losses, not both zero."""
+    """Check that the weights of the two losses are not both zero."""
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         return [f"`{name}` must be two numbers, got {shown(value)}."]
     found = [_checks.number(name, weight, 0) for weight in value]
@@ -236,7 +248,7 @@ def check_filters(name: str, value: Any) -> list[Complaint]:
 
 
 def check_image_shape(name: str, value: Any) -> list[Complaint]:
-    """Height and width, with the number of channels or without it; or None."""
+    """Check that an image shape is None, or height and width with or without channels."""
     if value is None:
         return []
     if isinstance(value, (list, tuple)) and len(value) not in (2, 3):
@@ -245,7 +257,7 @@ def check_image_shape(name: str, value: Any) -> list[Complaint]:
 
 
 def check_contamination(name: str, value: Any) -> list[Complaint]:
-    """A share above 0 and at most 0.5, or "auto"."""
+    """Check that the value is above 0 and at most 0.5, or "auto"."""
     if _checks.number(name, value, 0, 0.5, auto=True, open_left=True, closed=True) is None:
         return []
     # scikit-learn's estimator checks expect this wording.

@@ -88,6 +88,22 @@ def size(*, none: bool = False, auto: bool = False, least: int = 1) -> Rule:
     return whole(least, most=math.inf, none=none, auto=auto)
 
 
+def size_of_layers() -> Rule:
+    """Accept a size for all layers, a list with the size of each layer, or None."""
+
+    def check(name: str, value: Any) -> list[Complaint]:
+        if isinstance(value, (list, tuple)) and value:
+            return _checks.wholes(name, value, 1)
+        if _checks.whole(name, value, 1, most=math.inf, none=True) is None:
+            return []
+        return [
+            f"`{name}` must be a whole number of at least 1, a list with one for each layer, or "
+            f"None, got {_checks.shown(value)}."
+        ]
+
+    return Rule("int or sequence of int of at least 1, or None", check)
+
+
 def wholes(least: int, *, none: bool = False) -> Rule:
     """Accept a list of whole numbers of at least `least`."""
 
@@ -178,7 +194,7 @@ class Definition:
         return {**self.structure, **self.training}
 
     def complaints(self, given: Parameters, *, structure_only: bool = False) -> list[Complaint]:
-        """What is wrong with the values of parameters, all of it at once.
+        """List everything that is wrong with the values of parameters.
 
         A relation is checked where each of its parameters is valid alone.
         """

@@ -51,9 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _in_flags(text: str) -> str:
-    """Replace the parameters in a message by their flags, where they have one."""
+    """Replace parameters in a message by their flags, if they have flags."""
     text = re.sub(r"`(--[\w-]+)`", r"\1", text)
-    return re.sub(r"`(columns|time|id|label|rows|part)`( \(--id\))?", r"--\1", text)
+    return re.sub(
+        r"`(columns|time|id|label|rows|part)`( \(--[a-z]+(, --[a-z]+)*\))?", r"--\1", text
+    )
 
 
 def _report(message: object) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from unspool.anomaly.detection import Detection
     from unspool.estimators.anomaly_detector import AnomalyDetector
 
-MIN_WIDTH = 100  # of the output, so that no cell is cut off where it is not a terminal
+MIN_WIDTH = 100  # width of the output without a terminal, so that no cell is cut off
 
 
 def simple_methods(seed: Any) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def print_comparison(
     detector : AnomalyDetector
         A fitted detector; the simple methods use its window and parameters.
     kind : str or None
-        The kind of score, or None for that of the detector.
+        The kind of score, or None for the kind of the detector.
     normal, scored : DetectionData
         The normal data, and the data that is scored.
     labels : list of arrays (T_i,), or None

@@ -31,7 +31,8 @@ def demo(
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Number of epochs; by default that of the experiment.")
+        int | None,
+        typer.Option(help="Number of epochs; by default the number in the script of the demo."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     mnist: Annotated[

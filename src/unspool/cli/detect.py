@@ -105,9 +105,9 @@ def detect(
     Rows of a table are time steps, and columns are features (sensors); a time column, an id column
     and labels are recognised and are not features. --normal or --normal-until says which data is
     normal; by default it is the first fifth of each series. The last fifth of the normal data is
-    not used for training: it sets the scales and the threshold. Labels (0 and 1, or words of which
-    an empty one, 0 and normal mean normal) are shown in the picture and used by --compare; they
-    never change a score.
+    not used for training: it sets the scales and the threshold. Labels are 0 and 1, or words;
+    an empty word, 0 and normal mean normal. They are shown in the picture and used by --compare;
+    they never change a score.
 
     An event has a start, a peak and an end (its last step), each as a time or as a step counted
     from 0, the number of its steps, its height, its threshold, and the features with the largest

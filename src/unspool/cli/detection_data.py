@@ -85,7 +85,7 @@ class DetectionData:
     def split(self, at: Sequence[int]) -> tuple["DetectionData", "DetectionData"]:
         """Return the first `at` steps of each series (or sequences), and the rest.
 
-        Series of which a part has no steps are left out of that part.
+        If a series has no steps in one part, it is left out of that part.
         """
         return self._part([slice(one) for one in at]), self._part([slice(one, None) for one in at])
 
@@ -264,7 +264,7 @@ def flags_of(column: Column) -> npt.NDArray[np.bool_]:
     other = (values != 0) & (values != 1)
     if other.any():
         raise InputError(
-            "Labels must be 0 or 1, or words of which an empty one, 0 and normal mean normal, got "
+            "Labels must be 0 or 1, or words (empty, 0 and normal mean normal), got "
             f"{values[other][0]:g}; name another column with --label."
         )
     return np.asarray(values == 1)

@@ -213,8 +213,8 @@ def make_detector(
     if model is not None:
         if given.window is not None:
             raise InputError(
-                "--window is for a model that is trained; the model of --model has a fixed window: "
-                "leave --window out."
+                "--window applies to a model that is trained now, but the model of --model has a "
+                "fixed window: leave --window out."
             )
         detector.set_params(model=FrozenEstimator(model))
     return detector

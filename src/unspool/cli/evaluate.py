@@ -25,9 +25,8 @@ def evaluate(
     label: Annotated[
         str | None,
         typer.Option(
-            help="Name of the label column: 0 and 1, or words of which an empty one, 0 and normal "
-            "mean "
-            "normal. By default recognised by name."
+            help="Name of the label column. Labels are 0 and 1, or words; an empty word, 0 and "
+            "normal mean normal. By default the column is recognised by its name."
         ),
     ] = None,
     labels: Annotated[

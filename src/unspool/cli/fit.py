@@ -170,7 +170,7 @@ def parse_settings(settings: list[str], known: dict[str, Any]) -> dict[str, Any]
     for setting in settings:
         name, sign, text = setting.partition("=")
         if not sign:
-            raise InputError(f"Expected --set name=value, got {setting!r}.")
+            raise InputError(f"Expected --set NAME=VALUE, got {setting!r}.")
         if name not in known:
             raise InputError(f"--set: {_checks.unknown_name('parameter', name, known)}")
         try:

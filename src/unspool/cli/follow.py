@@ -125,13 +125,13 @@ class LineScorer:
         self._feature_names: list[str] | None = given or trained
         self.rows = self.line = 0
         self._delimiter = ","
-        self._names: list[str] | None = None  # of all columns, once the first line is read
+        self._names: list[str] | None = None  # names of all columns, once the first line is read
         self._feature_columns: list[int] = []
         self._time: int | None = None  # index of the time column
         self._header_written = False
 
     def skip(self, first: bytes, line: int) -> None:
-        """Continue after a number of lines, of which `first` is the first that is not empty."""
+        """Continue after a number of lines; `first` is the first line that is not empty."""
         self._begin(_text(first))
         self.line = line
 

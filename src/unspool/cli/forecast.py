@@ -42,6 +42,7 @@ def forecast(
     only the features, in an array of shape (N, K, F), or (N, K, F, 1 + Q) with Q quantiles after
     each feature.
     """
+    from unspool.cli.step_columns import names_of_features
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
     from unspool.errors import InputError
@@ -65,7 +66,7 @@ def forecast(
     count, steps, _ = values.shape
     columns = {name: np.repeat(column, steps) for name, column in index.items()}
     columns["ahead"] = np.tile(np.arange(1, steps + 1), count)
-    names = source.feature_names or [f"feature_{i}" for i in range(source.n_features)]
+    names = names_of_features(source)
     named = {name: values[:, :, i].ravel() for i, name in enumerate(names)}
     quantiles = getattr(trained, "quantiles", ())
     if quantiles:

@@ -30,7 +30,7 @@ def inspect(model: ModelOrDetector) -> None:
     changed = {
         name: value
         for name, value in whole.get_params(deep=False).items()
-        if value != defaults[name] and name not in ("device", "verbose")  # of a run, not of a model
+        if value != defaults[name] and name not in ("device", "verbose")  # of a run
     }
     facts = {"model": type(whole).__name__}
     if whole is not trained:

@@ -63,6 +63,13 @@ def plot(
     start: Annotated[
         int | None, typer.Option(help="Index of the first sequence of a trace, from 0.")
     ] = None,
+    per_feature: Annotated[
+        bool,
+        typer.Option(
+            "--per-feature",
+            help="Next to each reconstruction, draw a bar for the error of each feature.",
+        ),
+    ] = False,
     *,
     reading: ReadingForModel,
 ) -> None:
@@ -82,6 +89,8 @@ def plot(
         raise InputError(f"The picture {picture.value} has no --count; leave it out.")
     if start is not None and picture is not Picture.trace:
         raise InputError(f"The picture {picture.value} has no --start; leave it out.")
+    if per_feature and picture is not Picture.reconstruction:
+        raise InputError(f"The picture {picture.value} has no --per-feature; leave it out.")
     if picture in WITHOUT_DATA and (data is not None or reading != ReadingForModel()):
         raise InputError(
             f"The picture {picture.value} needs no DATA; leave out DATA and its options."
@@ -107,7 +116,7 @@ def plot(
         source = loaded.source
         if picture is Picture.reconstruction:
             display = plots.ReconstructionDisplay.from_estimator(
-                trained, source, n_sequences=count or 5
+                trained, source, n_sequences=count or 5, errors=per_feature
             )
         elif picture is Picture.images:
             display = plots.ImagesDisplay.from_estimator(trained, source, n_images=count or 5)

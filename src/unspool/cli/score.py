@@ -1,6 +1,9 @@
 """`unspool score`: write the reconstruction error of each sequence, or of each step."""
 
+from typing import Annotated
+
 import numpy as np
+import typer
 
 from unspool.cli.options import (
     Data,
@@ -22,6 +25,13 @@ def score(
     model: Model,
     data: Data,
     output: Output = None,
+    per_feature: Annotated[
+        bool,
+        typer.Option(
+            "--per-feature",
+            help="Also write the error of each feature, in a column named after it.",
+        ),
+    ] = False,
     device: Device = "auto",
     *,
     reading: ReadingForModel,
@@ -33,22 +43,42 @@ def score(
     the last steps. Errors are in the model's scaled units, in which a model that always returns the
     mean has an error of about 1.
 
+    With --per-feature, `error` is followed by a column for every feature, of which it is the mean.
+    If another column has the name of a feature, `_error` is added to the name. An .npy file then
+    has only the errors of the features, in an array of shape (rows, F).
+
     Two scores of the whole data are printed to stderr. Both are 1 for perfect reconstructions. R²
     is 0 for a model that always returns the mean of every feature; the skill score is 0 for a model
     that always returns the mean sequence.
     """
-    from unspool.cli.step_columns import step_columns
+    from unspool import _collect
+    from unspool._types import Per
+    from unspool.cli.step_columns import names_of_features, step_columns
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
 
     check_writable(output)
     trained = require(load_model(model, device=device), "reconstruction_error", "score")
+    if per_feature:
+        _collect.check_has_feature_errors(trained._loss, "leave out --per-feature")
     loaded = reading.read(data, trained, tail=True)
-    if isinstance(loaded.source, Windows):
-        by_step = trained.reconstruction_error(loaded.source, per="step", merge=True)
-        index, errors = step_columns(loaded), np.concatenate(by_step)
+    source = loaded.source
+    if isinstance(source, Windows):
+        per: Per = ("step", "feature") if per_feature else "step"
+        errors = np.concatenate(trained.reconstruction_error(source, per=per, merge=True))
+        columns = step_columns(loaded)
     else:
-        index, errors = loaded.index, trained.reconstruction_error(loaded.source)
-    scores = trained._scores(loaded.source)
+        errors = trained.reconstruction_error(source, per="feature" if per_feature else "sequence")
+        columns = dict(loaded.index)
+    scores = trained._scores(source)
     say(f"R² {scores.explained:.4g}, skill score beyond the mean sequence {scores.skill:.4g}")
-    write_table({**index, "error": errors}, output, array=errors)
+    if not per_feature:
+        write_table({**columns, "error": errors}, output, array=errors)
+        return
+    columns["error"] = errors.mean(axis=1)
+    for i, feature in enumerate(names_of_features(source)):
+        name = feature
+        while name in columns:
+            name += "_error"
+        columns[name] = errors[:, i]
+    write_table(columns, output, array=errors)

@@ -1,10 +1,11 @@
-"""Columns that say which time step each row of an output belongs to."""
+"""Columns of outputs: which time step each row belongs to, and the names of features."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from unspool.data.convert import Source
 from unspool.data.file_data import FileData
 from unspool.data.windows import Windows
 
@@ -38,6 +39,11 @@ def step_columns(loaded: FileData) -> dict[str, Column]:
     elif "label" in loaded.index and not isinstance(source, Windows):
         columns["label"] = np.repeat(loaded.index["label"], lengths)
     return columns
+
+
+def names_of_features(source: Source) -> list[str]:
+    """Return the names of the features, or else "feature_0", "feature_1", …."""
+    return list(source.feature_names or (f"feature_{i}" for i in range(source.n_features)))
 
 
 def _of_steps(columns: list[Column], lengths: Column) -> Column:

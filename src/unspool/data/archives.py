@@ -40,7 +40,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 def members(
     archive: zipfile.ZipFile, path: Path, *, harmless: int, instead: str
 ) -> dict[str, zipfile.ZipInfo]:
-    """The members of an archive by their names.
+    """Return the members of an archive by their names.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ def load_array(path: Path, options: WindowOptions, *, rows: bool = False) -> Fil
 
 
 def _entries(file: Npz) -> tuple[Column, Column | None, Column | None]:
-    """Values, lengths and labels of a `.npz` file; a file with other arrays is refused unread."""
+    """Return values, lengths and labels of a `.npz` file; refuse other arrays unread."""
     found: dict[str, list[str]] = {
         "labels": [name for name in LABELS if name in file.names],
         "values": [name for name in VALUES if name in file.names],

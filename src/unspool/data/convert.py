@@ -161,7 +161,7 @@ def _of_other_shape(shape: tuple[int, ...]) -> InputError:
 
 
 def _is_padded(X: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether the entries of a list must be padded to make one array."""
+    """Return whether the entries of a list must be padded to make one array."""
     if any(is_frame(one) for one in X):
         return True
     try:

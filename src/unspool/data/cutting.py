@@ -27,7 +27,7 @@ class WindowOptions:
     short: Short = "error"
 
     def windows(self, series: Sequence[Column], names: Sequence[str] | None = None) -> Windows:
-        """Windows over `series`, arrays of shape (T_i, F)."""
+        """Return windows over `series`, arrays of shape (T_i, F)."""
         return Windows(
             list(series),
             self.size or 0,
@@ -47,9 +47,9 @@ def of_series(
     names: Sequence[str] | None = None,
     notes: Sequence[str] = (),
 ) -> FileData:
-    """Series of shape (T_i, F) with columns for their steps, cut or whole.
+    """Return series of shape (T_i, F) with columns for their steps, cut or whole.
 
-    Without a window every series becomes one sequence, and its label is that of its last step.
+    Without a window every series becomes one sequence, with the label of its last step.
     """
     steps = steps or {}
     notes = list(notes)
@@ -99,7 +99,7 @@ def of_sequences(
 
 
 def _at(columns: list[Column], owner: IntArray, step: IntArray) -> Column:
-    """The value at one step of each of N sequences, from the columns of their series."""
+    """Return the value at one step of each of N sequences, from the columns of their series."""
     ends = np.cumsum([len(one) for one in columns])
     first = ends - [len(one) for one in columns]
     return np.concatenate(columns)[first[owner] + step]

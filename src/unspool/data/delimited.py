@@ -23,6 +23,8 @@ SAMPLE_LINES = 50
 SAMPLE_BYTES = 1 << 20
 BLOCK = 1 << 20  # bytes that Arrow reads at a time; no line may be longer
 LARGEST_BLOCK = (1 << 31) - 1
+# Before version 23 the threaded reader may wait forever after an error (apache/arrow, GH-48741).
+THREADS = int(pa.__version__.partition(".")[0]) >= 23
 BLANK = " "
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?")
 _COMMA_DECIMAL = re.compile(r"[-+]?\d+,\d+")
@@ -66,7 +68,9 @@ def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
     """
     dialect = _dialect(path)
     text = _tabs_for_blanks(path) if dialect.delimiter == BLANK else None
-    read = arrow_csv.ReadOptions(column_names=dialect.names, skip_rows=dialect.skip)
+    read = arrow_csv.ReadOptions(
+        column_names=dialect.names, skip_rows=dialect.skip, use_threads=THREADS
+    )
     parse = arrow_csv.ParseOptions(delimiter="\t" if text else dialect.delimiter)
     convert = arrow_csv.ConvertOptions(decimal_point=dialect.decimal)
     size = len(text) if text else path.stat().st_size
@@ -104,7 +108,7 @@ def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
 
 
 def _tabs_for_blanks(path: Path) -> Any:
-    """The text with runs of blanks replaced by one tab, since Arrow splits at every blank.
+    """Return the text with runs of blanks replaced by one tab, since Arrow splits at every blank.
 
     The buffer is Arrow's. A thread of Arrow that frees one of Python's while the interpreter ends
     would abort the process.
@@ -144,7 +148,7 @@ def _dialect(path: Path) -> Dialect:
 
 
 def _first_lines(path: Path) -> tuple[list[str], int, int]:
-    """The first lines that are not empty, the number of empty ones before, the longest length."""
+    """Return the first non-empty lines, the number of empty lines before, the largest length."""
     raw: list[bytes] = []
     with path.open("rb") as file:
         for line in islice(file, SAMPLE_LINES):
@@ -162,12 +166,12 @@ def _first_lines(path: Path) -> tuple[list[str], int, int]:
     if not filled:
         raise InputError("the file contains only blank lines; write it again.")
     before = next(i for i, line in enumerate(text) if line.strip())
-    filled[0] = filled[0].removeprefix("#")  # of a header that numpy.savetxt wrote
+    filled[0] = filled[0].removeprefix("#")  # numpy.savetxt writes this before a header
     return filled, before, max(map(len, raw))
 
 
 def _split(lines: list[str]) -> tuple[str, list[list[str]]]:
-    """The separator that splits the most lines into the same number of fields, and the fields."""
+    """Return the separator that splits most lines into equally many fields, and the fields."""
     split = {delimiter: _fields(lines, delimiter) for delimiter in ",;\t"}
     split[BLANK] = [line.split() for line in lines]
 
@@ -189,7 +193,7 @@ def _fields(lines: list[str], delimiter: str) -> list[list[str]]:
 
 
 def is_data(row: list[str], decimal: str) -> bool:
-    """Whether a first row contains data (numbers and dates only) instead of names."""
+    """Return whether a first row contains data (numbers and dates only) instead of names."""
     fields = [field.strip() for field in row]
     if len(fields) > 2 and fields == [str(i) for i in range(len(fields))]:
         return False  # pandas writes 0, 1, 2, … above columns without names
@@ -204,7 +208,7 @@ def _has_decimal_commas(rows: list[list[str]]) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Whether the whole text is a number."""
+    """Return whether the whole text is a number."""
     try:
         float(text)
     except ValueError:
@@ -227,7 +231,7 @@ def _not_text(what: str) -> str:
 
 
 def _unequal_rows(source: Any, read: Any, parse: Any) -> InputError | None:
-    """The error for the first row with another number of fields than the header, if any."""
+    """Return the error for the first row with another number of fields than the header, if any."""
     found: list[Any] = []
 
     def keep(row: Any) -> str:
@@ -243,5 +247,5 @@ def _unequal_rows(source: Any, read: Any, parse: Any) -> InputError | None:
     row = found[0]
     return InputError(
         f"expected {row.expected_columns} fields in row {row.number}, got {row.actual_columns}: "
-        f"{row.text[:60]!r}; give every row as many fields as the first, empty ones included."
+        f"{row.text[:60]!r}; write the same number of fields in every row, empty ones included."
     )

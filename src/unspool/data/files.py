@@ -159,7 +159,7 @@ def _window_options(window: int | None, stride: int, tail: bool, short: Short) -
 
 
 def _checked_ending(path: Path) -> str:
-    """The ending in lower case (`.idx` for all names of IDX files), if the file is not empty."""
+    """Return the ending in lower case (`.idx` for all IDX files); raise if the file is empty."""
     if path.is_dir():
         raise InputError("this is a folder; give the path of a file in it.")
     if not path.exists():

@@ -169,7 +169,7 @@ class InputForm:
         return self._check_features(_to_sequences(values, self.image_shape, rows=rows), axes)
 
     def restore(self, values: FloatArray, X: Any = None) -> FloatArray:
-        """Sequences (N, T, F) in the form of `X`, by default in that of the data of `fit`."""
+        """Return sequences (N, T, F) in the form of `X`, or by default of the data of `fit`."""
         if self.image_shape is not None:
             axes = self.axes if X is None else _axes_of(X)
             assert axes is not None
@@ -179,13 +179,13 @@ class InputForm:
         return values[:, 0] if self.reads == "rows" else values[:, :, 0]
 
     def restore_steps(self, values: FloatArray) -> FloatArray:
-        """A value for every step (N, T); for images, for every pixel (N, H, W)."""
+        """Return values for every step (N, T, …); for images, for every pixel (N, H, W, …)."""
         if self.image_shape is None:
             return values
-        return values.reshape(len(values), *self.image_shape[:2])
+        return values.reshape(len(values), *self.image_shape[:2], *values.shape[2:])
 
     def without_future(self, source: Source) -> Source:
-        """Sequences without the last steps, if `fit` cut off such steps to forecast them."""
+        """Return sequences without the last steps, if `fit` cut off such steps to forecast them."""
         return without_future(source, self.cut_off, self.max_length) if self.cut_off else source
 
     def check_lengths(self, lengths: npt.ArrayLike | None) -> None:
@@ -222,7 +222,7 @@ class InputForm:
 
 
 def image_shape_of(given: Sequence[int] | None, axes: Sequence[int] | None) -> Shape | None:
-    """Shape (H, W, C) of images, or None for sequences.
+    """Return the shape (H, W, C) of images, or None for sequences.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ def image_shape_of(given: Sequence[int] | None, axes: Sequence[int] | None) -> S
 
 
 def forms_of_image(image: Shape) -> tuple[Shape, ...]:
-    """The shapes in which an image (H, W, C) may be given."""
+    """Return the shapes in which an image (H, W, C) may be given."""
     height, width, channels = image
     return (image, *([(height, width)] if channels == 1 else []), (prod(image),))
 
@@ -247,7 +247,7 @@ def _is_table(values: Source | FloatArray) -> TypeGuard[FloatArray]:
 
 
 def _axes(values: Source | FloatArray) -> Shape:
-    """Shape of an array without N; () for `Sequences` and `Windows`."""
+    """Return the shape of an array without N; () for `Sequences` and `Windows`."""
     return tuple(values.shape[1:]) if isinstance(values, np.ndarray) else ()
 
 
@@ -261,7 +261,7 @@ def _column_names(X: Any) -> tuple[str, ...] | None:
 
 
 def _to_sequences(values: Source | FloatArray, image: Shape | None, *, rows: bool) -> Source:
-    """Sequences (N, T, F) of `values`: an image is H · W steps, with `rows` a row is one step."""
+    """Return `values` as sequences; an image has H · W steps, and with `rows` a row is one step."""
     if image is not None:
         return _pixels(values, image)
     source = as_sequences(values)
@@ -284,7 +284,7 @@ def _pixels(values: Source | FloatArray, image: Shape) -> Sequences:
 
 
 def _complete_values(source: Source, noun: str) -> FloatArray:
-    """Values (N, T, F) of rows or images, in which NaN at the end is not padding."""
+    """Return values (N, T, F) of rows or images, in which NaN at the end is not padding."""
     assert isinstance(source, Sequences)
     incomplete = np.flatnonzero(source.lengths < source.values.shape[1])
     if len(incomplete):
@@ -296,7 +296,7 @@ def _complete_values(source: Source, noun: str) -> FloatArray:
 
 
 def _hint(axes: Shape, features: int) -> str:
-    """Advice if an array (N, *axes) may have its axes in another order than the model expects."""
+    """Return advice if an array (N, *axes) may have its axes in an unexpected order."""
     if axes == (features,):
         return (
             ". A table (N, T) is N sequences of one feature; give one series (T, F) as [X] "

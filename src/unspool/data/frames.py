@@ -36,14 +36,14 @@ _DATE = re.compile(
 
 
 def is_frame(X: Any) -> bool:
-    """Whether `X` is a frame of pandas, polars, Arrow or another library."""
+    """Return whether `X` is a frame of pandas, polars, Arrow or another library."""
     if isinstance(X, ARRAYS) or hasattr(X, "detach") or hasattr(X, "collect"):
         return False  # arrays, tensors, and lazy frames
     return hasattr(X, "shape") and (hasattr(X, "column_names") or hasattr(X, "columns"))
 
 
 def labels_of(X: Any) -> Labels:
-    """The names of the columns of a frame.
+    """Return the names of the columns of a frame.
 
     Raises
     ------
@@ -64,12 +64,12 @@ def labels_of(X: Any) -> Labels:
 
 
 def names_of(labels: Labels | None) -> tuple[str, ...] | None:
-    """Labels as names of features, if all of them are strings."""
+    """Return the labels as names of features, if all of them are strings."""
     return labels if labels and all(isinstance(label, str) for label in labels) else None
 
 
 def frame_values(X: Any, what: str = "the frame") -> Array:
-    """The numbers of a frame, shape (rows, columns); missing values are NaN.
+    """Return the numbers of a frame, shape (rows, columns); missing values are NaN.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def frame_values(X: Any, what: str = "the frame") -> Array:
 
 
 def series_inside(X: Any) -> list[Array] | None:
-    """The series (T_i, F) of a frame with the index (instance, time) or with series in its cells.
+    """Return the series (T_i, F) of a frame with index (instance, time) or series in its cells.
 
     None for any other frame.
 
@@ -115,7 +115,7 @@ def series_inside(X: Any) -> list[Array] | None:
 
 
 def series_of_cells(cells: Array, labels: Labels | None = None) -> list[Array] | None:
-    """Series (T_i, F) of an array of objects (N, F), if cells are series; else None."""
+    """Return series (T_i, F) of an array of objects (N, F), if cells are series; else None."""
     nested = np.array([[_is_series(cell) for cell in row] for row in cells])
     if not nested.any():
         return None
@@ -269,7 +269,7 @@ def instances_and_steps(index: Any) -> tuple[Array, Array]:
 
 
 def _by_instance(X: Any) -> list[Array]:
-    """Series of a frame with the index (instance, time), in the order of their first rows."""
+    """Return the series of a frame with index (instance, time), by the order of first rows."""
     of, _ = instances_and_steps(X.index)
     rows = frame_values(X) if is_frame(X) else as_reals(X, "the series")[:, None]
     order = np.argsort(of, kind="stable")
@@ -298,12 +298,12 @@ def _time_named(labels: Labels | None) -> Any:
 
 
 def _is_named(label: Any, names: Sequence[str]) -> bool:
-    """Whether a word of `label` is one of `names`: "Time (s)" is a time."""
+    """Return whether a word of `label` is one of `names`: "Time (s)" is a time."""
     return not set(re.findall("[a-z]+", str(label).lower())).isdisjoint(names)
 
 
 def _is_index_of_time(index: Any) -> bool:
-    """Whether a pandas index contains times, or has a name such as "time"."""
+    """Return whether a pandas index contains times, or has a name such as "time"."""
     if not hasattr(index, "inferred_type"):
         return False
     named = _is_named(index.name, INDEX_NAMES)

@@ -65,11 +65,11 @@ class Futures:
         return len(self.source)
 
     def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
-        """Number of steps of the sequences at `indices`, without their futures."""
+        """Return the number of steps of the sequences at `indices`, without their futures."""
         return self.source.lengths_of(indices) - self.cut
 
     def take_with_future(self, indices: npt.ArrayLike) -> tuple[FloatArray, IntArray, FloatArray]:
-        """A batch: values (B, T, F), lengths (B,) and futures (B, K, F)."""
+        """Return a batch: values (B, T, F), lengths (B,) and futures (B, K, F)."""
         values, lengths = self.source.take(indices)
         if self.future is not None:
             return values, lengths, self.future[np.asarray(indices)]
@@ -79,7 +79,7 @@ class Futures:
         return values[:, : lengths.max(initial=0)], lengths, future
 
     def take(self, indices: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
-        """A batch without the futures."""
+        """Return a batch without the futures."""
         return self.take_with_future(indices)[:2]
 
     def chunks(self) -> Iterator[FloatArray]:
@@ -87,12 +87,12 @@ class Futures:
         return self.source.chunks()
 
     def mean_sequence(self) -> FloatArray:
-        """Mean sequence without its future, (T, F), float64."""
+        """Return the mean sequence without its future, (T, F), float64."""
         return self.source.mean_sequence()[: self.max_length]
 
 
 def without_future(source: Source, horizon: int, longest: int) -> Source:
-    """Sequences without their futures, for a model that was trained on sequences cut in this way.
+    """Return sequences without futures, for a model that was trained on such sequences.
 
     If a sequence has more than `longest` steps, all sequences are assumed to end with a future, as
     in training, and their last `horizon` steps are cut off. Otherwise they are returned unchanged:
@@ -119,17 +119,17 @@ def without_future(source: Source, horizon: int, longest: int) -> Source:
 
 
 def check_longer_than(source: Source, horizon: int) -> None:
-    """Refuse sequences of which no step would be left without the last `horizon` steps."""
+    """Refuse sequences that have no step before their last `horizon` steps."""
     if source.min_length <= horizon:
         raise InputError(
-            f"Expected sequences of more than {horizon} steps, of which the last {horizon} are "
+            f"Expected sequences of more than {horizon} steps, because the last {horizon} are "
             f"forecast, but the shortest has {source.min_length}; leave it out, lower `horizon`, "
             "or give the future as `y`."
         )
 
 
 def as_future(y: Any, names: Sequence[str] | None) -> FloatArray:
-    """The numbers of the futures `y` of sequences, with the axes of `y`.
+    """Return the numbers of the futures `y` of sequences, with the axes of `y`.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ from unspool.errors import InputError
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
-MAX_DIMENSIONS = 32  # of an array before NumPy 2
+MAX_DIMENSIONS = 32  # largest number of axes before NumPy 2
 HARMLESS = 1 << 26  # bytes that any gzip file may unpack to, however small it is
 CHUNK = 1 << 20
 
@@ -127,7 +127,7 @@ def _array(stream: IO[bytes] | gzip.GzipFile, length: int, packed: bool) -> npt.
 
 
 def _header(stream: IO[bytes] | gzip.GzipFile) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """The dtype and the shape in the header."""
+    """Return the dtype and the shape in the header."""
     magic = stream.read(4)
     if magic[:2] != b"\0\0":
         raise InputError(

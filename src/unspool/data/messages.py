@@ -26,6 +26,6 @@ def errors_naming(path: Path) -> Iterator[None]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in one line, the first few if there are many."""
+    """Return names in one line, and only the first ones if there are many."""
     rest = len(names) - LISTED
     return ", ".join(names[:LISTED]) + (f" and {rest:,} more" if rest > 0 else "")

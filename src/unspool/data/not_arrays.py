@@ -21,7 +21,7 @@ _BY_ATTRIBUTE = {
 
 
 def is_array_like(X: Any) -> bool:
-    """Whether NumPy converts `X` to an array of its values, not to an array that holds `X`."""
+    """Return whether NumPy converts `X` to an array of values, not of objects."""
     if hasattr(X, "batch_sizes") or isinstance(X, (str, bytes, bytearray, Mapping)):
         return False
     if isinstance(X, (list, tuple, range, deque)):

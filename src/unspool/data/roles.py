@@ -108,7 +108,7 @@ def find_roles(
 
 
 def as_times(column: Any) -> npt.NDArray[np.datetime64] | None:
-    """A column of timestamps, dates, or text that can be read as dates, as datetime64; or None."""
+    """Return a column of timestamps, dates or date texts as datetime64, or None."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
@@ -136,7 +136,7 @@ def _parsed(text: Any, form: str) -> Any:
 
 
 def is_numeric(kind: Any) -> bool:
-    """Whether an Arrow type holds whole or real numbers."""
+    """Return whether an Arrow type holds whole or real numbers."""
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
@@ -185,7 +185,7 @@ def _check_duplicates(counts: dict[str, int]) -> None:
 
 
 def _time_column(table: Any, free: list[str]) -> str | None:
-    """The first column of dates, or else the first column of numbers with a usual name."""
+    """Return the first column of dates, or else the first column of numbers with a usual name."""
     for name in free:
         if as_times(table[name]) is not None:
             return name

@@ -153,14 +153,14 @@ class Moments:
     rounding: Array
 
     def scale_of(self, spread: Array) -> Array:
-        """Scales (F,) of features with this spread; a spread of 0 means a constant feature."""
+        """Return the scales (F,) of features with this spread; 0 means a constant feature."""
         size = np.maximum(abs(self.low), abs(self.high))
         constant = np.where(size > FLOAT.tiny, CONSTANT_SCALE * size, 1)
         return np.maximum(np.where(spread > 0, spread, constant), FLOAT.tiny)
 
 
 def moments(chunks: Iterable[Array], n_features: int) -> Moments:
-    """Moments of each feature over chunks (steps, F) of any real dtype.
+    """Return moments of each feature over chunks (steps, F) of any real dtype.
 
     Sums are of differences from the first step, in units of about the largest value. A small
     spread around a large mean therefore keeps its digits, and squares of very large or small
@@ -231,7 +231,7 @@ def jitters(chunks: Callable[[], Iterable[Array]], found: Moments) -> npt.NDArra
 
 
 def _rounding(dtype: np.dtype[Any]) -> float:
-    """Largest spread that rounding to `dtype` may cause in a constant of 1."""
+    """Return the largest spread that rounding to `dtype` may cause in a constant of 1."""
     if dtype.kind == "f" and dtype.itemsize < FLOAT.dtype.itemsize:
         return ROUNDING_ONCE * float(np.finfo(dtype).eps)
     return float(ROUNDING)

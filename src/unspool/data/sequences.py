@@ -207,7 +207,7 @@ class Sequences:
         return Sequences(self.values[key], self.lengths[key], self.feature_names)
 
     def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
-        """Number of real steps of the sequences at `indices`.
+        """Return the number of real steps of the sequences at `indices`.
 
         Parameters
         ----------
@@ -307,12 +307,12 @@ def check_still_finite(values: npt.NDArray[Any], source: Any) -> None:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with a noun in singular or plural: "1 step", "2 steps"."""
+    """Return a number with a noun in singular or plural: "1 step", "2 steps"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def real_steps(values: FloatArray) -> IntArray:
-    """Number of steps of (..., T, F) up to the last that is not all NaN, shape (...)."""
+    """Return the number of steps of (..., T, F) up to the last that is not all NaN, shape (...)."""
     steps = values.shape[-2]
     if not np.isnan(values[..., -1:, :]).all(axis=-1).any():
         return np.full(values.shape[:-2], steps, np.int64)
@@ -321,7 +321,7 @@ def real_steps(values: FloatArray) -> IntArray:
 
 
 def _features_first(arrays: Sequence[FloatArray]) -> str:
-    """A hint for the message, if arrays look like (features, steps)."""
+    """Return a hint for the message, if arrays look like (features, steps)."""
     first, others = {len(array) for array in arrays}, {array.shape[1:] for array in arrays}
     if len(first) == 1 and len(others) > 1 and all(array.ndim == 2 for array in arrays):
         return "; where features come first, as (F, T), give [x.T for x in X]"
@@ -338,7 +338,7 @@ def check_feature_names(names: Sequence[str] | None, features: int) -> tuple[str
 
 
 def row_key(key: Any) -> Any:
-    """The part of an index that selects rows; scikit-learn indexes with `(rows, ...)`."""
+    """Return the part of an index that selects rows; scikit-learn indexes with `(rows, ...)`."""
     if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
         key = key[0]
     if isinstance(key, (int, np.integer, slice)):
@@ -374,7 +374,7 @@ def _zero_padding(values: FloatArray, lengths: IntArray) -> FloatArray:
 
 
 def _bad_rows(values: FloatArray) -> Iterator[tuple[int, FloatArray]]:
-    """Number and values of every sequence that contains NaN or infinity."""
+    """Yield the number and values of every sequence that contains NaN or infinity."""
     size = max(1, CHUNK_VALUES // max(1, values[0].size)) if len(values) else 1
     for start in range(0, len(values), size):
         finite = np.isfinite(values[start : start + size]).all(axis=(1, 2))

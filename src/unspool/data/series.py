@@ -48,7 +48,7 @@ def as_series(series: Any) -> tuple[list[Array], tuple[str, ...] | None]:
 
 
 def _cells(series: Any) -> list[Any] | None:
-    """The cells of a pandas, polars or Arrow column, if they contain series."""
+    """Return the cells of a pandas, polars or Arrow column, if they contain series."""
     levels = getattr(getattr(series, "index", None), "nlevels", 1)
     if isinstance(series, ARRAYS) or is_frame(series) or levels > 1 or not is_array_like(series):
         return None
@@ -57,7 +57,7 @@ def _cells(series: Any) -> list[Any] | None:
 
 
 def _inside(series: Any) -> tuple[list[Array] | None, Labels | None]:
-    """The series in a frame or an array of objects, if its index or cells say that it has any."""
+    """Return the series in a frame or array of objects, if its index or cells contain any."""
     if is_frame(series) or getattr(getattr(series, "index", None), "nlevels", 1) > 1:
         labels = labels_of(series) if is_frame(series) else None
         return series_inside(series), labels
@@ -125,7 +125,7 @@ def _two_axes(array: Array, what: str) -> Array:
 
 
 def holds_series(series: Any) -> bool:
-    """Whether `series` contains several series; a list of numbers is one series."""
+    """Return whether `series` contains several series; a list of numbers is one series."""
     if isinstance(series, np.ndarray):
         return (
             series.dtype == object and series.ndim == 1 and len(series) > 0 and _is_long(series[0])
@@ -137,7 +137,7 @@ def holds_series(series: Any) -> bool:
 
 
 def _is_long(one: Any) -> bool:
-    """Whether an entry is not a single number."""
+    """Return whether an entry is not a single number."""
     number = one is None or np.isscalar(one) or type(one).__name__ == "NAType"
     return not number and getattr(one, "ndim", 1) > 0
 

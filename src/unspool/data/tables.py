@@ -188,7 +188,7 @@ def sequences_from_table(
 
 
 def _of_instances(frame: Any, columns: Sequence[str] | None) -> Sequences:
-    """Sequences of a frame with the index (instance, time)."""
+    """Return sequences of a frame with the index (instance, time)."""
     if not is_frame(frame):  # a pandas Series
         frame = frame.to_frame()
     lacking = [name for name in columns or () if name not in frame.columns]
@@ -237,7 +237,7 @@ def _row_sequences(
 
 
 def _features(table: Any, names: Sequence[str], *, ends_empty: bool = False) -> FloatArray:
-    """The columns as one array (rows, F); with `ends_empty`, rows may end in empty cells."""
+    """Return the columns as one array (rows, F); with `ends_empty`, rows may end in empty cells."""
     kinds = {table.schema.field(name).type for name in names}
     dtype = np.float32 if kinds == {pa.float32()} else np.float64
     values = np.empty((table.num_rows, len(names)), dtype)
@@ -286,12 +286,12 @@ def _numbers(column: Any, name: str) -> FloatArray:
 
 
 def _short(text: str) -> str:
-    """The text of a cell for a message, cut if it is long."""
+    """Return the text of a cell for a message, cut if it is long."""
     return repr(text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…")
 
 
 def _series(table: Any, id: str | None) -> tuple[list[Any] | None, list[slice | IntArray]]:
-    """Ids in the order in which they first appear, and the rows of each, as slices if possible."""
+    """Return ids by first appearance, and the rows of each, as slices if possible."""
     if id is None:
         return None, [slice(0, table.num_rows)]
     column = table[id]
@@ -346,7 +346,7 @@ def _ways_out(roles: Roles, guess: bool) -> str:
 
 
 def _plain(column: Any) -> Column:
-    """A column as a NumPy array of numbers, dates or strings."""
+    """Return a column as a NumPy array of numbers, dates or strings."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     values = column.to_numpy()

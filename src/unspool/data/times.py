@@ -16,7 +16,7 @@ Column = npt.NDArray[Any]
 Rows = slice | IntArray
 
 # A clock may be set back MAX_SETBACKS times, in a long series at MAX_SETBACK_SHARE of its rows. At
-# most MAX_LATE_SHARE of the rows may have a time before that of an earlier row.
+# most MAX_LATE_SHARE of the rows may be earlier than a row above them.
 MAX_SETBACKS = 10
 MAX_SETBACK_SHARE = 0.01
 MAX_LATE_SHARE = 0.1
@@ -64,7 +64,7 @@ def in_order(
 
 
 def goes_back(times: Column, parts: list[Rows], name: str) -> str | None:
-    """Say where time is before that of the row above; None if that is nowhere."""
+    """Describe where a time is earlier than the time of the row above; None if it never is."""
     found = []
     for part in parts:
         one = times[part]
@@ -86,10 +86,10 @@ def _all_in_order(times: Column, parts: list[Rows]) -> bool:
 
 
 def _is_in_order(times: Column) -> bool:
-    """Whether rows are in the order of time, except that a clock was rarely set back.
+    """Return whether rows are in the order of time, except that a clock was rarely set back.
 
-    False if time starts again at the first value (another series begins), goes back often, or is
-    before that of an earlier row in many rows (rows of several series, or unsorted rows).
+    It is False if time starts again at the first value (another series begins), if it often goes
+    back, or if many rows are earlier than a row above them (several series, or unsorted rows).
     """
     if times.dtype.kind == "M":
         times = times.astype("datetime64[us]").astype(np.int64)
@@ -104,7 +104,7 @@ def _is_in_order(times: Column) -> bool:
 
 
 def _without_clock_changes(times: IntArray) -> IntArray:
-    """Times in microseconds, with an hour added after every change of clocks by an hour.
+    """Return times in microseconds, with an hour added after every change of clocks by an hour.
 
     Without this, most rows of a short file could be in the hour that occurs twice.
     """

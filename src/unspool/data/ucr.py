@@ -47,7 +47,7 @@ def load_tsv(path: Path, options: WindowOptions) -> FileData:
         if not steps:
             raise InputError(
                 f"line {number}: expected a label and steps, separated by tabs, got {line[:40]!r}; "
-                "give a table with other separators the ending .csv or .txt."
+                "if the table has other separators, rename it to end in .csv or .txt."
             )
         if sequences and len(steps) != len(sequences[0]):
             raise InputError(
@@ -92,7 +92,7 @@ def load_ts(path: Path, options: WindowOptions) -> FileData:
 
 
 def _lines(path: Path, comment: str | None = None) -> Iterator[tuple[int, str]]:
-    """Numbers and text of lines that are not empty; comments may contain any bytes."""
+    """Yield the numbers and text of lines that are not empty; comments may contain any bytes."""
     with path.open("rb") as file:
         for number, raw in enumerate(file, 1):
             raw = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
@@ -170,9 +170,9 @@ def _directive(header: Header, key: str, words: list[str], number: int) -> None:
 
 
 def _sequence(channels: Sequence[str], header: Header, number: int) -> FloatArray:
-    """The channels of one line as an array of shape (T_i, F)."""
+    """Return the channels of one line as an array of shape (T_i, F)."""
     if header.dimensions is None:
-        header.dimensions = len(channels)  # if not declared, those of the first line
+        header.dimensions = len(channels)  # if not declared, the number in the first line
     if len(channels) != header.dimensions:
         raise InputError(
             f"line {number}: expected {header.dimensions} channels, got {len(channels)}; separate "
@@ -205,7 +205,7 @@ def _label(text: str, header: Header, number: int) -> str:
 
 
 def _numbers(fields: Sequence[str], number: int, channel: int | None = None) -> FloatArray:
-    """Fields as numbers; '?' and an empty field are NaN."""
+    """Return the fields as numbers; '?' and an empty field are NaN."""
     texts = ["nan" if text.strip() in ("?", "") else text for text in fields]
     try:
         return np.array(texts, np.float64)
@@ -214,14 +214,16 @@ def _numbers(fields: Sequence[str], number: int, channel: int | None = None) -> 
         where, way_out = f"channel {channel}, step {step}", "correct it"
         if channel is None:
             where = f"step {step}"
-            way_out = "correct it, or give a table with a header the ending .csv or .txt"
+            way_out = (
+                "correct it; if the file is a table with a header, rename it to end in .csv or .txt"
+            )
         raise InputError(
             f"line {number}: expected a number at {where}, got {fields[step].strip()!r}; {way_out}."
         ) from None
 
 
 def _real_steps(values: FloatArray, number: int) -> int:
-    """Number of steps of (F, T_i) without padding; raises if one of them is not finite."""
+    """Return the number of steps of (F, T_i) without padding; raise if one is not finite."""
     real = np.asarray(~np.isnan(values).all(axis=0))
     if not real.any():
         raise InputError(f"line {number}: the sequence has no value; drop the line.")
@@ -237,7 +239,7 @@ def _real_steps(values: FloatArray, number: int) -> int:
 
 
 def _labels(texts: Sequence[str]) -> Column:
-    """Labels as whole numbers if all of them can be, else as strings."""
+    """Return the labels as whole numbers if all of them can be, else as strings."""
     if all(is_number(text) and float(text).is_integer() for text in texts):
         return np.array([int(float(text)) for text in texts], np.int64)
     return np.array(texts, np.str_)

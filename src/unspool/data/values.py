@@ -52,7 +52,7 @@ def as_floats(values: Any, what: str) -> FloatArray:
     array = as_reals(values, what)
     if array.dtype in (np.float32, np.float64):
         return array
-    with np.errstate(over="ignore"):  # of longdouble; callers refuse infinity
+    with np.errstate(over="ignore"):  # longdouble may overflow; callers refuse infinity
         return array.astype(np.float64)
 
 
@@ -91,7 +91,7 @@ def _array(values: Any, what: str) -> Array:
 
 
 def _is_plain(values: Any) -> bool:
-    """Whether a list contains only numbers and lists of numbers, which NumPy converts itself."""
+    """Return whether a list contains only numbers and lists of numbers."""
     kinds = set(map(type, values))
     return kinds <= _PLAIN or (kinds <= {list, tuple} and all(map(_is_plain, values)))
 

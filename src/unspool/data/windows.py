@@ -1,4 +1,4 @@
-"""`Windows`: sliding windows over long series, of which only one batch at a time is in memory."""
+"""`Windows`: sliding windows over long series; only one batch at a time is in memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -184,7 +184,7 @@ class Windows:
         return owner, start
 
     def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
-        """Number of steps of the windows at `indices`.
+        """Return the number of steps of the windows at `indices`.
 
         Parameters
         ----------
@@ -309,7 +309,7 @@ class Windows:
         return np.flatnonzero(ends <= cut), np.flatnonzero(start >= cut)
 
     def _reach(self) -> tuple[IntArray, IntArray]:
-        """First step of the first window of every series, and the step after the last window."""
+        """Return the first step, and the step after the last, of the windows of every series."""
         steps = np.array([len(one) for one in self.series])
         if len(self) == self._ends[-1]:
             return np.zeros_like(steps), steps - self._left_out
@@ -320,7 +320,7 @@ class Windows:
         return np.minimum(first, end), end
 
     def _numbers(self, indices: npt.NDArray[Any]) -> IntArray:
-        """Numbers of the windows at `indices` (or in a mask), counted over all possible windows."""
+        """Return the numbers of the windows at `indices` (or in a mask) among all windows."""
         n = len(self)
         if indices.dtype == bool:
             if len(indices) != n:

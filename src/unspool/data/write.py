@@ -116,7 +116,7 @@ def _write_csv(arrays: dict[str, npt.NDArray[Any]], file: IO[bytes]) -> None:
 
 
 def _write_npy(array: npt.NDArray[Any], file: IO[bytes]) -> None:
-    """Like `numpy.save`, which raises an error without a reason if the disk is full."""
+    """Write like `numpy.save`, but raise an error that names the reason if the disk is full."""
     array = np.asarray(array, order="C")
     header = np.lib.format.header_data_from_array_1_0(array)
     np.lib.format.write_array_header_1_0(file, header)
@@ -124,7 +124,7 @@ def _write_npy(array: npt.NDArray[Any], file: IO[bytes]) -> None:
 
 
 def _shortest_dates(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Dates in the coarsest unit that is exact, since Arrow writes all digits of a unit."""
+    """Return dates in the coarsest unit that is exact, since Arrow writes all digits of a unit."""
     if values.dtype.kind == "M":
         for unit in ("s", "ms", "us"):
             coarse = values.astype(f"datetime64[{unit}]")

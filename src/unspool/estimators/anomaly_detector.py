@@ -73,8 +73,8 @@ class AnomalyDetector(Detects):
           an anomaly that lasts for many steps, but rises up to w - 1 steps before the anomaly
           begins and falls up to w - 1 steps after it ends.
         - "step": the error of the step alone, averaged over the windows that cover it, for
-          false-alarm rates and exact places. Its scores depend little on one another, so thresholds
-          keep their rate; it ranks anomalies worse.
+          false-alarm rates and exact positions. Its scores are only weakly correlated, so
+          thresholds keep their rate; it ranks anomalies worse.
         - "trailing": the score of the window that ends at the step, with more weight on the latest
           errors, for online use. It does not depend on later steps, and `stream` returns the same
           scores step by step.
@@ -89,7 +89,7 @@ class AnomalyDetector(Detects):
         in `period` steps.
     period : float, optional
         Number of steps in a period, for the threshold "alarms": 1440 allows `rate` alarms per day
-        of data by the minute.
+        if there is one step per minute.
     memory : int or "auto", default "auto"
         Number of latest scores that the threshold "moving" uses. "auto" is the number that contains
         one independent score above the threshold, by the autocorrelation of held-out scores, from
@@ -122,7 +122,7 @@ class AnomalyDetector(Detects):
         Number of steps of a window, w.
     scales_ : dict
         Mean error of each feature on held-out data for each kind of score, (F,), in the scaled
-        units of the model; for "trailing" that of windows of 1 to w steps, (w, F).
+        units of the model; for "trailing" the mean errors of windows of 1 to w steps, (w, F).
     thresholds_ : dict
         Threshold of each kind of score, by its name. ``n_effective`` of a threshold is the number
         of independent scores that it was learned from.
@@ -208,7 +208,7 @@ class AnomalyDetector(Detects):
         self.verbose = verbose
 
     def _complaints(self) -> list[_checks.Complaint]:
-        """What is wrong with the parameters, all of it at once."""
+        """List everything that is wrong with the parameters."""
         complaints = definition("AnomalyDetector").complaints(self.get_params(deep=False))
         inner = unfrozen(self.model)
         is_model = isinstance(inner, Model)
@@ -274,7 +274,7 @@ class AnomalyDetector(Detects):
         ready = inner is not self.model
         if ready:
             known = getattr(inner, "feature_names_in_", ())
-            if len(known) == given.n_features:  # the names of a table (N, T) are those of steps
+            if len(known) == given.n_features:  # the names of a table (N, T) name steps
                 check_same_names(given.names, known)
         without = {"trailing"} if self._of_sequences else set()
         if inner is not None and not isinstance(inner, BaseAutoencoder):
@@ -316,7 +316,7 @@ class AnomalyDetector(Detects):
         self.offset_ = self._offset(X, normal[self.kind])
 
     def _offset(self, X: Any, normal: list[FloatArray]) -> float:
-        """The fixed threshold of `predict`, from the data of `fit` or from held-out scores."""
+        """Return the fixed threshold of `predict`, from the data of `fit` or held-out scores."""
         if not isinstance(self.contamination, str):
             scores = self.score_samples(X)
             each = scores if isinstance(scores, list) else [scores]
@@ -326,12 +326,12 @@ class AnomalyDetector(Detects):
         return float(np.percentile(-np.concatenate(normal), 100 * self.rate))
 
     def _normal(self, kind: str, found: list[SeriesErrors], scale: FloatArray) -> list[FloatArray]:
-        """Scores of held-out data from their errors; a list of one array for sequences."""
+        """Return the scores of held-out data from their errors, as a list of arrays."""
         scores = [scoring.step_scores(kind, one, scale) for one in found]
         return [highest_scores(scores)] if self._of_sequences else scores
 
     def _calibrated(self, normal: list[FloatArray]) -> Threshold:
-        """The threshold for a kind of score, learned from its scores of held-out data."""
+        """Return the threshold for a kind of score, learned from its scores of held-out data."""
         return fit_without_warning(
             self.threshold,
             normal,

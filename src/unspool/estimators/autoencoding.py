@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from unspool import _collect
-from unspool._losses import step_errors
 from unspool._types import Per
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
@@ -138,7 +137,7 @@ class BaseAutoencoder(
         lengths: npt.ArrayLike | None,
         decode: Decode,
     ) -> FloatArray:
-        """Sequences that `decode` returns for codes, a number of steps, and lengths."""
+        """Return sequences that `decode` returns for codes, a number of steps, and lengths."""
         decoder = self.module_.decoder()
         if decoder.needs_input:
             name = self._parameters["decoder"]
@@ -222,11 +221,11 @@ class BaseAutoencoder(
     def reconstruction_error(
         self, X: Any, *, per: Per = "sequence", merge: bool = False
     ) -> FloatArray | list[FloatArray]:
-        """Error of the reconstruction of each sequence, by the loss of the model.
+        """Return the error of the reconstruction of each sequence, step or feature.
 
-        Errors are means over features in the scaled units of the model, in which each feature has
-        the same weight: with ``scaling="standard"`` and ``loss="mse"``, reconstructing the mean has
-        an error of about 1.
+        Errors are values of the loss of the model in its scaled units, in which each feature has
+        the same weight: with ``scaling="standard"`` and ``loss="mse"``, reconstructing
+        the mean has an error of about 1.
 
         Parameters
         ----------
@@ -234,43 +233,56 @@ class BaseAutoencoder(
             Sequences in any form that `fit` accepts. If `fit` cut the last K steps off (`horizon`
             without ``y``) and the longest sequence has more than ``max_length_`` steps, they are
             cut off here too.
-        per : {"sequence", "step"}, default "sequence"
-            Whether to return one error for each sequence or for each step.
+        per : {"sequence", "step", "feature"} or ("step", "feature"), default "sequence"
+            Whether to return one error for each sequence (a mean over its steps and features), each
+            step (a mean over features), each feature (a mean over steps), or each feature of each
+            step.
         merge : bool, default False
-            For `Windows` with ``per="step"``: whether to average overlapping windows into errors of
-            the steps of the series.
+            For `Windows` with ``per="step"`` or ``per=("step", "feature")``: whether to average
+            overlapping windows into errors of the steps of the series.
 
         Returns
         -------
-        ndarray of shape (N,) or (N, T), or list of ndarray of shape (T_i,)
-            Errors, NaN after the end of each sequence and for a sequence without steps; (N, H, W)
-            for the pixels of images. With `merge`, one array for each series, NaN at steps that no
-            window covers.
+        ndarray of shape (N,), (N, T), (N, F) or (N, T, F), or list of ndarray
+            Errors, NaN after the end of each sequence and for a sequence without steps. The pixels
+            of images are steps, (N, H, W) or (N, H, W, F), and their channels features. A model of
+            rows has one step, and the columns are features. With `merge`, one array (T_i,) or
+            (T_i, F) for each series, NaN at steps that no window covers.
 
         Raises
         ------
         InputError
             If `X` cannot be read, has other features than the `X` of `fit`, or is longer than the
-            decoder allows; or with `merge`, if `X` is not `Windows`.
+            decoder allows; with `merge`, if `X` is not `Windows`; or for errors by feature, if the
+            loss is "categorical_crossentropy", which has one value for all features of a step.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from unspool import DenseAutoencoder
+        >>> X = np.random.default_rng(0).normal(size=(30, 8, 3))
+        >>> model = DenseAutoencoder(2, epochs=1, verbose=0, random_state=0).fit(X)
+        >>> by_feature = model.reconstruction_error(X, per="feature")
+        >>> by_feature.shape
+        (30, 3)
+        >>> bool(np.allclose(by_feature.mean(axis=1), model.reconstruction_error(X)))
+        True
         """
         _collect.check_per(per)
         source = self._read(X, decodes=True, ends_with_future=True)
-        loss = self._loss
-        pieces = (
-            (indices, step_errors(output, x, loss))
-            for indices, x, output in self._reconstructions(source)
+        errors: FloatArray | list[FloatArray] = _collect.errors(
+            source, self._reconstructions(source), self._loss, self._form, per, merge=merge
         )
-        errors = _collect.errors(source, pieces, per, merge=merge)
-        return self._form.restore_steps(errors) if per == "step" and not merge else errors
+        return errors
 
     def score(self, X: Any, y: Any = None) -> float:
-        """R² of the reconstruction: the share of the variance of `X` that it explains.
+        """Return R² of the reconstruction: the share of the variance of `X` that it explains.
 
         R² is 1 - (sum of squared errors) / (sum of squared differences from the mean), over all
         real steps and features of all sequences, in scaled units, in which each feature has the
-        same weight. The mean is that of each feature over all steps of all sequences of `X`. 1 is a
-        perfect reconstruction, 0 that of a model that always returns the mean; below 0 is worse
-        than that.
+        same weight. The mean is the mean of each feature over all steps of all sequences of `X`.
+        1 means a perfect reconstruction; a model that always returns the mean has 0, and a worse
+        model has a negative R².
 
         If the sequences are alike, their mean sequence explains most of the variance, and R² is
         near 1 for a model that has learned nothing else; `skill_score` compares with the mean
@@ -294,13 +306,15 @@ class BaseAutoencoder(
         InputError
             If `X` cannot be read, or has other features than the `X` of `fit`.
 
-        Notes ----- scikit-learn's `r2_score` uses the mean of each column of a table. It equals
-        `skill_score` if all columns have the same variance.
+        Notes
+        -----
+        scikit-learn's `r2_score` uses the mean of each column of a table. It equals `skill_score`
+        if all columns have the same variance.
         """
         return self._scores(X, y).explained
 
     def skill_score(self, X: Any, y: Any = None) -> float:
-        """Skill of the reconstruction compared with the mean sequence of `X`.
+        """Return the skill of the reconstruction compared with the mean sequence of `X`.
 
         It is 1 - (sum of squared errors) / (sum of squared differences from the mean sequence), as
         in `score`, but with the mean of each step and feature over all sequences of `X` (for

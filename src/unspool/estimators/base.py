@@ -77,7 +77,7 @@ class Model(Savable):
             return build(plan, generator, getattr(self, "backend", "auto"))
 
     def _complaints(self) -> list[_checks.Complaint]:
-        """What is wrong with the parameters, all of it at once."""
+        """List everything that is wrong with the parameters."""
         return [
             *definition(self._name).complaints(self.get_params(deep=False)),
             device_complaint(self.device),
@@ -89,7 +89,7 @@ class Model(Savable):
         return loss_name(self._parameters["loss"])
 
     def _horizon(self) -> int | None:
-        """Steps to forecast by the parameters: 0 means none, None means the steps of `y`."""
+        """Return the number of steps to forecast: 0 for none, None for the steps of `y`."""
         return 0
 
     def fit(
@@ -228,7 +228,7 @@ class Model(Savable):
         return validated
 
     def _validation_size(self, batches: Batches, held_out: int) -> int:
-        """Number of sequences to validate on: `validation_steps` batches, or an epoch's share."""
+        """Return the number of held-out sequences to validate on in every epoch."""
         batch_size = int(self.batch_size)
         if self.validation_steps is not None:
             return min(held_out, int(self.validation_steps) * batch_size)
@@ -261,7 +261,7 @@ class Model(Savable):
             )
 
     def _with_future(self, source: Source, y: Any) -> tuple[Source | Futures, int]:
-        """The sequences with the steps that follow them, and the number of these steps."""
+        """Return the sequences with the steps that follow them, and the number of these steps."""
         horizon, self._y_ndim = self._horizon(), None
         if horizon == 0:
             return source, 0
@@ -347,11 +347,11 @@ class Model(Savable):
         return limits
 
     def _without_future(self, source: Source) -> Source:
-        """Sequences without the last steps, if `fit` cut off such steps to forecast them."""
+        """Return sequences without the last steps, if `fit` cut off such steps to forecast them."""
         return self._form.without_future(source)
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether a fit has ended, neither interrupted nor diverged."""
+        """Return whether a fit has ended, neither interrupted nor diverged."""
         return hasattr(self, "history_")
 
     def __sklearn_tags__(self) -> Tags:

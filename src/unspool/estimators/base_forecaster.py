@@ -63,7 +63,7 @@ class BaseForecaster(
         -------
         ndarray of shape (N, K, F, Q)
             Forecasts in the units of the data, in the order of `quantiles`; none is below the one
-            before. The shape does not depend on that of `y` in `fit`.
+            before. The shape does not depend on the shape of `y` in `fit`.
 
         Raises
         ------
@@ -166,7 +166,7 @@ class BaseForecaster(
     def _continued(
         self, batch: Batch, steps: int, draw: Callable[[Tensor], Tensor] | None
     ) -> Tensor:
-        """The next `steps` (B, steps, F) after the sequences of a batch."""
+        """Return the next `steps` (B, steps, F) after the sequences of a batch."""
         x, lengths, _ = batch
         starts = x.new_full((len(x),), x.shape[1]).long() if lengths is None else lengths
         table = functional.pad(x, (0, 0, 0, steps + self.horizon_))
@@ -181,7 +181,7 @@ class BaseForecaster(
         return _rows(table, starts, steps)
 
     def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
-        """R² of the forecast, as scikit-learn's `r2_score` computes it over the K · F values.
+        """Return R² of the forecast, computed over the K · F values like scikit-learn's `r2_score`.
 
         Parameters
         ----------
@@ -224,6 +224,6 @@ class BaseForecaster(
 
 
 def _rows(table: Tensor, first: Tensor, count: int) -> Tensor:
-    """Steps (B, count, F) of a table (B, T, F), from `first` (B,) on."""
+    """Return steps (B, count, F) of a table (B, T, F), from `first` (B,) on."""
     places = first[:, None] + torch.arange(count, device=table.device)
     return table.gather(1, places[:, :, None].expand(-1, -1, table.shape[2]))

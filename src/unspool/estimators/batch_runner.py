@@ -21,7 +21,7 @@ from unspool.training.batches import Batch, Batches, sample
 # Limits of a batch without gradients: they bound the memory, and hardly affect the speed.
 INFERENCE_STEPS = 1 << 16
 INFERENCE_VALUES = 1 << 22
-INITIAL_SAMPLE = 2048  # training sequences that initial weights are computed from
+INITIAL_SAMPLE = 2048  # number of training sequences from which initial weights are computed
 SINGLE_THREAD_BATCH = 16  # largest batch that PyTorch runs in one thread anyway
 
 
@@ -53,7 +53,7 @@ class BatchRunner:
         return self.module.encoder.latent_dim
 
     def batch_size(self, steps: int, width: int = 0) -> int:
-        """Sequences of `steps` steps in a batch, where each step becomes up to `width` numbers."""
+        """Return the batch size for sequences of `steps` steps of up to `width` numbers each."""
         values = max(1, steps) * max(self.n_features, width)
         return max(1, min(INFERENCE_STEPS // max(1, steps), INFERENCE_VALUES // values))
 
@@ -73,13 +73,13 @@ class BatchRunner:
             yield order[start : start + size], batch, self.output(len(batch.x), compute, batch)
 
     def output(self, batch: int, compute: Callable[..., Tensor], *inputs: Any) -> FloatArray:
-        """What `compute` returns for the `inputs` of `batch` sequences, without gradients."""
+        """Run `compute` on the `inputs` of `batch` sequences, without gradients."""
         with torch_settings.inference(), self.threads(batch, training=False):
             output: FloatArray = compute(*inputs).cpu().numpy()
         return output
 
     def codes(self, source: Source) -> npt.NDArray[np.float32]:
-        """Codes of sequences, (N, L)."""
+        """Return the codes of sequences, (N, L)."""
         codes = np.empty((len(source), self.code_length), np.float32)
         encoder = self.module.encoder
         for indices, _, code in self.outputs(source, lambda one: encoder(one.x, one.lengths)):
@@ -97,7 +97,7 @@ class BatchRunner:
     def initial_sample(
         self, source: Source | Futures, training: IntArray, rng: np.random.Generator
     ) -> Iterator[Iterable[tuple[Tensor, Tensor | None]]]:
-        """Batches of some training sequences, from which an encoder computes initial weights.
+        """Provide batches of training sequences from which an encoder computes initial weights.
 
         Neighbouring sequences are alike, so every batch is spread over the data.
         """
@@ -111,5 +111,5 @@ class BatchRunner:
 
 
 def runner(model: Any) -> BatchRunner:
-    """The runner of a model whose module has been made."""
+    """Return the runner of a model whose module has been made."""
     return BatchRunner(model.module_, model.scaler_, model._n_features)

@@ -41,7 +41,7 @@ class EncoderWithHead(nn.Module):
         self.encoder, self.head = encoder, head
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Logits (B, C) of sequences (B, T, F); steps at or after `lengths` (B,) do not count."""
+        """Return logits (B, C) of sequences (B, T, F); steps from `lengths` (B,) on are ignored."""
         logits: Tensor = self.head(self.encoder(x, lengths).contiguous())
         return logits
 
@@ -53,7 +53,7 @@ class CrossEntropy:
     logits: Callable[[Batch], Tensor]
 
     def __call__(self, batch: Batch) -> dict[str, Term]:
-        """Terms "loss" and "accuracy"."""
+        """Return the terms "loss" and "accuracy"."""
         assert batch.y is not None
         logits = self.logits(batch)
         right = (logits.argmax(1) == batch.y).sum()
@@ -67,7 +67,7 @@ class SavableClassifier(Savable):
     """A classifier that can be saved and loaded, with the encoder of its model alone."""
 
     def _contents(self, part: str) -> Contents:
-        """The contents of the encoder's model, with the head and the labels."""
+        """Return the contents of the encoder's model, with the head and the labels."""
         inner = encoder_contents(self.autoencoder_)
         if part == "encoder":
             return inner
@@ -90,7 +90,7 @@ class SavableClassifier(Savable):
         return Contents(self._name, self._parameters, fitted, tensors, inner.versions)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: only the head of the module, because `autoencoder_` has the encoder."""
+        """Pickle only the head of the module, because `autoencoder_` contains the encoder."""
         state = super().__getstate__()
         if "module_" in state:
             state["module_"] = state["module_"].head
@@ -106,8 +106,8 @@ class SavableClassifier(Savable):
     def _from_contents(cls, contents: Contents, device: str) -> Self:
         """Restore a fitted classifier from checked contents.
 
-        The parameter `autoencoder` is restored unfitted, so `fit` would train it again. The trained
-        encoder is that of ``autoencoder_``.
+        The parameter `autoencoder` is restored unfitted, so `fit` would train it again.
+        ``autoencoder_`` has the trained encoder.
         """
         parameters, fitted = contents.parameters, contents.fitted
         given = parameters["autoencoder"]
@@ -135,7 +135,7 @@ class SavableClassifier(Savable):
 
 
 def encoder_alone(model: Model, device: str | torch.device) -> Model:
-    """A copy of a fitted model without its decoders, on `device`."""
+    """Return a copy of a fitted model without its decoders, on `device`."""
     kept = {id(model.module_.decoders): nn.ModuleDict(), id(model.module_.skip): None}
     alone = copy.deepcopy(model, kept)
     alone.set_params(device=device)

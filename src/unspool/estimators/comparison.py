@@ -40,7 +40,9 @@ def warn_if_no_better_than_mean(
         "reconstruction": torch.from_numpy(scaler.apply(mean_sequence)),
         "forecast": torch.from_numpy(scaler.apply(mean[None])),
     }
-    trained = history.get("layers", [history])[0]  # of a stack, that of the outermost pair
+    trained = history.get("layers", [history])[
+        0
+    ]  # a stack has several histories; the first is of the outermost pair
     for name in [one for one in estimator.module_.decoders if one in means]:
 
         def of_mean(some: Batches, name: str = name) -> float:
@@ -70,7 +72,7 @@ def warn_if_no_better_than_mean(
 
 
 def _loss_of(mean: torch.Tensor, name: str, batches: Batches, loss: str) -> float:
-    """The loss of predicting `mean` (T, F) for the targets of a decoder; 0 without targets."""
+    """Return the loss of predicting `mean` (T, F) for a decoder's targets; 0 without targets."""
     total, count = 0.0, 0
     for x, lengths, y in batches:
         target, steps = (x, lengths) if name == "reconstruction" else (y, None)
@@ -91,7 +93,7 @@ def advice(
     held_out: int | None,
     given: bool = False,
 ) -> str:
-    """What may help a model that is no better than the mean sequence.
+    """Return what may help a model that is no better than the mean sequence.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ from unspool.estimators.batch_runner import runner
 from unspool.nn import Autoencoder
 from unspool.nn.conv_encoder import ConvEncoder
 
-MAX_SIDE = 16  # of a kernel or a pool, unless the images are larger
+MAX_SIDE = 16  # largest size of a kernel or a pool, unless the images are larger
 
 
 class ConvAutoencoder(BaseAutoencoder):
@@ -167,7 +167,7 @@ class ConvAutoencoder(BaseAutoencoder):
     Notes
     -----
     Codes of the same image or sequence, alone and in a batch, agree to about 1e-6 of the largest
-    value; the other autoencoders give the same bits.
+    value; the other autoencoders return the same bits.
 
     The classic convolutional autoencoder of MNIST digits has ``latent_dim=None``,
     ``loss="binary_crossentropy"`` and ``scaling="none"``.
@@ -250,7 +250,7 @@ class ConvAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     def feature_maps(self, X: Any, layer: int = 0) -> npt.NDArray[np.float32]:
-        """Output of a convolution of the encoder, before pooling.
+        """Return the output of a convolution of the encoder, before pooling.
 
         Parameters
         ----------
@@ -308,6 +308,6 @@ class ConvAutoencoder(BaseAutoencoder):
             if getattr(self, name) > limit:
                 raise InputError(
                     f"`{name}` must be at most {limit} for images or sequences of up to {side} "
-                    f"pixels or steps a side, got {_checks.shown(getattr(self, name))}."
+                    f"pixels or steps per side, got {_checks.shown(getattr(self, name))}."
                 )
         return super()._build(generator)

@@ -44,7 +44,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     codes_: npt.NDArray[np.float32] | None
     _scaler: Scaler | None
     _of_sequences: bool
-    _parameters: dict[str, Any]  # those of the fit; `set_params` may have changed them since
+    _parameters: dict[str, Any]  # the parameters at `fit`; `set_params` may have changed them since
 
     def _warn_if_weak(self, kind: str) -> None:
         """Warn the caller of `fit` or `detect` if a threshold cannot keep the requested rate."""
@@ -53,7 +53,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             warnings.warn(weak, ThresholdWarning, stacklevel=4)
 
     def anomaly_scores(self, X: Any, kind: ScoreKind | None = None) -> Scores:
-        """Anomaly score of each step, or of each sequence; a higher score is more anomalous.
+        """Return the anomaly score of each step or sequence; a higher score is more anomalous.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return scores
 
     def contributions(self, X: Any, kind: ScoreKind | None = None) -> Scores:
-        """Contribution of each feature to the score of each step.
+        """Return the contribution of each feature to the score of each step.
 
         Parameters
         ----------
@@ -111,7 +111,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return found
 
     def score_samples(self, X: Any) -> Scores:
-        """Normality of each step, or of each sequence: `anomaly_scores` with the opposite sign.
+        """Return the normality of each step or sequence: `anomaly_scores` with the opposite sign.
 
         Parameters
         ----------
@@ -218,7 +218,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     def stream(self) -> "DetectorStream":
         """Return a stream that scores a series step by step, in NumPy.
 
-        Scores and thresholds are those of the kind "trailing".
+        The stream computes scores and thresholds of the kind "trailing".
 
         Returns
         -------
@@ -288,7 +288,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return detector_file.restored(cls, contents, device)
 
     def _scorer(self) -> DetectionPipeline:
-        """The scorer of this detector."""
+        """Return the scorer of this detector."""
         return DetectionPipeline(
             source_of(Trained(self.model_, self._scaler, self.codes_)),
             self.window_,
@@ -318,7 +318,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
 
     def _note_features(self, X: Any, given: DetectorInput) -> None:
         """Set ``n_features_in_``, and ``feature_names_in_`` if names are known."""
-        self.__dict__.pop("feature_names_in_", None)  # those of an earlier fit
+        self.__dict__.pop("feature_names_in_", None)  # remove the attributes of an earlier fit
         if given.sequences is None and not given.several:
             self._check_columns(X, given, reset=True)
             return
@@ -339,7 +339,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return None if names is None else tuple(names)
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether a fit has ended."""
+        """Return whether a fit has ended."""
         return hasattr(self, "scales_")
 
     def __sklearn_tags__(self) -> Tags:

@@ -19,7 +19,7 @@ T = TypeVar("T", bound=BaseEstimator)
 
 
 def parameters_of(detector: Any) -> dict[str, Any]:
-    """The parameters of a detector as a model file contains them."""
+    """Return the parameters of a detector as a model file contains them."""
     given = detector.get_params(deep=False)
     plain = {name: _checks.plain(value) for name, value in given.items()}
     model = unfrozen(detector.model)
@@ -34,7 +34,7 @@ def parameters_of(detector: Any) -> dict[str, Any]:
 
 
 def contents_of(detector: Any) -> Contents:
-    """A fitted detector and its model as plain data."""
+    """Return a fitted detector and its model as plain data."""
     if not isinstance(detector.model_, Model):
         raise InputError(
             f"A detector with the model {type(detector.model_).__name__} cannot be saved, because "
@@ -58,7 +58,7 @@ def contents_of(detector: Any) -> Contents:
 
 
 def restored(cls: type[T], contents: Contents, device: str) -> T:
-    """The fitted detector in `contents`."""
+    """Return the fitted detector in `contents`."""
     learned, tensors = contents.detector, contents.tensors
     assert learned is not None
     inner = class_of(contents.model, MODELS)._from_contents(contents, device)

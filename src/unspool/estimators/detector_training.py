@@ -68,18 +68,18 @@ def split(
 
 
 def _cut(length: int, share: float, what: str) -> int:
-    """Index at which the last `share` of `length` steps, series or sequences begins."""
+    """Return the index at which the last `share` of `length` steps, series or sequences begins."""
     held_out = max(1, round(length * share))
     if held_out >= length:
         raise InputError(
-            f"Expected more {what}, got n_samples={length}, of which `calibration_split` {share:g} "
+            f"Expected more {what}, got n_samples={length}; `calibration_split` {share:g} "
             "leaves none to train on; give more normal data."
         )
     return length - held_out
 
 
 def window_of(training: DetectorInput, window: int | str) -> int:
-    """Number of steps of a window, w; for sequences, of the longest sequence."""
+    """Return the number of steps of a window, w; for sequences, of the longest sequence."""
     if training.sequences is not None:
         return training.sequences.max_length
     longest = max(len(one) for one in training.series)
@@ -132,7 +132,7 @@ def train(detector: Any, training: DetectorInput, window: int) -> Trained:
 
 
 def default_model(detector: Any, training: DetectorInput, window: int) -> LSTMAutoencoder:
-    """The model that is trained if `model` is None.
+    """Return the model that is trained if `model` is None.
 
     Windows of a series are numerous and similar: 750 updates are enough. For sequences the number
     of updates is the default of the autoencoder.
@@ -153,7 +153,7 @@ def default_model(detector: Any, training: DetectorInput, window: int) -> LSTMAu
 
 
 def codes_of(model: Any, training: DetectorInput, window: int) -> npt.NDArray[np.float32] | None:
-    """Codes (M, L) of training windows, at even distances."""
+    """Return codes (M, L) of training windows, at even distances."""
     if not isinstance(model, BaseAutoencoder):
         return None
     source = _windows(training, window)
@@ -162,7 +162,7 @@ def codes_of(model: Any, training: DetectorInput, window: int) -> npt.NDArray[np
 
 
 def source_of(trained: Trained) -> WindowErrors | StepErrors:
-    """The source of the errors of series."""
+    """Return the source of the errors of series."""
     model, scaler = trained.model, trained.scaler
     if scaler is not None:
         return baseline_errors(model, scaler)
@@ -184,7 +184,7 @@ def source_of(trained: Trained) -> WindowErrors | StepErrors:
 
 
 def _windows(given: DetectorInput, size: int) -> Source:
-    """Windows over the series, or the sequences themselves."""
+    """Return windows over the series, or the sequences themselves."""
     if given.sequences is not None:
         return given.sequences
     long_enough = [one for one in given.series if len(one) >= size]

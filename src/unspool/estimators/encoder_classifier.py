@@ -210,7 +210,7 @@ class EncoderClassifier(
         self.verbose = verbose
 
     def _complaints(self) -> list[_checks.Complaint]:
-        """What is wrong with the parameters, all of it at once."""
+        """List everything that is wrong with the parameters."""
         complaints = [
             *definition(self._name).complaints(self.get_params(deep=False)),
             device_complaint(self.device),
@@ -341,7 +341,7 @@ class EncoderClassifier(
         return Sequences(runner(self.autoencoder_).codes(source)[:, None])
 
     def _trained(self, X: Any, seed: int, validation_data: Any, groups: Any) -> Model:
-        """The given model if it is fitted, otherwise a clone of it, fitted on `X`."""
+        """Return the given model if it is fitted, otherwise a clone of it, fitted on `X`."""
         inner = unfrozen(self.autoencoder)
         if inner is None:
             inner = LSTMAutoencoder(device=self.device, verbose=self.verbose)
@@ -401,7 +401,7 @@ class EncoderClassifier(
 
     @torch_settings.inference()
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
-        """Probabilities of the classes of each sequence.
+        """Return the probabilities of the classes of each sequence.
 
         Parameters
         ----------
@@ -423,7 +423,7 @@ class EncoderClassifier(
 
     @torch_settings.inference()
     def predict(self, X: Any) -> Labels:
-        """Most likely class of each sequence.
+        """Return the most likely class of each sequence.
 
         Parameters
         ----------
@@ -445,7 +445,7 @@ class EncoderClassifier(
         return labels
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy: the share of the labels `y` that `predict` returns.
+        """Return the accuracy: the share of the labels `y` that `predict` returns.
 
         Parameters
         ----------
@@ -476,7 +476,7 @@ class EncoderClassifier(
         return float(np.average(predicted == labels, weights=sample_weight))
 
     def _logits(self, X: Any) -> Tensor:
-        """Logits (N, C)."""
+        """Return logits (N, C)."""
         check_is_fitted(self)
         inner, module = self.autoencoder_, self.module_
         source = sequences_of(inner, X)
@@ -499,7 +499,7 @@ class EncoderClassifier(
         return names
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether a fit has ended, neither interrupted nor diverged."""
+        """Return whether a fit has ended, neither interrupted nor diverged."""
         return hasattr(self, "history_")
 
     def __sklearn_tags__(self) -> Tags:

@@ -107,7 +107,7 @@ def split_by_class(
     rng: np.random.Generator,
     groups: IntArray | None = None,
 ) -> tuple[IntArray, IntArray]:
-    """Indices to train on and to validate on, with about the same share of each class held out.
+    """Split indices into training and validation, with about the same share of each class.
 
     At least one sequence of each class is trained on, so if no class has two sequences, none is
     held out. With `groups`, whole groups are held out. Windows, and rows that are windows of one

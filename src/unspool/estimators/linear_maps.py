@@ -15,9 +15,9 @@ from unspool.nn.skip import NormalEquations, Skip
 from unspool.training.batches import Batches
 from unspool.training.objective import futures
 
-MAX_SEQUENCES = 8192  # that the maps are solved for, spread over the data
+MAX_SEQUENCES = 8192  # number of sequences that the maps are fitted to, spread over the data
 BATCH = 64
-MAX_VALUES = 1 << 24  # of the equations of several features in memory
+MAX_VALUES = 1 << 24  # number of values in the equations of the features solved at the same time
 
 
 def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:

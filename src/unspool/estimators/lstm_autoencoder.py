@@ -44,9 +44,10 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     ----------
     latent_dim : int, default 32
         Length of the code, L.
-    units : int, optional
-        Units of each LSTM layer and direction, H. None means `latent_dim`. See `pooling` for how
-        the code is made from the states.
+    units : int or sequence of int, optional
+        Units of each LSTM layer and direction, H. A sequence has the units of each layer of the
+        encoder, for example (64, 32) for two layers that narrow. None means `latent_dim`. See
+        `pooling` for how the code is made from the states of the last layer.
     pooling : {"auto", "last", "mean", "max", "mean_max", "all"}, default "auto"
         Statistics over the real steps of the states of the last encoder layer, from which the code
         is made: the final state; the mean; the maximum; mean and maximum; or final state, mean,
@@ -68,11 +69,14 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         `head_units` is None; otherwise it is the smallest p that gives at most 32 patches. The last
         patch is padded with zeros (in scaled units), which the loss ignores. A patch of the
         forecast is never longer than `horizon`.
-    decoder_units : int, optional
-        Units of each LSTM layer of the decoder. None means `units`. A decoder "dense" has no LSTM
-        and needs None.
+    decoder_units : int or sequence of int, optional
+        Units of each LSTM layer of the decoder; a sequence has the units of each layer. None means
+        `units`, a sequence from its last number to its first: (32, 64) for units=(64, 32). A
+        decoder "dense" has no LSTM and needs None.
     num_layers : int, default 1
-        Number of LSTM layers in the encoder, and in each decoder.
+        Number of LSTM layers in the encoder, and in each decoder. If `units` or `decoder_units` is
+        a sequence, its length is the number of layers there, which may differ between encoder and
+        decoder; `num_layers` must then be 1 or that number.
     bidirectional : bool, default True
         Whether the encoder reads sequences in both directions. The decoder then runs in both
         directions too, unless it reads its previous output or emits all steps at once.
@@ -279,11 +283,11 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self,
         latent_dim: int = 32,
         *,
-        units: int | None = None,
+        units: int | Sequence[int] | None = None,
         pooling: Auto | PoolingName = "auto",
         n_kernels: int | Auto = "auto",
         patch_size: int | Auto = "auto",
-        decoder_units: int | None = None,
+        decoder_units: int | Sequence[int] | None = None,
         num_layers: int = 1,
         bidirectional: bool = True,
         decoder: DecoderName = "repeat",

@@ -55,9 +55,10 @@ class LSTMForecaster(BaseForecaster):
     horizon : int, optional
         Number of time steps to forecast, K. None means the number of steps in ``y``, or 1 without
         ``y``.
-    units : int, optional
-        Units of each LSTM layer and direction, H. None means `latent_dim`. See `pooling` for how
-        the code is made from the states.
+    units : int or sequence of int, optional
+        Units of each LSTM layer and direction, H. A sequence has the units of each layer of the
+        encoder, for example (64, 32) for two layers that narrow. None means `latent_dim`. See
+        `pooling` for how the code is made from the states of the last layer.
     pooling : {"last", "mean", "max", "mean_max", "all"}, default "last"
         Statistics over the real steps of the states of the last encoder layer, from which the code
         is made: the final state; the mean; the maximum; mean and maximum; or final state, mean,
@@ -70,11 +71,14 @@ class LSTMForecaster(BaseForecaster):
         the smallest p that gives at most 32 patches. Patches begin at the first step, so the last
         one is complete if the size of the windows is a multiple of p. A patch of the forecast is
         never longer than `horizon`.
-    decoder_units : int, optional
-        Units of each LSTM layer of the decoder. None means `units`. A decoder "dense" has no LSTM
-        and needs None.
+    decoder_units : int or sequence of int, optional
+        Units of each LSTM layer of the decoder; a sequence has the units of each layer. None means
+        `units`, a sequence from its last number to its first: (32, 64) for units=(64, 32). A
+        decoder "dense" has no LSTM and needs None.
     num_layers : int, default 1
-        Number of LSTM layers in the encoder, and in each decoder.
+        Number of LSTM layers in the encoder, and in each decoder. If `units` or `decoder_units` is
+        a sequence, its length is the number of layers there, which may differ between encoder and
+        decoder; `num_layers` must then be 1 or that number.
     bidirectional : bool, default False
         Whether the encoder reads sequences in both directions. The decoder then runs in both
         directions too, unless it reads its previous output or emits all steps at once.
@@ -271,10 +275,10 @@ class LSTMForecaster(BaseForecaster):
         latent_dim: int = 32,
         *,
         horizon: int | None = None,
-        units: int | None = None,
+        units: int | Sequence[int] | None = None,
         pooling: PoolingName = "last",
         patch_size: int | Auto = 1,
-        decoder_units: int | None = None,
+        decoder_units: int | Sequence[int] | None = None,
         num_layers: int = 1,
         bidirectional: bool = False,
         decoder: DecoderName = "dense",

@@ -32,7 +32,7 @@ class ParameterRow(NamedTuple):
 
 
 def parameter_rows(estimator: type) -> list[ParameterRow]:
-    """The parameters of an estimator's class, in the order of its docstring.
+    """Return the parameters of an estimator's class, in the order of its docstring.
 
     Examples
     --------

@@ -29,7 +29,7 @@ class LSTMModel(Model):
         return super()._build(generator)
 
     def features(self, X: Any, *, scales: Sequence[int] = (1,)) -> npt.NDArray[np.float32]:
-        """Features of sequences for a classifier or a regression, in addition to the code.
+        """Return features of sequences for a classifier or a regression, in addition to the code.
 
         They are statistics of all states of the last encoder layer over the whole sequence and over
         parts of it, and the means of the random kernels, if the model has any (`n_kernels`). Their
@@ -48,19 +48,21 @@ class LSTMModel(Model):
         Returns
         -------
         ndarray of shape (N, D), float32
-            D = 4 · S · sum(scales) + number of kernels, for states of width S (`units`, or twice
-            that for a bidirectional encoder). For each k in `scales`, in their order, and each of
-            the k parts: the mean, the maximum, the minimum and the standard deviation (the root of
-            the variance plus 1e-6) of the S states over the real steps of the part; then the means
-            of the kernels over the whole sequence, from 0 to 1.
+            D = 4 · S · sum(scales) + number of kernels, for states of width S (units of the
+            last layer, or twice that for a bidirectional encoder). For each k in `scales`, in their
+            order, and each of the k parts: the mean, the maximum, the minimum and the standard
+            deviation (the root of the variance plus 1e-6) of the S states over the real steps of
+            the part; then the means of the kernels over the whole sequence, from 0 to 1.
 
         Raises
         ------
         InputError
             If `scales` are other numbers, or if `X` cannot be read.
 
-        Notes ----- Part i (from 0) of n steps consists of the steps from ``i * n // k`` up to, but
-        not including, ``(i + 1) * n // k``, or of the first of these if there are none (n < k). The
+        Notes
+        -----
+        Part i (from 0) of n steps consists of the steps from ``i * n // k`` up to, but not
+        including, ``(i + 1) * n // k``, or of the first of these if there are none (n < k). The
         features of a sequence without steps are zeros.
         """
         scales = check_scales(scales)
@@ -77,7 +79,7 @@ class LSTMModel(Model):
         return features
 
     def feature_names(self, scales: Sequence[int] = (1,)) -> npt.NDArray[np.object_]:
-        """Names of the columns of `features`.
+        """Return the names of the columns of `features`.
 
         Counted from 0, "state3_mean" is the mean of state 3 over the whole sequence, "kernel17" the
         mean of kernel 17, and "state3_max_2of4" the maximum of state 3 over the second quarter.

@@ -37,11 +37,11 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
     """An estimator that can be saved and loaded; see `unspool.model_file`."""
 
     _form: InputForm
-    _parameters: dict[str, Any]  # those of the fit; `set_params` may have changed them since
+    _parameters: dict[str, Any]  # the parameters at `fit`; `set_params` may have changed them since
 
     @property
     def _name(self) -> str:
-        """Name of the unspool class; that of a subclass may differ."""
+        """Name of the unspool class; a subclass may have another name."""
         return self._kind().__name__
 
     @classmethod
@@ -106,7 +106,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         return self._contents(part)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: everything, with the weights on the CPU."""
+        """Pickle everything, with the weights on the CPU."""
         state = {**super().__getstate__()}
         if "module_" in state:
             state["module_"] = on_cpu(state["module_"])
@@ -172,7 +172,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         history: dict[str, Any],
         device: str,
     ) -> Self:
-        """The model whose encoder `contents` holds."""
+        """Return the model whose encoder `contents` holds."""
         fitted = contents.fitted
         model = with_parameters(cls, parameters, device)
         model._parameters = plain_parameters(model)
@@ -195,7 +195,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
 
 
 def encoder_contents(model: Savable) -> Contents:
-    """The contents of the encoder of a fitted model alone."""
+    """Return the contents of the encoder of a fitted model alone."""
     return model._contents("encoder")
 
 
@@ -206,7 +206,7 @@ def restored_model(
     history: dict[str, Any],
     device: str,
 ) -> Any:
-    """The model of the class `name` whose encoder `contents` has."""
+    """Return the model of the class `name` whose encoder `contents` has."""
     return class_of(name, MODELS)._restored(contents, parameters, history, device)
 
 
@@ -221,7 +221,7 @@ def with_weights(module: nn.Module, weights: Mapping[str, Any], device: str) -> 
 
 
 def on_cpu(module: nn.Module) -> nn.Module:
-    """The module, or a copy with weights on the CPU if they are on another device."""
+    """Return the module, or a copy with weights on the CPU if they are on another device."""
     weights = [*module.parameters(), *module.buffers()]
     if all(weight.device.type == "cpu" for weight in weights):
         return module
@@ -232,7 +232,7 @@ def on_cpu(module: nn.Module) -> nn.Module:
 
 
 def made_by() -> dict[str, str]:
-    """Versions of the packages that trained the model."""
+    """Return the versions of the packages that trained the model."""
     return {
         "unspool": unspool.__version__,
         "torch": torch.__version__,
@@ -294,7 +294,7 @@ def python_numbers(estimator: BaseEstimator) -> Iterator[None]:
 
 
 def _computable(name: str, value: Any) -> Any:
-    """A parameter that PyTorch can compute with: a Python number, a float if it is huge."""
+    """Return a parameter that PyTorch can compute with: a Python number, a float if it is huge."""
     if name in REAL and isinstance(value, (tuple, list)):
         return [_computable(name, one) for one in value]
     value = _checks.plain(value)
@@ -302,7 +302,7 @@ def _computable(name: str, value: Any) -> Any:
 
 
 def plain_parameters(estimator: Savable) -> dict[str, Any]:
-    """Copies of the parameters of its unspool class, as a model file contains them.
+    """Return copies of the parameters of its unspool class, as a model file contains them.
 
     A random state that is not an integer becomes None. An estimator becomes its class and
     parameters; those of a fitted one are the parameters of the fit.
@@ -324,18 +324,18 @@ def plain_parameters(estimator: Savable) -> dict[str, Any]:
 
 
 def unfrozen(estimator: Any) -> Any:
-    """The estimator inside a `FrozenEstimator`; anything else unchanged."""
+    """Return the estimator inside a `FrozenEstimator`; anything else unchanged."""
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
 def is_seed(value: Any) -> bool:
-    """Whether `value` is an integer that scikit-learn accepts as a seed."""
+    """Return whether `value` is an integer that scikit-learn accepts as a seed."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     return whole and 0 <= value < 2**32
 
 
 def plain_history(history: Mapping[str, Any]) -> dict[str, Any]:
-    """A history with None for NaN and infinity, which JSON cannot represent."""
+    """Return a history with None for NaN and infinity, which JSON cannot represent."""
 
     def plain(loss: Any) -> Any:
         return None if isinstance(loss, float) and not isfinite(loss) else loss
@@ -344,12 +344,12 @@ def plain_history(history: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def restored_history(history: Mapping[str, Any]) -> dict[str, Any]:
-    """The history before `plain_history`, with NaN for None."""
+    """Return the history before `plain_history`, with NaN for None."""
     return each_loss(history, lambda loss: nan if loss is None else loss)
 
 
 def each_loss(history: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """A history with `change` applied to each loss, including those of its layers."""
+    """Return a history with `change` applied to each loss, including those of its layers."""
     found = {
         name: [change(loss) for loss in losses]
         for name, losses in history.items()
@@ -361,7 +361,7 @@ def each_loss(history: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[
 
 
 def with_parameters(cls: type[T], parameters: Mapping[str, Any], device: str) -> T:
-    """An estimator with the parameters of a file, after a check of each."""
+    """Return an estimator with the parameters of a file, after a check of each."""
     model = cls()
     known = model.get_params(deep=False)
     for name in parameters:

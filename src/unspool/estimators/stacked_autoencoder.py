@@ -279,7 +279,7 @@ class StackedAutoencoder(BaseAutoencoder):
         return {**history, "layers": layers}
 
     def _pair(self, depth: int) -> Autoencoder:
-        """An encoder layer and the decoder layer that inverts it, with the weights of the whole."""
+        """Return an encoder layer and the decoder layer that inverts it, sharing their weights."""
         stack = cast(DenseEncoder, self.module_.encoder)
         inverse = cast(DenseDecoder, self.module_.decoder())
         units = (*self.hidden_units, self.latent_dim)
@@ -299,7 +299,7 @@ class StackedAutoencoder(BaseAutoencoder):
 
     @torch_settings.inference()
     def _codes(self, pair: Autoencoder, read: Batches) -> Sequences:
-        """Codes of all sequences of `read.source`, including those held out, as one step each."""
+        """Return the codes of all sequences of `read.source`, held out or not, as one step each."""
         everything = np.arange(len(read.source))
         size = runner(self).batch_size(read.source.max_length)
         found = [
@@ -310,7 +310,7 @@ class StackedAutoencoder(BaseAutoencoder):
 
 
 def _batches_of_codes(codes: Sequences, read: Batches) -> Batches:
-    """Batches of `codes`, drawn as `read` draws the sequences that they encode."""
+    """Return batches of `codes`, drawn as `read` draws the sequences that they encode."""
     scaler = Scaler.fit("none", (), codes.n_features)
     return Batches(codes, scaler, read.indices, read.batch_size, read.device, read.rng, read.steps)
 
@@ -318,7 +318,7 @@ def _batches_of_codes(codes: Sequences, read: Batches) -> Batches:
 def _measured(
     objective: AutoencoderLoss, batches: Batches, validation: Batches | None
 ) -> dict[str, Any]:
-    """The history of a model without further training: its present losses."""
+    """Return the history of a model without further training: its present losses."""
     history = History()
     history.add(evaluate(objective.model, objective, batches))
     if validation is not None:

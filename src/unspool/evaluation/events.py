@@ -26,7 +26,7 @@ def events_of(labels: Any) -> IntArray:
     Raises
     ------
     InputError
-        If a label is neither 0 nor 1, or the labels are those of several series.
+        If a label is neither 0 nor 1, or the labels are of several series.
 
     See Also
     --------
@@ -42,7 +42,7 @@ def events_of(labels: Any) -> IntArray:
     flags = read_flags("labels", labels)
     if len(flags) > 1:
         raise InputError(
-            f"Expected the `labels` of one series, got those of {len(flags)} series; call "
+            f"Expected the `labels` of one series, got labels of {len(flags)} series; call "
             "`events_of` for each series."
         )
     return runs_of(flags[0])

@@ -18,7 +18,7 @@ from unspool.lstm.compiled import convolutions
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.prepared import LIKE
 
-PRODUCTS_PER_THREAD = 1 << 21  # at least, before another thread pays off
+PRODUCTS_PER_THREAD = 1 << 21  # minimum work for which another thread pays off
 
 
 def kernel_means(

@@ -18,7 +18,10 @@ from unspool.lstm.compiled import dense
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.prepared import LIKE
 
-ROWS_PER_THREAD, PRODUCTS_PER_THREAD = 256, 1 << 21  # at least, before another thread pays off
+ROWS_PER_THREAD, PRODUCTS_PER_THREAD = (
+    256,
+    1 << 21,
+)  # minimum work of a thread
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -43,7 +46,10 @@ def _dense(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Compute (N, O) from x (N, I), weight (O, I) and bias (O,)."""
     (count, inputs), outputs, like = x.shape, len(weight), LIKE[x.dtype]
     given = [(one.shape, one.dtype) for one in (weight, bias)]
-    if given != [((outputs, inputs), x.dtype), ((outputs,), x.dtype)]:  # else memory errors follow
+    if given != [
+        ((outputs, inputs), x.dtype),
+        ((outputs,), x.dtype),
+    ]:  # the kernel would leave the arrays
         raise InputError(
             f"Expected weights ({outputs}, {inputs}) and a bias ({outputs},) in {x.dtype}, got "
             f"{', '.join(f'{tuple(shape)} in {dtype}' for shape, dtype in given)}."

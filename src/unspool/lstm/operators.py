@@ -81,7 +81,7 @@ def _lstm(
 
 
 def _reserve_size(tiles: int, steps: int, hidden: int, size: int) -> int:
-    """Number of values of `reserve`: four gates and c, and a tile's lanes of padding.
+    """Return the number of values of `reserve`: four gates and c, and a tile's lanes of padding.
 
     The padding is needed because the last states are read in whole vectors.
     """

@@ -228,7 +228,7 @@ class PreparedLayer:
         return w_ih, w_hh, bias, w_context
 
     def _gradient_widths(self) -> tuple[int, int]:
-        """Row lengths of the gradients of [w_hh, w_ih] and of w_context, in whole vectors."""
+        """Return the row lengths, in vectors, of the gradients of [w_hh, w_ih] and of w_context."""
         size = self.vector_size
         depth = self.hidden + self.features
         return -(-depth // size) * size, -(-self.context_size // size) * size
@@ -294,7 +294,7 @@ def _checked_lengths(lengths: Tensor, batch: int, steps: int) -> Tensor:
         raise InputError(f"Expected `lengths` in whole numbers, not in {lengths.dtype}.")
     if lengths.shape != (batch,):
         raise InputError(
-            f"Expected `lengths` of shape ({batch},), one a sequence, not {tuple(lengths.shape)}."
+            f"Expected `lengths` of shape ({batch},), one per sequence, not {tuple(lengths.shape)}."
         )
     low, high = (int(end) for end in lengths.aminmax()) if batch else (0, 0)
     if low < 0 or high > steps:

@@ -30,7 +30,7 @@ _setting = threading.Lock()  # held while `_set_here` works
 
 
 def count() -> int:
-    """Return the number of threads of compiled code: that of `torch.set_num_threads`."""
+    """Return the number of threads of compiled code, which `torch.set_num_threads` sets."""
     return getattr(_reserved, "count", 0) or torch.get_num_threads()
 
 

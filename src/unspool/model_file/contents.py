@@ -201,7 +201,7 @@ class Contents:
             check_detector(self.detector, self.tensors, self.facts, self.blueprint)
 
     def _check_tensors(self) -> None:
-        """Every tensor of the blueprint has its shape and finite numbers, and there is no other."""
+        """Check that exactly the tensors of the blueprint exist, with their shapes, all finite."""
         known = {"scaler.shift", "scaler.scale"}
         for name in sorted(known):
             self._check_tensor(name, (self.fitted["n_features"],), "<f8")

@@ -54,7 +54,7 @@ def restored_thresholds(
 
 
 def scales_of(tensors: Tensors, kinds: Iterable[str]) -> dict[str, npt.NDArray[np.float64]]:
-    """Mean error of each feature on normal data, by kind of score: (F,), (w, F) for "trailing"."""
+    """Return the mean errors (F,) on normal data by kind of score; (w, F) for "trailing"."""
     return {kind: tensors[f"{PREFIX}scales.{kind}"] for kind in kinds}
 
 
@@ -139,7 +139,7 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
 
 
 def _check_model(model: Any) -> None:
-    """The parameter `model` is None, or class name and parameters of an unspool model."""
+    """Check that `model` is None, or class name and parameters of an unspool model."""
     if model is None:
         return
     check_fields("model", model, ("model", "parameters", "frozen"))

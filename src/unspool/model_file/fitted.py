@@ -33,13 +33,13 @@ FITTED_CLASSIFIER = ("classes", "head_history", "autoencoder")
 
 
 def check_mapping(name: str, value: Any) -> None:
-    """`value` is a mapping."""
+    """Check that `value` is a mapping."""
     if not isinstance(value, Mapping):
         raise InputError(f"Expected `{name}` to be an object with named values, got {value!r}.")
 
 
 def check_fields(name: str, value: Any, fields: Iterable[str]) -> None:
-    """`value` is a mapping with exactly these fields."""
+    """Check that `value` is a mapping with exactly these fields."""
     check_mapping(name, value)
     fields = set(fields)
     for field_name in sorted(fields ^ set(value)):
@@ -111,7 +111,7 @@ def check_classifier(parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -
 
 
 def check_horizon(model: str, parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> None:
-    """The fitted `horizon` is that of the parameters."""
+    """Check that the fitted `horizon` agrees with the parameters."""
     parameter, horizon = parameters.get("horizon"), fitted["horizon"]
     from_y = MODELS[model].learns_horizon and parameter is None
     if (horizon < 1) if from_y else horizon != (parameter or 0):
@@ -152,7 +152,7 @@ def check_images(
 
 
 def check_history(history: Any) -> None:
-    """A history has a number or None (for NaN) for every epoch, and the best epoch."""
+    """Check that a history has a number or None (for NaN) per epoch, and the best epoch."""
     check_mapping("history", history)
     series = {k: values for k, values in history.items() if k not in ("best_epoch", "layers")}
     loss = series.get("loss")

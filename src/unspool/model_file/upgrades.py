@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Changes header and tensors of a file, in place, to those of the next version.
+# Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
 
 
@@ -22,7 +22,6 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
         header["parameters"]["learning_rate_schedule"] = "constant"
     for model in _models(header):
         model["parameters"]["validation_steps"] = None
-        _rename_backend(model["parameters"])
         model["parameters"]["learning_rate_schedule"] = "constant"
         if model["model"] in ("LSTMAutoencoder", "LSTMForecaster"):
             model["parameters"]["pooling"] = "last"
@@ -35,18 +34,24 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
 
 
 def _models(header: dict[str, Any]) -> list[dict[str, Any]]:
-    """Mappings with `model` and `parameters` of every model in a file except the classifier."""
+    """Return `model` and `parameters` of every model in a file except the classifier."""
     if header["model"] != "EncoderClassifier":
         return [header]
     parameter, fitted = header["parameters"]["autoencoder"], header["fitted"]["autoencoder"]
     return [model for model in (parameter, fitted) if model is not None]
 
 
-def _rename_backend(parameters: dict[str, Any]) -> None:
-    """Replace the names that the backends had in version 1."""
-    names = {"cpu": "compiled", "library": "torch"}
-    if "backend" in parameters:
-        parameters["backend"] = names.get(parameters["backend"], parameters["backend"])
+def rename_backends(header: dict[str, Any]) -> None:
+    """Replace the former names of the backends, which some files of version 2 have as well.
+
+    Every model in the file has its parameters in a mapping at some depth of the header. The header
+    need not be checked before.
+    """
+    for name, value in header.items():
+        if isinstance(value, dict):
+            rename_backends(value)
+        elif name == "backend" and isinstance(value, str):
+            header[name] = {"cpu": "compiled", "library": "torch"}.get(value, value)
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}

@@ -80,7 +80,7 @@ def layers(module: nn.Module, recorder: CallRecorder) -> list[Layer]:
 
 
 def has_weights(module: nn.Module) -> bool:
-    """Whether a module has parameters that are not those of a submodule."""
+    """Return whether a module has parameters outside of its submodules."""
     return any(True for _ in module.parameters(recurse=False))
 
 
@@ -117,7 +117,7 @@ def _is_activation(module: nn.Module) -> bool:
 
 
 def _has_activation(module: nn.Module) -> bool:
-    """Whether an activation after this module belongs to it."""
+    """Return whether an activation after this module belongs to it."""
     return has_weights(module) or isinstance(module, Pool)
 
 

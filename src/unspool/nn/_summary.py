@@ -22,7 +22,7 @@ from unspool.nn.lstm_layer import LSTMLayer
 
 Shape = tuple[str | int, ...]
 
-BATCH_SIZES = (2, 3)  # of the two runs: the axis whose size differs is the batch axis
+BATCH_SIZES = (2, 3)  # batch sizes of the two runs: the axis whose size differs is the batch axis
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class _DummyInput:
 
     shape: tuple[int, ...]
     steps: int = 0  # number of steps to decode; 0 for a model that reads inputs
-    features: int = 0  # of the input that a decoder reads in addition to the code
+    features: int = 0  # number of features that a decoder reads in addition to the code
 
     def arguments(self, batch: int, like: Tensor) -> tuple[Any, ...]:
         data = like.new_zeros(batch, *self.shape)
@@ -243,7 +243,7 @@ def _module_of(model: Any) -> nn.Module:
 def _dummy_input(
     model: Any, module: nn.Module, steps: int | None, input_shape: tuple[int, ...] | None
 ) -> _DummyInput:
-    """Find the shape of one input: the given one, that of `fit`, or that of the first layer."""
+    """Find the shape of an input: given by the caller, by `fit`, or by the first layer."""
     reads = getattr(module, "encoder", module)
     reads = (
         reads.lstm if isinstance(reads, LSTMEncoder) else module

@@ -273,7 +273,7 @@ class Autoencoder(nn.Module):
         }
 
     def runs_compiled(self, batch: int, *, training: bool) -> bool:
-        """Whether compiled code would do most of the computation.
+        """Return whether compiled code would do most of the computation.
 
         Parameters
         ----------

@@ -46,7 +46,9 @@ class Dense(nn.Linear):
     """
 
     def __init__(self, inputs: int, outputs: int, generator: Generator | None = None) -> None:
-        super().__init__(inputs, outputs, device="meta")  # no weights: they are drawn below
+        super().__init__(
+            inputs, outputs, device="meta"
+        )  # allocates no weights, since they are drawn below
         self.weight = nn.Parameter(torch.empty(outputs, inputs, dtype=torch.float32))
         self.bias = nn.Parameter(torch.zeros(outputs, dtype=torch.float32))
         nn.init.xavier_uniform_(self.weight, generator=generator)

@@ -14,7 +14,7 @@ from unspool.nn.decoder import Decoder, TeacherForcing
 from unspool.nn.dense import Dense
 from unspool.nn.head import Head
 from unspool.nn.lstm_layer import Cell
-from unspool.nn.lstm_stack import LSTM
+from unspool.nn.lstm_stack import LSTM, LayerStates
 from unspool.nn.patches import lengths_in_patches, patch_positions, patched, unpatched
 from unspool.nn.sampling import bernoulli
 
@@ -48,8 +48,9 @@ class LSTMDecoder(Decoder):
         Number of features of the decoded sequences, F.
     steps : int, optional
         Maximum number of steps. Required for "reshape" and "flat".
-    units : int, optional
-        Hidden units of each layer and direction, H. Default: `latent_dim`.
+    units : int or sequence of int, optional
+        Hidden units of each layer and direction, H; a sequence has the units of each layer.
+        Default: `latent_dim`.
     num_layers : int, default 1
         Number of LSTM layers.
     bidirectional : bool, default False
@@ -132,7 +133,7 @@ class LSTMDecoder(Decoder):
         n_features: int,
         *,
         steps: int | None = None,
-        units: int | None = None,
+        units: int | Sequence[int] | None = None,
         num_layers: int = 1,
         bidirectional: bool = False,
         reverse_target: bool = False,
@@ -167,7 +168,7 @@ class LSTMDecoder(Decoder):
             cell=cell,
             generator=generator,
         )
-        whole_state = 2 * num_layers * self.lstm.state_size
+        whole_state = 2 * sum(self.lstm.state_sizes)
         needs_start = self.kind.code == "state" and latent_dim != whole_state
         self.start = Dense(latent_dim, whole_state, generator) if needs_start else None
         at_once = self.max_steps if self.kind.flat else (patch_size if patch_size > 1 else None)
@@ -278,14 +279,13 @@ class LSTMDecoder(Decoder):
     def _context(self, code: Tensor) -> Tensor | None:
         return code if self.kind.code == "context" else None
 
-    def _state(self, code: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Initial h and c, each (layers · directions, B, H)."""
+    def _state(self, code: Tensor) -> tuple[LayerStates, LayerStates] | None:
+        """Return the initial h and c, each with a tensor (B, H) for every layer and direction."""
         if self.kind.code != "state":
             return None
         whole = code if self.start is None else self.start(code)
-        n_layers = sum(map(len, self.lstm.stack()))
-        h, c = whole.view(len(code), 2, n_layers, -1).permute(1, 2, 0, 3)
-        return h, c
+        h, c = whole.chunk(2, 1)
+        return h.split(self.lstm.state_sizes, 1), c.split(self.lstm.state_sizes, 1)
 
     def _read(
         self,
@@ -294,14 +294,14 @@ class LSTMDecoder(Decoder):
         reversed_input: Tensor | None,
         teacher: TeacherForcing | None,
     ) -> Tensor | None:
-        """Inputs (B, count, ·) of the LSTM in addition to the repeated code; None for no inputs."""
+        """Return inputs (B, count, ·) of the LSTM next to the repeated code, or None."""
         if self.kind.code == "steps":
             return self._pieces(code)[:, :count]
         if self.kind.reads is None:
             return patch_positions(count, code) if self.reads_place else None
         if self.kind.reads == "reversed_input":
             if reversed_input is None:
-                raise InputError("This decoder reads the input; give `reversed_input`.")
+                raise InputError("This decoder reads the input; pass `reversed_input`.")
             read = patched(reversed_input, self.patch_size)[:, :count]
         else:
             assert teacher is not None

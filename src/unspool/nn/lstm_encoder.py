@@ -1,6 +1,6 @@
 """The encoder with LSTM layers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from unspool.errors import InputError
 from unspool.lstm.pooling import pooled_parts
 from unspool.nn.encoder import Encoder
 from unspool.nn.lstm_layer import Cell
-from unspool.nn.lstm_stack import LSTM
+from unspool.nn.lstm_stack import LSTM, LayerStates
 from unspool.nn.normalization import normalised
 from unspool.nn.patches import lengths_in_patches, patched
 from unspool.nn.random_kernels import RandomKernels
@@ -33,15 +33,16 @@ class LSTMEncoder(Encoder):
         Number of features per step, F.
     latent_dim : int
         Length of the code, L.
-    units : int, optional
-        Hidden units of each layer and direction, H. Default: `latent_dim`.
+    units : int or sequence of int, optional
+        Hidden units of each layer and direction, H; a sequence has the units of each layer.
+        Default: `latent_dim`.
     num_layers : int, default 1
         Number of LSTM layers.
     bidirectional : bool, default False
         Add a second direction to every layer, which reads from the last step to the first.
     whole_state : bool, default False
         Make the code from h and c of all layers instead of the last layer's h alone, as in [1]_,
-        section 2.1. These are 2 · num_layers · directions · H values.
+        section 2.1. These are 2 · num_layers · directions · H values, if all layers have H units.
     pooling : {"last", "mean", "max", "mean_max", "all"}, default "last"
         Statistics of the last layer's hidden states over the real steps: the final state, the
         mean, the maximum, mean and maximum, or "all": final state, mean, maximum, minimum and
@@ -106,7 +107,7 @@ class LSTMEncoder(Encoder):
         n_features: int,
         latent_dim: int,
         *,
-        units: int | None = None,
+        units: int | Sequence[int] | None = None,
         num_layers: int = 1,
         bidirectional: bool = False,
         whole_state: bool = False,
@@ -130,7 +131,7 @@ class LSTMEncoder(Encoder):
         )
         width = lstm.state_size * len(POOLINGS[pooling])
         if whole_state:
-            width = 2 * num_layers * lstm.state_size
+            width = 2 * sum(lstm.state_sizes)
         if kernels is not None:
             width += kernels.width
         super().__init__(
@@ -177,7 +178,7 @@ class LSTMEncoder(Encoder):
 
     def states(
         self, x: Tensor, lengths: Tensor | None, **wanted: Any
-    ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor | None]:
+    ) -> tuple[Tensor, tuple[LayerStates, LayerStates], Tensor | None]:
         """Run the LSTM layers.
 
         Parameters
@@ -195,7 +196,8 @@ class LSTMEncoder(Encoder):
             Hidden states of the last layer after each of P patches (steps, if `patch_size` is 1);
             S is H, or 2H in both directions.
         finals : pair of tensors of shape (num_layers · directions, B, H)
-            Final h and c of all layers.
+            Final h and c of all layers; a pair of tuples of tensors (B, H) if the layers have
+            different units.
         lengths : tensor of shape (B,) or None
             Number of real patches of each sequence.
         """

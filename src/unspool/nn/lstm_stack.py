@@ -7,8 +7,13 @@ import torch
 from torch import Generator, Tensor, nn
 
 from unspool._types import Auto, BackendName, StatisticName
+from unspool.blueprint.layers import units_of_layers
 from unspool.errors import InputError
 from unspool.nn.lstm_layer import Cell, LSTMLayer
+
+# h or c of every layer and direction: (layers · directions, B, H), or a tensor (B, H) for each if
+# their sizes differ.
+LayerStates = Tensor | tuple[Tensor, ...]
 
 
 class LSTM(nn.Module):
@@ -22,10 +27,11 @@ class LSTM(nn.Module):
     ----------
     input_size : int
         Number of features per step, F; 0 for layers without inputs per step.
-    units : int
-        Number of hidden units of each layer and direction, H.
+    units : int or sequence of int
+        Number of hidden units of each layer and direction, H. A sequence has the units of each
+        layer, and its length is the number of layers.
     num_layers : int, default 1
-        Number of layers.
+        Number of layers if `units` is one number; otherwise 1 or the length of `units`.
     bidirectional : bool, default False
         Add a second direction to every layer, which reads from the last step to the first. Its
         states follow those of the first direction, so that S = 2H.
@@ -42,6 +48,13 @@ class LSTM(nn.Module):
         Layers, each with its one or two directions.
     state_size : int
         Size of the last layer's states, S: H, or 2H in both directions.
+    state_sizes : list of int
+        Size of h (and of c) of every layer and direction.
+
+    Raises
+    ------
+    InputError
+        If `num_layers` is neither 1 nor the length of the sequence `units`.
 
     See Also
     --------
@@ -60,7 +73,7 @@ class LSTM(nn.Module):
     def __init__(
         self,
         input_size: int,
-        units: int,
+        units: int | Sequence[int],
         *,
         num_layers: int = 1,
         bidirectional: bool = False,
@@ -69,13 +82,20 @@ class LSTM(nn.Module):
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
-        self.state_size = units * (1 + bidirectional)
+        widths = units_of_layers(units, num_layers)
+        if num_layers not in (1, len(widths)):
+            raise InputError(
+                f"`units` {tuple(widths)} is {len(widths)} layers, but `num_layers` is "
+                f"{num_layers}; leave num_layers=1, or make both the same number."
+            )
+        self.state_sizes = [width for width in widths for _ in range(1 + bidirectional)]
+        self.state_size = widths[-1] * (1 + bidirectional)
         self.layers = nn.ModuleList()
-        for depth in range(num_layers):
+        for depth, width in enumerate(widths):
             directions = [
                 LSTMLayer(
-                    self.state_size if depth else input_size,
-                    units,
+                    widths[depth - 1] * (1 + bidirectional) if depth else input_size,
+                    width,
                     context_size=0 if depth else context_size,
                     reverse=reverse,
                     cell=cell,
@@ -91,11 +111,11 @@ class LSTM(nn.Module):
         lengths: Tensor | None = None,
         *,
         context: Tensor | None = None,
-        state: tuple[Tensor, Tensor] | None = None,
+        state: tuple[LayerStates, LayerStates] | None = None,
         steps: int | None = None,
         return_sequences: bool = True,
         statistics: Sequence[StatisticName] = (),
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    ) -> tuple[Tensor, tuple[LayerStates, LayerStates]]:
         """Run the layers on a batch.
 
         Parameters
@@ -108,8 +128,8 @@ class LSTM(nn.Module):
             Input of the first layer that is the same at every step. Required if `context_size` is
             not 0.
         state : pair of tensors of shape (num_layers · directions, B, H), optional
-            Initial h and c, ordered as in `torch.nn.LSTM`: by layer, forward before backward.
-            Default: zeros.
+            Initial h and c, ordered as in `torch.nn.LSTM`: by layer, forward before backward. If
+            the layers have different units: pair of tuples of tensors (B, H). Default: zeros.
         steps : int, optional
             Number of steps T. Required if `x` is None.
         return_sequences : bool, default True
@@ -123,7 +143,8 @@ class LSTM(nn.Module):
         states : tensor of shape (B, T, S), or (B, K, S) for K statistics
             Hidden states of the last layer; T is 0 without `return_sequences`.
         finals : pair of tensors of shape (num_layers · directions, B, H)
-            Final h and c of all layers, ordered as `state`.
+            Final h and c of all layers, ordered as `state`; a pair of tuples of tensors (B, H) if
+            the layers have different units.
         """
         finals: list[tuple[Tensor, Tensor]] = []
         for depth, directions in enumerate(self.stack()):
@@ -145,8 +166,10 @@ class LSTM(nn.Module):
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
             context = None
         assert x is not None
-        h_n, c_n = (torch.stack(states) for states in zip(*finals, strict=True))
-        return x, (h_n, c_n)
+        h_n, c_n = zip(*finals, strict=True)
+        if len(set(self.state_sizes)) > 1:
+            return x, (h_n, c_n)
+        return x, (torch.stack(h_n), torch.stack(c_n))
 
     def stack(self) -> list[list[LSTMLayer]]:
         """List the layers.
@@ -218,8 +241,8 @@ class LSTM(nn.Module):
         Raises
         ------
         InputError
-            If the cells are not tanh cells with sigmoid gates, if there is a context, or if there
-            are no inputs per step.
+            If the cells are not tanh cells with sigmoid gates, if there is a context, if there are
+            no inputs per step, or if the layers have different units.
         """
         (first, *second), *_ = self.stack()
         cell = (first.cell.activation, first.cell.recurrent_activation)
@@ -231,6 +254,13 @@ class LSTM(nn.Module):
         if first.context_size or not first.input_size:
             reason = "have a context" if first.context_size else "read no input at their steps"
             raise InputError(f"torch.nn.LSTM reads one input sequence, but these layers {reason}.")
+        if len(set(self.state_sizes)) > 1:
+            widths = ", ".join(str(directions[0].units) for directions in self.stack())
+            raise InputError(
+                f"The layers of a torch.nn.LSTM have the same number of units, but these have "
+                f"{widths}. Convert a whole model with `unspool.interop.torch.to_torch`, which "
+                "makes an nn.LSTM of each layer."
+            )
         module = nn.LSTM(
             first.input_size,
             first.units,
@@ -249,7 +279,7 @@ class LSTM(nn.Module):
         return module
 
     def _with_suffixes(self) -> list[tuple[LSTMLayer, str]]:
-        """Layers, with the suffixes of their weights' names in `torch.nn.LSTM`."""
+        """Return layers, with the suffixes of their weights' names in `torch.nn.LSTM`."""
         return [
             (layer, f"l{depth}" + "_reverse" * layer.reverse)
             for depth, directions in enumerate(self.stack())

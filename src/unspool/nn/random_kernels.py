@@ -6,8 +6,8 @@ from torch import Generator, Tensor, nn
 from unspool import blueprint as plan
 from unspool.lstm.convolutions import convolved, kernel_means
 
-SLOPE = 2.0  # of the hard sigmoid at 0, for responses with standard deviation 1
-MAX_SEQUENCES = 64  # training sequences that scales and biases are computed from
+SLOPE = 2.0  # slope of the hard sigmoid at 0, for responses with standard deviation 1
+MAX_SEQUENCES = 64  # number of training sequences from which scales and biases are computed
 # Responses with a smaller standard deviation, relative to the largest possible response, are
 # rounding errors.
 ROUNDING = 1e-5

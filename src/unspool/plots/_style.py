@@ -38,26 +38,35 @@ def one_axes(ax: Axes | None, height: float) -> tuple[Figure | SubFigure, Axes]:
     return figure, ax
 
 
-def panels(ax: Any, rows: int, columns: int) -> tuple[Figure | SubFigure, npt.NDArray[Any]]:
-    """Return figure and axes, one row per sequence and one column per feature."""
+def panels(
+    ax: Any, rows: int, columns: int, *, errors: bool = False
+) -> tuple[Figure | SubFigure, npt.NDArray[Any]]:
+    """Return figure and axes, one row per sequence and one column per feature.
+
+    With `errors`, another column follows, which shares its x axis with no other column.
+    """
     if ax is None:
         figure, new = plt.subplots(
             rows,
-            columns,
-            sharex=True,
-            sharey="col",
+            columns + errors,
+            sharex="col" if errors else True,
+            sharey=False if errors else "col",
             squeeze=False,
             figsize=(WIDTH, 1.2 + 1.4 * rows),
             layout="constrained",
         )
+        if errors:
+            for panel in new[1:, :columns].flat:
+                panel.sharey(new[0, panel.get_subplotspec().colspan.start])
         return figure, new
     given = np.asarray(ax, dtype=object)
-    if given.size != rows * columns:
+    if given.size != rows * (columns + errors):
+        also = ", and one for the errors" if errors else ""
         raise InputError(
-            f"Expected {rows} × {columns} axes (one row per sequence, one column per feature), "
-            f"got {given.size}."
+            f"Expected {rows} × {columns + errors} axes (one row per sequence, one column per "
+            f"feature{also}), got {given.size}."
         )
-    return given.flat[0].figure, given.reshape(rows, columns)
+    return given.flat[0].figure, given.reshape(rows, columns + errors)
 
 
 def tidy(ax: Axes) -> None:

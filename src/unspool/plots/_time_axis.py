@@ -8,7 +8,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from unspool.data.sequences import FloatArray, as_floats
 from unspool.errors import InputError
 
-PIECES = 1500  # a long series is cut into so many pieces, each drawn by two of its values
+PIECES = 1500  # number of pieces of a long series; two values of each are drawn
 
 
 def steps_to_draw(values: FloatArray) -> npt.NDArray[np.intp]:
@@ -47,7 +47,7 @@ def date_axis(ax: Axes) -> None:
     """Put ticks at whole hours, days or months, and the year at the end of the axis."""
     ticks = AutoDateLocator(minticks=4, maxticks=10)  # type: ignore[no-untyped-call]
     labels = ConciseDateFormatter(ticks)  # type: ignore[no-untyped-call]
-    labels.formats[2] = "%b %d"  # for days, instead of "15"
-    labels.offset_formats[2] = "%Y"  # instead of the last month
+    labels.formats[2] = "%b %d"  # labels of days, instead of "15"
+    labels.offset_formats[2] = "%Y"  # the end of the axis shows the year, not the last month
     ax.xaxis.set_major_locator(ticks)
     ax.xaxis.set_major_formatter(labels)

@@ -31,7 +31,9 @@ from unspool.plots._style import (
 from unspool.plots._time_axis import date_axis, steps_to_draw, times_as_numbers
 
 ScoreScale = Literal["auto", "linear", "log"]
-LOG_RATIO = 100  # the axis is logarithmic if the largest score exceeds so many medians
+LOG_RATIO = (
+    100  # the axis is logarithmic if the largest score is more than this many times the median
+)
 
 
 class AnomalyDisplay:
@@ -64,9 +66,9 @@ class AnomalyDisplay:
     ----------
     order : array of shape (F,)
         Indices of the features, sorted by their share in all events, largest first. Without
-        events the order is that of `series`.
+        events they are in the order of `series`.
     ax_ : array of Axes of shape (n + 1,)
-        The axes of the n features shown, and last that of the score.
+        The axes of the n features shown, followed by the axes of the score.
     figure_ : Figure
         The figure that contains the axes.
 

@@ -18,13 +18,13 @@ from unspool.plots._style import BLUE, GREEN, GREY, RED, text_width
 if TYPE_CHECKING:  # plots load no torch before it is needed
     from unspool.nn._summary import Row, Summary
 
-HEIGHT = 0.54  # of a box
-GAP = 0.34  # between a box and the next one below
-PADDING = 0.13  # between the edge of a box and its text
-PANEL = 0.15  # between the boxes of a part and the edge of its panel
+HEIGHT = 0.54  # height of a box
+GAP = 0.34  # gap between a box and the next one below
+PADDING = 0.13  # margin between the edge of a box and its text
+PANEL = 0.15  # margin between the boxes of a part and the edge of its panel
 TITLE = 0.24  # height of the part's name above its boxes
-PANEL_GAP = 0.7  # between panels side by side
-LANE = 0.24  # between a panel and an arrow that passes it
+PANEL_GAP = 0.7  # gap between neighbouring panels
+LANE = 0.24  # gap between a panel and an arrow that passes it
 MARGIN = 0.2
 POINTS, SMALL = 9.0, 8.0  # font sizes
 

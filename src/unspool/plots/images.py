@@ -16,7 +16,7 @@ from unspool.data.sequences import FloatArray, Sequences, as_floats
 from unspool.errors import InputError
 from unspool.plots._style import WIDTH, check_fitted_with, chosen_rows, text_width
 
-GAP = 0.07  # between images, relative to their width
+GAP = 0.07  # gap between images, relative to their width
 MAX_IMAGE_WIDTH = 1.1  # inches
 EDGE = 0.1  # inches around the images
 POINTS = 9  # font size of the names

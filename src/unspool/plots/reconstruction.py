@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from unspool import _checks
@@ -22,6 +23,8 @@ from unspool.plots._style import (
     tidy,
 )
 
+MAX_BARS = 8  # features whose errors are drawn
+
 
 class ReconstructionDisplay:
     """Plot sequences (blue) and their reconstructions (red).
@@ -38,13 +41,19 @@ class ReconstructionDisplay:
         Names of the sequences for the titles; 0, 1, … by default.
     feature_names : sequence of F strings, optional
         Axis labels of the features.
+    feature_errors : array of shape (N, F), optional
+        Error of every feature of every sequence; by default its mean squared error over the steps,
+        in the units of the data. `from_estimator` computes it by the loss of the model, in scaled
+        units, if it is drawn.
 
     Attributes
     ----------
     errors : array of shape (N,)
         Mean squared error of every sequence over its steps and features; NaN without steps.
+    feature_errors : array of shape (N, F)
+        The errors of the features; NaN without steps.
     ax_ : array of Axes of shape (N, min(F, max_features))
-        The axes drawn into.
+        The axes drawn into; with `errors`, one more column.
     figure_ : Figure
         The figure that contains the axes.
 
@@ -72,6 +81,7 @@ class ReconstructionDisplay:
         reconstructions: Sequence[npt.ArrayLike] | FloatArray,
         names: Sequence[Any] | None = None,
         feature_names: Sequence[str] | None = None,
+        feature_errors: npt.ArrayLike | None = None,
     ) -> None:
         self.inputs = [np.asarray(one) for one in inputs]
         _check_pairs(self.inputs, reconstructions)
@@ -83,10 +93,21 @@ class ReconstructionDisplay:
         if len(self.names) != len(self.inputs):
             raise InputError(f"Expected {len(self.inputs)} names, got {len(self.names)}.")
         self.feature_names = check_feature_names(feature_names, self.inputs[0].shape[1])
-        self.errors = np.array([
-            np.mean(np.square(one - other, dtype=np.float64)) if len(one) else np.nan
+        squares = [
+            np.square(one - other, dtype=np.float64)
             for one, other in zip(self.inputs, self.reconstructions, strict=True)
-        ])  # fmt: skip
+        ]
+        self.errors = np.array([np.mean(one) if len(one) else np.nan for one in squares])
+        if feature_errors is None:
+            nan = np.full(self.inputs[0].shape[1], np.nan)
+            feature_errors = [one.mean(axis=0) if len(one) else nan for one in squares]
+        self.feature_errors = np.asarray(feature_errors, np.float64)
+        shape = (len(self.inputs), self.inputs[0].shape[1])
+        if self.feature_errors.shape != shape:
+            raise InputError(
+                f"Expected `feature_errors` of shape {shape}, one for each feature of each "
+                f"sequence, got {self.feature_errors.shape}."
+            )
 
     @classmethod
     def from_estimator(
@@ -96,6 +117,7 @@ class ReconstructionDisplay:
         indices: npt.ArrayLike | slice | None = None,
         *,
         n_sequences: int = 5,
+        errors: bool = False,
         ax: Any = None,
         **kwargs: Any,
     ) -> "ReconstructionDisplay":
@@ -111,8 +133,11 @@ class ReconstructionDisplay:
             Indices of the sequences to show; by default `n_sequences` evenly spaced ones.
         n_sequences : int, default 5
             Number of sequences to show if `indices` is not given.
+        errors : bool, default False
+            Add a column of panels with the error of each feature, as `reconstruction_error` with
+            ``per="feature"`` computes it.
         ax : array of N × min(F, max_features) Axes, optional
-            Axes to draw into; a new figure by default.
+            Axes to draw into, with `errors` one more in each row; a new figure by default.
         **kwargs
             Passed to `plot`.
 
@@ -124,7 +149,8 @@ class ReconstructionDisplay:
         Raises
         ------
         InputError
-            If the estimator has no `reconstruct`, or no sequence is chosen.
+            If the estimator has no `reconstruct`, or no sequence is chosen; with ``errors=True``,
+            if the loss of the model has no errors by feature.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
 
@@ -139,22 +165,30 @@ class ReconstructionDisplay:
         ([0, 14, 29], (3,))
         """
         check_fitted_with(estimator, "reconstruct")
-        _checks.raise_all(_checks.whole("n_sequences", n_sequences, 1))
+        _checks.raise_all(
+            _checks.whole("n_sequences", n_sequences, 1), _checks.truth("errors", errors)
+        )
         source = as_sequences(X)
         chosen = chosen_rows(len(source), indices, n_sequences)
         few = source[chosen]
+        feature_errors = None
+        if errors:
+            check_fitted_with(estimator, "reconstruction_error")
+            feature_errors = estimator.reconstruction_error(few, per="feature")
         if hasattr(estimator, "_without_future"):
             few = estimator._without_future(few)
         reconstructed = [np.asarray(one) for one in estimator.reconstruct(few)]
         reconstructed = [one[:, None] if one.ndim == 1 else one for one in reconstructed]
-        display = cls(list(few), reconstructed, chosen.tolist(), source.feature_names)
-        return display.plot(ax, **kwargs)
+        names = chosen.tolist()
+        display = cls(list(few), reconstructed, names, source.feature_names, feature_errors)
+        return display.plot(ax, errors=errors, **kwargs)
 
     def plot(
         self,
         ax: Any = None,
         *,
         max_features: int = 3,
+        errors: bool = False,
         input_kw: dict[str, Any] | None = None,
         reconstruction_kw: dict[str, Any] | None = None,
     ) -> "ReconstructionDisplay":
@@ -163,9 +197,13 @@ class ReconstructionDisplay:
         Parameters
         ----------
         ax : array of N × min(F, max_features) Axes, optional
-            Axes to draw into; a new figure by default.
+            Axes to draw into, with `errors` one more in each row; a new figure by default.
         max_features : int, default 3
             Maximum number of features to show, the first ones.
+        errors : bool, default False
+            Add a column of panels with a bar for the error of each feature (`feature_errors`), the
+            first feature on top; if there are more than 8 features, of the 8 with the largest
+            errors.
         input_kw : dict, optional
             Passed to `Axes.plot` for the input.
         reconstruction_kw : dict, optional
@@ -181,10 +219,12 @@ class ReconstructionDisplay:
         InputError
             If `max_features` is below 1, or the number of axes is wrong.
         """
-        _checks.raise_all(_checks.whole("max_features", max_features, 1))
+        _checks.raise_all(
+            _checks.whole("max_features", max_features, 1), _checks.truth("errors", errors)
+        )
         features = self.inputs[0].shape[1]
         rows, columns = len(self.inputs), min(features, max_features)
-        self.figure_, self.ax_ = panels(ax, rows, columns)
+        self.figure_, self.ax_ = panels(ax, rows, columns, errors=errors)
         styles = (
             {"color": BLUE, "linewidth": 2.6, "alpha": 0.55, "label": "input", **(input_kw or {})},
             {
@@ -205,16 +245,31 @@ class ReconstructionDisplay:
                 panel.margins(x=0.01)
                 tidy(panel)
             self.ax_[row, 0].set_title(self._title(row), loc="left", fontsize=10)
-        for panel in self.ax_[-1]:
+            if errors:
+                self._draw_errors(self.ax_[row, columns], row)
+        for panel in self.ax_[-1, :columns]:
             panel.set_xlabel("time step", fontsize=9)
+        if errors:
+            self.ax_[-1, columns].set_xlabel("error", fontsize=9)
         handles = self.ax_[0, 0].get_lines()
         if ax is not None:
-            self.ax_[0, -1].legend(handles=handles, frameon=False, fontsize=9)
+            self.ax_[0, columns - 1].legend(handles=handles, frameon=False, fontsize=9)
             return self
         left_out = f" (first {columns} of {features} features)" if columns < features else ""
         self.figure_.suptitle(f"Input and reconstruction{left_out}")
         self.figure_.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
         return self
+
+    def _draw_errors(self, panel: Axes, row: int) -> None:
+        """Draw the errors of the features of a sequence as bars, the first feature on top."""
+        values, features = self.feature_errors[row], self.feature_errors.shape[1]
+        shown = np.sort(np.argsort(-values, kind="stable")[:MAX_BARS])
+        panel.barh(np.arange(len(shown)), np.nan_to_num(values[shown]), color=RED)
+        labels = [feature_label(self.feature_names, features, feature) for feature in shown]
+        panel.set_yticks(np.arange(len(shown)), labels)
+        panel.invert_yaxis()
+        tidy(panel)
+        panel.tick_params(axis="y", labelsize=8)
 
     def _pair(self, row: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         return self.inputs[row], self.reconstructions[row]

@@ -27,7 +27,7 @@ class Convolution:
         self.width = max(self.matrix.shape)  # largest number of values per pixel
 
     def __call__(self, images: Array) -> Array:
-        """Outputs (B, H, W, O) for images (B, H, W, I)."""
+        """Return outputs (B, H, W, O) for images (B, H, W, I)."""
         (tall, wide), (batch, height, width, channels) = self.kernel, images.shape
         before = (tall - 1) // 2, (wide - 1) // 2
         after = tall - 1 - before[0], wide - 1 - before[1]
@@ -43,7 +43,7 @@ def upsample(images: Array, times: Size) -> Array:
 
 
 def pool(images: Array, size: Size) -> Array:
-    """Max pooling; sizes that do not divide are rounded up."""
+    """Compute max pooling; sizes that do not divide are rounded up."""
     if size == (1, 1):
         return images
     batch, height, width, channels = images.shape

@@ -57,7 +57,7 @@ class LSTMDecoder(Decoder):
             self.width = max(self.width, -(-max(part.head.widths) // part.patch_size))
 
     def __call__(self, code: Array, batch: BatchLengths, backwards: Array | None = None) -> Array:
-        """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
+        """Return sequences (B, T, F) of codes (B, L), see `Decoder`."""
         if self.kind.flat:
             everything = BatchLengths(np.full(len(code), self.part.pieces), self.part.pieces)
             _, (h, _) = self.lstm(self._pieces(code), everything, return_sequences=False)
@@ -94,16 +94,16 @@ class LSTMDecoder(Decoder):
         return np.ascontiguousarray(code.T) if self.kind.code == "context" else None
 
     def _state(self, code: Array) -> State | None:
-        """Initial state (h, c), each (layers · directions, H, B)."""
+        """Return the initial h and c, each with an array (H, B) for every layer and direction."""
         if self.kind.code != "state":
             return None
         whole = code if self.start is None else self.start(code)
-        halves = self.part.lstm.num_layers * self.part.lstm.directions
-        h, c = whole.reshape(len(code), 2, halves, -1).transpose(1, 2, 3, 0)
+        ends = np.cumsum(self.part.lstm.state_sizes)[:-1]
+        h, c = (np.split(half, ends) for half in np.split(whole.T, 2))
         return h, c
 
     def _read(self, code: Array, count: int, backwards: Array | None) -> Array | None:
-        """Input of the LSTM at every patch, (P, ·, B)."""
+        """Return the input of the LSTM at every patch, (P, ·, B)."""
         if self.kind.code == "steps":
             return self._pieces(code)[:count]
         if self.kind.reads is None:
@@ -126,7 +126,7 @@ class DenseDecoder(Decoder):
         self.head = DenseLayers(part.head, weights, "head.")
 
     def __call__(self, code: Array, batch: BatchLengths, backwards: Array | None = None) -> Array:
-        """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
+        """Return sequences (B, T, F) of codes (B, L), see `Decoder`."""
         return self.head(code)[:, : batch.steps]
 
 
@@ -146,7 +146,7 @@ class ConvDecoder(Decoder):
         self.width = max(convolution.width for convolution in self.convolutions)
 
     def __call__(self, code: Array, batch: BatchLengths, backwards: Array | None = None) -> Array:
-        """Sequences (B, T, F) of codes (B, L), see `Decoder`."""
+        """Return sequences (B, T, F) of codes (B, L), see `Decoder`."""
         if self.start is not None:
             code = self.activation(self.start(code))
         first, *others = self.convolutions
@@ -185,7 +185,7 @@ class Forecaster:
     def __call__(
         self, code: Array, x: Array, batch: BatchLengths, backwards: Array | None = None
     ) -> FloatArray:
-        """Forecasts (B, K, F), or quantiles (B, K, F, Q), in the units of the data.
+        """Return forecasts (B, K, F), or quantiles (B, K, F, Q), in the units of the data.
 
         Parameters
         ----------

@@ -37,7 +37,7 @@ def _gelu(x: Array) -> Array:
 
 
 def _softmax(x: Array) -> Array:
-    """Softmax over the last axis."""
+    """Compute the softmax over the last axis."""
     powers = np.exp(x - x.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
@@ -69,7 +69,7 @@ class Dense:
         self.weight, self.bias = weights[f"{prefix}weight"], weights[f"{prefix}bias"]
 
     def __call__(self, x: Array) -> Array:
-        """Outputs (…, O) for inputs (…, I)."""
+        """Return outputs (…, O) for inputs (…, I)."""
         return np.asarray(x @ self.weight.T + self.bias)
 
 
@@ -94,7 +94,7 @@ class DenseLayers:
         ]
 
     def __call__(self, x: Array) -> Array:
-        """Outputs (…, O) for inputs (…, I), or (…, steps, O) if a vector becomes a sequence."""
+        """Return outputs (…, O) for inputs (…, I), or (…, steps, O) for sequences."""
         steps, outputs = self.plan.steps, self.plan.outputs
         for i, (layer, activation) in enumerate(self.layers, 1):
             x = layer(x)

@@ -53,7 +53,7 @@ class Detector:
     Raises
     ------
     InputError
-        If `contents` are those of a model without a detector.
+        If `contents` are the contents of a model without a detector.
 
     See Also
     --------
@@ -82,7 +82,7 @@ class Detector:
         detector = contents.detector
         if detector is None:
             raise InputError(
-                f"Expected the contents of an AnomalyDetector, got those of {contents.model} "
+                f"Expected contents of an AnomalyDetector, got contents of {contents.model} "
                 "without a detector; fit an AnomalyDetector with this model."
             )
         self.contents, self.model = contents, Model(contents)
@@ -114,7 +114,7 @@ class Detector:
         X : array, frame or list
             A series (T, F), several series, or sequences, as described in the class.
         kind : {"window", "step", "trailing", "code"}, optional
-            Kind of score; by default that of the detector.
+            Kind of score; by default the kind of the detector.
 
         Returns
         -------
@@ -137,14 +137,14 @@ class Detector:
         X : array, frame or list
             A series (T, F), several series, or sequences, as described in the class.
         kind : {"window", "step", "trailing", "code"}, optional
-            Kind of score; by default that of the detector. Contributions to "code" are those to
-            "window".
+            Kind of score; by default the kind of the detector. For "code", which has no
+            features, the contributions to "window" are returned.
 
         Returns
         -------
         array of shape (T, F), or list of such arrays
-            Contributions; a score is the mean of its row. For sequences an array (N, F), those of
-            the step with the highest score.
+            Contributions; a score is the mean of its row. For sequences an array (N, F): the
+            contributions at the step with the highest score.
 
         Raises
         ------
@@ -206,7 +206,7 @@ class Detector:
         X : array, frame or list
             A series (T, F), several series, or sequences, as described in the class.
         kind : {"window", "step", "trailing", "code"}, optional
-            Kind of score; by default that of the detector.
+            Kind of score; by default the kind of the detector.
 
         Returns
         -------
@@ -263,7 +263,7 @@ class Detector:
         return data
 
     def _source(self) -> WindowErrors | StepErrors:
-        """The source of errors, as in `AnomalyDetector`."""
+        """Return the source of errors, as in `AnomalyDetector`."""
         network, loss = self._network, self.contents.loss
         if "reconstruction" not in network.decoders:
             return forecast_errors(network.forecasts, network.horizon, network.scaler, loss)

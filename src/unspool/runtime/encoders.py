@@ -1,6 +1,6 @@
 """Encoders in NumPy: scaled sequences (B, T, F) to codes (B, L)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,15 +37,15 @@ class Encoder:
         self.projection = Dense(weights, "projection.") if projects(part) else None
 
     def features(self, x: Array, batch: BatchLengths) -> Array:
-        """Features (B, S) of sequences (B, T, F), the longest first, whose padding is zero."""
+        """Return features (B, S) of sequences (B, T, F), longest first, whose padding is zero."""
         raise NotImplementedError
 
     def __call__(self, x: Array, batch: BatchLengths) -> Array:
-        """Codes (B, L) of sequences (B, T, F), the longest first, whose padding is zero."""
+        """Return codes (B, L) of sequences (B, T, F), the longest first, whose padding is zero."""
         return self.code(self.features(x, batch))
 
     def code(self, features: Array) -> Array:
-        """Codes (…, L) of features (…, S)."""
+        """Return codes (…, L) of features (…, S)."""
         return features if self.projection is None else self.projection(features)
 
 
@@ -62,10 +62,10 @@ class LSTMEncoder(Encoder):
             self.width = max(self.width, self.kernels.width)
         self.pools = part.statistics != ("last",)
         if part.lstm.num_layers > 1 or self.pools:
-            self.width = max(self.width, part.lstm.width)
+            self.width = max(self.width, *part.lstm.widths)
 
     def features(self, x: Array, batch: BatchLengths) -> Array:
-        """The pooled states (B, S · statistics), or the whole final state."""
+        """Return the pooled states (B, S · statistics), or the whole final state."""
         states, state, lengths = self.states(x, batch, return_sequences=self.pools)
         last = self.of_state(*state)
         found = last if states is None else pooled(self.part.statistics, states, last, lengths)
@@ -74,7 +74,7 @@ class LSTMEncoder(Encoder):
     def states(
         self, x: Array, batch: BatchLengths, *, return_sequences: bool = True
     ) -> tuple[Array | None, State, Lengths]:
-        """States of the last layer (T, S, B), final states of all layers, and lengths.
+        """Return states of the last layer (T, S, B), final states of all layers, and lengths.
 
         States are those after each step or patch; lengths are the numbers of real states.
         """
@@ -84,7 +84,7 @@ class LSTMEncoder(Encoder):
         return states, state, patches.lengths
 
     def multiscale(self, x: Array, batch: BatchLengths, scales: tuple[int, ...]) -> Array:
-        """Statistics of the states over parts of sequences, and the means of kernels, (B, D)."""
+        """Return statistics of the states over parts of sequences, and kernel means, (B, D)."""
         states, _, lengths = self.states(x, batch)
         assert states is not None
         features = [pooled_parts(STATISTICS, states, count, lengths) for count in scales]
@@ -92,8 +92,8 @@ class LSTMEncoder(Encoder):
             features.append(self.kernels(x, batch))
         return np.concatenate(features, axis=1)
 
-    def of_state(self, h: Array, c: Array) -> Array:
-        """The final state (B, S) of states (layers · directions, H, B)."""
+    def of_state(self, h: Sequence[Array], c: Sequence[Array]) -> Array:
+        """Return the final state (B, S) of states (H, B) of every layer and direction."""
         last = [*h, *c] if self.part.whole_state else list(h[-self.part.lstm.directions :])
         return np.concatenate(last).T
 
@@ -106,7 +106,7 @@ class DenseEncoder(Encoder):
         self.steps, self.layers = part.steps, DenseLayers(part.layers, weights, "layers.")
 
     def features(self, x: Array, batch: BatchLengths) -> Array:
-        """Outputs (B, S) of the last layer."""
+        """Return outputs (B, S) of the last layer."""
         whole = padded_to(self.steps, x)
         return self.layers(whole.reshape(len(whole), -1))
 
@@ -124,7 +124,7 @@ class ConvEncoder(Encoder):
         self.width = max(convolution.width for convolution in self.convolutions)
 
     def features(self, x: Array, batch: BatchLengths) -> Array:
-        """The last feature map, flattened, (B, S)."""
+        """Return the last feature map, flattened, (B, S)."""
         images = padded_to(self.part.max_steps, x).reshape(len(x), *self.part.shape, -1)
         for convolution in self.convolutions:
             images = pool(self.activation(convolution(images)), self.part.pool)
@@ -141,7 +141,7 @@ def make_encoder(part: plan.Encoder, weights: Weights) -> Encoder:
 
 
 def within(weights: Weights, prefix: str) -> dict[str, Array]:
-    """The weights whose names start with `prefix`, by the rest of their names."""
+    """Return the weights whose names start with `prefix`, by the rest of their names."""
     return {
         name.removeprefix(prefix): weight
         for name, weight in weights.items()
@@ -150,12 +150,12 @@ def within(weights: Weights, prefix: str) -> dict[str, Array]:
 
 
 def batch_last(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Sequences (B, T, F) as (T, F, B)."""
+    """Return sequences (B, T, F) as (T, F, B)."""
     return np.ascontiguousarray(x.transpose(1, 2, 0))
 
 
 def padded_to(steps: int, x: Array) -> Array:
-    """Sequences (B, T, F) padded with zeros to (B, steps, F)."""
+    """Return sequences (B, T, F) padded with zeros to (B, steps, F)."""
     if x.shape[1] == steps:
         return x
     return np.pad(x, ((0, 0), (0, steps - x.shape[1]), (0, 0)))

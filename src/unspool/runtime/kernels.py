@@ -27,7 +27,7 @@ class Kernels:
         self.width = len(self.weight) + part.each  # largest number of values per step
 
     def __call__(self, x: Array, batch: BatchLengths) -> Array:
-        """Means (B, K) of sequences (B, T, F) whose padding is zero."""
+        """Return means (B, K) of sequences (B, T, F) whose padding is zero."""
         part, size, steps = self.part, *x.shape[:2]
         means = np.zeros((size, part.width), np.float32)
         if not steps:
@@ -85,6 +85,6 @@ class RunningKernels:
 
 
 def hard_sigmoid(x: Array) -> Array:
-    """Hard sigmoid: 0 below -3, 1 above 3, linear in between."""
+    """Compute the hard sigmoid: 0 below -3, 1 above 3, linear in between."""
     clipped: Array = np.clip(x / np.float32(6) + np.float32(0.5), 0, 1)
     return clipped

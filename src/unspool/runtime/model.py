@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks, _collect
-from unspool._losses import ALIASES, LOSSES, step_errors
+from unspool._losses import ALIASES, LOSSES
 from unspool._types import Per
 from unspool.blueprint.features import check_scales, feature_names
 from unspool.data.convert import Source
@@ -167,7 +167,7 @@ class Model:
         codes : array of shape (N, L)
             Codes.
         lengths : int or array of int, shape (N,), optional
-            Number of steps to decode, by default that of the longest sequence in training.
+            Number of steps to decode; by default the length of the longest training sequence.
 
         Returns
         -------
@@ -231,7 +231,7 @@ class Model:
         per: Per = "sequence",
         merge: bool = False,
     ) -> Any:
-        """Compute the error of the reconstruction of each sequence, by the loss of training.
+        """Compute errors of the reconstructions of sequences, by the loss of training.
 
         Parameters
         ----------
@@ -239,27 +239,33 @@ class Model:
             Sequences in any form that the class describes; steps are cut off as in `reconstruct`.
         lengths : array of int, shape (N,), optional
             Number of real steps of every sequence, if `X` is an array (N, T, F).
-        per : {"sequence", "step"}, default "sequence"
-            Return one error for each sequence, or for each step.
+        per : {"sequence", "step", "feature"} or ("step", "feature"), default "sequence"
+            Return one error for each sequence (a mean over its steps and features), each
+            step (a mean over features), each feature (a mean over steps), or each feature of each
+            step.
         merge : bool, default False
-            For `Windows` with ``per="step"``: average overlapping windows.
+            For `Windows` with ``per="step"`` or ``per=("step", "feature")``: average overlapping
+            windows into errors of the steps of the series.
 
         Returns
         -------
-        array of shape (N,) or (N, T), or list of arrays of shape (T_i,)
-            Means over features in scaled units; (N, H, W) for the pixels of images. NaN past the
-            end of a sequence, and for a sequence without steps. With `merge`, one array for each
-            series.
+        array of shape (N,), (N, T), (N, F) or (N, T, F), or list of arrays
+            Errors in scaled units, NaN past the end of a sequence and for a sequence without steps.
+            The pixels of images are steps, (N, H, W) or (N, H, W, F), and their channels features.
+            A model of rows has one step, and the columns are features. With `merge`, one array
+            (T_i,) or (T_i, F) for each series.
+
+        Raises
+        ------
+        InputError
+            For errors by feature, if the loss is "categorical_crossentropy", which has one value
+            for all features of a step.
         """
         _collect.check_per(per)
         source = self._read(X, lengths, decoded=True, ends_with_future=True)
+        pieces = self._network.reconstructions(source)
         loss = self.contents.loss
-        pieces = (
-            (indices, step_errors(values, x, loss))
-            for indices, x, values in self._network.reconstructions(source)
-        )
-        errors = _collect.errors(source, pieces, per, merge=merge)
-        return self._form.restore_steps(errors) if per == "step" and not merge else errors
+        return _collect.errors(source, pieces, loss, self._form, per, merge=merge)
 
     def forecast(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
         """Forecast the steps that follow sequences.
@@ -423,7 +429,8 @@ class Model:
         network = self._network
         names = [name for name in network.decoders if name != "reconstruction"]
         forecasters = {name: network.forecaster(name) for name in names}
-        return Stream(self.contents, network.encoder, forecasters, series)
+        reconstruct = network.reconstruct if "reconstruction" in network.decoders else None
+        return Stream(self.contents, network.encoder, forecasters, series, reconstruct)
 
     def _accuracy(self, X: Any, y: Any, lengths: Any, classes: npt.NDArray[Any]) -> float:
         if y is None:

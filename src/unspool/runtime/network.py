@@ -49,7 +49,7 @@ class Network:
         self.head = None if plan.head is None else DenseLayers(plan.head, weights, "head.")
 
     def decoder(self, name: str) -> Decoder:
-        """The decoder `name`.
+        """Return the decoder `name`.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class Network:
         return self.decoders[name]
 
     def lstm_encoder(self) -> LSTMEncoder:
-        """The encoder, if it is an LSTM.
+        """Return the encoder, if it is an LSTM.
 
         Raises
         ------
@@ -77,21 +77,21 @@ class Network:
         return self.encoder
 
     def forecaster(self, name: str) -> Forecaster:
-        """The decoder `name` and everything else that its forecasts are computed from."""
+        """Return the decoder `name` and everything else that its forecasts are computed from."""
         quantiles = name == "quantiles"
         return Forecaster(
             self.decoder(name), self.horizon, self.skip, self.scaler, quantiles=quantiles
         )
 
     def codes(self, source: Source) -> Array:
-        """Codes (N, L)."""
+        """Return codes (N, L)."""
         codes = np.empty((len(source), self.latent_dim), np.float32)
         for indices, x, batch in self.batches(source):
             codes[indices] = self.encoder(x, batch)
         return codes
 
     def features(self, source: Source, scales: tuple[int, ...], width: int) -> Array:
-        """Features (N, width) at these scales."""
+        """Return features (N, width) at these scales."""
         encoder = self.lstm_encoder()
         features = np.empty((len(source), width), np.float32)
         values = encoder.part.lstm.width * max(source.max_length, *scales)
@@ -100,7 +100,7 @@ class Network:
         return features
 
     def decode(self, codes: Array, steps: IntArray) -> FloatArray:
-        """Sequences (N, T, F) of codes (N, L), in the units of the data, NaN past their ends."""
+        """Decode codes (N, L) to (N, T, F), in the units of the data, NaN past their ends."""
         decoder, longest = self.decoder("reconstruction"), int(steps.max(initial=0))
         values = np.full((len(codes), longest, len(self.scaler.scale)), np.nan)
         for indices in _longest_first(steps, longest * decoder.width):
@@ -110,18 +110,18 @@ class Network:
         return values
 
     def reconstructions(self, source: Source) -> Iterator[tuple[IntArray, Array, Array]]:
-        """Indices (B,), inputs and reconstructions (B, T, F), scaled, batch by batch."""
+        """Yield the indices (B,), inputs and reconstructions (B, T, F), scaled, batch by batch."""
         decoder = self.decoder("reconstruction")
         for indices, x, batch in self.batches(source, source.max_length * decoder.width):
             yield indices, x, self.reconstruct(x, batch)
 
     def reconstruct(self, x: Array, batch: BatchLengths) -> Array:
-        """Reconstructions (B, T, F) of sequences, scaled."""
+        """Return reconstructions (B, T, F) of sequences, scaled."""
         decoder = self.decoder("reconstruction")
         return decoder(self.encoder(x, batch), batch, _reversed(x, batch, decoder))
 
     def forecasts(self, source: Source | Futures, name: str = "forecast") -> FloatArray:
-        """Forecasts (N, K, F), or their quantiles (N, K, F, Q), in the units of the data."""
+        """Return forecasts (N, K, F), or their quantiles (N, K, F, Q), in the units of the data."""
         forecaster = self.forecaster(name)
         quantiles = (self.n_quantiles,) if forecaster.quantiles else ()
         values = np.empty((len(source), self.horizon, source.n_features, *quantiles))
@@ -132,13 +132,13 @@ class Network:
     def forecast(
         self, x: Array, batch: BatchLengths, forecaster: Forecaster | None = None
     ) -> FloatArray:
-        """Forecasts (B, K, F) of sequences, in the units of the data."""
+        """Return forecasts (B, K, F) of sequences, in the units of the data."""
         forecaster = forecaster or self.forecaster("forecast")
         backwards = _reversed(x, batch, forecaster.decoder)
         return forecaster(self.encoder(x, batch), x, batch, backwards)
 
     def batches(self, source: Source | Futures, decoded: int = 0) -> Iterator[Batch]:
-        """Indices (B,), sequences and their lengths, in batches.
+        """Yield the indices (B,), sequences and their lengths, in batches.
 
         `decoded` is the number of values that the decoder needs for one sequence.
         """
@@ -152,14 +152,14 @@ class Network:
 
 
 def _longest_first(lengths: IntArray, values: int) -> Iterator[IntArray]:
-    """Indices of sequences in batches, the longest first; `values` is the memory of one."""
+    """Return indices of batches of sequences, longest first; `values` is the memory of one."""
     size = max(1, min(BATCH, BATCH_VALUES // max(1, values)))
     order = np.argsort(-lengths, kind="stable")
     return (order[start : start + size] for start in range(0, len(order), size))
 
 
 def _reversed(x: Array, batch: BatchLengths, decoder: Decoder) -> Array | None:
-    """Sequences (B, T, F), each reversed within its length, if the decoder reads them."""
+    """Return sequences (B, T, F), each reversed within its length, if the decoder reads them."""
     if not decoder.needs_input:
         return None
     return batch.reversed(x.transpose(1, 2, 0)).transpose(2, 0, 1)

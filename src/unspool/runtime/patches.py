@@ -7,7 +7,7 @@ from unspool.runtime.recurrence import Array, BatchLengths
 
 
 def patched(x: Array, size: int) -> Array:
-    """Patches (B, P, size · F) of sequences (B, T, F), the last one filled up with zeros.
+    """Return patches (B, P, size · F) of sequences (B, T, F), the last one filled up with zeros.
 
     Values past the end of a sequence must be zero.
     """
@@ -21,14 +21,14 @@ def patched(x: Array, size: int) -> Array:
 
 
 def in_patches(batch: BatchLengths, size: int) -> BatchLengths:
-    """Lengths of a batch in patches."""
+    """Return the lengths of a batch in patches."""
     if size == 1:
         return batch
     return BatchLengths(-(-batch.lengths // size), patches_of(batch.steps, size))
 
 
 def unpatched(patches: Array, steps: int) -> Array:
-    """The first steps (steps, B, F) of patches (P, B, size, F), or of single steps (P, B, F)."""
+    """Return the first steps (steps, B, F) of patches (P, B, size, F) or of single steps."""
     if patches.ndim == 4:
         count, batch, size, features = patches.shape
         patches = patches.transpose(0, 2, 1, 3).reshape(count * size, batch, features)
@@ -36,7 +36,7 @@ def unpatched(patches: Array, steps: int) -> Array:
 
 
 def patch_positions(count: int, batch: int) -> Array:
-    """Positions of patches as sines and cosines, (count, 2 · WAVES, batch)."""
+    """Return the positions of patches as sines and cosines, (count, 2 · WAVES, batch)."""
     waves = 2 * np.pi / PERIOD * np.arange(1, WAVES + 1)
     angles = np.arange(count)[:, None] * waves
     each = np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)

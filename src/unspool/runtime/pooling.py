@@ -11,7 +11,7 @@ from unspool.runtime.recurrence import Array, Lengths
 
 
 def pooled(statistics: Sequence[str], states: Array, last: Array, lengths: Lengths) -> Array:
-    """Statistics (B, S · number of statistics) of states (T, S, B) over the real steps.
+    """Return statistics (B, S · number of statistics) of states (T, S, B) over the real steps.
 
     For a sequence without steps, last, mean, maximum and minimum are its initial state.
 
@@ -51,7 +51,7 @@ def pooled(statistics: Sequence[str], states: Array, last: Array, lengths: Lengt
 
 
 def pooled_parts(statistics: Sequence[str], states: Array, count: int, lengths: Lengths) -> Array:
-    """Statistics (B, count · number of statistics · S) over each of `count` parts of a sequence.
+    """Return statistics (B, count · number of statistics · S) over `count` parts of a sequence.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class RunningPool:
         self.square += difference * (h - self.mean)
 
     def pooled(self, last: Array) -> Array:
-        """Statistics (B, S · number of statistics), with the final states `last` (B, S)."""
+        """Return statistics (B, S · number of statistics), with the final states `last` (B, S)."""
         if self.statistics == ("last",):
             return last
         if not self.steps:

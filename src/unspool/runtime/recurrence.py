@@ -14,7 +14,7 @@ passes over memory, so `Cells` reduces both:
   computes only the columns before them, and padding costs nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -32,7 +32,8 @@ ONE_THREAD_WORK, MANY_THREADS_WORK = 1 << 18, 3 << 20
 
 Array = npt.NDArray[np.float32]
 Lengths = npt.NDArray[np.int64]
-State = tuple[Array, Array]  # h and c, each (layers · directions, H, B)
+# h and c, each with an array (H, B) for every layer and direction.
+State = tuple[Sequence[Array], Sequence[Array]]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Layer:
         cls, weights: Mapping[str, Array], prefix: str, plan: Layers, *, reverse: bool
     ) -> "Layer":
         """Make a layer of the weights whose names start with `prefix`."""
-        units = plan.units
+        units = weights[f"{prefix}weight_hh"].shape[1]
         order = np.r_[0 : 2 * units, 3 * units : 4 * units, 2 * units : 3 * units]
         scale = np.ones((4 * units, 1), np.float32)
         if plan.recurrent_activation == "sigmoid":
@@ -184,14 +185,14 @@ class Cells:
 
     @classmethod
     def of(cls, layer: Layer, batch: int) -> "Cells":
-        """The state of `batch` sequences before their first step."""
+        """Return the state of `batch` sequences before their first step."""
         both = np.zeros((layer.matrix.shape[1], batch), np.float32)
         both[-1] = 1
         rows = np.zeros((5 * layer.units, batch), np.float32)
         return cls(layer, both, rows, np.empty((2 * layer.units, batch), np.float32))
 
     def cut(self, which: int | slice) -> "Cells":
-        """A view of some sequences of the batch, or of one as vectors."""
+        """Return a view of some sequences of the batch, or of one as vectors."""
         both, rows, pair = (each[:, which] for each in self.whole)
         return Cells(self.layer, both, rows, pair)
 
@@ -226,7 +227,7 @@ class Cells:
         np.multiply(self.o, self.new, out=self.h)
 
     def _product(self, matrix: Array) -> Callable[[], Array]:
-        """The function that computes the matrix product of a step, the fastest of three."""
+        """Return the function that computes the matrix product of a step, the fastest of three."""
         work = matrix.size * (self.both.shape[1] if self.both.ndim == 2 else 1)
         if self.both.ndim == 2 and ONE_THREAD_WORK < work < MANY_THREADS_WORK:
             rows = self.sums.reshape(-1, 4, self.sums.shape[-1])  # a view
@@ -291,8 +292,8 @@ class LSTM:
             Lengths of the sequences; all arrays are in its order.
         context : array of shape (C, B), optional
             Input of the first layer that is the same at every step.
-        state : (h, c), each (layers · directions, H, B), optional
-            Initial state, by default zeros.
+        state : (h, c), optional
+            Initial state, each with an array (H, B) for every layer and direction. Default: zeros.
         return_sequences : bool, default True
             Whether to return the states of all steps.
 
@@ -300,14 +301,15 @@ class LSTM:
         -------
         states : array of shape (T, S, B), or None
             States of the last layer at every step.
-        state : (h, c), each (layers · directions, H, B)
-            Final state of all layers.
+        state : (h, c)
+            Final state of all layers, each with an array (H, B) for every layer and direction.
         """
         finals: list[tuple[Array, Array]] = []
-        for depth, directions in enumerate(self.layers):
+        widths = self.plan.widths
+        for depth, (width, directions) in enumerate(zip(widths, self.layers, strict=True)):
             outputs = None
             if return_sequences or depth < len(self.layers) - 1:
-                outputs = np.zeros((batch.steps, self.plan.width, batch.size), np.float32)
+                outputs = np.zeros((batch.steps, width, batch.size), np.float32)
             for place, layer in enumerate(directions):
                 start = None if state is None else (state[0][len(finals)], state[1][len(finals)])
                 read = batch.reversed(x) if layer.reverse and x is not None else x
@@ -318,7 +320,7 @@ class LSTM:
                     written[:] = batch.reversed(written)
                 finals.append(final)
             x, context = outputs, None
-        h, c = (np.stack(each) for each in zip(*finals, strict=True))
+        h, c = zip(*finals, strict=True)
         return x, (h, c)
 
 
@@ -342,7 +344,7 @@ class BatchLengths:
             self.active = np.searchsorted(-lengths, -np.arange(steps), side="left")
 
     def reversed(self, x: Array) -> Array:
-        """Sequences (T, F, B), each reversed within its length."""
+        """Return sequences (T, F, B), each reversed within its length."""
         if self.whole:
             return x[::-1]
         steps = np.arange(self.steps)[:, None]

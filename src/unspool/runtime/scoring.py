@@ -26,7 +26,7 @@ def check_finite(y: FloatArray) -> None:
 
 
 def r2(truth: FloatArray, predicted: FloatArray) -> float:
-    """The mean of R² over columns, as in scikit-learn's `r2_score`; NaN for one row."""
+    """Return the mean of R² over columns, as in scikit-learn's `r2_score`; NaN for one row."""
     if len(truth) < 2:
         return float("nan")
     squares = ((truth - predicted) ** 2).sum(axis=0)

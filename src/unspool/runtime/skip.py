@@ -10,7 +10,7 @@ from unspool.runtime.recurrence import Array, BatchLengths
 
 
 def level_of(x: Array, batch: BatchLengths, normalization: str) -> tuple[Array, Array]:
-    """Location and spread (B, 1, F) of sequences (B, T, F) over their real steps.
+    """Return the location and spread (B, 1, F) of sequences (B, T, F) over their real steps.
 
     They are 0 and 1 for a sequence without steps, and for normalization "none".
 
@@ -40,7 +40,7 @@ def level_of(x: Array, batch: BatchLengths, normalization: str) -> tuple[Array, 
 
 
 def normalised(x: Array, batch: BatchLengths, normalization: str) -> Array:
-    """Sequences (B, T, F), each minus its location, divided by its spread; zero past its end."""
+    """Return (B, T, F) minus location, divided by spread; zero past the end of a sequence."""
     if normalization == "none":
         return x
     location, spread = level_of(x, batch, normalization)
@@ -63,7 +63,7 @@ class Skip:
         self.part, self.scale, self.weight = part, weights["scale"], weights.get("weight")
 
     def __call__(self, output: Array, x: Array, batch: BatchLengths) -> Array:
-        """Forecasts (B, K, F) of outputs (B, K, F), or quantiles of outputs (B, K, F, Q)."""
+        """Return forecasts (B, K, F) of outputs (B, K, F), or quantiles of outputs (B, K, F, Q)."""
         location, spread = level_of(x, batch, self.part.normalization)
         spread = spread * self.scale
         if self.weight is not None:
@@ -73,7 +73,7 @@ class Skip:
         return np.asarray(location + spread * output, np.float32)
 
     def _linear(self, x: Array, batch: BatchLengths, level: Array) -> Array:
-        """The linear map (B, K, F) of the last steps minus the level."""
+        """Return the linear map (B, K, F) of the last steps minus the level."""
         assert self.weight is not None
         steps = self.part.steps
         places = (batch.lengths[:, None] - steps + np.arange(steps))[:, :, None]

@@ -2,13 +2,15 @@
 
 import copy
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from unspool import _checks
+from unspool import _checks, _collect
+from unspool._types import PerNewestStep
 from unspool.data.frames import names_of
 from unspool.data.sequences import FloatArray, as_floats
 from unspool.errors import InputError
@@ -17,8 +19,10 @@ from unspool.runtime.decoders import Forecaster
 from unspool.runtime.encoders import Encoder, LSTMEncoder
 from unspool.runtime.kernels import RunningKernels
 from unspool.runtime.pooling import RunningPool
-from unspool.runtime.recurrence import Array, BatchLengths, Cells
+from unspool.runtime.recurrence import Array, BatchLengths, Cells, State
 from unspool.runtime.skip import normalised
+
+Reconstruct = Callable[[Array, BatchLengths], Array]
 
 
 class Stream:
@@ -38,6 +42,9 @@ class Stream:
     series : int, optional
         Number of series that are read in parallel; by default one, whose steps have no axis for
         the series.
+    reconstruct : callable, optional
+        Called with sequences (series, T, F), scaled, and their lengths; returns their
+        reconstructions (series, T, F). Only `reconstruction_error` needs it.
 
     Attributes
     ----------
@@ -59,8 +66,8 @@ class Stream:
     If the encoder reads patches, an incomplete patch is read again with each of its steps.
 
     A model that normalises sequences (`normalization` of `LSTMForecaster`) encodes its last steps
-    again at every step. Their number is that of the longest sequence in training, and code and
-    forecast are those of the sequence of these steps.
+    again at every step. It encodes at most the length of the longest training
+    sequence, and code and forecast belong to these steps alone.
 
     Examples
     --------
@@ -81,6 +88,7 @@ class Stream:
         encoder: Encoder,
         decoders: Mapping[str, Forecaster],
         series: int | None = None,
+        reconstruct: Reconstruct | None = None,
     ) -> None:
         _checks.raise_all(_checks.whole("series", series, 1, none=True))
         if not isinstance(encoder, LSTMEncoder) or encoder.part.lstm.bidirectional:
@@ -88,11 +96,13 @@ class Stream:
                 "A stream needs an LSTM encoder that reads in one direction, bidirectional=False; "
                 f"this {contents.model} has another."
             )
-        self._encoder, self._decoders = encoder, decoders
+        self._encoder, self._decoders, self._reconstruct = encoder, decoders, reconstruct
+        self._model, self._loss = contents.model, "" if reconstruct is None else contents.loss
+        self._longest = max(1, contents.facts.max_length)
         self._scaler, self._features = contents.scaler, contents.facts.n_features
         self._names, self._kept = contents.feature_names, 0
         if encoder.part.normalization != "none":
-            self._kept = max(1, contents.facts.max_length)
+            self._kept = self._longest
         elif contents.blueprint.skip is not None:
             self._kept = contents.blueprint.skip.steps
         self._series, self._size = series, series or 1
@@ -100,7 +110,8 @@ class Stream:
 
     def reset(self) -> None:
         """Forget all steps and start again."""
-        self._recent: deque[Array] = deque(maxlen=self._kept)  # scaled, each (series, F)
+        kept = self._kept if self._reconstruct is None else max(self._kept, self._longest)
+        self._recent: deque[Array] = deque(maxlen=kept)  # scaled, each (series, F)
         self.steps = 0
         self._begin()
 
@@ -159,7 +170,7 @@ class Stream:
             self._read(x)
         else:
             self._begin()
-            for one in normalised(*self._sequence(), normalization).transpose(1, 0, 2):
+            for one in normalised(*self._sequence(self._kept), normalization).transpose(1, 0, 2):
                 self._read(one.reshape(x.shape))
         self.steps += 1
         return self._shaped(self._code())
@@ -177,11 +188,11 @@ class Stream:
         self._pool.add(x)
         self._read_steps += 1
 
-    def _sequence(self) -> tuple[Array, BatchLengths]:
-        """The last steps, scaled, (series, T, F), and their lengths."""
-        count = len(self._recent)
+    def _sequence(self, most: int) -> tuple[Array, BatchLengths]:
+        """Return the last steps, at most `most`, scaled, (series, T, F), and their lengths."""
+        count = min(most, len(self._recent))
         steps = np.zeros((self._size, count, self._features), np.float32)
-        for place, one in enumerate(self._recent):
+        for place, one in enumerate(islice(self._recent, len(self._recent) - count, None)):
             steps[:, place] = one
         return steps, BatchLengths(np.full(self._size, count), count)
 
@@ -202,10 +213,16 @@ class Stream:
         return self._patch
 
     @property
-    def state(self) -> tuple[Array, Array]:
-        """Hidden and cell state (h, c) of all layers, each (layers, H) or (layers, series, H)."""
-        h, c = (each.transpose(0, 2, 1) for each in self._halves())
-        return (h[:, 0], c[:, 0]) if self._series is None else (h, c)
+    def state(self) -> tuple[Array | list[Array], Array | list[Array]]:
+        """Hidden and cell state (h, c) of all layers, each (layers, H) or (layers, series, H).
+
+        If the layers have different units, h and c are lists with an array (H,) or (series, H) for
+        each layer.
+        """
+        h, c = ([self._shaped(layer.T) for layer in half] for half in self._halves())
+        if len(set(self._encoder.part.lstm.units)) > 1:
+            return h, c
+        return np.stack(h), np.stack(c)
 
     @property
     def code(self) -> npt.NDArray[np.float32]:
@@ -231,7 +248,7 @@ class Stream:
                 "This model does not forecast from the code alone; train one with `horizon` and a "
                 "decoder other than 'reversed_input'."
             )
-        return np.asarray(self._shaped(ahead(self._code(), *self._sequence())))
+        return np.asarray(self._shaped(ahead(self._code(), *self._sequence(self._kept))))
 
     def quantiles(self) -> FloatArray:
         """Forecast the quantiles of the next steps.
@@ -248,8 +265,67 @@ class Stream:
         """
         if "quantiles" not in self._decoders:
             raise InputError("This model has no quantiles; train one with `quantiles`.")
-        values = self._decoders["quantiles"](self._code(), *self._sequence())
+        values = self._decoders["quantiles"](self._code(), *self._sequence(self._kept))
         return np.asarray(self._shaped(values))
+
+    def reconstruction_error(self, *, per: PerNewestStep = "step") -> FloatArray:
+        """Compute the error of the newest step in the reconstruction of the sequence so far.
+
+        The sequence is that of all steps so far. If they are more than the longest sequence in
+        training had, W steps, it is that of the last W steps. The model encodes and decodes it
+        anew, so the cost is that of reconstructing one sequence, and it does not grow after W
+        steps.
+
+        Parameters
+        ----------
+        per : "step" or ("step", "feature"), default "step"
+            Whether to return the mean over features, or one error for each feature.
+
+        Returns
+        -------
+        array of shape () or (series,); with features (F,) or (series, F)
+            Errors by the loss of training, in scaled units: those of the last step that
+            `Model.reconstruction_error` returns for the sequence with the same `per`. NaN before
+            the first step.
+
+        Raises
+        ------
+        InputError
+            If the model does not reconstruct, or if errors by feature are requested and the loss is
+            "categorical_crossentropy", which has one value for all features of a step.
+
+        Notes
+        -----
+        If a model was trained on windows of W steps, the first W - 1 errors are those of shorter
+        sequences, which it has not seen in training. They are usually larger.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from unspool import LSTMAutoencoder, runtime
+        >>> X = np.random.default_rng(0).normal(size=(40, 10, 3))
+        >>> trained = LSTMAutoencoder(
+        ...     4, bidirectional=False, epochs=1, random_state=0, verbose=0
+        ... ).fit(X)
+        >>> stream = runtime.Model(trained.contents()).stream()
+        >>> for step in X[0]:
+        ...     code = stream.push(step)
+        >>> stream.reconstruction_error(per=("step", "feature")).shape
+        (3,)
+        """
+        if self._reconstruct is None:
+            raise InputError(
+                f"This {self._model} has no decoder for a reconstruction; train an LSTMAutoencoder "
+                "with bidirectional=False."
+            )
+        _collect.check_per(per, _collect.PER_NEWEST_STEP)
+        measure = _collect.error_function(per, self._loss)
+        if not self.steps:
+            features = (self._features,) if _collect.has_features(per) else ()
+            return np.asarray(self._shaped(np.full((self._size, *features), np.nan)))
+        x, lengths = self._sequence(self._longest)
+        reconstruction = self._reconstruct(x, lengths)
+        return np.asarray(self._shaped(measure(reconstruction[:, -1:], x[:, -1:])[:, 0]))
 
     def _code(self) -> Array:
         last = self._encoder.of_state(*self._halves())
@@ -258,11 +334,10 @@ class Stream:
             features = np.concatenate([features, self._kernels.means], axis=1)
         return self._encoder.code(features)
 
-    def _halves(self) -> tuple[Array, Array]:
-        """h and c of all layers, copies (layers, H, series)."""
-        shape = (len(self._cells), -1, self._size)
-        h = np.array([cells.h for cells in self._cells]).reshape(shape)
-        return h, np.array([cells.c for cells in self._cells]).reshape(shape)
+    def _halves(self) -> State:
+        """h and c of all layers, copies (H, series)."""
+        h = [cells.h.reshape(-1, self._size).copy() for cells in self._cells]
+        return h, [cells.c.reshape(-1, self._size).copy() for cells in self._cells]
 
     def _shaped(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values[0] if self._series is None else values

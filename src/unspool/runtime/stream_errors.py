@@ -21,8 +21,8 @@ class Recent:
     Parameters
     ----------
     size : int
-        Number of rows that are kept. Memory is that of twice as many, so that rows are moved only
-        once in `size` rows.
+        Number of rows that are kept. There is memory for twice this number, so that rows are moved
+        only once in `size` rows.
     features : int
         Number of features, F.
     dtype : dtype
@@ -40,7 +40,7 @@ class Recent:
         return self._memory[max(0, self._end - self._size) : self._end]
 
     def followed_by(self, row: FloatArray) -> FloatArray:
-        """The last rows and a new one, a view; `keep` keeps the new one."""
+        """Return the last rows and a new one, a view; `keep` keeps the new one."""
         if self._end == len(self._memory):
             self._memory[: self._size] = self.rows
             self._end = self._size
@@ -95,7 +95,7 @@ class ErrorsOfWindows:
         self._weights = trailing_weights(window, window)
 
     def next(self, step: FloatArray) -> FloatArray:
-        """Weighted mean errors (F,) of the window and one more step (F,); `keep` keeps it."""
+        """Return weighted mean errors (F,) of window and one more step (F,); `keep` keeps it."""
         x = self._recent.followed_by(self._scaler.apply(step))
         count = len(x)
         whole = x[None] if count == self._batch.steps else pad_front(x, self._batch.steps).values
@@ -107,7 +107,7 @@ class ErrorsOfWindows:
         self._recent.keep()
 
     def state(self) -> dict[str, FloatArray]:
-        """The last steps, `recent` (n, F), scaled, the oldest first."""
+        """Return the last steps, `recent` (n, F), scaled, the oldest first."""
         return {"recent": self._recent.rows.copy()}
 
     def restore(self, state: Mapping[str, npt.ArrayLike]) -> None:
@@ -151,7 +151,7 @@ class ErrorsOfForecasts:
         self._weights = trailing_weights(window, window)
 
     def next(self, step: FloatArray) -> FloatArray:
-        """Weighted mean errors (F,) of the last steps and one more (F,); `keep` keeps it."""
+        """Return weighted mean errors (F,) of the last steps and one more (F,); `keep` keeps it."""
         target = self._scaler.apply(step)
         before = self._recent.rows
         x = self._recent.followed_by(target)
@@ -172,7 +172,7 @@ class ErrorsOfForecasts:
         self._ahead.append(self._next)
 
     def state(self) -> dict[str, FloatArray]:
-        """The last steps `recent` (n, F), their `errors`, forecasts `ahead` (m, K, F); scaled."""
+        """Return the last steps `recent` (n, F), scaled, the oldest first."""
         return {
             "recent": self._recent.rows.copy(),
             "errors": self._errors.rows.copy(),
@@ -196,7 +196,7 @@ class ErrorsOfForecasts:
 
 
 def _weighted(weights: FloatArray, errors: FloatArray) -> FloatArray:
-    """The mean of errors (n, F), with the last n of the weights of a whole window."""
+    """Return the mean of errors (n, F), with the last n of the weights of a whole window."""
     last = weights[-len(errors) :]
     mean: FloatArray = last @ errors / last.sum()
     return mean

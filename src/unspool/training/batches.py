@@ -29,10 +29,10 @@ class Batches:
     """Iterate over the sequences at `indices` in batches, shuffled if `rng` is given.
 
     A shuffled epoch has every sequence once, and every batch is a sample spread over all of the
-    data: the sequences, in their order, are cut into runs with as many sequences as there are
-    batches, and each batch gets one of every run. Neighbours are similar (windows of one series, a
-    file sorted by class), so such batches, and their gradients, differ less from one another than
-    those of a plain permutation.
+    data. For n batches, the sequences in their order are cut into runs of n, and each batch gets
+    one sequence of every run. Neighbours are similar (windows of one series, a file sorted by
+    class), so such batches, and their gradients, differ less from one another than the batches of
+    a plain permutation.
 
     Parameters
     ----------

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from unspool.errors import DivergedError, UnstableTrainingWarning
 
-DIVERGENCE_FACTOR = 100.0  # a loss this many times that of earlier weights has diverged
+DIVERGENCE_FACTOR = (
+    100.0  # a loss has diverged if it is this many times the loss of earlier weights
+)
 MAX_RECOVERIES = 10
 
 

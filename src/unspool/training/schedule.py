@@ -8,7 +8,7 @@ from torch import nn
 
 from unspool.training.callbacks import Callback
 
-MIN_UPDATES = 1500  # optimizer steps that `epochs="auto"` trains for at least
+MIN_UPDATES = 1500  # minimum number of optimizer steps with `epochs="auto"`
 MIN_EPOCHS = 100
 MIN_PATIENCE = 20
 WARMUP = 0.1  # proportion of the optimizer steps in which the learning rate rises

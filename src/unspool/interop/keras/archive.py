@@ -19,7 +19,7 @@ CONFIGURATION, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = {CONFIGURATION, WEIGHTS, "metadata.json"}
 # In bytes. A layer needs about a thousand, a feature of a Normalization forty.
 MAX_CONFIGURATION = 1 << 23
-MAX_UNPACKED = 1 << 26  # of a small file
+MAX_UNPACKED = 1 << 26  # bytes that any file may unpack to, however small it is
 REWRITE = "load it with Keras where it was made, and save it again"
 
 
@@ -81,7 +81,7 @@ def _check_weights(blob: bytes) -> None:
 
 
 def _is_plain(h5py: Any, item: Any) -> bool:
-    """Whether a dataset is one contiguous block of numbers within the file."""
+    """Return whether a dataset is one contiguous block of numbers within the file."""
     layout, dtype = item.id.get_create_plist(), item.dtype
     contiguous = layout.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
     numbers = dtype.kind in "fiub" or dtype.str == "|V2"  # "|V2" is bfloat16

@@ -131,7 +131,7 @@ class Configuration:
         if not isinstance(shape, list) or not shape or type(shape[-1]) is not int:
             shape = [math.inf]
         if shape[-1] > self.values:
-            raise InputError("a Normalization does not give its number of features.")
+            raise InputError("a Normalization does not contain its number of features.")
         if axis not in (-1, [-1], len(shape) - 1, [len(shape) - 1]):
             raise InputError("a Normalization must scale each feature separately (axis=-1).")
 

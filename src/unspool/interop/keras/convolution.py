@@ -55,7 +55,7 @@ class _Chain:
         self.last = self.items[-1][1] if self.items else wire.node
 
     def kinds(self) -> list[str]:
-        """Kinds of the layers that have not been taken."""
+        """Return the kinds of the layers that have not been taken."""
         return [kind for kind, _, _ in self.items]
 
     def next(self, kind: str) -> Any:
@@ -74,7 +74,7 @@ class _Chain:
 
 
 def _item(traversal: Traversal, wire: Wire) -> tuple[str, Node, Any, Wire]:
-    """Kind, node and content of the layer at the end of `wire`, and its input."""
+    """Return the kind, node and content of the layer at the end of `wire`, and its input."""
     name, before, passed = traversal.activation(wire)
     if before.kind in CONVOLUTIONS:
         conv = read_conv(before.node)
@@ -251,7 +251,7 @@ def _decoder(chain: _Chain, pool: int, shapes: list[tuple[int, ...]]) -> list[Co
 
 
 def _check_mirror(encoder: list[Conv], decoder: list[Conv], channels: int) -> None:
-    """The decoder has the filters of the encoder in reverse, and the same kernels."""
+    """Check that the decoder has the filters of the encoder in reverse, and its kernels."""
     widths = [len(layer.bias) for layer in encoder]
     got = [len(layer.bias) for layer in decoder]
     mirrored = [*reversed(widths), channels]

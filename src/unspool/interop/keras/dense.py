@@ -80,7 +80,7 @@ def read_dense_model(graph: Graph) -> ReadModel:
 
 
 def only_output(graph: Graph) -> Wire:
-    """The output of a model, which must have one input and one output."""
+    """Return the output of a model, which must have one input and one output."""
     if len(graph.outputs) != 1 or len(graph.inputs) != 1:
         raise InputError(
             f"Expected one input and one output in a model without LSTM layers, got "

@@ -91,7 +91,7 @@ class Wire(NamedTuple):
 
 
 def config_of(layer: Any) -> dict[str, Any]:
-    """Arguments of a layer; no warning about lambdas, since nothing is saved here."""
+    """Return the arguments of a layer, without the warning about lambdas."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
         config: dict[str, Any] = layer.get_config()
@@ -99,7 +99,7 @@ def config_of(layer: Any) -> dict[str, Any]:
 
 
 def kind_of(layer: Any) -> str:
-    """Class name of a layer, with the module if it is not from Keras."""
+    """Return the class name of a layer, with the module if it is not from Keras."""
     name, module = type(layer).__name__, type(layer).__module__
     return name if module.partition(".")[0] == "keras" else f"{module}.{name}"
 
@@ -136,7 +136,7 @@ def keras_module() -> ModuleType:
 
 
 def _backend() -> str | None:
-    """The configured backend, or None.
+    """Return the configured backend, or None.
 
     "tensorflow" in keras.json does not count, because Keras writes it there by default.
     """
@@ -197,7 +197,7 @@ class _Walk:
         self.known: dict[tuple[int, int, Scope], Node | Wire] = {}
 
     def wire(self, tensor: Any, scope: Scope) -> Wire:
-        """The output of a node that a symbolic tensor of a model is."""
+        """Return the node output that a symbolic tensor of a model represents."""
         operation, place, output = key = _key(tensor)
         if key in scope:
             return scope[key]
@@ -215,7 +215,7 @@ class _Walk:
         return node if isinstance(node, Wire) else Wire(node, output)
 
     def _node(self, operation: Any, call: Any, scope: Scope) -> Node | Wire:
-        """The node of a call of a layer, or its input if the layer has no effect."""
+        """Return the node that calls a layer, or its input if the layer has no effect."""
         kind = kind_of(operation)
         first, *others = call.arguments.args or [None]
         options = dict(call.arguments.kwargs)
@@ -273,7 +273,7 @@ READABLE = (
 
 
 def _tensors(value: Any) -> Iterator[Any]:
-    """The symbolic tensors in an argument, which may be a list."""
+    """Yield the symbolic tensors in an argument, which may be a list."""
     if isinstance(value, (list, tuple)):
         for one in value:
             yield from _tensors(one)

@@ -65,7 +65,7 @@ class Conv(NamedTuple):
 
 
 def activation_of(node: Node) -> str:
-    """The activation of a layer, or the activation that an activation layer applies."""
+    """Return the activation of a layer, or the activation that an activation layer applies."""
     config, name = node.config, ""
     if node.kind == "ReLU":
         plain = config["max_value"] is None and not config["negative_slope"]
@@ -84,7 +84,7 @@ def activation_of(node: Node) -> str:
 
 
 def _function(layer: Any, argument: str = "activation") -> Any:
-    """The name of a layer's activation, if it is the Keras function of that name."""
+    """Return the name of a layer's activation, if it is the Keras function of that name."""
     name, function = config_of(layer)[argument] or "linear", getattr(layer, argument)
     keras = keras_module()
     # keras.ops.gelu is an approximation, unlike keras.activations.gelu.
@@ -96,7 +96,7 @@ def _function(layer: Any, argument: str = "activation") -> Any:
 
 
 def read_dense(node: Node) -> Dense:
-    """A `Dense` layer, bare or within `TimeDistributed`."""
+    """Read a `Dense` layer, bare or within `TimeDistributed`."""
     layer = node.layer.layer if node.kind == "TimeDistributed" else node.layer
     inner = kind_of(layer)
     if inner != "Dense":
@@ -119,7 +119,7 @@ def read_dense(node: Node) -> Dense:
 
 
 def read_recurrent(node: Node) -> Recurrent:
-    """An `LSTM` layer, bare or within `Bidirectional`."""
+    """Read an `LSTM` layer, bare or within `Bidirectional`."""
     if node.kind == "LSTM":
         first, config = node.layer, node.config
         if config["go_backwards"]:
@@ -142,7 +142,7 @@ def read_recurrent(node: Node) -> Recurrent:
 
 
 def _shared_config(node: Node) -> dict[str, Any]:
-    """The arguments of the two layers of a `Bidirectional`, which must be the same."""
+    """Return the arguments of the two layers of a `Bidirectional`, which must be the same."""
     forward, backward = node.layer.forward_layer, node.layer.backward_layer
     for layer in (forward, backward):
         if kind_of(layer) != "LSTM":
@@ -173,7 +173,7 @@ def _read_direction(node: Node, layer: Any) -> DirectionWeights:
 
 
 def read_conv(node: Node) -> Conv:
-    """A `Conv1D` or `Conv2D` layer; a Conv1D becomes a convolution of images one pixel wide."""
+    """Read a `Conv1D` or `Conv2D` layer; a Conv1D becomes a convolution of images of width 1."""
     config = node.config
     wanted: Mapping[str, Any] = {
         "strides": 1,
@@ -192,7 +192,7 @@ def read_conv(node: Node) -> Conv:
 
 
 def read_pool(node: Node) -> tuple[int, ...]:
-    """The size of a `MaxPooling` layer whose windows do not overlap."""
+    """Read the size of a `MaxPooling` layer whose windows do not overlap."""
     size = tuple(np.atleast_1d(node.config["pool_size"]).tolist())
     _check_arguments(node, {"strides": list(size), "data_format": "channels_last"})
     for pixels, pooled in zip(node.inputs[0].shape, size, strict=False):
@@ -200,14 +200,14 @@ def read_pool(node: Node) -> tuple[int, ...]:
         if missing and (node.config["padding"] != "same" or missing > 1):
             raise refuse(
                 node,
-                f"its input of {pixels} is not a multiple of its pool size {pooled}; unspool pools "
-                "the rest at the far end, as padding='same' does for a rest of one pixel.",
+                f"its input of {pixels} is not a multiple of its pool size {pooled}, and Keras and "
+                "unspool treat the surplus pixels differently; use a multiple as the input size.",
             )
     return size
 
 
 def read_up(node: Node) -> tuple[int, ...]:
-    """The size of an `UpSampling` layer that repeats pixels."""
+    """Read the size of an `UpSampling` layer that repeats pixels."""
     config = node.config
     wanted = {"data_format": "channels_last", "interpolation": "nearest"}
     _check_arguments(node, {name: value for name, value in wanted.items() if name in config})
@@ -251,7 +251,7 @@ def _numpy(tensor: Any) -> Any:
 
 
 def _shown(name: Any) -> str:
-    """The name of an activation for a message; a custom function is a mapping in Keras's config."""
+    """Return the name of an activation for a message; Keras stores custom functions as dicts."""
     if isinstance(name, Mapping):
         name = name.get("config", {})
         name = name.get("name", "a custom function") if isinstance(name, Mapping) else name
@@ -259,7 +259,7 @@ def _shown(name: Any) -> str:
 
 
 def same_scaling(one: Wire, other: Wire) -> bool:
-    """Whether two scaling layers have the same shift and scale."""
+    """Return whether two scaling layers have the same shift and scale."""
     return all(
         np.array_equal(a, b)
         for a, b in zip(read_scaling(one.node), read_scaling(other.node), strict=True)

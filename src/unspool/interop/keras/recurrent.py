@@ -141,7 +141,7 @@ def _with_second_input(
 
 
 def _check_second_inputs(traversal: Traversal, encoder: Encoder, branches: list[Branch]) -> None:
-    """A decoder's second input is a model input, with as many features as the first."""
+    """Check that a decoder's second input is a model input with the features of the first."""
     reversed_inputs: dict[str, Wire] = {}
     for branch in branches:
         if branch.second is None:
@@ -230,7 +230,7 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
 
 
 def _check_masks(traversal: Traversal, encoder: Encoder, branches: list[Branch]) -> None:
-    """All layers have the mask of the encoder, since unspool replaces masks by lengths."""
+    """Check that all layers have the mask of the encoder; unspool uses lengths instead."""
     masks = [layer.node.mask for layer in encoder.layers]
     mask = masks[0]
     if any(other != mask for other in masks):
@@ -256,7 +256,7 @@ def _check_masks(traversal: Traversal, encoder: Encoder, branches: list[Branch])
 
 
 def _check_mask(traversal: Traversal, mask: Wire, encoder: Encoder) -> None:
-    """A mask is a separate input, or the result of `Masking` on the first input."""
+    """Check that a mask is a separate input, or the result of `Masking` on the first input."""
     masking = encoder.input_path.masking
     if mask.kind == "InputLayer":
         traversal.read.add(mask.node)
@@ -270,7 +270,7 @@ def _check_mask(traversal: Traversal, mask: Wire, encoder: Encoder) -> None:
 
 
 def _is_classifier(branch: Branch, encoder: Encoder, forecast: bool | None) -> bool:
-    """Whether an output is a softmax over classes, and not over the features of a step."""
+    """Return whether an output is a softmax over classes, and not over the features of a step."""
     layers = branch.head.layers
     if branch.decoder != "dense" or branch.head.shape is not None or forecast:
         return False

@@ -126,11 +126,6 @@ def _fitted(encoder: Encoder, max_length: int, *, part: str) -> dict[str, Any]:
 
 def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, Any]:
     layers, last = encoder.layers, encoder.layers[-1]
-    if any(layer.units != last.units for layer in layers):
-        widths = ", ".join(str(layer.units) for layer in layers)
-        raise refuse(
-            last.node, f"the encoder's layers have {widths} units; all must have the same number."
-        )
     if any(len(layer.directions) != len(last.directions) for layer in layers):
         raise refuse(
             last.node,
@@ -138,7 +133,9 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
         )
     whole = any(len(branch.code) > 1 for branch in branches)
     width = last.units * len(last.directions)
-    latent = 2 * len(layers) * width if whole else width
+    latent = width
+    if whole:
+        latent = 2 * len(last.directions) * sum(layer.units for layer in layers)
     if encoder.projection is not None:
         latent = encoder.projection.width
     every = [*layers, *(layer for branch in branches for layer in branch.layers)]
@@ -149,8 +146,7 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
         )
     return {
         "latent_dim": latent,
-        "units": None if last.units == latent else last.units,
-        "num_layers": len(layers),
+        **_units(encoder, latent, branches),
         "bidirectional": len(last.directions) == 2,
         "patch_size": 1,
         "pooling": "last",
@@ -162,18 +158,10 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
 
 
 def _decoder_parameters(encoder: Encoder, named: dict[str, Branch]) -> dict[str, Any]:
-    """Parameters of the decoders, which share everything except `decoder`."""
+    """Return the parameters of the decoders, which share everything except `decoder`."""
     if not named:
         return {}
     first, *others = named.values()
-    layers = [layer for branch in named.values() for layer in branch.layers]
-    units = {layer.units for layer in layers} - {encoder.layers[-1].units}
-    if units and len({layer.units for layer in layers}) > 1:
-        widths = ", ".join(str(layer.units) for layer in layers)
-        raise refuse(
-            layers[-1].node,
-            f"the decoder's layers have {widths} units; all must have the same number.",
-        )
     heads = {_head_parameters(branch.head) for branch in named.values()}
     if len(heads) > 1:
         raise refuse(
@@ -184,7 +172,6 @@ def _decoder_parameters(encoder: Encoder, named: dict[str, Branch]) -> dict[str,
     head_units, head_activation, output_activation = heads.pop()
     parameters = {
         "decoder": first.decoder,
-        "decoder_units": units.pop() if units else None,
         "head_units": head_units,
         "head_activation": head_activation,
         "output_activation": output_activation,
@@ -192,6 +179,38 @@ def _decoder_parameters(encoder: Encoder, named: dict[str, Branch]) -> dict[str,
     if others and others[0].decoder != first.decoder:
         parameters["forecast_decoder"] = others[0].decoder
     return parameters
+
+
+def _units(encoder: Encoder, latent: int, branches: list[Branch]) -> dict[str, Any]:
+    """Return `units`, `decoder_units` and `num_layers`: numbers if possible."""
+    encoder_units = tuple(layer.units for layer in encoder.layers)
+    stacks = {tuple(layer.units for layer in one.layers): one for one in branches if one.layers}
+    if len(stacks) > 1:
+        first, second, *_ = stacks
+        raise refuse(
+            stacks[second].layers[-1].node,
+            f"the LSTM layers of the two outputs have {_listed(first)} and {_listed(second)} "
+            "units; they must be the same.",
+        )
+    decoder = next(iter(stacks), None)
+    if len(set(encoder_units)) == 1 and (decoder is None or _alike(encoder_units, decoder)):
+        differs = decoder is not None and decoder[0] != encoder_units[0]
+        return {
+            "units": None if encoder_units[0] == latent else encoder_units[0],
+            "num_layers": len(encoder_units),
+            "decoder_units": decoder[0] if decoder is not None and differs else None,
+        }
+    mirrored = decoder is None or decoder == encoder_units[::-1]
+    return {"units": encoder_units, "num_layers": 1, "decoder_units": None if mirrored else decoder}
+
+
+def _alike(encoder: tuple[int, ...], decoder: tuple[int, ...]) -> bool:
+    """Return whether a decoder has the encoder's number of layers, all of one width."""
+    return len(set(decoder)) == 1 and len(encoder) == len(decoder)
+
+
+def _listed(units: tuple[int, ...]) -> str:
+    return ", ".join(map(str, units))
 
 
 def _head_parameters(head: Head) -> tuple[tuple[int, ...] | None, str, str]:
@@ -204,17 +223,11 @@ def _head_parameters(head: Head) -> tuple[tuple[int, ...] | None, str, str]:
 
 
 def _check_stack(encoder: Encoder, branch: Branch) -> None:
-    """A decoder has the number of layers and directions of the encoder."""
+    """Check that a decoder has the directions of the encoder, and emits what its kind emits."""
     if not branch.layers:
         return
     assert branch.decoder is not None
     kind, last = DECODERS[branch.decoder], branch.layers[-1]
-    if len(branch.layers) != len(encoder.layers):
-        raise refuse(
-            last.node,
-            f"the decoder has {len(branch.layers)} LSTM layers, the encoder {len(encoder.layers)}; "
-            "both must have the same number.",
-        )
     directions = len(encoder.layers[0].directions) if kind.both_ways else 1
     for layer in branch.layers:
         if len(layer.directions) != directions:
@@ -227,7 +240,7 @@ def _check_stack(encoder: Encoder, branch: Branch) -> None:
 
 
 def _written(branch: Branch, n_features: int) -> tuple[int, int]:
-    """Number of steps of an output, and its number of axes with the batch."""
+    """Return the number of steps of an output, and its number of axes with the batch."""
     head, last = branch.head, branch.head.base.node
     width = len(branch.layers[-1].directions) * branch.layers[-1].units if branch.layers else 0
     width = head.layers[-1].width if head.layers else width
@@ -262,7 +275,7 @@ def _written(branch: Branch, n_features: int) -> tuple[int, int]:
 
 
 def encoder_weights(encoder: Encoder) -> dict[str, Array]:
-    """Weights of the encoder by their names in the module."""
+    """Return the weights of the encoder by their names in the module."""
     weights = {}
     for depth, layer in enumerate(encoder.layers):
         for direction, part in enumerate(layer.directions):
@@ -277,7 +290,7 @@ def encoder_weights(encoder: Encoder) -> dict[str, Array]:
 
 
 def _decoder_weights(prefix: str, branch: Branch, n_features: int) -> dict[str, Array]:
-    """Weights of a decoder's LSTM layers; a kernel may be split into those of code and input."""
+    """Return the weights of a decoder's LSTM; a kernel may be split into code and input."""
     weights = {}
     for depth, layer in enumerate(branch.layers):
         for direction, part in enumerate(layer.directions):

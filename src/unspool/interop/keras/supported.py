@@ -14,7 +14,7 @@ LISTED = ", ".join(sorted(KNOWN | IGNORED_LAYERS))
 
 
 def what_helps(module: str) -> str:
-    """The end of a message about a class of `module` that cannot be imported."""
+    """Return the end of a message about a class of `module` that cannot be imported."""
     if module.startswith("keras.src.ops"):
         return (
             "array operations cannot be imported; if unspool exported this model, load its model "

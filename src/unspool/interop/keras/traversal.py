@@ -99,7 +99,7 @@ class Traversal:
         return wire.node.inputs[0]
 
     def dense(self, wire: Wire) -> tuple[Dense | None, Wire]:
-        """A dense layer with the activation layer that follows it; None for another layer."""
+        """Return a dense layer and the activation layer after it, or None for another layer."""
         name, before, passed = self.activation(wire)
         if before.kind not in ("Dense", "TimeDistributed"):
             return None, wire
@@ -116,7 +116,7 @@ class Traversal:
         return layer, self.back(before)
 
     def head(self, wire: Wire) -> Head:
-        """The layers at an output: dense layers, a `Reshape`, a scaling that is undone."""
+        """Return the layers at an output: dense layers, a `Reshape`, a scaling that is undone."""
         scaling, shape, late, after = None, None, None, wire
         if wire.kind in SCALINGS:
             scaling, after = wire, self.back(wire)
@@ -143,7 +143,7 @@ class Traversal:
         return Head(layers, shape, scaling, after)
 
     def activation(self, wire: Wire) -> tuple[str | None, Wire, set[Node]]:
-        """The activation at the end of `wire`, the wire before it, and the nodes between."""
+        """Return the activation at the end of `wire`, the wire before it, and the nodes between."""
         name, passed = None, set()
         while wire.kind in ACTIVATION_LAYERS:
             activation = activation_of(wire.node)
@@ -156,7 +156,7 @@ class Traversal:
         return name, wire, passed
 
     def stack(self, wire: Wire) -> tuple[list[Recurrent], Wire]:
-        """LSTM layers, first to last, and the input of the first one."""
+        """Return LSTM layers, first to last, and the input of the first one."""
         layers: list[Recurrent] = []
         while wire.kind in STACKED:
             layers.insert(0, read_recurrent(wire.node))
@@ -183,7 +183,7 @@ class Traversal:
 
 
 def in_scaled_units(scaling: Wire | None, head: Head) -> tuple[Scaling | None, list[Dense]]:
-    """The scaling of a model, and the dense layers of an output in scaled units.
+    """Return the scaling of a model, and the dense layers of an output in scaled units.
 
     Unspool models undo their scaling at the output. If a Keras model has no layer for that, its
     last layer has learned it; a linear last layer is then converted to scaled units.
@@ -226,7 +226,7 @@ def check_same_scaling(input_path: InputPath, other: InputPath) -> None:
 
 
 def dense_weights(prefix: str, layers: list[Dense]) -> dict[str, Array]:
-    """Weights of dense layers by their names in a `torch.nn.Sequential` with activations."""
+    """Return the weights of dense layers, named as in a `torch.nn.Sequential`."""
     named = {}
     for i, layer in enumerate(layers):
         named[f"{prefix}{2 * i}.weight"] = layer.weight
@@ -235,7 +235,7 @@ def dense_weights(prefix: str, layers: list[Dense]) -> dict[str, Array]:
 
 
 def common_activation(layers: list[Any], of: str, default: str) -> str:
-    """The activation that `layers` share."""
+    """Return the activation that `layers` share."""
     names = {layer.activation for layer in layers}
     if len(names) > 1:
         raise refuse(

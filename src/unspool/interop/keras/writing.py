@@ -222,12 +222,12 @@ def export_keras(
 
 
 def _alone_or_all(tensors: list[Any]) -> Any:
-    """The only tensor of a list, or the list."""
+    """Return the only tensor of a list, or the list."""
     return tensors if len(tensors) > 1 else tensors[0]
 
 
 def _shape(contents: Contents, plan: Blueprint, steps: int) -> tuple[int | None, ...]:
-    """Shape of the input ``x`` without the batch axis."""
+    """Return the shape of the input ``x`` without the batch axis."""
     encoder, facts = plan.encoder, contents.facts
     if isinstance(encoder, LSTMEncoder):
         return steps if "reconstruction" in plan.decoders else None, encoder.n_features

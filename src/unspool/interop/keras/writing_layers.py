@@ -1,6 +1,7 @@
 """The parts of a model as Keras layers with their weights."""
 
 from collections.abc import Mapping
+from itertools import accumulate, pairwise
 from types import ModuleType
 from typing import Any
 
@@ -49,7 +50,7 @@ class LayerWriter:
         return self.keras.Input(shape, name=name, dtype=dtype)
 
     def scaled(self, values: Any) -> Any:
-        """Scale values from the units of the data to those of the model.
+        """Scale values from the units of the data to the units of the model.
 
         `Normalization` would round its mean to float32; `Rescaling` does not.
         """
@@ -59,7 +60,7 @@ class LayerWriter:
         return self.layers.Rescaling(1 / scale, -shift / scale, dtype="float64")(values)
 
     def unscaled(self, values: Any) -> Any:
-        """Scale values from the units of the model to those of the data."""
+        """Scale values from the units of the model to the units of the data."""
         if not self.scales:
             return values
         shift, scale = self.scaler.shift, self.scaler.scale
@@ -273,15 +274,16 @@ class LayerWriter:
         self, prefix: str, part: LSTMDecoder, code: Any, states: list[list[Any]]
     ) -> list[list[Any]]:
         """Return the initial states of each layer: h and c of each direction in turn."""
-        layers, units = part.lstm, part.lstm.units
+        layers = part.lstm
         whole = self.dense(f"{prefix}start", code) if part.starts else code
         shapes = [tuple(state.shape) for layer in states for state in layer]
-        count = layers.num_layers * layers.directions
-        if whole is code and shapes == [(None, units)] * (2 * count) and _fits(states, layers):
+        per_layer, count = 2 * layers.directions, len(layers.state_sizes)
+        expected = [(None, units) for units in layers.units for _ in range(per_layer)]
+        if whole is code and shapes == expected and _fits(states, layers):
             return states
-        pieces = [whole[:, k * units : (k + 1) * units] for k in range(2 * count)]
+        ends = accumulate(2 * layers.state_sizes, initial=0)
+        pieces = [whole[:, first:end] for first, end in pairwise(ends)]
         pairs = [pieces[k // 2 + k % 2 * count] for k in range(2 * count)]
-        per_layer = 2 * layers.directions
         return [pairs[k : k + per_layer] for k in range(0, 2 * count, per_layer)]
 
     def _stack(
@@ -297,10 +299,10 @@ class LayerWriter:
     ) -> tuple[Any, list[list[Any]]]:
         """Make LSTM layers; return their output and, with `states`, the final states of each."""
         final_states = []
-        for depth in range(part.num_layers):
+        for depth, units in enumerate(part.units):
             inner = depth < part.num_layers - 1
             layer = self.layers.LSTM(
-                part.units,
+                units,
                 activation=part.activation,
                 recurrent_activation=part.recurrent_activation,
                 return_sequences=inner or sequences,
@@ -360,5 +362,5 @@ def _refuse_patches(part: LSTMEncoder | LSTMDecoder) -> None:
 
 
 def _fits(states: list[list[Any]], layers: Layers) -> bool:
-    """Whether there are states for every layer and direction."""
+    """Return whether there are states for every layer and direction."""
     return [len(layer) for layer in states] == [2 * layers.directions] * layers.num_layers

@@ -17,7 +17,7 @@ FLOAT, INT32, DOUBLE = 1, 6, 11  # codes of these types in ONNX
 
 
 def activate(g: Graph, activation: str, x: str, axis: int = -1) -> str:
-    """Apply an activation; `axis` is that of the features, for softmax."""
+    """Apply an activation; `axis` is the axis of the features, for softmax."""
     if activation == "linear":
         return x
     if activation == "softmax":
@@ -137,7 +137,7 @@ def scalar(g: Graph, size: str) -> str:
 
 
 def unscaled(g: Graph, scaler: Scaler, x: str) -> str:
-    """Convert sequences from the units of the model to those of the data."""
+    """Convert sequences from the units of the model to the units of the data."""
     if _is_identity(scaler):
         return x
     shift, scale = _weights(g, scaler)

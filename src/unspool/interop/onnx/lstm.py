@@ -4,6 +4,8 @@ The ONNX LSTM is time-major: sequences have shape (T, B, ·), and final states (
 directions.
 """
 
+from typing import Any
+
 import numpy as np
 
 from unspool.blueprint import Layers, LSTMDecoder, LSTMEncoder
@@ -43,8 +45,8 @@ def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -
     last_states = [finals[-1][0]]
     if part.whole_state:
         last_states = [h for h, _ in finals] + [c for _, c in finals]
-    width = part.lstm.whole_state if part.whole_state else part.lstm.width
-    last = g.reshape(g.transpose(g.concat(last_states, 0), 1, 0, 2), 0, width)
+    rows = [g.reshape(g.transpose(state, 1, 0, 2), 0, -1) for state in last_states]
+    last = g.concat(rows, 1)
     states = g.transpose(states, 1, 0, 2)
     features = [
         last if name == "last" else _pooled(g, name, states, batch) for name in part.statistics
@@ -87,8 +89,7 @@ def layers(
     If the part has a context, x starts with it at every step.
     """
     sigma, phi = GATES[part.recurrent_activation], CELLS[part.activation]
-    cell = {
-        "hidden_size": part.units,
+    cell: dict[str, Any] = {
         "activations": [sigma, phi, phi] * part.directions,
         "direction": "bidirectional" if part.bidirectional else "forward",
     }
@@ -97,13 +98,14 @@ def layers(
         cell["activation_alpha"] = [1 / 6] * 3 * part.directions
         cell["activation_beta"] = [0.5] * 3 * part.directions
     finals: States = []
-    for depth in range(part.num_layers):
+    for depth, (units, width) in enumerate(zip(part.units, part.widths, strict=True)):
+        cell["hidden_size"] = units
         arrays = [g.weight(name, array) for name, array in _weights(part, weights, prefix, depth)]
         h0, c0 = start[depth] if start else ("", "")
         x, h_n, c_n = g.ops(3, "LSTM", x, *arrays, lengths or "", h0, c0, **cell)
         finals.append((h_n, c_n))
         if part.bidirectional:  # (T, 2, B, H)
-            x = g.reshape(g.transpose(x, 0, 2, 1, 3), 0, 0, part.width)
+            x = g.reshape(g.transpose(x, 0, 2, 1, 3), 0, 0, width)
         else:
             x = g.op("Squeeze", x, g.ints(1))
     return x, finals
@@ -119,7 +121,7 @@ def _weights(part: Layers, weights: Weights, prefix: str, depth: int) -> list[tu
         kernels = [weights[name] for name in names if name in weights]
         # A layer without inputs gets a column of zeros.
         inputs.append(
-            np.concatenate(kernels or [np.zeros((4 * part.units, 1), np.float32)], axis=1)
+            np.concatenate(kernels or [np.zeros((4 * part.units[depth], 1), np.float32)], axis=1)
         )
         recurrent.append(weights[f"{name}weight_hh"])
         bias = weights[f"{name}bias"]
@@ -227,8 +229,11 @@ def _start(g: Graph, part: LSTMDecoder, weights: Weights, prefix: str, code: str
     if part.starts:
         code = dense(g, weights, f"{prefix}start.", code)
     lstm = part.lstm
-    whole = g.reshape(code, 0, 2 * lstm.num_layers * lstm.directions, lstm.units)
-    each = g.ops(2 * lstm.num_layers, "Split", g.transpose(whole, 1, 0, 2), axis=0)
+    rows = g.ops(2 * lstm.num_layers, "Split", code, g.ints(*2 * lstm.widths), axis=1)
+    each = [
+        g.transpose(g.reshape(row, 0, lstm.directions, units), 1, 0, 2)
+        for row, units in zip(rows, 2 * lstm.units, strict=True)
+    ]
     return list(zip(each[: lstm.num_layers], each[lstm.num_layers :], strict=True))
 
 
@@ -239,8 +244,8 @@ def _autoregressive(
     one, lstm, width = g.ints(1), part.lstm, part.patch_size * part.n_features
     start = _start(g, part, weights, prefix, code)
     if start is None:
-        zeros = g.zeros(one, batch.batch, g.ints(lstm.units))
-        start = [(zeros, zeros)] * lstm.num_layers
+        zeros = [g.zeros(one, batch.batch, g.ints(units)) for units in lstm.units]
+        start = list(zip(zeros, zeros, strict=True))
     body = Graph(g)
     previous = body.fresh("previous")
     state = [(body.fresh("h"), body.fresh("c")) for _ in start]
@@ -255,11 +260,11 @@ def _autoregressive(
     index, condition = body.fresh("index"), body.fresh("condition")
     row = body.op("Squeeze", step, body.ints(0))
 
-    sizes = [1, None, lstm.units]
     carried = [body.typed(previous, np.float32, [1, None, width])]
-    carried += [body.typed(each, np.float32, sizes) for pair in state for each in pair]
     results = [body.typed(step, np.float32, [1, None, width])]
-    results += [body.typed(each, np.float32, sizes) for pair in next_state for each in pair]
+    for units, pair, next_pair in zip(lstm.units, state, next_state, strict=True):
+        carried += [body.typed(each, np.float32, [1, None, units]) for each in pair]
+        results += [body.typed(each, np.float32, [1, None, units]) for each in next_pair]
     results.append(body.typed(row, np.float32, [None, width]))
     next_condition = body.op("Identity", condition)
     graph = g.onnx.helper.make_graph(

@@ -86,8 +86,8 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     Gradients flow through the module. ``torch.save(module, path)`` and
     ``torch.load(path, weights_only=False)`` keep it.
 
-    The names of its `state_dict` are stable. H is the number of units, and S the width of the
-    states of a layer:
+    The names of its `state_dict` are stable. H is the number of units of a layer, and S the width
+    of the states of the layer before:
 
     - ``shift``, ``scale`` (F,), float64: scaled values are (x - shift) / scale;
     - ``encoder.lstm.{layer}.{direction}.*``: weights of an `nn.LSTM` of one layer; direction 1
@@ -132,7 +132,7 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     state = {
         name: torch.from_numpy(np.array(array))
         for name, array in _state(contents)
-        if name in known  # without decoders of an encoder, and parts for training only
+        if name in known  # not decoders for an encoder, nor parts for training
     }
     traceable.load_state_dict(state, assign=True)
     module = fx.GraphModule(traceable, fx.Tracer().trace(traceable))
@@ -205,7 +205,7 @@ def _lstm(
             columns = [layer[name] for name in ("weight_ih", "weight_context") if name in layer]
             if holds_state:  # see `layers.Layers`
                 gates = np.array([-SATURATED, SATURATED, 0, 0], bias.dtype)
-                columns.append(gates.repeat(plan.units)[:, None])
+                columns.append(gates.repeat(plan.units[depth])[:, None])
             zeros = np.zeros((len(bias), 1), bias.dtype)
             yield f"{target}weight_ih_l0", np.concatenate(columns or [zeros], 1)
             yield f"{target}weight_hh_l0", layer["weight_hh"]

@@ -25,7 +25,7 @@ from unspool.nn.from_blueprint import build_head
 LARGE = 3e38  # larger than every state
 SATURATED = 1e9  # input of a gate at which its sigmoid is exactly 0 or 1
 
-State = tuple[Tensor, Tensor]  # h and c, each (layers · directions, B, H)
+State = tuple[list[Tensor], list[Tensor]]  # h and c, (B, H) of each layer and direction
 
 
 class Batch(NamedTuple):
@@ -103,23 +103,21 @@ class Layers(nn.ModuleList):
         first = part.inputs + part.context or 1  # nn.LSTM needs an input
         super().__init__(
             nn.ModuleList(
-                nn.LSTM(
-                    (part.width if depth else first) + holds_state, part.units, batch_first=True
-                )
+                nn.LSTM(width + holds_state, units, batch_first=True)
                 for _ in range(part.directions)
             )
-            for depth in range(part.num_layers)
+            for width, units in zip([first, *part.widths], part.units, strict=False)
         )
         self.holds_state = holds_state
 
     def forward(
         self, x: Tensor, batch: Batch | None = None, state: State | None = None
-    ) -> tuple[Tensor, list[State]]:
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         """Return states (B, T, S) of x; h (B, T, H) and c (B, H) of each layer and direction.
 
         Without `batch`, all steps are real.
         """
-        states: list[State] = []
+        states: list[tuple[Tensor, Tensor]] = []
         for layer in self:
             assert isinstance(layer, nn.ModuleList)
             outputs = []
@@ -130,7 +128,7 @@ class Layers(nn.ModuleList):
                     inputs = torch.cat([inputs, padding], 2)
                 i, start = len(states), None
                 if state is not None:
-                    start = (state[0][i : i + 1], state[1][i : i + 1])
+                    start = (state[0][i].unsqueeze(0), state[1][i].unsqueeze(0))
                 result = lstm(inputs, start)  # (output, (h, c))
                 states.append((result[0], result[1][1][0]))
                 outputs.append(self._reversed(result[0], batch) if direction else result[0])

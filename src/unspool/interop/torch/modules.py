@@ -148,7 +148,7 @@ class LSTMDecoder(nn.Module):
         state, sequence = self._state(code), []
         for _ in range(count):
             states, layers = self.lstm(self._with_context(code, inputs, 1), None, state)
-            state = torch.stack([h[:, -1] for h, _ in layers]), torch.stack([c for _, c in layers])
+            state = [h[:, -1] for h, _ in layers], [c for _, c in layers]
             written = self.head(states)
             sequence.append(written.flatten(1, 2) if size > 1 else written)
             inputs = written.flatten(1).unsqueeze(1)
@@ -181,10 +181,10 @@ class LSTMDecoder(nn.Module):
         if self.kind.code != "state":
             return None
         whole = code if self.start is None else self.start(code)
-        lstm = self.part.lstm
-        halves = whole.reshape(-1, 2, lstm.num_layers * lstm.directions, lstm.units)
-        h_and_c = halves.permute(1, 2, 0, 3).contiguous()
-        return h_and_c[0], h_and_c[1]
+        sizes = self.part.lstm.state_sizes
+        pieces = whole.split(2 * sizes, 1)
+        each = [pieces[i].contiguous() for i in range(2 * len(sizes))]  # a trace cannot iterate
+        return each[: len(sizes)], each[len(sizes) :]
 
     def _pieces(self, code: Tensor) -> Tensor:
         """Split codes into one piece per step, padded with zeros at the end."""

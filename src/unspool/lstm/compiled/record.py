@@ -25,7 +25,7 @@ class Arguments(NamedTuple):
     hard: int
     reverse: int
     segments: int
-    flip_x: int = 0  # read x in the order opposite to that of the states
+    flip_x: int = 0  # x is read in the opposite order of the states
     one_tile: int = 0  # h, its gradient and the reserve hold one tile instead of the batch
     # Inputs. The features of a step are contiguous, and so are its units.
     w_hh: int = 0

@@ -226,7 +226,7 @@ def forward(record, first_segment, last_segment, workspace, like):
 def derive(
     args, gates, c_old, grad_gates, sums, grad_h, incoming, grad_c, terms, lanes, ends, t, ragged
 ):  # fmt: skip
-    """Compute the gradients of the gates, and of c before the step, from those of h and c after it.
+    """Backpropagate one step: from gradients of h and c after it to those of gates and old c.
 
     `incoming` is added to `grad_h`. Afterwards `grad_h` is zero, except in lanes past their end,
     whose gradient passes the step unchanged.

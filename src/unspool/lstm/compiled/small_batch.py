@@ -8,7 +8,7 @@ Arrays are ``[sequence][row]``, each gate filled up with zeros to whole vectors:
     c, h from the gates                 recurrence.activate
     statistics of h                     statistics.collect
 
-Every sum adds its terms in the order of `tiles.product`, so that both give the same bits.
+Every sum adds its terms in the order of `tiles.product`, so that both compute the same bits.
 """
 
 from unspool.lstm.compiled.jit import Kernel, compiled

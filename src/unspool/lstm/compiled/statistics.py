@@ -6,7 +6,7 @@ along (Kahan summation): after many steps, a single state changes it by less tha
 last place.
 
 Arrays are ``[row][lane]`` as in `recurrence`, or the units of one sequence as in `small_batch`.
-Every operation is element-wise, so that both give the same bits.
+Every operation is element-wise, so that both compute the same bits.
 
 References
 ----------
@@ -22,7 +22,7 @@ from unspool.lstm.compiled.vector import after, fma, lanes_of, load, pointer, st
 
 MEAN, DEVIATION, LARGEST, SMALLEST, ROUNDING = range(5)  # the arrays that `collect` updates
 RUNNING = 5  # number of these arrays
-STATISTICS = 4  # those that can be requested: all but the rounding error
+STATISTICS = 4  # number of arrays that can be requested: all except the rounding error
 GRADIENT_TERMS = 2 * STATISTICS  # number of arrays that `gradient_terms` fills
 
 

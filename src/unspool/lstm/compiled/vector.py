@@ -6,7 +6,7 @@ fast. So `Vector` is a type of values here: vectors are loaded, stored, added an
 explicitly, and a block is a tuple of them.
 
 A vector is as wide as the processor's registers: 16 float32 with AVX-512, 8 with AVX, 4 otherwise
-(NEON, SSE). No operation reorders a sum, so the same operations always give the same bits.
+(NEON, SSE). No operation reorders a sum, so the same operations always compute the same bits.
 """
 
 import operator

@@ -1,0 +1,109 @@
+"""`unspool score --per-feature`: a column with the error of each feature."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from matplotlib import pyplot
+
+import unspool
+from tests.cli.tables import read_csv, write_csv
+from unspool.data.files import read_file
+
+
+def numbers(table, names):
+    return np.array([table[name] for name in names], float).T
+
+
+def test_a_long_series_has_the_error_of_each_feature_at_every_step(run, series_model, series):
+    plain = read_csv(run("score", series_model, series).out)
+    table = read_csv(run("score", series_model, series, "--per-feature").out)
+    assert list(table) == ["time", "label", "error", "a", "b"]
+    windows = read_file(series, window=8, stride=3, tail=True).source
+    (expected,) = unspool.load(series_model).reconstruction_error(
+        windows, per=("step", "feature"), merge=True
+    )
+    np.testing.assert_array_equal(numbers(table, "ab"), expected)
+    np.testing.assert_allclose(numbers(table, ["error"]), numbers(plain, ["error"]), rtol=1e-12)
+    assert {name: table[name] for name in ("time", "label")} == {
+        name: plain[name] for name in ("time", "label")
+    }
+
+
+def test_each_sequence_has_the_error_of_each_feature(run, tmp_path):
+    X = np.random.default_rng(0).normal(size=(20, 9, 2))
+    data, path = tmp_path / "X.npy", tmp_path / "m.unspool"
+    np.save(data, X)
+    assert run("fit", data, "-o", path, "--epochs", 1, "--latent-dim", 3).code == 0
+    table = read_csv(run("score", path, data, "--per-feature").out)
+    assert list(table) == ["error", "feature_0", "feature_1"]
+    expected = unspool.load(path).reconstruction_error(X, per="feature")
+    got = numbers(table, ["feature_0", "feature_1"])
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_allclose(numbers(table, ["error"])[:, 0], got.mean(axis=1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("ending", ["npy", "parquet"])
+def test_files_hold_the_errors_of_features(run, series_model, series, tmp_path, ending):
+    path = tmp_path / f"errors.{ending}"
+    assert run("score", series_model, series, "--per-feature", "-o", path).code == 0
+    expected = numbers(read_csv(run("score", series_model, series, "--per-feature").out), "ab")
+    if ending == "npy":
+        np.testing.assert_array_equal(np.load(path), expected)
+    else:
+        table = pq.read_table(path)
+        assert table.column_names == ["time", "label", "error", "a", "b"]
+        np.testing.assert_array_equal(np.stack([table["a"], table["b"]], 1), expected)
+
+
+def test_a_feature_with_the_name_of_another_column_is_renamed(run, tmp_path):
+    t = np.arange(40)
+    columns = {"time": t, "error": np.sin(t), "error_error": np.cos(t), "step": t % 7, "a": t % 5}
+    data, path = write_csv(tmp_path / "log.csv", columns), tmp_path / "m.unspool"
+    roles = ["--time", "time", "--columns", "error,error_error,step,a"]
+    done = run("fit", data, *roles, "--window", 8, "-o", path, "--epochs", 1, "--latent-dim", 2)
+    assert done.code == 0, done.err
+    done = run("score", path, data, "--time", "time", "--per-feature", "-o", tmp_path / "e.csv")
+    assert done.code == 0, done.err
+    table = read_csv((tmp_path / "e.csv").read_text())
+    names = ["error_error", "error_error_error", "step", "a"]
+    assert list(table) == ["time", "error", *names]
+    windows = read_file(
+        data, window=8, tail=True, time="time", columns=["error", "error_error", "step", "a"]
+    ).source
+    (expected,) = unspool.load(path).reconstruction_error(
+        windows, per=("step", "feature"), merge=True
+    )
+    np.testing.assert_array_equal(numbers(table, names), expected)
+
+
+def test_a_loss_of_whole_steps_is_refused_before_reading(run, tmp_path):
+    X = np.eye(3)[np.random.default_rng(0).integers(0, 3, (20, 9))]
+    data, path = tmp_path / "X.npy", tmp_path / "m.unspool"
+    np.save(data, X)
+    done = run(
+        "fit", data, "-o", path, "--epochs", 1, "--set", "loss=categorical_crossentropy",
+        "--set", "output_activation=softmax", "--set", "scaling=none",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert run("score", path, data).code == 0
+    done = run("score", path, tmp_path / "missing.npy", "--per-feature")
+    assert (done.code, done.out) == (1, "")
+    assert (
+        "The loss 'categorical_crossentropy' has one value for all features of a step, so there "
+        "are no errors by feature; leave out --per-feature."
+    ) in done.err
+
+
+def test_a_picture_of_reconstructions_has_bars_with_the_errors_of_features(
+    run, series_model, series, tmp_path
+):
+    path = tmp_path / "picture.png"
+    done = run("plot", "reconstruction", series_model, series, "--per-feature", "-o", path)
+    assert done.code == 0, done.err
+    assert path.stat().st_size > 1000
+    axes = np.reshape(pyplot.gcf().axes, (5, 3))
+    windows = read_file(series, window=8, stride=3).source
+    chosen = np.linspace(0, len(windows) - 1, 5).round().astype(int)
+    expected = unspool.load(series_model).reconstruction_error(windows[chosen], per="feature")
+    got = [[bar.get_width() for bar in panel.patches] for panel in axes[:, 2]]
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
