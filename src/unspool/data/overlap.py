@@ -20,7 +20,7 @@ MAX_COMPARED = 10_000  # pairs of sequences
 
 
 def window_shift(source: Source) -> int | None:
-    """Number of steps by which each row is shifted from the row before, if they overlap so.
+    """Return by how many steps each row is shifted from the row before, if rows overlap.
 
     Rows count as windows of one series if 9 of 10 neighbours have the same shift. Rows that repeat
     (constant or periodic data) do not count. For rows of one step, the features are the steps.
@@ -54,7 +54,7 @@ def window_shift(source: Source) -> int | None:
 
 
 def _shift(one: FloatArray, other: FloatArray) -> int:
-    """Steps by which `other` begins after `one` (before it, if negative); 0 without an overlap."""
+    """Return by how many steps `other` begins after `one` (before it, if negative), or 0."""
     for earlier, later, sign in ((one, other, 1), (other, one, -1)):
         begins = (earlier[1:-1] == later[0]).all(axis=1) & (earlier[2:] == later[1]).all(axis=1)
         ends = (later[-2:0:-1] == earlier[-1]).all(axis=1)
@@ -65,7 +65,7 @@ def _shift(one: FloatArray, other: FloatArray) -> int:
 
 
 def _is_overlap(end: FloatArray, start: FloatArray) -> bool:
-    """Whether the end of one row is the start of another, and not by coincidence."""
+    """Return whether the end of one row is the start of another, and not by coincidence."""
     if len(end) < 2 or not np.array_equal(end, start):
         return False
     return len(np.unique(end, axis=0)) >= min(MIN_DISTINCT, len(end))
@@ -113,7 +113,7 @@ def shared(training: Source, validation: Source) -> Shared:
 
 
 def _overlapping(training: Source, sample: list[FloatArray]) -> set[int]:
-    """Indices of the sequences of a sample that overlap a training sequence.
+    """Return indices of sequences of a sample that overlap a training sequence.
 
     If two sequences overlap, one contains the first step of the other, or its last step. The
     training sequences that begin or end with a step of the sample are compared in full.
@@ -159,7 +159,7 @@ def _hits(
 
 
 def _keys_of_ends(source: Source, *, first: bool) -> list[bytes]:
-    """A key for the first or the last step of each sequence."""
+    """Return a key for the first or the last step of each sequence."""
     everything = np.arange(len(source))
     last = np.maximum(source.lengths_of(everything) - 1, 0)
     if isinstance(source, Windows):
@@ -175,24 +175,24 @@ def _keys_of_ends(source: Source, *, first: bool) -> list[bytes]:
 
 
 def _keys(steps: FloatArray) -> list[bytes]:
-    """A key for each of some steps (N, F), the same for equal steps."""
+    """Return a key for each of some steps (N, F), the same for equal steps."""
     exact = _normal(steps)
     keys: list[bytes] = exact.view(f"V{exact.itemsize * exact.shape[1]}")[:, 0].tolist()
     return keys
 
 
 def _hash(sequence: FloatArray) -> int:
-    """A number that is the same for equal sequences."""
+    """Return a number that is the same for equal sequences."""
     return hash(_normal(sequence).tobytes())
 
 
 def _normal(values: FloatArray) -> FloatArray:
-    """Values whose bytes are equal if they are: float64, and 0.0 for -0.0."""
+    """Return values whose bytes are equal if they are: float64, and 0.0 for -0.0."""
     return np.ascontiguousarray(values, np.float64) + 0.0
 
 
 def _features_as_steps(source: Source) -> Source:
-    """Rows of a table, which have one step, as sequences of one feature."""
+    """Return rows of a table, which have one step, as sequences of one feature."""
     if isinstance(source, Sequences) and source.max_length == 1 and source.n_features > 1:
         return Sequences(source.values[:, :1].transpose(0, 2, 1))
     return source

@@ -340,7 +340,7 @@ class Model(Savable):
         )
 
     def _limits(self, *, decodes: bool) -> list[int | None]:
-        """Numbers of steps that the encoder allows, and with `decodes` the decoder."""
+        """Return the numbers of steps that the encoder allows, and with `decodes` the decoder."""
         limits = [self.module_.encoder.max_steps]
         if decodes:
             limits.append(self.module_.decoder().max_steps)

@@ -327,7 +327,7 @@ class EncoderClassifier(
     def _read_validation(
         self, training: Source, validation_data: Any
     ) -> tuple[Source, IntArray] | None:
-        """The sequences of `validation_data` and the class index of each."""
+        """Return the sequences of `validation_data` and the class index of each."""
         if validation_data is None:
             return None
         X, y = pair_of(validation_data)
@@ -337,7 +337,7 @@ class EncoderClassifier(
         return source, read_validation_labels(y, self.classes_, len(source))
 
     def _codes(self, source: Source) -> Sequences:
-        """The codes of sequences, as one step each."""
+        """Return the codes of sequences, as one step each."""
         return Sequences(runner(self.autoencoder_).codes(source)[:, None])
 
     def _trained(self, X: Any, seed: int, validation_data: Any, groups: Any) -> Model:

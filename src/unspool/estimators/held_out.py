@@ -27,7 +27,7 @@ def split(
     groups: IntArray | None = None,
     future: int = 0,
 ) -> Parts:
-    """Indices to train on and to validate on.
+    """Split indices into those to train on and those to validate on.
 
     Sequences are drawn at random. Windows, and rows that are windows of one series, are split by
     time; with `groups`, whole groups are drawn.
@@ -67,7 +67,7 @@ def split(
 
 
 def share_for(source: Source, distinct: float = 1.0) -> float:
-    """The share that "auto" holds out, or 0.
+    """Return the share that "auto" holds out, or 0.
 
     Only as many windows count as fit next to each other without overlap. For rows that overlap,
     `distinct` is the share of them that do not.
@@ -127,7 +127,7 @@ def split_by_time(
 
 
 def read_groups(groups: Any, n: int) -> IntArray | None:
-    """Numbers of the groups of N sequences, 0 to G - 1; None if every sequence is a group.
+    """Return the numbers of the groups, 0 to G - 1; None if every sequence is a group.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def split_by_group(
 
 
 def _without_overlap(source: Windows, training: IntArray, held_out: IntArray) -> IntArray:
-    """The training windows that share no step with a window that is held out."""
+    """Return the training windows that share no step with a window that is held out."""
     owner, start = source.place(np.arange(len(source)))
     end = start + source.lengths_of(np.arange(len(source)))
     keep = np.ones(len(source), bool)
