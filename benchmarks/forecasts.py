@@ -7,8 +7,8 @@ quantiles, the `steps_per_epoch` that `unspool fit` sets, and a `validation_spli
 validation part.
 """
 
+import argparse
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -88,7 +88,9 @@ def ours(series: np.ndarray, horizon: int, seed: int, test: slice) -> Row:
 
 def main() -> None:
     """Print the table for both horizons."""
-    (raw,) = read_file(Path(sys.argv[1]), window=WINDOW).source.series
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("path", type=Path, help="the file ETTh1.csv")
+    (raw,) = read_file(parser.parse_args().path, window=WINDOW).source.series
     raw = np.asarray(raw, np.float64)[: TRAIN + VALIDATION + TEST]
     series = (raw - raw[:TRAIN].mean(axis=0)) / raw[:TRAIN].std(axis=0)
     test = slice(TRAIN + VALIDATION - WINDOW, None)

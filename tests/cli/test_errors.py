@@ -181,3 +181,17 @@ def test_an_unknown_demo_is_refused_with_the_names_of_all(run):
         "'forecast_in_numpy', 'machine_temperature', 'moving_mnist', 'padded_sequences', "
         "'ramp_composite', 'two_sines'.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "for example with --window 96, or, if each row is a sequence, set --rows."),
+        (["--window", 5000], "keep short series as one window with --keep-short."),
+    ],
+    ids=str,
+)
+def test_advice_to_cut_windows_names_the_flags_only(run, series, tmp_path, options, message):
+    done = run("fit", series, "-o", tmp_path / "m", *options)
+    assert done.code == 1
+    assert done.err.rstrip().endswith(message)

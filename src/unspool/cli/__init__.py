@@ -53,9 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _in_flags(text: str) -> str:
     """Replace parameters in a message by their flags, if they have flags."""
     text = re.sub(r"`(--[\w-]+)`", r"\1", text)
-    return re.sub(
-        r"`(columns|time|id|label|rows|part)`( \(--[a-z]+(, --[a-z]+)*\))?", r"--\1", text
-    )
+    text = re.sub(r"\b\w+=\w+ \((--[a-z]+( \d+)?)\)", r"\1", text)  # window=96 (--window 96)
+    text = text.replace("short='keep'", "--keep-short").replace("`short`", "--keep-short")
+    names = "columns|time|id|label|rows|part|window|stride"
+    return re.sub(rf"`({names})`( \(--[a-z]+(, --[a-z]+)*\))?", r"--\1", text)
 
 
 def _report(message: object) -> None:

@@ -171,7 +171,6 @@ class Reading(Columns):
         Options that are not given are taken from the `model`: window, stride and feature names.
         Each window is lengthened by `more` steps, which are its future.
         """
-        from unspool.cli.flags import messages_with_flags
         from unspool.data.files import TABLES, read_file
         from unspool.errors import InputError
 
@@ -183,24 +182,23 @@ class Reading(Columns):
             known = getattr(model, "feature_names_in_", None)
             if columns is None and known is not None and data.suffix.lower() in TABLES:
                 columns = [str(name) for name in known]
-        with messages_with_flags([one.name for one in fields(self)], ()):
-            try:
-                loaded = read_file(
-                    data,
-                    window=None if window is None else window + more,
-                    stride=1 if stride is None else stride,
-                    columns=columns,
-                    time=self.time,
-                    id=self.id,
-                    label=self.label,
-                    rows=self.rows,
-                    tail=tail and window is not None,
-                    short="keep" if self.keep_short else "error",
-                )
-            except InputError as error:
-                if self.columns is None and columns is not None and "`columns`" in str(error):
-                    error.add_note(f"The model was trained on the features {', '.join(columns)}.")
-                raise
+        try:
+            loaded = read_file(
+                data,
+                window=None if window is None else window + more,
+                stride=1 if stride is None else stride,
+                columns=columns,
+                time=self.time,
+                id=self.id,
+                label=self.label,
+                rows=self.rows,
+                tail=tail and window is not None,
+                short="keep" if self.keep_short else "error",
+            )
+        except InputError as error:
+            if self.columns is None and columns is not None and "`columns`" in str(error):
+                error.add_note(f"The model was trained on the features {', '.join(columns)}.")
+            raise
         for note in loaded.notes:
             say(f"{data.name}: {note}".replace("`columns`", "--columns"))
         say(f"{data.name}: {loaded.source!r}")
