@@ -365,3 +365,14 @@ def test_validation_data_that_occur_in_x_warn():
     inner = LSTMAutoencoder(**QUICK, validation_split=0).fit(X)
     with pytest.warns(OverlapWarning, match="9 of 9"):
         EncoderClassifier(inner, epochs=2, verbose=0).fit(X, Y, validation_data=(X[:9], Y[:9]))
+
+
+def test_every_layer_of_a_stack_is_validated_on_the_given_sequences():
+    given = (V, V[:, ::-1].copy())
+    one, two = (
+        StackedAutoencoder(**LAST, hidden_units=(5,)).fit(X, validation_data=some).history_
+        for some in given
+    )
+    for layers in zip(one["layers"], two["layers"], strict=True):
+        assert layers[0]["loss"] == layers[1]["loss"]
+        assert layers[0]["val_loss"] != layers[1]["val_loss"]
