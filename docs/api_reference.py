@@ -232,6 +232,7 @@ SECTIONS = (
             "DivergedError",
             "NoBetterThanMeanWarning",
             "UnstableTrainingWarning",
+            "OverlapWarning",
             "ParametersChangedWarning",
             "ThresholdWarning",
         ),

@@ -34,8 +34,8 @@ def make_model(epochs=15, random_state=0):
         loss="mse",
         batch_size=600,
         epochs=epochs,
-        validation_split=0.05,
         # The article does without the following, which unspool uses by default.
+        validation_split=0,
         normalization="none",
         linear_steps=0,
         dropout=0.0,
@@ -79,8 +79,16 @@ def main(output="unspool-demo/forecast_in_numpy", epochs=15, random_state=0):
     data = make_sine_forecasts()
     print("windows:", data.X_train.shape, "for training,", data.X_test.shape, "for testing")
 
+    # Like Keras in the article, validate on the last 5 % of the windows. Those before them, whose
+    # targets they contain, are left out.
+    first = round(0.95 * len(data.X_train))
+    last = first - data.X_train.shape[1]
     start = perf_counter()
-    model = make_model(epochs, random_state).fit(data.X_train, data.y_train)
+    model = make_model(epochs, random_state).fit(
+        data.X_train[:last],
+        data.y_train[:last],
+        validation_data=(data.X_train[first:], data.y_train[first:]),
+    )
     seconds = perf_counter() - start
     model.save(output / "forecast.unspool")
 

@@ -206,7 +206,7 @@ def test_another_error_is_not_converted_and_no_file_remains(tmp_path):
 
 
 def writers(tmp_path):
-    X = np.sin(np.arange(12) / 2 + np.arange(20)[:, None])
+    X = np.sin(np.arange(12) / 2.1 + np.arange(20)[:, None])
     model = unspool.LSTMAutoencoder(8, epochs=1, random_state=0, verbose=0).fit(X)
     history, table = TrainingHistoryDisplay.from_estimator(model), {"n": np.arange(9000) / 7}
     return {

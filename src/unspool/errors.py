@@ -88,6 +88,21 @@ class UnstableTrainingWarning(UserWarning):
     """
 
 
+class OverlapWarning(UserWarning):
+    """Issued by `fit` if training data and validation data overlap, or would at random.
+
+    The rows of ``X`` are windows that were cut from one series, or sequences of ``X`` occur in
+    ``validation_data`` too. A loss on sequences that nearly equal training sequences says little
+    about others. Cut the series in time before you cut windows, or give `Windows`, which the
+    validation split never mixes.
+
+    See Also
+    --------
+    unspool.Windows : Sliding windows over long series.
+    unspool.chronological_split : Cut series into an earlier and a later part.
+    """
+
+
 class ParametersChangedWarning(UserWarning):
     """Issued by `save` if `set_params` changed parameters after `fit`.
 

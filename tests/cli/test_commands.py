@@ -325,3 +325,60 @@ def test_the_package_runs_as_a_module():
         [sys.executable, "-m", "unspool", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == f"unspool {unspool.__version__}"
+
+
+def test_fit_validates_on_another_file(run, heartbeats, tmp_path):
+    other = tmp_path / "other.tsv"
+    values = np.cos(np.arange(12) / 3 + np.random.default_rng(1).uniform(0, 6, (7, 1)))
+    other.write_text("\n".join("\t".join(map(str, [1, *row])) for row in values) + "\n")
+    call = ["fit", heartbeats, "-o", tmp_path / "m", "--epochs", 2, "--seed", 0]
+    done = run(*call, "--validation", other)
+    assert done.code == 0, done.err
+    assert "other.tsv: Sequences(7 sequences of 12 steps, 1 feature)" in done.err
+    parameters = {"epochs": 2, "random_state": 0, "verbose": 0}
+    expected = unspool.LSTMAutoencoder(**parameters).fit(
+        read_file(heartbeats).source, validation_data=values
+    )
+    model = unspool.load(tmp_path / "m")
+    assert model.history_["val_loss"] == expected.history_["val_loss"]
+    done = run(*call, "--validation", other, "--set", "validation_split=0.1")
+    assert done.code == 1
+    assert "--set validation_split is 0.1, but --validation is given too" in done.err
+    done = run(*call, "--validation", heartbeats)
+    assert "20 of 20 sequences of --validation that were checked" in done.err
+
+
+def test_fit_validates_on_windows_with_their_futures(run, series, tmp_path):
+    done = run("fit", series, "--kind", "forecaster", "--window", 8, "--horizon", 2, "--epochs", 1,
+               "--validation", series, "-o", tmp_path / "m")  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.err.count("Windows(51 windows of 10 steps") == 2
+    assert "51 of 51 sequences of --validation that were checked overlap" in done.err
+
+
+def test_fit_holds_out_rows_of_one_id_together(run, tmp_path, monkeypatch):
+    given = {}
+    fit = unspool.DenseAutoencoder.fit
+
+    def noted(self, X, **options):
+        given.update(options)
+        return fit(self, X, **options)
+
+    monkeypatch.setattr(unspool.DenseAutoencoder, "fit", noted)
+    ids = [f"m{i // 4}" for i in range(40)]
+    rng = np.random.default_rng(0)
+    columns = {name: rng.normal(size=40) for name in "abcde"}
+    rows = write_csv(tmp_path / "rows.csv", {"id": ids, **columns})
+    call = ["fit", rows, "--kind", "dense", "--epochs", 1, "-o", tmp_path / "m"]
+    assert run(*call, "--rows").code == 0
+    assert given.pop("groups").tolist() == ids
+    assert run(*call).code == 0  # each id is a series
+    assert given == {}
+
+
+def test_fit_warns_of_rows_that_overlap(run, tmp_path):
+    series = np.random.default_rng(0).normal(size=260)
+    rows = {f"c{i}": series[i : i + 250] for i in range(10)}
+    data = write_csv(tmp_path / "rows.csv", rows)
+    done = run("fit", data, "--rows", "--epochs", 1, "-o", tmp_path / "m")
+    assert "warning: The rows of `X` are overlapping windows of a series" in done.err

@@ -14,7 +14,7 @@ from unspool import (
     StackedAutoencoder,
     Windows,
 )
-from unspool.estimators.training import split
+from unspool.estimators.held_out import split
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::unspool.errors.NoBetterThanMeanWarning"

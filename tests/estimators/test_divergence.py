@@ -41,7 +41,7 @@ def burst():
 
 
 def missing_as_a_number():
-    X = np.sin(np.arange(24) / 3 + np.arange(200)[:, None])
+    X = np.sin(np.arange(24) / 3.1 + np.arange(200)[:, None])
     X[77, 11] = -9999.0
     return X
 

@@ -24,6 +24,7 @@ from unspool.errors import (
     DivergedError,
     InputError,
     NoBetterThanMeanWarning,
+    OverlapWarning,
     UnstableTrainingWarning,
 )
 
@@ -151,7 +152,7 @@ def tried(seed, path):
         X = X[:, :, None] * [1.0, 2.0]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for foreseen in (NoBetterThanMeanWarning, UnstableTrainingWarning):
+        for foreseen in (NoBetterThanMeanWarning, OverlapWarning, UnstableTrainingWarning):
             warnings.simplefilter("ignore", foreseen)
         try:
             model = ESTIMATORS[name]().set_params(**changes)

@@ -14,7 +14,7 @@ from unspool import (
 from unspool.data.windows import Windows
 
 RNG = np.random.default_rng(0)
-X = np.sin(np.arange(8) / 2 + np.arange(20)[:, None])
+X = np.sin(np.arange(8) / 2.1 + np.arange(20)[:, None])
 SERIES = np.sin(np.arange(60)[:, None] / np.array([3, 5]))
 IMAGES = RNG.uniform(size=(16, 5, 4, 2))
 LABELS = np.array(["b", "c", "a"])[np.arange(20) % 3]

@@ -10,7 +10,7 @@ from tests.model_file.files import changed, rewrite, tensor
 from unspool import ConvAutoencoder, LSTMAutoencoder, LSTMForecaster, model_file
 from unspool.errors import InputError, ModelFileError
 
-X = np.sin(np.arange(12) / 2 + np.arange(40)[:, None])
+X = np.sin(np.arange(12) / 2.1 + np.arange(40)[:, None])
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 

@@ -22,7 +22,7 @@ from unspool import (
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file.format import FORMAT_VERSION, to_bytes
 
-X = np.sin(np.arange(12) / 2 + np.arange(40)[:, None])
+X = np.sin(np.arange(12) / 2.1 + np.arange(40)[:, None])
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 

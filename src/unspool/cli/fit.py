@@ -66,6 +66,14 @@ def fit(
         ),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Batch size.")] = None,
+    validation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Validate on the sequences of this file, read like DATA; by default on a part of "
+            "DATA.",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help=SEED_HELP)] = None,
     settings: Annotated[
         list[str] | None,
@@ -83,6 +91,9 @@ def fit(
 
     Rows of a table are time steps, and columns are features; --window cuts a long series into
     sequences. A time column, an id column and labels are recognised and are not features.
+
+    A part of DATA is held out to validate on: of windows the last steps of each series; with
+    --rows, all rows of an id, if there is an id column; of other sequences some at random.
     """
     from rich.table import Table
 
@@ -109,7 +120,8 @@ def fit(
     parameters |= parse_settings(settings or [], known)
     trained.set_params(**parameters)
     check_output_path(output)
-    loaded = reading.read(data, more=int(parameters.get("horizon") or 0))
+    more = int(parameters.get("horizon") or 0)
+    loaded = reading.read(data, more=more)
     if reading.window is not None and "steps_per_epoch" not in parameters:
         trained.set_params(steps_per_epoch=STEPS_PER_EPOCH)
         options.say(
@@ -117,8 +129,13 @@ def fit(
             "epoch; "
             "--set steps_per_epoch=null uses all windows"
         )
-    with messages_with_flags(flags, known):
-        trained.fit(loaded.source)
+    also: dict[str, Any] = {}
+    if validation is not None:
+        also["validation_data"] = reading.read(validation, more=more).source
+    elif reading.rows and "id" in loaded.index:  # other sequences are whole series
+        also["groups"] = loaded.index["id"]
+    with messages_with_flags({*flags, "validation_data"}, known):
+        trained.fit(loaded.source, **also)
     trained.save(output)
 
     history = trained.history_

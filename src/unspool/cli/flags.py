@@ -10,11 +10,12 @@ from unspool.cli.options import say
 from unspool.errors import (
     InputError,
     NoBetterThanMeanWarning,
+    OverlapWarning,
     ThresholdWarning,
     UnstableTrainingWarning,
 )
 
-RENAMED = {"random_state": "seed", "settings": "set"}
+RENAMED = {"random_state": "seed", "settings": "set", "validation_data": "validation"}
 
 
 def flag(name: str) -> str:
@@ -69,7 +70,12 @@ def messages_with_flags(
 
     try:
         with warnings.catch_warnings():
-            for kind in (NoBetterThanMeanWarning, ThresholdWarning, UnstableTrainingWarning):
+            for kind in (
+                NoBetterThanMeanWarning,
+                OverlapWarning,
+                ThresholdWarning,
+                UnstableTrainingWarning,
+            ):
                 warnings.simplefilter("always", kind)
             warnings.showwarning = show
             yield

@@ -21,7 +21,7 @@ from unspool.data.convert import (
     plain,
 )
 from unspool.data.frames import check_rows_are_sequences, is_frame, labels_of, names_of
-from unspool.data.futures import without_future
+from unspool.data.futures import Futures, without_future
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
 
@@ -193,7 +193,7 @@ class InputForm:
         if self.image_shape is not None and lengths is not None:
             raise InputError("All images have the same size; leave `lengths` out.")
 
-    def check_longest(self, source: Source, limits: Iterable[int | None]) -> None:
+    def check_longest(self, source: Source | Futures, limits: Iterable[int | None]) -> None:
         """Refuse sequences with more steps than one of the `limits`; None is no limit."""
         most = min((limit for limit in limits if limit is not None), default=source.max_length)
         if source.max_length > most:

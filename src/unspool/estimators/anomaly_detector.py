@@ -236,6 +236,9 @@ class AnomalyDetector(Detects):
         calibration : array, frame, list of them, or Sequences, optional
             Normal data to learn scales and thresholds from, in the form of `X`; the model is then
             trained on all of `X`. None holds out the last part of `X`, see `calibration_split`.
+            There is no `validation_data`: the model is validated on a part of its training windows,
+            see its `validation_split`, and never on calibration data, whose errors must be those
+            of data that had no influence on the weights.
 
         Returns
         -------

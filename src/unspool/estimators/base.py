@@ -29,18 +29,25 @@ from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.comparison import warn_if_no_better_than_mean
+from unspool.estimators.held_out import read_groups, split
 from unspool.estimators.saving import (
     Savable,
     as_before_if_it_fails,
     plain_parameters,
     python_numbers,
 )
-from unspool.estimators.training import learn, split
+from unspool.estimators.training import learn
 from unspool.estimators.validation import (
     check_columns,
     note_columns,
     note_features,
     read_future,
+)
+from unspool.estimators.validation_data import (
+    check_alone,
+    check_has_steps,
+    pair_of,
+    warn_if_shared,
 )
 from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
@@ -85,7 +92,9 @@ class Model(Savable):
         """Return the number of steps to forecast: 0 for none, None for the steps of `y`."""
         return 0
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, *, validation_data: Any = None, groups: Any = None
+    ) -> Self:
         """Train the model on `X`.
 
         Parameters
@@ -95,6 +104,17 @@ class Model(Savable):
         y : array of shape (N, K, F), (N, K) or (N,), optional
             For a model that forecasts: the steps that follow each sequence. Without it the last K
             steps of each sequence are cut off and used as targets. Other models ignore it.
+        validation_data : X_val or (X_val, y_val), optional
+            Sequences to validate on, in any form that `X` may have, with the features of `X`; if
+            `y` is used, a tuple with the steps that follow them. They are scaled like `X`, choose
+            the weights that are kept, and are never trained on. `validation_split` must then be
+            "auto" or 0, and nothing of `X` is held out. Two sequences are a list, since a tuple of
+            two is (X_val, y_val).
+        groups : array of shape (N,), optional
+            Group of each sequence, such as the machine or the patient that it was recorded from.
+            `validation_split` then holds out whole groups. `Windows` are split by time without
+            `groups`, within each series; with `groups`, windows that share steps with one that is
+            held out are not used.
 
         Returns
         -------
@@ -108,13 +128,20 @@ class Model(Savable):
         DivergedError
             If training diverges and earlier weights do not help. After any error, and after an
             interruption, the estimator is as it was before.
+
+        Warns
+        -----
+        OverlapWarning
+            If rows of `X` are overlapping windows of one series, which are then split by time; or
+            if sequences of `validation_data` occur in `X`, or overlap sequences of `X`.
         """
         _checks.raise_all(*self._complaints())
+        check_alone(validation_data, self.validation_split, groups)
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
-            self._fit(X, y)
+            self._fit(X, y, validation_data, groups)
         return self
 
-    def _fit(self, X: Any, y: Any) -> None:
+    def _fit(self, X: Any, y: Any, validation_data: Any, groups: Any) -> None:
         """Read the data, learn the scaling, build the modules and train them."""
         self.__dict__.pop("history_", None)  # the model counts as fitted once training has ended
         self._parameters = plain_parameters(self)
@@ -133,7 +160,13 @@ class Model(Savable):
         rng = np.random.default_rng(random.randint(2**31))
         generator = torch.Generator().manual_seed(int(random.randint(2**31)))
         device = resolve_device(self.device)
-        training, held_out = split(whole, self.validation_split, rng)
+        training, held_out = split(
+            whole,
+            0.0 if validation_data is not None else self.validation_split,
+            rng,
+            groups=read_groups(groups, len(whole)),
+            future=0 if self._y_ndim is None else self.horizon_,
+        )
         if not whole.lengths_of(training).any():
             raise InputError(
                 f"`validation_split` {self.validation_split} leaves no step to train on, because "
@@ -158,14 +191,41 @@ class Model(Savable):
         batches = Batches(
             source, self.scaler_, training, self.batch_size, device, rng, self.steps_per_epoch
         )
-        validation = None
+        validation, validated = None, source
+        if validation_data is not None:
+            validated = self._read_validation(whole, validation_data)
+            held_out = np.arange(len(validated))
         if len(held_out):
             watched = sample(held_out, self._validation_size(batches, len(held_out)), rng)
-            size = runner(self).batch_size(source.max_length)
-            validation = Batches(source, self.scaler_, watched, size, device)
+            size = runner(self).batch_size(validated.max_length)
+            validation = Batches(validated, self.scaler_, watched, size, device)
         self.history_ = self._learn(batches, validation, generator)
         self.module_.encoder.finish_training()
         warn_if_no_better_than_mean(self, source, batches, validation)
+
+    def _read_validation(self, training: Source, validation_data: Any) -> Source | Futures:
+        """Read `validation_data` in the form of the training data, and check what they share."""
+        X, y = pair_of(validation_data)
+        if self.horizon_ and (y is None) != (self._y_ndim is None):
+            raise InputError(
+                "`fit` was given `y`, so `validation_data` must be a tuple (X_val, y_val) with the "
+                "steps that follow each sequence of X_val."
+                if y is None
+                else "`fit` was not given `y`, so `validation_data` must be X_val alone, whose "
+                "last steps are cut off like those of `X`."
+            )
+        source = self._read_like_fit(X)
+        validated: Source | Futures = source
+        if self.horizon_:
+            future = None if y is None else read_future(y, source, self.horizon_)[0]
+            validated = Futures(source, self.horizon_, future)
+        check_has_steps(validated)
+        self._form.check_longest(
+            validated, self._limits(decodes="reconstruction" in self.module_.decoders)
+        )
+        self._check_range(validated)
+        warn_if_shared(training, source)
+        return validated
 
     def _validation_size(self, batches: Batches, held_out: int) -> int:
         """Return the number of held-out sequences to validate on in every epoch."""
@@ -263,20 +323,28 @@ class Model(Savable):
         if `fit` cut them off.
         """
         check_is_fitted(self)
+        source = self._read_like_fit(X, starts=starts)
+        if ends_with_future:
+            source = self._without_future(source)
+        self._form.check_longest(source, self._limits(decodes=decodes))
+        return source
+
+    def _read_like_fit(self, X: Any, *, starts: bool = False) -> Source:
+        """Read `X` as sequences with the features of `fit`, of any length."""
         form = self._form
         rows_are_sequences = form.reads != "rows" and form.image_shape is None
-        source = form.read(
+        return form.read(
             X,
             one_step=starts,
             check_columns=partial(check_columns, self, X, rows_are_sequences=rows_are_sequences),
         )
-        if ends_with_future:
-            source = self._without_future(source)
+
+    def _limits(self, *, decodes: bool) -> list[int | None]:
+        """Return the numbers of steps that the encoder allows, and with `decodes` the decoder."""
         limits = [self.module_.encoder.max_steps]
         if decodes:
             limits.append(self.module_.decoder().max_steps)
-        form.check_longest(source, limits)
-        return source
+        return limits
 
     def _without_future(self, source: Source) -> Source:
         """Return sequences without the last steps, if `fit` cut off such steps to forecast them."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 
 from unspool._losses import loss_name
@@ -31,8 +32,12 @@ def warn_if_no_better_than_mean(
     prefix = "" if validation is None else "val_"
     scaler, loss = estimator.scaler_, loss_name(estimator.loss)
     mean = moments(source.chunks(), source.n_features).mean
+    mean_sequence = source.mean_sequence()
+    if validation is not None:  # may have longer sequences; the mean of all steps continues it
+        longer = validation.source.max_length - len(mean_sequence)
+        mean_sequence = np.concatenate([mean_sequence, np.tile(mean, (max(0, longer), 1))])
     means = {
-        "reconstruction": torch.from_numpy(scaler.apply(source.mean_sequence())),
+        "reconstruction": torch.from_numpy(scaler.apply(mean_sequence)),
         "forecast": torch.from_numpy(scaler.apply(mean[None])),
     }
     trained = history.get("layers", [history])[
@@ -56,12 +61,13 @@ def warn_if_no_better_than_mean(
                 ),
                 updates=len(losses) * len(batches),
                 held_out=None if validation is None else len(validation.indices),
+                given=validation is not None and validation.source is not source,
             )
             warnings.warn(
                 f"The {name} is no better than the mean sequence (loss {reached:.4g}, of the mean "
                 f"{guessed:.4g}); {helps}",
                 NoBetterThanMeanWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
 
 
@@ -85,6 +91,7 @@ def advice(
     of_constant: float,
     updates: int,
     held_out: int | None,
+    given: bool = False,
 ) -> str:
     """Return what may help a model that is no better than the mean sequence.
 
@@ -102,6 +109,8 @@ def advice(
         Number of updates of the weights in all epochs.
     held_out : int or None
         Number of sequences that were validated on.
+    given : bool, default False
+        Whether these are the `validation_data` of `fit`.
 
     Returns
     -------
@@ -116,9 +125,14 @@ def advice(
         )
     if held_out is not None and lowest < 0.9 * of_mean:
         if held_out < TRUSTED:
+            helps = (
+                "Give more of them in `validation_data`."
+                if given
+                else "Set validation_split=0, or hold out more."
+            )
             return (
                 f"the training loss is {lowest:.4g}, so {held_out} sequences may be too few to "
-                "validate on. Set validation_split=0, or hold out more."
+                f"validate on. {helps}"
             )
         return (
             f"the training loss is {lowest:.4g}, so the model does not generalise to held-out "

@@ -35,7 +35,13 @@ from unspool.estimators.classifying import (
     encoder_alone,
     unscale,
 )
-from unspool.estimators.labels import Labels, read_labels, split_by_class
+from unspool.estimators.held_out import read_groups
+from unspool.estimators.labels import (
+    Labels,
+    read_labels,
+    read_validation_labels,
+    split_by_class,
+)
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 from unspool.estimators.saving import (
     as_before_if_it_fails,
@@ -44,6 +50,12 @@ from unspool.estimators.saving import (
     unfrozen,
 )
 from unspool.estimators.training import learn
+from unspool.estimators.validation_data import (
+    check_alone,
+    check_has_steps,
+    pair_of,
+    warn_if_shared,
+)
 from unspool.nn import Head, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.from_blueprint import build_head
@@ -102,9 +114,10 @@ class EncoderClassifier(
         Maximum number of epochs of fine-tuning. None means `epochs`.
     validation_split : float, default 0.0
         Share of the sequences to hold out for validation, at least 0 and below 1, drawn at random
-        from each class; the last sequence of a class is never held out. Of windows the last steps
-        of each series are held out. 0 holds out none, because labelled sequences tend to be few,
-        and a few of them are a poor guide.
+        from each class; the last sequence of a class is never held out. Whole groups are drawn
+        with the `groups` of `fit`; of windows the last steps of each series are held out. The
+        `validation_data` of `fit` replace it. 0 holds out none, because labelled sequences tend to
+        be few, and a few of them are a poor guide.
     patience : int, "auto" or None, default "auto"
         Number of epochs without a lower validation loss (training loss, if nothing is held out)
         after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at
@@ -217,7 +230,9 @@ class EncoderClassifier(
             )
         return complaints
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, *, validation_data: Any = None, groups: Any = None
+    ) -> Self:
         """Train the head on the codes of `X`, and with `fine_tune` the encoder as well.
 
         Parameters
@@ -226,6 +241,15 @@ class EncoderClassifier(
             N sequences in any form that the model with the encoder accepts.
         y : array of shape (N,)
             One label per sequence.
+        validation_data : (X_val, y_val), optional
+            Sequences to validate on, in any form that `X` may have, and one label for each. They
+            choose the weights that are kept, and are never trained on. `validation_split` must
+            then be 0. An `autoencoder` that is not fitted validates on X_val as well, unless its
+            `validation_split` is another number than 0.
+        groups : array of shape (N,), optional
+            Group of each sequence, such as the machine or the patient that it was recorded from.
+            `validation_split` then holds out whole groups, here and in an `autoencoder` that is
+            not fitted; a group is not held out if no sequence of a class would be left.
 
         Returns
         -------
@@ -239,13 +263,20 @@ class EncoderClassifier(
         DivergedError
             If training diverges and earlier weights do not help. After any error, and after an
             interruption, the estimator is as it was before.
+
+        Warns
+        -----
+        OverlapWarning
+            If rows of `X` are overlapping windows of one series, which are then split by time; or
+            if sequences of `validation_data` occur in `X`, or overlap sequences of `X`.
         """
         _checks.raise_all(*self._complaints())
+        check_alone(validation_data, self.validation_split, groups)
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
-            self._fit(X, y)
+            self._fit(X, y, validation_data, groups)
         return self
 
-    def _fit(self, X: Any, y: Any) -> None:
+    def _fit(self, X: Any, y: Any, validation_data: Any, groups: Any) -> None:
         """Train the encoder unless it is trained, then the head, and with `fine_tune` both."""
         self.__dict__.pop("history_", None)  # the model counts as fitted once training has ended
         self._parameters = plain_parameters(self)
@@ -255,18 +286,25 @@ class EncoderClassifier(
         generator = torch.Generator().manual_seed(int(random.randint(2**31)))
         device = resolve_device(self.device)
         self.classes_ = classes
-        self.autoencoder_ = encoder_alone(self._trained(X, int(random.randint(2**31))), self.device)
+        trained = self._trained(X, int(random.randint(2**31)), validation_data, groups)
+        self.autoencoder_ = encoder_alone(trained, self.device)
         source = sequences_of(self.autoencoder_, X)
-        halves = split_by_class(source, indices, self.validation_split, rng)
+        halves = split_by_class(
+            source, indices, self.validation_split, rng, read_groups(groups, len(source))
+        )
+        validated = self._read_validation(source, validation_data)
         fit = partial(self._learn, indices, halves, rng, device)
 
-        codes = runner(self.autoencoder_).codes(
-            source
-        )  # the encoder does not change while the head is trained
-        scaler = code_scaler(codes[halves[0]])
+        codes = self._codes(source)  # the encoder does not change while the head is trained
+        scaler = code_scaler(codes.values[halves[0], 0])
         head = self._head(generator).to(device)
         self.head_history_ = history = fit(
-            head, lambda batch: head(batch.x[:, 0]), Sequences(codes[:, None]), scaler, self.epochs
+            head,
+            lambda batch: head(batch.x[:, 0]),
+            codes,
+            scaler,
+            self.epochs,
+            validated and (self._codes(validated[0]), validated[1]),
         )
         unscale(head, scaler)
         self.module_ = EncoderWithHead(self.autoencoder_.module_.encoder, head)
@@ -281,11 +319,28 @@ class EncoderClassifier(
                 source,
                 self.autoencoder_.scaler_,
                 self.fine_tune_epochs or self.epochs,
+                validated,
             )
             encoder.finish_training()
         self.history_ = history
 
-    def _trained(self, X: Any, seed: int) -> Model:
+    def _read_validation(
+        self, training: Source, validation_data: Any
+    ) -> tuple[Source, IntArray] | None:
+        """Return the sequences of `validation_data` and the class index of each."""
+        if validation_data is None:
+            return None
+        X, y = pair_of(validation_data)
+        source = sequences_of(self.autoencoder_, X)
+        check_has_steps(source)
+        warn_if_shared(training, source)
+        return source, read_validation_labels(y, self.classes_, len(source))
+
+    def _codes(self, source: Source) -> Sequences:
+        """Return the codes of sequences, as one step each."""
+        return Sequences(runner(self.autoencoder_).codes(source)[:, None])
+
+    def _trained(self, X: Any, seed: int, validation_data: Any, groups: Any) -> Model:
         """Return the given model if it is fitted, otherwise a clone of it, fitted on `X`."""
         inner = unfrozen(self.autoencoder)
         if inner is None:
@@ -295,7 +350,10 @@ class EncoderClassifier(
         inner = clone(inner)
         if inner.random_state is None:
             inner.set_params(random_state=seed)
-        return cast(Model, inner.fit(X))
+        also: dict[str, Any] = {"groups": groups}
+        if validation_data is not None and inner.validation_split in ("auto", 0):
+            also["validation_data"] = pair_of(validation_data)[0]
+        return cast(Model, inner.fit(X, **also))
 
     def _head(self, generator: torch.Generator) -> Head:
         plan = blueprint.Head(
@@ -319,14 +377,18 @@ class EncoderClassifier(
         source: Source,
         scaler: Scaler,
         epochs: int | str,
+        validated: tuple[Source, IntArray] | None,
     ) -> dict[str, Any]:
         """Train `model` on the cross-entropy of its logits, and return the history."""
         training, held_out = halves
         run = runner(self.autoencoder_)
-        size = run.batch_size(source.max_length)
         validation = None
+        some, of_some = (source, classes) if validated is None else validated
+        if validated is not None:
+            held_out = np.arange(len(some))
         if len(held_out):
-            validation = Batches(source, scaler, held_out, size, device, classes=classes)
+            size = run.batch_size(some.max_length)
+            validation = Batches(some, scaler, held_out, size, device, classes=of_some)
         with run.threads(min(self.batch_size, len(training)), training=True):
             return learn(
                 self,

@@ -10,11 +10,12 @@ from sklearn.utils.validation import column_or_1d
 
 from unspool.data.convert import Source, check_more_than_a_step, plain
 from unspool.data.frames import check_rows_are_sequences
-from unspool.data.labels import known_labels
+from unspool.data.labels import known_labels, labels_like
+from unspool.data.overlap import window_shift
 from unspool.data.sequences import IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
-from unspool.estimators.training import split
+from unspool.estimators.held_out import split, split_by_group
 
 Labels = npt.NDArray[Any]
 
@@ -71,14 +72,46 @@ def _check_number(X: Any, y: Labels) -> None:
     check_consistent_length(values, y)
 
 
+def read_validation_labels(y: Any, classes: Labels, n: int) -> IntArray:
+    """Return the class index of each of the N validation sequences.
+
+    Raises
+    ------
+    InputError
+        If labels are missing, not one per sequence, or not among the `classes` of `fit`.
+    """
+    if y is None:
+        raise InputError(
+            "`validation_data` of a classifier must be a tuple (X_val, y_val) with one label for "
+            "each sequence of X_val."
+        )
+    labels = labels_like(y, classes)
+    if labels.shape != (n,):
+        raise InputError(
+            f"y_val must have the shape ({n},), one label per sequence of X_val, got "
+            f"{labels.shape}."
+        )
+    unknown = labels[~np.isin(labels, classes)]
+    if len(unknown):
+        raise InputError(
+            f"y_val contains the label {unknown[:1].tolist()[0]!r}, which `y` does not contain; "
+            "leave such sequences out."
+        )
+    return np.searchsorted(classes, labels).astype(np.int64)
+
+
 def split_by_class(
-    source: Source, classes: IntArray, share: float, rng: np.random.Generator
+    source: Source,
+    classes: IntArray,
+    share: float,
+    rng: np.random.Generator,
+    groups: IntArray | None = None,
 ) -> tuple[IntArray, IntArray]:
     """Split indices into training and validation, with about the same share of each class.
 
     At least one sequence of each class is trained on, so if no class has two sequences, none is
-    held out. Windows are split by time; windows of a class that the earlier part lacks are moved
-    to it.
+    held out. With `groups`, whole groups are held out. Windows, and rows that are windows of one
+    series, are split by time; those of a class that the earlier part lacks are moved to it.
 
     Parameters
     ----------
@@ -88,8 +121,19 @@ def split_by_class(
     share : float
         Share to validate on, at least 0 and below 1.
     rng : numpy Generator
+    groups : int array of shape (N,), optional
+        Number of the group of each sequence, 0 to G - 1.
     """
-    if isinstance(source, Windows) and share:
+    if share and groups is not None:
+        training, held_out = split_by_group(source, groups, share, rng, classes)
+        if len(np.unique(classes[training])) < len(np.unique(classes)):
+            raise InputError(
+                "`groups` leaves no sequence of some class to train on, because windows of other "
+                "groups overlap them; give all windows of a series the same group, or set "
+                "validation_split=0."
+            )
+        return training, held_out
+    if share and (isinstance(source, Windows) or window_shift(source) is not None):
         training, held_out = split(source, share, rng)
         missing = ~np.isin(classes[held_out], classes[training])
         return np.sort(np.r_[training, held_out[missing]]), held_out[~missing]

@@ -185,7 +185,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         batches.
     validation_split : float or "auto", default "auto"
         Share of the sequences to hold out for validation, at least 0 and below 1. Sequences are
-        drawn at random; of windows the last steps of each series are held out, without overlap.
+        drawn at random, or whole groups with the `groups` of `fit`; of windows the last steps of
+        each series are held out, without overlap. The `validation_data` of `fit` replace it.
         "auto" holds out a tenth and at least 5 sequences (or windows side by side), and none if
         these are more than a quarter of all, so none of fewer than 20 sequences.
     validation_steps : int, optional

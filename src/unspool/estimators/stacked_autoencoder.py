@@ -113,7 +113,8 @@ class StackedAutoencoder(BaseAutoencoder):
         batches.
     validation_split : float or "auto", default "auto"
         Share of the sequences to hold out for validation, at least 0 and below 1. Sequences are
-        drawn at random; of windows the last steps of each series are held out, without overlap.
+        drawn at random, or whole groups with the `groups` of `fit`; of windows the last steps of
+        each series are held out, without overlap. The `validation_data` of `fit` replace it.
         "auto" holds out a tenth and at least 5 sequences (or windows side by side), and none if
         these are more than a quarter of all, so none of fewer than 20 sequences.
     validation_steps : int, optional
@@ -264,9 +265,13 @@ class StackedAutoencoder(BaseAutoencoder):
             )
             layers.append(self._train(objective, read, held_out))
             if not innermost:
-                codes = Sequences(self._codes(pair, read)[:, None])
+                codes = self._codes(pair, read)
+                if held_out is not None:
+                    same = held_out.source is read.source
+                    held_out = _batches_of_codes(
+                        codes if same else self._codes(pair, held_out), held_out
+                    )
                 read = _batches_of_codes(codes, read)
-                held_out = held_out and _batches_of_codes(codes, held_out)
         if self.fine_tune:
             history = self._train(whole, batches, validation)
         else:
@@ -293,15 +298,15 @@ class StackedAutoencoder(BaseAutoencoder):
         return Autoencoder(encoder, {"reconstruction": decoder})
 
     @torch_settings.inference()
-    def _codes(self, pair: Autoencoder, read: Batches) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Return codes (N, L) of all sequences of `read.source`, including those held out."""
+    def _codes(self, pair: Autoencoder, read: Batches) -> Sequences:
+        """Return the codes of all sequences of `read.source`, held out or not, as one step each."""
         everything = np.arange(len(read.source))
         size = runner(self).batch_size(read.source.max_length)
         found = [
             pair.encoder(batch.x, batch.lengths).cpu().numpy()
             for batch in Batches(read.source, read.scaler, everything, size, read.device)
         ]
-        return np.concatenate(found)
+        return Sequences(np.concatenate(found)[:, None])
 
 
 def _batches_of_codes(codes: Sequences, read: Batches) -> Batches:

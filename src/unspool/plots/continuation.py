@@ -153,7 +153,7 @@ class ContinuationDisplay:
         --------
         >>> from unspool import LSTMForecaster
         >>> from unspool.plots import ContinuationDisplay
-        >>> X = np.sin(np.arange(30)[:, None, None] + np.arange(8)[:, None])
+        >>> X = np.sin(np.arange(30)[:, None, None] + np.arange(8)[:, None] / 3)
         >>> model = LSTMForecaster(units=4, epochs=1, verbose=0, random_state=0).fit(X)
         >>> display = ContinuationDisplay.from_estimator(model, X[:, :-1], X[:, -1])
         >>> display.errors.shape

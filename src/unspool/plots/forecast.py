@@ -145,7 +145,7 @@ class ForecastDisplay:
         --------
         >>> from unspool import LSTMForecaster
         >>> from unspool.plots import ForecastDisplay
-        >>> X = np.sin(np.arange(30)[:, None, None] + np.arange(8)[:, None])
+        >>> X = np.sin(np.arange(30)[:, None, None] + np.arange(8)[:, None] / 3)
         >>> model = LSTMForecaster(units=4, epochs=1, verbose=0, random_state=0).fit(X)
         >>> display = ForecastDisplay.from_estimator(model, X[:, :-1], X[:, -1])
         >>> display.truth.shape, list(display.predictions)
@@ -306,7 +306,7 @@ class ForecastByStepDisplay:
         --------
         >>> from unspool import LSTMForecaster
         >>> from unspool.plots import ForecastByStepDisplay
-        >>> X = np.sin(np.arange(30)[:, None, None] + np.arange(8)[:, None])
+        >>> X = np.sin(np.arange(30)[:, None, None] + np.arange(8)[:, None] / 3)
         >>> model = LSTMForecaster(units=4, epochs=1, verbose=0, random_state=0).fit(X)
         >>> display = ForecastByStepDisplay.from_estimator(model, X[:, :-1], X[:, -1])
         >>> display.by_step.shape

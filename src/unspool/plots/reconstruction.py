@@ -158,7 +158,7 @@ class ReconstructionDisplay:
         --------
         >>> from unspool import DenseAutoencoder
         >>> from unspool.plots import ReconstructionDisplay
-        >>> X = np.sin(np.arange(30)[:, None, None] + np.arange(8)[:, None])
+        >>> X = np.sin(np.arange(30)[:, None, None] + np.arange(8)[:, None] / 3)
         >>> model = DenseAutoencoder(2, epochs=1, verbose=0, random_state=0).fit(X)
         >>> display = ReconstructionDisplay.from_estimator(model, X, n_sequences=3)
         >>> display.names, display.errors.shape

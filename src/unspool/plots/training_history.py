@@ -102,7 +102,7 @@ class TrainingHistoryDisplay:
         --------
         >>> from unspool import DenseAutoencoder
         >>> from unspool.plots import TrainingHistoryDisplay
-        >>> X = np.sin(np.arange(30)[:, None, None] + np.arange(8)[:, None])
+        >>> X = np.sin(np.arange(30)[:, None, None] + np.arange(8)[:, None] / 3)
         >>> model = DenseAutoencoder(2, epochs=3, verbose=0, random_state=0).fit(X)
         >>> display = TrainingHistoryDisplay.from_estimator(model)
         >>> len(display.history["loss"])
