@@ -1,4 +1,4 @@
-"""What the choices behind the defaults are worth: `python benchmarks/choices.py FOLDER`.
+"""What the choices behind the defaults are worth: `python -m benchmarks.choices FOLDER`.
 
 FOLDER holds ett/ETTh1.csv. Each row leaves one choice out: the second direction, windows at every
 step of the series, the forget gate's bias of 2.
@@ -10,8 +10,8 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from machine import describe
 
+from benchmarks.machine import describe
 from unspool import LSTMAutoencoder, Windows, chronological_split, demos
 from unspool.cli.fit import STEPS_PER_EPOCH
 from unspool.data.files import read_file

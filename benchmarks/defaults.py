@@ -1,4 +1,4 @@
-"""What the defaults reach on real data: `python benchmarks/defaults.py FOLDER`.
+"""What the defaults reach on real data: `python -m benchmarks.defaults FOLDER`.
 
 FOLDER holds ucr/ECG5000, variable_length/JapaneseVowels and ett/ETTh1.csv. Codes are those of
 `LSTMAutoencoder()` with nothing set but the seed (and, for the windows of ETTh1, the
@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from machine import describe
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.machine import describe
 from unspool import LSTMAutoencoder, Windows, chronological_split
 from unspool.cli.fit import STEPS_PER_EPOCH
 from unspool.data.files import read_file

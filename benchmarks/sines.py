@@ -3,9 +3,9 @@
 import statistics
 import time
 
-from machine import describe
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.machine import describe
 from unspool import demos
 from unspool.datasets import make_sine_classes
 
