@@ -39,7 +39,7 @@ from unspool.estimators.held_out import read_groups
 from unspool.estimators.labels import (
     Labels,
     read_labels,
-    read_validation_labels,
+    read_validation,
     split_by_class,
 )
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
@@ -50,12 +50,7 @@ from unspool.estimators.saving import (
     unfrozen,
 )
 from unspool.estimators.training import learn
-from unspool.estimators.validation_data import (
-    check_alone,
-    check_has_steps,
-    pair_of,
-    warn_if_shared,
-)
+from unspool.estimators.validation_data import check_alone, pair_of
 from unspool.nn import Head, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.from_blueprint import build_head
@@ -292,7 +287,7 @@ class EncoderClassifier(
         halves = split_by_class(
             source, indices, self.validation_split, rng, read_groups(groups, len(source))
         )
-        validated = self._read_validation(source, validation_data)
+        validated = read_validation(self.autoencoder_, self.classes_, source, validation_data)
         fit = partial(self._learn, indices, halves, rng, device)
 
         codes = self._codes(source)  # the encoder does not change while the head is trained
@@ -323,18 +318,6 @@ class EncoderClassifier(
             )
             encoder.finish_training()
         self.history_ = history
-
-    def _read_validation(
-        self, training: Source, validation_data: Any
-    ) -> tuple[Source, IntArray] | None:
-        """Return the sequences of `validation_data` and the class index of each."""
-        if validation_data is None:
-            return None
-        X, y = pair_of(validation_data)
-        source = sequences_of(self.autoencoder_, X)
-        check_has_steps(source)
-        warn_if_shared(training, source)
-        return source, read_validation_labels(y, self.classes_, len(source))
 
     def _codes(self, source: Source) -> Sequences:
         """Return the codes of sequences, as one step each."""

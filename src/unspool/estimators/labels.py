@@ -15,7 +15,9 @@ from unspool.data.overlap import window_shift
 from unspool.data.sequences import IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
+from unspool.estimators.base import Model, sequences_of
 from unspool.estimators.held_out import split, split_by_group
+from unspool.estimators.validation_data import check_has_steps, pair_of, warn_if_shared
 
 Labels = npt.NDArray[Any]
 
@@ -70,6 +72,19 @@ def _check_number(X: Any, y: Labels) -> None:
         check_rows_are_sequences(X)
         check_more_than_a_step(values)
     check_consistent_length(values, y)
+
+
+def read_validation(
+    model: Model, classes: Labels, training: Source, validation_data: Any
+) -> tuple[Source, IntArray] | None:
+    """Return the sequences of `validation_data` and the class index of each."""
+    if validation_data is None:
+        return None
+    X, y = pair_of(validation_data)
+    source = sequences_of(model, X)
+    check_has_steps(source)
+    warn_if_shared(training, source)
+    return source, read_validation_labels(y, classes, len(source))
 
 
 def read_validation_labels(y: Any, classes: Labels, n: int) -> IntArray:
