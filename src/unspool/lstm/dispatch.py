@@ -204,7 +204,7 @@ def lstm(
     >>> torch.equal(h[1, 2], h[1, 0])  # padding keeps the state
     True
     """
-    batched = next((tensor for tensor in (x, context, h0) if tensor is not None), None)
+    batched = x if x is not None else context if context is not None else h0
     if batched is None or (x is None and steps is None):
         raise InputError(
             "`x` is None; then `steps` is required, and `context` or `h0` for the batch size."
