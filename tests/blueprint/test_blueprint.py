@@ -134,7 +134,7 @@ def test_a_state_of_another_width_than_the_output_is_an_error():
 
 
 QUICK = {"latent_dim": 3, "epochs": 1, "random_state": 0, "verbose": 0}
-X = np.sin(np.arange(8) / 2 + np.arange(20)[:, None])
+X = np.sin(np.arange(8) / 2.1 + np.arange(20)[:, None])
 PIXELS = np.random.default_rng(0).uniform(size=(20, 4, 3))
 
 FITTED = {

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::unspool.errors.NoBetterThanMeanWarning", "ignore::unspool.errors.ThresholdWarning"
 )
 X = waves()
-BEATS = np.sin(np.arange(12)[:, None] / 2 + np.arange(30)[:, None, None])
+BEATS = np.sin(np.arange(12)[:, None] / 2.1 + np.arange(30)[:, None, None])
 ONLY_SKLEARN_WARNS = "ignore:X (has|does not have valid) feature names:UserWarning"
 
 

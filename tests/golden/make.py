@@ -42,7 +42,7 @@ NAMES = ["left", "right"]
 def models() -> Iterator[tuple[str, Any, str, np.ndarray]]:
     """Name, fitted model, part to save, and an input."""
     rng = np.random.default_rng(0)
-    table = np.sin(np.arange(9) / 2 + np.arange(40)[:, None])
+    table = np.sin(np.arange(9) / 2.1 + np.arange(40)[:, None])
     series = np.sin(np.arange(120)[:, None] / np.array([4.0, 7.0]) + 3) * 2
     images = rng.uniform(size=(30, 6, 5, 2)).cumsum(axis=1)
     windows = Windows(series, 12, 3, feature_names=NAMES)

@@ -10,7 +10,7 @@ from unspool import AnomalyDetector, EncoderClassifier, LSTMAutoencoder, model_f
 from unspool.errors import ModelFileError
 from unspool.model_file.format import FORMAT_VERSION, UPGRADES
 
-X = np.sin(np.arange(12) / 2 + np.arange(40)[:, None])
+X = np.sin(np.arange(12) / 2.1 + np.arange(40)[:, None])
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
@@ -99,7 +99,7 @@ def test_an_older_format_is_upgraded_one_version_at_a_time(path, model, monkeypa
 
 def test_a_long_model_of_version_1_still_reads_one_step_at_a_time(tmp_path):
     """300 steps are so many that patch_size="auto" would read patches."""
-    long = np.sin(np.arange(300) / 2 + np.arange(10)[:, None])
+    long = np.sin(np.arange(300) / 2.1 + np.arange(10)[:, None])
     made = LSTMAutoencoder(3, patch_size=1, epochs=1, random_state=0, verbose=0, **LAST).fit(long)
     made.save(tmp_path / "m.unspool")
 
