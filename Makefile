@@ -1,11 +1,11 @@
-# make demo   trains a first model and leaves it and pictures in unspool-demo/two_sines
+# make demo   trains a first model and leaves it and its pictures in unspool-demo/two_sines
 # make test   runs the tests
 # make fuzz   runs the tests that take minutes: thousands of odd parameters, every check at defaults
 # make lint   checks format, lint and types
 # make test-lowest, make test-newest   run the tests on the lowest and the newest versions of all
 #             dependencies that pyproject.toml allows
-# make bench  times the recurrence and the first experiment beside other libraries, in .venv-peers;
-#             CASES="train encode" runs those alone
+# make bench  times the recurrence and the two-sines experiment, and other libraries, in .venv-peers;
+#             CASES="train encode" runs only these
 # make docs   builds the site into docs/_build/html, from this tree; a warning is an error
 # make clean  removes what the others made
 # Each creates .venv with what it needs; a second run installs nothing.

@@ -1,1 +1,1 @@
-"""What every model eats, and the ways to come by it: arrays, frames, windows, files, generators."""
+"""Sequences and windows, and how they are made from arrays, frames and files."""

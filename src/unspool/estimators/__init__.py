@@ -1,4 +1,4 @@
-"""scikit-learn faces of the models."""
+"""The scikit-learn estimators, one file each."""
 
 from unspool.estimators.conv_autoencoder import ConvAutoencoder as ConvAutoencoder
 from unspool.estimators.dense_autoencoder import DenseAutoencoder as DenseAutoencoder
