@@ -51,6 +51,7 @@ from unspool.estimators.validation_data import (
 )
 from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
+from unspool.nn.dropout import Dropout
 from unspool.nn.from_blueprint import build
 from unspool.nn.sampling import sampler
 from unspool.training.batches import Batches, sample
@@ -249,7 +250,11 @@ class Model(Savable):
         callbacks: list[Callback] = []
         if any(decoder.feeds_back for decoder in module.decoders.values()):
             callbacks.append(ScheduledSampling(objective, self.teacher_forcing))
-        with runner(self).threads(min(self.batch_size, len(batches.indices)), training=True):
+        largest, masked = (
+            min(self.batch_size, len(batches.indices)),
+            objective.dropout.recurrent > 0,
+        )
+        with runner(self).threads(largest, training=True, h_mask=masked):
             return learn(
                 self,
                 module,
@@ -277,6 +282,12 @@ class Model(Savable):
             metrics=tuple(self.metrics),
             input_noise=self.input_noise,
             input_dropout=self.input_dropout,
+            dropout=Dropout(
+                getattr(self, "dropout", 0.0),
+                getattr(self, "recurrent_dropout", 0.0),
+                getattr(self, "code_dropout", 0.0),
+                generator,
+            ),
             generator=generator,
         )
 

@@ -76,6 +76,12 @@ class ConvAutoencoder(BaseAutoencoder):
         Sets whole pixels or time steps of the input to zero in training, this share of them (below
         1); the others are not rescaled, unlike in Keras's Dropout layer. The target keeps all of
         them (a *masked* autoencoder).
+    dropout : float, default 0.0
+        Share of the values between two layers, below 1, that are set to zero in training, in
+        encoder and decoder; the others are scaled up to the same mean, as by Keras's Dropout layer.
+    code_dropout : float, default 0.0
+        Share of the values of the code, below 1, that are set to zero in training; the others are
+        scaled up to the same mean, as in Keras's Dropout layer.
     code_l1 : float, default 0.0
         Weight of the sum of the absolute values of a code in the loss, at least 0 (a *sparse*
         autoencoder).
@@ -93,6 +99,9 @@ class ConvAutoencoder(BaseAutoencoder):
     learning_rate_schedule : {"cosine", "constant"}, default "cosine"
         "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
         allows, and lowers it to 0 along a cosine. "constant" keeps it.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -204,11 +213,14 @@ class ConvAutoencoder(BaseAutoencoder):
         metrics: Sequence[MetricName | LossAlias] = (),
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
+        dropout: float = 0.0,
+        code_dropout: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 2e-3,
         learning_rate_schedule: ScheduleName = "cosine",
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -232,11 +244,14 @@ class ConvAutoencoder(BaseAutoencoder):
         self.metrics = metrics
         self.input_noise = input_noise
         self.input_dropout = input_dropout
+        self.dropout = dropout
+        self.code_dropout = code_dropout
         self.code_l1 = code_l1
         self.kl_weight = kl_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs

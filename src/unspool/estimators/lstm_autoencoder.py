@@ -150,6 +150,17 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     mask_length : int, default 8
         Number of consecutive steps that `input_dropout` sets to zero together; at most a quarter of
         the longest sequence in a batch.
+    dropout : float, default 0.0
+        Share of the outputs of each LSTM layer but the last, below 1, that the next layer does not
+        read in training; the others are scaled up to the same mean, as by the `dropout` of
+        ``torch.nn.LSTM``. It acts in encoder and decoder, one of which needs two layers.
+    recurrent_dropout : float, default 0.0
+        Share of the hidden units, below 1, that the gates of a layer do not read in training; the
+        others are scaled up. A sequence loses the same units at every step [6]_. In Keras's
+        argument of this name, each gate loses other units.
+    code_dropout : float, default 0.0
+        Share of the values of the code, below 1, that are set to zero in training; the others are
+        scaled up to the same mean, as in Keras's Dropout layer.
     contrastive_weight : float, default 0.0
         Weight of a contrastive loss, which makes the codes of two crops of a sequence more alike
         than those of crops of other sequences in the batch. It costs two more encoder passes, and
@@ -171,6 +182,9 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     learning_rate_schedule : {"cosine", "constant"}, default "cosine"
         "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
         allows, and lowers it to 0 along a cosine. "constant" keeps it.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -266,6 +280,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     .. [4] Chen, T., et al. (2020). A Simple Framework for Contrastive Learning of Visual
            Representations. ICML.
     .. [5] Kingma, D. P., & Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.
+    .. [6] Gal, Y., & Ghahramani, Z. (2016). A Theoretically Grounded Application of Dropout in
+           Recurrent Neural Networks. NeurIPS.
 
     Examples
     --------
@@ -306,12 +322,16 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         input_noise: float = 0.0,
         input_dropout: float = 0.15,
         mask_length: int = 8,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        code_dropout: float = 0.0,
         contrastive_weight: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 5e-3,
         learning_rate_schedule: ScheduleName = "cosine",
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -349,12 +369,16 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.input_noise = input_noise
         self.input_dropout = input_dropout
         self.mask_length = mask_length
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.code_dropout = code_dropout
         self.contrastive_weight = contrastive_weight
         self.code_l1 = code_l1
         self.kl_weight = kl_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs

@@ -123,9 +123,6 @@ class LSTMForecaster(BaseForecaster):
     quantiles : sequence of float, default ()
         Quantiles of the forecast to learn in addition, increasing, each between 0 and 1; see
         `predict_quantiles`. (0.1, 0.5, 0.9) gives the median and an 80 % interval.
-    dropout : float, default 0.3
-        Share of the values of the code, below 1, that are set to zero in training; the others are
-        rescaled, as in Keras's Dropout layer.
     teacher_forcing : float, default 1.0
         For a decoder that reads its previous output: the share of previous steps, from 0 to 1, that
         are true values instead of outputs in the last epoch of training. The share starts at 1 and
@@ -160,6 +157,17 @@ class LSTMForecaster(BaseForecaster):
     input_dropout : float, default 0.0
         Sets whole time steps of the input to zero in training, this share of them (below 1); the
         other steps are not rescaled, unlike in Keras's Dropout layer.
+    dropout : float, default 0.0
+        Share of the outputs of each LSTM layer but the last, below 1, that the next layer does not
+        read in training; the others are scaled up to the same mean, as by the `dropout` of
+        ``torch.nn.LSTM``. It acts in encoder and decoder, one of which needs two layers.
+    recurrent_dropout : float, default 0.0
+        Share of the hidden units, below 1, that the gates of a layer do not read in training; the
+        others are scaled up. A sequence loses the same units at every step [6]_. In Keras's
+        argument of this name, each gate loses other units.
+    code_dropout : float, default 0.3
+        Share of the values of the code, below 1, that are set to zero in training; the others are
+        scaled up to the same mean, as in Keras's Dropout layer.
     optimizer : str, default "adam"
         Optimizer, with Keras's defaults: "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad",
         "adadelta" or "sgd".
@@ -169,6 +177,9 @@ class LSTMForecaster(BaseForecaster):
     learning_rate_schedule : {"cosine", "constant"}, default "cosine"
         "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
         allows, and lowers it to 0 along a cosine. "constant" keeps it.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -259,6 +270,8 @@ class LSTMForecaster(BaseForecaster):
     .. [4] Kim, T., et al. (2022). Reversible Instance Normalization for Accurate Time-Series
            Forecasting against Distribution Shift. ICLR.
     .. [5] Koenker, R., & Bassett, G. (1978). Regression Quantiles. Econometrica, 46(1).
+    .. [6] Gal, Y., & Ghahramani, Z. (2016). A Theoretically Grounded Application of Dropout in
+           Recurrent Neural Networks. NeurIPS.
 
     Examples
     --------
@@ -286,7 +299,6 @@ class LSTMForecaster(BaseForecaster):
         normalization: NormalizationName = "last",
         linear_steps: int = 512,
         quantiles: Sequence[float] = (),
-        dropout: float = 0.3,
         teacher_forcing: float = 1.0,
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
@@ -297,9 +309,13 @@ class LSTMForecaster(BaseForecaster):
         metrics: Sequence[MetricName | LossAlias] = (),
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        code_dropout: float = 0.3,
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 5e-3,
         learning_rate_schedule: ScheduleName = "cosine",
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -326,7 +342,6 @@ class LSTMForecaster(BaseForecaster):
         self.normalization = normalization
         self.linear_steps = linear_steps
         self.quantiles = quantiles
-        self.dropout = dropout
         self.teacher_forcing = teacher_forcing
         self.head_units = head_units
         self.head_activation = head_activation
@@ -337,9 +352,13 @@ class LSTMForecaster(BaseForecaster):
         self.metrics = metrics
         self.input_noise = input_noise
         self.input_dropout = input_dropout
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.code_dropout = code_dropout
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -377,6 +396,6 @@ class LSTMForecaster(BaseForecaster):
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         objective = super()._objective(generator)
-        objective.every_step, objective.dropout = self.every_step, self.dropout
+        objective.every_step = self.every_step
         objective.quantiles = tuple(self.quantiles)
         return objective

@@ -25,7 +25,9 @@ def learn(
 ) -> dict[str, Any]:
     """Train `model` by the parameters of `estimator`, and return the history."""
     count = count_epochs(epochs, len(batches))
-    optimizer = make_optimizer(estimator.optimizer, model.parameters(), estimator.learning_rate)
+    optimizer = make_optimizer(
+        estimator.optimizer, model.parameters(), estimator.learning_rate, estimator.weight_decay
+    )
     also: list[Callback] = [KeepBest(count_patience(estimator.patience, count))]
     if estimator.learning_rate_schedule == "cosine":
         also.append(WarmupCosine(optimizer))

@@ -33,6 +33,8 @@ class Call:
         Number of hidden units, H. None if it is not known yet.
     statistics : tuple of {"last", "mean", "max", "min", "std"}, default ()
         Statistics of the states over the real steps that are returned instead of the states.
+    h_mask : bool, default False
+        Whether a mask multiplies the hidden state that the gates read.
 
     See Also
     --------
@@ -56,3 +58,4 @@ class Call:
     batch: int | None = None
     hidden: int | None = None
     statistics: tuple[StatisticName, ...] = ()
+    h_mask: bool = False

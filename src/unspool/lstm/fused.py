@@ -59,6 +59,10 @@ class LSTMStage(NamedTuple):
     emits : {"last", "mean", "max", "min"}, optional
         The statistic of the states over the real steps that is the context of the next LSTM
         stage. If None, the states go to the dense stages step by step.
+    h_mask : tensor of shape (B, H), optional
+        Factor of the hidden state that the gates read, as in `unspool.lstm.lstm`.
+    emitted_mask : tensor of shape (B, H), optional
+        Factor of what the stage emits.
     """
 
     w_ih: Tensor | None
@@ -70,6 +74,8 @@ class LSTMStage(NamedTuple):
     reads: str | None = None
     reads_backwards: bool = False
     emits: StatisticName | None = None
+    h_mask: Tensor | None = None
+    emitted_mask: Tensor | None = None
 
     @property
     def weights(self) -> tuple[Tensor | None, ...]:
@@ -155,10 +161,15 @@ def loss_and_gradients(
     """
     encoder, decoder, dense = _split(stages)
     _checks.raise_all(_checks.choice("loss", loss, LOSSES))
-    codes, grad_codes = (
-        encoder.w_hh.new_empty(len(batch.target), encoder.w_hh.shape[1]) for _ in range(2)
+    codes, grad_codes, masked_codes = (
+        encoder.w_hh.new_empty(len(batch.target), encoder.w_hh.shape[1]) for _ in range(3)
     )
-    encoding, decoding = _prepared(encoder, batch), _prepared(decoder, batch, context=codes)
+    mask = encoder.emitted_mask
+    encoding = _prepared(encoder, batch)
+    decoding = _prepared(decoder, batch, context=codes if mask is None else masked_codes)
+    if mask is not None:
+        _checks.raise_all(encoding.mismatch("emitted_mask", mask, *codes.shape))
+        encoding.set_arrays(emitted=codes, emitted_mask=mask)
     if encoder.emits == "last":
         encoding.set_arrays(h_n=codes, grad_h_n=grad_codes)
     elif encoder.emits is not None:
@@ -218,6 +229,7 @@ def _prepared(stage: LSTMStage, batch: Batch, context: Tensor | None = None) -> 
         steps,
         relu=stage.activation == "relu",
         hard_sigmoid=stage.recurrent_activation == "hard_sigmoid",
+        h_mask=stage.h_mask,
     )
     layer.prepare_forward(stage.bias)
     layer.prepare_backward()

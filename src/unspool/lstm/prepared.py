@@ -45,6 +45,8 @@ class PreparedLayer:
         Activation of the cell (tanh otherwise) and of its gates (sigmoid otherwise).
     reverse : bool, default False
         Run from the last real step of each sequence to its first.
+    h_mask : tensor of shape (B, H), optional
+        Factor of the hidden state that the gates read.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class PreparedLayer:
         relu: bool,
         hard_sigmoid: bool,
         reverse: bool = False,
+        h_mask: Tensor | None = None,
     ) -> None:
         self.dtype, self.like = w_hh.dtype, LIKE[w_hh.dtype]
         self.vector_size = BYTES // w_hh.itemsize
@@ -89,6 +92,7 @@ class PreparedLayer:
             ),
             self.mismatch("h0", h0, batch, self.hidden),
             self.mismatch("c0", c0, batch, self.hidden),
+            self.mismatch("h_mask", h_mask, batch, self.hidden),
         )
         self.tiles = -(-self.batch // self.lanes)
         self.segments = min(MAX_SEGMENTS, self.tiles)
@@ -106,6 +110,7 @@ class PreparedLayer:
         }
         self.set_sequences("x", x)
         self.set_arrays(w_hh=w_hh, w_ih=w_ih, context=context, w_context=w_context, h0=h0, c0=c0)
+        self.set_arrays(h_mask=h_mask)
         if lengths is not None:
             self.set_arrays(lengths=_checked_lengths(lengths, batch, steps))
 

@@ -1,10 +1,22 @@
 """Upgrades from each format version to the next; see "Versions" in docs/model-file.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+_DROPOUT = {"dropout": 0.0, "code_dropout": 0.0, "weight_decay": None}
+_LSTM = {**_DROPOUT, "recurrent_dropout": 0.0}
+# Parameters that were added during version 2, with the value for files that were written before.
+LATER_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
+    "LSTMAutoencoder": _LSTM,
+    "LSTMForecaster": _LSTM,
+    "DenseAutoencoder": _DROPOUT,
+    "StackedAutoencoder": {"weight_decay": None},
+    "ConvAutoencoder": _DROPOUT,
+    "EncoderClassifier": {"weight_decay": None},
+}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
@@ -29,7 +41,8 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
         if model["model"] == "LSTMAutoencoder":
             model["parameters"] |= {"n_kernels": 0, "mask_length": 1, "contrastive_weight": 0.0}
         if model["model"] == "LSTMForecaster":
-            model["parameters"] |= {"normalization": "none", "linear_steps": 0, "dropout": 0.0}
+            model["parameters"] |= {"normalization": "none", "linear_steps": 0}
+            model["parameters"]["code_dropout"] = 0.0
             model["parameters"]["quantiles"] = []
 
 
@@ -52,6 +65,24 @@ def rename_backends(header: dict[str, Any]) -> None:
             rename_backends(value)
         elif name == "backend" and isinstance(value, str):
             header[name] = {"cpu": "compiled", "library": "torch"}.get(value, value)
+
+
+def add_parameters(header: dict[str, Any]) -> None:
+    """Add parameters that some files of version 2 lack because they were written before them.
+
+    `code_dropout` of an `LSTMForecaster` was called `dropout` in them. The header need not be
+    checked before, as for `rename_backends`.
+    """
+    model, parameters = header.get("model"), header.get("parameters")
+    if isinstance(model, str) and isinstance(parameters, dict):
+        renamed = model == "LSTMForecaster" and "code_dropout" not in parameters
+        if renamed and "dropout" in parameters:
+            parameters["code_dropout"] = parameters.pop("dropout")
+        for name, value in LATER_PARAMETERS.get(model, {}).items():
+            parameters.setdefault(name, value)
+    for value in header.values():
+        if isinstance(value, dict):
+            add_parameters(value)
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}

@@ -9,7 +9,8 @@ from unspool._padding import without_padding
 from unspool._types import ActivationName
 from unspool.errors import InputError
 from unspool.nn.decoder import Decoder, TeacherForcing
-from unspool.nn.dense import Dense, make_activation
+from unspool.nn.dense import Dense, apply_layers, make_activation
+from unspool.nn.dropout import Dropout
 from unspool.nn.encoder import Encoder
 from unspool.nn.head import Head
 
@@ -66,6 +67,8 @@ class DenseEncoder(Encoder):
     torch.Size([2, 8])
     """
 
+    dropout: Dropout | None = None  # set by `Autoencoder.dropping`
+
     def __init__(
         self,
         n_features: int,
@@ -109,8 +112,7 @@ class DenseEncoder(Encoder):
             If the sequences have more than `steps` steps.
         """
         whole = pad_to(self.steps, without_padding(x, lengths))
-        features: Tensor = self.layers(whole.flatten(1))
-        return features
+        return apply_layers(self.layers, whole.flatten(1), self.dropout)
 
 
 class DenseDecoder(Decoder):
@@ -158,6 +160,8 @@ class DenseDecoder(Decoder):
     >>> DenseDecoder(8, 3, 10, units=[16])(torch.zeros(2, 8), steps=10).shape
     torch.Size([2, 10, 3])
     """
+
+    dropout: Dropout | None = None  # set by `Autoencoder.dropping`
 
     def __init__(
         self,
@@ -211,7 +215,7 @@ class DenseDecoder(Decoder):
         tensor of shape (B, steps, F)
             Decoded sequences.
         """
-        sequences: Tensor = self.head(code)
+        sequences = apply_layers(self.head, code, self.dropout)
         return sequences[:, :steps]
 
 

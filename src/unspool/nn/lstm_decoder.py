@@ -254,8 +254,9 @@ class LSTMDecoder(Decoder):
         read = code.new_zeros(len(code), 1, size * features)
         state, context = self._state(code), self._context(code)
         outputs: list[Tensor] = []
+        h_masks = self.lstm.state_masks(len(code))
         for position in range(count):
-            states, state = self.lstm(read, context=context, state=state)
+            states, state = self.lstm(read, context=context, state=state, h_masks=h_masks)
             output = self.head(states).reshape(len(code), size, features)
             if draw is not None:
                 output = draw(output)

@@ -56,6 +56,7 @@ def run(
     lengths: Tensor | None,
     steps: int,
     call: Call,
+    h_mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the sequences; see `unspool.lstm.dispatch.lstm` for arguments and results."""
     flags = [
@@ -69,7 +70,7 @@ def run(
     if "std" in statistics and "mean" not in statistics:
         statistics.append("mean")  # which the gradient of "std" needs
     h, h_n, c_n, pooled, _ = torch.ops.unspool.lstm(
-        x, w_ih, w_hh, bias, context, w_context, h0, c0, lengths, steps, flags, statistics
+        x, w_ih, w_hh, bias, context, w_context, h0, c0, lengths, h_mask, steps, flags, statistics
     )
     if statistics:
         return pooled[:, : len(call.statistics)], h_n, c_n

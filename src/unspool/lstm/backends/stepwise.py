@@ -33,6 +33,7 @@ def run(
     lengths: Tensor | None,
     steps: int,
     call: Call,
+    h_mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the sequences; see `unspool.lstm.dispatch.lstm` for arguments and results."""
     phi, sigma = ACTIVATIONS[call.activation], RECURRENT_ACTIVATIONS[call.recurrent_activation]
@@ -45,7 +46,7 @@ def run(
 
     h, c, states = h0, c0, []
     for t in range(steps):
-        z = h @ w_hh.T + constant
+        z = (h if h_mask is None else h * h_mask) @ w_hh.T + constant
         if inputs is not None:
             z = z + inputs[:, t]
         i, f, g, o = z.chunk(4, 1)

@@ -5,15 +5,17 @@ steps before the next tile begins, so that weights and state stay in the cache. 
 array is ``[row][lane]``, where rows are units, gates or features; other arrays are transposed on
 the way in and out. One step is
 
-    forward:   gates = constant + W [h; x]       product
+    forward:   gates = constant + W [m h; x]     product
                c, h from the gates               activate
                statistics of h                   collect
     backward:  gate gradients from dh, dc        derive
-               dW += gate gradients [h; x]ᵀ      outer_sum
+               dW += gate gradients [m h; x]ᵀ    outer_sum
                [dh; dx] = Wᵀ gate gradients      product
+               dh = m dh
 
-with gates in the order i, f, c, o and ``constant = bias + V k`` for a context k; the equations are
-in `unspool.lstm.reference`. Statistics of the states (`statistics`) are computed if requested.
+with gates in the order i, f, c, o, ``constant = bias + V k`` for a context k, and a mask m of the
+hidden state, if there is one; the equations are in `unspool.lstm.reference`. Statistics of the
+states (`statistics`) are computed if requested.
 
 The numbers of a sequence do not depend on other lanes. Sums over sequences are kept per segment,
 and segments depend on the batch alone, so neither the number of threads nor their timing changes a
@@ -35,6 +37,8 @@ from unspool.lstm.compiled.tiles import (
     copy_row,
     fill,
     lengths_in,
+    multiply,
+    multiply_row,
     outer_sum,
     pack,
     padded,
@@ -158,7 +162,11 @@ def forward_tile(args, tile, workspace, like):
     initial_c = after(state, (depth + size) * lanes)
     scratch = after(initial_c, (hidden + size) * lanes)
     ends = after(scratch, (args.context_size + size) * lanes)
-    running = after(ends, lanes)
+    mask = after(ends, lanes)
+    read = after(mask, (hidden + size) * lanes)  # the state and the input that the gates read
+    running = after(read, (depth + size) * lanes)
+    if not args.h_mask:
+        read = state
     x, packed = pointer(args.x, like[0]), pointer(args.packed, like[0])
     h, reserve = pointer(args.h, like[0]), pointer(args.reserve, like[0])
     if args.one_tile:
@@ -173,6 +181,8 @@ def forward_tile(args, tile, workspace, like):
     row_starts(h_starts, args.batch, first, lanes, args.h_batch)
     read_rows(state, lanes, pointer(args.h0, like[0]), starts, hidden)
     read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
+    if args.h_mask:
+        read_rows(mask, lanes, pointer(args.h_mask, like[0]), starts, hidden)
     if args.pooled:
         begin(running, state, block)
     c_old = initial_c
@@ -187,8 +197,10 @@ def forward_tile(args, tile, workspace, like):
                     x_starts, args, first, lanes, t, args.reverse != args.flip_x,
                     args.x_batch, args.x_step, True,
                 )  # fmt: skip
-                read_rows(after(state, block), lanes, after(x, shift), x_starts, args.features)
-            product(gates, constant, packed, state, 4 * hidden, depth, like)
+                read_rows(after(read, block), lanes, after(x, shift), x_starts, args.features)
+            if args.h_mask:
+                multiply(read, state, mask, block)
+            product(gates, constant, packed, read, 4 * hidden, depth, like)
             activate(
                 gates, state, c_old, c_new, hidden, lanes, args.relu, args.hard,
                 ends, t, t >= shortest,
@@ -269,6 +281,17 @@ def derive(
 
 
 @compiled
+def mask_gradient(grad_h, mask, block, lanes, ends, t, ragged):
+    """Multiply the gradient of the state by the mask, except in lanes past their end."""
+    for place in range(0, block, lanes_of(grad_h)):
+        grad = load(grad_h, place)
+        masked = grad * load(mask, place)
+        if ragged:
+            masked = where_less(t, load(ends, place % lanes), masked, grad)
+        store(grad_h, place, masked)
+
+
+@compiled
 def partial_size(args, size):
     """Return the number of values of a segment's weight gradients, whose rows are whole vectors."""
     width = rounded(args.hidden + args.features, size) + rounded(args.context_size, size)
@@ -296,7 +319,8 @@ def backward_tile(args, tile, partial, workspace, like):
     context_grad = after(x_grad, (features + size) * lanes)
     rows = after(context_grad, (context_size + size) * lanes)
     ends = after(rows, (max(width, context_width) + size) * lanes)
-    terms = after(ends, lanes)
+    mask = after(ends, lanes)
+    terms = after(mask, (hidden + size) * lanes)
 
     x, h = pointer(args.x, like[0]), pointer(args.h, like[0])
     reserve, grad_h = pointer(args.reserve, like[0]), pointer(args.grad_h, like[0])
@@ -323,6 +347,9 @@ def backward_tile(args, tile, partial, workspace, like):
     fill(incoming, block, 0.0)
     read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
     read_rows(c_grad, lanes, pointer(args.grad_c_n, like[0]), starts, hidden)
+    h_mask = pointer(args.h_mask, like[0])
+    if args.h_mask:
+        read_rows(mask, lanes, h_mask, starts, hidden)
     for t in range(args.steps - 1, -1, -1):
         if args.grad_h:
             shift = step_starts(
@@ -354,10 +381,14 @@ def backward_tile(args, tile, partial, workspace, like):
         for lane in range(lanes):
             row = after(rows, lane * width)
             copy_row(row, before, before_starts[lane], hidden)
+            if args.h_mask:
+                multiply_row(row, h_mask, starts[lane], hidden)
             copy_row(after(row, hidden), after(x, shift), x_starts[lane], features)
         outer_sum(weights_sum, width, gates_grad, 4 * hidden, rows, lanes, like)
         packed = pointer(args.packed_back, like[0])
         product(state_grad, state_grad, packed, gates_grad, hidden, 4 * hidden, like)
+        if args.h_mask:
+            mask_gradient(state_grad, mask, block, lanes, ends, t, t >= shortest)
         if args.grad_x:
             fill(x_grad, padded(features) * lanes, 0.0)
             packed = pointer(args.packed_back_x, like[0])
@@ -400,5 +431,5 @@ def backward(record, first_segment, last_segment, workspace, like):
 
 def workspace_size(args: Arguments, lanes: int, size: int) -> int:
     """Return the values of workspace per thread, for tiles of `lanes` and vectors of `size`."""
-    values = lanes * (13 * args.hidden + 3 * (args.features + args.context_size) + 16 * size)
+    values = lanes * (15 * args.hidden + 4 * (args.features + args.context_size) + 18 * size)
     return values + (lanes * GRADIENT_TERMS * (args.hidden + size) if args.pooled else 0)
