@@ -120,9 +120,12 @@ class ConvAutoencoder(BaseAutoencoder):
         Number of epochs without a lower validation loss (training loss, if nothing is held out)
         after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at
         least 20. None trains all epochs and keeps the last weights.
-    scaling : {"standard", "minmax", "none"}, default "standard"
-        Scaling of each feature (each channel of images) inside the model, undone in its outputs. A
-        feature that is constant except for rounding is scaled by a tenth of its size.
+    scaling : {"standard", "minmax", "robust", "none"}, default "standard"
+        Scaling of each feature (each channel of images) inside the model, undone in its outputs: to
+        mean 0 and standard deviation 1 ("standard"), to the range 0 to 1 ("minmax"), or to median 0
+        and interquartile range 1 ("robust", which outliers in the training data do not change). A
+        feature that is constant except for rounding is scaled by a tenth of its size, so that a
+        later change of it is visible.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine and number of threads. On a GPU results agree to
