@@ -173,7 +173,9 @@ def test_small_differences_on_a_large_offset_survive():
     assert len(np.unique(scaled)) == 100
 
 
-@pytest.mark.parametrize(("kind", "vary"), [("standard", "0.0007"), ("minmax", "0.002"), ("robust", "0.001")])
+@pytest.mark.parametrize(
+    ("kind", "vary"), [("standard", "0.0007"), ("minmax", "0.002"), ("robust", "0.001")]
+)
 def test_float32_whose_resolution_is_too_coarse_is_refused(kind, vary):
     values = np.concatenate([SIN, 1e9 + 1e-3 * SIN], 1)
     scaler = fitted(kind, values)

@@ -44,10 +44,13 @@ class Scaler:
     ----------
     shift, scale : float64 arrays of shape (F,)
         Scales are above 0.
+    clip : float, optional
+        Largest absolute value of what `limit` returns, in scaled units. Default: no limit.
     """
 
     shift: Array
     scale: Array
+    clip: float | None = None
 
     @classmethod
     def fit(
@@ -108,6 +111,13 @@ class Scaler:
                 f"number of float32, got up to {np.abs(values).max():.1e} before scaling; remove "
                 "outliers, or divide the data."
             ) from None
+
+    def limit(self, scaled: Array) -> Array:
+        """Clip scaled values (..., F) to ±`clip`, as a model reads them.
+
+        Without `clip` the same array is returned.
+        """
+        return scaled if self.clip is None else np.clip(scaled, -self.clip, self.clip)
 
     def _check_dtype(self, dtype: np.dtype[Any]) -> None:
         if dtype.kind != "f" or dtype.itemsize >= FLOAT.dtype.itemsize:

@@ -174,7 +174,8 @@ class Model(Savable):
             )
 
         in_order = source.chunks if source.max_length > 2 else None  # table rows have no order
-        self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
+        scaler = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
+        self.scaler_ = replace(scaler, clip=self.clip)
         self._check_range(source)
         self.max_length_ = source.max_length
         cut_off = self.horizon_ if self._y_ndim is None else 0

@@ -126,6 +126,11 @@ class ConvAutoencoder(BaseAutoencoder):
         and interquartile range 1 ("robust", which outliers in the training data do not change). A
         feature that is constant except for rounding is scaled by a tenth of its size, so that a
         later change of it is visible.
+    clip : float or None, default None
+        Largest absolute value, in scaled units, of what the model reads: larger values are clipped
+        to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
+        targets are clipped too; errors and scores always refer to the true values, so an outlier
+        keeps its large error. None does not clip.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine and number of threads. On a GPU results agree to
@@ -220,6 +225,7 @@ class ConvAutoencoder(BaseAutoencoder):
         validation_steps: int | None = None,
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
+        clip: float | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         verbose: int = 1,
@@ -248,6 +254,7 @@ class ConvAutoencoder(BaseAutoencoder):
         self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
+        self.clip = clip
         self.random_state = random_state
         self.device = device
         self.verbose = verbose

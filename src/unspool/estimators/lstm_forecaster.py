@@ -202,6 +202,11 @@ class LSTMForecaster(BaseForecaster):
         range 1 ("robust", which outliers in the training data do not change). A feature that is
         constant except for rounding is scaled by a tenth of its size, so that a later change of it
         is visible.
+    clip : float or None, default None
+        Largest absolute value, in scaled units, of what the model reads: larger values are clipped
+        to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
+        targets are clipped too; errors and scores always refer to the true values, so an outlier
+        keeps its large error. None does not clip.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine, for the backend "compiled" with any number of
@@ -310,6 +315,7 @@ class LSTMForecaster(BaseForecaster):
         validation_steps: int | None = None,
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
+        clip: float | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         backend: Auto | BackendName = "auto",
@@ -350,6 +356,7 @@ class LSTMForecaster(BaseForecaster):
         self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
+        self.clip = clip
         self.random_state = random_state
         self.device = device
         self.backend = backend

@@ -29,7 +29,15 @@ from unspool.nn.from_blueprint import build
 T = TypeVar("T", bound="Savable")
 
 # Parameters that PyTorch computes with as real numbers.
-REAL = ("learning_rate", "global_clipnorm", "kl_weight", "code_l1", "input_noise", "loss_weights")
+REAL = (
+    "learning_rate",
+    "global_clipnorm",
+    "kl_weight",
+    "code_l1",
+    "input_noise",
+    "loss_weights",
+    "clip",
+)
 IGNORED_CHANGES = ("random_state", "device", "verbose")  # they change no fitted model
 
 

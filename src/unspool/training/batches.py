@@ -54,6 +54,8 @@ class Batches:
         sample spread over the data. Default: no limit.
     classes : int array of shape (len(source),), optional
         Classes, the `y` of a batch. Default: `y` is the future if `source` is a `Futures`.
+    limited : bool, default True
+        Whether to clip sequences and futures if the scaler clips (`Scaler.limit`).
     """
 
     def __init__(
@@ -66,8 +68,10 @@ class Batches:
         rng: np.random.Generator | None = None,
         steps: int | None = None,
         classes: IntArray | None = None,
+        *,
+        limited: bool = True,
     ) -> None:
-        self.classes = classes
+        self.classes, self.limited = classes, limited
         self.source, self.scaler, self.indices = source, scaler, indices
         self.batch_size, self.device, self.rng = batch_size, device, rng
         self.steps = -(-len(indices) // batch_size)
@@ -94,14 +98,18 @@ class Batches:
         if self.classes is not None:
             y = torch.from_numpy(self.classes[indices]).to(self.device)
         elif future is not None:
-            y = torch.from_numpy(self.scaler.apply(future)).to(self.device)
-        scaled = self.scaler.apply(values)
+            y = torch.from_numpy(self._scaled(future)).to(self.device)
+        scaled = self._scaled(values)
         if (lengths == values.shape[1]).all():
             return Batch(torch.from_numpy(scaled).to(self.device), None, y)
         scaled[np.arange(scaled.shape[1]) >= lengths[:, None]] = 0
         return Batch(
             torch.from_numpy(scaled).to(self.device), torch.from_numpy(lengths).to(self.device), y
         )
+
+    def _scaled(self, values: FloatArray) -> FloatArray:
+        scaled = self.scaler.apply(values)
+        return self.scaler.limit(scaled) if self.limited else scaled
 
 
 def take(
