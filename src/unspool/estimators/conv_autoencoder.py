@@ -162,6 +162,11 @@ class ConvAutoencoder(BaseAutoencoder):
         Always 0: this model does not forecast.
     window_ : tuple of int or None
         Size and stride of the `Windows` that `fit` saw; None for other data.
+    dilation_ : int
+        Number of steps of a series from one step of those `Windows` to the next; 1 for other data.
+    max_gap_ : float or None
+        Largest distance of two times within those `Windows`, in seconds for dates; None if there
+        was no limit.
     n_features_in_ : int
         Number of features of a step, or of columns of a table; for arrays of images the number of
         channels.

@@ -245,6 +245,11 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     window_ : tuple of int or None
         Size and stride of the `Windows` that `fit` saw, the size without the steps that were cut
         off as targets; None for sequences.
+    dilation_ : int
+        Number of steps of a series from one step of those `Windows` to the next; 1 for other data.
+    max_gap_ : float or None
+        Largest distance of two times within those `Windows`, in seconds for dates; None if there
+        was no limit.
     n_features_in_ : int
         Number of features of a step; for a table (N, T) its number of columns.
     feature_names_in_ : ndarray of str

@@ -11,6 +11,9 @@ from unspool._registry import MODELS
 # Parameters of every model that were added during version 2, with the value for older files.
 LATER_PARAMETERS: Mapping[str, Any] = {"clip": None}
 
+# Fields of `fitted` that were added during version 2.
+LATER_FITTED: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
+
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
 
@@ -59,8 +62,8 @@ def rename_backends(header: dict[str, Any]) -> None:
             header[name] = {"cpu": "compiled", "library": "torch"}.get(value, value)
 
 
-def add_parameters(header: dict[str, Any]) -> None:
-    """Add parameters that some files of version 2 lack because they were written before them.
+def add_later_fields(header: dict[str, Any]) -> None:
+    """Add parameters and fitted values that are newer than some files of version 2.
 
     The header need not be checked before, as for `rename_backends`.
     """
@@ -68,9 +71,13 @@ def add_parameters(header: dict[str, Any]) -> None:
     if isinstance(parameters, dict) and header.get("model") in [*MODELS]:
         for name, value in LATER_PARAMETERS.items():
             parameters.setdefault(name, value)
+    fitted = header.get("fitted")
+    if isinstance(fitted, dict):
+        for name, value in LATER_FITTED.items():
+            fitted.setdefault(name, value)
     for value in header.values():
         if isinstance(value, dict):
-            add_parameters(value)
+            add_later_fields(value)
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}
