@@ -43,13 +43,12 @@ def test_merged_results_are_averages_over_the_windows_that_contain_a_step(window
 
 
 def test_a_forecast_has_the_distance_of_the_steps_of_its_windows():
-    model = LSTMForecaster(3, horizon=2, epochs=1, random_state=0, verbose=0)
+    given = {"epochs": 1, "random_state": 0, "verbose": 0, "validation_split": 0}
+    model, by_hand = (LSTMForecaster(3, horizon=2, scaling="none", **given) for _ in range(2))
     model.fit(Windows(SERIES, 10, dilation=3))
     assert (model.window_, model.dilation_) == ((8, 1), 3)
-    by_hand = LSTMForecaster(3, horizon=2, epochs=1, random_state=0, verbose=0, validation_split=0)
     X = np.stack([SERIES[s : s + 24 : 3] for s in range(200 - 27)])
     y = np.stack([SERIES[s + 24 : s + 28 : 3] for s in range(200 - 27)])
-    model.set_params(validation_split=0).fit(Windows(SERIES, 10, dilation=3))
     by_hand.fit(X, y)
     np.testing.assert_allclose(model.forecast(X[:5]), by_hand.forecast(X[:5]), rtol=1e-5)
 

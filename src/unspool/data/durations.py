@@ -307,6 +307,23 @@ def pieces(
     return owner, first, np.concatenate(ends) - first
 
 
+def check_any(counts: IntArray, size: int, max_gap: float | None) -> None:
+    """Raise if the pieces of all series together have no window."""
+    if not counts.any():
+        raise InputError(
+            f"No window of {size} steps lies between two gaps of more than {max_gap:g}; choose a "
+            "smaller window or a larger `max_gap`, or keep short parts as one window each with "
+            "short='keep'."
+        )
+
+
+def described_gap(max_gap: float | None, times: list[Array] | None) -> str:
+    """Return the end of a description of windows that cross no gap."""
+    if max_gap is None or times is None:
+        return ""
+    return f", no gap above {max_gap:g}{' s' if times[0].dtype.kind in 'Mm' else ''}"
+
+
 def _distances(times: Array) -> FloatArray:
     if times.dtype.kind in "Mm":
         found: FloatArray = np.diff(times) / np.timedelta64(1, "s")

@@ -165,12 +165,7 @@ class Windows:
         self._after_gap = 0 * steps
         np.maximum.at(self._after_gap, self._series_of, self._first)
         counts = np.array([self._count(length) for length in pieces.tolist()], np.int64)
-        if not counts.any():
-            raise InputError(
-                f"No window of {self.size} steps lies between two gaps of more than "
-                f"{self.max_gap:g}; choose a smaller window or a larger `max_gap`, or keep short "
-                "parts as one window each with short='keep'."
-            )
+        durations.check_any(counts, self.size, self.max_gap)
         kept, pieces = counts > 0, pieces[counts > 0]
         self._series_of, self._first = self._series_of[kept], self._first[kept]
         # Number of steps of the windows of every piece, and where in it the last one starts.
@@ -209,10 +204,7 @@ class Windows:
         windows, steps = counted(len(self), "window"), counted(self.size, "step")
         features = counted(self.n_features, "feature")
         dilation = f", dilation {self.dilation}" if self.dilation > 1 else ""
-        gap = ""
-        if self.max_gap is not None and self.times is not None:
-            unit = " s" if self.times[0].dtype.kind in "Mm" else ""
-            gap = f", no gap above {self.max_gap:g}{unit}"
+        gap = durations.described_gap(self.max_gap, self.times)
         return (
             f"Windows({windows} of {steps}, stride {self.stride}{dilation}, "
             f"over {len(self.series)} series, {features}{gap})"
@@ -488,3 +480,17 @@ class Windows:
                         f"{name!r}; fill or drop such steps before cutting windows."
                     )
                 step += len(chunk)
+
+
+def windows_like(windows: Windows, series: Sequence[FloatArray]) -> Windows:
+    """Return the same windows over other series of the same lengths.
+
+    Parameters
+    ----------
+    windows : Windows
+    series : sequence of arrays of shape (T_i,)
+        A number for each step of each series of `windows`.
+    """
+    other: Windows = windows[:]
+    other.series, other.feature_names = [one[:, None] for one in series], None
+    return other
