@@ -6,17 +6,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_DROPOUT = {"dropout": 0.0, "code_dropout": 0.0, "weight_decay": None}
+_LATER = {"clip": None, "weight_decay": None}
+_DROPOUT = {**_LATER, "dropout": 0.0, "code_dropout": 0.0}
 _LSTM = {**_DROPOUT, "recurrent_dropout": 0.0}
 # Parameters that were added during version 2, with the value for files that were written before.
 LATER_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "LSTMAutoencoder": _LSTM,
     "LSTMForecaster": _LSTM,
     "DenseAutoencoder": _DROPOUT,
-    "StackedAutoencoder": {"weight_decay": None},
+    "StackedAutoencoder": _LATER,
     "ConvAutoencoder": _DROPOUT,
     "EncoderClassifier": {"weight_decay": None},
 }
+
+# Fields of `fitted` that were added during version 2.
+LATER_FITTED: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
@@ -67,8 +71,8 @@ def rename_backends(header: dict[str, Any]) -> None:
             header[name] = {"cpu": "compiled", "library": "torch"}.get(value, value)
 
 
-def add_parameters(header: dict[str, Any]) -> None:
-    """Add parameters that some files of version 2 lack because they were written before them.
+def add_later_fields(header: dict[str, Any]) -> None:
+    """Add parameters and fitted values that are newer than some files of version 2.
 
     `code_dropout` of an `LSTMForecaster` was called `dropout` in them. The header need not be
     checked before, as for `rename_backends`.
@@ -80,9 +84,13 @@ def add_parameters(header: dict[str, Any]) -> None:
             parameters["code_dropout"] = parameters.pop("dropout")
         for name, value in LATER_PARAMETERS.get(model, {}).items():
             parameters.setdefault(name, value)
+    fitted = header.get("fitted")
+    if isinstance(fitted, dict):
+        for name, value in LATER_FITTED.items():
+            fitted.setdefault(name, value)
     for value in header.values():
         if isinstance(value, dict):
-            add_parameters(value)
+            add_later_fields(value)
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}

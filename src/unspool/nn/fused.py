@@ -43,6 +43,7 @@ def loss_sum(
     x: Tensor,
     lengths: Tensor | None,
     loss: str,
+    error_weights: Tensor | None = None,
     dropout: Dropout | None = None,
 ) -> Tensor | None:
     """Return the loss of a batch, summed over real steps and features, or None.
@@ -61,6 +62,8 @@ def loss_sum(
         Number of real steps of each sequence, all T by default.
     loss : str
         Name of the loss.
+    error_weights : tensor that broadcasts to (B, T, F), optional
+        Weight of each error in the loss, 1 by default.
     dropout : Dropout, optional
         Dropout of the hidden states and of the code.
     """
@@ -75,13 +78,15 @@ def loss_sum(
         incomplete = x.shape[1] % size if lengths is None else (lengths % size).any()
         if incomplete:
             return None
+        if error_weights is not None:
+            error_weights = patched(error_weights.expand_as(x), size, lengths)
         x, lengths = patched(x, size, lengths), lengths_in_patches(lengths, size)
     inputs = {"x": x}
     if parts.reads_positions:
         inputs["positions"] = patch_positions(x.shape[1], x)
     for layer in parts.layers:
         layer.ran = RAN
-    batch = fused.Batch(x, inputs, lengths)
+    batch = fused.Batch(x, inputs, lengths, error_weights)
     stages = _with_masks(parts, len(x), dropout)
     if not torch.is_grad_enabled():
         return fused.loss_and_gradients(stages, batch, loss, gradients=False)[0]
