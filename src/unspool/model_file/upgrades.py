@@ -1,6 +1,6 @@
 """Upgrades from each format version to the next; see "Versions" in docs/model-file.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,21 @@ def rename_backends(header: dict[str, Any]) -> None:
             rename_backends(value)
         elif name == "backend" and isinstance(value, str):
             header[name] = {"cpu": "compiled", "library": "torch"}.get(value, value)
+
+
+# Parameters that were added to version 2, with the values of older models. They belong to every
+# estimator that has the first parameter.
+LATER: Mapping[str, Mapping[str, Any]] = {"recurrent_activation": {"cell": "lstm"}}
+
+
+def add_later_parameters(header: dict[str, Any]) -> None:
+    """Add the parameters that older files lack, at any depth of the header."""
+    for value in list(header.values()):
+        if isinstance(value, dict):
+            add_later_parameters(value)
+    for name, added in LATER.items():
+        if name in header:
+            header |= {**added, **header}
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}

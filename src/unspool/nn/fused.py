@@ -103,6 +103,8 @@ def parts_of(model: Autoencoder, batch_size: int) -> Parts | None:
     first, second = _only_layer(encoder.lstm), _only_layer(decoder.lstm)
     if not dense or first is None or second is None or not second.context_size:
         return None
+    if first.cell.kind != "lstm" or second.cell.kind != "lstm":
+        return None
     if any(layer.choice(batch_size).name != "compiled" for layer in (first, second)):
         return None
     reads = "x" if decoder.needs_input else "positions" if decoder.reads_place else None

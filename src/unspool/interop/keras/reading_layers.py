@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unspool.blueprint.models import ACTIVATIONS, CELLS, GATES
+from unspool.blueprint.models import ACTIVATIONS, CELL_ACTIVATIONS, GATE_ACTIVATIONS
 from unspool.interop.keras.graph import Node, Wire, config_of, keras_module, kind_of, refuse
 
 Array = npt.NDArray[np.float32]
@@ -89,7 +89,7 @@ def _function(layer: Any, argument: str = "activation") -> Any:
     keras = keras_module()
     # keras.ops.gelu is an approximation, unlike keras.activations.gelu.
     homes = [keras.activations] if name == "gelu" else [keras.activations, keras.ops]
-    named = isinstance(name, str) and name in {*ACTIVATIONS, *CELLS, *GATES}
+    named = isinstance(name, str) and name in {*ACTIVATIONS, *CELL_ACTIVATIONS, *GATE_ACTIVATIONS}
     if named and all(function is not getattr(home, name, None) for home in homes):
         return f"a function named {name!r} that is not keras.activations.{name}"
     return name
@@ -132,11 +132,11 @@ def read_recurrent(node: Node) -> Recurrent:
             _read_direction(node, node.layer.backward_layer),
         )
     activation, gates = _function(first), _function(first, "recurrent_activation")
-    if activation not in CELLS:
-        known = " and ".join(CELLS)
+    if activation not in CELL_ACTIVATIONS:
+        known = " and ".join(CELL_ACTIVATIONS)
         raise refuse(node, f"its activation is {_shown(activation)}; supported are {known}.")
-    if gates not in GATES:
-        known = " and ".join(GATES)
+    if gates not in GATE_ACTIVATIONS:
+        known = " and ".join(GATE_ACTIVATIONS)
         raise refuse(node, f"its recurrent_activation is {_shown(gates)}; supported are {known}.")
     return Recurrent(node, directions, activation, gates, config["return_sequences"])
 

@@ -25,6 +25,8 @@ CROSSOVER = ((16, 2), (32, 12), (64, 28), (math.inf, 40))
 
 def refusal(call: Call) -> str | None:
     """Say why this backend cannot serve `call`, or return None if it can."""
+    if call.cell != "lstm":
+        return "runs LSTM cells only"
     if call.device != "cpu":
         return f"runs on the CPU, not on {call.device}"
     if call.dtype not in LIKE:
