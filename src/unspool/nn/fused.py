@@ -103,8 +103,6 @@ def parts_of(model: Autoencoder, batch_size: int) -> Parts | None:
     first, second = _only_layer(encoder.lstm), _only_layer(decoder.lstm)
     if not dense or first is None or second is None or not second.context_size:
         return None
-    if first.cell.kind != "lstm" or second.cell.kind != "lstm":
-        return None
     if any(layer.choice(batch_size).name != "compiled" for layer in (first, second)):
         return None
     reads = "x" if decoder.needs_input else "positions" if decoder.reads_place else None
@@ -142,6 +140,7 @@ def _lstm_stage(layer: LSTMLayer, **options: Any) -> fused.LSTMStage:
         layer.weight_context,
         layer.cell.activation,
         layer.cell.recurrent_activation,
+        cell=layer.cell.kind,
         **options,
     )
 

@@ -25,8 +25,6 @@ CROSSOVER = ((16, 2), (32, 12), (64, 28), (math.inf, 40))
 
 def refusal(call: Call) -> str | None:
     """Say why this backend cannot serve `call`, or return None if it can."""
-    if call.cell != "lstm":
-        return "runs LSTM cells only"
     if call.device != "cpu":
         return f"runs on the CPU, not on {call.device}"
     if call.dtype not in LIKE:
@@ -71,7 +69,7 @@ def run(
     if "std" in statistics and "mean" not in statistics:
         statistics.append("mean")  # which the gradient of "std" needs
     h, h_n, c_n, pooled, _ = torch.ops.unspool.lstm(
-        x, w_ih, w_hh, bias, context, w_context, h0, c0, lengths, steps, flags, statistics
+        x, w_ih, w_hh, bias, context, w_context, h0, c0, lengths, steps, flags, statistics, call.cell
     )
     if statistics:
         return pooled[:, : len(call.statistics)], h_n, c_n
