@@ -121,9 +121,7 @@ REFUSED = {
     "directions of two kinds": (
         lambda: autoencoder(
             encoder=[
-                L.Bidirectional(
-                    L.LSTM(4), backward_layer=L.GRU(4, go_backwards=True), name="odd"
-                )
+                L.Bidirectional(L.LSTM(4), backward_layer=L.GRU(4, go_backwards=True), name="odd")
             ]
         ),
         "Bidirectional 'odd' cannot be imported: its two layers are LSTM and GRU; they must be the "

@@ -52,6 +52,7 @@ from unspool.blueprint.cells import CELLS
 Array = npt.NDArray[np.floating[Any]]
 Lengths = npt.NDArray[np.integer[Any]]
 
+
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + exp(-x)), computed by tanh, which cannot overflow."""
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))

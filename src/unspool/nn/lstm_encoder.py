@@ -163,9 +163,7 @@ class LSTMEncoder(Encoder):
             Statistics of the states side by side; or h and c of all layers, with `whole_state`.
         """
         statistics = () if self.statistics == ("last",) else self.statistics
-        pooled, finals, _ = self.states(
-            x, lengths, return_sequences=False, statistics=statistics
-        )
+        pooled, finals, _ = self.states(x, lengths, return_sequences=False, statistics=statistics)
         if self.whole_state:
             return torch.cat([state for states in finals for state in states], 1)
         features: Tensor

@@ -283,7 +283,9 @@ class LSTMLayer(nn.Module):
         --------
         unspool.gate_weights : The same for all layers of a model.
         """
-        return {name: split_gates(weight, self.cell.kind) for name, weight in self.weights().items()}
+        return {
+            name: split_gates(weight, self.cell.kind) for name, weight in self.weights().items()
+        }
 
     def extra_repr(self) -> str:
         """Return the sizes that `print` shows.

@@ -191,9 +191,7 @@ class LSTM(nn.Module):
         return [list(cast("Iterable[LSTMLayer]", layer)) for layer in self.layers]
 
     @classmethod
-    def from_torch(
-        cls, module: nn.LSTM | nn.GRU, *, backend: BackendName | Auto = "auto"
-    ) -> Self:
+    def from_torch(cls, module: nn.LSTM | nn.GRU, *, backend: BackendName | Auto = "auto") -> Self:
         """Copy a `torch.nn.LSTM` or `torch.nn.GRU`.
 
         Two biases that are only added up become their sum.
@@ -271,7 +269,9 @@ class LSTM(nn.Module):
             )
         if first.context_size or not first.input_size:
             reason = "have a context" if first.context_size else "read no input at their steps"
-            raise InputError(f"torch.nn.{title} reads one input sequence, but these layers {reason}.")
+            raise InputError(
+                f"torch.nn.{title} reads one input sequence, but these layers {reason}."
+            )
         if len(set(self.state_sizes)) > 1:
             widths = ", ".join(str(directions[0].units) for directions in self.stack())
             raise InputError(

@@ -197,7 +197,9 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
         wire = Wire(code[-1].node)
     layers, source = traversal.stack(wire)
     if not layers:
-        raise refuse(wire.node, "the final state of a recurrent encoder was expected at this place.")
+        raise refuse(
+            wire.node, "the final state of a recurrent encoder was expected at this place."
+        )
     if any(layer.node.states for layer in layers):
         raise refuse(layers[0].node, "an encoder must not have an initial state.")
     if len(code) > 1:

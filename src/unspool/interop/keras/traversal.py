@@ -160,7 +160,9 @@ class Traversal:
         while wire.kind in RECURRENT:
             layers.insert(0, read_recurrent(wire.node))
             if len(layers) > 1 and not layers[0].sequences:
-                raise refuse(wire.node, "another recurrent layer follows it; it needs return_sequences=True.")
+                raise refuse(
+                    wire.node, "another recurrent layer follows it; it needs return_sequences=True."
+                )
             wire = self.back(wire)
         return layers, wire
 

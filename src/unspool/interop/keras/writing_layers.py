@@ -108,7 +108,9 @@ class LayerWriter:
             x = self.layers.Concatenate()(features) if len(features) > 1 else features[0]
             if part.whole_state:
                 count = len(part.lstm.kind.states)
-                every = [state for i in range(count) for layer in states for state in layer[i::count]]
+                every = [
+                    state for i in range(count) for layer in states for state in layer[i::count]
+                ]
                 x = self.layers.Concatenate()(every) if len(every) > 1 else every[0]
         elif isinstance(part, DenseEncoder):
             if len(x.shape) > 2:

@@ -127,7 +127,9 @@ def _weights(part: Layers, weights: Weights, prefix: str, depth: int) -> list[tu
         kernels = [weights[name] for name in names if name in weights]
         # A layer without inputs gets a column of zeros.
         inputs.append(
-            np.concatenate(kernels or [np.zeros((gates * part.units[depth], 1), np.float32)], axis=1)
+            np.concatenate(
+                kernels or [np.zeros((gates * part.units[depth], 1), np.float32)], axis=1
+            )
         )
         recurrent.append(weights[f"{name}weight_hh"])
         bias = weights[f"{name}bias"]

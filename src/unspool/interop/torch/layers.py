@@ -106,8 +106,7 @@ class Layers(nn.ModuleList):
         make = nn.LSTM if part.kind.has_c else nn.GRU
         super().__init__(
             nn.ModuleList(
-                make(width + holds_state, units, batch_first=True)
-                for _ in range(part.directions)
+                make(width + holds_state, units, batch_first=True) for _ in range(part.directions)
             )
             for width, units in zip([first, *part.widths], part.units, strict=False)
         )

@@ -235,7 +235,10 @@ def train(records, dense, first_segment, last_segment, workspace, like, cell):
     """
     encoder, decoder = records[0], records[1]
     tiles, size = tiles_of(encoder, like), lanes_of(pointer(0, like[0]))
-    encoder_size, decoder_size = partial_size(encoder, size, cell), partial_size(decoder, size, cell)
+    encoder_size, decoder_size = (
+        partial_size(encoder, size, cell),
+        partial_size(decoder, size, cell),
+    )
     losses = pointer(dense.losses, like[0])
     for segment in range(first_segment, last_segment):
         encoder_sum = after(pointer(encoder.partial, like[0]), segment * encoder_size)
