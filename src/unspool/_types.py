@@ -31,7 +31,7 @@ LossName = Literal[ElementwiseLossName, "categorical_crossentropy"]
 MetricName = Literal[LossName, "accuracy"]
 
 OptimizerName = Literal["adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "adadelta", "sgd"]
-ScheduleName = Literal["cosine", "constant"]
+ScheduleName = Literal["cosine", "constant", "reduce_on_plateau"]
 ScalingName = Literal["standard", "minmax", "none"]
 BackendName = Literal["compiled", "torch", "stepwise"]
 
