@@ -254,15 +254,17 @@ class Model(FittedModel):
 
         if start is None:
             in_order = source.chunks if source.max_length > 2 else None  # table rows have no order
-            self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
+            scaler = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
             self.max_length_ = source.max_length
         else:
-            self.scaler_ = start.scaler
+            scaler = start.scaler
+        self.scaler_ = replace(scaler, clip=self.clip)
         self._check_range(source)
         cut_off = self.horizon_ if self._y_ndim is None else 0
         self._form = replace(self._form, max_length=self.max_length_, cut_off=cut_off)
         if isinstance(whole, Windows) and start is None:
             self.window_ = whole.size - cut_off, whole.stride
+            self.dilation_, self.max_gap_ = whole.dilation, whole.max_gap
         self.module_ = self._build(generator).to(device)
         if start is not None:
             load_weights(self.module_, start.weights)
@@ -313,7 +315,7 @@ class Model(FittedModel):
         )
         if not self._form.table:
             note_features(self, whole)
-        self.window_ = None
+        self.window_, self.dilation_, self.max_gap_ = None, 1, None
         return whole
 
     def _read_again(self, X: Any, start: Contents) -> Source:
@@ -326,6 +328,7 @@ class Model(FittedModel):
             self.feature_names_in_ = np.array(names, dtype=object)
         self.max_length_ = fitted["max_length"]
         self.window_ = None if fitted["window"] is None else tuple(fitted["window"])
+        self.dilation_, self.max_gap_ = fitted["dilation"], fitted["max_gap"]
         whole = self._read_like_fit(X)
         if whole.max_length == 0:
             raise InputError(

@@ -8,14 +8,18 @@ import numpy.typing as npt
 
 from unspool._registry import CLASSIFIER, MODELS
 
-# Parameters that were added during version 2, with the value for older files: of every model, and
-# of models and classifiers.
-LATER_PARAMETERS: Mapping[str, Any] = {}
+# Parameters of every model that were added during version 2, with the value for older files.
+LATER_PARAMETERS: Mapping[str, Any] = {"clip": None}
+
+# Parameters of every model and of every classifier that were added during version 2.
 LATER_PARAMETERS_OF_ALL: Mapping[str, Any] = {
     "plateau_factor": 0.1,
     "plateau_patience": 10,
     "warm_start": False,
 }
+
+# Fields of `fitted` that were added during version 2.
+LATER_FITTED: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
@@ -65,8 +69,8 @@ def rename_backends(header: dict[str, Any]) -> None:
             header[name] = {"cpu": "compiled", "library": "torch"}.get(value, value)
 
 
-def add_parameters(header: dict[str, Any]) -> None:
-    """Add parameters that some files of version 2 lack because they were written before them.
+def add_later_fields(header: dict[str, Any]) -> None:
+    """Add parameters and fitted values that are newer than some files of version 2.
 
     The header need not be checked before, as for `rename_backends`.
     """
@@ -75,9 +79,13 @@ def add_parameters(header: dict[str, Any]) -> None:
         later = {**LATER_PARAMETERS_OF_ALL, **(LATER_PARAMETERS if model in [*MODELS] else {})}
         for name, value in later.items():
             parameters.setdefault(name, value)
+    fitted = header.get("fitted")
+    if isinstance(fitted, dict):
+        for name, value in LATER_FITTED.items():
+            fitted.setdefault(name, value)
     for value in header.values():
         if isinstance(value, dict):
-            add_parameters(value)
+            add_later_fields(value)
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}
