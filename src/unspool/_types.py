@@ -32,7 +32,7 @@ LossName = Literal[ElementwiseLossName, "categorical_crossentropy"]
 MetricName = Literal[LossName, "accuracy"]
 
 OptimizerName = Literal["adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "adadelta", "sgd"]
-ScheduleName = Literal["cosine", "constant"]
+ScheduleName = Literal["cosine", "constant", "reduce_on_plateau"]
 ScalingName = Literal["standard", "minmax", "robust", "none"]
 BackendName = Literal["compiled", "torch", "stepwise"]
 

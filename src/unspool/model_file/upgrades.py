@@ -14,6 +14,9 @@ from unspool.blueprint import definition
 LATER_PARAMETERS: Mapping[str, Any] = {
     "cell": "lstm",
     "clip": None,
+    "plateau_factor": 0.1,
+    "plateau_patience": 10,
+    "warm_start": False,
 }
 
 # Fields of `fitted` that were added during version 2.
