@@ -6,17 +6,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_LATER = {"clip": None, "weight_decay": None}
-_DROPOUT = {**_LATER, "dropout": 0.0, "code_dropout": 0.0}
-_LSTM = {**_DROPOUT, "recurrent_dropout": 0.0}
-# Parameters that were added during version 2, with the value for files that were written before.
-LATER_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
-    "LSTMAutoencoder": _LSTM,
-    "LSTMForecaster": _LSTM,
-    "DenseAutoencoder": _DROPOUT,
-    "StackedAutoencoder": _LATER,
-    "ConvAutoencoder": _DROPOUT,
-    "EncoderClassifier": {"weight_decay": None},
+from unspool._registry import ESTIMATORS
+from unspool.blueprint import definition
+
+# Parameters that were added during version 2, with the value for older files. They are added to
+# the models whose estimators have them.
+LATER_PARAMETERS: Mapping[str, Any] = {
+    "cell": "lstm",
+    "clip": None,
+    "code_dropout": 0.0,
+    "dropout": 0.0,
+    "plateau_factor": 0.1,
+    "plateau_patience": 10,
+    "recurrent_dropout": 0.0,
+    "warm_start": False,
+    "weight_decay": None,
 }
 
 # Fields of `fitted` that were added during version 2.
@@ -78,12 +82,13 @@ def add_later_fields(header: dict[str, Any]) -> None:
     checked before, as for `rename_backends`.
     """
     model, parameters = header.get("model"), header.get("parameters")
-    if isinstance(model, str) and isinstance(parameters, dict):
-        renamed = model == "LSTMForecaster" and "code_dropout" not in parameters
-        if renamed and "dropout" in parameters:
-            parameters["code_dropout"] = parameters.pop("dropout")
-        for name, value in LATER_PARAMETERS.get(model, {}).items():
-            parameters.setdefault(name, value)
+    if isinstance(parameters, dict) and model in [*ESTIMATORS]:
+        if model == "LSTMForecaster" and "code_dropout" not in parameters:
+            parameters["code_dropout"] = parameters.pop("dropout", 0.0)
+        known = definition(model).parameters
+        for name, value in LATER_PARAMETERS.items():
+            if name in known:
+                parameters.setdefault(name, value)
     fitted = header.get("fitted")
     if isinstance(fitted, dict):
         for name, value in LATER_FITTED.items():

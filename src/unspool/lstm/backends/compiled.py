@@ -70,7 +70,20 @@ def run(
     if "std" in statistics and "mean" not in statistics:
         statistics.append("mean")  # which the gradient of "std" needs
     h, h_n, c_n, pooled, _ = torch.ops.unspool.lstm(
-        x, w_ih, w_hh, bias, context, w_context, h0, c0, lengths, h_mask, steps, flags, statistics
+        x,
+        w_ih,
+        w_hh,
+        bias,
+        context,
+        w_context,
+        h0,
+        c0,
+        lengths,
+        h_mask,
+        steps,
+        flags,
+        statistics,
+        call.cell,
     )
     if statistics:
         return pooled[:, : len(call.statistics)], h_n, c_n

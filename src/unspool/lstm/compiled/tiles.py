@@ -9,6 +9,7 @@ from unspool.lstm.compiled.vector import (
     add_products,
     after,
     columns_to_rows,
+    fma,
     lanes_of,
     load,
     load_block,
@@ -237,6 +238,13 @@ def multiply(out, values, factors, count):
     """out[k] = values[k] * factors[k] for `count` values in whole vectors."""
     for place in range(0, count, lanes_of(out)):
         store(out, place, load(values, place) * load(factors, place))
+
+
+@compiled
+def add_products_of(out, values, factors, count):
+    """out[k] += values[k] * factors[k] for `count` values in whole vectors."""
+    for place in range(0, count, lanes_of(out)):
+        store(out, place, fma(load(values, place), load(factors, place), load(out, place)))
 
 
 @compiled
