@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
 from unspool._types import ActivationName, CellActivationName, GateActivationName, StatisticName
+from unspool.blueprint.activations import Activation
 
 Size = tuple[int, int]  # height and width of an image, a kernel or a pool
 Weights = Iterator[tuple[str, tuple[int, ...]]]
@@ -134,8 +135,10 @@ class Head:
         Widths of the hidden layers; None means no layer at all, so the output is the input.
     steps : int, optional
         Number of steps, of `outputs` numbers each, that one vector becomes.
-    activation, output_activation : str
-        Activations of the hidden layers and of the last layer.
+    activation : str
+        Activation of the hidden layers.
+    output_activation : str or MixedActivation
+        Activation of the last layer.
     """
 
     inputs: int
@@ -143,7 +146,7 @@ class Head:
     units: tuple[int, ...] | None = ()
     steps: int | None = None
     activation: ActivationName = "relu"
-    output_activation: ActivationName = "linear"
+    output_activation: Activation = "linear"
 
     @property
     def widths(self) -> list[int]:
@@ -153,10 +156,10 @@ class Head:
         return [self.inputs, *self.units, self.outputs * (1 if self.steps is None else self.steps)]
 
     @property
-    def activations(self) -> list[str]:
+    def activations(self) -> list[Activation]:
         """Activation of each layer."""
         between = len(self.widths) - 2
-        activations: list[str] = [*[self.activation] * between, self.output_activation]
+        activations: list[Activation] = [*[self.activation] * between, self.output_activation]
         return activations[: between + 1]
 
     def weights(self) -> Weights:
