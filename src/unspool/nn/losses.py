@@ -228,8 +228,17 @@ def metric(name: str, loss: Loss) -> Elementwise:
     return _categorical_accuracy if is_by_step(loss) else _binary_accuracy
 
 
-def masked_sum(errors: Tensor, lengths: Tensor | None) -> Tensor:
-    """Sum errors (B, T, F) over real steps."""
+def masked_sum(
+    errors: Tensor, lengths: Tensor | None, error_weights: Tensor | None = None
+) -> Tensor:
+    """Sum errors (B, T, F) over real steps, times weights that broadcast to (B, T, F).
+
+    An error of a whole step, (B, T, 1), gets the mean weight of its features.
+    """
+    if error_weights is not None:
+        if errors.shape[-1] == 1:
+            error_weights = error_weights.mean(-1, keepdim=True)
+        errors = errors * error_weights
     if lengths is None:
         return errors.sum()
     real = torch.arange(errors.shape[1], device=errors.device) < lengths[:, None]
