@@ -27,7 +27,7 @@ from unspool.interop.torch.layers import (
     up_to,
 )
 from unspool.interop.torch.skip import Skip, normalized
-from unspool.nn.dense import ACTIVATIONS
+from unspool.nn.dense import ACTIVATIONS, make_activation
 
 
 class Encoder(nn.Module):
@@ -222,7 +222,7 @@ class ConvDecoder(nn.Module):
         self.convolutions = convolutions(part.channels, part.kernel)
         self.upsample = nn.Upsample(scale_factor=tuple(map(float, part.pool)))
         self.activation = ACTIVATIONS[part.activation]()
-        self.output_activation = ACTIVATIONS[part.output_activation]()
+        self.output_activation = make_activation(part.output_activation)
 
     def forward(
         self, code: Tensor, steps: int, batch: Batch | None, reversed_x: Tensor | None
