@@ -22,6 +22,7 @@ PoolingName = Literal["last", "mean", "max", "mean_max", "all"]
 StatisticName = Literal["last", "mean", "max", "min", "std"]
 NormalizationName = Literal["none", "last", "standard"]
 ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"]
+CellName = Literal["lstm", "gru"]
 CellActivationName = Literal["tanh", "relu"]
 GateActivationName = Literal["sigmoid", "hard_sigmoid"]
 

@@ -79,6 +79,7 @@ LSTM: Mapping[str, Rule] = {
     "head_units": wholes(1, none=True),
     "head_activation": ACTIVATION,
     "output_activation": ACTIVATION,
+    "cell": one_of(names(_types.CellName)),
     "activation": one_of(names(_types.CellActivationName)),
     "recurrent_activation": one_of(names(_types.GateActivationName)),
 }

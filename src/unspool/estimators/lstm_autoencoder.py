@@ -10,6 +10,7 @@ from unspool._types import (
     Auto,
     BackendName,
     CellActivationName,
+    CellName,
     DecoderName,
     GateActivationName,
     LossAlias,
@@ -127,10 +128,14 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     output_activation : str, default "linear"
         Activation of the output layer: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
         "softmax". A bounded activation needs data scaled to its range.
+    cell : {"lstm", "gru"}, default "lstm"
+        Cells of the recurrent layers: long short-term memory or gated recurrent units [6]_. A GRU
+        has three quarters of the weights and no cell state. Where this page says LSTM, it holds
+        for both.
     activation : {"tanh", "relu"}, default "tanh"
-        Activation of the LSTM cells.
+        Activation of the cells.
     recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
-        Activation of the LSTM gates.
+        Activation of the gates.
     loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
         Loss in scaled units, averaged over real steps and features. Keras's long names
         "mean_squared_error" and "mean_absolute_error" are accepted too. "binary_crossentropy" needs
@@ -290,6 +295,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     .. [4] Chen, T., et al. (2020). A Simple Framework for Contrastive Learning of Visual
            Representations. ICML.
     .. [5] Kingma, D. P., & Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.
+    .. [6] Cho, K., et al. (2014). Learning Phrase Representations using RNN Encoder-Decoder for
+           Statistical Machine Translation. EMNLP.
 
     Examples
     --------
@@ -323,6 +330,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
+        cell: CellName = "lstm",
         activation: CellActivationName = "tanh",
         recurrent_activation: GateActivationName = "sigmoid",
         loss: LossName | LossAlias = "mse",
@@ -370,6 +378,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.head_units = head_units
         self.head_activation = head_activation
         self.output_activation = output_activation
+        self.cell = cell
         self.activation = activation
         self.recurrent_activation = recurrent_activation
         self.loss = loss

@@ -11,6 +11,7 @@ from unspool._types import (
     Auto,
     BackendName,
     CellActivationName,
+    CellName,
     DecoderName,
     GateActivationName,
     LossAlias,
@@ -141,10 +142,14 @@ class LSTMForecaster(BaseForecaster):
     output_activation : str, default "linear"
         Activation of the output layer: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
         "softmax". All but "linear" need normalization="none", linear_steps=0 and quantiles=().
+    cell : {"lstm", "gru"}, default "lstm"
+        Cells of the recurrent layers: long short-term memory or gated recurrent units [6]_. A GRU
+        has three quarters of the weights and no cell state. Where this page says LSTM, it holds
+        for both.
     activation : {"tanh", "relu"}, default "tanh"
-        Activation of the LSTM cells.
+        Activation of the cells.
     recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
-        Activation of the LSTM gates.
+        Activation of the gates.
     loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
         Loss of the forecast in scaled units, averaged over steps and features. Keras's long names
         "mean_squared_error" and "mean_absolute_error" are accepted too. A cross-entropy needs
@@ -284,6 +289,8 @@ class LSTMForecaster(BaseForecaster):
     .. [4] Kim, T., et al. (2022). Reversible Instance Normalization for Accurate Time-Series
            Forecasting against Distribution Shift. ICLR.
     .. [5] Koenker, R., & Bassett, G. (1978). Regression Quantiles. Econometrica, 46(1).
+    .. [6] Cho, K., et al. (2014). Learning Phrase Representations using RNN Encoder-Decoder for
+           Statistical Machine Translation. EMNLP.
 
     Examples
     --------
@@ -316,6 +323,7 @@ class LSTMForecaster(BaseForecaster):
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
+        cell: CellName = "lstm",
         activation: CellActivationName = "tanh",
         recurrent_activation: GateActivationName = "sigmoid",
         loss: LossName | LossAlias = "mse",
@@ -360,6 +368,7 @@ class LSTMForecaster(BaseForecaster):
         self.head_units = head_units
         self.head_activation = head_activation
         self.output_activation = output_activation
+        self.cell = cell
         self.activation = activation
         self.recurrent_activation = recurrent_activation
         self.loss = loss
