@@ -257,7 +257,7 @@ def test_parts_that_do_not_fit_together_are_refused(good, tmp_path):
 def test_an_unknown_or_missing_field_is_refused(good, tmp_path):
     one = good["sequences"]
     assert "`detector` has an unknown field 'more'" in refused(changed(one, more=1), tmp_path / "m")
-    for name in one.detector:
+    for name in {*one.detector} - {*LATER_FIELDS}:  # without those a file is older
         fewer = {k: v for k, v in one.detector.items() if k != name}
         assert f"`detector` has no field {name!r}" in refused(
             replace(one, detector=fewer), tmp_path / "m"
