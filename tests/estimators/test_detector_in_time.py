@@ -78,9 +78,8 @@ def test_steps_before_and_after_a_gap_are_scored_like_two_series():
     np.testing.assert_array_equal(found.times, INDEX.to_numpy())
     across = fitted(X=LOG, window=6, dilation=1)
     assert across.max_gap_ is None
-    assert (
-        across.anomaly_scores(LOG) != across.anomaly_scores(LOG.reset_index(drop=True))
-    ).sum() == 0
+    without = across.anomaly_scores(LOG.reset_index(drop=True))
+    np.testing.assert_array_equal(across.anomaly_scores(LOG), without)
 
 
 @pytest.mark.parametrize("name", ["autoencoder", "forecaster"])
@@ -122,9 +121,7 @@ def test_series_without_times_are_refused_by_a_detector_with_a_gap():
     )
     with pytest.raises(InputError, match="A window that is a duration needs the times"):
         fitted(window="1h")
-    with pytest.raises(
-        InputError, match="at least 200 training steps, 3 apart, the `window`, got 107"
-    ):
+    with pytest.raises(InputError, match="at least 200 training steps, 3 apart, the `window`"):
         fitted(window=200)
 
 

@@ -11,6 +11,7 @@ from tests.anomaly.detectors import MODELS, QUICK, WINDOW, detector, lstm, waves
 from unspool import DenseAutoencoder, LSTMForecaster, Windows, model_file, runtime
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file.format import to_bytes
+from unspool.model_file.upgrades import LATER_FIELDS
 
 pytestmark = [
     pytest.mark.cpu,

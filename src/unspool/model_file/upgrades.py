@@ -6,10 +6,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._registry import MODELS
+from unspool._registry import ESTIMATORS
+from unspool.blueprint import definition
 
-# Parameters of every model that were added during version 2, with the value for older files.
-LATER_PARAMETERS: Mapping[str, Any] = {"clip": None}
+# Parameters that were added during version 2, with the value for older files. They are added to
+# the models whose estimators have them.
+LATER_PARAMETERS: Mapping[str, Any] = {
+    "cell": "lstm",
+    "clip": None,
+    "plateau_factor": 0.1,
+    "plateau_patience": 10,
+    "warm_start": False,
+}
 
 # Fields of `fitted` and of `detector` that were added during version 2, and parameters of a
 # detector.
@@ -69,10 +77,12 @@ def add_later_fields(header: dict[str, Any]) -> None:
 
     The header need not be checked before, as for `rename_backends`.
     """
-    parameters = header.get("parameters")
-    if isinstance(parameters, dict) and header.get("model") in [*MODELS]:
+    model, parameters = header.get("model"), header.get("parameters")
+    if isinstance(parameters, dict) and model in [*ESTIMATORS]:
+        known = definition(model).parameters
         for name, value in LATER_PARAMETERS.items():
-            parameters.setdefault(name, value)
+            if name in known:
+                parameters.setdefault(name, value)
     detector = header.get("detector")
     for fields in (header.get("fitted"), detector):
         if isinstance(fields, dict):
