@@ -11,6 +11,7 @@ from typing import Any
 
 from unspool import _types
 from unspool._checks import Complaint
+from unspool._durations import gap_complaint
 from unspool._loss_parameter import check_loss
 from unspool._registry import ESTIMATORS
 from unspool._types import names
@@ -28,6 +29,7 @@ from unspool.blueprint.rules import (
     size,
     size_of_layers,
     some_of,
+    steps_or_duration,
     true_or_false,
     whole,
     wholes,
@@ -183,7 +185,11 @@ ANOMALY_DETECTOR = Definition(
     structure={},
     training={
         "model": checked_by_estimator("estimator or None"),
-        "window": whole(1, auto=True),
+        "window": steps_or_duration(),
+        "dilation": whole(1),
+        "max_gap": Rule(
+            'duration, float above 0, "auto" or None', lambda name, value: [gap_complaint(value)]
+        ),
         "kind": one_of(names(_types.ScoreKind)),
         "threshold": one_of(names(_types.ThresholdKind)),
         "rate": number(0, math.inf, open_left=True),
