@@ -74,11 +74,10 @@ def warn_if_no_better_than_mean(
 def _loss_of(mean: torch.Tensor, name: str, batches: Batches, loss: str) -> float:
     """Return the loss of predicting `mean` (T, F) for a decoder's targets; 0 without targets."""
     total, count = 0.0, 0
-    for x, lengths, y in batches:
-        target, steps = (x, lengths) if name == "reconstruction" else (y, None)
-        assert target is not None
-        guess = mean[: target.shape[1]].to(x.device).expand_as(target)
-        total += float(masked_sum(LOSSES[loss](guess, target), steps))
+    for batch in batches:
+        target, steps, weights = batch.target(name)
+        guess = mean[: target.shape[1]].to(target.device).expand_as(target)
+        total += float(masked_sum(LOSSES[loss](guess, target), steps, weights))
         count += count_values(target, steps, loss)
     return total / max(1, count)
 

@@ -6,6 +6,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unspool._registry import ESTIMATORS
+from unspool.blueprint import definition
+
+# Parameters that were added during version 2, with the value for older files. They are added to
+# the models whose estimators have them.
+LATER_PARAMETERS: Mapping[str, Any] = {
+    "cell": "lstm",
+    "clip": None,
+}
+
+# Fields of `fitted` that were added during version 2.
+LATER_FITTED: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
+
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
 
@@ -54,19 +67,24 @@ def rename_backends(header: dict[str, Any]) -> None:
             header[name] = {"cpu": "compiled", "library": "torch"}.get(value, value)
 
 
-# Parameters that were added to version 2, with the values of older models. They belong to every
-# estimator that has the first parameter.
-LATER: Mapping[str, Mapping[str, Any]] = {"recurrent_activation": {"cell": "lstm"}}
+def add_later_fields(header: dict[str, Any]) -> None:
+    """Add parameters and fitted values that are newer than some files of version 2.
 
-
-def add_later_parameters(header: dict[str, Any]) -> None:
-    """Add the parameters that older files lack, at any depth of the header."""
-    for value in list(header.values()):
+    The header need not be checked before, as for `rename_backends`.
+    """
+    model, parameters = header.get("model"), header.get("parameters")
+    if isinstance(parameters, dict) and model in [*ESTIMATORS]:
+        known = definition(model).parameters
+        for name, value in LATER_PARAMETERS.items():
+            if name in known:
+                parameters.setdefault(name, value)
+    fitted = header.get("fitted")
+    if isinstance(fitted, dict):
+        for name, value in LATER_FITTED.items():
+            fitted.setdefault(name, value)
+    for value in header.values():
         if isinstance(value, dict):
-            add_later_parameters(value)
-    for name, added in LATER.items():
-        if name in header:
-            header |= {**added, **header}
+            add_later_fields(value)
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}
