@@ -22,8 +22,8 @@ def test_states_are_those_of_the_reference(size, directions, kind, cell):
     rng = np.random.default_rng(0)
     plan = Layers(3, (units,), directions == 2, 2, *cell, kind)
     work = 4 * units * (units + 4) * batch
-    kind = (work > cells.ONE_THREAD_WORK) + (work >= cells.MANY_THREADS_WORK)
-    assert kind == {"one": 0, "wide": 1, "few": 0, "stacked": 1, "large": 2}[size]
+    size_class = (work > cells.ONE_THREAD_WORK) + (work >= cells.MANY_THREADS_WORK)
+    assert size_class == {"one": 0, "wide": 1, "few": 0, "stacked": 1, "large": 2}[size]
     weights = {
         name: np.float32(rng.normal(size=shape) / np.sqrt(units)) for name, shape in plan.weights()
     }
