@@ -70,8 +70,11 @@ def reconstruct(weights: Arrays, x: npt.NDArray[np.float64]) -> npt.NDArray[np.f
 
 
 TRUTHS = {
-    **{"train": train, "train_gru": train, "peak": train},
-    **{"encode": encode, "encode_gru": encode},
+    "train": train,
+    "train_gru": train,
+    "peak": train,
+    "encode": encode,
+    "encode_gru": encode,
     "epoch": epoch,
 }
 

@@ -15,11 +15,11 @@ from unspool.data.frames import names_of
 from unspool.data.sequences import FloatArray, as_floats
 from unspool.errors import InputError
 from unspool.model_file import Contents
+from unspool.runtime.cells import CELLS
 from unspool.runtime.decoders import Forecaster
 from unspool.runtime.encoders import Encoder, LSTMEncoder
 from unspool.runtime.kernels import RunningKernels
 from unspool.runtime.pooling import RunningPool
-from unspool.runtime.cells import CELLS
 from unspool.runtime.recurrence import Array, BatchLengths, State
 from unspool.runtime.skip import normalised
 

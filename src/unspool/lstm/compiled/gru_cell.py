@@ -153,9 +153,10 @@ def derive(
 
 @compiled
 def add_gradients(
-    args, partial, gates_grad, state_grad, rows, before, before_starts, x, x_starts, lanes, like, cell
+    args, partial, gates_grad, state_grad, rows, before, before_starts, x, x_starts, lanes, like,
+    cell,
 ):  # fmt: skip
-    """Add the weight gradients of a step to `partial`, and Uᵀ of the gate gradients to `state_grad`.
+    """Add weight gradients of a step to `partial`, and Uᵀ of gate gradients to `state_grad`.
 
     `before` has the states before the step, and `x` its input, both with a row per sequence. The
     rows of a gradient are filled up to whole blocks with values that are not used.
