@@ -37,14 +37,19 @@ ACTIVATION = one_of(names(_types.ActivationName))
 DECODER = one_of(names(_types.DecoderName))
 ALIASES = names(_types.LossAlias)
 
+# The model file is checked for it, since every runner clips what a model reads.
+CLIP: Mapping[str, Rule] = {"clip": number(0, 1e12, none=True, open_left=True, closed=True)}
 COMMON: Mapping[str, Rule] = {
     "optimizer": one_of(names(_types.OptimizerName)),
     "learning_rate": number(0, none=True, open_left=True),
     "learning_rate_schedule": one_of(names(_types.ScheduleName)),
+    "plateau_factor": number(0, 1, open_left=True),
+    "plateau_patience": whole(1),
     "global_clipnorm": number(0, none=True, open_left=True),
     "batch_size": whole(1),
     "epochs": whole(1, auto=True),
     "patience": whole(1, none=True, auto=True),
+    "warm_start": true_or_false(),
     "random_state": seed(),
     "device": checked_by_estimator("str or torch.device"),
     "verbose": whole(0),
@@ -71,6 +76,7 @@ TRAINING: Mapping[str, Rule] = {
 ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
 LSTM: Mapping[str, Rule] = {
     **LOSS,
+    **CLIP,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
     "units": size_of_layers(),
@@ -82,6 +88,7 @@ LSTM: Mapping[str, Rule] = {
     "head_units": wholes(1, none=True),
     "head_activation": ACTIVATION,
     "output_activation": ACTIVATION,
+    "cell": one_of(names(_types.CellName)),
     "activation": one_of(names(_types.CellActivationName)),
     "recurrent_activation": one_of(names(_types.GateActivationName)),
 }
@@ -92,6 +99,7 @@ LSTM_TRAINING: Mapping[str, Rule] = {
 }
 FEEDFORWARD: Mapping[str, Rule] = {
     **LOSS,
+    **CLIP,
     "latent_dim": size(),
     "hidden_units": wholes(1),
     "activation": ACTIVATION,
@@ -147,6 +155,7 @@ STACKED_AUTOENCODER = Definition(
 CONV_AUTOENCODER = Definition(
     structure={
         **LOSS,
+        **CLIP,
         "latent_dim": size(none=True),
         "filters": Rule("list of int of at least 1", relations.check_filters),
         "kernel_size": size(),

@@ -10,6 +10,7 @@ from unspool._types import (
     Auto,
     BackendName,
     CellActivationName,
+    CellName,
     DecoderName,
     GateActivationName,
     LossAlias,
@@ -127,10 +128,14 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     output_activation : str, default "linear"
         Activation of the output layer: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
         "softmax". A bounded activation needs data scaled to its range.
+    cell : {"lstm", "gru"}, default "lstm"
+        Cells of the recurrent layers: long short-term memory or gated recurrent units [6]_. A GRU
+        has three quarters of the weights and no cell state. Where this page says LSTM, it holds
+        for both.
     activation : {"tanh", "relu"}, default "tanh"
-        Activation of the LSTM cells.
+        Activation of the cells.
     recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
-        Activation of the LSTM gates.
+        Activation of the gates.
     loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, dict or \
 callable, default "mse"
         Loss in scaled units, averaged over real steps and features. Keras's long names
@@ -180,9 +185,16 @@ callable, default "mse"
     learning_rate : float or None, default 0.005
         Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
         the optimizer: 0.01 for "sgd", otherwise 0.001.
-    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+    learning_rate_schedule : {"cosine", "constant", "reduce_on_plateau"}, default "cosine"
         "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
-        allows, and lowers it to 0 along a cosine. "constant" keeps it.
+        allows, and lowers it to 0 along a cosine. "constant" keeps it. "reduce_on_plateau"
+        multiplies it by `plateau_factor` after each `plateau_patience` epochs without a lower
+        validation loss (training loss, if nothing is held out), like Keras's ReduceLROnPlateau.
+    plateau_factor : float, default 0.1
+        For the schedule "reduce_on_plateau": factor of the learning rate, above 0 and below 1.
+    plateau_patience : int, default 10
+        For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
+        than `patience`, which ends training.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -210,10 +222,21 @@ callable, default "mse"
         Number of epochs without a lower validation loss (training loss, if nothing is held out)
         after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at
         least 20. None trains all epochs and keeps the last weights.
-    scaling : {"standard", "minmax", "none"}, default "standard"
-        Scaling of each feature inside the model, undone in its outputs. A feature that is constant
-        except for rounding is scaled by a tenth of its size, so that a later change of it is
-        visible.
+    scaling : {"standard", "minmax", "robust", "none"}, default "standard"
+        Scaling of each feature inside the model, undone in its outputs: to mean 0 and standard
+        deviation 1 ("standard"), to the range 0 to 1 ("minmax"), or to median 0 and interquartile
+        range 1 ("robust", which outliers in the training data do not change). A feature that is
+        constant except for rounding is scaled by a tenth of its size, so that a later change of it
+        is visible.
+    clip : float or None, default None
+        Largest absolute value, in scaled units, of what the model reads: larger values are clipped
+        to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
+        targets are clipped too; errors and scores always refer to the true values, so an outlier
+        keeps its large error. None does not clip.
+    warm_start : bool, default False
+        Whether `fit` on a fitted model goes on from its weights instead of new ones. Scaling, sizes
+        and features are kept, because the weights depend on them; the structure must be the same.
+        Set `random_state`, so that the same sequences are held out again.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine, for the backend "compiled" with any number of
@@ -228,7 +251,8 @@ callable, default "mse"
         Implementation of the LSTM recurrence, see `unspool.lstm`. "auto" chooses the fastest one
         that supports the device.
     verbose : int, default 1
-        0 shows no progress bar. A bar only appears if stderr is a terminal.
+        0 shows nothing; 1 shows a progress bar, if stderr is a terminal, or in a notebook; 2 prints
+        a line with the losses of each epoch to stderr, for log files.
 
     Attributes
     ----------
@@ -250,6 +274,11 @@ callable, default "mse"
     window_ : tuple of int or None
         Size and stride of the `Windows` that `fit` saw, the size without the steps that were cut
         off as targets; None for sequences.
+    dilation_ : int
+        Number of steps of a series from one step of those `Windows` to the next; 1 for other data.
+    max_gap_ : float or None
+        Largest distance of two times within those `Windows`, in seconds for dates; None if there
+        was no limit.
     n_features_in_ : int
         Number of features of a step; for a table (N, T) its number of columns.
     feature_names_in_ : ndarray of str
@@ -278,6 +307,8 @@ callable, default "mse"
     .. [4] Chen, T., et al. (2020). A Simple Framework for Contrastive Learning of Visual
            Representations. ICML.
     .. [5] Kingma, D. P., & Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.
+    .. [6] Cho, K., et al. (2014). Learning Phrase Representations using RNN Encoder-Decoder for
+           Statistical Machine Translation. EMNLP.
 
     Examples
     --------
@@ -311,6 +342,7 @@ callable, default "mse"
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
+        cell: CellName = "lstm",
         activation: CellActivationName = "tanh",
         recurrent_activation: GateActivationName = "sigmoid",
         loss: LossParameter = "mse",
@@ -324,6 +356,8 @@ callable, default "mse"
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 5e-3,
         learning_rate_schedule: ScheduleName = "cosine",
+        plateau_factor: float = 0.1,
+        plateau_patience: int = 10,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -332,6 +366,8 @@ callable, default "mse"
         validation_steps: int | None = None,
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
+        clip: float | None = None,
+        warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         backend: Auto | BackendName = "auto",
@@ -354,6 +390,7 @@ callable, default "mse"
         self.head_units = head_units
         self.head_activation = head_activation
         self.output_activation = output_activation
+        self.cell = cell
         self.activation = activation
         self.recurrent_activation = recurrent_activation
         self.loss = loss
@@ -367,6 +404,8 @@ callable, default "mse"
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.plateau_factor = plateau_factor
+        self.plateau_patience = plateau_patience
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -375,6 +414,8 @@ callable, default "mse"
         self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
+        self.clip = clip
+        self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
         self.backend = backend

@@ -1,10 +1,26 @@
 """Upgrades from each format version to the next; see "Versions" in docs/model-file.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from unspool._registry import ESTIMATORS
+from unspool.blueprint import definition
+
+# Parameters that were added during version 2, with the value for older files. They are added to
+# the models whose estimators have them.
+LATER_PARAMETERS: Mapping[str, Any] = {
+    "cell": "lstm",
+    "clip": None,
+    "plateau_factor": 0.1,
+    "plateau_patience": 10,
+    "warm_start": False,
+}
+
+# Fields of `fitted` that were added during version 2.
+LATER_FITTED: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
@@ -52,6 +68,26 @@ def rename_backends(header: dict[str, Any]) -> None:
             rename_backends(value)
         elif name == "backend" and isinstance(value, str):
             header[name] = {"cpu": "compiled", "library": "torch"}.get(value, value)
+
+
+def add_later_fields(header: dict[str, Any]) -> None:
+    """Add parameters and fitted values that are newer than some files of version 2.
+
+    The header need not be checked before, as for `rename_backends`.
+    """
+    model, parameters = header.get("model"), header.get("parameters")
+    if isinstance(parameters, dict) and model in [*ESTIMATORS]:
+        known = definition(model).parameters
+        for name, value in LATER_PARAMETERS.items():
+            if name in known:
+                parameters.setdefault(name, value)
+    fitted = header.get("fitted")
+    if isinstance(fitted, dict):
+        for name, value in LATER_FITTED.items():
+            fitted.setdefault(name, value)
+    for value in header.values():
+        if isinstance(value, dict):
+            add_later_fields(value)
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}
