@@ -305,11 +305,11 @@ FORECASTERS = {
             ("standard", 4),
         )
     },
-    "forecaster, loss by feature": Case(
-        forecaster(loss=BY_FEATURE, horizon=2, decoder="previous"), LONG_MIXED
-    ),
     "forecaster, clipped": Case(
         forecaster(clip=0.6, normalization="standard", linear_steps=4, quantiles=(0.1, 0.9)), LONG
+    ),
+    "forecaster, loss by feature": Case(
+        forecaster(loss=BY_FEATURE, horizon=2, decoder="previous"), LONG_MIXED
     ),
     "forecaster, quantiles alone": Case(forecaster(horizon=None, quantiles=(0.3,)), RAGGED, FUTURE),
     "forecaster, normalised, fed back": Case(

@@ -485,7 +485,7 @@ def test_methods_have_the_names_of_the_estimators_too(pairs):
 @pytest.mark.parametrize("name", ALL)
 def test_every_method_of_an_estimator_that_needs_no_torch_is_there(name, pairs):
     trained, model = pairs(name)
-    by_training = {"fit", "fit_transform", "save", "contents", "from_contents"}
+    by_training = {"fit", "fit_transform", "partial_fit", "save", "contents", "from_contents"}
     random = {"generate"}  # draws with PyTorch
     inspection = {"feature_maps", "forecast_by_step"}
     of_sklearn = {name for name in dir(BaseEstimator) if not name.startswith("_")}

@@ -11,6 +11,7 @@ from typing import Any
 
 from unspool import _types
 from unspool._checks import Complaint
+from unspool._durations import gap_complaint
 from unspool._loss_parameter import check_loss
 from unspool._registry import ESTIMATORS
 from unspool._types import names
@@ -28,6 +29,7 @@ from unspool.blueprint.rules import (
     size,
     size_of_layers,
     some_of,
+    steps_or_duration,
     true_or_false,
     whole,
     wholes,
@@ -75,8 +77,8 @@ TRAINING: Mapping[str, Rule] = {
 # Rows and images need no loss of distributions.
 ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
 LSTM: Mapping[str, Rule] = {
-    **LOSS,
     **CLIP,
+    **LOSS,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
     "units": size_of_layers(),
@@ -98,8 +100,8 @@ LSTM_TRAINING: Mapping[str, Rule] = {
     "backend": one_of(("auto", *names(_types.BackendName))),
 }
 FEEDFORWARD: Mapping[str, Rule] = {
-    **LOSS,
     **CLIP,
+    **LOSS,
     "latent_dim": size(),
     "hidden_units": wholes(1),
     "activation": ACTIVATION,
@@ -154,8 +156,8 @@ STACKED_AUTOENCODER = Definition(
 )
 CONV_AUTOENCODER = Definition(
     structure={
-        **LOSS,
         **CLIP,
+        **LOSS,
         "latent_dim": size(none=True),
         "filters": Rule("list of int of at least 1", relations.check_filters),
         "kernel_size": size(),
@@ -183,7 +185,11 @@ ANOMALY_DETECTOR = Definition(
     structure={},
     training={
         "model": checked_by_estimator("estimator or None"),
-        "window": whole(1, auto=True),
+        "window": steps_or_duration(),
+        "dilation": whole(1),
+        "max_gap": Rule(
+            'duration, float above 0, "auto" or None', lambda name, value: [gap_complaint(value)]
+        ),
         "kind": one_of(names(_types.ScoreKind)),
         "threshold": one_of(names(_types.ThresholdKind)),
         "rate": number(0, math.inf, open_left=True),

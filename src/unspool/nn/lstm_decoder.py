@@ -283,7 +283,7 @@ class LSTMDecoder(Decoder):
         return code if self.kind.code == "context" else None
 
     def _state(self, code: Tensor) -> tuple[LayerStates, ...] | None:
-        """Return the initial h (and c, in an LSTM), each with a tensor (B, H) for every layer and direction."""
+        """Return the initial h (and c), each with a tensor (B, H) for every layer and direction."""
         if self.kind.code != "state":
             return None
         whole = code if self.start is None else self.start(code)

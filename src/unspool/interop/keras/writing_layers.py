@@ -321,7 +321,7 @@ class LayerWriter:
         states: bool = False,
         start: list[list[Any]] | None = None,
     ) -> tuple[Any, list[list[Any]]]:
-        """Make recurrent layers; return their output and, with `states`, the final states of each."""
+        """Make recurrent layers; return their output and, with `states`, their final states."""
         final_states = []
         for depth, units in enumerate(part.units):
             inner = depth < part.num_layers - 1

@@ -1,8 +1,8 @@
 """A model of standard PyTorch modules that `torch.fx` can trace.
 
 `TraceableModel` computes what `unspool.nn` computes. It has no loop and no branch that depends on
-data, and its leaves are `nn.LSTM`, `nn.GRU`, `nn.Linear`, `nn.Conv2d` and activations, so the traced module
-does not refer to this file.
+data, and its leaves are `nn.LSTM`, `nn.GRU`, `nn.Linear`, `nn.Conv2d` and activations, so the
+traced module does not refer to this file.
 """
 
 from typing import Any
