@@ -5,10 +5,9 @@ fitted model can do: `autoencoding`, `forecasting`.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -18,12 +17,9 @@ from torch import Tensor
 
 from unspool import _checks
 from unspool._loss_parameter import (
-    CROSSENTROPIES,
     Loss,
     LossByFeature,
     LossFunction,
-    is_by_step,
-    label,
     read_loss,
 )
 from unspool._registry import MODELS
@@ -32,7 +28,7 @@ from unspool.data.convert import Source
 from unspool.data.forms import InputForm
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
-from unspool.data.sequences import FloatArray, IntArray
+from unspool.data.sequences import IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
@@ -48,6 +44,7 @@ from unspool.estimators.going_on import (
     standardizations,
 )
 from unspool.estimators.held_out import read_groups, split
+from unspool.estimators.loss_checks import check_targets
 from unspool.estimators.saving import (
     as_before_if_it_fails,
     plain_parameters,
@@ -274,17 +271,17 @@ class Model(FittedModel):
                 "all sequences except those held out are empty; remove the empty ones."
             )
 
+        loss = self._loss
         if start is None:
             in_order = source.chunks if source.max_length > 2 else None  # table rows have no order
             scaler = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
+            if isinstance(loss, LossByFeature):
+                scaler = scaler.except_columns(loss.probabilities)
             self.max_length_ = source.max_length
         else:
             scaler = start.scaler
-        loss = self._loss
-        if isinstance(loss, LossByFeature) and start is None:
-            scaler = scaler.except_columns(loss.probabilities)
         self.scaler_ = replace(scaler, clip=self.clip)
-        self._check_range(source)
+        self._check_targets(source)
         if isinstance(loss, LossFunction):
             self._check_function(loss, source, training)
         cut_off = self.horizon_ if self._y_ndim is None else 0
@@ -396,7 +393,7 @@ class Model(FittedModel):
         self._form.check_longest(
             validated, self._limits(decodes="reconstruction" in self.module_.decoders)
         )
-        self._check_range(validated)
+        self._check_targets(validated)
         warn_if_shared(training, source)
         return validated
 
@@ -472,51 +469,10 @@ class Model(FittedModel):
         target = torch.from_numpy(self.scaler_.apply(source.take(some)[0]))
         check_function(loss, target.to(resolve_device(self.device)))
 
-    def _check_range(self, source: Source | Futures) -> None:
+    def _check_targets(self, source: Source | Futures) -> None:
         """Raise where a cross-entropy has targets that are not between 0 and 1."""
-        loss = self._loss
-        if isinstance(loss, LossByFeature):
-            self._check_columns(loss, source)
-            return
-        if loss not in CROSSENTROPIES:
-            return
-        for chunk in map(self.scaler_.apply, chunks_of(source)):
-            low, high = chunk.min(initial=0), chunk.max(initial=0)
-            if low < -1e-6 or high > 1 + 1e-6:
-                raise InputError(
-                    f"`loss` {self.loss!r} needs values between 0 and 1, got {low:g} to {high:g} "
-                    f"after scaling={self.scaling!r}; set scaling='minmax', or 'none' for data "
-                    "between 0 and 1."
-                )
-            sums = chunk.sum(axis=1)
-            if is_by_step(loss) and (np.minimum(abs(sums), abs(sums - 1)) > 1e-3).any():
-                raise InputError(
-                    f"`loss` {self.loss!r} needs each step to be a distribution, with a sum of 1 "
-                    "(or all zeros, which do not count); set loss='binary_crossentropy'."
-                )
-
-    def _check_columns(self, loss: LossByFeature, source: Source | Futures) -> None:
-        """Raise where the values of a cross-entropy of a loss by feature cannot be its targets."""
         names = self._form.feature_names
-        for chunk in chunks_of(source):
-            for column in loss.probabilities:
-                values = chunk[:, column]
-                low, high = values.min(initial=0), values.max(initial=0)
-                if low < -1e-6 or high > 1 + 1e-6:
-                    raise InputError(
-                        f"`loss` has a cross-entropy for {label(column, names)}, which needs "
-                        f"values between 0 and 1, got {low:g} to {high:g}; cross-entropies are not "
-                        "scaled, so divide the feature, or give it another loss."
-                    )
-            for name, columns in loss.parts:
-                sums = chunk[:, list(columns)].sum(axis=1)
-                if is_by_step(name) and (np.minimum(abs(sums), abs(sums - 1)) > 1e-3).any():
-                    listed = ", ".join(label(column, names) for column in columns)
-                    raise InputError(
-                        f"`loss` {name!r} for {listed} needs a sum of 1 at each step (or all "
-                        "zeros, which do not count); give the features 'binary_crossentropy', or "
-                        "name all columns of the category."
-                    )
+        check_targets(self._loss, source, self.scaler_, self.scaling, names)
 
 
 def draw_function(
@@ -526,14 +482,6 @@ def draw_function(
     _checks.raise_all(_checks.number("temperature", temperature, 0))
     seed = int(check_random_state(random_state).randint(2**31))
     return sampler(loss, temperature, torch.Generator().manual_seed(seed))
-
-
-def chunks_of(source: Source | Futures) -> Iterable[FloatArray]:
-    """Return all real steps, (steps, F) each, and the given futures."""
-    chunks = source.chunks()
-    if isinstance(source, Futures) and source.future is not None:
-        return chain(chunks, [source.future.reshape(-1, source.n_features)])
-    return chunks
 
 
 def sequences_of(model: Model, X: Any) -> Source:
