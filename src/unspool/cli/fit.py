@@ -9,7 +9,7 @@ import typer
 
 from unspool._registry import MODELS
 from unspool.cli import options
-from unspool.cli.options import SEED_HELP, Data, Quiet, Reading, reads_data
+from unspool.cli.options import SEED_HELP, Data, Quiet, Reading, Verbose, reads_data, verbosity
 
 # Windows with a stride of 1 are many and nearly equal. An epoch over a sample of them teaches as
 # much, in minutes instead of hours. A larger stride would also leave fewer windows, but all at the
@@ -32,13 +32,13 @@ def fit(
     ],
     latent_dim: Annotated[int | None, typer.Option(help="Length of the code.")] = None,
     kind: Annotated[
-        Kind,
+        Kind | None,
         typer.Option(
             metavar="KIND",
-            help="Kind of model: lstm, forecaster, dense, stacked or conv. The last three read no "
-            "sequences that are longer than the longest in DATA.",
+            help="Kind of model: lstm (the default), forecaster, dense, stacked or conv. The last "
+            "three read no sequences that are longer than the longest in DATA.",
         ),
-    ] = LSTM,
+    ] = None,
     decoder: Annotated[
         str | None,
         typer.Option(
@@ -83,7 +83,24 @@ def fit(
             help="Any other parameter of the model's class; may be given several times.",
         ),
     ] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Start from the weights and the scaling of this model file. Kind, parameters, "
+            "window and features are those of the file unless other options are given.",
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Layers that are not trained, by the names that `unspool inspect` prints: "
+            "encoder, encoder.lstm_1, …",
+        ),
+    ] = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     *,
     reading: Reading,
 ) -> None:
@@ -112,16 +129,26 @@ def fit(
         "random_state": seed,
     }
     parameters = {name: value for name, value in flags.items() if value is not None}
-    trained = KINDS[kind].load()(verbose=0 if quiet else 1)
+    start = None if initial is None else options.load_model(initial)
+    if start is None or kind is not None:
+        trained = KINDS[kind or LSTM].load()()
+    elif type(start).__name__ in MODELS:
+        trained = type(start)(**start.get_params(deep=False))
+    else:
+        raise InputError(
+            f"--initial needs a model that `unspool fit` wrote, but {initial} holds "
+            f"{options.with_article(type(start).__name__)}; train it in Python."
+        )
+    trained.set_params(verbose=verbosity(quiet=quiet, verbose=verbose))
     known = trained.get_params(deep=False)
     for name in parameters:
         if name not in known:
-            raise InputError(f"{KINDS[kind].name} has no {flag(name)}; leave it out.")
+            raise InputError(f"{type(trained).__name__} has no {flag(name)}; leave it out.")
     parameters |= parse_settings(settings or [], known)
     trained.set_params(**parameters)
     check_output_path(output)
-    more = int(parameters.get("horizon") or 0)
-    loaded = reading.read(data, more=more)
+    more = int(parameters.get("horizon") or (start.horizon_ if start is not None else 0))
+    loaded = reading.read(data, start, more=more)
     if reading.window is not None and "steps_per_epoch" not in parameters:
         trained.set_params(steps_per_epoch=STEPS_PER_EPOCH)
         options.say(
@@ -131,10 +158,14 @@ def fit(
         )
     also: dict[str, Any] = {}
     if validation is not None:
-        also["validation_data"] = reading.read(validation, more=more).source
+        also["validation_data"] = reading.read(validation, start, more=more).source
     elif reading.rows and "id" in loaded.index:  # other sequences are whole series
         also["groups"] = loaded.index["id"]
-    with messages_with_flags({*flags, "validation_data"}, known):
+    if start is not None:
+        also["initial"] = start
+    if freeze is not None:
+        also["freeze"] = [name.strip() for name in freeze.split(",")]
+    with messages_with_flags({*flags, "validation_data", "initial", "freeze"}, known):
         trained.fit(loaded.source, **also)
     trained.save(output)
 

@@ -167,7 +167,7 @@ def add_gradients(
     args, partial, gates_grad, state_grad, rows, before, before_starts, x, x_starts, mask, starts,
     masked_grad, lanes, like, cell,
 ):  # fmt: skip
-    """Add the weight gradients of a step to `partial`, and Uᵀ of the gate gradients to `state_grad`.
+    """Add weight gradients of a step to `partial`, and Uᵀ of gate gradients to `state_grad`.
 
     `before` has the states before the step, and `x` its input, both with a row per sequence. The
     rows of a gradient are filled up to whole blocks with values that are not used. With a mask of
@@ -205,7 +205,7 @@ def input_gradient(args, out, gates_grad, lanes, like, cell):
 
 @compiled
 def context_gradients(args, partial, out, sums, rows, lanes, like, cell):
-    """Add the gradients of V to `partial` and Vᵀ of the summed gate gradients to `out`.
+    """Add the gradients of V to `partial`, and write Vᵀ of the summed gate gradients to `out`.
 
     `rows` has the contexts, a row per sequence.
     """
@@ -213,6 +213,7 @@ def context_gradients(args, partial, out, sums, rows, lanes, like, cell):
     gates, context_width = padded(3 * hidden), rounded(args.context_size, size)
     place = gates * (rounded(hidden, size) + rounded(args.features, size))
     outer_sum(after(partial, place), context_width, there, gates, rows, lanes, like)
+    fill(out, padded(args.context_size) * lanes, 0.0)  # may overwrite the first of `rows`
     packed = pointer(args.packed_back_context, like[0])
     product(out, out, packed, there, args.context_size, 3 * hidden, like)
 

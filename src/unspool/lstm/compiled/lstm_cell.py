@@ -156,7 +156,7 @@ def add_gradients(
     args, partial, gates_grad, state_grad, rows, before, before_starts, x, x_starts, mask, starts,
     masked_grad, lanes, like, cell,
 ):  # fmt: skip
-    """Add the weight gradients of a step to `partial`, and Uᵀ of the gate gradients to `state_grad`.
+    """Add weight gradients of a step to `partial`, and Uᵀ of gate gradients to `state_grad`.
 
     `before` has the states before the step, and `x` its input, both with a row per sequence. With a
     mask of the hidden state, `mask` has it as ``[row][lane]`` and `starts` where its rows begin;
@@ -189,7 +189,7 @@ def input_gradient(args, out, gates_grad, lanes, like, cell):
 
 @compiled
 def context_gradients(args, partial, out, sums, rows, lanes, like, cell):
-    """Add the gradients of V to `partial` and Vᵀ of the summed gate gradients to `out`.
+    """Add the gradients of V to `partial`, and write Vᵀ of the summed gate gradients to `out`.
 
     `rows` has the contexts, a row per sequence.
     """
@@ -197,6 +197,7 @@ def context_gradients(args, partial, out, sums, rows, lanes, like, cell):
     context_width = rounded(args.context_size, size)
     place = 4 * hidden * rounded(hidden + args.features, size)
     outer_sum(after(partial, place), context_width, sums, 4 * hidden, rows, lanes, like)
+    fill(out, padded(args.context_size) * lanes, 0.0)  # may overwrite the first of `rows`
     packed = pointer(args.packed_back_context, like[0])
     product(out, out, packed, sums, args.context_size, 4 * hidden, like)
 
