@@ -30,6 +30,14 @@ from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.comparison import warn_if_no_better_than_mean
 from unspool.estimators.held_out import read_groups, split
+from unspool.estimators.sample_weight import (
+    WEIGHTS_OF_VALIDATION,
+    normalised,
+    only,
+    read_feature_weight,
+    read_sample_weight,
+    with_futures,
+)
 from unspool.estimators.saving import (
     Savable,
     as_before_if_it_fails,
@@ -46,7 +54,7 @@ from unspool.estimators.validation import (
 from unspool.estimators.validation_data import (
     check_alone,
     check_has_steps,
-    pair_of,
+    parts_of,
     warn_if_shared,
 )
 from unspool.nn import Autoencoder, torch_settings
@@ -55,6 +63,7 @@ from unspool.nn.from_blueprint import build
 from unspool.nn.sampling import sampler
 from unspool.training.batches import Batches, sample
 from unspool.training.callbacks import Callback, ScheduledSampling
+from unspool.training.error_weights import ErrorWeights
 from unspool.training.objective import AutoencoderLoss
 
 
@@ -88,12 +97,21 @@ class Model(Savable):
         """The loss that the model was fitted with, by its short name."""
         return loss_name(self._parameters["loss"])
 
+    _reconstructs = True  # whether the steps of a sequence are targets
+    _every_step = False  # whether all steps but the first are
+
     def _horizon(self) -> int | None:
         """Return the number of steps to forecast: 0 for none, None for the steps of `y`."""
         return 0
 
     def fit(
-        self, X: Any, y: Any = None, *, validation_data: Any = None, groups: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        validation_data: Any = None,
+        groups: Any = None,
     ) -> Self:
         """Train the model on `X`.
 
@@ -104,12 +122,20 @@ class Model(Savable):
         y : array of shape (N, K, F), (N, K) or (N,), optional
             For a model that forecasts: the steps that follow each sequence. Without it the last K
             steps of each sequence are cut off and used as targets. Other models ignore it.
-        validation_data : X_val or (X_val, y_val), optional
+        sample_weight : array of shape (N,) or (N, T), or list of arrays (T_i,), optional
+            Weight of each sequence, or of each of its steps, in the loss and in the statistics of
+            the scaling; at least 0. A weight of 2 counts like two copies of a sequence, a sequence
+            of weight 0 is left out, and only the ratios of the weights matter. A step of weight 0
+            is read, but it is no target. For a table (N, T) give the weights of steps as
+            (N, T, 1), for images those of pixels as (N, H, W), and for `Windows` those of the steps
+            of the series, as a list with an array (T_i,) for each series, or as an array (T,) for a
+            single series. Validation losses and metrics are weighted, too.
+        validation_data : X_val, (X_val, y_val) or (X_val, y_val, sample_weight_val), optional
             Sequences to validate on, in any form that `X` may have, with the features of `X`; if
-            `y` is used, a tuple with the steps that follow them. They are scaled like `X`, choose
-            the weights that are kept, and are never trained on. `validation_split` must then be
-            "auto" or 0, and nothing of `X` is held out. Two sequences are a list, since a tuple of
-            two is (X_val, y_val).
+            `y` is used, a tuple with the steps that follow them, otherwise None for y_val. They are
+            scaled like `X`, choose the weights that are kept, and are never trained on.
+            `validation_split` must then be "auto" or 0, and nothing of `X` is held out. Two or
+            three sequences are a list, since a tuple has these parts.
         groups : array of shape (N,), optional
             Group of each sequence, such as the machine or the patient that it was recorded from.
             `validation_split` then holds out whole groups. `Windows` are split by time without
@@ -138,10 +164,10 @@ class Model(Savable):
         _checks.raise_all(*self._complaints())
         check_alone(validation_data, self.validation_split, groups)
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
-            self._fit(X, y, validation_data, groups)
+            self._fit(X, y, sample_weight, validation_data, groups)
         return self
 
-    def _fit(self, X: Any, y: Any, validation_data: Any, groups: Any) -> None:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation_data: Any, groups: Any) -> None:
         """Read the data, learn the scaling, build the modules and train them."""
         self.__dict__.pop("history_", None)  # the model counts as fitted once training has ended
         self._parameters = plain_parameters(self)
@@ -155,7 +181,14 @@ class Model(Savable):
         )
         if not form.table:
             note_features(self, whole)
+        weights = read_sample_weight(sample_weight, whole, form)
         source, self.horizon_ = self._with_future(whole, y)
+        weights = with_futures(weights, self.horizon_, given=self._y_ndim is not None)
+        grouped = read_groups(groups, len(whole))
+        if weights is not None:
+            keep = weights.counted(reconstructs=self._reconstructs, every_step=self._every_step)
+            if not keep.all():
+                whole, source, weights, grouped = only(keep, whole, source, weights, grouped)
         random = check_random_state(self.random_state)
         rng = np.random.default_rng(random.randint(2**31))
         generator = torch.Generator().manual_seed(int(random.randint(2**31)))
@@ -164,7 +197,7 @@ class Model(Savable):
             whole,
             0.0 if validation_data is not None else self.validation_split,
             rng,
-            groups=read_groups(groups, len(whole)),
+            groups=grouped,
             future=0 if self._y_ndim is None else self.horizon_,
         )
         if not whole.lengths_of(training).any():
@@ -174,7 +207,10 @@ class Model(Savable):
             )
 
         in_order = source.chunks if source.max_length > 2 else None  # table rows have no order
-        self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
+        by_step = None if weights is None else weights.of_statistics(whole)
+        self.scaler_ = Scaler.fit(
+            self.scaling, source.chunks(), source.n_features, in_order, by_step
+        )
         self._check_range(source)
         self.max_length_ = source.max_length
         cut_off = self.horizon_ if self._y_ndim is None else 0
@@ -188,24 +224,35 @@ class Model(Savable):
                 self.module_.encoder.adapt(some, generator)
         self._n_features_out = self.module_.encoder.latent_dim
 
+        names = self._form.names if self._form.reads == "rows" else whole.feature_names
+        features = read_feature_weight(self.feature_weight, source.n_features, names)
+        of_errors = normalised(weights, features, source, training, by_step=self._every_step)
         batches = Batches(
-            source, self.scaler_, training, self.batch_size, device, rng, self.steps_per_epoch
-        )
+            source, self.scaler_, training, self.batch_size, device, rng, self.steps_per_epoch,
+            weights=of_errors,
+        )  # fmt: skip
         validation, validated = None, source
         if validation_data is not None:
-            validated = self._read_validation(whole, validation_data)
+            validated, weights = self._read_validation(whole, validation_data)
             held_out = np.arange(len(validated))
+            if weights is not None:
+                held_out = np.flatnonzero(
+                    weights.counted(reconstructs=self._reconstructs, every_step=self._every_step)
+                )
         if len(held_out):
             watched = sample(held_out, self._validation_size(batches, len(held_out)), rng)
             size = runner(self).batch_size(validated.max_length)
-            validation = Batches(validated, self.scaler_, watched, size, device)
+            of_errors = normalised(weights, features, validated, watched, by_step=self._every_step)
+            validation = Batches(validated, self.scaler_, watched, size, device, weights=of_errors)
         self.history_ = self._learn(batches, validation, generator)
         self.module_.encoder.finish_training()
         warn_if_no_better_than_mean(self, source, batches, validation)
 
-    def _read_validation(self, training: Source, validation_data: Any) -> Source | Futures:
+    def _read_validation(
+        self, training: Source, validation_data: Any
+    ) -> tuple[Source | Futures, ErrorWeights | None]:
         """Read `validation_data` in the form of the training data, and check what they share."""
-        X, y = pair_of(validation_data)
+        X, y, sample_weight = parts_of(validation_data)
         if self.horizon_ and (y is None) != (self._y_ndim is None):
             raise InputError(
                 "`fit` was given `y`, so `validation_data` must be a tuple (X_val, y_val) with the "
@@ -215,6 +262,8 @@ class Model(Savable):
                 "last steps are cut off like those of `X`."
             )
         source = self._read_like_fit(X)
+        weights = read_sample_weight(sample_weight, source, self._form, WEIGHTS_OF_VALIDATION)
+        weights = with_futures(weights, self.horizon_, given=y is not None)
         validated: Source | Futures = source
         if self.horizon_:
             future = None if y is None else read_future(y, source, self.horizon_)[0]
@@ -225,7 +274,7 @@ class Model(Savable):
         )
         self._check_range(validated)
         warn_if_shared(training, source)
-        return validated
+        return validated, weights
 
     def _validation_size(self, batches: Batches, held_out: int) -> int:
         """Return the number of held-out sequences to validate on in every epoch."""

@@ -1,18 +1,18 @@
 """`EncoderClassifier`: a softmax on the codes of a trained encoder, with optional fine-tuning."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import Tensor
 
-from unspool import _checks, blueprint
+from unspool import _checks
 from unspool._types import (
     ActivationName,
     Auto,
@@ -20,15 +20,18 @@ from unspool._types import (
     ScheduleName,
 )
 from unspool.blueprint import definition
-from unspool.data.convert import Source
 from unspool.data.labels import labels_like
-from unspool.data.scaling import Scaler
-from unspool.data.sequences import IntArray, Sequences
+from unspool.data.sequences import Sequences
 from unspool.errors import InputError
 from unspool.estimators.base import Model, sequences_of
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.classifier_training import (
+    Labelled,
+    new_head,
+    train_classes,
+    trained_model,
+)
 from unspool.estimators.classifying import (
-    CrossEntropy,
     EncoderWithHead,
     SavableClassifier,
     code_scaler,
@@ -41,20 +44,19 @@ from unspool.estimators.labels import (
     read_labels,
     read_validation,
     split_by_class,
+    weights_of_classes,
+    with_a_weight,
 )
-from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
+from unspool.estimators.sample_weight import weights_of_sequences
 from unspool.estimators.saving import (
     as_before_if_it_fails,
     plain_parameters,
     python_numbers,
     unfrozen,
 )
-from unspool.estimators.training import learn
-from unspool.estimators.validation_data import check_alone, pair_of
-from unspool.nn import Head, torch_settings
+from unspool.estimators.validation_data import check_alone
+from unspool.nn import torch_settings
 from unspool.nn.device import device_complaint, resolve_device
-from unspool.nn.from_blueprint import build_head
-from unspool.training.batches import Batch, Batches
 
 
 class EncoderClassifier(
@@ -87,6 +89,12 @@ class EncoderClassifier(
     head_activation : str, default "relu"
         Activation of the `head_units` layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
         "softmax".
+    class_weight : dict, "balanced" or None, default None
+        Weight of each class in the loss, at least 0, by label; a label that is not in the dict has
+        the weight 1. "balanced" gives all classes the same sum of weights, N / (C · number of
+        sequences of the class). The weights multiply the `sample_weight` of `fit`, and an
+        `autoencoder` that is not fitted is trained without them. None gives all classes the weight
+        1.
     optimizer : str, default "adam"
         Optimizer, with Keras's defaults: "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad",
         "adadelta" or "sgd".
@@ -174,6 +182,7 @@ class EncoderClassifier(
         fine_tune: bool = False,
         head_units: Sequence[int] = (),
         head_activation: ActivationName = "relu",
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 2e-3,
         learning_rate_schedule: ScheduleName = "cosine",
@@ -191,6 +200,7 @@ class EncoderClassifier(
         self.fine_tune = fine_tune
         self.head_units = head_units
         self.head_activation = head_activation
+        self.class_weight = class_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
@@ -226,7 +236,13 @@ class EncoderClassifier(
         return complaints
 
     def fit(
-        self, X: Any, y: Any = None, *, validation_data: Any = None, groups: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        validation_data: Any = None,
+        groups: Any = None,
     ) -> Self:
         """Train the head on the codes of `X`, and with `fine_tune` the encoder as well.
 
@@ -236,9 +252,15 @@ class EncoderClassifier(
             N sequences in any form that the model with the encoder accepts.
         y : array of shape (N,)
             One label per sequence.
-        validation_data : (X_val, y_val), optional
-            Sequences to validate on, in any form that `X` may have, and one label for each. They
-            choose the weights that are kept, and are never trained on. `validation_split` must
+        sample_weight : array of shape (N,), optional
+            Weight of each sequence in the loss, at least 0; also in the training of an
+            `autoencoder` that is not fitted. A weight of 2 counts like two copies of a sequence, a
+            sequence of weight 0 is left out, and only the ratios of the weights matter. Losses and
+            accuracies in `history_` are weighted.
+        validation_data : (X_val, y_val) or (X_val, y_val, sample_weight_val), optional
+            Sequences to validate on, in any form that `X` may have, one label for each, and
+            optionally a weight for each. They choose
+            the weights that are kept, and are never trained on. `validation_split` must
             then be 0. An `autoencoder` that is not fitted validates on X_val as well, unless its
             `validation_split` is another number than 0.
         groups : array of shape (N,), optional
@@ -268,50 +290,68 @@ class EncoderClassifier(
         _checks.raise_all(*self._complaints())
         check_alone(validation_data, self.validation_split, groups)
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
-            self._fit(X, y, validation_data, groups)
+            self._fit(X, y, sample_weight, validation_data, groups)
         return self
 
-    def _fit(self, X: Any, y: Any, validation_data: Any, groups: Any) -> None:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation_data: Any, groups: Any) -> None:
         """Train the encoder unless it is trained, then the head, and with `fine_tune` both."""
         self.__dict__.pop("history_", None)  # the model counts as fitted once training has ended
         self._parameters = plain_parameters(self)
         classes, indices = read_labels(y, X)
+        weights = weights_of_sequences(sample_weight, len(indices))
+        keep = None if weights is None else weights > 0
+        if weights is not None:
+            classes, indices = with_a_weight(classes, indices, weights)
+            weights = weights[keep]
         random = check_random_state(self.random_state)
         rng = np.random.default_rng(random.randint(2**31))
         generator = torch.Generator().manual_seed(int(random.randint(2**31)))
         device = resolve_device(self.device)
         self.classes_ = classes
-        trained = self._trained(X, int(random.randint(2**31)), validation_data, groups)
+        seed = int(random.randint(2**31))
+        trained = trained_model(self, X, seed, sample_weight, validation_data, groups)
         self.autoencoder_ = encoder_alone(trained, self.device)
         source = sequences_of(self.autoencoder_, X)
-        halves = split_by_class(
-            source, indices, self.validation_split, rng, read_groups(groups, len(source))
-        )
-        validated = read_validation(self.autoencoder_, self.classes_, source, validation_data)
-        fit = partial(self._learn, indices, halves, rng, device)
+        grouped = read_groups(groups, len(source))
+        if keep is not None:
+            source = source[keep]
+            if grouped is not None:
+                _, grouped = np.unique(grouped[keep], return_inverse=True)
+        halves = split_by_class(source, indices, self.validation_split, rng, grouped)
+        validated = None
+        if validation_data is not None:
+            read = read_validation(self.autoencoder_, self.classes_, source, validation_data)
+            validated = Labelled(*read)
+        of_classes = weights_of_classes(self.class_weight, classes, indices, weights)
+        data = Labelled(source, indices, weights).times(of_classes)
+        if validated is not None:
+            validated = validated.times(of_classes)
+        fit = partial(train_classes, self, halves, rng, device)
 
-        codes = self._codes(source)  # the encoder does not change while the head is trained
-        scaler = code_scaler(codes.values[halves[0], 0])
-        head = self._head(generator).to(device)
+        codes = self._codes(data)  # the encoder does not change while the head is trained
+        training = halves[0]
+        of_training = None if data.weights is None else data.weights[training]
+        scaler = code_scaler(codes.source.take(training)[0][:, 0], of_training)
+        head = new_head(self, generator).to(device)
         self.head_history_ = history = fit(
             head,
             lambda batch: head(batch.x[:, 0]),
             codes,
             scaler,
             self.epochs,
-            validated and (self._codes(validated[0]), validated[1]),
+            validated and self._codes(validated),
         )
         unscale(head, scaler)
         self.module_ = EncoderWithHead(self.autoencoder_.module_.encoder, head)
         if self.fine_tune:
             encoder = self.autoencoder_.module_.encoder
             if encoder.adapts:
-                with runner(self.autoencoder_).initial_sample(source, halves[0], rng) as some:
+                with runner(self.autoencoder_).initial_sample(source, training, rng) as some:
                     encoder.resume_training(some)
             history = fit(
                 self.module_,
                 lambda batch: self.module_(batch.x, batch.lengths),
-                source,
+                data,
                 self.autoencoder_.scaler_,
                 self.fine_tune_epochs or self.epochs,
                 validated,
@@ -319,68 +359,11 @@ class EncoderClassifier(
             encoder.finish_training()
         self.history_ = history
 
-    def _codes(self, source: Source) -> Sequences:
+    def _codes(self, data: Labelled) -> Labelled:
         """Return the codes of sequences, as one step each."""
-        return Sequences(runner(self.autoencoder_).codes(source)[:, None])
-
-    def _trained(self, X: Any, seed: int, validation_data: Any, groups: Any) -> Model:
-        """Return the given model if it is fitted, otherwise a clone of it, fitted on `X`."""
-        inner = unfrozen(self.autoencoder)
-        if inner is None:
-            inner = LSTMAutoencoder(device=self.device, verbose=self.verbose)
-        elif inner.__sklearn_is_fitted__():
-            return cast(Model, inner)
-        inner = clone(inner)
-        if inner.random_state is None:
-            inner.set_params(random_state=seed)
-        also: dict[str, Any] = {"groups": groups}
-        if validation_data is not None and inner.validation_split in ("auto", 0):
-            also["validation_data"] = pair_of(validation_data)[0]
-        return cast(Model, inner.fit(X, **also))
-
-    def _head(self, generator: torch.Generator) -> Head:
-        plan = blueprint.Head(
-            runner(self.autoencoder_).code_length,
-            len(self.classes_),
-            tuple(self.head_units),
-            activation=self.head_activation,
+        return data._replace(
+            source=Sequences(runner(self.autoencoder_).codes(data.source)[:, None])
         )
-        blueprint.check_memory(plan.weights(), self.get_params(deep=False))
-        with torch.device("cpu"):  # the generator's device
-            return build_head(plan, generator)
-
-    def _learn(
-        self,
-        classes: IntArray,
-        halves: tuple[IntArray, IntArray],
-        rng: np.random.Generator,
-        device: torch.device,
-        model: nn.Module,
-        logits: Callable[[Batch], Tensor],
-        source: Source,
-        scaler: Scaler,
-        epochs: int | str,
-        validated: tuple[Source, IntArray] | None,
-    ) -> dict[str, Any]:
-        """Train `model` on the cross-entropy of its logits, and return the history."""
-        training, held_out = halves
-        run = runner(self.autoencoder_)
-        validation = None
-        some, of_some = (source, classes) if validated is None else validated
-        if validated is not None:
-            held_out = np.arange(len(some))
-        if len(held_out):
-            size = run.batch_size(some.max_length)
-            validation = Batches(some, scaler, held_out, size, device, classes=of_some)
-        with run.threads(min(self.batch_size, len(training)), training=True):
-            return learn(
-                self,
-                model,
-                CrossEntropy(logits),
-                Batches(source, scaler, training, self.batch_size, device, rng, classes=classes),
-                validation,
-                epochs=epochs,
-            )
 
     @torch_settings.inference()
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
