@@ -9,9 +9,13 @@ import numpy.typing as npt
 from unspool._registry import CLASSIFIER, MODELS
 
 # Parameters of every model that were added during version 2, with the value for older files.
-LATER_PARAMETERS: Mapping[str, Any] = {"feature_weight": None}
-# The same of the classifier.
+LATER_PARAMETERS: Mapping[str, Any] = {"clip": None, "feature_weight": None}
+
+# Parameters of the classifier that were added during version 2.
 LATER_OF_CLASSIFIER: Mapping[str, Any] = {"class_weight": None}
+
+# Fields of `fitted` that were added during version 2.
+LATER_FITTED: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
@@ -61,8 +65,8 @@ def rename_backends(header: dict[str, Any]) -> None:
             header[name] = {"cpu": "compiled", "library": "torch"}.get(value, value)
 
 
-def add_parameters(header: dict[str, Any]) -> None:
-    """Add parameters that some files of version 2 lack because they were written before them.
+def add_later_fields(header: dict[str, Any]) -> None:
+    """Add parameters and fitted values that are newer than some files of version 2.
 
     The header need not be checked before, as for `rename_backends`.
     """
@@ -71,9 +75,13 @@ def add_parameters(header: dict[str, Any]) -> None:
         later = LATER_OF_CLASSIFIER if model == CLASSIFIER.name else LATER_PARAMETERS
         for name, value in later.items():
             parameters.setdefault(name, value)
+    fitted = header.get("fitted")
+    if isinstance(fitted, dict):
+        for name, value in LATER_FITTED.items():
+            fitted.setdefault(name, value)
     for value in header.values():
         if isinstance(value, dict):
-            add_parameters(value)
+            add_later_fields(value)
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}

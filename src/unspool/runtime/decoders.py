@@ -202,7 +202,7 @@ class Forecaster:
         output = self.decoder(code, ahead, backwards)
         if self.quantiles:
             output = np.sort(output.reshape(*output.shape[:2], x.shape[2], -1))
-        scaled = output if self.skip is None else self.skip(output, x, batch)
+        scaled = output if self.skip is None else self.skip(output, self.scaler.limit(x), batch)
         if not self.quantiles:
             return self.scaler.undo(scaled)
         return self.scaler.undo(scaled.swapaxes(2, 3)).swapaxes(2, 3)

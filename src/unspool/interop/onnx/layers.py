@@ -93,6 +93,11 @@ def read(g: Graph, scaler: Scaler) -> Batch:
     )
 
 
+def clipped(g: Graph, batch: Batch, clip: float) -> Batch:
+    """Clip scaled sequences to ±`clip`."""
+    return batch._replace(x=g.op("Clip", batch.x, g.real(-clip), g.real(clip)))
+
+
 def in_patches(g: Graph, batch: Batch, size: int) -> Batch:
     """Group the steps of a batch into patches of `size` steps: x becomes (B, P, size · F)."""
     if size == 1:

@@ -127,7 +127,9 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     contents = contents_of(model)
     _checks.raise_all(*_complaints(contents, part))
     with torch.device("meta"):  # allocates no weights, since the trained ones are assigned
-        traceable = TraceableModel(contents.blueprint, encoder_only=part == "encoder")
+        traceable = TraceableModel(
+            contents.blueprint, contents.scaler.clip, encoder_only=part == "encoder"
+        )
     known = traceable.state_dict()
     state = {
         name: torch.from_numpy(np.array(array))

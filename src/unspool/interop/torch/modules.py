@@ -260,6 +260,8 @@ class TraceableModel(nn.Module):
     ----------
     part : unspool.blueprint.Blueprint
         Layers and sizes of the model.
+    clip : float or None
+        Largest absolute value that the encoder reads, in scaled units.
     encoder_only : bool
         Whether the module returns codes only.
     """
@@ -267,8 +269,9 @@ class TraceableModel(nn.Module):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, part: plan.Blueprint, *, encoder_only: bool) -> None:
+    def __init__(self, part: plan.Blueprint, clip: float | None, *, encoder_only: bool) -> None:
         super().__init__()
+        self.clip = clip
         self.part, self.encoder_only = part, encoder_only
         features = part.encoder.n_features
         self.register_buffer("shift", torch.zeros(features, dtype=torch.float64))
@@ -285,6 +288,8 @@ class TraceableModel(nn.Module):
         batch = Batch.of(x, lengths)
         scaled = ((x - self.shift) / self.scale).type_as(next(self.encoder.parameters()))
         scaled = torch.where(batch.inside.unsqueeze(2), scaled, 0.0)
+        if self.clip is not None:
+            scaled = scaled.clamp(-self.clip, self.clip)
         code = self.encoder(scaled, batch)
         if self.encoder_only:
             return code
