@@ -3,13 +3,16 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unspool._registry import MODELS
 from unspool.cli import options
 from unspool.cli.options import SEED_HELP, Data, Quiet, Reading, reads_data
+
+if TYPE_CHECKING:
+    from unspool.data.file_data import FileData
 
 # Windows with a stride of 1 are many and nearly equal. An epoch over a sample of them teaches as
 # much, in minutes instead of hours. A larger stride would also leave fewer windows, but all at the
@@ -74,6 +77,14 @@ def fit(
             "DATA.",
         ),
     ] = None,
+    sample_weight: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column with the weight of each step in the loss, or with --rows of each row; it "
+            "is no feature.",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help=SEED_HELP)] = None,
     settings: Annotated[
         list[str] | None,
@@ -121,7 +132,8 @@ def fit(
     trained.set_params(**parameters)
     check_output_path(output)
     more = int(parameters.get("horizon") or 0)
-    loaded = reading.read(data, more=more)
+    with messages_with_flags({"weight"}, ()):
+        loaded = reading.read(data, more=more, weight=sample_weight)
     if reading.window is not None and "steps_per_epoch" not in parameters:
         trained.set_params(steps_per_epoch=STEPS_PER_EPOCH)
         options.say(
@@ -129,12 +141,13 @@ def fit(
             "epoch; "
             "--set steps_per_epoch=null uses all windows"
         )
-    also: dict[str, Any] = {}
+    also: dict[str, Any] = {"sample_weight": weights_in(loaded)}
     if validation is not None:
-        also["validation_data"] = reading.read(validation, more=more).source
+        other = reading.read(validation, more=more, weight=sample_weight)
+        also["validation_data"] = other.source, None, weights_in(other)
     elif reading.rows and "id" in loaded.index:  # other sequences are whole series
         also["groups"] = loaded.index["id"]
-    with messages_with_flags({*flags, "validation_data"}, known):
+    with messages_with_flags({*flags, "validation_data", "sample_weight"}, known):
         trained.fit(loaded.source, **also)
     trained.save(output)
 
@@ -147,6 +160,11 @@ def fit(
         table.add_row("validation loss", f"{history['val_loss'][best]:.4g}")
     table.add_row("model", printable_line(output))
     options.stderr.print(table)
+
+
+def weights_in(loaded: "FileData") -> Any:
+    """Return the weights in a file, of each sequence or of the steps of each series, or None."""
+    return loaded.index.get("weight", loaded.steps.get("weight"))
 
 
 def whole_or_auto(option: str, text: str) -> int | str:
