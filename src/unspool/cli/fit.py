@@ -141,10 +141,13 @@ def fit(
             "epoch; "
             "--set steps_per_epoch=null uses all windows"
         )
-    also: dict[str, Any] = {"sample_weight": weights_in(loaded)}
+    also: dict[str, Any] = {}
+    if sample_weight is not None:
+        also["sample_weight"] = weights_in(loaded)
     if validation is not None:
         other = reading.read(validation, more=more, weight=sample_weight)
-        also["validation_data"] = other.source, None, weights_in(other)
+        weights = weights_in(other)
+        also["validation_data"] = other.source if weights is None else (other.source, None, weights)
     elif reading.rows and "id" in loaded.index:  # other sequences are whole series
         also["groups"] = loaded.index["id"]
     with messages_with_flags({*flags, "validation_data", "sample_weight"}, known):
