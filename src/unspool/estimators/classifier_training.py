@@ -17,7 +17,7 @@ from unspool.estimators.batch_runner import runner
 from unspool.estimators.classifying import CrossEntropy
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 from unspool.estimators.saving import unfrozen
-from unspool.estimators.training import learn
+from unspool.estimators.training import Run, learn
 from unspool.estimators.validation_data import parts_of
 from unspool.nn import Head
 from unspool.nn.from_blueprint import build_head
@@ -105,12 +105,16 @@ def train_classes(
     halves: tuple[IntArray, IntArray],
     rng: np.random.Generator,
     device: torch.device,
+    run: Run,
     model: nn.Module,
     logits: Callable[[Batch], Tensor],
     data: Labelled,
     scaler: Scaler,
     epochs: int | str,
     validated: Labelled | None,
+    *,
+    stage: str,
+    show: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Train `model` on the cross-entropy of its logits, and return the history.
 
@@ -118,15 +122,15 @@ def train_classes(
     sequences are `validated`.
     """
     training, held_out = halves
-    run = runner(classifier.autoencoder_)
+    running = runner(classifier.autoencoder_)
     validation, some = None, data
     if validated is not None:
         some, held_out = validated, np.arange(len(validated.source))
     held_out = some.weighted(held_out)
     if len(held_out):
-        size = run.batch_size(some.source.max_length)
+        size = running.batch_size(some.source.max_length)
         validation = some.batches(scaler, held_out, size, device)
-    with run.threads(min(classifier.batch_size, len(training)), training=True):
+    with running.threads(min(classifier.batch_size, len(training)), training=True):
         return learn(
             classifier,
             model,
@@ -134,4 +138,7 @@ def train_classes(
             data.batches(scaler, training, classifier.batch_size, device, rng),
             validation,
             epochs=epochs,
+            run=run,
+            stage=stage,
+            show=show,
         )

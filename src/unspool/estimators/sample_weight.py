@@ -102,20 +102,30 @@ def with_futures(weights: ErrorWeights | None, horizon: int, *, given: bool) -> 
     return ErrorWeights(steps=Futures(weights.steps, horizon))
 
 
-def only(
-    keep: npt.NDArray[np.bool_],
+def counted(model: Any, weights: ErrorWeights | None, n: int) -> npt.NDArray[np.bool_]:
+    """Return which of N sequences have a weight above 0 among the steps that are targets."""
+    if weights is None:
+        return np.ones(n, bool)
+    return weights.counted(reconstructs=model._reconstructs, every_step=model._every_step)
+
+
+def without_zeros(
+    model: Any,
     whole: Source,
     source: Source | Futures,
-    weights: ErrorWeights,
+    weights: ErrorWeights | None,
     groups: IntArray | None,
-) -> tuple[Source, Source | Futures, ErrorWeights, IntArray | None]:
-    """Return the sequences in a mask (N,), with their futures, weights and groups.
+) -> tuple[Source, Source | Futures, ErrorWeights | None, IntArray | None]:
+    """Leave out the sequences whose targets have the weight 0.
 
     Raises
     ------
     InputError
-        If the mask is empty.
+        If none is left.
     """
+    keep = counted(model, weights, len(whole))
+    if weights is None or keep.all():
+        return whole, source, weights, groups
     if not keep.any():
         raise InputError(
             f"Expected {NAME} above zero for some step of `X` that the model has to write, got "

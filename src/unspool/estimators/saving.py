@@ -25,6 +25,7 @@ from unspool.model_file import Contents
 from unspool.nn import torch_settings
 from unspool.nn.device import device_or_cpu, resolve_device
 from unspool.nn.from_blueprint import build
+from unspool.nn.standardized import weights_as_saved
 
 T = TypeVar("T", bound="Savable")
 
@@ -39,7 +40,7 @@ REAL = (
     "clip",
 )
 INNER_MODELS = ("autoencoder", "model")  # parameters that are estimators
-IGNORED_CHANGES = ("random_state", "device", "verbose")  # they change no fitted model
+IGNORED_CHANGES = ("random_state", "device", "verbose", "warm_start")  # they change no fitted model
 
 
 class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -159,7 +160,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             "history": plain_history(self.history_),
         }
         tensors = {"scaler.shift": self.scaler_.shift, "scaler.scale": self.scaler_.scale}
-        for name, weight in self.module_.state_dict().items():
+        for name, weight in weights_as_saved(self.module_).items():
             if part == "model" or name.startswith("encoder."):
                 tensors[f"module.{name}"] = weight.detach().cpu().numpy().copy()
         return Contents(self._name, self._parameters, fitted, tensors, made_by())

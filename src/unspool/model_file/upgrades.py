@@ -6,13 +6,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._registry import CLASSIFIER, MODELS
+from unspool._registry import ESTIMATORS
+from unspool.blueprint import definition
 
-# Parameters of every model that were added during version 2, with the value for older files.
-LATER_PARAMETERS: Mapping[str, Any] = {"clip": None, "feature_weight": None}
-
-# Parameters of the classifier that were added during version 2.
-LATER_OF_CLASSIFIER: Mapping[str, Any] = {"class_weight": None}
+# Parameters that were added during version 2, with the value for older files. They are added to
+# the models whose estimators have them.
+LATER_PARAMETERS: Mapping[str, Any] = {
+    "cell": "lstm",
+    "class_weight": None,
+    "clip": None,
+    "feature_weight": None,
+    "plateau_factor": 0.1,
+    "plateau_patience": 10,
+    "warm_start": False,
+}
 
 # Fields of `fitted` that were added during version 2.
 LATER_FITTED: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
@@ -70,11 +77,12 @@ def add_later_fields(header: dict[str, Any]) -> None:
 
     The header need not be checked before, as for `rename_backends`.
     """
-    parameters, model = header.get("parameters"), header.get("model")
-    if isinstance(parameters, dict) and model in [*MODELS, CLASSIFIER.name]:
-        later = LATER_OF_CLASSIFIER if model == CLASSIFIER.name else LATER_PARAMETERS
-        for name, value in later.items():
-            parameters.setdefault(name, value)
+    model, parameters = header.get("model"), header.get("parameters")
+    if isinstance(parameters, dict) and model in [*ESTIMATORS]:
+        known = definition(model).parameters
+        for name, value in LATER_PARAMETERS.items():
+            if name in known:
+                parameters.setdefault(name, value)
     fitted = header.get("fitted")
     if isinstance(fitted, dict):
         for name, value in LATER_FITTED.items():
