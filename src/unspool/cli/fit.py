@@ -3,13 +3,16 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unspool._registry import MODELS
 from unspool.cli import options
 from unspool.cli.options import SEED_HELP, Data, Quiet, Reading, Verbose, reads_data, verbosity
+
+if TYPE_CHECKING:
+    from unspool.data.file_data import FileData
 
 # Windows with a stride of 1 are many and nearly equal. An epoch over a sample of them teaches as
 # much, in minutes instead of hours. A larger stride would also leave fewer windows, but all at the
@@ -72,6 +75,14 @@ def fit(
             metavar="FILE",
             help="Validate on the sequences of this file, read like DATA; by default on a part of "
             "DATA.",
+        ),
+    ] = None,
+    sample_weight: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column with the weight of each step in the loss, or with --rows of each row; it "
+            "is no feature.",
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help=SEED_HELP)] = None,
@@ -148,7 +159,8 @@ def fit(
     trained.set_params(**parameters)
     check_output_path(output)
     more = int(parameters.get("horizon") or (start.horizon_ if start is not None else 0))
-    loaded = reading.read(data, start, more=more)
+    with messages_with_flags({"weight"}, ()):
+        loaded = reading.read(data, start, more=more, weight=sample_weight)
     if reading.window is not None and "steps_per_epoch" not in parameters:
         trained.set_params(steps_per_epoch=STEPS_PER_EPOCH)
         options.say(
@@ -157,15 +169,20 @@ def fit(
             "--set steps_per_epoch=null uses all windows"
         )
     also: dict[str, Any] = {}
+    if sample_weight is not None:
+        also["sample_weight"] = weights_in(loaded)
     if validation is not None:
-        also["validation_data"] = reading.read(validation, start, more=more).source
+        other = reading.read(validation, start, more=more, weight=sample_weight)
+        weights = weights_in(other)
+        also["validation_data"] = other.source if weights is None else (other.source, None, weights)
     elif reading.rows and "id" in loaded.index:  # other sequences are whole series
         also["groups"] = loaded.index["id"]
     if start is not None:
         also["initial"] = start
     if freeze is not None:
         also["freeze"] = [name.strip() for name in freeze.split(",")]
-    with messages_with_flags({*flags, "validation_data", "initial", "freeze"}, known):
+    given = {*flags, "validation_data", "sample_weight", "initial", "freeze"}
+    with messages_with_flags(given, known):
         trained.fit(loaded.source, **also)
     trained.save(output)
 
@@ -178,6 +195,11 @@ def fit(
         table.add_row("validation loss", f"{history['val_loss'][best]:.4g}")
     table.add_row("model", printable_line(output))
     options.stderr.print(table)
+
+
+def weights_in(loaded: "FileData") -> Any:
+    """Return the weights in a file, of each sequence or of the steps of each series, or None."""
+    return loaded.index.get("weight", loaded.steps.get("weight"))
 
 
 def whole_or_auto(option: str, text: str) -> int | str:
