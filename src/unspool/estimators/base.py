@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -17,13 +16,19 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from unspool import _checks
-from unspool._losses import BY_STEP, CROSSENTROPIES, loss_name
+from unspool._loss_parameter import (
+    Loss,
+    LossByFeature,
+    LossFunction,
+    read_loss,
+)
 from unspool._registry import MODELS
 from unspool.blueprint import Facts, blueprint, check_memory, definition
 from unspool.data.convert import Source
 from unspool.data.forms import InputForm
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
+from unspool.data.sequences import IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
@@ -39,6 +44,7 @@ from unspool.estimators.going_on import (
     standardizations,
 )
 from unspool.estimators.held_out import read_groups, split
+from unspool.estimators.loss_checks import check_targets
 from unspool.estimators.saving import (
     as_before_if_it_fails,
     plain_parameters,
@@ -61,6 +67,7 @@ from unspool.model_file import Contents
 from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.from_blueprint import build
+from unspool.nn.losses import check_function, numpy_function
 from unspool.nn.sampling import sampler
 from unspool.training.batches import Batches, sample
 from unspool.training.callbacks import Callback, ScheduledSampling
@@ -74,7 +81,13 @@ class Model(FittedModel):
         """Build the modules of this model, with weights drawn from `generator`."""
         parameters = self.get_params(deep=False)
         form = self._form
-        facts = Facts(form.n_features, form.max_length, self.horizon_, form.image_shape)
+        facts = Facts(
+            form.n_features,
+            form.max_length,
+            self.horizon_,
+            form.image_shape,
+            form.feature_names,
+        )
         plan = blueprint(self._name, parameters, facts)
         check_memory(plan.weights(), parameters)
         with torch.device("cpu"):  # the generator's device; PyTorch's default may differ
@@ -88,9 +101,15 @@ class Model(FittedModel):
         ]
 
     @property
-    def _loss(self) -> str:
-        """The loss that the model was fitted with, by its short name."""
-        return loss_name(self._parameters["loss"])
+    def _loss(self) -> Loss:
+        """The loss that the model was fitted with."""
+        form = self._form
+        return read_loss(self._parameters["loss"], form.n_features, form.feature_names)
+
+    @property
+    def _loss_of_arrays(self) -> Loss:
+        """The same loss; a function takes arrays instead of tensors."""
+        return numpy_function(self._loss) if isinstance(self._loss, LossFunction) else self._loss
 
     def _horizon(self) -> int | None:
         """Return the number of steps to forecast: 0 for none, None for the steps of `y`."""
@@ -252,14 +271,19 @@ class Model(FittedModel):
                 "all sequences except those held out are empty; remove the empty ones."
             )
 
+        loss = self._loss
         if start is None:
             in_order = source.chunks if source.max_length > 2 else None  # table rows have no order
             scaler = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
+            if isinstance(loss, LossByFeature):
+                scaler = scaler.except_columns(loss.probabilities)
             self.max_length_ = source.max_length
         else:
             scaler = start.scaler
         self.scaler_ = replace(scaler, clip=self.clip)
-        self._check_range(source)
+        self._check_targets(source)
+        if isinstance(loss, LossFunction):
+            self._check_function(loss, source, training)
         cut_off = self.horizon_ if self._y_ndim is None else 0
         self._form = replace(self._form, max_length=self.max_length_, cut_off=cut_off)
         if isinstance(whole, Windows) and start is None:
@@ -369,7 +393,7 @@ class Model(FittedModel):
         self._form.check_longest(
             validated, self._limits(decodes="reconstruction" in self.module_.decoders)
         )
-        self._check_range(validated)
+        self._check_targets(validated)
         warn_if_shared(training, source)
         return validated
 
@@ -429,38 +453,30 @@ class Model(FittedModel):
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         return AutoencoderLoss(
             self.module_,
-            loss_name(self.loss),
+            self._loss,
             metrics=tuple(self.metrics),
             input_noise=self.input_noise,
             input_dropout=self.input_dropout,
             generator=generator,
         )
 
-    def _check_range(self, source: Source | Futures) -> None:
+    def _check_function(
+        self, loss: LossFunction, source: Source | Futures, indices: IntArray
+    ) -> None:
+        """Check a loss function on some of the sequences to train on."""
+        lengths = source.lengths_of(indices)
+        some = indices[lengths == lengths.max()][: int(self.batch_size)]
+        target = torch.from_numpy(self.scaler_.apply(source.take(some)[0]))
+        check_function(loss, target.to(resolve_device(self.device)))
+
+    def _check_targets(self, source: Source | Futures) -> None:
         """Raise where a cross-entropy has targets that are not between 0 and 1."""
-        if self.loss not in CROSSENTROPIES:
-            return
-        chunks = source.chunks()
-        if isinstance(source, Futures) and source.future is not None:
-            chunks = chain(chunks, [source.future.reshape(-1, source.n_features)])
-        for chunk in map(self.scaler_.apply, chunks):
-            low, high = chunk.min(initial=0), chunk.max(initial=0)
-            if low < -1e-6 or high > 1 + 1e-6:
-                raise InputError(
-                    f"`loss` {self.loss!r} needs values between 0 and 1, got {low:g} to {high:g} "
-                    f"after scaling={self.scaling!r}; set scaling='minmax', or 'none' for data "
-                    "between 0 and 1."
-                )
-            sums = chunk.sum(axis=1)
-            if self.loss in BY_STEP and (np.minimum(abs(sums), abs(sums - 1)) > 1e-3).any():
-                raise InputError(
-                    f"`loss` {self.loss!r} needs each step to be a distribution, with a sum of 1 "
-                    "(or all zeros, which do not count); set loss='binary_crossentropy'."
-                )
+        names = self._form.feature_names
+        check_targets(self._loss, source, self.scaler_, self.scaling, names)
 
 
 def draw_function(
-    loss: str, temperature: float, random_state: int | np.random.RandomState | None
+    loss: Loss, temperature: float, random_state: int | np.random.RandomState | None
 ) -> Callable[[Tensor], Tensor]:
     """Return a function that draws values from the outputs of a model trained on `loss`."""
     _checks.raise_all(_checks.number("temperature", temperature, 0))
