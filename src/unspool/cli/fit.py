@@ -59,6 +59,21 @@ def fit(
             "target; without --window they are the last steps of each sequence."
         ),
     ] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Features to reconstruct and forecast; the others are only read. By default all.",
+        ),
+    ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Features that are known for the steps of a forecast, such as the hour; they need "
+            "--targets.",
+        ),
+    ] = None,
     epochs: Annotated[
         str | None,
         typer.Option(
@@ -107,17 +122,19 @@ def fit(
         "decoder": decoder,
         "patch_size": None if patch_size is None else whole_or_auto("--patch-size", patch_size),
         "horizon": horizon,
+        "targets": None if targets is None else split_names(targets),
+        "known": None if known is None else split_names(known),
         "epochs": None if epochs is None else whole_or_auto("--epochs", epochs),
         "batch_size": batch_size,
         "random_state": seed,
     }
-    parameters = {name: value for name, value in flags.items() if value is not None}
+    parameters: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     trained = KINDS[kind].load()(verbose=0 if quiet else 1)
-    known = trained.get_params(deep=False)
+    accepted = trained.get_params(deep=False)
     for name in parameters:
-        if name not in known:
+        if name not in accepted:
             raise InputError(f"{KINDS[kind].name} has no {flag(name)}; leave it out.")
-    parameters |= parse_settings(settings or [], known)
+    parameters |= parse_settings(settings or [], accepted)
     trained.set_params(**parameters)
     check_output_path(output)
     more = int(parameters.get("horizon") or 0)
@@ -134,7 +151,10 @@ def fit(
         also["validation_data"] = reading.read(validation, more=more).source
     elif reading.rows and "id" in loaded.index:  # other sequences are whole series
         also["groups"] = loaded.index["id"]
-    with messages_with_flags({*flags, "validation_data"}, known):
+    if loaded.source.feature_names is None:
+        numbered = {name: as_places(parameters.get(name)) for name in ("targets", "known")}
+        trained.set_params(**{name: one for name, one in numbered.items() if one is not None})
+    with messages_with_flags({*flags, "validation_data"}, accepted):
         trained.fit(loaded.source, **also)
     trained.save(output)
 
@@ -147,6 +167,18 @@ def fit(
         table.add_row("validation loss", f"{history['val_loss'][best]:.4g}")
     table.add_row("model", printable_line(output))
     options.stderr.print(table)
+
+
+def split_names(text: str) -> list[str | int]:
+    """Return the names in a list with commas."""
+    return [one.strip() for one in text.split(",")]
+
+
+def as_places(names: Any) -> list[str | int] | None:
+    """Return numbers in a list of names as numbers: the places of features without names."""
+    if not isinstance(names, list):
+        return None
+    return [int(one) if str(one).lstrip("-").isdigit() else one for one in names]
 
 
 def whole_or_auto(option: str, text: str) -> int | str:

@@ -1,6 +1,6 @@
 """Scaling of each feature, learned from real steps only and undone in results."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +123,10 @@ class Scaler:
         scaled = np.subtract(values, shift, dtype=np.float64)
         scaled /= scale
         return scaled.astype(np.float32)
+
+    def select(self, places: Sequence[int]) -> "Scaler":
+        """Return the scaling of the features at `places`."""
+        return Scaler(self.shift[list(places)], self.scale[list(places)])
 
     def undo(self, scaled: Array) -> Array:
         """Convert scaled values (..., F) back to the units of the data, in float64."""

@@ -25,6 +25,7 @@ from unspool.estimators.detecting import Detects
 from unspool.estimators.detector_training import (
     Trained,
     codes_of,
+    role_complaint,
     source_of,
     split,
     train,
@@ -221,6 +222,8 @@ class AnomalyDetector(Detects):
                 "`model` must be an unspool autoencoder or forecaster, a baseline of "
                 f"unspool.anomaly, or None, got {_checks.shown(self.model)}."
             )
+        if isinstance(inner, Model):
+            complaints.append(role_complaint(inner))
         return complaints
 
     def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:

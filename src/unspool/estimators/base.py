@@ -38,6 +38,7 @@ from unspool.estimators.saving import (
 )
 from unspool.estimators.training import learn
 from unspool.estimators.validation import (
+    Future,
     check_columns,
     note_columns,
     note_features,
@@ -61,16 +62,41 @@ from unspool.training.objective import AutoencoderLoss
 class Model(Savable):
     """An encoder with its decoders, as an estimator; see `LSTMAutoencoder`."""
 
+    _response_scaler: Scaler
+
     @property
     def _n_features(self) -> int:
         """Number of features of a step, F."""
         return self._form.n_features
 
+    @property
+    def targets_(self) -> tuple[int, ...]:
+        """Places of the features that the model writes; empty if it writes quantities of `y`."""
+        form = self._form
+        if form.n_responses:
+            return ()
+        return tuple(range(form.n_features)) if form.targets is None else form.targets
+
+    @property
+    def target_scaler_(self) -> Scaler:
+        """Scaling of what the model writes."""
+        if self._form.n_responses:
+            return self._response_scaler
+        return self._form.scaler_of_targets(self.scaler_)
+
     def _build(self, generator: torch.Generator) -> Autoencoder:
         """Build the modules of this model, with weights drawn from `generator`."""
         parameters = self.get_params(deep=False)
         form = self._form
-        facts = Facts(form.n_features, form.max_length, self.horizon_, form.image_shape)
+        facts = Facts(
+            form.n_features,
+            form.max_length,
+            self.horizon_,
+            form.image_shape,
+            form.targets,
+            form.known,
+            form.n_responses,
+        )
         plan = blueprint(self._name, parameters, facts)
         check_memory(plan.weights(), parameters)
         with torch.device("cpu"):  # the generator's device; PyTorch's default may differ
@@ -155,6 +181,7 @@ class Model(Savable):
         )
         if not form.table:
             note_features(self, whole)
+        self._form = self._with_roles(form)
         source, self.horizon_ = self._with_future(whole, y)
         random = check_random_state(self.random_state)
         rng = np.random.default_rng(random.randint(2**31))
@@ -178,7 +205,7 @@ class Model(Savable):
         self._check_range(source)
         self.max_length_ = source.max_length
         cut_off = self.horizon_ if self._y_ndim is None else 0
-        self._form = replace(form, max_length=self.max_length_, cut_off=cut_off)
+        self._form = replace(self._form, max_length=self.max_length_, cut_off=cut_off)
         self.window_ = None
         if isinstance(whole, Windows):
             self.window_ = whole.size - cut_off, whole.stride
@@ -217,8 +244,8 @@ class Model(Savable):
         source = self._read_like_fit(X)
         validated: Source | Futures = source
         if self.horizon_:
-            future = None if y is None else read_future(y, source, self.horizon_)[0]
-            validated = Futures(source, self.horizon_, future)
+            future = None if y is None else read_future(y, source, self.horizon_, self._form)
+            validated = self._futures(source, self.horizon_, future)
         check_has_steps(validated)
         self._form.check_longest(
             validated, self._limits(decodes="reconstruction" in self.module_.decoders)
@@ -263,12 +290,54 @@ class Model(Savable):
     def _with_future(self, source: Source, y: Any) -> tuple[Source | Futures, int]:
         """Return the sequences with the steps that follow them, and the number of these steps."""
         horizon, self._y_ndim = self._horizon(), None
+        responds = _checks.is_one(getattr(self, "targets", None), ["y"])
         if horizon == 0:
             return source, 0
         if y is None:
-            return Futures(source, horizon or 1), horizon or 1
-        future, self._y_ndim = read_future(y, source, horizon)
-        return Futures(source, future.shape[1], future), future.shape[1]
+            if responds:
+                raise InputError(
+                    "targets='y' forecasts a quantity that is no feature of `X`; give it to `fit` "
+                    "as `y`."
+                )
+            return self._futures(source, horizon or 1, None), horizon or 1
+        form = self._form
+        future = read_future(
+            y,
+            source,
+            horizon,
+            form,
+            may_respond=MODELS[self._name].learns_horizon,
+            responds=responds,
+        )
+        self._y_ndim = future.n_axes
+        values = future.values
+        if future.holds == "responses":
+            self._check_response()
+            width = values.shape[2]
+            self._form = replace(form, n_responses=width)
+            self._response_scaler = Scaler.fit(self.scaling, [values.reshape(-1, width)], width)
+        return self._futures(source, values.shape[1], future), values.shape[1]
+
+    def _with_roles(self, form: InputForm) -> InputForm:
+        """Return the form with the places of the `targets` and of the `known` features."""
+        targets, known = getattr(self, "targets", None), getattr(self, "known", ())
+        return form.with_roles(None if targets == "y" else targets, known)
+
+    def _check_response(self) -> None:
+        """Refuse a `y` that is no feature of `X` where the parameters do not allow it."""
+
+    def _futures(self, source: Source, horizon: int, future: Future | None) -> Futures:
+        """Return sequences with the steps that follow them; None cuts these off."""
+        form = self._form
+        return Futures(
+            source,
+            horizon,
+            None if future is None else future.values,
+            holds="features" if future is None else future.holds,
+            targets=form.targets,
+            known=form.known,
+            responses=self.target_scaler_ if form.n_responses else None,
+        )
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         return AutoencoderLoss(
@@ -284,10 +353,12 @@ class Model(Savable):
         """Raise where a cross-entropy has targets that are not between 0 and 1."""
         if self.loss not in CROSSENTROPIES:
             return
-        chunks = source.chunks()
+        form, scaler = self._form, self.target_scaler_
+        places = slice(None) if form.targets is None else list(form.targets)
+        chunks = iter(()) if form.n_responses else (one[:, places] for one in source.chunks())
         if isinstance(source, Futures) and source.future is not None:
-            chunks = chain(chunks, [source.future.reshape(-1, source.n_features)])
-        for chunk in map(self.scaler_.apply, chunks):
+            chunks = chain(chunks, [source.targets_of(source.future).reshape(-1, form.n_outputs)])
+        for chunk in map(scaler.apply, chunks):
             low, high = chunk.min(initial=0), chunk.max(initial=0)
             if low < -1e-6 or high > 1 + 1e-6:
                 raise InputError(

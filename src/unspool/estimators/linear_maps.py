@@ -5,6 +5,7 @@ are scaled by the size of that error, so the first updates do not exceed it.
 """
 
 import copy
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -20,7 +21,13 @@ BATCH = 64
 MAX_VALUES = 1 << 24  # number of values in the equations of the features solved at the same time
 
 
-def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
+def solve(
+    skip: Skip,
+    batches: Batches,
+    *,
+    every_step: bool,
+    targets: Callable[[Tensor], Tensor],
+) -> None:
     """Set the linear maps of `skip` to those of ridge regression on the sequences of `batches`.
 
     Its scale becomes the standard deviation of their error after the last step.
@@ -32,6 +39,8 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
         Sequences with the steps that follow them.
     every_step : bool
         Whether to fit the steps after every step of a sequence, and not only after its last.
+    targets : callable
+        Selects the features (..., F_out) that are forecast from all features (..., F).
     """
     count = len(batches.indices)
     most = MAX_SEQUENCES // max(1, batches.source.max_length) if every_step else MAX_SEQUENCES
@@ -45,18 +54,25 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
         together = max(1, MAX_VALUES // columns**2)
         for first in range(0, features, together):
             normal, part = NormalEquations(found), slice(first, first + together)
-            for x, lengths, y in some:
-                assert y is not None
+            for x, lengths, y in _of_targets(some, targets):
                 _add(normal, x[:, :, part], lengths, y[:, :, part], every_step=every_step)
             found.weight[part] = normal.solve()
     square, count = torch.zeros_like(found.scale, dtype=torch.float64), 0
-    for x, lengths, y in some:
-        assert y is not None
+    for x, lengths, y in _of_targets(some, targets):
         square += found.inverse(y, x, lengths).double().square().sum((0, 1))
         count += y.shape[0] * y.shape[1]
     left = (square / max(1, count)).sqrt().float()
     found.scale.copy_(torch.where(left > 0, left, 1.0))
     skip.load_state_dict(found.state_dict())
+
+
+def _of_targets(
+    batches: Batches, targets: Callable[[Tensor], Tensor]
+) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+    """Yield the targets of each batch (B, T, F_out), their lengths, and their futures."""
+    for batch in batches:
+        assert batch.y is not None
+        yield targets(batch.x), batch.lengths, batch.y
 
 
 def _add(

@@ -41,6 +41,26 @@ def _models(header: dict[str, Any]) -> list[dict[str, Any]]:
     return [model for model in (parameter, fitted) if model is not None]
 
 
+def add_roles(header: dict[str, Any]) -> None:
+    """Add what files of version 2 lack that were written before models had targets.
+
+    The header need not be checked before, as for `rename_backends`.
+    """
+    parameters, model = header.get("parameters"), header.get("model")
+    if isinstance(parameters, dict) and isinstance(model, str):
+        if model in ("LSTMAutoencoder", "LSTMForecaster", "DenseAutoencoder", "ConvAutoencoder"):
+            parameters.setdefault("targets", None)
+        if model in ("LSTMAutoencoder", "LSTMForecaster"):
+            parameters.setdefault("known", [])
+    fitted = header.get("fitted")
+    if isinstance(fitted, dict):
+        for name, value in (("targets", None), ("known", []), ("n_responses", 0)):
+            fitted.setdefault(name, value)
+    for value in header.values():
+        if isinstance(value, dict):
+            add_roles(value)
+
+
 def rename_backends(header: dict[str, Any]) -> None:
     """Replace the former names of the backends, which some files of version 2 have as well.
 

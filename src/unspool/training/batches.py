@@ -1,9 +1,10 @@
 """Batches of scaled sequences as tensors."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,12 +18,14 @@ class Batch(NamedTuple):
     """A batch of sequences.
 
     `x` (B, T, F) is scaled. `lengths` (B,) is None if all steps are real. `y` is the second target,
-    if there is one: the scaled future (B, K, F), or classes (B,).
+    if there is one: the scaled future of the targets (B, K, F_out), or classes (B,). `future`
+    (B, K, n_known) has the scaled features that are known for these steps, if there are any.
     """
 
     x: Tensor
     lengths: Tensor | None
     y: Tensor | None = None
+    future: Tensor | None = None
 
 
 class Batches:
@@ -90,18 +93,28 @@ class Batches:
     def gather(self, indices: IntArray) -> Batch:
         """Return the sequences at `indices` as one batch."""
         values, lengths, future = take(self.source, indices)
-        y = None
+        y = known = None
         if self.classes is not None:
-            y = torch.from_numpy(self.classes[indices]).to(self.device)
+            y = self._tensor(self.classes[indices])
         elif future is not None:
-            y = torch.from_numpy(self.scaler.apply(future)).to(self.device)
+            assert isinstance(self.source, Futures)
+            of_targets, ahead = self.source.scaled(future, self.scaler)
+            y, known = self._tensor(of_targets), self._tensor(ahead)
         scaled = self.scaler.apply(values)
         if (lengths == values.shape[1]).all():
-            return Batch(torch.from_numpy(scaled).to(self.device), None, y)
+            return Batch(self._tensor(scaled), None, y, known)
         scaled[np.arange(scaled.shape[1]) >= lengths[:, None]] = 0
-        return Batch(
-            torch.from_numpy(scaled).to(self.device), torch.from_numpy(lengths).to(self.device), y
-        )
+        return Batch(self._tensor(scaled), self._tensor(lengths), y, known)
+
+    @overload
+    def _tensor(self, array: npt.NDArray[Any]) -> Tensor: ...
+
+    @overload
+    def _tensor(self, array: npt.NDArray[Any] | None) -> Tensor | None: ...
+
+    def _tensor(self, array: npt.NDArray[Any] | None) -> Tensor | None:
+        """Return an array as a tensor on the device."""
+        return None if array is None else torch.from_numpy(array).to(self.device)
 
 
 def take(

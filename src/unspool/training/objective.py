@@ -119,14 +119,16 @@ class AutoencoderLoss:
         if self.dropout and self.model.training:
             code = self._dropped(code)
         for name in self.model.decoders:
-            target, ends = (x, lengths) if name == "reconstruction" else (batch.y, None)
+            target, ends = batch.y, None
+            if name == "reconstruction":
+                target, ends = self.model.of_targets(x), lengths
             assert target is not None
             teacher = (
                 TeacherForcing(target, self.teacher_forcing, self.generator)
                 if self.model.training
                 else None
             )
-            output = self.model.decode(name, code, read, lengths, teacher)
+            output = self.model.decode(name, code, read, lengths, teacher, batch.future)
             terms |= self._terms(name, output, target, ends)
         values = max(terms[f"{name}_loss"].size for name in self.model.decoders)
         if self.contrastive_weight and self.model.training:
@@ -153,7 +155,7 @@ class AutoencoderLoss:
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Compute outputs and targets after every step, (B, T · K, F), and their lengths."""
         assert batch.y is not None
-        target = futures(batch.x, batch.lengths, batch.y)
+        target = futures(self.model.of_targets(batch.x), batch.lengths, batch.y)
         teacher = None
         if self.model.training:
             teacher = TeacherForcing(target, self.teacher_forcing, self.generator)
