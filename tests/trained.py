@@ -189,6 +189,10 @@ AUTOENCODERS = {
         lstm(patch_size=4, n_kernels=20, pooling="all", bidirectional=True), RAGGED
     ),
     "softmax": Case(lstm(output_activation="softmax", loss="huber"), RAGGED),
+    "clipped": Case(lstm(clip=0.7), RAGGED),
+    "clipped, composite that reads": Case(
+        lstm(clip=0.5, scaling="robust", horizon=3, decoder="reversed_input"), RAGGED, FUTURE
+    ),
     "table": Case(lstm(), rows()),
     **{
         f"{name}, targets": Case(lstm(decoder=name, targets=(2, 0), patch_size=2), RAGGED)
@@ -212,9 +216,13 @@ AUTOENCODERS = {
     "dense sequences": Case(
         lambda: DenseAutoencoder(4, hidden_units=(6,), code_activation="tanh", **QUICK), RAGGED
     ),
+    "dense rows, clipped": Case(lambda: DenseAutoencoder(4, clip=1, **QUICK), rows()),
     "dense rows": Case(lambda: DenseAutoencoder(4, kl_weight=0.1, **QUICK), rows()),
     "stacked": Case(lambda: StackedAutoencoder(3, hidden_units=(5, 4), **QUICK), rows()),
     "images": Case(lambda: ConvAutoencoder(4, filters=(3, 2), **QUICK), images()),
+    "images, clipped": Case(
+        lambda: ConvAutoencoder(4, filters=(3, 2), clip=1.0, **QUICK), images()
+    ),
     "flat images": Case(
         lambda: ConvAutoencoder(None, image_shape=(6, 4), kernel_size=2, pool_size=3, **QUICK),
         images(shape=(24,)),
@@ -255,6 +263,9 @@ FORECASTERS = {
             ("standard", 4),
         )
     },
+    "forecaster, clipped": Case(
+        forecaster(clip=0.6, normalization="standard", linear_steps=4, quantiles=(0.1, 0.9)), LONG
+    ),
     "forecaster, quantiles alone": Case(forecaster(horizon=None, quantiles=(0.3,)), RAGGED, FUTURE),
     "forecaster, normalised, fed back": Case(
         forecaster(
@@ -331,6 +342,7 @@ FORECASTERS = {
 CLASSIFIERS = {
     "classifier, lstm": Case(classifier(lstm(bidirectional=True)), RAGGED, LABELS),
     "classifier, narrowing": Case(classifier(lstm(units=(4, 3))), RAGGED, LABELS),
+    "classifier, clipped": Case(classifier(lstm(clip=0.5), fine_tune=True), RAGGED, LABELS),
     "classifier, dense": Case(
         classifier(lambda: DenseAutoencoder(3, **QUICK)), rows(), np.arange(20) % 3
     ),

@@ -32,7 +32,7 @@ MetricName = Literal[LossName, "accuracy"]
 
 OptimizerName = Literal["adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "adadelta", "sgd"]
 ScheduleName = Literal["cosine", "constant"]
-ScalingName = Literal["standard", "minmax", "none"]
+ScalingName = Literal["standard", "minmax", "robust", "none"]
 BackendName = Literal["compiled", "torch", "stepwise"]
 
 ScoreKind = Literal["window", "step", "trailing", "code"]

@@ -36,6 +36,8 @@ ACTIVATION = one_of(names(_types.ActivationName))
 DECODER = one_of(names(_types.DecoderName))
 ALIASES = names(_types.LossAlias)
 
+# The model file is checked for it, since every runner clips what a model reads.
+CLIP: Mapping[str, Rule] = {"clip": number(0, 1e12, none=True, open_left=True, closed=True)}
 COMMON: Mapping[str, Rule] = {
     "optimizer": one_of(names(_types.OptimizerName)),
     "learning_rate": number(0, none=True, open_left=True),
@@ -64,6 +66,7 @@ ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
 TARGETS = Rule("sequence of str or int, or None", relations.check_targets)
 KNOWN = Rule("sequence of str or int", relations.check_features)
 LSTM: Mapping[str, Rule] = {
+    **CLIP,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
     "targets": TARGETS,
@@ -86,6 +89,7 @@ LSTM_TRAINING: Mapping[str, Rule] = {
     "backend": one_of(("auto", *names(_types.BackendName))),
 }
 FEEDFORWARD: Mapping[str, Rule] = {
+    **CLIP,
     "latent_dim": size(),
     "hidden_units": wholes(1),
     "activation": ACTIVATION,
@@ -141,6 +145,7 @@ STACKED_AUTOENCODER = Definition(
 )
 CONV_AUTOENCODER = Definition(
     structure={
+        **CLIP,
         "latent_dim": size(none=True),
         "filters": Rule("list of int of at least 1", relations.check_filters),
         "kernel_size": size(),

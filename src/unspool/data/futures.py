@@ -104,7 +104,7 @@ class Futures:
         return future
 
     def scaled(
-        self, future: FloatArray, scaler: Scaler
+        self, future: FloatArray, scaler: Scaler, *, limited: bool = False
     ) -> tuple[FloatArray | None, FloatArray | None]:
         """Return the scaled targets and the scaled known features of futures (B, K, ·).
 
@@ -114,18 +114,22 @@ class Futures:
             Futures as `take_with_future` returns them.
         scaler : Scaler
             Scaling of all features.
+        limited : bool, default False
+            Whether to clip the targets if the scaler clips; known features are always clipped.
         """
         if self.holds == "responses":
             assert self.responses is not None
             return self.responses.apply(future), None
+        if self.holds == "known":
+            return None, scaler.limit(scaler.select(self.known).apply(future))
         if self.holds == "targets":
             assert self.targets is not None
-            return scaler.select(self.targets).apply(future), None
-        if self.holds == "known":
-            return None, scaler.select(self.known).apply(future)
-        scaled = scaler.apply(future)
-        known = scaled[..., list(self.known)] if self.known else None
-        return self.targets_of(scaled), known
+            targets, known = scaler.select(self.targets).apply(future), None
+        else:
+            scaled = scaler.apply(future)
+            targets = self.targets_of(scaled)
+            known = scaler.limit(scaled[..., list(self.known)]) if self.known else None
+        return scaler.limit(targets) if limited else targets, known
 
     def take(self, indices: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
         """Return a batch without the futures."""

@@ -93,12 +93,9 @@ def _loss_of(
     """
     total, count = 0.0, 0
     for batch in batches:
-        target, steps = batch.y, None
-        if name == "reconstruction":
-            target, steps = select(batch.x), batch.lengths
-        assert target is not None
+        target, steps, weights = batch.target(name, select)
         guess = mean[: target.shape[1]].to(target.device).expand_as(target)
-        total += float(masked_sum(LOSSES[loss](guess, target), steps))
+        total += float(masked_sum(LOSSES[loss](guess, target), steps, weights))
         count += count_values(target, steps, loss)
     return total / max(1, count)
 

@@ -5,7 +5,7 @@ are scaled by the size of that error, so the first updates do not exceed it.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from unspool.nn.dense import Dense
 from unspool.nn.skip import NormalEquations, Skip
-from unspool.training.batches import Batches
-from unspool.training.objective import futures
+from unspool.training.batches import Batch, Batches
+from unspool.training.objective import futures, weights_by_step
 
 MAX_SEQUENCES = 8192  # number of sequences that the maps are fitted to, spread over the data
 BATCH = 64
@@ -48,44 +48,52 @@ def solve(
     drawn = batches.indices[places]
     # Some devices have no float64.
     found, cpu = copy.deepcopy(skip).cpu(), torch.device("cpu")
-    some = Batches(batches.source, batches.scaler, drawn, BATCH, cpu)
+    some = Batches(batches.source, batches.scaler, drawn, BATCH, cpu, weights=batches.weights)
     if found.weight is not None:
         features, _, columns = found.weight.shape
         together = max(1, MAX_VALUES // columns**2)
         for first in range(0, features, together):
             normal, part = NormalEquations(found), slice(first, first + together)
-            for x, lengths, y in _of_targets(some, targets):
-                _add(normal, x[:, :, part], lengths, y[:, :, part], every_step=every_step)
+            for batch in some:
+                _add(normal, batch, targets(batch.x), part, every_step=every_step)
             found.weight[part] = normal.solve()
-    square, count = torch.zeros_like(found.scale, dtype=torch.float64), 0
-    for x, lengths, y in _of_targets(some, targets):
-        square += found.inverse(y, x, lengths).double().square().sum((0, 1))
-        count += y.shape[0] * y.shape[1]
-    left = (square / max(1, count)).sqrt().float()
+    square, total = torch.zeros_like(found.scale, dtype=torch.float64), 0.0
+    for batch in some:
+        x, y, weights = targets(batch.x), batch.y, _by_sequence(batch)
+        assert y is not None
+        errors = found.inverse(y, x, batch.lengths).double().square()
+        if weights is not None:
+            errors *= weights[:, None, None]
+        square += errors.sum((0, 1))
+        total += (len(y) if weights is None else float(weights.sum())) * y.shape[1]
+    left = (square / (total or 1)).sqrt().float()
     found.scale.copy_(torch.where(left > 0, left, 1.0))
     skip.load_state_dict(found.state_dict())
 
 
-def _of_targets(
-    batches: Batches, targets: Callable[[Tensor], Tensor]
-) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-    """Yield the targets of each batch (B, T, F_out), their lengths, and their futures."""
-    for batch in batches:
-        assert batch.y is not None
-        yield targets(batch.x), batch.lengths, batch.y
-
-
 def _add(
-    normal: NormalEquations, x: Tensor, lengths: Tensor | None, y: Tensor, *, every_step: bool
+    normal: NormalEquations, batch: Batch, past: Tensor, part: slice, *, every_step: bool
 ) -> None:
-    """Add sequences x (B, T, F) and the steps that follow them, y (B, K, F), to the equations."""
+    """Add features `part` of the targets (B, T, F_out) of a batch, and of the steps that follow."""
+    assert batch.y is not None
+    x, lengths, y = past[:, :, part], batch.lengths, batch.y[:, :, part]
     if not every_step:
-        normal.add(x, lengths, y)
+        normal.add(x, lengths, y, _by_sequence(batch))
         return
-    after = futures(x, lengths, y)
+    after, weights = futures(x, lengths, y), weights_by_step(batch)
+    if weights is not None:
+        weights = weights.expand(len(x), after.shape[1] * after.shape[2], -1)
+        weights = weights.reshape(*after.shape[:3], -1).mean((2, 3))
     for step in range(x.shape[1]):
         read = slice(None) if lengths is None else lengths > step
-        normal.add(x[read, : step + 1], None, after[read, step])
+        of_step = None if weights is None else weights[read, step]
+        normal.add(x[read, : step + 1], None, after[read, step], of_step)
+
+
+def _by_sequence(batch: Batch) -> Tensor | None:
+    """Return the mean weight (B,) of the steps that follow each sequence, None if all are 1."""
+    weights = batch.y_weights
+    return None if weights is None else weights.mean((1, 2)).expand(len(batch.x))
 
 
 def silence(decoder: nn.Module) -> None:

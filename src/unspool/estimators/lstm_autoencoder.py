@@ -206,10 +206,17 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         Number of epochs without a lower validation loss (training loss, if nothing is held out)
         after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at
         least 20. None trains all epochs and keeps the last weights.
-    scaling : {"standard", "minmax", "none"}, default "standard"
-        Scaling of each feature inside the model, undone in its outputs. A feature that is constant
-        except for rounding is scaled by a tenth of its size, so that a later change of it is
-        visible.
+    scaling : {"standard", "minmax", "robust", "none"}, default "standard"
+        Scaling of each feature inside the model, undone in its outputs: to mean 0 and standard
+        deviation 1 ("standard"), to the range 0 to 1 ("minmax"), or to median 0 and interquartile
+        range 1 ("robust", which outliers in the training data do not change). A feature that is
+        constant except for rounding is scaled by a tenth of its size, so that a later change of it
+        is visible.
+    clip : float or None, default None
+        Largest absolute value, in scaled units, of what the model reads: larger values are clipped
+        to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
+        targets are clipped too; errors and scores always refer to the true values, so an outlier
+        keeps its large error. None does not clip.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine, for the backend "compiled" with any number of
@@ -250,6 +257,11 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     window_ : tuple of int or None
         Size and stride of the `Windows` that `fit` saw, the size without the steps that were cut
         off as targets; None for sequences.
+    dilation_ : int
+        Number of steps of a series from one step of those `Windows` to the next; 1 for other data.
+    max_gap_ : float or None
+        Largest distance of two times within those `Windows`, in seconds for dates; None if there
+        was no limit.
     n_features_in_ : int
         Number of features of a step; for a table (N, T) its number of columns.
     feature_names_in_ : ndarray of str
@@ -334,6 +346,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         validation_steps: int | None = None,
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
+        clip: float | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         backend: Auto | BackendName = "auto",
@@ -379,6 +392,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
+        self.clip = clip
         self.random_state = random_state
         self.device = device
         self.backend = backend

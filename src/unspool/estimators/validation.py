@@ -132,6 +132,8 @@ def _width_of(y: FloatArray, n_features: int) -> int:
     """Return the number of features in `y`, if it has as many axes as the features allow."""
     if y.ndim == 3:
         return int(y.shape[2])
+    if y.ndim > 3:  # no future has so many axes
+        return n_features
     return int(y.shape[1]) if y.ndim == 2 and n_features > 1 else 1
 
 

@@ -1,10 +1,32 @@
 """Upgrades from each format version to the next; see "Versions" in docs/model-file.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from unspool._registry import MODELS
+
+# Parameters of every model that were added during version 2, with the value for older files.
+LATER_PARAMETERS: Mapping[str, Any] = {"clip": None}
+
+# Parameters of single models that were added during version 2.
+LATER_OF_MODELS: Mapping[str, Mapping[str, Any]] = {
+    "LSTMAutoencoder": {"targets": None, "known": []},
+    "LSTMForecaster": {"targets": None, "known": []},
+    "DenseAutoencoder": {"targets": None},
+    "ConvAutoencoder": {"targets": None},
+}
+
+# Fields of `fitted` that were added during version 2.
+LATER_FITTED: Mapping[str, Any] = {
+    "dilation": 1,
+    "max_gap": None,
+    "targets": None,
+    "known": [],
+    "n_responses": 0,
+}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
@@ -41,26 +63,6 @@ def _models(header: dict[str, Any]) -> list[dict[str, Any]]:
     return [model for model in (parameter, fitted) if model is not None]
 
 
-def add_roles(header: dict[str, Any]) -> None:
-    """Add what files of version 2 lack that were written before models had targets.
-
-    The header need not be checked before, as for `rename_backends`.
-    """
-    parameters, model = header.get("parameters"), header.get("model")
-    if isinstance(parameters, dict) and isinstance(model, str):
-        if model in ("LSTMAutoencoder", "LSTMForecaster", "DenseAutoencoder", "ConvAutoencoder"):
-            parameters.setdefault("targets", None)
-        if model in ("LSTMAutoencoder", "LSTMForecaster"):
-            parameters.setdefault("known", [])
-    fitted = header.get("fitted")
-    if isinstance(fitted, dict):
-        for name, value in (("targets", None), ("known", []), ("n_responses", 0)):
-            fitted.setdefault(name, value)
-    for value in header.values():
-        if isinstance(value, dict):
-            add_roles(value)
-
-
 def rename_backends(header: dict[str, Any]) -> None:
     """Replace the former names of the backends, which some files of version 2 have as well.
 
@@ -72,6 +74,25 @@ def rename_backends(header: dict[str, Any]) -> None:
             rename_backends(value)
         elif name == "backend" and isinstance(value, str):
             header[name] = {"cpu": "compiled", "library": "torch"}.get(value, value)
+
+
+def add_later_fields(header: dict[str, Any]) -> None:
+    """Add parameters and fitted values that are newer than some files of version 2.
+
+    The header need not be checked before, as for `rename_backends`.
+    """
+    parameters = header.get("parameters")
+    if isinstance(parameters, dict) and header.get("model") in [*MODELS]:
+        later = {**LATER_PARAMETERS, **LATER_OF_MODELS.get(header["model"], {})}
+        for name, value in later.items():
+            parameters.setdefault(name, value)
+    fitted = header.get("fitted")
+    if isinstance(fitted, dict):
+        for name, value in LATER_FITTED.items():
+            fitted.setdefault(name, value)
+    for value in header.values():
+        if isinstance(value, dict):
+            add_later_fields(value)
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}

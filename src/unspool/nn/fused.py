@@ -37,7 +37,13 @@ class Parts(NamedTuple):
     reads_positions: bool  # whether the decoder reads the positions of the patches
 
 
-def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -> Tensor | None:
+def loss_sum(
+    model: Autoencoder,
+    x: Tensor,
+    lengths: Tensor | None,
+    loss: str,
+    error_weights: Tensor | None = None,
+) -> Tensor | None:
     """Return the loss of a batch, summed over real steps and features, or None.
 
     If gradients are enabled they are computed together with the loss. The result is None for a
@@ -54,6 +60,8 @@ def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -
         Number of real steps of each sequence, all T by default.
     loss : str
         Name of the loss.
+    error_weights : tensor that broadcasts to (B, T, F), optional
+        Weight of each error in the loss, 1 by default.
     """
     if x.requires_grad or not len(x) or loss not in fused.LOSSES:
         return None
@@ -65,13 +73,15 @@ def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -
         incomplete = x.shape[1] % size if lengths is None else (lengths % size).any()
         if incomplete:
             return None
+        if error_weights is not None:
+            error_weights = patched(error_weights.expand_as(x), size, lengths)
         x, lengths = patched(x, size, lengths), lengths_in_patches(lengths, size)
     inputs = {"x": x}
     if parts.reads_positions:
         inputs["positions"] = patch_positions(x.shape[1], x)
     for layer in parts.layers:
         layer.ran = RAN
-    batch = fused.Batch(x, inputs, lengths)
+    batch = fused.Batch(x, inputs, lengths, error_weights)
     if not torch.is_grad_enabled():
         return fused.loss_and_gradients(parts.stages, batch, loss, gradients=False)[0]
     weights = fused.weights_of(parts.stages)

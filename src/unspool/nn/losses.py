@@ -102,8 +102,12 @@ def metric(name: str, loss: str) -> Elementwise:
     return _categorical_accuracy if loss in BY_STEP else _binary_accuracy
 
 
-def masked_sum(errors: Tensor, lengths: Tensor | None) -> Tensor:
-    """Sum errors (B, T, F) over real steps."""
+def masked_sum(
+    errors: Tensor, lengths: Tensor | None, error_weights: Tensor | None = None
+) -> Tensor:
+    """Sum errors (B, T, F) over real steps, times weights that broadcast to (B, T, F)."""
+    if error_weights is not None:
+        errors = errors * error_weights
     if lengths is None:
         return errors.sum()
     real = torch.arange(errors.shape[1], device=errors.device) < lengths[:, None]

@@ -257,7 +257,7 @@ class Forecaster:
         output = self.decoder(code, ahead, backwards, known)
         if self.quantiles:
             output = np.sort(output.reshape(*output.shape[:2], len(self.scaler.scale), -1))
-        past = x if self.targets is None else x[..., self.targets]
+        past = self.scaler.limit(x if self.targets is None else x[..., self.targets])
         scaled = output if self.skip is None else self.skip(output, past, batch)
         if not self.quantiles:
             return self.scaler.undo(scaled)

@@ -169,11 +169,13 @@ class Stream:
         self._recent.append(x.reshape(self._size, self._features))
         normalization = self._encoder.part.normalization
         if normalization == "none":
-            self._read(x)
+            self._read(self._scaler.limit(x))
         else:
             self._begin()
-            for one in normalised(*self._sequence(self._kept), normalization).transpose(1, 0, 2):
-                self._read(one.reshape(x.shape))
+            x, lengths = self._sequence(self._kept)
+            steps = normalised(self._scaler.limit(x), lengths, normalization)
+            for one in steps.transpose(1, 0, 2):
+                self._read(one.reshape(shape))
         self.steps += 1
         return self._shaped(self._code())
 

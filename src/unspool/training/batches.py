@@ -1,6 +1,6 @@
 """Batches of scaled sequences as tensors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -12,6 +12,7 @@ from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray
+from unspool.training.error_weights import ErrorWeights
 
 
 class Batch(NamedTuple):
@@ -20,12 +21,38 @@ class Batch(NamedTuple):
     `x` (B, T, F) is scaled. `lengths` (B,) is None if all steps are real. `y` is the second target,
     if there is one: the scaled future of the targets (B, K, F_out), or classes (B,). `future`
     (B, K, n_known) has the scaled features that are known for these steps, if there are any.
+
+    `weights` broadcast to the targets (B, T, F_out) and `y_weights` to their future (B, K, F_out):
+    the loss is the sum of each weight times its error, divided by the number of errors.
+    `sequence_weights` (B,) are those of penalties on codes, and of classes. None means that all
+    weights are 1.
     """
 
     x: Tensor
     lengths: Tensor | None
     y: Tensor | None = None
     future: Tensor | None = None
+    weights: Tensor | None = None
+    y_weights: Tensor | None = None
+    sequence_weights: Tensor | None = None
+
+    def target(
+        self, decoder: str, select: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return what a decoder of the whole sequence writes, its lengths, and its weights.
+
+        `select` selects the targets (..., F_out) of all features.
+        """
+        if decoder == "reconstruction":
+            return select(self.x), self.lengths, self.weights
+        assert self.y is not None
+        return self.y, None, self.y_weights
+
+    @property
+    def counts(self) -> bool:
+        """Whether an error has a weight above 0."""
+        given = [one for one in (self.weights, self.y_weights) if one is not None]
+        return not given or any(bool(one.any()) for one in given)
 
 
 class Batches:
@@ -57,6 +84,10 @@ class Batches:
         sample spread over the data. Default: no limit.
     classes : int array of shape (len(source),), optional
         Classes, the `y` of a batch. Default: `y` is the future if `source` is a `Futures`.
+    weights : ErrorWeights, optional
+        Weights of the errors of all sequences of `source`.
+    limited : bool, default True
+        Whether to clip sequences and futures if the scaler clips (`Scaler.limit`).
     """
 
     def __init__(
@@ -69,8 +100,11 @@ class Batches:
         rng: np.random.Generator | None = None,
         steps: int | None = None,
         classes: IntArray | None = None,
+        weights: ErrorWeights | None = None,
+        *,
+        limited: bool = True,
     ) -> None:
-        self.classes = classes
+        self.classes, self.weights, self.limited = classes, weights, limited
         self.source, self.scaler, self.indices = source, scaler, indices
         self.batch_size, self.device, self.rng = batch_size, device, rng
         self.steps = -(-len(indices) // batch_size)
@@ -98,13 +132,19 @@ class Batches:
             y = self._tensor(self.classes[indices])
         elif future is not None:
             assert isinstance(self.source, Futures)
-            of_targets, ahead = self.source.scaled(future, self.scaler)
+            of_targets, ahead = self.source.scaled(future, self.scaler, limited=self.limited)
             y, known = self._tensor(of_targets), self._tensor(ahead)
-        scaled = self.scaler.apply(values)
-        if (lengths == values.shape[1]).all():
-            return Batch(self._tensor(scaled), None, y, known)
-        scaled[np.arange(scaled.shape[1]) >= lengths[:, None]] = 0
-        return Batch(self._tensor(scaled), self._tensor(lengths), y, known)
+        scaled, real = self._scaled(values), None
+        if (lengths != values.shape[1]).any():
+            scaled[np.arange(scaled.shape[1]) >= lengths[:, None]] = 0
+            real = self._tensor(lengths)
+        batch = Batch(self._tensor(scaled), real, y, known)
+        if self.weights is None:
+            return batch
+        weights, y_weights, of_sequences = map(self._tensor, self.weights.take(indices))
+        if future is None:
+            y_weights = None
+        return batch._replace(weights=weights, y_weights=y_weights, sequence_weights=of_sequences)
 
     @overload
     def _tensor(self, array: npt.NDArray[Any]) -> Tensor: ...
@@ -115,6 +155,10 @@ class Batches:
     def _tensor(self, array: npt.NDArray[Any] | None) -> Tensor | None:
         """Return an array as a tensor on the device."""
         return None if array is None else torch.from_numpy(array).to(self.device)
+
+    def _scaled(self, values: FloatArray) -> FloatArray:
+        scaled = self.scaler.apply(values)
+        return self.scaler.limit(scaled) if self.limited else scaled
 
 
 def take(

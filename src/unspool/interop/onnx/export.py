@@ -15,6 +15,7 @@ import unspool
 from unspool import _checks
 from unspool._files import atomic_write, check_output_path
 from unspool._types import ExportPart, names
+from unspool.anomaly.model_errors import MAX_DISTANCE
 from unspool.blueprint import (
     Blueprint,
     ConvDecoder,
@@ -32,6 +33,7 @@ from unspool.interop.onnx.graph import IR_VERSION, OPSET, Graph
 from unspool.interop.onnx.layers import (
     Batch,
     Weights,
+    clipped,
     dense,
     head,
     of_targets,
@@ -39,7 +41,7 @@ from unspool.interop.onnx.layers import (
     unscaled,
 )
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
-from unspool.interop.onnx.score import check_exportable, clipped, metadata, score
+from unspool.interop.onnx.score import check_exportable, metadata, score
 from unspool.interop.onnx.skip import skip, sorted_quantiles
 from unspool.model_file import Contents, Fitted
 from unspool.model_file.contents import contents_of
@@ -248,7 +250,10 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[s
     weights, scaler = contents.weights, contents.scaler
     batch = read(g, scaler, () if part == "encoder" else plan.known)
     if part == "detector":
-        batch = clipped(g, batch)
+        batch = clipped(g, batch, MAX_DISTANCE)
+    given = batch  # the true values, to which errors refer
+    if scaler.clip is not None:
+        batch = clipped(g, batch, scaler.clip)
     code = _code(g, plan, weights, batch)
     input_batch, input_time = batch.input_sizes
     has_other_scaling = plan.targets is not None or contents.facts.n_responses
@@ -271,7 +276,7 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[s
             past = of_targets(g, batch, plan.targets)
             sequences = skip(g, plan.skip, weights, sequences, past, quantiles=name == "quantiles")
         if part == "detector":
-            scores = score(g, contents, of_targets(g, batch, plan.targets), sequences)
+            scores = score(g, contents, of_targets(g, given, plan.targets), sequences)
         sequences = unscaled(g, contents.target_scaler, sequences, targets)
         if not ahead:
             sequences = g.op("Where", batch.real, sequences, g.real(0))

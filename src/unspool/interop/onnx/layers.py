@@ -87,6 +87,10 @@ def read(g: Graph, scaler: Scaler, known: Sequence[int] = ()) -> Batch:
     if known:
         pads = g.op("Concat", g.ints(0, 0, 0), missing[0], g.ints(0, 0), axis=0)
         future = _scaled(g, scaler.select(known), g.op("Pad", "future", pads), "known")
+        if scaler.clip is not None:
+            future = g.op("Clip", future, g.real(-scaler.clip), g.real(scaler.clip))
+        if scaler.clip is not None:
+            future = g.op("Clip", future, g.real(-scaler.clip), g.real(scaler.clip))
     real = _real(g, lengths, time)
     at_least_one = g.op("Max", lengths, g.ints(1))
     return Batch(
@@ -108,6 +112,11 @@ def of_targets(g: Graph, batch: Batch, targets: Sequence[int] | None) -> Batch:
     if targets is None:
         return batch
     return batch._replace(x=g.op("Gather", batch.x, g.ints(*targets), axis=2))
+
+
+def clipped(g: Graph, batch: Batch, clip: float) -> Batch:
+    """Clip scaled sequences to ±`clip`."""
+    return batch._replace(x=g.op("Clip", batch.x, g.real(-clip), g.real(clip)))
 
 
 def in_patches(g: Graph, batch: Batch, size: int) -> Batch:

@@ -134,7 +134,12 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     with torch.device("meta"):  # allocates no weights, since the trained ones are assigned
         plan, encoder_only = contents.blueprint, part == "encoder"
         kind = TraceableModelWithFuture if plan.known and not encoder_only else TraceableModel
-        traceable = kind(plan, encoder_only=encoder_only, n_outputs=contents.facts.n_outputs)
+        traceable = kind(
+            plan,
+            contents.scaler.clip,
+            encoder_only=encoder_only,
+            n_outputs=contents.facts.n_outputs,
+        )
     known = traceable.state_dict()
     state = {
         name: torch.from_numpy(np.array(array))

@@ -287,6 +287,8 @@ class TraceableModel(nn.Module):
     ----------
     part : unspool.blueprint.Blueprint
         Layers and sizes of the model.
+    clip : float or None
+        Largest absolute value that the encoder reads, in scaled units.
     encoder_only : bool
         Whether the module returns codes only.
     n_outputs : int
@@ -298,8 +300,11 @@ class TraceableModel(nn.Module):
     target_shift: Tensor
     target_scale: Tensor
 
-    def __init__(self, part: plan.Blueprint, *, encoder_only: bool, n_outputs: int) -> None:
+    def __init__(
+        self, part: plan.Blueprint, clip: float | None, *, encoder_only: bool, n_outputs: int
+    ) -> None:
         super().__init__()
+        self.clip = clip
         self.part, self.encoder_only = part, encoder_only
         features = part.encoder.n_features
         self.register_buffer("shift", torch.zeros(features, dtype=torch.float64))
@@ -326,6 +331,8 @@ class TraceableModel(nn.Module):
         batch = Batch.of(x, lengths)
         scaled = ((x - self.shift) / self.scale).type_as(next(self.encoder.parameters()))
         scaled = torch.where(batch.inside.unsqueeze(2), scaled, 0.0)
+        if self.clip is not None:
+            scaled = scaled.clamp(-self.clip, self.clip)
         code = self.encoder(scaled, batch)
         if self.encoder_only:
             return code
@@ -367,7 +374,8 @@ class TraceableModel(nn.Module):
         if future is None:
             return None
         places = list(self.part.known)
-        return ((future - self.shift[places]) / self.scale[places]).type_as(like)
+        known = ((future - self.shift[places]) / self.scale[places]).type_as(like)
+        return known if self.clip is None else known.clamp(-self.clip, self.clip)
 
     def _unscaled(self, scaled: Tensor) -> Tensor:
         if self.has_targets:
