@@ -129,6 +129,24 @@ AUTOENCODERS = {
         lstm(decoder="state", latent_dim=14, units=(4, 3), decoder_units=(4, 3)), RAGGED
     ),
     "state that is the code": Case(lstm(decoder="state", latent_dim=8, units=4), RAGGED),
+    **{f"GRU, {name}": Case(lstm(decoder=name, cell="gru"), RAGGED) for name in DECODERS},
+    **{
+        f"GRU, {name}, narrowing, both ways": Case(
+            lstm(decoder=name, cell="gru", units=(6, 4), bidirectional=True), RAGGED
+        )
+        for name in DECODERS
+    },
+    "GRU, state that is not the code": Case(lstm(cell="gru", decoder="state", units=3), RAGGED),
+    "GRU, pooling, patches, kernels": Case(
+        lstm(cell="gru", pooling="all", patch_size=4, n_kernels=20), RAGGED
+    ),
+    "GRU, relu": Case(lstm(cell="gru", activation="relu"), RAGGED),
+    "GRU, hard gates": Case(
+        lstm(cell="gru", recurrent_activation="hard_sigmoid", bidirectional=True), RAGGED
+    ),
+    "GRU, composite": Case(
+        lstm(cell="gru", horizon=2, decoder="state", forecast_decoder="previous"), LONG
+    ),
     "relu": Case(lstm(activation="relu"), RAGGED),
     "hard gates": Case(lstm(recurrent_activation="hard_sigmoid", bidirectional=True), RAGGED),
     "relu, hard gates": Case(lstm(activation="relu", recurrent_activation="hard_sigmoid"), RAGGED),
@@ -293,6 +311,10 @@ FORECASTERS = {
         RAGGED,
         FUTURE,
     ),
+    **{
+        f"forecaster, GRU, {name}": Case(forecaster(decoder=name, cell="gru"), LONG)
+        for name in ("repeat", "state_previous")
+    },
     "forecaster, pooling": Case(forecaster(pooling="all"), LONG),
     "forecaster, both ways": Case(forecaster(bidirectional=True), LONG),
     **{
@@ -341,6 +363,7 @@ FORECASTERS = {
 }
 CLASSIFIERS = {
     "classifier, lstm": Case(classifier(lstm(bidirectional=True)), RAGGED, LABELS),
+    "classifier, GRU": Case(classifier(lstm(cell="gru", bidirectional=True)), RAGGED, LABELS),
     "classifier, narrowing": Case(classifier(lstm(units=(4, 3))), RAGGED, LABELS),
     "classifier, clipped": Case(classifier(lstm(clip=0.5), fine_tune=True), RAGGED, LABELS),
     "classifier, dense": Case(

@@ -22,6 +22,7 @@ PoolingName = Literal["last", "mean", "max", "mean_max", "all"]
 StatisticName = Literal["last", "mean", "max", "min", "std"]
 NormalizationName = Literal["none", "last", "standard"]
 ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"]
+CellName = Literal["lstm", "gru"]
 CellActivationName = Literal["tanh", "relu"]
 GateActivationName = Literal["sigmoid", "hard_sigmoid"]
 
@@ -31,7 +32,7 @@ LossName = Literal[ElementwiseLossName, "categorical_crossentropy"]
 MetricName = Literal[LossName, "accuracy"]
 
 OptimizerName = Literal["adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "adadelta", "sgd"]
-ScheduleName = Literal["cosine", "constant"]
+ScheduleName = Literal["cosine", "constant", "reduce_on_plateau"]
 ScalingName = Literal["standard", "minmax", "robust", "none"]
 BackendName = Literal["compiled", "torch", "stepwise"]
 

@@ -247,6 +247,20 @@ def test_names_need_data_with_names_and_a_forecast_is_needed_for_known_features(
     assert "use `forecast`, or fit with known=()" in message(by_step.forecast_by_step, X)
 
 
+def test_training_goes_on_with_the_same_targets_only():
+    first = forecaster(targets=("hour",), known=("load",)).fit(X)
+    again = forecaster(targets=(2,), known=(0,)).fit(X, initial=first)
+    assert again.targets_ == (2,)
+    for parameters in ({"targets": ("load",)}, {"targets": ("hour",), "known": ("temperature",)}):
+        assert "other `targets` or `known` features" in message(
+            forecaster(**parameters).fit, X, initial=first
+        )
+    plain = forecaster(horizon=None).fit(X, VALUES[:, :2])
+    assert "differ in whether `y` has" in message(
+        forecaster(horizon=None).fit, X, VALUES[:, :2, 0], initial=plain
+    )
+
+
 @pytest.mark.parametrize(
     "model",
     [

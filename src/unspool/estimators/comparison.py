@@ -59,7 +59,7 @@ def warn_if_no_better_than_mean(
 
         reached = history.get(f"{prefix}{name}_loss", history[f"{prefix}loss"])[best]
         guessed = of_mean(validation or batches)
-        if 0 < guessed <= reached:
+        if 0 < guessed <= reached and "learning_rate" in trained:  # else its layers are frozen
             losses = trained.get(f"{name}_loss", trained["loss"])
             helps = advice(
                 losses,

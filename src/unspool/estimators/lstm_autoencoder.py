@@ -10,6 +10,7 @@ from unspool._types import (
     Auto,
     BackendName,
     CellActivationName,
+    CellName,
     DecoderName,
     GateActivationName,
     LossAlias,
@@ -135,10 +136,14 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     output_activation : str, default "linear"
         Activation of the output layer: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
         "softmax". A bounded activation needs data scaled to its range.
+    cell : {"lstm", "gru"}, default "lstm"
+        Cells of the recurrent layers: long short-term memory or gated recurrent units [6]_. A GRU
+        has three quarters of the weights and no cell state. Where this page says LSTM, it holds
+        for both.
     activation : {"tanh", "relu"}, default "tanh"
-        Activation of the LSTM cells.
+        Activation of the cells.
     recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
-        Activation of the LSTM gates.
+        Activation of the gates.
     loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
         Loss in scaled units, averaged over real steps and features. Keras's long names
         "mean_squared_error" and "mean_absolute_error" are accepted too. "binary_crossentropy" needs
@@ -176,9 +181,16 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     learning_rate : float or None, default 0.005
         Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
         the optimizer: 0.01 for "sgd", otherwise 0.001.
-    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+    learning_rate_schedule : {"cosine", "constant", "reduce_on_plateau"}, default "cosine"
         "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
-        allows, and lowers it to 0 along a cosine. "constant" keeps it.
+        allows, and lowers it to 0 along a cosine. "constant" keeps it. "reduce_on_plateau"
+        multiplies it by `plateau_factor` after each `plateau_patience` epochs without a lower
+        validation loss (training loss, if nothing is held out), like Keras's ReduceLROnPlateau.
+    plateau_factor : float, default 0.1
+        For the schedule "reduce_on_plateau": factor of the learning rate, above 0 and below 1.
+    plateau_patience : int, default 10
+        For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
+        than `patience`, which ends training.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -217,6 +229,10 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
         targets are clipped too; errors and scores always refer to the true values, so an outlier
         keeps its large error. None does not clip.
+    warm_start : bool, default False
+        Whether `fit` on a fitted model goes on from its weights instead of new ones. Scaling, sizes
+        and features are kept, because the weights depend on them; the structure must be the same.
+        Set `random_state`, so that the same sequences are held out again.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine, for the backend "compiled" with any number of
@@ -231,7 +247,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         Implementation of the LSTM recurrence, see `unspool.lstm`. "auto" chooses the fastest one
         that supports the device.
     verbose : int, default 1
-        0 shows no progress bar. A bar only appears if stderr is a terminal.
+        0 shows nothing; 1 shows a progress bar, if stderr is a terminal, or in a notebook; 2 prints
+        a line with the losses of each epoch to stderr, for log files.
 
     Attributes
     ----------
@@ -290,6 +307,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     .. [4] Chen, T., et al. (2020). A Simple Framework for Contrastive Learning of Visual
            Representations. ICML.
     .. [5] Kingma, D. P., & Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.
+    .. [6] Cho, K., et al. (2014). Learning Phrase Representations using RNN Encoder-Decoder for
+           Statistical Machine Translation. EMNLP.
 
     Examples
     --------
@@ -325,6 +344,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
+        cell: CellName = "lstm",
         activation: CellActivationName = "tanh",
         recurrent_activation: GateActivationName = "sigmoid",
         loss: LossName | LossAlias = "mse",
@@ -338,6 +358,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 5e-3,
         learning_rate_schedule: ScheduleName = "cosine",
+        plateau_factor: float = 0.1,
+        plateau_patience: int = 10,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -347,6 +369,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
         clip: float | None = None,
+        warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         backend: Auto | BackendName = "auto",
@@ -371,6 +394,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.head_units = head_units
         self.head_activation = head_activation
         self.output_activation = output_activation
+        self.cell = cell
         self.activation = activation
         self.recurrent_activation = recurrent_activation
         self.loss = loss
@@ -384,6 +408,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.plateau_factor = plateau_factor
+        self.plateau_patience = plateau_patience
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -393,6 +419,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.patience = patience
         self.scaling = scaling
         self.clip = clip
+        self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
         self.backend = backend

@@ -11,6 +11,7 @@ from unspool._types import (
     Auto,
     BackendName,
     CellActivationName,
+    CellName,
     DecoderName,
     GateActivationName,
     LossAlias,
@@ -25,6 +26,7 @@ from unspool._types import (
 from unspool.errors import InputError
 from unspool.estimators.base_forecaster import BaseForecaster
 from unspool.estimators.linear_maps import silence, solve
+from unspool.estimators.training import Run
 from unspool.lstm import threads
 from unspool.training.batches import Batches
 from unspool.training.loop import evaluate
@@ -155,10 +157,14 @@ class LSTMForecaster(BaseForecaster):
     output_activation : str, default "linear"
         Activation of the output layer: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
         "softmax". All but "linear" need normalization="none", linear_steps=0 and quantiles=().
+    cell : {"lstm", "gru"}, default "lstm"
+        Cells of the recurrent layers: long short-term memory or gated recurrent units [6]_. A GRU
+        has three quarters of the weights and no cell state. Where this page says LSTM, it holds
+        for both.
     activation : {"tanh", "relu"}, default "tanh"
-        Activation of the LSTM cells.
+        Activation of the cells.
     recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
-        Activation of the LSTM gates.
+        Activation of the gates.
     loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
         Loss of the forecast in scaled units, averaged over steps and features. Keras's long names
         "mean_squared_error" and "mean_absolute_error" are accepted too. A cross-entropy needs
@@ -181,9 +187,16 @@ class LSTMForecaster(BaseForecaster):
     learning_rate : float or None, default 0.005
         Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
         the optimizer: 0.01 for "sgd", otherwise 0.001.
-    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+    learning_rate_schedule : {"cosine", "constant", "reduce_on_plateau"}, default "cosine"
         "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
-        allows, and lowers it to 0 along a cosine. "constant" keeps it.
+        allows, and lowers it to 0 along a cosine. "constant" keeps it. "reduce_on_plateau"
+        multiplies it by `plateau_factor` after each `plateau_patience` epochs without a lower
+        validation loss (training loss, if nothing is held out), like Keras's ReduceLROnPlateau.
+    plateau_factor : float, default 0.1
+        For the schedule "reduce_on_plateau": factor of the learning rate, above 0 and below 1.
+    plateau_patience : int, default 10
+        For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
+        than `patience`, which ends training.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -222,6 +235,10 @@ class LSTMForecaster(BaseForecaster):
         to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
         targets are clipped too; errors and scores always refer to the true values, so an outlier
         keeps its large error. None does not clip.
+    warm_start : bool, default False
+        Whether `fit` on a fitted model goes on from its weights instead of new ones. Scaling, sizes
+        and features are kept, because the weights depend on them; the structure must be the same.
+        Set `random_state`, so that the same sequences are held out again.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine, for the backend "compiled" with any number of
@@ -236,7 +253,8 @@ class LSTMForecaster(BaseForecaster):
         Implementation of the LSTM recurrence, see `unspool.lstm`. "auto" chooses the fastest one
         that supports the device.
     verbose : int, default 1
-        0 shows no progress bar. A bar only appears if stderr is a terminal.
+        0 shows nothing; 1 shows a progress bar, if stderr is a terminal, or in a notebook; 2 prints
+        a line with the losses of each epoch to stderr, for log files.
 
     Attributes
     ----------
@@ -291,6 +309,8 @@ class LSTMForecaster(BaseForecaster):
     .. [4] Kim, T., et al. (2022). Reversible Instance Normalization for Accurate Time-Series
            Forecasting against Distribution Shift. ICLR.
     .. [5] Koenker, R., & Bassett, G. (1978). Regression Quantiles. Econometrica, 46(1).
+    .. [6] Cho, K., et al. (2014). Learning Phrase Representations using RNN Encoder-Decoder for
+           Statistical Machine Translation. EMNLP.
 
     Examples
     --------
@@ -325,6 +345,7 @@ class LSTMForecaster(BaseForecaster):
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
+        cell: CellName = "lstm",
         activation: CellActivationName = "tanh",
         recurrent_activation: GateActivationName = "sigmoid",
         loss: LossName | LossAlias = "mse",
@@ -334,6 +355,8 @@ class LSTMForecaster(BaseForecaster):
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 5e-3,
         learning_rate_schedule: ScheduleName = "cosine",
+        plateau_factor: float = 0.1,
+        plateau_patience: int = 10,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -343,6 +366,7 @@ class LSTMForecaster(BaseForecaster):
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
         clip: float | None = None,
+        warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         backend: Auto | BackendName = "auto",
@@ -368,6 +392,7 @@ class LSTMForecaster(BaseForecaster):
         self.head_units = head_units
         self.head_activation = head_activation
         self.output_activation = output_activation
+        self.cell = cell
         self.activation = activation
         self.recurrent_activation = recurrent_activation
         self.loss = loss
@@ -377,6 +402,8 @@ class LSTMForecaster(BaseForecaster):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.plateau_factor = plateau_factor
+        self.plateau_patience = plateau_patience
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -386,6 +413,7 @@ class LSTMForecaster(BaseForecaster):
         self.patience = patience
         self.scaling = scaling
         self.clip = clip
+        self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
         self.backend = backend
@@ -407,19 +435,22 @@ class LSTMForecaster(BaseForecaster):
             )
 
     def _learn(
-        self, batches: Batches, validation: Batches | None, generator: torch.Generator
+        self, batches: Batches, validation: Batches | None, generator: torch.Generator, run: Run
     ) -> dict[str, Any]:
-        """Solve for the linear maps, then train the network on their error; see `linear_maps`."""
+        """Solve for the linear maps, then train the network on their error; see `linear_maps`.
+
+        Training that starts from a trained model keeps the maps, which the network completes.
+        """
         skip, objective = self.module_.skip, self._objective(generator)
-        if skip is None:
-            return self._train(objective, batches, validation)
+        if skip is None or run.start is not None:
+            return self._train(objective, batches, validation, run)
         decoders = self.module_.decoders
         for decoder in decoders.values():
             silence(decoder)
         with threads.pytorch_on_one_thread():
             solve(skip, batches, every_step=self.every_step, targets=self.module_.of_targets)
         first = None if validation is None else evaluate(self.module_, objective, validation)
-        history = self._train(objective, batches, validation)
+        history = self._train(objective, batches, validation, run)
         name = "forecast_loss" if self.quantiles else "loss"
         if first and history[f"val_{name}"][history["best_epoch"]] >= first[name]:
             silence(decoders["forecast"])

@@ -25,6 +25,7 @@ from unspool.model_file import Contents
 from unspool.nn import torch_settings
 from unspool.nn.device import device_or_cpu, resolve_device
 from unspool.nn.from_blueprint import build
+from unspool.nn.standardized import weights_as_saved
 
 T = TypeVar("T", bound="Savable")
 
@@ -38,7 +39,7 @@ REAL = (
     "loss_weights",
     "clip",
 )
-IGNORED_CHANGES = ("random_state", "device", "verbose")  # they change no fitted model
+IGNORED_CHANGES = ("random_state", "device", "verbose", "warm_start")  # they change no fitted model
 
 
 class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -164,7 +165,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         if self._form.n_responses:
             tensors["responses.shift"] = self.target_scaler_.shift
             tensors["responses.scale"] = self.target_scaler_.scale
-        for name, weight in self.module_.state_dict().items():
+        for name, weight in weights_as_saved(self.module_).items():
             if part == "model" or name.startswith("encoder."):
                 tensors[f"module.{name}"] = weight.detach().cpu().numpy().copy()
         return Contents(self._name, self._parameters, fitted, tensors, made_by())

@@ -6,17 +6,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._registry import MODELS
+from unspool._registry import ESTIMATORS
+from unspool.blueprint import definition
 
-# Parameters of every model that were added during version 2, with the value for older files.
-LATER_PARAMETERS: Mapping[str, Any] = {"clip": None}
-
-# Parameters of single models that were added during version 2.
-LATER_OF_MODELS: Mapping[str, Mapping[str, Any]] = {
-    "LSTMAutoencoder": {"targets": None, "known": []},
-    "LSTMForecaster": {"targets": None, "known": []},
-    "DenseAutoencoder": {"targets": None},
-    "ConvAutoencoder": {"targets": None},
+# Parameters that were added during version 2, with the value for older files. They are added to
+# the models whose estimators have them.
+LATER_PARAMETERS: Mapping[str, Any] = {
+    "cell": "lstm",
+    "clip": None,
+    "known": [],
+    "plateau_factor": 0.1,
+    "plateau_patience": 10,
+    "targets": None,
+    "warm_start": False,
 }
 
 # Fields of `fitted` that were added during version 2.
@@ -81,11 +83,12 @@ def add_later_fields(header: dict[str, Any]) -> None:
 
     The header need not be checked before, as for `rename_backends`.
     """
-    parameters = header.get("parameters")
-    if isinstance(parameters, dict) and header.get("model") in [*MODELS]:
-        later = {**LATER_PARAMETERS, **LATER_OF_MODELS.get(header["model"], {})}
-        for name, value in later.items():
-            parameters.setdefault(name, value)
+    model, parameters = header.get("model"), header.get("parameters")
+    if isinstance(parameters, dict) and model in [*ESTIMATORS]:
+        known = definition(model).parameters
+        for name, value in LATER_PARAMETERS.items():
+            if name in known:
+                parameters.setdefault(name, value)
     fitted = header.get("fitted")
     if isinstance(fitted, dict):
         for name, value in LATER_FITTED.items():

@@ -150,6 +150,7 @@ def _lstm_stage(layer: LSTMLayer, **options: Any) -> fused.LSTMStage:
         layer.weight_context,
         layer.cell.activation,
         layer.cell.recurrent_activation,
+        cell=layer.cell.kind,
         **options,
     )
 

@@ -72,6 +72,8 @@ def train(
     try:
         for _ in range(epochs):
             model.train()
+            for callback in callbacks:
+                callback.on_epoch_begin(model)
             sums, rate = RunningMeans(), optimizer.param_groups[0]["lr"]
             for batch in batches:
                 if not batch.counts:

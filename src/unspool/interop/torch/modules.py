@@ -1,7 +1,7 @@
 """A model of standard PyTorch modules that `torch.fx` can trace.
 
 `TraceableModel` computes what `unspool.nn` computes. It has no loop and no branch that depends on
-data, and its leaves are `nn.LSTM`, `nn.Linear`, `nn.Conv2d` and activations, so the traced module
+data, and its leaves are `nn.LSTM`, `nn.GRU`, `nn.Linear`, `nn.Conv2d` and activations, so the traced module
 does not refer to this file.
 """
 
@@ -62,9 +62,10 @@ class LSTMEncoder(Encoder):
         by_patch = batch.in_patches(size)
         states, layers = self.lstm(patched(x, size), by_patch)
         if self.part.whole_state:
-            return torch.cat([by_patch.last(h) for h, _ in layers] + [c for _, c in layers], 1)
+            cells = [c for _, *rest in layers for c in rest]
+            return torch.cat([by_patch.last(h) for h, *_ in layers] + cells, 1)
         last_layer = layers[-self.part.lstm.directions :]
-        last = torch.cat([by_patch.last(h) for h, _ in last_layer], 1)
+        last = torch.cat([by_patch.last(h) for h, *_ in last_layer], 1)
         features = [
             last if name == "last" else by_patch.pooled(name, states)
             for name in self.part.statistics
@@ -160,7 +161,8 @@ class LSTMDecoder(nn.Module):
         for i in range(count):
             reads = _joined(inputs, None if columns is None else columns[:, i : i + 1])
             states, layers = self.lstm(self._with_context(code, reads, 1), None, state)
-            state = [h[:, -1] for h, _ in layers], [c for _, c in layers]
+            cells = [c for _, *rest in layers for c in rest]
+            state = ([h[:, -1] for h, *_ in layers], *([cells] if cells else []))
             written = self.head(states)
             sequence.append(written.flatten(1, 2) if size > 1 else written)
             inputs = written.flatten(1).unsqueeze(1)
@@ -195,10 +197,10 @@ class LSTMDecoder(nn.Module):
         if self.kind.code != "state":
             return None
         whole = code if self.start is None else self.start(code)
-        sizes = self.part.lstm.state_sizes
-        pieces = whole.split(2 * sizes, 1)
-        each = [pieces[i].contiguous() for i in range(2 * len(sizes))]  # a trace cannot iterate
-        return each[: len(sizes)], each[len(sizes) :]
+        sizes, count = self.part.lstm.state_sizes, len(self.part.lstm.kind.states)
+        pieces = whole.split(count * sizes, 1)
+        each = [pieces[i].contiguous() for i in range(count * len(sizes))]  # a trace cannot iterate
+        return tuple(each[i : i + len(sizes)] for i in range(0, len(each), len(sizes)))
 
     def _pieces(self, code: Tensor) -> Tensor:
         """Split codes into one piece per step, padded with zeros at the end."""
