@@ -120,6 +120,7 @@ def known_of_file(
     Series are matched by their `ids`, if both files have an id column.
     """
     from unspool.data.files import TABLES, read_file
+    from unspool.data.windows import Windows
     from unspool.errors import InputError
 
     form, horizon = trained._form, trained.horizon_
@@ -127,26 +128,33 @@ def known_of_file(
     columns = None
     if names is not None and path.suffix.lower() in TABLES:
         columns = [names[place] for place in form.known]
-    loaded = read_file(path, columns=columns, time=reading.time, id=reading.id, label=reading.label)
+    loaded = read_file(
+        path,
+        window=1,  # each series stays whole, since only windows refer to series
+        columns=columns,
+        time=reading.time,
+        id=reading.id,
+        label=reading.label,
+    )
     for note in loaded.notes:
         say(f"{path.name}: {note}".replace("`columns`", "--columns"))
-    values, lengths = loaded.source.take(np.arange(len(loaded.source)))
-    given = loaded.index.get("id")
+    assert isinstance(loaded.source, Windows)
+    series, given = loaded.source.series, loaded.series_ids
     if ids is not None and given is not None:
         places = {str(one): i for i, one in enumerate(given)}
         missing = [one for one in ids if str(one) not in places]
         if missing:
             raise InputError(f"{path} has no rows of the id {missing[0]!r}, which is in DATA.")
-        order = [places[str(one)] for one in ids]
-        values, lengths = values[order], lengths[order]
-    if len(values) != n:
+        series = [series[places[str(one)]] for one in ids]
+    if len(series) != n:
         raise InputError(
-            f"Expected {n} series in {path}, as in DATA, got {len(values)}; give an id column, or "
+            f"Expected {n} series in {path}, as in DATA, got {len(series)}; give an id column, or "
             "forecast one series after another."
         )
-    if lengths.min() < horizon:
+    shortest = min(map(len, series))
+    if shortest < horizon:
         raise InputError(
             f"Expected at least {horizon} rows for each series in {path}, one for each step of the "
-            f"forecast, got {lengths.min()}."
+            f"forecast, got {shortest}."
         )
-    return values[:, :horizon]
+    return np.stack([one[:horizon] for one in series])
