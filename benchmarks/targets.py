@@ -98,11 +98,12 @@ def codes(model: LSTMForecaster, X: Array) -> Array:
 
 def oil_temperature(path: Path) -> None:
     """Print the errors of forecasts of the oil temperature on ETTh1."""
-    loaded = read_file(path)
-    values = loaded.source.values[0].astype(float)
+    loaded = read_file(path, window=WINDOW)
+    assert isinstance(loaded.source, Windows)
+    (values,) = loaded.source.series
     hour = np.arange(len(values)) % 24 / 24 * 2 * np.pi
     values = np.column_stack([values, np.sin(hour), np.cos(hour)])[: TRAIN + VALIDATION + TEST]
-    names = [*loaded.source.feature_names, "sin", "cos"]
+    names = [*(loaded.source.feature_names or ()), "sin", "cos"]
     before, spread = values[:TRAIN, 6].mean(), values[:TRAIN, 6].std()
     series, test = values[: TRAIN + VALIDATION], values[TRAIN + VALIDATION - WINDOW :]
     both = np.lib.stride_tricks.sliding_window_view(test, WINDOW + HORIZON, 0).swapaxes(1, 2)
