@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from unspool import _checks
+from unspool._loss_parameter import LossByFeature, read_loss
 from unspool._types import (
     ActivationName,
     Auto,
@@ -12,6 +13,7 @@ from unspool._types import (
     NormalizationName,
     names,
 )
+from unspool.blueprint.activations import Activation, activation_for
 from unspool.blueprint.layers import (
     DECODERS,
     MAX_ARRAYS,
@@ -122,7 +124,7 @@ def _lstm_decoder(
     steps = facts.horizon if ahead else facts.max_length
     n_known = len(facts.known) if ahead else 0
     units = None if p["head_units"] is None else tuple(p["head_units"])
-    activations = p["head_activation"], p["output_activation"]
+    activations = p["head_activation"], _output_activation(p, facts)
     if name == "dense":
         head = Head(latent_dim + steps * n_known, n_outputs, units, steps, *activations)
         return DenseDecoder(n_outputs, latent_dim, head, n_known)
@@ -156,6 +158,13 @@ def _lstm_decoder(
     return LSTMDecoder(
         name, n_outputs, latent_dim, lstm, head, steps, reverse_target, patch_size, n_known
     )
+
+
+def _output_activation(p: Parameters, facts: Facts) -> Activation:
+    """Return the activation of the outputs; a loss by feature needs different ones."""
+    loss = read_loss(p["loss"], facts.n_features, facts.feature_names)
+    others: ActivationName = p["output_activation"]
+    return activation_for(loss, others) if isinstance(loss, LossByFeature) else others
 
 
 def lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:
@@ -206,7 +215,8 @@ def _feedforward(
     units = tuple(p["hidden_units"])
     variational = p["kl_weight"] is not None
     encoder = DenseEncoder(n_features, latent_dim, steps, units, p["activation"], code, variational)
-    head = Head(latent_dim, facts.n_outputs, units[::-1], steps, between, p["output_activation"])
+    outputs = _output_activation(p, facts)
+    head = Head(latent_dim, facts.n_outputs, units[::-1], steps, between, outputs)
     decoder = DenseDecoder(facts.n_outputs, latent_dim, head)
     return Blueprint(encoder, {"reconstruction": decoder}, targets=facts.targets)
 
@@ -222,5 +232,5 @@ def conv(p: Parameters, facts: Facts) -> Blueprint:
     latent_dim = p["latent_dim"] or height * width * filters[-1]
     how = shape, filters, kernel, pool, p["activation"]
     encoder = ConvEncoder(facts.n_features, latent_dim, *how, p["kl_weight"] is not None)
-    decoder = ConvDecoder(facts.n_outputs, latent_dim, *how, p["output_activation"])
+    decoder = ConvDecoder(facts.n_outputs, latent_dim, *how, _output_activation(p, facts))
     return Blueprint(encoder, {"reconstruction": decoder}, targets=facts.targets)

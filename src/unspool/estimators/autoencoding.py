@@ -274,7 +274,7 @@ class BaseAutoencoder(
         errors: FloatArray | list[FloatArray] = _collect.errors(
             self._form.of_targets(source),
             self._reconstructions(source),
-            self._loss,
+            self._loss_of_arrays,
             self._form,
             per,
             merge=merge,
