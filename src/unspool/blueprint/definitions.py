@@ -141,7 +141,6 @@ LSTM_AUTOENCODER = Definition(
     relations=(
         *relations.LSTM_AUTOENCODER,
         *relations.LOSSES,
-        *relations.TARGETS,
         *relations.OPTIMIZER,
     ),
     build=models.lstm_autoencoder,
@@ -160,7 +159,6 @@ LSTM_FORECASTER = Definition(
     relations=(
         *relations.LSTM_FORECASTER,
         *relations.LOSSES,
-        *relations.TARGETS,
         *relations.OPTIMIZER,
     ),
     build=models.lstm_forecaster,
@@ -168,7 +166,7 @@ LSTM_FORECASTER = Definition(
 DENSE_AUTOENCODER = Definition(
     structure={**FEEDFORWARD, "targets": TARGETS, "code_activation": ACTIVATION},
     training={**TRAINING, **DROPOUT, **CODES},
-    relations=(*relations.LOSSES, *relations.TARGETS, *relations.OPTIMIZER, *relations.DENSE),
+    relations=(*relations.LOSSES, *relations.OPTIMIZER, *relations.DENSE),
     build=models.dense,
 )
 STACKED_AUTOENCODER = Definition(
@@ -192,7 +190,7 @@ CONV_AUTOENCODER = Definition(
         "kl_weight": number(0, none=True),
     },
     training={**TRAINING, **DROPOUT, **CODES},
-    relations=(*relations.LOSSES, *relations.TARGETS, *relations.OPTIMIZER),
+    relations=(*relations.LOSSES, *relations.OPTIMIZER),
     build=models.conv,
 )
 ENCODER_CLASSIFIER = Definition(
