@@ -76,6 +76,7 @@ from unspool.estimators.validation_data import (
 from unspool.model_file import Contents
 from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
+from unspool.nn.dropout import Dropout
 from unspool.nn.from_blueprint import build
 from unspool.nn.losses import check_function, numpy_function
 from unspool.nn.sampling import sampler
@@ -504,7 +505,9 @@ class Model(FittedModel):
                 callbacks.append(ScheduledSampling(objective, self.teacher_forcing))
             else:
                 objective.teacher_forcing = self.teacher_forcing
-        with runner(self).threads(min(self.batch_size, len(batches.indices)), training=True):
+        largest = min(self.batch_size, len(batches.indices))
+        masked = objective.dropout.recurrent > 0
+        with runner(self).threads(largest, training=True, h_mask=masked):
             return learn(
                 self,
                 module,
@@ -576,6 +579,12 @@ class Model(FittedModel):
             metrics=tuple(self.metrics),
             input_noise=self.input_noise,
             input_dropout=self.input_dropout,
+            dropout=Dropout(
+                getattr(self, "dropout", 0.0),
+                getattr(self, "recurrent_dropout", 0.0),
+                getattr(self, "code_dropout", 0.0),
+                generator,
+            ),
             generator=generator,
         )
 

@@ -56,6 +56,7 @@ def run(
     lengths: Tensor | None,
     steps: int,
     call: Call,
+    h_mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the sequences; see `unspool.lstm.dispatch.lstm` for arguments and results."""
     flags = [
@@ -78,6 +79,7 @@ def run(
         h0,
         c0,
         lengths,
+        h_mask,
         steps,
         flags,
         statistics,
