@@ -62,6 +62,21 @@ def fit(
             "target; without --window they are the last steps of each sequence."
         ),
     ] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Features to reconstruct and forecast; the others are only read. By default all.",
+        ),
+    ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Features that are known for the steps of a forecast, such as the hour; they need "
+            "--targets.",
+        ),
+    ] = None,
     epochs: Annotated[
         str | None,
         typer.Option(
@@ -135,11 +150,13 @@ def fit(
         "decoder": decoder,
         "patch_size": None if patch_size is None else whole_or_auto("--patch-size", patch_size),
         "horizon": horizon,
+        "targets": None if targets is None else split_names(targets),
+        "known": None if known is None else split_names(known),
         "epochs": None if epochs is None else whole_or_auto("--epochs", epochs),
         "batch_size": batch_size,
         "random_state": seed,
     }
-    parameters = {name: value for name, value in flags.items() if value is not None}
+    parameters: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     start = None if initial is None else options.load_model(initial)
     if start is None or kind is not None:
         trained = KINDS[kind or LSTM].load()()
@@ -151,11 +168,11 @@ def fit(
             f"{options.with_article(type(start).__name__)}; train it in Python."
         )
     trained.set_params(verbose=verbosity(quiet=quiet, verbose=verbose))
-    known = trained.get_params(deep=False)
+    accepted = trained.get_params(deep=False)
     for name in parameters:
-        if name not in known:
+        if name not in accepted:
             raise InputError(f"{type(trained).__name__} has no {flag(name)}; leave it out.")
-    parameters |= parse_settings(settings or [], known)
+    parameters |= parse_settings(settings or [], accepted)
     trained.set_params(**parameters)
     check_output_path(output)
     more = int(parameters.get("horizon") or (start.horizon_ if start is not None else 0))
@@ -177,12 +194,15 @@ def fit(
         also["validation_data"] = other.source if weights is None else (other.source, None, weights)
     elif reading.rows and "id" in loaded.index:  # other sequences are whole series
         also["groups"] = loaded.index["id"]
+    if loaded.source.feature_names is None:
+        numbered = {name: as_places(parameters.get(name)) for name in ("targets", "known")}
+        trained.set_params(**{name: one for name, one in numbered.items() if one is not None})
     if start is not None:
         also["initial"] = start
     if freeze is not None:
         also["freeze"] = [name.strip() for name in freeze.split(",")]
     given = {*flags, "validation_data", "sample_weight", "initial", "freeze"}
-    with messages_with_flags(given, known):
+    with messages_with_flags(given, accepted):
         trained.fit(loaded.source, **also)
     trained.save(output)
 
@@ -200,6 +220,18 @@ def fit(
 def weights_in(loaded: "FileData") -> Any:
     """Return the weights in a file, of each sequence or of the steps of each series, or None."""
     return loaded.index.get("weight", loaded.steps.get("weight"))
+
+
+def split_names(text: str) -> list[str | int]:
+    """Return the names in a list with commas."""
+    return [one.strip() for one in text.split(",")]
+
+
+def as_places(names: Any) -> list[str | int] | None:
+    """Return numbers in a list of names as numbers: the places of features without names."""
+    if not isinstance(names, list):
+        return None
+    return [int(one) if str(one).lstrip("-").isdigit() else one for one in names]
 
 
 def whole_or_auto(option: str, text: str) -> int | str:

@@ -60,6 +60,9 @@ class ConvAutoencoder(BaseAutoencoder):
     image_shape : tuple of int, optional
         Shape (H, W) or (H, W, C) of images that are given as tables (N, H · W · C) or arrays (N, H,
         W).
+    targets : sequence of str or int, optional
+        Features (of images: channels) to reconstruct, by name or place; the others are only read.
+        Results have the targets in this order. None means all features.
     loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, dict or \
 callable, default "mse"
         Loss in scaled units, averaged over values. Keras's long names "mean_squared_error" and
@@ -185,6 +188,10 @@ callable, default "mse"
         The trained encoder and decoders.
     scaler_ : Scaler
         Scaling of the features, learned by `fit`.
+    target_scaler_ : Scaler
+        Scaling of what the model writes: of the targets.
+    targets_ : tuple of int
+        Places of the features that the model reconstructs, all by default.
     max_length_ : int
         Number of time steps of the longest sequence seen by `fit`; H · W for images.
     horizon_ : int
@@ -242,6 +249,7 @@ callable, default "mse"
         activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
         image_shape: Sequence[int] | None = None,
+        targets: Sequence[str | int] | None = None,
         loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
         feature_weight: Sequence[float] | Mapping[str, float] | None = None,
@@ -275,6 +283,7 @@ callable, default "mse"
         self.activation = activation
         self.output_activation = output_activation
         self.image_shape = image_shape
+        self.targets = targets
         self.loss = loss
         self.metrics = metrics
         self.feature_weight = feature_weight

@@ -36,6 +36,9 @@ class DenseAutoencoder(BaseAutoencoder):
     hidden_units : sequence of int, default ()
         Widths of the dense layers between the input and the code. The decoder has the same layers
         in reverse order.
+    targets : sequence of str or int, optional
+        Features (of a table: columns) to reconstruct, by name or place; the others are only read.
+        Results have the targets in this order. None means all features.
     activation : str, default "relu"
         Activation of the `hidden_units` layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu"
         or "softmax".
@@ -167,6 +170,10 @@ callable, default "mse"
         The trained encoder and decoders.
     scaler_ : Scaler
         Scaling of the features, learned by `fit`.
+    target_scaler_ : Scaler
+        Scaling of what the model writes: of the targets.
+    targets_ : tuple of int
+        Places of the features that the model reconstructs, all by default.
     max_length_ : int
         Number of time steps of the longest sequence seen by `fit`; 1 for a table.
     horizon_ : int
@@ -215,6 +222,7 @@ callable, default "mse"
         latent_dim: int = 32,
         *,
         hidden_units: Sequence[int] = (),
+        targets: Sequence[str | int] | None = None,
         activation: ActivationName = "relu",
         code_activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
@@ -246,6 +254,7 @@ callable, default "mse"
     ) -> None:
         self.latent_dim = latent_dim
         self.hidden_units = hidden_units
+        self.targets = targets
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation

@@ -109,6 +109,14 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     horizon : int, optional
         Number of time steps to forecast, K. `fit` takes them from `y`; without `y` it cuts the last
         K steps off each sequence and uses them as targets. None means no forecast.
+    targets : sequence of str or int, optional
+        Features to reconstruct and to forecast, by name or place; the others are only read. Results
+        have the targets in this order. None means all features.
+    known : sequence of str or int, default ()
+        Features that are known for the steps of the forecast, by name or place: a calendar, a
+        schedule, a weather forecast. The decoder of the forecast reads them at each of the K steps.
+        `fit` takes them from the steps that follow each sequence, `forecast` from its argument
+        ``future``. They need `targets`, and are none of them.
     forecast_decoder : str, optional
         Decoder of the forecast; accepts the same names as `decoder`. None means `decoder`.
     loss_weights : pair of float, default (1.0, 1.0)
@@ -271,6 +279,10 @@ callable, default "mse"
         The trained encoder and decoders.
     scaler_ : Scaler
         Scaling of the features, learned by `fit`.
+    target_scaler_ : Scaler
+        Scaling of what the model writes: of the targets.
+    targets_ : tuple of int
+        Places of the features that the model reconstructs, all by default.
     max_length_ : int
         Number of time steps of the longest sequence seen by `fit`, without the steps that were cut
         off as targets.
@@ -341,6 +353,8 @@ callable, default "mse"
         decoder: DecoderName = "repeat",
         reverse_target: bool = False,
         horizon: int | None = None,
+        targets: Sequence[str | int] | None = None,
+        known: Sequence[str | int] = (),
         forecast_decoder: DecoderName | None = None,
         loss_weights: Sequence[float] = (1.0, 1.0),
         teacher_forcing: float = 1.0,
@@ -390,6 +404,8 @@ callable, default "mse"
         self.decoder = decoder
         self.reverse_target = reverse_target
         self.horizon = horizon
+        self.targets = targets
+        self.known = known
         self.forecast_decoder = forecast_decoder
         self.loss_weights = loss_weights
         self.teacher_forcing = teacher_forcing
