@@ -226,7 +226,8 @@ class BaseAutoencoder(
 
         Errors are values of the loss of the model in its scaled units, in which each feature has
         the same weight: with ``scaling="standard"`` and ``loss="mse"``, reconstructing
-        the mean has an error of about 1.
+        the mean has an error of about 1. With a loss by feature, every column of a category has the
+        error of the category, which counts once in the mean of a step.
 
         Parameters
         ----------
@@ -255,7 +256,8 @@ class BaseAutoencoder(
         InputError
             If `X` cannot be read, has other features than the `X` of `fit`, or is longer than the
             decoder allows; with `merge`, if `X` is not `Windows`; or for errors by feature, if the
-            loss is "categorical_crossentropy", which has one value for all features of a step.
+            loss is "categorical_crossentropy", or a function, with one value for all features of a
+            step; or if the loss is a function that `load` was not given.
 
         Examples
         --------
