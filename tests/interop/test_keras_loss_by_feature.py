@@ -60,7 +60,7 @@ def test_keras_computes_the_outputs_of_pytorch(name, tmp_path):
     got = got[0] if isinstance(got, list) else got
     np.testing.assert_allclose(got, expected_of(model, x), rtol=1e-4, atol=1e-4)
     if name != "loss by feature, images":
-        with pytest.raises(InputError, match="load its model file|Softmax"):
+        with pytest.raises(InputError, match=r"load its model file|Softmax"):
             from_keras(tmp_path / "m.keras")
 
 

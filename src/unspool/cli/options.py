@@ -219,12 +219,19 @@ class Reading(Columns):
     ] = False
 
     def read(
-        self, data: Path, model: "Trained | None" = None, *, tail: bool = False, more: int = 0
+        self,
+        data: Path,
+        model: "Trained | None" = None,
+        *,
+        tail: bool = False,
+        more: int = 0,
+        weight: str | None = None,
     ) -> "FileData":
         """Read the file, and print the role of each column.
 
         Options that are not given are taken from the `model`: window, stride and feature names.
-        Each window is lengthened by `more` steps, which are its future.
+        Each window is lengthened by `more` steps, which are its future. `weight` is the column of
+        weights.
         """
         from unspool.data.files import TABLES, read_file
         from unspool.errors import InputError
@@ -249,6 +256,7 @@ class Reading(Columns):
             time=self.time,
             id=self.id,
             label=self.label,
+            weight=weight,
             rows=self.rows,
             tail=tail and window is not None,
             short="keep" if self.keep_short else "error",

@@ -1,6 +1,6 @@
 """`DenseAutoencoder`: dense layers encode rows, images or short sequences as short vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -36,6 +36,9 @@ class DenseAutoencoder(BaseAutoencoder):
     hidden_units : sequence of int, default ()
         Widths of the dense layers between the input and the code. The decoder has the same layers
         in reverse order.
+    targets : sequence of str or int, optional
+        Features (of a table: columns) to reconstruct, by name or place; the others are only read.
+        Results have the targets in this order. None means all features.
     activation : str, default "relu"
         Activation of the `hidden_units` layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu"
         or "softmax".
@@ -65,6 +68,11 @@ callable, default "mse"
         Further losses to record in ``history_``, by the names that `loss` accepts; for a
         cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
         rows whose most likely feature is correct.
+    feature_weight : sequence of float or dict of str to float, optional
+        Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
+        a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
+        0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
+        features equally. None gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0. The target stays clean (a *denoising* autoencoder).
@@ -162,6 +170,10 @@ callable, default "mse"
         The trained encoder and decoders.
     scaler_ : Scaler
         Scaling of the features, learned by `fit`.
+    target_scaler_ : Scaler
+        Scaling of what the model writes: of the targets.
+    targets_ : tuple of int
+        Places of the features that the model reconstructs, all by default.
     max_length_ : int
         Number of time steps of the longest sequence seen by `fit`; 1 for a table.
     horizon_ : int
@@ -210,11 +222,13 @@ callable, default "mse"
         latent_dim: int = 32,
         *,
         hidden_units: Sequence[int] = (),
+        targets: Sequence[str | int] | None = None,
         activation: ActivationName = "relu",
         code_activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
         loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
+        feature_weight: Sequence[float] | Mapping[str, float] | None = None,
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
         code_l1: float = 0.0,
@@ -240,11 +254,13 @@ callable, default "mse"
     ) -> None:
         self.latent_dim = latent_dim
         self.hidden_units = hidden_units
+        self.targets = targets
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation
         self.loss = loss
         self.metrics = metrics
+        self.feature_weight = feature_weight
         self.input_noise = input_noise
         self.input_dropout = input_dropout
         self.code_l1 = code_l1

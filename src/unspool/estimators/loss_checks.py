@@ -1,12 +1,12 @@
 """Checks of a loss on the data that a model is trained or validated on."""
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from unspool._loss_parameter import CROSSENTROPIES, Loss, LossByFeature, is_by_step, label
 from unspool.data.convert import Source
+from unspool.data.forms import InputForm
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray
@@ -18,8 +18,7 @@ TOLERANCE_OF_SUMS = 1e-3
 
 def check_targets(
     loss: Loss,
-    source: Source | Futures,
-    scaler: Scaler,
+    chunks: Iterable[FloatArray],
     scaling: str,
     names: Sequence[str] | None,
 ) -> None:
@@ -28,14 +27,12 @@ def check_targets(
     Parameters
     ----------
     loss : str, LossByFeature or LossFunction
-    source : Sequences, Windows or Futures
-        The data.
-    scaler : Scaler
-        Their scaling.
+    chunks : iterable of arrays of shape (steps, F_out)
+        The targets, scaled.
     scaling : str
         The parameter `scaling`, for the message.
     names : sequence of str, optional
-        Names of the features.
+        Names of the targets.
 
     Raises
     ------
@@ -45,7 +42,7 @@ def check_targets(
     by_feature = isinstance(loss, LossByFeature)
     if not by_feature and loss not in CROSSENTROPIES:
         return
-    for chunk in map(scaler.apply, _chunks(source)):
+    for chunk in chunks:
         if isinstance(loss, LossByFeature):
             _check_columns(loss, chunk, names)
             continue
@@ -88,9 +85,13 @@ def _are_distributions(chunk: FloatArray) -> bool:
     return not (np.minimum(abs(sums), abs(sums - 1)) > TOLERANCE_OF_SUMS).any()
 
 
-def _chunks(source: Source | Futures) -> Iterable[FloatArray]:
-    """Return all real steps, (steps, F) each, and the given futures."""
-    chunks = source.chunks()
+def target_chunks(
+    source: Source | Futures, form: InputForm, scaler: Scaler
+) -> Iterator[FloatArray]:
+    """Yield all targets, scaled by `scaler`, (steps, F_out) each: real steps, and given futures."""
+    places = slice(None) if form.targets is None else list(form.targets)
+    if not form.n_responses:
+        for chunk in source.chunks():
+            yield scaler.apply(chunk[:, places])
     if isinstance(source, Futures) and source.future is not None:
-        return chain(chunks, [source.future.reshape(-1, source.n_features)])
-    return chunks
+        yield scaler.apply(source.targets_of(source.future).reshape(-1, form.n_outputs))
