@@ -134,7 +134,7 @@ LSTM_AUTOENCODER = Definition(
         "mask_length": whole(1),
         "contrastive_weight": number(0),
     },
-    relations=(*relations.LSTM_AUTOENCODER, *relations.LOSSES, *relations.TARGETS),
+    relations=(*relations.LSTM_AUTOENCODER, *relations.LOSSES),
     build=models.lstm_autoencoder,
 )
 LSTM_FORECASTER = Definition(
@@ -148,13 +148,13 @@ LSTM_FORECASTER = Definition(
         "quantiles": Rule("sequence of float", relations.check_quantiles),
     },
     training={**LSTM_TRAINING, "dropout": number(0, 1)},
-    relations=(*relations.LSTM_FORECASTER, *relations.LOSSES, *relations.TARGETS),
+    relations=(*relations.LSTM_FORECASTER, *relations.LOSSES),
     build=models.lstm_forecaster,
 )
 DENSE_AUTOENCODER = Definition(
     structure={**FEEDFORWARD, "targets": TARGETS, "code_activation": ACTIVATION},
     training={**TRAINING, **CODES},
-    relations=(*relations.LOSSES, *relations.TARGETS),
+    relations=relations.LOSSES,
     build=models.dense,
 )
 STACKED_AUTOENCODER = Definition(
@@ -178,7 +178,7 @@ CONV_AUTOENCODER = Definition(
         "kl_weight": number(0, none=True),
     },
     training={**TRAINING, **CODES},
-    relations=(*relations.LOSSES, *relations.TARGETS),
+    relations=relations.LOSSES,
     build=models.conv,
 )
 ENCODER_CLASSIFIER = Definition(

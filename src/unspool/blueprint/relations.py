@@ -181,15 +181,6 @@ def _known_of_targets(p: Parameters) -> Complaint:
     )
 
 
-def _loss_of_targets(p: Parameters) -> Complaint:
-    if p["targets"] is None or not isinstance(p["loss"], Mapping):
-        return None
-    return (
-        "A `loss` by feature describes all features of `X`, and with `targets` the model writes "
-        "others; set targets=None, or one loss for all targets."
-    )
-
-
 def _every_step_of_all(p: Parameters) -> Complaint:
     if not p["every_step"] or not (len(p["known"]) or p["targets"] == "y"):
         return None
@@ -294,7 +285,6 @@ LOSSES = (
     Relation(("loss", "output_activation"), _distributions),
     Relation(("metrics", "loss"), _accuracy),
 )
-TARGETS = (Relation(("targets", "loss"), _loss_of_targets),)
 STACKED = (Relation(("inner_loss", "activation"), _inner_crossentropy),)
 DETECTOR = (
     Relation(("threshold", "rate"), _rate),

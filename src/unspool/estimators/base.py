@@ -319,11 +319,6 @@ class Model(FittedModel):
             by_step = None if weights is None else weights.of_statistics(whole)
             scaler = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order, by_step)
             if isinstance(loss, LossByFeature):
-                if self._form.n_responses:
-                    raise InputError(
-                        "`loss` by feature names features of `X`, but `y` is another quantity; "
-                        "give one loss."
-                    )
                 scaler = scaler.except_columns(self._form.places(loss.probabilities))
             self.max_length_ = source.max_length
         else:
@@ -353,7 +348,14 @@ class Model(FittedModel):
             self._n_features_out = self.module_.encoder.latent_dim
 
             names = self._form.names if self._form.reads == "rows" else whole.feature_names
-            features = read_feature_weight(self.feature_weight, source.n_features, names)
+            if self.feature_weight is not None and self._form.n_responses:
+                raise InputError(
+                    "`feature_weight` weighs features of `X`, but `y` is another quantity; leave "
+                    "it out."
+                )
+            features = read_feature_weight(
+                self.feature_weight, source.n_features, names, self._form.targets
+            )
             of_errors = normalised(weights, features, source, training, by_step=self._every_step)
             batches = Batches(
                 source, self.scaler_, training, self.batch_size, device, rng, self.steps_per_epoch,

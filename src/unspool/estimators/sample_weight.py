@@ -167,9 +167,9 @@ def normalised(
 
 
 def read_feature_weight(
-    given: Any, n_features: int, names: Sequence[str] | None
+    given: Any, n_features: int, names: Sequence[str] | None, targets: Sequence[int] | None = None
 ) -> FloatArray | None:
-    """Return the weights (F,) of the features with a mean of 1; None if all are equal.
+    """Return the weights (F_out,) of the targets with a mean of 1; None if all are equal.
 
     Parameters
     ----------
@@ -179,6 +179,8 @@ def read_feature_weight(
         Number of features, F.
     names : sequence of str, optional
         Names of the features.
+    targets : sequence of int, optional
+        Places of the features that the model writes; None means all.
     """
     if given is None:
         return None
@@ -202,6 +204,8 @@ def read_feature_weight(
                 f"`feature_weight` must have {n_features} weights, one for each feature of `X`, "
                 f"got {len(weights)}."
             )
+    if targets is not None:  # features that are only read have no errors
+        weights = weights[list(targets)]
     if not weights.any():
         raise InputError(
             "Expected `feature_weight` above zero for some feature, got zero for each of them."
