@@ -16,8 +16,9 @@ from unspool._types import Per
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
-from unspool.estimators.base import Model, draw_function
+from unspool.estimators.base import Model
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.drawing import draw_function
 from unspool.estimators.validation import check_container
 from unspool.nn import LSTMDecoder
 from unspool.training.objective import AutoencoderLoss
@@ -271,7 +272,12 @@ class BaseAutoencoder(
         _collect.check_per(per)
         source = self._read(X, decodes=True, ends_with_future=True)
         errors: FloatArray | list[FloatArray] = _collect.errors(
-            source, self._reconstructions(source), self._loss, self._form, per, merge=merge
+            source,
+            self._reconstructions(source),
+            self._loss_of_arrays,
+            self._form,
+            per,
+            merge=merge,
         )
         return errors
 

@@ -4,8 +4,7 @@
 fitted model can do: `autoencoding`, `forecasting`.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
@@ -13,10 +12,9 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from torch import Tensor
 
 from unspool import _checks
-from unspool._losses import loss_name
+from unspool._loss_parameter import Loss, LossByFeature, LossFunction, read_loss
 from unspool._registry import MODELS
 from unspool.blueprint import Facts, blueprint, check_memory, definition
 from unspool.data.convert import Source
@@ -37,7 +35,8 @@ from unspool.estimators.going_on import (
     resume,
     standardizations,
 )
-from unspool.estimators.held_out import read_groups, split
+from unspool.estimators.held_out import read_groups, split, validation_size
+from unspool.estimators.loss_targets import check_function_on, check_range
 from unspool.estimators.sample_weight import (
     WEIGHTS_OF_VALIDATION,
     counted,
@@ -55,7 +54,6 @@ from unspool.estimators.saving import (
 from unspool.estimators.training import OptimizerStates, Run, learn
 from unspool.estimators.user_callbacks import read_callbacks
 from unspool.estimators.validation import (
-    check_range,
     note_columns,
     note_features,
     read_future,
@@ -70,7 +68,7 @@ from unspool.model_file import Contents
 from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.from_blueprint import build
-from unspool.nn.sampling import sampler
+from unspool.nn.losses import numpy_function
 from unspool.training.batches import Batches, sample
 from unspool.training.callbacks import Callback, ScheduledSampling
 from unspool.training.error_weights import ErrorWeights
@@ -84,7 +82,13 @@ class Model(FittedModel):
         """Build the modules of this model, with weights drawn from `generator`."""
         parameters = self.get_params(deep=False)
         form = self._form
-        facts = Facts(form.n_features, form.max_length, self.horizon_, form.image_shape)
+        facts = Facts(
+            form.n_features,
+            form.max_length,
+            self.horizon_,
+            form.image_shape,
+            form.feature_names,
+        )
         plan = blueprint(self._name, parameters, facts)
         check_memory(plan.weights(), parameters)
         with torch.device("cpu"):  # the generator's device; PyTorch's default may differ
@@ -98,9 +102,15 @@ class Model(FittedModel):
         ]
 
     @property
-    def _loss(self) -> str:
-        """The loss that the model was fitted with, by its short name."""
-        return loss_name(self._parameters["loss"])
+    def _loss(self) -> Loss:
+        """The loss that the model was fitted with."""
+        form = self._form
+        return read_loss(self._parameters["loss"], form.n_features, form.feature_names)
+
+    @property
+    def _loss_of_arrays(self) -> Loss:
+        """The same loss; a function takes arrays instead of tensors."""
+        return numpy_function(self._loss) if isinstance(self._loss, LossFunction) else self._loss
 
     _reconstructs = True  # whether the steps of a sequence are targets
     _every_step = False  # whether all steps but the first are
@@ -295,8 +305,13 @@ class Model(FittedModel):
             self.max_length_ = source.max_length
         else:
             scaler = start.scaler
+        loss = self._loss
+        if isinstance(loss, LossByFeature) and start is None:
+            scaler = scaler.except_columns(loss.probabilities)
         self.scaler_ = replace(scaler, clip=self.clip)
         check_range(self, source)
+        if isinstance(loss, LossFunction):
+            check_function_on(self, loss, source, training)
         cut_off = self.horizon_ if self._y_ndim is None else 0
         self._form = replace(self._form, max_length=self.max_length_, cut_off=cut_off)
         if isinstance(whole, Windows) and start is None:
@@ -329,7 +344,7 @@ class Model(FittedModel):
                 validated, weights = self._read_validation(whole, validation_data)
                 held_out = np.flatnonzero(counted(self, weights, len(validated)))
             if len(held_out):
-                watched = sample(held_out, self._validation_size(batches, len(held_out)), rng)
+                watched = sample(held_out, validation_size(self, batches, len(held_out)), rng)
                 size = runner(self).batch_size(validated.max_length)
                 of_errors = normalised(
                     weights, features, validated, watched, by_step=self._every_step
@@ -423,14 +438,6 @@ class Model(FittedModel):
         warn_if_shared(training, source)
         return validated, weights
 
-    def _validation_size(self, batches: Batches, held_out: int) -> int:
-        """Return the number of held-out sequences to validate on in every epoch."""
-        batch_size = int(self.batch_size)
-        if self.validation_steps is not None:
-            return min(held_out, int(self.validation_steps) * batch_size)
-        share = min(1.0, len(batches) * batch_size / len(batches.indices))
-        return min(held_out, max(batch_size, math.ceil(share * held_out)))
-
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator, run: Run
     ) -> dict[str, Any]:
@@ -479,21 +486,12 @@ class Model(FittedModel):
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         return AutoencoderLoss(
             self.module_,
-            loss_name(self.loss),
+            self._loss,
             metrics=tuple(self.metrics),
             input_noise=self.input_noise,
             input_dropout=self.input_dropout,
             generator=generator,
         )
-
-
-def draw_function(
-    loss: str, temperature: float, random_state: int | np.random.RandomState | None
-) -> Callable[[Tensor], Tensor]:
-    """Return a function that draws values from the outputs of a model trained on `loss`."""
-    _checks.raise_all(_checks.number("temperature", temperature, 0))
-    seed = int(check_random_state(random_state).randint(2**31))
-    return sampler(loss, temperature, torch.Generator().manual_seed(seed))
 
 
 def sequences_of(model: Model, X: Any) -> Source:

@@ -16,8 +16,8 @@ from unspool import _checks
 from unspool.data.futures import Futures, as_future
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
-from unspool.estimators.base import draw_function
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.drawing import draw_function
 from unspool.estimators.forecasting import Forecasts
 from unspool.estimators.recurrent import LSTMModel
 from unspool.training.batches import Batch
@@ -161,7 +161,7 @@ class BaseForecaster(
         _checks.raise_all(_checks.whole("steps", steps, 0))
         draw = None
         if temperature is not None:
-            draw = draw_function(self._parameters["loss"], temperature, random_state)
+            draw = draw_function(self._loss, temperature, random_state)
         source = self._read(X, starts=True)
         values = np.empty((len(source), steps, self._n_features))
         outputs = runner(self).outputs(source, lambda one: self._continued(one, steps, draw))

@@ -334,7 +334,7 @@ def plain_parameters(estimator: Savable) -> dict[str, Any]:
             return str(value)  # it may be a torch.device
         if name == "class_weight" and isinstance(value, Mapping):
             return [list(pair) for pair in _checks.plain(dict(value)).items()]
-        return _checks.plain(copy.deepcopy(value))
+        return value if callable(value) else _checks.plain(copy.deepcopy(value))
 
     return {name: plain(name) for name in estimator._kind()._get_param_names()}
 

@@ -1,16 +1,14 @@
 """scikit-learn's checks of `X` and `y`: columns of tables, futures, and `set_output`."""
 
-from itertools import chain
 from typing import Any
 
 import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import check_array, validate_data
 
-from unspool._losses import BY_STEP, CROSSENTROPIES
 from unspool.data.convert import Source
 from unspool.data.frames import is_frame
-from unspool.data.futures import Futures, as_future
+from unspool.data.futures import as_future
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 
@@ -82,29 +80,6 @@ def read_future(y: Any, source: Source, horizon: int | None) -> tuple[FloatArray
             f"each sequence, got {y.shape}."
         )
     return future, y.ndim
-
-
-def check_range(model: Any, source: Source | Futures) -> None:
-    """Raise where a cross-entropy has targets that are not between 0 and 1."""
-    if model.loss not in CROSSENTROPIES:
-        return
-    chunks = source.chunks()
-    if isinstance(source, Futures) and source.future is not None:
-        chunks = chain(chunks, [source.future.reshape(-1, source.n_features)])
-    for chunk in map(model.scaler_.apply, chunks):
-        low, high = chunk.min(initial=0), chunk.max(initial=0)
-        if low < -1e-6 or high > 1 + 1e-6:
-            raise InputError(
-                f"`loss` {model.loss!r} needs values between 0 and 1, got {low:g} to {high:g} "
-                f"after scaling={model.scaling!r}; set scaling='minmax', or 'none' for data "
-                "between 0 and 1."
-            )
-        sums = chunk.sum(axis=1)
-        if model.loss in BY_STEP and (np.minimum(abs(sums), abs(sums - 1)) > 1e-3).any():
-            raise InputError(
-                f"`loss` {model.loss!r} needs each step to be a distribution, with a sum of 1 "
-                "(or all zeros, which do not count); set loss='binary_crossentropy'."
-            )
 
 
 def check_container(estimator: Any, X: Any) -> None:
