@@ -80,11 +80,15 @@ TRAINING: Mapping[str, Rule] = {
 }
 # Rows and images need no loss of distributions.
 ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
+TARGETS = Rule("sequence of str or int, or None", relations.check_targets)
+KNOWN = Rule("sequence of str or int", relations.check_features)
 LSTM: Mapping[str, Rule] = {
     **CLIP,
     **LOSS,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
+    "targets": TARGETS,
+    "known": KNOWN,
     "units": size_of_layers(),
     "patch_size": size(auto=True),
     "decoder_units": size_of_layers(),
@@ -130,7 +134,7 @@ LSTM_AUTOENCODER = Definition(
         "mask_length": whole(1),
         "contrastive_weight": number(0),
     },
-    relations=(*relations.LSTM_AUTOENCODER, *relations.LOSSES),
+    relations=(*relations.LSTM_AUTOENCODER, *relations.LOSSES, *relations.TARGETS),
     build=models.lstm_autoencoder,
 )
 LSTM_FORECASTER = Definition(
@@ -138,18 +142,19 @@ LSTM_FORECASTER = Definition(
         **LSTM,
         "pooling": one_of(names(_types.PoolingName)),
         "every_step": true_or_false(),
-        "normalization": one_of(names(_types.NormalizationName)),
-        "linear_steps": whole(0),
+        "targets": Rule('sequence of str or int, "y" or None', relations.check_targets_or_y),
+        "normalization": one_of(("auto", *names(_types.NormalizationName))),
+        "linear_steps": whole(0, auto=True),
         "quantiles": Rule("sequence of float", relations.check_quantiles),
     },
     training={**LSTM_TRAINING, "dropout": number(0, 1)},
-    relations=(*relations.LSTM_FORECASTER, *relations.LOSSES),
+    relations=(*relations.LSTM_FORECASTER, *relations.LOSSES, *relations.TARGETS),
     build=models.lstm_forecaster,
 )
 DENSE_AUTOENCODER = Definition(
-    structure={**FEEDFORWARD, "code_activation": ACTIVATION},
+    structure={**FEEDFORWARD, "targets": TARGETS, "code_activation": ACTIVATION},
     training={**TRAINING, **CODES},
-    relations=relations.LOSSES,
+    relations=(*relations.LOSSES, *relations.TARGETS),
     build=models.dense,
 )
 STACKED_AUTOENCODER = Definition(
@@ -169,10 +174,11 @@ CONV_AUTOENCODER = Definition(
         "activation": ACTIVATION,
         "output_activation": ACTIVATION,
         "image_shape": Rule("(H, W), (H, W, C) or None", relations.check_image_shape),
+        "targets": TARGETS,
         "kl_weight": number(0, none=True),
     },
     training={**TRAINING, **CODES},
-    relations=relations.LOSSES,
+    relations=(*relations.LOSSES, *relations.TARGETS),
     build=models.conv,
 )
 ENCODER_CLASSIFIER = Definition(

@@ -54,6 +54,15 @@ Device = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Do not show a progress bar.")]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="Print a line with the losses of each epoch to stderr, for log files, instead of a "
+        "progress bar.",
+    ),
+]
 STEPS = "STEPS|DURATION"
 SEED_HELP = "Random seed; runs with the same seed give the same result."
 
@@ -67,6 +76,13 @@ ABILITIES = {
 }
 
 stderr = console(stderr=True)
+
+
+def verbosity(*, quiet: bool, verbose: bool) -> int:
+    """Return the parameter `verbose` of an estimator; both options together are wrong usage."""
+    if quiet and verbose:
+        raise typer.BadParameter("not together with --quiet", param_hint="--verbose")
+    return 2 if verbose else 0 if quiet else 1
 
 
 def say(message: str) -> None:

@@ -158,6 +158,10 @@ class Scaler:
         scaled /= scale
         return scaled.astype(np.float32)
 
+    def select(self, places: Sequence[int]) -> "Scaler":
+        """Return the scaling of the features at `places`."""
+        return replace(self, shift=self.shift[list(places)], scale=self.scale[list(places)])
+
     def undo(self, scaled: Array) -> Array:
         """Convert scaled values (..., F) back to the units of the data, in float64."""
         return scaled * self.scale + self.shift

@@ -14,7 +14,12 @@ import torch
 from sklearn.utils import check_random_state
 
 from unspool import _checks
-from unspool._loss_parameter import Loss, LossByFeature, LossFunction, read_loss
+from unspool._loss_parameter import (
+    Loss,
+    LossByFeature,
+    LossFunction,
+    read_loss,
+)
 from unspool._registry import MODELS
 from unspool.blueprint import Facts, blueprint, check_memory, definition
 from unspool.data.convert import Source
@@ -36,7 +41,7 @@ from unspool.estimators.going_on import (
     standardizations,
 )
 from unspool.estimators.held_out import read_groups, split, validation_size
-from unspool.estimators.loss_targets import check_function_on, check_range
+from unspool.estimators.loss_checks import check_function_on, check_loss
 from unspool.estimators.sample_weight import (
     WEIGHTS_OF_VALIDATION,
     counted,
@@ -54,6 +59,7 @@ from unspool.estimators.saving import (
 from unspool.estimators.training import OptimizerStates, Run, learn
 from unspool.estimators.user_callbacks import read_callbacks
 from unspool.estimators.validation import (
+    Future,
     note_columns,
     note_features,
     read_future,
@@ -88,6 +94,9 @@ class Model(FittedModel):
             self.horizon_,
             form.image_shape,
             form.feature_names,
+            form.targets,
+            form.known,
+            form.n_responses,
         )
         plan = blueprint(self._name, parameters, facts)
         check_memory(plan.weights(), parameters)
@@ -105,7 +114,9 @@ class Model(FittedModel):
     def _loss(self) -> Loss:
         """The loss that the model was fitted with."""
         form = self._form
-        return read_loss(self._parameters["loss"], form.n_features, form.feature_names)
+        return read_loss(
+            self._parameters["loss"], form.n_features, form.feature_names, form.targets
+        )
 
     @property
     def _loss_of_arrays(self) -> Loss:
@@ -298,18 +309,23 @@ class Model(FittedModel):
                 "all sequences except those held out are empty; remove the empty ones."
             )
 
+        loss = self._loss
         if start is None:
             in_order = source.chunks if source.max_length > 2 else None  # table rows have no order
             by_step = None if weights is None else weights.of_statistics(whole)
             scaler = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order, by_step)
+            if isinstance(loss, LossByFeature):
+                if self._form.n_responses:
+                    raise InputError(
+                        "`loss` by feature names features of `X`, but `y` is another quantity; "
+                        "give one loss."
+                    )
+                scaler = scaler.except_columns(self._form.places(loss.probabilities))
             self.max_length_ = source.max_length
         else:
             scaler = start.scaler
-        loss = self._loss
-        if isinstance(loss, LossByFeature) and start is None:
-            scaler = scaler.except_columns(loss.probabilities)
         self.scaler_ = replace(scaler, clip=self.clip)
-        check_range(self, source)
+        check_loss(self, source)
         if isinstance(loss, LossFunction):
             check_function_on(self, loss, source, training)
         cut_off = self.horizon_ if self._y_ndim is None else 0
@@ -332,8 +348,9 @@ class Model(FittedModel):
                         resume(self.module_.encoder, run.standardizations, some)
             self._n_features_out = self.module_.encoder.latent_dim
 
-            names = self._form.names if self._form.reads == "rows" else whole.feature_names
-            features = read_feature_weight(self.feature_weight, source.n_features, names)
+            features = read_feature_weight(
+                self.feature_weight, self._form.n_outputs, self._form.target_names
+            )
             of_errors = normalised(weights, features, source, training, by_step=self._every_step)
             batches = Batches(
                 source, self.scaler_, training, self.batch_size, device, rng, self.steps_per_epoch,
@@ -376,6 +393,7 @@ class Model(FittedModel):
         )
         if not self._form.table:
             note_features(self, whole)
+        self._form = self._with_roles(self._form)
         self.window_, self.dilation_, self.max_gap_ = None, 1, None
         return whole
 
@@ -390,6 +408,8 @@ class Model(FittedModel):
         self.max_length_ = fitted["max_length"]
         self.window_ = None if fitted["window"] is None else tuple(fitted["window"])
         self.dilation_, self.max_gap_ = fitted["dilation"], fitted["max_gap"]
+        if fitted["n_responses"]:
+            self._response_scaler = start.target_scaler
         whole = self._read_like_fit(X)
         if whole.max_length == 0:
             raise InputError(
@@ -401,6 +421,17 @@ class Model(FittedModel):
         """Check that the model and its targets are those of the model that training starts from."""
         parameters = self.get_params(deep=False)
         check_same_structure(self._name, parameters, self.horizon_, start, run.how)
+        before, now = start.form, self._with_roles(start.form)
+        if (now.targets, now.known) != (before.targets, before.known):
+            raise InputError(
+                "The model to start from has other `targets` or `known` features; set the same "
+                f"ones, got targets={_checks.shown(parameters['targets'])}."
+            )
+        if self._form.n_responses != before.n_responses:
+            raise InputError(
+                "The model to start from and this one differ in whether `y` has features of `X` "
+                "or quantities of its own; give a `y` of the same kind."
+            )
         if self.horizon_ and (self._y_ndim is None) != (start.fitted["y_ndim"] is None):
             raise InputError(
                 "The model to start from was fitted with `y`; give the steps that follow each "
@@ -428,13 +459,13 @@ class Model(FittedModel):
         weights = with_futures(weights, self.horizon_, given=y is not None)
         validated: Source | Futures = source
         if self.horizon_:
-            future = None if y is None else read_future(y, source, self.horizon_)[0]
-            validated = Futures(source, self.horizon_, future)
+            future = None if y is None else read_future(y, source, self.horizon_, self._form)
+            validated = self._futures(source, self.horizon_, future)
         check_has_steps(validated)
         self._form.check_longest(
             validated, self._limits(decodes="reconstruction" in self.module_.decoders)
         )
-        check_range(self, validated)
+        check_loss(self, validated)
         warn_if_shared(training, source)
         return validated, weights
 
@@ -476,12 +507,54 @@ class Model(FittedModel):
     def _with_future(self, source: Source, y: Any) -> tuple[Source | Futures, int]:
         """Return the sequences with the steps that follow them, and the number of these steps."""
         horizon, self._y_ndim = self._horizon(), None
+        responds = _checks.is_one(getattr(self, "targets", None), ["y"])
         if horizon == 0:
             return source, 0
         if y is None:
-            return Futures(source, horizon or 1), horizon or 1
-        future, self._y_ndim = read_future(y, source, horizon)
-        return Futures(source, future.shape[1], future), future.shape[1]
+            if responds:
+                raise InputError(
+                    "targets='y' forecasts a quantity that is no feature of `X`; give it to `fit` "
+                    "as `y`."
+                )
+            return self._futures(source, horizon or 1, None), horizon or 1
+        form = self._form
+        future = read_future(
+            y,
+            source,
+            horizon,
+            form,
+            may_respond=MODELS[self._name].learns_horizon,
+            responds=responds,
+        )
+        self._y_ndim = future.n_axes
+        values = future.values
+        if future.holds == "responses" and not form.n_responses:
+            self._check_response()
+            width = values.shape[2]
+            self._form = replace(form, n_responses=width)
+            self._response_scaler = Scaler.fit(self.scaling, [values.reshape(-1, width)], width)
+        return self._futures(source, values.shape[1], future), values.shape[1]
+
+    def _with_roles(self, form: InputForm) -> InputForm:
+        """Return the form with the places of the `targets` and of the `known` features."""
+        targets, known = getattr(self, "targets", None), getattr(self, "known", ())
+        return form.with_roles(None if targets == "y" else targets, known)
+
+    def _check_response(self) -> None:
+        """Refuse a `y` that is no feature of `X` where the parameters do not allow it."""
+
+    def _futures(self, source: Source, horizon: int, future: Future | None) -> Futures:
+        """Return sequences with the steps that follow them; None cuts these off."""
+        form = self._form
+        return Futures(
+            source,
+            horizon,
+            None if future is None else future.values,
+            holds="features" if future is None else future.holds,
+            targets=form.targets,
+            known=form.known,
+            responses=self.target_scaler_ if form.n_responses else None,
+        )
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         return AutoencoderLoss(

@@ -154,12 +154,18 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             "horizon": self.horizon_,
             "y_ndim": self._y_ndim,
             "axes": self._form.axes,
+            "targets": self._form.targets,
+            "known": self._form.known,
+            "n_responses": self._form.n_responses,
             "window": self.window_,
             "dilation": self.dilation_,
             "max_gap": self.max_gap_,
             "history": plain_history(self.history_),
         }
         tensors = {"scaler.shift": self.scaler_.shift, "scaler.scale": self.scaler_.scale}
+        if self._form.n_responses:
+            tensors["responses.shift"] = self.target_scaler_.shift
+            tensors["responses.scale"] = self.target_scaler_.scale
         for name, weight in weights_as_saved(self.module_).items():
             if part == "model" or name.startswith("encoder."):
                 tensors[f"module.{name}"] = weight.detach().cpu().numpy().copy()
@@ -199,6 +205,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         model.dilation_, model.max_gap_ = fitted["dilation"], fitted["max_gap"]
         model.history_ = restored_history(history)
         model.scaler_ = contents.scaler
+        if contents.fitted["n_responses"]:
+            model._response_scaler = contents.target_scaler
         with torch.device("meta"):  # the weights come from the file
             module = build(contents.blueprint, torch.Generator(), getattr(model, "backend", "auto"))
         model._n_features_out = module.encoder.latent_dim

@@ -16,14 +16,17 @@ LATER_PARAMETERS: Mapping[str, Any] = {
     "class_weight": None,
     "clip": None,
     "feature_weight": None,
+    "known": [],
     "plateau_factor": 0.1,
     "plateau_patience": 10,
+    "targets": None,
     "warm_start": False,
 }
 
 # Fields of `fitted` and of `detector` that were added during version 2, and parameters of a
 # detector.
 LATER_FIELDS: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
+LATER_FITTED: Mapping[str, Any] = {**LATER_FIELDS, "targets": None, "known": [], "n_responses": 0}
 LATER_DETECTOR_PARAMETERS: Mapping[str, Any] = {"dilation": 1, "max_gap": "auto"}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
@@ -86,9 +89,9 @@ def add_later_fields(header: dict[str, Any]) -> None:
             if name in known:
                 parameters.setdefault(name, value)
     detector = header.get("detector")
-    for fields in (header.get("fitted"), detector):
+    for fields, later in ((header.get("fitted"), LATER_FITTED), (detector, LATER_FIELDS)):
         if isinstance(fields, dict):
-            for name, value in LATER_FIELDS.items():
+            for name, value in later.items():
                 fields.setdefault(name, value)
     if isinstance(detector, dict) and isinstance(detector.get("parameters"), dict):
         for name, value in LATER_DETECTOR_PARAMETERS.items():

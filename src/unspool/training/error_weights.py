@@ -18,7 +18,8 @@ TAKE_SEQUENCES = 1024  # sequences whose weights are added up at once
 class WeightsOfBatch(NamedTuple):
     """Weights of a batch, float32; None if all are 1.
 
-    `errors` broadcast to (B, T, F), `y_errors` to the futures (B, K, F), and `sequences` are (B,).
+    `errors` broadcast to (B, T, F_out), `y_errors` to the futures (B, K, F_out), and `sequences`
+    are (B,).
     """
 
     errors: FloatArray | None
@@ -37,8 +38,8 @@ class ErrorWeights:
     steps : Sequences, Windows or Futures, optional
         A weight for each step: sequences of one feature with the lengths of the data. Either this
         or `sequences` is given, or neither.
-    features : array of shape (F,), optional
-        A weight for each feature.
+    features : array of shape (F_out,), optional
+        A weight for each target.
     factors : tuple of three floats
         Factors of the weights of steps, of futures and of sequences; see `normalised`.
     """
