@@ -169,7 +169,8 @@ callable, default "mse"
         Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
         a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
         0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
-        features equally. None gives all features the same weight.
+        features equally. With `targets`, the weights are those of the targets, in their order. None
+        gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0. The target stays clean (a *denoising* autoencoder).
