@@ -66,6 +66,10 @@ LOSS: Mapping[str, Rule] = {
 }
 TRAINING: Mapping[str, Rule] = {
     "metrics": some_of(names(_types.MetricName), aliases=ALIASES),
+    "feature_weight": Rule(
+        "sequence of float or dict of str to float, of at least 0, or None",
+        relations.check_feature_weight,
+    ),
     "input_noise": number(0),
     "input_dropout": number(0, 1),
     **COMMON,
@@ -180,6 +184,10 @@ CONV_AUTOENCODER = Definition(
 ENCODER_CLASSIFIER = Definition(
     structure={"head_units": wholes(1), "head_activation": ACTIVATION},
     training={
+        "class_weight": Rule(
+            '"balanced", dict of label to float of at least 0, or None',
+            relations.check_class_weight,
+        ),
         **COMMON,
         "autoencoder": checked_by_estimator("estimator or None"),
         "fine_tune": true_or_false(),

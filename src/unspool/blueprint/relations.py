@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from unspool import _checks
 from unspool._checks import Complaint, shown
 from unspool._loss_parameter import BY_STEP, CROSSENTROPIES, losses_in
@@ -343,6 +345,38 @@ def check_loss_weights(name: str, value: Any) -> list[Complaint]:
     if not any(found) and not any(value):
         found.append(f"`{name}` must have at least one number above 0, got {shown(value)}.")
     return found
+
+
+def check_feature_weight(name: str, value: Any) -> list[Complaint]:
+    """Check that weights are None, a list of numbers, or numbers by name; not all are zero."""
+    if value is None:
+        return []
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, (list, tuple, Mapping)):
+        return [
+            f"`{name}` must be a list with the weight of each feature, a dict of weights by name, "
+            f"or None, got {shown(value)}."
+        ]
+    weights = list(value.values()) if isinstance(value, Mapping) else value
+    found = [_checks.number(name, weight, 0) for weight in weights]
+    if isinstance(value, Mapping):
+        return found  # features without a name in it have the weight 1
+    if not any(found) and not any(weights):
+        found.append(f"`{name}` must have at least one number above 0, got {shown(value)}.")
+    return found
+
+
+def check_class_weight(name: str, value: Any) -> list[Complaint]:
+    """Check that weights are None, "balanced", or numbers by label."""
+    if value is None or _checks.is_one(value, ["balanced"]):
+        return []
+    if not isinstance(value, Mapping):
+        return [
+            f"`{name}` must be 'balanced', a dict with the weight of each label, or None, got "
+            f"{shown(value)}."
+        ]
+    return [_checks.number(name, weight, 0) for weight in value.values()]
 
 
 def check_filters(name: str, value: Any) -> list[Complaint]:

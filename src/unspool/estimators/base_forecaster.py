@@ -33,6 +33,12 @@ class BaseForecaster(
 ):
     """A model with scikit-learn's API of a regressor; see `LSTMForecaster`."""
 
+    _reconstructs = False
+
+    @property
+    def _every_step(self) -> bool:  # type: ignore[override]
+        return bool(self.every_step)
+
     def predict(self, X: Any, future: Any = None) -> FloatArray:
         """Forecast the steps that follow sequences: scikit-learn's name for `forecast`.
 

@@ -1,6 +1,6 @@
 """`ConvAutoencoder`: convolutions and pooling encode images and sequences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -70,8 +70,8 @@ callable, default "mse"
         (scaling="none" or "minmax"); "categorical_crossentropy" needs pixels or steps that are
         distributions and output_activation="softmax".
 
-        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
-        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        With a dict, features have different losses: keys are names of features, places from 0, or
+        tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
         columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
         one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
         columns are not scaled. The loss is the mean of all values, of which a category has one per
@@ -84,6 +84,11 @@ callable, default "mse"
         Further losses to record in ``history_``, by the names that `loss` accepts; for a
         cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
         pixels whose most likely feature is correct.
+    feature_weight : sequence of float or dict of str to float, optional
+        Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
+        a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
+        0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
+        features equally. None gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0. The target stays clean (a *denoising* autoencoder).
@@ -247,6 +252,7 @@ callable, default "mse"
         targets: Sequence[str | int] | None = None,
         loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
+        feature_weight: Sequence[float] | Mapping[str, float] | None = None,
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
         code_l1: float = 0.0,
@@ -280,6 +286,7 @@ callable, default "mse"
         self.targets = targets
         self.loss = loss
         self.metrics = metrics
+        self.feature_weight = feature_weight
         self.input_noise = input_noise
         self.input_dropout = input_dropout
         self.code_l1 = code_l1

@@ -13,7 +13,9 @@ from unspool.blueprint import definition
 # the models whose estimators have them.
 LATER_PARAMETERS: Mapping[str, Any] = {
     "cell": "lstm",
+    "class_weight": None,
     "clip": None,
+    "feature_weight": None,
     "known": [],
     "plateau_factor": 0.1,
     "plateau_patience": 10,
