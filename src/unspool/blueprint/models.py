@@ -162,7 +162,7 @@ def _lstm_decoder(
 
 def _output_activation(p: Parameters, facts: Facts) -> Activation:
     """Return the activation of the outputs; a loss by feature needs different ones."""
-    loss = read_loss(p["loss"], facts.n_features, facts.feature_names)
+    loss = read_loss(p["loss"], facts.n_features, facts.feature_names, facts.targets)
     others: ActivationName = p["output_activation"]
     return activation_for(loss, others) if isinstance(loss, LossByFeature) else others
 

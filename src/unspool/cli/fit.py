@@ -217,6 +217,11 @@ def fit(
     options.stderr.print(table)
 
 
+def weights_in(loaded: "FileData") -> Any:
+    """Return the weights in a file, of each sequence or of the steps of each series, or None."""
+    return loaded.index.get("weight", loaded.steps.get("weight"))
+
+
 def split_names(text: str) -> list[str | int]:
     """Return the names in a list with commas."""
     return [one.strip() for one in text.split(",")]
@@ -227,11 +232,6 @@ def as_places(names: Any) -> list[str | int] | None:
     if not isinstance(names, list):
         return None
     return [int(one) if str(one).lstrip("-").isdigit() else one for one in names]
-
-
-def weights_in(loaded: "FileData") -> Any:
-    """Return the weights in a file, of each sequence or of the steps of each series, or None."""
-    return loaded.index.get("weight", loaded.steps.get("weight"))
 
 
 def whole_or_auto(option: str, text: str) -> int | str:

@@ -146,6 +146,10 @@ class InputForm:
         """Return sequences of the targets only."""
         return source if self.targets is None else source.select(self.targets)
 
+    def places(self, outputs: Sequence[int]) -> list[int]:
+        """Return the features of `X` that outputs of the model, given by place, are written of."""
+        return [one if self.targets is None else self.targets[one] for one in outputs]
+
     def scaler_of_targets(self, scaler: Scaler) -> Scaler:
         """Return the scaling of the targets, from the scaling of all features."""
         return scaler if self.targets is None else scaler.select(self.targets)

@@ -44,7 +44,7 @@ from unspool.estimators.going_on import (
     standardizations,
 )
 from unspool.estimators.held_out import read_groups, split
-from unspool.estimators.loss_checks import check_targets
+from unspool.estimators.loss_checks import check_targets, target_chunks
 from unspool.estimators.sample_weight import (
     WEIGHTS_OF_VALIDATION,
     counted,
@@ -118,7 +118,9 @@ class Model(FittedModel):
     def _loss(self) -> Loss:
         """The loss that the model was fitted with."""
         form = self._form
-        return read_loss(self._parameters["loss"], form.n_features, form.feature_names)
+        return read_loss(
+            self._parameters["loss"], form.n_features, form.feature_names, form.targets
+        )
 
     @property
     def _loss_of_arrays(self) -> Loss:
@@ -317,7 +319,12 @@ class Model(FittedModel):
             by_step = None if weights is None else weights.of_statistics(whole)
             scaler = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order, by_step)
             if isinstance(loss, LossByFeature):
-                scaler = scaler.except_columns(loss.probabilities)
+                if self._form.n_responses:
+                    raise InputError(
+                        "`loss` by feature names features of `X`, but `y` is another quantity; "
+                        "give one loss."
+                    )
+                scaler = scaler.except_columns(self._form.places(loss.probabilities))
             self.max_length_ = source.max_length
         else:
             scaler = start.scaler
@@ -596,7 +603,11 @@ class Model(FittedModel):
 
     def _check_targets(self, source: Source | Futures) -> None:
         """Raise where a cross-entropy has targets that are not between 0 and 1."""
-        check_targets(self._loss, source, self._form, self.target_scaler_, self.scaling)
+        form = self._form
+        check_targets(
+            self._loss, target_chunks(source, form, self.target_scaler_), self.scaling,
+            form.target_names,
+        )  # fmt: skip
 
 
 def draw_function(

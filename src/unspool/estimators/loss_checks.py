@@ -1,7 +1,6 @@
 """Checks of a loss on the data that a model is trained or validated on."""
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -19,24 +18,21 @@ TOLERANCE_OF_SUMS = 1e-3
 
 def check_targets(
     loss: Loss,
-    source: Source | Futures,
-    form: InputForm,
-    scaler: Scaler,
+    chunks: Iterable[FloatArray],
     scaling: str,
+    names: Sequence[str] | None,
 ) -> None:
     """Raise where a cross-entropy has targets that are not between 0 and 1.
 
     Parameters
     ----------
     loss : str, LossByFeature or LossFunction
-    source : Sequences, Windows or Futures
-        The data.
-    form : InputForm
-        Their form, with the features that are targets.
-    scaler : Scaler
-        The scaling of the targets.
+    chunks : iterable of arrays of shape (steps, F_out)
+        The targets, scaled.
     scaling : str
         The parameter `scaling`, for the message.
+    names : sequence of str, optional
+        Names of the targets.
 
     Raises
     ------
@@ -46,9 +42,9 @@ def check_targets(
     by_feature = isinstance(loss, LossByFeature)
     if not by_feature and loss not in CROSSENTROPIES:
         return
-    for chunk in map(scaler.apply, _chunks(source, form)):
+    for chunk in chunks:
         if isinstance(loss, LossByFeature):
-            _check_columns(loss, chunk, form.feature_names)
+            _check_columns(loss, chunk, names)
             continue
         low, high = chunk.min(initial=0), chunk.max(initial=0)
         if low < -TOLERANCE or high > 1 + TOLERANCE:
@@ -89,12 +85,13 @@ def _are_distributions(chunk: FloatArray) -> bool:
     return not (np.minimum(abs(sums), abs(sums - 1)) > TOLERANCE_OF_SUMS).any()
 
 
-def _chunks(source: Source | Futures, form: InputForm) -> Iterable[FloatArray]:
-    """Return the targets of all real steps, (steps, F_out) each, and those of given futures."""
+def target_chunks(
+    source: Source | Futures, form: InputForm, scaler: Scaler
+) -> Iterator[FloatArray]:
+    """Yield all targets, scaled by `scaler`, (steps, F_out) each: real steps, and given futures."""
     places = slice(None) if form.targets is None else list(form.targets)
-    chunks: Iterable[FloatArray] = ()
     if not form.n_responses:
-        chunks = (chunk[:, places] for chunk in source.chunks())
+        for chunk in source.chunks():
+            yield scaler.apply(chunk[:, places])
     if isinstance(source, Futures) and source.future is not None:
-        return chain(chunks, [source.targets_of(source.future).reshape(-1, form.n_outputs)])
-    return chunks
+        yield scaler.apply(source.targets_of(source.future).reshape(-1, form.n_outputs))

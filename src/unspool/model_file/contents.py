@@ -116,7 +116,8 @@ class Contents:
     @property
     def loss(self) -> Loss:
         """The loss of the model: a short name, a loss by feature, or a function by its name."""
-        return read_loss(self.parameters["loss"], self.form.n_features, self.form.feature_names)
+        form = self.form
+        return read_loss(self.parameters["loss"], form.n_features, form.feature_names, form.targets)
 
     @property
     def form(self) -> InputForm:
