@@ -426,7 +426,7 @@ class Model(FittedModel):
         if self._form.n_responses != before.n_responses:
             raise InputError(
                 "The model to start from and this one differ in whether `y` has features of `X` "
-                "or quantities of its own; give a `y` of the same kind."
+                "or other quantities; give a `y` of the same kind."
             )
         if self.horizon_ and (self._y_ndim is None) != (start.fitted["y_ndim"] is None):
             raise InputError(
