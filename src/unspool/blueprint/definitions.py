@@ -68,8 +68,10 @@ TRAINING: Mapping[str, Rule] = {
 }
 # Rows and images need no loss of distributions.
 ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
+NORMALIZATION: Mapping[str, Rule] = {"normalization": one_of(names(_types.NormalizationName))}
 LSTM: Mapping[str, Rule] = {
     **CLIP,
+    **NORMALIZATION,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
     "units": size_of_layers(),
@@ -92,6 +94,7 @@ LSTM_TRAINING: Mapping[str, Rule] = {
 }
 FEEDFORWARD: Mapping[str, Rule] = {
     **CLIP,
+    **NORMALIZATION,
     "latent_dim": size(),
     "hidden_units": wholes(1),
     "activation": ACTIVATION,
@@ -116,7 +119,7 @@ LSTM_AUTOENCODER = Definition(
         "mask_length": whole(1),
         "contrastive_weight": number(0),
     },
-    relations=(*relations.LSTM_AUTOENCODER, *relations.LOSSES),
+    relations=(*relations.LSTM_AUTOENCODER, *relations.NORMALIZED, *relations.LOSSES),
     build=models.lstm_autoencoder,
 )
 LSTM_FORECASTER = Definition(
@@ -124,7 +127,6 @@ LSTM_FORECASTER = Definition(
         **LSTM,
         "pooling": one_of(names(_types.PoolingName)),
         "every_step": true_or_false(),
-        "normalization": one_of(names(_types.NormalizationName)),
         "linear_steps": whole(0),
         "quantiles": Rule("sequence of float", relations.check_quantiles),
     },
@@ -135,18 +137,19 @@ LSTM_FORECASTER = Definition(
 DENSE_AUTOENCODER = Definition(
     structure={**FEEDFORWARD, "code_activation": ACTIVATION},
     training={**TRAINING, **CODES},
-    relations=relations.LOSSES,
+    relations=(*relations.LOSSES, *relations.NORMALIZED),
     build=models.dense,
 )
 STACKED_AUTOENCODER = Definition(
     structure={**FEEDFORWARD, "inner_output_activation": ACTIVATION},
     training={**TRAINING, **CODES, "inner_loss": ELEMENTWISE, "fine_tune": true_or_false()},
-    relations=(*relations.LOSSES, *relations.STACKED),
+    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.STACKED),
     build=models.stacked,
 )
 CONV_AUTOENCODER = Definition(
     structure={
         **CLIP,
+        **NORMALIZATION,
         "latent_dim": size(none=True),
         "filters": Rule("list of int of at least 1", relations.check_filters),
         "kernel_size": size(),
@@ -157,7 +160,7 @@ CONV_AUTOENCODER = Definition(
         "kl_weight": number(0, none=True),
     },
     training={**TRAINING, **CODES},
-    relations=relations.LOSSES,
+    relations=(*relations.LOSSES, *relations.NORMALIZED),
     build=models.conv,
 )
 ENCODER_CLASSIFIER = Definition(

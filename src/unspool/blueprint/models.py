@@ -81,7 +81,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         pooling,
         Kernels.of(count, facts.n_features, facts.max_length) if count else None,
         patch_size,
-        p.get("normalization", "none"),
+        p["normalization"] if "every_step" in p else "none",  # an autoencoder reads normalised x
     )
 
 

@@ -142,6 +142,26 @@ def _bounded_forecast(p: Parameters) -> Complaint:
     )
 
 
+def _bounded_reconstruction(p: Parameters) -> Complaint:
+    bounded = p["output_activation"] not in ("linear", "elu", "gelu")
+    if p["normalization"] == "none" or not (bounded or p["loss"] in CROSSENTROPIES):
+        return None
+    what = f"`output_activation` {p['output_activation']!r}" if bounded else f"`loss` {p['loss']!r}"
+    return (
+        f"{what} cannot reconstruct normalised sequences, which have values of both signs without "
+        "a bound; set normalization='none', or output_activation='linear' and loss='mse'."
+    )
+
+
+def _normalized_forecast(p: Parameters) -> Complaint:
+    if p["normalization"] == "none" or p["horizon"] is None:
+        return None
+    return (
+        "An LSTMAutoencoder with a `horizon` cannot normalise each sequence, got normalization="
+        f"{shown(p['normalization'])}; set normalization='none', or forecast with LSTMForecaster."
+    )
+
+
 def _distributions(p: Parameters) -> Complaint:
     if p["loss"] not in BY_STEP or p["output_activation"] == "softmax":
         return None
@@ -199,7 +219,9 @@ LSTM_AUTOENCODER = (
     Relation(("n_kernels", "decoder", "forecast_decoder", "horizon"), _kernels_of_state),
     Relation(("reverse_target", "decoder"), _reversed_target),
     Relation(("forecast_decoder", "horizon"), _decoder_without_forecast),
+    Relation(("normalization", "horizon"), _normalized_forecast),
 )
+NORMALIZED = (Relation(("normalization", "output_activation", "loss"), _bounded_reconstruction),)
 LSTM_FORECASTER = (
     *_of_decoders("decoder"),
     Relation(("every_step", "patch_size"), _patches_by_step),

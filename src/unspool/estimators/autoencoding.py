@@ -139,6 +139,7 @@ class BaseAutoencoder(
     ) -> FloatArray:
         """Return sequences that `decode` returns for codes, a number of steps, and lengths."""
         decoder = self.module_.decoder()
+        _collect.check_decodes_codes_alone(self.scaler_)
         if decoder.needs_input:
             name = self._parameters["decoder"]
             raise InputError(
@@ -361,7 +362,8 @@ class BaseAutoencoder(
         """Yield indices (B,), and scaled inputs and reconstructions (B, T, F), batch by batch."""
         outputs = runner(self).outputs(source, lambda one: self.module_(one.x, one.lengths))
         for indices, batch, output in outputs:
-            yield indices, batch.x.cpu().numpy(), output
+            x = batch.x.cpu().numpy()
+            yield indices, x, self.scaler_.undo_level(output, x, source.lengths_of(indices))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -19,6 +19,7 @@ from torch import Tensor
 from unspool import _checks
 from unspool._losses import BY_STEP, CROSSENTROPIES, loss_name
 from unspool._registry import MODELS
+from unspool._types import NormalizationName
 from unspool.blueprint import Facts, blueprint, check_memory, definition
 from unspool.data.convert import Source
 from unspool.data.forms import InputForm
@@ -258,7 +259,14 @@ class Model(FittedModel):
             self.max_length_ = source.max_length
         else:
             scaler = start.scaler
-        self.scaler_ = replace(scaler, clip=self.clip)
+        normalization: NormalizationName
+        normalization = "none" if MODELS[self._name].learns_horizon else self.normalization
+        if normalization != "none" and source.max_length < 2:
+            raise InputError(
+                f"`normalization` {normalization!r} needs sequences of at least 2 steps, got one "
+                "step (a row of a table); set normalization='none'."
+            )
+        self.scaler_ = replace(scaler, clip=self.clip, normalization=normalization)
         self._check_range(source)
         cut_off = self.horizon_ if self._y_ndim is None else 0
         self._form = replace(self._form, max_length=self.max_length_, cut_off=cut_off)

@@ -14,6 +14,7 @@ from unspool.blueprint import definition
 LATER_PARAMETERS: Mapping[str, Any] = {
     "cell": "lstm",
     "clip": None,
+    "normalization": "none",
     "plateau_factor": 0.1,
     "plateau_patience": 10,
     "warm_start": False,

@@ -15,11 +15,11 @@ from unspool.data.frames import names_of
 from unspool.data.sequences import FloatArray, as_floats
 from unspool.errors import InputError
 from unspool.model_file import Contents
+from unspool.runtime.cells import CELLS
 from unspool.runtime.decoders import Forecaster
 from unspool.runtime.encoders import Encoder, LSTMEncoder
 from unspool.runtime.kernels import RunningKernels
 from unspool.runtime.pooling import RunningPool
-from unspool.runtime.cells import CELLS
 from unspool.runtime.recurrence import Array, BatchLengths, State
 from unspool.runtime.skip import normalised
 
@@ -96,6 +96,12 @@ class Stream:
             raise InputError(
                 "A stream needs an LSTM encoder that reads in one direction, bidirectional=False; "
                 f"this {contents.model} has another."
+            )
+        if contents.scaler.normalization != "none":
+            raise InputError(
+                "A stream cannot normalise a sequence before its end, and this model normalises "
+                "each sequence (`normalization`); encode whole sequences, or fit with "
+                "normalization='none'."
             )
         self._encoder, self._decoders, self._reconstruct = encoder, decoders, reconstruct
         self._model, self._loss = contents.model, "" if reconstruct is None else contents.loss

@@ -33,7 +33,7 @@ from unspool.interop.onnx.graph import IR_VERSION, OPSET, Graph
 from unspool.interop.onnx.layers import Batch, Weights, clipped, dense, head, read, unscaled
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
 from unspool.interop.onnx.score import check_exportable, metadata, score
-from unspool.interop.onnx.skip import skip, sorted_quantiles
+from unspool.interop.onnx.skip import level, normalized, skip, sorted_quantiles
 from unspool.model_file import Contents, Fitted
 from unspool.model_file.contents import contents_of
 
@@ -233,6 +233,8 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[s
     given = batch  # the true values, to which errors refer
     if scaler.clip is not None:
         batch = clipped(g, batch, scaler.clip)
+    location, spread = level(g, batch, scaler.normalization)
+    batch = batch._replace(x=normalized(g, batch, scaler.normalization))
     code = _code(g, plan, weights, batch)
     input_batch, input_time = batch.input_sizes
     shapes: dict[str, list[Any]] = {}
@@ -252,6 +254,9 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[s
             sequences = sorted_quantiles(g, sequences, outputs, decoder.n_features // outputs)
         if ahead and plan.skip is not None:
             sequences = skip(g, plan.skip, weights, sequences, batch, quantiles=name == "quantiles")
+        if not ahead:
+            sequences = g.op("Mul", sequences, spread) if spread else sequences
+            sequences = g.op("Add", sequences, location) if location else sequences
         if part == "detector":
             scores = score(g, contents, given, sequences)
         sequences = unscaled(g, scaler, sequences)

@@ -131,7 +131,10 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     _checks.raise_all(*_complaints(contents, part))
     with torch.device("meta"):  # allocates no weights, since the trained ones are assigned
         traceable = TraceableModel(
-            contents.blueprint, contents.scaler.clip, encoder_only=part == "encoder"
+            contents.blueprint,
+            contents.scaler.clip,
+            contents.scaler.normalization,
+            encoder_only=part == "encoder",
         )
     known = traceable.state_dict()
     state = {
