@@ -12,6 +12,7 @@ from typing import Any
 from unspool import _types
 from unspool._checks import Complaint
 from unspool._durations import gap_complaint
+from unspool._loss_parameter import check_loss
 from unspool._registry import ESTIMATORS
 from unspool._types import names
 from unspool.blueprint import models, relations
@@ -55,8 +56,15 @@ COMMON: Mapping[str, Rule] = {
     "device": checked_by_estimator("str or torch.device"),
     "verbose": whole(0),
 }
+# The activation of the outputs depends on it, if it is a loss by feature.
+LOSS: Mapping[str, Rule] = {
+    "loss": Rule(
+        one_of(names(_types.LossName)).allowed + ", dict from features to these, or callable",
+        check_loss,
+        names(_types.LossName),
+    )
+}
 TRAINING: Mapping[str, Rule] = {
-    "loss": one_of(names(_types.LossName), aliases=ALIASES),
     "metrics": some_of(names(_types.MetricName), aliases=ALIASES),
     "input_noise": number(0),
     "input_dropout": number(0, 1),
@@ -72,6 +80,7 @@ NORMALIZATION: Mapping[str, Rule] = {"normalization": one_of(names(_types.Normal
 LSTM: Mapping[str, Rule] = {
     **CLIP,
     **NORMALIZATION,
+    **LOSS,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
     "units": size_of_layers(),
@@ -95,6 +104,7 @@ LSTM_TRAINING: Mapping[str, Rule] = {
 FEEDFORWARD: Mapping[str, Rule] = {
     **CLIP,
     **NORMALIZATION,
+    **LOSS,
     "latent_dim": size(),
     "hidden_units": wholes(1),
     "activation": ACTIVATION,
@@ -150,6 +160,7 @@ CONV_AUTOENCODER = Definition(
     structure={
         **CLIP,
         **NORMALIZATION,
+        **LOSS,
         "latent_dim": size(none=True),
         "filters": Rule("list of int of at least 1", relations.check_filters),
         "kernel_size": size(),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from unspool import _checks
+from unspool._loss_parameter import LossByFeature, read_loss
 from unspool._types import (
     ActivationName,
     CellActivationName,
@@ -10,6 +11,7 @@ from unspool._types import (
     GateActivationName,
     names,
 )
+from unspool.blueprint.activations import Activation, activation_for
 from unspool.blueprint.layers import (
     DECODERS,
     MAX_ARRAYS,
@@ -110,7 +112,7 @@ def _lstm_decoder(
     latent_dim, n_features = p["latent_dim"], facts.n_features
     steps = facts.horizon if ahead else facts.max_length
     units = None if p["head_units"] is None else tuple(p["head_units"])
-    activations = p["head_activation"], p["output_activation"]
+    activations = p["head_activation"], _output_activation(p, facts)
     if name == "dense":
         head = Head(latent_dim, n_features, units, steps, *activations)
         return DenseDecoder(n_features, latent_dim, head)
@@ -141,6 +143,13 @@ def _lstm_decoder(
             "or head_units=() for a dense layer."
         )
     return LSTMDecoder(name, n_features, latent_dim, lstm, head, steps, reverse_target, patch_size)
+
+
+def _output_activation(p: Parameters, facts: Facts) -> Activation:
+    """Return the activation of the outputs; a loss by feature needs different ones."""
+    loss = read_loss(p["loss"], facts.n_features, facts.feature_names)
+    others: ActivationName = p["output_activation"]
+    return activation_for(loss, others) if isinstance(loss, LossByFeature) else others
 
 
 def lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:
@@ -185,7 +194,7 @@ def _feedforward(
     units = tuple(p["hidden_units"])
     variational = p["kl_weight"] is not None
     encoder = DenseEncoder(n_features, latent_dim, steps, units, p["activation"], code, variational)
-    head = Head(latent_dim, n_features, units[::-1], steps, between, p["output_activation"])
+    head = Head(latent_dim, n_features, units[::-1], steps, between, _output_activation(p, facts))
     return Blueprint(encoder, {"reconstruction": DenseDecoder(n_features, latent_dim, head)})
 
 
@@ -200,5 +209,5 @@ def conv(p: Parameters, facts: Facts) -> Blueprint:
     latent_dim = p["latent_dim"] or height * width * filters[-1]
     how = shape, filters, kernel, pool, p["activation"]
     encoder = ConvEncoder(facts.n_features, latent_dim, *how, p["kl_weight"] is not None)
-    decoder = ConvDecoder(facts.n_features, latent_dim, *how, p["output_activation"])
+    decoder = ConvDecoder(facts.n_features, latent_dim, *how, _output_activation(p, facts))
     return Blueprint(encoder, {"reconstruction": decoder})

@@ -26,12 +26,15 @@ class Facts(NamedTuple):
         Time steps of the forecast.
     image_shape : (H, W, C), optional
         Shape of the images that a `ConvAutoencoder` was fitted on.
+    feature_names : tuple of str, optional
+        Names of the features, if they have names.
     """
 
     n_features: int
     max_length: int
     horizon: int = 0
     image_shape: tuple[int, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

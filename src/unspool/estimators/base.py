@@ -5,7 +5,7 @@ fitted model can do: `autoencoding`, `forecasting`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -17,7 +17,15 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from unspool import _checks
-from unspool._losses import BY_STEP, CROSSENTROPIES, loss_name
+from unspool._loss_parameter import (
+    CROSSENTROPIES,
+    Loss,
+    LossByFeature,
+    LossFunction,
+    is_by_step,
+    label,
+    read_loss,
+)
 from unspool._registry import MODELS
 from unspool._types import NormalizationName
 from unspool.blueprint import Facts, blueprint, check_memory, definition
@@ -25,6 +33,7 @@ from unspool.data.convert import Source
 from unspool.data.forms import InputForm
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
+from unspool.data.sequences import FloatArray, IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
@@ -62,6 +71,7 @@ from unspool.model_file import Contents
 from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.from_blueprint import build
+from unspool.nn.losses import check_function, numpy_function
 from unspool.nn.sampling import sampler
 from unspool.training.batches import Batches, sample
 from unspool.training.callbacks import Callback, ScheduledSampling
@@ -75,7 +85,13 @@ class Model(FittedModel):
         """Build the modules of this model, with weights drawn from `generator`."""
         parameters = self.get_params(deep=False)
         form = self._form
-        facts = Facts(form.n_features, form.max_length, self.horizon_, form.image_shape)
+        facts = Facts(
+            form.n_features,
+            form.max_length,
+            self.horizon_,
+            form.image_shape,
+            form.feature_names,
+        )
         plan = blueprint(self._name, parameters, facts)
         check_memory(plan.weights(), parameters)
         with torch.device("cpu"):  # the generator's device; PyTorch's default may differ
@@ -89,9 +105,15 @@ class Model(FittedModel):
         ]
 
     @property
-    def _loss(self) -> str:
-        """The loss that the model was fitted with, by its short name."""
-        return loss_name(self._parameters["loss"])
+    def _loss(self) -> Loss:
+        """The loss that the model was fitted with."""
+        form = self._form
+        return read_loss(self._parameters["loss"], form.n_features, form.feature_names)
+
+    @property
+    def _loss_of_arrays(self) -> Loss:
+        """The same loss; a function takes arrays instead of tensors."""
+        return numpy_function(self._loss) if isinstance(self._loss, LossFunction) else self._loss
 
     def _horizon(self) -> int | None:
         """Return the number of steps to forecast: 0 for none, None for the steps of `y`."""
@@ -259,6 +281,9 @@ class Model(FittedModel):
             self.max_length_ = source.max_length
         else:
             scaler = start.scaler
+        loss = self._loss
+        if isinstance(loss, LossByFeature) and start is None:
+            scaler = scaler.except_columns(loss.probabilities)
         normalization: NormalizationName
         normalization = "none" if MODELS[self._name].learns_horizon else self.normalization
         if normalization != "none" and source.max_length < 2:
@@ -268,6 +293,8 @@ class Model(FittedModel):
             )
         self.scaler_ = replace(scaler, clip=self.clip, normalization=normalization)
         self._check_range(source)
+        if isinstance(loss, LossFunction):
+            self._check_function(loss, source, training)
         cut_off = self.horizon_ if self._y_ndim is None else 0
         self._form = replace(self._form, max_length=self.max_length_, cut_off=cut_off)
         if isinstance(whole, Windows) and start is None:
@@ -437,21 +464,31 @@ class Model(FittedModel):
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         return AutoencoderLoss(
             self.module_,
-            loss_name(self.loss),
+            self._loss,
             metrics=tuple(self.metrics),
             input_noise=self.input_noise,
             input_dropout=self.input_dropout,
             generator=generator,
         )
 
+    def _check_function(
+        self, loss: LossFunction, source: Source | Futures, indices: IntArray
+    ) -> None:
+        """Check a loss function on some of the sequences to train on."""
+        lengths = source.lengths_of(indices)
+        some = indices[lengths == lengths.max()][: int(self.batch_size)]
+        target = torch.from_numpy(self.scaler_.apply(source.take(some)[0]))
+        check_function(loss, target.to(resolve_device(self.device)))
+
     def _check_range(self, source: Source | Futures) -> None:
         """Raise where a cross-entropy has targets that are not between 0 and 1."""
-        if self.loss not in CROSSENTROPIES:
+        loss = self._loss
+        if isinstance(loss, LossByFeature):
+            self._check_columns(loss, source)
             return
-        chunks = source.chunks()
-        if isinstance(source, Futures) and source.future is not None:
-            chunks = chain(chunks, [source.future.reshape(-1, source.n_features)])
-        for chunk in map(self.scaler_.apply, chunks):
+        if loss not in CROSSENTROPIES:
+            return
+        for chunk in map(self.scaler_.apply, chunks_of(source)):
             low, high = chunk.min(initial=0), chunk.max(initial=0)
             if low < -1e-6 or high > 1 + 1e-6:
                 raise InputError(
@@ -460,20 +497,51 @@ class Model(FittedModel):
                     "between 0 and 1."
                 )
             sums = chunk.sum(axis=1)
-            if self.loss in BY_STEP and (np.minimum(abs(sums), abs(sums - 1)) > 1e-3).any():
+            if is_by_step(loss) and (np.minimum(abs(sums), abs(sums - 1)) > 1e-3).any():
                 raise InputError(
                     f"`loss` {self.loss!r} needs each step to be a distribution, with a sum of 1 "
                     "(or all zeros, which do not count); set loss='binary_crossentropy'."
                 )
 
+    def _check_columns(self, loss: LossByFeature, source: Source | Futures) -> None:
+        """Raise where the values of a cross-entropy of a loss by feature cannot be its targets."""
+        names = self._form.feature_names
+        for chunk in chunks_of(source):
+            for column in loss.probabilities:
+                values = chunk[:, column]
+                low, high = values.min(initial=0), values.max(initial=0)
+                if low < -1e-6 or high > 1 + 1e-6:
+                    raise InputError(
+                        f"`loss` has a cross-entropy for {label(column, names)}, which needs "
+                        f"values between 0 and 1, got {low:g} to {high:g}; cross-entropies are not "
+                        "scaled, so divide the feature, or give it another loss."
+                    )
+            for name, columns in loss.parts:
+                sums = chunk[:, list(columns)].sum(axis=1)
+                if is_by_step(name) and (np.minimum(abs(sums), abs(sums - 1)) > 1e-3).any():
+                    listed = ", ".join(label(column, names) for column in columns)
+                    raise InputError(
+                        f"`loss` {name!r} for {listed} needs a sum of 1 at each step (or all "
+                        "zeros, which do not count); give the features 'binary_crossentropy', or "
+                        "name all columns of the category."
+                    )
+
 
 def draw_function(
-    loss: str, temperature: float, random_state: int | np.random.RandomState | None
+    loss: Loss, temperature: float, random_state: int | np.random.RandomState | None
 ) -> Callable[[Tensor], Tensor]:
     """Return a function that draws values from the outputs of a model trained on `loss`."""
     _checks.raise_all(_checks.number("temperature", temperature, 0))
     seed = int(check_random_state(random_state).randint(2**31))
     return sampler(loss, temperature, torch.Generator().manual_seed(seed))
+
+
+def chunks_of(source: Source | Futures) -> Iterable[FloatArray]:
+    """Return all real steps, (steps, F) each, and the given futures."""
+    chunks = source.chunks()
+    if isinstance(source, Futures) and source.future is not None:
+        return chain(chunks, [source.future.reshape(-1, source.n_features)])
+    return chunks
 
 
 def sequences_of(model: Model, X: Any) -> Source:

@@ -9,7 +9,7 @@ from unspool._types import (
     ActivationName,
     Auto,
     LossAlias,
-    LossName,
+    LossParameter,
     MetricName,
     NormalizationName,
     OptimizerName,
@@ -45,11 +45,23 @@ class DenseAutoencoder(BaseAutoencoder):
     output_activation : str, default "linear"
         Activation of the output layer: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
         "softmax". A bounded activation needs data scaled to its range.
-    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
+    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, dict or \
+callable, default "mse"
         Loss in scaled units, averaged over values. Keras's long names "mean_squared_error" and
         "mean_absolute_error" are accepted too. "binary_crossentropy" needs values between 0 and 1
         (scaling="none" or "minmax"); "categorical_crossentropy" needs rows or steps that are
         distributions and output_activation="softmax".
+
+        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
+        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
+        one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
+        columns are not scaled. The loss is the mean of all values, of which a category has one per
+        step; ``history_`` has the mean of each loss too, such as "mse_loss".
+
+        A function takes predictions and targets, scaled tensors (B, T, F), and returns losses
+        (B, T, F), or (B, T) for each step, without any mean; predictions equal targets in the
+        padding. A file contains the name of the function; see `unspool.load`.
     metrics : sequence of str, default ()
         Further losses to record in ``history_``, by the names that `loss` accepts; for a
         cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
@@ -210,7 +222,7 @@ class DenseAutoencoder(BaseAutoencoder):
         activation: ActivationName = "relu",
         code_activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
-        loss: LossName | LossAlias = "mse",
+        loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
         input_noise: float = 0.0,
         input_dropout: float = 0.0,

@@ -406,10 +406,14 @@ class EncoderClassifier(
         if start is not None:
             check_same_head(self, start, run.how)
             head.load_state_dict(start.module_.head.state_dict())
-            rescale(head, scaler)
         whole = EncoderWithHead(encoder, head)
         with frozen(whole, run.freeze):
             check_head_is_trained(self, head)
+            kept = scaler
+            if not head[0].weight.requires_grad:  # rounding would change the weights
+                scaler = Scaler.fit("none", (), encoder.latent_dim)
+            elif start is not None:
+                rescale(head, scaler)
             self.head_history_ = last = fit(
                 head,
                 lambda batch: head(batch.x[:, 0]),
@@ -439,7 +443,7 @@ class EncoderClassifier(
                     stage="fine-tuning",
                 )
         if run.passes is not None:
-            self._optimizers, self._code_scaler = run.optimizers, scaler
+            self._optimizers, self._code_scaler = run.optimizers, kept
             self._standardizations = run.standardizations or standardizations(encoder)
         encoder.finish_training()
         self.history_ = last

@@ -15,7 +15,7 @@ from unspool._types import (
     DecoderName,
     GateActivationName,
     LossAlias,
-    LossName,
+    LossParameter,
     MetricName,
     NormalizationName,
     OptimizerName,
@@ -150,12 +150,24 @@ class LSTMForecaster(BaseForecaster):
         Activation of the cells.
     recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
         Activation of the gates.
-    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
+    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, dict or \
+callable, default "mse"
         Loss of the forecast in scaled units, averaged over steps and features. Keras's long names
         "mean_squared_error" and "mean_absolute_error" are accepted too. A cross-entropy needs
         normalization="none", linear_steps=0 and quantiles=(): "binary_crossentropy" for values
         between 0 and 1, "categorical_crossentropy" for steps that are distributions, with
         output_activation="softmax".
+
+        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
+        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
+        one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
+        columns are not scaled. The loss is the mean of all values, of which a category has one per
+        step; ``history_`` has the mean of each loss too, such as "mse_loss".
+
+        A function takes predictions and targets, scaled tensors (B, T, F), and returns losses
+        (B, T, F), or (B, T) for each step, without any mean; predictions equal targets in the
+        padding. A file contains the name of the function; see `unspool.load`.
     metrics : sequence of str, default ()
         Further losses to record in ``history_``, by the names that `loss` accepts; for a
         cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
@@ -326,7 +338,7 @@ class LSTMForecaster(BaseForecaster):
         cell: CellName = "lstm",
         activation: CellActivationName = "tanh",
         recurrent_activation: GateActivationName = "sigmoid",
-        loss: LossName | LossAlias = "mse",
+        loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
         input_noise: float = 0.0,
         input_dropout: float = 0.0,

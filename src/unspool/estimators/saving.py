@@ -274,7 +274,7 @@ def warn_of_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 def _each_parameter(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield names and values; names of an inner model have its prefix, as in scikit-learn."""
     for name, value in parameters.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and name != "loss":
             yield name, value["model"]
             for inner, one in _each_parameter(value["parameters"]):
                 yield f"{name}__{inner}", one
@@ -330,7 +330,7 @@ def plain_parameters(estimator: Savable) -> dict[str, Any]:
             return None
         if name == "device":
             return str(value)  # it may be a torch.device
-        return _checks.plain(copy.deepcopy(value))
+        return value if callable(value) else _checks.plain(copy.deepcopy(value))
 
     return {name: plain(name) for name in estimator._kind()._get_param_names()}
 

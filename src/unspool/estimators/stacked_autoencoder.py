@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from unspool._losses import loss_name
+from unspool._loss_parameter import loss_name
 from unspool._types import (
     ActivationName,
     Auto,
     ElementwiseLossName,
     LossAlias,
-    LossName,
+    LossParameter,
     MetricName,
     NormalizationName,
     OptimizerName,
@@ -55,12 +55,24 @@ class StackedAutoencoder(BaseAutoencoder):
         Activation of the output of the outermost autoencoder, and of the whole: "linear", "relu",
         "tanh", "sigmoid", "elu", "gelu" or "softmax". A bounded activation needs data scaled to its
         range.
-    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
+    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, dict or \
+callable, default "mse"
         Loss of the outermost autoencoder and of the whole, in scaled units, averaged over values.
         Keras's long names "mean_squared_error" and "mean_absolute_error" are accepted too.
         "binary_crossentropy" needs values between 0 and 1 (scaling="none" or "minmax");
         "categorical_crossentropy" needs rows or steps that are distributions and
         output_activation="softmax".
+
+        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
+        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
+        one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
+        columns are not scaled. The loss is the mean of all values, of which a category has one per
+        step; ``history_`` has the mean of each loss too, such as "mse_loss".
+
+        A function takes predictions and targets, scaled tensors (B, T, F), and returns losses
+        (B, T, F), or (B, T) for each step, without any mean; predictions equal targets in the
+        padding. A file contains the name of the function; see `unspool.load`.
     inner_output_activation : str, default "linear"
         Activation of the output of each inner autoencoder, which reconstructs the codes of the one
         before: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
@@ -225,7 +237,7 @@ class StackedAutoencoder(BaseAutoencoder):
         hidden_units: Sequence[int] = (128,),
         activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
-        loss: LossName | LossAlias = "mse",
+        loss: LossParameter = "mse",
         inner_output_activation: ActivationName = "linear",
         inner_loss: ElementwiseLossName | LossAlias = "mse",
         fine_tune: bool = False,
@@ -298,7 +310,7 @@ class StackedAutoencoder(BaseAutoencoder):
             innermost = depth == len(self.hidden_units)
             objective = AutoencoderLoss(
                 pair,
-                loss_name(self.inner_loss if depth else self.loss),
+                loss_name(self.inner_loss) if depth else self._loss,
                 metrics=() if depth else tuple(self.metrics),
                 input_noise=self.input_noise,
                 input_dropout=self.input_dropout,

@@ -2,12 +2,15 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from unspool.anomaly.model_errors import ERROR_FUNCTIONS, pad_front
+from unspool._loss_parameter import Loss
+from unspool._losses import loss_values
+from unspool.anomaly.model_errors import loss_of_errors, pad_front
 from unspool.anomaly.scores import trailing_weights
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray
@@ -75,7 +78,7 @@ class ErrorsOfWindows:
         Reconstructs sequences (1, w, F), scaled, of given lengths.
     scaler : Scaler
         Scaling of the model.
-    loss : str
+    loss : str, LossByFeature or LossFunction
         Loss of the model.
     window : int
         Number of steps of a window, w.
@@ -85,11 +88,11 @@ class ErrorsOfWindows:
         self,
         reconstruct: Callable[[Array, BatchLengths], Array],
         scaler: Scaler,
-        loss: str,
+        loss: Loss,
         window: int,
     ) -> None:
         self._reconstruct, self._scaler = reconstruct, scaler
-        self._error = ERROR_FUNCTIONS[loss]
+        self._error = partial(loss_values, loss=loss_of_errors(loss))
         self._batch = BatchLengths(np.array([window]), window)
         self._recent = Recent(window, len(scaler.scale), np.float32)
         self._weights = trailing_weights(window, window)
@@ -129,7 +132,7 @@ class ErrorsOfForecasts:
         Number of steps of a forecast, K.
     scaler : Scaler
         Scaling of the model.
-    loss : str
+    loss : str, LossByFeature or LossFunction
         Loss of the model.
     window : int
         Number of steps of a window, w.
@@ -140,10 +143,11 @@ class ErrorsOfForecasts:
         forecast: Callable[[Array, BatchLengths], FloatArray],
         horizon: int,
         scaler: Scaler,
-        loss: str,
+        loss: Loss,
         window: int,
     ) -> None:
-        self._forecast, self._scaler, self._error = forecast, scaler, ERROR_FUNCTIONS[loss]
+        self._forecast, self._scaler = forecast, scaler
+        self._error = partial(loss_values, loss=loss_of_errors(loss))
         self._features, self._horizon, self._window = len(scaler.scale), horizon, window
         self._recent = Recent(window, self._features, np.float32)
         self._errors = Recent(window, self._features, np.float64)

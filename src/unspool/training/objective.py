@@ -7,11 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from unspool._losses import BY_STEP
+from unspool._loss_parameter import Loss, LossByFeature, is_by_step
 from unspool.nn import fused
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import TeacherForcing
-from unspool.nn.losses import LOSSES, count_values, masked_sum, metric, pinball
+from unspool.nn.losses import count_values, loss_values, masked_sum, metric, pinball
 from unspool.nn.sampling import bernoulli, standard_normal
 from unspool.training.batches import Batch
 from unspool.training.contrastive import contrastive_sum, crops
@@ -50,8 +50,9 @@ class AutoencoderLoss:
     ----------
     model : Autoencoder
         Model that is trained.
-    loss : str
-        Loss of the reconstruction and the forecast, a name in `unspool.nn.losses.LOSSES`.
+    loss : str, LossByFeature or LossFunction
+        Loss of the reconstruction and the forecast. A loss by feature has a term for each of its
+        losses, such as "mse_loss", in addition.
     weights : dict of str to float
         Weights of the losses by decoder; 1 by default.
     metrics : sequence of str
@@ -88,7 +89,7 @@ class AutoencoderLoss:
     """
 
     model: Autoencoder
-    loss: str = "mse"
+    loss: Loss = "mse"
     weights: Mapping[str, float] = field(default_factory=dict)
     metrics: Sequence[str] = ()
     input_noise: float = 0.0
@@ -106,7 +107,7 @@ class AutoencoderLoss:
     def __call__(self, batch: Batch) -> dict[str, Term]:
         """Compute the terms of the batch's loss, and the metrics, by name."""
         x, lengths = batch.x, batch.lengths
-        if self._can_be_fused:
+        if self._can_be_fused and isinstance(self.loss, str):
             total = fused.loss_sum(self.model, x, lengths, self.loss, batch.weights)
             if total is not None:
                 return {"loss": Term(total, count_values(x, lengths))}
@@ -191,13 +192,22 @@ class AutoencoderLoss:
         if name == "quantiles":
             total = masked_sum(pinball(output, target, self.quantiles), lengths, weights)
             return {f"{name}_loss": Term(total, count_values(target, lengths))}
-        total = masked_sum(LOSSES[self.loss](output, target), lengths, weights)
-        count = count_values(target, lengths, self.loss)
+        values = loss_values(output, target, self.loss, lengths)
+        total = masked_sum(values, lengths, weights)
+        count = count_values(values, lengths, self.loss)
         terms = {f"{name}_loss": Term(total, count, self.weights.get(name, 1.0))}
         prefix = f"{name}_" if len({*self.model.decoders} - {"quantiles"}) > 1 else ""
+        if isinstance(self.loss, LossByFeature):
+            for part, columns in self.loss.columns_by_loss.items():
+                of_part = weights
+                if weights is not None and weights.shape[-1] > 1:
+                    of_part = weights[..., list(columns)]
+                total = masked_sum(values.detach()[..., list(columns)], lengths, of_part)
+                share = count // self.loss.values_per_step * self.loss.values_of(part)
+                terms[f"{prefix}{part}_loss"] = Term(total, share, 0)
         for metric_name in self.metrics:
             of_metric = weights
-            if weights is not None and metric_name == "accuracy" and self.loss in BY_STEP:
+            if weights is not None and metric_name == "accuracy" and is_by_step(self.loss):
                 of_metric = weights.mean(-1, keepdim=True)  # a step is right or wrong as a whole
             with torch.no_grad():
                 errors = metric(metric_name, self.loss)(output, target)

@@ -11,9 +11,9 @@ Arrays are ``[sequence][row]``, each gate filled up with zeros to whole vectors:
 Every sum adds its terms in the order of `tiles.product`, so that both compute the same bits.
 """
 
+from unspool.lstm.compiled.cells import activate
 from unspool.lstm.compiled.jit import Kernel, compiled
 from unspool.lstm.compiled.record import Arguments
-from unspool.lstm.compiled.cells import activate
 from unspool.lstm.compiled.statistics import (
     DEVIATION,
     RUNNING,
