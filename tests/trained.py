@@ -58,6 +58,7 @@ class Case:
     make: Any
     X: Any
     y: Any = None
+    future: Any = None  # what `forecast` of a model with known features needs
 
     def parameters(self) -> Any:
         return self.make().get_params()
@@ -104,6 +105,7 @@ QUICK = {"epochs": 1, "random_state": 0, "verbose": 0}
 RAGGED = ragged()
 LONG = Sequences(RAGGED.values[RAGGED.lengths > 3], RAGGED.lengths[RAGGED.lengths > 3])
 FUTURE = np.random.default_rng(4).normal(size=(len(RAGGED), 3, FEATURES))
+KNOWN = np.random.default_rng(6).normal(size=(len(RAGGED), 3, 2)) * [3, 30] + [7, 70]
 LABELS = np.array(["b", "c", "a"])[np.arange(len(RAGGED)) % 3]
 
 # Of `mixed`: the classes are not next to each other, and the last number has the loss of the rest.
@@ -237,6 +239,25 @@ AUTOENCODERS = {
     ),
     "table": Case(lstm(), rows()),
     **{
+        f"{name}, targets": Case(lstm(decoder=name, targets=(2, 0), patch_size=2), RAGGED)
+        for name in (*DECODERS, "dense")
+    },
+    "targets, streamed": Case(lstm(targets=(2, 0), pooling="all", num_layers=2), RAGGED),
+    "targets, composite": Case(
+        lstm(targets=(1,), horizon=2, decoder="reversed_input", forecast_decoder="previous"), LONG
+    ),
+    "targets, composite, known": Case(
+        lstm(
+            targets=(1,), known=(2,), horizon=2, decoder="state", forecast_decoder="reversed_input"
+        ),
+        LONG,
+        future=KNOWN[: len(LONG), :2, :1],
+    ),
+    "dense rows, targets": Case(lambda: DenseAutoencoder(4, targets=(5, 1), **QUICK), rows()),
+    "images, targets": Case(
+        lambda: ConvAutoencoder(4, filters=(3, 2), targets=(1,), **QUICK), images()
+    ),
+    **{
         f"{name}, loss by feature": Case(
             lstm(decoder=name, loss=BY_FEATURE, output_activation="tanh", **more), MIXED
         )
@@ -357,6 +378,44 @@ FORECASTERS = {
     },
     "forecaster, pooling": Case(forecaster(pooling="all"), LONG),
     "forecaster, both ways": Case(forecaster(bidirectional=True), LONG),
+    **{
+        f"forecaster, {name}, known": Case(
+            forecaster(decoder=name, targets=(2,), known=(1, 0), normalization="last"),
+            LONG,
+            future=KNOWN[: len(LONG), :2],
+        )
+        for name in (*DECODERS, "dense")
+    },
+    **{
+        f"forecaster, {name}, known, patches": Case(
+            forecaster(
+                decoder=name, targets=(2, 1), known=(0,), horizon=3, patch_size=2, linear_steps=2
+            ),
+            LONG,
+            future=KNOWN[: len(LONG), :3, :1],
+        )
+        for name in (*DECODERS, "dense")
+    },
+    "forecaster, targets": Case(
+        forecaster(targets=(2, 0), normalization="standard", linear_steps=3, quantiles=(0.2, 0.8)),
+        LONG,
+    ),
+    "forecaster, targets, given": Case(
+        forecaster(targets=(1,), horizon=None, linear_steps=3), RAGGED, FUTURE[:, :, 0]
+    ),
+    "forecaster, known, quantiles": Case(
+        forecaster(targets=(1,), known=(0, 2), linear_steps=4, quantiles=(0.1, 0.5)),
+        LONG,
+        future=KNOWN[: len(LONG), :2],
+    ),
+    "forecaster of a quantity": Case(
+        forecaster(horizon=None, quantiles=(0.1, 0.9)), RAGGED, 10 + 3 * FUTURE[:, 0, 0]
+    ),
+    "forecaster of quantities": Case(
+        forecaster(horizon=None, normalization="standard", decoder="previous"),
+        RAGGED,
+        FUTURE[:, :, :2] * [5, 100] + 7,
+    ),
     "forecaster of a number": Case(
         forecaster(horizon=None), rows(), np.random.default_rng(5).normal(size=20)
     ),

@@ -35,7 +35,7 @@ def sequences(
     source: Source, pieces: Iterable[tuple[IntArray, FloatArray]], scaler: Scaler
 ) -> FloatArray:
     """Return sequences (N, T, F) in the units of the data, NaN past their ends."""
-    values = np.full((len(source), source.max_length, source.n_features), np.nan)
+    values = np.full((len(source), source.max_length, len(scaler.scale)), np.nan)
     for indices, outputs in pieces:
         values[indices, : outputs.shape[1]] = scaler.undo(outputs)
     values[past_the_end(source)] = np.nan

@@ -124,13 +124,16 @@ def test_dropout_is_of_training_alone():
             "`quantiles` must increase from each to the next, got (0.5, 0.1).",
         ),
         ({"normalization": "mean"}, "unknown `normalization` 'mean'"),
-        ({"linear_steps": -1}, "`linear_steps` must be a whole number of at least 0, got -1."),
+        (
+            {"linear_steps": -1},
+            "`linear_steps` must be a whole number of at least 0 or 'auto', got -1.",
+        ),
         ({"dropout": 1.0}, "`dropout` must be a number of at least 0 and below 1, got 1.0."),
         (
             {"output_activation": "sigmoid"},
             "`output_activation` 'sigmoid' needs the decoder's output to be the whole forecast, so "
             "it needs normalization='none', linear_steps=0 and quantiles=(), got "
-            "normalization='last', linear_steps=512, quantiles=().",
+            "normalization='auto', linear_steps='auto', quantiles=().",
         ),
         (
             {"loss": "binary_crossentropy", "normalization": "none"},

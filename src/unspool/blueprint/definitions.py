@@ -66,6 +66,10 @@ LOSS: Mapping[str, Rule] = {
 }
 TRAINING: Mapping[str, Rule] = {
     "metrics": some_of(names(_types.MetricName), aliases=ALIASES),
+    "feature_weight": Rule(
+        "sequence of float or dict of str to float, of at least 0, or None",
+        relations.check_feature_weight,
+    ),
     "input_noise": number(0),
     "input_dropout": number(0, 1),
     **COMMON,
@@ -77,12 +81,16 @@ TRAINING: Mapping[str, Rule] = {
 # Rows and images need no loss of distributions.
 ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
 NORMALIZATION: Mapping[str, Rule] = {"normalization": one_of(names(_types.NormalizationName))}
+TARGETS = Rule("sequence of str or int, or None", relations.check_targets)
+KNOWN = Rule("sequence of str or int", relations.check_features)
 LSTM: Mapping[str, Rule] = {
     **CLIP,
     **NORMALIZATION,
     **LOSS,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
+    "targets": TARGETS,
+    "known": KNOWN,
     "units": size_of_layers(),
     "patch_size": size(auto=True),
     "decoder_units": size_of_layers(),
@@ -129,7 +137,12 @@ LSTM_AUTOENCODER = Definition(
         "mask_length": whole(1),
         "contrastive_weight": number(0),
     },
-    relations=(*relations.LSTM_AUTOENCODER, *relations.NORMALIZED, *relations.LOSSES),
+    relations=(
+        *relations.LSTM_AUTOENCODER,
+        *relations.NORMALIZED,
+        *relations.LOSSES,
+        *relations.TARGETS,
+    ),
     build=models.lstm_autoencoder,
 )
 LSTM_FORECASTER = Definition(
@@ -137,17 +150,19 @@ LSTM_FORECASTER = Definition(
         **LSTM,
         "pooling": one_of(names(_types.PoolingName)),
         "every_step": true_or_false(),
-        "linear_steps": whole(0),
+        "targets": Rule('sequence of str or int, "y" or None', relations.check_targets_or_y),
+        "normalization": one_of(("auto", *names(_types.NormalizationName))),
+        "linear_steps": whole(0, auto=True),
         "quantiles": Rule("sequence of float", relations.check_quantiles),
     },
     training={**LSTM_TRAINING, "dropout": number(0, 1)},
-    relations=(*relations.LSTM_FORECASTER, *relations.LOSSES),
+    relations=(*relations.LSTM_FORECASTER, *relations.LOSSES, *relations.TARGETS),
     build=models.lstm_forecaster,
 )
 DENSE_AUTOENCODER = Definition(
-    structure={**FEEDFORWARD, "code_activation": ACTIVATION},
+    structure={**FEEDFORWARD, "targets": TARGETS, "code_activation": ACTIVATION},
     training={**TRAINING, **CODES},
-    relations=(*relations.LOSSES, *relations.NORMALIZED),
+    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.TARGETS),
     build=models.dense,
 )
 STACKED_AUTOENCODER = Definition(
@@ -168,15 +183,20 @@ CONV_AUTOENCODER = Definition(
         "activation": ACTIVATION,
         "output_activation": ACTIVATION,
         "image_shape": Rule("(H, W), (H, W, C) or None", relations.check_image_shape),
+        "targets": TARGETS,
         "kl_weight": number(0, none=True),
     },
     training={**TRAINING, **CODES},
-    relations=(*relations.LOSSES, *relations.NORMALIZED),
+    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.TARGETS),
     build=models.conv,
 )
 ENCODER_CLASSIFIER = Definition(
     structure={"head_units": wholes(1), "head_activation": ACTIVATION},
     training={
+        "class_weight": Rule(
+            '"balanced", dict of label to float of at least 0, or None',
+            relations.check_class_weight,
+        ),
         **COMMON,
         "autoencoder": checked_by_estimator("estimator or None"),
         "fine_tune": true_or_false(),

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from unspool import _checks
 from unspool._checks import Complaint, shown
 from unspool._loss_parameter import BY_STEP, CROSSENTROPIES, losses_in
@@ -138,7 +140,10 @@ def _bounded_forecast(p: Parameters) -> Complaint:
     crossentropy = not losses_in(p["loss"]).isdisjoint(CROSSENTROPIES)
     if not (bounded or crossentropy):
         return None
-    if p["normalization"] == "none" and p["linear_steps"] == 0 and not len(p["quantiles"]):
+    # With targets="y", "auto" means neither a normalization nor a map.
+    auto = ("auto",) if p["targets"] == "y" else ()
+    plain = p["normalization"] in ("none", *auto) and p["linear_steps"] in (0, *auto)
+    if plain and not len(p["quantiles"]):
         return None
     what = (
         f"`output_activation` {p['output_activation']!r}"
@@ -169,12 +174,72 @@ def _bounded_reconstruction(p: Parameters) -> Complaint:
     )
 
 
+def _normalized_targets(p: Parameters) -> Complaint:
+    if p["normalization"] == "none" or p["targets"] is None:
+        return None
+    return (
+        "A model with `targets` cannot normalise each sequence, got normalization="
+        f"{shown(p['normalization'])}; set normalization='none' or targets=None."
+    )
+
+
 def _normalized_forecast(p: Parameters) -> Complaint:
     if p["normalization"] == "none" or p["horizon"] is None:
         return None
     return (
         "An LSTMAutoencoder with a `horizon` cannot normalise each sequence, got normalization="
         f"{shown(p['normalization'])}; set normalization='none', or forecast with LSTMForecaster."
+    )
+
+
+def _known_without_forecast(p: Parameters) -> Complaint:
+    if not len(p["known"]) or p["horizon"] is not None:
+        return None
+    return (
+        "`known` has features that a forecast reads, but without `horizon` the model forecasts "
+        "nothing; set `horizon` too, or known=()."
+    )
+
+
+def _known_of_targets(p: Parameters) -> Complaint:
+    if not len(p["known"]) or isinstance(p["targets"], (list, tuple)):
+        return None
+    if p["targets"] is None:
+        return (
+            "`known` has features that are not forecast, so `targets` must list the features that "
+            "are, got None; set `targets`."
+        )
+    return (
+        "`known` has features of the steps of a forecast, but targets='y' predicts a quantity "
+        "that is no feature; set known=(), or forecast features of `X`."
+    )
+
+
+def _loss_of_targets(p: Parameters) -> Complaint:
+    if p["targets"] is None or not isinstance(p["loss"], Mapping):
+        return None
+    return (
+        "A `loss` by feature describes all features of `X`, and with `targets` the model writes "
+        "others; set targets=None, or one loss for all targets."
+    )
+
+
+def _every_step_of_all(p: Parameters) -> Complaint:
+    if not p["every_step"] or not (len(p["known"]) or p["targets"] == "y"):
+        return None
+    return (
+        "`every_step` learns to forecast features after every step from the steps that follow, "
+        f"got known={shown(p['known'])} and targets={shown(p['targets'])}; set every_step=False."
+    )
+
+
+def _map_of_features(p: Parameters) -> Complaint:
+    if p["targets"] != "y" or p["linear_steps"] in ("auto", 0):
+        return None
+    return (
+        "`linear_steps` maps the last steps of a feature to its next steps, which a quantity that "
+        f"is no feature does not have (targets='y'); set linear_steps='auto' or 0, got "
+        f"{p['linear_steps']}."
     )
 
 
@@ -245,26 +310,60 @@ LSTM_AUTOENCODER = (
     Relation(("reverse_target", "decoder"), _reversed_target),
     Relation(("forecast_decoder", "horizon"), _decoder_without_forecast),
     Relation(("normalization", "horizon"), _normalized_forecast),
+    Relation(("known", "horizon"), _known_without_forecast),
+    Relation(("known", "targets"), _known_of_targets),
 )
-NORMALIZED = (Relation(("normalization", "output_activation", "loss"), _bounded_reconstruction),)
+NORMALIZED = (
+    Relation(("normalization", "output_activation", "loss"), _bounded_reconstruction),
+    Relation(("normalization", "targets"), _normalized_targets),
+)
 LSTM_FORECASTER = (
     *_of_decoders("decoder"),
     Relation(("every_step", "patch_size"), _patches_by_step),
     Relation(("every_step", "bidirectional", "pooling", "decoder"), _forecasts_by_step),
     Relation(
-        ("output_activation", "loss", "normalization", "linear_steps", "quantiles"),
+        ("output_activation", "loss", "normalization", "linear_steps", "quantiles", "targets"),
         _bounded_forecast,
     ),
+    Relation(("known", "targets"), _known_of_targets),
+    Relation(("every_step", "known", "targets"), _every_step_of_all),
+    Relation(("targets", "linear_steps"), _map_of_features),
 )
 LOSSES = (
     Relation(("loss", "output_activation"), _distributions),
     Relation(("metrics", "loss"), _accuracy),
 )
+TARGETS = (Relation(("targets", "loss"), _loss_of_targets),)
 STACKED = (Relation(("inner_loss", "activation"), _inner_crossentropy),)
 DETECTOR = (
     Relation(("threshold", "rate"), _rate),
     Relation(("threshold", "period"), _period),
 )
+
+
+def check_features(name: str, value: Any) -> list[Complaint]:
+    """Check that the value is a list of names or places of features."""
+    if not isinstance(value, (list, tuple)):
+        return [f"`{name}` must be a list of names or places of features, got {shown(value)}."]
+    return [
+        f"`{name}` must be a list of names or places of features, got {shown(one)} in it."
+        for one in value
+        if not isinstance(one, str) and _checks.whole(name, one, -_checks.MAX_WHOLE) is not None
+    ]
+
+
+def check_targets(name: str, value: Any) -> list[Complaint]:
+    """Check that the value is None, or a list of at least one name or place of a feature."""
+    if value is None:
+        return []
+    if isinstance(value, (list, tuple)) and not value:
+        return [f"`{name}` must have at least one feature, got none; None means all features."]
+    return check_features(name, value)
+
+
+def check_targets_or_y(name: str, value: Any) -> list[Complaint]:
+    """Check that the value is "y", or what `check_targets` accepts."""
+    return [] if _checks.is_one(value, ["y"]) else check_targets(name, value)
 
 
 def check_quantiles(name: str, value: Any) -> list[Complaint]:
@@ -285,6 +384,38 @@ def check_loss_weights(name: str, value: Any) -> list[Complaint]:
     if not any(found) and not any(value):
         found.append(f"`{name}` must have at least one number above 0, got {shown(value)}.")
     return found
+
+
+def check_feature_weight(name: str, value: Any) -> list[Complaint]:
+    """Check that weights are None, a list of numbers, or numbers by name; not all are zero."""
+    if value is None:
+        return []
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, (list, tuple, Mapping)):
+        return [
+            f"`{name}` must be a list with the weight of each feature, a dict of weights by name, "
+            f"or None, got {shown(value)}."
+        ]
+    weights = list(value.values()) if isinstance(value, Mapping) else value
+    found = [_checks.number(name, weight, 0) for weight in weights]
+    if isinstance(value, Mapping):
+        return found  # features without a name in it have the weight 1
+    if not any(found) and not any(weights):
+        found.append(f"`{name}` must have at least one number above 0, got {shown(value)}.")
+    return found
+
+
+def check_class_weight(name: str, value: Any) -> list[Complaint]:
+    """Check that weights are None, "balanced", or numbers by label."""
+    if value is None or _checks.is_one(value, ["balanced"]):
+        return []
+    if not isinstance(value, Mapping):
+        return [
+            f"`{name}` must be 'balanced', a dict with the weight of each label, or None, got "
+            f"{shown(value)}."
+        ]
+    return [_checks.number(name, weight, 0) for weight in value.values()]
 
 
 def check_filters(name: str, value: Any) -> list[Complaint]:

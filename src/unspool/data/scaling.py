@@ -64,6 +64,7 @@ class Scaler:
         chunks: Iterable[Array],
         n_features: int,
         in_order: Callable[[], Iterable[Array]] | None = None,
+        weights: Array | None = None,
     ) -> "Scaler":
         """Learn shift and scale.
 
@@ -80,11 +81,20 @@ class Scaler:
         in_order : callable, optional
             Returns the chunks again, if their rows are in the order of time. Without it, a feature
             that jitters does not count as constant.
+        weights : array of shape (S,), optional
+            Weights of all steps of `chunks`, of at least 0. A weight of 2 is two copies of a step,
+            and a step of weight 0 is left out.
         """
         if kind == "none":
             return cls(np.zeros(n_features), np.ones(n_features))
+        if kind == "robust" and weights is not None:
+            raise InputError(
+                "`scaling` 'robust' uses quantiles, which `sample_weight` does not weigh; set "
+                "scaling='standard', or leave `sample_weight` out."
+            )
         sample = StepSample(n_features)
-        found = moments(sample.reading(chunks) if kind == "robust" else chunks, n_features)
+        read = sample.reading(chunks) if kind == "robust" else chunks
+        found = moments(read, n_features, weights)
         still = np.zeros(n_features, bool) if in_order is None else jitters(in_order, found)
         if kind == "standard":
             return cls(found.mean, found.scale_of(np.where(still, 0, found.spread)))
@@ -173,6 +183,10 @@ class Scaler:
         scaled /= scale
         return scaled.astype(np.float32)
 
+    def select(self, places: Sequence[int]) -> "Scaler":
+        """Return the scaling of the features at `places`."""
+        return replace(self, shift=self.shift[list(places)], scale=self.scale[list(places)])
+
     def undo(self, scaled: Array) -> Array:
         """Convert scaled values (..., F) back to the units of the data, in float64."""
         return scaled * self.scale + self.shift
@@ -184,8 +198,8 @@ class Moments:
 
     Parameters
     ----------
-    count : int
-        Number of steps.
+    count : float
+        Number of steps, or the sum of their weights.
     mean, low, high : array
         Mean, smallest and largest value; 0 if there are no steps.
     spread : array
@@ -194,7 +208,7 @@ class Moments:
         Largest spread that rounding may cause in a constant.
     """
 
-    count: int
+    count: float
     mean: Array
     low: Array
     high: Array
@@ -208,8 +222,10 @@ class Moments:
         return np.maximum(np.where(spread > 0, spread, constant), FLOAT.tiny)
 
 
-def moments(chunks: Iterable[Array], n_features: int) -> Moments:
+def moments(chunks: Iterable[Array], n_features: int, weights: Array | None = None) -> Moments:
     """Return moments of each feature over chunks (steps, F) of any real dtype.
+
+    `weights` (S,) are those of all S steps; steps of weight 0 are left out.
 
     Sums are of differences from the first step, in units of about the largest value. A small
     spread around a large mean therefore keeps its digits, and squares of very large or small
@@ -220,11 +236,18 @@ def moments(chunks: Iterable[Array], n_features: int) -> Moments:
     .. [1] T. F. Chan, G. H. Golub, R. J. LeVeque (1983). "Algorithms for Computing the Sample
        Variance: Analysis and Recommendations", The American Statistician 37(3), equation 1.5.
     """
-    count, mean, square, first = 0, np.zeros(n_features), np.zeros(n_features), np.zeros(n_features)
+    mean, square, first = np.zeros(n_features), np.zeros(n_features), np.zeros(n_features)
     low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
     exponent, rounding = np.full(n_features, -1000, np.int32), 0.0
+    count: float = 0
+    place, column = 0, None
     for chunk in chunks:
-        steps = len(chunk)
+        steps: float = len(chunk)
+        if weights is not None:
+            of_chunk = weights[place : place + len(chunk)]
+            place += len(chunk)
+            chunk, of_chunk = chunk[of_chunk > 0], of_chunk[of_chunk > 0]
+            steps, column = float(of_chunk.sum()), of_chunk[:, None]
         if not steps:
             continue
         rounding = max(rounding, _rounding(chunk.dtype))
@@ -239,15 +262,20 @@ def moments(chunks: Iterable[Array], n_features: int) -> Moments:
         unit = np.ldexp(1.0, -exponent)
         centered = values * unit
         centered -= first * unit
-        chunk_mean = centered.mean(axis=0)
-        centered -= chunk_mean
-        square += np.square(centered, out=centered).sum(axis=0)
+        if column is None:
+            chunk_mean = centered.mean(axis=0)
+            centered -= chunk_mean
+            square += np.square(centered, out=centered).sum(axis=0)
+        else:
+            chunk_mean = (column * centered).sum(axis=0) / steps
+            centered -= chunk_mean
+            square += (column * np.square(centered, out=centered)).sum(axis=0)
         square += (chunk_mean - mean) ** 2 * (count * steps / (count + steps))
         mean += (chunk_mean - mean) * (steps / (count + steps))
         count += steps
     if not count:
         low, high = np.zeros(n_features), np.zeros(n_features)
-    spread = np.ldexp(np.sqrt(square / max(count, 1)), exponent)
+    spread = np.ldexp(np.sqrt(square / (count or 1)), exponent)
     by_rounding = rounding * np.maximum(abs(low), abs(high))
     mean = np.ldexp(first * np.ldexp(1.0, -exponent) + mean, exponent)
     spread = np.where(spread > by_rounding, spread, 0.0)

@@ -274,6 +274,23 @@ class Sequences:
         lengths = self.lengths - steps
         return Sequences(self.values[:, : lengths.max(initial=0)], lengths, self.feature_names)
 
+    def select(self, places: Sequence[int]) -> "Sequences":
+        """Select features.
+
+        Parameters
+        ----------
+        places : sequence of int
+            Places of the features, in the order of the result.
+
+        Returns
+        -------
+        Sequences
+            The same sequences, with these features only.
+        """
+        names = self.feature_names
+        chosen = None if names is None else [names[place] for place in places]
+        return Sequences(self.values[:, :, list(places)], self.lengths, chosen)
+
     def mean_sequence(self) -> FloatArray:
         """Compute the mean sequence.
 

@@ -40,7 +40,8 @@ def load_table(
     named: Named | None = None,
     rows: bool = False,
 ) -> FileData:
-    """Read a CSV or Parquet file; `named` contains the arguments time, id and label of `read_file`.
+    """Read a CSV or Parquet file; `named` contains the arguments time, id, label and weight of
+    `read_file`.
 
     Raises
     ------
@@ -77,6 +78,9 @@ def load_table(
     if roles.label is not None:
         labels = _plain(table[roles.label])
         steps["label"] = [labels[part] for part in parts]
+    if roles.weight is not None:
+        weights = _features(table, [roles.weight])[:, 0]
+        steps["weight"] = [weights[part] for part in parts]
     if ids is not None:
         notes += (f"{len(ids):,} series, by column {roles.id!r}",)
     return of_series(
@@ -232,6 +236,8 @@ def _row_sequences(
         index["time"] = _times(table, roles.time)
     if roles.label is not None:
         index["label"] = _plain(table[roles.label])
+    if roles.weight is not None:
+        index["weight"] = _features(table, [roles.weight])[:, 0]
     notes = (*notes, f"each of {table.num_rows:,} rows read as a sequence of one feature")
     return of_sequences(Sequences(values[:, :, None]), options, index=index, notes=notes)
 

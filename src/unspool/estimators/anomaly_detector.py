@@ -29,6 +29,7 @@ from unspool.estimators.detector_training import (
     WindowsOf,
     codes_of,
     detector_windows,
+    role_complaint,
     source_of,
     split,
     train,
@@ -240,6 +241,8 @@ class AnomalyDetector(Detects):
                 "`model` must be an unspool autoencoder or forecaster, a baseline of "
                 f"unspool.anomaly, or None, got {_checks.shown(self.model)}."
             )
+        if isinstance(inner, Model):
+            complaints.append(role_complaint(inner))
         return complaints
 
     def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:

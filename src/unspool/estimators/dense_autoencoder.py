@@ -1,6 +1,6 @@
 """`DenseAutoencoder`: dense layers encode rows, images or short sequences as short vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -37,6 +37,9 @@ class DenseAutoencoder(BaseAutoencoder):
     hidden_units : sequence of int, default ()
         Widths of the dense layers between the input and the code. The decoder has the same layers
         in reverse order.
+    targets : sequence of str or int, optional
+        Features (of a table: columns) to reconstruct, by name or place; the others are only read.
+        Results have the targets in this order. None means all features.
     activation : str, default "relu"
         Activation of the `hidden_units` layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu"
         or "softmax".
@@ -52,8 +55,8 @@ callable, default "mse"
         (scaling="none" or "minmax"); "categorical_crossentropy" needs rows or steps that are
         distributions and output_activation="softmax".
 
-        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
-        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        With a dict, features have different losses: keys are names of features, places from 0, or
+        tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
         columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
         one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
         columns are not scaled. The loss is the mean of all values, of which a category has one per
@@ -66,6 +69,11 @@ callable, default "mse"
         Further losses to record in ``history_``, by the names that `loss` accepts; for a
         cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
         rows whose most likely feature is correct.
+    feature_weight : sequence of float or dict of str to float, optional
+        Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
+        a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
+        0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
+        features equally. None gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0. The target stays clean (a *denoising* autoencoder).
@@ -171,6 +179,10 @@ callable, default "mse"
         The trained encoder and decoders.
     scaler_ : Scaler
         Scaling of the features, learned by `fit`.
+    target_scaler_ : Scaler
+        Scaling of what the model writes: of the targets.
+    targets_ : tuple of int
+        Places of the features that the model reconstructs, all by default.
     max_length_ : int
         Number of time steps of the longest sequence seen by `fit`; 1 for a table.
     horizon_ : int
@@ -219,11 +231,13 @@ callable, default "mse"
         latent_dim: int = 32,
         *,
         hidden_units: Sequence[int] = (),
+        targets: Sequence[str | int] | None = None,
         activation: ActivationName = "relu",
         code_activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
         loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
+        feature_weight: Sequence[float] | Mapping[str, float] | None = None,
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
         code_l1: float = 0.0,
@@ -250,11 +264,13 @@ callable, default "mse"
     ) -> None:
         self.latent_dim = latent_dim
         self.hidden_units = hidden_units
+        self.targets = targets
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation
         self.loss = loss
         self.metrics = metrics
+        self.feature_weight = feature_weight
         self.input_noise = input_noise
         self.input_dropout = input_dropout
         self.code_l1 = code_l1

@@ -5,6 +5,7 @@ are scaled by the size of that error, so the first updates do not exceed it.
 """
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -20,7 +21,13 @@ BATCH = 64
 MAX_VALUES = 1 << 24  # number of values in the equations of the features solved at the same time
 
 
-def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
+def solve(
+    skip: Skip,
+    batches: Batches,
+    *,
+    every_step: bool,
+    targets: Callable[[Tensor], Tensor],
+) -> None:
     """Set the linear maps of `skip` to those of ridge regression on the sequences of `batches`.
 
     Its scale becomes the standard deviation of their error after the last step.
@@ -32,6 +39,8 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
         Sequences with the steps that follow them.
     every_step : bool
         Whether to fit the steps after every step of a sequence, and not only after its last.
+    targets : callable
+        Selects the features (..., F_out) that are forecast from all features (..., F).
     """
     count = len(batches.indices)
     most = MAX_SEQUENCES // max(1, batches.source.max_length) if every_step else MAX_SEQUENCES
@@ -46,11 +55,11 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
         for first in range(0, features, together):
             normal, part = NormalEquations(found), slice(first, first + together)
             for batch in some:
-                _add(normal, batch, part, every_step=every_step)
+                _add(normal, batch, targets(batch.x), part, every_step=every_step)
             found.weight[part] = normal.solve()
     square, total = torch.zeros_like(found.scale, dtype=torch.float64), 0.0
     for batch in some:
-        x, y, weights = batch.x, batch.y, _by_sequence(batch)
+        x, y, weights = targets(batch.x), batch.y, _by_sequence(batch)
         assert y is not None
         errors = found.inverse(y, x, batch.lengths).double().square()
         if weights is not None:
@@ -62,10 +71,12 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
     skip.load_state_dict(found.state_dict())
 
 
-def _add(normal: NormalEquations, batch: Batch, part: slice, *, every_step: bool) -> None:
-    """Add the features `part` of a batch, and of the steps that follow, to the equations."""
+def _add(
+    normal: NormalEquations, batch: Batch, past: Tensor, part: slice, *, every_step: bool
+) -> None:
+    """Add features `part` of the targets (B, T, F_out) of a batch, and of the steps that follow."""
     assert batch.y is not None
-    x, lengths, y = batch.x[:, :, part], batch.lengths, batch.y[:, :, part]
+    x, lengths, y = past[:, :, part], batch.lengths, batch.y[:, :, part]
     if not every_step:
         normal.add(x, lengths, y, _by_sequence(batch))
         return

@@ -1,6 +1,6 @@
 """`LSTMAutoencoder`: an LSTM encodes sequences as short vectors, and another decodes them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -110,6 +110,14 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     horizon : int, optional
         Number of time steps to forecast, K. `fit` takes them from `y`; without `y` it cuts the last
         K steps off each sequence and uses them as targets. None means no forecast.
+    targets : sequence of str or int, optional
+        Features to reconstruct and to forecast, by name or place; the others are only read. Results
+        have the targets in this order. None means all features.
+    known : sequence of str or int, default ()
+        Features that are known for the steps of the forecast, by name or place: a calendar, a
+        schedule, a weather forecast. The decoder of the forecast reads them at each of the K steps.
+        `fit` takes them from the steps that follow each sequence, `forecast` from its argument
+        ``future``. They need `targets`, and are none of them.
     forecast_decoder : str, optional
         Decoder of the forecast; accepts the same names as `decoder`. None means `decoder`.
     loss_weights : pair of float, default (1.0, 1.0)
@@ -144,8 +152,8 @@ callable, default "mse"
         values between 0 and 1; "categorical_crossentropy" needs steps that are distributions and
         output_activation="softmax", and is averaged over steps.
 
-        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
-        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        With a dict, features have different losses: keys are names of features, places from 0, or
+        tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
         columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
         one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
         columns are not scaled. The loss is the mean of all values, of which a category has one per
@@ -158,6 +166,11 @@ callable, default "mse"
         Further losses to record in ``history_``, by the names that `loss` accepts; for a
         cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
         steps whose most likely feature is correct.
+    feature_weight : sequence of float or dict of str to float, optional
+        Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
+        a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
+        0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
+        features equally. None gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0. The target stays clean (a *denoising* autoencoder).
@@ -275,6 +288,10 @@ callable, default "mse"
         The trained encoder and decoders.
     scaler_ : Scaler
         Scaling of the features, learned by `fit`.
+    target_scaler_ : Scaler
+        Scaling of what the model writes: of the targets.
+    targets_ : tuple of int
+        Places of the features that the model reconstructs, all by default.
     max_length_ : int
         Number of time steps of the longest sequence seen by `fit`, without the steps that were cut
         off as targets.
@@ -345,6 +362,8 @@ callable, default "mse"
         decoder: DecoderName = "repeat",
         reverse_target: bool = False,
         horizon: int | None = None,
+        targets: Sequence[str | int] | None = None,
+        known: Sequence[str | int] = (),
         forecast_decoder: DecoderName | None = None,
         loss_weights: Sequence[float] = (1.0, 1.0),
         teacher_forcing: float = 1.0,
@@ -356,6 +375,7 @@ callable, default "mse"
         recurrent_activation: GateActivationName = "sigmoid",
         loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
+        feature_weight: Sequence[float] | Mapping[str, float] | None = None,
         input_noise: float = 0.0,
         input_dropout: float = 0.15,
         mask_length: int = 8,
@@ -394,6 +414,8 @@ callable, default "mse"
         self.decoder = decoder
         self.reverse_target = reverse_target
         self.horizon = horizon
+        self.targets = targets
+        self.known = known
         self.forecast_decoder = forecast_decoder
         self.loss_weights = loss_weights
         self.teacher_forcing = teacher_forcing
@@ -405,6 +427,7 @@ callable, default "mse"
         self.recurrent_activation = recurrent_activation
         self.loss = loss
         self.metrics = metrics
+        self.feature_weight = feature_weight
         self.input_noise = input_noise
         self.input_dropout = input_dropout
         self.mask_length = mask_length

@@ -1,6 +1,6 @@
 """`StackedAutoencoder`: dense layers that are trained one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -63,8 +63,8 @@ callable, default "mse"
         "categorical_crossentropy" needs rows or steps that are distributions and
         output_activation="softmax".
 
-        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
-        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        With a dict, features have different losses: keys are names of features, places from 0, or
+        tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
         columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
         one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
         columns are not scaled. The loss is the mean of all values, of which a category has one per
@@ -85,6 +85,11 @@ callable, default "mse"
         Further losses of the outermost autoencoder and of the whole to record in ``history_``, by
         the names that `loss` accepts; for a cross-entropy loss also "accuracy": the share of values
         on the correct side of 0.5, or of rows whose most likely feature is correct.
+    feature_weight : sequence of float or dict of str to float, optional
+        Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
+        a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
+        0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
+        features equally. None gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input of each autoencoder in
         training, in scaled units, at least 0. The target stays clean (a *denoising* autoencoder
@@ -193,6 +198,10 @@ callable, default "mse"
         The trained encoder and decoders.
     scaler_ : Scaler
         Scaling of the features, learned by `fit`.
+    target_scaler_ : Scaler
+        Scaling of what the model writes: of the targets.
+    targets_ : tuple of int
+        Places of the features that the model reconstructs, all by default.
     max_length_ : int
         Number of time steps of the longest sequence seen by `fit`; 1 for a table.
     horizon_ : int
@@ -242,6 +251,7 @@ callable, default "mse"
         inner_loss: ElementwiseLossName | LossAlias = "mse",
         fine_tune: bool = False,
         metrics: Sequence[MetricName | LossAlias] = (),
+        feature_weight: Sequence[float] | Mapping[str, float] | None = None,
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
         code_l1: float = 0.0,
@@ -275,6 +285,7 @@ callable, default "mse"
         self.inner_loss = inner_loss
         self.fine_tune = fine_tune
         self.metrics = metrics
+        self.feature_weight = feature_weight
         self.input_noise = input_noise
         self.input_dropout = input_dropout
         self.code_l1 = code_l1
@@ -367,4 +378,8 @@ callable, default "mse"
 def _batches_of_codes(codes: Sequences, read: Batches) -> Batches:
     """Return batches of `codes`, drawn as `read` draws the sequences that they encode."""
     scaler = Scaler.fit("none", (), codes.n_features)
-    return Batches(codes, scaler, read.indices, read.batch_size, read.device, read.rng, read.steps)
+    weights = None if read.weights is None else read.weights.of_sequences()
+    return Batches(
+        codes, scaler, read.indices, read.batch_size, read.device, read.rng, read.steps,
+        weights=weights and weights.normalised(codes, read.indices),
+    )  # fmt: skip

@@ -13,16 +13,21 @@ from unspool.blueprint import definition
 # the models whose estimators have them.
 LATER_PARAMETERS: Mapping[str, Any] = {
     "cell": "lstm",
+    "class_weight": None,
     "clip": None,
     "normalization": "none",
+    "feature_weight": None,
+    "known": [],
     "plateau_factor": 0.1,
     "plateau_patience": 10,
+    "targets": None,
     "warm_start": False,
 }
 
 # Fields of `fitted` and of `detector` that were added during version 2, and parameters of a
 # detector.
 LATER_FIELDS: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
+LATER_FITTED: Mapping[str, Any] = {**LATER_FIELDS, "targets": None, "known": [], "n_responses": 0}
 LATER_DETECTOR_PARAMETERS: Mapping[str, Any] = {"dilation": 1, "max_gap": "auto"}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
@@ -85,9 +90,9 @@ def add_later_fields(header: dict[str, Any]) -> None:
             if name in known:
                 parameters.setdefault(name, value)
     detector = header.get("detector")
-    for fields in (header.get("fitted"), detector):
+    for fields, later in ((header.get("fitted"), LATER_FITTED), (detector, LATER_FIELDS)):
         if isinstance(fields, dict):
-            for name, value in LATER_FIELDS.items():
+            for name, value in later.items():
                 fields.setdefault(name, value)
     if isinstance(detector, dict) and isinstance(detector.get("parameters"), dict):
         for name, value in LATER_DETECTOR_PARAMETERS.items():

@@ -1,6 +1,6 @@
 """The autoencoder: one encoder, and the decoders of its code."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -37,6 +37,12 @@ class Autoencoder(nn.Module):
     skip : Skip, optional
         Path from the input to its forecast that bypasses the code. Default: the forecast is made
         from the code alone.
+    targets : sequence of int, optional
+        Places of the F_out features that the decoders return; the others are only read. Default:
+        all features, or quantities that are not features of the input.
+    known : sequence of int, default ()
+        Places of the features that are known for the steps of the forecast, which the decoders of
+        the forecast read there.
 
     Attributes
     ----------
@@ -48,6 +54,10 @@ class Autoencoder(nn.Module):
         Number of forecast steps, K.
     skip : Skip or None
         The path that bypasses the code.
+    targets : list of int or None
+        Places of the features that the decoders return.
+    known : list of int
+        Places of the features that are known for the steps of the forecast.
 
     See Also
     --------
@@ -71,9 +81,13 @@ class Autoencoder(nn.Module):
         decoders: Mapping[str, Decoder],
         horizon: int = 0,
         skip: Skip | None = None,
+        *,
+        targets: Sequence[int] | None = None,
+        known: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.encoder, self.horizon, self.skip = encoder, horizon, skip
+        self.targets, self.known = None if targets is None else list(targets), list(known)
         self.decoders = nn.ModuleDict(dict(decoders))
 
     def decoder(self, name: str = "reconstruction") -> Decoder:
@@ -100,6 +114,21 @@ class Autoencoder(nn.Module):
             raise InputError(f"This model has no decoder {name!r}; {held}.")
         return cast(Decoder, self.decoders[name])
 
+    def of_targets(self, x: Tensor) -> Tensor:
+        """Select the features that the decoders return.
+
+        Parameters
+        ----------
+        x : tensor of shape (..., F)
+            All features.
+
+        Returns
+        -------
+        tensor of shape (..., F_out)
+            The targets; `x` itself if all features are targets.
+        """
+        return x if self.targets is None else x[..., self.targets]
+
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Reconstruct sequences.
 
@@ -112,7 +141,7 @@ class Autoencoder(nn.Module):
 
         Returns
         -------
-        tensor of shape (B, T, F)
+        tensor of shape (B, T, F_out)
             Reconstructions; values at padded steps are arbitrary.
 
         Raises
@@ -122,7 +151,9 @@ class Autoencoder(nn.Module):
         """
         return self.run_decoder("reconstruction", x, lengths)
 
-    def run_decoder(self, name: str, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def run_decoder(
+        self, name: str, x: Tensor, lengths: Tensor | None = None, future: Tensor | None = None
+    ) -> Tensor:
         """Encode sequences, and decode them with the decoder `name`.
 
         Parameters
@@ -133,18 +164,20 @@ class Autoencoder(nn.Module):
             Sequences.
         lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
+        future : tensor of shape (B, K, n_known), optional
+            Known features of the steps of the forecast, for a model with `known`.
 
         Returns
         -------
-        tensor of shape (B, T, F), (B, K, F) or (B, K, F, Q)
+        tensor of shape (B, T, F_out), (B, K, F_out) or (B, K, F_out, Q)
             Reconstruction, forecast, or quantiles of the forecast in ascending order.
 
         Raises
         ------
         InputError
-            If the model has no decoder of this name.
+            If the model has no decoder of this name, or needs `future` and it is missing.
         """
-        return self.decode(name, self.encoder(x, lengths), x, lengths)
+        return self.decode(name, self.encoder(x, lengths), x, lengths, future=future)
 
     def decode(
         self,
@@ -153,6 +186,7 @@ class Autoencoder(nn.Module):
         x: Tensor,
         lengths: Tensor | None = None,
         teacher: TeacherForcing | None = None,
+        future: Tensor | None = None,
     ) -> Tensor:
         """Decode codes with the decoder `name`.
 
@@ -169,29 +203,42 @@ class Autoencoder(nn.Module):
             Number of real steps of each sequence. Default: all steps are real.
         teacher : TeacherForcing, optional
             True outputs to read in training, for decoders with `Decoder.feeds_back`.
+        future : tensor of shape (B, K, n_known), optional
+            Known features of the steps of the forecast, for a model with `known`.
 
         Returns
         -------
-        tensor of shape (B, T, F), (B, K, F) or (B, K, F, Q)
+        tensor of shape (B, T, F_out), (B, K, F_out) or (B, K, F_out, Q)
             Reconstruction, forecast, or quantiles of the forecast in ascending order.
 
         Raises
         ------
         InputError
-            If the model has no decoder of this name.
+            If the model has no decoder of this name, or needs `future` and it is missing.
         """
         decoder, skip = self.decoder(name), self.skip
+        also = {"known": future} if decoder.n_known else {}
         if name == "quantiles":
-            values = decoder(code, self.horizon).unflatten(2, (x.shape[2], -1)).sort(3).values
-            return cast(Tensor, values if skip is None else skip.quantiles(values, x, lengths))
+            features = self.of_targets(x).shape[2]
+            if "forecast" in self.decoders:  # the targets may be no features of x
+                features = int(self.decoder("forecast").n_features)  # type: ignore[arg-type]
+            values = decoder(code, self.horizon, **also).unflatten(2, (features, -1)).sort(3).values
+            if skip is None:
+                return cast(Tensor, values)
+            return skip.quantiles(values, self.of_targets(x), lengths)
         reversed_input = None
         if decoder.needs_input:
             reversed_input = reverse_within(without_padding(x, lengths), lengths)
         if name == "forecast":
-            if teacher is not None and skip is not None and decoder.feeds_back:
-                teacher = teacher._replace(target=skip.inverse(teacher.target, x, lengths))
-            output = decoder(code, self.horizon, None, reversed_input, teacher)
-            return cast(Tensor, output if skip is None else skip(output, x, lengths))
+            if skip is None:
+                return cast(
+                    Tensor, decoder(code, self.horizon, None, reversed_input, teacher, **also)
+                )
+            past = self.of_targets(x)
+            if teacher is not None and decoder.feeds_back:
+                teacher = teacher._replace(target=skip.inverse(teacher.target, past, lengths))
+            output = decoder(code, self.horizon, None, reversed_input, teacher, **also)
+            return cast(Tensor, skip(output, past, lengths))
         return cast(Tensor, decoder(code, x.shape[1], lengths, reversed_input, teacher))
 
     def decode_by_step(
@@ -234,6 +281,11 @@ class Autoencoder(nn.Module):
             raise InputError(
                 "Forecasts after every step need an LSTMEncoder, but this model has a "
                 f"{type(self.encoder).__name__}."
+            )
+        if self.known:
+            raise InputError(
+                "Forecasts after every step would need the known features after every step; use "
+                "`forecast`, or fit with known=()."
             )
         if self.decoder(name).needs_input:
             raise InputError(

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Generator, Tensor, nn
 
 from unspool._padding import without_padding
 from unspool._types import ActivationName
 from unspool.blueprint.activations import Activation
 from unspool.errors import InputError
-from unspool.nn.decoder import Decoder, TeacherForcing
+from unspool.nn.decoder import Decoder, TeacherForcing, check_known
 from unspool.nn.dense import Dense, make_activation
 from unspool.nn.encoder import Encoder
 from unspool.nn.head import Head
@@ -132,6 +133,8 @@ class DenseDecoder(Decoder):
     output_activation : str or MixedActivation, default "linear"
         Activation of the output layer; accepts the same names as `activation`. "softmax" is over
         the features of a step.
+    n_known : int, default 0
+        Number of known features of each step that are read in addition to the code.
     generator : torch.Generator, optional
         Random number generator for the initial weights. Default: PyTorch's global one.
 
@@ -169,12 +172,13 @@ class DenseDecoder(Decoder):
         units: Sequence[int] = (),
         activation: ActivationName = "relu",
         output_activation: Activation = "linear",
+        n_known: int = 0,
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
-        self.max_steps, self.n_features = steps, n_features
+        self.max_steps, self.n_features, self.n_known = steps, n_features, n_known
         self.head: nn.Sequential = Head(
-            latent_dim,
+            latent_dim + steps * n_known,
             n_features,
             units=units,
             steps=steps,
@@ -190,6 +194,7 @@ class DenseDecoder(Decoder):
         lengths: Tensor | None = None,
         reversed_input: Tensor | None = None,
         teacher: TeacherForcing | None = None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """Decode codes to sequences.
 
@@ -206,12 +211,24 @@ class DenseDecoder(Decoder):
             The reversed input. It has no effect: only the code is read.
         teacher : TeacherForcing, optional
             True outputs. They have no effect: only the code is read.
+        known : tensor of shape (B, max_steps, n_known), optional
+            Known features of each step. Required if `n_known` is above 0.
 
         Returns
         -------
         tensor of shape (B, steps, F)
             Decoded sequences.
+
+        Raises
+        ------
+        InputError
+            If the decoder needs `known` and it is missing.
         """
+        if self.n_known:
+            assert self.max_steps is not None
+            check_known(known, self.max_steps, self.n_known)
+            assert known is not None
+            code = torch.cat([code, known.flatten(1)], 1)
         sequences: Tensor = self.head(code)
         return sequences[:, :steps]
 

@@ -95,7 +95,7 @@ def parts_of(model: Autoencoder, batch_size: int) -> Parts | None:
     code, one LSTM layer that decodes it at every step, and dense layers with linear, ReLU, tanh or
     sigmoid activations.
     """
-    if list(model.decoders) != ["reconstruction"]:
+    if list(model.decoders) != ["reconstruction"] or model.targets is not None:
         return None
     encoder, decoder = model.encoder, model.decoder()
     if type(encoder) is not LSTMEncoder or encoder.whole_state or len(encoder.statistics) > 1:

@@ -121,13 +121,13 @@ class AutoencoderLoss:
         if self.dropout and self.model.training:
             code = self._dropped(code)
         for name in self.model.decoders:
-            target, ends, weights = batch.target(name)
+            target, ends, weights = batch.target(name, self.model.of_targets)
             teacher = (
                 TeacherForcing(target, self.teacher_forcing, self.generator)
                 if self.model.training
                 else None
             )
-            output = self.model.decode(name, code, read, lengths, teacher)
+            output = self.model.decode(name, code, read, lengths, teacher, batch.future)
             terms |= self._terms(name, output, target, ends, weights)
         by_sequence = batch.sequence_weights
         if self.contrastive_weight and self.model.training:
@@ -168,7 +168,7 @@ class AutoencoderLoss:
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Compute outputs and targets after every step, (B, T · K, F), lengths and weights."""
         assert batch.y is not None
-        target = futures(batch.x, batch.lengths, batch.y)
+        target = futures(self.model.of_targets(batch.x), batch.lengths, batch.y)
         teacher = None
         if self.model.training:
             teacher = TeacherForcing(target, self.teacher_forcing, self.generator)

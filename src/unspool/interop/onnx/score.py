@@ -56,11 +56,11 @@ def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> di
     contents : Contents
         A model with a detector.
     batch : Batch
-        Scaled windows (B, T, F).
+        Scaled windows (B, T, F_out) of the targets.
     reconstruction : str
-        Scaled reconstructions (B, T, F).
+        Scaled reconstructions (B, T, F_out).
     """
-    loss, features = contents.loss, contents.facts.n_features
+    loss, features = contents.loss, contents.facts.n_outputs
     detector, (input_batch, input_time) = contents.detector, batch.input_sizes
     assert detector is not None
     scales = {
