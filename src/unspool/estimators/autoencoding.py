@@ -140,6 +140,7 @@ class BaseAutoencoder(
     ) -> FloatArray:
         """Return sequences that `decode` returns for codes, a number of steps, and lengths."""
         decoder = self.module_.decoder()
+        _collect.check_decodes_codes_alone(self.scaler_)
         if decoder.needs_input:
             name = self._parameters["decoder"]
             raise InputError(
@@ -371,7 +372,9 @@ class BaseAutoencoder(
         """Yield indices (B,), and scaled targets and reconstructions (B, T, F_out) of batches."""
         outputs = runner(self).outputs(source, lambda one: self.module_(one.x, one.lengths))
         for indices, batch, output in outputs:
-            yield indices, self.module_.of_targets(batch.x).cpu().numpy(), output
+            x = batch.x.cpu().numpy()
+            level = self.scaler_.undo_level(output, x, source.lengths_of(indices))
+            yield indices, self.module_.of_targets(batch.x).cpu().numpy(), level
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

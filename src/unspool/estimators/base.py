@@ -21,6 +21,7 @@ from unspool._loss_parameter import (
     read_loss,
 )
 from unspool._registry import MODELS
+from unspool._types import NormalizationName
 from unspool.blueprint import Facts, blueprint, check_memory, definition
 from unspool.data.convert import Source
 from unspool.data.forms import InputForm
@@ -320,7 +321,14 @@ class Model(FittedModel):
             self.max_length_ = source.max_length
         else:
             scaler = start.scaler
-        self.scaler_ = replace(scaler, clip=self.clip)
+        normalization: NormalizationName
+        normalization = "none" if MODELS[self._name].learns_horizon else self.normalization
+        if normalization != "none" and source.max_length < 2:
+            raise InputError(
+                f"`normalization` {normalization!r} needs sequences of at least 2 steps, got one "
+                "step (a row of a table); set normalization='none'."
+            )
+        self.scaler_ = replace(scaler, clip=self.clip, normalization=normalization)
         check_loss(self, source)
         if isinstance(loss, LossFunction):
             check_function_on(self, loss, source, training)
