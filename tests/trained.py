@@ -91,7 +91,7 @@ def lstm(**parameters: Any) -> Any:
 
 def forecaster(**parameters: Any) -> Any:
     """Of the code alone, unless `parameters` say otherwise."""
-    plain = {"normalization": "none", "linear_steps": 0, "dropout": 0.0}
+    plain = {"normalization": "none", "linear_steps": 0, "code_dropout": 0.0}
     return lambda: LSTMForecaster(**{"latent_dim": 5, "horizon": 2, **plain, **QUICK, **parameters})
 
 
@@ -340,7 +340,7 @@ FORECASTERS = {
             linear_steps=2,
             decoder="previous",
             pooling="all",
-            dropout=0.5,
+            code_dropout=0.5,
         ),
         RAGGED,
         FUTURE,

@@ -223,7 +223,6 @@ def test_the_future_has_to_fit():
         ({"known": ("hour",)}, "`targets` must list the features that are, got None"),
         ({"targets": "y", "known": ("hour",)}, "targets='y' predicts a quantity that is no feat"),
         ({"targets": "y"}, "targets='y' forecasts a quantity that is no feature of `X`; give it"),
-        ({"targets": (0,), "loss": {"load": "mae"}}, "A `loss` by feature describes all features"),
         ({"targets": "y", "linear_steps": 4}, "set linear_steps='auto' or 0, got 4"),
         (
             {"targets": (0,), "known": (1,), "every_step": True},

@@ -181,15 +181,6 @@ def _known_of_targets(p: Parameters) -> Complaint:
     )
 
 
-def _loss_of_targets(p: Parameters) -> Complaint:
-    if p["targets"] is None or not isinstance(p["loss"], Mapping):
-        return None
-    return (
-        "A `loss` by feature describes all features of `X`, and with `targets` the model writes "
-        "others; set targets=None, or one loss for all targets."
-    )
-
-
 def _every_step_of_all(p: Parameters) -> Complaint:
     if not p["every_step"] or not (len(p["known"]) or p["targets"] == "y"):
         return None
@@ -260,6 +251,47 @@ def _period(p: Parameters) -> Complaint:
     )
 
 
+def _dropout_between_lstm_layers(p: Parameters) -> Complaint:
+    names = ["units"]
+    if set(_decoders(p)) != {"dense"}:
+        names.append("decoder_units")
+    listed = [p[name] for name in names if isinstance(p[name], (list, tuple))]
+    if not p["dropout"] or max([p["num_layers"], *map(len, listed)]) > 1:
+        return None
+    return (
+        "`dropout` acts between LSTM layers, but encoder and decoder have one layer each, got "
+        f"dropout={shown(p['dropout'])}; set num_layers=2, or use `recurrent_dropout` or "
+        "`code_dropout`."
+    )
+
+
+def _dropout_between_dense_layers(p: Parameters) -> Complaint:
+    if not p["dropout"] or p["hidden_units"]:
+        return None
+    return (
+        "`dropout` acts on the outputs of the `hidden_units` layers, but there are none, got "
+        f"dropout={shown(p['dropout'])}; set `hidden_units`, or use `code_dropout`."
+    )
+
+
+def _backend_without_masks(p: Parameters) -> Complaint:
+    if not p["recurrent_dropout"] or p["backend"] != "torch":
+        return None
+    return (
+        "`backend` 'torch' does not support `recurrent_dropout`, got "
+        f"recurrent_dropout={shown(p['recurrent_dropout'])}; set backend='auto'."
+    )
+
+
+def _weight_decay(p: Parameters) -> Complaint:
+    if p["weight_decay"] is None or p["optimizer"] == "adamw":
+        return None
+    return (
+        f"`weight_decay` needs optimizer='adamw', got optimizer={shown(p['optimizer'])}; set "
+        "optimizer='adamw', or weight_decay=None."
+    )
+
+
 def _of_decoders(*decoders: str) -> tuple[Relation, ...]:
     """List what the decoders of an LSTM model rule out; `decoders` are the parameters."""
     return (
@@ -270,8 +302,12 @@ def _of_decoders(*decoders: str) -> tuple[Relation, ...]:
     )
 
 
+_MASKS = Relation(("recurrent_dropout", "backend"), _backend_without_masks)
+_BETWEEN = ("dropout", "units", "decoder_units", "num_layers")
 LSTM_AUTOENCODER = (
     *_of_decoders("decoder", "forecast_decoder", "horizon"),
+    Relation((*_BETWEEN, "decoder", "forecast_decoder", "horizon"), _dropout_between_lstm_layers),
+    _MASKS,
     Relation(("n_kernels", "decoder", "forecast_decoder", "horizon"), _kernels_of_state),
     Relation(("reverse_target", "decoder"), _reversed_target),
     Relation(("forecast_decoder", "horizon"), _decoder_without_forecast),
@@ -280,6 +316,8 @@ LSTM_AUTOENCODER = (
 )
 LSTM_FORECASTER = (
     *_of_decoders("decoder"),
+    Relation((*_BETWEEN, "decoder"), _dropout_between_lstm_layers),
+    _MASKS,
     Relation(("every_step", "patch_size"), _patches_by_step),
     Relation(("every_step", "bidirectional", "pooling", "decoder"), _forecasts_by_step),
     Relation(
@@ -294,7 +332,8 @@ LOSSES = (
     Relation(("loss", "output_activation"), _distributions),
     Relation(("metrics", "loss"), _accuracy),
 )
-TARGETS = (Relation(("targets", "loss"), _loss_of_targets),)
+OPTIMIZER = (Relation(("weight_decay", "optimizer"), _weight_decay),)
+DENSE = (Relation(("dropout", "hidden_units"), _dropout_between_dense_layers),)
 STACKED = (Relation(("inner_loss", "activation"), _inner_crossentropy),)
 DETECTOR = (
     Relation(("threshold", "rate"), _rate),

@@ -16,8 +16,9 @@ from unspool._types import Per
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
-from unspool.estimators.base import Model, draw_function
+from unspool.estimators.base import Model
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.drawing import draw_function
 from unspool.estimators.validation import check_container
 from unspool.nn import LSTMDecoder
 from unspool.training.objective import AutoencoderLoss
@@ -226,7 +227,8 @@ class BaseAutoencoder(
 
         Errors are values of the loss of the model in its scaled units, in which each feature has
         the same weight: with ``scaling="standard"`` and ``loss="mse"``, reconstructing
-        the mean has an error of about 1.
+        the mean has an error of about 1. With a loss by feature, every column of a category has the
+        error of the category, which counts once in the mean of a step.
 
         Parameters
         ----------
@@ -255,7 +257,8 @@ class BaseAutoencoder(
         InputError
             If `X` cannot be read, has other features than the `X` of `fit`, or is longer than the
             decoder allows; with `merge`, if `X` is not `Windows`; or for errors by feature, if the
-            loss is "categorical_crossentropy", which has one value for all features of a step.
+            loss is "categorical_crossentropy", or a function, with one value for all features of a
+            step; or if the loss is a function that `load` was not given.
 
         Examples
         --------

@@ -91,10 +91,12 @@ class BatchRunner:
             codes[indices] = code
         return codes
 
-    def threads(self, batch: int, *, training: bool) -> AbstractContextManager[None]:
+    def threads(
+        self, batch: int, *, training: bool, h_mask: bool = False
+    ) -> AbstractContextManager[None]:
         """Keep PyTorch from using the cores where compiled code does the work on a batch."""
         single = not training and batch <= SINGLE_THREAD_BATCH
-        if single or not self.module.runs_compiled(batch, training=training):
+        if single or not self.module.runs_compiled(batch, training=training, h_mask=h_mask):
             return nullcontext()
         return threads.pytorch_on_one_thread()
 

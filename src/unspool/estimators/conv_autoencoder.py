@@ -88,7 +88,8 @@ callable, default "mse"
         Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
         a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
         0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
-        features equally. None gives all features the same weight.
+        features equally. With `targets`, the weights are those of the targets, in their order. None
+        gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0. The target stays clean (a *denoising* autoencoder).
@@ -96,6 +97,12 @@ callable, default "mse"
         Sets whole pixels or time steps of the input to zero in training, this share of them (below
         1); the others are not rescaled, unlike in Keras's Dropout layer. The target keeps all of
         them (a *masked* autoencoder).
+    dropout : float, default 0.0
+        Share of the values between two layers, below 1, that are set to zero in training, in
+        encoder and decoder; the others are scaled up to the same mean, as by Keras's Dropout layer.
+    code_dropout : float, default 0.0
+        Share of the values of the code, below 1, that are set to zero in training; the others are
+        scaled up to the same mean, as in Keras's Dropout layer.
     code_l1 : float, default 0.0
         Weight of the sum of the absolute values of a code in the loss, at least 0 (a *sparse*
         autoencoder).
@@ -120,6 +127,9 @@ callable, default "mse"
     plateau_patience : int, default 10
         For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
         than `patience`, which ends training.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -255,6 +265,8 @@ callable, default "mse"
         feature_weight: Sequence[float] | Mapping[str, float] | None = None,
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
+        dropout: float = 0.0,
+        code_dropout: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,
         optimizer: OptimizerName = "adam",
@@ -262,6 +274,7 @@ callable, default "mse"
         learning_rate_schedule: ScheduleName = "cosine",
         plateau_factor: float = 0.1,
         plateau_patience: int = 10,
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -289,6 +302,8 @@ callable, default "mse"
         self.feature_weight = feature_weight
         self.input_noise = input_noise
         self.input_dropout = input_dropout
+        self.dropout = dropout
+        self.code_dropout = code_dropout
         self.code_l1 = code_l1
         self.kl_weight = kl_weight
         self.optimizer = optimizer
@@ -296,6 +311,7 @@ callable, default "mse"
         self.learning_rate_schedule = learning_rate_schedule
         self.plateau_factor = plateau_factor
         self.plateau_patience = plateau_patience
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs

@@ -121,6 +121,9 @@ callable, default "mse"
     plateau_patience : int, default 10
         For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
         than `patience`, which ends training.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -252,6 +255,7 @@ callable, default "mse"
         learning_rate_schedule: ScheduleName = "cosine",
         plateau_factor: float = 0.1,
         plateau_patience: int = 10,
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -285,6 +289,7 @@ callable, default "mse"
         self.learning_rate_schedule = learning_rate_schedule
         self.plateau_factor = plateau_factor
         self.plateau_patience = plateau_patience
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs

@@ -128,6 +128,10 @@ def check_roles(model: str, parameters: Mapping[str, Any], fitted: Mapping[str, 
 def check_classifier(parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> None:
     """Check the further fields of a classifier, and the model that its encoder comes from."""
     _checks.raise_all(*complaints(CLASSIFIER.name, parameters))
+    if isinstance(parameters["class_weight"], Mapping):
+        raise InputError(
+            "Expected `class_weight` as a list of pairs of a label and its weight, got a dict."
+        )
     if parameters["autoencoder"] is not None:
         check_fields("autoencoder", parameters["autoencoder"], ("model", "parameters"))
         check_mapping("parameters", parameters["autoencoder"]["parameters"])
