@@ -82,10 +82,12 @@ TRAINING: Mapping[str, Rule] = {
 DROPOUT: Mapping[str, Rule] = {"dropout": number(0, 1), "code_dropout": number(0, 1)}
 # Rows and images need no loss of distributions.
 ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
+NORMALIZATION: Mapping[str, Rule] = {"normalization": one_of(names(_types.NormalizationName))}
 TARGETS = Rule("sequence of str or int, or None", relations.check_targets)
 KNOWN = Rule("sequence of str or int", relations.check_features)
 LSTM: Mapping[str, Rule] = {
     **CLIP,
+    **NORMALIZATION,
     **LOSS,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
@@ -113,6 +115,7 @@ LSTM_TRAINING: Mapping[str, Rule] = {
 }
 FEEDFORWARD: Mapping[str, Rule] = {
     **CLIP,
+    **NORMALIZATION,
     **LOSS,
     "latent_dim": size(),
     "hidden_units": wholes(1),
@@ -140,6 +143,7 @@ LSTM_AUTOENCODER = Definition(
     },
     relations=(
         *relations.LSTM_AUTOENCODER,
+        *relations.NORMALIZED,
         *relations.LOSSES,
         *relations.OPTIMIZER,
     ),
@@ -166,18 +170,19 @@ LSTM_FORECASTER = Definition(
 DENSE_AUTOENCODER = Definition(
     structure={**FEEDFORWARD, "targets": TARGETS, "code_activation": ACTIVATION},
     training={**TRAINING, **DROPOUT, **CODES},
-    relations=(*relations.LOSSES, *relations.OPTIMIZER, *relations.DENSE),
+    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.OPTIMIZER, *relations.DENSE),
     build=models.dense,
 )
 STACKED_AUTOENCODER = Definition(
     structure={**FEEDFORWARD, "inner_output_activation": ACTIVATION},
     training={**TRAINING, **CODES, "inner_loss": ELEMENTWISE, "fine_tune": true_or_false()},
-    relations=(*relations.LOSSES, *relations.OPTIMIZER, *relations.STACKED),
+    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.OPTIMIZER, *relations.STACKED),
     build=models.stacked,
 )
 CONV_AUTOENCODER = Definition(
     structure={
         **CLIP,
+        **NORMALIZATION,
         **LOSS,
         "latent_dim": size(none=True),
         "filters": Rule("list of int of at least 1", relations.check_filters),
@@ -190,7 +195,7 @@ CONV_AUTOENCODER = Definition(
         "kl_weight": number(0, none=True),
     },
     training={**TRAINING, **DROPOUT, **CODES},
-    relations=(*relations.LOSSES, *relations.OPTIMIZER),
+    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.OPTIMIZER),
     build=models.conv,
 )
 ENCODER_CLASSIFIER = Definition(

@@ -158,6 +158,40 @@ def _bounded_forecast(p: Parameters) -> Complaint:
     )
 
 
+def _bounded_reconstruction(p: Parameters) -> Complaint:
+    bounded = p["output_activation"] not in ("linear", "elu", "gelu")
+    crossentropy = not losses_in(p["loss"]).isdisjoint(CROSSENTROPIES)
+    if p["normalization"] == "none" or not (bounded or crossentropy):
+        return None
+    what = (
+        f"`output_activation` {p['output_activation']!r}"
+        if bounded
+        else f"`loss` {shown(p['loss'])}"
+    )
+    return (
+        f"{what} cannot reconstruct normalised sequences, which have values of both signs without "
+        "a bound; set normalization='none', or output_activation='linear' and loss='mse'."
+    )
+
+
+def _normalized_targets(p: Parameters) -> Complaint:
+    if p["normalization"] == "none" or p["targets"] is None:
+        return None
+    return (
+        "A model with `targets` cannot normalise each sequence, got normalization="
+        f"{shown(p['normalization'])}; set normalization='none' or targets=None."
+    )
+
+
+def _normalized_forecast(p: Parameters) -> Complaint:
+    if p["normalization"] == "none" or p["horizon"] is None:
+        return None
+    return (
+        "An LSTMAutoencoder with a `horizon` cannot normalise each sequence, got normalization="
+        f"{shown(p['normalization'])}; set normalization='none', or forecast with LSTMForecaster."
+    )
+
+
 def _known_without_forecast(p: Parameters) -> Complaint:
     if not len(p["known"]) or p["horizon"] is not None:
         return None
@@ -311,8 +345,13 @@ LSTM_AUTOENCODER = (
     Relation(("n_kernels", "decoder", "forecast_decoder", "horizon"), _kernels_of_state),
     Relation(("reverse_target", "decoder"), _reversed_target),
     Relation(("forecast_decoder", "horizon"), _decoder_without_forecast),
+    Relation(("normalization", "horizon"), _normalized_forecast),
     Relation(("known", "horizon"), _known_without_forecast),
     Relation(("known", "targets"), _known_of_targets),
+)
+NORMALIZED = (
+    Relation(("normalization", "output_activation", "loss"), _bounded_reconstruction),
+    Relation(("normalization", "targets"), _normalized_targets),
 )
 LSTM_FORECASTER = (
     *_of_decoders("decoder"),

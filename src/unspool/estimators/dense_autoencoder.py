@@ -11,6 +11,7 @@ from unspool._types import (
     LossAlias,
     LossParameter,
     MetricName,
+    NormalizationName,
     OptimizerName,
     ScalingName,
     ScheduleName,
@@ -72,7 +73,8 @@ callable, default "mse"
         Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
         a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
         0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
-        features equally. None gives all features the same weight.
+        features equally. With `targets`, the weights are those of the targets, in their order. None
+        gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0. The target stays clean (a *denoising* autoencoder).
@@ -152,6 +154,14 @@ callable, default "mse"
         to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
         targets are clipped too; errors and scores always refer to the true values, so an outlier
         keeps its large error. None does not clip.
+    normalization : {"none", "last", "standard"}, default "none"
+        Normalisation of each sequence, so that the code describes its shape and not its level:
+        "standard" subtracts the mean of the sequence and divides it by its standard deviation,
+        "last" subtracts its last value, for each feature. It follows the scaling and is undone in
+        reconstructions. The loss is that of normalised sequences, so that all shapes have the same
+        weight; errors and scores are in scaled units. A small constant is added to variances, so
+        that a sequence that hardly varies is divided by no less than a thousandth of the scale of
+        its feature. A normalised model decodes no codes alone, has no `horizon` and no `stream`.
     warm_start : bool, default False
         Whether `fit` on a fitted model goes on from its weights instead of new ones. Scaling, sizes
         and features are kept, because the weights depend on them; the structure must be the same.
@@ -260,6 +270,7 @@ callable, default "mse"
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
         clip: float | None = None,
+        normalization: NormalizationName = "none",
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -295,6 +306,7 @@ callable, default "mse"
         self.patience = patience
         self.scaling = scaling
         self.clip = clip
+        self.normalization = normalization
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device

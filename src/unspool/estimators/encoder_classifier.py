@@ -278,11 +278,10 @@ class EncoderClassifier(
             sequence of weight 0 is left out, and only the ratios of the weights matter. Losses and
             accuracies in `history_` are weighted.
         validation_data : (X_val, y_val) or (X_val, y_val, sample_weight_val), optional
-            Sequences to validate on, in any form that `X` may have, one label for each, and
-            optionally a weight for each. They
-            choose the weights that are kept, and are never trained on. `validation_split` must
-            then be 0. An `autoencoder` that is not fitted validates on X_val as well, unless its
-            `validation_split` is another number than 0.
+            Sequences to validate on, in any form that `X` may have, with a label, and possibly a
+            weight, for each. They choose the weights that are kept, and are never trained on.
+            `validation_split` must then be 0. An `autoencoder` that is not fitted validates on
+            X_val as well, unless its `validation_split` is another number than 0.
         groups : array of shape (N,), optional
             Group of each sequence, such as the machine or the patient that it was recorded from.
             `validation_split` then holds out whole groups, here and in an `autoencoder` that is

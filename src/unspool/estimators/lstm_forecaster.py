@@ -63,7 +63,7 @@ class LSTMForecaster(BaseForecaster):
     targets : sequence of str or int, "y" or None, default None
         Features to forecast, by name or place; the others are only read. Forecasts have the
         targets in this order. None means all features. "y" means that the ``y`` of `fit` is a
-        quantity of its own, such as a remaining life: (N,) is a number for each sequence, (N, K)
+        separate quantity, such as a remaining life: (N,) is a number for each sequence, (N, K)
         has K steps of one quantity, (N, K, M) of M quantities. It has its own scaling. With None, a
         ``y`` with another number of features than ``X`` is such a quantity too.
     known : sequence of str or int, default ()
@@ -126,7 +126,7 @@ class LSTMForecaster(BaseForecaster):
         the state nor reads the input.
     normalization : {"auto", "none", "last", "standard"}, default "auto"
         Normalization of each sequence before it is encoded, undone in its forecast. "auto" is
-        "last", or "none" for a ``y`` of its own (`targets`), which depends on the level. "last"
+        "last", or "none" for a separate ``y`` (see `targets`), which depends on the level. "last"
         subtracts the last value, so that the model forecasts the change from it; "standard"
         subtracts the mean of the steps and divides by their standard deviation [4]_. Use "none" if
         the future depends on the level itself, or if `every_step`, `forecast_by_step` or a stream
@@ -134,7 +134,7 @@ class LSTMForecaster(BaseForecaster):
     linear_steps : int or "auto", default "auto"
         Number of last steps of a sequence from which a linear map for each target makes a first
         forecast [3]_, at most the length of the longest sequence; 0 means no map. "auto" is 512, or
-        0 for a ``y`` of its own (`targets`), which has no last steps. The map is solved
+        0 for a separate ``y`` (see `targets`), which has no last steps. The map is solved
         before training by ridge regression, with the penalty chosen by generalized
         cross-validation, and the network learns its error. If no epoch lowers the loss of the
         held-out sequences, the forecasts are those of the map.
@@ -189,7 +189,8 @@ callable, default "mse"
         Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
         a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
         0 is read, but it need not be forecast. Errors and scores of a fitted model count all
-        features equally. None gives all features the same weight.
+        features equally. With `targets`, the weights are those of the targets, in their order. None
+        gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0.

@@ -17,6 +17,7 @@ LATER_PARAMETERS: Mapping[str, Any] = {
     "clip": None,
     "code_dropout": 0.0,
     "dropout": 0.0,
+    "normalization": "none",
     "feature_weight": None,
     "known": [],
     "plateau_factor": 0.1,
