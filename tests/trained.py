@@ -91,7 +91,7 @@ def lstm(**parameters: Any) -> Any:
 
 def forecaster(**parameters: Any) -> Any:
     """Of the code alone, unless `parameters` say otherwise."""
-    plain = {"normalization": "none", "linear_steps": 0, "dropout": 0.0}
+    plain = {"normalization": "none", "linear_steps": 0, "code_dropout": 0.0}
     return lambda: LSTMForecaster(**{"latent_dim": 5, "horizon": 2, **plain, **QUICK, **parameters})
 
 
@@ -226,6 +226,13 @@ AUTOENCODERS = {
         lstm(patch_size=4, n_kernels=20, pooling="all", bidirectional=True), RAGGED
     ),
     "softmax": Case(lstm(output_activation="softmax", loss="huber"), RAGGED),
+    **{
+        f"{decoder}, normalised": Case(lstm(normalization="standard", decoder=decoder), RAGGED)
+        for decoder in ("repeat", "reversed_input", "state_previous", "dense")
+    },
+    "patches, normalised, clipped": Case(
+        lstm(normalization="last", patch_size=2, pooling="all", n_kernels=5, clip=1.5), RAGGED
+    ),
     "clipped": Case(lstm(clip=0.7), RAGGED),
     "clipped, composite that reads": Case(
         lstm(clip=0.5, scaling="robust", horizon=3, decoder="reversed_input"), RAGGED, FUTURE
@@ -278,6 +285,12 @@ AUTOENCODERS = {
     ),
     "dense sequences": Case(
         lambda: DenseAutoencoder(4, hidden_units=(6,), code_activation="tanh", **QUICK), RAGGED
+    ),
+    "dense sequences, normalised": Case(
+        lambda: DenseAutoencoder(4, normalization="standard", clip=2.0, **QUICK), RAGGED
+    ),
+    "convolved sequences, normalised": Case(
+        lambda: ConvAutoencoder(4, filters=(3,), normalization="standard", **QUICK), RAGGED
     ),
     "dense rows, clipped": Case(lambda: DenseAutoencoder(4, clip=1, **QUICK), rows()),
     "dense rows": Case(lambda: DenseAutoencoder(4, kl_weight=0.1, **QUICK), rows()),
@@ -340,7 +353,7 @@ FORECASTERS = {
             linear_steps=2,
             decoder="previous",
             pooling="all",
-            dropout=0.5,
+            code_dropout=0.5,
         ),
         RAGGED,
         FUTURE,
@@ -413,6 +426,9 @@ CLASSIFIERS = {
     "classifier, lstm": Case(classifier(lstm(bidirectional=True)), RAGGED, LABELS),
     "classifier, GRU": Case(classifier(lstm(cell="gru", bidirectional=True)), RAGGED, LABELS),
     "classifier, narrowing": Case(classifier(lstm(units=(4, 3))), RAGGED, LABELS),
+    "classifier, normalised": Case(
+        classifier(lstm(normalization="standard", pooling="mean")), RAGGED, LABELS
+    ),
     "classifier, clipped": Case(classifier(lstm(clip=0.5), fine_tune=True), RAGGED, LABELS),
     "classifier, dense": Case(
         classifier(lambda: DenseAutoencoder(3, **QUICK)), rows(), np.arange(20) % 3

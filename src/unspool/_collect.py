@@ -163,6 +163,16 @@ def _explained(errors: float, total: float) -> float:
     return 1 - errors / total
 
 
+def check_decodes_codes_alone(scaler: Scaler) -> None:
+    """Raise if codes do not say at which level a sequence was."""
+    if scaler.normalization != "none":
+        raise InputError(
+            "This model normalises each sequence (`normalization`), so its codes contain the shape "
+            "of a sequence and not its level, and codes alone cannot be decoded; use "
+            "`reconstruct`, or fit with normalization='none'."
+        )
+
+
 def codes_and_lengths(
     X: Any, lengths: npt.ArrayLike | None, latent_dim: int, default: int, most: int | None
 ) -> tuple[npt.NDArray[np.float32], IntArray]:

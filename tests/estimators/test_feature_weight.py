@@ -51,6 +51,14 @@ def test_the_loss_is_the_weighted_mean_of_the_errors_of_the_features(kind):
     assert plain.history_["loss"][0] == pytest.approx(by_feature.mean(), rel=1e-4)
 
 
+def test_with_targets_the_weights_are_those_of_the_targets():
+    model = lstm(**STILL, validation_split=0, targets=[2, 0], feature_weight=(1, 3)).fit(X)
+    errors = model.reconstruction_error(X, per=("step", "feature"))
+    by_feature = errors[~np.isnan(errors).any(axis=2)].mean(axis=0)
+    expected = np.average(by_feature, weights=[1, 3])
+    assert model.history_["loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_forecast_of_a_feature_is_weighted():
     model = LSTMForecaster(3, horizon=2, dropout=0.0, feature_weight=[0, 2, 1], **STILL)
     model.set_params(validation_split=0, linear_steps=0).fit(LONG)
@@ -127,10 +135,10 @@ BAD = {
     "nan": ([1, float("nan"), 1], f"{NUMBERS}nan."),
     "of a name": ({"a": "x"}, f"{NUMBERS}'x'."),
     "zero": ([0, 0, 0], "`feature_weight` must have at least one number above 0, got [0, 0, 0]."),
-    "too few": ([1, 2], "`feature_weight` must have 3 weights, one for each feature of `X`, got "
-                "2."),
-    "names": ({"a": 2}, "`feature_weight` names features, but the features of `X` have no names; "
-              "give a list of 3 weights, or data with names."),
+    "too few": ([1, 2], "`feature_weight` must have 3 weights, one for each feature that the "
+                "model writes, got 2."),
+    "names": ({"a": 2}, "`feature_weight` names features, but the features that the model "
+              "writes have no names; give a list of 3 weights, or data with names."),
 }  # fmt: skip
 
 

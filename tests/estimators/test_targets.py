@@ -247,6 +247,22 @@ def test_names_need_data_with_names_and_a_forecast_is_needed_for_known_features(
     assert "use `forecast`, or fit with known=()" in message(by_step.forecast_by_step, X)
 
 
+def test_weights_of_features_are_those_of_the_targets():
+    given = {"targets": ("hour", "load"), "input_dropout": 0.0, "epochs": 1}
+    by_name, listed = (
+        autoencoder(**given, feature_weight=one).fit(X) for one in ({"load": 3.0}, [1.0, 3.0])
+    )
+    np.testing.assert_array_equal(by_name.reconstruct(X), listed.reconstruct(X))
+    assert abs(listed.reconstruct(X) - autoencoder(**given).fit(X).reconstruct(X)).max() > 1e-5
+    assert "unknown feature 'temperature'" in message(
+        autoencoder(**given, feature_weight={"temperature": 2.0}).fit, X
+    )
+    weighted = forecaster(targets=("load",), known=("hour",)).fit(
+        X, sample_weight=np.arange(30) % 2 * 1.0
+    )
+    assert np.isfinite(weighted.score(X))
+
+
 def test_training_goes_on_with_the_same_targets_only():
     first = forecaster(targets=("hour",), known=("load",)).fit(X)
     again = forecaster(targets=(2,), known=(0,)).fit(X, initial=first)

@@ -47,6 +47,7 @@ COMMON: Mapping[str, Rule] = {
     "learning_rate_schedule": one_of(names(_types.ScheduleName)),
     "plateau_factor": number(0, 1, open_left=True),
     "plateau_patience": whole(1),
+    "weight_decay": number(0, none=True),
     "global_clipnorm": number(0, none=True, open_left=True),
     "batch_size": whole(1),
     "epochs": whole(1, auto=True),
@@ -78,12 +79,15 @@ TRAINING: Mapping[str, Rule] = {
     "validation_steps": whole(1, none=True),
     "scaling": one_of(names(_types.ScalingName)),
 }
+DROPOUT: Mapping[str, Rule] = {"dropout": number(0, 1), "code_dropout": number(0, 1)}
 # Rows and images need no loss of distributions.
 ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
+NORMALIZATION: Mapping[str, Rule] = {"normalization": one_of(names(_types.NormalizationName))}
 TARGETS = Rule("sequence of str or int, or None", relations.check_targets)
 KNOWN = Rule("sequence of str or int", relations.check_features)
 LSTM: Mapping[str, Rule] = {
     **CLIP,
+    **NORMALIZATION,
     **LOSS,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
@@ -104,11 +108,14 @@ LSTM: Mapping[str, Rule] = {
 }
 LSTM_TRAINING: Mapping[str, Rule] = {
     **TRAINING,
+    **DROPOUT,
+    "recurrent_dropout": number(0, 1),
     "teacher_forcing": number(0, 1, closed=True),
     "backend": one_of(("auto", *names(_types.BackendName))),
 }
 FEEDFORWARD: Mapping[str, Rule] = {
     **CLIP,
+    **NORMALIZATION,
     **LOSS,
     "latent_dim": size(),
     "hidden_units": wholes(1),
@@ -134,7 +141,12 @@ LSTM_AUTOENCODER = Definition(
         "mask_length": whole(1),
         "contrastive_weight": number(0),
     },
-    relations=(*relations.LSTM_AUTOENCODER, *relations.LOSSES),
+    relations=(
+        *relations.LSTM_AUTOENCODER,
+        *relations.NORMALIZED,
+        *relations.LOSSES,
+        *relations.OPTIMIZER,
+    ),
     build=models.lstm_autoencoder,
 )
 LSTM_FORECASTER = Definition(
@@ -147,25 +159,30 @@ LSTM_FORECASTER = Definition(
         "linear_steps": whole(0, auto=True),
         "quantiles": Rule("sequence of float", relations.check_quantiles),
     },
-    training={**LSTM_TRAINING, "dropout": number(0, 1)},
-    relations=(*relations.LSTM_FORECASTER, *relations.LOSSES),
+    training=LSTM_TRAINING,
+    relations=(
+        *relations.LSTM_FORECASTER,
+        *relations.LOSSES,
+        *relations.OPTIMIZER,
+    ),
     build=models.lstm_forecaster,
 )
 DENSE_AUTOENCODER = Definition(
     structure={**FEEDFORWARD, "targets": TARGETS, "code_activation": ACTIVATION},
-    training={**TRAINING, **CODES},
-    relations=relations.LOSSES,
+    training={**TRAINING, **DROPOUT, **CODES},
+    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.OPTIMIZER, *relations.DENSE),
     build=models.dense,
 )
 STACKED_AUTOENCODER = Definition(
     structure={**FEEDFORWARD, "inner_output_activation": ACTIVATION},
     training={**TRAINING, **CODES, "inner_loss": ELEMENTWISE, "fine_tune": true_or_false()},
-    relations=(*relations.LOSSES, *relations.STACKED),
+    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.OPTIMIZER, *relations.STACKED),
     build=models.stacked,
 )
 CONV_AUTOENCODER = Definition(
     structure={
         **CLIP,
+        **NORMALIZATION,
         **LOSS,
         "latent_dim": size(none=True),
         "filters": Rule("list of int of at least 1", relations.check_filters),
@@ -177,8 +194,8 @@ CONV_AUTOENCODER = Definition(
         "targets": TARGETS,
         "kl_weight": number(0, none=True),
     },
-    training={**TRAINING, **CODES},
-    relations=relations.LOSSES,
+    training={**TRAINING, **DROPOUT, **CODES},
+    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.OPTIMIZER),
     build=models.conv,
 )
 ENCODER_CLASSIFIER = Definition(
@@ -194,6 +211,7 @@ ENCODER_CLASSIFIER = Definition(
         "fine_tune_epochs": whole(1, none=True),
         "validation_split": number(0, 1),
     },
+    relations=relations.OPTIMIZER,
 )
 ANOMALY_DETECTOR = Definition(
     structure={},

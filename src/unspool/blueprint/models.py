@@ -64,7 +64,9 @@ def _patch_size(p: Parameters, facts: Facts) -> int:
 
 def _normalization(p: Parameters, facts: Facts) -> NormalizationName:
     """Return the normalization of each sequence; "auto" leaves the level for other quantities."""
-    given: NormalizationName | Auto = p.get("normalization", "none")
+    if "every_step" not in p:
+        return "none"  # an autoencoder reads sequences that its scaler has normalised
+    given: NormalizationName | Auto = p["normalization"]
     if given != "auto":
         return given
     return "none" if facts.n_responses else "last"

@@ -158,6 +158,40 @@ def _bounded_forecast(p: Parameters) -> Complaint:
     )
 
 
+def _bounded_reconstruction(p: Parameters) -> Complaint:
+    bounded = p["output_activation"] not in ("linear", "elu", "gelu")
+    crossentropy = not losses_in(p["loss"]).isdisjoint(CROSSENTROPIES)
+    if p["normalization"] == "none" or not (bounded or crossentropy):
+        return None
+    what = (
+        f"`output_activation` {p['output_activation']!r}"
+        if bounded
+        else f"`loss` {shown(p['loss'])}"
+    )
+    return (
+        f"{what} cannot reconstruct normalised sequences, which have values of both signs without "
+        "a bound; set normalization='none', or output_activation='linear' and loss='mse'."
+    )
+
+
+def _normalized_targets(p: Parameters) -> Complaint:
+    if p["normalization"] == "none" or p["targets"] is None:
+        return None
+    return (
+        "A model with `targets` cannot normalise each sequence, got normalization="
+        f"{shown(p['normalization'])}; set normalization='none' or targets=None."
+    )
+
+
+def _normalized_forecast(p: Parameters) -> Complaint:
+    if p["normalization"] == "none" or p["horizon"] is None:
+        return None
+    return (
+        "An LSTMAutoencoder with a `horizon` cannot normalise each sequence, got normalization="
+        f"{shown(p['normalization'])}; set normalization='none', or forecast with LSTMForecaster."
+    )
+
+
 def _known_without_forecast(p: Parameters) -> Complaint:
     if not len(p["known"]) or p["horizon"] is not None:
         return None
@@ -251,6 +285,47 @@ def _period(p: Parameters) -> Complaint:
     )
 
 
+def _dropout_between_lstm_layers(p: Parameters) -> Complaint:
+    names = ["units"]
+    if set(_decoders(p)) != {"dense"}:
+        names.append("decoder_units")
+    listed = [p[name] for name in names if isinstance(p[name], (list, tuple))]
+    if not p["dropout"] or max([p["num_layers"], *map(len, listed)]) > 1:
+        return None
+    return (
+        "`dropout` acts between LSTM layers, but encoder and decoder have one layer each, got "
+        f"dropout={shown(p['dropout'])}; set num_layers=2, or use `recurrent_dropout` or "
+        "`code_dropout`."
+    )
+
+
+def _dropout_between_dense_layers(p: Parameters) -> Complaint:
+    if not p["dropout"] or p["hidden_units"]:
+        return None
+    return (
+        "`dropout` acts on the outputs of the `hidden_units` layers, but there are none, got "
+        f"dropout={shown(p['dropout'])}; set `hidden_units`, or use `code_dropout`."
+    )
+
+
+def _backend_without_masks(p: Parameters) -> Complaint:
+    if not p["recurrent_dropout"] or p["backend"] != "torch":
+        return None
+    return (
+        "`backend` 'torch' does not support `recurrent_dropout`, got "
+        f"recurrent_dropout={shown(p['recurrent_dropout'])}; set backend='auto'."
+    )
+
+
+def _weight_decay(p: Parameters) -> Complaint:
+    if p["weight_decay"] is None or p["optimizer"] == "adamw":
+        return None
+    return (
+        f"`weight_decay` needs optimizer='adamw', got optimizer={shown(p['optimizer'])}; set "
+        "optimizer='adamw', or weight_decay=None."
+    )
+
+
 def _of_decoders(*decoders: str) -> tuple[Relation, ...]:
     """List what the decoders of an LSTM model rule out; `decoders` are the parameters."""
     return (
@@ -261,16 +336,27 @@ def _of_decoders(*decoders: str) -> tuple[Relation, ...]:
     )
 
 
+_MASKS = Relation(("recurrent_dropout", "backend"), _backend_without_masks)
+_BETWEEN = ("dropout", "units", "decoder_units", "num_layers")
 LSTM_AUTOENCODER = (
     *_of_decoders("decoder", "forecast_decoder", "horizon"),
+    Relation((*_BETWEEN, "decoder", "forecast_decoder", "horizon"), _dropout_between_lstm_layers),
+    _MASKS,
     Relation(("n_kernels", "decoder", "forecast_decoder", "horizon"), _kernels_of_state),
     Relation(("reverse_target", "decoder"), _reversed_target),
     Relation(("forecast_decoder", "horizon"), _decoder_without_forecast),
+    Relation(("normalization", "horizon"), _normalized_forecast),
     Relation(("known", "horizon"), _known_without_forecast),
     Relation(("known", "targets"), _known_of_targets),
 )
+NORMALIZED = (
+    Relation(("normalization", "output_activation", "loss"), _bounded_reconstruction),
+    Relation(("normalization", "targets"), _normalized_targets),
+)
 LSTM_FORECASTER = (
     *_of_decoders("decoder"),
+    Relation((*_BETWEEN, "decoder"), _dropout_between_lstm_layers),
+    _MASKS,
     Relation(("every_step", "patch_size"), _patches_by_step),
     Relation(("every_step", "bidirectional", "pooling", "decoder"), _forecasts_by_step),
     Relation(
@@ -285,6 +371,8 @@ LOSSES = (
     Relation(("loss", "output_activation"), _distributions),
     Relation(("metrics", "loss"), _accuracy),
 )
+OPTIMIZER = (Relation(("weight_decay", "optimizer"), _weight_decay),)
+DENSE = (Relation(("dropout", "hidden_units"), _dropout_between_dense_layers),)
 STACKED = (Relation(("inner_loss", "activation"), _inner_crossentropy),)
 DETECTOR = (
     Relation(("threshold", "rate"), _rate),

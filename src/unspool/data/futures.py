@@ -142,7 +142,15 @@ class Futures:
     def __getitem__(self, mask: npt.NDArray[np.bool_]) -> "Futures":
         """Return the sequences in a boolean mask (N,), with their futures."""
         future = None if self.future is None else self.future[mask]
-        return Futures(self.source[mask], self.horizon, future)
+        return Futures(
+            self.source[mask],
+            self.horizon,
+            future,
+            holds=self.holds,
+            targets=self.targets,
+            known=self.known,
+            responses=self.responses,
+        )
 
     def mean_sequence(self) -> FloatArray:
         """Return the mean sequence without its future, (T, F), float64."""

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._types import ScalingName, names
+from unspool._types import NormalizationName, ScalingName, names
+from unspool.data.levels import Level, level_of
 from unspool.data.quantiles import StepSample
 from unspool.errors import InputError
 
@@ -46,11 +47,15 @@ class Scaler:
         Scales are above 0.
     clip : float, optional
         Largest absolute value of what `limit` returns, in scaled units. Default: no limit.
+    normalization : {"none", "last", "standard"}, default "none"
+        How an autoencoder normalises each sequence, after scaling and clipping. A forecaster does
+        it in its encoder, and has "none" here.
     """
 
     shift: Array
     scale: Array
     clip: float | None = None
+    normalization: NormalizationName = "none"
 
     @classmethod
     def fit(
@@ -134,6 +139,26 @@ class Scaler:
         Without `clip` the same array is returned.
         """
         return scaled if self.clip is None else np.clip(scaled, -self.clip, self.clip)
+
+    def level(self, scaled: Array, lengths: Array) -> Level:
+        """Return the level of scaled sequences (B, T, F), zero past their ends, as it is read."""
+        return level_of(self.limit(scaled), lengths, self.normalization)
+
+    def read(self, scaled: Array, lengths: Array) -> Array:
+        """Return what a model reads of scaled sequences: clipped, and each one normalised.
+
+        Without `clip` and `normalization` the same array is returned.
+        """
+        limited = self.limit(scaled)
+        if self.normalization == "none":
+            return limited
+        return self.level(scaled, lengths).apply(limited, lengths)
+
+    def undo_level(self, output: Array, scaled: Array, lengths: Array) -> Array:
+        """Convert reconstructions (B, T, F) of normalised sequences to scaled units."""
+        if self.normalization == "none":
+            return output
+        return self.level(scaled, lengths).undo(output)
 
     def _check_dtype(self, dtype: np.dtype[Any]) -> None:
         if dtype.kind != "f" or dtype.itemsize >= FLOAT.dtype.itemsize:

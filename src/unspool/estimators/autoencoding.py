@@ -16,8 +16,9 @@ from unspool._types import Per
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
-from unspool.estimators.base import Model, draw_function
+from unspool.estimators.base import Model
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.drawing import draw_function
 from unspool.estimators.validation import check_container
 from unspool.nn import LSTMDecoder
 from unspool.training.objective import AutoencoderLoss
@@ -139,6 +140,7 @@ class BaseAutoencoder(
     ) -> FloatArray:
         """Return sequences that `decode` returns for codes, a number of steps, and lengths."""
         decoder = self.module_.decoder()
+        _collect.check_decodes_codes_alone(self.scaler_)
         if decoder.needs_input:
             name = self._parameters["decoder"]
             raise InputError(
@@ -226,7 +228,8 @@ class BaseAutoencoder(
 
         Errors are values of the loss of the model in its scaled units, in which each feature has
         the same weight: with ``scaling="standard"`` and ``loss="mse"``, reconstructing
-        the mean has an error of about 1.
+        the mean has an error of about 1. With a loss by feature, every column of a category has the
+        error of the category, which counts once in the mean of a step.
 
         Parameters
         ----------
@@ -255,7 +258,8 @@ class BaseAutoencoder(
         InputError
             If `X` cannot be read, has other features than the `X` of `fit`, or is longer than the
             decoder allows; with `merge`, if `X` is not `Windows`; or for errors by feature, if the
-            loss is "categorical_crossentropy", which has one value for all features of a step.
+            loss is "categorical_crossentropy", or a function, with one value for all features of a
+            step; or if the loss is a function that `load` was not given.
 
         Examples
         --------
@@ -368,7 +372,9 @@ class BaseAutoencoder(
         """Yield indices (B,), and scaled targets and reconstructions (B, T, F_out) of batches."""
         outputs = runner(self).outputs(source, lambda one: self.module_(one.x, one.lengths))
         for indices, batch, output in outputs:
-            yield indices, self.module_.of_targets(batch.x).cpu().numpy(), output
+            x = batch.x.cpu().numpy()
+            level = self.scaler_.undo_level(output, x, source.lengths_of(indices))
+            yield indices, self.module_.of_targets(batch.x).cpu().numpy(), level
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

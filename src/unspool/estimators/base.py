@@ -4,8 +4,7 @@
 fitted model can do: `autoencoding`, `forecasting`.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
@@ -13,7 +12,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from torch import Tensor
 
 from unspool import _checks
 from unspool._loss_parameter import (
@@ -23,12 +21,12 @@ from unspool._loss_parameter import (
     read_loss,
 )
 from unspool._registry import MODELS
+from unspool._types import NormalizationName
 from unspool.blueprint import Facts, blueprint, check_memory, definition
 from unspool.data.convert import Source
 from unspool.data.forms import InputForm
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
-from unspool.data.sequences import IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
@@ -43,8 +41,8 @@ from unspool.estimators.going_on import (
     resume,
     standardizations,
 )
-from unspool.estimators.held_out import read_groups, split
-from unspool.estimators.loss_checks import check_targets, target_chunks
+from unspool.estimators.held_out import read_groups, split, validation_size
+from unspool.estimators.loss_checks import check_function_on, check_loss
 from unspool.estimators.sample_weight import (
     WEIGHTS_OF_VALIDATION,
     counted,
@@ -76,9 +74,9 @@ from unspool.estimators.validation_data import (
 from unspool.model_file import Contents
 from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
+from unspool.nn.dropout import Dropout
 from unspool.nn.from_blueprint import build
-from unspool.nn.losses import check_function, numpy_function
-from unspool.nn.sampling import sampler
+from unspool.nn.losses import numpy_function
 from unspool.training.batches import Batches, sample
 from unspool.training.callbacks import Callback, ScheduledSampling
 from unspool.training.error_weights import ErrorWeights
@@ -323,10 +321,17 @@ class Model(FittedModel):
             self.max_length_ = source.max_length
         else:
             scaler = start.scaler
-        self.scaler_ = replace(scaler, clip=self.clip)
-        self._check_targets(source)
+        normalization: NormalizationName
+        normalization = "none" if MODELS[self._name].learns_horizon else self.normalization
+        if normalization != "none" and source.max_length < 2:
+            raise InputError(
+                f"`normalization` {normalization!r} needs sequences of at least 2 steps, got one "
+                "step (a row of a table); set normalization='none'."
+            )
+        self.scaler_ = replace(scaler, clip=self.clip, normalization=normalization)
+        check_loss(self, source)
         if isinstance(loss, LossFunction):
-            self._check_function(loss, source, training)
+            check_function_on(self, loss, source, training)
         cut_off = self.horizon_ if self._y_ndim is None else 0
         self._form = replace(self._form, max_length=self.max_length_, cut_off=cut_off)
         if isinstance(whole, Windows) and start is None:
@@ -347,14 +352,8 @@ class Model(FittedModel):
                         resume(self.module_.encoder, run.standardizations, some)
             self._n_features_out = self.module_.encoder.latent_dim
 
-            names = self._form.names if self._form.reads == "rows" else whole.feature_names
-            if self.feature_weight is not None and self._form.n_responses:
-                raise InputError(
-                    "`feature_weight` weighs features of `X`, but `y` is another quantity; leave "
-                    "it out."
-                )
             features = read_feature_weight(
-                self.feature_weight, source.n_features, names, self._form.targets
+                self.feature_weight, self._form.n_outputs, self._form.target_names
             )
             of_errors = normalised(weights, features, source, training, by_step=self._every_step)
             batches = Batches(
@@ -366,7 +365,7 @@ class Model(FittedModel):
                 validated, weights = self._read_validation(whole, validation_data)
                 held_out = np.flatnonzero(counted(self, weights, len(validated)))
             if len(held_out):
-                watched = sample(held_out, self._validation_size(batches, len(held_out)), rng)
+                watched = sample(held_out, validation_size(self, batches, len(held_out)), rng)
                 size = runner(self).batch_size(validated.max_length)
                 of_errors = normalised(
                     weights, features, validated, watched, by_step=self._every_step
@@ -435,7 +434,7 @@ class Model(FittedModel):
         if self._form.n_responses != before.n_responses:
             raise InputError(
                 "The model to start from and this one differ in whether `y` has features of `X` "
-                "or quantities of its own; give a `y` of the same kind."
+                "or other quantities; give a `y` of the same kind."
             )
         if self.horizon_ and (self._y_ndim is None) != (start.fitted["y_ndim"] is None):
             raise InputError(
@@ -470,17 +469,9 @@ class Model(FittedModel):
         self._form.check_longest(
             validated, self._limits(decodes="reconstruction" in self.module_.decoders)
         )
-        self._check_targets(validated)
+        check_loss(self, validated)
         warn_if_shared(training, source)
         return validated, weights
-
-    def _validation_size(self, batches: Batches, held_out: int) -> int:
-        """Return the number of held-out sequences to validate on in every epoch."""
-        batch_size = int(self.batch_size)
-        if self.validation_steps is not None:
-            return min(held_out, int(self.validation_steps) * batch_size)
-        share = min(1.0, len(batches) * batch_size / len(batches.indices))
-        return min(held_out, max(batch_size, math.ceil(share * held_out)))
 
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator, run: Run
@@ -504,7 +495,9 @@ class Model(FittedModel):
                 callbacks.append(ScheduledSampling(objective, self.teacher_forcing))
             else:
                 objective.teacher_forcing = self.teacher_forcing
-        with runner(self).threads(min(self.batch_size, len(batches.indices)), training=True):
+        largest = min(self.batch_size, len(batches.indices))
+        masked = objective.dropout.recurrent > 0
+        with runner(self).threads(largest, training=True, h_mask=masked):
             return learn(
                 self,
                 module,
@@ -576,37 +569,14 @@ class Model(FittedModel):
             metrics=tuple(self.metrics),
             input_noise=self.input_noise,
             input_dropout=self.input_dropout,
+            dropout=Dropout(
+                getattr(self, "dropout", 0.0),
+                getattr(self, "recurrent_dropout", 0.0),
+                getattr(self, "code_dropout", 0.0),
+                generator,
+            ),
             generator=generator,
         )
-
-    def _check_function(
-        self, loss: LossFunction, source: Source | Futures, indices: IntArray
-    ) -> None:
-        """Check a loss function on some of the sequences to train on."""
-        lengths = source.lengths_of(indices)
-        some = indices[lengths == lengths.max()][: int(self.batch_size)]
-        values = source.take(some)[0]
-        if self._form.targets is not None:
-            values = values[..., list(self._form.targets)]
-        target = torch.from_numpy(self._form.scaler_of_targets(self.scaler_).apply(values))
-        check_function(loss, target.to(resolve_device(self.device)))
-
-    def _check_targets(self, source: Source | Futures) -> None:
-        """Raise where a cross-entropy has targets that are not between 0 and 1."""
-        form = self._form
-        check_targets(
-            self._loss, target_chunks(source, form, self.target_scaler_), self.scaling,
-            form.target_names,
-        )  # fmt: skip
-
-
-def draw_function(
-    loss: Loss, temperature: float, random_state: int | np.random.RandomState | None
-) -> Callable[[Tensor], Tensor]:
-    """Return a function that draws values from the outputs of a model trained on `loss`."""
-    _checks.raise_all(_checks.number("temperature", temperature, 0))
-    seed = int(check_random_state(random_state).randint(2**31))
-    return sampler(loss, temperature, torch.Generator().manual_seed(seed))
 
 
 def sequences_of(model: Model, X: Any) -> Source:

@@ -18,8 +18,8 @@ from unspool.data.convert import Source
 from unspool.data.futures import Futures, as_future
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
-from unspool.estimators.base import draw_function
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.drawing import draw_function
 from unspool.estimators.forecasting import Forecasts
 from unspool.estimators.recurrent import LSTMModel
 from unspool.estimators.validation import read_future

@@ -49,6 +49,8 @@ def warn_if_no_better_than_mean(
         "reconstruction": torch.from_numpy(scaler.apply(mean_sequence)),
         "forecast": torch.from_numpy(scaler.apply(mean[None])),
     }
+    if scaler.normalization != "none":  # the mean of a normalised sequence is about 0
+        means["reconstruction"] = torch.zeros_like(means["reconstruction"])
     trained = history.get("layers", [history])[
         0
     ]  # a stack has several histories; the first is of the outermost pair

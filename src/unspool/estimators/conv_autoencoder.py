@@ -15,6 +15,7 @@ from unspool._types import (
     LossAlias,
     LossParameter,
     MetricName,
+    NormalizationName,
     OptimizerName,
     ScalingName,
     ScheduleName,
@@ -88,7 +89,8 @@ callable, default "mse"
         Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
         a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
         0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
-        features equally. None gives all features the same weight.
+        features equally. With `targets`, the weights are those of the targets, in their order. None
+        gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0. The target stays clean (a *denoising* autoencoder).
@@ -96,6 +98,12 @@ callable, default "mse"
         Sets whole pixels or time steps of the input to zero in training, this share of them (below
         1); the others are not rescaled, unlike in Keras's Dropout layer. The target keeps all of
         them (a *masked* autoencoder).
+    dropout : float, default 0.0
+        Share of the values between two layers, below 1, that are set to zero in training, in
+        encoder and decoder; the others are scaled up to the same mean, as by Keras's Dropout layer.
+    code_dropout : float, default 0.0
+        Share of the values of the code, below 1, that are set to zero in training; the others are
+        scaled up to the same mean, as in Keras's Dropout layer.
     code_l1 : float, default 0.0
         Weight of the sum of the absolute values of a code in the loss, at least 0 (a *sparse*
         autoencoder).
@@ -120,6 +128,9 @@ callable, default "mse"
     plateau_patience : int, default 10
         For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
         than `patience`, which ends training.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -158,6 +169,14 @@ callable, default "mse"
         to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
         targets are clipped too; errors and scores always refer to the true values, so an outlier
         keeps its large error. None does not clip.
+    normalization : {"none", "last", "standard"}, default "none"
+        Normalisation of each sequence, so that the code describes its shape and not its level:
+        "standard" subtracts the mean of the sequence and divides it by its standard deviation,
+        "last" subtracts its last value, for each feature. It follows the scaling and is undone in
+        reconstructions. The loss is that of normalised sequences, so that all shapes have the same
+        weight; errors and scores are in scaled units. A small constant is added to variances, so
+        that a sequence that hardly varies is divided by no less than a thousandth of the scale of
+        its feature. A normalised model decodes no codes alone, has no `horizon` and no `stream`.
     warm_start : bool, default False
         Whether `fit` on a fitted model goes on from its weights instead of new ones. Scaling, sizes
         and features are kept, because the weights depend on them; the structure must be the same.
@@ -255,6 +274,8 @@ callable, default "mse"
         feature_weight: Sequence[float] | Mapping[str, float] | None = None,
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
+        dropout: float = 0.0,
+        code_dropout: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,
         optimizer: OptimizerName = "adam",
@@ -262,6 +283,7 @@ callable, default "mse"
         learning_rate_schedule: ScheduleName = "cosine",
         plateau_factor: float = 0.1,
         plateau_patience: int = 10,
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -271,6 +293,7 @@ callable, default "mse"
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
         clip: float | None = None,
+        normalization: NormalizationName = "none",
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -289,6 +312,8 @@ callable, default "mse"
         self.feature_weight = feature_weight
         self.input_noise = input_noise
         self.input_dropout = input_dropout
+        self.dropout = dropout
+        self.code_dropout = code_dropout
         self.code_l1 = code_l1
         self.kl_weight = kl_weight
         self.optimizer = optimizer
@@ -296,6 +321,7 @@ callable, default "mse"
         self.learning_rate_schedule = learning_rate_schedule
         self.plateau_factor = plateau_factor
         self.plateau_patience = plateau_patience
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -305,6 +331,7 @@ callable, default "mse"
         self.patience = patience
         self.scaling = scaling
         self.clip = clip
+        self.normalization = normalization
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device

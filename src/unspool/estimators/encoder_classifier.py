@@ -119,6 +119,9 @@ class EncoderClassifier(
     plateau_patience : int, default 10
         For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
         than `patience`, which ends training.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -207,6 +210,7 @@ class EncoderClassifier(
         learning_rate_schedule: ScheduleName = "cosine",
         plateau_factor: float = 0.1,
         plateau_patience: int = 10,
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -228,6 +232,7 @@ class EncoderClassifier(
         self.learning_rate_schedule = learning_rate_schedule
         self.plateau_factor = plateau_factor
         self.plateau_patience = plateau_patience
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -273,11 +278,10 @@ class EncoderClassifier(
             sequence of weight 0 is left out, and only the ratios of the weights matter. Losses and
             accuracies in `history_` are weighted.
         validation_data : (X_val, y_val) or (X_val, y_val, sample_weight_val), optional
-            Sequences to validate on, in any form that `X` may have, one label for each, and
-            optionally a weight for each. They
-            choose the weights that are kept, and are never trained on. `validation_split` must
-            then be 0. An `autoencoder` that is not fitted validates on X_val as well, unless its
-            `validation_split` is another number than 0.
+            Sequences to validate on, in any form that `X` may have, with a label, and possibly a
+            weight, for each. They choose the weights that are kept, and are never trained on.
+            `validation_split` must then be 0. An `autoencoder` that is not fitted validates on
+            X_val as well, unless its `validation_split` is another number than 0.
         groups : array of shape (N,), optional
             Group of each sequence, such as the machine or the patient that it was recorded from.
             `validation_split` then holds out whole groups, here and in an `autoencoder` that is

@@ -1,16 +1,27 @@
 """Checks of a loss on the data that a model is trained or validated on."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import torch
 
-from unspool._loss_parameter import CROSSENTROPIES, Loss, LossByFeature, is_by_step, label
+from unspool._loss_parameter import (
+    CROSSENTROPIES,
+    Loss,
+    LossByFeature,
+    LossFunction,
+    is_by_step,
+    label,
+)
 from unspool.data.convert import Source
 from unspool.data.forms import InputForm
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
-from unspool.data.sequences import FloatArray
+from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
+from unspool.nn.device import resolve_device
+from unspool.nn.losses import check_function, values_of_function
 
 TOLERANCE = 1e-6  # distance from 0 to 1 that rounding may cause
 TOLERANCE_OF_SUMS = 1e-3
@@ -95,3 +106,31 @@ def target_chunks(
             yield scaler.apply(chunk[:, places])
     if isinstance(source, Futures) and source.future is not None:
         yield scaler.apply(source.targets_of(source.future).reshape(-1, form.n_outputs))
+
+
+def check_loss(model: Any, source: Source | Futures) -> None:
+    """Raise where a cross-entropy of a model has targets that are not between 0 and 1."""
+    form = model._form
+    chunks = target_chunks(source, form, model.target_scaler_)
+    check_targets(model._loss, chunks, model.scaling, form.target_names)
+
+
+def check_function_on(
+    model: Any, loss: LossFunction, source: Source | Futures, indices: IntArray
+) -> None:
+    """Check a loss function on some of the sequences to train on."""
+    form, lengths = model._form, source.lengths_of(indices)
+    some = indices[lengths == lengths.max()][: int(model.batch_size)]
+    values = source.take(some)[0]
+    if form.targets is not None:
+        values = values[..., list(form.targets)]
+    target = torch.from_numpy(form.scaler_of_targets(model.scaler_).apply(values))
+    target = target.to(resolve_device(model.device))
+    check_function(loss, target)
+    if model.feature_weight is None:
+        return
+    if values_of_function(target, target, loss).shape != target.shape:
+        raise InputError(
+            f"The loss function {loss.name!r} returns one loss for each step, so `feature_weight` "
+            "cannot weigh the features; leave it out, or return a loss for each value."
+        )

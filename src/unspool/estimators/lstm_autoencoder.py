@@ -16,6 +16,7 @@ from unspool._types import (
     LossAlias,
     LossParameter,
     MetricName,
+    NormalizationName,
     OptimizerName,
     PoolingName,
     ScalingName,
@@ -169,7 +170,8 @@ callable, default "mse"
         Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
         a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
         0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
-        features equally. None gives all features the same weight.
+        features equally. With `targets`, the weights are those of the targets, in their order. None
+        gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0. The target stays clean (a *denoising* autoencoder).
@@ -180,6 +182,17 @@ callable, default "mse"
     mask_length : int, default 8
         Number of consecutive steps that `input_dropout` sets to zero together; at most a quarter of
         the longest sequence in a batch.
+    dropout : float, default 0.0
+        Share of the outputs of each LSTM layer but the last, below 1, that the next layer does not
+        read in training; the others are scaled up to the same mean, as by the `dropout` of
+        ``torch.nn.LSTM``. It acts in encoder and decoder, one of which needs two layers.
+    recurrent_dropout : float, default 0.0
+        Share of the hidden units, below 1, that the gates of a layer do not read in training; the
+        others are scaled up. A sequence loses the same units at every step [7]_. In Keras's
+        argument of this name, each gate loses other units.
+    code_dropout : float, default 0.0
+        Share of the values of the code, below 1, that are set to zero in training; the others are
+        scaled up to the same mean, as in Keras's Dropout layer.
     contrastive_weight : float, default 0.0
         Weight of a contrastive loss, which makes the codes of two crops of a sequence more alike
         than those of crops of other sequences in the batch. It costs two more encoder passes, and
@@ -208,6 +221,9 @@ callable, default "mse"
     plateau_patience : int, default 10
         For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
         than `patience`, which ends training.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -246,6 +262,14 @@ callable, default "mse"
         to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
         targets are clipped too; errors and scores always refer to the true values, so an outlier
         keeps its large error. None does not clip.
+    normalization : {"none", "last", "standard"}, default "none"
+        Normalisation of each sequence, so that the code describes its shape and not its level:
+        "standard" subtracts the mean of the sequence and divides it by its standard deviation,
+        "last" subtracts its last value, for each feature. It follows the scaling and is undone in
+        reconstructions. The loss is that of normalised sequences, so that all shapes have the same
+        weight; errors and scores are in scaled units. A small constant is added to variances, so
+        that a sequence that hardly varies is divided by no less than a thousandth of the scale of
+        its feature. A normalised model decodes no codes alone, has no `horizon` and no `stream`.
     warm_start : bool, default False
         Whether `fit` on a fitted model goes on from its weights instead of new ones. Scaling, sizes
         and features are kept, because the weights depend on them; the structure must be the same.
@@ -326,6 +350,8 @@ callable, default "mse"
     .. [5] Kingma, D. P., & Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.
     .. [6] Cho, K., et al. (2014). Learning Phrase Representations using RNN Encoder-Decoder for
            Statistical Machine Translation. EMNLP.
+    .. [7] Gal, Y., & Ghahramani, Z. (2016). A Theoretically Grounded Application of Dropout in
+           Recurrent Neural Networks. NeurIPS.
 
     Examples
     --------
@@ -370,6 +396,9 @@ callable, default "mse"
         input_noise: float = 0.0,
         input_dropout: float = 0.15,
         mask_length: int = 8,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        code_dropout: float = 0.0,
         contrastive_weight: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,
@@ -378,6 +407,7 @@ callable, default "mse"
         learning_rate_schedule: ScheduleName = "cosine",
         plateau_factor: float = 0.1,
         plateau_patience: int = 10,
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -387,6 +417,7 @@ callable, default "mse"
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
         clip: float | None = None,
+        normalization: NormalizationName = "none",
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -421,6 +452,9 @@ callable, default "mse"
         self.input_noise = input_noise
         self.input_dropout = input_dropout
         self.mask_length = mask_length
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.code_dropout = code_dropout
         self.contrastive_weight = contrastive_weight
         self.code_l1 = code_l1
         self.kl_weight = kl_weight
@@ -429,6 +463,7 @@ callable, default "mse"
         self.learning_rate_schedule = learning_rate_schedule
         self.plateau_factor = plateau_factor
         self.plateau_patience = plateau_patience
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -438,6 +473,7 @@ callable, default "mse"
         self.patience = patience
         self.scaling = scaling
         self.clip = clip
+        self.normalization = normalization
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device

@@ -63,7 +63,7 @@ class LSTMForecaster(BaseForecaster):
     targets : sequence of str or int, "y" or None, default None
         Features to forecast, by name or place; the others are only read. Forecasts have the
         targets in this order. None means all features. "y" means that the ``y`` of `fit` is a
-        quantity of its own, such as a remaining life: (N,) is a number for each sequence, (N, K)
+        separate quantity, such as a remaining life: (N,) is a number for each sequence, (N, K)
         has K steps of one quantity, (N, K, M) of M quantities. It has its own scaling. With None, a
         ``y`` with another number of features than ``X`` is such a quantity too.
     known : sequence of str or int, default ()
@@ -126,7 +126,7 @@ class LSTMForecaster(BaseForecaster):
         the state nor reads the input.
     normalization : {"auto", "none", "last", "standard"}, default "auto"
         Normalization of each sequence before it is encoded, undone in its forecast. "auto" is
-        "last", or "none" for a ``y`` of its own (`targets`), which depends on the level. "last"
+        "last", or "none" for a separate ``y`` (see `targets`), which depends on the level. "last"
         subtracts the last value, so that the model forecasts the change from it; "standard"
         subtracts the mean of the steps and divides by their standard deviation [4]_. Use "none" if
         the future depends on the level itself, or if `every_step`, `forecast_by_step` or a stream
@@ -134,16 +134,13 @@ class LSTMForecaster(BaseForecaster):
     linear_steps : int or "auto", default "auto"
         Number of last steps of a sequence from which a linear map for each target makes a first
         forecast [3]_, at most the length of the longest sequence; 0 means no map. "auto" is 512, or
-        0 for a ``y`` of its own (`targets`), which has no last steps. The map is solved
+        0 for a separate ``y`` (see `targets`), which has no last steps. The map is solved
         before training by ridge regression, with the penalty chosen by generalized
         cross-validation, and the network learns its error. If no epoch lowers the loss of the
         held-out sequences, the forecasts are those of the map.
     quantiles : sequence of float, default ()
         Quantiles of the forecast to learn in addition, increasing, each between 0 and 1; see
         `predict_quantiles`. (0.1, 0.5, 0.9) gives the median and an 80 % interval.
-    dropout : float, default 0.3
-        Share of the values of the code, below 1, that are set to zero in training; the others are
-        rescaled, as in Keras's Dropout layer.
     teacher_forcing : float, default 1.0
         For a decoder that reads its previous output: the share of previous steps, from 0 to 1, that
         are true values instead of outputs in the last epoch of training. The share starts at 1 and
@@ -192,13 +189,25 @@ callable, default "mse"
         Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
         a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
         0 is read, but it need not be forecast. Errors and scores of a fitted model count all
-        features equally. None gives all features the same weight.
+        features equally. With `targets`, the weights are those of the targets, in their order. None
+        gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0.
     input_dropout : float, default 0.0
         Sets whole time steps of the input to zero in training, this share of them (below 1); the
         other steps are not rescaled, unlike in Keras's Dropout layer.
+    dropout : float, default 0.0
+        Share of the outputs of each LSTM layer but the last, below 1, that the next layer does not
+        read in training; the others are scaled up to the same mean, as by the `dropout` of
+        ``torch.nn.LSTM``. It acts in encoder and decoder, one of which needs two layers.
+    recurrent_dropout : float, default 0.0
+        Share of the hidden units, below 1, that the gates of a layer do not read in training; the
+        others are scaled up. A sequence loses the same units at every step [7]_. In Keras's
+        argument of this name, each gate loses other units.
+    code_dropout : float, default 0.3
+        Share of the values of the code, below 1, that are set to zero in training; the others are
+        scaled up to the same mean, as in Keras's Dropout layer.
     optimizer : str, default "adam"
         Optimizer, with Keras's defaults: "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad",
         "adadelta" or "sgd".
@@ -215,6 +224,9 @@ callable, default "mse"
     plateau_patience : int, default 10
         For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
         than `patience`, which ends training.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -329,6 +341,8 @@ callable, default "mse"
     .. [5] Koenker, R., & Bassett, G. (1978). Regression Quantiles. Econometrica, 46(1).
     .. [6] Cho, K., et al. (2014). Learning Phrase Representations using RNN Encoder-Decoder for
            Statistical Machine Translation. EMNLP.
+    .. [7] Gal, Y., & Ghahramani, Z. (2016). A Theoretically Grounded Application of Dropout in
+           Recurrent Neural Networks. NeurIPS.
 
     Examples
     --------
@@ -358,7 +372,6 @@ callable, default "mse"
         normalization: Auto | NormalizationName = "auto",
         linear_steps: int | Auto = "auto",
         quantiles: Sequence[float] = (),
-        dropout: float = 0.3,
         teacher_forcing: float = 1.0,
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
@@ -371,11 +384,15 @@ callable, default "mse"
         feature_weight: Sequence[float] | Mapping[str, float] | None = None,
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        code_dropout: float = 0.3,
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 5e-3,
         learning_rate_schedule: ScheduleName = "cosine",
         plateau_factor: float = 0.1,
         plateau_patience: int = 10,
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -406,7 +423,6 @@ callable, default "mse"
         self.normalization = normalization
         self.linear_steps = linear_steps
         self.quantiles = quantiles
-        self.dropout = dropout
         self.teacher_forcing = teacher_forcing
         self.head_units = head_units
         self.head_activation = head_activation
@@ -419,11 +435,15 @@ callable, default "mse"
         self.feature_weight = feature_weight
         self.input_noise = input_noise
         self.input_dropout = input_dropout
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.code_dropout = code_dropout
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
         self.plateau_factor = plateau_factor
         self.plateau_patience = plateau_patience
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -482,6 +502,6 @@ callable, default "mse"
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         objective = super()._objective(generator)
-        objective.every_step, objective.dropout = self.every_step, self.dropout
+        objective.every_step = self.every_step
         objective.quantiles = tuple(self.quantiles)
         return objective

@@ -167,20 +167,20 @@ def normalised(
 
 
 def read_feature_weight(
-    given: Any, n_features: int, names: Sequence[str] | None, targets: Sequence[int] | None = None
+    given: Any, n_features: int, names: Sequence[str] | None
 ) -> FloatArray | None:
-    """Return the weights (F_out,) of the targets with a mean of 1; None if all are equal.
+    """Return the weights (F,) of the targets with a mean of 1; None if all are equal.
+
+    The targets are the features, unless a model has other `targets`.
 
     Parameters
     ----------
     given : sequence of float, mapping of str to float, or None
         The parameter `feature_weight`, whose values have been checked.
     n_features : int
-        Number of features, F.
+        Number of targets, F.
     names : sequence of str, optional
-        Names of the features.
-    targets : sequence of int, optional
-        Places of the features that the model writes; None means all.
+        Names of the targets.
     """
     if given is None:
         return None
@@ -188,8 +188,8 @@ def read_feature_weight(
         known = names if names is not None and len(names) == n_features else None
         if known is None:
             raise InputError(
-                "`feature_weight` names features, but the features of `X` have no names; give a "
-                f"list of {n_features} weights, or data with names."
+                "`feature_weight` names features, but the features that the model writes have no "
+                f"names; give a list of {n_features} weights, or data with names."
             )
         unknown = [name for name in given if name not in known]
         if unknown:
@@ -201,11 +201,9 @@ def read_feature_weight(
         weights = np.asarray(given, np.float64)
         if len(weights) != n_features:
             raise InputError(
-                f"`feature_weight` must have {n_features} weights, one for each feature of `X`, "
-                f"got {len(weights)}."
+                f"`feature_weight` must have {n_features} weights, one for each feature that the "
+                f"model writes, got {len(weights)}."
             )
-    if targets is not None:  # features that are only read have no errors
-        weights = weights[list(targets)]
     if not weights.any():
         raise InputError(
             "Expected `feature_weight` above zero for some feature, got zero for each of them."

@@ -32,6 +32,7 @@ T = TypeVar("T", bound="Savable")
 # Parameters that PyTorch computes with as real numbers.
 REAL = (
     "learning_rate",
+    "weight_decay",
     "global_clipnorm",
     "kl_weight",
     "code_l1",

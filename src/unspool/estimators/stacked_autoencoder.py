@@ -15,6 +15,7 @@ from unspool._types import (
     LossAlias,
     LossParameter,
     MetricName,
+    NormalizationName,
     OptimizerName,
     ScalingName,
     ScheduleName,
@@ -121,6 +122,9 @@ callable, default "mse"
     plateau_patience : int, default 10
         For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
         than `patience`, which ends training.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -160,6 +164,14 @@ callable, default "mse"
         to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
         targets are clipped too; errors and scores always refer to the true values, so an outlier
         keeps its large error. None does not clip.
+    normalization : {"none", "last", "standard"}, default "none"
+        Normalisation of each sequence, so that the code describes its shape and not its level:
+        "standard" subtracts the mean of the sequence and divides it by its standard deviation,
+        "last" subtracts its last value, for each feature. It follows the scaling and is undone in
+        reconstructions. The loss is that of normalised sequences, so that all shapes have the same
+        weight; errors and scores are in scaled units. A small constant is added to variances, so
+        that a sequence that hardly varies is divided by no less than a thousandth of the scale of
+        its feature. A normalised model decodes no codes alone, has no `horizon` and no `stream`.
     warm_start : bool, default False
         Whether `fit` on a fitted model goes on from its weights instead of new ones. Scaling, sizes
         and features are kept, because the weights depend on them; the structure must be the same.
@@ -252,6 +264,7 @@ callable, default "mse"
         learning_rate_schedule: ScheduleName = "cosine",
         plateau_factor: float = 0.1,
         plateau_patience: int = 10,
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -261,6 +274,7 @@ callable, default "mse"
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
         clip: float | None = None,
+        normalization: NormalizationName = "none",
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -285,6 +299,7 @@ callable, default "mse"
         self.learning_rate_schedule = learning_rate_schedule
         self.plateau_factor = plateau_factor
         self.plateau_patience = plateau_patience
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -294,6 +309,7 @@ callable, default "mse"
         self.patience = patience
         self.scaling = scaling
         self.clip = clip
+        self.normalization = normalization
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from unspool import _checks
 from unspool._loss_parameter import Loss, read_loss
 from unspool._registry import CLASSIFIER, MODELS
+from unspool._types import NormalizationName
 from unspool.blueprint import Blueprint, Facts, Head, blueprint, complaints
 from unspool.data.forms import InputForm, image_shape_of
 from unspool.data.scaling import Scaler
@@ -179,8 +180,15 @@ class Contents:
     @property
     def scaler(self) -> Scaler:
         """Conversion between the units of the data and those of the model."""
-        clip = self.of_encoder[1]["clip"]
-        return Scaler(self.tensors["scaler.shift"], self.tensors["scaler.scale"], clip)
+        model, parameters = self.of_encoder
+        normalization: NormalizationName
+        normalization = "none" if MODELS[model].learns_horizon else parameters["normalization"]
+        return Scaler(
+            self.tensors["scaler.shift"],
+            self.tensors["scaler.scale"],
+            parameters["clip"],
+            normalization,
+        )
 
     @property
     def target_scaler(self) -> Scaler:

@@ -116,7 +116,7 @@ def check_roles(model: str, parameters: Mapping[str, Any], fitted: Mapping[str, 
     parameter = parameters.get("targets")
     own = parameter == "y" or fitted["n_responses"] > 0
     if own and not MODELS[model].learns_horizon:
-        raise InputError(f"A {model} has no quantities of its own in `y`.")
+        raise InputError(f"A {model} has no separate quantities in `y`.")
     if own and (not fitted["n_responses"] or fitted["y_ndim"] is None or chosen):
         raise InputError("Expected a model of quantities in `y` to have no targets in X.")
     if targets is not None and (parameter is None or len(parameter) != len(targets)):

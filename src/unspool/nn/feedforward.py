@@ -11,7 +11,8 @@ from unspool._types import ActivationName
 from unspool.blueprint.activations import Activation
 from unspool.errors import InputError
 from unspool.nn.decoder import Decoder, TeacherForcing, check_known
-from unspool.nn.dense import Dense, make_activation
+from unspool.nn.dense import Dense, apply_layers, make_activation
+from unspool.nn.dropout import Dropout
 from unspool.nn.encoder import Encoder
 from unspool.nn.head import Head
 
@@ -68,6 +69,8 @@ class DenseEncoder(Encoder):
     torch.Size([2, 8])
     """
 
+    dropout: Dropout | None = None  # set by `Autoencoder.dropping`
+
     def __init__(
         self,
         n_features: int,
@@ -111,8 +114,7 @@ class DenseEncoder(Encoder):
             If the sequences have more than `steps` steps.
         """
         whole = pad_to(self.steps, without_padding(x, lengths))
-        features: Tensor = self.layers(whole.flatten(1))
-        return features
+        return apply_layers(self.layers, whole.flatten(1), self.dropout)
 
 
 class DenseDecoder(Decoder):
@@ -162,6 +164,8 @@ class DenseDecoder(Decoder):
     >>> DenseDecoder(8, 3, 10, units=[16])(torch.zeros(2, 8), steps=10).shape
     torch.Size([2, 10, 3])
     """
+
+    dropout: Dropout | None = None  # set by `Autoencoder.dropping`
 
     def __init__(
         self,
@@ -229,7 +233,7 @@ class DenseDecoder(Decoder):
             check_known(known, self.max_steps, self.n_known)
             assert known is not None
             code = torch.cat([code, known.flatten(1)], 1)
-        sequences: Tensor = self.head(code)
+        sequences = apply_layers(self.head, code, self.dropout)
         return sequences[:, :steps]
 
 

@@ -271,11 +271,12 @@ class LSTMDecoder(Decoder):
         read = code.new_zeros(len(code), 1, size * features)
         state, context = self._state(code), self._context(code)
         outputs: list[Tensor] = []
+        h_masks = self.lstm.state_masks(len(code))
         known = patched(known, size) if self.n_known and known is not None else None
         for position in range(count):
             here = None if known is None else known[:, position : position + 1]
             reads = read if here is None else torch.cat([read, here], 2)
-            states, state = self.lstm(reads, context=context, state=state)
+            states, state = self.lstm(reads, context=context, state=state, h_masks=h_masks)
             output = self.head(states).reshape(len(code), size, features)
             if draw is not None:
                 output = draw(output)

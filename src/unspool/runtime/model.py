@@ -192,6 +192,7 @@ class Model:
             If the decoder reads the input in addition to the code, or codes are not (N, L).
         """
         decoder = self._network.decoder("reconstruction")
+        _collect.check_decodes_codes_alone(self._network.scaler)
         if decoder.needs_input:
             raise InputError(
                 "The decoder of this model reads the input in addition to the code, so codes alone "

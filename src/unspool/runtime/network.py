@@ -27,7 +27,7 @@ class Network:
     """The encoder, decoders and head of a trained model.
 
     Sequences are arrays (B, T, F), scaled, the longest first, with zeros as padding. If the scaler
-    clips, the layers read them clipped.
+    clips or normalises, the layers read such sequences.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class Network:
         """Return codes (N, L)."""
         codes = np.empty((len(source), self.latent_dim), np.float32)
         for indices, x, batch in self.batches(source):
-            codes[indices] = self.encoder(self.scaler.limit(x), batch)
+            codes[indices] = self.encoder(self.scaler.read(x, batch.lengths), batch)
         return codes
 
     def features(self, source: Source, scales: tuple[int, ...], width: int) -> Array:
@@ -109,7 +109,9 @@ class Network:
         features = np.empty((len(source), width), np.float32)
         values = encoder.part.lstm.width * max(source.max_length, *scales)
         for indices, x, batch in self.batches(source, values):
-            features[indices] = encoder.multiscale(self.scaler.limit(x), batch, scales)
+            features[indices] = encoder.multiscale(
+                self.scaler.read(x, batch.lengths), batch, scales
+            )
         return features
 
     def decode(self, codes: Array, steps: IntArray) -> FloatArray:
@@ -130,8 +132,9 @@ class Network:
 
     def reconstruct(self, x: Array, batch: BatchLengths) -> Array:
         """Return reconstructions (B, T, F_out) of sequences, scaled."""
-        decoder, x = self.decoder("reconstruction"), self.scaler.limit(x)
-        return decoder(self.encoder(x, batch), batch, _reversed(x, batch, decoder))
+        decoder, read = self.decoder("reconstruction"), self.scaler.read(x, batch.lengths)
+        output = decoder(self.encoder(read, batch), batch, _reversed(read, batch, decoder))
+        return self.scaler.undo_level(output, x, batch.lengths)
 
     def forecasts(self, source: Source | Futures, name: str = "forecast") -> FloatArray:
         """Return forecasts (N, K, F_out), or quantiles (N, K, F_out, Q), in units of the data."""

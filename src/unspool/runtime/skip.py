@@ -5,47 +5,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from unspool import blueprint as plan
-from unspool.blueprint.layers import VARIANCE_FLOOR
+from unspool._types import NormalizationName
+from unspool.data.levels import level_of
 from unspool.runtime.recurrence import Array, BatchLengths
 
 
-def level_of(x: Array, batch: BatchLengths, normalization: str) -> tuple[Array, Array]:
-    """Return the location and spread (B, 1, F) of sequences (B, T, F) over their real steps.
-
-    They are 0 and 1 for a sequence without steps, and for normalization "none".
-
-    Parameters
-    ----------
-    x : array of shape (B, T, F)
-        Sequences, zero past their ends.
-    batch : BatchLengths
-        Their lengths.
-    normalization : {"none", "last", "standard"}
-        The last value, or mean and standard deviation.
-    """
-    location = np.zeros((len(x), 1, x.shape[2]), np.float32)
-    spread = np.ones_like(location)
-    if normalization == "none" or not x.shape[1]:
-        return location, spread
-    ends = batch.lengths[:, None, None]
-    if normalization == "last":
-        last = np.take_along_axis(x, np.maximum(ends - 1, 0), axis=1)
-        return np.where(ends > 0, last, location), spread
-    count = np.maximum(ends, 1).astype(np.float32)
-    mean = x.sum(axis=1, keepdims=True) / count
-    real = np.arange(x.shape[1])[:, None] < ends
-    centered = np.where(real, x - mean, np.float32(0))
-    square = (centered * centered).sum(axis=1, keepdims=True) / count
-    return mean, np.where(ends > 0, np.sqrt(square + np.float32(VARIANCE_FLOOR)), spread)
-
-
-def normalised(x: Array, batch: BatchLengths, normalization: str) -> Array:
+def normalised(x: Array, batch: BatchLengths, normalization: NormalizationName) -> Array:
     """Return (B, T, F) minus location, divided by spread; zero past the end of a sequence."""
     if normalization == "none":
         return x
-    location, spread = level_of(x, batch, normalization)
-    real = np.arange(x.shape[1])[:, None] < batch.lengths[:, None, None]
-    return np.where(real, (x - location) / spread, np.float32(0))
+    return level_of(x, batch.lengths, normalization).apply(x, batch.lengths)
 
 
 class Skip:
@@ -64,7 +33,7 @@ class Skip:
 
     def __call__(self, output: Array, x: Array, batch: BatchLengths) -> Array:
         """Return forecasts (B, K, F) of outputs (B, K, F), or quantiles of outputs (B, K, F, Q)."""
-        location, spread = level_of(x, batch, self.part.normalization)
+        location, spread = level_of(x, batch.lengths, self.part.normalization)
         spread = spread * self.scale
         if self.weight is not None:
             location = location + self._linear(x, batch, location)

@@ -102,6 +102,12 @@ class Stream:
                 "A stream needs an LSTM encoder that reads in one direction, bidirectional=False; "
                 f"this {contents.model} has another."
             )
+        if contents.scaler.normalization != "none":
+            raise InputError(
+                "A stream cannot normalise a sequence before its end, and this model normalises "
+                "each sequence (`normalization`); encode whole sequences, or fit with "
+                "normalization='none'."
+            )
         self._encoder, self._decoders, self._reconstruct = encoder, decoders, reconstruct
         self._form = contents.form
         self._model, self._loss = contents.model, loss

@@ -138,6 +138,8 @@ class Batches:
         if (lengths != values.shape[1]).any():
             scaled[np.arange(scaled.shape[1]) >= lengths[:, None]] = 0
             real = self._tensor(lengths)
+        if self.limited:
+            scaled = self.scaler.read(scaled, lengths)
         batch = Batch(self._tensor(scaled), real, y, known)
         if self.weights is None:
             return batch

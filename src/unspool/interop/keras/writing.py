@@ -82,7 +82,8 @@ def to_keras(
         - a forecast with `normalization`, `linear_steps` or `quantiles`: fit with
           ``normalization="none", linear_steps=0, quantiles=()``, or use `export_onnx`;
         - a forecast that reads features that are known ahead (`known`): use `export_onnx`;
-        - inputs that are clipped: fit with ``clip=None``, or use `export_onnx`;
+        - inputs that are clipped, or sequences that are normalised: fit with ``clip=None`` and
+          ``normalization="none"``, or use `export_onnx`;
         - an LSTM that reads patches: fit with ``patch_size=1``, or use `export_onnx`.
 
     See Also
@@ -128,6 +129,12 @@ def to_keras(
             "Keras has no layer that clips its inputs, and this model clips them to "
             f"±{contents.scaler.clip:g} scaled units (`clip`); fit with clip=None, or use "
             "`export_onnx`."
+        )
+    if contents.scaler.normalization != "none":
+        raise InputError(
+            "The model normalises each sequence (normalization="
+            f"{contents.scaler.normalization!r}), for which Keras has no layer; fit with "
+            "normalization='none', or use `export_onnx`."
         )
     _refuse_unsupported(plan)
     if steps is not None:

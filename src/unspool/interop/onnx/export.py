@@ -42,7 +42,7 @@ from unspool.interop.onnx.layers import (
 )
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
 from unspool.interop.onnx.score import check_exportable, metadata, score
-from unspool.interop.onnx.skip import skip, sorted_quantiles
+from unspool.interop.onnx.skip import level, normalized, skip, sorted_quantiles
 from unspool.model_file import Contents, Fitted
 from unspool.model_file.contents import contents_of
 
@@ -254,6 +254,8 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[s
     given = batch  # the true values, to which errors refer
     if scaler.clip is not None:
         batch = clipped(g, batch, scaler.clip)
+    location, spread = level(g, batch, scaler.normalization)
+    batch = batch._replace(x=normalized(g, batch, scaler.normalization))
     code = _code(g, plan, weights, batch)
     input_batch, input_time = batch.input_sizes
     has_other_scaling = plan.targets is not None or contents.facts.n_responses
@@ -275,6 +277,9 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[s
         if ahead and plan.skip is not None:
             past = of_targets(g, batch, plan.targets)
             sequences = skip(g, plan.skip, weights, sequences, past, quantiles=name == "quantiles")
+        if not ahead:
+            sequences = g.op("Mul", sequences, spread) if spread else sequences
+            sequences = g.op("Add", sequences, location) if location else sequences
         if part == "detector":
             scores = score(g, contents, of_targets(g, given, plan.targets), sequences)
         sequences = unscaled(g, contents.target_scaler, sequences, targets)

@@ -14,7 +14,7 @@ def normalized(g: Graph, batch: Batch, normalization: str) -> str:
     """Subtract the location of each sequence (B, T, F), and divide it by its spread."""
     if normalization == "none":
         return batch.x
-    location, spread = _level(g, batch, normalization)
+    location, spread = level(g, batch, normalization)
     x = g.op("Sub", batch.x, location)
     x = g.op("Div", x, spread) if spread else x
     return g.op("Where", batch.real, x, g.real(0))
@@ -24,7 +24,7 @@ def skip(
     g: Graph, part: Skip, weights: Weights, output: str, batch: Batch, *, quantiles: bool
 ) -> str:
     """Scale an output (B, K, F), or quantiles (B, Q, K, F), and add level and linear map."""
-    location, spread = _level(g, batch, part.normalization)
+    location, spread = level(g, batch, part.normalization)
     scale = g.weight("skip.scale", weights["skip.scale"])
     scale = g.op("Mul", spread, scale) if spread else scale
     if part.steps:
@@ -57,7 +57,7 @@ def sorted_quantiles(g: Graph, output: str, features: int, quantiles: int) -> st
     return g.transpose(rising, 0, 3, 1, 2)
 
 
-def _level(g: Graph, batch: Batch, normalization: str) -> tuple[str, str]:
+def level(g: Graph, batch: Batch, normalization: str) -> tuple[str, str]:
     """Return location and spread (B, 1, F) of sequences; "" if there is none."""
     if normalization == "none":
         return "", ""

@@ -141,6 +141,7 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
         traceable = kind(
             plan,
             contents.scaler.clip,
+            contents.scaler.normalization,
             encoder_only=encoder_only,
             n_outputs=contents.facts.n_outputs,
         )

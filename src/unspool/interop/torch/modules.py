@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unspool import blueprint as plan
+from unspool._types import NormalizationName
 from unspool.blueprint.layers import sizes
 from unspool.blueprint.parts import projects
 from unspool.interop.torch.layers import (
@@ -26,7 +27,7 @@ from unspool.interop.torch.layers import (
     same_convolution,
     up_to,
 )
-from unspool.interop.torch.skip import Skip, normalized
+from unspool.interop.torch.skip import Skip, level_of, normalized
 from unspool.nn.dense import ACTIVATIONS, make_activation
 
 
@@ -291,6 +292,8 @@ class TraceableModel(nn.Module):
         Layers and sizes of the model.
     clip : float or None
         Largest absolute value that the encoder reads, in scaled units.
+    normalization : {"none", "last", "standard"}
+        How each sequence is normalised before the encoder reads it.
     encoder_only : bool
         Whether the module returns codes only.
     n_outputs : int
@@ -303,10 +306,16 @@ class TraceableModel(nn.Module):
     target_scale: Tensor
 
     def __init__(
-        self, part: plan.Blueprint, clip: float | None, *, encoder_only: bool, n_outputs: int
+        self,
+        part: plan.Blueprint,
+        clip: float | None,
+        normalization: NormalizationName,
+        *,
+        encoder_only: bool,
+        n_outputs: int,
     ) -> None:
         super().__init__()
-        self.clip = clip
+        self.clip, self.normalization = clip, normalization
         self.part, self.encoder_only = part, encoder_only
         features = part.encoder.n_features
         self.register_buffer("shift", torch.zeros(features, dtype=torch.float64))
@@ -335,6 +344,8 @@ class TraceableModel(nn.Module):
         scaled = torch.where(batch.inside.unsqueeze(2), scaled, 0.0)
         if self.clip is not None:
             scaled = scaled.clamp(-self.clip, self.clip)
+        location, spread = level_of(scaled, batch, self.normalization)
+        scaled = normalized(scaled, batch, self.normalization)
         code = self.encoder(scaled, batch)
         if self.encoder_only:
             return code
@@ -354,7 +365,10 @@ class TraceableModel(nn.Module):
                     ahead = self.skip.quantiles(ahead, past, batch)
                 outputs[name] = self._unscaled(ahead.transpose(2, 3)).transpose(2, 3)
             else:
-                sequences = self._unscaled(decoder(code, x.shape[1], batch, reversed_x))
+                sequences = decoder(code, x.shape[1], batch, reversed_x)
+                if self.normalization != "none":
+                    sequences = sequences * spread + location
+                sequences = self._unscaled(sequences)
                 outputs[name] = torch.where(batch.inside.unsqueeze(2), sequences, 0.0)
         if self.head is not None:
             outputs["probabilities"] = torch.softmax(self.head(code), -1)
