@@ -107,8 +107,6 @@ def read(g: Graph, scaler: Scaler, known: Sequence[int] = ()) -> Batch:
         future = _scaled(g, scaler.select(known), g.op("Pad", "future", pads), "known")
         if scaler.clip is not None:
             future = g.op("Clip", future, g.real(-scaler.clip), g.real(scaler.clip))
-        if scaler.clip is not None:
-            future = g.op("Clip", future, g.real(-scaler.clip), g.real(scaler.clip))
     real = _real(g, lengths, time)
     at_least_one = g.op("Max", lengths, g.ints(1))
     return Batch(
