@@ -54,8 +54,17 @@ def loss_name(name: str) -> str:
 
 
 def step_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:
-    """Return the errors of steps (B, T), float64: means over features, or `BY_STEP` losses."""
+    """Return the errors of steps (B, T), float64: means over features, or `BY_STEP` losses.
+
+    Missing values (NaN in `target`) are left out of means. The error of a step is NaN if all of its
+    values are missing; for `BY_STEP` losses, if one is.
+    """
     values = LOSSES[loss](prediction, target)
+    hidden = np.isnan(target)
+    if loss not in BY_STEP and hidden.any():
+        count = (~hidden).sum(2)
+        total = values.sum(2, dtype=np.float64, where=~hidden)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
     by_step: FloatArray = values.sum(2, dtype=np.float64)
     return by_step if loss in BY_STEP else by_step / values.shape[2]
 
@@ -63,6 +72,6 @@ def step_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatA
 def feature_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:
     """Return errors of the features of steps (B, T, F), float64; their means are `step_errors`.
 
-    Losses in `BY_STEP` have none.
+    Losses in `BY_STEP` have none. The error of a missing value is NaN.
     """
     return LOSSES[loss](prediction, target).astype(np.float64)

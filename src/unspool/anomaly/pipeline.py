@@ -14,6 +14,7 @@ from unspool.anomaly import scores as scoring
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.events import find_events
 from unspool.anomaly.inputs import DetectorInput
+from unspool.anomaly.missing import thresholds_over
 from unspool.anomaly.model_errors import StepErrors, WindowErrors, clip_to_limits
 from unspool.anomaly.scores import SeriesErrors
 from unspool.anomaly.threshold_kinds import Threshold
@@ -75,15 +76,17 @@ class DetectionPipeline:
             parts = [scoring.contributions(kind, one, scale) for one in errors]
         threshold = self.thresholds[kind]
         if self.of_sequences:
-            by_sequence = threshold.over(highest_scores(scores))
+            by_sequence = thresholds_over(threshold, highest_scores(scores))
             levels = [
                 np.full(len(one), level) for one, level in zip(scores, by_sequence, strict=True)
             ]
         else:
-            levels = [threshold.over(one) for one in scores]
+            levels = [thresholds_over(threshold, one) for one in scores]
         # Shares of features use error ratios: after the logarithm all features would look alike.
-        ratios = None if parts is None else [np.expm1(one) for one in parts]
-        events = find_events(scores, levels, ratios, gap=self.gap, names=self.names)
+        # Steps and features without a score raise no alarm and have no share.
+        ratios = None if parts is None else [np.nan_to_num(np.expm1(one)) for one in parts]
+        known = [np.where(np.isnan(one), 0, one) for one in scores]
+        events = find_events(known, levels, ratios, gap=self.gap, names=self.names)
         if not self.of_sequences:
             restored = None if parts is None else given.restored(parts)
             return Detection(
@@ -92,7 +95,7 @@ class DetectionPipeline:
         at_highest = None
         if parts is not None:
             at_highest = np.stack(
-                [part[score.argmax()] for part, score in zip(parts, scores, strict=True)]
+                [part[score.argmax()] for part, score in zip(parts, known, strict=True)]
             )
         return Detection(highest_scores(scores), by_sequence, at_highest, events, of_sequences=True)
 
@@ -112,10 +115,11 @@ def series_errors(
     check_same_form(given, of_sequences=of_sequences)
     scaler, sequences = source.scaler, given.sequences
     if sequences is None:
-        clipped = (clip_to_limits(one, scaler) for one in given.series)
-        return [source.of_series(one, window, kinds) for one in clipped]
+        each = (clip_to_limits(one, scaler) for one in given.series)
+        return [source.of_series(one, window, kinds) for one in each]
     values = clip_to_limits(sequences.values, scaler)
-    return source.of_sequences(Sequences(values, sequences.lengths), kinds)
+    clipped = Sequences(values, sequences.lengths, missing=sequences.missing)
+    return source.of_sequences(clipped, kinds)
 
 
 def check_same_form(given: DetectorInput, *, of_sequences: bool) -> None:
@@ -126,8 +130,8 @@ def check_same_form(given: DetectorInput, *, of_sequences: bool) -> None:
 
 
 def highest_scores(scores: list[FloatArray]) -> FloatArray:
-    """Return the score of each sequence, (N,), which is the highest of its steps."""
-    return np.array([one.max() for one in scores])
+    """Return the score of each sequence, (N,), the highest of its steps; NaN if none has one."""
+    return np.array([np.fmax.reduce(one) for one in scores])
 
 
 def leading_errors(

@@ -59,9 +59,11 @@ TRAINING: Mapping[str, Rule] = {
     "validation_steps": whole(1, none=True),
     "scaling": one_of(names(_types.ScalingName)),
 }
+MISSING: Mapping[str, Rule] = {"missing": one_of(names(_types.Missing))}
 # Rows and images need no loss of distributions.
 ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
 LSTM: Mapping[str, Rule] = {
+    **MISSING,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
     "units": size_of_layers(),
@@ -82,6 +84,7 @@ LSTM_TRAINING: Mapping[str, Rule] = {
     "backend": one_of(("auto", *names(_types.BackendName))),
 }
 FEEDFORWARD: Mapping[str, Rule] = {
+    **MISSING,
     "latent_dim": size(),
     "hidden_units": wholes(1),
     "activation": ACTIVATION,
@@ -136,6 +139,7 @@ STACKED_AUTOENCODER = Definition(
 )
 CONV_AUTOENCODER = Definition(
     structure={
+        **MISSING,
         "latent_dim": size(none=True),
         "filters": Rule("list of int of at least 1", relations.check_filters),
         "kernel_size": size(),
@@ -174,6 +178,7 @@ ANOMALY_DETECTOR = Definition(
             'float above 0 and at most 0.5 or "auto"', relations.check_contamination
         ),
         "calibration_split": number(0, 1, open_left=True),
+        **MISSING,
         "random_state": seed(),
         "device": checked_by_estimator("str or torch.device"),
         "verbose": whole(0),

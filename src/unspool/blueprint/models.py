@@ -47,6 +47,11 @@ USUAL_KERNELS = 512  # number of kernels for `n_kernels` "auto"
 LONGEST_BY_STEP, MOST_PATCHES = 64, 32
 
 
+def masks(p: Parameters) -> bool:
+    """Return whether a model with these parameters accepts missing values."""
+    return bool(p["missing"] == "mask")
+
+
 def _patch_size(p: Parameters, facts: Facts) -> int:
     """Return the number of steps that the LSTM reads, and its decoder writes, at once."""
     if p["patch_size"] != "auto":
@@ -68,7 +73,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         facts.n_features,
         p["latent_dim"],
         Layers(
-            patch_size * facts.n_features,
+            patch_size * facts.n_features * (2 if masks(p) else 1),
             _units_of_layers(p["units"] or p["latent_dim"], p),
             p["bidirectional"],
             0,
@@ -81,6 +86,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         Kernels.of(count, facts.n_features, facts.max_length) if count else None,
         patch_size,
         p.get("normalization", "none"),
+        missing=masks(p),
     )
 
 
@@ -160,7 +166,7 @@ def lstm_forecaster(p: Parameters, facts: Facts) -> Blueprint:
         decoders["quantiles"] = DenseDecoder(outputs, p["latent_dim"], head)
     skip, steps = None, min(int(p["linear_steps"]), facts.max_length)
     if steps or p["normalization"] != "none":
-        skip = Skip(facts.n_features, facts.horizon, steps, p["normalization"])
+        skip = Skip(facts.n_features, facts.horizon, steps, p["normalization"], masks(p))
     encoder = _lstm_encoder(p, facts, [p["decoder"]])
     return Blueprint(encoder, decoders, facts.horizon, skip)
 
@@ -182,7 +188,8 @@ def _feedforward(
     latent_dim, n_features, steps = p["latent_dim"], facts.n_features, facts.max_length
     units = tuple(p["hidden_units"])
     variational = p["kl_weight"] is not None
-    encoder = DenseEncoder(n_features, latent_dim, steps, units, p["activation"], code, variational)
+    how = units, p["activation"], code, variational, masks(p)
+    encoder = DenseEncoder(n_features, latent_dim, steps, *how)
     head = Head(latent_dim, n_features, units[::-1], steps, between, p["output_activation"])
     return Blueprint(encoder, {"reconstruction": DenseDecoder(n_features, latent_dim, head)})
 
@@ -197,6 +204,7 @@ def conv(p: Parameters, facts: Facts) -> Blueprint:
     height, width = sizes(shape, pool, len(filters))[-1]
     latent_dim = p["latent_dim"] or height * width * filters[-1]
     how = shape, filters, kernel, pool, p["activation"]
-    encoder = ConvEncoder(facts.n_features, latent_dim, *how, p["kl_weight"] is not None)
+    variational = p["kl_weight"] is not None
+    encoder = ConvEncoder(facts.n_features, latent_dim, *how, variational, masks(p))
     decoder = ConvDecoder(facts.n_features, latent_dim, *how, p["output_activation"])
     return Blueprint(encoder, {"reconstruction": decoder})

@@ -44,8 +44,14 @@ class LSTMEncoder:
     kernels: Kernels | None = None
     patch_size: int = 1
     normalization: NormalizationName = "none"
+    missing: bool = False
 
     max_steps = None
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers per step that the LSTM reads."""
+        return _inputs(self)
 
     @property
     def statistics(self) -> tuple[StatisticName, ...]:
@@ -62,6 +68,7 @@ class LSTMEncoder:
 
     def weights(self) -> Weights:
         """Yield the weights of the LSTM, the kernels, and the projection to the code."""
+        yield from _fill(self)
         yield from prefixed("lstm.", self.lstm.weights())
         if self.kernels is not None:
             yield from prefixed("kernels.", self.kernels.weights())
@@ -79,6 +86,12 @@ class DenseEncoder:
     activation: ActivationName = "relu"
     code_activation: ActivationName = "relu"
     variational: bool = False
+    missing: bool = False
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers per step that the layers read."""
+        return _inputs(self)
 
     @property
     def max_steps(self) -> int:
@@ -94,7 +107,7 @@ class DenseEncoder:
     def layers(self) -> Head:
         """The dense layers, up to the code."""
         return Head(
-            self.steps * self.n_features,
+            self.steps * self.n_inputs,
             self.latent_dim,
             self.units,
             None,
@@ -104,6 +117,7 @@ class DenseEncoder:
 
     def weights(self) -> Weights:
         """Yield the weights of the layers, and of the projection to the code."""
+        yield from _fill(self)
         yield from prefixed("layers.", self.layers.weights())
         yield from _to_code(self)
 
@@ -120,6 +134,12 @@ class ConvEncoder:
     pool: Size
     activation: ActivationName = "relu"
     variational: bool = False
+    missing: bool = False
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers per step, or channels, that the convolutions read."""
+        return _inputs(self)
 
     @property
     def max_steps(self) -> int:
@@ -134,7 +154,8 @@ class ConvEncoder:
 
     def weights(self) -> Weights:
         """Yield the weights of the convolutions, and of the projection to the code."""
-        for depth, (wide, narrow) in enumerate(pairwise([self.n_features, *self.filters])):
+        yield from _fill(self)
+        for depth, (wide, narrow) in enumerate(pairwise([self.n_inputs, *self.filters])):
             yield f"convolutions.{depth}.weight", (narrow, wide, *self.kernel)
             yield f"convolutions.{depth}.bias", (narrow,)
         yield from _to_code(self)
@@ -264,15 +285,19 @@ class Skip:
         "last" subtracts the last value of each sequence before it is encoded and adds it to the
         forecast; "standard" does so with the mean, and divides and multiplies by the standard
         deviation; "none" does nothing.
+    missing : bool, default False
+        Whether values may be missing, see `Encoder`.
     """
 
     n_features: int
     horizon: int
     steps: int
     normalization: NormalizationName
+    missing: bool = False
 
     def weights(self) -> Weights:
         """Yield the factors of the outputs, and the linear maps to each step of the forecast."""
+        yield from _fill(self)
         yield "scale", (self.n_features,)
         if self.steps:
             yield "weight", (self.n_features, self.horizon, self.columns)
@@ -286,6 +311,8 @@ class Skip:
         return self.steps + (self.normalization != "none")
 
 
+# With `missing`, NaN is a missing value. It is replaced by the weight `fill`, the mean of its
+# feature, and an encoder reads one more number for each feature: 1 if its value is missing, else 0.
 Encoder = LSTMEncoder | DenseEncoder | ConvEncoder
 Decoder = LSTMDecoder | DenseDecoder | ConvDecoder
 
@@ -327,6 +354,15 @@ def projects(encoder: Encoder) -> bool:
     """Return whether a linear layer maps the features of an encoder to its code."""
     kernels = isinstance(encoder, LSTMEncoder) and encoder.kernels is not None
     return encoder.features != encoder.latent_dim or encoder.variational or kernels
+
+
+def _inputs(encoder: Encoder) -> int:
+    return encoder.n_features * (2 if encoder.missing else 1)
+
+
+def _fill(part: Encoder | Skip) -> Weights:
+    if part.missing:
+        yield "fill", (part.n_features,)
 
 
 def _to_code(encoder: Encoder) -> Weights:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unspool.cli.options import SEED_HELP, with_article
+from unspool.cli.options import SEED_HELP, MissingOption, with_article
 
 if TYPE_CHECKING:
     from unspool.cli.detection_data import DetectionData
@@ -93,6 +93,7 @@ class DetectorOptions:
             help="Length of the windows that the model reads; 64 by default, less for short data.",
         ),
     ] = None
+    missing: MissingOption = None
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -131,6 +132,7 @@ class DetectorOptions:
             "memory": self.memory,
             "gap": self.gap,
             "window": self.window,
+            "missing": self.missing and self.missing.value,
             "random_state": self.seed,
         }
         if self.alarms_per_day is not None:
@@ -199,6 +201,7 @@ def make_detector(
     detector = AnomalyDetector(**parameters, device=device, verbose=0 if quiet else 1)
     of_detector = dict.fromkeys(SETTINGS)
     of_model = {} if model is not None else LSTMAutoencoder().get_params(deep=False)
+    of_model.pop("missing", None)  # --missing, which also says how the data are read
     settings = parse_settings(given.settings or [], {**of_detector, **of_model})
     for_detector = {key: value for key, value in settings.items() if key in of_detector}
     for_model = {key: value for key, value in settings.items() if key not in of_detector}
@@ -227,5 +230,5 @@ def _default_model(detector: "AnomalyDetector", X: Any) -> Any:
     from unspool.estimators.detector_training import default_model, split, window_of
 
     _checks.raise_all(*detector._complaints())
-    training, _ = split(read_input(X), detector.calibration_split)
+    training, _ = split(read_input(X, detector.missing), detector.calibration_split)
     return default_model(detector, training, window_of(training, detector.window))

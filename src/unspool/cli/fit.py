@@ -59,6 +59,7 @@ def fit(
             "target; without --window they are the last steps of each sequence."
         ),
     ] = None,
+    missing: options.MissingOption = None,
     epochs: Annotated[
         str | None,
         typer.Option(
@@ -107,6 +108,7 @@ def fit(
         "decoder": decoder,
         "patch_size": None if patch_size is None else whole_or_auto("--patch-size", patch_size),
         "horizon": horizon,
+        "missing": missing and missing.value,
         "epochs": None if epochs is None else whole_or_auto("--epochs", epochs),
         "batch_size": batch_size,
         "random_state": seed,
@@ -121,7 +123,8 @@ def fit(
     trained.set_params(**parameters)
     check_output_path(output)
     more = int(parameters.get("horizon") or 0)
-    loaded = reading.read(data, more=more)
+    reads: Any = {"more": more, "missing": trained.missing}
+    loaded = reading.read(data, **reads)
     if reading.window is not None and "steps_per_epoch" not in parameters:
         trained.set_params(steps_per_epoch=STEPS_PER_EPOCH)
         options.say(
@@ -131,7 +134,7 @@ def fit(
         )
     also: dict[str, Any] = {}
     if validation is not None:
-        also["validation_data"] = reading.read(validation, more=more).source
+        also["validation_data"] = reading.read(validation, **reads).source
     elif reading.rows and "id" in loaded.index:  # other sequences are whole series
         also["groups"] = loaded.index["id"]
     with messages_with_flags({*flags, "validation_data"}, known):

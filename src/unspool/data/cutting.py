@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from unspool._types import Short
+from unspool._types import Missing, Short
 from unspool.data.file_data import Column, FileData
 from unspool.data.sequences import IntArray, Sequences
 from unspool.data.windows import Windows
@@ -19,12 +19,16 @@ from unspool.errors import InputError
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """How to cut series into windows, as for `Windows`; with a `size` of None they stay whole."""
+    """How to cut series into windows, as for `Windows`; with a `size` of None they stay whole.
+
+    `missing` says whether values may be missing, however the series are cut.
+    """
 
     size: int | None = None
     stride: int = 1
     tail: bool = False
     short: Short = "error"
+    missing: Missing = "raise"
 
     def windows(self, series: Sequence[Column], names: Sequence[str] | None = None) -> Windows:
         """Return windows over `series`, arrays of shape (T_i, F)."""
@@ -35,6 +39,7 @@ class WindowOptions:
             tail=self.tail,
             short=self.short,
             feature_names=names,
+            missing=self.missing,
         )
 
 
@@ -56,7 +61,7 @@ def of_series(
     source: Sequences | Windows
     index: dict[str, Column] = {}
     if options.size is None:
-        source = Sequences.from_list(series, names)
+        source = Sequences.from_list(series, names, options.missing)
         owner, last = np.arange(len(series)), np.array([len(one) - 1 for one in series])
     else:
         source = options.windows(series, names)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unspool import _checks
-from unspool._types import Short, names
+from unspool._types import Missing, Short, names
 from unspool.data.cutting import WindowOptions
 from unspool.data.file_data import FileData
 from unspool.data.messages import errors_naming
@@ -35,6 +35,7 @@ def read_file(
     rows: bool = False,
     tail: bool = False,
     short: Short = "error",
+    missing: Missing = "raise",
 ) -> FileData:
     r"""Read a file of sequences or of long series.
 
@@ -77,6 +78,9 @@ def read_file(
         Add a window at the end of every series whose last steps are in no other window.
     short : {"error", "keep"}, default "error"
         If a series has fewer than `window` steps: raise an error, or keep it as one shorter window.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing (empty cells, NaN): raise an error, or keep them as NaN for
+        models with ``missing="mask"``.
 
     Returns
     -------
@@ -110,7 +114,7 @@ def read_file(
     "column 'time' taken as time, set aside"
     """
     path = Path(path)
-    options = _window_options(window, stride, tail, short)
+    options = _window_options(window, stride, tail, short, missing)
     _checks.raise_all(_checks.truth("rows", rows))
     if isinstance(columns, str):
         raise InputError(f"`columns` must be a list of names, got the string {columns!r}.")
@@ -143,19 +147,22 @@ def read_file(
         return load_tsv(path, options) if ending == ".tsv" else load_ts(path, options)
 
 
-def _window_options(window: int | None, stride: int, tail: bool, short: Short) -> WindowOptions:
+def _window_options(
+    window: int | None, stride: int, tail: bool, short: Short, missing: Missing
+) -> WindowOptions:
     _checks.raise_all(
         _checks.whole("window", window, 1, none=True),
         _checks.whole("stride", stride, 1),
         _checks.truth("tail", tail),
         _checks.choice("short", short, names(Short)),
+        _checks.choice("missing", missing, names(Missing)),
     )
     if window is None and (stride != 1 or tail or short != "error"):
         raise InputError(
             "`stride`, `tail` and `short` say how to cut windows, but `window` is not given; set "
             "it to the number of steps of a window, or leave the others out."
         )
-    return WindowOptions(window, stride, tail, short)
+    return WindowOptions(window, stride, tail, short, missing)
 
 
 def _checked_ending(path: Path) -> str:

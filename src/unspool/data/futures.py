@@ -61,6 +61,11 @@ class Futures:
         """Number of steps of the shortest sequence, without its future."""
         return self.source.min_length - self.cut
 
+    @property
+    def has_missing(self) -> bool:
+        """Whether a value of the sequences or of the futures is missing."""
+        return self.source.has_missing or (self.future is not None and np.isnan(self.future).any())
+
     def __len__(self) -> int:
         return len(self.source)
 

@@ -8,9 +8,10 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from unspool import _checks
-from unspool._types import Short, names
+from unspool._types import Missing, Short, names
 from unspool.data.sequences import (
     CHUNK_VALUES,
+    MASK_HINT,
     FloatArray,
     IntArray,
     check_feature_names,
@@ -50,21 +51,26 @@ class Windows:
         window.
     feature_names : sequence of F str, optional
         Names of the features; by default the columns of a frame.
+    missing : {"raise", "mask"}, default "raise"
+        Whether a series may contain NaN, which is a missing value: raise an error, or keep it for
+        models with ``missing="mask"``.
 
     Attributes
     ----------
     series : list of arrays of shape (T_i, F)
         The series, not copied.
-    size, stride, tail, short
+    size, stride, tail, short, missing
         The parameters.
+    has_missing : bool
+        Whether a series contains NaN.
     feature_names : tuple of F str, or None
         Names of the features, if they are known.
 
     Raises
     ------
     InputError
-        If a series is too short, has another number of features than the first, or contains NaN
-        or infinity.
+        If a series is too short, has another number of features than the first, or contains
+        infinity, or NaN with ``missing="raise"``.
 
     See Also
     --------
@@ -98,19 +104,23 @@ class Windows:
         tail: bool = False,
         short: Short = "error",
         feature_names: Sequence[str] | None = None,
+        missing: Missing = "raise",
     ) -> None:
         _checks.raise_all(
             _checks.whole("size", size, 1),
             _checks.whole("stride", stride, 1),
             _checks.truth("tail", tail),
             _checks.choice("short", short, names(Short)),
+            _checks.choice("missing", missing, names(Missing)),
         )
+        self.missing = missing
         self.series, columns = as_series(series)
         self.size, self.stride, self.tail, self.short = int(size), int(stride), tail, short
         self.feature_names = check_feature_names(
             columns if feature_names is None else feature_names, self.n_features
         )
-        self._check_series()
+        self._check_shapes()
+        self.has_missing = self._check_values(missing)
         steps = np.array([len(one) for one in self.series], np.int64)
         counts = np.array([self._count(length) for length in steps.tolist()], np.int64)
         self._lengths = np.minimum(self.size, steps)  # steps of the windows of every series
@@ -258,11 +268,19 @@ class Windows:
         Returns
         -------
         array of shape (T, F), float64
-            Since windows start anywhere, every step is the mean over all steps in `chunks`.
+            Since windows start anywhere, every step is the mean over all steps in `chunks`,
+            without missing values.
         """
-        total = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in self.chunks())
-        first, end = self._reach()
-        return np.tile(np.asarray(total) / max(1, (end - first).sum()), (self.max_length, 1))
+        total, count = np.zeros(self.n_features), np.zeros(self.n_features, np.int64)
+        for chunk in self.chunks():
+            if not self.has_missing:
+                total += chunk.sum(axis=0, dtype=np.float64)
+                count += len(chunk)
+                continue
+            present = ~np.isnan(chunk)
+            total += chunk.sum(axis=0, dtype=np.float64, where=present)
+            count += present.sum(axis=0)
+        return np.tile(total / np.maximum(count, 1), (self.max_length, 1))
 
     def without_end(self, steps: int) -> "Windows":
         """Remove the last steps of every window.
@@ -344,7 +362,18 @@ class Windows:
         count, rest = divmod(length - self.size, self.stride)
         return count + 1 + (self.tail and rest > 0)
 
-    def _check_series(self) -> None:
+    def check_complete(self) -> None:
+        """Refuse missing values, for a model that does not accept them.
+
+        Raises
+        ------
+        InputError
+            If a series contains NaN.
+        """
+        if self.has_missing:
+            self._check_values("raise")
+
+    def _check_shapes(self) -> None:
         for i, one in enumerate(self.series):
             if one.shape[1] != self.n_features:
                 raise InputError(
@@ -357,18 +386,29 @@ class Windows:
                     f"{len(one)} in series {i}; choose a smaller window, or keep short series as "
                     "one window with short='keep'."
                 )
+
+    def _check_values(self, missing: Missing) -> bool:
+        """Return whether a series contains NaN; refuse infinity, and NaN if it must not."""
+        found = False
+        for i, one in enumerate(self.series):
             if one.dtype.kind != "f":
                 continue  # whole numbers are finite
             step = 0
             for chunk in np.array_split(one, max(1, one.size // CHUNK_VALUES)):
                 if not np.isfinite(chunk).all():
-                    row, column = np.argwhere(~np.isfinite(chunk))[0]
-                    name = self.feature_names[column] if self.feature_names else int(column)
-                    raise InputError(
-                        f"Series {i} holds {chunk[row, column]} at step {step + row}, feature "
-                        f"{name!r}; fill or drop such steps before cutting windows."
-                    )
+                    found = True
+                    bad = np.isinf(chunk) if missing == "mask" else ~np.isfinite(chunk)
+                    if bad.any():
+                        row, column = np.argwhere(bad)[0]
+                        value = chunk[row, column]
+                        name = self.feature_names[column] if self.feature_names else int(column)
+                        hint = "" if np.isinf(value) else MASK_HINT
+                        raise InputError(
+                            f"Series {i} holds {value} at step {step + row}, feature {name!r}; "
+                            f"fill or drop such steps before cutting windows{hint}."
+                        )
                 step += len(chunk)
+        return found
 
 
 def overlap_mean(

@@ -24,7 +24,7 @@ from unspool.blueprint import Facts, blueprint, check_memory, definition
 from unspool.data.convert import Source
 from unspool.data.forms import InputForm
 from unspool.data.futures import Futures
-from unspool.data.scaling import Scaler
+from unspool.data.scaling import Scaler, moments
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
@@ -151,6 +151,7 @@ class Model(Savable):
             MODELS[self._name].reads,
             image_shape=getattr(self, "image_shape", None),
             with_future=y is not None and self._horizon() != 0,
+            missing=self.missing,
             check_columns=partial(note_columns, self, X),
         )
         if not form.table:
@@ -182,7 +183,10 @@ class Model(Savable):
         self.window_ = None
         if isinstance(whole, Windows):
             self.window_ = whole.size - cut_off, whole.stride
-        self.module_ = self._build(generator).to(device)
+        self.module_ = self._build(generator)
+        if self.missing == "mask":
+            set_fill(self.module_, source, self.scaler_)
+        self.module_.to(device)
         if self.module_.encoder.adapts:
             with runner(self).initial_sample(source, training, rng) as some:
                 self.module_.encoder.adapt(some, generator)
@@ -217,7 +221,7 @@ class Model(Savable):
         source = self._read_like_fit(X)
         validated: Source | Futures = source
         if self.horizon_:
-            future = None if y is None else read_future(y, source, self.horizon_)[0]
+            future = None if y is None else read_future(y, source, self.horizon_, self.missing)[0]
             validated = Futures(source, self.horizon_, future)
         check_has_steps(validated)
         self._form.check_longest(
@@ -267,7 +271,7 @@ class Model(Savable):
             return source, 0
         if y is None:
             return Futures(source, horizon or 1), horizon or 1
-        future, self._y_ndim = read_future(y, source, horizon)
+        future, self._y_ndim = read_future(y, source, horizon, self.missing)
         return Futures(source, future.shape[1], future), future.shape[1]
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
@@ -288,14 +292,15 @@ class Model(Savable):
         if isinstance(source, Futures) and source.future is not None:
             chunks = chain(chunks, [source.future.reshape(-1, source.n_features)])
         for chunk in map(self.scaler_.apply, chunks):
-            low, high = chunk.min(initial=0), chunk.max(initial=0)
+            present = ~np.isnan(chunk)
+            low, high = (f(initial=0, where=present) for f in (chunk.min, chunk.max))
             if low < -1e-6 or high > 1 + 1e-6:
                 raise InputError(
                     f"`loss` {self.loss!r} needs values between 0 and 1, got {low:g} to {high:g} "
                     f"after scaling={self.scaling!r}; set scaling='minmax', or 'none' for data "
                     "between 0 and 1."
                 )
-            sums = chunk.sum(axis=1)
+            sums = chunk[present.all(axis=1)].sum(axis=1)
             if self.loss in BY_STEP and (np.minimum(abs(sums), abs(sums - 1)) > 1e-3).any():
                 raise InputError(
                     f"`loss` {self.loss!r} needs each step to be a distribution, with a sum of 1 "
@@ -357,7 +362,29 @@ class Model(Savable):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing == "mask"
         return tags
+
+
+def set_fill(module: Autoencoder, source: Source | Futures, scaler: Scaler) -> None:
+    """Set what replaces missing values: the mean of each feature, in scaled units.
+
+    Raises
+    ------
+    InputError
+        If a feature has no value at all.
+    """
+    found = moments(source.chunks(), source.n_features)
+    if not found.count.all():
+        empty = int(np.argmin(found.count))
+        raise InputError(
+            f"Feature {empty} is missing in every step, so nothing can be learned about it; leave "
+            "it out."
+        )
+    fill = torch.from_numpy(scaler.apply(found.mean))
+    for part in (module.encoder, module.skip):
+        if part is not None and part.fill is not None:
+            part.fill.copy_(fill)
 
 
 def draw_function(

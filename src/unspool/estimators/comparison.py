@@ -13,7 +13,7 @@ from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import moments
 from unspool.errors import NoBetterThanMeanWarning
-from unspool.nn.losses import LOSSES, count_values, masked_sum
+from unspool.nn.losses import LOSSES, count_values, masked_sum, present_in
 from unspool.training.batches import Batches
 from unspool.training.schedule import MIN_UPDATES
 
@@ -78,8 +78,10 @@ def _loss_of(mean: torch.Tensor, name: str, batches: Batches, loss: str) -> floa
         target, steps = (x, lengths) if name == "reconstruction" else (y, None)
         assert target is not None
         guess = mean[: target.shape[1]].to(x.device).expand_as(target)
-        total += float(masked_sum(LOSSES[loss](guess, target), steps))
-        count += count_values(target, steps, loss)
+        present = present_in(target, loss)
+        known = target.nan_to_num(0.0)
+        total += float(masked_sum(LOSSES[loss](guess, known), steps, present))
+        count += count_values(target, steps, loss, present)
     return total / max(1, count)
 
 

@@ -11,6 +11,7 @@ from unspool._types import (
     LossAlias,
     LossName,
     MetricName,
+    Missing,
     OptimizerName,
     ScalingName,
     ScheduleName,
@@ -107,6 +108,13 @@ class DenseAutoencoder(BaseAutoencoder):
     scaling : {"standard", "minmax", "none"}, default "standard"
         Scaling of each feature (each column of a table) inside the model, undone in its outputs. A
         feature that is constant except for rounding is scaled by a tenth of its size.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values of `X` may be missing: NaN, masked values, None, or NA of pandas and polars.
+        "raise" refuses them. "mask" feeds the mean of the feature instead, together with an
+        indicator for each feature, and leaves missing values out of losses, errors and scores.
+        Steps at the end of a sequence in which every feature is missing are padding nevertheless.
+        With "mask", `input_dropout` makes values of the input missing: whole steps in half of the
+        sequences, and runs of single features in the others.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine and number of threads. On a GPU results agree to
@@ -193,6 +201,7 @@ class DenseAutoencoder(BaseAutoencoder):
         validation_steps: int | None = None,
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
+        missing: Missing = "raise",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         verbose: int = 1,
@@ -219,6 +228,7 @@ class DenseAutoencoder(BaseAutoencoder):
         self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
+        self.missing = missing
         self.random_state = random_state
         self.device = device
         self.verbose = verbose

@@ -146,6 +146,7 @@ def default_model(detector: Any, training: DetectorInput, window: int) -> LSTMAu
         patch_size=max(MIN_PATCH, -(-window // MAX_PATCHES)) if window >= 2 * MIN_PATCH else 1,
         n_kernels=0,
         input_dropout=0.0,
+        missing=detector.missing,
         device=detector.device,
         verbose=detector.verbose,
         **budget,
@@ -195,7 +196,7 @@ def _windows(given: DetectorInput, size: int) -> Source:
             f"at most {longest} without the held-out part; give longer series, or set a smaller "
             "`window`."
         )
-    return Windows(long_enough, size, feature_names=given.names)
+    return Windows(long_enough, size, feature_names=given.names, missing="mask")
 
 
 def _spread(n: int, most: int) -> npt.NDArray[np.int64]:

@@ -17,6 +17,8 @@ from unspool.training.objective import futures
 
 MAX_SEQUENCES = 8192  # number of sequences that the maps are fitted to, spread over the data
 BATCH = 64
+MAX_PASSES = 20  # passes over the data, if values of the futures are missing
+CONVERGED = 1e-3  # relative change of the maps in a pass after which there is none
 MAX_VALUES = 1 << 24  # number of values in the equations of the features solved at the same time
 
 
@@ -44,19 +46,45 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
         features, _, columns = found.weight.shape
         together = max(1, MAX_VALUES // columns**2)
         for first in range(0, features, together):
-            normal, part = NormalEquations(found), slice(first, first + together)
-            for x, lengths, y in some:
-                assert y is not None
-                _add(normal, x[:, :, part], lengths, y[:, :, part], every_step=every_step)
-            found.weight[part] = normal.solve()
-    square, count = torch.zeros_like(found.scale, dtype=torch.float64), 0
+            part = slice(first, first + together)
+            found.weight[part] = _maps(_of_features(found, part), part, some, every_step=every_step)
+    square = torch.zeros_like(found.scale, dtype=torch.float64)
+    values = torch.zeros_like(found.scale, dtype=torch.int64)
     for x, lengths, y in some:
         assert y is not None
-        square += found.inverse(y, x, lengths).double().square().sum((0, 1))
-        count += y.shape[0] * y.shape[1]
-    left = (square / max(1, count)).sqrt().float()
+        known = ~y.isnan()
+        square += found.inverse(y, x, lengths).double().square().where(known, 0.0).sum((0, 1))
+        values += known.sum((0, 1))
+    left = (square / values.clamp(min=1)).sqrt().float()
     found.scale.copy_(torch.where(left > 0, left, 1.0))
     skip.load_state_dict(found.state_dict())
+
+
+def _maps(skip: Skip, part: slice, batches: Batches, *, every_step: bool) -> Tensor:
+    """Solve for the linear maps of the features of `skip`, which are `part` of all."""
+    assert skip.weight is not None
+    for _ in range(MAX_PASSES):
+        normal, incomplete = NormalEquations(skip), False
+        for x, lengths, y in batches:
+            assert y is not None
+            incomplete |= skip.fill is not None and bool(y[:, :, part].isnan().any())
+            _add(normal, x[:, :, part], lengths, y[:, :, part], every_step=every_step)
+        before, maps = skip.weight.clone(), normal.solve()
+        skip.weight.copy_(maps)
+        if not incomplete or (maps - before).norm() <= CONVERGED * maps.norm():
+            break
+    return maps
+
+
+def _of_features(skip: Skip, part: slice) -> Skip:
+    """Return a copy of `skip` for some of its features."""
+    assert skip.weight is not None
+    features, horizon, _ = skip.weight[part].shape
+    missing = skip.fill is not None
+    copied = Skip(features, horizon, skip.steps, skip.normalization, missing)
+    if skip.fill is not None:
+        copied.fill = skip.fill[part]
+    return copied
 
 
 def _add(

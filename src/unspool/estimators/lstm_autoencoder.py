@@ -15,6 +15,7 @@ from unspool._types import (
     LossAlias,
     LossName,
     MetricName,
+    Missing,
     OptimizerName,
     PoolingName,
     ScalingName,
@@ -202,6 +203,13 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         Scaling of each feature inside the model, undone in its outputs. A feature that is constant
         except for rounding is scaled by a tenth of its size, so that a later change of it is
         visible.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values of `X` may be missing: NaN, masked values, None, or NA of pandas and polars.
+        "raise" refuses them. "mask" feeds the mean of the feature instead, together with an
+        indicator for each feature, and leaves missing values out of losses, errors and scores.
+        Steps at the end of a sequence in which every feature is missing are padding nevertheless.
+        With "mask", `input_dropout` makes values of the input missing: whole steps in half of the
+        sequences, and runs of single features in the others.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine, for the backend "compiled" with any number of
@@ -320,6 +328,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         validation_steps: int | None = None,
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
+        missing: Missing = "raise",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         backend: Auto | BackendName = "auto",
@@ -363,6 +372,7 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
+        self.missing = missing
         self.random_state = random_state
         self.device = device
         self.backend = backend

@@ -15,6 +15,7 @@ from unspool._types import (
     LossAlias,
     LossName,
     MetricName,
+    Missing,
     OptimizerName,
     ScalingName,
     ScheduleName,
@@ -129,6 +130,13 @@ class StackedAutoencoder(BaseAutoencoder):
     scaling : {"standard", "minmax", "none"}, default "standard"
         Scaling of each feature (each column of a table) inside the model, undone in its outputs. A
         feature that is constant except for rounding is scaled by a tenth of its size.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values of `X` may be missing: NaN, masked values, None, or NA of pandas and polars.
+        "raise" refuses them. "mask" feeds the mean of the feature instead, together with an
+        indicator for each feature, and leaves missing values out of losses, errors and scores.
+        Steps at the end of a sequence in which every feature is missing are padding nevertheless.
+        With "mask", `input_dropout` makes values of the input missing: whole steps in half of the
+        sequences, and runs of single features in the others.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine and number of threads. On a GPU results agree to
@@ -212,6 +220,7 @@ class StackedAutoencoder(BaseAutoencoder):
         validation_steps: int | None = None,
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
+        missing: Missing = "raise",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         verbose: int = 1,
@@ -240,6 +249,7 @@ class StackedAutoencoder(BaseAutoencoder):
         self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
+        self.missing = missing
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
@@ -286,8 +296,11 @@ class StackedAutoencoder(BaseAutoencoder):
         innermost = len(units) - 1
         steps, features = (1, units[depth - 1]) if depth else (self.max_length_, self._n_features)
         with torch.device("meta"):  # the layers of the stack replace these
-            encoder = DenseEncoder(features, steps, units[depth])
+            masks = stack.fill is not None and not depth
+            encoder = DenseEncoder(features, steps, units[depth], missing=masks)
             decoder = DenseDecoder(units[depth], features, steps)
+        if masks:
+            encoder.fill = stack.fill
         encoder.layers = nn.Sequential(*list(stack.layers)[2 * depth : 2 * depth + 2])
         if depth == innermost:
             encoder.projection, encoder.log_variance = stack.projection, stack.log_variance

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import check_array, validate_data
 
+from unspool._types import Missing
 from unspool.data.convert import Source
 from unspool.data.frames import is_frame
 from unspool.data.futures import as_future
@@ -51,7 +52,9 @@ def note_features(estimator: Any, source: Source) -> None:
         estimator.feature_names_in_ = np.array(source.feature_names, dtype=object)
 
 
-def read_future(y: Any, source: Source, horizon: int | None) -> tuple[FloatArray, int]:
+def read_future(
+    y: Any, source: Source, horizon: int | None, missing: Missing = "raise"
+) -> tuple[FloatArray, int]:
     """Read the steps that follow the sequences, as (N, K, F), and the number of axes of `y`.
 
     Parameters
@@ -61,10 +64,13 @@ def read_future(y: Any, source: Source, horizon: int | None) -> tuple[FloatArray
         The sequences.
     horizon : int, optional
         The required number of steps, K.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing.
     """
     n, n_features = len(source), source.n_features
     y = as_future(y, source.feature_names)
-    y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y")
+    finite = "allow-nan" if missing == "mask" else True
+    y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y", ensure_all_finite=finite)
     if len(y) != n:
         raise InputError(
             f"Found input variables with inconsistent numbers of samples: [{n}, {len(y)}]; "

@@ -129,6 +129,7 @@ class Contents:
             image_shape_of(parameters.get("image_shape"), axes),
             None if axes is None else tuple(axes),
             fitted["horizon"] if fitted["y_ndim"] is None else 0,
+            parameters["missing"],
         )
 
     @property

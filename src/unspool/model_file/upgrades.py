@@ -1,10 +1,15 @@
 """Upgrades from each format version to the next; see "Versions" in docs/model-file.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from unspool._registry import MODELS
+
+# Parameters of every model that were added during version 2, with the value for older files.
+LATER_PARAMETERS: Mapping[str, Any] = {"missing": "raise"}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
@@ -52,6 +57,22 @@ def rename_backends(header: dict[str, Any]) -> None:
             rename_backends(value)
         elif name == "backend" and isinstance(value, str):
             header[name] = {"cpu": "compiled", "library": "torch"}.get(value, value)
+
+
+def add_parameters(header: dict[str, Any]) -> None:
+    """Add parameters that some files of version 2 lack because they were written before them.
+
+    The header need not be checked before, as for `rename_backends`.
+    """
+    parameters = header.get("parameters")
+    if isinstance(parameters, dict) and header.get("model") in [*MODELS]:
+        for name, value in LATER_PARAMETERS.items():
+            parameters.setdefault(name, value)
+    for name, value in header.items():
+        if isinstance(value, dict):
+            add_parameters(value)
+            if name == "detector" and isinstance(value.get("parameters"), dict):
+                value["parameters"].setdefault("missing", "raise")
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}

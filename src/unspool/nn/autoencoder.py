@@ -27,7 +27,8 @@ class Autoencoder(nn.Module):
     Parameters
     ----------
     encoder : Encoder
-        Encoder: ``encoder(x, lengths)`` with ``x`` (B, T, F) returns codes (B, L).
+        Encoder: ``encoder(x, lengths)`` with ``x`` (B, T, F) returns codes (B, L). If it accepts
+        missing values (``missing=True``), NaN in `x` is one everywhere below.
     decoders : dict of str to Decoder
         Decoders by what they return: "reconstruction" returns the input (B, T, F), "forecast" the
         K steps after its end (B, K, F), and "quantiles" the quantiles of these steps
@@ -186,7 +187,8 @@ class Autoencoder(nn.Module):
             return cast(Tensor, values if skip is None else skip.quantiles(values, x, lengths))
         reversed_input = None
         if decoder.needs_input:
-            reversed_input = reverse_within(without_padding(x, lengths), lengths)
+            read = without_padding(self.encoder.filled(x), lengths)
+            reversed_input = reverse_within(read, lengths)
         if name == "forecast":
             if teacher is not None and skip is not None and decoder.feeds_back:
                 teacher = teacher._replace(target=skip.inverse(teacher.target, x, lengths))

@@ -48,6 +48,7 @@ def build_encoder(
             patch_size=part.patch_size,
             normalization=part.normalization,
             variational=part.variational,
+            missing=part.missing,
             cell=_cell(part.lstm, backend),
             generator=generator,
         )
@@ -60,6 +61,7 @@ def build_encoder(
             activation=part.activation,
             code_activation=part.code_activation,
             variational=part.variational,
+            missing=part.missing,
             generator=generator,
         )
     return ConvEncoder(
@@ -71,6 +73,7 @@ def build_encoder(
         pool=part.pool,
         activation=part.activation,
         variational=part.variational,
+        missing=part.missing,
         generator=generator,
     )
 

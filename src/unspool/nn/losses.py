@@ -102,15 +102,33 @@ def metric(name: str, loss: str) -> Elementwise:
     return _categorical_accuracy if loss in BY_STEP else _binary_accuracy
 
 
-def masked_sum(errors: Tensor, lengths: Tensor | None) -> Tensor:
-    """Sum errors (B, T, F) over real steps."""
+def present_in(target: Tensor, loss: str) -> Tensor:
+    """Mask the values of a target (B, T, F) that are not missing and count in a loss.
+
+    For a loss with one value per step, (B, T, 1): steps without missing values.
+    """
+    present = ~target.isnan()
+    return present.all(2, keepdim=True) if loss in BY_STEP else present
+
+
+def masked_sum(errors: Tensor, lengths: Tensor | None, present: Tensor | None = None) -> Tensor:
+    """Sum errors (B, T, F) over real steps, without those that are not `present`."""
+    if present is not None:
+        errors = torch.where(present, errors, 0)
     if lengths is None:
         return errors.sum()
     real = torch.arange(errors.shape[1], device=errors.device) < lengths[:, None]
     return errors[real].sum()
 
 
-def count_values(x: Tensor, lengths: Tensor | None, loss: str = "mse") -> int:
-    """Count the real values of x (B, T, F), or the real steps if `loss` has one value per step."""
+def count_values(
+    x: Tensor, lengths: Tensor | None, loss: str = "mse", present: Tensor | None = None
+) -> int:
+    """Count the real values of x (B, T, F), or the real steps if `loss` has one value per step.
+
+    If values may be missing, `present` is the result of `present_in` for this loss.
+    """
+    if present is not None:
+        return int(masked_sum(torch.ones_like(present, dtype=torch.int64), lengths, present))
     steps = math.prod(x.shape[:2]) if lengths is None else int(lengths.sum())
     return steps if loss in BY_STEP else steps * x.shape[2]

@@ -240,19 +240,27 @@ class Detector:
                 "one on a series."
             )
         network, loss = self._network, self.contents.loss
+        missing = self.contents.form.missing
         errors: ErrorsOfWindows | ErrorsOfForecasts
         if isinstance(scorer.source, WindowErrors):
-            errors = ErrorsOfWindows(network.reconstruct, network.scaler, loss, self.window)
+            errors = ErrorsOfWindows(
+                network.reconstruct, network.scaler, loss, self.window, missing=missing
+            )
         else:
             errors = ErrorsOfForecasts(
-                network.forecast, network.horizon, network.scaler, loss, self.window
+                network.forecast,
+                network.horizon,
+                network.scaler,
+                loss,
+                self.window,
+                missing=missing,
             )
         threshold = scorer.thresholds["trailing"].running()
         scale = scorer.scales["trailing"]
-        return DetectorStream(errors, network.scaler, scale, threshold, self._names)
+        return DetectorStream(errors, network.scaler, scale, threshold, self._names, missing)
 
     def _read(self, X: Any) -> DetectorInput:
-        data = read_input(X)
+        data = read_input(X, self.contents.form.missing)
         features = self.contents.form.n_features
         if data.n_features != features:
             raise InputError(

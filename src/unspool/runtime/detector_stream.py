@@ -1,11 +1,13 @@
 """`DetectorStream`: an anomaly detector that reads a series step by step."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from unspool._types import Missing
 from unspool.anomaly.inputs import check_same_names
 from unspool.anomaly.model_errors import value_limits
 from unspool.anomaly.running_threshold import RunningThreshold
@@ -23,13 +25,15 @@ class Scored(NamedTuple):
     Attributes
     ----------
     score : float
-        Anomaly score of the kind "trailing"; higher is more anomalous.
+        Anomaly score of the kind "trailing"; higher is more anomalous. NaN for a step without any
+        value.
     threshold : float
         Threshold for this step, computed from the steps before it.
     alarm : bool
-        Whether the score is above the threshold.
+        Whether the score is above the threshold; never for a score of NaN.
     contributions : array of shape (F,)
-        Contribution of each feature; the score is their mean.
+        Contribution of each feature; the score is their mean. NaN for a feature whose last values
+        are all missing, which the mean leaves out.
 
     See Also
     --------
@@ -61,6 +65,8 @@ class DetectorStream:
         Computes the threshold from the scores so far.
     names : tuple of F str, optional
         Names of the features.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing.
 
     Attributes
     ----------
@@ -93,10 +99,11 @@ class DetectorStream:
         scale: FloatArray,
         threshold: RunningThreshold,
         names: tuple[str, ...] | None,
+        missing: Missing = "raise",
     ) -> None:
         self._errors, self._scale, self._threshold = errors, scale, threshold
         self._low, self._high = value_limits(scaler)
-        self._names = names
+        self._names, self._missing = names, missing
         self.steps = 0
 
     def update(self, step: npt.ArrayLike) -> Scored:
@@ -105,7 +112,8 @@ class DetectorStream:
         Parameters
         ----------
         step : array of shape (F,), or row of a frame
-            The values in the units of the data.
+            The values in the units of the data. NaN is a missing value, if the model was trained
+            with ``missing="mask"``.
 
         Returns
         -------
@@ -115,13 +123,20 @@ class DetectorStream:
         Raises
         ------
         InputError
-            If the step has another shape, or contains NaN or infinity; it is then not read.
+            If the step has another shape, or contains infinity, or NaN for a model that does not
+            accept missing values; it is then not read.
         """
         values = np.minimum(np.maximum(self._checked(step), self._low), self._high)
         scale = self._scale[min(self.steps, len(self._scale) - 1)]
         terms = log_ratios(self._errors.next(values), scale)
-        score = float(np.add.reduce(terms)) / len(terms)
-        threshold = self._threshold.update(score)  # raises where the score is not finite
+        hidden = np.isnan(values)
+        if hidden.all():  # nothing to score; the threshold stays
+            terms = np.full_like(terms, np.nan)
+            score, threshold = math.nan, self._threshold.level
+        else:
+            known = terms[~np.isnan(terms)] if hidden.any() or np.isnan(terms).any() else terms
+            score = float(np.add.reduce(known)) / len(known)
+            threshold = self._threshold.update(score)  # raises where the score is not finite
         self._errors.keep()
         self.steps += 1
         return Scored(score, threshold, score > threshold, terms)
@@ -180,8 +195,9 @@ class DetectorStream:
         values = as_floats(step, "a step")
         if values.shape != self._low.shape:
             raise InputError(f"Expected a step of shape {self._low.shape}, got {values.shape}.")
-        if not np.isfinite(values).all():
-            place = int(np.argmin(np.isfinite(values)))
+        bad = np.isinf(values) if self._missing == "mask" else ~np.isfinite(values)
+        if bad.any():
+            place = int(np.argmax(bad))
             feature = self._names[place] if self._names else place
             raise InputError(
                 f"The step holds {values[place]} at feature {feature!r}; leave it out, or give "

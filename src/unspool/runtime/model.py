@@ -17,12 +17,13 @@ from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.model_file import Contents
 from unspool.model_file.labels import restore_labels
+from unspool.runtime.imputing import Imputes
 from unspool.runtime.network import Network
 from unspool.runtime.scoring import check_finite, check_shapes, r2
 from unspool.runtime.stream import Stream
 
 
-class Model:
+class Model(Imputes):
     """A trained model that runs with NumPy alone.
 
     The results are those of the estimator, up to rounding. Methods have short names (`encode`,

@@ -118,7 +118,8 @@ class Network:
     def reconstruct(self, x: Array, batch: BatchLengths) -> Array:
         """Return reconstructions (B, T, F) of sequences, scaled."""
         decoder = self.decoder("reconstruction")
-        return decoder(self.encoder(x, batch), batch, _reversed(x, batch, decoder))
+        backwards = _reversed(self.encoder.filled(x), batch, decoder)
+        return decoder(self.encoder(x, batch), batch, backwards)
 
     def forecasts(self, source: Source | Futures, name: str = "forecast") -> FloatArray:
         """Return forecasts (N, K, F), or their quantiles (N, K, F, Q), in the units of the data."""
@@ -134,7 +135,7 @@ class Network:
     ) -> FloatArray:
         """Return forecasts (B, K, F) of sequences, in the units of the data."""
         forecaster = forecaster or self.forecaster("forecast")
-        backwards = _reversed(x, batch, forecaster.decoder)
+        backwards = _reversed(self.encoder.filled(x), batch, forecaster.decoder)
         return forecaster(self.encoder(x, batch), x, batch, backwards)
 
     def batches(self, source: Source | Futures, decoded: int = 0) -> Iterator[Batch]:

@@ -10,7 +10,8 @@ from torch import Generator, Tensor
 from unspool.nn import fused
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import TeacherForcing
-from unspool.nn.losses import LOSSES, count_values, masked_sum, metric, pinball
+from unspool.nn.losses import LOSSES, count_values, masked_sum, metric, pinball, present_in
+from unspool.nn.missing import filled
 from unspool.nn.sampling import bernoulli, standard_normal
 from unspool.training.batches import Batch
 from unspool.training.contrastive import contrastive_sum, crops
@@ -59,6 +60,8 @@ class AutoencoderLoss:
         Standard deviation of normal noise on the input, in scaled units.
     input_dropout : float
         Proportion of the input's steps that are set to 0; of its values if it is a single step.
+        If the encoder accepts missing values, the input is missing there; in half of the
+        sequences, features are dropped independently of each other.
     mask_length : int
         Number of consecutive steps that are set to 0 together; at most a quarter of all steps.
     contrastive_weight : float
@@ -122,7 +125,7 @@ class AutoencoderLoss:
             target, ends = (x, lengths) if name == "reconstruction" else (batch.y, None)
             assert target is not None
             teacher = (
-                TeacherForcing(target, self.teacher_forcing, self.generator)
+                TeacherForcing(self._filled(target), self.teacher_forcing, self.generator)
                 if self.model.training
                 else None
             )
@@ -156,7 +159,8 @@ class AutoencoderLoss:
         target = futures(batch.x, batch.lengths, batch.y)
         teacher = None
         if self.model.training:
-            teacher = TeacherForcing(target, self.teacher_forcing, self.generator)
+            known = self._filled(target)
+            teacher = TeacherForcing(known, self.teacher_forcing, self.generator)
         change = self._dropped if self.dropout and self.model.training else None
         output = self.model.decode_by_step(name, read, batch.lengths, teacher, change)
         lengths = None if batch.lengths is None else batch.lengths * target.shape[2]
@@ -166,24 +170,33 @@ class AutoencoderLoss:
         self, name: str, output: Tensor, target: Tensor, lengths: Tensor | None
     ) -> dict[str, Term]:
         """Compute loss and metrics of one decoder's output (B, T, F)."""
+        known = self._filled(target)
+
+        def term(values: Tensor, of: str, weight: float) -> Term:
+            present = None if self.model.encoder.fill is None else present_in(target, of)
+            total = masked_sum(values, lengths, present)
+            return Term(total, count_values(target, lengths, of, present), weight)
+
         if name == "quantiles":
-            total = masked_sum(pinball(output, target, self.quantiles), lengths)
-            return {f"{name}_loss": Term(total, count_values(target, lengths))}
-        total = masked_sum(LOSSES[self.loss](output, target), lengths)
-        count = count_values(target, lengths, self.loss)
-        terms = {f"{name}_loss": Term(total, count, self.weights.get(name, 1.0))}
+            return {f"{name}_loss": term(pinball(output, known, self.quantiles), "mse", 1.0)}
+        values = LOSSES[self.loss](output, known)
+        terms = {f"{name}_loss": term(values, self.loss, self.weights.get(name, 1.0))}
         prefix = f"{name}_" if len({*self.model.decoders} - {"quantiles"}) > 1 else ""
         for metric_name in self.metrics:
             with torch.no_grad():
-                total = masked_sum(metric(metric_name, self.loss)(output, target), lengths)
-            count = count_values(
-                target, lengths, self.loss if metric_name == "accuracy" else metric_name
-            )
-            terms[prefix + metric_name] = Term(total, count, 0)
+                values = metric(metric_name, self.loss)(output, known)
+                of = self.loss if metric_name == "accuracy" else metric_name
+                terms[prefix + metric_name] = term(values, of, 0)
         return terms
+
+    def _filled(self, target: Tensor) -> Tensor:
+        """Replace missing values of a target (B, …, F); their losses are not counted."""
+        return filled(target, self.model.encoder.fill)
 
     @property
     def _can_be_fused(self) -> bool:
+        if self.model.encoder.fill is not None:
+            return False
         disturbed = self.model.training and (self.input_noise or self.input_dropout)
         added = (
             self.code_l1 or self.contrastive_weight or self.metrics or self.kl_weight is not None
@@ -198,17 +211,33 @@ class AutoencoderLoss:
     def _disturbed(self, x: Tensor) -> Tensor:
         """Apply dropout and noise to the input."""
         if self.input_dropout and x.shape[1]:
-            # A table row is one step, so drop single features.
-            shape = x.shape if x.shape[1] == 1 else (*x.shape[:2], 1)
-            length = min(self.mask_length, max(1, x.shape[1] // 4))
-            start_probability = 1 - (1 - self.input_dropout) ** (1 / length)
-            dropped = bernoulli(
-                start_probability, (len(x), shape[1] + length - 1, *shape[2:]), x, self.generator
-            )
-            x = x * ~dropped.unfold(1, length, 1).any(-1)
+            if self.model.encoder.fill is None:
+                # A table row is one step, so drop single features.
+                x = x * ~self._runs(x, x.shape[2] if x.shape[1] == 1 else 1)
+            else:
+                x = torch.where(self._hidden(x), torch.nan, x)
         if self.input_noise:
             x = x + self.input_noise * standard_normal(x, self.generator)
         return x
+
+    def _runs(self, x: Tensor, features: int) -> Tensor:
+        """Draw the steps to drop, in runs of `mask_length`: (B, T, features), 1 or F features."""
+        length = min(self.mask_length, max(1, x.shape[1] // 4))
+        start_probability = 1 - (1 - self.input_dropout) ** (1 / length)
+        shape = len(x), x.shape[1] + length - 1, features
+        starts = bernoulli(start_probability, shape, x, self.generator)
+        return starts.unfold(1, length, 1).any(-1)
+
+    def _hidden(self, x: Tensor) -> Tensor:
+        """Draw the values (B, T, F) to hide from a model that accepts missing values.
+
+        In half of the sequences they are whole steps, in the others runs of each feature alone.
+        """
+        alone = self._runs(x, x.shape[2])
+        if x.shape[1] == 1:
+            return alone
+        together = bernoulli(0.5, (len(x), 1, 1), x, self.generator)
+        return torch.where(together, self._runs(x, 1), alone)
 
 
 def name_single_loss(terms: dict[str, Term]) -> dict[str, Term]:

@@ -46,7 +46,9 @@ def check_exportable(contents: Contents) -> None:
 
 def clipped(g: Graph, batch: Batch) -> Batch:
     """Clip scaled values to the range of a detector."""
-    return batch._replace(x=g.op("Clip", batch.x, g.real(-MAX_DISTANCE), g.real(MAX_DISTANCE)))
+    limited = g.op("Clip", batch.x, g.real(-MAX_DISTANCE), g.real(MAX_DISTANCE))
+    # Missing values stay NaN, whatever Clip makes of them.
+    return batch._replace(x=g.op("Where", g.op("IsNaN", batch.x), batch.x, limited))
 
 
 def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> dict[str, list[Any]]:
