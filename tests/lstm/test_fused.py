@@ -15,7 +15,14 @@ ACTIVATIONS = {"linear": lambda x: x, "relu": torch.relu, "tanh": torch.tanh}
 ERRORS = {"mse": torch.square, "mae": torch.abs}
 
 
-def drawn(dtype=torch.float64, reads="x", backwards=False, emits="last", activation="tanh"):
+def drawn(
+    dtype=torch.float64,
+    reads="x",
+    backwards=False,
+    emits="last",
+    activation="tanh",
+    weighted=None,
+):
     """Draw the stages of an autoencoder, and a batch."""
     generator = torch.Generator().manual_seed(0)
 
@@ -34,7 +41,9 @@ def drawn(dtype=torch.float64, reads="x", backwards=False, emits="last", activat
         DenseStage(normal(F, 7), normal(F), activation),
     ]
     x = normal(B, T, F)
-    return [encoder, decoder, *dense], Batch(x, {"x": x, "positions": normal(B, T, K)}, LENGTHS)
+    inputs = {"x": x, "positions": normal(B, T, K)}
+    error_weights = None if weighted is None else normal(*weighted).abs()
+    return [encoder, decoder, *dense], Batch(x, inputs, LENGTHS, error_weights)
 
 
 def by_layers(stages, batch, loss):
@@ -58,6 +67,8 @@ def by_layers(stages, batch, loss):
     for stage in dense:
         values = ACTIVATIONS[stage.activation](values @ stage.weight.T + stage.bias)
     errors = ERRORS[loss](values - batch.target)
+    if batch.error_weights is not None:
+        errors = errors * batch.error_weights
     total = errors[torch.arange(T) < LENGTHS[:, None]].sum()
     gradients = torch.autograd.grad(total, weights)
     for weight in weights:
@@ -74,6 +85,10 @@ def by_layers(stages, batch, loss):
         ({"backwards": True, "emits": "mean"}, "mse"),
         ({"reads": "positions", "emits": "max"}, "mse"),
         ({"reads": "positions", "backwards": True, "emits": "min"}, "mse"),
+        ({"weighted": (B, 1, 1)}, "mse"),
+        ({"weighted": (B, T, 1)}, "mae"),
+        ({"weighted": (1, 1, F)}, "mse"),
+        ({"weighted": (B, T, F), "backwards": True}, "mse"),
     ],
     ids=str,
 )
@@ -87,6 +102,46 @@ def test_loss_and_gradients_are_those_of_the_layers(options, loss, dtype):
     for one, other in zip(gradients, found, strict=True):
         assert_close("gradient", one.to(dtype), other)
         assert one.abs().max() > 0, "this gradient is zero: nothing was compared"
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_weights_of_one_change_no_bit(dtype):
+    stages, batch = drawn(dtype)
+    total, gradients = loss_and_gradients(stages, batch, "huber")
+    ones = batch._replace(error_weights=torch.ones(1, 1, 1, dtype=dtype))
+    same, same_gradients = loss_and_gradients(stages, ones, "huber")
+    assert torch.equal(total, same)
+    for one, other in zip(gradients, same_gradients, strict=True):
+        assert one is other is None or torch.equal(one, other)
+
+
+def test_targets_with_gaps_in_memory_are_weighted_at_the_right_places():
+    stages, batch = drawn(weighted=(B, T, F))
+    total, gradients = loss_and_gradients(stages, batch, "huber")
+    apart = torch.zeros(B, 2 * T, F + 2, dtype=torch.float64)
+    apart[:, ::2, 1:-1] = batch.target
+    same, same_gradients = loss_and_gradients(
+        stages, batch._replace(target=apart[:, ::2, 1:-1]), "huber"
+    )
+    assert torch.equal(total, same)
+    for one, other in zip(gradients, same_gradients, strict=True):
+        assert one is other is None or torch.equal(one, other)
+
+
+def test_gradients_of_the_weighted_loss_are_finite_differences():
+    stages, batch = drawn(weighted=(B, T, F))
+    _, gradients = loss_and_gradients(stages, batch, "mse")
+    for weight, gradient in zip(weights_of(stages), gradients, strict=True):
+        if weight is None:
+            continue
+        place, step, losses = (1,) * weight.ndim, 1e-5, []
+        value = float(weight[place])
+        for change in (step, -step):
+            weight[place] = value + change
+            losses.append(float(loss_and_gradients(stages, batch, "mse", gradients=False)[0]))
+        weight[place] = value
+        slope = (losses[0] - losses[1]) / (2 * step)
+        assert slope == pytest.approx(float(gradient[place]), rel=1e-6, abs=1e-7)
 
 
 def test_without_gradients_the_loss_has_the_same_bits():
@@ -123,6 +178,11 @@ def replaced(position, **fields):
             "Expected `weight` of shape (7, 4) in torch.float64, not of (7, 3) in torch.float64.",
         ),
         (
+            lambda stages, batch: (stages, batch._replace(error_weights=torch.ones(1, 1, 1))),
+            "Expected `error_weights` of shape (37, 6, 3) in torch.float64, "
+            "not of (37, 6, 3) in torch.float32.",
+        ),
+        (
             replaced(1, w_context=None),
             "Expected `context` and `w_context` together, or neither.",
         ),
@@ -137,7 +197,7 @@ def replaced(position, **fields):
             "stages; got LSTMStage, LSTMStage, DenseStage, DenseStage.",
         ),
     ],
-    ids=["features", "dtype", "weight", "context", "no dense stage", "no code"],
+    ids=["features", "dtype", "weight", "error weights", "context", "no dense stage", "no code"],
 )
 def test_stages_and_batches_that_do_not_match_raise(change, message):
     with pytest.raises(InputError) as caught:

@@ -50,8 +50,8 @@ def batch(B, T, F, ragged=False, seed=1):
     return x, lengths
 
 
-def by_modules(made, x, lengths, loss):
-    total = masked_sum(LOSSES[loss](made(x, lengths), x), lengths)
+def by_modules(made, x, lengths, loss, error_weights=None):
+    total = masked_sum(LOSSES[loss](made(x, lengths), x), lengths, error_weights)
     return total, torch.autograd.grad(total, list(made.parameters()))
 
 
@@ -110,6 +110,22 @@ def test_patches_are_served_if_they_are_complete(lengths, served, head):
     for (name, _), one, other in zip(made.named_parameters(), gradients, found, strict=True):
         assert_close(name, one, other)
         assert one.abs().max() > 0, f"{name} has no gradient: nothing was compared"
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 1), (4, 12, 1), (1, 1, 2), (4, 12, 2)], ids=str)
+@pytest.mark.parametrize("patch_size", [1, 4])
+def test_weights_of_errors_multiply_the_errors(patch_size, shape):
+    made = model(patch_size=patch_size, head=(9,), output="tanh").double()
+    x, _ = batch(4, 12, 2)
+    lengths = torch.tensor([0, 4, 12, 8])
+    generator = torch.Generator().manual_seed(2)
+    error_weights = torch.rand(shape, dtype=torch.float64, generator=generator)
+    total = fused.loss_sum(made, x, lengths, "mse", error_weights)
+    expected, gradients = by_modules(made, x, lengths, "mse", error_weights)
+    assert_close("loss", expected, total)
+    found = torch.autograd.grad(total, list(made.parameters()))
+    for (name, _), one, other in zip(made.named_parameters(), gradients, found, strict=True):
+        assert_close(name, one, other)
 
 
 def test_patches_of_sequences_that_end_within_one_are_not_served():

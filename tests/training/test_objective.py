@@ -65,7 +65,8 @@ def what_is_read(made):
 @pytest.mark.parametrize("decoder", [*DECODERS, "dense"])
 def test_terms_are_the_losses_of_the_decoders(decoder, training, lengths):
     made = model(*BOTH, decoder=decoder).train(training)
-    x, _, y = given = batch(lengths)
+    given = batch(lengths)
+    x, y = given.x, given.y
     terms = AutoencoderLoss(made, "huber", {"forecast": 0.3})(given)
     code = made.encoder(x, lengths)
     guides = [TeacherForcing(x), TeacherForcing(y)] if training else [None, None]
@@ -121,9 +122,10 @@ def test_terms_have_the_names_of_decoders_losses_and_metrics(names, options, exp
 @RAGGED
 def test_metrics_are_means_with_weight_0_in_the_loss(lengths):
     made = model(*BOTH, output_activation="softmax")
-    x, _, y = given = batch(lengths)._replace(
+    given = batch(lengths)._replace(
         x=torch.softmax(normal(B, T, F), -1), y=torch.softmax(normal(B, K, F, seed=2), -1)
     )
+    x, y = given.x, given.y
     names = ("accuracy", "mse", "categorical_crossentropy")
     terms = AutoencoderLoss(made, "categorical_crossentropy", metrics=names)(given)
     steps = B * T if lengths is None else 16
@@ -273,7 +275,8 @@ def expected_futures(x, lengths, y):
 
 @RAGGED
 def test_the_target_of_a_step_is_the_future_that_follows_it(lengths):
-    x, _, y = batch(lengths)
+    given = batch(lengths)
+    x, y = given.x, given.y
     expected = expected_futures(x, lengths, y)
     got = futures(x, lengths, y).view(expected.shape)
     real = ~expected.isnan()
@@ -290,7 +293,8 @@ def test_sequences_without_steps_have_no_futures():
 @pytest.mark.parametrize("decoder", ["dense", "repeat", "previous", "reshape", "flat"])
 def test_the_loss_of_every_step_is_that_of_all_the_sequences_cut_there(decoder, training, lengths):
     made = model("forecast", decoder=decoder).train(training)
-    x, _, y = given = batch(lengths)
+    given = batch(lengths)
+    x, y = given.x, given.y
     term = AutoencoderLoss(made, "mae", every_step=True)(given)["loss"]
     target, total, size = expected_futures(x, lengths, y), 0.0, 0
     for i, length in enumerate([T] * B if lengths is None else lengths):

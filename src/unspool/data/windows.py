@@ -411,6 +411,20 @@ class Windows:
         return found
 
 
+def windows_like(windows: Windows, series: Sequence[FloatArray]) -> Windows:
+    """Return the same windows over other series of the same lengths.
+
+    Parameters
+    ----------
+    windows : Windows
+    series : sequence of arrays of shape (T_i,)
+        A number for each step of each series of `windows`.
+    """
+    other: Windows = windows[:]
+    other.series, other.feature_names = [one[:, None] for one in series], None
+    return other
+
+
 def overlap_mean(
     windows: Windows, batches: Iterator[tuple[IntArray, FloatArray]]
 ) -> list[FloatArray]:

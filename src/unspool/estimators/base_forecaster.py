@@ -167,7 +167,7 @@ class BaseForecaster(
         self, batch: Batch, steps: int, draw: Callable[[Tensor], Tensor] | None
     ) -> Tensor:
         """Return the next `steps` (B, steps, F) after the sequences of a batch."""
-        x, lengths, _ = batch
+        x, lengths = batch.x, batch.lengths
         starts = x.new_full((len(x),), x.shape[1]).long() if lengths is None else lengths
         table = functional.pad(x, (0, 0, 0, steps + self.horizon_))
         for done in range(0, steps, self.horizon_):

@@ -107,7 +107,7 @@ class BatchRunner:
         some = np.concatenate([some[first::count] for first in range(count)])
         batches = Batches(source, self.scaler, some, size, self.device)
         with self.threads(len(some), training=True):
-            yield ((x, lengths) for x, lengths, _ in batches)
+            yield ((batch.x, batch.lengths) for batch in batches)
 
 
 def runner(model: Any) -> BatchRunner:

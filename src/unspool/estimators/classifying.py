@@ -48,7 +48,7 @@ class EncoderWithHead(nn.Module):
 
 @dataclass
 class CrossEntropy:
-    """The cross-entropy of the logits (B, C) of a batch, and the number of correct ones."""
+    """The weighted cross-entropy of the logits (B, C) of a batch, and the share of correct ones."""
 
     logits: Callable[[Batch], Tensor]
 
@@ -56,10 +56,17 @@ class CrossEntropy:
         """Return the terms "loss" and "accuracy"."""
         assert batch.y is not None
         logits = self.logits(batch)
-        right = (logits.argmax(1) == batch.y).sum()
+        right, weights = logits.argmax(1) == batch.y, batch.sequence_weights
+        if weights is None:
+            loss = functional.cross_entropy(logits, batch.y, reduction="sum")
+            return {
+                "loss": Term(loss, len(batch.y)),
+                "accuracy": Term(right.sum(), len(batch.y), 0),
+            }
+        losses = functional.cross_entropy(logits, batch.y, reduction="none")
         return {
-            "loss": Term(functional.cross_entropy(logits, batch.y, reduction="sum"), len(batch.y)),
-            "accuracy": Term(right, len(batch.y), 0),
+            "loss": Term((losses * weights).sum(), len(batch.y)),
+            "accuracy": Term((right * weights).sum(), len(batch.y), 0),
         }
 
 

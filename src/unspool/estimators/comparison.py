@@ -74,13 +74,12 @@ def warn_if_no_better_than_mean(
 def _loss_of(mean: torch.Tensor, name: str, batches: Batches, loss: str) -> float:
     """Return the loss of predicting `mean` (T, F) for a decoder's targets; 0 without targets."""
     total, count = 0.0, 0
-    for x, lengths, y in batches:
-        target, steps = (x, lengths) if name == "reconstruction" else (y, None)
-        assert target is not None
-        guess = mean[: target.shape[1]].to(x.device).expand_as(target)
+    for batch in batches:
+        target, steps, weights = batch.target(name)
+        guess = mean[: target.shape[1]].to(target.device).expand_as(target)
         present = present_in(target, loss)
-        known = target.nan_to_num(0.0)
-        total += float(masked_sum(LOSSES[loss](guess, known), steps, present))
+        weights = present.to(target) if weights is None else present * weights
+        total += float(masked_sum(LOSSES[loss](guess, target.nan_to_num(0.0)), steps, weights))
         count += count_values(target, steps, loss, present)
     return total / max(1, count)
 

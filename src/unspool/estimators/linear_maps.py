@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from unspool.nn.dense import Dense
 from unspool.nn.skip import NormalEquations, Skip
-from unspool.training.batches import Batches
-from unspool.training.objective import futures
+from unspool.training.batches import Batch, Batches
+from unspool.training.objective import futures, weights_by_step
 
 MAX_SEQUENCES = 8192  # number of sequences that the maps are fitted to, spread over the data
 BATCH = 64
@@ -41,7 +41,7 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
     drawn = batches.indices[places]
     # Some devices have no float64.
     found, cpu = copy.deepcopy(skip).cpu(), torch.device("cpu")
-    some = Batches(batches.source, batches.scaler, drawn, BATCH, cpu)
+    some = Batches(batches.source, batches.scaler, drawn, BATCH, cpu, weights=batches.weights)
     if found.weight is not None:
         features, _, columns = found.weight.shape
         together = max(1, MAX_VALUES // columns**2)
@@ -49,13 +49,17 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
             part = slice(first, first + together)
             found.weight[part] = _maps(_of_features(found, part), part, some, every_step=every_step)
     square = torch.zeros_like(found.scale, dtype=torch.float64)
-    values = torch.zeros_like(found.scale, dtype=torch.int64)
-    for x, lengths, y in some:
+    total = torch.zeros_like(square)
+    for batch in some:
+        x, y, weights = batch.x, batch.y, _by_sequence(batch)
         assert y is not None
-        known = ~y.isnan()
-        square += found.inverse(y, x, lengths).double().square().where(known, 0.0).sum((0, 1))
-        values += known.sum((0, 1))
-    left = (square / values.clamp(min=1)).sqrt().float()
+        known = (~y.isnan()).double()
+        errors = found.inverse(y, x, batch.lengths).double().square().nan_to_num(0.0)
+        if weights is not None:
+            known *= weights[:, None, None]
+        square += (errors * known).sum((0, 1))
+        total += known.sum((0, 1))
+    left = torch.where(total > 0, square / total, 0.0).sqrt().float()
     found.scale.copy_(torch.where(left > 0, left, 1.0))
     skip.load_state_dict(found.state_dict())
 
@@ -65,10 +69,10 @@ def _maps(skip: Skip, part: slice, batches: Batches, *, every_step: bool) -> Ten
     assert skip.weight is not None
     for _ in range(MAX_PASSES):
         normal, incomplete = NormalEquations(skip), False
-        for x, lengths, y in batches:
-            assert y is not None
-            incomplete |= skip.fill is not None and bool(y[:, :, part].isnan().any())
-            _add(normal, x[:, :, part], lengths, y[:, :, part], every_step=every_step)
+        for batch in batches:
+            assert batch.y is not None
+            incomplete |= skip.fill is not None and bool(batch.y[:, :, part].isnan().any())
+            _add(normal, batch, part, every_step=every_step)
         before, maps = skip.weight.clone(), normal.solve()
         skip.weight.copy_(maps)
         if not incomplete or (maps - before).norm() <= CONVERGED * maps.norm():
@@ -87,17 +91,27 @@ def _of_features(skip: Skip, part: slice) -> Skip:
     return copied
 
 
-def _add(
-    normal: NormalEquations, x: Tensor, lengths: Tensor | None, y: Tensor, *, every_step: bool
-) -> None:
-    """Add sequences x (B, T, F) and the steps that follow them, y (B, K, F), to the equations."""
+def _add(normal: NormalEquations, batch: Batch, part: slice, *, every_step: bool) -> None:
+    """Add the features `part` of a batch, and of the steps that follow, to the equations."""
+    assert batch.y is not None
+    x, lengths, y = batch.x[:, :, part], batch.lengths, batch.y[:, :, part]
     if not every_step:
-        normal.add(x, lengths, y)
+        normal.add(x, lengths, y, _by_sequence(batch))
         return
-    after = futures(x, lengths, y)
+    after, weights = futures(x, lengths, y), weights_by_step(batch)
+    if weights is not None:
+        weights = weights.expand(len(x), after.shape[1] * after.shape[2], -1)
+        weights = weights.reshape(*after.shape[:3], -1).mean((2, 3))
     for step in range(x.shape[1]):
         read = slice(None) if lengths is None else lengths > step
-        normal.add(x[read, : step + 1], None, after[read, step])
+        of_step = None if weights is None else weights[read, step]
+        normal.add(x[read, : step + 1], None, after[read, step], of_step)
+
+
+def _by_sequence(batch: Batch) -> Tensor | None:
+    """Return the mean weight (B,) of the steps that follow each sequence, None if all are 1."""
+    weights = batch.y_weights
+    return None if weights is None else weights.mean((1, 2)).expand(len(batch.x))
 
 
 def silence(decoder: nn.Module) -> None:

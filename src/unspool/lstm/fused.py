@@ -111,11 +111,14 @@ class Batch(NamedTuple):
         The arrays that LSTM stages read, by name; F may differ between them.
     lengths : whole-number tensor of shape (B,), optional
         Number of real steps of each sequence; all T by default.
+    error_weights : tensor that broadcasts to (B, T, O), optional
+        Weight of each error in the loss; 1 by default.
     """
 
     target: Tensor
     inputs: Mapping[str, Tensor]
     lengths: Tensor | None = None
+    error_weights: Tensor | None = None
 
 
 def weights_of(stages: Stages) -> list[Tensor | None]:
@@ -143,7 +146,7 @@ def loss_and_gradients(
     Returns
     -------
     loss : tensor of shape ()
-        The sum over real steps and features.
+        The sum over real steps and features, of each loss times its weight.
     gradients : list of tensors
         The gradients of `weights_of`, None where the weight is None; empty if `gradients` is
         False.
@@ -164,8 +167,13 @@ def loss_and_gradients(
     elif encoder.emits is not None:
         encoding.set_statistics([encoder.emits], pooled=codes, grad_pooled=grad_codes)
     decoding.set_arrays(grad_context=grad_codes)
-    head = _DenseLayers(dense, decoding, batch.target, loss, gradients=gradients)
-    decoding.set_sequences("target", batch.target)
+    target, error_weights = batch.target, batch.error_weights
+    if error_weights is not None:  # both are read with the same strides
+        target, error_weights = (
+            array.contiguous() for array in (target, error_weights.expand_as(target))
+        )
+    head = _DenseLayers(dense, decoding, target, error_weights, loss, gradients=gradients)
+    decoding.set_sequences("target", target)
 
     like, arguments = encoding.like, [encoding.arguments(), decoding.arguments()]
     for record in map(as_record, arguments):
@@ -269,6 +277,7 @@ class _DenseLayers:
         stages: list[DenseStage],
         decoder: PreparedLayer,
         target: Tensor,
+        error_weights: Tensor | None,
         loss: str,
         *,
         gradients: bool,
@@ -277,7 +286,10 @@ class _DenseLayers:
         inputs = [decoder.hidden, *(len(stage.bias) for stage in stages)]
         outputs = inputs[1:]
         shape = decoder.batch, decoder.steps, outputs[-1]
-        complaints = [decoder.mismatch("target", target, *shape)]
+        complaints = [
+            decoder.mismatch("target", target, *shape),
+            decoder.mismatch("error_weights", error_weights, *shape),
+        ]
         for stage, width, height in zip(stages, inputs, outputs, strict=False):
             complaints.append(decoder.mismatch("weight", stage.weight, height, width))
             complaints.append(decoder.mismatch("bias", stage.bias, height))
@@ -302,6 +314,7 @@ class _DenseLayers:
             partial_size=self._partial.shape[1],
             loss=LOSSES[loss],
             losses=self.losses.data_ptr(),
+            error_weights=decoder.address(error_weights),
             gradients=int(gradients),
         )
 

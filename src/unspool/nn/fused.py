@@ -28,6 +28,10 @@ DECODER_KINDS = (DECODERS["repeat"], DECODERS["reversed_input"])
 RAN = Choice("compiled", "in one call with the whole training step")
 
 
+# Inputs of the stages: what the encoder reads, and the sequences that are reconstructed.
+READ, TARGET = "read", "target"
+
+
 class Parts(NamedTuple):
     """A model that is served, as stages of `unspool.lstm.fused`."""
 
@@ -37,7 +41,13 @@ class Parts(NamedTuple):
     reads_positions: bool  # whether the decoder reads the positions of the patches
 
 
-def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -> Tensor | None:
+def loss_sum(
+    model: Autoencoder,
+    x: Tensor,
+    lengths: Tensor | None,
+    loss: str,
+    error_weights: Tensor | None = None,
+) -> Tensor | None:
     """Return the loss of a batch, summed over real steps and features, or None.
 
     If gradients are enabled they are computed together with the loss. The result is None for a
@@ -54,24 +64,33 @@ def loss_sum(model: Autoencoder, x: Tensor, lengths: Tensor | None, loss: str) -
         Number of real steps of each sequence, all T by default.
     loss : str
         Name of the loss.
+    error_weights : tensor that broadcasts to (B, T, F), optional
+        Weight of each error in the loss, 1 by default.
     """
     if x.requires_grad or not len(x) or loss not in fused.LOSSES:
         return None
     parts = parts_of(model, len(x))
     if parts is None:
         return None
-    size = parts.patch_size
+    read, size = model.encoder.marked(x), parts.patch_size
+    if model.encoder.fill is not None:  # the errors of missing values have the weight 0
+        present = ~x.isnan()
+        error_weights = present.to(x) if error_weights is None else error_weights * present
+        x = model.encoder.filled(x)
     if size > 1:
         incomplete = x.shape[1] % size if lengths is None else (lengths % size).any()
         if incomplete:
             return None
+        if error_weights is not None:
+            error_weights = patched(error_weights.expand_as(x), size, lengths)
+        read = patched(read, size, lengths)
         x, lengths = patched(x, size, lengths), lengths_in_patches(lengths, size)
-    inputs = {"x": x}
+    inputs = {READ: read, TARGET: x}
     if parts.reads_positions:
         inputs["positions"] = patch_positions(x.shape[1], x)
     for layer in parts.layers:
         layer.ran = RAN
-    batch = fused.Batch(x, inputs, lengths)
+    batch = fused.Batch(x, inputs, lengths, error_weights)
     if not torch.is_grad_enabled():
         return fused.loss_and_gradients(parts.stages, batch, loss, gradients=False)[0]
     weights = fused.weights_of(parts.stages)
@@ -105,9 +124,9 @@ def parts_of(model: Autoencoder, batch_size: int) -> Parts | None:
         return None
     if any(layer.choice(batch_size).name != "compiled" for layer in (first, second)):
         return None
-    reads = "x" if decoder.needs_input else "positions" if decoder.reads_place else None
+    reads = TARGET if decoder.needs_input else "positions" if decoder.reads_place else None
     stages: list[fused.LSTMStage | fused.DenseStage] = [
-        _lstm_stage(first, reads="x", emits=encoder.statistics[0]),
+        _lstm_stage(first, reads=READ, emits=encoder.statistics[0]),
         _lstm_stage(second, reads=reads, reads_backwards=decoder.needs_input),
         *dense,
     ]

@@ -111,10 +111,12 @@ def present_in(target: Tensor, loss: str) -> Tensor:
     return present.all(2, keepdim=True) if loss in BY_STEP else present
 
 
-def masked_sum(errors: Tensor, lengths: Tensor | None, present: Tensor | None = None) -> Tensor:
-    """Sum errors (B, T, F) over real steps, without those that are not `present`."""
-    if present is not None:
-        errors = torch.where(present, errors, 0)
+def masked_sum(
+    errors: Tensor, lengths: Tensor | None, error_weights: Tensor | None = None
+) -> Tensor:
+    """Sum errors (B, T, F) over real steps, times weights that broadcast to (B, T, F)."""
+    if error_weights is not None:
+        errors = errors * error_weights
     if lengths is None:
         return errors.sum()
     real = torch.arange(errors.shape[1], device=errors.device) < lengths[:, None]

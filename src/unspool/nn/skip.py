@@ -218,22 +218,27 @@ class NormalEquations:
     """
 
     def __init__(self, skip: Skip) -> None:
-        self.skip, self.count = skip, 0
+        self.skip, self.count = skip, 0.0
         self.gram: Tensor | float = 0.0  # (F, columns, columns)
         self.moment: Tensor | float = 0.0  # (F, columns, K)
         self.square: Tensor | float = 0.0  # (F,)
 
-    def add(self, x: Tensor, lengths: Tensor | None, y: Tensor) -> None:
-        """Add sequences x (B, T, F) and their futures y (B, K, F)."""
+    def add(
+        self, x: Tensor, lengths: Tensor | None, y: Tensor, weights: Tensor | None = None
+    ) -> None:
+        """Add sequences x (B, T, F) and their futures y (B, K, F), times `weights` (B,)."""
         level = level_of(x, lengths, self.skip.normalization, self.skip.fill).location
         read = self.skip.columns(x, lengths, level).double().permute(2, 0, 1)
         target = (y - level).double().permute(2, 0, 1)
         if self.skip.fill is not None and self.skip.weight is not None:
             target = torch.where(target.isnan(), read @ self.skip.weight.double().mT, target)
+        if weights is not None:
+            roots = weights.double().sqrt()[:, None]
+            read, target = read * roots, target * roots
         self.gram = self.gram + read.mT @ read
         self.moment = self.moment + read.mT @ target
         self.square = self.square + target.square().sum((1, 2))
-        self.count += len(x)
+        self.count += len(x) if weights is None else float(weights.sum())
 
     def solve(self) -> Tensor:
         """Solve for the maps (F, K, columns) by ridge regression.

@@ -1,9 +1,10 @@
 """Batches of scaled sequences as tensors."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray
+from unspool.training.error_weights import ErrorWeights
 
 
 class Batch(NamedTuple):
@@ -18,11 +20,31 @@ class Batch(NamedTuple):
 
     `x` (B, T, F) is scaled. `lengths` (B,) is None if all steps are real. `y` is the second target,
     if there is one: the scaled future (B, K, F), or classes (B,).
+
+    `weights` broadcast to (B, T, F) and `y_weights` to the future (B, K, F): the loss is the sum of
+    each weight times its error, divided by the number of errors. `sequence_weights` (B,) are those
+    of penalties on codes, and of classes. None means that all weights are 1.
     """
 
     x: Tensor
     lengths: Tensor | None
     y: Tensor | None = None
+    weights: Tensor | None = None
+    y_weights: Tensor | None = None
+    sequence_weights: Tensor | None = None
+
+    def target(self, decoder: str) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return what a decoder of the whole sequence writes, its lengths, and its weights."""
+        if decoder == "reconstruction":
+            return self.x, self.lengths, self.weights
+        assert self.y is not None
+        return self.y, None, self.y_weights
+
+    @property
+    def counts(self) -> bool:
+        """Whether an error has a weight above 0."""
+        given = [one for one in (self.weights, self.y_weights) if one is not None]
+        return not given or any(bool(one.any()) for one in given)
 
 
 class Batches:
@@ -54,6 +76,8 @@ class Batches:
         sample spread over the data. Default: no limit.
     classes : int array of shape (len(source),), optional
         Classes, the `y` of a batch. Default: `y` is the future if `source` is a `Futures`.
+    weights : ErrorWeights, optional
+        Weights of the errors of all sequences of `source`.
     """
 
     def __init__(
@@ -66,8 +90,9 @@ class Batches:
         rng: np.random.Generator | None = None,
         steps: int | None = None,
         classes: IntArray | None = None,
+        weights: ErrorWeights | None = None,
     ) -> None:
-        self.classes = classes
+        self.classes, self.weights = classes, weights
         self.source, self.scaler, self.indices = source, scaler, indices
         self.batch_size, self.device, self.rng = batch_size, device, rng
         self.steps = -(-len(indices) // batch_size)
@@ -92,16 +117,26 @@ class Batches:
         values, lengths, future = take(self.source, indices)
         y = None
         if self.classes is not None:
-            y = torch.from_numpy(self.classes[indices]).to(self.device)
+            y = self._tensor(self.classes[indices])
         elif future is not None:
-            y = torch.from_numpy(self.scaler.apply(future)).to(self.device)
-        scaled = self.scaler.apply(values)
-        if (lengths == values.shape[1]).all():
-            return Batch(torch.from_numpy(scaled).to(self.device), None, y)
-        scaled[np.arange(scaled.shape[1]) >= lengths[:, None]] = 0
-        return Batch(
-            torch.from_numpy(scaled).to(self.device), torch.from_numpy(lengths).to(self.device), y
-        )
+            y = self._tensor(self.scaler.apply(future))
+        scaled, real = self.scaler.apply(values), None
+        if (lengths != values.shape[1]).any():
+            scaled[np.arange(scaled.shape[1]) >= lengths[:, None]] = 0
+            real = self._tensor(lengths)
+        batch = Batch(self._tensor(scaled), real, y)
+        if self.weights is None:
+            return batch
+        weights, y_weights, of_sequences = map(self._weights, self.weights.take(indices))
+        if future is None:
+            y_weights = None
+        return batch._replace(weights=weights, y_weights=y_weights, sequence_weights=of_sequences)
+
+    def _tensor(self, values: npt.NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
+
+    def _weights(self, values: FloatArray | None) -> Tensor | None:
+        return None if values is None else self._tensor(values)
 
 
 def take(

@@ -41,11 +41,12 @@ def crops(
     return taken.masked_fill(~inside[..., None], 0), kept.to(device)
 
 
-def contrastive_sum(first: Tensor, second: Tensor) -> Tensor:
+def contrastive_sum(first: Tensor, second: Tensor, weights: Tensor | None = None) -> Tensor:
     """Sum the normalised temperature-scaled cross-entropy of codes (B, L) of two crops each.
 
     Each code must identify, by cosine similarity, the code of the other crop of its sequence among
-    the codes of all other crops. The loss of a single sequence is 0.
+    the codes of all other crops. The loss of a single sequence is 0. `weights` (B,) multiply the
+    losses of both crops of a sequence.
 
     Chen, Kornblith, Norouzi & Hinton 2020, "A Simple Framework for Contrastive Learning of Visual
     Representations", equation 1. Crops are positive pairs as in Franceschi, Dieuleveut & Jaggi
@@ -58,4 +59,7 @@ def contrastive_sum(first: Tensor, second: Tensor) -> Tensor:
         torch.eye(2 * count, dtype=torch.bool, device=codes.device), -torch.inf
     )
     partner = torch.arange(2 * count, device=codes.device).roll(count)
-    return functional.cross_entropy(similarity, partner, reduction="sum")
+    if weights is None:
+        return functional.cross_entropy(similarity, partner, reduction="sum")
+    losses = functional.cross_entropy(similarity, partner, reduction="none")
+    return (losses * weights.repeat(2)).sum()

@@ -74,6 +74,8 @@ def train(
             model.train()
             sums, rate = RunningMeans(), optimizer.param_groups[0]["lr"]
             for batch in batches:
+                if not batch.counts:
+                    continue
                 terms = objective(batch)
                 loss = weighted(terms)
                 if loss is None:  # all sequences are empty
@@ -145,7 +147,7 @@ class RunningMeans:
 
     def __init__(self) -> None:
         self.totals: dict[str, float] = {}
-        self.sizes: dict[str, int] = {}
+        self.sizes: dict[str, float] = {}
         self.weights: dict[str, float] = {}
 
     def add(self, terms: Mapping[str, Term]) -> None:
@@ -157,7 +159,7 @@ class RunningMeans:
 
     def means(self) -> dict[str, float]:
         """Return the mean of each term, after "loss", the weighted sum of the means."""
-        means = {name: total / max(self.sizes[name], 1) for name, total in self.totals.items()}
+        means = {name: total / (self.sizes[name] or 1) for name, total in self.totals.items()}
         in_loss = [name for name in means if self.weights[name]]
         loss = sum((means[name] * self.weights[name] for name in in_loss), 0.0)
         return {"loss": loss, **{name: mean for name, mean in means.items() if name != "loss"}}

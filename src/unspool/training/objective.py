@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
+from unspool._losses import BY_STEP
 from unspool.nn import fused
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import TeacherForcing
@@ -24,14 +25,14 @@ class Term(NamedTuple):
     ----------
     total : scalar tensor
         Sum of the values.
-    size : int
+    size : float
         Number of values; the term is ``total / size``.
     weight : float, default 1.0
         Weight of the term in the loss; 0 for a metric.
     """
 
     total: Tensor
-    size: int
+    size: float
     weight: float = 1.0
 
 
@@ -109,9 +110,10 @@ class AutoencoderLoss:
         """Compute the terms of the batch's loss, and the metrics, by name."""
         x, lengths = batch.x, batch.lengths
         if self._can_be_fused:
-            total = fused.loss_sum(self.model, x, lengths, self.loss)
+            total = fused.loss_sum(self.model, x, lengths, self.loss, batch.weights)
             if total is not None:
-                return {"loss": Term(total, count_values(x, lengths))}
+                present = None if self.model.encoder.fill is None else present_in(x, self.loss)
+                return {"loss": Term(total, count_values(x, lengths, present=present))}
         read = self._disturbed(x) if self.model.training else x
         terms: dict[str, Term] = {}
         if self.every_step:
@@ -122,39 +124,52 @@ class AutoencoderLoss:
         if self.dropout and self.model.training:
             code = self._dropped(code)
         for name in self.model.decoders:
-            target, ends = (x, lengths) if name == "reconstruction" else (batch.y, None)
-            assert target is not None
+            target, ends, weights = batch.target(name)
             teacher = (
                 TeacherForcing(self._filled(target), self.teacher_forcing, self.generator)
                 if self.model.training
                 else None
             )
             output = self.model.decode(name, code, read, lengths, teacher)
-            terms |= self._terms(name, output, target, ends)
-        values = max(terms[f"{name}_loss"].size for name in self.model.decoders)
+            terms |= self._terms(name, output, target, ends, weights)
+        by_sequence = batch.sequence_weights
         if self.contrastive_weight and self.model.training:
-            terms["contrastive_loss"] = self._contrast(x, lengths)
+            terms["contrastive_loss"] = self._contrast(x, lengths, by_sequence)
         if self.code_l1:
-            terms["code_l1"] = Term(code.abs().sum(), len(x), self.code_l1)
+            sizes = code.abs() if by_sequence is None else code.abs() * by_sequence[:, None]
+            terms["code_l1"] = Term(sizes.sum(), len(x), self.code_l1)
         if self.kl_weight is not None:
+            values = max(terms[f"{name}_loss"].size for name in self.model.decoders)
+            if by_sequence is not None:
+                divergence = divergence * by_sequence
+                values *= self._mean_weight(batch, by_sequence)
             terms["divergence"] = Term(divergence.sum(), values, self.kl_weight)
         return terms if self.contrastive_weight else name_single_loss(terms)
 
-    def _contrast(self, x: Tensor, lengths: Tensor | None) -> Term:
+    def _mean_weight(self, batch: Batch, by_sequence: Tensor) -> float:
+        """Return the mean weight (B,) of sequences over the values that are decoded of them."""
+        if batch.lengths is None or "reconstruction" not in self.model.decoders:
+            return float(by_sequence.mean())
+        return float((by_sequence * batch.lengths).sum() / batch.lengths.sum().clamp(min=1))
+
+    def _contrast(
+        self, x: Tensor, lengths: Tensor | None, by_sequence: Tensor | None = None
+    ) -> Term:
         """Compute the contrastive loss of two crops of every sequence that has steps."""
         if lengths is not None:
+            by_sequence = None if by_sequence is None else by_sequence[lengths > 0]
             x, lengths = x[lengths > 0], lengths[lengths > 0]
         first, second = (
             self.model.encoder.sample(*crops(x, lengths, self.generator), self.generator)[0]
             for _ in range(2)
         )
         count = 2 * len(x) if len(x) > 1 else 0
-        return Term(contrastive_sum(first, second), count, self.contrastive_weight)
+        return Term(contrastive_sum(first, second, by_sequence), count, self.contrastive_weight)
 
     def _by_step(
         self, name: str, batch: Batch, read: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Compute outputs and targets after every step, (B, T · K, F), and their lengths."""
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Compute outputs and targets after every step, (B, T · K, F), lengths and weights."""
         assert batch.y is not None
         target = futures(batch.x, batch.lengths, batch.y)
         teacher = None
@@ -164,29 +179,43 @@ class AutoencoderLoss:
         change = self._dropped if self.dropout and self.model.training else None
         output = self.model.decode_by_step(name, read, batch.lengths, teacher, change)
         lengths = None if batch.lengths is None else batch.lengths * target.shape[2]
-        return output.flatten(1, 2), target.flatten(1, 2), lengths
+        return output.flatten(1, 2), target.flatten(1, 2), lengths, weights_by_step(batch)
 
     def _terms(
-        self, name: str, output: Tensor, target: Tensor, lengths: Tensor | None
+        self,
+        name: str,
+        output: Tensor,
+        target: Tensor,
+        lengths: Tensor | None,
+        weights: Tensor | None,
     ) -> dict[str, Term]:
-        """Compute loss and metrics of one decoder's output (B, T, F)."""
-        known = self._filled(target)
+        """Compute loss and metrics of one decoder's output (B, T, F).
 
-        def term(values: Tensor, of: str, weight: float) -> Term:
-            present = None if self.model.encoder.fill is None else present_in(target, of)
-            total = masked_sum(values, lengths, present)
+        `weights` broadcast to the output. They weigh the metrics too. Missing values do not count.
+        """
+        known, masks = self._filled(target), self.model.encoder.fill is not None
+
+        def term(errors: Tensor, of: str, weights: Tensor | None, weight: float) -> Term:
+            present = present_in(target, of) if masks else None
+            if present is not None:
+                weights = present.to(errors) if weights is None else weights * present
+            total = masked_sum(errors, lengths, weights)
             return Term(total, count_values(target, lengths, of, present), weight)
 
         if name == "quantiles":
-            return {f"{name}_loss": term(pinball(output, known, self.quantiles), "mse", 1.0)}
-        values = LOSSES[self.loss](output, known)
-        terms = {f"{name}_loss": term(values, self.loss, self.weights.get(name, 1.0))}
+            errors = pinball(output, known, self.quantiles)
+            return {f"{name}_loss": term(errors, "mse", weights, 1.0)}
+        errors = LOSSES[self.loss](output, known)
+        terms = {f"{name}_loss": term(errors, self.loss, weights, self.weights.get(name, 1.0))}
         prefix = f"{name}_" if len({*self.model.decoders} - {"quantiles"}) > 1 else ""
         for metric_name in self.metrics:
+            of_metric = weights
+            if weights is not None and metric_name == "accuracy" and self.loss in BY_STEP:
+                of_metric = weights.mean(-1, keepdim=True)  # a step is right or wrong as a whole
             with torch.no_grad():
-                values = metric(metric_name, self.loss)(output, known)
+                errors = metric(metric_name, self.loss)(output, known)
                 of = self.loss if metric_name == "accuracy" else metric_name
-                terms[prefix + metric_name] = term(values, of, 0)
+                terms[prefix + metric_name] = term(errors, of, of_metric, 0)
         return terms
 
     def _filled(self, target: Tensor) -> Tensor:
@@ -195,8 +224,6 @@ class AutoencoderLoss:
 
     @property
     def _can_be_fused(self) -> bool:
-        if self.model.encoder.fill is not None:
-            return False
         disturbed = self.model.training and (self.input_noise or self.input_dropout)
         added = (
             self.code_l1 or self.contrastive_weight or self.metrics or self.kl_weight is not None
@@ -246,6 +273,22 @@ def name_single_loss(terms: dict[str, Term]) -> dict[str, Term]:
     if len(in_loss) == 1 and terms[in_loss[0]].weight == 1:
         return {"loss" if name == in_loss[0] else name: term for name, term in terms.items()}
     return terms
+
+
+def weights_by_step(batch: Batch) -> Tensor | None:
+    """Return the weights of the K steps after each step of a batch, which broadcast to them."""
+    assert batch.y is not None
+    weights, y_weights = batch.weights, batch.y_weights
+    if weights is None and y_weights is None:
+        return None
+    one = batch.x.new_ones(1, 1, 1)
+    weights, y_weights = (one if given is None else given for given in (weights, y_weights))
+    if weights.shape[1] == y_weights.shape[1] == 1 and weights.shape == y_weights.shape:
+        return y_weights  # of sequences or features
+    features = max(weights.shape[2], y_weights.shape[2])
+    weights = weights.expand(*batch.x.shape[:2], features)
+    y_weights = y_weights.expand(*batch.y.shape[:2], features)
+    return futures(weights, batch.lengths, y_weights).flatten(1, 2)
 
 
 def futures(x: Tensor, lengths: Tensor | None, y: Tensor) -> Tensor:

@@ -56,6 +56,7 @@ class DenseArguments(NamedTuple):
     partial_size: int
     loss: int  # SQUARED, ABSOLUTE or HUBER
     losses: int  # per segment: the sum of the losses
+    error_weights: int  # address of the weights of the errors, with the strides of the target, or 0
     gradients: int  # whether to compute gradients as well
 
 
@@ -138,10 +139,12 @@ def dense_tile(args, dense, tile, partial, workspace, like):
     slopes = after(sums, layers * wide)
     below = after(slopes, wide)
     target = after(below, wide)
+    error_weights = slopes  # which are written after the weights have been read
     rows = after(target, wide)
     ends = after(rows, wide)
     losses = after(ends, lanes)
     x = pointer(args.target, like[0])
+    w = pointer(dense.error_weights, like[0])
     h = after(pointer(args.h, like[0]), -first * args.h_batch)
     grad_h = after(pointer(args.grad_h, like[0]), -first * args.grad_h_batch)
 
@@ -177,9 +180,14 @@ def dense_tile(args, dense, tile, partial, workspace, like):
             x_starts, args, first, lanes, t, False, args.target_batch, args.target_step, True
         )
         read_rows(target, lanes, after(x, shift), x_starts, features)
+        if dense.error_weights:
+            read_rows(error_weights, lanes, after(w, shift), x_starts, features)
         above = after(values, layers * wide)
         for place in range(0, features * lanes, size):
             loss, grad = loss_of(load(above, place) - load(target, place), dense.loss)
+            if dense.error_weights:
+                weight = load(error_weights, place)
+                loss, grad = weight * loss, weight * grad
             end, lane = load(ends, place % lanes), place % lanes
             store(losses, lane, load(losses, lane) + where_less(t, end, loss, 0.0))
             store(below, place, where_less(t, end, grad, 0.0))
