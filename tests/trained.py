@@ -230,7 +230,8 @@ MASKED = {
     "missing, unscaled": Case(lstm(scaling="none", decoder="state_reversed_input", **MASK), HOLES),
     "missing, defaults": Case(lambda: LSTMAutoencoder(5, **MASK, **QUICK), HOLES),
     "missing, both ways, composite": Case(
-        lstm(horizon=2, bidirectional=True, decoder="previous", num_layers=2, **MASK), LONG_HOLES
+        lstm(horizon=2, bidirectional=True, forecast_decoder="previous", num_layers=2, **MASK),
+        LONG_HOLES,
     ),
     "missing, kernels": Case(
         lstm(n_kernels=20, pooling="all", contrastive_weight=0.1, **MASK), HOLES

@@ -7,6 +7,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.model_selection import KFold, train_test_split
 
+from unspool.data.sequences import MASK_HINT
 from unspool.data.series import chronological_split
 from unspool.data.windows import Windows, overlap_mean
 from unspool.errors import InputError
@@ -240,7 +241,7 @@ def spoilt(value, names=None):
         (
             spoilt(np.nan),
             "Series 1 holds nan at step 21, feature 1; fill or drop such steps before cutting "
-            "windows.",
+            f"windows{MASK_HINT}.",
         ),
         (
             spoilt(np.inf, ["a", "b"]),

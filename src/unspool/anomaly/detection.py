@@ -25,8 +25,8 @@ class Detection:
     contributions : array of shape (T, F) or (N, F), or list of arrays of shape (T_i, F), or None
         Contribution of each feature to each score; a score is the mean of its row. It is NaN for a
         feature whose values in the window are all missing, which the mean leaves out. (For scores
-        of the kind "code", which has no features, these are the contributions to the kind "window".)
-        None if the model scores windows as a whole.
+        of the kind "code", which has no features, these are the contributions to the kind
+        "window".) None if the model scores windows as a whole.
     events : list of Event
         Alarms, merged if they are close together, by series and time.
     times : array of shape (T,), or None, default None

@@ -125,6 +125,9 @@ def _lstm_decoder(
     pieces = max(1, patches_of(steps, patch_size))
     piece = -(-latent_dim // pieces) if kind.code == "steps" else 0
     reads = patch_size * n_features if kind.reads else piece
+    reads_masks = masks(p) and kind.reads == "reversed_input"
+    if reads_masks:
+        reads *= 2
     if not reads and patch_size > 1:
         reads = 2 * WAVES
     lstm = Layers(
@@ -144,7 +147,17 @@ def _lstm_decoder(
             f"{outputs} numbers, got {_checks.shown(lstm.width)}; set `decoder_units`, "
             "or head_units=() for a dense layer."
         )
-    return LSTMDecoder(name, n_features, latent_dim, lstm, head, steps, reverse_target, patch_size)
+    return LSTMDecoder(
+        name,
+        n_features,
+        latent_dim,
+        lstm,
+        head,
+        steps,
+        reverse_target,
+        patch_size,
+        reads_masks,
+    )
 
 
 def lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:

@@ -166,6 +166,7 @@ class LSTMDecoder:
     """LSTM layers that decode a code, with dense layers on each step; `name` is in `DECODERS`.
 
     The LSTM runs one step for each patch of `patch_size` steps; the head turns it into the steps.
+    With `reads_masks`, it reads the reversed input with an indicator of each missing value.
     """
 
     name: LSTMDecoderName
@@ -176,6 +177,12 @@ class LSTMDecoder:
     steps: int
     reverse_target: bool = False
     patch_size: int = 1
+    reads_masks: bool = False
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers per step that the LSTM reads, if it reads the input or the previous output."""
+        return self.n_features * (2 if self.reads_masks else 1)
 
     @property
     def kind(self) -> Kind:
@@ -312,7 +319,8 @@ class Skip:
 
 
 # With `missing`, NaN is a missing value. It is replaced by the weight `fill`, the mean of its
-# feature, and an encoder reads one more number for each feature: 1 if its value is missing, else 0.
+# feature, and an encoder, or a decoder of the reversed input, reads one more number for each
+# feature: 1 if its value is missing, else 0.
 Encoder = LSTMEncoder | DenseEncoder | ConvEncoder
 Decoder = LSTMDecoder | DenseDecoder | ConvDecoder
 

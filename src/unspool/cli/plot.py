@@ -148,5 +148,5 @@ def _continuations(trained: Any, source: Any, count: int) -> Any:
 
     chosen = np.unique(np.linspace(0, len(source) - 1, count).astype(int))
     past, lengths, future = Futures(source, max(1, trained.horizon_)).take_with_future(chosen)
-    sequences = Sequences(past, lengths, source.feature_names)
+    sequences = Sequences(past, lengths, source.feature_names, source.missing)
     return plots.ContinuationDisplay.from_estimator(trained, sequences, future)

@@ -187,7 +187,7 @@ class Autoencoder(nn.Module):
             return cast(Tensor, values if skip is None else skip.quantiles(values, x, lengths))
         reversed_input = None
         if decoder.needs_input:
-            read = without_padding(self.encoder.filled(x), lengths)
+            read = without_padding(self.encoder.marked(x), lengths)
             reversed_input = reverse_within(read, lengths)
         if name == "forecast":
             if teacher is not None and skip is not None and decoder.feeds_back:

@@ -92,6 +92,7 @@ def build_decoder(
             bidirectional=part.lstm.bidirectional,
             reverse_target=part.reverse_target,
             patch_size=part.patch_size,
+            reads_masks=part.reads_masks,
             head_units=part.head.units,
             head_activation=part.head.activation,
             output_activation=part.head.output_activation,

@@ -28,10 +28,6 @@ DECODER_KINDS = (DECODERS["repeat"], DECODERS["reversed_input"])
 RAN = Choice("compiled", "in one call with the whole training step")
 
 
-# Inputs of the stages: what the encoder reads, and the sequences that are reconstructed.
-READ, TARGET = "read", "target"
-
-
 class Parts(NamedTuple):
     """A model that is served, as stages of `unspool.lstm.fused`."""
 
@@ -85,7 +81,7 @@ def loss_sum(
             error_weights = patched(error_weights.expand_as(x), size, lengths)
         read = patched(read, size, lengths)
         x, lengths = patched(x, size, lengths), lengths_in_patches(lengths, size)
-    inputs = {READ: read, TARGET: x}
+    inputs = {"x": read}
     if parts.reads_positions:
         inputs["positions"] = patch_positions(x.shape[1], x)
     for layer in parts.layers:
@@ -124,9 +120,9 @@ def parts_of(model: Autoencoder, batch_size: int) -> Parts | None:
         return None
     if any(layer.choice(batch_size).name != "compiled" for layer in (first, second)):
         return None
-    reads = TARGET if decoder.needs_input else "positions" if decoder.reads_place else None
+    reads = "x" if decoder.needs_input else "positions" if decoder.reads_place else None
     stages: list[fused.LSTMStage | fused.DenseStage] = [
-        _lstm_stage(first, reads=READ, emits=encoder.statistics[0]),
+        _lstm_stage(first, reads="x", emits=encoder.statistics[0]),
         _lstm_stage(second, reads=reads, reads_backwards=decoder.needs_input),
         *dense,
     ]

@@ -64,6 +64,9 @@ class LSTMDecoder(Decoder):
         to the steps of the patch. The reversed input or the previous output is read as patches
         too. With ``patch_size > 1``, "repeat" and "state" read the position of the patch, as sines
         and cosines.
+    reads_masks : bool, default False
+        For decoders of the reversed input: read 2F numbers at each step, the values and an
+        indicator of each missing value, see `Encoder.marked`.
     head_units : sequence of int or None, default ()
         Sizes of the dense layers before the output layer; None removes the output layer too.
     head_activation : str, default "relu"
@@ -138,6 +141,7 @@ class LSTMDecoder(Decoder):
         bidirectional: bool = False,
         reverse_target: bool = False,
         patch_size: int = 1,
+        reads_masks: bool = False,
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
@@ -150,7 +154,7 @@ class LSTMDecoder(Decoder):
         self.kind, self.n_features, self.reverse_target = DECODERS[name], n_features, reverse_target
         self.needs_input = self.kind.reads == "reversed_input"
         self.feeds_back, self.patch_size = self.kind.reads == "previous", patch_size
-        reads = patch_size * n_features if self.kind.reads else 0
+        reads = patch_size * n_features * (1 + reads_masks) if self.kind.reads else 0
         self.reads_place = patch_size > 1 and not reads and self.kind.code != "steps"
         if self.reads_place:
             reads = 2 * WAVES
@@ -202,7 +206,7 @@ class LSTMDecoder(Decoder):
         lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real. Outputs at padded
             steps are arbitrary.
-        reversed_input : tensor of shape (B, T', F), optional
+        reversed_input : tensor of shape (B, T', F), or (B, T', 2F) with `reads_masks`, optional
             The encoder's input, each sequence reversed within its length. Required if
             `needs_input`. If T' is smaller than `steps`, zeros are read at the missing steps.
         teacher : TeacherForcing, optional

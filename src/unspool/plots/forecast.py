@@ -152,7 +152,7 @@ class ForecastDisplay:
         ((30,), ['LSTMForecaster'])
         """
         check_fitted_with(estimator, "forecast")
-        features = as_sequences(X).n_features
+        features = as_sequences(X, "mask").n_features
         truth = as_continuations(y, "y", features)
         forecast = as_continuations(estimator.forecast(X), "the forecast", features)
         _checks.raise_all(
@@ -314,14 +314,15 @@ class ForecastByStepDisplay:
         """
         check_fitted_with(estimator, "forecast")
         _checks.raise_all(_checks.whole("feature", feature, 0))
-        source = as_sequences(X)
+        source = as_sequences(X, "mask")  # the estimator refuses missing values, if it must
         truth = as_continuations(y, "y", source.n_features)
         if feature >= source.n_features:
             raise InputError(f"Expected `feature` below {source.n_features}, got {feature}.")
         values, lengths = source.take(np.arange(len(source)))
         rows = []
         for steps in range(1, values.shape[1] + 1):
-            cut = Sequences(values[:, :steps], np.minimum(lengths, steps), source.feature_names)
+            ends, names = np.minimum(lengths, steps), source.feature_names
+            cut = Sequences(values[:, :steps], ends, names, source.missing)
             forecast = as_continuations(estimator.forecast(cut), "the forecast", source.n_features)
             _checks.raise_all(_same_shape(truth, forecast))
             rows.append(forecast[:, 0, feature])

@@ -134,8 +134,8 @@ class DetectorStream:
             terms = np.full_like(terms, np.nan)
             score, threshold = math.nan, self._threshold.level
         else:
-            known = terms[~np.isnan(terms)] if hidden.any() or np.isnan(terms).any() else terms
-            score = float(np.add.reduce(known)) / len(known)
+            known = terms[~np.isnan(terms)] if self._missing == "mask" else terms
+            score = float(np.add.reduce(known)) / len(known) if len(known) else math.nan
             threshold = self._threshold.update(score)  # raises where the score is not finite
         self._errors.keep()
         self.steps += 1

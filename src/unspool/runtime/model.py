@@ -378,7 +378,8 @@ class Model(Imputes):
         if y is not None:
             predicted = self.forecast(X, lengths)
             truth = as_future(y, self.contents.feature_names)
-            check_finite(truth)
+            if self._form.missing == "raise":
+                check_finite(truth)
         else:
             source = self._read(X, lengths)
             futures = Futures(source, self.horizon)

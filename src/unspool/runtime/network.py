@@ -118,7 +118,7 @@ class Network:
     def reconstruct(self, x: Array, batch: BatchLengths) -> Array:
         """Return reconstructions (B, T, F) of sequences, scaled."""
         decoder = self.decoder("reconstruction")
-        backwards = _reversed(self.encoder.filled(x), batch, decoder)
+        backwards = _reversed(self.encoder.marked(x), batch, decoder)
         return decoder(self.encoder(x, batch), batch, backwards)
 
     def forecasts(self, source: Source | Futures, name: str = "forecast") -> FloatArray:
@@ -135,7 +135,7 @@ class Network:
     ) -> FloatArray:
         """Return forecasts (B, K, F) of sequences, in the units of the data."""
         forecaster = forecaster or self.forecaster("forecast")
-        backwards = _reversed(self.encoder.filled(x), batch, forecaster.decoder)
+        backwards = _reversed(self.encoder.marked(x), batch, forecaster.decoder)
         return forecaster(self.encoder(x, batch), x, batch, backwards)
 
     def batches(self, source: Source | Futures, decoded: int = 0) -> Iterator[Batch]:

@@ -205,11 +205,11 @@ def _input(
         shape = g.op("Concat", count, batch.batch, g.ints(part.latent_dim), axis=0)
         columns.append(g.op("Expand", code, shape))
     if part.kind.reads == "reversed_input":
-        x = filled(g, batch.x, fill_of(g, weights, "encoder."))
+        x = marked(g, batch.x, fill_of(g, weights, "encoder."))
         x = g.op("ReverseSequence", x, batch.lengths, time_axis=1, batch_axis=0)
         x = patched(g, x, batch.time, part.patch_size)
         if ahead:  # the input may be shorter than the forecast
-            zeros = g.zeros(batch.batch, count, g.ints(part.patch_size * part.n_features))
+            zeros = g.zeros(batch.batch, count, g.ints(part.patch_size * part.n_inputs))
             x = g.first(g.op("Concat", x, zeros, axis=1), count, 1)
         columns.append(g.transpose(x, 1, 0, 2))
     if part.reads_place:

@@ -296,7 +296,7 @@ class TraceableModel(nn.Module):
         code = self.encoder(scaled, batch)
         if self.encoder_only:
             return code
-        reversed_x, outputs = batch.reversed(filled(scaled, self.encoder.fill)), {"code": code}
+        reversed_x, outputs = batch.reversed(marked(scaled, self.encoder.fill)), {"code": code}
         for name, decoder in self.decoders.items():
             if name == "forecast":
                 ahead = decoder(code, self.part.horizon, None, reversed_x)
