@@ -142,6 +142,24 @@ AUTOENCODERS = {
         lstm(decoder="state", latent_dim=14, units=(4, 3), decoder_units=(4, 3)), RAGGED
     ),
     "state that is the code": Case(lstm(decoder="state", latent_dim=8, units=4), RAGGED),
+    **{f"GRU, {name}": Case(lstm(decoder=name, cell="gru"), RAGGED) for name in DECODERS},
+    **{
+        f"GRU, {name}, narrowing, both ways": Case(
+            lstm(decoder=name, cell="gru", units=(6, 4), bidirectional=True), RAGGED
+        )
+        for name in DECODERS
+    },
+    "GRU, state that is not the code": Case(lstm(cell="gru", decoder="state", units=3), RAGGED),
+    "GRU, pooling, patches, kernels": Case(
+        lstm(cell="gru", pooling="all", patch_size=4, n_kernels=20), RAGGED
+    ),
+    "GRU, relu": Case(lstm(cell="gru", activation="relu"), RAGGED),
+    "GRU, hard gates": Case(
+        lstm(cell="gru", recurrent_activation="hard_sigmoid", bidirectional=True), RAGGED
+    ),
+    "GRU, composite": Case(
+        lstm(cell="gru", horizon=2, decoder="state", forecast_decoder="previous"), LONG
+    ),
     "relu": Case(lstm(activation="relu"), RAGGED),
     "hard gates": Case(lstm(recurrent_activation="hard_sigmoid", bidirectional=True), RAGGED),
     "relu, hard gates": Case(lstm(activation="relu", recurrent_activation="hard_sigmoid"), RAGGED),
@@ -202,13 +220,21 @@ AUTOENCODERS = {
         lstm(patch_size=4, n_kernels=20, pooling="all", bidirectional=True), RAGGED
     ),
     "softmax": Case(lstm(output_activation="softmax", loss="huber"), RAGGED),
+    "clipped": Case(lstm(clip=0.7), RAGGED),
+    "clipped, composite that reads": Case(
+        lstm(clip=0.5, scaling="robust", horizon=3, decoder="reversed_input"), RAGGED, FUTURE
+    ),
     "table": Case(lstm(), rows()),
     "dense sequences": Case(
         lambda: DenseAutoencoder(4, hidden_units=(6,), code_activation="tanh", **QUICK), RAGGED
     ),
+    "dense rows, clipped": Case(lambda: DenseAutoencoder(4, clip=1, **QUICK), rows()),
     "dense rows": Case(lambda: DenseAutoencoder(4, kl_weight=0.1, **QUICK), rows()),
     "stacked": Case(lambda: StackedAutoencoder(3, hidden_units=(5, 4), **QUICK), rows()),
     "images": Case(lambda: ConvAutoencoder(4, filters=(3, 2), **QUICK), images()),
+    "images, clipped": Case(
+        lambda: ConvAutoencoder(4, filters=(3, 2), clip=1.0, **QUICK), images()
+    ),
     "flat images": Case(
         lambda: ConvAutoencoder(None, image_shape=(6, 4), kernel_size=2, pool_size=3, **QUICK),
         images(shape=(24,)),
@@ -278,6 +304,9 @@ FORECASTERS = {
             ("standard", 4),
         )
     },
+    "forecaster, clipped": Case(
+        forecaster(clip=0.6, normalization="standard", linear_steps=4, quantiles=(0.1, 0.9)), LONG
+    ),
     "forecaster, quantiles alone": Case(forecaster(horizon=None, quantiles=(0.3,)), RAGGED, FUTURE),
     "forecaster, normalised, fed back": Case(
         forecaster(
@@ -328,6 +357,10 @@ FORECASTERS = {
         HOLES,
         with_missing(FUTURE),
     ),
+    **{
+        f"forecaster, GRU, {name}": Case(forecaster(decoder=name, cell="gru"), LONG)
+        for name in ("repeat", "state_previous")
+    },
     "forecaster, pooling": Case(forecaster(pooling="all"), LONG),
     "forecaster, both ways": Case(forecaster(bidirectional=True), LONG),
     "forecaster of a number": Case(
@@ -338,7 +371,9 @@ FORECASTERS = {
 }
 CLASSIFIERS = {
     "classifier, lstm": Case(classifier(lstm(bidirectional=True)), RAGGED, LABELS),
+    "classifier, GRU": Case(classifier(lstm(cell="gru", bidirectional=True)), RAGGED, LABELS),
     "classifier, narrowing": Case(classifier(lstm(units=(4, 3))), RAGGED, LABELS),
+    "classifier, clipped": Case(classifier(lstm(clip=0.5), fine_tune=True), RAGGED, LABELS),
     "classifier, dense": Case(
         classifier(lambda: DenseAutoencoder(3, **QUICK)), rows(), np.arange(20) % 3
     ),

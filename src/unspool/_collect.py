@@ -17,10 +17,11 @@ from unspool._losses import BY_STEP, feature_errors, step_errors
 from unspool._types import Per, PerNewestStep, PerStepAndFeature
 from unspool.data.convert import Source
 from unspool.data.forms import InputForm
+from unspool.data.merging import overlap_mean
 from unspool.data.scaling import Scaler, moments
 from unspool.data.sequences import FloatArray, IntArray, as_floats
 from unspool.data.values import as_array
-from unspool.data.windows import Windows, overlap_mean
+from unspool.data.windows import Windows
 from unspool.errors import InputError
 
 STEP_AND_FEATURE: PerStepAndFeature = ("step", "feature")

@@ -22,6 +22,7 @@ PoolingName = Literal["last", "mean", "max", "mean_max", "all"]
 StatisticName = Literal["last", "mean", "max", "min", "std"]
 NormalizationName = Literal["none", "last", "standard"]
 ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"]
+CellName = Literal["lstm", "gru"]
 CellActivationName = Literal["tanh", "relu"]
 GateActivationName = Literal["sigmoid", "hard_sigmoid"]
 
@@ -32,7 +33,7 @@ MetricName = Literal[LossName, "accuracy"]
 
 OptimizerName = Literal["adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "adadelta", "sgd"]
 ScheduleName = Literal["cosine", "constant"]
-ScalingName = Literal["standard", "minmax", "none"]
+ScalingName = Literal["standard", "minmax", "robust", "none"]
 BackendName = Literal["compiled", "torch", "stepwise"]
 
 ScoreKind = Literal["window", "step", "trailing", "code"]

@@ -130,11 +130,14 @@ def test_all_wrong_arguments_are_reported_together(tmp_path):
         read_file(tmp_path / "a.csv", columns="a,b")
 
 
-@pytest.mark.parametrize("argument", [{"stride": 2}, {"tail": True}, {"short": "keep"}])
+@pytest.mark.parametrize(
+    "argument",
+    [{"stride": 2}, {"tail": True}, {"short": "keep"}, {"dilation": 2}, {"max_gap": "2h"}],
+)
 def test_how_to_cut_is_refused_where_nothing_is_cut(tmp_path, argument):
     text = (
-        "`stride`, `tail` and `short` say how to cut windows, but `window` is not given; set it "
-        "to the number of steps of a window, or leave the others out."
+        "`stride`, `tail`, `short`, `dilation` and `max_gap` say how to cut windows, but `window` "
+        "is not given; set it to the number of steps of a window, or leave the others out."
     )
     with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
         read_file(two_sequences(tmp_path / "two.tsv"), **argument)

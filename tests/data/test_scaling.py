@@ -29,7 +29,7 @@ def test_moments_over_chunks_are_those_of_the_whole():
     assert np.array_equal([found.low, found.high], [values.min(axis=0), values.max(axis=0)])
 
 
-@pytest.mark.parametrize("kind", ["standard", "minmax", "none"])
+@pytest.mark.parametrize("kind", ["standard", "minmax", "robust", "none"])
 def test_what_is_applied_is_undone(kind):
     values = np.random.default_rng(0).normal(size=(100, 2)) * [3, 100] + [7, -2]
     scaler = fitted(kind, values)
@@ -42,11 +42,15 @@ def test_what_is_applied_is_undone(kind):
     if kind == "minmax":
         assert scaled.min() == 0
         assert scaled.max() == 1
+    if kind == "robust":
+        low, median, high = np.quantile(scaled, [0.25, 0.5, 0.75], axis=0)
+        np.testing.assert_allclose(median, 0, atol=1e-6)
+        np.testing.assert_allclose(high - low, 1, rtol=1e-6)
     if kind == "none":
         assert_close("values", values.astype(np.float32), scaled)
 
 
-@pytest.mark.parametrize("kind", ["standard", "minmax"])
+@pytest.mark.parametrize("kind", ["standard", "minmax", "robust"])
 @pytest.mark.parametrize(
     ("offset", "amplitude"),
     [
@@ -71,7 +75,7 @@ def test_a_feature_is_scaled_by_what_it_varies_by_whatever_its_size(kind, offset
     np.testing.assert_allclose(scaled, plain, atol=1e-6 + 2 * resolution)
 
 
-@pytest.mark.parametrize("kind", ["standard", "minmax"])
+@pytest.mark.parametrize("kind", ["standard", "minmax", "robust"])
 def test_features_of_very_different_size_in_any_order_of_chunks(kind):
     columns = [0 * SIN, 1e-300 * SIN, 1e-3 * SIN + 1e9, 1e300 * SIN, SIN]
     values = np.concatenate([0 * np.concatenate(columns, 1), np.concatenate(columns, 1)])
@@ -90,7 +94,7 @@ def test_the_mean_of_many_steps_loses_no_digits():
     np.testing.assert_allclose(found.spread, 1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["standard", "minmax"])
+@pytest.mark.parametrize("kind", ["standard", "minmax", "robust"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
 @pytest.mark.parametrize("size", [5.0, 0.1, -300.0, 1e-3, 30000.0])
 def test_a_constant_and_one_that_rounding_moved_are_alike(kind, dtype, size):
@@ -118,14 +122,14 @@ def test_rounding_of_a_few_computations_is_no_signal():
     assert fitted("standard", values).scale == pytest.approx(0.47)
 
 
-@pytest.mark.parametrize("kind", ["standard", "minmax"])
+@pytest.mark.parametrize("kind", ["standard", "minmax", "robust"])
 def test_zeros_have_the_scale_1(kind):
     scaler = fitted(kind, np.zeros((100, 2)))
     assert scaler.scale.tolist() == [1, 1]
     assert scaler.apply(np.ones((1, 2))).tolist() == [[1, 1]]
 
 
-@pytest.mark.parametrize("kind", ["standard", "minmax"])
+@pytest.mark.parametrize("kind", ["standard", "minmax", "robust"])
 @pytest.mark.parametrize("tiny", [5e-324, 1e-310])
 def test_scales_are_above_zero_for_the_smallest_numbers(kind, tiny):
     for values in (np.full((9, 1), tiny), np.resize([[0.0], [tiny]], (9, 1))):
@@ -137,7 +141,7 @@ def test_scales_are_above_zero_for_the_smallest_numbers(kind, tiny):
 WHOLE = [np.bool_, np.uint8, np.int8, np.int16, np.uint16, np.int32, np.int64, np.uint64]
 
 
-@pytest.mark.parametrize("kind", ["standard", "minmax", "none"])
+@pytest.mark.parametrize("kind", ["standard", "minmax", "robust", "none"])
 @pytest.mark.parametrize("dtype", WHOLE)
 def test_whole_numbers_of_every_kind_up_to_their_ends(kind, dtype):
     low, high = (0, 1) if dtype is np.bool_ else (np.iinfo(dtype).min, np.iinfo(dtype).max)
@@ -169,7 +173,9 @@ def test_small_differences_on_a_large_offset_survive():
     assert len(np.unique(scaled)) == 100
 
 
-@pytest.mark.parametrize(("kind", "vary"), [("standard", "0.0007"), ("minmax", "0.002")])
+@pytest.mark.parametrize(
+    ("kind", "vary"), [("standard", "0.0007"), ("minmax", "0.002"), ("robust", "0.001")]
+)
 def test_float32_whose_resolution_is_too_coarse_is_refused(kind, vary):
     values = np.concatenate([SIN, 1e9 + 1e-3 * SIN], 1)
     scaler = fitted(kind, values)
@@ -181,7 +187,7 @@ def test_float32_whose_resolution_is_too_coarse_is_refused(kind, vary):
     )
 
 
-@pytest.mark.parametrize("kind", ["standard", "minmax"])
+@pytest.mark.parametrize("kind", ["standard", "minmax", "robust"])
 def test_float32_that_a_scaler_was_fitted_on_is_never_refused(kind):
     rng = np.random.default_rng(0)
     for size in (1e-30, 1.0, 1e9, 1e30):
@@ -192,7 +198,7 @@ def test_float32_that_a_scaler_was_fitted_on_is_never_refused(kind):
             assert np.isfinite(fitted(kind, values).apply(values)).all()
 
 
-@pytest.mark.parametrize("kind", ["standard", "minmax", "none"])
+@pytest.mark.parametrize("kind", ["standard", "minmax", "robust", "none"])
 def test_without_steps_nothing_is_scaled(kind):
     scaler = Scaler.fit(kind, [np.zeros((0, 2))], 2)
     assert scaler.shift.tolist() == [0, 0]
@@ -227,7 +233,7 @@ def still_at(value, kind, rng=None):
 
 @pytest.mark.parametrize("value", [5.0, -1e6, 1e-9])
 @pytest.mark.parametrize("kind", ["noise", "one flicker", "float32 digits in float64"])
-@pytest.mark.parametrize("scaling", ["standard", "minmax"])
+@pytest.mark.parametrize("scaling", ["standard", "minmax", "robust"])
 def test_a_sensor_that_only_jitters_counts_as_constant(value, kind, scaling):
     values = still_at(value, kind)
     scaler = Scaler.fit(scaling, chunks(values), 1, lambda: chunks(values))
@@ -238,7 +244,7 @@ def test_a_sensor_that_only_jitters_counts_as_constant(value, kind, scaling):
     assert alone.scale < 1e-4 * abs(value)
 
 
-@pytest.mark.parametrize("scaling", ["standard", "minmax"])
+@pytest.mark.parametrize("scaling", ["standard", "minmax", "robust"])
 def test_what_moves_slowly_keeps_its_scale_however_little_it_varies(scaling):
     values = np.c_[1e9 + 1e-3 * SIN, 5 + 1e-9 * SIN, SIN]
     scaler = Scaler.fit(scaling, chunks(values), 3, lambda: chunks(values))

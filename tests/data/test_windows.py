@@ -7,9 +7,10 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.model_selection import KFold, train_test_split
 
+from unspool.data.merging import overlap_mean
 from unspool.data.sequences import MASK_HINT
 from unspool.data.series import chronological_split
-from unspool.data.windows import Windows, overlap_mean
+from unspool.data.windows import Windows
 from unspool.errors import InputError
 
 

@@ -50,7 +50,7 @@ def test_reconstruction_comes_in_the_units_of_the_data():
     assert (((again - X) ** 2).mean(axis=(0, 1)) < 0.5 * X.reshape(-1, 2).var(axis=0)).all()
 
 
-@pytest.mark.parametrize("scaling", ["standard", "minmax", "none"])
+@pytest.mark.parametrize("scaling", ["standard", "minmax", "robust", "none"])
 def test_scaling_is_inside_the_model(scaling):
     X = sines(features=2) * [1, 10] + [0, 5]
     model = quick(scaling=scaling, epochs=1).fit(X)
@@ -58,6 +58,7 @@ def test_scaling_is_inside_the_model(scaling):
     shift, scale = {
         "standard": (flat.mean(axis=0), flat.std(axis=0)),
         "minmax": (flat.min(axis=0), np.ptp(flat, axis=0)),
+        "robust": (np.median(flat, axis=0), np.subtract(*np.quantile(flat, [0.75, 0.25], axis=0))),
         "none": (np.zeros(2), np.ones(2)),
     }[scaling]
     assert_close("shift", shift, model.scaler_.shift)

@@ -58,6 +58,7 @@ NAMES = (
     *(
         "standard",
         "minmax",
+        "robust",
         "none",
         "auto",
         "compiled",

@@ -77,6 +77,56 @@ def test_the_weights_of_each_gate_are_slices_of_the_keras_kernels():
                 np.testing.assert_array_equal(ours["w_context"][gate], kernel[:4, columns].T)
 
 
+def gru_stack(bidirectional, layers, **options):
+    """A GRU autoencoder with `layers` layers on each side."""
+
+    def stack(x, *, sequences):
+        for depth in range(layers):
+            gru = L.GRU(4, return_sequences=sequences or depth < layers - 1, **options)
+            x = (L.Bidirectional(gru) if bidirectional else gru)(x)
+        return x
+
+    read = Input((9, 1))
+    code = L.RepeatVector(9)(stack(read, sequences=False))
+    return randomised(Model(read, L.Dense(1)(stack(code, sequences=True))))
+
+
+@pytest.mark.parametrize("options", [{}, {"use_bias": False}, {"activation": "relu"}], ids=str)
+@pytest.mark.parametrize(("bidirectional", "layers"), [(False, 1), (True, 2)])
+def test_gru_layers_become_gru_cells(bidirectional, layers, options, tmp_path):
+    theirs = gru_stack(bidirectional, layers, **options)
+    ours = saved(theirs, tmp_path)
+    assert (ours.cell, ours.num_layers, ours.bidirectional) == ("gru", layers, bidirectional)
+    near(ours.reconstruct(SERIES), predicted(theirs, SERIES))
+    check_rebuilt(ours, SERIES, tmp_path=tmp_path)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_gru_decoder_may_start_from_the_state_of_the_encoder(bidirectional):
+    def layer(**options):
+        gru = L.GRU(4, return_state=True, **options)
+        return L.Bidirectional(gru) if bidirectional else gru
+
+    read, backwards = Input((9, 1)), Input((9, 1))
+    _, *states = layer()(read)
+    written, *_ = layer(return_sequences=True)(backwards, initial_state=states)
+    theirs = randomised(Model([read, backwards], L.Dense(1)(written)))
+    ours = from_keras(theirs)
+    assert (ours.decoder, ours.latent_dim) == ("state_reversed_input", 4 * len(states))
+    near(ours.reconstruct(SERIES), predicted(theirs, SERIES, SERIES[:, ::-1]))
+
+
+def test_a_dense_layer_may_make_the_code_of_a_gru_and_the_state_of_its_decoder():
+    read, backwards = Input((9, 1)), Input((9, 1))
+    code = L.Dense(3)(L.GRU(4)(read))
+    written = L.GRU(3, return_sequences=True)(backwards, initial_state=code)
+    theirs = randomised(Model([read, backwards], L.Dense(1)(written)))
+    ours = from_keras(theirs)
+    assert (ours.latent_dim, ours.units, ours.decoder_units) == (3, 4, 3)
+    near(ours.transform(SERIES), predicted(Model(read, code), SERIES))
+    near(ours.reconstruct(SERIES), predicted(theirs, SERIES, SERIES[:, ::-1]))
+
+
 def test_a_second_input_may_be_concatenated_before_the_code():
     read, backwards = Input((9, 1)), Input((9, 1))
     hidden = L.RepeatVector(9)(L.LSTM(4)(read))

@@ -55,6 +55,14 @@ def repeating_c():
     return Model(read, L.Dense(2)(L.LSTM(4, return_sequences=True)(L.RepeatVector(6)(c))))
 
 
+def starting_from_the_last_layer():
+    read, again = Input((6, 2)), Input((6, 2))
+    states = L.GRU(4, return_sequences=True)(read)
+    h = L.GRU(4)(states)
+    written = L.GRU(4, return_sequences=True, name="odd")(again, initial_state=h)
+    return Model([read, again], L.Dense(2)(written))
+
+
 def two_codes():
     read = Input((6, 2))
     outputs = [
@@ -72,7 +80,7 @@ REFUSED = {
     ),
     "c instead of h": (
         repeating_c,
-        "LSTM 'odd' cannot be imported: the code must be its state h, not its state c.",
+        "LSTM 'odd' cannot be imported: the code must be its output, not one of its other states.",
     ),
     "two codes": (
         two_codes,
@@ -97,12 +105,36 @@ REFUSED = {
         "back; end the model with Normalization(invert=True) or with a linear dense layer.",
     ),
     "another cell": (
-        lambda: autoencoder(encoder=[L.GRU(4, name="odd")]),
-        "GRU 'odd' cannot be imported: unspool has no such layer; supported are ",
+        lambda: autoencoder(encoder=[L.SimpleRNN(4, name="odd")]),
+        "SimpleRNN 'odd' cannot be imported: unspool has no such layer; supported are ",
+    ),
+    "GRU that resets before the product": (
+        lambda: autoencoder(encoder=[L.GRU(4, name="odd", reset_after=False)]),
+        "GRU 'odd' cannot be imported: its reset_after is False, but unspool's GRU resets the state "
+        "after the product; build and train it with reset_after=True, the default of Keras.",
+    ),
+    "LSTM and GRU": (
+        lambda: autoencoder(decoder=[L.GRU(4, return_sequences=True, name="odd")]),
+        "GRU 'odd' cannot be imported: some recurrent layers are LSTM and some GRU; they must be "
+        "the same.",
+    ),
+    "directions of two kinds": (
+        lambda: autoencoder(
+            encoder=[
+                L.Bidirectional(L.LSTM(4), backward_layer=L.GRU(4, go_backwards=True), name="odd")
+            ]
+        ),
+        "Bidirectional 'odd' cannot be imported: its two layers are LSTM and GRU; they must be the "
+        "same.",
+    ),
+    "a decoder that starts from one of two GRU layers": (
+        starting_from_the_last_layer,
+        "GRU 'odd' cannot be imported: it must start from the states of all layers and directions "
+        "of the encoder.",
     ),
     "outputs of different widths": (
         lambda: two_outputs((4, 3), (3, 4)),
-        "LSTM 'odd' cannot be imported: the LSTM layers of the two outputs have 4, 3 and 3, 4 "
+        "LSTM 'odd' cannot be imported: the recurrent layers of the two outputs have 4, 3 and 3, 4 "
         "units; they must be the same.",
     ),
     "merge mode": (

@@ -19,8 +19,10 @@ from unspool.interop.torch import to_torch
 REFUSED = {
     name
     for name in ALL
-    if name.startswith(("previous", "state_previous", "written backwards", "relu, ", "hard gates"))
-    or name == "relu"
+    if name.removeprefix("GRU, ").startswith(
+        ("previous", "state_previous", "written backwards", "relu, ", "hard gates")
+    )
+    or name in ("relu", "GRU, relu")
 }
 MORE = {
     "repeat, written backwards": Case(lstm(decoder="repeat", reverse_target=True), RAGGED),
@@ -281,7 +283,7 @@ PREVIOUS = (
     "steps; part='encoder' converts the encoder alone. Use the estimator, unspool.runtime or ONNX."
 )
 CELLS = (
-    "torch.nn.LSTM supports activation='tanh' and recurrent_activation='sigmoid' only, but this "
+    "torch.nn.{} supports activation='tanh' and recurrent_activation='sigmoid' only, but this "
     "model has {!r} and {!r}. Use the estimator, unspool.runtime or ONNX."
 )
 
@@ -291,8 +293,9 @@ CELLS = (
     [
         ("previous", PREVIOUS.format("previous")),
         ("state_previous", PREVIOUS.format("state_previous")),
-        ("relu", CELLS.format("relu", "sigmoid")),
-        ("hard gates", CELLS.format("tanh", "hard_sigmoid")),
+        ("relu", CELLS.format("LSTM", "relu", "sigmoid")),
+        ("GRU, relu", CELLS.format("GRU", "relu", "sigmoid")),
+        ("hard gates", CELLS.format("LSTM", "tanh", "hard_sigmoid")),
     ],
 )
 def test_unsupported_decoders_and_cells_are_refused(name, message):

@@ -1,4 +1,4 @@
-"""An LSTM layer with random arguments, run by a backend and by the NumPy reference.
+"""An LSTM or GRU layer with random arguments, run by a backend and by the NumPy reference.
 
 Every run returns the three results and, for random gradients of these, the gradient of every
 argument, as NumPy arrays by name. Values are drawn as float32, so that one reference, computed in
@@ -13,16 +13,23 @@ import numpy as np
 import torch
 
 from tests.close import assert_close
-from unspool.lstm import BACKENDS, Call, lstm, reference
+from unspool.blueprint import cells
+from unspool.lstm import BACKENDS, Call, lstm, reference, reference_gru
 
 FIRST = ("x", "w_ih", "w_hh", "bias")
 RESULTS = ("h", "h_n", "c_n")
-CELLS = [(phi, sigma) for phi in reference.ACTIVATIONS for sigma in reference.RECURRENT_ACTIVATIONS]
+CELLS = [
+    (phi, sigma, kind)
+    for kind in cells.CELLS
+    for phi in reference.ACTIVATIONS
+    for sigma in reference.RECURRENT_ACTIVATIONS
+]
+GRU = ("tanh", "sigmoid", "gru")
 SERVED = [
     (name, cell)
     for name, module in BACKENDS.items()
     for cell in CELLS
-    if module.refusal(Call(*cell)) is None
+    if module.refusal(Call(*cell[:2], cell=cell[2])) is None
 ]
 
 
@@ -40,13 +47,22 @@ class Case:
     C: int = 2
     ragged: bool = False
     reverse: bool = False
-    cell: tuple[str, str] = ("tanh", "sigmoid")
+    cell: tuple[str, ...] = ("tanh", "sigmoid", "lstm")
     scale: float = 1.0
     left_out: tuple[str, ...] = ()
 
     def __str__(self):
         sizes = f"B{self.B}-T{self.T}-F{self.F}-H{self.H}-C{self.C}"
-        return sizes + "-ragged" * self.ragged + f"-x{self.scale:g}" * (self.scale != 1)
+        return (
+            sizes
+            + "-ragged" * self.ragged
+            + f"-x{self.scale:g}" * (self.scale != 1)
+            + "-gru" * self.gru
+        )
+
+    @property
+    def gru(self):
+        return self.cell[-1] == "gru"
 
     @property
     def options(self):
@@ -56,12 +72,18 @@ class Case:
             "reverse": self.reverse,
         }
 
+    @property
+    def of_cell(self):
+        """The options, and the kind of the cell."""
+        return {**self.options, "cell": "gru" if self.gru else "lstm"}
+
 
 @functools.cache
 def draw(case):
     """Draw the arguments, a gradient for every result, and the lengths."""
     rng = np.random.default_rng([case.B, case.T, case.H])
     B, T, F, H, C = case.B, case.T, case.F, case.H, case.C
+    rows, of_c = (3 * H, 0) if case.gru else (4 * H, H)
     small = 0.3 if "relu" in case.cell else 1.0  # the states of ReLU cells grow at every step
 
     def normal(*shape, scale=1.0):
@@ -69,15 +91,15 @@ def draw(case):
 
     arguments = {
         "x": normal(B, T, F, scale=case.scale),
-        "w_ih": normal(4 * H, F, scale=small / max(F, 1) ** 0.5),
-        "w_hh": normal(4 * H, H, scale=small / max(H, 1) ** 0.5),
+        "w_ih": normal(rows, F, scale=small / max(F, 1) ** 0.5),
+        "w_hh": normal(rows, H, scale=small / max(H, 1) ** 0.5),
         "bias": normal(4 * H, scale=small),
         "context": normal(B, C),
-        "w_context": normal(4 * H, C, scale=small / max(C, 1) ** 0.5),
+        "w_context": normal(rows, C, scale=small / max(C, 1) ** 0.5),
         "h0": normal(B, H),
-        "c0": normal(B, H),
+        "c0": normal(B, of_c),
     }
-    cotangents = {"grad_h": normal(B, T, H), "grad_h_n": normal(B, H), "grad_c_n": normal(B, H)}
+    cotangents = {"grad_h": normal(B, T, H), "grad_h_n": normal(B, H), "grad_c_n": normal(B, of_c)}
     lengths = None
     if case.ragged:
         lengths = rng.integers(0, T + 1, B)
@@ -93,9 +115,20 @@ def expected(case):
     arguments, cotangents, lengths = draw(case)
     first, named = split(arguments)
     more = {"lengths": lengths, "steps": case.T, **case.options}
-    results = reference.forward(*first, **named, **more)
-    gradients = reference.backward(*first, **named, **cotangents, **more)
+    results, gradients = truth(case, *first, **named, **cotangents, **more)
     return labelled(results, {name: gradients[name] for name in arguments})
+
+
+def truth(case, *first, grad_h=None, grad_h_n=None, grad_c_n=None, **named):
+    """Results and gradients of the reference of this kind of cell; without c, as arrays (B, 0)."""
+    grads = {"grad_h": grad_h, "grad_h_n": grad_h_n}
+    if not case.gru:
+        grads["grad_c_n"] = grad_c_n
+        return reference.forward(*first, **named), reference.backward(*first, **named, **grads)
+    named.pop("c0", None)
+    nothing = np.zeros((case.B, 0))
+    gradients = reference_gru.backward(*first, **named, **grads)
+    return (*reference_gru.forward(*first, **named), nothing), gradients | {"c0": nothing}
 
 
 def tensors(case, dtype=torch.float64):
@@ -114,7 +147,7 @@ def call(backend, inputs, lengths, case, **more):
     module = BACKENDS[backend]
     with patch.object(module, "run", wraps=module.run) as ran:
         results = lstm(
-            *first, **named, lengths=lengths, steps=case.T, **case.options, backend=backend, **more
+            *first, **named, lengths=lengths, steps=case.T, **case.of_cell, backend=backend, **more
         )
     assert ran.call_count == 1, f"{backend} was requested and did not run"
     return results
@@ -144,6 +177,9 @@ def check(backend, case, dtype=torch.float64, scale=1.0):
             without = labelled(call(backend, inputs, lengths, case), {})
         assert_same({name: got[name] for name in RESULTS}, without)
     for label, one in expected(case).items():
+        if case.gru and label in ("c_n", "gradient of c0"):
+            assert got[label].shape == (case.B, 0)
+            continue
         assert_close(label, one.astype(str(dtype).removeprefix("torch.")), got[label], scale)
 
 

@@ -9,7 +9,19 @@ import pytest
 import torch
 
 from tests.close import assert_close
-from tests.lstm.cases import CELLS, RESULTS, SERVED, Case, call, check, draw, expected, run, tensors
+from tests.lstm.cases import (
+    CELLS,
+    GRU,
+    RESULTS,
+    SERVED,
+    Case,
+    call,
+    check,
+    draw,
+    expected,
+    run,
+    tensors,
+)
 from unspool.lstm import BACKENDS
 from unspool.lstm.prepared import PreparedLayer
 
@@ -28,6 +40,7 @@ SHAPES = [
     Case(40, 20, 17, 33, ragged=True, scale=100),
 ]
 FEW = Case(4, 9, 3, 5, ragged=True)
+few_of_each = pytest.mark.parametrize("few", [FEW, replace(FEW, cell=GRU)], ids=str)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +56,7 @@ def poisoned(monkeypatch):
 @directions
 @served
 def test_results_and_gradients_equal_the_reference(backend, cell, reverse, case, dtype):
-    if dtype == torch.float32 and cell != CELLS[0] and case.B * case.T * case.H > 2000:
+    if dtype == torch.float32 and cell[:2] != CELLS[0][:2] and case.B * case.T * case.H > 2000:
         # Among many values some are so near to a kink that rounding moves them across it.
         case = replace(case, B=2, T=min(case.T, 20))
     # The slope of a gate that is nearly closed or open consists of rounding errors.
@@ -64,12 +77,17 @@ def test_results_and_gradients_equal_the_reference(backend, cell, reverse, case,
 )
 @directions
 @backends
-def test_inputs_and_initial_states_may_be_left_out(backend, left_out, reverse):
-    check(backend, replace(FEW, left_out=left_out, reverse=reverse))
-    check(backend, replace(FEW, left_out=left_out, reverse=reverse, ragged=False))
+@few_of_each
+def test_inputs_and_initial_states_may_be_left_out(few, backend, left_out, reverse):
+    check(backend, replace(few, left_out=left_out, reverse=reverse))
+    check(backend, replace(few, left_out=left_out, reverse=reverse, ragged=False))
 
 
-@pytest.mark.parametrize("case", [replace(FEW, T=0), replace(FEW, B=0)], ids=str)
+@pytest.mark.parametrize(
+    "case",
+    [replace(FEW, cell=cell, **{name: 0}) for cell in (FEW.cell, GRU) for name in "TB"],
+    ids=str,
+)
 @backends
 def test_empty_batches_and_sequences_are_served(backend, case):
     check(backend, case)
@@ -92,25 +110,33 @@ def test_without_sequences_the_final_states_and_their_gradients_are_the_same(
         assert_close(label, one, other)
 
 
-@pytest.mark.parametrize("result", RESULTS)
+@pytest.mark.parametrize(
+    ("few", "result"),
+    [(FEW, name) for name in RESULTS] + [(replace(FEW, cell=GRU), name) for name in ("h", "h_n")],
+    ids=str,
+)
 @backends
-def test_gradients_of_a_single_result_are_those_of_stepwise(backend, result):
-    inputs, cotangents, lengths = tensors(FEW)
+def test_gradients_of_a_single_result_are_those_of_stepwise(few, backend, result):
+    inputs, cotangents, lengths = tensors(few)
     place = RESULTS.index(result)
     got = torch.autograd.grad(
-        call(backend, inputs, lengths, FEW)[place], list(inputs.values()), cotangents[place]
+        call(backend, inputs, lengths, few)[place], list(inputs.values()), cotangents[place]
     )
-    results = call("stepwise", inputs, lengths, FEW)
-    only = [g if n == place else torch.zeros_like(g) for n, g in enumerate(cotangents)]
-    right = torch.autograd.grad(results, list(inputs.values()), only)
+    results = call("stepwise", inputs, lengths, few)
+    weighted = [
+        (one * (g if n == place else 0 * g)).sum()
+        for n, (one, g) in enumerate(zip(results, cotangents, strict=True))
+    ]
+    right = torch.autograd.grad(sum(weighted), list(inputs.values()))
     for name, one, other in zip(inputs, right, got, strict=True):
         assert_close(f"gradient of {name}", one, other)
 
 
 @directions
 @backends
-def test_lengths_equal_running_each_sequence_alone(backend, reverse):
-    case = Case(6, 9, 3, 5, ragged=True, reverse=reverse)
+@few_of_each
+def test_lengths_equal_running_each_sequence_alone(few, backend, reverse):
+    case = replace(few, B=6, reverse=reverse)
     inputs, _, lengths = tensors(case)
     h, h_n, c_n = call(backend, inputs, lengths, case)
     for row, length in enumerate(lengths.tolist()):
@@ -127,22 +153,24 @@ def test_lengths_equal_running_each_sequence_alone(backend, reverse):
 
 
 @backends
-def test_values_in_the_padding_change_nothing(backend):
-    inputs, _, lengths = tensors(FEW)
-    past = torch.arange(FEW.T)[:, None] >= lengths[:, None, None]
+@few_of_each
+def test_values_in_the_padding_change_nothing(few, backend):
+    inputs, _, lengths = tensors(few)
+    past = torch.arange(few.T)[:, None] >= lengths[:, None, None]
     other = torch.where(past, 1e15, inputs["x"].detach()).requires_grad_()
-    got = run(backend, FEW, x=other)
-    for label, one in expected(FEW).items():
+    got = run(backend, few, x=other)
+    for label, one in expected(few).items():
         assert_close(label, one, got[label])
-    assert not got["gradient of x"][past.expand(-1, -1, FEW.F)].any()
+    assert not got["gradient of x"][past.expand(-1, -1, few.F)].any()
 
 
 @backends
-def test_arguments_are_not_modified(backend):
-    inputs, cotangents, lengths = tensors(FEW)
-    results = call(backend, inputs, lengths, FEW)
+@few_of_each
+def test_arguments_are_not_modified(few, backend):
+    inputs, cotangents, lengths = tensors(few)
+    results = call(backend, inputs, lengths, few)
     torch.autograd.grad(results, list(inputs.values()), cotangents)
-    arguments, before, drawn = draw(FEW)
+    arguments, before, drawn = draw(few)
     for one, other in zip(arguments.values(), inputs.values(), strict=True):
         assert_close("argument", one, other)
     for one, other in zip(before.values(), cotangents, strict=True):

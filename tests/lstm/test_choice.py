@@ -8,6 +8,7 @@ import torch
 
 from tests.lstm.cases import Case, split, tensors
 from unspool import _types
+from unspool.blueprint import cells
 from unspool.errors import InputError
 from unspool.lstm import BACKENDS, Call, Choice, choose, lstm, reference
 from unspool.lstm.backends import compiled
@@ -114,6 +115,14 @@ def test_unknown_names_raise_with_the_nearest_known_name():
         run(activation="tan")
 
 
+def test_an_unknown_cell_and_a_cell_state_of_a_gru_are_refused():
+    with pytest.raises(InputError, match=r"unknown `cell` 'gr': did you mean 'gru'\?"):
+        run(cell="gr")
+    with pytest.raises(InputError) as caught:
+        run(cell="gru")
+    assert str(caught.value) == "A GRU has no cell state; leave `c0` None."
+
+
 def test_without_x_the_number_of_steps_is_required():
     inputs, *_ = tensors(Case(2, 3, 1, 2))
     with pytest.raises(InputError) as caught:
@@ -129,9 +138,10 @@ def test_without_x_the_number_of_steps_is_required():
         (_types.BackendName, BACKENDS),
         (_types.CellActivationName, reference.ACTIVATIONS),
         (_types.GateActivationName, reference.RECURRENT_ACTIVATIONS),
+        (_types.CellName, cells.CELLS),
         (_types.StatisticName, STATISTICS),
     ],
-    ids=["backends", "activations", "recurrent activations", "statistics"],
+    ids=["backends", "activations", "recurrent activations", "cells", "statistics"],
 )
 def test_the_types_of_names_list_all_names_that_are_served(literal, served):
     assert sorted(_types.names(literal)) == sorted(served)

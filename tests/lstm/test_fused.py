@@ -22,6 +22,7 @@ def drawn(
     emits="last",
     activation="tanh",
     weighted=None,
+    cell="lstm",
 ):
     """Draw the stages of an autoencoder, and a batch."""
     generator = torch.Generator().manual_seed(0)
@@ -30,11 +31,14 @@ def drawn(
         values = torch.randn(*shape, generator=generator, dtype=torch.float64) / 2
         return values.to(dtype)
 
+    g = 3 if cell == "gru" else 4
     width = {"x": F, "positions": K, None: 0}[reads]
-    encoder = LSTMStage(normal(4 * H, F), normal(4 * H, H), normal(4 * H), reads="x", emits=emits)
+    encoder = LSTMStage(
+        normal(g * H, F), normal(g * H, H), normal(4 * H), reads="x", emits=emits, cell=cell
+    )
     decoder = LSTMStage(
-        normal(4 * U, width) if reads else None, normal(4 * U, U), normal(4 * U),
-        normal(4 * U, H), "relu", "hard_sigmoid", reads=reads, reads_backwards=backwards,
+        normal(g * U, width) if reads else None, normal(g * U, U), normal(4 * U), normal(g * U, H),
+        "relu", "hard_sigmoid", reads=reads, reads_backwards=backwards, cell=cell,
     )  # fmt: skip
     dense = [
         DenseStage(normal(7, U), normal(7), "relu"),
@@ -54,15 +58,16 @@ def by_layers(stages, batch, loss):
     encoder, decoder, *dense = stages
     statistics = {"return_sequences": False, "statistics": (encoder.emits,)}
     code, *_ = lstm(
-        batch.inputs["x"], *encoder.weights[:3], lengths=LENGTHS, backend="stepwise", **statistics
-    )
+        batch.inputs["x"], *encoder.weights[:3], lengths=LENGTHS, backend="stepwise",
+        cell=encoder.cell, **statistics,
+    )  # fmt: skip
     read = None if decoder.reads is None else batch.inputs[decoder.reads]
     if decoder.reads_backwards:
         read = reverse_within(read, LENGTHS)
     values, *_ = lstm(
         read, *decoder.weights[:3], context=code[:, 0], w_context=decoder.w_context, steps=T,
         lengths=LENGTHS, activation=decoder.activation,
-        recurrent_activation=decoder.recurrent_activation, backend="stepwise",
+        recurrent_activation=decoder.recurrent_activation, backend="stepwise", cell=decoder.cell,
     )  # fmt: skip
     for stage in dense:
         values = ACTIVATIONS[stage.activation](values @ stage.weight.T + stage.bias)
@@ -92,7 +97,9 @@ def by_layers(stages, batch, loss):
     ],
     ids=str,
 )
-def test_loss_and_gradients_are_those_of_the_layers(options, loss, dtype):
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_loss_and_gradients_are_those_of_the_layers(cell, options, loss, dtype):
+    options = {**options, "cell": cell}
     expected, gradients = by_layers(*drawn(**options), loss)
     stages, batch = drawn(dtype, **options)
     total, found = loss_and_gradients(stages, batch, loss)
@@ -196,8 +203,21 @@ def replaced(position, **fields):
             "Expected an LSTM stage that emits a code, an LSTM stage that emits none, and dense "
             "stages; got LSTMStage, LSTMStage, DenseStage, DenseStage.",
         ),
+        (
+            replaced(1, cell="gru"),
+            "Expected stages with the same `cell`, got 'lstm' and 'gru'.",
+        ),
     ],
-    ids=["features", "dtype", "weight", "error weights", "context", "no dense stage", "no code"],
+    ids=[
+        "features",
+        "dtype",
+        "weight",
+        "error weights",
+        "context",
+        "no dense stage",
+        "no code",
+        "cells",
+    ],
 )
 def test_stages_and_batches_that_do_not_match_raise(change, message):
     with pytest.raises(InputError) as caught:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.close import assert_close
-from tests.lstm.cases import Case, call, tensors
+from tests.lstm.cases import GRU, Case, call, tensors
 from unspool.errors import InputError
 from unspool.lstm import lstm
 from unspool.lstm.pooling import STATISTICS
@@ -23,7 +23,7 @@ def arguments(case, *, return_sequences=True, training=True, statistics=()):
     given = [inputs.get(name) for name in NAMES]
     if not training:
         given = [one if one is None else one.detach() for one in given]
-    return (*given, lengths, case.T, flags, list(statistics)), cotangents
+    return (*given, lengths, case.T, flags, list(statistics), case.cell[-1]), cotangents
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,9 @@ def arguments(case, *, return_sequences=True, training=True, statistics=()):
         replace(CASE, reverse=True, ragged=False),
         replace(CASE, left_out=("x", "w_ih"), H=16, C=16),
         replace(CASE, left_out=("context", "w_context"), ragged=False),
+        replace(CASE, cell=GRU),
     ],
-    ids=["all", "no lengths", "no input", "no context"],
+    ids=["all", "no lengths", "no input", "no context", "GRU"],
 )
 def test_the_operators_pass_the_checks_of_pytorch(case, monkeypatch):
     allocate = PreparedLayer.allocate  # all values are compared, also those that nobody writes
@@ -53,33 +54,37 @@ def test_the_operators_pass_the_checks_of_pytorch(case, monkeypatch):
         torch.library.opcheck(torch.ops.unspool.lstm.default, arguments(case, **more)[0])
 
     with torch.no_grad():
-        h, _, _, pooled, reserve = torch.ops.unspool.lstm(*given[:-1], list(STATISTICS))
+        h, _, _, pooled, reserve = torch.ops.unspool.lstm(*given[:-2], list(STATISTICS), given[-1])
     x, w_ih, w_hh, _, *others = (one.detach() if hasattr(one, "detach") else one for one in given)
-    flags = given[-2]
+    flags, cell = given[-3], given[-1]
     for needed, grad_pooled in ((True, None), (False, None), (True, torch.ones_like(pooled))):
         torch.library.opcheck(
             torch.ops.unspool.lstm_backward.default,
-            (*cotangents, grad_pooled, x, w_ih, w_hh, *others[:-3], h, pooled, reserve, flags,
-             list(STATISTICS), needed),
+            (*cotangents, grad_pooled, x, w_ih, w_hh, *others[:-4], h, pooled, reserve, flags,
+             list(STATISTICS), needed, cell),
         )  # fmt: skip
 
 
 @pytest.mark.parametrize("compiler", ["eager", "aot_eager"])
 @pytest.mark.parametrize("lengths", [None, torch.tensor([4, 0, 3, 1, 4])], ids=["full", "ragged"])
 @pytest.mark.parametrize("statistics", [(), STATISTICS, ("std",)], ids="-".join)
-def test_a_module_compiled_by_pytorch_computes_the_same_numbers(compiler, lengths, statistics):
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_a_module_compiled_by_pytorch_computes_the_same_numbers(
+    kind, compiler, lengths, statistics
+):
     torch.compiler.reset()  # else PyTorch stops compiling after a number of compilations
     torch.manual_seed(0)
-    module = LSTM(3, 2, num_layers=2, bidirectional=True, cell=Cell(backend="compiled"))
+    module = LSTM(3, 2, num_layers=2, bidirectional=True, cell=Cell(backend="compiled", kind=kind))
     compiled = torch.compile(module, backend=compiler, fullgraph=True)
     x = torch.randn(5, 4, 3)
     sums = []
     more = {"return_sequences": not statistics, "statistics": statistics}
     for one in (module, compiled):
-        h, (h_n, c_n) = one(x, lengths, **more)
-        loss = (h**3).sum() + (h_n**2).sum() + c_n.sum()
-        sums.append([h, h_n, c_n, *torch.autograd.grad(loss, list(module.parameters()))])
-    names = ["h", "h_n", "c_n", *(name for name, _ in module.named_parameters())]
+        h, (h_n, *c_n) = one(x, lengths, **more)
+        loss = (h**3).sum() + (h_n**2).sum() + sum(c.sum() for c in c_n)
+        sums.append([h, h_n, *c_n, *torch.autograd.grad(loss, list(module.parameters()))])
+    names = ["h", "h_n", "c_n"][: len(sums[0]) - len(list(module.parameters()))]
+    names = [*names, *(name for name, _ in module.named_parameters())]
     for name, expected, got in zip(names, *sums, strict=True):
         assert_close(name, expected, got)
 
@@ -97,7 +102,9 @@ def test_a_second_derivative_is_refused():
 
 def test_a_gradient_of_what_ran_without_training_is_refused():
     inputs = [one.requires_grad_() if one is not None else one for one in arguments(CASE)[0][:8]]
-    h, *_ = torch.ops.unspool.lstm(*inputs, None, CASE.T, [False, False, False, True, False], [])
+    h, *_ = torch.ops.unspool.lstm(
+        *inputs, None, CASE.T, [False, False, False, True, False], [], "lstm"
+    )
     with pytest.raises(InputError) as caught:
         h.sum().backward()
     assert str(caught.value) == (

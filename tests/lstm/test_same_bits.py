@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.lstm.cases import RESULTS, Case, assert_same, call, labelled, run, tensors
+from tests.lstm.cases import GRU, RESULTS, Case, assert_same, call, labelled, run, tensors
 from unspool.lstm import operators
 from unspool.lstm.compiled import small_batch
 from unspool.lstm.compiled.vector import BYTES
@@ -22,11 +22,14 @@ cases = pytest.mark.parametrize(
         CASE,
         replace(CASE, ragged=False),
         replace(CASE, reverse=True),
-        replace(CASE, reverse=True, ragged=False, cell=("relu", "hard_sigmoid")),
+        replace(CASE, reverse=True, ragged=False, cell=("relu", "hard_sigmoid", "lstm")),
         replace(CASE, H=33, scale=100),
+        replace(CASE, cell=GRU),
+        replace(CASE, reverse=True, ragged=False, H=33, cell=("relu", "hard_sigmoid", "gru")),
     ],
     ids=str,
 )
+one_of_each = pytest.mark.parametrize("case", [CASE, replace(CASE, cell=GRU)], ids=str)
 dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 
 
@@ -178,33 +181,36 @@ def test_the_amount_of_padding_changes_no_bit(case):
 
 @pytest.mark.parametrize("filling", [torch.nan, torch.inf, -1e30])
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-def test_values_in_the_padding_change_no_bit(reverse, filling):
-    case = replace(CASE, reverse=reverse)
+@one_of_each
+def test_values_in_the_padding_change_no_bit(case, reverse, filling):
+    case = replace(case, reverse=reverse)
     inputs, _, lengths = tensors(case)
     past = torch.arange(case.T)[:, None] >= lengths[:, None, None]
     other = torch.where(past, filling, inputs["x"].detach()).requires_grad_()
     assert_same(run("compiled", case), run("compiled", case, x=other))
 
 
-def test_a_gradient_does_not_depend_on_which_others_are_computed():
-    expected = run("compiled", CASE)
+@one_of_each
+def test_a_gradient_does_not_depend_on_which_others_are_computed(case):
+    expected = run("compiled", case)
     for needed in ("x", "w_ih", "w_hh", "bias", "context", "w_context", "h0", "c0"):
-        inputs, cotangents, lengths = tensors(CASE)
+        inputs, cotangents, lengths = tensors(case)
         frozen = {name: one if name == needed else one.detach() for name, one in inputs.items()}
-        results = call("compiled", frozen, lengths, CASE)
+        results = call("compiled", frozen, lengths, case)
         (gradient,) = torch.autograd.grad(results, [frozen[needed]], cotangents)
         got = labelled(results, {needed: gradient})
         assert_same({label: expected[label] for label in got}, got)
 
 
-def test_results_do_not_depend_on_whether_gradients_and_sequences_are_requested():
-    expected = run("compiled", CASE)
-    inputs, _, lengths = tensors(CASE)
+@one_of_each
+def test_results_do_not_depend_on_whether_gradients_and_sequences_are_requested(case):
+    expected = run("compiled", case)
+    inputs, _, lengths = tensors(case)
     with torch.no_grad():
         assert_same(
-            {n: expected[n] for n in RESULTS}, labelled(call("compiled", inputs, lengths, CASE), {})
+            {n: expected[n] for n in RESULTS}, labelled(call("compiled", inputs, lengths, case), {})
         )
-        _, h_n, c_n = call("compiled", inputs, lengths, CASE, return_sequences=False)
+        _, h_n, c_n = call("compiled", inputs, lengths, case, return_sequences=False)
     np.testing.assert_array_equal(h_n, expected["h_n"])
     np.testing.assert_array_equal(c_n, expected["c_n"])
 
@@ -218,17 +224,18 @@ def strided(array):
     return view.copy_(array.detach())
 
 
-def test_the_memory_layout_of_arguments_changes_no_bit():
-    inputs, cotangents, lengths = tensors(CASE)
+@one_of_each
+def test_the_memory_layout_of_arguments_changes_no_bit(case):
+    inputs, cotangents, lengths = tensors(case)
     spread = {name: strided(array).requires_grad_() for name, array in inputs.items()}
-    scattered = torch.full((CASE.B, 3), -1)
+    scattered = torch.full((case.B, 3), -1)
     scattered[:, 1] = lengths
-    results = call("compiled", spread, scattered[:, 1], CASE)
+    results = call("compiled", spread, scattered[:, 1], case)
     gradients = torch.autograd.grad(
         results, list(spread.values()), [strided(one) for one in cotangents]
     )
     got = labelled(results, dict(zip(inputs, gradients, strict=True)))
-    assert_same(run("compiled", CASE), got)
+    assert_same(run("compiled", case), got)
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.uint8], ids=str)

@@ -13,9 +13,10 @@ import torch
 
 from tests.close import assert_close
 from tests.lstm.cases import SERVED, Case, call, draw, expected, split, tensors
+from tests.lstm.cases import truth as reference_truth
 from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.errors import InputError
-from unspool.lstm import BACKENDS, lstm, prepared, reference
+from unspool.lstm import BACKENDS, lstm, prepared
 from unspool.lstm.pooling import STATISTICS
 from unspool.lstm.prepared import PreparedLayer
 from unspool.nn import LSTM, Cell
@@ -64,8 +65,8 @@ def truth(case, statistics, grad):
                 at = real.argmax(0) if name == "max" else real.argmin(0)
                 grad_h[b, at, np.arange(case.H)] += g
     first, named = split(arguments)
-    gradients = reference.backward(
-        *first, **named, grad_h=grad_h, grad_h_n=grad_h_n + without,
+    _, gradients = reference_truth(
+        case, *first, **named, grad_h=grad_h, grad_h_n=grad_h_n + without,
         grad_c_n=cotangents["grad_c_n"], lengths=lengths, steps=case.T, **case.options,
     )  # fmt: skip
     return found, {name: gradients[name] for name in arguments}
@@ -76,8 +77,12 @@ def run(backend, case, statistics, grad, dtype):
     inputs, (_, *finals), lengths = tensors(case, dtype)
     results = call(backend, inputs, lengths, case, return_sequences=False, statistics=statistics)
     cotangents = [torch.tensor(grad, dtype=dtype), *finals]
+    reached = [k for k, one in enumerate(results) if one.requires_grad]  # not the c of a GRU
     gradients = torch.autograd.grad(
-        results, list(inputs.values()), cotangents, materialize_grads=True
+        [results[k] for k in reached],
+        list(inputs.values()),
+        [cotangents[k] for k in reached],
+        materialize_grads=True,
     )
     return results[0], dict(zip(inputs, gradients, strict=True))
 

@@ -181,7 +181,7 @@ def test_a_damaged_header_is_refused_with_the_reason(path, change, reason):
 PARAMETERS = [
     ({"learning_rate": -1}, "`learning_rate` must be a number above 0 or None, got -1."),
     ({"epochs": 0}, "`epochs` must be a whole number of at least 1 or 'auto', got 0."),
-    ({"scaling": 3}, "unknown `scaling` 3: known are 'minmax', 'none', 'standard'."),
+    ({"scaling": 3}, "unknown `scaling` 3: known are 'minmax', 'none', 'robust', 'standard'."),
     (
         {"random_state": "x"},
         "`random_state` must be a whole number from 0 to 4294967295 or None, got 'x'.",

@@ -36,6 +36,8 @@ ACTIVATION = one_of(names(_types.ActivationName))
 DECODER = one_of(names(_types.DecoderName))
 ALIASES = names(_types.LossAlias)
 
+# The model file is checked for it, since every runner clips what a model reads.
+CLIP: Mapping[str, Rule] = {"clip": number(0, 1e12, none=True, open_left=True, closed=True)}
 COMMON: Mapping[str, Rule] = {
     "optimizer": one_of(names(_types.OptimizerName)),
     "learning_rate": number(0, none=True, open_left=True),
@@ -63,6 +65,7 @@ MISSING: Mapping[str, Rule] = {"missing": one_of(names(_types.Missing))}
 # Rows and images need no loss of distributions.
 ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
 LSTM: Mapping[str, Rule] = {
+    **CLIP,
     **MISSING,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
@@ -75,6 +78,7 @@ LSTM: Mapping[str, Rule] = {
     "head_units": wholes(1, none=True),
     "head_activation": ACTIVATION,
     "output_activation": ACTIVATION,
+    "cell": one_of(names(_types.CellName)),
     "activation": one_of(names(_types.CellActivationName)),
     "recurrent_activation": one_of(names(_types.GateActivationName)),
 }
@@ -84,6 +88,7 @@ LSTM_TRAINING: Mapping[str, Rule] = {
     "backend": one_of(("auto", *names(_types.BackendName))),
 }
 FEEDFORWARD: Mapping[str, Rule] = {
+    **CLIP,
     **MISSING,
     "latent_dim": size(),
     "hidden_units": wholes(1),
@@ -139,6 +144,7 @@ STACKED_AUTOENCODER = Definition(
 )
 CONV_AUTOENCODER = Definition(
     structure={
+        **CLIP,
         **MISSING,
         "latent_dim": size(none=True),
         "filters": Rule("list of int of at least 1", relations.check_filters),

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
-from unspool._types import ActivationName, CellActivationName, GateActivationName, StatisticName
+from unspool._types import (
+    ActivationName,
+    CellActivationName,
+    CellName,
+    GateActivationName,
+    StatisticName,
+)
+from unspool.blueprint.cells import CELLS, CellKind
 
 Size = tuple[int, int]  # height and width of an image, a kernel or a pool
 Weights = Iterator[tuple[str, tuple[int, ...]]]
@@ -57,7 +64,7 @@ WAVES, PERIOD = 16, 64
 
 @dataclass(frozen=True)
 class Layers:
-    """A stack of LSTM layers.
+    """A stack of recurrent layers.
 
     Parameters
     ----------
@@ -69,6 +76,7 @@ class Layers:
     context : int
         Width of the constant input of the first layer, the code; 0 if there is none.
     activation, recurrent_activation : str
+    cell : {"lstm", "gru"}
     """
 
     inputs: int
@@ -77,6 +85,12 @@ class Layers:
     context: int = 0
     activation: CellActivationName = "tanh"
     recurrent_activation: GateActivationName = "sigmoid"
+    cell: CellName = "lstm"
+
+    @property
+    def kind(self) -> CellKind:
+        """Description of the cell."""
+        return CELLS[self.cell]
 
     @property
     def num_layers(self) -> int:
@@ -100,18 +114,18 @@ class Layers:
 
     @property
     def state_sizes(self) -> list[int]:
-        """Length of h (and of c) of each layer and direction."""
+        """Length of h (and of c, if the cell has it) of each layer and direction."""
         return [units for units in self.units for _ in range(self.directions)]
 
     @property
     def whole_state(self) -> int:
-        """Length of the whole state: h and c of all layers and directions."""
-        return 2 * sum(self.widths)
+        """Length of the whole state: h (and c, if the cell has it) of all layers and directions."""
+        return len(self.kind.states) * sum(self.widths)
 
     def weights(self) -> Weights:
-        """Yield names and shapes; the first axis has the gates in the order i, f, c, o."""
+        """Yield names and shapes; the first axis has the gates in the order of the cell."""
         for depth, units in enumerate(self.units):
-            gates = 4 * units
+            gates, biases = len(self.kind.gates) * units, len(self.kind.biases) * units
             inputs, context = (0, 0) if depth else (self.inputs, self.context)
             for direction in range(self.directions):
                 prefix = f"layers.{depth}.{direction}."
@@ -120,7 +134,7 @@ class Layers:
                 if depth or inputs:
                     yield f"{prefix}weight_ih", (gates, self.widths[depth - 1] if depth else inputs)
                 yield f"{prefix}weight_hh", (gates, units)
-                yield f"{prefix}bias", (gates,)
+                yield f"{prefix}bias", (biases,)
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ from unspool.blueprint.relations import starts_from_state
 from unspool.blueprint.rules import Facts, Parameters
 from unspool.errors import InputError
 
-CELLS = names(CellActivationName)
-GATES = names(GateActivationName)
+CELL_ACTIVATIONS = names(CellActivationName)
+GATE_ACTIVATIONS = names(GateActivationName)
 ACTIVATIONS = names(ActivationName)
 DECODER_NAMES = names(DecoderName)
 USUAL_KERNELS = 512  # number of kernels for `n_kernels` "auto"
@@ -79,6 +79,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
             0,
             p["activation"],
             p["recurrent_activation"],
+            p["cell"],
         ),
         whole_state,
         p.get("kl_weight") is not None,
@@ -137,6 +138,7 @@ def _lstm_decoder(
         latent_dim if kind.code == "context" else 0,
         p["activation"],
         p["recurrent_activation"],
+        p["cell"],
     )
     at_once = steps if kind.flat else (patch_size if patch_size > 1 else None)
     head = Head(lstm.width, n_features, units, at_once, *activations)

@@ -57,14 +57,9 @@ def forecast(
     loaded = reading.read(data, trained)
     source, index = loaded.source, loaded.index
     if isinstance(source, Windows) and not every:
-        ends = [one[-source.size :] for one in source.series]
-        source = Windows(
-            ends,
-            source.size,
-            short="keep",
-            feature_names=source.feature_names,
-            missing=source.missing,
-        )
+        ends, size, missing = source.latest(), source.size, source.missing
+        features = source.feature_names
+        source = Windows(ends, size, short="keep", feature_names=features, missing=missing)
         index = {} if loaded.series_ids is None else {"id": np.asarray(loaded.series_ids)}
     values = trained.forecast(source).reshape(len(source), trained.horizon_, source.n_features)
     if len(source) > 1 and not index:

@@ -45,6 +45,10 @@ def inspect(model: ModelOrDetector) -> None:
     facts["features"] = features
     if trained.window_ is not None:
         facts["windows"] = f"{trained.window_[0]} steps, stride {trained.window_[1]}"
+        if trained.dilation_ > 1:
+            facts["windows"] += f", dilation {trained.dilation_}"
+        if trained.max_gap_ is not None:
+            facts["windows"] += f", no gap above {trained.max_gap_:g}"
     facts["longest sequence"] = f"{trained.max_length_} steps"
     if getattr(trained, "patch_size_", 1) > 1:
         facts["patches"] = f"{trained.patch_size_} steps"

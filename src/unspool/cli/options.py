@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -15,6 +15,7 @@ from unspool._terminal import console, printable_line
 if TYPE_CHECKING:
     from unspool._types import Missing as MissingName
     from unspool.data.file_data import FileData
+    from unspool.data.windows import Windows
     from unspool.estimators.base import Model as Trained
 
 Data = Annotated[
@@ -73,6 +74,7 @@ Device = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Do not show a progress bar.")]
+STEPS = "STEPS|DURATION"
 SEED_HELP = "Random seed; runs with the same seed give the same result."
 
 # What a model has to do for a command, by the method that the command calls.
@@ -166,6 +168,21 @@ class Columns:
         return None if self.columns is None else [one.strip() for one in self.columns.split(",")]
 
 
+def _steps(text: str | None) -> int | str | None:
+    """Return a number of steps, or the text of a duration."""
+    return int(text) if text is not None and text.isdecimal() else text
+
+
+def _gap(text: str) -> float | str | None:
+    """Return the value of --max-gap: a number, None, or the text of a duration or "auto"."""
+    if text.lower() == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 @dataclass(frozen=True)
 class Reading(Columns):
     """How DATA is read for training: as sequences, or as windows of long series."""
@@ -178,10 +195,32 @@ class Reading(Columns):
         ),
     ] = None
     window: Annotated[
-        int | None, typer.Option(help="Cut long series into windows of this many steps.")
+        str | None,
+        typer.Option(
+            metavar=STEPS,
+            help="Cut long series into windows of this many steps, or of a duration such as 6h.",
+        ),
     ] = None
     stride: Annotated[
-        int | None, typer.Option(help="Steps from one window to the next; 1 by default.")
+        str | None,
+        typer.Option(
+            metavar=STEPS, help="Steps or duration from one window to the next; 1 step by default."
+        ),
+    ] = None
+    dilation: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps of the series from one step of a window to the next; 1 by default."
+        ),
+    ] = None
+    max_gap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Leave out windows in which two neighbouring steps are further apart in time, "
+            "such as 2h; none for no limit. By default 2.5 times the median distance if --window "
+            "or --stride is a duration, and otherwise none.",
+        ),
     ] = None
     keep_short: Annotated[
         bool,
@@ -209,30 +248,40 @@ class Reading(Columns):
         from unspool.data.files import TABLES, read_file
         from unspool.errors import InputError
 
-        window, stride = self.window, self.stride
+        window, stride, dilation = _steps(self.window), _steps(self.stride), self.dilation
+        max_gap = None if self.max_gap is None else _gap(self.max_gap)
         columns = self.names()
         if model is not None:
             missing = missing_of(model)
         if model is not None and not self.rows:
             if model.window_ is not None:
                 window, stride = window or model.window_[0], stride or model.window_[1]
+                dilation = dilation or model.dilation_
+                max_gap = model.max_gap_ if self.max_gap is None else max_gap
             known = getattr(model, "feature_names_in_", None)
             if columns is None and known is not None and data.suffix.lower() in TABLES:
                 columns = [str(name) for name in known]
+        read = partial(
+            read_file,
+            data,
+            stride=1 if stride is None else stride,
+            columns=columns,
+            time=self.time,
+            id=self.id,
+            label=self.label,
+            rows=self.rows,
+            tail=tail and window is not None,
+            short="keep" if self.keep_short else "error",
+            dilation=dilation or 1,
+            max_gap="auto" if self.max_gap is None and max_gap is None else max_gap,
+            missing=missing,
+        )
         try:
-            loaded = read_file(
-                data,
-                window=None if window is None else window + more,
-                stride=1 if stride is None else stride,
-                columns=columns,
-                time=self.time,
-                id=self.id,
-                label=self.label,
-                rows=self.rows,
-                tail=tail and window is not None,
-                short="keep" if self.keep_short else "error",
-                missing=missing,
-            )
+            if more and isinstance(window, str):  # the file says how many steps a window has
+                windows = cast("Windows", read(window=window).source)
+                window = windows.size
+                read = partial(read, stride=windows.stride, max_gap=windows.max_gap)
+            loaded = read(window=window + more if isinstance(window, int) else window)
         except InputError as error:
             if self.columns is None and columns is not None and "`columns`" in str(error):
                 error.add_note(f"The model was trained on the features {', '.join(columns)}.")
@@ -255,14 +304,34 @@ class ReadingForModel(Reading):
         ),
     ] = None
     window: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            help="Cut long series into windows of this many steps; by default as in training."
+            metavar=STEPS,
+            help="Cut long series into windows of this many steps, or of a duration such as 6h; by "
+            "default as in training.",
         ),
     ] = None
     stride: Annotated[
+        str | None,
+        typer.Option(
+            metavar=STEPS,
+            help="Steps or duration from one window to the next; by default as in training.",
+        ),
+    ] = None
+    dilation: Annotated[
         int | None,
-        typer.Option(help="Steps from one window to the next; by default as in training."),
+        typer.Option(
+            help="Steps of the series from one step of a window to the next; by default as in "
+            "training."
+        ),
+    ] = None
+    max_gap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Leave out windows in which two neighbouring steps are further apart in time, "
+            "such as 2h; none for no limit. By default as in training.",
+        ),
     ] = None
 
 

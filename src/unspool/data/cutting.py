@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from unspool._types import Missing, Short
+from unspool.data.durations import Duration, seconds
 from unspool.data.file_data import Column, FileData
 from unspool.data.sequences import IntArray, Sequences
 from unspool.data.windows import Windows
@@ -24,20 +25,42 @@ class WindowOptions:
     `missing` says whether values may be missing, however the series are cut.
     """
 
-    size: int | None = None
-    stride: int = 1
+    size: int | Duration | None = None
+    stride: int | Duration = 1
     tail: bool = False
     short: Short = "error"
+    dilation: int = 1
+    max_gap: float | Duration | None = "auto"
     missing: Missing = "raise"
 
-    def windows(self, series: Sequence[Column], names: Sequence[str] | None = None) -> Windows:
-        """Return windows over `series`, arrays of shape (T_i, F)."""
+    @property
+    def needs_times(self) -> bool:
+        """Whether windows are cut by time."""
+        in_time = seconds(self.size) is not None or seconds(self.stride) is not None
+        return in_time or not (self.max_gap is None or self.max_gap == "auto")
+
+    def windows(
+        self,
+        series: Sequence[Column],
+        names: Sequence[str] | None = None,
+        times: Sequence[Column] | None = None,
+    ) -> Windows:
+        """Return windows over `series`, arrays of shape (T_i, F), with times (T_i,)."""
+        if times is None and self.needs_times:
+            raise InputError(
+                "windows are to be cut by time, but the file has no column of times; name it with "
+                "`time` (--time), or give `window` and `stride` as numbers of steps and no "
+                "`max_gap` (--max-gap none)."
+            )
         return Windows(
             list(series),
             self.size or 0,
             self.stride,
             tail=self.tail,
             short=self.short,
+            dilation=self.dilation,
+            times=list(times or ()) if self.needs_times else None,
+            max_gap=self.max_gap,
             feature_names=names,
             missing=self.missing,
         )
@@ -64,9 +87,9 @@ def of_series(
         source = Sequences.from_list(series, names, options.missing)
         owner, last = np.arange(len(series)), np.array([len(one) - 1 for one in series])
     else:
-        source = options.windows(series, names)
+        source = options.windows(series, names, steps.get("time"))
         owner, start = source.place(np.arange(len(source)))
-        last = start + source.lengths_of(np.arange(len(source))) - 1
+        last = source.ends_of(np.arange(len(source))) - 1
     if ids is not None:
         index["id"] = np.asarray(ids)[owner]
     if options.size is not None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from unspool import _checks
 from unspool._types import Missing, Short, names
+from unspool.data import durations
 from unspool.data.cutting import WindowOptions
+from unspool.data.durations import Duration
 from unspool.data.file_data import FileData
 from unspool.data.messages import errors_naming
 from unspool.errors import InputError
@@ -26,8 +28,8 @@ _IDX_NAME = re.compile(r"(\.idx|[-.]idx\d+-[a-z]+)(\.gz)?$", re.IGNORECASE)
 def read_file(
     path: str | Path,
     *,
-    window: int | None = None,
-    stride: int = 1,
+    window: int | Duration | None = None,
+    stride: int | Duration = 1,
     columns: Sequence[str] | None = None,
     time: str | None = None,
     id: str | None = None,
@@ -35,6 +37,8 @@ def read_file(
     rows: bool = False,
     tail: bool = False,
     short: Short = "error",
+    dilation: int = 1,
+    max_gap: float | Duration | None = "auto",
     missing: Missing = "raise",
 ) -> FileData:
     r"""Read a file of sequences or of long series.
@@ -53,11 +57,12 @@ def read_file(
     ----------
     path : str or Path
         Path of the file.
-    window : int, optional
-        Number of steps of a window. Without it, sequences stay whole, and a table needs `id` or
-        `rows`.
-    stride : int, default 1
-        Number of steps from the start of one window to the start of the next.
+    window : int, str or timedelta, optional
+        Number of steps of a window, or a duration such as "6h" if the file has times; `Windows`
+        says how it becomes a number of steps. Without it, sequences stay whole, and a table needs
+        `id` or `rows`.
+    stride : int, str or timedelta, default 1
+        Number of steps from the start of one window to the start of the next, or a duration.
     columns : sequence of str, optional
         Columns of a table to read as features. By default all columns that are not time, id,
         label or a row number.
@@ -78,6 +83,13 @@ def read_file(
         Add a window at the end of every series whose last steps are in no other window.
     short : {"error", "keep"}, default "error"
         If a series has fewer than `window` steps: raise an error, or keep it as one shorter window.
+    dilation : int, default 1
+        Number of steps of the series from one step of a window to the next.
+    max_gap : duration, float, "auto" or None, default "auto"
+        Largest distance between the times of two neighbouring steps in a window; windows that cross
+        a larger one are left out. A number is in seconds if the times are dates, otherwise in
+        their unit. "auto" is 2.5 times the median distance if `window` or `stride` is a duration,
+        and otherwise None, no limit.
     missing : {"raise", "mask"}, default "raise"
         Whether values may be missing (empty cells, NaN): raise an error, or keep them as NaN for
         models with ``missing="mask"``.
@@ -114,7 +126,8 @@ def read_file(
     "column 'time' taken as time, set aside"
     """
     path = Path(path)
-    options = _window_options(window, stride, tail, short, missing)
+    options = WindowOptions(window, stride, tail, short, dilation, max_gap, missing)
+    options = _window_options(options)
     _checks.raise_all(_checks.truth("rows", rows))
     if isinstance(columns, str):
         raise InputError(f"`columns` must be a list of names, got the string {columns!r}.")
@@ -147,22 +160,24 @@ def read_file(
         return load_tsv(path, options) if ending == ".tsv" else load_ts(path, options)
 
 
-def _window_options(
-    window: int | None, stride: int, tail: bool, short: Short, missing: Missing
-) -> WindowOptions:
+def _window_options(options: WindowOptions) -> WindowOptions:
+    """Return the options, checked, with whole numbers of Python."""
     _checks.raise_all(
-        _checks.whole("window", window, 1, none=True),
-        _checks.whole("stride", stride, 1),
-        _checks.truth("tail", tail),
-        _checks.choice("short", short, names(Short)),
-        _checks.choice("missing", missing, names(Missing)),
+        durations.size_complaint("window", options.size, none=True),
+        durations.size_complaint("stride", options.stride),
+        _checks.truth("tail", options.tail),
+        _checks.choice("short", options.short, names(Short)),
+        _checks.whole("dilation", options.dilation, 1),
+        durations.gap_complaint(options.max_gap),
+        _checks.choice("missing", options.missing, names(Missing)),
     )
-    if window is None and (stride != 1 or tail or short != "error"):
+    if options.size is None and options != WindowOptions(missing=options.missing):
         raise InputError(
-            "`stride`, `tail` and `short` say how to cut windows, but `window` is not given; set "
-            "it to the number of steps of a window, or leave the others out."
+            "`stride`, `tail`, `short`, `dilation` and `max_gap` say how to cut windows, but "
+            "`window` is not given; set it to the number of steps of a window, or leave the others "
+            "out."
         )
-    return WindowOptions(window, stride, tail, short, missing)
+    return options
 
 
 def _checked_ending(path: Path) -> str:

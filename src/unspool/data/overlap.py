@@ -162,15 +162,16 @@ def _hits(
 def _keys_of_ends(source: Source, *, first: bool) -> list[bytes]:
     """Return a key for the first or the last step of each sequence."""
     everything = np.arange(len(source))
-    last = np.maximum(source.lengths_of(everything) - 1, 0)
     if isinstance(source, Windows):
         owner, start = source.place(everything)
+        last = source.ends_of(everything) - 1
         ends = np.empty((len(source), source.n_features))
         for number in np.unique(owner):
             of_series = owner == number
-            steps = start[of_series] if first else (start + last)[of_series]
+            steps = (start if first else last)[of_series]
             ends[of_series] = source.series[number][steps]
     else:
+        last = np.maximum(source.lengths_of(everything) - 1, 0)
         ends = source.values[everything, 0 if first else last]
     return _keys(ends)
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool._types import ScalingName, names
+from unspool.data.quantiles import StepSample
 from unspool.errors import InputError
 
 Array = npt.NDArray[Any]
@@ -43,10 +44,13 @@ class Scaler:
     ----------
     shift, scale : float64 arrays of shape (F,)
         Scales are above 0.
+    clip : float, optional
+        Largest absolute value of what `limit` returns, in scaled units. Default: no limit.
     """
 
     shift: Array
     scale: Array
+    clip: float | None = None
 
     @classmethod
     def fit(
@@ -60,8 +64,10 @@ class Scaler:
 
         Parameters
         ----------
-        kind : {"standard", "minmax", "none"}
-            Scale to mean 0 and variance 1, to the range 0–1, or not at all.
+        kind : {"standard", "minmax", "robust", "none"}
+            Scale to mean 0 and variance 1, to the range 0–1, to median 0 and interquartile range
+            1, or not at all. "robust" scales by the standard deviation if the interquartile range
+            of a feature is 0 but the feature varies, such as a feature of rare events.
         chunks : iterable of arrays of shape (steps, F)
             All real steps.
         n_features : int
@@ -72,12 +78,17 @@ class Scaler:
         """
         if kind == "none":
             return cls(np.zeros(n_features), np.ones(n_features))
-        found = moments(chunks, n_features)
+        sample = StepSample(n_features)
+        found = moments(sample.reading(chunks) if kind == "robust" else chunks, n_features)
         still = np.zeros(n_features, bool) if in_order is None else jitters(in_order, found)
         if kind == "standard":
             return cls(found.mean, found.scale_of(np.where(still, 0, found.spread)))
-        with np.errstate(over="ignore"):
-            width = np.minimum(found.high - found.low, FLOAT.max)
+        if kind == "robust":
+            low, median, high = sample.quantiles((0.25, 0.5, 0.75))
+            width = _width(low, high)
+            spread = np.where(width > found.rounding, width, found.spread)
+            return cls(median, found.scale_of(np.where(still, 0, spread)))
+        width = _width(found.low, found.high)
         moves = (width > found.rounding) & ~still
         return cls(found.low, found.scale_of(np.where(moves, width, 0)))
 
@@ -100,6 +111,13 @@ class Scaler:
                 f"number of float32, got up to {np.nanmax(np.abs(values)):.1e} before scaling; "
                 "remove outliers, or divide the data."
             ) from None
+
+    def limit(self, scaled: Array) -> Array:
+        """Clip scaled values (..., F) to ±`clip`, as a model reads them.
+
+        Without `clip` the same array is returned.
+        """
+        return scaled if self.clip is None else np.clip(scaled, -self.clip, self.clip)
 
     def _check_dtype(self, dtype: np.dtype[Any]) -> None:
         if dtype.kind != "f" or dtype.itemsize >= FLOAT.dtype.itemsize:
@@ -213,6 +231,13 @@ def moments(chunks: Iterable[Array], n_features: int) -> Moments:
     mean = np.ldexp(first * np.ldexp(1.0, -exponent) + mean, exponent)
     spread = np.where(spread > by_rounding, spread, 0.0)
     return Moments(count, mean, low, high, spread, by_rounding)
+
+
+def _width(low: Array, high: Array) -> Array:
+    """Return the distances (F,), at most the largest number of float64."""
+    with np.errstate(over="ignore"):
+        width: Array = np.minimum(high - low, FLOAT.max)
+    return width
 
 
 def jitters(chunks: Callable[[], Iterable[Array]], found: Moments) -> npt.NDArray[np.bool_]:

@@ -9,6 +9,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from unspool import _checks
 from unspool._types import Missing, Short, names
+from unspool.data import durations
+from unspool.data.durations import Duration
 from unspool.data.sequences import (
     CHUNK_VALUES,
     MASK_HINT,
@@ -39,16 +41,32 @@ class Windows:
         memory-mapped arrays. A pandas frame with the index (instance, time) contains one series
         for every instance. If several frames have their columns in different orders, they are put
         in the order of the first frame.
-    size : int
-        Number of steps of a window, at least 1.
-    stride : int, default 1
-        Number of steps from the start of one window to the start of the next.
+    size : int, str or timedelta
+        Number of steps of a window, at least 1; or a duration such as "6h", "30min" or "1d", which
+        needs times. A duration becomes a number of steps: it is divided by the median distance of
+        the times (and by `dilation`) and rounded.
+    stride : int, str or timedelta, default 1
+        Number of steps of the series from the start of one window to the start of the next, or a
+        duration.
     tail : bool, default False
         Add a window at the end of every series whose last steps are in no other window. Every
         step is then in some window if `stride` is at most `size`.
     short : {"error", "keep"}, default "error"
         If a series has fewer than `size` steps: raise an error, or keep the series as one shorter
         window.
+    dilation : int, default 1
+        Number of steps of the series from one step of a window to the next: 4 takes every fourth
+        step. A window then spans ``(size - 1) * dilation + 1`` steps of the series. If the last
+        steps of windows are forecast, these are `dilation` steps apart, too.
+    times : array of shape (T,), or list of arrays (T_i,), optional
+        Times of the steps, dates or numbers. By default the dates in the index of pandas frames.
+    max_gap : duration, float, "auto" or None, default "auto"
+        Largest distance between the times of two neighbouring steps in a window. Series are cut at
+        larger ones: no window crosses a gap, and windows start anew after it. Parts that are
+        shorter than a window are left out, or with ``short="keep"`` kept as one shorter window. A
+        number is in the unit of the times, or in seconds if these are dates. "auto" is 2.5 times
+        the median distance, which tolerates one missing row, if `times` is given or `size` or
+        `stride` is a duration; otherwise times are not used. None cuts nowhere.
     feature_names : sequence of F str, optional
         Names of the features; by default the columns of a frame.
     missing : {"raise", "mask"}, default "raise"
@@ -59,10 +77,17 @@ class Windows:
     ----------
     series : list of arrays of shape (T_i, F)
         The series, not copied.
-    size, stride, tail, short, missing
+    size, stride, dilation : int
+        The parameters, in steps.
+    tail, short, missing
         The parameters.
     has_missing : bool
         Whether a series contains NaN.
+    times : list of arrays of shape (T_i,), or None
+        Times of the steps, if they are known.
+    max_gap : float or None
+        Largest distance of the times within a window: seconds for dates, otherwise in the unit of
+        the times. None if there is no limit.
     feature_names : tuple of F str, or None
         Names of the features, if they are known.
 
@@ -70,7 +95,9 @@ class Windows:
     ------
     InputError
         If a series is too short, has another number of features than the first, or contains
-        infinity, or NaN with ``missing="raise"``.
+        infinity, or NaN with ``missing="raise"``; if a duration is given without dates, or if the
+        times are irregular: more than 10 % of their distances differ by more than half from the
+        median; or if every window crosses a gap.
 
     See Also
     --------
@@ -93,41 +120,70 @@ class Windows:
     (4, 2)
     >>> windows[1:3].take([0])[0].shape
     (1, 4, 2)
+
+    By time, with an interruption of a day:
+
+    >>> times = np.datetime64("2024-01-01") + np.arange(96) * np.timedelta64(30, "m")
+    >>> times[50:] += np.timedelta64(1, "D")
+    >>> Windows(np.zeros((96, 2)), "6h", "1h", times=times)
+    Windows(38 windows of 12 steps, stride 2, over 1 series, 2 features, no gap above 4500 s)
     """
 
     def __init__(
         self,
         series: Any,
-        size: int,
-        stride: int = 1,
+        size: int | Duration,
+        stride: int | Duration = 1,
         *,
         tail: bool = False,
         short: Short = "error",
+        dilation: int = 1,
+        times: Any = None,
+        max_gap: float | Duration | None = "auto",
         feature_names: Sequence[str] | None = None,
         missing: Missing = "raise",
     ) -> None:
         _checks.raise_all(
-            _checks.whole("size", size, 1),
-            _checks.whole("stride", stride, 1),
+            durations.size_complaint("size", size),
+            durations.size_complaint("stride", stride),
             _checks.truth("tail", tail),
             _checks.choice("short", short, names(Short)),
+            _checks.whole("dilation", dilation, 1),
+            durations.gap_complaint(max_gap),
             _checks.choice("missing", missing, names(Missing)),
         )
         self.missing = missing
         self.series, columns = as_series(series)
-        self.size, self.stride, self.tail, self.short = int(size), int(stride), tail, short
+        self.tail, self.short, self.dilation = tail, short, int(dilation)
         self.feature_names = check_feature_names(
             columns if feature_names is None else feature_names, self.n_features
         )
+        steps = np.array([len(one) for one in self.series], np.int64)
+        self.times = (
+            durations.times_in_index(series)
+            if times is None
+            else durations.read_times(times, steps.tolist())
+        )
+        self.size, self.stride, self.max_gap, clock = durations.in_steps(
+            size, stride, self.dilation, max_gap, self.times, given=times is not None
+        )
         self._check_shapes()
         self.has_missing = self._check_values(missing)
-        steps = np.array([len(one) for one in self.series], np.int64)
-        counts = np.array([self._count(length) for length in steps.tolist()], np.int64)
-        self._lengths = np.minimum(self.size, steps)  # steps of the windows of every series
-        self._last = steps - self._lengths  # first step of the last window of every series
-        self._left_out = 0 * steps  # steps that `without_end` removed from the windows of a series
-        self._ends = np.cumsum(counts)
-        self._begins = self._ends - counts
+        # A piece is a part of a series without gaps; most series are one piece.
+        self._series_of, self._first, pieces = durations.pieces(steps, clock, self.max_gap)
+        self._cut = len(pieces) > len(steps)
+        self._after_gap = 0 * steps
+        np.maximum.at(self._after_gap, self._series_of, self._first)
+        counts = np.array([self._count(length) for length in pieces.tolist()], np.int64)
+        durations.check_any(counts, self.size, self.max_gap)
+        kept, pieces = counts > 0, pieces[counts > 0]
+        self._series_of, self._first = self._series_of[kept], self._first[kept]
+        # Number of steps of the windows of every piece, and where in it the last one starts.
+        self._lengths = np.minimum(self.size, -(-pieces // self.dilation))
+        self._last = pieces - self._span(self._lengths)
+        self._left_out = 0  # steps that `without_end` removed from every window
+        self._ends = np.cumsum(counts[kept])
+        self._begins = self._ends - counts[kept]
         # Numbers of the windows that this object holds: a range until indices select some.
         self._picked: range | IntArray = range(int(self._ends[-1]))
 
@@ -157,9 +213,11 @@ class Windows:
     def __repr__(self) -> str:
         windows, steps = counted(len(self), "window"), counted(self.size, "step")
         features = counted(self.n_features, "feature")
+        dilation = f", dilation {self.dilation}" if self.dilation > 1 else ""
+        gap = durations.described_gap(self.max_gap, self.times)
         return (
-            f"Windows({windows} of {steps}, stride {self.stride}, "
-            f"over {len(self.series)} series, {features})"
+            f"Windows({windows} of {steps}, stride {self.stride}{dilation}, "
+            f"over {len(self.series)} series, {features}{gap})"
         )
 
     def __getitem__(self, key: Any) -> Any:
@@ -188,10 +246,47 @@ class Windows:
         start : array of int, shape (B,)
             First step of every window in its series, counted from 0.
         """
+        piece, start = self._place_in_pieces(indices)
+        owner: IntArray = self._series_of[piece]
+        return owner, self._first[piece] + start
+
+    def _place_in_pieces(self, indices: npt.ArrayLike) -> tuple[IntArray, IntArray]:
+        """Return the piece of every window, and its first step in the piece."""
         number = self._numbers(np.asarray(indices))
-        owner = np.searchsorted(self._ends, number, side="right")
-        start = np.minimum((number - self._begins[owner]) * self.stride, self._last[owner])
-        return owner, start
+        piece = np.searchsorted(self._ends, number, side="right")
+        return piece, np.minimum((number - self._begins[piece]) * self.stride, self._last[piece])
+
+    def ends_of(self, indices: npt.ArrayLike) -> IntArray:
+        """Return the step after the last one of the windows at `indices`, in their series.
+
+        Parameters
+        ----------
+        indices : array of int, shape (B,), or of bool, shape (N,)
+            Which windows.
+
+        Returns
+        -------
+        array of int, shape (B,)
+            With a `dilation` of 1, the start of each window plus its length. A window consists of
+            the steps ``start, start + dilation, …`` before its end.
+        """
+        _, start = self.place(indices)
+        ends: IntArray = start + self._span(self.lengths_of(indices))
+        return ends
+
+    def latest(self) -> list[npt.NDArray[Any]]:
+        """Return the steps that a window at the end of every series would hold.
+
+        Returns
+        -------
+        list of arrays of shape (T_i, F)
+            The last `size` steps, `dilation` apart; fewer if the series is shorter, or if its last
+            gap is nearer to the end.
+        """
+        return [
+            one[start:][:: -self.dilation][: self.size][::-1]
+            for one, start in zip(self.series, self._after_gap, strict=True)
+        ]
 
     def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
         """Return the number of steps of the windows at `indices`.
@@ -206,8 +301,8 @@ class Windows:
         array of int, shape (B,)
             `size`, or less if the series of a window is shorter.
         """
-        owner, _ = self.place(indices)
-        lengths: IntArray = self._lengths[owner]
+        piece, _ = self._place_in_pieces(indices)
+        lengths: IntArray = self._lengths[piece]
         return lengths
 
     def take(self, indices: npt.ArrayLike) -> tuple[npt.NDArray[Any], IntArray]:
@@ -226,22 +321,24 @@ class Windows:
             Number of steps of every window.
         """
         owner, start = self.place(indices)
-        lengths = self._lengths[owner]
+        lengths, spans = self.lengths_of(indices), self.ends_of(indices) - start
         dtype = np.result_type(*{one.dtype for one in self.series})
         values = np.zeros((len(owner), lengths.max(initial=0), self.n_features), dtype)
         numbers = np.unique(owner)
         if len(numbers) * 8 > len(owner):
-            for row, number, first, length in zip(values, owner, start, lengths, strict=True):
-                row[:length] = self.series[number][first : first + length]
+            for row, number, first, span in zip(values, owner, start, spans, strict=True):
+                steps = self.series[number][first : first + span : self.dilation]
+                row[: len(steps)] = steps
             check_still_finite(values, self)
             return values, lengths
-        for number in numbers:  # copy many windows of one series at once, through a sliding view
-            length = self._lengths[number]
-            view = sliding_window_view(self.series[number], length, axis=0).swapaxes(1, 2)
-            rows = np.flatnonzero(owner == number)
+        # Copy many windows of one series at once, through a sliding view.
+        for number, span in np.unique(np.stack([owner, spans]), axis=1).T.tolist():
+            view = sliding_window_view(self.series[number], span, axis=0).swapaxes(1, 2)
+            view = view[:, :: self.dilation]
+            rows = np.flatnonzero((owner == number) & (spans == span))
             piece = max(1, TAKE_VALUES // max(1, values[0].size))
             for some in (rows[n : n + piece] for n in range(0, len(rows), piece)):
-                values[some, :length] = view[start[some]]
+                values[some, : view.shape[1]] = view[start[some]]
         check_still_finite(values, self)
         return values, lengths
 
@@ -318,23 +415,24 @@ class Windows:
             Indices of the windows before and after the cut.
         """
         owner, start = self.place(np.arange(len(self)))
-        ends = start + self.lengths_of(np.arange(len(self)))
+        ends = self.ends_of(np.arange(len(self)))
         steps = np.array([len(one) for one in self.series])
-        last = np.zeros(len(steps), np.int64)
+        last, longest = np.zeros(len(steps), np.int64), np.zeros(len(steps), np.int64)
         np.maximum.at(last, owner, start)
+        np.maximum.at(longest, owner, ends - start)
         cut = np.minimum(np.round(steps * (1 - fraction)), last)
-        cut = np.where(last < self._lengths, steps, cut)[owner]
+        cut = np.where(last < longest, steps, cut)[owner]
         return np.flatnonzero(ends <= cut), np.flatnonzero(start >= cut)
 
     def _reach(self) -> tuple[IntArray, IntArray]:
         """Return the first step, and the step after the last, of the windows of every series."""
         steps = np.array([len(one) for one in self.series])
-        if len(self) == self._ends[-1]:
-            return np.zeros_like(steps), steps - self._left_out
+        if len(self) == self._ends[-1] and not self._cut:
+            return np.zeros_like(steps), steps - self._left_out * self.dilation
         owner, start = self.place(np.arange(len(self)))
         first, end = steps.copy(), np.zeros_like(steps)
         np.minimum.at(first, owner, start)
-        np.maximum.at(end, owner, start + self._lengths[owner])
+        np.maximum.at(end, owner, self.ends_of(np.arange(len(self))))
         return np.minimum(first, end), end
 
     def _numbers(self, indices: npt.NDArray[Any]) -> IntArray:
@@ -356,10 +454,22 @@ class Windows:
         picked: IntArray = self._picked[indices]
         return picked
 
+    def _span(self, lengths: IntArray) -> IntArray:
+        """Return the number of steps of the series that windows of these lengths span."""
+        return (lengths - 1) * self.dilation + 1
+
+    @property
+    def _full_span(self) -> int:
+        return (self.size - 1) * self.dilation + 1
+
     def _count(self, length: int) -> int:
-        if length <= self.size:
+        """Return the number of windows in a piece of a series."""
+        span = self._full_span
+        if length < span and self.max_gap is not None and self.short == "error":
+            return 0
+        if length <= span:
             return 1
-        count, rest = divmod(length - self.size, self.stride)
+        count, rest = divmod(length - span, self.stride)
         return count + 1 + (self.tail and rest > 0)
 
     def check_complete(self) -> None:
@@ -380,9 +490,10 @@ class Windows:
                     f"Expected every series with {self.n_features} features like the first, "
                     f"got {one.shape[1]} in series {i}."
                 )
-            if len(one) == 0 or (len(one) < self.size and self.short == "error"):
+            span = self._full_span
+            if len(one) == 0 or (len(one) < span and self.short == "error"):
                 raise InputError(
-                    f"Expected a series of at least {self.size} steps (the window), got "
+                    f"Expected a series of at least {span} steps (the window), got "
                     f"{len(one)} in series {i}; choose a smaller window, or keep short series as "
                     "one window with short='keep'."
                 )
@@ -423,37 +534,3 @@ def windows_like(windows: Windows, series: Sequence[FloatArray]) -> Windows:
     other: Windows = windows[:]
     other.series, other.feature_names = [one[:, None] for one in series], None
     return other
-
-
-def overlap_mean(
-    windows: Windows, batches: Iterator[tuple[IntArray, FloatArray]]
-) -> list[FloatArray]:
-    """Average values of overlapping windows, for every step of their series.
-
-    Parameters
-    ----------
-    windows : Windows
-    batches : iterator of (indices (B,), values (B, T, ...))
-        Values for every step of every window, in batches; only their sums are kept.
-
-    Returns
-    -------
-    list of arrays of shape (T_i, ...)
-        One array for every series, with NaN at steps that no window covers.
-    """
-    sums: list[FloatArray] = []
-    counts = [np.zeros(len(one), np.int64) for one in windows.series]
-    for indices, values in batches:
-        if not sums:
-            sums = [np.zeros((len(one), *values.shape[2:])) for one in windows.series]
-        owner, start = windows.place(indices)
-        lengths = windows.lengths_of(indices)
-        for number, first, length, value in zip(owner, start, lengths, values, strict=True):
-            sums[number][first : first + length] += value[:length]
-            counts[number][first : first + length] += 1
-    if not sums:
-        raise InputError("Expected at least one window to average, got none.")
-    for total, count in zip(sums, counts, strict=True):
-        total[count == 0] = np.nan
-        total /= np.maximum(count, 1).reshape(-1, *[1] * (total.ndim - 1))
-    return sums

@@ -175,14 +175,16 @@ class Model(Savable):
             )
 
         in_order = source.chunks if source.max_length > 2 else None  # table rows have no order
-        self.scaler_ = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
+        scaler = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
+        self.scaler_ = replace(scaler, clip=self.clip)
         self._check_range(source)
         self.max_length_ = source.max_length
         cut_off = self.horizon_ if self._y_ndim is None else 0
         self._form = replace(form, max_length=self.max_length_, cut_off=cut_off)
-        self.window_ = None
+        self.window_, self.dilation_, self.max_gap_ = None, 1, None
         if isinstance(whole, Windows):
             self.window_ = whole.size - cut_off, whole.stride
+            self.dilation_, self.max_gap_ = whole.dilation, whole.max_gap
         self.module_ = self._build(generator)
         if self.missing == "mask":
             set_fill(self.module_, source, self.scaler_)

@@ -215,7 +215,7 @@ class BaseForecaster(
             raise InputError(f"Expected `y` of shape {predicted.shape}, got {truth.shape}.")
         flat = [values.reshape(len(values), -1) for values in (truth, predicted)]
         if self._form.missing == "mask" and np.isnan(truth).any():
-            return _r2_of_present(*flat, sample_weight)
+            return _r2_of_present(flat[0], flat[1], sample_weight)
         return float(r2_score(*flat, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Tags:

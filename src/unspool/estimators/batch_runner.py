@@ -62,15 +62,20 @@ class BatchRunner:
     ) -> Iterator[tuple[IntArray, Batch, FloatArray]]:
         """Yield the indices (B,) of each batch, the batch, and what `compute` returns for it.
 
+        If the scaler clips, `compute` reads the clipped batch, and the batch that is yielded has
+        the true values, to which errors refer.
+
         Sequences of similar length share a batch of at most `size` sequences.
         """
         order = np.arange(len(source))
         if source.min_length < source.max_length:
             order = np.argsort(source.lengths_of(order), kind="stable")
         size = size or self.batch_size(source.max_length)
-        batches = Batches(source, self.scaler, order, size, self.device)
+        batches = Batches(source, self.scaler, order, size, self.device, limited=False)
+        clip = self.scaler.clip
         for start, batch in zip(range(0, len(order), size), batches, strict=True):
-            yield order[start : start + size], batch, self.output(len(batch.x), compute, batch)
+            read = batch if clip is None else batch._replace(x=batch.x.clamp(-clip, clip))
+            yield order[start : start + size], batch, self.output(len(batch.x), compute, read)
 
     def output(self, batch: int, compute: Callable[..., Tensor], *inputs: Any) -> FloatArray:
         """Run `compute` on the `inputs` of `batch` sequences, without gradients."""

@@ -121,9 +121,17 @@ class ConvAutoencoder(BaseAutoencoder):
         Number of epochs without a lower validation loss (training loss, if nothing is held out)
         after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at
         least 20. None trains all epochs and keeps the last weights.
-    scaling : {"standard", "minmax", "none"}, default "standard"
-        Scaling of each feature (each channel of images) inside the model, undone in its outputs. A
-        feature that is constant except for rounding is scaled by a tenth of its size.
+    scaling : {"standard", "minmax", "robust", "none"}, default "standard"
+        Scaling of each feature (each channel of images) inside the model, undone in its outputs: to
+        mean 0 and standard deviation 1 ("standard"), to the range 0 to 1 ("minmax"), or to median 0
+        and interquartile range 1 ("robust", which outliers in the training data do not change). A
+        feature that is constant except for rounding is scaled by a tenth of its size, so that a
+        later change of it is visible.
+    clip : float or None, default None
+        Largest absolute value, in scaled units, of what the model reads: larger values are clipped
+        to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
+        targets are clipped too; errors and scores always refer to the true values, so an outlier
+        keeps its large error. None does not clip.
     missing : {"raise", "mask"}, default "raise"
         Whether values of `X` may be missing: NaN, masked values, None, or NA of pandas and polars.
         "raise" refuses them. "mask" feeds the mean of the feature instead, together with an
@@ -162,6 +170,11 @@ class ConvAutoencoder(BaseAutoencoder):
         Always 0: this model does not forecast.
     window_ : tuple of int or None
         Size and stride of the `Windows` that `fit` saw; None for other data.
+    dilation_ : int
+        Number of steps of a series from one step of those `Windows` to the next; 1 for other data.
+    max_gap_ : float or None
+        Largest distance of two times within those `Windows`, in seconds for dates; None if there
+        was no limit.
     n_features_in_ : int
         Number of features of a step, or of columns of a table; for arrays of images the number of
         channels.
@@ -225,6 +238,7 @@ class ConvAutoencoder(BaseAutoencoder):
         validation_steps: int | None = None,
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
+        clip: float | None = None,
         missing: Missing = "raise",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -254,6 +268,7 @@ class ConvAutoencoder(BaseAutoencoder):
         self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
+        self.clip = clip
         self.missing = missing
         self.random_state = random_state
         self.device = device

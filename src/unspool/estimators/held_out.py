@@ -198,7 +198,7 @@ def split_by_group(
 def _without_overlap(source: Windows, training: IntArray, held_out: IntArray) -> IntArray:
     """Return the training windows that share no step with a window that is held out."""
     owner, start = source.place(np.arange(len(source)))
-    end = start + source.lengths_of(np.arange(len(source)))
+    end = source.ends_of(np.arange(len(source)))
     keep = np.ones(len(source), bool)
     for number in np.unique(owner[held_out]):
         some = held_out[owner[held_out] == number]

@@ -11,6 +11,7 @@ from unspool._types import (
     Auto,
     BackendName,
     CellActivationName,
+    CellName,
     DecoderName,
     GateActivationName,
     LossAlias,
@@ -141,10 +142,14 @@ class LSTMForecaster(BaseForecaster):
     output_activation : str, default "linear"
         Activation of the output layer: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
         "softmax". All but "linear" need normalization="none", linear_steps=0 and quantiles=().
+    cell : {"lstm", "gru"}, default "lstm"
+        Cells of the recurrent layers: long short-term memory or gated recurrent units [6]_. A GRU
+        has three quarters of the weights and no cell state. Where this page says LSTM, it holds
+        for both.
     activation : {"tanh", "relu"}, default "tanh"
-        Activation of the LSTM cells.
+        Activation of the cells.
     recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
-        Activation of the LSTM gates.
+        Activation of the gates.
     loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
         Loss of the forecast in scaled units, averaged over steps and features. Keras's long names
         "mean_squared_error" and "mean_absolute_error" are accepted too. A cross-entropy needs
@@ -197,10 +202,17 @@ class LSTMForecaster(BaseForecaster):
         Number of epochs without a lower validation loss (training loss, if nothing is held out)
         after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at
         least 20. None trains all epochs and keeps the last weights.
-    scaling : {"standard", "minmax", "none"}, default "standard"
-        Scaling of each feature inside the model, undone in its outputs. A feature that is constant
-        except for rounding is scaled by a tenth of its size, so that a later change of it is
-        visible.
+    scaling : {"standard", "minmax", "robust", "none"}, default "standard"
+        Scaling of each feature inside the model, undone in its outputs: to mean 0 and standard
+        deviation 1 ("standard"), to the range 0 to 1 ("minmax"), or to median 0 and interquartile
+        range 1 ("robust", which outliers in the training data do not change). A feature that is
+        constant except for rounding is scaled by a tenth of its size, so that a later change of it
+        is visible.
+    clip : float or None, default None
+        Largest absolute value, in scaled units, of what the model reads: larger values are clipped
+        to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
+        targets are clipped too; errors and scores always refer to the true values, so an outlier
+        keeps its large error. None does not clip.
     missing : {"raise", "mask"}, default "raise"
         Whether values of `X` may be missing: NaN, masked values, None, or NA of pandas and polars.
         "raise" refuses them. "mask" feeds the mean of the feature instead, together with an
@@ -244,6 +256,11 @@ class LSTMForecaster(BaseForecaster):
     window_ : tuple of int or None
         Size and stride of the `Windows` that `fit` saw, the size without the steps that were cut
         off as targets; None for sequences.
+    dilation_ : int
+        Number of steps of a series from one step of those `Windows` to the next; 1 for other data.
+    max_gap_ : float or None
+        Largest distance of two times within those `Windows`, in seconds for dates; None if there
+        was no limit.
     n_features_in_ : int
         Number of features of a step; for a table (N, T) its number of columns.
     feature_names_in_ : ndarray of str
@@ -267,6 +284,8 @@ class LSTMForecaster(BaseForecaster):
     .. [4] Kim, T., et al. (2022). Reversible Instance Normalization for Accurate Time-Series
            Forecasting against Distribution Shift. ICLR.
     .. [5] Koenker, R., & Bassett, G. (1978). Regression Quantiles. Econometrica, 46(1).
+    .. [6] Cho, K., et al. (2014). Learning Phrase Representations using RNN Encoder-Decoder for
+           Statistical Machine Translation. EMNLP.
 
     Examples
     --------
@@ -299,6 +318,7 @@ class LSTMForecaster(BaseForecaster):
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
+        cell: CellName = "lstm",
         activation: CellActivationName = "tanh",
         recurrent_activation: GateActivationName = "sigmoid",
         loss: LossName | LossAlias = "mse",
@@ -316,6 +336,7 @@ class LSTMForecaster(BaseForecaster):
         validation_steps: int | None = None,
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
+        clip: float | None = None,
         missing: Missing = "raise",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -340,6 +361,7 @@ class LSTMForecaster(BaseForecaster):
         self.head_units = head_units
         self.head_activation = head_activation
         self.output_activation = output_activation
+        self.cell = cell
         self.activation = activation
         self.recurrent_activation = recurrent_activation
         self.loss = loss
@@ -357,6 +379,7 @@ class LSTMForecaster(BaseForecaster):
         self.validation_steps = validation_steps
         self.patience = patience
         self.scaling = scaling
+        self.clip = clip
         self.missing = missing
         self.random_state = random_state
         self.device = device

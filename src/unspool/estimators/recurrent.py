@@ -25,7 +25,7 @@ class LSTMModel(Model):
         return cast(LSTMEncoder, self.module_.encoder).patch_size
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
-        choose(Call(self.activation, self.recurrent_activation), self.backend)
+        choose(Call(self.activation, self.recurrent_activation, cell=self.cell), self.backend)
         return super()._build(generator)
 
     def features(self, X: Any, *, scales: Sequence[int] = (1,)) -> npt.NDArray[np.float32]:

@@ -29,7 +29,15 @@ from unspool.nn.from_blueprint import build
 T = TypeVar("T", bound="Savable")
 
 # Parameters that PyTorch computes with as real numbers.
-REAL = ("learning_rate", "global_clipnorm", "kl_weight", "code_l1", "input_noise", "loss_weights")
+REAL = (
+    "learning_rate",
+    "global_clipnorm",
+    "kl_weight",
+    "code_l1",
+    "input_noise",
+    "loss_weights",
+    "clip",
+)
 IGNORED_CHANGES = ("random_state", "device", "verbose")  # they change no fitted model
 
 
@@ -145,6 +153,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             "y_ndim": self._y_ndim,
             "axes": self._form.axes,
             "window": self.window_,
+            "dilation": self.dilation_,
+            "max_gap": self.max_gap_,
             "history": plain_history(self.history_),
         }
         tensors = {"scaler.shift": self.scaler_.shift, "scaler.scale": self.scaler_.scale}
@@ -184,6 +194,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             model.feature_names_in_ = np.array(fitted["feature_names_in"], dtype=object)
         model.max_length_ = fitted["max_length"]
         model.window_ = None if fitted["window"] is None else tuple(fitted["window"])
+        model.dilation_, model.max_gap_ = fitted["dilation"], fitted["max_gap"]
         model.history_ = restored_history(history)
         model.scaler_ = contents.scaler
         with torch.device("meta"):  # the weights come from the file

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from unspool._types import CellActivationName, GateActivationName, StatisticName
+from unspool._types import CellActivationName, CellName, GateActivationName, StatisticName
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Call:
         Number of hidden units, H. None if it is not known yet.
     statistics : tuple of {"last", "mean", "max", "min", "std"}, default ()
         Statistics of the states over the real steps that are returned instead of the states.
+    cell : {"lstm", "gru"}, default "lstm"
+        Kind of the cell.
 
     See Also
     --------
@@ -56,3 +58,4 @@ class Call:
     batch: int | None = None
     hidden: int | None = None
     statistics: tuple[StatisticName, ...] = ()
+    cell: CellName = "lstm"

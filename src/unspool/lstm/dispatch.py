@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from unspool import _checks
-from unspool._types import Auto, BackendName, CellActivationName, GateActivationName, StatisticName
+from unspool._types import (
+    Auto,
+    BackendName,
+    CellActivationName,
+    CellName,
+    GateActivationName,
+    StatisticName,
+)
+from unspool.blueprint.cells import CELLS
 from unspool.errors import InputError
 from unspool.lstm import reference
 from unspool.lstm.backends import Backend, compiled, stepwise, torch_lstm
@@ -117,29 +125,32 @@ def lstm(
     statistics: Sequence[StatisticName] = (),
     backend: BackendName | Auto = "auto",
     on_choice: Callable[[Choice], None] | None = None,
+    cell: CellName = "lstm",
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run a batch of whole sequences through one LSTM layer in one direction.
+    """Run a batch of whole sequences through one LSTM or GRU layer in one direction.
 
-    The gates are ordered i, f, c, o along the first axis of every weight, as in Keras and PyTorch;
-    `unspool.lstm.reference` states the equations. Autograd computes the gradients of all tensors.
+    The gates of an LSTM are ordered i, f, c, o along the first axis of every weight, as in Keras
+    and PyTorch; `unspool.lstm.reference` states the equations. Those of a GRU are ordered z, r, n,
+    as in Keras; `unspool.lstm.reference_gru` states its equations. G is the number of gates, 4 or
+    3. Autograd computes the gradients of all tensors.
 
     Parameters
     ----------
     x : tensor of shape (B, T, F), or None
         The sequences. If None, the layer reads nothing at its steps, and `steps` is required.
-    w_ih : tensor of shape (4H, F), or None
+    w_ih : tensor of shape (G·H, F), or None
         Weights of the input. None if `x` is None.
-    w_hh : tensor of shape (4H, H)
+    w_hh : tensor of shape (G·H, H)
         Weights of the hidden state.
     bias : tensor of shape (4H,)
-        Bias of the gates.
+        Bias of the gates; for a GRU also, as the fourth block, that of the recurrent part of n.
     context : tensor of shape (B, C), optional
         An input that is the same at every step, such as a repeated code. Backends may multiply it
         by its weights once per sequence instead of at every step.
-    w_context : tensor of shape (4H, C), optional
+    w_context : tensor of shape (G·H, C), optional
         Weights of the context.
     h0, c0 : tensors of shape (B, H), optional
-        Initial hidden state and cell state, zeros by default.
+        Initial hidden state and cell state, zeros by default. A GRU has no `c0`.
     lengths : whole-number tensor of shape (B,), optional
         Number of real steps of each sequence, all T by default. Later steps are padding: they
         keep the state and affect no output and no gradient, whatever finite values `x` has there.
@@ -161,6 +172,8 @@ def lstm(
         Which backend runs the layer, see `choose`.
     on_choice : callable, optional
         Is called with the `Choice` before the layer runs.
+    cell : {"lstm", "gru"}, default "lstm"
+        Kind of the cell.
 
     Returns
     -------
@@ -170,7 +183,7 @@ def lstm(
     h_n : tensor of shape (B, H)
         The hidden state after the last real step that was read; `h0` if the length is 0.
     c_n : tensor of shape (B, H)
-        The cell state after the same step; `c0` if the length is 0.
+        The cell state after the same step; `c0` if the length is 0. For a GRU it is empty, (B, 0).
 
     Raises
     ------
@@ -181,7 +194,8 @@ def lstm(
     See Also
     --------
     choose : Name the backend without running it.
-    unspool.lstm.reference.forward : The same function in NumPy.
+    unspool.lstm.reference.forward : The LSTM in NumPy.
+    unspool.lstm.reference_gru.forward : The GRU in NumPy.
     unspool.nn.LSTM : Layers in a stack, as a module.
 
     Notes
@@ -214,7 +228,11 @@ def lstm(
         _checks.choice(
             "recurrent_activation", recurrent_activation, reference.RECURRENT_ACTIVATIONS
         ),
+        _checks.choice("cell", cell, CELLS),
     )
+    has_c = CELLS[cell].has_c
+    if c0 is not None and not has_c and c0.shape[1]:
+        raise InputError("A GRU has no cell state; leave `c0` None.")
     if statistics:
         _checks.raise_all(*_checks.choices("statistics", statistics, STATISTICS))
     if statistics and return_sequences:
@@ -233,6 +251,7 @@ def lstm(
         batch=len(batched),
         hidden=w_hh.shape[1],
         statistics=tuple(statistics),
+        cell=cell,
     )
     choice = choose(call, backend)
     if on_choice is not None:
@@ -249,7 +268,7 @@ def lstm(
         context,
         w_context,
         zeros if h0 is None else h0,
-        zeros if c0 is None else c0,
+        (zeros if has_c else zeros[:, :0]) if c0 is None else c0,
         lengths,
         int(steps or 0) if x is None else x.shape[1],
         call,

@@ -18,10 +18,12 @@ import torch
 from torch import Tensor
 
 from unspool import _checks
-from unspool._types import CellActivationName, GateActivationName, StatisticName
+from unspool._types import CellActivationName, CellName, GateActivationName, StatisticName
+from unspool.blueprint.cells import CELLS as BLUEPRINT_CELLS
 from unspool.errors import InputError
 from unspool.lstm import threads
 from unspool.lstm.compiled import recurrence, training_step
+from unspool.lstm.compiled.cells import CELLS
 from unspool.lstm.compiled.record import RECORD, Arguments, Record, as_record
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.prepared import PreparedLayer, padded_rows, sum_segments
@@ -42,12 +44,12 @@ LOSSES: Mapping[str, int] = {
 
 
 class LSTMStage(NamedTuple):
-    """An LSTM layer in one direction, which starts from a state of zeros.
+    """An LSTM or GRU layer in one direction, which starts from a state of zeros.
 
     Parameters
     ----------
     w_ih, w_hh, bias, w_context : tensors of shape (4H, F), (4H, H), (4H,), (4H, C)
-        The weights as in `unspool.lstm.lstm`; `w_ih` is None if the stage reads nothing,
+        The weights (of a GRU with 3H rows, except for the bias) as in `unspool.lstm.lstm`; `w_ih` is None if the stage reads nothing,
         `w_context` is None if it has no context.
     activation, recurrent_activation : str
         Activations of the cell and of its gates.
@@ -59,6 +61,8 @@ class LSTMStage(NamedTuple):
     emits : {"last", "mean", "max", "min"}, optional
         The statistic of the states over the real steps that is the context of the next LSTM
         stage. If None, the states go to the dense stages step by step.
+    cell : {"lstm", "gru"}, default "lstm"
+        Kind of the cell, the same in all stages.
     """
 
     w_ih: Tensor | None
@@ -70,6 +74,7 @@ class LSTMStage(NamedTuple):
     reads: str | None = None
     reads_backwards: bool = False
     emits: StatisticName | None = None
+    cell: CellName = "lstm"
 
     @property
     def weights(self) -> tuple[Tensor | None, ...]:
@@ -175,16 +180,17 @@ def loss_and_gradients(
     head = _DenseLayers(dense, decoding, target, error_weights, loss, gradients=gradients)
     decoding.set_sequences("target", target)
 
-    like, arguments = encoding.like, [encoding.arguments(), decoding.arguments()]
+    like, kind = encoding.like, CELLS[encoder.cell]
+    arguments = [encoding.arguments(), decoding.arguments()]
     for record in map(as_record, arguments):
-        recurrence.pack_forward(record, like)
-        recurrence.pack_backward(record, like)
+        recurrence.pack_forward(record, like, kind)
+        recurrence.pack_backward(record, like, kind)
     training_step.pack_dense(head.arguments, like)
     by_thread = _records_by_thread(encoding, arguments, head.arguments)
 
     def work(first: int, last: int, thread: int) -> None:
         records, workspace = by_thread[thread]
-        training_step.train(records, head.arguments, first, last, workspace, like)
+        training_step.train(records, head.arguments, first, last, workspace, like, kind)
 
     threads.run(work, encoding.segments, len(by_thread))
     total = head.losses.sum()
@@ -207,6 +213,10 @@ def _split(stages: Stages) -> tuple[LSTMStage, LSTMStage, list[DenseStage]]:
             "Expected an LSTM stage that emits a code, an LSTM stage that emits none, and dense "
             f"stages; got {', '.join(type(stage).__name__ for stage in stages) or 'no stage'}."
         )
+    if lstms[0].cell != lstms[1].cell:
+        raise InputError(
+            f"Expected stages with the same `cell`, got {lstms[0].cell!r} and {lstms[1].cell!r}."
+        )
     return lstms[0], lstms[1], dense
 
 
@@ -214,6 +224,7 @@ def _prepared(stage: LSTMStage, batch: Batch, context: Tensor | None = None) -> 
     """Prepare a layer that starts from zeros for its forward and its backward pass."""
     sequences, steps, _ = batch.target.shape
     zeros = stage.w_hh.new_zeros(sequences, stage.w_hh.shape[1])
+    no_c = zeros if BLUEPRINT_CELLS[stage.cell].has_c else zeros[:, :0]
     layer = PreparedLayer(
         None if stage.reads is None else batch.inputs[stage.reads],
         stage.w_ih,
@@ -221,17 +232,18 @@ def _prepared(stage: LSTMStage, batch: Batch, context: Tensor | None = None) -> 
         context,
         stage.w_context,
         zeros,
-        zeros,
+        no_c,
         batch.lengths,
         steps,
         relu=stage.activation == "relu",
         hard_sigmoid=stage.recurrent_activation == "hard_sigmoid",
+        cell=stage.cell,
     )
     layer.prepare_forward(stage.bias)
     layer.prepare_backward()
     layer.set(flip_x=int(stage.reads_backwards))
     layer.set_arrays(
-        h_n=torch.empty_like(zeros), c_n=torch.empty_like(zeros), grad_h_n=zeros, grad_c_n=zeros
+        h_n=torch.empty_like(zeros), c_n=torch.empty_like(no_c), grad_h_n=zeros, grad_c_n=no_c
     )
     return layer
 

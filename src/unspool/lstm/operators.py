@@ -32,6 +32,7 @@ def _lstm(
     steps: int,
     flags: list[bool],
     statistics: list[str],
+    cell: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Run the layer forward; see `PreparedLayer` for the arguments.
 
@@ -42,7 +43,7 @@ def _lstm(
     -------
     h : tensor of shape (T, B, H)
         The states; (0, B, H) if they are neither requested nor needed by a backward pass.
-    h_n, c_n : tensors of shape (B, H)
+    h_n, c_n : tensors of shape (B, H); for a GRU, c_n is (B, 0)
     pooled : tensor of shape (B, K, H)
         The K `statistics` of the states.
     reserve : tensor
@@ -51,11 +52,11 @@ def _lstm(
     relu, hard_sigmoid, reverse, return_sequences, training = flags
     layer = PreparedLayer(
         x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps,
-        relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse,
+        relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse, cell=cell,
     )  # fmt: skip
     batch, hidden = layer.batch, layer.hidden
     h = layer.allocate(steps if return_sequences or training else 0, batch, hidden)
-    h_n, c_n = layer.allocate(batch, hidden), layer.allocate(batch, hidden)
+    h_n, c_n = layer.allocate(batch, hidden), layer.allocate(batch, layer.cell_size)
     pooled = layer.allocate(batch, len(statistics), hidden)
     reserve = layer.allocate(
         _reserve_size(layer.tiles, steps, hidden, layer.vector_size) if training else 0
@@ -81,7 +82,7 @@ def _lstm(
 
 
 def _reserve_size(tiles: int, steps: int, hidden: int, size: int) -> int:
-    """Return the number of values of `reserve`: four gates and c, and a tile's lanes of padding.
+    """Return the number of values of `reserve`: five blocks a step, and a tile's lanes of padding.
 
     The padding is needed because the last states are read in whole vectors.
     """
@@ -107,6 +108,7 @@ def _lstm_backward(
     flags: list[bool],
     statistics: list[str],
     x_needed: bool,
+    cell: str,
 ) -> tuple[Tensor, ...]:
     """Return the gradients of x, w_ih, w_hh, bias, context, w_context, h0 and c0.
 
@@ -116,7 +118,7 @@ def _lstm_backward(
     steps = len(h)
     layer = PreparedLayer(
         x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps,
-        relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse,
+        relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse, cell=cell,
     )  # fmt: skip
     batch, hidden = layer.batch, layer.hidden
     if len(reserve) != _reserve_size(layer.tiles, steps, hidden, layer.vector_size):
@@ -129,22 +131,23 @@ def _lstm_backward(
                 grad = grad_pooled[:, k]
                 grad_h_n = grad if grad_h_n is None else grad_h_n + grad
         layer.set_statistics(statistics, pooled=pooled, grad_pooled=grad_pooled)
-    zeros = None
-    if grad_h_n is None or grad_c_n is None:
-        zeros = h.new_zeros(batch, hidden)
+    if grad_h_n is None:
+        grad_h_n = h.new_zeros(batch, hidden)
+    if grad_c_n is None:
+        grad_c_n = h.new_zeros(batch, layer.cell_size)
     grad_x = layer.allocate(batch, steps, layer.features if x_needed else 0)
     if lengths is not None:
         grad_x.zero_()  # the kernels write real steps only
     grad_context = layer.allocate(batch, layer.context_size)
-    grad_h0, grad_c0 = layer.allocate(batch, hidden), layer.allocate(batch, hidden)
+    grad_h0, grad_c0 = layer.allocate(batch, hidden), layer.allocate(batch, layer.cell_size)
     layer.prepare_backward()
     layer.set_states("h", h)
     layer.set_states("grad_h", grad_h)
     layer.set_sequences("grad_x", grad_x if x_needed else None)
     layer.set_arrays(
         reserve=reserve,
-        grad_h_n=zeros if grad_h_n is None else grad_h_n,
-        grad_c_n=zeros if grad_c_n is None else grad_c_n,
+        grad_h_n=grad_h_n,
+        grad_c_n=grad_c_n,
         grad_context=grad_context,
         grad_h0=grad_h0,
         grad_c0=grad_c0,
@@ -168,7 +171,8 @@ def _lstm_backward(
 define(
     "unspool::lstm",
     "(Tensor? x, Tensor? w_ih, Tensor w_hh, Tensor bias, Tensor? context, Tensor? w_context, "
-    "Tensor h0, Tensor c0, Tensor? lengths, int steps, bool[] flags, str[] statistics) -> "
+    "Tensor h0, Tensor c0, Tensor? lengths, int steps, bool[] flags, str[] statistics, "
+    "str cell) -> "
     "(Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 define(
@@ -176,7 +180,7 @@ define(
     "(Tensor? grad_h, Tensor? grad_h_n, Tensor? grad_c_n, Tensor? grad_pooled, Tensor? x, "
     "Tensor? w_ih, Tensor w_hh, Tensor? context, Tensor? w_context, Tensor h0, Tensor c0, "
     "Tensor? lengths, Tensor h, Tensor pooled, Tensor reserve, bool[] flags, str[] statistics, "
-    "bool x_needed) -> "
+    "bool x_needed, str cell) -> "
     "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 impl("unspool::lstm", "CPU", _lstm)
@@ -197,6 +201,7 @@ def _(
     steps: int,
     flags: list[bool],
     statistics: list[str],
+    cell: str,
 ) -> tuple[Tensor, ...]:
     *_, return_sequences, training = flags
     (batch, hidden), size = h0.shape, BYTES // w_hh.itemsize
@@ -204,7 +209,7 @@ def _(
     return (
         w_hh.new_empty(steps if return_sequences or training else 0, batch, hidden),
         w_hh.new_empty(batch, hidden),
-        w_hh.new_empty(batch, hidden),
+        w_hh.new_empty(batch, c0.shape[1]),
         w_hh.new_empty(batch, len(statistics), hidden),
         w_hh.new_empty(_reserve_size(-(-batch // lanes), steps, hidden, size) if training else 0),
     )
@@ -230,24 +235,26 @@ def _(
     flags: list[bool],
     statistics: list[str],
     x_needed: bool,
+    cell: str,
 ) -> tuple[Tensor, ...]:
     (batch, hidden), new = h0.shape, w_hh.new_empty
     features = 0 if x is None else x.shape[2]
     context_size = 0 if context is None else context.shape[1]
     return (
         new(batch, len(h), features if x_needed else 0),
-        new(4 * hidden, features),
-        new(4 * hidden, hidden),
+        new(len(w_hh), features),
+        new(len(w_hh), hidden),
         new(4 * hidden),
         new(batch, context_size),
-        new(4 * hidden, context_size),
+        new(len(w_hh), context_size),
         new(batch, hidden),
-        new(batch, hidden),
+        new(batch, c0.shape[1]),
     )
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, w_ih, w_hh, _, context, w_context, h0, c0, lengths, _, ctx.flags, ctx.statistics = inputs
+    x, w_ih, w_hh, _, context, w_context, h0, c0, lengths, _, *others = inputs
+    ctx.flags, ctx.statistics, ctx.cell = others
     h, _, _, pooled, reserve = output
     ctx.mark_non_differentiable(reserve)
     ctx.set_materialize_grads(False)
@@ -272,9 +279,10 @@ def _differentiate(
         ctx.flags,
         ctx.statistics,
         needed[0],
+        ctx.cell,
     )
     chosen = [g if need else None for g, need in zip(gradients, needed, strict=True)]
-    return (*chosen, None, None, None, None)
+    return (*chosen, None, None, None, None, None)
 
 
 def _refuse_second_derivative(ctx: Any, *_: Tensor | None) -> None:

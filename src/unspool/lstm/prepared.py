@@ -1,4 +1,4 @@
-"""One LSTM layer and one batch, prepared for the compiled kernels.
+"""One layer and one batch, prepared for the compiled kernels.
 
 The kernels (`unspool.lstm.compiled`) read and write memory at addresses. `PreparedLayer` checks
 the tensors, keeps them alive while the kernels run, allocates what the kernels fill, collects all
@@ -6,15 +6,19 @@ sizes, strides and addresses in one record, and divides the work among threads.
 """
 
 import math
+from itertools import accumulate
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unspool import _checks
+from unspool._types import CellName
+from unspool.blueprint.cells import CELLS as BLUEPRINT_CELLS
 from unspool.errors import InputError
 from unspool.lstm import memory, threads
 from unspool.lstm.compiled import recurrence, small_batch
+from unspool.lstm.compiled.cells import CELLS
 from unspool.lstm.compiled.jit import Kernel
 from unspool.lstm.compiled.record import Arguments, as_record
 from unspool.lstm.compiled.tiles import SMALL_BLOCK
@@ -35,16 +39,18 @@ STATISTIC_FIELDS = {"mean": "mean", "std": "deviation", "max": "largest", "min":
 
 
 class PreparedLayer:
-    """One LSTM layer in one direction and one batch, checked and described for the kernels.
+    """One LSTM or GRU layer in one direction and one batch, checked and described for the kernels.
 
     Parameters
     ----------
     x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps
-        As in `unspool.lstm.lstm`; ``h0`` and ``c0`` are required.
+        As in `unspool.lstm.lstm`; ``h0`` and ``c0`` are required, for a GRU ``c0`` of width 0.
     relu, hard_sigmoid : bool
         Activation of the cell (tanh otherwise) and of its gates (sigmoid otherwise).
     reverse : bool, default False
         Run from the last real step of each sequence to its first.
+    cell : {"lstm", "gru"}, default "lstm"
+        Kind of the cell.
 
     Raises
     ------
@@ -68,7 +74,10 @@ class PreparedLayer:
         relu: bool,
         hard_sigmoid: bool,
         reverse: bool = False,
+        cell: CellName = "lstm",
     ) -> None:
+        kind = BLUEPRINT_CELLS[cell]
+        self.cell, self._argument, self._gates = cell, CELLS[cell], len(kind.gates)
         self.dtype, self.like = w_hh.dtype, LIKE[w_hh.dtype]
         self.vector_size = BYTES // w_hh.itemsize
         self.lanes = TILE_VECTORS * self.vector_size
@@ -76,7 +85,8 @@ class PreparedLayer:
         self.batch, self.hidden, self.steps = len(given), w_hh.shape[-1], steps
         self.features = 0 if x is None else x.shape[-1]
         self.context_size = 0 if context is None else context.shape[-1]
-        batch, gates = self.batch, 4 * self.hidden
+        batch, gates = self.batch, self._gates * self.hidden
+        self.cell_size = self.hidden if kind.has_c else 0
         _checks.raise_all(
             _incomplete_pair("x", x, "w_ih", w_ih),
             _incomplete_pair("context", context, "w_context", w_context),
@@ -88,7 +98,7 @@ class PreparedLayer:
                 "w_context", None if context is None else w_context, gates, self.context_size
             ),
             self.mismatch("h0", h0, batch, self.hidden),
-            self.mismatch("c0", c0, batch, self.hidden),
+            self.mismatch("c0", c0, batch, self.cell_size),
         )
         self.tiles = -(-self.batch // self.lanes)
         self.segments = min(MAX_SEGMENTS, self.tiles)
@@ -105,6 +115,7 @@ class PreparedLayer:
             "segments": self.segments,
         }
         self.set_sequences("x", x)
+        w_hh = w_hh if cell == "lstm" else w_hh.roll(self.hidden, 0)  # see `gru_cell`
         self.set_arrays(w_hh=w_hh, w_ih=w_ih, context=context, w_context=w_context, h0=h0, c0=c0)
         if lengths is not None:
             self.set_arrays(lengths=_checked_lengths(lengths, batch, steps))
@@ -191,6 +202,7 @@ class PreparedLayer:
         """
         gates, depth = 4 * self.hidden, self.hidden + self.features
         _checks.raise_all(self.mismatch("bias", bias, gates))
+        bias = bias if self.cell == "lstm" else bias.roll(self.hidden)  # see `gru_cell`
         rows = small_batch.packed_rows(self.hidden, self.vector_size) if by_units else gates
         self.set_arrays(
             bias=bias,
@@ -200,8 +212,9 @@ class PreparedLayer:
 
     def prepare_backward(self) -> None:
         """Allocate the packed weights of a backward pass and the sums of weight gradients."""
-        gates = 4 * self.hidden
-        self._partial = self.allocate(self.segments, gates * (sum(self._gradient_widths()) + 1))
+        gates = 4 * self.hidden  # more than a GRU has, whose packed weights have whole blocks
+        sizes = [rows * width for rows, width in self._gradient_shapes()]
+        self._partial = self.allocate(self.segments, sum(sizes) + gates)
         self.set_arrays(
             partial=self._partial,
             packed_back=self.packed(self.hidden, gates),
@@ -211,27 +224,36 @@ class PreparedLayer:
 
     def weight_gradients(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the gradients of w_ih, w_hh, bias and w_context, summed in a fixed order."""
-        gates, (width, context_width) = 4 * self.hidden, self._gradient_widths()
-        summed = sum_segments(self._partial)
-        ends = [gates * width, gates * (width + context_width)]
-        weights, contexts, bias = torch.tensor_split(summed, ends)
-        weights, contexts = weights.view(gates, width), contexts.view(gates, context_width)
+        gates, shapes = self._gates * self.hidden, self._gradient_shapes()
+        ends = accumulate(rows * width for rows, width in shapes)
+        *found, bias = torch.tensor_split(sum_segments(self._partial), list(ends))
+        *weights, contexts = (each.view(shape) for each, shape in zip(found, shapes, strict=True))
+        if self.cell == "lstm":
+            recurrent, inputs = weights[0], weights[0][:, self.hidden :]
+        else:
+            recurrent, inputs = weights[0][:gates].roll(-self.hidden, 0), weights[1]
+            bias = bias.roll(-self.hidden)
         parts = (
-            weights[:, self.hidden : self.hidden + self.features],
-            weights[:, : self.hidden],
+            inputs[:gates, : self.features],
+            recurrent[:gates, : self.hidden],
             bias,
-            contexts[:, : self.context_size],
+            contexts[:gates, : self.context_size],
         )
         w_ih, w_hh, bias, w_context = (
             part.clone(memory_format=torch.contiguous_format) for part in parts
         )
         return w_ih, w_hh, bias, w_context
 
-    def _gradient_widths(self) -> tuple[int, int]:
-        """Return the row lengths, in vectors, of the gradients of [w_hh, w_ih] and of w_context."""
-        size = self.vector_size
-        depth = self.hidden + self.features
-        return -(-depth // size) * size, -(-self.context_size // size) * size
+    def _gradient_shapes(self) -> list[tuple[int, int]]:
+        """Return the shapes in which weight gradients are summed: whole blocks of whole vectors.
+
+        They are those of [w_hh, w_ih] and of w_context; a GRU has w_hh and w_ih separately.
+        """
+        size, rows = self.vector_size, padded_rows(self._gates * self.hidden)
+        widths = [self.hidden + self.features, self.context_size]
+        if self.cell == "gru":
+            widths = [self.hidden, self.features, self.context_size]
+        return [(rows, -(-width // size) * size) for width in widths]
 
     # Running.
 
@@ -243,13 +265,15 @@ class PreparedLayer:
         """Pack the weights, then run `kernel` over all segments, or `by_units` over sequences."""
         arguments = self.arguments()
         record = as_record(arguments)
-        pack(record, self.like)
+        pack(record, self.like, self._argument)
         values = recurrence.workspace_size(arguments, self.lanes, self.vector_size)
         if by_units:
             values = small_batch.workspace_size(arguments, self.vector_size)
         workspaces = self.workspaces(values)
         threads.run(
-            lambda first, last, thread: kernel(record, first, last, workspaces[thread], self.like),
+            lambda first, last, thread: kernel(
+                record, first, last, workspaces[thread], self.like, self._argument
+            ),
             self.batch if by_units else self.segments,
             len(workspaces),
         )

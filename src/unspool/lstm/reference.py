@@ -46,12 +46,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unspool._types import CellActivationName, GateActivationName
+from unspool._types import CellActivationName, CellName, GateActivationName
+from unspool.blueprint.cells import CELLS
 
 Array = npt.NDArray[np.floating[Any]]
 Lengths = npt.NDArray[np.integer[Any]]
-
-GATES = ("i", "f", "c", "o")
 
 
 def sigmoid(x: Array) -> Array:
@@ -76,14 +75,23 @@ SLOPES: Mapping[str, Callable[[Array], Array]] = {
 }
 
 
-def split_gates(weight: Array) -> dict[str, Array]:
-    """Split a weight (4H, ...) by gate: ``{"i": (H, ...), "f": ..., "c": ..., "o": ...}``."""
-    return dict(zip(GATES, np.split(weight, 4), strict=True))
+def split_gates(weight: Array, cell: CellName = "lstm") -> dict[str, Array]:
+    """Split a weight (4H, ...) by gate: ``{"i": (H, ...), "f": ..., "c": ..., "o": ...}``.
+
+    The weights of a GRU (3H, ...) have the gates z, r and n, and its bias (4H,) has rn as well.
+    """
+    kind = CELLS[cell]
+    blocks = kind.biases if weight.ndim == 1 else kind.gates
+    return dict(zip(blocks, np.split(weight, len(blocks)), strict=True))
 
 
 def join_gates(gates: Mapping[str, Mapping[str, Array]]) -> dict[str, Any]:
     """Join weights that were split by gate, as arguments of `forward`: ``forward(x, **joined)``."""
-    return {name: np.concatenate([by[gate] for gate in GATES]) for name, by in gates.items()}
+    order = {gate: place for kind in CELLS.values() for place, gate in enumerate(kind.biases)}
+    return {
+        name: np.concatenate([by[gate] for gate in sorted(by, key=order.__getitem__)])
+        for name, by in gates.items()
+    }
 
 
 def reverse_within(x: Array, lengths: Lengths) -> Array:

@@ -162,7 +162,8 @@ class Contents:
     @property
     def scaler(self) -> Scaler:
         """Conversion between the units of the data and those of the model."""
-        return Scaler(self.tensors["scaler.shift"], self.tensors["scaler.scale"])
+        clip = self.of_encoder[1]["clip"]
+        return Scaler(self.tensors["scaler.shift"], self.tensors["scaler.scale"], clip)
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:

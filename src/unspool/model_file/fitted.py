@@ -26,6 +26,8 @@ FITTED = (
     "y_ndim",
     "axes",
     "window",
+    "dilation",
+    "max_gap",
     "history",
 )
 # Further fields of a classifier.
@@ -61,6 +63,8 @@ def check_fitted(fitted: Mapping[str, Any], *, classifier: bool) -> None:
         _checks.choice("part", fitted["part"], names(Part)),
         *([] if axes is None else _checks.wholes("axes", axes, 1)),
         *([] if window is None else _checks.wholes("window", window, 1)),
+        _checks.whole("dilation", fitted["dilation"], 1),
+        _checks.number("max_gap", fitted["max_gap"], 0, none=True, open_left=True),
     )
     if window is not None and (len(window) != 2 or window[0] != fitted["max_length"]):
         raise InputError(

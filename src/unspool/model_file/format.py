@@ -18,7 +18,7 @@ from unspool._files import atomic_write, check_output_path
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file.contents import Contents
 from unspool.model_file.fitted import check_fields
-from unspool.model_file.upgrades import UPGRADES, add_parameters, rename_backends
+from unspool.model_file.upgrades import UPGRADES, add_later_fields, rename_backends
 
 FORMAT_VERSION = 2
 
@@ -235,7 +235,7 @@ def _contents(header: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> C
             header["format_version"] = version + 1
         check_fields("header", header, FIELDS)
         rename_backends(header)
-        add_parameters(header)
+        add_later_fields(header)
         contents = Contents(
             header["model"],
             header["parameters"],

@@ -6,10 +6,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._registry import MODELS
+from unspool._registry import ESTIMATORS
+from unspool.blueprint import definition
 
-# Parameters of every model that were added during version 2, with the value for older files.
-LATER_PARAMETERS: Mapping[str, Any] = {"missing": "raise"}
+# Parameters that were added during version 2, with the value for older files. They are added to
+# the models whose estimators have them.
+LATER_PARAMETERS: Mapping[str, Any] = {
+    "cell": "lstm",
+    "clip": None,
+    "missing": "raise",
+}
+
+# Fields of `fitted` that were added during version 2.
+LATER_FITTED: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
@@ -59,20 +68,27 @@ def rename_backends(header: dict[str, Any]) -> None:
             header[name] = {"cpu": "compiled", "library": "torch"}.get(value, value)
 
 
-def add_parameters(header: dict[str, Any]) -> None:
-    """Add parameters that some files of version 2 lack because they were written before them.
+def add_later_fields(header: dict[str, Any]) -> None:
+    """Add parameters and fitted values that are newer than some files of version 2.
 
     The header need not be checked before, as for `rename_backends`.
     """
-    parameters = header.get("parameters")
-    if isinstance(parameters, dict) and header.get("model") in [*MODELS]:
+    model, parameters = header.get("model"), header.get("parameters")
+    if isinstance(parameters, dict) and model in [*ESTIMATORS]:
+        known = definition(model).parameters
         for name, value in LATER_PARAMETERS.items():
-            parameters.setdefault(name, value)
-    for name, value in header.items():
+            if name in known:
+                parameters.setdefault(name, value)
+    fitted = header.get("fitted")
+    if isinstance(fitted, dict):
+        for name, value in LATER_FITTED.items():
+            fitted.setdefault(name, value)
+    detector = header.get("detector")
+    if isinstance(detector, dict) and isinstance(detector.get("parameters"), dict):
+        detector["parameters"].setdefault("missing", LATER_PARAMETERS["missing"])
+    for value in header.values():
         if isinstance(value, dict):
-            add_parameters(value)
-            if name == "detector" and isinstance(value.get("parameters"), dict):
-                value["parameters"].setdefault("missing", "raise")
+            add_later_fields(value)
 
 
 UPGRADES: dict[int, Upgrade] = {1: to_2}

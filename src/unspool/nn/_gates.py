@@ -1,4 +1,4 @@
-"""The weights of LSTM layers, split by gate."""
+"""The weights of LSTM and GRU layers, split by gate."""
 
 from typing import Any
 
@@ -10,19 +10,19 @@ from unspool.nn.lstm_layer import LSTMLayer
 
 
 def gate_weights(model: Any) -> dict[str, dict[str, dict[str, Array]]]:
-    """Return the weights of every LSTM layer of a model, split by gate.
+    """Return the weights of every LSTM or GRU layer of a model, split by gate.
 
     Parameters
     ----------
     model : fitted estimator, or torch.nn.Module
-        Model whose LSTM layers are read.
+        Model whose LSTM or GRU layers are read.
 
     Returns
     -------
     dict of str to dict of str to dict of str to array
         ``weights[layer][name][gate]``: the layer's name in the module, the weight's name ("w_ih"
         (H, F), "w_hh" (H, H), "bias" (H,) or "w_context" (H, C)), and the gate ("i", "f", "c" or
-        "o"). Arrays are copies. Rows are units; the kernels of Keras are the transposes.
+        "o"; of a GRU "z", "r" or "n", and "rn" for the bias of the recurrent part of "n"). Arrays are copies. Rows are units; the kernels of Keras are the transposes.
 
     Raises
     ------

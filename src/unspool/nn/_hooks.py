@@ -1,7 +1,7 @@
 """Find the layers of a module, in the order in which they run.
 
 `CallRecorder` records the calls of all submodules with forward hooks. `layers` turns its records
-into layers: the two directions of an LSTM layer are one layer, and an activation belongs to the
+into layers: the two directions of a recurrent layer are one layer, and an activation belongs to the
 layer before it.
 """
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from unspool.blueprint.cells import CELLS
 from unspool.nn.convolution import Convolution, Pool
 from unspool.nn.dense import ACTIVATIONS
 from unspool.nn.lstm_layer import LSTMLayer
@@ -129,9 +130,10 @@ def _describe(layer: nn.Module | tuple[LSTMLayer, ...]) -> str:
     """Describe the type and size of a layer, such as "Conv2D 32 3×3"."""
     if isinstance(layer, tuple):
         kind = _describe(layer[0])
-        return kind.replace("LSTM ", f"LSTM {len(layer)} × ") if len(layer) > 1 else kind
+        return kind.replace(" ", f" {len(layer)} × ", 1) if len(layer) > 1 else kind
     if isinstance(layer, LSTMLayer):
-        return f"LSTM {layer.units} {layer.cell.activation}{', backwards' * layer.reverse}"
+        title = CELLS[layer.cell.kind].title
+        return f"{title} {layer.units} {layer.cell.activation}{', backwards' * layer.reverse}"
     name = type(layer).__name__.replace("1d", "1D").replace("2d", "2D").replace("3d", "3D")
     if isinstance(layer, nn.Linear):
         return f"Dense {layer.out_features}"

@@ -136,4 +136,4 @@ def build_head(part: plan.Head, generator: Generator | None = None) -> Head:
 
 
 def _cell(layers: plan.Layers, backend: BackendName | Auto) -> Cell:
-    return Cell(layers.activation, layers.recurrent_activation, backend)
+    return Cell(layers.activation, layers.recurrent_activation, backend, layers.cell)

@@ -155,6 +155,7 @@ def _lstm_stage(layer: LSTMLayer, **options: Any) -> fused.LSTMStage:
         layer.weight_context,
         layer.cell.activation,
         layer.cell.recurrent_activation,
+        cell=layer.cell.kind,
         **options,
     )
 

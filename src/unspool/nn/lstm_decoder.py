@@ -1,4 +1,4 @@
-"""The decoder with LSTM layers; `DECODERS` lists its variants."""
+"""The decoder with LSTM or GRU layers; `DECODERS` lists its variants."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,7 +20,7 @@ from unspool.nn.sampling import bernoulli
 
 
 class LSTMDecoder(Decoder):
-    """Decode codes with LSTM layers and a head that is applied to every step.
+    """Decode codes with LSTM or GRU layers and a head that is applied to every step.
 
     ======================== ================================ ==================================
     name                     how the code enters              what else is read at each step
@@ -37,6 +37,8 @@ class LSTMDecoder(Decoder):
     ``flat``                 split into one piece per step    nothing; the head maps the final
                                                               state to all steps at once
     ======================== ================================ ==================================
+
+    The state of a GRU is h alone.
 
     Parameters
     ----------
@@ -75,7 +77,7 @@ class LSTMDecoder(Decoder):
     output_activation : str, default "linear"
         Activation of the output layer; accepts the same names as `head_activation`.
     cell : Cell, optional
-        Activations and backend of the LSTM layers. Default: ``Cell()``.
+        Kind of cell, activations and backend of the layers. Default: ``Cell()``.
     generator : torch.Generator, optional
         Random number generator for the initial weights. Default: PyTorch's global one.
 
@@ -172,7 +174,7 @@ class LSTMDecoder(Decoder):
             cell=cell,
             generator=generator,
         )
-        whole_state = 2 * sum(self.lstm.state_sizes)
+        whole_state = self.lstm.whole_state
         needs_start = self.kind.code == "state" and latent_dim != whole_state
         self.start = Dense(latent_dim, whole_state, generator) if needs_start else None
         at_once = self.max_steps if self.kind.flat else (patch_size if patch_size > 1 else None)
@@ -283,13 +285,13 @@ class LSTMDecoder(Decoder):
     def _context(self, code: Tensor) -> Tensor | None:
         return code if self.kind.code == "context" else None
 
-    def _state(self, code: Tensor) -> tuple[LayerStates, LayerStates] | None:
-        """Return the initial h and c, each with a tensor (B, H) for every layer and direction."""
+    def _state(self, code: Tensor) -> tuple[LayerStates, ...] | None:
+        """Return the initial h (and c, in an LSTM), each with a tensor (B, H) for every layer and direction."""
         if self.kind.code != "state":
             return None
         whole = code if self.start is None else self.start(code)
-        h, c = whole.chunk(2, 1)
-        return h.split(self.lstm.state_sizes, 1), c.split(self.lstm.state_sizes, 1)
+        states = whole.split(sum(self.lstm.state_sizes), 1)
+        return tuple(each.split(self.lstm.state_sizes, 1) for each in states)
 
     def _read(
         self,
@@ -320,6 +322,6 @@ class LSTMDecoder(Decoder):
         return nn.functional.pad(code, (0, missing)).view(len(code), count, width)
 
     def _all_at_once(self, code: Tensor, steps: int) -> Tensor:
-        _, (h_n, _) = self.lstm(self._pieces(code), return_sequences=False)
+        _, (h_n, *_) = self.lstm(self._pieces(code), return_sequences=False)
         sequences: Tensor = self.head(h_n[-1])
         return sequences[:, :steps]

@@ -1,4 +1,4 @@
-"""The encoder with LSTM layers."""
+"""The encoder with LSTM or GRU layers."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ from unspool.nn.random_kernels import RandomKernels
 
 
 class LSTMEncoder(Encoder):
-    """Encode sequences with LSTM layers whose states are pooled over time.
+    """Encode sequences with LSTM or GRU layers whose states are pooled over time.
 
     With ``pooling="last"``, ``units=latent_dim`` and one direction, the code is the final hidden
     state, like the output of Keras's ``LSTM(latent_dim)``.
@@ -43,7 +43,8 @@ class LSTMEncoder(Encoder):
         Add a second direction to every layer, which reads from the last step to the first.
     whole_state : bool, default False
         Make the code from h and c of all layers instead of the last layer's h alone, as in [1]_,
-        section 2.1. These are 2 · num_layers · directions · H values, if all layers have H units.
+        section 2.1. These are 2 · num_layers · directions · H values, if all layers have H units. A
+        GRU has no c, so these are half as many.
     pooling : {"last", "mean", "max", "mean_max", "all"}, default "last"
         Statistics of the last layer's hidden states over the real steps: the final state, the
         mean, the maximum, mean and maximum, or "all": final state, mean, maximum, minimum and
@@ -64,7 +65,7 @@ class LSTMEncoder(Encoder):
         Whether values may be missing (NaN). They are replaced by the buffer `fill`, and an
         indicator for each feature, 1 where it is missing, is read in addition.
     cell : Cell, optional
-        Activations and backend of the LSTM layers. Default: ``Cell()``.
+        Kind of cell, activations and backend of the layers. Default: ``Cell()``.
     generator : torch.Generator, optional
         Random number generator for the initial weights. Default: PyTorch's global one.
 
@@ -136,7 +137,7 @@ class LSTMEncoder(Encoder):
         )
         width = lstm.state_size * len(POOLINGS[pooling])
         if whole_state:
-            width = 2 * sum(lstm.state_sizes)
+            width = lstm.whole_state
         if kernels is not None:
             width += kernels.width
         super().__init__(
@@ -168,23 +169,21 @@ class LSTMEncoder(Encoder):
             Statistics of the states side by side; or h and c of all layers, with `whole_state`.
         """
         statistics = () if self.statistics == ("last",) else self.statistics
-        pooled, (h_n, c_n), _ = self.states(
-            x, lengths, return_sequences=False, statistics=statistics
-        )
+        pooled, finals, _ = self.states(x, lengths, return_sequences=False, statistics=statistics)
         if self.whole_state:
-            return torch.cat([*h_n, *c_n], 1)
+            return torch.cat([state for states in finals for state in states], 1)
         features: Tensor
         if statistics:
             features = pooled.flatten(1)
         else:
-            features = torch.cat(list(h_n[-len(self.lstm.stack()[-1]) :]), 1)
+            features = torch.cat(list(finals[0][-len(self.lstm.stack()[-1]) :]), 1)
         if self.kernels is None:
             return features
         return torch.cat([features, self.kernels(self.filled(x), lengths)], 1)
 
     def states(
         self, x: Tensor, lengths: Tensor | None, **wanted: Any
-    ) -> tuple[Tensor, tuple[LayerStates, LayerStates], Tensor | None]:
+    ) -> tuple[Tensor, tuple[LayerStates, ...], Tensor | None]:
         """Run the LSTM layers.
 
         Parameters
@@ -201,9 +200,9 @@ class LSTMEncoder(Encoder):
         states : tensor of shape (B, P, S), or (B, K, S) for K statistics
             Hidden states of the last layer after each of P patches (steps, if `patch_size` is 1);
             S is H, or 2H in both directions.
-        finals : pair of tensors of shape (num_layers · directions, B, H)
-            Final h and c of all layers; a pair of tuples of tensors (B, H) if the layers have
-            different units.
+        finals : tuple of tensors of shape (num_layers · directions, B, H)
+            Final h and c of all layers (of a GRU only h); tuples of tensors (B, H) instead of
+            tensors if the layers have different units.
         lengths : tensor of shape (B,) or None
             Number of real patches of each sequence.
         """

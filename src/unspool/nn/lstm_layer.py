@@ -1,4 +1,4 @@
-"""One LSTM layer in one direction, as a module."""
+"""One LSTM or GRU layer in one direction, as a module."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from unspool._types import Auto, BackendName, CellActivationName, GateActivationName, StatisticName
+from unspool import _checks
+from unspool._types import (
+    Auto,
+    BackendName,
+    CellActivationName,
+    CellName,
+    GateActivationName,
+    StatisticName,
+)
+from unspool.blueprint.cells import CELLS
 from unspool.lstm import Call, Choice, choose, lstm
 from unspool.lstm.reference import Array, split_gates
 
@@ -20,7 +29,7 @@ RELU_FORGET_BIAS = 1.5
 
 @dataclass(frozen=True)
 class Cell:
-    """Activations and backend that all layers of an LSTM share.
+    """Kind of cell, activations and backend that all layers of a stack share.
 
     Parameters
     ----------
@@ -30,6 +39,13 @@ class Cell:
         Activation of the gates.
     backend : {"auto", "compiled", "torch", "stepwise"}, default "auto"
         Implementation of the recurrence; "auto" chooses the fastest one that can run the layer.
+    kind : {"lstm", "gru"}, default "lstm"
+        Kind of the cell: long short-term memory or gated recurrent unit.
+
+    Raises
+    ------
+    InputError
+        If `kind` is unknown.
 
     See Also
     --------
@@ -38,19 +54,24 @@ class Cell:
     Examples
     --------
     >>> from unspool.nn import LSTM, Cell
-    >>> lstm = LSTM(3, 8, cell=Cell(activation="relu", backend="torch"))
+    >>> lstm = LSTM(3, 8, cell=Cell(activation="relu", backend="stepwise"))
+    >>> gru = LSTM(3, 8, cell=Cell(kind="gru"))
     """
 
     activation: CellActivationName = "tanh"
     recurrent_activation: GateActivationName = "sigmoid"
     backend: BackendName | Auto = "auto"
+    kind: CellName = "lstm"
+
+    def __post_init__(self) -> None:
+        _checks.raise_all(_checks.choice("kind", self.kind, CELLS))
 
 
 class LSTMLayer(nn.Module):
-    """One LSTM layer in one direction.
+    """One LSTM or GRU layer in one direction.
 
     Weights start as in Keras: Glorot-uniform input weights, orthogonal recurrent weights and zero
-    biases, except for the forget gate, whose bias is 2.0 (1.5 for ReLU cells).
+    biases, except for the forget gate of an LSTM, whose bias is 2.0 (1.5 for ReLU cells).
 
     Parameters
     ----------
@@ -63,20 +84,21 @@ class LSTMLayer(nn.Module):
     reverse : bool, default False
         Read from the last step to the first. States are returned in the order of the input.
     cell : Cell, optional
-        Activations and backend. Default: ``Cell()``.
+        Kind of cell, activations and backend. Default: ``Cell()``.
     generator : torch.Generator, optional
         Random number generator for the initial weights. Default: PyTorch's global one.
 
     Attributes
     ----------
     weight_ih : torch.nn.Parameter of shape (4H, F), or None
-        Input weights of the gates i, f, c and o, in this order.
-    weight_hh : torch.nn.Parameter of shape (4H, H)
+        Input weights of the gates i, f, c and o, in this order. For a GRU (3H, F), with the gates
+        z, r and n.
+    weight_hh : torch.nn.Parameter of shape (4H, H), or (3H, H) for a GRU
         Recurrent weights.
-    weight_context : torch.nn.Parameter of shape (4H, C), or None
+    weight_context : torch.nn.Parameter of shape (4H, C), or (3H, C) for a GRU, or None
         Weights of the context.
     bias : torch.nn.Parameter of shape (4H,)
-        Biases.
+        Biases of the gates; of a GRU those of z, r, n and of the recurrent part of n.
     backend : unspool.lstm.Choice
         Backend of the last run, and the reason for it.
 
@@ -109,14 +131,17 @@ class LSTMLayer(nn.Module):
         self.reverse, self.cell = reverse, cell or Cell()
         self.ran: Choice | None = None
         # Context and input share one initialisation, so that both have the same fan-in.
-        kernel = torch.empty(4 * units, context_size + input_size, dtype=torch.float32)
-        recurrent = torch.empty(4 * units, units, dtype=torch.float32)
+        kind = CELLS[self.cell.kind]
+        rows = len(kind.gates) * units
+        kernel = torch.empty(rows, context_size + input_size, dtype=torch.float32)
+        recurrent = torch.empty(rows, units, dtype=torch.float32)
         if kernel.numel():
             nn.init.xavier_uniform_(kernel, generator=generator)
         nn.init.orthogonal_(recurrent, generator=generator)
-        bias = torch.zeros(4 * units, dtype=torch.float32)
-        bounded = self.cell.activation != "relu"
-        bias[units : 2 * units] = FORGET_BIAS if bounded else RELU_FORGET_BIAS
+        bias = torch.zeros(len(kind.biases) * units, dtype=torch.float32)
+        if self.cell.kind == "lstm":
+            bounded = self.cell.activation != "relu"
+            bias[units : 2 * units] = FORGET_BIAS if bounded else RELU_FORGET_BIAS
         context, inputs = kernel[:, :context_size], kernel[:, context_size:]
         self.weight_context = nn.Parameter(context.clone()) if context_size else None
         self.weight_ih = nn.Parameter(inputs.clone()) if input_size else None
@@ -129,11 +154,11 @@ class LSTMLayer(nn.Module):
         lengths: Tensor | None = None,
         *,
         context: Tensor | None = None,
-        state: tuple[Tensor, Tensor] | None = None,
+        state: tuple[Tensor, ...] | None = None,
         steps: int | None = None,
         return_sequences: bool = True,
         statistics: Sequence[StatisticName] = (),
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run the layer on a batch.
 
         Parameters
@@ -144,8 +169,8 @@ class LSTMLayer(nn.Module):
             Number of real steps of each sequence. Default: all steps are real.
         context : tensor of shape (B, C), optional
             Input that is the same at every step. Required if `context_size` is not 0.
-        state : pair of tensors of shape (B, H), optional
-            Initial h and c. Default: zeros.
+        state : tuple of tensors of shape (B, H), optional
+            Initial h and c; of a GRU, (h,). Default: zeros.
         steps : int, optional
             Number of steps T. Required if `x` is None.
         return_sequences : bool, default True
@@ -158,10 +183,10 @@ class LSTMLayer(nn.Module):
         -------
         states : tensor of shape (B, T, H), or (B, K, H) for K statistics
             Hidden states after every step; T is 0 without `return_sequences`.
-        finals : pair of tensors of shape (B, H)
-            Final h and c.
+        finals : tuple of tensors of shape (B, H)
+            Final h and c; of a GRU, (h,).
         """
-        h0, c0 = state or (None, None)
+        h0, c0 = (*(state or ()), None, None)[:2]
         h, h_n, c_n = lstm(
             x,
             self.weight_ih,
@@ -180,8 +205,9 @@ class LSTMLayer(nn.Module):
             statistics=statistics,
             backend=self.cell.backend,
             on_choice=self._note_choice,
+            cell=self.cell.kind,
         )
-        return h, (h_n, c_n)
+        return h, (h_n, c_n) if CELLS[self.cell.kind].has_c else (h_n,)
 
     def _note_choice(self, choice: Choice) -> None:
         self.ran = choice
@@ -215,6 +241,7 @@ class LSTMLayer(nn.Module):
             dtype=self.weight_hh.dtype,
             batch=batch,
             hidden=self.units,
+            cell=self.cell.kind,
         )
         return choose(call, self.cell.backend)
 
@@ -225,7 +252,9 @@ class LSTMLayer(nn.Module):
         -------
         dict of str to array
             "w_ih" (4H, F), "w_hh" (4H, H), "bias" (4H,) and "w_context" (4H, C), the arguments of
-            `unspool.lstm.reference.forward`; without those that the layer does not have.
+            `unspool.lstm.reference.forward`; without those that the layer does not have. For a GRU
+            3H instead of 4H, except for the bias: the arguments of
+            `unspool.lstm.reference_gru.forward`.
         """
         named = {
             "w_ih": self.weight_ih,
@@ -246,13 +275,17 @@ class LSTMLayer(nn.Module):
         -------
         dict of str to dict of str to array
             As `weights`, with an array for each of the gates "i", "f", "c" and "o":
-            ``gates()["w_hh"]["f"]`` (H, H) are the recurrent weights of the forget gate.
+            ``gates()["w_hh"]["f"]`` (H, H) are the recurrent weights of the forget gate. The gates
+            of a GRU are "z", "r" and "n", and its bias has "rn" as well, which is added to the
+            recurrent part of "n".
 
         See Also
         --------
         unspool.gate_weights : The same for all layers of a model.
         """
-        return {name: split_gates(weight) for name, weight in self.weights().items()}
+        return {
+            name: split_gates(weight, self.cell.kind) for name, weight in self.weights().items()
+        }
 
     def extra_repr(self) -> str:
         """Return the sizes that `print` shows.

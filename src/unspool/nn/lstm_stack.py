@@ -1,4 +1,4 @@
-"""A stack of LSTM layers in one or both directions, as a module."""
+"""A stack of LSTM or GRU layers in one or both directions, as a module."""
 
 from collections.abc import Iterable, Sequence
 from typing import Self, cast
@@ -7,17 +7,20 @@ import torch
 from torch import Generator, Tensor, nn
 
 from unspool._types import Auto, BackendName, StatisticName
+from unspool.blueprint.cells import CELLS
 from unspool.blueprint.layers import units_of_layers
 from unspool.errors import InputError
+from unspool.lstm.backends.torch_lstm import gru_parameters, one_gru_bias, reordered
 from unspool.nn.lstm_layer import Cell, LSTMLayer
 
 # h or c of every layer and direction: (layers · directions, B, H), or a tensor (B, H) for each if
 # their sizes differ.
 LayerStates = Tensor | tuple[Tensor, ...]
+TORCH_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class LSTM(nn.Module):
-    """A stack of LSTM layers, similar to `torch.nn.LSTM`.
+    """A stack of LSTM or GRU layers, similar to `torch.nn.LSTM` and `torch.nn.GRU`.
 
     Differences: the batch axis comes first (``batch_first``), layers have one bias instead of two,
     sequences may have different lengths, and the first layer can read a context, an input that is
@@ -38,7 +41,8 @@ class LSTM(nn.Module):
     context_size : int, default 0
         Size C of the context.
     cell : Cell, optional
-        Activations and backend. Default: ``Cell()``.
+        Kind of cell, activations and backend. Default: ``Cell()``, an LSTM; ``Cell(kind="gru")``
+        makes a GRU.
     generator : torch.Generator, optional
         Random number generator for the initial weights. Default: PyTorch's global one.
 
@@ -48,8 +52,10 @@ class LSTM(nn.Module):
         Layers, each with its one or two directions.
     state_size : int
         Size of the last layer's states, S: H, or 2H in both directions.
+    whole_state : int
+        Length of the whole state: h and c (of a GRU only h) of every layer and direction.
     state_sizes : list of int
-        Size of h (and of c) of every layer and direction.
+        Size of h (and of c, in an LSTM) of every layer and direction.
 
     Raises
     ------
@@ -89,6 +95,8 @@ class LSTM(nn.Module):
                 f"{num_layers}; leave num_layers=1, or make both the same number."
             )
         self.state_sizes = [width for width in widths for _ in range(1 + bidirectional)]
+        kind = CELLS[(cell or Cell()).kind]
+        self.whole_state = len(kind.states) * sum(self.state_sizes)
         self.state_size = widths[-1] * (1 + bidirectional)
         self.layers = nn.ModuleList()
         for depth, width in enumerate(widths):
@@ -111,11 +119,11 @@ class LSTM(nn.Module):
         lengths: Tensor | None = None,
         *,
         context: Tensor | None = None,
-        state: tuple[LayerStates, LayerStates] | None = None,
+        state: tuple[LayerStates, ...] | None = None,
         steps: int | None = None,
         return_sequences: bool = True,
         statistics: Sequence[StatisticName] = (),
-    ) -> tuple[Tensor, tuple[LayerStates, LayerStates]]:
+    ) -> tuple[Tensor, tuple[LayerStates, ...]]:
         """Run the layers on a batch.
 
         Parameters
@@ -127,9 +135,10 @@ class LSTM(nn.Module):
         context : tensor of shape (B, C), optional
             Input of the first layer that is the same at every step. Required if `context_size` is
             not 0.
-        state : pair of tensors of shape (num_layers · directions, B, H), optional
-            Initial h and c, ordered as in `torch.nn.LSTM`: by layer, forward before backward. If
-            the layers have different units: pair of tuples of tensors (B, H). Default: zeros.
+        state : tuple of tensors of shape (num_layers · directions, B, H), optional
+            Initial h and c (of a GRU only h), ordered as in `torch.nn.LSTM`: by layer, forward
+            before backward. If the layers have different units: tuples of tensors (B, H) instead
+            of tensors. Default: zeros.
         steps : int, optional
             Number of steps T. Required if `x` is None.
         return_sequences : bool, default True
@@ -142,16 +151,16 @@ class LSTM(nn.Module):
         -------
         states : tensor of shape (B, T, S), or (B, K, S) for K statistics
             Hidden states of the last layer; T is 0 without `return_sequences`.
-        finals : pair of tensors of shape (num_layers · directions, B, H)
-            Final h and c of all layers, ordered as `state`; a pair of tuples of tensors (B, H) if
-            the layers have different units.
+        finals : tuple of tensors of shape (num_layers · directions, B, H)
+            Final h and c of all layers (of a GRU only h), ordered as `state`; tuples of tensors
+            (B, H) instead of tensors if the layers have different units.
         """
-        finals: list[tuple[Tensor, Tensor]] = []
+        finals: list[tuple[Tensor, ...]] = []
         for depth, directions in enumerate(self.stack()):
             inner = depth < len(self.layers) - 1
             outputs = []
             for layer in directions:
-                start = None if state is None else (state[0][len(finals)], state[1][len(finals)])
+                start = None if state is None else tuple(each[len(finals)] for each in state)
                 h, final = layer(
                     x,
                     lengths,
@@ -166,10 +175,10 @@ class LSTM(nn.Module):
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
             context = None
         assert x is not None
-        h_n, c_n = zip(*finals, strict=True)
+        states = tuple(zip(*finals, strict=True))  # h of all layers, and c
         if len(set(self.state_sizes)) > 1:
-            return x, (h_n, c_n)
-        return x, (torch.stack(h_n), torch.stack(c_n))
+            return x, states
+        return x, tuple(torch.stack(each) for each in states)
 
     def stack(self) -> list[list[LSTMLayer]]:
         """List the layers.
@@ -182,14 +191,16 @@ class LSTM(nn.Module):
         return [list(cast("Iterable[LSTMLayer]", layer)) for layer in self.layers]
 
     @classmethod
-    def from_torch(cls, module: nn.LSTM, *, backend: BackendName | Auto = "auto") -> Self:
-        """Copy a `torch.nn.LSTM`; its two biases become their sum.
+    def from_torch(cls, module: nn.LSTM | nn.GRU, *, backend: BackendName | Auto = "auto") -> Self:
+        """Copy a `torch.nn.LSTM` or `torch.nn.GRU`.
+
+        Two biases that are only added up become their sum.
 
         The new module expects the batch axis first, whatever the old module's `batch_first` is.
 
         Parameters
         ----------
-        module : torch.nn.LSTM
+        module : torch.nn.LSTM or torch.nn.GRU
             Module without projection and without dropout between its layers.
         backend : {"auto", "compiled", "torch", "stepwise"}, default "auto"
             Implementation of the recurrence.
@@ -204,10 +215,12 @@ class LSTM(nn.Module):
         InputError
             If the module has `proj_size` or `dropout`.
         """
+        gru = isinstance(module, nn.GRU)
         for name in ("proj_size", "dropout"):
             if getattr(module, name):
                 raise InputError(
-                    f"Expected a torch.nn.LSTM with {name}=0, got {name}={getattr(module, name)}, "
+                    f"Expected a torch.nn.{'GRU' if gru else 'LSTM'} with {name}=0, got "
+                    f"{name}={getattr(module, name)}, "
                     "which `unspool.nn.LSTM` does not support."
                 )
         lstm = cls(
@@ -215,27 +228,29 @@ class LSTM(nn.Module):
             module.hidden_size,
             num_layers=module.num_layers,
             bidirectional=module.bidirectional,
-            cell=Cell(backend=backend),
+            cell=Cell(backend=backend, kind="gru" if gru else "lstm"),
         ).to(cast(Tensor, module.weight_hh_l0))
         weights = module.state_dict()
         with torch.no_grad():
             for layer, suffix in lstm._with_suffixes():
                 assert layer.weight_ih is not None
-                layer.weight_ih.copy_(weights[f"weight_ih_{suffix}"])
-                layer.weight_hh.copy_(weights[f"weight_hh_{suffix}"])
+                w_ih, w_hh = weights[f"weight_ih_{suffix}"], weights[f"weight_hh_{suffix}"]
+                layer.weight_ih.copy_(reordered(w_ih) if gru else w_ih)
+                layer.weight_hh.copy_(reordered(w_hh) if gru else w_hh)
                 layer.bias.zero_()
                 if module.bias:
-                    layer.bias.copy_(weights[f"bias_ih_{suffix}"] + weights[f"bias_hh_{suffix}"])
+                    b_ih, b_hh = weights[f"bias_ih_{suffix}"], weights[f"bias_hh_{suffix}"]
+                    layer.bias.copy_(one_gru_bias(b_ih, b_hh) if gru else b_ih + b_hh)
         return lstm
 
-    def to_torch(self) -> nn.LSTM:
-        """Copy the layers to a `torch.nn.LSTM` with ``batch_first=True``.
+    def to_torch(self) -> nn.LSTM | nn.GRU:
+        """Copy the layers to a `torch.nn.LSTM` or `torch.nn.GRU` with ``batch_first=True``.
 
-        Its second bias is zero, so that `from_torch` restores the same weights.
+        Where one bias suffices, the second is zero, so that `from_torch` restores the same weights.
 
         Returns
         -------
-        torch.nn.LSTM
+        torch.nn.LSTM or torch.nn.GRU
             New module with copies of the weights.
 
         Raises
@@ -246,22 +261,25 @@ class LSTM(nn.Module):
         """
         (first, *second), *_ = self.stack()
         cell = (first.cell.activation, first.cell.recurrent_activation)
+        gru, title = first.cell.kind == "gru", CELLS[first.cell.kind].title
         if cell != ("tanh", "sigmoid"):
             raise InputError(
-                "torch.nn.LSTM supports only tanh cells with sigmoid gates, but these are "
+                f"torch.nn.{title} supports only tanh cells with sigmoid gates, but these are "
                 f"{cell[0]} cells with {cell[1]} gates."
             )
         if first.context_size or not first.input_size:
             reason = "have a context" if first.context_size else "read no input at their steps"
-            raise InputError(f"torch.nn.LSTM reads one input sequence, but these layers {reason}.")
+            raise InputError(
+                f"torch.nn.{title} reads one input sequence, but these layers {reason}."
+            )
         if len(set(self.state_sizes)) > 1:
             widths = ", ".join(str(directions[0].units) for directions in self.stack())
             raise InputError(
-                f"The layers of a torch.nn.LSTM have the same number of units, but these have "
+                f"The layers of a torch.nn.{title} have the same number of units, but these have "
                 f"{widths}. Convert a whole model with `unspool.interop.torch.to_torch`, which "
-                "makes an nn.LSTM of each layer."
+                f"makes an nn.{title} of each layer."
             )
-        module = nn.LSTM(
+        module = (nn.GRU if gru else nn.LSTM)(
             first.input_size,
             first.units,
             num_layers=len(self.layers),
@@ -271,10 +289,12 @@ class LSTM(nn.Module):
         weights: dict[str, Tensor] = {}
         for layer, suffix in self._with_suffixes():
             assert layer.weight_ih is not None
-            weights[f"weight_ih_{suffix}"] = layer.weight_ih
-            weights[f"weight_hh_{suffix}"] = layer.weight_hh
-            weights[f"bias_ih_{suffix}"] = layer.bias
-            weights[f"bias_hh_{suffix}"] = torch.zeros_like(layer.bias)
+            w_ih, w_hh, bias = layer.weight_ih, layer.weight_hh, layer.bias
+            each = [w_ih, w_hh, bias, torch.zeros_like(bias)]
+            if gru:
+                each = gru_parameters(w_ih, w_hh, bias)
+            for name, weight in zip(TORCH_NAMES, each, strict=True):
+                weights[f"{name}_{suffix}"] = weight
         module.load_state_dict(weights)
         return module
 

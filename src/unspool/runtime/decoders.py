@@ -60,7 +60,7 @@ class LSTMDecoder(Decoder):
         """Return sequences (B, T, F) of codes (B, L), see `Decoder`."""
         if self.kind.flat:
             everything = BatchLengths(np.full(len(code), self.part.pieces), self.part.pieces)
-            _, (h, _) = self.lstm(self._pieces(code), everything, return_sequences=False)
+            _, (h, *_) = self.lstm(self._pieces(code), everything, return_sequences=False)
             return self.head(h[-1].T)[:, : batch.steps]
         by_patch = in_patches(batch, self.part.patch_size)
         if self.kind.reads == "previous":
@@ -94,13 +94,13 @@ class LSTMDecoder(Decoder):
         return np.ascontiguousarray(code.T) if self.kind.code == "context" else None
 
     def _state(self, code: Array) -> State | None:
-        """Return the initial h and c, each with an array (H, B) for every layer and direction."""
+        """Return the initial h (and c), each with an array (H, B) for every layer and direction."""
         if self.kind.code != "state":
             return None
         whole = code if self.start is None else self.start(code)
-        ends = np.cumsum(self.part.lstm.state_sizes)[:-1]
-        h, c = (np.split(half, ends) for half in np.split(whole.T, 2))
-        return h, c
+        lstm = self.part.lstm
+        ends = np.cumsum(lstm.state_sizes)[:-1]
+        return tuple(np.split(each, ends) for each in np.split(whole.T, len(lstm.kind.states)))
 
     def _read(self, code: Array, count: int, backwards: Array | None) -> Array | None:
         """Return the input of the LSTM at every patch, (P, ·, B)."""
@@ -202,7 +202,7 @@ class Forecaster:
         output = self.decoder(code, ahead, backwards)
         if self.quantiles:
             output = np.sort(output.reshape(*output.shape[:2], x.shape[2], -1))
-        scaled = output if self.skip is None else self.skip(output, x, batch)
+        scaled = output if self.skip is None else self.skip(output, self.scaler.limit(x), batch)
         if not self.quantiles:
             return self.scaler.undo(scaled)
         return self.scaler.undo(scaled.swapaxes(2, 3)).swapaxes(2, 3)

@@ -1,6 +1,6 @@
 """Encoders in NumPy: scaled sequences (B, T, F) to codes (B, L)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ class Encoder:
 
 
 class LSTMEncoder(Encoder):
-    """LSTM layers whose states are pooled, together with random kernels."""
+    """Recurrent layers whose states are pooled, together with random kernels."""
 
     def __init__(self, part: plan.LSTMEncoder, weights: Weights) -> None:
         super().__init__(part, weights)
@@ -77,7 +77,7 @@ class LSTMEncoder(Encoder):
     def features(self, x: Array, batch: BatchLengths) -> Array:
         """Return the pooled states (B, S · statistics), or the whole final state."""
         states, state, lengths = self.states(x, batch, return_sequences=self.pools)
-        last = self.of_state(*state)
+        last = self.of_state(state)
         found = last if states is None else pooled(self.part.statistics, states, last, lengths)
         if self.kernels is None:
             return found
@@ -111,9 +111,11 @@ class LSTMEncoder(Encoder):
             features.append(self.kernels(self.filled(x), batch))
         return np.concatenate(features, axis=1)
 
-    def of_state(self, h: Sequence[Array], c: Sequence[Array]) -> Array:
+    def of_state(self, state: State) -> Array:
         """Return the final state (B, S) of states (H, B) of every layer and direction."""
-        last = [*h, *c] if self.part.whole_state else list(h[-self.part.lstm.directions :])
+        last = list(state[0][-self.part.lstm.directions :])
+        if self.part.whole_state:
+            last = [each for states in state for each in states]
         return np.concatenate(last).T
 
 

@@ -26,7 +26,8 @@ Batch = tuple[IntArray, Array, BatchLengths]
 class Network:
     """The encoder, decoders and head of a trained model.
 
-    Sequences are arrays (B, T, F), scaled, the longest first, with zeros as padding.
+    Sequences are arrays (B, T, F), scaled, the longest first, with zeros as padding. If the scaler
+    clips, the layers read them clipped.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ class Network:
         """Return codes (N, L)."""
         codes = np.empty((len(source), self.latent_dim), np.float32)
         for indices, x, batch in self.batches(source):
-            codes[indices] = self.encoder(x, batch)
+            codes[indices] = self.encoder(self.scaler.limit(x), batch)
         return codes
 
     def features(self, source: Source, scales: tuple[int, ...], width: int) -> Array:
@@ -96,7 +97,7 @@ class Network:
         features = np.empty((len(source), width), np.float32)
         values = encoder.part.lstm.width * max(source.max_length, *scales)
         for indices, x, batch in self.batches(source, values):
-            features[indices] = encoder.multiscale(x, batch, scales)
+            features[indices] = encoder.multiscale(self.scaler.limit(x), batch, scales)
         return features
 
     def decode(self, codes: Array, steps: IntArray) -> FloatArray:
@@ -117,7 +118,7 @@ class Network:
 
     def reconstruct(self, x: Array, batch: BatchLengths) -> Array:
         """Return reconstructions (B, T, F) of sequences, scaled."""
-        decoder = self.decoder("reconstruction")
+        decoder, x = self.decoder("reconstruction"), self.scaler.limit(x)
         backwards = _reversed(self.encoder.marked(x), batch, decoder)
         return decoder(self.encoder(x, batch), batch, backwards)
 
@@ -134,7 +135,7 @@ class Network:
         self, x: Array, batch: BatchLengths, forecaster: Forecaster | None = None
     ) -> FloatArray:
         """Return forecasts (B, K, F) of sequences, in the units of the data."""
-        forecaster = forecaster or self.forecaster("forecast")
+        forecaster, x = forecaster or self.forecaster("forecast"), self.scaler.limit(x)
         backwards = _reversed(self.encoder.marked(x), batch, forecaster.decoder)
         return forecaster(self.encoder(x, batch), x, batch, backwards)
 

@@ -15,11 +15,12 @@ from unspool.data.frames import names_of
 from unspool.data.sequences import FloatArray, as_floats
 from unspool.errors import InputError
 from unspool.model_file import Contents
+from unspool.runtime.cells import CELLS
 from unspool.runtime.decoders import Forecaster
 from unspool.runtime.encoders import Encoder, LSTMEncoder
 from unspool.runtime.kernels import RunningKernels
 from unspool.runtime.pooling import RunningPool
-from unspool.runtime.recurrence import Array, BatchLengths, Cells, State
+from unspool.runtime.recurrence import Array, BatchLengths, State
 
 Reconstruct = Callable[[Array, BatchLengths], Array]
 
@@ -118,7 +119,7 @@ class Stream:
         """Reset the encoder to the start of a sequence."""
         which = 0 if self._size == 1 else slice(None)  # vectors for one series, as in `Layer.run`
         layers = [layer for (layer,) in self._encoder.lstm.layers]
-        self._cells = [Cells.of(layer, self._size).cut(which) for layer in layers]
+        self._cells = [CELLS[layer.cell].of(layer, self._size).cut(which) for layer in layers]
         self._pool = RunningPool(self._encoder.part.statistics)
         kernels = self._encoder.kernels
         self._kernels = None if kernels is None else RunningKernels(kernels, self._size)
@@ -168,14 +169,16 @@ class Stream:
             )
         x = self._scaler.apply(values)
         self._recent.append(x.reshape(self._size, self._features))
-        encoder = self._encoder
+        encoder, x = self._encoder, self._scaler.limit(x)
         if self._kernels is not None:
             self._kernels.add(encoder.filled(x).reshape(self._size, -1))
         if encoder.part.normalization == "none":
             self._read(encoder.marked(x))
         else:
             self._begin()
-            for one in encoder.read(*self._sequence(self._kept)).transpose(1, 0, 2):
+            recent, lengths = self._sequence(self._kept)
+            read = encoder.read(self._scaler.limit(recent), lengths)
+            for one in read.transpose(1, 0, 2):
                 self._read(one if self._series else one[0])
         self.steps += 1
         return self._shaped(self._code())
@@ -204,28 +207,26 @@ class Stream:
         place = self._read_steps % self._patch_size
         if place == 0:
             self._patch[:] = 0
-            self._before = self._halves(), copy.deepcopy(self._pool)
-        (h, c), pool = self._before
+            self._before = self._states(), copy.deepcopy(self._pool)
+        before, pool = self._before
         for depth, cells in enumerate(self._cells):
-            cells.h[...], cells.c[...] = (
-                h[depth].reshape(cells.h.shape),
-                c[depth].reshape(cells.c.shape),
-            )
+            for own, earlier in zip(cells.states, before, strict=True):
+                own[...] = earlier[depth].reshape(own.shape)
         self._pool = copy.deepcopy(pool)
         self._patch[place] = x.reshape(-1, self._size)
         return self._patch
 
     @property
-    def state(self) -> tuple[Array | list[Array], Array | list[Array]]:
+    def state(self) -> tuple[Array | list[Array], ...]:
         """Hidden and cell state (h, c) of all layers, each (layers, H) or (layers, series, H).
 
-        If the layers have different units, h and c are lists with an array (H,) or (series, H) for
-        each layer.
+        A GRU has no cell state: its state is (h,). If the layers have different units, h and c are
+        lists with an array (H,) or (series, H) for each layer.
         """
-        h, c = ([self._shaped(layer.T) for layer in half] for half in self._halves())
+        states = ([self._shaped(layer.T) for layer in each] for each in self._states())
         if len(set(self._encoder.part.lstm.units)) > 1:
-            return h, c
-        return np.stack(h), np.stack(c)
+            return tuple(states)
+        return tuple(np.stack(each) for each in states)
 
     @property
     def code(self) -> npt.NDArray[np.float32]:
@@ -331,16 +332,19 @@ class Stream:
         return np.asarray(self._shaped(measure(reconstruction[:, -1:], x[:, -1:])[:, 0]))
 
     def _code(self) -> Array:
-        last = self._encoder.of_state(*self._halves())
+        last = self._encoder.of_state(self._states())
         features = self._pool.pooled(last)
         if self._kernels is not None:
             features = np.concatenate([features, self._kernels.means], axis=1)
         return self._encoder.code(features)
 
-    def _halves(self) -> State:
-        """h and c of all layers, copies (H, series)."""
-        h = [cells.h.reshape(-1, self._size).copy() for cells in self._cells]
-        return h, [cells.c.reshape(-1, self._size).copy() for cells in self._cells]
+    def _states(self) -> State:
+        """h and c (of a GRU only h) of all layers, copies (H, series)."""
+        by_layer = (
+            [state.reshape(-1, self._size).copy() for state in cells.states]
+            for cells in self._cells
+        )
+        return tuple(zip(*by_layer, strict=True))
 
     def _shaped(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values[0] if self._series is None else values

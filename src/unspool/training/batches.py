@@ -78,6 +78,8 @@ class Batches:
         Classes, the `y` of a batch. Default: `y` is the future if `source` is a `Futures`.
     weights : ErrorWeights, optional
         Weights of the errors of all sequences of `source`.
+    limited : bool, default True
+        Whether to clip sequences and futures if the scaler clips (`Scaler.limit`).
     """
 
     def __init__(
@@ -91,8 +93,10 @@ class Batches:
         steps: int | None = None,
         classes: IntArray | None = None,
         weights: ErrorWeights | None = None,
+        *,
+        limited: bool = True,
     ) -> None:
-        self.classes, self.weights = classes, weights
+        self.classes, self.weights, self.limited = classes, weights, limited
         self.source, self.scaler, self.indices = source, scaler, indices
         self.batch_size, self.device, self.rng = batch_size, device, rng
         self.steps = -(-len(indices) // batch_size)
@@ -119,8 +123,8 @@ class Batches:
         if self.classes is not None:
             y = self._tensor(self.classes[indices])
         elif future is not None:
-            y = self._tensor(self.scaler.apply(future))
-        scaled, real = self.scaler.apply(values), None
+            y = self._tensor(self._scaled(future))
+        scaled, real = self._scaled(values), None
         if (lengths != values.shape[1]).any():
             scaled[np.arange(scaled.shape[1]) >= lengths[:, None]] = 0
             real = self._tensor(lengths)
@@ -137,6 +141,10 @@ class Batches:
 
     def _weights(self, values: FloatArray | None) -> Tensor | None:
         return None if values is None else self._tensor(values)
+
+    def _scaled(self, values: FloatArray) -> FloatArray:
+        scaled = self.scaler.apply(values)
+        return self.scaler.limit(scaled) if self.limited else scaled
 
 
 def take(

@@ -29,7 +29,7 @@ IGNORED_LAYERS = {
     "SpatialDropout2D",
 }
 
-RECURRENT = ("LSTM", "Bidirectional")
+RECURRENT = ("LSTM", "GRU", "Bidirectional")
 
 Key = tuple[Any, int, int]  # operation, index of the call, index of the output
 

@@ -1,6 +1,6 @@
 """Importing Keras models as estimators: `from_keras`.
 
-The graph of the model is read by the reader of its family: LSTM layers (`recurrent`), convolutions
+The graph of the model is read by the reader of its family: LSTM or GRU layers (`recurrent`), convolutions
 (`convolution`), or dense layers only (`dense`). Each reader walks from the outputs back to the
 inputs and refuses, by name, unsupported layers and layers that were not visited. The result becomes
 `Contents`, and these an estimator.
@@ -50,7 +50,7 @@ def from_keras(
 ) -> "Estimator":
     """Import a Keras model as a fitted estimator that computes the same outputs.
 
-    The model must consist of an encoder of LSTM layers, of dense layers, or of convolutions with
+    The model must consist of an encoder of LSTM or GRU layers, of dense layers, or of convolutions with
     max pooling; its code; and a decoder for each output, with the layouts of the estimators.
     Layers may be nested in models, wrapped in `TimeDistributed` or `Bidirectional`, and without
     bias. A layer or an option that unspool does not have is refused with its name.
@@ -74,7 +74,7 @@ def from_keras(
     Returns
     -------
     estimator : autoencoder, LSTMForecaster or EncoderClassifier
-        The fitted estimator, with ``device="auto"``. LSTM layers become an `LSTMAutoencoder` or, if
+        The fitted estimator, with ``device="auto"``. LSTM and GRU layers become an `LSTMAutoencoder` or, if
         the only output is a forecast, an `LSTMForecaster`; dense layers a `DenseAutoencoder` or
         `StackedAutoencoder`; convolutions a `ConvAutoencoder`. A model that ends with its code
         becomes an autoencoder that can only `transform`. A softmax on a code becomes an
@@ -96,7 +96,7 @@ def from_keras(
     Notes
     -----
     Layers without effect at prediction are left out: `Dropout` and its variants, noise, and the
-    ``dropout`` and ``recurrent_dropout`` of LSTM layers. A `Masking` layer after the input is left
+    ``dropout`` and ``recurrent_dropout`` of LSTM and GRU layers. A `Masking` layer after the input is left
     out, because unspool uses the lengths of the sequences: give sequences of different length as a
     list, or padded with NaN. A masked step within a sequence, which Keras skips, is not skipped.
 
@@ -162,8 +162,8 @@ def _estimator(read: ReadModel) -> "Estimator":
     scaling = "none" if read.scaling is None else "standard"
     inner = class_of(read.model, MODELS)(scaling=scaling, **read.parameters)
     model, parameters = read.model, inner.get_params(deep=False)
-    absent = dict.fromkeys(("feature_names_in", "y_ndim", "axes", "window"))
-    fitted = {**absent, "horizon": 0, "history": NO_HISTORY, **read.fitted}
+    absent = dict.fromkeys(("feature_names_in", "y_ndim", "axes", "window", "max_gap"))
+    fitted = {**absent, "horizon": 0, "dilation": 1, "history": NO_HISTORY, **read.fitted}
     if read.classes:
         of_encoder = {"model": model, "parameters": parameters}
         fitted["classes"] = write_labels(np.arange(read.classes))

@@ -1,7 +1,7 @@
 """Reading single Keras layers: their weights as NumPy arrays, and which options are unsupported.
 
 Keras stores a kernel as (inputs, outputs), unspool as (outputs, inputs). Both use the order i, f,
-c, o for the gates of an LSTM (`unspool.lstm.reference`).
+c, o for the gates of an LSTM (`unspool.lstm.reference`) and z, r, n for those of a GRU.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unspool.blueprint.models import ACTIVATIONS, CELLS, GATES
+from unspool._types import CellName
+from unspool.blueprint.cells import CELLS, CellKind
+from unspool.blueprint.models import ACTIVATIONS, CELL_ACTIVATIONS, GATE_ACTIVATIONS
 from unspool.interop.keras.graph import Node, Wire, config_of, keras_module, kind_of, refuse
 
 Array = npt.NDArray[np.float32]
+
+LAYERS: Mapping[str, CellName] = {kind.title: name for name, kind in CELLS.items()}
 
 
 class Dense(NamedTuple):
@@ -32,7 +36,7 @@ class Dense(NamedTuple):
 
 
 class DirectionWeights(NamedTuple):
-    """Weights of one direction of an LSTM layer: w_ih (4H, F), w_hh (4H, H), bias (4H,)."""
+    """Weights of one direction of a layer, for G gates: w_ih (G·H, F), w_hh (G·H, H), bias (4H,)."""
 
     w_ih: Array
     w_hh: Array
@@ -40,13 +44,19 @@ class DirectionWeights(NamedTuple):
 
 
 class Recurrent(NamedTuple):
-    """An LSTM layer with one or two directions."""
+    """An LSTM or GRU layer with one or two directions."""
 
     node: Node
     directions: tuple[DirectionWeights, ...]
     activation: str
     recurrent_activation: str
     sequences: bool
+    cell: CellName
+
+    @property
+    def kind(self) -> CellKind:
+        """Description of the cell."""
+        return CELLS[self.cell]
 
     @property
     def units(self) -> int:
@@ -89,7 +99,7 @@ def _function(layer: Any, argument: str = "activation") -> Any:
     keras = keras_module()
     # keras.ops.gelu is an approximation, unlike keras.activations.gelu.
     homes = [keras.activations] if name == "gelu" else [keras.activations, keras.ops]
-    named = isinstance(name, str) and name in {*ACTIVATIONS, *CELLS, *GATES}
+    named = isinstance(name, str) and name in {*ACTIVATIONS, *CELL_ACTIVATIONS, *GATE_ACTIVATIONS}
     if named and all(function is not getattr(home, name, None) for home in homes):
         return f"a function named {name!r} that is not keras.activations.{name}"
     return name
@@ -119,8 +129,8 @@ def read_dense(node: Node) -> Dense:
 
 
 def read_recurrent(node: Node) -> Recurrent:
-    """Read an `LSTM` layer, bare or within `Bidirectional`."""
-    if node.kind == "LSTM":
+    """Read an `LSTM` or `GRU` layer, bare or within `Bidirectional`."""
+    if node.kind in LAYERS:
         first, config = node.layer, node.config
         if config["go_backwards"]:
             raise refuse(node, "go_backwards=True is supported only within Bidirectional.")
@@ -132,21 +142,27 @@ def read_recurrent(node: Node) -> Recurrent:
             _read_direction(node, node.layer.backward_layer),
         )
     activation, gates = _function(first), _function(first, "recurrent_activation")
-    if activation not in CELLS:
-        known = " and ".join(CELLS)
+    if activation not in CELL_ACTIVATIONS:
+        known = " and ".join(CELL_ACTIVATIONS)
         raise refuse(node, f"its activation is {_shown(activation)}; supported are {known}.")
-    if gates not in GATES:
-        known = " and ".join(GATES)
+    if gates not in GATE_ACTIVATIONS:
+        known = " and ".join(GATE_ACTIVATIONS)
         raise refuse(node, f"its recurrent_activation is {_shown(gates)}; supported are {known}.")
-    return Recurrent(node, directions, activation, gates, config["return_sequences"])
+    cell = LAYERS[kind_of(first)]
+    return Recurrent(node, directions, activation, gates, config["return_sequences"], cell)
 
 
 def _shared_config(node: Node) -> dict[str, Any]:
     """Return the arguments of the two layers of a `Bidirectional`, which must be the same."""
     forward, backward = node.layer.forward_layer, node.layer.backward_layer
     for layer in (forward, backward):
-        if kind_of(layer) != "LSTM":
-            raise refuse(node, f"it wraps a {kind_of(layer)}; only LSTM is supported.")
+        if kind_of(layer) not in LAYERS:
+            raise refuse(node, f"it wraps a {kind_of(layer)}; only LSTM and GRU are supported.")
+    if kind_of(forward) != kind_of(backward):
+        raise refuse(
+            node,
+            f"its two layers are {kind_of(forward)} and {kind_of(backward)}; they must be the same.",
+        )
     merge = node.config["merge_mode"]
     if merge != "concat":
         raise refuse(node, f"its merge_mode is {merge!r}; only 'concat' is supported.")
@@ -167,7 +183,18 @@ def _read_direction(node: Node, layer: Any) -> DirectionWeights:
             "stateful=False.",
         )
     weights = [np.asarray(one, np.float32) for one in layer.get_weights()]
+    if kind_of(layer) == "GRU" and not config["reset_after"]:
+        raise refuse(
+            node,
+            "its reset_after is False, but unspool's GRU resets the state after the product; build "
+            "and train it with reset_after=True, the default of Keras.",
+        )
     bias = weights[2] if config["use_bias"] else np.zeros(4 * config["units"], np.float32)
+    if bias.ndim == 2:  # of a GRU: for the input, and for the recurrent part
+        units = config["units"]
+        first, second = bias
+        both = first[: 2 * units] + second[: 2 * units]
+        bias = np.concatenate([both, first[2 * units :], second[2 * units :]])
     kernel, recurrent = (np.ascontiguousarray(one.T) for one in weights[:2])
     return DirectionWeights(kernel, recurrent, bias)
 

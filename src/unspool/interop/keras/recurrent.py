@@ -1,12 +1,13 @@
-"""Reading the graph of Keras models with LSTM layers: encoder, code, and decoders.
+"""Reading the graph of Keras models with LSTM or GRU layers: encoder, code, and decoders.
 
-From every output, the reader walks back over dense layers to LSTM layers. If these read the input,
+From every output, the reader walks back over dense layers to recurrent layers. If these read the input,
 they are the encoder. If they read a repeated or reshaped code, or start from a state, they are a
 decoder, and the encoder precedes it.
 """
 
+from unspool.blueprint.layers import DECODERS
 from unspool.errors import InputError
-from unspool.interop.keras.graph import READABLE, Graph, Wire, check_all_read, refuse
+from unspool.interop.keras.graph import READABLE, RECURRENT, Graph, Wire, check_all_read, refuse
 from unspool.interop.keras.reading_layers import Recurrent
 from unspool.interop.keras.recurrent_parameters import (
     Branch,
@@ -16,7 +17,6 @@ from unspool.interop.keras.recurrent_parameters import (
 )
 from unspool.interop.keras.traversal import (
     SCALINGS,
-    STACKED,
     Head,
     ReadModel,
     Traversal,
@@ -27,7 +27,7 @@ from unspool.interop.keras.traversal import (
 def read_recurrent_model(
     graph: Graph, second_input: str, forecast: bool | None, max_length: int | None
 ) -> ReadModel:
-    """Read a model with LSTM layers."""
+    """Read a model with LSTM or GRU layers."""
     traversal = Traversal()
     branches = [_branch(traversal, output, second_input) for output in graph.outputs]
     _share_code(branches, forecast)
@@ -61,8 +61,8 @@ def _branch(traversal: Traversal, output: Wire, second_input: str) -> Branch:
     """Read the layers from an output back to the code."""
     head = traversal.head(output)
     base = head.base
-    if base.kind not in STACKED:
-        raise refuse(base.node, f"an LSTM was expected at this place; {READABLE}")
+    if base.kind not in RECURRENT:
+        raise refuse(base.node, f"an LSTM or GRU was expected at this place; {READABLE}")
     layers, source = traversal.stack(base)
     states = tuple(wire for layer in layers for wire in layer.node.states)
     if states:
@@ -79,7 +79,7 @@ def _branch(traversal: Traversal, output: Wire, second_input: str) -> Branch:
     if source.kind not in (*SCALINGS, "InputLayer", "Masking"):
         raise refuse(
             source.node,
-            "it is the input of an LSTM; an encoder must read a model input, and a decoder a "
+            "it is the input of a recurrent layer; an encoder must read a model input, and a decoder a "
             "RepeatVector or Reshape of the code.",
         )
     if layers[-1].sequences:
@@ -197,22 +197,31 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
         wire = Wire(code[-1].node)
     layers, source = traversal.stack(wire)
     if not layers:
-        raise refuse(wire.node, "the final state of an LSTM encoder was expected at this place.")
+        raise refuse(
+            wire.node, "the final state of a recurrent encoder was expected at this place."
+        )
     if any(layer.node.states for layer in layers):
         raise refuse(layers[0].node, "an encoder must not have an initial state.")
     if len(code) > 1:
         expected = [
-            (layer.node, 1 + i) for layer in layers for i in range(2 * len(layer.directions))
+            (layer.node, 1 + i)
+            for layer in layers
+            for i in range(len(layer.kind.states) * len(layer.directions))
         ]
         if expected != [(one.node, one.output) for one in code]:
             raise refuse(
                 branches[0].layers[0].node,
-                "each of its layers must start from h and c of the same layer of the encoder.",
+                "each of its layers must start from the states of the same layer of the encoder.",
             )
+    elif len(layers) + len(layers[0].directions) > 2 and any(map(_starts_from_state, branches)):
+        raise refuse(
+            branches[0].layers[0].node,
+            "it must start from the states of all layers and directions of the encoder.",
+        )
     elif layers[-1].sequences:
         raise refuse(layers[-1].node, "the last layer of an encoder needs return_sequences=False.")
     elif wire.output > 1 or (wire.output and len(layers[-1].directions) > 1):
-        raise refuse(layers[-1].node, "the code must be its state h, not its state c.")
+        raise refuse(layers[-1].node, "the code must be its output, not one of its other states.")
     if projection is not None and projection.activation != "linear":
         raise refuse(projection.node, "the dense layer between LSTM and code must be linear.")
     input_path = traversal.input_path(source)
@@ -227,6 +236,11 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
             "remove it, or give it another number of units.",
         )
     return encoder
+
+
+def _starts_from_state(branch: Branch) -> bool:
+    """Return whether an output has a decoder that starts from a state."""
+    return branch.decoder in DECODERS and DECODERS[branch.decoder].code == "state"
 
 
 def _check_masks(traversal: Traversal, encoder: Encoder, branches: list[Branch]) -> None:

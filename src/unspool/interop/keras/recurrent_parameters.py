@@ -1,4 +1,4 @@
-"""Conversion of the LSTM and dense layers of a Keras model to parameters and weights."""
+"""Conversion of the recurrent and dense layers of a Keras model to parameters and weights."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ class Branch:
     code : tuple of Wire
         The code, or the states that a decoder starts from.
     layers : list of Recurrent
-        LSTM layers of the decoder.
+        LSTM or GRU layers of the decoder.
     head : Head
         Dense layers after the LSTM layers.
     steps : int, optional
@@ -56,7 +56,7 @@ class Branch:
 
 @dataclass
 class Encoder:
-    """The LSTM layers of an encoder, and the linear layer after them, if any."""
+    """The LSTM or GRU layers of an encoder, and the linear layer after them, if any."""
 
     layers: list[Recurrent]
     projection: Dense | None
@@ -135,14 +135,20 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
     width = last.units * len(last.directions)
     latent = width
     if whole:
-        latent = 2 * len(last.directions) * sum(layer.units for layer in layers)
+        latent = len(last.kind.states) * len(last.directions) * sum(layer.units for layer in layers)
     if encoder.projection is not None:
         latent = encoder.projection.width
     every = [*layers, *(layer for branch in branches for layer in branch.layers)]
     gates = {layer.recurrent_activation for layer in every}
     if len(gates) > 1:
         raise refuse(
-            every[-1].node, "the LSTM layers differ in `recurrent_activation`; it must be the same."
+            every[-1].node,
+            "the recurrent layers differ in `recurrent_activation`; it must be the same.",
+        )
+    cells = {layer.cell for layer in every}
+    if len(cells) > 1:
+        raise refuse(
+            every[-1].node, "some recurrent layers are LSTM and some GRU; they must be the same."
         )
     return {
         "latent_dim": latent,
@@ -152,7 +158,8 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
         "pooling": "last",
         "n_kernels": 0,
         "input_dropout": 0.0,
-        "activation": common_activation(every, "LSTM layers", "tanh"),
+        "cell": cells.pop(),
+        "activation": common_activation(every, "recurrent layers", "tanh"),
         "recurrent_activation": gates.pop(),
     }
 
@@ -189,7 +196,7 @@ def _units(encoder: Encoder, latent: int, branches: list[Branch]) -> dict[str, A
         first, second, *_ = stacks
         raise refuse(
             stacks[second].layers[-1].node,
-            f"the LSTM layers of the two outputs have {_listed(first)} and {_listed(second)} "
+            f"the recurrent layers of the two outputs have {_listed(first)} and {_listed(second)} "
             "units; they must be the same.",
         )
     decoder = next(iter(stacks), None)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.errors import InputError
-from unspool.interop.keras.graph import Node, Wire, refuse
+from unspool.interop.keras.graph import RECURRENT, Node, Wire, refuse
 from unspool.interop.keras.reading_layers import (
     Array,
     Dense,
@@ -21,7 +21,6 @@ from unspool.interop.keras.reading_layers import (
 
 ACTIVATION_LAYERS = ("Activation", "ReLU", "ELU", "Softmax")
 SCALINGS = ("Normalization", "Rescaling")
-STACKED = ("LSTM", "Bidirectional")
 
 Scaling = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
@@ -156,12 +155,14 @@ class Traversal:
         return name, wire, passed
 
     def stack(self, wire: Wire) -> tuple[list[Recurrent], Wire]:
-        """Return LSTM layers, first to last, and the input of the first one."""
+        """Return recurrent layers, first to last, and the input of the first one."""
         layers: list[Recurrent] = []
-        while wire.kind in STACKED:
+        while wire.kind in RECURRENT:
             layers.insert(0, read_recurrent(wire.node))
             if len(layers) > 1 and not layers[0].sequences:
-                raise refuse(wire.node, "another LSTM follows it; it needs return_sequences=True.")
+                raise refuse(
+                    wire.node, "another recurrent layer follows it; it needs return_sequences=True."
+                )
             wire = self.back(wire)
         return layers, wire
 

@@ -81,6 +81,7 @@ def to_keras(
           (``part="encoder"``), or fit with another `decoder`;
         - a forecast with `normalization`, `linear_steps` or `quantiles`: fit with
           ``normalization="none", linear_steps=0, quantiles=()``, or use `export_onnx`;
+        - inputs that are clipped: fit with ``clip=None``, or use `export_onnx`;
         - an LSTM that reads patches: fit with ``patch_size=1``, or use `export_onnx`.
 
     See Also
@@ -121,6 +122,12 @@ def to_keras(
     if part == "encoder" or not (plan.decoders or plan.head):
         plan = replace(plan, decoders={}, skip=None, head=None)
     longest = contents.fitted["max_length"]
+    if contents.scaler.clip is not None:
+        raise InputError(
+            "Keras has no layer that clips its inputs, and this model clips them to "
+            f"±{contents.scaler.clip:g} scaled units (`clip`); fit with clip=None, or use "
+            "`export_onnx`."
+        )
     _refuse_unsupported(plan)
     if steps is not None:
         _check_steps(plan, steps)

@@ -19,6 +19,7 @@ from unspool.blueprint import (
     LSTMDecoder,
     LSTMEncoder,
 )
+from unspool.blueprint.cells import CellKind
 from unspool.blueprint.layers import VARIANCE_FLOOR, Size, sizes
 from unspool.blueprint.parts import projects
 from unspool.data.scaling import Scaler
@@ -106,9 +107,11 @@ class LayerWriter:
                 features += self._kernel_means(part.kernels, sequences, mask)
             x = self.layers.Concatenate()(features) if len(features) > 1 else features[0]
             if part.whole_state:
-                hidden = [state for layer in states for state in layer[::2]]
-                cells = [state for layer in states for state in layer[1::2]]
-                x = self.layers.Concatenate()(hidden + cells)
+                count = len(part.lstm.kind.states)
+                every = [
+                    state for i in range(count) for layer in states for state in layer[i::count]
+                ]
+                x = self.layers.Concatenate()(every) if len(every) > 1 else every[0]
         elif isinstance(part, DenseEncoder):
             if len(x.shape) > 2:
                 x = self.layers.Flatten()(x)
@@ -124,7 +127,8 @@ class LayerWriter:
 
         def statistic(name: str) -> Any:
             if name == "last":
-                return self.layers.Concatenate()(final[::2]) if final[2:] else final[0]
+                hidden = final[:: len(part.lstm.kind.states)]
+                return self.layers.Concatenate()(hidden) if hidden[1:] else hidden[0]
             if name in ("max", "min"):
                 padding, reduce = (LOWEST, ops.max) if name == "max" else (-LOWEST, ops.min)
                 extreme = reduce(ops.where(real, x, padding), axis=1)
@@ -273,18 +277,19 @@ class LayerWriter:
     def _start(
         self, prefix: str, part: LSTMDecoder, code: Any, states: list[list[Any]]
     ) -> list[list[Any]]:
-        """Return the initial states of each layer: h and c of each direction in turn."""
+        """Return the initial states of each layer: h and c (if any) of each direction in turn."""
         layers = part.lstm
         whole = self.dense(f"{prefix}start", code) if part.starts else code
         shapes = [tuple(state.shape) for layer in states for state in layer]
-        per_layer, count = 2 * layers.directions, len(layers.state_sizes)
+        each, count = len(layers.kind.states), len(layers.state_sizes)
+        per_layer = each * layers.directions
         expected = [(None, units) for units in layers.units for _ in range(per_layer)]
         if whole is code and shapes == expected and _fits(states, layers):
             return states
-        ends = accumulate(2 * layers.state_sizes, initial=0)
+        ends = accumulate(each * layers.state_sizes, initial=0)
         pieces = [whole[:, first:end] for first, end in pairwise(ends)]
-        pairs = [pieces[k // 2 + k % 2 * count] for k in range(2 * count)]
-        return [pairs[k : k + per_layer] for k in range(0, 2 * count, per_layer)]
+        by_layer = [pieces[k // each + k % each * count] for k in range(each * count)]
+        return [by_layer[k : k + per_layer] for k in range(0, each * count, per_layer)]
 
     def _stack(
         self,
@@ -297,11 +302,11 @@ class LayerWriter:
         states: bool = False,
         start: list[list[Any]] | None = None,
     ) -> tuple[Any, list[list[Any]]]:
-        """Make LSTM layers; return their output and, with `states`, the final states of each."""
+        """Make recurrent layers; return their output and, with `states`, the final states of each."""
         final_states = []
         for depth, units in enumerate(part.units):
             inner = depth < part.num_layers - 1
-            layer = self.layers.LSTM(
+            layer = getattr(self.layers, part.kind.title)(
                 units,
                 activation=part.activation,
                 recurrent_activation=part.recurrent_activation,
@@ -316,22 +321,29 @@ class LayerWriter:
             if part.bidirectional:
                 directions = [layer.forward_layer, layer.backward_layer]
             for i, direction in enumerate(directions):
-                direction.set_weights(self._direction(f"{prefix}layers.{depth}.{i}.", width))
+                name = f"{prefix}layers.{depth}.{i}."
+                direction.set_weights(self._direction(name, width, part.kind))
             if states:
                 x, *final = x
                 final_states.append(list(final))
         return x, final_states
 
-    def _direction(self, prefix: str, width: int) -> list[npt.NDArray[Any]]:
+    def _direction(self, prefix: str, width: int, kind: CellKind) -> list[npt.NDArray[Any]]:
         """Return kernel, recurrent kernel and bias of one direction of a layer.
 
-        A layer without input weights gets a kernel of zeros, since Keras layers need an input.
+        A layer without input weights gets a kernel of zeros, since Keras layers need an input. A
+        GRU of Keras has two rows of biases, the second of which is added to the recurrent part.
         """
         names = [f"{prefix}{name}" for name in ("weight_context", "weight_ih")]
         kernels = [self.weights[name].T for name in names if name in self.weights]
         recurrent = self.weights[f"{prefix}weight_hh"].T
         kernel = np.concatenate(kernels) if kernels else np.zeros((width, recurrent.shape[1]))
-        return [kernel, recurrent, self.weights[f"{prefix}bias"]]
+        bias = self.weights[f"{prefix}bias"]
+        if not kind.has_c:
+            units = len(recurrent)
+            second = np.concatenate([np.zeros_like(bias[: 2 * units]), bias[3 * units :]])
+            bias = np.stack([bias[: 3 * units], second])
+        return [kernel, recurrent, bias]
 
     def _reversed(self, x: Any, mask: Any) -> Any:
         """Reverse sequences, each within its length; without a mask, over all steps."""
@@ -363,4 +375,5 @@ def _refuse_patches(part: LSTMEncoder | LSTMDecoder) -> None:
 
 def _fits(states: list[list[Any]], layers: Layers) -> bool:
     """Return whether there are states for every layer and direction."""
-    return [len(layer) for layer in states] == [2 * layers.directions] * layers.num_layers
+    count = len(layers.kind.states) * layers.directions
+    return [len(layer) for layer in states] == [count] * layers.num_layers

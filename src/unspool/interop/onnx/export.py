@@ -15,6 +15,7 @@ import unspool
 from unspool import _checks
 from unspool._files import atomic_write, check_output_path
 from unspool._types import ExportPart, names
+from unspool.anomaly.model_errors import MAX_DISTANCE
 from unspool.blueprint import (
     Blueprint,
     ConvDecoder,
@@ -29,10 +30,10 @@ from unspool.blueprint.parts import projects
 from unspool.errors import InputError
 from unspool.interop.onnx.convolution import conv_decoder, conv_features
 from unspool.interop.onnx.graph import IR_VERSION, OPSET, Graph
-from unspool.interop.onnx.layers import Batch, Weights, dense, head, read, unscaled
+from unspool.interop.onnx.layers import Batch, Weights, clipped, dense, head, read, unscaled
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
 from unspool.interop.onnx.missing import fill_of, marked
-from unspool.interop.onnx.score import check_exportable, clipped, metadata, score
+from unspool.interop.onnx.score import check_exportable, metadata, score
 from unspool.interop.onnx.skip import skip, sorted_quantiles
 from unspool.model_file import Contents, Fitted
 from unspool.model_file.contents import contents_of
@@ -230,7 +231,10 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[s
     weights, scaler = contents.weights, contents.scaler
     batch = read(g, scaler)
     if part == "detector":
-        batch = clipped(g, batch)
+        batch = clipped(g, batch, MAX_DISTANCE)
+    given = batch  # the true values, to which errors refer
+    if scaler.clip is not None:
+        batch = clipped(g, batch, scaler.clip)
     code = _code(g, plan, weights, batch)
     input_batch, input_time = batch.input_sizes
     shapes: dict[str, list[Any]] = {}
@@ -251,7 +255,7 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[s
         if ahead and plan.skip is not None:
             sequences = skip(g, plan.skip, weights, sequences, batch, quantiles=name == "quantiles")
         if part == "detector":
-            scores = score(g, contents, batch, sequences)
+            scores = score(g, contents, given, sequences)
         sequences = unscaled(g, scaler, sequences)
         if not ahead:
             sequences = g.op("Where", batch.real, sequences, g.real(0))

@@ -93,6 +93,12 @@ def read(g: Graph, scaler: Scaler) -> Batch:
     )
 
 
+def clipped(g: Graph, batch: Batch, clip: float) -> Batch:
+    """Clip scaled sequences to ±`clip`; missing values stay NaN, whatever Clip makes of them."""
+    limited = g.op("Clip", batch.x, g.real(-clip), g.real(clip))
+    return batch._replace(x=g.op("Where", g.op("IsNaN", batch.x), batch.x, limited))
+
+
 def in_patches(g: Graph, batch: Batch, size: int) -> Batch:
     """Group the steps of a batch into patches of `size` steps: x becomes (B, P, size · F)."""
     if size == 1:

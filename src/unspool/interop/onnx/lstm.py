@@ -1,7 +1,7 @@
-"""LSTM layers, encoders and decoders as ONNX operators.
+"""Recurrent layers, their encoders and decoders as ONNX operators.
 
-The ONNX LSTM is time-major: sequences have shape (T, B, ·), and final states (D, B, H) with D
-directions.
+The LSTM and the GRU of ONNX are time-major: sequences have shape (T, B, ·), and final states
+(D, B, H) with D directions.
 """
 
 from typing import Any
@@ -25,11 +25,11 @@ from unspool.interop.onnx.layers import (
 from unspool.interop.onnx.missing import fill_of, filled, marked
 from unspool.interop.onnx.skip import normalized
 
-States = list[tuple[str, str]]  # h and c of every layer
+States = list[tuple[str, ...]]  # h and c (of a GRU only h) of every layer
 
-CELLS = {"tanh": "Tanh", "relu": "Relu"}
+CELL_ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu"}
 LARGE = 3e38  # larger than every state
-GATES = {"sigmoid": "Sigmoid", "hard_sigmoid": "HardSigmoid"}
+GATE_ACTIVATIONS = {"sigmoid": "Sigmoid", "hard_sigmoid": "HardSigmoid"}
 
 
 def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -> str:
@@ -44,12 +44,12 @@ def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -
     states, finals = layers(g, part.lstm, weights, "encoder.lstm.", x, batch.lengths32)
     # An empty sequence was run for one step, but its state must be the initial one.
     finals = [
-        (g.op("Where", batch.has_steps, h, g.real(0)), g.op("Where", batch.has_steps, c, g.real(0)))
-        for h, c in finals
+        tuple(g.op("Where", batch.has_steps, state, g.real(0)) for state in layer)
+        for layer in finals
     ]
     last_states = [finals[-1][0]]
     if part.whole_state:
-        last_states = [h for h, _ in finals] + [c for _, c in finals]
+        last_states = [state for states in zip(*finals, strict=True) for state in states]
     rows = [g.reshape(g.transpose(state, 1, 0, 2), 0, -1) for state in last_states]
     last = g.concat(rows, 1)
     states = g.transpose(states, 1, 0, 2)
@@ -93,22 +93,28 @@ def layers(
 
     If the part has a context, x starts with it at every step.
     """
-    sigma, phi = GATES[part.recurrent_activation], CELLS[part.activation]
+    sigma, phi = GATE_ACTIVATIONS[part.recurrent_activation], CELL_ACTIVATIONS[part.activation]
+    gru = part.cell == "gru"
+    activations = [sigma, phi] if gru else [sigma, phi, phi]
     cell: dict[str, Any] = {
-        "activations": [sigma, phi, phi] * part.directions,
+        "activations": activations * part.directions,
         "direction": "bidirectional" if part.bidirectional else "forward",
     }
+    if gru:
+        cell["linear_before_reset"] = 1  # r multiplies U h + b_rn
     if sigma == "HardSigmoid":
         # One value per activation, whether or not a runtime counts those without parameters.
-        cell["activation_alpha"] = [1 / 6] * 3 * part.directions
-        cell["activation_beta"] = [0.5] * 3 * part.directions
+        cell["activation_alpha"] = [1 / 6] * len(activations) * part.directions
+        cell["activation_beta"] = [0.5] * len(activations) * part.directions
     finals: States = []
     for depth, (units, width) in enumerate(zip(part.units, part.widths, strict=True)):
         cell["hidden_size"] = units
         arrays = [g.weight(name, array) for name, array in _weights(part, weights, prefix, depth)]
-        h0, c0 = start[depth] if start else ("", "")
-        x, h_n, c_n = g.ops(3, "LSTM", x, *arrays, lengths or "", h0, c0, **cell)
-        finals.append((h_n, c_n))
+        initial = start[depth] if start else ("",) * len(part.kind.states)
+        x, *final = g.ops(
+            1 + len(initial), part.kind.title, x, *arrays, lengths or "", *initial, **cell
+        )
+        finals.append(tuple(final))
         if part.bidirectional:  # (T, 2, B, H)
             x = g.reshape(g.transpose(x, 0, 2, 1, 3), 0, 0, width)
         else:
@@ -117,29 +123,37 @@ def layers(
 
 
 def _weights(part: Layers, weights: Weights, prefix: str, depth: int) -> list[tuple[str, Array]]:
-    """Return W (D, 4H, ·), R (D, 4H, H) and B (D, 8H) of a layer, with their names."""
+    """Return W (D, G·H, ·), R (D, G·H, H) and B (D, 2·G·H) of a layer, with their names."""
     stem = f"{prefix}layers.{depth}."
-    inputs, recurrent, biases = [], [], []
+    inputs, recurrent, biases, gates = [], [], [], len(part.kind.gates)
     for direction in range(part.directions):
         name = f"{stem}{direction}."
         names = [f"{name}weight_context", f"{name}weight_ih"]
         kernels = [weights[name] for name in names if name in weights]
         # A layer without inputs gets a column of zeros.
         inputs.append(
-            np.concatenate(kernels or [np.zeros((4 * part.units[depth], 1), np.float32)], axis=1)
+            np.concatenate(
+                kernels or [np.zeros((gates * part.units[depth], 1), np.float32)], axis=1
+            )
         )
         recurrent.append(weights[f"{name}weight_hh"])
         bias = weights[f"{name}bias"]
-        biases.append(np.concatenate([_iofc(bias), np.zeros_like(bias)]))
+        first, second = bias, np.zeros_like(bias)
+        if part.cell == "gru":  # the second bias is added to U h
+            first, second = bias[: gates * part.units[depth]], second[: gates * part.units[depth]]
+            second[2 * part.units[depth] :] = bias[gates * part.units[depth] :]
+        biases.append(np.concatenate([_in_order(part, first), second]))
     return [
-        (f"{stem}W", np.stack([_iofc(each) for each in inputs])),
-        (f"{stem}R", np.stack([_iofc(each) for each in recurrent])),
+        (f"{stem}W", np.stack([_in_order(part, each) for each in inputs])),
+        (f"{stem}R", np.stack([_in_order(part, each) for each in recurrent])),
         (f"{stem}B", np.stack(biases)),
     ]
 
 
-def _iofc(weight: Array) -> Array:
-    """Reorder gates from i, f, c, o to i, o, f, c, the order of ONNX."""
+def _in_order(part: Layers, weight: Array) -> Array:
+    """Reorder the gates of an LSTM from i, f, c, o to i, o, f, c; ONNX has a GRU's as z, r, h."""
+    if part.cell == "gru":
+        return weight
     i, f, c, o = np.split(weight, 4)
     return np.concatenate([i, o, f, c])
 
@@ -238,18 +252,18 @@ def _pieces(g: Graph, part: LSTMDecoder, code: str) -> str:
 
 
 def _start(g: Graph, part: LSTMDecoder, weights: Weights, prefix: str, code: str) -> States | None:
-    """Return the initial h and c of every layer, (D, B, H), for a decoder that starts from them."""
+    """Return the initial state of every layer, each (D, B, H), for a decoder that starts from it."""
     if part.kind.code != "state":
         return None
     if part.starts:
         code = dense(g, weights, f"{prefix}start.", code)
-    lstm = part.lstm
-    rows = g.ops(2 * lstm.num_layers, "Split", code, g.ints(*2 * lstm.widths), axis=1)
+    lstm, count = part.lstm, len(part.lstm.kind.states)
+    rows = g.ops(count * lstm.num_layers, "Split", code, g.ints(*count * lstm.widths), axis=1)
     each = [
         g.transpose(g.reshape(row, 0, lstm.directions, units), 1, 0, 2)
-        for row, units in zip(rows, 2 * lstm.units, strict=True)
+        for row, units in zip(rows, count * lstm.units, strict=True)
     ]
-    return list(zip(each[: lstm.num_layers], each[lstm.num_layers :], strict=True))
+    return [tuple(each[depth :: lstm.num_layers]) for depth in range(lstm.num_layers)]
 
 
 def _autoregressive(
@@ -260,10 +274,10 @@ def _autoregressive(
     start = _start(g, part, weights, prefix, code)
     if start is None:
         zeros = [g.zeros(one, batch.batch, g.ints(units)) for units in lstm.units]
-        start = list(zip(zeros, zeros, strict=True))
+        start = [(each,) * len(lstm.kind.states) for each in zeros]
     body = Graph(g)
     previous = body.fresh("previous")
-    state = [(body.fresh("h"), body.fresh("c")) for _ in start]
+    state = [tuple(body.fresh(name) for name in lstm.kind.states) for _ in start]
 
     x = previous
     if part.kind.code == "context":

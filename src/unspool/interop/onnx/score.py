@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from unspool._losses import CROSSENTROPIES
-from unspool.anomaly.model_errors import MAX_DISTANCE
 from unspool.anomaly.scores import DECAY, RATIO
 from unspool.errors import InputError
 from unspool.interop.onnx.graph import Graph
@@ -42,13 +41,6 @@ def check_exportable(contents: Contents) -> None:
             "its model forecasts, but the graph would score all steps. Run it with "
             f"unspool.runtime, or fit it with a model without `horizon`; {alternative}"
         )
-
-
-def clipped(g: Graph, batch: Batch) -> Batch:
-    """Clip scaled values to the range of a detector."""
-    limited = g.op("Clip", batch.x, g.real(-MAX_DISTANCE), g.real(MAX_DISTANCE))
-    # Missing values stay NaN, whatever Clip makes of them.
-    return batch._replace(x=g.op("Where", g.op("IsNaN", batch.x), batch.x, limited))
 
 
 def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> dict[str, list[Any]]:

@@ -19,9 +19,11 @@ from unspool._types import Part, names
 from unspool.blueprint import Kernels, Layers, LSTMDecoder, LSTMEncoder
 from unspool.interop.torch.layers import SATURATED
 from unspool.interop.torch.modules import TraceableModel
+from unspool.lstm.backends.torch_lstm import gru_parameters
 from unspool.model_file import Contents, Fitted
 from unspool.model_file.contents import contents_of
 from unspool.nn import torch_settings
+from unspool.nn.lstm_stack import TORCH_NAMES
 
 Weights = Mapping[str, npt.NDArray[Any]]
 Entry = tuple[str, npt.NDArray[Any]]
@@ -51,8 +53,8 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     InputError
         If PyTorch has no modules for a part of the model:
 
-        - an LSTM with another `activation` than "tanh" or another `recurrent_activation` than
-          "sigmoid", which `torch.nn.LSTM` does not have: fit with these, or use `export_onnx`;
+        - recurrent layers with another `activation` than "tanh" or another `recurrent_activation` than
+          "sigmoid", which `torch.nn.LSTM` and `torch.nn.GRU` do not have: fit with these, or use `export_onnx`;
         - a reconstruction whose decoder reads its own output ("previous", "state_previous"), since
           a trace needs a fixed number of steps: use ``part="encoder"``, another `decoder`, or
           `export_onnx`. A forecast has a fixed number of steps and may use these decoders.
@@ -91,7 +93,8 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     of the states of the layer before:
 
     - ``shift``, ``scale`` (F,), float64: scaled values are (x - shift) / scale;
-    - ``encoder.lstm.{layer}.{direction}.*``: weights of an `nn.LSTM` of one layer; direction 1
+    - ``encoder.lstm.{layer}.{direction}.*``: weights of an `nn.LSTM` of one layer, or of an
+      `nn.GRU`, with 3H instead of 4H rows and a second bias that is zero except for n; direction 1
       reads backwards. ``weight_ih_l0`` (4H, F) or (4H, S), ``weight_hh_l0`` (4H, H), ``bias_ih_l0``
       (4H,), and ``bias_hh_l0`` (4H,), which is zero. If the code is computed from the whole state,
       ``weight_ih_l0`` has one more column, which keeps c constant in the padding;
@@ -131,7 +134,9 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     contents = contents_of(model)
     _checks.raise_all(*_complaints(contents, part))
     with torch.device("meta"):  # allocates no weights, since the trained ones are assigned
-        traceable = TraceableModel(contents.blueprint, encoder_only=part == "encoder")
+        traceable = TraceableModel(
+            contents.blueprint, contents.scaler.clip, encoder_only=part == "encoder"
+        )
     known = traceable.state_dict()
     state = {
         name: torch.from_numpy(np.array(array))
@@ -150,13 +155,15 @@ def _complaints(contents: Contents, part: str) -> Iterator[_checks.Complaint]:
     plan = contents.blueprint
     parts = [plan.encoder, *plan.decoders.values()]
     cells = {
-        (p.lstm.activation, p.lstm.recurrent_activation)
+        (p.lstm.kind.title, p.lstm.activation, p.lstm.recurrent_activation)
         for p in parts
         if isinstance(p, LSTMEncoder | LSTMDecoder)
     }
-    for activation, gates in cells - {("tanh", "sigmoid")}:
+    for title, activation, gates in cells:
+        if (activation, gates) == ("tanh", "sigmoid"):
+            continue
         yield (
-            "torch.nn.LSTM supports activation='tanh' and recurrent_activation='sigmoid' only, "
+            f"torch.nn.{title} supports activation='tanh' and recurrent_activation='sigmoid' only, "
             f"but this model has {activation!r} and {gates!r}. {ALTERNATIVES}"
         )
     decoder = plan.decoders.get("reconstruction") if part == "model" else None
@@ -200,18 +207,21 @@ def _kernels(prefix: str, plan: Kernels, weights: Weights) -> Iterator[Entry]:
 def _lstm(
     prefix: str, plan: Layers, weights: Weights, *, holds_state: bool = False
 ) -> Iterator[Entry]:
-    """Yield the weights of LSTM layers; PyTorch has the same order of gates, i, f, c, o."""
+    """Yield the weights of recurrent layers; a GRU of PyTorch has its gates in the order r, z, n."""
     for depth in range(plan.num_layers):
         for direction in range(plan.directions):
             source, target = f"{prefix}layers.{depth}.{direction}.", f"{prefix}{depth}.{direction}."
             layer = {n.removeprefix(source): w for n, w in weights.items() if n.startswith(source)}
             bias = layer["bias"]
             columns = [layer[name] for name in ("weight_ih", "weight_context") if name in layer]
-            if holds_state:  # see `layers.Layers`
+            if holds_state and plan.kind.has_c:  # see `layers.Layers`
                 gates = np.array([-SATURATED, SATURATED, 0, 0], bias.dtype)
                 columns.append(gates.repeat(plan.units[depth])[:, None])
-            zeros = np.zeros((len(bias), 1), bias.dtype)
-            yield f"{target}weight_ih_l0", np.concatenate(columns or [zeros], 1)
-            yield f"{target}weight_hh_l0", layer["weight_hh"]
-            yield f"{target}bias_ih_l0", bias
-            yield f"{target}bias_hh_l0", np.zeros_like(bias)
+            zeros = np.zeros((len(layer["weight_hh"]), 1), bias.dtype)
+            w_ih = np.concatenate(columns or [zeros], 1)
+            each = [w_ih, layer["weight_hh"], bias, np.zeros_like(bias)]
+            if plan.cell == "gru":
+                tensors = map(torch.from_numpy, (w_ih, layer["weight_hh"], bias))
+                each = [tensor.numpy() for tensor in gru_parameters(*tensors)]
+            for name, weight in zip(TORCH_NAMES, each, strict=True):
+                yield f"{target}{name}_l0", weight

@@ -1,6 +1,6 @@
 """Layers that `torch.fx` can trace, for padded batches of sequences.
 
-Each layer and direction is a separate `nn.LSTM` over the padded batch. The backward direction reads
+Each layer and direction is a separate `nn.LSTM` or `nn.GRU` over the padded batch. The backward direction reads
 each sequence reversed within its length, so padding always comes last and no state of a real step
 depends on it. Packed sequences are an alternative, but a traced call of them cannot be unpickled,
 and they are slower in PyTorch.
@@ -25,7 +25,8 @@ from unspool.nn.from_blueprint import build_head
 LARGE = 3e38  # larger than every state
 SATURATED = 1e9  # input of a gate at which its sigmoid is exactly 0 or 1
 
-State = tuple[list[Tensor], list[Tensor]]  # h and c, (B, H) of each layer and direction
+# h and c (of a GRU only h), (B, H) of each layer and direction.
+State = tuple[list[Tensor], ...]
 
 
 class Batch(NamedTuple):
@@ -88,36 +89,37 @@ class Batch(NamedTuple):
 
 
 class Layers(nn.ModuleList):
-    """LSTM layers, each of which is a list of directions.
+    """LSTM or GRU layers, each of which is a list of directions.
 
     Parameters
     ----------
     part : unspool.blueprint.Layers
         Sizes of the layers.
     holds_state : bool, default False
-        Whether each layer reads one more column, which is 1 in the padding. Its weights close the
-        input gate and open the forget gate, so c keeps its value at the last real step.
+        Whether each layer of an LSTM reads one more column, which is 1 in the padding. Its weights
+        close the input gate and open the forget gate, so c keeps its value at the last real step.
     """
 
     def __init__(self, part: plan.Layers, *, holds_state: bool = False) -> None:
-        first = part.inputs + part.context or 1  # nn.LSTM needs an input
+        first = part.inputs + part.context or 1  # nn.LSTM and nn.GRU need an input
+        holds_state = holds_state and part.kind.has_c
+        make = nn.LSTM if part.kind.has_c else nn.GRU
         super().__init__(
             nn.ModuleList(
-                nn.LSTM(width + holds_state, units, batch_first=True)
-                for _ in range(part.directions)
+                make(width + holds_state, units, batch_first=True) for _ in range(part.directions)
             )
             for width, units in zip([first, *part.widths], part.units, strict=False)
         )
-        self.holds_state = holds_state
+        self.holds_state, self.has_c = holds_state, part.kind.has_c
 
     def forward(
         self, x: Tensor, batch: Batch | None = None, state: State | None = None
-    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    ) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
         """Return states (B, T, S) of x; h (B, T, H) and c (B, H) of each layer and direction.
 
-        Without `batch`, all steps are real.
+        A GRU has h alone. Without `batch`, all steps are real.
         """
-        states: list[tuple[Tensor, Tensor]] = []
+        states: list[tuple[Tensor, ...]] = []
         for layer in self:
             assert isinstance(layer, nn.ModuleList)
             outputs = []
@@ -128,9 +130,11 @@ class Layers(nn.ModuleList):
                     inputs = torch.cat([inputs, padding], 2)
                 i, start = len(states), None
                 if state is not None:
-                    start = (state[0][i].unsqueeze(0), state[1][i].unsqueeze(0))
-                result = lstm(inputs, start)  # (output, (h, c))
-                states.append((result[0], result[1][1][0]))
+                    each = tuple(one[i].unsqueeze(0) for one in state)
+                    start = each if self.has_c else each[0]
+                result = lstm(inputs, start)  # (output, (h, c)), or (output, h)
+                c = (result[1][1][0],) if self.has_c else ()
+                states.append((result[0], *c))
                 outputs.append(self._reversed(result[0], batch) if direction else result[0])
             x = torch.cat(outputs, 2)
         return x, states

@@ -1,7 +1,7 @@
 """A model of standard PyTorch modules that `torch.fx` can trace.
 
 `TraceableModel` computes what `unspool.nn` computes. It has no loop and no branch that depends on
-data, and its leaves are `nn.LSTM`, `nn.Linear`, `nn.Conv2d` and activations, so the traced module
+data, and its leaves are `nn.LSTM`, `nn.GRU`, `nn.Linear`, `nn.Conv2d` and activations, so the traced module
 does not refer to this file.
 """
 
@@ -68,9 +68,10 @@ class LSTMEncoder(Encoder):
             fill = torch.zeros_like(fill)
         states, layers = self.lstm(patched(marked(read, fill), size), by_patch)
         if self.part.whole_state:
-            return torch.cat([by_patch.last(h) for h, _ in layers] + [c for _, c in layers], 1)
+            cells = [c for _, *rest in layers for c in rest]
+            return torch.cat([by_patch.last(h) for h, *_ in layers] + cells, 1)
         last_layer = layers[-self.part.lstm.directions :]
-        last = torch.cat([by_patch.last(h) for h, _ in last_layer], 1)
+        last = torch.cat([by_patch.last(h) for h, *_ in last_layer], 1)
         features = [
             last if name == "last" else by_patch.pooled(name, states)
             for name in self.part.statistics
@@ -156,7 +157,8 @@ class LSTMDecoder(nn.Module):
         state, sequence = self._state(code), []
         for _ in range(count):
             states, layers = self.lstm(self._with_context(code, inputs, 1), None, state)
-            state = [h[:, -1] for h, _ in layers], [c for _, c in layers]
+            cells = [c for _, *rest in layers for c in rest]
+            state = ([h[:, -1] for h, *_ in layers], *([cells] if cells else []))
             written = self.head(states)
             sequence.append(written.flatten(1, 2) if size > 1 else written)
             inputs = written.flatten(1).unsqueeze(1)
@@ -189,10 +191,10 @@ class LSTMDecoder(nn.Module):
         if self.kind.code != "state":
             return None
         whole = code if self.start is None else self.start(code)
-        sizes = self.part.lstm.state_sizes
-        pieces = whole.split(2 * sizes, 1)
-        each = [pieces[i].contiguous() for i in range(2 * len(sizes))]  # a trace cannot iterate
-        return each[: len(sizes)], each[len(sizes) :]
+        sizes, count = self.part.lstm.state_sizes, len(self.part.lstm.kind.states)
+        pieces = whole.split(count * sizes, 1)
+        each = [pieces[i].contiguous() for i in range(count * len(sizes))]  # a trace cannot iterate
+        return tuple(each[i : i + len(sizes)] for i in range(0, len(each), len(sizes)))
 
     def _pieces(self, code: Tensor) -> Tensor:
         """Split codes into one piece per step, padded with zeros at the end."""
@@ -268,6 +270,8 @@ class TraceableModel(nn.Module):
     ----------
     part : unspool.blueprint.Blueprint
         Layers and sizes of the model.
+    clip : float or None
+        Largest absolute value that the encoder reads, in scaled units.
     encoder_only : bool
         Whether the module returns codes only.
     """
@@ -275,8 +279,9 @@ class TraceableModel(nn.Module):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, part: plan.Blueprint, *, encoder_only: bool) -> None:
+    def __init__(self, part: plan.Blueprint, clip: float | None, *, encoder_only: bool) -> None:
         super().__init__()
+        self.clip = clip
         self.part, self.encoder_only = part, encoder_only
         features = part.encoder.n_features
         self.register_buffer("shift", torch.zeros(features, dtype=torch.float64))
@@ -293,6 +298,8 @@ class TraceableModel(nn.Module):
         batch = Batch.of(x, lengths)
         scaled = ((x - self.shift) / self.scale).type_as(next(self.encoder.parameters()))
         scaled = torch.where(batch.inside.unsqueeze(2), scaled, 0.0)
+        if self.clip is not None:
+            scaled = scaled.clamp(-self.clip, self.clip)
         code = self.encoder(scaled, batch)
         if self.encoder_only:
             return code

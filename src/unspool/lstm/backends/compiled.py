@@ -69,7 +69,19 @@ def run(
     if "std" in statistics and "mean" not in statistics:
         statistics.append("mean")  # which the gradient of "std" needs
     h, h_n, c_n, pooled, _ = torch.ops.unspool.lstm(
-        x, w_ih, w_hh, bias, context, w_context, h0, c0, lengths, steps, flags, statistics
+        x,
+        w_ih,
+        w_hh,
+        bias,
+        context,
+        w_context,
+        h0,
+        c0,
+        lengths,
+        steps,
+        flags,
+        statistics,
+        call.cell,
     )
     if statistics:
         return pooled[:, : len(call.statistics)], h_n, c_n

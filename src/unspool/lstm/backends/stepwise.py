@@ -36,21 +36,28 @@ def run(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the sequences; see `unspool.lstm.dispatch.lstm` for arguments and results."""
     phi, sigma = ACTIVATIONS[call.activation], RECURRENT_ACTIVATIONS[call.recurrent_activation]
-    constant = bias
+    recurrent_bias = bias[3 * h0.shape[1] :]  # of the candidate of a GRU
+    constant = bias if call.cell == "lstm" else bias[: 3 * h0.shape[1]]
     if context is not None and w_context is not None:
-        constant = context @ w_context.T + bias
+        constant = context @ w_context.T + constant
     inputs = None
     if x is not None and w_ih is not None:
         inputs = (reverse_within(x, lengths) if call.reverse else x) @ w_ih.T
 
     h, c, states = h0, c0, []
     for t in range(steps):
-        z = h @ w_hh.T + constant
-        if inputs is not None:
-            z = z + inputs[:, t]
-        i, f, g, o = z.chunk(4, 1)
-        new_c = sigma(f) * c + sigma(i) * phi(g)
-        new_h = sigma(o) * phi(new_c)
+        step = None if inputs is None else inputs[:, t]
+        if call.cell == "lstm":
+            z = h @ w_hh.T + constant
+            i, f, g, o = (z if step is None else z + step).chunk(4, 1)
+            new_c = sigma(f) * c + sigma(i) * phi(g)
+            new_h = sigma(o) * phi(new_c)
+        else:
+            x_z, x_r, x_n = (constant if step is None else constant + step).chunk(3, -1)
+            u_z, u_r, u_n = (h @ w_hh.T).chunk(3, 1)
+            z, r, new_c = sigma(x_z + u_z), sigma(x_r + u_r), c
+            n = phi(x_n + r * (u_n + recurrent_bias))
+            new_h = n + z * (h - n)
         if lengths is None:
             h, c = new_h, new_c
         else:

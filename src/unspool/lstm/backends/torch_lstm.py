@@ -1,11 +1,12 @@
-"""The backend "torch": torch's LSTM, which runs on oneDNN on a CPU and on cuDNN on a GPU.
+"""The backend "torch": torch's LSTM and GRU, on a GPU by cuDNN, on a CPU (LSTM) by oneDNN.
 
 These kernels support neither a context nor lengths (packed sequences are slower), so both become
 columns of the input:
 
 - the context is repeated at every step, as a hand-written model would do;
 - past the end of a sequence, an extra column opens the forget gate completely and closes the input
-  gate, which keeps c exactly; h is then read from the last real step.
+  gate, which keeps c exactly; h is then read from the last real step. A GRU, which has no c, does
+  not need this column.
 """
 
 import torch
@@ -56,26 +57,35 @@ def run(
     if context is not None and w_context is not None:
         columns.append(context.expand(steps, -1, -1))
         weights.append(w_context)
-    if past is not None:
+    gru = call.cell == "gru"
+    if past is not None and not gru:
         columns.append(past.to(h0.dtype).transpose(0, 1))
         i_f_c_o = torch.tensor([-GATE_CLOSED, GATE_CLOSED, 0, 0], dtype=h0.dtype, device=h0.device)
         weights.append(i_f_c_o.repeat_interleave(hidden)[:, None])
     if not columns:
         columns.append(h0.new_zeros(steps, batch, 1))
-        weights.append(h0.new_zeros(4 * hidden, 1))
+        weights.append(h0.new_zeros(len(w_hh), 1))
     kernel = weights[0] if len(weights) == 1 else torch.cat(weights, 1)
     parameters = [kernel, w_hh, bias, torch.zeros_like(bias)]
-    h, h_n, c_n = torch.lstm(
-        columns[0] if len(columns) == 1 else torch.cat(columns, 2),
-        (h0[None].contiguous(), c0[None].contiguous()),  # cuDNN refuses gaps
-        parameters if call.device == "cpu" else contiguous_weights(parameters),
-        has_biases=True,
-        num_layers=1,
-        dropout=0.0,
-        train=torch.is_grad_enabled(),
-        bidirectional=False,
-        batch_first=False,
-    )
+    if gru:
+        parameters = gru_parameters(kernel, w_hh, bias)
+    initial = h0[None].contiguous()  # cuDNN refuses gaps
+    options = {
+        "params": parameters if call.device == "cpu" else contiguous_weights(parameters),
+        "has_biases": True,
+        "num_layers": 1,
+        "dropout": 0.0,
+        "train": torch.is_grad_enabled(),
+        "bidirectional": False,
+        "batch_first": False,
+    }
+    sequences = columns[0] if len(columns) == 1 else torch.cat(columns, 2)
+    if gru:
+        h, h_n = torch.gru(sequences, initial, **options)
+        c_n = c0
+    else:
+        h, h_n, c_n = torch.lstm(sequences, (initial, c0[None].contiguous()), **options)
+        c_n = c_n[0]
     h = h.transpose(0, 1)
     if lengths is None:
         h_n = h_n[0]  # the gradient of h[:, -1] would be as large as h
@@ -90,7 +100,27 @@ def run(
         h = h[:, :0]
     elif call.reverse:
         h = reverse_within(h, lengths)
-    return h, h_n, c_n[0]
+    return h, h_n, c_n
+
+
+def gru_parameters(kernel: Tensor, w_hh: Tensor, bias: Tensor) -> list[Tensor]:
+    """Return the weights of a GRU as torch has them: gates r, z, n, and two biases."""
+    b_z, b_r, b_n, b_rn = bias.chunk(4)
+    none = torch.zeros_like(b_z)
+    w_hh, kernel = reordered(w_hh), reordered(kernel)
+    return [kernel, w_hh, torch.cat([b_r, b_z, b_n]), torch.cat([none, none, b_rn])]
+
+
+def one_gru_bias(b_ih: Tensor, b_hh: Tensor) -> Tensor:
+    """Return the bias of a GRU, of z, r, n and rn, from the two of torch."""
+    (i_r, i_z, i_n), (h_r, h_z, h_n) = b_ih.chunk(3), b_hh.chunk(3)
+    return torch.cat([i_z + h_z, i_r + h_r, i_n, h_n])
+
+
+def reordered(weight: Tensor) -> Tensor:
+    """Return a weight of a GRU with its gates r, z, n from one with z, r, n, or the reverse."""
+    first, second, third = weight.chunk(3)
+    return torch.cat([second, first, third])
 
 
 def contiguous_weights(parameters: list[Tensor]) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""The activations of an LSTM on vectors. No finite input overflows."""
+"""The activations of recurrent cells on vectors. No finite input overflows."""
 
 import numba
 
@@ -79,6 +79,15 @@ def four_tanh_32(a, b, c, d):
 
 
 @compiled
+def two_tanh_32(a, b):
+    """Return two tanh in float32 with a single division, as `four_tanh_32` does."""
+    pa, qa = fraction(a, 7.86)
+    pb, qb = fraction(b, 7.86)
+    inverse = 1.0 / (qa * qb)
+    return pa * (inverse * qb), pb * (inverse * qa)
+
+
+@compiled
 def tanh_64(x):
     """Return tanh in float64, within 4e-16."""
     x = where_less(20.0, x, 20.0, x)
@@ -92,8 +101,18 @@ def four_tanh_64(a, b, c, d):
     return tanh_64(a), tanh_64(b), tanh_64(c), tanh_64(d)
 
 
+@compiled
+def two_tanh_64(a, b):
+    """Return two tanh in float64."""
+    return tanh_64(a), tanh_64(b)
+
+
 def tanh(x):
     """Return the hyperbolic tangent; compiled for the type of `x`."""
+
+
+def two_tanh(a, b):
+    """Return two hyperbolic tangents; compiled for their type."""
 
 
 def four_tanh(a, b, c, d):
@@ -104,6 +123,12 @@ def four_tanh(a, b, c, d):
 def _tanh(x):
     kernel = tanh_32 if x.dtype == numba.float32 else tanh_64
     return lambda x: kernel(x)
+
+
+@numba.extending.overload(two_tanh)
+def _two_tanh(a, b):
+    kernel = two_tanh_32 if a.dtype == numba.float32 else two_tanh_64
+    return lambda a, b: kernel(a, b)
 
 
 @numba.extending.overload(four_tanh)
@@ -138,7 +163,7 @@ def hard_sigmoid(x):
 
 @compiled
 def gates_of(i, f, g, o, relu, hard):
-    """Return the gates from their sums: φ of the third, σ of the others."""
+    """Return the gates of an LSTM from their sums: φ of the third, σ of the others."""
     if not (relu or hard):
         i, f, g, o = four_tanh(i * 0.5, f * 0.5, g, o * 0.5)
         return fma(i, 0.5, 0.5), fma(f, 0.5, 0.5), g, fma(o, 0.5, 0.5)
@@ -147,6 +172,15 @@ def gates_of(i, f, g, o, relu, hard):
         return hard_sigmoid(i), hard_sigmoid(f), g, hard_sigmoid(o)
     i, f, o = tanh(i * 0.5), tanh(f * 0.5), tanh(o * 0.5)
     return fma(i, 0.5, 0.5), fma(f, 0.5, 0.5), g, fma(o, 0.5, 0.5)
+
+
+@compiled
+def two_gates_of(z, r, hard):
+    """Return the gates of a GRU from their sums."""
+    if hard:
+        return hard_sigmoid(z), hard_sigmoid(r)
+    z, r = two_tanh(z * 0.5, r * 0.5)
+    return fma(z, 0.5, 0.5), fma(r, 0.5, 0.5)
 
 
 @compiled

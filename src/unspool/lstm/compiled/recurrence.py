@@ -5,22 +5,34 @@ steps before the next tile begins, so that weights and state stay in the cache. 
 array is ``[row][lane]``, where rows are units, gates or features; other arrays are transposed on
 the way in and out. One step is
 
-    forward:   gates = constant + W [h; x]       product
-               c, h from the gates               activate
+    forward:   gates = constant + W [h; x]       advance
+               c, h from the gates               advance
                statistics of h                   collect
     backward:  gate gradients from dh, dc        derive
-               dW += gate gradients [h; x]ᵀ      outer_sum
-               [dh; dx] = Wᵀ gate gradients      product
+               dW += gate gradients [h; x]ᵀ      add_gradients
+               [dh; dx] = Wᵀ gate gradients      add_gradients, input_gradient
 
-with gates in the order i, f, c, o and ``constant = bias + V k`` for a context k; the equations are
-in `unspool.lstm.reference`. Statistics of the states (`statistics`) are computed if requested.
+with ``constant = bias + V k`` for a context k. The functions of a step depend on the kind of cell
+(`cells`): `lstm_cell` or `gru_cell`. A cell has four blocks of sums, of H rows each, and keeps five
+blocks per step for the backward pass. Statistics of the states (`statistics`) are computed if
+requested.
 
 The numbers of a sequence do not depend on other lanes. Sums over sequences are kept per segment,
 and segments depend on the batch alone, so neither the number of threads nor their timing changes a
 bit of the result.
 """
 
-from unspool.lstm.compiled.activations import cell_activation, cell_slope, gate_slope, gates_of
+from unspool.lstm.compiled.cells import (
+    add_context,
+    add_gradients,
+    advance,
+    context_gradients,
+    derive,
+    input_gradient,
+    pack_transposed,
+    pack_weights,
+    weights_size,
+)
 from unspool.lstm.compiled.jit import Kernel, compiled
 from unspool.lstm.compiled.record import Arguments
 from unspool.lstm.compiled.statistics import (
@@ -28,17 +40,14 @@ from unspool.lstm.compiled.statistics import (
     begin,
     collect,
     gradient_terms,
-    state_gradient,
     write_statistics,
 )
 from unspool.lstm.compiled.tiles import (
+    SMALL_BLOCK,
     copy_row,
     fill,
     lengths_in,
-    outer_sum,
-    pack,
     padded,
-    product,
     read_rows,
     rounded,
     row_starts,
@@ -47,42 +56,24 @@ from unspool.lstm.compiled.tiles import (
 )
 from unspool.lstm.compiled.vector import (
     after,
-    fma,
     lanes_of,
     load,
     pointer,
     store,
     total,
-    where_less,
 )
 
 
 @Kernel
-def pack_forward(record, like):
+def pack_forward(record, like, cell):
     """Pack the weights that `forward` multiplies by."""
-    args = record[0]
-    gates, depth = 4 * args.hidden, args.hidden + args.features
-    packed, context = pointer(args.packed, like[0]), pointer(args.packed_context, like[0])
-    w_hh, w_ih = pointer(args.w_hh, like[0]), pointer(args.w_ih, like[0])
-    w_context, width = pointer(args.w_context, like[0]), args.context_size
-    pack(packed, depth, 0, w_hh, gates, args.hidden, args.hidden, 1)
-    pack(packed, depth, args.hidden, w_ih, gates, args.features, args.features, 1)
-    pack(context, width, 0, w_context, gates, width, width, 1)
+    pack_weights(record[0], like, cell)
 
 
 @Kernel
-def pack_backward(record, like):
+def pack_backward(record, like, cell):
     """Pack the transposed weights that `backward` multiplies by."""
-    args = record[0]
-    gates, hidden = 4 * args.hidden, args.hidden
-    packed, packed_x = pointer(args.packed_back, like[0]), pointer(args.packed_back_x, like[0])
-    context = pointer(args.packed_back_context, like[0])
-    w_hh, w_ih = pointer(args.w_hh, like[0]), pointer(args.w_ih, like[0])
-    w_context = pointer(args.w_context, like[0])
-    pack(packed, gates, 0, w_hh, hidden, gates, 1, hidden)
-    if args.grad_x:
-        pack(packed_x, gates, 0, w_ih, args.features, gates, 1, args.features)
-    pack(context, gates, 0, w_context, args.context_size, gates, 1, args.context_size)
+    pack_transposed(record[0], like, cell)
 
 
 @compiled
@@ -96,7 +87,7 @@ def tiles_of(args, like):
 
 
 @compiled
-def constants(out, args, starts, scratch, first, lanes, like):
+def constants(out, args, starts, scratch, first, lanes, like, cell):
     """Compute the part of the gates that is the same at every step: the bias plus V k."""
     bias = pointer(args.bias, like[0])
     for gate in range(4 * args.hidden):
@@ -104,43 +95,11 @@ def constants(out, args, starts, scratch, first, lanes, like):
     if args.context_size:
         row_starts(starts, args.batch, first, lanes, args.context_size)
         read_rows(scratch, lanes, pointer(args.context, like[0]), starts, args.context_size)
-        packed = pointer(args.packed_context, like[0])
-        product(out, out, packed, scratch, 4 * args.hidden, args.context_size, like)
+        add_context(out, args, scratch, lanes, like, cell)
 
 
 @compiled
-def activate(gates, state, c_old, c_new, hidden, lanes, relu, hard, ends, t, ragged):
-    """Apply the activations to the sums in `gates`, and compute c and h; h is written to `state`.
-
-    In a ragged step, lanes past their end keep their state.
-    """
-    size, block = lanes_of(gates), hidden * lanes
-    for place in range(0, block, size):
-        i, f, g, o = gates_of(
-            load(gates, place),
-            load(gates, place + block),
-            load(gates, place + 2 * block),
-            load(gates, place + 3 * block),
-            relu,
-            hard,
-        )
-        old = load(c_old, place)
-        c = fma(i, g, f * old)
-        h = o * cell_activation(c, relu)
-        if ragged:
-            end = load(ends, place % lanes)
-            c = where_less(t, end, c, old)
-            h = where_less(t, end, h, load(state, place))
-        store(gates, place, i)
-        store(gates, place + block, f)
-        store(gates, place + 2 * block, g)
-        store(gates, place + 3 * block, o)
-        store(c_new, place, c)
-        store(state, place, h)
-
-
-@compiled
-def forward_tile(args, tile, workspace, like):
+def forward_tile(args, tile, workspace, like, cell):
     """Run the sequences of a tile through all their steps.
 
     `workspace` is the address of `workspace_size` values. `like` is a tuple with one number per
@@ -154,12 +113,12 @@ def forward_tile(args, tile, workspace, like):
     x_starts, h_starts = after(starts, lanes), after(starts, 2 * lanes)
     constant = after(pointer(workspace, like[0]), 6 * lanes)
     step_gates = after(constant, 4 * block)
-    state = after(step_gates, 4 * block)
+    state = after(step_gates, 4 * block + SMALL_BLOCK * lanes)
     initial_c = after(state, (depth + size) * lanes)
     scratch = after(initial_c, (hidden + size) * lanes)
     ends = after(scratch, (args.context_size + size) * lanes)
     running = after(ends, lanes)
-    x, packed = pointer(args.x, like[0]), pointer(args.packed, like[0])
+    x, has_c = pointer(args.x, like[0]), len(cell) > 1
     h, reserve = pointer(args.h, like[0]), pointer(args.reserve, like[0])
     if args.one_tile:
         h = after(h, -first * args.h_batch)
@@ -167,12 +126,13 @@ def forward_tile(args, tile, workspace, like):
         reserve = after(reserve, tile * args.steps * 5 * block)
 
     shortest, longest = lengths_in(args, first, lanes, ends)
-    constants(constant, args, starts, scratch, first, lanes, like)
+    constants(constant, args, starts, scratch, first, lanes, like, cell)
     row_starts(starts, args.batch, first, lanes, hidden)
     row_starts(x_starts, args.batch, first, lanes, args.x_batch)
     row_starts(h_starts, args.batch, first, lanes, args.h_batch)
     read_rows(state, lanes, pointer(args.h0, like[0]), starts, hidden)
-    read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
+    if has_c:
+        read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
     if args.pooled:
         begin(running, state, block)
     c_old = initial_c
@@ -188,10 +148,9 @@ def forward_tile(args, tile, workspace, like):
                     args.x_batch, args.x_step, True,
                 )  # fmt: skip
                 read_rows(after(state, block), lanes, after(x, shift), x_starts, args.features)
-            product(gates, constant, packed, state, 4 * hidden, depth, like)
-            activate(
-                gates, state, c_old, c_new, hidden, lanes, args.relu, args.hard,
-                ends, t, t >= shortest,
+            advance(
+                args, step_gates, gates, constant, state, c_old, c_new, lanes, ends, t,
+                t >= shortest, like, cell,
             )  # fmt: skip
             if args.pooled:
                 collect(args, running, state, block, lanes, ends, t, t >= shortest)
@@ -204,79 +163,33 @@ def forward_tile(args, tile, workspace, like):
             )
             write_rows(after(h, shift), h_starts, state, lanes, hidden)
     write_rows(pointer(args.h_n, like[0]), starts, state, lanes, hidden)
-    write_rows(pointer(args.c_n, like[0]), starts, c_old, lanes, hidden)
+    if has_c:
+        write_rows(pointer(args.c_n, like[0]), starts, c_old, lanes, hidden)
     if args.pooled:
         write_statistics(args, running, starts, ends, first, lanes, like)
 
 
 @Kernel
-def forward(record, first_segment, last_segment, workspace, like):
+def forward(record, first_segment, last_segment, workspace, like, cell):
     """Run the tiles of the segments from `first_segment` to before `last_segment`."""
     args = record[0]
     tiles = tiles_of(args, like)
     first_tile = first_segment * tiles // args.segments
     for tile in range(first_tile, last_segment * tiles // args.segments):
-        forward_tile(args, tile, workspace, like)
+        forward_tile(args, tile, workspace, like, cell)
 
 
 # Backward.
 
 
 @compiled
-def derive(
-    args, gates, c_old, grad_gates, sums, grad_h, incoming, grad_c, terms, lanes, ends, t, ragged
-):  # fmt: skip
-    """Backpropagate one step: from gradients of h and c after it to those of gates and old c.
-
-    `incoming` is added to `grad_h`. Afterwards `grad_h` is zero, except in lanes past their end,
-    whose gradient passes the step unchanged.
-    """
-    size, block = lanes_of(gates), args.hidden * lanes
-    relu, hard, pooled, stride = args.relu, args.hard, args.grad_pooled, block + size * lanes
-    deviation, largest, smallest = args.deviation >= 0, args.largest >= 0, args.smallest >= 0
-    for place in range(0, block, size):
-        i = load(gates, place)
-        f = load(gates, place + block)
-        g = load(gates, place + 2 * block)
-        o = load(gates, place + 3 * block)
-        y = cell_activation(load(gates, place + 4 * block), relu)
-        dh, dc = load(grad_h, place) + load(incoming, place), load(grad_c, place)
-        if pooled:
-            dh = dh + state_gradient(
-                o * y, terms, place, stride, deviation, largest, smallest, ends, lanes, t, ragged
-            )
-        do = dh * y * gate_slope(o, hard)
-        through = fma(dh * o, cell_slope(y, relu), dc)
-        di = through * g * gate_slope(i, hard)
-        df = through * load(c_old, place) * gate_slope(f, hard)
-        dg = through * i * cell_slope(g, relu)
-        before, past = through * f, dh * 0.0
-        if ragged:
-            end = load(ends, place % lanes)
-            di, df = where_less(t, end, di, 0.0), where_less(t, end, df, 0.0)
-            dg, do = where_less(t, end, dg, 0.0), where_less(t, end, do, 0.0)
-            before, past = where_less(t, end, before, dc), where_less(t, end, 0.0, dh)
-        store(grad_gates, place, di)
-        store(grad_gates, place + block, df)
-        store(grad_gates, place + 2 * block, dg)
-        store(grad_gates, place + 3 * block, do)
-        store(sums, place, load(sums, place) + di)
-        store(sums, place + block, load(sums, place + block) + df)
-        store(sums, place + 2 * block, load(sums, place + 2 * block) + dg)
-        store(sums, place + 3 * block, load(sums, place + 3 * block) + do)
-        store(grad_c, place, before)
-        store(grad_h, place, past)
+def partial_size(args, size, cell):
+    """Return the number of values of a segment's gradients of weights and of the four biases."""
+    return weights_size(args, size, cell) + 4 * args.hidden
 
 
 @compiled
-def partial_size(args, size):
-    """Return the number of values of a segment's weight gradients, whose rows are whole vectors."""
-    width = rounded(args.hidden + args.features, size) + rounded(args.context_size, size)
-    return 4 * args.hidden * (width + 1)
-
-
-@compiled
-def backward_tile(args, tile, partial, workspace, like):
+def backward_tile(args, tile, partial, workspace, like, cell):
     """Backpropagate through a tile after `forward_tile`; add the weight gradients to `partial`."""
     size = lanes_of(pointer(0, like[0]))
     lanes = len(like) * size
@@ -300,9 +213,7 @@ def backward_tile(args, tile, partial, workspace, like):
 
     x, h = pointer(args.x, like[0]), pointer(args.h, like[0])
     reserve, grad_h = pointer(args.reserve, like[0]), pointer(args.grad_h, like[0])
-    weights_sum = partial
-    context_sum = after(weights_sum, 4 * hidden * width)
-    bias_sum = after(context_sum, 4 * hidden * context_width)
+    bias_sum, has_c = after(partial, weights_size(args, size, cell)), len(cell) > 1
     if args.one_tile:
         h = after(h, -first * args.h_batch)
         grad_h = after(grad_h, -first * args.grad_h_batch)
@@ -321,8 +232,9 @@ def backward_tile(args, tile, partial, workspace, like):
     row_starts(grad_x_starts, args.batch, first, lanes, args.grad_x_batch)
     fill(sums, 4 * block, 0.0)
     fill(incoming, block, 0.0)
-    read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
-    read_rows(c_grad, lanes, pointer(args.grad_c_n, like[0]), starts, hidden)
+    if has_c:
+        read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
+        read_rows(c_grad, lanes, pointer(args.grad_c_n, like[0]), starts, hidden)
     for t in range(args.steps - 1, -1, -1):
         if args.grad_h:
             shift = step_starts(
@@ -339,7 +251,7 @@ def backward_tile(args, tile, partial, workspace, like):
         c_old = after(gates, -block) if t else initial_c
         derive(
             args, gates, c_old, gates_grad, sums, state_grad, incoming, c_grad, terms, lanes,
-            ends, t, t >= shortest,
+            ends, t, t >= shortest, cell,
         )  # fmt: skip
         before, before_starts = pointer(args.h0, like[0]), starts
         if t:
@@ -351,17 +263,13 @@ def backward_tile(args, tile, partial, workspace, like):
             x_starts, args, first, lanes, t, args.reverse != args.flip_x,
             args.x_batch, args.x_step, True,
         )  # fmt: skip
-        for lane in range(lanes):
-            row = after(rows, lane * width)
-            copy_row(row, before, before_starts[lane], hidden)
-            copy_row(after(row, hidden), after(x, shift), x_starts[lane], features)
-        outer_sum(weights_sum, width, gates_grad, 4 * hidden, rows, lanes, like)
-        packed = pointer(args.packed_back, like[0])
-        product(state_grad, state_grad, packed, gates_grad, hidden, 4 * hidden, like)
+        add_gradients(
+            args, partial, gates_grad, state_grad, rows, before, before_starts, after(x, shift),
+            x_starts, lanes, like, cell,
+        )  # fmt: skip
         if args.grad_x:
             fill(x_grad, padded(features) * lanes, 0.0)
-            packed = pointer(args.packed_back_x, like[0])
-            product(x_grad, x_grad, packed, gates_grad, features, 4 * hidden, like)
+            input_gradient(args, x_grad, gates_grad, lanes, like, cell)
             grad_x = pointer(args.grad_x, like[0])
             shift = step_starts(
                 grad_x_starts, args, first, lanes, t, args.reverse != args.flip_x,
@@ -370,7 +278,8 @@ def backward_tile(args, tile, partial, workspace, like):
             write_rows(after(grad_x, shift), grad_x_starts, x_grad, lanes, features)
     if args.grad_h0:
         write_rows(pointer(args.grad_h0, like[0]), starts, state_grad, lanes, hidden)
-        write_rows(pointer(args.grad_c0, like[0]), starts, c_grad, lanes, hidden)
+        if has_c:
+            write_rows(pointer(args.grad_c0, like[0]), starts, c_grad, lanes, hidden)
     for gate in range(4 * hidden):
         for place in range(gate * lanes, (gate + 1) * lanes, size):
             bias_sum[gate] += total(load(sums, place))
@@ -379,23 +288,21 @@ def backward_tile(args, tile, partial, workspace, like):
         context = pointer(args.context, like[0])
         for lane in range(lanes):
             copy_row(after(rows, lane * context_width), context, starts[lane], context_size)
-        outer_sum(context_sum, context_width, sums, 4 * hidden, rows, lanes, like)
         fill(context_grad, padded(context_size) * lanes, 0.0)
-        packed = pointer(args.packed_back_context, like[0])
-        product(context_grad, context_grad, packed, sums, context_size, 4 * hidden, like)
+        context_gradients(args, partial, context_grad, sums, rows, lanes, like, cell)
         write_rows(pointer(args.grad_context, like[0]), starts, context_grad, lanes, context_size)
 
 
 @Kernel
-def backward(record, first_segment, last_segment, workspace, like):
+def backward(record, first_segment, last_segment, workspace, like, cell):
     """Backpropagate through the segments after `forward`; write the sums of each segment."""
     args = record[0]
-    tiles, size = tiles_of(args, like), partial_size(args, lanes_of(pointer(0, like[0])))
+    tiles, size = tiles_of(args, like), partial_size(args, lanes_of(pointer(0, like[0])), cell)
     for segment in range(first_segment, last_segment):
         partial = after(pointer(args.partial, like[0]), segment * size)
         fill(partial, size, 0.0)
         for tile in range(segment * tiles // args.segments, (segment + 1) * tiles // args.segments):
-            backward_tile(args, tile, partial, workspace, like)
+            backward_tile(args, tile, partial, workspace, like, cell)
 
 
 def workspace_size(args: Arguments, lanes: int, size: int) -> int:

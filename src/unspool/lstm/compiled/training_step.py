@@ -236,14 +236,17 @@ def dense_tile(args, dense, tile, partial, workspace, like):
 
 
 @Kernel
-def train(records, dense, first_segment, last_segment, workspace, like):
+def train(records, dense, first_segment, last_segment, workspace, like, cell):
     """Compute loss and gradients of the tiles of the segments, summed per segment.
 
     `records` are the jobs of the encoder and of the decoder.
     """
     encoder, decoder = records[0], records[1]
     tiles, size = tiles_of(encoder, like), lanes_of(pointer(0, like[0]))
-    encoder_size, decoder_size = partial_size(encoder, size), partial_size(decoder, size)
+    encoder_size, decoder_size = (
+        partial_size(encoder, size, cell),
+        partial_size(decoder, size, cell),
+    )
     losses = pointer(dense.losses, like[0])
     for segment in range(first_segment, last_segment):
         encoder_sum = after(pointer(encoder.partial, like[0]), segment * encoder_size)
@@ -256,12 +259,12 @@ def train(records, dense, first_segment, last_segment, workspace, like):
         losses[segment] = 0.0
         segments = encoder.segments
         for tile in range(segment * tiles // segments, (segment + 1) * tiles // segments):
-            forward_tile(encoder, tile, workspace, like)
-            forward_tile(decoder, tile, workspace, like)
+            forward_tile(encoder, tile, workspace, like, cell)
+            forward_tile(decoder, tile, workspace, like, cell)
             losses[segment] += dense_tile(decoder, dense, tile, dense_sum, workspace, like)
             if dense.gradients:
-                backward_tile(decoder, tile, decoder_sum, workspace, like)
-                backward_tile(encoder, tile, encoder_sum, workspace, like)
+                backward_tile(decoder, tile, decoder_sum, workspace, like, cell)
+                backward_tile(encoder, tile, encoder_sum, workspace, like, cell)
 
 
 def workspace_size(dense: DenseArguments, lanes: int, size: int) -> int:

@@ -1,0 +1,331 @@
+"""Windows given in time: durations, times of series, and the gaps between them."""
+
+import datetime
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unspool import _checks
+from unspool._checks import Complaint
+from unspool.data.frames import instances_and_steps
+from unspool.data.sequences import FloatArray, IntArray
+from unspool.data.series import holds_series
+from unspool.errors import InputError
+
+Array = npt.NDArray[Any]
+Duration = str | datetime.timedelta | np.timedelta64  # such as "6h"
+
+SECONDS = {
+    **dict.fromkeys(("ns", "nanosecond", "nanoseconds"), 1e-9),
+    **dict.fromkeys(("us", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("min", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
+    **dict.fromkeys(("w", "week", "weeks"), 604800.0),
+}
+PART = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]+)")
+
+AUTO_GAP = 2.5  # intervals; a single missing row is not a gap
+# Times are irregular if more than MAX_IRREGULAR of their distances differ from the interval by more
+# than half of it.
+MAX_IRREGULAR = 0.1
+
+
+def seconds(duration: Any) -> float | None:
+    """Return the seconds of a duration such as "6h", "1h30min" or a timedelta; None if it is none.
+
+    Examples
+    --------
+    >>> seconds("6h"), seconds("1d 12h"), seconds(np.timedelta64(5, "m")), seconds("6")
+    (21600.0, 129600.0, 300.0, None)
+    """
+    if isinstance(duration, str):
+        text, total = duration.strip().lower(), 0.0
+        while text:
+            part = PART.match(text)
+            if part is None or part[2] not in SECONDS:
+                return None
+            total, text = total + float(part[1]) * SECONDS[part[2]], text[part.end() :].strip()
+    elif isinstance(duration, datetime.timedelta):
+        total = duration.total_seconds()
+    elif isinstance(duration, np.timedelta64) and not np.isnat(duration):
+        try:
+            total = float(duration / np.timedelta64(1, "s"))
+        except TypeError:  # months and years have no fixed length
+            return None
+    else:
+        return None
+    return total if 0 < total < float("inf") else None
+
+
+def size_complaint(name: str, value: Any, *, none: bool = False) -> Complaint:
+    """Check that `value` is a number of steps of at least 1, or a duration."""
+    if seconds(value) is not None or _checks.whole(name, value, 1, none=none) is None:
+        return None
+    if isinstance(value, (str, datetime.timedelta, np.timedelta64)):
+        return (
+            f"`{name}` must be a whole number of steps of at least 1 or a duration above 0 such as "
+            f"'6h', '30min' or '1d', got {_checks.shown(value)}."
+        )
+    return _checks.whole(name, value, 1, none=none)
+
+
+def gap_complaint(value: Any) -> Complaint:
+    """Check that `max_gap` is "auto", None, a duration, or a number above 0."""
+    number = _checks.number("max_gap", value, 0, none=True, auto=True, open_left=True)
+    if number is None or seconds(value) is not None:
+        return None
+    return (
+        "`max_gap` must be a duration above 0 such as '2h', a number in the unit of the times "
+        f"(seconds if these are dates), 'auto' or None, got {_checks.shown(value)}."
+    )
+
+
+def times_in_index(series: Any) -> list[Array] | None:
+    """Return the dates in the index of a pandas frame, or of each frame of a list; else None."""
+    if holds_series(series):
+        if not isinstance(series, (list, tuple)):
+            return None
+        each = [_dates(getattr(one, "index", None)) for one in series]
+        return [one for one in each if one is not None] if _all_there(each) else None
+    index: Any = getattr(series, "index", None)
+    if getattr(index, "nlevels", 1) == 2:
+        found = _dates(index.get_level_values(1))
+        if found is None:
+            return None
+        of, _ = instances_and_steps(index)
+        order = np.argsort(of, kind="stable")
+        return np.split(found[order], np.cumsum(np.bincount(of))[:-1])
+    one = _dates(index)
+    return None if one is None else [one]
+
+
+def _all_there(each: Sequence[Array | None]) -> bool:
+    return bool(each) and all(one is not None for one in each)
+
+
+def _dates(index: Any) -> Array | None:
+    if hasattr(index, "to_timestamp"):  # periods
+        index = index.to_timestamp()
+    kind = getattr(getattr(index, "dtype", None), "kind", "")
+    return np.asarray(_without_zone(index)) if kind in ("M", "m") else None
+
+
+def _without_zone(times: Any) -> Any:
+    """Return times of pandas in UTC without their time zone, and others unchanged."""
+    if getattr(getattr(times, "dtype", None), "tz", None) is None:
+        return times
+    return getattr(times, "dt", times).tz_convert(None)
+
+
+def read_times(times: Any, lengths: Sequence[int]) -> list[Array]:
+    """Return the argument `times` as one array (T_i,) for each series, checked.
+
+    Raises
+    ------
+    InputError
+        If there is not one time for each step, or if they are neither dates nor numbers.
+    """
+    several = isinstance(times, (list, tuple)) and any(np.ndim(one) for one in times)
+    given = list(times) if several else [times]
+    if len(given) != len(lengths):
+        raise InputError(
+            f"Expected `times` as a list of {len(lengths)} arrays, one for each series, got "
+            f"{len(given)}."
+        )
+    return [
+        _one(one, i, length) for i, (one, length) in enumerate(zip(given, lengths, strict=True))
+    ]
+
+
+def _one(times: Any, number: int, length: int) -> Array:
+    values = np.asarray(_without_zone(times))
+    if values.dtype.kind in "OUS":
+        try:
+            values = values.astype("datetime64[us]")
+        except (ValueError, TypeError):
+            raise InputError(
+                f"Expected `times` of series {number} as dates or numbers, got "
+                f"{_checks.shown(values[:1].tolist() or times)}; convert them, for "
+                "example with pandas.to_datetime."
+            ) from None
+    if values.shape != (length,) or values.dtype.kind not in "Mmiuf":
+        raise InputError(
+            f"Expected `times` of series {number} as {length} dates or numbers, one for each step, "
+            f"got an array of {values.dtype} of shape {values.shape}."
+        )
+    missing = np.isnat(values) if values.dtype.kind in "Mm" else ~np.isfinite(values)
+    if missing.any():
+        raise InputError(
+            f"`times` of series {number} has no time at step {int(missing.argmax())}; every step "
+            "needs one."
+        )
+    return values
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The times of series, and the distances between their steps.
+
+    Parameters
+    ----------
+    dates : bool
+        Whether distances are in seconds; else they are in the unit of the times.
+    distances : list of arrays of shape (T_i - 1,), float64
+        Time from each step to the next; negative where time goes back.
+    interval : float
+        The median of the distances above 0; NaN if there is none.
+    """
+
+    dates: bool
+    distances: list[FloatArray]
+    interval: float
+
+    @classmethod
+    def of(cls, times: list[Array]) -> "Clock":
+        """Make a clock of the times of each series."""
+        kinds = {one.dtype.kind in "Mm" for one in times}
+        if len(kinds) > 1:
+            raise InputError("Expected `times` of one kind, got dates for some series only.")
+        dates = kinds.pop()
+        distances = [_distances(one) for one in times]
+        everything = np.concatenate(distances)
+        forwards = everything[everything > 0]
+        return cls(dates, distances, float(np.median(forwards)) if len(forwards) else float("nan"))
+
+    def steps(self, name: str, duration: float, gap: float | None, times_each: int = 1) -> int:
+        """Return the number of intervals in a duration, rounded.
+
+        Parameters
+        ----------
+        name : str
+            What the duration is, for messages: "window" or "stride".
+        duration : float
+            Seconds.
+        gap : float, optional
+            Distances above it are gaps, which do not make times irregular.
+        times_each : int, default 1
+            Number of intervals from one step of a window to the next.
+        """
+        if not self.dates:
+            raise InputError(
+                f"The {name} is a duration, but the times are numbers, whose unit is unknown; give "
+                "the number of steps, or times as dates."
+            )
+        if np.isnan(self.interval):
+            raise InputError(
+                f"The {name} is a duration, but no time is later than the one before it; give the "
+                "number of steps."
+            )
+        everything = np.concatenate(self.distances)
+        kept = everything if gap is None else everything[abs(everything) <= gap]
+        odd = float((abs(kept - self.interval) > self.interval / 2).mean()) if len(kept) else 0.0
+        if odd > MAX_IRREGULAR:
+            raise InputError(
+                f"The {name} is a duration, but the times are irregular: {odd:.0%} of their "
+                f"distances differ by more than half from the median, {self.interval:g} s; "
+                "resample the series to regular times, or give the number of steps."
+            )
+        count = round(duration / self.interval / times_each)
+        if count < 1:
+            raise InputError(
+                f"The {name} of {duration:g} s is shorter than a step of "
+                f"{self.interval * times_each:g} s (the median distance of the times, times the "
+                "dilation); choose a longer duration."
+            )
+        return count
+
+    def gap(self, max_gap: Any, *, auto: bool) -> float | None:
+        """Return the smallest distance that is no gap, in the unit of `distances`; None for none.
+
+        `auto` says whether "auto" is a multiple of the interval; otherwise it is None.
+        """
+        if isinstance(max_gap, str) and max_gap == "auto":
+            return AUTO_GAP * self.interval if auto and self.interval > 0 else None
+        duration = seconds(max_gap)
+        if duration is not None and not self.dates:
+            raise InputError(
+                "`max_gap` is a duration, but the times are numbers, whose unit is unknown; give a "
+                "number in that unit."
+            )
+        return duration if duration is not None else None if max_gap is None else float(max_gap)
+
+
+def in_steps(
+    size: Any, stride: Any, dilation: int, max_gap: Any, times: list[Array] | None, *, given: bool
+) -> tuple[int, int, float | None, Clock | None]:
+    """Return size and stride in steps, the largest distance within a window, and the clock.
+
+    Without durations and gaps, times are not used, and there is no clock.
+
+    Parameters
+    ----------
+    size, stride, dilation, max_gap
+        Parameters of `Windows`, checked.
+    times : list of arrays of shape (T_i,), optional
+        The times of the series, if they are known.
+    given : bool
+        Whether the times were an argument, and not just the index of a frame.
+    """
+    found = {"window": seconds(size), "stride": seconds(stride)}
+    in_time = [name for name, duration in found.items() if duration is not None]
+    gaps = not (max_gap is None or (isinstance(max_gap, str) and max_gap == "auto"))
+    if not (in_time or gaps or given):
+        return int(size), int(stride), None, None
+    if times is None:
+        what = f"A {in_time[0]} that is a duration" if in_time else "`max_gap`"
+        raise InputError(
+            f"{what} needs the times of the steps; give `times`, or a pandas frame with dates in "
+            "its index."
+        )
+    clock = Clock.of(times)
+    gap = clock.gap(max_gap, auto=given or bool(in_time))
+    steps = {
+        name: clock.steps(name, duration, gap, dilation if name == "window" else 1)
+        for name, duration in found.items()
+        if duration is not None
+    }
+    return int(steps.get("window", size)), int(steps.get("stride", stride)), gap, clock
+
+
+def pieces(
+    lengths: IntArray, clock: Clock | None, gap: float | None
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Cut series at gaps: the series of each piece, its first step, and its number of steps."""
+    if clock is None or gap is None:
+        return np.arange(len(lengths)), np.zeros_like(lengths), lengths
+    firsts = [np.flatnonzero(np.append(True, abs(one) > gap)) for one in clock.distances]
+    ends = [np.append(one[1:], n) for one, n in zip(firsts, lengths, strict=True)]
+    first = np.concatenate(firsts)
+    owner = np.repeat(np.arange(len(lengths)), [len(one) for one in firsts])
+    return owner, first, np.concatenate(ends) - first
+
+
+def check_any(counts: IntArray, size: int, max_gap: float | None) -> None:
+    """Raise if the pieces of all series together have no window."""
+    if not counts.any():
+        raise InputError(
+            f"No window of {size} steps lies between two gaps of more than {max_gap:g}; choose a "
+            "smaller window or a larger `max_gap`, or keep short parts as one window each with "
+            "short='keep'."
+        )
+
+
+def described_gap(max_gap: float | None, times: list[Array] | None) -> str:
+    """Return the end of a description of windows that cross no gap."""
+    if max_gap is None or times is None:
+        return ""
+    return f", no gap above {max_gap:g}{' s' if times[0].dtype.kind in 'Mm' else ''}"
+
+
+def _distances(times: Array) -> FloatArray:
+    if times.dtype.kind in "Mm":
+        found: FloatArray = np.diff(times) / np.timedelta64(1, "s")
+        return found
+    return np.diff(times.astype(np.float64))
