@@ -22,17 +22,17 @@ from unspool.data.files import read_file
 
 Array = npt.NDArray[np.floating]
 
-SEEDS = range(3)
-SHARE, BLOCK, WINDOW = 0.2, 24, 48
+SEEDS = range(2)
+SHARE, BLOCK, WINDOW = 0.2, 24, 16
 MODEL = {
     "latent_dim": 64,
     "decoder": "reversed_input",
-    "input_dropout": 0.3,
+    "input_dropout": 0.15,
     "n_kernels": 0,
     "missing": "mask",
     "verbose": 0,
 }
-TRAINING = {"epochs": 30, "steps_per_epoch": 100}
+TRAINING = {"epochs": 40, "steps_per_epoch": 100}
 UNTRAINED = {"epochs": 1, "steps_per_epoch": 1, "learning_rate": 1e-12}
 
 
