@@ -18,7 +18,7 @@ class Shape(NamedTuple):
         return f"B {self.B}, H {self.H}"
 
 
-def lstm(B: int, H: int) -> Shape:
+def lstm(B: int, H: int) -> Shape:  # or a GRU
     """100 steps; one feature for the smallest layer, more for larger ones."""
     return Shape(B, 100, 1 if H == 10 else 16 if H >= 128 else 8, H)
 
@@ -162,6 +162,21 @@ CASES = {
             lstm(1, 10),
             lstm(1, 64),
         ),
+        rounds=15,
+        turn=SHORT,
+    ),
+    "train_gru": Case(
+        "One GRU layer, forward and backward, as in `train`. On a CPU torch has no fused kernels "
+        "for a GRU.",
+        ("unspool", "torch"),
+        (lstm(512, 10), lstm(256, 32), lstm(256, 64), lstm(256, 128), lstm(64, 64), lstm(32, 128)),
+        rounds=15,
+        turn=SHORT,
+    ),
+    "encode_gru": Case(
+        "One GRU layer forward, as in `encode`.",
+        ("unspool", "torch", "torch, gradients on"),
+        (lstm(256, 10), lstm(256, 32), lstm(256, 64), lstm(256, 128), lstm(8, 64), lstm(1, 64)),
         rounds=15,
         turn=SHORT,
     ),

@@ -12,19 +12,24 @@ Arrays = dict[str, npt.NDArray[np.float32]]
 PROBE = slice(None, None, 35)  # the windows on which the loss before training is compared
 
 
-def one_layer(shape: Shape) -> Arrays:
-    """Normal x (B, T, F) and d_h (B, T, H); weights as torch draws them."""
+def one_layer(shape: Shape, gates: int = 4) -> Arrays:
+    """Normal x (B, T, F) and d_h (B, T, H); weights as torch draws them. A GRU has 3 gates."""
     B, T, F, H = shape
     rng = np.random.default_rng(0)
     bound = H**-0.5
     arrays = {
         "x": rng.standard_normal((B, T, F)),
-        "w_ih": rng.uniform(-bound, bound, (4 * H, F)),
-        "w_hh": rng.uniform(-bound, bound, (4 * H, H)),
+        "w_ih": rng.uniform(-bound, bound, (gates * H, F)),
+        "w_hh": rng.uniform(-bound, bound, (gates * H, H)),
         "bias": rng.uniform(-bound, bound, 4 * H),
         "d_h": rng.standard_normal((B, T, H)),
     }
     return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def is_gru(arrays: Arrays) -> bool:
+    """Whether the weights are those of a GRU."""
+    return len(arrays["w_hh"]) == 3 * arrays["w_hh"].shape[1]
 
 
 def first_article() -> Arrays:
@@ -38,6 +43,8 @@ def first_article() -> Arrays:
 INPUTS = {
     "train": one_layer,
     "encode": one_layer,
+    "train_gru": lambda shape: one_layer(shape, gates=3),
+    "encode_gru": lambda shape: one_layer(shape, gates=3),
     "peak": one_layer,
     "epoch": lambda shape: first_article(),
 }

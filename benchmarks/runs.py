@@ -209,6 +209,8 @@ def first_calls(name: str, options: Options) -> Iterator[list[Row]]:
 RUNS: Mapping[str, Callable[[str, Options], Iterator[list[Row]]]] = {
     "train": by_turns,
     "encode": by_turns,
+    "train_gru": by_turns,
+    "encode_gru": by_turns,
     "epoch": by_turns,
     "process": process,
     "peak": peak,

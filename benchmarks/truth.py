@@ -14,7 +14,8 @@ import torch
 
 from benchmarks.cases import TOLERANCES
 from benchmarks.contestants import torch_lstm
-from unspool.lstm import reference
+from benchmarks.inputs import is_gru
+from unspool.lstm import reference, reference_gru
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -22,7 +23,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 def train(inputs: Arrays) -> dict[str, Any]:
     """The states, and the gradients of the weights."""
     exact = in_float64(inputs)
-    h, _, _ = reference.forward(exact["x"], exact["w_ih"], exact["w_hh"], exact["bias"])
+    h, *_ = _forward(exact)
     layer = torch_lstm.layer(exact)
     states, _ = layer(torch.from_numpy(exact["x"]))
     states.backward(torch.from_numpy(exact["d_h"]))
@@ -33,8 +34,14 @@ def train(inputs: Arrays) -> dict[str, Any]:
 def encode(inputs: Arrays) -> dict[str, Any]:
     """The last state."""
     exact = in_float64(inputs)
-    _, h_n, _ = reference.forward(exact["x"], exact["w_ih"], exact["w_hh"], exact["bias"])
+    _, h_n, *_ = _forward(exact)
     return {"h_n": h_n}
+
+
+def _forward(exact: Arrays) -> tuple[npt.NDArray[np.float64], ...]:
+    """Run the reference of the cell that the weights belong to."""
+    run = reference_gru.forward if is_gru(exact) else reference.forward
+    return run(exact["x"], exact["w_ih"], exact["w_hh"], exact["bias"])
 
 
 def epoch(inputs: Arrays) -> dict[str, Any]:
@@ -62,7 +69,14 @@ def reconstruct(weights: Arrays, x: npt.NDArray[np.float64]) -> npt.NDArray[np.f
     return np.tanh(hidden @ w["out_weight"].T + w["out_bias"])
 
 
-TRUTHS = {"train": train, "peak": train, "encode": encode, "epoch": epoch}
+TRUTHS = {
+    "train": train,
+    "train_gru": train,
+    "peak": train,
+    "encode": encode,
+    "encode_gru": encode,
+    "epoch": epoch,
+}
 
 
 def in_float64(arrays: Arrays) -> dict[str, npt.NDArray[np.float64]]:

@@ -34,6 +34,15 @@ def ragged(n: int = 23, steps: int = STEPS, features: int = FEATURES, seed: int 
     return Sequences(values, lengths)
 
 
+def mixed(n: int = 23, steps: int = STEPS) -> Sequences:
+    """A number, one of three classes, a probability and another number, by place."""
+    rng = np.random.default_rng(6)
+    chosen = np.eye(3)[rng.integers(0, 3, (n, steps))]
+    numbers, share = rng.normal(50, 9, (n, steps, 2)), rng.uniform(size=(n, steps, 1))
+    values = np.concatenate([numbers[..., :1], chosen, share, numbers[..., 1:]], -1)
+    return Sequences(values[..., [0, 1, 4, 2, 5, 3]], ragged(n, steps).lengths)
+
+
 def images(n: int = 11, shape: tuple[int, ...] = (7, 5, 2)) -> np.ndarray:
     return np.random.default_rng(1).uniform(size=(n, *shape))
 
@@ -111,6 +120,16 @@ FUTURE = np.random.default_rng(4).normal(size=(len(RAGGED), 3, FEATURES))
 HOLES, LONG_HOLES = with_missing(RAGGED), with_missing(LONG)
 MASK = {"missing": "mask"}
 LABELS = np.array(["b", "c", "a"])[np.arange(len(RAGGED)) % 3]
+
+# Of `mixed`: the classes are not next to each other, and the last number has the loss of the rest.
+BY_FEATURE = {
+    2: "binary_crossentropy",
+    (1, 3, 5): "categorical_crossentropy",
+    0: "huber",
+    "*": "mae",
+}
+MIXED = mixed()
+LONG_MIXED = Sequences(MIXED.values[MIXED.lengths > 3], MIXED.lengths[MIXED.lengths > 3])
 
 AUTOENCODERS = {
     **{name: Case(lstm(decoder=name), RAGGED) for name in (*DECODERS, "dense")},
@@ -225,6 +244,32 @@ AUTOENCODERS = {
         lstm(clip=0.5, scaling="robust", horizon=3, decoder="reversed_input"), RAGGED, FUTURE
     ),
     "table": Case(lstm(), rows()),
+    **{
+        f"{name}, loss by feature": Case(
+            lstm(decoder=name, loss=BY_FEATURE, output_activation="tanh", **more), MIXED
+        )
+        for name, more in {
+            "repeat": {},
+            "previous": {"patch_size": 2},
+            "flat": {},
+            "dense": {"head_units": (4,)},
+            "reversed_input": {"bidirectional": True},
+        }.items()
+    },
+    "loss by feature, composite": Case(lstm(loss=BY_FEATURE, horizon=2), LONG_MIXED),
+    "loss by feature, dense rows": Case(
+        lambda: DenseAutoencoder(4, loss=BY_FEATURE, **QUICK), MIXED.values[2:, 0]
+    ),
+    "loss by feature, stacked": Case(
+        lambda: StackedAutoencoder(3, hidden_units=(5,), loss=BY_FEATURE, **QUICK), MIXED
+    ),
+    "loss by feature, convolved": Case(
+        lambda: ConvAutoencoder(4, filters=(3,), loss=BY_FEATURE, **QUICK), MIXED
+    ),
+    "loss by feature, images": Case(
+        lambda: ConvAutoencoder(4, filters=(3, 2), loss={0: "binary_crossentropy"}, **QUICK),
+        images(),
+    ),
     "dense sequences": Case(
         lambda: DenseAutoencoder(4, hidden_units=(6,), code_activation="tanh", **QUICK), RAGGED
     ),
@@ -306,6 +351,9 @@ FORECASTERS = {
     },
     "forecaster, clipped": Case(
         forecaster(clip=0.6, normalization="standard", linear_steps=4, quantiles=(0.1, 0.9)), LONG
+    ),
+    "forecaster, loss by feature": Case(
+        forecaster(loss=BY_FEATURE, horizon=2, decoder="previous"), LONG_MIXED
     ),
     "forecaster, quantiles alone": Case(forecaster(horizon=None, quantiles=(0.3,)), RAGGED, FUTURE),
     "forecaster, normalised, fed back": Case(

@@ -16,7 +16,7 @@ class Job(NamedTuple):
     Parameters
     ----------
     case : str
-        "train", "encode", "epoch" or "peak".
+        "train", "encode", "train_gru", "encode_gru", "epoch" or "peak".
     how : str
         Which of the ways of this module; see `benchmarks.cases.Contestant`.
     threads : int

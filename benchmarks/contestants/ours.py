@@ -5,6 +5,7 @@ import torch
 
 from benchmarks import article
 from benchmarks.contestants import Job, Ready
+from benchmarks.inputs import is_gru
 from unspool.data.scaling import Scaler
 from unspool.datasets import make_sine_classes
 from unspool.lstm import Choice, lstm, threads
@@ -21,7 +22,7 @@ def prepare(job: Job) -> Ready:
     torch.set_num_threads(job.threads)
     if job.case == "epoch":
         return _epoch(job)
-    return _encode(job) if job.case == "encode" else _train(job)
+    return _encode(job) if job.case.startswith("encode") else _train(job)
 
 
 def _train(job: Job) -> Ready:
@@ -32,11 +33,12 @@ def _train(job: Job) -> Ready:
     def call() -> torch.Tensor:
         for weight in weights:
             weight.grad = None
-        h, _, _ = lstm(x, *weights, backend=job.how, on_choice=ran.append)
+        h, _, _ = lstm(x, *weights, backend=job.how, on_choice=ran.append, cell=cell)
         h.backward(d_h)
         return h
 
     ran: list[Choice] = []
+    cell = "gru" if is_gru(job.inputs) else "lstm"
 
     h = call().detach().numpy()
     gradients = {name: w.grad.numpy() for name, w in zip(names, weights, strict=True)}
@@ -48,10 +50,12 @@ def _encode(job: Job) -> Ready:
 
     @torch.inference_mode()
     def call() -> torch.Tensor:
-        _, h_n, _ = lstm(x, *weights, return_sequences=False, backend=job.how, on_choice=ran.append)
+        options = {"backend": job.how, "on_choice": ran.append, "cell": cell}
+        _, h_n, _ = lstm(x, *weights, return_sequences=False, **options)
         return h_n
 
     ran: list[Choice] = []
+    cell = "gru" if is_gru(job.inputs) else "lstm"
     return Ready(call, {"h_n": call().numpy()}, ran[0].name)
 
 

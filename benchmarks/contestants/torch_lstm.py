@@ -1,4 +1,4 @@
-"""torch.nn.LSTM, and the two-sines model with it and a plain loop."""
+"""torch.nn.LSTM or torch.nn.GRU, and the two-sines model with it and a plain loop."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from benchmarks.contestants import Job, Ready
+from benchmarks.inputs import is_gru
+from unspool.lstm.backends.torch_lstm import gru_parameters, reordered
 from unspool.training.batches import stratified_batches
 
 PACKAGES = ("torch", "numpy")
@@ -24,11 +26,13 @@ def prepare(job: Job) -> Ready:
         losses = {"loss_before": model.loss(job.inputs["probe"])}
         losses["loss_of_first_epoch"] = model.epoch()
         return Ready(model.epoch, losses, "nn.LSTM")
-    return _encode(job) if job.case == "encode" else _train(job)
+    return _encode(job) if job.case.startswith("encode") else _train(job)
 
 
-def layer(inputs: Mapping[str, npt.NDArray[Any]]) -> nn.LSTM:
-    """An nn.LSTM with the weights of `inputs`, in their dtype."""
+def layer(inputs: Mapping[str, npt.NDArray[Any]]) -> nn.LSTM | nn.GRU:
+    """An nn.LSTM or nn.GRU with the weights of `inputs`, in their dtype."""
+    if is_gru(inputs):
+        return _gru(inputs)
     w_ih, w_hh, bias = (torch.from_numpy(inputs[name]) for name in ("w_ih", "w_hh", "bias"))
     lstm = nn.LSTM(w_ih.shape[1], w_hh.shape[1], batch_first=True, dtype=w_ih.dtype)
     with torch.no_grad():
@@ -39,8 +43,23 @@ def layer(inputs: Mapping[str, npt.NDArray[Any]]) -> nn.LSTM:
     return lstm
 
 
-def gradients(lstm: nn.LSTM) -> dict[str, npt.NDArray[Any]]:
+def _gru(inputs: Mapping[str, npt.NDArray[Any]]) -> nn.GRU:
+    w_ih, w_hh, bias = (torch.from_numpy(inputs[name]) for name in ("w_ih", "w_hh", "bias"))
+    gru = nn.GRU(w_ih.shape[1], w_hh.shape[1], batch_first=True, dtype=w_ih.dtype)
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    gru.load_state_dict(dict(zip(names, gru_parameters(w_ih, w_hh, bias), strict=True)))
+    return gru
+
+
+def gradients(lstm: nn.LSTM | nn.GRU) -> dict[str, npt.NDArray[Any]]:
     """What the last backward pass left, by our names."""
+    if isinstance(lstm, nn.GRU):
+        _, _, recurrent_bias = lstm.bias_hh_l0.grad.chunk(3)
+        return {
+            "w_ih": reordered(lstm.weight_ih_l0.grad).numpy(),
+            "w_hh": reordered(lstm.weight_hh_l0.grad).numpy(),
+            "bias": torch.cat([reordered(lstm.bias_ih_l0.grad), recurrent_bias]).numpy(),
+        }
     return {
         "w_ih": lstm.weight_ih_l0.grad.numpy(),
         "w_hh": lstm.weight_hh_l0.grad.numpy(),
@@ -58,7 +77,8 @@ def _train(job: Job) -> Ready:
         h.backward(d_h)
         return h
 
-    return Ready(call, {"h": call().detach().numpy(), **gradients(lstm)}, "nn.LSTM")
+    numbers = {"h": call().detach().numpy(), **gradients(lstm)}
+    return Ready(call, numbers, f"nn.{type(lstm).__name__}")
 
 
 def _encode(job: Job) -> Ready:
@@ -68,10 +88,10 @@ def _encode(job: Job) -> Ready:
 
     def call() -> torch.Tensor:
         with mode():
-            _, (h_n, _) = lstm(x)
-            return h_n[0]
+            _, final = lstm(x)
+            return final[0] if isinstance(lstm, nn.GRU) else final[0][0]
 
-    return Ready(call, {"h_n": call().detach().numpy()}, "nn.LSTM")
+    return Ready(call, {"h_n": call().detach().numpy()}, f"nn.{type(lstm).__name__}")
 
 
 class Article(nn.Module):

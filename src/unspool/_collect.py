@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
-from unspool._losses import BY_STEP, feature_errors, step_errors
+from unspool._loss_parameter import Loss, LossFunction, is_by_step
+from unspool._losses import feature_errors, step_errors
 from unspool._types import Per, PerNewestStep, PerStepAndFeature
 from unspool.data.convert import Source
 from unspool.data.forms import InputForm
@@ -76,7 +77,7 @@ def imputed_series(
 def errors(
     source: Source,
     reconstructions: Iterable[tuple[IntArray, FloatArray, FloatArray]],
-    loss: str,
+    loss: Loss,
     form: InputForm,
     per: Per,
     *,
@@ -90,7 +91,7 @@ def errors(
         The N sequences.
     reconstructions : iterable of arrays
         Batches of indices (B,), inputs and reconstructions (B, T, F), scaled.
-    loss : str
+    loss : str, LossByFeature or LossFunction
         Loss that is the error.
     form : InputForm
         Form of the data; steps of images are their pixels (H, W).
@@ -105,6 +106,8 @@ def errors(
             "`merge` averages errors of steps; set per='step' or per=('step', 'feature')."
         )
     measure = error_function(per, loss)
+    if isinstance(loss, LossFunction):
+        reconstructions = _alike_in_the_padding(source, reconstructions)
     pieces = ((indices, measure(output, x)) for indices, x, output in reconstructions)
     if merge:
         return merged(source, pieces)
@@ -112,7 +115,8 @@ def errors(
     if not has_steps:
         means = np.full((len(source), *features), np.nan)
         if source.has_missing:
-            if per == "sequence" and loss not in BY_STEP:  # a mean over values, not over steps
+            by_value = isinstance(loss, str) and not is_by_step(loss)
+            if per == "sequence" and by_value:  # a mean over values, not over steps
                 measure = error_function(STEP_AND_FEATURE, loss)
             for indices, values in ((i, measure(output, x)) for i, x, output in reconstructions):
                 means[indices] = _mean_of_present(values, source.lengths_of(indices), len(features))
@@ -144,6 +148,15 @@ def _mean_of_present(values: FloatArray, lengths: IntArray, n_axes: int) -> Floa
     count = present.sum(axis=axes)
     total = values.sum(axis=axes, where=present)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _alike_in_the_padding(
+    source: Source, reconstructions: Iterable[tuple[IntArray, FloatArray, FloatArray]]
+) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
+    """Yield batches whose reconstructions equal the inputs in the padding, as in training."""
+    for indices, x, output in reconstructions:
+        real = np.arange(x.shape[1]) < source.lengths_of(indices)[:, None]
+        yield indices, x, np.where(real[:, :, None], output, x)
 
 
 class Scores(NamedTuple):
@@ -263,7 +276,7 @@ def check_per(per: object, known: Sequence[Per] = PER) -> None:
         raise InputError(f"`per` must be {', '.join(others)} or {last}, got {_checks.shown(per)}.")
 
 
-def error_function(per: Per, loss: str) -> Callable[[FloatArray, FloatArray], FloatArray]:
+def error_function(per: Per, loss: Loss) -> Callable[[FloatArray, FloatArray], FloatArray]:
     """Return the function that computes errors (B, T) or (B, T, F) of reconstructions of inputs."""
     if not has_features(per):
         return partial(step_errors, loss=loss)
@@ -271,9 +284,9 @@ def error_function(per: Per, loss: str) -> Callable[[FloatArray, FloatArray], Fl
     return partial(feature_errors, loss=loss)
 
 
-def check_has_feature_errors(loss: str, advice: str) -> None:
+def check_has_feature_errors(loss: Loss, advice: str) -> None:
     """Raise an `InputError` with advice if the loss has one value for all features of a step."""
-    if loss in BY_STEP:
+    if is_by_step(loss):
         raise InputError(
             f"The loss {loss!r} has one value for all features of a step, so there are no errors "
             f"by feature; {advice}."

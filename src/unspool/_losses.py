@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from unspool._loss_parameter import BY_STEP, Loss, LossByFeature, LossFunction, is_by_step
 from unspool.data.sequences import FloatArray
+from unspool.errors import InputError
 
 # Probabilities are clipped to [MIN_PROBABILITY, 1 - MIN_PROBABILITY], as in Keras. Outside of this
 # range the loss is linear with slope OUTSIDE_SLOPE.
@@ -33,45 +35,67 @@ LOSSES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "categorical_crossentropy": lambda p, target: -target * np.log(np.maximum(p, MIN_PROBABILITY)),
 }
 
-# Keras's long names of losses; `loss_name` replaces them.
-ALIASES: Mapping[str, str] = {"mean_squared_error": "mse", "mean_absolute_error": "mae"}
 
-CROSSENTROPIES = ("binary_crossentropy", "categorical_crossentropy")
+def loss_values(prediction: FloatArray, target: FloatArray, loss: Loss) -> FloatArray:
+    """Return the values (..., F) of a loss; (B, T) for a function with one value per step."""
+    if isinstance(loss, str):
+        return LOSSES[loss](prediction, target)
+    if isinstance(loss, LossFunction):
+        return _function_values(prediction, target, loss)
+    shape = np.broadcast_shapes(prediction.shape, target.shape)
+    values = np.empty(shape, np.result_type(prediction, target))
+    for name, columns in loss.columns_by_loss.items():
+        place = (..., list(columns))
+        values[place] = LOSSES[name](prediction[place], target[place])
+    return values
 
-# These losses have one value per step, summed over features, and not a mean over features.
-BY_STEP = ("categorical_crossentropy",)
+
+def _function_values(prediction: FloatArray, target: FloatArray, loss: LossFunction) -> FloatArray:
+    """Call a function of the user, and check what it returns."""
+    values = np.asarray(loss.known()(prediction, target))
+    if values.shape not in (target.shape, target.shape[:-1]):
+        raise InputError(
+            f"The loss function {loss.name!r} must return a loss for each value, "
+            f"{target.shape}, or for each step, {target.shape[:-1]}, got shape {values.shape}."
+        )
+    return values
 
 
-def loss_name(name: str) -> str:
-    """Return the name in `LOSSES` of a loss or metric, which may be given by its long name.
+def step_errors(prediction: FloatArray, target: FloatArray, loss: Loss) -> FloatArray:
+    """Return the errors of steps (B, T), float64: means over the values of each step.
 
-    Examples
-    --------
-    >>> loss_name("mean_squared_error"), loss_name("huber")
-    ('mse', 'huber')
+    `BY_STEP` losses have one value.
     """
-    return ALIASES.get(name, name)
-
-
-def step_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:
-    """Return the errors of steps (B, T), float64: means over features, or `BY_STEP` losses.
-
-    Missing values (NaN in `target`) are left out of means. The error of a step is NaN if all of its
-    values are missing; for `BY_STEP` losses, if one is.
-    """
-    values = LOSSES[loss](prediction, target)
+    values = loss_values(prediction, target, loss)
+    if values.ndim < target.ndim:
+        return values.astype(np.float64)
     hidden = np.isnan(target)
-    if loss not in BY_STEP and hidden.any():
+    if isinstance(loss, str) and not is_by_step(loss) and hidden.any():
         count = (~hidden).sum(2)
         total = values.sum(2, dtype=np.float64, where=~hidden)
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
     by_step: FloatArray = values.sum(2, dtype=np.float64)
-    return by_step if loss in BY_STEP else by_step / values.shape[2]
+    if isinstance(loss, LossByFeature):
+        return by_step / loss.values_per_step
+    return by_step if is_by_step(loss) else by_step / values.shape[2]
 
 
-def feature_errors(prediction: FloatArray, target: FloatArray, loss: str) -> FloatArray:
+def feature_errors(prediction: FloatArray, target: FloatArray, loss: Loss) -> FloatArray:
     """Return errors of the features of steps (B, T, F), float64; their means are `step_errors`.
 
-    Losses in `BY_STEP` have none. The error of a missing value is NaN.
+    Losses in `BY_STEP` have none. In a loss by feature, all columns of a category have the loss of
+    the category, which counts once in `step_errors`. The error of a missing value is NaN.
     """
-    return LOSSES[loss](prediction, target).astype(np.float64)
+    values = loss_values(prediction, target, loss)
+    if isinstance(loss, LossFunction) and values.ndim < target.ndim:
+        raise InputError(
+            f"The loss function {loss.name!r} returns one value for all features of a step, so "
+            "there are no errors by feature; use per='step'."
+        )
+    errors = values.astype(np.float64)
+    if isinstance(loss, LossByFeature):
+        for name, columns in loss.parts:
+            if name in BY_STEP:
+                place = (..., list(columns))
+                errors[place] = errors[place].sum(axis=-1, keepdims=True)
+    return errors

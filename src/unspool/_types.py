@@ -3,6 +3,7 @@
 Each list is written here once. `names` turns it into the tuple that checks at run time use.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 Auto = Literal["auto"]
@@ -29,10 +30,14 @@ GateActivationName = Literal["sigmoid", "hard_sigmoid"]
 LossAlias = Literal["mean_squared_error", "mean_absolute_error"]
 ElementwiseLossName = Literal["mse", "mae", "huber", "binary_crossentropy"]
 LossName = Literal[ElementwiseLossName, "categorical_crossentropy"]
+# A name, a loss for each feature, or a function of predictions and targets.
+LossParameter = (
+    LossName | LossAlias | Mapping[Any, LossName | LossAlias] | Callable[[Any, Any], Any]
+)
 MetricName = Literal[LossName, "accuracy"]
 
 OptimizerName = Literal["adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "adadelta", "sgd"]
-ScheduleName = Literal["cosine", "constant"]
+ScheduleName = Literal["cosine", "constant", "reduce_on_plateau"]
 ScalingName = Literal["standard", "minmax", "robust", "none"]
 BackendName = Literal["compiled", "torch", "stepwise"]
 

@@ -1,6 +1,7 @@
 """--window 6h, --stride 1h, --dilation and --max-gap on files with times."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import unspool
@@ -105,3 +106,22 @@ def test_times_that_are_numbers_have_gaps_in_their_unit(tmp_path):
     path = write_csv(tmp_path / "n.csv", {"time": times, "a": times})
     assert len(read_file(path, window=4, time="time").source) == 17
     assert len(read_file(path, window=4, time="time", max_gap=5).source) == 14
+
+
+def test_detect_cuts_windows_by_time_and_scores_no_window_across_a_gap(run, log, tmp_path):
+    path, out = tmp_path / "d.unspool", tmp_path / "scores.csv"
+    done = run(
+        "detect", log, "--window", "1h", "--dilation", 2, "--save", path, "--scores", out,
+        "--seed", 0, "--set", "epochs=1",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    detector = unspool.load(path)
+    assert (detector.window_, detector.dilation_, detector.max_gap_) == (3, 2, 1500)
+    assert detector.model_.dilation_ == 2
+    loaded = read_file(log, window=1)
+    frame = pd.DataFrame(loaded.source.series[0], index=loaded.steps["time"][0], columns=["a", "b"])
+    table = read_csv(out.read_text())
+    found = np.array(table["score"], float)[-60:]
+    np.testing.assert_allclose(found, detector.anomaly_scores(frame)[-60:], rtol=1e-3)
+    refused = run("detect", log, "--model", path, "--follow")
+    assert "--follow does not compare times, but this detector scores series" in refused.err

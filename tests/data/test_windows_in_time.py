@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from unspool.data.durations import seconds
+from unspool._durations import seconds
 from unspool.data.merging import overlap_mean
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -222,9 +222,9 @@ REFUSED = [
     ({"size": 3, "dilation": 0}, "`dilation` must be a whole number of at least 1, got 0."),
     ({"size": 3, "max_gap": "soon"}, "`max_gap` must be a duration above 0 such as '2h', a number"),
     ({"size": 3, "max_gap": -1}, "`max_gap` must be a duration above 0 such as '2h', a number"),
-    ({"size": "1h"}, "A window that is a duration needs the times of the steps; give `times`, or"),
+    ({"size": "1h"}, "A window that is a duration needs the times of the steps; give a pand"),
     ({"size": 3, "stride": "1h"}, "A stride that is a duration needs the times of the steps; give"),
-    ({"size": 3, "max_gap": "1h"}, "`max_gap` needs the times of the steps; give `times`, or a p"),
+    ({"size": 3, "max_gap": "1h"}, "`max_gap` needs the times of the steps; give a pand"),
     ({"size": "1h", "times": np.arange(20)}, "The window is a duration, but the times are numbers"),
     ({"size": 3, "max_gap": "1h", "times": np.arange(20)}, "`max_gap` is a duration, but the"),
     ({"size": "20s", "times": TIMES}, "The window of 20 s is shorter than a step of 60 s (the med"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.close import assert_close
-from tests.lstm.cases import CELLS, Case, expected, labelled, split, tensors
+from tests.lstm.cases import CELLS, GRU, Case, expected, labelled, split, tensors
 from unspool.lstm import lstm
 from unspool.nn.device import resolve_device
 
@@ -39,7 +39,7 @@ def run(case, backend, dtype=torch.float64, change=lambda name, tensor: tensor):
     }
     first, named = split(inputs)
     lengths = None if lengths is None else lengths.to(there)
-    results = lstm(*first, **named, lengths=lengths, steps=case.T, **case.options, backend=backend)
+    results = lstm(*first, **named, lengths=lengths, steps=case.T, **case.of_cell, backend=backend)
     reached = [place for place, one in enumerate(results) if one.requires_grad]
     gradients = torch.autograd.grad(
         [results[place] for place in reached],
@@ -58,11 +58,12 @@ def with_gaps(name, tensor):
     return torch.stack([tensor, tensor.neg()], -1)[..., 0]
 
 
+@pytest.mark.parametrize("cell", [CELLS[0], GRU], ids="-".join)
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case}-{'+'.join(case.left_out)}")
 @pytest.mark.parametrize("change", [lambda name, tensor: tensor, with_gaps], ids=["whole", "gaps"])
-def test_the_torch_backend_equals_the_reference(case, reverse, change):
-    case = replace(case, reverse=reverse)
+def test_the_torch_backend_equals_the_reference(case, cell, reverse, change):
+    case = replace(case, cell=cell, reverse=reverse)
     got = run(case, "torch", change=change)
     for label, one in expected(case).items():
         assert_close(label, one, got[label])

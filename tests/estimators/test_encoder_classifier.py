@@ -22,7 +22,8 @@ from unspool import (
     Windows,
 )
 from unspool.errors import DivergedError, InputError
-from unspool.estimators import encoder_classifier, training
+from unspool.estimators import encoder_classifier
+from unspool.training import progress
 
 # The autoencoders here are far too small and short-trained to be any good.
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
@@ -334,12 +335,12 @@ def test_the_same_random_state_leads_to_the_same_bits(data):
 def test_a_progress_bar_for_each_stage_unless_verbose_is_0(data, trained, monkeypatch):
     made = []
 
-    class Bar(training.ProgressBar):
+    class Bar(progress.ProgressBar):
         def __init__(self):
             made.append(self)
             super().__init__()
 
-    monkeypatch.setattr(training, "ProgressBar", Bar)
+    monkeypatch.setattr(progress, "ProgressBar", Bar)
     quick(trained, fine_tune=True, epochs=1).fit(*data)
     assert made == []
     quick(trained, fine_tune=True, epochs=1, verbose=1).fit(*data)

@@ -8,7 +8,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from unspool import _losses, _types
+from unspool import _loss_parameter, _losses, _types
 from unspool._registry import ESTIMATORS
 from unspool._types import names
 from unspool.anomaly import scores, threshold_kinds
@@ -109,7 +109,7 @@ IMPLEMENTED = {
     "CellActivationName": reference.ACTIVATIONS,
     "GateActivationName": reference.RECURRENT_ACTIVATIONS,
     "LossName": _losses.LOSSES,
-    "LossAlias": _losses.ALIASES,
+    "LossAlias": _loss_parameter.ALIASES,
     "OptimizerName": OPTIMIZERS,
     "ScalingName": SCALINGS,
     "BackendName": BACKENDS,

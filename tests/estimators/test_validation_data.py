@@ -298,9 +298,9 @@ def test_rows_that_overlap_are_split_by_time(name, monkeypatch):
     kind, rows = windows_like(ROWS)[name]
     parts = {}
 
-    def noted(self, objective, batches, validation):
+    def noted(self, objective, batches, validation, *rest):
         parts.update(training=batches.indices, held_out=validation.indices)
-        return train(self, objective, batches, validation)
+        return train(self, objective, batches, validation, *rest)
 
     train = kind._train
     monkeypatch.setattr(kind, "_train", noted)

@@ -55,6 +55,8 @@ def models() -> Iterator[tuple[str, Any, str, np.ndarray]]:
     yield "lstm-two-layers-both-ways", both, "model", table[:5, :, None]
     narrow = LSTMAutoencoder(**QUICK, units=(5, 3), decoder_units=(2, 3, 5), decoder="state")
     yield "lstm-narrowing", narrow.fit(table), "model", table[:5]
+    gru = LSTMAutoencoder(**QUICK, cell="gru", units=(5, 3), decoder="state_reversed_input")
+    yield "lstm-gru", gru.fit(table), "model", table[:5]
     yield "lstm-encoder", both, "encoder", table[:5, :, None]
     bounded = LSTMAutoencoder(
         **QUICK, bidirectional=False, decoder="flat", activation="relu", kl_weight=0.01

@@ -110,8 +110,8 @@ REFUSED = {
     ),
     "GRU that resets before the product": (
         lambda: autoencoder(encoder=[L.GRU(4, name="odd", reset_after=False)]),
-        "GRU 'odd' cannot be imported: its reset_after is False, but unspool's GRU resets the state "
-        "after the product; build and train it with reset_after=True, the default of Keras.",
+        "GRU 'odd' cannot be imported: its reset_after is False, but unspool's GRU resets the "
+        "state after the product; build and train it with reset_after=True, the default of Keras.",
     ),
     "LSTM and GRU": (
         lambda: autoencoder(decoder=[L.GRU(4, return_sequences=True, name="odd")]),

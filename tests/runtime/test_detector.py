@@ -249,11 +249,11 @@ def test_a_score_that_is_not_finite_is_refused_and_changes_nothing():
     stream = detector(threshold="moving").fit(X).stream()
     run(stream, X[:20])
     before = stream.state()
-    reconstruct = stream._errors._reconstruct
-    stream._errors._reconstruct = lambda x, batch: reconstruct(x, batch) * np.nan
+    reconstruct = stream._errors[0]._reconstruct
+    stream._errors[0]._reconstruct = lambda x, batch: reconstruct(x, batch) * np.nan
     with pytest.raises(InputError, match="finite score"):
         stream.update(X[20])
-    stream._errors._reconstruct = reconstruct
+    stream._errors[0]._reconstruct = reconstruct
     for name, value in stream.state().items():
         np.testing.assert_array_equal(value, before[name])
 

@@ -35,14 +35,18 @@ def close(got, expected):
 def test_the_error_is_that_of_the_newest_step_of_at_most_the_longest_sequence(name):
     model = model_of(name)
     longest = model.contents.facts.max_length
-    assert longest < len(SERIES)
+    features = model.contents.facts.n_features
+    series = np.resize(SERIES, (len(SERIES), features))
+    assert longest < len(series)
     stream = model.stream()
-    for t, step in enumerate(SERIES, 1):
+    for t, step in enumerate(series, 1):
         stream.push(step)
-        so_far = SERIES[None, max(0, t - longest) : t]
+        so_far = series[None, max(0, t - longest) : t]
         for per in ("step", BOTH):
             expected = model.reconstruction_error(so_far, per=per)[0, -1]
             close(stream.reconstruction_error(per=per), expected)
+        if "loss by feature" in name:  # a category counts once
+            continue
         by_feature = stream.reconstruction_error(per=BOTH)
         np.testing.assert_allclose(by_feature.mean(), stream.reconstruction_error(), rtol=1e-12)
 

@@ -9,9 +9,15 @@ import torch
 from tests.training.one_number import Number, batches, sgd
 from unspool.errors import UnstableTrainingWarning
 from unspool.training.callbacks import Callback
+from unspool.training.history import History
 from unspool.training.loop import train
 from unspool.training.objective import Term
-from unspool.training.schedule import WarmupCosine, count_epochs, count_patience
+from unspool.training.schedule import (
+    ReduceOnPlateau,
+    WarmupCosine,
+    count_epochs,
+    count_patience,
+)
 
 
 @pytest.mark.parametrize(
@@ -115,3 +121,35 @@ def test_a_learning_rate_halved_by_a_recovery_stays_half_of_the_schedule():
     expected = np.array(reference(0.1, 12))
     expected[4:] /= 2
     np.testing.assert_allclose(seen.rates, expected, rtol=1e-9)
+
+
+LOSSES = [5.0, 4.0, 4.0, 4.5, 3.0, 3.1, 3.0, 3.2, 3.3, float("nan"), 2.0, 2.0, 2.0, 2.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("validated", [True, False])
+@pytest.mark.parametrize(("factor", "patience"), [(0.1, 3), (0.5, 1), (0.9, 2)])
+def test_the_rate_falls_on_the_plateaus_that_keras_and_torch_find(factor, patience, validated):
+    keras = pytest.importorskip("keras")
+    mine, theirs = (sgd(Number(), 0.1) for _ in range(2))
+    schedule = ReduceOnPlateau(mine, factor, patience)
+    expected = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        theirs, factor=factor, patience=patience - 1, threshold=0
+    )
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    callback = keras.callbacks.ReduceLROnPlateau(
+        monitor="val_loss", factor=factor, patience=patience, min_delta=0
+    )
+    callback.set_model(model)
+    callback.on_train_begin()
+    history, rates = History(), []
+    for epoch, loss in enumerate(LOSSES):
+        # the training loss only rises, so a schedule that watched it would fall each time
+        history.add({"loss": 10.0 + epoch, "val_loss": loss} if validated else {"loss": loss})
+        assert schedule.on_epoch_end(None, history) is False
+        expected.step(loss)
+        callback.on_epoch_end(epoch, {"val_loss": loss})
+        rates.append(mine.param_groups[0]["lr"])
+        assert rates[-1] == pytest.approx(theirs.param_groups[0]["lr"], rel=1e-12)
+        assert rates[-1] == pytest.approx(float(model.optimizer.learning_rate), rel=1e-5)
+    assert 1 < len(set(rates)) < len(rates)

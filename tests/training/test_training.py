@@ -11,12 +11,13 @@ from torch import nn
 from tests.training.one_number import CPU, Number, batches, sgd
 from unspool import Sequences, Windows
 from unspool.data.scaling import Scaler
-from unspool.training import callbacks as callbacks_module
+from unspool.training import progress as progress_module
 from unspool.training.batches import Batches
-from unspool.training.callbacks import Callback, KeepBest, ProgressBar
+from unspool.training.callbacks import Callback, KeepBest
 from unspool.training.history import History
 from unspool.training.loop import evaluate, train
 from unspool.training.optimizers import OPTIMIZERS, make_optimizer
+from unspool.training.progress import ProgressBar
 
 
 def test_a_step_follows_the_mean_over_the_batch():
@@ -168,7 +169,7 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize(("stream", "shown"), [(Terminal, True), (io.StringIO, False)])
 def test_the_progress_bar_is_shown_only_in_terminals(monkeypatch, stream, shown):
     stderr = stream()
-    monkeypatch.setattr(callbacks_module.sys, "stderr", stderr)
+    monkeypatch.setattr(progress_module.sys, "stderr", stderr)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     model = Number()

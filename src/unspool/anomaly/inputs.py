@@ -1,17 +1,19 @@
 """Reads the `X` of a detector: a long series, several series, or whole sequences."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from unspool import _checks
 from unspool._types import Missing
+from unspool.anomaly.parts import Parts
 from unspool.data.convert import as_sequences, check_has_columns, plain
 from unspool.data.frames import ARRAYS, check_order_of_time, is_frame, labels_of, names_of
 from unspool.data.sequences import MASK_HINT, FloatArray, Sequences
 from unspool.data.series import as_series, holds_series
+from unspool.data.steps_in_time import Array, times_in_index
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
@@ -30,15 +32,15 @@ class DetectorInput:
         Whether `X` is several series, so that results are returned as a list.
     names : tuple of F strings, or None
         Feature names.
-    times : array of shape (T,), or None
-        Times of the steps, if `X` is one series whose index holds times.
+    times : list of arrays of shape (T_i,), or None
+        Times of the steps of every series, if they are dates in the index of frames.
     """
 
     series: list[FloatArray]
     sequences: Sequences | None
     several: bool
     names: tuple[str, ...] | None
-    times: Any = None
+    times: list[Array] | None = None
 
     @property
     def n_features(self) -> int:
@@ -46,6 +48,31 @@ class DetectorInput:
         if self.sequences is not None:
             return self.sequences.n_features
         return int(self.series[0].shape[1])
+
+    def parts(self, dilation: int, max_gap: float | None) -> Parts:
+        """Return the parts of the series that windows are cut from.
+
+        Raises
+        ------
+        InputError
+            If gaps are to be found in series without times.
+        """
+        if max_gap is not None and self.times is None:
+            raise InputError(
+                f"The detector was fitted with a `max_gap` of {max_gap:g} s, and so it needs the "
+                "times of the steps; give pandas frames with dates in their index, or fit it with "
+                "max_gap=None (--max-gap none)."
+            )
+        return Parts.of(self.series, dilation, max_gap, self.times)
+
+    def of_steps(self, slices: Sequence[slice]) -> "DetectorInput":
+        """Return the steps in a slice of each series."""
+        times = self.times
+        return replace(
+            self,
+            series=[one[part] for one, part in zip(self.series, slices, strict=True)],
+            times=times and [one[part] for one, part in zip(times, slices, strict=True)],
+        )
 
     def restored(self, results: Sequence[Any]) -> Any:
         """Return one result per series in the form of `X`: a list, or the single result."""
@@ -70,6 +97,8 @@ def read_input(X: Any, missing: Missing = "raise") -> DetectorInput:
         If `X` is anything else, a series or sequence has no steps, or a value is infinite, or
         missing if none may be.
     """
+    if isinstance(X, DetectorInput):
+        return X
     if isinstance(X, Windows):
         raise InputError(
             "Expected series, got Windows; pass the series themselves, and the detector cuts "
@@ -88,10 +117,15 @@ def read_input(X: Any, missing: Missing = "raise") -> DetectorInput:
     if levels > 1 or _lists_series(X):
         series, names = as_series(X)
         return DetectorInput(
-            [_finite(one, i, names, missing) for i, one in enumerate(series)], None, True, names
+            [_finite(one, i, names, missing) for i, one in enumerate(series)],
+            None,
+            True,
+            names,
+            times_in_index(X),
         )
     names = names_of(labels_of(X)) if is_frame(X) else None
-    return DetectorInput([_finite(_one(X), None, names, missing)], None, False, names, _times(X))
+    series = [_finite(_one(X), None, names, missing)]
+    return DetectorInput(series, None, False, names, times_in_index(X))
 
 
 def _with_steps(sequences: Sequences) -> Sequences:
@@ -134,14 +168,6 @@ def _one(X: Any) -> FloatArray:
         )
     check_has_columns(values)
     return values
-
-
-def _times(X: Any) -> Any:
-    """Return the times in the index of a pandas frame or Series, or None."""
-    index: Any = getattr(X, "index", None)
-    if hasattr(index, "to_timestamp"):  # periods
-        index = index.to_timestamp()
-    return np.asarray(index) if getattr(getattr(index, "dtype", None), "kind", "") == "M" else None
 
 
 def _finite(

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._losses import CROSSENTROPIES, LOSSES
+from unspool._loss_parameter import CROSSENTROPIES, Loss, LossByFeature, LossFunction
+from unspool._losses import loss_values
 from unspool.anomaly.missing import mean_of_present, weighted_mean
 from unspool.anomaly.scores import SeriesErrors, trailing_weights, window_counts
 from unspool.data.convert import Source
@@ -22,10 +23,19 @@ from unspool.errors import InputError
 BATCH_VALUES = 1 << 22  # values computed at once
 MAX_DISTANCE = 1e12  # values are clipped to this many scales, so that squares fit in float32
 
-# A cross-entropy is not 0 for a perfect reconstruction, and is undefined outside 0-1.
-ERROR_FUNCTIONS = {**LOSSES, **dict.fromkeys(CROSSENTROPIES, LOSSES["mse"])}
-
 ErrorBatches = Iterator[tuple[IntArray, FloatArray]]
+
+
+def loss_of_errors(loss: Loss) -> str | LossByFeature:
+    """Return the loss whose values are the errors of a model that was trained on `loss`.
+
+    It is the same loss, but squared differences instead of a cross-entropy, which is not 0 for a
+    perfect reconstruction and is undefined outside 0-1, and instead of a function of the user,
+    which may be negative and which the file of the detector does not contain.
+    """
+    if isinstance(loss, LossByFeature):
+        return loss.with_squared_differences()
+    return "mse" if isinstance(loss, LossFunction) or loss in CROSSENTROPIES else loss
 
 
 class WindowErrors:
@@ -192,7 +202,7 @@ def reconstruction_errors(
     reconstructions: Callable[[Source], Iterator[tuple[IntArray, FloatArray, FloatArray]]],
     encode: Callable[[Source], FloatArray],
     scaler: Scaler,
-    loss: str,
+    loss: Loss,
     codes: FloatArray | None,
 ) -> WindowErrors:
     """Return the errors of an autoencoder's reconstructions.
@@ -206,16 +216,17 @@ def reconstruction_errors(
         Called with a source; returns codes (N, L).
     scaler : Scaler
         Scaler of the model.
-    loss : str
-        Loss of the training, which is also the error. For a cross-entropy, the error is the
-        squared difference.
+    loss : str, LossByFeature or LossFunction
+        Loss of the training, which is also the error; see `loss_of_errors`.
     codes : array of shape (M, L), optional
         Codes of training windows, to which distances are measured.
     """
 
+    of_errors = loss_of_errors(loss)
+
     def errors(source: Source) -> ErrorBatches:
         for indices, x, reconstruction in reconstructions(source):
-            yield indices, ERROR_FUNCTIONS[loss](reconstruction, x)
+            yield indices, loss_values(reconstruction, x, of_errors)
 
     if codes is None:
         return WindowErrors(errors, scaler)
@@ -223,7 +234,7 @@ def reconstruction_errors(
 
 
 def forecast_errors(
-    forecast: Callable[[Source], FloatArray], horizon: int, scaler: Scaler, loss: str
+    forecast: Callable[[Source], FloatArray], horizon: int, scaler: Scaler, loss: Loss
 ) -> StepErrors:
     """Return the errors of a forecaster, averaged over all forecasts of a step.
 
@@ -240,10 +251,11 @@ def forecast_errors(
         Number of steps of a forecast, K.
     scaler : Scaler
         Scaler of the model.
-    loss : str
-        Loss of the training, which is also the error. For a cross-entropy, the error is the
-        squared difference.
+    loss : str, LossByFeature or LossFunction
+        Loss of the training, which is also the error; see `loss_of_errors`.
     """
+
+    of_errors = loss_of_errors(loss)
 
     def errors(series: FloatArray, size: int) -> FloatArray:
         total, count = np.zeros(series.shape), np.zeros(len(series))
@@ -266,7 +278,7 @@ def forecast_errors(
             for place in range(min(horizon, len(series) - first)):
                 steps = slice(first + place, min(first + place + n, len(series)))
                 forecasts = ahead[: steps.stop - steps.start, place]
-                total[steps] += ERROR_FUNCTIONS[loss](forecasts, target[steps])
+                total[steps] += loss_values(forecasts, target[steps], of_errors)
                 count[steps] += 1
             first += n
         total[np.isnan(target)] = np.nan  # also of a step that nothing predicts
@@ -275,8 +287,7 @@ def forecast_errors(
     def persistence_errors(series: FloatArray) -> FloatArray:
         target = scaler.apply(series)
         previous = np.concatenate([target[:1], target[:-1]])
-        errors_of_previous: FloatArray = ERROR_FUNCTIONS[loss](previous, target)
-        return errors_of_previous
+        return loss_values(previous, target, of_errors)
 
     return StepErrors(errors, scaler, persistence_errors)
 

@@ -16,6 +16,7 @@ from unspool.anomaly.events import find_events
 from unspool.anomaly.inputs import DetectorInput
 from unspool.anomaly.missing import thresholds_over
 from unspool.anomaly.model_errors import StepErrors, WindowErrors, clip_to_limits
+from unspool.anomaly.parts import Parts
 from unspool.anomaly.scores import SeriesErrors
 from unspool.anomaly.threshold_kinds import Threshold
 from unspool.data.sequences import FloatArray, Sequences
@@ -39,6 +40,10 @@ class DetectionPipeline:
     scales : mapping of kinds of score to arrays of shape (F,), or (w, F) for "trailing"
         Error of each feature on normal data.
     thresholds : mapping of kinds of score to thresholds
+    dilation : int
+        Number of steps of a series from one step of a window to the next.
+    max_gap : float or None
+        Seconds between two steps above which no window contains both; None for no limit.
     gap : int
         Alarms fewer than `gap` steps apart are one event.
     names : tuple of F strings, or None
@@ -50,6 +55,8 @@ class DetectionPipeline:
     of_sequences: bool
     scales: Mapping[str, FloatArray]
     thresholds: Mapping[str, Threshold]
+    dilation: int
+    max_gap: float | None
     gap: int
     names: tuple[str, ...] | None
 
@@ -62,18 +69,22 @@ class DetectionPipeline:
         """Compute scores in the form of the input; see `AnomalyDetector.anomaly_scores`."""
         kind = self.checked(kind)
         scale = self.scales[kind]
-        scores = [scoring.step_scores(kind, one, scale) for one in self._errors(given, (kind,))]
-        return highest_scores(scores) if self.of_sequences else given.restored(scores)
+        errors, parts = self._errors(given, (kind,))
+        scores = [scoring.step_scores(kind, one, scale) for one in errors]
+        return highest_scores(scores) if parts is None else given.restored(parts.joined(scores))
 
     def detect(self, given: DetectorInput, kind: str) -> Detection:
         """Compute scores, thresholds, contributions and events; see `AnomalyDetector.detect`."""
         kind = self.checked(kind)
-        errors = self._errors(given, (kind,))
+        errors, parts = self._errors(given, (kind,))
         scale = self.scales[kind]
         scores = [scoring.step_scores(kind, one, scale) for one in errors]
-        parts = None
+        by_feature = None
         if self.source.by_feature:
-            parts = [scoring.contributions(kind, one, scale) for one in errors]
+            by_feature = [scoring.contributions(kind, one, scale) for one in errors]
+        if parts is not None:
+            scores = parts.joined(scores)
+            by_feature = by_feature and parts.joined(by_feature)
         threshold = self.thresholds[kind]
         if self.of_sequences:
             by_sequence = thresholds_over(threshold, highest_scores(scores))
@@ -84,38 +95,47 @@ class DetectionPipeline:
             levels = [thresholds_over(threshold, one) for one in scores]
         # Shares of features use error ratios: after the logarithm all features would look alike.
         # Steps and features without a score raise no alarm and have no share.
-        ratios = None if parts is None else [np.nan_to_num(np.expm1(one)) for one in parts]
+        ratios = (
+            None if by_feature is None else [np.nan_to_num(np.expm1(one)) for one in by_feature]
+        )
         known = [np.where(np.isnan(one), 0, one) for one in scores]
         events = find_events(known, levels, ratios, gap=self.gap, names=self.names)
         if not self.of_sequences:
-            restored = None if parts is None else given.restored(parts)
+            restored = None if by_feature is None else given.restored(by_feature)
+            times = None if given.several or given.times is None else given.times[0]
+            if times is not None and times.dtype.kind != "M":
+                times = None
             return Detection(
-                given.restored(scores), given.restored(levels), restored, events, given.times
+                given.restored(scores), given.restored(levels), restored, events, times
             )
         at_highest = None
-        if parts is not None:
+        if by_feature is not None:
             at_highest = np.stack(
-                [part[score.argmax()] for part, score in zip(parts, known, strict=True)]
+                [part[score.argmax()] for part, score in zip(by_feature, known, strict=True)]
             )
         return Detection(highest_scores(scores), by_sequence, at_highest, events, of_sequences=True)
 
-    def _errors(self, given: DetectorInput, kinds: Collection[str]) -> list[SeriesErrors]:
-        return series_errors(self.source, given, self.window, kinds, of_sequences=self.of_sequences)
+    def _errors(
+        self, given: DetectorInput, kinds: Collection[str]
+    ) -> tuple[list[SeriesErrors], Parts | None]:
+        """Return the errors of sequences, or of the parts of series, and these parts."""
+        check_same_form(given, of_sequences=self.of_sequences)
+        parts = None if self.of_sequences else given.parts(self.dilation, self.max_gap)
+        return series_errors(self.source, given, parts, self.window, kinds), parts
 
 
 def series_errors(
     source: WindowErrors | StepErrors,
     given: DetectorInput,
+    parts: Parts | None,
     window: int,
     kinds: Collection[str],
-    *,
-    of_sequences: bool,
 ) -> list[SeriesErrors]:
-    """Compute the errors of each series, or of each sequence as a series of one window."""
-    check_same_form(given, of_sequences=of_sequences)
+    """Compute the errors of each part of series, or of each sequence as a series of one window."""
     scaler, sequences = source.scaler, given.sequences
     if sequences is None:
-        each = (clip_to_limits(one, scaler) for one in given.series)
+        assert parts is not None
+        each = (clip_to_limits(one, scaler) for one in parts.cut(given.series))
         return [source.of_series(one, window, kinds) for one in each]
     values = clip_to_limits(sequences.values, scaler)
     clipped = Sequences(values, sequences.lengths, missing=sequences.missing)

@@ -6,6 +6,7 @@ the values that they accept, and `models` builds a `Blueprint` from parameters. 
 same blueprint, and the tensors of a model file are checked against it.
 """
 
+from unspool.blueprint.activations import MixedActivation as MixedActivation
 from unspool.blueprint.definitions import blueprint as blueprint
 from unspool.blueprint.definitions import complaints as complaints
 from unspool.blueprint.definitions import definition as definition

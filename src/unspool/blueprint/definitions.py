@@ -11,6 +11,8 @@ from typing import Any
 
 from unspool import _types
 from unspool._checks import Complaint
+from unspool._durations import gap_complaint
+from unspool._loss_parameter import check_loss
 from unspool._registry import ESTIMATORS
 from unspool._types import names
 from unspool.blueprint import models, relations
@@ -27,6 +29,7 @@ from unspool.blueprint.rules import (
     size,
     size_of_layers,
     some_of,
+    steps_or_duration,
     true_or_false,
     whole,
     wholes,
@@ -42,16 +45,26 @@ COMMON: Mapping[str, Rule] = {
     "optimizer": one_of(names(_types.OptimizerName)),
     "learning_rate": number(0, none=True, open_left=True),
     "learning_rate_schedule": one_of(names(_types.ScheduleName)),
+    "plateau_factor": number(0, 1, open_left=True),
+    "plateau_patience": whole(1),
     "global_clipnorm": number(0, none=True, open_left=True),
     "batch_size": whole(1),
     "epochs": whole(1, auto=True),
     "patience": whole(1, none=True, auto=True),
+    "warm_start": true_or_false(),
     "random_state": seed(),
     "device": checked_by_estimator("str or torch.device"),
     "verbose": whole(0),
 }
+# The activation of the outputs depends on it, if it is a loss by feature.
+LOSS: Mapping[str, Rule] = {
+    "loss": Rule(
+        one_of(names(_types.LossName)).allowed + ", dict from features to these, or callable",
+        check_loss,
+        names(_types.LossName),
+    )
+}
 TRAINING: Mapping[str, Rule] = {
-    "loss": one_of(names(_types.LossName), aliases=ALIASES),
     "metrics": some_of(names(_types.MetricName), aliases=ALIASES),
     "input_noise": number(0),
     "input_dropout": number(0, 1),
@@ -66,6 +79,7 @@ MISSING: Mapping[str, Rule] = {"missing": one_of(names(_types.Missing))}
 ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
 LSTM: Mapping[str, Rule] = {
     **CLIP,
+    **LOSS,
     **MISSING,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
@@ -89,6 +103,7 @@ LSTM_TRAINING: Mapping[str, Rule] = {
 }
 FEEDFORWARD: Mapping[str, Rule] = {
     **CLIP,
+    **LOSS,
     **MISSING,
     "latent_dim": size(),
     "hidden_units": wholes(1),
@@ -145,6 +160,7 @@ STACKED_AUTOENCODER = Definition(
 CONV_AUTOENCODER = Definition(
     structure={
         **CLIP,
+        **LOSS,
         **MISSING,
         "latent_dim": size(none=True),
         "filters": Rule("list of int of at least 1", relations.check_filters),
@@ -173,7 +189,11 @@ ANOMALY_DETECTOR = Definition(
     structure={},
     training={
         "model": checked_by_estimator("estimator or None"),
-        "window": whole(1, auto=True),
+        "window": steps_or_duration(),
+        "dilation": whole(1),
+        "max_gap": Rule(
+            'duration, float above 0, "auto" or None', lambda name, value: [gap_complaint(value)]
+        ),
         "kind": one_of(names(_types.ScoreKind)),
         "threshold": one_of(names(_types.ThresholdKind)),
         "rate": number(0, math.inf, open_left=True),

@@ -16,6 +16,7 @@ from unspool._types import (
     GateActivationName,
     StatisticName,
 )
+from unspool.blueprint.activations import Activation
 from unspool.blueprint.cells import CELLS, CellKind
 
 Size = tuple[int, int]  # height and width of an image, a kernel or a pool
@@ -148,8 +149,10 @@ class Head:
         Widths of the hidden layers; None means no layer at all, so the output is the input.
     steps : int, optional
         Number of steps, of `outputs` numbers each, that one vector becomes.
-    activation, output_activation : str
-        Activations of the hidden layers and of the last layer.
+    activation : str
+        Activation of the hidden layers.
+    output_activation : str or MixedActivation
+        Activation of the last layer.
     """
 
     inputs: int
@@ -157,7 +160,7 @@ class Head:
     units: tuple[int, ...] | None = ()
     steps: int | None = None
     activation: ActivationName = "relu"
-    output_activation: ActivationName = "linear"
+    output_activation: Activation = "linear"
 
     @property
     def widths(self) -> list[int]:
@@ -167,10 +170,10 @@ class Head:
         return [self.inputs, *self.units, self.outputs * (1 if self.steps is None else self.steps)]
 
     @property
-    def activations(self) -> list[str]:
+    def activations(self) -> list[Activation]:
         """Activation of each layer."""
         between = len(self.widths) - 2
-        activations: list[str] = [*[self.activation] * between, self.output_activation]
+        activations: list[Activation] = [*[self.activation] * between, self.output_activation]
         return activations[: between + 1]
 
     def weights(self) -> Weights:

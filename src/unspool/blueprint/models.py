@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from unspool import _checks
+from unspool._loss_parameter import LossByFeature, read_loss
 from unspool._types import (
     ActivationName,
     CellActivationName,
@@ -10,6 +11,7 @@ from unspool._types import (
     GateActivationName,
     names,
 )
+from unspool.blueprint.activations import Activation, activation_for
 from unspool.blueprint.layers import (
     DECODERS,
     MAX_ARRAYS,
@@ -116,7 +118,7 @@ def _lstm_decoder(
     latent_dim, n_features = p["latent_dim"], facts.n_features
     steps = facts.horizon if ahead else facts.max_length
     units = None if p["head_units"] is None else tuple(p["head_units"])
-    activations = p["head_activation"], p["output_activation"]
+    activations = p["head_activation"], _output_activation(p, facts)
     if name == "dense":
         head = Head(latent_dim, n_features, units, steps, *activations)
         return DenseDecoder(n_features, latent_dim, head)
@@ -162,6 +164,13 @@ def _lstm_decoder(
     )
 
 
+def _output_activation(p: Parameters, facts: Facts) -> Activation:
+    """Return the activation of the outputs; a loss by feature needs different ones."""
+    loss = read_loss(p["loss"], facts.n_features, facts.feature_names)
+    others: ActivationName = p["output_activation"]
+    return activation_for(loss, others) if isinstance(loss, LossByFeature) else others
+
+
 def lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:
     """Return the blueprint of an `LSTMAutoencoder`."""
     name, forecast = p["decoder"], p["forecast_decoder"] or p["decoder"]
@@ -205,7 +214,7 @@ def _feedforward(
     variational = p["kl_weight"] is not None
     how = units, p["activation"], code, variational, masks(p)
     encoder = DenseEncoder(n_features, latent_dim, steps, *how)
-    head = Head(latent_dim, n_features, units[::-1], steps, between, p["output_activation"])
+    head = Head(latent_dim, n_features, units[::-1], steps, between, _output_activation(p, facts))
     return Blueprint(encoder, {"reconstruction": DenseDecoder(n_features, latent_dim, head)})
 
 
@@ -221,5 +230,5 @@ def conv(p: Parameters, facts: Facts) -> Blueprint:
     how = shape, filters, kernel, pool, p["activation"]
     variational = p["kl_weight"] is not None
     encoder = ConvEncoder(facts.n_features, latent_dim, *how, variational, masks(p))
-    decoder = ConvDecoder(facts.n_features, latent_dim, *how, p["output_activation"])
+    decoder = ConvDecoder(facts.n_features, latent_dim, *how, _output_activation(p, facts))
     return Blueprint(encoder, {"reconstruction": decoder})

@@ -11,6 +11,7 @@ from unspool._types import (
     PoolingName,
     StatisticName,
 )
+from unspool.blueprint.activations import Activation
 from unspool.blueprint.layers import (
     DECODERS,
     POOLINGS,
@@ -246,7 +247,7 @@ class ConvDecoder:
     kernel: Size
     pool: Size
     activation: ActivationName = "relu"
-    output_activation: ActivationName = "linear"
+    output_activation: Activation = "linear"
 
     @property
     def max_steps(self) -> int:

@@ -1,11 +1,12 @@
 """Rules between parameters: each function returns what is wrong with valid values, or None."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 from unspool import _checks
 from unspool._checks import Complaint, shown
-from unspool._losses import BY_STEP, CROSSENTROPIES
+from unspool._loss_parameter import BY_STEP, CROSSENTROPIES, losses_in
 from unspool.blueprint.layers import DECODERS
 from unspool.blueprint.rules import Parameters, Relation
 
@@ -35,6 +36,11 @@ def _head_without_layers(p: Parameters) -> Complaint:
             "`head_units` None removes the output layer, so `output_activation` "
             f"{shown(p['output_activation'])} has no layer to apply to; set "
             "output_activation='linear', or head_units=()."
+        )
+    if isinstance(p["loss"], Mapping) and not losses_in(p["loss"]).isdisjoint(CROSSENTROPIES):
+        return (
+            "`head_units` None removes the output layer, but a cross-entropy in `loss` needs one "
+            "with its own activation; set head_units=()."
         )
     return None
 
@@ -128,12 +134,17 @@ def _forecasts_by_step(p: Parameters) -> Complaint:
 
 
 def _bounded_forecast(p: Parameters) -> Complaint:
-    bounded, crossentropy = p["output_activation"] != "linear", p["loss"] in CROSSENTROPIES
+    bounded = p["output_activation"] != "linear"
+    crossentropy = not losses_in(p["loss"]).isdisjoint(CROSSENTROPIES)
     if not (bounded or crossentropy):
         return None
     if p["normalization"] == "none" and p["linear_steps"] == 0 and not len(p["quantiles"]):
         return None
-    what = f"`output_activation` {p['output_activation']!r}" if bounded else f"`loss` {p['loss']!r}"
+    what = (
+        f"`output_activation` {p['output_activation']!r}"
+        if bounded
+        else f"`loss` {shown(p['loss'])}"
+    )
     return (
         f"{what} needs the decoder's output to be the whole forecast, so it needs "
         "normalization='none', linear_steps=0 and quantiles=(), got "
@@ -142,8 +153,25 @@ def _bounded_forecast(p: Parameters) -> Complaint:
     )
 
 
+def _loss_of_missing(p: Parameters) -> Complaint:
+    if p["missing"] == "raise" or isinstance(p["loss"], str):
+        return None
+    return (
+        "`missing` 'mask' needs a `loss` with one name, got a loss for each feature or a function, "
+        "which are not defined for missing values; set a name, such as loss='mse'."
+    )
+
+
 def _distributions(p: Parameters) -> Complaint:
-    if p["loss"] not in BY_STEP or p["output_activation"] == "softmax":
+    if isinstance(p["loss"], Mapping):
+        if p["output_activation"] != "softmax":
+            return None
+        return (
+            "With a dict, `loss` 'categorical_crossentropy' gives each category its softmax, so "
+            "`output_activation` must be that of the other columns, got 'softmax'; set "
+            "output_activation='linear'."
+        )
+    if losses_in(p["loss"]).isdisjoint(BY_STEP) or p["output_activation"] == "softmax":
         return None
     return (
         f"`loss` {p['loss']!r} needs output_activation='softmax', got "
@@ -152,7 +180,8 @@ def _distributions(p: Parameters) -> Complaint:
 
 
 def _accuracy(p: Parameters) -> Complaint:
-    if "accuracy" not in p["metrics"] or p["loss"] in CROSSENTROPIES:
+    one_loss = isinstance(p["loss"], str) and p["loss"] in CROSSENTROPIES
+    if "accuracy" not in p["metrics"] or one_loss:
         return None
     return (
         f"The metric 'accuracy' needs one of the losses {' and '.join(CROSSENTROPIES)}, got "
@@ -187,7 +216,7 @@ def _period(p: Parameters) -> Complaint:
 def _of_decoders(*decoders: str) -> tuple[Relation, ...]:
     """List what the decoders of an LSTM model rule out; `decoders` are the parameters."""
     return (
-        Relation(("head_units", "output_activation", *decoders), _head_without_layers),
+        Relation(("head_units", "output_activation", "loss", *decoders), _head_without_layers),
         Relation(("decoder_units", *decoders), _units_of_dense_decoder),
         Relation(("units", "decoder_units", "num_layers"), _layers_of_units),
         Relation(("pooling", *decoders), _pooling_of_state),
@@ -210,6 +239,7 @@ LSTM_FORECASTER = (
     ),
 )
 LOSSES = (
+    Relation(("missing", "loss"), _loss_of_missing),
     Relation(("loss", "output_activation"), _distributions),
     Relation(("metrics", "loss"), _accuracy),
 )

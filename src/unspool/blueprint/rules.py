@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from unspool import _checks
 from unspool._checks import Complaint
+from unspool._durations import size_complaint
 from unspool.blueprint.parts import Blueprint
 
 Parameters = Mapping[str, Any]
@@ -25,12 +26,15 @@ class Facts(NamedTuple):
         Time steps of the forecast.
     image_shape : (H, W, C), optional
         Shape of the images that a `ConvAutoencoder` was fitted on.
+    feature_names : tuple of str, optional
+        Names of the features, if they have names.
     """
 
     n_features: int
     max_length: int
     horizon: int = 0
     image_shape: tuple[int, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,14 @@ def whole(
     return Rule(
         f"int of at least {least}" + _or(none=none, auto=auto),
         lambda name, value: [_checks.whole(name, value, least, most=most, none=none, auto=auto)],
+    )
+
+
+def steps_or_duration() -> Rule:
+    """Accept a number of steps, a duration, or "auto"."""
+    return Rule(
+        'int of at least 1, duration or "auto"',
+        lambda name, value: [size_complaint(name, value, auto=True)],
     )
 
 

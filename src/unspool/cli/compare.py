@@ -83,7 +83,11 @@ def print_comparison(
         alarms.add_row(name, *cells, f"{its_seconds:.1f}")
 
     add(type(detector.model_).__name__, found, seconds)
-    parameters: dict[str, Any] = {"window": detector.window_}
+    parameters: dict[str, Any] = {
+        "window": detector.window_,
+        "dilation": detector.dilation_,
+        "max_gap": detector.max_gap_,
+    }
     parameters["kind"] = detector._parameters["kind"] if kind is None else kind
     for name, method in simple_methods(detector._parameters["random_state"]).items():
         start = perf_counter()

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool._types import Missing
+from unspool.anomaly.inputs import DetectorInput
 from unspool.cli.options import Columns, say
 from unspool.data.file_data import Column, FileData
 from unspool.data.files import ARRAYS, TABLES, read_file
@@ -55,14 +56,10 @@ class DetectionData:
 
     @property
     def X(self) -> Any:
-        """The input of a detector: sequences, or a list of series, as tables if they have names."""
-        if self.sequences is not None or self.names is None:
-            return self.series if self.sequences is None else self.sequences
-        import pyarrow as pa
-
-        return [
-            pa.table({name: one[:, i] for i, name in enumerate(self.names)}) for one in self.series
-        ]
+        """The input of a detector: sequences, or series with the names of their features."""
+        if self.sequences is not None:
+            return self.sequences
+        return DetectorInput(self.series, None, True, self.names, self.columns.get("time"))
 
     @property
     def lengths(self) -> list[int]:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unspool.cli.options import SEED_HELP, MissingOption, with_article
+from unspool.cli.options import (
+    SEED_HELP,
+    STEPS,
+    MissingOption,
+    gap_limit,
+    number_of_steps,
+    with_article,
+)
 
 if TYPE_CHECKING:
     from unspool.cli.detection_data import DetectionData
@@ -87,10 +94,27 @@ class DetectorOptions:
         ),
     ] = None
     window: Annotated[
+        str | None,
+        typer.Option(
+            metavar=STEPS,
+            help="Length of the windows that the model reads, in steps or as a duration such as "
+            "6h; 64 steps by default, less for short data.",
+        ),
+    ] = None
+    dilation: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Length of the windows that the model reads; 64 by default, less for short data.",
+            help="Steps of the series from one step of a window to the next; 1 by default.",
+        ),
+    ] = None
+    max_gap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Score the steps before and after a larger gap in time, such as 2h, like two "
+            "series; none for no limit. By default 2.5 times the median distance if --window is a "
+            "duration, and otherwise none.",
         ),
     ] = None
     missing: MissingOption = None
@@ -131,7 +155,8 @@ class DetectorOptions:
             "rate": self.rate,
             "memory": self.memory,
             "gap": self.gap,
-            "window": self.window,
+            "window": number_of_steps(self.window),
+            "dilation": self.dilation,
             "missing": self.missing and self.missing.value,
             "random_state": self.seed,
         }
@@ -151,7 +176,10 @@ class DetectorOptions:
                     "--set period=STEPS."
                 )
             found |= {"threshold": "alarms", "rate": self.alarms_per_day, "period": steps_per_day}
-        return {name: value for name, value in found.items() if value is not None}
+        found = {name: value for name, value in found.items() if value is not None}
+        if self.max_gap is not None:
+            found["max_gap"] = gap_limit(self.max_gap)
+        return found
 
 
 def flag_messages(*, per_day: bool) -> AbstractContextManager[None]:
@@ -214,11 +242,12 @@ def make_detector(
     if for_model:
         detector.set_params(model=_default_model(detector, normal.X).set_params(**for_model))
     if model is not None:
-        if given.window is not None:
-            raise InputError(
-                "--window applies to a model that is trained now, but the model of --model has a "
-                "fixed window: leave --window out."
-            )
+        for name in ("window", "dilation"):
+            if getattr(given, name) is not None:
+                raise InputError(
+                    f"--{name} applies to a model that is trained now, but the model of --model "
+                    f"has a fixed {name}: leave --{name} out."
+                )
         detector.set_params(model=FrozenEstimator(model))
     return detector
 
@@ -227,8 +256,9 @@ def _default_model(detector: "AnomalyDetector", X: Any) -> Any:
     """Return the model that the detector would train on `X`, unfitted."""
     from unspool import _checks
     from unspool.anomaly.inputs import read_input
-    from unspool.estimators.detector_training import default_model, split, window_of
+    from unspool.estimators.detector_training import default_model, detector_windows, split
 
     _checks.raise_all(*detector._complaints())
     training, _ = split(read_input(X, detector.missing), detector.calibration_split)
-    return default_model(detector, training, window_of(training, detector.window))
+    windows = detector_windows(training, detector.window, detector.dilation, detector.max_gap)
+    return default_model(detector, training, windows.size)

@@ -64,6 +64,11 @@ def follow_lines(
     state : Path, optional
         State file. If it exists, the run continues from it; it is written at the end.
     """
+    if contents.detector is not None and contents.detector["max_gap"] is not None:
+        raise InputError(
+            "--follow does not compare times, but this detector scores series between gaps in "
+            "time; fit it with --max-gap none, or score whole files without --follow."
+        )
     stream = Detector(contents).stream()
     lines = LineScorer(stream, contents, columns, followed.name)
     if state is not None:

@@ -168,12 +168,12 @@ class Columns:
         return None if self.columns is None else [one.strip() for one in self.columns.split(",")]
 
 
-def _steps(text: str | None) -> int | str | None:
+def number_of_steps(text: str | None) -> int | str | None:
     """Return a number of steps, or the text of a duration."""
     return int(text) if text is not None and text.isdecimal() else text
 
 
-def _gap(text: str) -> float | str | None:
+def gap_limit(text: str) -> float | str | None:
     """Return the value of --max-gap: a number, None, or the text of a duration or "auto"."""
     if text.lower() == "none":
         return None
@@ -248,8 +248,9 @@ class Reading(Columns):
         from unspool.data.files import TABLES, read_file
         from unspool.errors import InputError
 
-        window, stride, dilation = _steps(self.window), _steps(self.stride), self.dilation
-        max_gap = None if self.max_gap is None else _gap(self.max_gap)
+        window, stride = number_of_steps(self.window), number_of_steps(self.stride)
+        dilation = self.dilation
+        max_gap = None if self.max_gap is None else gap_limit(self.max_gap)
         columns = self.names()
         if model is not None:
             missing = missing_of(model)

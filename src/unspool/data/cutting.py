@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from unspool._durations import Duration, seconds
 from unspool._types import Missing, Short
-from unspool.data.durations import Duration, seconds
 from unspool.data.file_data import Column, FileData
 from unspool.data.sequences import IntArray, Sequences
 from unspool.data.windows import Windows

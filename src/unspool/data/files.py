@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unspool import _checks
+from unspool._durations import Duration, gap_complaint, size_complaint
 from unspool._types import Missing, Short, names
-from unspool.data import durations
 from unspool.data.cutting import WindowOptions
-from unspool.data.durations import Duration
 from unspool.data.file_data import FileData
 from unspool.data.messages import errors_naming
 from unspool.errors import InputError
@@ -163,12 +162,12 @@ def read_file(
 def _window_options(options: WindowOptions) -> WindowOptions:
     """Return the options, checked, with whole numbers of Python."""
     _checks.raise_all(
-        durations.size_complaint("window", options.size, none=True),
-        durations.size_complaint("stride", options.stride),
+        size_complaint("window", options.size, none=True),
+        size_complaint("stride", options.stride),
         _checks.truth("tail", options.tail),
         _checks.choice("short", options.short, names(Short)),
         _checks.whole("dilation", options.dilation, 1),
-        durations.gap_complaint(options.max_gap),
+        gap_complaint(options.max_gap),
         _checks.choice("missing", options.missing, names(Missing)),
     )
     if options.size is None and options != WindowOptions(missing=options.missing):

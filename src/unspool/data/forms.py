@@ -68,6 +68,11 @@ class InputForm:
     cut_off: int = 0
     missing: Missing = "raise"
 
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Names of the F features, or None if they have none."""
+        return self.names if self.names and len(self.names) == self.n_features else None
+
     @classmethod
     def of(
         cls,

@@ -1,7 +1,7 @@
 """Scaling of each feature, learned from real steps only and undone in results."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,12 @@ class Scaler:
         width = _width(found.low, found.high)
         moves = (width > found.rounding) & ~still
         return cls(found.low, found.scale_of(np.where(moves, width, 0)))
+
+    def except_columns(self, columns: Sequence[int]) -> "Scaler":
+        """Return the same scaler that leaves some columns as they are."""
+        shift, scale = self.shift.copy(), self.scale.copy()
+        shift[list(columns)], scale[list(columns)] = 0, 1
+        return replace(self, shift=shift, scale=scale)
 
     def apply(self, values: Array) -> Array:
         """Scale values (..., F) of any real dtype to a new float32 array; computed in float64.

@@ -8,9 +8,9 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from unspool import _checks
+from unspool._durations import Duration, gap_complaint, size_complaint
 from unspool._types import Missing, Short, names
-from unspool.data import durations
-from unspool.data.durations import Duration
+from unspool.data import steps_in_time
 from unspool.data.sequences import (
     CHUNK_VALUES,
     MASK_HINT,
@@ -144,12 +144,12 @@ class Windows:
         missing: Missing = "raise",
     ) -> None:
         _checks.raise_all(
-            durations.size_complaint("size", size),
-            durations.size_complaint("stride", stride),
+            size_complaint("size", size),
+            size_complaint("stride", stride),
             _checks.truth("tail", tail),
             _checks.choice("short", short, names(Short)),
             _checks.whole("dilation", dilation, 1),
-            durations.gap_complaint(max_gap),
+            gap_complaint(max_gap),
             _checks.choice("missing", missing, names(Missing)),
         )
         self.missing = missing
@@ -160,22 +160,22 @@ class Windows:
         )
         steps = np.array([len(one) for one in self.series], np.int64)
         self.times = (
-            durations.times_in_index(series)
+            steps_in_time.times_in_index(series)
             if times is None
-            else durations.read_times(times, steps.tolist())
+            else steps_in_time.read_times(times, steps.tolist())
         )
-        self.size, self.stride, self.max_gap, clock = durations.in_steps(
+        self.size, self.stride, self.max_gap, clock = steps_in_time.in_steps(
             size, stride, self.dilation, max_gap, self.times, given=times is not None
         )
         self._check_shapes()
         self.has_missing = self._check_values(missing)
         # A piece is a part of a series without gaps; most series are one piece.
-        self._series_of, self._first, pieces = durations.pieces(steps, clock, self.max_gap)
+        self._series_of, self._first, pieces = steps_in_time.pieces(steps, clock, self.max_gap)
         self._cut = len(pieces) > len(steps)
         self._after_gap = 0 * steps
         np.maximum.at(self._after_gap, self._series_of, self._first)
         counts = np.array([self._count(length) for length in pieces.tolist()], np.int64)
-        durations.check_any(counts, self.size, self.max_gap)
+        steps_in_time.check_any(counts, self.size, self.max_gap)
         kept, pieces = counts > 0, pieces[counts > 0]
         self._series_of, self._first = self._series_of[kept], self._first[kept]
         # Number of steps of the windows of every piece, and where in it the last one starts.
@@ -214,7 +214,7 @@ class Windows:
         windows, steps = counted(len(self), "window"), counted(self.size, "step")
         features = counted(self.n_features, "feature")
         dilation = f", dilation {self.dilation}" if self.dilation > 1 else ""
-        gap = durations.described_gap(self.max_gap, self.times)
+        gap = steps_in_time.described_gap(self.max_gap, self.times)
         return (
             f"Windows({windows} of {steps}, stride {self.stride}{dilation}, "
             f"over {len(self.series)} series, {features}{gap})"

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from unspool import _checks
+from unspool._durations import Duration
 from unspool._types import (
     Auto,
     Missing,
@@ -15,6 +16,7 @@ from unspool._types import (
 from unspool.anomaly import scores as scoring
 from unspool.anomaly.inputs import check_same_names, read_input
 from unspool.anomaly.missing import known_scores
+from unspool.anomaly.parts import Parts
 from unspool.anomaly.pipeline import check_same_form, highest_scores, leading_errors, series_errors
 from unspool.anomaly.scores import SCORE_KINDS, SeriesErrors
 from unspool.anomaly.thresholds import Threshold, fit_without_warning
@@ -26,11 +28,12 @@ from unspool.estimators.base import Model
 from unspool.estimators.detecting import Detects
 from unspool.estimators.detector_training import (
     Trained,
+    WindowsOf,
     codes_of,
+    detector_windows,
     source_of,
     split,
     train,
-    window_of,
 )
 from unspool.estimators.saving import (
     as_before_if_it_fails,
@@ -63,11 +66,19 @@ class AnomalyDetector(Detects):
         scikit-learn's `FrozenEstimator` is used as it is, and all of `X` is held-out data; the
         score "code" then compares with the codes of the first part of `X`, see `calibration_split`.
         None means an `LSTMAutoencoder` with a code of 16 numbers.
-    window : int or "auto", default "auto"
+    window : int of at least 1, duration or "auto", default "auto"
         Number of steps of a window, w, which the model reads as a sequence. "auto" is 64, or a
         fifth of the training steps if that is less, and at most the length of the longest series.
-        Sequences are not cut into windows, and a frozen model keeps the window length that it was
-        trained on.
+        A duration such as "6h" needs frames with dates in their index; `Windows` says how it
+        becomes a number of steps. Sequences are not cut into windows, and a frozen model keeps the
+        window length and the dilation that it was trained on.
+    dilation : int, default 1
+        Number of steps of the series from one step of a window to the next. Windows start at every
+        step, so all steps are scored; the windows that cover a step are those that contain it.
+    max_gap : duration, float, "auto" or None, default "auto"
+        Largest distance between the times of two neighbouring steps in a window, a number in
+        seconds. The steps before and after a larger one are scored like two series. "auto" is 2.5
+        times the median distance if `window` is a duration, and otherwise None, no limit.
     kind : {"window", "step", "trailing", "code"}, default "window"
         The kind of anomaly score:
 
@@ -126,6 +137,10 @@ class AnomalyDetector(Detects):
         The trained model.
     window_ : int
         Number of steps of a window, w.
+    dilation_ : int
+        Number of steps of the series from one step of a window to the next.
+    max_gap_ : float or None
+        Largest distance of two times in a window, in seconds; None without a limit.
     scales_ : dict
         Mean error of each feature on held-out data for each kind of score, (F,), in the scaled
         units of the model; for "trailing" the mean errors of windows of 1 to w steps, (w, F).
@@ -186,7 +201,9 @@ class AnomalyDetector(Detects):
         self,
         model: Any = None,
         *,
-        window: int | Auto = "auto",
+        window: int | Duration | Auto = "auto",
+        dilation: int = 1,
+        max_gap: float | Duration | Auto | None = "auto",
         kind: ScoreKind = "window",
         threshold: ThresholdKind = "moving",
         rate: float = 0.005,
@@ -202,6 +219,8 @@ class AnomalyDetector(Detects):
     ) -> None:
         self.model = model
         self.window = window
+        self.dilation = dilation
+        self.max_gap = max_gap
         self.kind = kind
         self.threshold = threshold
         self.rate = rate
@@ -313,26 +332,34 @@ class AnomalyDetector(Detects):
             if "code" in kinds:
                 training, unseen = split(given, self.calibration_split)
         else:
-            training, held_out = split(given, self.calibration_split, self.window)
+            training, held_out = split(
+                given, self.calibration_split, self.window, self.dilation, self.max_gap
+            )
             unseen = held_out
         if ready:
-            self.window_ = inner.max_length_
-            trained = Trained(inner, None, codes_of(inner, training, self.window_))
+            size, dilation = inner.max_length_, inner.dilation_
+            gap = detector_windows(training, 1, dilation, self.max_gap).max_gap
+            windows = WindowsOf(size, dilation, gap)
+            trained = Trained(inner, None, codes_of(inner, training, windows))
         else:
-            self.window_ = window_of(training, self.window)
-            trained = train(self, training, self.window_)
+            windows = detector_windows(training, self.window, self.dilation, self.max_gap)
+            trained = train(self, training, windows)
+        self.window_, self.dilation_ = windows.size, windows.dilation
+        self.max_gap_ = windows.max_gap
         self.model_, self._scaler, self.codes_ = trained.model, trained.scaler, trained.codes
 
         source, whole = source_of(trained), self._of_sequences
-        found = series_errors(source, held_out, self.window_, kinds, of_sequences=whole)
+        parts = None if whole else held_out.parts(self.dilation_, self.max_gap_)
+        found = series_errors(source, held_out, parts, self.window_, kinds)
         scales = {kind: scoring.normal_scale(kind, found) for kind in kinds}
-        if "trailing" in kinds:
-            first = leading_errors(source, held_out.series, self.window_)
+        if parts is not None:
+            first = leading_errors(source, parts.cut(held_out.series), self.window_)
             scales["trailing"] = scoring.trailing_scale(found, first, self.window_)
-        each = dict.fromkeys(kinds, found)
+        each = dict.fromkeys(kinds, (found, parts))
         if unseen is not held_out:
-            each["code"] = series_errors(source, unseen, self.window_, ["code"], of_sequences=whole)
-        normal = {kind: self._normal(kind, each[kind], scales[kind]) for kind in kinds}
+            parts = None if whole else unseen.parts(self.dilation_, self.max_gap_)
+            each["code"] = series_errors(source, unseen, parts, self.window_, ["code"]), parts
+        normal = {kind: self._normal(kind, *each[kind], scales[kind]) for kind in kinds}
         self.thresholds_ = {kind: self._calibrated(scores) for kind, scores in normal.items()}
         self.scales_ = scales
         self._warn_if_weak(self.kind)
@@ -348,10 +375,12 @@ class AnomalyDetector(Detects):
             return -self.thresholds_[self.kind].start
         return float(np.percentile(-np.concatenate(normal), 100 * self.rate))
 
-    def _normal(self, kind: str, found: list[SeriesErrors], scale: FloatArray) -> list[FloatArray]:
+    def _normal(
+        self, kind: str, found: list[SeriesErrors], parts: Parts | None, scale: FloatArray
+    ) -> list[FloatArray]:
         """Return the scores of held-out data from their errors, as a list of arrays."""
         scores = [scoring.step_scores(kind, one, scale) for one in found]
-        return known_scores([highest_scores(scores)] if self._of_sequences else scores)
+        return known_scores([highest_scores(scores)] if parts is None else parts.joined(scores))
 
     def _calibrated(self, normal: list[FloatArray]) -> Threshold:
         """Return the threshold for a kind of score, learned from its scores of held-out data."""

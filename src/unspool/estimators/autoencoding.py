@@ -272,7 +272,12 @@ class BaseAutoencoder(
         _collect.check_per(per)
         source = self._read(X, decodes=True, ends_with_future=True)
         errors: FloatArray | list[FloatArray] = _collect.errors(
-            source, self._reconstructions(source), self._loss, self._form, per, merge=merge
+            source,
+            self._reconstructions(source),
+            self._loss_of_arrays,
+            self._form,
+            per,
+            merge=merge,
         )
         return errors
 

@@ -156,7 +156,7 @@ class BaseForecaster(
         _checks.raise_all(_checks.whole("steps", steps, 0))
         draw = None
         if temperature is not None:
-            draw = draw_function(self._parameters["loss"], temperature, random_state)
+            draw = draw_function(self._loss, temperature, random_state)
         source = self._read(X, starts=True)
         values = np.empty((len(source), steps, self._n_features))
         outputs = runner(self).outputs(source, lambda one: self._continued(one, steps, draw))

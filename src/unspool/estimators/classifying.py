@@ -164,3 +164,12 @@ def unscale(head: Head, scaler: Scaler) -> None:
     weight = first.weight.cpu().double() / torch.from_numpy(scaler.scale)
     first.bias.sub_((weight @ torch.from_numpy(scaler.shift)).to(first.bias))
     first.weight.copy_(weight)
+
+
+@torch.no_grad()
+def rescale(head: Head, scaler: Scaler) -> None:
+    """Undo `unscale`: make a head that reads codes return the same for standardised codes."""
+    first = cast(nn.Linear, head[0])
+    weight = first.weight.cpu().double()
+    first.bias.add_((weight @ torch.from_numpy(scaler.shift)).to(first.bias))
+    first.weight.copy_(weight * torch.from_numpy(scaler.scale))

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from unspool._losses import loss_name
+from unspool._loss_parameter import Loss
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import moments
 from unspool.errors import NoBetterThanMeanWarning
-from unspool.nn.losses import LOSSES, count_values, masked_sum, present_in
+from unspool.nn.losses import count_values, loss_values, masked_sum, present_in
 from unspool.training.batches import Batches
 from unspool.training.schedule import MIN_UPDATES
 
@@ -30,7 +30,7 @@ def warn_if_no_better_than_mean(
     """Warn if the mean is as good as the model, and say what helps."""
     history, best = estimator.history_, estimator.history_["best_epoch"]
     prefix = "" if validation is None else "val_"
-    scaler, loss = estimator.scaler_, loss_name(estimator.loss)
+    scaler, loss = estimator.scaler_, estimator._loss
     mean = moments(source.chunks(), source.n_features).mean
     mean_sequence = source.mean_sequence()
     if validation is not None:  # may have longer sequences; the mean of all steps continues it
@@ -50,7 +50,7 @@ def warn_if_no_better_than_mean(
 
         reached = history.get(f"{prefix}{name}_loss", history[f"{prefix}loss"])[best]
         guessed = of_mean(validation or batches)
-        if 0 < guessed <= reached:
+        if 0 < guessed <= reached and "learning_rate" in trained:  # else its layers are frozen
             losses = trained.get(f"{name}_loss", trained["loss"])
             helps = advice(
                 losses,
@@ -71,16 +71,20 @@ def warn_if_no_better_than_mean(
             )
 
 
-def _loss_of(mean: torch.Tensor, name: str, batches: Batches, loss: str) -> float:
+def _loss_of(mean: torch.Tensor, name: str, batches: Batches, loss: Loss) -> float:
     """Return the loss of predicting `mean` (T, F) for a decoder's targets; 0 without targets."""
     total, count = 0.0, 0
     for batch in batches:
         target, steps, weights = batch.target(name)
         guess = mean[: target.shape[1]].to(target.device).expand_as(target)
-        present = present_in(target, loss)
-        weights = present.to(target) if weights is None else present * weights
-        total += float(masked_sum(LOSSES[loss](guess, target.nan_to_num(0.0)), steps, weights))
-        count += count_values(target, steps, loss, present)
+        present = None
+        if isinstance(loss, str) and target.isnan().any():
+            present = present_in(target, loss)
+            weights = present.to(target) if weights is None else present * weights
+            target = target.nan_to_num(0.0)
+        values = loss_values(guess, target, loss, steps)
+        total += float(masked_sum(values, steps, weights))
+        count += count_values(values, steps, loss, present)
     return total / max(1, count)
 
 

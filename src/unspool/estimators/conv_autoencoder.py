@@ -13,7 +13,7 @@ from unspool._types import (
     ActivationName,
     Auto,
     LossAlias,
-    LossName,
+    LossParameter,
     MetricName,
     Missing,
     OptimizerName,
@@ -61,11 +61,23 @@ class ConvAutoencoder(BaseAutoencoder):
     image_shape : tuple of int, optional
         Shape (H, W) or (H, W, C) of images that are given as tables (N, H · W · C) or arrays (N, H,
         W).
-    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
+    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, dict or \
+callable, default "mse"
         Loss in scaled units, averaged over values. Keras's long names "mean_squared_error" and
         "mean_absolute_error" are accepted too. "binary_crossentropy" needs values between 0 and 1
         (scaling="none" or "minmax"); "categorical_crossentropy" needs pixels or steps that are
         distributions and output_activation="softmax".
+
+        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
+        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
+        one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
+        columns are not scaled. The loss is the mean of all values, of which a category has one per
+        step; ``history_`` has the mean of each loss too, such as "mse_loss".
+
+        A function takes predictions and targets, scaled tensors (B, T, F), and returns losses
+        (B, T, F), or (B, T) for each step, without any mean; predictions equal targets in the
+        padding. A file contains the name of the function; see `unspool.load`.
     metrics : sequence of str, default ()
         Further losses to record in ``history_``, by the names that `loss` accepts; for a
         cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
@@ -91,9 +103,16 @@ class ConvAutoencoder(BaseAutoencoder):
     learning_rate : float or None, default 0.002
         Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
         the optimizer: 0.01 for "sgd", otherwise 0.001.
-    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+    learning_rate_schedule : {"cosine", "constant", "reduce_on_plateau"}, default "cosine"
         "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
-        allows, and lowers it to 0 along a cosine. "constant" keeps it.
+        allows, and lowers it to 0 along a cosine. "constant" keeps it. "reduce_on_plateau"
+        multiplies it by `plateau_factor` after each `plateau_patience` epochs without a lower
+        validation loss (training loss, if nothing is held out), like Keras's ReduceLROnPlateau.
+    plateau_factor : float, default 0.1
+        For the schedule "reduce_on_plateau": factor of the learning rate, above 0 and below 1.
+    plateau_patience : int, default 10
+        For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
+        than `patience`, which ends training.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -139,6 +158,10 @@ class ConvAutoencoder(BaseAutoencoder):
         Steps at the end of a sequence in which every feature is missing are padding nevertheless.
         With "mask", `input_dropout` makes values of the input missing: whole steps in half of the
         sequences, and runs of single features in the others.
+    warm_start : bool, default False
+        Whether `fit` on a fitted model goes on from its weights instead of new ones. Scaling, sizes
+        and features are kept, because the weights depend on them; the structure must be the same.
+        Set `random_state`, so that the same sequences are held out again.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine and number of threads. On a GPU results agree to
@@ -149,7 +172,8 @@ class ConvAutoencoder(BaseAutoencoder):
         0.001 of the largest value, or 0.00001 after ``torch.backends.cudnn.allow_tf32 = False``. A
         pickled model is restored to this device if it exists, otherwise to the CPU.
     verbose : int, default 1
-        0 shows no progress bar. A bar only appears if stderr is a terminal.
+        0 shows nothing; 1 shows a progress bar, if stderr is a terminal, or in a notebook; 2 prints
+        a line with the losses of each epoch to stderr, for log files.
 
     Attributes
     ----------
@@ -221,7 +245,7 @@ class ConvAutoencoder(BaseAutoencoder):
         activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
         image_shape: Sequence[int] | None = None,
-        loss: LossName | LossAlias = "mse",
+        loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
@@ -230,6 +254,8 @@ class ConvAutoencoder(BaseAutoencoder):
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 2e-3,
         learning_rate_schedule: ScheduleName = "cosine",
+        plateau_factor: float = 0.1,
+        plateau_patience: int = 10,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -240,6 +266,7 @@ class ConvAutoencoder(BaseAutoencoder):
         scaling: ScalingName = "standard",
         clip: float | None = None,
         missing: Missing = "raise",
+        warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         verbose: int = 1,
@@ -260,6 +287,8 @@ class ConvAutoencoder(BaseAutoencoder):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.plateau_factor = plateau_factor
+        self.plateau_patience = plateau_patience
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -270,6 +299,7 @@ class ConvAutoencoder(BaseAutoencoder):
         self.scaling = scaling
         self.clip = clip
         self.missing = missing
+        self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
         self.verbose = verbose

@@ -38,6 +38,8 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
 
     model_: Any
     window_: int
+    dilation_: int
+    max_gap_: float | None
     scales_: dict[str, FloatArray]
     thresholds_: dict[str, Threshold]
     offset_: float
@@ -297,6 +299,8 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             self._of_sequences,
             self.scales_,
             self.thresholds_,
+            self.dilation_,
+            self.max_gap_,
             self._parameters["gap"],
             self._names(),
         )

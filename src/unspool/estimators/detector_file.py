@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
 from unspool import _checks
+from unspool._durations import seconds
 from unspool._registry import MODELS, class_of
 from unspool.errors import InputError
 from unspool.estimators.base import Model
@@ -30,6 +31,9 @@ def parameters_of(detector: Any) -> dict[str, Any]:
     if not is_seed(detector.random_state):
         plain["random_state"] = None
     plain["device"] = str(detector.device)
+    for name in ("window", "max_gap"):
+        if not isinstance(plain[name], str) and seconds(plain[name]) is not None:
+            plain[name] = f"{seconds(plain[name]):.9g}s"  # JSON has no timedelta
     return plain
 
 
@@ -49,6 +53,8 @@ def contents_of(detector: Any) -> Contents:
     learned = {
         "parameters": detector._parameters,
         "window": detector.window_,
+        "dilation": detector.dilation_,
+        "max_gap": detector.max_gap_,
         "of_sequences": detector._of_sequences,
         "offset": detector.offset_,
         "feature_names_in": None if names is None else list(names),
@@ -74,6 +80,7 @@ def restored(cls: type[T], contents: Contents, device: str) -> T:
     detector._parameters = parameters_of(detector)
     detector.model_ = inner
     detector.window_, detector._of_sequences = learned["window"], learned["of_sequences"]
+    detector.dilation_, detector.max_gap_ = learned["dilation"], learned["max_gap"]
     detector.offset_, detector.n_features_in_ = learned["offset"], inner._n_features
     if learned["feature_names_in"] is not None:
         detector.feature_names_in_ = np.array(learned["feature_names_in"], dtype=object)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from unspool._durations import Duration
 from unspool.anomaly.inputs import DetectorInput
 from unspool.anomaly.model_errors import (
     StepErrors,
@@ -19,6 +20,7 @@ from unspool.anomaly.model_errors import (
 )
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
+from unspool.data.steps_in_time import in_steps
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.autoencoding import BaseAutoencoder
@@ -37,7 +39,11 @@ MAX_VALUES = 1 << 27  # values in these windows
 
 
 def split(
-    given: DetectorInput, share: float, window: int | str | None = None
+    given: DetectorInput,
+    share: float,
+    window: int | Duration | None = None,
+    dilation: int = 1,
+    max_gap: Any = "auto",
 ) -> tuple[DetectorInput, DetectorInput]:
     """Split into training data and the last `share` of each series, or of the sequences.
 
@@ -52,18 +58,26 @@ def split(
     series = given.series
     if window is not None and len(series) * share >= 1 and len(series) > 1:
         at = _cut(len(series), share, "series")
-        whole = replace(given, series=series[:at]), replace(given, series=series[at:])
-        size = window_of(whole[0], window) if isinstance(window, str) else window
+        times = given.times
+        whole = (
+            replace(given, series=series[:at], times=times and times[:at]),
+            replace(given, series=series[at:], times=times and times[at:]),
+        )
+        span = (
+            WindowsOf(int(window), dilation).span
+            if isinstance(window, (int, np.integer))
+            else detector_windows(whole[0], window, dilation, max_gap).span
+        )
         ends = [max(1, round(len(one) * share)) for one in series]
-        if 2 * sum(end for end in ends if end < size) > sum(ends):
+        if 2 * sum(end for end in ends if end < span) > sum(ends):
             return whole
     cuts = []
     for number, one in enumerate(series):
         where = f" of series {number}" if given.several else ""
-        cuts.append((one, _cut(len(one), share, "steps" + where)))
+        cuts.append(_cut(len(one), share, "steps" + where))
     return (
-        replace(given, series=[one[:at] for one, at in cuts]),
-        replace(given, series=[one[at:] for one, at in cuts]),
+        given.of_steps([slice(at) for at in cuts]),
+        given.of_steps([slice(at, None) for at in cuts]),
     )
 
 
@@ -78,20 +92,79 @@ def _cut(length: int, share: float, what: str) -> int:
     return length - held_out
 
 
-def window_of(training: DetectorInput, window: int | str) -> int:
-    """Return the number of steps of a window, w; for sequences, of the longest sequence."""
-    if training.sequences is not None:
-        return training.sequences.max_length
-    longest = max(len(one) for one in training.series)
-    if isinstance(window, str):
-        steps = sum(len(one) for one in training.series)
-        return max(1, min(MAX_WINDOW, steps // WINDOWS, longest)) if steps >= MIN_STEPS else 1
-    if window > longest:
-        raise InputError(
-            f"Expected a series of at least {window} training steps, the `window`, got {longest} "
-            "without the held-out part; give more normal data, or set a smaller `window`."
+@dataclass(frozen=True)
+class WindowsOf:
+    """The windows of a detector.
+
+    Parameters
+    ----------
+    size : int
+        Number of steps of a window, w; for sequences, of the longest sequence.
+    dilation : int
+        Number of steps of a series from one step of a window to the next.
+    max_gap : float or None
+        Seconds between two steps above which no window contains both.
+    """
+
+    size: int
+    dilation: int = 1
+    max_gap: float | None = None
+
+    @property
+    def span(self) -> int:
+        """Number of steps of a series from the first step of a window to its last."""
+        return (self.size - 1) * self.dilation + 1
+
+    def over(self, given: DetectorInput, more: int = 0) -> Source:
+        """Return windows, lengthened by `more` steps, or the sequences themselves."""
+        if given.sequences is not None:
+            return given.sequences
+        size = self.size + more
+        span = replace(self, size=size).span
+        kept = [i for i, one in enumerate(given.series) if len(one) >= span]
+        if not kept:
+            longest = max(len(one) for one in given.series)
+            raise InputError(
+                f"Expected a series of at least {span} training steps (a window and its forecast), "
+                f"got at most {longest} without the held-out part; give longer series, or set a "
+                "smaller `window`."
+            )
+        times = given.times if self.max_gap is not None else None
+        return Windows(
+            [given.series[i] for i in kept],
+            size,
+            dilation=self.dilation,
+            times=times and [times[i] for i in kept],
+            max_gap=self.max_gap,
+            feature_names=given.names,
+            missing="mask",
         )
-    return window
+
+
+def detector_windows(
+    training: DetectorInput, window: int | Duration, dilation: int, max_gap: Any
+) -> WindowsOf:
+    """Return the windows for the parameters of a detector."""
+    if training.sequences is not None:
+        return WindowsOf(training.sequences.max_length)
+    auto = isinstance(window, str) and window == "auto"
+    size, _, gap, _ = in_steps(
+        1 if auto else window, 1, dilation, max_gap, training.times, given=False
+    )
+    parts = training.parts(dilation, gap)
+    longest = parts.longest
+    if auto:
+        steps = sum(len(one) for one in training.series)
+        size = max(1, min(MAX_WINDOW, steps // WINDOWS, longest)) if steps >= MIN_STEPS else 1
+    if size > longest:
+        between = " between two gaps" if gap is not None else ""
+        each = f", {dilation} apart" if dilation > 1 else ""
+        raise InputError(
+            f"Expected a series of at least {size} training steps{each}, the `window`, got "
+            f"{longest} without the held-out part{between}; give more normal data, or set a "
+            "smaller `window`."
+        )
+    return WindowsOf(size, dilation, gap)
 
 
 @dataclass(frozen=True)
@@ -112,21 +185,21 @@ class Trained:
     codes: npt.NDArray[np.float32] | None
 
 
-def train(detector: Any, training: DetectorInput, window: int) -> Trained:
+def train(detector: Any, training: DetectorInput, windows: WindowsOf) -> Trained:
     """Train a clone of the detector's `model`, or the default model."""
     seed = int(check_random_state(detector.random_state).randint(2**31))
     model = detector.model
-    model = default_model(detector, training, window) if model is None else clone(model)
+    model = default_model(detector, training, windows.size) if model is None else clone(model)
     if model.get_params(deep=False).get("random_state", seed) is None:
         model.set_params(random_state=seed)
     if isinstance(model, Model):
         horizon = model._horizon()
-        model.fit(_windows(training, window + (1 if horizon is None else horizon)))
-        return Trained(model, None, codes_of(model, training, window))
-    source = _windows(training, window)
+        model.fit(windows.over(training, 1 if horizon is None else horizon))
+        return Trained(model, None, codes_of(model, training, windows))
+    source = windows.over(training)
     check_one_length(source, model)
     scaler = Scaler.fit("standard", source.chunks(), source.n_features, source.chunks)
-    most = min(MAX_WINDOWS, max(1, MAX_VALUES // (window * source.n_features)))
+    most = min(MAX_WINDOWS, max(1, MAX_VALUES // (windows.size * source.n_features)))
     values, _ = source.take(_spread(len(source), most))
     return Trained(model.fit(scaler.apply(values)), scaler, None)
 
@@ -153,11 +226,13 @@ def default_model(detector: Any, training: DetectorInput, window: int) -> LSTMAu
     )
 
 
-def codes_of(model: Any, training: DetectorInput, window: int) -> npt.NDArray[np.float32] | None:
+def codes_of(
+    model: Any, training: DetectorInput, windows: WindowsOf
+) -> npt.NDArray[np.float32] | None:
     """Return codes (M, L) of training windows, at even distances."""
     if not isinstance(model, BaseAutoencoder):
         return None
-    source = _windows(training, window)
+    source = windows.over(training)
     codes: npt.NDArray[np.float32] = model.transform(source[_spread(len(source), MAX_CODES)])
     return codes
 
@@ -182,21 +257,6 @@ def source_of(trained: Trained) -> WindowErrors | StepErrors:
         loss,
         trained.codes,
     )
-
-
-def _windows(given: DetectorInput, size: int) -> Source:
-    """Return windows over the series, or the sequences themselves."""
-    if given.sequences is not None:
-        return given.sequences
-    long_enough = [one for one in given.series if len(one) >= size]
-    if not long_enough:
-        longest = max(len(one) for one in given.series)
-        raise InputError(
-            f"Expected a series of at least {size} training steps (a window and its forecast), got "
-            f"at most {longest} without the held-out part; give longer series, or set a smaller "
-            "`window`."
-        )
-    return Windows(long_enough, size, feature_names=given.names, missing="mask")
 
 
 def _spread(n: int, most: int) -> npt.NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """`EncoderClassifier`: a softmax on the codes of a trained encoder, with optional fine-tuning."""
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self, cast
@@ -9,7 +10,6 @@ import numpy.typing as npt
 import torch
 from sklearn.base import ClassifierMixin, clone
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from unspool import _checks, blueprint
@@ -21,27 +21,29 @@ from unspool._types import (
 )
 from unspool.blueprint import definition
 from unspool.data.convert import Source
-from unspool.data.labels import labels_like
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import IntArray, Sequences
-from unspool.errors import InputError
 from unspool.estimators.base import Model, sequences_of
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.class_predictions import ClassPredictions
+from unspool.estimators.classifier_start import (
+    check_head_is_trained,
+    check_same_head,
+    classes_of_run,
+    start_of_classifier,
+)
 from unspool.estimators.classifying import (
     CrossEntropy,
     EncoderWithHead,
-    SavableClassifier,
     code_scaler,
     encoder_alone,
+    rescale,
     unscale,
 )
+from unspool.estimators.freezing import frozen, read_freeze
+from unspool.estimators.going_on import continued, read_start, resume, standardizations
 from unspool.estimators.held_out import read_groups
-from unspool.estimators.labels import (
-    Labels,
-    read_labels,
-    read_validation,
-    split_by_class,
-)
+from unspool.estimators.labels import read_validation, split_by_class
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 from unspool.estimators.saving import (
     as_before_if_it_fails,
@@ -49,7 +51,8 @@ from unspool.estimators.saving import (
     python_numbers,
     unfrozen,
 )
-from unspool.estimators.training import learn
+from unspool.estimators.training import OptimizerStates, Run, learn
+from unspool.estimators.user_callbacks import read_callbacks
 from unspool.estimators.validation_data import check_alone, pair_of
 from unspool.nn import Head, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
@@ -59,7 +62,7 @@ from unspool.training.batches import Batch, Batches
 
 class EncoderClassifier(
     ClassifierMixin,  # type: ignore[misc]  # scikit-learn ships no types
-    SavableClassifier,
+    ClassPredictions,
 ):
     """Classifier of sequences: dense layers and a softmax on the codes of a trained encoder.
 
@@ -93,10 +96,17 @@ class EncoderClassifier(
     learning_rate : float or None, default 0.002
         Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
         the optimizer: 0.01 for "sgd", otherwise 0.001.
-    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+    learning_rate_schedule : {"cosine", "constant", "reduce_on_plateau"}, default "cosine"
         "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
         allows, and lowers it to 0 along a cosine, once for the head and once for fine-tuning.
-        "constant" keeps it.
+        "constant" keeps it. "reduce_on_plateau" multiplies it by `plateau_factor` after each
+        `plateau_patience` epochs without a lower validation loss (training loss, if nothing is
+        held out), like Keras's ReduceLROnPlateau.
+    plateau_factor : float, default 0.1
+        For the schedule "reduce_on_plateau": factor of the learning rate, above 0 and below 1.
+    plateau_patience : int, default 10
+        For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
+        than `patience`, which ends training.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -117,6 +127,10 @@ class EncoderClassifier(
         Number of epochs without a lower validation loss (training loss, if nothing is held out)
         after which training stops; the best weights are kept. "auto" is a quarter of the epochs, at
         least 20. None trains all epochs and keeps the last weights.
+    warm_start : bool, default False
+        Whether `fit` on a fitted classifier goes on from its encoder, scaling and head, instead of
+        training new ones. The labels must be the same. Set `random_state`, so that the same
+        sequences are held out again.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine, for the backend "compiled" with any number of
@@ -126,7 +140,8 @@ class EncoderClassifier(
         Device for training and inference; the copied encoder moves to it. "auto" uses a GPU if
         there is one. A pickled model is restored to this device if it exists, otherwise to the CPU.
     verbose : int, default 1
-        0 shows no progress bar. A bar only appears if stderr is a terminal.
+        0 shows nothing; 1 shows a progress bar, if stderr is a terminal, or in a notebook; 2 prints
+        a line with the losses of each epoch to stderr, for log files.
 
     Attributes
     ----------
@@ -177,12 +192,15 @@ class EncoderClassifier(
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 2e-3,
         learning_rate_schedule: ScheduleName = "cosine",
+        plateau_factor: float = 0.1,
+        plateau_patience: int = 10,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
         fine_tune_epochs: int | None = None,
         validation_split: float = 0.0,
         patience: int | Auto | None = "auto",
+        warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         verbose: int = 1,
@@ -194,12 +212,15 @@ class EncoderClassifier(
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.plateau_factor = plateau_factor
+        self.plateau_patience = plateau_patience
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
         self.fine_tune_epochs = fine_tune_epochs
         self.validation_split = validation_split
         self.patience = patience
+        self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
@@ -226,7 +247,15 @@ class EncoderClassifier(
         return complaints
 
     def fit(
-        self, X: Any, y: Any = None, *, validation_data: Any = None, groups: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        validation_data: Any = None,
+        groups: Any = None,
+        initial: Any = None,
+        freeze: str | Sequence[str] | None = None,
+        callbacks: Sequence[Any] | None = None,
     ) -> Self:
         """Train the head on the codes of `X`, and with `fine_tune` the encoder as well.
 
@@ -245,6 +274,19 @@ class EncoderClassifier(
             Group of each sequence, such as the machine or the patient that it was recorded from.
             `validation_split` then holds out whole groups, here and in an `autoencoder` that is
             not fitted; a group is not held out if no sequence of a class would be left.
+        initial : EncoderClassifier or path, optional
+            A fitted classifier, or its model file, with the same labels and head layers. Training
+            starts from its encoder, scaling and head; `autoencoder` is not used. It takes
+            precedence over `warm_start`.
+        freeze : str or sequence of str, optional
+            Layers that are not trained, by the names that `unspool.summary` prints, such as
+            "head", "encoder" or "encoder.lstm_1"; see `LSTMAutoencoder.fit`. Without `fine_tune`
+            no layer of the encoder is trained. An `autoencoder` that is not fitted is trained as a
+            whole before.
+        callbacks : sequence of callable or object, optional
+            Functions and objects that are called while the head is trained, and again while
+            encoder and head are fine-tuned; see `LSTMAutoencoder.fit`. At the end of an epoch the
+            classifier predicts and can be saved.
 
         Returns
         -------
@@ -267,57 +309,154 @@ class EncoderClassifier(
         """
         _checks.raise_all(*self._complaints())
         check_alone(validation_data, self.validation_split, groups)
+        start, how = None, "initial"
+        if initial is not None:
+            start = read_start(initial)
+        elif self.warm_start and self.__sklearn_is_fitted__():
+            start, how = read_start(self), "warm_start"
+        run = Run(start, how, read_freeze(freeze), read_callbacks(callbacks))
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
-            self._fit(X, y, validation_data, groups)
+            self._fit(run, X, y, validation_data, groups, None)
         return self
 
-    def _fit(self, X: Any, y: Any, validation_data: Any, groups: Any) -> None:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any = None,
+        classes: Any = None,
+        *,
+        freeze: str | Sequence[str] | None = None,
+    ) -> Self:
+        """Train the head for one epoch on `X`, and with `fine_tune` encoder and head for another.
+
+        In the first call an `autoencoder` that is not fitted is fitted on `X`, with all of its
+        epochs. Later calls, and calls on a classifier that was fitted or loaded, go on from encoder
+        and head. The state of the optimizers is kept from call to call, in memory and not in model
+        files. Nothing is held out, the last weights are kept, and the learning rate is
+        `learning_rate`, which `set_params` changes between calls.
+
+        Parameters
+        ----------
+        X : array, list, frame, Sequences or Windows
+            N sequences in any form that the model with the encoder accepts.
+        y : array of shape (N,)
+            One label per sequence.
+        classes : array of shape (C,), optional
+            All labels that may occur in any call. Required in the first call if `y` lacks some;
+            later calls know them.
+        freeze : str or sequence of str, optional
+            Names of layers that are not trained; see `fit`.
+
+        Returns
+        -------
+        Self
+            The fitted classifier; ``history_`` has one more epoch.
+
+        Raises
+        ------
+        InputError
+            If a parameter, the data or the labels cannot be used, or if `set_params` has changed
+            the layers of the head.
+        DivergedError
+            If training diverges and earlier weights do not help. After any error, and after an
+            interruption, the estimator is as it was before.
+        """
+        _checks.raise_all(*self._complaints())
+        run = Run(how="partial_fit", freeze=read_freeze(freeze), passes=0)
+        if self.__sklearn_is_fitted__():
+            run.start, run.passes = read_start(self), len(self.head_history_["loss"])
+            run.standardizations = self.__dict__.get("_standardizations", {})
+            run.code_scaler = self.__dict__.get("_code_scaler")
+        run.optimizers = OptimizerStates(self.optimizer, self.__dict__.get("_optimizers"))
+        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
+            self._fit(run, X, y, None, None, classes)
+        return self
+
+    def _fit(
+        self, run: Run, X: Any, y: Any, validation_data: Any, groups: Any, classes: Any
+    ) -> None:
         """Train the encoder unless it is trained, then the head, and with `fine_tune` both."""
-        self.__dict__.pop("history_", None)  # the model counts as fitted once training has ended
+        history, head_history = (
+            self.__dict__.pop(name, None) for name in ("history_", "head_history_")
+        )  # "fitted" means that training has ended
+        for name in ("_optimizers", "_standardizations", "_code_scaler"):
+            self.__dict__.pop(name, None)
         self._parameters = plain_parameters(self)
-        classes, indices = read_labels(y, X)
+        start = start_of_classifier(type(self), run, self.device)
+        self.classes_, indices = classes_of_run(y, X, run, start, classes)
         random = check_random_state(self.random_state)
-        rng = np.random.default_rng(random.randint(2**31))
-        generator = torch.Generator().manual_seed(int(random.randint(2**31)))
+        seed = random.randint(2**31)  # a later pass of `partial_fit` needs other random numbers
+        rng = np.random.default_rng([seed, run.passes] if run.passes else seed)
+        generator = torch.Generator().manual_seed(int(random.randint(2**31)) + (run.passes or 0))
         device = resolve_device(self.device)
-        self.classes_ = classes
-        trained = self._trained(X, int(random.randint(2**31)), validation_data, groups)
-        self.autoencoder_ = encoder_alone(trained, self.device)
+        if start is None:
+            trained = self._trained(X, int(random.randint(2**31)), validation_data, groups)
+            self.autoencoder_ = encoder_alone(trained, self.device)
+        else:
+            self.autoencoder_ = start.autoencoder_
         source = sequences_of(self.autoencoder_, X)
-        halves = split_by_class(
-            source, indices, self.validation_split, rng, read_groups(groups, len(source))
-        )
+        share = 0.0 if run.passes is not None else self.validation_split
+        halves = split_by_class(source, indices, share, rng, read_groups(groups, len(source)))
         validated = read_validation(self.autoencoder_, self.classes_, source, validation_data)
-        fit = partial(self._learn, indices, halves, rng, device)
+        fit = partial(self._learn, indices, halves, rng, device, run)
 
         codes = self._codes(source)  # the encoder does not change while the head is trained
-        scaler = code_scaler(codes.values[halves[0], 0])
-        head = self._head(generator).to(device)
-        self.head_history_ = history = fit(
-            head,
-            lambda batch: head(batch.x[:, 0]),
-            codes,
-            scaler,
-            self.epochs,
-            validated and (self._codes(validated[0]), validated[1]),
-        )
-        unscale(head, scaler)
-        self.module_ = EncoderWithHead(self.autoencoder_.module_.encoder, head)
-        if self.fine_tune:
-            encoder = self.autoencoder_.module_.encoder
-            if encoder.adapts:
-                with runner(self.autoencoder_).initial_sample(source, halves[0], rng) as some:
-                    encoder.resume_training(some)
-            history = fit(
-                self.module_,
-                lambda batch: self.module_(batch.x, batch.lengths),
-                source,
-                self.autoencoder_.scaler_,
-                self.fine_tune_epochs or self.epochs,
-                validated,
+        scaler = run.code_scaler or code_scaler(codes.values[halves[0], 0])
+        head, encoder = self._head(generator).to(device), self.autoencoder_.module_.encoder
+        if start is not None:
+            check_same_head(self, start, run.how)
+            head.load_state_dict(start.module_.head.state_dict())
+        whole = EncoderWithHead(encoder, head)
+        with frozen(whole, run.freeze):
+            check_head_is_trained(self, head)
+            kept = scaler
+            if not head[0].weight.requires_grad:  # rounding would change the weights
+                scaler = Scaler.fit("none", (), encoder.latent_dim)
+            elif start is not None:
+                rescale(head, scaler)
+            self.head_history_ = last = fit(
+                head,
+                lambda batch: head(batch.x[:, 0]),
+                codes,
+                scaler,
+                self.epochs,
+                validated and (self._codes(validated[0]), validated[1]),
+                stage="head",
+                show=partial(self._show_head, head, scaler),
             )
-            encoder.finish_training()
-        self.history_ = history
+            unscale(head, scaler)
+            self.module_ = whole
+            if self.fine_tune:
+                if encoder.adapts:
+                    with runner(self.autoencoder_).initial_sample(source, halves[0], rng) as some:
+                        if start is None:
+                            encoder.resume_training(some)
+                        else:
+                            resume(encoder, run.standardizations, some)
+                last = fit(
+                    self.module_,
+                    lambda batch: self.module_(batch.x, batch.lengths),
+                    source,
+                    self.autoencoder_.scaler_,
+                    self.fine_tune_epochs or self.epochs,
+                    validated,
+                    stage="fine-tuning",
+                )
+        if run.passes is not None:
+            self._optimizers, self._code_scaler = run.optimizers, kept
+            self._standardizations = run.standardizations or standardizations(encoder)
+        encoder.finish_training()
+        self.history_ = last
+        if run.passes:
+            self.history_ = continued(history, last)
+            self.head_history_ = continued(head_history, self.head_history_)
+
+    def _show_head(self, head: Head, scaler: Scaler, history: dict[str, Any]) -> None:
+        """Make the classifier usable while its head is trained on standardised codes."""
+        copied = copy.deepcopy(head)
+        unscale(copied, scaler)
+        self.module_ = EncoderWithHead(self.autoencoder_.module_.encoder, copied).eval()
+        self.head_history_ = self.history_ = history
 
     def _codes(self, source: Source) -> Sequences:
         """Return the codes of sequences, as one step each."""
@@ -355,24 +494,28 @@ class EncoderClassifier(
         halves: tuple[IntArray, IntArray],
         rng: np.random.Generator,
         device: torch.device,
+        run: Run,
         model: nn.Module,
         logits: Callable[[Batch], Tensor],
         source: Source,
         scaler: Scaler,
         epochs: int | str,
         validated: tuple[Source, IntArray] | None,
+        *,
+        stage: str,
+        show: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Train `model` on the cross-entropy of its logits, and return the history."""
         training, held_out = halves
-        run = runner(self.autoencoder_)
+        running = runner(self.autoencoder_)
         validation = None
         some, of_some = (source, classes) if validated is None else validated
         if validated is not None:
             held_out = np.arange(len(some))
         if len(held_out):
-            size = run.batch_size(some.max_length)
+            size = running.batch_size(some.max_length)
             validation = Batches(some, scaler, held_out, size, device, classes=of_some)
-        with run.threads(min(self.batch_size, len(training)), training=True):
+        with running.threads(min(self.batch_size, len(training)), training=True):
             return learn(
                 self,
                 model,
@@ -380,94 +523,10 @@ class EncoderClassifier(
                 Batches(source, scaler, training, self.batch_size, device, rng, classes=classes),
                 validation,
                 epochs=epochs,
+                run=run,
+                stage=stage,
+                show=show,
             )
-
-    @torch_settings.inference()
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
-        """Return the probabilities of the classes of each sequence.
-
-        Parameters
-        ----------
-        X : array, list, frame, Sequences or Windows
-            Sequences in any form that `fit` accepts.
-
-        Returns
-        -------
-        ndarray of shape (N, C), float32
-            Probabilities in the order of ``classes_``; each row sums to 1.
-
-        Raises
-        ------
-        InputError
-            If `X` cannot be read, or has other features than the `X` of `fit`.
-        """
-        likely: npt.NDArray[np.float32] = self._logits(X).softmax(1).numpy()
-        return likely
-
-    @torch_settings.inference()
-    def predict(self, X: Any) -> Labels:
-        """Return the most likely class of each sequence.
-
-        Parameters
-        ----------
-        X : array, list, frame, Sequences or Windows
-            Sequences in any form that `fit` accepts.
-
-        Returns
-        -------
-        ndarray of shape (N,)
-            Labels from ``classes_``.
-
-        Raises
-        ------
-        InputError
-            If `X` cannot be read, or has other features than the `X` of `fit`.
-        """
-        likeliest = self._logits(X).argmax(1).numpy()
-        labels: Labels = self.classes_[likeliest]
-        return labels
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy: the share of the labels `y` that `predict` returns.
-
-        Parameters
-        ----------
-        X : array, list, frame, Sequences or Windows
-            Sequences in any form that `fit` accepts.
-        y : array of shape (N,)
-            The true labels.
-        sample_weight : array of shape (N,), optional
-            Weights of the sequences.
-
-        Returns
-        -------
-        float
-            A share from 0 to 1.
-
-        Raises
-        ------
-        InputError
-            If `X` cannot be read, or if `y` has another shape than (N,).
-        """
-        predicted = self.predict(X)
-        labels = labels_like(y, self.classes_)
-        if labels.shape != predicted.shape:
-            raise InputError(
-                f"`y` must have the shape {predicted.shape}, one label per sequence, got "
-                f"{labels.shape}."
-            )
-        return float(np.average(predicted == labels, weights=sample_weight))
-
-    def _logits(self, X: Any) -> Tensor:
-        """Return logits (N, C)."""
-        check_is_fitted(self)
-        inner, module = self.autoencoder_, self.module_
-        source = sequences_of(inner, X)
-        logits = np.empty((len(source), len(self.classes_)), np.float32)
-        outputs = runner(inner).outputs(source, lambda one: module(one.x, one.lengths))
-        for indices, _, some in outputs:
-            logits[indices] = some
-        return torch.from_numpy(logits)
 
     @property
     def n_features_in_(self) -> int:

@@ -8,6 +8,7 @@ from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from unspool import _checks
 from unspool.data.convert import Source, check_more_than_a_step, plain
 from unspool.data.frames import check_rows_are_sequences
 from unspool.data.labels import known_labels, labels_like
@@ -36,6 +37,51 @@ def read_labels(y: Any, X: Any) -> tuple[Labels, IntArray]:
         If labels are missing, not one per sequence, not finite, continuous, of types that cannot
         be sorted, or all equal.
     """
+    classes, indices = _sorted(_read(y, X))
+    if len(classes) < 2:
+        (only,) = classes.tolist()
+        raise InputError(
+            f"Expected labels of at least two classes in `y`, got one class: {only!r}."
+        )
+    return classes, indices.astype(np.int64)
+
+
+def read_known_labels(y: Any, X: Any, classes: Labels) -> IntArray:
+    """Return the class index of each sequence, for labels `y` that are among `classes`.
+
+    Raises
+    ------
+    InputError, ValueError
+        As `read_labels`, and if a label is none of `classes`.
+    """
+    labels = labels_like(_read(y, X), classes)
+    unknown = labels[~np.isin(labels, classes)]
+    if len(unknown):
+        raise InputError(
+            f"`y` contains the label {unknown[:1].tolist()[0]!r}, which is none of the classes "
+            f"{_checks.shown(classes.tolist())}; give all labels as `classes` in the first call."
+        )
+    return np.searchsorted(classes, labels).astype(np.int64)
+
+
+def read_classes(classes: Any) -> Labels:
+    """Return the sorted labels in the `classes` of `partial_fit`.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two, or if they cannot be sorted.
+    """
+    found, _ = _sorted(column_or_1d(known_labels(classes)))
+    if len(found) < 2:
+        raise InputError(
+            f"Expected at least two labels in `classes`, got {_checks.shown(found.tolist())}."
+        )
+    return found
+
+
+def _read(y: Any, X: Any) -> Labels:
+    """Return the labels `y`, one for each sequence of `X`."""
     if y is None:
         raise InputError(
             "EncoderClassifier requires y to be passed, but the target y is None; "
@@ -50,19 +96,20 @@ def read_labels(y: Any, X: Any) -> tuple[Labels, IntArray]:
         check_classification_targets(y)
     elif all(isinstance(label, (float, np.floating)) for label in y):
         check_classification_targets(y.astype(np.float64))
+    labels: Labels = y
+    return labels
+
+
+def _sorted(labels: Labels) -> tuple[Labels, npt.NDArray[np.intp]]:
+    """Return the labels that occur, and the index of each label."""
     try:
-        classes, indices = np.unique(y, return_inverse=True)
+        classes, indices = np.unique(labels, return_inverse=True)
     except TypeError as error:
         raise InputError(
             f"Expected labels of one type that can be sorted, got other labels ({error}); convert "
             "all of them to strings."
         ) from None
-    if len(classes) < 2:
-        (only,) = classes.tolist()
-        raise InputError(
-            f"Expected labels of at least two classes in `y`, got one class: {only!r}."
-        )
-    return classes, indices.astype(np.int64)
+    return classes, indices
 
 
 def _check_number(X: Any, y: Labels) -> None:

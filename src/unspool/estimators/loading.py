@@ -1,6 +1,9 @@
 """From a model file to the estimator that it holds."""
 
 import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -12,12 +15,18 @@ from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.encoder_classifier import EncoderClassifier
 from unspool.estimators.lstm_forecaster import LSTMForecaster
 from unspool.model_file.format import MALFORMED_ERRORS, unusable
+from unspool.model_file.losses import with_functions
 from unspool.nn.device import resolve_device
 
 Loaded = BaseAutoencoder | LSTMForecaster | EncoderClassifier | AnomalyDetector
 
 
-def load(path: str | os.PathLike[str], *, device: str | torch.device = "auto") -> Loaded:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    device: str | torch.device = "auto",
+    custom_objects: Mapping[str, Callable[..., Any]] | None = None,
+) -> Loaded:
     """Read a fitted estimator that `save` wrote.
 
     Parameters
@@ -27,6 +36,10 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "auto") -
     device : str or torch.device, default "auto"
         Where the model will run; it becomes the model's parameter `device`. "auto" uses a GPU if
         there is one.
+    custom_objects : dict from str to callable, optional
+        For a model whose `loss` is a function: the function by its name. A file contains the name
+        alone. Without the function, the model encodes, reconstructs and forecasts, and methods that
+        compute the loss raise an error.
 
     Returns
     -------
@@ -40,7 +53,7 @@ EncoderClassifier or AnomalyDetector
         If the file is missing, incomplete, not an unspool model, of a newer format, or if its
         parts do not fit together.
     InputError
-        If `device` cannot be used.
+        If `device` cannot be used, or `custom_objects` is no dict from names to functions.
 
     See Also
     --------
@@ -62,6 +75,12 @@ EncoderClassifier or AnomalyDetector
     contents = model_file.read(path)
     resolve_device(device)
     device = str(device)
+    contents = replace(
+        contents,
+        parameters=with_functions(contents.parameters, custom_objects),
+        fitted=with_functions(contents.fitted, custom_objects),
+        detector=with_functions(contents.detector, custom_objects),
+    )
     try:
         if contents.detector is not None:
             return AnomalyDetector._from_contents(contents, device)

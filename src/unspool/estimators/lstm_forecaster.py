@@ -15,7 +15,7 @@ from unspool._types import (
     DecoderName,
     GateActivationName,
     LossAlias,
-    LossName,
+    LossParameter,
     MetricName,
     Missing,
     NormalizationName,
@@ -26,6 +26,7 @@ from unspool._types import (
 )
 from unspool.estimators.base_forecaster import BaseForecaster
 from unspool.estimators.linear_maps import silence, solve
+from unspool.estimators.training import Run
 from unspool.lstm import threads
 from unspool.training.batches import Batches
 from unspool.training.loop import evaluate
@@ -150,12 +151,24 @@ class LSTMForecaster(BaseForecaster):
         Activation of the cells.
     recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
         Activation of the gates.
-    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
+    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, dict or \
+callable, default "mse"
         Loss of the forecast in scaled units, averaged over steps and features. Keras's long names
         "mean_squared_error" and "mean_absolute_error" are accepted too. A cross-entropy needs
         normalization="none", linear_steps=0 and quantiles=(): "binary_crossentropy" for values
         between 0 and 1, "categorical_crossentropy" for steps that are distributions, with
         output_activation="softmax".
+
+        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
+        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
+        one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
+        columns are not scaled. The loss is the mean of all values, of which a category has one per
+        step; ``history_`` has the mean of each loss too, such as "mse_loss".
+
+        A function takes predictions and targets, scaled tensors (B, T, F), and returns losses
+        (B, T, F), or (B, T) for each step, without any mean; predictions equal targets in the
+        padding. A file contains the name of the function; see `unspool.load`.
     metrics : sequence of str, default ()
         Further losses to record in ``history_``, by the names that `loss` accepts; for a
         cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
@@ -172,9 +185,16 @@ class LSTMForecaster(BaseForecaster):
     learning_rate : float or None, default 0.005
         Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
         the optimizer: 0.01 for "sgd", otherwise 0.001.
-    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+    learning_rate_schedule : {"cosine", "constant", "reduce_on_plateau"}, default "cosine"
         "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
-        allows, and lowers it to 0 along a cosine. "constant" keeps it.
+        allows, and lowers it to 0 along a cosine. "constant" keeps it. "reduce_on_plateau"
+        multiplies it by `plateau_factor` after each `plateau_patience` epochs without a lower
+        validation loss (training loss, if nothing is held out), like Keras's ReduceLROnPlateau.
+    plateau_factor : float, default 0.1
+        For the schedule "reduce_on_plateau": factor of the learning rate, above 0 and below 1.
+    plateau_patience : int, default 10
+        For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
+        than `patience`, which ends training.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -220,6 +240,10 @@ class LSTMForecaster(BaseForecaster):
         Steps at the end of a sequence in which every feature is missing are padding nevertheless.
         With "mask", `input_dropout` makes values of the input missing: whole steps in half of the
         sequences, and runs of single features in the others.
+    warm_start : bool, default False
+        Whether `fit` on a fitted model goes on from its weights instead of new ones. Scaling, sizes
+        and features are kept, because the weights depend on them; the structure must be the same.
+        Set `random_state`, so that the same sequences are held out again.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine, for the backend "compiled" with any number of
@@ -234,7 +258,8 @@ class LSTMForecaster(BaseForecaster):
         Implementation of the LSTM recurrence, see `unspool.lstm`. "auto" chooses the fastest one
         that supports the device.
     verbose : int, default 1
-        0 shows no progress bar. A bar only appears if stderr is a terminal.
+        0 shows nothing; 1 shows a progress bar, if stderr is a terminal, or in a notebook; 2 prints
+        a line with the losses of each epoch to stderr, for log files.
 
     Attributes
     ----------
@@ -321,13 +346,15 @@ class LSTMForecaster(BaseForecaster):
         cell: CellName = "lstm",
         activation: CellActivationName = "tanh",
         recurrent_activation: GateActivationName = "sigmoid",
-        loss: LossName | LossAlias = "mse",
+        loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 5e-3,
         learning_rate_schedule: ScheduleName = "cosine",
+        plateau_factor: float = 0.1,
+        plateau_patience: int = 10,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -338,6 +365,7 @@ class LSTMForecaster(BaseForecaster):
         scaling: ScalingName = "standard",
         clip: float | None = None,
         missing: Missing = "raise",
+        warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         backend: Auto | BackendName = "auto",
@@ -371,6 +399,8 @@ class LSTMForecaster(BaseForecaster):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.plateau_factor = plateau_factor
+        self.plateau_patience = plateau_patience
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -381,6 +411,7 @@ class LSTMForecaster(BaseForecaster):
         self.scaling = scaling
         self.clip = clip
         self.missing = missing
+        self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
         self.backend = backend
@@ -390,19 +421,22 @@ class LSTMForecaster(BaseForecaster):
         return self.horizon
 
     def _learn(
-        self, batches: Batches, validation: Batches | None, generator: torch.Generator
+        self, batches: Batches, validation: Batches | None, generator: torch.Generator, run: Run
     ) -> dict[str, Any]:
-        """Solve for the linear maps, then train the network on their error; see `linear_maps`."""
+        """Solve for the linear maps, then train the network on their error; see `linear_maps`.
+
+        Training that starts from a trained model keeps the maps, which the network completes.
+        """
         skip, objective = self.module_.skip, self._objective(generator)
-        if skip is None:
-            return self._train(objective, batches, validation)
+        if skip is None or run.start is not None:
+            return self._train(objective, batches, validation, run)
         decoders = self.module_.decoders
         for decoder in decoders.values():
             silence(decoder)
         with threads.pytorch_on_one_thread():
             solve(skip, batches, every_step=self.every_step)
         first = None if validation is None else evaluate(self.module_, objective, validation)
-        history = self._train(objective, batches, validation)
+        history = self._train(objective, batches, validation, run)
         name = "forecast_loss" if self.quantiles else "loss"
         if first and history[f"val_{name}"][history["best_epoch"]] >= first[name]:
             silence(decoders["forecast"])

@@ -25,6 +25,7 @@ from unspool.model_file import Contents
 from unspool.nn import torch_settings
 from unspool.nn.device import device_or_cpu, resolve_device
 from unspool.nn.from_blueprint import build
+from unspool.nn.standardized import weights_as_saved
 
 T = TypeVar("T", bound="Savable")
 
@@ -38,7 +39,7 @@ REAL = (
     "loss_weights",
     "clip",
 )
-IGNORED_CHANGES = ("random_state", "device", "verbose")  # they change no fitted model
+IGNORED_CHANGES = ("random_state", "device", "verbose", "warm_start")  # they change no fitted model
 
 
 class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -158,7 +159,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             "history": plain_history(self.history_),
         }
         tensors = {"scaler.shift": self.scaler_.shift, "scaler.scale": self.scaler_.scale}
-        for name, weight in self.module_.state_dict().items():
+        for name, weight in weights_as_saved(self.module_).items():
             if part == "model" or name.startswith("encoder."):
                 tensors[f"module.{name}"] = weight.detach().cpu().numpy().copy()
         return Contents(self._name, self._parameters, fitted, tensors, made_by())
@@ -273,7 +274,7 @@ def warn_of_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 def _each_parameter(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield names and values; names of an inner model have its prefix, as in scikit-learn."""
     for name, value in parameters.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and name != "loss":
             yield name, value["model"]
             for inner, one in _each_parameter(value["parameters"]):
                 yield f"{name}__{inner}", one
@@ -329,7 +330,7 @@ def plain_parameters(estimator: Savable) -> dict[str, Any]:
             return None
         if name == "device":
             return str(value)  # it may be a torch.device
-        return _checks.plain(copy.deepcopy(value))
+        return value if callable(value) else _checks.plain(copy.deepcopy(value))
 
     return {name: plain(name) for name in estimator._kind()._get_param_names()}
 

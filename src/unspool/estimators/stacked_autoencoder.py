@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from unspool._losses import loss_name
+from unspool._loss_parameter import loss_name
 from unspool._types import (
     ActivationName,
     Auto,
     ElementwiseLossName,
     LossAlias,
-    LossName,
+    LossParameter,
     MetricName,
     Missing,
     OptimizerName,
@@ -24,10 +24,9 @@ from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.training import Run, measured
 from unspool.nn import Autoencoder, DenseDecoder, DenseEncoder, torch_settings
 from unspool.training.batches import Batches
-from unspool.training.history import History
-from unspool.training.loop import evaluate
 from unspool.training.objective import AutoencoderLoss
 
 
@@ -56,12 +55,24 @@ class StackedAutoencoder(BaseAutoencoder):
         Activation of the output of the outermost autoencoder, and of the whole: "linear", "relu",
         "tanh", "sigmoid", "elu", "gelu" or "softmax". A bounded activation needs data scaled to its
         range.
-    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, default "mse"
+    loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, dict or \
+callable, default "mse"
         Loss of the outermost autoencoder and of the whole, in scaled units, averaged over values.
         Keras's long names "mean_squared_error" and "mean_absolute_error" are accepted too.
         "binary_crossentropy" needs values between 0 and 1 (scaling="none" or "minmax");
         "categorical_crossentropy" needs rows or steps that are distributions and
         output_activation="softmax".
+
+        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
+        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
+        one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
+        columns are not scaled. The loss is the mean of all values, of which a category has one per
+        step; ``history_`` has the mean of each loss too, such as "mse_loss".
+
+        A function takes predictions and targets, scaled tensors (B, T, F), and returns losses
+        (B, T, F), or (B, T) for each step, without any mean; predictions equal targets in the
+        padding. A file contains the name of the function; see `unspool.load`.
     inner_output_activation : str, default "linear"
         Activation of the output of each inner autoencoder, which reconstructs the codes of the one
         before: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
@@ -96,9 +107,16 @@ class StackedAutoencoder(BaseAutoencoder):
     learning_rate : float or None, default 0.002
         Learning rate, above 0; for the schedule "cosine" its maximum. None is Keras's default for
         the optimizer: 0.01 for "sgd", otherwise 0.001.
-    learning_rate_schedule : {"cosine", "constant"}, default "cosine"
+    learning_rate_schedule : {"cosine", "constant", "reduce_on_plateau"}, default "cosine"
         "cosine" raises the learning rate linearly over the first tenth of the updates that `epochs`
-        allows, and lowers it to 0 along a cosine. "constant" keeps it.
+        allows, and lowers it to 0 along a cosine. "constant" keeps it. "reduce_on_plateau"
+        multiplies it by `plateau_factor` after each `plateau_patience` epochs without a lower
+        validation loss (training loss, if nothing is held out), like Keras's ReduceLROnPlateau.
+    plateau_factor : float, default 0.1
+        For the schedule "reduce_on_plateau": factor of the learning rate, above 0 and below 1.
+    plateau_patience : int, default 10
+        For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
+        than `patience`, which ends training.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -145,6 +163,10 @@ class StackedAutoencoder(BaseAutoencoder):
         Steps at the end of a sequence in which every feature is missing are padding nevertheless.
         With "mask", `input_dropout` makes values of the input missing: whole steps in half of the
         sequences, and runs of single features in the others.
+    warm_start : bool, default False
+        Whether `fit` on a fitted model goes on from its weights instead of new ones. Scaling, sizes
+        and features are kept, because the weights depend on them; the structure must be the same.
+        Set `random_state`, so that the same sequences are held out again.
     random_state : int, RandomState or None, default None
         Seed of everything random in `fit`. With an integer, `fit` on the CPU gives the same weights
         to the bit each time on the same machine and number of threads. On a GPU results agree to
@@ -155,7 +177,8 @@ class StackedAutoencoder(BaseAutoencoder):
         0.001 of the largest value, or 0.00001 after ``torch.backends.cudnn.allow_tf32 = False``. A
         pickled model is restored to this device if it exists, otherwise to the CPU.
     verbose : int, default 1
-        0 shows no progress bar. A bar only appears if stderr is a terminal.
+        0 shows nothing; 1 shows a progress bar, if stderr is a terminal, or in a notebook; 2 prints
+        a line with the losses of each epoch to stderr, for log files.
 
     Attributes
     ----------
@@ -213,7 +236,7 @@ class StackedAutoencoder(BaseAutoencoder):
         hidden_units: Sequence[int] = (128,),
         activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
-        loss: LossName | LossAlias = "mse",
+        loss: LossParameter = "mse",
         inner_output_activation: ActivationName = "linear",
         inner_loss: ElementwiseLossName | LossAlias = "mse",
         fine_tune: bool = False,
@@ -225,6 +248,8 @@ class StackedAutoencoder(BaseAutoencoder):
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 2e-3,
         learning_rate_schedule: ScheduleName = "cosine",
+        plateau_factor: float = 0.1,
+        plateau_patience: int = 10,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -235,6 +260,7 @@ class StackedAutoencoder(BaseAutoencoder):
         scaling: ScalingName = "standard",
         clip: float | None = None,
         missing: Missing = "raise",
+        warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         verbose: int = 1,
@@ -255,6 +281,8 @@ class StackedAutoencoder(BaseAutoencoder):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.plateau_factor = plateau_factor
+        self.plateau_patience = plateau_patience
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -265,12 +293,13 @@ class StackedAutoencoder(BaseAutoencoder):
         self.scaling = scaling
         self.clip = clip
         self.missing = missing
+        self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
 
     def _learn(
-        self, batches: Batches, validation: Batches | None, generator: torch.Generator
+        self, batches: Batches, validation: Batches | None, generator: torch.Generator, run: Run
     ) -> dict[str, Any]:
         """Train the pairs one after the other, and with `fine_tune` the whole."""
         whole, layers = self._objective(generator), []
@@ -280,7 +309,7 @@ class StackedAutoencoder(BaseAutoencoder):
             innermost = depth == len(self.hidden_units)
             objective = AutoencoderLoss(
                 pair,
-                loss_name(self.inner_loss if depth else self.loss),
+                loss_name(self.inner_loss) if depth else self._loss,
                 metrics=() if depth else tuple(self.metrics),
                 input_noise=self.input_noise,
                 input_dropout=self.input_dropout,
@@ -288,7 +317,7 @@ class StackedAutoencoder(BaseAutoencoder):
                 kl_weight=self.kl_weight if innermost else None,
                 generator=generator,
             )
-            layers.append(self._train(objective, read, held_out))
+            layers.append(self._train(objective, read, held_out, run, f"layer {depth}"))
             if not innermost:
                 codes = self._codes(pair, read)
                 if held_out is not None:
@@ -298,9 +327,9 @@ class StackedAutoencoder(BaseAutoencoder):
                     )
                 read = _batches_of_codes(codes, read)
         if self.fine_tune:
-            history = self._train(whole, batches, validation)
+            history = self._train(whole, batches, validation, run)
         else:
-            history = _measured(whole, batches, validation)
+            history = measured(self.module_, whole, batches, validation)
         return {**history, "layers": layers}
 
     def _pair(self, depth: int) -> Autoencoder:
@@ -341,15 +370,3 @@ def _batches_of_codes(codes: Sequences, read: Batches) -> Batches:
     """Return batches of `codes`, drawn as `read` draws the sequences that they encode."""
     scaler = Scaler.fit("none", (), codes.n_features)
     return Batches(codes, scaler, read.indices, read.batch_size, read.device, read.rng, read.steps)
-
-
-def _measured(
-    objective: AutoencoderLoss, batches: Batches, validation: Batches | None
-) -> dict[str, Any]:
-    """Return the history of a model without further training: its present losses."""
-    history = History()
-    history.add(evaluate(objective.model, objective, batches))
-    if validation is not None:
-        means = evaluate(objective.model, objective, validation)
-        history.add({f"val_{name}": mean for name, mean in means.items()})
-    return history.as_dict()

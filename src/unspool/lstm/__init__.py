@@ -1,4 +1,4 @@
-"""The LSTM recurrence: one function, `lstm`, and a table of backends that compute it.
+"""The recurrence of LSTM and GRU layers: one function, `lstm`, and backends that compute it.
 
 `lstm` runs a batch of whole sequences through one layer, on the backend that `choose` selects:
 
@@ -6,12 +6,13 @@
 backend    implementation                                    serves
 ========== ================================================= ==================================
 compiled   kernels compiled by Numba, on the CPU             all cells, float32 and float64
-torch      torch's LSTM: oneDNN on a CPU, cuDNN on a GPU     tanh cells with sigmoid gates
+torch      torch's LSTM and GRU: oneDNN on a CPU (LSTM), tanh cells with sigmoid gates
+           cuDNN on a GPU
 stepwise   the equations step by step, under autograd; slow  all cells, all dtypes and devices
 ========== ================================================= ==================================
 
-`unspool.lstm.reference` contains the equations in NumPy, forward and backward. All backends are
-tested against it.
+`unspool.lstm.reference` and `unspool.lstm.reference_gru` contain the equations in NumPy, forward
+and backward. All backends are tested against them.
 
 To add a backend, write a module in ``lstm/backends/`` with the two functions of
 `unspool.lstm.backends.Backend`, ``refusal`` and ``run``; enter it in `BACKENDS` at its place in the
@@ -19,7 +20,7 @@ order of preference, and its name in ``BackendName`` (``unspool/_types.py``). Th
 ``tests/lstm/test_backends.py`` then compare its results and gradients with the reference, and fail
 first.
 
-`reference` needs NumPy alone. The names of this package load PyTorch when they are first used.
+Both references need NumPy alone. The names of this package load PyTorch when they are first used.
 """
 
 from unspool._lazy import attach as _attach

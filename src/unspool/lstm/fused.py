@@ -49,8 +49,8 @@ class LSTMStage(NamedTuple):
     Parameters
     ----------
     w_ih, w_hh, bias, w_context : tensors of shape (4H, F), (4H, H), (4H,), (4H, C)
-        The weights (of a GRU with 3H rows, except for the bias) as in `unspool.lstm.lstm`; `w_ih` is None if the stage reads nothing,
-        `w_context` is None if it has no context.
+        The weights as in `unspool.lstm.lstm`, of a GRU with 3H rows except for the bias; `w_ih` is
+        None if the stage reads nothing, `w_context` is None if it has no context.
     activation, recurrent_activation : str
         Activations of the cell and of its gates.
     reads : str, optional

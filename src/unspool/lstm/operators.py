@@ -4,12 +4,13 @@ This file allocates results and gradients, runs the kernels through `PreparedLay
 with PyTorch what it needs to trace and differentiate the operators.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.library import define, impl, register_autograd, register_fake
 
+from unspool._types import CellName
 from unspool.errors import InputError
 from unspool.lstm.compiled import recurrence, small_batch
 from unspool.lstm.compiled.vector import BYTES
@@ -32,7 +33,7 @@ def _lstm(
     steps: int,
     flags: list[bool],
     statistics: list[str],
-    cell: str,
+    cell: str,  # a `CellName`, whose type PyTorch does not know
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Run the layer forward; see `PreparedLayer` for the arguments.
 
@@ -52,7 +53,7 @@ def _lstm(
     relu, hard_sigmoid, reverse, return_sequences, training = flags
     layer = PreparedLayer(
         x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps,
-        relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse, cell=cell,
+        relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse, cell=cast(CellName, cell),
     )  # fmt: skip
     batch, hidden = layer.batch, layer.hidden
     h = layer.allocate(steps if return_sequences or training else 0, batch, hidden)
@@ -118,7 +119,7 @@ def _lstm_backward(
     steps = len(h)
     layer = PreparedLayer(
         x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps,
-        relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse, cell=cell,
+        relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse, cell=cast(CellName, cell),
     )  # fmt: skip
     batch, hidden = layer.batch, layer.hidden
     if len(reserve) != _reserve_size(layer.tiles, steps, hidden, layer.vector_size):

@@ -3,7 +3,7 @@
 Gates lie in the order **z, r, n** (update, reset, candidate) along the first axis of every weight:
 Keras's order. This is the variant of cuDNN, PyTorch and Keras (``reset_after=True``), where the
 gate r multiplies the recurrent part of the candidate after the product with U [2]_, not h before
-it [1]_. That part has a bias of its own, b_rn, the fourth block of `bias`. The equations are
+it [1]_. That part has a separate bias, b_rn, the fourth block of `bias`. The equations are
 
     z = σ(W_z x + V_z k + U_z h + b_z)          W  w_ih       (3H, F)   x  the input of the step
     r = σ(W_r x + V_r k + U_r h + b_r)          V  w_context  (3H, C)   k  the context, the same

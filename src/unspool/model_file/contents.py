@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
-from unspool._losses import loss_name
+from unspool._loss_parameter import Loss, read_loss
 from unspool._registry import CLASSIFIER, MODELS
 from unspool.blueprint import Blueprint, Facts, Head, blueprint, complaints
 from unspool.data.forms import InputForm, image_shape_of
@@ -62,8 +62,8 @@ class Contents:
         Names of the F features.
     form : unspool.data.forms.InputForm
         Form of the data that the model was fitted on.
-    loss : str
-        Short name of the loss, such as "mse".
+    loss : str, LossByFeature or LossFunction
+        The loss: a short name such as "mse", a loss by feature, or a function by its name.
     of_encoder : tuple of (str, mapping)
         Class name and parameters of the model that the encoder belongs to.
     scaler : unspool.data.scaling.Scaler
@@ -109,9 +109,9 @@ class Contents:
         return inner["model"], inner["parameters"]
 
     @property
-    def loss(self) -> str:
-        """The loss of the model, by its short name."""
-        return loss_name(self.parameters["loss"])
+    def loss(self) -> Loss:
+        """The loss of the model: a short name, a loss by feature, or a function by its name."""
+        return read_loss(self.parameters["loss"], self.form.n_features, self.form.feature_names)
 
     @property
     def form(self) -> InputForm:
@@ -136,7 +136,13 @@ class Contents:
     def facts(self) -> Facts:
         """Sizes that the model took from its training data: features, steps, horizon, image."""
         form = self.form
-        return Facts(form.n_features, form.max_length, self.fitted["horizon"], form.image_shape)
+        return Facts(
+            form.n_features,
+            form.max_length,
+            self.fitted["horizon"],
+            form.image_shape,
+            form.feature_names,
+        )
 
     @cached_property
     def blueprint(self) -> Blueprint:
@@ -168,8 +174,7 @@ class Contents:
     @property
     def feature_names(self) -> tuple[str, ...] | None:
         """Names of the F features, or None if they are unknown."""
-        names = self.fitted["feature_names_in"]
-        return tuple(names) if names and len(names) == self.fitted["n_features"] else None
+        return self.form.feature_names
 
     def check(self) -> None:
         """Check every part, and that the parts fit together.

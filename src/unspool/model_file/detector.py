@@ -15,7 +15,16 @@ from unspool.errors import InputError
 from unspool.model_file.fitted import check_fields, check_mapping
 
 # Fields of `detector` in the header.
-FIELDS = ("parameters", "window", "of_sequences", "offset", "feature_names_in", "thresholds")
+FIELDS = (
+    "parameters",
+    "window",
+    "dilation",
+    "max_gap",
+    "of_sequences",
+    "offset",
+    "feature_names_in",
+    "thresholds",
+)
 PREFIX = "detector."
 
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -72,6 +81,8 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
     names = detector["feature_names_in"]
     _checks.raise_all(
         _checks.whole("window", detector["window"], 1),
+        _checks.whole("dilation", detector["dilation"], 1),
+        _checks.number("max_gap", detector["max_gap"], 0, none=True, open_left=True),
         _checks.truth("of_sequences", detector["of_sequences"]),
         _checks.number("offset", detector["offset"], -_checks.LARGEST),
         _checks.whole("gap", detector["parameters"].get("gap"), 1),

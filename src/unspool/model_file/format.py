@@ -18,6 +18,7 @@ from unspool._files import atomic_write, check_output_path
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file.contents import Contents
 from unspool.model_file.fitted import check_fields
+from unspool.model_file.losses import decoded, encoded
 from unspool.model_file.upgrades import UPGRADES, add_later_fields, rename_backends
 
 FORMAT_VERSION = 2
@@ -72,14 +73,16 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
     path = Path(path)
     check_output_path(path)
     header = _as_json(
-        {
-            "format_version": FORMAT_VERSION,
-            "model": contents.model,
-            "parameters": contents.parameters,
-            "fitted": contents.fitted,
-            "versions": contents.versions,
-            "detector": contents.detector,
-        }
+        encoded(
+            {
+                "format_version": FORMAT_VERSION,
+                "model": contents.model,
+                "parameters": contents.parameters,
+                "fitted": contents.fitted,
+                "versions": contents.versions,
+                "detector": contents.detector,
+            }
+        )
     )
     try:
         _contents(dict(header), dict(contents.tensors))
@@ -236,6 +239,7 @@ def _contents(header: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> C
         check_fields("header", header, FIELDS)
         rename_backends(header)
         add_later_fields(header)
+        header = decoded(header)
         contents = Contents(
             header["model"],
             header["parameters"],

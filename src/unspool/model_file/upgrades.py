@@ -15,10 +15,15 @@ LATER_PARAMETERS: Mapping[str, Any] = {
     "cell": "lstm",
     "clip": None,
     "missing": "raise",
+    "plateau_factor": 0.1,
+    "plateau_patience": 10,
+    "warm_start": False,
 }
 
-# Fields of `fitted` that were added during version 2.
-LATER_FITTED: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
+# Fields of `fitted` and of `detector` that were added during version 2, and parameters of a
+# detector.
+LATER_FIELDS: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
+LATER_DETECTOR_PARAMETERS: Mapping[str, Any] = {"dilation": 1, "max_gap": "auto"}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]
@@ -79,13 +84,14 @@ def add_later_fields(header: dict[str, Any]) -> None:
         for name, value in LATER_PARAMETERS.items():
             if name in known:
                 parameters.setdefault(name, value)
-    fitted = header.get("fitted")
-    if isinstance(fitted, dict):
-        for name, value in LATER_FITTED.items():
-            fitted.setdefault(name, value)
     detector = header.get("detector")
+    for fields in (header.get("fitted"), detector):
+        if isinstance(fields, dict):
+            for name, value in LATER_FIELDS.items():
+                fields.setdefault(name, value)
     if isinstance(detector, dict) and isinstance(detector.get("parameters"), dict):
-        detector["parameters"].setdefault("missing", LATER_PARAMETERS["missing"])
+        for name, value in LATER_DETECTOR_PARAMETERS.items():
+            detector["parameters"].setdefault(name, value)
     for value in header.values():
         if isinstance(value, dict):
             add_later_fields(value)

@@ -22,7 +22,8 @@ def gate_weights(model: Any) -> dict[str, dict[str, dict[str, Array]]]:
     dict of str to dict of str to dict of str to array
         ``weights[layer][name][gate]``: the layer's name in the module, the weight's name ("w_ih"
         (H, F), "w_hh" (H, H), "bias" (H,) or "w_context" (H, C)), and the gate ("i", "f", "c" or
-        "o"; of a GRU "z", "r" or "n", and "rn" for the bias of the recurrent part of "n"). Arrays are copies. Rows are units; the kernels of Keras are the transposes.
+        "o"; of a GRU "z", "r" or "n", and "rn" for the bias of the recurrent part of "n").
+        Arrays are copies. Rows are units; the kernels of Keras are the transposes.
 
     Raises
     ------

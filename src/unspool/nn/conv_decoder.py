@@ -6,6 +6,7 @@ from itertools import pairwise
 from torch import Generator, Tensor, nn
 
 from unspool._types import ActivationName
+from unspool.blueprint.activations import Activation
 from unspool.blueprint.layers import Size, sizes
 from unspool.nn.convolution import Convolution
 from unspool.nn.decoder import Decoder, TeacherForcing
@@ -41,7 +42,7 @@ class ConvDecoder(Decoder):
         Upsampling factors.
     activation : {"linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"}, default "relu"
         Activation of each layer except the last.
-    output_activation : str, default "linear"
+    output_activation : str or MixedActivation, default "linear"
         Activation of the last convolution; accepts the same names as `activation`. With "relu",
         its bias starts at 0.3 instead of 0, so that black images have a gradient.
     generator : torch.Generator, optional
@@ -84,7 +85,7 @@ class ConvDecoder(Decoder):
         kernel: Size = (3, 3),
         pool: Size = (2, 2),
         activation: ActivationName = "relu",
-        output_activation: ActivationName = "linear",
+        output_activation: Activation = "linear",
         generator: Generator | None = None,
     ) -> None:
         super().__init__()

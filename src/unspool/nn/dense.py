@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import accumulate
 
 import torch
 from torch import Generator, Tensor, nn
 
 from unspool import _checks
-from unspool._types import ActivationName
+from unspool.blueprint.activations import Activation, MixedActivation
 from unspool.errors import InputError
 from unspool.lstm import dense
 
@@ -22,8 +23,38 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 }
 
 
-def make_activation(name: ActivationName) -> nn.Module:
-    """Create the activation `name`; raise an `InputError` if there is no such activation."""
+class FeatureActivations(nn.Module):
+    """The activations of a `MixedActivation`, on the features of a step."""
+
+    def __init__(self, plan: MixedActivation) -> None:
+        super().__init__()
+        self.plan = plan
+        used = dict.fromkeys(name for name, _ in plan.groups)
+        self.activations = nn.ModuleDict({name: ACTIVATIONS[name]() for name in used})
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the activations to outputs (..., F)."""
+        applied: Tensor = self.plan.apply(
+            x,
+            lambda name, piece: self.activations[name](piece),
+            # A module is traced by `unspool.interop.torch`, which cannot iterate over `split`.
+            lambda whole, sizes: [
+                whole[..., end - size : end]
+                for size, end in zip(sizes, accumulate(sizes), strict=True)
+            ],
+            lambda pieces: torch.cat(pieces, -1),
+        )
+        return applied
+
+    def extra_repr(self) -> str:
+        """Describe which columns have which activation."""
+        return ", ".join(f"{name}{list(columns)}" for name, columns in self.plan.groups)
+
+
+def make_activation(name: Activation) -> nn.Module:
+    """Create an activation; raise an `InputError` if there is none of this name."""
+    if isinstance(name, MixedActivation):
+        return FeatureActivations(name)
     if name not in ACTIVATIONS:
         raise InputError(_checks.unknown_name("activation", name, ACTIVATIONS))
     return ACTIVATIONS[name]()

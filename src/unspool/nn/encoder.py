@@ -90,13 +90,18 @@ class Encoder(nn.Module):
             Random number generator. None uses PyTorch's global one.
         """
 
-    def resume_training(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+    def resume_training(
+        self, batches: Iterable[tuple[Tensor, Tensor | None]], *, keep_constant: bool = False
+    ) -> None:
         """Prepare trained weights for more training; codes do not change.
 
         Parameters
         ----------
         batches : iterable of (tensor (B, T, F), int tensor (B,) or None)
             Scaled training sequences with their lengths.
+        keep_constant : bool, default False
+            Keep the weights of features that are constant on these sequences; otherwise they
+            become 0.
         """
 
     def finish_training(self) -> None:

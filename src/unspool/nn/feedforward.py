@@ -7,6 +7,7 @@ from torch import Generator, Tensor, nn
 
 from unspool._padding import without_padding
 from unspool._types import ActivationName
+from unspool.blueprint.activations import Activation
 from unspool.errors import InputError
 from unspool.nn.decoder import Decoder, TeacherForcing
 from unspool.nn.dense import Dense, make_activation
@@ -138,7 +139,7 @@ class DenseDecoder(Decoder):
         Sizes of the layers before the output layer.
     activation : {"linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"}, default "relu"
         Activation of the layers of `units`.
-    output_activation : str, default "linear"
+    output_activation : str or MixedActivation, default "linear"
         Activation of the output layer; accepts the same names as `activation`. "softmax" is over
         the features of a step.
     generator : torch.Generator, optional
@@ -177,7 +178,7 @@ class DenseDecoder(Decoder):
         *,
         units: Sequence[int] = (),
         activation: ActivationName = "relu",
-        output_activation: ActivationName = "linear",
+        output_activation: Activation = "linear",
         generator: Generator | None = None,
     ) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ from itertools import pairwise
 from torch import Generator, Tensor, nn
 
 from unspool._types import ActivationName
+from unspool.blueprint.activations import Activation
 from unspool.nn.dense import Dense, make_activation
 
 
@@ -28,9 +29,9 @@ class Head(nn.Sequential):
         Number of steps to make from one vector. Default: one step, without an axis for steps.
     activation : {"linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"}, default "relu"
         Activation of the layers of `units`.
-    output_activation : str, default "linear"
+    output_activation : str or MixedActivation, default "linear"
         Activation of the output layer; accepts the same names as `activation`. "softmax" is over
-        the features of a step.
+        the features of a step. A `MixedActivation` of `unspool.blueprint` has one for each feature.
     generator : torch.Generator, optional
         Random number generator for the initial weights. Default: PyTorch's global one.
 
@@ -61,7 +62,7 @@ class Head(nn.Sequential):
         units: Sequence[int] | None = (),
         steps: int | None = None,
         activation: ActivationName = "relu",
-        output_activation: ActivationName = "linear",
+        output_activation: Activation = "linear",
         generator: Generator | None = None,
     ) -> None:
         widths = [inputs]

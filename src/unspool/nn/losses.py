@@ -7,11 +7,21 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unspool._losses import BY_STEP, MIN_PROBABILITY, OUTSIDE_SLOPE, loss_name
+from unspool._loss_parameter import (
+    Loss,
+    LossByFeature,
+    LossFunction,
+    is_by_step,
+    loss_name,
+)
+from unspool._losses import MIN_PROBABILITY, OUTSIDE_SLOPE
+from unspool.data.sequences import FloatArray
+from unspool.errors import InputError
 
 Elementwise = Callable[[Tensor, Tensor], Tensor]
 
@@ -75,6 +85,122 @@ LOSSES: Mapping[str, Elementwise] = {
 }
 
 
+def loss_values(
+    prediction: Tensor, target: Tensor, loss: Loss, lengths: Tensor | None = None
+) -> Tensor:
+    """Compute the values (B, T, F) of a loss before any mean.
+
+    A function may return one value per step, (B, T, 1). It is called with predictions that equal
+    the targets in the padding, so that the padding has no gradient, not even a NaN.
+    """
+    if isinstance(loss, str):
+        return LOSSES[loss](prediction, target)
+    if isinstance(loss, LossByFeature):
+        return _values_by_feature(prediction, target, loss)
+    if lengths is not None:
+        real = torch.arange(target.shape[1], device=target.device) < lengths[:, None]
+        prediction = torch.where(real[:, :, None], prediction, target)
+    return values_of_function(prediction, target, loss)
+
+
+def _values_by_feature(prediction: Tensor, target: Tensor, loss: LossByFeature) -> Tensor:
+    by_loss = loss.columns_by_loss
+    pieces = [
+        LOSSES[name](prediction[..., list(columns)], target[..., list(columns)])
+        for name, columns in by_loss.items()
+    ]
+    order = [column for columns in by_loss.values() for column in columns]
+    values = torch.cat(pieces, -1)
+    if order == sorted(order):
+        return values
+    return values[..., [order.index(column) for column in range(len(order))]]
+
+
+def values_of_function(prediction: Tensor, target: Tensor, loss: LossFunction) -> Tensor:
+    """Call a loss function of the user, and return its values (B, T, F) or (B, T, 1).
+
+    Raises
+    ------
+    InputError
+        If it does not return a tensor of one of the two shapes.
+    """
+    values = loss.known()(prediction, target)
+    if not isinstance(values, Tensor):
+        raise InputError(
+            f"The loss function {loss.name!r} must return a tensor, got {type(values).__name__}."
+        )
+    if values.shape == target.shape:
+        return values
+    if values.shape == target.shape[:-1]:
+        return values[..., None]
+    shapes = f"{tuple(target.shape)}, or one for each step, {tuple(target.shape[:-1])}"
+    if values.numel() == 1:
+        raise InputError(
+            f"The loss function {loss.name!r} must return a loss for each value, {shapes}, but it "
+            "returned a single number; leave the mean out, in PyTorch's losses with "
+            "reduction='none'."
+        )
+    raise InputError(
+        f"The loss function {loss.name!r} must return a loss for each value, {shapes}, got shape "
+        f"{tuple(values.shape)}."
+    )
+
+
+def check_function(loss: LossFunction, target: Tensor) -> None:
+    """Check a loss function of the user on scaled values (B, T, F), before training.
+
+    Raises
+    ------
+    InputError
+        If it fails, does not return one loss for each value or for each step, if these are not
+        finite, or if they have no finite gradient.
+    """
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(target.shape, generator=generator).to(target) / 10
+    prediction = (target + noise).requires_grad_()
+    with torch.enable_grad():
+        try:
+            values = values_of_function(prediction, target, loss)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"The loss function {loss.name!r} failed on tensors of shape "
+                f"{tuple(target.shape)}: {type(error).__name__}: {error}"
+            ) from error
+        if not values.is_floating_point() or not values.isfinite().all():
+            raise InputError(
+                f"The loss function {loss.name!r} must return finite numbers, got NaN, infinity or "
+                "whole numbers for a prediction near its target."
+            )
+        grad = None
+        if values.requires_grad:
+            (grad,) = torch.autograd.grad(values.sum(), prediction, allow_unused=True)
+    if grad is None:
+        raise InputError(
+            f"The loss function {loss.name!r} has no gradient with respect to the prediction; "
+            "compute it with functions of PyTorch, and do not detach the prediction."
+        )
+    if not grad.isfinite().all():
+        raise InputError(
+            f"The loss function {loss.name!r} has a gradient that is NaN or infinite for a "
+            "prediction near its target."
+        )
+
+
+def numpy_function(loss: LossFunction) -> LossFunction:
+    """Return a loss function of tensors as one of arrays."""
+    function = loss.known()
+
+    def of_arrays(prediction: FloatArray, target: FloatArray) -> FloatArray:
+        with torch.no_grad():
+            arrays = (np.ascontiguousarray(one) for one in (prediction, target))
+            values: FloatArray = function(*map(torch.from_numpy, arrays)).numpy()
+        return values
+
+    return LossFunction(loss.name, of_arrays)
+
+
 def pinball(prediction: Tensor, target: Tensor, quantiles: Sequence[float]) -> Tensor:
     """Compute pinball losses (B, K, F) of quantiles (B, K, F, Q): the mean over `quantiles` (Q).
 
@@ -95,27 +221,32 @@ def _categorical_accuracy(prediction: Tensor, target: Tensor) -> Tensor:
     return functional.pad(hit.float(), (0, target.shape[-1] - 1))
 
 
-def metric(name: str, loss: str) -> Elementwise:
+def metric(name: str, loss: Loss) -> Elementwise:
     """Return the function of a metric (a loss, or "accuracy") for a model trained on `loss`."""
     if name != "accuracy":
         return LOSSES[loss_name(name)]
-    return _categorical_accuracy if loss in BY_STEP else _binary_accuracy
+    return _categorical_accuracy if is_by_step(loss) else _binary_accuracy
 
 
-def present_in(target: Tensor, loss: str) -> Tensor:
+def present_in(target: Tensor, loss: Loss) -> Tensor:
     """Mask the values of a target (B, T, F) that are not missing and count in a loss.
 
     For a loss with one value per step, (B, T, 1): steps without missing values.
     """
     present = ~target.isnan()
-    return present.all(2, keepdim=True) if loss in BY_STEP else present
+    return present.all(2, keepdim=True) if is_by_step(loss) else present
 
 
 def masked_sum(
     errors: Tensor, lengths: Tensor | None, error_weights: Tensor | None = None
 ) -> Tensor:
-    """Sum errors (B, T, F) over real steps, times weights that broadcast to (B, T, F)."""
+    """Sum errors (B, T, F) over real steps, times weights that broadcast to (B, T, F).
+
+    An error of a whole step, (B, T, 1), gets the mean weight of its features.
+    """
     if error_weights is not None:
+        if errors.shape[-1] == 1:
+            error_weights = error_weights.mean(-1, keepdim=True)
         errors = errors * error_weights
     if lengths is None:
         return errors.sum()
@@ -124,13 +255,16 @@ def masked_sum(
 
 
 def count_values(
-    x: Tensor, lengths: Tensor | None, loss: str = "mse", present: Tensor | None = None
+    x: Tensor, lengths: Tensor | None, loss: Loss = "mse", present: Tensor | None = None
 ) -> int:
-    """Count the real values of x (B, T, F), or the real steps if `loss` has one value per step.
+    """Count the values of `loss` in the real steps of x (B, T, F).
 
-    If values may be missing, `present` is the result of `present_in` for this loss.
+    For a function, `x` are its values, of which there may be one per step. If values may be
+    missing, `present` is the result of `present_in` for this loss.
     """
     if present is not None:
         return int(masked_sum(torch.ones_like(present, dtype=torch.int64), lengths, present))
     steps = math.prod(x.shape[:2]) if lengths is None else int(lengths.sum())
-    return steps if loss in BY_STEP else steps * x.shape[2]
+    if isinstance(loss, LossByFeature):
+        return steps * loss.values_per_step
+    return steps if is_by_step(loss) else steps * x.shape[2]

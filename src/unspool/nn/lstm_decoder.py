@@ -8,6 +8,7 @@ from torch import Generator, Tensor, nn
 from unspool import _checks
 from unspool._padding import reverse_within
 from unspool._types import ActivationName, LSTMDecoderName
+from unspool.blueprint.activations import Activation
 from unspool.blueprint.layers import DECODERS, WAVES, patches_of
 from unspool.errors import InputError
 from unspool.nn.decoder import Decoder, TeacherForcing
@@ -74,7 +75,7 @@ class LSTMDecoder(Decoder):
     head_activation : str, default "relu"
         Activation of the layers of `head_units`: "linear", "relu", "tanh", "sigmoid", "elu",
         "gelu" or "softmax".
-    output_activation : str, default "linear"
+    output_activation : str or MixedActivation, default "linear"
         Activation of the output layer; accepts the same names as `head_activation`.
     cell : Cell, optional
         Kind of cell, activations and backend of the layers. Default: ``Cell()``.
@@ -146,7 +147,7 @@ class LSTMDecoder(Decoder):
         reads_masks: bool = False,
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
-        output_activation: ActivationName = "linear",
+        output_activation: Activation = "linear",
         cell: Cell | None = None,
         generator: Generator | None = None,
     ) -> None:
@@ -286,7 +287,7 @@ class LSTMDecoder(Decoder):
         return code if self.kind.code == "context" else None
 
     def _state(self, code: Tensor) -> tuple[LayerStates, ...] | None:
-        """Return the initial h (and c, in an LSTM), each with a tensor (B, H) for every layer and direction."""
+        """Return the initial h (and c), each with a tensor (B, H) for every layer and direction."""
         if self.kind.code != "state":
             return None
         whole = code if self.start is None else self.start(code)

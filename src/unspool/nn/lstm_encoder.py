@@ -282,16 +282,30 @@ class LSTMEncoder(Encoder):
             self.log_variance.standardize(features)
 
     @torch.no_grad()
-    def resume_training(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+    def resume_training(
+        self, batches: Iterable[tuple[Tensor, Tensor | None]], *, keep_constant: bool = False
+    ) -> None:
         """Standardise the features again for more training; codes do not change.
+
+        A layer that is not trained is left as it is.
 
         Parameters
         ----------
         batches : iterable of (tensor (B, T, F), int tensor (B,) or None)
             Scaled training sequences with their lengths.
+        keep_constant : bool, default False
+            Keep the weights of features that are constant on these sequences; otherwise they
+            become 0.
         """
         assert self.projection is not None
-        self.projection.unfold(torch.cat([self.features(*batch) for batch in batches]))
+        layers = [self.projection]
+        if keep_constant and self.log_variance is not None:  # a classifier does not train it
+            layers.append(self.log_variance)
+        trained = [layer for layer in layers if layer.weight.requires_grad]
+        if trained:
+            features = torch.cat([self.features(*batch) for batch in batches])
+            for layer in trained:
+                layer.unfold(features, keep_constant=keep_constant)
 
     def encode_by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Encode every sequence up to each of its steps.

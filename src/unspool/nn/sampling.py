@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from unspool._loss_parameter import CROSSENTROPIES, Loss, LossByFeature
 from unspool._losses import MIN_PROBABILITY
 from unspool.errors import InputError
 
@@ -28,13 +29,13 @@ def bernoulli(
 
 
 def sampler(
-    loss: str, temperature: float, generator: Generator | None = None
+    loss: Loss, temperature: float, generator: Generator | None = None
 ) -> Callable[[Tensor], Tensor]:
     """Create a function that draws values (…, F) from probabilities (…, F).
 
     Parameters
     ----------
-    loss : {"binary_crossentropy", "categorical_crossentropy"}
+    loss : {"binary_crossentropy", "categorical_crossentropy"}, LossByFeature or LossFunction
         Loss of the outputs: with the first, each feature is drawn as 0 or 1; with the second, one
         of the features is drawn as 1.
     temperature : float
@@ -48,10 +49,11 @@ def sampler(
     InputError
         If `loss` is another loss, whose outputs are not probabilities.
     """
-    if loss not in ("binary_crossentropy", "categorical_crossentropy"):
+    if loss not in CROSSENTROPIES:
+        trained = "a loss by feature" if isinstance(loss, LossByFeature) else f"loss={loss!r}"
         raise InputError(
             "`temperature` needs outputs that are probabilities (a cross-entropy loss), but this "
-            f"model was trained with loss={loss!r}. Leave `temperature` out."
+            f"model was trained with {trained}. Leave `temperature` out."
         )
     categorical = loss == "categorical_crossentropy"
 

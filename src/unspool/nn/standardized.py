@@ -1,7 +1,7 @@
 """A linear layer whose inputs are standardised during training."""
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from unspool.nn.dense import Dense
 
@@ -66,11 +66,23 @@ class Standardized(Dense):
             )
 
     @torch.no_grad()
-    def unfold(self, inputs: Tensor) -> None:
-        """Undo `fold`: standardise by training inputs (N, I) without changing the outputs."""
+    def unfold(self, inputs: Tensor, *, keep_constant: bool = False) -> None:
+        """Undo `fold`: standardise by training inputs (N, I) without changing the outputs.
+
+        The weights of constant inputs become 0; with `keep_constant` they keep their values, and
+        training hardly changes them.
+        """
         self.standardize(inputs)
         assert self.shift is not None
         assert self.scale is not None
+        if keep_constant:
+            self.scale = torch.where(self.scale > 0, self.scale, MIN_STD * self._gain)
+        self.restore(self.shift, self.scale)
+
+    @torch.no_grad()
+    def restore(self, shift: Tensor, scale: Tensor) -> None:
+        """Undo `fold` with a shift and a scale (I,) from before."""
+        self.shift, self.scale = shift.to(self.weight), scale.to(self.weight)
         weight, scale = self.weight.cpu().double(), self.scale.cpu().double()
         self.bias.add_((weight @ self.shift.cpu().double()).to(self.bias))
         self.weight.copy_(torch.where(scale > 0, weight / scale, 0.0).to(self.weight))
@@ -78,12 +90,32 @@ class Standardized(Dense):
     @torch.no_grad()
     def fold(self) -> None:
         """Merge the standardisation into the weights, without changing the outputs."""
-        if self.shift is None or self.scale is None:
+        if self.shift is None:
             return
-        weight = self.weight.cpu().double() * self.scale.cpu().double()
-        self.bias.sub_((weight @ self.shift.cpu().double()).to(self.bias))
-        self.weight.copy_(weight.to(self.weight))
+        weight, bias = self.folded()
+        self.weight.copy_(weight)
+        self.bias.copy_(bias)
         self.shift = self.scale = None
+
+    @torch.no_grad()
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Return the weight and the bias that `fold` would set."""
+        if self.shift is None or self.scale is None:
+            return self.weight, self.bias
+        weight = self.weight.cpu().double() * self.scale.cpu().double()
+        bias = self.bias - (weight @ self.shift.cpu().double()).to(self.bias)
+        return weight.to(self.weight), bias
+
+
+@torch.no_grad()
+def weights_as_saved(module: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of a module by name, without the standardisation of training."""
+    weights = dict(module.state_dict())
+    for name, layer in module.named_modules():
+        if isinstance(layer, Standardized):
+            prefix = f"{name}." if name else ""
+            weights[f"{prefix}weight"], weights[f"{prefix}bias"] = layer.folded()
+    return weights
 
 
 def _principal_components(centred: Tensor, max_count: int) -> tuple[Tensor, Tensor]:

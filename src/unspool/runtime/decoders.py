@@ -9,7 +9,7 @@ from unspool.blueprint.layers import sizes
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray
 from unspool.runtime.convolution import Convolution, upsample
-from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
+from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers, activation
 from unspool.runtime.encoders import batch_last, within
 from unspool.runtime.patches import in_patches, patch_positions, patched, unpatched
 from unspool.runtime.recurrence import LSTM, Array, BatchLengths, State
@@ -138,7 +138,7 @@ class ConvDecoder(Decoder):
         self.part = part
         self.start = Dense(weights, "start.") if part.starts else None
         self.activation = ACTIVATIONS[part.activation]
-        self.output_activation = ACTIVATIONS[part.output_activation]
+        self.output_activation = activation(part.output_activation)
         self.convolutions = [
             Convolution(weights[f"convolutions.{i}.weight"], weights[f"convolutions.{i}.bias"])
             for i in range(len(part.filters) + 1)

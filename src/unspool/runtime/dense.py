@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.blueprint import Head
+from unspool.blueprint.activations import Activation, MixedActivation
 
 Array = npt.NDArray[np.floating[Any]]
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -54,6 +55,28 @@ ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
 }
 
 
+def activation(plan: Activation) -> Callable[[Array], Array]:
+    """Return the function of an activation."""
+    return FeatureActivations(plan) if isinstance(plan, MixedActivation) else ACTIVATIONS[plan]
+
+
+class FeatureActivations:
+    """The activations of a `MixedActivation`, on the features of a step."""
+
+    def __init__(self, plan: MixedActivation) -> None:
+        self.plan = plan
+
+    def __call__(self, x: Array) -> Array:
+        """Apply the activations to outputs (..., F)."""
+        applied: Array = self.plan.apply(
+            x,
+            lambda name, piece: ACTIVATIONS[name](piece),
+            lambda whole, sizes: np.split(whole, np.cumsum(sizes)[:-1], axis=-1),
+            lambda pieces: np.concatenate(pieces, axis=-1),
+        )
+        return applied
+
+
 class Dense:
     """A linear layer.
 
@@ -89,7 +112,7 @@ class DenseLayers:
     def __init__(self, plan: Head, weights: Weights, prefix: str) -> None:
         self.plan = plan
         self.layers = [
-            (Dense(weights, f"{prefix}{2 * depth}."), ACTIVATIONS[name])
+            (Dense(weights, f"{prefix}{2 * depth}."), activation(name))
             for depth, name in enumerate(plan.activations)
         ]
 

@@ -98,6 +98,8 @@ class Detector:
             detector["of_sequences"],
             scales_of(contents.tensors, detector["thresholds"]),
             restored_thresholds(detector["thresholds"], contents.tensors),
+            detector["dilation"],
+            detector["max_gap"],
             detector["parameters"]["gap"],
             self._names,
         )
@@ -223,6 +225,9 @@ class Detector:
     def stream(self) -> DetectorStream:
         """Start scoring a series step by step.
 
+        A stream does not know times: if the detector has a `max_gap`, call
+        `DetectorStream.restart` after each gap, and the scores are those of `detect`.
+
         Returns
         -------
         DetectorStream
@@ -241,13 +246,13 @@ class Detector:
             )
         network, loss = self._network, self.contents.loss
         missing = self.contents.form.missing
-        errors: ErrorsOfWindows | ErrorsOfForecasts
-        if isinstance(scorer.source, WindowErrors):
-            errors = ErrorsOfWindows(
-                network.reconstruct, network.scaler, loss, self.window, missing=missing
-            )
-        else:
-            errors = ErrorsOfForecasts(
+
+        def errors() -> ErrorsOfWindows | ErrorsOfForecasts:
+            if isinstance(scorer.source, WindowErrors):
+                return ErrorsOfWindows(
+                    network.reconstruct, network.scaler, loss, self.window, missing=missing
+                )
+            return ErrorsOfForecasts(
                 network.forecast,
                 network.horizon,
                 network.scaler,
@@ -255,9 +260,12 @@ class Detector:
                 self.window,
                 missing=missing,
             )
+
         threshold = scorer.thresholds["trailing"].running()
         scale = scorer.scales["trailing"]
-        return DetectorStream(errors, network.scaler, scale, threshold, self._names, missing)
+        return DetectorStream(
+            errors, network.scaler, scale, threshold, self._names, scorer.dilation, missing
+        )
 
     def _read(self, X: Any) -> DetectorInput:
         data = read_input(X, self.contents.form.missing)

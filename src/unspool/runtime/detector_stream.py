@@ -1,7 +1,7 @@
 """`DetectorStream`: an anomaly detector that reads a series step by step."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,8 +55,8 @@ class DetectorStream:
 
     Parameters
     ----------
-    errors : errors of the runtime
-        Computes the errors of the latest window or forecast.
+    errors : function
+        Returns an object that computes the errors of the latest window or forecast.
     scaler : Scaler
         Scaling of the model.
     scale : array of shape (w, F)
@@ -65,6 +65,8 @@ class DetectorStream:
         Computes the threshold from the scores so far.
     names : tuple of F str, optional
         Names of the features.
+    dilation : int, default 1
+        Number of steps of the series from one step of a window to the next.
     missing : {"raise", "mask"}, default "raise"
         Whether values may be missing.
 
@@ -94,17 +96,20 @@ class DetectorStream:
 
     def __init__(
         self,
-        errors: ErrorsOfWindows | ErrorsOfForecasts,
+        errors: Callable[[], ErrorsOfWindows | ErrorsOfForecasts],
         scaler: Scaler,
         scale: FloatArray,
         threshold: RunningThreshold,
         names: tuple[str, ...] | None,
+        dilation: int = 1,
         missing: Missing = "raise",
     ) -> None:
-        self._errors, self._scale, self._threshold = errors, scale, threshold
+        self._new_errors, self._scale, self._threshold = errors, scale, threshold
+        # With a dilation, windows that end at this step share no step with those of the next one.
+        self._errors = [errors() for _ in range(dilation)]
         self._low, self._high = value_limits(scaler)
         self._names, self._missing = names, missing
-        self.steps = 0
+        self.steps = self._since_start = 0
 
     def update(self, step: npt.ArrayLike) -> Scored:
         """Read the next step.
@@ -127,8 +132,9 @@ class DetectorStream:
             accept missing values; it is then not read.
         """
         values = np.minimum(np.maximum(self._checked(step), self._low), self._high)
-        scale = self._scale[min(self.steps, len(self._scale) - 1)]
-        terms = log_ratios(self._errors.next(values), scale)
+        before, phase = divmod(self._since_start, len(self._errors))
+        scale, errors = self._scale[min(before, len(self._scale) - 1)], self._errors[phase]
+        terms = log_ratios(errors.next(values), scale)
         hidden = np.isnan(values)
         if hidden.all():  # nothing to score; the threshold stays
             terms = np.full_like(terms, np.nan)
@@ -137,9 +143,19 @@ class DetectorStream:
             known = terms[~np.isnan(terms)] if self._missing == "mask" else terms
             score = float(np.add.reduce(known)) / len(known) if len(known) else math.nan
             threshold = self._threshold.update(score)  # raises where the score is not finite
-        self._errors.keep()
+        errors.keep()
         self.steps += 1
+        self._since_start += 1
         return Scored(score, threshold, score > threshold, terms)
+
+    def restart(self) -> None:
+        """Begin a new series, for example after a gap in time that no window should cross.
+
+        The next steps are scored like the first ones of a series. The threshold keeps the scores so
+        far, and `steps` counts on.
+        """
+        self._errors = [self._new_errors() for _ in self._errors]
+        self._since_start = 0
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return the state of the stream, for `restore`.
@@ -151,7 +167,12 @@ class DetectorStream:
         """
         return {
             "steps": np.array(self.steps),
-            **{f"errors.{name}": value for name, value in self._errors.state().items()},
+            "since_start": np.array(self._since_start),
+            **{
+                f"{prefix}{name}": value
+                for prefix, errors in self._phases()
+                for name, value in errors.state().items()
+            },
             **{f"threshold.{name}": value for name, value in self._threshold.state().items()},
         }
 
@@ -181,12 +202,16 @@ class DetectorStream:
         def part(prefix: str) -> dict[str, npt.ArrayLike]:
             return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
-        self._errors.restore(part("errors."))
+        for prefix, errors in self._phases():
+            errors.restore(part(prefix))
         self._threshold.restore(part("threshold."))
-        steps = np.asarray(state["steps"])
-        if steps.shape != () or steps.dtype.kind not in "iu" or steps < 0:
-            raise InputError(f"`steps` must be a whole number, got {steps!r}.")
-        self.steps = int(steps)
+        self.steps = _whole("steps", state["steps"])
+        self._since_start = _whole("since_start", state.get("since_start", self.steps))
+
+    def _phases(self) -> Iterator[tuple[str, ErrorsOfWindows | ErrorsOfForecasts]]:
+        """Yield the errors of each phase of a dilation, with the prefix of their state."""
+        for phase, errors in enumerate(self._errors):
+            yield (f"errors.{phase}." if len(self._errors) > 1 else "errors."), errors
 
     def _checked(self, step: npt.ArrayLike) -> FloatArray:
         if not isinstance(step, np.ndarray):
@@ -204,3 +229,10 @@ class DetectorStream:
                 "the last value again."
             )
         return values
+
+
+def _whole(name: str, value: npt.ArrayLike) -> int:
+    array = np.asarray(value)
+    if array.shape != () or array.dtype.kind not in "iu" or array < 0:
+        raise InputError(f"`{name}` must be a whole number, got {array!r}.")
+    return int(array)

@@ -1,14 +1,21 @@
 """Reading of models and detectors from files."""
 
 import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from unspool import model_file
 from unspool.errors import InputError, ModelFileError
+from unspool.model_file.losses import with_functions
 from unspool.runtime.detector import Detector
 from unspool.runtime.model import Model
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    custom_objects: Mapping[str, Callable[..., Any]] | None = None,
+) -> Model:
     """Read a trained model from a file.
 
     Parameters
@@ -16,6 +23,8 @@ def load(path: str | os.PathLike[str]) -> Model:
     path : str or path
         Path of a file that `save` or ``unspool fit`` wrote. The file of an `AnomalyDetector` is
         read as the model in it; `load_detector` reads the detector.
+    custom_objects : dict from str to callable, optional
+        Loss functions of arrays by their names, as for `Model`.
 
     Returns
     -------
@@ -26,6 +35,8 @@ def load(path: str | os.PathLike[str]) -> Model:
     ------
     ModelFileError
         If the file does not exist, is damaged, is not an unspool model, or has a newer format.
+    InputError
+        If `custom_objects` is no dict from names to functions.
 
     See Also
     --------
@@ -46,8 +57,9 @@ def load(path: str | os.PathLike[str]) -> Model:
     Model(DenseAutoencoder, 12 features, codes of 4)
     """
     contents = model_file.read(path)
+    with_functions({}, custom_objects)  # checks them
     try:
-        return Model(contents)
+        return Model(contents, custom_objects=custom_objects)
     except InputError as error:
         raise ModelFileError(f"{path} does not hold a usable model: {error}") from None
 

@@ -1,13 +1,13 @@
 """`Model`: a trained model that runs with NumPy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from unspool import _checks, _collect
-from unspool._losses import ALIASES, LOSSES
+from unspool import _collect
+from unspool._loss_parameter import Loss, LossFunction
 from unspool._types import Per
 from unspool.blueprint.features import check_scales, feature_names
 from unspool.data.convert import Source
@@ -17,6 +17,7 @@ from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.model_file import Contents
 from unspool.model_file.labels import restore_labels
+from unspool.model_file.losses import with_functions
 from unspool.runtime.imputing import Imputes
 from unspool.runtime.network import Network
 from unspool.runtime.scoring import check_finite, check_shapes, r2
@@ -34,6 +35,10 @@ class Model(Imputes):
     ----------
     contents : Contents
         The trained model as plain data, from ``estimator.contents()``; `load` reads it from a file.
+    custom_objects : dict from str to callable, optional
+        For a model whose loss is a function: a function of arrays by the name of that function,
+        which takes reconstructions and inputs (B, T, F), scaled, and returns losses (B, T, F) or
+        (B, T). Only `reconstruction_error` needs it.
 
     Attributes
     ----------
@@ -80,16 +85,22 @@ class Model(Imputes):
     True
     """
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(
+        self,
+        contents: Contents,
+        *,
+        custom_objects: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> None:
+        with_functions({}, custom_objects)  # checks them
         self.contents = contents
         self._form, self._network = contents.form, Network(contents)
         self.latent_dim, self.horizon = self._network.latent_dim, self._network.horizon
         self.classes = None
         if self._network.head is not None:
             self.classes = restore_labels(contents.fitted["classes"])
-        else:
-            loss = contents.parameters.get("loss")
-            _checks.raise_all(_checks.choice("loss", loss, (*LOSSES, *ALIASES)))
+        self._loss: Loss | None = None if self.classes is not None else contents.loss
+        if isinstance(self._loss, LossFunction):  # that of tensors cannot be used here
+            self._loss = LossFunction(self._loss.name, (custom_objects or {}).get(self._loss.name))
 
     def __repr__(self) -> str:
         features = self._form.n_features
@@ -265,8 +276,8 @@ class Model(Imputes):
         _collect.check_per(per)
         source = self._read(X, lengths, decoded=True, ends_with_future=True)
         pieces = self._network.reconstructions(source)
-        loss = self.contents.loss
-        return _collect.errors(source, pieces, loss, self._form, per, merge=merge)
+        assert self._loss is not None  # a classifier has no reconstructions
+        return _collect.errors(source, pieces, self._loss, self._form, per, merge=merge)
 
     def forecast(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
         """Forecast the steps that follow sequences.
@@ -432,7 +443,7 @@ class Model(Imputes):
         names = [name for name in network.decoders if name != "reconstruction"]
         forecasters = {name: network.forecaster(name) for name in names}
         reconstruct = network.reconstruct if "reconstruction" in network.decoders else None
-        return Stream(self.contents, network.encoder, forecasters, series, reconstruct)
+        return Stream(self.contents, network.encoder, forecasters, series, reconstruct, self._loss)
 
     def _accuracy(self, X: Any, y: Any, lengths: Any, classes: npt.NDArray[Any]) -> float:
         if y is None:

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from unspool._types import CellName
 from unspool.blueprint import Layers
-from unspool.runtime.cells import CELLS, Array
+from unspool.runtime.cells import CELLS
+from unspool.runtime.cells import Array as Array
 
 Lengths = npt.NDArray[np.int64]
 # h and c (of a GRU only h), each with an array (H, B) for every layer and direction.
@@ -139,7 +140,7 @@ class Layer:
 
 
 class LSTM:
-    """Recurrent layers, each of which reads the states of the layer before; `unspool.nn.LSTM` in NumPy.
+    """Recurrent layers, each reading the states of the one before; `unspool.nn.LSTM` in NumPy.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks, _collect
+from unspool._loss_parameter import Loss, LossFunction
 from unspool._types import PerNewestStep
 from unspool.data.frames import names_of
 from unspool.data.sequences import FloatArray, as_floats
@@ -45,6 +46,8 @@ class Stream:
     reconstruct : callable, optional
         Called with sequences (series, T, F), scaled, and their lengths; returns their
         reconstructions (series, T, F). Only `reconstruction_error` needs it.
+    loss : str, LossByFeature or LossFunction, optional
+        Loss of `reconstruction_error`, by default that of the contents.
 
     Attributes
     ----------
@@ -89,6 +92,7 @@ class Stream:
         decoders: Mapping[str, Forecaster],
         series: int | None = None,
         reconstruct: Reconstruct | None = None,
+        loss: Loss | None = None,
     ) -> None:
         _checks.raise_all(_checks.whole("series", series, 1, none=True))
         if not isinstance(encoder, LSTMEncoder) or encoder.part.lstm.bidirectional:
@@ -97,7 +101,9 @@ class Stream:
                 f"this {contents.model} has another."
             )
         self._encoder, self._decoders, self._reconstruct = encoder, decoders, reconstruct
-        self._model, self._loss = contents.model, "" if reconstruct is None else contents.loss
+        self._model, self._loss = contents.model, loss
+        if loss is None and reconstruct is not None:
+            self._loss = contents.loss
         self._longest = max(1, contents.facts.max_length)
         self._scaler, self._features = contents.scaler, contents.facts.n_features
         self._names, self._kept = contents.feature_names, 0
@@ -317,7 +323,7 @@ class Stream:
         >>> stream.reconstruction_error(per=("step", "feature")).shape
         (3,)
         """
-        if self._reconstruct is None:
+        if self._reconstruct is None or self._loss is None:
             raise InputError(
                 f"This {self._model} has no decoder for a reconstruction; train an LSTMAutoencoder "
                 "with bidirectional=False."
@@ -329,6 +335,8 @@ class Stream:
             return np.asarray(self._shaped(np.full((self._size, *features), np.nan)))
         x, lengths = self._sequence(self._longest)
         reconstruction = self._reconstruct(x, lengths)
+        if isinstance(self._loss, LossFunction):  # it may depend on the steps before
+            return np.asarray(self._shaped(measure(reconstruction, x)[:, -1]))
         return np.asarray(self._shaped(measure(reconstruction[:, -1:], x[:, -1:])[:, 0]))
 
     def _code(self) -> Array:

@@ -2,13 +2,16 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from unspool._loss_parameter import Loss
+from unspool._losses import loss_values
 from unspool._types import Missing
-from unspool.anomaly.model_errors import ERROR_FUNCTIONS, pad_front
+from unspool.anomaly.model_errors import loss_of_errors, pad_front
 from unspool.anomaly.scores import trailing_weights
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray
@@ -78,7 +81,7 @@ class ErrorsOfWindows:
         Reconstructs sequences (1, w, F), scaled, of given lengths.
     scaler : Scaler
         Scaling of the model.
-    loss : str
+    loss : str, LossByFeature or LossFunction
         Loss of the model.
     window : int
         Number of steps of a window, w.
@@ -90,13 +93,13 @@ class ErrorsOfWindows:
         self,
         reconstruct: Callable[[Array, BatchLengths], Array],
         scaler: Scaler,
-        loss: str,
+        loss: Loss,
         window: int,
         *,
         missing: Missing = "raise",
     ) -> None:
         self._reconstruct, self._scaler = reconstruct, scaler
-        self._error = ERROR_FUNCTIONS[loss]
+        self._error = partial(loss_values, loss=loss_of_errors(loss))
         self._batch = BatchLengths(np.array([window]), window)
         self._recent = Recent(window, len(scaler.scale), np.float32, missing)
         self._weights = trailing_weights(window, window)
@@ -136,7 +139,7 @@ class ErrorsOfForecasts:
         Number of steps of a forecast, K.
     scaler : Scaler
         Scaling of the model.
-    loss : str
+    loss : str, LossByFeature or LossFunction
         Loss of the model.
     window : int
         Number of steps of a window, w.
@@ -149,12 +152,13 @@ class ErrorsOfForecasts:
         forecast: Callable[[Array, BatchLengths], FloatArray],
         horizon: int,
         scaler: Scaler,
-        loss: str,
+        loss: Loss,
         window: int,
         *,
         missing: Missing = "raise",
     ) -> None:
-        self._forecast, self._scaler, self._error = forecast, scaler, ERROR_FUNCTIONS[loss]
+        self._forecast, self._scaler = forecast, scaler
+        self._error = partial(loss_values, loss=loss_of_errors(loss))
         self._features, self._horizon, self._window = len(scaler.scale), horizon, window
         self._recent = Recent(window, self._features, np.float32, missing)
         self._errors = Recent(window, self._features, np.float64, missing)

@@ -1,10 +1,7 @@
-"""Callbacks of the training loop: early stopping, scheduled sampling, the progress bar."""
+"""Callbacks of the training loop: the base class, early stopping and scheduled sampling."""
 
 import math
-import sys
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from unspool.training.divergence import clone_tensors
@@ -17,6 +14,9 @@ class Callback:
 
     def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
         """Called before the first epoch; `batches` is the number of batches per epoch."""
+
+    def on_epoch_begin(self, model: nn.Module) -> None:
+        """Called before the first batch of each epoch."""
 
     def on_batch_end(self) -> None:
         """Called after each optimizer step."""
@@ -87,40 +87,3 @@ class ScheduledSampling(Callback):
         done = history.epochs / max(1, self.epochs - 1)
         self.objective.teacher_forcing = 1 - (1 - self.last) * min(1.0, done)
         return False
-
-
-class ProgressBar(Callback):
-    """A progress bar of epochs and losses on stderr; disabled if stderr is not a terminal."""
-
-    def __init__(self) -> None:
-        self.progress = Progress(
-            TextColumn("epoch"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
-            console=Console(file=sys.stderr),
-            disable=not sys.stderr.isatty(),
-        )
-
-    def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
-        """Show the bar."""
-        self.epochs_per_batch = 1 / batches
-        self.task = self.progress.add_task("fit", total=epochs, losses="")
-        self.progress.start()
-
-    def on_batch_end(self) -> None:
-        """Advance the bar by one batch."""
-        self.progress.advance(self.task, self.epochs_per_batch)
-
-    def on_epoch_end(self, model: nn.Module, history: History) -> bool:
-        """Show the losses of the epoch."""
-        losses = f"loss {history.loss[-1]:.4g}"
-        if history.val_loss:
-            losses += f"  val_loss {history.val_loss[-1]:.4g}"
-        self.progress.update(self.task, completed=history.epochs, losses=losses)
-        return False
-
-    def on_train_end(self, model: nn.Module, history: History) -> None:
-        """Stop updating the bar."""
-        self.progress.stop()

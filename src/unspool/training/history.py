@@ -47,5 +47,8 @@ class History:
         return self.val_loss or self.loss
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the lists by name, and "best_epoch"."""
-        return {**self.series, "best_epoch": self.best_epoch}
+        """Return copies of the lists by name, and "best_epoch"."""
+        return {
+            **{name: list(series) for name, series in self.series.items()},
+            "best_epoch": self.best_epoch,
+        }

@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from unspool.errors import InputError
 from unspool.training.batches import Batch, Batches
 from unspool.training.callbacks import Callback
 from unspool.training.divergence import DivergenceRecovery
@@ -56,6 +57,8 @@ def train(
 
     Raises
     ------
+    InputError
+        If the loss depends on no weight that is trained.
     DivergedError
         If training diverges from earlier weights too.
 
@@ -72,6 +75,8 @@ def train(
     try:
         for _ in range(epochs):
             model.train()
+            for callback in callbacks:
+                callback.on_epoch_begin(model)
             sums, rate = RunningMeans(), optimizer.param_groups[0]["lr"]
             for batch in batches:
                 if not batch.counts:
@@ -80,6 +85,11 @@ def train(
                 loss = weighted(terms)
                 if loss is None:  # all sequences are empty
                     continue
+                if not loss.requires_grad:
+                    raise InputError(
+                        "The loss depends on no weight that is trained; freeze fewer layers, or "
+                        "train another decoder with `loss_weights`."
+                    )
                 recompute = partial(loss_of, objective, batch)
                 while recovery.diverged(
                     "loss", float(loss.detach()), history.epochs + 1, recompute

@@ -7,11 +7,18 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from unspool._losses import BY_STEP
+from unspool._loss_parameter import Loss, LossByFeature, is_by_step
 from unspool.nn import fused
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import TeacherForcing
-from unspool.nn.losses import LOSSES, count_values, masked_sum, metric, pinball, present_in
+from unspool.nn.losses import (
+    count_values,
+    loss_values,
+    masked_sum,
+    metric,
+    pinball,
+    present_in,
+)
 from unspool.nn.missing import filled
 from unspool.nn.sampling import bernoulli, standard_normal
 from unspool.training.batches import Batch
@@ -51,8 +58,9 @@ class AutoencoderLoss:
     ----------
     model : Autoencoder
         Model that is trained.
-    loss : str
-        Loss of the reconstruction and the forecast, a name in `unspool.nn.losses.LOSSES`.
+    loss : str, LossByFeature or LossFunction
+        Loss of the reconstruction and the forecast. A loss by feature has a term for each of its
+        losses, such as "mse_loss", in addition.
     weights : dict of str to float
         Weights of the losses by decoder; 1 by default.
     metrics : sequence of str
@@ -91,7 +99,7 @@ class AutoencoderLoss:
     """
 
     model: Autoencoder
-    loss: str = "mse"
+    loss: Loss = "mse"
     weights: Mapping[str, float] = field(default_factory=dict)
     metrics: Sequence[str] = ()
     input_noise: float = 0.0
@@ -109,7 +117,7 @@ class AutoencoderLoss:
     def __call__(self, batch: Batch) -> dict[str, Term]:
         """Compute the terms of the batch's loss, and the metrics, by name."""
         x, lengths = batch.x, batch.lengths
-        if self._can_be_fused:
+        if self._can_be_fused and isinstance(self.loss, str):
             total = fused.loss_sum(self.model, x, lengths, self.loss, batch.weights)
             if total is not None:
                 present = None if self.model.encoder.fill is None else present_in(x, self.loss)
@@ -195,22 +203,31 @@ class AutoencoderLoss:
         """
         known, masks = self._filled(target), self.model.encoder.fill is not None
 
-        def term(errors: Tensor, of: str, weights: Tensor | None, weight: float) -> Term:
+        def term(errors: Tensor, of: Loss, weights: Tensor | None, weight: float) -> Term:
             present = present_in(target, of) if masks else None
             if present is not None:
                 weights = present.to(errors) if weights is None else weights * present
             total = masked_sum(errors, lengths, weights)
-            return Term(total, count_values(target, lengths, of, present), weight)
+            return Term(total, count_values(errors, lengths, of, present), weight)
 
         if name == "quantiles":
             errors = pinball(output, known, self.quantiles)
             return {f"{name}_loss": term(errors, "mse", weights, 1.0)}
-        errors = LOSSES[self.loss](output, known)
-        terms = {f"{name}_loss": term(errors, self.loss, weights, self.weights.get(name, 1.0))}
+        values = loss_values(output, known, self.loss, lengths)
+        of_loss = term(values, self.loss, weights, self.weights.get(name, 1.0))
+        terms = {f"{name}_loss": of_loss}
         prefix = f"{name}_" if len({*self.model.decoders} - {"quantiles"}) > 1 else ""
+        if isinstance(self.loss, LossByFeature):
+            for part, columns in self.loss.columns_by_loss.items():
+                of_part = weights
+                if weights is not None and weights.shape[-1] > 1:
+                    of_part = weights[..., list(columns)]
+                total = masked_sum(values.detach()[..., list(columns)], lengths, of_part)
+                share = of_loss.size // self.loss.values_per_step * self.loss.values_of(part)
+                terms[f"{prefix}{part}_loss"] = Term(total, share, 0)
         for metric_name in self.metrics:
             of_metric = weights
-            if weights is not None and metric_name == "accuracy" and self.loss in BY_STEP:
+            if weights is not None and metric_name == "accuracy" and is_by_step(self.loss):
                 of_metric = weights.mean(-1, keepdim=True)  # a step is right or wrong as a whole
             with torch.no_grad():
                 errors = metric(metric_name, self.loss)(output, known)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from unspool.training.callbacks import Callback
+from unspool.training.history import History
 
 MIN_UPDATES = 1500  # minimum number of optimizer steps with `epochs="auto"`
 MIN_EPOCHS = 100
@@ -73,6 +74,40 @@ class WarmupCosine(Callback):
     def _multiply(self, factor: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
+
+
+class ReduceOnPlateau(Callback):
+    """Multiply the learning rate by a factor whenever the loss has not fallen for some epochs.
+
+    The rule of Keras's ``ReduceLROnPlateau`` without a minimum difference. It watches the
+    validation loss, or the training loss without validation data.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        Optimizer whose learning rate is set.
+    factor : float
+        Factor of the learning rate, above 0 and below 1.
+    patience : int
+        Number of epochs without a lower loss after which the rate is multiplied.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, factor: float, patience: int) -> None:
+        self.optimizer, self.factor, self.patience = optimizer, factor, patience
+        self.best, self.waited = math.inf, 0
+
+    def on_epoch_end(self, model: nn.Module, history: History) -> bool:
+        """Compare the loss with the lowest one."""
+        loss = history.monitored[-1]
+        if loss < self.best:
+            self.best, self.waited = loss, 0
+            return False
+        self.waited += 1
+        if self.waited >= self.patience:
+            self.waited = 0
+            for group in self.optimizer.param_groups:
+                group["lr"] *= self.factor
+        return False
 
 
 def rate_factor(update: int, updates: int) -> float:

@@ -1,9 +1,9 @@
 """Importing Keras models as estimators: `from_keras`.
 
-The graph of the model is read by the reader of its family: LSTM or GRU layers (`recurrent`), convolutions
-(`convolution`), or dense layers only (`dense`). Each reader walks from the outputs back to the
-inputs and refuses, by name, unsupported layers and layers that were not visited. The result becomes
-`Contents`, and these an estimator.
+The graph of the model is read by the reader of its family: LSTM or GRU layers (`recurrent`),
+convolutions (`convolution`), or dense layers only (`dense`). Each reader walks from the outputs
+back to the inputs and refuses, by name, unsupported layers and layers that were not visited. The
+result becomes `Contents`, and these an estimator.
 """
 
 import math
@@ -50,8 +50,8 @@ def from_keras(
 ) -> "Estimator":
     """Import a Keras model as a fitted estimator that computes the same outputs.
 
-    The model must consist of an encoder of LSTM or GRU layers, of dense layers, or of convolutions with
-    max pooling; its code; and a decoder for each output, with the layouts of the estimators.
+    The model must consist of an encoder of LSTM or GRU layers, of dense layers, or of convolutions
+    with max pooling; its code; and a decoder for each output, with the layouts of the estimators.
     Layers may be nested in models, wrapped in `TimeDistributed` or `Bidirectional`, and without
     bias. A layer or an option that unspool does not have is refused with its name.
 
@@ -74,13 +74,13 @@ def from_keras(
     Returns
     -------
     estimator : autoencoder, LSTMForecaster or EncoderClassifier
-        The fitted estimator, with ``device="auto"``. LSTM and GRU layers become an `LSTMAutoencoder` or, if
-        the only output is a forecast, an `LSTMForecaster`; dense layers a `DenseAutoencoder` or
-        `StackedAutoencoder`; convolutions a `ConvAutoencoder`. A model that ends with its code
-        becomes an autoencoder that can only `transform`. A softmax on a code becomes an
-        `EncoderClassifier` with the classes 0, 1, …. `clone` and `fit` train the same architecture;
-        parameters of the training, including the loss, have their defaults. The history of the
-        training is unknown: ``history_["loss"]`` is ``[inf]``.
+        The fitted estimator, with ``device="auto"``. LSTM and GRU layers become an
+        `LSTMAutoencoder` or, if the only output is a forecast, an `LSTMForecaster`; dense layers a
+        `DenseAutoencoder` or `StackedAutoencoder`; convolutions a `ConvAutoencoder`. A model that
+        ends with its code becomes an autoencoder that can only `transform`. A softmax on a code
+        becomes an `EncoderClassifier` with the classes 0, 1, …. `clone` and `fit` train the same
+        architecture; parameters of the training, including the loss, have their defaults. The
+        history of the training is unknown: ``history_["loss"]`` is ``[inf]``.
 
     Raises
     ------
@@ -96,9 +96,10 @@ def from_keras(
     Notes
     -----
     Layers without effect at prediction are left out: `Dropout` and its variants, noise, and the
-    ``dropout`` and ``recurrent_dropout`` of LSTM and GRU layers. A `Masking` layer after the input is left
-    out, because unspool uses the lengths of the sequences: give sequences of different length as a
-    list, or padded with NaN. A masked step within a sequence, which Keras skips, is not skipped.
+    ``dropout`` and ``recurrent_dropout`` of LSTM and GRU layers. A `Masking` layer after the input
+    is left out, because unspool uses the lengths of the sequences: give sequences of different
+    length as a list, or padded with NaN. A masked step within a sequence, which Keras skips, is not
+    skipped.
 
     A `Normalization` or `Rescaling` after the input becomes the scaler; other models get
     ``scaling="none"``. Layers that share weights become separate layers. All computations use

@@ -36,7 +36,7 @@ class Dense(NamedTuple):
 
 
 class DirectionWeights(NamedTuple):
-    """Weights of one direction of a layer, for G gates: w_ih (G·H, F), w_hh (G·H, H), bias (4H,)."""
+    """Weights of one direction of a layer: w_ih (G·H, F), w_hh (G·H, H), bias (4H,) for G gates."""
 
     w_ih: Array
     w_hh: Array
@@ -161,7 +161,8 @@ def _shared_config(node: Node) -> dict[str, Any]:
     if kind_of(forward) != kind_of(backward):
         raise refuse(
             node,
-            f"its two layers are {kind_of(forward)} and {kind_of(backward)}; they must be the same.",
+            f"its two layers are {kind_of(forward)} and {kind_of(backward)}; they must be the "
+            "same.",
         )
     merge = node.config["merge_mode"]
     if merge != "concat":

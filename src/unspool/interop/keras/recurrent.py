@@ -1,8 +1,8 @@
 """Reading the graph of Keras models with LSTM or GRU layers: encoder, code, and decoders.
 
-From every output, the reader walks back over dense layers to recurrent layers. If these read the input,
-they are the encoder. If they read a repeated or reshaped code, or start from a state, they are a
-decoder, and the encoder precedes it.
+From every output, the reader walks back over dense layers to recurrent layers. If these read the
+input, they are the encoder. If they read a repeated or reshaped code, or start from a state, they
+are a decoder, and the encoder precedes it.
 """
 
 from unspool.blueprint.layers import DECODERS
@@ -79,8 +79,8 @@ def _branch(traversal: Traversal, output: Wire, second_input: str) -> Branch:
     if source.kind not in (*SCALINGS, "InputLayer", "Masking"):
         raise refuse(
             source.node,
-            "it is the input of a recurrent layer; an encoder must read a model input, and a decoder a "
-            "RepeatVector or Reshape of the code.",
+            "it is the input of a recurrent layer; an encoder must read a model input, and a "
+            "decoder a RepeatVector or Reshape of the code.",
         )
     if layers[-1].sequences:
         raise refuse(
@@ -240,7 +240,8 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
 
 def _starts_from_state(branch: Branch) -> bool:
     """Return whether an output has a decoder that starts from a state."""
-    return branch.decoder in DECODERS and DECODERS[branch.decoder].code == "state"
+    kind = DECODERS.get(branch.decoder or "")
+    return kind is not None and kind.code == "state"
 
 
 def _check_masks(traversal: Traversal, encoder: Encoder, branches: list[Branch]) -> None:

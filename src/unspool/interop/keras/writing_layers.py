@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unspool._types import ActivationName
 from unspool.blueprint import (
     ConvDecoder,
     ConvEncoder,
@@ -19,6 +20,7 @@ from unspool.blueprint import (
     LSTMDecoder,
     LSTMEncoder,
 )
+from unspool.blueprint.activations import Activation
 from unspool.blueprint.cells import CellKind
 from unspool.blueprint.layers import VARIANCE_FLOOR, Size, sizes
 from unspool.blueprint.parts import projects
@@ -73,20 +75,34 @@ class LayerWriter:
         layer = self.layers.Dense(len(weight), activation=activation)
         return self._with(layer, [weight.T, self.weights[f"{name}.bias"]], x)
 
-    def head(self, prefix: str, part: Head, x: Any, last: str | None = None) -> Any:
+    def head(self, prefix: str, part: Head, x: Any, last: ActivationName | None = None) -> Any:
         """Make dense layers; `last` replaces the activation of the last one."""
         activations = part.activations
         if last is not None:
             activations[-1] = last
-        for depth, name in enumerate(activations):
+        for depth, activation in enumerate(activations):
             # The last activation follows the reshape.
-            reshaped = part.steps is not None and depth == len(activations) - 1
-            x = self.dense(f"{prefix}{2 * depth}", x, "linear" if reshaped else name)
-        if part.steps is None:
-            return x
-        x = self.layers.Reshape((part.steps, part.outputs))(x)
+            separate = depth == len(activations) - 1 and part.steps is not None
+            name = "linear" if separate or not isinstance(activation, str) else activation
+            x = self.dense(f"{prefix}{2 * depth}", x, name)
         final = activations[-1] if activations else "linear"
-        return x if final == "linear" else self.layers.Activation(final)(x)
+        if part.steps is not None:
+            x = self.layers.Reshape((part.steps, part.outputs))(x)
+            return self.activate(final, x)
+        return x if isinstance(final, str) else self.activate(final, x)
+
+    def activate(self, activation: Activation, x: Any) -> Any:
+        """Apply an activation to the last axis."""
+        if isinstance(activation, str):
+            return x if activation == "linear" else self.layers.Activation(activation)(x)
+        return activation.apply(
+            x,
+            lambda name, piece: self.activate(name, piece),
+            lambda whole, sizes: self.keras.ops.split(
+                whole, np.cumsum(sizes)[:-1].tolist(), axis=-1
+            ),
+            lambda pieces: self.layers.Concatenate()(pieces),
+        )
 
     def encoder(self, part: Encoder, x: Any, mask: Any) -> tuple[Any, list[list[Any]]]:
         """Return the code, and the final states of all LSTM layers if the code consists of them."""
@@ -217,7 +233,10 @@ class LayerWriter:
                 x = upsample(part.pool if image else part.pool[0])(x)
             last = depth == len(larger)
             activation = part.output_activation if last else part.activation
-            x = self._convolution(f"{prefix}convolutions.{depth}", x, activation)
+            name = activation if isinstance(activation, str) else "linear"
+            x = self._convolution(f"{prefix}convolutions.{depth}", x, name)
+            if not isinstance(activation, str):
+                x = self.activate(activation, x)
             surplus = [a - b for a, b in zip(x.shape[1:-1], larger[depth - 1], strict=False)]
             if depth and any(surplus):
                 cropping = tuple((0, count) for count in surplus)
@@ -302,7 +321,7 @@ class LayerWriter:
         states: bool = False,
         start: list[list[Any]] | None = None,
     ) -> tuple[Any, list[list[Any]]]:
-        """Make recurrent layers; return their output and, with `states`, the final states of each."""
+        """Make recurrent layers; return their output and, with `states`, their final states."""
         final_states = []
         for depth, units in enumerate(part.units):
             inner = depth < part.num_layers - 1

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unspool.blueprint import Head
+from unspool.blueprint.activations import Activation, MixedActivation
 from unspool.data.scaling import Scaler
 from unspool.interop.onnx.graph import Array, Graph
 
@@ -16,8 +17,16 @@ OPERATORS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "elu": "Elu"}
 FLOAT, INT32, DOUBLE = 1, 6, 11  # codes of these types in ONNX
 
 
-def activate(g: Graph, activation: str, x: str, axis: int = -1) -> str:
-    """Apply an activation; `axis` is the axis of the features, for softmax."""
+def activate(g: Graph, activation: Activation, x: str, axis: int = -1) -> str:
+    """Apply an activation; `axis` is the axis of the features."""
+    if isinstance(activation, MixedActivation):
+        applied: str = activation.apply(
+            x,
+            lambda name, piece: activate(g, name, piece, axis),
+            lambda whole, sizes: _split(g, whole, sizes, axis),
+            lambda pieces: g.op("Concat", *pieces, axis=axis),
+        )
+        return applied
     if activation == "linear":
         return x
     if activation == "softmax":
@@ -26,6 +35,15 @@ def activate(g: Graph, activation: str, x: str, axis: int = -1) -> str:
         factor = g.op("Add", g.op("Erf", g.op("Mul", x, g.real(math.sqrt(0.5)))), g.real(1))
         return g.op("Mul", g.op("Mul", x, factor), g.real(0.5))
     return g.op(OPERATORS[activation], x)
+
+
+def _split(g: Graph, x: str, sizes: list[int], axis: int) -> list[str]:
+    """Split x along an axis into parts of these sizes."""
+    ends = np.cumsum(sizes).tolist()
+    return [
+        g.op("Slice", x, g.ints(end - size), g.ints(end), g.ints(axis))
+        for size, end in zip(sizes, ends, strict=True)
+    ]
 
 
 def dense(g: Graph, weights: Weights, prefix: str, x: str) -> str:

@@ -252,7 +252,7 @@ def _pieces(g: Graph, part: LSTMDecoder, code: str) -> str:
 
 
 def _start(g: Graph, part: LSTMDecoder, weights: Weights, prefix: str, code: str) -> States | None:
-    """Return the initial state of every layer, each (D, B, H), for a decoder that starts from it."""
+    """Return the initial states (D, B, H) of every layer, for a decoder that starts from them."""
     if part.kind.code != "state":
         return None
     if part.starts:

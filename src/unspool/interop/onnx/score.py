@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from unspool._losses import CROSSENTROPIES
+from unspool._loss_parameter import Loss, LossByFeature
+from unspool.anomaly.model_errors import loss_of_errors
 from unspool.anomaly.scores import DECAY, RATIO
 from unspool.errors import InputError
 from unspool.interop.onnx.graph import Graph
@@ -146,14 +147,27 @@ def metadata(contents: Contents) -> dict[str, str]:
     }
 
 
-def _errors(g: Graph, loss: str, prediction: str, target: str) -> str:
+def _errors(g: Graph, loss: Loss, prediction: str, target: str) -> str:
     """Return errors (B, T, F) of predictions, as in `unspool.anomaly.model_errors`."""
+    of_errors = loss_of_errors(loss)
+    if not isinstance(of_errors, LossByFeature):
+        return _errors_of(g, of_errors, prediction, target)
+    errors = ""
+    for name, columns in of_errors.columns_by_loss.items():
+        here = np.isin(np.arange(of_errors.n_features), columns)
+        found = _errors_of(g, name, prediction, target)
+        errors = g.op("Where", g.constant(here, np.bool_), found, errors) if errors else found
+    return errors
+
+
+def _errors_of(g: Graph, loss: str, prediction: str, target: str) -> str:
+    """Return the values (B, T, F) of a loss."""
     difference = g.op("Sub", prediction, target)
     size = g.op("Abs", difference)
     if loss == "mae":
         return size
     square = g.op("Mul", difference, difference)
-    if loss in ("mse", *CROSSENTROPIES):
+    if loss == "mse":
         return square
     assert loss == "huber"
     near, far = g.op("Mul", square, g.real(0.5)), g.op("Sub", size, g.real(0.5))

@@ -53,8 +53,9 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     InputError
         If PyTorch has no modules for a part of the model:
 
-        - recurrent layers with another `activation` than "tanh" or another `recurrent_activation` than
-          "sigmoid", which `torch.nn.LSTM` and `torch.nn.GRU` do not have: fit with these, or use `export_onnx`;
+        - recurrent layers with another `activation` than "tanh" or another `recurrent_activation`
+          than "sigmoid", which `torch.nn.LSTM` and `torch.nn.GRU` do not have: fit with these, or
+          use `export_onnx`;
         - a reconstruction whose decoder reads its own output ("previous", "state_previous"), since
           a trace needs a fixed number of steps: use ``part="encoder"``, another `decoder`, or
           `export_onnx`. A forecast has a fixed number of steps and may use these decoders.
@@ -207,7 +208,7 @@ def _kernels(prefix: str, plan: Kernels, weights: Weights) -> Iterator[Entry]:
 def _lstm(
     prefix: str, plan: Layers, weights: Weights, *, holds_state: bool = False
 ) -> Iterator[Entry]:
-    """Yield the weights of recurrent layers; a GRU of PyTorch has its gates in the order r, z, n."""
+    """Yield the weights of recurrent layers; PyTorch orders the gates of a GRU r, z, n."""
     for depth in range(plan.num_layers):
         for direction in range(plan.directions):
             source, target = f"{prefix}layers.{depth}.{direction}.", f"{prefix}{depth}.{direction}."

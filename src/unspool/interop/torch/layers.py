@@ -1,9 +1,9 @@
 """Layers that `torch.fx` can trace, for padded batches of sequences.
 
-Each layer and direction is a separate `nn.LSTM` or `nn.GRU` over the padded batch. The backward direction reads
-each sequence reversed within its length, so padding always comes last and no state of a real step
-depends on it. Packed sequences are an alternative, but a traced call of them cannot be unpickled,
-and they are slower in PyTorch.
+Each layer and direction is a separate `nn.LSTM` or `nn.GRU` over the padded batch. The backward
+direction reads each sequence reversed within its length, so padding always comes last and no state
+of a real step depends on it. Packed sequences are an alternative, but a traced call of them cannot
+be unpickled, and they are slower in PyTorch.
 """
 
 from itertools import pairwise

@@ -1,8 +1,8 @@
 """A model of standard PyTorch modules that `torch.fx` can trace.
 
 `TraceableModel` computes what `unspool.nn` computes. It has no loop and no branch that depends on
-data, and its leaves are `nn.LSTM`, `nn.GRU`, `nn.Linear`, `nn.Conv2d` and activations, so the traced module
-does not refer to this file.
+data, and its leaves are `nn.LSTM`, `nn.GRU`, `nn.Linear`, `nn.Conv2d` and activations, so the
+traced module does not refer to this file.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ from unspool.interop.torch.layers import (
 )
 from unspool.interop.torch.missing import filled, marked
 from unspool.interop.torch.skip import Skip, normalized
-from unspool.nn.dense import ACTIVATIONS
+from unspool.nn.dense import ACTIVATIONS, make_activation
 
 
 class Encoder(nn.Module):
@@ -230,7 +230,7 @@ class ConvDecoder(nn.Module):
         self.convolutions = convolutions(part.channels, part.kernel)
         self.upsample = nn.Upsample(scale_factor=tuple(map(float, part.pool)))
         self.activation = ACTIVATIONS[part.activation]()
-        self.output_activation = ACTIVATIONS[part.output_activation]()
+        self.output_activation = make_activation(part.output_activation)
 
     def forward(
         self, code: Tensor, steps: int, batch: Batch | None, reversed_x: Tensor | None

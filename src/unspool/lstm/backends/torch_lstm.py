@@ -9,6 +9,8 @@ columns of the input:
   not need this column.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -70,7 +72,7 @@ def run(
     if gru:
         parameters = gru_parameters(kernel, w_hh, bias)
     initial = h0[None].contiguous()  # cuDNN refuses gaps
-    options = {
+    options: Any = {
         "params": parameters if call.device == "cpu" else contiguous_weights(parameters),
         "has_biases": True,
         "num_layers": 1,

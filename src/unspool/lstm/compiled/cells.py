@@ -22,10 +22,10 @@ def _by_cell(name: str) -> Callable[..., Any]:
         raise NotImplementedError
 
     function.__name__ = name
-    functions = {
-        len(CELLS["lstm"]): getattr(lstm_cell, name).py_func,
-        len(CELLS["gru"]): getattr(gru_cell, name).py_func,
-    }
+    functions = {}
+    for cell, module in (("lstm", lstm_cell), ("gru", gru_cell)):
+        of_cell = getattr(module, name)  # a plain function if Numba's compiler is switched off
+        functions[len(CELLS[cell])] = getattr(of_cell, "py_func", of_cell)
     numba.extending.overload(function, strict=False)(lambda *args: functions[len(args[-1])])
     return function
 

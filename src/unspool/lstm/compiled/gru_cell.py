@@ -17,7 +17,7 @@ from unspool.lstm.compiled.activations import (
 )
 from unspool.lstm.compiled.jit import compiled
 from unspool.lstm.compiled.statistics import state_gradient
-from unspool.lstm.compiled.tiles import copy_row, outer_sum, pack, padded, product, rounded
+from unspool.lstm.compiled.tiles import copy_row, fill, outer_sum, pack, padded, product, rounded
 from unspool.lstm.compiled.vector import after, fma, lanes_of, load, pointer, store, where_less
 
 
@@ -153,9 +153,10 @@ def derive(
 
 @compiled
 def add_gradients(
-    args, partial, gates_grad, state_grad, rows, before, before_starts, x, x_starts, lanes, like, cell
+    args, partial, gates_grad, state_grad, rows, before, before_starts, x, x_starts, lanes, like,
+    cell,
 ):  # fmt: skip
-    """Add the weight gradients of a step to `partial`, and Uᵀ of the gate gradients to `state_grad`.
+    """Add weight gradients of a step to `partial`, and Uᵀ of gate gradients to `state_grad`.
 
     `before` has the states before the step, and `x` its input, both with a row per sequence. The
     rows of a gradient are filled up to whole blocks with values that are not used.
@@ -183,7 +184,7 @@ def input_gradient(args, out, gates_grad, lanes, like, cell):
 
 @compiled
 def context_gradients(args, partial, out, sums, rows, lanes, like, cell):
-    """Add the gradients of V to `partial` and Vᵀ of the summed gate gradients to `out`.
+    """Add the gradients of V to `partial`, and write Vᵀ of the summed gate gradients to `out`.
 
     `rows` has the contexts, a row per sequence.
     """
@@ -191,6 +192,7 @@ def context_gradients(args, partial, out, sums, rows, lanes, like, cell):
     gates, context_width = padded(3 * hidden), rounded(args.context_size, size)
     place = gates * (rounded(hidden, size) + rounded(args.features, size))
     outer_sum(after(partial, place), context_width, there, gates, rows, lanes, like)
+    fill(out, padded(args.context_size) * lanes, 0.0)  # may overwrite the first of `rows`
     packed = pointer(args.packed_back_context, like[0])
     product(out, out, packed, there, args.context_size, 3 * hidden, like)
 

@@ -8,7 +8,7 @@ for the backward pass.
 from unspool.lstm.compiled.activations import cell_activation, cell_slope, gate_slope, gates_of
 from unspool.lstm.compiled.jit import compiled
 from unspool.lstm.compiled.statistics import state_gradient
-from unspool.lstm.compiled.tiles import copy_row, outer_sum, pack, product, rounded
+from unspool.lstm.compiled.tiles import copy_row, fill, outer_sum, pack, padded, product, rounded
 from unspool.lstm.compiled.vector import after, fma, lanes_of, load, pointer, store, where_less
 
 
@@ -140,9 +140,10 @@ def derive(
 
 @compiled
 def add_gradients(
-    args, partial, gates_grad, state_grad, rows, before, before_starts, x, x_starts, lanes, like, cell
+    args, partial, gates_grad, state_grad, rows, before, before_starts, x, x_starts, lanes, like,
+    cell,
 ):  # fmt: skip
-    """Add the weight gradients of a step to `partial`, and Uᵀ of the gate gradients to `state_grad`.
+    """Add weight gradients of a step to `partial`, and Uᵀ of gate gradients to `state_grad`.
 
     `before` has the states before the step, and `x` its input, both with a row per sequence.
     """
@@ -166,7 +167,7 @@ def input_gradient(args, out, gates_grad, lanes, like, cell):
 
 @compiled
 def context_gradients(args, partial, out, sums, rows, lanes, like, cell):
-    """Add the gradients of V to `partial` and Vᵀ of the summed gate gradients to `out`.
+    """Add the gradients of V to `partial`, and write Vᵀ of the summed gate gradients to `out`.
 
     `rows` has the contexts, a row per sequence.
     """
@@ -174,6 +175,7 @@ def context_gradients(args, partial, out, sums, rows, lanes, like, cell):
     context_width = rounded(args.context_size, size)
     place = 4 * hidden * rounded(hidden + args.features, size)
     outer_sum(after(partial, place), context_width, sums, 4 * hidden, rows, lanes, like)
+    fill(out, padded(args.context_size) * lanes, 0.0)  # may overwrite the first of `rows`
     packed = pointer(args.packed_back_context, like[0])
     product(out, out, packed, sums, args.context_size, 4 * hidden, like)
 

@@ -288,7 +288,6 @@ def backward_tile(args, tile, partial, workspace, like, cell):
         context = pointer(args.context, like[0])
         for lane in range(lanes):
             copy_row(after(rows, lane * context_width), context, starts[lane], context_size)
-        fill(context_grad, padded(context_size) * lanes, 0.0)
         context_gradients(args, partial, context_grad, sums, rows, lanes, like, cell)
         write_rows(pointer(args.grad_context, like[0]), starts, context_grad, lanes, context_size)
 

@@ -1,7 +1,5 @@
 """Windows given in time: durations, times of series, and the gaps between them."""
 
-import datetime
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,81 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks
-from unspool._checks import Complaint
+from unspool._durations import seconds
 from unspool.data.frames import instances_and_steps
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.data.series import holds_series
 from unspool.errors import InputError
 
 Array = npt.NDArray[Any]
-Duration = str | datetime.timedelta | np.timedelta64  # such as "6h"
-
-SECONDS = {
-    **dict.fromkeys(("ns", "nanosecond", "nanoseconds"), 1e-9),
-    **dict.fromkeys(("us", "microsecond", "microseconds"), 1e-6),
-    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 1e-3),
-    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
-    **dict.fromkeys(("min", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600.0),
-    **dict.fromkeys(("d", "day", "days"), 86400.0),
-    **dict.fromkeys(("w", "week", "weeks"), 604800.0),
-}
-PART = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]+)")
 
 AUTO_GAP = 2.5  # intervals; a single missing row is not a gap
 # Times are irregular if more than MAX_IRREGULAR of their distances differ from the interval by more
 # than half of it.
 MAX_IRREGULAR = 0.1
-
-
-def seconds(duration: Any) -> float | None:
-    """Return the seconds of a duration such as "6h", "1h30min" or a timedelta; None if it is none.
-
-    Examples
-    --------
-    >>> seconds("6h"), seconds("1d 12h"), seconds(np.timedelta64(5, "m")), seconds("6")
-    (21600.0, 129600.0, 300.0, None)
-    """
-    if isinstance(duration, str):
-        text, total = duration.strip().lower(), 0.0
-        while text:
-            part = PART.match(text)
-            if part is None or part[2] not in SECONDS:
-                return None
-            total, text = total + float(part[1]) * SECONDS[part[2]], text[part.end() :].strip()
-    elif isinstance(duration, datetime.timedelta):
-        total = duration.total_seconds()
-    elif isinstance(duration, np.timedelta64) and not np.isnat(duration):
-        try:
-            total = float(duration / np.timedelta64(1, "s"))
-        except TypeError:  # months and years have no fixed length
-            return None
-    else:
-        return None
-    return total if 0 < total < float("inf") else None
-
-
-def size_complaint(name: str, value: Any, *, none: bool = False) -> Complaint:
-    """Check that `value` is a number of steps of at least 1, or a duration."""
-    if seconds(value) is not None or _checks.whole(name, value, 1, none=none) is None:
-        return None
-    if isinstance(value, (str, datetime.timedelta, np.timedelta64)):
-        return (
-            f"`{name}` must be a whole number of steps of at least 1 or a duration above 0 such as "
-            f"'6h', '30min' or '1d', got {_checks.shown(value)}."
-        )
-    return _checks.whole(name, value, 1, none=none)
-
-
-def gap_complaint(value: Any) -> Complaint:
-    """Check that `max_gap` is "auto", None, a duration, or a number above 0."""
-    number = _checks.number("max_gap", value, 0, none=True, auto=True, open_left=True)
-    if number is None or seconds(value) is not None:
-        return None
-    return (
-        "`max_gap` must be a duration above 0 such as '2h', a number in the unit of the times "
-        f"(seconds if these are dates), 'auto' or None, got {_checks.shown(value)}."
-    )
 
 
 def times_in_index(series: Any) -> list[Array] | None:
@@ -281,8 +216,8 @@ def in_steps(
     if times is None:
         what = f"A {in_time[0]} that is a duration" if in_time else "`max_gap`"
         raise InputError(
-            f"{what} needs the times of the steps; give `times`, or a pandas frame with dates in "
-            "its index."
+            f"{what} needs the times of the steps; give a pandas frame with dates in its index, or "
+            "`times` to `Windows`."
         )
     clock = Clock.of(times)
     gap = clock.gap(max_gap, auto=given or bool(in_time))

@@ -1,0 +1,170 @@
+"""What a fit shows of its progress: a bar in terminals and notebooks, or a line for each epoch."""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
+
+from unspool.training.callbacks import Callback
+from unspool.training.history import History
+
+NOTEBOOK_SHELL = "ZMQInteractiveShell"  # IPython's class in Jupyter, JupyterLab, VS Code and Colab
+BAR_WIDTH = 30
+MIN_SECONDS = 0.1  # time between two updates of the bar in a notebook
+
+
+def progress(verbose: int, passes: int | None = None) -> list[Callback]:
+    """Return the callbacks that show the progress of a fit.
+
+    Parameters
+    ----------
+    verbose : int
+        0 shows nothing, 1 a progress bar, 2 or more a line for each epoch.
+    passes : int, optional
+        For `partial_fit`, which trains for one epoch and has no bar: number of epochs before.
+    """
+    if verbose >= 2:
+        return [EpochLines(passes)]
+    if verbose <= 0 or passes is not None:
+        return []
+    return [NotebookBar() if in_notebook() else ProgressBar()]
+
+
+def in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")  # loaded in every notebook
+    shell = None if ipython is None else ipython.get_ipython()
+    return type(shell).__name__ == NOTEBOOK_SHELL
+
+
+class ProgressBar(Callback):
+    """A progress bar of epochs and losses on stderr; disabled if stderr is not a terminal."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("epoch"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}"),
+            console=Console(file=sys.stderr),
+            disable=not sys.stderr.isatty(),
+        )
+
+    def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
+        """Show the bar."""
+        self.epochs_per_batch = 1 / batches
+        self.task = self.progress.add_task("fit", total=epochs, losses="")
+        self.progress.start()
+
+    def on_batch_end(self) -> None:
+        """Advance the bar by one batch."""
+        self.progress.advance(self.task, self.epochs_per_batch)
+
+    def on_epoch_end(self, model: nn.Module, history: History) -> bool:
+        """Show the losses of the epoch."""
+        self.progress.update(self.task, completed=history.epochs, losses=losses_of(history))
+        return False
+
+    def on_train_end(self, model: nn.Module, history: History) -> None:
+        """Stop updating the bar."""
+        self.progress.stop()
+
+
+class NotebookBar(Callback):
+    """The progress bar in the output of a notebook cell: one line, which is written over itself."""
+
+    def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
+        """Show the bar."""
+        self.stream: TextIO = sys.stdout  # notebooks show stderr on a red background
+        self.epochs, self.batches, self.done, self.losses = epochs, batches, 0, ""
+        self.width, self.shown = 0, 0.0
+        self._show()
+
+    def on_batch_end(self) -> None:
+        """Advance the bar by one batch."""
+        self.done += 1
+        if time.monotonic() - self.shown >= MIN_SECONDS:
+            self._show()
+
+    def on_epoch_end(self, model: nn.Module, history: History) -> bool:
+        """Show the losses of the epoch."""
+        self.done, self.losses = history.epochs * self.batches, losses_of(history)
+        if time.monotonic() - self.shown >= MIN_SECONDS:
+            self._show()
+        return False
+
+    def on_train_end(self, model: nn.Module, history: History) -> None:
+        """Show the last state, and end the line."""
+        self._show()
+        self.stream.write("\n")
+        self.stream.flush()
+
+    def _show(self) -> None:
+        share = self.done / (self.epochs * self.batches)
+        bar = "━" * round(BAR_WIDTH * share)
+        epoch = self.done // self.batches
+        text = f"epoch {epoch}/{self.epochs} {bar:{BAR_WIDTH}} {self.losses}".rstrip()
+        self.stream.write(f"\r{text:{self.width}}")  # spaces cover the end of a longer text
+        self.stream.flush()
+        self.width, self.shown = len(text), time.monotonic()
+
+
+class EpochLines(Callback):
+    """A line on stderr for each epoch, in the form of Keras, for log files.
+
+    Parameters
+    ----------
+    passes : int, optional
+        For `partial_fit`: number of epochs before. The number of all epochs is then unknown.
+    """
+
+    def __init__(self, passes: int | None = None) -> None:
+        self.passes = passes
+
+    def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
+        """Remember the number of epochs."""
+        self.epochs = epochs
+
+    def on_epoch_begin(self, model: nn.Module) -> None:
+        """Remember the time."""
+        self.start = time.monotonic()
+
+    def on_epoch_end(self, model: nn.Module, history: History) -> bool:
+        """Print the losses and metrics of the epoch."""
+        values = {name: series[-1] for name, series in history.series.items()}
+        seconds = time.monotonic() - self.start
+        number = f"{history.epochs}/{self.epochs}"
+        if self.passes is not None:
+            number = str(self.passes + history.epochs)
+        print(epoch_line(number, seconds, values), file=sys.stderr, flush=True)
+        return False
+
+
+def epoch_line(epoch: str, seconds: float, values: Mapping[str, float]) -> str:
+    """Return the line of an epoch.
+
+    Examples
+    --------
+    >>> values = {"loss": 0.12345, "val_loss": 0.00012345, "learning_rate": 0.001}
+    >>> epoch_line("3/20", 1.234, values)
+    'Epoch 3/20 - 1.2s - loss: 0.1234 - val_loss: 1.2345e-4 - learning_rate: 1.0e-3'
+    """
+    parts = [f"Epoch {epoch}", f"{seconds:.1f}s"]
+    for name, value in values.items():
+        digits = ".1e" if name == "learning_rate" else ".4f" if abs(value) > 1e-3 else ".4e"
+        text = f"{value:{digits}}".replace("e-0", "e-").replace("e+0", "e+")
+        parts.append(f"{name}: {text}")
+    return " - ".join(parts)
+
+
+def losses_of(history: History) -> str:
+    """Return the losses of the last epoch in short."""
+    losses = f"loss {history.loss[-1]:.4g}"
+    if history.val_loss:
+        losses += f"  val_loss {history.val_loss[-1]:.4g}"
+    return losses
