@@ -23,7 +23,11 @@ LATER_PARAMETERS: Mapping[str, Any] = {
 # Fields of `fitted` and of `detector` that were added during version 2, and parameters of a
 # detector.
 LATER_FIELDS: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
-LATER_DETECTOR_PARAMETERS: Mapping[str, Any] = {"dilation": 1, "max_gap": "auto"}
+LATER_DETECTOR_PARAMETERS: Mapping[str, Any] = {
+    "dilation": 1,
+    "max_gap": "auto",
+    "missing": "raise",
+}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]

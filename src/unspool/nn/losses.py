@@ -263,7 +263,7 @@ def count_values(
     missing, `present` is the result of `present_in` for this loss.
     """
     if present is not None:
-        return int(masked_sum(torch.ones_like(present, dtype=torch.int64), lengths, present))
+        return int(masked_sum(present.long(), lengths))
     steps = math.prod(x.shape[:2]) if lengths is None else int(lengths.sum())
     if isinstance(loss, LossByFeature):
         return steps * loss.values_per_step
