@@ -308,56 +308,6 @@ def test_gaps_are_imputed_better_than_by_the_mean():
     rng = np.random.default_rng(1)
     X = np.sin(np.arange(16)[:, None] / 2 + rng.uniform(0, 6, (300, 1, 1))) * [1.0, 2.0]
     holes = np.where(rng.random(X.shape) < 0.25, NAN, X)
-    model = LSTMAutoencoder(
-        8,
-        missing="mask",
-        decoder="reversed_input",
-        n_kernels=0,
-        random_state=0,
-        verbose=0,
-        epochs=30,
-    ).fit(holes)
-    hidden = np.isnan(holes.values)
-    error = ((model.impute(holes) - X)[hidden] ** 2).mean()
-    assert error < 0.3 * (X[hidden] ** 2).mean()
-
-
-@pytest.mark.parametrize("values", [images(), rows()])
-def test_images_and_rows_may_end_in_missing_values(values):
-    X = values.copy()
-    X.reshape(len(X), -1)[3, -2:] = NAN
-    kind = ConvAutoencoder if X.ndim == 4 else DenseAutoencoder
-    model = kind(3, missing="mask", **QUICK).fit(X)
-    assert np.isfinite(model.impute(X)).all()
-    assert model.reconstruct(X).shape == X.shape
-    if X.ndim == 2:
-        X[5] = NAN  # a row may be empty
-        assert np.isfinite(model.impute(X)).all()
-        assert np.isnan(model.reconstruction_error(X)[5])
-
-
-def test_a_stream_accepts_missing_values():
-    for case in (
-        AUTOENCODERS["missing"],
-        FORECASTERS["forecaster, missing, normalization last, linear 20"],
-    ):
-        model = case.fit()
-        stream = runtime.Model(model.contents()).stream()
-        sequence = LONG_HOLES[0][: model.max_length_]
-        for step in sequence:
-            code = stream.push(step)
-        whole = Sequences(sequence[None], [len(sequence)], missing="mask")
-        np.testing.assert_allclose(
-            code, runtime.Model(model.contents()).encode(whole)[0], atol=1e-5
-        )
-        with pytest.raises(InputError, match="holds inf"):
-            stream.push([np.inf, 0, 0])
-    plain = runtime.Model(AUTOENCODERS["repeat"].fit().contents()).stream()
-    with pytest.raises(InputError, match="holds nan"):
-        plain.push([NAN, 0, 0])
-
-
-def test_a_batch_without_a_value_changes_no_weight():
     source = Sequences(holes, np.full(len(holes), 16), missing="mask")
     model = masked(latent_dim=8, decoder="reversed_input", n_kernels=0, epochs=30).fit(source)
     hidden = np.isnan(holes)
