@@ -38,7 +38,7 @@ def make_model(epochs=15, random_state=0):
         validation_split=0,
         normalization="none",
         linear_steps=0,
-        dropout=0.0,
+        code_dropout=0.0,
         patience=None,
         global_clipnorm=None,
         scaling="none",

@@ -57,7 +57,7 @@ def make_models(epochs=20, random_state=0, decoder="state"):
         "n_kernels": 0,
         "input_dropout": 0.0,
     }
-    predicting = {"normalization": "none", "linear_steps": 0, "dropout": 0.0}
+    predicting = {"normalization": "none", "linear_steps": 0, "code_dropout": 0.0}
     return {
         "autoencoder": LSTMAutoencoder(**reconstructing, **shared),
         "future predictor": LSTMForecaster(horizon=FRAMES, **predicting, **shared),

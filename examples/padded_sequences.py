@@ -69,7 +69,7 @@ def make_forecaster(epochs=60, random_state=0):
         every_step=True,
         normalization="none",
         linear_steps=0,
-        dropout=0.0,
+        code_dropout=0.0,
         **training_parameters(epochs, random_state),
     )
 

@@ -3,7 +3,7 @@
 Its tensors lie in the memory of the CPU and are computed there, but they refuse what those of a
 GPU refuse: to meet tensors of another device, to be drawn by a generator of the CPU, to be read as
 NumPy arrays. They also refuse to be pickled, since no other machine could open that pickle. Their
-LSTM is as particular as cuDNN's about states and weights.
+LSTM and GRU are as particular as cuDNN's about states and weights.
 """
 
 import warnings
@@ -101,14 +101,14 @@ def run(func, args, kwargs):
 
 
 class CuDNN(torch.autograd.Function):
-    """One LSTM layer in one call, with the conditions of ATen/native/cudnn/RNN.cpp."""
+    """One LSTM or GRU layer in one call, with the conditions of ATen/native/cudnn/RNN.cpp."""
 
     @staticmethod
-    def forward(ctx, train, options, x, h0, c0, *weights):
-        if not h0.is_contiguous():
-            raise RuntimeError("rnn: hx is not contiguous")
-        if not c0.is_contiguous():
-            raise RuntimeError("rnn: cx is not contiguous")
+    def forward(ctx, train, options, x, count, *tensors):
+        states, weights = tensors[:count], tensors[count:]
+        for name, state in zip(("hx", "cx"), states, strict=False):
+            if not state.is_contiguous():
+                raise RuntimeError(f"rnn: {name} is not contiguous")
         if options.pop("ours") and not in_one_chunk([weight.here for weight in weights]):
             warnings.warn(
                 "RNN module weights are not part of single contiguous chunk of memory.",
@@ -116,9 +116,11 @@ class CuDNN(torch.autograd.Function):
             )
         ctx.train = train
         with torch.inference_mode(False), torch.enable_grad():
-            inputs = [one.here.detach().clone().requires_grad_() for one in (x, h0, c0, *weights)]
-            x, h0, c0, *weights = inputs
-            results = lstm_of_the_cpu(x, (h0, c0), weights, train=True, **options)
+            inputs = [one.here.detach().clone().requires_grad_() for one in (x, *tensors)]
+            x, states, weights = inputs[0], inputs[1 : 1 + count], inputs[1 + count :]
+            run = lstm_of_the_cpu if count == 2 else gru_of_the_cpu
+            state = tuple(states) if count == 2 else states[0]
+            results = run(x, state, weights, train=True, **options)
         ctx.inputs, ctx.results = inputs, results
         return tuple(FakeGPUTensor(one.detach().clone()) for one in results)
 
@@ -127,7 +129,8 @@ class CuDNN(torch.autograd.Function):
         if not ctx.train:
             raise RuntimeError("cudnn RNN backward can only be called in training mode")
         found = torch.autograd.grad(ctx.results, ctx.inputs, [one.here for one in gradients])
-        return None, None, *map(FakeGPUTensor, found)
+        x, *others = map(FakeGPUTensor, found)
+        return None, None, x, None, *others
 
 
 def in_one_chunk(weights):
@@ -139,7 +142,7 @@ def in_one_chunk(weights):
     return same and places == list(ends)[:-1] and weights[-1].is_contiguous()
 
 
-lstm_of_the_cpu = torch.lstm
+lstm_of_the_cpu, gru_of_the_cpu = torch.lstm, torch.gru
 
 
 class Module(getattr(backend_registration, "_DummyBackendModule", object)):  # not in old PyTorch
@@ -177,18 +180,24 @@ def register():
     library.impl("empty.memory_format", empty, "PrivateUse1")
     library.impl("empty_strided", empty_strided, "PrivateUse1")
     library.impl("_copy_from", copy_from, "PrivateUse1")
-    torch.lstm = lstm_of(ours=True)
-    torch._VF.lstm = lstm_of(ours=False)  # that of nn.LSTM, which joins its own weights on a GPU
+    torch.lstm, torch.gru = (
+        layer_of(lstm_of_the_cpu, ours=True),
+        layer_of(gru_of_the_cpu, ours=True),
+    )
+    # Those of nn.LSTM and nn.GRU, which join their own weights on a GPU.
+    torch._VF.lstm = layer_of(lstm_of_the_cpu, ours=False)
+    torch._VF.gru = layer_of(gru_of_the_cpu, ours=False)
 
 
-def lstm_of(ours):
-    """A `torch.lstm` for tensors of both devices."""
+def layer_of(of_the_cpu, ours):
+    """A `torch.lstm` or `torch.gru` for tensors of both devices."""
 
-    def lstm(*args, **kwargs):
+    def layer(*args, **kwargs):
         if not isinstance(args[0], FakeGPUTensor):
-            return lstm_of_the_cpu(*args, **kwargs)
+            return of_the_cpu(*args, **kwargs)
         given = dict(zip(ARGUMENTS, args, strict=False)) | kwargs
         x, hx, weights, train = (given.pop(name) for name in ("input", "hx", "params", "train"))
-        return CuDNN.apply(train, {**given, "ours": ours}, x, *hx, *weights)
+        states = hx if isinstance(hx, tuple) else (hx,)
+        return CuDNN.apply(train, {**given, "ours": ours}, x, len(states), *states, *weights)
 
-    return lstm
+    return layer

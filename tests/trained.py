@@ -71,6 +71,7 @@ class Case:
     make: Any
     X: Any
     y: Any = None
+    future: Any = None  # what `forecast` of a model with known features needs
 
     def parameters(self) -> Any:
         return self.make().get_params()
@@ -103,7 +104,7 @@ def lstm(**parameters: Any) -> Any:
 
 def forecaster(**parameters: Any) -> Any:
     """Of the code alone, unless `parameters` say otherwise."""
-    plain = {"normalization": "none", "linear_steps": 0, "dropout": 0.0}
+    plain = {"normalization": "none", "linear_steps": 0, "code_dropout": 0.0}
     return lambda: LSTMForecaster(**{"latent_dim": 5, "horizon": 2, **plain, **QUICK, **parameters})
 
 
@@ -119,6 +120,7 @@ LONG = Sequences(RAGGED.values[RAGGED.lengths > 3], RAGGED.lengths[RAGGED.length
 FUTURE = np.random.default_rng(4).normal(size=(len(RAGGED), 3, FEATURES))
 HOLES, LONG_HOLES = with_missing(RAGGED), with_missing(LONG)
 MASK = {"missing": "mask"}
+KNOWN = np.random.default_rng(6).normal(size=(len(RAGGED), 3, 2)) * [3, 30] + [7, 70]
 LABELS = np.array(["b", "c", "a"])[np.arange(len(RAGGED)) % 3]
 
 # Of `mixed`: the classes are not next to each other, and the last number has the loss of the rest.
@@ -239,11 +241,37 @@ AUTOENCODERS = {
         lstm(patch_size=4, n_kernels=20, pooling="all", bidirectional=True), RAGGED
     ),
     "softmax": Case(lstm(output_activation="softmax", loss="huber"), RAGGED),
+    **{
+        f"{decoder}, normalised": Case(lstm(normalization="standard", decoder=decoder), RAGGED)
+        for decoder in ("repeat", "reversed_input", "state_previous", "dense")
+    },
+    "patches, normalised, clipped": Case(
+        lstm(normalization="last", patch_size=2, pooling="all", n_kernels=5, clip=1.5), RAGGED
+    ),
     "clipped": Case(lstm(clip=0.7), RAGGED),
     "clipped, composite that reads": Case(
         lstm(clip=0.5, scaling="robust", horizon=3, decoder="reversed_input"), RAGGED, FUTURE
     ),
     "table": Case(lstm(), rows()),
+    **{
+        f"{name}, targets": Case(lstm(decoder=name, targets=(2, 0), patch_size=2), RAGGED)
+        for name in (*DECODERS, "dense")
+    },
+    "targets, streamed": Case(lstm(targets=(2, 0), pooling="all", num_layers=2), RAGGED),
+    "targets, composite": Case(
+        lstm(targets=(1,), horizon=2, decoder="reversed_input", forecast_decoder="previous"), LONG
+    ),
+    "targets, composite, known": Case(
+        lstm(
+            targets=(1,), known=(2,), horizon=2, decoder="state", forecast_decoder="reversed_input"
+        ),
+        LONG,
+        future=KNOWN[: len(LONG), :2, :1],
+    ),
+    "dense rows, targets": Case(lambda: DenseAutoencoder(4, targets=(5, 1), **QUICK), rows()),
+    "images, targets": Case(
+        lambda: ConvAutoencoder(4, filters=(3, 2), targets=(1,), **QUICK), images()
+    ),
     **{
         f"{name}, loss by feature": Case(
             lstm(decoder=name, loss=BY_FEATURE, output_activation="tanh", **more), MIXED
@@ -272,6 +300,12 @@ AUTOENCODERS = {
     ),
     "dense sequences": Case(
         lambda: DenseAutoencoder(4, hidden_units=(6,), code_activation="tanh", **QUICK), RAGGED
+    ),
+    "dense sequences, normalised": Case(
+        lambda: DenseAutoencoder(4, normalization="standard", clip=2.0, **QUICK), RAGGED
+    ),
+    "convolved sequences, normalised": Case(
+        lambda: ConvAutoencoder(4, filters=(3,), normalization="standard", **QUICK), RAGGED
     ),
     "dense rows, clipped": Case(lambda: DenseAutoencoder(4, clip=1, **QUICK), rows()),
     "dense rows": Case(lambda: DenseAutoencoder(4, kl_weight=0.1, **QUICK), rows()),
@@ -363,7 +397,7 @@ FORECASTERS = {
             linear_steps=2,
             decoder="previous",
             pooling="all",
-            dropout=0.5,
+            code_dropout=0.5,
         ),
         RAGGED,
         FUTURE,
@@ -411,6 +445,44 @@ FORECASTERS = {
     },
     "forecaster, pooling": Case(forecaster(pooling="all"), LONG),
     "forecaster, both ways": Case(forecaster(bidirectional=True), LONG),
+    **{
+        f"forecaster, {name}, known": Case(
+            forecaster(decoder=name, targets=(2,), known=(1, 0), normalization="last"),
+            LONG,
+            future=KNOWN[: len(LONG), :2],
+        )
+        for name in (*DECODERS, "dense")
+    },
+    **{
+        f"forecaster, {name}, known, patches": Case(
+            forecaster(
+                decoder=name, targets=(2, 1), known=(0,), horizon=3, patch_size=2, linear_steps=2
+            ),
+            LONG,
+            future=KNOWN[: len(LONG), :3, :1],
+        )
+        for name in (*DECODERS, "dense")
+    },
+    "forecaster, targets": Case(
+        forecaster(targets=(2, 0), normalization="standard", linear_steps=3, quantiles=(0.2, 0.8)),
+        LONG,
+    ),
+    "forecaster, targets, given": Case(
+        forecaster(targets=(1,), horizon=None, linear_steps=3), RAGGED, FUTURE[:, :, 0]
+    ),
+    "forecaster, known, quantiles": Case(
+        forecaster(targets=(1,), known=(0, 2), linear_steps=4, quantiles=(0.1, 0.5)),
+        LONG,
+        future=KNOWN[: len(LONG), :2],
+    ),
+    "forecaster of a quantity": Case(
+        forecaster(horizon=None, quantiles=(0.1, 0.9)), RAGGED, 10 + 3 * FUTURE[:, 0, 0]
+    ),
+    "forecaster of quantities": Case(
+        forecaster(horizon=None, normalization="standard", decoder="previous"),
+        RAGGED,
+        FUTURE[:, :, :2] * [5, 100] + 7,
+    ),
     "forecaster of a number": Case(
         forecaster(horizon=None), rows(), np.random.default_rng(5).normal(size=20)
     ),
@@ -421,6 +493,9 @@ CLASSIFIERS = {
     "classifier, lstm": Case(classifier(lstm(bidirectional=True)), RAGGED, LABELS),
     "classifier, GRU": Case(classifier(lstm(cell="gru", bidirectional=True)), RAGGED, LABELS),
     "classifier, narrowing": Case(classifier(lstm(units=(4, 3))), RAGGED, LABELS),
+    "classifier, normalised": Case(
+        classifier(lstm(normalization="standard", pooling="mean")), RAGGED, LABELS
+    ),
     "classifier, clipped": Case(classifier(lstm(clip=0.5), fine_tune=True), RAGGED, LABELS),
     "classifier, dense": Case(
         classifier(lambda: DenseAutoencoder(3, **QUICK)), rows(), np.arange(20) % 3

@@ -160,7 +160,14 @@ def seed(name: str, value: object) -> Complaint:
 
 
 def plain(value: Any) -> Any:
-    """Convert NumPy numbers, which overflow, to Python numbers; also in lists and tuples."""
+    """Convert NumPy numbers, which overflow, to Python numbers; also in lists, tuples and dicts.
+
+    Arrays become lists.
+    """
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if type(value) is dict:
+        return {plain(key): plain(one) for key, one in value.items()}
     if type(value) in (list, tuple):
         return type(value)(map(plain, value))
     if isinstance(value, np.floating):

@@ -36,7 +36,7 @@ def sequences(
     source: Source, pieces: Iterable[tuple[IntArray, FloatArray]], scaler: Scaler
 ) -> FloatArray:
     """Return sequences (N, T, F) in the units of the data, NaN past their ends."""
-    values = np.full((len(source), source.max_length, source.n_features), np.nan)
+    values = np.full((len(source), source.max_length, len(scaler.scale)), np.nan)
     for indices, outputs in pieces:
         values[indices, : outputs.shape[1]] = scaler.undo(outputs)
     values[past_the_end(source)] = np.nan
@@ -51,10 +51,18 @@ def merged(source: Source, pieces: Iterator[tuple[IntArray, FloatArray]]) -> lis
 
 
 def imputed(
-    source: Source, pieces: Iterable[tuple[IntArray, FloatArray]], scaler: Scaler
+    source: Source,
+    pieces: Iterable[tuple[IntArray, FloatArray]],
+    scaler: Scaler,
+    targets: Sequence[int] | None = None,
 ) -> FloatArray:
-    """Return sequences (N, T, F) whose missing values are those of reconstructions."""
+    """Return sequences (N, T, F) whose missing values are those of reconstructions (B, T, F_out).
+
+    Missing values of features that are not among the `targets` stay NaN.
+    """
     values = sequences(source, pieces, scaler)
+    if targets is not None:
+        values = _among_all(values, targets, source.n_features)
     for start in range(0, len(source), IMPUTED):
         indices = np.arange(start, min(start + IMPUTED, len(source)))
         given, lengths = source.take(indices)
@@ -64,14 +72,25 @@ def imputed(
 
 
 def imputed_series(
-    source: Source, pieces: Iterator[tuple[IntArray, FloatArray]]
+    source: Source,
+    pieces: Iterator[tuple[IntArray, FloatArray]],
+    targets: Sequence[int] | None = None,
 ) -> list[FloatArray]:
     """Return the series of windows, with averages of reconstructions as their missing values."""
     means = merged(source, pieces)
     assert isinstance(source, Windows)
+    if targets is not None:
+        means = [_among_all(one, targets, source.n_features) for one in means]
     return [
         np.where(np.isnan(one), mean, one) for one, mean in zip(source.series, means, strict=True)
     ]
+
+
+def _among_all(values: FloatArray, places: Sequence[int], n_features: int) -> FloatArray:
+    """Return values (…, F_out) at their places among all features (…, F), NaN elsewhere."""
+    of_all = np.full((*values.shape[:-1], n_features), np.nan)
+    of_all[..., list(places)] = values
+    return of_all
 
 
 def errors(
@@ -218,6 +237,16 @@ def _explained(errors: float, total: float) -> float:
     if total == 0:
         return 1.0 if errors == 0 else 0.0
     return 1 - errors / total
+
+
+def check_decodes_codes_alone(scaler: Scaler) -> None:
+    """Raise if codes do not say at which level a sequence was."""
+    if scaler.normalization != "none":
+        raise InputError(
+            "This model normalises each sequence (`normalization`), so its codes contain the shape "
+            "of a sequence and not its level, and codes alone cannot be decoded; use "
+            "`reconstruct`, or fit with normalization='none'."
+        )
 
 
 def codes_and_lengths(

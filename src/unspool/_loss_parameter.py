@@ -195,8 +195,15 @@ def losses_in(value: Any) -> set[str]:
     return set(map(loss_name, value.values())) if isinstance(value, Mapping) else set()
 
 
-def read_loss(value: Any, n_features: int, feature_names: Sequence[str] | None = None) -> Loss:
+def read_loss(
+    value: Any,
+    n_features: int,
+    feature_names: Sequence[str] | None = None,
+    targets: Sequence[int] | None = None,
+) -> Loss:
     """Return the loss that a valid parameter describes for data of F features.
+
+    Columns of a `LossByFeature` are places among the targets.
 
     Parameters
     ----------
@@ -206,11 +213,14 @@ def read_loss(value: Any, n_features: int, feature_names: Sequence[str] | None =
         Number of features, F.
     feature_names : sequence of str, optional
         Their names, if they have names.
+    targets : sequence of int, optional
+        Places of the features that the model writes; None means all.
 
     Raises
     ------
     InputError
-        If a feature does not exist or is named twice, or a category has a single column.
+        If a feature does not exist, is no target or is named twice, or a category has a single
+        column.
     """
     if isinstance(value, str):
         return loss_name(value)
@@ -225,6 +235,11 @@ def read_loss(value: Any, n_features: int, feature_names: Sequence[str] | None =
             continue
         columns = tuple(_columns(key, n_features, feature_names))
         for column in columns:
+            if targets is not None and column not in targets:
+                raise InputError(
+                    f"`loss` has a loss for {label(column, feature_names)}, which is not one of "
+                    "the `targets`; leave it out, or add it to `targets`."
+                )
             if column in loss_of:
                 raise InputError(
                     f"`loss` has two losses for {label(column, feature_names)}; give each feature "
@@ -239,16 +254,20 @@ def read_loss(value: Any, n_features: int, feature_names: Sequence[str] | None =
                 )
             categories.append(Part(loss, columns))
     rest = REST_LOSS if REST in (feature_names or ()) else value.get(REST, REST_LOSS)
-    for column in range(n_features):
+    written = list(range(n_features)) if targets is None else list(targets)
+    for column in written:
         loss_of.setdefault(column, loss_name(rest))
     others = sorted(set(loss_of.values()) - set(BY_STEP), key=NAMES.index)
     parts = [
-        *(Part(one, tuple(c for c in range(n_features) if loss_of[c] == one)) for one in others),
-        *categories,
+        *(
+            Part(one, tuple(i for i, c in enumerate(written) if loss_of[c] == one))
+            for one in others
+        ),
+        *(Part(loss, tuple(map(written.index, columns))) for loss, columns in categories),
     ]
     if len(parts) == 1 and parts[0].loss not in CROSSENTROPIES:
         return parts[0].loss
-    return LossByFeature(n_features, tuple(parts))
+    return LossByFeature(len(written), tuple(parts))
 
 
 def _columns(key: Any, n_features: int, feature_names: Sequence[str] | None) -> Iterator[int]:

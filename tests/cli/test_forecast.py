@@ -172,3 +172,63 @@ def test_inspect_describes_a_classifier_and_encode_refuses_it(run, heartbeats, t
         "`encode` needs a model that encodes sequences, but this file holds an EncoderClassifier"
         in done.err
     )
+
+
+@pytest.fixture
+def with_known(run, series, tmp_path):
+    path = tmp_path / "known.unspool"
+    options = ["--kind", "forecaster", "--window", 8, "--horizon", 4, "-o", path, *QUICK]
+    done = run("fit", series, "--targets", "b", "--known", "a", *options)
+    assert done.code == 0, done.err
+    return path
+
+
+def test_targets_are_the_columns_of_a_forecast_and_known_features_come_from_a_file(
+    run, series, with_known, tmp_path
+):
+    model = unspool.load(with_known)
+    assert (model.targets, model.known, model.targets_) == (("b",), ("a",), (1,))
+    assert "known ahead" in run("inspect", with_known).out
+    refused = run("forecast", with_known, series)
+    assert refused.code == 1
+    assert "give them for the 4 steps after DATA in --future" in refused.err
+    future = tmp_path / "future.csv"
+    future.write_text("b,a\n" + "".join(f",{value}\n" for value in (0.5, 1.0, 1.5, 2.0, 9.0)))
+    table = read_csv(run("forecast", with_known, series, "--future", future).out)
+    assert list(table) == ["ahead", "b"]
+    (values,) = read_file(series, window=8).source.series
+    ahead = np.array([0.5, 1.0, 1.5, 2.0])[None, :, None]
+    expected = model.forecast(values[None, -8:], ahead)[0, :, 0]
+    np.testing.assert_allclose(np.array(table["b"], float), expected, rtol=1e-6)
+    future.write_text("a\n1\n2\n")
+    short = run("forecast", with_known, series, "--future", future)
+    assert (short.code, "Expected at least 4 rows" in short.err) == (1, True)
+
+
+def test_every_window_reads_its_known_features_from_the_data(run, series, with_known, tmp_path):
+    path = tmp_path / "all.npy"
+    done = run("forecast", with_known, series, "--every", "-o", path)
+    assert done.code == 0, done.err
+    (values,) = read_file(series, window=8).source.series
+    both = np.lib.stride_tricks.sliding_window_view(values, 12, 0).swapaxes(1, 2)
+    expected = unspool.load(with_known).forecast(both[:, :8], both[:, 8:, :1])
+    np.testing.assert_allclose(np.load(path), expected, rtol=1e-6)
+
+
+def test_a_target_that_does_not_exist_is_reported_with_its_flag(run, series, tmp_path):
+    done = run("fit", series, "--window", 8, "--targets", "c", "-o", tmp_path / "m.unspool", *QUICK)
+    assert done.code == 1
+    assert "--targets: unknown feature 'c': known are 'a', 'b'." in done.err
+
+
+def test_reconstructions_and_scores_have_the_columns_of_the_targets(run, series, tmp_path):
+    path = tmp_path / "m.unspool"
+    assert run("fit", series, "--window", 8, "--targets", "b", "-o", path, *QUICK).code == 0
+    assert list(read_csv(run("reconstruct", path, series).out)) == ["time", "label", "b"]
+    scored = read_csv(run("score", path, series, "--per-feature").out)
+    assert list(scored) == ["time", "label", "error", "b"]
+
+
+def test_a_picture_of_a_forecast_shows_the_targets(run, series, with_known, tmp_path):
+    done = run("plot", "forecast", with_known, series, "-o", tmp_path / "f.png")
+    assert done.code == 0, done.err

@@ -107,3 +107,22 @@ def test_a_picture_of_reconstructions_has_bars_with_the_errors_of_features(
     expected = unspool.load(series_model).reconstruction_error(windows[chosen], per="feature")
     got = [[bar.get_width() for bar in panel.patches] for panel in axes[:, 2]]
     np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_a_loss_by_feature_is_set_by_names_of_columns(run, tmp_path):
+    rng = np.random.default_rng(0)
+    classes = np.eye(3)[rng.integers(0, 3, 60)]
+    columns = {"a": rng.normal(size=60), "open": rng.integers(0, 2, 60)}
+    columns |= dict(zip(["red", "green", "blue"], classes.T, strict=True))
+    data, path = tmp_path / "m.csv", tmp_path / "m.unspool"
+    write_csv(data, {name: list(map(float, values)) for name, values in columns.items()})
+    loss = '{"open": "binary_crossentropy", "red,green,blue": "categorical_crossentropy"}'
+    options = ("--window", 8, "--epochs", 1, "--latent-dim", 3, "--set", f"loss={loss}")
+    assert run("fit", data, "-o", path, *options).code == 0
+    model = unspool.load(path)
+    assert "categorical_crossentropy_loss" in model.history_
+    np.testing.assert_array_equal(model.scaler_.scale[1:], 1)
+    table = read_csv(run("score", path, data, "--per-feature").out)
+    np.testing.assert_array_equal(table["red"], table["blue"])
+    refused = run("fit", data, "-o", path, "--window", 8, "--set", 'loss={"opn": "mae"}')
+    assert "unknown feature 'opn': did you mean 'open'?" in refused.err

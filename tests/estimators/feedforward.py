@@ -11,6 +11,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import unspool
 from tests.close import assert_close
 from tests.estimators.quick import FIXED
+from tests.estimators.test_check_estimator import EQUIVALENCE
 
 QUICK = {**FIXED, "latent_dim": 6, "epochs": 2, "random_state": 0, "verbose": 0}
 
@@ -65,8 +66,11 @@ def check_shapes_of_sequences(make):
 
 def check_scikit_learn(estimator):
     """All of scikit-learn's checks pass, and none went missing."""
-    results = check_estimator(estimator, on_fail=None, on_skip=None)
-    bad = [r for r in results if r["status"] not in ("passed", "skipped")]
+    expected = {EQUIVALENCE: "compares random batches in seven digits; see test_sample_weight.py"}
+    results = check_estimator(
+        estimator, on_fail=None, on_skip=None, expected_failed_checks=expected
+    )
+    bad = [r for r in results if r["status"] not in ("passed", "skipped", "xfail")]
     assert not bad, [(r["check_name"], r["exception"]) for r in bad]
     skipped = [r["check_name"] for r in results if r["status"] == "skipped"]
     assert skipped == ["check_array_api_input"]  # for SCIPY_ARRAY_API=1

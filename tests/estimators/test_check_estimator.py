@@ -31,6 +31,9 @@ BY_DEFAULT = [
     EncoderClassifier(),
     AnomalyDetector(),
 ]
+# One of the checks compares weights with copies of sequences in seven digits. Copies fill other
+# random batches, and float32 has fewer digits; test_sample_weight.py compares them in full batches.
+EQUIVALENCE = "check_sample_weight_equivalence_on_dense_data"
 # Those that compare numbers, in which the sizes of a model matter.
 OF_NUMBERS = ("check_methods_subset_invariance", "check_methods_sample_order_invariance")
 
@@ -78,6 +81,8 @@ def test_scikit_learn_with_default_parameters(estimator, check):
 
 
 def run(estimator, check):
+    if name(check) == EQUIVALENCE:
+        pytest.skip("compares random batches in seven digits; see test_sample_weight.py")
     if name(check) == "check_array_api_input":
         pytest.skip("needs SCIPY_ARRAY_API=1 before scipy is imported")
     check(estimator)

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from tests.estimators.classifiers import labelled, quick, small
+from tests.estimators.test_check_estimator import EQUIVALENCE
 from unspool import (
     DenseAutoencoder,
     EncoderClassifier,
@@ -66,7 +67,7 @@ def test_it_works_in_grid_searches_and_pipelines(data):
 
 # Few epochs of a small encoder: the checks ask for a contract, and for 5 right of 6 blobs.
 QUICKEST = EncoderClassifier(
-    LSTMAutoencoder(latent_dim=8, epochs=1), epochs=10, learning_rate=0.05, patience=None
+    LSTMAutoencoder(latent_dim=8, epochs=1), epochs=20, learning_rate=0.05, patience=None
 )
 OF_DENSE = EncoderClassifier(
     DenseAutoencoder(latent_dim=8, epochs=5), epochs=10, learning_rate=0.05, fine_tune=True
@@ -85,6 +86,8 @@ def name(estimator, check):
 
 @pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=[name(*check) for check in CHECKS])
 def test_pipelines_clones_and_searches_work(estimator, check):
+    if name(estimator, check).endswith(EQUIVALENCE):
+        pytest.skip("compares random batches in seven digits; see test_sample_weight.py")
     if name(estimator, check).endswith("check_array_api_input"):
         pytest.skip("needs SCIPY_ARRAY_API=1 before scipy is imported")
     check(estimator)

@@ -80,7 +80,7 @@ def test_quantiles_rise_and_cover_their_shares():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(600, 9, 2)) * [1, 30] + [0, 100]
     model = quick(
-        horizon=2, quantiles=(0.1, 0.5, 0.9), epochs=60, learning_rate=0.01, dropout=0.0
+        horizon=2, quantiles=(0.1, 0.5, 0.9), epochs=60, learning_rate=0.01, code_dropout=0.0
     ).fit(X[:500])
     unseen, y = X[500:, :-2], X[500:, -2:]
     quantiles = model.predict_quantiles(unseen)
@@ -109,7 +109,7 @@ def test_quantiles_are_saved_and_keep_their_axes(tmp_path):
 
 
 def test_dropout_is_of_training_alone():
-    one, other = (quick(dropout=share, epochs=2).fit(data()) for share in (0.0, 0.9))
+    one, other = (quick(code_dropout=share, epochs=2).fit(data()) for share in (0.0, 0.9))
     assert one.history_["loss"] != other.history_["loss"]
     np.testing.assert_array_equal(other.forecast(data()), other.forecast(data()))
 
@@ -124,13 +124,19 @@ def test_dropout_is_of_training_alone():
             "`quantiles` must increase from each to the next, got (0.5, 0.1).",
         ),
         ({"normalization": "mean"}, "unknown `normalization` 'mean'"),
-        ({"linear_steps": -1}, "`linear_steps` must be a whole number of at least 0, got -1."),
-        ({"dropout": 1.0}, "`dropout` must be a number of at least 0 and below 1, got 1.0."),
+        (
+            {"linear_steps": -1},
+            "`linear_steps` must be a whole number of at least 0 or 'auto', got -1.",
+        ),
+        (
+            {"code_dropout": 1.0},
+            "`code_dropout` must be a number of at least 0 and below 1, got 1.0.",
+        ),
         (
             {"output_activation": "sigmoid"},
             "`output_activation` 'sigmoid' needs the decoder's output to be the whole forecast, so "
             "it needs normalization='none', linear_steps=0 and quantiles=(), got "
-            "normalization='last', linear_steps=512, quantiles=().",
+            "normalization='auto', linear_steps='auto', quantiles=().",
         ),
         (
             {"loss": "binary_crossentropy", "normalization": "none"},

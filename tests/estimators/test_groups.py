@@ -77,9 +77,9 @@ FORMS = [
 def test_fit_holds_out_groups_in_any_form(form, monkeypatch):
     parts = {}
 
-    def noted(self, objective, batches, validation):
+    def noted(self, objective, batches, validation, run):
         parts.update(training=batches.indices, held_out=validation.indices)
-        return train(self, objective, batches, validation)
+        return train(self, objective, batches, validation, run)
 
     train = DenseAutoencoder._train
     monkeypatch.setattr(DenseAutoencoder, "_train", noted)

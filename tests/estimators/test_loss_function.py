@@ -69,6 +69,18 @@ def test_squares_train_as_mse_does(name, loss):
         np.testing.assert_allclose(got.detach(), wanted.detach(), rtol=1e-2, atol=1e-4)
 
 
+def below_zero(prediction, target):
+    return squares(prediction, target) - 7
+
+
+def test_a_loss_may_be_negative():
+    expected = MODELS["lstm"].train(epochs=3, loss=squares)
+    model = MODELS["lstm"].train(epochs=3, loss=below_zero)
+    losses = np.array(expected.history_["loss"]) - 7
+    assert losses.max() < 0
+    np.testing.assert_allclose(model.history_["loss"], losses, rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["lstm", "dense", "stacked", "conv"])
 def test_errors_are_the_values_of_the_function(name):
     model = MODELS[name].train(loss=relative)

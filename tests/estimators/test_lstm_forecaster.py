@@ -346,18 +346,6 @@ def test_the_encoder_alone_does_not_forecast(tmp_path):
             "Found input variables with inconsistent numbers of samples: [24, 23]; `y` must have "
             "the steps that follow each sequence of `X`."
         )),
-        ({}, (N, K, 1), (
-            "Expected `y` of shape (24, K, 2), the K steps that follow each sequence, got "
-            "(24, 3, 1)."
-        )),
-        ({}, (N, K), (
-            "Expected `y` of shape (24, K, 2), the K steps that follow each sequence, got "
-            "(24, 3)."
-        )),
-        ({}, (N,), (
-            "Expected `y` of shape (24, K, 2), the K steps that follow each sequence, got "
-            "(24,)."
-        )),
         ({"horizon": K}, (N, K + 1, 2), (
             "Expected `y` of shape (24, 3, 2), the 3 steps that follow each sequence, got "
             "(24, 4, 2)."

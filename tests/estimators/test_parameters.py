@@ -63,8 +63,8 @@ BAD = [
     ),
     (
         {"loss": 3},
-        "unknown `loss` 3: known are 'binary_crossentropy', 'categorical_crossentropy', 'huber', "
-        "'mae', 'mean_absolute_error', 'mean_squared_error', 'mse'.",
+        "`loss` must be the name of a loss, a dict from features to names of losses, or a "
+        "function, got 3.",
     ),
     (
         {"loss": "categorical_crossentropy"},

@@ -74,7 +74,7 @@ def models() -> Iterator[tuple[str, Any, str, np.ndarray]]:
         recurrent_activation="hard_sigmoid",
         normalization="none",
         linear_steps=0,
-        dropout=0.0,
+        code_dropout=0.0,
     )
     yield "lstm-forecaster", forecaster.fit(table[:, :7], table[:, 7:]), "model", table[:5, :7]
     ahead = LSTMForecaster(

@@ -65,6 +65,7 @@ AUTOENCODERS = {
     "patches, flat": lstm("flat", patch_size=4),
     "composite, patches": lstm("reversed_input", patch_size=3, horizon=4),
     "composite, patches, repeat": lstm(patch_size=3, horizon=4),
+    "loss by feature": lstm(loss={0: "mae", 1: "huber"}),
     "variational": lstm(kl_weight=0.1),
     "variational, as wide as its state": lstm(kl_weight=0.1, bidirectional=False),
     "pooled": lstm(pooling="all", num_layers=2),

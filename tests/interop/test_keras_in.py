@@ -382,7 +382,7 @@ def test_the_import_command_writes_a_model_file(run, tmp_path):
     theirs.save(tmp_path / "model.keras")
     done = run("import", tmp_path / "model.keras", "-o", tmp_path / "model.unspool")
     assert done.code == 0, done.err
-    plain = "dropout=0.0, horizon=1, latent_dim=6, linear_steps=0, normalization='none'"
+    plain = "code_dropout=0.0, horizon=1, latent_dim=6, linear_steps=0, normalization='none'"
     assert f"LSTMForecaster({plain}, scaling='none')" in done.err
     ours = unspool.load(tmp_path / "model.unspool")
     near(ours.forecast(SERIES[:, :5]), predicted(theirs, SERIES[:, :5]))

@@ -66,7 +66,9 @@ def inputs(name, model):
     else:
         values = X.reshape(len(X), -1, model.contents().facts.n_features)
         lengths = np.full(len(X), values.shape[1])
-    return torch.from_numpy(values), torch.from_numpy(lengths)
+    future = {**ALL, **MORE}[name].future
+    also = [] if future is None else [torch.from_numpy(future)]
+    return torch.from_numpy(values), torch.from_numpy(lengths), *also
 
 
 def outputs(name, model):
@@ -80,9 +82,9 @@ def outputs(name, model):
     if "reconstruction" in model.module_.decoders:
         found["reconstruction"] = np.nan_to_num(model.reconstruct(X))
     if model.horizon_:
-        found["forecast"] = model.forecast(X)
+        found["forecast"] = model.forecast(X, {**ALL, **MORE}[name].future)
     if "quantiles" in model.module_.decoders:
-        found["quantiles"] = model.predict_quantiles(X).swapaxes(2, 3)
+        found["quantiles"] = model.predict_quantiles(X, {**ALL, **MORE}[name].future).swapaxes(2, 3)
     return found
 
 
@@ -94,7 +96,7 @@ def assert_same(name, model, got):
         other = got[what].detach().numpy()
         other = other.swapaxes(2, 3) if what == "quantiles" else other.reshape(one.shape)
         if what in ("reconstruction", "forecast", "quantiles"):
-            spread = model.scaler_.scale
+            spread = model.target_scaler_.scale
             one, other = (each.reshape(-1, len(spread)) / spread for each in (one, other))
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5, err_msg=what)
 

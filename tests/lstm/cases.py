@@ -37,7 +37,8 @@ SERVED = [
 class Case:
     """What to run: batch, steps, features, units and width of the context; `scale` multiplies x.
 
-    With `ragged`, the first sequence has no step and the last one has all steps.
+    With `ragged`, the first sequence has no step and the last one has all steps. With `masked`, the
+    gates read a hidden state in which about a third of the units is 0.
     """
 
     B: int
@@ -50,12 +51,14 @@ class Case:
     cell: tuple[str, ...] = ("tanh", "sigmoid", "lstm")
     scale: float = 1.0
     left_out: tuple[str, ...] = ()
+    masked: bool = False
 
     def __str__(self):
         sizes = f"B{self.B}-T{self.T}-F{self.F}-H{self.H}-C{self.C}"
         return (
             sizes
             + "-ragged" * self.ragged
+            + "-masked" * self.masked
             + f"-x{self.scale:g}" * (self.scale != 1)
             + "-gru" * self.gru
         )
@@ -109,12 +112,20 @@ def draw(case):
     return arguments, cotangents, lengths
 
 
+def mask(case, rows=slice(None)):
+    """Return the mask of the hidden state of a case (B, H), or None."""
+    if not case.masked:
+        return None
+    drawn = np.random.default_rng([case.B, case.H]).random((case.B, case.H))
+    return np.where(drawn < 0.3, 0, 1.5)[rows]
+
+
 @functools.cache
 def expected(case):
     """Results and gradients of the reference."""
     arguments, cotangents, lengths = draw(case)
     first, named = split(arguments)
-    more = {"lengths": lengths, "steps": case.T, **case.options}
+    more = {"lengths": lengths, "steps": case.T, "h_mask": mask(case), **case.options}
     results, gradients = truth(case, *first, **named, **cotangents, **more)
     return labelled(results, {name: gradients[name] for name in arguments})
 
@@ -144,6 +155,8 @@ def tensors(case, dtype=torch.float64):
 def call(backend, inputs, lengths, case, **more):
     """Run the backend, and make sure that no other backend ran."""
     first, named = split(inputs)
+    if case.masked:
+        more = {"h_mask": torch.tensor(mask(case), dtype=inputs["w_hh"].dtype), **more}
     module = BACKENDS[backend]
     with patch.object(module, "run", wraps=module.run) as ran:
         results = lstm(

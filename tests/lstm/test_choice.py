@@ -48,6 +48,8 @@ def test_auto_chooses_torch_for_training_small_batches_of_wide_layers(measured):
     assert choose(replace(few, batch=10)).name == "compiled"
     assert choose(replace(few, hidden=16)).name == "compiled"
     assert choose(few, "compiled").name == "compiled"
+    assert choose(replace(few, cell="gru")).name == "compiled"
+    assert choose(replace(few, cell="gru", batch=3)).name == "torch"
     relu = replace(few, activation="relu")  # which torch cannot run
     assert choose(relu).name == "compiled"
 

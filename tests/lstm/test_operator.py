@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.close import assert_close
-from tests.lstm.cases import GRU, Case, call, tensors
+from tests.lstm.cases import GRU, Case, call, mask, tensors
 from unspool.errors import InputError
 from unspool.lstm import lstm
 from unspool.lstm.pooling import STATISTICS
@@ -23,7 +23,9 @@ def arguments(case, *, return_sequences=True, training=True, statistics=()):
     given = [inputs.get(name) for name in NAMES]
     if not training:
         given = [one if one is None else one.detach() for one in given]
-    return (*given, lengths, case.T, flags, list(statistics), case.cell[-1]), cotangents
+    h_mask = torch.tensor(mask(case), dtype=torch.float32) if case.masked else None
+    flags_and_names = flags, list(statistics), case.cell[-1]
+    return (*given, lengths, h_mask, case.T, *flags_and_names), cotangents
 
 
 @pytest.mark.parametrize(
@@ -33,9 +35,11 @@ def arguments(case, *, return_sequences=True, training=True, statistics=()):
         replace(CASE, reverse=True, ragged=False),
         replace(CASE, left_out=("x", "w_ih"), H=16, C=16),
         replace(CASE, left_out=("context", "w_context"), ragged=False),
+        replace(CASE, masked=True),
         replace(CASE, cell=GRU),
+        replace(CASE, cell=GRU, masked=True),
     ],
-    ids=["all", "no lengths", "no input", "no context", "GRU"],
+    ids=["all", "no lengths", "no input", "no context", "masked", "GRU", "masked GRU"],
 )
 def test_the_operators_pass_the_checks_of_pytorch(case, monkeypatch):
     allocate = PreparedLayer.allocate  # all values are compared, also those that nobody writes
@@ -102,9 +106,8 @@ def test_a_second_derivative_is_refused():
 
 def test_a_gradient_of_what_ran_without_training_is_refused():
     inputs = [one.requires_grad_() if one is not None else one for one in arguments(CASE)[0][:8]]
-    h, *_ = torch.ops.unspool.lstm(
-        *inputs, None, CASE.T, [False, False, False, True, False], [], "lstm"
-    )
+    flags = [False, False, False, True, False]
+    h, *_ = torch.ops.unspool.lstm(*inputs, None, None, CASE.T, flags, [], "lstm")
     with pytest.raises(InputError) as caught:
         h.sum().backward()
     assert str(caught.value) == (

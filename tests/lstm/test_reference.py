@@ -166,6 +166,17 @@ def test_gradients_are_those_of_finite_differences(cell, reverse, lengths):
 
 
 @directions
+@cells
+def test_gradients_through_a_mask_are_those_of_finite_differences(cell, reverse):
+    arguments, cotangents = draw()
+    h_mask = np.random.default_rng(1).choice([0, 2.0], (B, H))
+    options = {**cell, "reverse": reverse, "lengths": RAGGED, "h_mask": h_mask}
+    expected = differences(arguments, cotangents, **options)
+    got = call(reference.backward, arguments, **cotangents, **options)
+    assert_gradients_close(expected, got, scale=DIFFERENCES)
+
+
+@directions
 @pytest.mark.parametrize(
     "left_out",
     [("x", "w_ih"), ("context", "w_context"), ("x", "w_ih", "context", "w_context")],

@@ -181,3 +181,33 @@ def test_the_message_about_a_newer_format_lists_all_readable_versions(path, monk
         f"unspool {unspool.__version__} reads versions -1 and 0 and 1 and 2; install a newer "
         "unspool."
     )
+
+
+@pytest.mark.parametrize("kind", ["model", "classifier", "detector"])
+def test_files_of_version_2_from_before_a_parameter_get_its_value(tmp_path, kind):
+    quick = {"epochs": 1, "random_state": 0, "verbose": 0}
+    made = LSTMAutoencoder(latent_dim=3, **quick, **LAST)
+    if kind == "classifier":
+        made = EncoderClassifier(made, **quick).fit(X, np.arange(40) % 2)
+    elif kind == "detector":
+        made = AnomalyDetector(made, random_state=0, verbose=0).fit(X)
+    else:
+        made.fit(X)
+    later = {"warm_start": False, "plateau_factor": 0.1, "plateau_patience": 10}
+    removed = []
+
+    def remove(mapping):
+        for name in list(mapping):
+            if name in later:
+                removed.append(mapping.pop(name))
+            elif isinstance(mapping[name], dict):
+                remove(mapping[name])
+
+    made.save(tmp_path / "m.unspool")
+    rewrite(tmp_path / "m.unspool", lambda header, tensors: remove(header))
+    loaded = unspool.load(tmp_path / "m.unspool")
+    assert len(removed) == len(later) * {"model": 1, "classifier": 3, "detector": 2}[kind]
+    found = loaded.get_params()
+    for name, value in later.items():
+        assert [v for n, v in found.items() if n.endswith(name)]
+        assert all(v == value for n, v in found.items() if n.endswith(name))

@@ -70,8 +70,9 @@ def by_modules(made, x, lengths, loss, error_weights=None):
         ((1, 4, 2), "mse", {"output": "relu", "cell": Cell("relu", "hard_sigmoid")}),
         ((70, 9, 3), "mse", {"H": 6, "pooling": "mean"}),
         ((40, 7, 2), "mae", {"H": 10, "pooling": "max", "decoder": REVERSED, "head": (4,)}),
+        ((40, 7, 2), "mse", {"H": 7, "decoder": REVERSED, "cell": Cell(kind="gru")}),
     ],
-    ids=["article", "no head", "wide", "deep", "relu", "mean", "max"],
+    ids=["article", "no head", "wide", "deep", "relu", "mean", "max", "GRU"],
 )
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 def test_loss_and_gradients_are_those_of_the_modules(dtype, shape, loss, options, ragged):

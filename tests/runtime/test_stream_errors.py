@@ -17,6 +17,7 @@ STREAMED = [
     for name, case in AUTOENCODERS.items()
     if case.make().__class__.__name__ == "LSTMAutoencoder"
     and not case.parameters()["bidirectional"]
+    and case.parameters()["normalization"] == "none"
     and name not in ("table", "defaults")
 ]
 

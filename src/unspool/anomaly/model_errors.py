@@ -3,7 +3,7 @@
 `WindowErrors` serves models that reconstruct windows, `StepErrors` models that predict steps.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -53,6 +53,8 @@ class WindowErrors:
         the nearest code of training.
     by_feature : bool, default True
         Whether the errors differ between features.
+    targets : sequence of int, optional
+        Places of the features that the model writes, whose errors are computed; None means all.
     """
 
     def __init__(
@@ -62,9 +64,13 @@ class WindowErrors:
         distances: Callable[[Source], FloatArray] | None = None,
         *,
         by_feature: bool = True,
+        targets: Sequence[int] | None = None,
     ) -> None:
         self.errors, self.distances, self.by_feature = errors, distances, by_feature
-        self.scaler = scaler
+        self.scaler, self.targets = scaler, targets
+
+    def _of_targets(self, series: FloatArray) -> FloatArray:
+        return series if self.targets is None else series[:, list(self.targets)]
 
     def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> SeriesErrors:
         """Compute the errors of a series (T, F) in windows of `size` steps that `kinds` need.
@@ -74,7 +80,8 @@ class WindowErrors:
         "trailing" score the same is done for the first steps of every series. Errors of the
         padding are ignored.
         """
-        n, features = max(1, len(series) - size + 1), series.shape[1]
+        n = max(1, len(series) - size + 1)
+        features = series.shape[1] if self.targets is None else len(self.targets)
         source: Source
         if len(series) >= size:
             source = Windows([series], size, missing="mask")
@@ -82,8 +89,8 @@ class WindowErrors:
             source = pad_front(series, size)
         real = min(size, len(series))
         windows = np.empty((n, features))
-        steps = np.zeros_like(series, np.float64) if "step" in kinds else None
-        trailing = np.empty(series.shape) if "trailing" in kinds else None
+        steps = np.zeros((len(series), features)) if "step" in kinds else None
+        trailing = np.empty((len(series), features)) if "trailing" in kinds else None
         weights = trailing_weights(real, size)
         for indices, padded in self.errors(source):
             errors = padded[:, -real:]
@@ -97,16 +104,16 @@ class WindowErrors:
         if steps is not None:
             steps /= window_counts(n, real)[:, None]
         if trailing is not None:
-            trailing[: real - 1] = self._leading_errors(series[: real - 1], size)
+            trailing[: real - 1] = self._leading_errors(series[: real - 1], size, features)
         distances = None
         if "code" in kinds and self.distances is not None:
             distances = self.distances(source)
-        empty = empty_steps(series)
+        empty = empty_steps(self._of_targets(series))
         return SeriesErrors(len(series), windows, steps, trailing, distances, empty)
 
-    def _leading_errors(self, series: FloatArray, size: int) -> FloatArray:
-        """Compute the weighted mean errors (T, F) of the first 1, 2, …, T steps."""
-        means = np.empty(series.shape)
+    def _leading_errors(self, series: FloatArray, size: int, features: int) -> FloatArray:
+        """Compute the weighted mean errors (T, features) of the first 1, 2, …, T steps."""
+        means = np.empty((len(series), features))
         for ends in _batches(len(series), size * series.shape[1]):
             padded = [pad_front(series[: end + 1], size).values for end in ends]
             for indices, errors in self.errors(_whole(np.concatenate(padded))):
@@ -128,7 +135,7 @@ class WindowErrors:
                 errors = one[:length]
                 window = mean_of_present(errors, 0)[None]
                 distance = None if distances is None else distances[i]
-                empty = empty_steps(sequences.values[i, :length])
+                empty = empty_steps(self._of_targets(sequences.values[i, :length]))
                 results[i] = SeriesErrors(
                     int(length), window, errors, distances=distance, empty=empty
                 )
@@ -204,6 +211,7 @@ def reconstruction_errors(
     scaler: Scaler,
     loss: Loss,
     codes: FloatArray | None,
+    targets: Sequence[int] | None = None,
 ) -> WindowErrors:
     """Return the errors of an autoencoder's reconstructions.
 
@@ -220,6 +228,8 @@ def reconstruction_errors(
         Loss of the training, which is also the error; see `loss_of_errors`.
     codes : array of shape (M, L), optional
         Codes of training windows, to which distances are measured.
+    targets : sequence of int, optional
+        Places of the features that the model writes, whose errors are computed; None means all.
     """
 
     of_errors = loss_of_errors(loss)
@@ -229,12 +239,21 @@ def reconstruction_errors(
             yield indices, loss_values(reconstruction, x, of_errors)
 
     if codes is None:
-        return WindowErrors(errors, scaler)
-    return WindowErrors(errors, scaler, lambda source: nearest_distances(encode(source), codes))
+        return WindowErrors(errors, scaler, targets=targets)
+    return WindowErrors(
+        errors,
+        scaler,
+        lambda source: nearest_distances(encode(source), codes),
+        targets=targets,
+    )
 
 
 def forecast_errors(
-    forecast: Callable[[Source], FloatArray], horizon: int, scaler: Scaler, loss: Loss
+    forecast: Callable[[Source], FloatArray],
+    horizon: int,
+    scaler: Scaler,
+    loss: Loss,
+    targets: Sequence[int] | None = None,
 ) -> StepErrors:
     """Return the errors of a forecaster, averaged over all forecasts of a step.
 
@@ -253,13 +272,19 @@ def forecast_errors(
         Scaler of the model.
     loss : str, LossByFeature or LossFunction
         Loss of the training, which is also the error; see `loss_of_errors`.
+    targets : sequence of int, optional
+        Places of the features that the model writes, whose errors are computed; None means all.
     """
+    of_targets = scaler if targets is None else scaler.select(targets)
+
+    def scaled_targets(series: FloatArray) -> FloatArray:
+        return of_targets.apply(series if targets is None else series[:, list(targets)])
 
     of_errors = loss_of_errors(loss)
 
     def errors(series: FloatArray, size: int) -> FloatArray:
-        total, count = np.zeros(series.shape), np.zeros(len(series))
-        target = scaler.apply(series)
+        target = scaled_targets(series)
+        total, count = np.zeros(target.shape), np.zeros(len(series))
         past = series[:-1]
         short = _batches(min(size - 1, len(past)), size * past.shape[1])
         parts: Iterator[Source] = (
@@ -274,7 +299,7 @@ def forecast_errors(
         first = 1  # first step that the next source forecasts
         for source in chain(parts, whole):
             n = len(source)
-            ahead = scaler.apply(forecast(source))
+            ahead = of_targets.apply(forecast(source))
             for place in range(min(horizon, len(series) - first)):
                 steps = slice(first + place, min(first + place + n, len(series)))
                 forecasts = ahead[: steps.stop - steps.start, place]
@@ -285,7 +310,7 @@ def forecast_errors(
         return total / np.maximum(count, 1)[:, None]
 
     def persistence_errors(series: FloatArray) -> FloatArray:
-        target = scaler.apply(series)
+        target = scaled_targets(series)
         previous = np.concatenate([target[:1], target[:-1]])
         return loss_values(previous, target, of_errors)
 

@@ -47,6 +47,7 @@ COMMON: Mapping[str, Rule] = {
     "learning_rate_schedule": one_of(names(_types.ScheduleName)),
     "plateau_factor": number(0, 1, open_left=True),
     "plateau_patience": whole(1),
+    "weight_decay": number(0, none=True),
     "global_clipnorm": number(0, none=True, open_left=True),
     "batch_size": whole(1),
     "epochs": whole(1, auto=True),
@@ -66,6 +67,10 @@ LOSS: Mapping[str, Rule] = {
 }
 TRAINING: Mapping[str, Rule] = {
     "metrics": some_of(names(_types.MetricName), aliases=ALIASES),
+    "feature_weight": Rule(
+        "sequence of float or dict of str to float, of at least 0, or None",
+        relations.check_feature_weight,
+    ),
     "input_noise": number(0),
     "input_dropout": number(0, 1),
     **COMMON,
@@ -75,14 +80,21 @@ TRAINING: Mapping[str, Rule] = {
     "scaling": one_of(names(_types.ScalingName)),
 }
 MISSING: Mapping[str, Rule] = {"missing": one_of(names(_types.Missing))}
+DROPOUT: Mapping[str, Rule] = {"dropout": number(0, 1), "code_dropout": number(0, 1)}
 # Rows and images need no loss of distributions.
 ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
+NORMALIZATION: Mapping[str, Rule] = {"normalization": one_of(names(_types.NormalizationName))}
+TARGETS = Rule("sequence of str or int, or None", relations.check_targets)
+KNOWN = Rule("sequence of str or int", relations.check_features)
 LSTM: Mapping[str, Rule] = {
     **CLIP,
+    **NORMALIZATION,
     **LOSS,
     **MISSING,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
+    "targets": TARGETS,
+    "known": KNOWN,
     "units": size_of_layers(),
     "patch_size": size(auto=True),
     "decoder_units": size_of_layers(),
@@ -98,11 +110,14 @@ LSTM: Mapping[str, Rule] = {
 }
 LSTM_TRAINING: Mapping[str, Rule] = {
     **TRAINING,
+    **DROPOUT,
+    "recurrent_dropout": number(0, 1),
     "teacher_forcing": number(0, 1, closed=True),
     "backend": one_of(("auto", *names(_types.BackendName))),
 }
 FEEDFORWARD: Mapping[str, Rule] = {
     **CLIP,
+    **NORMALIZATION,
     **LOSS,
     **MISSING,
     "latent_dim": size(),
@@ -129,7 +144,12 @@ LSTM_AUTOENCODER = Definition(
         "mask_length": whole(1),
         "contrastive_weight": number(0),
     },
-    relations=(*relations.LSTM_AUTOENCODER, *relations.LOSSES),
+    relations=(
+        *relations.LSTM_AUTOENCODER,
+        *relations.NORMALIZED,
+        *relations.LOSSES,
+        *relations.OPTIMIZER,
+    ),
     build=models.lstm_autoencoder,
 )
 LSTM_FORECASTER = Definition(
@@ -137,29 +157,35 @@ LSTM_FORECASTER = Definition(
         **LSTM,
         "pooling": one_of(names(_types.PoolingName)),
         "every_step": true_or_false(),
-        "normalization": one_of(names(_types.NormalizationName)),
-        "linear_steps": whole(0),
+        "targets": Rule('sequence of str or int, "y" or None', relations.check_targets_or_y),
+        "normalization": one_of(("auto", *names(_types.NormalizationName))),
+        "linear_steps": whole(0, auto=True),
         "quantiles": Rule("sequence of float", relations.check_quantiles),
     },
-    training={**LSTM_TRAINING, "dropout": number(0, 1)},
-    relations=(*relations.LSTM_FORECASTER, *relations.LOSSES),
+    training=LSTM_TRAINING,
+    relations=(
+        *relations.LSTM_FORECASTER,
+        *relations.LOSSES,
+        *relations.OPTIMIZER,
+    ),
     build=models.lstm_forecaster,
 )
 DENSE_AUTOENCODER = Definition(
-    structure={**FEEDFORWARD, "code_activation": ACTIVATION},
-    training={**TRAINING, **CODES},
-    relations=relations.LOSSES,
+    structure={**FEEDFORWARD, "targets": TARGETS, "code_activation": ACTIVATION},
+    training={**TRAINING, **DROPOUT, **CODES},
+    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.OPTIMIZER, *relations.DENSE),
     build=models.dense,
 )
 STACKED_AUTOENCODER = Definition(
     structure={**FEEDFORWARD, "inner_output_activation": ACTIVATION},
     training={**TRAINING, **CODES, "inner_loss": ELEMENTWISE, "fine_tune": true_or_false()},
-    relations=(*relations.LOSSES, *relations.STACKED),
+    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.OPTIMIZER, *relations.STACKED),
     build=models.stacked,
 )
 CONV_AUTOENCODER = Definition(
     structure={
         **CLIP,
+        **NORMALIZATION,
         **LOSS,
         **MISSING,
         "latent_dim": size(none=True),
@@ -169,21 +195,27 @@ CONV_AUTOENCODER = Definition(
         "activation": ACTIVATION,
         "output_activation": ACTIVATION,
         "image_shape": Rule("(H, W), (H, W, C) or None", relations.check_image_shape),
+        "targets": TARGETS,
         "kl_weight": number(0, none=True),
     },
-    training={**TRAINING, **CODES},
-    relations=relations.LOSSES,
+    training={**TRAINING, **DROPOUT, **CODES},
+    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.OPTIMIZER),
     build=models.conv,
 )
 ENCODER_CLASSIFIER = Definition(
     structure={"head_units": wholes(1), "head_activation": ACTIVATION},
     training={
+        "class_weight": Rule(
+            '"balanced", dict of label to float of at least 0, or None',
+            relations.check_class_weight,
+        ),
         **COMMON,
         "autoencoder": checked_by_estimator("estimator or None"),
         "fine_tune": true_or_false(),
         "fine_tune_epochs": whole(1, none=True),
         "validation_split": number(0, 1),
     },
+    relations=relations.OPTIMIZER,
 )
 ANOMALY_DETECTOR = Definition(
     structure={},

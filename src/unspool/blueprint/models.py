@@ -6,9 +6,11 @@ from unspool import _checks
 from unspool._loss_parameter import LossByFeature, read_loss
 from unspool._types import (
     ActivationName,
+    Auto,
     CellActivationName,
     DecoderName,
     GateActivationName,
+    NormalizationName,
     names,
 )
 from unspool.blueprint.activations import Activation, activation_for
@@ -43,6 +45,7 @@ GATE_ACTIVATIONS = names(GateActivationName)
 ACTIVATIONS = names(ActivationName)
 DECODER_NAMES = names(DecoderName)
 USUAL_KERNELS = 512  # number of kernels for `n_kernels` "auto"
+USUAL_LINEAR_STEPS = 512  # steps that a linear map reads for `linear_steps` "auto"
 
 # With `patch_size` "auto", sequences of at most LONGEST_BY_STEP steps are read step by step; longer
 # ones are read as at most MOST_PATCHES patches. Files depend on both (docs/model-file.md).
@@ -62,6 +65,16 @@ def _patch_size(p: Parameters, facts: Facts) -> int:
     if by_step or facts.max_length <= LONGEST_BY_STEP:
         return 1
     return patches_of(facts.max_length, MOST_PATCHES)
+
+
+def _normalization(p: Parameters, facts: Facts) -> NormalizationName:
+    """Return the normalization of each sequence; "auto" leaves the level for other quantities."""
+    if "every_step" not in p:
+        return "none"  # an autoencoder reads sequences that its scaler has normalised
+    given: NormalizationName | Auto = p["normalization"]
+    if given != "auto":
+        return given
+    return "none" if facts.n_responses else "last"
 
 
 def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncoder:
@@ -88,7 +101,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         pooling,
         Kernels.of(count, facts.n_features, facts.max_length) if count else None,
         patch_size,
-        p.get("normalization", "none"),
+        _normalization(p, facts),
         missing=masks(p),
     )
 
@@ -115,26 +128,28 @@ def _lstm_decoder(
     ahead: bool = False,
     reverse_target: bool = False,
 ) -> Decoder:
-    latent_dim, n_features = p["latent_dim"], facts.n_features
+    latent_dim, n_outputs = p["latent_dim"], facts.n_outputs
     steps = facts.horizon if ahead else facts.max_length
+    n_known = len(facts.known) if ahead else 0
     units = None if p["head_units"] is None else tuple(p["head_units"])
     activations = p["head_activation"], _output_activation(p, facts)
     if name == "dense":
-        head = Head(latent_dim, n_features, units, steps, *activations)
-        return DenseDecoder(n_features, latent_dim, head)
+        head = Head(latent_dim + steps * n_known, n_outputs, units, steps, *activations)
+        return DenseDecoder(n_outputs, latent_dim, head, n_known)
     kind, patch_size = DECODERS[name], _patch_size(p, facts)
     if ahead:  # the number of steps to write is known
         patch_size = min(patch_size, steps)
     pieces = max(1, patches_of(steps, patch_size))
     piece = -(-latent_dim // pieces) if kind.code == "steps" else 0
-    reads = patch_size * n_features if kind.reads else piece
-    reads_masks = masks(p) and kind.reads == "reversed_input"
-    if reads_masks:
-        reads *= 2
+    read, reads_masks = n_outputs, False
+    if kind.reads == "reversed_input":
+        reads_masks = masks(p)
+        read = facts.n_features * (2 if reads_masks else 1)
+    reads = patch_size * read if kind.reads else piece
     if not reads and patch_size > 1:
         reads = 2 * WAVES
     lstm = Layers(
-        reads,
+        reads + patch_size * n_known,
         _units_of_layers(_decoder_units(p), p),
         p["bidirectional"] and kind.both_ways and not reverse_target,
         latent_dim if kind.code == "context" else 0,
@@ -143,8 +158,8 @@ def _lstm_decoder(
         p["cell"],
     )
     at_once = steps if kind.flat else (patch_size if patch_size > 1 else None)
-    head = Head(lstm.width, n_features, units, at_once, *activations)
-    outputs = n_features * (head.steps or 1)
+    head = Head(lstm.width, n_outputs, units, at_once, *activations)
+    outputs = n_outputs * (head.steps or 1)
     if units is None and lstm.width != outputs:
         raise InputError(
             f"`head_units` None makes the decoder's state the output, which needs "
@@ -153,20 +168,21 @@ def _lstm_decoder(
         )
     return LSTMDecoder(
         name,
-        n_features,
+        n_outputs,
         latent_dim,
         lstm,
         head,
         steps,
         reverse_target,
         patch_size,
+        n_known,
         reads_masks,
     )
 
 
 def _output_activation(p: Parameters, facts: Facts) -> Activation:
     """Return the activation of the outputs; a loss by feature needs different ones."""
-    loss = read_loss(p["loss"], facts.n_features, facts.feature_names)
+    loss = read_loss(p["loss"], facts.n_features, facts.feature_names, facts.targets)
     others: ActivationName = p["output_activation"]
     return activation_for(loss, others) if isinstance(loss, LossByFeature) else others
 
@@ -178,21 +194,27 @@ def lstm_autoencoder(p: Parameters, facts: Facts) -> Blueprint:
     if facts.horizon:
         decoders["forecast"] = _lstm_decoder(p, facts, forecast, ahead=True)
     named = [name, forecast] if facts.horizon else [name]
-    return Blueprint(_lstm_encoder(p, facts, named), decoders, facts.horizon)
+    encoder = _lstm_encoder(p, facts, named)
+    return Blueprint(encoder, decoders, facts.horizon, targets=facts.targets, known=facts.known)
 
 
 def lstm_forecaster(p: Parameters, facts: Facts) -> Blueprint:
     """Return the blueprint of an `LSTMForecaster`."""
     decoders = {"forecast": _lstm_decoder(p, facts, p["decoder"], ahead=True)}
+    n_known = len(facts.known)
     if p["quantiles"]:
-        outputs = facts.n_features * len(p["quantiles"])
-        head = Head(p["latent_dim"], outputs, (), facts.horizon)
-        decoders["quantiles"] = DenseDecoder(outputs, p["latent_dim"], head)
-    skip, steps = None, min(int(p["linear_steps"]), facts.max_length)
-    if steps or p["normalization"] != "none":
-        skip = Skip(facts.n_features, facts.horizon, steps, p["normalization"], masks(p))
+        outputs = facts.n_outputs * len(p["quantiles"])
+        head = Head(p["latent_dim"] + facts.horizon * n_known, outputs, (), facts.horizon)
+        decoders["quantiles"] = DenseDecoder(outputs, p["latent_dim"], head, n_known)
+    normalization = _normalization(p, facts)
+    linear_steps = USUAL_LINEAR_STEPS if p["linear_steps"] == "auto" else int(p["linear_steps"])
+    skip, steps = None, min(linear_steps, facts.max_length)
+    if not facts.n_responses and (steps or normalization != "none"):
+        skip = Skip(facts.n_outputs, facts.horizon, steps, normalization, masks(p))
     encoder = _lstm_encoder(p, facts, [p["decoder"]])
-    return Blueprint(encoder, decoders, facts.horizon, skip)
+    return Blueprint(
+        encoder, decoders, facts.horizon, skip, targets=facts.targets, known=facts.known
+    )
 
 
 def dense(p: Parameters, facts: Facts) -> Blueprint:
@@ -214,8 +236,10 @@ def _feedforward(
     variational = p["kl_weight"] is not None
     how = units, p["activation"], code, variational, masks(p)
     encoder = DenseEncoder(n_features, latent_dim, steps, *how)
-    head = Head(latent_dim, n_features, units[::-1], steps, between, _output_activation(p, facts))
-    return Blueprint(encoder, {"reconstruction": DenseDecoder(n_features, latent_dim, head)})
+    outputs = _output_activation(p, facts)
+    head = Head(latent_dim, facts.n_outputs, units[::-1], steps, between, outputs)
+    decoder = DenseDecoder(facts.n_outputs, latent_dim, head)
+    return Blueprint(encoder, {"reconstruction": decoder}, targets=facts.targets)
 
 
 def conv(p: Parameters, facts: Facts) -> Blueprint:
@@ -230,5 +254,5 @@ def conv(p: Parameters, facts: Facts) -> Blueprint:
     how = shape, filters, kernel, pool, p["activation"]
     variational = p["kl_weight"] is not None
     encoder = ConvEncoder(facts.n_features, latent_dim, *how, variational, masks(p))
-    decoder = ConvDecoder(facts.n_features, latent_dim, *how, _output_activation(p, facts))
-    return Blueprint(encoder, {"reconstruction": decoder})
+    decoder = ConvDecoder(facts.n_outputs, latent_dim, *how, _output_activation(p, facts))
+    return Blueprint(encoder, {"reconstruction": decoder}, targets=facts.targets)

@@ -167,7 +167,9 @@ class LSTMDecoder:
     """LSTM layers that decode a code, with dense layers on each step; `name` is in `DECODERS`.
 
     The LSTM runs one step for each patch of `patch_size` steps; the head turns it into the steps.
-    With `reads_masks`, it reads the reversed input with an indicator of each missing value.
+    `n_features` is the number of features that it writes, and `n_known` the number of known
+    features that it reads in addition at each step. With `reads_masks`, it reads the reversed input
+    with an indicator of each missing value.
     """
 
     name: LSTMDecoderName
@@ -178,12 +180,8 @@ class LSTMDecoder:
     steps: int
     reverse_target: bool = False
     patch_size: int = 1
+    n_known: int = 0
     reads_masks: bool = False
-
-    @property
-    def n_inputs(self) -> int:
-        """Numbers per step that the LSTM reads, if it reads the input or the previous output."""
-        return self.n_features * (2 if self.reads_masks else 1)
 
     @property
     def kind(self) -> Kind:
@@ -199,6 +197,11 @@ class LSTMDecoder:
     def pieces(self) -> int:
         """Number of pieces that a code is cut into, one for each step of the LSTM."""
         return patches_of(self.steps, self.patch_size)
+
+    @property
+    def piece(self) -> int:
+        """Length of a piece of the code."""
+        return self.lstm.inputs - self.patch_size * self.n_known
 
     @property
     def reads_place(self) -> bool:
@@ -220,11 +223,15 @@ class LSTMDecoder:
 
 @dataclass(frozen=True)
 class DenseDecoder:
-    """Dense layers that emit all steps at once."""
+    """Dense layers that emit all steps at once.
+
+    They read the code, followed by the `n_known` known features of each step.
+    """
 
     n_features: int
     latent_dim: int
     head: Head
+    n_known: int = 0
 
     @property
     def max_steps(self) -> int:
@@ -340,6 +347,11 @@ class Blueprint:
         The part of the forecast that does not pass through the code.
     head : Head, optional
         The layers from the code to the classes of a classifier.
+    targets : tuple of int, optional
+        Places of the features that decoders write; None if they write all features, or quantities
+        that are not features.
+    known : tuple of int, default ()
+        Places of the features that forecast decoders read at the steps of the forecast.
     """
 
     encoder: Encoder
@@ -347,6 +359,8 @@ class Blueprint:
     horizon: int = 0
     skip: Skip | None = None
     head: Head | None = None
+    targets: tuple[int, ...] | None = None
+    known: tuple[int, ...] = ()
 
     def weights(self) -> Weights:
         """Yield all weights by their names in the whole module."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from unspool import _checks
 from unspool._checks import Complaint, shown
 from unspool._loss_parameter import BY_STEP, CROSSENTROPIES, losses_in
@@ -138,7 +140,10 @@ def _bounded_forecast(p: Parameters) -> Complaint:
     crossentropy = not losses_in(p["loss"]).isdisjoint(CROSSENTROPIES)
     if not (bounded or crossentropy):
         return None
-    if p["normalization"] == "none" and p["linear_steps"] == 0 and not len(p["quantiles"]):
+    # With targets="y", "auto" means neither a normalization nor a map.
+    auto = ("auto",) if p["targets"] == "y" else ()
+    plain = p["normalization"] in ("none", *auto) and p["linear_steps"] in (0, *auto)
+    if plain and not len(p["quantiles"]):
         return None
     what = (
         f"`output_activation` {p['output_activation']!r}"
@@ -159,6 +164,91 @@ def _loss_of_missing(p: Parameters) -> Complaint:
     return (
         "`missing` 'mask' needs a `loss` with one name, got a loss for each feature or a function, "
         "which are not defined for missing values; set a name, such as loss='mse'."
+    )
+
+
+def _bounded_reconstruction(p: Parameters) -> Complaint:
+    bounded = p["output_activation"] not in ("linear", "elu", "gelu")
+    crossentropy = not losses_in(p["loss"]).isdisjoint(CROSSENTROPIES)
+    if p["normalization"] == "none" or not (bounded or crossentropy):
+        return None
+    what = (
+        f"`output_activation` {p['output_activation']!r}"
+        if bounded
+        else f"`loss` {shown(p['loss'])}"
+    )
+    return (
+        f"{what} cannot reconstruct normalised sequences, which have values of both signs without "
+        "a bound; set normalization='none', or output_activation='linear' and loss='mse'."
+    )
+
+
+def _normalized_with_gaps(p: Parameters) -> Complaint:
+    if p["normalization"] == "none" or p["missing"] == "raise":
+        return None
+    return (
+        "An autoencoder with missing='mask' cannot normalise each sequence, got normalization="
+        f"{shown(p['normalization'])}; set normalization='none', or fill the missing values."
+    )
+
+
+def _normalized_targets(p: Parameters) -> Complaint:
+    if p["normalization"] == "none" or p["targets"] is None:
+        return None
+    return (
+        "A model with `targets` cannot normalise each sequence, got normalization="
+        f"{shown(p['normalization'])}; set normalization='none' or targets=None."
+    )
+
+
+def _normalized_forecast(p: Parameters) -> Complaint:
+    if p["normalization"] == "none" or p["horizon"] is None:
+        return None
+    return (
+        "An LSTMAutoencoder with a `horizon` cannot normalise each sequence, got normalization="
+        f"{shown(p['normalization'])}; set normalization='none', or forecast with LSTMForecaster."
+    )
+
+
+def _known_without_forecast(p: Parameters) -> Complaint:
+    if not len(p["known"]) or p["horizon"] is not None:
+        return None
+    return (
+        "`known` has features that a forecast reads, but without `horizon` the model forecasts "
+        "nothing; set `horizon` too, or known=()."
+    )
+
+
+def _known_of_targets(p: Parameters) -> Complaint:
+    if not len(p["known"]) or isinstance(p["targets"], (list, tuple)):
+        return None
+    if p["targets"] is None:
+        return (
+            "`known` has features that are not forecast, so `targets` must list the features that "
+            "are, got None; set `targets`."
+        )
+    return (
+        "`known` has features of the steps of a forecast, but targets='y' predicts a quantity "
+        "that is no feature; set known=(), or forecast features of `X`."
+    )
+
+
+def _every_step_of_all(p: Parameters) -> Complaint:
+    if not p["every_step"] or not (len(p["known"]) or p["targets"] == "y"):
+        return None
+    return (
+        "`every_step` learns to forecast features after every step from the steps that follow, "
+        f"got known={shown(p['known'])} and targets={shown(p['targets'])}; set every_step=False."
+    )
+
+
+def _map_of_features(p: Parameters) -> Complaint:
+    if p["targets"] != "y" or p["linear_steps"] in ("auto", 0):
+        return None
+    return (
+        "`linear_steps` maps the last steps of a feature to its next steps, which a quantity that "
+        f"is no feature does not have (targets='y'); set linear_steps='auto' or 0, got "
+        f"{p['linear_steps']}."
     )
 
 
@@ -213,6 +303,47 @@ def _period(p: Parameters) -> Complaint:
     )
 
 
+def _dropout_between_lstm_layers(p: Parameters) -> Complaint:
+    names = ["units"]
+    if set(_decoders(p)) != {"dense"}:
+        names.append("decoder_units")
+    listed = [p[name] for name in names if isinstance(p[name], (list, tuple))]
+    if not p["dropout"] or max([p["num_layers"], *map(len, listed)]) > 1:
+        return None
+    return (
+        "`dropout` acts between LSTM layers, but encoder and decoder have one layer each, got "
+        f"dropout={shown(p['dropout'])}; set num_layers=2, or use `recurrent_dropout` or "
+        "`code_dropout`."
+    )
+
+
+def _dropout_between_dense_layers(p: Parameters) -> Complaint:
+    if not p["dropout"] or p["hidden_units"]:
+        return None
+    return (
+        "`dropout` acts on the outputs of the `hidden_units` layers, but there are none, got "
+        f"dropout={shown(p['dropout'])}; set `hidden_units`, or use `code_dropout`."
+    )
+
+
+def _backend_without_masks(p: Parameters) -> Complaint:
+    if not p["recurrent_dropout"] or p["backend"] != "torch":
+        return None
+    return (
+        "`backend` 'torch' does not support `recurrent_dropout`, got "
+        f"recurrent_dropout={shown(p['recurrent_dropout'])}; set backend='auto'."
+    )
+
+
+def _weight_decay(p: Parameters) -> Complaint:
+    if p["weight_decay"] is None or p["optimizer"] == "adamw":
+        return None
+    return (
+        f"`weight_decay` needs optimizer='adamw', got optimizer={shown(p['optimizer'])}; set "
+        "optimizer='adamw', or weight_decay=None."
+    )
+
+
 def _of_decoders(*decoders: str) -> tuple[Relation, ...]:
     """List what the decoders of an LSTM model rule out; `decoders` are the parameters."""
     return (
@@ -223,31 +354,75 @@ def _of_decoders(*decoders: str) -> tuple[Relation, ...]:
     )
 
 
+_MASKS = Relation(("recurrent_dropout", "backend"), _backend_without_masks)
+_BETWEEN = ("dropout", "units", "decoder_units", "num_layers")
 LSTM_AUTOENCODER = (
     *_of_decoders("decoder", "forecast_decoder", "horizon"),
+    Relation((*_BETWEEN, "decoder", "forecast_decoder", "horizon"), _dropout_between_lstm_layers),
+    _MASKS,
     Relation(("n_kernels", "decoder", "forecast_decoder", "horizon"), _kernels_of_state),
     Relation(("reverse_target", "decoder"), _reversed_target),
     Relation(("forecast_decoder", "horizon"), _decoder_without_forecast),
+    Relation(("normalization", "horizon"), _normalized_forecast),
+    Relation(("known", "horizon"), _known_without_forecast),
+    Relation(("known", "targets"), _known_of_targets),
+)
+NORMALIZED = (
+    Relation(("normalization", "output_activation", "loss"), _bounded_reconstruction),
+    Relation(("normalization", "targets"), _normalized_targets),
+    Relation(("normalization", "missing"), _normalized_with_gaps),
 )
 LSTM_FORECASTER = (
     *_of_decoders("decoder"),
+    Relation((*_BETWEEN, "decoder"), _dropout_between_lstm_layers),
+    _MASKS,
     Relation(("every_step", "patch_size"), _patches_by_step),
     Relation(("every_step", "bidirectional", "pooling", "decoder"), _forecasts_by_step),
     Relation(
-        ("output_activation", "loss", "normalization", "linear_steps", "quantiles"),
+        ("output_activation", "loss", "normalization", "linear_steps", "quantiles", "targets"),
         _bounded_forecast,
     ),
+    Relation(("known", "targets"), _known_of_targets),
+    Relation(("every_step", "known", "targets"), _every_step_of_all),
+    Relation(("targets", "linear_steps"), _map_of_features),
 )
 LOSSES = (
     Relation(("missing", "loss"), _loss_of_missing),
     Relation(("loss", "output_activation"), _distributions),
     Relation(("metrics", "loss"), _accuracy),
 )
+OPTIMIZER = (Relation(("weight_decay", "optimizer"), _weight_decay),)
+DENSE = (Relation(("dropout", "hidden_units"), _dropout_between_dense_layers),)
 STACKED = (Relation(("inner_loss", "activation"), _inner_crossentropy),)
 DETECTOR = (
     Relation(("threshold", "rate"), _rate),
     Relation(("threshold", "period"), _period),
 )
+
+
+def check_features(name: str, value: Any) -> list[Complaint]:
+    """Check that the value is a list of names or places of features."""
+    if not isinstance(value, (list, tuple)):
+        return [f"`{name}` must be a list of names or places of features, got {shown(value)}."]
+    return [
+        f"`{name}` must be a list of names or places of features, got {shown(one)} in it."
+        for one in value
+        if not isinstance(one, str) and _checks.whole(name, one, -_checks.MAX_WHOLE) is not None
+    ]
+
+
+def check_targets(name: str, value: Any) -> list[Complaint]:
+    """Check that the value is None, or a list of at least one name or place of a feature."""
+    if value is None:
+        return []
+    if isinstance(value, (list, tuple)) and not value:
+        return [f"`{name}` must have at least one feature, got none; None means all features."]
+    return check_features(name, value)
+
+
+def check_targets_or_y(name: str, value: Any) -> list[Complaint]:
+    """Check that the value is "y", or what `check_targets` accepts."""
+    return [] if _checks.is_one(value, ["y"]) else check_targets(name, value)
 
 
 def check_quantiles(name: str, value: Any) -> list[Complaint]:
@@ -268,6 +443,38 @@ def check_loss_weights(name: str, value: Any) -> list[Complaint]:
     if not any(found) and not any(value):
         found.append(f"`{name}` must have at least one number above 0, got {shown(value)}.")
     return found
+
+
+def check_feature_weight(name: str, value: Any) -> list[Complaint]:
+    """Check that weights are None, a list of numbers, or numbers by name; not all are zero."""
+    if value is None:
+        return []
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, (list, tuple, Mapping)):
+        return [
+            f"`{name}` must be a list with the weight of each feature, a dict of weights by name, "
+            f"or None, got {shown(value)}."
+        ]
+    weights = list(value.values()) if isinstance(value, Mapping) else value
+    found = [_checks.number(name, weight, 0) for weight in weights]
+    if isinstance(value, Mapping):
+        return found  # features without a name in it have the weight 1
+    if not any(found) and not any(weights):
+        found.append(f"`{name}` must have at least one number above 0, got {shown(value)}.")
+    return found
+
+
+def check_class_weight(name: str, value: Any) -> list[Complaint]:
+    """Check that weights are None, "balanced", or numbers by label."""
+    if value is None or _checks.is_one(value, ["balanced"]):
+        return []
+    if not isinstance(value, Mapping):
+        return [
+            f"`{name}` must be 'balanced', a dict with the weight of each label, or None, got "
+            f"{shown(value)}."
+        ]
+    return [_checks.number(name, weight, 0) for weight in value.values()]
 
 
 def check_filters(name: str, value: Any) -> list[Complaint]:

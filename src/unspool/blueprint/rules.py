@@ -28,6 +28,13 @@ class Facts(NamedTuple):
         Shape of the images that a `ConvAutoencoder` was fitted on.
     feature_names : tuple of str, optional
         Names of the features, if they have names.
+    targets : tuple of int, optional
+        Places of the features that decoders write; None means all features, in their order.
+    known : tuple of int, default ()
+        Places of the features that are known for the steps of a forecast.
+    n_responses : int, default 0
+        Number of quantities of a `y` that are not features of `X`, which the decoders then write;
+        0 means that they write features of `X`.
     """
 
     n_features: int
@@ -35,6 +42,16 @@ class Facts(NamedTuple):
     horizon: int = 0
     image_shape: tuple[int, ...] | None = None
     feature_names: tuple[str, ...] | None = None
+    targets: tuple[int, ...] | None = None
+    known: tuple[int, ...] = ()
+    n_responses: int = 0
+
+    @property
+    def n_outputs(self) -> int:
+        """Numbers per step that decoders write, F_out."""
+        if self.n_responses:
+            return self.n_responses
+        return self.n_features if self.targets is None else len(self.targets)
 
 
 @dataclass(frozen=True)

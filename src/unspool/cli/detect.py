@@ -10,7 +10,7 @@ import typer
 from unspool._types import Missing as MissingName
 from unspool.cli import options
 from unspool.cli.detector_options import DetectorOptions
-from unspool.cli.options import Columns, Data, Device, Quiet, reads_data
+from unspool.cli.options import Columns, Data, Device, Quiet, Verbose, reads_data, verbosity
 
 if TYPE_CHECKING:
     from unspool.cli.detection_data import DetectionData
@@ -96,6 +96,7 @@ def detect(
         bool, typer.Option("--exit-code", help="Exit with code 3 if there are events.")
     ] = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     device: Device = "auto",
     *,
     detecting: DetectorOptions,
@@ -131,6 +132,7 @@ def detect(
     from unspool._files import check_not_overwriting
     from unspool.cli.detect_outputs import Outputs, summary
 
+    shown = verbosity(quiet=quiet, verbose=verbose)
     outputs = Outputs(output, scores, plot, save)
     inputs = {"DATA": data, "--normal": normal, "--model": model}
     outputs.check(inputs)
@@ -143,7 +145,7 @@ def detect(
         given = [*outputs.given(), *(name for name, value in others.items() if value)]
         refuse_other_options(given, columns)
         with open_followed(data, state) as followed:
-            contents = _detector_to_follow(model, normal, detecting, columns, device, quiet=quiet)
+            contents = _detector_to_follow(model, normal, detecting, columns, device, verbose=shown)
             if save is not None:
                 from unspool import model_file
 
@@ -191,7 +193,7 @@ def detect(
             detector = saved
         else:
             assert normal_data is not None
-            detector = make_detector(detecting, trained, normal_data, device=device, quiet=quiet)
+            detector = make_detector(detecting, trained, normal_data, device=device, verbose=shown)
             detector.fit(normal_data.X)
         kind = None if detecting.kind is None else detecting.kind.value
         found = detector.detect(scored.X, kind)  # type: ignore[arg-type]  # a word of `Kind`
@@ -308,7 +310,7 @@ def _detector_to_follow(
     columns: Columns,
     device: str,
     *,
-    quiet: bool,
+    verbose: int,
 ) -> "Contents":
     """Return the detector for --follow: a saved one, or one that is trained on normal data."""
     from unspool import model_file
@@ -339,5 +341,5 @@ def _detector_to_follow(
     normal_data = read_detection_data(normal, columns, known, _missing(detecting, trained))
     given = replace(detecting, kind=Kind.trailing)
     with flag_messages(per_day=detecting.alarms_per_day is not None):
-        detector = make_detector(given, trained, normal_data, device=device, quiet=quiet)
+        detector = make_detector(given, trained, normal_data, device=device, verbose=verbose)
         return detector.fit(normal_data.X).contents()

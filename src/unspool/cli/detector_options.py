@@ -212,7 +212,7 @@ def load_detector_or_model(path: Path, device: str) -> "tuple[AnomalyDetector | 
 
 
 def make_detector(
-    given: DetectorOptions, model: Any, normal: "DetectionData", *, device: str, quiet: bool
+    given: DetectorOptions, model: Any, normal: "DetectionData", *, device: str, verbose: int
 ) -> "AnomalyDetector":
     """Return an unfitted detector with the given options.
 
@@ -226,7 +226,7 @@ def make_detector(
     from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 
     parameters = given.parameters(normal.steps_per_day(), normal.name)
-    detector = AnomalyDetector(**parameters, device=device, verbose=0 if quiet else 1)
+    detector = AnomalyDetector(**parameters, device=device, verbose=verbose)
     of_detector = dict.fromkeys(SETTINGS)
     of_model = {} if model is not None else LSTMAutoencoder().get_params(deep=False)
     of_model.pop("missing", None)  # --missing, which also says how the data are read

@@ -3,13 +3,16 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unspool._registry import MODELS
 from unspool.cli import options
-from unspool.cli.options import SEED_HELP, Data, Quiet, Reading, reads_data
+from unspool.cli.options import SEED_HELP, Data, Quiet, Reading, Verbose, reads_data, verbosity
+
+if TYPE_CHECKING:
+    from unspool.data.file_data import FileData
 
 # Windows with a stride of 1 are many and nearly equal. An epoch over a sample of them teaches as
 # much, in minutes instead of hours. A larger stride would also leave fewer windows, but all at the
@@ -32,13 +35,13 @@ def fit(
     ],
     latent_dim: Annotated[int | None, typer.Option(help="Length of the code.")] = None,
     kind: Annotated[
-        Kind,
+        Kind | None,
         typer.Option(
             metavar="KIND",
-            help="Kind of model: lstm, forecaster, dense, stacked or conv. The last three read no "
-            "sequences that are longer than the longest in DATA.",
+            help="Kind of model: lstm (the default), forecaster, dense, stacked or conv. The last "
+            "three read no sequences that are longer than the longest in DATA.",
         ),
-    ] = LSTM,
+    ] = None,
     decoder: Annotated[
         str | None,
         typer.Option(
@@ -60,6 +63,21 @@ def fit(
         ),
     ] = None,
     missing: options.MissingOption = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Features to reconstruct and forecast; the others are only read. By default all.",
+        ),
+    ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Features that are known for the steps of a forecast, such as the hour; they need "
+            "--targets.",
+        ),
+    ] = None,
     epochs: Annotated[
         str | None,
         typer.Option(
@@ -75,6 +93,14 @@ def fit(
             "DATA.",
         ),
     ] = None,
+    sample_weight: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column with the weight of each step in the loss, or with --rows of each row; it "
+            "is no feature.",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help=SEED_HELP)] = None,
     settings: Annotated[
         list[str] | None,
@@ -84,7 +110,24 @@ def fit(
             help="Any other parameter of the model's class; may be given several times.",
         ),
     ] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Start from the weights and the scaling of this model file. Kind, parameters, "
+            "window and features are those of the file unless other options are given.",
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Layers that are not trained, by the names that `unspool inspect` prints: "
+            "encoder, encoder.lstm_1, …",
+        ),
+    ] = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     *,
     reading: Reading,
 ) -> None:
@@ -109,22 +152,35 @@ def fit(
         "patch_size": None if patch_size is None else whole_or_auto("--patch-size", patch_size),
         "horizon": horizon,
         "missing": missing and missing.value,
+        "targets": None if targets is None else split_names(targets),
+        "known": None if known is None else split_names(known),
         "epochs": None if epochs is None else whole_or_auto("--epochs", epochs),
         "batch_size": batch_size,
         "random_state": seed,
     }
-    parameters = {name: value for name, value in flags.items() if value is not None}
-    trained = KINDS[kind].load()(verbose=0 if quiet else 1)
-    known = trained.get_params(deep=False)
+    parameters: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    start = None if initial is None else options.load_model(initial)
+    if start is None or kind is not None:
+        trained = KINDS[kind or LSTM].load()()
+    elif type(start).__name__ in MODELS:
+        trained = type(start)(**start.get_params(deep=False))
+    else:
+        raise InputError(
+            f"--initial needs a model that `unspool fit` wrote, but {initial} holds "
+            f"{options.with_article(type(start).__name__)}; train it in Python."
+        )
+    trained.set_params(verbose=verbosity(quiet=quiet, verbose=verbose))
+    accepted = trained.get_params(deep=False)
     for name in parameters:
-        if name not in known:
-            raise InputError(f"{KINDS[kind].name} has no {flag(name)}; leave it out.")
-    parameters |= parse_settings(settings or [], known)
+        if name not in accepted:
+            raise InputError(f"{type(trained).__name__} has no {flag(name)}; leave it out.")
+    parameters |= parse_settings(settings or [], accepted)
     trained.set_params(**parameters)
     check_output_path(output)
-    more = int(parameters.get("horizon") or 0)
-    reads: Any = {"more": more, "missing": trained.missing}
-    loaded = reading.read(data, **reads)
+    more = int(parameters.get("horizon") or (start.horizon_ if start is not None else 0))
+    reads: Any = {"more": more, "weight": sample_weight, "missing": trained.missing}
+    with messages_with_flags({"weight"}, ()):
+        loaded = reading.read(data, start, **reads)
     if reading.window is not None and "steps_per_epoch" not in parameters:
         trained.set_params(steps_per_epoch=STEPS_PER_EPOCH)
         options.say(
@@ -133,11 +189,23 @@ def fit(
             "--set steps_per_epoch=null uses all windows"
         )
     also: dict[str, Any] = {}
+    if sample_weight is not None:
+        also["sample_weight"] = weights_in(loaded)
     if validation is not None:
-        also["validation_data"] = reading.read(validation, **reads).source
+        other = reading.read(validation, start, **reads)
+        weights = weights_in(other)
+        also["validation_data"] = other.source if weights is None else (other.source, None, weights)
     elif reading.rows and "id" in loaded.index:  # other sequences are whole series
         also["groups"] = loaded.index["id"]
-    with messages_with_flags({*flags, "validation_data"}, known):
+    if loaded.source.feature_names is None:
+        numbered = {name: as_places(parameters.get(name)) for name in ("targets", "known")}
+        trained.set_params(**{name: one for name, one in numbered.items() if one is not None})
+    if start is not None:
+        also["initial"] = start
+    if freeze is not None:
+        also["freeze"] = [name.strip() for name in freeze.split(",")]
+    given = {*flags, "validation_data", "sample_weight", "initial", "freeze"}
+    with messages_with_flags(given, accepted):
         trained.fit(loaded.source, **also)
     trained.save(output)
 
@@ -150,6 +218,23 @@ def fit(
         table.add_row("validation loss", f"{history['val_loss'][best]:.4g}")
     table.add_row("model", printable_line(output))
     options.stderr.print(table)
+
+
+def weights_in(loaded: "FileData") -> Any:
+    """Return the weights in a file, of each sequence or of the steps of each series, or None."""
+    return loaded.index.get("weight", loaded.steps.get("weight"))
+
+
+def split_names(text: str) -> list[str | int]:
+    """Return the names in a list with commas."""
+    return [one.strip() for one in text.split(",")]
+
+
+def as_places(names: Any) -> list[str | int] | None:
+    """Return numbers in a list of names as numbers: the places of features without names."""
+    if not isinstance(names, list):
+        return None
+    return [int(one) if str(one).lstrip("-").isdigit() else one for one in names]
 
 
 def whole_or_auto(option: str, text: str) -> int | str:

@@ -15,7 +15,12 @@ from unspool.errors import (
     UnstableTrainingWarning,
 )
 
-RENAMED = {"random_state": "seed", "settings": "set", "validation_data": "validation"}
+RENAMED = {
+    "random_state": "seed",
+    "settings": "set",
+    "validation_data": "validation",
+    "weight": "sample_weight",
+}
 
 
 def flag(name: str) -> str:

@@ -1,6 +1,7 @@
 """`unspool forecast`: forecast the steps after the end of series or sequences."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -14,7 +15,12 @@ from unspool.cli.options import (
     load_model,
     reads_data,
     require,
+    say,
 )
+
+if TYPE_CHECKING:
+    from unspool.data.convert import Source
+    from unspool.data.futures import Futures
 
 EXAMPLE = "unspool forecast etth1.unspool ETTh1.csv -o next_day.csv"
 
@@ -30,6 +36,14 @@ def forecast(
             "--every", help="Forecast after every window of a long series, not only after the last."
         ),
     ] = False,
+    future: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The features that are known ahead (fit --known), in the rows after DATA; further "
+            "columns are ignored.",
+        ),
+    ] = None,
     device: Device = "auto",
     *,
     reading: ReadingForModel,
@@ -40,9 +54,12 @@ def forecast(
     steps from 1. MODEL must have been trained with --horizon. Quantiles (`--set
     quantiles=[0.1,0.5,0.9]` in fit) are additional columns, NAME_q0.1 and so on. An .npy file has
     only the features, in an array of shape (N, K, F), or (N, K, F, 1 + Q) with Q quantiles after
-    each feature.
+    each feature. With --targets in fit, the features are the targets.
+
+    If MODEL was trained with --known, give these features for the steps after DATA in --future.
+    With --every they are read from DATA, and each window needs the rows after it.
     """
-    from unspool.cli.step_columns import names_of_features
+    from unspool.cli.step_columns import names_of_targets
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
     from unspool.errors import InputError
@@ -54,26 +71,91 @@ def forecast(
             f"`forecast` needs a model with a horizon, but this {type(trained).__name__} has none; "
             "train it with `unspool fit --horizon N`."
         )
-    loaded = reading.read(data, trained)
+    known, horizon = trained._form.known, trained.horizon_
+    from_data = bool(known) and every and future is None
+    loaded = reading.read(data, trained, more=horizon if from_data else 0)
     source, index = loaded.source, loaded.index
+    if from_data and not isinstance(source, Windows):
+        raise InputError("`--every` needs windows of long series; give --window, or --future.")
     if isinstance(source, Windows) and not every:
         ends, size, missing = source.latest(), source.size, source.missing
         features = source.feature_names
         source = Windows(ends, size, short="keep", feature_names=features, missing=missing)
         index = {} if loaded.series_ids is None else {"id": np.asarray(loaded.series_ids)}
-    values = trained.forecast(source).reshape(len(source), trained.horizon_, source.n_features)
+    ahead: Source | Futures = source
+    if from_data:
+        ahead = trained._futures(source, horizon, None)
+    else:
+        given = None
+        if future is not None:
+            given = known_of_file(future, trained, reading, len(source), loaded.series_ids)
+        elif known:
+            raise InputError(
+                "The model was trained with --known features; give them for the "
+                f"{horizon} steps after DATA in --future, or use --every to read them from DATA."
+            )
+        ahead = trained._form.with_known(trained._read(source), given, horizon)
+    values = trained._forecasts(ahead)
     if len(source) > 1 and not index:
         index = {"sequence": np.arange(len(source))}
     count, steps, _ = values.shape
     columns = {name: np.repeat(column, steps) for name, column in index.items()}
     columns["ahead"] = np.tile(np.arange(1, steps + 1), count)
-    names = names_of_features(source)
+    names = names_of_targets(trained, source)
     named = {name: values[:, :, i].ravel() for i, name in enumerate(names)}
     quantiles = getattr(trained, "quantiles", ())
     if quantiles:
-        spread = trained.predict_quantiles(source)
+        spread = trained._quantiles(ahead)
         for i, name in enumerate(names):
             for place, q in enumerate(quantiles):
                 named[f"{name}_q{q:g}"] = spread[:, :, i, place].ravel()
         values = np.concatenate([values[..., None], spread], axis=3)
     write_table({**columns, **named}, output, array=values)
+
+
+def known_of_file(
+    path: Path, trained: Any, reading: ReadingForModel, n: int, ids: list[Any] | None
+) -> Any:
+    """Read the known features of the first K rows of a file for each of `n` sequences.
+
+    Series are matched by their `ids`, if both files have an id column.
+    """
+    from unspool.data.files import TABLES, read_file
+    from unspool.data.windows import Windows
+    from unspool.errors import InputError
+
+    form, horizon = trained._form, trained.horizon_
+    names = form.feature_names
+    columns = None
+    if names is not None and path.suffix.lower() in TABLES:
+        columns = [names[place] for place in form.known]
+    loaded = read_file(
+        path,
+        window=1,  # each series stays whole, since only windows refer to series
+        columns=columns,
+        time=reading.time,
+        id=reading.id,
+        label=reading.label,
+    )
+    for note in loaded.notes:
+        say(f"{path.name}: {note}".replace("`columns`", "--columns"))
+    assert isinstance(loaded.source, Windows)
+    series, given = loaded.source.series, loaded.series_ids
+    if ids is not None and given is not None:
+        places = {str(one): i for i, one in enumerate(given)}
+        missing = [one for one in ids if str(one) not in places]
+        if missing:
+            raise InputError(f"{path} has no rows of the id {missing[0]!r}, which is in DATA.")
+        series = [series[places[str(one)]] for one in ids]
+    if len(series) != n:
+        raise InputError(
+            f"Expected {n} series in {path}, as in DATA, got {len(series)}; give an id column, or "
+            "forecast one series after another."
+        )
+    shortest = min(map(len, series))
+    if shortest < horizon:
+        raise InputError(
+            f"Expected at least {horizon} rows for each series in {path}, one for each step of the "
+            f"forecast, got {shortest}."
+        )
+    return np.stack([one[:horizon] for one in series])

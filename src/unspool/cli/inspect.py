@@ -43,6 +43,13 @@ def inspect(model: ModelOrDetector) -> None:
     if names is not None and len(names) == trained.scaler_.shift.size:
         features += f": {', '.join(map(str, names))}"
     facts["features"] = features
+    known_names = trained._form.feature_names or range(trained._form.n_features)
+    if trained._form.n_responses:
+        facts["targets"] = f"{trained._form.n_responses} in y, which is no feature"
+    elif trained._form.targets is not None:
+        facts["targets"] = ", ".join(str(known_names[place]) for place in trained.targets_)
+    if trained._form.known:
+        facts["known ahead"] = ", ".join(str(known_names[place]) for place in trained._form.known)
     if trained.window_ is not None:
         facts["windows"] = f"{trained.window_[0]} steps, stride {trained.window_[1]}"
         if trained.dilation_ > 1:

@@ -74,6 +74,15 @@ Device = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Do not show a progress bar.")]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="Print a line with the losses of each epoch to stderr, for log files, instead of a "
+        "progress bar.",
+    ),
+]
 STEPS = "STEPS|DURATION"
 SEED_HELP = "Random seed; runs with the same seed give the same result."
 
@@ -87,6 +96,13 @@ ABILITIES = {
 }
 
 stderr = console(stderr=True)
+
+
+def verbosity(*, quiet: bool, verbose: bool) -> int:
+    """Return the parameter `verbose` of an estimator; both options together are wrong usage."""
+    if quiet and verbose:
+        raise typer.BadParameter("not together with --quiet", param_hint="--verbose")
+    return 2 if verbose else 0 if quiet else 1
 
 
 def say(message: str) -> None:
@@ -237,13 +253,14 @@ class Reading(Columns):
         *,
         tail: bool = False,
         more: int = 0,
+        weight: str | None = None,
         missing: "MissingName" = "raise",
     ) -> "FileData":
         """Read the file, and print the role of each column.
 
         Options that are not given are taken from the `model`: window, stride, feature names, and
         whether values may be `missing`. Each window is lengthened by `more` steps, which are its
-        future.
+        future. `weight` is the column of weights.
         """
         from unspool.data.files import TABLES, read_file
         from unspool.errors import InputError
@@ -270,6 +287,7 @@ class Reading(Columns):
             time=self.time,
             id=self.id,
             label=self.label,
+            weight=weight,
             rows=self.rows,
             tail=tail and window is not None,
             short="keep" if self.keep_short else "error",

@@ -147,6 +147,11 @@ def _continuations(trained: Any, source: Any, count: int) -> Any:
     from unspool.data.sequences import Sequences
 
     chosen = np.unique(np.linspace(0, len(source) - 1, count).astype(int))
-    past, lengths, future = Futures(source, max(1, trained.horizon_)).take_with_future(chosen)
+    form = trained._form
+    futures = Futures(source, max(1, trained.horizon_), targets=form.targets, known=form.known)
+    past, lengths, future = futures.take_with_future(chosen)
     sequences = Sequences(past, lengths, source.feature_names, source.missing)
-    return plots.ContinuationDisplay.from_estimator(trained, sequences, future)
+    known = future[..., list(form.known)] if form.known else None
+    return plots.ContinuationDisplay.from_estimator(
+        trained, sequences, futures.targets_of(future), future=known
+    )

@@ -43,7 +43,7 @@ def reconstruct(
     with NaN after the end of a sequence. If training with --horizon took the last steps
     of each sequence as the target of a forecast, only the steps before them are reconstructed.
     """
-    from unspool.cli.step_columns import names_of_features, step_columns
+    from unspool.cli.step_columns import names_of_features, names_of_targets, step_columns
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
 
@@ -58,6 +58,6 @@ def reconstruct(
     else:
         array = run(source)
         values = array[np.arange(array.shape[1]) < source.lengths[:, None]]
-    names = names_of_features(source)
+    names = names_of_features(source) if impute else names_of_targets(trained, source)
     named = {name: values[:, i] for i, name in enumerate(names)}
     write_table({**step_columns(loaded), **named}, output, array=array)

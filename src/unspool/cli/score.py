@@ -43,9 +43,9 @@ def score(
     the last steps. Errors are in the model's scaled units, in which a model that always returns the
     mean has an error of about 1.
 
-    With --per-feature, `error` is followed by a column for every feature, of which it is the mean.
-    If another column has the name of a feature, `_error` is added to the name. An .npy file then
-    has only the errors of the features, in an array of shape (rows, F).
+    With --per-feature, `error` is followed by a column for every target of the model, of which it
+    is the mean. If another column has the name of a feature, `_error` is added to the name. An .npy
+    file then has only the errors of the features, in an array of shape (rows, F).
 
     Two scores of the whole data are printed to stderr. Both are 1 for perfect reconstructions. R²
     is 0 for a model that always returns the mean of every feature; the skill score is 0 for a model
@@ -53,7 +53,7 @@ def score(
     """
     from unspool import _collect
     from unspool._types import Per
-    from unspool.cli.step_columns import names_of_features, step_columns
+    from unspool.cli.step_columns import names_of_targets, step_columns
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
 
@@ -76,7 +76,7 @@ def score(
         write_table({**columns, "error": errors}, output, array=errors)
         return
     columns["error"] = errors.mean(axis=1)
-    for i, feature in enumerate(names_of_features(source)):
+    for i, feature in enumerate(names_of_targets(trained, source)):
         name = feature
         while name in columns:
             name += "_error"

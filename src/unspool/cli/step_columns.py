@@ -46,6 +46,15 @@ def names_of_features(source: Source) -> list[str]:
     return list(source.feature_names or (f"feature_{i}" for i in range(source.n_features)))
 
 
+def names_of_targets(trained: Any, source: Source) -> list[str]:
+    """Return the names of the features that a model writes; "target" for a quantity of its `y`."""
+    names = names_of_features(source)
+    if trained.targets_:
+        return [names[place] for place in trained.targets_]
+    count = trained._form.n_outputs
+    return ["target"] if count == 1 else [f"target_{i}" for i in range(count)]
+
+
 def _of_steps(columns: list[Column], lengths: Column) -> Column:
     """Join the values at the first `lengths` steps of every series."""
     return np.concatenate([one[:length] for one, length in zip(columns, lengths, strict=True)])

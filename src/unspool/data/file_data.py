@@ -24,10 +24,10 @@ class FileData:
         Columns that describe each sequence or window, to be put in front of outputs: "id" if
         there are several series; "start" for windows, the time of the first step or its number,
         counted from 0; "time" if each row of a table is a sequence and has a time; "label" if the
-        file has labels.
+        file has labels; "weight" if each row is a sequence and has a weight.
     steps : dict of str to list of arrays of shape (T_i,)
-        "time" and "label" of every step, one array for each series. It is empty for files of
-        sequences.
+        "time", "label" and "weight" of every step, one array for each series. It is empty for
+        files of sequences.
     series_ids : list or None
         Name of every series, if there are several or a column names them.
     notes : tuple of str

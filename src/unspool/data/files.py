@@ -33,6 +33,7 @@ def read_file(
     time: str | None = None,
     id: str | None = None,
     label: str | None = None,
+    weight: str | None = None,
     rows: bool = False,
     tail: bool = False,
     short: Short = "error",
@@ -76,6 +77,9 @@ def read_file(
     label : str, optional
         Column of a table that holds the label of every step. By default the first one with a
         usual name such as "label" or "anomaly".
+    weight : str, optional
+        Column of a table that holds the weight of every step, or with `rows` of every sequence,
+        for the `sample_weight` of `fit`. By default no column has weights.
     rows : bool, default False
         Read each row of a table or a 2-D array as one sequence of one feature.
     tail : bool, default False
@@ -130,7 +134,7 @@ def read_file(
     _checks.raise_all(_checks.truth("rows", rows))
     if isinstance(columns, str):
         raise InputError(f"`columns` must be a list of names, got the string {columns!r}.")
-    roles = {"columns": columns, "time": time, "id": id, "label": label}
+    roles = {"columns": columns, "time": time, "id": id, "label": label, "weight": weight}
     given = [f"`{name}`" for name, value in roles.items() if value is not None]
 
     with errors_naming(path):
@@ -144,7 +148,7 @@ def read_file(
         if ending in TABLES:
             from unspool.data.tables import load_table
 
-            named = {"time": time, "id": id, "label": label}
+            named = {"time": time, "id": id, "label": label, "weight": weight}
             return load_table(path, options, columns=columns, named=named, rows=rows)
         if ending in ARRAYS:
             from unspool.data.arrays import load_array

@@ -5,7 +5,7 @@ the same messages. The fields of an `InputForm` are those that a model file stor
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeGuard
 
@@ -22,7 +22,10 @@ from unspool.data.convert import (
 )
 from unspool.data.frames import check_rows_are_sequences, is_frame, labels_of, names_of
 from unspool.data.futures import Futures, without_future
-from unspool.data.sequences import MASK_HINT, FloatArray, Sequences
+from unspool.data.known import read_known
+from unspool.data.scaling import Scaler
+from unspool.data.sequences import MASK_HINT, FloatArray, Sequences, counted
+from unspool.data.targets import check_apart, places_of
 from unspool.errors import InputError
 
 Shape = tuple[int, ...]
@@ -55,6 +58,12 @@ class InputForm:
         Number of steps that `fit` cut off the end of every sequence, to forecast them.
     missing : {"raise", "mask"}, default "raise"
         Whether values may be missing.
+    targets : tuple of int, optional
+        Places of the features that are reconstructed and forecast; None means all.
+    known : tuple of int, default ()
+        Places of the features that are known for the steps of a forecast.
+    n_responses : int, default 0
+        Number of quantities of a `y` that are no features of `X`; 0 if the model writes features.
     """
 
     model: str
@@ -67,11 +76,86 @@ class InputForm:
     axes: Shape | None = None
     cut_off: int = 0
     missing: Missing = "raise"
+    targets: tuple[int, ...] | None = None
+    known: tuple[int, ...] = ()
+    n_responses: int = 0
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
-        """Names of the F features, or None if they have none."""
+        """Names of the F features, or None if they are unknown."""
         return self.names if self.names and len(self.names) == self.n_features else None
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of features, or of quantities of `y`, that the model writes, F_out."""
+        if self.n_responses:
+            return self.n_responses
+        return self.n_features if self.targets is None else len(self.targets)
+
+    @property
+    def target_names(self) -> tuple[str, ...] | None:
+        """Names of what the model writes, or None if they are unknown."""
+        names = self.feature_names
+        if self.n_responses or names is None or self.targets is None:
+            return None if self.n_responses else names
+        return tuple(names[place] for place in self.targets)
+
+    def with_roles(
+        self, targets: Sequence[str | int] | None, known: Sequence[str | int]
+    ) -> "InputForm":
+        """Return this form with the features that are targets, and those that are known ahead.
+
+        Raises
+        ------
+        InputError
+            If a feature does not exist, is chosen twice, or has both roles.
+        """
+        names, count = self.feature_names, self.n_features
+        places = None if targets is None else places_of("targets", targets, names, count)
+        ahead = places_of("known", known, names, count)
+        check_apart(places, ahead, names, count)
+        if places == tuple(range(count)):
+            places = None
+        return replace(self, targets=places, known=ahead)
+
+    def with_known(self, source: Source, future: Any, horizon: int) -> Source | Futures:
+        """Return sequences with the features of the next steps that are known, from `future`.
+
+        Raises
+        ------
+        InputError
+            If the model needs a `future` and it is missing or has another form, or the model needs
+            none.
+        """
+        names, count = self.feature_names, len(self.known)
+        if not count:
+            if future is None:
+                return source
+            raise InputError(
+                "`future` has features that are known ahead, but this model was fitted without "
+                "such features; leave it out, or fit with `known`."
+            )
+        ahead = None if names is None else [names[place] for place in self.known]
+        if future is None:
+            which = counted(count, "feature") if ahead is None else ", ".join(ahead)
+            raise InputError(
+                f"This model was fitted with features that are known ahead ({which}); give them "
+                f"for the {horizon} steps after each sequence as `future`."
+            )
+        values = read_known(future, len(source), horizon, count, ahead)
+        return Futures(source, horizon, values, holds="known", known=self.known)
+
+    def of_targets(self, source: Source) -> Source:
+        """Return sequences of the targets only."""
+        return source if self.targets is None else source.select(self.targets)
+
+    def places(self, outputs: Sequence[int]) -> list[int]:
+        """Return the features of `X` that outputs of the model, given by place, are written of."""
+        return [one if self.targets is None else self.targets[one] for one in outputs]
+
+    def scaler_of_targets(self, scaler: Scaler) -> Scaler:
+        """Return the scaling of the targets, from the scaling of all features."""
+        return scaler if self.targets is None else scaler.select(self.targets)
 
     @classmethod
     def of(
@@ -181,11 +265,16 @@ class InputForm:
         source = _to_sequences(values, self.image_shape, rows=rows, missing=self.missing)
         return self._check_features(source, axes)
 
-    def restore(self, values: FloatArray, X: Any = None) -> FloatArray:
-        """Return sequences (N, T, F) in the form of `X`, or by default of the data of `fit`."""
+    def restore(self, values: FloatArray, X: Any = None, *, whole: bool = False) -> FloatArray:
+        """Return sequences (N, T, F) in the form of `X`, or by default of the data of `fit`.
+
+        They have the targets, or with `whole` all features.
+        """
         if self.image_shape is not None:
             axes = self.axes if X is None else _axes_of(X)
             assert axes is not None
+            if self.targets is not None and not whole:  # other channels than those of X
+                axes = (*self.image_shape[:2], self.n_outputs)
             return values.reshape(len(values), *axes)
         if not self.table or (X is not None and len(_axes_of(X)) != 1):
             return values

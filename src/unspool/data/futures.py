@@ -1,13 +1,14 @@
 """`Futures`: sequences, each with the steps that follow it."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from unspool.data.convert import Source, plain
 from unspool.data.frames import is_frame, labels_of, names_of
+from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, Sequences, as_floats
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -22,8 +23,17 @@ class Futures:
         The sequences.
     horizon : int
         Number of steps of the future, K.
-    future : array of shape (N, K, F), optional
+    future : array of shape (N, K, ·), optional
         The futures. By default the last K steps are cut off every sequence and are its future.
+    holds : {"features", "targets", "responses", "known"}, default "features"
+        Columns of `future`: all F features; the targets; quantities that are no features; or the
+        features that are known ahead.
+    targets : sequence of int, optional
+        Places of the features that are forecast. Default: all features.
+    known : sequence of int, default ()
+        Places of the features that are known ahead.
+    responses : Scaler, optional
+        Scaling of quantities that are no features.
 
     Raises
     ------
@@ -39,9 +49,18 @@ class Futures:
     """
 
     def __init__(
-        self, source: Source, horizon: int, future: npt.NDArray[np.floating] | None = None
+        self,
+        source: Source,
+        horizon: int,
+        future: npt.NDArray[np.floating] | None = None,
+        *,
+        holds: Literal["features", "targets", "responses", "known"] = "features",
+        targets: Sequence[int] | None = None,
+        known: Sequence[int] = (),
+        responses: Scaler | None = None,
     ) -> None:
         self.source, self.horizon, self.future = source, horizon, future
+        self.holds, self.targets, self.known, self.responses = holds, targets, known, responses
         self.cut = 0 if future is not None else horizon
         if self.cut:
             check_longer_than(source, horizon)
@@ -83,6 +102,54 @@ class Futures:
         future = np.take_along_axis(values, places[:, :, None], axis=1)
         return values[:, : lengths.max(initial=0)], lengths, future
 
+    def targets_of(self, future: FloatArray) -> FloatArray:
+        """Return the targets (B, K, F_out) of futures (B, K, ·), in the units of the data."""
+        if self.holds == "features" and self.targets is not None:
+            return future[..., list(self.targets)]
+        return future
+
+    def scaled(
+        self, future: FloatArray, scaler: Scaler, *, limited: bool = False
+    ) -> tuple[FloatArray | None, FloatArray | None]:
+        """Return the scaled targets and the scaled known features of futures (B, K, ·).
+
+        Parameters
+        ----------
+        future : array of shape (B, K, ·)
+            Futures as `take_with_future` returns them.
+        scaler : Scaler
+            Scaling of all features.
+        limited : bool, default False
+            Whether to clip the targets if the scaler clips; known features are always clipped.
+        """
+        if self.holds == "responses":
+            assert self.responses is not None
+            return self.responses.apply(future), None
+        if self.holds == "known":
+            return None, scaler.limit(scaler.select(self.known).apply(future))
+        if self.known:
+            self._check_known(future)
+        if self.holds == "targets":
+            assert self.targets is not None
+            targets, known = scaler.select(self.targets).apply(future), None
+        else:
+            scaled = scaler.apply(future)
+            targets = self.targets_of(scaled)
+            known = scaler.limit(scaled[..., list(self.known)]) if self.known else None
+        return scaler.limit(targets) if limited else targets, known
+
+    def _check_known(self, future: FloatArray) -> None:
+        """Refuse missing values of known features in futures with all features (B, K, F)."""
+        missing = np.isnan(future[..., list(self.known)]).any((0, 1))
+        if missing.any():
+            place = self.known[int(np.argmax(missing))]
+            names = self.source.feature_names
+            raise InputError(
+                f"The known feature {names[place] if names else place!r} is missing in a step to "
+                "forecast, but the forecast reads it at every step; fill it, or leave it out of "
+                "`known`."
+            )
+
     def take(self, indices: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
         """Return a batch without the futures."""
         return self.take_with_future(indices)[:2]
@@ -90,6 +157,19 @@ class Futures:
     def chunks(self) -> Iterator[FloatArray]:
         """Iterate over every real step once, cut off or not, as arrays of shape (steps, F)."""
         return self.source.chunks()
+
+    def __getitem__(self, mask: npt.NDArray[np.bool_]) -> "Futures":
+        """Return the sequences in a boolean mask (N,), with their futures."""
+        future = None if self.future is None else self.future[mask]
+        return Futures(
+            self.source[mask],
+            self.horizon,
+            future,
+            holds=self.holds,
+            targets=self.targets,
+            known=self.known,
+            responses=self.responses,
+        )
 
     def mean_sequence(self) -> FloatArray:
         """Return the mean sequence without its future, (T, F), float64."""

@@ -42,6 +42,7 @@ class Roles:
     label: str | None
     features: list[str]
     notes: tuple[str, ...]
+    weight: str | None = None
 
 
 def find_roles(
@@ -57,8 +58,8 @@ def find_roles(
     ----------
     table : pyarrow.Table
         The table.
-    named : dict with the keys "time", "id" and "label"
-        Columns that the user named; for None, the column is searched for.
+    named : dict with the keys "time", "id" and "label", and possibly "weight"
+        Columns that the user named; for None, the column is searched for, except the weights.
     columns : sequence of str, optional
         The features, if the user named them.
     rows : bool, default False
@@ -104,7 +105,8 @@ def find_roles(
     plural = "s" if len(features) > 1 else ""
     kind = "step" if rows else "feature"
     notes.append(f"{len(features):,} column{plural} as {kind}{plural}: {listed(features)}")
-    return Roles(found["time"], found["id"], found["label"], features, tuple(notes))
+    weight = found.get("weight")
+    return Roles(found["time"], found["id"], found["label"], features, tuple(notes), weight)
 
 
 def as_times(column: Any) -> npt.NDArray[np.datetime64] | None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._types import ScalingName, names
+from unspool._types import NormalizationName, ScalingName, names
+from unspool.data.levels import Level, level_of
 from unspool.data.quantiles import StepSample
 from unspool.errors import InputError
 
@@ -46,11 +47,15 @@ class Scaler:
         Scales are above 0.
     clip : float, optional
         Largest absolute value of what `limit` returns, in scaled units. Default: no limit.
+    normalization : {"none", "last", "standard"}, default "none"
+        How an autoencoder normalises each sequence, after scaling and clipping. A forecaster does
+        it in its encoder, and has "none" here.
     """
 
     shift: Array
     scale: Array
     clip: float | None = None
+    normalization: NormalizationName = "none"
 
     @classmethod
     def fit(
@@ -59,6 +64,7 @@ class Scaler:
         chunks: Iterable[Array],
         n_features: int,
         in_order: Callable[[], Iterable[Array]] | None = None,
+        weights: Array | None = None,
     ) -> "Scaler":
         """Learn shift and scale.
 
@@ -75,11 +81,20 @@ class Scaler:
         in_order : callable, optional
             Returns the chunks again, if their rows are in the order of time. Without it, a feature
             that jitters does not count as constant.
+        weights : array of shape (S,), optional
+            Weights of all steps of `chunks`, of at least 0. A weight of 2 is two copies of a step,
+            and a step of weight 0 is left out.
         """
         if kind == "none":
             return cls(np.zeros(n_features), np.ones(n_features))
+        if kind == "robust" and weights is not None:
+            raise InputError(
+                "`scaling` 'robust' uses quantiles, which `sample_weight` does not weigh; set "
+                "scaling='standard', or leave `sample_weight` out."
+            )
         sample = StepSample(n_features)
-        found = moments(sample.reading(chunks) if kind == "robust" else chunks, n_features)
+        read = sample.reading(chunks) if kind == "robust" else chunks
+        found = moments(read, n_features, weights)
         still = np.zeros(n_features, bool) if in_order is None else jitters(in_order, found)
         if kind == "standard":
             return cls(found.mean, found.scale_of(np.where(still, 0, found.spread)))
@@ -125,6 +140,26 @@ class Scaler:
         """
         return scaled if self.clip is None else np.clip(scaled, -self.clip, self.clip)
 
+    def level(self, scaled: Array, lengths: Array) -> Level:
+        """Return the level of scaled sequences (B, T, F), zero past their ends, as it is read."""
+        return level_of(self.limit(scaled), lengths, self.normalization)
+
+    def read(self, scaled: Array, lengths: Array) -> Array:
+        """Return what a model reads of scaled sequences: clipped, and each one normalised.
+
+        Without `clip` and `normalization` the same array is returned.
+        """
+        limited = self.limit(scaled)
+        if self.normalization == "none":
+            return limited
+        return self.level(scaled, lengths).apply(limited, lengths)
+
+    def undo_level(self, output: Array, scaled: Array, lengths: Array) -> Array:
+        """Convert reconstructions (B, T, F) of normalised sequences to scaled units."""
+        if self.normalization == "none":
+            return output
+        return self.level(scaled, lengths).undo(output)
+
     def _check_dtype(self, dtype: np.dtype[Any]) -> None:
         if dtype.kind != "f" or dtype.itemsize >= FLOAT.dtype.itemsize:
             return
@@ -148,6 +183,10 @@ class Scaler:
         scaled /= scale
         return scaled.astype(np.float32)
 
+    def select(self, places: Sequence[int]) -> "Scaler":
+        """Return the scaling of the features at `places`."""
+        return replace(self, shift=self.shift[list(places)], scale=self.scale[list(places)])
+
     def undo(self, scaled: Array) -> Array:
         """Convert scaled values (..., F) back to the units of the data, in float64."""
         return scaled * self.scale + self.shift
@@ -159,8 +198,8 @@ class Moments:
 
     Parameters
     ----------
-    count : int array of shape (F,)
-        Number of values that are not missing.
+    count : array
+        Number of values that are not missing, or the sum of their weights.
     mean, low, high : array
         Mean, smallest and largest value; 0 if there are no values.
     spread : array
@@ -183,8 +222,10 @@ class Moments:
         return np.maximum(np.where(spread > 0, spread, constant), FLOAT.tiny)
 
 
-def moments(chunks: Iterable[Array], n_features: int) -> Moments:
+def moments(chunks: Iterable[Array], n_features: int, weights: Array | None = None) -> Moments:
     """Return moments of each feature over chunks (steps, F) of any real dtype.
+
+    `weights` (S,) are those of all S steps; steps of weight 0 are left out.
 
     Sums are of differences from the first step, in units of about the largest value. A small
     spread around a large mean therefore keeps its digits, and squares of very large or small
@@ -195,17 +236,25 @@ def moments(chunks: Iterable[Array], n_features: int) -> Moments:
     .. [1] T. F. Chan, G. H. Golub, R. J. LeVeque (1983). "Algorithms for Computing the Sample
        Variance: Analysis and Recommendations", The American Statistician 37(3), equation 1.5.
     """
-    count = np.zeros(n_features, np.int64)
     mean, square, first = np.zeros(n_features), np.zeros(n_features), np.zeros(n_features)
     low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
     exponent, rounding = np.full(n_features, -1000, np.int32), 0.0
+    count = np.zeros(n_features)
+    place, column = 0, None
     for chunk in chunks:
+        if weights is not None:
+            of_chunk = weights[place : place + len(chunk)]
+            place += len(chunk)
+            chunk, of_chunk = chunk[of_chunk > 0], of_chunk[of_chunk > 0]
+            column = of_chunk[:, None]
         if not len(chunk):
             continue
         rounding = max(rounding, _rounding(chunk.dtype))
         values = chunk.astype(np.float64, copy=False)
         hidden = np.isnan(values) if chunk.dtype.kind == "f" else np.zeros(0, bool)
-        steps = np.full(n_features, len(values)) - (hidden.sum(axis=0) if hidden.any() else 0)
+        steps = np.full(n_features, float(len(values) if column is None else column.sum()))
+        if hidden.any():
+            steps = (~hidden if column is None else column * ~hidden).sum(axis=0, dtype=np.float64)
         begins = values[0]
         if hidden.any():
             begins = values[hidden.argmin(axis=0), np.arange(n_features)]
@@ -222,17 +271,21 @@ def moments(chunks: Iterable[Array], n_features: int) -> Moments:
         unit = np.ldexp(1.0, -exponent)
         centered = values * unit
         centered -= first * unit
-        chunk_mean = centered.sum(axis=0) / np.maximum(steps, 1)
+        if column is None:
+            chunk_mean = centered.sum(axis=0) / np.maximum(steps, 1)
+        else:
+            chunk_mean = (column * centered).sum(axis=0) / np.where(seen, steps, 1)
         centered -= chunk_mean
         if hidden.any():
             centered[hidden] = 0
-        square += np.square(centered, out=centered).sum(axis=0)
-        together = np.maximum(count + steps, 1)
+        np.square(centered, out=centered)
+        square += (centered if column is None else column * centered).sum(axis=0)
+        together = np.where(count + steps > 0, count + steps, 1)
         square += (chunk_mean - mean) ** 2 * (count * steps / together)
         mean += (chunk_mean - mean) * (steps / together)
         count += steps
     low, high = np.where(count > 0, low, 0.0), np.where(count > 0, high, 0.0)
-    spread = np.ldexp(np.sqrt(square / np.maximum(count, 1)), exponent)
+    spread = np.ldexp(np.sqrt(square / np.where(count > 0, count, 1)), exponent)
     by_rounding = rounding * np.maximum(abs(low), abs(high))
     mean = np.ldexp(first * np.ldexp(1.0, -exponent) + mean, exponent)
     spread = np.where(spread > by_rounding, spread, 0.0)

@@ -320,6 +320,23 @@ class Sequences:
         values = self.values[:, : lengths.max(initial=0)]
         return Sequences(values, lengths, self.feature_names, self.missing)
 
+    def select(self, places: Sequence[int]) -> "Sequences":
+        """Select features.
+
+        Parameters
+        ----------
+        places : sequence of int
+            Places of the features, in the order of the result.
+
+        Returns
+        -------
+        Sequences
+            The same sequences, with these features only.
+        """
+        names = self.feature_names
+        chosen = None if names is None else [names[place] for place in places]
+        return Sequences(self.values[:, :, list(places)], self.lengths, chosen, self.missing)
+
     def mean_sequence(self) -> FloatArray:
         """Compute the mean sequence.
 

@@ -41,7 +41,8 @@ def load_table(
     named: Named | None = None,
     rows: bool = False,
 ) -> FileData:
-    """Read a CSV or Parquet file; `named` contains the arguments time, id and label of `read_file`.
+    """Read a CSV or Parquet file; `named` contains the arguments time, id, label and weight of
+    `read_file`.
 
     Raises
     ------
@@ -78,6 +79,9 @@ def load_table(
     if roles.label is not None:
         labels = _plain(table[roles.label])
         steps["label"] = [labels[part] for part in parts]
+    if roles.weight is not None:
+        weights = _features(table, [roles.weight], "raise")[:, 0]
+        steps["weight"] = [weights[part] for part in parts]
     if ids is not None:
         notes += (f"{len(ids):,} series, by column {roles.id!r}",)
     return of_series(
@@ -239,6 +243,8 @@ def _row_sequences(
         index["time"] = _times(table, roles.time)
     if roles.label is not None:
         index["label"] = _plain(table[roles.label])
+    if roles.weight is not None:
+        index["weight"] = _features(table, [roles.weight], "raise")[:, 0]
     notes = (*notes, f"each of {table.num_rows:,} rows read as a sequence of one feature")
     source = Sequences(values[:, :, None], missing=options.missing)
     return of_sequences(source, options, index=index, notes=notes)

@@ -397,6 +397,25 @@ class Windows:
         part.size = self.size - steps
         return part
 
+    def select(self, places: Sequence[int]) -> "Windows":
+        """Select features.
+
+        Parameters
+        ----------
+        places : sequence of int
+            Places of the features, in the order of the result.
+
+        Returns
+        -------
+        Windows
+            The same windows, with these features only.
+        """
+        part: Windows = self[:]
+        part.series = [one[:, list(places)] for one in self.series]
+        if self.feature_names is not None:
+            part.feature_names = tuple(self.feature_names[place] for place in places)
+        return part
+
     def split(self, fraction: float) -> tuple[IntArray, IntArray]:
         """Split the windows by time, with one cut in every series.
 

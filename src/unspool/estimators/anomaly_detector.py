@@ -31,6 +31,7 @@ from unspool.estimators.detector_training import (
     WindowsOf,
     codes_of,
     detector_windows,
+    role_complaint,
     source_of,
     split,
     train,
@@ -260,6 +261,8 @@ class AnomalyDetector(Detects):
                 "`missing` 'mask' needs a `model` with missing='mask' or None, got "
                 f"{_checks.shown(inner)}; {way}."
             )
+        if isinstance(inner, Model):
+            complaints.append(role_complaint(inner))
         return complaints
 
     def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:

@@ -16,8 +16,8 @@ from unspool._types import Per
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
-from unspool.estimators.base import draw_function
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.drawing import draw_function
 from unspool.estimators.imputing import Imputes
 from unspool.estimators.validation import check_container
 from unspool.nn import LSTMDecoder
@@ -140,6 +140,7 @@ class BaseAutoencoder(
     ) -> FloatArray:
         """Return sequences that `decode` returns for codes, a number of steps, and lengths."""
         decoder = self.module_.decoder()
+        _collect.check_decodes_codes_alone(self.scaler_)
         if decoder.needs_input:
             name = self._parameters["decoder"]
             raise InputError(
@@ -151,14 +152,15 @@ class BaseAutoencoder(
             X, lengths, self._n_features_out, self.max_length_, decoder.max_steps
         )
         longest = int(steps.max(initial=0))
-        values = np.full((len(codes), longest, self._n_features), np.nan)
+        values = np.full((len(codes), longest, self._form.n_outputs), np.nan)
         run = runner(self)
         size = run.batch_size(longest)
         for start in range(0, len(codes), size):
             rows = slice(start, start + size)
             code = torch.from_numpy(codes[rows]).to(run.device)
             length = torch.from_numpy(steps[rows]).to(run.device)
-            values[rows] = self.scaler_.undo(run.output(len(code), decode, code, longest, length))
+            output = run.output(len(code), decode, code, longest, length)
+            values[rows] = self.target_scaler_.undo(output)
         values[np.arange(longest) >= steps[:, None]] = np.nan
         return self._form.restore(values)
 
@@ -200,9 +202,9 @@ class BaseAutoencoder(
         source = self._read(X, decodes=True, ends_with_future=True)
         pieces = ((indices, output) for indices, _, output in self._reconstructions(source))
         if merge:
-            undo = self.scaler_.undo
+            undo = self.target_scaler_.undo
             return _collect.merged(source, ((indices, undo(output)) for indices, output in pieces))
-        return self._form.restore(_collect.sequences(source, pieces, self.scaler_), X)
+        return self._form.restore(_collect.sequences(source, pieces, self.target_scaler_), X)
 
     @overload
     def reconstruction_error(
@@ -226,7 +228,8 @@ class BaseAutoencoder(
 
         Errors are values of the loss of the model in its scaled units, in which each feature has
         the same weight: with ``scaling="standard"`` and ``loss="mse"``, reconstructing
-        the mean has an error of about 1.
+        the mean has an error of about 1. With a loss by feature, every column of a category has the
+        error of the category, which counts once in the mean of a step.
 
         Parameters
         ----------
@@ -255,7 +258,8 @@ class BaseAutoencoder(
         InputError
             If `X` cannot be read, has other features than the `X` of `fit`, or is longer than the
             decoder allows; with `merge`, if `X` is not `Windows`; or for errors by feature, if the
-            loss is "categorical_crossentropy", which has one value for all features of a step.
+            loss is "categorical_crossentropy", or a function, with one value for all features of a
+            step; or if the loss is a function that `load` was not given.
 
         Examples
         --------
@@ -272,7 +276,7 @@ class BaseAutoencoder(
         _collect.check_per(per)
         source = self._read(X, decodes=True, ends_with_future=True)
         errors: FloatArray | list[FloatArray] = _collect.errors(
-            source,
+            self._form.of_targets(source),
             self._reconstructions(source),
             self._loss_of_arrays,
             self._form,
@@ -355,7 +359,8 @@ class BaseAutoencoder(
 
     def _scores(self, X: Any, y: Any = None) -> _collect.Scores:
         source = self._read(X, decodes=True, ends_with_future=y is None)
-        return _collect.scores(source, self._reconstructions(source), self.scaler_)
+        reconstructions = self._reconstructions(source)
+        return _collect.scores(self._form.of_targets(source), reconstructions, self.target_scaler_)
 
     @property
     def decoder_(self) -> torch.nn.Module:
@@ -364,10 +369,12 @@ class BaseAutoencoder(
         return self.module_.decoder()
 
     def _reconstructions(self, source: Source) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
-        """Yield indices (B,), and scaled inputs and reconstructions (B, T, F), batch by batch."""
+        """Yield indices (B,), and scaled targets and reconstructions (B, T, F_out) of batches."""
         outputs = runner(self).outputs(source, lambda one: self.module_(one.x, one.lengths))
         for indices, batch, output in outputs:
-            yield indices, batch.x.cpu().numpy(), output
+            x = batch.x.cpu().numpy()
+            level = self.scaler_.undo_level(output, x, source.lengths_of(indices))
+            yield indices, self.module_.of_targets(batch.x).cpu().numpy(), level
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -4,35 +4,29 @@
 fitted model can do: `autoencoding`, `forecasting`.
 """
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import Any, Self
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from torch import Tensor
 
 from unspool import _checks
 from unspool._loss_parameter import (
-    CROSSENTROPIES,
     Loss,
     LossByFeature,
     LossFunction,
-    is_by_step,
-    label,
     read_loss,
 )
 from unspool._registry import MODELS
+from unspool._types import NormalizationName
 from unspool.blueprint import Facts, blueprint, check_memory, definition
 from unspool.data.convert import Source
 from unspool.data.forms import InputForm
 from unspool.data.futures import Futures
-from unspool.data.scaling import Scaler, moments
-from unspool.data.sequences import FloatArray, IntArray
+from unspool.data.scaling import Scaler
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
@@ -47,7 +41,18 @@ from unspool.estimators.going_on import (
     resume,
     standardizations,
 )
-from unspool.estimators.held_out import read_groups, split
+from unspool.estimators.held_out import read_groups, split, validation_size
+from unspool.estimators.loss_checks import check_function_on, check_loss
+from unspool.estimators.missing import check_present, set_fill
+from unspool.estimators.sample_weight import (
+    WEIGHTS_OF_VALIDATION,
+    counted,
+    normalised,
+    read_feature_weight,
+    read_sample_weight,
+    with_futures,
+    without_zeros,
+)
 from unspool.estimators.saving import (
     as_before_if_it_fails,
     plain_parameters,
@@ -56,6 +61,7 @@ from unspool.estimators.saving import (
 from unspool.estimators.training import OptimizerStates, Run, learn
 from unspool.estimators.user_callbacks import read_callbacks
 from unspool.estimators.validation import (
+    Future,
     note_columns,
     note_features,
     read_future,
@@ -63,17 +69,18 @@ from unspool.estimators.validation import (
 from unspool.estimators.validation_data import (
     check_alone,
     check_has_steps,
-    pair_of,
+    parts_of,
     warn_if_shared,
 )
 from unspool.model_file import Contents
 from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
+from unspool.nn.dropout import Dropout
 from unspool.nn.from_blueprint import build
-from unspool.nn.losses import check_function, numpy_function
-from unspool.nn.sampling import sampler
+from unspool.nn.losses import numpy_function
 from unspool.training.batches import Batches, sample
 from unspool.training.callbacks import Callback, ScheduledSampling
+from unspool.training.error_weights import ErrorWeights
 from unspool.training.objective import AutoencoderLoss
 
 
@@ -90,6 +97,9 @@ class Model(FittedModel):
             self.horizon_,
             form.image_shape,
             form.feature_names,
+            form.targets,
+            form.known,
+            form.n_responses,
         )
         plan = blueprint(self._name, parameters, facts)
         check_memory(plan.weights(), parameters)
@@ -107,12 +117,17 @@ class Model(FittedModel):
     def _loss(self) -> Loss:
         """The loss that the model was fitted with."""
         form = self._form
-        return read_loss(self._parameters["loss"], form.n_features, form.feature_names)
+        return read_loss(
+            self._parameters["loss"], form.n_features, form.feature_names, form.targets
+        )
 
     @property
     def _loss_of_arrays(self) -> Loss:
         """The same loss; a function takes arrays instead of tensors."""
         return numpy_function(self._loss) if isinstance(self._loss, LossFunction) else self._loss
+
+    _reconstructs = True  # whether the steps of a sequence are targets
+    _every_step = False  # whether all steps but the first are
 
     def _horizon(self) -> int | None:
         """Return the number of steps to forecast: 0 for none, None for the steps of `y`."""
@@ -122,6 +137,7 @@ class Model(FittedModel):
         self,
         X: Any,
         y: Any = None,
+        sample_weight: Any = None,
         *,
         validation_data: Any = None,
         groups: Any = None,
@@ -138,12 +154,20 @@ class Model(FittedModel):
         y : array of shape (N, K, F), (N, K) or (N,), optional
             For a model that forecasts: the steps that follow each sequence. Without it the last K
             steps of each sequence are cut off and used as targets. Other models ignore it.
-        validation_data : X_val or (X_val, y_val), optional
+        sample_weight : array of shape (N,) or (N, T), or list of arrays (T_i,), optional
+            Weight of each sequence, or of each of its steps, in the loss and in the statistics of
+            the scaling; at least 0. A weight of 2 counts like two copies of a sequence, a sequence
+            of weight 0 is left out, and only the ratios of the weights matter. A step of weight 0
+            is read, but it is no target. For a table (N, T) give the weights of steps as
+            (N, T, 1), for images those of pixels as (N, H, W), and for `Windows` those of the steps
+            of the series, as a list with an array (T_i,) for each series, or as an array (T,) for a
+            single series. Validation losses and metrics are weighted, too.
+        validation_data : X_val, (X_val, y_val) or (X_val, y_val, sample_weight_val), optional
             Sequences to validate on, in any form that `X` may have, with the features of `X`; if
-            `y` is used, a tuple with the steps that follow them. They are scaled like `X`, choose
-            the weights that are kept, and are never trained on. `validation_split` must then be
-            "auto" or 0, and nothing of `X` is held out. Two sequences are a list, since a tuple of
-            two is (X_val, y_val).
+            `y` is used, a tuple with the steps that follow them, otherwise None for y_val. They are
+            scaled like `X`, choose the weights that are kept, and are never trained on.
+            `validation_split` must then be "auto" or 0, and nothing of `X` is held out. Two or
+            three sequences are a list, since a tuple has these parts.
         groups : array of shape (N,), optional
             Group of each sequence, such as the machine or the patient that it was recorded from.
             `validation_split` then holds out whole groups. `Windows` are split by time without
@@ -197,11 +221,16 @@ class Model(FittedModel):
             start, how = read_start(self), "warm_start"
         run = Run(start, how, read_freeze(freeze), read_callbacks(callbacks))
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
-            self._fit(run, X, y, validation_data, groups)
+            self._fit(run, X, y, sample_weight, validation_data, groups)
         return self
 
     def partial_fit(
-        self, X: Any, y: Any = None, *, freeze: str | Sequence[str] | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        freeze: str | Sequence[str] | None = None,
     ) -> Self:
         """Train the model for one epoch on `X`, for data that arrive in parts.
 
@@ -218,6 +247,9 @@ class Model(FittedModel):
             The training data, in any form that `fit` accepts.
         y : array of shape (N, K, F), (N, K) or (N,), optional
             For a model that forecasts: the steps that follow each sequence; see `fit`.
+        sample_weight : array of shape (N,) or (N, T), or list of arrays (T_i,), optional
+            Weight of each sequence, or of each of its steps; see `fit`. They have a mean of 1 over
+            the `X` of each call.
         freeze : str or sequence of str, optional
             Names of layers that are not trained; see `fit`.
 
@@ -241,10 +273,12 @@ class Model(FittedModel):
             run.standardizations = self.__dict__.get("_standardizations", {})
         run.optimizers = OptimizerStates(self.optimizer, self.__dict__.get("_optimizers"))
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
-            self._fit(run, X, y, None, None)
+            self._fit(run, X, y, sample_weight, None, None)
         return self
 
-    def _fit(self, run: Run, X: Any, y: Any, validation_data: Any, groups: Any) -> None:
+    def _fit(
+        self, run: Run, X: Any, y: Any, sample_weight: Any, validation_data: Any, groups: Any
+    ) -> None:
         """Read the data, learn the scaling, build the modules and train them."""
         before = self.__dict__.pop("history_", None)  # "fitted" means that training has ended
         for name in ("_optimizers", "_standardizations"):
@@ -252,9 +286,13 @@ class Model(FittedModel):
         self._parameters = plain_parameters(self)
         start = run.start
         whole = self._read_first(X, y) if start is None else self._read_again(X, start)
+        weights = read_sample_weight(sample_weight, whole, self._form)
         source, self.horizon_ = self._with_future(whole, y)
+        weights = with_futures(weights, self.horizon_, given=self._y_ndim is not None)
         if start is not None:
             self._check_start(run, start)
+        grouped = read_groups(groups, len(whole))
+        whole, source, weights, grouped = without_zeros(self, whole, source, weights, grouped)
         random = check_random_state(self.random_state)
         seed = random.randint(2**31)  # a later pass of `partial_fit` needs other random numbers
         rng = np.random.default_rng([seed, run.passes] if run.passes else seed)
@@ -265,7 +303,7 @@ class Model(FittedModel):
             whole,
             0.0 if given else self.validation_split,
             rng,
-            groups=read_groups(groups, len(whole)),
+            groups=grouped,
             future=0 if self._y_ndim is None else self.horizon_,
         )
         if not whole.lengths_of(training).any():
@@ -274,19 +312,27 @@ class Model(FittedModel):
                 "all sequences except those held out are empty; remove the empty ones."
             )
 
+        loss = self._loss
         if start is None:
             in_order = source.chunks if source.max_length > 2 else None  # table rows have no order
-            scaler = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order)
+            by_step = None if weights is None else weights.of_statistics(whole)
+            scaler = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order, by_step)
+            if isinstance(loss, LossByFeature):
+                scaler = scaler.except_columns(self._form.places(loss.probabilities))
             self.max_length_ = source.max_length
         else:
             scaler = start.scaler
-        loss = self._loss
-        if isinstance(loss, LossByFeature) and start is None:
-            scaler = scaler.except_columns(loss.probabilities)
-        self.scaler_ = replace(scaler, clip=self.clip)
-        self._check_range(source)
+        normalization: NormalizationName
+        normalization = "none" if MODELS[self._name].learns_horizon else self.normalization
+        if normalization != "none" and source.max_length < 2:
+            raise InputError(
+                f"`normalization` {normalization!r} needs sequences of at least 2 steps, got one "
+                "step (a row of a table); set normalization='none'."
+            )
+        self.scaler_ = replace(scaler, clip=self.clip, normalization=normalization)
+        check_loss(self, source)
         if isinstance(loss, LossFunction):
-            self._check_function(loss, source, training)
+            check_function_on(self, loss, source, training)
         cut_off = self.horizon_ if self._y_ndim is None else 0
         self._form = replace(self._form, max_length=self.max_length_, cut_off=cut_off)
         if isinstance(whole, Windows) and start is None:
@@ -294,7 +340,7 @@ class Model(FittedModel):
             self.dilation_, self.max_gap_ = whole.dilation, whole.max_gap
         self.module_ = self._build(generator)
         if self.missing == "mask" and start is None:
-            set_fill(self.module_, source, self.scaler_)
+            set_fill(self.module_, source, self.scaler_, by_step)
         self.module_.to(device)
         if start is not None:
             load_weights(self.module_, start.weights)
@@ -310,17 +356,27 @@ class Model(FittedModel):
                         resume(self.module_.encoder, run.standardizations, some)
             self._n_features_out = self.module_.encoder.latent_dim
 
-            batches = Batches(
-                source, self.scaler_, training, self.batch_size, device, rng, self.steps_per_epoch
+            features = read_feature_weight(
+                self.feature_weight, self._form.n_outputs, self._form.target_names
             )
+            of_errors = normalised(weights, features, source, training, by_step=self._every_step)
+            batches = Batches(
+                source, self.scaler_, training, self.batch_size, device, rng, self.steps_per_epoch,
+                weights=of_errors,
+            )  # fmt: skip
             validation, validated = None, source
             if validation_data is not None:
-                validated = self._read_validation(whole, validation_data)
-                held_out = np.arange(len(validated))
+                validated, weights = self._read_validation(whole, validation_data)
+                held_out = np.flatnonzero(counted(self, weights, len(validated)))
             if len(held_out):
-                watched = sample(held_out, self._validation_size(batches, len(held_out)), rng)
+                watched = sample(held_out, validation_size(self, batches, len(held_out)), rng)
                 size = runner(self).batch_size(validated.max_length)
-                validation = Batches(validated, self.scaler_, watched, size, device)
+                of_errors = normalised(
+                    weights, features, validated, watched, by_step=self._every_step
+                )
+                validation = Batches(
+                    validated, self.scaler_, watched, size, device, weights=of_errors
+                )
             history = self._learn(batches, validation, generator, run)
         if run.passes is not None:
             self._optimizers = run.optimizers
@@ -346,6 +402,7 @@ class Model(FittedModel):
         )
         if not self._form.table:
             note_features(self, whole)
+        self._form = self._with_roles(self._form)
         self.window_, self.dilation_, self.max_gap_ = None, 1, None
         return whole
 
@@ -360,6 +417,8 @@ class Model(FittedModel):
         self.max_length_ = fitted["max_length"]
         self.window_ = None if fitted["window"] is None else tuple(fitted["window"])
         self.dilation_, self.max_gap_ = fitted["dilation"], fitted["max_gap"]
+        if fitted["n_responses"]:
+            self._response_scaler = start.target_scaler
         whole = self._read_like_fit(X)
         if whole.max_length == 0:
             raise InputError(
@@ -371,6 +430,17 @@ class Model(FittedModel):
         """Check that the model and its targets are those of the model that training starts from."""
         parameters = self.get_params(deep=False)
         check_same_structure(self._name, parameters, self.horizon_, start, run.how)
+        before, now = start.form, self._with_roles(start.form)
+        if (now.targets, now.known) != (before.targets, before.known):
+            raise InputError(
+                "The model to start from has other `targets` or `known` features; set the same "
+                f"ones, got targets={_checks.shown(parameters['targets'])}."
+            )
+        if self._form.n_responses != before.n_responses:
+            raise InputError(
+                "The model to start from and this one differ in whether `y` has features of `X` "
+                "or other quantities; give a `y` of the same kind."
+            )
         if self.horizon_ and (self._y_ndim is None) != (start.fitted["y_ndim"] is None):
             raise InputError(
                 "The model to start from was fitted with `y`; give the steps that follow each "
@@ -380,9 +450,11 @@ class Model(FittedModel):
                 "forecast at the end of each sequence, and no `y`."
             )
 
-    def _read_validation(self, training: Source, validation_data: Any) -> Source | Futures:
+    def _read_validation(
+        self, training: Source, validation_data: Any
+    ) -> tuple[Source | Futures, ErrorWeights | None]:
         """Read `validation_data` in the form of the training data, and check what they share."""
-        X, y = pair_of(validation_data)
+        X, y, sample_weight = parts_of(validation_data)
         if self.horizon_ and (y is None) != (self._y_ndim is None):
             raise InputError(
                 "`fit` was given `y`, so `validation_data` must be a tuple (X_val, y_val) with the "
@@ -392,25 +464,19 @@ class Model(FittedModel):
                 "last steps are cut off like those of `X`."
             )
         source = self._read_like_fit(X)
+        weights = read_sample_weight(sample_weight, source, self._form, WEIGHTS_OF_VALIDATION)
+        weights = with_futures(weights, self.horizon_, given=y is not None)
         validated: Source | Futures = source
         if self.horizon_:
-            future = None if y is None else read_future(y, source, self.horizon_, self.missing)[0]
-            validated = Futures(source, self.horizon_, future)
+            future = None if y is None else read_future(y, source, self.horizon_, self._form)
+            validated = self._futures(source, self.horizon_, future)
         check_has_steps(validated)
         self._form.check_longest(
             validated, self._limits(decodes="reconstruction" in self.module_.decoders)
         )
-        self._check_range(validated)
+        check_loss(self, validated)
         warn_if_shared(training, source)
-        return validated
-
-    def _validation_size(self, batches: Batches, held_out: int) -> int:
-        """Return the number of held-out sequences to validate on in every epoch."""
-        batch_size = int(self.batch_size)
-        if self.validation_steps is not None:
-            return min(held_out, int(self.validation_steps) * batch_size)
-        share = min(1.0, len(batches) * batch_size / len(batches.indices))
-        return min(held_out, max(batch_size, math.ceil(share * held_out)))
+        return validated, weights
 
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator, run: Run
@@ -434,7 +500,9 @@ class Model(FittedModel):
                 callbacks.append(ScheduledSampling(objective, self.teacher_forcing))
             else:
                 objective.teacher_forcing = self.teacher_forcing
-        with runner(self).threads(min(self.batch_size, len(batches.indices)), training=True):
+        largest = min(self.batch_size, len(batches.indices))
+        masked = objective.dropout.recurrent > 0
+        with runner(self).threads(largest, training=True, h_mask=masked):
             return learn(
                 self,
                 module,
@@ -450,12 +518,56 @@ class Model(FittedModel):
     def _with_future(self, source: Source, y: Any) -> tuple[Source | Futures, int]:
         """Return the sequences with the steps that follow them, and the number of these steps."""
         horizon, self._y_ndim = self._horizon(), None
+        responds = _checks.is_one(getattr(self, "targets", None), ["y"])
         if horizon == 0:
             return source, 0
         if y is None:
-            return Futures(source, horizon or 1), horizon or 1
-        future, self._y_ndim = read_future(y, source, horizon, self.missing)
-        return Futures(source, future.shape[1], future), future.shape[1]
+            if responds:
+                raise InputError(
+                    "targets='y' forecasts a quantity that is no feature of `X`; give it to `fit` "
+                    "as `y`."
+                )
+            return self._futures(source, horizon or 1, None), horizon or 1
+        form = self._form
+        future = read_future(
+            y,
+            source,
+            horizon,
+            form,
+            may_respond=MODELS[self._name].learns_horizon,
+            responds=responds,
+        )
+        self._y_ndim = future.n_axes
+        values = future.values
+        if future.holds == "responses" and not form.n_responses:
+            self._check_response()
+            width = values.shape[2]
+            self._form = replace(form, n_responses=width)
+            rows = values.reshape(-1, width)
+            check_present(rows, "column {} of `y`")
+            self._response_scaler = Scaler.fit(self.scaling, [rows], width)
+        return self._futures(source, values.shape[1], future), values.shape[1]
+
+    def _with_roles(self, form: InputForm) -> InputForm:
+        """Return the form with the places of the `targets` and of the `known` features."""
+        targets, known = getattr(self, "targets", None), getattr(self, "known", ())
+        return form.with_roles(None if targets == "y" else targets, known)
+
+    def _check_response(self) -> None:
+        """Refuse a `y` that is no feature of `X` where the parameters do not allow it."""
+
+    def _futures(self, source: Source, horizon: int, future: Future | None) -> Futures:
+        """Return sequences with the steps that follow them; None cuts these off."""
+        form = self._form
+        return Futures(
+            source,
+            horizon,
+            None if future is None else future.values,
+            holds="features" if future is None else future.holds,
+            targets=form.targets,
+            known=form.known,
+            responses=self.target_scaler_ if form.n_responses else None,
+        )
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         return AutoencoderLoss(
@@ -464,102 +576,14 @@ class Model(FittedModel):
             metrics=tuple(self.metrics),
             input_noise=self.input_noise,
             input_dropout=self.input_dropout,
+            dropout=Dropout(
+                getattr(self, "dropout", 0.0),
+                getattr(self, "recurrent_dropout", 0.0),
+                getattr(self, "code_dropout", 0.0),
+                generator,
+            ),
             generator=generator,
         )
-
-    def _check_function(
-        self, loss: LossFunction, source: Source | Futures, indices: IntArray
-    ) -> None:
-        """Check a loss function on some of the sequences to train on."""
-        lengths = source.lengths_of(indices)
-        some = indices[lengths == lengths.max()][: int(self.batch_size)]
-        target = torch.from_numpy(self.scaler_.apply(source.take(some)[0]))
-        check_function(loss, target.to(resolve_device(self.device)))
-
-    def _check_range(self, source: Source | Futures) -> None:
-        """Raise where a cross-entropy has targets that are not between 0 and 1."""
-        loss = self._loss
-        if isinstance(loss, LossByFeature):
-            self._check_columns(loss, source)
-            return
-        if loss not in CROSSENTROPIES:
-            return
-        for chunk in map(self.scaler_.apply, chunks_of(source)):
-            present = ~np.isnan(chunk)
-            low, high = (f(initial=0, where=present) for f in (chunk.min, chunk.max))
-            if low < -1e-6 or high > 1 + 1e-6:
-                raise InputError(
-                    f"`loss` {self.loss!r} needs values between 0 and 1, got {low:g} to {high:g} "
-                    f"after scaling={self.scaling!r}; set scaling='minmax', or 'none' for data "
-                    "between 0 and 1."
-                )
-            sums = chunk[present.all(axis=1)].sum(axis=1)
-            if is_by_step(loss) and (np.minimum(abs(sums), abs(sums - 1)) > 1e-3).any():
-                raise InputError(
-                    f"`loss` {self.loss!r} needs each step to be a distribution, with a sum of 1 "
-                    "(or all zeros, which do not count); set loss='binary_crossentropy'."
-                )
-
-    def _check_columns(self, loss: LossByFeature, source: Source | Futures) -> None:
-        """Raise where the values of a cross-entropy of a loss by feature cannot be its targets."""
-        names = self._form.feature_names
-        for chunk in chunks_of(source):
-            for column in loss.probabilities:
-                values = chunk[:, column]
-                low, high = values.min(initial=0), values.max(initial=0)
-                if low < -1e-6 or high > 1 + 1e-6:
-                    raise InputError(
-                        f"`loss` has a cross-entropy for {label(column, names)}, which needs "
-                        f"values between 0 and 1, got {low:g} to {high:g}; cross-entropies are not "
-                        "scaled, so divide the feature, or give it another loss."
-                    )
-            for name, columns in loss.parts:
-                sums = chunk[:, list(columns)].sum(axis=1)
-                if is_by_step(name) and (np.minimum(abs(sums), abs(sums - 1)) > 1e-3).any():
-                    listed = ", ".join(label(column, names) for column in columns)
-                    raise InputError(
-                        f"`loss` {name!r} for {listed} needs a sum of 1 at each step (or all "
-                        "zeros, which do not count); give the features 'binary_crossentropy', or "
-                        "name all columns of the category."
-                    )
-
-
-def set_fill(module: Autoencoder, source: Source | Futures, scaler: Scaler) -> None:
-    """Set what replaces missing values: the mean of each feature, in scaled units.
-
-    Raises
-    ------
-    InputError
-        If a feature has no value at all.
-    """
-    found = moments(source.chunks(), source.n_features)
-    if not found.count.all():
-        empty = int(np.argmin(found.count))
-        raise InputError(
-            f"Feature {empty} is missing in every step, so nothing can be learned about it; leave "
-            "it out."
-        )
-    fill = torch.from_numpy(scaler.apply(found.mean))
-    for part in (module.encoder, module.skip):
-        if part is not None and part.fill is not None:
-            part.fill.copy_(fill)
-
-
-def draw_function(
-    loss: Loss, temperature: float, random_state: int | np.random.RandomState | None
-) -> Callable[[Tensor], Tensor]:
-    """Return a function that draws values from the outputs of a model trained on `loss`."""
-    _checks.raise_all(_checks.number("temperature", temperature, 0))
-    seed = int(check_random_state(random_state).randint(2**31))
-    return sampler(loss, temperature, torch.Generator().manual_seed(seed))
-
-
-def chunks_of(source: Source | Futures) -> Iterable[FloatArray]:
-    """Return all real steps, (steps, F) each, and the given futures."""
-    chunks = source.chunks()
-    if isinstance(source, Futures) and source.future is not None:
-        return chain(chunks, [source.future.reshape(-1, source.n_features)])
-    return chunks
 
 
 def sequences_of(model: Model, X: Any) -> Source:

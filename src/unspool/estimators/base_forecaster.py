@@ -10,17 +10,20 @@ import torch
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.nn import functional
 
 from unspool import _checks
+from unspool.data.convert import Source
 from unspool.data.futures import Futures, as_future
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
-from unspool.estimators.base import draw_function
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.drawing import draw_function
 from unspool.estimators.forecasting import Forecasts
 from unspool.estimators.recurrent import LSTMModel
+from unspool.estimators.validation import read_future
 from unspool.training.batches import Batch
 
 
@@ -31,17 +34,28 @@ class BaseForecaster(
 ):
     """A model with scikit-learn's API of a regressor; see `LSTMForecaster`."""
 
-    def predict(self, X: Any) -> FloatArray:
+    _reconstructs = False
+
+    @property
+    def _every_step(self) -> bool:  # type: ignore[override]
+        return bool(self.every_step)
+
+    def predict(self, X: Any, future: Any = None) -> FloatArray:
         """Forecast the steps that follow sequences: scikit-learn's name for `forecast`.
 
         Parameters
         ----------
         X : array, list, frame, Sequences or Windows
             Sequences in any form that `fit` accepts. They are the past: no steps are cut off.
+        future : array of shape (N, K, n_known), frame or list of frames, optional
+            The features that are known ahead (`known`) at the K steps after each sequence. Needed
+            by a model that was fitted with such features. A frame has the K steps after the only
+            sequence as rows, or the index (instance, time); of its columns, those of the known
+            features are read.
 
         Returns
         -------
-        ndarray of shape (N, K, F)
+        ndarray of shape (N, K, F_out)
             Forecasts in the units of the data. If `fit` was given `y`, the result has the number of
             axes of that, (N,) or (N, K); otherwise (N, K) for a table (N, T).
 
@@ -50,19 +64,24 @@ class BaseForecaster(
         InputError
             If `X` cannot be read, or has other features than the `X` of `fit`.
         """
-        return self.forecast(X)
+        return self.forecast(X, future)
 
-    def predict_quantiles(self, X: Any) -> FloatArray:
+    def predict_quantiles(self, X: Any, future: Any = None) -> FloatArray:
         """Forecast the `quantiles` of the steps that follow sequences.
 
         Parameters
         ----------
         X : array, list, frame, Sequences or Windows
             Sequences in any form that `fit` accepts. They are the past: no steps are cut off.
+        future : array of shape (N, K, n_known), frame or list of frames, optional
+            The features that are known ahead (`known`) at the K steps after each sequence. Needed
+            by a model that was fitted with such features. A frame has the K steps after the only
+            sequence as rows, or the index (instance, time); of its columns, those of the known
+            features are read.
 
         Returns
         -------
-        ndarray of shape (N, K, F, Q)
+        ndarray of shape (N, K, F_out, Q)
             Forecasts in the units of the data, in the order of `quantiles`; none is below the one
             before. The shape does not depend on the shape of `y` in `fit`.
 
@@ -72,17 +91,21 @@ class BaseForecaster(
             If the model was fitted without `quantiles`, or if `X` cannot be read.
         """
         source = self._read(X)
-        count = len(self._parameters["quantiles"])
-        if not count:
+        if not len(self._parameters["quantiles"]):
             raise InputError(
                 "This model was fitted without quantiles; set `quantiles` and call `fit` again."
             )
-        values = np.empty((len(source), self.horizon_, self._n_features, count))
+        return self._quantiles(self._form.with_known(source, future, self.horizon_))
+
+    def _quantiles(self, source: Source | Futures) -> FloatArray:
+        count = len(self._parameters["quantiles"])
+        values = np.empty((len(source), self.horizon_, self._form.n_outputs, count))
         outputs = runner(self).outputs(
-            source, lambda one: self.module_.run_decoder("quantiles", one.x, one.lengths)
+            source,
+            lambda one: self.module_.run_decoder("quantiles", one.x, one.lengths, one.future),
         )
         for indices, _, scaled in outputs:
-            values[indices] = self.scaler_.undo(scaled.swapaxes(2, 3)).swapaxes(2, 3)
+            values[indices] = self.target_scaler_.undo(scaled.swapaxes(2, 3)).swapaxes(2, 3)
         return values
 
     def forecast_by_step(self, X: Any) -> FloatArray:
@@ -95,24 +118,24 @@ class BaseForecaster(
 
         Returns
         -------
-        ndarray of shape (N, T, K, F)
+        ndarray of shape (N, T, K, F_out)
             Forecasts in the units of the data, NaN after the end of each sequence; ``[:, -1]`` of
             sequences of full length equals `forecast`.
 
         Raises
         ------
         InputError
-            If the encoder reads in both directions or patches, if its code is the whole state, or
-            if `X` cannot be read.
+            If the encoder reads in both directions or patches, if its code is the whole state, if
+            the model has features that are known ahead, or if `X` cannot be read.
         """
         source = self._read(X)
-        shape = (len(source), source.max_length, self.horizon_, self._n_features)
+        shape = (len(source), source.max_length, self.horizon_, self._form.n_outputs)
         values = np.full(shape, np.nan)
         outputs = runner(self).outputs(
             source, lambda one: self.module_.decode_by_step("forecast", one.x, one.lengths)
         )
         for indices, _, scaled in outputs:
-            values[indices, : scaled.shape[1]] = self.scaler_.undo(scaled)
+            values[indices, : scaled.shape[1]] = self.target_scaler_.undo(scaled)
         lengths = source.lengths_of(np.arange(len(source)))
         values[np.arange(source.max_length) >= lengths[:, None]] = np.nan
         return values
@@ -151,9 +174,16 @@ class BaseForecaster(
         ------
         InputError
             If `steps` or `temperature` is not such a number, if a `temperature` is given for
-            another loss, or if `X` cannot be read.
+            another loss, if the model does not forecast all features, or if `X` cannot be read.
         """
         _checks.raise_all(_checks.whole("steps", steps, 0))
+        check_is_fitted(self)
+        if self._form.n_responses or self._form.targets is not None:
+            raise InputError(
+                "`generate` appends forecasts to the sequences and reads them again, so it needs "
+                "forecasts of all features, but this model forecasts others; use `forecast`, or "
+                "fit with targets=None."
+            )
         draw = None
         if temperature is not None:
             draw = draw_function(self._loss, temperature, random_state)
@@ -190,7 +220,8 @@ class BaseForecaster(
             Sequences in any form that `fit` accepts.
         y : array, optional
             The steps that follow each sequence, as for `fit`. None cuts the last K steps off each
-            sequence and compares the forecast with them.
+            sequence and compares the forecast with them. A model with features that are known
+            ahead reads them from these steps.
         sample_weight : array of shape (N,), optional
             Weights of the sequences.
 
@@ -205,12 +236,19 @@ class BaseForecaster(
             If `X` cannot be read, or if `y` has another shape than the forecast.
         """
         source = self._read(X)
-        if y is not None:
-            predicted, truth = self.forecast(X), as_future(y, source.feature_names)
+        form = self._form
+        if y is not None and not form.known:
+            names = form.target_names if form.targets is not None else source.feature_names
+            predicted, truth = self.forecast(X), as_future(y, names)
         else:
-            futures = Futures(source, self.horizon_)
+            given = None if y is None else read_future(y, source, self.horizon_, form)
+            if given is None and form.n_responses:
+                raise InputError(
+                    "This model predicts a quantity that is no feature of `X`; give it as `y`."
+                )
+            futures = self._futures(source, self.horizon_, given)
             _, _, truth = futures.take_with_future(np.arange(len(source)))
-            predicted = self._forecasts(futures)
+            truth, predicted = futures.targets_of(truth), self._forecasts(futures)
         if predicted.shape != truth.shape:
             raise InputError(f"Expected `y` of shape {predicted.shape}, got {truth.shape}.")
         flat = [values.reshape(len(values), -1) for values in (truth, predicted)]

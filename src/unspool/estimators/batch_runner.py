@@ -10,12 +10,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from unspool._padding import without_padding
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.lstm import threads
 from unspool.nn import Autoencoder, torch_settings
+from unspool.nn.normalization import normalised
 from unspool.training.batches import Batch, Batches, sample
 
 # Limits of a batch without gradients: they bound the memory, and hardly affect the speed.
@@ -62,8 +64,8 @@ class BatchRunner:
     ) -> Iterator[tuple[IntArray, Batch, FloatArray]]:
         """Yield the indices (B,) of each batch, the batch, and what `compute` returns for it.
 
-        If the scaler clips, `compute` reads the clipped batch, and the batch that is yielded has
-        the true values, to which errors refer.
+        If the scaler clips or normalises, `compute` reads such a batch, and the batch that is
+        yielded has the true values, to which errors refer.
 
         Sequences of similar length share a batch of at most `size` sequences.
         """
@@ -72,10 +74,19 @@ class BatchRunner:
             order = np.argsort(source.lengths_of(order), kind="stable")
         size = size or self.batch_size(source.max_length)
         batches = Batches(source, self.scaler, order, size, self.device, limited=False)
-        clip = self.scaler.clip
         for start, batch in zip(range(0, len(order), size), batches, strict=True):
-            read = batch if clip is None else batch._replace(x=batch.x.clamp(-clip, clip))
+            read = self._read(batch)
             yield order[start : start + size], batch, self.output(len(batch.x), compute, read)
+
+    def _read(self, batch: Batch) -> Batch:
+        """Return what the module reads of a batch."""
+        clip, x = self.scaler.clip, batch.x
+        if clip is not None:
+            x = x.clamp(-clip, clip)
+        if self.scaler.normalization != "none":
+            x = normalised(x, batch.lengths, self.scaler.normalization)
+            x = without_padding(x, batch.lengths)
+        return batch._replace(x=x)
 
     def output(self, batch: int, compute: Callable[..., Tensor], *inputs: Any) -> FloatArray:
         """Run `compute` on the `inputs` of `batch` sequences, without gradients."""
@@ -91,10 +102,12 @@ class BatchRunner:
             codes[indices] = code
         return codes
 
-    def threads(self, batch: int, *, training: bool) -> AbstractContextManager[None]:
+    def threads(
+        self, batch: int, *, training: bool, h_mask: bool = False
+    ) -> AbstractContextManager[None]:
         """Keep PyTorch from using the cores where compiled code does the work on a batch."""
         single = not training and batch <= SINGLE_THREAD_BATCH
-        if single or not self.module.runs_compiled(batch, training=training):
+        if single or not self.module.runs_compiled(batch, training=training, h_mask=h_mask):
             return nullcontext()
         return threads.pytorch_on_one_thread()
 

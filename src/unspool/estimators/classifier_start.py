@@ -9,9 +9,11 @@ from unspool import _checks
 from unspool._registry import CLASSIFIER
 from unspool.data.sequences import IntArray
 from unspool.errors import InputError
+from unspool.estimators.base import Model
 from unspool.estimators.class_predictions import ClassPredictions
 from unspool.estimators.going_on import ADVICE, plain
 from unspool.estimators.labels import Labels, read_classes, read_known_labels, read_labels
+from unspool.estimators.saving import unfrozen
 from unspool.estimators.training import Run
 
 
@@ -68,6 +70,24 @@ def classes_of_run(
 
 def _equal(one: Labels, other: Labels) -> bool:
     return bool(one.tolist() == other.tolist())
+
+
+def autoencoder_complaints(given: Any) -> list[_checks.Complaint]:
+    """List what is wrong with the parameter `autoencoder`."""
+    inner = unfrozen(given)
+    frozen = inner is not given
+    if isinstance(inner, Model):
+        if not frozen or inner.__sklearn_is_fitted__():
+            return []
+        return [
+            "`autoencoder` is a FrozenEstimator, whose model is not fitted; fit the model first."
+        ]
+    if not frozen and inner is None:
+        return []
+    return [
+        "`autoencoder` must be an unspool autoencoder or forecaster, or None, got "
+        f"{_checks.shown(given)}."
+    ]
 
 
 def check_same_head(classifier: Any, start: Any, how: str) -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from unspool._registry import MODELS, class_of
 from unspool.data.scaling import Scaler, moments
+from unspool.data.sequences import FloatArray
 from unspool.estimators.base import Model
 from unspool.estimators.saving import (
     Savable,
@@ -150,9 +151,12 @@ def encoder_alone(model: Model, device: str | torch.device) -> Model:
     return alone
 
 
-def code_scaler(codes: npt.NDArray[np.float32]) -> Scaler:
-    """Standardise codes (N, L); those that are constant except for rounding are only shifted."""
-    found = moments([codes], codes.shape[1])
+def code_scaler(codes: npt.NDArray[np.float32], weights: FloatArray | None = None) -> Scaler:
+    """Standardise codes (N, L); those that are constant except for rounding are only shifted.
+
+    `weights` (N,) are those of the sequences.
+    """
+    found = moments([codes], codes.shape[1], weights)
     varies = found.spread > 1e-5 * abs(found.mean)
     return Scaler(found.mean, np.where(varies, found.spread, 1.0))
 

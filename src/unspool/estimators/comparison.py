@@ -1,7 +1,7 @@
 """The comparison of a fitted model with the mean sequence, and advice if that is no worse."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -30,9 +30,18 @@ def warn_if_no_better_than_mean(
     """Warn if the mean is as good as the model, and say what helps."""
     history, best = estimator.history_, estimator.history_["best_epoch"]
     prefix = "" if validation is None else "val_"
-    scaler, loss = estimator.scaler_, estimator._loss
+    scaler, loss, form = estimator.target_scaler_, estimator._loss, estimator._form
+    select = estimator.module_.of_targets
     mean = moments(source.chunks(), source.n_features).mean
     mean_sequence = source.mean_sequence()
+    if form.targets is not None:
+        places = list(form.targets)
+        mean, mean_sequence = mean[places], mean_sequence[:, places]
+    if form.n_responses:
+        assert isinstance(source, Futures)
+        assert source.future is not None
+        mean = source.future.mean(axis=(0, 1))
+        mean_sequence = mean[None]
     if validation is not None:  # may have longer sequences; the mean of all steps continues it
         longer = validation.source.max_length - len(mean_sequence)
         mean_sequence = np.concatenate([mean_sequence, np.tile(mean, (max(0, longer), 1))])
@@ -40,13 +49,15 @@ def warn_if_no_better_than_mean(
         "reconstruction": torch.from_numpy(scaler.apply(mean_sequence)),
         "forecast": torch.from_numpy(scaler.apply(mean[None])),
     }
+    if scaler.normalization != "none":  # the mean of a normalised sequence is about 0
+        means["reconstruction"] = torch.zeros_like(means["reconstruction"])
     trained = history.get("layers", [history])[
         0
     ]  # a stack has several histories; the first is of the outermost pair
     for name in [one for one in estimator.module_.decoders if one in means]:
 
         def of_mean(some: Batches, name: str = name) -> float:
-            return _loss_of(means[name], name, some, loss)
+            return _loss_of(means[name], name, some, loss, select)
 
         reached = history.get(f"{prefix}{name}_loss", history[f"{prefix}loss"])[best]
         guessed = of_mean(validation or batches)
@@ -57,7 +68,7 @@ def warn_if_no_better_than_mean(
                 of_mean(batches),
                 trained["learning_rate"],
                 of_constant=_loss_of(
-                    torch.from_numpy(scaler.apply(mean[None])), name, batches, loss
+                    torch.from_numpy(scaler.apply(mean[None])), name, batches, loss, select
                 ),
                 updates=len(losses) * len(batches),
                 held_out=None if validation is None else len(validation.indices),
@@ -71,11 +82,20 @@ def warn_if_no_better_than_mean(
             )
 
 
-def _loss_of(mean: torch.Tensor, name: str, batches: Batches, loss: Loss) -> float:
-    """Return the loss of predicting `mean` (T, F) for a decoder's targets; 0 without targets."""
+def _loss_of(
+    mean: torch.Tensor,
+    name: str,
+    batches: Batches,
+    loss: Loss,
+    select: Callable[[torch.Tensor], torch.Tensor],
+) -> float:
+    """Return the loss of predicting `mean` (T, F) for a decoder's targets; 0 without targets.
+
+    `select` selects the targets (B, T, F_out) of all features.
+    """
     total, count = 0.0, 0
     for batch in batches:
-        target, steps, weights = batch.target(name)
+        target, steps, weights = batch.target(name, select)
         guess = mean[: target.shape[1]].to(target.device).expand_as(target)
         present = None
         if isinstance(loss, str) and target.isnan().any():

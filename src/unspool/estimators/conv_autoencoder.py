@@ -1,6 +1,6 @@
 """`ConvAutoencoder`: convolutions and pooling encode images and sequences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from unspool._types import (
     LossParameter,
     MetricName,
     Missing,
+    NormalizationName,
     OptimizerName,
     ScalingName,
     ScheduleName,
@@ -61,6 +62,9 @@ class ConvAutoencoder(BaseAutoencoder):
     image_shape : tuple of int, optional
         Shape (H, W) or (H, W, C) of images that are given as tables (N, H · W · C) or arrays (N, H,
         W).
+    targets : sequence of str or int, optional
+        Features (of images: channels) to reconstruct, by name or place; the others are only read.
+        Results have the targets in this order. None means all features.
     loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, dict or \
 callable, default "mse"
         Loss in scaled units, averaged over values. Keras's long names "mean_squared_error" and
@@ -68,8 +72,8 @@ callable, default "mse"
         (scaling="none" or "minmax"); "categorical_crossentropy" needs pixels or steps that are
         distributions and output_activation="softmax".
 
-        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
-        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        With a dict, features have different losses: keys are names of features, places from 0, or
+        tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
         columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
         one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
         columns are not scaled. The loss is the mean of all values, of which a category has one per
@@ -82,6 +86,12 @@ callable, default "mse"
         Further losses to record in ``history_``, by the names that `loss` accepts; for a
         cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
         pixels whose most likely feature is correct.
+    feature_weight : sequence of float or dict of str to float, optional
+        Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
+        a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
+        0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
+        features equally. With `targets`, the weights are those of the targets, in their order. None
+        gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0. The target stays clean (a *denoising* autoencoder).
@@ -89,6 +99,12 @@ callable, default "mse"
         Sets whole pixels or time steps of the input to zero in training, this share of them (below
         1); the others are not rescaled, unlike in Keras's Dropout layer. The target keeps all of
         them (a *masked* autoencoder).
+    dropout : float, default 0.0
+        Share of the values between two layers, below 1, that are set to zero in training, in
+        encoder and decoder; the others are scaled up to the same mean, as by Keras's Dropout layer.
+    code_dropout : float, default 0.0
+        Share of the values of the code, below 1, that are set to zero in training; the others are
+        scaled up to the same mean, as in Keras's Dropout layer.
     code_l1 : float, default 0.0
         Weight of the sum of the absolute values of a code in the loss, at least 0 (a *sparse*
         autoencoder).
@@ -113,6 +129,9 @@ callable, default "mse"
     plateau_patience : int, default 10
         For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
         than `patience`, which ends training.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -151,6 +170,14 @@ callable, default "mse"
         to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
         targets are clipped too; errors and scores always refer to the true values, so an outlier
         keeps its large error. None does not clip.
+    normalization : {"none", "last", "standard"}, default "none"
+        Normalisation of each sequence, so that the code describes its shape and not its level:
+        "standard" subtracts the mean of the sequence and divides it by its standard deviation,
+        "last" subtracts its last value, for each feature. It follows the scaling and is undone in
+        reconstructions. The loss is that of normalised sequences, so that all shapes have the same
+        weight; errors and scores are in scaled units. A small constant is added to variances, so
+        that a sequence that hardly varies is divided by no less than a thousandth of the scale of
+        its feature. A normalised model decodes no codes alone, has no `horizon` and no `stream`.
     missing : {"raise", "mask"}, default "raise"
         Whether values of `X` may be missing: NaN, masked values, None, or NA of pandas and polars.
         "raise" refuses them. "mask" feeds the mean of the feature instead, together with an
@@ -188,6 +215,10 @@ callable, default "mse"
         The trained encoder and decoders.
     scaler_ : Scaler
         Scaling of the features, learned by `fit`.
+    target_scaler_ : Scaler
+        Scaling of what the model writes: of the targets.
+    targets_ : tuple of int
+        Places of the features that the model reconstructs, all by default.
     max_length_ : int
         Number of time steps of the longest sequence seen by `fit`; H · W for images.
     horizon_ : int
@@ -245,10 +276,14 @@ callable, default "mse"
         activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
         image_shape: Sequence[int] | None = None,
+        targets: Sequence[str | int] | None = None,
         loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
+        feature_weight: Sequence[float] | Mapping[str, float] | None = None,
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
+        dropout: float = 0.0,
+        code_dropout: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,
         optimizer: OptimizerName = "adam",
@@ -256,6 +291,7 @@ callable, default "mse"
         learning_rate_schedule: ScheduleName = "cosine",
         plateau_factor: float = 0.1,
         plateau_patience: int = 10,
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -265,6 +301,7 @@ callable, default "mse"
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
         clip: float | None = None,
+        normalization: NormalizationName = "none",
         missing: Missing = "raise",
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -278,10 +315,14 @@ callable, default "mse"
         self.activation = activation
         self.output_activation = output_activation
         self.image_shape = image_shape
+        self.targets = targets
         self.loss = loss
         self.metrics = metrics
+        self.feature_weight = feature_weight
         self.input_noise = input_noise
         self.input_dropout = input_dropout
+        self.dropout = dropout
+        self.code_dropout = code_dropout
         self.code_l1 = code_l1
         self.kl_weight = kl_weight
         self.optimizer = optimizer
@@ -289,6 +330,7 @@ callable, default "mse"
         self.learning_rate_schedule = learning_rate_schedule
         self.plateau_factor = plateau_factor
         self.plateau_patience = plateau_patience
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -298,6 +340,7 @@ callable, default "mse"
         self.patience = patience
         self.scaling = scaling
         self.clip = clip
+        self.normalization = normalization
         self.missing = missing
         self.warm_start = warm_start
         self.random_state = random_state

@@ -94,11 +94,11 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
 
         Returns
         -------
-        ndarray of shape (T, F), or list of ndarray
-            Contributions, float64; a list if `X` is several series. The score of a step is the mean
-            of its row; for the kind "code", whose score has no features, these are the
-            contributions to the score "window". For sequences an array (N, F) of the step with the
-            highest score.
+        ndarray of shape (T, F_out), or list of ndarray
+            Contributions of the F_out targets of the model, by default all features, float64; a
+            list if `X` is several series. The score of a step is the mean of its row; for the kind
+            "code", whose score has no features, these are the contributions to the score "window".
+            For sequences an array (N, F) of the step with the highest score.
 
         Raises
         ------
@@ -302,7 +302,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             self.dilation_,
             self.max_gap_,
             self._parameters["gap"],
-            self._names(),
+            self._target_names(),
         )
 
     def _requested(self, X: Any, kind: str | None) -> tuple[DetectorInput, str]:
@@ -354,6 +354,13 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     def _names(self) -> tuple[str, ...] | None:
         names = getattr(self, "feature_names_in_", None)
         return None if names is None else tuple(names)
+
+    def _target_names(self) -> tuple[str, ...] | None:
+        """Return the names of the features whose errors make the scores."""
+        names, form = self._names(), getattr(self.model_, "_form", None)
+        if names is None or form is None or form.targets is None:
+            return names
+        return tuple(names[place] for place in form.targets)
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether a fit has ended."""

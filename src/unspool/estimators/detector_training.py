@@ -8,6 +8,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from unspool import _checks
 from unspool._durations import Duration
 from unspool.anomaly.inputs import DetectorInput
 from unspool.anomaly.model_errors import (
@@ -204,6 +205,23 @@ def train(detector: Any, training: DetectorInput, windows: WindowsOf) -> Trained
     return Trained(model.fit(scaler.apply(values)), scaler, None)
 
 
+def role_complaint(model: Any) -> _checks.Complaint:
+    """Complain about a model that predicts what no step of a series holds, or reads later steps."""
+    form = getattr(model, "_form", None)
+    own = _checks.is_one(getattr(model, "targets", None), ["y"])
+    if own or (form is not None and form.n_responses):
+        return (
+            "A detector compares steps with their reconstruction or forecast, but this `model` "
+            "predicts a quantity of `y` that is no feature; fit one that forecasts features."
+        )
+    if len(getattr(model, "known", ())):
+        return (
+            "A detector scores a step from the steps before it, but this `model` reads features "
+            "of later steps (`known`); set known=()."
+        )
+    return None
+
+
 def default_model(detector: Any, training: DetectorInput, window: int) -> LSTMAutoencoder:
     """Return the model that is trained if `model` is None.
 
@@ -249,6 +267,7 @@ def source_of(trained: Trained) -> WindowErrors | StepErrors:
             model.horizon_,
             model.scaler_,
             loss,
+            model._form.targets,
         )
     return reconstruction_errors(
         lambda source: model._reconstructions(model._read(source, decodes=True)),
@@ -256,6 +275,7 @@ def source_of(trained: Trained) -> WindowErrors | StepErrors:
         model.scaler_,
         loss,
         trained.codes,
+        model._form.targets,
     )
 
 

@@ -1,18 +1,17 @@
 """`EncoderClassifier`: a softmax on the codes of a trained encoder, with optional fine-tuning."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags, check_random_state
-from torch import Tensor, nn
 
-from unspool import _checks, blueprint
+from unspool import _checks
 from unspool._types import (
     ActivationName,
     Auto,
@@ -20,20 +19,25 @@ from unspool._types import (
     ScheduleName,
 )
 from unspool.blueprint import definition
-from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
-from unspool.data.sequences import IntArray, Sequences
-from unspool.estimators.base import Model, sequences_of
+from unspool.data.sequences import Sequences
+from unspool.estimators.base import sequences_of
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.class_predictions import ClassPredictions
 from unspool.estimators.classifier_start import (
+    autoencoder_complaints,
     check_head_is_trained,
     check_same_head,
     classes_of_run,
     start_of_classifier,
 )
+from unspool.estimators.classifier_training import (
+    Labelled,
+    new_head,
+    train_classes,
+    trained_model,
+)
 from unspool.estimators.classifying import (
-    CrossEntropy,
     EncoderWithHead,
     code_scaler,
     encoder_alone,
@@ -43,21 +47,23 @@ from unspool.estimators.classifying import (
 from unspool.estimators.freezing import frozen, read_freeze
 from unspool.estimators.going_on import continued, read_start, resume, standardizations
 from unspool.estimators.held_out import read_groups
-from unspool.estimators.labels import read_validation, split_by_class
-from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
+from unspool.estimators.labels import (
+    read_validation,
+    split_by_class,
+    weights_of_classes,
+    with_a_weight,
+)
+from unspool.estimators.sample_weight import weights_of_sequences
 from unspool.estimators.saving import (
     as_before_if_it_fails,
     plain_parameters,
     python_numbers,
-    unfrozen,
 )
-from unspool.estimators.training import OptimizerStates, Run, learn
+from unspool.estimators.training import OptimizerStates, Run
 from unspool.estimators.user_callbacks import read_callbacks
-from unspool.estimators.validation_data import check_alone, pair_of
+from unspool.estimators.validation_data import check_alone
 from unspool.nn import Head, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
-from unspool.nn.from_blueprint import build_head
-from unspool.training.batches import Batch, Batches
 
 
 class EncoderClassifier(
@@ -90,6 +96,12 @@ class EncoderClassifier(
     head_activation : str, default "relu"
         Activation of the `head_units` layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
         "softmax".
+    class_weight : dict, "balanced" or None, default None
+        Weight of each class in the loss, at least 0, by label; a label that is not in the dict has
+        the weight 1. "balanced" gives all classes the same sum of weights, N / (C · number of
+        sequences of the class). The weights multiply the `sample_weight` of `fit`, and an
+        `autoencoder` that is not fitted is trained without them. None gives all classes the weight
+        1.
     optimizer : str, default "adam"
         Optimizer, with Keras's defaults: "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad",
         "adadelta" or "sgd".
@@ -107,6 +119,9 @@ class EncoderClassifier(
     plateau_patience : int, default 10
         For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
         than `patience`, which ends training.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -189,11 +204,13 @@ class EncoderClassifier(
         fine_tune: bool = False,
         head_units: Sequence[int] = (),
         head_activation: ActivationName = "relu",
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 2e-3,
         learning_rate_schedule: ScheduleName = "cosine",
         plateau_factor: float = 0.1,
         plateau_patience: int = 10,
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -209,11 +226,13 @@ class EncoderClassifier(
         self.fine_tune = fine_tune
         self.head_units = head_units
         self.head_activation = head_activation
+        self.class_weight = class_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
         self.plateau_factor = plateau_factor
         self.plateau_patience = plateau_patience
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -227,29 +246,17 @@ class EncoderClassifier(
 
     def _complaints(self) -> list[_checks.Complaint]:
         """List everything that is wrong with the parameters."""
-        complaints = [
+        return [
             *definition(self._name).complaints(self.get_params(deep=False)),
+            *autoencoder_complaints(self.autoencoder),
             device_complaint(self.device),
         ]
-        inner = unfrozen(self.autoencoder)
-        frozen = inner is not self.autoencoder
-        if isinstance(inner, Model):
-            if frozen and not inner.__sklearn_is_fitted__():
-                complaints.append(
-                    "`autoencoder` is a FrozenEstimator, whose model is not fitted; fit the model "
-                    "first."
-                )
-        elif frozen or inner is not None:
-            complaints.append(
-                "`autoencoder` must be an unspool autoencoder or forecaster, or None, got "
-                f"{_checks.shown(self.autoencoder)}."
-            )
-        return complaints
 
     def fit(
         self,
         X: Any,
         y: Any = None,
+        sample_weight: Any = None,
         *,
         validation_data: Any = None,
         groups: Any = None,
@@ -265,11 +272,16 @@ class EncoderClassifier(
             N sequences in any form that the model with the encoder accepts.
         y : array of shape (N,)
             One label per sequence.
-        validation_data : (X_val, y_val), optional
-            Sequences to validate on, in any form that `X` may have, and one label for each. They
-            choose the weights that are kept, and are never trained on. `validation_split` must
-            then be 0. An `autoencoder` that is not fitted validates on X_val as well, unless its
-            `validation_split` is another number than 0.
+        sample_weight : array of shape (N,), optional
+            Weight of each sequence in the loss, at least 0; also in the training of an
+            `autoencoder` that is not fitted. A weight of 2 counts like two copies of a sequence, a
+            sequence of weight 0 is left out, and only the ratios of the weights matter. Losses and
+            accuracies in `history_` are weighted.
+        validation_data : (X_val, y_val) or (X_val, y_val, sample_weight_val), optional
+            Sequences to validate on, in any form that `X` may have, with a label, and possibly a
+            weight, for each. They choose the weights that are kept, and are never trained on.
+            `validation_split` must then be 0. An `autoencoder` that is not fitted validates on
+            X_val as well, unless its `validation_split` is another number than 0.
         groups : array of shape (N,), optional
             Group of each sequence, such as the machine or the patient that it was recorded from.
             `validation_split` then holds out whole groups, here and in an `autoencoder` that is
@@ -316,7 +328,7 @@ class EncoderClassifier(
             start, how = read_start(self), "warm_start"
         run = Run(start, how, read_freeze(freeze), read_callbacks(callbacks))
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
-            self._fit(run, X, y, validation_data, groups, None)
+            self._fit(run, X, y, sample_weight, validation_data, groups, None)
         return self
 
     def partial_fit(
@@ -324,6 +336,7 @@ class EncoderClassifier(
         X: Any,
         y: Any = None,
         classes: Any = None,
+        sample_weight: Any = None,
         *,
         freeze: str | Sequence[str] | None = None,
     ) -> Self:
@@ -344,6 +357,8 @@ class EncoderClassifier(
         classes : array of shape (C,), optional
             All labels that may occur in any call. Required in the first call if `y` lacks some;
             later calls know them.
+        sample_weight : array of shape (N,), optional
+            Weight of each sequence; see `fit`. They have a mean of 1 over the `X` of each call.
         freeze : str or sequence of str, optional
             Names of layers that are not trained; see `fit`.
 
@@ -369,11 +384,18 @@ class EncoderClassifier(
             run.code_scaler = self.__dict__.get("_code_scaler")
         run.optimizers = OptimizerStates(self.optimizer, self.__dict__.get("_optimizers"))
         with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
-            self._fit(run, X, y, None, None, classes)
+            self._fit(run, X, y, sample_weight, None, None, classes)
         return self
 
     def _fit(
-        self, run: Run, X: Any, y: Any, validation_data: Any, groups: Any, classes: Any
+        self,
+        run: Run,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: Any,
+        groups: Any,
+        classes: Any,
     ) -> None:
         """Train the encoder unless it is trained, then the head, and with `fine_tune` both."""
         history, head_history = (
@@ -384,25 +406,42 @@ class EncoderClassifier(
         self._parameters = plain_parameters(self)
         start = start_of_classifier(type(self), run, self.device)
         self.classes_, indices = classes_of_run(y, X, run, start, classes)
+        weights = weights_of_sequences(sample_weight, len(indices))
+        keep = None if weights is None else weights > 0
+        if weights is not None:
+            indices, weights = indices[keep], weights[keep]
+            if run.passes is None and start is None:
+                self.classes_, indices = with_a_weight(self.classes_, indices)
         random = check_random_state(self.random_state)
         seed = random.randint(2**31)  # a later pass of `partial_fit` needs other random numbers
         rng = np.random.default_rng([seed, run.passes] if run.passes else seed)
         generator = torch.Generator().manual_seed(int(random.randint(2**31)) + (run.passes or 0))
         device = resolve_device(self.device)
         if start is None:
-            trained = self._trained(X, int(random.randint(2**31)), validation_data, groups)
+            seed = int(random.randint(2**31))
+            trained = trained_model(self, X, seed, sample_weight, validation_data, groups)
             self.autoencoder_ = encoder_alone(trained, self.device)
         else:
             self.autoencoder_ = start.autoencoder_
         source = sequences_of(self.autoencoder_, X)
         share = 0.0 if run.passes is not None else self.validation_split
-        halves = split_by_class(source, indices, share, rng, read_groups(groups, len(source)))
-        validated = read_validation(self.autoencoder_, self.classes_, source, validation_data)
-        fit = partial(self._learn, indices, halves, rng, device, run)
+        grouped = read_groups(groups, len(source))
+        if keep is not None:
+            source = source[keep]
+            if grouped is not None:
+                _, grouped = np.unique(grouped[keep], return_inverse=True)
+        halves = split_by_class(source, indices, share, rng, grouped)
+        of_classes = weights_of_classes(self.class_weight, self.classes_, indices, weights)
+        data, validated = Labelled(source, indices, weights).times(of_classes), None
+        if validation_data is not None:
+            read = read_validation(self.autoencoder_, self.classes_, source, validation_data)
+            validated = Labelled(*read).times(of_classes)
+        fit = partial(train_classes, self, halves, rng, device, run)
 
-        codes = self._codes(source)  # the encoder does not change while the head is trained
-        scaler = run.code_scaler or code_scaler(codes.values[halves[0], 0])
-        head, encoder = self._head(generator).to(device), self.autoencoder_.module_.encoder
+        codes, training = self._codes(data), halves[0]  # the encoder does not change for now
+        of_training = None if data.weights is None else data.weights[training]
+        scaler = run.code_scaler or code_scaler(codes.source.take(training)[0][:, 0], of_training)
+        head, encoder = new_head(self, generator).to(device), self.autoencoder_.module_.encoder
         if start is not None:
             check_same_head(self, start, run.how)
             head.load_state_dict(start.module_.head.state_dict())
@@ -420,7 +459,7 @@ class EncoderClassifier(
                 codes,
                 scaler,
                 self.epochs,
-                validated and (self._codes(validated[0]), validated[1]),
+                validated and self._codes(validated),
                 stage="head",
                 show=partial(self._show_head, head, scaler),
             )
@@ -428,7 +467,7 @@ class EncoderClassifier(
             self.module_ = whole
             if self.fine_tune:
                 if encoder.adapts:
-                    with runner(self.autoencoder_).initial_sample(source, halves[0], rng) as some:
+                    with runner(self.autoencoder_).initial_sample(source, training, rng) as some:
                         if start is None:
                             encoder.resume_training(some)
                         else:
@@ -436,7 +475,7 @@ class EncoderClassifier(
                 last = fit(
                     self.module_,
                     lambda batch: self.module_(batch.x, batch.lengths),
-                    source,
+                    data,
                     self.autoencoder_.scaler_,
                     self.fine_tune_epochs or self.epochs,
                     validated,
@@ -458,75 +497,11 @@ class EncoderClassifier(
         self.module_ = EncoderWithHead(self.autoencoder_.module_.encoder, copied).eval()
         self.head_history_ = self.history_ = history
 
-    def _codes(self, source: Source) -> Sequences:
+    def _codes(self, data: Labelled) -> Labelled:
         """Return the codes of sequences, as one step each."""
-        return Sequences(runner(self.autoencoder_).codes(source)[:, None])
-
-    def _trained(self, X: Any, seed: int, validation_data: Any, groups: Any) -> Model:
-        """Return the given model if it is fitted, otherwise a clone of it, fitted on `X`."""
-        inner = unfrozen(self.autoencoder)
-        if inner is None:
-            inner = LSTMAutoencoder(device=self.device, verbose=self.verbose)
-        elif inner.__sklearn_is_fitted__():
-            return cast(Model, inner)
-        inner = clone(inner)
-        if inner.random_state is None:
-            inner.set_params(random_state=seed)
-        also: dict[str, Any] = {"groups": groups}
-        if validation_data is not None and inner.validation_split in ("auto", 0):
-            also["validation_data"] = pair_of(validation_data)[0]
-        return cast(Model, inner.fit(X, **also))
-
-    def _head(self, generator: torch.Generator) -> Head:
-        plan = blueprint.Head(
-            runner(self.autoencoder_).code_length,
-            len(self.classes_),
-            tuple(self.head_units),
-            activation=self.head_activation,
+        return data._replace(
+            source=Sequences(runner(self.autoencoder_).codes(data.source)[:, None])
         )
-        blueprint.check_memory(plan.weights(), self.get_params(deep=False))
-        with torch.device("cpu"):  # the generator's device
-            return build_head(plan, generator)
-
-    def _learn(
-        self,
-        classes: IntArray,
-        halves: tuple[IntArray, IntArray],
-        rng: np.random.Generator,
-        device: torch.device,
-        run: Run,
-        model: nn.Module,
-        logits: Callable[[Batch], Tensor],
-        source: Source,
-        scaler: Scaler,
-        epochs: int | str,
-        validated: tuple[Source, IntArray] | None,
-        *,
-        stage: str,
-        show: Callable[[dict[str, Any]], None] | None = None,
-    ) -> dict[str, Any]:
-        """Train `model` on the cross-entropy of its logits, and return the history."""
-        training, held_out = halves
-        running = runner(self.autoencoder_)
-        validation = None
-        some, of_some = (source, classes) if validated is None else validated
-        if validated is not None:
-            held_out = np.arange(len(some))
-        if len(held_out):
-            size = running.batch_size(some.max_length)
-            validation = Batches(some, scaler, held_out, size, device, classes=of_some)
-        with running.threads(min(self.batch_size, len(training)), training=True):
-            return learn(
-                self,
-                model,
-                CrossEntropy(logits),
-                Batches(source, scaler, training, self.batch_size, device, rng, classes=classes),
-                validation,
-                epochs=epochs,
-                run=run,
-                stage=stage,
-                show=show,
-            )
 
     @property
     def n_features_in_(self) -> int:

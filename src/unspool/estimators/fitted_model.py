@@ -10,6 +10,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from unspool.data.convert import Source
+from unspool.data.scaling import Scaler
 from unspool.estimators.saving import Savable
 from unspool.estimators.validation import check_columns
 from unspool.nn import Autoencoder
@@ -21,11 +22,28 @@ class FittedModel(Savable):
     module_: Autoencoder
     window_: tuple[int, int] | None
     feature_names_in_: npt.NDArray[np.object_]
+    scaler_: Scaler
+    _response_scaler: Scaler
 
     @property
     def _n_features(self) -> int:
         """Number of features of a step, F."""
         return self._form.n_features
+
+    @property
+    def targets_(self) -> tuple[int, ...]:
+        """Places of the features that the model writes; empty if it writes quantities of `y`."""
+        form = self._form
+        if form.n_responses:
+            return ()
+        return tuple(range(form.n_features)) if form.targets is None else form.targets
+
+    @property
+    def target_scaler_(self) -> Scaler:
+        """Scaling of what the model writes."""
+        if self._form.n_responses:
+            return self._response_scaler
+        return self._form.scaler_of_targets(self.scaler_)
 
     @property
     def encoder_(self) -> torch.nn.Module:

@@ -16,24 +16,30 @@ from unspool.estimators.batch_runner import runner
 class Forecasts(Model):
     """A model with a decoder named "forecast"."""
 
-    def forecast(self, X: Any) -> FloatArray:
+    def forecast(self, X: Any, future: Any = None) -> FloatArray:
         """Forecast the steps that follow sequences.
 
         Parameters
         ----------
         X : array, list, frame, Sequences or Windows
             Sequences in any form that `fit` accepts. They are the past: no steps are cut off.
+        future : array of shape (N, K, n_known), frame or list of frames, optional
+            The features that are known ahead (`known`) at the K steps after each sequence. Needed
+            by a model that was fitted with such features. A frame has the K steps after the only
+            sequence as rows, or the index (instance, time); of its columns, those of the known
+            features are read.
 
         Returns
         -------
-        ndarray of shape (N, K, F)
-            Forecasts in the units of the data. If `fit` was given `y`, the result has the number of
-            axes of that, (N,) or (N, K); otherwise (N, K) for a table (N, T).
+        ndarray of shape (N, K, F_out)
+            Forecasts of the targets in the units of the data. If `fit` was given `y`, the result
+            has the number of axes of that, (N,) or (N, K); otherwise (N, K) for a table (N, T).
 
         Raises
         ------
         InputError
-            If the model was fitted without a horizon, or if `X` cannot be read.
+            If the model was fitted without a horizon, if `X` cannot be read, or if `future` is
+            missing, superfluous, or has other steps or features.
         """
         source = self._read(X)
         if not self.horizon_:
@@ -41,14 +47,17 @@ class Forecasts(Model):
                 "This model was fitted without a forecast; set `horizon` and call `fit` again."
             )
         return _collect.futures_shaped(
-            self._forecasts(source), self._y_ndim, table=self._form.table
+            self._forecasts(self._form.with_known(source, future, self.horizon_)),
+            self._y_ndim,
+            table=self._form.table and not self._form.n_responses,
         )
 
     def _forecasts(self, source: Source | Futures) -> FloatArray:
-        values = np.empty((len(source), self.horizon_, self._n_features))
+        values = np.empty((len(source), self.horizon_, self._form.n_outputs))
         outputs = runner(self).outputs(
-            source, lambda one: self.module_.run_decoder("forecast", one.x, one.lengths)
+            source,
+            lambda one: self.module_.run_decoder("forecast", one.x, one.lengths, one.future),
         )
         for indices, _, scaled in outputs:
-            values[indices] = self.scaler_.undo(scaled)
+            values[indices] = self.target_scaler_.undo(scaled)
         return values

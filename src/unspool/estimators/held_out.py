@@ -1,5 +1,6 @@
 """Which sequences a fit holds out for validation: at random, by time, or by group."""
 
+import math
 import warnings
 from typing import Any
 
@@ -11,6 +12,7 @@ from unspool.data.overlap import window_shift
 from unspool.data.sequences import IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError, OverlapWarning
+from unspool.training.batches import Batches
 
 # `validation_split` "auto" holds out AUTO_SHARE of the sequences and at least MIN_HELD_OUT; none if
 # these are more than MAX_SHARE of all.
@@ -76,6 +78,15 @@ def share_for(source: Source, distinct: float = 1.0) -> float:
         distinct = min(1.0, source.stride / source.size)
     least = MIN_HELD_OUT / max(1.0, len(source) * distinct)
     return 0.0 if least > MAX_SHARE else max(AUTO_SHARE, least)
+
+
+def validation_size(model: Any, batches: Batches, held_out: int) -> int:
+    """Return the number of held-out sequences to validate on in every epoch."""
+    batch_size = int(model.batch_size)
+    if model.validation_steps is not None:
+        return min(held_out, int(model.validation_steps) * batch_size)
+    share = min(1.0, len(batches) * batch_size / len(batches.indices))
+    return min(held_out, max(batch_size, math.ceil(share * held_out)))
 
 
 def _at_random(everything: IntArray, share: float, rng: np.random.Generator) -> Parts:

@@ -37,7 +37,7 @@ class Imputes(Model):
         -------
         ndarray of shape (N, T, F), or list of ndarray of shape (T_i, F)
             The sequences, float64, NaN after the end of each sequence; (N, T) for a table of that
-            shape. With `merge`, one array for each series, where values that are missing at steps
+            shape. Missing values of features that are no `targets` stay NaN. With `merge`, one array for each series, where values that are missing at steps
             that no window covers stay NaN.
 
         Raises
@@ -56,15 +56,17 @@ class Imputes(Model):
         >>> from unspool import DenseAutoencoder
         >>> X = np.sin(np.arange(12) / 2 + np.arange(60)[:, None])[:, :, None]
         >>> holes = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+        >>> holes[:, -1] = X[:, -1]  # NaN at the end would be padding
         >>> model = DenseAutoencoder(2, missing="mask", epochs=2, verbose=0, random_state=0)
         >>> filled = model.fit(holes).impute(holes)
         >>> bool(np.isfinite(filled).all()), bool((filled == X)[~np.isnan(holes)].all())
         (True, True)
         """
-        source = self._read(X, decodes=True, ends_with_future=True)
+        source, targets = self._read(X, decodes=True, ends_with_future=True), self._form.targets
         pieces = ((indices, output) for indices, _, output in self._reconstructions(source))
         if merge:
-            undo = self.scaler_.undo
+            undo = self.target_scaler_.undo
             undone = ((indices, undo(output)) for indices, output in pieces)
-            return _collect.imputed_series(source, undone)
-        return self._form.restore(_collect.imputed(source, pieces, self.scaler_), X)
+            return _collect.imputed_series(source, undone, targets)
+        values = _collect.imputed(source, pieces, self.target_scaler_, targets)
+        return self._form.restore(values, X, whole=True)

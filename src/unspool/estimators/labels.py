@@ -13,12 +13,13 @@ from unspool.data.convert import Source, check_more_than_a_step, plain
 from unspool.data.frames import check_rows_are_sequences
 from unspool.data.labels import known_labels, labels_like
 from unspool.data.overlap import window_shift
-from unspool.data.sequences import IntArray
+from unspool.data.sequences import FloatArray, IntArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.base import Model, sequences_of
 from unspool.estimators.held_out import split, split_by_group
-from unspool.estimators.validation_data import check_has_steps, pair_of, warn_if_shared
+from unspool.estimators.sample_weight import WEIGHTS_OF_VALIDATION, weights_of_sequences
+from unspool.estimators.validation_data import check_has_steps, parts_of, warn_if_shared
 
 Labels = npt.NDArray[Any]
 
@@ -123,15 +124,14 @@ def _check_number(X: Any, y: Labels) -> None:
 
 def read_validation(
     model: Model, classes: Labels, training: Source, validation_data: Any
-) -> tuple[Source, IntArray] | None:
-    """Return the sequences of `validation_data` and the class index of each."""
-    if validation_data is None:
-        return None
-    X, y = pair_of(validation_data)
+) -> tuple[Source, IntArray, FloatArray | None]:
+    """Return the sequences of `validation_data`, the class index of each, and their weights."""
+    X, y, sample_weight = parts_of(validation_data)
     source = sequences_of(model, X)
     check_has_steps(source)
     warn_if_shared(training, source)
-    return source, read_validation_labels(y, classes, len(source))
+    weights = weights_of_sequences(sample_weight, len(source), WEIGHTS_OF_VALIDATION)
+    return source, read_validation_labels(y, classes, len(source)), weights
 
 
 def read_validation_labels(y: Any, classes: Labels, n: int) -> IntArray:
@@ -160,6 +160,66 @@ def read_validation_labels(y: Any, classes: Labels, n: int) -> IntArray:
             "leave such sequences out."
         )
     return np.searchsorted(classes, labels).astype(np.int64)
+
+
+def with_a_weight(classes: Labels, indices: IntArray) -> tuple[Labels, IntArray]:
+    """Return the classes that occur in sequences with a weight above 0, and their class indices.
+
+    Raises
+    ------
+    InputError
+        If only one class is left.
+    """
+    used, left = np.unique(indices, return_inverse=True)
+    if len(used) < 2:
+        (only,) = classes[used].tolist()
+        raise InputError(
+            "Expected labels of at least two classes among the sequences with a `sample_weight` "
+            f"above zero, got one class: {only!r}."
+        )
+    return classes[used], left.astype(np.int64)
+
+
+def weights_of_classes(
+    class_weight: Any, classes: Labels, indices: IntArray, weights: FloatArray | None
+) -> FloatArray | None:
+    """Return the weight of each class, (C,), or None if all are 1.
+
+    Parameters
+    ----------
+    class_weight : "balanced", mapping of labels to float, or None
+        "balanced" gives all classes the same sum of weights.
+    classes : array of shape (C,)
+    indices : array of shape (N,)
+        Class index of each sequence.
+    weights : array of shape (N,), optional
+        Weights of the sequences.
+
+    Raises
+    ------
+    InputError
+        If a class has no weight although there is a weight for a label that is no class, or if the
+        weights of all classes are zero.
+    """
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, str):
+        sums = np.bincount(indices, weights, len(classes))
+        return np.asarray(sums.sum() / (len(classes) * sums))
+    labels = classes.tolist()
+    missing = [label for label in labels if label not in class_weight]
+    unknown = [label for label in class_weight if label not in labels]
+    if missing and unknown:
+        raise InputError(
+            f"`class_weight` has a weight for {unknown[0]!r}, which is no label in `y`, but none "
+            f"for the label {missing[0]!r}; correct the label."
+        )
+    found = np.array([float(class_weight.get(label, 1.0)) for label in labels])
+    if not found.any():
+        raise InputError(
+            "Expected `class_weight` above zero for some label in `y`, got zero for each of them."
+        )
+    return found
 
 
 def split_by_class(

@@ -5,6 +5,7 @@ are scaled by the size of that error, so the first updates do not exceed it.
 """
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -22,7 +23,13 @@ CONVERGED = 1e-3  # relative change of the maps in a pass after which there is n
 MAX_VALUES = 1 << 24  # number of values in the equations of the features solved at the same time
 
 
-def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
+def solve(
+    skip: Skip,
+    batches: Batches,
+    *,
+    every_step: bool,
+    targets: Callable[[Tensor], Tensor],
+) -> None:
     """Set the linear maps of `skip` to those of ridge regression on the sequences of `batches`.
 
     Its scale becomes the standard deviation of their error after the last step.
@@ -34,6 +41,8 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
         Sequences with the steps that follow them.
     every_step : bool
         Whether to fit the steps after every step of a sequence, and not only after its last.
+    targets : callable
+        Selects the features (..., F_out) that are forecast from all features (..., F).
     """
     count = len(batches.indices)
     most = MAX_SEQUENCES // max(1, batches.source.max_length) if every_step else MAX_SEQUENCES
@@ -47,11 +56,12 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
         together = max(1, MAX_VALUES // columns**2)
         for first in range(0, features, together):
             part = slice(first, first + together)
-            found.weight[part] = _maps(_of_features(found, part), part, some, every_step=every_step)
+            of_part = _of_features(found, part)
+            found.weight[part] = _maps(of_part, part, some, targets, every_step=every_step)
     square = torch.zeros_like(found.scale, dtype=torch.float64)
     total = torch.zeros_like(square)
     for batch in some:
-        x, y, weights = batch.x, batch.y, _by_sequence(batch)
+        x, y, weights = targets(batch.x), batch.y, _by_sequence(batch)
         assert y is not None
         known = (~y.isnan()).double()
         errors = found.inverse(y, x, batch.lengths).double().square().nan_to_num(0.0)
@@ -64,15 +74,22 @@ def solve(skip: Skip, batches: Batches, *, every_step: bool) -> None:
     skip.load_state_dict(found.state_dict())
 
 
-def _maps(skip: Skip, part: slice, batches: Batches, *, every_step: bool) -> Tensor:
-    """Solve for the linear maps of the features of `skip`, which are `part` of all."""
+def _maps(
+    skip: Skip,
+    part: slice,
+    batches: Batches,
+    targets: Callable[[Tensor], Tensor],
+    *,
+    every_step: bool,
+) -> Tensor:
+    """Solve for the linear maps of the features of `skip`, which are `part` of the targets."""
     assert skip.weight is not None
     for _ in range(MAX_PASSES):
         normal, incomplete = NormalEquations(skip), False
         for batch in batches:
             assert batch.y is not None
             incomplete |= skip.fill is not None and bool(batch.y[:, :, part].isnan().any())
-            _add(normal, batch, part, every_step=every_step)
+            _add(normal, batch, targets(batch.x), part, every_step=every_step)
         before, maps = skip.weight.clone(), normal.solve()
         skip.weight.copy_(maps)
         if not incomplete or (maps - before).norm() <= CONVERGED * maps.norm():
@@ -91,10 +108,12 @@ def _of_features(skip: Skip, part: slice) -> Skip:
     return copied
 
 
-def _add(normal: NormalEquations, batch: Batch, part: slice, *, every_step: bool) -> None:
-    """Add the features `part` of a batch, and of the steps that follow, to the equations."""
+def _add(
+    normal: NormalEquations, batch: Batch, past: Tensor, part: slice, *, every_step: bool
+) -> None:
+    """Add features `part` of the targets (B, T, F_out) of a batch, and of the steps that follow."""
     assert batch.y is not None
-    x, lengths, y = batch.x[:, :, part], batch.lengths, batch.y[:, :, part]
+    x, lengths, y = past[:, :, part], batch.lengths, batch.y[:, :, part]
     if not every_step:
         normal.add(x, lengths, y, _by_sequence(batch))
         return

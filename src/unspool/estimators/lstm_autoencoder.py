@@ -1,6 +1,6 @@
 """`LSTMAutoencoder`: an LSTM encodes sequences as short vectors, and another decodes them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from unspool._types import (
     LossParameter,
     MetricName,
     Missing,
+    NormalizationName,
     OptimizerName,
     PoolingName,
     ScalingName,
@@ -110,6 +111,14 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     horizon : int, optional
         Number of time steps to forecast, K. `fit` takes them from `y`; without `y` it cuts the last
         K steps off each sequence and uses them as targets. None means no forecast.
+    targets : sequence of str or int, optional
+        Features to reconstruct and to forecast, by name or place; the others are only read. Results
+        have the targets in this order. None means all features.
+    known : sequence of str or int, default ()
+        Features that are known for the steps of the forecast, by name or place: a calendar, a
+        schedule, a weather forecast. The decoder of the forecast reads them at each of the K steps.
+        `fit` takes them from the steps that follow each sequence, `forecast` from its argument
+        ``future``. They need `targets`, and are none of them.
     forecast_decoder : str, optional
         Decoder of the forecast; accepts the same names as `decoder`. None means `decoder`.
     loss_weights : pair of float, default (1.0, 1.0)
@@ -144,8 +153,8 @@ callable, default "mse"
         values between 0 and 1; "categorical_crossentropy" needs steps that are distributions and
         output_activation="softmax", and is averaged over steps.
 
-        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
-        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        With a dict, features have different losses: keys are names of features, places from 0, or
+        tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
         columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
         one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
         columns are not scaled. The loss is the mean of all values, of which a category has one per
@@ -158,6 +167,12 @@ callable, default "mse"
         Further losses to record in ``history_``, by the names that `loss` accepts; for a
         cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
         steps whose most likely feature is correct.
+    feature_weight : sequence of float or dict of str to float, optional
+        Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
+        a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
+        0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
+        features equally. With `targets`, the weights are those of the targets, in their order. None
+        gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0. The target stays clean (a *denoising* autoencoder).
@@ -168,6 +183,17 @@ callable, default "mse"
     mask_length : int, default 8
         Number of consecutive steps that `input_dropout` sets to zero together; at most a quarter of
         the longest sequence in a batch.
+    dropout : float, default 0.0
+        Share of the outputs of each LSTM layer but the last, below 1, that the next layer does not
+        read in training; the others are scaled up to the same mean, as by the `dropout` of
+        ``torch.nn.LSTM``. It acts in encoder and decoder, one of which needs two layers.
+    recurrent_dropout : float, default 0.0
+        Share of the hidden units, below 1, that the gates of a layer do not read in training; the
+        others are scaled up. A sequence loses the same units at every step [7]_. In Keras's
+        argument of this name, each gate loses other units.
+    code_dropout : float, default 0.0
+        Share of the values of the code, below 1, that are set to zero in training; the others are
+        scaled up to the same mean, as in Keras's Dropout layer.
     contrastive_weight : float, default 0.0
         Weight of a contrastive loss, which makes the codes of two crops of a sequence more alike
         than those of crops of other sequences in the batch. It costs two more encoder passes, and
@@ -196,6 +222,9 @@ callable, default "mse"
     plateau_patience : int, default 10
         For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
         than `patience`, which ends training.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -234,6 +263,14 @@ callable, default "mse"
         to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
         targets are clipped too; errors and scores always refer to the true values, so an outlier
         keeps its large error. None does not clip.
+    normalization : {"none", "last", "standard"}, default "none"
+        Normalisation of each sequence, so that the code describes its shape and not its level:
+        "standard" subtracts the mean of the sequence and divides it by its standard deviation,
+        "last" subtracts its last value, for each feature. It follows the scaling and is undone in
+        reconstructions. The loss is that of normalised sequences, so that all shapes have the same
+        weight; errors and scores are in scaled units. A small constant is added to variances, so
+        that a sequence that hardly varies is divided by no less than a thousandth of the scale of
+        its feature. A normalised model decodes no codes alone, has no `horizon` and no `stream`.
     missing : {"raise", "mask"}, default "raise"
         Whether values of `X` may be missing: NaN, masked values, None, or NA of pandas and polars.
         "raise" refuses them. "mask" feeds the mean of the feature instead, together with an
@@ -274,6 +311,10 @@ callable, default "mse"
         The trained encoder and decoders.
     scaler_ : Scaler
         Scaling of the features, learned by `fit`.
+    target_scaler_ : Scaler
+        Scaling of what the model writes: of the targets.
+    targets_ : tuple of int
+        Places of the features that the model reconstructs, all by default.
     max_length_ : int
         Number of time steps of the longest sequence seen by `fit`, without the steps that were cut
         off as targets.
@@ -317,6 +358,8 @@ callable, default "mse"
     .. [5] Kingma, D. P., & Welling, M. (2014). Auto-Encoding Variational Bayes. ICLR.
     .. [6] Cho, K., et al. (2014). Learning Phrase Representations using RNN Encoder-Decoder for
            Statistical Machine Translation. EMNLP.
+    .. [7] Gal, Y., & Ghahramani, Z. (2016). A Theoretically Grounded Application of Dropout in
+           Recurrent Neural Networks. NeurIPS.
 
     Examples
     --------
@@ -344,6 +387,8 @@ callable, default "mse"
         decoder: DecoderName = "repeat",
         reverse_target: bool = False,
         horizon: int | None = None,
+        targets: Sequence[str | int] | None = None,
+        known: Sequence[str | int] = (),
         forecast_decoder: DecoderName | None = None,
         loss_weights: Sequence[float] = (1.0, 1.0),
         teacher_forcing: float = 1.0,
@@ -355,9 +400,13 @@ callable, default "mse"
         recurrent_activation: GateActivationName = "sigmoid",
         loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
+        feature_weight: Sequence[float] | Mapping[str, float] | None = None,
         input_noise: float = 0.0,
         input_dropout: float = 0.15,
         mask_length: int = 8,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        code_dropout: float = 0.0,
         contrastive_weight: float = 0.0,
         code_l1: float = 0.0,
         kl_weight: float | None = None,
@@ -366,6 +415,7 @@ callable, default "mse"
         learning_rate_schedule: ScheduleName = "cosine",
         plateau_factor: float = 0.1,
         plateau_patience: int = 10,
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -375,6 +425,7 @@ callable, default "mse"
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
         clip: float | None = None,
+        normalization: NormalizationName = "none",
         missing: Missing = "raise",
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -393,6 +444,8 @@ callable, default "mse"
         self.decoder = decoder
         self.reverse_target = reverse_target
         self.horizon = horizon
+        self.targets = targets
+        self.known = known
         self.forecast_decoder = forecast_decoder
         self.loss_weights = loss_weights
         self.teacher_forcing = teacher_forcing
@@ -404,9 +457,13 @@ callable, default "mse"
         self.recurrent_activation = recurrent_activation
         self.loss = loss
         self.metrics = metrics
+        self.feature_weight = feature_weight
         self.input_noise = input_noise
         self.input_dropout = input_dropout
         self.mask_length = mask_length
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.code_dropout = code_dropout
         self.contrastive_weight = contrastive_weight
         self.code_l1 = code_l1
         self.kl_weight = kl_weight
@@ -415,6 +472,7 @@ callable, default "mse"
         self.learning_rate_schedule = learning_rate_schedule
         self.plateau_factor = plateau_factor
         self.plateau_patience = plateau_patience
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -424,6 +482,7 @@ callable, default "mse"
         self.patience = patience
         self.scaling = scaling
         self.clip = clip
+        self.normalization = normalization
         self.missing = missing
         self.warm_start = warm_start
         self.random_state = random_state

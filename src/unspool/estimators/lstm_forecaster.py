@@ -1,11 +1,12 @@
 """`LSTMForecaster`: forecasts of the steps that follow a sequence."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from unspool._loss_parameter import LossByFeature
 from unspool._types import (
     ActivationName,
     Auto,
@@ -24,6 +25,7 @@ from unspool._types import (
     ScalingName,
     ScheduleName,
 )
+from unspool.errors import InputError
 from unspool.estimators.base_forecaster import BaseForecaster
 from unspool.estimators.linear_maps import silence, solve
 from unspool.estimators.training import Run
@@ -48,8 +50,9 @@ class LSTMForecaster(BaseForecaster):
     or infinity raises an error that names its place.
 
     `fit` takes the future as ``y``, of shape (N, K, F), or (N, K) for one feature, (N, F) for one
-    step, or (N,) for both. Without ``y`` the last K steps of each sequence or window are cut off
-    and used as targets.
+    step, or (N,) for both. With `targets`, it has these features only; with `known`, all features.
+    Without ``y`` the last K steps of each sequence or window are cut off and used as targets. A
+    ``y`` that is no feature of ``X`` makes the model a regressor of sequences, see `targets`.
 
     Parameters
     ----------
@@ -58,6 +61,17 @@ class LSTMForecaster(BaseForecaster):
     horizon : int, optional
         Number of time steps to forecast, K. None means the number of steps in ``y``, or 1 without
         ``y``.
+    targets : sequence of str or int, "y" or None, default None
+        Features to forecast, by name or place; the others are only read. Forecasts have the
+        targets in this order. None means all features. "y" means that the ``y`` of `fit` is a
+        separate quantity, such as a remaining life: (N,) is a number for each sequence, (N, K)
+        has K steps of one quantity, (N, K, M) of M quantities. It has its own scaling. With None, a
+        ``y`` with another number of features than ``X`` is such a quantity too.
+    known : sequence of str or int, default ()
+        Features that are known for the steps of the forecast, by name or place: a calendar, a
+        schedule, a weather forecast. The decoder reads them at each of the K steps. `fit` takes
+        them from the steps that follow each sequence, `forecast` from its argument ``future``. They
+        need `targets`, and are none of them.
     units : int or sequence of int, optional
         Units of each LSTM layer and direction, H. A sequence has the units of each layer of the
         encoder, for example (64, 32) for two layers that narrow. None means `latent_dim`. See
@@ -111,24 +125,23 @@ class LSTMForecaster(BaseForecaster):
         step; use it to continue sequences from any start (`generate`). It needs
         bidirectional=False, patch_size=1, pooling="last", and a decoder that neither starts from
         the state nor reads the input.
-    normalization : {"none", "last", "standard"}, default "last"
-        Normalization of each sequence before it is encoded, undone in its forecast. "last"
+    normalization : {"auto", "none", "last", "standard"}, default "auto"
+        Normalization of each sequence before it is encoded, undone in its forecast. "auto" is
+        "last", or "none" for a separate ``y`` (see `targets`), which depends on the level. "last"
         subtracts the last value, so that the model forecasts the change from it; "standard"
         subtracts the mean of the steps and divides by their standard deviation [4]_. Use "none" if
         the future depends on the level itself, or if `every_step`, `forecast_by_step` or a stream
         must be fast: normalized sequences are encoded anew at each step.
-    linear_steps : int, default 512
-        Number of last steps of a sequence from which a linear map for each feature makes a first
-        forecast [3]_, at most the length of the longest sequence; 0 means no map. The map is solved
+    linear_steps : int or "auto", default "auto"
+        Number of last steps of a sequence from which a linear map for each target makes a first
+        forecast [3]_, at most the length of the longest sequence; 0 means no map. "auto" is 512, or
+        0 for a separate ``y`` (see `targets`), which has no last steps. The map is solved
         before training by ridge regression, with the penalty chosen by generalized
         cross-validation, and the network learns its error. If no epoch lowers the loss of the
         held-out sequences, the forecasts are those of the map.
     quantiles : sequence of float, default ()
         Quantiles of the forecast to learn in addition, increasing, each between 0 and 1; see
         `predict_quantiles`. (0.1, 0.5, 0.9) gives the median and an 80 % interval.
-    dropout : float, default 0.3
-        Share of the values of the code, below 1, that are set to zero in training; the others are
-        rescaled, as in Keras's Dropout layer.
     teacher_forcing : float, default 1.0
         For a decoder that reads its previous output: the share of previous steps, from 0 to 1, that
         are true values instead of outputs in the last epoch of training. The share starts at 1 and
@@ -159,8 +172,8 @@ callable, default "mse"
         between 0 and 1, "categorical_crossentropy" for steps that are distributions, with
         output_activation="softmax".
 
-        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
-        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        With a dict, features have different losses: keys are names of features, places from 0, or
+        tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
         columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
         one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
         columns are not scaled. The loss is the mean of all values, of which a category has one per
@@ -173,12 +186,29 @@ callable, default "mse"
         Further losses to record in ``history_``, by the names that `loss` accepts; for a
         cross-entropy loss also "accuracy": the share of values on the correct side of 0.5, or of
         steps whose most likely feature is correct.
+    feature_weight : sequence of float or dict of str to float, optional
+        Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
+        a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
+        0 is read, but it need not be forecast. Errors and scores of a fitted model count all
+        features equally. With `targets`, the weights are those of the targets, in their order. None
+        gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input in training, in scaled
         units, at least 0.
     input_dropout : float, default 0.0
         Sets whole time steps of the input to zero in training, this share of them (below 1); the
         other steps are not rescaled, unlike in Keras's Dropout layer.
+    dropout : float, default 0.0
+        Share of the outputs of each LSTM layer but the last, below 1, that the next layer does not
+        read in training; the others are scaled up to the same mean, as by the `dropout` of
+        ``torch.nn.LSTM``. It acts in encoder and decoder, one of which needs two layers.
+    recurrent_dropout : float, default 0.0
+        Share of the hidden units, below 1, that the gates of a layer do not read in training; the
+        others are scaled up. A sequence loses the same units at every step [7]_. In Keras's
+        argument of this name, each gate loses other units.
+    code_dropout : float, default 0.3
+        Share of the values of the code, below 1, that are set to zero in training; the others are
+        scaled up to the same mean, as in Keras's Dropout layer.
     optimizer : str, default "adam"
         Optimizer, with Keras's defaults: "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad",
         "adadelta" or "sgd".
@@ -195,6 +225,9 @@ callable, default "mse"
     plateau_patience : int, default 10
         For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
         than `patience`, which ends training.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -273,6 +306,11 @@ callable, default "mse"
         The trained encoder and decoders.
     scaler_ : Scaler
         Scaling of the features, learned by `fit`.
+    target_scaler_ : Scaler
+        Scaling of what the model writes: of the targets, or of the quantities of ``y``.
+    targets_ : tuple of int
+        Places of the features that the model forecasts, all by default. Empty
+        if it forecasts quantities of ``y`` that are no features.
     max_length_ : int
         Number of time steps of the longest sequence seen by `fit`, without the steps that were cut
         off as targets.
@@ -311,6 +349,8 @@ callable, default "mse"
     .. [5] Koenker, R., & Bassett, G. (1978). Regression Quantiles. Econometrica, 46(1).
     .. [6] Cho, K., et al. (2014). Learning Phrase Representations using RNN Encoder-Decoder for
            Statistical Machine Translation. EMNLP.
+    .. [7] Gal, Y., & Ghahramani, Z. (2016). A Theoretically Grounded Application of Dropout in
+           Recurrent Neural Networks. NeurIPS.
 
     Examples
     --------
@@ -327,6 +367,8 @@ callable, default "mse"
         latent_dim: int = 32,
         *,
         horizon: int | None = None,
+        targets: Sequence[str | int] | Literal["y"] | None = None,
+        known: Sequence[str | int] = (),
         units: int | Sequence[int] | None = None,
         pooling: PoolingName = "last",
         patch_size: int | Auto = 1,
@@ -335,10 +377,9 @@ callable, default "mse"
         bidirectional: bool = False,
         decoder: DecoderName = "dense",
         every_step: bool = False,
-        normalization: NormalizationName = "last",
-        linear_steps: int = 512,
+        normalization: Auto | NormalizationName = "auto",
+        linear_steps: int | Auto = "auto",
         quantiles: Sequence[float] = (),
-        dropout: float = 0.3,
         teacher_forcing: float = 1.0,
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
@@ -348,13 +389,18 @@ callable, default "mse"
         recurrent_activation: GateActivationName = "sigmoid",
         loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
+        feature_weight: Sequence[float] | Mapping[str, float] | None = None,
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        code_dropout: float = 0.3,
         optimizer: OptimizerName = "adam",
         learning_rate: float | None = 5e-3,
         learning_rate_schedule: ScheduleName = "cosine",
         plateau_factor: float = 0.1,
         plateau_patience: int = 10,
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -373,6 +419,8 @@ callable, default "mse"
     ) -> None:
         self.latent_dim = latent_dim
         self.horizon = horizon
+        self.targets = targets
+        self.known = known
         self.units = units
         self.pooling = pooling
         self.patch_size = patch_size
@@ -384,7 +432,6 @@ callable, default "mse"
         self.normalization = normalization
         self.linear_steps = linear_steps
         self.quantiles = quantiles
-        self.dropout = dropout
         self.teacher_forcing = teacher_forcing
         self.head_units = head_units
         self.head_activation = head_activation
@@ -394,13 +441,18 @@ callable, default "mse"
         self.recurrent_activation = recurrent_activation
         self.loss = loss
         self.metrics = metrics
+        self.feature_weight = feature_weight
         self.input_noise = input_noise
         self.input_dropout = input_dropout
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.code_dropout = code_dropout
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
         self.plateau_factor = plateau_factor
         self.plateau_patience = plateau_patience
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -420,6 +472,22 @@ callable, default "mse"
     def _horizon(self) -> int | None:
         return self.horizon
 
+    def _check_response(self) -> None:
+        quantity = "`y` is a quantity that is no feature of `X`, because it has another width"
+        if self.linear_steps not in ("auto", 0):
+            raise InputError(
+                f"{quantity}, and it has no last steps that `linear_steps` could read; set "
+                f"linear_steps='auto' or 0, got {self.linear_steps}."
+            )
+        if isinstance(self._loss, LossByFeature):
+            raise InputError(
+                f"{quantity}, but `loss` describes features of `X`; set one loss for `y`."
+            )
+        if self.every_step:
+            raise InputError(
+                f"{quantity}, and `every_step` needs the steps that follow; set every_step=False."
+            )
+
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator, run: Run
     ) -> dict[str, Any]:
@@ -434,7 +502,7 @@ callable, default "mse"
         for decoder in decoders.values():
             silence(decoder)
         with threads.pytorch_on_one_thread():
-            solve(skip, batches, every_step=self.every_step)
+            solve(skip, batches, every_step=self.every_step, targets=self.module_.of_targets)
         first = None if validation is None else evaluate(self.module_, objective, validation)
         history = self._train(objective, batches, validation, run)
         name = "forecast_loss" if self.quantiles else "loss"
@@ -444,6 +512,6 @@ callable, default "mse"
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         objective = super()._objective(generator)
-        objective.every_step, objective.dropout = self.every_step, self.dropout
+        objective.every_step = self.every_step
         objective.quantiles = tuple(self.quantiles)
         return objective

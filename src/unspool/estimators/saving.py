@@ -4,7 +4,7 @@ import copy
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isfinite, nan
 from typing import Any, Self, TypeVar
 
@@ -32,6 +32,7 @@ T = TypeVar("T", bound="Savable")
 # Parameters that PyTorch computes with as real numbers.
 REAL = (
     "learning_rate",
+    "weight_decay",
     "global_clipnorm",
     "kl_weight",
     "code_l1",
@@ -39,6 +40,7 @@ REAL = (
     "loss_weights",
     "clip",
 )
+INNER_MODELS = ("autoencoder", "model")  # parameters that are estimators
 IGNORED_CHANGES = ("random_state", "device", "verbose", "warm_start")  # they change no fitted model
 
 
@@ -153,12 +155,18 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             "horizon": self.horizon_,
             "y_ndim": self._y_ndim,
             "axes": self._form.axes,
+            "targets": self._form.targets,
+            "known": self._form.known,
+            "n_responses": self._form.n_responses,
             "window": self.window_,
             "dilation": self.dilation_,
             "max_gap": self.max_gap_,
             "history": plain_history(self.history_),
         }
         tensors = {"scaler.shift": self.scaler_.shift, "scaler.scale": self.scaler_.scale}
+        if self._form.n_responses:
+            tensors["responses.shift"] = self.target_scaler_.shift
+            tensors["responses.scale"] = self.target_scaler_.scale
         for name, weight in weights_as_saved(self.module_).items():
             if part == "model" or name.startswith("encoder."):
                 tensors[f"module.{name}"] = weight.detach().cpu().numpy().copy()
@@ -198,6 +206,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         model.dilation_, model.max_gap_ = fitted["dilation"], fitted["max_gap"]
         model.history_ = restored_history(history)
         model.scaler_ = contents.scaler
+        if contents.fitted["n_responses"]:
+            model._response_scaler = contents.target_scaler
         with torch.device("meta"):  # the weights come from the file
             module = build(contents.blueprint, torch.Generator(), getattr(model, "backend", "auto"))
         model._n_features_out = module.encoder.latent_dim
@@ -274,7 +284,7 @@ def warn_of_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 def _each_parameter(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield names and values; names of an inner model have its prefix, as in scikit-learn."""
     for name, value in parameters.items():
-        if isinstance(value, Mapping) and name != "loss":
+        if isinstance(value, Mapping) and name in INNER_MODELS:
             yield name, value["model"]
             for inner, one in _each_parameter(value["parameters"]):
                 yield f"{name}__{inner}", one
@@ -317,7 +327,8 @@ def plain_parameters(estimator: Savable) -> dict[str, Any]:
     """Return copies of the parameters of its unspool class, as a model file contains them.
 
     A random state that is not an integer becomes None. An estimator becomes its class and
-    parameters; those of a fitted one are the parameters of the fit.
+    parameters; those of a fitted one are the parameters of the fit. Weights of classes become a
+    list of pairs, since a label need not be text.
     """
 
     def plain(name: str) -> Any:
@@ -330,6 +341,8 @@ def plain_parameters(estimator: Savable) -> dict[str, Any]:
             return None
         if name == "device":
             return str(value)  # it may be a torch.device
+        if name == "class_weight" and isinstance(value, Mapping):
+            return [list(pair) for pair in _checks.plain(dict(value)).items()]
         return value if callable(value) else _checks.plain(copy.deepcopy(value))
 
     return {name: plain(name) for name in estimator._kind()._get_param_names()}
@@ -386,6 +399,9 @@ def with_parameters(cls: type[T], parameters: Mapping[str, Any], device: str) ->
         name: tuple(value) if isinstance(value, list) else value
         for name, value in parameters.items()
     }
+    if isinstance(given.get("class_weight"), tuple):  # nor keys that are not text
+        with suppress(TypeError, ValueError):  # what is no list of pairs is refused below
+            given["class_weight"] = dict(given["class_weight"])
     model.set_params(**given)
     model.set_params(device=device)
     seed = model.random_state

@@ -1,6 +1,6 @@
 """`StackedAutoencoder`: dense layers that are trained one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from unspool._types import (
     LossParameter,
     MetricName,
     Missing,
+    NormalizationName,
     OptimizerName,
     ScalingName,
     ScheduleName,
@@ -63,8 +64,8 @@ callable, default "mse"
         "categorical_crossentropy" needs rows or steps that are distributions and
         output_activation="softmax".
 
-        With a dict, each feature has a loss of its own: keys are names of features, places from 0,
-        or tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
+        With a dict, features have different losses: keys are names of features, places from 0, or
+        tuples of these, and "*" is the loss of all others, which is "mse" if it is missing. The
         columns of a tuple with "categorical_crossentropy" are the classes of one category, of which
         one is 1 at each step. Outputs of a cross-entropy get a sigmoid or a softmax, and their
         columns are not scaled. The loss is the mean of all values, of which a category has one per
@@ -85,6 +86,11 @@ callable, default "mse"
         Further losses of the outermost autoencoder and of the whole to record in ``history_``, by
         the names that `loss` accepts; for a cross-entropy loss also "accuracy": the share of values
         on the correct side of 0.5, or of rows whose most likely feature is correct.
+    feature_weight : sequence of float or dict of str to float, optional
+        Weight of each feature in the loss, at least 0: a sequence (F,), or a dict by name, in which
+        a feature that is not named has the weight 1. Only their ratios matter. A feature of weight
+        0 is read, but it need not be reconstructed. Errors and scores of a fitted model count all
+        features equally. None gives all features the same weight.
     input_noise : float, default 0.0
         Standard deviation of the Gaussian noise that is added to the input of each autoencoder in
         training, in scaled units, at least 0. The target stays clean (a *denoising* autoencoder
@@ -117,6 +123,9 @@ callable, default "mse"
     plateau_patience : int, default 10
         For the schedule "reduce_on_plateau": number of epochs, at least 1. It should be smaller
         than `patience`, which ends training.
+    weight_decay : float, optional
+        For optimizer="adamw": each update subtracts this share of every weight and bias, times the
+        learning rate; at least 0. None is Keras's default, 0.004. Other optimizers need None.
     global_clipnorm : float or None, default 1.0
         Gradients are clipped to this global norm (Keras's argument; torch's `clip_grad_norm_`);
         None disables clipping.
@@ -156,6 +165,14 @@ callable, default "mse"
         to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
         targets are clipped too; errors and scores always refer to the true values, so an outlier
         keeps its large error. None does not clip.
+    normalization : {"none", "last", "standard"}, default "none"
+        Normalisation of each sequence, so that the code describes its shape and not its level:
+        "standard" subtracts the mean of the sequence and divides it by its standard deviation,
+        "last" subtracts its last value, for each feature. It follows the scaling and is undone in
+        reconstructions. The loss is that of normalised sequences, so that all shapes have the same
+        weight; errors and scores are in scaled units. A small constant is added to variances, so
+        that a sequence that hardly varies is divided by no less than a thousandth of the scale of
+        its feature. A normalised model decodes no codes alone, has no `horizon` and no `stream`.
     missing : {"raise", "mask"}, default "raise"
         Whether values of `X` may be missing: NaN, masked values, None, or NA of pandas and polars.
         "raise" refuses them. "mask" feeds the mean of the feature instead, together with an
@@ -192,6 +209,10 @@ callable, default "mse"
         The trained encoder and decoders.
     scaler_ : Scaler
         Scaling of the features, learned by `fit`.
+    target_scaler_ : Scaler
+        Scaling of what the model writes: of the targets.
+    targets_ : tuple of int
+        Places of the features that the model reconstructs, all by default.
     max_length_ : int
         Number of time steps of the longest sequence seen by `fit`; 1 for a table.
     horizon_ : int
@@ -241,6 +262,7 @@ callable, default "mse"
         inner_loss: ElementwiseLossName | LossAlias = "mse",
         fine_tune: bool = False,
         metrics: Sequence[MetricName | LossAlias] = (),
+        feature_weight: Sequence[float] | Mapping[str, float] | None = None,
         input_noise: float = 0.0,
         input_dropout: float = 0.0,
         code_l1: float = 0.0,
@@ -250,6 +272,7 @@ callable, default "mse"
         learning_rate_schedule: ScheduleName = "cosine",
         plateau_factor: float = 0.1,
         plateau_patience: int = 10,
+        weight_decay: float | None = None,
         global_clipnorm: float | None = 1.0,
         batch_size: int = 32,
         epochs: int | Auto = "auto",
@@ -259,6 +282,7 @@ callable, default "mse"
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
         clip: float | None = None,
+        normalization: NormalizationName = "none",
         missing: Missing = "raise",
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -274,6 +298,7 @@ callable, default "mse"
         self.inner_loss = inner_loss
         self.fine_tune = fine_tune
         self.metrics = metrics
+        self.feature_weight = feature_weight
         self.input_noise = input_noise
         self.input_dropout = input_dropout
         self.code_l1 = code_l1
@@ -283,6 +308,7 @@ callable, default "mse"
         self.learning_rate_schedule = learning_rate_schedule
         self.plateau_factor = plateau_factor
         self.plateau_patience = plateau_patience
+        self.weight_decay = weight_decay
         self.global_clipnorm = global_clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
@@ -292,6 +318,7 @@ callable, default "mse"
         self.patience = patience
         self.scaling = scaling
         self.clip = clip
+        self.normalization = normalization
         self.missing = missing
         self.warm_start = warm_start
         self.random_state = random_state
@@ -369,4 +396,8 @@ callable, default "mse"
 def _batches_of_codes(codes: Sequences, read: Batches) -> Batches:
     """Return batches of `codes`, drawn as `read` draws the sequences that they encode."""
     scaler = Scaler.fit("none", (), codes.n_features)
-    return Batches(codes, scaler, read.indices, read.batch_size, read.device, read.rng, read.steps)
+    weights = None if read.weights is None else read.weights.of_sequences()
+    return Batches(
+        codes, scaler, read.indices, read.batch_size, read.device, read.rng, read.steps,
+        weights=weights and weights.normalised(codes, read.indices),
+    )  # fmt: skip

@@ -155,7 +155,9 @@ def learn(
     weights = {name: one for name, one in model.named_parameters() if one.requires_grad}
     if not weights:
         return measured(model, objective, batches, validation)
-    optimizer = make_optimizer(estimator.optimizer, weights.values(), estimator.learning_rate)
+    optimizer = make_optimizer(
+        estimator.optimizer, weights.values(), estimator.learning_rate, estimator.weight_decay
+    )
     also: list[Callback]
     if run.passes is None:
         count = count_epochs(epochs, len(batches))

@@ -1,13 +1,13 @@
 """scikit-learn's checks of `X` and `y`: columns of tables, futures, and `set_output`."""
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import check_array, validate_data
 
-from unspool._types import Missing
 from unspool.data.convert import Source
+from unspool.data.forms import InputForm
 from unspool.data.frames import is_frame
 from unspool.data.futures import as_future
 from unspool.data.sequences import FloatArray
@@ -52,40 +52,90 @@ def note_features(estimator: Any, source: Source) -> None:
         estimator.feature_names_in_ = np.array(source.feature_names, dtype=object)
 
 
-def read_future(
-    y: Any, source: Source, horizon: int | None, missing: Missing = "raise"
-) -> tuple[FloatArray, int]:
-    """Read the steps that follow the sequences, as (N, K, F), and the number of axes of `y`.
+class Future(NamedTuple):
+    """The steps that follow sequences, as `fit` was given them.
 
     Parameters
     ----------
-    y : array of shape (N, K, F), (N, K) for one feature, (N, F) for one step, or (N,) for both
+    values : array of shape (N, K, ·)
+    n_axes : int
+        Number of axes of `y`.
+    holds : {"features", "targets", "responses"}
+        What the last axis of `values` is; see `Futures`.
+    """
+
+    values: FloatArray
+    n_axes: int
+    holds: Literal["features", "targets", "responses"]
+
+
+def read_future(
+    y: Any,
+    source: Source,
+    horizon: int | None,
+    form: InputForm,
+    *,
+    may_respond: bool = False,
+    responds: bool = False,
+) -> Future:
+    """Read the steps that follow the sequences.
+
+    Parameters
+    ----------
+    y : array of shape (N, K, W), (N, K) if W is 1, (N, W) for one step, or (N,) for both
+        W is the number of targets; of all features, if some are known ahead; or of quantities that
+        are no features.
     source : Sequences or Windows
         The sequences.
     horizon : int, optional
         The required number of steps, K.
-    missing : {"raise", "mask"}, default "raise"
-        Whether values may be missing.
+    form : InputForm
+        The form of the sequences, with the targets; it says whether values may be missing.
+    may_respond : bool, default False
+        Whether `y` has quantities that are no features if its width is not that of `X`.
+    responds : bool, default False
+        Whether `y` has quantities that are no features, whatever its width.
     """
-    n, n_features = len(source), source.n_features
-    y = as_future(y, source.feature_names)
-    finite = "allow-nan" if missing == "mask" else True
+    n = len(source)
+    holds: Literal["features", "targets", "responses"] = "features"
+    width, names = form.n_features, source.feature_names
+    if form.n_responses:
+        holds, width, names = "responses", form.n_responses, None
+    elif form.targets is not None and not form.known:
+        holds, width, names = "targets", form.n_outputs, form.target_names
+    y = as_future(y, names)
+    finite = "allow-nan" if form.missing == "mask" else True
     y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y", ensure_all_finite=finite)
     if len(y) != n:
         raise InputError(
             f"Found input variables with inconsistent numbers of samples: [{n}, {len(y)}]; "
             "`y` must have the steps that follow each sequence of `X`."
         )
-    by_step = y.ndim == 2 and n_features > 1
+    other = form.targets is None and not form.known and _width_of(y, width) != width
+    if not form.n_responses and (responds or (may_respond and other)):
+        holds, width = "responses", y.shape[2] if y.ndim == 3 else 1
+        if y.ndim == 2 and horizon == 1:
+            width = y.shape[1]
+    by_step = y.ndim == 2 and width > 1
     future = y[:, None] if by_step else y.reshape(n, -1, 1) if y.ndim < 3 else y
-    fits = future.ndim == 3 and future.shape[2] == n_features and future.shape[1] > 0
+    fits = future.ndim == 3 and future.shape[2] == width and future.shape[1] > 0
     if not fits or horizon not in (None, future.shape[1]):
         steps = "K" if horizon is None else horizon
+        why = " with all features, because some are known ahead" if form.known else ""
         raise InputError(
-            f"Expected `y` of shape ({n}, {steps}, {n_features}), the {steps} steps that follow "
-            f"each sequence, got {y.shape}."
+            f"Expected `y` of shape ({n}, {steps}, {width}), the {steps} steps that follow "
+            f"each sequence{why}, got {y.shape}."
         )
-    return future, y.ndim
+    return Future(future, y.ndim, holds)
+
+
+def _width_of(y: FloatArray, n_features: int) -> int:
+    """Return the number of features in `y`, if it has as many axes as the features allow."""
+    if y.ndim == 3:
+        return int(y.shape[2])
+    if y.ndim > 3:  # no future has so many axes
+        return n_features
+    return int(y.shape[1]) if y.ndim == 2 and n_features > 1 else 1
 
 
 def check_container(estimator: Any, X: Any) -> None:

@@ -25,11 +25,12 @@ def check_alone(validation_data: Any, share: float | str, groups: Any) -> None:
         )
 
 
-def pair_of(validation_data: Any) -> tuple[Any, Any]:
-    """Return (X_val, y_val): a tuple of two is such a pair, anything else is X_val."""
-    if isinstance(validation_data, tuple) and len(validation_data) == 2:
-        return validation_data
-    return validation_data, None
+def parts_of(validation_data: Any) -> tuple[Any, Any, Any]:
+    """Return (X_val, y_val, sample_weight_val): a tuple of two or three, or X_val alone."""
+    if isinstance(validation_data, tuple) and len(validation_data) in (2, 3):
+        X, y, *sample_weight = validation_data
+        return X, y, sample_weight[0] if sample_weight else None
+    return validation_data, None, None
 
 
 def check_has_steps(source: Source | Futures) -> None:

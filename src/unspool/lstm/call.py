@@ -35,6 +35,8 @@ class Call:
         Statistics of the states over the real steps that are returned instead of the states.
     cell : {"lstm", "gru"}, default "lstm"
         Kind of the cell.
+    h_mask : bool, default False
+        Whether a mask multiplies the hidden state that the gates read.
 
     See Also
     --------
@@ -59,3 +61,4 @@ class Call:
     hidden: int | None = None
     statistics: tuple[StatisticName, ...] = ()
     cell: CellName = "lstm"
+    h_mask: bool = False

@@ -117,6 +117,7 @@ def lstm(
     h0: Tensor | None = None,
     c0: Tensor | None = None,
     lengths: Tensor | None = None,
+    h_mask: Tensor | None = None,
     steps: int | None = None,
     activation: CellActivationName = "tanh",
     recurrent_activation: GateActivationName = "sigmoid",
@@ -154,6 +155,10 @@ def lstm(
     lengths : whole-number tensor of shape (B,), optional
         Number of real steps of each sequence, all T by default. Later steps are padding: they
         keep the state and affect no output and no gradient, whatever finite values `x` has there.
+    h_mask : tensor of shape (B, H), optional
+        Factor of the hidden state that the gates read, the same at every step (recurrent dropout
+        [1]_). The state that is returned and passed on is not multiplied. It has no gradient.
+        "torch" does not support it.
     steps : int, optional
         Number of steps T; required if `x` is None, ignored otherwise.
     activation : {"tanh", "relu"}, default "tanh"
@@ -189,7 +194,8 @@ def lstm(
     ------
     InputError
         If a name is unknown, if arguments are missing, if the requested backend cannot serve the
-        call, or, on "compiled", if shapes, dtypes or devices do not match.
+        call, if `h_mask` requires a gradient or has another shape, or, on "compiled", if shapes,
+        dtypes or devices do not match.
 
     See Also
     --------
@@ -205,6 +211,11 @@ def lstm(
     smallest state, and a standard deviation of 0. If several steps have the largest or smallest
     state, "compiled" assigns its gradient to the one that was read last; the other backends divide
     it equally.
+
+    References
+    ----------
+    .. [1] Y. Gal, Z. Ghahramani (2016). A Theoretically Grounded Application of Dropout in
+       Recurrent Neural Networks. NeurIPS 29.
 
     Examples
     --------
@@ -239,6 +250,8 @@ def lstm(
         raise InputError(
             "`statistics` are returned instead of the states; they need return_sequences=False."
         )
+    if h_mask is not None:
+        _check_mask(h_mask, (len(batched), w_hh.shape[1]))
     inputs = (x, w_ih, w_hh, bias, context, w_context, h0, c0)
     call = Call(
         activation,
@@ -252,6 +265,7 @@ def lstm(
         hidden=w_hh.shape[1],
         statistics=tuple(statistics),
         cell=cell,
+        h_mask=h_mask is not None,
     )
     choice = choose(call, backend)
     if on_choice is not None:
@@ -272,5 +286,13 @@ def lstm(
         lengths,
         int(steps or 0) if x is None else x.shape[1],
         call,
+        h_mask,
     )
     return pooled(statistics, h, h_n, lengths) if pool_states else h, h_n, c_n
+
+
+def _check_mask(h_mask: Tensor, shape: tuple[int, int]) -> None:
+    if h_mask.shape != shape:
+        raise InputError(f"Expected `h_mask` of shape {shape}, got {tuple(h_mask.shape)}.")
+    if h_mask.requires_grad:
+        raise InputError("`h_mask` has no gradient, but it requires one; pass `h_mask.detach()`.")

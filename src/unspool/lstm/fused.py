@@ -63,6 +63,10 @@ class LSTMStage(NamedTuple):
         stage. If None, the states go to the dense stages step by step.
     cell : {"lstm", "gru"}, default "lstm"
         Kind of the cell, the same in all stages.
+    h_mask : tensor of shape (B, H), optional
+        Factor of the hidden state that the gates read, as in `unspool.lstm.lstm`.
+    emitted_mask : tensor of shape (B, H), optional
+        Factor of what the stage emits.
     """
 
     w_ih: Tensor | None
@@ -75,6 +79,8 @@ class LSTMStage(NamedTuple):
     reads_backwards: bool = False
     emits: StatisticName | None = None
     cell: CellName = "lstm"
+    h_mask: Tensor | None = None
+    emitted_mask: Tensor | None = None
 
     @property
     def weights(self) -> tuple[Tensor | None, ...]:
@@ -163,10 +169,15 @@ def loss_and_gradients(
     """
     encoder, decoder, dense = _split(stages)
     _checks.raise_all(_checks.choice("loss", loss, LOSSES))
-    codes, grad_codes = (
-        encoder.w_hh.new_empty(len(batch.target), encoder.w_hh.shape[1]) for _ in range(2)
+    codes, grad_codes, masked_codes = (
+        encoder.w_hh.new_empty(len(batch.target), encoder.w_hh.shape[1]) for _ in range(3)
     )
-    encoding, decoding = _prepared(encoder, batch), _prepared(decoder, batch, context=codes)
+    mask = encoder.emitted_mask
+    encoding = _prepared(encoder, batch)
+    decoding = _prepared(decoder, batch, context=codes if mask is None else masked_codes)
+    if mask is not None:
+        _checks.raise_all(encoding.mismatch("emitted_mask", mask, *codes.shape))
+        encoding.set_arrays(emitted=codes, emitted_mask=mask)
     if encoder.emits == "last":
         encoding.set_arrays(h_n=codes, grad_h_n=grad_codes)
     elif encoder.emits is not None:
@@ -238,6 +249,7 @@ def _prepared(stage: LSTMStage, batch: Batch, context: Tensor | None = None) -> 
         relu=stage.activation == "relu",
         hard_sigmoid=stage.recurrent_activation == "hard_sigmoid",
         cell=stage.cell,
+        h_mask=stage.h_mask,
     )
     layer.prepare_forward(stage.bias)
     layer.prepare_backward()

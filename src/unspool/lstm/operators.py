@@ -30,6 +30,7 @@ def _lstm(
     h0: Tensor,
     c0: Tensor,
     lengths: Tensor | None,
+    h_mask: Tensor | None,
     steps: int,
     flags: list[bool],
     statistics: list[str],
@@ -54,6 +55,7 @@ def _lstm(
     layer = PreparedLayer(
         x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps,
         relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse, cell=cast(CellName, cell),
+        h_mask=h_mask,
     )  # fmt: skip
     batch, hidden = layer.batch, layer.hidden
     h = layer.allocate(steps if return_sequences or training else 0, batch, hidden)
@@ -62,7 +64,7 @@ def _lstm(
     reserve = layer.allocate(
         _reserve_size(layer.tiles, steps, hidden, layer.vector_size) if training else 0
     )
-    by_units = not training and batch <= SMALL_BATCH * layer.lanes
+    by_units = not training and h_mask is None and batch <= SMALL_BATCH * layer.lanes
     layer.prepare_forward(bias, by_units=by_units)
     layer.set_arrays(h_n=h_n, c_n=c_n, reserve=reserve if training else None)
     layer.set_states("h", h if len(h) else None)
@@ -103,6 +105,7 @@ def _lstm_backward(
     h0: Tensor,
     c0: Tensor,
     lengths: Tensor | None,
+    h_mask: Tensor | None,
     h: Tensor,
     pooled: Tensor,
     reserve: Tensor,
@@ -120,6 +123,7 @@ def _lstm_backward(
     layer = PreparedLayer(
         x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps,
         relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse, cell=cast(CellName, cell),
+        h_mask=h_mask,
     )  # fmt: skip
     batch, hidden = layer.batch, layer.hidden
     if len(reserve) != _reserve_size(layer.tiles, steps, hidden, layer.vector_size):
@@ -172,16 +176,16 @@ def _lstm_backward(
 define(
     "unspool::lstm",
     "(Tensor? x, Tensor? w_ih, Tensor w_hh, Tensor bias, Tensor? context, Tensor? w_context, "
-    "Tensor h0, Tensor c0, Tensor? lengths, int steps, bool[] flags, str[] statistics, "
-    "str cell) -> "
+    "Tensor h0, Tensor c0, Tensor? lengths, Tensor? h_mask, int steps, bool[] flags, "
+    "str[] statistics, str cell) -> "
     "(Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 define(
     "unspool::lstm_backward",
     "(Tensor? grad_h, Tensor? grad_h_n, Tensor? grad_c_n, Tensor? grad_pooled, Tensor? x, "
     "Tensor? w_ih, Tensor w_hh, Tensor? context, Tensor? w_context, Tensor h0, Tensor c0, "
-    "Tensor? lengths, Tensor h, Tensor pooled, Tensor reserve, bool[] flags, str[] statistics, "
-    "bool x_needed, str cell) -> "
+    "Tensor? lengths, Tensor? h_mask, Tensor h, Tensor pooled, Tensor reserve, bool[] flags, "
+    "str[] statistics, bool x_needed, str cell) -> "
     "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 impl("unspool::lstm", "CPU", _lstm)
@@ -199,6 +203,7 @@ def _(
     h0: Tensor,
     c0: Tensor,
     lengths: Tensor | None,
+    h_mask: Tensor | None,
     steps: int,
     flags: list[bool],
     statistics: list[str],
@@ -230,6 +235,7 @@ def _(
     h0: Tensor,
     c0: Tensor,
     lengths: Tensor | None,
+    h_mask: Tensor | None,
     h: Tensor,
     pooled: Tensor,
     reserve: Tensor,
@@ -254,12 +260,14 @@ def _(
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, w_ih, w_hh, _, context, w_context, h0, c0, lengths, _, *others = inputs
+    x, w_ih, w_hh, _, context, w_context, h0, c0, lengths, h_mask, _, *others = inputs
     ctx.flags, ctx.statistics, ctx.cell = others
     h, _, _, pooled, reserve = output
     ctx.mark_non_differentiable(reserve)
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, w_ih, w_hh, context, w_context, h0, c0, lengths, h, pooled, reserve)
+    ctx.save_for_backward(
+        x, w_ih, w_hh, context, w_context, h0, c0, lengths, h_mask, h, pooled, reserve
+    )
 
 
 def _differentiate(
@@ -283,7 +291,7 @@ def _differentiate(
         ctx.cell,
     )
     chosen = [g if need else None for g, need in zip(gradients, needed, strict=True)]
-    return (*chosen, None, None, None, None, None)
+    return (*chosen, None, None, None, None, None, None)
 
 
 def _refuse_second_derivative(ctx: Any, *_: Tensor | None) -> None:

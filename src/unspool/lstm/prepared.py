@@ -51,6 +51,8 @@ class PreparedLayer:
         Run from the last real step of each sequence to its first.
     cell : {"lstm", "gru"}, default "lstm"
         Kind of the cell.
+    h_mask : tensor of shape (B, H), optional
+        Factor of the hidden state that the gates read.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class PreparedLayer:
         hard_sigmoid: bool,
         reverse: bool = False,
         cell: CellName = "lstm",
+        h_mask: Tensor | None = None,
     ) -> None:
         kind = BLUEPRINT_CELLS[cell]
         self.cell, self._argument, self._gates = cell, CELLS[cell], len(kind.gates)
@@ -99,6 +102,7 @@ class PreparedLayer:
             ),
             self.mismatch("h0", h0, batch, self.hidden),
             self.mismatch("c0", c0, batch, self.cell_size),
+            self.mismatch("h_mask", h_mask, batch, self.hidden),
         )
         self.tiles = -(-self.batch // self.lanes)
         self.segments = min(MAX_SEGMENTS, self.tiles)
@@ -117,6 +121,7 @@ class PreparedLayer:
         self.set_sequences("x", x)
         w_hh = w_hh if cell == "lstm" else w_hh.roll(self.hidden, 0)  # see `gru_cell`
         self.set_arrays(w_hh=w_hh, w_ih=w_ih, context=context, w_context=w_context, h0=h0, c0=c0)
+        self.set_arrays(h_mask=h_mask)
         if lengths is not None:
             self.set_arrays(lengths=_checked_lengths(lengths, batch, steps))
 

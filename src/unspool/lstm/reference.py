@@ -26,6 +26,9 @@ the step. ∂h and ∂c start as the gradients of the final state; then, at each
 where ∂h and ∂c end as the gradients of the initial state. Past the end of a sequence the state
 does not change, so δ is 0 there and ∂h and ∂c pass through.
 
+With `h_mask` m, which is the same at every step, the gates read m h instead of h: m h₋ replaces h₋
+in ∂U, and ∂h ← m Uᵀ δ.
+
 The cell has the forget gate of [2]_ and no peepholes. The gradient is exact, as in [4]_, not
 truncated as in [1]_.
 
@@ -112,6 +115,7 @@ def forward(
     h0: Array | None = None,
     c0: Array | None = None,
     lengths: Lengths | None = None,
+    h_mask: Array | None = None,
     steps: int | None = None,
     activation: CellActivationName = "tanh",
     recurrent_activation: GateActivationName = "sigmoid",
@@ -138,6 +142,8 @@ def forward(
         Initial hidden state and cell state, zeros by default.
     lengths : integer array of shape (B,), optional
         Number of real steps of each sequence, all T by default.
+    h_mask : array of shape (B, H), optional
+        Factor of the hidden state that the gates read (recurrent dropout), ones by default.
     steps : int, optional
         Number of steps T; required if `x` is None, ignored otherwise.
     activation : {"tanh", "relu"}, default "tanh"
@@ -172,7 +178,7 @@ def forward(
     array([[0.37 , 0.545, 0.622],
            [0.37 , 0.37 , 0.37 ]])
     """
-    full = _fill_in(x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps, reverse)
+    full = _fill_in(x, w_ih, w_hh, context, w_context, h0, c0, lengths, h_mask, steps, reverse)
     h, c = full.h0, full.c0
     states = np.empty((*full.real.shape, w_hh.shape[1]), w_hh.dtype)
     for t, step in enumerate(_unroll(full, w_hh, bias, activation, recurrent_activation)):
@@ -195,6 +201,7 @@ def backward(
     h0: Array | None = None,
     c0: Array | None = None,
     lengths: Lengths | None = None,
+    h_mask: Array | None = None,
     steps: int | None = None,
     activation: CellActivationName = "tanh",
     recurrent_activation: GateActivationName = "sigmoid",
@@ -226,6 +233,8 @@ def backward(
         Initial hidden state and cell state, zeros by default.
     lengths : integer array of shape (B,), optional
         Number of real steps of each sequence, all T by default.
+    h_mask : array of shape (B, H), optional
+        Factor of the hidden state that the gates read (recurrent dropout), ones by default.
     steps : int, optional
         Number of steps T; required if `x` is None, ignored otherwise.
     activation : {"tanh", "relu"}, default "tanh"
@@ -257,7 +266,7 @@ def backward(
     >>> gradients["x"].shape
     (2, 3, 1)
     """
-    full = _fill_in(x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps, reverse)
+    full = _fill_in(x, w_ih, w_hh, context, w_context, h0, c0, lengths, h_mask, steps, reverse)
     unrolled = list(_unroll(full, w_hh, bias, activation, recurrent_activation))
     phi_slope, sigma_slope = SLOPES[activation], SLOPES[recurrent_activation]
     if grad_h is None:
@@ -285,9 +294,9 @@ def backward(
         d_context += delta @ full.w_context
         d_w_ih += delta.T @ full.x[:, t]
         d_w_context += delta.T @ full.context
-        d_w_hh += delta.T @ h_before
+        d_w_hh += delta.T @ (full.h_mask * h_before)
         d_bias += delta.sum(axis=0)
-        d_h = np.where(real, delta @ w_hh, d_h)
+        d_h = np.where(real, full.h_mask * (delta @ w_hh), d_h)
         d_c = np.where(real, d_new_c * f, d_c)
 
     gradients = {"w_hh": d_w_hh, "bias": d_bias, "h0": d_h, "c0": d_c}
@@ -310,6 +319,7 @@ class _Arguments(NamedTuple):
     c0: Array  # (B, H)
     lengths: Lengths  # (B,)
     real: npt.NDArray[np.bool_]  # (B, T), False past the end of a sequence
+    h_mask: Array  # (B, H)
 
 
 class _Step(NamedTuple):
@@ -335,6 +345,7 @@ def _fill_in(
     h0: Array | None,
     c0: Array | None,
     lengths: Lengths | None,
+    h_mask: Array | None,
     steps: int | None,
     reverse: bool,
 ) -> _Arguments:
@@ -358,6 +369,7 @@ def _fill_in(
         zeros if c0 is None else c0,
         lengths,
         real,
+        np.ones_like(zeros) if h_mask is None else h_mask,
     )
 
 
@@ -370,7 +382,9 @@ def _unroll(
     inputs = full.x @ full.w_ih.T
     h, c = full.h0, full.c0
     for t in range(inputs.shape[1]):
-        z_i, z_f, z_c, z_o = np.split(inputs[:, t] + h @ w_hh.T + constant, 4, axis=1)
+        z_i, z_f, z_c, z_o = np.split(
+            inputs[:, t] + (full.h_mask * h) @ w_hh.T + constant, 4, axis=1
+        )
         i, f, g, o = sigma(z_i), sigma(z_f), phi(z_c), sigma(z_o)
         new_c = f * c + i * g
         phi_c = phi(new_c)

@@ -26,6 +26,9 @@ starts as the gradient of the final state; then, at each step,
 where ∂h ends as the gradient of the initial state. Past the end of a sequence the state does not
 change, so δ is 0 there and ∂h passes through.
 
+With `h_mask` q, which is the same at every step, U is multiplied by q h instead of h: q h₋ replaces
+h₋ in ∂U, and ∂h ← z ∂h + q Uᵀ [δ_z δ_r ∂m].
+
 References
 ----------
 .. [1] K. Cho et al. (2014). Learning phrase representations using RNN encoder-decoder for
@@ -61,6 +64,7 @@ def forward(
     w_context: Array | None = None,
     h0: Array | None = None,
     lengths: Lengths | None = None,
+    h_mask: Array | None = None,
     steps: int | None = None,
     activation: CellActivationName = "tanh",
     recurrent_activation: GateActivationName = "sigmoid",
@@ -87,6 +91,9 @@ def forward(
         Initial hidden state, zeros by default.
     lengths : integer array of shape (B,), optional
         Number of real steps of each sequence, all T by default.
+    h_mask : array of shape (B, H), optional
+        Factor of the hidden state that the gates read (recurrent dropout), ones by default. The
+        state that z keeps is not multiplied.
     steps : int, optional
         Number of steps T; required if `x` is None, ignored otherwise.
     activation : {"tanh", "relu"}, default "tanh"
@@ -119,7 +126,7 @@ def forward(
     array([[0.205, 0.355, 0.464],
            [0.205, 0.205, 0.205]])
     """
-    full = _fill_in(x, w_ih, w_hh, context, w_context, h0, lengths, steps, reverse)
+    full = _fill_in(x, w_ih, w_hh, context, w_context, h0, lengths, h_mask, steps, reverse)
     h = full.h0
     states = np.empty((*full.real.shape, w_hh.shape[1]), w_hh.dtype)
     for t, step in enumerate(_unroll(full, w_hh, bias, activation, recurrent_activation)):
@@ -139,6 +146,7 @@ def backward(
     w_context: Array | None = None,
     h0: Array | None = None,
     lengths: Lengths | None = None,
+    h_mask: Array | None = None,
     steps: int | None = None,
     activation: CellActivationName = "tanh",
     recurrent_activation: GateActivationName = "sigmoid",
@@ -148,7 +156,7 @@ def backward(
 
     Parameters
     ----------
-    x, w_ih, w_hh, bias, context, w_context, h0, lengths, steps, activation, \
+    x, w_ih, w_hh, bias, context, w_context, h0, lengths, h_mask, steps, activation, \
 recurrent_activation, reverse
         As in `forward`.
     grad_h : array of shape (B, T, H), optional
@@ -175,7 +183,7 @@ recurrent_activation, reverse
     >>> sorted(reference_gru.backward(x, w_ih, w_hh, bias, grad_h_n=np.ones((2, 1))))
     ['bias', 'h0', 'w_hh', 'w_ih', 'x']
     """
-    full = _fill_in(x, w_ih, w_hh, context, w_context, h0, lengths, steps, reverse)
+    full = _fill_in(x, w_ih, w_hh, context, w_context, h0, lengths, h_mask, steps, reverse)
     unrolled = list(_unroll(full, w_hh, bias, activation, recurrent_activation))
     phi_slope, sigma_slope = SLOPES[activation], SLOPES[recurrent_activation]
     if grad_h is None:
@@ -204,9 +212,9 @@ recurrent_activation, reverse
         d_context += delta @ full.w_context
         d_w_ih += delta.T @ full.x[:, t]
         d_w_context += delta.T @ full.context
-        d_w_hh += recurrent.T @ h_before
+        d_w_hh += recurrent.T @ (full.h_mask * h_before)
         d_bias += both.sum(axis=0)
-        d_h = np.where(real, z * d_h + recurrent @ w_hh, d_h)
+        d_h = np.where(real, z * d_h + full.h_mask * (recurrent @ w_hh), d_h)
 
     gradients = {"w_hh": d_w_hh, "bias": d_bias, "h0": d_h}
     if x is not None:
@@ -227,6 +235,7 @@ class _Arguments(NamedTuple):
     h0: Array  # (B, H)
     lengths: Lengths  # (B,)
     real: npt.NDArray[np.bool_]  # (B, T), False past the end of a sequence
+    h_mask: Array  # (B, H)
 
 
 class _Step(NamedTuple):
@@ -248,6 +257,7 @@ def _fill_in(
     w_context: Array | None,
     h0: Array | None,
     lengths: Lengths | None,
+    h_mask: Array | None,
     steps: int | None,
     reverse: bool,
 ) -> _Arguments:
@@ -269,6 +279,7 @@ def _fill_in(
         np.zeros((batch, hidden), w_hh.dtype) if h0 is None else h0,
         lengths,
         real,
+        np.ones((batch, hidden), w_hh.dtype) if h_mask is None else h_mask,
     )
 
 
@@ -282,7 +293,7 @@ def _unroll(
     inputs = full.x @ full.w_ih.T + constant[:, None]
     h = full.h0
     for t in range(inputs.shape[1]):
-        u_z, u_r, u_n = np.split(h @ w_hh.T, 3, axis=1)
+        u_z, u_r, u_n = np.split((full.h_mask * h) @ w_hh.T, 3, axis=1)
         x_z, x_r, x_n = np.split(inputs[:, t], 3, axis=1)
         z, r = sigma(x_z + u_z), sigma(x_r + u_r)
         m = u_n + bias[3 * hidden :]

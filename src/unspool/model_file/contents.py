@@ -11,6 +11,7 @@ import numpy.typing as npt
 from unspool import _checks
 from unspool._loss_parameter import Loss, read_loss
 from unspool._registry import CLASSIFIER, MODELS
+from unspool._types import NormalizationName
 from unspool.blueprint import Blueprint, Facts, Head, blueprint, complaints
 from unspool.data.forms import InputForm, image_shape_of
 from unspool.data.scaling import Scaler
@@ -23,6 +24,7 @@ from unspool.model_file.fitted import (
     check_horizon,
     check_images,
     check_mapping,
+    check_roles,
 )
 
 
@@ -68,6 +70,10 @@ class Contents:
         Class name and parameters of the model that the encoder belongs to.
     scaler : unspool.data.scaling.Scaler
         Conversion between the units of the data and those of the model.
+    target_scaler : unspool.data.scaling.Scaler
+        The same for what the model writes: the targets, or the quantities of its `y`.
+    target_names : tuple of str or None
+        Names of the features that the model writes.
     weights : dict of str to ndarray
         Weights by their names in the blueprint.
 
@@ -111,7 +117,8 @@ class Contents:
     @property
     def loss(self) -> Loss:
         """The loss of the model: a short name, a loss by feature, or a function by its name."""
-        return read_loss(self.parameters["loss"], self.form.n_features, self.form.feature_names)
+        form = self.form
+        return read_loss(self.parameters["loss"], form.n_features, form.feature_names, form.targets)
 
     @property
     def form(self) -> InputForm:
@@ -130,6 +137,9 @@ class Contents:
             None if axes is None else tuple(axes),
             fitted["horizon"] if fitted["y_ndim"] is None else 0,
             parameters["missing"],
+            None if fitted["targets"] is None else tuple(fitted["targets"]),
+            tuple(fitted["known"]),
+            fitted["n_responses"],
         )
 
     @property
@@ -142,6 +152,9 @@ class Contents:
             self.fitted["horizon"],
             form.image_shape,
             form.feature_names,
+            form.targets,
+            form.known,
+            form.n_responses,
         )
 
     @cached_property
@@ -168,13 +181,32 @@ class Contents:
     @property
     def scaler(self) -> Scaler:
         """Conversion between the units of the data and those of the model."""
-        clip = self.of_encoder[1]["clip"]
-        return Scaler(self.tensors["scaler.shift"], self.tensors["scaler.scale"], clip)
+        model, parameters = self.of_encoder
+        normalization: NormalizationName
+        normalization = "none" if MODELS[model].learns_horizon else parameters["normalization"]
+        return Scaler(
+            self.tensors["scaler.shift"],
+            self.tensors["scaler.scale"],
+            parameters["clip"],
+            normalization,
+        )
+
+    @property
+    def target_scaler(self) -> Scaler:
+        """Scaling of what the model writes: of the targets, or of quantities of its `y`."""
+        if self.fitted["n_responses"]:
+            return Scaler(self.tensors["responses.shift"], self.tensors["responses.scale"])
+        return self.form.scaler_of_targets(self.scaler)
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
         """Names of the F features, or None if they are unknown."""
         return self.form.feature_names
+
+    @property
+    def target_names(self) -> tuple[str, ...] | None:
+        """Names of the features that the model writes, or None if they are unknown."""
+        return self.form.target_names
 
     def check(self) -> None:
         """Check every part, and that the parts fit together.
@@ -202,6 +234,7 @@ class Contents:
         _checks.raise_all(*complaints(*self.of_encoder))
         check_horizon(*self.of_encoder, self.fitted)
         check_features(self.fitted)
+        check_roles(*self.of_encoder, self.fitted)
         check_images(*self.of_encoder, self.fitted, self.facts)
         self._check_tensors()
         if self.detector is not None:
@@ -209,11 +242,16 @@ class Contents:
 
     def _check_tensors(self) -> None:
         """Check that exactly the tensors of the blueprint exist, with their shapes, all finite."""
-        known = {"scaler.shift", "scaler.scale"}
-        for name in sorted(known):
-            self._check_tensor(name, (self.fitted["n_features"],), "<f8")
-        if not (self.tensors["scaler.scale"] > 0).all():
-            raise InputError("Expected positive numbers in the tensor 'scaler.scale'.")
+        known = set()
+        scalings = {"scaler": self.fitted["n_features"], "responses": self.fitted["n_responses"]}
+        for prefix, count in scalings.items():
+            if not count:
+                continue
+            for name in (f"{prefix}.scale", f"{prefix}.shift"):
+                self._check_tensor(name, (count,), "<f8")
+                known.add(name)
+            if not (self.tensors[f"{prefix}.scale"] > 0).all():
+                raise InputError(f"Expected positive numbers in the tensor '{prefix}.scale'.")
         for name, shape in self.blueprint.weights():  # stops at the first one that is missing
             self._check_tensor(f"module.{name}", shape, "<f4")
             known.add(f"module.{name}")

@@ -92,6 +92,8 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
             f"Expected `window` {facts.max_length} in the detector, as in its model, got "
             f"{detector['window']}."
         )
+    if facts.n_responses or facts.known:
+        raise InputError("A detector needs a model of features that are not known ahead.")
     unavailable = {"trailing"} if detector["of_sequences"] else set()
     if "reconstruction" not in blueprint.decoders:
         unavailable |= {"code"}
@@ -117,10 +119,10 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
             f"{_checks.shown(names)}."
         )
     known: dict[str, tuple[tuple[int, ...], str]] = {
-        f"{PREFIX}scales.{kind}": ((n_features,), "<f8") for kind in kinds
+        f"{PREFIX}scales.{kind}": ((facts.n_outputs,), "<f8") for kind in kinds
     }
     if "trailing" in kinds:
-        known[f"{PREFIX}scales.trailing"] = ((detector["window"], n_features), "<f8")
+        known[f"{PREFIX}scales.trailing"] = ((detector["window"], facts.n_outputs), "<f8")
     if "code" in kinds:
         count = max(1, *tensors.get(f"{PREFIX}codes", np.empty(0)).shape[:1])
         known[f"{PREFIX}codes"] = ((count, blueprint.encoder.latent_dim), "<f4")

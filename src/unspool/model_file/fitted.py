@@ -25,6 +25,9 @@ FITTED = (
     "horizon",
     "y_ndim",
     "axes",
+    "targets",
+    "known",
+    "n_responses",
     "window",
     "dilation",
     "max_gap",
@@ -59,6 +62,9 @@ def check_fitted(fitted: Mapping[str, Any], *, classifier: bool) -> None:
         _checks.whole("max_length", fitted["max_length"], 0),
         _checks.whole("horizon", fitted["horizon"], 0),
         _checks.whole("y_ndim", fitted["y_ndim"], 1, none=True),
+        _checks.whole("n_responses", fitted["n_responses"], 0),
+        *([] if fitted["targets"] is None else _checks.wholes("targets", fitted["targets"], 0)),
+        *_checks.wholes("known", fitted["known"], 0),
         _checks.truth("table", fitted["table"]),
         _checks.choice("part", fitted["part"], names(Part)),
         *([] if axes is None else _checks.wholes("axes", axes, 1)),
@@ -98,9 +104,34 @@ def check_features(fitted: Mapping[str, Any]) -> None:
         )
 
 
+def check_roles(model: str, parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> None:
+    """Check the places of targets and known features, and that the parameters ask for them."""
+    targets, known, features = fitted["targets"], fitted["known"], fitted["n_features"]
+    chosen = [*(targets or ()), *known]
+    if targets == [] or len(set(chosen)) < len(chosen) or any(one >= features for one in chosen):
+        raise InputError(
+            f"Expected `targets` and `known` to be different places below {features}, got "
+            f"{targets!r} and {known!r}."
+        )
+    parameter = parameters.get("targets")
+    own = parameter == "y" or fitted["n_responses"] > 0
+    if own and not MODELS[model].learns_horizon:
+        raise InputError(f"A {model} has no separate quantities in `y`.")
+    if own and (not fitted["n_responses"] or fitted["y_ndim"] is None or chosen):
+        raise InputError("Expected a model of quantities in `y` to have no targets in X.")
+    if targets is not None and (parameter is None or len(parameter) != len(targets)):
+        raise InputError(f"`targets` are {targets!r} after `fit`, but {parameter!r} before.")
+    if len(known) != len(parameters.get("known", ())):
+        raise InputError(f"`known` are {known!r} after `fit`, but {parameters['known']!r} before.")
+
+
 def check_classifier(parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> None:
     """Check the further fields of a classifier, and the model that its encoder comes from."""
     _checks.raise_all(*complaints(CLASSIFIER.name, parameters))
+    if isinstance(parameters["class_weight"], Mapping):
+        raise InputError(
+            "Expected `class_weight` as a list of pairs of a label and its weight, got a dict."
+        )
     if parameters["autoencoder"] is not None:
         check_fields("autoencoder", parameters["autoencoder"], ("model", "parameters"))
         check_mapping("parameters", parameters["autoencoder"]["parameters"])

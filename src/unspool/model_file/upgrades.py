@@ -13,16 +13,26 @@ from unspool.blueprint import definition
 # the models whose estimators have them.
 LATER_PARAMETERS: Mapping[str, Any] = {
     "cell": "lstm",
+    "class_weight": None,
     "clip": None,
+    "code_dropout": 0.0,
+    "dropout": 0.0,
+    "feature_weight": None,
+    "known": [],
     "missing": "raise",
+    "normalization": "none",
     "plateau_factor": 0.1,
     "plateau_patience": 10,
+    "recurrent_dropout": 0.0,
+    "targets": None,
     "warm_start": False,
+    "weight_decay": None,
 }
 
 # Fields of `fitted` and of `detector` that were added during version 2, and parameters of a
 # detector.
 LATER_FIELDS: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
+LATER_FITTED: Mapping[str, Any] = {**LATER_FIELDS, "targets": None, "known": [], "n_responses": 0}
 LATER_DETECTOR_PARAMETERS: Mapping[str, Any] = {
     "dilation": 1,
     "max_gap": "auto",
@@ -52,7 +62,8 @@ def to_2(header: dict[str, Any], tensors: dict[str, npt.NDArray[np.floating[Any]
         if model["model"] == "LSTMAutoencoder":
             model["parameters"] |= {"n_kernels": 0, "mask_length": 1, "contrastive_weight": 0.0}
         if model["model"] == "LSTMForecaster":
-            model["parameters"] |= {"normalization": "none", "linear_steps": 0, "dropout": 0.0}
+            model["parameters"] |= {"normalization": "none", "linear_steps": 0}
+            model["parameters"]["code_dropout"] = 0.0
             model["parameters"]["quantiles"] = []
 
 
@@ -80,18 +91,21 @@ def rename_backends(header: dict[str, Any]) -> None:
 def add_later_fields(header: dict[str, Any]) -> None:
     """Add parameters and fitted values that are newer than some files of version 2.
 
-    The header need not be checked before, as for `rename_backends`.
+    `code_dropout` of an `LSTMForecaster` was called `dropout` in them. The header need not be
+    checked before, as for `rename_backends`.
     """
     model, parameters = header.get("model"), header.get("parameters")
     if isinstance(parameters, dict) and model in [*ESTIMATORS]:
+        if model == "LSTMForecaster" and "code_dropout" not in parameters:
+            parameters["code_dropout"] = parameters.pop("dropout", 0.0)
         known = definition(model).parameters
         for name, value in LATER_PARAMETERS.items():
             if name in known:
                 parameters.setdefault(name, value)
     detector = header.get("detector")
-    for fields in (header.get("fitted"), detector):
+    for fields, later in ((header.get("fitted"), LATER_FITTED), (detector, LATER_FIELDS)):
         if isinstance(fields, dict):
-            for name, value in LATER_FIELDS.items():
+            for name, value in later.items():
                 fields.setdefault(name, value)
     if isinstance(detector, dict) and isinstance(detector.get("parameters"), dict):
         for name, value in LATER_DETECTOR_PARAMETERS.items():

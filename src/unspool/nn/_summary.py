@@ -330,7 +330,9 @@ def _run(module: nn.Module, dummy: _DummyInput, batch: int) -> CallRecorder:
             for name, decoder in decoders.items():
                 horizon = getattr(module, "horizon", 0) if name != "reconstruction" else 0
                 steps = horizon or x.shape[1]
-                decoder(code, steps, None, x.new_zeros(batch, steps, *x.shape[2:]))
+                n_known = getattr(decoder, "n_known", 0)
+                also = {"known": x.new_zeros(batch, steps, n_known)} if n_known else {}
+                decoder(code, steps, None, x.new_zeros(batch, steps, *x.shape[2:]), **also)
     for hook in hooks:
         hook.remove()
     return recorder

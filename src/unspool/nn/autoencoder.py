@@ -1,7 +1,8 @@
 """The autoencoder: one encoder, and the decoders of its code."""
 
-from collections.abc import Callable, Mapping
-from typing import cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +13,11 @@ from unspool.lstm import Call
 from unspool.lstm.backends.compiled import refusal
 from unspool.nn.convolution import Convolution
 from unspool.nn.decoder import Decoder, TeacherForcing
+from unspool.nn.dropout import Dropout
 from unspool.nn.encoder import Encoder
 from unspool.nn.lstm_encoder import LSTMEncoder
 from unspool.nn.lstm_layer import LSTMLayer
+from unspool.nn.lstm_stack import LSTM
 from unspool.nn.skip import Skip
 
 
@@ -38,6 +41,12 @@ class Autoencoder(nn.Module):
     skip : Skip, optional
         Path from the input to its forecast that bypasses the code. Default: the forecast is made
         from the code alone.
+    targets : sequence of int, optional
+        Places of the F_out features that the decoders return; the others are only read. Default:
+        all features, or quantities that are not features of the input.
+    known : sequence of int, default ()
+        Places of the features that are known for the steps of the forecast, which the decoders of
+        the forecast read there.
 
     Attributes
     ----------
@@ -49,6 +58,10 @@ class Autoencoder(nn.Module):
         Number of forecast steps, K.
     skip : Skip or None
         The path that bypasses the code.
+    targets : list of int or None
+        Places of the features that the decoders return.
+    known : list of int
+        Places of the features that are known for the steps of the forecast.
 
     See Also
     --------
@@ -72,9 +85,13 @@ class Autoencoder(nn.Module):
         decoders: Mapping[str, Decoder],
         horizon: int = 0,
         skip: Skip | None = None,
+        *,
+        targets: Sequence[int] | None = None,
+        known: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.encoder, self.horizon, self.skip = encoder, horizon, skip
+        self.targets, self.known = None if targets is None else list(targets), list(known)
         self.decoders = nn.ModuleDict(dict(decoders))
 
     def decoder(self, name: str = "reconstruction") -> Decoder:
@@ -101,6 +118,21 @@ class Autoencoder(nn.Module):
             raise InputError(f"This model has no decoder {name!r}; {held}.")
         return cast(Decoder, self.decoders[name])
 
+    def of_targets(self, x: Tensor) -> Tensor:
+        """Select the features that the decoders return.
+
+        Parameters
+        ----------
+        x : tensor of shape (..., F)
+            All features.
+
+        Returns
+        -------
+        tensor of shape (..., F_out)
+            The targets; `x` itself if all features are targets.
+        """
+        return x if self.targets is None else x[..., self.targets]
+
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Reconstruct sequences.
 
@@ -113,7 +145,7 @@ class Autoencoder(nn.Module):
 
         Returns
         -------
-        tensor of shape (B, T, F)
+        tensor of shape (B, T, F_out)
             Reconstructions; values at padded steps are arbitrary.
 
         Raises
@@ -123,7 +155,9 @@ class Autoencoder(nn.Module):
         """
         return self.run_decoder("reconstruction", x, lengths)
 
-    def run_decoder(self, name: str, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def run_decoder(
+        self, name: str, x: Tensor, lengths: Tensor | None = None, future: Tensor | None = None
+    ) -> Tensor:
         """Encode sequences, and decode them with the decoder `name`.
 
         Parameters
@@ -134,18 +168,20 @@ class Autoencoder(nn.Module):
             Sequences.
         lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real.
+        future : tensor of shape (B, K, n_known), optional
+            Known features of the steps of the forecast, for a model with `known`.
 
         Returns
         -------
-        tensor of shape (B, T, F), (B, K, F) or (B, K, F, Q)
+        tensor of shape (B, T, F_out), (B, K, F_out) or (B, K, F_out, Q)
             Reconstruction, forecast, or quantiles of the forecast in ascending order.
 
         Raises
         ------
         InputError
-            If the model has no decoder of this name.
+            If the model has no decoder of this name, or needs `future` and it is missing.
         """
-        return self.decode(name, self.encoder(x, lengths), x, lengths)
+        return self.decode(name, self.encoder(x, lengths), x, lengths, future=future)
 
     def decode(
         self,
@@ -154,6 +190,7 @@ class Autoencoder(nn.Module):
         x: Tensor,
         lengths: Tensor | None = None,
         teacher: TeacherForcing | None = None,
+        future: Tensor | None = None,
     ) -> Tensor:
         """Decode codes with the decoder `name`.
 
@@ -170,30 +207,43 @@ class Autoencoder(nn.Module):
             Number of real steps of each sequence. Default: all steps are real.
         teacher : TeacherForcing, optional
             True outputs to read in training, for decoders with `Decoder.feeds_back`.
+        future : tensor of shape (B, K, n_known), optional
+            Known features of the steps of the forecast, for a model with `known`.
 
         Returns
         -------
-        tensor of shape (B, T, F), (B, K, F) or (B, K, F, Q)
+        tensor of shape (B, T, F_out), (B, K, F_out) or (B, K, F_out, Q)
             Reconstruction, forecast, or quantiles of the forecast in ascending order.
 
         Raises
         ------
         InputError
-            If the model has no decoder of this name.
+            If the model has no decoder of this name, or needs `future` and it is missing.
         """
         decoder, skip = self.decoder(name), self.skip
+        also = {"known": future} if decoder.n_known else {}
         if name == "quantiles":
-            values = decoder(code, self.horizon).unflatten(2, (x.shape[2], -1)).sort(3).values
-            return cast(Tensor, values if skip is None else skip.quantiles(values, x, lengths))
+            features = self.of_targets(x).shape[2]
+            if "forecast" in self.decoders:  # the targets may be no features of x
+                features = int(self.decoder("forecast").n_features)  # type: ignore[arg-type]
+            values = decoder(code, self.horizon, **also).unflatten(2, (features, -1)).sort(3).values
+            if skip is None:
+                return cast(Tensor, values)
+            return skip.quantiles(values, self.of_targets(x), lengths)
         reversed_input = None
         if decoder.needs_input:
             read = without_padding(self.encoder.marked(x), lengths)
             reversed_input = reverse_within(read, lengths)
         if name == "forecast":
-            if teacher is not None and skip is not None and decoder.feeds_back:
-                teacher = teacher._replace(target=skip.inverse(teacher.target, x, lengths))
-            output = decoder(code, self.horizon, None, reversed_input, teacher)
-            return cast(Tensor, output if skip is None else skip(output, x, lengths))
+            if skip is None:
+                return cast(
+                    Tensor, decoder(code, self.horizon, None, reversed_input, teacher, **also)
+                )
+            past = self.of_targets(x)
+            if teacher is not None and decoder.feeds_back:
+                teacher = teacher._replace(target=skip.inverse(teacher.target, past, lengths))
+            output = decoder(code, self.horizon, None, reversed_input, teacher, **also)
+            return cast(Tensor, skip(output, past, lengths))
         return cast(Tensor, decoder(code, x.shape[1], lengths, reversed_input, teacher))
 
     def decode_by_step(
@@ -237,6 +287,11 @@ class Autoencoder(nn.Module):
                 "Forecasts after every step need an LSTMEncoder, but this model has a "
                 f"{type(self.encoder).__name__}."
             )
+        if self.known:
+            raise InputError(
+                "Forecasts after every step would need the known features after every step; use "
+                "`forecast`, or fit with known=()."
+            )
         if self.decoder(name).needs_input:
             raise InputError(
                 "Forecasts after every step need a decoder that reads only the code, but this one "
@@ -274,7 +329,7 @@ class Autoencoder(nn.Module):
             name: f"{layer.backend.name} ({layer.backend.reason})" for name, layer in self._lstm()
         }
 
-    def runs_compiled(self, batch: int, *, training: bool) -> bool:
+    def runs_compiled(self, batch: int, *, training: bool, h_mask: bool = False) -> bool:
         """Return whether compiled code would do most of the computation.
 
         Parameters
@@ -283,6 +338,8 @@ class Autoencoder(nn.Module):
             Batch size.
         training : bool
             Whether gradients are computed.
+        h_mask : bool, default False
+            Whether the gates read the hidden states through masks (recurrent dropout).
 
         Returns
         -------
@@ -297,7 +354,30 @@ class Autoencoder(nn.Module):
                 return False
         elif not layers:
             return False
-        return all(layer.choice(batch, training=training).name == "compiled" for _, layer in layers)
+        choices = [layer.choice(batch, training=training, h_mask=h_mask) for _, layer in layers]
+        return all(choice.name == "compiled" for choice in choices)
+
+    @contextmanager
+    def dropping(self, dropout: Dropout) -> Iterator[None]:
+        """Apply dropout in the layers while the context is active.
+
+        In a model whose encoder is an LSTM, dropout acts in LSTM layers only.
+
+        Parameters
+        ----------
+        dropout : Dropout
+            Shares and random number generator. Its share of the code has no effect here.
+        """
+        parts: list[Any] = [module for module in self.modules() if hasattr(module, "dropout")]
+        if isinstance(self.encoder, LSTMEncoder):
+            parts = [part for part in parts if isinstance(part, LSTM)]
+        for part in parts:
+            part.dropout = dropout
+        try:
+            yield
+        finally:
+            for part in parts:
+                part.dropout = None
 
     def _lstm(self) -> list[tuple[str, LSTMLayer]]:
         modules = self.named_modules()

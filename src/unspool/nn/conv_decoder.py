@@ -11,6 +11,7 @@ from unspool.blueprint.layers import Size, sizes
 from unspool.nn.convolution import Convolution
 from unspool.nn.decoder import Decoder, TeacherForcing
 from unspool.nn.dense import Dense, make_activation
+from unspool.nn.dropout import Dropout
 
 # Initial bias of a ReLU output layer. With a zero bias, a network whose outputs are negative
 # wherever the image is not black returns zeros and gets no gradient: 2 of 64 seeds got stuck like
@@ -75,6 +76,8 @@ class ConvDecoder(Decoder):
     torch.Size([2, 784, 1])
     """
 
+    dropout: Dropout | None = None  # set by `Autoencoder.dropping`
+
     def __init__(
         self,
         latent_dim: int | None,
@@ -136,10 +139,14 @@ class ConvDecoder(Decoder):
             Decoded sequences.
         """
         if self.start is not None:
-            code = self.activation(self.start(code))
+            code = self._dropped(self.activation(self.start(code)))
         first, *others = self.convolutions
         images = first(code.view(len(code), *self.map_shape))
         for convolution, (height, width) in zip(others, reversed(self.larger), strict=True):
-            images = convolution(self.activation(images))[:, :height, :width]
+            images = convolution(self._dropped(self.activation(images)))[:, :height, :width]
         sequences: Tensor = self.output_activation(images.flatten(1, 2))
         return sequences[:, :steps]
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        """Apply dropout between two layers, if it is on."""
+        return x if self.dropout is None else self.dropout.of_layer(x)

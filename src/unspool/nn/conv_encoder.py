@@ -10,6 +10,7 @@ from unspool._types import ActivationName
 from unspool.blueprint.layers import Size, sizes
 from unspool.nn.convolution import Convolution, Pool
 from unspool.nn.dense import make_activation
+from unspool.nn.dropout import Dropout
 from unspool.nn.encoder import Encoder
 from unspool.nn.feedforward import pad_to
 
@@ -75,6 +76,8 @@ class ConvEncoder(Encoder):
     torch.Size([2, 16])
     """
 
+    dropout: Dropout | None = None  # set by `Autoencoder.dropping`
+
     def __init__(
         self,
         n_features: int,
@@ -129,11 +132,15 @@ class ConvEncoder(Encoder):
             If T is larger than H · W.
         """
         images = self._images(x, lengths)
-        for convolution in self.convolutions:
+        for position, convolution in enumerate(self.convolutions):
+            if position and self.dropout is not None:
+                images = self.dropout.of_layer(images)
             if self.pool_first:
                 images = self.activation(self.pool(convolution(images)))
             else:
                 images = self.pool(self.activation(convolution(images)))
+        if self.projection is not None and self.dropout is not None:
+            images = self.dropout.of_layer(images)
         return images.flatten(1)
 
     def feature_maps(self, x: Tensor, lengths: Tensor | None = None, layer: int = 0) -> Tensor:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from torch import Generator, Tensor, nn
 
+from unspool.errors import InputError
+
 
 class TeacherForcing(NamedTuple):
     """The true outputs that a decoder reads in training instead of its outputs.
@@ -59,6 +61,8 @@ class Decoder(nn.Module):
         Whether the decoder reads its output of the previous step at each step.
     max_steps : int or None
         Maximum number of steps that it can return; None for no limit.
+    n_known : int
+        Number of known features that it reads at each step in addition to the code.
 
     See Also
     --------
@@ -69,6 +73,7 @@ class Decoder(nn.Module):
     needs_input = False
     feeds_back = False
     max_steps: int | None = None
+    n_known = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,5 +113,19 @@ class Decoder(nn.Module):
         ------
         NotImplementedError
             In this base class.
+
+        Notes
+        -----
+        A decoder with ``n_known > 0`` has one more argument, `known` (B, steps, n_known).
         """
         raise NotImplementedError
+
+
+def check_known(known: Tensor | None, steps: int, n_known: int) -> None:
+    """Refuse known features that are missing, or of another number of steps or features."""
+    if known is None or tuple(known.shape[1:]) != (steps, n_known):
+        got = "none" if known is None else f"shape {tuple(known.shape)}"
+        raise InputError(
+            f"This decoder reads {n_known} known features at each of {steps} steps; pass `known` "
+            f"of shape (B, {steps}, {n_known}), got {got}."
+        )

@@ -11,6 +11,7 @@ from unspool import _checks
 from unspool.blueprint.activations import Activation, MixedActivation
 from unspool.errors import InputError
 from unspool.lstm import dense
+from unspool.nn.dropout import Dropout
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,
@@ -89,3 +90,15 @@ class Dense(nn.Linear):
         if torch.is_inference_mode_enabled():
             return dense.linear(x, self.weight, self.bias)
         return super().forward(x)
+
+
+def apply_layers(layers: nn.Sequential, x: Tensor, dropout: Dropout | None) -> Tensor:
+    """Apply dense layers with their activations, and dropout to what each but the first reads."""
+    if dropout is None:
+        output: Tensor = layers(x)
+        return output
+    for position, layer in enumerate(layers):
+        if position and isinstance(layer, Dense):
+            x = dropout.of_layer(x)
+        x = layer(x)
+    return x

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Generator, Tensor, nn
 
 from unspool._padding import without_padding
 from unspool._types import ActivationName
 from unspool.blueprint.activations import Activation
 from unspool.errors import InputError
-from unspool.nn.decoder import Decoder, TeacherForcing
-from unspool.nn.dense import Dense, make_activation
+from unspool.nn.decoder import Decoder, TeacherForcing, check_known
+from unspool.nn.dense import Dense, apply_layers, make_activation
+from unspool.nn.dropout import Dropout
 from unspool.nn.encoder import Encoder
 from unspool.nn.head import Head
 
@@ -70,6 +72,8 @@ class DenseEncoder(Encoder):
     torch.Size([2, 8])
     """
 
+    dropout: Dropout | None = None  # set by `Autoencoder.dropping`
+
     def __init__(
         self,
         n_features: int,
@@ -120,8 +124,7 @@ class DenseEncoder(Encoder):
             If the sequences have more than `steps` steps.
         """
         whole = pad_to(self.steps, without_padding(self.marked(x), lengths))
-        features: Tensor = self.layers(whole.flatten(1))
-        return features
+        return apply_layers(self.layers, whole.flatten(1), self.dropout)
 
 
 class DenseDecoder(Decoder):
@@ -142,6 +145,8 @@ class DenseDecoder(Decoder):
     output_activation : str or MixedActivation, default "linear"
         Activation of the output layer; accepts the same names as `activation`. "softmax" is over
         the features of a step.
+    n_known : int, default 0
+        Number of known features of each step that are read in addition to the code.
     generator : torch.Generator, optional
         Random number generator for the initial weights. Default: PyTorch's global one.
 
@@ -170,6 +175,8 @@ class DenseDecoder(Decoder):
     torch.Size([2, 10, 3])
     """
 
+    dropout: Dropout | None = None  # set by `Autoencoder.dropping`
+
     def __init__(
         self,
         latent_dim: int,
@@ -179,12 +186,13 @@ class DenseDecoder(Decoder):
         units: Sequence[int] = (),
         activation: ActivationName = "relu",
         output_activation: Activation = "linear",
+        n_known: int = 0,
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
-        self.max_steps, self.n_features = steps, n_features
+        self.max_steps, self.n_features, self.n_known = steps, n_features, n_known
         self.head: nn.Sequential = Head(
-            latent_dim,
+            latent_dim + steps * n_known,
             n_features,
             units=units,
             steps=steps,
@@ -200,6 +208,7 @@ class DenseDecoder(Decoder):
         lengths: Tensor | None = None,
         reversed_input: Tensor | None = None,
         teacher: TeacherForcing | None = None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """Decode codes to sequences.
 
@@ -216,13 +225,25 @@ class DenseDecoder(Decoder):
             The reversed input. It has no effect: only the code is read.
         teacher : TeacherForcing, optional
             True outputs. They have no effect: only the code is read.
+        known : tensor of shape (B, max_steps, n_known), optional
+            Known features of each step. Required if `n_known` is above 0.
 
         Returns
         -------
         tensor of shape (B, steps, F)
             Decoded sequences.
+
+        Raises
+        ------
+        InputError
+            If the decoder needs `known` and it is missing.
         """
-        sequences: Tensor = self.head(code)
+        if self.n_known:
+            assert self.max_steps is not None
+            check_known(known, self.max_steps, self.n_known)
+            assert known is not None
+            code = torch.cat([code, known.flatten(1)], 1)
+        sequences = apply_layers(self.head, code, self.dropout)
         return sequences[:, :steps]
 
 

@@ -25,11 +25,18 @@ def build(
     """Build the modules of a model, with initial weights from `generator`."""
     encoder = build_encoder(blueprint.encoder, generator, backend)
     decoders = {
-        name: build_decoder(decoder, generator, backend)
+        name: build_decoder(decoder, generator, backend, blueprint.encoder.n_features)
         for name, decoder in blueprint.decoders.items()
     }
     skip = None if blueprint.skip is None else Skip(**vars(blueprint.skip))
-    return Autoencoder(encoder, decoders, blueprint.horizon, skip)
+    return Autoencoder(
+        encoder,
+        decoders,
+        blueprint.horizon,
+        skip,
+        targets=blueprint.targets,
+        known=blueprint.known,
+    )
 
 
 def build_encoder(
@@ -79,9 +86,12 @@ def build_encoder(
 
 
 def build_decoder(
-    part: plan.Decoder, generator: Generator | None, backend: BackendName | Auto
+    part: plan.Decoder,
+    generator: Generator | None,
+    backend: BackendName | Auto,
+    input_features: int | None = None,
 ) -> Decoder:
-    """Build a decoder."""
+    """Build a decoder; the reversed input that it may read has `input_features`."""
     if isinstance(part, plan.LSTMDecoder):
         return LSTMDecoder(
             part.name,
@@ -92,6 +102,8 @@ def build_decoder(
             bidirectional=part.lstm.bidirectional,
             reverse_target=part.reverse_target,
             patch_size=part.patch_size,
+            input_features=input_features,
+            n_known=part.n_known,
             reads_masks=part.reads_masks,
             head_units=part.head.units,
             head_activation=part.head.activation,
@@ -107,6 +119,7 @@ def build_decoder(
             units=part.head.units or (),
             activation=part.head.activation,
             output_activation=part.head.output_activation,
+            n_known=part.n_known,
             generator=generator,
         )
     return ConvDecoder(

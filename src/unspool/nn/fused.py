@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from unspool.blueprint.layers import DECODERS
 from unspool.lstm import Choice, fused
 from unspool.nn.autoencoder import Autoencoder
+from unspool.nn.dropout import Dropout
 from unspool.nn.lstm_decoder import LSTMDecoder
 from unspool.nn.lstm_encoder import LSTMEncoder
 from unspool.nn.lstm_layer import LSTMLayer
@@ -43,6 +44,7 @@ def loss_sum(
     lengths: Tensor | None,
     loss: str,
     error_weights: Tensor | None = None,
+    dropout: Dropout | None = None,
 ) -> Tensor | None:
     """Return the loss of a batch, summed over real steps and features, or None.
 
@@ -62,10 +64,13 @@ def loss_sum(
         Name of the loss.
     error_weights : tensor that broadcasts to (B, T, F), optional
         Weight of each error in the loss, 1 by default.
+    dropout : Dropout, optional
+        Dropout of the hidden states and of the code.
     """
     if x.requires_grad or not len(x) or loss not in fused.LOSSES:
         return None
-    parts = parts_of(model, len(x))
+    dropout = dropout or Dropout()
+    parts = parts_of(model, len(x), h_mask=bool(dropout.recurrent))
     if parts is None:
         return None
     read, size = model.encoder.marked(x), parts.patch_size
@@ -87,20 +92,37 @@ def loss_sum(
     for layer in parts.layers:
         layer.ran = RAN
     batch = fused.Batch(x, inputs, lengths, error_weights)
+    stages = _with_masks(parts, len(x), dropout)
     if not torch.is_grad_enabled():
-        return fused.loss_and_gradients(parts.stages, batch, loss, gradients=False)[0]
-    weights = fused.weights_of(parts.stages)
-    return cast(Tensor, _LossWithGradients.apply(parts.stages, batch, loss, *weights))  # type: ignore[no-untyped-call]
+        return fused.loss_and_gradients(stages, batch, loss, gradients=False)[0]
+    weights = fused.weights_of(stages)
+    return cast(Tensor, _LossWithGradients.apply(stages, batch, loss, *weights))  # type: ignore[no-untyped-call]
 
 
-def parts_of(model: Autoencoder, batch_size: int) -> Parts | None:
+def _with_masks(
+    parts: Parts, batch_size: int, dropout: Dropout
+) -> list[fused.LSTMStage | fused.DenseStage]:
+    """Return the stages with masks, which are drawn in the order in which the modules draw them."""
+    first, second, *dense = parts.stages
+    assert isinstance(first, fused.LSTMStage)
+    assert isinstance(second, fused.LSTMStage)
+    units, weight = parts.layers[0].units, first.w_hh
+    first = first._replace(
+        h_mask=dropout.state_mask(batch_size, units, weight),
+        emitted_mask=dropout.code_mask(batch_size, units, weight),
+    )
+    second = second._replace(h_mask=dropout.state_mask(batch_size, parts.layers[1].units, weight))
+    return [first, second, *dense]
+
+
+def parts_of(model: Autoencoder, batch_size: int, *, h_mask: bool = False) -> Parts | None:
     """Return the stages of `model`, or None if some part of it is not served.
 
     Served on a CPU are one LSTM layer in one direction whose final, mean or largest state is the
     code, one LSTM layer that decodes it at every step, and dense layers with linear, ReLU, tanh or
     sigmoid activations.
     """
-    if list(model.decoders) != ["reconstruction"]:
+    if list(model.decoders) != ["reconstruction"] or model.targets is not None:
         return None
     encoder, decoder = model.encoder, model.decoder()
     if type(encoder) is not LSTMEncoder or encoder.whole_state or len(encoder.statistics) > 1:
@@ -118,7 +140,8 @@ def parts_of(model: Autoencoder, batch_size: int) -> Parts | None:
     first, second = _only_layer(encoder.lstm), _only_layer(decoder.lstm)
     if not dense or first is None or second is None or not second.context_size:
         return None
-    if any(layer.choice(batch_size).name != "compiled" for layer in (first, second)):
+    choices = [layer.choice(batch_size, h_mask=h_mask) for layer in (first, second)]
+    if any(choice.name != "compiled" for choice in choices):
         return None
     reads = "x" if decoder.needs_input else "positions" if decoder.reads_place else None
     stages: list[fused.LSTMStage | fused.DenseStage] = [

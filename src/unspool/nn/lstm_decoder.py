@@ -11,7 +11,7 @@ from unspool._types import ActivationName, LSTMDecoderName
 from unspool.blueprint.activations import Activation
 from unspool.blueprint.layers import DECODERS, WAVES, patches_of
 from unspool.errors import InputError
-from unspool.nn.decoder import Decoder, TeacherForcing
+from unspool.nn.decoder import Decoder, TeacherForcing, check_known
 from unspool.nn.dense import Dense
 from unspool.nn.head import Head
 from unspool.nn.lstm_layer import Cell
@@ -67,6 +67,10 @@ class LSTMDecoder(Decoder):
         to the steps of the patch. The reversed input or the previous output is read as patches
         too. With ``patch_size > 1``, "repeat" and "state" read the position of the patch, as sines
         and cosines.
+    input_features : int, optional
+        Number of features of the reversed input, if it is read. Default: `n_features`.
+    n_known : int, default 0
+        Number of known features that are read at each step in addition to the code.
     reads_masks : bool, default False
         For decoders of the reversed input: read 2F numbers at each step, the values and an
         indicator of each missing value, see `Encoder.marked`.
@@ -144,6 +148,8 @@ class LSTMDecoder(Decoder):
         bidirectional: bool = False,
         reverse_target: bool = False,
         patch_size: int = 1,
+        input_features: int | None = None,
+        n_known: int = 0,
         reads_masks: bool = False,
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
@@ -157,7 +163,11 @@ class LSTMDecoder(Decoder):
         self.kind, self.n_features, self.reverse_target = DECODERS[name], n_features, reverse_target
         self.needs_input = self.kind.reads == "reversed_input"
         self.feeds_back, self.patch_size = self.kind.reads == "previous", patch_size
-        reads = patch_size * n_features * (1 + reads_masks) if self.kind.reads else 0
+        read = n_features
+        if self.needs_input:
+            read = (input_features or n_features) * (1 + reads_masks)
+        reads = patch_size * read if self.kind.reads else 0
+        self.n_known = n_known
         self.reads_place = patch_size > 1 and not reads and self.kind.code != "steps"
         if self.reads_place:
             reads = 2 * WAVES
@@ -167,7 +177,7 @@ class LSTMDecoder(Decoder):
             self.max_steps = steps
             reads = -(-latent_dim // max(patches_of(steps, patch_size), 1))
         self.lstm = LSTM(
-            reads,
+            reads + patch_size * n_known,
             units or latent_dim,
             num_layers=num_layers,
             bidirectional=bidirectional and self.kind.both_ways,
@@ -197,6 +207,7 @@ class LSTMDecoder(Decoder):
         reversed_input: Tensor | None = None,
         teacher: TeacherForcing | None = None,
         draw: Callable[[Tensor], Tensor] | None = None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """Decode codes to sequences.
 
@@ -218,6 +229,8 @@ class LSTMDecoder(Decoder):
         draw : callable, optional
             For a decoder that feeds back: maps an output (B, patch_size, F) to what is returned
             and read next, for example a sample from probabilities. Default: the output itself.
+        known : tensor of shape (B, steps, n_known), optional
+            Known features of each step. Required if `n_known` is above 0.
 
         Returns
         -------
@@ -227,17 +240,19 @@ class LSTMDecoder(Decoder):
         Raises
         ------
         InputError
-            If the decoder needs `reversed_input` and it is missing.
+            If the decoder needs `reversed_input` or `known` and it is missing.
         """
+        if self.n_known:
+            check_known(known, steps, self.n_known)
         if self.kind.flat:
-            sequences = self._all_at_once(code, steps)
+            sequences = self._all_at_once(code, steps, known)
         else:
             count = patches_of(steps, self.patch_size)
             teacher = self._in_patches(teacher, lengths)
             if self.feeds_back and (teacher is None or teacher.ratio < 1):
-                patches = self._one_by_one(code, count, teacher, draw)
+                patches = self._one_by_one(code, count, teacher, draw, known)
             else:
-                read = self._read(code, count, reversed_input, teacher)
+                read = self._with_known(self._read(code, count, reversed_input, teacher), known)
                 states, _ = self.lstm(
                     read,
                     lengths_in_patches(lengths, self.patch_size),
@@ -255,14 +270,19 @@ class LSTMDecoder(Decoder):
         count: int,
         teacher: TeacherForcing | None,
         draw: Callable[[Tensor], Tensor] | None,
+        known: Tensor | None,
     ) -> Tensor:
         """Decode patch by patch, each reading the previous one; (B, steps, F) in decoding order."""
         size, features = self.patch_size, self.n_features
         read = code.new_zeros(len(code), 1, size * features)
         state, context = self._state(code), self._context(code)
         outputs: list[Tensor] = []
+        h_masks = self.lstm.state_masks(len(code))
+        known = patched(known, size) if self.n_known and known is not None else None
         for position in range(count):
-            states, state = self.lstm(read, context=context, state=state)
+            here = None if known is None else known[:, position : position + 1]
+            reads = read if here is None else torch.cat([read, here], 2)
+            states, state = self.lstm(reads, context=context, state=state, h_masks=h_masks)
             output = self.head(states).reshape(len(code), size, features)
             if draw is not None:
                 output = draw(output)
@@ -315,6 +335,13 @@ class LSTMDecoder(Decoder):
             read = nn.functional.pad(teacher.target, (0, 0, 1, 0))[:, :count]
         return nn.functional.pad(read, (0, 0, 0, count - read.shape[1]))
 
+    def _with_known(self, read: Tensor | None, known: Tensor | None) -> Tensor | None:
+        """Return inputs of the LSTM (B, count, ·), followed by the known features."""
+        if not self.n_known or known is None:
+            return read
+        known = patched(known, self.patch_size)
+        return known if read is None else torch.cat([read, known], 2)
+
     def _pieces(self, code: Tensor) -> Tensor:
         assert self.max_steps is not None
         count = patches_of(self.max_steps, self.patch_size)
@@ -322,7 +349,8 @@ class LSTMDecoder(Decoder):
         missing = count * width - code.shape[1]
         return nn.functional.pad(code, (0, missing)).view(len(code), count, width)
 
-    def _all_at_once(self, code: Tensor, steps: int) -> Tensor:
-        _, (h_n, *_) = self.lstm(self._pieces(code), return_sequences=False)
+    def _all_at_once(self, code: Tensor, steps: int, known: Tensor | None) -> Tensor:
+        read = self._with_known(self._pieces(code), known)
+        _, (h_n, *_) = self.lstm(read, return_sequences=False)
         sequences: Tensor = self.head(h_n[-1])
         return sequences[:, :steps]

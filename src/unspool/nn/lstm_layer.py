@@ -158,6 +158,7 @@ class LSTMLayer(nn.Module):
         steps: int | None = None,
         return_sequences: bool = True,
         statistics: Sequence[StatisticName] = (),
+        h_mask: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run the layer on a batch.
 
@@ -178,6 +179,9 @@ class LSTMLayer(nn.Module):
         statistics : sequence of str, default ()
             Statistics of the hidden states over real steps, to return instead of the states:
             "last", "mean", "max", "min" or "std".
+        h_mask : tensor of shape (B, H), optional
+            Factor of the hidden state that the gates read, the same at every step (recurrent
+            dropout). Default: no mask.
 
         Returns
         -------
@@ -197,6 +201,7 @@ class LSTMLayer(nn.Module):
             h0=h0,
             c0=c0,
             lengths=lengths,
+            h_mask=h_mask,
             steps=steps,
             activation=self.cell.activation,
             recurrent_activation=self.cell.recurrent_activation,
@@ -217,7 +222,9 @@ class LSTMLayer(nn.Module):
         """Backend of the last run, and the reason; before the first run, the one to be chosen."""
         return self.ran or self.choice()
 
-    def choice(self, batch: int | None = None, *, training: bool = True) -> Choice:
+    def choice(
+        self, batch: int | None = None, *, training: bool = True, h_mask: bool = False
+    ) -> Choice:
         """Choose the backend for a batch size.
 
         Parameters
@@ -226,6 +233,8 @@ class LSTMLayer(nn.Module):
             Batch size. Default: unknown.
         training : bool, default True
             Whether gradients are computed.
+        h_mask : bool, default False
+            Whether the gates read the hidden state through a mask.
 
         Returns
         -------
@@ -242,6 +251,7 @@ class LSTMLayer(nn.Module):
             batch=batch,
             hidden=self.units,
             cell=self.cell.kind,
+            h_mask=h_mask,
         )
         return choose(call, self.cell.backend)
 

@@ -11,6 +11,7 @@ from unspool.blueprint.cells import CELLS
 from unspool.blueprint.layers import units_of_layers
 from unspool.errors import InputError
 from unspool.lstm.backends.torch_lstm import gru_parameters, one_gru_bias, reordered
+from unspool.nn.dropout import Dropout
 from unspool.nn.lstm_layer import Cell, LSTMLayer
 
 # h or c of every layer and direction: (layers · directions, B, H), or a tensor (B, H) for each if
@@ -76,6 +77,8 @@ class LSTM(nn.Module):
     (torch.Size([2, 10, 16]), torch.Size([4, 2, 8]))
     """
 
+    dropout: Dropout | None = None  # set by `Autoencoder.dropping`
+
     def __init__(
         self,
         input_size: int,
@@ -123,6 +126,7 @@ class LSTM(nn.Module):
         steps: int | None = None,
         return_sequences: bool = True,
         statistics: Sequence[StatisticName] = (),
+        h_masks: Sequence[Tensor | None] | None = None,
     ) -> tuple[Tensor, tuple[LayerStates, ...]]:
         """Run the layers on a batch.
 
@@ -146,6 +150,9 @@ class LSTM(nn.Module):
         statistics : sequence of str, default ()
             Statistics of the last layer's hidden states over real steps, to return instead of the
             states: "last", "mean", "max", "min" or "std".
+        h_masks : sequence of tensors of shape (B, H), optional
+            For every layer and direction, the factor of the hidden state that the gates read, the
+            same at every step (recurrent dropout). Default: no masks.
 
         Returns
         -------
@@ -156,6 +163,9 @@ class LSTM(nn.Module):
             (B, H) instead of tensors if the layers have different units.
         """
         finals: list[tuple[Tensor, ...]] = []
+        if h_masks is None:
+            given = next(each for each in (x, context, state and state[0][0]) if each is not None)
+            h_masks = self.state_masks(len(given))
         for depth, directions in enumerate(self.stack()):
             inner = depth < len(self.layers) - 1
             outputs = []
@@ -169,16 +179,38 @@ class LSTM(nn.Module):
                     steps=steps,
                     return_sequences=inner or return_sequences,
                     statistics=() if inner else statistics,
+                    h_mask=h_masks[len(finals)],
                 )
                 outputs.append(h)
                 finals.append(final)
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+            if inner and self.dropout is not None:
+                x = self.dropout.of_layer(x)
             context = None
         assert x is not None
         states = tuple(zip(*finals, strict=True))  # h of all layers, and c
         if len(set(self.state_sizes)) > 1:
             return x, states
         return x, tuple(torch.stack(each) for each in states)
+
+    def state_masks(self, batch: int) -> list[Tensor | None]:
+        """Draw the masks of the hidden states, if recurrent dropout is on.
+
+        Parameters
+        ----------
+        batch : int
+            Batch size, B.
+
+        Returns
+        -------
+        list of tensor of shape (B, H), or of None
+            A mask for every layer and direction; None without recurrent dropout.
+        """
+        layers = [layer for directions in self.stack() for layer in directions]
+        if self.dropout is None:
+            return [None] * len(layers)
+        draw = self.dropout.state_mask
+        return [draw(batch, layer.units, layer.weight_hh) for layer in layers]
 
     def stack(self) -> list[list[LSTMLayer]]:
         """List the layers.

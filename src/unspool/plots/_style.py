@@ -140,6 +140,20 @@ def check_codes(codes: npt.ArrayLike) -> FloatArray:
     return array
 
 
+def targets_of(estimator: Any, source: Any) -> Any:
+    """Return sequences of the features that an estimator writes, or all features."""
+    places = getattr(estimator, "targets_", ())
+    if not places or tuple(places) == tuple(range(source.n_features)):
+        return source
+    return source.select(places)
+
+
+def n_outputs(estimator: Any, source: Any) -> int:
+    """Return the number of features, or of other quantities, that an estimator forecasts."""
+    form = getattr(estimator, "_form", None)
+    return int(source.n_features if form is None else form.n_outputs)
+
+
 def chosen_rows(total: int, indices: npt.ArrayLike | slice | None, count: int) -> IntArray:
     """Return the indices of the sequences to show; by default `count` evenly spaced ones."""
     if indices is None:

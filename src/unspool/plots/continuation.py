@@ -20,7 +20,9 @@ from unspool.plots._style import (
     chosen_rows,
     feature_label,
     integer_ticks,
+    n_outputs,
     panels,
+    targets_of,
     tidy,
 )
 from unspool.plots.forecast import as_continuations
@@ -114,6 +116,7 @@ class ContinuationDisplay:
         indices: npt.ArrayLike | slice | None = None,
         *,
         n_sequences: int = 5,
+        future: npt.ArrayLike | None = None,
         ax: Any = None,
         **kwargs: Any,
     ) -> "ContinuationDisplay":
@@ -132,6 +135,8 @@ class ContinuationDisplay:
             Indices of the sequences to show; by default `n_sequences` evenly spaced ones.
         n_sequences : int, default 5
             Number of sequences to show if `indices` is not given.
+        future : array of shape (N, K, n_known), optional
+            The features that are known ahead, for an estimator that was fitted with such features.
         ax : array of N × min(F, max_features) Axes, optional
             Axes to draw into; a new figure by default.
         **kwargs
@@ -162,18 +167,25 @@ class ContinuationDisplay:
         check_fitted_with(estimator, "forecast")
         _checks.raise_all(_checks.whole("n_sequences", n_sequences, 1))
         source = as_sequences(X, "mask")  # the estimator refuses missing values, if it must
-        features = source.n_features
+        features = n_outputs(estimator, source)
         truths = None if y is None else as_continuations(y, "y", features)
         if truths is not None and len(truths) != len(source):
             raise InputError(f"Expected {len(source)} continuations in `y`, got {len(truths)}.")
         chosen = chosen_rows(len(source), indices, n_sequences)
         few = source[chosen]
+        shown = targets_of(estimator, few)
+        if shown.n_features != features:
+            raise InputError(
+                "This estimator predicts a quantity that is no feature, so it does not continue "
+                "the sequences; draw it with ForecastDisplay."
+            )
+        ahead = () if future is None else (as_floats(future, "`future`")[chosen],)
         display = cls(
-            list(few),
-            as_continuations(estimator.forecast(few), "the forecast", features),
+            list(shown),
+            as_continuations(estimator.forecast(few, *ahead), "the forecast", features),
             None if truths is None else truths[chosen],
             chosen.tolist(),
-            source.feature_names,
+            shown.feature_names,
         )
         return display.plot(ax, **kwargs)
 

@@ -22,6 +22,7 @@ from unspool.plots._style import (
     check_fitted_with,
     integer_ticks,
     legend_place,
+    n_outputs,
     number_bar,
     one_axes,
     tidy,
@@ -104,6 +105,7 @@ class ForecastDisplay:
         ahead: int = 1,
         feature: int = 0,
         name: str | None = None,
+        future: npt.ArrayLike | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> "ForecastDisplay":
@@ -124,6 +126,8 @@ class ForecastDisplay:
             Index of the feature to show, below F.
         name : str, optional
             Name of the forecast in the legend; by default the name of the estimator's class.
+        future : array of shape (N, K, n_known), optional
+            The features that are known ahead, for an estimator that was fitted with such features.
         ax : Axes, optional
             Axes to draw into; a new figure by default.
         **kwargs
@@ -152,9 +156,10 @@ class ForecastDisplay:
         ((30,), ['LSTMForecaster'])
         """
         check_fitted_with(estimator, "forecast")
-        features = as_sequences(X, "mask").n_features
+        features = n_outputs(estimator, as_sequences(X, "mask"))
         truth = as_continuations(y, "y", features)
-        forecast = as_continuations(estimator.forecast(X), "the forecast", features)
+        ahead_of = () if future is None else (future,)
+        forecast = as_continuations(estimator.forecast(X, *ahead_of), "the forecast", features)
         _checks.raise_all(
             _checks.whole("ahead", ahead, 1),
             _checks.whole("feature", feature, 0),
@@ -269,6 +274,7 @@ class ForecastByStepDisplay:
         y: npt.ArrayLike,
         *,
         feature: int = 0,
+        future: npt.ArrayLike | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> "ForecastByStepDisplay":
@@ -285,6 +291,8 @@ class ForecastByStepDisplay:
             (N, K), (N, F) and (N,) are accepted if K or F is 1.
         feature : int, default 0
             Index of the feature to show, below F.
+        future : array of shape (N, K, n_known), optional
+            The features that are known ahead, for an estimator that was fitted with such features.
         ax : Axes, optional
             Axes to draw into; a new figure by default.
         **kwargs
@@ -315,15 +323,19 @@ class ForecastByStepDisplay:
         check_fitted_with(estimator, "forecast")
         _checks.raise_all(_checks.whole("feature", feature, 0))
         source = as_sequences(X, "mask")  # the estimator refuses missing values, if it must
-        truth = as_continuations(y, "y", source.n_features)
-        if feature >= source.n_features:
-            raise InputError(f"Expected `feature` below {source.n_features}, got {feature}.")
+        features = n_outputs(estimator, source)
+        truth = as_continuations(y, "y", features)
+        if feature >= features:
+            raise InputError(f"Expected `feature` below {features}, got {feature}.")
         values, lengths = source.take(np.arange(len(source)))
+        ahead_of = () if future is None else (future,)
         rows = []
         for steps in range(1, values.shape[1] + 1):
             ends, names = np.minimum(lengths, steps), source.feature_names
             cut = Sequences(values[:, :steps], ends, names, source.missing)
-            forecast = as_continuations(estimator.forecast(cut), "the forecast", source.n_features)
+            forecast = as_continuations(
+                estimator.forecast(cut, *ahead_of), "the forecast", features
+            )
             _checks.raise_all(_same_shape(truth, forecast))
             rows.append(forecast[:, 0, feature])
         return cls(truth[:, 0, feature], rows).plot(ax, **kwargs)

@@ -20,6 +20,7 @@ from unspool.plots._style import (
     feature_label,
     integer_ticks,
     panels,
+    targets_of,
     tidy,
 )
 
@@ -179,8 +180,9 @@ class ReconstructionDisplay:
             few = estimator._without_future(few)
         reconstructed = [np.asarray(one) for one in estimator.reconstruct(few)]
         reconstructed = [one[:, None] if one.ndim == 1 else one for one in reconstructed]
+        shown = targets_of(estimator, few)
         names = chosen.tolist()
-        display = cls(list(few), reconstructed, names, source.feature_names, feature_errors)
+        display = cls(list(shown), reconstructed, names, shown.feature_names, feature_errors)
         return display.plot(ax, errors=errors, **kwargs)
 
     def plot(

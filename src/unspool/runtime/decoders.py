@@ -27,7 +27,13 @@ class Decoder:
         self.max_steps = part.max_steps
         self.width = part.n_features  # widest activation per step; bounds the memory of a batch
 
-    def __call__(self, code: Array, batch: BatchLengths, backwards: Array | None = None) -> Array:
+    def __call__(
+        self,
+        code: Array,
+        batch: BatchLengths,
+        backwards: Array | None = None,
+        known: Array | None = None,
+    ) -> Array:
         """Decode codes to scaled sequences (B, T, F).
 
         Parameters
@@ -39,6 +45,8 @@ class Decoder:
         backwards : array of shape (B, T', F), optional
             Input of the encoder, each sequence reversed within its length, for a decoder that
             `needs_input`.
+        known : array of shape (B, T, n_known), optional
+            Known features of each step, for a decoder that reads them.
         """
         raise NotImplementedError
 
@@ -56,17 +64,28 @@ class LSTMDecoder(Decoder):
         if not self.kind.flat:
             self.width = max(self.width, -(-max(part.head.widths) // part.patch_size))
 
-    def __call__(self, code: Array, batch: BatchLengths, backwards: Array | None = None) -> Array:
+    def __call__(
+        self,
+        code: Array,
+        batch: BatchLengths,
+        backwards: Array | None = None,
+        known: Array | None = None,
+    ) -> Array:
         """Return sequences (B, T, F) of codes (B, L), see `Decoder`."""
+        columns = None  # known features of each patch, (P, ·, B)
+        if self.part.n_known:
+            assert known is not None, "this decoder reads known features"
+            columns = batch_last(patched(known, self.part.patch_size))
         if self.kind.flat:
             everything = BatchLengths(np.full(len(code), self.part.pieces), self.part.pieces)
-            _, (h, *_) = self.lstm(self._pieces(code), everything, return_sequences=False)
+            read = _joined(self._pieces(code), columns)
+            _, (h, *_) = self.lstm(read, everything, return_sequences=False)
             return self.head(h[-1].T)[:, : batch.steps]
         by_patch = in_patches(batch, self.part.patch_size)
         if self.kind.reads == "previous":
-            patches = self._one_by_one(code, by_patch.steps)
+            patches = self._one_by_one(code, by_patch.steps, columns)
         else:
-            read = self._read(code, by_patch.steps, backwards)
+            read = _joined(self._read(code, by_patch.steps, backwards), columns)
             context, state = self._context(code), self._state(code)
             states, _ = self.lstm(read, by_patch, context=context, state=state)
             assert states is not None
@@ -76,15 +95,19 @@ class LSTMDecoder(Decoder):
             sequences = batch.reversed(sequences.transpose(0, 2, 1)).transpose(0, 2, 1)
         return sequences.transpose(1, 0, 2)
 
-    def _one_by_one(self, code: Array, count: int) -> Array:
-        """Decode patches (count, B, size, F) one by one; each is the input of the next."""
+    def _one_by_one(self, code: Array, count: int, columns: Array | None) -> Array:
+        """Decode patches (count, B, size, F) one by one; each is the input of the next.
+
+        `columns` (count, ·, B) are read in addition.
+        """
         one = BatchLengths(np.ones(len(code), np.int64), 1)
         context, state = self._context(code), self._state(code)
         size, features = self.part.patch_size, self.part.n_features
         patches = np.empty((count, len(code), size, features), np.float32)
         read = np.zeros((1, size * features, len(code)), np.float32)
         for place in range(count):
-            states, state = self.lstm(read, one, context=context, state=state)
+            here = None if columns is None else columns[place : place + 1]
+            states, state = self.lstm(_joined(read, here), one, context=context, state=state)
             assert states is not None
             patches[place] = self.head(states.transpose(0, 2, 1)).reshape(patches.shape[1:])
             read = np.ascontiguousarray(patches[place].reshape(len(code), -1).T[None])
@@ -113,7 +136,7 @@ class LSTMDecoder(Decoder):
         return batch_last(np.pad(read, ((0, 0), (0, count - read.shape[1]), (0, 0))))
 
     def _pieces(self, code: Array) -> Array:
-        count, width = self.part.pieces, self.part.lstm.inputs
+        count, width = self.part.pieces, self.part.piece
         whole = np.pad(code, ((0, 0), (0, count * width - code.shape[1])))
         return batch_last(whole.reshape(len(code), count, width))
 
@@ -124,9 +147,19 @@ class DenseDecoder(Decoder):
     def __init__(self, part: plan.DenseDecoder, weights: Weights) -> None:
         super().__init__(part)
         self.head = DenseLayers(part.head, weights, "head.")
+        self.n_known = part.n_known
 
-    def __call__(self, code: Array, batch: BatchLengths, backwards: Array | None = None) -> Array:
+    def __call__(
+        self,
+        code: Array,
+        batch: BatchLengths,
+        backwards: Array | None = None,
+        known: Array | None = None,
+    ) -> Array:
         """Return sequences (B, T, F) of codes (B, L), see `Decoder`."""
+        if self.n_known:
+            assert known is not None, "this decoder reads known features"
+            code = np.concatenate([code, known.reshape(len(code), -1)], axis=1)
         return self.head(code)[:, : batch.steps]
 
 
@@ -145,7 +178,13 @@ class ConvDecoder(Decoder):
         ]
         self.width = max(convolution.width for convolution in self.convolutions)
 
-    def __call__(self, code: Array, batch: BatchLengths, backwards: Array | None = None) -> Array:
+    def __call__(
+        self,
+        code: Array,
+        batch: BatchLengths,
+        backwards: Array | None = None,
+        known: Array | None = None,
+    ) -> Array:
         """Return sequences (B, T, F) of codes (B, L), see `Decoder`."""
         if self.start is not None:
             code = self.activation(self.start(code))
@@ -171,21 +210,35 @@ class Forecaster:
     skip : Skip, optional
         Level and linear map that are added to the output of the decoder.
     scaler : Scaler
-        Scaling of the model.
+        Scaling of what the model writes.
+    targets : list of int, optional
+        Places of the features that are forecast; None means all.
     quantiles : bool
         Whether the decoder outputs several quantiles of each feature.
     """
 
     def __init__(
-        self, decoder: Decoder, horizon: int, skip: Skip | None, scaler: Scaler, *, quantiles: bool
+        self,
+        decoder: Decoder,
+        horizon: int,
+        skip: Skip | None,
+        scaler: Scaler,
+        targets: list[int] | None,
+        *,
+        quantiles: bool,
     ) -> None:
         self.decoder, self.horizon, self.skip = decoder, horizon, skip
-        self.scaler, self.quantiles = scaler, quantiles
+        self.scaler, self.targets, self.quantiles = scaler, targets, quantiles
 
     def __call__(
-        self, code: Array, x: Array, batch: BatchLengths, backwards: Array | None = None
+        self,
+        code: Array,
+        x: Array,
+        batch: BatchLengths,
+        backwards: Array | None = None,
+        known: Array | None = None,
     ) -> FloatArray:
-        """Return forecasts (B, K, F), or quantiles (B, K, F, Q), in the units of the data.
+        """Return forecasts (B, K, F_out), or quantiles (B, K, F_out, Q), in units of the data.
 
         Parameters
         ----------
@@ -197,15 +250,25 @@ class Forecaster:
             Their lengths.
         backwards : array of shape (B, T, F), optional
             The sequences, each reversed within its length, for a decoder that `needs_input`.
+        known : array of shape (B, K, n_known), optional
+            Scaled features that are known ahead, for a decoder that reads them.
         """
         ahead = BatchLengths(np.full(len(code), self.horizon), self.horizon)
-        output = self.decoder(code, ahead, backwards)
+        output = self.decoder(code, ahead, backwards, known)
         if self.quantiles:
-            output = np.sort(output.reshape(*output.shape[:2], x.shape[2], -1))
-        scaled = output if self.skip is None else self.skip(output, self.scaler.limit(x), batch)
+            output = np.sort(output.reshape(*output.shape[:2], len(self.scaler.scale), -1))
+        past = self.scaler.limit(x if self.targets is None else x[..., self.targets])
+        scaled = output if self.skip is None else self.skip(output, past, batch)
         if not self.quantiles:
             return self.scaler.undo(scaled)
         return self.scaler.undo(scaled.swapaxes(2, 3)).swapaxes(2, 3)
+
+
+def _joined(read: Array | None, columns: Array | None) -> Array | None:
+    """Return the inputs of an LSTM (P, ·, B), followed by further columns."""
+    if read is None or columns is None:
+        return columns if read is None else read
+    return np.concatenate([np.broadcast_to(read, (*read.shape[:2], columns.shape[2])), columns], 1)
 
 
 def make_decoder(part: plan.Decoder, weights: Weights) -> Decoder:

@@ -101,7 +101,7 @@ class Detector:
             detector["dilation"],
             detector["max_gap"],
             detector["parameters"]["gap"],
-            self._names,
+            self._target_names(),
         )
 
     def __repr__(self) -> str:
@@ -144,9 +144,10 @@ class Detector:
 
         Returns
         -------
-        array of shape (T, F), or list of such arrays
-            Contributions; a score is the mean of its row. For sequences an array (N, F): the
-            contributions at the step with the highest score.
+        array of shape (T, F_out), or list of such arrays
+            Contributions of the F_out targets of the model, by default all features; a score is the
+            mean of its row. For sequences an array (N, F): the contributions at the step with the
+            highest score.
 
         Raises
         ------
@@ -250,7 +251,12 @@ class Detector:
         def errors() -> ErrorsOfWindows | ErrorsOfForecasts:
             if isinstance(scorer.source, WindowErrors):
                 return ErrorsOfWindows(
-                    network.reconstruct, network.scaler, loss, self.window, missing=missing
+                    network.reconstruct,
+                    network.scaler,
+                    loss,
+                    self.window,
+                    network.targets,
+                    missing=missing,
                 )
             return ErrorsOfForecasts(
                 network.forecast,
@@ -258,13 +264,21 @@ class Detector:
                 network.scaler,
                 loss,
                 self.window,
+                network.targets,
                 missing=missing,
             )
 
         threshold = scorer.thresholds["trailing"].running()
         scale = scorer.scales["trailing"]
         return DetectorStream(
-            errors, network.scaler, scale, threshold, self._names, scorer.dilation, missing
+            errors,
+            network.scaler,
+            scale,
+            threshold,
+            self._names,
+            scorer.dilation,
+            missing,
+            network.targets,
         )
 
     def _read(self, X: Any) -> DetectorInput:
@@ -278,11 +292,20 @@ class Detector:
         check_same_names(data.names, self._names)
         return data
 
+    def _target_names(self) -> tuple[str, ...] | None:
+        """Return the names of the features whose errors make the scores."""
+        targets = self._network.targets
+        if self._names is None or targets is None:
+            return self._names
+        return tuple(self._names[place] for place in targets)
+
     def _source(self) -> WindowErrors | StepErrors:
         """Return the source of errors, as in `AnomalyDetector`."""
         network, loss = self._network, self.contents.loss
         if "reconstruction" not in network.decoders:
-            return forecast_errors(network.forecasts, network.horizon, network.scaler, loss)
+            return forecast_errors(
+                network.forecasts, network.horizon, network.scaler, loss, network.targets
+            )
 
         def reconstructions(source: Source) -> Iterator[tuple[IntArray, Array, Array]]:
             return network.reconstructions(self.model._read(source, decoded=True))
@@ -293,6 +316,7 @@ class Detector:
             network.scaler,
             loss,
             self.contents.tensors.get(f"{PREFIX}codes"),
+            network.targets,
         )
 
 

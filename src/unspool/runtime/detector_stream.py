@@ -69,6 +69,8 @@ class DetectorStream:
         Number of steps of the series from one step of a window to the next.
     missing : {"raise", "mask"}, default "raise"
         Whether values may be missing.
+    targets : list of int, optional
+        Places of the F_out features that the model writes; None means all.
 
     Attributes
     ----------
@@ -103,12 +105,14 @@ class DetectorStream:
         names: tuple[str, ...] | None,
         dilation: int = 1,
         missing: Missing = "raise",
+        targets: list[int] | None = None,
     ) -> None:
         self._new_errors, self._scale, self._threshold = errors, scale, threshold
         # With a dilation, windows that end at this step share no step with those of the next one.
         self._errors = [errors() for _ in range(dilation)]
         self._low, self._high = value_limits(scaler)
         self._names, self._missing = names, missing
+        self._targets = slice(None) if targets is None else targets
         self.steps = self._since_start = 0
 
     def update(self, step: npt.ArrayLike) -> Scored:
@@ -135,7 +139,7 @@ class DetectorStream:
         before, phase = divmod(self._since_start, len(self._errors))
         scale, errors = self._scale[min(before, len(self._scale) - 1)], self._errors[phase]
         terms = log_ratios(errors.next(values), scale)
-        hidden = np.isnan(values)
+        hidden = np.isnan(values[self._targets])
         if hidden.all():  # nothing to score; the threshold stays
             terms = np.full_like(terms, np.nan)
             score, threshold = math.nan, self._threshold.level

@@ -44,7 +44,7 @@ class Imputes:
         -------
         array of shape (N, T, F), or list of array of shape (T_i, F)
             The sequences, float64, NaN after the end of each sequence; (N, T) for a table of that
-            shape. With `merge`, one array for each series, where values that are missing at steps
+            shape. Missing values of features that are no `targets` stay NaN. With `merge`, one array for each series, where values that are missing at steps
             that no window covers stay NaN.
 
         Raises
@@ -58,9 +58,10 @@ class Imputes:
         reconstruct : Returns the reconstruction everywhere.
         """
         source = self._read(X, lengths, decoded=True, ends_with_future=True)
-        scaler = self._network.scaler
+        scaler, targets = self._network.target_scaler, self._form.targets
         pieces = ((indices, values) for indices, _, values in self._network.reconstructions(source))
         if merge:
             undone = ((indices, scaler.undo(values)) for indices, values in pieces)
-            return _collect.imputed_series(source, undone)
-        return self._form.restore(_collect.imputed(source, pieces, scaler), X)
+            return _collect.imputed_series(source, undone, targets)
+        values = _collect.imputed(source, pieces, scaler, targets)
+        return self._form.restore(values, X, whole=True)

@@ -193,6 +193,7 @@ class Model(Imputes):
             If the decoder reads the input in addition to the code, or codes are not (N, L).
         """
         decoder = self._network.decoder("reconstruction")
+        _collect.check_decodes_codes_alone(self._network.scaler)
         if decoder.needs_input:
             raise InputError(
                 "The decoder of this model reads the input in addition to the code, so codes alone "
@@ -230,10 +231,11 @@ class Model(Imputes):
         """
         source = self._read(X, lengths, decoded=True, ends_with_future=True)
         pieces = ((indices, values) for indices, _, values in self._network.reconstructions(source))
+        scaler = self._network.target_scaler
         if merge:
-            undo = self._network.scaler.undo
+            undo = scaler.undo
             return _collect.merged(source, ((indices, undo(values)) for indices, values in pieces))
-        return self._form.restore(_collect.sequences(source, pieces, self._network.scaler), X)
+        return self._form.restore(_collect.sequences(source, pieces, scaler), X)
 
     def reconstruction_error(
         self,
@@ -277,9 +279,12 @@ class Model(Imputes):
         source = self._read(X, lengths, decoded=True, ends_with_future=True)
         pieces = self._network.reconstructions(source)
         assert self._loss is not None  # a classifier has no reconstructions
-        return _collect.errors(source, pieces, self._loss, self._form, per, merge=merge)
+        form = self._form
+        return _collect.errors(form.of_targets(source), pieces, self._loss, form, per, merge=merge)
 
-    def forecast(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
+    def forecast(
+        self, X: Any, lengths: npt.ArrayLike | None = None, *, future: Any = None
+    ) -> FloatArray:
         """Forecast the steps that follow sequences.
 
         Parameters
@@ -288,18 +293,25 @@ class Model(Imputes):
             Sequences in any form that the class describes; no steps are cut off.
         lengths : array of int, shape (N,), optional
             Number of real steps of every sequence, if `X` is an array (N, T, F).
+        future : array of shape (N, K, n_known), frame or list of frames, optional
+            The features that are known ahead at the K steps after each sequence, for a model that
+            was trained with such features.
 
         Returns
         -------
-        array of shape (N, K, F)
+        array of shape (N, K, F_out)
             Forecasts in the units of the data. If the model was trained with `y`, the array has
             the number of axes of `y`, (N,) or (N, K); otherwise (N, K) for a model of tables.
         """
-        values = self._network.forecasts(self._read(X, lengths))
+        form = self._form
+        source = form.with_known(self._read(X, lengths), future, self.horizon)
+        values = self._network.forecasts(source)
         y_ndim = self.contents.fitted["y_ndim"]
-        return _collect.futures_shaped(values, y_ndim, table=self._form.table)
+        return _collect.futures_shaped(values, y_ndim, table=form.table and not form.n_responses)
 
-    def predict_quantiles(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
+    def predict_quantiles(
+        self, X: Any, lengths: npt.ArrayLike | None = None, *, future: Any = None
+    ) -> FloatArray:
         """Forecast the quantiles of the steps that follow sequences.
 
         Parameters
@@ -308,13 +320,18 @@ class Model(Imputes):
             Sequences in any form that the class describes; no steps are cut off.
         lengths : array of int, shape (N,), optional
             Number of real steps of every sequence, if `X` is an array (N, T, F).
+        future : array of shape (N, K, n_known), frame or list of frames, optional
+            The features that are known ahead at the K steps after each sequence, for a model that
+            was trained with such features.
 
         Returns
         -------
-        array of shape (N, K, F, Q)
+        array of shape (N, K, F_out, Q)
             Quantiles in the units of the data, in the order of the parameter `quantiles`.
         """
-        return self._network.forecasts(self._read(X, lengths), "quantiles")
+        self._network.decoder("quantiles")  # raises if the model has none
+        source = self._form.with_known(self._read(X, lengths), future, self.horizon)
+        return self._network.forecasts(source, "quantiles")
 
     def predict_proba(
         self, X: Any, lengths: npt.ArrayLike | None = None
@@ -342,7 +359,7 @@ class Model(Imputes):
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
-    def predict(self, X: Any, lengths: npt.ArrayLike | None = None) -> Any:
+    def predict(self, X: Any, lengths: npt.ArrayLike | None = None, *, future: Any = None) -> Any:
         """Predict the class of every sequence, or forecast the steps that follow it.
 
         Parameters
@@ -351,6 +368,9 @@ class Model(Imputes):
             Sequences in any form that the class describes.
         lengths : array of int, shape (N,), optional
             Number of real steps of every sequence, if `X` is an array (N, T, F).
+        future : array of shape (N, K, n_known), frame or list of frames, optional
+            The features that are known ahead at the K steps after each sequence, for a model that
+            was trained with such features.
 
         Returns
         -------
@@ -360,7 +380,7 @@ class Model(Imputes):
         """
         if self.classes is not None:
             return self.classes[self.predict_proba(X, lengths).argmax(axis=1)]
-        return self.forecast(X, lengths)
+        return self.forecast(X, lengths, future=future)
 
     def score(self, X: Any, y: Any = None, lengths: npt.ArrayLike | None = None) -> float:
         """Score the model as the estimator's `score` does; higher is better, 1 is perfect.
@@ -386,16 +406,31 @@ class Model(Imputes):
             return self._accuracy(X, y, lengths, self.classes)
         if "reconstruction" in self._network.decoders or not self._network.decoders:
             return self._scores(X, y, lengths).explained
-        if y is not None:
+        form = self._form
+        if y is not None and not form.known:
             predicted = self.forecast(X, lengths)
-            truth = as_future(y, self.contents.feature_names)
-            if self._form.missing == "raise":
+            truth = as_future(y, form.target_names)
+            if form.missing == "raise":
                 check_finite(truth)
         else:
+            if y is None and form.n_responses:
+                raise InputError(
+                    "This model predicts a quantity that is no feature of `X`; give it as `y`."
+                )
             source = self._read(X, lengths)
-            futures = Futures(source, self.horizon)
+            given = None
+            if y is not None:
+                given = as_future(y, form.feature_names)
+                check_finite(given)
+                expected = (len(source), self.horizon, form.n_features)
+                if given.shape != expected:
+                    raise InputError(
+                        f"Expected `y` of shape {expected}, with all features, because some are "
+                        f"known ahead, got {given.shape}."
+                    )
+            futures = Futures(source, self.horizon, given, targets=form.targets, known=form.known)
             _, _, truth = futures.take_with_future(np.arange(len(source)))
-            predicted = self._network.forecasts(futures)
+            truth, predicted = futures.targets_of(truth), self._network.forecasts(futures)
         check_shapes(predicted, truth)
         return r2(truth.reshape(len(truth), -1), predicted.reshape(len(truth), -1))
 
@@ -455,7 +490,7 @@ class Model(Imputes):
     def _scores(self, X: Any, y: Any, lengths: npt.ArrayLike | None) -> _collect.Scores:
         source = self._read(X, lengths, decoded=True, ends_with_future=y is None)
         pieces = self._network.reconstructions(source)
-        return _collect.scores(source, pieces, self._network.scaler)
+        return _collect.scores(self._form.of_targets(source), pieces, self._network.target_scaler)
 
     def _read(
         self,

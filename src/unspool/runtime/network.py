@@ -27,7 +27,7 @@ class Network:
     """The encoder, decoders and head of a trained model.
 
     Sequences are arrays (B, T, F), scaled, the longest first, with zeros as padding. If the scaler
-    clips, the layers read them clipped.
+    clips or normalises, the layers read such sequences.
 
     Parameters
     ----------
@@ -38,6 +38,9 @@ class Network:
     def __init__(self, contents: Contents) -> None:
         plan, weights = contents.blueprint, contents.weights
         self.model, self.scaler, self.horizon = contents.model, contents.scaler, plan.horizon
+        self.target_scaler = contents.target_scaler
+        self.targets = None if plan.targets is None else list(plan.targets)
+        self.known = plan.known
         self.n_quantiles = len(contents.of_encoder[1].get("quantiles", ()))
         self.latent_dim = plan.encoder.latent_dim
         self.encoder = make_encoder(plan.encoder, within(weights, "encoder."))
@@ -81,14 +84,23 @@ class Network:
         """Return the decoder `name` and everything else that its forecasts are computed from."""
         quantiles = name == "quantiles"
         return Forecaster(
-            self.decoder(name), self.horizon, self.skip, self.scaler, quantiles=quantiles
+            self.decoder(name),
+            self.horizon,
+            self.skip,
+            self.target_scaler,
+            self.targets,
+            quantiles=quantiles,
         )
+
+    def of_targets(self, x: Array) -> Array:
+        """Return the targets (..., F_out) of all features (..., F)."""
+        return x if self.targets is None else x[..., self.targets]
 
     def codes(self, source: Source) -> Array:
         """Return codes (N, L)."""
         codes = np.empty((len(source), self.latent_dim), np.float32)
         for indices, x, batch in self.batches(source):
-            codes[indices] = self.encoder(self.scaler.limit(x), batch)
+            codes[indices] = self.encoder(self.scaler.read(x, batch.lengths), batch)
         return codes
 
     def features(self, source: Source, scales: tuple[int, ...], width: int) -> Array:
@@ -97,47 +109,63 @@ class Network:
         features = np.empty((len(source), width), np.float32)
         values = encoder.part.lstm.width * max(source.max_length, *scales)
         for indices, x, batch in self.batches(source, values):
-            features[indices] = encoder.multiscale(self.scaler.limit(x), batch, scales)
+            features[indices] = encoder.multiscale(
+                self.scaler.read(x, batch.lengths), batch, scales
+            )
         return features
 
     def decode(self, codes: Array, steps: IntArray) -> FloatArray:
         """Decode codes (N, L) to (N, T, F), in the units of the data, NaN past their ends."""
         decoder, longest = self.decoder("reconstruction"), int(steps.max(initial=0))
-        values = np.full((len(codes), longest, len(self.scaler.scale)), np.nan)
+        values = np.full((len(codes), longest, len(self.target_scaler.scale)), np.nan)
         for indices in _longest_first(steps, longest * decoder.width):
             batch = BatchLengths(steps[indices], longest)
-            values[indices] = self.scaler.undo(decoder(codes[indices], batch))
+            values[indices] = self.target_scaler.undo(decoder(codes[indices], batch))
         values[np.arange(longest) >= steps[:, None]] = np.nan
         return values
 
     def reconstructions(self, source: Source) -> Iterator[tuple[IntArray, Array, Array]]:
-        """Yield the indices (B,), inputs and reconstructions (B, T, F), scaled, batch by batch."""
+        """Yield indices (B,), and scaled targets and reconstructions (B, T, F_out) of batches."""
         decoder = self.decoder("reconstruction")
         for indices, x, batch in self.batches(source, source.max_length * decoder.width):
-            yield indices, x, self.reconstruct(x, batch)
+            yield indices, self.of_targets(x), self.reconstruct(x, batch)
 
     def reconstruct(self, x: Array, batch: BatchLengths) -> Array:
-        """Return reconstructions (B, T, F) of sequences, scaled."""
-        decoder, x = self.decoder("reconstruction"), self.scaler.limit(x)
-        backwards = _reversed(self.encoder.marked(x), batch, decoder)
-        return decoder(self.encoder(x, batch), batch, backwards)
+        """Return reconstructions (B, T, F_out) of sequences, scaled."""
+        decoder, read = self.decoder("reconstruction"), self.scaler.read(x, batch.lengths)
+        backwards = _reversed(self.encoder.marked(read), batch, decoder)
+        output = decoder(self.encoder(read, batch), batch, backwards)
+        return self.scaler.undo_level(output, x, batch.lengths)
 
     def forecasts(self, source: Source | Futures, name: str = "forecast") -> FloatArray:
-        """Return forecasts (N, K, F), or their quantiles (N, K, F, Q), in the units of the data."""
+        """Return forecasts (N, K, F_out), or quantiles (N, K, F_out, Q), in units of the data."""
         forecaster = self.forecaster(name)
         quantiles = (self.n_quantiles,) if forecaster.quantiles else ()
-        values = np.empty((len(source), self.horizon, source.n_features, *quantiles))
+        features = len(self.target_scaler.scale)
+        values = np.empty((len(source), self.horizon, features, *quantiles))
         for indices, x, batch in self.batches(source, self.horizon * forecaster.decoder.width):
-            values[indices] = self.forecast(x, batch, forecaster)
+            known = None
+            if self.known:
+                assert isinstance(source, Futures)
+                _, _, future = source.take_with_future(indices)
+                _, known = source.scaled(future, self.scaler)
+            values[indices] = self.forecast(x, batch, forecaster, known)
         return values
 
     def forecast(
-        self, x: Array, batch: BatchLengths, forecaster: Forecaster | None = None
+        self,
+        x: Array,
+        batch: BatchLengths,
+        forecaster: Forecaster | None = None,
+        known: Array | None = None,
     ) -> FloatArray:
-        """Return forecasts (B, K, F) of sequences, in the units of the data."""
+        """Return forecasts (B, K, F_out) of sequences, in the units of the data.
+
+        `known` (B, K, n_known) has the scaled features that are known ahead.
+        """
         forecaster, x = forecaster or self.forecaster("forecast"), self.scaler.limit(x)
         backwards = _reversed(self.encoder.marked(x), batch, forecaster.decoder)
-        return forecaster(self.encoder(x, batch), x, batch, backwards)
+        return forecaster(self.encoder(x, batch), x, batch, backwards, known)
 
     def batches(self, source: Source | Futures, decoded: int = 0) -> Iterator[Batch]:
         """Yield the indices (B,), sequences and their lengths, in batches.

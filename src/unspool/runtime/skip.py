@@ -5,79 +5,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from unspool import blueprint as plan
-from unspool.blueprint.layers import VARIANCE_FLOOR
+from unspool._types import NormalizationName
+from unspool.data.levels import level_of
 from unspool.runtime.missing import carried, filled
 from unspool.runtime.recurrence import Array, BatchLengths
 
 
-def level_of(
-    x: Array, batch: BatchLengths, normalization: str, fill: Array | None = None
-) -> tuple[Array, Array]:
-    """Return the location and spread (B, 1, F) of sequences (B, T, F) over their real steps.
-
-    They are 0 and 1 for a sequence without steps, and for normalization "none".
-
-    Parameters
-    ----------
-    x : array of shape (B, T, F)
-        Sequences, zero past their ends.
-    batch : BatchLengths
-        Their lengths.
-    normalization : {"none", "last", "standard"}
-        The last value, or mean and standard deviation.
-    fill : array of shape (F,), optional
-        If values may be missing (NaN): the location of a feature that has no value in a sequence.
-    """
-    if fill is not None:
-        return _level_of_present(x, batch, normalization, fill)
-    location = np.zeros((len(x), 1, x.shape[2]), np.float32)
-    spread = np.ones_like(location)
-    if normalization == "none" or not x.shape[1]:
-        return location, spread
-    ends = batch.lengths[:, None, None]
-    if normalization == "last":
-        last = np.take_along_axis(x, np.maximum(ends - 1, 0), axis=1)
-        return np.where(ends > 0, last, location), spread
-    count = np.maximum(ends, 1).astype(np.float32)
-    mean = x.sum(axis=1, keepdims=True) / count
-    real = np.arange(x.shape[1])[:, None] < ends
-    centered = np.where(real, x - mean, np.float32(0))
-    square = (centered * centered).sum(axis=1, keepdims=True) / count
-    return mean, np.where(ends > 0, np.sqrt(square + np.float32(VARIANCE_FLOOR)), spread)
-
-
-def _level_of_present(
-    x: Array, batch: BatchLengths, normalization: str, fill: Array
-) -> tuple[Array, Array]:
-    """Return location and spread of the values that are not missing; see `level_of`."""
-    zeros = np.zeros((len(x), 1, x.shape[2]), np.float32)
-    if normalization == "none":
-        return zeros, zeros + 1
-    if not x.shape[1]:
-        return zeros + fill, zeros + 1
-    steps = np.arange(x.shape[1])[:, None]
-    present = (steps < batch.lengths[:, None, None]) & ~np.isnan(x)
-    count = present.sum(axis=1, keepdims=True).astype(np.float32)
-    if normalization == "last":
-        place = np.where(present, steps, 0).max(axis=1, keepdims=True)
-        return np.where(count > 0, np.take_along_axis(x, place, axis=1), fill), zeros + 1
-    divisor = np.maximum(count, 1)
-    mean = np.where(present, x, np.float32(0)).sum(axis=1, keepdims=True) / divisor
-    centered = np.where(present, x - mean, np.float32(0))
-    square = (centered * centered).sum(axis=1, keepdims=True) / divisor
-    spread = np.sqrt(square + np.float32(VARIANCE_FLOOR))
-    return np.where(count > 0, mean, fill), np.where(count > 0, spread, zeros + 1)
-
-
 def normalised(
-    x: Array, batch: BatchLengths, normalization: str, fill: Array | None = None
+    x: Array, batch: BatchLengths, normalization: NormalizationName, fill: Array | None = None
 ) -> Array:
     """Return (B, T, F) minus location, divided by spread; zero past the end of a sequence."""
     if normalization == "none":
         return x
-    location, spread = level_of(x, batch, normalization, fill)
-    real = np.arange(x.shape[1])[:, None] < batch.lengths[:, None, None]
-    return np.where(real, (x - location) / spread, np.float32(0))
+    return level_of(x, batch.lengths, normalization, fill).apply(x, batch.lengths)
 
 
 class Skip:
@@ -97,7 +37,7 @@ class Skip:
 
     def __call__(self, output: Array, x: Array, batch: BatchLengths) -> Array:
         """Return forecasts (B, K, F) of outputs (B, K, F), or quantiles of outputs (B, K, F, Q)."""
-        location, spread = level_of(x, batch, self.part.normalization, self.fill)
+        location, spread = level_of(x, batch.lengths, self.part.normalization, self.fill)
         spread = spread * self.scale
         if self.weight is not None:
             location = location + self._linear(x, batch, location)

@@ -13,7 +13,8 @@ from unspool import _checks, _collect
 from unspool._loss_parameter import Loss, LossFunction
 from unspool._types import PerNewestStep
 from unspool.data.frames import names_of
-from unspool.data.sequences import FloatArray, as_floats
+from unspool.data.futures import Futures
+from unspool.data.sequences import FloatArray, Sequences, as_floats
 from unspool.errors import InputError
 from unspool.model_file import Contents
 from unspool.runtime.cells import CELLS
@@ -45,7 +46,7 @@ class Stream:
         the series.
     reconstruct : callable, optional
         Called with sequences (series, T, F), scaled, and their lengths; returns their
-        reconstructions (series, T, F). Only `reconstruction_error` needs it.
+        reconstructions (series, T, F_out). Only `reconstruction_error` needs it.
     loss : str, LossByFeature or LossFunction, optional
         Loss of `reconstruction_error`, by default that of the contents.
 
@@ -100,7 +101,14 @@ class Stream:
                 "A stream needs an LSTM encoder that reads in one direction, bidirectional=False; "
                 f"this {contents.model} has another."
             )
+        if contents.scaler.normalization != "none":
+            raise InputError(
+                "A stream cannot normalise a sequence before its end, and this model normalises "
+                "each sequence (`normalization`); encode whole sequences, or fit with "
+                "normalization='none'."
+            )
         self._encoder, self._decoders, self._reconstruct = encoder, decoders, reconstruct
+        self._form = contents.form
         self._model, self._loss = contents.model, loss
         if loss is None and reconstruct is not None:
             self._loss = contents.loss
@@ -239,12 +247,18 @@ class Stream:
         """The code of all steps so far, array of shape (L,) or (series, L)."""
         return self._shaped(self._code())
 
-    def forecast(self) -> FloatArray:
+    def forecast(self, future: Any = None) -> FloatArray:
         """Forecast the next steps.
+
+        Parameters
+        ----------
+        future : array of shape (K, n_known), or (series, K, n_known), optional
+            The features that are known ahead at the next K steps, for a model that was trained
+            with such features.
 
         Returns
         -------
-        array of shape (K, F), or (series, K, F)
+        array of shape (K, F_out), or (series, K, F_out)
             Forecasts in the units of the data.
 
         Raises
@@ -258,14 +272,20 @@ class Stream:
                 "This model does not forecast from the code alone; train one with `horizon` and a "
                 "decoder other than 'reversed_input'."
             )
-        return np.asarray(self._shaped(ahead(self._code(), *self._sequence(self._kept))))
+        return self._ahead(ahead, future)
 
-    def quantiles(self) -> FloatArray:
+    def quantiles(self, future: Any = None) -> FloatArray:
         """Forecast the quantiles of the next steps.
+
+        Parameters
+        ----------
+        future : array of shape (K, n_known), or (series, K, n_known), optional
+            The features that are known ahead at the next K steps, for a model that was trained
+            with such features.
 
         Returns
         -------
-        array of shape (K, F, Q), or (series, K, F, Q)
+        array of shape (K, F_out, Q), or (series, K, F_out, Q)
             Quantiles in the units of the data, in the order of the parameter `quantiles`.
 
         Raises
@@ -275,8 +295,18 @@ class Stream:
         """
         if "quantiles" not in self._decoders:
             raise InputError("This model has no quantiles; train one with `quantiles`.")
-        values = self._decoders["quantiles"](self._code(), *self._sequence(self._kept))
-        return np.asarray(self._shaped(values))
+        return self._ahead(self._decoders["quantiles"], future)
+
+    def _ahead(self, forecaster: Forecaster, future: Any) -> FloatArray:
+        """Return a forecast from the steps so far."""
+        x, lengths = self._sequence(self._kept)
+        read = Sequences(x, lengths.lengths, missing=self._form.missing)
+        source = self._form.with_known(read, future, forecaster.horizon)
+        known = None
+        if isinstance(source, Futures):
+            assert source.future is not None
+            _, known = source.scaled(source.future, self._scaler)
+        return np.asarray(self._shaped(forecaster(self._code(), x, lengths, None, known)))
 
     def reconstruction_error(self, *, per: PerNewestStep = "step") -> FloatArray:
         """Compute the error of the newest step in the reconstruction of the sequence so far.
@@ -330,14 +360,17 @@ class Stream:
             )
         _collect.check_per(per, _collect.PER_NEWEST_STEP)
         measure = _collect.error_function(per, self._loss)
+        targets = self._form.targets
         if not self.steps:
-            features = (self._features,) if _collect.has_features(per) else ()
+            features = (self._form.n_outputs,) if _collect.has_features(per) else ()
             return np.asarray(self._shaped(np.full((self._size, *features), np.nan)))
         x, lengths = self._sequence(self._longest)
         reconstruction = self._reconstruct(x, lengths)
+        written = x if targets is None else x[..., list(targets)]
         if isinstance(self._loss, LossFunction):  # it may depend on the steps before
-            return np.asarray(self._shaped(measure(reconstruction, x)[:, -1]))
-        return np.asarray(self._shaped(measure(reconstruction[:, -1:], x[:, -1:])[:, 0]))
+            return np.asarray(self._shaped(measure(reconstruction, written)[:, -1]))
+        last = written[:, -1:]
+        return np.asarray(self._shaped(measure(reconstruction[:, -1:], last)[:, 0]))
 
     def _code(self) -> Array:
         last = self._encoder.of_state(self._states())

@@ -85,6 +85,8 @@ class ErrorsOfWindows:
         Loss of the model.
     window : int
         Number of steps of a window, w.
+    targets : list of int, optional
+        Places of the F_out features that the model writes; None means all.
     missing : {"raise", "mask"}, default "raise"
         Whether values may be missing.
     """
@@ -95,21 +97,24 @@ class ErrorsOfWindows:
         scaler: Scaler,
         loss: Loss,
         window: int,
+        targets: list[int] | None = None,
         *,
         missing: Missing = "raise",
     ) -> None:
         self._reconstruct, self._scaler = reconstruct, scaler
+        self._targets = slice(None) if targets is None else targets
         self._error = partial(loss_values, loss=loss_of_errors(loss))
         self._batch = BatchLengths(np.array([window]), window)
         self._recent = Recent(window, len(scaler.scale), np.float32, missing)
         self._weights = trailing_weights(window, window)
 
     def next(self, step: FloatArray) -> FloatArray:
-        """Return weighted mean errors (F,) of window and one more step (F,); `keep` keeps it."""
+        """Return weighted mean errors (F_out,) of window and a step (F,); `keep` keeps it."""
         x = self._recent.followed_by(self._scaler.apply(step))
         count = len(x)
         whole = x[None] if count == self._batch.steps else pad_front(x, self._batch.steps).values
-        error = self._error(self._reconstruct(whole, self._batch)[0, -count:], x)
+        reconstruction = self._reconstruct(whole, self._batch)[0, -count:]
+        error = self._error(reconstruction, x[:, self._targets])
         return _weighted(self._weights, error)
 
     def keep(self) -> None:
@@ -143,6 +148,8 @@ class ErrorsOfForecasts:
         Loss of the model.
     window : int
         Number of steps of a window, w.
+    targets : list of int, optional
+        Places of the F_out features that the model forecasts; None means all.
     missing : {"raise", "mask"}, default "raise"
         Whether values may be missing.
     """
@@ -154,30 +161,38 @@ class ErrorsOfForecasts:
         scaler: Scaler,
         loss: Loss,
         window: int,
+        targets: list[int] | None = None,
         *,
         missing: Missing = "raise",
     ) -> None:
         self._forecast, self._scaler = forecast, scaler
         self._error = partial(loss_values, loss=loss_of_errors(loss))
-        self._features, self._horizon, self._window = len(scaler.scale), horizon, window
-        self._recent = Recent(window, self._features, np.float32, missing)
+        self._targets = slice(None) if targets is None else targets
+        self._of_targets = scaler if targets is None else scaler.select(targets)
+        self._features = len(self._of_targets.scale)
+        self._horizon, self._window = horizon, window
+        self._recent = Recent(window, len(scaler.scale), np.float32, missing)
         self._errors = Recent(window, self._features, np.float64, missing)
         self._ahead: deque[Array] = deque(maxlen=horizon)  # scaled, each (K, F)
         self._weights = trailing_weights(window, window)
 
     def next(self, step: FloatArray) -> FloatArray:
-        """Return weighted mean errors (F,) of the last steps and one more (F,); `keep` keeps it."""
-        target = self._scaler.apply(step)
+        """Return weighted mean errors (F_out,) of the last steps and a step (F,).
+
+        `keep` keeps the step.
+        """
+        scaled = self._scaler.apply(step)
+        target = scaled[self._targets]
         before = self._recent.rows
-        x = self._recent.followed_by(target)
+        x = self._recent.followed_by(scaled)
         ahead = self._forecast(x[None], BatchLengths(np.array([len(x)]), len(x)))
-        self._next = self._scaler.apply(ahead[0])
+        self._next = self._of_targets.apply(ahead[0])
         error = np.where(np.isnan(target), np.nan, 0.0)
         if self._ahead:  # the first step has no forecast
             due = np.array([one[ago] for ago, one in enumerate(reversed(self._ahead))])
             error = self._error(due, target).mean(axis=0, dtype=np.float64)
             if len(before) < self._window:
-                error = np.fmin(error, self._error(before[-1], target))
+                error = np.fmin(error, self._error(before[-1][self._targets], target))
         return _weighted(self._weights, self._errors.followed_by(error))
 
     def keep(self) -> None:

@@ -1,7 +1,7 @@
 """Batches of scaled sequences as tensors."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -19,24 +19,32 @@ class Batch(NamedTuple):
     """A batch of sequences.
 
     `x` (B, T, F) is scaled. `lengths` (B,) is None if all steps are real. `y` is the second target,
-    if there is one: the scaled future (B, K, F), or classes (B,).
+    if there is one: the scaled future of the targets (B, K, F_out), or classes (B,). `future`
+    (B, K, n_known) has the scaled features that are known for these steps, if there are any.
 
-    `weights` broadcast to (B, T, F) and `y_weights` to the future (B, K, F): the loss is the sum of
-    each weight times its error, divided by the number of errors. `sequence_weights` (B,) are those
-    of penalties on codes, and of classes. None means that all weights are 1.
+    `weights` broadcast to the targets (B, T, F_out) and `y_weights` to their future (B, K, F_out):
+    the loss is the sum of each weight times its error, divided by the number of errors.
+    `sequence_weights` (B,) are those of penalties on codes, and of classes. None means that all
+    weights are 1.
     """
 
     x: Tensor
     lengths: Tensor | None
     y: Tensor | None = None
+    future: Tensor | None = None
     weights: Tensor | None = None
     y_weights: Tensor | None = None
     sequence_weights: Tensor | None = None
 
-    def target(self, decoder: str) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Return what a decoder of the whole sequence writes, its lengths, and its weights."""
+    def target(
+        self, decoder: str, select: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return what a decoder of the whole sequence writes, its lengths, and its weights.
+
+        `select` selects the targets (..., F_out) of all features.
+        """
         if decoder == "reconstruction":
-            return self.x, self.lengths, self.weights
+            return select(self.x), self.lengths, self.weights
         assert self.y is not None
         return self.y, None, self.y_weights
 
@@ -119,28 +127,36 @@ class Batches:
     def gather(self, indices: IntArray) -> Batch:
         """Return the sequences at `indices` as one batch."""
         values, lengths, future = take(self.source, indices)
-        y = None
+        y = known = None
         if self.classes is not None:
             y = self._tensor(self.classes[indices])
         elif future is not None:
-            y = self._tensor(self._scaled(future))
+            assert isinstance(self.source, Futures)
+            of_targets, ahead = self.source.scaled(future, self.scaler, limited=self.limited)
+            y, known = self._tensor(of_targets), self._tensor(ahead)
         scaled, real = self._scaled(values), None
         if (lengths != values.shape[1]).any():
             scaled[np.arange(scaled.shape[1]) >= lengths[:, None]] = 0
             real = self._tensor(lengths)
-        batch = Batch(self._tensor(scaled), real, y)
+        if self.limited:
+            scaled = self.scaler.read(scaled, lengths)
+        batch = Batch(self._tensor(scaled), real, y, known)
         if self.weights is None:
             return batch
-        weights, y_weights, of_sequences = map(self._weights, self.weights.take(indices))
+        weights, y_weights, of_sequences = map(self._tensor, self.weights.take(indices))
         if future is None:
             y_weights = None
         return batch._replace(weights=weights, y_weights=y_weights, sequence_weights=of_sequences)
 
-    def _tensor(self, values: npt.NDArray[Any]) -> Tensor:
-        return torch.from_numpy(values).to(self.device)
+    @overload
+    def _tensor(self, array: npt.NDArray[Any]) -> Tensor: ...
 
-    def _weights(self, values: FloatArray | None) -> Tensor | None:
-        return None if values is None else self._tensor(values)
+    @overload
+    def _tensor(self, array: npt.NDArray[Any] | None) -> Tensor | None: ...
+
+    def _tensor(self, array: npt.NDArray[Any] | None) -> Tensor | None:
+        """Return an array as a tensor on the device."""
+        return None if array is None else torch.from_numpy(array).to(self.device)
 
     def _scaled(self, values: FloatArray) -> FloatArray:
         scaled = self.scaler.apply(values)

@@ -74,12 +74,12 @@ class DivergenceRecovery:
         known = self.reference_losses.get(what, self.reference_losses.get("loss"))
         if known is None and math.isfinite(loss):  # the first batch, before any step
             self.reference_losses[what] = known = loss
-        if known is not None and loss <= DIVERGENCE_FACTOR * known + 1:  # False for NaN
+        if known is not None and loss <= DIVERGENCE_FACTOR * abs(known) + 1:  # False for NaN
             return False
         if math.isfinite(loss):
             before = self._earlier_loss(recompute)
             self.reference_losses[what] = max(before, known or 0.0)
-            if loss <= DIVERGENCE_FACTOR * before + 1:
+            if loss <= DIVERGENCE_FACTOR * abs(before) + 1:
                 return False
         if known is None:
             raise DivergedError(

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
-from unspool.data.sequences import FloatArray, IntArray
+from unspool.data.sequences import FloatArray, IntArray, Sequences
+from unspool.data.windows import Windows
 
 TAKE_SEQUENCES = 1024  # sequences whose weights are added up at once
 
@@ -16,7 +18,8 @@ TAKE_SEQUENCES = 1024  # sequences whose weights are added up at once
 class WeightsOfBatch(NamedTuple):
     """Weights of a batch, float32; None if all are 1.
 
-    `errors` broadcast to (B, T, F), `y_errors` to the futures (B, K, F), and `sequences` are (B,).
+    `errors` broadcast to (B, T, F_out), `y_errors` to the futures (B, K, F_out), and `sequences`
+    are (B,).
     """
 
     errors: FloatArray | None
@@ -35,8 +38,8 @@ class ErrorWeights:
     steps : Sequences, Windows or Futures, optional
         A weight for each step: sequences of one feature with the lengths of the data. Either this
         or `sequences` is given, or neither.
-    features : array of shape (F,), optional
-        A weight for each feature.
+    features : array of shape (F_out,), optional
+        A weight for each target.
     factors : tuple of three floats
         Factors of the weights of steps, of futures and of sequences; see `normalised`.
     """
@@ -103,6 +106,49 @@ class ErrorWeights:
                 total += (ends[horizon:] - ends[:-horizon]).sum()
                 count += length * horizon
         return self._divided(*(total / max(1, count),) * 3)
+
+    def only(self, keep: npt.NDArray[np.bool_]) -> "ErrorWeights":
+        """Return the weights of the sequences in a mask (N,)."""
+        sequences = None if self.sequences is None else self.sequences[keep]
+        return replace(
+            self, sequences=sequences, steps=None if self.steps is None else self.steps[keep]
+        )
+
+    def counted(self, *, reconstructs: bool, every_step: bool) -> npt.NDArray[np.bool_]:
+        """Return which sequences (N,) have a weight above 0 among the steps that are targets.
+
+        These are all steps, or only those of the future, or with `every_step` all but the first.
+        """
+        if self.sequences is not None:
+            return self.sequences > 0
+        assert self.steps is not None
+        found = []
+        for some in _pieces(np.arange(len(self.steps))):
+            steps, futures, _ = self._raw(some)
+            assert steps is not None
+            assert futures is not None
+            counts = futures.any(axis=(1, 2))
+            if reconstructs or every_step:
+                counts |= steps[:, 0 if reconstructs else 1 :].any(axis=(1, 2))
+            found.append(counts)
+        return np.concatenate(found)
+
+    def of_statistics(self, source: Source) -> FloatArray | None:
+        """Return a weight for each step of ``source.chunks()``, (S,), or None if all are 1.
+
+        Windows count each step once, so weights of windows do not weigh steps.
+
+        Parameters
+        ----------
+        source : Sequences or Windows
+            The sequences, with the steps that are cut off.
+        """
+        steps = self.steps.source if isinstance(self.steps, Futures) else self.steps
+        if self.sequences is not None and isinstance(source, Sequences):
+            return np.repeat(self.sequences, source.lengths)
+        if steps is None or isinstance(steps, Windows) != isinstance(source, Windows):
+            return None
+        return np.concatenate([chunk[:, 0] for chunk in steps.chunks()])
 
     def of_sequences(self) -> "ErrorWeights | None":
         """Return one weight for each sequence, the mean of its steps; without those of features."""

@@ -11,6 +11,7 @@ from unspool._loss_parameter import Loss, LossByFeature, is_by_step
 from unspool.nn import fused
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import TeacherForcing
+from unspool.nn.dropout import Dropout
 from unspool.nn.losses import (
     count_values,
     loss_values,
@@ -82,8 +83,9 @@ class AutoencoderLoss:
         distribution, in nats per sequence, relative to the loss summed over a sequence's values.
     every_step : bool
         Forecast after every step of a sequence, instead of after the last only.
-    dropout : float
-        Proportion of a code's values that are set to 0; the others are scaled up.
+    dropout : Dropout
+        Shares of the outputs of layers, of the hidden units and of the code's values that are set
+        to 0 in training.
     quantiles : sequence of float
         Quantiles that the decoder "quantiles" returns.
     teacher_forcing : float
@@ -109,16 +111,23 @@ class AutoencoderLoss:
     code_l1: float = 0.0
     kl_weight: float | None = None
     every_step: bool = False
-    dropout: float = 0.0
+    dropout: Dropout = field(default_factory=Dropout)
     quantiles: Sequence[float] = ()
     teacher_forcing: float = 1.0
     generator: Generator | None = None
 
     def __call__(self, batch: Batch) -> dict[str, Term]:
         """Compute the terms of the batch's loss, and the metrics, by name."""
+        if not (self.model.training and (self.dropout.layers or self.dropout.recurrent)):
+            return self._compute(batch)
+        with self.model.dropping(self.dropout):
+            return self._compute(batch)
+
+    def _compute(self, batch: Batch) -> dict[str, Term]:
         x, lengths = batch.x, batch.lengths
         if self._can_be_fused and isinstance(self.loss, str):
-            total = fused.loss_sum(self.model, x, lengths, self.loss, batch.weights)
+            dropout = self.dropout if self.model.training else None
+            total = fused.loss_sum(self.model, x, lengths, self.loss, batch.weights, dropout)
             if total is not None:
                 present = None if self.model.encoder.fill is None else present_in(x, self.loss)
                 return {"loss": Term(total, count_values(x, lengths, present=present))}
@@ -129,16 +138,15 @@ class AutoencoderLoss:
                 terms |= self._terms(name, *self._by_step(name, batch, read))
             return name_single_loss(terms)
         code, divergence = self.model.encoder.sample(read, lengths, self.generator)
-        if self.dropout and self.model.training:
-            code = self._dropped(code)
+        decoded = self.dropout.of_code(code) if self.model.training else code
         for name in self.model.decoders:
-            target, ends, weights = batch.target(name)
+            target, ends, weights = batch.target(name, self.model.of_targets)
             teacher = (
                 TeacherForcing(self._filled(target), self.teacher_forcing, self.generator)
                 if self.model.training
                 else None
             )
-            output = self.model.decode(name, code, read, lengths, teacher)
+            output = self.model.decode(name, decoded, read, lengths, teacher, batch.future)
             terms |= self._terms(name, output, target, ends, weights)
         by_sequence = batch.sequence_weights
         if self.contrastive_weight and self.model.training:
@@ -179,12 +187,12 @@ class AutoencoderLoss:
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Compute outputs and targets after every step, (B, T · K, F), lengths and weights."""
         assert batch.y is not None
-        target = futures(batch.x, batch.lengths, batch.y)
+        target = futures(self.model.of_targets(batch.x), batch.lengths, batch.y)
         teacher = None
         if self.model.training:
             known = self._filled(target)
             teacher = TeacherForcing(known, self.teacher_forcing, self.generator)
-        change = self._dropped if self.dropout and self.model.training else None
+        change = self.dropout.of_code if self.dropout.code and self.model.training else None
         output = self.model.decode_by_step(name, read, batch.lengths, teacher, change)
         lengths = None if batch.lengths is None else batch.lengths * target.shape[2]
         return output.flatten(1, 2), target.flatten(1, 2), lengths, weights_by_step(batch)
@@ -237,7 +245,13 @@ class AutoencoderLoss:
 
     def _filled(self, target: Tensor) -> Tensor:
         """Replace missing values of a target (B, …, F); their losses are not counted."""
-        return filled(target, self.model.encoder.fill)
+        fill = self.model.encoder.fill
+        if fill is None:
+            return target
+        fill = self.model.of_targets(fill)
+        if len(fill) != target.shape[-1]:  # the target has other quantities
+            fill = fill.new_zeros(target.shape[-1])
+        return filled(target, fill)
 
     @property
     def _can_be_fused(self) -> bool:
@@ -246,11 +260,6 @@ class AutoencoderLoss:
             self.code_l1 or self.contrastive_weight or self.metrics or self.kl_weight is not None
         )
         return not (disturbed or added or self.weights)
-
-    def _dropped(self, code: Tensor) -> Tensor:
-        """Apply dropout to codes."""
-        dropped = bernoulli(self.dropout, code.shape, code, self.generator)
-        return torch.where(dropped, 0.0, code / (1 - self.dropout))
 
     def _disturbed(self, x: Tensor) -> Tensor:
         """Apply dropout and noise to the input."""

@@ -20,8 +20,16 @@ OPTIMIZERS: Mapping[str, Callable[..., optim.Optimizer]] = {
 
 
 def make_optimizer(
-    name: str, parameters: Iterable[nn.Parameter], learning_rate: float | None = None
+    name: str,
+    parameters: Iterable[nn.Parameter],
+    learning_rate: float | None = None,
+    weight_decay: float | None = None,
 ) -> optim.Optimizer:
-    """Create the optimizer `name`; `learning_rate=None` uses Keras's default."""
-    options = {} if learning_rate is None else {"lr": learning_rate}
+    """Create the optimizer `name`; None uses Keras's default.
+
+    `weight_decay` is decoupled from the gradient and acts on all parameters, biases included, as
+    in Keras. It is meant for "adamw": "adam" would add it to the gradient.
+    """
+    given = {"lr": learning_rate, "weight_decay": weight_decay}
+    options = {option: value for option, value in given.items() if value is not None}
     return OPTIMIZERS[name](parameters, foreach=True, **options)  # one kernel for many tensors

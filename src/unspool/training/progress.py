@@ -150,7 +150,7 @@ def epoch_line(epoch: str, seconds: float, values: Mapping[str, float]) -> str:
 
     Examples
     --------
-    >>> values = {"loss": 0.12345, "val_loss": 0.00012345, "learning_rate": 0.001}
+    >>> values = {"loss": 0.1234, "val_loss": 0.00012345, "learning_rate": 0.001}
     >>> epoch_line("3/20", 1.234, values)
     'Epoch 3/20 - 1.2s - loss: 0.1234 - val_loss: 1.2345e-4 - learning_rate: 1.0e-3'
     """

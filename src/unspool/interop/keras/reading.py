@@ -27,6 +27,7 @@ from unspool.interop.keras.supported import KNOWN, MASKS, what_helps
 from unspool.interop.keras.traversal import ReadModel
 from unspool.model_file import Contents
 from unspool.model_file.labels import write_labels
+from unspool.model_file.upgrades import LATER_FITTED
 
 if TYPE_CHECKING:
     import keras  # type: ignore[import-untyped]  # Keras ships no types
@@ -163,8 +164,8 @@ def _estimator(read: ReadModel) -> "Estimator":
     scaling = "none" if read.scaling is None else "standard"
     inner = class_of(read.model, MODELS)(scaling=scaling, **read.parameters)
     model, parameters = read.model, inner.get_params(deep=False)
-    absent = dict.fromkeys(("feature_names_in", "y_ndim", "axes", "window", "max_gap"))
-    fitted = {**absent, "horizon": 0, "dilation": 1, "history": NO_HISTORY, **read.fitted}
+    absent = dict.fromkeys(("feature_names_in", "y_ndim", "axes", "window"))
+    fitted = {**absent, **LATER_FITTED, "horizon": 0, "history": NO_HISTORY, **read.fitted}
     if read.classes:
         of_encoder = {"model": model, "parameters": parameters}
         fitted["classes"] = write_labels(np.arange(read.classes))

@@ -99,7 +99,7 @@ def build_model(encoder: Encoder, branches: list[Branch], max_length: int) -> Re
     if list(named) == ["forecast"]:
         model = "LSTMForecaster"
         del parameters["n_kernels"]
-        parameters |= {"normalization": "none", "linear_steps": 0, "dropout": 0.0}
+        parameters |= {"normalization": "none", "linear_steps": 0, "code_dropout": 0.0}
     return ReadModel(model, parameters, fitted, weights, scaling)
 
 

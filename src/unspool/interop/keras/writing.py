@@ -51,9 +51,9 @@ def to_keras(
                                          reversed within its length.
     ============ ======================= =========================================================
 
-    The outputs are the reconstruction (shape of ``x``), the forecast (B, K, F), both in this order,
-    or the probabilities of a classifier (B, C); with ``part="encoder"``, the code (B, L), which is
-    the mean if the encoder is variational.
+    The outputs are the reconstruction (shape of ``x``), the forecast (B, K, F), both in this order
+    and of the `targets` of the model only, or the probabilities of a classifier (B, C); with
+    ``part="encoder"``, the code (B, L), which is the mean if the encoder is variational.
 
     Parameters
     ----------
@@ -81,7 +81,9 @@ def to_keras(
           (``part="encoder"``), or fit with another `decoder`;
         - a forecast with `normalization`, `linear_steps` or `quantiles`: fit with
           ``normalization="none", linear_steps=0, quantiles=()``, or use `export_onnx`;
-        - inputs that are clipped: fit with ``clip=None``, or use `export_onnx`;
+        - a forecast that reads features that are known ahead (`known`): use `export_onnx`;
+        - inputs that are clipped, or sequences that are normalised: fit with ``clip=None`` and
+          ``normalization="none"``, or use `export_onnx`;
         - an LSTM that reads patches: fit with ``patch_size=1``, or use `export_onnx`.
 
     See Also
@@ -128,11 +130,17 @@ def to_keras(
             f"±{contents.scaler.clip:g} scaled units (`clip`); fit with clip=None, or use "
             "`export_onnx`."
         )
+    if contents.scaler.normalization != "none":
+        raise InputError(
+            "The model normalises each sequence (normalization="
+            f"{contents.scaler.normalization!r}), for which Keras has no layer; fit with "
+            "normalization='none', or use `export_onnx`."
+        )
     _refuse_unsupported(plan)
     if steps is not None:
         _check_steps(plan, steps)
     steps = longest if steps is None else steps
-    writer = LayerWriter(keras, contents.weights, contents.scaler)
+    writer = LayerWriter(keras, contents.weights, contents.scaler, contents.target_scaler)
 
     inputs = [writer.input(_shape(contents, plan, steps), "x")]
     x, mask, reversed_x = writer.scaled(inputs[0]), None, None
@@ -263,6 +271,11 @@ def _refuse_unsupported(plan: Blueprint) -> None:
             "The model forecasts with a linear map of the last steps or with quantiles, which the "
             "Keras export does not support; fit with linear_steps=0 and quantiles=(), export to "
             "ONNX, or export only the encoder (part='encoder')."
+        )
+    if plan.known and plan.decoders:
+        raise InputError(
+            "The model reads features that are known ahead (`known`), which the Keras export does "
+            "not support; export to ONNX, or export only the encoder (part='encoder')."
         )
     for decoder in plan.decoders.values():
         if isinstance(decoder, LSTMDecoder) and decoder.kind.reads == "previous":

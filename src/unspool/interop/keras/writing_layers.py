@@ -40,11 +40,16 @@ class LayerWriter:
     weights : mapping of str to ndarray
         Weights by their names in the blueprint.
     scaler : Scaler
-        Scaling of inputs and outputs.
+        Scaling of inputs.
+    outputs : Scaler
+        Scaling of outputs.
     """
 
-    def __init__(self, keras: ModuleType, weights: Mapping[str, Any], scaler: Scaler) -> None:
+    def __init__(
+        self, keras: ModuleType, weights: Mapping[str, Any], scaler: Scaler, outputs: Scaler
+    ) -> None:
         self.keras, self.layers, self.weights, self.scaler = keras, keras.layers, weights, scaler
+        self.outputs = outputs
         self.scales = bool(scaler.shift.any() or (scaler.scale != 1).any())
 
     def input(self, shape: tuple[int | None, ...], name: str) -> Any:
@@ -64,9 +69,9 @@ class LayerWriter:
 
     def unscaled(self, values: Any) -> Any:
         """Scale values from the units of the model to the units of the data."""
-        if not self.scales:
+        shift, scale = self.outputs.shift, self.outputs.scale
+        if not (self.scales or shift.any() or (scale != 1).any()):
             return values
-        shift, scale = self.scaler.shift, self.scaler.scale
         return self.layers.Rescaling(scale, shift, dtype="float64")(values)
 
     def dense(self, name: str, x: Any, activation: str = "linear") -> Any:

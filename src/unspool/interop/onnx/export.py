@@ -30,17 +30,27 @@ from unspool.blueprint.parts import projects
 from unspool.errors import InputError
 from unspool.interop.onnx.convolution import conv_decoder, conv_features
 from unspool.interop.onnx.graph import IR_VERSION, OPSET, Graph
-from unspool.interop.onnx.layers import Batch, Weights, clipped, dense, head, read, unscaled
+from unspool.interop.onnx.layers import (
+    Batch,
+    Weights,
+    clipped,
+    dense,
+    head,
+    of_targets,
+    read,
+    unscaled,
+)
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
 from unspool.interop.onnx.missing import fill_of, marked
 from unspool.interop.onnx.score import check_exportable, metadata, score
-from unspool.interop.onnx.skip import skip, sorted_quantiles
+from unspool.interop.onnx.skip import level, normalized, skip, sorted_quantiles
 from unspool.model_file import Contents, Fitted
 from unspool.model_file.contents import contents_of
 
 DOCS = {
     "x": "Sequences in the units of the data. Steps past the end of a sequence are ignored.",
     "lengths": "Number of real steps of each sequence, from 0 to time.",
+    "future": "Features that are known ahead, at each step of the forecast.",
     "code": "Code of each sequence.",
     "reconstruction": "Reconstructed sequences in the units of the data; 0 past the end.",
     "forecast": "Forecast of each sequence in the units of the data.",
@@ -102,29 +112,33 @@ def export_onnx(
       NaN is a missing value, for a model with ``missing="mask"``.
     - ``lengths`` (B,), int64: number of real steps of each sequence, from 0 to T. Steps past the
       end are ignored.
+    - ``future`` (B, K, n_known), float32, only for a model with features that are known ahead:
+      these features at the steps of the forecast.
 
+    F_out is the number of targets, or of the quantities of ``y``; it is F for other models.
     Outputs of a model, float32, in the units of the data:
 
     - ``code`` (B, L), the mean if the encoder is variational;
-    - ``reconstruction`` (B, T, F), 0 past the end of a sequence;
-    - ``forecast`` (B, K, F) and ``quantiles`` (B, K, F, Q), in ascending order;
+    - ``reconstruction`` (B, T, F_out), 0 past the end of a sequence;
+    - ``forecast`` (B, K, F_out) and ``quantiles`` (B, K, F_out, Q), in ascending order;
     - ``probabilities`` (B, C).
 
     Outputs of a detector, whose ``x`` are windows, or sequences if it was fitted on these:
 
-    - ``reconstruction`` (B, T, F);
-    - ``score`` (B,), the mean of ``contributions`` (B, F). Averaged over all windows that cover a
-      step, it is the score of the kind "window";
-    - ``trailing_score`` (B,) and ``trailing_contributions`` (B, F), for windows only: the score of
-      the kind "trailing" at the last step of the window;
-    - ``step_error`` (B, T, F), the errors divided by ``scale_step``. The score of the kind "step"
-      is the mean over features of log(1 + e), where e is the average over all windows that cover
-      the step.
+    - ``reconstruction`` (B, T, F_out);
+    - ``score`` (B,), the mean of ``contributions`` (B, F_out). Averaged over all windows that cover
+      a step, it is the score of the kind "window";
+    - ``trailing_score`` (B,) and ``trailing_contributions`` (B, F_out), for windows only: the score
+      of the kind "trailing" at the last step of the window;
+    - ``step_error`` (B, T, F_out), the errors divided by ``scale_step``. The score of the kind
+      "step" is the mean over features of log(1 + e), where e is the average over all windows that
+      cover the step.
 
     The metadata holds text: ``model``, ``part``, ``unspool_version``, and as far as they apply
-    ``feature_names`` and ``classes`` (JSON lists) and ``max_steps``, the largest T. For a detector
-    also ``window``, ``scores``, ``kind``, ``threshold``, and for each kind of score the start of
-    its threshold (such as ``threshold_step``) and the divisor of its errors (``scale_step``).
+    ``feature_names``, ``target_names``, ``known_names`` and ``classes`` (JSON lists) and
+    ``max_steps``, the largest T. For a detector also ``window``, ``scores``, ``kind``,
+    ``threshold``, and for each kind of score the start of its threshold (such as
+    ``threshold_step``) and the divisor of its errors (``scale_step``).
 
     Float32 has 7 digits: if the mean of the data is large compared with its spread, subtract a
     constant before `fit` and before running the graph.
@@ -168,6 +182,9 @@ def _proto(contents: Contents, part: str) -> Any:
         ("x", np.float32, ["batch", "time", contents.facts.n_features]),
         ("lengths", np.int64, ["batch"]),
     ]
+    if plan.known and part != "encoder":
+        future = ["batch", plan.horizon, len(plan.known)]
+        inputs.append(("future", np.float32, future))
     graph = g.onnx.helper.make_graph(
         nodes,
         contents.model,
@@ -201,6 +218,10 @@ def _metadata(contents: Contents, part: str) -> dict[str, str]:
         entries |= metadata(contents)
     if names:
         entries["feature_names"] = json.dumps(names)
+        plan = contents.blueprint
+        for entry, places in (("target_names", plan.targets), ("known_names", plan.known)):
+            if places:
+                entries[entry] = json.dumps([names[place] for place in places])
     bound = _bound(contents.blueprint, part)
     if bound is not None:
         entries["max_steps"] = str(bound)
@@ -229,14 +250,18 @@ def _check_bound(plan: Blueprint, part: str) -> None:
 def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[str, list[Any]]:
     """Build the graph, and return the names and shapes of its outputs."""
     weights, scaler = contents.weights, contents.scaler
-    batch = read(g, scaler)
+    batch = read(g, scaler, () if part == "encoder" else plan.known)
     if part == "detector":
         batch = clipped(g, batch, MAX_DISTANCE)
     given = batch  # the true values, to which errors refer
     if scaler.clip is not None:
         batch = clipped(g, batch, scaler.clip)
+    location, spread = level(g, batch, scaler.normalization)
+    batch = batch._replace(x=normalized(g, batch, scaler.normalization))
     code = _code(g, plan, weights, batch)
     input_batch, input_time = batch.input_sizes
+    has_other_scaling = plan.targets is not None or contents.facts.n_responses
+    targets = "targets" if has_other_scaling else "scaler"
     shapes: dict[str, list[Any]] = {}
     decoders = dict(plan.decoders) if part != "encoder" else {}
     if part == "detector":
@@ -248,15 +273,18 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[s
         ahead = name != "reconstruction"
         steps = g.ints(plan.horizon) if ahead else None
         sequences = _decoded(g, decoder, weights, name, code, batch, steps)
-        outputs = decoder.n_features
+        outputs = contents.facts.n_outputs
         if name == "quantiles":
-            outputs = plan.encoder.n_features
             sequences = sorted_quantiles(g, sequences, outputs, decoder.n_features // outputs)
         if ahead and plan.skip is not None:
-            sequences = skip(g, plan.skip, weights, sequences, batch, quantiles=name == "quantiles")
+            past = of_targets(g, batch, plan.targets)
+            sequences = skip(g, plan.skip, weights, sequences, past, quantiles=name == "quantiles")
+        if not ahead:
+            sequences = g.op("Mul", sequences, spread) if spread else sequences
+            sequences = g.op("Add", sequences, location) if location else sequences
         if part == "detector":
-            scores = score(g, contents, given, sequences)
-        sequences = unscaled(g, scaler, sequences)
+            scores = score(g, contents, of_targets(g, given, plan.targets), sequences)
+        sequences = unscaled(g, contents.target_scaler, sequences, targets)
         if not ahead:
             sequences = g.op("Where", batch.real, sequences, g.real(0))
             sequences = g.first(sequences, input_time, 1)
@@ -312,6 +340,9 @@ def _decoded(
     if isinstance(part, LSTMDecoder):
         return lstm_decoder(g, part, weights, name, code, batch, steps)
     if isinstance(part, DenseDecoder):
+        if part.n_known:
+            known = g.reshape(batch.known, 0, part.max_steps * part.n_known)
+            code = g.op("Concat", code, known, axis=1)
         sequences = head(g, part.head, weights, f"decoders.{name}.head.", code)
     else:
         assert isinstance(part, ConvDecoder)

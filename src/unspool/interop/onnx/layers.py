@@ -1,7 +1,7 @@
 """Dense layers, activations, scaling and batches of sequences as ONNX operators."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from unspool.interop.onnx.graph import Array, Graph
 Weights = Mapping[str, Array]
 
 OPERATORS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "elu": "Elu"}
-FLOAT, INT32, DOUBLE = 1, 6, 11  # codes of these types in ONNX
+FLOAT, INT32, BOOL, DOUBLE = 1, 6, 9, 11  # codes of these types in ONNX
 
 
 def activate(g: Graph, activation: Activation, x: str, axis: int = -1) -> str:
@@ -85,10 +85,15 @@ class Batch(NamedTuple):
     batch: str  # (1,), B
     time: str  # (1,), T
     input_sizes: tuple[str, str]  # B and T of the inputs, (1,) each
+    known: str = ""  # (B, K, n_known), scaled features that are known ahead, if there are any
 
 
-def read(g: Graph, scaler: Scaler) -> Batch:
-    """Make a batch of the inputs `x` (B, T, F), in the units of the data, and `lengths` (B,)."""
+def read(g: Graph, scaler: Scaler, known: Sequence[int] = ()) -> Batch:
+    """Make a batch of the inputs, in the units of the data.
+
+    They are `x` (B, T, F), `lengths` (B,) and, if features are known ahead, `future`
+    (B, K, n_known); `known` has the places of these features.
+    """
     sizes = g.size("x", 0), g.size("x", 1)
     batch, time = (g.op("Max", size, g.ints(1)) for size in sizes)
     missing = [g.op("Sub", a, b) for a, b in zip((batch, time), sizes, strict=True)]
@@ -96,6 +101,12 @@ def read(g: Graph, scaler: Scaler) -> Batch:
     values = g.op("Pad", "x", pads)
     lengths = g.op("Pad", "lengths", g.op("Concat", g.ints(0), missing[0], axis=0))
 
+    future = ""
+    if known:
+        pads = g.op("Concat", g.ints(0, 0, 0), missing[0], g.ints(0, 0), axis=0)
+        future = _scaled(g, scaler.select(known), g.op("Pad", "future", pads), "known")
+        if scaler.clip is not None:
+            future = g.op("Clip", future, g.real(-scaler.clip), g.real(scaler.clip))
     real = _real(g, lengths, time)
     at_least_one = g.op("Max", lengths, g.ints(1))
     return Batch(
@@ -108,7 +119,15 @@ def read(g: Graph, scaler: Scaler) -> Batch:
         batch,
         time,
         sizes,
+        future,
     )
+
+
+def of_targets(g: Graph, batch: Batch, targets: Sequence[int] | None) -> Batch:
+    """Return the batch with the features that the decoders write; None means all."""
+    if targets is None:
+        return batch
+    return batch._replace(x=g.op("Gather", batch.x, g.ints(*targets), axis=2))
 
 
 def clipped(g: Graph, batch: Batch, clip: float) -> Batch:
@@ -160,20 +179,20 @@ def scalar(g: Graph, size: str) -> str:
     return g.op("Squeeze", size, g.ints(0))
 
 
-def unscaled(g: Graph, scaler: Scaler, x: str) -> str:
+def unscaled(g: Graph, scaler: Scaler, x: str, name: str = "scaler") -> str:
     """Convert sequences from the units of the model to the units of the data."""
     if _is_identity(scaler):
         return x
-    shift, scale = _weights(g, scaler)
+    shift, scale = _weights(g, scaler, name)
     wide = g.op("Cast", x, to=DOUBLE)
     return g.op("Cast", g.op("Add", g.op("Mul", wide, scale), shift), to=FLOAT)
 
 
-def _scaled(g: Graph, scaler: Scaler, x: str) -> str:
+def _scaled(g: Graph, scaler: Scaler, x: str, name: str = "scaler") -> str:
     """Scale sequences, in float64 because a shift can be much larger than the spread."""
     if _is_identity(scaler):
         return x
-    shift, scale = _weights(g, scaler)
+    shift, scale = _weights(g, scaler, name)
     wide = g.op("Cast", x, to=DOUBLE)
     return g.op("Cast", g.op("Div", g.op("Sub", wide, shift), scale), to=FLOAT)
 
@@ -182,8 +201,8 @@ def _is_identity(scaler: Scaler) -> bool:
     return not scaler.shift.any() and bool((scaler.scale == 1).all())
 
 
-def _weights(g: Graph, scaler: Scaler) -> tuple[str, str]:
+def _weights(g: Graph, scaler: Scaler, name: str) -> tuple[str, str]:
     # Inputs are float32. A constant feature (scale 1) must become 0, so its shift is rounded, too.
     constant = scaler.shift.astype(np.float32).astype(np.float64)
     shift = np.where(scaler.scale == 1, constant, scaler.shift)
-    return g.weight("scaler.shift", shift), g.weight("scaler.scale", scaler.scale)
+    return g.weight(f"{name}.shift", shift), g.weight(f"{name}.scale", scaler.scale)

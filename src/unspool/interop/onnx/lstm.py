@@ -170,7 +170,8 @@ def lstm_decoder(
     """Decode codes (B, L) to sequences (B, steps, F); if `steps` is None, to T steps."""
     prefix = f"decoders.{name}."
     if part.kind.flat:
-        _, finals = layers(g, part.lstm, weights, f"{prefix}lstm.", _pieces(g, part, code))
+        columns = [_pieces(g, part, code), *_known(g, part, batch)]
+        _, finals = layers(g, part.lstm, weights, f"{prefix}lstm.", g.concat(columns, 2))
         last = g.op("Squeeze", finals[-1][0], g.ints(0))
         sequences = head(g, part.head, weights, f"{prefix}head.", last)
         return sequences if steps else g.split_first(sequences, batch.time, part.steps, 1)
@@ -213,7 +214,9 @@ def _input(
     """Return the input of the first layer, (count, B, ·)."""
     if part.kind.code == "steps":
         pieces = _pieces(g, part, code)
-        return pieces if ahead else g.split_first(pieces, count, part.pieces, 0)
+        if not ahead:
+            return g.split_first(pieces, count, part.pieces, 0)
+        return g.concat([pieces, *_known(g, part, batch)], 2)
     columns = []
     if part.kind.code == "context":
         shape = g.op("Concat", count, batch.batch, g.ints(part.latent_dim), axis=0)
@@ -223,12 +226,23 @@ def _input(
         x = g.op("ReverseSequence", x, batch.lengths, time_axis=1, batch_axis=0)
         x = patched(g, x, batch.time, part.patch_size)
         if ahead:  # the input may be shorter than the forecast
-            zeros = g.zeros(batch.batch, count, g.ints(part.patch_size * part.n_inputs))
+            features = g.size(batch.x, 2)
+            width = g.op("Mul", features, g.ints(part.patch_size * (2 if part.reads_masks else 1)))
+            zeros = g.zeros(batch.batch, count, width)
             x = g.first(g.op("Concat", x, zeros, axis=1), count, 1)
         columns.append(g.transpose(x, 1, 0, 2))
     if part.reads_place:
         columns.append(_positions(g, count, batch))
+    columns += _known(g, part, batch)
     return g.concat(columns or [g.zeros(count, batch.batch, g.ints(1))], 2)
+
+
+def _known(g: Graph, part: LSTMDecoder, batch: Batch) -> list[str]:
+    """Return the known features of each patch, (P, B, ·), if the decoder reads them."""
+    if not part.n_known:
+        return []
+    known = patched(g, batch.known, g.ints(part.steps), part.patch_size)
+    return [g.transpose(known, 1, 0, 2)]
 
 
 def _positions(g: Graph, count: str, batch: Batch) -> str:
@@ -244,7 +258,7 @@ def _positions(g: Graph, count: str, batch: Batch) -> str:
 
 def _pieces(g: Graph, part: LSTMDecoder, code: str) -> str:
     """Split codes into one piece per step, (steps, B, ·), padded with zeros at the end."""
-    width = part.lstm.inputs
+    width = part.piece
     missing = part.pieces * width - part.latent_dim
     if missing:
         code = g.op("Pad", code, g.ints(0, 0, 0, missing))
@@ -279,14 +293,18 @@ def _autoregressive(
     previous = body.fresh("previous")
     state = [tuple(body.fresh(name) for name in lstm.kind.states) for _ in start]
 
-    x = previous
+    index, condition = body.fresh("index"), body.fresh("condition")
+    columns = [previous]
     if part.kind.code == "context":
-        x = body.op("Concat", g.op("Unsqueeze", code, g.ints(0)), previous, axis=2)
+        columns.insert(0, g.op("Unsqueeze", code, g.ints(0)))
+    for known in _known(g, part, batch):
+        here = body.op("Gather", known, index, axis=0)
+        columns.append(body.op("Unsqueeze", here, g.ints(0)))
+    x = body.concat(columns, 2)
     states, next_state = layers(body, lstm, weights, f"{prefix}lstm.", x, start=state)
     step = head(body, part.head, weights, f"{prefix}head.", states, axes=2)
     if part.patch_size > 1:
         step = body.reshape(step, 0, 0, width)
-    index, condition = body.fresh("index"), body.fresh("condition")
     row = body.op("Squeeze", step, body.ints(0))
 
     carried = [body.typed(previous, np.float32, [1, None, width])]

@@ -15,7 +15,7 @@ def normalized(g: Graph, batch: Batch, normalization: str, fill: str = "") -> st
     """Subtract the location of each sequence (B, T, F), and divide it by its spread."""
     if normalization == "none":
         return batch.x
-    location, spread = _level(g, batch, normalization, fill)
+    location, spread = level(g, batch, normalization, fill)
     x = g.op("Sub", batch.x, location)
     x = g.op("Div", x, spread) if spread else x
     return g.op("Where", batch.real, x, g.real(0))
@@ -26,7 +26,7 @@ def skip(
 ) -> str:
     """Scale an output (B, K, F), or quantiles (B, Q, K, F), and add level and linear map."""
     fill = fill_of(g, weights, "skip.")
-    location, spread = _level(g, batch, part.normalization, fill)
+    location, spread = level(g, batch, part.normalization, fill)
     scale = g.weight("skip.scale", weights["skip.scale"])
     scale = g.op("Mul", spread, scale) if spread else scale
     if part.steps:
@@ -64,7 +64,7 @@ def sorted_quantiles(g: Graph, output: str, features: int, quantiles: int) -> st
     return g.transpose(rising, 0, 3, 1, 2)
 
 
-def _level(g: Graph, batch: Batch, normalization: str, fill: str) -> tuple[str, str]:
+def level(g: Graph, batch: Batch, normalization: str, fill: str = "") -> tuple[str, str]:
     """Return location and spread (B, 1, F) of sequences; "" if there is none."""
     if normalization == "none":
         return "", ""

@@ -18,7 +18,7 @@ from unspool import _checks
 from unspool._types import Part, names
 from unspool.blueprint import Kernels, Layers, LSTMDecoder, LSTMEncoder
 from unspool.interop.torch.layers import SATURATED
-from unspool.interop.torch.modules import TraceableModel
+from unspool.interop.torch.modules import TraceableModel, TraceableModelWithFuture
 from unspool.lstm.backends.torch_lstm import gru_parameters
 from unspool.model_file import Contents, Fitted
 from unspool.model_file.contents import contents_of
@@ -78,13 +78,16 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     - ``lengths`` (B,), integer: number of real steps of each sequence, from 0 to T. Steps past the
       end are ignored.
 
+    A model with features that are known ahead has one more argument, ``module(x, lengths,
+    future)``: ``future`` (B, K, n_known) has these features at the steps of the forecast.
+
     With ``part="encoder"``, it returns the codes (B, L), otherwise a dict with those of these keys
     that the model has:
 
     - ``"code"`` (B, L);
-    - ``"reconstruction"`` (B, T, F), in the units of the data, 0 past the end of a sequence;
-    - ``"forecast"`` (B, K, F), in the units of the data;
-    - ``"quantiles"`` (B, K, F, Q), in the units of the data, in ascending order;
+    - ``"reconstruction"`` (B, T, F_out), in the units of the data, 0 past the end of a sequence;
+    - ``"forecast"`` (B, K, F_out), in the units of the data;
+    - ``"quantiles"`` (B, K, F_out, Q), in the units of the data, in ascending order;
     - ``"probabilities"`` (B, C), in the order of ``classes_``.
 
     Gradients flow through the module. ``torch.save(module, path)`` and
@@ -94,6 +97,8 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     of the states of the layer before:
 
     - ``shift``, ``scale`` (F,), float64: scaled values are (x - shift) / scale;
+    - ``target_shift``, ``target_scale`` (F_out,), float64: the scaling of the outputs, for a model
+      with `targets`; for other models F_out is F, and it is that of the inputs;
     - ``encoder.lstm.{layer}.{direction}.*``: weights of an `nn.LSTM` of one layer, or of an
       `nn.GRU`, with 3H instead of 4H rows and a second bias that is zero except for n; direction 1
       reads backwards. ``weight_ih_l0`` (4H, F) or (4H, S), ``weight_hh_l0`` (4H, H), ``bias_ih_l0``
@@ -110,11 +115,11 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     - ``decoders.{name}.start.weight``, ``.bias``: from the code to a state or a map;
     - ``decoders.{name}.head.{2i}.weight``, ``.bias``: dense layers applied to every step;
     - ``decoders.{name}.convolutions.{i}.weight``, ``.bias``;
-    - ``encoder.fill``, ``skip.fill`` (F,): what replaces missing values (NaN), in scaled units, if
-      the model was trained with ``missing="mask"``. Its first layers read an indicator for each
-      feature after the F values of a step;
-    - ``skip.scale`` (F,): factor of the decoder's outputs;
-    - ``skip.weight`` (F, K, steps), with one more column for the level if there is a
+    - ``encoder.fill`` (F,), ``skip.fill`` (F_out,): what replaces missing values (NaN), in scaled
+      units, if the model was trained with ``missing="mask"``. Its first layers read an indicator
+      for each feature after the F values of a step;
+    - ``skip.scale`` (F_out,): factor of the decoder's outputs;
+    - ``skip.weight`` (F_out, K, steps), with one more column for the level if there is a
       `normalization`: linear maps of the last steps to the forecast;
     - ``head.{2i}.weight``, ``.bias``: from the code to the classes.
 
@@ -135,8 +140,14 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     contents = contents_of(model)
     _checks.raise_all(*_complaints(contents, part))
     with torch.device("meta"):  # allocates no weights, since the trained ones are assigned
-        traceable = TraceableModel(
-            contents.blueprint, contents.scaler.clip, encoder_only=part == "encoder"
+        plan, encoder_only = contents.blueprint, part == "encoder"
+        kind = TraceableModelWithFuture if plan.known and not encoder_only else TraceableModel
+        traceable = kind(
+            plan,
+            contents.scaler.clip,
+            contents.scaler.normalization,
+            encoder_only=encoder_only,
+            n_outputs=contents.facts.n_outputs,
         )
     known = traceable.state_dict()
     state = {
@@ -181,6 +192,8 @@ def _state(contents: Contents) -> Iterator[Entry]:
     plan, weights = contents.blueprint, contents.weights
     yield "shift", contents.scaler.shift
     yield "scale", contents.scaler.scale
+    yield "target_shift", contents.target_scaler.shift
+    yield "target_scale", contents.target_scaler.scale
     prefixes = []
     if isinstance(plan.encoder, LSTMEncoder):
         prefixes.append("encoder.lstm.")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unspool import blueprint as plan
+from unspool._types import NormalizationName
 from unspool.blueprint.layers import sizes
 from unspool.blueprint.parts import projects
 from unspool.interop.torch.layers import (
@@ -27,7 +28,7 @@ from unspool.interop.torch.layers import (
     up_to,
 )
 from unspool.interop.torch.missing import filled, marked
-from unspool.interop.torch.skip import Skip, normalized
+from unspool.interop.torch.skip import Skip, level_of, normalized
 from unspool.nn.dense import ACTIVATIONS, make_activation
 
 
@@ -126,22 +127,33 @@ class LSTMDecoder(nn.Module):
         self.head = head(part.head)
 
     def forward(
-        self, code: Tensor, steps: int, batch: Batch | None, reversed_x: Tensor | None
+        self,
+        code: Tensor,
+        steps: int,
+        batch: Batch | None,
+        reversed_x: Tensor | None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """Decode codes (B, L) to sequences (B, steps, F); without `batch`, all steps are real.
 
-        `reversed_x` (B, T, F) is the encoder's input, reversed.
+        `reversed_x` (B, T, F) is the encoder's input, reversed, and `known` (B, steps, n_known)
+        has the features that are known ahead.
         """
+        columns = None
+        if self.part.n_known:
+            assert known is not None
+            columns = patched(known, self.part.patch_size)
         if self.kind.flat:
-            states, _ = self.lstm(self._pieces(code))
+            states, _ = self.lstm(_joined(self._pieces(code), columns))
             sequences: Tensor = self.head(states[:, -1])
             return sequences[:, :steps]
         size = self.part.patch_size
         count = (steps + (size - 1)) // size
         if self.kind.reads == "previous":
-            return self._autoregressive(code, count)[:, :steps]
+            return self._autoregressive(code, count, columns)[:, :steps]
         by_patch = None if batch is None else batch.in_patches(size)
-        states, _ = self.lstm(self._inputs(code, count, reversed_x), by_patch, self._state(code))
+        inputs = self._inputs(code, count, reversed_x, columns)
+        states, _ = self.lstm(inputs, by_patch, self._state(code))
         sequences = self.head(states)
         if size > 1:
             sequences = sequences.flatten(1, 2)[:, :steps]
@@ -150,13 +162,14 @@ class LSTMDecoder(nn.Module):
             return batch.reversed(sequences)
         return sequences
 
-    def _autoregressive(self, code: Tensor, count: int) -> Tensor:
+    def _autoregressive(self, code: Tensor, count: int, columns: Tensor | None) -> Tensor:
         """Write patches one by one, each of which is fed to the next; a trace unrolls the loop."""
         size, features = self.part.patch_size, self.part.n_features
         inputs = code.new_zeros(code.shape[0], 1, size * features)
         state, sequence = self._state(code), []
-        for _ in range(count):
-            states, layers = self.lstm(self._with_context(code, inputs, 1), None, state)
+        for i in range(count):
+            reads = _joined(inputs, None if columns is None else columns[:, i : i + 1])
+            states, layers = self.lstm(self._with_context(code, reads, 1), None, state)
             cells = [c for _, *rest in layers for c in rest]
             state = ([h[:, -1] for h, *_ in layers], *([cells] if cells else []))
             written = self.head(states)
@@ -164,17 +177,19 @@ class LSTMDecoder(nn.Module):
             inputs = written.flatten(1).unsqueeze(1)
         return torch.cat(sequence, 1)
 
-    def _inputs(self, code: Tensor, count: int, reversed_x: Tensor | None) -> Tensor:
-        """Return the inputs of the LSTM, (B, count, ·)."""
+    def _inputs(
+        self, code: Tensor, count: int, reversed_x: Tensor | None, columns: Tensor | None
+    ) -> Tensor:
+        """Return the inputs of the LSTM, (B, count, ·), with `columns` after what it reads."""
         if self.kind.code == "steps":
-            return self._pieces(code)[:, :count]
-        inputs = None
+            return _joined(self._pieces(code)[:, :count], columns)
+        inputs = columns
         if self.kind.reads is not None:
             assert reversed_x is not None
             inputs = patched(reversed_x, self.part.patch_size)
-            inputs = functional.pad(inputs, (0, 0, 0, count))[:, :count]
+            inputs = _joined(functional.pad(inputs, (0, 0, 0, count))[:, :count], columns)
         elif self.part.reads_place:
-            inputs = positions(code[:, :1].expand(-1, count)).type_as(code)
+            inputs = _joined(positions(code[:, :1].expand(-1, count)).type_as(code), columns)
         return self._with_context(code, inputs, count)
 
     def _with_context(self, code: Tensor, inputs: Tensor | None, count: int) -> Tensor:
@@ -198,9 +213,14 @@ class LSTMDecoder(nn.Module):
 
     def _pieces(self, code: Tensor) -> Tensor:
         """Split codes into one piece per step, padded with zeros at the end."""
-        count, width = self.part.pieces, self.part.lstm.inputs
+        count, width = self.part.pieces, self.part.piece
         missing = count * width - self.part.latent_dim
         return functional.pad(code, (0, missing)).reshape(-1, count, width)
+
+
+def _joined(inputs: Tensor, columns: Tensor | None) -> Tensor:
+    """Return inputs (B, P, ·), followed by further columns."""
+    return inputs if columns is None else torch.cat([inputs, columns], 2)
 
 
 class DenseDecoder(nn.Module):
@@ -208,12 +228,20 @@ class DenseDecoder(nn.Module):
 
     def __init__(self, part: plan.DenseDecoder) -> None:
         super().__init__()
-        self.head = head(part.head)
+        self.n_known, self.head = part.n_known, head(part.head)
 
     def forward(
-        self, code: Tensor, steps: int, batch: Batch | None, reversed_x: Tensor | None
+        self,
+        code: Tensor,
+        steps: int,
+        batch: Batch | None,
+        reversed_x: Tensor | None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """Decode codes (B, L) to sequences (B, steps, F)."""
+        if self.n_known:
+            assert known is not None
+            code = torch.cat([code, known.flatten(1)], 1)
         sequences: Tensor = self.head(code)
         return sequences[:, :steps]
 
@@ -272,20 +300,40 @@ class TraceableModel(nn.Module):
         Layers and sizes of the model.
     clip : float or None
         Largest absolute value that the encoder reads, in scaled units.
+    normalization : {"none", "last", "standard"}
+        How each sequence is normalised before the encoder reads it.
     encoder_only : bool
         Whether the module returns codes only.
+    n_outputs : int
+        Number of features, or of quantities of ``y``, that the decoders write.
     """
 
     shift: Tensor
     scale: Tensor
+    target_shift: Tensor
+    target_scale: Tensor
 
-    def __init__(self, part: plan.Blueprint, clip: float | None, *, encoder_only: bool) -> None:
+    def __init__(
+        self,
+        part: plan.Blueprint,
+        clip: float | None,
+        normalization: NormalizationName,
+        *,
+        encoder_only: bool,
+        n_outputs: int,
+    ) -> None:
         super().__init__()
-        self.clip = clip
+        self.clip, self.normalization = clip, normalization
         self.part, self.encoder_only = part, encoder_only
         features = part.encoder.n_features
         self.register_buffer("shift", torch.zeros(features, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(features, dtype=torch.float64))
+        # What the decoders write may have another scaling than what the encoder reads.
+        self.has_targets = not encoder_only and (n_outputs, part.targets) != (features, None)
+        if self.has_targets:
+            self.register_buffer("target_shift", torch.zeros(n_outputs, dtype=torch.float64))
+            self.register_buffer("target_scale", torch.ones(n_outputs, dtype=torch.float64))
+        self.n_outputs = n_outputs
         self.encoder = ENCODERS[type(part.encoder)](part.encoder)
         decoders = {} if encoder_only else part.decoders
         self.decoders = nn.ModuleDict({n: DECODERS[type(p)](p) for n, p in decoders.items()})
@@ -294,29 +342,41 @@ class TraceableModel(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Any:
         """Return codes, or a dict of codes and outputs; see `to_torch`."""
+        return self.run(x, lengths, None)
+
+    def run(self, x: Tensor, lengths: Tensor, future: Tensor | None) -> Any:
+        """Return codes, or a dict; `future` (B, K, n_known) has the features known ahead."""
         self._check_steps(x.shape[1])
         batch = Batch.of(x, lengths)
         scaled = ((x - self.shift) / self.scale).type_as(next(self.encoder.parameters()))
         scaled = torch.where(batch.inside.unsqueeze(2), scaled, 0.0)
         if self.clip is not None:
             scaled = scaled.clamp(-self.clip, self.clip)
+        location, spread = level_of(scaled, batch, self.normalization)
+        scaled = normalized(scaled, batch, self.normalization)
         code = self.encoder(scaled, batch)
         if self.encoder_only:
             return code
         reversed_x, outputs = batch.reversed(marked(scaled, self.encoder.fill)), {"code": code}
+        known, past = self._known(future, code), scaled
+        if self.part.targets is not None:
+            past = scaled[:, :, list(self.part.targets)]
         for name, decoder in self.decoders.items():
             if name == "forecast":
-                ahead = decoder(code, self.part.horizon, None, reversed_x)
-                ahead = ahead if self.skip is None else self.skip(ahead, scaled, batch)
+                ahead = decoder(code, self.part.horizon, None, reversed_x, known)
+                ahead = ahead if self.skip is None else self.skip(ahead, past, batch)
                 outputs[name] = self._unscaled(ahead)
             elif name == "quantiles":
-                ahead = decoder(code, self.part.horizon, None, None)
-                ahead = ahead.unflatten(2, (self.part.encoder.n_features, -1)).sort(3)[0]
+                ahead = decoder(code, self.part.horizon, None, None, known)
+                ahead = ahead.unflatten(2, (self.n_outputs, -1)).sort(3)[0]
                 if self.skip is not None:
-                    ahead = self.skip.quantiles(ahead, scaled, batch)
+                    ahead = self.skip.quantiles(ahead, past, batch)
                 outputs[name] = self._unscaled(ahead.transpose(2, 3)).transpose(2, 3)
             else:
-                sequences = self._unscaled(decoder(code, x.shape[1], batch, reversed_x))
+                sequences = decoder(code, x.shape[1], batch, reversed_x)
+                if self.normalization != "none":
+                    sequences = sequences * spread + location
+                sequences = self._unscaled(sequences)
                 outputs[name] = torch.where(batch.inside.unsqueeze(2), sequences, 0.0)
         if self.head is not None:
             outputs["probabilities"] = torch.softmax(self.head(code), -1)
@@ -333,5 +393,23 @@ class TraceableModel(nn.Module):
             message = f"This model accepts sequences of at most {limit} steps; shorten them."
             torch._assert(steps <= limit, message)  # type: ignore[no-untyped-call]
 
+    def _known(self, future: Tensor | None, like: Tensor) -> Tensor | None:
+        """Return the scaled features that are known ahead."""
+        if future is None:
+            return None
+        places = list(self.part.known)
+        known = ((future - self.shift[places]) / self.scale[places]).type_as(like)
+        return known if self.clip is None else known.clamp(-self.clip, self.clip)
+
     def _unscaled(self, scaled: Tensor) -> Tensor:
+        if self.has_targets:
+            return scaled * self.target_scale + self.target_shift
         return scaled * self.scale + self.shift
+
+
+class TraceableModelWithFuture(TraceableModel):
+    """The same model, with one more argument: the features that are known ahead."""
+
+    def forward(self, x: Tensor, lengths: Tensor, future: Tensor) -> Any:  # type: ignore[override]
+        """Return a dict of codes and outputs; see `to_torch`."""
+        return self.run(x, lengths, future)

@@ -29,6 +29,7 @@ class Backend(Protocol):
         lengths: Tensor | None,
         steps: int,
         call: Call,
+        h_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run the sequences; arguments and results are those of `unspool.lstm.lstm`.
 

@@ -21,6 +21,8 @@ from unspool.lstm.prepared import LIKE
 # benchmarks/results/crossover.txt. In inference the choice does not depend on the batch, so that a
 # sequence has the same code alone and in a batch.
 CROSSOVER = ((16, 2), (32, 12), (64, 28), (math.inf, 40))
+# torch has no fused kernels for a GRU on a CPU, and is faster on very few sequences only.
+GRU_CROSSOVER = ((128, 0), (math.inf, 4))
 
 
 def refusal(call: Call) -> str | None:
@@ -35,10 +37,11 @@ def refusal(call: Call) -> str | None:
 
 
 def slower(call: Call) -> str | None:
-    """Say why "auto" prefers torch's LSTM for `call`, or return None if it does not."""
+    """Say why "auto" prefers the backend "torch" for `call`, or return None if it does not."""
     if call.batch is None or call.hidden is None or not call.training:
         return None
-    fewest = next(batch for units, batch in CROSSOVER if call.hidden <= units)
+    crossover = GRU_CROSSOVER if call.cell == "gru" else CROSSOVER
+    fewest = next(batch for units, batch in crossover if call.hidden <= units)
     if call.batch >= fewest:
         return None
     return f"is slower on fewer than {fewest} sequences in layers of {call.hidden} units"
@@ -56,6 +59,7 @@ def run(
     lengths: Tensor | None,
     steps: int,
     call: Call,
+    h_mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the sequences; see `unspool.lstm.dispatch.lstm` for arguments and results."""
     flags = [
@@ -78,6 +82,7 @@ def run(
         h0,
         c0,
         lengths,
+        h_mask,
         steps,
         flags,
         statistics,

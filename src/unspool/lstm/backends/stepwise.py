@@ -33,6 +33,7 @@ def run(
     lengths: Tensor | None,
     steps: int,
     call: Call,
+    h_mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the sequences; see `unspool.lstm.dispatch.lstm` for arguments and results."""
     phi, sigma = ACTIVATIONS[call.activation], RECURRENT_ACTIVATIONS[call.recurrent_activation]
@@ -46,15 +47,16 @@ def run(
 
     h, c, states = h0, c0, []
     for t in range(steps):
+        read = h if h_mask is None else h * h_mask
         step = None if inputs is None else inputs[:, t]
         if call.cell == "lstm":
-            z = h @ w_hh.T + constant
+            z = read @ w_hh.T + constant
             i, f, g, o = (z if step is None else z + step).chunk(4, 1)
             new_c = sigma(f) * c + sigma(i) * phi(g)
             new_h = sigma(o) * phi(new_c)
         else:
             x_z, x_r, x_n = (constant if step is None else constant + step).chunk(3, -1)
-            u_z, u_r, u_n = (h @ w_hh.T).chunk(3, 1)
+            u_z, u_r, u_n = (read @ w_hh.T).chunk(3, 1)
             z, r, new_c = sigma(x_z + u_z), sigma(x_r + u_r), c
             n = phi(x_n + r * (u_n + recurrent_bias))
             new_h = n + z * (h - n)

@@ -27,6 +27,8 @@ def refusal(call: Call) -> str | None:
             "runs tanh cells with sigmoid gates only, not "
             f"{call.activation} with {call.recurrent_activation}"
         )
+    if call.h_mask:
+        return "has no mask of the hidden state (recurrent dropout)"
     return None
 
 
@@ -42,6 +44,7 @@ def run(
     lengths: Tensor | None,
     steps: int,
     call: Call,
+    h_mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the sequences; see `unspool.lstm.dispatch.lstm` for arguments and results."""
     batch, hidden = h0.shape

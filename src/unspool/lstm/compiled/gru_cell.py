@@ -17,7 +17,17 @@ from unspool.lstm.compiled.activations import (
 )
 from unspool.lstm.compiled.jit import compiled
 from unspool.lstm.compiled.statistics import state_gradient
-from unspool.lstm.compiled.tiles import copy_row, fill, outer_sum, pack, padded, product, rounded
+from unspool.lstm.compiled.tiles import (
+    add_products_of,
+    copy_row,
+    fill,
+    multiply_row,
+    outer_sum,
+    pack,
+    padded,
+    product,
+    rounded,
+)
 from unspool.lstm.compiled.vector import after, fma, lanes_of, load, pointer, store, where_less
 
 
@@ -58,19 +68,20 @@ def add_context(out, args, vectors, lanes, like, cell):
 
 @compiled
 def advance(
-    args, sums, kept, constant, state, c_old, c_new, lanes, ends, t, ragged, like, cell
+    args, sums, kept, constant, read, state, c_old, c_new, lanes, ends, t, ragged, like, cell
 ):  # fmt: skip
     """Compute the gates of a step in `sums`, and the state after it.
 
-    If there is a backward pass, `kept` receives what it needs.
+    `read` has the hidden state that the gates read, and then the input; a mask does not change
+    the state that z keeps. If there is a backward pass, `kept` receives what it needs.
     """
     hidden, block, features = args.hidden, args.hidden * lanes, args.features
     packed = pointer(args.packed, like[0])
-    product(sums, constant, packed, state, 3 * hidden, hidden, like)
+    product(sums, constant, packed, read, 3 * hidden, hidden, like)
     for place in range(3 * block, 4 * block, lanes_of(sums)):
         store(sums, place, load(constant, place))
     if features:
-        there, x = after(sums, block), after(state, block)
+        there, x = after(sums, block), after(read, block)
         packed_x = after(packed, padded(3 * hidden) * hidden)
         product(there, there, packed_x, x, 3 * hidden, features, like)
     activate(
@@ -153,18 +164,23 @@ def derive(
 
 @compiled
 def add_gradients(
-    args, partial, gates_grad, state_grad, rows, before, before_starts, x, x_starts, lanes, like,
-    cell,
+    args, partial, gates_grad, state_grad, rows, before, before_starts, x, x_starts, mask, starts,
+    masked_grad, lanes, like, cell,
 ):  # fmt: skip
     """Add weight gradients of a step to `partial`, and Uᵀ of gate gradients to `state_grad`.
 
     `before` has the states before the step, and `x` its input, both with a row per sequence. The
-    rows of a gradient are filled up to whole blocks with values that are not used.
+    rows of a gradient are filled up to whole blocks with values that are not used. With a mask of
+    the hidden state, `mask` has it as ``[row][lane]`` and `starts` where its rows begin;
+    `masked_grad` is scratch.
     """
     hidden, features, size = args.hidden, args.features, lanes_of(partial)
     gates, width, x_width = padded(3 * hidden), rounded(hidden, size), rounded(features, size)
     for lane in range(lanes):
-        copy_row(after(rows, lane * width), before, before_starts[lane], hidden)
+        row = after(rows, lane * width)
+        copy_row(row, before, before_starts[lane], hidden)
+        if args.h_mask:
+            multiply_row(row, pointer(args.h_mask, like[0]), starts[lane], hidden)
     outer_sum(partial, width, gates_grad, gates, rows, lanes, like)
     if features:
         for lane in range(lanes):
@@ -172,7 +188,12 @@ def add_gradients(
         there = after(partial, gates * width)
         outer_sum(there, x_width, after(gates_grad, hidden * lanes), gates, rows, lanes, like)
     packed = pointer(args.packed_back, like[0])
-    product(state_grad, state_grad, packed, gates_grad, hidden, 3 * hidden, like)
+    if args.h_mask:
+        fill(masked_grad, padded(hidden) * lanes, 0.0)
+        product(masked_grad, masked_grad, packed, gates_grad, hidden, 3 * hidden, like)
+        add_products_of(state_grad, masked_grad, mask, hidden * lanes)
+    else:
+        product(state_grad, state_grad, packed, gates_grad, hidden, 3 * hidden, like)
 
 
 @compiled

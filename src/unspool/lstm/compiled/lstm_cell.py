@@ -8,7 +8,17 @@ for the backward pass.
 from unspool.lstm.compiled.activations import cell_activation, cell_slope, gate_slope, gates_of
 from unspool.lstm.compiled.jit import compiled
 from unspool.lstm.compiled.statistics import state_gradient
-from unspool.lstm.compiled.tiles import copy_row, fill, outer_sum, pack, padded, product, rounded
+from unspool.lstm.compiled.tiles import (
+    add_products_of,
+    copy_row,
+    fill,
+    multiply_row,
+    outer_sum,
+    pack,
+    padded,
+    product,
+    rounded,
+)
 from unspool.lstm.compiled.vector import after, fma, lanes_of, load, pointer, store, where_less
 
 
@@ -47,11 +57,14 @@ def add_context(out, args, vectors, lanes, like, cell):
 
 @compiled
 def advance(
-    args, sums, kept, constant, state, c_old, c_new, lanes, ends, t, ragged, like, cell
+    args, sums, kept, constant, read, state, c_old, c_new, lanes, ends, t, ragged, like, cell
 ):  # fmt: skip
-    """Compute the gates of a step in `kept`, and the state after it."""
+    """Compute the gates of a step in `kept`, and the state after it.
+
+    `read` has the hidden state that the gates read, and then the input.
+    """
     hidden, depth = args.hidden, args.hidden + args.features
-    product(kept, constant, pointer(args.packed, like[0]), state, 4 * hidden, depth, like)
+    product(kept, constant, pointer(args.packed, like[0]), read, 4 * hidden, depth, like)
     activate(
         kept, kept, state, c_old, c_new, hidden, lanes, args.relu, args.hard, ends, t, ragged,
         True, cell,
@@ -140,22 +153,31 @@ def derive(
 
 @compiled
 def add_gradients(
-    args, partial, gates_grad, state_grad, rows, before, before_starts, x, x_starts, lanes, like,
-    cell,
+    args, partial, gates_grad, state_grad, rows, before, before_starts, x, x_starts, mask, starts,
+    masked_grad, lanes, like, cell,
 ):  # fmt: skip
     """Add weight gradients of a step to `partial`, and Uᵀ of gate gradients to `state_grad`.
 
-    `before` has the states before the step, and `x` its input, both with a row per sequence.
+    `before` has the states before the step, and `x` its input, both with a row per sequence. With a
+    mask of the hidden state, `mask` has it as ``[row][lane]`` and `starts` where its rows begin;
+    `masked_grad` is scratch.
     """
     hidden, features = args.hidden, args.features
     width = rounded(hidden + features, lanes_of(partial))
     for lane in range(lanes):
         row = after(rows, lane * width)
         copy_row(row, before, before_starts[lane], hidden)
+        if args.h_mask:
+            multiply_row(row, pointer(args.h_mask, like[0]), starts[lane], hidden)
         copy_row(after(row, hidden), x, x_starts[lane], features)
     outer_sum(partial, width, gates_grad, 4 * hidden, rows, lanes, like)
     packed = pointer(args.packed_back, like[0])
-    product(state_grad, state_grad, packed, gates_grad, hidden, 4 * hidden, like)
+    if args.h_mask:
+        fill(masked_grad, padded(hidden) * lanes, 0.0)
+        product(masked_grad, masked_grad, packed, gates_grad, hidden, 4 * hidden, like)
+        add_products_of(state_grad, masked_grad, mask, hidden * lanes)
+    else:
+        product(state_grad, state_grad, packed, gates_grad, hidden, 4 * hidden, like)
 
 
 @compiled

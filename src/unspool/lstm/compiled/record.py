@@ -38,6 +38,7 @@ class Arguments(NamedTuple):
     h0: int = 0
     c0: int = 0
     lengths: int = 0
+    h_mask: int = 0  # (B, H), multiplies the state that the gates read
     bias: int = 0
     packed: int = 0  # [w_hh, w_ih], packed for a product
     packed_context: int = 0
@@ -77,6 +78,9 @@ class Arguments(NamedTuple):
     target: int = 0
     target_batch: int = 0
     target_step: int = 0
+    # What an LSTM stage emits (B, H), and the mask (B, H) that the next stage reads it through.
+    emitted: int = 0
+    emitted_mask: int = 0
 
 
 RECORD = np.dtype([(name, np.int64) for name in Arguments._fields])

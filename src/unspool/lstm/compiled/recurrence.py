@@ -5,14 +5,15 @@ steps before the next tile begins, so that weights and state stay in the cache. 
 array is ``[row][lane]``, where rows are units, gates or features; other arrays are transposed on
 the way in and out. One step is
 
-    forward:   gates = constant + W [h; x]       advance
+    forward:   gates = constant + W [m h; x]     advance
                c, h from the gates               advance
                statistics of h                   collect
     backward:  gate gradients from dh, dc        derive
-               dW += gate gradients [h; x]ᵀ      add_gradients
-               [dh; dx] = Wᵀ gate gradients      add_gradients, input_gradient
+               dW += gate gradients [m h; x]ᵀ    add_gradients
+               [m dh; dx] = Wᵀ gate gradients    add_gradients, input_gradient
 
-with ``constant = bias + V k`` for a context k. The functions of a step depend on the kind of cell
+with ``constant = bias + V k`` for a context k, and a mask m of the hidden state, if there is one.
+The functions of a step depend on the kind of cell
 (`cells`): `lstm_cell` or `gru_cell`. A cell has four blocks of sums, of H rows each, and keeps five
 blocks per step for the backward pass. Statistics of the states (`statistics`) are computed if
 requested.
@@ -47,6 +48,7 @@ from unspool.lstm.compiled.tiles import (
     copy_row,
     fill,
     lengths_in,
+    multiply,
     padded,
     read_rows,
     rounded,
@@ -117,7 +119,11 @@ def forward_tile(args, tile, workspace, like, cell):
     initial_c = after(state, (depth + size) * lanes)
     scratch = after(initial_c, (hidden + size) * lanes)
     ends = after(scratch, (args.context_size + size) * lanes)
-    running = after(ends, lanes)
+    mask = after(ends, lanes)
+    read = after(mask, (hidden + size) * lanes)  # what the gates read: the state and the input
+    running = after(read, (depth + size) * lanes)
+    if not args.h_mask:
+        read = state
     x, has_c = pointer(args.x, like[0]), len(cell) > 1
     h, reserve = pointer(args.h, like[0]), pointer(args.reserve, like[0])
     if args.one_tile:
@@ -133,6 +139,8 @@ def forward_tile(args, tile, workspace, like, cell):
     read_rows(state, lanes, pointer(args.h0, like[0]), starts, hidden)
     if has_c:
         read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
+    if args.h_mask:
+        read_rows(mask, lanes, pointer(args.h_mask, like[0]), starts, hidden)
     if args.pooled:
         begin(running, state, block)
     c_old = initial_c
@@ -147,9 +155,11 @@ def forward_tile(args, tile, workspace, like, cell):
                     x_starts, args, first, lanes, t, args.reverse != args.flip_x,
                     args.x_batch, args.x_step, True,
                 )  # fmt: skip
-                read_rows(after(state, block), lanes, after(x, shift), x_starts, args.features)
+                read_rows(after(read, block), lanes, after(x, shift), x_starts, args.features)
+            if args.h_mask:
+                multiply(read, state, mask, block)
             advance(
-                args, step_gates, gates, constant, state, c_old, c_new, lanes, ends, t,
+                args, step_gates, gates, constant, read, state, c_old, c_new, lanes, ends, t,
                 t >= shortest, like, cell,
             )  # fmt: skip
             if args.pooled:
@@ -209,7 +219,9 @@ def backward_tile(args, tile, partial, workspace, like, cell):
     context_grad = after(x_grad, (features + size) * lanes)
     rows = after(context_grad, (context_size + size) * lanes)
     ends = after(rows, (max(width, context_width) + size) * lanes)
-    terms = after(ends, lanes)
+    mask = after(ends, lanes)
+    masked_grad = after(mask, (hidden + size) * lanes)
+    terms = after(masked_grad, (hidden + size) * lanes)
 
     x, h = pointer(args.x, like[0]), pointer(args.h, like[0])
     reserve, grad_h = pointer(args.reserve, like[0]), pointer(args.grad_h, like[0])
@@ -235,6 +247,8 @@ def backward_tile(args, tile, partial, workspace, like, cell):
     if has_c:
         read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
         read_rows(c_grad, lanes, pointer(args.grad_c_n, like[0]), starts, hidden)
+    if args.h_mask:
+        read_rows(mask, lanes, pointer(args.h_mask, like[0]), starts, hidden)
     for t in range(args.steps - 1, -1, -1):
         if args.grad_h:
             shift = step_starts(
@@ -265,7 +279,7 @@ def backward_tile(args, tile, partial, workspace, like, cell):
         )  # fmt: skip
         add_gradients(
             args, partial, gates_grad, state_grad, rows, before, before_starts, after(x, shift),
-            x_starts, lanes, like, cell,
+            x_starts, mask, starts, masked_grad, lanes, like, cell,
         )  # fmt: skip
         if args.grad_x:
             fill(x_grad, padded(features) * lanes, 0.0)
@@ -306,5 +320,5 @@ def backward(record, first_segment, last_segment, workspace, like, cell):
 
 def workspace_size(args: Arguments, lanes: int, size: int) -> int:
     """Return the values of workspace per thread, for tiles of `lanes` and vectors of `size`."""
-    values = lanes * (13 * args.hidden + 3 * (args.features + args.context_size) + 16 * size)
+    values = lanes * (15 * args.hidden + 4 * (args.features + args.context_size) + 18 * size)
     return values + (lanes * GRADIENT_TERMS * (args.hidden + size) if args.pooled else 0)

@@ -9,7 +9,9 @@ from unspool.lstm.compiled.vector import (
     add_products,
     after,
     columns_to_rows,
+    fma,
     lanes_of,
+    load,
     load_block,
     load_first,
     pointer,
@@ -217,6 +219,32 @@ def copy_row(out, source, start, count):
     for k in range(0, count, size):
         there = min(size, count - k) if start >= 0 else 0
         store(out, k, load_first(source, max(start, 0) + k, there))
+
+
+@compiled
+def multiply_row(out, source, start, count):
+    """Multiply `count` values by those of `source` from `start` on, or by zeros if it is negative.
+
+    Up to a vector's length after the row is overwritten in `out`.
+    """
+    size = lanes_of(out)
+    for k in range(0, count, size):
+        there = min(size, count - k) if start >= 0 else 0
+        store(out, k, load(out, k) * load_first(source, max(start, 0) + k, there))
+
+
+@compiled
+def multiply(out, values, factors, count):
+    """out[k] = values[k] * factors[k] for `count` values in whole vectors."""
+    for place in range(0, count, lanes_of(out)):
+        store(out, place, load(values, place) * load(factors, place))
+
+
+@compiled
+def add_products_of(out, values, factors, count):
+    """out[k] += values[k] * factors[k] for `count` values in whole vectors."""
+    for place in range(0, count, lanes_of(out)):
+        store(out, place, fma(load(values, place), load(factors, place), load(out, place)))
 
 
 @compiled

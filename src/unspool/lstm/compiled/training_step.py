@@ -235,6 +235,15 @@ def dense_tile(args, dense, tile, partial, workspace, like):
     return loss
 
 
+@compiled
+def multiply_rows(out, values, factors, args, tile, like):
+    """out[b, k] = values[b, k] * factors[b, k] for the sequences of a tile; all are (B, H)."""
+    lanes = len(like) * lanes_of(out)
+    last = min((tile + 1) * lanes, args.batch)
+    for place in range(tile * lanes * args.hidden, last * args.hidden):
+        out[place] = values[place] * factors[place]
+
+
 @Kernel
 def train(records, dense, first_segment, last_segment, workspace, like, cell):
     """Compute loss and gradients of the tiles of the segments, summed per segment.
@@ -248,6 +257,9 @@ def train(records, dense, first_segment, last_segment, workspace, like, cell):
         partial_size(decoder, size, cell),
     )
     losses = pointer(dense.losses, like[0])
+    codes, mask = pointer(encoder.emitted, like[0]), pointer(encoder.emitted_mask, like[0])
+    masked_codes = pointer(decoder.context, like[0])
+    grad_codes = pointer(decoder.grad_context, like[0])
     for segment in range(first_segment, last_segment):
         encoder_sum = after(pointer(encoder.partial, like[0]), segment * encoder_size)
         decoder_sum = after(pointer(decoder.partial, like[0]), segment * decoder_size)
@@ -260,10 +272,14 @@ def train(records, dense, first_segment, last_segment, workspace, like, cell):
         segments = encoder.segments
         for tile in range(segment * tiles // segments, (segment + 1) * tiles // segments):
             forward_tile(encoder, tile, workspace, like, cell)
+            if encoder.emitted_mask:
+                multiply_rows(masked_codes, codes, mask, encoder, tile, like)
             forward_tile(decoder, tile, workspace, like, cell)
             losses[segment] += dense_tile(decoder, dense, tile, dense_sum, workspace, like)
             if dense.gradients:
                 backward_tile(decoder, tile, decoder_sum, workspace, like, cell)
+                if encoder.emitted_mask:
+                    multiply_rows(grad_codes, grad_codes, mask, encoder, tile, like)
                 backward_tile(encoder, tile, encoder_sum, workspace, like, cell)
 
 
