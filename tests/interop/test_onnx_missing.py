@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.frozen import FrozenEstimator
 
 from tests.interop.onnx_runs import assert_standard_and_all_of_it_used, exported, outputs
 from unspool import AnomalyDetector, LSTMAutoencoder, Sequences

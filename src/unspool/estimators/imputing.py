@@ -37,8 +37,9 @@ class Imputes(Model):
         -------
         ndarray of shape (N, T, F), or list of ndarray of shape (T_i, F)
             The sequences, float64, NaN after the end of each sequence; (N, T) for a table of that
-            shape. Missing values of features that are no `targets` stay NaN. With `merge`, one array for each series, where values that are missing at steps
-            that no window covers stay NaN.
+            shape. Missing values of features that are no `targets` stay NaN. With `merge`, one
+            array for each series, where values that are missing at steps that no window covers stay
+            NaN.
 
         Raises
         ------

@@ -1,8 +1,9 @@
 """The training objective: losses of the decoders, penalties and metrics."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -20,6 +21,8 @@ from unspool.nn.losses import (
     pinball,
     present_in,
 )
+from unspool.nn.lstm_encoder import LSTMEncoder
+from unspool.nn.lstm_stack import LSTM
 from unspool.nn.missing import filled
 from unspool.nn.sampling import bernoulli, standard_normal
 from unspool.training.batches import Batch
@@ -120,7 +123,7 @@ class AutoencoderLoss:
         """Compute the terms of the batch's loss, and the metrics, by name."""
         if not (self.model.training and (self.dropout.layers or self.dropout.recurrent)):
             return self._compute(batch)
-        with self.model.dropping(self.dropout):
+        with dropping(self.model, self.dropout):
             return self._compute(batch)
 
     def _compute(self, batch: Batch) -> dict[str, Term]:
@@ -326,3 +329,22 @@ def futures(x: Tensor, lengths: Tensor | None, y: Tensor) -> Tensor:
     joined = joined.scatter(1, indices[:, :, None].expand(-1, -1, features), y)
     after = 1 + torch.arange(steps, device=x.device)[:, None]
     return joined[:, after + torch.arange(horizon, device=x.device)]
+
+
+@contextmanager
+def dropping(model: Autoencoder, dropout: Dropout) -> Iterator[None]:
+    """Apply dropout in the layers of a model while the context is active.
+
+    In a model whose encoder is an LSTM, dropout acts in LSTM layers only. The share of the code has
+    no effect here.
+    """
+    parts: list[Any] = [module for module in model.modules() if hasattr(module, "dropout")]
+    if isinstance(model.encoder, LSTMEncoder):
+        parts = [part for part in parts if isinstance(part, LSTM)]
+    for part in parts:
+        part.dropout = dropout
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.dropout = None
