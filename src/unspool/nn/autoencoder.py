@@ -27,7 +27,8 @@ class Autoencoder(nn.Module):
     Parameters
     ----------
     encoder : Encoder
-        Encoder: ``encoder(x, lengths)`` with ``x`` (B, T, F) returns codes (B, L).
+        Encoder: ``encoder(x, lengths)`` with ``x`` (B, T, F) returns codes (B, L). If it accepts
+        missing values (``missing=True``), NaN in `x` is one everywhere below.
     decoders : dict of str to Decoder
         Decoders by what they return: "reconstruction" returns the input (B, T, F), "forecast" the
         K steps after its end (B, K, F), and "quantiles" the quantiles of these steps
@@ -228,7 +229,8 @@ class Autoencoder(nn.Module):
             return skip.quantiles(values, self.of_targets(x), lengths)
         reversed_input = None
         if decoder.needs_input:
-            reversed_input = reverse_within(without_padding(x, lengths), lengths)
+            read = without_padding(self.encoder.marked(x), lengths)
+            reversed_input = reverse_within(read, lengths)
         if name == "forecast":
             if skip is None:
                 return cast(
