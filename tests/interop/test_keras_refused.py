@@ -186,8 +186,8 @@ REFUSED = {
         "LSTMAutoencoder with `targets` instead.",
     ),
     "a composite of other quantities": (
-        lambda: two_outputs((4, 3), (4, 3), ahead=L.Dense(3, name="odd")),
-        "Dense 'odd' cannot be imported: it writes 3 numbers per step, but the input has 2 "
+        lambda: two_outputs((4, 3), (4, 3), ahead=L.Dense(3, name="wide")),
+        "Dense 'wide' cannot be imported: it writes 3 numbers per step, but the input has 2 "
         "features; in a model of two outputs both must have those of the input.",
     ),
     "batch normalisation": (
