@@ -125,7 +125,7 @@ def test_a_softmax_over_all_outputs_is_no_forecast_of_single_numbers():
 def test_a_sequence_of_quantities_with_the_steps_of_the_input_needs_forecast_true(features):
     layers = [L.RepeatVector(6), L.LSTM(5, **SEQ), L.Dense(features)]
     theirs = many_in(layers)
-    with pytest.raises(InputError, match=r"use forecast=True if they are quantities .* `targets`"):
+    with pytest.raises(InputError, match=r"use forecast=True if they are to be .* `targets`"):
         from_keras(theirs)
     near(from_keras(theirs, forecast=True).predict(X), predicted(theirs, X))
 

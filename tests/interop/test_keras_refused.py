@@ -180,14 +180,14 @@ REFUSED = {
     ),
     "another number of features": (
         lambda: autoencoder(head=[L.Dense(3, name="odd")]),
-        "Dense 'odd' cannot be imported: it writes 3 numbers per step, but the input has 2 "
-        "features; use forecast=True if they are quantities to be predicted from the input (the "
-        "`y` of an LSTMForecaster). For a reconstruction of some features, train an "
+        "Dense 'odd' cannot be imported: its outputs per step are 3, but the input has 2 "
+        "features; use forecast=True if they are to be predicted from the input (the `y` of an "
+        "LSTMForecaster). For a reconstruction of some features, train an "
         "LSTMAutoencoder with `targets` instead.",
     ),
     "a composite of other quantities": (
         lambda: two_outputs((4, 3), (4, 3), ahead=L.Dense(3, name="wide")),
-        "Dense 'wide' cannot be imported: it writes 3 numbers per step, but the input has 2 "
+        "Dense 'wide' cannot be imported: its outputs per step are 3, but the input has 2 "
         "features; in a model of two outputs both must have those of the input.",
     ),
     "batch normalisation": (

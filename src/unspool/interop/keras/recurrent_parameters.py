@@ -328,15 +328,15 @@ def _check_quantity(branch: Branch, output: Output, n_features: int, *, alone: b
     """Refuse an output of other quantities than the features, unless it is the only forecast."""
     if alone and branch.forecast:
         return
-    each = f"it writes {output.features} numbers per step, but the input has {n_features} features"
+    each = f"its outputs per step are {output.features}, but the input has {n_features} features"
     if not alone:
         raise refuse(
             output.node, f"{each}; in a model of two outputs both must have those of the input."
         )
     raise refuse(
         output.node,
-        f"{each}; use forecast=True if they are quantities to be predicted from the input (the `y` "
-        "of an LSTMForecaster). For a reconstruction of some features, train an LSTMAutoencoder "
+        f"{each}; use forecast=True if they are to be predicted from the input (the `y` of an "
+        "LSTMForecaster). For a reconstruction of some features, train an LSTMAutoencoder "
         "with `targets` instead.",
     )
 
