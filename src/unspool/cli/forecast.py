@@ -78,8 +78,9 @@ def forecast(
     if from_data and not isinstance(source, Windows):
         raise InputError("`--every` needs windows of long series; give --window, or --future.")
     if isinstance(source, Windows) and not every:
-        ends, size = source.latest(), source.size
-        source = Windows(ends, size, short="keep", feature_names=source.feature_names)
+        ends, size, missing = source.latest(), source.size, source.missing
+        features = source.feature_names
+        source = Windows(ends, size, short="keep", feature_names=features, missing=missing)
         index = {} if loaded.series_ids is None else {"id": np.asarray(loaded.series_ids)}
     ahead: Source | Futures = source
     if from_data:
