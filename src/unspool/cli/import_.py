@@ -34,8 +34,8 @@ def import_(
 ) -> None:
     """Convert a Keras model to an unspool model that returns the same numbers.
 
-    Encoders and decoders may consist of LSTM, GRU, dense and convolutional layers; any other layer is
-    refused by its name. This needs Keras: pip install "unspool[keras]".
+    Encoders and decoders may consist of LSTM, GRU, dense and convolutional layers; any other layer
+    is refused by its name. This needs Keras: pip install "unspool[keras]".
     """
     from unspool._files import check_output_path
     from unspool.cli.options import say
