@@ -51,6 +51,19 @@ def rows(n: int = 20, features: int = 6) -> np.ndarray:
     return np.random.default_rng(2).normal(3, 2, size=(n, features))
 
 
+def with_missing(values: Any, share: float = 0.2) -> Any:
+    """The values, or a `Sequences` of them, with some missing, also whole steps and features."""
+    rng = np.random.default_rng(6)
+    array = np.array(values.values if isinstance(values, Sequences) else values)
+    array[rng.random(array.shape) < share] = np.nan
+    if array.ndim == 3:
+        array[rng.random(array.shape[:2]) < 0.1] = np.nan
+        array[4, :, 0] = array[7] = np.nan
+    if isinstance(values, Sequences):
+        return Sequences(array, values.lengths, missing="mask")
+    return array
+
+
 @dataclass
 class Case:
     """A way to make a model, and what it reads."""
@@ -105,6 +118,8 @@ QUICK = {"epochs": 1, "random_state": 0, "verbose": 0}
 RAGGED = ragged()
 LONG = Sequences(RAGGED.values[RAGGED.lengths > 3], RAGGED.lengths[RAGGED.lengths > 3])
 FUTURE = np.random.default_rng(4).normal(size=(len(RAGGED), 3, FEATURES))
+HOLES, LONG_HOLES = with_missing(RAGGED), with_missing(LONG)
+MASK = {"missing": "mask"}
 KNOWN = np.random.default_rng(6).normal(size=(len(RAGGED), 3, 2)) * [3, 30] + [7, 70]
 LABELS = np.array(["b", "c", "a"])[np.arange(len(RAGGED)) % 3]
 
@@ -312,6 +327,35 @@ AUTOENCODERS = {
         RAGGED,
     ),
 }
+MASKED = {
+    "missing": Case(lstm(**MASK), HOLES),
+    "missing, minmax, patches": Case(
+        lstm(scaling="minmax", patch_size=2, decoder="reversed_input", **MASK), HOLES
+    ),
+    "missing, unscaled": Case(lstm(scaling="none", decoder="state_reversed_input", **MASK), HOLES),
+    "missing, defaults": Case(lambda: LSTMAutoencoder(5, **MASK, **QUICK), HOLES),
+    "missing, both ways, composite": Case(
+        lstm(horizon=2, bidirectional=True, forecast_decoder="previous", num_layers=2, **MASK),
+        LONG_HOLES,
+    ),
+    "missing, kernels": Case(
+        lstm(n_kernels=20, pooling="all", contrastive_weight=0.1, **MASK), HOLES
+    ),
+    "missing, dense sequences": Case(
+        lambda: DenseAutoencoder(4, hidden_units=(6,), **MASK, **QUICK), HOLES
+    ),
+    "missing, dense rows": Case(lambda: DenseAutoencoder(4, **MASK, **QUICK), with_missing(rows())),
+    "missing, stacked": Case(
+        lambda: StackedAutoencoder(3, hidden_units=(5, 4), **MASK, **QUICK), with_missing(rows())
+    ),
+    "missing, images": Case(
+        lambda: ConvAutoencoder(4, filters=(3, 2), **MASK, **QUICK), with_missing(images())
+    ),
+    "missing, convolved sequences": Case(
+        lambda: ConvAutoencoder(4, filters=(3, 2), kernel_size=4, **MASK, **QUICK), HOLES
+    ),
+}
+AUTOENCODERS |= MASKED
 FORECASTERS = {
     **{
         f"forecaster, {name}": Case(forecaster(decoder=name), LONG) for name in (*DECODERS, "dense")
@@ -371,6 +415,29 @@ FORECASTERS = {
         ),
         RAGGED,
         FUTURE,
+    ),
+    **{
+        f"forecaster, missing, normalization {name}, linear {steps}": Case(
+            forecaster(
+                normalization=name,
+                linear_steps=steps,
+                quantiles=(0.2, 0.8),
+                scaling=scaling,
+                **MASK,
+            ),
+            LONG_HOLES,
+        )
+        for name, steps, scaling in (
+            ("none", 5, "minmax"),
+            ("last", 20, "minmax"),
+            ("standard", 4, "standard"),
+            ("standard", 0, "none"),
+        )
+    },
+    "forecaster, missing, fed back": Case(
+        forecaster(horizon=None, normalization="last", decoder="previous", **MASK),
+        HOLES,
+        with_missing(FUTURE),
     ),
     **{
         f"forecaster, GRU, {name}": Case(forecaster(decoder=name, cell="gru"), LONG)
@@ -441,6 +508,7 @@ CLASSIFIERS = {
     "classifier, defaults": Case(
         classifier(lambda: LSTMAutoencoder(5, **QUICK), fine_tune=True), RAGGED, LABELS
     ),
+    "classifier, missing": Case(classifier(lstm(**MASK)), HOLES, LABELS),
     "classifier, patches": Case(classifier(lstm(patch_size=2)), RAGGED, LABELS),
     "classifier, forecaster": Case(classifier(forecaster()), LONG, LABELS[: len(LONG)]),
 }

@@ -28,6 +28,7 @@ from unspool.errors import InputError
 STEP_AND_FEATURE: PerStepAndFeature = ("step", "feature")
 PER: tuple[Per, ...] = ("sequence", "step", "feature", STEP_AND_FEATURE)
 PER_NEWEST_STEP: tuple[PerNewestStep, ...] = ("step", STEP_AND_FEATURE)
+IMPUTED = 1024  # sequences whose missing values are replaced at once
 ROUNDING_SHARE = 1e-12  # share of the sum of squares that rounding may cause
 
 
@@ -47,6 +48,49 @@ def merged(source: Source, pieces: Iterator[tuple[IntArray, FloatArray]]) -> lis
     if not isinstance(source, Windows):
         raise InputError(f"`merge` needs Windows(series, size), got {source!r}.")
     return overlap_mean(source, pieces)
+
+
+def imputed(
+    source: Source,
+    pieces: Iterable[tuple[IntArray, FloatArray]],
+    scaler: Scaler,
+    targets: Sequence[int] | None = None,
+) -> FloatArray:
+    """Return sequences (N, T, F) whose missing values are those of reconstructions (B, T, F_out).
+
+    Missing values of features that are not among the `targets` stay NaN.
+    """
+    values = sequences(source, pieces, scaler)
+    if targets is not None:
+        values = _among_all(values, targets, source.n_features)
+    for start in range(0, len(source), IMPUTED):
+        indices = np.arange(start, min(start + IMPUTED, len(source)))
+        given, lengths = source.take(indices)
+        known = (np.arange(given.shape[1]) < lengths[:, None])[:, :, None] & ~np.isnan(given)
+        np.copyto(values[indices[0] : indices[-1] + 1, : given.shape[1]], given, where=known)
+    return values
+
+
+def imputed_series(
+    source: Source,
+    pieces: Iterator[tuple[IntArray, FloatArray]],
+    targets: Sequence[int] | None = None,
+) -> list[FloatArray]:
+    """Return the series of windows, with averages of reconstructions as their missing values."""
+    means = merged(source, pieces)
+    assert isinstance(source, Windows)
+    if targets is not None:
+        means = [_among_all(one, targets, source.n_features) for one in means]
+    return [
+        np.where(np.isnan(one), mean, one) for one, mean in zip(source.series, means, strict=True)
+    ]
+
+
+def _among_all(values: FloatArray, places: Sequence[int], n_features: int) -> FloatArray:
+    """Return values (…, F_out) at their places among all features (…, F), NaN elsewhere."""
+    of_all = np.full((*values.shape[:-1], n_features), np.nan)
+    of_all[..., list(places)] = values
+    return of_all
 
 
 def errors(
@@ -89,6 +133,13 @@ def errors(
     features = (source.n_features,) if has_features(per) else ()
     if not has_steps:
         means = np.full((len(source), *features), np.nan)
+        if source.has_missing:
+            by_value = isinstance(loss, str) and not is_by_step(loss)
+            if per == "sequence" and by_value:  # a mean over values, not over steps
+                measure = error_function(STEP_AND_FEATURE, loss)
+            for indices, values in ((i, measure(output, x)) for i, x, output in reconstructions):
+                means[indices] = _mean_of_present(values, source.lengths_of(indices), len(features))
+            return means
         for indices, by_step in pieces:
             # (B,) and (T,), with another axis if there are features
             lengths = source.lengths_of(indices).reshape(-1, *[1] * len(features))
@@ -101,6 +152,21 @@ def errors(
         table[indices, : by_step.shape[1]] = by_step
     table[past_the_end(source)] = np.nan
     return form.restore_steps(table)
+
+
+def _mean_of_present(values: FloatArray, lengths: IntArray, n_axes: int) -> FloatArray:
+    """Return means over the real steps of errors (B, T, …) that are not NaN.
+
+    The last `n_axes` axes are kept. The mean of nothing is NaN.
+    """
+    real = (np.arange(values.shape[1]) < lengths[:, None]).reshape(
+        *values.shape[:2], *[1] * (values.ndim - 2)
+    )
+    present = real & ~np.isnan(values)
+    axes = tuple(range(1, values.ndim - n_axes))
+    count = present.sum(axis=axes)
+    total = values.sum(axis=axes, where=present)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _alike_in_the_padding(
@@ -124,8 +190,7 @@ class Scores(NamedTuple):
         R²; the mean is the mean of each feature over all steps of all sequences.
     skill : float
         Skill score; the mean is the mean sequence: the mean of each step and feature over all
-        sequences. NaN if fewer
-        than two sequences have a step.
+        sequences. NaN if fewer than two sequences have a step.
     """
 
     explained: float
@@ -135,12 +200,22 @@ class Scores(NamedTuple):
 def scores(
     source: Source, pieces: Iterable[tuple[IntArray, FloatArray, FloatArray]], scaler: Scaler
 ) -> Scores:
-    """Return the scores of reconstructions, from pieces with scaled inputs and reconstructions."""
+    """Return the scores of reconstructions, from pieces with scaled inputs and reconstructions.
+
+    Missing values (NaN in an input) do not count.
+    """
     mean = scaler.apply(source.mean_sequence()).astype(np.float64)
     errors = differences = squares = 0.0
     steps = real_sequences = 0
+    missing: Any = 0  # missing values of each feature
     for indices, x, reconstruction in pieces:
         real = np.arange(x.shape[1]) < source.lengths_of(indices)[:, None]
+        if source.has_missing:
+            hidden = np.isnan(x)
+            missing += (hidden & real[:, :, None]).sum(axis=(0, 1))
+            x = np.where(hidden, mean[: x.shape[1]], x)
+            reconstruction = np.where(hidden, x, reconstruction)
+            squares -= float((x[hidden & real[:, :, None]].astype(np.float64) ** 2).sum())
         errors += float(((reconstruction - x)[real].astype(np.float64) ** 2).sum())
         differences += float(((x - mean[: x.shape[1]])[real] ** 2).sum())
         squares += float((x[real].astype(np.float64) ** 2).sum())
@@ -149,7 +224,8 @@ def scores(
     if not steps:
         raise InputError(f"Expected at least one step to compare with, got none in {source!r}.")
     spread = moments(source.chunks(), source.n_features).spread / scaler.scale
-    explained = _explained(errors, steps * float((spread**2).sum()))
+    total = steps * float((spread**2).sum()) - float((missing * spread**2).sum())
+    explained = _explained(errors, total)
     if real_sequences < 2:
         return Scores(explained, math.nan)
     differences = differences if differences > ROUNDING_SHARE * squares else 0.0

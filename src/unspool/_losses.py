@@ -69,6 +69,11 @@ def step_errors(prediction: FloatArray, target: FloatArray, loss: Loss) -> Float
     values = loss_values(prediction, target, loss)
     if values.ndim < target.ndim:
         return values.astype(np.float64)
+    hidden = np.isnan(target)
+    if isinstance(loss, str) and not is_by_step(loss) and hidden.any():
+        count = (~hidden).sum(2)
+        total = values.sum(2, dtype=np.float64, where=~hidden)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
     by_step: FloatArray = values.sum(2, dtype=np.float64)
     if isinstance(loss, LossByFeature):
         return by_step / loss.values_per_step
@@ -79,7 +84,7 @@ def feature_errors(prediction: FloatArray, target: FloatArray, loss: Loss) -> Fl
     """Return errors of the features of steps (B, T, F), float64; their means are `step_errors`.
 
     Losses in `BY_STEP` have none. In a loss by feature, all columns of a category have the loss of
-    the category, which counts once in `step_errors`.
+    the category, which counts once in `step_errors`. The error of a missing value is NaN.
     """
     values = loss_values(prediction, target, loss)
     if isinstance(loss, LossFunction) and values.ndim < target.ndim:

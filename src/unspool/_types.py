@@ -52,6 +52,7 @@ PerStepAndFeature = tuple[Literal["step"], Literal["feature"]]
 Per = Literal["sequence", "step", "feature"] | PerStepAndFeature
 PerNewestStep = Literal["step"] | PerStepAndFeature
 Short = Literal["error", "keep"]
+Missing = Literal["raise", "mask"]
 
 
 def names(literal: Any) -> tuple[str, ...]:

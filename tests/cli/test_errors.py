@@ -47,7 +47,10 @@ def test_bad_data_is_refused_with_one_message_and_nothing_is_written(run, tmp_pa
 def test_a_message_names_a_flag_once(run, tmp_path):
     gap = ["", *np.cos(T)[1:].tolist()]
     done = run("fit", table(tmp_path, b=gap), "-o", tmp_path / "m.unspool", "--window", 8)
-    assert done.err.endswith("fill or drop such rows, or name other features with --columns.\n")
+    assert done.err.endswith(
+        "fill or drop such rows, keep them as missing values with --missing mask, or name other "
+        "features with --columns.\n"
+    )
 
 
 def check(run, tmp_path, name, path, reason, *options, window=8):

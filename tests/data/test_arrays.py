@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from unspool.data.files import read_file
+from unspool.data.sequences import MASK_HINT
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
@@ -206,7 +207,8 @@ def test_arrays_of_other_shapes_or_dtypes_are_refused(tmp_path):
     values[1, 1, 0] = np.nan
     refused(
         npy(tmp_path, values),
-        "Sequence 1 holds nan at step 1, feature 0; fill or drop such steps (only steps at the "
+        "Sequence 1 holds nan at step 1, feature 0; fill or drop such "
+        f"steps{MASK_HINT} (only steps at the "
         "end that are NaN in every feature count as padding).",
     )
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from unspool.data.convert import as_sequences
-from unspool.data.sequences import Sequences
+from unspool.data.sequences import MASK_HINT, Sequences
 from unspool.data.series import as_series
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -45,7 +45,8 @@ def test_nan_at_the_ends_is_padding():
 
 def test_nan_before_a_real_step_is_an_error():
     assert error_of(as_sequences, [[1.0, 2.0], [NAN, 3.0]]) == (
-        "Sequence 1 holds nan at step 0, feature 0; fill or drop such steps (only steps at the "
+        "Sequence 1 holds nan at step 0, feature 0; fill or drop such "
+        f"steps{MASK_HINT} (only steps at the "
         "end that are NaN in every feature count as padding)."
     )
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import KFold, train_test_split
 
-from unspool.data.sequences import Sequences
+from unspool.data.sequences import MASK_HINT, Sequences
 from unspool.errors import InputError
 
 LENGTHS = [3, 0, 5, 2]
@@ -66,7 +66,8 @@ def test_a_step_at_the_end_that_is_nan_in_one_feature_is_an_error():
     values[1, 2, 0] = np.nan
     values[0, 2] = np.nan  # padding, beside it
     assert error_of(Sequences, values) == (
-        "Sequence 1 holds nan at step 2, feature 0; fill or drop such steps (only steps at the "
+        "Sequence 1 holds nan at step 2, feature 0; fill or drop such "
+        f"steps{MASK_HINT} (only steps at the "
         "end that are NaN in every feature count as padding)."
     )
 
@@ -77,7 +78,8 @@ def test_a_message_names_the_sequence_and_the_step_that_is_not_finite(bad, monke
     values = np.ones((9, 4, 1))
     values[7, 1] = bad
     assert error_of(Sequences, values) == (
-        f"Sequence 7 holds {bad} at step 1, feature 0; fill or drop such steps (only steps at "
+        f"Sequence 7 holds {bad} at step 1, feature 0; fill or drop such steps"
+        f"{MASK_HINT if bad != bad else ''} (only steps at "
         "the end that are NaN in every feature count as padding)."
     )
 
@@ -203,7 +205,8 @@ def test_from_list_takes_nan_at_the_end_of_a_sequence_as_padding():
         ),
         (
             [[1.0, 2.0], [1.0, None, np.inf, 3.0]],
-            "Sequence 1 holds nan at step 1, feature 0; fill or drop such steps (only steps at "
+            "Sequence 1 holds nan at step 1, feature 0; fill or drop such "
+            f"steps{MASK_HINT} (only steps at "
             "the end that are NaN in every feature count as padding).",
         ),
     ],

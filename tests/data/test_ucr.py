@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from unspool.data.files import read_file
+from unspool.data.sequences import MASK_HINT
 from unspool.data.ucr import DIRECTIVES
 from unspool.errors import InputError
 
@@ -59,7 +60,8 @@ def test_tsv_with_nan_at_the_end_is_padded(tmp_path):
     [
         (
             "1\t1\tNaN\t3\n",
-            "line 1: step 1 of channel 0 is nan; fill or drop it (only NaN in every channel at "
+            "line 1: step 1 of channel 0 is nan; fill or drop "
+            f"it{MASK_HINT} (only NaN in every channel at "
             "the end of a sequence is padding).",
         ),
         (
@@ -211,12 +213,14 @@ def test_errors_in_a_ts_header_are_reported_with_their_line(tmp_path, header, to
         ("1,x:3,4:up", "expected a number at channel 0, step 1, got 'x'; correct it."),
         (
             "1,2:?,4:up",
-            "step 0 of channel 1 is nan; fill or drop it (only NaN in every channel at the end "
+            "step 0 of channel 1 is nan; fill or drop "
+            f"it{MASK_HINT} (only NaN in every channel at the end "
             "of a sequence is padding).",
         ),
         (
             "1,2:3,?:up",
-            "step 1 of channel 1 is nan; fill or drop it (only NaN in every channel at the end "
+            "step 1 of channel 1 is nan; fill or drop "
+            f"it{MASK_HINT} (only NaN in every channel at the end "
             "of a sequence is padding).",
         ),
         ("1,2:3,4:dwn", "unknown label 'dwn': did you mean 'down'? Known are 'down', 'up'."),

@@ -8,6 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.model_selection import KFold, train_test_split
 
 from unspool.data.merging import overlap_mean
+from unspool.data.sequences import MASK_HINT
 from unspool.data.series import chronological_split
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -241,7 +242,7 @@ def spoilt(value, names=None):
         (
             spoilt(np.nan),
             "Series 1 holds nan at step 21, feature 1; fill or drop such steps before cutting "
-            "windows.",
+            f"windows{MASK_HINT}.",
         ),
         (
             spoilt(np.inf, ["a", "b"]),

@@ -14,6 +14,7 @@ from tests.estimators.feedforward import (
     digits,
 )
 from unspool import DenseAutoencoder, Sequences
+from unspool.data.sequences import MASK_HINT
 from unspool.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
@@ -88,7 +89,8 @@ def test_a_table_that_ends_in_nan_is_refused():
         with pytest.raises(InputError) as caught:
             call(X)
         assert str(caught.value) == (
-            "Row 7 ends in NaN, but this model needs every value of it; fill or drop it."
+            "Row 7 ends in NaN, but this model needs every value of it; fill or drop "
+            f"it{MASK_HINT}."
         )
 
 

@@ -265,9 +265,9 @@ def indices(monkeypatch):
     seen = []
 
     class Spy(base.Batches):
-        def __init__(self, source, scaler, indices, *rest):
+        def __init__(self, source, scaler, indices, *rest, **options):
             seen.append(indices)
-            super().__init__(source, scaler, indices, *rest)
+            super().__init__(source, scaler, indices, *rest, **options)
 
     monkeypatch.setattr(base, "Batches", Spy)
     return seen

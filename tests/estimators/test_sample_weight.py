@@ -30,7 +30,7 @@ REPEATED = np.repeat(np.arange(N), COPIES)
 QUICK = {"epochs": 4, "random_state": 0, "verbose": 0}
 # One batch with all sequences, and nothing random: only then is the comparison exact.
 EXACT = {**QUICK, "batch_size": 99, "validation_split": 0, "patience": None}
-PLAIN = {"linear_steps": 0, "dropout": 0.0}
+PLAIN = {"linear_steps": 0, "code_dropout": 0.0}
 
 
 def drawn(*shape, seed=0):
@@ -71,7 +71,7 @@ MODELS = {
     "forecaster, y": (forecaster, PLAIN, FUTURE),
     "every step": (forecaster, {**PLAIN, "every_step": True}, None),
     "quantiles": (forecaster, {**PLAIN, "quantiles": (0.1, 0.9)}, None),
-    "linear maps": (forecaster, {"dropout": 0.0}, None),
+    "linear maps": (forecaster, {"code_dropout": 0.0}, None),
     "classifier": (
         lambda **p: EncoderClassifier(lstm(**EXACT), fine_tune=True, **p),
         {},

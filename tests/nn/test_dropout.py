@@ -20,7 +20,7 @@ from unspool.nn import (
 )
 from unspool.nn.dropout import Dropout
 from unspool.training.batches import Batch
-from unspool.training.objective import AutoencoderLoss
+from unspool.training.objective import AutoencoderLoss, dropping
 
 
 def generator(seed=0):
@@ -113,7 +113,7 @@ def test_a_decoder_that_feeds_back_keeps_its_mask_at_every_step(teacher):
         lambda _, args, kwargs: masks.append(kwargs["h_mask"]), with_kwargs=True
     )
     forcing = teacher and TeacherForcing(batch().x, teacher, generator())
-    with made.dropping(Dropout(recurrent=0.5, generator=generator())):
+    with dropping(made, Dropout(recurrent=0.5, generator=generator())):
         made.decode("reconstruction", torch.ones(3, 4).double(), batch().x, None, forcing)
     assert len(masks) == 6
     assert all(mask is masks[0] for mask in masks)
@@ -122,7 +122,7 @@ def test_a_decoder_that_feeds_back_keeps_its_mask_at_every_step(teacher):
 
 def outputs(made, dropout, count):
     """Reconstruct the same batch `count` times; (count, B, T, F)."""
-    with torch.no_grad(), made.dropping(dropout):
+    with torch.no_grad(), dropping(made, dropout):
         return torch.stack([made(batch().x) for _ in range(count)])
 
 
@@ -142,7 +142,7 @@ def test_the_mean_of_a_linear_model_over_many_masks_is_its_output_without_dropou
 
 def test_dropout_of_dense_layers_acts_between_them_and_not_on_the_code():
     made, same = dense(), Dropout(layers=0.5, generator=generator())
-    with made.dropping(Dropout(layers=0.5, generator=generator())):
+    with dropping(made, Dropout(layers=0.5, generator=generator())):
         got = made(batch().x)
     first, second, code = made.encoder.layers[::2]
     x = code(same.of_layer(second(same.of_layer(first(batch().x.flatten(1))))))
@@ -155,13 +155,13 @@ def test_an_lstm_autoencoder_with_a_dense_decoder_drops_between_lstm_layers_only
     drawn = generator(1)
     decoder = DenseDecoder(4, 2, 6, units=[8], generator=drawn)
     made = Autoencoder(LSTMEncoder(2, 4, generator=drawn), {"reconstruction": decoder}).double()
-    with made.dropping(Dropout(layers=0.5, generator=generator())):
+    with dropping(made, Dropout(layers=0.5, generator=generator())):
         assert torch.equal(made(batch().x), made(batch().x))
 
 
 def test_dropping_ends_with_its_context_after_an_error_too():
     made = recurrent(num_layers=2)
-    with pytest.raises(ZeroDivisionError), made.dropping(Dropout(layers=0.5)):
+    with pytest.raises(ZeroDivisionError), dropping(made, Dropout(layers=0.5)):
         raise ZeroDivisionError
     assert not any(getattr(module, "dropout", None) for module in made.modules())
 

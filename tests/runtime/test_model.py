@@ -27,6 +27,7 @@ from tests.trained import (
     rows,
 )
 from unspool import ConvAutoencoder, Sequences, Windows, model_file, runtime
+from unspool.data.sequences import MASK_HINT
 from unspool.errors import InputError
 
 
@@ -300,7 +301,7 @@ def test_images_are_whole_and_at_least_one(pairs):
     cut = X.copy()
     cut[3, -1, -2:] = np.nan
     raises(
-        "Image 3 ends in NaN, but this model needs every value of it; fill or drop it.",
+        f"Image 3 ends in NaN, but this model needs every value of it; fill or drop it{MASK_HINT}.",
         model.encode,
         cut,
     )
@@ -311,7 +312,7 @@ def test_rows_with_nan_at_their_ends_are_named(pairs):
     cut = rows()
     cut[4, -1] = np.nan
     raises(
-        "Row 4 ends in NaN, but this model needs every value of it; fill or drop it.",
+        f"Row 4 ends in NaN, but this model needs every value of it; fill or drop it{MASK_HINT}.",
         model.encode,
         cut,
     )

@@ -18,13 +18,15 @@ class Detection:
     Parameters
     ----------
     scores : array of shape (T,) or (N,), or list of arrays of shape (T_i,)
-        Anomaly scores, float64; higher is more anomalous.
+        Anomaly scores, float64; higher is more anomalous. NaN at a step without any value, which
+        raises no alarm.
     thresholds : array of shape (T,) or (N,), or list of arrays of shape (T_i,)
         The threshold in force at each step or sequence.
     contributions : array of shape (T, F) or (N, F), or list of arrays of shape (T_i, F), or None
-        Contribution of each feature to each score; a score is the mean of its row. (For scores of
-        the kind "code", which has no features, these are the contributions to the kind "window".)
-        None if the model scores windows as a whole.
+        Contribution of each feature to each score; a score is the mean of its row. It is NaN for a
+        feature whose values in the window are all missing, which the mean leaves out. (For scores
+        of the kind "code", which has no features, these are the contributions to the kind
+        "window".) None if the model scores windows as a whole.
     events : list of Event
         Alarms, merged if they are close together, by series and time.
     times : array of shape (T,), or None, default None

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from unspool import _checks
+from unspool._types import Missing
 from unspool.anomaly.parts import Parts
 from unspool.data.convert import as_sequences, check_has_columns, plain
 from unspool.data.frames import ARRAYS, check_order_of_time, is_frame, labels_of, names_of
-from unspool.data.sequences import FloatArray, Sequences
+from unspool.data.sequences import MASK_HINT, FloatArray, Sequences
 from unspool.data.series import as_series, holds_series
 from unspool.data.steps_in_time import Array, times_in_index
 from unspool.data.windows import Windows
@@ -78,7 +79,7 @@ class DetectorInput:
         return list(results) if self.several else results[0]
 
 
-def read_input(X: Any) -> DetectorInput:
+def read_input(X: Any, missing: Missing = "raise") -> DetectorInput:
     """Read `X`.
 
     Parameters
@@ -87,11 +88,14 @@ def read_input(X: Any) -> DetectorInput:
         One series: rows are steps. Several series are a list of arrays (T_i, F) or (T_i,), a list
         of frames, or a frame with the index (instance, time). Whole sequences are `Sequences` or
         an array of shape (N, T, F).
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing.
 
     Raises
     ------
     InputError
-        If `X` is anything else, a series or sequence has no steps, or a value is NaN or infinite.
+        If `X` is anything else, a series or sequence has no steps, or a value is infinite, or
+        missing if none may be.
     """
     if isinstance(X, DetectorInput):
         return X
@@ -101,24 +105,27 @@ def read_input(X: Any) -> DetectorInput:
             "windows (its parameter `window`)."
         )
     if isinstance(X, Sequences):
+        if missing == "raise":
+            X.check_complete()
         return DetectorInput([], _with_steps(X), False, X.feature_names)
     shape = getattr(X, "shape", ())
     if len(shape) == 3 and not is_frame(X):
-        sequences = as_sequences(X)
+        sequences = as_sequences(X, missing)
         assert isinstance(sequences, Sequences)
         return DetectorInput([], _with_steps(sequences), False, sequences.feature_names)
     levels = getattr(getattr(X, "index", None), "nlevels", 1)
     if levels > 1 or _lists_series(X):
         series, names = as_series(X)
         return DetectorInput(
-            [_finite(one, i, names) for i, one in enumerate(series)],
+            [_finite(one, i, names, missing) for i, one in enumerate(series)],
             None,
             True,
             names,
             times_in_index(X),
         )
     names = names_of(labels_of(X)) if is_frame(X) else None
-    return DetectorInput([_finite(_one(X), None, names)], None, False, names, times_in_index(X))
+    series = [_finite(_one(X), None, names, missing)]
+    return DetectorInput(series, None, False, names, times_in_index(X))
 
 
 def _with_steps(sequences: Sequences) -> Sequences:
@@ -163,17 +170,23 @@ def _one(X: Any) -> FloatArray:
     return values
 
 
-def _finite(series: FloatArray, number: int | None, names: tuple[str, ...] | None) -> FloatArray:
+def _finite(
+    series: FloatArray, number: int | None, names: tuple[str, ...] | None, missing: Missing
+) -> FloatArray:
     """Return a series, or raise if it has no steps or a value is not finite."""
     where = "" if number is None else f" in series {number}"
     if not len(series):
         raise InputError(f"Expected at least one step, got 0 sample(s){where}.")
-    if series.dtype.kind == "f" and not np.isfinite(series).all():
-        step, feature = np.argwhere(~np.isfinite(series))[0]
+    if series.dtype.kind != "f":
+        return series
+    bad = np.isinf(series) if missing == "mask" else ~np.isfinite(series)
+    if bad.any():
+        step, feature = np.argwhere(bad)[0]
+        hint = "" if np.isinf(series[step, feature]) else MASK_HINT
         name = feature if names is None else repr(names[feature])
         raise InputError(
             f"Expected finite numbers, got {series[step, feature]} (NaN or infinity) at step "
-            f"{step}, feature {name}{where}; fill or drop such steps."
+            f"{step}, feature {name}{where}; fill or drop such steps{hint}."
         )
     return series
 

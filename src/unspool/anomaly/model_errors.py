@@ -8,9 +8,11 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from unspool._loss_parameter import CROSSENTROPIES, Loss, LossByFeature, LossFunction
 from unspool._losses import loss_values
+from unspool.anomaly.missing import mean_of_present, weighted_mean
 from unspool.anomaly.scores import SeriesErrors, trailing_weights, window_counts
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
@@ -67,6 +69,9 @@ class WindowErrors:
         self.errors, self.distances, self.by_feature = errors, distances, by_feature
         self.scaler, self.targets = scaler, targets
 
+    def _of_targets(self, series: FloatArray) -> FloatArray:
+        return series if self.targets is None else series[:, list(self.targets)]
+
     def of_series(self, series: FloatArray, size: int, kinds: Collection[str]) -> SeriesErrors:
         """Compute the errors of a series (T, F) in windows of `size` steps that `kinds` need.
 
@@ -77,7 +82,11 @@ class WindowErrors:
         """
         n = max(1, len(series) - size + 1)
         features = series.shape[1] if self.targets is None else len(self.targets)
-        source: Source = Windows([series], size) if len(series) >= size else pad_front(series, size)
+        source: Source
+        if len(series) >= size:
+            source = Windows([series], size, missing="mask")
+        else:
+            source = pad_front(series, size)
         real = min(size, len(series))
         windows = np.empty((n, features))
         steps = np.zeros((len(series), features)) if "step" in kinds else None
@@ -85,13 +94,13 @@ class WindowErrors:
         weights = trailing_weights(real, size)
         for indices, padded in self.errors(source):
             errors = padded[:, -real:]
-            windows[indices] = errors.mean(axis=1, dtype=np.float64)
+            windows[indices] = mean_of_present(errors, 1)
             if steps is not None:
                 first = indices[0]
                 for place in range(real):
                     steps[first + place : first + place + len(errors)] += errors[:, place]
             if trailing is not None:
-                trailing[real - 1 + indices] = _weighted_mean(weights, errors)
+                trailing[real - 1 + indices] = weighted_mean(weights, errors)
         if steps is not None:
             steps /= window_counts(n, real)[:, None]
         if trailing is not None:
@@ -99,17 +108,18 @@ class WindowErrors:
         distances = None
         if "code" in kinds and self.distances is not None:
             distances = self.distances(source)
-        return SeriesErrors(len(series), windows, steps, trailing, distances)
+        empty = empty_steps(self._of_targets(series))
+        return SeriesErrors(len(series), windows, steps, trailing, distances, empty)
 
     def _leading_errors(self, series: FloatArray, size: int, features: int) -> FloatArray:
         """Compute the weighted mean errors (T, features) of the first 1, 2, …, T steps."""
         means = np.empty((len(series), features))
         for ends in _batches(len(series), size * series.shape[1]):
             padded = [pad_front(series[: end + 1], size).values for end in ends]
-            for indices, errors in self.errors(Sequences(np.concatenate(padded))):
+            for indices, errors in self.errors(_whole(np.concatenate(padded))):
                 for row, one in zip(ends[indices], errors, strict=True):
                     real = one[None, -(row + 1) :]
-                    means[row] = _weighted_mean(trailing_weights(row + 1, size), real)[0]
+                    means[row] = weighted_mean(trailing_weights(row + 1, size), real)[0]
         return means
 
     def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[SeriesErrors]:
@@ -123,9 +133,12 @@ class WindowErrors:
                 indices, sequences.lengths_of(indices), padded.astype(np.float64), strict=True
             ):
                 errors = one[:length]
-                window = errors.mean(axis=0, keepdims=True)
+                window = mean_of_present(errors, 0)[None]
                 distance = None if distances is None else distances[i]
-                results[i] = SeriesErrors(int(length), window, errors, distances=distance)
+                empty = empty_steps(self._of_targets(sequences.values[i, :length]))
+                results[i] = SeriesErrors(
+                    int(length), window, errors, distances=distance, empty=empty
+                )
         return results
 
 
@@ -161,19 +174,29 @@ class StepErrors:
         steps = self.errors(series, size)
         if self.at_first is not None:
             first = self.at_first(series[:size])
-            steps[: len(first)] = np.minimum(steps[: len(first)], first)
+            steps[: len(first)] = np.fmin(steps[: len(first)], first)
         return self._of_steps(steps, size)
 
     def _of_steps(self, steps: FloatArray, size: int) -> SeriesErrors:
-        trailing, total = np.zeros(steps.shape), np.zeros(len(steps))
+        present = ~np.isnan(steps)
+        known = np.where(present, steps, 0)
+        trailing, total = np.zeros(steps.shape), np.zeros(steps.shape)
         for ago, weight in enumerate(trailing_weights(size, size)[::-1][: len(steps)]):
-            trailing[ago:] += weight * steps[: len(steps) - ago]
-            total[ago:] += weight
+            trailing[ago:] += weight * known[: len(steps) - ago]
+            total[ago:] += weight * present[: len(steps) - ago]
         size = min(size, len(steps))
         windows = np.zeros((len(steps) - size + 1, steps.shape[1]))
+        count = np.zeros(windows.shape)
         for place in range(size):
-            windows += steps[place : place + len(windows)]
-        return SeriesErrors(len(steps), windows / size, steps, trailing / total[:, None])
+            windows += known[place : place + len(windows)]
+            count += present[place : place + len(windows)]
+        return SeriesErrors(
+            len(steps),
+            np.where(count > 0, windows / np.maximum(count, 1), np.nan),
+            steps,
+            np.where(total > 0, trailing / np.where(total > 0, total, 1), np.nan),
+            empty=None if present.all() else np.asarray(~present.any(axis=1)),
+        )
 
     def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[SeriesErrors]:
         """Compute the errors of sequences of one step or more, each a series of one window."""
@@ -265,9 +288,14 @@ def forecast_errors(
         past = series[:-1]
         short = _batches(min(size - 1, len(past)), size * past.shape[1])
         parts: Iterator[Source] = (
-            Sequences.from_list([past[: end + 1] for end in ends]) for ends in short
+            Sequences(
+                np.broadcast_to(past[: ends[-1] + 1], (len(ends), ends[-1] + 1, past.shape[1])),
+                ends + 1,
+                missing="mask",
+            )
+            for ends in short
         )
-        whole = [Windows([past], size)] if len(past) >= size else []
+        whole = [Windows([past], size, missing="mask")] if len(past) >= size else []
         first = 1  # first step that the next source forecasts
         for source in chain(parts, whole):
             n = len(source)
@@ -278,6 +306,7 @@ def forecast_errors(
                 total[steps] += loss_values(forecasts, target[steps], of_errors)
                 count[steps] += 1
             first += n
+        total[np.isnan(target)] = np.nan  # also of a step that nothing predicts
         return total / np.maximum(count, 1)[:, None]
 
     def persistence_errors(series: FloatArray) -> FloatArray:
@@ -308,10 +337,10 @@ def baseline_errors(baseline: Any, scaler: Scaler) -> WindowErrors | StepErrors:
     return WindowErrors(errors, scaler, by_feature=hasattr(baseline, "reconstruct"))
 
 
-def _weighted_mean(weights: FloatArray, errors: FloatArray) -> FloatArray:
-    """Return weighted means (B, F) of the errors (B, T, F) over steps."""
-    means: FloatArray = np.tensordot(errors, weights, axes=(1, 0))
-    return means
+def empty_steps(series: FloatArray) -> npt.NDArray[np.bool_] | None:
+    """Mask the steps (T,) of a series (T, F) that have no value; None if all have one."""
+    empty = np.asarray(np.isnan(series).all(axis=1))
+    return empty if empty.any() else None
 
 
 def check_one_length(source: Source, baseline: Any) -> None:
@@ -348,7 +377,12 @@ def pad_front(series: FloatArray, size: int) -> Sequences:
     A model reconstructs sequences shorter than those of training badly, and every series would
     begin with an alarm. Reflected steps are no better than copies.
     """
-    return Sequences(np.pad(series, ((size - len(series), 0), (0, 0)), "edge")[None])
+    return _whole(np.pad(series, ((size - len(series), 0), (0, 0)), "edge")[None])
+
+
+def _whole(values: FloatArray) -> Sequences:
+    """Return sequences (N, T, F) of T real steps; values may be missing at their ends too."""
+    return Sequences(values, np.full(len(values), values.shape[1]), missing="mask")
 
 
 def nearest_distances(codes: FloatArray, known: FloatArray) -> FloatArray:

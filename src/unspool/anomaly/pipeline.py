@@ -14,6 +14,7 @@ from unspool.anomaly import scores as scoring
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.events import find_events
 from unspool.anomaly.inputs import DetectorInput
+from unspool.anomaly.missing import thresholds_over
 from unspool.anomaly.model_errors import StepErrors, WindowErrors, clip_to_limits
 from unspool.anomaly.parts import Parts
 from unspool.anomaly.scores import SeriesErrors
@@ -86,15 +87,19 @@ class DetectionPipeline:
             by_feature = by_feature and parts.joined(by_feature)
         threshold = self.thresholds[kind]
         if self.of_sequences:
-            by_sequence = threshold.over(highest_scores(scores))
+            by_sequence = thresholds_over(threshold, highest_scores(scores))
             levels = [
                 np.full(len(one), level) for one, level in zip(scores, by_sequence, strict=True)
             ]
         else:
-            levels = [threshold.over(one) for one in scores]
+            levels = [thresholds_over(threshold, one) for one in scores]
         # Shares of features use error ratios: after the logarithm all features would look alike.
-        ratios = None if by_feature is None else [np.expm1(one) for one in by_feature]
-        events = find_events(scores, levels, ratios, gap=self.gap, names=self.names)
+        # Steps and features without a score raise no alarm and have no share.
+        ratios = (
+            None if by_feature is None else [np.nan_to_num(np.expm1(one)) for one in by_feature]
+        )
+        known = [np.where(np.isnan(one), 0, one) for one in scores]
+        events = find_events(known, levels, ratios, gap=self.gap, names=self.names)
         if not self.of_sequences:
             restored = None if by_feature is None else given.restored(by_feature)
             times = None if given.several or given.times is None else given.times[0]
@@ -106,7 +111,7 @@ class DetectionPipeline:
         at_highest = None
         if by_feature is not None:
             at_highest = np.stack(
-                [part[score.argmax()] for part, score in zip(by_feature, scores, strict=True)]
+                [part[score.argmax()] for part, score in zip(by_feature, known, strict=True)]
             )
         return Detection(highest_scores(scores), by_sequence, at_highest, events, of_sequences=True)
 
@@ -130,10 +135,11 @@ def series_errors(
     scaler, sequences = source.scaler, given.sequences
     if sequences is None:
         assert parts is not None
-        clipped = (clip_to_limits(one, scaler) for one in parts.cut(given.series))
-        return [source.of_series(one, window, kinds) for one in clipped]
+        each = (clip_to_limits(one, scaler) for one in parts.cut(given.series))
+        return [source.of_series(one, window, kinds) for one in each]
     values = clip_to_limits(sequences.values, scaler)
-    return source.of_sequences(Sequences(values, sequences.lengths), kinds)
+    clipped = Sequences(values, sequences.lengths, missing=sequences.missing)
+    return source.of_sequences(clipped, kinds)
 
 
 def check_same_form(given: DetectorInput, *, of_sequences: bool) -> None:
@@ -144,8 +150,8 @@ def check_same_form(given: DetectorInput, *, of_sequences: bool) -> None:
 
 
 def highest_scores(scores: list[FloatArray]) -> FloatArray:
-    """Return the score of each sequence, (N,), which is the highest of its steps."""
-    return np.array([one.max() for one in scores])
+    """Return the score of each sequence, (N,), the highest of its steps; NaN if none has one."""
+    return np.array([np.fmax.reduce(one) for one in scores])
 
 
 def leading_errors(

@@ -8,9 +8,12 @@ window. A higher score is more anomalous.
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from unspool._types import ScoreKind, names
+from unspool.anomaly.missing import mean_of_present
 from unspool.data.sequences import FloatArray
+from unspool.errors import InputError
 
 SCORE_KINDS = names(ScoreKind)
 
@@ -42,6 +45,8 @@ class SeriesErrors:
         Weighted mean error of the window that ends at each step; see `trailing_weights`.
     distances : array of shape (N,), optional
         Distance from the code of each window to the nearest code of training.
+    empty : bool array of shape (T,), optional
+        Steps that have no value, whose score is NaN. Errors are NaN where values are missing.
     """
 
     length: int
@@ -49,6 +54,7 @@ class SeriesErrors:
     steps: FloatArray | None = None
     trailing: FloatArray | None = None
     distances: FloatArray | None = None
+    empty: npt.NDArray[np.bool_] | None = None
 
     def of_kind(self, kind: str) -> FloatArray:
         """Return the errors (N, F) or (T, F) from which a kind of score is computed."""
@@ -70,8 +76,18 @@ def trailing_weights(steps: int, window: int) -> FloatArray:
 
 def normal_scale(kind: str, errors: list[SeriesErrors]) -> FloatArray:
     """Return the mean error of each feature (F,) over normal series."""
-    scale: FloatArray = np.concatenate([one.of_kind(kind) for one in errors]).mean(axis=0)
-    return np.maximum(scale, MIN_SCALE)
+    scale = mean_of_present(np.concatenate([one.of_kind(kind) for one in errors]), 0)
+    return np.maximum(_of_all_features(scale), MIN_SCALE)
+
+
+def _of_all_features(scale: FloatArray) -> FloatArray:
+    """Replace the normal errors (F,) of features without a value by the mean of the others."""
+    if np.isnan(scale).all():
+        raise InputError(
+            "All values of the held-out data are missing, so no normal error can be learned; hold "
+            "out more data, or give `calibration` data with values."
+        )
+    return np.where(np.isnan(scale), mean_of_present(scale, 0), scale)
 
 
 def trailing_scale(errors: list[SeriesErrors], first: list[FloatArray], window: int) -> FloatArray:
@@ -91,16 +107,19 @@ def trailing_scale(errors: list[SeriesErrors], first: list[FloatArray], window: 
         Number of steps of a window, w.
     """
     features = errors[0].windows.shape[1]
-    total, count = np.zeros((window, features)), np.zeros((window, 1))
+    total, count = np.zeros((window, features)), np.zeros((window, features))
     for one in first:
-        total[: len(one)] += one
-        count[: len(one)] += 1
+        total[: len(one)] += np.nan_to_num(one)
+        count[: len(one)] += ~np.isnan(one)
     whole = [one.of_kind("trailing")[window - 1 :] for one in errors]
     if sum(map(len, whole)):
-        total[-1], count[-1] = np.concatenate(whole).sum(axis=0), sum(map(len, whole))
-    known = np.flatnonzero(count)
-    total[known[-1] + 1 :] = total[known[-1]] / count[known[-1]]  # no series is that long
-    return np.maximum(total / np.maximum(count, 1), MIN_SCALE)
+        after = np.concatenate(whole)
+        total[-1], count[-1] = np.nan_to_num(after).sum(axis=0), (~np.isnan(after)).sum(axis=0)
+    scale = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    known = np.flatnonzero(count.any(axis=1))
+    last = _of_all_features(scale[known[-1]] if len(known) else scale[-1])
+    scale[known[-1] :] = last  # no series is longer
+    return np.maximum(np.where(np.isnan(scale), last, scale), MIN_SCALE)
 
 
 def contributions(kind: str, errors: SeriesErrors, scale: FloatArray) -> FloatArray:
@@ -123,18 +142,27 @@ def contributions(kind: str, errors: SeriesErrors, scale: FloatArray) -> FloatAr
     if kind == "trailing":
         scale = scale[np.minimum(np.arange(errors.length), len(scale) - 1)]
     ratios = log_ratios(errors.of_kind(kind), scale)
-    return ratios if kind in ("step", "trailing") else overlap_mean(ratios, errors.length)
+    if kind not in ("step", "trailing"):
+        ratios = overlap_mean(ratios, errors.length)
+    return _without_empty(ratios, errors)
 
 
 def step_scores(kind: str, errors: SeriesErrors, scale: FloatArray) -> FloatArray:
     """Return the score of each step, (T,); the parameters are those of `contributions`."""
     if kind == "code":
         assert errors.distances is not None
-        return overlap_mean(errors.distances, errors.length)
+        return _without_empty(overlap_mean(errors.distances, errors.length), errors)
     if kind == "window":  # averages over features first, which takes less memory
-        return overlap_mean(log_ratios(errors.windows, scale).mean(axis=1), errors.length)
-    scores: FloatArray = contributions(kind, errors, scale).mean(axis=1)
-    return scores
+        of_windows = mean_of_present(log_ratios(errors.windows, scale), 1)
+        return _without_empty(overlap_mean(of_windows, errors.length), errors)
+    return mean_of_present(contributions(kind, errors, scale), 1)
+
+
+def _without_empty(values: FloatArray, errors: SeriesErrors) -> FloatArray:
+    """Replace values (T, …) of steps that have no value by NaN."""
+    if errors.empty is not None:
+        values[errors.empty] = np.nan
+    return values
 
 
 def log_ratios(errors: FloatArray, scale: FloatArray) -> FloatArray:
@@ -146,11 +174,19 @@ def log_ratios(errors: FloatArray, scale: FloatArray) -> FloatArray:
 def overlap_mean(windows: FloatArray, steps: int) -> FloatArray:
     """Average values of windows (N, ...) over the windows that cover each step, (T, ...).
 
-    Sums are taken window by window: a cumulative sum would lose digits over a long series.
+    Windows whose value is NaN do not count. Sums are taken window by window: a cumulative sum would
+    lose digits over a long series.
     """
     n = len(windows)
     size = steps - n + 1
     total = np.zeros((steps, *windows.shape[1:]))
+    present = ~np.isnan(windows)
+    if not present.all():
+        count, windows = np.zeros_like(total), np.where(present, windows, 0)
+        for place in range(size):
+            total[place : place + n] += windows
+            count[place : place + n] += present
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
     for place in range(size):
         total[place : place + n] += windows
     return total / window_counts(n, size).reshape(-1, *[1] * (windows.ndim - 1))

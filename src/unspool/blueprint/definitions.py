@@ -79,6 +79,7 @@ TRAINING: Mapping[str, Rule] = {
     "validation_steps": whole(1, none=True),
     "scaling": one_of(names(_types.ScalingName)),
 }
+MISSING: Mapping[str, Rule] = {"missing": one_of(names(_types.Missing))}
 DROPOUT: Mapping[str, Rule] = {"dropout": number(0, 1), "code_dropout": number(0, 1)}
 # Rows and images need no loss of distributions.
 ELEMENTWISE = one_of(names(_types.ElementwiseLossName), aliases=ALIASES)
@@ -89,6 +90,7 @@ LSTM: Mapping[str, Rule] = {
     **CLIP,
     **NORMALIZATION,
     **LOSS,
+    **MISSING,
     "latent_dim": size(),
     "horizon": whole(1, none=True),
     "targets": TARGETS,
@@ -117,6 +119,7 @@ FEEDFORWARD: Mapping[str, Rule] = {
     **CLIP,
     **NORMALIZATION,
     **LOSS,
+    **MISSING,
     "latent_dim": size(),
     "hidden_units": wholes(1),
     "activation": ACTIVATION,
@@ -184,6 +187,7 @@ CONV_AUTOENCODER = Definition(
         **CLIP,
         **NORMALIZATION,
         **LOSS,
+        **MISSING,
         "latent_dim": size(none=True),
         "filters": Rule("list of int of at least 1", relations.check_filters),
         "kernel_size": size(),
@@ -232,6 +236,7 @@ ANOMALY_DETECTOR = Definition(
             'float above 0 and at most 0.5 or "auto"', relations.check_contamination
         ),
         "calibration_split": number(0, 1, open_left=True),
+        **MISSING,
         "random_state": seed(),
         "device": checked_by_estimator("str or torch.device"),
         "verbose": whole(0),

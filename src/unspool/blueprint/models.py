@@ -52,6 +52,11 @@ USUAL_LINEAR_STEPS = 512  # steps that a linear map reads for `linear_steps` "au
 LONGEST_BY_STEP, MOST_PATCHES = 64, 32
 
 
+def masks(p: Parameters) -> bool:
+    """Return whether a model with these parameters accepts missing values."""
+    return bool(p["missing"] == "mask")
+
+
 def _patch_size(p: Parameters, facts: Facts) -> int:
     """Return the number of steps that the LSTM reads, and its decoder writes, at once."""
     if p["patch_size"] != "auto":
@@ -83,7 +88,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         facts.n_features,
         p["latent_dim"],
         Layers(
-            patch_size * facts.n_features,
+            patch_size * facts.n_features * (2 if masks(p) else 1),
             _units_of_layers(p["units"] or p["latent_dim"], p),
             p["bidirectional"],
             0,
@@ -97,6 +102,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         Kernels.of(count, facts.n_features, facts.max_length) if count else None,
         patch_size,
         _normalization(p, facts),
+        missing=masks(p),
     )
 
 
@@ -135,7 +141,10 @@ def _lstm_decoder(
         patch_size = min(patch_size, steps)
     pieces = max(1, patches_of(steps, patch_size))
     piece = -(-latent_dim // pieces) if kind.code == "steps" else 0
-    read = facts.n_features if kind.reads == "reversed_input" else n_outputs
+    read, reads_masks = n_outputs, False
+    if kind.reads == "reversed_input":
+        reads_masks = masks(p)
+        read = facts.n_features * (2 if reads_masks else 1)
     reads = patch_size * read if kind.reads else piece
     if not reads and patch_size > 1:
         reads = 2 * WAVES
@@ -158,7 +167,16 @@ def _lstm_decoder(
             "or head_units=() for a dense layer."
         )
     return LSTMDecoder(
-        name, n_outputs, latent_dim, lstm, head, steps, reverse_target, patch_size, n_known
+        name,
+        n_outputs,
+        latent_dim,
+        lstm,
+        head,
+        steps,
+        reverse_target,
+        patch_size,
+        n_known,
+        reads_masks,
     )
 
 
@@ -192,7 +210,7 @@ def lstm_forecaster(p: Parameters, facts: Facts) -> Blueprint:
     linear_steps = USUAL_LINEAR_STEPS if p["linear_steps"] == "auto" else int(p["linear_steps"])
     skip, steps = None, min(linear_steps, facts.max_length)
     if not facts.n_responses and (steps or normalization != "none"):
-        skip = Skip(facts.n_outputs, facts.horizon, steps, normalization)
+        skip = Skip(facts.n_outputs, facts.horizon, steps, normalization, masks(p))
     encoder = _lstm_encoder(p, facts, [p["decoder"]])
     return Blueprint(
         encoder, decoders, facts.horizon, skip, targets=facts.targets, known=facts.known
@@ -216,7 +234,8 @@ def _feedforward(
     latent_dim, n_features, steps = p["latent_dim"], facts.n_features, facts.max_length
     units = tuple(p["hidden_units"])
     variational = p["kl_weight"] is not None
-    encoder = DenseEncoder(n_features, latent_dim, steps, units, p["activation"], code, variational)
+    how = units, p["activation"], code, variational, masks(p)
+    encoder = DenseEncoder(n_features, latent_dim, steps, *how)
     outputs = _output_activation(p, facts)
     head = Head(latent_dim, facts.n_outputs, units[::-1], steps, between, outputs)
     decoder = DenseDecoder(facts.n_outputs, latent_dim, head)
@@ -233,6 +252,7 @@ def conv(p: Parameters, facts: Facts) -> Blueprint:
     height, width = sizes(shape, pool, len(filters))[-1]
     latent_dim = p["latent_dim"] or height * width * filters[-1]
     how = shape, filters, kernel, pool, p["activation"]
-    encoder = ConvEncoder(facts.n_features, latent_dim, *how, p["kl_weight"] is not None)
+    variational = p["kl_weight"] is not None
+    encoder = ConvEncoder(facts.n_features, latent_dim, *how, variational, masks(p))
     decoder = ConvDecoder(facts.n_outputs, latent_dim, *how, _output_activation(p, facts))
     return Blueprint(encoder, {"reconstruction": decoder}, targets=facts.targets)

@@ -45,8 +45,14 @@ class LSTMEncoder:
     kernels: Kernels | None = None
     patch_size: int = 1
     normalization: NormalizationName = "none"
+    missing: bool = False
 
     max_steps = None
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers per step that the LSTM reads."""
+        return _inputs(self)
 
     @property
     def statistics(self) -> tuple[StatisticName, ...]:
@@ -63,6 +69,7 @@ class LSTMEncoder:
 
     def weights(self) -> Weights:
         """Yield the weights of the LSTM, the kernels, and the projection to the code."""
+        yield from _fill(self)
         yield from prefixed("lstm.", self.lstm.weights())
         if self.kernels is not None:
             yield from prefixed("kernels.", self.kernels.weights())
@@ -80,6 +87,12 @@ class DenseEncoder:
     activation: ActivationName = "relu"
     code_activation: ActivationName = "relu"
     variational: bool = False
+    missing: bool = False
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers per step that the layers read."""
+        return _inputs(self)
 
     @property
     def max_steps(self) -> int:
@@ -95,7 +108,7 @@ class DenseEncoder:
     def layers(self) -> Head:
         """The dense layers, up to the code."""
         return Head(
-            self.steps * self.n_features,
+            self.steps * self.n_inputs,
             self.latent_dim,
             self.units,
             None,
@@ -105,6 +118,7 @@ class DenseEncoder:
 
     def weights(self) -> Weights:
         """Yield the weights of the layers, and of the projection to the code."""
+        yield from _fill(self)
         yield from prefixed("layers.", self.layers.weights())
         yield from _to_code(self)
 
@@ -121,6 +135,12 @@ class ConvEncoder:
     pool: Size
     activation: ActivationName = "relu"
     variational: bool = False
+    missing: bool = False
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers per step, or channels, that the convolutions read."""
+        return _inputs(self)
 
     @property
     def max_steps(self) -> int:
@@ -135,7 +155,8 @@ class ConvEncoder:
 
     def weights(self) -> Weights:
         """Yield the weights of the convolutions, and of the projection to the code."""
-        for depth, (wide, narrow) in enumerate(pairwise([self.n_features, *self.filters])):
+        yield from _fill(self)
+        for depth, (wide, narrow) in enumerate(pairwise([self.n_inputs, *self.filters])):
             yield f"convolutions.{depth}.weight", (narrow, wide, *self.kernel)
             yield f"convolutions.{depth}.bias", (narrow,)
         yield from _to_code(self)
@@ -147,7 +168,8 @@ class LSTMDecoder:
 
     The LSTM runs one step for each patch of `patch_size` steps; the head turns it into the steps.
     `n_features` is the number of features that it writes, and `n_known` the number of known
-    features that it reads in addition at each step.
+    features that it reads in addition at each step. With `reads_masks`, it reads the reversed input
+    with an indicator of each missing value.
     """
 
     name: LSTMDecoderName
@@ -159,6 +181,7 @@ class LSTMDecoder:
     reverse_target: bool = False
     patch_size: int = 1
     n_known: int = 0
+    reads_masks: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -277,15 +300,19 @@ class Skip:
         "last" subtracts the last value of each sequence before it is encoded and adds it to the
         forecast; "standard" does so with the mean, and divides and multiplies by the standard
         deviation; "none" does nothing.
+    missing : bool, default False
+        Whether values may be missing, see `Encoder`.
     """
 
     n_features: int
     horizon: int
     steps: int
     normalization: NormalizationName
+    missing: bool = False
 
     def weights(self) -> Weights:
         """Yield the factors of the outputs, and the linear maps to each step of the forecast."""
+        yield from _fill(self)
         yield "scale", (self.n_features,)
         if self.steps:
             yield "weight", (self.n_features, self.horizon, self.columns)
@@ -299,6 +326,9 @@ class Skip:
         return self.steps + (self.normalization != "none")
 
 
+# With `missing`, NaN is a missing value. It is replaced by the weight `fill`, the mean of its
+# feature, and an encoder, or a decoder of the reversed input, reads one more number for each
+# feature: 1 if its value is missing, else 0.
 Encoder = LSTMEncoder | DenseEncoder | ConvEncoder
 Decoder = LSTMDecoder | DenseDecoder | ConvDecoder
 
@@ -347,6 +377,15 @@ def projects(encoder: Encoder) -> bool:
     """Return whether a linear layer maps the features of an encoder to its code."""
     kernels = isinstance(encoder, LSTMEncoder) and encoder.kernels is not None
     return encoder.features != encoder.latent_dim or encoder.variational or kernels
+
+
+def _inputs(encoder: Encoder) -> int:
+    return encoder.n_features * (2 if encoder.missing else 1)
+
+
+def _fill(part: Encoder | Skip) -> Weights:
+    if part.missing:
+        yield "fill", (part.n_features,)
 
 
 def _to_code(encoder: Encoder) -> Weights:

@@ -158,6 +158,15 @@ def _bounded_forecast(p: Parameters) -> Complaint:
     )
 
 
+def _loss_of_missing(p: Parameters) -> Complaint:
+    if p["missing"] == "raise" or isinstance(p["loss"], str):
+        return None
+    return (
+        "`missing` 'mask' needs a `loss` with one name, got a loss for each feature or a function, "
+        "which are not defined for missing values; set a name, such as loss='mse'."
+    )
+
+
 def _bounded_reconstruction(p: Parameters) -> Complaint:
     bounded = p["output_activation"] not in ("linear", "elu", "gelu")
     crossentropy = not losses_in(p["loss"]).isdisjoint(CROSSENTROPIES)
@@ -171,6 +180,15 @@ def _bounded_reconstruction(p: Parameters) -> Complaint:
     return (
         f"{what} cannot reconstruct normalised sequences, which have values of both signs without "
         "a bound; set normalization='none', or output_activation='linear' and loss='mse'."
+    )
+
+
+def _normalized_with_gaps(p: Parameters) -> Complaint:
+    if p["normalization"] == "none" or p["missing"] == "raise":
+        return None
+    return (
+        "An autoencoder with missing='mask' cannot normalise each sequence, got normalization="
+        f"{shown(p['normalization'])}; set normalization='none', or fill the missing values."
     )
 
 
@@ -352,6 +370,7 @@ LSTM_AUTOENCODER = (
 NORMALIZED = (
     Relation(("normalization", "output_activation", "loss"), _bounded_reconstruction),
     Relation(("normalization", "targets"), _normalized_targets),
+    Relation(("normalization", "missing"), _normalized_with_gaps),
 )
 LSTM_FORECASTER = (
     *_of_decoders("decoder"),
@@ -368,6 +387,7 @@ LSTM_FORECASTER = (
     Relation(("targets", "linear_steps"), _map_of_features),
 )
 LOSSES = (
+    Relation(("missing", "loss"), _loss_of_missing),
     Relation(("loss", "output_activation"), _distributions),
     Relation(("metrics", "loss"), _accuracy),
 )

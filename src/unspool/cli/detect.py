@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unspool._types import Missing as MissingName
 from unspool.cli import options
 from unspool.cli.detector_options import DetectorOptions
 from unspool.cli.options import Columns, Data, Device, Quiet, Verbose, reads_data, verbosity
@@ -168,11 +169,18 @@ def detect(
     if saved is not None:
         _check_options_of_saved(detecting, normal, normal_until, compare=compare)
     known = getattr(trained if saved is None else saved, "feature_names_in_", None)
-    given_data = read_detection_data(data, columns, known)
+    missing = _missing(detecting, trained if saved is None else saved)
+    given_data = read_detection_data(data, columns, known, missing)
     if saved is None or compare:
-        normal_data, scored = _normal_and_scored(given_data, normal, normal_until, columns)
+        ways = normal, normal_until, columns, missing
+        normal_data, scored = _normal_and_scored(given_data, *ways)
     else:
         normal_data, scored = None, given_data
+    if compare and missing == "mask":
+        raise InputError(
+            "--compare runs simple methods, which do not accept missing values; leave --compare "
+            "out, or fill the values."
+        )
     labels = _labels(scored, columns.label) if plot is not None or compare else None
     if plot is not None and scored.sequences is not None:
         raise InputError(
@@ -245,14 +253,18 @@ def _check_options_of_saved(
 
 
 def _normal_and_scored(
-    data: "DetectionData", normal: Path | None, normal_until: str | None, columns: Columns
+    data: "DetectionData",
+    normal: Path | None,
+    normal_until: str | None,
+    columns: Columns,
+    missing: MissingName,
 ) -> "tuple[DetectionData, DetectionData]":
     """Return the normal data, and the data to score."""
     from unspool.cli.detection_data import n_before, read_detection_data
     from unspool.errors import InputError
 
     if normal is not None:
-        return read_detection_data(normal, columns, data.names), data
+        return read_detection_data(normal, columns, data.names, missing), data
     if normal_until is not None:
         at = n_before(data, normal_until)
     else:
@@ -269,6 +281,13 @@ def _normal_and_scored(
         if not part.lengths or not sum(part.lengths):
             raise InputError(f"{data.name}: nothing is {what}; give {remedy}.")
     return first, rest
+
+
+def _missing(detecting: DetectorOptions, trained: Any) -> MissingName:
+    """Return whether values may be missing: what a trained model says, else --missing."""
+    if trained is not None:
+        return options.missing_of(trained)
+    return "raise" if detecting.missing is None else detecting.missing.value
 
 
 def _labels(data: "DetectionData", named: str | None) -> Any:
@@ -319,7 +338,7 @@ def _detector_to_follow(
         )
     trained = None if model is None else load_detector_or_model(model, device)[1]
     known = getattr(trained, "feature_names_in_", None)
-    normal_data = read_detection_data(normal, columns, known)
+    normal_data = read_detection_data(normal, columns, known, _missing(detecting, trained))
     given = replace(detecting, kind=Kind.trailing)
     with flag_messages(per_day=detecting.alarms_per_day is not None):
         detector = make_detector(given, trained, normal_data, device=device, verbose=verbose)

@@ -86,6 +86,8 @@ def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -
     alarms = found.alarms
     flags = np.concatenate(alarms) if isinstance(alarms, list) else alarms
     kind = detector._parameters["kind"] if kind is None else kind
+    scores = np.concatenate(found.scores) if isinstance(found.scores, list) else found.scores
+    empty = int(np.isnan(scores).sum())
     threshold: Any = detector.thresholds_[kind]
     count, unit = len(found.events), "sequences" if detector._of_sequences else "steps"
     rate = f"rate {threshold.rate:g}"
@@ -103,6 +105,8 @@ def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -
             f"more than half of all {unit} are above the threshold, so they differ from the normal "
             "data; give normal data that is similar to them (--normal, --normal-until)"
         )
+    if empty:
+        yield f"{empty:,} {unit} have no value, so they have no score and raise no alarm"
     yield (
         f"{count:,} event{'' if count == 1 else 's'}, {flags.mean():.2%} of {len(flags):,} {unit} "
         f"above the threshold (score {kind}, threshold {threshold.kind}, {rate})"
@@ -117,8 +121,8 @@ def _draw(path: Path, found: "Detection", data: "DetectionData", labels: Any) ->
     from unspool import plots
 
     pairs = zip(found.scores, found.thresholds, strict=True)
-    excess = [(scores - thresholds).max() for scores, thresholds in pairs]
-    worst = int(np.argmax(excess))
+    excess = [np.fmax.reduce(scores - thresholds) for scores, thresholds in pairs]
+    worst = int(np.argmax(np.nan_to_num(excess, nan=-np.inf)))
     name = str(data.row_names()[worst]) if len(excess) > 1 else None
     times = np.maximum.accumulate(data.times[worst])  # a clock may have been set back
     display: Any = plots.AnomalyDisplay.from_detection(

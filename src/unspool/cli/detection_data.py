@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unspool._types import Missing
 from unspool.anomaly.inputs import DetectorInput
 from unspool.cli.options import Columns, say
 from unspool.data.file_data import Column, FileData
@@ -137,7 +138,10 @@ class DetectionData:
 
 
 def read_detection_data(
-    path: Path, columns: Columns, features: Sequence[str] | None = None
+    path: Path,
+    columns: Columns,
+    features: Sequence[str] | None = None,
+    missing: Missing = "raise",
 ) -> DetectionData:
     """Read a file, and print the role of each column.
 
@@ -150,6 +154,8 @@ def read_detection_data(
     features : sequence of strings, optional
         Feature names of a model. They are the columns to read if `columns` names none. If
         `columns` names the same number of other columns, these are read as the features, in order.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing.
     """
     ending = path.suffix.lower()
     given = columns.names()
@@ -166,6 +172,7 @@ def read_detection_data(
             id=columns.id,
             label=columns.label,
             rows=columns.rows,
+            missing=missing,
         )
 
     long = ending in (*TABLES, *ARRAYS) and not columns.rows

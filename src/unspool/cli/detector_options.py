@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unspool.cli.options import SEED_HELP, STEPS, gap_limit, number_of_steps, with_article
+from unspool.cli.options import (
+    SEED_HELP,
+    STEPS,
+    MissingOption,
+    gap_limit,
+    number_of_steps,
+    with_article,
+)
 
 if TYPE_CHECKING:
     from unspool.cli.detection_data import DetectionData
@@ -110,6 +117,7 @@ class DetectorOptions:
             "duration, and otherwise none.",
         ),
     ] = None
+    missing: MissingOption = None
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -149,6 +157,7 @@ class DetectorOptions:
             "gap": self.gap,
             "window": number_of_steps(self.window),
             "dilation": self.dilation,
+            "missing": self.missing and self.missing.value,
             "random_state": self.seed,
         }
         if self.alarms_per_day is not None:
@@ -220,6 +229,7 @@ def make_detector(
     detector = AnomalyDetector(**parameters, device=device, verbose=verbose)
     of_detector = dict.fromkeys(SETTINGS)
     of_model = {} if model is not None else LSTMAutoencoder().get_params(deep=False)
+    of_model.pop("missing", None)  # --missing, which also says how the data are read
     settings = parse_settings(given.settings or [], {**of_detector, **of_model})
     for_detector = {key: value for key, value in settings.items() if key in of_detector}
     for_model = {key: value for key, value in settings.items() if key not in of_detector}
@@ -249,6 +259,6 @@ def _default_model(detector: "AnomalyDetector", X: Any) -> Any:
     from unspool.estimators.detector_training import default_model, detector_windows, split
 
     _checks.raise_all(*detector._complaints())
-    training, _ = split(read_input(X), detector.calibration_split)
+    training, _ = split(read_input(X, detector.missing), detector.calibration_split)
     windows = detector_windows(training, detector.window, detector.dilation, detector.max_gap)
     return default_model(detector, training, windows.size)

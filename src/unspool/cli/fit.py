@@ -62,6 +62,7 @@ def fit(
             "target; without --window they are the last steps of each sequence."
         ),
     ] = None,
+    missing: options.MissingOption = None,
     targets: Annotated[
         str | None,
         typer.Option(
@@ -150,6 +151,7 @@ def fit(
         "decoder": decoder,
         "patch_size": None if patch_size is None else whole_or_auto("--patch-size", patch_size),
         "horizon": horizon,
+        "missing": missing and missing.value,
         "targets": None if targets is None else split_names(targets),
         "known": None if known is None else split_names(known),
         "epochs": None if epochs is None else whole_or_auto("--epochs", epochs),
@@ -176,8 +178,9 @@ def fit(
     trained.set_params(**parameters)
     check_output_path(output)
     more = int(parameters.get("horizon") or (start.horizon_ if start is not None else 0))
+    reads: Any = {"more": more, "weight": sample_weight, "missing": trained.missing}
     with messages_with_flags({"weight"}, ()):
-        loaded = reading.read(data, start, more=more, weight=sample_weight)
+        loaded = reading.read(data, start, **reads)
     if reading.window is not None and "steps_per_epoch" not in parameters:
         trained.set_params(steps_per_epoch=STEPS_PER_EPOCH)
         options.say(
@@ -189,7 +192,7 @@ def fit(
     if sample_weight is not None:
         also["sample_weight"] = weights_in(loaded)
     if validation is not None:
-        other = reading.read(validation, start, more=more, weight=sample_weight)
+        other = reading.read(validation, start, **reads)
         weights = weights_in(other)
         also["validation_data"] = other.source if weights is None else (other.source, None, weights)
     elif reading.rows and "id" in loaded.index:  # other sequences are whole series

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import math
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from unspool.model_file import Contents
     from unspool.runtime.detector_stream import DetectorStream
 
+MISSING = ("nan", "na", "null", "?")  # missing values, in addition to empty fields
 DELIMITERS = (";", "\t")  # tried before the comma, which may then be a decimal comma
 
 
@@ -120,6 +122,7 @@ class LineScorer:
     ) -> None:
         self._stream, self._columns, self._name = stream, columns, name
         self._n_features = contents.facts.n_features
+        self._masks = contents.form.missing == "mask"
         trained = None if contents.detector is None else contents.detector["feature_names_in"]
         given = columns.names()
         if given and trained and given != list(trained) and set(given) == set(trained):
@@ -152,6 +155,12 @@ class LineScorer:
         try:
             scored = self._stream.update(self._step(fields))
             row: list[Any] = [scored.score, scored.threshold, int(scored.alarm)]
+            if math.isnan(scored.score):
+                say(
+                    f"{self._name}, line {self.line}: all values are missing. Its score is left "
+                    "empty."
+                )
+                row[0] = ""
         except InputError as error:
             say(f"{self._name}, line {self.line}: {error} Its score is left empty.")
             row = ["", "", ""]
@@ -242,6 +251,9 @@ class LineScorer:
         values = []
         for column in self._feature_columns:
             text, name = fields[column], self._names[column]
+            if self._masks and (not text or text.lower() in MISSING):
+                values.append(math.nan)
+                continue
             if not text:
                 raise InputError(f"Column {name!r} is empty.")
             text = text.replace(self._decimal, ".")

@@ -87,8 +87,9 @@ def forecast(
         )
     apart = source.dilation if isinstance(source, Windows) else 1
     if isinstance(source, Windows) and not every:
-        ends, size = source.latest(), source.size
-        source = Windows(ends, size, short="keep", feature_names=source.feature_names)
+        ends, size, missing = source.latest(), source.size, source.missing
+        features = source.feature_names
+        source = Windows(ends, size, short="keep", feature_names=features, missing=missing)
         index = {} if loaded.series_ids is None else {"id": np.asarray(loaded.series_ids)}
     ahead: Source | Futures = source
     if from_data:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
 from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -12,6 +13,7 @@ import typer
 from unspool._terminal import console, printable_line
 
 if TYPE_CHECKING:
+    from unspool._types import Missing as MissingName
     from unspool.data.file_data import FileData
     from unspool.data.windows import Windows
     from unspool.estimators.base import Model as Trained
@@ -45,6 +47,24 @@ Output = Annotated[
         "--output",
         metavar="OUT",
         help="A .csv, .parquet or .npy file; by default, CSV is printed to stdout.",
+    ),
+]
+
+
+class Missing(StrEnum):
+    """Whether values may be missing."""
+
+    refuse = "raise"
+    mask = "mask"
+
+
+MissingOption = Annotated[
+    Missing | None,
+    typer.Option(
+        "--missing",
+        metavar="raise|mask",
+        help="Whether values may be missing (empty cells, NaN): raise an error, or train a model "
+        "that reads where they are missing.",
     ),
 ]
 Device = Annotated[
@@ -105,6 +125,14 @@ def load_model(path: Path, device: str = "auto") -> "Trained":
     if isinstance(loaded, AnomalyDetector):
         loaded = loaded.model_
     return cast("Trained", loaded)
+
+
+def missing_of(trained: Any) -> "MissingName":
+    """Return whether a model, a classifier or a detector accepts missing values."""
+    for name in ("autoencoder_", "model_"):
+        trained = getattr(trained, name, trained)
+    missing: MissingName = trained.missing
+    return missing
 
 
 def require(trained: "Trained", method: str, command: str) -> "Trained":
@@ -226,12 +254,13 @@ class Reading(Columns):
         tail: bool = False,
         more: int = 0,
         weight: str | None = None,
+        missing: "MissingName" = "raise",
     ) -> "FileData":
         """Read the file, and print the role of each column.
 
-        Options that are not given are taken from the `model`: window, stride and feature names.
-        Each window is lengthened by `more` steps, which are its future. `weight` is the column of
-        weights.
+        Options that are not given are taken from the `model`: window, stride, feature names, and
+        whether values may be `missing`. Each window is lengthened by `more` steps, which are its
+        future. `weight` is the column of weights.
         """
         from unspool.data.files import TABLES, read_file
         from unspool.errors import InputError
@@ -240,6 +269,8 @@ class Reading(Columns):
         dilation = self.dilation
         max_gap = None if self.max_gap is None else gap_limit(self.max_gap)
         columns = self.names()
+        if model is not None:
+            missing = missing_of(model)
         if model is not None and not self.rows:
             if model.window_ is not None:
                 window, stride = window or model.window_[0], stride or model.window_[1]
@@ -262,6 +293,7 @@ class Reading(Columns):
             short="keep" if self.keep_short else "error",
             dilation=dilation or 1,
             max_gap="auto" if self.max_gap is None and max_gap is None else max_gap,
+            missing=missing,
         )
         try:
             if more and isinstance(window, str):  # the file says how many steps a window has

@@ -150,7 +150,7 @@ def _continuations(trained: Any, source: Any, count: int) -> Any:
     form = trained._form
     futures = Futures(source, max(1, trained.horizon_), targets=form.targets, known=form.known)
     past, lengths, future = futures.take_with_future(chosen)
-    sequences = Sequences(past, lengths, source.feature_names)
+    sequences = Sequences(past, lengths, source.feature_names, source.missing)
     known = future[..., list(form.known)] if form.known else None
     return plots.ContinuationDisplay.from_estimator(
         trained, sequences, futures.targets_of(future), future=known

@@ -1,8 +1,10 @@
 """`unspool reconstruct`: write the reconstructions of sequences."""
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
+import typer
 
 from unspool.cli.options import (
     Data,
@@ -23,6 +25,13 @@ def reconstruct(
     model: Model,
     data: Data,
     output: Output = None,
+    impute: Annotated[
+        bool,
+        typer.Option(
+            "--impute",
+            help="Replace only the missing values, and write all others as they are.",
+        ),
+    ] = False,
     device: Device = "auto",
     *,
     reading: ReadingForModel,
@@ -34,7 +43,7 @@ def reconstruct(
     with NaN after the end of a sequence. If training with --horizon took the last steps
     of each sequence as the target of a forecast, only the steps before them are reconstructed.
     """
-    from unspool.cli.step_columns import names_of_targets, step_columns
+    from unspool.cli.step_columns import names_of_features, names_of_targets, step_columns
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
 
@@ -42,13 +51,13 @@ def reconstruct(
     trained = require(load_model(model, device=device), "reconstruct", "reconstruct")
     loaded = reading.read(data, trained, tail=True)
     loaded = replace(loaded, source=trained._without_future(loaded.source))
-    source = loaded.source
+    source, run = loaded.source, trained.impute if impute else trained.reconstruct
     if isinstance(source, Windows):
-        values = np.concatenate(trained.reconstruct(source, merge=True))
+        values = np.concatenate(run(source, merge=True))
         array = values
     else:
-        array = trained.reconstruct(source)
+        array = run(source)
         values = array[np.arange(array.shape[1]) < source.lengths[:, None]]
-    names = names_of_targets(trained, source)
+    names = names_of_features(source) if impute else names_of_targets(trained, source)
     named = {name: values[:, i] for i, name in enumerate(names)}
     write_table({**step_columns(loaded), **named}, output, array=array)

@@ -106,7 +106,8 @@ def of_array(
         notes.append("the file has labels")
     index = {} if labels is None else {"label": labels}
     values = values[:, :, None] if values.ndim == 2 else values
-    return of_sequences(Sequences(values, lengths), options, index=index, notes=notes)
+    source = Sequences(values, lengths, missing=options.missing)
+    return of_sequences(source, options, index=index, notes=notes)
 
 
 def _one_series(

@@ -7,6 +7,8 @@ with `plain`.
 
 from typing import Any
 
+from unspool import _checks
+from unspool._types import Missing, names
 from unspool.data.frames import (
     check_axis_of_time,
     check_order_of_time,
@@ -28,7 +30,7 @@ from unspool.errors import InputError
 Source = Sequences | Windows
 
 
-def as_sequences(X: Any) -> Source:
+def as_sequences(X: Any, missing: Missing = "raise") -> Source:
     """Convert data to sequences.
 
     Every estimator does this with its ``X``. Call it yourself to check the result, or before
@@ -49,8 +51,11 @@ def as_sequences(X: Any) -> Source:
           `sequences_from_table`;
         - `Sequences` or `Windows`, which are returned unchanged.
 
-        Steps at the end of a sequence that are NaN in every feature are padding. Masked values
-        count as NaN.
+        Steps at the end of a sequence that are NaN in every feature are padding. Masked values,
+        None and NA of pandas and polars count as NaN.
+    missing : {"raise", "mask"}, default "raise"
+        Whether real steps may contain NaN, which is a missing value: raise an error, or keep it
+        for models with ``missing="mask"``.
 
     Returns
     -------
@@ -60,7 +65,8 @@ def as_sequences(X: Any) -> Source:
     Raises
     ------
     InputError
-        If `X` has none of these forms, is empty, or contains NaN or infinity in a real step.
+        If `X` has none of these forms, is empty, or contains infinity in a real step, or NaN with
+        ``missing="raise"``.
 
     See Also
     --------
@@ -76,6 +82,15 @@ def as_sequences(X: Any) -> Source:
     >>> as_sequences(np.zeros((10, 24)))
     Sequences(10 sequences of 24 steps, 1 feature)
     """
+    _checks.raise_all(_checks.choice("missing", missing, names(Missing)))
+    source = to_sequences(X)
+    if missing == "raise":
+        source.check_complete()
+    return source
+
+
+def to_sequences(X: Any) -> Source:
+    """Convert `X` as `as_sequences` does, with missing values."""
     values = plain(X)
     if isinstance(values, (Sequences, Windows)):
         return values
@@ -84,11 +99,13 @@ def as_sequences(X: Any) -> Source:
         values = values[:, :, None]
     if values.ndim != 3:
         raise _of_other_shape(values.shape)
-    return Sequences(values)
+    return Sequences(values, missing="mask")
 
 
 def plain(X: Any) -> Source | FloatArray:
     """Convert `X` to an array with at least two axes, or to `Sequences` or `Windows`.
+
+    Missing values are kept as NaN; `check_complete` of the sequences refuses them.
 
     Raises
     ------
@@ -99,7 +116,7 @@ def plain(X: Any) -> Source | FloatArray:
         return X
     if isinstance(X, (list, tuple)) and is_array_like(X):
         if _is_padded(X):
-            return Sequences.from_list(X)
+            return Sequences.from_list(X, missing="mask")
         for i, one in enumerate(X):
             check_order_of_time(getattr(one, "index", None), f"sequence {i}")
         values = as_floats(X, "X")
@@ -107,15 +124,15 @@ def plain(X: Any) -> Source | FloatArray:
         labels = labels_of(X) if is_frame(X) else None
         inside = series_inside(X)
         if inside is not None:
-            return Sequences.from_list(inside, names_of(labels))
+            return Sequences.from_list(inside, names_of(labels), "mask")
         values = as_floats(frame_values(X), "the frame")
     else:
         cells = as_array(X, "X")
         if holds_series(cells):
-            return Sequences.from_list(list(cells))
+            return Sequences.from_list(list(cells), missing="mask")
         inside = series_of_cells(cells) if cells.ndim == 2 and cells.dtype == object else None
         if inside is not None:
-            return Sequences.from_list(inside)
+            return Sequences.from_list(inside, missing="mask")
         values = as_floats(cells, "X")
         if values.ndim > 2:
             check_axis_of_time(X, 1)

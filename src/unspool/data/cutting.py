@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from unspool._durations import Duration, seconds
-from unspool._types import Short
+from unspool._types import Missing, Short
 from unspool.data.file_data import Column, FileData
 from unspool.data.sequences import IntArray, Sequences
 from unspool.data.windows import Windows
@@ -20,7 +20,10 @@ from unspool.errors import InputError
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """How to cut series into windows, as for `Windows`; with a `size` of None they stay whole."""
+    """How to cut series into windows, as for `Windows`; with a `size` of None they stay whole.
+
+    `missing` says whether values may be missing, however the series are cut.
+    """
 
     size: int | Duration | None = None
     stride: int | Duration = 1
@@ -28,6 +31,7 @@ class WindowOptions:
     short: Short = "error"
     dilation: int = 1
     max_gap: float | Duration | None = "auto"
+    missing: Missing = "raise"
 
     @property
     def needs_times(self) -> bool:
@@ -58,6 +62,7 @@ class WindowOptions:
             times=list(times or ()) if self.needs_times else None,
             max_gap=self.max_gap,
             feature_names=names,
+            missing=self.missing,
         )
 
 
@@ -79,7 +84,7 @@ def of_series(
     source: Sequences | Windows
     index: dict[str, Column] = {}
     if options.size is None:
-        source = Sequences.from_list(series, names)
+        source = Sequences.from_list(series, names, options.missing)
         owner, last = np.arange(len(series)), np.array([len(one) - 1 for one in series])
     else:
         source = options.windows(series, names, steps.get("time"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unspool import _checks
 from unspool._durations import Duration, gap_complaint, size_complaint
-from unspool._types import Short, names
+from unspool._types import Missing, Short, names
 from unspool.data.cutting import WindowOptions
 from unspool.data.file_data import FileData
 from unspool.data.messages import errors_naming
@@ -39,6 +39,7 @@ def read_file(
     short: Short = "error",
     dilation: int = 1,
     max_gap: float | Duration | None = "auto",
+    missing: Missing = "raise",
 ) -> FileData:
     r"""Read a file of sequences or of long series.
 
@@ -92,6 +93,9 @@ def read_file(
         a larger one are left out. A number is in seconds if the times are dates, otherwise in
         their unit. "auto" is 2.5 times the median distance if `window` or `stride` is a duration,
         and otherwise None, no limit.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing (empty cells, NaN): raise an error, or keep them as NaN for
+        models with ``missing="mask"``.
 
     Returns
     -------
@@ -125,7 +129,8 @@ def read_file(
     "column 'time' taken as time, set aside"
     """
     path = Path(path)
-    options = _window_options(WindowOptions(window, stride, tail, short, dilation, max_gap))
+    options = WindowOptions(window, stride, tail, short, dilation, max_gap, missing)
+    options = _window_options(options)
     _checks.raise_all(_checks.truth("rows", rows))
     if isinstance(columns, str):
         raise InputError(f"`columns` must be a list of names, got the string {columns!r}.")
@@ -167,8 +172,9 @@ def _window_options(options: WindowOptions) -> WindowOptions:
         _checks.choice("short", options.short, names(Short)),
         _checks.whole("dilation", options.dilation, 1),
         gap_complaint(options.max_gap),
+        _checks.choice("missing", options.missing, names(Missing)),
     )
-    if options.size is None and options != WindowOptions():
+    if options.size is None and options != WindowOptions(missing=options.missing):
         raise InputError(
             "`stride`, `tail`, `short`, `dilation` and `max_gap` say how to cut windows, but "
             "`window` is not given; set it to the number of steps of a window, or leave the others "

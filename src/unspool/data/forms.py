@@ -12,19 +12,19 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from unspool._types import Reads
+from unspool._types import Missing, Reads
 from unspool.data.convert import (
     Source,
-    as_sequences,
     check_has_columns,
     check_more_than_a_step,
     plain,
+    to_sequences,
 )
 from unspool.data.frames import check_rows_are_sequences, is_frame, labels_of, names_of
 from unspool.data.futures import Futures, without_future
 from unspool.data.known import read_known
 from unspool.data.scaling import Scaler
-from unspool.data.sequences import FloatArray, Sequences, counted
+from unspool.data.sequences import MASK_HINT, FloatArray, Sequences, counted
 from unspool.data.targets import check_apart, places_of
 from unspool.errors import InputError
 
@@ -56,6 +56,8 @@ class InputForm:
         Shape in which `fit` read an image: (H, W, C), (H, W) or (H · W · C,).
     cut_off : int, default 0
         Number of steps that `fit` cut off the end of every sequence, to forecast them.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing.
     targets : tuple of int, optional
         Places of the features that are reconstructed and forecast; None means all.
     known : tuple of int, default ()
@@ -73,6 +75,7 @@ class InputForm:
     image_shape: Shape | None = None
     axes: Shape | None = None
     cut_off: int = 0
+    missing: Missing = "raise"
     targets: tuple[int, ...] | None = None
     known: tuple[int, ...] = ()
     n_responses: int = 0
@@ -163,6 +166,7 @@ class InputForm:
         *,
         image_shape: Sequence[int] | None = None,
         with_future: bool = False,
+        missing: Missing = "raise",
         check_columns: CheckColumns | None = None,
     ) -> tuple["InputForm", Source]:
         """Read `X` for `fit`: return its form and its sequences.
@@ -176,6 +180,8 @@ class InputForm:
             The parameter of a model that reads images.
         with_future : bool, default False
             Whether `fit` was also given the future of every row, so that rows are sequences.
+        missing : {"raise", "mask"}, default "raise"
+            Whether values may be missing.
         check_columns : callable, optional
             Called with the values (N, T) of a table.
 
@@ -195,7 +201,7 @@ class InputForm:
                 check_rows_are_sequences(X)
                 if not with_future:
                     check_more_than_a_step(values)
-        source = _to_sequences(values, shape, rows=table and reads == "rows")
+        source = _to_sequences(values, shape, rows=table and reads == "rows", missing=missing)
         if source.max_length == 0:
             raise InputError(
                 f"Expected a sequence with at least one step to learn from, got {source!r}; all "
@@ -204,7 +210,8 @@ class InputForm:
         names = _column_names(X) if table else source.feature_names
         axes_of_images = None if shape is None else axes
         sizes = source.n_features, source.max_length
-        return cls(model, reads, table, *sizes, names, shape, axes_of_images), source
+        form = cls(model, reads, table, *sizes, names, shape, axes_of_images, missing=missing)
+        return form, source
 
     def read(
         self,
@@ -241,7 +248,7 @@ class InputForm:
                 raise InputError(
                     f"`lengths` needs an array (N, T, F), got {values!r}; leave `lengths` out."
                 )
-            return self._check_features(Sequences(values, lengths))
+            return self._check_features(Sequences(values, lengths, missing=self.missing))
         if table := _is_table(values):
             whole = self.image_shape is not None or (self.reads == "rows" and self.table)
             check_has_columns(values)
@@ -255,14 +262,18 @@ class InputForm:
             if not whole and self.max_length > 1 and not one_step:
                 check_more_than_a_step(values)
         rows = table and self.table and self.reads == "rows"
-        return self._check_features(_to_sequences(values, self.image_shape, rows=rows), axes)
+        source = _to_sequences(values, self.image_shape, rows=rows, missing=self.missing)
+        return self._check_features(source, axes)
 
-    def restore(self, values: FloatArray, X: Any = None) -> FloatArray:
-        """Return sequences (N, T, F) in the form of `X`, or by default of the data of `fit`."""
+    def restore(self, values: FloatArray, X: Any = None, *, whole: bool = False) -> FloatArray:
+        """Return sequences (N, T, F) in the form of `X`, or by default of the data of `fit`.
+
+        They have the targets, or with `whole` all features.
+        """
         if self.image_shape is not None:
             axes = self.axes if X is None else _axes_of(X)
             assert axes is not None
-            if self.targets is not None:  # other channels than those of X
+            if self.targets is not None and not whole:  # other channels than those of X
                 axes = (*self.image_shape[:2], self.n_outputs)
             return values.reshape(len(values), *axes)
         if not self.table or (X is not None and len(_axes_of(X)) != 1):
@@ -351,15 +362,24 @@ def _column_names(X: Any) -> tuple[str, ...] | None:
     return names_of(labels_of(X)) if is_frame(X) else None
 
 
-def _to_sequences(values: Source | FloatArray, image: Shape | None, *, rows: bool) -> Source:
+def _to_sequences(
+    values: Source | FloatArray, image: Shape | None, *, rows: bool, missing: Missing
+) -> Source:
     """Return `values` as sequences; an image has H · W steps, and with `rows` a row is one step."""
     if image is not None:
-        return _pixels(values, image)
-    source = as_sequences(values)
-    return Sequences(_complete_values(source, "Row").transpose(0, 2, 1)) if rows else source
+        return _pixels(values, image, missing)
+    if not rows:
+        source = to_sequences(values)
+        if missing == "raise":
+            source.check_complete()
+        return source
+    assert isinstance(values, np.ndarray)
+    if missing == "raise":
+        _check_ends(Sequences(values[:, :, None]), "Row")
+    return _without_padding(values[:, None], missing)
 
 
-def _pixels(values: Source | FloatArray, image: Shape) -> Sequences:
+def _pixels(values: Source | FloatArray, image: Shape, missing: Missing) -> Sequences:
     height, width, channels = image
     forms = forms_of_image(image)
     if not isinstance(values, np.ndarray) or values.shape[1:] not in forms:
@@ -369,21 +389,26 @@ def _pixels(values: Source | FloatArray, image: Shape) -> Sequences:
             f"Expected images of shape {' or '.join(listed[:-1])}, or a table {listed[-1]}, got "
             f"{got}; fit another model to images of another shape."
         )
-    pixels = Sequences(values.reshape(len(values), height * width, channels))
-    _complete_values(pixels, "Image")
-    return pixels
+    pixels = values.reshape(len(values), height * width, channels)
+    if missing == "raise":
+        _check_ends(Sequences(pixels), "Image")
+    return _without_padding(pixels, missing)
 
 
-def _complete_values(source: Source, noun: str) -> FloatArray:
-    """Return values (N, T, F) of rows or images, in which NaN at the end is not padding."""
-    assert isinstance(source, Sequences)
+def _without_padding(values: FloatArray, missing: Missing) -> Sequences:
+    """Return rows or images (N, T, F) as sequences of T steps: NaN at their ends is missing."""
+    lengths = np.full(len(values), values.shape[1])
+    return Sequences(values, lengths, missing=missing)
+
+
+def _check_ends(source: Sequences, noun: str) -> None:
+    """Refuse rows or images that end in NaN, which is no padding."""
     incomplete = np.flatnonzero(source.lengths < source.values.shape[1])
     if len(incomplete):
         raise InputError(
             f"{noun} {incomplete[0]} ends in NaN, but this model needs every value of it; fill or "
-            "drop it."
+            f"drop it{MASK_HINT}."
         )
-    return source.values
 
 
 def _hint(axes: Shape, features: int) -> str:

@@ -80,6 +80,11 @@ class Futures:
         """Number of steps of the shortest sequence, without its future."""
         return self.source.min_length - self.cut
 
+    @property
+    def has_missing(self) -> bool:
+        """Whether a value of the sequences or of the futures is missing."""
+        return self.source.has_missing or (self.future is not None and np.isnan(self.future).any())
+
     def __len__(self) -> int:
         return len(self.source)
 
@@ -122,6 +127,8 @@ class Futures:
             return self.responses.apply(future), None
         if self.holds == "known":
             return None, scaler.limit(scaler.select(self.known).apply(future))
+        if self.known:
+            self._check_known(future)
         if self.holds == "targets":
             assert self.targets is not None
             targets, known = scaler.select(self.targets).apply(future), None
@@ -130,6 +137,18 @@ class Futures:
             targets = self.targets_of(scaled)
             known = scaler.limit(scaled[..., list(self.known)]) if self.known else None
         return scaler.limit(targets) if limited else targets, known
+
+    def _check_known(self, future: FloatArray) -> None:
+        """Refuse missing values of known features in futures with all features (B, K, F)."""
+        missing = np.isnan(future[..., list(self.known)]).any((0, 1))
+        if missing.any():
+            place = self.known[int(np.argmax(missing))]
+            names = self.source.feature_names
+            raise InputError(
+                f"The known feature {names[place] if names else place!r} is missing in a step to "
+                "forecast, but the forecast reads it at every step; fill it, or leave it out of "
+                "`known`."
+            )
 
     def take(self, indices: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
         """Return a batch without the futures."""

@@ -25,7 +25,12 @@ class Level(NamedTuple):
         return normalised * self.spread + self.location
 
 
-def level_of(x: FloatArray, lengths: IntArray, normalization: NormalizationName) -> Level:
+def level_of(
+    x: FloatArray,
+    lengths: IntArray,
+    normalization: NormalizationName,
+    fill: FloatArray | None = None,
+) -> Level:
     """Return the level of sequences (B, T, F), zero past their ends, over their real steps.
 
     Location and spread are 0 and 1 for a sequence without steps, and for normalization "none".
@@ -38,7 +43,12 @@ def level_of(x: FloatArray, lengths: IntArray, normalization: NormalizationName)
         Their numbers of steps.
     normalization : {"none", "last", "standard"}
         The last value, or mean and standard deviation.
+    fill : float32 array of shape (F,), optional
+        If values may be missing (NaN): the location of a feature that has no value in a sequence.
+        Location and spread are those of the values that are present.
     """
+    if fill is not None:
+        return _level_of_present(x, lengths, normalization, fill)
     location = np.zeros((len(x), 1, x.shape[2]), np.float32)
     spread = np.ones_like(location)
     if normalization == "none" or not x.shape[1]:
@@ -53,3 +63,27 @@ def level_of(x: FloatArray, lengths: IntArray, normalization: NormalizationName)
     centered = np.where(real, x - mean, np.float32(0))
     square = (centered * centered).sum(axis=1, keepdims=True) / count
     return Level(mean, np.where(ends > 0, np.sqrt(square + np.float32(VARIANCE_FLOOR)), spread))
+
+
+def _level_of_present(
+    x: FloatArray, lengths: IntArray, normalization: NormalizationName, fill: FloatArray
+) -> Level:
+    """Return the level of the values that are not missing; see `level_of`."""
+    zeros = np.zeros((len(x), 1, x.shape[2]), np.float32)
+    if normalization == "none":
+        return Level(zeros, zeros + 1)
+    if not x.shape[1]:
+        return Level(zeros + fill, zeros + 1)
+    steps = np.arange(x.shape[1])[:, None]
+    present = (steps < lengths[:, None, None]) & ~np.isnan(x)
+    count = present.sum(axis=1, keepdims=True).astype(np.float32)
+    if normalization == "last":
+        place = np.where(present, steps, 0).max(axis=1, keepdims=True)
+        last = np.take_along_axis(x, place, axis=1)
+        return Level(np.where(count > 0, last, fill), zeros + 1)
+    divisor = np.maximum(count, 1)
+    mean = np.where(present, x, np.float32(0)).sum(axis=1, keepdims=True) / divisor
+    centered = np.where(present, x - mean, np.float32(0))
+    square = (centered * centered).sum(axis=1, keepdims=True) / divisor
+    spread = np.sqrt(square + np.float32(VARIANCE_FLOOR))
+    return Level(np.where(count > 0, mean, fill), np.where(count > 0, spread, zeros + 1))

@@ -45,7 +45,7 @@ def window_shift(source: Source) -> int | None:
     if n < MIN_ROWS or rows.max_length != steps or rows.min_length != steps or steps < 3:
         return None
     numbers = np.unique(np.linspace(0, n - 2, PAIRS).astype(np.int64))
-    first, second = rows.values[numbers], rows.values[numbers + 1]
+    first, second = _comparable(rows.values[numbers]), _comparable(rows.values[numbers + 1])
     if len(np.unique(first.reshape(len(first), -1), axis=0)) < ENOUGH * len(first):
         return None
     shifts = [_shift(one, other) for one, other in zip(first, second, strict=True)]
@@ -97,7 +97,8 @@ def shared(training: Source, validation: Source) -> Shared:
     """
     training, validation = _features_as_steps(training), _features_as_steps(validation)
     numbers = np.unique(np.linspace(0, len(validation) - 1, SAMPLE).astype(np.int64))
-    sample = [one for one in map(validation.__getitem__, numbers.tolist()) if len(one)]
+    sample = [_comparable(validation[i]) for i in numbers.tolist()]
+    sample = [one for one in sample if len(one)]
     checked = len(sample)
     if not checked or not len(training):
         return Shared(checked, 0, 0)
@@ -133,7 +134,7 @@ def _overlapping(training: Source, sample: list[FloatArray]) -> set[int]:
     for i, step, row, begins in _hits(places, training, starts):
         if i in found:
             continue
-        one, other = sample[i], training[row]
+        one, other = sample[i], _comparable(training[row])
         if begins:
             end = one[step : step + len(other)]
             same = _is_overlap(end, other[: len(end)])
@@ -189,11 +190,17 @@ def _hash(sequence: FloatArray) -> int:
 
 def _normal(values: FloatArray) -> FloatArray:
     """Return values whose bytes are equal if they are: float64, and 0.0 for -0.0."""
-    return np.ascontiguousarray(values, np.float64) + 0.0
+    return _comparable(np.ascontiguousarray(values, np.float64)) + 0.0
+
+
+def _comparable(values: FloatArray) -> FloatArray:
+    """Return values in which missing ones equal each other: infinity, which no data contain."""
+    return np.where(np.isnan(values), np.inf, values).astype(values.dtype, copy=False)
 
 
 def _features_as_steps(source: Source) -> Source:
     """Return rows of a table, which have one step, as sequences of one feature."""
     if isinstance(source, Sequences) and source.max_length == 1 and source.n_features > 1:
-        return Sequences(source.values[:, :1].transpose(0, 2, 1))
+        lengths = np.full(len(source), source.n_features)
+        return Sequences(source.values[:, :1].transpose(0, 2, 1), lengths, missing="mask")
     return source

@@ -52,8 +52,14 @@ class StepSample:
         if not len(values):
             return np.zeros((len(shares), values.shape[1]))
         # Differences of the largest numbers overflow; a power of two changes no digit.
-        exponent = np.frexp(abs(values).max(axis=0))[1].clip(-1000, 1000)
-        found = np.quantile(np.ldexp(values, -exponent), shares, axis=0)
+        hidden = np.isnan(values)
+        exponent = np.frexp(abs(np.where(hidden, 0, values)).max(axis=0))[1].clip(-1000, 1000)
+        units = np.ldexp(values, -exponent)
+        if hidden.any():  # missing values do not count; without any other, quantiles are 0
+            units[:, hidden.all(axis=0)] = 0
+            found = np.nanquantile(units, shares, axis=0)
+        else:
+            found = np.quantile(units, shares, axis=0)
         quantiles: FloatArray = np.ldexp(found, exponent)
         return quantiles
 

@@ -129,8 +129,8 @@ class Scaler:
         except FloatingPointError:
             raise InputError(
                 f"Expected values below {np.finfo(np.float32).max:.1e} after scaling, the largest "
-                f"number of float32, got up to {np.abs(values).max():.1e} before scaling; remove "
-                "outliers, or divide the data."
+                f"number of float32, got up to {np.nanmax(np.abs(values)):.1e} before scaling; "
+                "remove outliers, or divide the data."
             ) from None
 
     def limit(self, scaled: Array) -> Array:
@@ -198,17 +198,17 @@ class Moments:
 
     Parameters
     ----------
-    count : float
-        Number of steps, or the sum of their weights.
+    count : array
+        Number of values that are not missing, or the sum of their weights.
     mean, low, high : array
-        Mean, smallest and largest value; 0 if there are no steps.
+        Mean, smallest and largest value; 0 if there are no values.
     spread : array
         Standard deviation; 0 if it is at most `rounding`.
     rounding : array
         Largest spread that rounding may cause in a constant.
     """
 
-    count: float
+    count: Array
     mean: Array
     low: Array
     high: Array
@@ -229,7 +229,7 @@ def moments(chunks: Iterable[Array], n_features: int, weights: Array | None = No
 
     Sums are of differences from the first step, in units of about the largest value. A small
     spread around a large mean therefore keeps its digits, and squares of very large or small
-    values do not overflow or underflow.
+    values do not overflow or underflow. NaN is a missing value, which is left out.
 
     References
     ----------
@@ -239,43 +239,53 @@ def moments(chunks: Iterable[Array], n_features: int, weights: Array | None = No
     mean, square, first = np.zeros(n_features), np.zeros(n_features), np.zeros(n_features)
     low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
     exponent, rounding = np.full(n_features, -1000, np.int32), 0.0
-    count: float = 0
+    count = np.zeros(n_features)
     place, column = 0, None
     for chunk in chunks:
-        steps: float = len(chunk)
         if weights is not None:
             of_chunk = weights[place : place + len(chunk)]
             place += len(chunk)
             chunk, of_chunk = chunk[of_chunk > 0], of_chunk[of_chunk > 0]
-            steps, column = float(of_chunk.sum()), of_chunk[:, None]
-        if not steps:
+            column = of_chunk[:, None]
+        if not len(chunk):
             continue
         rounding = max(rounding, _rounding(chunk.dtype))
         values = chunk.astype(np.float64, copy=False)
-        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
+        hidden = np.isnan(values) if chunk.dtype.kind == "f" else np.zeros(0, bool)
+        steps = np.full(n_features, float(len(values) if column is None else column.sum()))
+        if hidden.any():
+            steps = (~hidden if column is None else column * ~hidden).sum(axis=0, dtype=np.float64)
+        begins = values[0]
+        if hidden.any():
+            begins = values[hidden.argmin(axis=0), np.arange(n_features)]
+        first = np.where((count == 0) & (steps > 0), begins, first)
+        if hidden.any():  # what is missing becomes the first value, and is subtracted below
+            values = np.where(hidden, first, values)
+        seen = steps > 0
+        low = np.where(seen, np.minimum(low, values.min(axis=0)), low)
+        high = np.where(seen, np.maximum(high, values.max(axis=0)), high)
         size = np.maximum(abs(low), abs(high))
         larger = np.where(size > 0, np.frexp(size)[1], exponent).clip(exponent, 1000)
         mean, square = np.ldexp(mean, exponent - larger), np.ldexp(square, 2 * (exponent - larger))
         exponent = larger
-        if not count:
-            first = values[0]
         unit = np.ldexp(1.0, -exponent)
         centered = values * unit
         centered -= first * unit
         if column is None:
-            chunk_mean = centered.mean(axis=0)
-            centered -= chunk_mean
-            square += np.square(centered, out=centered).sum(axis=0)
+            chunk_mean = centered.sum(axis=0) / np.maximum(steps, 1)
         else:
-            chunk_mean = (column * centered).sum(axis=0) / steps
-            centered -= chunk_mean
-            square += (column * np.square(centered, out=centered)).sum(axis=0)
-        square += (chunk_mean - mean) ** 2 * (count * steps / (count + steps))
-        mean += (chunk_mean - mean) * (steps / (count + steps))
+            chunk_mean = (column * centered).sum(axis=0) / np.where(seen, steps, 1)
+        centered -= chunk_mean
+        if hidden.any():
+            centered[hidden] = 0
+        np.square(centered, out=centered)
+        square += (centered if column is None else column * centered).sum(axis=0)
+        together = np.where(count + steps > 0, count + steps, 1)
+        square += (chunk_mean - mean) ** 2 * (count * steps / together)
+        mean += (chunk_mean - mean) * (steps / together)
         count += steps
-    if not count:
-        low, high = np.zeros(n_features), np.zeros(n_features)
-    spread = np.ldexp(np.sqrt(square / (count or 1)), exponent)
+    low, high = np.where(count > 0, low, 0.0), np.where(count > 0, high, 0.0)
+    spread = np.ldexp(np.sqrt(square / np.where(count > 0, count, 1)), exponent)
     by_rounding = rounding * np.maximum(abs(low), abs(high))
     mean = np.ldexp(first * np.ldexp(1.0, -exponent) + mean, exponent)
     spread = np.where(spread > by_rounding, spread, 0.0)
@@ -305,11 +315,13 @@ def jitters(chunks: Callable[[], Iterable[Array]], found: Moments) -> npt.NDArra
     if not near.any():
         return near
     mean, spread = found.mean[near], found.spread[near]
-    jumps, pairs = np.zeros(near.sum()), 0
+    jumps, pairs = np.zeros(near.sum()), np.zeros(near.sum(), np.int64)
     for chunk in chunks():
         scaled = (chunk[:, near].astype(np.float64) - mean) / spread
-        jumps += (np.diff(scaled, axis=0) ** 2).sum(axis=0)
-        pairs += max(0, len(chunk) - 1)
+        squares = np.diff(scaled, axis=0) ** 2
+        known = ~np.isnan(squares)
+        jumps += squares.sum(axis=0, where=known)
+        pairs += known.sum(axis=0)
     near[near] = jumps > pairs
     return near
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unspool import _checks
+from unspool._types import Missing, names
 from unspool.data.frames import names_of
 from unspool.data.series import read_one, same_columns
 from unspool.data.values import FloatArray as FloatArray
@@ -22,6 +24,8 @@ from unspool.data.values import as_floats as as_floats
 from unspool.data.values import as_reals as as_reals
 from unspool.errors import InputError
 
+KEEP_MISSING = ", keep them as missing values with missing='mask' (--missing mask)"
+MASK_HINT = KEEP_MISSING.replace(", ", ", or ", 1)
 CHUNK_VALUES = 1 << 20  # values that are processed at once, to bound memory
 
 
@@ -41,6 +45,9 @@ class Sequences:
         values are ignored. By default, steps at the end that are NaN in every feature are padding.
     feature_names : sequence of F str, optional
         Names of the features.
+    missing : {"raise", "mask"}, default "raise"
+        Whether a real step may contain NaN, which is a missing value: raise an error, or keep it
+        for models with ``missing="mask"``.
 
     Attributes
     ----------
@@ -50,11 +57,16 @@ class Sequences:
         Number of real steps of every sequence.
     feature_names : tuple of F str, or None
         Names of the features, if they are known.
+    missing : {"raise", "mask"}
+        The parameter.
+    has_missing : bool
+        Whether a real step contains NaN.
 
     Raises
     ------
     InputError
-        If shapes do not fit together, or a real step contains NaN or infinity.
+        If shapes do not fit together, or a real step contains infinity, or NaN with
+        ``missing="raise"``.
 
     See Also
     --------
@@ -85,7 +97,10 @@ class Sequences:
         values: npt.ArrayLike,
         lengths: npt.ArrayLike | None = None,
         feature_names: Sequence[str] | None = None,
+        missing: Missing = "raise",
     ) -> None:
+        _checks.raise_all(_checks.choice("missing", missing, names(Missing)))
+        self.missing = missing
         self.values = as_floats(values, "sequences")
         if self.values.ndim != 3:
             raise InputError(
@@ -102,17 +117,43 @@ class Sequences:
         self.feature_names = check_feature_names(feature_names, features)
         if (self.lengths < steps).any():
             self.values = _zero_padding(self.values, self.lengths)
+        self.has_missing = self._check_values(missing)
+
+    def _check_values(self, missing: Missing) -> bool:
+        """Return whether a real step contains NaN; refuse infinity, and NaN if it must not."""
+        found = False
         for i, row in _bad_rows(self.values):
-            step, feature = np.argwhere(~np.isfinite(row))[0]
+            found = True
+            bad = np.argwhere(np.isinf(row) if missing == "mask" else ~np.isfinite(row))
+            if not len(bad):
+                continue
+            step, feature = bad[0]
+            value = row[step, feature]
+            hint = "" if np.isinf(value) else MASK_HINT
             raise InputError(
-                f"Sequence {i} holds {row[step, feature]} at step {step}, feature {feature}; "
-                "fill or drop such steps (only steps at the end that are NaN in every feature "
-                "count as padding)."
+                f"Sequence {i} holds {value} at step {step}, feature {feature}; "
+                f"fill or drop such steps{hint} (only steps at the end that are NaN in every "
+                "feature count as padding)."
             )
+        return found
+
+    def check_complete(self) -> None:
+        """Refuse missing values, for a model that does not accept them.
+
+        Raises
+        ------
+        InputError
+            If a real step contains NaN.
+        """
+        if self.has_missing:
+            self._check_values("raise")
 
     @classmethod
     def from_list(
-        cls, sequences: Sequence[Any], feature_names: Sequence[str] | None = None
+        cls,
+        sequences: Sequence[Any],
+        feature_names: Sequence[str] | None = None,
+        missing: Missing = "raise",
     ) -> "Sequences":
         """Pad N sequences of unequal length to the longest.
 
@@ -123,6 +164,8 @@ class Sequences:
             first frame.
         feature_names : sequence of F str, optional
             Names of the features; by default the columns of the frames.
+        missing : {"raise", "mask"}, default "raise"
+            Whether a real step may contain NaN, which is a missing value.
 
         Returns
         -------
@@ -132,7 +175,8 @@ class Sequences:
         Raises
         ------
         InputError
-            If the list is empty, features differ, or a real step contains NaN or infinity.
+            If the list is empty, features differ, or a real step contains infinity, or NaN with
+            ``missing="raise"``.
 
         Examples
         --------
@@ -165,7 +209,8 @@ class Sequences:
         values = np.zeros((len(arrays), lengths.max(), features), dtype)
         for row, array, length in zip(values, arrays, lengths, strict=True):
             row[:length] = array[:length]
-        return cls(values, lengths, names_of(labels) if feature_names is None else feature_names)
+        names = names_of(labels) if feature_names is None else feature_names
+        return cls(values, lengths, names, missing)
 
     @property
     def n_features(self) -> int:
@@ -204,7 +249,7 @@ class Sequences:
         key = row_key(key)
         if isinstance(key, (int, np.integer)):
             return self.values[key, : self.lengths[key]]
-        return Sequences(self.values[key], self.lengths[key], self.feature_names)
+        return Sequences(self.values[key], self.lengths[key], self.feature_names, self.missing)
 
     def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
         """Return the number of real steps of the sequences at `indices`.
@@ -272,7 +317,8 @@ class Sequences:
             The shorter sequences.
         """
         lengths = self.lengths - steps
-        return Sequences(self.values[:, : lengths.max(initial=0)], lengths, self.feature_names)
+        values = self.values[:, : lengths.max(initial=0)]
+        return Sequences(values, lengths, self.feature_names, self.missing)
 
     def select(self, places: Sequence[int]) -> "Sequences":
         """Select features.
@@ -289,7 +335,7 @@ class Sequences:
         """
         names = self.feature_names
         chosen = None if names is None else [names[place] for place in places]
-        return Sequences(self.values[:, :, list(places)], self.lengths, chosen)
+        return Sequences(self.values[:, :, list(places)], self.lengths, chosen, self.missing)
 
     def mean_sequence(self) -> FloatArray:
         """Compute the mean sequence.
@@ -297,11 +343,21 @@ class Sequences:
         Returns
         -------
         array of shape (T, F), float64
-            Every step is the mean over the sequences that are long enough to have it.
+            Every step is the mean over the sequences that are long enough to have it. Missing
+            values are left out; where no sequence has a value, the mean is 0.
         """
+        if self.has_missing:
+            return self._mean_of_present()
         total = self.values.sum(axis=0, dtype=np.float64)  # padding is zero
         reach = (np.arange(self.values.shape[1])[:, None] < self.lengths).sum(axis=1)
         mean: FloatArray = total / np.maximum(reach, 1)[:, None]
+        return mean
+
+    def _mean_of_present(self) -> FloatArray:
+        present = np.arange(self.values.shape[1])[:, None] < self.lengths[:, None, None]
+        present = present & ~np.isnan(self.values)
+        total = self.values.sum(axis=0, dtype=np.float64, where=present)
+        mean: FloatArray = total / np.maximum(present.sum(axis=0), 1)
         return mean
 
 
@@ -316,11 +372,17 @@ def check_still_finite(values: npt.NDArray[Any], source: Any) -> None:
         return
     with np.errstate(all="ignore"):
         total = values.sum()
-    if not np.isfinite(total) and not np.isfinite(values).all():
+    if np.isfinite(total):
+        return
+    masks = source.missing == "mask"
+    if np.isinf(values).any() if masks else not np.isfinite(values).all():
         raise InputError(
-            f"Expected finite values, but the array of {source!r} was changed and holds NaN or "
-            f"infinity now; correct it and make a new {type(source).__name__}."
+            f"Expected finite values, but the array of {source!r} was changed and holds "
+            f"{'' if masks else 'NaN or '}infinity now; correct it and make a new "
+            f"{type(source).__name__}."
         )
+    if masks:
+        source.has_missing = True  # values may have become NaN since
 
 
 def counted(number: int, noun: str) -> str:

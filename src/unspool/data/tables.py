@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unspool import _checks
+from unspool._types import Missing, names
 from unspool.data.archives import MAX_COMPRESSION
 from unspool.data.convert import as_sequences
 from unspool.data.cutting import WindowOptions, of_sequences, of_series
@@ -23,7 +24,7 @@ from unspool.data.file_data import Column, FileData
 from unspool.data.frames import is_frame
 from unspool.data.npy import HARMLESS
 from unspool.data.roles import Roles, as_times, find_roles, is_numeric
-from unspool.data.sequences import FloatArray, IntArray, Sequences
+from unspool.data.sequences import KEEP_MISSING, FloatArray, IntArray, Sequences
 from unspool.data.times import goes_back, in_order
 from unspool.errors import InputError
 
@@ -61,7 +62,7 @@ def load_table(
             "example with window=96 (--window 96), or, if each row is a sequence, set rows=True "
             "(--rows)."
         )
-    values = _features(table, roles.features)
+    values = _features(table, roles.features, options.missing)
     ids, parts = _series(table, roles.id)
     steps: dict[str, list[Column]] = {}
     if roles.time is not None:
@@ -79,7 +80,7 @@ def load_table(
         labels = _plain(table[roles.label])
         steps["label"] = [labels[part] for part in parts]
     if roles.weight is not None:
-        weights = _features(table, [roles.weight])[:, 0]
+        weights = _features(table, [roles.weight], "raise")[:, 0]
         steps["weight"] = [weights[part] for part in parts]
     if ids is not None:
         notes += (f"{len(ids):,} series, by column {roles.id!r}",)
@@ -106,6 +107,7 @@ def sequences_from_table(
     id: str | None = None,
     time: str | None = None,
     columns: Sequence[str] | None = None,
+    missing: Missing = "raise",
 ) -> Sequences:
     """Convert a long table to sequences: the rows of one id are one sequence.
 
@@ -121,6 +123,9 @@ def sequences_from_table(
         within a sequence; they are not a feature.
     columns : sequence of str, optional
         Columns to use as features. By default all columns except `id` and `time`.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing: raise an error, or keep them as NaN for models with
+        ``missing="mask"``.
 
     Returns
     -------
@@ -131,7 +136,8 @@ def sequences_from_table(
     Raises
     ------
     InputError
-        If a column does not exist or contains no numbers, a value is missing, or time goes back.
+        If a column does not exist or contains no numbers, a value is missing with
+        ``missing="raise"``, or time goes back.
         Messages count data rows from 1.
 
     See Also
@@ -147,10 +153,11 @@ def sequences_from_table(
     >>> sequences_from_table(table, id="engine")
     Sequences(2 sequences of 1 to 2 steps, 1 feature)
     """
+    _checks.raise_all(_checks.choice("missing", missing, names(Missing)))
     index = getattr(frame, "index", None)
     levels = list(getattr(index, "names", ()))
     if len(levels) == 2 and id in (None, levels[0]) and time in (None, levels[1]):
-        return _of_instances(frame, columns)
+        return _of_instances(frame, columns, missing)
     if id is None:
         raise InputError(
             "Expected `id`, the column that says which sequence a row belongs to; give a frame "
@@ -181,24 +188,24 @@ def sequences_from_table(
     roles = find_roles(table, named, columns)
     if table.num_rows == 0:
         raise InputError("Expected at least one row, got an empty table.")
-    values = _features(table, roles.features)
+    values = _features(table, roles.features, missing)
     _, parts = _series(table, id)
     if time is not None:
         times = _times(table, time)
         back = goes_back(times, parts, time)
         if back:
             raise InputError(f"{back}; sort the table by {time!r}.")
-    return Sequences.from_list([values[part] for part in parts], roles.features)
+    return Sequences.from_list([values[part] for part in parts], roles.features, missing)
 
 
-def _of_instances(frame: Any, columns: Sequence[str] | None) -> Sequences:
+def _of_instances(frame: Any, columns: Sequence[str] | None, missing: Missing) -> Sequences:
     """Return sequences of a frame with the index (instance, time)."""
     if not is_frame(frame):  # a pandas Series
         frame = frame.to_frame()
     lacking = [name for name in columns or () if name not in frame.columns]
     if lacking:
         raise InputError(f"`columns`: {_checks.unknown_name('column', lacking[0], frame.columns)}")
-    source = as_sequences(frame if columns is None else frame[list(columns)])
+    source = as_sequences(frame if columns is None else frame[list(columns)], missing)
     assert isinstance(source, Sequences)
     return source
 
@@ -228,7 +235,7 @@ def _row_sequences(
     table: Any, roles: Roles, options: WindowOptions, notes: tuple[str, ...]
 ) -> FileData:
     """Read each row as a sequence of one feature; empty cells at its end are padding."""
-    values = _features(table, roles.features, ends_empty=True)
+    values = _features(table, roles.features, options.missing, ends_empty=True)
     index: dict[str, Column] = {}
     if roles.id is not None:
         index["id"] = _plain(table[roles.id])
@@ -237,28 +244,33 @@ def _row_sequences(
     if roles.label is not None:
         index["label"] = _plain(table[roles.label])
     if roles.weight is not None:
-        index["weight"] = _features(table, [roles.weight])[:, 0]
+        index["weight"] = _features(table, [roles.weight], "raise")[:, 0]
     notes = (*notes, f"each of {table.num_rows:,} rows read as a sequence of one feature")
-    return of_sequences(Sequences(values[:, :, None]), options, index=index, notes=notes)
+    source = Sequences(values[:, :, None], missing=options.missing)
+    return of_sequences(source, options, index=index, notes=notes)
 
 
-def _features(table: Any, names: Sequence[str], *, ends_empty: bool = False) -> FloatArray:
+def _features(
+    table: Any, names: Sequence[str], missing: Missing, *, ends_empty: bool = False
+) -> FloatArray:
     """Return the columns as one array (rows, F); with `ends_empty`, rows may end in empty cells."""
     kinds = {table.schema.field(name).type for name in names}
     dtype = np.float32 if kinds == {pa.float32()} else np.float64
     values = np.empty((table.num_rows, len(names)), dtype)
     for i, name in enumerate(names):
         values[:, i] = _numbers(table[name], name)
-    missing = ~np.isfinite(values)
+    bad = np.isinf(values) if missing == "mask" else ~np.isfinite(values)
     if ends_empty:
         # A value is padding if all values from it to the end of the row are NaN.
-        missing &= ~np.logical_and.accumulate(np.isnan(values)[:, ::-1], axis=1)[:, ::-1]
-    if missing.any():
-        row, i = np.argwhere(missing)[0]
+        bad &= ~np.logical_and.accumulate(np.isnan(values)[:, ::-1], axis=1)[:, ::-1]
+    if bad.any():
+        row, i = np.argwhere(bad)[0]
         empty = not table[names[i]][int(row)].is_valid
+        keep = "" if np.isinf(values[row, i]) else KEEP_MISSING
         raise InputError(
             f"column {names[i]!r} {'is empty' if empty else f'holds {values[row, i]}'} in data row "
-            f"{row + 1}; fill or drop such rows, or name other features with `columns` (--columns)."
+            f"{row + 1}; fill or drop such rows{keep}, or name other features with `columns` "
+            "(--columns)."
         )
     return values
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from unspool import _checks
+from unspool._types import Missing
 from unspool.data.cutting import WindowOptions, of_sequences
 from unspool.data.delimited import is_number
 from unspool.data.file_data import Column, FileData
-from unspool.data.sequences import FloatArray, Sequences
+from unspool.data.sequences import MASK_HINT, FloatArray, Sequences
 from unspool.errors import InputError
 
 DIRECTIVES = (
@@ -56,18 +57,18 @@ def load_tsv(path: Path, options: WindowOptions) -> FileData:
             )
         labels.append(label.strip())
         sequences.append(_numbers(steps, number))
-        _real_steps(sequences[-1][None], number)
+        _real_steps(sequences[-1][None], number, options.missing)
     if not sequences:
         raise InputError("the file contains no sequences; write it again.")
     notes = ("first field of each row taken as label",)
-    source = Sequences(np.stack(sequences)[:, :, None])
+    source = Sequences(np.stack(sequences)[:, :, None], missing=options.missing)
     return of_sequences(source, options, index={"label": _labels(labels)}, notes=notes)
 
 
 def load_ts(path: Path, options: WindowOptions) -> FileData:
     """Read a `.ts` file: channels are separated by ':', lengths may differ, labels are strings.
 
-    Time stamps are not supported; missing values are supported only as padding at the end.
+    Time stamps are not supported.
     """
     lines = _lines(path, comment="#")
     header = _header(lines)
@@ -78,10 +79,10 @@ def load_ts(path: Path, options: WindowOptions) -> FileData:
             channels.append(last)
         else:
             labels.append(_label(last.strip(), header, number))
-        sequences.append(_sequence(channels, header, number))
+        sequences.append(_sequence(channels, header, number, options.missing))
     if not sequences:
         raise InputError("there is no sequence below `@data`; write one per line.")
-    source = Sequences.from_list(sequences)
+    source = Sequences.from_list(sequences, missing=options.missing)
     index: dict[str, Column] = {}
     notes = [f"{len(source):,} sequences of {source.n_features} channels"]
     if labels:
@@ -169,7 +170,7 @@ def _directive(header: Header, key: str, words: list[str], number: int) -> None:
         header.target = truth
 
 
-def _sequence(channels: Sequence[str], header: Header, number: int) -> FloatArray:
+def _sequence(channels: Sequence[str], header: Header, number: int, missing: Missing) -> FloatArray:
     """Return the channels of one line as an array of shape (T_i, F)."""
     if header.dimensions is None:
         header.dimensions = len(channels)  # if not declared, the number in the first line
@@ -193,7 +194,7 @@ def _sequence(channels: Sequence[str], header: Header, number: int) -> FloatArra
                 f"`@equalLength true`, got {len(arrays[0])}; correct the header or the line."
             )
     values = np.stack(arrays)
-    return values[:, : _real_steps(values, number)].T
+    return values[:, : _real_steps(values, number, missing)].T
 
 
 def _label(text: str, header: Header, number: int) -> str:
@@ -222,18 +223,20 @@ def _numbers(fields: Sequence[str], number: int, channel: int | None = None) -> 
         ) from None
 
 
-def _real_steps(values: FloatArray, number: int) -> int:
-    """Return the number of steps of (F, T_i) without padding; raise if one is not finite."""
+def _real_steps(values: FloatArray, number: int, missing: Missing) -> int:
+    """Return the number of steps of (F, T_i) without padding; refuse values that are not finite."""
     real = np.asarray(~np.isnan(values).all(axis=0))
     if not real.any():
         raise InputError(f"line {number}: the sequence has no value; drop the line.")
     steps = len(real) - int(real[::-1].argmax())
-    bad = np.argwhere(~np.isfinite(values[:, :steps]))
+    kept = values[:, :steps]
+    bad = np.argwhere(np.isinf(kept) if missing == "mask" else ~np.isfinite(kept))
     if len(bad):
         channel, step = bad[0]
+        hint = "" if np.isinf(values[channel, step]) else MASK_HINT
         raise InputError(
             f"line {number}: step {step} of channel {channel} is {values[channel, step]}; fill or "
-            "drop it (only NaN in every channel at the end of a sequence is padding)."
+            f"drop it{hint} (only NaN in every channel at the end of a sequence is padding)."
         )
     return steps
 

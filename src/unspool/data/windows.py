@@ -9,10 +9,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from unspool import _checks
 from unspool._durations import Duration, gap_complaint, size_complaint
-from unspool._types import Short, names
+from unspool._types import Missing, Short, names
 from unspool.data import steps_in_time
 from unspool.data.sequences import (
     CHUNK_VALUES,
+    MASK_HINT,
     FloatArray,
     IntArray,
     check_feature_names,
@@ -68,6 +69,9 @@ class Windows:
         `stride` is a duration; otherwise times are not used. None cuts nowhere.
     feature_names : sequence of F str, optional
         Names of the features; by default the columns of a frame.
+    missing : {"raise", "mask"}, default "raise"
+        Whether a series may contain NaN, which is a missing value: raise an error, or keep it for
+        models with ``missing="mask"``.
 
     Attributes
     ----------
@@ -75,8 +79,10 @@ class Windows:
         The series, not copied.
     size, stride, dilation : int
         The parameters, in steps.
-    tail, short
+    tail, short, missing
         The parameters.
+    has_missing : bool
+        Whether a series contains NaN.
     times : list of arrays of shape (T_i,), or None
         Times of the steps, if they are known.
     max_gap : float or None
@@ -88,10 +94,10 @@ class Windows:
     Raises
     ------
     InputError
-        If a series is too short, has another number of features than the first, or contains NaN
-        or infinity; if a duration is given without dates, or if the times are irregular: more than
-        10 % of their distances differ by more than half from the median; or if every window
-        crosses a gap.
+        If a series is too short, has another number of features than the first, or contains
+        infinity, or NaN with ``missing="raise"``; if a duration is given without dates, or if the
+        times are irregular: more than 10 % of their distances differ by more than half from the
+        median; or if every window crosses a gap.
 
     See Also
     --------
@@ -135,6 +141,7 @@ class Windows:
         times: Any = None,
         max_gap: float | Duration | None = "auto",
         feature_names: Sequence[str] | None = None,
+        missing: Missing = "raise",
     ) -> None:
         _checks.raise_all(
             size_complaint("size", size),
@@ -143,7 +150,9 @@ class Windows:
             _checks.choice("short", short, names(Short)),
             _checks.whole("dilation", dilation, 1),
             gap_complaint(max_gap),
+            _checks.choice("missing", missing, names(Missing)),
         )
+        self.missing = missing
         self.series, columns = as_series(series)
         self.tail, self.short, self.dilation = tail, short, int(dilation)
         self.feature_names = check_feature_names(
@@ -158,7 +167,8 @@ class Windows:
         self.size, self.stride, self.max_gap, clock = steps_in_time.in_steps(
             size, stride, self.dilation, max_gap, self.times, given=times is not None
         )
-        self._check_series()
+        self._check_shapes()
+        self.has_missing = self._check_values(missing)
         # A piece is a part of a series without gaps; most series are one piece.
         self._series_of, self._first, pieces = steps_in_time.pieces(steps, clock, self.max_gap)
         self._cut = len(pieces) > len(steps)
@@ -355,11 +365,19 @@ class Windows:
         Returns
         -------
         array of shape (T, F), float64
-            Since windows start anywhere, every step is the mean over all steps in `chunks`.
+            Since windows start anywhere, every step is the mean over all steps in `chunks`,
+            without missing values.
         """
-        total = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in self.chunks())
-        first, end = self._reach()
-        return np.tile(np.asarray(total) / max(1, (end - first).sum()), (self.max_length, 1))
+        total, count = np.zeros(self.n_features), np.zeros(self.n_features, np.int64)
+        for chunk in self.chunks():
+            if not self.has_missing:
+                total += chunk.sum(axis=0, dtype=np.float64)
+                count += len(chunk)
+                continue
+            present = ~np.isnan(chunk)
+            total += chunk.sum(axis=0, dtype=np.float64, where=present)
+            count += present.sum(axis=0)
+        return np.tile(total / np.maximum(count, 1), (self.max_length, 1))
 
     def without_end(self, steps: int) -> "Windows":
         """Remove the last steps of every window.
@@ -473,7 +491,18 @@ class Windows:
         count, rest = divmod(length - span, self.stride)
         return count + 1 + (self.tail and rest > 0)
 
-    def _check_series(self) -> None:
+    def check_complete(self) -> None:
+        """Refuse missing values, for a model that does not accept them.
+
+        Raises
+        ------
+        InputError
+            If a series contains NaN.
+        """
+        if self.has_missing:
+            self._check_values("raise")
+
+    def _check_shapes(self) -> None:
         for i, one in enumerate(self.series):
             if one.shape[1] != self.n_features:
                 raise InputError(
@@ -487,18 +516,29 @@ class Windows:
                     f"{len(one)} in series {i}; choose a smaller window, or keep short series as "
                     "one window with short='keep'."
                 )
+
+    def _check_values(self, missing: Missing) -> bool:
+        """Return whether a series contains NaN; refuse infinity, and NaN if it must not."""
+        found = False
+        for i, one in enumerate(self.series):
             if one.dtype.kind != "f":
                 continue  # whole numbers are finite
             step = 0
             for chunk in np.array_split(one, max(1, one.size // CHUNK_VALUES)):
                 if not np.isfinite(chunk).all():
-                    row, column = np.argwhere(~np.isfinite(chunk))[0]
-                    name = self.feature_names[column] if self.feature_names else int(column)
-                    raise InputError(
-                        f"Series {i} holds {chunk[row, column]} at step {step + row}, feature "
-                        f"{name!r}; fill or drop such steps before cutting windows."
-                    )
+                    found = True
+                    bad = np.isinf(chunk) if missing == "mask" else ~np.isfinite(chunk)
+                    if bad.any():
+                        row, column = np.argwhere(bad)[0]
+                        value = chunk[row, column]
+                        name = self.feature_names[column] if self.feature_names else int(column)
+                        hint = "" if np.isinf(value) else MASK_HINT
+                        raise InputError(
+                            f"Series {i} holds {value} at step {step + row}, feature {name!r}; "
+                            f"fill or drop such steps before cutting windows{hint}."
+                        )
                 step += len(chunk)
+        return found
 
 
 def windows_like(windows: Windows, series: Sequence[FloatArray]) -> Windows:

@@ -9,11 +9,13 @@ from unspool import _checks
 from unspool._durations import Duration
 from unspool._types import (
     Auto,
+    Missing,
     ScoreKind,
     ThresholdKind,
 )
 from unspool.anomaly import scores as scoring
 from unspool.anomaly.inputs import check_same_names, read_input
+from unspool.anomaly.missing import known_scores
 from unspool.anomaly.parts import Parts
 from unspool.anomaly.pipeline import check_same_form, highest_scores, leading_errors, series_errors
 from unspool.anomaly.scores import SCORE_KINDS, SeriesErrors
@@ -117,6 +119,10 @@ class AnomalyDetector(Detects):
         Share of each series, from its end, or of the last sequences, to hold out; above 0 and below
         1. If most of these ends would be shorter than a window and the share is at least one
         series, the last series are held out as a whole.
+    missing : {"raise", "mask"}, default "raise"
+        Whether the default model accepts missing values (NaN); a given `model` has a separate
+        `missing`, which the detector follows. With "mask", errors are means over the values that
+        are present. A step without any value has the score NaN and raises no alarm.
     random_state : int, RandomState or None, default None
         Seed of the model's training if its `random_state` is None; an integer makes `fit`
         repeatable.
@@ -207,6 +213,7 @@ class AnomalyDetector(Detects):
         gap: int = 16,
         contamination: float | Auto = "auto",
         calibration_split: float = 0.2,
+        missing: Missing = "raise",
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
         verbose: int = 1,
@@ -223,6 +230,7 @@ class AnomalyDetector(Detects):
         self.gap = gap
         self.contamination = contamination
         self.calibration_split = calibration_split
+        self.missing = missing
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
@@ -240,6 +248,18 @@ class AnomalyDetector(Detects):
             complaints.append(
                 "`model` must be an unspool autoencoder or forecaster, a baseline of "
                 f"unspool.anomaly, or None, got {_checks.shown(self.model)}."
+            )
+        if (
+            self.missing == "mask"
+            and inner is not None
+            and not (is_model and inner.missing == "mask")
+        ):
+            way = (
+                "set it in the model too" if is_model else "baselines do not accept missing values"
+            )
+            complaints.append(
+                "`missing` 'mask' needs a `model` with missing='mask' or None, got "
+                f"{_checks.shown(inner)}; {way}."
             )
         if isinstance(inner, Model):
             complaints.append(role_complaint(inner))
@@ -289,7 +309,7 @@ class AnomalyDetector(Detects):
         """Train on one part of the data, learn scales and thresholds from the other."""
         self.__dict__.pop("scales_", None)  # the detector counts as fitted once all is learned
         self._parameters = detector_file.parameters_of(self)
-        given = read_input(X)
+        given = read_input(X, self._missing())
         self._note_features(X, given)
         self._of_sequences = given.sequences is not None
         inner = unfrozen(self.model)
@@ -304,7 +324,10 @@ class AnomalyDetector(Detects):
         kinds = [kind for kind in SCORE_KINDS if kind not in without]
         _checks.raise_all(_checks.choice("kind", self.kind, kinds))
         if calibration is not None:
-            training, held_out = given, self._like_fit(read_input(calibration), calibration)
+            training, held_out = (
+                given,
+                self._like_fit(read_input(calibration, self._missing()), calibration),
+            )
             check_same_form(held_out, of_sequences=self._of_sequences)
             unseen = held_out  # by the codes: a training window has no distance to its code
         elif ready:
@@ -350,7 +373,7 @@ class AnomalyDetector(Detects):
         if not isinstance(self.contamination, str):
             scores = self.score_samples(X)
             each = scores if isinstance(scores, list) else [scores]
-            return float(np.percentile(np.concatenate(each), 100 * self.contamination))
+            return float(np.nanpercentile(np.concatenate(each), 100 * self.contamination))
         if self.threshold != "moving":
             return -self.thresholds_[self.kind].start
         return float(np.percentile(-np.concatenate(normal), 100 * self.rate))
@@ -360,7 +383,7 @@ class AnomalyDetector(Detects):
     ) -> list[FloatArray]:
         """Return the scores of held-out data from their errors, as a list of arrays."""
         scores = [scoring.step_scores(kind, one, scale) for one in found]
-        return [highest_scores(scores)] if parts is None else parts.joined(scores)
+        return known_scores([highest_scores(scores)] if parts is None else parts.joined(scores))
 
     def _calibrated(self, normal: list[FloatArray]) -> Threshold:
         """Return the threshold for a kind of score, learned from its scores of held-out data."""

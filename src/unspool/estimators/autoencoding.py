@@ -16,9 +16,9 @@ from unspool._types import Per
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
-from unspool.estimators.base import Model
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.drawing import draw_function
+from unspool.estimators.imputing import Imputes
 from unspool.estimators.validation import check_container
 from unspool.nn import LSTMDecoder
 from unspool.training.objective import AutoencoderLoss
@@ -29,7 +29,7 @@ Decode = Callable[[Tensor, int, Tensor], Tensor]
 class BaseAutoencoder(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]  # scikit-learn ships no types
     TransformerMixin,  # type: ignore[misc]
-    Model,
+    Imputes,
 ):
     """An autoencoder with scikit-learn's API of a transformer; see `LSTMAutoencoder`."""
 

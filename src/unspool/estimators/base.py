@@ -43,6 +43,7 @@ from unspool.estimators.going_on import (
 )
 from unspool.estimators.held_out import read_groups, split, validation_size
 from unspool.estimators.loss_checks import check_function_on, check_loss
+from unspool.estimators.missing import check_present, set_fill
 from unspool.estimators.sample_weight import (
     WEIGHTS_OF_VALIDATION,
     counted,
@@ -337,7 +338,10 @@ class Model(FittedModel):
         if isinstance(whole, Windows) and start is None:
             self.window_ = whole.size - cut_off, whole.stride
             self.dilation_, self.max_gap_ = whole.dilation, whole.max_gap
-        self.module_ = self._build(generator).to(device)
+        self.module_ = self._build(generator)
+        if self.missing == "mask" and start is None:
+            set_fill(self.module_, source, self.scaler_, by_step)
+        self.module_.to(device)
         if start is not None:
             load_weights(self.module_, start.weights)
             self._form.check_longest(
@@ -393,6 +397,7 @@ class Model(FittedModel):
             MODELS[self._name].reads,
             image_shape=getattr(self, "image_shape", None),
             with_future=y is not None and self._horizon() != 0,
+            missing=self.missing,
             check_columns=partial(note_columns, self, X),
         )
         if not self._form.table:
@@ -538,7 +543,9 @@ class Model(FittedModel):
             self._check_response()
             width = values.shape[2]
             self._form = replace(form, n_responses=width)
-            self._response_scaler = Scaler.fit(self.scaling, [values.reshape(-1, width)], width)
+            rows = values.reshape(-1, width)
+            check_present(rows, "column {} of `y`")
+            self._response_scaler = Scaler.fit(self.scaling, [rows], width)
         return self._futures(source, values.shape[1], future), values.shape[1]
 
     def _with_roles(self, form: InputForm) -> InputForm:

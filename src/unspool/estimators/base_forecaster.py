@@ -1,5 +1,6 @@
 """What a fitted forecaster can do: forecasts, quantiles, continuations, a score."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -251,6 +252,8 @@ class BaseForecaster(
         if predicted.shape != truth.shape:
             raise InputError(f"Expected `y` of shape {predicted.shape}, got {truth.shape}.")
         flat = [values.reshape(len(values), -1) for values in (truth, predicted)]
+        if self._form.missing == "mask" and np.isnan(truth).any():
+            return _r2_of_present(flat[0], flat[1], sample_weight)
         return float(r2_score(*flat, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Tags:
@@ -259,6 +262,22 @@ class BaseForecaster(
         tags.target_tags.multi_output = True
         tags.regressor_tags.poor_score = True  # its target continues X, in units of X
         return tags
+
+
+def _r2_of_present(
+    truth: FloatArray, predicted: FloatArray, sample_weight: npt.ArrayLike | None
+) -> float:
+    """Return the mean of R² over the columns, each over the rows whose truth is not missing.
+
+    Columns with fewer than two values do not count; without any other, the result is NaN.
+    """
+    weights = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight)
+    each = [
+        r2_score(truth[rows, i], predicted[rows, i], sample_weight=weights[rows])
+        for i, rows in enumerate(~np.isnan(truth.T))
+        if rows.sum() > 1
+    ]
+    return float(np.mean(each)) if each else math.nan
 
 
 def _rows(table: Tensor, first: Tensor, count: int) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -17,7 +18,10 @@ from unspool.estimators.labels import Labels
 from unspool.nn import torch_settings
 
 
-class ClassPredictions(SavableClassifier):
+class ClassPredictions(
+    ClassifierMixin,  # type: ignore[misc]  # scikit-learn ships no types
+    SavableClassifier,
+):
     """A classifier that predicts classes of sequences; see `EncoderClassifier`."""
 
     classes_: Labels

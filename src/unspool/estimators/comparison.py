@@ -13,7 +13,7 @@ from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import moments
 from unspool.errors import NoBetterThanMeanWarning
-from unspool.nn.losses import count_values, loss_values, masked_sum
+from unspool.nn.losses import count_values, loss_values, masked_sum, present_in
 from unspool.training.batches import Batches
 from unspool.training.schedule import MIN_UPDATES
 
@@ -97,9 +97,14 @@ def _loss_of(
     for batch in batches:
         target, steps, weights = batch.target(name, select)
         guess = mean[: target.shape[1]].to(target.device).expand_as(target)
+        present = None
+        if isinstance(loss, str) and target.isnan().any():
+            present = present_in(target, loss)
+            weights = present.to(target) if weights is None else present * weights
+            target = target.nan_to_num(0.0)
         values = loss_values(guess, target, loss, steps)
         total += float(masked_sum(values, steps, weights))
-        count += count_values(values, steps, loss)
+        count += count_values(values, steps, loss, present)
     return total / max(1, count)
 
 

@@ -15,6 +15,7 @@ from unspool._types import (
     LossAlias,
     LossParameter,
     MetricName,
+    Missing,
     NormalizationName,
     OptimizerName,
     ScalingName,
@@ -177,6 +178,13 @@ callable, default "mse"
         weight; errors and scores are in scaled units. A small constant is added to variances, so
         that a sequence that hardly varies is divided by no less than a thousandth of the scale of
         its feature. A normalised model decodes no codes alone, has no `horizon` and no `stream`.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values of `X` may be missing: NaN, masked values, None, or NA of pandas and polars.
+        "raise" refuses them. "mask" feeds the mean of the feature instead, together with an
+        indicator for each feature, and leaves missing values out of losses, errors and scores.
+        Steps at the end of a sequence in which every feature is missing are padding nevertheless.
+        With "mask", `input_dropout` makes values of the input missing: whole steps in half of the
+        sequences, and runs of single features in the others.
     warm_start : bool, default False
         Whether `fit` on a fitted model goes on from its weights instead of new ones. Scaling, sizes
         and features are kept, because the weights depend on them; the structure must be the same.
@@ -294,6 +302,7 @@ callable, default "mse"
         scaling: ScalingName = "standard",
         clip: float | None = None,
         normalization: NormalizationName = "none",
+        missing: Missing = "raise",
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -332,6 +341,7 @@ callable, default "mse"
         self.scaling = scaling
         self.clip = clip
         self.normalization = normalization
+        self.missing = missing
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device

@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from unspool import model_file
-from unspool._types import ScoreKind
+from unspool._types import Missing, ScoreKind
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.inputs import DetectorInput, check_same_names, read_input
 from unspool.anomaly.pipeline import DetectionPipeline
@@ -24,7 +24,7 @@ from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError, ThresholdWarning
 from unspool.estimators import detector_file
 from unspool.estimators.detector_training import Trained, source_of
-from unspool.estimators.saving import warn_of_changes
+from unspool.estimators.saving import unfrozen, warn_of_changes
 from unspool.model_file import Contents
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     thresholds_: dict[str, Threshold]
     offset_: float
     codes_: npt.NDArray[np.float32] | None
+    model: Any
+    missing: Missing
     _scaler: Scaler | None
     _of_sequences: bool
     _parameters: dict[str, Any]  # the parameters at `fit`; `set_params` may have changed them since
@@ -306,7 +308,18 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     def _requested(self, X: Any, kind: str | None) -> tuple[DetectorInput, str]:
         """Read `X` in the form of `fit`, and return it with the kind of score."""
         check_is_fitted(self)
-        return self._like_fit(read_input(X), X), self._parameters["kind"] if kind is None else kind
+        given = read_input(X, self._missing())
+        return self._like_fit(given, X), self._parameters["kind"] if kind is None else kind
+
+    def _missing(self) -> Missing:
+        """Return whether values may be missing: what the model says, or without one `missing`."""
+        model = unfrozen(self.model)
+        if hasattr(self, "scales_"):
+            model = self.model_
+        if model is None:
+            return self.missing
+        missing: Missing = getattr(model, "missing", "raise")  # baselines accept none
+        return missing
 
     def _like_fit(self, given: DetectorInput, X: Any) -> DetectorInput:
         """Return `given`, read from `X`, after a check that it has the features of `fit`."""
@@ -356,6 +369,7 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self._missing() == "mask"
         return tags
 
 

@@ -138,6 +138,7 @@ class WindowsOf:
             times=times and [times[i] for i in kept],
             max_gap=self.max_gap,
             feature_names=given.names,
+            missing="mask",
         )
 
 
@@ -236,6 +237,7 @@ def default_model(detector: Any, training: DetectorInput, window: int) -> LSTMAu
         patch_size=max(MIN_PATCH, -(-window // MAX_PATCHES)) if window >= 2 * MIN_PATCH else 1,
         n_kernels=0,
         input_dropout=0.0,
+        missing=detector.missing,
         device=detector.device,
         verbose=detector.verbose,
         **budget,

@@ -8,7 +8,6 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags, check_random_state
 
 from unspool import _checks
@@ -66,10 +65,7 @@ from unspool.nn import Head, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
 
 
-class EncoderClassifier(
-    ClassifierMixin,  # type: ignore[misc]  # scikit-learn ships no types
-    ClassPredictions,
-):
+class EncoderClassifier(ClassPredictions):
     """Classifier of sequences: dense layers and a softmax on the codes of a trained encoder.
 
     The encoder belongs to an unspool model of any class. The head is trained on its codes; with

@@ -18,6 +18,8 @@ from unspool.training.objective import futures, weights_by_step
 
 MAX_SEQUENCES = 8192  # number of sequences that the maps are fitted to, spread over the data
 BATCH = 64
+MAX_PASSES = 20  # passes over the data, if values of the futures are missing
+CONVERGED = 1e-3  # relative change of the maps in a pass after which there is none
 MAX_VALUES = 1 << 24  # number of values in the equations of the features solved at the same time
 
 
@@ -53,22 +55,57 @@ def solve(
         features, _, columns = found.weight.shape
         together = max(1, MAX_VALUES // columns**2)
         for first in range(0, features, together):
-            normal, part = NormalEquations(found), slice(first, first + together)
-            for batch in some:
-                _add(normal, batch, targets(batch.x), part, every_step=every_step)
-            found.weight[part] = normal.solve()
-    square, total = torch.zeros_like(found.scale, dtype=torch.float64), 0.0
+            part = slice(first, first + together)
+            of_part = _of_features(found, part)
+            found.weight[part] = _maps(of_part, part, some, targets, every_step=every_step)
+    square = torch.zeros_like(found.scale, dtype=torch.float64)
+    total = torch.zeros_like(square)
     for batch in some:
         x, y, weights = targets(batch.x), batch.y, _by_sequence(batch)
         assert y is not None
-        errors = found.inverse(y, x, batch.lengths).double().square()
+        known = (~y.isnan()).double()
+        errors = found.inverse(y, x, batch.lengths).double().square().nan_to_num(0.0)
         if weights is not None:
-            errors *= weights[:, None, None]
-        square += errors.sum((0, 1))
-        total += (len(y) if weights is None else float(weights.sum())) * y.shape[1]
-    left = (square / (total or 1)).sqrt().float()
+            known *= weights[:, None, None]
+        square += (errors * known).sum((0, 1))
+        total += known.sum((0, 1))
+    left = torch.where(total > 0, square / total, 0.0).sqrt().float()
     found.scale.copy_(torch.where(left > 0, left, 1.0))
     skip.load_state_dict(found.state_dict())
+
+
+def _maps(
+    skip: Skip,
+    part: slice,
+    batches: Batches,
+    targets: Callable[[Tensor], Tensor],
+    *,
+    every_step: bool,
+) -> Tensor:
+    """Solve for the linear maps of the features of `skip`, which are `part` of the targets."""
+    assert skip.weight is not None
+    for _ in range(MAX_PASSES):
+        normal, incomplete = NormalEquations(skip), False
+        for batch in batches:
+            assert batch.y is not None
+            incomplete |= skip.fill is not None and bool(batch.y[:, :, part].isnan().any())
+            _add(normal, batch, targets(batch.x), part, every_step=every_step)
+        before, maps = skip.weight.clone(), normal.solve()
+        skip.weight.copy_(maps)
+        if not incomplete or (maps - before).norm() <= CONVERGED * maps.norm():
+            break
+    return maps
+
+
+def _of_features(skip: Skip, part: slice) -> Skip:
+    """Return a copy of `skip` for some of its features."""
+    assert skip.weight is not None
+    features, horizon, _ = skip.weight[part].shape
+    missing = skip.fill is not None
+    copied = Skip(features, horizon, skip.steps, skip.normalization, missing)
+    if skip.fill is not None:
+        copied.fill = skip.fill[part]
+    return copied
 
 
 def _add(

@@ -57,14 +57,15 @@ def check_targets(
         if isinstance(loss, LossByFeature):
             _check_columns(loss, chunk, names)
             continue
-        low, high = chunk.min(initial=0), chunk.max(initial=0)
+        present = ~np.isnan(chunk)
+        low, high = (f(initial=0, where=present) for f in (chunk.min, chunk.max))
         if low < -TOLERANCE or high > 1 + TOLERANCE:
             raise InputError(
                 f"`loss` {loss!r} needs values between 0 and 1, got {low:g} to {high:g} "
                 f"after scaling={scaling!r}; set scaling='minmax', or 'none' for data "
                 "between 0 and 1."
             )
-        if is_by_step(loss) and not _are_distributions(chunk):
+        if is_by_step(loss) and not _are_distributions(chunk[present.all(axis=1)]):
             raise InputError(
                 f"`loss` {loss!r} needs each step to be a distribution, with a sum of 1 "
                 "(or all zeros, which do not count); set loss='binary_crossentropy'."

@@ -18,6 +18,7 @@ from unspool._types import (
     LossAlias,
     LossParameter,
     MetricName,
+    Missing,
     NormalizationName,
     OptimizerName,
     PoolingName,
@@ -265,6 +266,13 @@ callable, default "mse"
         to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
         targets are clipped too; errors and scores always refer to the true values, so an outlier
         keeps its large error. None does not clip.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values of `X` may be missing: NaN, masked values, None, or NA of pandas and polars.
+        "raise" refuses them. "mask" feeds the mean of the feature instead, together with an
+        indicator for each feature, and leaves missing values out of losses, errors and scores.
+        Steps at the end of a sequence in which every feature is missing are padding nevertheless.
+        With "mask", `input_dropout` makes values of the input missing: whole steps in half of the
+        sequences, and runs of single features in the others.
     warm_start : bool, default False
         Whether `fit` on a fitted model goes on from its weights instead of new ones. Scaling, sizes
         and features are kept, because the weights depend on them; the structure must be the same.
@@ -402,6 +410,7 @@ callable, default "mse"
         patience: int | Auto | None = "auto",
         scaling: ScalingName = "standard",
         clip: float | None = None,
+        missing: Missing = "raise",
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device = "auto",
@@ -453,6 +462,7 @@ callable, default "mse"
         self.patience = patience
         self.scaling = scaling
         self.clip = clip
+        self.missing = missing
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device

@@ -90,7 +90,7 @@ def read_future(
     horizon : int, optional
         The required number of steps, K.
     form : InputForm
-        The form of the sequences, with the targets.
+        The form of the sequences, with the targets; it says whether values may be missing.
     may_respond : bool, default False
         Whether `y` has quantities that are no features if its width is not that of `X`.
     responds : bool, default False
@@ -104,7 +104,8 @@ def read_future(
     elif form.targets is not None and not form.known:
         holds, width, names = "targets", form.n_outputs, form.target_names
     y = as_future(y, names)
-    y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y")
+    finite = "allow-nan" if form.missing == "mask" else True
+    y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y", ensure_all_finite=finite)
     if len(y) != n:
         raise InputError(
             f"Found input variables with inconsistent numbers of samples: [{n}, {len(y)}]; "

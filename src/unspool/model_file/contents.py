@@ -136,6 +136,7 @@ class Contents:
             image_shape_of(parameters.get("image_shape"), axes),
             None if axes is None else tuple(axes),
             fitted["horizon"] if fitted["y_ndim"] is None else 0,
+            parameters["missing"],
             None if fitted["targets"] is None else tuple(fitted["targets"]),
             tuple(fitted["known"]),
             fitted["n_responses"],

@@ -17,9 +17,10 @@ LATER_PARAMETERS: Mapping[str, Any] = {
     "clip": None,
     "code_dropout": 0.0,
     "dropout": 0.0,
-    "normalization": "none",
     "feature_weight": None,
     "known": [],
+    "missing": "raise",
+    "normalization": "none",
     "plateau_factor": 0.1,
     "plateau_patience": 10,
     "recurrent_dropout": 0.0,
@@ -32,7 +33,11 @@ LATER_PARAMETERS: Mapping[str, Any] = {
 # detector.
 LATER_FIELDS: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
 LATER_FITTED: Mapping[str, Any] = {**LATER_FIELDS, "targets": None, "known": [], "n_responses": 0}
-LATER_DETECTOR_PARAMETERS: Mapping[str, Any] = {"dilation": 1, "max_gap": "auto"}
+LATER_DETECTOR_PARAMETERS: Mapping[str, Any] = {
+    "dilation": 1,
+    "max_gap": "auto",
+    "missing": "raise",
+}
 
 # Changes header and tensors of a file in place, so that they follow the next version.
 Upgrade = Callable[[dict[str, Any], dict[str, npt.NDArray[Any]]], None]

@@ -264,9 +264,10 @@ def _dummy_input(
                 f"The layers of {type(model).__name__} do not determine the number of steps. Give "
                 "`steps`, the number of steps of a sequence."
             )
-        features = first.input_size // _patch_size(module)
+        features = first.input_size // (_patch_size(module) * _numbers_per_value(module))
     elif isinstance(first, nn.Linear) and features is None:
-        return _DummyInput((first.in_features,) if steps is None else (steps, first.in_features))
+        width = first.in_features // _numbers_per_value(module)
+        return _DummyInput((width,) if steps is None else (steps, width))
     if features is None or steps is None:
         raise InputError(
             f"The layers of {type(model).__name__} do not determine the shape of its input. Give "
@@ -297,6 +298,11 @@ def _dummy_code(
             f"The layers of {name} do not determine the length of a code. Give `input_shape`, (L,)."
         )
     return _DummyInput(tuple(input_shape or (width,)), steps, features)
+
+
+def _numbers_per_value(module: nn.Module) -> int:
+    """Return 2 if a model or encoder reads an indicator of each missing value, else 1."""
+    return 1 if getattr(getattr(module, "encoder", module), "fill", None) is None else 2
 
 
 def _patch_size(module: nn.Module) -> int:

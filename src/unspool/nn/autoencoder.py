@@ -1,8 +1,7 @@
 """The autoencoder: one encoder, and the decoders of its code."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +12,9 @@ from unspool.lstm import Call
 from unspool.lstm.backends.compiled import refusal
 from unspool.nn.convolution import Convolution
 from unspool.nn.decoder import Decoder, TeacherForcing
-from unspool.nn.dropout import Dropout
 from unspool.nn.encoder import Encoder
 from unspool.nn.lstm_encoder import LSTMEncoder
 from unspool.nn.lstm_layer import LSTMLayer
-from unspool.nn.lstm_stack import LSTM
 from unspool.nn.skip import Skip
 
 
@@ -30,7 +27,8 @@ class Autoencoder(nn.Module):
     Parameters
     ----------
     encoder : Encoder
-        Encoder: ``encoder(x, lengths)`` with ``x`` (B, T, F) returns codes (B, L).
+        Encoder: ``encoder(x, lengths)`` with ``x`` (B, T, F) returns codes (B, L). If it accepts
+        missing values (``missing=True``), NaN in `x` is one everywhere below.
     decoders : dict of str to Decoder
         Decoders by what they return: "reconstruction" returns the input (B, T, F), "forecast" the
         K steps after its end (B, K, F), and "quantiles" the quantiles of these steps
@@ -231,7 +229,8 @@ class Autoencoder(nn.Module):
             return skip.quantiles(values, self.of_targets(x), lengths)
         reversed_input = None
         if decoder.needs_input:
-            reversed_input = reverse_within(without_padding(x, lengths), lengths)
+            read = without_padding(self.encoder.marked(x), lengths)
+            reversed_input = reverse_within(read, lengths)
         if name == "forecast":
             if skip is None:
                 return cast(
@@ -354,28 +353,6 @@ class Autoencoder(nn.Module):
             return False
         choices = [layer.choice(batch, training=training, h_mask=h_mask) for _, layer in layers]
         return all(choice.name == "compiled" for choice in choices)
-
-    @contextmanager
-    def dropping(self, dropout: Dropout) -> Iterator[None]:
-        """Apply dropout in the layers while the context is active.
-
-        In a model whose encoder is an LSTM, dropout acts in LSTM layers only.
-
-        Parameters
-        ----------
-        dropout : Dropout
-            Shares and random number generator. Its share of the code has no effect here.
-        """
-        parts: list[Any] = [module for module in self.modules() if hasattr(module, "dropout")]
-        if isinstance(self.encoder, LSTMEncoder):
-            parts = [part for part in parts if isinstance(part, LSTM)]
-        for part in parts:
-            part.dropout = dropout
-        try:
-            yield
-        finally:
-            for part in parts:
-                part.dropout = None
 
     def _lstm(self) -> list[tuple[str, LSTMLayer]]:
         modules = self.named_modules()

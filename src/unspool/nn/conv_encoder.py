@@ -42,6 +42,9 @@ class ConvEncoder(Encoder):
     variational : bool, default False
         Learn a normal distribution for every code. `forward` returns its mean, `sample` draws
         from it.
+    missing : bool, default False
+        Whether values may be missing (NaN). They are replaced by the buffer `fill`, and an
+        indicator for each feature, 1 where it is missing, is read in addition.
     generator : torch.Generator, optional
         Random number generator for the initial weights. Default: PyTorch's global one.
 
@@ -86,16 +89,23 @@ class ConvEncoder(Encoder):
         pool: Size = (2, 2),
         activation: ActivationName = "relu",
         variational: bool = False,
+        missing: bool = False,
         generator: Generator | None = None,
     ) -> None:
         height, width = sizes(shape, pool, len(filters))[-1]
         flat = height * width * filters[-1]
-        super().__init__(flat, latent_dim or flat, variational=variational, generator=generator)
+        super().__init__(
+            flat,
+            latent_dim or flat,
+            variational=variational,
+            missing=n_features if missing else 0,
+            generator=generator,
+        )
         self.shape, self.pixels = shape, shape[0] * shape[1]
         self.max_steps = self.pixels
         self.convolutions = nn.ModuleList(
             Convolution(wide, narrow, kernel, generator=generator)
-            for wide, narrow in pairwise([n_features, *filters])
+            for wide, narrow in pairwise([n_features * (1 + missing), *filters])
         )
         self.pool = Pool(pool)
         self.activation = make_activation(activation)
@@ -157,6 +167,6 @@ class ConvEncoder(Encoder):
         return maps
 
     def _images(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """View sequences (B, T, F) as images (B, H, W, F)."""
-        whole = pad_to(self.pixels, without_padding(x, lengths))
+        """View sequences (B, T, F) as images (B, H, W, F), or 2F with indicators."""
+        whole = pad_to(self.pixels, without_padding(self.marked(x), lengths))
         return whole.view(len(x), *self.shape, -1)

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+import torch
 from torch import Generator, Tensor, nn
 
+from unspool.nn.missing import filled, marked
 from unspool.nn.sampling import standard_normal
 from unspool.nn.standardized import Standardized
 
@@ -25,6 +27,8 @@ class Encoder(nn.Module):
         from it.
     projects : bool, default False
         Use a linear layer even if `width` equals `latent_dim`.
+    missing : int, default 0
+        Number of features, F, whose values may be missing (NaN); 0 if none may.
     generator : torch.Generator, optional
         Random number generator for the initial weights. Default: PyTorch's global one.
 
@@ -38,6 +42,8 @@ class Encoder(nn.Module):
         Layer from the features to the logarithm of the code's variance, in a variational encoder.
     max_steps : int or None
         Maximum number of steps that the encoder can read; None for no limit.
+    fill : tensor of shape (F,) or None
+        What replaces missing values, in scaled units; None if no value may be missing.
     adapts : bool
         Whether `adapt` chooses initial weights from training data.
 
@@ -57,9 +63,12 @@ class Encoder(nn.Module):
         *,
         variational: bool = False,
         projects: bool = False,
+        missing: int = 0,
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
+        self.fill: Tensor | None
+        self.register_buffer("fill", torch.zeros(missing, dtype=torch.float32) if missing else None)
         self.latent_dim = latent_dim
         plain = width == latent_dim and not (variational or projects)
         self.projection = None if plain else Standardized(width, latent_dim, generator)
@@ -100,6 +109,37 @@ class Encoder(nn.Module):
         for layer in (self.projection, self.log_variance):
             if layer is not None:
                 layer.fold()
+
+    def marked(self, x: Tensor) -> Tensor:
+        """Replace missing values, and append an indicator for each feature.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+            Sequences; NaN is a missing value.
+
+        Returns
+        -------
+        tensor of shape (B, T, 2F)
+            Values and indicators, which are 1 where a value is missing; `x` itself if no value may
+            be missing.
+        """
+        return marked(x, self.fill)
+
+    def filled(self, x: Tensor) -> Tensor:
+        """Replace missing values.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+            Sequences; NaN is a missing value.
+
+        Returns
+        -------
+        tensor of shape (B, T, F)
+            Sequences without missing values.
+        """
+        return filled(x, self.fill)
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Compute the features that the code is made of.

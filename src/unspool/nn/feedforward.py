@@ -39,6 +39,9 @@ class DenseEncoder(Encoder):
     variational : bool, default False
         Learn a normal distribution for every code. `forward` returns its mean, `sample` draws
         from it.
+    missing : bool, default False
+        Whether values may be missing (NaN). They are replaced by the buffer `fill`, and an
+        indicator for each feature, 1 where it is missing, is read in addition.
     generator : torch.Generator, optional
         Random number generator for the initial weights. Default: PyTorch's global one.
 
@@ -81,14 +84,21 @@ class DenseEncoder(Encoder):
         activation: ActivationName = "relu",
         code_activation: ActivationName = "relu",
         variational: bool = False,
+        missing: bool = False,
         generator: Generator | None = None,
     ) -> None:
-        super().__init__(latent_dim, latent_dim, variational=variational, generator=generator)
+        super().__init__(
+            latent_dim,
+            latent_dim,
+            variational=variational,
+            missing=n_features if missing else 0,
+            generator=generator,
+        )
         self.steps = self.max_steps = steps
         names = [activation] * len(units) + [code_activation]
         layers: list[nn.Module] = []
         for (wide, narrow), name in zip(
-            pairwise([steps * n_features, *units, latent_dim]), names, strict=True
+            pairwise([steps * n_features * (1 + missing), *units, latent_dim]), names, strict=True
         ):
             layers += [Dense(wide, narrow, generator), make_activation(name)]
         self.layers = nn.Sequential(*layers)
@@ -113,7 +123,7 @@ class DenseEncoder(Encoder):
         InputError
             If the sequences have more than `steps` steps.
         """
-        whole = pad_to(self.steps, without_padding(x, lengths))
+        whole = pad_to(self.steps, without_padding(self.marked(x), lengths))
         return apply_layers(self.layers, whole.flatten(1), self.dropout)
 
 

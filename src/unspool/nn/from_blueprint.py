@@ -55,6 +55,7 @@ def build_encoder(
             patch_size=part.patch_size,
             normalization=part.normalization,
             variational=part.variational,
+            missing=part.missing,
             cell=_cell(part.lstm, backend),
             generator=generator,
         )
@@ -67,6 +68,7 @@ def build_encoder(
             activation=part.activation,
             code_activation=part.code_activation,
             variational=part.variational,
+            missing=part.missing,
             generator=generator,
         )
     return ConvEncoder(
@@ -78,6 +80,7 @@ def build_encoder(
         pool=part.pool,
         activation=part.activation,
         variational=part.variational,
+        missing=part.missing,
         generator=generator,
     )
 
@@ -101,6 +104,7 @@ def build_decoder(
             patch_size=part.patch_size,
             input_features=input_features,
             n_known=part.n_known,
+            reads_masks=part.reads_masks,
             head_units=part.head.units,
             head_activation=part.head.activation,
             output_activation=part.head.output_activation,

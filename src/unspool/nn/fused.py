@@ -73,15 +73,20 @@ def loss_sum(
     parts = parts_of(model, len(x), h_mask=bool(dropout.recurrent))
     if parts is None:
         return None
-    size = parts.patch_size
+    read, size = model.encoder.marked(x), parts.patch_size
+    if model.encoder.fill is not None:  # the errors of missing values have the weight 0
+        present = ~x.isnan()
+        error_weights = present.to(x) if error_weights is None else error_weights * present
+        x = model.encoder.filled(x)
     if size > 1:
         incomplete = x.shape[1] % size if lengths is None else (lengths % size).any()
         if incomplete:
             return None
         if error_weights is not None:
             error_weights = patched(error_weights.expand_as(x), size, lengths)
+        read = patched(read, size, lengths)
         x, lengths = patched(x, size, lengths), lengths_in_patches(lengths, size)
-    inputs = {"x": x}
+    inputs = {"x": read}
     if parts.reads_positions:
         inputs["positions"] = patch_positions(x.shape[1], x)
     for layer in parts.layers:

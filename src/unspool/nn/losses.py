@@ -228,6 +228,15 @@ def metric(name: str, loss: Loss) -> Elementwise:
     return _categorical_accuracy if is_by_step(loss) else _binary_accuracy
 
 
+def present_in(target: Tensor, loss: Loss) -> Tensor:
+    """Mask the values of a target (B, T, F) that are not missing and count in a loss.
+
+    For a loss with one value per step, (B, T, 1): steps without missing values.
+    """
+    present = ~target.isnan()
+    return present.all(2, keepdim=True) if is_by_step(loss) else present
+
+
 def masked_sum(
     errors: Tensor, lengths: Tensor | None, error_weights: Tensor | None = None
 ) -> Tensor:
@@ -245,11 +254,16 @@ def masked_sum(
     return errors[real].sum()
 
 
-def count_values(x: Tensor, lengths: Tensor | None, loss: Loss = "mse") -> int:
+def count_values(
+    x: Tensor, lengths: Tensor | None, loss: Loss = "mse", present: Tensor | None = None
+) -> int:
     """Count the values of `loss` in the real steps of x (B, T, F).
 
-    For a function, `x` are its values, of which there may be one per step.
+    For a function, `x` are its values, of which there may be one per step. If values may be
+    missing, `present` is the result of `present_in` for this loss.
     """
+    if present is not None:
+        return int(masked_sum(present.long(), lengths))
     steps = math.prod(x.shape[:2]) if lengths is None else int(lengths.sum())
     if isinstance(loss, LossByFeature):
         return steps * loss.values_per_step

@@ -71,6 +71,9 @@ class LSTMDecoder(Decoder):
         Number of features of the reversed input, if it is read. Default: `n_features`.
     n_known : int, default 0
         Number of known features that are read at each step in addition to the code.
+    reads_masks : bool, default False
+        For decoders of the reversed input: read 2F numbers at each step, the values and an
+        indicator of each missing value, see `Encoder.marked`.
     head_units : sequence of int or None, default ()
         Sizes of the dense layers before the output layer; None removes the output layer too.
     head_activation : str, default "relu"
@@ -147,6 +150,7 @@ class LSTMDecoder(Decoder):
         patch_size: int = 1,
         input_features: int | None = None,
         n_known: int = 0,
+        reads_masks: bool = False,
         head_units: Sequence[int] | None = (),
         head_activation: ActivationName = "relu",
         output_activation: Activation = "linear",
@@ -159,7 +163,9 @@ class LSTMDecoder(Decoder):
         self.kind, self.n_features, self.reverse_target = DECODERS[name], n_features, reverse_target
         self.needs_input = self.kind.reads == "reversed_input"
         self.feeds_back, self.patch_size = self.kind.reads == "previous", patch_size
-        read = (input_features or n_features) if self.needs_input else n_features
+        read = n_features
+        if self.needs_input:
+            read = (input_features or n_features) * (1 + reads_masks)
         reads = patch_size * read if self.kind.reads else 0
         self.n_known = n_known
         self.reads_place = patch_size > 1 and not reads and self.kind.code != "steps"
@@ -214,7 +220,7 @@ class LSTMDecoder(Decoder):
         lengths : int tensor of shape (B,), optional
             Number of real steps of each sequence. Default: all steps are real. Outputs at padded
             steps are arbitrary.
-        reversed_input : tensor of shape (B, T', F), optional
+        reversed_input : tensor of shape (B, T', F), or (B, T', 2F) with `reads_masks`, optional
             The encoder's input, each sequence reversed within its length. Required if
             `needs_input`. If T' is smaller than `steps`, zeros are read at the missing steps.
         teacher : TeacherForcing, optional

@@ -16,6 +16,7 @@ from unspool.lstm.pooling import pooled_parts
 from unspool.nn.encoder import Encoder
 from unspool.nn.lstm_layer import Cell
 from unspool.nn.lstm_stack import LSTM, LayerStates
+from unspool.nn.missing import marked
 from unspool.nn.normalization import normalised
 from unspool.nn.patches import lengths_in_patches, patched
 from unspool.nn.random_kernels import RandomKernels
@@ -60,6 +61,9 @@ class LSTMEncoder(Encoder):
     variational : bool, default False
         Learn a normal distribution for every code. `forward` returns its mean, `sample` draws
         from it.
+    missing : bool, default False
+        Whether values may be missing (NaN). They are replaced by the buffer `fill`, and an
+        indicator for each feature, 1 where it is missing, is read in addition.
     cell : Cell, optional
         Kind of cell, activations and backend of the layers. Default: ``Cell()``.
     generator : torch.Generator, optional
@@ -117,13 +121,14 @@ class LSTMEncoder(Encoder):
         patch_size: int = 1,
         normalization: NormalizationName = "none",
         variational: bool = False,
+        missing: bool = False,
         cell: Cell | None = None,
         generator: Generator | None = None,
     ) -> None:
         if pooling not in POOLINGS:
             raise InputError(_checks.unknown_name("pooling", pooling, POOLINGS))
         lstm = LSTM(
-            patch_size * n_features,
+            patch_size * n_features * (1 + missing),
             units or latent_dim,
             num_layers=num_layers,
             bidirectional=bidirectional,
@@ -140,6 +145,7 @@ class LSTMEncoder(Encoder):
             latent_dim,
             variational=variational,
             projects=kernels is not None,
+            missing=n_features if missing else 0,
             generator=generator,
         )
         self.lstm, self.whole_state = lstm, whole_state
@@ -173,7 +179,7 @@ class LSTMEncoder(Encoder):
             features = torch.cat(list(finals[0][-len(self.lstm.stack()[-1]) :]), 1)
         if self.kernels is None:
             return features
-        return torch.cat([features, self.kernels(x, lengths)], 1)
+        return torch.cat([features, self.kernels(self.filled(x), lengths)], 1)
 
     def states(
         self, x: Tensor, lengths: Tensor | None, **wanted: Any
@@ -200,7 +206,12 @@ class LSTMEncoder(Encoder):
         lengths : tensor of shape (B,) or None
             Number of real patches of each sequence.
         """
-        size, x = self.patch_size, normalised(x, lengths, self.normalization)
+        size = self.patch_size
+        if self.normalization == "none":
+            x = self.marked(x)
+        else:  # what is missing is fed as the level of its sequence
+            x = normalised(x, lengths, self.normalization, self.fill)
+            x = marked(x, None if self.fill is None else torch.zeros_like(self.fill))
         read, ends = patched(x, size, lengths), lengths_in_patches(lengths, size)
         states, finals = self.lstm(read, ends, **wanted)
         return states, finals, ends
@@ -235,7 +246,7 @@ class LSTMEncoder(Encoder):
                 found[count] = pooled_parts(STATISTICS, states, count, ends)
         features = [found[count].flatten(1) for count in scales]
         if self.kernels is not None:
-            features.append(self.kernels(x, lengths))
+            features.append(self.kernels(self.filled(x), lengths))
         return torch.cat(features, 1)
 
     @property
@@ -262,7 +273,7 @@ class LSTMEncoder(Encoder):
         found = []
         for number, (x, lengths) in enumerate(batches):
             if number == 0 and self.kernels is not None:
-                self.kernels.adapt(x, lengths, generator)
+                self.kernels.adapt(self.filled(x), lengths, generator)
             found.append(self.features(x, lengths))
         features = torch.cat(found)
         assert self.projection is not None

@@ -22,7 +22,12 @@ class Level(NamedTuple):
         return (x - self.location) / self.spread
 
 
-def level_of(x: Tensor, lengths: Tensor | None, normalization: NormalizationName) -> Level:
+def level_of(
+    x: Tensor,
+    lengths: Tensor | None,
+    normalization: NormalizationName,
+    fill: Tensor | None = None,
+) -> Level:
     """Compute location and spread of sequences x (B, T, F) over their real steps.
 
     They are 0 and 1 for a sequence without real steps.
@@ -33,7 +38,12 @@ def level_of(x: Tensor, lengths: Tensor | None, normalization: NormalizationName
         "none": 0 and 1. "last": the last value and 1. "standard": the mean and the standard
         deviation, which is the square root of the variance plus a small constant, so that a
         constant sequence becomes zeros.
+    fill : tensor of shape (F,), optional
+        If values may be missing (NaN): the location of a feature that has no value in a sequence.
+        Location and spread are those of the values that are present.
     """
+    if fill is not None:
+        return _level_of_present(x, lengths, normalization, fill)
     zeros = x.new_zeros(len(x), 1, x.shape[2])
     level = Level(zeros, torch.ones_like(zeros))
     if normalization == "none" or not x.shape[1]:
@@ -54,11 +64,40 @@ def level_of(x: Tensor, lengths: Tensor | None, normalization: NormalizationName
     return Level(mean, torch.where(has_steps, (square + VARIANCE_FLOOR).sqrt(), 1.0))
 
 
-def normalised(x: Tensor, lengths: Tensor | None, normalization: NormalizationName) -> Tensor:
-    """Normalise each of the sequences (B, T, F)."""
+def _level_of_present(
+    x: Tensor, lengths: Tensor | None, normalization: NormalizationName, fill: Tensor
+) -> Level:
+    """Compute location and spread over values that are not missing; see `level_of`."""
+    zeros = x.new_zeros(len(x), 1, x.shape[2])
+    level = Level(zeros, torch.ones_like(zeros))
+    if normalization == "none":
+        return level
+    if not x.shape[1]:
+        return level._replace(location=zeros + fill)
+    steps = torch.arange(x.shape[1], device=x.device)[:, None]
+    present = ~x.isnan()
+    if lengths is not None:
+        present = present & (steps < lengths[:, None, None])
+    count = present.sum(1, keepdim=True)
+    if normalization == "last":
+        place = torch.where(present, steps, 0).amax(1, keepdim=True)
+        return level._replace(location=torch.where(count > 0, x.gather(1, place), fill))
+    mean = total(torch.where(present, x, 0.0))[:, None] / count.clamp(min=1)
+    square = total(torch.where(present, x - mean, 0.0).square())[:, None] / count.clamp(min=1)
+    spread = (square + VARIANCE_FLOOR).sqrt()
+    return Level(torch.where(count > 0, mean, fill), torch.where(count > 0, spread, 1.0))
+
+
+def normalised(
+    x: Tensor,
+    lengths: Tensor | None,
+    normalization: NormalizationName,
+    fill: Tensor | None = None,
+) -> Tensor:
+    """Normalise each of the sequences (B, T, F); missing values stay NaN. See `level_of`."""
     if normalization == "none":
         return x
-    return level_of(x, lengths, normalization).apply(x)
+    return level_of(x, lengths, normalization, fill).apply(x)
 
 
 def last_steps(x: Tensor, lengths: Tensor | None, count: int) -> tuple[Tensor, Tensor | None]:

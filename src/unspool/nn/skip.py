@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from unspool._types import NormalizationName
 from unspool.lstm import dense
+from unspool.nn.missing import carried, filled
 from unspool.nn.normalization import Level, last_steps, level_of
 
 # Penalties of the ridge regression, relative to the largest eigenvalue; MIN_PENALTY is absolute.
@@ -32,6 +33,10 @@ class Skip(nn.Module):
     normalization : {"none", "last", "standard"}
         Location and scale of a sequence: 0 and 1, its last value and 1, or its mean and standard
         deviation.
+    missing : bool, default False
+        Whether values of `x` may be missing (NaN). Location and scale are then those of the values
+        that are present. The linear maps read the last value before a missing one, among their
+        steps; if there is none, m, or without a normalisation the buffer `fill`.
 
     Attributes
     ----------
@@ -39,6 +44,8 @@ class Skip(nn.Module):
         The linear maps. They are a buffer: computed by ridge regression, not trained.
     scale : tensor of shape (F,)
         Scale of the decoder's output.
+    fill : tensor of shape (F,) or None
+        What is read where a sequence has no value, in scaled units; None if none may be missing.
 
     See Also
     --------
@@ -61,9 +68,17 @@ class Skip(nn.Module):
     """
 
     def __init__(
-        self, n_features: int, horizon: int, steps: int, normalization: NormalizationName
+        self,
+        n_features: int,
+        horizon: int,
+        steps: int,
+        normalization: NormalizationName,
+        missing: bool = False,
     ) -> None:
         super().__init__()
+        self.fill: Tensor | None
+        fill = torch.zeros(n_features, dtype=torch.float32) if missing else None
+        self.register_buffer("fill", fill)
         self.steps, self.normalization = steps, normalization
         self.scale: Tensor
         self.register_buffer("scale", torch.ones(n_features, dtype=torch.float32))
@@ -148,7 +163,7 @@ class Skip(nn.Module):
         spread : tensor of shape (B, 1, F)
             Factor of the outputs.
         """
-        location, spread = level_of(x, lengths, self.normalization)
+        location, spread = level_of(x, lengths, self.normalization, self.fill)
         spread = spread * self.scale
         if self.weight is None:
             return Level(location, spread)
@@ -173,6 +188,11 @@ class Skip(nn.Module):
         """
         steps, real = last_steps(x, lengths, self.steps)
         difference = steps - level
+        if self.fill is not None:
+            if real is not None:  # nothing is carried from before the start
+                difference = torch.where(real, difference, torch.nan)
+            rest = self.fill if self.normalization == "none" else torch.zeros_like(self.fill)
+            difference = filled(carried(difference), rest)
         difference = difference if real is None else torch.where(real, difference, 0.0)
         return difference if self.normalization == "none" else torch.cat([difference, level], 1)
 
@@ -190,7 +210,12 @@ class Skip(nn.Module):
 
 
 class NormalEquations:
-    """Normal equations of the linear maps of a `Skip`, summed over batches in float64."""
+    """Normal equations of the linear maps of a `Skip`, summed over batches in float64.
+
+    A missing value of a future counts as what the present maps forecast for it. Solving and summing
+    again in turns therefore ends at the maps for the values that are present: Healy & Westmacott
+    1956, "Missing Values in Experiments Analysed on Automatic Computers".
+    """
 
     def __init__(self, skip: Skip) -> None:
         self.skip, self.count = skip, 0.0
@@ -202,9 +227,11 @@ class NormalEquations:
         self, x: Tensor, lengths: Tensor | None, y: Tensor, weights: Tensor | None = None
     ) -> None:
         """Add sequences x (B, T, F) and their futures y (B, K, F), times `weights` (B,)."""
-        level = level_of(x, lengths, self.skip.normalization).location
+        level = level_of(x, lengths, self.skip.normalization, self.skip.fill).location
         read = self.skip.columns(x, lengths, level).double().permute(2, 0, 1)
         target = (y - level).double().permute(2, 0, 1)
+        if self.skip.fill is not None and self.skip.weight is not None:
+            target = torch.where(target.isnan(), read @ self.skip.weight.double().mT, target)
         if weights is not None:
             roots = weights.double().sqrt()[:, None]
             read, target = read * roots, target * roots

@@ -165,12 +165,18 @@ def chosen_rows(total: int, indices: npt.ArrayLike | slice | None, count: int) -
     return chosen
 
 
-def check_finite(values: npt.ArrayLike, what: str, shape: str) -> FloatArray:
-    """Return `values` as finite numbers with the axes of `shape`, such as "(N, K)", none empty."""
+def check_finite(
+    values: npt.ArrayLike, what: str, shape: str, *, missing: bool = False
+) -> FloatArray:
+    """Return `values` as finite numbers with the axes of `shape`, such as "(N, K)", none empty.
+
+    With `missing`, some of them may be NaN.
+    """
     array = as_floats(values, what)
     if array.ndim != shape.count(",") + (not shape.endswith(",)")) or 0 in array.shape:
         raise InputError(f"Expected {what} of shape {shape}, got shape {array.shape}.")
-    if not np.isfinite(array).all():
-        index = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
+    bad = np.isinf(array) if missing else ~np.isfinite(array)
+    if bad.any():
+        index = tuple(np.argwhere(bad)[0].tolist())
         raise InputError(f"Expected finite numbers in {what}, got {array[index]} at {index}.")
     return array

@@ -108,7 +108,7 @@ class AnomalyDisplay:
         self.series = values[:, None] if values.ndim == 1 else values
         if self.series.ndim != 2 or 0 in self.series.shape:
             raise InputError(f"Expected a series of shape (T, F), got shape {values.shape}.")
-        self.scores = check_finite(scores, "the scores", "(T,)")
+        self.scores = check_finite(scores, "the scores", "(T,)", missing=True)
         steps, features = self.series.shape
         self.thresholds = as_floats(thresholds, "the thresholds")
         if self.thresholds.ndim == 0:
@@ -317,9 +317,9 @@ class AnomalyDisplay:
 
     def _scale(self, requested: str) -> str:
         """Return the scale of the score axis."""
-        positive = self.scores.min() > 0 and self.thresholds.min() > 0
+        positive = np.nanmin(self.scores) > 0 and self.thresholds.min() > 0
         if requested == "auto":
-            varied = positive and self.scores.max() > LOG_RATIO * np.median(self.scores)
+            varied = positive and np.nanmax(self.scores) > LOG_RATIO * np.nanmedian(self.scores)
             return "log" if varied else "linear"
         if requested == "log" and not positive:
             raise InputError(

@@ -166,7 +166,7 @@ class ContinuationDisplay:
         """
         check_fitted_with(estimator, "forecast")
         _checks.raise_all(_checks.whole("n_sequences", n_sequences, 1))
-        source = as_sequences(X)
+        source = as_sequences(X, "mask")  # the estimator refuses missing values, if it must
         features = n_outputs(estimator, source)
         truths = None if y is None else as_continuations(y, "y", features)
         if truths is not None and len(truths) != len(source):

@@ -156,7 +156,7 @@ class ForecastDisplay:
         ((30,), ['LSTMForecaster'])
         """
         check_fitted_with(estimator, "forecast")
-        features = n_outputs(estimator, as_sequences(X))
+        features = n_outputs(estimator, as_sequences(X, "mask"))
         truth = as_continuations(y, "y", features)
         ahead_of = () if future is None else (future,)
         forecast = as_continuations(estimator.forecast(X, *ahead_of), "the forecast", features)
@@ -322,7 +322,7 @@ class ForecastByStepDisplay:
         """
         check_fitted_with(estimator, "forecast")
         _checks.raise_all(_checks.whole("feature", feature, 0))
-        source = as_sequences(X)
+        source = as_sequences(X, "mask")  # the estimator refuses missing values, if it must
         features = n_outputs(estimator, source)
         truth = as_continuations(y, "y", features)
         if feature >= features:
@@ -331,7 +331,8 @@ class ForecastByStepDisplay:
         ahead_of = () if future is None else (future,)
         rows = []
         for steps in range(1, values.shape[1] + 1):
-            cut = Sequences(values[:, :steps], np.minimum(lengths, steps), source.feature_names)
+            ends, names = np.minimum(lengths, steps), source.feature_names
+            cut = Sequences(values[:, :steps], ends, names, source.missing)
             forecast = as_continuations(
                 estimator.forecast(cut, *ahead_of), "the forecast", features
             )

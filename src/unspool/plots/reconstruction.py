@@ -169,7 +169,7 @@ class ReconstructionDisplay:
         _checks.raise_all(
             _checks.whole("n_sequences", n_sequences, 1), _checks.truth("errors", errors)
         )
-        source = as_sequences(X)
+        source = as_sequences(X, "mask")  # the estimator refuses missing values, if it must
         chosen = chosen_rows(len(source), indices, n_sequences)
         few = source[chosen]
         feature_errors = None

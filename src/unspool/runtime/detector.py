@@ -246,11 +246,17 @@ class Detector:
                 "one on a series."
             )
         network, loss = self._network, self.contents.loss
+        missing = self.contents.form.missing
 
         def errors() -> ErrorsOfWindows | ErrorsOfForecasts:
             if isinstance(scorer.source, WindowErrors):
                 return ErrorsOfWindows(
-                    network.reconstruct, network.scaler, loss, self.window, network.targets
+                    network.reconstruct,
+                    network.scaler,
+                    loss,
+                    self.window,
+                    network.targets,
+                    missing=missing,
                 )
             return ErrorsOfForecasts(
                 network.forecast,
@@ -259,16 +265,24 @@ class Detector:
                 loss,
                 self.window,
                 network.targets,
+                missing=missing,
             )
 
         threshold = scorer.thresholds["trailing"].running()
         scale = scorer.scales["trailing"]
         return DetectorStream(
-            errors, network.scaler, scale, threshold, self._names, scorer.dilation
+            errors,
+            network.scaler,
+            scale,
+            threshold,
+            self._names,
+            scorer.dilation,
+            missing,
+            network.targets,
         )
 
     def _read(self, X: Any) -> DetectorInput:
-        data = read_input(X)
+        data = read_input(X, self.contents.form.missing)
         features = self.contents.form.n_features
         if data.n_features != features:
             raise InputError(

@@ -1,11 +1,13 @@
 """`DetectorStream`: an anomaly detector that reads a series step by step."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from unspool._types import Missing
 from unspool.anomaly.inputs import check_same_names
 from unspool.anomaly.model_errors import value_limits
 from unspool.anomaly.running_threshold import RunningThreshold
@@ -23,13 +25,15 @@ class Scored(NamedTuple):
     Attributes
     ----------
     score : float
-        Anomaly score of the kind "trailing"; higher is more anomalous.
+        Anomaly score of the kind "trailing"; higher is more anomalous. NaN for a step without any
+        value.
     threshold : float
         Threshold for this step, computed from the steps before it.
     alarm : bool
-        Whether the score is above the threshold.
+        Whether the score is above the threshold; never for a score of NaN.
     contributions : array of shape (F,)
-        Contribution of each feature; the score is their mean.
+        Contribution of each feature; the score is their mean. NaN for a feature whose last values
+        are all missing, which the mean leaves out.
 
     See Also
     --------
@@ -63,6 +67,10 @@ class DetectorStream:
         Names of the features.
     dilation : int, default 1
         Number of steps of the series from one step of a window to the next.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing.
+    targets : list of int, optional
+        Places of the F_out features that the model writes; None means all.
 
     Attributes
     ----------
@@ -96,12 +104,15 @@ class DetectorStream:
         threshold: RunningThreshold,
         names: tuple[str, ...] | None,
         dilation: int = 1,
+        missing: Missing = "raise",
+        targets: list[int] | None = None,
     ) -> None:
         self._new_errors, self._scale, self._threshold = errors, scale, threshold
         # With a dilation, windows that end at this step share no step with those of the next one.
         self._errors = [errors() for _ in range(dilation)]
         self._low, self._high = value_limits(scaler)
-        self._names = names
+        self._names, self._missing = names, missing
+        self._targets = slice(None) if targets is None else targets
         self.steps = self._since_start = 0
 
     def update(self, step: npt.ArrayLike) -> Scored:
@@ -110,7 +121,8 @@ class DetectorStream:
         Parameters
         ----------
         step : array of shape (F,), or row of a frame
-            The values in the units of the data.
+            The values in the units of the data. NaN is a missing value, if the model was trained
+            with ``missing="mask"``.
 
         Returns
         -------
@@ -120,14 +132,21 @@ class DetectorStream:
         Raises
         ------
         InputError
-            If the step has another shape, or contains NaN or infinity; it is then not read.
+            If the step has another shape, or contains infinity, or NaN for a model that does not
+            accept missing values; it is then not read.
         """
         values = np.minimum(np.maximum(self._checked(step), self._low), self._high)
         before, phase = divmod(self._since_start, len(self._errors))
         scale, errors = self._scale[min(before, len(self._scale) - 1)], self._errors[phase]
         terms = log_ratios(errors.next(values), scale)
-        score = float(np.add.reduce(terms)) / len(terms)
-        threshold = self._threshold.update(score)  # raises where the score is not finite
+        hidden = np.isnan(values[self._targets])
+        if hidden.all():  # nothing to score; the threshold stays
+            terms = np.full_like(terms, np.nan)
+            score, threshold = math.nan, self._threshold.level
+        else:
+            known = terms[~np.isnan(terms)] if self._missing == "mask" else terms
+            score = float(np.add.reduce(known)) / len(known) if len(known) else math.nan
+            threshold = self._threshold.update(score)  # raises where the score is not finite
         errors.keep()
         self.steps += 1
         self._since_start += 1
@@ -205,8 +224,9 @@ class DetectorStream:
         values = as_floats(step, "a step")
         if values.shape != self._low.shape:
             raise InputError(f"Expected a step of shape {self._low.shape}, got {values.shape}.")
-        if not np.isfinite(values).all():
-            place = int(np.argmin(np.isfinite(values)))
+        bad = np.isinf(values) if self._missing == "mask" else ~np.isfinite(values)
+        if bad.any():
+            place = int(np.argmax(bad))
             feature = self._names[place] if self._names else place
             raise InputError(
                 f"The step holds {values[place]} at feature {feature!r}; leave it out, or give "

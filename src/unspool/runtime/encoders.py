@@ -12,6 +12,7 @@ from unspool.blueprint.parts import projects
 from unspool.runtime.convolution import Convolution, pool
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
 from unspool.runtime.kernels import Kernels
+from unspool.runtime.missing import filled, marked
 from unspool.runtime.patches import in_patches, patched
 from unspool.runtime.pooling import pooled, pooled_parts
 from unspool.runtime.recurrence import LSTM, Array, BatchLengths, Lengths, State
@@ -33,12 +34,21 @@ class Encoder:
 
     def __init__(self, part: plan.Encoder, weights: Weights) -> None:
         self.latent_dim, self.max_steps = part.latent_dim, part.max_steps
-        self.width = part.n_features  # widest activation per step; bounds the memory of a batch
+        self.fill = weights["fill"] if part.missing else None
+        self.width = part.n_inputs  # widest activation per step; bounds the memory of a batch
         self.projection = Dense(weights, "projection.") if projects(part) else None
 
     def features(self, x: Array, batch: BatchLengths) -> Array:
         """Return features (B, S) of sequences (B, T, F), longest first, whose padding is zero."""
         raise NotImplementedError
+
+    def marked(self, x: Array) -> Array:
+        """Return sequences without missing values, with indicators if values may be missing."""
+        return marked(x, self.fill)
+
+    def filled(self, x: Array) -> Array:
+        """Return sequences without missing values."""
+        return filled(x, self.fill)
 
     def __call__(self, x: Array, batch: BatchLengths) -> Array:
         """Return codes (B, L) of sequences (B, T, F), the longest first, whose padding is zero."""
@@ -69,7 +79,9 @@ class LSTMEncoder(Encoder):
         states, state, lengths = self.states(x, batch, return_sequences=self.pools)
         last = self.of_state(state)
         found = last if states is None else pooled(self.part.statistics, states, last, lengths)
-        return found if self.kernels is None else np.concatenate([found, self.kernels(x, batch)], 1)
+        if self.kernels is None:
+            return found
+        return np.concatenate([found, self.kernels(self.filled(x), batch)], 1)
 
     def states(
         self, x: Array, batch: BatchLengths, *, return_sequences: bool = True
@@ -78,10 +90,17 @@ class LSTMEncoder(Encoder):
 
         States are those after each step or patch; lengths are the numbers of real states.
         """
-        size, x = self.part.patch_size, normalised(x, batch, self.part.normalization)
+        size, x = self.part.patch_size, self.read(x, batch)
         read, patches = batch_last(patched(x, size)), in_patches(batch, size)
         states, state = self.lstm(read, patches, return_sequences=return_sequences)
         return states, state, patches.lengths
+
+    def read(self, x: Array, batch: BatchLengths) -> Array:
+        """Return what the LSTM reads of sequences (B, T, F): normalised, with indicators."""
+        if self.part.normalization == "none":
+            return self.marked(x)
+        x = normalised(x, batch, self.part.normalization, self.fill)
+        return marked(x, None if self.fill is None else np.zeros_like(self.fill))
 
     def multiscale(self, x: Array, batch: BatchLengths, scales: tuple[int, ...]) -> Array:
         """Return statistics of the states over parts of sequences, and kernel means, (B, D)."""
@@ -89,7 +108,7 @@ class LSTMEncoder(Encoder):
         assert states is not None
         features = [pooled_parts(STATISTICS, states, count, lengths) for count in scales]
         if self.kernels is not None:
-            features.append(self.kernels(x, batch))
+            features.append(self.kernels(self.filled(x), batch))
         return np.concatenate(features, axis=1)
 
     def of_state(self, state: State) -> Array:
@@ -109,7 +128,7 @@ class DenseEncoder(Encoder):
 
     def features(self, x: Array, batch: BatchLengths) -> Array:
         """Return outputs (B, S) of the last layer."""
-        whole = padded_to(self.steps, x)
+        whole = padded_to(self.steps, self.marked(x))
         return self.layers(whole.reshape(len(whole), -1))
 
 
@@ -127,7 +146,8 @@ class ConvEncoder(Encoder):
 
     def features(self, x: Array, batch: BatchLengths) -> Array:
         """Return the last feature map, flattened, (B, S)."""
-        images = padded_to(self.part.max_steps, x).reshape(len(x), *self.part.shape, -1)
+        whole = padded_to(self.part.max_steps, self.marked(x))
+        images = whole.reshape(len(x), *self.part.shape, -1)
         for convolution in self.convolutions:
             images = pool(self.activation(convolution(images)), self.part.pool)
         return images.reshape(len(images), -1)

@@ -18,12 +18,13 @@ from unspool.errors import InputError
 from unspool.model_file import Contents
 from unspool.model_file.labels import restore_labels
 from unspool.model_file.losses import with_functions
+from unspool.runtime.imputing import Imputes
 from unspool.runtime.network import Network
 from unspool.runtime.scoring import check_finite, check_shapes, r2
 from unspool.runtime.stream import Stream
 
 
-class Model:
+class Model(Imputes):
     """A trained model that runs with NumPy alone.
 
     The results are those of the estimator, up to rounding. Methods have short names (`encode`,
@@ -409,7 +410,8 @@ class Model:
         if y is not None and not form.known:
             predicted = self.forecast(X, lengths)
             truth = as_future(y, form.target_names)
-            check_finite(truth)
+            if form.missing == "raise":
+                check_finite(truth)
         else:
             if y is None and form.n_responses:
                 raise InputError(

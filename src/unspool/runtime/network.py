@@ -133,7 +133,8 @@ class Network:
     def reconstruct(self, x: Array, batch: BatchLengths) -> Array:
         """Return reconstructions (B, T, F_out) of sequences, scaled."""
         decoder, read = self.decoder("reconstruction"), self.scaler.read(x, batch.lengths)
-        output = decoder(self.encoder(read, batch), batch, _reversed(read, batch, decoder))
+        backwards = _reversed(self.encoder.marked(read), batch, decoder)
+        output = decoder(self.encoder(read, batch), batch, backwards)
         return self.scaler.undo_level(output, x, batch.lengths)
 
     def forecasts(self, source: Source | Futures, name: str = "forecast") -> FloatArray:
@@ -163,7 +164,7 @@ class Network:
         `known` (B, K, n_known) has the scaled features that are known ahead.
         """
         forecaster, x = forecaster or self.forecaster("forecast"), self.scaler.limit(x)
-        backwards = _reversed(x, batch, forecaster.decoder)
+        backwards = _reversed(self.encoder.marked(x), batch, forecaster.decoder)
         return forecaster(self.encoder(x, batch), x, batch, backwards, known)
 
     def batches(self, source: Source | Futures, decoded: int = 0) -> Iterator[Batch]:

@@ -26,7 +26,15 @@ def check_finite(y: FloatArray) -> None:
 
 
 def r2(truth: FloatArray, predicted: FloatArray) -> float:
-    """Return the mean of R² over columns, as in scikit-learn's `r2_score`; NaN for one row."""
+    """Return the mean of R² over columns, as in scikit-learn's `r2_score`; NaN for one row.
+
+    Missing values of the truth (NaN) do not count, nor do columns with fewer than two values.
+    """
+    present = ~np.isnan(truth)
+    if not present.all():
+        columns = [(truth[p, i], predicted[p, i]) for i, p in enumerate(present.T) if p.sum() > 1]
+        each = [r2(known[:, None], of_known[:, None]) for known, of_known in columns]
+        return float(np.mean(each)) if each else float("nan")
     if len(truth) < 2:
         return float("nan")
     squares = ((truth - predicted) ** 2).sum(axis=0)

@@ -7,14 +7,17 @@ import numpy as np
 from unspool import blueprint as plan
 from unspool._types import NormalizationName
 from unspool.data.levels import level_of
+from unspool.runtime.missing import carried, filled
 from unspool.runtime.recurrence import Array, BatchLengths
 
 
-def normalised(x: Array, batch: BatchLengths, normalization: NormalizationName) -> Array:
+def normalised(
+    x: Array, batch: BatchLengths, normalization: NormalizationName, fill: Array | None = None
+) -> Array:
     """Return (B, T, F) minus location, divided by spread; zero past the end of a sequence."""
     if normalization == "none":
         return x
-    return level_of(x, batch.lengths, normalization).apply(x, batch.lengths)
+    return level_of(x, batch.lengths, normalization, fill).apply(x, batch.lengths)
 
 
 class Skip:
@@ -30,10 +33,11 @@ class Skip:
 
     def __init__(self, part: plan.Skip, weights: Mapping[str, Array]) -> None:
         self.part, self.scale, self.weight = part, weights["scale"], weights.get("weight")
+        self.fill = weights["fill"] if part.missing else None
 
     def __call__(self, output: Array, x: Array, batch: BatchLengths) -> Array:
         """Return forecasts (B, K, F) of outputs (B, K, F), or quantiles of outputs (B, K, F, Q)."""
-        location, spread = level_of(x, batch.lengths, self.part.normalization)
+        location, spread = level_of(x, batch.lengths, self.part.normalization, self.fill)
         spread = spread * self.scale
         if self.weight is not None:
             location = location + self._linear(x, batch, location)
@@ -46,9 +50,12 @@ class Skip:
         assert self.weight is not None
         steps = self.part.steps
         places = (batch.lengths[:, None] - steps + np.arange(steps))[:, :, None]
-        if not x.shape[1]:  # without steps the level is 0
-            return np.zeros((len(x), self.part.horizon, x.shape[2]), np.float32)
+        if not x.shape[1]:  # as if each sequence had one step, which is its level
+            x = np.broadcast_to(level, (len(x), 1, level.shape[2]))
         read = np.take_along_axis(x, np.maximum(places, 0), axis=1) - level
+        if self.fill is not None:  # nothing is carried from before the start
+            rest = self.fill if self.part.normalization == "none" else np.zeros_like(self.fill)
+            read = filled(carried(np.where(places >= 0, read, np.float32(np.nan))), rest)
         read = np.where(places >= 0, read, np.float32(0))
         if self.part.normalization != "none":
             read = np.concatenate([read, level], axis=1)

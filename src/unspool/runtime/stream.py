@@ -23,7 +23,6 @@ from unspool.runtime.encoders import Encoder, LSTMEncoder
 from unspool.runtime.kernels import RunningKernels
 from unspool.runtime.pooling import RunningPool
 from unspool.runtime.recurrence import Array, BatchLengths, State
-from unspool.runtime.skip import normalised
 
 Reconstruct = Callable[[Array, BatchLengths], Array]
 
@@ -139,7 +138,8 @@ class Stream:
         kernels = self._encoder.kernels
         self._kernels = None if kernels is None else RunningKernels(kernels, self._size)
         self._patch_size = self._encoder.part.patch_size
-        self._patch = np.zeros((self._patch_size, self._features, self._size), np.float32)
+        width = self._encoder.part.n_inputs
+        self._patch = np.zeros((self._patch_size, width, self._size), np.float32)
         self._read_steps = 0
 
     def push(self, step: npt.ArrayLike) -> npt.NDArray[np.float32]:
@@ -149,7 +149,8 @@ class Stream:
         ----------
         step : array of shape (F,), or (series, F)
             The values in the units of the data. A row of a pandas frame must have the features in
-            the order of training.
+            the order of training. If the model was trained with ``missing="mask"``, NaN is a
+            missing value.
 
         Returns
         -------
@@ -159,7 +160,8 @@ class Stream:
         Raises
         ------
         InputError
-            If the step has another shape, or contains NaN or infinity; it is then not read.
+            If the step has another shape, or contains infinity, or NaN for a model that does not
+            accept missing values; it is then not read.
         """
         named = names_of(tuple(getattr(step, "keys", tuple)()))  # names in a row of a frame
         if named and self._names and named != self._names:
@@ -171,8 +173,9 @@ class Stream:
         shape = (self._features,) if self._series is None else (self._series, self._features)
         if values.shape != shape:
             raise InputError(f"Expected a step of shape {shape}, got {values.shape}.")
-        if not np.isfinite(values).all():
-            place = np.argwhere(~np.isfinite(values))[0]
+        bad = ~np.isfinite(values) if self._encoder.fill is None else np.isinf(values)
+        if bad.any():
+            place = np.argwhere(bad)[0]
             feature = self._names[place[-1]] if self._names else int(place[-1])
             raise InputError(
                 f"The step holds {values[tuple(place)]} at feature {feature!r}; leave it out, or "
@@ -180,22 +183,22 @@ class Stream:
             )
         x = self._scaler.apply(values)
         self._recent.append(x.reshape(self._size, self._features))
-        normalization = self._encoder.part.normalization
-        if normalization == "none":
-            self._read(self._scaler.limit(x))
+        encoder, x = self._encoder, self._scaler.limit(x)
+        if self._kernels is not None:
+            self._kernels.add(encoder.filled(x).reshape(self._size, -1))
+        if encoder.part.normalization == "none":
+            self._read(encoder.marked(x))
         else:
             self._begin()
-            x, lengths = self._sequence(self._kept)
-            steps = normalised(self._scaler.limit(x), lengths, normalization)
-            for one in steps.transpose(1, 0, 2):
-                self._read(one.reshape(shape))
+            recent, lengths = self._sequence(self._kept)
+            read = encoder.read(self._scaler.limit(recent), lengths)
+            for one in read.transpose(1, 0, 2):
+                self._read(one if self._series else one[0])
         self.steps += 1
         return self._shaped(self._code())
 
     def _read(self, x: Array) -> None:
-        """Read a scaled step (F,), or (series, F), with the encoder."""
-        if self._kernels is not None:
-            self._kernels.add(x.reshape(self._size, -1))
+        """Read a step (F,), or (series, F), as the LSTM reads it: scaled, with indicators."""
         x = x.T
         if self._patch_size > 1:
             x = self._in_patch(x)
@@ -224,7 +227,7 @@ class Stream:
             for own, earlier in zip(cells.states, before, strict=True):
                 own[...] = earlier[depth].reshape(own.shape)
         self._pool = copy.deepcopy(pool)
-        self._patch[place] = x.reshape(self._features, self._size)
+        self._patch[place] = x.reshape(-1, self._size)
         return self._patch
 
     @property
@@ -297,7 +300,8 @@ class Stream:
     def _ahead(self, forecaster: Forecaster, future: Any) -> FloatArray:
         """Return a forecast from the steps so far."""
         x, lengths = self._sequence(self._kept)
-        source = self._form.with_known(Sequences(x, lengths.lengths), future, forecaster.horizon)
+        read = Sequences(x, lengths.lengths, missing=self._form.missing)
+        source = self._form.with_known(read, future, forecaster.horizon)
         known = None
         if isinstance(source, Futures):
             assert source.future is not None

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from unspool._loss_parameter import Loss
 from unspool._losses import loss_values
+from unspool._types import Missing
 from unspool.anomaly.model_errors import loss_of_errors, pad_front
 from unspool.anomaly.scores import trailing_weights
 from unspool.data.scaling import Scaler
@@ -30,10 +31,12 @@ class Recent:
         Number of features, F.
     dtype : dtype
         Type of the values.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing.
     """
 
-    def __init__(self, size: int, features: int, dtype: Any) -> None:
-        self._size = size
+    def __init__(self, size: int, features: int, dtype: Any, missing: Missing = "raise") -> None:
+        self._size, self._missing = size, missing
         self._memory = np.empty((2 * size, features), dtype)
         self._end = 0
 
@@ -63,7 +66,7 @@ class Recent:
                 f"at most {self._size} rows of {features} features are expected, not shape "
                 f"{array.shape}."
             )
-        if not np.isfinite(array).all():
+        if np.isinf(array).any() or (self._missing == "raise" and np.isnan(array).any()):
             raise InputError("it contains NaN or infinity.")
         self._end = len(array)
         self._memory[: self._end] = array
@@ -84,6 +87,8 @@ class ErrorsOfWindows:
         Number of steps of a window, w.
     targets : list of int, optional
         Places of the F_out features that the model writes; None means all.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing.
     """
 
     def __init__(
@@ -93,12 +98,14 @@ class ErrorsOfWindows:
         loss: Loss,
         window: int,
         targets: list[int] | None = None,
+        *,
+        missing: Missing = "raise",
     ) -> None:
         self._reconstruct, self._scaler = reconstruct, scaler
         self._targets = slice(None) if targets is None else targets
         self._error = partial(loss_values, loss=loss_of_errors(loss))
         self._batch = BatchLengths(np.array([window]), window)
-        self._recent = Recent(window, len(scaler.scale), np.float32)
+        self._recent = Recent(window, len(scaler.scale), np.float32, missing)
         self._weights = trailing_weights(window, window)
 
     def next(self, step: FloatArray) -> FloatArray:
@@ -143,6 +150,8 @@ class ErrorsOfForecasts:
         Number of steps of a window, w.
     targets : list of int, optional
         Places of the F_out features that the model forecasts; None means all.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing.
     """
 
     def __init__(
@@ -153,6 +162,8 @@ class ErrorsOfForecasts:
         loss: Loss,
         window: int,
         targets: list[int] | None = None,
+        *,
+        missing: Missing = "raise",
     ) -> None:
         self._forecast, self._scaler = forecast, scaler
         self._error = partial(loss_values, loss=loss_of_errors(loss))
@@ -160,8 +171,8 @@ class ErrorsOfForecasts:
         self._of_targets = scaler if targets is None else scaler.select(targets)
         self._features = len(self._of_targets.scale)
         self._horizon, self._window = horizon, window
-        self._recent = Recent(window, len(scaler.scale), np.float32)
-        self._errors = Recent(window, self._features, np.float64)
+        self._recent = Recent(window, len(scaler.scale), np.float32, missing)
+        self._errors = Recent(window, self._features, np.float64, missing)
         self._ahead: deque[Array] = deque(maxlen=horizon)  # scaled, each (K, F)
         self._weights = trailing_weights(window, window)
 
@@ -176,12 +187,12 @@ class ErrorsOfForecasts:
         x = self._recent.followed_by(scaled)
         ahead = self._forecast(x[None], BatchLengths(np.array([len(x)]), len(x)))
         self._next = self._of_targets.apply(ahead[0])
-        error = np.zeros(self._features)
+        error = np.where(np.isnan(target), np.nan, 0.0)
         if self._ahead:  # the first step has no forecast
             due = np.array([one[ago] for ago, one in enumerate(reversed(self._ahead))])
             error = self._error(due, target).mean(axis=0, dtype=np.float64)
             if len(before) < self._window:
-                error = np.minimum(error, self._error(before[-1][self._targets], target))
+                error = np.fmin(error, self._error(before[-1][self._targets], target))
         return _weighted(self._weights, self._errors.followed_by(error))
 
     def keep(self) -> None:
@@ -215,7 +226,15 @@ class ErrorsOfForecasts:
 
 
 def _weighted(weights: FloatArray, errors: FloatArray) -> FloatArray:
-    """Return the mean of errors (n, F), with the last n of the weights of a whole window."""
+    """Return the mean of errors (n, F), with the last n of the weights of a whole window.
+
+    Errors of missing values, NaN, are left out.
+    """
     last = weights[-len(errors) :]
+    present = ~np.isnan(errors)
+    if not present.all():
+        known = last @ present
+        total = last @ np.where(present, errors, 0)
+        return np.where(known > 0, total / np.where(known > 0, known, 1), np.nan)
     mean: FloatArray = last @ errors / last.sum()
     return mean

@@ -1,8 +1,9 @@
 """The training objective: losses of the decoders, penalties and metrics."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -12,7 +13,17 @@ from unspool.nn import fused
 from unspool.nn.autoencoder import Autoencoder
 from unspool.nn.decoder import TeacherForcing
 from unspool.nn.dropout import Dropout
-from unspool.nn.losses import count_values, loss_values, masked_sum, metric, pinball
+from unspool.nn.losses import (
+    count_values,
+    loss_values,
+    masked_sum,
+    metric,
+    pinball,
+    present_in,
+)
+from unspool.nn.lstm_encoder import LSTMEncoder
+from unspool.nn.lstm_stack import LSTM
+from unspool.nn.missing import filled
 from unspool.nn.sampling import bernoulli, standard_normal
 from unspool.training.batches import Batch
 from unspool.training.contrastive import contrastive_sum, crops
@@ -62,6 +73,8 @@ class AutoencoderLoss:
         Standard deviation of normal noise on the input, in scaled units.
     input_dropout : float
         Proportion of the input's steps that are set to 0; of its values if it is a single step.
+        If the encoder accepts missing values, the input is missing there; in half of the
+        sequences, features are dropped independently of each other.
     mask_length : int
         Number of consecutive steps that are set to 0 together; at most a quarter of all steps.
     contrastive_weight : float
@@ -110,7 +123,7 @@ class AutoencoderLoss:
         """Compute the terms of the batch's loss, and the metrics, by name."""
         if not (self.model.training and (self.dropout.layers or self.dropout.recurrent)):
             return self._compute(batch)
-        with self.model.dropping(self.dropout):
+        with dropping(self.model, self.dropout):
             return self._compute(batch)
 
     def _compute(self, batch: Batch) -> dict[str, Term]:
@@ -119,7 +132,8 @@ class AutoencoderLoss:
             dropout = self.dropout if self.model.training else None
             total = fused.loss_sum(self.model, x, lengths, self.loss, batch.weights, dropout)
             if total is not None:
-                return {"loss": Term(total, count_values(x, lengths))}
+                present = None if self.model.encoder.fill is None else present_in(x, self.loss)
+                return {"loss": Term(total, count_values(x, lengths, present=present))}
         read = self._disturbed(x) if self.model.training else x
         terms: dict[str, Term] = {}
         if self.every_step:
@@ -131,7 +145,7 @@ class AutoencoderLoss:
         for name in self.model.decoders:
             target, ends, weights = batch.target(name, self.model.of_targets)
             teacher = (
-                TeacherForcing(target, self.teacher_forcing, self.generator)
+                TeacherForcing(self._filled(target), self.teacher_forcing, self.generator)
                 if self.model.training
                 else None
             )
@@ -179,7 +193,8 @@ class AutoencoderLoss:
         target = futures(self.model.of_targets(batch.x), batch.lengths, batch.y)
         teacher = None
         if self.model.training:
-            teacher = TeacherForcing(target, self.teacher_forcing, self.generator)
+            known = self._filled(target)
+            teacher = TeacherForcing(known, self.teacher_forcing, self.generator)
         change = self.dropout.of_code if self.dropout.code and self.model.training else None
         output = self.model.decode_by_step(name, read, batch.lengths, teacher, change)
         lengths = None if batch.lengths is None else batch.lengths * target.shape[2]
@@ -195,15 +210,23 @@ class AutoencoderLoss:
     ) -> dict[str, Term]:
         """Compute loss and metrics of one decoder's output (B, T, F).
 
-        `weights` broadcast to the output. They weigh the metrics too.
+        `weights` broadcast to the output. They weigh the metrics too. Missing values do not count.
         """
+        known, masks = self._filled(target), self.model.encoder.fill is not None
+
+        def term(errors: Tensor, of: Loss, weights: Tensor | None, weight: float) -> Term:
+            present = present_in(target, of) if masks else None
+            if present is not None:
+                weights = present.to(errors) if weights is None else weights * present
+            total = masked_sum(errors, lengths, weights)
+            return Term(total, count_values(errors, lengths, of, present), weight)
+
         if name == "quantiles":
-            total = masked_sum(pinball(output, target, self.quantiles), lengths, weights)
-            return {f"{name}_loss": Term(total, count_values(target, lengths))}
-        values = loss_values(output, target, self.loss, lengths)
-        total = masked_sum(values, lengths, weights)
-        count = count_values(values, lengths, self.loss)
-        terms = {f"{name}_loss": Term(total, count, self.weights.get(name, 1.0))}
+            errors = pinball(output, known, self.quantiles)
+            return {f"{name}_loss": term(errors, "mse", weights, 1.0)}
+        values = loss_values(output, known, self.loss, lengths)
+        of_loss = term(values, self.loss, weights, self.weights.get(name, 1.0))
+        terms = {f"{name}_loss": of_loss}
         prefix = f"{name}_" if len({*self.model.decoders} - {"quantiles"}) > 1 else ""
         if isinstance(self.loss, LossByFeature):
             for part, columns in self.loss.columns_by_loss.items():
@@ -211,20 +234,27 @@ class AutoencoderLoss:
                 if weights is not None and weights.shape[-1] > 1:
                     of_part = weights[..., list(columns)]
                 total = masked_sum(values.detach()[..., list(columns)], lengths, of_part)
-                share = count // self.loss.values_per_step * self.loss.values_of(part)
+                share = of_loss.size // self.loss.values_per_step * self.loss.values_of(part)
                 terms[f"{prefix}{part}_loss"] = Term(total, share, 0)
         for metric_name in self.metrics:
             of_metric = weights
             if weights is not None and metric_name == "accuracy" and is_by_step(self.loss):
                 of_metric = weights.mean(-1, keepdim=True)  # a step is right or wrong as a whole
             with torch.no_grad():
-                errors = metric(metric_name, self.loss)(output, target)
-                total = masked_sum(errors, lengths, of_metric)
-            count = count_values(
-                target, lengths, self.loss if metric_name == "accuracy" else metric_name
-            )
-            terms[prefix + metric_name] = Term(total, count, 0)
+                errors = metric(metric_name, self.loss)(output, known)
+                of = self.loss if metric_name == "accuracy" else metric_name
+                terms[prefix + metric_name] = term(errors, of, of_metric, 0)
         return terms
+
+    def _filled(self, target: Tensor) -> Tensor:
+        """Replace missing values of a target (B, …, F); their losses are not counted."""
+        fill = self.model.encoder.fill
+        if fill is None:
+            return target
+        fill = self.model.of_targets(fill)
+        if len(fill) != target.shape[-1]:  # the target has other quantities
+            fill = fill.new_zeros(target.shape[-1])
+        return filled(target, fill)
 
     @property
     def _can_be_fused(self) -> bool:
@@ -237,17 +267,33 @@ class AutoencoderLoss:
     def _disturbed(self, x: Tensor) -> Tensor:
         """Apply dropout and noise to the input."""
         if self.input_dropout and x.shape[1]:
-            # A table row is one step, so drop single features.
-            shape = x.shape if x.shape[1] == 1 else (*x.shape[:2], 1)
-            length = min(self.mask_length, max(1, x.shape[1] // 4))
-            start_probability = 1 - (1 - self.input_dropout) ** (1 / length)
-            dropped = bernoulli(
-                start_probability, (len(x), shape[1] + length - 1, *shape[2:]), x, self.generator
-            )
-            x = x * ~dropped.unfold(1, length, 1).any(-1)
+            if self.model.encoder.fill is None:
+                # A table row is one step, so drop single features.
+                x = x * ~self._runs(x, x.shape[2] if x.shape[1] == 1 else 1)
+            else:
+                x = torch.where(self._hidden(x), torch.nan, x)
         if self.input_noise:
             x = x + self.input_noise * standard_normal(x, self.generator)
         return x
+
+    def _runs(self, x: Tensor, features: int) -> Tensor:
+        """Draw the steps to drop, in runs of `mask_length`: (B, T, features), 1 or F features."""
+        length = min(self.mask_length, max(1, x.shape[1] // 4))
+        start_probability = 1 - (1 - self.input_dropout) ** (1 / length)
+        shape = len(x), x.shape[1] + length - 1, features
+        starts = bernoulli(start_probability, shape, x, self.generator)
+        return starts.unfold(1, length, 1).any(-1)
+
+    def _hidden(self, x: Tensor) -> Tensor:
+        """Draw the values (B, T, F) to hide from a model that accepts missing values.
+
+        In half of the sequences they are whole steps, in the others runs of each feature alone.
+        """
+        alone = self._runs(x, x.shape[2])
+        if x.shape[1] == 1:
+            return alone
+        together = bernoulli(0.5, (len(x), 1, 1), x, self.generator)
+        return torch.where(together, self._runs(x, 1), alone)
 
 
 def name_single_loss(terms: dict[str, Term]) -> dict[str, Term]:
@@ -283,3 +329,22 @@ def futures(x: Tensor, lengths: Tensor | None, y: Tensor) -> Tensor:
     joined = joined.scatter(1, indices[:, :, None].expand(-1, -1, features), y)
     after = 1 + torch.arange(steps, device=x.device)[:, None]
     return joined[:, after + torch.arange(horizon, device=x.device)]
+
+
+@contextmanager
+def dropping(model: Autoencoder, dropout: Dropout) -> Iterator[None]:
+    """Apply dropout in the layers of a model while the context is active.
+
+    In a model whose encoder is an LSTM, dropout acts in LSTM layers only. The share of the code has
+    no effect here.
+    """
+    parts: list[Any] = [module for module in model.modules() if hasattr(module, "dropout")]
+    if isinstance(model.encoder, LSTMEncoder):
+        parts = [part for part in parts if isinstance(part, LSTM)]
+    for part in parts:
+        part.dropout = dropout
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.dropout = None

@@ -255,6 +255,11 @@ def _shape(contents: Contents, plan: Blueprint, steps: int) -> tuple[int | None,
 
 def _refuse_unsupported(plan: Blueprint) -> None:
     """Refuse models with parts that Keras has no layers for."""
+    if plan.encoder.missing:
+        raise InputError(
+            "The model accepts missing values (missing='mask'), for which Keras has no layer; fit "
+            "with missing='raise', or export to ONNX or with `unspool.interop.torch.to_torch`."
+        )
     if isinstance(plan.encoder, LSTMEncoder) and plan.encoder.normalization != "none":
         raise InputError(
             f"The model normalizes each sequence (normalization={plan.encoder.normalization!r}), "

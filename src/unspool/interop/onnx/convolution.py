@@ -8,7 +8,7 @@ from unspool.interop.onnx.layers import Weights, activate, dense
 
 def conv_features(g: Graph, part: ConvEncoder, weights: Weights, x: str) -> str:
     """Return the last map of sequences (B, H · W, C), flattened with its channels last."""
-    images = g.transpose(g.reshape(x, 0, *part.shape, part.n_features), 0, 3, 1, 2)
+    images = g.transpose(g.reshape(x, 0, *part.shape, part.n_inputs), 0, 3, 1, 2)
     shapes = sizes(part.shape, part.pool, len(part.filters))
     for depth, shape in enumerate(shapes[:-1]):
         images = _convolution(g, weights, f"encoder.convolutions.{depth}.", part.kernel, images)

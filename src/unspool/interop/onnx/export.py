@@ -41,6 +41,7 @@ from unspool.interop.onnx.layers import (
     unscaled,
 )
 from unspool.interop.onnx.lstm import lstm_decoder, lstm_features
+from unspool.interop.onnx.missing import fill_of, marked
 from unspool.interop.onnx.score import check_exportable, metadata, score
 from unspool.interop.onnx.skip import level, normalized, skip, sorted_quantiles
 from unspool.model_file import Contents, Fitted
@@ -108,6 +109,7 @@ def export_onnx(
 
     - ``x`` (B, T, F), float32: sequences in the units of the data. An image is a sequence of H · W
       steps. A row of a table is a sequence of one feature, or of one step for the dense models.
+      NaN is a missing value, for a model with ``missing="mask"``.
     - ``lengths`` (B,), int64: number of real steps of each sequence, from 0 to T. Steps past the
       end are ignored.
     - ``future`` (B, K, n_known), float32, only for a model with features that are known ahead:
@@ -316,11 +318,12 @@ def _features_of_padded(
 ) -> str:
     """Return features of sequences padded to the model's bound; longer ones fail at run time."""
     missing = g.op("Sub", g.ints(part.max_steps), batch.time)
-    zeros = g.zeros(batch.batch, missing, g.ints(part.n_features))
-    x = g.op("Concat", batch.x, zeros, axis=1)
+    zeros = g.zeros(batch.batch, missing, g.ints(part.n_inputs))
+    x = marked(g, batch.x, fill_of(g, weights, "encoder."))
+    x = g.op("Concat", x, zeros, axis=1)
     if isinstance(part, ConvEncoder):
         return conv_features(g, part, weights, x)
-    flat = g.reshape(x, 0, part.steps * part.n_features)
+    flat = g.reshape(x, 0, part.steps * part.n_inputs)
     return head(g, part.layers, weights, "encoder.layers.", flat)
 
 

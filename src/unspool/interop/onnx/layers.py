@@ -14,7 +14,7 @@ from unspool.interop.onnx.graph import Array, Graph
 Weights = Mapping[str, Array]
 
 OPERATORS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "elu": "Elu"}
-FLOAT, INT32, DOUBLE = 1, 6, 11  # codes of these types in ONNX
+FLOAT, INT32, BOOL, DOUBLE = 1, 6, 9, 11  # codes of these types in ONNX
 
 
 def activate(g: Graph, activation: Activation, x: str, axis: int = -1) -> str:
@@ -131,8 +131,9 @@ def of_targets(g: Graph, batch: Batch, targets: Sequence[int] | None) -> Batch:
 
 
 def clipped(g: Graph, batch: Batch, clip: float) -> Batch:
-    """Clip scaled sequences to ±`clip`."""
-    return batch._replace(x=g.op("Clip", batch.x, g.real(-clip), g.real(clip)))
+    """Clip scaled sequences to ±`clip`; missing values stay NaN, whatever Clip makes of them."""
+    limited = g.op("Clip", batch.x, g.real(-clip), g.real(clip))
+    return batch._replace(x=g.op("Where", g.op("IsNaN", batch.x), batch.x, limited))
 
 
 def in_patches(g: Graph, batch: Batch, size: int) -> Batch:

@@ -22,6 +22,7 @@ from unspool.interop.onnx.layers import (
     patched,
     scalar,
 )
+from unspool.interop.onnx.missing import fill_of, filled, marked
 from unspool.interop.onnx.skip import normalized
 
 States = list[tuple[str, ...]]  # h and c (of a GRU only h) of every layer
@@ -33,8 +34,12 @@ GATE_ACTIVATIONS = {"sigmoid": "Sigmoid", "hard_sigmoid": "HardSigmoid"}
 
 def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -> str:
     """Return the pooled states of sequences (B, S · statistics), or the whole final state."""
-    by_step = batch._replace(x=normalized(g, batch, part.normalization))
-    batch = in_patches(g, by_step, part.patch_size)
+    fill = fill_of(g, weights, "encoder.")
+    by_step = batch._replace(x=filled(g, batch.x, fill))
+    read = normalized(g, batch, part.normalization, fill)
+    if fill and part.normalization != "none":
+        fill = g.real(0)
+    batch = in_patches(g, batch._replace(x=marked(g, read, fill)), part.patch_size)
     x = g.transpose(batch.x, 1, 0, 2)
     states, finals = layers(g, part.lstm, weights, "encoder.lstm.", x, batch.lengths32)
     # An empty sequence was run for one step, but its state must be the initial one.
@@ -180,7 +185,7 @@ def lstm_decoder(
             part.lstm,
             weights,
             f"{prefix}lstm.",
-            _input(g, part, code, batch, count, ahead=steps is not None),
+            _input(g, part, weights, code, batch, count, ahead=steps is not None),
             None if steps else by_patch.lengths32,
             _start(g, part, weights, prefix, code),
         )
@@ -196,7 +201,16 @@ def lstm_decoder(
     return sequences
 
 
-def _input(g: Graph, part: LSTMDecoder, code: str, batch: Batch, count: str, *, ahead: bool) -> str:
+def _input(
+    g: Graph,
+    part: LSTMDecoder,
+    weights: Weights,
+    code: str,
+    batch: Batch,
+    count: str,
+    *,
+    ahead: bool,
+) -> str:
     """Return the input of the first layer, (count, B, ·)."""
     if part.kind.code == "steps":
         pieces = _pieces(g, part, code)
@@ -208,10 +222,12 @@ def _input(g: Graph, part: LSTMDecoder, code: str, batch: Batch, count: str, *, 
         shape = g.op("Concat", count, batch.batch, g.ints(part.latent_dim), axis=0)
         columns.append(g.op("Expand", code, shape))
     if part.kind.reads == "reversed_input":
-        x = g.op("ReverseSequence", batch.x, batch.lengths, time_axis=1, batch_axis=0)
+        x = marked(g, batch.x, fill_of(g, weights, "encoder."))
+        x = g.op("ReverseSequence", x, batch.lengths, time_axis=1, batch_axis=0)
         x = patched(g, x, batch.time, part.patch_size)
         if ahead:  # the input may be shorter than the forecast
-            width = g.op("Mul", g.size(batch.x, 2), g.ints(part.patch_size))
+            features = g.size(batch.x, 2)
+            width = g.op("Mul", features, g.ints(part.patch_size * (2 if part.reads_masks else 1)))
             zeros = g.zeros(batch.batch, count, width)
             x = g.first(g.op("Concat", x, zeros, axis=1), count, 1)
         columns.append(g.transpose(x, 1, 0, 2))

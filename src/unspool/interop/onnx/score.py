@@ -10,7 +10,7 @@ from unspool.anomaly.model_errors import loss_of_errors
 from unspool.anomaly.scores import DECAY, RATIO
 from unspool.errors import InputError
 from unspool.interop.onnx.graph import Graph
-from unspool.interop.onnx.layers import DOUBLE, FLOAT, Batch
+from unspool.interop.onnx.layers import BOOL, DOUBLE, FLOAT, Batch
 from unspool.model_file import Contents
 from unspool.model_file.detector import restored_thresholds, scales_of
 
@@ -67,18 +67,38 @@ def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> di
         kind: g.weight(f"detector.scales.{kind}", scale[-1] if kind == "trailing" else scale)
         for kind, scale in _scales(contents).items()
     }
-    real_errors = g.op("Where", batch.real, _errors(g, loss, reconstruction, batch.x), g.real(0))
+    masks, present = contents.form.missing == "mask", batch.real
+    if masks:
+        present = g.op("And", present, g.op("Not", g.op("IsNaN", batch.x)))
+    known = g.op("Cast", present, to=DOUBLE)  # (B, T, F) with masks, else (B, T, 1)
+    real_errors = g.op("Where", present, _errors(g, loss, reconstruction, batch.x), g.real(0))
     errors = g.op("Cast", real_errors, to=DOUBLE)
+    one, nan = g.constant(1, np.float64), g.constant(np.nan, np.float64)
+
+    def divided(total: str, size: str) -> str:
+        """Divide sums by sizes; with masks, the result for a size of 0 is NaN."""
+        if not masks:
+            return g.op("Div", total, size)
+        some = g.op("Greater", size, g.constant(0, np.float64))
+        return g.op("Where", some, g.op("Div", total, g.op("Where", some, size, one)), nan)
 
     def contributions(weighted_sum: str, weight_sum: str, kind: str) -> str:
-        """Return log(1 + mean error / scale), (B, F), of sums (B, F) and sums of weights (B, 1)."""
-        relative = g.op("Div", g.op("Div", weighted_sum, weight_sum), scales[kind])
-        return g.op("Log", g.op("Add", relative, g.constant(1, np.float64)))
+        """Return log(1 + mean error / scale), (B, F), of sums (B, F) and sums of weights."""
+        relative = g.op("Div", divided(weighted_sum, weight_sum), scales[kind])
+        return g.op("Log", g.op("Add", relative, one))
 
     def mean(terms: str) -> str:
-        return g.op("ReduceMean", terms, axes=[1], keepdims=1)
+        """Return the mean (B, 1) of the features that have a value."""
+        if not masks:
+            return g.op("ReduceMean", terms, axes=[1], keepdims=1)
+        empty = g.op("IsNaN", terms)
+        total = g.op("Where", empty, g.constant(0, np.float64), terms)
+        count = g.op("Cast", g.op("Not", empty), to=DOUBLE)
+        return divided(*(g.op("ReduceSum", each, g.ints(1), keepdims=1) for each in (total, count)))
 
     count = g.op("Cast", g.op("Unsqueeze", batch.lengths, g.ints(1)), to=DOUBLE)
+    if masks:
+        count = g.op("ReduceSum", known, g.ints(1), keepdims=0)
     terms = contributions(g.op("ReduceSum", errors, g.ints(1), keepdims=0), count, "window")
 
     def output(values: str, name: str) -> None:
@@ -89,6 +109,9 @@ def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> di
         return g.op("Where", batch.has_steps, g.op("Cast", values, to=FLOAT), g.real(np.nan))
 
     relative = g.op("Cast", g.op("Div", errors, scales["step"]), to=FLOAT)
+    if masks:
+        missing = g.op("And", batch.real, g.op("Not", present))
+        relative = g.op("Where", missing, g.real(np.nan), relative)
     output(g.first(relative, input_time, 1), "step_error")
     output(nan_if_empty(terms), "contributions")
     output(g.op("Squeeze", nan_if_empty(mean(terms)), g.ints(1)), "score")
@@ -100,12 +123,25 @@ def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> di
     if not detector["of_sequences"]:
         weights = _trailing_weights(g, batch, detector["window"])
         weighted = g.op("ReduceSum", g.op("Mul", errors, weights), g.ints(1), keepdims=0)
-        total = g.op("ReduceSum", weights, g.ints(1), keepdims=0)
+        of_known = g.op("Mul", weights, known) if masks else weights
+        total = g.op("ReduceSum", of_known, g.ints(1), keepdims=0)
         terms = contributions(weighted, total, "trailing")
+        if masks:  # a last step without a value has no score
+            last = g.op("Mul", known, g.op("Cast", _last_step(g, batch), to=DOUBLE))
+            some = g.op("ReduceMax", last, axes=[1, 2], keepdims=0)
+            some = g.op("Unsqueeze", g.op("Cast", some, to=BOOL), g.ints(1))
+            terms = g.op("Where", some, terms, nan)
         output(nan_if_empty(terms), "trailing_contributions")
         output(g.op("Squeeze", nan_if_empty(mean(terms)), g.ints(1)), "trailing_score")
         shapes |= {"trailing_score": ["batch"], "trailing_contributions": ["batch", features]}
     return shapes
+
+
+def _last_step(g: Graph, batch: Batch) -> str:
+    """Mask the last step of each window, (B, T, 1)."""
+    position = g.op("CumSum", g.op("Cast", batch.real, to=DOUBLE), g.constant(1, np.int64))
+    lengths = g.op("Cast", g.op("Unsqueeze", batch.lengths, g.ints(1, 2)), to=DOUBLE)
+    return g.op("And", g.op("Equal", position, lengths), batch.real)
 
 
 def _trailing_weights(g: Graph, batch: Batch, window: int) -> str:

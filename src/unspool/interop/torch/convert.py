@@ -73,7 +73,8 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
 
     - ``x`` (B, T, F), floating point, preferably float64: sequences in the units of the data. An
       image is a sequence of H · W pixels, row by row. A row of a table is one step for a
-      `DenseAutoencoder` or `StackedAutoencoder`, otherwise a sequence of one feature;
+      `DenseAutoencoder` or `StackedAutoencoder`, otherwise a sequence of one feature. NaN is a
+      missing value, for a model with ``missing="mask"``;
     - ``lengths`` (B,), integer: number of real steps of each sequence, from 0 to T. Steps past the
       end are ignored.
 
@@ -114,6 +115,9 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
     - ``decoders.{name}.start.weight``, ``.bias``: from the code to a state or a map;
     - ``decoders.{name}.head.{2i}.weight``, ``.bias``: dense layers applied to every step;
     - ``decoders.{name}.convolutions.{i}.weight``, ``.bias``;
+    - ``encoder.fill`` (F,), ``skip.fill`` (F_out,): what replaces missing values (NaN), in scaled
+      units, if the model was trained with ``missing="mask"``. Its first layers read an indicator
+      for each feature after the F values of a step;
     - ``skip.scale`` (F_out,): factor of the decoder's outputs;
     - ``skip.weight`` (F_out, K, steps), with one more column for the level if there is a
       `normalization`: linear maps of the last steps to the forecast;

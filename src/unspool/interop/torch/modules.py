@@ -27,6 +27,7 @@ from unspool.interop.torch.layers import (
     same_convolution,
     up_to,
 )
+from unspool.interop.torch.missing import filled, marked
 from unspool.interop.torch.skip import Skip, level_of, normalized
 from unspool.nn.dense import ACTIVATIONS, make_activation
 
@@ -34,9 +35,12 @@ from unspool.nn.dense import ACTIVATIONS, make_activation
 class Encoder(nn.Module):
     """Base of the encoders: features, and a projection to the code."""
 
+    fill: Tensor | None
+
     def __init__(self, part: plan.Encoder) -> None:
         super().__init__()
         self.projection = nn.Linear(part.features, part.latent_dim) if projects(part) else None
+        self.register_buffer("fill", torch.zeros(part.n_features) if part.missing else None)
 
     def features(self, x: Tensor, batch: Batch) -> Tensor:
         """Return features (B, S) of sequences (B, T, F), which are zero in their padding."""
@@ -59,9 +63,11 @@ class LSTMEncoder(Encoder):
     def features(self, x: Tensor, batch: Batch) -> Tensor:
         """Return the pooled states of the last layer, or h and c of all layers."""
         size = self.part.patch_size
-        x = normalized(x, batch, self.part.normalization)
-        by_patch = batch.in_patches(size)
-        states, layers = self.lstm(patched(x, size), by_patch)
+        by_patch, fill = batch.in_patches(size), self.fill
+        read = normalized(x, batch, self.part.normalization, fill)
+        if fill is not None and self.part.normalization != "none":
+            fill = torch.zeros_like(fill)
+        states, layers = self.lstm(patched(marked(read, fill), size), by_patch)
         if self.part.whole_state:
             cells = [c for _, *rest in layers for c in rest]
             return torch.cat([by_patch.last(h) for h, *_ in layers] + cells, 1)
@@ -72,7 +78,7 @@ class LSTMEncoder(Encoder):
             for name in self.part.statistics
         ]
         if self.kernels is not None:
-            features.append(self.kernels(x, batch))
+            features.append(self.kernels(filled(x, self.fill), batch))
         return torch.cat(features, 1)
 
 
@@ -85,7 +91,8 @@ class DenseEncoder(Encoder):
 
     def features(self, x: Tensor, batch: Batch) -> Tensor:
         """Return the outputs of the last layer."""
-        features: Tensor = self.layers(up_to(self.steps, x).flatten(1))
+        whole = up_to(self.steps, marked(x, self.fill))
+        features: Tensor = self.layers(whole.flatten(1))
         return features
 
 
@@ -95,12 +102,13 @@ class ConvEncoder(Encoder):
     def __init__(self, part: plan.ConvEncoder) -> None:
         super().__init__(part)
         self.part, self.activation = part, ACTIVATIONS[part.activation]()
-        self.convolutions = convolutions([part.n_features, *part.filters], part.kernel)
+        self.convolutions = convolutions([part.n_inputs, *part.filters], part.kernel)
         self.pool = nn.MaxPool2d(part.pool, ceil_mode=True)
 
     def features(self, x: Tensor, batch: Batch) -> Tensor:
         """Return the last map of sequences, flattened as (H, W, filters)."""
-        images = up_to(self.part.max_steps, x).reshape(-1, *self.part.shape, self.part.n_features)
+        whole = up_to(self.part.max_steps, marked(x, self.fill))
+        images = whole.reshape(-1, *self.part.shape, self.part.n_inputs)
         for convolution in self.convolutions:
             maps = self.activation(same_convolution(convolution, images, self.part.kernel))
             images = self.pool(maps.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
@@ -349,7 +357,7 @@ class TraceableModel(nn.Module):
         code = self.encoder(scaled, batch)
         if self.encoder_only:
             return code
-        reversed_x, outputs = batch.reversed(scaled), {"code": code}
+        reversed_x, outputs = batch.reversed(marked(scaled, self.encoder.fill)), {"code": code}
         known, past = self._known(future, code), scaled
         if self.part.targets is not None:
             past = scaled[:, :, list(self.part.targets)]
