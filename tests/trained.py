@@ -354,6 +354,13 @@ MASKED = {
     "missing, convolved sequences": Case(
         lambda: ConvAutoencoder(4, filters=(3, 2), kernel_size=4, **MASK, **QUICK), HOLES
     ),
+    "missing, targets, clip": Case(
+        lstm(targets=(2, 0), clip=0.5, cell="gru", decoder="reversed_input", **MASK), HOLES
+    ),
+    "missing, images, targets": Case(
+        lambda: ConvAutoencoder(4, filters=(3, 2), targets=(1,), **MASK, **QUICK),
+        with_missing(images()),
+    ),
 }
 AUTOENCODERS |= MASKED
 FORECASTERS = {
@@ -434,6 +441,12 @@ FORECASTERS = {
             ("standard", 0, "none"),
         )
     },
+    "forecaster, missing, targets": Case(
+        forecaster(
+            targets=(2, 0), normalization="last", linear_steps=4, quantiles=(0.2, 0.8), **MASK
+        ),
+        LONG_HOLES,
+    ),
     "forecaster, missing, fed back": Case(
         forecaster(horizon=None, normalization="last", decoder="previous", **MASK),
         HOLES,
