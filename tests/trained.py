@@ -357,6 +357,15 @@ MASKED = {
     "missing, targets, clip": Case(
         lstm(targets=(2, 0), clip=0.5, cell="gru", decoder="reversed_input", **MASK), HOLES
     ),
+    **{
+        f"missing, normalization {name}": Case(
+            lstm(normalization=name, decoder=decoder, scaling="minmax", n_kernels=4, **MASK), HOLES
+        )
+        for name, decoder in (("standard", "reversed_input"), ("last", "repeat"))
+    },
+    "missing, normalization, dense": Case(
+        lambda: DenseAutoencoder(4, normalization="standard", **MASK, **QUICK), HOLES
+    ),
     "missing, images, targets": Case(
         lambda: ConvAutoencoder(4, filters=(3, 2), targets=(1,), **MASK, **QUICK),
         with_missing(images()),

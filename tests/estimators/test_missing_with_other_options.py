@@ -60,7 +60,7 @@ class Together:
     sample_weight: Any = None
     windows: Any = None
     times: Any = None
-    draws: bool = False  # whether training draws random numbers, such as masks of dropout
+    by_hand: bool = True  # whether the loss is a sum of squares that draws no random numbers
 
     def read(self, below: float) -> tuple[Any, Any]:
         """Return `X` and `y` as masked arrays; `below` is the value below each mask."""
@@ -96,7 +96,9 @@ TOGETHER = {
     "sample weight": Together(lstm(), sample_weight=np.arange(N) % 4),
     "sample weight by step": Together(lstm(), sample_weight=RNG.uniform(0, 2, (N, T))),
     "sample weight, futures": Together(
-        forecaster(linear_steps=3, every_step=True), sample_weight=np.arange(N) % 3
+        forecaster(linear_steps=3, every_step=True),
+        sample_weight=np.arange(N) % 3,
+        by_hand=False,
     ),
     "feature weight": Together(lstm(feature_weight=[0, 1, 4], targets=(2, 0, 1))),
     "both weights": Together(
@@ -105,16 +107,32 @@ TOGETHER = {
     ),
     "clip": Together(lstm(clip=0.7, scaling="robust")),
     "clip, forecaster": Together(forecaster(clip=0.7, linear_steps=3, scaling="minmax")),
-    "dropout": Together(lstm(dropout=0.3, num_layers=2, units=5), draws=True),
-    "recurrent dropout": Together(lstm(recurrent_dropout=0.3, code_dropout=0.2), draws=True),
+    "dropout": Together(lstm(dropout=0.3, num_layers=2, units=5), by_hand=False),
+    "recurrent dropout": Together(lstm(recurrent_dropout=0.3, code_dropout=0.2), by_hand=False),
     "dropout, dense": Together(
-        DenseAutoencoder(4, hidden_units=(6,), dropout=0.3, code_dropout=0.1, **QUICK), draws=True
+        DenseAutoencoder(4, hidden_units=(6,), dropout=0.3, code_dropout=0.1, **QUICK),
+        by_hand=False,
     ),
     "GRU": Together(lstm(cell="gru", decoder="state_reversed_input")),
     "dilation": Together(lstm(), windows={"size": 6, "dilation": 2}),
     "gaps in time": Together(lstm(), windows={"size": 6, "times": TIMES, "max_gap": 3.0}),
     "schedule": Together(
         lstm(learning_rate_schedule="cosine", weight_decay=0.1, optimizer="adamw")
+    ),
+    "normalization": Together(lstm(normalization="standard", decoder="reversed_input")),
+    "normalization, clip": Together(
+        lstm(normalization="last", clip=1.0), sample_weight=np.arange(N) % 4
+    ),
+    "normalization, dense": Together(DenseAutoencoder(4, normalization="standard", **QUICK)),
+    "cross-entropy": Together(
+        lstm(
+            loss="binary_crossentropy",
+            metrics=("accuracy",),
+            scaling="minmax",
+            output_activation="sigmoid",
+            targets=(0, 2),
+        ),
+        by_hand=False,
     ),
     "stacked": Together(StackedAutoencoder(3, hidden_units=(5,), fine_tune=True, **QUICK)),
 }
@@ -160,11 +178,7 @@ def gradients(total: Any, model: Any) -> list[Any]:
     return list(torch.autograd.grad(total, parameters, retain_graph=True, allow_unused=True))
 
 
-# Forecasts after every step have other sums.
-BY_HAND = [name for name, case in TOGETHER.items() if not (case.draws or "futures" in name)]
-
-
-@pytest.mark.parametrize("name", BY_HAND)
+@pytest.mark.parametrize("name", [name for name, case in TOGETHER.items() if case.by_hand])
 def test_losses_and_gradients_are_those_of_present_values(name, monkeypatch):
     """Against sums that are computed by hand from the outputs of the modules."""
     compute, seen = AutoencoderLoss.__call__, []
@@ -245,6 +259,22 @@ def test_the_score_of_a_model_with_known_features_leaves_missing_targets_out():
         assert one.score(X) == pytest.approx(np.mean(scores), rel=1e-4)
 
 
+@pytest.mark.parametrize("normalization", ["last", "standard"])
+def test_the_level_of_a_sequence_is_that_of_its_present_values(normalization):
+    model = lstm(normalization=normalization).fit(gaps())
+    scaled = model.scaler_.apply(gaps())
+    level = model.scaler_.level(scaled, np.full(N, T))
+    last = np.array([[c[~np.isnan(c)][-1:].sum() for c in one.T] for one in scaled])
+    mean = np.nan_to_num(np.nanmean(scaled, axis=1))
+    np.testing.assert_allclose(
+        level.location[:, 0], last if normalization == "last" else mean, atol=1e-5
+    )
+    code = model.transform(gaps())
+    shifted = gaps() + np.arange(N)[:, None, None] * model.scaler_.scale
+    moved = ~HIDDEN.all(1).any(1)  # features without a value have no level
+    np.testing.assert_allclose(model.transform(shifted)[moved], code[moved], atol=1e-3)
+
+
 def test_sequences_of_weight_zero_do_not_change_what_replaces_missing_values():
     weights = np.arange(N) % 4 > 0
     X = np.where(weights[:, None, None], gaps(), 1e3)
@@ -276,10 +306,6 @@ def test_combinations_that_have_no_meaning_are_refused():
             getattr(model, run)(X, *also, **more)
         return str(error.value)
 
-    assert refused(lstm(normalization="standard"), gaps()) == (
-        "An autoencoder with missing='mask' cannot normalise each sequence, got "
-        "normalization='standard'; set normalization='none', or fill the missing values."
-    )
     assert "`missing` 'mask' needs a `loss` with one name" in refused(lstm(loss={0: "mae"}), gaps())
     assert "`missing` 'mask' needs a `loss` with one name" in refused(
         lstm(loss=lambda output, target: (output - target).abs()), gaps()

@@ -329,7 +329,9 @@ class Model(FittedModel):
                 f"`normalization` {normalization!r} needs sequences of at least 2 steps, got one "
                 "step (a row of a table); set normalization='none'."
             )
-        self.scaler_ = replace(scaler, clip=self.clip, normalization=normalization)
+        self.scaler_ = replace(
+            scaler, clip=self.clip, normalization=normalization, missing=self.missing == "mask"
+        )
         check_loss(self, source)
         if isinstance(loss, LossFunction):
             check_function_on(self, loss, source, training)
