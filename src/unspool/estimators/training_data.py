@@ -140,7 +140,9 @@ class ReadsTrainingData(FittedModel):
                 f"`normalization` {normalization!r} needs sequences of at least 2 steps, got one "
                 "step (a row of a table); set normalization='none'."
             )
-        self.scaler_ = replace(scaler, clip=self.clip, normalization=normalization)
+        self.scaler_ = replace(
+            scaler, clip=self.clip, normalization=normalization, missing=self.missing == "mask"
+        )
 
     def _note_sizes(self, run: Run, data: TrainingData) -> None:
         """Note the longest sequence, and how windows were cut."""
