@@ -183,15 +183,6 @@ def _bounded_reconstruction(p: Parameters) -> Complaint:
     )
 
 
-def _normalized_with_gaps(p: Parameters) -> Complaint:
-    if p["normalization"] == "none" or p["missing"] == "raise":
-        return None
-    return (
-        "An autoencoder with missing='mask' cannot normalise each sequence, got normalization="
-        f"{shown(p['normalization'])}; set normalization='none', or fill the missing values."
-    )
-
-
 def _normalized_targets(p: Parameters) -> Complaint:
     if p["normalization"] == "none" or p["targets"] is None:
         return None
@@ -379,7 +370,6 @@ LSTM_AUTOENCODER = (
 NORMALIZED = (
     Relation(("normalization", "output_activation", "loss"), _bounded_reconstruction),
     Relation(("normalization", "targets"), _normalized_targets),
-    Relation(("normalization", "missing"), _normalized_with_gaps),
 )
 LSTM_FORECASTER = (
     *_of_decoders("decoder"),
