@@ -232,3 +232,46 @@ def test_reconstructions_and_scores_have_the_columns_of_the_targets(run, series,
 def test_a_picture_of_a_forecast_shows_the_targets(run, series, with_known, tmp_path):
     done = run("plot", "forecast", with_known, series, "-o", tmp_path / "f.png")
     assert done.code == 0, done.err
+
+
+def test_with_a_dilation_every_kth_row_of_the_future_is_read(run, series, tmp_path):
+    path, future = tmp_path / "m.unspool", tmp_path / "future.csv"
+    options = ["--kind", "forecaster", "--window", 6, "--dilation", 3, "--horizon", 2, "-o", path]
+    done = run("fit", series, "--targets", "b", "--known", "a", *options, *QUICK)
+    assert done.code == 0, done.err
+    future.write_text("a\n" + "".join(f"{value}\n" for value in range(6)))
+    table = read_csv(run("forecast", path, series, "--future", future).out)
+    (values,) = read_file(series, window=6).source.series
+    ahead = np.array([2.0, 5.0])[None, :, None]
+    expected = unspool.load(path).forecast(values[::-1][::3][:6][::-1][None], ahead)[0, :, 0]
+    np.testing.assert_allclose(np.array(table["b"], float), expected, rtol=1e-6)
+    future.write_text("a\n" + "".join(f"{value}\n" for value in range(5)))
+    short = run("forecast", path, series, "--future", future)
+    assert (short.code, "Expected at least 6 rows" in short.err) == (1, True)
+
+
+def test_rows_of_the_future_that_are_not_later_than_the_data_are_left_out(
+    run, series, with_known, tmp_path
+):
+    after, whole = tmp_path / "after.csv", tmp_path / "whole.csv"
+    rows = [f"2024-01-01T01:{minute:02}:00,{minute}\n" for minute in range(10)]
+    after.write_text("time,a\n" + "".join(rows))
+    earlier = [f"2024-01-01T00:{minute:02}:00,7\n" for minute in range(50, 60)]
+    whole.write_text("time,a\n" + "".join(earlier + rows))
+    expected = run("forecast", with_known, series, "--future", after)
+    found = run("forecast", with_known, series, "--future", whole)
+    assert expected.code == found.code == 0, found.err
+    assert found.out == expected.out
+    assert "whole.csv: 10 rows that are not later than DATA are left out" in found.err
+    past = run("forecast", with_known, series, "--future", series)
+    assert (past.code, "after the end of DATA" in past.err) == (1, True)
+
+
+def test_a_future_file_that_would_not_be_read_is_refused(run, series, with_known, tmp_path):
+    done = run("forecast", with_known, series, "--every", "--future", series)
+    assert (done.code, "With --every, the features" in done.err) == (1, True)
+    path = tmp_path / "m.unspool"
+    options = ["--kind", "forecaster", "--window", 8, "--horizon", 4, "-o", path, *QUICK]
+    assert run("fit", series, *options).code == 0
+    done = run("forecast", path, series, "--future", series)
+    assert (done.code, "leave --future out" in done.err) == (1, True)

@@ -53,7 +53,7 @@ def outputs(model, case):
         found["reconstruction"] = model.reconstruct(X)
         found["errors"] = model.reconstruction_error(X, per="step")
         found["score"] = model.score(X)
-        if not model.decoder_.needs_input:
+        if not model.decoder_.needs_input and model.normalization == "none":
             found["from codes"] = model.inverse_transform(codes)
             if model.loss == "binary_crossentropy":
                 found["drawn"] = model.generate(codes, random_state=1)
@@ -62,12 +62,13 @@ def outputs(model, case):
     if hasattr(model, "feature_maps"):
         found["maps"] = model.feature_maps(X)
     if getattr(model, "horizon_", 0):
-        found["forecast"] = model.forecast(X)
+        found["forecast"] = model.forecast(X, future=case.future)
     if isinstance(model, LSTMForecaster):
-        found["generated"] = model.generate(X, 4)
+        if model.targets is None and model.contents().form.n_responses == 0:
+            found["generated"] = model.generate(X, 4)
         of_code = not model.decoder.startswith(("state", "reversed"))
         by_step = model.patch_size_ == 1 and model.pooling == "last"
-        if of_code and by_step and not model.bidirectional:
+        if of_code and by_step and not model.bidirectional and case.future is None:
             found["forecast by step"] = model.forecast_by_step(X)
     return found
 

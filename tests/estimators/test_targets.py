@@ -188,7 +188,7 @@ def test_the_future_has_to_fit():
         "steps after each sequence as `future`."
     )
     assert message(model.forecast, X, VALUES[:, :3, 2:]) == (
-        "Expected `future` of shape (30, 2, 1), the 1 known features (hour) of the 2 steps after "
+        "Expected `future` of shape (30, 2, 1), the known features (hour) of the 2 steps after "
         "each sequence, got shape (30, 3, 1)."
     )
     frame = pd.DataFrame({"load": [1.0, 2.0]})

@@ -20,6 +20,7 @@ from unspool.cli.options import (
 
 if TYPE_CHECKING:
     from unspool.data.convert import Source
+    from unspool.data.file_data import FileData
     from unspool.data.futures import Futures
 
 EXAMPLE = "unspool forecast etth1.unspool ETTh1.csv -o next_day.csv"
@@ -40,8 +41,8 @@ def forecast(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The features that are known ahead (fit --known), in the rows after DATA; further "
-            "columns are ignored.",
+            help="The features that are known ahead (fit --known), in the rows that follow DATA; "
+            "further columns, and rows whose time is not later than DATA, are ignored.",
         ),
     ] = None,
     device: Device = "auto",
@@ -77,6 +78,14 @@ def forecast(
     source, index = loaded.source, loaded.index
     if from_data and not isinstance(source, Windows):
         raise InputError("`--every` needs windows of long series; give --window, or --future.")
+    if future is not None and not known:
+        raise InputError("The model was trained without --known features; leave --future out.")
+    if future is not None and every and isinstance(source, Windows):
+        raise InputError(
+            "With --every, the features that are known ahead are read from DATA; leave --future "
+            "out, or forecast only after the last window."
+        )
+    apart = source.dilation if isinstance(source, Windows) else 1
     if isinstance(source, Windows) and not every:
         ends, size, missing = source.latest(), source.size, source.missing
         features = source.feature_names
@@ -88,7 +97,7 @@ def forecast(
     else:
         given = None
         if future is not None:
-            given = known_of_file(future, trained, reading, len(source), loaded.series_ids)
+            given = known_of_file(future, trained, reading, len(source), loaded, apart)
         elif known:
             raise InputError(
                 "The model was trained with --known features; give them for the "
@@ -114,17 +123,18 @@ def forecast(
 
 
 def known_of_file(
-    path: Path, trained: Any, reading: ReadingForModel, n: int, ids: list[Any] | None
+    path: Path, trained: Any, reading: ReadingForModel, n: int, data: "FileData", apart: int
 ) -> Any:
-    """Read the known features of the first K rows of a file for each of `n` sequences.
+    """Read the known features of the K steps after each of `n` sequences from a file.
 
-    Series are matched by their `ids`, if both files have an id column.
+    Series are matched by their ids, if both files have an id column. If both have times, rows that
+    are not later than the end of DATA are left out. Steps of the forecast are `apart` rows apart.
     """
     from unspool.data.files import TABLES, read_file
     from unspool.data.windows import Windows
     from unspool.errors import InputError
 
-    form, horizon = trained._form, trained.horizon_
+    form, needed = trained._form, trained.horizon_ * apart
     names = form.feature_names
     columns = None
     if names is not None and path.suffix.lower() in TABLES:
@@ -140,22 +150,33 @@ def known_of_file(
     for note in loaded.notes:
         say(f"{path.name}: {note}".replace("`columns`", "--columns"))
     assert isinstance(loaded.source, Windows)
-    series, given = loaded.source.series, loaded.series_ids
+    series, given, ids = loaded.source.series, loaded.series_ids, data.series_ids
+    times = loaded.steps.get("time")
     if ids is not None and given is not None:
         places = {str(one): i for i, one in enumerate(given)}
         missing = [one for one in ids if str(one) not in places]
         if missing:
             raise InputError(f"{path} has no rows of the id {missing[0]!r}, which is in DATA.")
-        series = [series[places[str(one)]] for one in ids]
+        order = [places[str(one)] for one in ids]
+        series = [series[i] for i in order]
+        times = None if times is None else [times[i] for i in order]
     if len(series) != n:
         raise InputError(
             f"Expected {n} series in {path}, as in DATA, got {len(series)}; give an id column, or "
             "forecast one series after another."
         )
+    ends = data.steps.get("time")
+    if times is not None and ends is not None and times[0].dtype.kind == ends[0].dtype.kind:
+        later = [one > end[-1] for one, end in zip(times, ends, strict=True)]
+        left_out = sum(int((~one).sum()) for one in later)
+        if left_out:
+            say(f"{path.name}: {left_out} rows that are not later than DATA are left out")
+        series = [one[is_later] for one, is_later in zip(series, later, strict=True)]
     shortest = min(map(len, series))
-    if shortest < horizon:
+    if shortest < needed:
+        between = f", which are {apart} rows apart" if apart > 1 else ""
         raise InputError(
-            f"Expected at least {horizon} rows for each series in {path}, one for each step of the "
-            f"forecast, got {shortest}."
+            f"Expected at least {needed} rows for each series in {path} after the end of DATA, for "
+            f"the {trained.horizon_} steps of the forecast{between}, got {shortest}."
         )
-    return np.stack([one[:horizon] for one in series])
+    return np.stack([one[apart - 1 : needed : apart] for one in series])

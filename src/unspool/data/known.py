@@ -8,8 +8,50 @@ import numpy as np
 from unspool.data.convert import as_sequences, plain
 from unspool.data.frames import is_frame, labels_of, names_of
 from unspool.data.sequences import FloatArray, Sequences, as_floats
+from unspool.data.steps_in_time import times_in_index
 from unspool.data.windows import Windows
 from unspool.errors import InputError
+
+
+def following(X: Any, future: Any) -> Any:
+    """Return `future`, a frame, in the order of the instances of `X`, checked against its times.
+
+    Anything but pandas frames is returned unchanged.
+
+    Raises
+    ------
+    InputError
+        If an instance of `X` is missing in `future`, or if both have dates and those of `future`
+        are not later than those of `X`.
+    """
+    if _levels(future) == 2 and _levels(X) == 2:
+        wanted = X.index.get_level_values(0).unique()
+        of, given = future.index.get_level_values(0).factorize()
+        places = given.get_indexer(wanted)
+        if (places < 0).any():
+            missing = wanted[int((places < 0).argmax())]
+            raise InputError(
+                f"`future` has no rows of the instance {missing!r}, which is in `X`; give the "
+                "known features of each instance."
+            )
+        counts = np.bincount(of)
+        parts = np.split(np.argsort(of, kind="stable"), np.cumsum(counts)[:-1])
+        future = future.iloc[np.concatenate([parts[place] for place in places])]
+    past, ahead = times_in_index(X), times_in_index(future)
+    if past is None or ahead is None or len(past) != len(ahead):
+        return future
+    for i, (before, after) in enumerate(zip(past, ahead, strict=True)):
+        comparable = len(before) and len(after) and before.dtype.kind == after.dtype.kind
+        if comparable and after.min() <= before.max():
+            raise InputError(
+                f"Expected rows of `future` that are later than sequence {i} of `X`, which ends at "
+                f"{before.max()}, got {after.min()}; give the steps after its end."
+            )
+    return future
+
+
+def _levels(frame: Any) -> int:
+    return getattr(getattr(frame, "index", None), "nlevels", 0) if is_frame(frame) else 0
 
 
 def read_known(
@@ -49,7 +91,9 @@ def read_known(
         source = as_sequences(values)
         values, lengths = source.take(np.arange(len(source)))
         if (lengths != horizon).any():
-            raise _of_other_shape(f"{lengths.min()} to {lengths.max()} steps", n, horizon, n_known)
+            least, most = int(lengths.min()), int(lengths.max())
+            steps = f"{least} steps" if least == most else f"{least} to {most} steps"
+            raise _of_other_shape(steps, n, horizon, n_known, names)
     given = values.shape
     if n == 1 and given in ((horizon, n_known), (horizon,)):
         values = values.reshape(1, horizon, -1)
@@ -98,6 +142,6 @@ def _of_other_shape(
 ) -> InputError:
     which = f" ({', '.join(names)})" if names else ""
     return InputError(
-        f"Expected `future` of shape ({n}, {horizon}, {n_known}), the {n_known} known features"
-        f"{which} of the {horizon} steps after each sequence, got {got}."
+        f"Expected `future` of shape ({n}, {horizon}, {n_known}), the known features{which} of the "
+        f"{horizon} steps after each sequence, got {got}."
     )

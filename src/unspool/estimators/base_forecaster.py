@@ -17,6 +17,7 @@ from torch.nn import functional
 from unspool import _checks
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, as_future
+from unspool.data.known import following
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
@@ -95,7 +96,7 @@ class BaseForecaster(
             raise InputError(
                 "This model was fitted without quantiles; set `quantiles` and call `fit` again."
             )
-        return self._quantiles(self._form.with_known(source, future, self.horizon_))
+        return self._quantiles(self._form.with_known(source, following(X, future), self.horizon_))
 
     def _quantiles(self, source: Source | Futures) -> FloatArray:
         count = len(self._parameters["quantiles"])

@@ -7,6 +7,7 @@ import numpy as np
 from unspool import _collect
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
+from unspool.data.known import following
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model
@@ -47,7 +48,7 @@ class Forecasts(Model):
                 "This model was fitted without a forecast; set `horizon` and call `fit` again."
             )
         return _collect.futures_shaped(
-            self._forecasts(self._form.with_known(source, future, self.horizon_)),
+            self._forecasts(self._form.with_known(source, following(X, future), self.horizon_)),
             self._y_ndim,
             table=self._form.table and not self._form.n_responses,
         )

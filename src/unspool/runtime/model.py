@@ -12,6 +12,7 @@ from unspool._types import Per
 from unspool.blueprint.features import check_scales, feature_names
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, as_future
+from unspool.data.known import following
 from unspool.data.labels import labels_like
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
@@ -304,7 +305,7 @@ class Model(Imputes):
             the number of axes of `y`, (N,) or (N, K); otherwise (N, K) for a model of tables.
         """
         form = self._form
-        source = form.with_known(self._read(X, lengths), future, self.horizon)
+        source = form.with_known(self._read(X, lengths), following(X, future), self.horizon)
         values = self._network.forecasts(source)
         y_ndim = self.contents.fitted["y_ndim"]
         return _collect.futures_shaped(values, y_ndim, table=form.table and not form.n_responses)
@@ -330,7 +331,7 @@ class Model(Imputes):
             Quantiles in the units of the data, in the order of the parameter `quantiles`.
         """
         self._network.decoder("quantiles")  # raises if the model has none
-        source = self._form.with_known(self._read(X, lengths), future, self.horizon)
+        source = self._form.with_known(self._read(X, lengths), following(X, future), self.horizon)
         return self._network.forecasts(source, "quantiles")
 
     def predict_proba(
