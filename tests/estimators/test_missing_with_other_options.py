@@ -18,7 +18,7 @@ from unspool import (
     load,
     runtime,
 )
-from unspool.errors import InputError
+from unspool.errors import InputError, NoBetterThanMeanWarning
 from unspool.training.objective import AutoencoderLoss
 
 pytestmark = [
@@ -308,6 +308,14 @@ def test_training_goes_on_with_the_same_replacement(make):
         assert np.isfinite(model.history_["loss"]).all()
     a, b = (make().partial_fit(np.ma.masked_array(VALUES + HIDDEN * k, HIDDEN)) for k in (0, 9))
     assert a.history_["loss"] == b.history_["loss"]
+
+
+@pytest.mark.parametrize("name", ["another quantity", "targets, dense"])
+def test_a_model_that_learned_nothing_is_reported(name):
+    case = copy.deepcopy(TOGETHER[name])
+    case.model.set_params(learning_rate=1e-9, validation_split=0)
+    with pytest.warns(NoBetterThanMeanWarning):
+        case.train()
 
 
 @pytest.mark.parametrize("name", ["targets, linear map", "known"])
