@@ -1,12 +1,12 @@
 """How well missing values are imputed: `python -m benchmarks.imputation FOLDER`.
 
 FOLDER holds ett/ETTh1.csv, on which the settings were chosen, and smd/machine-1-2_test.npy, on
-which they were not. A fifth of the values is removed: at random, or in blocks of 24 steps of single
-features. Models are trained on the first 80 % of the series, in which the same share is missing,
-and impute the rest, by averages over overlapping windows. Errors are mean squared errors of the
-removed values of the rest, in standard deviations of the training part. The rivals are linear interpolation,
-the last value (the next one at the start), the mean of the training part, and the same model before
-training.
+which they were not. A fifth of the values is removed: at random, or in blocks of 24 steps of
+single features. Models are trained on the first 80 % of the series, in which the same share is
+missing, and impute the rest, by averages over overlapping windows. Errors are mean squared errors
+of the removed values of the rest, in standard deviations of the training part. The rivals are
+linear interpolation, the last value (the next one at the start), the mean of the training part,
+and the same model before training.
 """
 
 import sys
