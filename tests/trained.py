@@ -354,6 +354,22 @@ MASKED = {
     "missing, convolved sequences": Case(
         lambda: ConvAutoencoder(4, filters=(3, 2), kernel_size=4, **MASK, **QUICK), HOLES
     ),
+    "missing, targets, clip": Case(
+        lstm(targets=(2, 0), clip=0.5, cell="gru", decoder="reversed_input", **MASK), HOLES
+    ),
+    **{
+        f"missing, normalization {name}": Case(
+            lstm(normalization=name, decoder=decoder, scaling="minmax", n_kernels=4, **MASK), HOLES
+        )
+        for name, decoder in (("standard", "reversed_input"), ("last", "repeat"))
+    },
+    "missing, normalization, dense": Case(
+        lambda: DenseAutoencoder(4, normalization="standard", **MASK, **QUICK), HOLES
+    ),
+    "missing, images, targets": Case(
+        lambda: ConvAutoencoder(4, filters=(3, 2), targets=(1,), **MASK, **QUICK),
+        with_missing(images()),
+    ),
 }
 AUTOENCODERS |= MASKED
 FORECASTERS = {
@@ -434,6 +450,12 @@ FORECASTERS = {
             ("standard", 0, "none"),
         )
     },
+    "forecaster, missing, targets": Case(
+        forecaster(
+            targets=(2, 0), normalization="last", linear_steps=4, quantiles=(0.2, 0.8), **MASK
+        ),
+        LONG_HOLES,
+    ),
     "forecaster, missing, fed back": Case(
         forecaster(horizon=None, normalization="last", decoder="previous", **MASK),
         HOLES,

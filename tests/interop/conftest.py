@@ -10,5 +10,6 @@ KERAS = "ignore:__array__ implementation doesn't accept a copy:DeprecationWarnin
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.path.parent.name == "interop" and "keras" in item.path.name:
+        uses_keras = any(word in item.path.name for word in ("keras", "architectures"))
+        if item.path.parent.name == "interop" and uses_keras:
             item.add_marker(pytest.mark.filterwarnings(KERAS))

@@ -26,7 +26,7 @@ def autoencoder(*, encoder=None, code=(), decoder=None, head=None, steps=6):
     )
 
 
-def two_outputs(*stacks):
+def two_outputs(*stacks, ahead=None):
     """A reconstruction and a forecast, whose LSTM layers have these units."""
     read = Input((6, 2))
     code, outputs = L.LSTM(4)(read), []
@@ -35,7 +35,8 @@ def two_outputs(*stacks):
         for one in units[:-1]:
             x = L.LSTM(one, return_sequences=True)(x)
         name = "odd" if outputs else "reads"
-        outputs.append(L.Dense(2)(L.LSTM(units[-1], return_sequences=True, name=name)(x)))
+        head = ahead if outputs and ahead else L.Dense(2)
+        outputs.append(head(L.LSTM(units[-1], return_sequences=True, name=name)(x)))
     return Model(read, outputs)
 
 
@@ -179,7 +180,15 @@ REFUSED = {
     ),
     "another number of features": (
         lambda: autoencoder(head=[L.Dense(3, name="odd")]),
-        "Dense 'odd' cannot be imported: expected 2 features at every step, got 3.",
+        "Dense 'odd' cannot be imported: its outputs per step are 3, but the input has 2 "
+        "features; use forecast=True if they are to be predicted from the input (the `y` of an "
+        "LSTMForecaster). For a reconstruction of some features, train an "
+        "LSTMAutoencoder with `targets` instead.",
+    ),
+    "a composite of other quantities": (
+        lambda: two_outputs((4, 3), (4, 3), ahead=L.Dense(3, name="wide")),
+        "Dense 'wide' cannot be imported: its outputs per step are 3, but the input has 2 "
+        "features; in a model of two outputs both must have those of the input.",
     ),
     "batch normalisation": (
         lambda: autoencoder(code=[L.BatchNormalization(name="odd")]),

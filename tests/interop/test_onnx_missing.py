@@ -18,6 +18,7 @@ WAYS = [
     {"clip": 0.5, "scaling": "minmax"},
     {"targets": [2, 0], "decoder": "reversed_input"},
     {"loss": "mae", "patch_size": 2, "cell": "gru"},
+    {"normalization": "standard"},
 ]
 
 

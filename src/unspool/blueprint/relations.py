@@ -183,15 +183,6 @@ def _bounded_reconstruction(p: Parameters) -> Complaint:
     )
 
 
-def _normalized_with_gaps(p: Parameters) -> Complaint:
-    if p["normalization"] == "none" or p["missing"] == "raise":
-        return None
-    return (
-        "An autoencoder with missing='mask' cannot normalise each sequence, got normalization="
-        f"{shown(p['normalization'])}; set normalization='none', or fill the missing values."
-    )
-
-
 def _normalized_targets(p: Parameters) -> Complaint:
     if p["normalization"] == "none" or p["targets"] is None:
         return None
@@ -266,6 +257,15 @@ def _distributions(p: Parameters) -> Complaint:
     return (
         f"`loss` {p['loss']!r} needs output_activation='softmax', got "
         f"{shown(p['output_activation'])}."
+    )
+
+
+def _clipped_probabilities(p: Parameters) -> Complaint:
+    if p["clip"] is None or p["clip"] >= 1 or losses_in(p["loss"]).isdisjoint(CROSSENTROPIES):
+        return None
+    return (
+        f"`clip` {shown(p['clip'])} would clip the targets of a cross-entropy, which are between 0 "
+        "and 1; set it to 1 or more, or to None."
     )
 
 
@@ -370,7 +370,6 @@ LSTM_AUTOENCODER = (
 NORMALIZED = (
     Relation(("normalization", "output_activation", "loss"), _bounded_reconstruction),
     Relation(("normalization", "targets"), _normalized_targets),
-    Relation(("normalization", "missing"), _normalized_with_gaps),
 )
 LSTM_FORECASTER = (
     *_of_decoders("decoder"),
@@ -390,6 +389,7 @@ LOSSES = (
     Relation(("missing", "loss"), _loss_of_missing),
     Relation(("loss", "output_activation"), _distributions),
     Relation(("metrics", "loss"), _accuracy),
+    Relation(("clip", "loss"), _clipped_probabilities),
 )
 OPTIMIZER = (Relation(("weight_decay", "optimizer"), _weight_decay),)
 DENSE = (Relation(("dropout", "hidden_units"), _dropout_between_dense_layers),)

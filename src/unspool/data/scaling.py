@@ -50,12 +50,16 @@ class Scaler:
     normalization : {"none", "last", "standard"}, default "none"
         How an autoencoder normalises each sequence, after scaling and clipping. A forecaster does
         it in its encoder, and has "none" here.
+    missing : bool, default False
+        Whether values may be missing (NaN). The level of a sequence is then that of the values that
+        are present, and 0 for a feature without a value.
     """
 
     shift: Array
     scale: Array
     clip: float | None = None
     normalization: NormalizationName = "none"
+    missing: bool = False
 
     @classmethod
     def fit(
@@ -142,7 +146,8 @@ class Scaler:
 
     def level(self, scaled: Array, lengths: Array) -> Level:
         """Return the level of scaled sequences (B, T, F), zero past their ends, as it is read."""
-        return level_of(self.limit(scaled), lengths, self.normalization)
+        fill = np.zeros(scaled.shape[2], np.float32) if self.missing else None
+        return level_of(self.limit(scaled), lengths, self.normalization, fill)
 
     def read(self, scaled: Array, lengths: Array) -> Array:
         """Return what a model reads of scaled sequences: clipped, and each one normalised.

@@ -5,8 +5,6 @@ fitted model can do: `autoencoding`, `forecasting`.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -16,42 +14,30 @@ from sklearn.utils import check_random_state
 from unspool import _checks
 from unspool._loss_parameter import (
     Loss,
-    LossByFeature,
     LossFunction,
     read_loss,
 )
-from unspool._registry import MODELS
-from unspool._types import NormalizationName
 from unspool.blueprint import Facts, blueprint, check_memory, definition
 from unspool.data.convert import Source
-from unspool.data.forms import InputForm
 from unspool.data.futures import Futures
-from unspool.data.scaling import Scaler
-from unspool.data.windows import Windows
-from unspool.errors import InputError
+from unspool.data.sequences import IntArray
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.comparison import warn_if_no_better_than_mean
-from unspool.estimators.fitted_model import FittedModel
 from unspool.estimators.freezing import frozen, read_freeze
 from unspool.estimators.going_on import (
-    check_same_structure,
     continued,
     load_weights,
     read_start,
     resume,
     standardizations,
 )
-from unspool.estimators.held_out import read_groups, split, validation_size
+from unspool.estimators.held_out import validation_size
 from unspool.estimators.loss_checks import check_function_on, check_loss
-from unspool.estimators.missing import check_present, set_fill
+from unspool.estimators.missing import set_fill
 from unspool.estimators.sample_weight import (
-    WEIGHTS_OF_VALIDATION,
     counted,
     normalised,
     read_feature_weight,
-    read_sample_weight,
-    with_futures,
-    without_zeros,
 )
 from unspool.estimators.saving import (
     as_before_if_it_fails,
@@ -59,20 +45,11 @@ from unspool.estimators.saving import (
     python_numbers,
 )
 from unspool.estimators.training import OptimizerStates, Run, learn
+from unspool.estimators.training_data import ReadsTrainingData, TrainingData
 from unspool.estimators.user_callbacks import read_callbacks
-from unspool.estimators.validation import (
-    Future,
-    note_columns,
-    note_features,
-    read_future,
-)
 from unspool.estimators.validation_data import (
     check_alone,
-    check_has_steps,
-    parts_of,
-    warn_if_shared,
 )
-from unspool.model_file import Contents
 from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.dropout import Dropout
@@ -84,7 +61,7 @@ from unspool.training.error_weights import ErrorWeights
 from unspool.training.objective import AutoencoderLoss
 
 
-class Model(FittedModel):
+class Model(ReadsTrainingData):
     """An encoder with its decoders, as an estimator; see `LSTMAutoencoder`."""
 
     def _build(self, generator: torch.Generator) -> Autoencoder:
@@ -125,13 +102,6 @@ class Model(FittedModel):
     def _loss_of_arrays(self) -> Loss:
         """The same loss; a function takes arrays instead of tensors."""
         return numpy_function(self._loss) if isinstance(self._loss, LossFunction) else self._loss
-
-    _reconstructs = True  # whether the steps of a sequence are targets
-    _every_step = False  # whether all steps but the first are
-
-    def _horizon(self) -> int | None:
-        """Return the number of steps to forecast: 0 for none, None for the steps of `y`."""
-        return 0
 
     def fit(
         self,
@@ -284,99 +254,30 @@ class Model(FittedModel):
         for name in ("_optimizers", "_standardizations"):
             self.__dict__.pop(name, None)
         self._parameters = plain_parameters(self)
-        start = run.start
-        whole = self._read_first(X, y) if start is None else self._read_again(X, start)
-        weights = read_sample_weight(sample_weight, whole, self._form)
-        source, self.horizon_ = self._with_future(whole, y)
-        weights = with_futures(weights, self.horizon_, given=self._y_ndim is not None)
-        if start is not None:
-            self._check_start(run, start)
-        grouped = read_groups(groups, len(whole))
-        whole, source, weights, grouped = without_zeros(self, whole, source, weights, grouped)
-        random = check_random_state(self.random_state)
-        seed = random.randint(2**31)  # a later pass of `partial_fit` needs other random numbers
-        rng = np.random.default_rng([seed, run.passes] if run.passes else seed)
-        generator = torch.Generator().manual_seed(int(random.randint(2**31)) + (run.passes or 0))
-        device = resolve_device(self.device)
+        data = self._read_training(run, X, y, sample_weight, groups)
+        rng, generator = self._generators(run)
         given = validation_data is not None or run.passes is not None
-        training, held_out = split(
-            whole,
-            0.0 if given else self.validation_split,
-            rng,
-            groups=grouped,
-            future=0 if self._y_ndim is None else self.horizon_,
-        )
-        if not whole.lengths_of(training).any():
-            raise InputError(
-                f"`validation_split` {self.validation_split} leaves no step to train on, because "
-                "all sequences except those held out are empty; remove the empty ones."
-            )
+        training, held_out = self._split(data, 0.0 if given else self.validation_split, rng)
 
-        loss = self._loss
-        if start is None:
-            in_order = source.chunks if source.max_length > 2 else None  # table rows have no order
-            by_step = None if weights is None else weights.of_statistics(whole)
-            scaler = Scaler.fit(self.scaling, source.chunks(), source.n_features, in_order, by_step)
-            if isinstance(loss, LossByFeature):
-                scaler = scaler.except_columns(self._form.places(loss.probabilities))
-            self.max_length_ = source.max_length
-        else:
-            scaler = start.scaler
-        normalization: NormalizationName
-        normalization = "none" if MODELS[self._name].learns_horizon else self.normalization
-        if normalization != "none" and source.max_length < 2:
-            raise InputError(
-                f"`normalization` {normalization!r} needs sequences of at least 2 steps, got one "
-                "step (a row of a table); set normalization='none'."
-            )
-        self.scaler_ = replace(scaler, clip=self.clip, normalization=normalization)
-        check_loss(self, source)
-        if isinstance(loss, LossFunction):
-            check_function_on(self, loss, source, training)
-        cut_off = self.horizon_ if self._y_ndim is None else 0
-        self._form = replace(self._form, max_length=self.max_length_, cut_off=cut_off)
-        if isinstance(whole, Windows) and start is None:
-            self.window_ = whole.size - cut_off, whole.stride
-            self.dilation_, self.max_gap_ = whole.dilation, whole.max_gap
-        self.module_ = self._build(generator)
-        if self.missing == "mask" and start is None:
-            set_fill(self.module_, source, self.scaler_, by_step)
-        self.module_.to(device)
-        if start is not None:
-            load_weights(self.module_, start.weights)
-            self._form.check_longest(
-                source, self._limits(decodes="reconstruction" in self.module_.decoders)
-            )
+        self._learn_scaling(run, data)
+        self._check_loss(data.source, training)
+        self._note_sizes(run, data)
+        self._make_module(run, data, generator)
         with frozen(self.module_, run.freeze):
             if self.module_.encoder.adapts:
-                with runner(self).initial_sample(source, training, rng) as some:
-                    if start is None:
+                with runner(self).initial_sample(data.source, training, rng) as some:
+                    if run.start is None:
                         self.module_.encoder.adapt(some, generator)
                     else:
                         resume(self.module_.encoder, run.standardizations, some)
             self._n_features_out = self.module_.encoder.latent_dim
-
-            features = read_feature_weight(
-                self.feature_weight, self._form.n_outputs, self._form.target_names
-            )
-            of_errors = normalised(weights, features, source, training, by_step=self._every_step)
-            batches = Batches(
-                source, self.scaler_, training, self.batch_size, device, rng, self.steps_per_epoch,
-                weights=of_errors,
-            )  # fmt: skip
-            validation, validated = None, source
-            if validation_data is not None:
-                validated, weights = self._read_validation(whole, validation_data)
-                held_out = np.flatnonzero(counted(self, weights, len(validated)))
-            if len(held_out):
-                watched = sample(held_out, validation_size(self, batches, len(held_out)), rng)
-                size = runner(self).batch_size(validated.max_length)
-                of_errors = normalised(
-                    weights, features, validated, watched, by_step=self._every_step
-                )
-                validation = Batches(
-                    validated, self.scaler_, watched, size, device, weights=of_errors
-                )
+            batches = self._batches(data, training, rng)
+            if validation_data is None:
+                validated = data
+            else:
+                validated = self._read_validation(data.whole, validation_data)
+                held_out = np.flatnonzero(counted(self, validated.weights, len(validated.source)))
+            validation = self._validation_batches(validated, held_out, batches, rng)
             history = self._learn(batches, validation, generator, run)
         if run.passes is not None:
             self._optimizers = run.optimizers
@@ -387,96 +288,68 @@ class Model(FittedModel):
         else:
             self.history_ = history
         if run.passes is None:
-            warn_if_no_better_than_mean(self, source, batches, validation)
+            warn_if_no_better_than_mean(self, data.source, batches, validation)
 
-    def _read_first(self, X: Any, y: Any) -> Source:
-        """Read `X`, and note its form and its features."""
-        self._form, whole = InputForm.of(
-            X,
-            type(self).__name__,
-            MODELS[self._name].reads,
-            image_shape=getattr(self, "image_shape", None),
-            with_future=y is not None and self._horizon() != 0,
-            missing=self.missing,
-            check_columns=partial(note_columns, self, X),
+    def _generators(self, run: Run) -> tuple[np.random.Generator, torch.Generator]:
+        """Return the random number generators of NumPy and of PyTorch."""
+        random = check_random_state(self.random_state)
+        seed = random.randint(2**31)  # a later pass of `partial_fit` needs other random numbers
+        rng = np.random.default_rng([seed, run.passes] if run.passes else seed)
+        return rng, torch.Generator().manual_seed(int(random.randint(2**31)) + (run.passes or 0))
+
+    def _check_loss(self, source: Source | Futures, training: IntArray) -> None:
+        """Refuse targets that the loss cannot have, and a loss function that cannot be used."""
+        check_loss(self, source)
+        if isinstance(self._loss, LossFunction):
+            check_function_on(self, self._loss, source, training)
+
+    def _make_module(self, run: Run, data: TrainingData, generator: torch.Generator) -> None:
+        """Build the modules with new weights, or with those that training starts from."""
+        self.module_ = self._build(generator)
+        if self.missing == "mask" and run.start is None:
+            set_fill(self.module_, data.source, self.scaler_, data.weights_of_statistics)
+        self.module_.to(resolve_device(self.device))
+        if run.start is not None:
+            load_weights(self.module_, run.start.weights)
+            self._form.check_longest(
+                data.source, self._limits(decodes="reconstruction" in self.module_.decoders)
+            )
+
+    def _batches(self, data: TrainingData, training: IntArray, rng: np.random.Generator) -> Batches:
+        """Return the batches to train on."""
+        return Batches(
+            data.source,
+            self.scaler_,
+            training,
+            self.batch_size,
+            resolve_device(self.device),
+            rng,
+            self.steps_per_epoch,
+            weights=self._error_weights(data, training),
         )
-        if not self._form.table:
-            note_features(self, whole)
-        self._form = self._with_roles(self._form)
-        self.window_, self.dilation_, self.max_gap_ = None, 1, None
-        return whole
 
-    def _read_again(self, X: Any, start: Contents) -> Source:
-        """Read `X` in the form of the model that training starts from, and note its features."""
-        self._form = replace(start.form, model=type(self).__name__)
-        fitted = start.fitted
-        self.n_features_in_, names = fitted["n_features_in"], fitted["feature_names_in"]
-        self.__dict__.pop("feature_names_in_", None)  # of an earlier fit
-        if names is not None:
-            self.feature_names_in_ = np.array(names, dtype=object)
-        self.max_length_ = fitted["max_length"]
-        self.window_ = None if fitted["window"] is None else tuple(fitted["window"])
-        self.dilation_, self.max_gap_ = fitted["dilation"], fitted["max_gap"]
-        if fitted["n_responses"]:
-            self._response_scaler = start.target_scaler
-        whole = self._read_like_fit(X)
-        if whole.max_length == 0:
-            raise InputError(
-                f"Expected a sequence with at least one step to learn from, got {whole!r}."
-            )
-        return whole
-
-    def _check_start(self, run: Run, start: Contents) -> None:
-        """Check that the model and its targets are those of the model that training starts from."""
-        parameters = self.get_params(deep=False)
-        check_same_structure(self._name, parameters, self.horizon_, start, run.how)
-        before, now = start.form, self._with_roles(start.form)
-        if (now.targets, now.known) != (before.targets, before.known):
-            raise InputError(
-                "The model to start from has other `targets` or `known` features; set the same "
-                f"ones, got targets={_checks.shown(parameters['targets'])}."
-            )
-        if self._form.n_responses != before.n_responses:
-            raise InputError(
-                "The model to start from and this one differ in whether `y` has features of `X` "
-                "or other quantities; give a `y` of the same kind."
-            )
-        if self.horizon_ and (self._y_ndim is None) != (start.fitted["y_ndim"] is None):
-            raise InputError(
-                "The model to start from was fitted with `y`; give the steps that follow each "
-                "sequence of `X` as `y`."
-                if self._y_ndim is None
-                else "The model to start from was fitted without `y`; give `X` with the steps to "
-                "forecast at the end of each sequence, and no `y`."
-            )
-
-    def _read_validation(
-        self, training: Source, validation_data: Any
-    ) -> tuple[Source | Futures, ErrorWeights | None]:
-        """Read `validation_data` in the form of the training data, and check what they share."""
-        X, y, sample_weight = parts_of(validation_data)
-        if self.horizon_ and (y is None) != (self._y_ndim is None):
-            raise InputError(
-                "`fit` was given `y`, so `validation_data` must be a tuple (X_val, y_val) with the "
-                "steps that follow each sequence of X_val."
-                if y is None
-                else "`fit` was not given `y`, so `validation_data` must be X_val alone, whose "
-                "last steps are cut off like those of `X`."
-            )
-        source = self._read_like_fit(X)
-        weights = read_sample_weight(sample_weight, source, self._form, WEIGHTS_OF_VALIDATION)
-        weights = with_futures(weights, self.horizon_, given=y is not None)
-        validated: Source | Futures = source
-        if self.horizon_:
-            future = None if y is None else read_future(y, source, self.horizon_, self._form)
-            validated = self._futures(source, self.horizon_, future)
-        check_has_steps(validated)
-        self._form.check_longest(
-            validated, self._limits(decodes="reconstruction" in self.module_.decoders)
+    def _validation_batches(
+        self, data: TrainingData, held_out: IntArray, batches: Batches, rng: np.random.Generator
+    ) -> Batches | None:
+        """Return the batches to validate on, a sample of those held out; None if there are none."""
+        if not len(held_out):
+            return None
+        watched = sample(held_out, validation_size(self, batches, len(held_out)), rng)
+        return Batches(
+            data.source,
+            self.scaler_,
+            watched,
+            runner(self).batch_size(data.source.max_length),
+            batches.device,
+            weights=self._error_weights(data, watched),
         )
-        check_loss(self, validated)
-        warn_if_shared(training, source)
-        return validated, weights
+
+    def _error_weights(self, data: TrainingData, indices: IntArray) -> ErrorWeights | None:
+        """Return the weights of the errors of sequences, steps and features."""
+        features = read_feature_weight(
+            self.feature_weight, self._form.n_outputs, self._form.target_names
+        )
+        return normalised(data.weights, features, data.source, indices, by_step=self._every_step)
 
     def _learn(
         self, batches: Batches, validation: Batches | None, generator: torch.Generator, run: Run
@@ -514,60 +387,6 @@ class Model(FittedModel):
                 stage=stage,
                 callbacks=callbacks,
             )
-
-    def _with_future(self, source: Source, y: Any) -> tuple[Source | Futures, int]:
-        """Return the sequences with the steps that follow them, and the number of these steps."""
-        horizon, self._y_ndim = self._horizon(), None
-        responds = _checks.is_one(getattr(self, "targets", None), ["y"])
-        if horizon == 0:
-            return source, 0
-        if y is None:
-            if responds:
-                raise InputError(
-                    "targets='y' forecasts a quantity that is no feature of `X`; give it to `fit` "
-                    "as `y`."
-                )
-            return self._futures(source, horizon or 1, None), horizon or 1
-        form = self._form
-        future = read_future(
-            y,
-            source,
-            horizon,
-            form,
-            may_respond=MODELS[self._name].learns_horizon,
-            responds=responds,
-        )
-        self._y_ndim = future.n_axes
-        values = future.values
-        if future.holds == "responses" and not form.n_responses:
-            self._check_response()
-            width = values.shape[2]
-            self._form = replace(form, n_responses=width)
-            rows = values.reshape(-1, width)
-            check_present(rows, "column {} of `y`")
-            self._response_scaler = Scaler.fit(self.scaling, [rows], width)
-        return self._futures(source, values.shape[1], future), values.shape[1]
-
-    def _with_roles(self, form: InputForm) -> InputForm:
-        """Return the form with the places of the `targets` and of the `known` features."""
-        targets, known = getattr(self, "targets", None), getattr(self, "known", ())
-        return form.with_roles(None if targets == "y" else targets, known)
-
-    def _check_response(self) -> None:
-        """Refuse a `y` that is no feature of `X` where the parameters do not allow it."""
-
-    def _futures(self, source: Source, horizon: int, future: Future | None) -> Futures:
-        """Return sequences with the steps that follow them; None cuts these off."""
-        form = self._form
-        return Futures(
-            source,
-            horizon,
-            None if future is None else future.values,
-            holds="features" if future is None else future.holds,
-            targets=form.targets,
-            known=form.known,
-            responses=self.target_scaler_ if form.n_responses else None,
-        )
 
     def _objective(self, generator: torch.Generator) -> AutoencoderLoss:
         return AutoencoderLoss(

@@ -84,7 +84,8 @@ class BatchRunner:
         if clip is not None:
             x = x.clamp(-clip, clip)
         if self.scaler.normalization != "none":
-            x = normalised(x, batch.lengths, self.scaler.normalization)
+            fill = x.new_zeros(x.shape[2]) if self.scaler.missing else None
+            x = normalised(x, batch.lengths, self.scaler.normalization, fill)
             x = without_padding(x, batch.lengths)
         return batch._replace(x=x)
 

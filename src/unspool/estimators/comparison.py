@@ -40,7 +40,7 @@ def warn_if_no_better_than_mean(
     if form.n_responses:
         assert isinstance(source, Futures)
         assert source.future is not None
-        mean = source.future.mean(axis=(0, 1))
+        mean = np.nanmean(source.future, axis=(0, 1))
         mean_sequence = mean[None]
     if validation is not None:  # may have longer sequences; the mean of all steps continues it
         longer = validation.source.max_length - len(mean_sequence)

@@ -130,7 +130,7 @@ def split_by_time(
             f"equal training rows; {done}. Give `Windows(series, {size})` instead, which knows "
             "which windows overlap.",
             OverlapWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
     if not count:
         return everything, everything[:0]

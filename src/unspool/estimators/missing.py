@@ -20,6 +20,8 @@ def set_fill(
 ) -> None:
     """Set what replaces missing values: the mean of each feature, in scaled units.
 
+    In a model that normalises each sequence it is 0, the level of the sequence.
+
     Parameters
     ----------
     module : Autoencoder
@@ -39,6 +41,8 @@ def set_fill(
     found = moments(source.chunks(), source.n_features, weights)
     _check_all(found.count > 0, "feature {}")
     fill = torch.from_numpy(scaler.apply(found.mean))
+    if scaler.normalization != "none":
+        fill = torch.zeros_like(fill)
     if module.encoder.fill is not None:
         module.encoder.fill.copy_(fill)
     if module.skip is not None and module.skip.fill is not None:

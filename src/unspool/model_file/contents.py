@@ -189,6 +189,7 @@ class Contents:
             self.tensors["scaler.scale"],
             parameters["clip"],
             normalization,
+            parameters["missing"] == "mask",
         )
 
     @property

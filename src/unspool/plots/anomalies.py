@@ -109,6 +109,8 @@ class AnomalyDisplay:
         if self.series.ndim != 2 or 0 in self.series.shape:
             raise InputError(f"Expected a series of shape (T, F), got shape {values.shape}.")
         self.scores = check_finite(scores, "the scores", "(T,)", missing=True)
+        if np.isnan(self.scores).all():
+            raise InputError("Expected a score for some step, got NaN for all of them.")
         steps, features = self.series.shape
         self.thresholds = as_floats(thresholds, "the thresholds")
         if self.thresholds.ndim == 0:

@@ -422,7 +422,8 @@ class Model(Imputes):
             given = None
             if y is not None:
                 given = as_future(y, form.feature_names)
-                check_finite(given)
+                if form.missing == "raise":
+                    check_finite(given)
                 expected = (len(source), self.horizon, form.n_features)
                 if given.shape != expected:
                     raise InputError(

@@ -10,6 +10,7 @@ from typing import Any
 
 from unspool.blueprint.layers import sizes
 from unspool.interop.keras.dense import check_unmasked, only_output
+from unspool.interop.keras.dropout import both, common_rate
 from unspool.interop.keras.graph import Graph, Node, Wire, check_all_read, refuse
 from unspool.interop.keras.reading_layers import (
     Array,
@@ -52,6 +53,7 @@ class _Chain:
             kind, node, item, wire = _item(traversal, wire)
             self.items.insert(0, (kind, node, item))
         self.input_path = traversal.input_path(wire)
+        self.dropout = _rates(self.items)
         self.last = self.items[-1][1] if self.items else wire.node
 
     def kinds(self) -> list[str]:
@@ -71,6 +73,24 @@ class _Chain:
                 at, f"a {kind} was expected at this place, since the decoder mirrors the encoder."
             )
         return item
+
+
+def _rates(items: list[tuple[str, Node, Any]]) -> dict[Node, float]:
+    """Return the dropout before each convolution and dense layer.
+
+    A layer that only moves values may be between the two. An upsampling layer repeats values, so
+    the dropout must be before it; dropout after it is not that of a `ConvAutoencoder`.
+    """
+    rates, carried, upsampled = {}, 0.0, False
+    for kind, node, _ in items:
+        carried = 0.0 if upsampled and node.dropout else both(carried, node.dropout)
+        if kind in ("convolution", "dense layer"):
+            rates[node], carried, upsampled = carried, 0.0, False
+        elif kind == "pooling layer":
+            carried = 0.0
+        elif kind == "upsampling layer":
+            upsampled = True
+    return rates
 
 
 def _item(traversal: Traversal, wire: Wire) -> tuple[str, Node, Any, Wire]:
@@ -152,6 +172,12 @@ def read_conv_model(graph: Graph) -> ReadModel:
         model.fitted["part"] = "model"
         model.parameters["output_activation"] = decoder[-1].activation
         model.weights |= _weights("decoders.reconstruction.", decoder)
+        rates = [chain.dropout[layer.node] for layer in encoder[1:]]
+        rates += [chain.dropout[layer.node] for layer in bottleneck]
+        rates += [chain.dropout[layer.node] for layer in decoder]
+        of_code = rates.pop(len(encoder) - 1 + len(bottleneck[:1]))
+        model.parameters["dropout"] = common_rate(rates)
+        model.parameters["code_dropout"] = common_rate([of_code])
     return model
 
 

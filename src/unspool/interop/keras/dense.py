@@ -3,6 +3,7 @@
 import math
 
 from unspool.errors import InputError
+from unspool.interop.keras.dropout import common_rate
 from unspool.interop.keras.graph import Graph, Wire, check_all_read, refuse
 from unspool.interop.keras.reading_layers import Dense, read_scaling
 from unspool.interop.keras.traversal import (
@@ -106,6 +107,7 @@ def _with_encoder(model: ReadModel, layers: list[Dense]) -> ReadModel:
         "hidden_units": tuple(layer.width for layer in hidden),
         "activation": common_activation(hidden, "layers before the code", "relu"),
         "code_activation": code.activation,
+        "dropout": common_rate(layer.node.dropout for layer in layers[1:]),
     }
     model.fitted["part"] = "encoder"
     model.weights = dense_weights("encoder.layers.", layers)
@@ -129,6 +131,10 @@ def _with_decoder(model: ReadModel, input_path: InputPath, head: Head) -> ReadMo
     model.weights |= dense_weights("decoders.reconstruction.head.", scaled[middle:])
     parameters, code = model.parameters, layers[middle - 1]
     parameters["output_activation"] = layers[-1].activation
+    parameters["dropout"] = common_rate(
+        layer.node.dropout for layer in (*layers[1:middle], *layers[middle + 1 :])
+    )
+    parameters["code_dropout"] = common_rate([layers[middle].node.dropout])
     after_code = common_activation(
         layers[middle:-1], "layers after the code", str(parameters["activation"])
     )
@@ -143,5 +149,6 @@ def _with_decoder(model: ReadModel, input_path: InputPath, head: Head) -> ReadMo
     # A StackedAutoencoder has a separate parameter for the activation after the code.
     model.model = "StackedAutoencoder"
     parameters["inner_output_activation"] = after_code
-    del parameters["code_activation"]
+    for name in ("code_activation", "dropout", "code_dropout"):
+        del parameters[name]
     return model

@@ -1,4 +1,4 @@
-"""The graph of a Keras model as plain nodes: nested models are flattened, dropout is left out.
+"""The graph of a Keras model as plain nodes: nested models are flattened, dropout is a number.
 
 `graph` walks from the outputs back to the inputs. The `Graph` that it returns holds every layer
 that the outputs depend on, so a reader that has visited every node has left out nothing.
@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 from unspool._optional import import_optional
 from unspool.errors import InputError
+from unspool.interop.keras.dropout import both
 
-# Layers without effect at prediction.
+# Layers without effect at prediction. The rate of `Dropout` is kept in the node that reads from it.
 IGNORED_LAYERS = {
     "ActivityRegularization",
     "AlphaDropout",
@@ -54,6 +55,8 @@ class Node:
         Mask, if one is given.
     shapes : tuple of shapes
         Shape of each output without the batch axis.
+    dropout : float
+        Rate of the `Dropout` between the first input and this layer; 0 if there is none.
     """
 
     layer: Any
@@ -63,6 +66,7 @@ class Node:
     states: tuple["Wire", ...]
     mask: "Wire | None"
     shapes: tuple[tuple[int | None, ...], ...]
+    dropout: float = 0.0
 
     @property
     def config(self) -> dict[str, Any]:
@@ -181,7 +185,14 @@ def graph(model: Any) -> Graph:
     return Graph(inputs, outputs, walk.nodes)
 
 
-class Scope(dict[Key, Wire]):
+class Followed(NamedTuple):
+    """The node output that a tensor represents, and the rate of the `Dropout` after it."""
+
+    wire: Wire
+    dropout: float = 0.0
+
+
+class Scope(dict[Key, Followed]):
     """Where the inputs of a nested model come from, at one of its calls."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]  # every call is distinct
@@ -194,10 +205,14 @@ class _Walk:
         self.functional = functional
         self.nodes: set[Node] = set()
         self.scopes: dict[tuple[int, int, Scope], Scope] = {}
-        self.known: dict[tuple[int, int, Scope], Node | Wire] = {}
+        self.known: dict[tuple[int, int, Scope], Node | Followed] = {}
 
     def wire(self, tensor: Any, scope: Scope) -> Wire:
         """Return the node output that a symbolic tensor of a model represents."""
+        return self.follow(tensor, scope).wire
+
+    def follow(self, tensor: Any, scope: Scope) -> Followed:
+        """Return the node output that a symbolic tensor represents, and its dropout."""
         operation, place, output = key = _key(tensor)
         if key in scope:
             return scope[key]
@@ -206,15 +221,15 @@ class _Walk:
             if place_key not in self.scopes:
                 _check_nested_call(operation, call)
                 pairs = zip(operation.inputs, call.input_tensors, strict=True)
-                inner = Scope((_key(input_), self.wire(x, scope)) for input_, x in pairs)
+                inner = Scope((_key(input_), self.follow(x, scope)) for input_, x in pairs)
                 self.scopes[place_key] = inner
-            return self.wire(operation.outputs[output], self.scopes[place_key])
+            return self.follow(operation.outputs[output], self.scopes[place_key])
         if place_key not in self.known:
             self.known[place_key] = self._node(operation, call, scope)
         node = self.known[place_key]
-        return node if isinstance(node, Wire) else Wire(node, output)
+        return node if isinstance(node, Followed) else Followed(Wire(node, output))
 
-    def _node(self, operation: Any, call: Any, scope: Scope) -> Node | Wire:
+    def _node(self, operation: Any, call: Any, scope: Scope) -> Node | Followed:
         """Return the node that calls a layer, or its input if the layer has no effect."""
         kind = kind_of(operation)
         first, *others = call.arguments.args or [None]
@@ -227,7 +242,7 @@ class _Walk:
                 f"{kind} {operation.name!r} is called with training=True, which makes predictions "
                 "random; call it without."
             )
-        inputs = tuple(self.wire(one, scope) for one in _tensors(first))
+        inputs = [self.follow(one, scope) for one in _tensors(first)]
         more = [*others, *options.values()] if hasattr(operation, "get_weights") else []
         if any(value is not None for value in more):
             raise InputError(
@@ -235,18 +250,25 @@ class _Walk:
                 "imported."
             )
         if kind in IGNORED_LAYERS:
-            return inputs[0]
+            return inputs[0]._replace(dropout=both(inputs[0].dropout, _rate(operation)))
         node = Node(
             operation,
             kind,
             operation.name,
-            inputs,
+            tuple(one.wire for one in inputs),
             tuple(self.wire(one, scope) for one in _tensors(states)),
             None if mask is None else self.wire(mask, scope),
             tuple(tuple(one.shape[1:]) for one in call.output_tensors),
+            inputs[0].dropout if inputs else 0.0,
         )
         self.nodes.add(node)
         return node
+
+
+def _rate(layer: Any) -> float:
+    """Return the rate of a `Dropout` that drops each value alone, and 0 for another layer."""
+    plain = kind_of(layer) == "Dropout" and layer.noise_shape is None
+    return float(layer.rate) if plain else 0.0
 
 
 def _check_nested_call(model: Any, call: Any) -> None:

@@ -24,7 +24,7 @@ from unspool.interop.keras.graph import RECURRENT, graph, refuse
 from unspool.interop.keras.loading import load_keras
 from unspool.interop.keras.recurrent import read_recurrent_model
 from unspool.interop.keras.supported import KNOWN, MASKS, what_helps
-from unspool.interop.keras.traversal import ReadModel
+from unspool.interop.keras.traversal import ReadModel, Scaling
 from unspool.model_file import Contents
 from unspool.model_file.labels import write_labels
 from unspool.model_file.upgrades import LATER_FITTED
@@ -68,7 +68,9 @@ def from_keras(
         For a model with one output: whether it is a forecast. None means True, unless the output
         has the number of steps of the input or the input has an open number of steps. False also
         makes a dense layer after an LSTM encoder its code instead of a forecast. Of two outputs,
-        one is the reconstruction and the other the forecast; then `forecast` must be None.
+        one is the reconstruction and the other the forecast; then `forecast` must be None. A
+        forecast with another number of features than the input has predicts a quantity that is no
+        feature (``targets="y"``), without a `Reshape` several steps of one quantity.
     max_length : int or None, default None
         Number of steps of the longest sequence; needed only if no axis of the model has it.
 
@@ -80,8 +82,8 @@ def from_keras(
         `DenseAutoencoder` or `StackedAutoencoder`; convolutions a `ConvAutoencoder`. A model that
         ends with its code becomes an autoencoder that can only `transform`. A softmax on a code
         becomes an `EncoderClassifier` with the classes 0, 1, …. `clone` and `fit` train the same
-        architecture; parameters of the training, including the loss, have their defaults. The
-        history of the training is unknown: ``history_["loss"]`` is ``[inf]``.
+        architecture; parameters of the training, including the loss, have their defaults, except
+        for dropout. The history of the training is unknown: ``history_["loss"]`` is ``[inf]``.
 
     Raises
     ------
@@ -96,11 +98,16 @@ def from_keras(
 
     Notes
     -----
-    Layers without effect at prediction are left out: `Dropout` and its variants, noise, and the
-    ``dropout`` and ``recurrent_dropout`` of LSTM and GRU layers. A `Masking` layer after the input
-    is left out, because unspool uses the lengths of the sequences: give sequences of different
-    length as a list, or padded with NaN. A masked step within a sequence, which Keras skips, is not
-    skipped.
+    Dropout has no effect on a trained model. So that `clone` and `fit` train with it again, the
+    rates of `Dropout` layers are read where the estimator has a parameter: between recurrent layers
+    and by the argument ``dropout`` of every layer of a stack but the first as `dropout`; after the
+    code, before a `RepeatVector`, `Reshape` or `Dense`, and by the argument ``dropout`` of a layer
+    that reads a `RepeatVector`, as `code_dropout`; ``recurrent_dropout`` of LSTM and GRU layers as
+    `recurrent_dropout`; between dense layers or convolutions as `dropout`. A rate is read if all
+    places where its parameter acts have it. Other dropout, such as that before the output layer,
+    and noise are left out. A `Masking` layer after the input is left out, because unspool uses the
+    lengths of the sequences: give sequences of different length as a list, or padded with NaN. A
+    masked step within a sequence, which Keras skips, is not skipped.
 
     A `Normalization` or `Rescaling` after the input becomes the scaler; other models get
     ``scaling="none"``. Layers that share weights become separate layers. All computations use
@@ -154,14 +161,20 @@ def _estimator(read: ReadModel) -> "Estimator":
     """Make the fitted estimator of a model that was read."""
     from unspool._registry import CLASSIFIER, ESTIMATORS, MODELS, class_of
 
-    n_features = read.fitted["n_features"]
-    shift, scale = read.scaling or (0.0, 1.0)
-    tensors: dict[str, npt.NDArray[Any]] = {
-        "scaler.shift": np.broadcast_to(np.float64(shift), n_features).copy(),
-        "scaler.scale": np.broadcast_to(np.float64(scale), n_features).copy(),
-        **{f"module.{name}": weight for name, weight in read.weights.items()},
+    scalers: dict[str, tuple[Scaling | None, int]] = {
+        "scaler": (read.scaling, read.fitted["n_features"])
     }
-    scaling = "none" if read.scaling is None else "standard"
+    if "n_responses" in read.fitted:
+        scalers["responses"] = read.response_scaling, read.fitted["n_responses"]
+    tensors: dict[str, npt.NDArray[Any]] = {
+        f"module.{name}": weight for name, weight in read.weights.items()
+    }
+    for name, (scaler, width) in scalers.items():
+        shift, scale = scaler or (0.0, 1.0)
+        tensors[f"{name}.shift"] = np.broadcast_to(np.float64(shift), width).copy()
+        tensors[f"{name}.scale"] = np.broadcast_to(np.float64(scale), width).copy()
+    plain = read.scaling is None and read.response_scaling is None
+    scaling = "none" if plain else "standard"
     inner = class_of(read.model, MODELS)(scaling=scaling, **read.parameters)
     model, parameters = read.model, inner.get_params(deep=False)
     absent = dict.fromkeys(("feature_names_in", "y_ndim", "axes", "window"))

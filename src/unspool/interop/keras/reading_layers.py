@@ -13,6 +13,7 @@ import numpy.typing as npt
 from unspool._types import CellName
 from unspool.blueprint.cells import CELLS, CellKind
 from unspool.blueprint.models import ACTIVATIONS, CELL_ACTIVATIONS, GATE_ACTIVATIONS
+from unspool.interop.keras.dropout import both, common_rate
 from unspool.interop.keras.graph import Node, Wire, config_of, keras_module, kind_of, refuse
 
 Array = npt.NDArray[np.float32]
@@ -52,6 +53,8 @@ class Recurrent(NamedTuple):
     recurrent_activation: str
     sequences: bool
     cell: CellName
+    dropout: float  # of what it reads, by its argument and by a layer before it
+    recurrent_dropout: float
 
     @property
     def kind(self) -> CellKind:
@@ -148,8 +151,16 @@ def read_recurrent(node: Node) -> Recurrent:
     if gates not in GATE_ACTIVATIONS:
         known = " and ".join(GATE_ACTIVATIONS)
         raise refuse(node, f"its recurrent_activation is {_shown(gates)}; supported are {known}.")
-    cell = LAYERS[kind_of(first)]
-    return Recurrent(node, directions, activation, gates, config["return_sequences"], cell)
+    return Recurrent(
+        node,
+        directions,
+        activation,
+        gates,
+        config["return_sequences"],
+        LAYERS[kind_of(first)],
+        both(node.dropout, config["dropout"]),
+        config["recurrent_dropout"],
+    )
 
 
 def _shared_config(node: Node) -> dict[str, Any]:
@@ -172,7 +183,10 @@ def _shared_config(node: Node) -> dict[str, Any]:
         unlike = name != "units" and _function(forward, name) != _function(backward, name)
         if one[name] != other[name] or unlike:
             raise refuse(node, f"its two layers differ in `{name}`; they must be the same.")
-    return one
+    rates = {
+        name: common_rate((one[name], other[name])) for name in ("dropout", "recurrent_dropout")
+    }
+    return {**one, **rates}
 
 
 def _read_direction(node: Node, layer: Any) -> DirectionWeights:

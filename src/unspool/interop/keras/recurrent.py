@@ -7,6 +7,7 @@ are a decoder, and the encoder precedes it.
 
 from unspool.blueprint.layers import DECODERS
 from unspool.errors import InputError
+from unspool.interop.keras.dropout import both
 from unspool.interop.keras.graph import READABLE, RECURRENT, Graph, Wire, check_all_read, refuse
 from unspool.interop.keras.reading_layers import Recurrent
 from unspool.interop.keras.recurrent_parameters import (
@@ -69,13 +70,17 @@ def _branch(traversal: Traversal, output: Wire, second_input: str) -> Branch:
         return _from_state(traversal, head, layers, source, states, second_input)
     if source.kind == "RepeatVector":
         code = traversal.back(source)
-        return Branch("repeat", (code,), layers, head, source.node.config["n"])
+        steps, dropout = source.node.config["n"], source.node.dropout
+        if not layers[0].node.dropout:  # an argument drops the same values at every step
+            dropout = both(dropout, layers[0].dropout)
+        return Branch("repeat", (code,), layers, head, steps, code_dropout=dropout)
     if source.kind == "Concatenate":
         return _with_second_input(traversal, head, layers, source, second_input)
     if source.kind == "Reshape" and len(source.node.inputs[0].shape) == 1:
         code = traversal.back(source)
         name = "reshape" if layers[-1].sequences else "flat"
-        return Branch(name, (code,), layers, head, source.shape[0], pieces=source.shape[0])
+        steps, dropout = source.shape[0], source.node.dropout
+        return Branch(name, (code,), layers, head, steps, pieces=steps, code_dropout=dropout)
     if source.kind not in (*SCALINGS, "InputLayer", "Masking"):
         raise refuse(
             source.node,
@@ -137,6 +142,7 @@ def _with_second_input(
         repeated[0].node.config["n"],
         others[0],
         code_last=source.node.inputs[0] is others[0],
+        code_dropout=repeated[0].node.dropout,
     )
 
 
@@ -186,6 +192,9 @@ def _share_code(branches: list[Branch], forecast: bool | None) -> None:
         branch.code = (layers[count - 1].output_wire,)
         branch.head = branch.head._replace(layers=layers[count:])
         branch.decoder = "dense" if layers[count:] else None
+    for branch in branches:
+        if branch.decoder == "dense":
+            branch.code_dropout = branch.head.layers[0].node.dropout
 
 
 def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch]) -> Encoder:

@@ -1,15 +1,17 @@
 """Conversion of the recurrent and dense layers of a Keras model to parameters and weights."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from unspool.blueprint.layers import DECODERS
-from unspool.interop.keras.graph import Wire, refuse
+from unspool.interop.keras.dropout import common_rate
+from unspool.interop.keras.graph import Node, Wire, refuse
 from unspool.interop.keras.reading_layers import Array, Dense, Recurrent, read_scaling
 from unspool.interop.keras.traversal import (
     Head,
     InputPath,
     ReadModel,
+    Scaling,
     common_activation,
     dense_weights,
     in_scaled_units,
@@ -41,6 +43,8 @@ class Branch:
         Number of pieces that the code is split into.
     forecast : bool
         Whether the output is a forecast.
+    code_dropout : float
+        Rate of the dropout of the code.
     """
 
     decoder: str | None
@@ -52,6 +56,7 @@ class Branch:
     code_last: bool = False
     pieces: int | None = None
     forecast: bool = False
+    code_dropout: float = 0.0
 
 
 @dataclass
@@ -81,10 +86,17 @@ def build_model(encoder: Encoder, branches: list[Branch], max_length: int) -> Re
     parameters = _encoder_parameters(encoder, branches) | _decoder_parameters(encoder, named)
     fitted = _fitted(encoder, max_length, part="model" if named else "encoder")
     scaling = read_scaling(encoder.input_path.scaling.node) if encoder.input_path.scaling else None
+    n_responses, response_scaling = 0, None
     for name, branch in named.items():
         _check_stack(encoder, branch)
-        _, layers = in_scaled_units(encoder.input_path.scaling, branch.head)
-        steps, axes = _written(branch, n_features)
+        output = _written(branch, n_features)
+        steps, axes = output.steps, output.axes
+        if output.features == n_features:
+            _, layers = in_scaled_units(encoder.input_path.scaling, branch.head)
+        else:
+            _check_quantity(branch, output, n_features, alone=len(named) == 1)
+            n_responses, layers = output.features, branch.head.layers
+            response_scaling = _scaling_of(branch.head)
         if name == "forecast":
             fitted |= {"horizon": steps, "y_ndim": axes}
             parameters["horizon"] = steps
@@ -99,8 +111,10 @@ def build_model(encoder: Encoder, branches: list[Branch], max_length: int) -> Re
     if list(named) == ["forecast"]:
         model = "LSTMForecaster"
         del parameters["n_kernels"]
-        parameters |= {"normalization": "none", "linear_steps": 0, "code_dropout": 0.0}
-    return ReadModel(model, parameters, fitted, weights, scaling)
+        parameters |= {"normalization": "none", "linear_steps": 0}
+    if n_responses:
+        fitted["n_responses"], parameters["targets"] = n_responses, "y"
+    return ReadModel(model, parameters, fitted, weights, scaling, response_scaling=response_scaling)
 
 
 def build_classifier(encoder: Encoder, head: Head, max_length: int) -> ReadModel:
@@ -158,6 +172,13 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
         "pooling": "last",
         "n_kernels": 0,
         "input_dropout": 0.0,
+        "dropout": common_rate(
+            layer.dropout
+            for stack in (layers, *(branch.layers for branch in branches))
+            for layer in stack[1:]
+        ),
+        "recurrent_dropout": common_rate(layer.recurrent_dropout for layer in every),
+        "code_dropout": common_rate(branch.code_dropout for branch in branches),
         "cell": cells.pop(),
         "activation": common_activation(every, "recurrent layers", "tanh"),
         "recurrent_activation": gates.pop(),
@@ -246,39 +267,86 @@ def _check_stack(encoder: Encoder, branch: Branch) -> None:
         raise refuse(last.node, f"it needs return_sequences={not kind.flat}.")
 
 
-def _written(branch: Branch, n_features: int) -> tuple[int, int]:
-    """Return the number of steps of an output, and its number of axes with the batch."""
+class Output(NamedTuple):
+    """What a decoder writes: steps, numbers per step, and axes with the batch."""
+
+    steps: int
+    features: int
+    axes: int
+    node: Node
+
+
+def _written(branch: Branch, n_features: int) -> Output:
+    """Return what a decoder writes for an input with `n_features` features."""
     head, last = branch.head, branch.head.base.node
     width = len(branch.layers[-1].directions) * branch.layers[-1].units if branch.layers else 0
     width = head.layers[-1].width if head.layers else width
     last = head.layers[-1].node if head.layers else last
-    steps: int | None
-    bound = branch.decoder in ("dense", "flat")
-    if bound and head.shape is None:
-        if n_features not in (1, width):
+    steps: int | None = branch.steps
+    features, axes = width, 3
+    if branch.decoder in ("dense", "flat"):
+        if head.shape is not None:
+            if len(head.shape) != 2:
+                raise refuse(last, f"expected a Reshape to (steps, features), got {head.shape}.")
+            steps, features = head.shape[0], known_size(head.shape[1], last, "its features")
+        elif branch.decoder == "dense":
+            # A layer that does not write a step of the features writes steps of one quantity.
+            axes = 2
+            steps, features = (1, width) if width == n_features else (width, 1)
+            if steps > 1 and head.layers[-1].activation == "softmax":
+                raise refuse(
+                    last,
+                    f"its softmax runs over all {width} outputs; add a Reshape((1, {width})) after "
+                    "it if they are one step of a forecast.",
+                )
+            if not branch.forecast and features != n_features:
+                raise refuse(
+                    last,
+                    f"its {width} outputs are not one step of {n_features} features; add a Reshape "
+                    "to (steps, features) after it.",
+                )
+        elif n_features in (1, width):
+            steps, features = (width, 1) if n_features == 1 else (1, width)
+        else:
             raise refuse(
                 last,
                 f"its {width} outputs are not one step of {n_features} features; add a Reshape to "
                 "(steps, features) after it.",
             )
-        steps = width if n_features == 1 else 1
-        if branch.decoder == "dense":
-            return known_size(steps, last, "its number of steps"), 2
-    elif bound:
-        steps, features = head.shape if head.shape and len(head.shape) == 2 else (None, None)
-        if features != n_features:
-            raise refuse(last, f"expected a Reshape to (steps, {n_features}), got {head.shape}.")
-    elif head.shape is not None or width != n_features:
-        raise refuse(last, f"expected {n_features} features at every step, got {width}.")
-    else:
-        steps = branch.steps
+    elif head.shape is not None:
+        raise refuse(last, "each of its steps has an output, so no Reshape may follow it.")
     if branch.decoder == "flat" and steps != branch.pieces:
         raise refuse(
             last,
             f"the code is split into {branch.pieces} pieces, but the output has {steps} steps; "
             "the two numbers must be the same.",
         )
-    return known_size(steps, last, "its number of steps"), 3
+    return Output(known_size(steps, last, "its number of steps"), features, axes, last)
+
+
+def _check_quantity(branch: Branch, output: Output, n_features: int, *, alone: bool) -> None:
+    """Refuse an output of other quantities than the features, unless it is the only forecast."""
+    if alone and branch.forecast:
+        return
+    each = f"its outputs per step are {output.features}, but the input has {n_features} features"
+    if not alone:
+        raise refuse(
+            output.node, f"{each}; in a model of two outputs both must have those of the input."
+        )
+    raise refuse(
+        output.node,
+        f"{each}; use forecast=True if they are to be predicted from the input (the `y` of an "
+        "LSTMForecaster). For a reconstruction of some features, train an LSTMAutoencoder "
+        "with `targets` instead.",
+    )
+
+
+def _scaling_of(head: Head) -> Scaling | None:
+    """Return the scaling of an output, which the last layer of a head undoes."""
+    if head.scaling is None:
+        return None
+    shift, scale = read_scaling(head.scaling.node)
+    return -shift / scale, 1 / scale
 
 
 def encoder_weights(encoder: Encoder) -> dict[str, Array]:

@@ -45,6 +45,8 @@ class ReadModel:
         Number of classes of a classifier, otherwise 0.
     head : dict
         Parameters of a classifier's head.
+    response_scaling : (shift, scale), optional
+        Scaling of outputs that are not features of the input.
     """
 
     model: str
@@ -54,6 +56,7 @@ class ReadModel:
     scaling: Scaling | None = None
     classes: int = 0
     head: dict[str, Any] = field(default_factory=dict)
+    response_scaling: Scaling | None = None
 
     def with_classes(self, head: "Head") -> "ReadModel":
         """Add the head of a classifier to this encoder."""

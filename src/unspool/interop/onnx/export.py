@@ -256,8 +256,9 @@ def _outputs(g: Graph, contents: Contents, plan: Blueprint, part: str) -> dict[s
     given = batch  # the true values, to which errors refer
     if scaler.clip is not None:
         batch = clipped(g, batch, scaler.clip)
-    location, spread = level(g, batch, scaler.normalization)
-    batch = batch._replace(x=normalized(g, batch, scaler.normalization))
+    fill = g.real(0) if scaler.missing else ""
+    location, spread = level(g, batch, scaler.normalization, fill)
+    batch = batch._replace(x=normalized(g, batch, scaler.normalization, fill))
     code = _code(g, plan, weights, batch)
     input_batch, input_time = batch.input_sizes
     has_other_scaling = plan.targets is not None or contents.facts.n_responses

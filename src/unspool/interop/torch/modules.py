@@ -352,8 +352,11 @@ class TraceableModel(nn.Module):
         scaled = torch.where(batch.inside.unsqueeze(2), scaled, 0.0)
         if self.clip is not None:
             scaled = scaled.clamp(-self.clip, self.clip)
-        location, spread = level_of(scaled, batch, self.normalization)
-        scaled = normalized(scaled, batch, self.normalization)
+        fill = self.encoder.fill
+        if self.normalization != "none" and fill is not None:
+            fill = torch.zeros_like(fill)
+        location, spread = level_of(scaled, batch, self.normalization, fill)
+        scaled = normalized(scaled, batch, self.normalization, fill)
         code = self.encoder(scaled, batch)
         if self.encoder_only:
             return code
