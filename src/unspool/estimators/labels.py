@@ -206,7 +206,7 @@ def weights_of_classes(
     if isinstance(class_weight, str):
         sums = np.bincount(indices, weights, len(classes))
         ones = np.ones(len(classes))  # of classes that a call of `partial_fit` lacks
-        return np.divide(sums.sum(), len(classes) * sums, out=ones, where=sums > 0)
+        return np.asarray(np.divide(sums.sum(), len(classes) * sums, out=ones, where=sums > 0))
     labels = classes.tolist()
     missing = [label for label in labels if label not in class_weight]
     unknown = [label for label in class_weight if label not in labels]
