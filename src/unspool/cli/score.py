@@ -77,7 +77,10 @@ def score(
     if not per_feature:
         write_table({**columns, "error": errors}, output, array=errors)
         return
-    columns["error"] = errors.mean(axis=1)
+    known = ~np.isnan(errors)  # missing values have no error
+    counts = known.sum(axis=1)
+    sums = np.where(known, errors, 0).sum(axis=1)
+    columns["error"] = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
     for i, feature in enumerate(names_of_targets(trained, source)):
         name = feature
         while name in columns:
