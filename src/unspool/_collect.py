@@ -187,10 +187,11 @@ class Scores(NamedTuple):
     Parameters
     ----------
     explained : float
-        R²; the mean is the mean of each feature over all steps of all sequences.
+        R²; the mean is the mean of each feature over all steps of all sequences. NaN if all values
+        are missing.
     skill : float
         Skill score; the mean is the mean sequence: the mean of each step and feature over all
-        sequences. NaN if fewer than two sequences have a step.
+        sequences. NaN if fewer than two sequences have a value.
     """
 
     explained: float
@@ -210,8 +211,8 @@ def scores(
     missing: Any = 0  # missing values of each feature
     for indices, x, reconstruction in pieces:
         real = np.arange(x.shape[1]) < source.lengths_of(indices)[:, None]
-        if source.has_missing:
-            hidden = np.isnan(x)
+        hidden = np.isnan(x) if source.has_missing else None
+        if hidden is not None:
             missing += (hidden & real[:, :, None]).sum(axis=(0, 1))
             x = np.where(hidden, mean[: x.shape[1]], x)
             reconstruction = np.where(hidden, x, reconstruction)
@@ -220,9 +221,12 @@ def scores(
         differences += float(((x - mean[: x.shape[1]])[real] ** 2).sum())
         squares += float((x[real].astype(np.float64) ** 2).sum())
         steps += int(real.sum())
-        real_sequences += int(real.any(axis=1).sum())
+        present = real if hidden is None else real & ~hidden.all(axis=2)
+        real_sequences += int(present.any(axis=1).sum())
     if not steps:
         raise InputError(f"Expected at least one step to compare with, got none in {source!r}.")
+    if not real_sequences:  # all values are missing
+        return Scores(math.nan, math.nan)
     spread = moments(source.chunks(), source.n_features).spread / scaler.scale
     total = steps * float((spread**2).sum()) - float((missing * spread**2).sum())
     explained = _explained(errors, total)

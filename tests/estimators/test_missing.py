@@ -355,3 +355,13 @@ def test_a_batch_without_a_value_changes_no_weight():
     objective = AutoencoderLoss(model.module_, code_l1=0.0)
     terms = objective(Batch(torch.full((2, 12, 2), torch.nan), None))
     assert terms["loss"].size == 0
+
+
+def test_the_scores_of_missing_values_alone_are_nan():
+    model = masked().fit(GAPS)
+    nothing = Sequences(np.full((3, 12, 2), NAN), np.full(3, 12), missing="mask")
+    assert np.isnan(model.score(nothing))
+    assert np.isnan(model.skill_score(nothing))
+    one = Sequences(np.where(np.arange(3)[:, None, None] == 0, GAPS[:3], NAN), missing="mask")
+    assert np.isfinite(model.score(one))
+    assert np.isnan(model.skill_score(one))  # the mean sequence is that sequence

@@ -173,6 +173,7 @@ def read_detection_data(
             label=columns.label,
             rows=columns.rows,
             missing=missing,
+            missing_values=columns.missing_values or (),
         )
 
     long = ending in (*TABLES, *ARRAYS) and not columns.rows

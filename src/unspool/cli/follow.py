@@ -123,6 +123,7 @@ class LineScorer:
         self._stream, self._columns, self._name = stream, columns, name
         self._n_features = contents.facts.n_features
         self._masks = contents.form.missing == "mask"
+        self._missing_values = columns.missing_values or ()
         trained = None if contents.detector is None else contents.detector["feature_names_in"]
         given = columns.names()
         if given and trained and given != list(trained) and set(given) == set(trained):
@@ -261,7 +262,12 @@ class LineScorer:
                 raise InputError(
                     f"Expected a number in column {name!r}, got {_checks.shown(text)}."
                 )
-            values.append(float(text))
+            value = float(text)
+            if value in self._missing_values:
+                if not self._masks:
+                    raise InputError(f"Column {name!r} is missing (--missing-value {value:g}).")
+                value = math.nan
+            values.append(value)
         return values
 
     def _write(self, row: list[Any]) -> None:

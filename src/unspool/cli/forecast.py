@@ -146,6 +146,7 @@ def known_of_file(
         time=reading.time,
         id=reading.id,
         label=reading.label,
+        missing_values=reading.missing_values or (),
     )
     for note in loaded.notes:
         say(f"{path.name}: {note}".replace("`columns`", "--columns"))

@@ -178,6 +178,15 @@ class Columns:
         ),
     ] = None
     rows: Annotated[bool, typer.Option("--rows", help="Each row of DATA is one sequence.")] = False
+    missing_values: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--missing-value",
+            metavar="NUMBER",
+            help="A number that means that a value is missing, such as -200; may be given several "
+            "times.",
+        ),
+    ] = None
 
     def names(self) -> list[str] | None:
         """Return the names in --columns, or None without that option."""
@@ -294,6 +303,7 @@ class Reading(Columns):
             dilation=dilation or 1,
             max_gap="auto" if self.max_gap is None and max_gap is None else max_gap,
             missing=missing,
+            missing_values=self.missing_values or (),
         )
         try:
             if more and isinstance(window, str):  # the file says how many steps a window has

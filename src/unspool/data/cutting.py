@@ -13,6 +13,7 @@ import numpy as np
 from unspool._durations import Duration, seconds
 from unspool._types import Missing, Short
 from unspool.data.file_data import Column, FileData
+from unspool.data.missing_values import Codes
 from unspool.data.sequences import IntArray, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -22,7 +23,8 @@ from unspool.errors import InputError
 class WindowOptions:
     """How to cut series into windows, as for `Windows`; with a `size` of None they stay whole.
 
-    `missing` says whether values may be missing, however the series are cut.
+    `missing` says whether values may be missing, and `missing_values` which numbers mean that they
+    are, however the series are cut.
     """
 
     size: int | Duration | None = None
@@ -32,6 +34,7 @@ class WindowOptions:
     dilation: int = 1
     max_gap: float | Duration | None = "auto"
     missing: Missing = "raise"
+    missing_values: tuple[float, ...] = ()
 
     @property
     def needs_times(self) -> bool:
@@ -80,16 +83,18 @@ def of_series(
     Without a window every series becomes one sequence, with the label of its last step.
     """
     steps = steps or {}
-    notes = list(notes)
+    codes = Codes(options.missing_values, options.missing)
     source: Sequences | Windows
     index: dict[str, Column] = {}
     if options.size is None:
-        source = Sequences.from_list(series, names, options.missing)
+        source = _with_missing(Sequences.from_list(series, names, options.missing), codes)
         owner, last = np.arange(len(series)), np.array([len(one) - 1 for one in series])
     else:
+        series = [codes.replaced(one) for one in series]
         source = options.windows(series, names, steps.get("time"))
         owner, start = source.place(np.arange(len(source)))
         last = source.ends_of(np.arange(len(source))) - 1
+    notes = [*notes, *codes.notes()]
     if ids is not None:
         index["id"] = np.asarray(ids)[owner]
     if options.size is not None:
@@ -115,6 +120,9 @@ def of_sequences(
                 f"Expected {name} as {len(sequences)} values, one for each sequence, "
                 f"got shape {column.shape}."
             )
+    codes = Codes(options.missing_values, options.missing)
+    sequences = _with_missing(sequences, codes)
+    notes = [*notes, *codes.notes()]
     if options.size is None:
         return FileData(sequences, index, {}, None, tuple(notes))
     ids = index.get("id", np.arange(len(sequences)))
@@ -124,6 +132,17 @@ def of_sequences(
     columns |= {name: column[owner] for name, column in index.items() if name != "id"}
     note = f"windows are cut from each of the {len(sequences):,} sequences, none across two"
     return FileData(windows, columns, {}, ids.tolist(), (*notes, note))
+
+
+def _with_missing(sequences: Sequences, codes: Codes) -> Sequences:
+    """Return the sequences with missing values, of which those at the end are no padding."""
+    if not codes:
+        return sequences
+    values, lengths = sequences.values, sequences.lengths
+    real = np.arange(values.shape[1]) < lengths[:, None]
+    marked = values.copy()
+    marked[real] = codes.replaced(values[real])
+    return Sequences(marked, lengths, sequences.feature_names, sequences.missing)
 
 
 def _at(columns: list[Column], owner: IntArray, step: IntArray) -> Column:

@@ -14,6 +14,7 @@ from unspool._types import Missing, Short, names
 from unspool.data.cutting import WindowOptions
 from unspool.data.file_data import FileData
 from unspool.data.messages import errors_naming
+from unspool.data.missing_values import codes_complaint
 from unspool.errors import InputError
 
 TABLES = (".csv", ".parquet", ".pq", ".txt")
@@ -40,6 +41,7 @@ def read_file(
     dilation: int = 1,
     max_gap: float | Duration | None = "auto",
     missing: Missing = "raise",
+    missing_values: Sequence[float] = (),
 ) -> FileData:
     r"""Read a file of sequences or of long series.
 
@@ -96,6 +98,9 @@ def read_file(
     missing : {"raise", "mask"}, default "raise"
         Whether values may be missing (empty cells, NaN): raise an error, or keep them as NaN for
         models with ``missing="mask"``.
+    missing_values : sequence of float, default ()
+        Numbers that mean that a value of a feature is missing, such as ``[-200]``; they become NaN.
+        At the end of a sequence too they are missing values and no padding.
 
     Returns
     -------
@@ -129,7 +134,9 @@ def read_file(
     "column 'time' taken as time, set aside"
     """
     path = Path(path)
-    options = WindowOptions(window, stride, tail, short, dilation, max_gap, missing)
+    _checks.raise_all(codes_complaint(missing_values))
+    codes = tuple(float(one) for one in missing_values)
+    options = WindowOptions(window, stride, tail, short, dilation, max_gap, missing, codes)
     options = _window_options(options)
     _checks.raise_all(_checks.truth("rows", rows))
     if isinstance(columns, str):
@@ -174,7 +181,9 @@ def _window_options(options: WindowOptions) -> WindowOptions:
         gap_complaint(options.max_gap),
         _checks.choice("missing", options.missing, names(Missing)),
     )
-    if options.size is None and options != WindowOptions(missing=options.missing):
+    if options.size is None and options != WindowOptions(
+        missing=options.missing, missing_values=options.missing_values
+    ):
         raise InputError(
             "`stride`, `tail`, `short`, `dilation` and `max_gap` say how to cut windows, but "
             "`window` is not given; set it to the number of steps of a window, or leave the others "
