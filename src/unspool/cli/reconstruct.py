@@ -29,7 +29,7 @@ def reconstruct(
         bool,
         typer.Option(
             "--impute",
-            help="Replace only the missing values (of the targets), and write all others as they are.",
+            help="Replace only the missing values of the targets; write all others as they are.",
         ),
     ] = False,
     device: Device = "auto",
