@@ -492,3 +492,18 @@ def test_only_the_requested_kind_of_score_warns(run, machine):
         warnings.simplefilter("always")
         AnomalyDetector(model, window=8, memory=50, random_state=0).fit(X)
     assert sum(one.category is ThresholdWarning for one in caught) == 1
+
+
+def test_the_picture_shows_the_targets_of_the_model(run, machine, tiny, tmp_path, monkeypatch):
+    shown = []
+    drawn = plots.AnomalyDisplay.from_detection
+
+    def watched(found, series, *args, **kwargs):
+        shown.append((kwargs["feature_names"], series.shape[1]))
+        return drawn(found, series, *args, **kwargs)
+
+    monkeypatch.setattr(plots.AnomalyDisplay, "from_detection", watched)
+    call = ["--normal-until", "2024-01-01 05:00", "--set", 'targets=["heat"]']
+    done = run("detect", machine, *tiny, *call, "--plot", tmp_path / "picture.png")
+    assert done.code == 0, done.err
+    assert shown == [(("heat",), 1)]

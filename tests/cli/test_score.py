@@ -126,3 +126,21 @@ def test_a_loss_by_feature_is_set_by_names_of_columns(run, tmp_path):
     np.testing.assert_array_equal(table["red"], table["blue"])
     refused = run("fit", data, "-o", path, "--window", 8, "--set", 'loss={"opn": "mae"}')
     assert "unknown feature 'opn': did you mean 'open'?" in refused.err
+
+
+def test_with_missing_values_the_error_is_that_without_per_feature(run, tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 2))
+    values[5, 0] = values[9] = np.nan
+    rows = "".join(",".join("" if np.isnan(v) else f"{v}" for v in one) + "\n" for one in values)
+    data, path = tmp_path / "data.csv", tmp_path / "m.unspool"
+    data.write_text("a,b\n" + rows)
+    options = ["--window", 8, "--epochs", 1, "--set", "missing=mask", "--seed", 0]
+    done = run("fit", data, "-o", path, *options)
+    assert done.code == 0, done.err
+    alone, both = (
+        np.array([one or "nan" for one in read_csv(run("score", path, data, *more).out)["error"]])
+        for more in ([], ["--per-feature"])
+    )
+    np.testing.assert_allclose(both.astype(float), alone.astype(float), rtol=1e-6)
+    assert np.isfinite(both.astype(float)[5])

@@ -125,3 +125,26 @@ def test_detect_cuts_windows_by_time_and_scores_no_window_across_a_gap(run, log,
     np.testing.assert_allclose(found, detector.anomaly_scores(frame)[-60:], rtol=1e-3)
     refused = run("detect", log, "--model", path, "--follow")
     assert "--follow does not compare times, but this detector scores series" in refused.err
+
+
+def test_steps_that_stride_and_dilation_leave_out_are_reported(run, log, tmp_path):
+    path = tmp_path / "m.unspool"
+    call = ["--window", 6, "--dilation", 3, "-o", path, *QUICK]
+    assert run("fit", log, "--stride", 6, *call).code == 0
+    for command in ("score", "reconstruct"):
+        done = run(command, path, log)
+        said = "steps have no value; with the dilation of 3, a stride of 6 leaves steps out"
+        assert said in " ".join(done.err.split())
+        assert "have no value" not in run(command, path, log, "--stride", 1).err
+
+
+def test_a_number_may_begin_with_its_point(run, log, tmp_path):
+    path = tmp_path / "m.unspool"
+    done = run("fit", log, "--window", 6, "--set", "code_dropout=.25", "-o", path, *QUICK)
+    assert done.code == 0, done.err
+    assert unspool.load(path).code_dropout == 0.25
+
+
+def test_a_gap_limit_that_leaves_no_window_has_its_unit(run, log, tmp_path):
+    done = run("fit", log, "--window", 6, "--max-gap", 3, "-o", tmp_path / "m.unspool", *QUICK)
+    assert (done.code, "two gaps of more than 3 s;" in done.err) == (1, True)

@@ -57,6 +57,18 @@ def test_a_warm_start_goes_on_learning_in_both_stages():
     assert model.history_["loss"][-1] < wholes[-1]
 
 
+def test_a_pass_with_balanced_weights_may_lack_a_class():
+    labels = np.array(["a", "b", "b", "c"])[np.arange(40) % 4]
+    known = labels != "c"
+    balanced, by_hand = (
+        classifier(class_weight=weight, fine_tune=False)
+        .partial_fit(X[known], labels[known], ["a", "b", "c"])
+        .predict_proba(X)
+        for weight in ("balanced", {"a": 2, "b": 1})
+    )
+    np.testing.assert_allclose(balanced, by_hand, rtol=1e-5)
+
+
 def test_the_start_is_not_changed():
     first = classifier().fit(X, Y)
     before = first.predict_proba(X)

@@ -93,6 +93,33 @@ def test_a_limit_that_is_no_positive_number_is_refused(clip, given):
         DenseAutoencoder(3, clip=clip, **SHORT).fit(X)
 
 
+@pytest.mark.parametrize(
+    "loss",
+    ["binary_crossentropy", {0: "binary_crossentropy"}, {(0, 1): "categorical_crossentropy"}],
+)
+def test_a_limit_that_would_change_the_targets_of_a_cross_entropy_is_refused(loss):
+    X = np.eye(2)[RNG.integers(0, 2, (20, 6))]
+    parameters = {"loss": loss, "epochs": 1, "random_state": 0, "verbose": 0}
+    if isinstance(loss, str):
+        parameters |= {"scaling": "none", "output_activation": "sigmoid"}
+    with pytest.raises(InputError, match="targets of a cross-entropy"):
+        DenseAutoencoder(2, clip=0.5, **parameters).fit(X)
+    plain = DenseAutoencoder(2, **parameters).fit(X).history_["loss"]
+    assert DenseAutoencoder(2, clip=2, **parameters).fit(X).history_["loss"] == plain
+
+
+def test_a_sequence_is_continued_from_clipped_forecasts():
+    """As if each forecast had been appended to the data by hand."""
+    parameters = {**SHORT, "normalization": "last", "clip": 0.5}
+    model = LSTMForecaster(3, horizon=2, **parameters).fit(X)
+    past = X[:5, :10] + 1
+    by_hand = past
+    for _ in range(3):
+        by_hand = np.concatenate([by_hand, model.forecast(by_hand[:, -model.max_length_ :])], 1)
+    assert abs(by_hand[:, 10:]).max() > 0.5
+    np.testing.assert_allclose(model.generate(past, 5), by_hand[:, 10:15], rtol=1e-5)
+
+
 def test_keras_export_of_a_clipping_model_is_refused():
     model = DenseAutoencoder(3, clip=2.5, **SHORT).fit(X)
     with pytest.raises(InputError) as caught:

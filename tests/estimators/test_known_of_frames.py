@@ -25,7 +25,7 @@ def fitted():
 
 def plan(ids):
     index = pd.MultiIndex.from_product(
-        [ids, pd.date_range("2024-01-01 10:00", periods=2, freq="h")]
+        [list(ids), pd.date_range("2024-01-01 10:00", periods=2, freq="h")]
     )
     values = [
         10.0 * IDS.index(one) + step if one in IDS else 99.0

@@ -273,7 +273,8 @@ def test_temperature_needs_probabilities():
     model = quick().fit(data())
     assert message(model.generate, data(), 3, temperature=1.0) == (
         "`temperature` needs outputs that are probabilities (a cross-entropy loss), but this model "
-        "was trained with loss='mse'. Leave `temperature` out."
+        "was trained with loss='mse'. Leave `temperature` out, or decode codes with "
+        "`inverse_transform`."
     )
     assert message(model.generate, data(), 3, temperature="hot") == (
         "`temperature` must be a number of at least 0, got 'hot'."

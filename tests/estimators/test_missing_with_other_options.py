@@ -18,7 +18,7 @@ from unspool import (
     load,
     runtime,
 )
-from unspool.errors import InputError
+from unspool.errors import InputError, NoBetterThanMeanWarning
 from unspool.training.objective import AutoencoderLoss
 
 pytestmark = [
@@ -275,14 +275,24 @@ def test_the_level_of_a_sequence_is_that_of_its_present_values(normalization):
     np.testing.assert_allclose(model.transform(shifted)[moved], code[moved], atol=1e-3)
 
 
-def test_sequences_of_weight_zero_do_not_change_what_replaces_missing_values():
-    weights = np.arange(N) % 4 > 0
-    X = np.where(weights[:, None, None], gaps(), 1e3)
-    all_of_them = lstm().fit(X, sample_weight=weights)
-    without = lstm().fit(X[weights])
-    np.testing.assert_allclose(
-        all_of_them.module_.encoder.fill, without.module_.encoder.fill, atol=1e-6
-    )
+def test_scaling_and_what_replaces_missing_values_are_weighted_means_of_present_values():
+    weights = RNG.integers(0, 4, (N, T)).astype(float)
+    X = np.where(weights[..., None] > 0, gaps(), 1e3)
+    model = lstm(scaling="standard", validation_split=0).fit(X, sample_weight=weights)
+    of_each = np.where(np.isnan(X), 0, weights[..., None])
+    mean = (of_each * np.nan_to_num(X)).sum((0, 1)) / of_each.sum((0, 1))
+    spread = np.sqrt((of_each * np.nan_to_num(X - mean) ** 2).sum((0, 1)) / of_each.sum((0, 1)))
+    np.testing.assert_allclose(model.scaler_.shift, mean, rtol=1e-9)
+    np.testing.assert_allclose(model.scaler_.scale, spread, rtol=1e-9)
+    model = lstm(scaling="none", validation_split=0).fit(X, sample_weight=weights)
+    np.testing.assert_allclose(model.module_.encoder.fill, mean, rtol=1e-5)
+
+
+def test_linear_maps_of_targets_read_the_means_of_the_targets():
+    model = forecaster(targets=(2, 0), linear_steps=4, scaling="none").fit(gaps())
+    mean = np.nanmean(gaps(), axis=(0, 1))
+    np.testing.assert_allclose(model.module_.encoder.fill, mean, rtol=1e-5)
+    np.testing.assert_allclose(model.module_.skip.fill, mean[[2, 0]], rtol=1e-5)
 
 
 @pytest.mark.parametrize("make", [lstm, forecaster])
@@ -300,6 +310,26 @@ def test_training_goes_on_with_the_same_replacement(make):
     assert a.history_["loss"] == b.history_["loss"]
 
 
+@pytest.mark.parametrize("name", ["another quantity", "targets, dense"])
+def test_a_model_that_learned_nothing_is_reported(name):
+    case = copy.deepcopy(TOGETHER[name])
+    case.model.set_params(learning_rate=1e-9, validation_split=0)
+    with pytest.warns(NoBetterThanMeanWarning):
+        case.train()
+
+
+@pytest.mark.parametrize("name", ["targets, linear map", "known"])
+def test_a_stream_of_gaps_forecasts_like_the_model(name):
+    model, past = TOGETHER[name].train(), gaps()[0, :-2]
+    future = (VALUES[0, -2:, 2:],) if model.known else ()
+    stream = runtime.Model(model.contents()).stream()
+    for step in past:
+        stream.push(step)
+    got = stream.forecast(*future)
+    assert np.isnan(past).any()
+    np.testing.assert_allclose(got, model.forecast(past[None], *future)[0], rtol=1e-4, atol=1e-4)
+
+
 def test_combinations_that_have_no_meaning_are_refused():
     def refused(model: Any, X: Any, *also: Any, run: str = "fit", **more: Any) -> str:
         with pytest.raises(InputError) as error:
@@ -310,6 +340,8 @@ def test_combinations_that_have_no_meaning_are_refused():
     assert "`missing` 'mask' needs a `loss` with one name" in refused(
         lstm(loss=lambda output, target: (output - target).abs()), gaps()
     )
+    crossentropy = lstm(loss="binary_crossentropy", output_activation="sigmoid", scaling="none")
+    assert "needs values between 0 and 1, got -4.99" in refused(crossentropy, gaps())
     known = TOGETHER["known"]
     assert refused(known.model, gaps()) == (
         "The known feature 2 is missing in a step to forecast, but the forecast reads it at every "

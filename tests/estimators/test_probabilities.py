@@ -130,7 +130,8 @@ def test_generation_needs_probabilities():
     model = short().fit(sines(n=20, steps=6))
     assert message(model.generate, np.zeros((2, 5))) == (
         "`temperature` needs outputs that are probabilities (a cross-entropy loss), but this model "
-        "was trained with loss='mse'. Leave `temperature` out."
+        "was trained with loss='mse'. Leave `temperature` out, or decode codes with "
+        "`inverse_transform`."
     )
     bits = short(**BINARY).fit(BITS)
     assert message(bits.generate, np.zeros((2, 5)), temperature=-1) == (

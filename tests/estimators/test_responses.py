@@ -93,3 +93,41 @@ def test_what_does_not_apply_to_a_quantity_is_refused():
         model.score(X)
     with pytest.raises(InputError, match="needs forecasts of all features"):
         model.generate(X, 3)
+
+
+@pytest.mark.parametrize("y", [Y, np.stack([Y, Y + 9], 1)[:, :, None]], ids=["number", "steps"])
+def test_a_weight_of_n_counts_like_n_copies_of_a_quantity(y):
+    """In its scaling too: the sequences of weight 0 have quantities of another size."""
+    copies = np.arange(len(y)) % 3
+    y = np.where(copies.reshape(-1, *[1] * (y.ndim - 1)) == 0, 1e5, y)
+    model = quick(
+        targets="y", epochs=3, batch_size=999, validation_split=0, code_dropout=0, patience=None
+    )
+    weighted = model.fit(X, y, sample_weight=copies)
+    scaler, losses = weighted.target_scaler_, weighted.history_["loss"]
+    model.fit(np.repeat(X, copies, axis=0), np.repeat(y, copies, axis=0))
+    np.testing.assert_allclose(scaler.shift, model.target_scaler_.shift)
+    np.testing.assert_allclose(scaler.scale, model.target_scaler_.scale)
+    np.testing.assert_allclose(losses, model.history_["loss"], rtol=1e-4)
+
+
+def test_a_quantity_is_clipped_in_training():
+    outlier = Y.copy()
+    outlier[3] = 5000
+    model = quick(targets="y", epochs=2, validation_split=0, clip=2.0).fit(X, outlier)
+    scaler, losses = model.target_scaler_, model.history_["loss"]
+    assert outlier[3] > scaler.shift[0] + 2 * scaler.scale[0]
+    assert losses[0] < (2 * 3) ** 2 / 200 + 2
+    unclipped = quick(targets="y", epochs=2, validation_split=0).fit(X, outlier)
+    assert losses[0] < 0.5 * unclipped.history_["loss"][0]
+
+
+def test_a_loss_function_is_checked_on_the_quantity():
+    shapes = []
+
+    def squares(prediction, target):
+        shapes.append(tuple(target.shape[1:]))
+        return (prediction - target) ** 2
+
+    quick(targets="y", epochs=1, loss=squares).fit(X, Y)
+    assert set(shapes) == {(1, 1)}

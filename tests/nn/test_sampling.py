@@ -86,5 +86,6 @@ def test_samples_need_a_cross_entropy_loss(loss):
         sampler(loss, 1.0)
     assert str(caught.value) == (
         "`temperature` needs outputs that are probabilities (a cross-entropy loss), but this model "
-        f"was trained with loss={loss!r}. Leave `temperature` out."
+        f"was trained with loss={loss!r}. Leave `temperature` out, or decode codes with "
+        "`inverse_transform`."
     )

@@ -260,6 +260,15 @@ def _distributions(p: Parameters) -> Complaint:
     )
 
 
+def _clipped_probabilities(p: Parameters) -> Complaint:
+    if p["clip"] is None or p["clip"] >= 1 or losses_in(p["loss"]).isdisjoint(CROSSENTROPIES):
+        return None
+    return (
+        f"`clip` {shown(p['clip'])} would clip the targets of a cross-entropy, which are between 0 "
+        "and 1; set it to 1 or more, or to None."
+    )
+
+
 def _accuracy(p: Parameters) -> Complaint:
     one_loss = isinstance(p["loss"], str) and p["loss"] in CROSSENTROPIES
     if "accuracy" not in p["metrics"] or one_loss:
@@ -380,6 +389,7 @@ LOSSES = (
     Relation(("missing", "loss"), _loss_of_missing),
     Relation(("loss", "output_activation"), _distributions),
     Relation(("metrics", "loss"), _accuracy),
+    Relation(("clip", "loss"), _clipped_probabilities),
 )
 OPTIMIZER = (Relation(("weight_decay", "optimizer"), _weight_decay),)
 DENSE = (Relation(("dropout", "hidden_units"), _dropout_between_dense_layers),)

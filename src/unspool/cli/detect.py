@@ -200,7 +200,8 @@ def detect(
     seconds = perf_counter() - start
     if save is not None:
         detector.save(save)
-    outputs.write(found, scored, labels)
+    form = getattr(detector.model_, "_form", None)
+    outputs.write(found, scored, labels, None if form is None else form.targets)
     for line in summary(detector, found, kind):
         options.say(line)
     if compare:

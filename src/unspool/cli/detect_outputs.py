@@ -1,6 +1,6 @@
 """The output files of `unspool detect`, and its summary in one line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,10 +62,19 @@ class Outputs:
         flags = {"-o": self.events, "--scores": self.scores, "--plot": self.plot}
         check_not_overwriting(flags | {"--save": self.save}, inputs)
 
-    def write(self, found: "Detection", data: "DetectionData", labels: Any) -> None:
-        """Write all files but the detector; `labels` are shown in the picture."""
+    def write(
+        self,
+        found: "Detection",
+        data: "DetectionData",
+        labels: Any,
+        targets: Sequence[int] | None = None,
+    ) -> None:
+        """Write all files but the detector; the picture shows `labels` and the features `targets`.
+
+        By default the picture shows all features.
+        """
         if self.plot is not None:
-            _draw(self.plot, found, data, labels)
+            _draw(self.plot, found, data, labels, targets)
         if self.scores is not None:
             index = data.index()
             if data.sequences is None:
@@ -113,7 +122,13 @@ def summary(detector: "AnomalyDetector", found: "Detection", kind: str | None) -
     )
 
 
-def _draw(path: Path, found: "Detection", data: "DetectionData", labels: Any) -> None:
+def _draw(
+    path: Path,
+    found: "Detection",
+    data: "DetectionData",
+    labels: Any,
+    targets: Sequence[int] | None,
+) -> None:
     """Draw the series in which a score exceeds its threshold the most."""
     import matplotlib
 
@@ -125,13 +140,17 @@ def _draw(path: Path, found: "Detection", data: "DetectionData", labels: Any) ->
     worst = int(np.argmax(np.nan_to_num(excess, nan=-np.inf)))
     name = str(data.row_names()[worst]) if len(excess) > 1 else None
     times = np.maximum.accumulate(data.times[worst])  # a clock may have been set back
+    series, names = data.series[worst], data.names
+    if targets is not None:
+        given = names or [f"feature {i}" for i in range(series.shape[1])]
+        series, names = series[:, list(targets)], tuple(given[place] for place in targets)
     display: Any = plots.AnomalyDisplay.from_detection(
         found,
-        data.series[worst],
+        series,
         worst,
         labels=None if labels is None else labels[worst],
         times=times,
-        feature_names=data.names,
+        feature_names=names,
         name=name,
     )
     if "time" not in data.columns:

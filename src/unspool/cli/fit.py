@@ -1,6 +1,7 @@
 """`unspool fit`: train a model on data, and write it to a file."""
 
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -250,7 +251,7 @@ def whole_or_auto(option: str, text: str) -> int | str:
 
 
 def parse_settings(settings: list[str], known: dict[str, Any]) -> dict[str, Any]:
-    """Parse ``name=value`` pairs; a value is JSON, or else text."""
+    """Parse ``name=value`` pairs; a value is JSON, a number such as .5, or else text."""
     from unspool import _checks
     from unspool.errors import InputError
 
@@ -262,7 +263,7 @@ def parse_settings(settings: list[str], known: dict[str, Any]) -> dict[str, Any]
         if name not in known:
             raise InputError(f"--set: {_checks.unknown_name('parameter', name, known)}")
         try:
-            parsed[name] = json.loads(text)
+            parsed[name] = json.loads(re.sub(r"^\s*(-?)\+?\.(?=\d)", r"\g<1>0.", text))
         except json.JSONDecodeError:
             parsed[name] = {"None": None, "True": True, "False": False}.get(text, text)
     return parsed

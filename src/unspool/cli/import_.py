@@ -23,9 +23,8 @@ def import_(
         bool | None,
         typer.Option(
             "--forecast/--no-forecast",
-            help="Whether the output continues after the end of the input; by default decided by "
-            "its "
-            "shape.",
+            help="Whether the output is a forecast, or a quantity that is no feature of the input; "
+            "by default decided by its shape.",
         ),
     ] = None,
     max_length: Annotated[
@@ -35,8 +34,8 @@ def import_(
 ) -> None:
     """Convert a Keras model to an unspool model that returns the same numbers.
 
-    Encoders and decoders may consist of LSTM, dense and convolutional layers; any other layer is
-    refused by its name. This needs Keras: pip install "unspool[keras]".
+    Encoders and decoders may consist of LSTM, GRU, dense and convolutional layers; any other layer
+    is refused by its name. This needs Keras: pip install "unspool[keras]".
     """
     from unspool._files import check_output_path
     from unspool.cli.options import say

@@ -29,7 +29,7 @@ def reconstruct(
         bool,
         typer.Option(
             "--impute",
-            help="Replace only the missing values, and write all others as they are.",
+            help="Replace only the missing values (of the targets), and write all others as they are.",
         ),
     ] = False,
     device: Device = "auto",
@@ -43,7 +43,12 @@ def reconstruct(
     with NaN after the end of a sequence. If training with --horizon took the last steps
     of each sequence as the target of a forecast, only the steps before them are reconstructed.
     """
-    from unspool.cli.step_columns import names_of_features, names_of_targets, step_columns
+    from unspool.cli.step_columns import (
+        names_of_features,
+        names_of_targets,
+        say_left_out,
+        step_columns,
+    )
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
 
@@ -54,6 +59,7 @@ def reconstruct(
     source, run = loaded.source, trained.impute if impute else trained.reconstruct
     if isinstance(source, Windows):
         values = np.concatenate(run(source, merge=True))
+        say_left_out(source, values)
         array = values
     else:
         array = run(source)

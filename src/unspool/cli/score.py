@@ -39,9 +39,10 @@ def score(
     """Write the reconstruction error of every sequence, or of every time step of long series.
 
     For long series, the errors of overlapping windows are averaged at each step. The last window
-    ends at the end of the series, so every step has an error; a model with a horizon has none for
-    the last steps. Errors are in the model's scaled units, in which a model that always returns the
-    mean has an error of about 1.
+    ends at the end of the series, so every step has an error, except steps next to a gap in which
+    no window fits, steps that --stride skips with --dilation, and the last steps for a model with a
+    horizon. Errors are in the model's scaled units, in which a model that always returns the mean
+    has an error of about 1.
 
     With --per-feature, `error` is followed by a column for every target of the model, of which it
     is the mean. If another column has the name of a feature, `_error` is added to the name. An .npy
@@ -53,7 +54,7 @@ def score(
     """
     from unspool import _collect
     from unspool._types import Per
-    from unspool.cli.step_columns import names_of_targets, step_columns
+    from unspool.cli.step_columns import names_of_targets, say_left_out, step_columns
     from unspool.data.windows import Windows
     from unspool.data.write import check_writable, write_table
 
@@ -66,6 +67,7 @@ def score(
     if isinstance(source, Windows):
         per: Per = ("step", "feature") if per_feature else "step"
         errors = np.concatenate(trained.reconstruction_error(source, per=per, merge=True))
+        say_left_out(source, errors)
         columns = step_columns(loaded)
     else:
         errors = trained.reconstruction_error(source, per="feature" if per_feature else "sequence")
@@ -75,7 +77,10 @@ def score(
     if not per_feature:
         write_table({**columns, "error": errors}, output, array=errors)
         return
-    columns["error"] = errors.mean(axis=1)
+    known = ~np.isnan(errors)  # missing values have no error
+    counts = known.sum(axis=1)
+    sums = np.where(known, errors, 0).sum(axis=1)
+    columns["error"] = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
     for i, feature in enumerate(names_of_targets(trained, source)):
         name = feature
         while name in columns:

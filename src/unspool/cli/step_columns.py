@@ -1,10 +1,12 @@
 """Columns of outputs: which time step each row belongs to, and the names of features."""
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from unspool.cli.options import say
 from unspool.data.convert import Source
 from unspool.data.file_data import FileData
 from unspool.data.windows import Windows
@@ -39,6 +41,17 @@ def step_columns(loaded: FileData) -> dict[str, Column]:
     elif "label" in loaded.index and not isinstance(source, Windows):
         columns["label"] = np.repeat(loaded.index["label"], lengths)
     return columns
+
+
+def say_left_out(source: Windows, values: Column) -> None:
+    """Print how many steps are in no window because of the stride and the dilation."""
+    left_out = int(np.isnan(values.reshape(len(values), -1)).all(axis=1).sum())
+    if left_out and math.gcd(source.stride, source.dilation) > 1:
+        say(
+            f"{left_out:,} of {len(values):,} steps have no value; with the dilation of "
+            f"{source.dilation}, a stride of {source.stride} leaves steps out, and --stride 1 does "
+            "not"
+        )
 
 
 def names_of_features(source: Source) -> list[str]:

@@ -124,7 +124,8 @@ class Futures:
         """
         if self.holds == "responses":
             assert self.responses is not None
-            return self.responses.apply(future), None
+            responses = self.responses.apply(future)
+            return scaler.limit(responses) if limited else responses, None
         if self.holds == "known":
             return None, scaler.limit(scaler.select(self.known).apply(future))
         if self.known:

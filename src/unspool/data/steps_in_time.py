@@ -242,13 +242,14 @@ def pieces(
     return owner, first, np.concatenate(ends) - first
 
 
-def check_any(counts: IntArray, size: int, max_gap: float | None) -> None:
+def check_any(counts: IntArray, size: int, max_gap: float | None, *, dates: bool) -> None:
     """Raise if the pieces of all series together have no window."""
     if not counts.any():
+        unit = " s" if dates else ""
         raise InputError(
-            f"No window of {size} steps lies between two gaps of more than {max_gap:g}; choose a "
-            "smaller window or a larger `max_gap`, or keep short parts as one window each with "
-            "short='keep'."
+            f"No window of {size} steps lies between two gaps of more than {max_gap:g}{unit}; "
+            "choose a smaller window or a larger `max_gap`, or keep short parts as one window each "
+            "with short='keep'."
         )
 
 

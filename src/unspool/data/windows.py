@@ -175,7 +175,8 @@ class Windows:
         self._after_gap = 0 * steps
         np.maximum.at(self._after_gap, self._series_of, self._first)
         counts = np.array([self._count(length) for length in pieces.tolist()], np.int64)
-        steps_in_time.check_any(counts, self.size, self.max_gap)
+        dates = clock is not None and clock.dates
+        steps_in_time.check_any(counts, self.size, self.max_gap, dates=dates)
         kept, pieces = counts > 0, pieces[counts > 0]
         self._series_of, self._first = self._series_of[kept], self._first[kept]
         # Number of steps of the windows of every piece, and where in it the last one starts.

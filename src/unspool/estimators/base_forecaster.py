@@ -202,6 +202,7 @@ class BaseForecaster(
         x, lengths = batch.x, batch.lengths
         starts = x.new_full((len(x),), x.shape[1]).long() if lengths is None else lengths
         table = functional.pad(x, (0, 0, 0, steps + self.horizon_))
+        clip, continued = self.scaler_.clip, []
         for done in range(0, steps, self.horizon_):
             ends = starts + done
             first = (ends - max(1, self.max_length_)).clamp(min=0)
@@ -209,8 +210,10 @@ class BaseForecaster(
             step = self.module_.run_decoder("forecast", recent, ends - first)
             places = ends[:, None] + torch.arange(self.horizon_, device=x.device)
             step = step if draw is None else draw(step)
-            table = table.scatter(1, places[:, :, None].expand_as(step), step)
-        return _rows(table, starts, steps)
+            continued.append(step)
+            read = step if clip is None else step.clamp(-clip, clip)
+            table = table.scatter(1, places[:, :, None].expand_as(step), read)
+        return torch.cat([x[:, :0], *continued], 1)[:, :steps]
 
     def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
         """Return R² of the forecast, computed over the K · F values like scikit-learn's `r2_score`.

@@ -169,7 +169,7 @@ callable, default "mse"
         Largest absolute value, in scaled units, of what the model reads: larger values are clipped
         to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
         targets are clipped too; errors and scores always refer to the true values, so an outlier
-        keeps its large error. None does not clip.
+        keeps its large error. A cross-entropy needs at least 1. None does not clip.
     normalization : {"none", "last", "standard"}, default "none"
         Normalisation of each sequence, so that the code describes its shape and not its level:
         "standard" subtracts the mean of the sequence and divides it by its standard deviation,

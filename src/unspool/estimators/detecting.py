@@ -358,9 +358,9 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     def _target_names(self) -> tuple[str, ...] | None:
         """Return the names of the features whose errors make the scores."""
         names, form = self._names(), getattr(self.model_, "_form", None)
-        if names is None or form is None or form.targets is None:
+        if form is None or form.targets is None:
             return names
-        return tuple(names[place] for place in form.targets)
+        return tuple(names[i] if names else f"feature {i}" for i in form.targets)
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether a fit has ended."""

@@ -188,7 +188,7 @@ def weights_of_classes(
     Parameters
     ----------
     class_weight : "balanced", mapping of labels to float, or None
-        "balanced" gives all classes the same sum of weights.
+        "balanced" gives all classes with a sequence the same sum of weights.
     classes : array of shape (C,)
     indices : array of shape (N,)
         Class index of each sequence.
@@ -205,7 +205,8 @@ def weights_of_classes(
         return None
     if isinstance(class_weight, str):
         sums = np.bincount(indices, weights, len(classes))
-        return np.asarray(sums.sum() / (len(classes) * sums))
+        ones = np.ones(len(classes))  # of classes that a call of `partial_fit` lacks
+        return np.asarray(np.divide(sums.sum(), len(classes) * sums, out=ones, where=sums > 0))
     labels = classes.tolist()
     missing = [label for label in labels if label not in class_weight]
     unknown = [label for label in class_weight if label not in labels]

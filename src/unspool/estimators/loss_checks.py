@@ -122,10 +122,14 @@ def check_function_on(
     """Check a loss function on some of the sequences to train on."""
     form, lengths = model._form, source.lengths_of(indices)
     some = indices[lengths == lengths.max()][: int(model.batch_size)]
-    values = source.take(some)[0]
-    if form.targets is not None:
-        values = values[..., list(form.targets)]
-    target = torch.from_numpy(form.scaler_of_targets(model.scaler_).apply(values))
+    if form.n_responses:
+        assert isinstance(source, Futures)
+        values = source.take_with_future(some)[2]
+    else:
+        values = source.take(some)[0]
+        if form.targets is not None:
+            values = values[..., list(form.targets)]
+    target = torch.from_numpy(model.target_scaler_.apply(values))
     target = target.to(resolve_device(model.device))
     check_function(loss, target)
     if model.feature_weight is None:

@@ -265,7 +265,7 @@ callable, default "mse"
         Largest absolute value, in scaled units, of what the model reads: larger values are clipped
         to ±`clip`, so that an outlier changes neither code nor reconstruction much. In training,
         targets are clipped too; errors and scores always refer to the true values, so an outlier
-        keeps its large error. None does not clip.
+        keeps its large error. A cross-entropy needs at least 1. None does not clip.
     missing : {"raise", "mask"}, default "raise"
         Whether values of `X` may be missing: NaN, masked values, None, or NA of pandas and polars.
         "raise" refuses them. "mask" feeds the mean of the feature instead, together with an

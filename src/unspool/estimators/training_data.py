@@ -92,7 +92,7 @@ class ReadsTrainingData(FittedModel):
         start = run.start
         whole = self._read_first(X, y) if start is None else self._read_again(X, start)
         weights = read_sample_weight(sample_weight, whole, self._form)
-        source, self.horizon_ = self._with_future(whole, y)
+        source, self.horizon_ = self._with_future(whole, y, weights)
         weights = with_futures(weights, self.horizon_, given=self._y_ndim is not None)
         if start is not None:
             self._check_start(run, start)
@@ -241,7 +241,9 @@ class ReadsTrainingData(FittedModel):
         warn_if_shared(training, source)
         return TrainingData(source, validated, weights)
 
-    def _with_future(self, source: Source, y: Any) -> tuple[Source | Futures, int]:
+    def _with_future(
+        self, source: Source, y: Any, weights: ErrorWeights | None = None
+    ) -> tuple[Source | Futures, int]:
         """Return the sequences with the steps that follow them, and the number of these steps."""
         horizon, self._y_ndim = self._horizon(), None
         responds = _checks.is_one(getattr(self, "targets", None), ["y"])
@@ -271,7 +273,9 @@ class ReadsTrainingData(FittedModel):
             self._form = replace(form, n_responses=width)
             rows = values.reshape(-1, width)
             check_present(rows, "column {} of `y`")
-            self._response_scaler = Scaler.fit(self.scaling, [rows], width)
+            one_each = None if weights is None else weights.sequences
+            by_row = None if one_each is None else np.repeat(one_each, values.shape[1])
+            self._response_scaler = Scaler.fit(self.scaling, [rows], width, weights=by_row)
         return self._futures(source, values.shape[1], future), values.shape[1]
 
     def _with_roles(self, form: InputForm) -> InputForm:

@@ -53,7 +53,8 @@ def sampler(
         trained = "a loss by feature" if isinstance(loss, LossByFeature) else f"loss={loss!r}"
         raise InputError(
             "`temperature` needs outputs that are probabilities (a cross-entropy loss), but this "
-            f"model was trained with {trained}. Leave `temperature` out."
+            f"model was trained with {trained}. Leave `temperature` out, or decode codes with "
+            "`inverse_transform`."
         )
     categorical = loss == "categorical_crossentropy"
 

@@ -145,7 +145,10 @@ def targets_of(estimator: Any, source: Any) -> Any:
     places = getattr(estimator, "targets_", ())
     if not places or tuple(places) == tuple(range(source.n_features)):
         return source
-    return source.select(places)
+    chosen = source.select(places)
+    if chosen.feature_names is None:  # labels have the places in X, not among the targets
+        chosen.feature_names = tuple(f"feature {place}" for place in places)
+    return chosen
 
 
 def n_outputs(estimator: Any, source: Any) -> int:

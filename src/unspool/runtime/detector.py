@@ -294,10 +294,10 @@ class Detector:
 
     def _target_names(self) -> tuple[str, ...] | None:
         """Return the names of the features whose errors make the scores."""
-        targets = self._network.targets
-        if self._names is None or targets is None:
-            return self._names
-        return tuple(self._names[place] for place in targets)
+        names, targets = self._names, self._network.targets
+        if targets is None:
+            return names
+        return tuple(names[i] if names else f"feature {i}" for i in targets)
 
     def _source(self) -> WindowErrors | StepErrors:
         """Return the source of errors, as in `AnomalyDetector`."""

@@ -82,8 +82,8 @@ def from_keras(
         `DenseAutoencoder` or `StackedAutoencoder`; convolutions a `ConvAutoencoder`. A model that
         ends with its code becomes an autoencoder that can only `transform`. A softmax on a code
         becomes an `EncoderClassifier` with the classes 0, 1, …. `clone` and `fit` train the same
-        architecture; parameters of the training, including the loss, have their defaults. The
-        history of the training is unknown: ``history_["loss"]`` is ``[inf]``.
+        architecture; parameters of the training, including the loss, have their defaults, except
+        for dropout. The history of the training is unknown: ``history_["loss"]`` is ``[inf]``.
 
     Raises
     ------
@@ -101,12 +101,13 @@ def from_keras(
     Dropout has no effect on a trained model. So that `clone` and `fit` train with it again, the
     rates of `Dropout` layers are read where the estimator has a parameter: between recurrent layers
     and by the argument ``dropout`` of every layer of a stack but the first as `dropout`; after the
-    code, before a `RepeatVector`, `Reshape` or `Dense`, as `code_dropout`; ``recurrent_dropout`` of
-    LSTM and GRU layers as `recurrent_dropout`; between dense layers or convolutions as `dropout`. A
-    rate is read if all places where its parameter acts have it. Other dropout, such as that before
-    the output layer, and noise are left out. A `Masking` layer after the input is left out, because
-    unspool uses the lengths of the sequences: give sequences of different length as a list, or
-    padded with NaN. A masked step within a sequence, which Keras skips, is not skipped.
+    code, before a `RepeatVector`, `Reshape` or `Dense`, and by the argument ``dropout`` of a layer
+    that reads a `RepeatVector`, as `code_dropout`; ``recurrent_dropout`` of LSTM and GRU layers as
+    `recurrent_dropout`; between dense layers or convolutions as `dropout`. A rate is read if all
+    places where its parameter acts have it. Other dropout, such as that before the output layer,
+    and noise are left out. A `Masking` layer after the input is left out, because unspool uses the
+    lengths of the sequences: give sequences of different length as a list, or padded with NaN. A
+    masked step within a sequence, which Keras skips, is not skipped.
 
     A `Normalization` or `Rescaling` after the input becomes the scaler; other models get
     ``scaling="none"``. Layers that share weights become separate layers. All computations use

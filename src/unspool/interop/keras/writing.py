@@ -52,8 +52,9 @@ def to_keras(
     ============ ======================= =========================================================
 
     The outputs are the reconstruction (shape of ``x``), the forecast (B, K, F), both in this order
-    and of the `targets` of the model only, or the probabilities of a classifier (B, C); with
-    ``part="encoder"``, the code (B, L), which is the mean if the encoder is variational.
+    and of the `targets` of the model only (or of the quantities of its `y`), or the probabilities
+    of a classifier (B, C); with ``part="encoder"``, the code (B, L), which is the mean if the
+    encoder is variational.
 
     Parameters
     ----------
