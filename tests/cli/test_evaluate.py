@@ -66,6 +66,23 @@ def test_results_are_also_written_to_a_json_file(run, scores, tmp_path):
     assert (refused.code, "'.json'" in refused.err) == (1, True)
 
 
+def test_steps_without_a_score_are_left_out(run, tmp_path):
+    without = np.isin(np.arange(200), [0, 1, 60, 120])
+    texts = [""] * 200
+    for i in np.flatnonzero(~without):
+        texts[i] = repr(float(SCORES[i]))
+    texts[1] = "nan"  # as in a file of --scores
+    columns = {"score": texts, "alarm": np.where(without, 0, ALARMS), "label": TRUTH}
+    done = run("evaluate", write_csv(tmp_path / "scores.csv", columns))
+    assert done.code == 0, done.err
+    kept = ~without
+    assert done.out == f"{evaluation.evaluate(TRUTH[kept], SCORES[kept], ALARMS[kept])}\n"
+    assert "4 steps have no score and are left out" in done.err
+    columns["score"] = ["", *["nan"] * 199]
+    done = run("evaluate", write_csv(tmp_path / "none.csv", columns))
+    assert (done.code, "a series has no score" in done.err) == (1, True)
+
+
 def windows():
     return [[SHOWN[40], SHOWN[49]], [SHOWN[80], SHOWN[84]]]
 
@@ -131,7 +148,7 @@ def test_unusable_scores_and_labels_are_refused(run, scores, tmp_path):
     numbers = write_csv(tmp_path / "numbers.csv", {"start": [1], "end": [2]})
     named = write_csv(tmp_path / "named.csv", {"begin": [1], "end": [2]})
     classes = write_csv(tmp_path / "classes.csv", {"score": SCORES, "label": TRUTH + 1})
-    gaps = {"score": [*SCORES[:9], "", *SCORES[10:]], "label": TRUTH}
+    gaps = {"score": SCORES, "alarm": [*ALARMS[:9], "", *ALARMS[10:]], "label": TRUTH}
     cases = [
         ([scores], "there is no label column; name one with --label"),
         ([scores, "--label", "lable"], "--label: unknown column 'lable'"),
@@ -143,7 +160,7 @@ def test_unusable_scores_and_labels_are_refused(run, scores, tmp_path):
         ([scores, "--labels", named], "unknown column 'start'"),
         ([classes], "Labels must be 0 or 1"),
         ([scores, "--gap", 0], "--gap"),
-        ([write_csv(tmp_path / "gaps.csv", gaps)], "'score' is empty in data row 10"),
+        ([write_csv(tmp_path / "gaps.csv", gaps)], "`alarms` must be 0 or 1"),
         ([tmp_path / "scores.npy"], "'.csv'"),
         ([tmp_path / "absent.csv"], "absent.csv"),
     ]

@@ -219,3 +219,10 @@ def test_arguments_of_from_estimator_are_checked():
     )
     with pytest.raises(NotFittedError):
         call(Repeats(), ragged())
+
+
+def test_missing_values_of_the_truth_do_not_count():
+    truth = np.array([[[1.0], [np.nan]], [[np.nan], [np.nan]]])
+    display = ContinuationDisplay([np.zeros((3, 1))] * 2, np.zeros((2, 2, 1)), truth)
+    np.testing.assert_array_equal(display.errors, [1.0, np.nan])
+    display.plot()

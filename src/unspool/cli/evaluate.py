@@ -75,6 +75,8 @@ def evaluate(
     share of normal steps with an alarm; false alarms per day, if the times are dates; and the delay
     of the first alarm.
     """
+    import numpy as np
+
     from unspool import _checks, evaluation
     from unspool._files import atomic_write, check_not_overwriting, check_output_path
     from unspool.cli.detection_data import read_detection_data
@@ -111,7 +113,9 @@ def evaluate(
         alarm = "alarm"
     wanted = [score] if alarm is None else [score, alarm]
     data = read_detection_data(
-        scores, Columns(columns=",".join(wanted), time=time, id=id, label=label)
+        scores,
+        Columns(columns=",".join(wanted), time=time, id=id, label=label),
+        missing="mask",  # a step without any value has no score
     )
     truth = data.labels if labels is None else labels_from_file(labels, data)
     if truth is None:
@@ -119,10 +123,18 @@ def evaluate(
             f"{scores}: there is no label column; name one with --label, or give a file of labels "
             "with --labels."
         )
+    scored = [~np.isnan(one[:, 0]) for one in data.series]
+    n_left_out = sum(int((~one).sum()) for one in scored)
+    if n_left_out:
+        many = "steps have no score and are" if n_left_out > 1 else "step has no score and is"
+        options.say(f"{scores.name}: {n_left_out:,} {many} left out")
+    series = [one[some] for one, some in zip(data.series, scored, strict=True)]
+    if not all(map(len, series)):
+        raise InputError(f"{scores}: a series has no score; leave it out.")
     found = evaluation.evaluate(
-        truth,
-        [one[:, 0] for one in data.series],
-        None if alarm is None else [one[:, 1] for one in data.series],
+        [one[some] for one, some in zip(truth, scored, strict=True)],
+        [one[:, 0] for one in series],
+        None if alarm is None else [one[:, 1] for one in series],
         steps_per_day=data.steps_per_day(),
         gap=gap,
     )

@@ -81,7 +81,11 @@ class ContinuationDisplay:
     ) -> None:
         self.pasts = [as_floats(past, f"past {i}") for i, past in enumerate(pasts)]
         self.forecasts = check_finite(forecasts, "the forecasts", "(N, K, F)")
-        self.truths = None if truths is None else check_finite(truths, "the truths", "(N, K, F)")
+        self.truths = (
+            None
+            if truths is None
+            else check_finite(truths, "the truths", "(N, K, F)", missing=True)
+        )
         n, _, features = self.forecasts.shape
         if len(self.pasts) != n:
             raise InputError(
@@ -105,7 +109,10 @@ class ContinuationDisplay:
         self.errors = None
         if self.truths is not None:
             squares = np.square(self.truths - self.forecasts, dtype=np.float64)
-            self.errors = np.mean(squares, axis=(1, 2))
+            present = ~np.isnan(squares)
+            total = squares.sum(axis=(1, 2), where=present)
+            count = present.sum(axis=(1, 2))
+            self.errors = np.where(count, total / np.maximum(count, 1), np.nan)
 
     @classmethod
     def from_estimator(
