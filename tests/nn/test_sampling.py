@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from unspool.errors import InputError
-from unspool.nn.sampling import sampler
+from unspool.nn.sampling import bernoulli_of_many, sampler
 
 BINARY, CATEGORICAL = "binary_crossentropy", "categorical_crossentropy"
 PROBABILITIES = torch.tensor([0.6, 0.3, 0.1])
@@ -89,3 +89,16 @@ def test_samples_need_a_cross_entropy_loss(loss):
         f"was trained with loss={loss!r}. Leave `temperature` out, or decode codes with "
         "`inverse_transform`."
     )
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.2, 0.5, 0.997])
+def test_many_booleans_have_the_probability_and_are_independent(probability):
+    generator = torch.Generator().manual_seed(0)
+    drawn = bernoulli_of_many(probability, (1001, 999), torch.zeros(1), generator).double()
+    assert drawn.shape == (1001, 999)
+    tolerance = 5 * (probability * (1 - probability) / drawn.numel()) ** 0.5 + 2**-17
+    assert abs(float(drawn.mean()) - probability) <= tolerance
+    flat = drawn.flatten()
+    for lag in (1, 2, 3, 4, 999):  # four neighbours come from one random number
+        both = float((flat[lag:] * flat[:-lag]).mean())
+        assert abs(both - probability**2) <= 2 * tolerance

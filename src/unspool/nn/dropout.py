@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from unspool.nn.sampling import bernoulli
+from unspool.nn.sampling import bernoulli, bernoulli_of_many
 
 
 class Dropout(NamedTuple):
@@ -36,11 +36,16 @@ class Dropout(NamedTuple):
 
     def of_layer(self, x: Tensor) -> Tensor:
         """Drop values between two layers."""
-        return self._dropped(x, self.layers)
+        if not self.layers:
+            return x
+        dropped = bernoulli_of_many(self.layers, x.shape, x, self.generator)
+        return x.masked_fill(dropped, 0.0).mul_(1 / (1 - self.layers))
 
     def of_code(self, code: Tensor) -> Tensor:
         """Drop values of codes."""
-        return self._dropped(code, self.code)
+        if not self.code:
+            return code
+        return torch.where(self._draw(code.shape, self.code, code), 0.0, code / (1 - self.code))
 
     def state_mask(self, batch: int, units: int, like: Tensor) -> Tensor | None:
         """Draw the factors (B, H) of a hidden state, with dtype and device of `like`."""
@@ -49,11 +54,6 @@ class Dropout(NamedTuple):
     def code_mask(self, batch: int, length: int, like: Tensor) -> Tensor | None:
         """Draw the factors (B, L) of a code; the same values are dropped as by `of_code`."""
         return self._mask(batch, length, self.code, like)
-
-    def _dropped(self, x: Tensor, share: float) -> Tensor:
-        if not share:
-            return x
-        return torch.where(self._draw(x.shape, share, x), 0.0, x / (1 - share))
 
     def _mask(self, batch: int, width: int, share: float, like: Tensor) -> Tensor | None:
         if not share:

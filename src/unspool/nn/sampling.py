@@ -1,5 +1,6 @@
 """Random numbers, and samples from outputs that are probabilities."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -26,6 +27,20 @@ def bernoulli(
     """Draw booleans of `shape`, each True with `probability`, on the device of `like`."""
     drawn = torch.rand(*shape, generator=generator, dtype=torch.float32, device="cpu")
     return (drawn < probability).to(like.device)
+
+
+def bernoulli_of_many(
+    probability: float, shape: Sequence[int], like: Tensor, generator: Generator | None = None
+) -> Tensor:
+    """Draw booleans like `bernoulli`, but faster, with a probability rounded to 1 / 65,536.
+
+    Each 64 random bits decide four values.
+    """
+    count = math.prod(shape)
+    bits = torch.empty(-(-count // 4), dtype=torch.int64, device="cpu")
+    bits.random_(-(2**63), None, generator=generator)
+    limit = round(probability * 2**16) - 2**15
+    return (bits.view(torch.int16)[:count] < limit).view(*shape).to(like.device)
 
 
 def sampler(
