@@ -45,7 +45,7 @@ class Codes:
         self._count = 0
 
     def __bool__(self) -> bool:
-        """Whether there are numbers."""
+        """Return whether there are numbers."""
         return bool(self._numbers)
 
     def replaced(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
