@@ -152,8 +152,8 @@ class Model(ReadsTrainingData):
         freeze : str or sequence of str, optional
             Layers that are not trained, by the names that `unspool.summary` prints after the name
             of the part, such as "encoder", "encoder.lstm_1" or "reconstruction.head"; or by the
-            names of modules in ``module_``; with wildcards as in "*.lstm_?". Their weights do not
-            change in the least.
+            names of modules in ``module_``; with wildcards as in ``"*.lstm_?"``. Their weights do
+            not change in the least.
         callbacks : sequence of callable or object, optional
             Functions ``f(model, history)`` that are called after each epoch, or objects with some
             of the methods ``on_train_begin(model)``, ``on_epoch_begin(model)``,
