@@ -120,6 +120,7 @@ def errors(
         Return a list of arrays (T_i,) or (T_i, F), as `merged` does.
     """
     has_steps = per in ("step", STEP_AND_FEATURE)
+    merge = merges(merge)
     if merge and not has_steps:
         raise InputError(
             "`merge` averages errors of steps; set per='step' or per=('step', 'feature')."
@@ -307,6 +308,13 @@ def check_per(per: object, known: Sequence[Per] = PER) -> None:
     if not isinstance(per, (str, tuple)) or per not in known:
         *others, last = map(repr, known)
         raise InputError(f"`per` must be {', '.join(others)} or {last}, got {_checks.shown(per)}.")
+
+
+def merges(merge: object) -> bool:
+    """Return `merge`; raise an `InputError` if it is neither True nor False."""
+    if not isinstance(merge, (bool, np.bool_)):
+        raise InputError(f"`merge` must be True or False, got {_checks.shown(merge)}.")
+    return bool(merge)
 
 
 def error_function(per: Per, loss: Loss) -> Callable[[FloatArray, FloatArray], FloatArray]:

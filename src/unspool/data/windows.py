@@ -13,7 +13,6 @@ from unspool._types import Missing, Short, names
 from unspool.data import steps_in_time
 from unspool.data.sequences import (
     CHUNK_VALUES,
-    MASK_HINT,
     FloatArray,
     IntArray,
     check_feature_names,
@@ -22,7 +21,7 @@ from unspool.data.sequences import (
     row_key,
 )
 from unspool.data.series import as_series
-from unspool.errors import InputError
+from unspool.data.window_checks import check_shapes, has_missing_values
 
 TAKE_VALUES = 1 << 15  # values copied at once; bounds the memory that is used twice
 
@@ -167,8 +166,8 @@ class Windows:
         self.size, self.stride, self.max_gap, clock = steps_in_time.in_steps(
             size, stride, self.dilation, max_gap, self.times, given=times is not None
         )
-        self._check_shapes()
-        self.has_missing = self._check_values(missing)
+        check_shapes(self.series, self._full_span, self.short)
+        self.has_missing = has_missing_values(self.series, self.feature_names, missing)
         # A piece is a part of a series without gaps; most series are one piece.
         self._series_of, self._first, pieces = steps_in_time.pieces(steps, clock, self.max_gap)
         self._cut = len(pieces) > len(steps)
@@ -501,45 +500,7 @@ class Windows:
             If a series contains NaN.
         """
         if self.has_missing:
-            self._check_values("raise")
-
-    def _check_shapes(self) -> None:
-        for i, one in enumerate(self.series):
-            if one.shape[1] != self.n_features:
-                raise InputError(
-                    f"Expected every series with {self.n_features} features like the first, "
-                    f"got {one.shape[1]} in series {i}."
-                )
-            span = self._full_span
-            if len(one) == 0 or (len(one) < span and self.short == "error"):
-                raise InputError(
-                    f"Expected a series of at least {span} steps (the window), got "
-                    f"{len(one)} in series {i}; choose a smaller window, or keep short series as "
-                    "one window with short='keep'."
-                )
-
-    def _check_values(self, missing: Missing) -> bool:
-        """Return whether a series contains NaN; refuse infinity, and NaN if it must not."""
-        found = False
-        for i, one in enumerate(self.series):
-            if one.dtype.kind != "f":
-                continue  # whole numbers are finite
-            step = 0
-            for chunk in np.array_split(one, max(1, one.size // CHUNK_VALUES)):
-                if not np.isfinite(chunk).all():
-                    found = True
-                    bad = np.isinf(chunk) if missing == "mask" else ~np.isfinite(chunk)
-                    if bad.any():
-                        row, column = np.argwhere(bad)[0]
-                        value = chunk[row, column]
-                        name = self.feature_names[column] if self.feature_names else int(column)
-                        hint = "" if np.isinf(value) else MASK_HINT
-                        raise InputError(
-                            f"Series {i} holds {value} at step {step + row}, feature {name!r}; "
-                            f"fill or drop such steps before cutting windows{hint}."
-                        )
-                step += len(chunk)
-        return found
+            has_missing_values(self.series, self.feature_names, "raise")
 
 
 def windows_like(windows: Windows, series: Sequence[FloatArray]) -> Windows:

@@ -201,7 +201,7 @@ class BaseAutoencoder(
         """
         source = self._read(X, decodes=True, ends_with_future=True)
         pieces = ((indices, output) for indices, _, output in self._reconstructions(source))
-        if merge:
+        if _collect.merges(merge):
             undo = self.target_scaler_.undo
             return _collect.merged(source, ((indices, undo(output)) for indices, output in pieces))
         return self._form.restore(_collect.sequences(source, pieces, self.target_scaler_), X)

@@ -65,7 +65,7 @@ class Imputes(Model):
         """
         source, targets = self._read(X, decodes=True, ends_with_future=True), self._form.targets
         pieces = ((indices, output) for indices, _, output in self._reconstructions(source))
-        if merge:
+        if _collect.merges(merge):
             undo = self.target_scaler_.undo
             undone = ((indices, undo(output)) for indices, output in pieces)
             return _collect.imputed_series(source, undone, targets)

@@ -1,7 +1,7 @@
 """Missing values: NaN in sequences that a model with ``missing="mask"`` reads.
 
-No number below a mask can be read anywhere, because there is none: missing values stay NaN until
-they are replaced here.
+A value that is missing is NaN in every tensor until it is replaced here, so what a masked array
+holds below its mask cannot influence any result.
 """
 
 import torch

@@ -61,7 +61,7 @@ class Imputes:
         source = self._read(X, lengths, decoded=True, ends_with_future=True)
         scaler, targets = self._network.target_scaler, self._form.targets
         pieces = ((indices, values) for indices, _, values in self._network.reconstructions(source))
-        if merge:
+        if _collect.merges(merge):
             undone = ((indices, scaler.undo(values)) for indices, values in pieces)
             return _collect.imputed_series(source, undone, targets)
         values = _collect.imputed(source, pieces, scaler, targets)

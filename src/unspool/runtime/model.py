@@ -233,7 +233,7 @@ class Model(Imputes):
         source = self._read(X, lengths, decoded=True, ends_with_future=True)
         pieces = ((indices, values) for indices, _, values in self._network.reconstructions(source))
         scaler = self._network.target_scaler
-        if merge:
+        if _collect.merges(merge):
             undo = scaler.undo
             return _collect.merged(source, ((indices, undo(values)) for indices, values in pieces))
         return self._form.restore(_collect.sequences(source, pieces, scaler), X)

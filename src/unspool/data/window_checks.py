@@ -1,0 +1,61 @@
+"""Checks of the series that windows are cut from."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from unspool._types import Missing, Short
+from unspool.data.sequences import CHUNK_VALUES, MASK_HINT, FloatArray
+from unspool.errors import InputError
+
+
+def check_shapes(series: Sequence[FloatArray], span: int, short: Short) -> None:
+    """Refuse series of different features, and series without steps or shorter than a window.
+
+    Parameters
+    ----------
+    series : sequence of arrays of shape (T_i, F)
+    span : int
+        Number of steps of the series that a window spans.
+    short : {"error", "keep"}
+        Whether a series that is shorter is an error, or one short window.
+    """
+    n_features = series[0].shape[1]
+    for i, one in enumerate(series):
+        if one.shape[1] != n_features:
+            raise InputError(
+                f"Expected every series with {n_features} features like the first, "
+                f"got {one.shape[1]} in series {i}."
+            )
+        if len(one) == 0 or (len(one) < span and short == "error"):
+            raise InputError(
+                f"Expected a series of at least {span} steps (the window), got "
+                f"{len(one)} in series {i}; choose a smaller window, or keep short series as "
+                "one window with short='keep'."
+            )
+
+
+def has_missing_values(
+    series: Sequence[FloatArray], names: Sequence[str] | None, missing: Missing
+) -> bool:
+    """Return whether a series contains NaN; refuse infinity, and NaN unless `missing` is "mask"."""
+    found = False
+    for i, one in enumerate(series):
+        if one.dtype.kind != "f":
+            continue  # whole numbers are finite
+        step = 0
+        for chunk in np.array_split(one, max(1, one.size // CHUNK_VALUES)):
+            if not np.isfinite(chunk).all():
+                found = True
+                bad = np.isinf(chunk) if missing == "mask" else ~np.isfinite(chunk)
+                if bad.any():
+                    row, column = np.argwhere(bad)[0]
+                    value = chunk[row, column]
+                    name = names[column] if names else int(column)
+                    hint = "" if np.isinf(value) else MASK_HINT
+                    raise InputError(
+                        f"Series {i} holds {value} at step {step + row}, feature {name!r}; "
+                        f"fill or drop such steps before cutting windows{hint}."
+                    )
+            step += len(chunk)
+    return found
