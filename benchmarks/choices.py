@@ -14,8 +14,8 @@ import numpy as np
 from benchmarks.machine import describe
 from unspool import LSTMAutoencoder, Windows, chronological_split, demos
 from unspool.cli.fit import STEPS_PER_EPOCH
-from unspool.data.files import read_file
 from unspool.datasets import make_sine_classes
+from unspool.io.files import read_file
 from unspool.nn import lstm_layer
 
 EPOCHS = 30

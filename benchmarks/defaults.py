@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.machine import describe
 from unspool import LSTMAutoencoder, Windows, chronological_split
 from unspool.cli.fit import STEPS_PER_EPOCH
-from unspool.data.files import read_file
+from unspool.io.files import read_file
 
 SEEDS = range(3)
 

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.machine import describe
 from unspool import LSTMForecaster, Windows
 from unspool.cli.fit import STEPS_PER_EPOCH
-from unspool.data.files import read_file
+from unspool.io.files import read_file
 
 TRAIN, VALIDATION, TEST = 8640, 2880, 2880  # hours
 WINDOW, DAY = 96, 24

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from benchmarks.machine import describe
 from unspool import LSTMAutoencoder, Windows, chronological_split
-from unspool.data.files import read_file
+from unspool.io.files import read_file
 
 Array = npt.NDArray[np.floating]
 

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.forecasts import TEST, TRAIN, VALIDATION
 from benchmarks.machine import describe
 from unspool import LSTMForecaster, Windows
-from unspool.data.files import read_file
+from unspool.io.files import read_file
 
 Array = npt.NDArray[np.float64]
 

@@ -15,9 +15,9 @@ from tests.full_disk import FULL, full_disk
 from unspool import model_file
 from unspool._files import atomic_write, check_output_path
 from unspool.cli.pictures import save_picture
-from unspool.data.write import write_table
 from unspool.errors import InputError, ModelFileError
 from unspool.interop.onnx import export_onnx
+from unspool.io.write import write_table
 from unspool.plots import TrainingHistoryDisplay
 
 

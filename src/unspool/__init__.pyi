@@ -2,11 +2,11 @@ from . import datasets as datasets
 from . import evaluation as evaluation
 from . import runtime as runtime
 from .data.convert import as_sequences as as_sequences
-from .data.file_data import FileData as FileData
-from .data.files import read_file as read_file
+from .io.file_data import FileData as FileData
+from .io.files import read_file as read_file
 from .data.sequences import Sequences as Sequences
 from .data.series import chronological_split as chronological_split
-from .data.tables import sequences_from_table as sequences_from_table
+from .io.tables import sequences_from_table as sequences_from_table
 from .data.windows import Windows as Windows
 from .estimators.anomaly_detector import AnomalyDetector as AnomalyDetector
 from .estimators.conv_autoencoder import ConvAutoencoder as ConvAutoencoder

@@ -9,7 +9,7 @@ import pytest
 
 import unspool
 from tests.cli.tables import read_csv, write_csv
-from unspool.data.files import read_file
+from unspool.io.files import read_file
 
 
 def test_fit_writes_a_model_and_prints_the_role_of_each_column(run, series, tmp_path):

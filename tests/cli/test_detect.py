@@ -18,8 +18,8 @@ from unspool.anomaly.scores import SCORE_KINDS
 from unspool.anomaly.threshold_kinds import THRESHOLD_KINDS
 from unspool.cli.compare import simple_methods
 from unspool.cli.detector_options import Kind, Threshold
-from unspool.data.files import read_file
 from unspool.errors import ThresholdWarning
+from unspool.io.files import read_file
 
 UNTIL = ["--normal-until", "2024-01-01 04:00"]  # step 240
 FIXED = ["--threshold", "quantile", "--kind", "step"]  # finds the failure with the tiny model

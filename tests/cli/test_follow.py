@@ -12,7 +12,7 @@ import unspool
 from tests.cli.tables import read_csv
 from unspool.cli import followed_file
 from unspool.cli.followed_file import InterruptBetweenLines
-from unspool.data.files import read_file
+from unspool.io.files import read_file
 from unspool.runtime import load_detector
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import unspool
 from tests.cli.tables import read_csv
-from unspool.data.files import read_file
+from unspool.io.files import read_file
 
 QUICK = ["--epochs", 1, "--latent-dim", 3, "--seed", 0]
 

@@ -6,7 +6,7 @@ import pytest
 import unspool
 from tests.cli.tables import write_csv
 from unspool import LSTMAutoencoder, Windows
-from unspool.data.files import read_file
+from unspool.io.files import read_file
 
 QUICK = ["--epochs", 1, "--latent-dim", 3, "--seed", 0]
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")

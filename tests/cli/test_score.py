@@ -7,7 +7,7 @@ from matplotlib import pyplot
 
 import unspool
 from tests.cli.tables import read_csv, write_csv
-from unspool.data.files import read_file
+from unspool.io.files import read_file
 
 
 def numbers(table, names):

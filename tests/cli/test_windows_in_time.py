@@ -6,8 +6,8 @@ import pytest
 
 import unspool
 from tests.cli.tables import read_csv, write_csv
-from unspool.data.files import read_file
 from unspool.errors import InputError
+from unspool.io.files import read_file
 
 QUICK = ["--epochs", 1, "--latent-dim", 3, "--seed", 0]
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")

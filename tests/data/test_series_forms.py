@@ -25,8 +25,8 @@ from tests.forms import (
 from unspool import Windows
 from unspool.data.convert import as_sequences
 from unspool.data.series import chronological_split
-from unspool.data.tables import sequences_from_table
 from unspool.errors import InputError
+from unspool.io.tables import sequences_from_table
 
 OF_SERIES = {
     "frame": lambda: FRAME,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from tests.data.idx_files import idx_bytes
+from tests.io.idx_files import idx_bytes
 from unspool.datasets import fetch_mnist, load_digits, load_mnist
 from unspool.errors import InputError
 

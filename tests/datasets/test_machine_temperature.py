@@ -4,8 +4,8 @@ import hashlib
 
 import numpy as np
 
-from unspool.data.files import read_file
 from unspool.datasets import _machine_temperature, load_machine_temperature
+from unspool.io.files import read_file
 
 
 def test_the_series_has_a_value_every_five_minutes():

@@ -319,7 +319,7 @@ def write_events(
     if ending not in ENDINGS:
         raise InputError(f"{path}: {_checks.unknown_name('ending', ending, ENDINGS)}")
     if path is None or ending == ".csv":
-        from unspool.data.write import write_table  # needs PyArrow
+        from unspool.io.write import write_table  # needs PyArrow
 
         write_table(columns, path)
         return

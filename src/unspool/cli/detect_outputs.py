@@ -12,8 +12,8 @@ from unspool._files import check_not_overwriting, check_output_path
 from unspool.anomaly import events
 from unspool.cli import options
 from unspool.cli.pictures import PICTURE_ENDINGS, save_picture
-from unspool.data.write import check_writable, write_table
 from unspool.errors import InputError
+from unspool.io.write import check_writable, write_table
 
 if TYPE_CHECKING:
     from unspool.anomaly.detection import Detection

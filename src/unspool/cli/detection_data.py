@@ -11,13 +11,13 @@ import numpy.typing as npt
 from unspool._types import Missing
 from unspool.anomaly.inputs import DetectorInput
 from unspool.cli.options import Columns, say
-from unspool.data.file_data import Column, FileData
-from unspool.data.files import ARRAYS, TABLES, read_file
 from unspool.data.messages import listed
-from unspool.data.roles import as_times
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
+from unspool.io.file_data import Column, FileData
+from unspool.io.files import ARRAYS, TABLES, read_file
+from unspool.io.roles import as_times
 
 DAY = np.timedelta64(1, "D")
 NORMAL_LABELS = ("", "0", "normal", "false")

@@ -51,7 +51,7 @@ def encode(
     An .npy file has only the codes, in an array of shape (N, L). With --features, the columns are
     features instead of the code, with names such as state3_mean, state3_max_2of4 and kernel17.
     """
-    from unspool.data.write import check_writable, write_table
+    from unspool.io.write import check_writable, write_table
 
     check_writable(output)
     parts = _parts(scales, features=features)

@@ -82,10 +82,10 @@ def evaluate(
     from unspool.cli.detection_data import read_detection_data
     from unspool.cli.label_windows import labels_from_file, split_key
     from unspool.cli.options import Columns
-    from unspool.data.files import TABLES
     from unspool.data.messages import errors_naming
-    from unspool.data.tables import read_table
     from unspool.errors import InputError
+    from unspool.io.files import TABLES
+    from unspool.io.tables import read_table
 
     _checks.raise_all(_checks.whole("--gap", gap, 1))
     if label is not None and labels is not None:

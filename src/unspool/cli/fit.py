@@ -13,7 +13,7 @@ from unspool.cli import options
 from unspool.cli.options import SEED_HELP, Data, Quiet, Reading, Verbose, reads_data, verbosity
 
 if TYPE_CHECKING:
-    from unspool.data.file_data import FileData
+    from unspool.io.file_data import FileData
 
 # Windows with a stride of 1 are many and nearly equal. An epoch over a sample of them teaches as
 # much, in minutes instead of hours. A larger stride would also leave fewer windows, but all at the

@@ -16,10 +16,10 @@ from unspool._files import check_output_path
 from unspool.cli.followed_file import FollowedFile, InterruptBetweenLines
 from unspool.cli.options import Columns, say
 from unspool.cli.stream_state import read_state, write_state
-from unspool.data.delimited import DATE, is_data, is_number
 from unspool.data.messages import listed
-from unspool.data.roles import TIME_NAMES
 from unspool.errors import InputError
+from unspool.io.delimited import DATE, is_data, is_number
+from unspool.io.roles import TIME_NAMES
 from unspool.runtime.detector import Detector
 
 if TYPE_CHECKING:

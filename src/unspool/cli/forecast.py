@@ -20,8 +20,8 @@ from unspool.cli.options import (
 
 if TYPE_CHECKING:
     from unspool.data.convert import Source
-    from unspool.data.file_data import FileData
     from unspool.data.futures import Futures
+    from unspool.io.file_data import FileData
 
 EXAMPLE = "unspool forecast etth1.unspool ETTh1.csv -o next_day.csv"
 
@@ -62,8 +62,8 @@ def forecast(
     """
     from unspool.cli.step_columns import names_of_targets
     from unspool.data.windows import Windows
-    from unspool.data.write import check_writable, write_table
     from unspool.errors import InputError
+    from unspool.io.write import check_writable, write_table
 
     check_writable(output)
     trained = require(load_model(model, device=device), "forecast", "forecast")
@@ -130,9 +130,9 @@ def known_of_file(
     Series are matched by their ids, if both files have an id column. If both have times, rows that
     are not later than the end of DATA are left out. Steps of the forecast are `apart` rows apart.
     """
-    from unspool.data.files import TABLES, read_file
     from unspool.data.windows import Windows
     from unspool.errors import InputError
+    from unspool.io.files import TABLES, read_file
 
     form, needed = trained._form, trained.horizon_ * apart
     names = form.feature_names

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from unspool import _checks
 from unspool.cli.detection_data import DetectionData
 from unspool.cli.options import say
-from unspool.data.file_data import Column
-from unspool.data.files import TABLES
 from unspool.data.messages import errors_naming, listed
-from unspool.data.roles import as_times
-from unspool.data.tables import read_table
 from unspool.errors import InputError
 from unspool.evaluation import labels_from_windows
+from unspool.io.file_data import Column
+from unspool.io.files import TABLES
+from unspool.io.roles import as_times
+from unspool.io.tables import read_table
 
 Labels = list[npt.NDArray[np.bool_]]
 

@@ -14,9 +14,9 @@ from unspool._terminal import console, printable_line
 
 if TYPE_CHECKING:
     from unspool._types import Missing as MissingName
-    from unspool.data.file_data import FileData
     from unspool.data.windows import Windows
     from unspool.estimators.base import Model as Trained
+    from unspool.io.file_data import FileData
 
 Data = Annotated[
     Path,
@@ -271,8 +271,8 @@ class Reading(Columns):
         whether values may be `missing`. Each window is lengthened by `more` steps, which are its
         future. `weight` is the column of weights.
         """
-        from unspool.data.files import TABLES, read_file
         from unspool.errors import InputError
+        from unspool.io.files import TABLES, read_file
 
         window, stride = number_of_steps(self.window), number_of_steps(self.stride)
         dilation = self.dilation

@@ -50,7 +50,7 @@ def reconstruct(
         step_columns,
     )
     from unspool.data.windows import Windows
-    from unspool.data.write import check_writable, write_table
+    from unspool.io.write import check_writable, write_table
 
     check_writable(output)
     trained = require(load_model(model, device=device), "reconstruct", "reconstruct")

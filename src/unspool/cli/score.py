@@ -56,7 +56,7 @@ def score(
     from unspool._types import Per
     from unspool.cli.step_columns import names_of_targets, say_left_out, step_columns
     from unspool.data.windows import Windows
-    from unspool.data.write import check_writable, write_table
+    from unspool.io.write import check_writable, write_table
 
     check_writable(output)
     trained = require(load_model(model, device=device), "reconstruction_error", "score")

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from unspool.cli.options import say
 from unspool.data.convert import Source
-from unspool.data.file_data import FileData
 from unspool.data.windows import Windows
+from unspool.io.file_data import FileData
 
 Column = npt.NDArray[Any]
 

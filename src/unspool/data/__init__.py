@@ -1,1 +1,1 @@
-"""Sequences and windows, and how they are made from arrays, frames and files."""
+"""Sequences and windows, and how they are made from arrays and frames."""

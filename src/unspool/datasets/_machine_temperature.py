@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unspool.data.files import read_file
 from unspool.data.windows import Windows
 from unspool.evaluation import labels_from_windows
+from unspool.io.files import read_file
 
 FILE = Path(__file__).parent / "data" / "machine_temperature.csv"
 ANOMALIES = (

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool._optional import import_optional
-from unspool.data.idx import read_idx
 from unspool.datasets._train_test import TrainTest
 from unspool.errors import InputError
+from unspool.io.idx import read_idx
 
 N_TRAIN = 60_000  # OpenML has the training images before the 10,000 test images
 FILES = (

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from unspool._optional import import_optional
-from unspool.data.archives import members, open_archive
 from unspool.errors import InputError
+from unspool.io.archives import members, open_archive
 
 CONFIGURATION, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = {CONFIGURATION, WEIGHTS, "metadata.json"}

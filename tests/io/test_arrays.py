@@ -3,10 +3,10 @@ import re
 import numpy as np
 import pytest
 
-from unspool.data.files import read_file
 from unspool.data.sequences import MASK_HINT
 from unspool.data.windows import Windows
 from unspool.errors import InputError
+from unspool.io.files import read_file
 
 
 def npy(tmp_path, array):

@@ -3,10 +3,10 @@ import re
 import numpy as np
 import pytest
 
-from unspool.data.files import read_file
 from unspool.data.sequences import MASK_HINT
-from unspool.data.ucr import DIRECTIVES
 from unspool.errors import InputError
+from unspool.io.files import read_file
+from unspool.io.ucr import DIRECTIVES
 
 HEADER = "#a comment\n@problemName two\n@timeStamps false\n@missing false\n"
 MULTI = HEADER + "@univariate false\n@dimensions 2\n@classLabel true up down\n@data\n"

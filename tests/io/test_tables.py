@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unspool.data.files import read_file
 from unspool.data.sequences import KEEP_MISSING, Sequences
-from unspool.data.tables import sequences_from_table
 from unspool.data.windows import Windows
 from unspool.errors import InputError
+from unspool.io.files import read_file
+from unspool.io.tables import sequences_from_table
 
 OTHERS = "or name other features with `columns` (--columns)."
 WAY_OUT = f"; fill or drop such rows, {OTHERS}"

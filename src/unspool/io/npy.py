@@ -12,8 +12,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool.data.archives import members, open_archive
 from unspool.errors import InputError
+from unspool.io.archives import members, open_archive
 
 HARMLESS = 1 << 30  # bytes that any .npz file may unpack to, however small it is
 MAX_HEADER = 1 << 14  # bytes; NumPy reads headers of up to 10,000 bytes

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from unspool.data.files import read_file
 from unspool.errors import InputError
+from unspool.io.files import read_file
 
 
 def written(tmp_path, text):

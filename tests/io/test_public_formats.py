@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from tests.data.idx_files import idx_bytes
-from unspool.data.files import read_file
+from tests.io.idx_files import idx_bytes
 from unspool.errors import InputError
+from unspool.io.files import read_file
 
 
 def written(path, lines):

@@ -18,12 +18,12 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool.data.archives import MAX_COMPRESSION
-from unspool.data.arrays import of_array
-from unspool.data.cutting import WindowOptions
-from unspool.data.file_data import FileData
 from unspool.data.messages import errors_naming
 from unspool.errors import InputError
+from unspool.io.archives import MAX_COMPRESSION
+from unspool.io.arrays import of_array
+from unspool.io.cutting import WindowOptions
+from unspool.io.file_data import FileData
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 

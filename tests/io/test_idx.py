@@ -8,10 +8,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tests.data.idx_files import TYPES, idx_bytes
-from unspool.data.files import read_file
-from unspool.data.idx import read_idx
+from tests.io.idx_files import TYPES, idx_bytes
 from unspool.errors import InputError
+from unspool.io.files import read_file
+from unspool.io.idx import read_idx
 
 
 def written(tmp_path, content, name="a.idx"):

@@ -2,8 +2,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from unspool.data.roles import as_times, find_roles
 from unspool.errors import InputError
+from unspool.io.roles import as_times, find_roles
 
 TIMES = [
     "time",

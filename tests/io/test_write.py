@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.full_disk import FULL, full_disk
-from unspool.data.files import read_file
-from unspool.data.write import check_output_path, check_writable, write_table
 from unspool.errors import InputError
+from unspool.io.files import read_file
+from unspool.io.write import check_output_path, check_writable, write_table
 
 KNOWN = "'.csv', '.npy', '.parquet', '.pq'"
 

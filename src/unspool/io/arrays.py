@@ -7,11 +7,11 @@ sequences; with a window, an array of two axes is one series (T, F).
 from pathlib import Path
 from typing import Any
 
-from unspool.data.cutting import WindowOptions, of_sequences, of_series
-from unspool.data.file_data import Column, FileData
-from unspool.data.npy import Npz, read_npy
 from unspool.data.sequences import Sequences
 from unspool.errors import InputError
+from unspool.io.cutting import WindowOptions, of_sequences, of_series
+from unspool.io.file_data import Column, FileData
+from unspool.io.npy import Npz, read_npy
 
 VALUES = ("X", "values")
 LABELS = ("y", "labels")

@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from unspool.data.files import read_file
 from unspool.errors import InputError
+from unspool.io.files import read_file
 
 
 def written(tmp_path, text, name="a.csv"):
@@ -180,7 +180,7 @@ def test_so_may_lines_far_down_and_all_lines(tmp_path):
 
 
 def test_text_that_arrow_cannot_read_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("unspool.data.delimited.LARGEST_BLOCK", 2_000_000)
+    monkeypatch.setattr("unspool.io.delimited.LARGEST_BLOCK", 2_000_000)
     path = written(tmp_path, "a\n1\n" + "x" * 6_000_000 + "\n1\n")
     told = "the text cannot be read as a table: a line has more than 2 GiB; write the data as .npy."
     refused(path, told, window=1)

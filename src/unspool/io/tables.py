@@ -16,17 +16,17 @@ import pyarrow.parquet as pq
 
 from unspool import _checks
 from unspool._types import Missing, names
-from unspool.data.archives import MAX_COMPRESSION
 from unspool.data.convert import as_sequences
-from unspool.data.cutting import WindowOptions, of_sequences, of_series
-from unspool.data.delimited import is_number, read_delimited
-from unspool.data.file_data import Column, FileData
 from unspool.data.frames import is_frame
-from unspool.data.npy import HARMLESS
-from unspool.data.roles import Roles, as_times, find_roles, is_numeric
 from unspool.data.sequences import KEEP_MISSING, FloatArray, IntArray, Sequences
-from unspool.data.times import goes_back, in_order
 from unspool.errors import InputError
+from unspool.io.archives import MAX_COMPRESSION
+from unspool.io.cutting import WindowOptions, of_sequences, of_series
+from unspool.io.delimited import is_number, read_delimited
+from unspool.io.file_data import Column, FileData
+from unspool.io.npy import HARMLESS
+from unspool.io.roles import Roles, as_times, find_roles, is_numeric
+from unspool.io.time_order import goes_back, in_order
 
 Named = dict[str, str | None]
 

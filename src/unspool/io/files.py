@@ -11,11 +11,11 @@ from pathlib import Path
 from unspool import _checks
 from unspool._durations import Duration, gap_complaint, size_complaint
 from unspool._types import Missing, Short, names
-from unspool.data.cutting import WindowOptions
-from unspool.data.file_data import FileData
 from unspool.data.messages import errors_naming
 from unspool.data.missing_values import codes_complaint
 from unspool.errors import InputError
+from unspool.io.cutting import WindowOptions
+from unspool.io.file_data import FileData
 
 TABLES = (".csv", ".parquet", ".pq", ".txt")
 ARRAYS = (".npy", ".npz")
@@ -153,19 +153,19 @@ def read_file(
             )
         # Readers are imported when they are needed: only tables need pyarrow.
         if ending in TABLES:
-            from unspool.data.tables import load_table
+            from unspool.io.tables import load_table
 
             named = {"time": time, "id": id, "label": label, "weight": weight}
             return load_table(path, options, columns=columns, named=named, rows=rows)
         if ending in ARRAYS:
-            from unspool.data.arrays import load_array
+            from unspool.io.arrays import load_array
 
             return load_array(path, options, rows=rows)
         if ending == IDX:
-            from unspool.data.idx import load_idx
+            from unspool.io.idx import load_idx
 
             return load_idx(path, options, rows=rows)
-        from unspool.data.ucr import load_ts, load_tsv
+        from unspool.io.ucr import load_ts, load_tsv
 
         return load_tsv(path, options) if ending == ".tsv" else load_ts(path, options)
 

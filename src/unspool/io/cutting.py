@@ -12,11 +12,11 @@ import numpy as np
 
 from unspool._durations import Duration, seconds
 from unspool._types import Missing, Short
-from unspool.data.file_data import Column, FileData
 from unspool.data.missing_values import Codes
 from unspool.data.sequences import IntArray, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
+from unspool.io.file_data import Column, FileData
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.data.idx_files import idx_bytes
-from unspool.data import archives, npy, tables
-from unspool.data.files import read_file
+from tests.io.idx_files import idx_bytes
 from unspool.errors import InputError
+from unspool.io import archives, npy, tables
+from unspool.io.files import read_file
 
 
 def refused(path, told, **arguments):

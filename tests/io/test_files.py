@@ -5,13 +5,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.data.idx_files import idx_bytes
-from unspool.data.file_data import FileData
-from unspool.data.files import read_file
+from tests.io.idx_files import idx_bytes
 from unspool.data.messages import listed
 from unspool.data.sequences import Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
+from unspool.io.file_data import FileData
+from unspool.io.files import read_file
 
 KNOWN = "'.csv', '.idx', '.npy', '.npz', '.parquet', '.pq', '.ts', '.tsv', '.txt'"
 ENDINGS = [".csv", ".txt", ".parquet", ".pq", ".npy", ".npz", ".ts", ".tsv", ".idx"]

@@ -12,11 +12,11 @@ import numpy as np
 
 from unspool import _checks
 from unspool._types import Missing
-from unspool.data.cutting import WindowOptions, of_sequences
-from unspool.data.delimited import is_number
-from unspool.data.file_data import Column, FileData
 from unspool.data.sequences import MASK_HINT, FloatArray, Sequences
 from unspool.errors import InputError
+from unspool.io.cutting import WindowOptions, of_sequences
+from unspool.io.delimited import is_number
+from unspool.io.file_data import Column, FileData
 
 DIRECTIVES = (
     *("problemName", "timeStamps", "missing", "univariate", "dimensions", "equalLength"),

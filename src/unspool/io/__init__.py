@@ -1,0 +1,1 @@
+"""Reading and writing files of sequences and of long series."""
