@@ -53,6 +53,7 @@ Per = Literal["sequence", "step", "feature"] | PerStepAndFeature
 PerNewestStep = Literal["step"] | PerStepAndFeature
 Short = Literal["error", "keep"]
 Missing = Literal["raise", "mask"]
+MissingPolicy = Literal[Missing, "drop", "interpolate"]
 
 
 def names(literal: Any) -> tuple[str, ...]:

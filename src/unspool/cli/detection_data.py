@@ -168,12 +168,8 @@ def read_detection_data(
             path,
             window=window,
             columns=named,
-            time=columns.time,
-            id=columns.id,
-            label=columns.label,
-            rows=columns.rows,
             missing=missing,
-            missing_values=columns.missing_values or (),
+            **columns.keywords(),
         )
 
     long = ending in (*TABLES, *ARRAYS) and not columns.rows

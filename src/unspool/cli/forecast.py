@@ -143,10 +143,7 @@ def known_of_file(
         path,
         window=1,  # each series stays whole, since only windows refer to series
         columns=columns,
-        time=reading.time,
-        id=reading.id,
-        label=reading.label,
-        missing_values=reading.missing_values or (),
+        **{**reading.keywords(), "rows": False},
     )
     for note in loaded.notes:
         say(f"{path.name}: {note}".replace("`columns`", "--columns"))

@@ -188,9 +188,90 @@ class Columns:
         ),
     ] = None
 
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A column to ignore; may be given several times."),
+    ] = None
+    key: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the array in an .npz file.")
+    ] = None
+    skip: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Lines of a text before its header, or before its data; by default found.",
+        ),
+    ] = None
+    header: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Lines of the header of a text, 0 if it has none; by default found."
+        ),
+    ] = None
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHARACTER",
+            help="Separator of the fields of a text, or one of the words tab and space; by default "
+            "found.",
+        ),
+    ] = None
+    decimal: Annotated[
+        str | None,
+        typer.Option(metavar=".|,", help="Decimal point of numbers in a text; by default found."),
+    ] = None
+    thousands: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHARACTER",
+            help="Character between groups of three digits in a text; by default found.",
+        ),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="Encoding of a text, such as latin-1; by default found."),
+    ] = None
+    date_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="Format of times in a text, such as '%d.%m.%Y %H:%M'; by default found.",
+        ),
+    ] = None
+    day_first: Annotated[
+        bool | None,
+        typer.Option(
+            "--day-first/--month-first",
+            help="Whether the day comes before the month in dates such as 01/02/2024; by default "
+            "decided from all dates of the column.",
+        ),
+    ] = None
+
     def names(self) -> list[str] | None:
         """Return the names in --columns, or None without that option."""
         return None if self.columns is None else [one.strip() for one in self.columns.split(",")]
+
+    def keywords(self) -> dict[str, Any]:
+        """Return the arguments of `read_file` that these options give, except `columns`."""
+        words = {"tab": "\t", "space": " "}
+        delimiter = self.delimiter
+        return {
+            "drop": self.drop or (),
+            "time": self.time,
+            "id": self.id,
+            "label": self.label,
+            "rows": self.rows,
+            "key": self.key,
+            "skip": self.skip,
+            "header": self.header,
+            "delimiter": None if delimiter is None else words.get(delimiter, delimiter),
+            "decimal": self.decimal,
+            "thousands": self.thousands,
+            "encoding": self.encoding,
+            "date_format": self.date_format,
+            "day_first": self.day_first,
+            "missing_values": self.missing_values or (),
+        }
 
 
 def number_of_steps(text: str | None) -> int | str | None:
@@ -293,17 +374,13 @@ class Reading(Columns):
             data,
             stride=1 if stride is None else stride,
             columns=columns,
-            time=self.time,
-            id=self.id,
-            label=self.label,
             weight=weight,
-            rows=self.rows,
             tail=tail and window is not None,
             short="keep" if self.keep_short else "error",
             dilation=dilation or 1,
             max_gap="auto" if self.max_gap is None and max_gap is None else max_gap,
             missing=missing,
-            missing_values=self.missing_values or (),
+            **self.keywords(),
         )
         try:
             if more and isinstance(window, str):  # the file says how many steps a window has

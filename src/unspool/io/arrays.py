@@ -12,6 +12,7 @@ from unspool.errors import InputError
 from unspool.io.cutting import WindowOptions, of_sequences, of_series
 from unspool.io.file_data import Column, FileData
 from unspool.io.npy import Npz, read_npy
+from unspool.io.options import ReadOptions
 
 VALUES = ("X", "values")
 LABELS = ("y", "labels")
@@ -19,8 +20,8 @@ LENGTHS = "lengths"
 _SIGNATURES = {".npy": b"\x93NUMPY", ".npz": b"PK"}
 
 
-def load_array(path: Path, options: WindowOptions, *, rows: bool = False) -> FileData:
-    """Read a `.npy` or `.npz` file; arguments are those of `read_file`.
+def load_array(path: Path, options: ReadOptions) -> FileData:
+    """Read a `.npy` or `.npz` file.
 
     Raises
     ------
@@ -37,14 +38,14 @@ def load_array(path: Path, options: WindowOptions, *, rows: bool = False) -> Fil
     lengths = labels = None
     try:
         if ending == ".npy":
-            values = read_npy(path, mapped=options.size is not None)
+            values = read_npy(path, mapped=options.windows.size is not None)
         else:
             values, lengths, labels = _entries(Npz(path))
     except (ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"the array cannot be read: {error}; write it again.") from None
-    return of_array(values, lengths, labels, options, rows=rows)
+    return of_array(values, lengths, labels, options)
 
 
 def _entries(file: Npz) -> tuple[Column, Column | None, Column | None]:
@@ -74,11 +75,10 @@ def of_array(
     values: Column,
     lengths: Column | None,
     labels: Column | None,
-    options: WindowOptions,
-    *,
-    rows: bool,
+    options: ReadOptions,
 ) -> FileData:
-    """Read an array as sequences or as one series, by its shape and the arguments."""
+    """Read an array as sequences or as one series, by its shape and the options."""
+    rows, windows = options.rows, options.windows
     if values.dtype.kind not in "fiub":
         raise InputError(
             f"expected an array of real numbers, got dtype {values.dtype}; convert it to numbers."
@@ -91,9 +91,9 @@ def of_array(
             f"`rows` (--rows) reads the rows of a 2-D array, got an array of {shape}; leave `rows` "
             "out."
         )
-    one_series = values.ndim == 1 or (values.ndim == 2 and options.size is not None and not rows)
+    one_series = values.ndim == 1 or (values.ndim == 2 and windows.size is not None and not rows)
     if one_series:
-        return _one_series(values, lengths, labels, options)
+        return _one_series(values, lengths, labels, windows)
     if values.ndim not in (2, 3):
         raise InputError(
             f"expected an array of 1 to 3 dimensions, got {values.ndim} ({shape}); reshape it to "
@@ -106,8 +106,8 @@ def of_array(
         notes.append("the file has labels")
     index = {} if labels is None else {"label": labels}
     values = values[:, :, None] if values.ndim == 2 else values
-    source = Sequences(values, lengths, missing=options.missing)
-    return of_sequences(source, options, index=index, notes=notes)
+    source = Sequences(values, lengths, missing=windows.missing)
+    return of_sequences(source, windows, index=index, notes=notes)
 
 
 def _one_series(

@@ -6,16 +6,18 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from unspool import _checks
 from unspool._durations import Duration, gap_complaint, size_complaint
-from unspool._types import Missing, Short, names
+from unspool._types import MissingPolicy, Short, names
 from unspool.data.messages import errors_naming
 from unspool.data.missing_values import codes_complaint
 from unspool.errors import InputError
 from unspool.io.cutting import WindowOptions
 from unspool.io.file_data import FileData
+from unspool.io.options import MissingOptions, ReadOptions, TextOptions, TimeOptions
 
 TABLES = (".csv", ".parquet", ".pq", ".txt")
 ARRAYS = (".npy", ".npz")
@@ -31,17 +33,28 @@ def read_file(
     window: int | Duration | None = None,
     stride: int | Duration = 1,
     columns: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
     time: str | None = None,
     id: str | None = None,
     label: str | None = None,
     weight: str | None = None,
     rows: bool = False,
+    key: str | None = None,
+    skip: int | None = None,
+    header: int | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
+    date_format: str | None = None,
+    day_first: bool | None = None,
     tail: bool = False,
     short: Short = "error",
     dilation: int = 1,
     max_gap: float | Duration | None = "auto",
-    missing: Missing = "raise",
-    missing_values: Sequence[float] = (),
+    missing: MissingPolicy = "raise",
+    missing_values: Sequence[float | str] = (),
+    interpolate_limit: int | None = None,
 ) -> FileData:
     r"""Read a file of sequences or of long series.
 
@@ -68,6 +81,8 @@ def read_file(
     columns : sequence of str, optional
         Columns of a table to read as features. By default all columns that are not time, id,
         label or a row number.
+    drop : sequence of str, default ()
+        Columns of a table to ignore.
     time : str, optional
         Column of a table that holds the time of every step. By default the first column of dates,
         or else of numbers with a usual name such as "time" or "timestamp". If dates run from the
@@ -84,6 +99,28 @@ def read_file(
         for the `sample_weight` of `fit`. By default no column has weights.
     rows : bool, default False
         Read each row of a table or a 2-D array as one sequence of one feature.
+    key : str, optional
+        Name of the array in an `.npz` file.
+    skip : int, optional
+        Number of lines of a text before its header, or before its data if it has no header. By
+        default titles, comments and empty lines are found.
+    header : int, optional
+        Number of lines of the header of a text, 0 if it has none. By default it is found.
+    delimiter : str, optional
+        Separator of the fields of a text, such as ";" or "\t"; " " for runs of blanks. By default
+        it is found.
+    decimal : {".", ","}, optional
+        Decimal point of numbers in a text. By default it is found.
+    thousands : str, optional
+        Character between groups of three digits in a text, such as ",". By default it is found.
+    encoding : str, optional
+        Encoding of a text, such as "latin-1". By default it is found.
+    date_format : str, optional
+        Format of the times in a text as for `datetime.strptime`, such as "%d.%m.%Y %H:%M". By
+        default it is found.
+    day_first : bool, optional
+        Whether the day comes before the month in dates such as "01/02/2024". By default it is
+        decided from all dates of the column.
     tail : bool, default False
         Add a window at the end of every series whose last steps are in no other window.
     short : {"error", "keep"}, default "error"
@@ -95,12 +132,16 @@ def read_file(
         a larger one are left out. A number is in seconds if the times are dates, otherwise in
         their unit. "auto" is 2.5 times the median distance if `window` or `stride` is a duration,
         and otherwise None, no limit.
-    missing : {"raise", "mask"}, default "raise"
-        Whether values may be missing (empty cells, NaN): raise an error, or keep them as NaN for
-        models with ``missing="mask"``.
-    missing_values : sequence of float, default ()
-        Numbers that mean that a value of a feature is missing, such as ``[-200]``; they become NaN.
-        At the end of a sequence too they are missing values and no padding.
+    missing : {"raise", "mask", "drop", "interpolate"}, default "raise"
+        What to do with missing values of features (empty cells, NaN): raise an error; keep them as
+        NaN for models with ``missing="mask"``; drop the steps that have one; or interpolate
+        linearly between the values before and after.
+    missing_values : sequence of float or str, default ()
+        Numbers and texts that mean that a value of a feature is missing, such as ``[-200, "?"]``;
+        they become NaN. At the end of a sequence too they are missing values and no padding.
+    interpolate_limit : int, optional
+        Largest number of successive missing values that are interpolated. By default there is no
+        limit.
 
     Returns
     -------
@@ -134,15 +175,37 @@ def read_file(
     "column 'time' taken as time, set aside"
     """
     path = Path(path)
-    _checks.raise_all(codes_complaint(missing_values))
+    _checks.raise_all(
+        _checks.choice("missing", missing, names(MissingPolicy)), codes_complaint(missing_values)
+    )
     codes = tuple(float(one) for one in missing_values)
-    options = WindowOptions(window, stride, tail, short, dilation, max_gap, missing, codes)
-    options = _window_options(options)
-    _checks.raise_all(_checks.truth("rows", rows))
-    if isinstance(columns, str):
-        raise InputError(f"`columns` must be a list of names, got the string {columns!r}.")
-    roles = {"columns": columns, "time": time, "id": id, "label": label, "weight": weight}
-    given = [f"`{name}`" for name, value in roles.items() if value is not None]
+    windows = WindowOptions(
+        window,
+        stride,
+        tail,
+        short,
+        dilation,
+        max_gap,
+        "mask" if missing == "mask" else "raise",
+        codes,
+    )
+    options = ReadOptions(
+        columns,
+        drop,
+        time,
+        id,
+        label,
+        weight,
+        rows,
+        key,
+        TextOptions(skip, header, delimiter, decimal, thousands, encoding),
+        TimeOptions(date_format, day_first),
+        MissingOptions(missing, codes, interpolate_limit),
+        windows,
+    )
+    options = replace(options, windows=_window_options(windows))
+    _check_options(options)
+    given = [f"`{name}`" for name in options.given()]
 
     with errors_naming(path):
         ending = _checked_ending(path)
@@ -155,19 +218,27 @@ def read_file(
         if ending in TABLES:
             from unspool.io.tables import load_table
 
-            named = {"time": time, "id": id, "label": label, "weight": weight}
-            return load_table(path, options, columns=columns, named=named, rows=rows)
+            return load_table(path, options)
         if ending in ARRAYS:
             from unspool.io.arrays import load_array
 
-            return load_array(path, options, rows=rows)
+            return load_array(path, options)
         if ending == IDX:
             from unspool.io.idx import load_idx
 
-            return load_idx(path, options, rows=rows)
+            return load_idx(path, options)
         from unspool.io.ucr import load_ts, load_tsv
 
         return load_tsv(path, options) if ending == ".tsv" else load_ts(path, options)
+
+
+def _check_options(options: ReadOptions) -> None:
+    """Check the arguments of `read_file` that do not depend on the file."""
+    _checks.raise_all(_checks.truth("rows", options.rows))
+    for name in ("columns", "drop"):
+        value = getattr(options, name)
+        if isinstance(value, str):
+            raise InputError(f"`{name}` must be a list of names, got the string {value!r}.")
 
 
 def _window_options(options: WindowOptions) -> WindowOptions:
@@ -179,10 +250,10 @@ def _window_options(options: WindowOptions) -> WindowOptions:
         _checks.choice("short", options.short, names(Short)),
         _checks.whole("dilation", options.dilation, 1),
         gap_complaint(options.max_gap),
-        _checks.choice("missing", options.missing, names(Missing)),
     )
     if options.size is None and options != WindowOptions(
-        missing=options.missing, missing_values=options.missing_values
+        missing=options.missing,
+        missing_values=options.missing_values,
     ):
         raise InputError(
             "`stride`, `tail`, `short`, `dilation` and `max_gap` say how to cut windows, but "

@@ -22,8 +22,8 @@ from unspool.data.messages import errors_naming
 from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION
 from unspool.io.arrays import of_array
-from unspool.io.cutting import WindowOptions
 from unspool.io.file_data import FileData
+from unspool.io.options import ReadOptions
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -66,12 +66,12 @@ def read_idx(path: str | Path) -> npt.NDArray[Any]:
         return _read(path)
 
 
-def load_idx(path: Path, options: WindowOptions, *, rows: bool = False) -> FileData:
-    """Read an IDX file as `FileData`; arguments are those of `read_file`."""
+def load_idx(path: Path, options: ReadOptions) -> FileData:
+    """Read an IDX file as `FileData`."""
     values = _read(path)
     if values.itemsize < 4:  # float32 is exact here, and half as large as the default float64
         values = values.astype(np.float32)
-    loaded = of_array(values, None, None, options, rows=rows)
+    loaded = of_array(values, None, None, options)
     if values.ndim == 3:
         note = "the rows of an image are read as steps, its columns as features"
         loaded = replace(loaded, notes=(*loaded.notes, note))

@@ -25,6 +25,7 @@ from unspool.io.cutting import WindowOptions, of_sequences, of_series
 from unspool.io.delimited import is_number, read_delimited
 from unspool.io.file_data import Column, FileData
 from unspool.io.npy import HARMLESS
+from unspool.io.options import ReadOptions
 from unspool.io.roles import Roles, as_times, find_roles, is_numeric
 from unspool.io.time_order import goes_back, in_order
 
@@ -35,14 +36,9 @@ LONGEST_CELL = 60  # characters of a cell in a message
 
 def load_table(
     path: Path,
-    options: WindowOptions,
-    *,
-    columns: Sequence[str] | None = None,
-    named: Named | None = None,
-    rows: bool = False,
+    options: ReadOptions,
 ) -> FileData:
-    """Read a CSV or Parquet file; `named` contains the arguments time, id, label and weight of
-    `read_file`.
+    """Read a CSV or Parquet file.
 
     Raises
     ------
@@ -51,28 +47,28 @@ def load_table(
         series is to be read without a window. Messages count data rows from 1.
     """
     table, notes = read_table(path)
-    named = named or {"time": None, "id": None, "label": None}
-    roles = find_roles(table, named, columns, rows=rows)
+    windows = options.windows
+    roles = find_roles(table, options.named, options.columns, rows=options.rows)
     notes += roles.notes
-    if rows:
-        return _row_sequences(table, roles, options, notes)
-    if roles.id is None and options.size is None:
+    if options.rows:
+        return _row_sequences(table, roles, windows, notes)
+    if roles.id is None and windows.size is None:
         raise InputError(
             f"the table is one series of {table.num_rows:,} steps; cut it into windows, for "
             "example with window=96 (--window 96), or, if each row is a sequence, set rows=True "
             "(--rows)."
         )
-    values = _features(table, roles.features, options.missing)
+    values = _features(table, roles.features, windows.missing)
     ids, parts = _series(table, roles.id)
     steps: dict[str, list[Column]] = {}
     if roles.time is not None:
         times = _times(table, roles.time)
-        guess = named["time"] is None
+        guess = options.time is None
         parts, order_notes, back = in_order(times, parts, roles.time, named=not guess)
         notes += order_notes
         if not back:
             steps["time"] = [times[part] for part in parts]
-        elif guess and columns is not None:  # the user named all features, so this is not one
+        elif guess and options.columns is not None:
             notes += (f"{back}: steps are numbered instead",)
         else:
             raise InputError(f"{back}; {_ways_out(roles, guess)}.")
@@ -86,7 +82,7 @@ def load_table(
         notes += (f"{len(ids):,} series, by column {roles.id!r}",)
     return of_series(
         [values[part] for part in parts],
-        options,
+        windows,
         ids=ids,
         steps=steps,
         names=roles.features,

@@ -14,9 +14,10 @@ from unspool import _checks
 from unspool._types import Missing
 from unspool.data.sequences import MASK_HINT, FloatArray, Sequences
 from unspool.errors import InputError
-from unspool.io.cutting import WindowOptions, of_sequences
+from unspool.io.cutting import of_sequences
 from unspool.io.delimited import is_number
 from unspool.io.file_data import Column, FileData
+from unspool.io.options import ReadOptions
 
 DIRECTIVES = (
     *("problemName", "timeStamps", "missing", "univariate", "dimensions", "equalLength"),
@@ -36,7 +37,7 @@ class Header:
     target: bool = False
 
 
-def load_tsv(path: Path, options: WindowOptions) -> FileData:
+def load_tsv(path: Path, options: ReadOptions) -> FileData:
     """Read a UCR file: each line is a label and the steps of a sequence; NaN at the end is padding.
 
     Labels are whole numbers if all of them can be, else strings.
@@ -57,15 +58,15 @@ def load_tsv(path: Path, options: WindowOptions) -> FileData:
             )
         labels.append(label.strip())
         sequences.append(_numbers(steps, number))
-        _real_steps(sequences[-1][None], number, options.missing)
+        _real_steps(sequences[-1][None], number, options.windows.missing)
     if not sequences:
         raise InputError("the file contains no sequences; write it again.")
     notes = ("first field of each row taken as label",)
-    source = Sequences(np.stack(sequences)[:, :, None], missing=options.missing)
-    return of_sequences(source, options, index={"label": _labels(labels)}, notes=notes)
+    source = Sequences(np.stack(sequences)[:, :, None], missing=options.windows.missing)
+    return of_sequences(source, options.windows, index={"label": _labels(labels)}, notes=notes)
 
 
-def load_ts(path: Path, options: WindowOptions) -> FileData:
+def load_ts(path: Path, options: ReadOptions) -> FileData:
     """Read a `.ts` file: channels are separated by ':', lengths may differ, labels are strings.
 
     Time stamps are not supported.
@@ -79,17 +80,17 @@ def load_ts(path: Path, options: WindowOptions) -> FileData:
             channels.append(last)
         else:
             labels.append(_label(last.strip(), header, number))
-        sequences.append(_sequence(channels, header, number, options.missing))
+        sequences.append(_sequence(channels, header, number, options.windows.missing))
     if not sequences:
         raise InputError("there is no sequence below `@data`; write one per line.")
-    source = Sequences.from_list(sequences, missing=options.missing)
+    source = Sequences.from_list(sequences, missing=options.windows.missing)
     index: dict[str, Column] = {}
     notes = [f"{len(source):,} sequences of {source.n_features} channels"]
     if labels:
         index["label"] = np.array(labels, np.float64 if header.target else np.str_)
         kind = "target, a number," if header.target else "label"
         notes.append(f"last field of each line taken as {kind} in column 'label'")
-    return of_sequences(source, options, index=index, notes=notes)
+    return of_sequences(source, options.windows, index=index, notes=notes)
 
 
 def _lines(path: Path, comment: str | None = None) -> Iterator[tuple[int, str]]:

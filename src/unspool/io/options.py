@@ -1,0 +1,107 @@
+"""`ReadOptions`: how a file is read; the arguments of `read_file` as one object."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from unspool._types import MissingPolicy
+from unspool.io.cutting import WindowOptions
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """The format of a delimited text; what is None is found in the file.
+
+    Parameters
+    ----------
+    skip : int, optional
+        Number of lines before the header, or before the data if there is no header.
+    header : int, optional
+        Number of lines of the header; 0 if there is none.
+    delimiter : str, optional
+        Separator of the fields; " " for runs of blanks.
+    decimal : {".", ","}, optional
+        Decimal point of numbers.
+    thousands : str, optional
+        Character between groups of three digits.
+    encoding : str, optional
+        Name of the encoding, such as "latin-1".
+    """
+
+    skip: int | None = None
+    header: int | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True)
+class TimeOptions:
+    """How texts are read as times.
+
+    Parameters
+    ----------
+    date_format : str, optional
+        Format as for `datetime.strptime`, such as "%d.%m.%Y %H:%M".
+    day_first : bool, optional
+        Whether the day comes before the month; None decides it from the whole column.
+    """
+
+    date_format: str | None = None
+    day_first: bool | None = None
+
+
+@dataclass(frozen=True)
+class MissingOptions:
+    """Which values are missing, and what happens to them.
+
+    Parameters
+    ----------
+    policy : {"raise", "mask", "drop", "interpolate"}
+        What to do with missing values.
+    values : tuple of float or str
+        Numbers and texts that mean that a value is missing.
+    limit : int, optional
+        Largest number of successive missing values that are interpolated.
+    """
+
+    policy: MissingPolicy = "raise"
+    values: tuple[float | str, ...] = ()
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a file is read; `read_file` describes the fields.
+
+    `text` and `times` are used for text only, and `windows` says how series are cut.
+    """
+
+    columns: Sequence[str] | None = None
+    drop: Sequence[str] = ()
+    time: str | None = None
+    id: str | None = None
+    label: str | None = None
+    weight: str | None = None
+    rows: bool = False
+    key: str | None = None
+    text: TextOptions = field(default_factory=TextOptions)
+    times: TimeOptions = field(default_factory=TimeOptions)
+    missing: MissingOptions = field(default_factory=MissingOptions)
+    windows: WindowOptions = field(default_factory=WindowOptions)
+
+    @property
+    def named(self) -> dict[str, str | None]:
+        """The columns that the user named, by their role."""
+        return {"time": self.time, "id": self.id, "label": self.label, "weight": self.weight}
+
+    def given(self) -> dict[str, Any]:
+        """Return the arguments for columns and for text that the user gave, by their names."""
+        roles = {"columns": self.columns, "drop": self.drop or None, **self.named}
+        groups = {
+            one.name: getattr(group, one.name)
+            for group in (self.text, self.times)
+            for one in fields(group)
+        }
+        return {name: value for name, value in (roles | groups).items() if value is not None}
