@@ -13,7 +13,10 @@ from unspool.errors import InputError
 from unspool.io.file_data import FileData
 from unspool.io.files import read_file
 
-KNOWN = "'.csv', '.idx', '.npy', '.npz', '.parquet', '.pq', '.ts', '.tsv', '.txt'"
+KNOWN = (
+    "'.asc', '.csv', '.dat', '.data', '.idx', '.log', '.npy', '.npz', '.parquet', '.pq', '.tab', "
+    "'.ts', '.tsv', '.txt'"
+)
 ENDINGS = [".csv", ".txt", ".parquet", ".pq", ".npy", ".npz", ".ts", ".tsv", ".idx"]
 IDX_NAMES = [".idx.gz", "-idx2-double", "-idx2-double.gz", ".idx2-double", ".IDX2-Double.GZ"]
 TS = "@univariate true\n@classLabel true a b\n@data\n1,2,3:a\n4,5,6:b\n"
@@ -100,7 +103,7 @@ def test_garbled_bytes_raise_an_input_error_that_begins_with_the_file(tmp_path, 
         read_file(path, rows=True)
 
 
-@pytest.mark.parametrize("ending", [".npy", ".npz", ".ts", ".tsv", ".idx"])
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".ts", ".idx"])
 def test_columns_are_refused_where_a_file_has_none(tmp_path, ending):
     path = two_sequences(tmp_path / f"two{ending}")
     refused(

@@ -19,9 +19,10 @@ from unspool.io.cutting import WindowOptions
 from unspool.io.file_data import FileData
 from unspool.io.options import MissingOptions, ReadOptions, TextOptions, TimeOptions
 
-TABLES = (".csv", ".parquet", ".pq", ".txt")
+TEXTS = (".csv", ".txt", ".tsv", ".tab", ".dat", ".data", ".asc", ".log")
+TABLES = (*TEXTS, ".parquet", ".pq")
 ARRAYS = (".npy", ".npz")
-ROWS = (".ts", ".tsv")
+ROWS = (".ts",)
 IDX = ".idx"
 # Names of MNIST's files and their variants: a-idx3-ubyte, a.idx1-ubyte, a.idx.gz
 _IDX_NAME = re.compile(r"(\.idx|[-.]idx\d+-[a-z]+)(\.gz)?$", re.IGNORECASE)
@@ -60,10 +61,12 @@ def read_file(
 
     The ending of the path selects the format:
 
-    - `.csv`, `.txt`, `.parquet`, `.pq`: a table. Rows are time steps, columns are features.
+    - `.csv`, `.txt`, `.tsv`, `.tab`, `.dat`, `.data`, `.asc`, `.log`, `.parquet`, `.pq`: a table.
+      Rows are time steps, columns are features. How a text is written is found in its first lines.
     - `.npy`, `.npz`: an array (N, T, F), or (N, T) for one feature; with `window`, one long series
       (T, F) or (T,).
-    - `.tsv`: a file of the UCR archive, with a label and a sequence in each row.
+    - `.tsv` with numbers alone: a file of the UCR archive, with a label and a sequence in each
+      row. With any option for texts or columns, such as ``header=0``, it is a table.
     - `.ts`: the format of aeon and sktime.
     - `.idx`, or names such as `train-images-idx3-ubyte`, also with `.gz`: the format of MNIST. An
       image (H, W) is a sequence of H steps (its rows) of W features.
@@ -215,6 +218,11 @@ def read_file(
                 f"names; leave {'it' if len(given) == 1 else 'them'} out."
             )
         # Readers are imported when they are needed: only tables need pyarrow.
+        if ending == ".tsv" and not given:
+            from unspool.io.ucr import is_ucr, load_tsv
+
+            if is_ucr(path):
+                return load_tsv(path, options)
         if ending in TABLES:
             from unspool.io.tables import load_table
 
@@ -227,14 +235,14 @@ def read_file(
             from unspool.io.idx import load_idx
 
             return load_idx(path, options)
-        from unspool.io.ucr import load_ts, load_tsv
+        from unspool.io.ucr import load_ts
 
-        return load_tsv(path, options) if ending == ".tsv" else load_ts(path, options)
+        return load_ts(path, options)
 
 
 def _check_options(options: ReadOptions) -> None:
     """Check the arguments of `read_file` that do not depend on the file."""
-    _checks.raise_all(_checks.truth("rows", options.rows))
+    _checks.raise_all(_checks.truth("rows", options.rows), options.text.complaint())
     for name in ("columns", "drop"):
         value = getattr(options, name)
         if isinstance(value, str):
