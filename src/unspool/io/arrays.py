@@ -106,7 +106,7 @@ def of_array(
         notes.append("the file has labels")
     index = {} if labels is None else {"label": labels}
     values = values[:, :, None] if values.ndim == 2 else values
-    source = Sequences(values, lengths, missing=windows.missing)
+    source = Sequences(values, lengths, missing=windows.accepted)
     return of_sequences(source, windows, index=index, notes=notes)
 
 

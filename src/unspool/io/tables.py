@@ -18,7 +18,7 @@ from unspool import _checks
 from unspool._types import Missing, names
 from unspool.data.convert import as_sequences
 from unspool.data.frames import is_frame
-from unspool.data.sequences import KEEP_MISSING, FloatArray, IntArray, Sequences
+from unspool.data.sequences import FILL_HINT, FloatArray, IntArray, Sequences
 from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION
 from unspool.io.cutting import WindowOptions, of_sequences, of_series
@@ -58,7 +58,7 @@ def load_table(
             "example with window=96 (--window 96), or, if each row is a sequence, set rows=True "
             "(--rows)."
         )
-    values = _features(table, roles.features, windows.missing)
+    values = _features(table, roles.features, windows.accepted)
     ids, parts = _series(table, roles.id)
     steps: dict[str, list[Column]] = {}
     if roles.time is not None:
@@ -231,7 +231,7 @@ def _row_sequences(
     table: Any, roles: Roles, options: WindowOptions, notes: tuple[str, ...]
 ) -> FileData:
     """Read each row as a sequence of one feature; empty cells at its end are padding."""
-    values = _features(table, roles.features, options.missing, ends_empty=True)
+    values = _features(table, roles.features, options.accepted, ends_empty=True)
     index: dict[str, Column] = {}
     if roles.id is not None:
         index["id"] = _plain(table[roles.id])
@@ -242,7 +242,7 @@ def _row_sequences(
     if roles.weight is not None:
         index["weight"] = _features(table, [roles.weight], "raise")[:, 0]
     notes = (*notes, f"each of {table.num_rows:,} rows read as a sequence of one feature")
-    source = Sequences(values[:, :, None], missing=options.missing)
+    source = Sequences(values[:, :, None], missing=options.accepted)
     return of_sequences(source, options, index=index, notes=notes)
 
 
