@@ -40,6 +40,7 @@ def read_file(
     rows: bool = False,
     key: str | None = None,
     files: FileMode = "series",
+    images: bool = False,
     skip: int | None = None,
     header: int | None = None,
     delimiter: str | None = None,
@@ -113,6 +114,9 @@ def read_file(
         If `path` is a folder or a pattern: each file is a series, whose id is the name of the file;
         or the rows of all files, in the order of their names, are one table. If a folder has
         several folders with files, the name of the folder is the label.
+    images : bool, default False
+        Read an array (N, H, W) or (N, H, W, C) as N images, for `ConvAutoencoder`: the property `X`
+        of the result has the shape (N, H, W, C).
     skip : int, optional
         Number of lines of a text before its header, or before its data if it has no header. By
         default titles, comments and empty lines are found.
@@ -211,6 +215,7 @@ def read_file(
         rows,
         key,
         files,
+        images,
         TextOptions(skip, header, delimiter, decimal, thousands, encoding),
         TimeOptions(date_format, day_first),
         MissingOptions(missing, codes, interpolate_limit),
@@ -226,6 +231,7 @@ def _check_options(options: ReadOptions) -> None:
     """Check the arguments of `read_file` that do not depend on the file."""
     _checks.raise_all(
         _checks.truth("rows", options.rows),
+        _checks.truth("images", options.images),
         _checks.choice("files", options.files, names(FileMode)),
     )
     for name in ("columns", "drop"):

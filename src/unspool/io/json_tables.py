@@ -49,7 +49,7 @@ def read_json(path: Path, key: str | None) -> tuple[Any, tuple[str, ...]]:
 
 
 def _has_lines(path: Path) -> bool:
-    """Return whether each line is a record of its own."""
+    """Return whether each line is one record."""
     with path.open("rb") as file:
         first = next((line for line in file if line.strip()), b"").removeprefix(b"\xef\xbb\xbf")
         if not first.lstrip().startswith(b"{") or not first.rstrip().endswith(b"}"):

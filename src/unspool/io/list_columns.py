@@ -42,7 +42,7 @@ def of_lists(table: Any, options: ReadOptions, notes: tuple[str, ...]) -> FileDa
     rest = table.select([name for name in table.column_names if name not in lists])
     index: dict[str, Column] = {}
     if rest.num_columns:
-        # A stand-in for the lists: roles need a feature.
+        # Roles need a feature, and lists cannot be one.
         rest = rest.append_column("\0", pa.array(np.arange(table.num_rows, dtype=np.float64)))
         named = {**options.named, "weight": None}
         roles = find_roles(rest, named, ["\0"], rows=True)
