@@ -255,7 +255,7 @@ def check_series(case: Case, data):
             assert data.steps["time"][i].tolist() == columns["@text"][part].tolist()
     if "@label" not in columns:
         assert "label" not in data.steps
-    if not {"@time", "@text"} & set(columns):
+    if not {"@time", "@text", "@raw"} & set(columns):
         assert "time" not in data.steps
 
 
