@@ -90,7 +90,6 @@ NOT_YET: dict[str, str] = {
     "read:weather/open_meteo.csv": LATER,
     "read:weather/szeged_history.csv": LATER,
     "refused:energy/household_power_missing.txt": LATER,
-    "refused:heart/signal.npz": LATER,
     "refused:industry/gas_ethylene.txt": LATER,
     "refused:iot/home_assistant_unavailable.csv": LATER,
     "refused:plc/ragged_row.csv": LATER,
