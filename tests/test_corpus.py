@@ -121,6 +121,7 @@ NOT_YET: dict[str, str] = {
     "commands:heart/openbci.txt": LATER,
     "commands:heart/physionet_rdsamp.csv": LATER,
     "commands:heart/sepsis.txt": LATER,
+    "commands:heart/signal.npz": LATER,
     "commands:industry/batadal.csv": LATER,
     "commands:industry/gas_ethylene.txt": LATER,
     "commands:industry/pump_sensor.csv": LATER,
