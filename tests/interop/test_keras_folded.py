@@ -160,7 +160,7 @@ def test_a_guess_is_noted_with_the_option_that_changes_it(case, tmp_path, capsys
     theirs, out = build(), tmp_path / "model.unspool"
     assert any(text.format(argument) in note for note in from_keras(theirs).import_notes_)
     theirs.save(tmp_path / "model.keras")
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main(["import", f"{tmp_path / 'model.keras'}", "-o", f"{out}"])
     assert text.format(flag) in " ".join(capsys.readouterr().err.split())
     assert out.is_file()
