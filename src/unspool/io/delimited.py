@@ -7,7 +7,7 @@ The first lines say how the text is written: its encoding (`text_head`), the sep
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +32,7 @@ from unspool.io.delimiters import (
     width_of,
 )
 from unspool.io.header import find_header
+from unspool.io.missing import null_values
 from unspool.io.number_formats import convert_numbers, decimal_in
 from unspool.io.options import TextOptions
 from unspool.io.text_head import (
@@ -96,7 +97,7 @@ class Dialect:
 
 
 def read_delimited(
-    source: Source, options: TextOptions | None = None, markers: tuple[str, ...] = ()
+    source: Source, options: TextOptions | None = None, missing_values: Iterable[float | str] = ()
 ) -> tuple[Any, tuple[str, ...]]:
     """Read a text as a `pyarrow.Table`; return it with notes on how it was read.
 
@@ -106,8 +107,8 @@ def read_delimited(
         The file, or its content.
     options : TextOptions, optional
         What the user says about the format.
-    markers : tuple of str, default ()
-        Texts that mean that a value is missing, in addition to Arrow's.
+    missing_values : iterable of float or str, default ()
+        What means that a value is missing, in addition to the usual words.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def read_delimited(
     options = options or TextOptions()
     head = read_head(source, options.encoding)
     dialect = find_dialect(head, options)
-    missing = [*arrow_csv.ConvertOptions().null_values, *markers]
+    missing = null_values(missing_values)
     table, notes = _read(source, dialect, missing)
     if any(pa.types.is_binary(field.type) for field in table.schema):
         if options.encoding is not None or dialect.encoding != UTF8:

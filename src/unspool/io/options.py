@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from unspool import _checks
 from unspool._types import MissingPolicy
 from unspool.io.cutting import WindowOptions
 
+FileMode = Literal["series", "rows"]
 _NONE = '\r\n"'  # characters that cannot separate fields
 
 
@@ -127,6 +128,8 @@ class ReadOptions:
     weight: str | None = None
     rows: bool = False
     key: str | None = None
+    files: FileMode = "series"
+    images: bool = False
     text: TextOptions = field(default_factory=TextOptions)
     times: TimeOptions = field(default_factory=TimeOptions)
     missing: MissingOptions = field(default_factory=MissingOptions)
