@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from unspool.blueprint.layers import sizes
+from unspool.interop.imported import ReadModel
 from unspool.interop.keras.dense import check_unmasked, only_output
 from unspool.interop.keras.dropout import both, common_rate
 from unspool.interop.keras.graph import Graph, Node, Wire, check_all_read, refuse
@@ -24,11 +25,11 @@ from unspool.interop.keras.reading_layers import (
 from unspool.interop.keras.traversal import (
     SCALINGS,
     Head,
-    ReadModel,
     Traversal,
     common_activation,
     in_scaled_units,
     known_size,
+    with_classes,
 )
 
 CONVOLUTIONS = ("Conv1D", "Conv2D")
@@ -159,7 +160,7 @@ def read_conv_model(graph: Graph) -> ReadModel:
             raise refuse(output_scaling.node, "a code must not be scaled.")
         if bottleneck and bottleneck[-1].activation == "softmax":
             model.parameters["latent_dim"] = None
-            return model.with_classes(Head(bottleneck, None, None, output))
+            return with_classes(model, Head(bottleneck, None, None, output))
         if len(output.shape) != 1:
             raise refuse(output.node, "a code must be a vector; add a Flatten after it.")
     _add_bottleneck(model, bottleneck, math.prod(first_map), decodes=bool(chain.items))
