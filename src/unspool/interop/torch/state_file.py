@@ -77,7 +77,9 @@ def _read_file(path: Path) -> Mapping[Any, Any]:
             f"in a file is run; {SAVE_STATE}."
         ) from None
     except Exception as error:  # PyTorch raises many types for damaged files
-        raise InputError(f"PyTorch cannot read it ({' '.join(str(error).split())[:200]}).") from None
+        raise InputError(
+            f"PyTorch cannot read it ({' '.join(str(error).split())[:200]})."
+        ) from None
     if not isinstance(loaded, Mapping):
         raise InputError(f"it contains a {type(loaded).__name__}, not a state dict; {SAVE_STATE}.")
     _check_sizes(loaded, path.stat().st_size)
