@@ -143,7 +143,7 @@ def import_(
 ) -> None:
     """Convert a Keras model or PyTorch weights to an unspool model that returns the same numbers.
 
-    Encoders and decoders may consist of LSTM, GRU, dense and convolutional layers (of PyTorch: LSTM,
+    Encoders and decoders may consist of LSTM, GRU, dense and convolutional layers (PyTorch: LSTM,
     GRU and linear layers); any other layer is refused by its name. A Keras model needs Keras: pip
     install "unspool[keras]".
     """
@@ -172,7 +172,16 @@ def import_(
         *(name for name, value in {**modules, **options}.items() if value is not None),
         *(["ignore"] if ignore else []),
         *(["classify"] if classify else []),
-        *(["mean, scale, target_mean or target_scale"] if any((*scaling, *targets)) else []),
+        *(
+            name
+            for name, text in (
+                ("mean", mean),
+                ("scale", scale),
+                ("target_mean", target_mean),
+                ("target_scale", target_scale),
+            )
+            if text
+        ),
     ]
     if model.suffix.lower() in TORCH:
         if second_input is not None:
