@@ -19,10 +19,10 @@ def test_weights_become_a_model_and_the_parts_are_named(run, tmp_path, suffix):
     result = run("import", path, "-o", out, "--max-length", T)
     assert result.code == 0
     assert (
-        "--encoder encoder.rnn1,encoder.rnn2 --decoder decoder.rnn1,decoder.rnn2 "
-        "--head decoder.output_layer\n"
+        "encoder=encoder.rnn1,encoder.rnn2, decoder=decoder.rnn1,decoder.rnn2, "
+        "head=decoder.output_layer"
     ) in result.err
-    assert "Assumed: decoder 'repeat', pooling 'last'" in result.err
+    assert "(--decoder-kind repeat)" in result.err
     np.testing.assert_allclose(load(out).reconstruct(X), outputs(module, X), atol=1e-5)
 
 

@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
     except UsageError as error:
         if message := error.format_message():
+            if message.startswith("Got unexpected extra argument"):
+                message = message.rstrip(".") + "; give one DATA: a folder, or a pattern in quotes"
             context = getattr(error, "ctx", None)
             command = "unspool" if context is None else context.command_path
             _report(f"{message.rstrip('.')}; see `{command} --help`.")
@@ -55,8 +57,9 @@ def _in_flags(text: str) -> str:
     text = re.sub(r"`(--[\w-]+)`", r"\1", text)
     text = re.sub(r"\b\w+=\w+ \((--[a-z]+( \d+)?)\)", r"\1", text)  # window=96 (--window 96)
     text = text.replace("short='keep'", "--keep-short").replace("`short`", "--keep-short")
-    text = text.replace("missing='mask' (--missing mask)", "--missing mask")
-    text = text.replace("`missing_values`", "--missing-value")
+    text = re.sub(r"missing='(\w+)' \(--on-missing \1\)", r"--on-missing \1", text)
+    text = text.replace("`missing_values`", "--missing").replace("`missing`", "--on-missing")
+    text = text.replace("`interpolate_limit`", "--interpolate-limit")
     names = "columns|time|id|label|rows|part|window|stride|dilation"
     text = text.replace("`max_gap` (--max-gap none)", "--max-gap").replace("`max_gap`", "--max-gap")
     return re.sub(rf"`({names})`( \(--[a-z]+(, --[a-z]+)*\))?", r"--\1", text)

@@ -1,10 +1,12 @@
 """`unspool import`: convert a Keras model or PyTorch weights to a model file."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unspool.cli.flags import with_flags
 from unspool.errors import InputError
 
 if TYPE_CHECKING:
@@ -12,6 +14,11 @@ if TYPE_CHECKING:
 
 EXAMPLE = "unspool import model.keras -o model.unspool"
 TORCH = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
+FLAGS = (
+    *("second_input", "forecast", "max_length", "encoder", "code", "decoder_input", "decoder"),
+    *("head", "ignore", "decoder_kind", "horizon", "pooling", "reverse_target", "head_activation"),
+    *("output_activation", "mean", "scale", "target_mean", "target_scale"),
+)
 PYTORCH, KERAS = "PyTorch weights", "Keras models"
 
 
@@ -144,8 +151,8 @@ def import_(
     """Convert a Keras model or PyTorch weights to an unspool model that returns the same numbers.
 
     Encoders and decoders may consist of LSTM, GRU, dense and convolutional layers (PyTorch: LSTM,
-    GRU and linear layers); any other layer is refused by its name. A Keras model needs Keras: pip
-    install "unspool[keras]".
+    GRU and linear layers); any other layer is refused by its name. What had to be guessed is
+    printed with the flag that changes it. A Keras model needs Keras: pip install "unspool[keras]".
     """
     from unspool._files import check_output_path
     from unspool.cli.options import say
@@ -208,12 +215,17 @@ def import_(
             raise InputError(f"{option} is for PyTorch weights ({', '.join(TORCH)}); leave it out.")
         from unspool.interop.keras import from_keras
 
-        converted = from_keras(
-            model,
-            second_input=second_input or "reversed_input",  # type: ignore[arg-type]  # checked
-            forecast=forecast,
-            max_length=max_length,
-        )
+        try:
+            converted = from_keras(
+                model,
+                second_input=second_input or "reversed_input",  # type: ignore[arg-type]  # checked
+                forecast=forecast,
+                max_length=max_length,
+            )
+        except InputError as error:
+            raise InputError(_with_flags(str(error))) from None
+    for note in converted.import_notes_:
+        say(f"note: {_with_flags(note)}")
     converted.save(output)
     say(f"{output}: {' '.join(repr(converted).split())}")
 
@@ -221,8 +233,7 @@ def import_(
 def _from_torch(
     path: Path, modules: dict[str, Any], ignore: Any, options: dict[str, Any]
 ) -> "Estimator":
-    """Convert PyTorch weights, and say which module has which part."""
-    from unspool.cli.options import say
+    """Convert PyTorch weights, with flags in messages."""
     from unspool.interop.torch.importing import import_state
     from unspool.interop.torch.importing_parts import Wiring
 
@@ -230,14 +241,21 @@ def _from_torch(
         raise InputError(
             "PyTorch weights do not contain the number of steps of a sequence; add --max-length N."
         )
-    converted, roles = import_state(path, modules, ignore, Wiring(**options))
-    if not any(modules.values()):
-        say(f"Parts by the names of the modules: {roles.options()}")
-    kind = getattr(converted, "decoder", None)
-    connected = f"decoder {kind!r}, " if roles.decoder else ""
-    say(
-        f"How the parts are connected is not in the file. Assumed: {connected}pooling "
-        f"{options.get('pooling', 'last')!r}, activations as given by --head-activation and "
-        "--output-activation; compare a few outputs with those of the module."
+    try:
+        return import_state(path, modules, ignore, Wiring(**options))
+    except InputError as error:
+        raise InputError(_with_flags(str(error))) from None
+
+
+def _with_flags(text: str) -> str:
+    """Replace the arguments of `from_keras` and `from_torch` in a message by flags."""
+    text = text.replace("forecast=True", "--forecast").replace("forecast=False", "--no-forecast")
+    text = text.replace("task='forecast'", "--forecast").replace(
+        "task='classification'", "--classify"
     )
-    return converted
+    text = re.sub(
+        r"\b(second_input|decoder_kind|pooling)='(\w+)'",
+        lambda found: f"--{found[1].replace('_', '-')} {found[2]}",
+        text,
+    )
+    return with_flags(text, FLAGS, ())

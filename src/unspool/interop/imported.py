@@ -48,6 +48,8 @@ class ReadModel:
         Parameters of a classifier's head.
     response_scaling : (shift, scale), optional
         Scaling of outputs that are not features of the input.
+    notes : list of str
+        What was guessed, with the option that changes it, and what differs from the other library.
     """
 
     model: str
@@ -58,6 +60,7 @@ class ReadModel:
     classes: int = 0
     head: dict[str, Any] = field(default_factory=dict)
     response_scaling: Scaling | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def estimator_of(read: ReadModel) -> "Estimator":
@@ -92,4 +95,5 @@ def estimator_of(read: ReadModel) -> "Estimator":
     contents = Contents(model, parameters, fitted, tensors, {"unspool": unspool.__version__})
     contents.check()
     estimator: Estimator = class_of(model, ESTIMATORS)._from_contents(contents, "auto")
+    estimator.import_notes_ = tuple(read.notes)
     return estimator

@@ -6,6 +6,7 @@ from typing import Any
 import numpy.typing as npt
 
 from unspool.data.convert import Source
+from unspool.data.windows import Windows
 
 Column = npt.NDArray[Any]
 
@@ -32,6 +33,8 @@ class FileData:
         Name of every series, if there are several or a column names them.
     notes : tuple of str
         How the file was read, for example which column was taken as the time; one line each.
+    image_shape : tuple of int or None
+        Shape (H, W, C) of images, whose pixels are the steps of `source`; None for sequences.
 
     See Also
     --------
@@ -43,3 +46,11 @@ class FileData:
     steps: dict[str, list[Column]]
     series_ids: list[Any] | None
     notes: tuple[str, ...]
+    image_shape: tuple[int, ...] | None = None
+
+    @property
+    def X(self) -> Source | npt.NDArray[Any]:
+        """What estimators read: `source`, or images (N, H, W, C)."""
+        if self.image_shape is None or isinstance(self.source, Windows):
+            return self.source
+        return self.source.values.reshape(len(self.source), *self.image_shape)

@@ -14,9 +14,9 @@ from unspool import _checks
 from unspool._types import SecondInput, names
 from unspool.errors import InputError
 from unspool.interop.imported import estimator_of
-from unspool.interop.keras.convolution import CONVOLUTIONS, read_conv_model
+from unspool.interop.keras.convolution import read_conv_model
 from unspool.interop.keras.dense import read_dense_model
-from unspool.interop.keras.graph import RECURRENT, graph, refuse
+from unspool.interop.keras.graph import CONVOLUTIONS, RECURRENT, graph, refuse
 from unspool.interop.keras.loading import load_keras
 from unspool.interop.keras.recurrent import read_recurrent_model
 from unspool.interop.keras.supported import KNOWN, MASKS, what_helps
@@ -39,7 +39,9 @@ def from_keras(
     The model must consist of an encoder of LSTM or GRU layers, of dense layers, or of convolutions
     with max pooling; its code; and a decoder for each output, with the layouts of the estimators.
     Layers may be nested in models, wrapped in `TimeDistributed` or `Bidirectional`, and without
-    bias. A layer or an option that unspool does not have is refused with its name.
+    bias. Layers that are linear maps at prediction, such as `BatchNormalization`, become part of
+    the weights of a neighbouring layer. A layer or an option that unspool does not have is refused
+    with its name.
 
     Parameters
     ----------
@@ -52,7 +54,9 @@ def from_keras(
     forecast : bool or None, default None
         For a model with one output: whether it is a forecast. None means True, unless the output
         has the number of steps of the input or the input has an open number of steps. False also
-        makes a dense layer after an LSTM encoder its code instead of a forecast. Of two outputs,
+        makes a dense layer after an LSTM encoder its code instead of a forecast. True also accepts
+        an encoder whose last layer has return_sequences=True: the output after the last step is
+        the forecast, and that after step t the forecast from the first t steps. Of two outputs,
         one is the reconstruction and the other the forecast; then `forecast` must be None. A
         forecast with another number of features than the input has predicts a quantity that is no
         feature (``targets="y"``), without a `Reshape` several steps of one quantity.
@@ -69,6 +73,8 @@ def from_keras(
         becomes an `EncoderClassifier` with the classes 0, 1, …. `clone` and `fit` train the same
         architecture; parameters of the training, including the loss, have their defaults, except
         for dropout. The history of the training is unknown: ``history_["loss"]`` is ``[inf]``.
+        ``import_notes_`` is a tuple of sentences: what was guessed, with the option that changes
+        it, and what differs from Keras.
 
     Raises
     ------
@@ -83,6 +89,11 @@ def from_keras(
 
     Notes
     -----
+    A `BatchNormalization` and the merge modes "sum" and "ave" of `Bidirectional` are written into
+    the weights of a neighbouring layer, and a unit with `LeakyReLU` into two ReLU units. `fit` then
+    trains an architecture without these layers, and the code may be that before the
+    `BatchNormalization`. Of dense layers that are not mirrored, the narrowest is the code.
+
     Dropout has no effect on a trained model. So that `clone` and `fit` train with it again, the
     rates of `Dropout` layers are read where the estimator has a parameter: between recurrent layers
     and by the argument ``dropout`` of every layer of a stack but the first as `dropout`; after the

@@ -10,7 +10,7 @@ from unspool import _checks
 from unspool._types import ActivationName, LSTMDecoderName, PoolingName, TorchTask, names
 from unspool.interop.imported import estimator_of
 from unspool.interop.torch.importing_parts import Wiring, read_model
-from unspool.interop.torch.roles import Names, Roles, roles_of
+from unspool.interop.torch.roles import Names, roles_of
 from unspool.interop.torch.state_file import read_state
 from unspool.interop.torch.state_modules import Modules, modules_in
 
@@ -97,7 +97,8 @@ def from_torch(
         The fitted estimator, with ``device="auto"``. Without decoder and head, an `LSTMAutoencoder`
         that can only `transform`. A forecast of another number of quantities than the input has
         features becomes ``LSTMForecaster(targets="y")``. The history of the training is unknown:
-        ``history_["loss"]`` is ``[inf]``.
+        ``history_["loss"]`` is ``[inf]``. ``import_notes_`` is a tuple of sentences: what was
+        guessed, with the argument that changes it.
 
     Raises
     ------
@@ -167,19 +168,29 @@ def from_torch(
         (mean, scale),
         (target_mean, target_scale),
     )
-    return import_state(state, given, ignore, wiring)[0]
+    return import_state(state, given, ignore, wiring)
 
 
 def import_state(
     state: Any, given: dict[str, Names], ignore: Iterable[str], wiring: Wiring
-) -> tuple["Estimator", Roles]:
-    """Return the estimator, and the roles of the modules."""
+) -> "Estimator":
+    """Return the estimator of a state; see `from_torch`."""
     _check(wiring)
-    modules: Modules = modules_in(
-        read_state(state), [ignore] if isinstance(ignore, str) else ignore
-    )
+    ignore = [ignore] if isinstance(ignore, str) else ignore
+    modules: Modules = modules_in(read_state(state), ignore)
     roles = roles_of(modules, given)
-    return estimator_of(read_model(modules, roles, wiring)), roles
+    read = read_model(modules, roles, wiring)
+    if all(names is None for names in given.values()):
+        read.notes.append(f"the names of the modules give the parts {roles}.")
+    kind = read.parameters.get("decoder")
+    if wiring.decoder_kind is None and roles.decoder:
+        read.notes.append(
+            f"weights do not say how modules are connected; the decoder is assumed to read the "
+            f"code at each step (decoder_kind={kind!r})."
+        )
+    if wiring.pooling == "last" and not (kind or "").startswith("state"):
+        read.notes.append("the code is assumed to be made from the last state (pooling='last').")
+    return estimator_of(read)
 
 
 def _check(wiring: Wiring) -> None:

@@ -34,10 +34,9 @@ class Roles(NamedTuple):
     decoder: list[str]
     head: list[str]
 
-    def options(self) -> str:
-        """Return the parts as options of ``unspool import``."""
-        return " ".join(
-            f"--{part.replace('_', '-')} {','.join(names)}"
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{part}={','.join(names)}"
             for part, names in zip(self._fields, self, strict=True)
             if names
         )
