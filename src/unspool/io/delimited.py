@@ -7,6 +7,7 @@ the first lines; pyarrow reads the file and finds the types of the columns.
 import contextlib
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from unspool.errors import InputError
+from unspool.io.missing import null_values
 
 # Separator and header are found from the first lines: at most SAMPLE_LINES, and no more after
 # SAMPLE_BYTES, but at least three.
@@ -58,7 +60,9 @@ class Dialect:
     notes: tuple[str, ...]
 
 
-def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
+def read_delimited(
+    path: Path, missing_values: Sequence[float | str] = ()
+) -> tuple[Any, tuple[str, ...]]:
     """Read a text file as a `pyarrow.Table`; return it with notes on how it was read.
 
     Raises
@@ -72,7 +76,9 @@ def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
         column_names=dialect.names, skip_rows=dialect.skip, use_threads=THREADS
     )
     parse = arrow_csv.ParseOptions(delimiter="\t" if text else dialect.delimiter)
-    convert = arrow_csv.ConvertOptions(decimal_point=dialect.decimal)
+    convert = arrow_csv.ConvertOptions(
+        decimal_point=dialect.decimal, null_values=null_values(missing_values)
+    )
     size = len(text) if text else path.stat().st_size
 
     def source() -> Any:

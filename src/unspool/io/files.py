@@ -147,17 +147,20 @@ def read_file(
         Largest distance between the times of two neighbouring steps in a window; windows that cross
         a larger one are left out. A number is in seconds if the times are dates, otherwise in
         their unit. "auto" is 2.5 times the median distance if `window` or `stride` is a duration,
-        and otherwise None, no limit.
+        or if the times are dates, 90 % of whose distances equal the median; gaps that recur
+        regularly, such as weekends, then cut nothing. Otherwise it is None, no limit.
     missing : {"raise", "mask", "drop", "interpolate"}, default "raise"
         What to do with missing values of features (empty cells, NaN): raise an error; keep them as
-        NaN for models with ``missing="mask"``; drop the steps that have one; or interpolate
-        linearly between the values before and after.
+        NaN for models with ``missing="mask"``; drop the steps that have one, which end a window; or
+        interpolate linearly in time, or without times in steps, between the values before and
+        after. Values without one of these are then an error.
     missing_values : sequence of float or str, default ()
         Numbers and texts that mean that a value of a feature is missing, such as ``[-200, "?"]``;
-        they become NaN. At the end of a sequence too they are missing values and no padding.
+        they become NaN. Empty cells and usual words such as "NA", "?" and "-" in a column of
+        numbers are always missing. At the end of a sequence too they are missing values and no padding.
     interpolate_limit : int, optional
-        Largest number of successive missing values that are interpolated. By default there is no
-        limit.
+        Largest number of successive missing values that are interpolated; longer runs are an
+        error. By default there is no limit.
 
     Returns
     -------
@@ -192,7 +195,8 @@ def read_file(
     """
     path = Path(path)
     _checks.raise_all(
-        _checks.choice("missing", missing, names(MissingPolicy)), codes_complaint(missing_values),
+        _checks.choice("missing", missing, names(MissingPolicy)),
+        codes_complaint(missing_values),
         _checks.whole("interpolate_limit", interpolate_limit, 1, none=True),
     )
     if interpolate_limit is not None and missing != "interpolate":
