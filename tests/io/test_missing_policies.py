@@ -14,7 +14,10 @@ START = np.datetime64("2021-03-01T00:00:00")
 
 
 def written(path: Path, times, values, *, name: str = "heat") -> Path:
-    lines = [f"time,{name},speed", *(f"{t},{v},{i}" for i, (t, v) in enumerate(zip(times, values)))]
+    lines = [
+        f"time,{name},speed",
+        *(f"{t},{v},{i}" for i, (t, v) in enumerate(zip(times, values, strict=True))),
+    ]
     path.write_text("\n".join(lines).replace("T", " ") + "\n")
     return path
 

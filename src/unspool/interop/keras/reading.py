@@ -6,40 +6,25 @@ back to the inputs and refuses, by name, unsupported layers and layers that were
 result becomes `Contents`, and these an estimator.
 """
 
-import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-import unspool
 from unspool import _checks
 from unspool._types import SecondInput, names
 from unspool.errors import InputError
+from unspool.interop.imported import estimator_of
 from unspool.interop.keras.convolution import read_conv_model
 from unspool.interop.keras.dense import read_dense_model
 from unspool.interop.keras.graph import CONVOLUTIONS, RECURRENT, graph, refuse
 from unspool.interop.keras.loading import load_keras
 from unspool.interop.keras.recurrent import read_recurrent_model
 from unspool.interop.keras.supported import KNOWN, MASKS, what_helps
-from unspool.interop.keras.traversal import ReadModel, Scaling
-from unspool.model_file import Contents
-from unspool.model_file.labels import write_labels
-from unspool.model_file.upgrades import LATER_FITTED
 
 if TYPE_CHECKING:
     import keras  # type: ignore[import-untyped]  # Keras ships no types
 
-    from unspool.estimators.autoencoding import BaseAutoencoder
-    from unspool.estimators.encoder_classifier import EncoderClassifier
-    from unspool.estimators.lstm_forecaster import LSTMForecaster
-
-    Estimator = BaseAutoencoder | LSTMForecaster | EncoderClassifier
-
-# Keras files do not hold the history of the training.
-NO_HISTORY = {"loss": [math.inf], "best_epoch": 0}
+    from unspool.interop.imported import Estimator
 
 
 def from_keras(
@@ -54,7 +39,9 @@ def from_keras(
     The model must consist of an encoder of LSTM or GRU layers, of dense layers, or of convolutions
     with max pooling; its code; and a decoder for each output, with the layouts of the estimators.
     Layers may be nested in models, wrapped in `TimeDistributed` or `Bidirectional`, and without
-    bias. A layer or an option that unspool does not have is refused with its name.
+    bias. Layers that are linear maps at prediction, such as `BatchNormalization`, become part of
+    the weights of a neighbouring layer. A layer or an option that unspool does not have is refused
+    with its name.
 
     Parameters
     ----------
@@ -67,7 +54,9 @@ def from_keras(
     forecast : bool or None, default None
         For a model with one output: whether it is a forecast. None means True, unless the output
         has the number of steps of the input or the input has an open number of steps. False also
-        makes a dense layer after an LSTM encoder its code instead of a forecast. Of two outputs,
+        makes a dense layer after an LSTM encoder its code instead of a forecast. True also accepts
+        an encoder whose last layer has return_sequences=True: the output after the last step is
+        the forecast, and that after step t the forecast from the first t steps. Of two outputs,
         one is the reconstruction and the other the forecast; then `forecast` must be None. A
         forecast with another number of features than the input has predicts a quantity that is no
         feature (``targets="y"``), without a `Reshape` several steps of one quantity.
@@ -100,6 +89,11 @@ def from_keras(
 
     Notes
     -----
+    A `BatchNormalization` and the merge modes "sum" and "ave" of `Bidirectional` are written into
+    the weights of a neighbouring layer, and a unit with `LeakyReLU` into two ReLU units. `fit` then
+    trains an architecture without these layers, and the code may be that before the
+    `BatchNormalization`. Of dense layers that are not mirrored, the narrowest is the code.
+
     Dropout has no effect on a trained model. So that `clone` and `fit` train with it again, the
     rates of `Dropout` layers are read where the estimator has a parameter: between recurrent layers
     and by the argument ``dropout`` of every layer of a stack but the first as `dropout`; after the
@@ -156,42 +150,4 @@ def from_keras(
         read = read_conv_model(plain)
     else:
         read = read_dense_model(plain)
-    return _estimator(read)
-
-
-def _estimator(read: ReadModel) -> "Estimator":
-    """Make the fitted estimator of a model that was read."""
-    from unspool._registry import CLASSIFIER, ESTIMATORS, MODELS, class_of
-
-    scalers: dict[str, tuple[Scaling | None, int]] = {
-        "scaler": (read.scaling, read.fitted["n_features"])
-    }
-    if "n_responses" in read.fitted:
-        scalers["responses"] = read.response_scaling, read.fitted["n_responses"]
-    tensors: dict[str, npt.NDArray[Any]] = {
-        f"module.{name}": weight for name, weight in read.weights.items()
-    }
-    for name, (scaler, width) in scalers.items():
-        shift, scale = scaler or (0.0, 1.0)
-        tensors[f"{name}.shift"] = np.broadcast_to(np.float64(shift), width).copy()
-        tensors[f"{name}.scale"] = np.broadcast_to(np.float64(scale), width).copy()
-    plain = read.scaling is None and read.response_scaling is None
-    scaling = "none" if plain else "standard"
-    inner = class_of(read.model, MODELS)(scaling=scaling, **read.parameters)
-    model, parameters = read.model, inner.get_params(deep=False)
-    absent = dict.fromkeys(("feature_names_in", "y_ndim", "axes", "window"))
-    fitted = {**absent, **LATER_FITTED, "horizon": 0, "history": NO_HISTORY, **read.fitted}
-    if read.classes:
-        of_encoder = {"model": model, "parameters": parameters}
-        fitted["classes"] = write_labels(np.arange(read.classes))
-        fitted["head_history"] = NO_HISTORY
-        fitted["autoencoder"] = {**of_encoder, "history": NO_HISTORY}
-        model = CLASSIFIER.name
-        outer = class_of(model, ESTIMATORS)(**read.head).get_params(deep=False)
-        parameters = {**outer, "autoencoder": of_encoder}
-        fitted["part"] = "encoder"
-    contents = Contents(model, parameters, fitted, tensors, {"unspool": unspool.__version__})
-    contents.check()
-    estimator: Estimator = class_of(model, ESTIMATORS)._from_contents(contents, "auto")
-    estimator.import_notes_ = tuple(read.notes)
-    return estimator
+    return estimator_of(read)
