@@ -192,7 +192,8 @@ def read_file(
     """
     path = Path(path)
     _checks.raise_all(
-        _checks.choice("missing", missing, names(MissingPolicy)), codes_complaint(missing_values),
+        _checks.choice("missing", missing, names(MissingPolicy)),
+        codes_complaint(missing_values),
         _checks.whole("interpolate_limit", interpolate_limit, 1, none=True),
     )
     if interpolate_limit is not None and missing != "interpolate":

@@ -83,6 +83,27 @@ def read_content(path: Path, options: ReadOptions) -> Content:
     raise InputError(f"a {ending} file contains sequences; give one file.")
 
 
+def table_of(path: Path) -> Any:
+    """Return the table of a file, compressed or not, as a `pyarrow.Table`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or its columns have no names.
+    """
+    if endings.checked_ending(path) in endings.PACKED:
+        from unspool.io.compressed import unpacked
+
+        with unpacked(path, None) as (inner, _, _):
+            if inner.is_dir():
+                raise InputError("the archive has several files; unpack it, and give one of them.")
+            return table_of(inner)
+    content = read_content(path, ReadOptions())
+    if not isinstance(content, TableContent):
+        raise InputError("this is an array, whose columns have no names; give a table.")
+    return content.table
+
+
 def has_column_names(path: Path, key: str | None = None) -> bool:
     """Return whether what a path names is a table, whose columns have names.
 

@@ -18,7 +18,7 @@ from unspool import _checks
 from unspool._types import Missing, names
 from unspool.data.convert import as_sequences
 from unspool.data.frames import is_frame
-from unspool.data.sequences import FILL_HINT, FloatArray, IntArray, Sequences
+from unspool.data.sequences import FloatArray, IntArray, Sequences
 from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION
 from unspool.io.arrow_files import read_arrow
