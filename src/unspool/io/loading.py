@@ -31,6 +31,8 @@ def load(path: Path, options: ReadOptions) -> FileData:
         from unspool.io.ucr import load_ts, load_tsv
 
         return load_tsv(path, options) if ending == ".tsv" else load_ts(path, options)
+    if ending in endings.PICTURES:
+        raise InputError("this is one picture; give the folder of all pictures.")
     content = read_content(path, options)
     if isinstance(content, TableContent):
         from unspool.io.tables import of_table
@@ -138,8 +140,12 @@ def has_column_names(path: Path, key: str | None = None) -> bool:
 
 def holds_images(path: Path) -> bool:
     """Return whether a file surely holds images: IDX of three axes, or .npy of four or of bytes."""
+    from unspool.io.several import files_of, is_several
+
     ending = endings.ending_of(path)
     try:
+        if is_several(path):
+            return endings.ending_of(files_of(path)[0]) in endings.PICTURES
         if ending == endings.IDX:
             from unspool.io.idx import read_shape
 
