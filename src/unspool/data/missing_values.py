@@ -124,5 +124,3 @@ def suspected_code(values: npt.NDArray[Any]) -> tuple[float, int] | None:
         if distance > high - low:
             return extreme, count
     return None
-
-
