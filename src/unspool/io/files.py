@@ -76,6 +76,7 @@ def read_file(
       image (H, W) is a sequence of H steps (its rows) of W features.
     - `.gz`, `.bz2`, `.xz`, `.zst`, `.lz4` after another ending: the same, compressed. `.zip`: the
       file in the archive, or if it has several, as for a folder.
+    - A folder of `.png`, `.jpg`, `.bmp` or `.tif` pictures of one size: see `images`.
     - A folder, or a pattern such as `logs/*.csv`: all files of one format; see `files`.
 
     Parameters
