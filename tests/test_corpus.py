@@ -51,7 +51,6 @@ NOT_YET: dict[str, str] = {
     "read:plc/empty_column.csv": LATER,
     "read:plc/latin1.csv": LATER,
     "read:plc/leading_zeros.csv": LATER,
-    "read:plc/outage.csv": LATER,
     "read:plc/temperature_T.csv": LATER,
     "read:plc/two_pumps.csv": LATER,
     "read:plc/utf16.txt": LATER,

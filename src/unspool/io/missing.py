@@ -88,9 +88,7 @@ def without_missing(
 def _dropped(
     series: list[FloatArray], names: list[str]
 ) -> tuple[list[FloatArray], list[IntArray] | None, list[IntArray], list[str]]:
-    gone = [
-        np.isnan(one) if one.dtype.kind == "f" else np.zeros(one.shape, bool) for one in series
-    ]
+    gone = [np.isnan(one) if one.dtype.kind == "f" else np.zeros(one.shape, bool) for one in series]
     counts = np.sum([one.sum(axis=0) for one in gone], axis=0)
     if not counts.any():
         return series, None, [], []
