@@ -2,7 +2,8 @@
 
 Importing: `archive`, `hdf5`, `configuration` and `loading` read a file without running anything in
 it; `graph` and `traversal` walk through the model; `reading_layers` reads single layers;
-`recurrent`, `convolution` and `dense` read the three families of models; `reading` makes the estimator.
+`recurrent`, `convolution` and `dense` read the three families of models; `reading` makes the
+estimator.
 Exporting: `writing` builds the model of layers that `writing_layers` makes.
 """
 
