@@ -74,7 +74,6 @@ NOT_YET: dict[str, str] = {
     "read:weather/szeged_history.csv": LATER,
     "refused:energy/household_power_missing.txt": LATER,
     "refused:iot/home_assistant_unavailable.csv": LATER,
-    "refused:prices/fred.csv": LATER,
     "warned:iot/two_digit_years.csv": LATER,
     "warned:weather/air_quality_codes.csv": LATER,
     "commands:activity/mhealth.log": LATER,
