@@ -3,7 +3,8 @@ import pyarrow as pa
 import pytest
 
 from unspool.errors import InputError
-from unspool.io.roles import as_times, find_roles
+from unspool.io.roles import find_roles
+from unspool.io.time_columns import as_times
 
 TIMES = [
     "time",

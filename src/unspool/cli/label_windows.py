@@ -15,8 +15,8 @@ from unspool.errors import InputError
 from unspool.evaluation import labels_from_windows
 from unspool.io.file_data import Column
 from unspool.io.files import TABLES
-from unspool.io.roles import as_times
 from unspool.io.tables import read_table
+from unspool.io.time_columns import as_times
 
 Labels = list[npt.NDArray[np.bool_]]
 

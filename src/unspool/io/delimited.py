@@ -16,6 +16,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from unspool.errors import InputError
+from unspool.io.time_shapes import kept_as_text, with_shapes
 
 # Separator and header are found from the first lines: at most SAMPLE_LINES, and no more after
 # SAMPLE_BYTES, but at least three.
@@ -48,6 +49,8 @@ class Dialect:
         Decimal point of numbers.
     notes : tuple of str
         What was found, one line each.
+    rows : list of lists of str
+        The fields of the first rows of data.
     """
 
     delimiter: str
@@ -56,6 +59,7 @@ class Dialect:
     longest: int
     decimal: str
     notes: tuple[str, ...]
+    rows: list[list[str]]
 
 
 def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
@@ -72,7 +76,9 @@ def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
         column_names=dialect.names, skip_rows=dialect.skip, use_threads=THREADS
     )
     parse = arrow_csv.ParseOptions(delimiter="\t" if text else dialect.delimiter)
-    convert = arrow_csv.ConvertOptions(decimal_point=dialect.decimal)
+    convert = arrow_csv.ConvertOptions(
+        decimal_point=dialect.decimal, column_types=kept_as_text(dialect.names, dialect.rows)
+    )
     size = len(text) if text else path.stat().st_size
 
     def source() -> Any:
@@ -104,7 +110,7 @@ def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
         raise InputError("the file has a header but no rows; write the data below the header.")
     if table.num_columns > 1 and not dialect.names[-1] and _is_empty(table.columns[-1]):
         table = table.remove_column(table.num_columns - 1)  # every row ends with a separator
-    return table, dialect.notes
+    return with_shapes(table, dialect.rows), dialect.notes
 
 
 def _tabs_for_blanks(path: Path) -> Any:
@@ -135,7 +141,7 @@ def _dialect(path: Path) -> Dialect:
     if is_data(rows[0], decimal):
         names = [str(i) for i in range(len(rows[0]))]
         notes.append(f"no header: columns are named by their numbers, {_span(names)}")
-        return Dialect(delimiter, names, before, longest, decimal, tuple(notes))
+        return Dialect(delimiter, names, before, longest, decimal, tuple(notes), rows)
     names = [name.strip() for name in rows[0]]
     if len(names) == width - 1:
         ends_empty = all(row[-1].strip() == "" for row in rows[1:])
@@ -144,7 +150,7 @@ def _dialect(path: Path) -> Dialect:
             notes.append("the header has one name too few: the first column has no name")
     if len(names) > 2 and names == [str(i) for i in range(len(names))]:
         notes.append(f"first row, {_span(names)}, taken as column names")
-    return Dialect(delimiter, names, before + 1, longest, decimal, tuple(notes))
+    return Dialect(delimiter, names, before + 1, longest, decimal, tuple(notes), rows[1:])
 
 
 def _first_lines(path: Path) -> tuple[list[str], int, int]:
