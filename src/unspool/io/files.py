@@ -124,8 +124,8 @@ def read_file(
     day_first : bool, optional
         Whether the day comes before the month in dates such as "01/02/2024". By default it is
         decided from all dates of the column: by a number above 12, or else by the order that makes
-        the times more regular. If both are equally regular, the month is first, except in dates
-        with dots.
+        the times more regular. If both are equally regular, the day is first, except with AM
+        and PM.
     tail : bool, default False
         Add a window at the end of every series whose last steps are in no other window.
     short : {"error", "keep"}, default "error"

@@ -3,6 +3,7 @@
 `parse_times` reads a column as instants to compute with; `TimeFormat` writes them as the file does.
 """
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -356,7 +357,7 @@ def _best(readings: list[Reading], texts: Any) -> tuple[Reading, bool]:
     text = str(texts[0].as_py())
     if any(one.form.startswith("%y") for one in kept) and "-" in text:
         return next(one for one in kept if one.form.startswith("%y")), False
-    first = "." in text.strip()[:3]  # 01.03.2021 has the day first in all countries that write it
+    first = re.search(r"(?i)[ap]\.?m", text) is None  # a.m. is written with the month first
     return next((one for one in kept if one.day_first == first), kept[0]), False
 
 
