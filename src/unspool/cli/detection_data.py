@@ -12,12 +12,16 @@ from unspool._types import Missing
 from unspool.anomaly.events import Event
 from unspool.anomaly.inputs import DetectorInput
 from unspool.cli.options import Columns, say
+from unspool.cli.stdin import data_path
 from unspool.data.messages import listed
 from unspool.data.sequences import FloatArray, IntArray, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
+from unspool.io.endings import ARRAYS, PACKED, ending_of
 from unspool.io.file_data import Column, FileData
-from unspool.io.files import ARRAYS, TABLES, read_file
+from unspool.io.files import read_file
+from unspool.io.loading import has_column_names
+from unspool.io.several import is_several
 from unspool.io.time_columns import TimeFormat
 from unspool.io.time_output import OutputTimes, order_of
 
@@ -197,10 +201,11 @@ def read_detection_data(
     missing : {"raise", "mask"}, default "raise"
         Whether values may be missing.
     """
-    ending = path.suffix.lower()
+    path = data_path(path)
+    has_names = has_column_names(path, columns.key)
     given = columns.names()
     named = given
-    if given is None and features is not None and ending in TABLES and not columns.rows:
+    if given is None and features is not None and has_names and not columns.rows:
         named = list(features)
 
     def read(window: int | None) -> FileData:
@@ -212,10 +217,11 @@ def read_detection_data(
             **columns.keywords(),
         )
 
-    long = ending in (*TABLES, *ARRAYS) and not columns.rows
+    is_array = not has_names and _ending_inside(path) in ARRAYS
+    long = (has_names or is_array or is_several(path)) and not columns.rows
     try:
         loaded = read(1 if long else None)
-        if ending in ARRAYS and loaded.series_ids is not None:
+        if is_array and loaded.series_ids is not None:
             loaded = read(None)  # an array (N, T, F) holds sequences, each with one score
     except InputError as error:
         if given is None and named is not None and "`columns`" in str(error):
@@ -228,11 +234,17 @@ def read_detection_data(
     say(f"{path.name}: {_described(found)}")
     if given is None or features is None or set(given) == set(features):
         return found
-    if ending not in TABLES or len(given) != len(features):
+    if not has_names or len(given) != len(features):
         return found
     pairs = [f"{one} as {other}" for one, other in zip(given, features, strict=True)]
     say(f"{path.name}: the columns of --columns are read as the model's features: {listed(pairs)}")
     return replace(found, names=tuple(features))
+
+
+def _ending_inside(path: Path) -> str:
+    """Return the ending of a file, or of the file that a compressed one contains."""
+    ending = ending_of(path)
+    return ending_of(path.with_suffix("")) if ending in PACKED else ending
 
 
 def _detection_data(name: str, loaded: FileData) -> DetectionData:

@@ -180,6 +180,7 @@ def fit(
     check_output_path(output)
     more = int(parameters.get("horizon") or (start.horizon_ if start is not None else 0))
     reads: Any = {"more": more, "weight": sample_weight, "missing": trained.missing}
+    reads["maybe_images"] = type(trained).__name__ == "ConvAutoencoder" and start is None
     with messages_with_flags({"weight"}, ()):
         loaded = reading.read(data, start, **reads)
     if reading.window is not None and "steps_per_epoch" not in parameters:
@@ -195,7 +196,7 @@ def fit(
     if validation is not None:
         other = reading.read(validation, start, **reads)
         weights = weights_in(other)
-        also["validation_data"] = other.source if weights is None else (other.source, None, weights)
+        also["validation_data"] = other.X if weights is None else (other.X, None, weights)
     elif reading.rows and "id" in loaded.index:  # other sequences are whole series
         also["groups"] = loaded.index["id"]
     if loaded.source.feature_names is None:
@@ -207,7 +208,7 @@ def fit(
         also["freeze"] = [name.strip() for name in freeze.split(",")]
     given = {*flags, "validation_data", "sample_weight", "initial", "freeze"}
     with messages_with_flags(given, accepted):
-        trained.fit(loaded.source, **also)
+        trained.fit(loaded.X, **also)
     trained.save(output)
 
     history = trained.history_

@@ -165,14 +165,17 @@ def known_of_file(
     Series are matched by their ids, if both files have an id column. If both have times, rows that
     are not later than the end of DATA are left out. Steps of the forecast are `apart` rows apart.
     """
+    from unspool.cli.stdin import data_path
     from unspool.data.windows import Windows
     from unspool.errors import InputError
-    from unspool.io.files import TABLES, read_file
+    from unspool.io.files import read_file
+    from unspool.io.loading import has_column_names
 
+    path = data_path(path)
     form, needed = trained._form, trained.horizon_ * apart
     names = form.feature_names
     columns = None
-    if names is not None and path.suffix.lower() in TABLES:
+    if names is not None and has_column_names(path, reading.key):
         columns = [names[place] for place in form.known]
     loaded = read_file(
         path,

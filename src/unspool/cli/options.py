@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 Data = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help="A .csv, .parquet, .npy, .npz, .tsv (UCR), .ts, .idx or .txt file."
+        metavar="DATA",
+        help="A file: .csv, .txt, .parquet, .feather, .json, .jsonl, .xlsx, .xls, .ods, .arff, "
+        ".npy, .npz, .h5, .mat, .tsv (UCR), .ts or .idx, also compressed (.gz, .zip, …). Or a "
+        "folder, a pattern in quotes such as 'logs/*.csv', or - for stdin.",
     ),
 ]
 Model = Annotated[
@@ -46,7 +49,7 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="OUT",
-        help="A .csv, .parquet or .npy file; by default, CSV is printed to stdout.",
+        help="A .csv, .parquet or .npy file; by default, or with -, CSV is printed to stdout.",
     ),
 ]
 
@@ -56,6 +59,13 @@ class Missing(StrEnum):
 
     refuse = "raise"
     mask = "mask"
+
+
+class Files(StrEnum):
+    """How the files of a folder or a pattern are read."""
+
+    series = "series"
+    rows = "rows"
 
 
 MissingOption = Annotated[
@@ -193,7 +203,28 @@ class Columns:
         typer.Option(metavar="COLUMN", help="A column to ignore; may be given several times."),
     ] = None
     key: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the array in an .npz file.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to read in a file of several: an array (.npz, .mat), a data set (.h5), a "
+            "sheet (.xlsx), the path of records (.json), or a file (.zip).",
+        ),
+    ] = None
+    files: Annotated[
+        Files | None,
+        typer.Option(
+            metavar="series|rows",
+            help="If DATA is a folder or a pattern: each file is a series, named by the file (the "
+            "default); or the rows of all files, in the order of their names, are one table.",
+        ),
+    ] = None
+    images: Annotated[
+        bool | None,
+        typer.Option(
+            "--images/--no-images",
+            help="Read an array (N, H, W) or (N, H, W, C) as images. By default only for models of "
+            "images, and for --kind conv if DATA is an IDX file or an .npy of four axes or bytes.",
+        ),
     ] = None
     skip: Annotated[
         int | None,
@@ -262,6 +293,8 @@ class Columns:
             "label": self.label,
             "rows": self.rows,
             "key": self.key,
+            "images": bool(self.images),
+            "files": "series" if self.files is None else self.files.value,
             "skip": self.skip,
             "header": self.header,
             "delimiter": None if delimiter is None else words.get(delimiter, delimiter),
@@ -345,16 +378,21 @@ class Reading(Columns):
         more: int = 0,
         weight: str | None = None,
         missing: "MissingName" = "raise",
+        maybe_images: bool = False,
     ) -> "FileData":
         """Read the file, and print the role of each column.
 
         Options that are not given are taken from the `model`: window, stride, feature names, and
         whether values may be `missing`. Each window is lengthened by `more` steps, which are its
-        future. `weight` is the column of weights.
+        future. `weight` is the column of weights. With `maybe_images`, a file that surely holds
+        images is read as images.
         """
+        from unspool.cli.stdin import data_path
         from unspool.errors import InputError
-        from unspool.io.files import TABLES, read_file
+        from unspool.io.files import read_file
+        from unspool.io.loading import has_column_names, holds_images
 
+        data = data_path(data)
         window, stride = number_of_steps(self.window), number_of_steps(self.stride)
         dilation = self.dilation
         max_gap = None if self.max_gap is None else gap_limit(self.max_gap)
@@ -367,8 +405,14 @@ class Reading(Columns):
                 dilation = dilation or model.dilation_
                 max_gap = model.max_gap_ if self.max_gap is None else max_gap
             known = getattr(model, "feature_names_in_", None)
-            if columns is None and known is not None and data.suffix.lower() in TABLES:
+            if columns is None and known is not None and has_column_names(data, self.key):
                 columns = [str(name) for name in known]
+        keywords = self.keywords()
+        if self.images is None:
+            of_images = getattr(model, "image_shape_", None) is not None
+            keywords["images"] = of_images or (
+                maybe_images and model is None and window is None and holds_images(data)
+            )
         read = partial(
             read_file,
             data,
@@ -380,7 +424,7 @@ class Reading(Columns):
             dilation=dilation or 1,
             max_gap="auto" if self.max_gap is None and max_gap is None else max_gap,
             missing=missing,
-            **self.keywords(),
+            **keywords,
         )
         try:
             if more and isinstance(window, str):  # the file says how many steps a window has

@@ -87,9 +87,11 @@ def score(
         say_left_out(source, errors)
         columns, order = step_columns(loaded), step_order(loaded)
     else:
-        errors = trained.reconstruction_error(source, per="feature" if per_feature else "sequence")
+        errors = trained.reconstruction_error(
+            loaded.X, per="feature" if per_feature else "sequence"
+        )
         columns, order = window_columns(loaded)
-    scores = trained._scores(source)
+    scores = trained._scores(loaded.X)
     say(f"R² {scores.explained:.4g}, skill score beyond the mean sequence {scores.skill:.4g}")
     if not per_feature:
         _write({**columns, "error": errors}, {}, output, errors, order)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool.data.convert import Source
+from unspool.data.windows import Windows
 
 if TYPE_CHECKING:
     from unspool.io.time_columns import TimeFormat
@@ -41,6 +42,8 @@ class FileData:
         If the column could not be read as times, "time" is not in `steps`.
     rows : list of arrays of shape (T_i,) of int, or None
         Row of the file, counted from 0, of every step of each series; None for sequences.
+    image_shape : tuple of int or None
+        Shape (H, W, C) of images, whose pixels are the steps of `source`; None for sequences.
 
     See Also
     --------
@@ -54,3 +57,11 @@ class FileData:
     notes: tuple[str, ...]
     time_format: "TimeFormat | None" = None
     rows: list[npt.NDArray[np.int64]] | None = None
+    image_shape: tuple[int, ...] | None = None
+
+    @property
+    def X(self) -> Source | npt.NDArray[Any]:
+        """What estimators read: `source`, or images (N, H, W, C)."""
+        if self.image_shape is None or isinstance(self.source, Windows):
+            return self.source
+        return self.source.values.reshape(len(self.source), *self.image_shape)
