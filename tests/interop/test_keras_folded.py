@@ -9,6 +9,7 @@ from tests.interop import nets
 from tests.interop.nets import data, near, predicted
 from tests.interop.public_architectures import with_statistics
 from unspool.cli import main
+from unspool.errors import InputError
 from unspool.interop.keras import from_keras
 
 pytestmark = [
@@ -75,6 +76,31 @@ def test_a_leaky_relu_of_any_slope_becomes_two_relu_units(layer, slope):
     rows, ours = data(5, 9), from_keras(theirs)
     near(ours.reconstruct(rows), predicted(theirs, rows))
     assert (ours.latent_dim, ours.code_activation) == (10, "relu")
+
+
+def test_a_leaky_relu_may_be_between_convolutions():
+    same = {"padding": "same"}
+    theirs = built(
+        *(L.Conv1D(3, 3, **same), L.BatchNormalization(), L.LeakyReLU(), L.Conv1D(2, 3, **same)),
+        *(L.LeakyReLU(), L.Flatten(), L.Dense(4)),
+    )
+    near(from_keras(theirs).transform(X), predicted(theirs, X))
+
+
+def test_batch_normalization_of_many_numbers_needs_no_large_matrix():
+    size = 200_000  # a matrix would have 320 GB
+    theirs = built(L.BatchNormalization(), L.Dense(2, activation="linear"), shape=(size,))
+    rows = data(3, size)
+    near(from_keras(theirs).transform(rows), predicted(theirs, rows))
+
+
+def test_a_leaky_relu_of_too_many_units_is_refused():
+    theirs = built(L.Dense(5000), L.LeakyReLU(name="odd"), L.Dense(2), shape=(2,))
+    with pytest.raises(InputError) as caught:
+        from_keras(theirs)
+    assert str(caught.value) == (
+        "LeakyReLU 'odd' cannot be imported: it acts on 5,000 units; at most 4,096 are supported."
+    )
 
 
 @pytest.mark.parametrize("after", ["mean", "max"])
@@ -160,7 +186,7 @@ def test_a_guess_is_noted_with_the_option_that_changes_it(case, tmp_path, capsys
     theirs, out = build(), tmp_path / "model.unspool"
     assert any(text.format(argument) in note for note in from_keras(theirs).import_notes_)
     theirs.save(tmp_path / "model.keras")
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main(["import", f"{tmp_path / 'model.keras'}", "-o", f"{out}"])
     assert text.format(flag) in " ".join(capsys.readouterr().err.split())
     assert out.is_file()

@@ -57,8 +57,9 @@ def _in_flags(text: str) -> str:
     text = re.sub(r"`(--[\w-]+)`", r"\1", text)
     text = re.sub(r"\b\w+=\w+ \((--[a-z]+( \d+)?)\)", r"\1", text)  # window=96 (--window 96)
     text = text.replace("short='keep'", "--keep-short").replace("`short`", "--keep-short")
-    text = text.replace("missing='mask' (--missing mask)", "--missing mask")
-    text = text.replace("`missing_values`", "--missing-value")
+    text = re.sub(r"missing='(\w+)' \(--on-missing \1\)", r"--on-missing \1", text)
+    text = text.replace("`missing_values`", "--missing").replace("`missing`", "--on-missing")
+    text = text.replace("`interpolate_limit`", "--interpolate-limit")
     names = "columns|time|id|label|rows|part|window|stride|dilation"
     text = text.replace("`max_gap` (--max-gap none)", "--max-gap").replace("`max_gap`", "--max-gap")
     return re.sub(rf"`({names})`( \(--[a-z]+(, --[a-z]+)*\))?", r"--\1", text)

@@ -127,7 +127,7 @@ def of_array(
         notes.append("the file has labels")
     index = {} if labels is None else {"label": labels}
     values = values[:, :, None] if values.ndim == 2 else values
-    source = Sequences(values, lengths, missing=windows.missing)
+    source = Sequences(values, lengths, missing=windows.accepted)
     return of_sequences(source, windows, index=index, notes=notes)
 
 
@@ -144,7 +144,7 @@ def _images(
         values = values.astype(np.float32)
     image = (*values.shape[1:], 1)[:3]
     pixels = values.reshape(len(values), image[0] * image[1], image[2])
-    source = Sequences(pixels, missing=options.windows.missing)
+    source = Sequences(pixels, missing=options.windows.accepted)
     index = {} if labels is None else {"label": labels}
     found = of_sequences(source, options.windows, index=index, notes=notes)
     return replace(found, image_shape=image)

@@ -12,7 +12,7 @@ from unspool import _checks
 from unspool._durations import Duration, gap_complaint, size_complaint
 from unspool._types import MissingPolicy, Short, names
 from unspool.data.messages import errors_naming
-from unspool.data.missing_values import codes_complaint
+from unspool.data.missing_values import codes_complaint, numbers_in
 from unspool.errors import InputError
 from unspool.io.cutting import WindowOptions
 from unspool.io.file_data import FileData
@@ -197,9 +197,16 @@ def read_file(
     """
     path = Path(path)
     _checks.raise_all(
-        _checks.choice("missing", missing, names(MissingPolicy)), codes_complaint(missing_values)
+        _checks.choice("missing", missing, names(MissingPolicy)),
+        codes_complaint(missing_values),
+        _checks.whole("interpolate_limit", interpolate_limit, 1, none=True),
     )
-    codes = tuple(float(one) for one in missing_values)
+    if interpolate_limit is not None and missing != "interpolate":
+        raise InputError(
+            "`interpolate_limit` needs missing='interpolate' (--on-missing interpolate); give it, "
+            "or leave `interpolate_limit` out."
+        )
+    codes = numbers_in(missing_values)
     windows = WindowOptions(
         window,
         stride,
@@ -207,8 +214,9 @@ def read_file(
         short,
         dilation,
         max_gap,
-        "mask" if missing == "mask" else "raise",
+        missing,
         codes,
+        interpolate_limit,
     )
     options = ReadOptions(
         columns,
@@ -223,7 +231,7 @@ def read_file(
         images,
         TextOptions(skip, header, delimiter, decimal, thousands, encoding),
         TimeOptions(date_format, day_first),
-        MissingOptions(missing, codes, interpolate_limit),
+        MissingOptions(missing, tuple(missing_values), interpolate_limit),
         windows,
     )
     options = replace(options, windows=_window_options(windows))
@@ -262,6 +270,7 @@ def _window_options(options: WindowOptions) -> WindowOptions:
     if options.size is None and options != WindowOptions(
         missing=options.missing,
         missing_values=options.missing_values,
+        interpolate_limit=options.interpolate_limit,
     ):
         raise InputError(
             "`stride`, `tail`, `short`, `dilation` and `max_gap` say how to cut windows, but "

@@ -18,7 +18,7 @@ from unspool import _checks
 from unspool._types import Missing, names
 from unspool.data.convert import as_sequences
 from unspool.data.frames import is_frame
-from unspool.data.sequences import KEEP_MISSING, FloatArray, IntArray, Sequences
+from unspool.data.sequences import FILL_HINT, FloatArray, IntArray, Sequences
 from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION
 from unspool.io.arrow_files import read_arrow
@@ -75,7 +75,7 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
             "example with window=96 (--window 96), or, if each row is a sequence, set rows=True "
             "(--rows)."
         )
-    values = _features(table, roles.features, windows.missing)
+    values = _features(table, roles.features, windows.accepted)
     ids, parts = _series(table, roles.id)
     steps: dict[str, list[Column]] = {}
     found = None
@@ -277,7 +277,7 @@ def _row_sequences(
 ) -> FileData:
     """Read each row as a sequence of one feature; empty cells at its end are padding."""
     options, time_format = reading.windows, None
-    values = _features(table, roles.features, options.missing, ends_empty=True)
+    values = _features(table, roles.features, options.accepted, ends_empty=True)
     index: dict[str, Column] = {}
     if roles.id is not None:
         index["id"] = plain_column(table[roles.id])
@@ -293,7 +293,7 @@ def _row_sequences(
     if roles.weight is not None:
         index["weight"] = _features(table, [roles.weight], "raise")[:, 0]
     notes = (*notes, f"each of {table.num_rows:,} rows read as a sequence of one feature")
-    source = Sequences(values[:, :, None], missing=options.missing)
+    source = Sequences(values[:, :, None], missing=options.accepted)
     return of_sequences(source, options, index=index, notes=notes, time_format=time_format)
 
 
@@ -313,7 +313,7 @@ def _features(
     if bad.any():
         row, i = np.argwhere(bad)[0]
         empty = not table[names[i]][int(row)].is_valid
-        keep = "" if np.isinf(values[row, i]) else KEEP_MISSING
+        keep = "" if np.isinf(values[row, i]) else f", {FILL_HINT}"
         raise InputError(
             f"column {names[i]!r} {'is empty' if empty else f'holds {values[row, i]}'} in data row "
             f"{row + 1}; fill or drop such rows{keep}, or name other features with `columns` "

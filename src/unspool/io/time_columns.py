@@ -168,11 +168,13 @@ class TimeFormat:
     def _new(self, values: Array, like: Array) -> list[Any]:
         """Return the texts or numbers of new times."""
         if self.unit is not None:
-            number = values.astype("datetime64[ns]").astype(np.int64) / (
-                1_000_000_000 / EPOCHS[self.unit]
+            size = EPOCHS[self.unit]
+            if pa.types.is_integer(self.cells.type):
+                whole = values.astype("datetime64[ns]").astype(np.int64) // (10**9 // size)
+                return list(whole.tolist())
+            return list(
+                (values.astype("datetime64[us]").astype(np.int64) / (10**6 / size)).tolist()
             )
-            whole = pa.types.is_integer(self.cells.type)
-            return [round(one) if whole else one for one in number.tolist()]
         if self.form is None:
             kind = self.cells.type
             return list(self._texts(pa.array(values).cast(kind, safe=False)).to_pylist())
@@ -386,11 +388,11 @@ def _note(
     text = str(format.cells[0].as_py())
     local = best.values[:1] + format.offsets(np.zeros(1, np.int64)).astype("timedelta64[s]")
     note = f"column {name!r}: {text!r} read as {_shown(local[0], best.period)}"
-    if best.day_first is None or len(readings) == 1:
+    if best.day_first is None:
         return f"{note} (--date-format sets another format)" if "%y" in best.form else note
     order = "day" if best.day_first else "month"
     other = "month" if best.day_first else "day"
-    if not best.ambiguous:
+    if not best.ambiguous or len(readings) == 1:
         return f"{note}, the {order} first"
     why = ", which makes the steps regular" if decided else ", though both orders are possible"
     return f"{note}, the {order} first{why}; --{other}-first reads the {other} first"

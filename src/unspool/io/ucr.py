@@ -63,11 +63,11 @@ def load_tsv(path: Path, options: ReadOptions) -> FileData:
             )
         labels.append(label.strip())
         sequences.append(_numbers(steps, number))
-        _real_steps(sequences[-1][None], number, options.windows.missing)
+        _real_steps(sequences[-1][None], number, options.windows.accepted)
     if not sequences:
         raise InputError("the file contains no sequences; write it again.")
     notes = ("first field of each row taken as label",)
-    source = Sequences(np.stack(sequences)[:, :, None], missing=options.windows.missing)
+    source = Sequences(np.stack(sequences)[:, :, None], missing=options.windows.accepted)
     return of_sequences(source, options.windows, index={"label": _labels(labels)}, notes=notes)
 
 
@@ -87,10 +87,10 @@ def load_ts(path: Path, options: ReadOptions) -> FileData:
             channels.append(last)
         else:
             labels.append(_label(last.strip(), header, number))
-        sequences.append(_sequence(channels, header, number, options.windows.missing))
+        sequences.append(_sequence(channels, header, number, options.windows.accepted))
     if not sequences:
         raise InputError("there is no sequence below `@data`; write one per line.")
-    source = Sequences.from_list(sequences, missing=options.windows.missing)
+    source = Sequences.from_list(sequences, missing=options.windows.accepted)
     index: dict[str, Column] = {}
     notes = [f"{len(source):,} sequences of {source.n_features} channels"]
     if header.stamps:
