@@ -25,8 +25,8 @@ _PADDED = re.compile(r"0\d+")
 _UNITS = {0: "", 3: "ms", 6: "us", 9: "ns"}
 
 
-def kept_as_text(names: list[str], rows: list[list[str]]) -> dict[str, Any]:
-    """Return the columns that Arrow must read as text, with the type, by their names.
+def kept_as_text(names: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the names of the columns that Arrow must read as text.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ def kept_as_text(names: list[str], rows: list[list[str]]) -> dict[str, Any]:
     rows : list of lists of str
         The fields of the first rows of data.
     """
-    found = {}
+    found = []
     for name, cells in _columns(names, rows).items():
         dates = [cell for cell in cells if _LIKE_ISO.fullmatch(cell)]
         shapes = {shape_of(cell) for cell in dates}
         odd = len(dates) == len(cells) and (len(shapes) > 1 or None in shapes)
         clocks = all(":" in cell and CLOCK.match(cell) for cell in cells)
         if cells and (odd or clocks or any(map(_PADDED.fullmatch, cells))):
-            found[name] = pa.string()
+            found.append(name)
     return found
 
 
