@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from unspool._types import Missing
 from unspool.anomaly.events import Event
-from unspool.anomaly.inputs import DetectorInput
+from unspool.anomaly.inputs import DetectorInput, breaks_in
 from unspool.cli.options import Columns, say
 from unspool.cli.stdin import data_path
 from unspool.data.messages import listed
@@ -50,6 +50,8 @@ class DetectionData:
     columns : dict of names to lists of arrays (T_i,)
         Values of the steps: `time` and `label`, if there are any. For sequences, lists of one
         array (N,).
+    breaks : list of arrays of int, or None
+        Steps of each series before which it is cut, at gaps in time or where steps were dropped.
     time_format : TimeFormat, optional
         Writes times as the file does.
     rows : list of arrays (T_i,) of int, optional
@@ -63,6 +65,7 @@ class DetectionData:
     names: tuple[str, ...] | None
     ids: list[Any] | None
     columns: dict[str, list[Column]]
+    breaks: list[IntArray] | None = None
     time_format: TimeFormat | None = None
     rows: list[Column] | None = None
 
@@ -71,7 +74,8 @@ class DetectionData:
         """The input of a detector: sequences, or series with the names of their features."""
         if self.sequences is not None:
             return self.sequences
-        return DetectorInput(self.series, None, True, self.names, self.columns.get("time"))
+        times = self.columns.get("time")
+        return DetectorInput(self.series, None, True, self.names, times, self.breaks)
 
     @property
     def lengths(self) -> list[int]:
@@ -115,6 +119,8 @@ class DetectionData:
             series=[self.series[i][parts[i]] for i in kept],
             rows=None if self.rows is None else [self.rows[i][parts[i]] for i in kept],
             ids=None if self.ids is None else [self.ids[i] for i in kept],
+            breaks=self.breaks
+            and [breaks_in(self.breaks[i], parts[i], self.lengths[i]) for i in kept],
         )
 
     def output_times(self) -> OutputTimes | None:
@@ -186,6 +192,8 @@ def read_detection_data(
     columns: Columns,
     features: Sequence[str] | None = None,
     missing: Missing = "raise",
+    *,
+    max_gap: str | None = "auto",
 ) -> DetectionData:
     """Read a file, and print the role of each column.
 
@@ -199,8 +207,11 @@ def read_detection_data(
         Feature names of a model. They are the columns to read if `columns` names none. If
         `columns` names the same number of other columns, these are read as the features, in order.
     missing : {"raise", "mask"}, default "raise"
-        Whether values may be missing.
+        Whether the model accepts missing values.
+    max_gap : "auto" or None, default "auto"
+        Whether series are cut at gaps in time that the file shows.
     """
+    policy = columns.policy(missing)
     path = data_path(path)
     has_names = has_column_names(path, columns.key)
     given = columns.names()
@@ -213,7 +224,8 @@ def read_detection_data(
             path,
             window=window,
             columns=named,
-            missing=missing,
+            max_gap="auto" if window is None else max_gap,
+            missing=policy,
             **columns.keywords(),
         )
 
@@ -252,11 +264,15 @@ def _detection_data(name: str, loaded: FileData) -> DetectionData:
     if isinstance(source, Windows):
         series, ids = list(source.series), loaded.series_ids
         names = source.feature_names
-        first, steps, rows = [0] * len(series), loaded.steps, loaded.rows
-        return DetectionData(name, series, None, first, names, ids, steps, loaded.time_format, rows)
+        first, steps, rows, breaks = [0] * len(series), loaded.steps, loaded.rows, source.breaks
+        return DetectionData(
+            name, series, None, first, names, ids, steps, breaks, loaded.time_format, rows
+        )
     columns = {key: [values] for key, values in loaded.index.items()}
     names = source.feature_names
-    return DetectionData(name, [], source, [0], names, None, columns, loaded.time_format)
+    return DetectionData(
+        name, [], source, [0], names, None, columns, time_format=loaded.time_format
+    )
 
 
 def _described(data: DetectionData) -> str:
