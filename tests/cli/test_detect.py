@@ -375,13 +375,12 @@ def test_sequences_have_one_score_each(run, tiny, tmp_path):
     assert (refused.code, "--plot draws series" in refused.err) == (1, True)
 
 
-def test_options_that_exclude_each_other_are_refused(run, machine, detector):
+def test_options_that_exclude_each_other_are_refused(run, machine):
     call = ["detect", machine]
     assert run(*call, *UNTIL, "--normal", machine).code == 2
     assert run(*call, "--compare", "--kind", "code").code == 2
     assert run(*call, "--state", "state.npz").code == 2
     assert run(*call, "--kind", "windows").code == 2
-    assert run("detect", "-", "--model", detector).code == 2
 
 
 def test_files_are_checked_before_anything_is_trained(run, machine, tmp_path, monkeypatch):

@@ -101,3 +101,15 @@ def test_kind_conv_is_trained_on_images(run, tmp_path):
     assert run("plot", "images", model, data, "-o", tmp_path / "a.png").code == 0
     done = run("fit", data, *call, "--no-images")
     assert "its columns as features" in done.err
+
+
+def test_evaluate_reads_compressed_tables_and_refuses_arrays(run, tmp_path):
+    text = "time,score,label\n" + "".join(f"{i},{i % 7},{int(i % 7 == 6)}\n" for i in range(70))
+    (tmp_path / "a.csv").write_text(text)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text.encode()))
+    wanted = run("evaluate", tmp_path / "a.csv")
+    assert wanted.code == 0
+    assert run("evaluate", tmp_path / "a.csv.gz").out == wanted.out
+    np.save(tmp_path / "a.npy", np.ones((4, 2)))
+    done = run("evaluate", tmp_path / "a.npy")
+    assert "this is an array, whose columns have no names" in done.err

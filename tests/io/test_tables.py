@@ -7,15 +7,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unspool.data.sequences import KEEP_MISSING, Sequences
+from unspool.data.sequences import Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.io.files import read_file
 from unspool.io.tables import sequences_from_table
 
 OTHERS = "or name other features with `columns` (--columns)."
-WAY_OUT = f"; fill or drop such rows, {OTHERS}"
-KEEP = f"; fill or drop such rows{KEEP_MISSING}, {OTHERS}"
+WAY_OUT = f"; correct such rows, {OTHERS}"
+
+
+def no_value(column, row):
+    """Return the message on the only missing value of a file."""
+    return (
+        f"column {column!r} has no value in data row {row} (its cell is empty or a word such as NA "
+        f"or ?); 1 missing in total: 1 in {column}. Give missing='interpolate' (--on-missing "
+        "interpolate), missing='drop' (--on-missing drop) or missing='mask' (--on-missing mask), "
+        f"{OTHERS}"
+    )
 
 
 def written(tmp_path, text):
@@ -120,7 +129,7 @@ def test_rows_are_sequences_and_empty_ends_are_padding(tmp_path):
 
 def test_an_empty_cell_within_a_row_is_refused(tmp_path):
     path = written(tmp_path, "s0,s1,s2\n1,2,3\n1,,3\n")
-    refused(path, f"column 's1' is empty in data row 2{KEEP}", rows=True)
+    refused(path, no_value("s1", 2), rows=True)
 
 
 @pytest.mark.parametrize(
@@ -129,13 +138,14 @@ def test_an_empty_cell_within_a_row_is_refused(tmp_path):
 )
 def test_a_value_that_is_not_finite_is_reported_with_its_place(tmp_path, cell, told):
     path = written(tmp_path, f"a,b\n1,2\n3,4\n5,{cell}\n")
-    way_out = WAY_OUT if "inf" in told else KEEP
-    refused(path, f"column 'b' {told} in data row 3{way_out}", window=1)
+    infinite = "inf" in told
+    message = f"column 'b' {told} in data row 3{WAY_OUT}" if infinite else no_value("b", 3)
+    refused(path, message, window=1)
 
 
-def test_nan_in_parquet_is_reported_as_nan(tmp_path):
+def test_nan_in_parquet_is_a_missing_value(tmp_path):
     pq.write_table(pa.table({"a": [1.0, np.nan]}), tmp_path / "a.parquet")
-    refused(tmp_path / "a.parquet", f"column 'a' holds nan in data row 2{KEEP}", window=1)
+    refused(tmp_path / "a.parquet", no_value("a", 2), window=1)
 
 
 def test_columns_without_numbers_are_refused_with_an_example_and_advice(tmp_path):

@@ -76,7 +76,8 @@ class DetectorInput:
             self,
             series=[one[part] for one, part in zip(self.series, slices, strict=True)],
             times=times and [one[part] for one, part in zip(times, slices, strict=True)],
-            breaks=breaks and [breaks_in(*one) for one in zip(breaks, slices, lengths, strict=True)],
+            breaks=breaks
+            and [breaks_in(*one) for one in zip(breaks, slices, lengths, strict=True)],
         )
 
     def restored(self, results: Sequence[Any]) -> Any:

@@ -169,10 +169,10 @@ def detect(
     if saved is not None:
         _check_options_of_saved(detecting, normal, normal_until, compare=compare)
     known = getattr(trained if saved is None else saved, "feature_names_in_", None)
-    missing = _missing(detecting, trained if saved is None else saved)
-    given_data = read_detection_data(data, columns, known, missing)
+    missing = _missing(columns, trained if saved is None else saved)
+    given_data = read_detection_data(data, columns, known, missing, max_gap=detecting.gap_of_file)
     if saved is None or compare:
-        ways = normal, normal_until, columns, missing
+        ways = normal, normal_until, columns, missing, detecting.gap_of_file
         normal_data, scored = _normal_and_scored(given_data, *ways)
     else:
         normal_data, scored = None, given_data
@@ -193,7 +193,9 @@ def detect(
             detector = saved
         else:
             assert normal_data is not None
-            detector = make_detector(detecting, trained, normal_data, device=device, verbose=shown)
+            detector = make_detector(
+                detecting, trained, normal_data, missing=missing, device=device, verbose=shown
+            )
             detector.fit(normal_data.X)
         kind = None if detecting.kind is None else detecting.kind.value
         found = detector.detect(scored.X, kind)  # type: ignore[arg-type]  # a word of `Kind`
@@ -259,13 +261,14 @@ def _normal_and_scored(
     normal_until: str | None,
     columns: Columns,
     missing: MissingName,
+    max_gap: str | None,
 ) -> "tuple[DetectionData, DetectionData]":
     """Return the normal data, and the data to score."""
     from unspool.cli.detection_data import n_before, read_detection_data
     from unspool.errors import InputError
 
     if normal is not None:
-        return read_detection_data(normal, columns, data.names, missing), data
+        return read_detection_data(normal, columns, data.names, missing, max_gap=max_gap), data
     if normal_until is not None:
         at = n_before(data, normal_until)
     else:
@@ -284,11 +287,11 @@ def _normal_and_scored(
     return first, rest
 
 
-def _missing(detecting: DetectorOptions, trained: Any) -> MissingName:
-    """Return whether values may be missing: what a trained model says, else --missing."""
+def _missing(columns: Columns, trained: Any) -> MissingName:
+    """Return whether values may be missing: what a trained model says, else --on-missing."""
     if trained is not None:
         return options.missing_of(trained)
-    return "raise" if detecting.missing is None else detecting.missing.value
+    return "mask" if columns.on_missing == "mask" else "raise"
 
 
 def _labels(data: "DetectionData", named: str | None) -> Any:
@@ -339,8 +342,13 @@ def _detector_to_follow(
         )
     trained = None if model is None else load_detector_or_model(model, device)[1]
     known = getattr(trained, "feature_names_in_", None)
-    normal_data = read_detection_data(normal, columns, known, _missing(detecting, trained))
+    missing = _missing(columns, trained)
+    normal_data = read_detection_data(
+        normal, columns, known, missing, max_gap=detecting.gap_of_file
+    )
     given = replace(detecting, kind=Kind.trailing)
     with flag_messages(per_day=detecting.alarms_per_day is not None):
-        detector = make_detector(given, trained, normal_data, device=device, verbose=verbose)
+        detector = make_detector(
+            given, trained, normal_data, missing=missing, device=device, verbose=verbose
+        )
         return detector.fit(normal_data.X).contents()

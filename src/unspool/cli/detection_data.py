@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool._types import Missing
-from unspool.anomaly.inputs import DetectorInput
+from unspool.anomaly.inputs import DetectorInput, breaks_in
 from unspool.cli.options import Columns, say
 from unspool.cli.stdin import data_path
 from unspool.data.messages import listed
-from unspool.data.sequences import FloatArray, Sequences
+from unspool.data.sequences import FloatArray, IntArray, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.io.endings import ARRAYS, PACKED, ending_of
@@ -48,6 +48,8 @@ class DetectionData:
     columns : dict of names to lists of arrays (T_i,)
         Values of the steps: `time` and `label`, if there are any. For sequences, lists of one
         array (N,).
+    breaks : list of arrays of int, or None
+        Steps of each series before which it is cut, at gaps in time or where steps were dropped.
     """
 
     name: str
@@ -57,13 +59,15 @@ class DetectionData:
     names: tuple[str, ...] | None
     ids: list[Any] | None
     columns: dict[str, list[Column]]
+    breaks: list[IntArray] | None = None
 
     @property
     def X(self) -> Any:
         """The input of a detector: sequences, or series with the names of their features."""
         if self.sequences is not None:
             return self.sequences
-        return DetectorInput(self.series, None, True, self.names, self.columns.get("time"))
+        times = self.columns.get("time")
+        return DetectorInput(self.series, None, True, self.names, times, self.breaks)
 
     @property
     def lengths(self) -> list[int]:
@@ -106,6 +110,8 @@ class DetectionData:
             found,
             series=[self.series[i][parts[i]] for i in kept],
             ids=None if self.ids is None else [self.ids[i] for i in kept],
+            breaks=self.breaks
+            and [breaks_in(self.breaks[i], parts[i], self.lengths[i]) for i in kept],
         )
 
     def index(self) -> dict[str, Column]:
@@ -146,6 +152,8 @@ def read_detection_data(
     columns: Columns,
     features: Sequence[str] | None = None,
     missing: Missing = "raise",
+    *,
+    max_gap: str | None = "auto",
 ) -> DetectionData:
     """Read a file, and print the role of each column.
 
@@ -159,8 +167,11 @@ def read_detection_data(
         Feature names of a model. They are the columns to read if `columns` names none. If
         `columns` names the same number of other columns, these are read as the features, in order.
     missing : {"raise", "mask"}, default "raise"
-        Whether values may be missing.
+        Whether the model accepts missing values.
+    max_gap : "auto" or None, default "auto"
+        Whether series are cut at gaps in time that the file shows.
     """
+    policy = columns.policy(missing)
     path = data_path(path)
     has_names = has_column_names(path, columns.key)
     given = columns.names()
@@ -173,7 +184,8 @@ def read_detection_data(
             path,
             window=window,
             columns=named,
-            missing=missing,
+            max_gap="auto" if window is None else max_gap,
+            missing=policy,
             **columns.keywords(),
         )
 
@@ -212,7 +224,9 @@ def _detection_data(name: str, loaded: FileData) -> DetectionData:
     if isinstance(source, Windows):
         series, ids = list(source.series), loaded.series_ids
         names = source.feature_names
-        return DetectionData(name, series, None, [0] * len(series), names, ids, loaded.steps)
+        return DetectionData(
+            name, series, None, [0] * len(series), names, ids, loaded.steps, source.breaks
+        )
     columns = {key: [values] for key, values in loaded.index.items()}
     return DetectionData(name, [], source, [0], source.feature_names, None, columns)
 

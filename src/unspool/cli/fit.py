@@ -63,7 +63,6 @@ def fit(
             "target; without --window they are the last steps of each sequence."
         ),
     ] = None,
-    missing: options.MissingOption = None,
     targets: Annotated[
         str | None,
         typer.Option(
@@ -152,7 +151,7 @@ def fit(
         "decoder": decoder,
         "patch_size": None if patch_size is None else whole_or_auto("--patch-size", patch_size),
         "horizon": horizon,
-        "missing": missing and missing.value,
+        "missing": "mask" if reading.on_missing == "mask" else None,
         "targets": None if targets is None else split_names(targets),
         "known": None if known is None else split_names(known),
         "epochs": None if epochs is None else whole_or_auto("--epochs", epochs),

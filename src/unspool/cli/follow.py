@@ -17,9 +17,11 @@ from unspool.cli.followed_file import FollowedFile, InterruptBetweenLines
 from unspool.cli.options import Columns, say
 from unspool.cli.stream_state import read_state, write_state
 from unspool.data.messages import listed
+from unspool.data.missing_values import numbers_in
 from unspool.errors import InputError
 from unspool.io.cells import is_data, is_date, is_number
 from unspool.io.delimiters import BLANK, split_at_blanks
+from unspool.io.missing import null_values
 from unspool.io.options import TextOptions
 from unspool.io.roles import TIME_NAMES
 from unspool.runtime.detector import Detector
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from unspool.model_file import Contents
     from unspool.runtime.detector_stream import DetectorStream
 
-MISSING = ("nan", "na", "null", "?")  # missing values, in addition to empty fields
 DELIMITERS = (";", "\t")  # tried before the comma, which may then be a decimal comma
 
 
@@ -139,7 +140,8 @@ class LineScorer:
         self._stream, self._columns, self._name = stream, columns, name
         self._n_features = contents.facts.n_features
         self._masks = contents.form.missing == "mask"
-        self._missing_values = columns.missing_values or ()
+        marks = columns.missing_values()
+        self._missing_words, self._missing_numbers = {*null_values(marks)}, numbers_in(marks)
         trained = None if contents.detector is None else contents.detector["feature_names_in"]
         given = columns.names()
         if given and trained and given != list(trained) and set(given) == set(trained):
@@ -271,20 +273,21 @@ class LineScorer:
         values = []
         for column in self._feature_columns:
             text, name = fields[column], self._names[column]
-            if self._masks and (not text or text.lower() in MISSING):
+            if text in self._missing_words:
+                if not self._masks:
+                    what = f"holds {text}, which means missing" if text else "is empty"
+                    raise InputError(f"Column {name!r} {what}.")
                 values.append(math.nan)
                 continue
-            if not text:
-                raise InputError(f"Column {name!r} is empty.")
             text = text.replace(self._decimal, ".")
             if not is_number(text):
                 raise InputError(
                     f"Expected a number in column {name!r}, got {_checks.shown(text)}."
                 )
             value = float(text)
-            if value in self._missing_values:
+            if value in self._missing_numbers:
                 if not self._masks:
-                    raise InputError(f"Column {name!r} is missing (--missing-value {value:g}).")
+                    raise InputError(f"Column {name!r} is missing (--missing {value:g}).")
                 value = math.nan
             values.append(value)
         return values

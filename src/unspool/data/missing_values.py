@@ -15,8 +15,10 @@ from unspool.errors import InputError
 
 # Numbers that public files contain in place of missing values.
 USUAL_CODES = frozenset(
-    (-99.0, -99.9, -99.99, -200.0, -999.0, -999.9, -999.99, -9999.0, -9999.9, -99999.0, -32768.0)
-    + (999.0, 999.9, 9999.0, 9999.9, 99999.0, 999999.0)
+    (
+        *(-99.0, -99.9, -99.99, -200.0, -999.0, -999.9, -999.99, -9999.0, -9999.9, -99999.0),
+        *(-32768.0, 999.0, 999.9, 9999.0, 9999.9, 99999.0, 999999.0),
+    )
 )
 
 
@@ -124,5 +126,3 @@ def suspected_code(values: npt.NDArray[Any]) -> tuple[float, int] | None:
         if distance > high - low:
             return extreme, count
     return None
-
-

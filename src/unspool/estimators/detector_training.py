@@ -61,8 +61,12 @@ def split(
         at = _cut(len(series), share, "series")
         times, breaks = given.times, given.breaks
         whole = (
-            replace(given, series=series[:at], times=times and times[:at], breaks=breaks and breaks[:at]),
-            replace(given, series=series[at:], times=times and times[at:], breaks=breaks and breaks[at:]),
+            replace(
+                given, series=series[:at], times=times and times[:at], breaks=breaks and breaks[:at]
+            ),
+            replace(
+                given, series=series[at:], times=times and times[at:], breaks=breaks and breaks[at:]
+            ),
         )
         span = (
             WindowsOf(int(window), dilation).span

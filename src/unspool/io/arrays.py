@@ -144,7 +144,7 @@ def _images(
         values = values.astype(np.float32)
     image = (*values.shape[1:], 1)[:3]
     pixels = values.reshape(len(values), image[0] * image[1], image[2])
-    source = Sequences(pixels, missing=options.windows.missing)
+    source = Sequences(pixels, missing=options.windows.accepted)
     index = {} if labels is None else {"label": labels}
     found = of_sequences(source, options.windows, index=index, notes=notes)
     return replace(found, image_shape=image)

@@ -142,7 +142,9 @@ def of_series(
             for name, columns in steps.items()
         }
     if options.size is None:
-        source = _of_whole_series(series, names, options.kept)
+        source = Sequences.from_list(series, names, options.kept)
+        if codes:
+            source = _unpadded(source, series)
         owner, last = np.arange(len(series)), np.array([len(one) - 1 for one in series])
     else:
         lengths = [len(one) for one in series]
@@ -197,18 +199,16 @@ def of_sequences(
     return FileData(windows, columns, {}, ids.tolist(), (*notes, note))
 
 
-def _of_whole_series(
-    series: Sequence[Column], names: Sequence[str] | None, missing: Missing
-) -> Sequences:
-    """Return each series as a sequence; steps without a value at its end are no padding."""
-    found = Sequences.from_list(series, names, missing)
+def _unpadded(sequences: Sequences, series: Sequence[Column]) -> Sequences:
+    """Return the sequences with steps without a value at their ends, which are no padding."""
     lengths = np.array([len(one) for one in series])
-    if missing == "raise" or (found.lengths == lengths).all():
-        return found
-    values = np.zeros((len(series), lengths.max(), found.n_features), found.values.dtype)
+    if (sequences.lengths == lengths).all():
+        return sequences
+    shape = len(series), int(lengths.max()), sequences.n_features
+    values = np.zeros(shape, sequences.values.dtype)
     for row, one in zip(values, series, strict=True):
         row[: len(one)] = one
-    return Sequences(values, lengths, names, missing)
+    return Sequences(values, lengths, sequences.feature_names, sequences.missing)
 
 
 def _with_missing(sequences: Sequences, codes: Codes) -> Sequences:

@@ -375,8 +375,13 @@ def _rewritten(source: Source, dialect: Dialect) -> Any:
 
 def _lines(file: Any) -> Iterator[bytes]:
     """Yield the lines of a file, whose ends may be those of old Macs."""
-    for line in file:
-        yield from line.splitlines() or [b""]
+    rest = b""
+    while block := file.read(BLOCK):
+        data = rest + block
+        lines = data.splitlines(keepends=True)
+        rest = lines.pop()  # its end, or the second byte of it, may follow
+        yield from (line.rstrip(b"\r\n") for line in lines)
+    yield from rest.splitlines()
 
 
 def _without_empty_ends(table: Any, dialect: Dialect) -> tuple[Any, list[str]]:

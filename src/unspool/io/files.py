@@ -76,6 +76,7 @@ def read_file(
       image (H, W) is a sequence of H steps (its rows) of W features.
     - `.gz`, `.bz2`, `.xz`, `.zst`, `.lz4` after another ending: the same, compressed. `.zip`: the
       file in the archive, or if it has several, as for a folder.
+    - A folder of `.png`, `.jpg`, `.bmp` or `.tif` pictures of one size: see `images`.
     - A folder, or a pattern such as `logs/*.csv`: all files of one format; see `files`.
 
     Parameters
@@ -150,17 +151,21 @@ def read_file(
         Largest distance between the times of two neighbouring steps in a window; windows that cross
         a larger one are left out. A number is in seconds if the times are dates, otherwise in
         their unit. "auto" is 2.5 times the median distance if `window` or `stride` is a duration,
-        and otherwise None, no limit.
+        or if the times are dates, 90 % of whose distances equal the median; gaps that recur
+        regularly, such as weekends, then cut nothing. Otherwise it is None, no limit.
     missing : {"raise", "mask", "drop", "interpolate"}, default "raise"
         What to do with missing values of features (empty cells, NaN): raise an error; keep them as
-        NaN for models with ``missing="mask"``; drop the steps that have one; or interpolate
-        linearly between the values before and after.
+        NaN for models with ``missing="mask"``; drop the steps that have one, which end a window; or
+        interpolate linearly in time, or without times in steps, between the values before and
+        after. Values without one of these are then an error.
     missing_values : sequence of float or str, default ()
         Numbers and texts that mean that a value of a feature is missing, such as ``[-200, "?"]``;
-        they become NaN. At the end of a sequence too they are missing values and no padding.
+        they become NaN. Empty cells and usual words such as "NA", "?" and "-" in a column of
+        numbers are always missing. At the end of a sequence too these are missing values and no
+        padding.
     interpolate_limit : int, optional
-        Largest number of successive missing values that are interpolated. By default there is no
-        limit.
+        Largest number of successive missing values that are interpolated; longer runs are an
+        error. By default there is no limit.
 
     Returns
     -------

@@ -63,7 +63,7 @@ def of_lists(table: Any, options: ReadOptions, notes: tuple[str, ...]) -> FileDa
     )
     matrix = _depth(table.schema.field(values[0]).type) == 2
     source = Sequences.from_list(
-        sequences, None if matrix else values, missing=options.windows.missing
+        sequences, None if matrix else values, missing=options.windows.accepted
     )
     return of_sequences(source, options.windows, index=index, notes=notes)
 

@@ -13,13 +13,14 @@ from typing import Any
 import narwhals.stable.v1 as nw
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unspool import _checks
 from unspool._types import Missing, names
 from unspool.data.convert import as_sequences
 from unspool.data.frames import is_frame
-from unspool.data.sequences import FloatArray, IntArray, Sequences
+from unspool.data.sequences import FILL_HINT, FloatArray, IntArray, Sequences
 from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION
 from unspool.io.arrow_files import read_arrow
@@ -31,6 +32,7 @@ from unspool.io.excel import sheet_as_text
 from unspool.io.file_data import Column, FileData
 from unspool.io.json_tables import read_json
 from unspool.io.list_columns import has_lists, of_lists
+from unspool.io.missing import WORDS, missing_notes, null_values
 from unspool.io.npy import HARMLESS
 from unspool.io.options import ReadOptions
 from unspool.io.roles import Roles, as_times, find_roles, is_numeric
@@ -64,7 +66,9 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
             "example with window=96 (--window 96), or, if each row is a sequence, set rows=True "
             "(--rows)."
         )
-    values = _features(table, roles.features, windows.accepted)
+    words = null_values(options.missing.values)
+    values = _features(table, roles.features, windows.accepted, words)
+    notes += missing_notes(values, roles.features, windows)
     ids, parts = _series(table, roles.id)
     steps: dict[str, list[Column]] = {}
     if roles.time is not None:
@@ -269,32 +273,49 @@ def _row_sequences(
 
 
 def _features(
-    table: Any, names: Sequence[str], missing: Missing, *, ends_empty: bool = False
+    table: Any,
+    names: Sequence[str],
+    missing: Missing,
+    words: Sequence[str] = WORDS,
+    *,
+    ends_empty: bool = False,
 ) -> FloatArray:
-    """Return the columns as one array (rows, F); with `ends_empty`, rows may end in empty cells."""
+    """Return the columns as one array (rows, F); with `ends_empty`, rows may end in empty cells.
+
+    In columns of text, `words` mean that a value is missing.
+    """
     kinds = {table.schema.field(name).type for name in names}
     dtype = np.float32 if kinds == {pa.float32()} else np.float64
     values = np.empty((table.num_rows, len(names)), dtype)
     for i, name in enumerate(names):
-        values[:, i] = _numbers(table[name], name)
+        values[:, i] = _numbers(table[name], name, words)
     bad = np.isinf(values) if missing == "mask" else ~np.isfinite(values)
     if ends_empty:
         # A value is padding if all values from it to the end of the row are NaN.
         bad &= ~np.logical_and.accumulate(np.isnan(values)[:, ::-1], axis=1)[:, ::-1]
     if bad.any():
         row, i = np.argwhere(bad)[0]
-        empty = not table[names[i]][int(row)].is_valid
-        keep = "" if np.isinf(values[row, i]) else KEEP_MISSING
+        if np.isinf(values[row, i]):
+            raise InputError(
+                f"column {names[i]!r} holds {values[row, i]} in data row {row + 1}; correct such "
+                "rows, or name other features with `columns` (--columns)."
+            )
+        counts = (bad & np.isnan(values)).sum(axis=0)
+        each = [f"{count:,} in {name}" for name, count in zip(names, counts, strict=True) if count]
         raise InputError(
-            f"column {names[i]!r} {'is empty' if empty else f'holds {values[row, i]}'} in data row "
-            f"{row + 1}; fill or drop such rows{keep}, or name other features with `columns` "
+            f"column {names[i]!r} has no value in data row {row + 1} (its cell is empty or a word "
+            f"such as NA or ?); {counts.sum():,} missing in total: {', '.join(each)}. "
+            f"{FILL_HINT[0].upper()}{FILL_HINT[1:]}, or name other features with `columns` "
             "(--columns)."
         )
     return values
 
 
-def _numbers(column: Any, name: str) -> FloatArray:
+def _numbers(column: Any, name: str, words: Sequence[str] = WORDS) -> FloatArray:
+    """Return a column as an array of numbers; NaN where it is empty or holds one of `words`."""
     kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
     decimal = pa.types.is_decimal(kind)
     if is_numeric(kind) or decimal or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         whole = kind if pa.types.is_floating(kind) else pa.float64()
@@ -304,8 +325,12 @@ def _numbers(column: Any, name: str) -> FloatArray:
         "(--time, --id, --label)"
     )
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        text = pc.utf8_trim_whitespace(column)
+        known = pc.if_else(pc.is_in(text, pa.array(words, kind)), pa.scalar(None, kind), text)
         try:
-            return np.asarray(column.cast(pa.float64()).to_numpy())  # numbers such as 007
+            if known.null_count == len(known) > 0:
+                raise pa.ArrowInvalid("no number")
+            return np.asarray(known.cast(pa.float64()).to_numpy())  # numbers such as 007
         except pa.ArrowInvalid:
             found = _text_found(column.to_pylist(), name)
             joint = ";" if found.endswith("not numbers") else ", or"
