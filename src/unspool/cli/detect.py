@@ -163,6 +163,7 @@ def detect(
         load_detector_or_model,
         make_detector,
     )
+    from unspool.cli.reading import reading_of, told_in_all
     from unspool.errors import InputError
 
     saved, trained = (None, None) if model is None else load_detector_or_model(model, device)
@@ -170,9 +171,10 @@ def detect(
         _check_options_of_saved(detecting, normal, normal_until, compare=compare)
     known = getattr(trained if saved is None else saved, "feature_names_in_", None)
     missing = _missing(detecting, trained if saved is None else saved)
-    given_data = read_detection_data(data, columns, known, missing)
+    told_before = reading_of(trained if saved is None else saved)
+    given_data = read_detection_data(data, columns, known, missing, told_before)
     if saved is None or compare:
-        ways = normal, normal_until, columns, missing
+        ways = normal, normal_until, columns, missing, told_before
         normal_data, scored = _normal_and_scored(given_data, *ways)
     else:
         normal_data, scored = None, given_data
@@ -199,6 +201,8 @@ def detect(
         found = detector.detect(scored.X, kind)  # type: ignore[arg-type]  # a word of `Kind`
     seconds = perf_counter() - start
     if save is not None:
+        if saved is None:
+            detector.model_._reading = told_in_all(told_before, columns.keywords())
         detector.save(save)
     form = getattr(detector.model_, "_form", None)
     outputs.write(found, scored, labels, None if form is None else form.targets)
@@ -259,13 +263,14 @@ def _normal_and_scored(
     normal_until: str | None,
     columns: Columns,
     missing: MissingName,
+    reading: dict[str, Any],
 ) -> "tuple[DetectionData, DetectionData]":
     """Return the normal data, and the data to score."""
     from unspool.cli.detection_data import n_before, read_detection_data
     from unspool.errors import InputError
 
     if normal is not None:
-        return read_detection_data(normal, columns, data.names, missing), data
+        return read_detection_data(normal, columns, data.names, missing, reading), data
     if normal_until is not None:
         at = n_before(data, normal_until)
     else:
@@ -322,6 +327,7 @@ def _detector_to_follow(
         load_detector_or_model,
         make_detector,
     )
+    from unspool.cli.reading import reading_of, told_in_all
 
     if detecting.kind not in (None, Kind.trailing):
         raise typer.BadParameter(
@@ -339,8 +345,12 @@ def _detector_to_follow(
         )
     trained = None if model is None else load_detector_or_model(model, device)[1]
     known = getattr(trained, "feature_names_in_", None)
-    normal_data = read_detection_data(normal, columns, known, _missing(detecting, trained))
+    told_before = reading_of(trained)
+    missing = _missing(detecting, trained)
+    normal_data = read_detection_data(normal, columns, known, missing, told_before)
     given = replace(detecting, kind=Kind.trailing)
     with flag_messages(per_day=detecting.alarms_per_day is not None):
         detector = make_detector(given, trained, normal_data, device=device, verbose=verbose)
-        return detector.fit(normal_data.X).contents()
+        detector.fit(normal_data.X)
+    detector.model_._reading = told_in_all(told_before, columns.keywords())
+    return detector.contents()

@@ -1,7 +1,8 @@
 """The data that an anomaly detector reads from a file, with times, labels and names of series."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from unspool._types import Missing
 from unspool.anomaly.inputs import DetectorInput
 from unspool.cli.options import Columns, say
+from unspool.cli.reading import print_notes, read_as_trained
 from unspool.data.messages import listed
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.data.windows import Windows
@@ -142,6 +144,7 @@ def read_detection_data(
     columns: Columns,
     features: Sequence[str] | None = None,
     missing: Missing = "raise",
+    reading: Mapping[str, Any] | None = None,
 ) -> DetectionData:
     """Read a file, and print the role of each column.
 
@@ -156,23 +159,22 @@ def read_detection_data(
         `columns` names the same number of other columns, these are read as the features, in order.
     missing : {"raise", "mask"}, default "raise"
         Whether values may be missing.
+    reading : mapping, optional
+        What the training of a model was told about reading.
     """
+    reading = reading or {}
+    rows = columns.rows or bool(reading.get("rows"))
     ending = path.suffix.lower()
     given = columns.names()
     named = given
-    if given is None and features is not None and ending in TABLES and not columns.rows:
+    if given is None and features is not None and ending in TABLES and not rows:
         named = list(features)
 
     def read(window: int | None) -> FileData:
-        return read_file(
-            path,
-            window=window,
-            columns=named,
-            missing=missing,
-            **columns.keywords(),
-        )
+        of_columns = partial(read_file, path, window=window, columns=named, missing=missing)
+        return read_as_trained(path, of_columns, columns.keywords(), named, reading)[0]
 
-    long = ending in (*TABLES, *ARRAYS) and not columns.rows
+    long = ending in (*TABLES, *ARRAYS) and not rows
     try:
         loaded = read(1 if long else None)
         if ending in ARRAYS and loaded.series_ids is not None:
@@ -181,9 +183,9 @@ def read_detection_data(
         if given is None and named is not None and "`columns`" in str(error):
             error.add_note(f"The model was trained on the features {', '.join(named)}.")
         raise
-    for note in loaded.notes:
-        if not note.startswith("the label of"):  # a note about windows and whole sequences
-            say(f"{path.name}: {note}".replace("`columns`", "--columns"))
+    of_model = named is not None and given is None
+    # Notes on labels are about windows and whole sequences.
+    print_notes(path.name, loaded, of_model=of_model, leave_out="the label of")
     found = _detection_data(path.name, loaded)
     say(f"{path.name}: {_described(found)}")
     if given is None or features is None or set(given) == set(features):

@@ -1,7 +1,8 @@
 """Arguments and options that several commands share, and how the commands read data and models."""
 
+import csv
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import partial, wraps
@@ -13,6 +14,7 @@ import typer
 from unspool._terminal import console, printable_line
 
 if TYPE_CHECKING:
+    from unspool._durations import Duration
     from unspool._types import Missing as MissingName
     from unspool.data.windows import Windows
     from unspool.estimators.base import Model as Trained
@@ -249,7 +251,7 @@ class Columns:
 
     def names(self) -> list[str] | None:
         """Return the names in --columns, or None without that option."""
-        return None if self.columns is None else [one.strip() for one in self.columns.split(",")]
+        return None if self.columns is None else split_names(self.columns)
 
     def keywords(self) -> dict[str, Any]:
         """Return the arguments of `read_file` that these options give, except `columns`."""
@@ -272,6 +274,20 @@ class Columns:
             "day_first": self.day_first,
             "missing_values": self.missing_values or (),
         }
+
+
+def split_names(text: str, known: Collection[str] | None = None) -> list[str]:
+    """Return the names in a list with commas; a name with a comma is in double quotes.
+
+    If the whole text is one of the `known` names, it is that name.
+    """
+    if known is not None and text in known:
+        return [text]
+    try:
+        (names,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):  # quotes that are part of a name, or a line break
+        names = text.split(",")
+    return [name.strip() for name in names]
 
 
 def number_of_steps(text: str | None) -> int | str | None:
@@ -352,16 +368,20 @@ class Reading(Columns):
         whether values may be `missing`. Each window is lengthened by `more` steps, which are its
         future. `weight` is the column of weights.
         """
+        from unspool.cli.reading import print_notes, read_as_trained, reading_of
         from unspool.errors import InputError
         from unspool.io.files import TABLES, read_file
 
         window, stride = number_of_steps(self.window), number_of_steps(self.stride)
         dilation = self.dilation
         max_gap = None if self.max_gap is None else gap_limit(self.max_gap)
-        columns = self.names()
+        columns, given = self.names(), self.keywords()
+        reading = {} if model is None else reading_of(model)
+        if reading.get("rows"):
+            given["rows"] = True
         if model is not None:
             missing = missing_of(model)
-        if model is not None and not self.rows:
+        if model is not None and not given["rows"]:
             if model.window_ is not None:
                 window, stride = window or model.window_[0], stride or model.window_[1]
                 dilation = dilation or model.dilation_
@@ -380,20 +400,27 @@ class Reading(Columns):
             dilation=dilation or 1,
             max_gap="auto" if self.max_gap is None and max_gap is None else max_gap,
             missing=missing,
-            **self.keywords(),
         )
+
+        def as_trained(window: "Duration | int | None") -> "FileData":
+            loaded, used = read_as_trained(
+                data, partial(read, window=window), given, columns, reading
+            )
+            given.update(used)
+            reading.clear()  # it is in `given` now
+            return loaded
+
         try:
             if more and isinstance(window, str):  # the file says how many steps a window has
-                windows = cast("Windows", read(window=window).source)
+                windows = cast("Windows", as_trained(window).source)
                 window = windows.size
                 read = partial(read, stride=windows.stride, max_gap=windows.max_gap)
-            loaded = read(window=window + more if isinstance(window, int) else window)
+            loaded = as_trained(window + more if isinstance(window, int) else window)
         except InputError as error:
             if self.columns is None and columns is not None and "`columns`" in str(error):
                 error.add_note(f"The model was trained on the features {', '.join(columns)}.")
             raise
-        for note in loaded.notes:
-            say(f"{data.name}: {note}".replace("`columns`", "--columns"))
+        print_notes(data.name, loaded, of_model=columns is not None and self.columns is None)
         say(f"{data.name}: {loaded.source!r}")
         return loaded
 

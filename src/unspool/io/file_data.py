@@ -1,5 +1,6 @@
 """`FileData`: what `read_file` returns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,66 @@ import numpy.typing as npt
 from unspool.data.convert import Source
 
 Column = npt.NDArray[Any]
+
+LISTED_IN_FULL = 100  # names of columns; of more, the first and the last ones are listed
+NOT_IN_COLUMNS = "not in `columns`"  # a reason to leave a column out
+
+
+@dataclass(frozen=True)
+class ColumnRole:
+    """What one or several columns of a table were taken as, and why.
+
+    `reason` and `change` name parameters of `read_file` in backticks, with a value where it is
+    known: ```id='station'```. The command line writes them as flags.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Names of the columns.
+    role : str
+        "time", "id", "label", "weight", "row number", "feature", "step" (a feature of a table
+        whose rows are sequences) or "left out".
+    reason : str
+        Why.
+    change : str
+        Parameters of `read_file` that change it.
+    unusual : bool
+        Whether the note about it says reason and change.
+    """
+
+    columns: tuple[str, ...]
+    role: str
+    reason: str
+    change: str
+    unusual: bool = True
+
+    @property
+    def note(self) -> str:
+        """The role in one line."""
+        count = len(self.columns)
+        if self.role in ("feature", "step") and not self.unusual:
+            plural = "s" if count > 1 else ""
+            return f"{count:,} column{plural} as {self.role}{plural}: {in_full(self.columns)}"
+        names = [repr(name) if name else "without a name" for name in self.columns]
+        which = f"column{'s' if count > 1 else ''} {in_full(names)}"
+        if not any(self.columns):
+            which = "the column without a name"
+        if self.role == "left out" and not self.unusual:
+            return f"columns that are {self.reason} are left out: {in_full(self.columns)}"
+        if self.role == "left out":
+            return f"{which} left out: {self.reason}; change with {self.change}"
+        aside = "" if self.role in ("feature", "step") else ", set aside"
+        why = f": {self.reason}; change with {self.change}" if self.unusual else ""
+        return f"{which} taken as {self.role}{aside}{why}"
+
+
+def in_full(names: Sequence[str]) -> str:
+    """Return all names in one line; of very many, the first and the last ones."""
+    if len(names) <= LISTED_IN_FULL:
+        return ", ".join(names)
+    few = LISTED_IN_FULL // 5
+    rest = len(names) - 2 * few
+    return f"{', '.join(names[:few])}, … ({rest:,} more) …, {', '.join(names[-few:])}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +93,9 @@ class FileData:
         Name of every series, if there are several or a column names them.
     notes : tuple of str
         How the file was read, for example which column was taken as the time; one line each.
+    roles : tuple of ColumnRole
+        What the columns of a table were taken as, with `columns`, `role`, `reason` and `change`;
+        `notes` contain a line for each. It is empty for files whose columns have no roles.
 
     See Also
     --------
@@ -43,3 +107,4 @@ class FileData:
     steps: dict[str, list[Column]]
     series_ids: list[Any] | None
     notes: tuple[str, ...]
+    roles: tuple[ColumnRole, ...] = ()

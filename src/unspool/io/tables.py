@@ -6,6 +6,7 @@ splits by the column of ids. `sequences_from_table` does the same with a frame.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from unspool.data.frames import is_frame
 from unspool.data.sequences import KEEP_MISSING, FloatArray, IntArray, Sequences
 from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION
+from unspool.io.column_shapes import decoded, is_numeric
 from unspool.io.cutting import WindowOptions, of_sequences, of_series
 from unspool.io.delimited import is_number, read_delimited
 from unspool.io.file_data import Column, FileData
 from unspool.io.npy import HARMLESS
 from unspool.io.options import ReadOptions
-from unspool.io.roles import Roles, as_times, find_roles, is_numeric
+from unspool.io.role_names import quoted
+from unspool.io.roles import Roles, as_times, find_roles
 from unspool.io.time_order import goes_back, in_order
 
 Named = dict[str, str | None]
@@ -47,16 +50,15 @@ def load_table(
         series is to be read without a window. Messages count data rows from 1.
     """
     table, notes = read_table(path)
-    windows = options.windows
-    roles = find_roles(table, options.named, options.columns, rows=options.rows)
+    table, windows = decoded(table), options.windows
+    roles = find_roles(table, options.named, options.columns, rows=options.rows, drop=options.drop)
     notes += roles.notes
     if options.rows:
-        return _row_sequences(table, roles, windows, notes)
+        return replace(_row_sequences(table, roles, windows, notes), roles=roles.columns)
     if roles.id is None and windows.size is None:
         raise InputError(
             f"the table is one series of {table.num_rows:,} steps; cut it into windows, for "
-            "example with window=96 (--window 96), or, if each row is a sequence, set rows=True "
-            "(--rows)."
+            "example with `window=96`, or, if each row is a sequence, give `rows=True`."
         )
     values = _features(table, roles.features, windows.missing)
     ids, parts = _series(table, roles.id)
@@ -68,10 +70,12 @@ def load_table(
         notes += order_notes
         if not back:
             steps["time"] = [times[part] for part in parts]
-        elif guess and options.columns is not None:
+        elif guess and options.columns is not None and not roles.id_candidates:
             notes += (f"{back}: steps are numbered instead",)
         else:
             raise InputError(f"{back}; {_ways_out(roles, guess)}.")
+        if roles.id_candidates:
+            notes += (f"times repeat, as in a file of several series: {_candidates(roles)}",)
     if roles.label is not None:
         labels = _plain(table[roles.label])
         steps["label"] = [labels[part] for part in parts]
@@ -80,7 +84,7 @@ def load_table(
         steps["weight"] = [weights[part] for part in parts]
     if ids is not None:
         notes += (f"{len(ids):,} series, by column {roles.id!r}",)
-    return of_series(
+    found = of_series(
         [values[part] for part in parts],
         windows,
         ids=ids,
@@ -88,6 +92,7 @@ def load_table(
         names=roles.features,
         notes=notes,
     )
+    return replace(found, roles=roles.columns)
 
 
 def read_table(path: Path) -> tuple[Any, tuple[str, ...]]:
@@ -184,7 +189,7 @@ def sequences_from_table(
     roles = find_roles(table, named, columns)
     if table.num_rows == 0:
         raise InputError("Expected at least one row, got an empty table.")
-    values = _features(table, roles.features, missing)
+    values = _features(table, roles.features, missing, of_file=False)
     _, parts = _series(table, id)
     if time is not None:
         times = _times(table, time)
@@ -247,14 +252,22 @@ def _row_sequences(
 
 
 def _features(
-    table: Any, names: Sequence[str], missing: Missing, *, ends_empty: bool = False
+    table: Any,
+    names: Sequence[str],
+    missing: Missing,
+    *,
+    ends_empty: bool = False,
+    of_file: bool = True,
 ) -> FloatArray:
-    """Return the columns as one array (rows, F); with `ends_empty`, rows may end in empty cells."""
+    """Return the columns as one array (rows, F).
+
+    With `ends_empty`, rows may end in empty cells. Columns of a file can be left out with `drop`.
+    """
     kinds = {table.schema.field(name).type for name in names}
     dtype = np.float32 if kinds == {pa.float32()} else np.float64
     values = np.empty((table.num_rows, len(names)), dtype)
     for i, name in enumerate(names):
-        values[:, i] = _numbers(table[name], name)
+        values[:, i] = _numbers(table[name], name, of_file=of_file)
     bad = np.isinf(values) if missing == "mask" else ~np.isfinite(values)
     if ends_empty:
         # A value is padding if all values from it to the end of the row are NaN.
@@ -265,22 +278,27 @@ def _features(
         keep = "" if np.isinf(values[row, i]) else KEEP_MISSING
         raise InputError(
             f"column {names[i]!r} {'is empty' if empty else f'holds {values[row, i]}'} in data row "
-            f"{row + 1}; fill or drop such rows{keep}, or name other features with `columns` "
-            "(--columns)."
+            f"{row + 1}; fill or drop such rows{keep}, or {_without(names[i], of_file=of_file)}."
         )
     return values
 
 
-def _numbers(column: Any, name: str) -> FloatArray:
+def _without(name: str, *, of_file: bool) -> str:
+    """Say how to leave a column out."""
+    if of_file:
+        return f"leave the column out with {quoted('drop', name)}"
+    return "name other features with `columns`"
+
+
+def _numbers(column: Any, name: str, *, of_file: bool) -> FloatArray:
     kind = column.type
     decimal = pa.types.is_decimal(kind)
     if is_numeric(kind) or decimal or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         whole = kind if pa.types.is_floating(kind) else pa.float64()
         return np.asarray(column.cast(whole, safe=False).to_numpy())
-    way_out = (
-        "name the features with `columns` (--columns), or this column with `time`, `id` or `label` "
-        "(--time, --id, --label)"
-    )
+    way_out = _without(name, of_file=of_file)
+    if of_file:
+        way_out += ", or name it with `time`, `id` or `label`"
     values = column.to_pylist()
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         numeric = [value is None or is_number(value) for value in values]
@@ -349,14 +367,20 @@ def _times(table: Any, name: str) -> Column:
 def _ways_out(roles: Roles, guess: bool) -> str:
     """Say what to do if rows are not in the order of time."""
     ways = f"sort the file by {roles.time!r}"
-    if roles.id is None:
+    if roles.id_candidates:
+        ways = f"the file contains several series: {_candidates(roles)}"
+    elif roles.id is None:
         ways = (
-            "if the file contains several series, name the column of their ids with `id` (--id); "
+            "if the file contains several series, name the column of their ids with `id`; "
             f"otherwise {ways}"
         )
-    return (
-        f"{ways}, or name the features with `columns` (--columns) to ignore it" if guess else ways
-    )
+    return f"{ways}, or leave the column out with {quoted('drop', roles.time)}" if guess else ways
+
+
+def _candidates(roles: Roles) -> str:
+    """Name the columns that could be the id of the series."""
+    ways = " or ".join(quoted("id", name) for name in roles.id_candidates)
+    return f"time rises within each value of several columns; give {ways}"
 
 
 def _plain(column: Any) -> Column:
