@@ -134,6 +134,18 @@ MIXED = mixed()
 LONG_MIXED = Sequences(MIXED.values[MIXED.lengths > 3], MIXED.lengths[MIXED.lengths > 3])
 
 AUTOENCODERS = {
+    **{
+        f"{name} code": Case(lstm(code_activation=name, units=3), RAGGED)
+        for name in ("relu", "softmax")
+    },
+    "tanh code, as long as the state": Case(lstm(code_activation="tanh"), RAGGED),
+    **{
+        f"{name} reads both ways": Case(lstm(bidirectional=name, units=4), RAGGED)
+        for name in ("encoder", "decoder")
+    },
+    "dense, another decoder": Case(
+        lambda: DenseAutoencoder(3, hidden_units=(7,), decoder_units=(4, 6), **QUICK), RAGGED
+    ),
     **{name: Case(lstm(decoder=name), RAGGED) for name in (*DECODERS, "dense")},
     **{
         f"{name}, both ways, two layers": Case(

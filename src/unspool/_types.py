@@ -23,6 +23,8 @@ PoolingName = Literal["last", "mean", "max", "mean_max", "all"]
 StatisticName = Literal["last", "mean", "max", "min", "std"]
 NormalizationName = Literal["none", "last", "standard"]
 ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"]
+# Which of encoder and decoders reads in both directions; True means all of them.
+Directions = bool | Literal["encoder", "decoder"]
 CellName = Literal["lstm", "gru"]
 CellActivationName = Literal["tanh", "relu"]
 GateActivationName = Literal["sigmoid", "hard_sigmoid"]

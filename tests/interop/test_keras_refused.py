@@ -139,9 +139,9 @@ REFUSED = {
         "units; they must be the same.",
     ),
     "merge mode": (
-        lambda: autoencoder(encoder=[L.Bidirectional(L.LSTM(4), merge_mode="sum", name="odd")]),
-        "Bidirectional 'odd' cannot be imported: its merge_mode is 'sum'; only 'concat' is "
-        "supported.",
+        lambda: autoencoder(encoder=[L.Bidirectional(L.LSTM(4), merge_mode="mul", name="odd")]),
+        "Bidirectional 'odd' cannot be imported: its merge_mode is 'mul'; supported are "
+        "'concat', 'sum' and 'ave'.",
     ),
     "stateful": (
         lambda: Sequential([Input((6, 2), batch_size=7), lstm(stateful=True)]),
@@ -150,7 +150,8 @@ REFUSED = {
     ),
     "backwards": (
         lambda: autoencoder(encoder=[lstm(go_backwards=True)]),
-        "LSTM 'odd' cannot be imported: go_backwards=True is supported only within Bidirectional.",
+        "LSTM 'odd' cannot be imported: go_backwards=True is supported only within Bidirectional, "
+        "and after a RepeatVector.",
     ),
     "activation": (
         lambda: autoencoder(encoder=[lstm(activation="softsign")]),
@@ -165,18 +166,11 @@ REFUSED = {
         "LSTM 'odd' cannot be imported: its recurrent_activation is 'tanh'; supported are "
         "sigmoid and hard_sigmoid.",
     ),
-    "bent code": (
-        lambda: autoencoder(code=[L.Dense(3, activation="relu", name="odd")]),
-        "Dense 'odd' cannot be imported: the dense layer between LSTM and code must be linear.",
-    ),
-    "one-way decoder": (
-        lambda: autoencoder(encoder=[L.Bidirectional(L.LSTM(2))]),
-        "LSTM 'writes' cannot be imported: this decoder must be bidirectional, like the encoder.",
-    ),
     "no code": (
         lambda: Sequential([Input((6, 2)), lstm(return_sequences=True), L.Dense(2)]),
         "LSTM 'odd' cannot be imported: it passes the states of all steps on, so the model has "
-        "no code; the encoder's last layer needs return_sequences=False.",
+        "no code; the encoder's last layer needs return_sequences=False. If the outputs are "
+        "forecasts made after each step, use forecast=True.",
     ),
     "another number of features": (
         lambda: autoencoder(head=[L.Dense(3, name="odd")]),
@@ -191,8 +185,44 @@ REFUSED = {
         "features; in a model of two outputs both must have those of the input.",
     ),
     "batch normalisation": (
-        lambda: autoencoder(code=[L.BatchNormalization(name="odd")]),
-        "BatchNormalization 'odd' cannot be imported: unspool has no such layer; supported are ",
+        lambda: autoencoder(
+            head=[L.Dense(2, "tanh", name="last"), L.BatchNormalization(name="odd")]
+        ),
+        "BatchNormalization 'odd' cannot be imported: Dense 'last' comes before it and it is the "
+        "end of the model; unspool writes it into the weights of a Dense or convolutional layer "
+        "without activation before it, or of a Dense, LSTM or GRU layer after it.",
+    ),
+    "batch normalisation of channels before padding": (
+        lambda: Sequential(
+            [
+                *(Input((8, 2)), L.Conv1D(3, 3, padding="same", activation="relu", name="first")),
+                L.BatchNormalization(beta_initializer="ones", name="odd"),
+                L.Conv1D(2, 3, padding="same", name="next"),
+            ]
+        ),
+        "BatchNormalization 'odd' cannot be imported: Conv1D 'first' comes before it and Conv1D "
+        "'next' follows; unspool writes it into the weights",
+    ),
+    "batch normalisation of another axis": (
+        lambda: autoencoder(
+            code=[L.Reshape((4, 1)), L.BatchNormalization(axis=1, name="odd"), L.Flatten()]
+        ),
+        "BatchNormalization 'odd' cannot be imported: it must normalize the last axis (axis=-1).",
+    ),
+    "leaky cells": (
+        lambda: autoencoder(code=[L.LeakyReLU(name="odd")]),
+        "LeakyReLU 'odd' cannot be imported: it must follow a Dense or convolutional layer "
+        "without an activation.",
+    ),
+    "a decoder with a mixed number of directions": (
+        lambda: autoencoder(
+            decoder=[
+                L.LSTM(4, return_sequences=True),
+                L.Bidirectional(L.LSTM(2, return_sequences=True), name="odd"),
+            ]
+        ),
+        "Bidirectional 'odd' cannot be imported: only some of the decoders' layers are "
+        "bidirectional; make all or none of them so.",
     ),
     "masked and both ways": (
         lambda: Sequential(
@@ -203,11 +233,6 @@ REFUSED = {
         ),
         "Bidirectional 'odd' cannot be imported: it is bidirectional and has no mask, while "
         "the encoder has one; give it the mask of the encoder.",
-    ),
-    "dense, not mirrored": (
-        lambda: Sequential([Input((9,)), L.Dense(5), L.Dense(3), L.Dense(4), L.Dense(9, name="o")]),
-        "Dense 'o' cannot be imported: the layers have the widths 5, 3, 4, 9; after the code, "
-        "the widths before it must follow in reverse.",
     ),
     "dense on every step": (
         lambda: Sequential([Input((6, 2)), L.Dense(5, name="odd"), L.Dense(2)]),

@@ -129,19 +129,14 @@ def test_npz_with_a_label_for_every_step_of_a_long_series(tmp_path):
     [
         (
             {"train": np.ones((2, 3)), "test": np.ones((2, 3))},
-            "expected the values as 'X' or 'values' (or as the only array), and optionally "
-            "'lengths' and 'y' or 'labels', got 'test', 'train'; save the arrays with these "
-            "names.",
+            "the file contains several arrays: 'train' (2x3), 'test' (2x3); name one of them with "
+            "`key` (--key NAME).",
         ),
         (
             {"X": np.ones((2, 3)), "ids": np.arange(2)},
             "expected the values as 'X' or 'values' (or as the only array), and optionally "
-            "'lengths' and 'y' or 'labels', got 'ids'; save the arrays with these names.",
-        ),
-        (
-            {"y": np.arange(2)},
-            "expected the values as 'X' or 'values' (or as the only array), and optionally "
-            "'lengths' and 'y' or 'labels', got no values; save the arrays with these names.",
+            "'lengths' and 'y' or 'labels', got 'ids'; name the array with `key` (--key "
+            "NAME).",
         ),
         (
             {"X": np.ones((2, 3)), "values": np.ones((2, 3))},

@@ -34,7 +34,7 @@ def fit_tail(exceedances: FloatArray) -> Tail:
         return Tail(0.0, mean)
     if exceedances.min() == largest:
         return Tail(-1.0, largest)
-    from scipy.stats import genpareto  # type: ignore[import-untyped]  # only fitting needs SciPy
+    from scipy.stats import genpareto  # only fitting needs SciPy
 
     shape, _, scale = genpareto.fit(exceedances / mean, floc=0)
     if shape < -1:  # the likelihood has no maximum: use the uniform distribution up to the largest

@@ -99,7 +99,8 @@ LSTM: Mapping[str, Rule] = {
     "patch_size": size(auto=True),
     "decoder_units": size_of_layers(),
     "num_layers": size(),
-    "bidirectional": true_or_false(),
+    "bidirectional": Rule('bool, "encoder" or "decoder"', relations.check_directions),
+    "code_activation": ACTIVATION,
     "decoder": DECODER,
     "head_units": wholes(1, none=True),
     "head_activation": ACTIVATION,
@@ -171,7 +172,12 @@ LSTM_FORECASTER = Definition(
     build=models.lstm_forecaster,
 )
 DENSE_AUTOENCODER = Definition(
-    structure={**FEEDFORWARD, "targets": TARGETS, "code_activation": ACTIVATION},
+    structure={
+        **FEEDFORWARD,
+        "decoder_units": wholes(1, none=True),
+        "targets": TARGETS,
+        "code_activation": ACTIVATION,
+    },
     training={**TRAINING, **DROPOUT, **CODES},
     relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.OPTIMIZER, *relations.DENSE),
     build=models.dense,

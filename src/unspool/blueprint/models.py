@@ -90,7 +90,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         Layers(
             patch_size * facts.n_features * (2 if masks(p) else 1),
             _units_of_layers(p["units"] or p["latent_dim"], p),
-            p["bidirectional"],
+            p["bidirectional"] in (True, "encoder"),
             0,
             p["activation"],
             p["recurrent_activation"],
@@ -103,6 +103,7 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         patch_size,
         _normalization(p, facts),
         missing=masks(p),
+        code_activation=p["code_activation"],
     )
 
 
@@ -151,7 +152,7 @@ def _lstm_decoder(
     lstm = Layers(
         reads + patch_size * n_known,
         _units_of_layers(_decoder_units(p), p),
-        p["bidirectional"] and kind.both_ways and not reverse_target,
+        p["bidirectional"] in (True, "decoder") and kind.both_ways and not reverse_target,
         latent_dim if kind.code == "context" else 0,
         p["activation"],
         p["recurrent_activation"],
@@ -219,7 +220,7 @@ def lstm_forecaster(p: Parameters, facts: Facts) -> Blueprint:
 
 def dense(p: Parameters, facts: Facts) -> Blueprint:
     """Return the blueprint of a `DenseAutoencoder`."""
-    return _feedforward(p, facts, p["code_activation"], p["activation"])
+    return _feedforward(p, facts, p["code_activation"], p["activation"], p["decoder_units"])
 
 
 def stacked(p: Parameters, facts: Facts) -> Blueprint:
@@ -228,7 +229,11 @@ def stacked(p: Parameters, facts: Facts) -> Blueprint:
 
 
 def _feedforward(
-    p: Parameters, facts: Facts, code: ActivationName, between: ActivationName
+    p: Parameters,
+    facts: Facts,
+    code: ActivationName,
+    between: ActivationName,
+    decoder_units: Sequence[int] | None = None,
 ) -> Blueprint:
     """Return dense layers to a code with the activation `code`, and back through `between`."""
     latent_dim, n_features, steps = p["latent_dim"], facts.n_features, facts.max_length
@@ -237,7 +242,8 @@ def _feedforward(
     how = units, p["activation"], code, variational, masks(p)
     encoder = DenseEncoder(n_features, latent_dim, steps, *how)
     outputs = _output_activation(p, facts)
-    head = Head(latent_dim, facts.n_outputs, units[::-1], steps, between, outputs)
+    back = units[::-1] if decoder_units is None else tuple(decoder_units)
+    head = Head(latent_dim, facts.n_outputs, back, steps, between, outputs)
     decoder = DenseDecoder(facts.n_outputs, latent_dim, head)
     return Blueprint(encoder, {"reconstruction": decoder}, targets=facts.targets)
 

@@ -46,6 +46,7 @@ class LSTMEncoder:
     patch_size: int = 1
     normalization: NormalizationName = "none"
     missing: bool = False
+    code_activation: ActivationName = "linear"
 
     max_steps = None
 
@@ -377,6 +378,14 @@ def projects(encoder: Encoder) -> bool:
     """Return whether a linear layer maps the features of an encoder to its code."""
     kernels = isinstance(encoder, LSTMEncoder) and encoder.kernels is not None
     return encoder.features != encoder.latent_dim or encoder.variational or kernels
+
+
+def code_activation(encoder: Encoder) -> ActivationName:
+    """Return the activation after the linear layer to the code.
+
+    That of a `DenseEncoder` is in its layers.
+    """
+    return encoder.code_activation if isinstance(encoder, LSTMEncoder) else "linear"
 
 
 def _inputs(encoder: Encoder) -> int:

@@ -124,7 +124,7 @@ def _forecasts_by_step(p: Parameters) -> Complaint:
     name = p["decoder"]
     reads_input = name in DECODERS and DECODERS[name].reads == "reversed_input"
     of_code_alone = not starts_from_state(name) and not reads_input
-    one_way = not p["bidirectional"] and p["pooling"] == "last"
+    one_way = p["bidirectional"] in (False, "decoder") and p["pooling"] == "last"
     if not p["every_step"] or (one_way and of_code_alone):
         return None
     return (
@@ -132,6 +132,33 @@ def _forecasts_by_step(p: Parameters) -> Complaint:
         "the encoder's whole state nor the input, got "
         f"bidirectional={shown(p['bidirectional'])}, pooling={shown(p['pooling'])}, "
         f"decoder={shown(name)}."
+    )
+
+
+def check_directions(name: str, value: Any) -> list[Complaint]:
+    """List what is wrong with `bidirectional`."""
+    if isinstance(value, str):
+        return [_checks.choice(name, value, ("encoder", "decoder"))]
+    return [_checks.truth(name, value)]
+
+
+def _activated_state(p: Parameters) -> Complaint:
+    decoders = [p["decoder"], p.get("forecast_decoder") or p["decoder"]]
+    linear = p["code_activation"] == "linear"
+    if linear or not any(map(starts_from_state, decoders)):
+        return None
+    return (
+        "`code_activation` changes the code, but a decoder that starts from the encoder's state "
+        "needs the state itself; set code_activation='linear', or another decoder."
+    )
+
+
+def _activated_distribution(p: Parameters) -> Complaint:
+    if p["code_activation"] == "linear" or p["kl_weight"] is None:
+        return None
+    return (
+        "`code_activation` cannot follow the normal distribution of a variational code; set "
+        "code_activation='linear', or kl_weight=None."
     )
 
 
@@ -318,7 +345,7 @@ def _dropout_between_lstm_layers(p: Parameters) -> Complaint:
 
 
 def _dropout_between_dense_layers(p: Parameters) -> Complaint:
-    if not p["dropout"] or p["hidden_units"]:
+    if not p["dropout"] or p["hidden_units"] or p["decoder_units"]:
         return None
     return (
         "`dropout` acts on the outputs of the `hidden_units` layers, but there are none, got "
@@ -361,6 +388,8 @@ LSTM_AUTOENCODER = (
     Relation((*_BETWEEN, "decoder", "forecast_decoder", "horizon"), _dropout_between_lstm_layers),
     _MASKS,
     Relation(("n_kernels", "decoder", "forecast_decoder", "horizon"), _kernels_of_state),
+    Relation(("code_activation", "decoder", "forecast_decoder"), _activated_state),
+    Relation(("code_activation", "kl_weight"), _activated_distribution),
     Relation(("reverse_target", "decoder"), _reversed_target),
     Relation(("forecast_decoder", "horizon"), _decoder_without_forecast),
     Relation(("normalization", "horizon"), _normalized_forecast),
@@ -375,6 +404,7 @@ LSTM_FORECASTER = (
     *_of_decoders("decoder"),
     Relation((*_BETWEEN, "decoder"), _dropout_between_lstm_layers),
     _MASKS,
+    Relation(("code_activation", "decoder"), _activated_state),
     Relation(("every_step", "patch_size"), _patches_by_step),
     Relation(("every_step", "bidirectional", "pooling", "decoder"), _forecasts_by_step),
     Relation(
@@ -392,7 +422,7 @@ LOSSES = (
     Relation(("clip", "loss"), _clipped_probabilities),
 )
 OPTIMIZER = (Relation(("weight_decay", "optimizer"), _weight_decay),)
-DENSE = (Relation(("dropout", "hidden_units"), _dropout_between_dense_layers),)
+DENSE = (Relation(("dropout", "hidden_units", "decoder_units"), _dropout_between_dense_layers),)
 STACKED = (Relation(("inner_loss", "activation"), _inner_crossentropy),)
 DETECTOR = (
     Relation(("threshold", "rate"), _rate),

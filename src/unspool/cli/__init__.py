@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
     except UsageError as error:
         if message := error.format_message():
+            if message.startswith("Got unexpected extra argument"):
+                message = message.rstrip(".") + "; give one DATA: a folder, or a pattern in quotes"
             context = getattr(error, "ctx", None)
             command = "unspool" if context is None else context.command_path
             _report(f"{message.rstrip('.')}; see `{command} --help`.")

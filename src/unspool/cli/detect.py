@@ -51,8 +51,8 @@ def detect(
             "-o",
             "--output",
             metavar="EVENTS",
-            help="Write the events to this .csv or .json file; by default, CSV is printed to "
-            "stdout.",
+            help="Write the events to this .csv or .json file; by default, or with -, CSV is "
+            "printed to stdout.",
         ),
     ] = None,
     scores: Annotated[
@@ -133,6 +133,8 @@ def detect(
     from unspool.cli.detect_outputs import Outputs, summary
 
     shown = verbosity(quiet=quiet, verbose=verbose)
+    if str(output) == "-":
+        output = None
     outputs = Outputs(output, scores, plot, save)
     inputs = {"DATA": data, "--normal": normal, "--model": model}
     outputs.check(inputs)
@@ -154,8 +156,6 @@ def detect(
         return
     if state is not None:
         raise typer.BadParameter("it needs --follow; leave it out", param_hint="--state")
-    if str(data) == "-":
-        raise typer.BadParameter("stdin (-) needs --follow; name a file", param_hint="DATA")
 
     from unspool.cli.detection_data import read_detection_data
     from unspool.cli.detector_options import (

@@ -13,13 +13,17 @@ from unspool._types import Missing
 from unspool.anomaly.inputs import DetectorInput
 from unspool.cli.options import Columns, say
 from unspool.cli.reading import print_notes, read_as_trained
+from unspool.cli.stdin import data_path
 from unspool.data.messages import listed
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
+from unspool.io.endings import ARRAYS, PACKED, ending_of
 from unspool.io.file_data import Column, FileData
-from unspool.io.files import ARRAYS, TABLES, read_file
+from unspool.io.files import read_file
+from unspool.io.loading import has_column_names
 from unspool.io.roles import as_times
+from unspool.io.several import is_several
 
 DAY = np.timedelta64(1, "D")
 NORMAL_LABELS = ("", "0", "normal", "false")
@@ -162,22 +166,24 @@ def read_detection_data(
     reading : mapping, optional
         What the training of a model was told about reading.
     """
+    path = data_path(path)
     reading = reading or {}
     rows = columns.rows or bool(reading.get("rows"))
-    ending = path.suffix.lower()
+    has_names = has_column_names(path, columns.key or reading.get("key"))
     given = columns.names()
     named = given
-    if given is None and features is not None and ending in TABLES and not rows:
+    if given is None and features is not None and has_names and not rows:
         named = list(features)
 
     def read(window: int | None) -> FileData:
         of_columns = partial(read_file, path, window=window, columns=named, missing=missing)
         return read_as_trained(path, of_columns, columns.keywords(), named, reading)[0]
 
-    long = ending in (*TABLES, *ARRAYS) and not rows
+    is_array = not has_names and _ending_inside(path) in ARRAYS
+    long = (has_names or is_array or is_several(path)) and not rows
     try:
         loaded = read(1 if long else None)
-        if ending in ARRAYS and loaded.series_ids is not None:
+        if is_array and loaded.series_ids is not None:
             loaded = read(None)  # an array (N, T, F) holds sequences, each with one score
     except InputError as error:
         if given is None and named is not None and "`columns`" in str(error):
@@ -190,11 +196,17 @@ def read_detection_data(
     say(f"{path.name}: {_described(found)}")
     if given is None or features is None or set(given) == set(features):
         return found
-    if ending not in TABLES or len(given) != len(features):
+    if not has_names or len(given) != len(features):
         return found
     pairs = [f"{one} as {other}" for one, other in zip(given, features, strict=True)]
     say(f"{path.name}: the columns of --columns are read as the model's features: {listed(pairs)}")
     return replace(found, names=tuple(features))
+
+
+def _ending_inside(path: Path) -> str:
+    """Return the ending of a file, or of the file that a compressed one contains."""
+    ending = ending_of(path)
+    return ending_of(path.with_suffix("")) if ending in PACKED else ending
 
 
 def _detection_data(name: str, loaded: FileData) -> DetectionData:

@@ -82,9 +82,10 @@ def evaluate(
     from unspool.cli.detection_data import read_detection_data
     from unspool.cli.label_windows import labels_from_file, split_key
     from unspool.cli.options import Columns
+    from unspool.cli.stdin import data_path
     from unspool.data.messages import errors_naming
     from unspool.errors import InputError
-    from unspool.io.files import TABLES
+    from unspool.io.endings import TABLES
     from unspool.io.tables import read_table
 
     _checks.raise_all(_checks.whole("--gap", gap, 1))
@@ -100,6 +101,7 @@ def evaluate(
         check_output_path(output)
         windows = None if labels is None else split_key(labels)[0]
         check_not_overwriting({"-o": output}, {"--labels": windows})
+    scores = data_path(scores)
     if scores.suffix.lower() not in TABLES:
         raise InputError(f"{scores}: {_checks.unknown_name('ending', scores.suffix, TABLES)}")
     with errors_naming(scores):

@@ -24,7 +24,7 @@ FLAGS_OF_READING = {
         for name in (
             *("columns", "drop", "time", "id", "label", "rows", "key", "window", "stride"),
             *("dilation", "max_gap", "skip", "header", "delimiter", "decimal", "thousands"),
-            *("encoding", "date_format", "day_first", "interpolate_limit", "part"),
+            *("encoding", "date_format", "day_first", "interpolate_limit", "part", "files"),
         )
     },
     "missing": "--missing",
@@ -55,7 +55,7 @@ def in_flags(text: str) -> str:
 
     Messages write a parameter in backticks, alone or with a value: ```id```, ```id='station'```.
     """
-    text = text.replace("missing='mask' (--missing mask)", "`missing='mask'`")
+    text = re.sub(r"`?\b\w+(='?\w+'?)?`? \((--[a-z-]+( \w+)?)\)", r"\2", text)  # both are named
     text = re.sub(r"(?<!`)(short='keep')", r"`\1`", text)
     text = re.sub(r"`(--[\w-]+)`", r"\1", text)
 

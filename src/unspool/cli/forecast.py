@@ -132,14 +132,17 @@ def known_of_file(
     are not later than the end of DATA are left out. Steps of the forecast are `apart` rows apart.
     """
     from unspool.cli.reading import print_notes, read_as_trained, reading_of
+    from unspool.cli.stdin import data_path
     from unspool.data.windows import Windows
     from unspool.errors import InputError
-    from unspool.io.files import TABLES, read_file
+    from unspool.io.files import read_file
+    from unspool.io.loading import has_column_names
 
+    path = data_path(path)
     form, needed = trained._form, trained.horizon_ * apart
     names = form.feature_names
     columns = None
-    if names is not None and path.suffix.lower() in TABLES:
+    if names is not None and has_column_names(path, reading.key):
         columns = [names[place] for place in form.known]
     # Each series stays whole, since only windows refer to series.
     read = partial(read_file, path, window=1, columns=columns)

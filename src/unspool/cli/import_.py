@@ -1,9 +1,12 @@
 """`unspool import`: convert a Keras model to a model file."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from unspool.cli.flags import with_flags
 
 EXAMPLE = "unspool import model.keras -o model.unspool"
 
@@ -39,14 +42,27 @@ def import_(
     """
     from unspool._files import check_output_path
     from unspool.cli.options import say
+    from unspool.errors import InputError
     from unspool.interop.keras import from_keras
 
     check_output_path(output)
-    converted = from_keras(
-        model,
-        second_input=second_input,  # type: ignore[arg-type]  # from_keras checks it
-        forecast=forecast,
-        max_length=max_length,
-    )
+    try:
+        converted = from_keras(
+            model,
+            second_input=second_input,  # type: ignore[arg-type]  # from_keras checks it
+            forecast=forecast,
+            max_length=max_length,
+        )
+    except InputError as error:
+        raise InputError(_with_flags(str(error))) from None
+    for note in converted.import_notes_:
+        say(f"note: {_with_flags(note)}")
     converted.save(output)
     say(f"{output}: {' '.join(repr(converted).split())}")
+
+
+def _with_flags(text: str) -> str:
+    """Replace the arguments of `from_keras` in a message by flags of the command."""
+    text = text.replace("forecast=True", "--forecast").replace("forecast=False", "--no-forecast")
+    text = re.sub(r"second_input='(\w+)'", r"--second-input \1", text)
+    return with_flags(text, ("second_input", "forecast", "max_length"), ())

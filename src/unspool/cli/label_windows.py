@@ -13,8 +13,8 @@ from unspool.cli.options import say
 from unspool.data.messages import errors_naming, listed
 from unspool.errors import InputError
 from unspool.evaluation import labels_from_windows
+from unspool.io.endings import TABLES
 from unspool.io.file_data import Column
-from unspool.io.files import TABLES
 from unspool.io.roles import as_times
 from unspool.io.tables import read_table
 

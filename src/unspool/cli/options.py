@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 Data = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help="A .csv, .parquet, .npy, .npz, .tsv (UCR), .ts, .idx or .txt file."
+        metavar="DATA",
+        help="A file: .csv, .txt, .parquet, .feather, .json, .jsonl, .xlsx, .xls, .ods, .arff, "
+        ".npy, .npz, .h5, .mat, .tsv (UCR), .ts or .idx, also compressed (.gz, .zip, …). Or a "
+        "folder, a pattern in quotes such as 'logs/*.csv', or - for stdin.",
     ),
 ]
 Model = Annotated[
@@ -48,7 +51,7 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="OUT",
-        help="A .csv, .parquet or .npy file; by default, CSV is printed to stdout.",
+        help="A .csv, .parquet or .npy file; by default, or with -, CSV is printed to stdout.",
     ),
 ]
 
@@ -58,6 +61,13 @@ class Missing(StrEnum):
 
     refuse = "raise"
     mask = "mask"
+
+
+class Files(StrEnum):
+    """How the files of a folder or a pattern are read."""
+
+    series = "series"
+    rows = "rows"
 
 
 MissingOption = Annotated[
@@ -195,7 +205,20 @@ class Columns:
         typer.Option(metavar="COLUMN", help="A column to ignore; may be given several times."),
     ] = None
     key: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the array in an .npz file.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to read in a file of several: an array (.npz, .mat), a data set (.h5), a "
+            "sheet (.xlsx), the path of records (.json), or a file (.zip).",
+        ),
+    ] = None
+    files: Annotated[
+        Files | None,
+        typer.Option(
+            metavar="series|rows",
+            help="If DATA is a folder or a pattern: each file is a series, named by the file (the "
+            "default); or the rows of all files, in the order of their names, are one table.",
+        ),
     ] = None
     skip: Annotated[
         int | None,
@@ -264,6 +287,7 @@ class Columns:
             "label": self.label,
             "rows": self.rows,
             "key": self.key,
+            "files": "series" if self.files is None else self.files.value,
             "skip": self.skip,
             "header": self.header,
             "delimiter": None if delimiter is None else words.get(delimiter, delimiter),
@@ -369,9 +393,12 @@ class Reading(Columns):
         future. `weight` is the column of weights.
         """
         from unspool.cli.reading import print_notes, read_as_trained, reading_of
+        from unspool.cli.stdin import data_path
         from unspool.errors import InputError
-        from unspool.io.files import TABLES, read_file
+        from unspool.io.files import read_file
+        from unspool.io.loading import has_column_names
 
+        data = data_path(data)
         window, stride = number_of_steps(self.window), number_of_steps(self.stride)
         dilation = self.dilation
         max_gap = None if self.max_gap is None else gap_limit(self.max_gap)
@@ -387,7 +414,7 @@ class Reading(Columns):
                 dilation = dilation or model.dilation_
                 max_gap = model.max_gap_ if self.max_gap is None else max_gap
             known = getattr(model, "feature_names_in_", None)
-            if columns is None and known is not None and data.suffix.lower() in TABLES:
+            if columns is None and known is not None and has_column_names(data, self.key):
                 columns = [str(name) for name in known]
         read = partial(
             read_file,

@@ -1,8 +1,10 @@
 """What commands share when they read data: what training was told, and the table of roles."""
 
+import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +25,20 @@ SHORT_LIST = 3  # columns that are named in a row of the table; more are listed 
 WIDTH = 100  # of lines that are not printed to a terminal
 
 
-def was_given(value: Any) -> bool:
-    """Return whether the value of an option differs from that of an option that is left out."""
-    return not (value is None or value is False or (isinstance(value, (tuple, list)) and not value))
+def was_given(name: str, value: Any) -> bool:
+    """Return whether an argument of `read_file` differs from its default."""
+    if isinstance(value, (tuple, list)):
+        return len(value) > 0
+    default = _defaults()[name]
+    return value is not default and (type(value) is not type(default) or value != default)
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    from unspool.io.files import read_file
+
+    parameters = inspect.signature(read_file).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
 
 
 def told(keywords: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -33,7 +46,7 @@ def told(keywords: Mapping[str, Any]) -> dict[str, Any] | None:
     kept = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in keywords.items()
-        if was_given(value) or (name == "day_first" and value is False)
+        if was_given(name, value)
     }
     return kept or None
 
@@ -56,19 +69,26 @@ def recalled(
     path: Path, given: Mapping[str, Any], columns: Sequence[str] | None, reading: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the arguments that training was told, and that are not given now and fit the file."""
-    from unspool.io.files import TABLES
+    from unspool.io import endings
+    from unspool.io.loading import has_column_names
 
-    ending = path.suffix.lower()
+    ending = endings.ending_of(path)
+    if ending in endings.PACKED:
+        ending = endings.ending_of(path.with_suffix(""))
+    of_tables = any(name in (*OF_TABLES, *TEXTS_ONLY) for name in reading)
+    is_table = of_tables and has_column_names(path, given.get("key") or reading.get("key"))
+    not_text = (*endings.PARQUET, *endings.ARROW, *endings.JSON, *endings.EXCEL)
+    keyed = (".npz", *endings.HDF5, endings.MATLAB, ".zip", *endings.EXCEL, *endings.JSON)
     used = {*(columns or ()), *given.get("drop", ()), *(given.get(role) for role in ROLES)}
     found = {}
     for name, value in reading.items():
-        if was_given(given.get(name)) or (name == "day_first" and given.get(name) is not None):
+        if was_given(name, given.get(name, _defaults()[name])):
             continue
-        if name in OF_TABLES and ending not in TABLES:
+        if name in OF_TABLES and not is_table:
             continue
-        if name in TEXTS_ONLY and ending not in (".csv", ".txt", ".tsv"):
+        if name in TEXTS_ONLY and (not is_table or ending in not_text):
             continue
-        if name == "key" and ending != ".npz":
+        if name == "key" and ending not in keyed and path.suffix.lower() != ".zip":
             continue
         if name in ROLES and value in used:
             continue
@@ -145,7 +165,7 @@ def as_flags(arguments: Mapping[str, Any]) -> str:
     return ", ".join(
         option_with_value(name, value)
         for name, value in arguments.items()
-        if was_given(value) or name == "day_first"
+        if was_given(name, value)
     )
 
 

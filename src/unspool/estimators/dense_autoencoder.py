@@ -36,14 +36,16 @@ class DenseAutoencoder(BaseAutoencoder):
     latent_dim : int, default 32
         Length of the code, L.
     hidden_units : sequence of int, default ()
-        Widths of the dense layers between the input and the code. The decoder has the same layers
-        in reverse order.
+        Widths of the dense layers between the input and the code.
+    decoder_units : sequence of int, optional
+        Widths of the dense layers between the code and the output. None means those of
+        `hidden_units` in reverse order.
     targets : sequence of str or int, optional
         Features (of a table: columns) to reconstruct, by name or place; the others are only read.
         Results have the targets in this order. None means all features.
     activation : str, default "relu"
-        Activation of the `hidden_units` layers: "linear", "relu", "tanh", "sigmoid", "elu", "gelu"
-        or "softmax".
+        Activation of the `hidden_units` and `decoder_units` layers: "linear", "relu", "tanh",
+        "sigmoid", "elu", "gelu" or "softmax".
     code_activation : str, default "relu"
         Activation of the code: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
     output_activation : str, default "linear"
@@ -250,6 +252,7 @@ callable, default "mse"
         latent_dim: int = 32,
         *,
         hidden_units: Sequence[int] = (),
+        decoder_units: Sequence[int] | None = None,
         targets: Sequence[str | int] | None = None,
         activation: ActivationName = "relu",
         code_activation: ActivationName = "relu",
@@ -287,6 +290,7 @@ callable, default "mse"
     ) -> None:
         self.latent_dim = latent_dim
         self.hidden_units = hidden_units
+        self.decoder_units = decoder_units
         self.targets = targets
         self.activation = activation
         self.code_activation = code_activation

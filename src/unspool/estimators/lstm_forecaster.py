@@ -14,6 +14,7 @@ from unspool._types import (
     CellActivationName,
     CellName,
     DecoderName,
+    Directions,
     GateActivationName,
     LossAlias,
     LossParameter,
@@ -96,9 +97,9 @@ class LSTMForecaster(BaseForecaster):
         Number of LSTM layers in the encoder, and in each decoder. If `units` or `decoder_units` is
         a sequence, its length is the number of layers there, which may differ between encoder and
         decoder; `num_layers` must then be 1 or that number.
-    bidirectional : bool, default False
-        Whether the encoder reads sequences in both directions. The decoder then runs in both
-        directions too, unless it reads its previous output or emits all steps at once.
+    bidirectional : bool, "encoder" or "decoder", default False
+        Whether encoder and decoder read in both directions, or which of them does. A decoder that
+        reads its previous output or emits all steps at once always has one direction.
     decoder : str, default "dense"
         How the decoder receives the code, and what it reads at each step:
 
@@ -164,6 +165,9 @@ class LSTMForecaster(BaseForecaster):
         Activation of the cells.
     recurrent_activation : {"sigmoid", "hard_sigmoid"}, default "sigmoid"
         Activation of the gates.
+    code_activation : str, default "linear"
+        Activation of the code: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax". It
+        must be "linear" for decoders that start from the state.
     loss : {"mse", "mae", "huber", "binary_crossentropy", "categorical_crossentropy"}, dict or \
 callable, default "mse"
         Loss of the forecast in scaled units, averaged over steps and features. Keras's long names
@@ -374,7 +378,7 @@ callable, default "mse"
         patch_size: int | Auto = 1,
         decoder_units: int | Sequence[int] | None = None,
         num_layers: int = 1,
-        bidirectional: bool = False,
+        bidirectional: Directions = False,
         decoder: DecoderName = "dense",
         every_step: bool = False,
         normalization: Auto | NormalizationName = "auto",
@@ -387,6 +391,7 @@ callable, default "mse"
         cell: CellName = "lstm",
         activation: CellActivationName = "tanh",
         recurrent_activation: GateActivationName = "sigmoid",
+        code_activation: ActivationName = "linear",
         loss: LossParameter = "mse",
         metrics: Sequence[MetricName | LossAlias] = (),
         feature_weight: Sequence[float] | Mapping[str, float] | None = None,
@@ -439,6 +444,7 @@ callable, default "mse"
         self.cell = cell
         self.activation = activation
         self.recurrent_activation = recurrent_activation
+        self.code_activation = code_activation
         self.loss = loss
         self.metrics = metrics
         self.feature_weight = feature_weight

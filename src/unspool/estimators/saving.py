@@ -48,6 +48,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
     """An estimator that can be saved and loaded; see `unspool.model_file`."""
 
     _form: InputForm
+    import_notes_: tuple[str, ...]  # only of a model that was imported
     _parameters: dict[str, Any]  # the parameters at `fit`; `set_params` may have changed them since
 
     @property

@@ -1,26 +1,28 @@
 """NumPy files: `.npy`, memory-mapped if windows are cut from it, and `.npz` with lengths.
 
-`load_array` finds the values (and lengths and labels). An array (N, T, F) or (N, T) is N
+`read_array` finds the values (and lengths and labels). An array (N, T, F) or (N, T) is N
 sequences; with a window, an array of two axes is one series (T, F).
 """
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from unspool.data.sequences import Sequences
 from unspool.errors import InputError
+from unspool.io.contents import ArrayContent, Content, TableContent, table_of_fields
 from unspool.io.cutting import WindowOptions, of_sequences, of_series
 from unspool.io.file_data import Column, FileData
+from unspool.io.named_arrays import LENGTHS, VALUES, NamedArray, choose
 from unspool.io.npy import Npz, read_npy
 from unspool.io.options import ReadOptions
 
-VALUES = ("X", "values")
 LABELS = ("y", "labels")
-LENGTHS = "lengths"
 _SIGNATURES = {".npy": b"\x93NUMPY", ".npz": b"PK"}
 
 
-def load_array(path: Path, options: ReadOptions) -> FileData:
+def read_array(path: Path, options: ReadOptions) -> Content:
     """Read a `.npy` or `.npz` file.
 
     Raises
@@ -35,40 +37,48 @@ def load_array(path: Path, options: ReadOptions) -> FileData:
                 f"this is not a {ending} file (its first bytes differ); write it with "
                 f"numpy.{'save' if ending == '.npy' else 'savez'}."
             )
-    lengths = labels = None
     try:
-        if ending == ".npy":
-            values = read_npy(path, mapped=options.windows.size is not None)
-        else:
-            values, lengths, labels = _entries(Npz(path))
+        if ending == ".npz":
+            return _entries(Npz(path), options.key)
+        values = read_npy(path, mapped=options.windows.size is not None)
     except (ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"the array cannot be read: {error}; write it again.") from None
-    return of_array(values, lengths, labels, options)
+    if values.dtype.names:
+        return TableContent(table_of_fields(values))
+    return ArrayContent(values)
 
 
-def _entries(file: Npz) -> tuple[Column, Column | None, Column | None]:
+def _entries(file: Npz, key: str | None) -> Content:
     """Return values, lengths and labels of a `.npz` file; refuse other arrays unread."""
     found: dict[str, list[str]] = {
         "labels": [name for name in LABELS if name in file.names],
         "values": [name for name in VALUES if name in file.names],
     }
     others = [name for name in file.names if name not in (*LABELS, *VALUES, LENGTHS)]
-    if not found["values"] and len(others) == 1:
-        found["values"], others = others, []
+    if key is not None or (not found["values"] and len(others) != 1):
+        arrays = {
+            name: NamedArray(*file.header(name), partial(file.read, name)) for name in file.names
+        }
+        return choose(arrays, key, "the file")
+    if not found["values"]:
+        found["values"] = others
     for kind, names in found.items():
         if len(names) > 1:
             raise InputError(f"both {names[0]!r} and {names[1]!r} may be the {kind}; keep one.")
-    if others or not found["values"]:
-        held = ", ".join(map(repr, sorted(others))) or "no values"
+    if others != found["values"] and others:
+        held = ", ".join(map(repr, sorted(others)))
         raise InputError(
             "expected the values as 'X' or 'values' (or as the only array), and optionally "
-            f"'lengths' and 'y' or 'labels', got {held}; save the arrays with these names."
+            f"'lengths' and 'y' or 'labels', got {held}; name the array with `key` (--key NAME)."
         )
-    lengths = file[LENGTHS] if LENGTHS in file.names else None
-    labels = file[found["labels"][0]] if found["labels"] else None
-    return file[found["values"][0]], lengths, labels
+    values = file.read(found["values"][0])
+    if values.dtype.names:
+        return TableContent(table_of_fields(values))
+    lengths = file.read(LENGTHS) if LENGTHS in file.names else None
+    labels = file.read(found["labels"][0]) if found["labels"] else None
+    return ArrayContent(values, lengths, labels)
 
 
 def of_array(
@@ -76,6 +86,7 @@ def of_array(
     lengths: Column | None,
     labels: Column | None,
     options: ReadOptions,
+    notes: Sequence[str] = (),
 ) -> FileData:
     """Read an array as sequences or as one series, by its shape and the options."""
     rows, windows = options.rows, options.windows
@@ -92,15 +103,15 @@ def of_array(
         )
     one_series = values.ndim == 1 or (values.ndim == 2 and windows.size is not None and not rows)
     if one_series:
-        return _one_series(values, lengths, labels, windows)
+        return _one_series(values, lengths, labels, windows, notes)
     if values.ndim not in (2, 3):
         raise InputError(
             f"expected an array of 1 to 3 dimensions, got {values.ndim} ({shape}); reshape it to "
             "(N, T, F)."
         )
-    notes = [f"array of {shape} read as {_sequences_note(values)}"]
+    notes = [*notes, f"array of {shape} read as {_sequences_note(values)}"]
     if values.ndim == 2 and not rows:
-        notes[0] += f"; with a window: one series of {values.shape[1]:,} features"
+        notes[-1] += f"; with a window: one series of {values.shape[1]:,} features"
     if labels is not None:
         notes.append("the file has labels")
     index = {} if labels is None else {"label": labels}
@@ -110,7 +121,11 @@ def of_array(
 
 
 def _one_series(
-    values: Column, lengths: Column | None, labels: Column | None, options: WindowOptions
+    values: Column,
+    lengths: Column | None,
+    labels: Column | None,
+    options: WindowOptions,
+    before: Sequence[str] = (),
 ) -> FileData:
     """Read one long series of shape (T,) or (T, F), without copying it."""
     if options.size is None:
@@ -134,7 +149,7 @@ def _one_series(
         steps["label"] = [labels]
     plural = "s" if series.shape[1] > 1 else ""
     notes = [f"read as one series of {len(series):,} steps, {series.shape[1]:,} feature{plural}"]
-    return of_series([series], options, steps=steps, notes=notes)
+    return of_series([series], options, steps=steps, notes=[*before, *notes])
 
 
 def _sequences_note(values: Column) -> str:

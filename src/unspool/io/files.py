@@ -1,10 +1,9 @@
 """`read_file`: a file as `FileData`.
 
-`read_file` checks its arguments and the file; the ending of the path picks a reader (`tables`,
-`ucr`, `arrays` or `idx`). Messages begin with the path.
+`read_file` checks its arguments; `loading` picks a reader by the ending of the path (`endings` has
+all of them). Messages begin with the path.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +16,14 @@ from unspool.data.missing_values import codes_complaint
 from unspool.errors import InputError
 from unspool.io.cutting import WindowOptions
 from unspool.io.file_data import FileData
-from unspool.io.options import MissingOptions, ReadOptions, TextOptions, TimeOptions
-
-TABLES = (".csv", ".parquet", ".pq", ".txt")
-ARRAYS = (".npy", ".npz")
-ROWS = (".ts", ".tsv")
-IDX = ".idx"
-# Names of MNIST's files and their variants: a-idx3-ubyte, a.idx1-ubyte, a.idx.gz
-_IDX_NAME = re.compile(r"(\.idx|[-.]idx\d+-[a-z]+)(\.gz)?$", re.IGNORECASE)
+from unspool.io.loading import load
+from unspool.io.options import (
+    FileMode,
+    MissingOptions,
+    ReadOptions,
+    TextOptions,
+    TimeOptions,
+)
 
 
 def read_file(
@@ -40,6 +39,7 @@ def read_file(
     weight: str | None = None,
     rows: bool = False,
     key: str | None = None,
+    files: FileMode = "series",
     skip: int | None = None,
     header: int | None = None,
     delimiter: str | None = None,
@@ -60,13 +60,19 @@ def read_file(
 
     The ending of the path selects the format:
 
-    - `.csv`, `.txt`, `.parquet`, `.pq`: a table. Rows are time steps, columns are features.
-    - `.npy`, `.npz`: an array (N, T, F), or (N, T) for one feature; with `window`, one long series
-      (T, F) or (T,).
+    - `.csv`, `.txt`; `.parquet`, `.pq`; `.feather`, `.arrow`, `.ipc`; `.json`, `.jsonl`,
+      `.ndjson`; `.xlsx`, `.xls`, `.ods`; `.arff`: a table. Rows are time steps, columns are
+      features. If cells hold lists, each row is a sequence, and each column of lists a feature.
+    - `.npy`, `.npz`, `.h5`, `.hdf5`, `.mat`: an array (N, T, F), or (N, T) for one feature; with
+      `window`, one long series (T, F) or (T,). Structured arrays, and several vectors of one
+      length, are a table.
     - `.tsv`: a file of the UCR archive, with a label and a sequence in each row.
     - `.ts`: the format of aeon and sktime.
     - `.idx`, or names such as `train-images-idx3-ubyte`, also with `.gz`: the format of MNIST. An
       image (H, W) is a sequence of H steps (its rows) of W features.
+    - `.gz`, `.bz2`, `.xz`, `.zst`, `.lz4` after another ending: the same, compressed. `.zip`: the
+      file in the archive, or if it has several, as for a folder.
+    - A folder, or a pattern such as `logs/*.csv`: all files of one format; see `files`.
 
     Parameters
     ----------
@@ -100,7 +106,13 @@ def read_file(
     rows : bool, default False
         Read each row of a table or a 2-D array as one sequence of one feature.
     key : str, optional
-        Name of the array in an `.npz` file.
+        What to read in a file that contains several things: the name of an array (NumPy, MATLAB),
+        the path of a data set or group (HDF5), the name of a sheet (Excel), the path of the
+        records (JSON, such as "data.result"), or the name of a file in a zip archive.
+    files : {"series", "rows"}, default "series"
+        If `path` is a folder or a pattern: each file is a series, whose id is the name of the file;
+        or the rows of all files, in the order of their names, are one table. If a folder has
+        several folders with files, the name of the folder is the label.
     skip : int, optional
         Number of lines of a text before its header, or before its data if it has no header. By
         default titles, comments and empty lines are found.
@@ -198,6 +210,7 @@ def read_file(
         weight,
         rows,
         key,
+        files,
         TextOptions(skip, header, delimiter, decimal, thousands, encoding),
         TimeOptions(date_format, day_first),
         MissingOptions(missing, codes, interpolate_limit),
@@ -205,36 +218,16 @@ def read_file(
     )
     options = replace(options, windows=_window_options(windows))
     _check_options(options)
-    given = [f"`{name}`" for name in options.given()]
-
     with errors_naming(path):
-        ending = _checked_ending(path)
-        if given and ending not in TABLES:
-            raise InputError(
-                f"{', '.join(given)} cannot be used with a {ending} file, whose columns have no "
-                f"names; leave {'it' if len(given) == 1 else 'them'} out."
-            )
-        # Readers are imported when they are needed: only tables need pyarrow.
-        if ending in TABLES:
-            from unspool.io.tables import load_table
-
-            return load_table(path, options)
-        if ending in ARRAYS:
-            from unspool.io.arrays import load_array
-
-            return load_array(path, options)
-        if ending == IDX:
-            from unspool.io.idx import load_idx
-
-            return load_idx(path, options)
-        from unspool.io.ucr import load_ts, load_tsv
-
-        return load_tsv(path, options) if ending == ".tsv" else load_ts(path, options)
+        return load(path, options)
 
 
 def _check_options(options: ReadOptions) -> None:
     """Check the arguments of `read_file` that do not depend on the file."""
-    _checks.raise_all(_checks.truth("rows", options.rows))
+    _checks.raise_all(
+        _checks.truth("rows", options.rows),
+        _checks.choice("files", options.files, names(FileMode)),
+    )
     for name in ("columns", "drop"):
         value = getattr(options, name)
         if isinstance(value, str):
@@ -261,18 +254,3 @@ def _window_options(options: WindowOptions) -> WindowOptions:
             "out."
         )
     return options
-
-
-def _checked_ending(path: Path) -> str:
-    """Return the ending in lower case (`.idx` for all IDX files); raise if the file is empty."""
-    if path.is_dir():
-        raise InputError("this is a folder; give the path of a file in it.")
-    if not path.exists():
-        raise InputError("there is no such file; check the path.")
-    ending = IDX if _IDX_NAME.search(path.name) else path.suffix.lower()
-    known = (*TABLES, *ARRAYS, *ROWS, IDX)
-    if ending not in known:
-        raise InputError(_checks.unknown_name("ending", path.suffix, known))
-    if path.stat().st_size == 0:
-        raise InputError("the file is empty (0 bytes); write it again.")
-    return ending

@@ -50,7 +50,14 @@ class Npz:
             self._members[name.removesuffix(".npy")] = info
         self.names = list(self._members)
 
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+    def header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Return the shape and the dtype of an array, without reading it."""
+        info = self._members[name]
+        with open_archive(self.path) as archive, archive.open(info) as file:
+            return _check_header(file, info.file_size)
+
+    def read(self, name: str) -> npt.NDArray[Any]:
+        """Read an array."""
         info = self._members[name]
         with open_archive(self.path) as archive, archive.open(info) as file:
             _check_header(file, info.file_size)
@@ -59,8 +66,8 @@ class Npz:
         return array
 
 
-def _check_header(file: IO[bytes], size: int) -> None:
-    """Refuse a header that does not agree with the size of the file, in bytes."""
+def _check_header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and dtype; refuse a header that does not agree with the size of the file."""
     start = io.BytesIO(file.read(MAX_HEADER))
     try:
         version = np.lib.format.read_magic(start)
@@ -84,3 +91,4 @@ def _check_header(file: IO[bytes], size: int) -> None:
             f"of type {dtype}, {expected:,} bytes, but the file has {found:,}; download or write "
             "the file again."
         )
+    return shape, dtype

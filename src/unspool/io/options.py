@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from unspool._types import MissingPolicy
 from unspool.io.cutting import WindowOptions
+
+FileMode = Literal["series", "rows"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class ReadOptions:
     weight: str | None = None
     rows: bool = False
     key: str | None = None
+    files: FileMode = "series"
     text: TextOptions = field(default_factory=TextOptions)
     times: TimeOptions = field(default_factory=TimeOptions)
     missing: MissingOptions = field(default_factory=MissingOptions)

@@ -1,8 +1,8 @@
 """Tables of long series: rows are time steps, columns are features.
 
-`load_table` reads delimited text (`delimited`) or Parquet as an Arrow table, and `find_roles`
-(`roles`) finds the roles of its columns. The features become one array (T, F), which `_series`
-splits by the column of ids. `sequences_from_table` does the same with a frame.
+`read_table` reads a file as an Arrow table. For `of_table`, `find_roles` (`roles`) finds the roles
+of its columns. The features become one array (T, F), which `_series` splits by the column of ids.
+`sequences_from_table` does the same with a frame.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,15 @@ from unspool.data.frames import is_frame
 from unspool.data.sequences import KEEP_MISSING, FloatArray, IntArray, Sequences
 from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION
+from unspool.io.arrow_files import read_arrow
 from unspool.io.column_shapes import decoded, is_numeric
 from unspool.io.cutting import WindowOptions, of_sequences, of_series
 from unspool.io.delimited import is_number, read_delimited
+from unspool.io.endings import ARROW, EXCEL, JSON, PARQUET
+from unspool.io.excel import sheet_as_text
 from unspool.io.file_data import Column, FileData
+from unspool.io.json_tables import read_json
+from unspool.io.list_columns import has_lists, of_lists
 from unspool.io.npy import HARMLESS
 from unspool.io.options import ReadOptions
 from unspool.io.role_names import quoted
@@ -37,11 +42,8 @@ Named = dict[str, str | None]
 LONGEST_CELL = 60  # characters of a cell in a message
 
 
-def load_table(
-    path: Path,
-    options: ReadOptions,
-) -> FileData:
-    """Read a CSV or Parquet file.
+def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> FileData:
+    """Return the content of a `pyarrow.Table` whose rows are time steps.
 
     Raises
     ------
@@ -49,8 +51,10 @@ def load_table(
         If columns are missing or contain no numbers, values are missing, time goes back, or a
         series is to be read without a window. Messages count data rows from 1.
     """
-    table, notes = read_table(path)
-    table, windows = decoded(table), options.windows
+    table = decoded(table)
+    if has_lists(table):
+        return of_lists(table, options, notes)
+    windows = options.windows
     roles = find_roles(table, options.named, options.columns, rows=options.rows, drop=options.drop)
     notes += roles.notes
     if options.rows:
@@ -77,7 +81,7 @@ def load_table(
         if roles.id_candidates:
             notes += (f"times repeat, as in a file of several series: {_candidates(roles)}",)
     if roles.label is not None:
-        labels = _plain(table[roles.label])
+        labels = plain_column(table[roles.label])
         steps["label"] = [labels[part] for part in parts]
     if roles.weight is not None:
         weights = _features(table, [roles.weight], "raise")[:, 0]
@@ -95,10 +99,20 @@ def load_table(
     return replace(found, roles=roles.columns)
 
 
-def read_table(path: Path) -> tuple[Any, tuple[str, ...]]:
-    """Read a CSV or Parquet file as a `pyarrow.Table`; return it with notes on how it was read."""
-    if path.suffix.lower() in (".parquet", ".pq"):
+def read_table(path: Path, options: ReadOptions | None = None) -> tuple[Any, tuple[str, ...]]:
+    """Read the file of a table as a `pyarrow.Table`; return it with notes on how it was read."""
+    options = options or ReadOptions()
+    ending = path.suffix.lower()
+    if ending in PARQUET:
         return _read_parquet(path), ()
+    if ending in ARROW:
+        return read_arrow(path), ()
+    if ending in JSON:
+        return read_json(path, options.key)
+    if ending in EXCEL:
+        with sheet_as_text(path, options.key) as (text, notes):
+            table, more = read_delimited(text)
+        return table, (*notes, *more)
     return read_delimited(path)
 
 
@@ -239,11 +253,11 @@ def _row_sequences(
     values = _features(table, roles.features, options.missing, ends_empty=True)
     index: dict[str, Column] = {}
     if roles.id is not None:
-        index["id"] = _plain(table[roles.id])
+        index["id"] = plain_column(table[roles.id])
     if roles.time is not None:
         index["time"] = _times(table, roles.time)
     if roles.label is not None:
-        index["label"] = _plain(table[roles.label])
+        index["label"] = plain_column(table[roles.label])
     if roles.weight is not None:
         index["weight"] = _features(table, [roles.weight], "raise")[:, 0]
     notes = (*notes, f"each of {table.num_rows:,} rows read as a sequence of one feature")
@@ -333,7 +347,7 @@ def _series(table: Any, id: str | None) -> tuple[list[Any] | None, list[slice | 
             f"id column {id!r} is empty in data row {row + 1}; fill it, since every row belongs "
             "to a series."
         )
-    names, first, code = np.unique(_plain(column), return_index=True, return_inverse=True)
+    names, first, code = np.unique(plain_column(column), return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.argsort(order)[code]
     ends = np.cumsum(np.bincount(rank))
@@ -383,7 +397,7 @@ def _candidates(roles: Roles) -> str:
     return f"time rises within each value of several columns; give {ways}"
 
 
-def _plain(column: Any) -> Column:
+def plain_column(column: Any) -> Column:
     """Return a column as a NumPy array of numbers, dates or strings."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)

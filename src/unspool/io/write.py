@@ -27,12 +27,16 @@ _MUST_QUOTE = frozenset(',"\r\n')
 
 def check_writable(path: str | Path | None) -> None:
     """Raise an `InputError` if `write_table` could not write to `path`, before long work."""
-    if path is None:
+    if path is None or _is_stdout(path):
         return
     path = Path(path)
     if path.suffix.lower() not in ENDINGS:
         raise InputError(f"{path}: {_checks.unknown_name('ending', path.suffix, ENDINGS)}")
     check_output_path(path)
+
+
+def _is_stdout(path: str | Path) -> bool:
+    return str(path) == "-"
 
 
 def write_table(
@@ -48,8 +52,8 @@ def write_table(
     columns : mapping of str to array of shape (N,)
         Numbers, booleans, strings or dates.
     path : str, Path or None
-        The ending selects the format: `.csv`, `.parquet` (or `.pq`), `.npy`. None writes CSV to
-        standard output. Floats in CSV have enough digits to be read back exactly.
+        The ending selects the format: `.csv`, `.parquet` (or `.pq`), `.npy`. None or "-" writes CSV
+        to standard output. Floats in CSV have enough digits to be read back exactly.
     array : array of any shape, optional
         Content of a `.npy` file; by default the numeric columns, (N, columns).
 
@@ -61,7 +65,7 @@ def write_table(
     """
     check_writable(path)
     arrays = _checked_columns(columns)
-    if path is None:
+    if path is None or _is_stdout(path):
         buffer = io.BytesIO()
         _write_csv(arrays, buffer)
         sys.stdout.write(buffer.getvalue().decode())

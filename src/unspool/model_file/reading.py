@@ -8,7 +8,7 @@ from unspool.errors import InputError
 
 TEXTS = (
     *("time", "id", "label", "key", "delimiter", "decimal", "thousands", "encoding"),
-    *("date_format", "missing"),
+    *("date_format", "missing", "files"),
 )
 COUNTS = ("skip", "header", "interpolate_limit")
 TRUTHS = ("rows", "day_first")

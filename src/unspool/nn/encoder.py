@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Generator, Tensor, nn
 
+from unspool._types import ActivationName
+from unspool.nn.dense import make_activation
 from unspool.nn.missing import filled, marked
 from unspool.nn.sampling import standard_normal
 from unspool.nn.standardized import Standardized
@@ -29,6 +31,8 @@ class Encoder(nn.Module):
         Use a linear layer even if `width` equals `latent_dim`.
     missing : int, default 0
         Number of features, F, whose values may be missing (NaN); 0 if none may.
+    code_activation : str, default "linear"
+        Activation of the code: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
     generator : torch.Generator, optional
         Random number generator for the initial weights. Default: PyTorch's global one.
 
@@ -42,6 +46,8 @@ class Encoder(nn.Module):
         Layer from the features to the logarithm of the code's variance, in a variational encoder.
     max_steps : int or None
         Maximum number of steps that the encoder can read; None for no limit.
+    code_activation : torch.nn.Module
+        Activation of the code.
     fill : tensor of shape (F,) or None
         What replaces missing values, in scaled units; None if no value may be missing.
     adapts : bool
@@ -64,6 +70,7 @@ class Encoder(nn.Module):
         variational: bool = False,
         projects: bool = False,
         missing: int = 0,
+        code_activation: ActivationName = "linear",
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
@@ -73,6 +80,7 @@ class Encoder(nn.Module):
         plain = width == latent_dim and not (variational or projects)
         self.projection = None if plain else Standardized(width, latent_dim, generator)
         self.log_variance = Standardized(width, latent_dim, generator) if variational else None
+        self.code_activation = make_activation(code_activation)
 
     max_steps: int | None = None
     adapts = False
@@ -179,8 +187,25 @@ class Encoder(nn.Module):
         tensor of shape (B, L)
             Codes; the means of their distributions if the encoder is variational.
         """
-        features = self.features(x, lengths)
-        return features if self.projection is None else self.projection(features)
+        return self.code(self.features(x, lengths))
+
+    def code(self, features: Tensor) -> Tensor:
+        """Compute codes, or the means of their distributions.
+
+        Parameters
+        ----------
+        features : tensor of shape (..., S)
+            Features.
+
+        Returns
+        -------
+        tensor of shape (..., L)
+            Codes.
+        """
+        codes: Tensor = features if self.projection is None else self.projection(features)
+        return (
+            codes if isinstance(self.code_activation, nn.Identity) else self.code_activation(codes)
+        )
 
     def sample(
         self, x: Tensor, lengths: Tensor | None = None, generator: Generator | None = None
@@ -207,7 +232,7 @@ class Encoder(nn.Module):
             Kullback-Leibler divergence of each distribution from the standard normal, in nats.
         """
         features = self.features(x, lengths)
-        mean = features if self.projection is None else self.projection(features)
+        mean = self.code(features)
         if self.log_variance is None:
             return mean, mean.new_zeros(len(mean))
         log_variance = self.log_variance(features)

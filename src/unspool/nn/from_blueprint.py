@@ -56,6 +56,7 @@ def build_encoder(
             normalization=part.normalization,
             variational=part.variational,
             missing=part.missing,
+            code_activation=part.code_activation,
             cell=_cell(part.lstm, backend),
             generator=generator,
         )

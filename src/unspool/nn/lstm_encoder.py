@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from unspool import _checks
 from unspool import blueprint as plan
-from unspool._types import NormalizationName, PoolingName
+from unspool._types import ActivationName, NormalizationName, PoolingName
 from unspool.blueprint.features import STATISTICS
 from unspool.blueprint.layers import POOLINGS
 from unspool.errors import InputError
@@ -64,6 +64,8 @@ class LSTMEncoder(Encoder):
     missing : bool, default False
         Whether values may be missing (NaN). They are replaced by the buffer `fill`, and an
         indicator for each feature, 1 where it is missing, is read in addition.
+    code_activation : str, default "linear"
+        Activation of the code: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax".
     cell : Cell, optional
         Kind of cell, activations and backend of the layers. Default: ``Cell()``.
     generator : torch.Generator, optional
@@ -122,6 +124,7 @@ class LSTMEncoder(Encoder):
         normalization: NormalizationName = "none",
         variational: bool = False,
         missing: bool = False,
+        code_activation: ActivationName = "linear",
         cell: Cell | None = None,
         generator: Generator | None = None,
     ) -> None:
@@ -146,6 +149,7 @@ class LSTMEncoder(Encoder):
             variational=variational,
             projects=kernels is not None,
             missing=n_features if missing else 0,
+            code_activation=code_activation,
             generator=generator,
         )
         self.lstm, self.whole_state = lstm, whole_state
@@ -348,4 +352,4 @@ class LSTMEncoder(Encoder):
             codes = [self(*prefix) for prefix in prefixes]
             return torch.stack(codes, 1) if codes else x.new_zeros(len(x), 0, self.latent_dim)
         states, *_ = self.states(x, lengths)
-        return states if self.projection is None else self.projection(states)
+        return self.code(states)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from unspool import blueprint as plan
 from unspool.blueprint.features import STATISTICS
-from unspool.blueprint.parts import projects
+from unspool.blueprint.parts import code_activation, projects
 from unspool.runtime.convolution import Convolution, pool
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers
 from unspool.runtime.kernels import Kernels
@@ -37,6 +37,7 @@ class Encoder:
         self.fill = weights["fill"] if part.missing else None
         self.width = part.n_inputs  # widest activation per step; bounds the memory of a batch
         self.projection = Dense(weights, "projection.") if projects(part) else None
+        self.activation_of_code = ACTIVATIONS[code_activation(part)]
 
     def features(self, x: Array, batch: BatchLengths) -> Array:
         """Return features (B, S) of sequences (B, T, F), longest first, whose padding is zero."""
@@ -56,7 +57,8 @@ class Encoder:
 
     def code(self, features: Array) -> Array:
         """Return codes (…, L) of features (…, S)."""
-        return features if self.projection is None else self.projection(features)
+        codes = features if self.projection is None else self.projection(features)
+        return self.activation_of_code(codes)
 
 
 class LSTMEncoder(Encoder):

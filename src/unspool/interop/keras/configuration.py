@@ -16,7 +16,7 @@ import re
 from typing import Any
 
 from unspool.errors import InputError
-from unspool.interop.keras.graph import IGNORED_LAYERS
+from unspool.interop.keras.graph import FOLDED_LAYERS, IGNORED_LAYERS
 from unspool.interop.keras.supported import KNOWN, MASKS, what_helps
 
 # Modules that files of Keras 3 name for a class; the first one is passed on to Keras.
@@ -25,7 +25,7 @@ MODELS = {
     "Sequential": ("keras", "keras.models"),
 }
 MODULES = {
-    **dict.fromkeys(KNOWN | IGNORED_LAYERS, ("keras.layers",)),
+    **dict.fromkeys(KNOWN | IGNORED_LAYERS | FOLDED_LAYERS, ("keras.layers",)),
     **dict.fromkeys(MASKS, ("keras.src.ops.numpy",)),
     **MODELS,
     "DTypePolicy": ("keras", "keras.dtype_policies"),

@@ -8,10 +8,20 @@ and convolution.
 import math
 from typing import Any
 
+import numpy as np
+
 from unspool.blueprint.layers import sizes
 from unspool.interop.keras.dense import check_unmasked, only_output
 from unspool.interop.keras.dropout import both, common_rate
-from unspool.interop.keras.graph import Graph, Node, Wire, check_all_read, refuse
+from unspool.interop.keras.graph import (
+    AVERAGES,
+    CONVOLUTIONS,
+    Graph,
+    Node,
+    Wire,
+    check_all_read,
+    refuse,
+)
 from unspool.interop.keras.reading_layers import (
     Array,
     Conv,
@@ -31,7 +41,6 @@ from unspool.interop.keras.traversal import (
     known_size,
 )
 
-CONVOLUTIONS = ("Conv1D", "Conv2D")
 READERS = {
     "MaxPooling1D": ("pooling layer", read_pool),
     "MaxPooling2D": ("pooling layer", read_pool),
@@ -41,6 +50,7 @@ READERS = {
     "Cropping2D": ("cropping layer", lambda node: node),
     "Flatten": ("reshape", lambda node: node),
     "Reshape": ("reshape", lambda node: node),
+    **dict.fromkeys(AVERAGES, ("average", lambda node: node)),
 }
 
 
@@ -115,7 +125,8 @@ def _item(traversal: Traversal, wire: Wire) -> tuple[str, Node, Any, Wire]:
         return kind, wire.node, reader(wire.node), traversal.back(wire)
     raise refuse(
         wire.node,
-        "only convolution, max pooling, upsampling, cropping and dense layers are supported here.",
+        "only convolution, max pooling, upsampling, cropping, global average pooling and dense "
+        "layers are supported here.",
     )
 
 
@@ -139,7 +150,9 @@ def read_conv_model(graph: Graph) -> ReadModel:
     encoder, pool = _encoder(chain)
     pooled = sizes(image, (pool, pool if len(shape) == 3 else 1), len(encoder))
     first_map = (*pooled[-1][: len(shape) - 1], len(encoder[-1].bias))
-    bottleneck = _bottleneck(chain, first_map)
+    average = chain.next("average")
+    bottleneck = [] if average is None else [_average(average, first_map)]
+    bottleneck += _bottleneck(chain, first_map)
     model = ReadModel(
         "ConvAutoencoder",
         _parameters(encoder, pool),
@@ -158,8 +171,9 @@ def read_conv_model(graph: Graph) -> ReadModel:
         if output_scaling is not None:
             raise refuse(output_scaling.node, "a code must not be scaled.")
         if bottleneck and bottleneck[-1].activation == "softmax":
-            model.parameters["latent_dim"] = None
-            return model.with_classes(Head(bottleneck, None, None, output))
+            averages = bottleneck[:1] if average is not None else []
+            _add_bottleneck(model, averages, math.prod(first_map), decodes=False)
+            return model.with_classes(Head(bottleneck[len(averages) :], None, None, output))
         if len(output.shape) != 1:
             raise refuse(output.node, "a code must be a vector; add a Flatten after it.")
     _add_bottleneck(model, bottleneck, math.prod(first_map), decodes=bool(chain.items))
@@ -189,7 +203,9 @@ def _encoder(chain: _Chain) -> tuple[list[Conv], int]:
             layers.append(chain.next("convolution"))
             pools.add(chain.next("pooling layer"))
     else:
-        ends = [kinds.index(kind) for kind in ("reshape", "dense layer") if kind in kinds]
+        ends = [
+            kinds.index(kind) for kind in ("reshape", "average", "dense layer") if kind in kinds
+        ]
         count = min(ends) if ends else (len(kinds) - 1) // 2
         layers = [chain.expect("convolution") for _ in range(count)]
         pools.add((1,))
@@ -223,6 +239,13 @@ def _bottleneck(chain: _Chain, first_map: tuple[int, ...]) -> list[Dense]:
                 node, f"its shape is {node.shapes[0]}, but the encoder's last map has {first_map}."
             )
     return layers
+
+
+def _average(node: Node, first_map: tuple[int, ...]) -> Dense:
+    """Return the mean over a feature map as a dense layer on all of its values."""
+    count, channels = math.prod(first_map[:-1]), first_map[-1]
+    weight = np.tile(np.float32(np.eye(channels) / count), count).astype(np.float32)
+    return Dense(node, weight, np.zeros(channels, np.float32), "linear", Wire(node))
 
 
 def _add_bottleneck(model: ReadModel, bottleneck: list[Dense], flat: int, *, decodes: bool) -> None:

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from unspool.errors import InputError
 from unspool.interop.keras.dropout import common_rate
 from unspool.interop.keras.graph import Graph, Wire, check_all_read, refuse
@@ -119,17 +121,21 @@ def _with_decoder(model: ReadModel, input_path: InputPath, head: Head) -> ReadMo
     layers = head.layers
     middle = len(layers) // 2
     widths = [layer.width for layer in layers]
-    if len(layers) % 2 or widths[: middle - 1] != widths[middle:-1][::-1]:
+    mirrored = len(layers) % 2 == 0 and widths[: middle - 1] == widths[middle:-1][::-1]
+    if len(layers) == 1:
         raise refuse(
-            layers[-1].node,
-            f"the layers have the widths {', '.join(map(str, widths))}; after the code, the widths "
-            "before it must follow in reverse.",
+            layers[0].node, "it is the only dense layer; expected one to a code before it."
         )
+    if not mirrored:
+        middle = 1 + int(np.argmin(widths[:-1]))
+        model.notes.append(f"{layers[middle - 1].node}, the narrowest layer, is the code.")
     _, scaled = in_scaled_units(input_path.scaling, head)
     _with_encoder(model, layers[:middle])
     model.fitted["part"] = "model"
     model.weights |= dense_weights("decoders.reconstruction.head.", scaled[middle:])
     parameters, code = model.parameters, layers[middle - 1]
+    if not mirrored:
+        parameters["decoder_units"] = tuple(widths[middle:-1])
     parameters["output_activation"] = layers[-1].activation
     parameters["dropout"] = common_rate(
         layer.node.dropout for layer in (*layers[1:middle], *layers[middle + 1 :])
@@ -138,9 +144,12 @@ def _with_decoder(model: ReadModel, input_path: InputPath, head: Head) -> ReadMo
     after_code = common_activation(
         layers[middle:-1], "layers after the code", str(parameters["activation"])
     )
-    if after_code == parameters["activation"] or middle == 1:
+    if after_code == parameters["activation"]:
         return model
-    if code.activation != parameters["activation"]:
+    if middle == 1:
+        parameters["activation"] = after_code
+        return model
+    if not mirrored or code.activation != parameters["activation"]:
         raise refuse(
             layers[-2].node,
             f"its activation is {after_code}, but the layers before the code have "

@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from unspool._optional import import_optional
 from unspool.errors import InputError
 from unspool.interop.keras.dropout import both
+from unspool.interop.keras.linear import Linear, exchanged, merged, rectified, scale_and_shift
 
 # Layers without effect at prediction. The rate of `Dropout` is kept in the node that reads from it.
 IGNORED_LAYERS = {
@@ -30,7 +31,15 @@ IGNORED_LAYERS = {
     "SpatialDropout2D",
 }
 
+# Layers that become part of the weights of a neighbouring layer; see `linear`.
+FOLDED_LAYERS = {"BatchNormalization", "LeakyReLU"}
+
 RECURRENT = ("LSTM", "GRU", "Bidirectional")
+AVERAGES, MAXIMA = (
+    tuple(f"Global{name}Pooling{n}D" for n in (1, 2)) for name in ("Average", "Max")
+)
+CONVOLUTIONS = ("Conv1D", "Conv2D")
+ELEMENTWISE = ("Activation", "ReLU", "ELU", "Softmax")
 
 Key = tuple[Any, int, int]  # operation, index of the call, index of the output
 
@@ -57,6 +66,10 @@ class Node:
         Shape of each output without the batch axis.
     dropout : float
         Rate of the `Dropout` between the first input and this layer; 0 if there is none.
+    before, after : Linear, optional
+        Linear map of what the layer reads, and of what it returns.
+    activation : str, optional
+        Activation that follows instead of that of the layer.
     """
 
     layer: Any
@@ -67,6 +80,9 @@ class Node:
     mask: "Wire | None"
     shapes: tuple[tuple[int | None, ...], ...]
     dropout: float = 0.0
+    before: Linear | None = None
+    after: Linear | None = None
+    activation: str | None = None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -182,14 +198,27 @@ def graph(model: Any) -> Graph:
         inputs = [walk.wire(tensor, root) for tensor in model.inputs]
     except RecursionError:
         raise InputError(f"{model.name!r} has too many layers in a row to be read.") from None
-    return Graph(inputs, outputs, walk.nodes)
+    return Graph(inputs, outputs, _reached([*inputs, *outputs]))
+
+
+def _reached(wires: list[Wire]) -> set[Node]:
+    """Return the nodes that `wires` depend on."""
+    found, left = set(), [wire.node for wire in wires]
+    while left:
+        node = left.pop()
+        if node not in found:
+            found.add(node)
+            masks = () if node.mask is None else (node.mask,)
+            left += [wire.node for wire in (*node.inputs, *node.states, *masks)]
+    return found
 
 
 class Followed(NamedTuple):
-    """The node output that a tensor represents, and the rate of the `Dropout` after it."""
+    """The node output that a tensor represents, and the dropout and the linear map after it."""
 
     wire: Wire
     dropout: float = 0.0
+    linear: Linear | None = None
 
 
 class Scope(dict[Key, Followed]):
@@ -203,13 +232,14 @@ class _Walk:
 
     def __init__(self, functional: tuple[type, ...]) -> None:
         self.functional = functional
-        self.nodes: set[Node] = set()
         self.scopes: dict[tuple[int, int, Scope], Scope] = {}
         self.known: dict[tuple[int, int, Scope], Node | Followed] = {}
 
     def wire(self, tensor: Any, scope: Scope) -> Wire:
         """Return the node output that a symbolic tensor of a model represents."""
-        return self.follow(tensor, scope).wire
+        found = self.follow(tensor, scope)
+        _check_no_map(found)
+        return found.wire
 
     def follow(self, tensor: Any, scope: Scope) -> Followed:
         """Return the node output that a symbolic tensor represents, and its dropout."""
@@ -227,10 +257,16 @@ class _Walk:
         if place_key not in self.known:
             self.known[place_key] = self._node(operation, call, scope)
         node = self.known[place_key]
-        return node if isinstance(node, Followed) else Followed(Wire(node, output))
+        if isinstance(node, Followed):
+            return node
+        linear = None
+        if node.kind == "Bidirectional" and output == 0:
+            units = node.layer.forward_layer.units
+            linear = merged(units, node.layer.merge_mode, str(node))
+        return Followed(Wire(node, output), linear=linear)
 
     def _node(self, operation: Any, call: Any, scope: Scope) -> Node | Followed:
-        """Return the node that calls a layer, or its input if the layer has no effect."""
+        """Return the node that calls a layer, or its input if the layer is part of another one."""
         kind = kind_of(operation)
         first, *others = call.arguments.args or [None]
         options = dict(call.arguments.kwargs)
@@ -249,10 +285,18 @@ class _Walk:
                 f"{kind} {operation.name!r} is called with more than one input, which cannot be "
                 "imported."
             )
+        layer, name = operation, f"{kind} {operation.name!r}"
+        if kind == "TimeDistributed" and _acts_on_last_axis(operation.layer):
+            layer, kind = operation.layer, kind_of(operation.layer)
         if kind in IGNORED_LAYERS:
-            return inputs[0]._replace(dropout=both(inputs[0].dropout, _rate(operation)))
+            return inputs[0]._replace(dropout=both(inputs[0].dropout, _rate(layer)))
+        if kind == "BatchNormalization":
+            return _normalized(inputs[0], layer, name)
+        slope = _slope(layer, kind)
+        if slope:
+            return _leaky(inputs[0], slope, name)
         node = Node(
-            operation,
+            layer,
             kind,
             operation.name,
             tuple(one.wire for one in inputs),
@@ -261,8 +305,108 @@ class _Walk:
             tuple(tuple(one.shape[1:]) for one in call.output_tensors),
             inputs[0].dropout if inputs else 0.0,
         )
-        self.nodes.add(node)
+        return _with_map(node, inputs)
+
+
+def _acts_on_last_axis(layer: Any) -> bool:
+    """Return whether a layer computes the same with and without `TimeDistributed`."""
+    kinds = {*IGNORED_LAYERS, *FOLDED_LAYERS, *ELEMENTWISE} - {"SpatialDropout1D"}
+    return kind_of(layer) in kinds
+
+
+def _normalized(read: Followed, layer: Any, name: str) -> Followed:
+    """Add a `BatchNormalization` to the linear layer before it, or to the layer after it."""
+    axis, axes = layer.get_config()["axis"], len(read.wire.shape)
+    if axis not in (-1, axes):
+        raise InputError(f"{name} cannot be imported: it must normalize the last axis (axis=-1).")
+    linear = scale_and_shift(layer, name)
+    if read.linear is not None and read.linear.blocks > 1:
+        raise InputError(
+            f"{name} cannot be imported: {read.linear.source} comes before the Flatten before it; "
+            "remove one of the two."
+        )
+    producer = _linear_producer(read)
+    if producer is None:
+        return read._replace(linear=linear if read.linear is None else read.linear.then(linear))
+    after = linear if producer.after is None else producer.after.then(linear)
+    return read._replace(wire=Wire(replace(producer, after=after)))
+
+
+def _leaky(read: Followed, slope: float, name: str) -> Followed:
+    """Write a `LeakyReLU` as a ReLU of twice as many units, followed by a linear map."""
+    producer = _linear_producer(read)
+    if producer is None:
+        raise InputError(
+            f"{name} cannot be imported: it must follow a Dense or convolutional layer without an "
+            "activation."
+        )
+    doubled, rest = rectified(read.wire.shape[-1] or 0, slope, name)
+    after = doubled if producer.after is None else producer.after.then(doubled)
+    return read._replace(wire=Wire(replace(producer, after=after, activation="relu")), linear=rest)
+
+
+def _slope(layer: Any, kind: str) -> float:
+    """Return the slope of a leaky ReLU for negative numbers, 0 for another layer."""
+    if kind == "LeakyReLU":
+        return float(layer.negative_slope)
+    if kind == "ReLU":
+        config = config_of(layer)
+        plain = config["max_value"] is None and not config["threshold"]
+        return float(config["negative_slope"] or 0) if plain else 0.0
+    return 0.0
+
+
+def _linear_producer(read: Followed) -> Node | None:
+    """Return the dense or convolutional layer whose result is read, if it has no activation."""
+    node = read.wire.node
+    layer = node.layer.layer if node.kind == "TimeDistributed" else node.layer
+    linear = (
+        kind_of(layer) in ("Dense", *CONVOLUTIONS)
+        and config_of(layer)["activation"] in (None, "linear")
+        and node.activation is None
+    )
+    return node if linear and read.linear is None else None
+
+
+def _with_map(node: Node, inputs: list[Followed]) -> Node | Followed:
+    """Return a node with the linear map of its first input, or with the map after the node."""
+    maps = [one for one in inputs if one.linear is not None]
+    if node.kind == "Concatenate" and len(inputs) == 2:
+        kinds = [one.wire.kind for one in inputs]
+        if kinds[0] in MAXIMA and kinds[1] in AVERAGES and not maps:
+            node = replace(node, inputs=node.inputs[::-1])
+            return Followed(Wire(node), linear=exchanged(node.shapes[0][-1] or 0, str(node)))
+    if not maps:
         return node
+    linear = maps[0].linear
+    assert linear is not None
+    kind = node.kind
+    if kind == "TimeDistributed":
+        kind = kind_of(node.layer.layer)
+    if len(inputs) == 1 and kind in ("Dense", *RECURRENT):
+        return replace(node, before=linear)
+    # Padding adds zeros to what a convolution reads, which a shift would move.
+    if len(inputs) == 1 and kind in CONVOLUTIONS and not linear.shift.any():
+        return replace(node, before=linear)
+    if len(inputs) == 1 and kind == "RepeatVector":
+        return Followed(Wire(node), linear=linear)
+    channels, values = inputs[0].wire.shape[-1], node.shapes[0][0]
+    if len(inputs) == 1 and kind == "Flatten" and channels and values:
+        return Followed(Wire(node), linear=linear.repeated(values // channels))
+    _check_no_map(maps[0], str(node))
+    raise AssertionError
+
+
+def _check_no_map(found: Followed, reader: str = "") -> None:
+    """Refuse a linear map that no layer can take over."""
+    if found.linear is None:
+        return
+    follows = f"{reader} follows" if reader else "it is the end of the model"
+    raise InputError(
+        f"{found.linear.source} cannot be imported: {found.wire.node} comes before it and "
+        f"{follows}; unspool writes it into the weights of a Dense or convolutional layer without "
+        "activation before it, or of a Dense, LSTM or GRU layer after it."
+    )
 
 
 def _rate(layer: Any) -> float:

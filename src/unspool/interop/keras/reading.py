@@ -18,9 +18,9 @@ import unspool
 from unspool import _checks
 from unspool._types import SecondInput, names
 from unspool.errors import InputError
-from unspool.interop.keras.convolution import CONVOLUTIONS, read_conv_model
+from unspool.interop.keras.convolution import read_conv_model
 from unspool.interop.keras.dense import read_dense_model
-from unspool.interop.keras.graph import RECURRENT, graph, refuse
+from unspool.interop.keras.graph import CONVOLUTIONS, RECURRENT, graph, refuse
 from unspool.interop.keras.loading import load_keras
 from unspool.interop.keras.recurrent import read_recurrent_model
 from unspool.interop.keras.supported import KNOWN, MASKS, what_helps
@@ -84,6 +84,8 @@ def from_keras(
         becomes an `EncoderClassifier` with the classes 0, 1, …. `clone` and `fit` train the same
         architecture; parameters of the training, including the loss, have their defaults, except
         for dropout. The history of the training is unknown: ``history_["loss"]`` is ``[inf]``.
+        ``import_notes_`` is a tuple of sentences: what was guessed, with the option that changes
+        it, and what differs from Keras.
 
     Raises
     ------
@@ -191,4 +193,5 @@ def _estimator(read: ReadModel) -> "Estimator":
     contents = Contents(model, parameters, fitted, tensors, {"unspool": unspool.__version__})
     contents.check()
     estimator: Estimator = class_of(model, ESTIMATORS)._from_contents(contents, "auto")
+    estimator.import_notes_ = tuple(read.notes)
     return estimator

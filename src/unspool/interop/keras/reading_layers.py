@@ -52,6 +52,7 @@ class Recurrent(NamedTuple):
     activation: str
     recurrent_activation: str
     sequences: bool
+    go_backwards: bool
     cell: CellName
     dropout: float  # of what it reads, by its argument and by a layer before it
     recurrent_dropout: float
@@ -123,20 +124,28 @@ def read_dense(node: Node) -> Dense:
     weights = [np.asarray(one, np.float32) for one in layer.get_weights()]
     kernel = weights[0]
     bias = weights[1] if config["use_bias"] else np.zeros(kernel.shape[1], np.float32)
-    name = _function(layer)
+    name = node.activation or _function(layer)
     if name not in ACTIVATIONS:
         raise refuse(
             node, f"its activation is {_shown(name)}; supported are {', '.join(ACTIVATIONS)}."
         )
-    return Dense(node, np.ascontiguousarray(kernel.T), bias, name, Wire(node))
+    weight, bias = _with_maps(node, np.ascontiguousarray(kernel.T), bias)
+    return Dense(node, weight, bias, name, Wire(node))
+
+
+def _with_maps(node: Node, weight: Array, bias: Array) -> tuple[Array, Array]:
+    """Return weight (outputs, inputs) and bias with the linear maps before and after a layer."""
+    if node.before is not None:
+        weight, bias = node.before.before(weight, bias)
+    if node.after is not None:
+        weight, bias = node.after.after(weight, bias)
+    return weight.astype(np.float32), bias.astype(np.float32)
 
 
 def read_recurrent(node: Node) -> Recurrent:
     """Read an `LSTM` or `GRU` layer, bare or within `Bidirectional`."""
     if node.kind in LAYERS:
         first, config = node.layer, node.config
-        if config["go_backwards"]:
-            raise refuse(node, "go_backwards=True is supported only within Bidirectional.")
         directions: tuple[DirectionWeights, ...] = (_read_direction(node, node.layer),)
     else:
         first, config = node.layer.forward_layer, _shared_config(node)
@@ -157,6 +166,7 @@ def read_recurrent(node: Node) -> Recurrent:
         activation,
         gates,
         config["return_sequences"],
+        config["go_backwards"],
         LAYERS[kind_of(first)],
         both(node.dropout, config["dropout"]),
         config["recurrent_dropout"],
@@ -176,9 +186,11 @@ def _shared_config(node: Node) -> dict[str, Any]:
             "same.",
         )
     merge = node.config["merge_mode"]
-    if merge != "concat":
-        raise refuse(node, f"its merge_mode is {merge!r}; only 'concat' is supported.")
+    if merge not in ("concat", "sum", "ave"):
+        raise refuse(node, f"its merge_mode is {merge!r}; supported are 'concat', 'sum' and 'ave'.")
     one, other = config_of(forward), config_of(backward)
+    if one["go_backwards"]:
+        raise refuse(node, "its forward layer has go_backwards=True; build it without.")
     for name in ("units", "activation", "recurrent_activation"):
         unlike = name != "units" and _function(forward, name) != _function(backward, name)
         if one[name] != other[name] or unlike:
@@ -211,6 +223,11 @@ def _read_direction(node: Node, layer: Any) -> DirectionWeights:
         both = first[: 2 * units] + second[: 2 * units]
         bias = np.concatenate([both, first[2 * units :], second[2 * units :]])
     kernel, recurrent = (np.ascontiguousarray(one.T) for one in weights[:2])
+    if node.before is not None:
+        gates = len(kernel)
+        mapped, shifted = node.before.before(kernel, bias[:gates])
+        kernel = mapped.astype(np.float32)
+        bias = np.concatenate([shifted, bias[gates:]]).astype(np.float32)
     return DirectionWeights(kernel, recurrent, bias)
 
 
@@ -229,8 +246,13 @@ def read_conv(node: Node) -> Conv:
     if kernel.ndim == 3:
         kernel = kernel[:, None]
     weight = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
-    zeros = np.zeros(len(weight), np.float32)
-    return Conv(node, weight, bias[0] if config["use_bias"] else zeros, activation_of(node))
+    shift = bias[0] if config["use_bias"] else np.zeros(len(weight), np.float32)
+    if node.before is not None:
+        weight = np.einsum("oihw,ij->ojhw", weight, node.before.matrix)
+    if node.after is not None:
+        weight, shift = node.after.after(weight, shift)
+    name = node.activation or activation_of(node)
+    return Conv(node, weight.astype(np.float32), shift.astype(np.float32), name)
 
 
 def read_pool(node: Node) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from unspool.interop.keras.recurrent_parameters import (
     build_model,
 )
 from unspool.interop.keras.traversal import (
+    POOLED,
     SCALINGS,
     Head,
     ReadModel,
@@ -30,7 +31,7 @@ def read_recurrent_model(
 ) -> ReadModel:
     """Read a model with LSTM or GRU layers."""
     traversal = Traversal()
-    branches = [_branch(traversal, output, second_input) for output in graph.outputs]
+    branches = [_branch(traversal, output, second_input, forecast) for output in graph.outputs]
     _share_code(branches, forecast)
     codes = {branch.code for branch in branches}
     if len(codes) > 1:
@@ -53,15 +54,70 @@ def read_recurrent_model(
             "The time axis of the model is None; give the number of steps of the longest sequence "
             "as `max_length`."
         )
+    for branch in branches:
+        if branch.second is not None and branch.steps is None:
+            branch.steps = known[0]
     if classifies:
-        return build_classifier(encoder, branches[0].head, known[0])
-    return build_model(encoder, branches, known[0])
+        read = build_classifier(encoder, branches[0].head, known[0])
+    else:
+        read = build_model(encoder, branches, known[0])
+    read.notes += _notes(encoder, branches, forecast, second_input, classifies=classifies)
+    return read
 
 
-def _branch(traversal: Traversal, output: Wire, second_input: str) -> Branch:
+def _notes(
+    encoder: Encoder,
+    branches: list[Branch],
+    forecast: bool | None,
+    second_input: str,
+    *,
+    classifies: bool,
+) -> list[str]:
+    """Return what was guessed, with the option that changes it, and what differs from Keras."""
+    notes, masking = [], encoder.input_path.masking
+    if masking is not None:
+        notes.append(
+            f"{masking.node} skips each step whose values are all "
+            f"{masking.node.config['mask_value']:g}, wherever it is. The imported model reads "
+            "lengths instead: give shorter sequences as a list, or padded with NaN. Steps in the "
+            "padding then change nothing, as in Keras, but a masked step before the last real one "
+            "is read like any other."
+        )
+    reads = [branch for branch in branches if branch.second is not None]
+    if reads:
+        other = "previous" if second_input == "reversed_input" else "reversed_input"
+        name = "the reversed input" if second_input == "reversed_input" else "the previous step"
+        notes.append(
+            f"{reads[0].layers[0].node} reads {reads[0].second.node if reads[0].second else ''} "
+            f"as {name}; second_input={other!r} changes that."
+        )
+    if classifies or forecast is not None or len(branches) != 1 or branches[0].decoder is None:
+        return notes
+    (branch,), steps = branches, encoder.input_path.input.shape[0]
+    if not branch.forecast:
+        notes.append(
+            f"the output has the {branch.steps} steps of the input, so it is a reconstruction; if "
+            "it is a forecast, use forecast=True."
+        )
+    elif branch.decoder == "dense" and len(branch.head.layers) == 1 and not branch.head.shape:
+        notes.append(
+            f"{branch.head.layers[0].node} is read as a forecast of {branch.head.layers[0].width} "
+            "numbers; if it makes the code of an encoder, use forecast=False."
+        )
+    elif steps is not None:
+        notes.append(
+            f"the output has {branch.steps or 'no'} steps and the input {steps}, so it is a "
+            "forecast."
+        )
+    return notes
+
+
+def _branch(traversal: Traversal, output: Wire, second_input: str, forecast: bool | None) -> Branch:
     """Read the layers from an output back to the code."""
     head = traversal.head(output)
     base = head.base
+    if base.kind in (*POOLED.values(), "Concatenate"):
+        return Branch("dense" if head.layers else None, (base,), [], head)
     if base.kind not in RECURRENT:
         raise refuse(base.node, f"an LSTM or GRU was expected at this place; {READABLE}")
     layers, source = traversal.stack(base)
@@ -88,11 +144,15 @@ def _branch(traversal: Traversal, output: Wire, second_input: str) -> Branch:
             "decoder a RepeatVector or Reshape of the code.",
         )
     if layers[-1].sequences:
-        raise refuse(
-            layers[-1].node,
-            "it passes the states of all steps on, so the model has no code; the encoder's last "
-            "layer needs return_sequences=False.",
-        )
+        one_way = all(len(layer.directions) == 1 for layer in layers)
+        if not (forecast and head.layers and one_way):
+            raise refuse(
+                layers[-1].node,
+                "it passes the states of all steps on, so the model has no code; the encoder's "
+                "last layer needs return_sequences=False. If the outputs are forecasts made after "
+                "each step, use forecast=True.",
+            )
+        return Branch("dense", (base,), [], head, every_step=True)
     return Branch("dense" if head.layers else None, (base,), [], head)
 
 
@@ -202,8 +262,9 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
     projection, wire = None, code[0]
     if len(code) == 1:
         projection, wire = traversal.dense(wire)
+        pooling, wire = traversal.pooling(wire)
     else:
-        wire = Wire(code[-1].node)
+        pooling, wire = "last", Wire(code[-1].node)
     layers, source = traversal.stack(wire)
     if not layers:
         raise refuse(
@@ -227,17 +288,24 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
             branches[0].layers[0].node,
             "it must start from the states of all layers and directions of the encoder.",
         )
-    elif layers[-1].sequences:
+    elif pooling != "last" and not layers[-1].sequences:
+        raise refuse(layers[-1].node, "a pooling follows it; it needs return_sequences=True.")
+    elif pooling == "last" and layers[-1].sequences and not branches[0].every_step:
         raise refuse(layers[-1].node, "the last layer of an encoder needs return_sequences=False.")
     elif wire.output > 1 or (wire.output and len(layers[-1].directions) > 1):
         raise refuse(layers[-1].node, "the code must be its output, not one of its other states.")
-    if projection is not None and projection.activation != "linear":
-        raise refuse(projection.node, "the dense layer between LSTM and code must be linear.")
+    bent = projection is not None and projection.activation != "linear"
+    if bent and any(map(_starts_from_state, branches)):
+        assert projection is not None
+        raise refuse(
+            projection.node,
+            "the dense layer before a code that is the initial state of a decoder must be linear.",
+        )
     input_path = traversal.input_path(source)
     if len(input_path.input.shape) != 2:
         raise refuse(input_path.input.node, "expected an input of shape (steps, features).")
-    encoder = Encoder(layers, projection, input_path)
-    width = layers[-1].units * len(layers[-1].directions)
+    encoder = Encoder(layers, projection, input_path, pooling)
+    width = encoder.width
     if projection is not None and projection.width == width:
         raise refuse(
             projection.node,
@@ -329,6 +397,9 @@ def _mark_forecasts(branches: list[Branch], encoder: Encoder, forecast: bool | N
             raise InputError(
                 "The output is the encoder's state, not a forecast; leave `forecast` None."
             )
+        return
+    if branch.second is not None and branch.steps is None:  # as many as the encoder reads
+        branch.steps, branch.forecast = input_steps, bool(forecast)
         return
     differs = branch.steps is None or (input_steps is not None and branch.steps != input_steps)
     branch.forecast = differs if forecast is None else forecast

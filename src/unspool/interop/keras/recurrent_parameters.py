@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from unspool.blueprint.layers import DECODERS
+from unspool._types import Directions, PoolingName
+from unspool.blueprint.layers import DECODERS, POOLINGS
 from unspool.interop.keras.dropout import common_rate
 from unspool.interop.keras.graph import Node, Wire, refuse
 from unspool.interop.keras.reading_layers import Array, Dense, Recurrent, read_scaling
@@ -45,6 +46,8 @@ class Branch:
         Whether the output is a forecast.
     code_dropout : float
         Rate of the dropout of the code.
+    every_step : bool
+        Whether the layers write an output at each step of the input.
     """
 
     decoder: str | None
@@ -57,6 +60,7 @@ class Branch:
     pieces: int | None = None
     forecast: bool = False
     code_dropout: float = 0.0
+    every_step: bool = False
 
 
 @dataclass
@@ -66,6 +70,13 @@ class Encoder:
     layers: list[Recurrent]
     projection: Dense | None
     input_path: InputPath
+    pooling: PoolingName = "last"
+
+    @property
+    def width(self) -> int:
+        """Length of the pooled states."""
+        last = self.layers[-1]
+        return last.units * len(last.directions) * len(POOLINGS[self.pooling])
 
     @property
     def n_features(self) -> int:
@@ -112,6 +123,8 @@ def build_model(encoder: Encoder, branches: list[Branch], max_length: int) -> Re
         model = "LSTMForecaster"
         del parameters["n_kernels"]
         parameters |= {"normalization": "none", "linear_steps": 0}
+    if any(branch.every_step for branch in branches) and not n_responses:
+        parameters["every_step"] = True
     if n_responses:
         fitted["n_responses"], parameters["targets"] = n_responses, "y"
     return ReadModel(model, parameters, fitted, weights, scaling, response_scaling=response_scaling)
@@ -146,8 +159,7 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
             "only some of the encoder's layers are bidirectional; make all or none of them so.",
         )
     whole = any(len(branch.code) > 1 for branch in branches)
-    width = last.units * len(last.directions)
-    latent = width
+    latent = encoder.width
     if whole:
         latent = len(last.kind.states) * len(last.directions) * sum(layer.units for layer in layers)
     if encoder.projection is not None:
@@ -167,9 +179,10 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
     return {
         "latent_dim": latent,
         **_units(encoder, latent, branches),
-        "bidirectional": len(last.directions) == 2,
+        "bidirectional": _directions(encoder, branches),
+        "code_activation": encoder.projection.activation if encoder.projection else "linear",
         "patch_size": 1,
-        "pooling": "last",
+        "pooling": encoder.pooling,
         "n_kernels": 0,
         "input_dropout": 0.0,
         "dropout": common_rate(
@@ -183,6 +196,24 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
         "activation": common_activation(every, "recurrent layers", "tanh"),
         "recurrent_activation": gates.pop(),
     }
+
+
+def _directions(encoder: Encoder, branches: list[Branch]) -> Directions:
+    """Return which of encoder and decoders read in both directions."""
+    both = len(encoder.layers[0].directions) == 2
+    found = {
+        len(layer.directions) == 2
+        for branch in branches
+        if branch.decoder is not None and branch.layers and DECODERS[branch.decoder].both_ways
+        for layer in branch.layers
+    } or {both}
+    if len(found) > 1:
+        raise refuse(
+            branches[-1].layers[-1].node,
+            "only some of the decoders' layers are bidirectional; make all or none of them so.",
+        )
+    decodes = found.pop()
+    return both if both == decodes else "encoder" if both else "decoder"
 
 
 def _decoder_parameters(encoder: Encoder, named: dict[str, Branch]) -> dict[str, Any]:
@@ -256,11 +287,9 @@ def _check_stack(encoder: Encoder, branch: Branch) -> None:
         return
     assert branch.decoder is not None
     kind, last = DECODERS[branch.decoder], branch.layers[-1]
-    directions = len(encoder.layers[0].directions) if kind.both_ways else 1
     for layer in branch.layers:
-        if len(layer.directions) != directions:
-            wanted = "bidirectional, like the encoder" if directions == 2 else "one-directional"
-            raise refuse(layer.node, f"this decoder must be {wanted}.")
+        if len(layer.directions) > 1 and not kind.both_ways:
+            raise refuse(layer.node, "this decoder must be one-directional.")
     if branch.head.base.output:
         raise refuse(last.node, "its output must be the states of its steps, not its final state.")
     if last.sequences == kind.flat:

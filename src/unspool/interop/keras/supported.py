@@ -1,16 +1,24 @@
 """The Keras layers that can be imported."""
 
-from unspool.interop.keras.convolution import CONVOLUTIONS
-from unspool.interop.keras.graph import IGNORED_LAYERS, RECURRENT
-from unspool.interop.keras.traversal import ACTIVATION_LAYERS, SCALINGS
+from unspool.interop.keras.graph import (
+    AVERAGES,
+    CONVOLUTIONS,
+    ELEMENTWISE,
+    FOLDED_LAYERS,
+    IGNORED_LAYERS,
+    MAXIMA,
+    RECURRENT,
+)
+from unspool.interop.keras.traversal import SCALINGS
 
 KNOWN = {
     *("Dense", "TimeDistributed", *RECURRENT, "RepeatVector", "Concatenate", "Masking"),
-    *("Flatten", "Reshape", *ACTIVATION_LAYERS, *SCALINGS, "InputLayer", *CONVOLUTIONS),
+    *("Flatten", "Reshape", *ELEMENTWISE, *SCALINGS, "InputLayer", *CONVOLUTIONS),
     *("MaxPooling1D", "MaxPooling2D", "UpSampling1D", "UpSampling2D", "Cropping1D", "Cropping2D"),
+    *(*AVERAGES, *MAXIMA),
 }
 MASKS = {"Any", "NotEqual"}  # operations of a Masking layer in the graph
-LISTED = ", ".join(sorted(KNOWN | IGNORED_LAYERS))
+LISTED = ", ".join(sorted(KNOWN | IGNORED_LAYERS | FOLDED_LAYERS))
 
 
 def what_helps(module: str) -> str:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from unspool._types import PoolingName
 from unspool.errors import InputError
-from unspool.interop.keras.graph import RECURRENT, Node, Wire, refuse
+from unspool.interop.keras.graph import ELEMENTWISE, RECURRENT, Node, Wire, refuse
 from unspool.interop.keras.reading_layers import (
     Array,
     Dense,
@@ -19,7 +20,7 @@ from unspool.interop.keras.reading_layers import (
     same_scaling,
 )
 
-ACTIVATION_LAYERS = ("Activation", "ReLU", "ELU", "Softmax")
+POOLED: dict[PoolingName, str] = {"mean": "GlobalAveragePooling1D", "max": "GlobalMaxPooling1D"}
 SCALINGS = ("Normalization", "Rescaling")
 
 Scaling = tuple[npt.NDArray[Any], npt.NDArray[Any]]
@@ -47,6 +48,8 @@ class ReadModel:
         Parameters of a classifier's head.
     response_scaling : (shift, scale), optional
         Scaling of outputs that are not features of the input.
+    notes : list of str
+        What was guessed, with the option that changes it, and what differs from Keras.
     """
 
     model: str
@@ -57,6 +60,7 @@ class ReadModel:
     classes: int = 0
     head: dict[str, Any] = field(default_factory=dict)
     response_scaling: Scaling | None = None
+    notes: list[str] = field(default_factory=list)
 
     def with_classes(self, head: "Head") -> "ReadModel":
         """Add the head of a classifier to this encoder."""
@@ -147,7 +151,7 @@ class Traversal:
     def activation(self, wire: Wire) -> tuple[str | None, Wire, set[Node]]:
         """Return the activation at the end of `wire`, the wire before it, and the nodes between."""
         name, passed = None, set()
-        while wire.kind in ACTIVATION_LAYERS:
+        while wire.kind in ELEMENTWISE:
             activation = activation_of(wire.node)
             if activation != "linear":
                 if name is not None:
@@ -167,7 +171,30 @@ class Traversal:
                     wire.node, "another recurrent layer follows it; it needs return_sequences=True."
                 )
             wire = self.back(wire)
+        for depth, layer in enumerate(layers):
+            # A constant input is the same in both directions.
+            constant = depth == 0 and wire.kind == "RepeatVector" and layer.node.mask is None
+            if layer.go_backwards and not constant:
+                raise refuse(
+                    layer.node,
+                    "go_backwards=True is supported only within Bidirectional, and after a "
+                    "RepeatVector.",
+                )
         return layers, wire
+
+    def pooling(self, wire: Wire) -> tuple[PoolingName, Wire]:
+        """Return how the states of all steps are pooled at the end of `wire`, and the states."""
+        if wire.kind == "Concatenate":
+            read = wire.node.inputs
+            if [one.kind for one in read] == ["GlobalAveragePooling1D", "GlobalMaxPooling1D"] and (
+                read[0].node.inputs == read[1].node.inputs
+            ):
+                self.read |= {wire.node, *(one.node for one in read)}
+                return "mean_max", self.back(read[0])
+        for name, kind in POOLED.items():
+            if wire.kind == kind:
+                return name, self.back(wire)
+        return "last", wire
 
     def input_path(self, wire: Wire) -> InputPath:
         """Follow `wire` to the input, past scaling and masking."""

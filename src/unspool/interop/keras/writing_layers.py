@@ -23,7 +23,7 @@ from unspool.blueprint import (
 from unspool.blueprint.activations import Activation
 from unspool.blueprint.cells import CellKind
 from unspool.blueprint.layers import VARIANCE_FLOOR, Size, sizes
-from unspool.blueprint.parts import projects
+from unspool.blueprint.parts import code_activation, projects
 from unspool.data.scaling import Scaler
 from unspool.errors import InputError
 
@@ -139,7 +139,9 @@ class LayerWriter:
             x = self.head("encoder.layers.", part.layers, x)
         else:
             x = self._convolutions(part, x)
-        return (self.dense("encoder.projection", x) if projects(part) else x), states
+        x = self.dense("encoder.projection", x) if projects(part) else x
+        activation = code_activation(part)
+        return (x if activation == "linear" else self.layers.Activation(activation)(x)), states
 
     def _pooled(self, part: LSTMEncoder, x: Any, final: list[Any], mask: Any) -> list[Any]:
         """Return statistics (N, S) of states (N, T, S) over real steps, one by one."""

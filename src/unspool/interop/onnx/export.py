@@ -26,13 +26,14 @@ from unspool.blueprint import (
     LSTMDecoder,
     LSTMEncoder,
 )
-from unspool.blueprint.parts import projects
+from unspool.blueprint.parts import code_activation, projects
 from unspool.errors import InputError
 from unspool.interop.onnx.convolution import conv_decoder, conv_features
 from unspool.interop.onnx.graph import IR_VERSION, OPSET, Graph
 from unspool.interop.onnx.layers import (
     Batch,
     Weights,
+    activate,
     clipped,
     dense,
     head,
@@ -311,7 +312,8 @@ def _code(g: Graph, plan: Blueprint, weights: Weights, batch: Batch) -> str:
         features = lstm_features(g, encoder, weights, batch)
     else:
         features = _features_of_padded(g, encoder, weights, batch)
-    return dense(g, weights, "encoder.projection.", features) if projects(encoder) else features
+    codes = dense(g, weights, "encoder.projection.", features) if projects(encoder) else features
+    return activate(g, code_activation(encoder), codes)
 
 
 def _features_of_padded(

@@ -14,7 +14,7 @@ from torch.nn import functional
 from unspool import blueprint as plan
 from unspool._types import NormalizationName
 from unspool.blueprint.layers import sizes
-from unspool.blueprint.parts import projects
+from unspool.blueprint.parts import code_activation, projects
 from unspool.interop.torch.layers import (
     Batch,
     Kernels,
@@ -40,6 +40,7 @@ class Encoder(nn.Module):
     def __init__(self, part: plan.Encoder) -> None:
         super().__init__()
         self.projection = nn.Linear(part.features, part.latent_dim) if projects(part) else None
+        self.code_activation = make_activation(code_activation(part))
         self.register_buffer("fill", torch.zeros(part.n_features) if part.missing else None)
 
     def features(self, x: Tensor, batch: Batch) -> Tensor:
@@ -49,7 +50,9 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         """Return codes (B, L) of sequences (B, T, F), which are zero in their padding."""
         features = self.features(x, batch)
-        return features if self.projection is None else self.projection(features)
+        codes = features if self.projection is None else self.projection(features)
+        activated: Tensor = self.code_activation(codes)
+        return activated
 
 
 class LSTMEncoder(Encoder):

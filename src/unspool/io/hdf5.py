@@ -1,0 +1,96 @@
+"""HDF5 files, and MAT-files of version 7.3, which are HDF5."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unspool._optional import import_optional
+from unspool.errors import InputError
+from unspool.io.contents import ArrayContent, Content, TableContent
+from unspool.io.named_arrays import NamedArray, choose
+
+# Largest ratio of the size of an array to that of the file, and a size that is always accepted.
+MAX_COMPRESSION = 200
+HARMLESS = 1 << 28
+_BY_PANDAS = ("axis0", "block0_values", "_i_table")
+
+
+def read_hdf5(path: Path, key: str | None, *, matlab: bool = False) -> Content:
+    """Read an array, or arrays of equal length as columns, of an HDF5 file.
+
+    With `matlab`, the axes of arrays are reversed, since MATLAB stores them in that order.
+    """
+    h5py = import_optional("h5py", "hdf5")
+    try:
+        with h5py.File(path, "r") as file:
+            names = _data_sets(file, h5py)
+            if any(name.rpartition("/")[2] in _BY_PANDAS for name in names):
+                raise InputError(
+                    "this is a table that pandas' HDFStore wrote, which only pandas reads; write "
+                    "it as Parquet: pandas.read_hdf(path).to_parquet('data.parquet')."
+                )
+            arrays = {
+                name: NamedArray(*_shape(one, matlab), _reader(one, path, matlab))
+                for name, one in names.items()
+                if one.dtype is not None and one.shape is not None
+            }
+            return _shaped(choose(arrays, key, "the file"))
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"the file cannot be read as HDF5 ({' '.join(str(error).split())[:200]}); download or "
+            "write it again."
+        ) from None
+
+
+def _shaped(content: Content) -> Content:
+    if isinstance(content, TableContent):
+        return content
+    values = content.values
+    if values.ndim == 2 and 1 in values.shape:
+        values = values.reshape(-1)
+    return ArrayContent(values, content.lengths, content.labels, content.notes)
+
+
+def _data_sets(file: Any, h5py: Any) -> dict[str, Any]:
+    """Return the data sets by their paths, without those that MATLAB uses for references."""
+    found: dict[str, Any] = {}
+
+    def visit(name: str, one: Any) -> None:
+        if isinstance(one, h5py.Dataset) and not name.startswith("#"):
+            found[name] = one
+
+    file.visititems(visit)
+    return found
+
+
+def _shape(one: Any, matlab: bool) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    shape = tuple(one.shape[::-1] if matlab else one.shape)
+    is_text = matlab and one.attrs.get("MATLAB_class") == b"char"
+    return shape, np.dtype("S1") if is_text else np.dtype(one.dtype)
+
+
+def _reader(one: Any, path: Path, matlab: bool) -> Any:
+    def read() -> Any:
+        size, total = one.size * one.dtype.itemsize, path.stat().st_size
+        if size > max(HARMLESS, MAX_COMPRESSION * total):
+            raise InputError(
+                f"{one.name.strip('/')!r} has {size:,} bytes in memory, more than "
+                f"{MAX_COMPRESSION} times the {total:,} of the file; if that is intended, write it "
+                "as .npy."
+            )
+        if one.external:
+            raise InputError("the values are in other files, which are not read; write one file.")
+        values = one[()]
+        if values.dtype == object:  # texts
+            values = np.array(
+                [
+                    str(v, "utf-8", "replace") if isinstance(v, bytes) else str(v)
+                    for v in values.flat
+                ]
+            ).reshape(values.shape)
+        return values.T if matlab else values
+
+    return read

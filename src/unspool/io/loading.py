@@ -1,0 +1,128 @@
+"""The reader for a path: a file, packed files, a folder, or a pattern of names."""
+
+from pathlib import Path
+from typing import Any
+
+from unspool.data.messages import errors_naming
+from unspool.errors import InputError
+from unspool.io import endings
+from unspool.io.contents import Content, TableContent
+from unspool.io.file_data import FileData
+from unspool.io.options import ReadOptions
+
+# Readers are imported when they are needed: only tables need pyarrow.
+
+
+def load(path: Path, options: ReadOptions) -> FileData:
+    """Read what a path names as `FileData`."""
+    from unspool.io.several import is_several, load_several
+
+    if is_several(path):
+        return load_several(path, options)
+    ending = endings.checked_ending(path)
+    if ending in endings.PACKED:
+        return _load_packed(path, options)
+    if ending in (*endings.ROWS, endings.IDX):
+        _refuse_columns(ending, options)
+        if ending == endings.IDX:
+            from unspool.io.idx import load_idx
+
+            return load_idx(path, options)
+        from unspool.io.ucr import load_ts, load_tsv
+
+        return load_tsv(path, options) if ending == ".tsv" else load_ts(path, options)
+    content = read_content(path, options)
+    if isinstance(content, TableContent):
+        from unspool.io.tables import of_table
+
+        return of_table(content.table, options, content.notes)
+    from unspool.io.arrays import of_array
+
+    _refuse_columns(ending, options)
+    values, lengths, labels = content.values, content.lengths, content.labels
+    return of_array(values, lengths, labels, options, content.notes)
+
+
+def _load_packed(path: Path, options: ReadOptions) -> FileData:
+    from dataclasses import replace
+
+    from unspool.io.compressed import unpacked
+
+    with unpacked(path, options.key) as (inner, key, notes):
+        if inner.is_dir():
+            loaded = load(inner, replace(options, key=key))
+        else:
+            with _errors_of(inner):
+                loaded = load(inner, replace(options, key=key))
+        return replace(loaded, notes=(*notes, *loaded.notes))
+
+
+def read_content(path: Path, options: ReadOptions) -> Content:
+    """Read a file of a table or of arrays, which is not packed."""
+    ending = endings.ending_of(path)
+    if ending in endings.TABLES:
+        from unspool.io.tables import read_table
+
+        return TableContent(*read_table(path, options))
+    if ending == endings.ARFF:
+        from unspool.io.arff import read_arff
+
+        return read_arff(path)
+    if ending in endings.HDF5:
+        from unspool.io.hdf5 import read_hdf5
+
+        return read_hdf5(path, options.key)
+    if ending == endings.MATLAB:
+        from unspool.io.matlab import read_matlab
+
+        return read_matlab(path, options.key)
+    if ending in endings.NUMPY:
+        from unspool.io.arrays import read_array
+
+        return read_array(path, options)
+    raise InputError(f"a {ending} file contains sequences; give one file.")
+
+
+def has_column_names(path: Path, key: str | None = None) -> bool:
+    """Return whether what a path names is a table, whose columns have names.
+
+    A path that cannot be read counts as no table; reading it raises the error.
+    """
+    from unspool.io.several import files_of, is_several
+
+    try:
+        if is_several(path):
+            return has_column_names(files_of(path)[0], key)
+        ending = endings.ending_of(path)
+        if ending in endings.TABLES:
+            return True
+        if ending in endings.PACKED:
+            inner = endings.ending_of(path.with_suffix(""))
+            if ending != ".zip" and inner in (*endings.TABLES, *endings.ROWS, endings.IDX):
+                return inner in endings.TABLES
+            from unspool.io.compressed import unpacked
+
+            with unpacked(path, key) as (inside, key, _):
+                return has_column_names(inside, key)
+        if ending in (*endings.ARRAYS, endings.ARFF):
+            if ending == ".npy":
+                import numpy as np
+
+                return np.load(path, mmap_mode="r", allow_pickle=False).dtype.names is not None
+            return isinstance(read_content(path, ReadOptions(key=key)), TableContent)
+    except (InputError, OSError, ValueError):
+        pass
+    return False
+
+
+def _refuse_columns(ending: str, options: ReadOptions) -> None:
+    given = [f"`{name}`" for name in options.given()]
+    if given:
+        raise InputError(
+            f"{', '.join(given)} cannot be used with a {ending} file, whose columns have no "
+            f"names; leave {'it' if len(given) == 1 else 'them'} out."
+        )
+
+
+def _errors_of(inner: Path) -> Any:
+    return errors_naming(Path(inner.name))

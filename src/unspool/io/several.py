@@ -1,0 +1,188 @@
+"""Several files read as one: those of a folder, or those whose names match a pattern."""
+
+import glob
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from unspool.data.messages import errors_naming, listed
+from unspool.errors import InputError
+from unspool.io import endings
+from unspool.io.contents import ArrayContent, TableContent
+from unspool.io.cutting import of_series
+from unspool.io.file_data import FileData
+from unspool.io.options import ReadOptions
+
+FILE = "file"  # column of the names of files
+_ABOUT = re.compile(r"(read_?me|licen[cs]e|changelog|citation|copying)", re.IGNORECASE)
+
+
+def is_several(path: Path) -> bool:
+    """Return whether a path is a folder, or a pattern and no file of that name."""
+    return path.is_dir() or (bool(re.search(r"[*?[]", str(path))) and not path.exists())
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of data in a folder or of a pattern, in the natural order of their names.
+
+    Raises
+    ------
+    InputError
+        If there are none, or they have several formats.
+    """
+    if path.is_dir():
+        found = [one for one in path.rglob("*") if one.is_file()]
+        inside = [one.relative_to(path) for one in found]
+    else:
+        found = [Path(one) for one in glob.glob(str(path), recursive=True) if Path(one).is_file()]
+        inside = [Path(one.name) for one in found]
+    files = [
+        one
+        for one, name in zip(found, inside, strict=True)
+        if not any(part[0] in "._" for part in name.parts)
+        and endings.is_known(one)
+        and not _ABOUT.match(one.name)
+    ]
+    if not files:
+        what = "the folder contains no file" if path.is_dir() else "no file matches the pattern"
+        held = f" of data, but {listed([one.name for one in found])}" if found else ""
+        raise InputError(f"{what}{held}; check the path.")
+    kinds = sorted({endings.ending_of(one) for one in files})
+    if len(kinds) > 1:
+        raise InputError(
+            f"there are files that end in {', '.join(kinds)}; select those of one format, for "
+            f"example with '{path / ('*' + kinds[0]) if path.is_dir() else '*' + kinds[0]}'."
+        )
+    return sorted(files, key=_natural)
+
+
+def load_several(path: Path, options: ReadOptions) -> FileData:
+    """Read files as series with their names as ids, or as rows of one table.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or has other columns than the first one.
+    """
+    from unspool.io.loading import load, read_content
+
+    files = files_of(path)
+    ending = endings.ending_of(files[0])
+    if len(files) == 1:
+        with errors_naming(Path(files[0].name)):
+            return load(files[0], options)
+    contents = []
+    for file in files:
+        with errors_naming(Path(file.name)):
+            if ending in endings.PACKED:
+                contents.append(_packed(file, options))
+            else:
+                contents.append(read_content(file, options))
+    notes: tuple[str, ...] = (f"{len(files):,} files, {files[0].name} to {files[-1].name}",)
+    if path.is_dir():
+        others = [one for one in path.rglob("*") if one.is_file() and one not in files]
+        if others:
+            notes += (f"files that are left out: {listed([one.name for one in others])}",)
+    names = [one.stem.partition(".")[0] if ending in endings.PACKED else one.stem for one in files]
+    if len(set(names)) < len(names):
+        root = path if path.is_dir() else Path()
+        names = [
+            str((one.relative_to(root) if path.is_dir() else one).with_suffix("")) for one in files
+        ]
+    if all(isinstance(one, TableContent) for one in contents):
+        return _tables(path, files, names, contents, options, notes)
+    if options.files == "rows":
+        raise InputError("`files`: only tables are joined to rows; leave it out.")
+    series = []
+    for file, one in zip(files, contents, strict=True):
+        if not isinstance(one, ArrayContent) or one.values.ndim > 2:
+            raise InputError(f"{file.name} is no series (T, F); give one file.")
+        series.append(one.values.reshape(len(one.values), -1))
+    widths = [one.shape[1] for one in series]
+    other = next((i for i, width in enumerate(widths) if width != widths[0]), None)
+    if other is not None:
+        raise InputError(
+            f"{files[other].name} has {widths[other]} features, but {files[0].name} has "
+            f"{widths[0]}; select files of one form with a pattern."
+        )
+    notes += ("each file is read as a series (T, F), with its name as id",)
+    return of_series(series, options.windows, ids=names, notes=notes)
+
+
+def _packed(file: Path, options: ReadOptions) -> Any:
+    from unspool.io.compressed import unpacked
+    from unspool.io.loading import read_content
+
+    with unpacked(file, options.key) as (inner, key, _):
+        if inner.is_dir():
+            raise InputError("the archive has several files; unpack it.")
+        return read_content(inner, replace(options, key=key))
+
+
+def _tables(
+    path: Path,
+    files: list[Path],
+    names: list[str],
+    contents: list[Any],
+    options: ReadOptions,
+    notes: tuple[str, ...],
+) -> FileData:
+    """Join tables; their rows have the name of their file as id, and of its folder as label."""
+    import pyarrow as pa
+
+    from unspool.io.role_names import LABEL_NAMES, find_roles
+    from unspool.io.tables import of_table, plain_column
+
+    tables = [one.table for one in contents]
+    first = tables[0].column_names
+    for file, table in zip(files, tables, strict=True):
+        if sorted(table.column_names) != sorted(first):
+            differing = sorted(set(table.column_names) ^ set(first)) or ["repeated names"]
+            raise InputError(
+                f"{file.name} and {files[0].name} have different columns ({listed(differing)} only "
+                "in one of them); select files of one form with a pattern."
+            )
+    tables = [table.select(first) if len(set(first)) == len(first) else table for table in tables]
+    notes = (*notes, *contents[0].notes)
+    if options.files == "series":
+        by_id = options.id
+        if by_id is None:
+            by_id = find_roles(tables[0], options.named, options.columns, rows=options.rows).id
+        column = FILE
+        while column in first:
+            column += "_"
+        joined = []
+        for name, table in zip(names, tables, strict=True):
+            ids = [name] * table.num_rows
+            if by_id is not None:
+                ids = [f"{name}/{one}" for one in plain_column(table[by_id]).tolist()]
+                table = table.drop_columns([by_id])
+            joined.append(table.append_column(column, pa.array(ids, pa.string())))
+        tables = joined
+        options = replace(options, id=column)
+        folders = [one.parent for one in files]
+        usual = any(name.strip().lower() in LABEL_NAMES for name in first)
+        if len(set(folders)) > 1 and path not in folders and options.label is None and not usual:
+            tables = [
+                table.append_column("label", pa.array([folder.name] * table.num_rows, pa.string()))
+                for table, folder in zip(tables, folders, strict=True)
+            ]
+            options = replace(options, label="label")
+            notes += ("the name of the folder of each file is its label",)
+        notes += (
+            "each file is a series with its name as id; files='rows' (--files rows) joins them",
+        )
+    else:
+        notes += ("the rows of all files are joined in the order of the names",)
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise InputError(f"the files have columns of different types: {error}.") from None
+    return of_table(table, options, notes)
+
+
+def _natural(path: Path) -> list[tuple[int, Any]]:
+    """Return a key that sorts a2 before a10."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in parts]
