@@ -60,6 +60,12 @@ def test_columns_of_the_same_groups_are_one_candidate_and_other_columns_are_name
     )
 
 
+def test_short_series_one_below_the_other_are_not_taken_for_reversed_rows():
+    when = DAYS[:4] * 2
+    frame = table(pump=[1, 1, 1, 1, 2, 2, 2, 2], when=when, v=X[:8])
+    assert roles_of(frame) == ("when", "pump", None, ["v"])
+
+
 def test_few_repeated_times_are_no_second_series():
     when = [*DAYS[:20], *DAYS[19:-1]]  # one day is there twice
     flag = [0] * 20 + [1] * 20
@@ -149,6 +155,8 @@ def test_a_counter_is_a_row_number(start):
     assert roles_of(table(No=count, a=X)) == (None, None, None, ["a"])
     assert roles_of(table(a=X, instant=count)) == (None, None, None, ["a"])
     assert "counts the rows" in notes_of(table(No=count, a=X))[0]
+    assert roles_of(table(No=[25 + one for one in count], a=X))[3] == ["a"]
+    assert roles_of(table(a=X, No=[25 + one for one in count]))[3] == ["a", "No"]
     assert roles_of(table(No=[2 * one for one in count], a=X))[3] == ["No", "a"]
     assert roles_of(table(a=count)) == (None, None, None, ["a"])  # there is no other feature
 

@@ -65,13 +65,13 @@ def are_whole(values: list[Any]) -> bool:
     return all(isinstance(value, (bool, int, float)) and value == int(value) for value in values)
 
 
-def counts_rows(column: Any) -> bool:
-    """Return whether the whole numbers of a column are 0, 1, 2, … or 1, 2, 3, …."""
+def counts_rows(column: Any, *, any_start: bool = False) -> bool:
+    """Return whether a column contains 0, 1, 2, … or 1, 2, 3, …, or counts on from any number."""
     count = len(column)
     if not pa.types.is_integer(column.type) or count < 3 or column.null_count:
         return False
     first = column[0].as_py()
-    if first not in (0, 1) or column[count - 1].as_py() != first + count - 1:
+    if not (any_start or first in (0, 1)) or column[count - 1].as_py() != first + count - 1:
         return False
     return bool((column.to_numpy() == np.arange(first, first + count)).all())
 

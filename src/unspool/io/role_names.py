@@ -8,7 +8,10 @@ from unspool import _checks
 from unspool.data.messages import listed
 from unspool.errors import InputError
 
-TIME_NAMES = ("time", "timestamp", "date", "datetime", "ds", "t", "step", "cycle", "index")
+TIME_NAMES = (
+    *("time", "timestamp", "date", "datetime", "ds", "t", "step", "cycle", "index"),
+    *("timestamps", "ts", "unix", "unixtime", "unix_time", "unix_timestamp", "epoch"),
+)
 ID_NAMES = (
     *("id", "unit", "engine", "series", "item", "sequence", "machine", "device", "subject"),
     *("unit_id", "engine_id", "series_id", "item_id", "sequence_id", "machine_id"),

@@ -342,7 +342,9 @@ class _Search:
 
     def _is_counter(self, name: str) -> bool:
         first = name == self.table.column_names[0]
-        return (first or len(self.table) >= 10) and shapes.counts_rows(self.table[name])
+        if first and name.strip().lower() != "year":
+            return shapes.counts_rows(self.table[name], any_start=True)
+        return len(self.table) >= 10 and shapes.counts_rows(self.table[name])
 
     def roles(self) -> Roles:
         """Return the roles of all columns."""
@@ -381,7 +383,8 @@ def _of_several_series(times: npt.NDArray[Any], guess: str | None) -> bool:
     if len(times) < 2 or (times[1:] > times[:-1]).all() or (times[1:] < times[:-1]).all():
         return False
     if not shapes.never_falls(times) and not shapes.never_falls(times[::-1]):
-        return in_order(times, [slice(0, len(times))], "", named=guess is None)[2] is not None
+        _, notes, back = in_order(times, [slice(0, len(times))], "", named=guess is None)
+        return back is not None or any("reversed" in note for note in notes)
     return 1 - len(np.unique(times)) / len(times) > MAX_REPEATED
 
 
