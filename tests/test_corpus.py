@@ -26,7 +26,6 @@ NOT_YET: dict[str, str] = {
     "read:energy/grid_demand_periods.csv": LATER,
     "read:energy/household_power.txt": LATER,
     "read:energy/household_power_missing.txt": LATER,
-    "read:energy/low_carbon_london.csv": LATER,
     "read:energy/smard.csv": LATER,
     "read:energy/uk_dale.dat": LATER,
     "read:energy/wind_turbine_scada.csv": LATER,
@@ -42,13 +41,10 @@ NOT_YET: dict[str, str] = {
     "read:iot/influxdb.csv": LATER,
     "read:iot/intel_lab.txt": LATER,
     "read:iot/no_header_bool.csv": LATER,
-    "read:iot/telemetry.csv": LATER,
     "read:iot/thingspeak.csv": LATER,
     "read:iot/two_digit_years.csv": LATER,
     "read:plc/latin1.csv": LATER,
     "read:plc/leading_zeros.csv": LATER,
-    "read:plc/outage.csv": LATER,
-    "read:plc/two_pumps.csv": LATER,
     "read:plc/utf16.txt": LATER,
     "read:prices/binance_klines.csv": LATER,
     "read:prices/crypto_data_download.csv": LATER,
@@ -77,7 +73,6 @@ NOT_YET: dict[str, str] = {
     "read:weather/open_meteo.csv": LATER,
     "read:weather/szeged_history.csv": LATER,
     "refused:energy/household_power_missing.txt": LATER,
-    "refused:heart/signal.npz": LATER,
     "refused:industry/gas_ethylene.txt": LATER,
     "refused:plc/ragged_row.csv": LATER,
     "refused:prices/fred.csv": LATER,
@@ -119,7 +114,6 @@ NOT_YET: dict[str, str] = {
     "commands:iot/two_digit_years.csv": LATER,
     "commands:plc/latin1.csv": LATER,
     "commands:plc/leading_zeros.csv": LATER,
-    "commands:plc/two_pumps.csv": LATER,
     "commands:plc/utf16.txt": LATER,
     "commands:plc/wincc_trend.csv": LATER,
     "commands:prices/crypto_data_download.csv": LATER,
@@ -142,7 +136,6 @@ NOT_YET: dict[str, str] = {
     "commands:servers/grafana.csv": LATER,
     "commands:servers/perfmon.csv": LATER,
     "commands:servers/prometheus.jsonl": LATER,
-    "commands:servers/yahoo_s5_synthetic.csv": LATER,
     "commands:traffic/bike_sharing.csv": LATER,
     "commands:traffic/pems_station.txt": LATER,
     "commands:water/gauge_units.csv": LATER,
@@ -209,7 +202,7 @@ def check_series(case: Case, data):
             assert data.steps["time"][i].tolist() == columns["@text"][part].tolist()
     if "@label" not in columns:
         assert "label" not in data.steps
-    if not {"@time", "@text"} & set(columns):
+    if not {"@time", "@text", "@raw"} & set(columns):
         assert "time" not in data.steps
 
 

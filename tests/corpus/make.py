@@ -146,8 +146,11 @@ def main() -> None:
     pyarrow.feather.write_feather(metrics, str(FOLDER / "servers/metrics.feather"))
     steps = np.stack([numbers / 2, 10 - numbers], axis=1)
     np.save(FOLDER / "satellites/smap.npy", steps)
-    np.savez(FOLDER / "heart/signal.npz", signal=steps, rate=np.array([360.0]))
-    scipy.io.savemat(FOLDER / "industry/bearing.mat", {"X097_DE_time": steps[:, :1]})
+    np.savez(FOLDER / "heart/signal.npz", signal=steps, noise=steps[::-1])
+    stream = io.BytesIO()
+    scipy.io.savemat(stream, {"X097_DE_time": steps[:, :1]})
+    header = b"MATLAB 5.0 MAT-file".ljust(116)  # in place of one with the time of day
+    (FOLDER / "industry/bearing.mat").write_bytes(header + stream.getvalue()[116:])
     with h5py.File(FOLDER / "satellites/channel.h5", "w") as file:
         file.create_dataset("telemetry/values", data=steps, track_times=False)
 

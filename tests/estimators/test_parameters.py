@@ -49,7 +49,20 @@ BAD = [
     ),
     ({"learning_rate": 0}, "`learning_rate` must be a number above 0 or None, got 0."),
     ({"learning_rate": float("nan")}, "`learning_rate` must be a number above 0 or None, got nan."),
-    ({"bidirectional": "yes"}, "`bidirectional` must be True or False, got 'yes'."),
+    (
+        {"bidirectional": "yes"},
+        "`bidirectional` must be True, False, 'encoder' or 'decoder', got 'yes'.",
+    ),
+    (
+        {"code_activation": "relu", "decoder": "state"},
+        "`code_activation` changes the code, but a decoder that starts from the encoder's state "
+        "needs the state itself; set code_activation='linear', or another decoder.",
+    ),
+    (
+        {"code_activation": "tanh", "kl_weight": 1.0},
+        "`code_activation` cannot follow the normal distribution of a variational code; set "
+        "code_activation='linear', or kl_weight=None.",
+    ),
     (
         {"decoder": "repeet"},
         "unknown `decoder` 'repeet': did you mean 'repeat'? Known are 'dense', 'flat', 'previous', "

@@ -299,3 +299,29 @@ def test_faulty_lists_in_cells_are_refused(tmp_path):
     ]:
         pq.write_table(pa.table({**LISTS, "y": cells}), path)
         refused(path, told)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".json", ".arff", ".feather", ".arrow", ".h5"])
+def test_a_file_damaged_at_any_byte_is_read_or_refused_with_a_message(tmp_path, ending):
+    whole, path = tmp_path / f"a{ending}", tmp_path / f"b{ending}"
+    if ending == ".h5":
+        hdf5(whole, x=VALUES)
+    elif ending == ".arff":
+        whole.write_text(ARFF)
+    elif ending in (".feather", ".arrow"):
+        feather.write_feather(pa.Table.from_pylist(ROWS), whole)
+    else:
+        lines = [json.dumps(row) for row in ROWS]
+        whole.write_text("\n".join(lines) if ending == ".jsonl" else f"[{','.join(lines)}]")
+    rng, blob = np.random.default_rng(0), whole.read_bytes()
+    for _ in range(40):
+        damaged = bytearray(blob)
+        for place in rng.integers(0, len(blob), rng.integers(1, 4)):
+            damaged[place] = rng.integers(0, 256)
+        path.write_bytes(damaged)
+        told = f"{path}: "
+        try:
+            read_file(path, window=2)
+        except InputError as error:
+            told = str(error)
+        assert told.startswith(f"{path}: ")

@@ -209,3 +209,17 @@ def test_other_shapes_are_read_like_npy_files(tmp_path):
         "the array of shape (0, 4, 4) is empty; write it again.",
         read_file,
     )
+
+
+def test_images_are_read_as_images_if_wanted(tmp_path):
+    pixels = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    path = tmp_path / "a-images-idx3-ubyte.gz"
+    path.write_bytes(idx_bytes(pixels, gzipped=True))
+    loaded = read_file(path, images=True)
+    assert loaded.image_shape == (3, 4, 1)
+    np.testing.assert_array_equal(loaded.X[..., 0], pixels)
+    np.save(tmp_path / "b.npy", np.stack([pixels, pixels + 1], axis=-1))
+    assert read_file(tmp_path / "b.npy", images=True).X.shape == (2, 3, 4, 2)
+    np.save(tmp_path / "c.npy", np.ones((2, 3)))
+    with pytest.raises(InputError, match="images have the shape"):
+        read_file(tmp_path / "c.npy", images=True)

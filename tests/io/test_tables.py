@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unspool.data.sequences import KEEP_MISSING, Sequences
+from unspool.data.sequences import MASK_HINT, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.io.files import read_file
@@ -15,7 +15,7 @@ from unspool.io.tables import sequences_from_table
 
 OTHERS = "or leave the column out with `drop=['{}']`."
 WAY_OUT = f"; fill or drop such rows, {OTHERS}"
-KEEP = f"; fill or drop such rows{KEEP_MISSING}, {OTHERS}"
+KEEP = f"; fill or drop such rows{MASK_HINT.replace(', or', ',')}, {OTHERS}"
 
 
 def written(tmp_path, text):

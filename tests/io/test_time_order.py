@@ -150,3 +150,11 @@ def test_a_clock_set_back_now_and_then_is_read(tmp_path, kind):
 def test_series_that_nothing_tells_apart_are_refused_with_the_way_out(tmp_path, kind):
     with pytest.raises(InputError, match=r"time goes back .* with `id`; otherwise sort"):
         read_file(table_of(tmp_path, minutes(*NOT_LOGS[kind].astype(int))), window=4)
+
+
+@pytest.mark.parametrize("rows", [3, 4, 5])
+def test_two_short_series_of_every_hour_are_no_rows_from_newest_to_oldest(tmp_path, rows):
+    """Backwards, each step would be the hour by which clocks change."""
+    hours = minutes(*[60 * i for i in range(rows)] * 2)
+    with pytest.raises(InputError, match=r"time goes back once in column 'when'"):
+        read_file(table_of(tmp_path, hours), window=2)

@@ -180,9 +180,9 @@ def test_ts_with_other_channels_than_declared(tmp_path, header, dimensions, line
             "line 1: expected true or false after `@missing`, got ''.",
         ),
         (
-            "#\n@timestamps true\n@data\n",
-            "line 2: `@timeStamps true` is not supported; write values without times, equally "
-            "spaced in time, and `@timeStamps false`.",
+            "#\n@timestamps true\n@data\n1,2,3\n",
+            "line 4: expected pairs of a time and a value, such as (0,1.5), since the header has "
+            "`@timeStamps true`, got '1,2,3'.",
         ),
         (
             "@classLabel true\n@data\n",
@@ -245,3 +245,18 @@ def test_unreadable_targets_and_bytes_of_a_ts_file_are_refused(tmp_path):
     refused(path, "line 3: expected a number as target, got 'high'; correct it.")
     path = ts(tmp_path, UNI.encode() + b"1,2:\xb0\n")
     refused(path, "line 8: byte 0xb0 is not UTF-8 text; save the file as UTF-8.")
+
+
+def test_time_stamps_and_unknown_directives_of_a_ts_file_are_left_out_with_a_note(tmp_path):
+    path = tmp_path / "a.ts"
+    path.write_text(
+        "@problemName x\n@timeStamps true\n@classLabel true a b\n@source lab\n@data\n"
+        "(0,1.5),(1,?),(2,3):(0,4),(1,5),(2,6):a\n"
+        "(2024-01-01 00:00:00,1),(2024-01-01 01:00:00,2):(2024-01-01 00:00:00,3),(x,4):b\n"
+    )
+    loaded = read_file(path, missing="mask")
+    np.testing.assert_array_equal(loaded.source[0], [[1.5, 4], [np.nan, 5], [3, 6]])
+    np.testing.assert_array_equal(loaded.source[1], [[1, 3], [2, 4]])
+    assert loaded.index["label"].tolist() == ["a", "b"]
+    assert "time stamps are left out" in loaded.notes[1]
+    assert loaded.notes[2] == "unknown directives are left out: @source"

@@ -11,7 +11,7 @@ from unspool._types import Missing
 from unspool.anomaly.parts import Parts
 from unspool.data.convert import as_sequences, check_has_columns, plain
 from unspool.data.frames import ARRAYS, check_order_of_time, is_frame, labels_of, names_of
-from unspool.data.sequences import MASK_HINT, FloatArray, Sequences
+from unspool.data.sequences import MASK_HINT, FloatArray, IntArray, Sequences
 from unspool.data.series import as_series, holds_series
 from unspool.data.steps_in_time import Array, times_in_index
 from unspool.data.windows import Windows
@@ -34,6 +34,8 @@ class DetectorInput:
         Feature names.
     times : list of arrays of shape (T_i,), or None
         Times of the steps of every series, if they are dates in the index of frames.
+    breaks : list of arrays of int, or None
+        Steps of every series at which it is cut, such as the first step after a gap.
     """
 
     series: list[FloatArray]
@@ -41,6 +43,7 @@ class DetectorInput:
     several: bool
     names: tuple[str, ...] | None
     times: list[Array] | None = None
+    breaks: list[IntArray] | None = None
 
     @property
     def n_features(self) -> int:
@@ -63,20 +66,30 @@ class DetectorInput:
                 "times of the steps; give pandas frames with dates in their index, or fit it with "
                 "`max_gap=None`."
             )
-        return Parts.of(self.series, dilation, max_gap, self.times)
+        return Parts.of(self.series, dilation, max_gap, self.times, self.breaks)
 
     def of_steps(self, slices: Sequence[slice]) -> "DetectorInput":
         """Return the steps in a slice of each series."""
-        times = self.times
+        times, breaks = self.times, self.breaks
+        lengths = [len(one) for one in self.series]
         return replace(
             self,
             series=[one[part] for one, part in zip(self.series, slices, strict=True)],
             times=times and [one[part] for one, part in zip(times, slices, strict=True)],
+            breaks=breaks
+            and [breaks_in(*one) for one in zip(breaks, slices, lengths, strict=True)],
         )
 
     def restored(self, results: Sequence[Any]) -> Any:
         """Return one result per series in the form of `X`: a list, or the single result."""
         return list(results) if self.several else results[0]
+
+
+def breaks_in(breaks: IntArray, steps: slice, length: int) -> IntArray:
+    """Return the breaks in a slice of a series of `length` steps, counted from its first step."""
+    start, stop, _ = steps.indices(length)
+    found: IntArray = breaks[(breaks > start) & (breaks < stop)] - start
+    return found
 
 
 def read_input(X: Any, missing: Missing = "raise") -> DetectorInput:

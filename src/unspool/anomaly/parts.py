@@ -37,11 +37,15 @@ class Parts:
         dilation: int = 1,
         max_gap: float | None = None,
         times: list[Array] | None = None,
+        breaks: Sequence[IntArray] | None = None,
     ) -> "Parts":
-        """Cut series (T_i, F) where their times (T_i,) are more than `max_gap` apart."""
+        """Cut series (T_i, F) where their times (T_i,) are more than `max_gap` apart.
+
+        They are also cut before the steps `breaks`.
+        """
         lengths = [len(one) for one in series]
         clock = None if times is None or max_gap is None else Clock.of(times)
-        owner, first, count = pieces(np.array(lengths, np.int64), clock, max_gap)
+        owner, first, count = pieces(np.array(lengths, np.int64), clock, max_gap, breaks)
         found = [
             (number, slice(begin + phase, begin + steps, dilation))
             for number, begin, steps in zip(owner, first, count, strict=True)

@@ -137,9 +137,10 @@ def _forecasts_by_step(p: Parameters) -> Complaint:
 
 def check_directions(name: str, value: Any) -> list[Complaint]:
     """List what is wrong with `bidirectional`."""
-    if isinstance(value, str):
-        return [_checks.choice(name, value, ("encoder", "decoder"))]
-    return [_checks.truth(name, value)]
+    of_one = isinstance(value, str) and value in ("encoder", "decoder")
+    if of_one or _checks.truth(name, value) is None:
+        return []
+    return [f"`{name}` must be True, False, 'encoder' or 'decoder', got {shown(value)}."]
 
 
 def _activated_state(p: Parameters) -> Complaint:

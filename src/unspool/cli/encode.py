@@ -60,10 +60,10 @@ def encode(
     )
     loaded = reading.read(data, trained)
     if features:
-        found = trained.features(loaded.source, scales=parts)
+        found = trained.features(loaded.X, scales=parts)
         names = trained.feature_names(parts)
     else:
-        found = trained.transform(loaded.source)
+        found = trained.transform(loaded.X)
         names = [f"code_{i}" for i in range(found.shape[1])]
     write_table({**loaded.index, **dict(zip(names, found.T, strict=True))}, output, array=found)
 

@@ -181,6 +181,7 @@ def fit(
     check_output_path(output)
     more = int(parameters.get("horizon") or (start.horizon_ if start is not None else 0))
     reads: Any = {"more": more, "weight": sample_weight, "missing": trained.missing}
+    reads["maybe_images"] = type(trained).__name__ == "ConvAutoencoder" and start is None
     with messages_with_flags({"weight"}, ()):
         loaded = reading.read(data, start, **reads)
     if reading.window is not None and "steps_per_epoch" not in parameters:
@@ -196,7 +197,7 @@ def fit(
     if validation is not None:
         other = reading.read(validation, start, **reads)
         weights = weights_in(other)
-        also["validation_data"] = other.source if weights is None else (other.source, None, weights)
+        also["validation_data"] = other.X if weights is None else (other.X, None, weights)
     elif reading.rows and "id" in loaded.index:  # other sequences are whole series
         also["groups"] = loaded.index["id"]
     if loaded.source.feature_names is None:
@@ -208,7 +209,7 @@ def fit(
         also["freeze"] = options.split_names(freeze)
     given = {*flags, "validation_data", "sample_weight", "initial", "freeze"}
     with messages_with_flags(given, accepted):
-        trained.fit(loaded.source, **also)
+        trained.fit(loaded.X, **also)
     before = {} if start is None else reading_of(start)
     # An id without a usual name was found by the times, which a shorter file may not show.
     found = {one.role: one.columns[0] for one in loaded.roles if one.role == "id" and one.unusual}

@@ -27,8 +27,8 @@ FLAGS_OF_READING = {
             *("encoding", "date_format", "day_first", "interpolate_limit", "part", "files"),
         )
     },
-    "missing": "--missing",
-    "missing_values": "--missing-value",
+    "missing": "--on-missing",
+    "missing_values": "--missing",
     "short": "--keep-short",
     "weight": "--sample-weight",
 }

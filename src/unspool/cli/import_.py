@@ -38,7 +38,8 @@ def import_(
     """Convert a Keras model to an unspool model that returns the same numbers.
 
     Encoders and decoders may consist of LSTM, GRU, dense and convolutional layers; any other layer
-    is refused by its name. This needs Keras: pip install "unspool[keras]".
+    is refused by its name. What had to be guessed is printed
+    with the flag that changes it. This needs Keras: pip install "unspool[keras]".
     """
     from unspool._files import check_output_path
     from unspool.cli.options import say

@@ -220,6 +220,14 @@ class Columns:
             "default); or the rows of all files, in the order of their names, are one table.",
         ),
     ] = None
+    images: Annotated[
+        bool | None,
+        typer.Option(
+            "--images/--no-images",
+            help="Read an array (N, H, W) or (N, H, W, C) as images. By default only for models of "
+            "images, and for --kind conv if DATA is an IDX file or an .npy of four axes or bytes.",
+        ),
+    ] = None
     skip: Annotated[
         int | None,
         typer.Option(
@@ -287,6 +295,7 @@ class Columns:
             "label": self.label,
             "rows": self.rows,
             "key": self.key,
+            "images": bool(self.images),
             "files": "series" if self.files is None else self.files.value,
             "skip": self.skip,
             "header": self.header,
@@ -385,18 +394,20 @@ class Reading(Columns):
         more: int = 0,
         weight: str | None = None,
         missing: "MissingName" = "raise",
+        maybe_images: bool = False,
     ) -> "FileData":
         """Read the file, and print the role of each column.
 
         Options that are not given are taken from the `model`: window, stride, feature names, and
         whether values may be `missing`. Each window is lengthened by `more` steps, which are its
-        future. `weight` is the column of weights.
+        future. `weight` is the column of weights. With `maybe_images`, a file that surely holds
+        images is read as images.
         """
         from unspool.cli.reading import print_notes, read_as_trained, reading_of
         from unspool.cli.stdin import data_path
         from unspool.errors import InputError
         from unspool.io.files import read_file
-        from unspool.io.loading import has_column_names
+        from unspool.io.loading import has_column_names, holds_images
 
         data = data_path(data)
         window, stride = number_of_steps(self.window), number_of_steps(self.stride)
@@ -414,8 +425,17 @@ class Reading(Columns):
                 dilation = dilation or model.dilation_
                 max_gap = model.max_gap_ if self.max_gap is None else max_gap
             known = getattr(model, "feature_names_in_", None)
-            if columns is None and known is not None and has_column_names(data, self.key):
+            if (
+                columns is None
+                and known is not None
+                and has_column_names(data, self.key or reading.get("key"))
+            ):
                 columns = [str(name) for name in known]
+        if self.images is None:
+            of_images = getattr(model, "image_shape_", None) is not None
+            given["images"] = of_images or (
+                maybe_images and model is None and window is None and holds_images(data)
+            )
         read = partial(
             read_file,
             data,

@@ -119,7 +119,7 @@ def plot(
                 trained, source, n_sequences=count or 5, errors=per_feature
             )
         elif picture is Picture.images:
-            display = plots.ImagesDisplay.from_estimator(trained, source, n_images=count or 5)
+            display = plots.ImagesDisplay.from_estimator(trained, loaded.X, n_images=count or 5)
         elif picture is Picture.forecast:
             display = _continuations(
                 require(trained, "forecast", "plot forecast"), source, count or 5
@@ -134,7 +134,7 @@ def plot(
             display = plots.CodeTraceDisplay.from_estimator(trained, shown)
         else:
             display = plots.CodeScatterDisplay.from_estimator(
-                trained, source, loaded.index.get("label")
+                trained, loaded.X, loaded.index.get("label")
             )
     save_picture(display, output)
     options.say(f"wrote {output}")

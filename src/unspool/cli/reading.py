@@ -46,7 +46,7 @@ def told(keywords: Mapping[str, Any]) -> dict[str, Any] | None:
     kept = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in keywords.items()
-        if was_given(name, value)
+        if name != "images" and was_given(name, value)  # a model knows whether it reads images
     }
     return kept or None
 

@@ -62,8 +62,10 @@ def reconstruct(
         say_left_out(source, values)
         array = values
     else:
-        array = run(source)
-        values = array[np.arange(array.shape[1]) < source.lengths[:, None]]
+        array = run(loaded.X)
+        values = array.reshape(*source.values.shape[:2], -1)[
+            np.arange(source.values.shape[1]) < source.lengths[:, None]
+        ]
     names = names_of_features(source) if impute else names_of_targets(trained, source)
     named = {name: values[:, i] for i, name in enumerate(names)}
     write_table({**step_columns(loaded), **named}, output, array=array)

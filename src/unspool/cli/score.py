@@ -70,9 +70,11 @@ def score(
         say_left_out(source, errors)
         columns = step_columns(loaded)
     else:
-        errors = trained.reconstruction_error(source, per="feature" if per_feature else "sequence")
+        errors = trained.reconstruction_error(
+            loaded.X, per="feature" if per_feature else "sequence"
+        )
         columns = dict(loaded.index)
-    scores = trained._scores(source)
+    scores = trained._scores(loaded.X)
     say(f"R² {scores.explained:.4g}, skill score beyond the mean sequence {scores.skill:.4g}")
     if not per_feature:
         write_table({**columns, "error": errors}, output, array=errors)

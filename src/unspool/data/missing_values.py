@@ -1,4 +1,4 @@
-"""Numbers that mean "missing" in a file, such as -200 or -9999."""
+"""Numbers and texts that mean "missing" in a file, such as -200, -9999 and "?"."""
 
 import math
 from collections.abc import Iterable
@@ -9,23 +9,45 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool._checks import Complaint, shown
-from unspool._types import Missing
-from unspool.data.sequences import MASK_HINT
+from unspool._types import MissingPolicy
+from unspool.data.sequences import FILL_HINT
 from unspool.errors import InputError
+
+# Numbers that public files contain in place of missing values.
+USUAL_CODES = frozenset(
+    (-99.0, -99.9, -99.99, -200.0, -999.0, -999.9, -999.99, -9999.0, -9999.9, -99999.0, -32768.0)
+    + (999.0, 999.9, 9999.0, 9999.9, 99999.0, 999999.0)
+)
 
 
 def codes_complaint(codes: Any) -> Complaint:
     """Return what is wrong with `missing_values`, if anything."""
     if not isinstance(codes, str) and isinstance(codes, Iterable):
-        wrong = [one for one in codes if not _is_finite(one)]
+        wrong = [one for one in codes if not (_is_finite(one) or (isinstance(one, str) and one))]
         if not wrong:
             return None
         codes = wrong[0]
-    return f"`missing_values` must be a list of finite numbers, such as [-200], got {shown(codes)}."
+    return (
+        "`missing_values` must be a list of finite numbers and texts, such as [-200, '?'], got "
+        f"{shown(codes)}."
+    )
 
 
 def _is_finite(value: Any) -> bool:
     return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
+
+
+def numbers_in(values: Iterable[float | str]) -> tuple[float, ...]:
+    """Return the finite numbers among `missing_values`; also of texts such as "-200"."""
+    numbers = []
+    for one in values:
+        try:
+            number = float(one)
+        except ValueError:
+            continue
+        if math.isfinite(number):
+            numbers.append(number)
+    return tuple(numbers)
 
 
 class Codes:
@@ -35,11 +57,11 @@ class Codes:
     ----------
     numbers : tuple of float
         The numbers.
-    missing : {"raise", "mask"}
-        Whether values may be missing.
+    missing : {"raise", "mask", "drop", "interpolate"}
+        What happens to missing values.
     """
 
-    def __init__(self, numbers: tuple[float, ...], missing: Missing) -> None:
+    def __init__(self, numbers: tuple[float, ...], missing: MissingPolicy) -> None:
         self._numbers = numbers
         self._missing = missing
         self._count = 0
@@ -66,7 +88,7 @@ class Codes:
             first = values[is_missing][0]
             raise InputError(
                 f"{count:,} value{'s are' if count > 1 else ' is'} missing by `missing_values`, "
-                f"the first is {first:g}; fill or drop such steps{MASK_HINT}."
+                f"the first is {first:g}; {FILL_HINT}."
             )
         values[is_missing] = np.nan
         self._count += count
@@ -79,3 +101,26 @@ class Codes:
         names = " or ".join(f"{one:g}" for one in self._numbers)
         plural = "values are" if self._count != 1 else "value is"
         return (f"{self._count:,} {plural} {names} and read as missing",)
+
+
+def suspected_code(values: npt.NDArray[Any]) -> tuple[float, int] | None:
+    """Return a number that looks like a code for "missing", and how often it occurs.
+
+    It is an extreme of the values (n,), repeated, one of the usual codes, and further from the
+    other values than these are from each other.
+    """
+    if len(values) == 0:
+        return None
+    for extreme in (float(values.min()), float(values.max())):
+        if extreme not in USUAL_CODES:
+            continue
+        is_code = values == extreme
+        count = int(is_code.sum())
+        others = values[~is_code]
+        if count < 2 or count > len(values) / 2 or len(others) == 0:
+            continue
+        low, high = float(others.min()), float(others.max())
+        distance = low - extreme if extreme < low else extreme - high
+        if distance > high - low:
+            return extreme, count
+    return None

@@ -24,8 +24,12 @@ from unspool.data.values import as_floats as as_floats
 from unspool.data.values import as_reals as as_reals
 from unspool.errors import InputError
 
-KEEP_MISSING = ", keep them as missing values with missing='mask' (--missing mask)"
-MASK_HINT = KEEP_MISSING.replace(", ", ", or ", 1)
+MASK_HINT = ", or keep them as missing values with missing='mask' (--on-missing mask)"
+# The ways out for the reader of a file.
+FILL_HINT = (
+    "give missing='interpolate' (--on-missing interpolate), missing='drop' (--on-missing drop) or "
+    "missing='mask' (--on-missing mask)"
+)
 CHUNK_VALUES = 1 << 20  # values that are processed at once, to bound memory
 
 

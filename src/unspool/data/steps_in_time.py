@@ -230,20 +230,67 @@ def in_steps(
 
 
 def pieces(
-    lengths: IntArray, clock: Clock | None, gap: float | None
+    lengths: IntArray,
+    clock: Clock | None,
+    gap: float | None,
+    breaks: Sequence[IntArray] | None = None,
 ) -> tuple[IntArray, IntArray, IntArray]:
-    """Cut series at gaps: the series of each piece, its first step, and its number of steps."""
-    if clock is None or gap is None:
+    """Cut series at gaps and before the steps `breaks`.
+
+    Returns the series of each piece, its first step, and its number of steps.
+    """
+    if (clock is None or gap is None) and breaks is None:
         return np.arange(len(lengths)), np.zeros_like(lengths), lengths
-    firsts = [np.flatnonzero(np.append(True, abs(one) > gap)) for one in clock.distances]
+    firsts = [np.zeros(1, np.int64)] * len(lengths)
+    if clock is not None and gap is not None:
+        firsts = [np.flatnonzero(np.append(True, abs(one) > gap)) for one in clock.distances]
+    if breaks is not None:
+        firsts = [np.union1d(one, more) for one, more in zip(firsts, breaks, strict=True)]
     ends = [np.append(one[1:], n) for one, n in zip(firsts, lengths, strict=True)]
     first = np.concatenate(firsts)
     owner = np.repeat(np.arange(len(lengths)), [len(one) for one in firsts])
     return owner, first, np.concatenate(ends) - first
 
 
+def read_breaks(breaks: Any, lengths: Sequence[int]) -> list[IntArray] | None:
+    """Return the argument `breaks` as one array of steps for each series, checked.
+
+    Raises
+    ------
+    InputError
+        If there is not one array for each series, or a step is not in its series.
+    """
+    if breaks is None:
+        return None
+    if len(breaks) != len(lengths):
+        raise InputError(
+            f"Expected `breaks` as a list of {len(lengths)} arrays of steps, one for each series, "
+            f"got {len(breaks)}."
+        )
+    found = []
+    for i, (one, length) in enumerate(zip(breaks, lengths, strict=True)):
+        steps = np.asarray(one)
+        if steps.ndim != 1 or (steps.size and steps.dtype.kind not in "iu"):
+            raise InputError(
+                f"Expected `breaks` of series {i} as whole numbers, got {_checks.shown(one)}."
+            )
+        if steps.size and (steps.min() < 0 or steps.max() >= length):
+            raise InputError(
+                f"Expected `breaks` of series {i} from 0 to {length - 1}, the numbers of its steps, "
+                f"got {steps.min()} to {steps.max()}."
+            )
+        found.append(np.unique(steps.astype(np.int64)))
+    return found
+
+
 def check_any(counts: IntArray, size: int, max_gap: float | None, *, dates: bool) -> None:
     """Raise if the pieces of all series together have no window."""
+    if not counts.any() and max_gap is None:
+        raise InputError(
+            f"No window of {size} steps lies between two breaks of the series (gaps in time or "
+            "missing values); choose a smaller window, or keep short parts as one window each with "
+            "short='keep'."
+        )
     if not counts.any():
         unit = " s" if dates else ""
         raise InputError(

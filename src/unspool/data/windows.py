@@ -66,6 +66,9 @@ class Windows:
         number is in the unit of the times, or in seconds if these are dates. "auto" is 2.5 times
         the median distance, which tolerates one missing row, if `times` is given or `size` or
         `stride` is a duration; otherwise times are not used. None cuts nowhere.
+    breaks : list of arrays of int, optional
+        Steps of each series at which it is cut, as at gaps: no window contains such a step together
+        with the step before it.
     feature_names : sequence of F str, optional
         Names of the features; by default the columns of a frame.
     missing : {"raise", "mask"}, default "raise"
@@ -87,6 +90,8 @@ class Windows:
     max_gap : float or None
         Largest distance of the times within a window: seconds for dates, otherwise in the unit of
         the times. None if there is no limit.
+    breaks : list of arrays of int, or None
+        The parameter.
     feature_names : tuple of F str, or None
         Names of the features, if they are known.
 
@@ -139,6 +144,7 @@ class Windows:
         dilation: int = 1,
         times: Any = None,
         max_gap: float | Duration | None = "auto",
+        breaks: Sequence[npt.ArrayLike] | None = None,
         feature_names: Sequence[str] | None = None,
         missing: Missing = "raise",
     ) -> None:
@@ -169,7 +175,10 @@ class Windows:
         check_shapes(self.series, self._full_span, self.short)
         self.has_missing = has_missing_values(self.series, self.feature_names, missing)
         # A piece is a part of a series without gaps; most series are one piece.
-        self._series_of, self._first, pieces = steps_in_time.pieces(steps, clock, self.max_gap)
+        self.breaks = steps_in_time.read_breaks(breaks, steps.tolist())
+        self._series_of, self._first, pieces = steps_in_time.pieces(
+            steps, clock, self.max_gap, self.breaks
+        )
         self._cut = len(pieces) > len(steps)
         self._after_gap = 0 * steps
         np.maximum.at(self._after_gap, self._series_of, self._first)
@@ -484,12 +493,17 @@ class Windows:
     def _count(self, length: int) -> int:
         """Return the number of windows in a piece of a series."""
         span = self._full_span
-        if length < span and self.max_gap is not None and self.short == "error":
+        if length < span and self.short == "error" and self._may_cut:
             return 0
         if length <= span:
             return 1
         count, rest = divmod(length - span, self.stride)
         return count + 1 + (self.tail and rest > 0)
+
+    @property
+    def _may_cut(self) -> bool:
+        """Whether series may be cut, so that parts of them are shorter than a window."""
+        return self.max_gap is not None or self.breaks is not None
 
     def check_complete(self) -> None:
         """Refuse missing values, for a model that does not accept them.

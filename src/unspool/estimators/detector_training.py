@@ -59,10 +59,14 @@ def split(
     series = given.series
     if window is not None and len(series) * share >= 1 and len(series) > 1:
         at = _cut(len(series), share, "series")
-        times = given.times
+        times, breaks = given.times, given.breaks
         whole = (
-            replace(given, series=series[:at], times=times and times[:at]),
-            replace(given, series=series[at:], times=times and times[at:]),
+            replace(
+                given, series=series[:at], times=times and times[:at], breaks=breaks and breaks[:at]
+            ),
+            replace(
+                given, series=series[at:], times=times and times[at:], breaks=breaks and breaks[at:]
+            ),
         )
         span = (
             WindowsOf(int(window), dilation).span
@@ -137,6 +141,7 @@ class WindowsOf:
             dilation=self.dilation,
             times=times and [times[i] for i in kept],
             max_gap=self.max_gap,
+            breaks=given.breaks and [given.breaks[i] for i in kept],
             feature_names=given.names,
             missing="mask",
         )
@@ -158,7 +163,7 @@ def detector_windows(
         steps = sum(len(one) for one in training.series)
         size = max(1, min(MAX_WINDOW, steps // WINDOWS, longest)) if steps >= MIN_STEPS else 1
     if size > longest:
-        between = " between two gaps" if gap is not None else ""
+        between = " between two gaps" if gap is not None or training.breaks else ""
         each = f", {dilation} apart" if dilation > 1 else ""
         raise InputError(
             f"Expected a series of at least {size} training steps{each}, the `window`, got "

@@ -5,9 +5,12 @@ sequences; with a window, an array of two axes is one series (T, F).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from unspool.data.sequences import Sequences
 from unspool.errors import InputError
@@ -97,6 +100,13 @@ def of_array(
     if values.size == 0:
         raise InputError(f"the array of shape {values.shape} is empty; write it again.")
     shape = "x".join(f"{size:,}" for size in values.shape)
+    if options.images:
+        return _images(
+            values,
+            labels,
+            options,
+            (*notes, f"array of {shape} read as images (--no-images: as sequences of rows)"),
+        )
     if rows and values.ndim != 2:
         raise InputError(
             f"`rows` reads the rows of a 2-D array, got an array of {shape}; leave `rows` out."
@@ -116,8 +126,27 @@ def of_array(
         notes.append("the file has labels")
     index = {} if labels is None else {"label": labels}
     values = values[:, :, None] if values.ndim == 2 else values
-    source = Sequences(values, lengths, missing=windows.missing)
+    source = Sequences(values, lengths, missing=windows.accepted)
     return of_sequences(source, windows, index=index, notes=notes)
+
+
+def _images(
+    values: Column, labels: Column | None, options: ReadOptions, notes: Sequence[str]
+) -> FileData:
+    """Read an array (N, H, W) or (N, H, W, C) as images."""
+    if values.ndim not in (3, 4) or options.windows.size is not None or options.rows:
+        raise InputError(
+            f"images have the shape (N, H, W) or (N, H, W, C), and no window or rows, got an array "
+            f"of {values.ndim} dimensions; read sequences with images=False (--no-images)."
+        )
+    if values.itemsize < 4:  # float32 is exact here, and half as large as float64
+        values = values.astype(np.float32)
+    image = (*values.shape[1:], 1)[:3]
+    pixels = values.reshape(len(values), image[0] * image[1], image[2])
+    source = Sequences(pixels, missing=options.windows.accepted)
+    index = {} if labels is None else {"label": labels}
+    found = of_sequences(source, options.windows, index=index, notes=notes)
+    return replace(found, image_shape=image)
 
 
 def _one_series(

@@ -11,20 +11,23 @@ from typing import Any
 import numpy as np
 
 from unspool._durations import Duration, seconds
-from unspool._types import Missing, Short
+from unspool._types import Missing, MissingPolicy, Short
+from unspool.data.gaps import gaps_in
 from unspool.data.missing_values import Codes
 from unspool.data.sequences import IntArray, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.io.file_data import Column, FileData
+from unspool.io.missing import without_missing
 
 
 @dataclass(frozen=True)
 class WindowOptions:
     """How to cut series into windows, as for `Windows`; with a `size` of None they stay whole.
 
-    `missing` says whether values may be missing, and `missing_values` which numbers mean that they
-    are, however the series are cut.
+    `missing` says what happens to missing values, `missing_values` which numbers mean that a value
+    is missing, and `interpolate_limit` how many successive ones are interpolated, however the
+    series are cut.
     """
 
     size: int | Duration | None = None
@@ -33,8 +36,19 @@ class WindowOptions:
     short: Short = "error"
     dilation: int = 1
     max_gap: float | Duration | None = "auto"
-    missing: Missing = "raise"
+    missing: MissingPolicy = "raise"
     missing_values: tuple[float, ...] = ()
+    interpolate_limit: int | None = None
+
+    @property
+    def kept(self) -> Missing:
+        """Whether values may be missing in what is read: "mask", or else "raise"."""
+        return "mask" if self.missing == "mask" else "raise"
+
+    @property
+    def accepted(self) -> Missing:
+        """Whether values may be missing in the file, before any are dropped or interpolated."""
+        return "raise" if self.missing == "raise" else "mask"
 
     @property
     def needs_times(self) -> bool:
@@ -47,8 +61,12 @@ class WindowOptions:
         series: Sequence[Column],
         names: Sequence[str] | None = None,
         times: Sequence[Column] | None = None,
+        breaks: Sequence[IntArray] | None = None,
     ) -> Windows:
-        """Return windows over `series`, arrays of shape (T_i, F), with times (T_i,)."""
+        """Return windows over `series`, arrays of shape (T_i, F), with times (T_i,).
+
+        No window crosses the steps `breaks`.
+        """
         if times is None and self.needs_times:
             raise InputError(
                 "windows are to be cut by time, but the file has no column of times; name it with "
@@ -64,9 +82,35 @@ class WindowOptions:
             dilation=self.dilation,
             times=list(times or ()) if self.needs_times else None,
             max_gap=self.max_gap,
+            breaks=breaks,
             feature_names=names,
-            missing=self.missing,
+            missing=self.kept,
         )
+
+    def breaks_at(
+        self, breaks: Sequence[IntArray], times: Sequence[Column] | None, lengths: Sequence[int]
+    ) -> tuple[list[IntArray] | None, tuple[str, ...]]:
+        """Return where windows begin anew, and notes: at `breaks`, and after gaps in time.
+
+        Gaps are looked for if `max_gap` is "auto" and windows are cut in steps. They are ignored
+        if no window would lie between two of them.
+        """
+        found = list(breaks) or None
+        auto = isinstance(self.max_gap, str) and self.max_gap == "auto"
+        if not auto or self.needs_times or times is None or not isinstance(self.size, int):
+            return found, ()
+        gaps = gaps_in(list(times))
+        if gaps is None:
+            return found, ()
+        both = gaps.breaks if found is None else list(map(np.union1d, gaps.breaks, found))
+        span = (self.size - 1) * self.dilation + 1
+        longest = max(
+            int(np.diff(np.r_[0, one, length]).max())
+            for one, length in zip(both, lengths, strict=True)
+        )
+        if longest < span and self.short == "error":
+            return found, (gaps.ignored_note(self.size),)
+        return both, (gaps.note(),)
 
 
 def of_series(
@@ -86,15 +130,27 @@ def of_series(
     codes = Codes(options.missing_values, options.missing)
     source: Sequences | Windows
     index: dict[str, Column] = {}
+    series = [codes.replaced(one) for one in series]
+    notes = [*notes, *codes.notes()]
+    series, kept, breaks, said = without_missing(
+        series, options.missing, options.interpolate_limit, steps.get("time"), names
+    )
+    notes += said
+    if kept is not None:
+        steps = {
+            name: [one[rows] for one, rows in zip(columns, kept, strict=True)]
+            for name, columns in steps.items()
+        }
     if options.size is None:
-        source = _with_missing(Sequences.from_list(series, names, options.missing), codes)
+        source = _of_whole_series(series, names, options.kept)
         owner, last = np.arange(len(series)), np.array([len(one) - 1 for one in series])
     else:
-        series = [codes.replaced(one) for one in series]
-        source = options.windows(series, names, steps.get("time"))
+        lengths = [len(one) for one in series]
+        cuts, said_of_gaps = options.breaks_at(breaks, steps.get("time"), lengths)
+        source = options.windows(series, names, steps.get("time"), cuts)
+        notes += said_of_gaps
         owner, start = source.place(np.arange(len(source)))
         last = source.ends_of(np.arange(len(source))) - 1
-    notes = [*notes, *codes.notes()]
     if ids is not None:
         index["id"] = np.asarray(ids)[owner]
     if options.size is not None:
@@ -123,6 +179,13 @@ def of_sequences(
     codes = Codes(options.missing_values, options.missing)
     sequences = _with_missing(sequences, codes)
     notes = [*notes, *codes.notes()]
+    if options.missing in ("drop", "interpolate"):
+        each = [sequences[i] for i in range(len(sequences))]
+        each, _, _, said = without_missing(
+            each, options.missing, options.interpolate_limit, None, sequences.feature_names
+        )
+        sequences = Sequences.from_list(each, sequences.feature_names)
+        notes += said
     if options.size is None:
         return FileData(sequences, index, {}, None, tuple(notes))
     ids = index.get("id", np.arange(len(sequences)))
@@ -132,6 +195,20 @@ def of_sequences(
     columns |= {name: column[owner] for name, column in index.items() if name != "id"}
     note = f"windows are cut from each of the {len(sequences):,} sequences, none across two"
     return FileData(windows, columns, {}, ids.tolist(), (*notes, note))
+
+
+def _of_whole_series(
+    series: Sequence[Column], names: Sequence[str] | None, missing: Missing
+) -> Sequences:
+    """Return each series as a sequence; steps without a value at its end are no padding."""
+    found = Sequences.from_list(series, names, missing)
+    lengths = np.array([len(one) for one in series])
+    if missing == "raise" or (found.lengths == lengths).all():
+        return found
+    values = np.zeros((len(series), lengths.max(), found.n_features), found.values.dtype)
+    for row, one in zip(values, series, strict=True):
+        row[: len(one)] = one
+    return Sequences(values, lengths, names, missing)
 
 
 def _with_missing(sequences: Sequences, codes: Codes) -> Sequences:

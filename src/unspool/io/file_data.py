@@ -7,6 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from unspool.data.convert import Source
+from unspool.data.windows import Windows
 
 Column = npt.NDArray[Any]
 
@@ -93,6 +94,8 @@ class FileData:
         Name of every series, if there are several or a column names them.
     notes : tuple of str
         How the file was read, for example which column was taken as the time; one line each.
+    image_shape : tuple of int or None
+        Shape (H, W, C) of images, whose pixels are the steps of `source`; None for sequences.
     roles : tuple of ColumnRole
         What the columns of a table were taken as, with `columns`, `role`, `reason` and `change`;
         `notes` contain a line for each. It is empty for files whose columns have no roles.
@@ -108,3 +111,11 @@ class FileData:
     series_ids: list[Any] | None
     notes: tuple[str, ...]
     roles: tuple[ColumnRole, ...] = ()
+    image_shape: tuple[int, ...] | None = None
+
+    @property
+    def X(self) -> Source | npt.NDArray[Any]:
+        """What estimators read: `source`, or images (N, H, W, C)."""
+        if self.image_shape is None or isinstance(self.source, Windows):
+            return self.source
+        return self.source.values.reshape(len(self.source), *self.image_shape)

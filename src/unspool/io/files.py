@@ -12,7 +12,7 @@ from unspool import _checks
 from unspool._durations import Duration, gap_complaint, size_complaint
 from unspool._types import MissingPolicy, Short, names
 from unspool.data.messages import errors_naming
-from unspool.data.missing_values import codes_complaint
+from unspool.data.missing_values import codes_complaint, numbers_in
 from unspool.errors import InputError
 from unspool.io.cutting import WindowOptions
 from unspool.io.file_data import FileData
@@ -40,6 +40,7 @@ def read_file(
     rows: bool = False,
     key: str | None = None,
     files: FileMode = "series",
+    images: bool = False,
     skip: int | None = None,
     header: int | None = None,
     delimiter: str | None = None,
@@ -113,6 +114,9 @@ def read_file(
         If `path` is a folder or a pattern: each file is a series, whose id is the name of the file;
         or the rows of all files, in the order of their names, are one table. If a folder has
         several folders with files, the name of the folder is the label.
+    images : bool, default False
+        Read an array (N, H, W) or (N, H, W, C) as N images, for `ConvAutoencoder`: the property `X`
+        of the result has the shape (N, H, W, C).
     skip : int, optional
         Number of lines of a text before its header, or before its data if it has no header. By
         default titles, comments and empty lines are found.
@@ -188,9 +192,16 @@ def read_file(
     """
     path = Path(path)
     _checks.raise_all(
-        _checks.choice("missing", missing, names(MissingPolicy)), codes_complaint(missing_values)
+        _checks.choice("missing", missing, names(MissingPolicy)),
+        codes_complaint(missing_values),
+        _checks.whole("interpolate_limit", interpolate_limit, 1, none=True),
     )
-    codes = tuple(float(one) for one in missing_values)
+    if interpolate_limit is not None and missing != "interpolate":
+        raise InputError(
+            "`interpolate_limit` needs missing='interpolate' (--on-missing interpolate); give it, "
+            "or leave `interpolate_limit` out."
+        )
+    codes = numbers_in(missing_values)
     windows = WindowOptions(
         window,
         stride,
@@ -198,8 +209,9 @@ def read_file(
         short,
         dilation,
         max_gap,
-        "mask" if missing == "mask" else "raise",
+        missing,
         codes,
+        interpolate_limit,
     )
     options = ReadOptions(
         columns,
@@ -211,9 +223,10 @@ def read_file(
         rows,
         key,
         files,
+        images,
         TextOptions(skip, header, delimiter, decimal, thousands, encoding),
         TimeOptions(date_format, day_first),
-        MissingOptions(missing, codes, interpolate_limit),
+        MissingOptions(missing, tuple(missing_values), interpolate_limit),
         windows,
     )
     options = replace(options, windows=_window_options(windows))
@@ -226,6 +239,7 @@ def _check_options(options: ReadOptions) -> None:
     """Check the arguments of `read_file` that do not depend on the file."""
     _checks.raise_all(
         _checks.truth("rows", options.rows),
+        _checks.truth("images", options.images),
         _checks.choice("files", options.files, names(FileMode)),
     )
     for name in ("columns", "drop"):
@@ -247,6 +261,7 @@ def _window_options(options: WindowOptions) -> WindowOptions:
     if options.size is None and options != WindowOptions(
         missing=options.missing,
         missing_values=options.missing_values,
+        interpolate_limit=options.interpolate_limit,
     ):
         raise InputError(
             "`stride`, `tail`, `short`, `dilation` and `max_gap` say how to cut windows, but "

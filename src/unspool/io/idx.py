@@ -66,13 +66,21 @@ def read_idx(path: str | Path) -> npt.NDArray[Any]:
         return _read(path)
 
 
+def read_shape(path: Path) -> tuple[int, ...]:
+    """Return the shape in the header of an IDX file."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    with gzip.open(path) if packed else path.open("rb") as stream:
+        return _header(stream)[1]
+
+
 def load_idx(path: Path, options: ReadOptions) -> FileData:
     """Read an IDX file as `FileData`."""
     values = _read(path)
     if values.itemsize < 4:  # float32 is exact here, and half as large as the default float64
         values = values.astype(np.float32)
     loaded = of_array(values, None, None, options)
-    if values.ndim == 3:
+    if values.ndim == 3 and not options.images:
         note = "the rows of an image are read as steps, its columns as features"
         loaded = replace(loaded, notes=(*loaded.notes, note))
     return loaded

@@ -27,6 +27,17 @@ def read_json(path: Path, key: str | None) -> tuple[Any, tuple[str, ...]]:
     InputError
         If the text is not JSON, or contains no table or several.
     """
+    try:
+        table, notes = _read(path, key)
+        table.validate(full=True)
+    except UnicodeDecodeError as error:
+        raise InputError(f"the text is not UTF-8 ({error.reason}); save it as UTF-8.") from None
+    except pa.ArrowException as error:
+        raise InputError(f"the records cannot be read as a table: {error}.") from None
+    return table, notes
+
+
+def _read(path: Path, key: str | None) -> tuple[Any, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if key is None and _has_lines(path):
         table = _lines(path)
@@ -34,6 +45,8 @@ def read_json(path: Path, key: str | None) -> tuple[Any, tuple[str, ...]]:
         try:
             with path.open(encoding="utf-8-sig") as file:
                 content = json.load(file)
+        except UnicodeDecodeError:
+            raise
         except (ValueError, RecursionError) as error:
             raise InputError(f"this is not valid JSON: {error}.") from None
         found, notes = _table_in(content, key)
@@ -49,7 +62,7 @@ def read_json(path: Path, key: str | None) -> tuple[Any, tuple[str, ...]]:
 
 
 def _has_lines(path: Path) -> bool:
-    """Return whether each line is a record of its own."""
+    """Return whether each line is one record."""
     with path.open("rb") as file:
         first = next((line for line in file if line.strip()), b"").removeprefix(b"\xef\xbb\xbf")
         if not first.lstrip().startswith(b"{") or not first.rstrip().endswith(b"}"):

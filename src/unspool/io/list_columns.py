@@ -42,7 +42,7 @@ def of_lists(table: Any, options: ReadOptions, notes: tuple[str, ...]) -> FileDa
     rest = table.select([name for name in table.column_names if name not in lists])
     index: dict[str, Column] = {}
     if rest.num_columns:
-        # A stand-in for the lists: roles need a feature.
+        # Roles need a feature, and lists cannot be one.
         rest = rest.append_column("\0", pa.array(np.arange(table.num_rows, dtype=np.float64)))
         named = {**options.named, "weight": None}
         drop = [name for name in options.drop if name in rest.column_names]
@@ -64,7 +64,7 @@ def of_lists(table: Any, options: ReadOptions, notes: tuple[str, ...]) -> FileDa
     )
     matrix = _depth(table.schema.field(values[0]).type) == 2
     source = Sequences.from_list(
-        sequences, None if matrix else values, missing=options.windows.missing
+        sequences, None if matrix else values, missing=options.windows.accepted
     )
     return of_sequences(source, options.windows, index=index, notes=notes)
 

@@ -115,6 +115,24 @@ def has_column_names(path: Path, key: str | None = None) -> bool:
     return False
 
 
+def holds_images(path: Path) -> bool:
+    """Return whether a file surely holds images: IDX of three axes, or .npy of four or of bytes."""
+    ending = endings.ending_of(path)
+    try:
+        if ending == endings.IDX:
+            from unspool.io.idx import read_shape
+
+            return len(read_shape(path)) == 3
+        if ending == ".npy":
+            import numpy as np
+
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            return bool(array.ndim == 4 or (array.ndim == 3 and array.dtype == np.uint8))
+    except (InputError, OSError, ValueError):
+        pass
+    return False
+
+
 def _refuse_columns(ending: str, options: ReadOptions) -> None:
     given = [f"`{name}`" for name in options.given()]
     if given:

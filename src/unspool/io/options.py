@@ -89,6 +89,7 @@ class ReadOptions:
     rows: bool = False
     key: str | None = None
     files: FileMode = "series"
+    images: bool = False
     text: TextOptions = field(default_factory=TextOptions)
     times: TimeOptions = field(default_factory=TimeOptions)
     missing: MissingOptions = field(default_factory=MissingOptions)

@@ -171,9 +171,7 @@ def _tables(
             ]
             options = replace(options, label="label")
             notes += ("the name of the folder of each file is its label",)
-        notes += (
-            "each file is a series with its name as id; files='rows' (--files rows) joins them",
-        )
+        notes += ("each file is a series with its name as id; --files rows joins them",)
     else:
         notes += ("the rows of all files are joined in the order of the names",)
     try:

@@ -19,7 +19,7 @@ from unspool import _checks
 from unspool._types import Missing, names
 from unspool.data.convert import as_sequences
 from unspool.data.frames import is_frame
-from unspool.data.sequences import KEEP_MISSING, FloatArray, IntArray, Sequences
+from unspool.data.sequences import MASK_HINT, FloatArray, IntArray, Sequences
 from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION
 from unspool.io.arrow_files import read_arrow
@@ -64,7 +64,7 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
             f"the table is one series of {table.num_rows:,} steps; cut it into windows, for "
             "example with `window=96`, or, if each row is a sequence, give `rows=True`."
         )
-    values = _features(table, roles.features, windows.missing)
+    values = _features(table, roles.features, windows.accepted)
     ids, parts = _series(table, roles.id)
     steps: dict[str, list[Column]] = {}
     if roles.time is not None:
@@ -250,7 +250,7 @@ def _row_sequences(
     table: Any, roles: Roles, options: WindowOptions, notes: tuple[str, ...]
 ) -> FileData:
     """Read each row as a sequence of one feature; empty cells at its end are padding."""
-    values = _features(table, roles.features, options.missing, ends_empty=True)
+    values = _features(table, roles.features, options.accepted, ends_empty=True)
     index: dict[str, Column] = {}
     if roles.id is not None:
         index["id"] = plain_column(table[roles.id])
@@ -261,7 +261,7 @@ def _row_sequences(
     if roles.weight is not None:
         index["weight"] = _features(table, [roles.weight], "raise")[:, 0]
     notes = (*notes, f"each of {table.num_rows:,} rows read as a sequence of one feature")
-    source = Sequences(values[:, :, None], missing=options.missing)
+    source = Sequences(values[:, :, None], missing=options.accepted)
     return of_sequences(source, options, index=index, notes=notes)
 
 
@@ -289,7 +289,7 @@ def _features(
     if bad.any():
         row, i = np.argwhere(bad)[0]
         empty = not table[names[i]][int(row)].is_valid
-        keep = "" if np.isinf(values[row, i]) else KEEP_MISSING
+        keep = "" if np.isinf(values[row, i]) else MASK_HINT.replace(", or", ",")
         raise InputError(
             f"column {names[i]!r} {'is empty' if empty else f'holds {values[row, i]}'} in data row "
             f"{row + 1}; fill or drop such rows{keep}, or {_without(names[i], of_file=of_file)}."

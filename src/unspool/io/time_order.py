@@ -113,5 +113,7 @@ def _without_clock_changes(times: IntArray) -> IntArray:
         return times
     usual = np.median(steps[steps > 0])
     changes = (steps < 0) & (np.abs(steps + HOUR - usual) <= usual)
+    if 2 * changes.sum() > (steps > 0).sum():
+        return times  # other series begin there, or rows run backwards
     moved: IntArray = times + HOUR * np.cumsum(np.r_[False, changes])
     return moved

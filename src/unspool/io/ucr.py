@@ -4,14 +4,16 @@ Both contain one labelled sequence per line. Messages of `load_tsv` and `load_ts
 counted from 1.
 """
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from unspool import _checks
 from unspool._types import Missing
+from unspool.data.messages import listed
 from unspool.data.sequences import MASK_HINT, FloatArray, Sequences
 from unspool.errors import InputError
 from unspool.io.cutting import of_sequences
@@ -23,6 +25,7 @@ DIRECTIVES = (
     *("problemName", "timeStamps", "missing", "univariate", "dimensions", "equalLength"),
     *("seriesLength", "classLabel", "targetlabel", "data"),
 )
+_PAIR = re.compile(r"\([^()]*,([^(),]*)\)")
 SPELLED = {name.lower(): name for name in DIRECTIVES}
 
 
@@ -35,6 +38,8 @@ class Header:
     equal: bool = False
     labels: tuple[str, ...] | None = None
     target: bool = False
+    stamps: bool = False
+    unknown: list[str] = field(default_factory=list)
 
 
 def load_tsv(path: Path, options: ReadOptions) -> FileData:
@@ -58,34 +63,40 @@ def load_tsv(path: Path, options: ReadOptions) -> FileData:
             )
         labels.append(label.strip())
         sequences.append(_numbers(steps, number))
-        _real_steps(sequences[-1][None], number, options.windows.missing)
+        _real_steps(sequences[-1][None], number, options.windows.accepted)
     if not sequences:
         raise InputError("the file contains no sequences; write it again.")
     notes = ("first field of each row taken as label",)
-    source = Sequences(np.stack(sequences)[:, :, None], missing=options.windows.missing)
+    source = Sequences(np.stack(sequences)[:, :, None], missing=options.windows.accepted)
     return of_sequences(source, options.windows, index={"label": _labels(labels)}, notes=notes)
 
 
 def load_ts(path: Path, options: ReadOptions) -> FileData:
     """Read a `.ts` file: channels are separated by ':', lengths may differ, labels are strings.
 
-    Time stamps are not supported.
+    Time stamps are left out: "(0,1.5),(1,2.5)" is read as 1.5, 2.5.
     """
     lines = _lines(path, comment="#")
     header = _header(lines)
     sequences, labels = [], []
     for number, line in lines:
+        if header.stamps:
+            line = _without_stamps(line, number)
         *channels, last = line.split(":")
         if header.labels is None and not header.target:
             channels.append(last)
         else:
             labels.append(_label(last.strip(), header, number))
-        sequences.append(_sequence(channels, header, number, options.windows.missing))
+        sequences.append(_sequence(channels, header, number, options.windows.accepted))
     if not sequences:
         raise InputError("there is no sequence below `@data`; write one per line.")
-    source = Sequences.from_list(sequences, missing=options.windows.missing)
+    source = Sequences.from_list(sequences, missing=options.windows.accepted)
     index: dict[str, Column] = {}
     notes = [f"{len(source):,} sequences of {source.n_features} channels"]
+    if header.stamps:
+        notes.append("time stamps are left out: steps are read as if equally spaced in time")
+    if header.unknown:
+        notes.append(f"unknown directives are left out: {listed(header.unknown)}")
     if labels:
         index["label"] = np.array(labels, np.float64 if header.target else np.str_)
         kind = "target, a number," if header.target else "label"
@@ -122,9 +133,11 @@ def _header(lines: Iterator[tuple[int, str]]) -> Header:
         key = name.lower()
         if key not in SPELLED:
             options = [f"@{spelled}" for spelled in DIRECTIVES]
-            raise InputError(
-                f"line {number}: {_checks.unknown_name('directive', '@' + name, options)}"
-            )
+            message = _checks.unknown_name("directive", f"@{name}", options)
+            if "did you mean" in message:  # labels would be lost without a word
+                raise InputError(f"line {number}: {message}")
+            header.unknown.append(f"@{name}")
+            continue
         if key == "data":
             return header
         _directive(header, key, words, number)
@@ -152,12 +165,9 @@ def _directive(header: Header, key: str, words: list[str], number: int) -> None:
             f"line {number}: expected true or false after `{name}`, got {' '.join(words)!r}."
         )
     truth = words[0].lower() == "true"
-    if key == "timestamps" and truth:
-        raise InputError(
-            f"line {number}: `@timeStamps true` is not supported; write values without times, "
-            "equally spaced in time, and `@timeStamps false`."
-        )
-    if key == "univariate" and truth:
+    if key == "timestamps":
+        header.stamps = truth
+    elif key == "univariate" and truth:
         header.dimensions = 1
     elif key == "equallength":
         header.equal = truth
@@ -196,6 +206,21 @@ def _sequence(channels: Sequence[str], header: Header, number: int, missing: Mis
             )
     values = np.stack(arrays)
     return values[:, : _real_steps(values, number, missing)].T
+
+
+def _without_stamps(line: str, number: int) -> str:
+    """Return a line with the values only, of pairs such as `(2024-01-01 00:00:00,1.5)`."""
+    found, end = [], 0
+    for match in _PAIR.finditer(line):
+        found.append(line[end : match.start()])
+        found.append(match[1])
+        end = match.end()
+    if not end:
+        raise InputError(
+            f"line {number}: expected pairs of a time and a value, such as (0,1.5), since the "
+            f"header has `@timeStamps true`, got {line[:40]!r}."
+        )
+    return "".join([*found, line[end:]])
 
 
 def _label(text: str, header: Header, number: int) -> str:

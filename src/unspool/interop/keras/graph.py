@@ -34,6 +34,8 @@ IGNORED_LAYERS = {
 # Layers that become part of the weights of a neighbouring layer; see `linear`.
 FOLDED_LAYERS = {"BatchNormalization", "LeakyReLU"}
 
+MAX_LEAKY = 4096  # units of a LeakyReLU, which is written as a matrix of 8 · units² numbers
+
 RECURRENT = ("LSTM", "GRU", "Bidirectional")
 AVERAGES, MAXIMA = (
     tuple(f"Global{name}Pooling{n}D" for n in (1, 2)) for name in ("Average", "Max")
@@ -340,7 +342,13 @@ def _leaky(read: Followed, slope: float, name: str) -> Followed:
             f"{name} cannot be imported: it must follow a Dense or convolutional layer without an "
             "activation."
         )
-    doubled, rest = rectified(read.wire.shape[-1] or 0, slope, name)
+    size = read.wire.shape[-1] or 0
+    if size > MAX_LEAKY:
+        raise InputError(
+            f"{name} cannot be imported: it acts on {size:,} units; at most {MAX_LEAKY:,} are "
+            "supported."
+        )
+    doubled, rest = rectified(size, slope, name)
     after = doubled if producer.after is None else producer.after.then(doubled)
     return read._replace(wire=Wire(replace(producer, after=after, activation="relu")), linear=rest)
 

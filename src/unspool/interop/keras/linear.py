@@ -22,7 +22,7 @@ class Linear:
 
     Parameters
     ----------
-    matrix : array of shape (outputs, inputs)
+    matrix : array of shape (outputs, inputs), or (outputs,) for a diagonal matrix
     shift : array of shape (outputs,)
     source : str
         The layer that it comes from, for messages.
@@ -37,20 +37,38 @@ class Linear:
 
     def after(self, weight: Matrix, bias: Matrix) -> tuple[Matrix, Matrix]:
         """Return weight and bias of a linear layer (outputs, inputs) followed by this map."""
-        return np.asarray(np.tensordot(self.matrix, weight, 1)), self.matrix @ bias + self.shift
+        return self._times(weight), self._times(bias) + self.shift
 
     def before(self, weight: Matrix, bias: Matrix) -> tuple[Matrix, Matrix]:
         """Return weight (outputs, inputs) and bias of a layer that reads the result of this map."""
         parts = weight.reshape(len(weight), self.blocks, -1)
         shifted = bias + (parts @ self.shift).sum(1)
-        return (parts @ self.matrix).reshape(len(weight), -1), shifted
+        mapped = parts * self.matrix if self.matrix.ndim == 1 else parts @ self.matrix
+        return mapped.reshape(len(weight), -1), shifted
+
+    def before_channels(self, kernels: Matrix) -> Matrix:
+        """Return kernels (outputs, inputs, height, width) of a convolution that reads the result.
+
+        The shift must be zero.
+        """
+        if self.matrix.ndim == 1:
+            return kernels * self.matrix[:, None, None]
+        return np.asarray(np.einsum("oihw,ij->ojhw", kernels, self.matrix))
 
     def then(self, other: "Linear | None") -> "Linear":
         """Return the map that applies this one, and then `other`."""
         if other is None:
             return self
-        matrix, shift = other.after(self.matrix, self.shift)
-        return Linear(matrix, shift, other.source)
+        shift = other._times(self.shift) + other.shift
+        if self.matrix.ndim == 1 and other.matrix.ndim == 2:
+            return Linear(other.matrix * self.matrix, shift, other.source)
+        return Linear(other._times(self.matrix), shift, other.source)
+
+    def _times(self, x: Matrix) -> Matrix:
+        """Return the product of the matrix and `x` (inputs, ...)."""
+        if self.matrix.ndim == 2:
+            return np.asarray(np.tensordot(self.matrix, x, 1))
+        return self.matrix.reshape(-1, *[1] * (x.ndim - 1)) * x
 
     def repeated(self, blocks: int) -> "Linear":
         """Return this map of each of `blocks` parts of a flattened axis."""
@@ -70,7 +88,7 @@ def scale_and_shift(layer: Any, source: str) -> Linear:
     shift = -mean * scale
     if config["center"]:
         shift = shift + values[-3]
-    return Linear(np.diag(scale), shift, source)
+    return Linear(scale, shift, source)
 
 
 def rectified(size: int, slope: float, source: str) -> tuple[Linear, Linear]:

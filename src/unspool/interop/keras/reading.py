@@ -54,7 +54,9 @@ def from_keras(
     The model must consist of an encoder of LSTM or GRU layers, of dense layers, or of convolutions
     with max pooling; its code; and a decoder for each output, with the layouts of the estimators.
     Layers may be nested in models, wrapped in `TimeDistributed` or `Bidirectional`, and without
-    bias. A layer or an option that unspool does not have is refused with its name.
+    bias. Layers that are linear maps at prediction, such as `BatchNormalization`, become part of
+    the weights of a neighbouring layer. A layer or an option that unspool does not have is refused
+    with its name.
 
     Parameters
     ----------
@@ -67,7 +69,9 @@ def from_keras(
     forecast : bool or None, default None
         For a model with one output: whether it is a forecast. None means True, unless the output
         has the number of steps of the input or the input has an open number of steps. False also
-        makes a dense layer after an LSTM encoder its code instead of a forecast. Of two outputs,
+        makes a dense layer after an LSTM encoder its code instead of a forecast. True also accepts
+        an encoder whose last layer has return_sequences=True: the output after the last step is
+        the forecast, and that after step t the forecast from the first t steps. Of two outputs,
         one is the reconstruction and the other the forecast; then `forecast` must be None. A
         forecast with another number of features than the input has predicts a quantity that is no
         feature (``targets="y"``), without a `Reshape` several steps of one quantity.
@@ -100,6 +104,11 @@ def from_keras(
 
     Notes
     -----
+    A `BatchNormalization` and the merge modes "sum" and "ave" of `Bidirectional` are written into
+    the weights of a neighbouring layer, and a unit with `LeakyReLU` into two ReLU units. `fit` then
+    trains an architecture without these layers, and the code may be that before the
+    `BatchNormalization`. Of dense layers that are not mirrored, the narrowest is the code.
+
     Dropout has no effect on a trained model. So that `clone` and `fit` train with it again, the
     rates of `Dropout` layers are read where the estimator has a parameter: between recurrent layers
     and by the argument ``dropout`` of every layer of a stack but the first as `dropout`; after the

@@ -248,7 +248,7 @@ def read_conv(node: Node) -> Conv:
     weight = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
     shift = bias[0] if config["use_bias"] else np.zeros(len(weight), np.float32)
     if node.before is not None:
-        weight = np.einsum("oihw,ij->ojhw", weight, node.before.matrix)
+        weight = node.before.before_channels(weight)
     if node.after is not None:
         weight, shift = node.after.after(weight, shift)
     name = node.activation or activation_of(node)
