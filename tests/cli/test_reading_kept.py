@@ -1,4 +1,4 @@
-"""What `fit` and `detect --save` were told about reading is kept and used by later commands."""
+"""What `fit` and `detect --save` were given for reading is kept and used by later commands."""
 
 from dataclasses import replace
 
@@ -38,13 +38,13 @@ def trained(run, log, tmp_path):
     return path
 
 
-TOLD = {"drop": ["zone", "w,x"], "id": "place", "label": "mark"}
+KEPT = {"drop": ["zone", "w,x"], "id": "place", "label": "mark"}
 FLAGS = "--drop zone --drop w,x, --id place, --label mark"
 
 
 @pytest.mark.parametrize("command", ["encode", "score", "reconstruct"])
 def test_later_commands_read_as_in_training_and_say_so(run, log, trained, command):
-    assert model_file.read(trained).fitted["reading"] == TOLD
+    assert model_file.read(trained).fitted["reading"] == KEPT
     done = run(command, trained, log)
     assert done.code == 0, done.err
     assert f"log.csv: as in training: {FLAGS}\n" in done.err
@@ -74,7 +74,7 @@ def test_columns_that_a_later_file_lacks_are_said_and_not_named(run, log, traine
     assert "as in training" not in done.err
 
 
-def test_training_that_goes_on_inherits_what_was_told(run, log, trained, tmp_path):
+def test_training_that_goes_on_inherits_these_options(run, log, trained, tmp_path):
     again = tmp_path / "again.unspool"
     done = run("fit", log, "--initial", trained, "-o", again, "--epochs", 1, "--label", "zone")
     assert done.code == 0, done.err
@@ -92,11 +92,11 @@ def test_an_id_that_was_found_by_the_times_is_kept(run, log, tmp_path):
 def test_inspect_shows_it_and_python_keeps_it(run, trained, tmp_path):
     assert FLAGS in run("inspect", trained).out
     load(trained).save(tmp_path / "copy.unspool")
-    assert model_file.read(tmp_path / "copy.unspool").fitted["reading"] == TOLD
+    assert model_file.read(tmp_path / "copy.unspool").fitted["reading"] == KEPT
     model = load(trained)
     x = np.sin(np.arange(5) / 2 + np.arange(60)[:, None] / 9)
     model.set_params(verbose=0, epochs=60).fit(np.stack([x, x], axis=2))
-    assert model.contents().fitted["reading"] is None  # it was told about another file
+    assert model.contents().fitted["reading"] is None  # it was given for another file
 
 
 def test_a_detector_keeps_it_and_follow_uses_its_time(run, tiny, tmp_path):

@@ -163,7 +163,7 @@ def detect(
         load_detector_or_model,
         make_detector,
     )
-    from unspool.cli.reading import reading_of, told_in_all
+    from unspool.cli.reading import merged_reading, reading_of
     from unspool.errors import InputError
 
     saved, trained = (None, None) if model is None else load_detector_or_model(model, device)
@@ -171,10 +171,10 @@ def detect(
         _check_options_of_saved(detecting, normal, normal_until, compare=compare)
     known = getattr(trained if saved is None else saved, "feature_names_in_", None)
     missing = _missing(detecting, trained if saved is None else saved)
-    told_before = reading_of(trained if saved is None else saved)
-    given_data = read_detection_data(data, columns, known, missing, told_before)
+    reading = reading_of(trained if saved is None else saved)
+    given_data = read_detection_data(data, columns, known, missing, reading)
     if saved is None or compare:
-        ways = normal, normal_until, columns, missing, told_before
+        ways = normal, normal_until, columns, missing, reading
         normal_data, scored = _normal_and_scored(given_data, *ways)
     else:
         normal_data, scored = None, given_data
@@ -202,7 +202,7 @@ def detect(
     seconds = perf_counter() - start
     if save is not None:
         if saved is None:
-            detector.model_._reading = told_in_all(told_before, columns.keywords())
+            detector.model_._reading = merged_reading(reading, columns.keywords())
         detector.save(save)
     form = getattr(detector.model_, "_form", None)
     outputs.write(found, scored, labels, None if form is None else form.targets)
@@ -327,7 +327,7 @@ def _detector_to_follow(
         load_detector_or_model,
         make_detector,
     )
-    from unspool.cli.reading import reading_of, told_in_all
+    from unspool.cli.reading import merged_reading, reading_of
 
     if detecting.kind not in (None, Kind.trailing):
         raise typer.BadParameter(
@@ -345,12 +345,12 @@ def _detector_to_follow(
         )
     trained = None if model is None else load_detector_or_model(model, device)[1]
     known = getattr(trained, "feature_names_in_", None)
-    told_before = reading_of(trained)
+    reading = reading_of(trained)
     missing = _missing(detecting, trained)
-    normal_data = read_detection_data(normal, columns, known, missing, told_before)
+    normal_data = read_detection_data(normal, columns, known, missing, reading)
     given = replace(detecting, kind=Kind.trailing)
     with flag_messages(per_day=detecting.alarms_per_day is not None):
         detector = make_detector(given, trained, normal_data, device=device, verbose=verbose)
         detector.fit(normal_data.X)
-    detector.model_._reading = told_in_all(told_before, columns.keywords())
+    detector.model_._reading = merged_reading(reading, columns.keywords())
     return detector.contents()

@@ -164,7 +164,7 @@ def read_detection_data(
     missing : {"raise", "mask"}, default "raise"
         Whether values may be missing.
     reading : mapping, optional
-        What the training of a model was told about reading.
+        What the training of a model was given for reading.
     """
     path = data_path(path)
     reading = reading or {}

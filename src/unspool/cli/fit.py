@@ -145,7 +145,7 @@ def fit(
     from unspool._files import check_output_path
     from unspool._terminal import printable_line
     from unspool.cli.flags import flag, messages_with_flags
-    from unspool.cli.reading import reading_of, told_in_all
+    from unspool.cli.reading import merged_reading, reading_of
     from unspool.errors import InputError
 
     flags = {
@@ -213,7 +213,7 @@ def fit(
     before = {} if start is None else reading_of(start)
     # An id without a usual name was found by the times, which a shorter file may not show.
     found = {one.role: one.columns[0] for one in loaded.roles if one.role == "id" and one.unusual}
-    trained._reading = told_in_all({**before, **found}, reading.keywords())
+    trained._reading = merged_reading({**before, **found}, reading.keywords())
     trained.save(output)
 
     history = trained.history_

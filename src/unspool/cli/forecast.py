@@ -146,9 +146,9 @@ def known_of_file(
         columns = [names[place] for place in form.known]
     # Each series stays whole, since only windows refer to series.
     read = partial(read_file, path, window=1, columns=columns)
-    told = {name: value for name, value in reading_of(trained).items() if name != "rows"}
+    of_training = {name: value for name, value in reading_of(trained).items() if name != "rows"}
     arguments = {**reading.keywords(), "rows": False}
-    loaded, _ = read_as_trained(path, read, arguments, columns, told)
+    loaded, _ = read_as_trained(path, read, arguments, columns, of_training)
     print_notes(path.name, loaded)
     assert isinstance(loaded.source, Windows)
     series, given, ids = loaded.source.series, loaded.series_ids, data.series_ids

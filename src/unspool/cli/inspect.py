@@ -57,8 +57,8 @@ def inspect(model: ModelOrDetector) -> None:
             facts["windows"] += f", dilation {trained.dilation_}"
         if trained.max_gap_ is not None:
             facts["windows"] += f", no gap above {trained.max_gap_:g}"
-    if told := reading_of(trained):
-        facts["read with"] = as_flags(told)
+    if reading := reading_of(trained):
+        facts["read with"] = as_flags(reading)
     facts["longest sequence"] = f"{trained.max_length_} steps"
     if getattr(trained, "patch_size_", 1) > 1:
         facts["patches"] = f"{trained.patch_size_} steps"

@@ -1,4 +1,4 @@
-"""What commands share when they read data: what training was told, and the table of roles."""
+"""What commands share when they read data: the options of training, and the table of roles."""
 
 import inspect
 import textwrap
@@ -41,7 +41,7 @@ def _defaults() -> dict[str, Any]:
     return {name: parameter.default for name, parameter in parameters.items()}
 
 
-def told(keywords: Mapping[str, Any]) -> dict[str, Any] | None:
+def kept_arguments(keywords: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the arguments of `read_file` that a model keeps; None if there are none."""
     kept = {
         name: list(value) if isinstance(value, tuple) else value
@@ -51,15 +51,17 @@ def told(keywords: Mapping[str, Any]) -> dict[str, Any] | None:
     return kept or None
 
 
-def told_in_all(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a model keeps that was told something `before`, and other arguments `now`."""
-    found = {**before, **(told(now) or {})}
+def merged_reading(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a model keeps that was given arguments `before`, and others `now`."""
+    found = {**before, **(kept_arguments(now) or {})}
     roles = {found.get(role) for role in ROLES}
-    return told({**found, "drop": [one for one in found.get("drop", ()) if one not in roles]})
+    return kept_arguments(
+        {**found, "drop": [one for one in found.get("drop", ()) if one not in roles]}
+    )
 
 
 def reading_of(model: Any) -> dict[str, Any]:
-    """Return what the training of a model or a detector was told about reading."""
+    """Return what the training of a model or a detector was given for reading."""
     inner = getattr(model, "model_", model)  # of a detector
     inner = getattr(inner, "autoencoder_", inner)  # of a classifier
     return dict(getattr(inner, "_reading", None) or {})
@@ -68,7 +70,7 @@ def reading_of(model: Any) -> dict[str, Any]:
 def recalled(
     path: Path, given: Mapping[str, Any], columns: Sequence[str] | None, reading: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the arguments that training was told, and that are not given now and fit the file."""
+    """Return the arguments of training and that are not given now and fit the file."""
     from unspool.io import endings
     from unspool.io.loading import has_column_names
 
@@ -107,7 +109,7 @@ def read_as_trained(
 ) -> "tuple[FileData, dict[str, Any]]":
     """Read a file with the options that are given, and else with those of training.
 
-    Columns that training was told and that the file lacks are not named: `read` is called again
+    Columns that training used and that the file lacks are not named: `read` is called again
     without them.
 
     Parameters
@@ -121,7 +123,7 @@ def read_as_trained(
     columns : sequence of str, optional
         The features.
     reading : mapping
-        What training was told.
+        The options of training.
 
     Returns
     -------
@@ -155,7 +157,7 @@ def read_as_trained(
             if any(name == one.role for one in loaded.roles):
                 then = "another column is taken"
             say(f"{path.name}: there is no column {column!r}, the {name} in training: {then}")
-    if told(kept):
+    if kept_arguments(kept):
         say(f"{path.name}: as in training: {as_flags(kept)}")
     return loaded, {**given, **kept}
 

@@ -169,7 +169,7 @@ class ReadsTrainingData(FittedModel):
             note_features(self, whole)
         self._form = self._with_roles(self._form)
         self.window_, self.dilation_, self.max_gap_ = None, 1, None
-        self.__dict__.pop("_reading", None)  # what `unspool fit` was told about another file
+        self.__dict__.pop("_reading", None)  # what `unspool fit` was given for another file
         return whole
 
     def _read_again(self, X: Any, start: Contents) -> Source:

@@ -1,4 +1,4 @@
-"""Check of what `unspool fit` was told about reading its file, which a model file keeps."""
+"""Check of what `unspool fit` was given for reading its file, which a model file keeps."""
 
 from collections.abc import Mapping
 from typing import Any
