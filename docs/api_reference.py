@@ -174,8 +174,8 @@ SECTIONS = (
     Section(
         "PyTorch",
         "unspool.interop.torch",
-        "Conversion to PyTorch modules that run without unspool.",
-        ("to_torch",),
+        "Conversion to PyTorch modules that run without unspool, and import of weights.",
+        ("from_torch", "to_torch"),
     ),
     Section(
         "Model file",

@@ -49,6 +49,7 @@ ThresholdKind = Literal["moving", "quantile", "pareto", "alarms"]
 Reads = Literal["sequences", "rows", "images"]
 Part = Literal["model", "encoder"]
 ExportPart = Literal["auto", Part, "detector"]
+TorchTask = Literal["reconstruction", "forecast", "classification"]
 SecondInput = Literal["reversed_input", "previous"]
 PerStepAndFeature = tuple[Literal["step"], Literal["feature"]]
 Per = Literal["sequence", "step", "feature"] | PerStepAndFeature

@@ -110,7 +110,7 @@ def test_garbled_bytes_raise_an_input_error_that_begins_with_the_file(tmp_path, 
         read_file(path, rows=True)
 
 
-@pytest.mark.parametrize("ending", [".npy", ".npz", ".ts", ".tsv", ".idx"])
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".ts", ".idx"])
 def test_columns_are_refused_where_a_file_has_none(tmp_path, ending):
     path = two_sequences(tmp_path / f"two{ending}")
     refused(

@@ -36,7 +36,10 @@ def test_tsv_is_a_label_and_a_sequence_in_each_row(tmp_path):
     np.testing.assert_array_equal(loaded.source.values[:, :, 0], [[0.5, -0.001, 2], [3, 4, 5]])
     assert loaded.index["label"].dtype == np.int64
     assert loaded.index["label"].tolist() == [1, -1]
-    assert loaded.notes == ("first field of each row taken as label",)
+    assert loaded.notes == (
+        "each row is a label and a sequence, as in the UCR archive; if it is a table, say `header` "
+        "(--header)",
+    )
     assert loaded.series_ids is None
 
 
@@ -77,21 +80,22 @@ def test_tsv_with_nan_at_the_end_is_padded(tmp_path):
                 "NaN."
             ),
         ),
-        (
-            "time\tvalue\n0\t1\n",
-            "line 1: expected a number at step 0, got 'value'; correct it; if the file is a "
-            "table with a header, rename it to end in .csv or .txt.",
-        ),
-        (
-            "1,2,3\n",
-            "line 1: expected a label and steps, separated by tabs, got '1,2,3'; if the table "
-            "has other separators, rename it to end in .csv or .txt.",
-        ),
-        ("\n\n", "the file contains no sequences; write it again."),
     ],
 )
 def test_errors_in_a_tsv_file_are_reported_with_their_line(tmp_path, text, told):
     refused(tsv(tmp_path, text), told)
+
+
+@pytest.mark.parametrize(
+    "text", ["time\tvalue\n0\t1\n1\t2\n", "2024-01-01\t1\t2\n2024-01-02\t3\t4\n", "a,b\n1,2\n"]
+)
+def test_tsv_with_a_header_dates_or_commas_is_a_table(tmp_path, text):
+    assert len(read_file(tsv(tmp_path, text), window=1).source.series) == 1
+
+
+def test_tsv_of_numbers_is_a_table_if_the_user_says_so(tmp_path):
+    loaded = read_file(tsv(tmp_path, "1\t2\n3\t4\n"), window=1, header=0)
+    np.testing.assert_array_equal(loaded.source.series[0], [[1, 2], [3, 4]])
 
 
 def test_ts_with_channels_of_unequal_lengths(tmp_path):

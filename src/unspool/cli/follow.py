@@ -20,7 +20,9 @@ from unspool.cli.reading import as_flags
 from unspool.cli.stream_state import read_state, write_state
 from unspool.data.messages import listed
 from unspool.errors import InputError
-from unspool.io.delimited import DATE, is_data, is_number
+from unspool.io.cells import is_data, is_date, is_number
+from unspool.io.delimiters import BLANK, split_at_blanks
+from unspool.io.options import TextOptions
 from unspool.io.role_names import TIME_NAMES
 from unspool.runtime.detector import Detector
 
@@ -34,7 +36,21 @@ DELIMITERS = (";", "\t")  # tried before the comma, which may then be a decimal 
 
 def refuse_other_options(given: list[str], columns: Columns) -> None:
     """Refuse the options in `given` and in `columns` that do not go with --follow."""
-    others = {"--id": columns.id, "--label": columns.label, "--rows": columns.rows or None}
+    others = {
+        "--id": columns.id,
+        "--label": columns.label,
+        "--rows": columns.rows or None,
+        "--skip": columns.skip,
+        "--thousands": columns.thousands,
+        "--encoding": columns.encoding,
+    }
+    if columns.header not in (None, 0, 1):
+        others["--header"] = columns.header
+    complaint = TextOptions(
+        delimiter=columns.keywords()["delimiter"], decimal=columns.decimal
+    ).complaint()
+    if complaint:
+        raise InputError(complaint)
     given = given + [name for name, value in others.items() if value is not None]
     if given:
         raise typer.BadParameter(
@@ -193,14 +209,19 @@ class LineScorer:
         self.rows += 1
 
     def _split(self, text: str) -> list[str]:
+        if self._delimiter == BLANK:
+            return split_at_blanks(text)
         fields = next(csv.reader([text], delimiter=self._delimiter), [])
         return [one.strip() for one in fields]
 
     def _begin(self, text: str) -> bool:
         """Find the columns in the first line, and return whether it is a header."""
-        self._delimiter = next((one for one in DELIMITERS if one in text), ",")
+        given = self._columns.keywords()["delimiter"]
+        self._delimiter = given or next((one for one in DELIMITERS if one in text), ",")
         fields = self._split(text)
         header = not is_data(fields, self._decimal)
+        if self._columns.header is not None:
+            header = self._columns.header == 1
         self._names = fields if header else [str(i) for i in range(len(fields))]
         time = self._columns.time
         if time is not None and time not in self._names and not self._time_was_given:
@@ -218,7 +239,7 @@ class LineScorer:
 
     @property
     def _decimal(self) -> str:
-        return "," if self._delimiter == ";" else "."
+        return self._columns.decimal or ("," if self._delimiter == ";" else ".")
 
     def _find_features(self, names: list[str], *, header: bool) -> list[int]:
         """Return the indices of the feature columns."""
@@ -260,9 +281,7 @@ class LineScorer:
     def _write_header(self, fields: list[str]) -> None:
         """Print the header; if there is no time column yet, a column of dates becomes it."""
         if self._time is None:
-            dates = [
-                i for i in self._other_columns() if i < len(fields) and DATE.fullmatch(fields[i])
-            ]
+            dates = [i for i in self._other_columns() if i < len(fields) and is_date(fields[i])]
             self._time = next(iter(dates), None)
         self._write(["step" if self._time is None else "time", "score", "threshold", "alarm"])
         self._header_written = True

@@ -1,6 +1,6 @@
 """What the values of a column look like: texts, few values, a counter, times of a day.
 
-Where it can, a function looks at the first rows alone, and at all rows only if they fit.
+Where it can, a function reads the first rows alone, and all rows only if they fit.
 """
 
 import re
@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unspool.data.sequences import IntArray
-from unspool.io.delimited import is_number
+from unspool.io.cells import is_number
 
 FIRST_ROWS = 1000
+_AMOUNT = re.compile(r"([$€£]|[A-Z]{3} )?\s*[-+]?\d[\d.,]*\s*[%$€£]?")  # such as $5.25 and 5 %
 _TIME_OF_DAY = re.compile(
     r"\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?( ?[AaPp][Mm])?|\d{1,2}\.\d{2}\.\d{2}", re.ASCII
 )
@@ -89,7 +90,11 @@ def is_time_of_day(column: Any) -> bool:
 def mostly_numbers(column: Any) -> bool:
     """Return whether at least half of the texts in the first rows are numbers."""
     texts = [one for one in column.slice(0, FIRST_ROWS).to_pylist() if one is not None]
-    return bool(texts) and 2 * sum(is_number(one.strip()) for one in texts) >= len(texts)
+    return bool(texts) and 2 * sum(_is_amount(one.strip()) for one in texts) >= len(texts)
+
+
+def _is_amount(text: str) -> bool:
+    return is_number(text) or _AMOUNT.fullmatch(text) is not None
 
 
 def codes_of(column: Any) -> IntArray:

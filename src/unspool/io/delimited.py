@@ -1,40 +1,66 @@
 """CSV and other delimited text, read as an Arrow table.
 
-`read_delimited` finds the separator (comma, semicolon, tab, or runs of blanks) and the header from
-the first lines; pyarrow reads the file and finds the types of the columns.
+The first lines say how the text is written: its encoding (`text_head`), the separator
+(`delimiters`) and the header (`header`). pyarrow reads the file and finds the types of the columns;
+`number_formats` converts numbers that it leaves as text.
 """
 
 import contextlib
-import csv
 import re
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from unspool.data.messages import listed
 from unspool.errors import InputError
+from unspool.io.cells import decimal_of
+from unspool.io.delimiters import (
+    BLANK,
+    COMMENTS,
+    SPELLED,
+    Row,
+    body_of,
+    find_delimiter,
+    rows_of,
+    split_at_blanks,
+    thinned,
+    width_of,
+)
+from unspool.io.header import find_header
+from unspool.io.missing import null_values
+from unspool.io.number_formats import convert_numbers, decimal_in
+from unspool.io.options import TextOptions
+from unspool.io.text_head import (
+    ENCODING_NOTE,
+    FALLBACK,
+    UTF8,
+    Head,
+    Source,
+    not_text,
+    opened,
+    read_head,
+)
 
-# Separator and header are found from the first lines: at most SAMPLE_LINES, and no more after
-# SAMPLE_BYTES, but at least three.
-SAMPLE_LINES = 50
-SAMPLE_BYTES = 1 << 20
 BLOCK = 1 << 20  # bytes that Arrow reads at a time; no line may be longer
 LARGEST_BLOCK = (1 << 31) - 1
 # Before version 23 the threaded reader may wait forever after an error (apache/arrow, GH-48741).
 THREADS = int(pa.__version__.partition(".")[0]) >= 23
-BLANK = " "
-DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?")
-_COMMA_DECIMAL = re.compile(r"[-+]?\d+,\d+")
+NEAR_END = 10  # a line among the last ones may be a note below the table
+_SEP_LINE = re.compile(r'"?sep=(.|\\t)"?\s*', re.IGNORECASE)
+_LEADING_ZERO = re.compile(r"\d{2,}")
+_WITH_OFFSET = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}.*[-+]\d{2}(:?\d{2})?")
 
 
 @dataclass(frozen=True)
 class Dialect:
     """The format of a delimited text.
 
-    Parameters
+    Attributes
     ----------
     delimiter : str
         Separator of the fields; " " for runs of blanks.
@@ -42,10 +68,18 @@ class Dialect:
         Names of the columns.
     skip : int
         Number of lines before the data.
-    longest : int
-        Length of the longest of the first lines, in bytes.
     decimal : str
         Decimal point of numbers.
+    encoding : str
+        Name of the encoding.
+    longest : int
+        Length of the longest of the first lines, in bytes.
+    row_end : str
+        Separator, other than the delimiter, at the end of every row; "" if there is none.
+    texts : tuple of str
+        Columns that remain text, such as the ids 007 and 042.
+    unnamed : tuple of str
+        Columns without a name, which got their number as one.
     notes : tuple of str
         What was found, one line each.
     """
@@ -53,199 +87,364 @@ class Dialect:
     delimiter: str
     names: list[str]
     skip: int
-    longest: int
     decimal: str
+    encoding: str
+    longest: int
+    row_end: str
+    texts: tuple[str, ...]
+    unnamed: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def read_delimited(path: Path) -> tuple[Any, tuple[str, ...]]:
-    """Read a text file as a `pyarrow.Table`; return it with notes on how it was read.
+def read_delimited(
+    source: Source, options: TextOptions | None = None, missing_values: Iterable[float | str] = ()
+) -> tuple[Any, tuple[str, ...]]:
+    """Read a text as a `pyarrow.Table`; return it with notes on how it was read.
+
+    Parameters
+    ----------
+    source : Path or pyarrow.Buffer
+        The file, or its content.
+    options : TextOptions, optional
+        What the user says about the format.
+    missing_values : iterable of float or str, default ()
+        What means that a value is missing, in addition to the usual words.
 
     Raises
     ------
     InputError
-        If rows have different numbers of fields, the file is not UTF-8 text, or there are no rows.
+        If rows have different numbers of fields, the file is not text, or there are no rows.
     """
-    dialect = _dialect(path)
-    text = _tabs_for_blanks(path) if dialect.delimiter == BLANK else None
-    read = arrow_csv.ReadOptions(
-        column_names=dialect.names, skip_rows=dialect.skip, use_threads=THREADS
+    options = options or TextOptions()
+    head = read_head(source, options.encoding)
+    dialect = find_dialect(head, options)
+    missing = null_values(missing_values)
+    table, notes = _read(source, dialect, missing)
+    if any(pa.types.is_binary(field.type) for field in table.schema):
+        if options.encoding is not None or dialect.encoding != UTF8:
+            raise InputError(not_text(f"a column contains bytes that are not {dialect.encoding}"))
+        dialect = replace(dialect, encoding=FALLBACK, notes=(ENCODING_NOTE, *dialect.notes))
+        table, notes = _read(source, dialect, missing)
+    if options.decimal is None and options.thousands is None:
+        shown = decimal_in(table, dialect.delimiter, missing)
+        if shown == "," and dialect.decimal == ".":
+            note = _decimal_note(",")
+            dialect = replace(dialect, decimal=shown, notes=(*dialect.notes, note))
+            table, notes = _read(source, dialect, missing)
+    table, number_notes = convert_numbers(
+        table, dialect.decimal, options, missing, set(dialect.texts)
     )
-    parse = arrow_csv.ParseOptions(delimiter="\t" if text else dialect.delimiter)
-    convert = arrow_csv.ConvertOptions(decimal_point=dialect.decimal)
-    size = len(text) if text else path.stat().st_size
+    table, end_notes = _without_empty_ends(table, dialect)
+    if table.num_rows == 0:
+        raise InputError("the file has a header but no rows; write the data below the header.")
+    return table, (*dialect.notes, *notes, *number_notes, *end_notes)
 
-    def source() -> Any:
-        return pa.BufferReader(text) if text else path
+
+def find_dialect(head: Head, options: TextOptions) -> Dialect:
+    """Find the format of a text from its first lines; what the user gave is not searched for."""
+    lines, skip, delimiter = head.lines, options.skip, options.delimiter
+    start = skip or 0
+    if skip is None:
+        first = next(i for i, line in enumerate(lines) if line.strip())
+        separator = _SEP_LINE.fullmatch(lines[first])
+        if separator:  # Excel reads and writes this line
+            start = first + 1
+            delimiter = delimiter or separator[1].replace("\\t", "\t")
+    lines = lines[start:]
+    if not any(map(str.strip, lines)):
+        raise InputError(
+            f"there is no text below the {start} lines that are skipped; check `skip` (--skip)."
+        )
+    notes = list(head.notes)
+    delimiter = delimiter or find_delimiter(lines)
+    rows = rows_of(lines, delimiter)
+    width, _ = width_of(rows)
+    if options.delimiter is None and _is_one_column(rows, width, delimiter):
+        delimiter = ";"
+        rows, width = rows_of(lines, delimiter), 1
+    if delimiter != "," and width > 1:
+        notes.append(f"columns are separated by {SPELLED.get(delimiter, repr(delimiter))}")
+    row_end = _row_end(body_of(rows), delimiter)
+    if row_end:
+        rows = [replace(row, fields=_without_end(row.fields, row_end)) for row in rows]
+        notes.append(f"{row_end!r} at the end of every row is left out")
+    header = find_header(rows, width, options.header, delimiter=delimiter, skipped=skip is not None)
+    notes += header.notes
+    body = [row for row in rows if row.start >= header.data and len(row.fields) == width]
+    decimal = options.decimal or _decimal(body, delimiter, options.thousands)
+    if decimal == "," and options.decimal is None:
+        notes.append(_decimal_note(decimal))
+    if not header.found:
+        way_out = "" if options.header == 0 else "; otherwise say `header` (--header 1)"
+        span = repr(header.names[0]) if width == 1 else f"{header.names[0]!r} to {str(width - 1)!r}"
+        notes.append(f"no header: columns are named by their numbers, {span}{way_out}")
+    names, unnamed, more = _different_names(header.names)
+    return Dialect(
+        delimiter,
+        names,
+        start + header.data,
+        decimal,
+        head.encoding,
+        head.longest,
+        row_end,
+        _text_columns(names, body),
+        unnamed,
+        (*notes, *more),
+    )
+
+
+def _decimal_note(decimal: str) -> str:
+    return "commas within numbers taken as decimal points; otherwise say `decimal` (--decimal .)"
+
+
+def _is_one_column(rows: list[Row], width: int, delimiter: str) -> bool:
+    """Return whether commas split the decimal commas of one column, whose name is one field."""
+    filled = [row.fields for row in rows if not row.is_blank]
+    if delimiter != "," or width != 2 or len(filled) < 2 or len(filled[0]) != 1:
+        return False
+    pairs = [fields for fields in filled[1:] if len(fields) == 2]
+    digits = all(field.strip(" -+").isdigit() for fields in pairs for field in fields)
+    steps = {int(b[0]) - int(a[0]) for a, b in pairwise(pairs)} if digits else set()
+    return digits and steps != {1}
+
+
+def _row_end(body: list[Row], delimiter: str) -> str:
+    """Return ";" or "," if every row ends with it, and it is not the separator of the fields."""
+    for sign in ";,":
+        if sign != delimiter and all(
+            len(row.fields) > 1 and row.fields[-1].rstrip().endswith(sign) for row in body
+        ):
+            return sign
+    return ""
+
+
+def _without_end(fields: list[str], row_end: str) -> list[str]:
+    return [*fields[:-1], fields[-1].rstrip().removesuffix(row_end)] if fields else fields
+
+
+def _decimal(body: list[Row], delimiter: str, thousands: str | None) -> str:
+    if thousands in (",", "."):
+        return "." if thousands == "," else ","
+    cells = [cell for row in body for cell in row.fields[:200]]
+    return decimal_of(cells, delimiter) or "."
+
+
+def _different_names(names: list[str]) -> tuple[list[str], tuple[str, ...], list[str]]:
+    """Return names that differ, those of columns without a name, and notes."""
+    found: list[str] = []
+    unnamed, repeated = [], []
+    for i, name in enumerate(names):
+        new = name
+        if name == "" and i > 0:
+            new = str(i)
+            unnamed.append(new)
+        count = 0
+        while new in found:
+            count += 1
+            new = f"{name or i}.{count}"
+        if count:
+            repeated.append(new)
+        found.append(new)
+    notes = []
+    if repeated:
+        notes.append(f"names that appear more than once got numbers: {listed(repeated)}")
+    return found, tuple(unnamed), notes
+
+
+def _text_columns(names: list[str], body: list[Row]) -> tuple[str, ...]:
+    """Return the columns that Arrow must not convert, since they could not be written back.
+
+    These are ids such as 007, which are repeated, and times with an offset from UTC.
+    """
+    texts = []
+    rows = thinned(body)
+    for name, *cells in zip(names, *(row.fields for row in rows), strict=False):
+        filled = [cell.strip() for cell in cells if cell.strip()]
+        if not filled:
+            continue
+        zeros = (
+            any(cell[0] == "0" for cell in filled)
+            and len({*map(len, filled)}) == 1
+            and len({*filled}) < len(filled)
+            and all(map(_LEADING_ZERO.fullmatch, filled))
+        )
+        if zeros or all(map(_WITH_OFFSET.fullmatch, filled)):
+            texts.append(name)
+    return tuple(texts)
+
+
+def _read(source: Source, dialect: Dialect, missing: list[str]) -> tuple[Any, tuple[str, ...]]:
+    """Read the whole text with Arrow."""
+    text = None
+    if dialect.delimiter == BLANK or dialect.row_end:
+        text = _rewritten(source, dialect)
+    size = len(text) if text is not None else _size(source)
+    read = arrow_csv.ReadOptions(
+        column_names=dialect.names,
+        skip_rows=dialect.skip,
+        use_threads=THREADS,
+        encoding=UTF8 if text is not None else dialect.encoding,
+    )
+    parse = arrow_csv.ParseOptions(
+        delimiter="\t" if dialect.delimiter == BLANK else dialect.delimiter
+    )
+    convert = _convert_options(dialect, missing)
+    skipped: list[str] = []
+
+    def skip_comments(row: Any) -> str:
+        text = row.text.strip()
+        if text and not text.startswith(COMMENTS):
+            return "error"
+        skipped.extend([text] if text else [])
+        return "skip"
+
+    def content() -> Any:
+        return pa.BufferReader(text) if text is not None else opened(source)
 
     # No line may be longer than a block. If a later line is, Arrow raises, and the file is read
-    # again as one block.
+    # again as one block; so it is if line breaks are within quotes.
     blocks = [min(size, LARGEST_BLOCK)]
     if dialect.longest < BLOCK < size:
         blocks.insert(0, BLOCK)
     for block in blocks:
         read.block_size = block
+        skipped.clear()
+        parse.invalid_row_handler = skip_comments
         try:
-            table = arrow_csv.read_csv(source(), read, parse, convert)
+            with content() as file:
+                table = arrow_csv.read_csv(file, read, parse, convert)
             break
         except pa.ArrowException as error:
             why = str(error)
-            if "block" in why and block != blocks[-1]:
-                continue
-        if "block" in why and size > LARGEST_BLOCK:
-            why = "a line has more than 2 GiB; write the data as .npy"
-        raise _unequal_rows(source(), read, parse) or InputError(
-            f"the text cannot be read as a table: {why}."
-        )
-    for field in table.schema:
-        if pa.types.is_binary(field.type):
-            raise InputError(_not_text(f"column {field.name!r} contains bytes that are not UTF-8"))
-    if table.num_rows == 0:
-        raise InputError("the file has a header but no rows; write the data below the header.")
-    if table.num_columns > 1 and not dialect.names[-1] and _is_empty(table.columns[-1]):
-        table = table.remove_column(table.num_columns - 1)  # every row ends with a separator
-    return table, dialect.notes
+        except UnicodeError as error:
+            raise InputError(
+                f"the text cannot be read as {dialect.encoding} ({error.reason}); name another "
+                "encoding with `encoding` (--encoding)."
+                if isinstance(error, UnicodeDecodeError)
+                else f"the text cannot be read as {dialect.encoding}: {error}."
+            ) from None
+        if block == blocks[-1]:
+            if "block" in why and size > LARGEST_BLOCK:
+                why = "a line has more than 2 GiB; write the data as .npy"
+            raise _unequal_rows(source, content, dialect, read, parse) or InputError(
+                f"the text cannot be read as a table: {why}."
+            )
+    notes = (f"{len(skipped):,} comment lines within the table are left out",) if skipped else ()
+    return table, notes
 
 
-def _tabs_for_blanks(path: Path) -> Any:
-    """Return the text with runs of blanks replaced by one tab, since Arrow splits at every blank.
+def _convert_options(dialect: Dialect, missing: list[str]) -> Any:
+    """Return how Arrow converts texts: here texts that mean missing are given to it."""
+    return arrow_csv.ConvertOptions(
+        decimal_point=dialect.decimal,
+        null_values=missing,
+        column_types={name: pa.string() for name in dialect.texts},
+    )
+
+
+def _size(source: Source) -> int:
+    return source.stat().st_size if isinstance(source, Path) else int(source.size)
+
+
+def _rewritten(source: Source, dialect: Dialect) -> Any:
+    """Return the text in UTF-8, with tabs for runs of blanks, and without the ends of rows.
 
     The buffer is Arrow's. A thread of Arrow that frees one of Python's while the interpreter ends
     would abort the process.
     """
     stream = pa.BufferOutputStream()
-    with path.open("rb") as file:
-        for line in file:
-            stream.write(b"\t".join(line.split()) + b"\n")
+    end = dialect.row_end.encode()
+    blank = dialect.delimiter == BLANK
+    with opened(source) as raw:
+        if dialect.encoding == UTF8:
+            lines = _lines(raw)
+        else:
+            lines = iter(bytes(raw.read()).decode(dialect.encoding).encode().splitlines())
+        for line in lines:
+            if blank and b'"' in line:
+                fields = split_at_blanks(line.decode(errors="surrogateescape"))
+                quoted = ('"' + one.replace('"', '""') + '"' for one in fields)
+                line = "\t".join(quoted).encode(errors="surrogateescape")
+            elif blank:
+                line = b"\t".join(line.split())
+            if end:
+                line = line.rstrip().removesuffix(end)
+            stream.write(line + b"\n")
     return stream.getvalue()
 
 
-def _dialect(path: Path) -> Dialect:
-    lines, before, longest = _first_lines(path)
-    delimiter, rows = _split(lines)
-    notes: list[str] = []
-    if delimiter != "," and len(rows[-1]) > 1:
-        spelled = {";": "semicolons", "\t": "tabs", BLANK: "blanks"}[delimiter]
-        notes.append(f"columns are separated by {spelled}")
-    width = len(rows[-1])
-    decimal = "."
-    if delimiter == ";" and _has_decimal_commas(rows):
-        decimal = ","
-        notes.append("commas within numbers taken as decimal points")
-    if is_data(rows[0], decimal):
-        names = [str(i) for i in range(len(rows[0]))]
-        notes.append(f"no header: columns are named by their numbers, {_span(names)}")
-        return Dialect(delimiter, names, before, longest, decimal, tuple(notes))
-    names = [name.strip() for name in rows[0]]
-    if len(names) == width - 1:
-        ends_empty = all(row[-1].strip() == "" for row in rows[1:])
-        names = [*names, ""] if ends_empty else ["", *names]
-        if not ends_empty:
-            notes.append("the header has one name too few: the first column has no name")
-    if len(names) > 2 and names == [str(i) for i in range(len(names))]:
-        notes.append(f"first row, {_span(names)}, taken as column names")
-    return Dialect(delimiter, names, before + 1, longest, decimal, tuple(notes))
+def _lines(file: Any) -> Iterator[bytes]:
+    """Yield the lines of a file, whose ends may be those of old Macs."""
+    for line in file:
+        yield from line.splitlines() or [b""]
 
 
-def _first_lines(path: Path) -> tuple[list[str], int, int]:
-    """Return the first non-empty lines, the number of empty lines before, the largest length."""
-    raw: list[bytes] = []
-    with path.open("rb") as file:
-        for line in islice(file, SAMPLE_LINES):
-            raw.append(line)
-            if len(raw) >= 3 and sum(map(len, raw)) > SAMPLE_BYTES:
-                break
-    if any(b"\0" in line for line in raw):
-        raise InputError(_not_text("the file contains zero bytes"))
-    try:
-        text = [line.decode("utf-8-sig") for line in raw]
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise InputError(_not_text(f"byte 0x{byte:02x} is not UTF-8")) from None
-    filled = [line.strip("\r\n") for line in text if line.strip()]
-    if not filled:
-        raise InputError("the file contains only blank lines; write it again.")
-    before = next(i for i, line in enumerate(text) if line.strip())
-    filled[0] = filled[0].removeprefix("#")  # numpy.savetxt writes this before a header
-    return filled, before, max(map(len, raw))
+def _without_empty_ends(table: Any, dialect: Dialect) -> tuple[Any, list[str]]:
+    """Leave out unnamed empty columns, and empty rows at the end of the table."""
+    notes = []
+    for name in reversed(table.column_names):
+        if name not in dialect.unnamed or table[name].null_count < table.num_rows:
+            break
+        table = table.drop_columns([name])  # every row ends with a separator
+    numbered = [name for name in dialect.unnamed if name in table.column_names]
+    if numbered:
+        notes.append(f"columns without a name are named by their numbers: {listed(numbered)}")
+    rows = table.num_rows
+    while rows and table.num_columns > 1 and _is_empty_row(table, rows - 1):
+        rows -= 1
+    if rows < table.num_rows:
+        count = table.num_rows - rows
+        many = "rows of separators alone" if count > 1 else "row of separators alone"
+        notes.append(f"{count:,} {many} at the end left out")
+        table = table.slice(0, rows)
+    return table, notes
 
 
-def _split(lines: list[str]) -> tuple[str, list[list[str]]]:
-    """Return the separator that splits most lines into equally many fields, and the fields."""
-    split = {delimiter: _fields(lines, delimiter) for delimiter in ",;\t"}
-    split[BLANK] = [line.split() for line in lines]
-
-    def fit(delimiter: str) -> tuple[bool, int, int, bool]:
-        head, *body = (len(row) for row in split[delimiter])
-        even = set(body) <= {head}
-        one_short = set(body) == {head + 1}
-        return even and head > 1, head if one_short else 0, body.count(head) * (head > 1), even
-
-    best = max(split, key=fit)
-    return best, split[best]
+def _is_empty_row(table: Any, row: int) -> bool:
+    return all(column[row].as_py() in (None, "") for column in table.columns)
 
 
-def _fields(lines: list[str], delimiter: str) -> list[list[str]]:
-    try:
-        return list(csv.reader(lines, delimiter=delimiter))
-    except csv.Error:  # a field exceeds the module's limit of 131,072 characters
-        return [line.split(delimiter) for line in lines]
-
-
-def is_data(row: list[str], decimal: str) -> bool:
-    """Return whether a first row contains data (numbers and dates only) instead of names."""
-    fields = [field.strip() for field in row]
-    if len(fields) > 2 and fields == [str(i) for i in range(len(fields))]:
-        return False  # pandas writes 0, 1, 2, … above columns without names
-    return fields[0] != "" and all(
-        field == "" or is_number(field.replace(decimal, ".")) or DATE.fullmatch(field)
-        for field in fields
-    )
-
-
-def _has_decimal_commas(rows: list[list[str]]) -> bool:
-    return any(_COMMA_DECIMAL.fullmatch(field.strip()) for row in rows for field in row)
-
-
-def is_number(text: str) -> bool:
-    """Return whether the whole text is a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text
-
-
-def _is_empty(column: Any) -> bool:
-    return bool(column.null_count == len(column))
-
-
-def _span(names: list[str]) -> str:
-    return repr(names[0]) if len(names) == 1 else f"{names[0]!r} to {names[-1]!r}"
-
-
-def _not_text(what: str) -> str:
-    return (
-        f"{what}, so it is not a text table; save it as UTF-8, or correct the ending of its name."
-    )
-
-
-def _unequal_rows(source: Any, read: Any, parse: Any) -> InputError | None:
+def _unequal_rows(
+    source: Source, content: Callable[[], Any], dialect: Dialect, read: Any, parse: Any
+) -> InputError | None:
     """Return the error for the first row with another number of fields than the header, if any."""
     found: list[Any] = []
 
     def keep(row: Any) -> str:
+        text = row.text.strip()
+        if not text or text.startswith(COMMENTS):
+            return "skip"
         found.append(row)
         return "error"
 
-    read.use_threads = False  # Arrow numbers rows in one thread only
+    read.use_threads = False  # Arrow reads rows in their order in one thread only
     parse.invalid_row_handler = keep
-    with contextlib.suppress(pa.ArrowException):
-        arrow_csv.read_csv(source, read, parse)
+    with contextlib.suppress(pa.ArrowException), content() as file:
+        arrow_csv.read_csv(file, read, parse)
     if not found:
         return None
-    row = found[0]
+    row, wanted = found[0], found[0].expected_columns
+    lines = _all_lines(content(), dialect)
+    first = (row.text.splitlines() or [""])[0]
+    number = next((i for i in range(dialect.skip, len(lines)) if lines[i] == first), None)
+    where = "a row" if number is None else f"line {number + 1}"
+    fields = f"{row.actual_columns} field{'s' * (row.actual_columns != 1)}"
+    way_out = "write the same number of fields in every row, empty ones included"
+    if number is not None and number >= len(lines) - NEAR_END and row.actual_columns < wanted:
+        way_out += f"; if the table ends above this line, keep `head -n {number}` of the file"
     return InputError(
-        f"expected {row.expected_columns} fields in row {row.number}, got {row.actual_columns}: "
-        f"{row.text[:60]!r}; write the same number of fields in every row, empty ones included."
+        f"{where} has {fields} instead of {wanted}: {_shown(row.text, dialect)}; {way_out}."
     )
+
+
+def _shown(text: str, dialect: Dialect) -> str:
+    text = text.replace("\t", " ") if dialect.delimiter == BLANK else text
+    return repr(text if len(text) <= 60 else f"{text[:60]}…")
+
+
+def _all_lines(file: Any, dialect: Dialect) -> list[str]:
+    with file:
+        data = file.read()
+    rewritten = dialect.delimiter == BLANK or dialect.row_end
+    text = bytes(data).decode("utf-8" if rewritten else dialect.encoding, errors="replace")
+    return text.removeprefix("\ufeff").splitlines()

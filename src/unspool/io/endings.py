@@ -6,7 +6,7 @@ from pathlib import Path
 from unspool import _checks
 from unspool.errors import InputError
 
-TEXT = (".csv", ".txt")
+TEXT = (".csv", ".txt", ".tsv", ".tab", ".dat", ".data", ".asc", ".log")
 PARQUET = (".parquet", ".pq")
 ARROW = (".feather", ".arrow", ".ipc")
 JSON = (".json", ".jsonl", ".ndjson")
@@ -17,7 +17,7 @@ NUMPY = (".npy", ".npz")
 HDF5 = (".h5", ".hdf5")
 MATLAB = ".mat"
 ARRAYS = (*NUMPY, *HDF5, MATLAB)
-ROWS = (".ts", ".tsv")
+ROWS = (".ts",)  # .tsv too, if it is of the UCR archive
 IDX = ".idx"
 # A file with one of these endings contains another file, or for .zip several.
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip")

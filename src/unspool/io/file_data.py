@@ -110,8 +110,8 @@ class FileData:
     steps: dict[str, list[Column]]
     series_ids: list[Any] | None
     notes: tuple[str, ...]
-    roles: tuple[ColumnRole, ...] = ()
     image_shape: tuple[int, ...] | None = None
+    roles: tuple[ColumnRole, ...] = ()
 
     @property
     def X(self) -> Source | npt.NDArray[Any]:

@@ -61,13 +61,16 @@ def read_file(
 
     The ending of the path selects the format:
 
-    - `.csv`, `.txt`; `.parquet`, `.pq`; `.feather`, `.arrow`, `.ipc`; `.json`, `.jsonl`,
-      `.ndjson`; `.xlsx`, `.xls`, `.ods`; `.arff`: a table. Rows are time steps, columns are
-      features. If cells hold lists, each row is a sequence, and each column of lists a feature.
+    - `.csv`, `.txt`, `.tsv`, `.tab`, `.dat`, `.data`, `.asc`, `.log`; `.parquet`, `.pq`;
+      `.feather`, `.arrow`, `.ipc`; `.json`, `.jsonl`, `.ndjson`; `.xlsx`, `.xls`, `.ods`; `.arff`:
+      a table. Rows are time steps, columns are features. How a text is written (separator, header,
+      decimal point, encoding) is found. If cells hold lists, each row is a sequence, and each
+      column of lists a feature.
     - `.npy`, `.npz`, `.h5`, `.hdf5`, `.mat`: an array (N, T, F), or (N, T) for one feature; with
       `window`, one long series (T, F) or (T,). Structured arrays, and several vectors of one
       length, are a table.
-    - `.tsv`: a file of the UCR archive, with a label and a sequence in each row.
+    - `.tsv` with numbers alone: a file of the UCR archive, with a label and a sequence in each
+      row. With any option for texts or columns, such as ``header=0``, it is a table.
     - `.ts`: the format of aeon and sktime.
     - `.idx`, or names such as `train-images-idx3-ubyte`, also with `.gz`: the format of MNIST. An
       image (H, W) is a sequence of H steps (its rows) of W features.
@@ -241,6 +244,7 @@ def _check_options(options: ReadOptions) -> None:
         _checks.truth("rows", options.rows),
         _checks.truth("images", options.images),
         _checks.choice("files", options.files, names(FileMode)),
+        options.text.complaint(),
     )
     for name in ("columns", "drop"):
         value = getattr(options, name)

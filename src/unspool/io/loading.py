@@ -28,9 +28,14 @@ def load(path: Path, options: ReadOptions) -> FileData:
             from unspool.io.idx import load_idx
 
             return load_idx(path, options)
-        from unspool.io.ucr import load_ts, load_tsv
+        from unspool.io.ucr import load_ts
 
-        return load_tsv(path, options) if ending == ".tsv" else load_ts(path, options)
+        return load_ts(path, options)
+    if ending == ".tsv" and not options.given():
+        from unspool.io.ucr import is_ucr, load_tsv
+
+        if is_ucr(path):
+            return load_tsv(path, options)
     content = read_content(path, options)
     if isinstance(content, TableContent):
         from unspool.io.tables import of_table
@@ -94,11 +99,16 @@ def has_column_names(path: Path, key: str | None = None) -> bool:
         if is_several(path):
             return has_column_names(files_of(path)[0], key)
         ending = endings.ending_of(path)
+        if ending == ".tsv":
+            from unspool.io.ucr import is_ucr
+
+            return not is_ucr(path)
         if ending in endings.TABLES:
             return True
         if ending in endings.PACKED:
             inner = endings.ending_of(path.with_suffix(""))
-            if ending != ".zip" and inner in (*endings.TABLES, *endings.ROWS, endings.IDX):
+            one_file = ending != ".zip" and inner != ".tsv"
+            if one_file and inner in (*endings.TABLES, *endings.ROWS, endings.IDX):
                 return inner in endings.TABLES
             from unspool.io.compressed import unpacked
 

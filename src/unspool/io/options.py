@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from unspool import _checks
 from unspool._types import MissingPolicy
 from unspool.io.cutting import WindowOptions
 
 FileMode = Literal["series", "rows"]
+_NONE = '\r\n"'  # characters that cannot separate fields
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,44 @@ class TextOptions:
     decimal: str | None = None
     thousands: str | None = None
     encoding: str | None = None
+
+    def given(self) -> list[str]:
+        """Return the names of the options that the user gave."""
+        return [one.name for one in fields(self) if getattr(self, one.name) is not None]
+
+    def complaint(self) -> str | None:
+        """Check the options; return a message, or None if they are sound."""
+        wrong = _checks.whole("skip", self.skip, 0, none=True)
+        wrong = wrong or _checks.whole("header", self.header, 0, none=True)
+        for name in ("delimiter", "thousands"):
+            value = getattr(self, name)
+            if value is None or (isinstance(value, str) and len(value) == 1 and value not in _NONE):
+                continue
+            return wrong or f"`{name}` must be one character, got {_checks.shown(value)}."
+        if self.decimal not in (None, ".", ","):
+            return wrong or f"`decimal` must be '.' or ',', got {_checks.shown(self.decimal)}."
+        if self.thousands is not None and self.thousands.isalnum():
+            return wrong or f"`thousands` must not be a letter or digit, got {self.thousands!r}."
+        for one, other in (("decimal", "delimiter"), ("decimal", "thousands")):
+            value = getattr(self, one)
+            if value is not None and value == getattr(self, other):
+                return wrong or (
+                    f"`{one}` and `{other}` are both {value!r}; no number could be read. Change "
+                    "one of them."
+                )
+        return wrong or self._encoding_complaint()
+
+    def _encoding_complaint(self) -> str | None:
+        if self.encoding is None:
+            return None
+        try:
+            "".encode(self.encoding)
+        except (LookupError, TypeError, ValueError):
+            return (
+                f"`encoding`: unknown encoding {_checks.shown(self.encoding)}; common ones are "
+                "'utf-8', 'latin-1', 'cp1252' and 'utf-16'."
+            )
+        return None
 
 
 @dataclass(frozen=True)

@@ -302,7 +302,7 @@ class _Search:
         if values is None or len(values) != 2 or len(column) < 4:
             return
         if shapes.is_text(column.type):
-            if {value.strip().lower() for value in values} & {*LABEL_WORDS}:
+            if {value.strip().lower() for value in values} <= {*LABEL_WORDS}:
                 which = f"its values are {values[0]!r} and {values[1]!r}"
                 self.take("label", name, which, unusual=True)
         elif shapes.are_whole(values) and self.columns is None:

@@ -5,6 +5,7 @@ of its columns. The features become one array (T, F), which `_series` splits by 
 `sequences_from_table` does the same with a frame.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +24,10 @@ from unspool.data.sequences import MASK_HINT, FloatArray, IntArray, Sequences
 from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION
 from unspool.io.arrow_files import read_arrow
+from unspool.io.cells import NUMBER, kind_of
 from unspool.io.column_shapes import decoded, is_numeric
 from unspool.io.cutting import WindowOptions, of_sequences, of_series
-from unspool.io.delimited import is_number, read_delimited
+from unspool.io.delimited import read_delimited
 from unspool.io.endings import ARROW, EXCEL, JSON, PARQUET
 from unspool.io.excel import sheet_as_text
 from unspool.io.file_data import Column, FileData
@@ -39,6 +41,7 @@ from unspool.io.time_order import goes_back, in_order
 
 Named = dict[str, str | None]
 
+_SIGNED = re.compile(r"\s*[%‰$€£¥]\s*|\b(EUR|USD|GBP|CHF)\b\s*")  # percent and currency
 LONGEST_CELL = 60  # characters of a cell in a message
 
 
@@ -103,6 +106,12 @@ def read_table(path: Path, options: ReadOptions | None = None) -> tuple[Any, tup
     """Read the file of a table as a `pyarrow.Table`; return it with notes on how it was read."""
     options = options or ReadOptions()
     ending = path.suffix.lower()
+    given = [f"`{name}`" for name in options.text.given()]
+    if given and ending in (*PARQUET, *ARROW, *JSON):
+        raise InputError(
+            f"{', '.join(given)} cannot be used with a {ending} file, which is not text; leave "
+            f"{'it' if len(given) == 1 else 'them'} out."
+        )
     if ending in PARQUET:
         return _read_parquet(path), ()
     if ending in ARROW:
@@ -111,9 +120,9 @@ def read_table(path: Path, options: ReadOptions | None = None) -> tuple[Any, tup
         return read_json(path, options.key)
     if ending in EXCEL:
         with sheet_as_text(path, options.key) as (text, notes):
-            table, more = read_delimited(text)
+            table, more = read_delimited(text, options.text, options.missing.values)
         return table, (*notes, *more)
-    return read_delimited(path)
+    return read_delimited(path, options.text, options.missing.values)
 
 
 def sequences_from_table(
@@ -313,22 +322,43 @@ def _numbers(column: Any, name: str, *, of_file: bool) -> FloatArray:
     way_out = _without(name, of_file=of_file)
     if of_file:
         way_out += ", or name it with `time`, `id` or `label`"
-    values = column.to_pylist()
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        numeric = [value is None or is_number(value) for value in values]
-        row = numeric.index(False) if False in numeric else 0
-        if any(numeric) and not all(numeric):
-            raise InputError(
-                f"column {name!r} mixes numbers and text, {_short(values[row])} in data row "
-                f"{row + 1}; correct the file, or {way_out}."
-            )
-        raise InputError(
-            f"column {name!r} contains text such as {_short(values[row])}, not numbers; {way_out}."
-        )
+        try:
+            return np.asarray(column.cast(pa.float64()).to_numpy())  # numbers such as 007
+        except pa.ArrowInvalid:
+            found = _text_found(column.to_pylist(), name)
+            joint = ";" if found.endswith("not numbers") else ", or"
+            raise InputError(f"{found}{joint} {way_out}.") from None
+    values = column.to_pylist()
     example = next((value for value in values if value is not None), None)
     raise InputError(
         f"column {name!r} contains {kind} such as {_short(str(example))}, not numbers; {way_out}."
     )
+
+
+def _text_found(values: list[str | None], name: str) -> str:
+    """Say which text is in a column of numbers, and what to do."""
+    filled = [value for value in values if value and value.strip()]
+    numeric = sum(kind_of(value) == NUMBER for value in filled)
+    rows = (i for i, value in enumerate(values) if value and kind_of(value) != NUMBER)
+    row = next(rows, None)
+    if row is None:  # numbers in several formats
+        return (
+            f"column {name!r} mixes formats of numbers, such as {_short(filled[0])} and "
+            f"{_short(filled[-1])}; say `decimal` and `thousands` (--decimal, --thousands)"
+        )
+    text = values[row] or ""
+    if _SIGNED.search(text) and kind_of(_SIGNED.sub("", text)) == NUMBER:
+        return (
+            f"column {name!r} contains {_short(text)} in data row {row + 1}, which is not a number "
+            "because of its sign; remove the sign from the file"
+        )
+    if numeric:
+        return (
+            f"column {name!r} mixes numbers and text, {_short(text)} in data row {row + 1}; "
+            "correct the file"
+        )
+    return f"column {name!r} contains text such as {_short(text)}, not numbers"
 
 
 def _short(text: str) -> str:

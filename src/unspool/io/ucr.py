@@ -4,9 +4,11 @@ Both contain one labelled sequence per line. Messages of `load_tsv` and `load_ts
 counted from 1.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,12 @@ from unspool._types import Missing
 from unspool.data.messages import listed
 from unspool.data.sequences import MASK_HINT, FloatArray, Sequences
 from unspool.errors import InputError
+from unspool.io.cells import is_date, is_number
 from unspool.io.cutting import of_sequences
-from unspool.io.delimited import is_number
 from unspool.io.file_data import Column, FileData
 from unspool.io.options import ReadOptions
 
+UCR_SAMPLE = 20  # lines that show whether a .tsv file is of the UCR archive
 DIRECTIVES = (
     *("problemName", "timeStamps", "missing", "univariate", "dimensions", "equalLength"),
     *("seriesLength", "classLabel", "targetlabel", "data"),
@@ -40,6 +43,22 @@ class Header:
     target: bool = False
     stamps: bool = False
     unknown: list[str] = field(default_factory=list)
+
+
+def is_ucr(path: Path) -> bool:
+    """Return whether the first lines of a `.tsv` file have a label and numbers, and no header."""
+    with contextlib.suppress(InputError):
+        lines = [line.split("\t") for _, line in islice(_lines(path), UCR_SAMPLE)]
+        first = [[text.strip() for text in row] for row in lines[:1]]
+        steps = [text.strip() for row in lines for text in row[1:]]
+        numeric = sum(text in ("?", "") or is_number(text) for text in steps)
+        if any(is_date(row[0]) for row in lines):
+            return False
+        has_header = any(
+            not (one in ("?", "") or is_number(one)) for row in first for one in row[1:]
+        )
+        return not has_header and numeric > 0.5 * len(steps)
+    return False
 
 
 def load_tsv(path: Path, options: ReadOptions) -> FileData:
@@ -66,7 +85,10 @@ def load_tsv(path: Path, options: ReadOptions) -> FileData:
         _real_steps(sequences[-1][None], number, options.windows.accepted)
     if not sequences:
         raise InputError("the file contains no sequences; write it again.")
-    notes = ("first field of each row taken as label",)
+    notes = (
+        "each row is a label and a sequence, as in the UCR archive; if it is a table, say `header` "
+        "(--header)",
+    )
     source = Sequences(np.stack(sequences)[:, :, None], missing=options.windows.accepted)
     return of_sequences(source, options.windows, index={"label": _labels(labels)}, notes=notes)
 

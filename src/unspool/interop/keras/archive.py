@@ -49,12 +49,12 @@ def read_archive(path: Path) -> tuple[Any, bytes]:
         configuration = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"its {CONFIGURATION} cannot be read: {error}.") from None
-    _check_weights(weights)
+    check_weights(weights, WEIGHTS)
     return configuration, weights
 
 
-def _check_weights(blob: bytes) -> None:
-    """Check that an HDF5 file consists of groups and contiguous arrays."""
+def check_weights(blob: bytes, name: str) -> None:
+    """Check that an HDF5 file, with a name for messages, has groups and contiguous arrays only."""
     h5py = import_optional("h5py", "keras")
     try:
         with h5py.File(io.BytesIO(blob), "r") as file:
@@ -62,10 +62,10 @@ def _check_weights(blob: bytes) -> None:
             while groups:
                 group = groups.pop()
                 place = h5py.h5o.get_info(group.id).addr
-                for name in group if place not in seen else ():
-                    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                        raise InputError(f"its weights contain a link at {name!r}; {REWRITE}.")
-                    item = group[name]
+                for key in group if place not in seen else ():
+                    if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                        raise InputError(f"its weights contain a link at {key!r}; {REWRITE}.")
+                    item = group[key]
                     if isinstance(item, h5py.Group):
                         groups.append(item)
                     elif not isinstance(item, h5py.Dataset) or not _is_plain(h5py, item):
@@ -77,7 +77,7 @@ def _check_weights(blob: bytes) -> None:
     except InputError:
         raise
     except Exception as error:  # h5py raises many types for a file that is not HDF5
-        raise InputError(f"its {WEIGHTS} cannot be read: {error}.") from None
+        raise InputError(f"its {name} cannot be read: {error}.") from None
 
 
 def _is_plain(h5py: Any, item: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from unspool.blueprint.layers import sizes
+from unspool.interop.imported import ReadModel
 from unspool.interop.keras.dense import check_unmasked, only_output
 from unspool.interop.keras.dropout import both, common_rate
 from unspool.interop.keras.graph import (
@@ -34,11 +35,11 @@ from unspool.interop.keras.reading_layers import (
 from unspool.interop.keras.traversal import (
     SCALINGS,
     Head,
-    ReadModel,
     Traversal,
     common_activation,
     in_scaled_units,
     known_size,
+    with_classes,
 )
 
 READERS = {
@@ -173,7 +174,7 @@ def read_conv_model(graph: Graph) -> ReadModel:
         if bottleneck and bottleneck[-1].activation == "softmax":
             averages = bottleneck[:1] if average is not None else []
             _add_bottleneck(model, averages, math.prod(first_map), decodes=False)
-            return model.with_classes(Head(bottleneck[len(averages) :], None, None, output))
+            return with_classes(model, Head(bottleneck[len(averages) :], None, None, output))
         if len(output.shape) != 1:
             raise refuse(output.node, "a code must be a vector; add a Flatten after it.")
     _add_bottleneck(model, bottleneck, math.prod(first_map), decodes=bool(chain.items))

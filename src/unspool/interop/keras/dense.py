@@ -5,18 +5,19 @@ import math
 import numpy as np
 
 from unspool.errors import InputError
+from unspool.interop.imported import ReadModel
 from unspool.interop.keras.dropout import common_rate
 from unspool.interop.keras.graph import Graph, Wire, check_all_read, refuse
 from unspool.interop.keras.reading_layers import Dense, read_scaling
 from unspool.interop.keras.traversal import (
     Head,
     InputPath,
-    ReadModel,
     Traversal,
     common_activation,
     dense_weights,
     in_scaled_units,
     known_size,
+    with_classes,
 )
 
 SHAPES = ("Flatten", "Reshape")
@@ -76,9 +77,8 @@ def read_dense_model(graph: Graph) -> ReadModel:
                 head.layers[0].node,
                 "no layer precedes this softmax; an encoder was expected before it.",
             )
-        return _with_encoder(model, head.layers[:-1]).with_classes(
-            head._replace(layers=head.layers[-1:])
-        )
+        encoder = _with_encoder(model, head.layers[:-1])
+        return with_classes(encoder, head._replace(layers=head.layers[-1:]))
     return _with_encoder(model, head.layers)
 
 

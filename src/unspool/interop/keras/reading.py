@@ -6,40 +6,25 @@ back to the inputs and refuses, by name, unsupported layers and layers that were
 result becomes `Contents`, and these an estimator.
 """
 
-import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-import unspool
 from unspool import _checks
 from unspool._types import SecondInput, names
 from unspool.errors import InputError
+from unspool.interop.imported import estimator_of
 from unspool.interop.keras.convolution import read_conv_model
 from unspool.interop.keras.dense import read_dense_model
 from unspool.interop.keras.graph import CONVOLUTIONS, RECURRENT, graph, refuse
 from unspool.interop.keras.loading import load_keras
 from unspool.interop.keras.recurrent import read_recurrent_model
 from unspool.interop.keras.supported import KNOWN, MASKS, what_helps
-from unspool.interop.keras.traversal import ReadModel, Scaling
-from unspool.model_file import Contents
-from unspool.model_file.labels import write_labels
-from unspool.model_file.upgrades import LATER_FITTED
 
 if TYPE_CHECKING:
     import keras  # type: ignore[import-untyped]  # Keras ships no types
 
-    from unspool.estimators.autoencoding import BaseAutoencoder
-    from unspool.estimators.encoder_classifier import EncoderClassifier
-    from unspool.estimators.lstm_forecaster import LSTMForecaster
-
-    Estimator = BaseAutoencoder | LSTMForecaster | EncoderClassifier
-
-# Keras files do not hold the history of the training.
-NO_HISTORY = {"loss": [math.inf], "best_epoch": 0}
+    from unspool.interop.imported import Estimator
 
 
 def from_keras(
@@ -165,42 +150,4 @@ def from_keras(
         read = read_conv_model(plain)
     else:
         read = read_dense_model(plain)
-    return _estimator(read)
-
-
-def _estimator(read: ReadModel) -> "Estimator":
-    """Make the fitted estimator of a model that was read."""
-    from unspool._registry import CLASSIFIER, ESTIMATORS, MODELS, class_of
-
-    scalers: dict[str, tuple[Scaling | None, int]] = {
-        "scaler": (read.scaling, read.fitted["n_features"])
-    }
-    if "n_responses" in read.fitted:
-        scalers["responses"] = read.response_scaling, read.fitted["n_responses"]
-    tensors: dict[str, npt.NDArray[Any]] = {
-        f"module.{name}": weight for name, weight in read.weights.items()
-    }
-    for name, (scaler, width) in scalers.items():
-        shift, scale = scaler or (0.0, 1.0)
-        tensors[f"{name}.shift"] = np.broadcast_to(np.float64(shift), width).copy()
-        tensors[f"{name}.scale"] = np.broadcast_to(np.float64(scale), width).copy()
-    plain = read.scaling is None and read.response_scaling is None
-    scaling = "none" if plain else "standard"
-    inner = class_of(read.model, MODELS)(scaling=scaling, **read.parameters)
-    model, parameters = read.model, inner.get_params(deep=False)
-    absent = dict.fromkeys(("feature_names_in", "y_ndim", "axes", "window"))
-    fitted = {**absent, **LATER_FITTED, "horizon": 0, "history": NO_HISTORY, **read.fitted}
-    if read.classes:
-        of_encoder = {"model": model, "parameters": parameters}
-        fitted["classes"] = write_labels(np.arange(read.classes))
-        fitted["head_history"] = NO_HISTORY
-        fitted["autoencoder"] = {**of_encoder, "history": NO_HISTORY}
-        model = CLASSIFIER.name
-        outer = class_of(model, ESTIMATORS)(**read.head).get_params(deep=False)
-        parameters = {**outer, "autoencoder": of_encoder}
-        fitted["part"] = "encoder"
-    contents = Contents(model, parameters, fitted, tensors, {"unspool": unspool.__version__})
-    contents.check()
-    estimator: Estimator = class_of(model, ESTIMATORS)._from_contents(contents, "auto")
-    estimator.import_notes_ = tuple(read.notes)
-    return estimator
+    return estimator_of(read)

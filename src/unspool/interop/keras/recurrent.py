@@ -7,6 +7,7 @@ are a decoder, and the encoder precedes it.
 
 from unspool.blueprint.layers import DECODERS
 from unspool.errors import InputError
+from unspool.interop.imported import ReadModel
 from unspool.interop.keras.dropout import both
 from unspool.interop.keras.graph import READABLE, RECURRENT, Graph, Wire, check_all_read, refuse
 from unspool.interop.keras.reading_layers import Recurrent
@@ -20,7 +21,6 @@ from unspool.interop.keras.traversal import (
     POOLED,
     SCALINGS,
     Head,
-    ReadModel,
     Traversal,
     check_same_scaling,
 )

@@ -5,18 +5,18 @@ from typing import Any, NamedTuple
 
 from unspool._types import Directions, PoolingName
 from unspool.blueprint.layers import DECODERS, POOLINGS
+from unspool.interop.imported import ReadModel, Scaling
 from unspool.interop.keras.dropout import common_rate
 from unspool.interop.keras.graph import Node, Wire, refuse
 from unspool.interop.keras.reading_layers import Array, Dense, Recurrent, read_scaling
 from unspool.interop.keras.traversal import (
     Head,
     InputPath,
-    ReadModel,
-    Scaling,
     common_activation,
     dense_weights,
     in_scaled_units,
     known_size,
+    with_classes,
 )
 
 
@@ -137,7 +137,7 @@ def build_classifier(encoder: Encoder, head: Head, max_length: int) -> ReadModel
     fitted = _fitted(encoder, max_length, part="encoder")
     parameters = _encoder_parameters(encoder, [])
     encoder_model = ReadModel("LSTMAutoencoder", parameters, fitted, weights, scaling)
-    return encoder_model.with_classes(head)
+    return with_classes(encoder_model, head)
 
 
 def _fitted(encoder: Encoder, max_length: int, *, part: str) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """Walking back through the graph of a Keras model, and the parts that are read on the way."""
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from unspool._types import PoolingName
 from unspool.errors import InputError
+from unspool.interop.imported import ReadModel, Scaling
 from unspool.interop.keras.graph import ELEMENTWISE, RECURRENT, Node, Wire, refuse
 from unspool.interop.keras.reading_layers import (
     Array,
@@ -22,56 +21,6 @@ from unspool.interop.keras.reading_layers import (
 
 POOLED: dict[PoolingName, str] = {"mean": "GlobalAveragePooling1D", "max": "GlobalMaxPooling1D"}
 SCALINGS = ("Normalization", "Rescaling")
-
-Scaling = tuple[npt.NDArray[Any], npt.NDArray[Any]]
-
-
-@dataclass
-class ReadModel:
-    """What a reader returns: everything that an estimator is made of.
-
-    Parameters
-    ----------
-    model : str
-        Class name of the estimator; for a classifier, of the model its encoder belongs to.
-    parameters : dict
-        Parameters of that estimator which differ from their defaults.
-    fitted : dict
-        What `fit` would have learned; see `unspool.model_file`.
-    weights : dict of arrays
-        Weights by their names in the module.
-    scaling : (shift, scale), optional
-        Scaling in front of the model.
-    classes : int
-        Number of classes of a classifier, otherwise 0.
-    head : dict
-        Parameters of a classifier's head.
-    response_scaling : (shift, scale), optional
-        Scaling of outputs that are not features of the input.
-    notes : list of str
-        What was guessed, with the option that changes it, and what differs from Keras.
-    """
-
-    model: str
-    parameters: dict[str, Any]
-    fitted: dict[str, Any]
-    weights: dict[str, Array]
-    scaling: Scaling | None = None
-    classes: int = 0
-    head: dict[str, Any] = field(default_factory=dict)
-    response_scaling: Scaling | None = None
-    notes: list[str] = field(default_factory=list)
-
-    def with_classes(self, head: "Head") -> "ReadModel":
-        """Add the head of a classifier to this encoder."""
-        *between, last = head.layers
-        self.classes = last.width
-        self.head = {
-            "head_units": tuple(layer.width for layer in between),
-            "head_activation": common_activation(between, "dense layers before the last", "relu"),
-        }
-        self.weights |= dense_weights("head.", head.layers)
-        return self
 
 
 class InputPath(NamedTuple):
@@ -211,6 +160,18 @@ class Traversal:
             raise refuse(wire.node, "an input was expected at this place.")
         self.read.add(wire.node)
         return InputPath(wire, scaling, masking)
+
+
+def with_classes(model: ReadModel, head: Head) -> ReadModel:
+    """Add the head of a classifier to an encoder."""
+    *between, last = head.layers
+    model.classes = last.width
+    model.head = {
+        "head_units": tuple(layer.width for layer in between),
+        "head_activation": common_activation(between, "dense layers before the last", "relu"),
+    }
+    model.weights |= dense_weights("head.", head.layers)
+    return model
 
 
 def in_scaled_units(scaling: Wire | None, head: Head) -> tuple[Scaling | None, list[Dense]]:
