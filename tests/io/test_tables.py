@@ -170,20 +170,31 @@ def test_a_text_column_may_be_left_out(tmp_path):
     )
 
 
-def test_every_row_needs_its_time_and_its_series(tmp_path):
-    path = written(tmp_path, "id,t,v\na,0,1\na,1,2\nb,,3\n")
-    refused(path, "time column 't' is empty in data row 3; fill it, since every row needs a time.")
+def test_every_row_needs_its_series(tmp_path):
     path = written(tmp_path, "unit,v\n1,1\n1,2\n,3\n")
     refused(
         path,
         ("id column 'unit' is empty in data row 3; fill it, since every row belongs to a series."),
     )
-    path = written(tmp_path, "when,v\nnoon,1\nnight,2\n")
-    text = (
-        "column 'when' cannot be read as numbers or as dates and times (its first value is "
-        "'noon'); write times like 2024-01-31 13:00:00."
+
+
+def test_texts_that_are_no_times_are_copied_and_steps_are_not_ordered_by_them(tmp_path):
+    loaded = read_file(written(tmp_path, "when,v\nnoon,1\nnight,2\n"), time="when", window=1)
+    assert "time" not in loaded.steps
+    assert loaded.time_format.written(None, np.arange(2)).to_pylist() == ["noon", "night"]
+    assert loaded.notes[2] == (
+        "column 'when' is 'noon' in data row 1, which cannot be read as a time: it is copied to "
+        "outputs, but steps are not ordered by it; use --date-format or correct the file"
     )
-    refused(path, text, time="when", window=1)
+    path = written(tmp_path, "id,t,v\na,0,1\na,1,2\nb,,3\n")
+    assert "column 't' is empty in data row 3" in "".join(read_file(path, window=1).notes)
+    refused(
+        path,
+        "windows are to be cut by time, but column 't' is empty in data row 3, which cannot be "
+        "read as a time: it is copied to outputs, but steps are not ordered by it; use "
+        "--date-format or correct the file; or give `window` and `stride` as numbers of steps.",
+        window="1h",
+    )
 
 
 def test_truth_values_whole_numbers_and_fractions_become_one_float64_array(tmp_path):

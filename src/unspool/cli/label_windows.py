@@ -15,7 +15,7 @@ from unspool.errors import InputError
 from unspool.evaluation import labels_from_windows
 from unspool.io.file_data import Column
 from unspool.io.loading import table_of
-from unspool.io.roles import as_times
+from unspool.io.time_columns import as_times
 
 Labels = list[npt.NDArray[np.bool_]]
 

@@ -121,6 +121,8 @@ def of_series(
     steps: dict[str, list[Column]] | None = None,
     names: Sequence[str] | None = None,
     notes: Sequence[str] = (),
+    time_format: Any = None,
+    rows: list[Any] | None = None,
 ) -> FileData:
     """Return series of shape (T_i, F) with columns for their steps, cut or whole.
 
@@ -138,9 +140,10 @@ def of_series(
     notes += said
     if kept is not None:
         steps = {
-            name: [one[rows] for one, rows in zip(columns, kept, strict=True)]
+            name: [one[some] for one, some in zip(columns, kept, strict=True)]
             for name, columns in steps.items()
         }
+        rows = rows and [one[some] for one, some in zip(rows, kept, strict=True)]
     if options.size is None:
         source = Sequences.from_list(series, names, options.kept)
         if codes:
@@ -160,7 +163,8 @@ def of_series(
     if "label" in steps:
         index["label"] = _at(steps["label"], owner, last)
         notes.append(_label_note(options, steps["label"]))
-    return FileData(source, index, steps, None if ids is None else list(ids), tuple(notes))
+    names_of_series = None if ids is None else list(ids)
+    return FileData(source, index, steps, names_of_series, tuple(notes), time_format, rows)
 
 
 def of_sequences(
@@ -169,6 +173,7 @@ def of_sequences(
     *,
     index: dict[str, Column] | None = None,
     notes: Sequence[str] = (),
+    time_format: Any = None,
 ) -> FileData:
     """N sequences with columns of shape (N,), whole or cut into windows."""
     index = index or {}
@@ -189,7 +194,7 @@ def of_sequences(
         sequences = Sequences.from_list(each, sequences.feature_names)
         notes += said
     if options.size is None:
-        return FileData(sequences, index, {}, None, tuple(notes))
+        return FileData(sequences, index, {}, None, tuple(notes), time_format)
     ids = index.get("id", np.arange(len(sequences)))
     windows = options.windows([sequences[i] for i in range(len(sequences))])
     owner, start = windows.place(np.arange(len(windows)))

@@ -33,7 +33,7 @@ def read_file(
     stride: int | Duration = 1,
     columns: Sequence[str] | None = None,
     drop: Sequence[str] = (),
-    time: str | None = None,
+    time: str | Sequence[str] | None = None,
     id: str | None = None,
     label: str | None = None,
     weight: str | None = None,
@@ -94,11 +94,14 @@ def read_file(
         label or a row number.
     drop : sequence of str, default ()
         Columns of a table to ignore.
-    time : str, optional
-        Column of a table that holds the time of every step. By default the first column of dates,
-        or else of numbers with a usual name such as "time" or "timestamp". If dates run from the
+    time : str or sequence of str, optional
+        Column of a table that holds the time of every step, or columns that are one together, such
+        as a date and a clock. By default the first column of dates, or else of numbers with a usual
+        name such as "time" or "timestamp"; a date and a clock, or year, month and day, are joined.
+        Numbers since 1970 are times if all of them are between 1990 and 2060. If dates run from the
         newest to the oldest, rows are reversed; if time goes back rarely, as at a change of
-        clocks, rows keep their order. `notes` say so.
+        clocks, rows keep their order. Texts that cannot be read as times are only copied to
+        outputs. `notes` say so.
     id : str, optional
         Column of a table that says which series a row belongs to. By default the first one with
         a usual name such as "id" or "series".
@@ -140,7 +143,9 @@ def read_file(
         default it is found.
     day_first : bool, optional
         Whether the day comes before the month in dates such as "01/02/2024". By default it is
-        decided from all dates of the column.
+        decided from all dates of the column: by a number above 12, or else by the order that makes
+        the times more regular. If both are equally regular, the day is first, except with AM
+        and PM.
     tail : bool, default False
         Add a window at the end of every series whose last steps are in no other window.
     short : {"error", "keep"}, default "error"
@@ -251,6 +256,10 @@ def _check_options(options: ReadOptions) -> None:
         _checks.choice("files", options.files, names(FileMode)),
         options.text.complaint(),
     )
+    if options.times.date_format is not None:
+        from unspool.io.time_columns import check_date_format
+
+        check_date_format(options.times.date_format)
     for name in ("columns", "drop"):
         value = getattr(options, name)
         if isinstance(value, str):

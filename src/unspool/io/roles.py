@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from unspool import _checks
 from unspool.data.messages import listed
 from unspool.errors import InputError
+from unspool.io.options import TimeOptions
+from unspool.io.time_columns import EPOCH_NAMES, looks_like_times, parse_times
 
 TIME_NAMES = ("time", "timestamp", "date", "datetime", "ds", "t", "step", "cycle", "index")
 ID_NAMES = (
@@ -27,10 +27,6 @@ ID_NAMES = (
 )
 LABEL_NAMES = ("label", "labels", "class", "anomaly", "is_anomaly", "target_class")
 UNNAMED = ("", "Unnamed: 0", "__index_level_0__")  # names that pandas writes for an index
-
-# Tried after ISO 8601, which Arrow reads. If day and month could be exchanged, the month is first.
-_DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y")
-_FORMATS = [day + clock for day in _DAYS for clock in ("", " %H:%M", " %H:%M:%S")]
 
 
 @dataclass(frozen=True)
@@ -51,6 +47,7 @@ def find_roles(
     columns: Sequence[str] | None,
     *,
     rows: bool = False,
+    times: TimeOptions | None = None,
 ) -> Roles:
     """Find the role of each column of a `pyarrow.Table`.
 
@@ -64,6 +61,8 @@ def find_roles(
         The features, if the user named them.
     rows : bool, default False
         Whether each row is one sequence, so that an id may differ in every row.
+    times : TimeOptions, optional
+        How texts are read as times.
     """
     _check_names(table.column_names, named, columns)
     found = dict(named)
@@ -72,7 +71,7 @@ def find_roles(
     counts = Counter(table.column_names)
     free = [name for name in table.column_names if name not in kept and counts[name] == 1]
     if found["time"] is None:
-        found["time"] = _time_column(table, free)
+        found["time"] = _time_column(table, free, times or TimeOptions())
     numbers = [name for name in free if name in UNNAMED and name != found["time"]]
     by_name = [name for name in free if name != found["time"]]
     if found["id"] is None:
@@ -107,34 +106,6 @@ def find_roles(
     notes.append(f"{len(features):,} column{plural} as {kind}{plural}: {listed(features)}")
     weight = found.get("weight")
     return Roles(found["time"], found["id"], found["label"], features, tuple(notes), weight)
-
-
-def as_times(column: Any) -> npt.NDArray[np.datetime64] | None:
-    """Return a column of timestamps, dates or date texts as datetime64, or None."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column, kind = column.cast(kind.value_type), kind.value_type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return np.asarray(column.to_numpy())
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)) or len(column) == 0:
-        return None
-    text = pc.utf8_trim_whitespace(column)
-    for unit in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
-        try:
-            return np.asarray(text.cast(unit).to_numpy())
-        except pa.ArrowInvalid:
-            continue  # not ISO 8601
-    for form in _FORMATS:
-        if _parsed(text[:1], form).null_count:
-            continue  # do not read a long column of other text
-        times = _parsed(text, form)
-        if times.null_count == 0:
-            return np.asarray(times.to_numpy())
-    return None
-
-
-def _parsed(text: Any, form: str) -> Any:
-    return pc.strptime(text, format=form, unit="s", error_is_null=True)
 
 
 def is_numeric(kind: Any) -> bool:
@@ -186,12 +157,19 @@ def _check_duplicates(counts: dict[str, int]) -> None:
     )
 
 
-def _time_column(table: Any, free: list[str]) -> str | None:
+def _time_column(table: Any, free: list[str], times: TimeOptions) -> str | None:
     """Return the first column of dates, or else the first column of numbers with a usual name."""
     for name in free:
-        if as_times(table[name]) is not None:
+        if looks_like_times(table[name], times):
             return name
-    return _usual([name for name in free if is_numeric(table[name].type)], TIME_NAMES)
+    numbers = [name for name in free if is_numeric(table[name].type)]
+    usual = _usual(numbers, TIME_NAMES)
+    if usual is not None:
+        return usual
+    for name in numbers:
+        if name.strip().lower() in EPOCH_NAMES and parse_times(table[name], times) is not None:
+            return name
+    return None
 
 
 def _usual(names: list[str], usual: tuple[str, ...]) -> str | None:

@@ -25,7 +25,7 @@ from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION
 from unspool.io.arrow_files import read_arrow
 from unspool.io.cells import NUMBER, kind_of
-from unspool.io.cutting import WindowOptions, of_sequences, of_series
+from unspool.io.cutting import of_sequences, of_series
 from unspool.io.delimited import read_delimited
 from unspool.io.endings import ARROW, EXCEL, JSON, PARQUET
 from unspool.io.excel import sheet_as_text
@@ -34,9 +34,19 @@ from unspool.io.json_tables import read_json
 from unspool.io.list_columns import has_lists, of_lists
 from unspool.io.missing import WORDS, missing_notes, null_values
 from unspool.io.npy import HARMLESS
-from unspool.io.options import ReadOptions
-from unspool.io.roles import Roles, as_times, find_roles, is_numeric
+from unspool.io.options import ReadOptions, TimeOptions
+from unspool.io.roles import ID_NAMES, LABEL_NAMES, TIME_NAMES, Roles, find_roles, is_numeric
+from unspool.io.time_columns import (
+    SHAPE,
+    TimeColumn,
+    TimeFormat,
+    as_times,
+    copied,
+    parse_times,
+)
 from unspool.io.time_order import goes_back, in_order
+from unspool.io.time_parts import join_time_columns
+from unspool.io.time_shapes import without_zeros
 
 Named = dict[str, str | None]
 
@@ -55,11 +65,15 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
     """
     if has_lists(table):
         return of_lists(table, options, notes)
-    windows = options.windows
-    roles = find_roles(table, options.named, options.columns, rows=options.rows)
-    notes += roles.notes
+    windows, guess = options.windows, options.time is None
+    table, options, joined = join_time_columns(table, options)
+    table = without_zeros(table, _names_of_texts(table, options))
+    roles = find_roles(
+        table, options.named, options.columns, rows=options.rows, times=options.times
+    )
+    notes += joined + roles.notes
     if options.rows:
-        return _row_sequences(table, roles, windows, notes)
+        return _row_sequences(table, roles, options, notes)
     if roles.id is None and windows.size is None:
         raise InputError(
             f"the table is one series of {table.num_rows:,} steps; cut it into windows, for "
@@ -71,9 +85,13 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
     notes += missing_notes(values, roles.features, windows)
     ids, parts = _series(table, roles.id)
     steps: dict[str, list[Column]] = {}
+    found = None
     if roles.time is not None:
-        times = _times(table, roles.time)
-        guess = options.time is None
+        found = _times(table, roles.time, options.times)
+        notes += found.notes
+    if found is not None and found.values is not None:
+        assert roles.time is not None
+        times = found.values
         parts, order_notes, back = in_order(times, parts, roles.time, named=not guess)
         notes += order_notes
         if not back:
@@ -82,6 +100,11 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
             notes += (f"{back}: steps are numbered instead",)
         else:
             raise InputError(f"{back}; {_ways_out(roles, guess)}.")
+    if windows.needs_times and found is not None and found.values is None:
+        raise InputError(
+            f"windows are to be cut by time, but {found.notes[0]}; or give `window` and `stride` "
+            "as numbers of steps."
+        )
     if roles.label is not None:
         labels = plain_column(table[roles.label])
         steps["label"] = [labels[part] for part in parts]
@@ -97,7 +120,16 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         steps=steps,
         names=roles.features,
         notes=notes,
+        time_format=None if found is None else found.format,
+        rows=[np.arange(table.num_rows)[part] for part in parts],
     )
+
+
+def _names_of_texts(table: Any, options: ReadOptions) -> set[str]:
+    """Return the columns whose texts keep leading zeros: ids, labels and times."""
+    named = {name for name in options.named.values() if name is not None}
+    usual = {*ID_NAMES, *TIME_NAMES, *LABEL_NAMES}
+    return named | {name for name in table.column_names if name.strip().lower() in usual}
 
 
 def read_table(path: Path, options: ReadOptions | None = None) -> tuple[Any, tuple[str, ...]]:
@@ -213,7 +245,7 @@ def sequences_from_table(
     values = _features(table, roles.features, missing)
     _, parts = _series(table, id)
     if time is not None:
-        times = _times(table, time)
+        times = _checked_times(table, time)
         back = goes_back(times, parts, time)
         if back:
             raise InputError(f"{back}; sort the table by {time!r}.")
@@ -254,22 +286,28 @@ def _read_parquet(path: Path) -> Any:
 
 
 def _row_sequences(
-    table: Any, roles: Roles, options: WindowOptions, notes: tuple[str, ...]
+    table: Any, roles: Roles, reading: ReadOptions, notes: tuple[str, ...]
 ) -> FileData:
     """Read each row as a sequence of one feature; empty cells at its end are padding."""
+    options, time_format = reading.windows, None
     values = _features(table, roles.features, options.accepted, ends_empty=True)
     index: dict[str, Column] = {}
     if roles.id is not None:
         index["id"] = plain_column(table[roles.id])
     if roles.time is not None:
-        index["time"] = _times(table, roles.time)
+        found = _times(table, roles.time, reading.times)
+        notes += found.notes
+        time_format = found.format
+        index["time"] = np.asarray(
+            plain_column(found.format.cells) if found.values is None else found.values
+        )
     if roles.label is not None:
         index["label"] = plain_column(table[roles.label])
     if roles.weight is not None:
         index["weight"] = _features(table, [roles.weight], "raise")[:, 0]
     notes = (*notes, f"each of {table.num_rows:,} rows read as a sequence of one feature")
     source = Sequences(values[:, :, None], missing=options.accepted)
-    return of_sequences(source, options, index=index, notes=notes)
+    return of_sequences(source, options, index=index, notes=notes, time_format=time_format)
 
 
 def _features(
@@ -395,7 +433,23 @@ def _series(table: Any, id: str | None) -> tuple[list[Any] | None, list[slice | 
     return names[order].tolist(), parts
 
 
-def _times(table: Any, name: str) -> Column:
+def _times(table: Any, name: str, options: TimeOptions) -> TimeColumn:
+    """Return the times of a column; if it cannot be read as times, it is only copied."""
+    column, metadata = table[name], table.schema.field(name).metadata or {}
+    shape = metadata.get(SHAPE)
+    found = parse_times(column, options, name, shape=None if shape is None else shape.decode())
+    if found is not None:
+        return found
+    if is_numeric(column.type):
+        values = column.to_numpy()
+        missing = np.isnan(values)
+        if missing.any():
+            return copied(column, name, int(missing.argmax()))
+        return TimeColumn(values, TimeFormat(column))
+    return copied(column, name, 0)
+
+
+def _checked_times(table: Any, name: str) -> Column:
     column = table[name]
     times = as_times(column)
     if times is None and is_numeric(column.type):
