@@ -16,7 +16,8 @@ said
 table
     The rows of the file. `@time` is the time in ISO 8601, or a number; `@written` the time as the
     file writes it, if that differs; `@text` a time that is kept as text; `@raw` a time of which
-    only the text is compared; `@id` and `@label` are the series and the label. All other columns are the features.
+    only the text is compared; `@id` and `@label` are the series and the label. All other columns
+    are the features.
 rows
     The same for a file in which each row is a sequence.
 reversed
