@@ -49,6 +49,7 @@ SECTIONS = (
             "Sequences",
             "Windows",
             "as_sequences",
+            "interpolate_missing",
             "read_file",
             "FileData",
             "sequences_from_table",

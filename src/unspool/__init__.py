@@ -32,6 +32,7 @@ __getattr__, __dir__, __all__ = _attach(
         "datasets": "datasets",
         "evaluation": "evaluation",
         "gate_weights": "nn._gates",
+        "interpolate_missing": "data.interpolation",
         "load": "estimators.loading",
         "read_file": "io.files",
         "runtime": "runtime",

@@ -2,6 +2,7 @@ from . import datasets as datasets
 from . import evaluation as evaluation
 from . import runtime as runtime
 from .data.convert import as_sequences as as_sequences
+from .data.interpolation import interpolate_missing as interpolate_missing
 from .data.sequences import Sequences as Sequences
 from .data.series import chronological_split as chronological_split
 from .data.windows import Windows as Windows

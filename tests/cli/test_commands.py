@@ -138,7 +138,7 @@ def test_encode_cuts_windows_as_in_fit(run, series_model, series):
     table = read_csv(run("encode", series_model, series).out)
     assert list(table) == ["start", "label", "code_0", "code_1", "code_2"]
     assert len(table["start"]) == 1 + (60 - 8) // 3
-    assert table["start"][1] == "2024-01-01 00:03:00"
+    assert table["start"][1] == "2024-01-01T00:03:00"
     assert table["label"] == ["ok"] * 11 + ["bad"] * 7
 
 

@@ -48,14 +48,14 @@ def test_data_before_a_time_is_normal_and_the_rest_is_scored(run, machine, tiny,
     expected = detector.detect(values_of(machine, 240))
     table = read_csv(scores.read_text())
     assert list(table) == ["time", "label", "score", "threshold", "alarm"]
-    assert table["time"][0] == "2024-01-01 04:00:00"
+    assert table["time"][0] == "2024-01-01 04:00"
     np.testing.assert_array_equal(np.array(table["score"], float), expected.scores[0])
     np.testing.assert_array_equal(np.array(table["threshold"], float), expected.thresholds[0])
     np.testing.assert_array_equal(np.array(table["alarm"], int), expected.alarms[0])
 
     events = read_csv(done.out)
     assert list(events) == ["start", "peak", "end", "steps", "height", "threshold", "features"]
-    starts = [str(MINUTES[240 + one.start]).replace("T", " ") + ":00" for one in expected.events]
+    starts = [str(MINUTES[240 + one.start]).replace("T", " ") for one in expected.events]
     assert events["start"] == starts
     last = done.err.splitlines()[-1]
     assert last.startswith(f"{len(expected.events)} event")
@@ -66,7 +66,7 @@ def test_data_before_a_time_is_normal_and_the_rest_is_scored(run, machine, tiny,
 def test_the_detector_is_trained_on_the_normal_part_alone(run, machine, tiny, tmp_path):
     lines = machine.read_text().splitlines(keepends=True)
     broken = tmp_path / "broken.csv"
-    broken.write_text("".join(lines[:241]) + "2024-01-01 04:00:00,99,99,normal\n" * 9)
+    broken.write_text("".join(lines[:241]) + "2024-01-01 04:00,99,99,normal\n" * 9)
     for data, name in ((machine, "one"), (broken, "two")):
         assert run("detect", data, *UNTIL, *tiny, "--save", tmp_path / name).code == 0
     one, two = (unspool.load(tmp_path / name) for name in ("one", "two"))
@@ -84,7 +84,7 @@ def test_each_series_is_split_at_the_time(run, machine, tiny, tmp_path):
     assert done.code == 0, done.err
     written = read_csv(scores.read_text())
     assert written["id"] == ["a"] * 160 + ["b"] * 60
-    assert written["time"][159:161] == ["2024-01-01 06:39:00", "2024-01-01 04:00:00"]
+    assert written["time"][159:161] == ["2024-01-01 06:39", "2024-01-01 04:00"]
     events = read_csv(done.out)
     failed = [(one, peak[11:16]) for one, peak in zip(events["series"], events["peak"], strict=True)
               if peak[11:16] >= "05:00"]  # fmt: skip
@@ -375,13 +375,12 @@ def test_sequences_have_one_score_each(run, tiny, tmp_path):
     assert (refused.code, "--plot draws series" in refused.err) == (1, True)
 
 
-def test_options_that_exclude_each_other_are_refused(run, machine, detector):
+def test_options_that_exclude_each_other_are_refused(run, machine):
     call = ["detect", machine]
     assert run(*call, *UNTIL, "--normal", machine).code == 2
     assert run(*call, "--compare", "--kind", "code").code == 2
     assert run(*call, "--state", "state.npz").code == 2
     assert run(*call, "--kind", "windows").code == 2
-    assert run("detect", "-", "--model", detector).code == 2
 
 
 def test_files_are_checked_before_anything_is_trained(run, machine, tmp_path, monkeypatch):

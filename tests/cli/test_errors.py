@@ -48,7 +48,7 @@ def test_a_message_names_a_flag_once(run, tmp_path):
     gap = ["", *np.cos(T)[1:].tolist()]
     done = run("fit", table(tmp_path, b=gap), "-o", tmp_path / "m.unspool", "--window", 8)
     assert done.err.endswith(
-        "fill or drop such rows, keep them as missing values with --on-missing mask, or leave the "
+        "Give --on-missing interpolate, --on-missing drop or --on-missing mask, or leave the "
         "column out with --drop b.\n"
     )
 

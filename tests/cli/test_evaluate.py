@@ -162,7 +162,7 @@ def test_unusable_scores_and_labels_are_refused(run, scores, tmp_path):
         ([classes], "Labels must be 0 or 1"),
         ([scores, "--gap", 0], "--gap"),
         ([write_csv(tmp_path / "gaps.csv", gaps)], "`alarms` must be 0 or 1"),
-        ([tmp_path / "scores.npy"], "'.csv'"),
+        ([tmp_path / "scores.npz"], "there is no such file"),
         ([tmp_path / "absent.csv"], "absent.csv"),
     ]
     for arguments, message in cases:

@@ -145,6 +145,22 @@ def test_lines_are_read_in_many_formats(follow, log, form):
         assert done.table["time"] == expected["time"]
 
 
+def test_lines_are_read_with_the_separator_decimal_point_and_header_of_the_options(follow, log):
+    expected = follow(log.read_text()).table
+    lines = log.read_text().splitlines()
+    text = "\n".join(line.replace(",", "|").replace(".", ",") for line in lines[1:])
+    done = follow(text, "--delimiter", "|", "--decimal", ",", "--header", 0)
+    assert (done.code, done.err) == (0, "")
+    assert done.table["score"] == expected["score"]
+    done = follow("\n".join(["1,2,3", *lines[1:]]), "--header", 1, "--columns", "2,3")
+    assert done.table["score"] == expected["score"]
+
+
+@pytest.mark.parametrize("option", ["--skip", "--thousands", "--encoding"])
+def test_options_for_whole_texts_are_refused(follow, log, option):
+    assert f"leave out {option}" in follow(log.read_text(), option, "1").err
+
+
 def test_missing_and_repeated_columns_are_refused(follow, log):
     text = log.read_text()
     done = follow(text.replace("heat", "hat"))

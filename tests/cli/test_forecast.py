@@ -33,7 +33,7 @@ def test_windows_are_lengthened_by_the_horizon(run, series, forecaster):
 
 def test_forecast_continues_after_the_end_of_a_series(run, series, forecaster):
     table = read_csv(run("forecast", forecaster, series).out)
-    assert list(table) == ["ahead", "a", "b"]
+    assert list(table) == ["ahead", "time", "a", "b"]
     assert table["ahead"] == ["1", "2", "3", "4"]
     (values,) = read_file(series, window=8).source.series
     expected = unspool.load(forecaster).forecast(values[None, -8:])[0]
@@ -45,7 +45,7 @@ def test_quantiles_are_additional_columns(run, series, tmp_path):
     options = ["--kind", "forecaster", "--window", 8, "--horizon", 4, "-o", path, *QUICK]
     assert run("fit", series, *options, "--set", "quantiles=[0.1,0.5]").code == 0
     table = read_csv(run("forecast", path, series).out)
-    assert list(table) == ["ahead", "a", "b", "a_q0.1", "a_q0.5", "b_q0.1", "b_q0.5"]
+    assert list(table) == ["ahead", "time", "a", "b", "a_q0.1", "a_q0.5", "b_q0.1", "b_q0.5"]
     model = unspool.load(path)
     (values,) = read_file(series, window=8).source.series
     quantiles = model.predict_quantiles(values[None, -8:])[0]
@@ -67,7 +67,7 @@ def test_every_forecasts_after_every_window(run, series, forecaster, tmp_path):
     assert np.load(path).shape == (53, 4, 2)
     np.testing.assert_allclose(np.load(path), unspool.load(forecaster).forecast(windows))
     table = read_csv(run("forecast", forecaster, series, "--every").out)
-    assert table["start"][:5] == ["2024-01-01 00:00:00"] * 4 + ["2024-01-01 00:01:00"]
+    assert table["start"][:5] == ["2024-01-01T00:00:00"] * 4 + ["2024-01-01T00:01:00"]
 
 
 def test_a_composite_model_of_sequences_forecasts_each(run, heartbeats, tmp_path):
@@ -110,11 +110,11 @@ def test_plot_draws_a_forecaster(run, series, forecaster, tmp_path, picture):
 
 
 def test_a_model_that_cannot_do_it_is_refused(run, model, series, forecaster, heartbeats):
-    done = run("score", forecaster, series)
+    done = run("reconstruct", forecaster, series)
     assert (done.code, done.err) == (
         1,
-        "unspool: `score` needs a model that reconstructs, but this file holds an LSTMForecaster; "
-        "`unspool fit --help` lists the kinds of models.\n",
+        "unspool: `reconstruct` needs a model that reconstructs, but this file holds an "
+        "LSTMForecaster; `unspool fit --help` lists the kinds of models.\n",
     )
     done = run("forecast", model, heartbeats)
     assert done.code == 1
@@ -195,7 +195,7 @@ def test_targets_are_the_columns_of_a_forecast_and_known_features_come_from_a_fi
     future = tmp_path / "future.csv"
     future.write_text("b,a\n" + "".join(f",{value}\n" for value in (0.5, 1.0, 1.5, 2.0, 9.0)))
     table = read_csv(run("forecast", with_known, series, "--future", future).out)
-    assert list(table) == ["ahead", "b"]
+    assert list(table) == ["ahead", "time", "b"]
     (values,) = read_file(series, window=8).source.series
     ahead = np.array([0.5, 1.0, 1.5, 2.0])[None, :, None]
     expected = model.forecast(values[None, -8:], ahead)[0, :, 0]

@@ -1,4 +1,4 @@
-"""`--missing-value -200`: numbers that mean that a value is missing."""
+"""`--missing -200`: numbers that mean that a value is missing."""
 
 import io
 import sys
@@ -8,8 +8,8 @@ import pytest
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
-QUICK = ["--epochs", 1, "--latent-dim", 3, "--seed", 0, "--missing", "mask"]
-CODE = ["--missing-value", "-200", "--missing-value", "-9"]
+QUICK = ["--epochs", 1, "--latent-dim", 3, "--seed", 0, "--on-missing", "mask"]
+CODE = ["--missing", "-200, -9"]
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,8 @@ def test_every_command_reads_numbers_as_missing_values(run, air, tmp_path):
 def test_a_model_without_missing_values_refuses_the_numbers(run, air, tmp_path):
     done = run("fit", air[1], *CODE, "--window", 12, "-o", tmp_path / "m.unspool")
     assert done.code == 1
-    assert "missing by --missing-value, the first is -200" in done.err
-    assert "keep them as missing values with --missing mask" in done.err
+    assert "missing by --missing, the first is -200" in done.err
+    assert "give --on-missing interpolate" in done.err
 
 
 def test_follow_reads_the_numbers_as_missing_values(run, air, tmp_path, monkeypatch):
@@ -68,7 +68,7 @@ def test_follow_reads_the_numbers_as_missing_values(run, air, tmp_path, monkeypa
         empty,
         "--save",
         detector,
-        "--missing",
+        "--on-missing",
         "mask",
         "--normal-until",
         100,

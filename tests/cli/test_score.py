@@ -65,7 +65,7 @@ def test_a_feature_with_the_name_of_another_column_is_renamed(run, tmp_path):
     done = run("score", path, data, "--time", "time", "--per-feature", "-o", tmp_path / "e.csv")
     assert done.code == 0, done.err
     table = read_csv((tmp_path / "e.csv").read_text())
-    names = ["error_error", "error_error_error", "step", "a"]
+    names = ["error_error_error", "error_error", "step", "a"]
     assert list(table) == ["time", "error", *names]
     windows = read_file(
         data, window=8, tail=True, time="time", columns=["error", "error_error", "step", "a"]

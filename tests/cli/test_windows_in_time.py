@@ -39,7 +39,7 @@ def test_windows_by_time_are_fitted_saved_and_used_again(run, log, tmp_path):
     codes = np.array([*read_csv(done.out).values()][1:], float).T
     np.testing.assert_allclose(codes, model.transform(loaded.source))
     starts = read_csv(done.out)["start"]
-    assert (starts[1], starts[-1][:16]) == ("2024-01-01 00:30:00", "2024-01-02 18:00")
+    assert (starts[1], starts[-1][:16]) == ("2024-01-01T00:30", "2024-01-02T18:00")
     windows = run("encode", path, log, "--max-gap", "none", "--window", 6, "--stride", 1).err
     assert "110 windows of 6 steps, stride 1, dilation 2, over 1 series, 2 features)\n" in windows
 

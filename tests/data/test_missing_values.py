@@ -58,9 +58,11 @@ def test_float32_columns_are_compared_as_float32(tmp_path: Path):
     assert data.notes[-1].startswith("1 value is 0.1")
 
 
-@pytest.mark.parametrize("wrong", [-200, "-200", [True], [float("nan")], ["-200"]])
+@pytest.mark.parametrize("wrong", [-200, "-200", [True], [float("nan")], [""]])
 def test_other_missing_values_are_refused(tmp_path: Path, wrong: object):
     path = tmp_path / "air.csv"
     path.write_text(TABLE)
-    with pytest.raises(InputError, match="`missing_values` must be a list of finite numbers"):
+    with pytest.raises(
+        InputError, match="`missing_values` must be a list of finite numbers and texts"
+    ):
         read_file(path, window=4, missing_values=wrong)  # type: ignore[arg-type]

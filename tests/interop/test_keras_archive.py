@@ -298,7 +298,7 @@ def test_weights_of_bfloat16_are_accepted():
     blob = io.BytesIO()
     with h5py.File(blob, "w") as file:
         file.create_dataset("a/b", data=np.ones(3, ml_dtypes.bfloat16))
-    archive._check_weights(blob.getvalue())
+    archive.check_weights(blob.getvalue(), "a file")
 
 
 def test_missing_or_misshapen_weights_are_refused(members, tmp_path):

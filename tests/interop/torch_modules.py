@@ -60,6 +60,19 @@ class Simple(nn.Module):
         return self.fc(self.decoder(code[:, None].expand(-1, x.shape[1], -1))[0])
 
 
+class BothWaysIn(nn.Module):
+    """A bidirectional encoder, and a decoder of one direction."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.LSTM(F, 4, batch_first=True, bidirectional=True)
+        self.decoder, self.fc = nn.LSTM(8, 6, batch_first=True), nn.Linear(6, F)
+
+    def forward(self, x):
+        code = torch.cat([*self.encoder(x)[1][0]], 1)
+        return self.fc(self.decoder(code[:, None].repeat(1, T, 1))[0])
+
+
 class NoHead(nn.Module):
     """The decoder's states are the output."""
 
@@ -231,6 +244,7 @@ CASES = {
     "lstm": Case(Simple, {}),
     "two layers": Case(lambda: Simple(num_layers=2, dropout=0.2), {}),
     "bidirectional": Case(lambda: Simple(bidirectional=True, num_layers=2), {}),
+    "bidirectional encoder": Case(BothWaysIn, {}),
     "without bias": Case(lambda: Simple(bias=False), {}),
     "gru": Case(lambda: Simple(nn.GRU, num_layers=2), {}),
     "gru without bias": Case(lambda: Simple(nn.GRU, bias=False, bidirectional=True), {}),

@@ -180,3 +180,23 @@ def test_files_that_do_not_fit_together_are_named(tmp_path):
     refused(folder / "*.xlsx", "no file matches the pattern", window=2)
     write(tmp_path / "bad", a_dot_csv=log(1), b_dot_csv=log(2) + "1,2,3\n")
     refused(tmp_path / "bad", "b.csv: ", window=2)
+
+
+def test_pictures_of_a_folder_are_images_with_the_folder_as_label(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    for name, one in (("cats/a", pixels[0]), ("dogs/b", pixels[1])):
+        (tmp_path / name).parent.mkdir()
+        image.fromarray(one).save(tmp_path / f"{name}.png")
+    loaded = read_file(tmp_path, images=True)
+    np.testing.assert_array_equal(loaded.X[..., 0], pixels)
+    assert loaded.index["label"].tolist() == ["cats", "dogs"]
+    np.testing.assert_array_equal(read_file(tmp_path).source.values, pixels)
+    image.fromarray(np.ones((3, 4, 3), np.uint8)).save(tmp_path / "dogs" / "c.png")
+    assert read_file(tmp_path, images=True).X.shape == (3, 3, 4, 3)
+    refused(tmp_path, "pictures with colours are read for --kind conv only")
+    image.fromarray(np.ones((5, 4), np.uint8)).save(tmp_path / "dogs" / "d.png")
+    refused(tmp_path, "d.png: the picture has 5x4 pixels, but a.png has 3x4")
+    (tmp_path / "dogs" / "d.png").write_bytes(b"no picture")
+    refused(tmp_path, "d.png: the picture cannot be read", images=True)
+    refused(tmp_path / "dogs" / "b.png", "this is one picture; give the folder")

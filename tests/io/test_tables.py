@@ -7,15 +7,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unspool.data.sequences import MASK_HINT, Sequences
+from unspool.data.sequences import Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.io.files import read_file
 from unspool.io.tables import sequences_from_table
 
 OTHERS = "or leave the column out with `drop=['{}']`."
-WAY_OUT = f"; fill or drop such rows, {OTHERS}"
-KEEP = f"; fill or drop such rows{MASK_HINT.replace(', or', ',')}, {OTHERS}"
+WAY_OUT = f"; correct such rows, {OTHERS}"
+
+
+def no_value(column, row):
+    """Return the message on the only missing value of a file."""
+    return (
+        f"column {column!r} has no value in data row {row} (its cell is empty or a word such as NA "
+        f"or ?); 1 missing in total: 1 in {column}. Give missing='interpolate' (--on-missing "
+        "interpolate), missing='drop' (--on-missing drop) or missing='mask' (--on-missing mask), "
+        f"{OTHERS.format(column)}"
+    )
 
 
 def written(tmp_path, text):
@@ -120,7 +129,7 @@ def test_rows_are_sequences_and_empty_ends_are_padding(tmp_path):
 
 def test_an_empty_cell_within_a_row_is_refused(tmp_path):
     path = written(tmp_path, "s0,s1,s2\n1,2,3\n1,,3\n")
-    refused(path, f"column 's1' is empty in data row 2{KEEP.format('s1')}", rows=True)
+    refused(path, no_value("s1", 2), rows=True)
 
 
 @pytest.mark.parametrize(
@@ -129,15 +138,16 @@ def test_an_empty_cell_within_a_row_is_refused(tmp_path):
 )
 def test_a_value_that_is_not_finite_is_reported_with_its_place(tmp_path, cell, told):
     path = written(tmp_path, f"a,b\n1,2\n3,4\n5,{cell}\n")
-    way_out = WAY_OUT if "inf" in told else KEEP
-    refused(path, f"column 'b' {told} in data row 3{way_out.format('b')}", window=1)
-
-
-def test_nan_in_parquet_is_reported_as_nan(tmp_path):
-    pq.write_table(pa.table({"a": [1.0, np.nan]}), tmp_path / "a.parquet")
-    refused(
-        tmp_path / "a.parquet", f"column 'a' holds nan in data row 2{KEEP.format('a')}", window=1
+    infinite = "inf" in told
+    message = (
+        f"column 'b' {told} in data row 3{WAY_OUT.format('b')}" if infinite else no_value("b", 3)
     )
+    refused(path, message, window=1)
+
+
+def test_nan_in_parquet_is_a_missing_value(tmp_path):
+    pq.write_table(pa.table({"a": [1.0, np.nan]}), tmp_path / "a.parquet")
+    refused(tmp_path / "a.parquet", no_value("a", 2), window=1)
 
 
 def test_columns_without_numbers_are_refused_with_an_example_and_advice(tmp_path):
@@ -160,20 +170,31 @@ def test_a_text_column_may_be_left_out(tmp_path):
     )
 
 
-def test_every_row_needs_its_time_and_its_series(tmp_path):
-    path = written(tmp_path, "id,t,v\na,0,1\na,1,2\nb,,3\n")
-    refused(path, "time column 't' is empty in data row 3; fill it, since every row needs a time.")
+def test_every_row_needs_its_series(tmp_path):
     path = written(tmp_path, "unit,v\n1,1\n1,2\n,3\n")
     refused(
         path,
         ("id column 'unit' is empty in data row 3; fill it, since every row belongs to a series."),
     )
-    path = written(tmp_path, "when,v\nnoon,1\nnight,2\n")
-    text = (
-        "column 'when' cannot be read as numbers or as dates and times (its first value is "
-        "'noon'); write times like 2024-01-31 13:00:00."
+
+
+def test_texts_that_are_no_times_are_copied_and_steps_are_not_ordered_by_them(tmp_path):
+    loaded = read_file(written(tmp_path, "when,v\nnoon,1\nnight,2\n"), time="when", window=1)
+    assert "time" not in loaded.steps
+    assert loaded.time_format.written(None, np.arange(2)).to_pylist() == ["noon", "night"]
+    assert loaded.notes[2] == (
+        "column 'when' is 'noon' in data row 1, which cannot be read as a time: it is copied to "
+        "outputs, but steps are not ordered by it; use --date-format or correct the file"
     )
-    refused(path, text, time="when", window=1)
+    path = written(tmp_path, "id,t,v\na,0,1\na,1,2\nb,,3\n")
+    assert "column 't' is empty in data row 3" in "".join(read_file(path, window=1).notes)
+    refused(
+        path,
+        "windows are to be cut by time, but column 't' is empty in data row 3, which cannot be "
+        "read as a time: it is copied to outputs, but steps are not ordered by it; use "
+        "--date-format or correct the file; or give `window` and `stride` as numbers of steps.",
+        window="1h",
+    )
 
 
 def test_truth_values_whole_numbers_and_fractions_become_one_float64_array(tmp_path):

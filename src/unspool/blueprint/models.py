@@ -14,6 +14,7 @@ from unspool._types import (
     names,
 )
 from unspool.blueprint.activations import Activation, activation_for
+from unspool.blueprint.code_relations import starts_from_state
 from unspool.blueprint.layers import (
     DECODERS,
     MAX_ARRAYS,
@@ -36,7 +37,6 @@ from unspool.blueprint.parts import (
     LSTMEncoder,
     Skip,
 )
-from unspool.blueprint.relations import starts_from_state
 from unspool.blueprint.rules import Facts, Parameters
 from unspool.errors import InputError
 

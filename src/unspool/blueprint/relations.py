@@ -9,26 +9,21 @@ import numpy as np
 from unspool import _checks
 from unspool._checks import Complaint, shown
 from unspool._loss_parameter import BY_STEP, CROSSENTROPIES, losses_in
+from unspool.blueprint.code_relations import (
+    activated_distribution,
+    activated_state,
+    decoders_of,
+    kernels_of_state,
+    starts_from_state,
+)
 from unspool.blueprint.layers import DECODERS
 from unspool.blueprint.rules import Parameters, Relation
-
-
-def starts_from_state(name: str) -> bool:
-    """Return whether a decoder of this name starts from the encoder's whole state."""
-    return name in DECODERS and DECODERS[name].code == "state"
-
-
-def _decoders(p: Parameters) -> list[str]:
-    """Return the names of the decoders that a model with these parameters has."""
-    if p.get("forecast_decoder") is None or p["horizon"] is None:
-        return [p["decoder"]]
-    return [p["decoder"], p["forecast_decoder"]]
 
 
 def _head_without_layers(p: Parameters) -> Complaint:
     if p["head_units"] is not None:
         return None
-    if "dense" in _decoders(p):
+    if "dense" in decoders_of(p):
         return (
             "A decoder 'dense' consists of its dense layers, and `head_units` None removes all of "
             "them; set head_units=()."
@@ -48,7 +43,7 @@ def _head_without_layers(p: Parameters) -> Complaint:
 
 
 def _units_of_dense_decoder(p: Parameters) -> Complaint:
-    if p["decoder_units"] is None or set(_decoders(p)) != {"dense"}:
+    if p["decoder_units"] is None or set(decoders_of(p)) != {"dense"}:
         return None
     return (
         "`decoder_units` is the width of the decoder's LSTM, which a decoder 'dense' lacks; "
@@ -68,20 +63,11 @@ def _layers_of_units(p: Parameters) -> Complaint:
 
 
 def _pooling_of_state(p: Parameters) -> Complaint:
-    if p["pooling"] in ("auto", "last") or not any(map(starts_from_state, _decoders(p))):
+    if p["pooling"] in ("auto", "last") or not any(map(starts_from_state, decoders_of(p))):
         return None
     return (
         "`pooling` must be 'last' for a decoder that starts from the encoder's whole state, got "
         f"{shown(p['pooling'])}; set pooling='last', or choose another decoder."
-    )
-
-
-def _kernels_of_state(p: Parameters) -> Complaint:
-    if p["n_kernels"] in ("auto", 0) or not any(map(starts_from_state, _decoders(p))):
-        return None
-    return (
-        "`n_kernels` must be 0 for a decoder that starts from the encoder's whole state, got "
-        f"{shown(p['n_kernels'])}; set n_kernels=0, or choose another decoder."
     )
 
 
@@ -132,34 +118,6 @@ def _forecasts_by_step(p: Parameters) -> Complaint:
         "the encoder's whole state nor the input, got "
         f"bidirectional={shown(p['bidirectional'])}, pooling={shown(p['pooling'])}, "
         f"decoder={shown(name)}."
-    )
-
-
-def check_directions(name: str, value: Any) -> list[Complaint]:
-    """List what is wrong with `bidirectional`."""
-    of_one = isinstance(value, str) and value in ("encoder", "decoder")
-    if of_one or _checks.truth(name, value) is None:
-        return []
-    return [f"`{name}` must be True, False, 'encoder' or 'decoder', got {shown(value)}."]
-
-
-def _activated_state(p: Parameters) -> Complaint:
-    decoders = [p["decoder"], p.get("forecast_decoder") or p["decoder"]]
-    linear = p["code_activation"] == "linear"
-    if linear or not any(map(starts_from_state, decoders)):
-        return None
-    return (
-        "`code_activation` changes the code, but a decoder that starts from the encoder's state "
-        "needs the state itself; set code_activation='linear', or another decoder."
-    )
-
-
-def _activated_distribution(p: Parameters) -> Complaint:
-    if p["code_activation"] == "linear" or p["kl_weight"] is None:
-        return None
-    return (
-        "`code_activation` cannot follow the normal distribution of a variational code; set "
-        "code_activation='linear', or kl_weight=None."
     )
 
 
@@ -333,7 +291,7 @@ def _period(p: Parameters) -> Complaint:
 
 def _dropout_between_lstm_layers(p: Parameters) -> Complaint:
     names = ["units"]
-    if set(_decoders(p)) != {"dense"}:
+    if set(decoders_of(p)) != {"dense"}:
         names.append("decoder_units")
     listed = [p[name] for name in names if isinstance(p[name], (list, tuple))]
     if not p["dropout"] or max([p["num_layers"], *map(len, listed)]) > 1:
@@ -388,9 +346,9 @@ LSTM_AUTOENCODER = (
     *_of_decoders("decoder", "forecast_decoder", "horizon"),
     Relation((*_BETWEEN, "decoder", "forecast_decoder", "horizon"), _dropout_between_lstm_layers),
     _MASKS,
-    Relation(("n_kernels", "decoder", "forecast_decoder", "horizon"), _kernels_of_state),
-    Relation(("code_activation", "decoder", "forecast_decoder"), _activated_state),
-    Relation(("code_activation", "kl_weight"), _activated_distribution),
+    Relation(("n_kernels", "decoder", "forecast_decoder", "horizon"), kernels_of_state),
+    Relation(("code_activation", "decoder", "forecast_decoder", "horizon"), activated_state),
+    Relation(("code_activation", "kl_weight"), activated_distribution),
     Relation(("reverse_target", "decoder"), _reversed_target),
     Relation(("forecast_decoder", "horizon"), _decoder_without_forecast),
     Relation(("normalization", "horizon"), _normalized_forecast),
@@ -405,7 +363,7 @@ LSTM_FORECASTER = (
     *_of_decoders("decoder"),
     Relation((*_BETWEEN, "decoder"), _dropout_between_lstm_layers),
     _MASKS,
-    Relation(("code_activation", "decoder"), _activated_state),
+    Relation(("code_activation", "decoder"), activated_state),
     Relation(("every_step", "patch_size"), _patches_by_step),
     Relation(("every_step", "bidirectional", "pooling", "decoder"), _forecasts_by_step),
     Relation(

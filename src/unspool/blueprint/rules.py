@@ -167,6 +167,19 @@ def true_or_false() -> Rule:
     return Rule("bool", lambda name, value: [_checks.truth(name, value)])
 
 
+def directions() -> Rule:
+    """Accept a truth value, "encoder" or "decoder"."""
+
+    def check(name: str, value: Any) -> list[Complaint]:
+        if isinstance(value, str) and value in ("encoder", "decoder"):
+            return []
+        wrong = _checks.truth(name, value) is not None
+        text = f"`{name}` must be True, False, 'encoder' or 'decoder', got {_checks.shown(value)}."
+        return [text] if wrong else []
+
+    return Rule('bool, "encoder" or "decoder"', check)
+
+
 def seed() -> Rule:
     """Accept a random state as scikit-learn does."""
     return Rule("int, RandomState or None", lambda name, value: [_checks.seed(name, value)])

@@ -170,11 +170,12 @@ def detect(
     if saved is not None:
         _check_options_of_saved(detecting, normal, normal_until, compare=compare)
     known = getattr(trained if saved is None else saved, "feature_names_in_", None)
-    missing = _missing(detecting, trained if saved is None else saved)
+    missing = _missing(columns, trained if saved is None else saved)
     reading = reading_of(trained if saved is None else saved)
-    given_data = read_detection_data(data, columns, known, missing, reading)
+    gap = detecting.gap_of_file
+    given_data = read_detection_data(data, columns, known, missing, reading, max_gap=gap)
     if saved is None or compare:
-        ways = normal, normal_until, columns, missing, reading
+        ways = normal, normal_until, columns, missing, reading, gap
         normal_data, scored = _normal_and_scored(given_data, *ways)
     else:
         normal_data, scored = None, given_data
@@ -195,14 +196,16 @@ def detect(
             detector = saved
         else:
             assert normal_data is not None
-            detector = make_detector(detecting, trained, normal_data, device=device, verbose=shown)
+            detector = make_detector(
+                detecting, trained, normal_data, missing=missing, device=device, verbose=shown
+            )
             detector.fit(normal_data.X)
         kind = None if detecting.kind is None else detecting.kind.value
         found = detector.detect(scored.X, kind)  # type: ignore[arg-type]  # a word of `Kind`
     seconds = perf_counter() - start
     if save is not None:
         if saved is None:
-            detector.model_._reading = merged_reading(reading, columns.keywords())
+            detector.model_._reading = merged_reading(reading, columns.kept())
         detector.save(save)
     form = getattr(detector.model_, "_form", None)
     outputs.write(found, scored, labels, None if form is None else form.targets)
@@ -264,13 +267,16 @@ def _normal_and_scored(
     columns: Columns,
     missing: MissingName,
     reading: dict[str, Any],
+    max_gap: str | None,
 ) -> "tuple[DetectionData, DetectionData]":
     """Return the normal data, and the data to score."""
     from unspool.cli.detection_data import n_before, read_detection_data
     from unspool.errors import InputError
 
     if normal is not None:
-        return read_detection_data(normal, columns, data.names, missing, reading), data
+        names = data.names
+        read = read_detection_data(normal, columns, names, missing, reading, max_gap=max_gap)
+        return read, data
     if normal_until is not None:
         at = n_before(data, normal_until)
     else:
@@ -289,11 +295,11 @@ def _normal_and_scored(
     return first, rest
 
 
-def _missing(detecting: DetectorOptions, trained: Any) -> MissingName:
-    """Return whether values may be missing: what a trained model says, else --missing."""
+def _missing(columns: Columns, trained: Any) -> MissingName:
+    """Return whether values may be missing: what a trained model says, else --on-missing."""
     if trained is not None:
         return options.missing_of(trained)
-    return "raise" if detecting.missing is None else detecting.missing.value
+    return "mask" if columns.on_missing == "mask" else "raise"
 
 
 def _labels(data: "DetectionData", named: str | None) -> Any:
@@ -346,11 +352,15 @@ def _detector_to_follow(
     trained = None if model is None else load_detector_or_model(model, device)[1]
     known = getattr(trained, "feature_names_in_", None)
     reading = reading_of(trained)
-    missing = _missing(detecting, trained)
-    normal_data = read_detection_data(normal, columns, known, missing, reading)
+    missing = _missing(columns, trained)
+    normal_data = read_detection_data(
+        normal, columns, known, missing, reading, max_gap=detecting.gap_of_file
+    )
     given = replace(detecting, kind=Kind.trailing)
     with flag_messages(per_day=detecting.alarms_per_day is not None):
-        detector = make_detector(given, trained, normal_data, device=device, verbose=verbose)
+        detector = make_detector(
+            given, trained, normal_data, missing=missing, device=device, verbose=verbose
+        )
         detector.fit(normal_data.X)
-    detector.model_._reading = merged_reading(reading, columns.keywords())
+    detector.model_._reading = merged_reading(reading, columns.kept())
     return detector.contents()

@@ -13,6 +13,7 @@ from unspool.anomaly import events
 from unspool.cli import options
 from unspool.cli.pictures import PICTURE_ENDINGS, save_picture
 from unspool.errors import InputError
+from unspool.io.time_output import in_order
 from unspool.io.write import check_writable, write_table
 
 if TYPE_CHECKING:
@@ -83,8 +84,11 @@ class Outputs:
                 score, threshold = found.scores, found.thresholds
             alarm = (score > threshold).astype(np.int8)
             table = {**index, "score": score, "threshold": threshold, "alarm": alarm}
-            write_table(table, self.scores, array=np.column_stack([score, threshold, alarm]))
-        times = None if data.sequences is not None else data.times
+            order, array = data.order(), np.column_stack([score, threshold, alarm])
+            array = array if order is None else array[order]
+            write_table(in_order(table, order), self.scores, array=array)
+        times = None if data.sequences is not None else data.written_at(found.events)
+        times = data.times if times is None and data.sequences is None else times
         has_names = data.ids is not None or data.sequences is not None
         names = list(data.row_names()) if has_names else None
         events.write_events(found.events, self.events, times=times, series=names)

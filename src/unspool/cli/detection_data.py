@@ -10,20 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool._types import Missing
-from unspool.anomaly.inputs import DetectorInput
+from unspool.anomaly.events import Event
+from unspool.anomaly.inputs import DetectorInput, breaks_in
 from unspool.cli.options import Columns, say
 from unspool.cli.reading import print_notes, read_as_trained
 from unspool.cli.stdin import data_path
 from unspool.data.messages import listed
-from unspool.data.sequences import FloatArray, Sequences
+from unspool.data.sequences import FloatArray, IntArray, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.io.endings import ARRAYS, PACKED, ending_of
 from unspool.io.file_data import Column, FileData
 from unspool.io.files import read_file
 from unspool.io.loading import has_column_names
-from unspool.io.roles import as_times
 from unspool.io.several import is_several
+from unspool.io.time_columns import TimeFormat
+from unspool.io.time_output import OutputTimes, order_of
 
 DAY = np.timedelta64(1, "D")
 NORMAL_LABELS = ("", "0", "normal", "false")
@@ -50,6 +52,12 @@ class DetectionData:
     columns : dict of names to lists of arrays (T_i,)
         Values of the steps: `time` and `label`, if there are any. For sequences, lists of one
         array (N,).
+    breaks : list of arrays of int, or None
+        Steps of each series before which it is cut, at gaps in time or where steps were dropped.
+    time_format : TimeFormat, optional
+        Writes times as the file does.
+    rows : list of arrays (T_i,) of int, optional
+        Row of the file of every step.
     """
 
     name: str
@@ -59,13 +67,17 @@ class DetectionData:
     names: tuple[str, ...] | None
     ids: list[Any] | None
     columns: dict[str, list[Column]]
+    breaks: list[IntArray] | None = None
+    time_format: TimeFormat | None = None
+    rows: list[Column] | None = None
 
     @property
     def X(self) -> Any:
         """The input of a detector: sequences, or series with the names of their features."""
         if self.sequences is not None:
             return self.sequences
-        return DetectorInput(self.series, None, True, self.names, self.columns.get("time"))
+        times = self.columns.get("time")
+        return DetectorInput(self.series, None, True, self.names, times, self.breaks)
 
     @property
     def lengths(self) -> list[int]:
@@ -107,18 +119,52 @@ class DetectionData:
         return replace(
             found,
             series=[self.series[i][parts[i]] for i in kept],
+            rows=None if self.rows is None else [self.rows[i][parts[i]] for i in kept],
             ids=None if self.ids is None else [self.ids[i] for i in kept],
+            breaks=self.breaks
+            and [breaks_in(self.breaks[i], parts[i], self.lengths[i]) for i in kept],
         )
 
-    def index(self) -> dict[str, Column]:
+    def output_times(self) -> OutputTimes | None:
+        """Return the times of all steps as the file wrote them; None if it has none."""
+        if self.time_format is None or self.rows is None:
+            return None
+        found = self.columns.get("time")
+        values = None if found is None else np.concatenate(found)
+        return OutputTimes(self.time_format, values, np.concatenate(self.rows))
+
+    def order(self) -> IntArray | None:
+        """Return the order that puts steps as in the file; None if they are."""
+        return None if self.rows is None else order_of(np.concatenate(self.rows))
+
+    def written_at(self, events: Sequence[Event]) -> list[Column] | None:
+        """Return one array (T_i,) for each series with the file's times at the steps of events."""
+        if self.time_format is None or self.rows is None:
+            return self.columns.get("time")
+        written = [np.zeros(length, object) for length in self.lengths]
+        for one in events:
+            for step in (one.start, one.peak, one.end - 1):
+                row = self.rows[one.series][step : step + 1]
+                written[one.series][step] = self.time_format.written(None, row)[0].as_py()
+        return written
+
+    def index(self) -> dict[str, Any]:
         """Return columns that say which step (or sequence) each row of an output belongs to."""
         if self.sequences is not None:
-            known = {name: values[0] for name, values in self.columns.items()}
+            known: dict[str, Any] = {name: values[0] for name, values in self.columns.items()}
+            if self.time_format is not None and "time" in known:
+                rows = self.first[0] + np.arange(self.lengths[0])
+                values = known["time"] if self.time_format.readable else None
+                known["time"] = OutputTimes(self.time_format, values, rows)
             return known if "id" in known else {"sequence": self.row_names(), **known}
-        columns: dict[str, Column] = {}
+        columns: dict[str, Any] = {}
         if self.ids is not None:
             columns["id"] = np.repeat(self.row_names(), self.lengths)
-        columns["time" if "time" in self.columns else "step"] = np.concatenate(self.times)
+        times = self.output_times()
+        if times is not None:
+            columns["time"] = times
+        else:
+            columns["time" if "time" in self.columns else "step"] = np.concatenate(self.times)
         if "label" in self.columns:
             columns["label"] = np.concatenate(self.columns["label"])
         return columns
@@ -149,6 +195,8 @@ def read_detection_data(
     features: Sequence[str] | None = None,
     missing: Missing = "raise",
     reading: Mapping[str, Any] | None = None,
+    *,
+    max_gap: str | None = "auto",
 ) -> DetectionData:
     """Read a file, and print the role of each column.
 
@@ -162,12 +210,17 @@ def read_detection_data(
         Feature names of a model. They are the columns to read if `columns` names none. If
         `columns` names the same number of other columns, these are read as the features, in order.
     missing : {"raise", "mask"}, default "raise"
-        Whether values may be missing.
+        Whether the model accepts missing values.
     reading : mapping, optional
         What the training of a model was given for reading.
+    max_gap : "auto" or None, default "auto"
+        Whether series are cut at gaps in time that the file shows.
     """
+    policy = columns.policy(missing)
     path = data_path(path)
-    reading = reading or {}
+    reading = dict(reading or {})
+    if columns.on_missing is not None:
+        reading.pop("missing", None)
     rows = columns.rows or bool(reading.get("rows"))
     has_names = has_column_names(path, columns.key or reading.get("key"))
     given = columns.names()
@@ -176,7 +229,14 @@ def read_detection_data(
         named = list(features)
 
     def read(window: int | None) -> FileData:
-        of_columns = partial(read_file, path, window=window, columns=named, missing=missing)
+        of_columns = partial(
+            read_file,
+            path,
+            window=window,
+            columns=named,
+            max_gap="auto" if window is None else max_gap,
+            missing=policy,
+        )
         return read_as_trained(path, of_columns, columns.keywords(), named, reading)[0]
 
     is_array = not has_names and _ending_inside(path) in ARRAYS
@@ -214,9 +274,15 @@ def _detection_data(name: str, loaded: FileData) -> DetectionData:
     if isinstance(source, Windows):
         series, ids = list(source.series), loaded.series_ids
         names = source.feature_names
-        return DetectionData(name, series, None, [0] * len(series), names, ids, loaded.steps)
+        first, steps, rows, breaks = [0] * len(series), loaded.steps, loaded.rows, source.breaks
+        return DetectionData(
+            name, series, None, first, names, ids, steps, breaks, loaded.time_format, rows
+        )
     columns = {key: [values] for key, values in loaded.index.items()}
-    return DetectionData(name, [], source, [0], source.feature_names, None, columns)
+    names = source.feature_names
+    return DetectionData(
+        name, [], source, [0], names, None, columns, time_format=loaded.time_format
+    )
 
 
 def _described(data: DetectionData) -> str:
@@ -242,7 +308,7 @@ def n_before(data: DetectionData, text: str) -> list[int]:
                 f"{data.name}: --normal-until must be a whole number of {what}, got {text!r}."
             )
         return [min(int(text), length) for length in data.lengths]
-    at = _time(text, times[0].dtype.kind)
+    at = _time(text, times[0].dtype.kind, data.time_format)
     if at is None:
         example = times[0][0]
         raise InputError(
@@ -252,13 +318,10 @@ def n_before(data: DetectionData, text: str) -> list[int]:
     return [int(one.argmax()) if one.any() else len(one) for one in later]
 
 
-def _time(text: str, kind: str) -> Any:
+def _time(text: str, kind: str, format: TimeFormat | None) -> Any:
     """Parse a date if `kind` is "M", else a number; return None for any other text."""
     if kind == "M":
-        import pyarrow as pa
-
-        found = as_times(pa.array([text]))
-        return None if found is None else found[0]
+        return None if format is None else format.read(text)
     try:
         return float(text)
     except ValueError:

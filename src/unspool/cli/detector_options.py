@@ -11,13 +11,13 @@ import typer
 from unspool.cli.options import (
     SEED_HELP,
     STEPS,
-    MissingOption,
     gap_limit,
     number_of_steps,
     with_article,
 )
 
 if TYPE_CHECKING:
+    from unspool._types import Missing as MissingName
     from unspool.cli.detection_data import DetectionData
     from unspool.estimators.anomaly_detector import AnomalyDetector
 
@@ -113,11 +113,10 @@ class DetectorOptions:
         typer.Option(
             metavar="DURATION",
             help="Score the steps before and after a larger gap in time, such as 2h, like two "
-            "series; none for no limit. By default 2.5 times the median distance if --window is a "
-            "duration, and otherwise none.",
+            "series; none for no limit. By default 2.5 times the median distance if the times "
+            "are dates at regular distances.",
         ),
     ] = None
-    missing: MissingOption = None
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -128,6 +127,11 @@ class DetectorOptions:
         ),
     ] = None
     seed: Annotated[int | None, typer.Option(help=SEED_HELP)] = None
+
+    @property
+    def gap_of_file(self) -> str | None:
+        """The `max_gap` of the file: None if --max-gap tells the detector."""
+        return "auto" if self.max_gap is None else None
 
     def given(self) -> list[str]:
         """Return the flags that were given."""
@@ -157,7 +161,6 @@ class DetectorOptions:
             "gap": self.gap,
             "window": number_of_steps(self.window),
             "dilation": self.dilation,
-            "missing": self.missing and self.missing.value,
             "random_state": self.seed,
         }
         if self.alarms_per_day is not None:
@@ -212,11 +215,18 @@ def load_detector_or_model(path: Path, device: str) -> "tuple[AnomalyDetector | 
 
 
 def make_detector(
-    given: DetectorOptions, model: Any, normal: "DetectionData", *, device: str, verbose: int
+    given: DetectorOptions,
+    model: Any,
+    normal: "DetectionData",
+    *,
+    missing: "MissingName",
+    device: str,
+    verbose: int,
 ) -> "AnomalyDetector":
     """Return an unfitted detector with the given options.
 
-    It uses the fitted `model`, or without one trains a model on `normal`.
+    It uses the fitted `model`, or without one trains a model on `normal`, in which values may be
+    `missing`.
     """
     from sklearn.frozen import FrozenEstimator
 
@@ -226,10 +236,10 @@ def make_detector(
     from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 
     parameters = given.parameters(normal.steps_per_day(), normal.name)
-    detector = AnomalyDetector(**parameters, device=device, verbose=verbose)
+    detector = AnomalyDetector(**parameters, missing=missing, device=device, verbose=verbose)
     of_detector = dict.fromkeys(SETTINGS)
     of_model = {} if model is not None else LSTMAutoencoder().get_params(deep=False)
-    of_model.pop("missing", None)  # --missing, which also says how the data are read
+    of_model.pop("missing", None)  # --on-missing, which also says how the data are read
     settings = parse_settings(given.settings or [], {**of_detector, **of_model})
     for_detector = {key: value for key, value in settings.items() if key in of_detector}
     for_model = {key: value for key, value in settings.items() if key not in of_detector}

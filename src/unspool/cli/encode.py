@@ -48,9 +48,12 @@ def encode(
 
     A table has one row for each sequence or window, and one column for each number of the code.
     Before them it has columns for the label, the id and the start of the window, if there are any.
+    Windows are in the order of the rows of their first steps in DATA, and times are as in DATA.
     An .npy file has only the codes, in an array of shape (N, L). With --features, the columns are
     features instead of the code, with names such as state3_mean, state3_max_2of4 and kernel17.
     """
+    from unspool.cli.step_columns import window_columns
+    from unspool.io.time_output import in_order, with_features
     from unspool.io.write import check_writable, write_table
 
     check_writable(output)
@@ -65,7 +68,10 @@ def encode(
     else:
         found = trained.transform(loaded.X)
         names = [f"code_{i}" for i in range(found.shape[1])]
-    write_table({**loaded.index, **dict(zip(names, found.T, strict=True))}, output, array=found)
+    columns, order = window_columns(loaded)
+    numbers = dict(zip(names, found.T, strict=True))
+    table = in_order(with_features(columns, numbers, "_feature"), order)
+    write_table(table, output, array=found if order is None else found[order])
 
 
 def _parts(scales: str | None, *, features: bool) -> tuple[int, ...]:

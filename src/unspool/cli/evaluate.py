@@ -85,8 +85,7 @@ def evaluate(
     from unspool.cli.stdin import data_path
     from unspool.data.messages import errors_naming
     from unspool.errors import InputError
-    from unspool.io.endings import TABLES
-    from unspool.io.tables import read_table
+    from unspool.io.loading import table_of
 
     _checks.raise_all(_checks.whole("--gap", gap, 1))
     if label is not None and labels is not None:
@@ -102,10 +101,8 @@ def evaluate(
         windows = None if labels is None else split_key(labels)[0]
         check_not_overwriting({"-o": output}, {"--labels": windows})
     scores = data_path(scores)
-    if scores.suffix.lower() not in TABLES:
-        raise InputError(f"{scores}: {_checks.unknown_name('ending', scores.suffix, TABLES)}")
     with errors_naming(scores):
-        names = read_table(scores)[0].column_names
+        names = table_of(scores).column_names
     for flag, name in (("--score", score), ("--alarm", alarm), ("--label", label)):
         if name is not None and name not in names:
             hint = " `unspool detect --scores` writes a file with scores."

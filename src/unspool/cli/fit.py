@@ -63,7 +63,6 @@ def fit(
             "target; without --window they are the last steps of each sequence."
         ),
     ] = None,
-    missing: options.MissingOption = None,
     targets: Annotated[
         str | None,
         typer.Option(
@@ -153,7 +152,7 @@ def fit(
         "decoder": decoder,
         "patch_size": None if patch_size is None else whole_or_auto("--patch-size", patch_size),
         "horizon": horizon,
-        "missing": missing and missing.value,
+        "missing": "mask" if reading.on_missing == "mask" else None,
         "targets": None if targets is None else options.split_names(targets),
         "known": None if known is None else options.split_names(known),
         "epochs": None if epochs is None else whole_or_auto("--epochs", epochs),
@@ -213,7 +212,7 @@ def fit(
     before = {} if start is None else reading_of(start)
     # An id without a usual name was found by the times, which a shorter file may not show.
     found = {one.role: one.columns[0] for one in loaded.roles if one.role == "id" and one.unusual}
-    trained._reading = merged_reading({**before, **found}, reading.keywords())
+    trained._reading = merged_reading({**before, **found}, reading.kept())
     trained.save(output)
 
     history = trained.history_

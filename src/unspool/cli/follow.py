@@ -19,9 +19,11 @@ from unspool.cli.options import Columns, say
 from unspool.cli.reading import as_flags
 from unspool.cli.stream_state import read_state, write_state
 from unspool.data.messages import listed
+from unspool.data.missing_values import numbers_in
 from unspool.errors import InputError
 from unspool.io.cells import is_data, is_date, is_number
 from unspool.io.delimiters import BLANK, split_at_blanks
+from unspool.io.missing import null_values
 from unspool.io.options import TextOptions
 from unspool.io.role_names import TIME_NAMES
 from unspool.runtime.detector import Detector
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from unspool.model_file import Contents
     from unspool.runtime.detector_stream import DetectorStream
 
-MISSING = ("nan", "na", "null", "?")  # missing values, in addition to empty fields
 DELIMITERS = (";", "\t")  # tried before the comma, which may then be a decimal comma
 
 
@@ -110,17 +111,21 @@ def follow_lines(
 def _as_trained(columns: Columns, contents: "Contents", name: str) -> Columns:
     """Return the options with the time column and the missing values of training, if not given."""
     reading = contents.fitted["reading"] or {}
-    kept = {
-        one: reading[one]
-        for one in ("time", "missing_values")
-        if one in reading and getattr(columns, one) is None
-    }
-    if "time" in kept and kept["time"] in (columns.names() or ()):
-        del kept["time"]
+    kept: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
+    if (
+        "time" in reading
+        and columns.time is None
+        and reading["time"] not in (columns.names() or ())
+    ):
+        kept["time"] = changes["time"] = reading["time"]
+    if "missing_values" in reading and columns.missing is None:
+        kept["missing_values"] = reading["missing_values"]
+        changes["missing"] = [str(one) for one in reading["missing_values"]]
     if not kept:
         return columns
     say(f"{name}: as in training: {as_flags(kept)}")
-    return replace(columns, **kept)
+    return replace(columns, **changes)
 
 
 def _discard_stdout() -> None:
@@ -160,7 +165,8 @@ class LineScorer:
         self._time_was_given = given_time
         self._n_features = contents.facts.n_features
         self._masks = contents.form.missing == "mask"
-        self._missing_values = columns.missing_values or ()
+        marks = columns.missing_values()
+        self._missing_words, self._missing_numbers = {*null_values(marks)}, numbers_in(marks)
         trained = None if contents.detector is None else contents.detector["feature_names_in"]
         given = columns.names()
         if given and trained and given != list(trained) and set(given) == set(trained):
@@ -294,20 +300,21 @@ class LineScorer:
         values = []
         for column in self._feature_columns:
             text, name = fields[column], self._names[column]
-            if self._masks and (not text or text.lower() in MISSING):
+            if text in self._missing_words:
+                if not self._masks:
+                    what = f"holds {text}, which means missing" if text else "is empty"
+                    raise InputError(f"Column {name!r} {what}.")
                 values.append(math.nan)
                 continue
-            if not text:
-                raise InputError(f"Column {name!r} is empty.")
             text = text.replace(self._decimal, ".")
             if not is_number(text):
                 raise InputError(
                     f"Expected a number in column {name!r}, got {_checks.shown(text)}."
                 )
             value = float(text)
-            if value in self._missing_values:
+            if value in self._missing_numbers:
                 if not self._masks:
-                    raise InputError(f"Column {name!r} is missing (--missing-value {value:g}).")
+                    raise InputError(f"Column {name!r} is missing (--missing {value:g}).")
                 value = math.nan
             values.append(value)
         return values

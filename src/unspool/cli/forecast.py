@@ -22,7 +22,9 @@ from unspool.cli.options import (
 if TYPE_CHECKING:
     from unspool.data.convert import Source
     from unspool.data.futures import Futures
+    from unspool.data.sequences import IntArray
     from unspool.io.file_data import FileData
+    from unspool.io.time_output import OutputTimes
 
 EXAMPLE = "unspool forecast etth1.unspool ETTh1.csv -o next_day.csv"
 
@@ -53,17 +55,20 @@ def forecast(
     """Write a forecast of the steps after DATA, one row per step, in the units of the data.
 
     The forecast of a long series is computed from its last window. The column `ahead` counts the
-    steps from 1. MODEL must have been trained with --horizon. Quantiles (`--set
-    quantiles=[0.1,0.5,0.9]` in fit) are additional columns, NAME_q0.1 and so on. An .npy file has
-    only the features, in an array of shape (N, K, F), or (N, K, F, 1 + Q) with Q quantiles after
-    each feature. With --targets in fit, the features are the targets.
+    steps from 1. The column `time` continues the usual step of the times of DATA, by months,
+    quarters or years if these are regular, in the form that DATA has. MODEL must have been trained
+    with --horizon. Quantiles (`--set quantiles=[0.1,0.5,0.9]` in fit) are additional columns,
+    NAME_q0.1 and so on. An .npy file has only the features, in an array of shape (N, K, F), or
+    (N, K, F, 1 + Q) with Q quantiles after each feature. With --targets in fit, the features are
+    the targets.
 
     If MODEL was trained with --known, give these features for the steps after DATA in --future.
     With --every they are read from DATA, and each window needs the rows after it.
     """
-    from unspool.cli.step_columns import names_of_targets
+    from unspool.cli.step_columns import names_of_targets, window_columns
     from unspool.data.windows import Windows
     from unspool.errors import InputError
+    from unspool.io.time_output import in_order, with_features
     from unspool.io.write import check_writable, write_table
 
     check_writable(output)
@@ -87,6 +92,9 @@ def forecast(
             "out, or forecast only after the last window."
         )
     apart = source.dilation if isinstance(source, Windows) else 1
+    times, order = _times(loaded, horizon, every=every, future_in_windows=from_data)
+    if every and isinstance(source, Windows):
+        index = window_columns(loaded)[0]
     if isinstance(source, Windows) and not every:
         ends, size, missing = source.latest(), source.size, source.missing
         features = source.feature_names
@@ -109,8 +117,11 @@ def forecast(
     if len(source) > 1 and not index:
         index = {"sequence": np.arange(len(source))}
     count, steps, _ = values.shape
-    columns = {name: np.repeat(column, steps) for name, column in index.items()}
+    blocks = np.repeat(np.arange(count), steps)
+    columns = in_order(index, blocks)
     columns["ahead"] = np.tile(np.arange(1, steps + 1), count)
+    if times is not None:
+        columns["time"] = times
     names = names_of_targets(trained, source)
     named = {name: values[:, :, i].ravel() for i, name in enumerate(names)}
     quantiles = getattr(trained, "quantiles", ())
@@ -120,7 +131,31 @@ def forecast(
             for place, q in enumerate(quantiles):
                 named[f"{name}_q{q:g}"] = spread[:, :, i, place].ravel()
         values = np.concatenate([values[..., None], spread], axis=3)
-    write_table({**columns, **named}, output, array=values)
+    table = with_features(columns, named, "_forecast")
+    if order is not None:
+        table = in_order(table, (order[:, None] * steps + np.arange(steps)).ravel())
+        values = values[order]
+    write_table(table, output, array=values)
+
+
+def _times(
+    loaded: "FileData", horizon: int, *, every: bool, future_in_windows: bool
+) -> "tuple[OutputTimes | None, IntArray | None]":
+    """Return the times of the steps that are forecast, and the order of the windows in the file."""
+    from unspool.cli.step_columns import forecast_times, times_at, window_columns
+    from unspool.data.windows import Windows
+
+    source = loaded.source
+    if isinstance(source, Windows) and every:
+        first = source.size - (horizon if future_in_windows else 0)
+        return forecast_times(loaded, source, first, horizon), window_columns(loaded)[1]
+    times = loaded.steps.get("time")
+    if times is None:
+        return None, None
+    apart = source.dilation if isinstance(source, Windows) else 1
+    lengths = np.array([len(one) for one in times])
+    steps = lengths[:, None] - 1 + apart * np.arange(1, horizon + 1)
+    return times_at(loaded, np.arange(len(times)), steps), None
 
 
 def known_of_file(

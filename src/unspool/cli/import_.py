@@ -44,7 +44,8 @@ def import_(
         Path,
         typer.Argument(
             metavar="MODEL",
-            help="A .keras file, or a .pt, .pth, .ckpt or .safetensors file of PyTorch weights.",
+            help="A .keras, .h5 or .hdf5 file, or PyTorch weights: a .pt, .pth, .ckpt or "
+            ".safetensors file.",
         ),
     ],
     output: Annotated[

@@ -13,10 +13,9 @@ from unspool.cli.options import say
 from unspool.data.messages import errors_naming, listed
 from unspool.errors import InputError
 from unspool.evaluation import labels_from_windows
-from unspool.io.endings import TABLES
 from unspool.io.file_data import Column
-from unspool.io.roles import as_times
-from unspool.io.tables import read_table
+from unspool.io.loading import table_of
+from unspool.io.time_columns import as_times
 
 Labels = list[npt.NDArray[np.bool_]]
 
@@ -44,12 +43,10 @@ def labels_from_file(given: str, scored: DetectionData) -> Labels:
             raise InputError("there is no such file; check the path.")
         if path.suffix.lower() == ".json":
             windows = _windows_in_json(path, key, scored)
-        elif path.suffix.lower() in TABLES:
+        else:
             if key is not None:
                 raise InputError(f"a table has no keys; leave out :{key}.")
             windows = _windows_in_table(path, scored)
-        else:
-            raise InputError(_checks.unknown_name("ending", path.suffix, [".json", *TABLES]))
         labels, n_ignored = [], 0
         for times, of_series in zip(scored.times, windows, strict=True):
             inside = [one for one in of_series if _overlaps(one, times)]
@@ -105,7 +102,7 @@ def _entry_name(names: list[str], key: str | None, scored: str) -> str:
 
 def _windows_in_table(path: Path, scored: DetectionData) -> list[list[Any]]:
     """Return the windows of each series, from the rows of a table."""
-    table, _ = read_table(path)
+    table = table_of(path)
     names = table.column_names
     for name in ("start", "end"):
         if name not in names:

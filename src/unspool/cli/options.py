@@ -2,6 +2,7 @@
 
 import csv
 import inspect
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
@@ -16,6 +17,7 @@ from unspool._terminal import console, printable_line
 if TYPE_CHECKING:
     from unspool._durations import Duration
     from unspool._types import Missing as MissingName
+    from unspool._types import MissingPolicy
     from unspool.data.windows import Windows
     from unspool.estimators.base import Model as Trained
     from unspool.io.file_data import FileData
@@ -56,11 +58,13 @@ Output = Annotated[
 ]
 
 
-class Missing(StrEnum):
-    """Whether values may be missing."""
+class OnMissing(StrEnum):
+    """What happens to missing values."""
 
     refuse = "raise"
     mask = "mask"
+    drop = "drop"
+    interpolate = "interpolate"
 
 
 class Files(StrEnum):
@@ -70,15 +74,6 @@ class Files(StrEnum):
     rows = "rows"
 
 
-MissingOption = Annotated[
-    Missing | None,
-    typer.Option(
-        "--missing",
-        metavar="raise|mask",
-        help="Whether values may be missing (empty cells, NaN): raise an error, or train a model "
-        "that reads where they are missing.",
-    ),
-]
 Device = Annotated[
     str,
     typer.Option(
@@ -190,13 +185,28 @@ class Columns:
         ),
     ] = None
     rows: Annotated[bool, typer.Option("--rows", help="Each row of DATA is one sequence.")] = False
-    missing_values: Annotated[
-        list[float] | None,
+    missing: Annotated[
+        list[str] | None,
         typer.Option(
-            "--missing-value",
-            metavar="NUMBER",
-            help="A number that means that a value is missing, such as -200; may be given several "
-            "times.",
+            metavar="A,B,…",
+            help="Numbers and texts that mean that a value is missing, such as -200,unknown, in "
+            "addition to empty cells and usual words such as NA and ?; may be given several times.",
+        ),
+    ] = None
+    on_missing: Annotated[
+        OnMissing | None,
+        typer.Option(
+            metavar="raise|mask|drop|interpolate",
+            help="What to do with missing values: raise an error; train a model that reads where "
+            "they are missing; drop the steps that have one; or interpolate. By default raise, and "
+            "with a model that accepts them mask.",
+        ),
+    ] = None
+    interpolate_limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Interpolate at most N successive missing values; by default any number.",
         ),
     ] = None
 
@@ -284,6 +294,39 @@ class Columns:
         """Return the names in --columns, or None without that option."""
         return None if self.columns is None else split_names(self.columns)
 
+    def missing_values(self) -> list[float | str]:
+        """Return the numbers and texts in --missing."""
+        given = [one.strip() for text in self.missing or () for one in text.split(",")]
+        policy = next((one for one in given if one in {*OnMissing}), None)
+        if policy is not None:
+            raise typer.BadParameter(
+                f"it names values that mean missing, such as -200; give --on-missing {policy}",
+                param_hint="--missing",
+            )
+        return [_number_or_text(one) for one in given if one]
+
+    def policy(self, missing: "MissingName") -> "MissingPolicy":
+        """Return what happens to missing values, for a model that accepts them or does not."""
+        from unspool.errors import InputError
+
+        if self.on_missing is None:
+            return missing
+        if self.on_missing == OnMissing.mask and missing == "raise":
+            raise InputError(
+                "--on-missing mask needs a model that was trained with --on-missing mask; give "
+                "--on-missing interpolate or --on-missing drop."
+            )
+        return self.on_missing.value
+
+    def kept(self) -> dict[str, Any]:
+        """Return the arguments that a model keeps: `keywords`, and what to do with missing values.
+
+        Whether a model accepts missing values is one of its parameters.
+        """
+        policy = self.on_missing
+        keep = policy is not None and policy != OnMissing.mask
+        return self.keywords() | ({"missing": policy.value} if policy and keep else {})
+
     def keywords(self) -> dict[str, Any]:
         """Return the arguments of `read_file` that these options give, except `columns`."""
         words = {"tab": "\t", "space": " "}
@@ -305,7 +348,8 @@ class Columns:
             "encoding": self.encoding,
             "date_format": self.date_format,
             "day_first": self.day_first,
-            "missing_values": self.missing_values or (),
+            "missing_values": self.missing_values(),
+            "interpolate_limit": self.interpolate_limit,
         }
 
 
@@ -321,6 +365,15 @@ def split_names(text: str, known: Collection[str] | None = None) -> list[str]:
     except (csv.Error, ValueError):  # quotes that are part of a name, or a line break
         names = text.split(",")
     return [name.strip() for name in names]
+
+
+def _number_or_text(text: str) -> float | str:
+    """Return a finite number, or a text that is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
 
 
 def number_of_steps(text: str | None) -> int | str | None:
@@ -373,8 +426,8 @@ class Reading(Columns):
         typer.Option(
             metavar="DURATION",
             help="Leave out windows in which two neighbouring steps are further apart in time, "
-            "such as 2h; none for no limit. By default 2.5 times the median distance if --window "
-            "or --stride is a duration, and otherwise none.",
+            "such as 2h; none for no limit. By default 2.5 times the median distance if the "
+            "times are dates at regular distances.",
         ),
     ] = None
     keep_short: Annotated[
@@ -415,6 +468,8 @@ class Reading(Columns):
         max_gap = None if self.max_gap is None else gap_limit(self.max_gap)
         columns, given = self.names(), self.keywords()
         reading = {} if model is None else reading_of(model)
+        if self.on_missing is not None:
+            reading.pop("missing", None)
         if reading.get("rows"):
             given["rows"] = True
         if model is not None:
@@ -446,7 +501,7 @@ class Reading(Columns):
             short="keep" if self.keep_short else "error",
             dilation=dilation or 1,
             max_gap="auto" if self.max_gap is None and max_gap is None else max_gap,
-            missing=missing,
+            missing=self.policy(missing),
         )
 
         def as_trained(window: "Duration | int | None") -> "FileData":

@@ -38,7 +38,9 @@ def reconstruct(
 ) -> None:
     """Write the reconstruction of DATA, one row per time step, in the units of the data.
 
-    For long series, overlapping windows are averaged, and the rows are the steps of the series. An
+    For long series, overlapping windows are averaged, and the rows are the steps of the series.
+    Rows have the order, ids and times of DATA. A feature with the name of another column, such as
+    time, gets the name time_feature. An
     .npy file has only the features, in an array of shape (rows, F) for long series, else (N, T, F)
     with NaN after the end of a sequence. If training with --horizon took the last steps
     of each sequence as the target of a forecast, only the steps before them are reconstructed.
@@ -48,8 +50,10 @@ def reconstruct(
         names_of_targets,
         say_left_out,
         step_columns,
+        step_order,
     )
     from unspool.data.windows import Windows
+    from unspool.io.time_output import in_order, with_features
     from unspool.io.write import check_writable, write_table
 
     check_writable(output)
@@ -68,4 +72,8 @@ def reconstruct(
         ]
     names = names_of_features(source) if impute else names_of_targets(trained, source)
     named = {name: values[:, i] for i, name in enumerate(names)}
-    write_table({**step_columns(loaded), **named}, output, array=array)
+    order = step_order(loaded)
+    table = in_order(with_features(step_columns(loaded), named, "_feature"), order)
+    if order is not None and isinstance(source, Windows):
+        array = array[order]
+    write_table(table, output, array=array)

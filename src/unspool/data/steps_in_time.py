@@ -276,8 +276,8 @@ def read_breaks(breaks: Any, lengths: Sequence[int]) -> list[IntArray] | None:
             )
         if steps.size and (steps.min() < 0 or steps.max() >= length):
             raise InputError(
-                f"Expected `breaks` of series {i} from 0 to {length - 1}, the numbers of its steps, "
-                f"got {steps.min()} to {steps.max()}."
+                f"Expected `breaks` of series {i} from 0 to {length - 1}, the numbers of its "
+                f"steps, got {steps.min()} to {steps.max()}."
             )
         found.append(np.unique(steps.astype(np.int64)))
     return found

@@ -121,6 +121,8 @@ def of_series(
     steps: dict[str, list[Column]] | None = None,
     names: Sequence[str] | None = None,
     notes: Sequence[str] = (),
+    time_format: Any = None,
+    rows: list[Any] | None = None,
 ) -> FileData:
     """Return series of shape (T_i, F) with columns for their steps, cut or whole.
 
@@ -138,11 +140,14 @@ def of_series(
     notes += said
     if kept is not None:
         steps = {
-            name: [one[rows] for one, rows in zip(columns, kept, strict=True)]
+            name: [one[some] for one, some in zip(columns, kept, strict=True)]
             for name, columns in steps.items()
         }
+        rows = rows and [one[some] for one, some in zip(rows, kept, strict=True)]
     if options.size is None:
-        source = _of_whole_series(series, names, options.kept)
+        source = Sequences.from_list(series, names, options.kept)
+        if codes:
+            source = _unpadded(source, series)
         owner, last = np.arange(len(series)), np.array([len(one) - 1 for one in series])
     else:
         lengths = [len(one) for one in series]
@@ -158,7 +163,8 @@ def of_series(
     if "label" in steps:
         index["label"] = _at(steps["label"], owner, last)
         notes.append(_label_note(options, steps["label"]))
-    return FileData(source, index, steps, None if ids is None else list(ids), tuple(notes))
+    names_of_series = None if ids is None else list(ids)
+    return FileData(source, index, steps, names_of_series, tuple(notes), time_format, rows)
 
 
 def of_sequences(
@@ -167,6 +173,7 @@ def of_sequences(
     *,
     index: dict[str, Column] | None = None,
     notes: Sequence[str] = (),
+    time_format: Any = None,
 ) -> FileData:
     """N sequences with columns of shape (N,), whole or cut into windows."""
     index = index or {}
@@ -187,7 +194,7 @@ def of_sequences(
         sequences = Sequences.from_list(each, sequences.feature_names)
         notes += said
     if options.size is None:
-        return FileData(sequences, index, {}, None, tuple(notes))
+        return FileData(sequences, index, {}, None, tuple(notes), time_format)
     ids = index.get("id", np.arange(len(sequences)))
     windows = options.windows([sequences[i] for i in range(len(sequences))])
     owner, start = windows.place(np.arange(len(windows)))
@@ -197,18 +204,16 @@ def of_sequences(
     return FileData(windows, columns, {}, ids.tolist(), (*notes, note))
 
 
-def _of_whole_series(
-    series: Sequence[Column], names: Sequence[str] | None, missing: Missing
-) -> Sequences:
-    """Return each series as a sequence; steps without a value at its end are no padding."""
-    found = Sequences.from_list(series, names, missing)
+def _unpadded(sequences: Sequences, series: Sequence[Column]) -> Sequences:
+    """Return the sequences with steps without a value at their ends, which are no padding."""
     lengths = np.array([len(one) for one in series])
-    if missing == "raise" or (found.lengths == lengths).all():
-        return found
-    values = np.zeros((len(series), lengths.max(), found.n_features), found.values.dtype)
+    if (sequences.lengths == lengths).all():
+        return sequences
+    shape = len(series), int(lengths.max()), sequences.n_features
+    values = np.zeros(shape, sequences.values.dtype)
     for row, one in zip(values, series, strict=True):
         row[: len(one)] = one
-    return Sequences(values, lengths, names, missing)
+    return Sequences(values, lengths, sequences.feature_names, sequences.missing)
 
 
 def _with_missing(sequences: Sequences, codes: Codes) -> Sequences:

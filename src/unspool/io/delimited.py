@@ -45,6 +45,7 @@ from unspool.io.text_head import (
     opened,
     read_head,
 )
+from unspool.io.time_shapes import kept_as_text, with_shapes
 
 BLOCK = 1 << 20  # bytes that Arrow reads at a time; no line may be longer
 LARGEST_BLOCK = (1 << 31) - 1
@@ -82,6 +83,8 @@ class Dialect:
         Columns without a name, which got their number as one.
     notes : tuple of str
         What was found, one line each.
+    rows : list of lists of str
+        The fields of the first rows of data.
     """
 
     delimiter: str
@@ -94,6 +97,7 @@ class Dialect:
     texts: tuple[str, ...]
     unnamed: tuple[str, ...]
     notes: tuple[str, ...]
+    rows: list[list[str]]
 
 
 def read_delimited(
@@ -137,6 +141,7 @@ def read_delimited(
     table, end_notes = _without_empty_ends(table, dialect)
     if table.num_rows == 0:
         raise InputError("the file has a header but no rows; write the data below the header.")
+    table = with_shapes(table, dialect.rows)
     return table, (*dialect.notes, *notes, *number_notes, *end_notes)
 
 
@@ -179,6 +184,7 @@ def find_dialect(head: Head, options: TextOptions) -> Dialect:
         span = repr(header.names[0]) if width == 1 else f"{header.names[0]!r} to {str(width - 1)!r}"
         notes.append(f"no header: columns are named by their numbers, {span}{way_out}")
     names, unnamed, more = _different_names(header.names)
+    fields = [row.fields for row in body]
     return Dialect(
         delimiter,
         names,
@@ -187,9 +193,10 @@ def find_dialect(head: Head, options: TextOptions) -> Dialect:
         head.encoding,
         head.longest,
         row_end,
-        _text_columns(names, body),
+        (*dict.fromkeys([*_text_columns(names, body), *kept_as_text(names, fields)]),),
         unnamed,
         (*notes, *more),
+        fields,
     )
 
 
@@ -375,8 +382,13 @@ def _rewritten(source: Source, dialect: Dialect) -> Any:
 
 def _lines(file: Any) -> Iterator[bytes]:
     """Yield the lines of a file, whose ends may be those of old Macs."""
-    for line in file:
-        yield from line.splitlines() or [b""]
+    rest = b""
+    while block := file.read(BLOCK):
+        data = rest + block
+        lines = data.splitlines(keepends=True)
+        rest = lines.pop()  # its end, or the second byte of it, may follow
+        yield from (line.rstrip(b"\r\n") for line in lines)
+    yield from rest.splitlines()
 
 
 def _without_empty_ends(table: Any, dialect: Dialect) -> tuple[Any, list[str]]:

@@ -72,7 +72,11 @@ def find_delimiter(lines: list[str]) -> str:
     The lower half of the lines decides, since titles and headers are above it.
     """
     kept = [line for line in lines if line.strip() and not line.lstrip().startswith(COMMENTS)]
-    return max(DELIMITERS, key=lambda delimiter: _fit(rows_of(kept or lines, delimiter), delimiter))
+    kept = kept or lines
+    tabs = {line.count("\t") for line in kept}
+    # Blanks are part of the fields, such as "2024-01-31 13:00", if each line has the same tabs.
+    known = [one for one in DELIMITERS if one != BLANK or len(tabs) > 1 or 0 in tabs]
+    return max(known, key=lambda delimiter: _fit(rows_of(kept, delimiter), delimiter))
 
 
 def _fit(rows: list[Row], delimiter: str) -> tuple[float, bool, float, int]:

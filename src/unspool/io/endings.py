@@ -18,10 +18,11 @@ HDF5 = (".h5", ".hdf5")
 MATLAB = ".mat"
 ARRAYS = (*NUMPY, *HDF5, MATLAB)
 ROWS = (".ts",)  # .tsv too, if it is of the UCR archive
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 IDX = ".idx"
 # A file with one of these endings contains another file, or for .zip several.
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip")
-KNOWN = (*TABLES, ARFF, *ARRAYS, *ROWS, IDX, *PACKED)
+KNOWN = (*TABLES, ARFF, *ARRAYS, *ROWS, IDX, *PICTURES, *PACKED)
 
 # Names of MNIST's files and their variants: a-idx3-ubyte, a.idx1-ubyte, a.idx.gz
 _IDX_NAME = re.compile(r"(\.idx|[-.]idx\d+-[a-z]+)(\.gz)?$", re.IGNORECASE)

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from unspool.data.convert import Source
 from unspool.data.windows import Windows
+
+if TYPE_CHECKING:
+    from unspool.io.time_columns import TimeFormat
 
 Column = npt.NDArray[Any]
 
@@ -94,6 +98,11 @@ class FileData:
         Name of every series, if there are several or a column names them.
     notes : tuple of str
         How the file was read, for example which column was taken as the time; one line each.
+    time_format : TimeFormat or None
+        Writes the times of "time" as the file wrote them; None for plain numbers and without times.
+        If the column could not be read as times, "time" is not in `steps`.
+    rows : list of arrays of shape (T_i,) of int, or None
+        Row of the file, counted from 0, of every step of each series; None for sequences.
     image_shape : tuple of int or None
         Shape (H, W, C) of images, whose pixels are the steps of `source`; None for sequences.
     roles : tuple of ColumnRole
@@ -110,6 +119,8 @@ class FileData:
     steps: dict[str, list[Column]]
     series_ids: list[Any] | None
     notes: tuple[str, ...]
+    time_format: "TimeFormat | None" = None
+    rows: list[npt.NDArray[np.int64]] | None = None
     image_shape: tuple[int, ...] | None = None
     roles: tuple[ColumnRole, ...] = ()
 

@@ -33,7 +33,7 @@ def read_file(
     stride: int | Duration = 1,
     columns: Sequence[str] | None = None,
     drop: Sequence[str] = (),
-    time: str | None = None,
+    time: str | Sequence[str] | None = None,
     id: str | None = None,
     label: str | None = None,
     weight: str | None = None,
@@ -76,6 +76,7 @@ def read_file(
       image (H, W) is a sequence of H steps (its rows) of W features.
     - `.gz`, `.bz2`, `.xz`, `.zst`, `.lz4` after another ending: the same, compressed. `.zip`: the
       file in the archive, or if it has several, as for a folder.
+    - A folder of `.png`, `.jpg`, `.bmp` or `.tif` pictures of one size: see `images`.
     - A folder, or a pattern such as `logs/*.csv`: all files of one format; see `files`.
 
     Parameters
@@ -93,11 +94,14 @@ def read_file(
         label or a row number.
     drop : sequence of str, default ()
         Columns of a table to ignore.
-    time : str, optional
-        Column of a table that holds the time of every step. By default the first column of dates,
-        or else of numbers with a usual name such as "time" or "timestamp". If dates run from the
+    time : str or sequence of str, optional
+        Column of a table that holds the time of every step, or columns that are one together, such
+        as a date and a clock. By default the first column of dates, or else of numbers with a usual
+        name such as "time" or "timestamp"; a date and a clock, or year, month and day, are joined.
+        Numbers since 1970 are times if all of them are between 1990 and 2060. If dates run from the
         newest to the oldest, rows are reversed; if time goes back rarely, as at a change of
-        clocks, rows keep their order. `notes` say so.
+        clocks, rows keep their order. Texts that cannot be read as times are only copied to
+        outputs. `notes` say so.
     id : str, optional
         Column of a table that says which series a row belongs to. By default the first one with
         a usual name such as "id" or "series".
@@ -139,7 +143,9 @@ def read_file(
         default it is found.
     day_first : bool, optional
         Whether the day comes before the month in dates such as "01/02/2024". By default it is
-        decided from all dates of the column.
+        decided from all dates of the column: by a number above 12, or else by the order that makes
+        the times more regular. If both are equally regular, the day is first, except with AM
+        and PM.
     tail : bool, default False
         Add a window at the end of every series whose last steps are in no other window.
     short : {"error", "keep"}, default "error"
@@ -150,17 +156,21 @@ def read_file(
         Largest distance between the times of two neighbouring steps in a window; windows that cross
         a larger one are left out. A number is in seconds if the times are dates, otherwise in
         their unit. "auto" is 2.5 times the median distance if `window` or `stride` is a duration,
-        and otherwise None, no limit.
+        or if the times are dates, 90 % of whose distances equal the median; gaps that recur
+        regularly, such as weekends, then cut nothing. Otherwise it is None, no limit.
     missing : {"raise", "mask", "drop", "interpolate"}, default "raise"
         What to do with missing values of features (empty cells, NaN): raise an error; keep them as
-        NaN for models with ``missing="mask"``; drop the steps that have one; or interpolate
-        linearly between the values before and after.
+        NaN for models with ``missing="mask"``; drop the steps that have one, which end a window; or
+        interpolate linearly in time, or without times in steps, between the values before and
+        after. Values without one of these are then an error.
     missing_values : sequence of float or str, default ()
         Numbers and texts that mean that a value of a feature is missing, such as ``[-200, "?"]``;
-        they become NaN. At the end of a sequence too they are missing values and no padding.
+        they become NaN. Empty cells and usual words such as "NA", "?" and "-" in a column of
+        numbers are always missing. At the end of a sequence too these are missing values and no
+        padding.
     interpolate_limit : int, optional
-        Largest number of successive missing values that are interpolated. By default there is no
-        limit.
+        Largest number of successive missing values that are interpolated; longer runs are an
+        error. By default there is no limit.
 
     Returns
     -------
@@ -246,6 +256,10 @@ def _check_options(options: ReadOptions) -> None:
         _checks.choice("files", options.files, names(FileMode)),
         options.text.complaint(),
     )
+    if options.times.date_format is not None:
+        from unspool.io.time_columns import check_date_format
+
+        check_date_format(options.times.date_format)
     for name in ("columns", "drop"):
         value = getattr(options, name)
         if isinstance(value, str):

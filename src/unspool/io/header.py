@@ -188,6 +188,7 @@ def _numbers_as_names(row: Row, below: list[Row], kinds: list[str]) -> bool:
     """Return whether a row consists of the names 0, 1, 2, … or of successive years.
 
     The first cell may be empty or a word above texts. Names 1, 2, 3, … need fractions below them.
+    Any numbers are names if the first cell is empty and dates are below it.
     """
     cells = [cell.strip() for cell in row.fields]
     numbers = cells[1:] if cells[0] in ("", "0") or kind_of(cells[0]) == TEXT else cells
@@ -197,6 +198,8 @@ def _numbers_as_names(row: Row, below: list[Row], kinds: list[str]) -> bool:
         return False
     if any(kind != NUMBER for kind in kinds[-len(numbers) :]):
         return False
+    if cells[0] == "" and kinds[0] == DATE:
+        return len(set(numbers)) == len(numbers)  # numbers of sensors beside an index of times
     start = int(numbers[0])
     if [int(cell) for cell in numbers] != [*range(start, start + len(numbers))]:
         return False

@@ -31,6 +31,8 @@ def load(path: Path, options: ReadOptions) -> FileData:
         from unspool.io.ucr import load_ts
 
         return load_ts(path, options)
+    if ending in endings.PICTURES:
+        raise InputError("this is one picture; give the folder of all pictures.")
     if ending == ".tsv" and not options.given():
         from unspool.io.ucr import is_ucr, load_tsv
 
@@ -88,6 +90,27 @@ def read_content(path: Path, options: ReadOptions) -> Content:
     raise InputError(f"a {ending} file contains sequences; give one file.")
 
 
+def table_of(path: Path) -> Any:
+    """Return the table of a file, compressed or not, as a `pyarrow.Table`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or its columns have no names.
+    """
+    if endings.checked_ending(path) in endings.PACKED:
+        from unspool.io.compressed import unpacked
+
+        with unpacked(path, None) as (inner, _, _):
+            if inner.is_dir():
+                raise InputError("the archive has several files; unpack it, and give one of them.")
+            return table_of(inner)
+    content = read_content(path, ReadOptions())
+    if not isinstance(content, TableContent):
+        raise InputError("this is an array, whose columns have no names; give a table.")
+    return content.table
+
+
 def has_column_names(path: Path, key: str | None = None) -> bool:
     """Return whether what a path names is a table, whose columns have names.
 
@@ -127,8 +150,12 @@ def has_column_names(path: Path, key: str | None = None) -> bool:
 
 def holds_images(path: Path) -> bool:
     """Return whether a file surely holds images: IDX of three axes, or .npy of four or of bytes."""
+    from unspool.io.several import files_of, is_several
+
     ending = endings.ending_of(path)
     try:
+        if is_several(path):
+            return endings.ending_of(files_of(path)[0]) in endings.PICTURES
         if ending == endings.IDX:
             from unspool.io.idx import read_shape
 

@@ -4,7 +4,7 @@ The words that mean "missing" in columns of numbers are here as well.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from unspool.data.missing_values import suspected_code
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
 from unspool.io.file_data import Column
+
+if TYPE_CHECKING:
+    from unspool.io.cutting import WindowOptions
 
 # Words that mean "missing" in a column that otherwise holds numbers: those of Arrow, and others
 # that are common in public files.
@@ -145,6 +148,24 @@ def _counted(counts: Any, names: list[str]) -> str:
 def _plain(times: Column) -> Column | None:
     """Return times by which values can be interpolated, else None."""
     return times if times.dtype.kind in "Mmiuf" else None
+
+
+def missing_notes(
+    values: FloatArray, names: Sequence[str], options: "WindowOptions"
+) -> tuple[str, ...]:
+    """Return a note on the missing values in columns (rows, F), and on numbers that look like it.
+
+    Numbers that are known to mean missing are not reported.
+    """
+    notes = []
+    if options.missing != "raise" and values.dtype.kind == "f":
+        counts = np.isnan(values).sum(axis=0)
+        if counts.any():
+            each = _counted(counts, list(names))
+            notes.append(f"empty cells and words such as NA or ? are missing values: {each}")
+    known = np.isin(values, options.missing_values) if options.missing_values else None
+    notes += suspects(values if known is None else np.where(known, np.nan, values), names)
+    return tuple(notes)
 
 
 def suspects(values: FloatArray, names: Sequence[str]) -> list[str]:

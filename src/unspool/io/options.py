@@ -122,7 +122,7 @@ class ReadOptions:
 
     columns: Sequence[str] | None = None
     drop: Sequence[str] = ()
-    time: str | None = None
+    time: str | Sequence[str] | None = None
     id: str | None = None
     label: str | None = None
     weight: str | None = None
@@ -137,12 +137,17 @@ class ReadOptions:
 
     @property
     def named(self) -> dict[str, str | None]:
-        """The columns that the user named, by their role."""
-        return {"time": self.time, "id": self.id, "label": self.label, "weight": self.weight}
+        """The columns that the user named, by their role.
+
+        Several columns of times are joined before, so that here they are one.
+        """
+        time = None if self.time is None or not isinstance(self.time, str) else self.time
+        return {"time": time, "id": self.id, "label": self.label, "weight": self.weight}
 
     def given(self) -> dict[str, Any]:
         """Return the arguments for columns and for text that the user gave, by their names."""
         roles = {"columns": self.columns, "drop": self.drop or None, **self.named}
+        roles["time"] = self.time
         groups = {
             one.name: getattr(group, one.name)
             for group in (self.text, self.times)

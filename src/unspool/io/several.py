@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unspool.data.messages import errors_naming, listed
 from unspool.errors import InputError
 from unspool.io import endings
@@ -69,6 +71,8 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
 
     files = files_of(path)
     ending = endings.ending_of(files[0])
+    if ending in endings.PICTURES:
+        return _pictures(path, files, options)
     if len(files) == 1:
         with errors_naming(Path(files[0].name)):
             return load(files[0], options)
@@ -108,6 +112,25 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
         )
     notes += ("each file is read as a series (T, F), with its name as id",)
     return of_series(series, options.windows, ids=names, notes=notes)
+
+
+def _pictures(path: Path, files: list[Path], options: ReadOptions) -> FileData:
+    """Read pictures as images, or as sequences of their rows, with the names of their folders."""
+    from unspool.io.arrays import of_array
+    from unspool.io.pictures import read_pictures
+
+    values = read_pictures(files)
+    notes: tuple[str, ...] = (f"{len(files):,} pictures, {files[0].name} to {files[-1].name}",)
+    if values.ndim == 4 and not options.images:
+        raise InputError(
+            "pictures with colours are read for --kind conv only, with images=True (--images)."
+        )
+    folders = [one.parent for one in files]
+    labels = None
+    if len(set(folders)) > 1 and path not in folders:
+        labels = np.array([one.name for one in folders])
+        notes += ("the name of the folder of each picture is its label",)
+    return of_array(values, None, labels, options, notes)
 
 
 def _packed(file: Path, options: ReadOptions) -> Any:

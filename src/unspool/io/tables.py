@@ -14,30 +14,42 @@ from typing import Any
 import narwhals.stable.v1 as nw
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unspool import _checks
 from unspool._types import Missing, names
 from unspool.data.convert import as_sequences
 from unspool.data.frames import is_frame
-from unspool.data.sequences import MASK_HINT, FloatArray, IntArray, Sequences
+from unspool.data.sequences import FILL_HINT, FloatArray, IntArray, Sequences
 from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION
 from unspool.io.arrow_files import read_arrow
 from unspool.io.cells import NUMBER, kind_of
 from unspool.io.column_shapes import decoded, is_numeric
-from unspool.io.cutting import WindowOptions, of_sequences, of_series
+from unspool.io.cutting import of_sequences, of_series
 from unspool.io.delimited import read_delimited
 from unspool.io.endings import ARROW, EXCEL, JSON, PARQUET
 from unspool.io.excel import sheet_as_text
 from unspool.io.file_data import Column, FileData
 from unspool.io.json_tables import read_json
 from unspool.io.list_columns import has_lists, of_lists
+from unspool.io.missing import WORDS, missing_notes, null_values
 from unspool.io.npy import HARMLESS
-from unspool.io.options import ReadOptions
-from unspool.io.role_names import quoted
-from unspool.io.roles import Roles, as_times, find_roles
+from unspool.io.options import ReadOptions, TimeOptions
+from unspool.io.role_names import ID_NAMES, LABEL_NAMES, TIME_NAMES, quoted
+from unspool.io.roles import Roles, find_roles
+from unspool.io.time_columns import (
+    SHAPE,
+    TimeColumn,
+    TimeFormat,
+    as_times,
+    copied,
+    parse_times,
+)
 from unspool.io.time_order import goes_back, in_order
+from unspool.io.time_parts import join_time_columns
+from unspool.io.time_shapes import without_zeros
 
 Named = dict[str, str | None]
 
@@ -57,22 +69,37 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
     table = decoded(table)
     if has_lists(table):
         return of_lists(table, options, notes)
-    windows = options.windows
-    roles = find_roles(table, options.named, options.columns, rows=options.rows, drop=options.drop)
-    notes += roles.notes
+    windows, guess = options.windows, options.time is None
+    table, options, joined = join_time_columns(table, options)
+    table = without_zeros(table, _names_of_texts(table, options))
+    roles = find_roles(
+        table,
+        options.named,
+        options.columns,
+        rows=options.rows,
+        drop=options.drop,
+        times=options.times,
+    )
+    notes += joined + roles.notes
     if options.rows:
-        return replace(_row_sequences(table, roles, windows, notes), roles=roles.columns)
+        return replace(_row_sequences(table, roles, options, notes), roles=roles.columns)
     if roles.id is None and windows.size is None:
         raise InputError(
             f"the table is one series of {table.num_rows:,} steps; cut it into windows, for "
             "example with `window=96`, or, if each row is a sequence, give `rows=True`."
         )
-    values = _features(table, roles.features, windows.accepted)
+    words = null_values(options.missing.values)
+    values = _features(table, roles.features, windows.accepted, words)
+    notes += missing_notes(values, roles.features, windows)
     ids, parts = _series(table, roles.id)
     steps: dict[str, list[Column]] = {}
+    found = None
     if roles.time is not None:
-        times = _times(table, roles.time)
-        guess = options.time is None
+        found = _times(table, roles.time, options.times)
+        notes += found.notes
+    if found is not None and found.values is not None:
+        assert roles.time is not None
+        times = found.values
         parts, order_notes, back = in_order(times, parts, roles.time, named=not guess)
         notes += order_notes
         if not back:
@@ -83,6 +110,11 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
             raise InputError(f"{back}; {_ways_out(roles, guess)}.")
         if roles.id_candidates:
             notes += (f"times repeat, as in a file of several series: {_candidates(roles)}",)
+    if windows.needs_times and found is not None and found.values is None:
+        raise InputError(
+            f"windows are to be cut by time, but {found.notes[0]}; or give `window` and `stride` "
+            "as numbers of steps."
+        )
     if roles.label is not None:
         labels = plain_column(table[roles.label])
         steps["label"] = [labels[part] for part in parts]
@@ -91,15 +123,24 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         steps["weight"] = [weights[part] for part in parts]
     if ids is not None:
         notes += (f"{len(ids):,} series, by column {roles.id!r}",)
-    found = of_series(
+    series = of_series(
         [values[part] for part in parts],
         windows,
         ids=ids,
         steps=steps,
         names=roles.features,
         notes=notes,
+        time_format=None if found is None else found.format,
+        rows=[np.arange(table.num_rows)[part] for part in parts],
     )
-    return replace(found, roles=roles.columns)
+    return replace(series, roles=roles.columns)
+
+
+def _names_of_texts(table: Any, options: ReadOptions) -> set[str]:
+    """Return the columns whose texts keep leading zeros: ids, labels and times."""
+    named = {name for name in options.named.values() if name is not None}
+    usual = {*ID_NAMES, *TIME_NAMES, *LABEL_NAMES}
+    return named | {name for name in table.column_names if name.strip().lower() in usual}
 
 
 def read_table(path: Path, options: ReadOptions | None = None) -> tuple[Any, tuple[str, ...]]:
@@ -215,7 +256,7 @@ def sequences_from_table(
     values = _features(table, roles.features, missing, of_file=False)
     _, parts = _series(table, id)
     if time is not None:
-        times = _times(table, time)
+        times = _checked_times(table, time)
         back = goes_back(times, parts, time)
         if back:
             raise InputError(f"{back}; sort the table by {time!r}.")
@@ -256,52 +297,66 @@ def _read_parquet(path: Path) -> Any:
 
 
 def _row_sequences(
-    table: Any, roles: Roles, options: WindowOptions, notes: tuple[str, ...]
+    table: Any, roles: Roles, reading: ReadOptions, notes: tuple[str, ...]
 ) -> FileData:
     """Read each row as a sequence of one feature; empty cells at its end are padding."""
+    options, time_format = reading.windows, None
     values = _features(table, roles.features, options.accepted, ends_empty=True)
     index: dict[str, Column] = {}
     if roles.id is not None:
         index["id"] = plain_column(table[roles.id])
     if roles.time is not None:
-        index["time"] = _times(table, roles.time)
+        found = _times(table, roles.time, reading.times)
+        notes += found.notes
+        time_format = found.format
+        index["time"] = np.asarray(
+            plain_column(found.format.cells) if found.values is None else found.values
+        )
     if roles.label is not None:
         index["label"] = plain_column(table[roles.label])
     if roles.weight is not None:
         index["weight"] = _features(table, [roles.weight], "raise")[:, 0]
     notes = (*notes, f"each of {table.num_rows:,} rows read as a sequence of one feature")
     source = Sequences(values[:, :, None], missing=options.accepted)
-    return of_sequences(source, options, index=index, notes=notes)
+    return of_sequences(source, options, index=index, notes=notes, time_format=time_format)
 
 
 def _features(
     table: Any,
     names: Sequence[str],
     missing: Missing,
+    words: Sequence[str] = WORDS,
     *,
     ends_empty: bool = False,
     of_file: bool = True,
 ) -> FloatArray:
-    """Return the columns as one array (rows, F).
+    """Return the columns as one array (rows, F); with `ends_empty`, rows may end in empty cells.
 
-    With `ends_empty`, rows may end in empty cells. Columns of a file can be left out with `drop`.
+    In columns of text, `words` mean that a value is missing. Columns of a file can be left out with
+    `drop`.
     """
     kinds = {table.schema.field(name).type for name in names}
     dtype = np.float32 if kinds == {pa.float32()} else np.float64
     values = np.empty((table.num_rows, len(names)), dtype)
     for i, name in enumerate(names):
-        values[:, i] = _numbers(table[name], name, of_file=of_file)
+        values[:, i] = _numbers(table[name], name, words, of_file=of_file)
     bad = np.isinf(values) if missing == "mask" else ~np.isfinite(values)
     if ends_empty:
         # A value is padding if all values from it to the end of the row are NaN.
         bad &= ~np.logical_and.accumulate(np.isnan(values)[:, ::-1], axis=1)[:, ::-1]
     if bad.any():
         row, i = np.argwhere(bad)[0]
-        empty = not table[names[i]][int(row)].is_valid
-        keep = "" if np.isinf(values[row, i]) else MASK_HINT.replace(", or", ",")
+        if np.isinf(values[row, i]):
+            raise InputError(
+                f"column {names[i]!r} holds {values[row, i]} in data row {row + 1}; correct such "
+                f"rows, or {_without(names[i], of_file=of_file)}."
+            )
+        counts = (bad & np.isnan(values)).sum(axis=0)
+        each = [f"{count:,} in {name}" for name, count in zip(names, counts, strict=True) if count]
         raise InputError(
-            f"column {names[i]!r} {'is empty' if empty else f'holds {values[row, i]}'} in data row "
-            f"{row + 1}; fill or drop such rows{keep}, or {_without(names[i], of_file=of_file)}."
+            f"column {names[i]!r} has no value in data row {row + 1} (its cell is empty or a word "
+            f"such as NA or ?); {counts.sum():,} missing in total: {', '.join(each)}. "
+            f"{FILL_HINT[0].upper()}{FILL_HINT[1:]}, or {_without(names[i], of_file=of_file)}."
         )
     return values
 
@@ -313,8 +368,13 @@ def _without(name: str, *, of_file: bool) -> str:
     return "name other features with `columns`"
 
 
-def _numbers(column: Any, name: str, *, of_file: bool) -> FloatArray:
+def _numbers(
+    column: Any, name: str, words: Sequence[str] = WORDS, *, of_file: bool = True
+) -> FloatArray:
+    """Return a column as an array of numbers; NaN where it is empty or holds one of `words`."""
     kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
     decimal = pa.types.is_decimal(kind)
     if is_numeric(kind) or decimal or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         whole = kind if pa.types.is_floating(kind) else pa.float64()
@@ -323,8 +383,12 @@ def _numbers(column: Any, name: str, *, of_file: bool) -> FloatArray:
     if of_file:
         way_out += ", or name it with `time`, `id` or `label`"
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        text = pc.utf8_trim_whitespace(column)
+        known = pc.if_else(pc.is_in(text, pa.array(words, kind)), pa.scalar(None, kind), text)
         try:
-            return np.asarray(column.cast(pa.float64()).to_numpy())  # numbers such as 007
+            if known.null_count == len(known) > 0:
+                raise pa.ArrowInvalid("no number")
+            return np.asarray(known.cast(pa.float64()).to_numpy())  # numbers such as 007
         except pa.ArrowInvalid:
             found = _text_found(column.to_pylist(), name)
             joint = ";" if found.endswith("not numbers") else ", or"
@@ -389,7 +453,23 @@ def _series(table: Any, id: str | None) -> tuple[list[Any] | None, list[slice | 
     return names[order].tolist(), parts
 
 
-def _times(table: Any, name: str) -> Column:
+def _times(table: Any, name: str, options: TimeOptions) -> TimeColumn:
+    """Return the times of a column; if it cannot be read as times, it is only copied."""
+    column, metadata = table[name], table.schema.field(name).metadata or {}
+    shape = metadata.get(SHAPE)
+    found = parse_times(column, options, name, shape=None if shape is None else shape.decode())
+    if found is not None:
+        return found
+    if is_numeric(column.type):
+        values = column.to_numpy()
+        missing = np.isnan(values)
+        if missing.any():
+            return copied(column, name, int(missing.argmax()))
+        return TimeColumn(values, TimeFormat(column))
+    return copied(column, name, 0)
+
+
+def _checked_times(table: Any, name: str) -> Column:
     column = table[name]
     times = as_times(column)
     if times is None and is_numeric(column.type):

@@ -3,7 +3,7 @@
 import codecs
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -57,9 +57,9 @@ class Head:
     notes: tuple[str, ...]
 
 
-def opened(source: Source) -> IO[bytes]:
+def opened(source: Source) -> Any:
     """Open a file, or the content of one, for reading."""
-    return source.open("rb") if isinstance(source, Path) else pa.BufferReader(source)
+    return pa.OSFile(str(source)) if isinstance(source, Path) else pa.BufferReader(source)
 
 
 def read_head(source: Source, encoding: str | None) -> Head:

@@ -97,10 +97,15 @@ def _is_in_order(times: Column) -> bool:
         unchanged = _without_clock_changes(times)
     else:
         back, unchanged = times[1:] < times[:-1], times
-    starts_over = (times[1:][back] == times[0]).any()
+    places = np.flatnonzero(back) + 1
+    following = np.append(times, times[-1:])[places + 1]
+    single = following >= times[places - 1]  # one odd row, after which time goes on
+    starts_over = (times[places] == times[0]) & ~single
+    rare = len(places) <= max(MAX_SETBACKS, MAX_SETBACK_SHARE * len(times))
     late = unchanged < np.maximum.accumulate(unchanged)
-    rare = back.sum() <= max(MAX_SETBACKS, MAX_SETBACK_SHARE * len(times))
-    return bool(rare and not starts_over and late.mean() <= MAX_LATE_SHARE)
+    early = unchanged > np.minimum.accumulate(unchanged[::-1])[::-1]  # few if one row is too late
+    odd = min(late.mean(), early.mean()) if times.dtype.kind == "i" else late.mean()
+    return bool(rare and not starts_over.any() and odd <= MAX_LATE_SHARE)
 
 
 def _without_clock_changes(times: IntArray) -> IntArray:

@@ -14,15 +14,17 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from unspool import _checks
 from unspool._files import atomic_write, check_output_path
 from unspool.errors import InputError
+from unspool.io.time_output import OutputTimes
 
 ENDINGS = (".csv", ".parquet", ".pq", ".npy")
-_MUST_QUOTE = frozenset(',"\r\n')
+_MUST_QUOTE = r'[,"\r\n]'
 
 
 def check_writable(path: str | Path | None) -> None:
@@ -40,7 +42,7 @@ def _is_stdout(path: str | Path) -> bool:
 
 
 def write_table(
-    columns: Mapping[str, npt.ArrayLike],
+    columns: Mapping[str, Any],
     path: str | Path | None,
     *,
     array: npt.NDArray[Any] | None = None,
@@ -49,8 +51,8 @@ def write_table(
 
     Parameters
     ----------
-    columns : mapping of str to array of shape (N,)
-        Numbers, booleans, strings or dates.
+    columns : mapping of str to array of shape (N,) or OutputTimes
+        Numbers, booleans, strings or dates; CSV has `OutputTimes` as in the file they come from.
     path : str, Path or None
         The ending selects the format: `.csv`, `.parquet` (or `.pq`), `.npy`. None or "-" writes CSV
         to standard output. Floats in CSV have enough digits to be read back exactly.
@@ -81,11 +83,21 @@ def write_table(
             pq.write_table(_table(arrays), file)
 
 
-def _checked_columns(columns: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDArray[Any]]:
-    arrays = {str(name): np.asarray(values) for name, values in columns.items()}
-    if not arrays:
+def _checked_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns as arrays, except times."""
+    converted = {
+        str(name): one if isinstance(one, OutputTimes) else np.asarray(one)
+        for name, one in columns.items()
+    }
+    if not converted:
         raise InputError("Expected at least one column to write, got none.")
-    first, length = next((name, len(np.atleast_1d(one))) for name, one in arrays.items())
+    first, length = next(
+        (name, len(one if isinstance(one, OutputTimes) else np.atleast_1d(one)))
+        for name, one in converted.items()
+    )
+    arrays = {
+        name: one.rows if isinstance(one, OutputTimes) else one for name, one in converted.items()
+    }
     _checks.raise_all(
         *(
             f"Expected column {name!r} of shape ({length},), as {first!r}, got {one.shape}."
@@ -93,12 +105,16 @@ def _checked_columns(columns: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDAr
             if one.shape != (length,)
         )
     )
-    return arrays
+    return converted
 
 
-def _table(arrays: dict[str, npt.NDArray[Any]]) -> Any:
+def _table(arrays: dict[str, Any], *, text: bool = False) -> Any:
+    """Return an Arrow table; with `text`, times are as in the file they come from."""
     converted = {}
     for name, values in arrays.items():
+        if isinstance(values, OutputTimes):
+            converted[name] = values.plain() if text else values.typed()
+            continue
         if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] in ("Y", "M", "h", "m"):
             values = values.astype("datetime64[s]")  # Arrow does not have such units
         try:
@@ -108,9 +124,9 @@ def _table(arrays: dict[str, npt.NDArray[Any]]) -> Any:
     return pa.table(converted)
 
 
-def _write_csv(arrays: dict[str, npt.NDArray[Any]], file: IO[bytes]) -> None:
+def _write_csv(arrays: dict[str, Any], file: IO[bytes]) -> None:
     """Write header and rows; text is quoted only if a file contains text that needs quotes."""
-    table = _table({name: _shortest_dates(values) for name, values in arrays.items()})
+    table = _table({name: _shortest_dates(values) for name, values in arrays.items()}, text=True)
     header = io.StringIO()
     csv.writer(header, lineterminator="\n").writerow(arrays)
     file.write(header.getvalue().encode())
@@ -127,9 +143,11 @@ def _write_npy(array: npt.NDArray[Any], file: IO[bytes]) -> None:
     file.write(array.data)
 
 
-def _shortest_dates(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _shortest_dates(values: Any) -> Any:
     """Return dates in the coarsest unit that is exact, since Arrow writes all digits of a unit."""
-    if values.dtype.kind == "M":
+    if isinstance(values, OutputTimes):
+        return values
+    if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] != "D":
         for unit in ("s", "ms", "us"):
             coarse = values.astype(f"datetime64[{unit}]")
             if np.array_equal(coarse, values, equal_nan=True):
@@ -140,14 +158,16 @@ def _shortest_dates(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _needs_quotes(column: Any) -> bool:
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return False
-    return any(not _MUST_QUOTE.isdisjoint(text or "") for text in column.unique().to_pylist())
+    return bool(pc.any(pc.match_substring_regex(column, _MUST_QUOTE)).as_py())
 
 
-def _as_array(
-    arrays: dict[str, npt.NDArray[Any]], array: npt.NDArray[Any] | None
-) -> npt.NDArray[Any]:
+def _as_array(arrays: dict[str, Any], array: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
     if array is None:
-        numeric = [values for values in arrays.values() if values.dtype.kind in "fiub"]
+        numeric = [
+            values
+            for values in arrays.values()
+            if isinstance(values, np.ndarray) and values.dtype.kind in "fiub"
+        ]
         if not numeric:
             raise InputError("A .npy file contains numbers, but no column is numeric; write .csv.")
         array = np.column_stack(numeric)

@@ -110,7 +110,7 @@ def converted(value: Any, keras_2: bool) -> Any:
         raise InputError(f"expected the name of a class, got {str(kind)[:100]}.")
     kind = MODELS.get(kind, kind)
     if isinstance(config, list):  # a Sequential of the first releases of Keras 2
-        config = {"name": "sequential", "layers": config}
+        config = {"layers": config}
     config = {key: item for key, item in config.items() if not (keras_2 and key in DROPPED)}
     shape = value["config"].get("batch_input_shape") if isinstance(value["config"], dict) else None
     if keras_2:
@@ -126,6 +126,8 @@ def converted(value: Any, keras_2: bool) -> Any:
         if isinstance(config.get(key), dict):
             config[key] = converted(config[key], keras_2)
     made = {key: item for key, item in value.items() if key in ("name", "build_config")}
+    if kind == "Sequential":
+        config.setdefault("name", "sequential")
     if isinstance(config.get("layers"), list):
         config["layers"] = _layers(kind, config, keras_2)
     made |= {"class_name": kind, "config": config, "module": _module(kind, value)}

@@ -16,7 +16,6 @@ from unspool.interop.keras.graph import keras_module
 from unspool.interop.keras.hdf5 import SUFFIXES, read_hdf5
 from unspool.model_file.format import shortened
 
-
 # For each block of weights, whether a gate reads it, as the factor of x / 5 compared with x / 6.
 GATED = {"LSTM": (1.2, 1.2, 1.0, 1.2), "GRU": (1.2, 1.2, 1.0)}
 

@@ -45,8 +45,9 @@ def from_keras(
 
     Parameters
     ----------
-    model : keras.Model or path of a .keras file
-        A built Sequential or functional model with its weights, or a file of Keras 3. No code in a
+    model : keras.Model or path of a .keras, .h5 or .hdf5 file
+        A built Sequential or functional model with its weights, a file of Keras 3, or an HDF5 file
+        of a whole model of Keras 2 or 3. No code in a
         file is run: only known Keras layers are built from it. Initializers, regularizers,
         constraints and the compilation are ignored; custom layers and `Lambda` are refused.
     second_input : {"reversed_input", "previous"}, default "reversed_input"

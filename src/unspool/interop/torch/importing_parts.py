@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unspool._types import ActivationName, LSTMDecoderName, PoolingName, TorchTask
+from unspool._types import ActivationName, Directions, LSTMDecoderName, PoolingName, TorchTask
 from unspool.blueprint.cells import CELLS
 from unspool.blueprint.layers import DECODERS, POOLINGS
 from unspool.errors import InputError
@@ -59,11 +59,12 @@ def read_model(modules: Modules, roles: Roles, wiring: Wiring) -> ReadModel:
             "encoder.projection.bias": code.bias,
         }
     every = [*encoder, *decoder]
-    _check_alike(every, roles)
+    if len({layer.cell for layer in every}) > 1:
+        raise InputError("some layers are LSTM and some GRU; all must have the same cell.")
     parameters = {
         "latent_dim": latent,
         **_units(encoder, decoder, latent),
-        "bidirectional": len(encoder[0].directions) == 2,
+        "bidirectional": _directions(encoder, decoder, roles),
         "patch_size": 1,
         "pooling": wiring.pooling,
         "n_kernels": 0,
@@ -190,14 +191,23 @@ def _stack(modules: Modules, names: list[str], part: str) -> list[RecurrentLayer
     return layers
 
 
-def _check_alike(layers: list[RecurrentLayer], roles: Roles) -> None:
-    if len({layer.cell for layer in layers}) > 1:
-        raise InputError("some layers are LSTM and some GRU; all must have the same cell.")
-    if len({len(layer.directions) for layer in layers}) > 1:
-        raise InputError(
-            f"only some of {', '.join([*roles.encoder, *roles.decoder])} are bidirectional; make "
-            "all or none of them so."
-        )
+def _directions(
+    encoder: list[RecurrentLayer], decoder: list[RecurrentLayer], roles: Roles
+) -> Directions:
+    """Return which parts are bidirectional; within a part, all layers or none must be."""
+    found = []
+    for layers, names in ((encoder, roles.encoder), (decoder, roles.decoder)):
+        directions = {len(layer.directions) for layer in layers}
+        if len(directions) > 1:
+            raise InputError(
+                f"only some layers of {', '.join(names)} are bidirectional; make all or none of "
+                "them so."
+            )
+        found.append(directions == {2})
+    both, alone = found
+    if not decoder or both == alone:
+        return both
+    return "encoder" if both else "decoder"
 
 
 def _check_reads(name: str, reads: int, width: int, what: str) -> None:
