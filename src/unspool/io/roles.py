@@ -90,8 +90,9 @@ def find_roles(
         How texts are read as times.
     """
     check_names(table.column_names, named, columns, drop)
-    search = _Search(shapes.decoded(table), dict(named), columns, rows, tuple(drop))
-    search.times = times or TimeOptions()
+    search = _Search(
+        shapes.decoded(table), dict(named), columns, rows, tuple(drop), times or TimeOptions()
+    )
     search.find_time()
     search.find_id()
     search.find_label()
@@ -112,7 +113,6 @@ class _Search:
     reasons: dict[str, tuple[str, bool]] = field(default_factory=dict)  # by role; if unusual
     set_aside: list[ColumnRole] = field(default_factory=list)
     hints: list[ColumnRole] = field(default_factory=list)
-    times: TimeOptions = field(default_factory=TimeOptions)
     candidates: tuple[str, ...] = ()
     guessed_label: bool = False
 
