@@ -318,6 +318,15 @@ class Columns:
             )
         return self.on_missing.value
 
+    def kept(self) -> dict[str, Any]:
+        """Return the arguments that a model keeps: `keywords`, and what to do with missing values.
+
+        Whether a model accepts missing values is one of its parameters.
+        """
+        policy = self.on_missing
+        keep = policy is not None and policy != OnMissing.mask
+        return self.keywords() | ({"missing": policy.value} if policy and keep else {})
+
     def keywords(self) -> dict[str, Any]:
         """Return the arguments of `read_file` that these options give, except `columns`."""
         words = {"tab": "\t", "space": " "}
@@ -344,15 +353,6 @@ class Columns:
         }
 
 
-def _number_or_text(text: str) -> float | str:
-    """Return a finite number, or a text that is none."""
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return number if math.isfinite(number) else text
-
-
 def split_names(text: str, known: Collection[str] | None = None) -> list[str]:
     """Return the names in a list with commas; a name with a comma is in double quotes.
 
@@ -365,6 +365,15 @@ def split_names(text: str, known: Collection[str] | None = None) -> list[str]:
     except (csv.Error, ValueError):  # quotes that are part of a name, or a line break
         names = text.split(",")
     return [name.strip() for name in names]
+
+
+def _number_or_text(text: str) -> float | str:
+    """Return a finite number, or a text that is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
 
 
 def number_of_steps(text: str | None) -> int | str | None:
@@ -459,6 +468,8 @@ class Reading(Columns):
         max_gap = None if self.max_gap is None else gap_limit(self.max_gap)
         columns, given = self.names(), self.keywords()
         reading = {} if model is None else reading_of(model)
+        if self.on_missing is not None:
+            reading.pop("missing", None)
         if reading.get("rows"):
             given["rows"] = True
         if model is not None:
