@@ -325,3 +325,11 @@ def test_a_file_damaged_at_any_byte_is_read_or_refused_with_a_message(tmp_path, 
         except InputError as error:
             told = str(error)
         assert told.startswith(f"{path}: ")
+
+
+def test_times_of_json_lines_keep_their_zone(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f'{{"time": "2023-05-04T10:0{i}:00Z", "v": {i}}}\n' for i in range(5)))
+    data = read_file(path, window=2)
+    form, first = data.time_format, data.steps["time"][0][:1]
+    assert form.written(first, np.arange(1)).tolist() == ["2023-05-04T10:00:00Z"]

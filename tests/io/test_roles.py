@@ -3,6 +3,7 @@ import pyarrow as pa
 import pytest
 
 from unspool.errors import InputError
+from unspool.io.files import read_file
 from unspool.io.roles import find_roles
 from unspool.io.time_columns import as_times
 
@@ -215,3 +216,43 @@ def test_a_name_that_is_there_twice_does_no_harm_where_it_is_left_out():
     roles = find_roles(table, named, ["time"])
     assert roles.features == ["time"]
     assert roles.notes[0] == "columns that are not in `columns` are left out: a, b"
+
+
+def test_a_value_of_a_file_without_a_header_is_no_name(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("1.5,2.5,normal\n2.5,1.0,normal\n3.5,2.0,fault\n2.0,1.5,fault\n")
+    with pytest.raises(InputError, match=r"'normal' is a value in the first row, .* give `label='2'`"):
+        read_file(path, window=2, label="normal")
+
+
+def test_a_time_found_in_several_columns_is_not_named_by_the_user(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("Date,Time,v\n" + "".join(f"2024-01-01,0{i}:00:00,{i % 3}\n" for i in range(6)))
+    reasons = [one.reason for one in read_file(path, window=2).roles if one.role == "time"]
+    assert reasons == ["a time in several columns"]
+    given = read_file(path, window=2, time="Date,Time")
+    assert next(one.reason for one in given.roles if one.role == "time") == "named by the user"
+
+
+def test_times_since_1970_in_the_first_column_of_a_file_without_a_header_are_the_time(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("".join(f"{1352500095 + 7 * i},{i % 4}.5\n" for i in range(6)))
+    data = read_file(path, window=2)
+    assert data.source.feature_names == ("1",)
+    assert str(data.steps["time"][0][0]) == "2012-11-09T22:28:15"
+    path.write_text("".join(f"{1352500095 - 7 * i % 5},{i % 4}.5\n" for i in range(6)))
+    assert read_file(path, window=2).source.feature_names == ("0", "1")
+
+
+def test_times_since_1970_beside_dates_are_no_feature(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = "".join(f"{1646106180 + 60 * i},2022-03-01 03:4{i}:00,{i % 3}.5\n" for i in range(6))
+    path.write_text("unix,date,open\n" + rows)
+    assert read_file(path, window=2).source.feature_names == ("open",)
+
+
+def test_an_id_that_counts_the_rows_is_no_feature(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = "".join(f"2021-01-01 00:0{i}:00,{i + 4},{i % 3}.5\n" for i in range(6))
+    path.write_text("created_at,entry_id,v\n" + rows)
+    assert read_file(path, window=2).source.feature_names == ("v",)

@@ -33,7 +33,7 @@ from unspool.io.role_names import (
     quoted,
     usual,
 )
-from unspool.io.time_columns import EPOCH_NAMES, FIRST, looks_like_times, parse_times
+from unspool.io.time_columns import EPOCH_NAMES, FIRST, JOINED, looks_like_times, parse_times
 from unspool.io.time_order import in_order
 
 MAX_CLASSES = 30  # different values of a label that is recognised by its name and its values
@@ -89,6 +89,7 @@ def find_roles(
     times : TimeOptions, optional
         How texts are read as times.
     """
+    _refuse_cells_as_names(table, named)
     check_names(table.column_names, named, columns, drop)
     search = _Search(
         shapes.decoded(table), dict(named), columns, rows, tuple(drop), times or TimeOptions()
@@ -98,6 +99,22 @@ def find_roles(
     search.find_label()
     search.leave_out()
     return search.roles()
+
+
+def _refuse_cells_as_names(table: Any, named: dict[str, str | None]) -> None:
+    """Refuse a name that is in the first row of a file without a header."""
+    names = table.column_names
+    if names != [str(i) for i in range(len(names))] or not table.num_rows:
+        return
+    for role, name in named.items():
+        if name is None or name in names:
+            continue
+        for column in names:
+            if name == str(table[column][0].as_py()):
+                raise InputError(
+                    f"`{role}`: {name!r} is a value in the first row, since the file has no "
+                    f"header and its columns are named by numbers; give {quoted(role, column)}."
+                )
 
 
 @dataclass
@@ -120,6 +137,9 @@ class _Search:
         self.reasons = {
             role: (NAMED, False) for role, name in self.found.items() if name is not None
         }
+        time = self.found["time"]
+        if time is not None and JOINED in (self.table.schema.field(time).metadata or {}):
+            self.reasons["time"] = ("a time in several columns", False)
         present = [name for name in dict.fromkeys(self.drop) if name in self.table.column_names]
         self.put_aside("left out", present, "in `drop`", "`drop`", unusual=False)
 

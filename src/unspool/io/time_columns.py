@@ -32,6 +32,7 @@ EPOCH_NAMES = (
 FIRST, LAST = 631_152_000, 2_871_763_200  # 1990 and 2061, in seconds
 CLEAR = 3  # times as large a gap between times speaks against an order of day and month
 MOST = 0.5  # share of texts that must be times in a column of times
+JOINED = b"unspool.joined"  # metadata of a field: it was found in several columns
 SHAPE = b"unspool.times"  # metadata of a field: how the file writes the times that Arrow read
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from unspool.data.messages import listed
 from unspool.errors import InputError
 from unspool.io.options import ReadOptions, TimeOptions
-from unspool.io.time_columns import SHAPE, as_times, looks_like_times
+from unspool.io.time_columns import JOINED, SHAPE, as_times, looks_like_times
 from unspool.io.time_text import CLOCK, read_texts
 
 Array = npt.NDArray[Any]
@@ -77,8 +77,10 @@ def join_time_columns(table: Any, options: ReadOptions) -> tuple[Any, ReadOption
     for part in names:
         if part not in kept:
             table = table.remove_column(table.column_names.index(part))
-    shape = {} if pa.types.is_string(times.type) else {SHAPE: _shape(times.type)}
-    field = pa.field(name, times.type, metadata=shape)
+    metadata = {} if pa.types.is_string(times.type) else {SHAPE: _shape(times.type)}
+    if options.time is None:
+        metadata[JOINED] = b""
+    field = pa.field(name, times.type, metadata=metadata)
     table = table.add_column(min(place, table.num_columns), field, times)
     note = f"columns {listed([repr(part) for part in names])} joined as time"
     return table, replace(options, time=name), (note,)
