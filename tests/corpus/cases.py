@@ -16,7 +16,8 @@ said
 table
     The rows of the file. `@time` is the time in ISO 8601, or a number; `@written` the time as the
     file writes it, if that differs; `@text` a time that is kept as text; `@raw` a time of which
-    only the text is compared; `@id` and `@label` are the series and the label. All other columns are the features.
+    only the text is compared; `@id` and `@label` are the series and the label. All other columns
+    are the features.
 rows
     The same for a file in which each row is a sequence.
 reversed
@@ -80,13 +81,13 @@ class Case:
             return False
         return self.path.suffix not in (".npy", ".npz")
 
-    def columns(self) -> dict[str, list[str]]:
-        """Return the table's columns by name, in the order of time."""
+    def columns(self, *, as_in_file: bool = False) -> dict[str, list[str]]:
+        """Return the table's columns by name, in the order of time or of the file."""
         text = self.about.get("table", self.about.get("rows"))
         rows = [[field.strip() for field in line.split("|")] for line in text.split("\n") if line]
         names, *rows = rows
         assert all(len(row) == len(names) for row in rows), self.name
-        if self.about.get("reversed"):
+        if self.about.get("reversed") and not as_in_file:
             rows = rows[::-1]
         return {name: list(column) for name, *column in zip(names, *rows, strict=True)}
 
@@ -96,8 +97,8 @@ class Case:
         return list(columns), np.array(list(columns.values()), float).T
 
     def written(self) -> list[str] | None:
-        """Return the times as the file writes them."""
-        columns = self.columns()
+        """Return the times as the file writes them, in its order."""
+        columns = self.columns(as_in_file=True)
         found = [
             columns[name] for name in ("@written", "@text", "@raw", "@time") if name in columns
         ]

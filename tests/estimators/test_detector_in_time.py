@@ -116,8 +116,8 @@ def test_series_without_times_are_refused_by_a_detector_with_a_gap():
         detector.anomaly_scores(LOG.reset_index(drop=True))
     assert str(caught.value) == (
         "The detector was fitted with a `max_gap` of 1500 s, and so it needs the times of the "
-        "steps; give pandas frames with dates in their index, or fit it with max_gap=None "
-        "(--max-gap none)."
+        "steps; give pandas frames with dates in their index, or fit it with "
+        "`max_gap=None`."
     )
     with pytest.raises(InputError, match="A window that is a duration needs the times"):
         fitted(window="1h")

@@ -74,7 +74,7 @@ def test_one_dimension_is_a_series_of_one_feature(tmp_path):
         npy(tmp_path, np.arange(2000.0)),
         (
             "the array is one series of 2,000 steps; cut it into windows, for example with "
-            "window=96 (--window 96)."
+            "`window=96`."
         ),
     )
 
@@ -96,7 +96,7 @@ def test_rows_reads_two_dimensions_as_sequences_under_a_window_too(tmp_path):
     assert loaded.notes[0] == "array of 3x6 read as 3 sequences of 6 steps, one feature"
     refused(
         npy(tmp_path, numbers(3, 6, 2)),
-        "`rows` (--rows) reads the rows of a 2-D array, got an array of 3x6x2; leave `rows` out.",
+        "`rows` reads the rows of a 2-D array, got an array of 3x6x2; leave `rows` out.",
         rows=True,
     )
 
@@ -164,7 +164,7 @@ def test_lengths_with_one_long_series_are_refused(tmp_path):
     refused(
         npz(tmp_path, X=numbers(6, 2), lengths=np.arange(6)),
         "the file has 'lengths' of sequences, but with a window the array is read as one "
-        "series; leave 'lengths' out, or read rows as sequences with rows=True (--rows).",
+        "series; leave 'lengths' out, or read rows as sequences with `rows=True`.",
         window=2,
     )
 

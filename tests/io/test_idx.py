@@ -201,10 +201,7 @@ def test_other_shapes_are_read_like_npy_files(tmp_path):
     assert len(loaded.notes) == 1
     refused(
         written(tmp_path, idx_bytes(np.arange(9, dtype=np.uint8))),
-        (
-            "the array is one series of 9 steps; cut it into windows, for example with window=96 "
-            "(--window 96)."
-        ),
+        ("the array is one series of 9 steps; cut it into windows, for example with `window=96`."),
         read_file,
     )
     refused(

@@ -37,7 +37,7 @@ def test_etth1_has_hourly_dates_and_seven_features(tmp_path):
     )
     message = (
         f"{path}: the table is one series of 120 steps; cut it into windows, for example with "
-        "window=96 (--window 96)"
+        "`window=96`"
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         read_file(path)

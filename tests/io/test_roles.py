@@ -40,8 +40,8 @@ def table(**columns):
     return pa.table({name: pa.array(values) for name, values in columns.items()})
 
 
-def roles_of(frame, columns=None, rows=False, **named):
-    roles = find_roles(frame, NOTHING | named, columns, rows=rows)
+def roles_of(frame, columns=None, rows=False, drop=(), **named):
+    roles = find_roles(frame, NOTHING | named, columns, rows=rows, drop=drop)
     return roles.time, roles.id, roles.label, roles.features
 
 
@@ -108,7 +108,7 @@ def test_what_does_not_read_as_dates_is_no_time(values):
 
 
 def test_text_is_no_time_for_its_name_and_dates_are_no_label_for_theirs():
-    assert roles_of(table(a=[1.0, 2.0], t=["x", "y"])) == (None, None, None, ["a", "t"])
+    assert roles_of(table(a=[1.0, 2.0], t=["x", "y"])) == (None, None, None, ["a"])
     days = ["2024-01-01", "2024-01-02"]
     assert roles_of(table(a=[1.0, 2.0], label=days)) == ("label", None, None, ["a"])
 
@@ -126,7 +126,7 @@ def test_only_one_column_is_the_time_and_dates_precede_usual_names():
     assert roles_of(frame) == ("when", None, None, ["t", "step", "a"])
     assert roles_of(frame.drop(["when"])) == ("t", None, None, ["step", "a"])
     frame = table(a=[1.0, 2.0], start=["2024-01-01"] * 2, end=["2024-01-02"] * 2)
-    assert roles_of(frame) == ("start", None, None, ["a", "end"])
+    assert roles_of(frame) == ("start", None, None, ["a"])
 
 
 def test_an_id_that_differs_in_every_row_is_a_row_number_unless_rows_are_sequences():
@@ -151,7 +151,7 @@ def test_names_of_the_user_precede_guesses():
     frame = table(time=[0, 1], id=[1, 1], label=[0, 1], a=[1.0, 2.0], b=[3, 4], c=[5, 5])
     assert roles_of(frame) == ("time", "id", "label", ["a", "b", "c"])
     named = {"time": "b", "id": "c", "label": "id"}
-    assert roles_of(frame, **named) == ("b", "c", "id", ["time", "label", "a"])
+    assert roles_of(frame, **named) == ("b", "c", "id", ["time", "a"])
     assert roles_of(frame, columns=["time", "label"]) == (None, "id", None, ["time", "label"])
     assert roles_of(frame, columns=["b", "a"]) == ("time", "id", "label", ["b", "a"])
 
@@ -194,12 +194,12 @@ def test_contradictory_names_are_refused():
     )
     assert error_of(frame.drop(["a"])) == (
         "no column is left as a feature: column 'time' taken as time, set aside. "
-        "Name the features with `columns` (--columns)."
+        "Name the features with `columns`."
     )
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
     assert error_of(twice) == (
-        "column name 'a' appears twice; rename all but one of the columns, or name other features "
-        "with `columns` (--columns)."
+        "column name 'a' appears twice; rename all but one of the columns, leave them out with "
+        "`drop`, or name other features with `columns`."
     )
 
 

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unspool.data.sequences import Sequences
+from unspool.data.sequences import FILL_HINT, Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.io.files import read_file
 from unspool.io.tables import sequences_from_table
 
-OTHERS = "or name other features with `columns` (--columns)."
+OTHERS = "or leave the column out with `drop=['{}']`."
 WAY_OUT = f"; correct such rows, {OTHERS}"
 
 
@@ -21,9 +21,8 @@ def no_value(column, row):
     """Return the message on the only missing value of a file."""
     return (
         f"column {column!r} has no value in data row {row} (its cell is empty or a word such as NA "
-        f"or ?); 1 missing in total: 1 in {column}. Give missing='interpolate' (--on-missing "
-        "interpolate), missing='drop' (--on-missing drop) or missing='mask' (--on-missing mask), "
-        f"{OTHERS}"
+        f"or ?); 1 missing in total: 1 in {column}. {FILL_HINT[0].upper()}{FILL_HINT[1:]}, "
+        f"{OTHERS.format(column)}"
     )
 
 
@@ -64,7 +63,7 @@ def test_one_series_that_nothing_cuts_is_refused(tmp_path):
     refused(
         written(tmp_path, "a\n" + "1\n" * 1234),
         "the table is one series of 1,234 steps; cut it into windows, for example with "
-        "window=96 (--window 96), or, if each row is a sequence, set rows=True (--rows).",
+        "`window=96`, or, if each row is a sequence, give `rows=True`.",
     )
 
 
@@ -138,9 +137,8 @@ def test_an_empty_cell_within_a_row_is_refused(tmp_path):
 )
 def test_a_value_that_is_not_finite_is_reported_with_its_place(tmp_path, cell, told):
     path = written(tmp_path, f"a,b\n1,2\n3,4\n5,{cell}\n")
-    infinite = "inf" in told
-    message = f"column 'b' {told} in data row 3{WAY_OUT}" if infinite else no_value("b", 3)
-    refused(path, message, window=1)
+    message = f"column 'b' {told} in data row 3{WAY_OUT.format('b')}"
+    refused(path, message if "inf" in told else no_value("b", 3), window=1)
 
 
 def test_nan_in_parquet_is_a_missing_value(tmp_path):
@@ -149,17 +147,15 @@ def test_nan_in_parquet_is_a_missing_value(tmp_path):
 
 
 def test_columns_without_numbers_are_refused_with_an_example_and_advice(tmp_path):
-    way_out = (
-        "name the features with `columns` (--columns), or this column with `time`, `id` or `label` "
-        "(--time, --id, --label)."
-    )
+    way_out = "leave the column out with `drop=['b']`, or name it with `time`, `id` or `label`."
     text = f"column 'b' contains text such as 'red', not numbers; {way_out}"
-    refused(written(tmp_path, "a,b\n1,red\n2,blue\n"), text, window=1)
-    text = f"column 'b' mixes numbers and text, 'x1' in data row 2; correct the file, or {way_out}"
-    refused(written(tmp_path, "a,b\n1,5\n2,x1\n3,?\n"), text, window=1)
+    path = written(tmp_path, "a,b\n1,red\n2,blue\n")
+    refused(path, text, window=1, columns=["a", "b"])
+    text = f"column 'b' mixes numbers and text, 'x1' in data row 3; correct the file, or {way_out}"
+    refused(written(tmp_path, "a,b\n1,5\n2,6\n3,x1\n4,?\n"), text, window=1)
     text = f"column 'b' contains date32[day] such as '2024-01-01', not numbers; {way_out}"
     path = written(tmp_path, "date,b,v\n2024-01-01,2024-01-01,1\n2024-01-02,2024-01-02,1\n")
-    refused(path, text, window=1)
+    refused(path, text, window=1, columns=["b"])
 
 
 def test_a_text_column_may_be_left_out(tmp_path):
@@ -278,9 +274,7 @@ def test_frames_that_cannot_be_sequences_are_refused():
         "time goes back once in column 't', at data row 2, from 1 to 0; sort the table by 't'."
     )
     assert error_of(frame) == (
-        "column 'label' contains text such as 'x', not numbers; name the features with "
-        "`columns` (--columns), or this column with `time`, `id` or `label` (--time, --id, "
-        "--label)."
+        "column 'label' contains text such as 'x', not numbers; name other features with `columns`."
     )
     assert error_of(frame.iloc[:0], columns=["t"]) == (
         "Expected at least one row, got an empty table."

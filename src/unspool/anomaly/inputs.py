@@ -67,7 +67,7 @@ class DetectorInput:
             raise InputError(
                 f"The detector was fitted with a `max_gap` of {max_gap:g} s, and so it needs the "
                 "times of the steps; give pandas frames with dates in their index, or fit it with "
-                "max_gap=None (--max-gap none)."
+                "`max_gap=None`."
             )
         breaks = self.breaks
         if window is not None:

@@ -5,7 +5,6 @@ codes: 0 on success, 1 for input that cannot be used (with a message that says w
 wrong usage.
 """
 
-import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -39,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _report(f"{message.rstrip('.')}; see `{command} --help`.")
         sys.exit(error.exit_code)
     except UnspoolError as error:
-        _report(_in_flags(" ".join([str(error), *getattr(error, "__notes__", ())])))
+        from unspool.cli.flags import in_flags
+
+        _report(in_flags(" ".join([str(error), *getattr(error, "__notes__", ())])))
         sys.exit(1)
     except Abort:  # Ctrl-C, for versions of typer that do not return 130 themselves
         sys.exit(130)
@@ -50,19 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _report(error)
         sys.exit(1)
     sys.exit(code or 0)
-
-
-def _in_flags(text: str) -> str:
-    """Replace parameters in a message by their flags, if they have flags."""
-    text = re.sub(r"`(--[\w-]+)`", r"\1", text)
-    text = re.sub(r"\b\w+=\w+ \((--[a-z]+( \d+)?)\)", r"\1", text)  # window=96 (--window 96)
-    text = text.replace("short='keep'", "--keep-short").replace("`short`", "--keep-short")
-    text = re.sub(r"missing='(\w+)' \(--on-missing \1\)", r"--on-missing \1", text)
-    text = text.replace("`missing_values`", "--missing").replace("`missing`", "--on-missing")
-    text = text.replace("`interpolate_limit`", "--interpolate-limit")
-    names = "columns|time|id|label|rows|part|window|stride|dilation"
-    text = text.replace("`max_gap` (--max-gap none)", "--max-gap").replace("`max_gap`", "--max-gap")
-    return re.sub(rf"`({names})`( \(--[a-z]+(, --[a-z]+)*\))?", r"--\1", text)
 
 
 def _report(message: object) -> None:

@@ -163,6 +163,7 @@ def detect(
         load_detector_or_model,
         make_detector,
     )
+    from unspool.cli.reading import merged_reading, reading_of
     from unspool.errors import InputError
 
     saved, trained = (None, None) if model is None else load_detector_or_model(model, device)
@@ -170,9 +171,11 @@ def detect(
         _check_options_of_saved(detecting, normal, normal_until, compare=compare)
     known = getattr(trained if saved is None else saved, "feature_names_in_", None)
     missing = _missing(columns, trained if saved is None else saved)
-    given_data = read_detection_data(data, columns, known, missing, max_gap=detecting.gap_of_file)
+    reading = reading_of(trained if saved is None else saved)
+    gap = detecting.gap_of_file
+    given_data = read_detection_data(data, columns, known, missing, reading, max_gap=gap)
     if saved is None or compare:
-        ways = normal, normal_until, columns, missing, detecting.gap_of_file
+        ways = normal, normal_until, columns, missing, reading, gap
         normal_data, scored = _normal_and_scored(given_data, *ways)
     else:
         normal_data, scored = None, given_data
@@ -201,6 +204,8 @@ def detect(
         found = detector.detect(scored.X, kind)  # type: ignore[arg-type]  # a word of `Kind`
     seconds = perf_counter() - start
     if save is not None:
+        if saved is None:
+            detector.model_._reading = merged_reading(reading, columns.keywords())
         detector.save(save)
     form = getattr(detector.model_, "_form", None)
     outputs.write(found, scored, labels, None if form is None else form.targets)
@@ -261,6 +266,7 @@ def _normal_and_scored(
     normal_until: str | None,
     columns: Columns,
     missing: MissingName,
+    reading: dict[str, Any],
     max_gap: str | None,
 ) -> "tuple[DetectionData, DetectionData]":
     """Return the normal data, and the data to score."""
@@ -268,7 +274,9 @@ def _normal_and_scored(
     from unspool.errors import InputError
 
     if normal is not None:
-        return read_detection_data(normal, columns, data.names, missing, max_gap=max_gap), data
+        names = data.names
+        found = read_detection_data(normal, columns, names, missing, reading, max_gap=max_gap)
+        return found, data
     if normal_until is not None:
         at = n_before(data, normal_until)
     else:
@@ -325,6 +333,7 @@ def _detector_to_follow(
         load_detector_or_model,
         make_detector,
     )
+    from unspool.cli.reading import merged_reading, reading_of
 
     if detecting.kind not in (None, Kind.trailing):
         raise typer.BadParameter(
@@ -342,13 +351,15 @@ def _detector_to_follow(
         )
     trained = None if model is None else load_detector_or_model(model, device)[1]
     known = getattr(trained, "feature_names_in_", None)
+    reading = reading_of(trained)
     missing = _missing(columns, trained)
-    normal_data = read_detection_data(
-        normal, columns, known, missing, max_gap=detecting.gap_of_file
-    )
+    gap = detecting.gap_of_file
+    normal_data = read_detection_data(normal, columns, known, missing, reading, max_gap=gap)
     given = replace(detecting, kind=Kind.trailing)
     with flag_messages(per_day=detecting.alarms_per_day is not None):
         detector = make_detector(
             given, trained, normal_data, missing=missing, device=device, verbose=verbose
         )
-        return detector.fit(normal_data.X).contents()
+        detector.fit(normal_data.X)
+    detector.model_._reading = merged_reading(reading, columns.keywords())
+    return detector.contents()

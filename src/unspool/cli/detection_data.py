@@ -1,7 +1,8 @@
 """The data that an anomaly detector reads from a file, with times, labels and names of series."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from unspool._types import Missing
 from unspool.anomaly.events import Event
 from unspool.anomaly.inputs import DetectorInput, breaks_in
 from unspool.cli.options import Columns, say
+from unspool.cli.reading import print_notes, read_as_trained
 from unspool.cli.stdin import data_path
 from unspool.data.messages import listed
 from unspool.data.sequences import FloatArray, IntArray, Sequences
@@ -192,6 +194,7 @@ def read_detection_data(
     columns: Columns,
     features: Sequence[str] | None = None,
     missing: Missing = "raise",
+    reading: Mapping[str, Any] | None = None,
     *,
     max_gap: str | None = "auto",
 ) -> DetectionData:
@@ -208,29 +211,34 @@ def read_detection_data(
         `columns` names the same number of other columns, these are read as the features, in order.
     missing : {"raise", "mask"}, default "raise"
         Whether the model accepts missing values.
+    reading : mapping, optional
+        What the training of a model was given for reading.
     max_gap : "auto" or None, default "auto"
         Whether series are cut at gaps in time that the file shows.
     """
     policy = columns.policy(missing)
     path = data_path(path)
-    has_names = has_column_names(path, columns.key)
+    reading = reading or {}
+    rows = columns.rows or bool(reading.get("rows"))
+    has_names = has_column_names(path, columns.key or reading.get("key"))
     given = columns.names()
     named = given
-    if given is None and features is not None and has_names and not columns.rows:
+    if given is None and features is not None and has_names and not rows:
         named = list(features)
 
     def read(window: int | None) -> FileData:
-        return read_file(
+        of_columns = partial(
+            read_file,
             path,
             window=window,
             columns=named,
             max_gap="auto" if window is None else max_gap,
             missing=policy,
-            **columns.keywords(),
         )
+        return read_as_trained(path, of_columns, columns.keywords(), named, reading)[0]
 
     is_array = not has_names and _ending_inside(path) in ARRAYS
-    long = (has_names or is_array or is_several(path)) and not columns.rows
+    long = (has_names or is_array or is_several(path)) and not rows
     try:
         loaded = read(1 if long else None)
         if is_array and loaded.series_ids is not None:
@@ -239,9 +247,9 @@ def read_detection_data(
         if given is None and named is not None and "`columns`" in str(error):
             error.add_note(f"The model was trained on the features {', '.join(named)}.")
         raise
-    for note in loaded.notes:
-        if not note.startswith("the label of"):  # a note about windows and whole sequences
-            say(f"{path.name}: {note}".replace("`columns`", "--columns"))
+    of_model = named is not None and given is None
+    # Notes on labels are about windows and whole sequences.
+    print_notes(path.name, loaded, of_model=of_model, leave_out="the label of")
     found = _detection_data(path.name, loaded)
     say(f"{path.name}: {_described(found)}")
     if given is None or features is None or set(given) == set(features):

@@ -144,6 +144,7 @@ def fit(
     from unspool._files import check_output_path
     from unspool._terminal import printable_line
     from unspool.cli.flags import flag, messages_with_flags
+    from unspool.cli.reading import merged_reading, reading_of
     from unspool.errors import InputError
 
     flags = {
@@ -152,8 +153,8 @@ def fit(
         "patch_size": None if patch_size is None else whole_or_auto("--patch-size", patch_size),
         "horizon": horizon,
         "missing": "mask" if reading.on_missing == "mask" else None,
-        "targets": None if targets is None else split_names(targets),
-        "known": None if known is None else split_names(known),
+        "targets": None if targets is None else options.split_names(targets),
+        "known": None if known is None else options.split_names(known),
         "epochs": None if epochs is None else whole_or_auto("--epochs", epochs),
         "batch_size": batch_size,
         "random_state": seed,
@@ -204,10 +205,14 @@ def fit(
     if start is not None:
         also["initial"] = start
     if freeze is not None:
-        also["freeze"] = [name.strip() for name in freeze.split(",")]
+        also["freeze"] = options.split_names(freeze)
     given = {*flags, "validation_data", "sample_weight", "initial", "freeze"}
     with messages_with_flags(given, accepted):
         trained.fit(loaded.X, **also)
+    before = {} if start is None else reading_of(start)
+    # An id without a usual name was found by the times, which a shorter file may not show.
+    found = {one.role: one.columns[0] for one in loaded.roles if one.role == "id" and one.unusual}
+    trained._reading = merged_reading({**before, **found}, reading.keywords())
     trained.save(output)
 
     history = trained.history_
@@ -224,11 +229,6 @@ def fit(
 def weights_in(loaded: "FileData") -> Any:
     """Return the weights in a file, of each sequence or of the steps of each series, or None."""
     return loaded.index.get("weight", loaded.steps.get("weight"))
-
-
-def split_names(text: str) -> list[str | int]:
-    """Return the names in a list with commas."""
-    return [one.strip() for one in text.split(",")]
 
 
 def as_places(names: Any) -> list[str | int] | None:

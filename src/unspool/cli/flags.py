@@ -1,6 +1,8 @@
 """Messages that name flags of the command line where the library names parameters."""
 
+import ast
 import re
+import shlex
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,26 @@ from unspool.errors import (
     UnstableTrainingWarning,
 )
 
+# Flags of the parameters of `read_file`, and of others that messages without a command name.
+FLAGS_OF_READING = {
+    **{
+        name: f"--{name.replace('_', '-')}"
+        for name in (
+            *("columns", "drop", "time", "id", "label", "rows", "key", "window", "stride"),
+            *("dilation", "max_gap", "skip", "header", "delimiter", "decimal", "thousands"),
+            *("encoding", "date_format", "day_first", "interpolate_limit", "part", "files"),
+        )
+    },
+    "missing": "--on-missing",
+    "missing_values": "--missing",
+    "short": "--keep-short",
+    "weight": "--sample-weight",
+}
+# Flags of values that are not written after the flag.
+FLAGS_OF_VALUES = {"rows=True": "--rows", "short='keep'": "--keep-short"} | {
+    "day_first=True": "--day-first",
+    "day_first=False": "--month-first",
+}
 RENAMED = {
     "random_state": "seed",
     "settings": "set",
@@ -26,6 +48,47 @@ RENAMED = {
 def flag(name: str) -> str:
     """Return the flag of a parameter."""
     return "--" + RENAMED.get(name, name).replace("_", "-")
+
+
+def in_flags(text: str) -> str:
+    """Replace the parameters of `read_file` in a message by their flags.
+
+    Messages write a parameter in backticks, alone or with a value: ```id```, ```id='station'```.
+    """
+    text = re.sub(r"`?\b\w+(='?\w+'?)?`? \((--[a-z-]+( \w+)?)\)", r"\2", text)  # both are named
+    text = re.sub(r"(?<!`)(short='keep')", r"`\1`", text)
+    text = re.sub(r"`(--[\w-]+)`", r"\1", text)
+
+    def replaced(match: re.Match[str]) -> str:
+        name, value = match["name"], match["value"]
+        if name not in FLAGS_OF_READING:
+            return match[0]
+        if value is None:
+            return FLAGS_OF_READING[name]
+        try:
+            return option_with_value(name, ast.literal_eval(value))
+        except (ValueError, SyntaxError):
+            return f"{FLAGS_OF_READING[name]} {value}"
+
+    return re.sub(r"`(?P<name>[a-z_]+)(=(?P<value>[^`]+))?`", replaced, text)
+
+
+def option_with_value(name: str, value: Any) -> str:
+    """Return a parameter of `read_file` with its value as it is typed on the command line."""
+    alone = FLAGS_OF_VALUES.get(f"{name}={value!r}")
+    if alone is not None:
+        return alone
+    flag_of_name = FLAGS_OF_READING[name]
+    if value is None:
+        return f"{flag_of_name} none"
+    if name == "columns":
+        return f"{flag_of_name} {shlex.quote(','.join(value))}"
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return " ".join(f"{flag_of_name} {shlex.quote(_shown(one))}" for one in values)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def with_flags(text: str, flags: Collection[str], settings: Collection[str]) -> str:

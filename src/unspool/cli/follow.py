@@ -6,6 +6,7 @@ import io
 import math
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from unspool import _checks
 from unspool._files import check_output_path
 from unspool.cli.followed_file import FollowedFile, InterruptBetweenLines
 from unspool.cli.options import Columns, say
+from unspool.cli.reading import as_flags
 from unspool.cli.stream_state import read_state, write_state
 from unspool.data.messages import listed
 from unspool.data.missing_values import numbers_in
@@ -23,7 +25,7 @@ from unspool.io.cells import is_data, is_date, is_number
 from unspool.io.delimiters import BLANK, split_at_blanks
 from unspool.io.missing import null_values
 from unspool.io.options import TextOptions
-from unspool.io.roles import TIME_NAMES
+from unspool.io.role_names import TIME_NAMES
 from unspool.runtime.detector import Detector
 
 if TYPE_CHECKING:
@@ -106,6 +108,22 @@ def follow_lines(
             write_state(state, contents, stream, followed, lines.rows, lines.line)
 
 
+def _as_trained(columns: Columns, contents: "Contents", name: str) -> Columns:
+    """Return the options with the time column and the missing values of training, if not given."""
+    reading = contents.fitted["reading"] or {}
+    kept = {
+        one: reading[one]
+        for one in ("time", "missing_values")
+        if one in reading and getattr(columns, one) is None
+    }
+    if "time" in kept and kept["time"] in (columns.names() or ()):
+        del kept["time"]
+    if not kept:
+        return columns
+    say(f"{name}: as in training: {as_flags(kept)}")
+    return replace(columns, **kept)
+
+
 def _discard_stdout() -> None:
     """Discard what is still buffered, which would be written to a closed pipe at exit."""
     with contextlib.suppress(OSError, ValueError):  # stdout may have no file descriptor
@@ -137,7 +155,10 @@ class LineScorer:
     def __init__(
         self, stream: "DetectorStream", contents: "Contents", columns: Columns, name: str
     ) -> None:
+        given_time = columns.time is not None
+        columns = _as_trained(columns, contents, name)
         self._stream, self._columns, self._name = stream, columns, name
+        self._time_was_given = given_time
         self._n_features = contents.facts.n_features
         self._masks = contents.form.missing == "mask"
         marks = columns.missing_values()
@@ -205,6 +226,8 @@ class LineScorer:
             header = self._columns.header == 1
         self._names = fields if header else [str(i) for i in range(len(fields))]
         time = self._columns.time
+        if time is not None and time not in self._names and not self._time_was_given:
+            time = None
         if time is not None:
             if time not in self._names:
                 unknown = _checks.unknown_name("column", time, self._names)

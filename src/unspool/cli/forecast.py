@@ -1,5 +1,6 @@
 """`unspool forecast`: forecast the steps after the end of series or sequences."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -165,6 +166,7 @@ def known_of_file(
     Series are matched by their ids, if both files have an id column. If both have times, rows that
     are not later than the end of DATA are left out. Steps of the forecast are `apart` rows apart.
     """
+    from unspool.cli.reading import print_notes, read_as_trained, reading_of
     from unspool.cli.stdin import data_path
     from unspool.data.windows import Windows
     from unspool.errors import InputError
@@ -177,14 +179,12 @@ def known_of_file(
     columns = None
     if names is not None and has_column_names(path, reading.key):
         columns = [names[place] for place in form.known]
-    loaded = read_file(
-        path,
-        window=1,  # each series stays whole, since only windows refer to series
-        columns=columns,
-        **{**reading.keywords(), "rows": False},
-    )
-    for note in loaded.notes:
-        say(f"{path.name}: {note}".replace("`columns`", "--columns"))
+    # Each series stays whole, since only windows refer to series.
+    read = partial(read_file, path, window=1, columns=columns)
+    of_training = {name: value for name, value in reading_of(trained).items() if name != "rows"}
+    arguments = {**reading.keywords(), "rows": False}
+    loaded, _ = read_as_trained(path, read, arguments, columns, of_training)
+    print_notes(path.name, loaded)
     assert isinstance(loaded.source, Windows)
     series, given, ids = loaded.source.series, loaded.series_ids, data.series_ids
     times = loaded.steps.get("time")

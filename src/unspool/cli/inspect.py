@@ -16,6 +16,7 @@ def inspect(model: ModelOrDetector) -> None:
     from rich.table import Table
 
     from unspool._terminal import console, printable_line
+    from unspool.cli.reading import as_flags, reading_of
     from unspool.estimators.anomaly_detector import AnomalyDetector
     from unspool.estimators.loading import load
     from unspool.model_file import read
@@ -56,6 +57,8 @@ def inspect(model: ModelOrDetector) -> None:
             facts["windows"] += f", dilation {trained.dilation_}"
         if trained.max_gap_ is not None:
             facts["windows"] += f", no gap above {trained.max_gap_:g}"
+    if reading := reading_of(trained):
+        facts["read with"] = as_flags(reading)
     facts["longest sequence"] = f"{trained.max_length_} steps"
     if getattr(trained, "patch_size_", 1) > 1:
         facts["patches"] = f"{trained.patch_size_} steps"

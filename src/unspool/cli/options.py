@@ -1,8 +1,9 @@
 """Arguments and options that several commands share, and how the commands read data and models."""
 
+import csv
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import partial, wraps
@@ -14,6 +15,7 @@ import typer
 from unspool._terminal import console, printable_line
 
 if TYPE_CHECKING:
+    from unspool._durations import Duration
     from unspool._types import Missing as MissingName
     from unspool._types import MissingPolicy
     from unspool.data.windows import Windows
@@ -290,7 +292,7 @@ class Columns:
 
     def names(self) -> list[str] | None:
         """Return the names in --columns, or None without that option."""
-        return None if self.columns is None else [one.strip() for one in self.columns.split(",")]
+        return None if self.columns is None else split_names(self.columns)
 
     def missing_values(self) -> list[float | str]:
         """Return the numbers and texts in --missing."""
@@ -349,6 +351,20 @@ def _number_or_text(text: str) -> float | str:
     except ValueError:
         return text
     return number if math.isfinite(number) else text
+
+
+def split_names(text: str, known: Collection[str] | None = None) -> list[str]:
+    """Return the names in a list with commas; a name with a comma is in double quotes.
+
+    If the whole text is one of the `known` names, it is that name.
+    """
+    if known is not None and text in known:
+        return [text]
+    try:
+        (names,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):  # quotes that are part of a name, or a line break
+        names = text.split(",")
+    return [name.strip() for name in names]
 
 
 def number_of_steps(text: str | None) -> int | str | None:
@@ -431,6 +447,7 @@ class Reading(Columns):
         future. `weight` is the column of weights. With `maybe_images`, a file that surely holds
         images is read as images.
         """
+        from unspool.cli.reading import print_notes, read_as_trained, reading_of
         from unspool.cli.stdin import data_path
         from unspool.errors import InputError
         from unspool.io.files import read_file
@@ -440,21 +457,27 @@ class Reading(Columns):
         window, stride = number_of_steps(self.window), number_of_steps(self.stride)
         dilation = self.dilation
         max_gap = None if self.max_gap is None else gap_limit(self.max_gap)
-        columns = self.names()
+        columns, given = self.names(), self.keywords()
+        reading = {} if model is None else reading_of(model)
+        if reading.get("rows"):
+            given["rows"] = True
         if model is not None:
             missing = missing_of(model)
-        if model is not None and not self.rows:
+        if model is not None and not given["rows"]:
             if model.window_ is not None:
                 window, stride = window or model.window_[0], stride or model.window_[1]
                 dilation = dilation or model.dilation_
                 max_gap = model.max_gap_ if self.max_gap is None else max_gap
             known = getattr(model, "feature_names_in_", None)
-            if columns is None and known is not None and has_column_names(data, self.key):
+            if (
+                columns is None
+                and known is not None
+                and has_column_names(data, self.key or reading.get("key"))
+            ):
                 columns = [str(name) for name in known]
-        keywords = self.keywords()
         if self.images is None:
             of_images = getattr(model, "image_shape_", None) is not None
-            keywords["images"] = of_images or (
+            given["images"] = of_images or (
                 maybe_images and model is None and window is None and holds_images(data)
             )
         read = partial(
@@ -468,20 +491,27 @@ class Reading(Columns):
             dilation=dilation or 1,
             max_gap="auto" if self.max_gap is None and max_gap is None else max_gap,
             missing=self.policy(missing),
-            **keywords,
         )
+
+        def as_trained(window: "Duration | int | None") -> "FileData":
+            loaded, used = read_as_trained(
+                data, partial(read, window=window), given, columns, reading
+            )
+            given.update(used)
+            reading.clear()  # it is in `given` now
+            return loaded
+
         try:
             if more and isinstance(window, str):  # the file says how many steps a window has
-                windows = cast("Windows", read(window=window).source)
+                windows = cast("Windows", as_trained(window).source)
                 window = windows.size
                 read = partial(read, stride=windows.stride, max_gap=windows.max_gap)
-            loaded = read(window=window + more if isinstance(window, int) else window)
+            loaded = as_trained(window + more if isinstance(window, int) else window)
         except InputError as error:
             if self.columns is None and columns is not None and "`columns`" in str(error):
                 error.add_note(f"The model was trained on the features {', '.join(columns)}.")
             raise
-        for note in loaded.notes:
-            say(f"{data.name}: {note}".replace("`columns`", "--columns"))
+        print_notes(data.name, loaded, of_model=columns is not None and self.columns is None)
         say(f"{data.name}: {loaded.source!r}")
         return loaded
 

@@ -162,6 +162,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             "window": self.window_,
             "dilation": self.dilation_,
             "max_gap": self.max_gap_,
+            "reading": getattr(self, "_reading", None),
             "history": plain_history(self.history_),
         }
         tensors = {"scaler.shift": self.scaler_.shift, "scaler.scale": self.scaler_.scale}
@@ -205,6 +206,8 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         model.max_length_ = fitted["max_length"]
         model.window_ = None if fitted["window"] is None else tuple(fitted["window"])
         model.dilation_, model.max_gap_ = fitted["dilation"], fitted["max_gap"]
+        if fitted["reading"] is not None:
+            model._reading = dict(fitted["reading"])
         model.history_ = restored_history(history)
         model.scaler_ = contents.scaler
         if contents.fitted["n_responses"]:

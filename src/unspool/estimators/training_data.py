@@ -169,6 +169,7 @@ class ReadsTrainingData(FittedModel):
             note_features(self, whole)
         self._form = self._with_roles(self._form)
         self.window_, self.dilation_, self.max_gap_ = None, 1, None
+        self.__dict__.pop("_reading", None)  # what `unspool fit` was given for another file
         return whole
 
     def _read_again(self, X: Any, start: Contents) -> Source:
@@ -176,7 +177,8 @@ class ReadsTrainingData(FittedModel):
         self._form = replace(start.form, model=type(self).__name__)
         fitted = start.fitted
         self.n_features_in_, names = fitted["n_features_in"], fitted["feature_names_in"]
-        self.__dict__.pop("feature_names_in_", None)  # of an earlier fit
+        for name in ("feature_names_in_", "_reading"):  # of an earlier fit
+            self.__dict__.pop(name, None)
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
         self.max_length_ = fitted["max_length"]

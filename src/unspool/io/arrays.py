@@ -109,8 +109,7 @@ def of_array(
         )
     if rows and values.ndim != 2:
         raise InputError(
-            f"`rows` (--rows) reads the rows of a 2-D array, got an array of {shape}; leave `rows` "
-            "out."
+            f"`rows` reads the rows of a 2-D array, got an array of {shape}; leave `rows` out."
         )
     one_series = values.ndim == 1 or (values.ndim == 2 and windows.size is not None and not rows)
     if one_series:
@@ -161,12 +160,12 @@ def _one_series(
     if options.size is None:
         raise InputError(
             f"the array is one series of {len(values):,} steps; cut it into windows, for example "
-            "with window=96 (--window 96)."
+            "with `window=96`."
         )
     if lengths is not None:
         raise InputError(
             "the file has 'lengths' of sequences, but with a window the array is read as one "
-            "series; leave 'lengths' out, or read rows as sequences with rows=True (--rows)."
+            "series; leave 'lengths' out, or read rows as sequences with `rows=True`."
         )
     series = values[:, None] if values.ndim == 1 else values
     steps: dict[str, list[Any]] = {}

@@ -70,8 +70,8 @@ class WindowOptions:
         if times is None and self.needs_times:
             raise InputError(
                 "windows are to be cut by time, but the file has no column of times; name it with "
-                "`time` (--time), or give `window` and `stride` as numbers of steps and no "
-                "`max_gap` (--max-gap none)."
+                "`time`, or give `window` and `stride` as numbers of steps and no "
+                "`max_gap`."
             )
         return Windows(
             list(series),

@@ -1,5 +1,6 @@
 """`FileData`: what `read_file` returns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,66 @@ if TYPE_CHECKING:
     from unspool.io.time_columns import TimeFormat
 
 Column = npt.NDArray[Any]
+
+LISTED_IN_FULL = 100  # names of columns; of more, the first and the last ones are listed
+NOT_IN_COLUMNS = "not in `columns`"  # a reason to leave a column out
+
+
+@dataclass(frozen=True)
+class ColumnRole:
+    """What one or several columns of a table were taken as, and why.
+
+    `reason` and `change` name parameters of `read_file` in backticks, with a value where it is
+    known: ```id='station'```. The command line writes them as flags.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Names of the columns.
+    role : str
+        "time", "id", "label", "weight", "row number", "feature", "step" (a feature of a table
+        whose rows are sequences) or "left out".
+    reason : str
+        Why.
+    change : str
+        Parameters of `read_file` that change it.
+    unusual : bool
+        Whether the note about it says reason and change.
+    """
+
+    columns: tuple[str, ...]
+    role: str
+    reason: str
+    change: str
+    unusual: bool = True
+
+    @property
+    def note(self) -> str:
+        """The role in one line."""
+        count = len(self.columns)
+        if self.role in ("feature", "step") and not self.unusual:
+            plural = "s" if count > 1 else ""
+            return f"{count:,} column{plural} as {self.role}{plural}: {in_full(self.columns)}"
+        names = [repr(name) if name else "without a name" for name in self.columns]
+        which = f"column{'s' if count > 1 else ''} {in_full(names)}"
+        if not any(self.columns):
+            which = "the column without a name"
+        if self.role == "left out" and not self.unusual:
+            return f"columns that are {self.reason} are left out: {in_full(self.columns)}"
+        if self.role == "left out":
+            return f"{which} left out: {self.reason}; change with {self.change}"
+        aside = "" if self.role in ("feature", "step") else ", set aside"
+        why = f": {self.reason}; change with {self.change}" if self.unusual else ""
+        return f"{which} taken as {self.role}{aside}{why}"
+
+
+def in_full(names: Sequence[str]) -> str:
+    """Return all names in one line; of very many, the first and the last ones."""
+    if len(names) <= LISTED_IN_FULL:
+        return ", ".join(names)
+    few = LISTED_IN_FULL // 5
+    rest = len(names) - 2 * few
+    return f"{', '.join(names[:few])}, … ({rest:,} more) …, {', '.join(names[-few:])}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +105,9 @@ class FileData:
         Row of the file, counted from 0, of every step of each series; None for sequences.
     image_shape : tuple of int or None
         Shape (H, W, C) of images, whose pixels are the steps of `source`; None for sequences.
+    roles : tuple of ColumnRole
+        What the columns of a table were taken as, with `columns`, `role`, `reason` and `change`;
+        `notes` contain a line for each. It is empty for files whose columns have no roles.
 
     See Also
     --------
@@ -58,6 +122,7 @@ class FileData:
     time_format: "TimeFormat | None" = None
     rows: list[npt.NDArray[np.int64]] | None = None
     image_shape: tuple[int, ...] | None = None
+    roles: tuple[ColumnRole, ...] = ()
 
     @property
     def X(self) -> Source | npt.NDArray[Any]:

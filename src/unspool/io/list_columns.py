@@ -45,7 +45,8 @@ def of_lists(table: Any, options: ReadOptions, notes: tuple[str, ...]) -> FileDa
         # Roles need a feature, and lists cannot be one.
         rest = rest.append_column("\0", pa.array(np.arange(table.num_rows, dtype=np.float64)))
         named = {**options.named, "weight": None}
-        roles = find_roles(rest, named, ["\0"], rows=True)
+        drop = [name for name in options.drop if name in rest.column_names]
+        roles = find_roles(rest, named, ["\0"], rows=True, drop=drop)
         for role in ("id", "time", "label"):
             name = getattr(roles, role)
             if name is not None:
@@ -73,12 +74,12 @@ def _sequences(table: Any, names: list[str]) -> list[FloatArray]:
     if depths == {2} and len(names) > 1:
         raise InputError(
             "several columns hold lists of lists, (T, F) in each cell; name one of them with "
-            "`columns` (--columns)."
+            "`columns`."
         )
     if len(depths) > 1 or max(depths) > 2:
         raise InputError(
             "cells must hold lists of T values, or lists of T lists of F values; name columns of "
-            "one kind with `columns` (--columns)."
+            "one kind with `columns`."
         )
     columns: list[list[FloatArray]] = []
     for name in names:
@@ -92,7 +93,7 @@ def _sequences(table: Any, names: list[str]) -> list[FloatArray]:
             except (TypeError, ValueError):
                 raise InputError(
                     f"column {name!r} does not hold numbers, or lists of one length, in data row "
-                    f"{i}; correct the file, or name other columns with `columns` (--columns)."
+                    f"{i}; correct the file, or name other columns with `columns`."
                 ) from None
         columns.append(cells)
     if depths == {2}:

@@ -1,44 +1,66 @@
-"""The roles of the columns of a table: time, id, label, feature, or row number.
+"""The roles of the columns of a table: time, id, label, feature, row number, or left out.
 
-`find_roles` starts from the columns that the user named. It finds a column of dates by its content,
-and time, id and label by their usual names; all other columns are features. Notes report every
-guess.
+`find_roles` starts from the columns that the user named. It finds a column of dates by its
+content, an id by its usual name or because time rises within each of its values, and labels by
+their names and values. Times of a day, counters, texts and empty columns are no features; all other
+columns are. Every decision becomes a `ColumnRole`.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from unspool import _checks
-from unspool.data.messages import listed
 from unspool.errors import InputError
+from unspool.io import column_shapes as shapes
+from unspool.io.column_shapes import is_numeric
+from unspool.io.file_data import NOT_IN_COLUMNS, ColumnRole
 from unspool.io.options import TimeOptions
-from unspool.io.time_columns import EPOCH_NAMES, looks_like_times, parse_times
-
-TIME_NAMES = ("time", "timestamp", "date", "datetime", "ds", "t", "step", "cycle", "index")
-ID_NAMES = (
-    *("id", "unit", "engine", "series", "item", "sequence", "machine", "device", "subject"),
-    *("unit_id", "engine_id", "series_id", "item_id", "sequence_id", "machine_id"),
-    *("device_id", "subject_id", "sensor_id", "unique_id", "unit_number", "engine_number"),
+from unspool.io.role_names import (
+    CHANGEPOINT_NAMES,
+    ID_NAMES,
+    LABEL_NAMES,
+    LABEL_NAMES_OF_FEW_VALUES,
+    LABEL_NAMES_OF_TEXTS,
+    LABEL_WORDS,
+    TIME_NAMES,
+    UNNAMED,
+    check_names,
+    quoted,
+    usual,
 )
-LABEL_NAMES = ("label", "labels", "class", "anomaly", "is_anomaly", "target_class")
-UNNAMED = ("", "Unnamed: 0", "__index_level_0__")  # names that pandas writes for an index
+from unspool.io.time_columns import EPOCH_NAMES, as_times, looks_like_times, parse_times
+from unspool.io.time_order import in_order
+
+MAX_CLASSES = 30  # different values of a label that is recognised by its name and its values
+MAX_REPEATED = 0.25  # largest share of rows whose time is repeated in a file of one series
+LONGEST_CELL = 60  # characters of a cell in a message
+NAMED = "named by the user"
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Names of the columns by their role, and notes on how they were found."""
+    """Names of the columns by their role, and how they were found.
+
+    `id_candidates` are columns of which each could be the id, if more than one orders the times.
+    """
 
     time: str | None
     id: str | None
     label: str | None
     features: list[str]
-    notes: tuple[str, ...]
+    columns: tuple[ColumnRole, ...]
     weight: str | None = None
+    id_candidates: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One line for each role."""
+        return tuple(one.note for one in self.columns)
 
 
 def find_roles(
@@ -47,6 +69,7 @@ def find_roles(
     columns: Sequence[str] | None,
     *,
     rows: bool = False,
+    drop: Sequence[str] = (),
     times: TimeOptions | None = None,
 ) -> Roles:
     """Find the role of each column of a `pyarrow.Table`.
@@ -61,124 +84,321 @@ def find_roles(
         The features, if the user named them.
     rows : bool, default False
         Whether each row is one sequence, so that an id may differ in every row.
+    drop : sequence of str, default ()
+        Columns to ignore.
     times : TimeOptions, optional
         How texts are read as times.
     """
-    _check_names(table.column_names, named, columns)
-    found = dict(named)
-    notes: list[str] = []
-    kept = set(columns or ()) | {name for name in named.values() if name is not None}
-    counts = Counter(table.column_names)
-    free = [name for name in table.column_names if name not in kept and counts[name] == 1]
-    if found["time"] is None:
-        found["time"] = _time_column(table, free, times or TimeOptions())
-    numbers = [name for name in free if name in UNNAMED and name != found["time"]]
-    by_name = [name for name in free if name != found["time"]]
-    if found["id"] is None:
-        name = _usual(by_name, ID_NAMES)
-        if name is not None and not rows and _all_differ(table[name]):
-            numbers.append(name)
-        else:
-            found["id"] = name
-    if found["label"] is None:
-        found["label"] = _usual(by_name, LABEL_NAMES)
-    notes += [
-        f"{_column(name)} taken as {role}, set aside"
-        for role, name in found.items()
-        if name is not None
-    ]
-    notes += [f"{_column(name)} taken as row number, set aside" for name in numbers]
-    taken = {*numbers, *(name for name in found.values() if name is not None)}
-    if columns is None:
-        features = [name for name in table.column_names if name not in taken]
-    else:
-        features = list(columns)
-        rest = [name for name in counts if name not in kept and name not in taken]
-        if rest:
-            notes.append(f"columns that are not in `columns` are left out: {listed(rest)}")
-    if not features:
-        raise InputError(
-            f"no column is left as a feature: {'; '.join(notes)}. Name the features with `columns` "
-            "(--columns)."
-        )
-    plural = "s" if len(features) > 1 else ""
-    kind = "step" if rows else "feature"
-    notes.append(f"{len(features):,} column{plural} as {kind}{plural}: {listed(features)}")
-    weight = found.get("weight")
-    return Roles(found["time"], found["id"], found["label"], features, tuple(notes), weight)
-
-
-def is_numeric(kind: Any) -> bool:
-    """Return whether an Arrow type holds whole or real numbers."""
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
-def _check_names(
-    names: list[str], named: dict[str, str | None], columns: Sequence[str] | None
-) -> None:
-    asked = [(role, name) for role, name in named.items() if name is not None]
-    asked += [("columns", name) for name in columns or ()]
-    wanted = set(names) if columns is None else {name for _, name in asked}
-    _check_duplicates({name: n for name, n in Counter(names).items() if n > 1 and name in wanted})
-    if columns is not None and not columns:
-        raise InputError("`columns` is empty; name at least one feature, or leave `columns` out.")
-    lacking = [name for name in columns or () if name not in names]
-    if len(lacking) > 1:
-        raise InputError(
-            f"`columns`: there are no columns {listed(lacking)}; the file has {listed(names)}."
-        )
-    _checks.raise_all(
-        *(
-            f"`{role}`: {_checks.unknown_name('column', name, names)}"
-            for role, name in asked
-            if name not in names
-        )
+    check_names(table.column_names, named, columns, drop)
+    search = _Search(
+        shapes.decoded(table), dict(named), columns, rows, tuple(drop), times or TimeOptions()
     )
-    used: dict[str, str] = {}
-    for role, name in asked:
-        if name in used:
+    search.find_time()
+    search.find_id()
+    search.find_label()
+    search.leave_out()
+    return search.roles()
+
+
+@dataclass
+class _Search:
+    """The columns of a table, and the roles that have been found so far."""
+
+    table: Any
+    found: dict[str, str | None]
+    columns: Sequence[str] | None
+    rows: bool
+    drop: tuple[str, ...]
+    times: TimeOptions
+    reasons: dict[str, tuple[str, bool]] = field(default_factory=dict)  # by role; if unusual
+    set_aside: list[ColumnRole] = field(default_factory=list)
+    hints: list[ColumnRole] = field(default_factory=list)
+    candidates: tuple[str, ...] = ()
+    ordering: npt.NDArray[Any] | None = None  # times that must rise within each series
+    guessed_label: bool = False
+
+    def __post_init__(self) -> None:
+        self.reasons = {
+            role: (NAMED, False) for role, name in self.found.items() if name is not None
+        }
+        present = [name for name in dict.fromkeys(self.drop) if name in self.table.column_names]
+        self.put_aside("left out", present, "in `drop`", "`drop`", unusual=False)
+
+    @property
+    def free(self) -> list[str]:
+        """Columns without a role: not named by the user, and not found yet."""
+        names = self.table.column_names
+        counts = Counter(names)
+        taken = {*(self.columns or ()), *self.drop, *self.found.values()}
+        taken |= {name for role in self.set_aside for name in role.columns}
+        return [name for name in names if name not in taken and counts[name] == 1]
+
+    def take(self, role: str, name: str | None, reason: str, *, unusual: bool = False) -> None:
+        """Give a column a role."""
+        if name is not None:
+            self.found[role] = name
+            self.reasons[role] = (reason, unusual)
+
+    def put_aside(
+        self, role: str, names: Sequence[str], reason: str, change: str, *, unusual: bool = True
+    ) -> None:
+        """Note that columns are no features."""
+        if names:
+            self.set_aside.append(ColumnRole(tuple(names), role, reason, change, unusual))
+
+    def find_time(self) -> None:
+        """Take the first column of dates, or of numbers of a usual name that never fall."""
+        empty = [name for name in self.free if shapes.is_empty(self.table[name])]
+        self.put_aside("left out", empty, "no row has a value", "`columns`")
+        if self.found["time"] is not None:
+            times = as_times(self.table[self.found["time"]], self.times)
+            if times is None and is_numeric(self.table[self.found["time"]].type):
+                times = self.table[self.found["time"]].to_numpy()
+            self.ordering = times
+        dates = {}
+        for name in self.free:
+            if looks_like_times(self.table[name], self.times):
+                dates[name] = as_times(self.table[name], self.times)
+        if self.found["time"] is None and dates:
+            rising = [
+                name
+                for name, times in dates.items()
+                if times is not None and shapes.never_falls(times)
+            ]
+            name = next(iter(dates)) if len(dates) == 1 or not rising else rising[0]
+            self.take("time", name, "contains dates")
+            self.ordering = dates[name]
+        others = [name for name in dates if name != self.found["time"]]
+        self.put_aside("left out", others, "another column is the time", "`time`")
+        clocks = [name for name in self.free if shapes.is_time_of_day(self.table[name])]
+        self.put_aside("left out", clocks, "contains times of a day", "`time`")
+
+    def find_id(self) -> None:
+        """Take an id by its name, or the only column within whose values time rises."""
+        numbers = [name for name in self.free if name in UNNAMED]
+        change = "`time` or `columns`"
+        self.put_aside("row number", numbers, "index of a data frame", change, unusual=False)
+        if self.found["id"] is None:
+            ids = [name for name in self.free if self._may_be_id(name)]
+            name = usual(ids, ID_NAMES)
+            reason = "has a usual name"
+            if name is None:
+                name = next((one for one in ids if self._ends_in_id(one)), None)
+                reason = "its name ends in id"
+            if name is not None and not self.rows and shapes.all_differ(self.table[name]):
+                self.put_aside("row number", [name], "differs in every row", "`id`", unusual=False)
+            else:
+                self.take("id", name, reason)
+        if self.found["time"] is None:
+            self._find_numeric_time()
+        elif self.found["id"] is None and self.ordering is not None and not self.rows:
+            self._find_id_by_time(self.ordering)
+
+    def _may_be_id(self, name: str) -> bool:
+        kind = self.table[name].type
+        return bool(shapes.is_text(kind) or pa.types.is_integer(kind)) or (
+            is_numeric(kind) and name.strip().lower() in ID_NAMES
+        )
+
+    def _ends_in_id(self, name: str) -> bool:
+        low = name.strip().lower()
+        column = self.table[name]
+        return (
+            low.endswith(("_id", " id"))
+            and low not in (*LABEL_NAMES, *LABEL_NAMES_OF_FEW_VALUES)
+            and column.null_count == 0
+            and not shapes.all_differ(column)
+        )
+
+    def _find_numeric_time(self) -> None:
+        names = [name for name in self.free if is_numeric(self.table[name].type)]
+        for name in [one for one in names if one.strip().lower() in TIME_NAMES]:
+            times = self.table[name].to_numpy()
+            known = ~np.isnan(times)  # of an empty cell, a message says that it needs a time
+            id = self.found["id"]
+            codes = None if id is None else shapes.codes_of(self.table[id])[known]
+            if shapes.never_falls(times[known], codes):
+                self.take("time", name, "has a usual name, and never decreases")
+                self.ordering = times
+                return
+            if id is None and not self.rows and self._find_id_by_time(times, guess=name):
+                self.take("time", name, "has a usual name, and rises within each series")
+                self.ordering = times
+                return
+            row = int((times[1:] < times[:-1]).argmax()) + 2
+            change = f"{quoted('time', name)} or {quoted('drop', name)}"
+            if not self.rows:
+                change = f"{change}; if the file contains several series, give `id` too"
+            reason = f"its values fall, first in data row {row}, so that they are no times"
+            if self.columns is None:
+                self.hints.append(ColumnRole((name,), "feature", reason, change))
+        for name in [one for one in names if one.strip().lower() in EPOCH_NAMES]:
+            found = parse_times(self.table[name], self.times)
+            if found is not None and found.values is not None:
+                self.take("time", name, "has a usual name, and contains dates as numbers")
+                self.ordering = found.values
+                return
+
+    def _find_id_by_time(self, times: npt.NDArray[Any], guess: str | None = None) -> bool:
+        """Take the only column within whose values times rise; return whether there is one.
+
+        `guess` is the column of the times, if they may be another quantity.
+        """
+        if not _of_several_series(times, guess):
+            return False
+        found: dict[str, Any] = {}
+        for name in self.free:
+            column = self.table[name]
+            text, whole = shapes.is_text(column.type), pa.types.is_integer(column.type)
+            if name == guess or not (text or whole) or column.null_count or self._marks(name):
+                continue
+            if (
+                shapes.few_values(column.slice(0, shapes.FIRST_ROWS), shapes.FIRST_ROWS // 2)
+                is None
+            ):
+                continue
+            codes = shapes.codes_of(column)
+            if shapes.orders(codes, times):
+                found[name] = codes
+        first = next(iter(found.values()), None)
+        if first is None:
+            return False
+        if any((codes != first).any() for codes in found.values()):
+            self.candidates = tuple(found)
+            return False
+        name, count = next(iter(found)), int(first.max()) + 1
+        self.take("id", name, f"time rises within each of its {count:,} values", unusual=True)
+        return True
+
+    def find_label(self) -> None:
+        """Take a label by its name and its values; set other labels aside."""
+        known = [name for name in self.free if self._is_label(name)]
+        strong = [name for name in known if name.strip().lower() in LABEL_NAMES]
+        if self.found["label"] is None and known:
+            name = (strong or known)[0]
+            reason = "has a usual name" if strong else "has a usual name and few values"
+            self.take("label", name, reason)
+            self.guessed_label = not strong
+        others = [name for name in known if name != self.found["label"]]
+        self.put_aside("left out", others, "another column is the label", "`label` or `columns`")
+        marks = [name for name in self.free if name.strip().lower() in CHANGEPOINT_NAMES]
+        self.put_aside("left out", marks, "marks changes, as labels do", "`label` or `columns`")
+        if self.found["label"] is None:
+            self._last_column()
+
+    def _marks(self, name: str) -> bool:
+        """Return whether a column is a label, of steps or of changes."""
+        return self._is_label(name) or name.strip().lower() in CHANGEPOINT_NAMES
+
+    def _is_label(self, name: str) -> bool:
+        low, column = name.strip().lower(), self.table[name]
+        if low in LABEL_NAMES:
+            return True
+        text = shapes.is_text(column.type)
+        if low not in LABEL_NAMES_OF_FEW_VALUES and not (text and low in LABEL_NAMES_OF_TEXTS):
+            return False
+        if not (text or is_numeric(column.type) or pa.types.is_boolean(column.type)):
+            return False
+        values = shapes.few_values(column, MAX_CLASSES)
+        if values is None or len(values) < 2 or 2 * len(values) > len(column):
+            return False
+        return text or shapes.are_whole(values)
+
+    def _last_column(self) -> None:
+        """If the last column has two values, take words for labels, and hint at numbers."""
+        names = self.table.column_names
+        if not names or names[-1] not in self.free or len(names) < 2:
+            return
+        name, column = names[-1], self.table[names[-1]]
+        values = shapes.few_values(column, 2)
+        if values is None or len(values) != 2 or len(column) < 4:
+            return
+        if shapes.is_text(column.type):
+            if {value.strip().lower() for value in values} <= {*LABEL_WORDS}:
+                which = f"its values are {values[0]!r} and {values[1]!r}"
+                self.take("label", name, which, unusual=True)
+        elif shapes.are_whole(values) and self.columns is None:
+            change = f"{quoted('label', name)} if it is a label"
+            self.hints.append(ColumnRole((name,), "feature", "has only two values", change))
+
+    def leave_out(self) -> None:
+        """Set aside counters, texts, and columns that are not in `columns`."""
+        if self.columns is not None:
+            taken = {name for role in self.set_aside for name in role.columns}
+            taken |= {*self.columns, *filter(None, self.found.values())}
+            rest = [name for name in dict.fromkeys(self.table.column_names) if name not in taken]
+            self.put_aside("left out", rest, NOT_IN_COLUMNS, "`columns`", unusual=False)
+            return
+        texts = [name for name in self.free if self._is_no_number(name)]
+        for name in texts:
+            self.put_aside("left out", [name], self._example(name), "`id` or `label`")
+        free = self.free
+        counters = [name for name in free if self._is_counter(name)]
+        if len(counters) < len(free):
+            self.put_aside("row number", counters, "counts the rows", "`columns` or `time`")
+
+    def _is_no_number(self, name: str) -> bool:
+        column = self.table[name]
+        if shapes.is_text(column.type):
+            return not shapes.mostly_numbers(column)
+        return bool(pa.types.is_binary(column.type) or pa.types.is_duration(column.type))
+
+    def _example(self, name: str) -> str:
+        """Say what a column without numbers contains."""
+        column = self.table[name]
+        if not shapes.is_text(column.type):
+            return f"contains {column.type}"
+        text = str(next(one for one in column if one.is_valid).as_py())
+        short = text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
+        return f"contains text such as {short!r}"
+
+    def _is_counter(self, name: str) -> bool:
+        first = name == self.table.column_names[0]
+        if first and name.strip().lower() != "year":
+            return shapes.counts_rows(self.table[name], any_start=True)
+        return len(self.table) >= 10 and shapes.counts_rows(self.table[name])
+
+    def roles(self) -> Roles:
+        """Return the roles of all columns."""
+        features = list(self.columns or self.free)
+        if not features and self.guessed_label:
+            features, self.found["label"] = [str(self.found["label"])], None
+        taken = [
+            ColumnRole((name,), role, self.reasons[role][0], _change(role), self.reasons[role][1])
+            for role, name in self.found.items()
+            if name is not None
+        ]
+        hints = [one for one in self.hints if one.columns[0] in features]
+        every = [*taken, *self.set_aside, *hints]
+        if not features:
             raise InputError(
-                f"column {name!r} is given as `{used[name]}` and as `{role}`; leave one out."
+                f"no column is left as a feature: {'; '.join(one.note for one in every)}. Name the "
+                "features with `columns`."
             )
-        used[name] = role
+        reason = NAMED if self.columns else "contains numbers"
+        kind = "step" if self.rows else "feature"
+        every.append(ColumnRole(tuple(features), kind, reason, "`columns` or `drop`", False))
+        found = self.found
+        return Roles(
+            found["time"],
+            found["id"],
+            found["label"],
+            features,
+            tuple(every),
+            found.get("weight"),
+            self.candidates,
+        )
 
 
-def _check_duplicates(counts: dict[str, int]) -> None:
-    """Refuse names of more than one column."""
-    if not counts:
-        return
-    reason = f"column names {listed(list(map(repr, counts)))} appear more than once"
-    if len(counts) == 1:
-        ((name, count),) = counts.items()
-        reason = f"column name {name!r} appears {'twice' if count == 2 else f'{count} times'}"
-    raise InputError(
-        f"{reason}; rename all but one of the columns, or name other features with `columns` "
-        "(--columns)."
-    )
+def _of_several_series(times: npt.NDArray[Any], guess: str | None) -> bool:
+    """Return whether times go back or repeat as in a file of several series."""
+    if len(times) < 2 or (times[1:] > times[:-1]).all() or (times[1:] < times[:-1]).all():
+        return False
+    if not shapes.never_falls(times) and not shapes.never_falls(times[::-1]):
+        _, notes, back = in_order(times, [slice(0, len(times))], "", named=guess is None)
+        return back is not None or any("reversed" in note for note in notes)
+    return 1 - len(np.unique(times)) / len(times) > MAX_REPEATED
 
 
-def _time_column(table: Any, free: list[str], times: TimeOptions) -> str | None:
-    """Return the first column of dates, or else the first column of numbers with a usual name."""
-    for name in free:
-        if looks_like_times(table[name], times):
-            return name
-    numbers = [name for name in free if is_numeric(table[name].type)]
-    usual = _usual(numbers, TIME_NAMES)
-    if usual is not None:
-        return usual
-    for name in numbers:
-        if name.strip().lower() in EPOCH_NAMES and parse_times(table[name], times) is not None:
-            return name
-    return None
-
-
-def _usual(names: list[str], usual: tuple[str, ...]) -> str | None:
-    return next((name for name in names if name.strip().lower() in usual), None)
-
-
-def _all_differ(column: Any) -> bool:
-    return len(column) > 1 and pc.count_distinct(column, mode="all").as_py() == len(column)
-
-
-def _column(name: str) -> str:
-    return f"column {name!r}" if name else "the column without a name"
+def _change(role: str) -> str:
+    return f"`{role}` or `columns`" if role in ("time", "id", "label") else f"`{role}`"

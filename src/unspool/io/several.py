@@ -154,7 +154,8 @@ def _tables(
     """Join tables; their rows have the name of their file as id, and of its folder as label."""
     import pyarrow as pa
 
-    from unspool.io.roles import LABEL_NAMES, find_roles
+    from unspool.io.role_names import LABEL_NAMES
+    from unspool.io.roles import find_roles
     from unspool.io.tables import of_table, plain_column
 
     tables = [one.table for one in contents]

@@ -7,6 +7,7 @@ of its columns. The features become one array (T, F), which `_series` splits by 
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION
 from unspool.io.arrow_files import read_arrow
 from unspool.io.cells import NUMBER, kind_of
+from unspool.io.column_shapes import decoded, is_numeric
 from unspool.io.cutting import of_sequences, of_series
 from unspool.io.delimited import read_delimited
 from unspool.io.endings import ARROW, EXCEL, JSON, PARQUET
@@ -35,7 +37,8 @@ from unspool.io.list_columns import has_lists, of_lists
 from unspool.io.missing import WORDS, missing_notes, null_values
 from unspool.io.npy import HARMLESS
 from unspool.io.options import ReadOptions, TimeOptions
-from unspool.io.roles import ID_NAMES, LABEL_NAMES, TIME_NAMES, Roles, find_roles, is_numeric
+from unspool.io.role_names import ID_NAMES, LABEL_NAMES, TIME_NAMES, quoted
+from unspool.io.roles import Roles, find_roles
 from unspool.io.time_columns import (
     SHAPE,
     TimeColumn,
@@ -63,22 +66,27 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         If columns are missing or contain no numbers, values are missing, time goes back, or a
         series is to be read without a window. Messages count data rows from 1.
     """
+    table = decoded(table)
     if has_lists(table):
         return of_lists(table, options, notes)
     windows, guess = options.windows, options.time is None
     table, options, joined = join_time_columns(table, options)
     table = without_zeros(table, _names_of_texts(table, options))
     roles = find_roles(
-        table, options.named, options.columns, rows=options.rows, times=options.times
+        table,
+        options.named,
+        options.columns,
+        rows=options.rows,
+        drop=options.drop,
+        times=options.times,
     )
     notes += joined + roles.notes
     if options.rows:
-        return _row_sequences(table, roles, options, notes)
+        return replace(_row_sequences(table, roles, options, notes), roles=roles.columns)
     if roles.id is None and windows.size is None:
         raise InputError(
             f"the table is one series of {table.num_rows:,} steps; cut it into windows, for "
-            "example with window=96 (--window 96), or, if each row is a sequence, set rows=True "
-            "(--rows)."
+            "example with `window=96`, or, if each row is a sequence, give `rows=True`."
         )
     words = null_values(options.missing.values)
     values = _features(table, roles.features, windows.accepted, words)
@@ -96,10 +104,12 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         notes += order_notes
         if not back:
             steps["time"] = [times[part] for part in parts]
-        elif guess and options.columns is not None:
+        elif guess and options.columns is not None and not roles.id_candidates:
             notes += (f"{back}: steps are numbered instead",)
         else:
             raise InputError(f"{back}; {_ways_out(roles, guess)}.")
+    if roles.id_candidates:
+        notes += (f"times repeat, as in a file of several series: {_candidates(roles)}",)
     if windows.needs_times and found is not None and found.values is None:
         raise InputError(
             f"windows are to be cut by time, but {found.notes[0]}; or give `window` and `stride` "
@@ -113,7 +123,7 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         steps["weight"] = [weights[part] for part in parts]
     if ids is not None:
         notes += (f"{len(ids):,} series, by column {roles.id!r}",)
-    return of_series(
+    loaded = of_series(
         [values[part] for part in parts],
         windows,
         ids=ids,
@@ -123,6 +133,7 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         time_format=None if found is None else found.format,
         rows=[np.arange(table.num_rows)[part] for part in parts],
     )
+    return replace(loaded, roles=roles.columns)
 
 
 def _names_of_texts(table: Any, options: ReadOptions) -> set[str]:
@@ -242,7 +253,7 @@ def sequences_from_table(
     roles = find_roles(table, named, columns)
     if table.num_rows == 0:
         raise InputError("Expected at least one row, got an empty table.")
-    values = _features(table, roles.features, missing)
+    values = _features(table, roles.features, missing, of_file=False)
     _, parts = _series(table, id)
     if time is not None:
         times = _checked_times(table, time)
@@ -317,39 +328,50 @@ def _features(
     words: Sequence[str] = WORDS,
     *,
     ends_empty: bool = False,
+    of_file: bool = True,
 ) -> FloatArray:
-    """Return the columns as one array (rows, F); with `ends_empty`, rows may end in empty cells.
+    """Return the columns as one array (rows, F).
 
-    In columns of text, `words` mean that a value is missing.
+    With `ends_empty`, rows may end in empty cells. In columns of text, `words` mean that a value is
+    missing. Columns of a file can be left out with `drop`.
     """
     kinds = {table.schema.field(name).type for name in names}
     dtype = np.float32 if kinds == {pa.float32()} else np.float64
     values = np.empty((table.num_rows, len(names)), dtype)
     for i, name in enumerate(names):
-        values[:, i] = _numbers(table[name], name, words)
+        values[:, i] = _numbers(table[name], name, words, of_file=of_file)
     bad = np.isinf(values) if missing == "mask" else ~np.isfinite(values)
     if ends_empty:
         # A value is padding if all values from it to the end of the row are NaN.
         bad &= ~np.logical_and.accumulate(np.isnan(values)[:, ::-1], axis=1)[:, ::-1]
     if bad.any():
         row, i = np.argwhere(bad)[0]
+        way_out = _without(names[i], of_file=of_file)
         if np.isinf(values[row, i]):
             raise InputError(
                 f"column {names[i]!r} holds {values[row, i]} in data row {row + 1}; correct such "
-                "rows, or name other features with `columns` (--columns)."
+                f"rows, or {way_out}."
             )
         counts = (bad & np.isnan(values)).sum(axis=0)
         each = [f"{count:,} in {name}" for name, count in zip(names, counts, strict=True) if count]
         raise InputError(
             f"column {names[i]!r} has no value in data row {row + 1} (its cell is empty or a word "
             f"such as NA or ?); {counts.sum():,} missing in total: {', '.join(each)}. "
-            f"{FILL_HINT[0].upper()}{FILL_HINT[1:]}, or name other features with `columns` "
-            "(--columns)."
+            f"{FILL_HINT[0].upper()}{FILL_HINT[1:]}, or {way_out}."
         )
     return values
 
 
-def _numbers(column: Any, name: str, words: Sequence[str] = WORDS) -> FloatArray:
+def _without(name: str, *, of_file: bool) -> str:
+    """Say how to leave a column out."""
+    if of_file:
+        return f"leave the column out with {quoted('drop', name)}"
+    return "name other features with `columns`"
+
+
+def _numbers(
+    column: Any, name: str, words: Sequence[str] = WORDS, *, of_file: bool = True
+) -> FloatArray:
     """Return a column as an array of numbers; NaN where it is empty or holds one of `words`."""
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -358,10 +380,9 @@ def _numbers(column: Any, name: str, words: Sequence[str] = WORDS) -> FloatArray
     if is_numeric(kind) or decimal or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         whole = kind if pa.types.is_floating(kind) else pa.float64()
         return np.asarray(column.cast(whole, safe=False).to_numpy())
-    way_out = (
-        "name the features with `columns` (--columns), or this column with `time`, `id` or `label` "
-        "(--time, --id, --label)"
-    )
+    way_out = _without(name, of_file=of_file)
+    if of_file:
+        way_out += ", or name it with `time`, `id` or `label`"
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         text = pc.utf8_trim_whitespace(column)
         known = pc.if_else(pc.is_in(text, pa.array(words, kind)), pa.scalar(None, kind), text)
@@ -471,14 +492,20 @@ def _checked_times(table: Any, name: str) -> Column:
 def _ways_out(roles: Roles, guess: bool) -> str:
     """Say what to do if rows are not in the order of time."""
     ways = f"sort the file by {roles.time!r}"
-    if roles.id is None:
+    if roles.id_candidates:
+        ways = f"the file contains several series: {_candidates(roles)}"
+    elif roles.id is None:
         ways = (
-            "if the file contains several series, name the column of their ids with `id` (--id); "
+            "if the file contains several series, name the column of their ids with `id`; "
             f"otherwise {ways}"
         )
-    return (
-        f"{ways}, or name the features with `columns` (--columns) to ignore it" if guess else ways
-    )
+    return f"{ways}, or leave the column out with {quoted('drop', roles.time)}" if guess else ways
+
+
+def _candidates(roles: Roles) -> str:
+    """Name the columns that could be the id of the series."""
+    ways = " or ".join(quoted("id", name) for name in roles.id_candidates)
+    return f"time rises within each value of several columns; give {ways}"
 
 
 def plain_column(column: Any) -> Column:

@@ -11,6 +11,7 @@ from unspool.blueprint import Facts, complaints
 from unspool.data.forms import forms_of_image
 from unspool.errors import InputError
 from unspool.model_file.labels import restore_labels
+from unspool.model_file.reading import check_reading
 
 MAX_POOL_SIZE = 1024  # pixels or steps, unless an image or a sequence is larger
 
@@ -31,6 +32,7 @@ FITTED = (
     "window",
     "dilation",
     "max_gap",
+    "reading",
     "history",
 )
 # Further fields of a classifier.
@@ -90,6 +92,7 @@ def check_fitted(fitted: Mapping[str, Any], *, classifier: bool) -> None:
             f"Expected {fitted['n_features_in']} names in `feature_names_in`, got "
             f"{len(feature_names)}."
         )
+    check_reading(fitted["reading"])
     check_history(fitted["history"])
 
 

@@ -34,7 +34,13 @@ LATER_PARAMETERS: Mapping[str, Any] = {
 # Fields of `fitted` and of `detector` that were added during version 2, and parameters of a
 # detector.
 LATER_FIELDS: Mapping[str, Any] = {"dilation": 1, "max_gap": None}
-LATER_FITTED: Mapping[str, Any] = {**LATER_FIELDS, "targets": None, "known": [], "n_responses": 0}
+LATER_FITTED: Mapping[str, Any] = {
+    **LATER_FIELDS,
+    "targets": None,
+    "known": [],
+    "n_responses": 0,
+    "reading": None,
+}
 LATER_DETECTOR_PARAMETERS: Mapping[str, Any] = {
     "dilation": 1,
     "max_gap": "auto",
