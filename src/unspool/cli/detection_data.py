@@ -218,7 +218,7 @@ def read_detection_data(
     """
     policy = columns.policy(missing)
     path = data_path(path)
-    reading = reading or {}
+    reading = columns.unless_given(dict(reading or {}))
     rows = columns.rows or bool(reading.get("rows"))
     has_names = has_column_names(path, columns.key or reading.get("key"))
     given = columns.names()

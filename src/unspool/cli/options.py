@@ -67,6 +67,9 @@ class OnMissing(StrEnum):
     interpolate = "interpolate"
 
 
+CHANGES = (OnMissing.drop, OnMissing.interpolate)  # the data, and not the model
+
+
 class Files(StrEnum):
     """How the files of a folder or a pattern are read."""
 
@@ -305,6 +308,13 @@ class Columns:
             )
         return [_number_or_text(one) for one in given if one]
 
+    def unless_given(self, reading: dict[str, Any]) -> dict[str, Any]:
+        """Return what training was given for reading, without its policy if there is one now."""
+        if self.on_missing is None:
+            return reading
+        policy = ("missing", "interpolate_limit")
+        return {name: value for name, value in reading.items() if name not in policy}
+
     def policy(self, missing: "MissingName") -> "MissingPolicy":
         """Return what happens to missing values, for a model that accepts them or does not."""
         from unspool.errors import InputError
@@ -341,6 +351,7 @@ class Columns:
             "day_first": self.day_first,
             "missing_values": self.missing_values(),
             "interpolate_limit": self.interpolate_limit,
+            **({"missing": self.on_missing.value} if self.on_missing in CHANGES else {}),
         }
 
 
@@ -458,7 +469,7 @@ class Reading(Columns):
         dilation = self.dilation
         max_gap = None if self.max_gap is None else gap_limit(self.max_gap)
         columns, given = self.names(), self.keywords()
-        reading = {} if model is None else reading_of(model)
+        reading = {} if model is None else self.unless_given(reading_of(model))
         if reading.get("rows"):
             given["rows"] = True
         if model is not None:
